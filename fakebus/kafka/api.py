@@ -1,0 +1,112 @@
+"""How a Kafka API is declared: its key, the versions served, and the function that answers.
+
+A handler is a plain function or a coroutine function. It gets the decoded request (one
+class serves all versions) and a :class:`RequestContext`, and returns the response object,
+an awaitable of it, or ``None`` when nothing is to be sent (Produce with acks=0).
+
+A plain function runs at the moment the request is read; what it starts there happens in
+the order of the requests on the connection. Raise :class:`CloseConnection` to drop the
+client, and nothing else: errors of Kafka go into the response.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from fakebus.kafka.protocol.api_keys import ApiKey
+
+if TYPE_CHECKING:
+    from fakebus.broker.broker import Broker
+
+HandlerResult = Any | None | Awaitable[Any | None]
+HandlerFunction = Callable[[Any, "RequestContext"], HandlerResult]
+
+
+class CloseConnection(Exception):  # noqa: N818 - an instruction to the listener, not an error
+    """The client's connection is to be closed without an answer.
+
+    Args:
+        reason: what the log line says.
+    """
+
+
+@dataclass(slots=True, eq=False)
+class ClientConnection:
+    """What is known of the client at the other end; lives as long as its connection.
+
+    ``eq=False`` makes it usable as a key: one client is one connection.
+    """
+
+    connection_id: int
+    listener_name: str
+    client_host: str
+    """The client's address as Kafka prints it: ``/127.0.0.1``."""
+    local_host: str = "127.0.0.1"
+    """The address of ours that the client connected to."""
+    local_port: int = 0
+    client_software_name: str = ""
+    client_software_version: str = ""
+    principal: str = "User:ANONYMOUS"
+    on_close: list[Callable[[], None]] = field(default_factory=list)
+    """Called once when the connection has closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class AdvertisedBroker:
+    """A broker's address as one particular client has to use it."""
+
+    node_id: int
+    host: str
+    port: int
+    rack: str | None = None
+
+
+@dataclass(slots=True)
+class RequestContext:
+    """Everything a handler may use besides the request itself."""
+
+    broker: Broker
+    connection: ClientConnection
+    api_key: int
+    api_version: int
+    correlation_id: int
+    client_id: str | None
+    advertised: Callable[[ClientConnection], list[AdvertisedBroker]]
+    """Gives the brokers' addresses that this client can reach."""
+
+    def brokers(self) -> list[AdvertisedBroker]:
+        """Return the brokers at the addresses that this client can reach."""
+        return self.advertised(self.connection)
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """One API as it is served."""
+
+    api_key: ApiKey
+    min_version: int
+    max_version: int
+    function: HandlerFunction
+    advertised_min_version: int
+    """What ApiVersions says; lower than ``min_version`` only for Produce (KAFKA-18659)."""
+
+
+def handles(
+    api_key: ApiKey, *, versions: tuple[int, int], advertised_min: int | None = None
+) -> Callable[[HandlerFunction], Handler]:
+    """Declare a function as the handler of an API.
+
+    Args:
+        api_key: the API.
+        versions: the lowest and the highest version that is served.
+        advertised_min: the lowest version that ApiVersions names, where it differs.
+    """
+
+    def declare(function: HandlerFunction) -> Handler:
+        low, high = versions
+        shown = low if advertised_min is None else advertised_min
+        return Handler(api_key, low, high, function, shown)
+
+    return declare

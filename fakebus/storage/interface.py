@@ -1,0 +1,235 @@
+"""What the broker needs from storage: rows and batches in, rows and batches out.
+
+Storage decides nothing. It keeps opaque record batches and small rows, commits them in
+the order in which they were handed over, and says when they are committed.
+
+Every write is *enqueued* by a plain function call and committed later, together with
+whatever else is waiting (group commit). The order of the calls is the order of the
+commits. Writes that are enqueued inside one ``with storage.atomic():`` block are
+committed in one transaction.
+
+When a commit fails, the failed writes **and every write still in the queue** are
+reported as failed before control returns to the event loop, so that a log whose end was
+moved forward can be rolled back before anybody appends to it again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+from uuid import UUID
+
+from fakebus.types import Buffer
+
+OnDone = Callable[[BaseException | None], None]
+"""Called on the event loop, synchronously after the commit: ``None`` or the failure."""
+
+
+class StoredBatch(NamedTuple):
+    """One record batch as it lies in the file, with the columns needed to find it."""
+
+    base_offset: int
+    last_offset: int
+    max_timestamp: int
+    producer_id: int
+    producer_epoch: int
+    base_sequence: int
+    attributes: int
+    data: Buffer
+
+
+class BatchPosition(NamedTuple):
+    """Where a batch is, without its bytes."""
+
+    base_offset: int
+    last_offset: int
+    max_timestamp: int
+
+
+class ProducerBatch(NamedTuple):
+    """What is remembered of a batch for duplicate detection."""
+
+    producer_id: int
+    producer_epoch: int
+    base_sequence: int
+    base_offset: int
+    last_offset: int
+    max_timestamp: int
+    attributes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogState:
+    """A partition's log as it was found at start."""
+
+    log_id: int
+    log_start_offset: int
+    log_end_offset: int
+    size_bytes: int
+    max_timestamp: int
+    """Largest timestamp in the log, in milliseconds; -1 when it is empty."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicRow:
+    """A topic, the ids of its partitions' logs (by partition index) and its own configs."""
+
+    name: str
+    topic_id: UUID
+    log_ids: tuple[int, ...]
+    configs: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OffsetRow:
+    """A committed offset of a consumer group."""
+
+    topic: str
+    partition: int
+    offset: int
+    leader_epoch: int = -1
+    metadata: str = ""
+    commit_timestamp_ms: int = -1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupRow:
+    """A consumer group: the coordinator's own snapshot of it, and its committed offsets."""
+
+    group_id: str
+    snapshot: bytes | None
+    offsets: tuple[OffsetRow, ...]
+
+
+class LogStore(Protocol):
+    """Record batches of partition logs, addressed by log id and offset."""
+
+    def append_batches(
+        self, log_id: int, batches: Sequence[StoredBatch], on_done: OnDone
+    ) -> None:
+        """Enqueue batches whose offsets are assigned; ``on_done`` runs after the commit.
+
+        The buffers must stay unchanged until then.
+        """
+
+    async def read_batches(
+        self, log_id: int, from_offset: int, upto_offset: int, max_bytes: int
+    ) -> list[StoredBatch]:
+        """Return committed batches in order, from the one that contains ``from_offset``.
+
+        When no batch contains it (compaction leaves gaps) the next one is the first.
+        Stops before ``max_bytes`` would be exceeded, but returns at least one batch if
+        there is one; only batches whose base offset is below ``upto_offset`` count.
+        """
+
+    async def first_batch_at_or_after(
+        self, log_id: int, timestamp: int, from_offset: int, upto_offset: int
+    ) -> BatchPosition | None:
+        """Return the first batch from ``from_offset`` on with max_timestamp >= ``timestamp``."""
+
+    async def batch_with_max_timestamp(
+        self, log_id: int, from_offset: int, upto_offset: int
+    ) -> BatchPosition | None:
+        """Return the earliest batch that holds the largest timestamp."""
+
+    async def retention_cut(
+        self, log_id: int, *, oldest_timestamp: int | None, max_size_bytes: int | None
+    ) -> int | None:
+        """Return the log start offset that retention asks for, or ``None`` for no change.
+
+        Args:
+            oldest_timestamp: batches from the start of the log whose max_timestamp is
+                smaller than this are over age, in milliseconds; ``None`` for no limit.
+            max_size_bytes: batches from the start are surplus while the log without
+                them still holds at least this many bytes; ``None`` for no limit.
+        """
+
+    def delete_before(self, log_id: int, log_start_offset: int) -> asyncio.Future[None]:
+        """Enqueue: keep the new log start offset and drop the batches wholly below it."""
+
+    def truncate(self, log_id: int, log_end_offset: int) -> asyncio.Future[None]:
+        """Enqueue: drop every batch whose base offset is at or above ``log_end_offset``."""
+
+    async def producer_batches(self, log_id: int, last: int) -> list[ProducerBatch]:
+        """Return the ``last`` newest batches of every producer id in the log, oldest first."""
+
+    async def size_bytes(self, log_id: int) -> int:
+        """Return the number of bytes that the log's committed batches take."""
+
+
+class TopicStore(Protocol):
+    """Topics, their partitions' log ids and their configs."""
+
+    def next_log_id(self) -> int:
+        """Return a log id that no partition has had or will have."""
+
+    def save_topic(self, topic: TopicRow) -> asyncio.Future[None]:
+        """Enqueue: insert the topic or replace it (new partitions, changed configs)."""
+
+    def delete_topic(self, topic_id: UUID) -> asyncio.Future[None]:
+        """Enqueue: forget the topic; its batches leave the file in the background."""
+
+    async def load_topics(self) -> list[TopicRow]:
+        """Return every topic, in the order of creation."""
+
+    async def load_logs(self) -> list[LogState]:
+        """Return the state of every log that belongs to a topic."""
+
+
+class OffsetStore(Protocol):
+    """Consumer groups and their committed offsets."""
+
+    def commit_offsets(
+        self, group_id: str, offsets: Sequence[OffsetRow]
+    ) -> asyncio.Future[None]:
+        """Enqueue: insert or replace the group's offsets; creates the group if needed."""
+
+    def delete_offsets(
+        self, group_id: str, partitions: Sequence[tuple[str, int]]
+    ) -> asyncio.Future[None]:
+        """Enqueue: forget the group's offsets of these (topic, partition) pairs."""
+
+    def save_group(self, group_id: str, snapshot: bytes) -> asyncio.Future[None]:
+        """Enqueue: keep the coordinator's own snapshot of the group."""
+
+    def delete_group(self, group_id: str) -> asyncio.Future[None]:
+        """Enqueue: forget the group and all its offsets."""
+
+    async def load_groups(self) -> list[GroupRow]:
+        """Return every group."""
+
+
+class MetaStore(Protocol):
+    """Single values: cluster id, producer id counter, what has been seeded."""
+
+    def get_meta(self, key: str) -> str | None:
+        """Return a value as of the last ``set_meta``, or ``None``."""
+
+    def set_meta(self, key: str, value: str | None) -> asyncio.Future[None]:
+        """Enqueue: keep a value; ``None`` forgets it."""
+
+    def meta_keys(self, prefix: str) -> list[str]:
+        """Return the keys that begin with ``prefix``, sorted."""
+
+
+class Storage(LogStore, TopicStore, OffsetStore, MetaStore, Protocol):
+    """Everything the broker stores, in one file or in memory."""
+
+    def atomic(self) -> AbstractContextManager[None]:
+        """Make the writes enqueued inside the block one transaction.
+
+        The block must not await. Blocks may be nested; the outermost one counts.
+        """
+
+    @property
+    def pending_bytes(self) -> int:
+        """Bytes of batches that are enqueued and not yet committed (for back-pressure)."""
+
+    async def flush(self) -> None:
+        """Return when everything enqueued so far is committed; raise if that failed."""
+
+    async def close(self) -> None:
+        """Commit what is enqueued and let go of the file."""
