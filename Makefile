@@ -1,0 +1,46 @@
+# Every target makes what it needs: a virtual environment in the checkout, from the lock file.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+STAMP = $(VENV)/.installed
+
+.PHONY: up test check test-clients bench kafka lock clean format
+
+up: $(STAMP)  ## Start the seeded bus: Kafka on 127.0.0.1:9092, HTTP on 127.0.0.1:8081
+	$(BIN)/fakebus up --fixtures fixtures $(ARGS)
+
+test: $(STAMP)  ## Unit tests and the Python clients
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup --ignore tests/clients/test_other_languages.py $(ARGS)
+
+check: $(STAMP)  ## Format, lint, types, layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test-clients: $(STAMP)  ## kcat, Java, Go and Node clients (needs their toolchains)
+	$(BIN)/python tests/clients/build.py
+	$(BIN)/python -m pytest -q tests/clients/test_other_languages.py $(ARGS)
+
+bench: $(STAMP)  ## Ratios against librdkafka's mock cluster, in one run
+	$(BIN)/python -m benchmarks $(ARGS)
+
+kafka: $(STAMP)  ## A real Apache Kafka on 127.0.0.1:19092, to settle questions of behaviour
+	$(BIN)/python tools/kafka.py run $(ARGS)
+
+format: $(STAMP)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock:  ## Renew the lock file (needs uv)
+	sh tools/lock.sh --upgrade
+
+clean:
+	rm -rf .venv* .cache build dist .mypy_cache .ruff_cache .pytest_cache
+
+$(STAMP): pyproject.toml requirements-dev.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "fakebus needs Python 3.11 or later; run: make PYTHON=python3.12 " + "up")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@touch $@
