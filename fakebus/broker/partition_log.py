@@ -1,0 +1,275 @@
+"""One partition's log: offsets, watermarks, the way in and the way out.
+
+Three offsets matter to clients. The *log start offset* is the first one that can be read.
+The *high watermark* is one past the last record that is committed to storage: consumers
+see nothing beyond it. The *log end offset* is one past the last record whose offset was
+assigned; it runs ahead of the high watermark while a commit is under way and falls back to
+it when the commit fails.
+
+An append assigns the offsets, changes the producer state and enqueues the write in one go,
+without an ``await`` in between, so the order of the offsets is the order of the writes.
+When storage fails, it fails everything that is queued before anything else can run; the
+first failure therefore undoes all pending appends of the log, newest first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from fakebus.broker.configs.topic_config import TopicConfig
+from fakebus.broker.producer_state import ProducerEntry, ProducerState
+from fakebus.broker.tail_cache import LogTail, TailCache
+from fakebus.errors import BrokerError, ErrorCode
+from fakebus.records.batch import BatchHeader, assign_offset
+from fakebus.storage.interface import LogState, LogStore, StoredBatch
+from fakebus.types import TopicPartition
+
+LEADER_EPOCH = 0
+"""There is one broker and it leads for ever, so the leader epoch never moves."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogAppendInfo:
+    """Where a batch was stored.
+
+    ``log_append_time_ms`` is -1 unless the topic stamps records itself.
+    """
+
+    base_offset: int
+    last_offset: int
+    log_append_time_ms: int
+    log_start_offset: int
+
+
+class AppendWaiter(Protocol):
+    """Somebody who wants to know that a log has grown, changed or gone."""
+
+    def log_appended(self, size_bytes: int) -> None:
+        """The log holds ``size_bytes`` more."""
+
+    def log_changed(self) -> None:
+        """The log start offset moved or the log was deleted: look again."""
+
+
+@dataclass(slots=True)
+class _PendingAppend:
+    batch: StoredBatch
+    info: LogAppendInfo
+    future: asyncio.Future[LogAppendInfo]
+    producer_before: ProducerEntry | None
+
+
+class PartitionLog:
+    """The log of one partition.
+
+    Args:
+        topic_partition: its name.
+        state: what storage knows of it.
+        config: the topic's configs; replaced when they change.
+        storage: where the batches go.
+        tail_cache: the budget that this log's tail shares.
+    """
+
+    def __init__(
+        self,
+        topic_partition: TopicPartition,
+        state: LogState,
+        config: TopicConfig,
+        storage: LogStore,
+        tail_cache: TailCache,
+    ) -> None:
+        self.topic_partition = topic_partition
+        self.log_id = state.log_id
+        self.config = config
+        self.log_start_offset = state.log_start_offset
+        self.log_end_offset = state.log_end_offset
+        self.high_watermark = state.log_end_offset
+        self.leader_epoch = LEADER_EPOCH
+        self.producers = ProducerState()
+        self.deleted = False
+        self._storage = storage
+        self._tail_cache = tail_cache
+        self._tail = LogTail()
+        self._pending: deque[_PendingAppend] = deque()
+        self._waiters: set[AppendWaiter] = set()
+
+    @property
+    def last_stable_offset(self) -> int:
+        """One past the last record that no open transaction can take back."""
+        return self.high_watermark
+
+    def append(
+        self, data: bytearray | memoryview, header: BatchHeader, log_append_time_ms: int = -1
+    ) -> asyncio.Future[LogAppendInfo]:
+        """Assign offsets to a checked batch and enqueue it; the future is done when stored.
+
+        Args:
+            data: the batch, owned by the log from now on; its base offset and leader epoch
+                are written in place.
+            header: the batch's parsed header, as it will be stored.
+            log_append_time_ms: what the producer is told, -1 for CreateTime.
+
+        Raises:
+            BrokerError: the producer's epoch or sequence does not fit.
+        """
+        producer_before = None
+        if header.producer_id >= 0:
+            duplicate = self.producers.find_duplicate(header)
+            if duplicate is not None:
+                return self._answer_duplicate(duplicate.base_offset, duplicate.last_offset)
+            self.producers.check(header)
+            producer_before = self.producers.snapshot(header.producer_id)
+        base_offset = self.log_end_offset
+        last_offset = base_offset + header.last_offset_delta
+        assign_offset(data, base_offset, self.leader_epoch)
+        if header.producer_id >= 0:
+            self.producers.remember(header, base_offset, last_offset)
+        self.log_end_offset = last_offset + 1
+        batch = StoredBatch(
+            base_offset,
+            last_offset,
+            header.max_timestamp,
+            header.producer_id,
+            header.producer_epoch,
+            header.base_sequence,
+            header.attributes,
+            data,
+        )
+        future: asyncio.Future[LogAppendInfo] = asyncio.get_running_loop().create_future()
+        info = LogAppendInfo(base_offset, last_offset, log_append_time_ms, self.log_start_offset)
+        self._pending.append(_PendingAppend(batch, info, future, producer_before))
+        self._storage.append_batches(self.log_id, (batch,), self._on_stored)
+        return future
+
+    def _answer_duplicate(
+        self, base_offset: int, last_offset: int
+    ) -> asyncio.Future[LogAppendInfo]:
+        future: asyncio.Future[LogAppendInfo] = asyncio.get_running_loop().create_future()
+        info = LogAppendInfo(base_offset, last_offset, -1, self.log_start_offset)
+        original = next((p for p in self._pending if p.batch.base_offset == base_offset), None)
+        if original is None:
+            future.set_result(info)
+        else:
+            # The first copy is not stored yet: what becomes of it is the answer to both.
+            original.future.add_done_callback(lambda done: _copy_outcome(done, future))
+        return future
+
+    def _on_stored(self, failure: BaseException | None) -> None:
+        if failure is not None:
+            self._undo_pending(failure)
+            return
+        stored = self._pending.popleft()
+        batch = stored.batch
+        self.high_watermark = batch.last_offset + 1
+        if not self.deleted:
+            self._tail_cache.add(self._tail, batch)
+        if not stored.future.done():
+            stored.future.set_result(stored.info)
+        size = len(batch.data)
+        for waiter in tuple(self._waiters):
+            waiter.log_appended(size)
+
+    def _undo_pending(self, failure: BaseException) -> None:
+        while self._pending:
+            lost = self._pending.pop()
+            if lost.batch.producer_id >= 0:
+                self.producers.put_back(lost.batch.producer_id, lost.producer_before)
+            self.log_end_offset = lost.batch.base_offset
+            if not lost.future.done():
+                lost.future.set_exception(
+                    BrokerError(ErrorCode.KAFKA_STORAGE_ERROR, f"not stored: {failure}")
+                )
+
+    def read_cached(
+        self, from_offset: int, upto_offset: int, max_bytes: int
+    ) -> list[StoredBatch] | None:
+        """Return batches from memory, or ``None`` when they have to be read from storage."""
+        return self._tail.read(from_offset, upto_offset, max_bytes)
+
+    async def read(
+        self, from_offset: int, upto_offset: int, max_bytes: int
+    ) -> Sequence[StoredBatch]:
+        """Return batches from the one that holds ``from_offset``.
+
+        At least one batch is returned if there is one, however large; after that
+        ``max_bytes`` holds.
+        """
+        if from_offset >= upto_offset:
+            return ()
+        cached = self._tail.read(from_offset, upto_offset, max_bytes)
+        if cached is not None:
+            return cached
+        return await self._storage.read_batches(self.log_id, from_offset, upto_offset, max_bytes)
+
+    def add_waiter(self, waiter: AppendWaiter) -> None:
+        """Tell ``waiter`` of every change until it is removed."""
+        self._waiters.add(waiter)
+
+    def remove_waiter(self, waiter: AppendWaiter) -> None:
+        """Forget ``waiter``; it need not be known."""
+        self._waiters.discard(waiter)
+
+    def mark_deleted(self) -> None:
+        """The topic is gone: wake everybody and free the memory."""
+        self.deleted = True
+        self._tail_cache.forget(self._tail)
+        self._wake_all()
+
+    async def delete_records(self, before_offset: int) -> int:
+        """Move the log start offset forward and return it, the *low watermark*.
+
+        Args:
+            before_offset: the first offset that stays; -1 stands for the high watermark.
+
+        Raises:
+            BrokerError: OFFSET_OUT_OF_RANGE when the offset lies beyond the high watermark.
+        """
+        if before_offset == -1:
+            before_offset = self.high_watermark
+        if before_offset < 0 or before_offset > self.high_watermark:
+            raise BrokerError(
+                ErrorCode.OFFSET_OUT_OF_RANGE,
+                f"cannot delete the records of {self.topic_partition} before offset "
+                f"{before_offset}: the log ends at {self.high_watermark}",
+            )
+        if before_offset > self.log_start_offset:
+            self.log_start_offset = before_offset
+            stored = self._storage.delete_before(self.log_id, before_offset)
+            self._wake_all()
+            await stored
+        return self.log_start_offset
+
+    async def enforce_retention(self, now_ms: int) -> None:
+        """Delete what is too old (retention.ms) or too much (retention.bytes)."""
+        if not self.config.delete:
+            return
+        retention_ms, retention_bytes = self.config.retention_ms, self.config.retention_bytes
+        if retention_ms < 0 and retention_bytes < 0:
+            return
+        cut = await self._storage.retention_cut(
+            self.log_id,
+            oldest_timestamp=now_ms - retention_ms if retention_ms >= 0 else None,
+            max_size_bytes=retention_bytes if retention_bytes >= 0 else None,
+        )
+        if cut is not None and self.log_start_offset < cut <= self.high_watermark:
+            await self.delete_records(cut)
+
+    def _wake_all(self) -> None:
+        for waiter in tuple(self._waiters):
+            waiter.log_changed()
+
+
+def _copy_outcome(
+    source: asyncio.Future[LogAppendInfo], target: asyncio.Future[LogAppendInfo]
+) -> None:
+    if target.done():
+        return
+    failure = source.exception()
+    if failure is None:
+        target.set_result(source.result())
+    else:
+        target.set_exception(failure)

@@ -1,0 +1,95 @@
+"""The newest batches of all logs, kept in memory so that live consumers never touch the file."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import deque
+
+from fakebus.storage.interface import StoredBatch
+
+DEFAULT_BYTES = 32 * 1024 * 1024
+_ROW_OVERHEAD = 300
+"""What a cached batch costs besides its bytes, so that tiny batches are bounded too."""
+
+
+class LogTail:
+    """The cached batches of one log: a run without gaps that ends at the high watermark."""
+
+    __slots__ = ("_bases", "_batches", "_head")
+
+    def __init__(self) -> None:
+        self._bases: list[int] = []
+        self._batches: list[StoredBatch] = []
+        self._head = 0
+
+    def append(self, batch: StoredBatch) -> None:
+        """Add the newest batch."""
+        self._bases.append(batch.base_offset)
+        self._batches.append(batch)
+
+    def drop_oldest(self) -> int:
+        """Forget the oldest batch and return the bytes that it took."""
+        batch = self._batches[self._head]
+        # The slot is emptied at once so that the bytes are freed before the list is compacted.
+        self._batches[self._head] = _EMPTY
+        self._head += 1
+        if self._head > 64 and self._head * 2 > len(self._batches):
+            del self._batches[: self._head]
+            del self._bases[: self._head]
+            self._head = 0
+        return len(batch.data) + _ROW_OVERHEAD
+
+    def __len__(self) -> int:
+        return len(self._batches) - self._head
+
+    def read(self, from_offset: int, upto_offset: int, max_bytes: int) -> list[StoredBatch] | None:
+        """Return batches from the one that holds ``from_offset``; ``None`` if it is not cached.
+
+        At least one batch is returned, however large; after that ``max_bytes`` holds.
+        """
+        if len(self._batches) == self._head or from_offset < self._bases[self._head]:
+            return None
+        index = bisect_right(self._bases, from_offset, self._head) - 1
+        found: list[StoredBatch] = []
+        size = 0
+        for position in range(index, len(self._batches)):
+            batch = self._batches[position]
+            if batch.last_offset < from_offset:
+                continue
+            size += len(batch.data)
+            if batch.base_offset >= upto_offset or (found and size > max_bytes):
+                break
+            found.append(batch)
+        return found
+
+
+_EMPTY = StoredBatch(0, 0, 0, 0, 0, 0, 0, b"")
+
+
+class TailCache:
+    """One budget of bytes for the tails of all logs; the oldest batch goes first.
+
+    Args:
+        max_bytes: the budget in bytes.
+    """
+
+    def __init__(self, max_bytes: int = DEFAULT_BYTES) -> None:
+        self.max_bytes = max_bytes
+        self.size_bytes = 0
+        self._order: deque[LogTail] = deque()
+
+    def add(self, tail: LogTail, batch: StoredBatch) -> None:
+        """Cache a committed batch and make room for it."""
+        tail.append(batch)
+        self._order.append(tail)
+        self.size_bytes += len(batch.data) + _ROW_OVERHEAD
+        while self.size_bytes > self.max_bytes:
+            oldest = self._order.popleft()
+            # A cleared tail leaves its places in the order behind.
+            if len(oldest):
+                self.size_bytes -= oldest.drop_oldest()
+
+    def forget(self, tail: LogTail) -> None:
+        """Drop a whole log's tail (deleted topic, truncated log)."""
+        while len(tail):
+            self.size_bytes -= tail.drop_oldest()

@@ -1,0 +1,190 @@
+"""The topics that exist, in memory and in storage."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from uuid import UUID, uuid4
+
+from fakebus.broker.configs.broker_config import BrokerConfig
+from fakebus.broker.configs.topic_config import TopicConfig
+from fakebus.broker.partition_log import PartitionLog
+from fakebus.broker.tail_cache import TailCache
+from fakebus.storage.interface import LogState, Storage, TopicRow
+from fakebus.types import TopicPartition
+
+INTERNAL_TOPICS = frozenset({"__consumer_offsets", "__transaction_state"})
+"""Topics that clients are told are internal; ours hold no records."""
+
+
+@dataclass(slots=True, eq=False)
+class Topic:
+    """A topic and its partitions' logs, by partition index."""
+
+    name: str
+    topic_id: UUID
+    partitions: list[PartitionLog]
+    config: TopicConfig
+
+    @property
+    def is_internal(self) -> bool:
+        """Whether clients are told to leave the topic alone."""
+        return self.name in INTERNAL_TOPICS
+
+    def partition(self, index: int) -> PartitionLog | None:
+        """Return a partition's log, or ``None`` when the index is out of range."""
+        return self.partitions[index] if 0 <= index < len(self.partitions) else None
+
+
+class Topics:
+    """All topics of the broker.
+
+    Args:
+        storage: where they are kept.
+        config: the broker's configs, which topics fall back to.
+        tail_cache: the memory budget that all logs share.
+    """
+
+    def __init__(self, storage: Storage, config: BrokerConfig, tail_cache: TailCache) -> None:
+        self._storage = storage
+        self._config = config
+        self._tail_cache = tail_cache
+        self._by_name: dict[str, Topic] = {}
+        self._by_id: dict[UUID, Topic] = {}
+        self.on_deleted: list[Callable[[Topic], None]] = []
+        """Called with every topic that was deleted."""
+        self.on_changed: list[Callable[[Topic], None]] = []
+        """Called with every topic that was created or got partitions."""
+
+    def get(self, name: str) -> Topic | None:
+        """Return the topic of that name, or ``None``."""
+        return self._by_name.get(name)
+
+    def by_id(self, topic_id: UUID) -> Topic | None:
+        """Return the topic with that id, or ``None``."""
+        return self._by_id.get(topic_id)
+
+    def __iter__(self) -> Iterator[Topic]:
+        return iter(tuple(self._by_name.values()))
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+    async def load(self) -> None:
+        """Read all topics and the state of their logs from storage."""
+        states = {state.log_id: state for state in await self._storage.load_logs()}
+        for row in await self._storage.load_topics():
+            config = TopicConfig(row.configs, self._config)
+            logs = [
+                self._open_log(row.name, index, states[log_id], config)
+                for index, log_id in enumerate(row.log_ids)
+            ]
+            self._add(Topic(row.name, row.topic_id, logs, config))
+            for log in logs:
+                if log.log_end_offset > log.log_start_offset:
+                    log.producers.restore(await self._storage.producer_batches(log.log_id, 5))
+
+    def _open_log(
+        self, name: str, index: int, state: LogState, config: TopicConfig
+    ) -> PartitionLog:
+        topic_partition = TopicPartition(name, index)
+        return PartitionLog(topic_partition, state, config, self._storage, self._tail_cache)
+
+    def _new_log(self, name: str, index: int, config: TopicConfig) -> PartitionLog:
+        state = LogState(
+            log_id=self._storage.next_log_id(),
+            log_start_offset=0,
+            log_end_offset=0,
+            size_bytes=0,
+            max_timestamp=-1,
+        )
+        return self._open_log(name, index, state, config)
+
+    def _add(self, topic: Topic) -> None:
+        self._by_name[topic.name] = topic
+        self._by_id[topic.topic_id] = topic
+
+    def _save(self, topic: Topic) -> asyncio.Future[None]:
+        return self._storage.save_topic(
+            TopicRow(
+                name=topic.name,
+                topic_id=topic.topic_id,
+                log_ids=tuple(log.log_id for log in topic.partitions),
+                configs=dict(topic.config.overrides),
+            )
+        )
+
+    def begin_create(
+        self, name: str, partitions: int, configs: Mapping[str, str]
+    ) -> tuple[Topic, asyncio.Future[None]]:
+        """Create a topic whose name and configs are checked; it can be used at once.
+
+        Returns:
+            The topic, and a future that is done when the topic is stored.
+        """
+        config = TopicConfig(configs, self._config)
+        logs = [self._new_log(name, index, config) for index in range(partitions)]
+        topic = Topic(name, uuid4(), logs, config)
+        self._add(topic)
+        stored = self._save(topic)
+        stored.add_done_callback(lambda done: self._forget_unstored(topic, done))
+        for changed in self.on_changed:
+            changed(topic)
+        return topic, stored
+
+    def _forget_unstored(self, topic: Topic, stored: asyncio.Future[None]) -> None:
+        if stored.cancelled() or stored.exception() is not None:
+            self._remove(topic)
+
+    async def create(self, name: str, partitions: int, configs: Mapping[str, str]) -> Topic:
+        """Create a topic and return it when it is stored.
+
+        Raises:
+            StorageError: it could not be stored and does not exist.
+        """
+        topic, stored = self.begin_create(name, partitions, configs)
+        await stored
+        return topic
+
+    def _remove(self, topic: Topic) -> None:
+        if self._by_id.pop(topic.topic_id, None) is None:
+            return
+        del self._by_name[topic.name]
+        for log in topic.partitions:
+            log.mark_deleted()
+        for deleted in self.on_deleted:
+            deleted(topic)
+
+    async def delete(self, topic: Topic) -> None:
+        """Forget a topic and its records; waiting fetches are woken."""
+        self._remove(topic)
+        await self._storage.delete_topic(topic.topic_id)
+
+    async def add_partitions(self, topic: Topic, count: int) -> None:
+        """Grow a topic to ``count`` partitions."""
+        new_logs = [
+            self._new_log(topic.name, index, topic.config)
+            for index in range(len(topic.partitions), count)
+        ]
+        topic.partitions.extend(new_logs)
+        stored = self._save(topic)
+        for changed in self.on_changed:
+            changed(topic)
+        await stored
+
+    async def set_configs(self, topic: Topic, configs: Mapping[str, str]) -> None:
+        """Replace the topic's own configs, which are checked already."""
+        self._use_config(topic, TopicConfig(configs, self._config))
+        await self._save(topic)
+
+    def refresh_configs(self) -> None:
+        """Let all topics see changed broker configs."""
+        for topic in self:
+            self._use_config(topic, TopicConfig(topic.config.overrides, self._config))
+
+    @staticmethod
+    def _use_config(topic: Topic, config: TopicConfig) -> None:
+        topic.config = config
+        for log in topic.partitions:
+            log.config = config
