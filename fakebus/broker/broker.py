@@ -1,0 +1,149 @@
+"""The broker as a plain asyncio library: no sockets, no SQL, no wire types.
+
+Everything that writes or reads records comes through here: the wire, fixture files,
+tests. See :class:`Broker`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import logging
+from collections.abc import Sequence
+from uuid import uuid4
+
+from fakebus.broker.batch_checks import check_batch, check_shape, stamp
+from fakebus.broker.configs.broker_config import BrokerConfig
+from fakebus.broker.fetch_sessions import FetchSessions
+from fakebus.broker.fetching import FetchDataInfo, Fetcher, FetchTarget, IsolationLevel
+from fakebus.broker.group_coordinator import GroupCoordinator
+from fakebus.broker.housekeeping import Housekeeping
+from fakebus.broker.offset_lookup import TimestampOffset, find_offset
+from fakebus.broker.partition_log import LogAppendInfo, PartitionLog
+from fakebus.broker.producer_ids import ProducerIds
+from fakebus.broker.tail_cache import TailCache
+from fakebus.broker.topic_admin import TopicAdmin
+from fakebus.broker.topics import Topics
+from fakebus.clock import Clock, SystemClock
+from fakebus.errors import BrokerError, ErrorCode
+from fakebus.storage.interface import Storage
+from fakebus.types import TopicPartition
+
+logger = logging.getLogger("fakebus.broker")
+
+NODE_ID = 1
+_CLUSTER_ID_KEY = "cluster.id"
+
+
+class Broker:
+    """One Kafka node in process.
+
+    Args:
+        storage: where topics, batches and offsets are kept; the broker does not close it.
+        config: the broker's configs; Kafka's defaults when left out.
+        clock: where time comes from; the machine's clock when left out.
+    """
+
+    def __init__(
+        self, storage: Storage, *, config: BrokerConfig | None = None, clock: Clock | None = None
+    ) -> None:
+        self.storage = storage
+        self.config = config if config is not None else BrokerConfig()
+        self.clock: Clock = clock if clock is not None else SystemClock()
+        self.node_id = NODE_ID
+        self.cluster_id = ""
+        self.topics = Topics(storage, self.config, TailCache())
+        self.fetch_sessions = FetchSessions(
+            self.clock, self.config.get_int("max.incremental.fetch.session.cache.slots")
+        )
+        self.group_coordinator = GroupCoordinator(
+            config=self.config, clock=self.clock, storage=storage, topics=self.topics
+        )
+        self.topic_admin = TopicAdmin(topics=self.topics, config=self.config, clock=self.clock)
+        self.producer_ids = ProducerIds(storage)
+        self._fetcher = Fetcher(self.clock)
+        self._housekeeping = Housekeeping(self.topics, self.config, self.clock)
+
+    async def start(self) -> None:
+        """Load what storage holds; after that the broker can be used.
+
+        Raises:
+            StorageError: the stored state cannot be read.
+        """
+        await self._load_cluster_id()
+        await self.topics.load()
+        await self.group_coordinator.load()
+        self._housekeeping.start()
+
+    async def close(self) -> None:
+        """Stop all timers and tasks; what was acknowledged is in storage."""
+        await self._housekeeping.close()
+        self.group_coordinator.close()
+
+    async def _load_cluster_id(self) -> None:
+        stored = self.storage.get_meta(_CLUSTER_ID_KEY)
+        if stored is None:
+            # Kafka's form: a random UUID in URL-safe base64 without padding.
+            stored = base64.urlsafe_b64encode(uuid4().bytes).rstrip(b"=").decode()
+            await self.storage.set_meta(_CLUSTER_ID_KEY, stored)
+        self.cluster_id = stored
+
+    def partition_log(self, topic_partition: TopicPartition) -> PartitionLog:
+        """Return the log of a partition.
+
+        Raises:
+            BrokerError: UNKNOWN_TOPIC_OR_PARTITION.
+        """
+        topic = self.topics.get(topic_partition.topic)
+        log = None if topic is None else topic.partition(topic_partition.partition)
+        if log is None:
+            raise BrokerError(
+                ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no partition {topic_partition}"
+            )
+        return log
+
+    def produce(
+        self, topic_partition: TopicPartition, data: bytearray | memoryview | None
+    ) -> asyncio.Future[LogAppendInfo]:
+        """Append one record batch; the future is done when it is committed to storage.
+
+        Offsets are assigned before this returns, in the order of the calls.
+
+        Args:
+            topic_partition: where to.
+            data: a RecordBatch v2 as producers send it; the broker owns and changes it.
+
+        Raises:
+            BrokerError: the batch is refused; nothing was changed.
+        """
+        log = self.partition_log(topic_partition)
+        header = check_shape(data)
+        assert data is not None  # noqa: S101 - check_shape refuses None
+        now_ms = self.clock.now_ms()
+        check_batch(data, header, log.config, now_ms)
+        data, header, append_time_ms = stamp(data, header, log.config, now_ms)
+        return log.append(data, header, append_time_ms)
+
+    async def fetch(
+        self,
+        targets: Sequence[FetchTarget],
+        *,
+        max_wait_ms: int = 0,
+        min_bytes: int = 1,
+        max_bytes: int = 2**31 - 1,
+        isolation: IsolationLevel = IsolationLevel.READ_UNCOMMITTED,
+    ) -> list[FetchDataInfo]:
+        """Read stored batches from several partitions; see :meth:`Fetcher.fetch`."""
+        return await self._fetcher.fetch(
+            targets,
+            max_wait_ms=max_wait_ms,
+            min_bytes=min_bytes,
+            max_bytes=max_bytes,
+            isolation=isolation,
+        )
+
+    async def find_offset(
+        self, log: PartitionLog, timestamp: int, isolation: IsolationLevel
+    ) -> TimestampOffset:
+        """Return the offset that a timestamp (or -1 to -6) stands for in a log."""
+        return await find_offset(log, self.storage, timestamp, isolation)

@@ -1,0 +1,185 @@
+"""Fetch sessions (KIP-227): a client names its partitions once and is told only what changed.
+
+Source: Kafka's FetchSession.scala. A *full* fetch (epoch 0) opens a session, later fetches
+name only additions, changes and removals; epoch -1 closes it. When all slots are taken, a
+session that was idle for a while gives way, otherwise the client is served without one.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+from uuid import UUID
+
+from fakebus.broker.fetching import FetchDataInfo
+from fakebus.clock import Clock
+from fakebus.errors import ErrorCode
+
+NO_SESSION = 0
+INITIAL_EPOCH = 0
+FINAL_EPOCH = -1
+_MAX_EPOCH = 2**31 - 1
+
+
+class PartitionKey(NamedTuple):
+    """A partition as the client names it: by topic name before version 13, by id since."""
+
+    topic: str | UUID
+    partition: int
+
+
+@dataclass(slots=True)
+class SessionPartition:
+    """What a client wants of a partition, and what it was told last."""
+
+    fetch_offset: int
+    max_bytes: int
+    current_leader_epoch: int = -1
+    high_watermark: int = -1
+    log_start_offset: int = -1
+
+    def has_news(self, info: FetchDataInfo) -> bool:
+        """Note what the client is about to be told; return whether it is worth telling."""
+        news = bool(info.size_bytes) or (
+            (self.high_watermark, self.log_start_offset)
+            != (info.high_watermark, info.log_start_offset)
+        )
+        self.high_watermark = info.high_watermark
+        self.log_start_offset = info.log_start_offset
+        if info.error is not ErrorCode.NONE:
+            # An error is repeated until it is gone, and its end is news as well.
+            self.high_watermark = -1
+            return True
+        return news
+
+
+@dataclass(slots=True)
+class FetchSession:
+    """A client's partitions, in the order in which they are served."""
+
+    session_id: int
+    last_used_s: float
+    uses_topic_ids: bool
+    epoch: int = 1
+    partitions: dict[PartitionKey, SessionPartition] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class FetchPlan:
+    """What to read for one fetch request, and how to answer it."""
+
+    error: ErrorCode
+    partitions: Sequence[tuple[PartitionKey, SessionPartition]] = ()
+    session: FetchSession | None = None
+    incremental: bool = False
+
+    @property
+    def session_id(self) -> int:
+        """The session id to answer with."""
+        return NO_SESSION if self.session is None else self.session.session_id
+
+    def select(self, infos: Sequence[FetchDataInfo]) -> list[bool]:
+        """Return which partitions belong in the answer; note what the client is told."""
+        if self.session is None:
+            return [True] * len(infos)
+        chosen = []
+        for (key, partition), info in zip(self.partitions, infos, strict=True):
+            news = partition.has_news(info)
+            chosen.append(news or not self.incremental)
+            if info.size_bytes and self.incremental:
+                # A partition that was served goes to the end, so that none starves.
+                moved = self.session.partitions.pop(key, None)
+                if moved is not None:
+                    self.session.partitions[key] = moved
+        return chosen
+
+
+class FetchSessions:
+    """All open fetch sessions.
+
+    Args:
+        clock: tells how long a session was idle.
+        slots: how many sessions there may be (max.incremental.fetch.session.cache.slots).
+        eviction_ms: idle time in milliseconds after which a session may be replaced.
+    """
+
+    def __init__(self, clock: Clock, slots: int = 1000, eviction_ms: int = 120_000) -> None:
+        self._clock = clock
+        self._slots = slots
+        self._eviction_s = eviction_ms / 1000
+        self._sessions: dict[int, FetchSession] = {}
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def plan(
+        self,
+        session_id: int,
+        epoch: int,
+        wanted: Iterable[tuple[PartitionKey, SessionPartition]],
+        forgotten: Iterable[PartitionKey],
+        *,
+        uses_topic_ids: bool,
+    ) -> FetchPlan:
+        """Return what a fetch request with this session id and epoch reads."""
+        if epoch in (INITIAL_EPOCH, FINAL_EPOCH):
+            self._sessions.pop(session_id, None)
+            return self._plan_full(list(wanted), epoch, uses_topic_ids)
+        session = self._sessions.get(session_id)
+        if session is None:
+            return FetchPlan(ErrorCode.FETCH_SESSION_ID_NOT_FOUND)
+        if session.epoch != epoch:
+            return FetchPlan(ErrorCode.INVALID_FETCH_SESSION_EPOCH)
+        if session.uses_topic_ids != uses_topic_ids:
+            return FetchPlan(ErrorCode.FETCH_SESSION_TOPIC_ID_ERROR)
+        for key in forgotten:
+            session.partitions.pop(key, None)
+        for key, partition in wanted:
+            known = session.partitions.get(key)
+            if known is None:
+                session.partitions[key] = partition
+            else:
+                known.fetch_offset = partition.fetch_offset
+                known.max_bytes = partition.max_bytes
+                known.current_leader_epoch = partition.current_leader_epoch
+        if not session.partitions:
+            del self._sessions[session_id]
+            return FetchPlan(ErrorCode.NONE)
+        session.epoch = 1 if epoch == _MAX_EPOCH else epoch + 1
+        self._touch(session)
+        return FetchPlan(ErrorCode.NONE, list(session.partitions.items()), session, True)
+
+    def _plan_full(
+        self,
+        wanted: list[tuple[PartitionKey, SessionPartition]],
+        epoch: int,
+        uses_topic_ids: bool,
+    ) -> FetchPlan:
+        if epoch == FINAL_EPOCH or not wanted or not self._make_room():
+            return FetchPlan(ErrorCode.NONE, wanted)
+        session = FetchSession(self._new_id(), self._clock.monotonic(), uses_topic_ids)
+        session.partitions.update(wanted)
+        self._sessions[session.session_id] = session
+        return FetchPlan(ErrorCode.NONE, list(session.partitions.items()), session)
+
+    def _touch(self, session: FetchSession) -> None:
+        # The dict stays ordered by last use, so the first one is the one to evict.
+        session.last_used_s = self._clock.monotonic()
+        self._sessions[session.session_id] = self._sessions.pop(session.session_id)
+
+    def _make_room(self) -> bool:
+        if len(self._sessions) < self._slots:
+            return True
+        oldest = next(iter(self._sessions.values()), None)
+        if oldest is None or self._clock.monotonic() - oldest.last_used_s < self._eviction_s:
+            return False
+        del self._sessions[oldest.session_id]
+        return True
+
+    def _new_id(self) -> int:
+        while True:
+            session_id = random.randint(1, _MAX_EPOCH)  # noqa: S311 - an id, not a secret
+            if session_id not in self._sessions:
+                return session_id
