@@ -1,0 +1,82 @@
+"""Which address a client is told to connect to.
+
+A Kafka client uses the address it was given only for its first connection; after that it
+goes where Metadata sends it. An address that the client cannot reach is the commonest
+mistake with Kafka in containers, so every listener has its own, and ``auto`` answers each
+client with an address that works for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from fakebus.kafka.api import ClientConnection
+
+_ROUTES = Path("/proc/net/route")
+
+
+class AdvertisedAddress(Protocol):
+    """Chooses the address for a client."""
+
+    def for_client(self, connection: ClientConnection, listening_port: int) -> tuple[str, int]:
+        """Return host and port that this client can reach."""
+
+
+@dataclass(frozen=True, slots=True)
+class FixedAddress:
+    """Everybody is told the same address; port 0 stands for the listener's own."""
+
+    host: str
+    port: int
+
+    def for_client(self, connection: ClientConnection, listening_port: int) -> tuple[str, int]:
+        """Return the fixed address."""
+        return self.host, self.port or listening_port
+
+
+@dataclass(frozen=True, slots=True)
+class AutoAddress:
+    """A client is told the address that it has just used.
+
+    In a container, connections through a published port come from the network's gateway.
+    The address they arrive at exists only inside, so such a client is told
+    ``published_host`` and the same port: publish ports under their own number.
+    """
+
+    gateway: str | None
+    published_host: str = "localhost"
+
+    def for_client(self, connection: ClientConnection, listening_port: int) -> tuple[str, int]:
+        """Return the client's own view of us."""
+        peer = connection.client_host.lstrip("/")
+        if self.gateway is not None and peer == self.gateway:
+            return self.published_host, connection.local_port
+        return connection.local_host.removeprefix("::ffff:"), connection.local_port
+
+
+def auto_address(*, in_container: bool | None = None) -> AutoAddress:
+    """Return ``auto`` for this machine.
+
+    Args:
+        in_container: whether the gateway stands for published ports; found out when left
+            out, by the files that container engines leave in the root directory.
+    """
+    if in_container is None:
+        in_container = any(Path(p).exists() for p in ("/.dockerenv", "/run/.containerenv"))
+    return AutoAddress(_default_gateway(_ROUTES) if in_container else None)
+
+
+def _default_gateway(routes: Path) -> str | None:
+    """Return the default route's gateway from the kernel's table, little-endian hex."""
+    try:
+        lines = routes.read_text().splitlines()[1:]
+    except OSError:
+        return None
+    for line in lines:
+        fields = line.split()
+        if len(fields) > 2 and fields[1] == "00000000" and fields[2] != "00000000":
+            octets = bytes.fromhex(fields[2])[::-1]
+            return ".".join(map(str, octets))
+    return None

@@ -1,0 +1,114 @@
+"""The Kafka wire framing without I/O: bytes in, frames out; responses in, buffers out.
+
+A frame is a 32-bit length and that many bytes. Small frames are cut out of one receive
+buffer; a large frame is received straight into a bytearray of its own, so that a record
+batch is never copied between the socket and storage. Every frame owns its bytes, and the
+records in it may be changed in place and kept.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from fakebus.kafka.protocol.errors import DecodeError
+from fakebus.types import Buffer
+
+RECEIVE_BUFFER_BYTES = 64 * 1024
+LARGE_FRAME_BYTES = 32 * 1024
+"""Frames from this size on get their own buffer before they are received."""
+
+_LENGTH = struct.Struct(">i")
+_HEADER_MINIMUM = 8
+"""Api key, version and correlation id: the least a request consists of."""
+
+
+class FrameReader:
+    """Cuts a stream of bytes into frames.
+
+    Use: receive into :meth:`get_buffer`, then tell :meth:`received` how much came.
+
+    Args:
+        max_frame_bytes: socket.request.max.bytes; a longer frame is refused unread.
+    """
+
+    __slots__ = ("_end", "_large", "_large_filled", "_max_frame_bytes", "_shared", "_start")
+
+    def __init__(self, max_frame_bytes: int) -> None:
+        self._max_frame_bytes = max_frame_bytes
+        self._shared = bytearray(RECEIVE_BUFFER_BYTES)
+        self._start = 0
+        self._end = 0
+        self._large: bytearray | None = None
+        self._large_filled = 0
+
+    def get_buffer(self) -> memoryview:
+        """Return where the next bytes from the socket belong; never empty."""
+        if self._large is not None:
+            return memoryview(self._large)[self._large_filled :]
+        if self._end == len(self._shared):
+            self._move_to_front()
+        return memoryview(self._shared)[self._end :]
+
+    def _move_to_front(self) -> None:
+        waiting = self._end - self._start
+        self._shared[:waiting] = self._shared[self._start : self._end]
+        self._start, self._end = 0, waiting
+
+    def received(self, count: int) -> list[bytearray]:
+        """Take ``count`` new bytes in the buffer; return the frames that are now complete.
+
+        Raises:
+            DecodeError: the length of a frame is negative, too small or too large.
+        """
+        if self._large is not None:
+            self._large_filled += count
+            if self._large_filled < len(self._large):
+                return []
+            frame, self._large = self._large, None
+            return [frame]
+        self._end += count
+        frames: list[bytearray] = []
+        while self._end - self._start >= 4:
+            (length,) = _LENGTH.unpack_from(self._shared, self._start)
+            self._check_length(length)
+            body = self._start + 4
+            if self._end - body >= length:
+                frames.append(self._shared[body : body + length])
+                self._start = body + length
+            elif length >= LARGE_FRAME_BYTES:
+                self._begin_large(length, body)
+                break
+            else:
+                break
+        if self._start == self._end:
+            self._start = self._end = 0
+        elif len(self._shared) - self._start < LARGE_FRAME_BYTES + 4:
+            self._move_to_front()
+        return frames
+
+    def _check_length(self, length: int) -> None:
+        if length < _HEADER_MINIMUM:
+            raise DecodeError(0, f"a frame of {length} bytes cannot hold a request header")
+        if length > self._max_frame_bytes:
+            raise DecodeError(
+                0,
+                f"a frame of {length} bytes is longer than "
+                f"socket.request.max.bytes = {self._max_frame_bytes}",
+            )
+
+    def _begin_large(self, length: int, body: int) -> None:
+        # The memory of a large zeroed bytearray is not touched before bytes arrive, so a
+        # length that is a lie costs nothing.
+        self._large = bytearray(length)
+        self._large_filled = self._end - body
+        self._large[: self._large_filled] = self._shared[body : self._end]
+        self._start = self._end = 0
+
+
+def frame_response(header: bytes, body: list[Buffer]) -> list[Buffer]:
+    """Return the buffers of a response frame, small ones joined."""
+    size = len(header) + sum(map(len, body))
+    prefix = _LENGTH.pack(size) + header
+    if size < RECEIVE_BUFFER_BYTES:
+        return [b"".join((prefix, *body))]
+    return [prefix, *body]
