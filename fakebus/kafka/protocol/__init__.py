@@ -1,0 +1,1 @@
+"""The wire format of Kafka: bytes to messages and back, without any I/O."""
