@@ -11,7 +11,7 @@ client, and nothing else: errors of Kafka go into the response.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -75,6 +75,8 @@ class RequestContext:
     client_id: str | None
     advertised: Callable[[ClientConnection], list[AdvertisedBroker]]
     """Gives the brokers' addresses that this client can reach."""
+    handlers: Sequence[Handler] = ()
+    """Every API that is served; ApiVersions is computed from it."""
 
     def brokers(self) -> list[AdvertisedBroker]:
         """Return the brokers at the addresses that this client can reach."""

@@ -210,6 +210,7 @@ class KafkaProtocol(asyncio.BufferedProtocol):
             correlation_id=header.correlation_id,
             client_id=header.client_id,
             advertised=self._listener.advertised,
+            handlers=HANDLERS,
         )
         result = handler.function(request, context)
         if isinstance(result, Awaitable):

@@ -1,0 +1,36 @@
+"""InitProducerId 0-5.
+
+Behaviour:
+    * Without a transactional id: a fresh producer id with epoch 0, never handed out before.
+    * Transactions are not served yet: a transactional id is refused with
+      UNSUPPORTED_VERSION, which clients report at once instead of trying for ever.
+
+Version notes:
+    2 flexible; 3 the client's producer id and epoch (KIP-360); 4 PRODUCER_FENCED; 5 KIP-890.
+"""
+
+from __future__ import annotations
+
+from fakebus.errors import ErrorCode, StorageError
+from fakebus.kafka.api import RequestContext, handles
+from fakebus.kafka.protocol.api_keys import ApiKey
+from fakebus.kafka.protocol.messages import InitProducerIdRequest, InitProducerIdResponse
+
+
+@handles(ApiKey.INIT_PRODUCER_ID, versions=(0, 5))
+async def handle_init_producer_id(
+    request: InitProducerIdRequest, context: RequestContext
+) -> InitProducerIdResponse:
+    """Hand out a producer id."""
+    if request.transactional_id is not None:
+        error = ErrorCode.UNSUPPORTED_VERSION if request.transactional_id else (
+            ErrorCode.INVALID_REQUEST
+        )
+        return InitProducerIdResponse(error_code=error.code, producer_epoch=-1)
+    try:
+        producer_id = await context.broker.producer_ids.allocate()
+    except StorageError:
+        return InitProducerIdResponse(
+            error_code=ErrorCode.COORDINATOR_NOT_AVAILABLE.code, producer_epoch=-1
+        )
+    return InitProducerIdResponse(producer_id=producer_id, producer_epoch=0)

@@ -1,0 +1,83 @@
+"""ListOffsets 1-11.
+
+Behaviour:
+    * By time: the first record whose timestamp is at or after the one asked for, exact
+      inside a batch; offset and timestamp -1 when there is none.
+    * Special timestamps: -1 latest, -2 earliest, -3 record with the largest timestamp,
+      -4 earliest local, -5 latest tiered and -6 earliest pending upload (nothing is tiered).
+
+Version notes:
+    2 isolation level; 4 leader epoch; 6 flexible; 7 max timestamp (KIP-734); 8 local start
+    (KIP-405); 9 tiered (KIP-1005); 10 timeout (KIP-1075); 11 pending upload (KIP-1023).
+"""
+
+from __future__ import annotations
+
+from fakebus.broker.fetching import IsolationLevel, check_leader_epoch
+from fakebus.broker.offset_lookup import LATEST, LATEST_TIERED
+from fakebus.errors import ErrorCode, FakebusError
+from fakebus.kafka.api import RequestContext, handles
+from fakebus.kafka.protocol.api_keys import ApiKey
+from fakebus.kafka.protocol.messages import (
+    ListOffsetsPartition,
+    ListOffsetsPartitionResponse,
+    ListOffsetsRequest,
+    ListOffsetsResponse,
+    ListOffsetsTopicResponse,
+)
+
+_FIRST_VERSION_OF = {-3: 7, -4: 8, -5: 9, -6: 11}
+
+
+@handles(ApiKey.LIST_OFFSETS, versions=(1, 11))
+async def handle_list_offsets(
+    request: ListOffsetsRequest, context: RequestContext
+) -> ListOffsetsResponse:
+    """Look up one offset for each partition."""
+    isolation = IsolationLevel(1 if request.isolation_level == 1 else 0)
+    topics = []
+    for topic in request.topics:
+        named: dict[int, int] = {}
+        for partition in topic.partitions:
+            named[partition.partition_index] = named.get(partition.partition_index, 0) + 1
+        answers = [
+            _failure(partition, ErrorCode.INVALID_REQUEST)
+            if named[partition.partition_index] > 1
+            else await _look_up(topic.name, partition, isolation, context)
+            for partition in topic.partitions
+        ]
+        topics.append(ListOffsetsTopicResponse(name=topic.name, partitions=answers))
+    return ListOffsetsResponse(topics=topics)
+
+
+async def _look_up(
+    name: str, partition: ListOffsetsPartition, isolation: IsolationLevel, context: RequestContext
+) -> ListOffsetsPartitionResponse:
+    topic = context.broker.topics.get(name)
+    log = None if topic is None else topic.partition(partition.partition_index)
+    if log is None:
+        return _failure(partition, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+    error = check_leader_epoch(log, partition.current_leader_epoch)
+    if error is not ErrorCode.NONE:
+        return _failure(partition, error)
+    timestamp = partition.timestamp
+    if timestamp < LATEST - 1 and context.api_version < _FIRST_VERSION_OF.get(timestamp, 2**15):
+        return _failure(partition, ErrorCode.UNSUPPORTED_VERSION)
+    try:
+        found = await context.broker.find_offset(log, timestamp, isolation)
+    except FakebusError:
+        return _failure(partition, ErrorCode.KAFKA_STORAGE_ERROR)
+    return ListOffsetsPartitionResponse(
+        partition_index=partition.partition_index,
+        timestamp=found.timestamp,
+        offset=found.offset,
+        leader_epoch=-1 if found.offset < 0 and timestamp <= LATEST_TIERED else log.leader_epoch,
+    )
+
+
+def _failure(
+    partition: ListOffsetsPartition, error: ErrorCode
+) -> ListOffsetsPartitionResponse:
+    return ListOffsetsPartitionResponse(
+        partition_index=partition.partition_index, error_code=error.code
+    )

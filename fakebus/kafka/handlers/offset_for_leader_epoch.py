@@ -1,0 +1,56 @@
+"""OffsetForLeaderEpoch 2-4.
+
+Behaviour:
+    * The leader epoch never moves, so the current one ends at the log end offset and any
+      later one is unknown (-1, -1).
+
+Version notes:
+    2 the client's current leader epoch; 3 replica id; 4 flexible.
+"""
+
+from __future__ import annotations
+
+from fakebus.broker.fetching import check_leader_epoch
+from fakebus.errors import ErrorCode
+from fakebus.kafka.api import RequestContext, handles
+from fakebus.kafka.protocol.api_keys import ApiKey
+from fakebus.kafka.protocol.messages import (
+    OffsetForLeaderEpochRequest,
+    OffsetForLeaderEpochResponse,
+    OffsetForLeaderEpochResponseEpochEndOffset,
+    OffsetForLeaderPartition,
+    OffsetForLeaderTopicResult,
+)
+
+
+@handles(ApiKey.OFFSET_FOR_LEADER_EPOCH, versions=(2, 4))
+def handle_offset_for_leader_epoch(
+    request: OffsetForLeaderEpochRequest, context: RequestContext
+) -> OffsetForLeaderEpochResponse:
+    """Say where a leader epoch ends."""
+    return OffsetForLeaderEpochResponse(
+        topics=[
+            OffsetForLeaderTopicResult(
+                topic=topic.topic,
+                partitions=[_end(topic.topic, wanted, context) for wanted in topic.partitions],
+            )
+            for topic in request.topics
+        ]
+    )
+
+
+def _end(
+    name: str, wanted: OffsetForLeaderPartition, context: RequestContext
+) -> OffsetForLeaderEpochResponseEpochEndOffset:
+    topic = context.broker.topics.get(name)
+    log = None if topic is None else topic.partition(wanted.partition)
+    error = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    if log is not None:
+        error = check_leader_epoch(log, wanted.current_leader_epoch)
+    answer = OffsetForLeaderEpochResponseEpochEndOffset(
+        partition=wanted.partition, error_code=error.code
+    )
+    if log is not None and error is ErrorCode.NONE and wanted.leader_epoch == log.leader_epoch:
+        answer.leader_epoch = log.leader_epoch
+        answer.end_offset = log.high_watermark
+    return answer
