@@ -36,8 +36,8 @@ class EncoderSource:
     def _write(self, root: StructSchema) -> None:
         writer = self.writer
         with writer.block("def encode(o):"):
-            writer.line("w = bytearray(); b = []")
             with writer.block("try:"):
+                writer.line("w = bytearray(); b = []")
                 self._struct(root, "o")
                 self._flush()
             with writer.block("except VALUE_ERRORS as x:"):
