@@ -9,30 +9,40 @@ import sys
 from pathlib import Path
 
 from fakebus.kafka.protocol import messages
-from fakebus.kafka.protocol.schema import FieldSchema, StructSchema, struct_schemas
+from fakebus.kafka.protocol.schema import (
+    FieldSchema,
+    StructSchema,
+    all_messages,
+    struct_schemas,
+)
 
 STUB = Path(messages.__file__).with_suffix(".pyi")
 
 HEAD = '''\
 """The types of the classes in messages.py; written by tools/generate_message_stubs.py."""
 
-from typing import Any
 from uuid import UUID
 
 from fakebus.kafka.protocol.struct_classes import Struct
 from fakebus.types import Buffer
 
+# What may be encoded; a request that was decoded holds a memoryview of its bytes.
 Records = Buffer | list[Buffer] | list[bytes] | list[memoryview] | tuple[Buffer, ...]
 '''
 
 PYTHON_TYPES = {"f64": "float", "bool": "bool", "uuid": "UUID", "str": "str", "bytes": "bytes"}
 
 
-def python_type(field: FieldSchema) -> str:
+def request_structs() -> set[str]:
+    requests = (m.root for m in all_messages() if m.root.name.endswith("Request"))
+    return {struct.name for request in requests for struct in request.walk()}
+
+
+def python_type(field: FieldSchema, is_request: bool) -> str:
     if field.struct is not None:
         name = field.type
     elif field.type == "rec":
-        name = "Records"
+        name = "Buffer" if is_request else "Records"
     else:
         name = PYTHON_TYPES.get(field.type, "int")
     if field.is_array:
@@ -41,20 +51,21 @@ def python_type(field: FieldSchema) -> str:
     return f"{name} | None" if is_nullable else name
 
 
-def class_lines(struct: StructSchema) -> list[str]:
+def class_lines(struct: StructSchema, is_request: bool) -> list[str]:
     if not struct.fields:
         return [f"class {struct.name}(Struct):", "    def __init__(self) -> None: ...", ""]
-    lines = [f"class {struct.name}(Struct):"]
-    lines += [f"    {field.name}: {python_type(field)}" for field in struct.fields]
+    fields = [f"{field.name}: {python_type(field, is_request)}" for field in struct.fields]
+    lines = [f"class {struct.name}(Struct):", *(f"    {field}" for field in fields)]
     lines += ["    def __init__(", "        self,", "        *,"]
-    lines += [f"        {field.name}: {python_type(field)} = ...," for field in struct.fields]
+    lines += [f"        {field} = ...," for field in fields]
     return [*lines, "    ) -> None: ...", ""]
 
 
 def stub_text() -> str:
     lines = [HEAD]
+    requests = request_structs()
     for struct in struct_schemas().values():
-        lines += class_lines(struct)
+        lines += class_lines(struct, struct.name in requests)
     return "\n".join(lines)
 
 

@@ -1,21 +1,21 @@
 """The types of the classes in messages.py; written by tools/generate_message_stubs.py."""
 
-from typing import Any
 from uuid import UUID
 
 from fakebus.kafka.protocol.struct_classes import Struct
 from fakebus.types import Buffer
 
+# What may be encoded; a request that was decoded holds a memoryview of its bytes.
 Records = Buffer | list[Buffer] | list[bytes] | list[memoryview] | tuple[Buffer, ...]
 
 class PartitionProduceData(Struct):
     index: int
-    records: Records | None
+    records: Buffer | None
     def __init__(
         self,
         *,
         index: int = ...,
-        records: Records | None = ...,
+        records: Buffer | None = ...,
     ) -> None: ...
 
 class TopicProduceData(Struct):

@@ -179,6 +179,8 @@ def append_records(
         if len(part) < JOIN_BELOW:
             out += part
         else:
-            buffers += (out, part)
+            if out:
+                buffers.append(out)
+            buffers.append(part)
             out = bytearray()
     return out

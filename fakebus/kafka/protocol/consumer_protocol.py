@@ -1,0 +1,91 @@
+"""What consumers put into JoinGroup and SyncGroup: subscriptions and assignments.
+
+The broker passes these bytes on without looking; tools that describe a group read them.
+They are an int16 version and a message of that version, as Kafka's ``ConsumerProtocol``
+writes them.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, Any
+
+from fakebus.kafka.protocol.compiler import message_decoder, message_encoder
+from fakebus.kafka.protocol.errors import DecodeError, EncodeError
+from fakebus.kafka.protocol.schema import MessageSchema, consumer_protocol_schemas
+from fakebus.types import Buffer
+
+if TYPE_CHECKING:
+    from fakebus.kafka.protocol.messages import (
+        ConsumerProtocolAssignment,
+        ConsumerProtocolSubscription,
+    )
+
+CONSUMER_PROTOCOL_TYPE = "consumer"
+"""The ``protocol_type`` of the groups whose members speak this protocol."""
+
+_VERSION = struct.Struct(">h")
+
+
+def decode_subscription(data: Buffer) -> ConsumerProtocolSubscription:
+    """Return what a consumer sent as the metadata of a JoinGroup protocol.
+
+    A version newer than ours is read as our newest: fields are only ever added at the end.
+
+    Raises:
+        DecodeError: the bytes are no subscription.
+    """
+    subscription: ConsumerProtocolSubscription = _decode("ConsumerProtocolSubscription", data)
+    return subscription
+
+
+def decode_assignment(data: Buffer) -> ConsumerProtocolAssignment:
+    """Return what a group's leader sent as a member's assignment.
+
+    Raises:
+        DecodeError: the bytes are no assignment; empty ones, which members get that have
+            none, are not either.
+    """
+    assignment: ConsumerProtocolAssignment = _decode("ConsumerProtocolAssignment", data)
+    return assignment
+
+
+def encode_subscription(subscription: ConsumerProtocolSubscription, version: int = 3) -> bytes:
+    """Return a subscription as consumers send it.
+
+    Raises:
+        EncodeError: there is no such version, or a value is missing or out of range.
+    """
+    return _encode("ConsumerProtocolSubscription", subscription, version)
+
+
+def encode_assignment(assignment: ConsumerProtocolAssignment, version: int = 3) -> bytes:
+    """Return an assignment as a group's leader sends it.
+
+    Raises:
+        EncodeError: there is no such version, or a value is missing or out of range.
+    """
+    return _encode("ConsumerProtocolAssignment", assignment, version)
+
+
+def _schema(name: str) -> MessageSchema:
+    return consumer_protocol_schemas()[name]
+
+
+def _decode(name: str, data: Buffer) -> Any:
+    schema = _schema(name)
+    try:
+        (version,) = _VERSION.unpack_from(data)
+    except struct.error:
+        raise DecodeError(0, f"{len(data)} bytes are too few for a {name}") from None
+    if version < schema.versions.min:
+        raise DecodeError(0, f"{name} has no version {version}")
+    decode = message_decoder(schema, min(version, schema.versions.max))
+    return decode(memoryview(data), _VERSION.size)
+
+
+def _encode(name: str, message: object, version: int) -> bytes:
+    schema = _schema(name)
+    if version not in schema.versions:
+        raise EncodeError(f"{name} has no version {version}")
+    return b"".join([_VERSION.pack(version), *message_encoder(schema, version)(message)])
