@@ -1,0 +1,1 @@
+"""Kafka record batches as bytes: header, records, compression, partitioning. No I/O."""

@@ -1,0 +1,234 @@
+"""The header of a record batch (format 2): parse it, check it, patch it in place.
+
+Layout, big-endian, 61 bytes: base offset int64, length of what follows int32, partition
+leader epoch int32, magic int8, CRC uint32, attributes int16, last offset delta int32, base
+timestamp int64, max timestamp int64, producer id int64, producer epoch int16, base sequence
+int32, record count int32. The CRC covers everything from the attributes on, so the base
+offset and the leader epoch may change without a new CRC.
+
+Source: "Record Batch" in Kafka's documentation of its message format; KIP-98.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from struct import Struct
+from typing import TYPE_CHECKING, NamedTuple
+
+from fakebus.records.checksum import crc32c
+from fakebus.records.errors import CorruptBatchError, InvalidBatchError, UnsupportedCodecError
+
+if TYPE_CHECKING:
+    from fakebus.types import Buffer
+
+HEADER = Struct(">qiibIhiqqqhii")
+HEADER_SIZE = HEADER.size
+"""Bytes before the first record: 61."""
+
+LENGTH_OVERHEAD = 12
+"""Bytes that the batch length does not count: the base offset and the length itself."""
+
+CRC_START = 21
+"""Where the range of the CRC begins."""
+
+MAGIC = 2
+"""The only record format that Kafka 4 still writes."""
+
+CODEC_MASK = 0x07
+TIMESTAMP_TYPE_BIT = 0x08
+TRANSACTIONAL_BIT = 0x10
+CONTROL_BIT = 0x20
+DELETE_HORIZON_BIT = 0x40
+
+NO_TIMESTAMP = -1
+NO_PRODUCER_ID = -1
+NO_PRODUCER_EPOCH = -1
+NO_SEQUENCE = -1
+
+_MAX_INT32 = 0x7FFFFFFF
+_INT16 = Struct(">h")
+_INT32 = Struct(">i")
+_INT64 = Struct(">q")
+_UINT32 = Struct(">I")
+_EPOCH_AT = 12
+_CRC_AT = 17
+_ATTRIBUTES_AT = 21
+_MAX_TIMESTAMP_AT = 35
+
+
+class Codec(IntEnum):
+    """The compression of a batch's records, as numbered in the attributes."""
+
+    NONE = 0
+    GZIP = 1
+    SNAPPY = 2
+    LZ4 = 3
+    ZSTD = 4
+
+
+ZSTD_CODEC = Codec.ZSTD
+"""The codec that Produce requests may carry only from version 7 on (KIP-110)."""
+
+
+class TimestampType(IntEnum):
+    """Who set the timestamps: the producer, or the broker on append."""
+
+    CREATE_TIME = 0
+    LOG_APPEND_TIME = 1
+
+
+class BatchHeader(NamedTuple):
+    """The 61 bytes in front of a batch's records."""
+
+    base_offset: int
+    batch_length: int
+    """Bytes after this field, that is the size of the batch less 12."""
+    partition_leader_epoch: int
+    magic: int
+    crc: int
+    attributes: int
+    last_offset_delta: int
+    base_timestamp: int
+    max_timestamp: int
+    producer_id: int
+    producer_epoch: int
+    base_sequence: int
+    record_count: int
+
+    @property
+    def size(self) -> int:
+        """Bytes of the whole batch."""
+        return self.batch_length + LENGTH_OVERHEAD
+
+    @property
+    def codec(self) -> Codec:
+        """The compression of the records.
+
+        Raises:
+            UnsupportedCodecError: the attributes hold a number without a meaning (5 to 7).
+        """
+        number = self.attributes & CODEC_MASK
+        try:
+            return Codec(number)
+        except ValueError:
+            raise UnsupportedCodecError(f"there is no compression codec {number}") from None
+
+    @property
+    def timestamp_type(self) -> TimestampType:
+        """Who set the timestamps."""
+        if self.attributes & TIMESTAMP_TYPE_BIT:
+            return TimestampType.LOG_APPEND_TIME
+        return TimestampType.CREATE_TIME
+
+    @property
+    def is_transactional(self) -> bool:
+        """Whether the batch belongs to a transaction."""
+        return bool(self.attributes & TRANSACTIONAL_BIT)
+
+    @property
+    def is_control(self) -> bool:
+        """Whether the batch holds a control record, such as a commit marker."""
+        return bool(self.attributes & CONTROL_BIT)
+
+    @property
+    def has_delete_horizon(self) -> bool:
+        """Whether the base timestamp is the time from which tombstones may go (KIP-534)."""
+        return bool(self.attributes & DELETE_HORIZON_BIT)
+
+    @property
+    def last_offset(self) -> int:
+        """The offset of the last record, also when compaction has removed that record."""
+        return self.base_offset + self.last_offset_delta
+
+    @property
+    def last_sequence(self) -> int:
+        """The sequence number of the last record; it wraps from 2^31-1 to 0. -1 without one."""
+        if self.base_sequence == NO_SEQUENCE:
+            return NO_SEQUENCE
+        return (self.base_sequence + self.last_offset_delta) & _MAX_INT32
+
+
+def parse_header(buffer: Buffer, offset: int = 0) -> BatchHeader:
+    """Return the header of the batch at ``offset``; nothing is checked but its length.
+
+    Raises:
+        CorruptBatchError: fewer than 61 bytes are left.
+    """
+    if offset < 0 or len(buffer) - offset < HEADER_SIZE:
+        raise CorruptBatchError("the record batch is shorter than its header of 61 bytes")
+    return BatchHeader._make(HEADER.unpack_from(buffer, offset))
+
+
+def codec_of(buffer: Buffer) -> int:
+    """Return the number of the batch's compression codec, 0 when the header is cut off."""
+    if len(buffer) < HEADER_SIZE:
+        return Codec.NONE
+    return buffer[_ATTRIBUTES_AT + 1] & CODEC_MASK
+
+
+def check_whole(buffer: Buffer) -> BatchHeader:
+    """Return the header of a buffer that is exactly one batch of format 2.
+
+    Raises:
+        CorruptBatchError: the buffer is shorter than its header or than the header says.
+        InvalidBatchError: it is another format, or longer than the header says.
+    """
+    header = parse_header(buffer)
+    if header.magic != MAGIC:
+        raise InvalidBatchError(f"record format {header.magic} is not supported, only format 2")
+    if header.size > len(buffer):
+        raise CorruptBatchError(
+            f"the record batch is cut off: {len(buffer)} bytes of {header.size} are there"
+        )
+    if header.size < len(buffer):
+        raise InvalidBatchError(
+            f"the record batch is {header.size} bytes long, but {len(buffer)} bytes were sent"
+        )
+    return header
+
+
+def compute_crc(buffer: Buffer) -> int:
+    """Return the CRC-32C over the batch from its attributes to its end.
+
+    Args:
+        buffer: exactly one batch.
+    """
+    return crc32c(memoryview(buffer)[CRC_START:], 0)
+
+
+def batch_is_valid_crc(buffer: Buffer) -> bool:
+    """Return whether the CRC in the header is that of the batch; False when cut off."""
+    if len(buffer) < HEADER_SIZE:
+        return False
+    return bool(_UINT32.unpack_from(buffer, _CRC_AT)[0] == compute_crc(buffer))
+
+
+def assign_offset(buffer: bytearray | memoryview, base_offset: int, leader_epoch: int) -> None:
+    """Write the base offset and the leader epoch into the batch; the CRC stays valid."""
+    _INT64.pack_into(buffer, 0, base_offset)
+    _INT32.pack_into(buffer, _EPOCH_AT, leader_epoch)
+
+
+def set_log_append_time(buffer: bytearray | memoryview, now_ms: int) -> None:
+    """Make ``now_ms`` the timestamp of every record, and renew the CRC.
+
+    The base timestamp and the records stay: consumers take the max timestamp for each record
+    when the timestamp type says so.
+    """
+    attributes = _INT16.unpack_from(buffer, _ATTRIBUTES_AT)[0]
+    _INT16.pack_into(buffer, _ATTRIBUTES_AT, attributes | TIMESTAMP_TYPE_BIT)
+    _INT64.pack_into(buffer, _MAX_TIMESTAMP_AT, now_ms)
+    write_crc(buffer)
+
+
+def clear_timestamp_type(buffer: bytearray | memoryview) -> None:
+    """Mark the timestamps as the producer's, and renew the CRC when that is a change."""
+    attributes = _INT16.unpack_from(buffer, _ATTRIBUTES_AT)[0]
+    if attributes & TIMESTAMP_TYPE_BIT:
+        _INT16.pack_into(buffer, _ATTRIBUTES_AT, attributes & ~TIMESTAMP_TYPE_BIT)
+        write_crc(buffer)
+
+
+def write_crc(buffer: bytearray | memoryview) -> None:
+    """Write the CRC that the batch ought to have into its header."""
+    _UINT32.pack_into(buffer, _CRC_AT, compute_crc(buffer))
