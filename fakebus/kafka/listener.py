@@ -304,8 +304,8 @@ class Listener:
         """The address that was asked for."""
         return self._host
 
-    async def start(self) -> None:
-        """Listen.
+    async def bind(self) -> None:
+        """Take the port, without accepting clients yet.
 
         Raises:
             ConfigError: the address cannot be listened on.
@@ -313,15 +313,33 @@ class Listener:
         loop = asyncio.get_running_loop()
         try:
             self._server = await loop.create_server(
-                lambda: KafkaProtocol(self), self._host, self._port, backlog=1024
+                lambda: KafkaProtocol(self),
+                self._host,
+                self._port,
+                backlog=1024,
+                start_serving=False,
             )
         except (OSError, OverflowError) as error:
-            raise ConfigError(
-                f"cannot listen for Kafka clients on {self._host}:{self._port}: "
-                f"{_explain(error)}"
-            ) from error
+            raise self._cannot_listen(error) from error
         self._port = self._server.sockets[0].getsockname()[1]
+
+    async def start(self) -> None:
+        """Accept clients; :meth:`bind` comes first.
+
+        Raises:
+            ConfigError: somebody else has begun to listen on the address meanwhile.
+        """
+        assert self._server is not None  # noqa: S101 - the order of the calls
+        try:
+            await self._server.start_serving()
+        except OSError as error:
+            raise self._cannot_listen(error) from error
         self._plan_idle_check()
+
+    def _cannot_listen(self, error: Exception) -> ConfigError:
+        return ConfigError(
+            f"cannot listen for Kafka clients on {self._host}:{self._port}: {_explain(error)}"
+        )
 
     def advertised(self, connection: ClientConnection) -> list[AdvertisedBroker]:
         """Return the broker's address as this client has to use it."""

@@ -1,0 +1,288 @@
+"""The settings of one bus: defaults, and how flags, environment and fakebus.toml give them.
+
+A flag beats an environment variable, which beats the file, which beats the default.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from fakebus.errors import ConfigError
+
+DEFAULT_KAFKA_PORT = 9092
+DEFAULT_HTTP_PORT = 8081
+DEFAULT_DATA_FILE = Path("fakebus.db")
+DEFAULT_FIXTURES = Path("fixtures")
+DEFAULT_CONFIG_FILE = Path("fakebus.toml")
+LOG_LEVELS = ("debug", "info", "warning", "error")
+LOG_FORMATS = ("text", "json")
+AUTO = "auto"
+
+
+class Address(NamedTuple):
+    """A host and a port."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        """Return ``host:port``, with an IPv6 address in brackets."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+def parse_address(text: str, default_port: int | None = None) -> Address:
+    """Return the address that ``host:port`` or ``[ipv6]:port`` names.
+
+    Args:
+        text: what a person wrote; ``:9092`` stands for 127.0.0.1.
+        default_port: the port when there is none; without it a port is demanded.
+
+    Raises:
+        ConfigError: it is not an address.
+    """
+    if not text.startswith("[") and text.count(":") > 1:
+        raise ConfigError(f"{text!r} is not host:port; write an IPv6 address as [{text}]:PORT")
+    host, colon, port = text.rpartition(":")
+    if text.endswith("]"):
+        host, colon, port = text, "", ""
+    elif not colon:
+        host, port = text, ""
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    if not port:
+        if default_port is None or colon:
+            raise ConfigError(f"{text!r} is not an address: write HOST:PORT, as in 127.0.0.1:9092")
+        return Address(host or "127.0.0.1", default_port)
+    if not (port.isascii() and port.isdigit()) or int(port) > 65535:
+        raise ConfigError(f"{text!r} is not an address: the port must be a number up to 65535")
+    return Address(host or "127.0.0.1", int(port))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that ``fakebus up`` can be told."""
+
+    fixtures: tuple[Path, ...] = ()
+    """Directories of fixture files to seed from."""
+    data: Path | None = DEFAULT_DATA_FILE
+    """The data file; ``None`` keeps everything in memory."""
+    kafka: tuple[Address, ...] = (Address("127.0.0.1", DEFAULT_KAFKA_PORT),)
+    """Where Kafka clients are served; port 0 is any free one."""
+    http: tuple[Address, ...] = (Address("127.0.0.1", DEFAULT_HTTP_PORT),)
+    """Where HTTP is served; port 0 is any free one."""
+    advertise: tuple[Address | None, ...] = (None,)
+    """What clients are told, one for each ``kafka``; ``None`` is ``auto``; one serves for all."""
+    brokers: int = 1
+    """How many brokers the cluster seems to have."""
+    set: Mapping[str, str] = field(default_factory=dict)
+    """Broker configs by Kafka's names."""
+    ready_file: Path | None = None
+    """Written when the bus is ready, removed when it stops."""
+    log_level: str = "info"
+    log_format: str = "text"
+
+    def advertised_for(self, index: int) -> Address | None:
+        """Return what the clients of the ``index``-th Kafka listener are told."""
+        return self.advertise[index] if len(self.advertise) > 1 else self.advertise[0]
+
+
+def _paths(values: Sequence[str]) -> tuple[Path, ...]:
+    return tuple(Path(value) for value in values)
+
+
+def _addresses(default_port: int) -> Callable[[Sequence[str]], tuple[Address, ...]]:
+    return lambda values: tuple(parse_address(value, default_port) for value in values)
+
+
+def _advertised(values: Sequence[str]) -> tuple[Address | None, ...]:
+    return tuple(
+        None if value == AUTO else parse_address(value, default_port=0) for value in values
+    )
+
+
+def _assignments(values: Sequence[str]) -> dict[str, str]:
+    found = {}
+    for value in values:
+        name, equals, setting = value.partition("=")
+        if not equals or not name.strip():
+            raise ConfigError(f"{value!r} is not KEY=VALUE, as in num.partitions=3")
+        found[name.strip()] = setting.strip()
+    return found
+
+
+def _number(values: Sequence[str]) -> int:
+    try:
+        return int(values[-1])
+    except ValueError:
+        raise ConfigError(f"{values[-1]!r} is not a number") from None
+
+
+def _one_of(choices: Sequence[str]) -> Callable[[Sequence[str]], str]:
+    def choose(values: Sequence[str]) -> str:
+        value = values[-1].lower()
+        if value not in choices:
+            raise ConfigError(f"{values[-1]!r} is not one of {', '.join(choices)}")
+        return value
+
+    return choose
+
+
+_PARSERS: dict[str, Callable[[Sequence[str]], Any]] = {
+    "fixtures": _paths,
+    "data": lambda values: Path(values[-1]),
+    "kafka": _addresses(DEFAULT_KAFKA_PORT),
+    "http": _addresses(DEFAULT_HTTP_PORT),
+    "advertise": _advertised,
+    "brokers": _number,
+    "set": _assignments,
+    "ready_file": lambda values: Path(values[-1]),
+    "log_level": _one_of(LOG_LEVELS),
+    "log_format": _one_of(LOG_FORMATS),
+}
+_LISTS = ("fixtures", "kafka", "http", "advertise", "set")
+_TRUE = ("1", "true", "yes", "on")
+_FALSE = ("0", "false", "no", "off", "")
+
+Layer = Mapping[str, Sequence[str]]
+
+
+def load_settings(
+    flags: Layer,
+    *,
+    environ: Mapping[str, str],
+    config_file: Path | None = None,
+    directory: Path | None = None,
+) -> Settings:
+    """Return the settings from all their sources.
+
+    Args:
+        flags: what the command line gave, by name with underscores; each a list of texts.
+            ``memory`` is a flag of its own and excludes ``data``.
+        environ: the environment; ``FAKEBUS_KAFKA`` and so on, lists separated by commas.
+        config_file: the file to read; without it ``fakebus.toml`` if there is one.
+        directory: where relative defaults are looked for; the current one when left out.
+
+    Raises:
+        ConfigError: a value is not valid; the message names where it came from.
+    """
+    directory = directory if directory is not None else Path()
+    layers = [
+        ("flag --{}", dict(flags)),
+        ("environment variable FAKEBUS_{}", _from_environment(environ)),
+        _from_file(config_file or _named_file(environ), directory),
+    ]
+    values: dict[str, Any] = {}
+    for place, layer in layers:
+        storage_chosen = "data" in values
+        for name, texts in layer.items():
+            if name in values or (name in ("data", "memory") and storage_chosen):
+                continue
+            _take(values, name, texts, place)
+    if "fixtures" not in values and (directory / DEFAULT_FIXTURES / "fakebus.yaml").exists():
+        values["fixtures"] = (directory / DEFAULT_FIXTURES,)
+    settings = Settings(**values)
+    _check(settings)
+    return settings
+
+
+def _take(values: dict[str, Any], name: str, texts: Sequence[str], place: str) -> None:
+    shown = place.format(name.upper() if "FAKEBUS" in place else name.replace("_", "-"))
+    try:
+        if name == "memory":
+            if _boolean(texts[-1]):
+                values["data"] = None
+        elif name == "set" and "set" in values:
+            values["set"] = {**_assignments(texts), **values["set"]}
+        else:
+            values[name] = _PARSERS[name](texts)
+    except ConfigError as error:
+        raise ConfigError(f"{shown}: {error}") from None
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() in _TRUE:
+        return True
+    if text.lower() in _FALSE:
+        return False
+    raise ConfigError(f"{text!r} is neither true nor false")
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Sequence[str]]:
+    found: dict[str, Sequence[str]] = {}
+    for name in (*_PARSERS, "memory"):
+        text = environ.get(f"FAKEBUS_{name.upper()}")
+        if text:
+            parts = [part.strip() for part in text.split(",")] if name in _LISTS else [text]
+            found[name] = [part for part in parts if part]
+    return found
+
+
+def _named_file(environ: Mapping[str, str]) -> Path | None:
+    return Path(environ["FAKEBUS_CONFIG"]) if environ.get("FAKEBUS_CONFIG") else None
+
+
+def _from_file(named: Path | None, directory: Path) -> tuple[str, dict[str, Sequence[str]]]:
+    path = named if named is not None else directory / DEFAULT_CONFIG_FILE
+    if named is None and not path.exists():
+        return "", {}
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from error
+    known = (*_PARSERS, "memory")
+    found: dict[str, Sequence[str]] = {}
+    for key, value in content.items():
+        name = key.replace("-", "_")
+        if name not in known:
+            names = ", ".join(key.replace("_", "-") for key in known)
+            raise ConfigError(f"{path}: there is no setting {key!r}; there are {names}")
+        found[name] = _texts(path, key, value)
+    return f"{path}: {{}}", found
+
+
+def _texts(path: Path, key: str, value: object) -> Sequence[str]:
+    if isinstance(value, bool):
+        return [str(value).lower()]
+    if isinstance(value, str | int | float):
+        return [str(value)]
+    if isinstance(value, list) and all(isinstance(item, str | int | float) for item in value):
+        return [str(item) for item in value]
+    if isinstance(value, dict) and key == "set":
+        return [f"{name}={_plain(setting)}" for name, setting in _flatten(value)]
+    raise ConfigError(f"{path}: {key} must be a text, a number, or a list of them")
+
+
+def _plain(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _flatten(table: Mapping[str, Any], prefix: str = "") -> list[tuple[str, object]]:
+    """Turn ``{"num": {"partitions": 3}}``, as TOML reads ``num.partitions = 3``, back."""
+    found: list[tuple[str, object]] = []
+    for name, value in table.items():
+        if isinstance(value, dict):
+            found += _flatten(value, f"{prefix}{name}.")
+        else:
+            found.append((f"{prefix}{name}", value))
+    return found
+
+
+def _check(settings: Settings) -> None:
+    if len(settings.advertise) not in (1, len(settings.kafka)):
+        raise ConfigError(
+            f"there are {len(settings.kafka)} Kafka listeners and {len(settings.advertise)} "
+            "advertised addresses; give one for each listener, or a single one for all"
+        )
+    if settings.brokers != 1:
+        raise ConfigError(
+            f"--brokers {settings.brokers}: only one broker can be simulated so far; leave it out"
+        )
+
+
