@@ -284,5 +284,3 @@ def _check(settings: Settings) -> None:
         raise ConfigError(
             f"--brokers {settings.brokers}: only one broker can be simulated so far; leave it out"
         )
-
-

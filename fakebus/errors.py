@@ -189,7 +189,5 @@ class MissingExtraError(FakebusError):
     """
 
     def __init__(self, feature: str, extra: str) -> None:
-        super().__init__(
-            f'{feature} needs an extra package: run  pip install "fakebus[{extra}]"'
-        )
+        super().__init__(f'{feature} needs an extra package: run  pip install "fakebus[{extra}]"')
         self.extra = extra

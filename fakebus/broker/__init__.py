@@ -1,0 +1,1 @@
+"""The broker core: a plain asyncio library without sockets and SQL."""

@@ -12,7 +12,13 @@ from collections.abc import Sequence
 from fakebus.broker.configs.topic_config import TopicConfig
 from fakebus.errors import BrokerError, ErrorCode
 from fakebus.records.batch import (
+    CODEC_MASK,
+    CONTROL_BIT,
     HEADER_SIZE,
+    LENGTH_OVERHEAD,
+    MAGIC,
+    NO_TIMESTAMP,
+    TIMESTAMP_TYPE_BIT,
     BatchHeader,
     clear_timestamp_type,
     compute_crc,
@@ -21,13 +27,7 @@ from fakebus.records.batch import (
 )
 from fakebus.records.errors import RecordError
 
-ZSTD = 4
-_LENGTH_PREFIX = 12
-"""Base offset and batch length come before what the batch length counts."""
-_TIMESTAMP_TYPE_BIT = 0x08
-_CONTROL_BIT = 0x20
 _HIGHEST_CODEC = 4
-_NO_TIMESTAMP = -1
 
 
 class InvalidRecordsError(BrokerError):
@@ -56,12 +56,12 @@ def check_shape(data: bytearray | memoryview | None) -> BatchHeader:
     if data is None or len(data) < HEADER_SIZE:
         raise BrokerError(ErrorCode.INVALID_RECORD, "no complete record batch was sent")
     header = parse_header(data)
-    if header.magic != 2:
+    if header.magic != MAGIC:
         raise BrokerError(
             ErrorCode.INVALID_RECORD,
             f"message format {header.magic} is not supported; only format 2 is (KIP-724)",
         )
-    size = header.batch_length + _LENGTH_PREFIX
+    size = header.batch_length + LENGTH_OVERHEAD
     if size < HEADER_SIZE:
         raise BrokerError(ErrorCode.CORRUPT_MESSAGE, f"a record batch of {size} bytes is too short")
     if size < len(data):
@@ -93,7 +93,7 @@ def check_batch(
     _check_header(header)
     if not config.log_append_time:
         _check_timestamps(header, config, now_ms)
-    elif header.attributes & _TIMESTAMP_TYPE_BIT:
+    elif header.attributes & TIMESTAMP_TYPE_BIT:
         raise BrokerError(
             ErrorCode.INVALID_TIMESTAMP, "a producer must not set the timestamp type itself"
         )
@@ -112,7 +112,7 @@ def _check_header(header: BatchHeader) -> None:
         )
     elif header.base_offset != 0:
         problem = f"the base offset must be 0, not {header.base_offset}"
-    elif header.attributes & _CONTROL_BIT:
+    elif header.attributes & CONTROL_BIT:
         problem = "clients must not write control batches"
     elif header.producer_id >= 0 and (header.base_sequence < 0 or header.producer_epoch < 0):
         problem = (
@@ -121,7 +121,7 @@ def _check_header(header: BatchHeader) -> None:
         )
     if problem is not None:
         raise BrokerError(ErrorCode.INVALID_RECORD, problem)
-    codec = header.attributes & 0x07
+    codec = header.attributes & CODEC_MASK
     if codec > _HIGHEST_CODEC:
         raise BrokerError(
             ErrorCode.UNSUPPORTED_COMPRESSION_TYPE, f"there is no compression type {codec}"
@@ -130,13 +130,13 @@ def _check_header(header: BatchHeader) -> None:
 
 def _check_timestamps(header: BatchHeader, config: TopicConfig, now_ms: int) -> None:
     newest, oldest = header.max_timestamp, header.base_timestamp
-    if newest != _NO_TIMESTAMP and newest > now_ms + config.timestamp_after_max_ms:
+    if newest != NO_TIMESTAMP and newest > now_ms + config.timestamp_after_max_ms:
         raise BrokerError(
             ErrorCode.INVALID_TIMESTAMP,
             f"timestamp {newest} lies {newest - now_ms} ms in the future, more than "
             f"message.timestamp.after.max.ms = {config.timestamp_after_max_ms}",
         )
-    if oldest != _NO_TIMESTAMP and oldest < now_ms - config.timestamp_before_max_ms:
+    if oldest != NO_TIMESTAMP and oldest < now_ms - config.timestamp_before_max_ms:
         raise BrokerError(
             ErrorCode.INVALID_TIMESTAMP,
             f"timestamp {oldest} lies {now_ms - oldest} ms in the past, more than "
@@ -170,7 +170,7 @@ def stamp(
     if config.log_append_time:
         set_log_append_time(data, now_ms)
         return data, parse_header(data), now_ms
-    if header.attributes & _TIMESTAMP_TYPE_BIT:
+    if header.attributes & TIMESTAMP_TYPE_BIT:
         clear_timestamp_type(data)
         return data, parse_header(data), -1
     return data, header, -1
@@ -180,7 +180,7 @@ def _recompress(data: bytearray | memoryview, compression_type: str) -> bytearra
     from fakebus.records.compression import codec_for_name, recompress
 
     codec = codec_for_name(compression_type)
-    if codec == data[22] & 0x07:
+    if codec == data[22] & CODEC_MASK:
         return data
     try:
         return recompress(data, codec)

@@ -23,7 +23,7 @@ from fakebus.broker.partition_log import LogAppendInfo, PartitionLog
 from fakebus.broker.producer_ids import ProducerIds
 from fakebus.broker.tail_cache import TailCache
 from fakebus.broker.topic_admin import TopicAdmin
-from fakebus.broker.topics import Topics
+from fakebus.broker.topics import Topic, Topics
 from fakebus.clock import Clock, SystemClock
 from fakebus.errors import BrokerError, ErrorCode
 from fakebus.storage.interface import Storage
@@ -87,6 +87,19 @@ class Broker:
             stored = base64.urlsafe_b64encode(uuid4().bytes).rstrip(b"=").decode()
             await self.storage.set_meta(_CLUSTER_ID_KEY, stored)
         self.cluster_id = stored
+
+    async def auto_create(self, name: str, *, allowed: bool) -> Topic:
+        """Return an unknown topic that a client has asked for, created if that is allowed.
+
+        Args:
+            name: the topic's name.
+            allowed: whether the client's request allows it.
+
+        Raises:
+            BrokerError: UNKNOWN_TOPIC_OR_PARTITION when it is not allowed or
+                auto.create.topics.enable is off, INVALID_TOPIC_EXCEPTION for a bad name.
+        """
+        return await self.topic_admin.auto_create(name, allowed=allowed)
 
     def partition_log(self, topic_partition: TopicPartition) -> PartitionLog:
         """Return the log of a partition.

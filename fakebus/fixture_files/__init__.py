@@ -1,0 +1,1 @@
+"""Fixture files: loading, checking and seeding them."""

@@ -231,9 +231,7 @@ class KafkaProtocol(asyncio.BufferedProtocol):
         elif isinstance(failure, CloseConnection):
             self._drop(str(failure))
         else:
-            logger.error(
-                "a request of %s failed", self._client.client_host, exc_info=failure
-            )
+            logger.error("a request of %s failed", self._client.client_host, exc_info=failure)
             self._drop("internal error")
 
     def _flush(self) -> None:
@@ -390,5 +388,3 @@ def _explain(error: Exception) -> str:
         if error.errno == errno.EADDRNOTAVAIL:
             return "this machine has no such address"
     return str(error)
-
-

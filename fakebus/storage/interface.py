@@ -107,9 +107,7 @@ class GroupRow:
 class LogStore(Protocol):
     """Record batches of partition logs, addressed by log id and offset."""
 
-    def append_batches(
-        self, log_id: int, batches: Sequence[StoredBatch], on_done: OnDone
-    ) -> None:
+    def append_batches(self, log_id: int, batches: Sequence[StoredBatch], on_done: OnDone) -> None:
         """Enqueue batches whose offsets are assigned; ``on_done`` runs after the commit.
 
         The buffers must stay unchanged until then.
@@ -182,9 +180,7 @@ class TopicStore(Protocol):
 class OffsetStore(Protocol):
     """Consumer groups and their committed offsets."""
 
-    def commit_offsets(
-        self, group_id: str, offsets: Sequence[OffsetRow]
-    ) -> asyncio.Future[None]:
+    def commit_offsets(self, group_id: str, offsets: Sequence[OffsetRow]) -> asyncio.Future[None]:
         """Enqueue: insert or replace the group's offsets; creates the group if needed."""
 
     def delete_offsets(

@@ -49,9 +49,7 @@ class WebServer:
         Raises:
             ConfigError: an address cannot be listened on.
         """
-        application = web.Application(
-            middlewares=[_json_errors], client_max_size=_MAX_BODY_BYTES
-        )
+        application = web.Application(middlewares=[_json_errors], client_max_size=_MAX_BODY_BYTES)
         application.add_routes(
             [
                 web.get("/", self._root),

@@ -26,7 +26,7 @@ from fakebus.kafka.protocol.messages import (
     FetchableTopicResponse,
     FetchRequest,
     FetchResponse,
-    PartitionData,
+    FetchResponsePartitionData,
 )
 
 _FIRST_WITH_TOPIC_IDS = 13
@@ -53,9 +53,7 @@ async def handle_fetch(request: FetchRequest, context: RequestContext) -> FetchR
         max_bytes=request.max_bytes,
         isolation=isolation,
     )
-    return FetchResponse(
-        session_id=plan.session_id, responses=_topics(plan, infos, isolation)
-    )
+    return FetchResponse(session_id=plan.session_id, responses=_topics(plan, infos, isolation))
 
 
 def _wanted(request: FetchRequest, by_id: bool) -> Iterable[tuple[PartitionKey, SessionPartition]]:
@@ -79,9 +77,7 @@ def _forgotten(request: FetchRequest, by_id: bool) -> Iterable[PartitionKey]:
             yield PartitionKey(name, partition)
 
 
-def _target(
-    key: PartitionKey, partition: SessionPartition, context: RequestContext
-) -> FetchTarget:
+def _target(key: PartitionKey, partition: SessionPartition, context: RequestContext) -> FetchTarget:
     topics = context.broker.topics
     topic = topics.by_id(key.topic) if isinstance(key.topic, UUID) else topics.get(key.topic)
     log = None if topic is None else topic.partition(key.partition)
@@ -118,9 +114,11 @@ def _topic(key: PartitionKey) -> FetchableTopicResponse:
     return FetchableTopicResponse(topic=key.topic, partitions=[])
 
 
-def _partition(index: int, info: FetchDataInfo, isolation: IsolationLevel) -> PartitionData:
+def _partition(
+    index: int, info: FetchDataInfo, isolation: IsolationLevel
+) -> FetchResponsePartitionData:
     committed = isolation is IsolationLevel.READ_COMMITTED
-    return PartitionData(
+    return FetchResponsePartitionData(
         partition_index=index,
         error_code=info.error.code,
         high_watermark=info.high_watermark,

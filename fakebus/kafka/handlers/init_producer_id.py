@@ -23,8 +23,10 @@ async def handle_init_producer_id(
 ) -> InitProducerIdResponse:
     """Hand out a producer id."""
     if request.transactional_id is not None:
-        error = ErrorCode.UNSUPPORTED_VERSION if request.transactional_id else (
-            ErrorCode.INVALID_REQUEST
+        error = (
+            ErrorCode.UNSUPPORTED_VERSION
+            if request.transactional_id
+            else (ErrorCode.INVALID_REQUEST)
         )
         return InitProducerIdResponse(error_code=error.code, producer_epoch=-1)
     try:

@@ -75,9 +75,7 @@ async def _look_up(
     )
 
 
-def _failure(
-    partition: ListOffsetsPartition, error: ErrorCode
-) -> ListOffsetsPartitionResponse:
+def _failure(partition: ListOffsetsPartition, error: ErrorCode) -> ListOffsetsPartitionResponse:
     return ListOffsetsPartitionResponse(
         partition_index=partition.partition_index, error_code=error.code
     )

@@ -49,9 +49,7 @@ async def handle_metadata(request: MetadataRequest, context: RequestContext) -> 
     if wants_all:
         topics = [_describe(topic, request, context) for topic in broker.topics]
     else:
-        topics = [
-            await _find(wanted, request, context) for wanted in _unique(request.topics or ())
-        ]
+        topics = [await _find(wanted, request, context) for wanted in _unique(request.topics or ())]
     return MetadataResponse(
         brokers=[
             MetadataResponseBroker(node_id=b.node_id, host=b.host, port=b.port, rack=b.rack)

@@ -110,9 +110,7 @@ async def _answer(
     if request.acks != 0:
         return ProduceResponse(responses=responses)
     if failed is not None:
-        raise CloseConnection(
-            f"a Produce request with acks=0 failed: {ErrorCode(failed.error_code).name}"
-        )
+        raise CloseConnection(f"a Produce request with acks=0 failed: {failed.error_message}")
     return None
 
 

@@ -20,6 +20,10 @@ from typing import Any
 
 from fakebus.kafka.protocol.schema import struct_schemas
 from fakebus.kafka.protocol.struct_classes import struct_class
+from fakebus.types import Buffer
+
+Records = Buffer | list[Buffer] | list[bytes] | list[memoryview] | tuple[Buffer, ...]
+"""What ``records`` may be in a message that is to be encoded."""
 
 
 def __getattr__(name: str) -> Any:

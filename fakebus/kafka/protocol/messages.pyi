@@ -5,7 +5,6 @@ from uuid import UUID
 from fakebus.kafka.protocol.struct_classes import Struct
 from fakebus.types import Buffer
 
-# What may be encoded; a request that was decoded holds a memoryview of its bytes.
 Records = Buffer | list[Buffer] | list[bytes] | list[memoryview] | tuple[Buffer, ...]
 
 class PartitionProduceData(Struct):
