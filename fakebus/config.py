@@ -105,7 +105,8 @@ def _advertised(values: Sequence[str]) -> tuple[Address | None, ...]:
     )
 
 
-def _assignments(values: Sequence[str]) -> dict[str, str]:
+def parse_assignments(values: Sequence[str]) -> dict[str, str]:
+    """Return what ``KEY=VALUE`` texts assign; ConfigError for one that is none."""
     found = {}
     for value in values:
         name, equals, setting = value.partition("=")
@@ -139,7 +140,7 @@ _PARSERS: dict[str, Callable[[Sequence[str]], Any]] = {
     "http": _addresses(DEFAULT_HTTP_PORT),
     "advertise": _advertised,
     "brokers": _number,
-    "set": _assignments,
+    "set": parse_assignments,
     "ready_file": lambda values: Path(values[-1]),
     "log_level": _one_of(LOG_LEVELS),
     "log_format": _one_of(LOG_FORMATS),
@@ -180,7 +181,9 @@ def load_settings(
     for place, layer in layers:
         storage_chosen = "data" in values
         for name, texts in layer.items():
-            if name in values or (name in ("data", "memory") and storage_chosen):
+            if (name in values and name != "set") or (
+                name in ("data", "memory") and storage_chosen
+            ):
                 continue
             _take(values, name, texts, place)
     if "fixtures" not in values and (directory / DEFAULT_FIXTURES / "fakebus.yaml").exists():
@@ -197,7 +200,7 @@ def _take(values: dict[str, Any], name: str, texts: Sequence[str], place: str) -
             if _boolean(texts[-1]):
                 values["data"] = None
         elif name == "set" and "set" in values:
-            values["set"] = {**_assignments(texts), **values["set"]}
+            values["set"] = {**parse_assignments(texts), **values["set"]}
         else:
             values[name] = _PARSERS[name](texts)
     except ConfigError as error:

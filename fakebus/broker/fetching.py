@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from fakebus.broker.partition_log import PartitionLog
@@ -52,7 +52,7 @@ class FetchDataInfo:
     high_watermark: int = -1
     last_stable_offset: int = -1
     log_start_offset: int = -1
-    batches: Sequence[Buffer] = ()
+    batches: list[Buffer] = field(default_factory=list)
     size_bytes: int = 0
 
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from fakebus.broker.configs.topic_config import TopicConfig
-from fakebus.broker.producer_state import ProducerEntry, ProducerState
+from fakebus.broker.producer_state import REMEMBERED_BATCHES, ProducerEntry, ProducerState
 from fakebus.broker.tail_cache import LogTail, TailCache
 from fakebus.errors import BrokerError, ErrorCode
 from fakebus.records.batch import BatchHeader, assign_offset
@@ -242,6 +242,26 @@ class PartitionLog:
             self._wake_all()
             await stored
         return self.log_start_offset
+
+    async def truncate(self, log_end_offset: int) -> None:
+        """Take back every record from ``log_end_offset`` on, as if it had not been written.
+
+        No Kafka API does this; tests are isolated from each other with it. Nothing may be
+        under way in the log.
+        """
+        self._tail_cache.forget(self._tail)
+        self.log_end_offset = self.high_watermark = log_end_offset
+        self.log_start_offset = min(self.log_start_offset, log_end_offset)
+        self.producers = ProducerState()
+        self._wake_all()
+        await self._storage.truncate(self.log_id, log_end_offset)
+        await self.load_producers()
+
+    async def load_producers(self) -> None:
+        """Take over from storage which producers have written to the log."""
+        if self.log_end_offset > self.log_start_offset:
+            last = REMEMBERED_BATCHES
+            self.producers.restore(await self._storage.producer_batches(self.log_id, last))
 
     async def enforce_retention(self, now_ms: int) -> None:
         """Delete what is too old (retention.ms) or too much (retention.bytes)."""

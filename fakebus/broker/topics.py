@@ -82,8 +82,7 @@ class Topics:
             ]
             self._add(Topic(row.name, row.topic_id, logs, config))
             for log in logs:
-                if log.log_end_offset > log.log_start_offset:
-                    log.producers.restore(await self._storage.producer_batches(log.log_id, 5))
+                await log.load_producers()
 
     def _open_log(
         self, name: str, index: int, state: LogState, config: TopicConfig

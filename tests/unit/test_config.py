@@ -1,0 +1,139 @@
+"""Settings: which source wins, and what is said about a bad value."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fakebus.config import Address, Settings, load_settings, parse_address
+from fakebus.errors import ConfigError
+
+
+def load(
+    flags: dict[str, list[str]] | None = None,
+    environ: dict[str, str] | None = None,
+    toml: str | None = None,
+    *,
+    directory: Path,
+) -> Settings:
+    if toml is not None:
+        (directory / "fakebus.toml").write_text(toml)
+    return load_settings(flags or {}, environ=environ or {}, directory=directory)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("127.0.0.1:9092", ("127.0.0.1", 9092)),
+        ("localhost:0", ("localhost", 0)),
+        (":9093", ("127.0.0.1", 9093)),
+        ("[::1]:9092", ("::1", 9092)),
+        ("[::1]", ("::1", 5)),
+        ("kafka", ("kafka", 5)),
+    ],
+)
+def test_addresses_are_read(text: str, expected: tuple[str, int]) -> None:
+    assert parse_address(text, 5) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("host:99999", "port must be a number"),
+        ("host:-1", "port must be a number"),
+        ("host:９", "port must be a number"),
+        ("::1:9092", "write an IPv6 address as"),
+        ("host:", "write HOST:PORT"),
+    ],
+)
+def test_a_bad_address_is_explained(text: str, says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        parse_address(text, 5)
+
+
+def test_addresses_print_as_they_are_written() -> None:
+    assert str(Address("::1", 9092)) == "[::1]:9092"
+    assert str(Address("localhost", 1)) == "localhost:1"
+
+
+def test_a_flag_beats_the_environment_which_beats_the_file(tmp_path: Path) -> None:
+    toml = 'kafka = ["f:1"]\nhttp = ["f:2"]\nlog-level = "error"\n'
+    settings = load(
+        {"kafka": ["flag:1"]},
+        {"FAKEBUS_KAFKA": "env:1", "FAKEBUS_HTTP": "env:2, env:3"},
+        toml,
+        directory=tmp_path,
+    )
+    assert settings.kafka == (("flag", 1),)
+    assert settings.http == (("env", 2), ("env", 3))
+    assert settings.log_level == "error"
+
+
+def test_broker_configs_are_merged_key_by_key(tmp_path: Path) -> None:
+    toml = "[set]\nnum.partitions = 3\nauto.create.topics.enable = false\n"
+    settings = load(
+        {"set": ["num.partitions=5"]},
+        {"FAKEBUS_SET": "log.retention.ms=7,num.partitions=4"},
+        toml,
+        directory=tmp_path,
+    )
+    assert settings.set == {
+        "num.partitions": "5",
+        "log.retention.ms": "7",
+        "auto.create.topics.enable": "false",
+    }
+
+
+def test_memory_and_data_exclude_each_other_across_sources(tmp_path: Path) -> None:
+    assert load(directory=tmp_path).data == Path("fakebus.db")
+    assert load({"memory": ["true"]}, directory=tmp_path).data is None
+    assert load({"data": ["x.db"]}, {"FAKEBUS_MEMORY": "true"}, directory=tmp_path).data == Path(
+        "x.db"
+    )
+    assert load({}, {"FAKEBUS_MEMORY": "1"}, 'data = "x.db"\n', directory=tmp_path).data is None
+
+
+def test_fixtures_beside_the_command_are_found_by_themselves(tmp_path: Path) -> None:
+    assert load(directory=tmp_path).fixtures == ()
+    (tmp_path / "fixtures").mkdir()
+    (tmp_path / "fixtures" / "fakebus.yaml").write_text("version: 1\n")
+    assert load(directory=tmp_path).fixtures == (tmp_path / "fixtures",)
+
+
+@pytest.mark.parametrize(
+    ("flags", "environ", "toml", "says"),
+    [
+        ({"set": ["oops"]}, {}, None, "flag --set: 'oops' is not KEY=VALUE"),
+        ({"ready_file": ["r"], "kafka": ["x:y"]}, {}, None, "flag --kafka: 'x:y'"),
+        ({}, {"FAKEBUS_LOG_LEVEL": "loud"}, None, "FAKEBUS_LOG_LEVEL: 'loud' is not one of"),
+        ({}, {"FAKEBUS_MEMORY": "maybe"}, None, "neither true nor false"),
+        ({}, {}, "kafkaa = 1\n", "there is no setting 'kafkaa'"),
+        ({}, {}, "kafka = [\n", "not valid TOML"),
+        ({}, {}, "kafka = {a = 1}\n", "kafka must be a text"),
+        ({"brokers": ["3"]}, {}, None, "only one broker"),
+        ({"brokers": ["x"]}, {}, None, "'x' is not a number"),
+        ({"kafka": ["a:1", "b:2", "c:3"], "advertise": ["a:1", "b:2"]}, {}, None, "one for each"),
+    ],
+)
+def test_a_bad_setting_says_where_it_came_from(
+    flags: dict[str, list[str]],
+    environ: dict[str, str],
+    toml: str | None,
+    says: str,
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(ConfigError, match=says):
+        load(flags, environ, toml, directory=tmp_path)
+
+
+def test_a_named_file_that_is_missing_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_settings({}, environ={}, config_file=tmp_path / "no.toml")
+
+
+def test_each_listener_has_its_advertised_address_or_shares_one(tmp_path: Path) -> None:
+    settings = load({"kafka": ["a:1", "b:2"], "advertise": ["auto", "host:7"]}, directory=tmp_path)
+    assert [settings.advertised_for(i) for i in range(2)] == [None, ("host", 7)]
+    settings = load({"kafka": ["a:1", "b:2"], "advertise": ["host:7"]}, directory=tmp_path)
+    assert [settings.advertised_for(i) for i in range(2)] == [("host", 7)] * 2
