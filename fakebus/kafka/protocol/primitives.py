@@ -17,9 +17,9 @@ from fakebus.types import ZERO_UUID, Buffer
 MAX_STRING_LENGTH = 0x7FFF
 """Kafka refuses longer strings in both encodings."""
 
-MAX_ELEMENTS = 1_000_000
+MAX_ELEMENTS = 250_000
 """Array elements in one message. An element of three bytes costs a hundred in Python; this
-keeps a hostile frame of the largest size from taking more than a few times its own size."""
+keeps what a hostile frame can make us allocate to some 50 MB."""
 
 JOIN_BELOW = 4096
 """Record batches below this size are copied behind the bytes before them; larger ones stay

@@ -13,7 +13,9 @@ the wire: name, type, versions, and where they apply ``?`` the versions in which
 null, ``#tag:`` the versions in which it is a tagged field, and ``=`` the default. The
 fields of a struct are indented below it. Types: ``i8 i16 i32 i64 u16 f64 bool uuid`` of
 fixed size, ``str``, ``bytes``, ``rec`` (record batches), a struct's name; ``[]`` before
-any of them makes it an array.
+any of them makes it an array. Versions that no message has any more (``0+`` in Produce)
+stand as Kafka has them. One default is not Kafka's: an ``error_message`` that may be null
+is null, which is what a real broker sends when there was no error.
 
 A struct keeps the name that Kafka gives it when all messages mean the same by it, and then
 has one class; otherwise the message's name stands before it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 NEWEST = 0x7FFF
 """The end of an open range (``9+``); versions are int16 on the wire."""
@@ -26,6 +27,7 @@ NO_VERSIONS = VersionRange(0, -1)
 """The range that no version is in."""
 
 
+@cache
 def parse_versions(text: str) -> VersionRange:
     """Return the range that ``3``, ``3-5`` or ``3+`` stands for.
 
