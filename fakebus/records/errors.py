@@ -4,8 +4,7 @@ RecordError (a ValueError)
     CorruptBatchError        the bytes are damaged: CRC, truncation
     InvalidBatchError        the bytes are whole but break a rule of the format
     UnsupportedCodecError    a compression codec that is unknown or not installed
-    DecompressionError       the compressed part cannot be unpacked
-        TooLargeError        it unpacks to more than the caller allowed
+    DecompressionError       the compressed part is damaged, or too large when unpacked
 
 The texts are plain sentences; the broker chooses Kafka's error codes.
 """
@@ -30,8 +29,4 @@ class UnsupportedCodecError(RecordError):
 
 
 class DecompressionError(RecordError):
-    """The compressed records cannot be unpacked."""
-
-
-class TooLargeError(DecompressionError):
-    """The compressed records unpack to more bytes than the caller allowed."""
+    """The compressed records are damaged, or unpack to more than the caller allowed."""

@@ -1,0 +1,258 @@
+"""Read the records of a batch: whole, or only as much of each as a question needs.
+
+A batch comes from whoever can reach the port, so nothing in it is believed: lengths and
+counts are checked against the bytes that are there, and unpacking is bounded. Every function
+takes exactly one batch and raises RecordError when it cannot be read. None of them checks
+the CRC, which is a question for whoever took the batch in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fakebus.records.batch import (
+    HEADER_SIZE,
+    LENGTH_OVERHEAD,
+    BatchHeader,
+    TimestampType,
+    check_whole,
+    parse_header,
+)
+from fakebus.records.compression import DEFAULT_MAX_BYTES, decompress
+from fakebus.records.errors import CorruptBatchError, InvalidBatchError
+from fakebus.records.record import Record
+from fakebus.records.varint import read_varint, read_varlong
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fakebus.types import Buffer
+
+_MIN_INT64 = -(2**63)
+_MAX_INT64 = 2**63 - 1
+_ATTRIBUTE_BYTES = 1
+_SMALLEST_RECORD_HEADER = 2
+_NULL = -1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordProblem:
+    """What is wrong with one record of a batch."""
+
+    index: int
+    """The record's place in the batch, from 0."""
+    problem: str
+
+
+def iterate_batches(buffer: Buffer) -> Iterator[memoryview]:
+    """Yield each of the batches that stand one behind the other, without a copy.
+
+    Raises:
+        CorruptBatchError: the last one is cut off, or a length is impossible.
+    """
+    view = memoryview(buffer)
+    position = 0
+    while position < len(view):
+        size = parse_header(view, position).batch_length + LENGTH_OVERHEAD
+        if not HEADER_SIZE <= size <= len(view) - position:
+            raise CorruptBatchError(
+                f"a record batch of {size} bytes cannot stand in the {len(view) - position} left"
+            )
+        yield view[position : position + size]
+        position += size
+
+
+def read_records(batch: Buffer, max_bytes: int = DEFAULT_MAX_BYTES) -> Iterator[Record]:
+    """Return an iterator over the batch's records; each is decoded when it is asked for.
+
+    Header names that are not UTF-8 are read with replacement characters, as Java does.
+
+    Args:
+        batch: exactly one batch.
+        max_bytes: refuse records that unpack to more than this.
+
+    Raises:
+        RecordError: the batch cannot be read; also while iterating.
+    """
+    header, data = _unpack(batch, max_bytes)
+    return _decode_all(header, data)
+
+
+def _decode_all(header: BatchHeader, data: bytes) -> Iterator[Record]:
+    for start, end in _frames(header, data):
+        yield _decode(header, data, start, end)
+
+
+def records_without_key(batch: Buffer, max_bytes: int = DEFAULT_MAX_BYTES) -> list[int]:
+    """Return the places in the batch, from 0, of the records whose key is null.
+
+    Raises:
+        RecordError: the batch cannot be read.
+    """
+    header, data = _unpack(batch, max_bytes)
+    keyless = []
+    for index, (start, end) in enumerate(_frames(header, data)):
+        _, position = _timestamp(header, data, start)
+        _, position = _offset(header, data, position)
+        key_length, position = read_varint(data, position)
+        if key_length == _NULL:
+            keyless.append(index)
+        elif key_length < 0 or position + key_length > end:
+            raise InvalidBatchError(f"a record's key cannot be {key_length} bytes long")
+    return keyless
+
+
+def find_offset_for_timestamp(
+    batch: Buffer, timestamp: int, *, min_offset: int = 0, max_bytes: int = DEFAULT_MAX_BYTES
+) -> tuple[int, int] | None:
+    """Return offset and timestamp of the first record that is not older than ``timestamp``.
+
+    Args:
+        batch: exactly one batch.
+        timestamp: milliseconds since the epoch.
+        min_offset: pass over records below this offset (a log may start inside a batch).
+        max_bytes: refuse records that unpack to more than this.
+
+    Raises:
+        RecordError: the batch cannot be read.
+    """
+    for offset, found in _positions(batch, max_bytes):
+        if found >= timestamp and offset >= min_offset:
+            return offset, found
+    return None
+
+
+def max_timestamp_record(batch: Buffer, max_bytes: int = DEFAULT_MAX_BYTES) -> tuple[int, int]:
+    """Return offset and timestamp of the newest record; of several, the first (KIP-734).
+
+    Raises:
+        RecordError: the batch cannot be read, or holds no record.
+    """
+    newest = max(_positions(batch, max_bytes), key=lambda position: position[1], default=None)
+    if newest is None:
+        raise InvalidBatchError("the record batch holds no record")
+    return newest
+
+
+def validate_records(batch: Buffer, max_bytes: int = DEFAULT_MAX_BYTES) -> list[RecordProblem]:
+    """Return what is wrong with the single records; an empty list means a sound batch.
+
+    A record is sound when its offset delta is its place in the batch and its parts fill its
+    length exactly.
+
+    Raises:
+        RecordError: the batch cannot be read as a row of records at all.
+    """
+    header, data = _unpack(batch, max_bytes)
+    problems = []
+    for index, (start, end) in enumerate(_frames(header, data)):
+        try:
+            record = _decode(header, data, start, end)
+        except InvalidBatchError as error:
+            problems.append(RecordProblem(index=index, problem=str(error)))
+            continue
+        delta = record.offset - header.base_offset
+        if delta != index:
+            text = f"the record's offset delta is {delta}, but its place {index}"
+            problems.append(RecordProblem(index=index, problem=text))
+    return problems
+
+
+def _unpack(batch: Buffer, max_bytes: int) -> tuple[BatchHeader, bytes]:
+    header = check_whole(batch)
+    if header.record_count < 0:
+        raise InvalidBatchError(f"the record batch counts {header.record_count} records")
+    if header.last_offset > _MAX_INT64:
+        raise InvalidBatchError("the record batch ends behind the largest offset")
+    # bytes are indexed faster than a memoryview, and their slices are what records hold.
+    return header, bytes(decompress(header.codec, memoryview(batch)[HEADER_SIZE:], max_bytes))
+
+
+def _frames(header: BatchHeader, data: bytes) -> Iterator[tuple[int, int]]:
+    # Yields for each record where its timestamp delta starts and where the record ends.
+    position = 0
+    size = len(data)
+    try:
+        for _ in range(header.record_count):
+            length, start = read_varint(data, position)
+            position = start + length
+            if length <= 0 or position > size:
+                raise InvalidBatchError(f"a record cannot be {length} bytes long here")
+            yield start + _ATTRIBUTE_BYTES, position
+    except IndexError:
+        raise InvalidBatchError(
+            f"the records end before the {header.record_count} that the header counts"
+        ) from None
+    if position != size:
+        raise InvalidBatchError(f"{size - position} bytes follow the last record")
+
+
+def _positions(batch: Buffer, max_bytes: int) -> Iterator[tuple[int, int]]:
+    header, data = _unpack(batch, max_bytes)
+    for start, _ in _frames(header, data):
+        timestamp, position = _timestamp(header, data, start)
+        offset, _ = _offset(header, data, position)
+        yield offset, timestamp
+
+
+def _timestamp(header: BatchHeader, data: bytes, position: int) -> tuple[int, int]:
+    delta, position = read_varlong(data, position)
+    if header.timestamp_type is TimestampType.LOG_APPEND_TIME:
+        return header.max_timestamp, position
+    timestamp = header.base_timestamp + delta
+    if not _MIN_INT64 <= timestamp <= _MAX_INT64:
+        raise InvalidBatchError("a record's timestamp does not fit into 64 bits")
+    return timestamp, position
+
+
+def _offset(header: BatchHeader, data: bytes, position: int) -> tuple[int, int]:
+    delta, position = read_varint(data, position)
+    if not 0 <= delta <= header.last_offset_delta:
+        raise InvalidBatchError(
+            f"a record's offset delta is {delta}, "
+            f"but the last of the batch is {header.last_offset_delta}"
+        )
+    return header.base_offset + delta, position
+
+
+def _decode(header: BatchHeader, data: bytes, start: int, end: int) -> Record:
+    try:
+        timestamp, position = _timestamp(header, data, start)
+        offset, position = _offset(header, data, position)
+        key, position = _nullable_bytes(data, position, end)
+        value, position = _nullable_bytes(data, position, end)
+        count, position = read_varint(data, position)
+        headers: tuple[tuple[str, bytes | None], ...] = ()
+        if count:
+            headers, position = _headers(data, position, end, count)
+    except IndexError:
+        raise InvalidBatchError("a record is longer than its length says") from None
+    if position != end:
+        raise InvalidBatchError("a record's parts do not add up to its length")
+    return Record(offset, timestamp, key, value, headers)
+
+
+def _headers(
+    data: bytes, position: int, end: int, count: int
+) -> tuple[tuple[tuple[str, bytes | None], ...], int]:
+    if not 0 <= count <= (end - position) // _SMALLEST_RECORD_HEADER:
+        raise InvalidBatchError(f"a record cannot hold {count} headers")
+    headers = []
+    for _ in range(count):
+        name, position = _nullable_bytes(data, position, end)
+        if name is None:
+            raise InvalidBatchError("a record header must have a name")
+        value, position = _nullable_bytes(data, position, end)
+        headers.append((name.decode("utf-8", "replace"), value))
+    return tuple(headers), position
+
+
+def _nullable_bytes(data: bytes, position: int, end: int) -> tuple[bytes | None, int]:
+    length, position = read_varint(data, position)
+    stop = position + length
+    if length >= 0 and stop <= end:
+        return data[position:stop], stop
+    if length == _NULL:
+        return None, position
+    raise InvalidBatchError(f"a part of a record cannot be {length} bytes long here")
