@@ -1,0 +1,134 @@
+"""What is measured: fakebus, and the peer that the same run compares it with."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Protocol
+
+import psutil
+
+START_TIMEOUT_S = 30
+
+
+class Peer(Protocol):
+    """A server in a process of its own."""
+
+    name: str
+    bootstrap_servers: str
+    pid: int
+
+    def __enter__(self) -> Peer: ...
+
+    def __exit__(self, *exc: object) -> None: ...
+
+
+class _Server:
+    """A child process that says on a ready-file or its output when it serves."""
+
+    name = ""
+
+    def __init__(self) -> None:
+        self.directory = tempfile.TemporaryDirectory(prefix="fakebus-bench-")
+        self.bootstrap_servers = ""
+        self.pid = 0
+        self.start_seconds = 0.0
+        self._process: subprocess.Popen[str]
+
+    def cpu_seconds(self) -> float:
+        times = psutil.Process(self.pid).cpu_times()
+        return float(times.user + times.system)
+
+    def rss_bytes(self) -> int:
+        return int(psutil.Process(self.pid).memory_info().rss)
+
+    def peak_rss_bytes(self) -> int:
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024
+
+    def __exit__(self, *exc: object) -> None:
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+        self.directory.cleanup()
+
+
+class Fakebus(_Server):
+    """``fakebus up`` on a data file.
+
+    Args:
+        arguments: more flags.
+    """
+
+    name = "fakebus"
+
+    def __init__(self, *arguments: str, http: bool = True) -> None:
+        super().__init__()
+        self._arguments = arguments
+        self._http = http
+
+    def __enter__(self) -> Fakebus:
+        directory = Path(self.directory.name)
+        ready = directory / "ready.json"
+        command = [sys.executable, "-m", "fakebus", "up", "--log-level", "error"]
+        command += ["--data", str(directory / "bench.db"), "--ready-file", str(ready)]
+        command += ["--kafka", "127.0.0.1:0", "--http", "127.0.0.1:0", *self._arguments]
+        started = time.perf_counter()
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("FAKEBUS_")}
+        self._process = subprocess.Popen(
+            command, env=environment, cwd=directory, text=True, stdin=subprocess.DEVNULL
+        )
+        while not ready.exists():
+            if self._process.poll() is not None or time.perf_counter() - started > START_TIMEOUT_S:
+                raise RuntimeError("fakebus did not start")
+            time.sleep(0.002)
+        self.start_seconds = time.perf_counter() - started
+        self.pid = self._process.pid
+        self.bootstrap_servers = json.loads(ready.read_text())["bootstrap_servers"]
+        return self
+
+
+_MOCK = """
+import signal, sys, time
+from confluent_kafka import Producer
+host = Producer({"bootstrap.servers": "", "test.mock.num.brokers": 1, "log_level": 0})
+broker = next(iter(host.list_topics(timeout=10).brokers.values()))
+print(f"{broker.host}:{broker.port}", flush=True)
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+while True:
+    time.sleep(1)
+"""
+
+
+class MockCluster(_Server):
+    """librdkafka's mock cluster: a broker in C that keeps everything in memory."""
+
+    name = "librdkafka mock"
+
+    def __enter__(self) -> MockCluster:
+        started = time.perf_counter()
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _MOCK],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        assert self._process.stdout is not None
+        self.bootstrap_servers = self._process.stdout.readline().strip()
+        if not self.bootstrap_servers:
+            raise RuntimeError("the mock cluster did not start")
+        self.start_seconds = time.perf_counter() - started
+        self.pid = self._process.pid
+        return self
