@@ -17,7 +17,7 @@ from fakebus.kafka.protocol import compiler
 from fakebus.kafka.protocol.api_keys import ApiKey
 from fakebus.kafka.protocol.compiler import Decoder, Encoder
 from fakebus.kafka.protocol.errors import DecodeError, EncodeError
-from fakebus.kafka.protocol.primitives import end_error, length_error, skip_tagged_fields
+from fakebus.kafka.protocol.primitives import null_or_error, skip_tagged_fields
 from fakebus.kafka.protocol.schema import ApiSchema, api_schema
 from fakebus.kafka.protocol.versions import NO_VERSIONS, VersionRange
 from fakebus.types import Buffer
@@ -183,17 +183,14 @@ def decode_request_header(data: memoryview) -> tuple[RequestHeader, int]:
         raise DecodeError(0, "the frame is too short for a request header") from None
     offset = _FIXED_HEADER.size
     client_id = None
-    if length >= 0:
-        end = offset + length
-        if end > len(data):
-            raise end_error(offset, "client_id")
+    if 0 <= length <= len(data) - offset:
         try:
-            client_id = str(data[offset:end], "utf-8")
+            client_id = str(data[offset : offset + length], "utf-8")
         except UnicodeDecodeError:
             raise DecodeError(offset, "client_id is not UTF-8") from None
-        offset = end
-    elif length != -1:
-        raise length_error(offset, length, "client_id")
+        offset += length
+    else:
+        null_or_error(offset, length, len(data), "client_id", nullable=True)
     if _has_tagged_request_header(api_key, version):
         try:
             offset = skip_tagged_fields(data, offset + 1, data[offset], len(data))

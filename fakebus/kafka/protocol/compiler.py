@@ -52,8 +52,9 @@ def _key(schema: MessageSchema, version: int) -> tuple[str, int]:
 
 def _compile(source: str, name: str, key: tuple[str, int]) -> Any:
     code = compile(source, f"<{name} {key[0]} v{key[1]}>", "exec")
-    exec(code, _NAMESPACE)  # noqa: S102 - made from our own definitions
-    return _NAMESPACE.pop(name)
+    made: dict[str, Any] = {}  # not in the namespace: another thread may be compiling too
+    exec(code, _NAMESPACE, made)  # noqa: S102 - made from our own definitions
+    return made[name]
 
 
 def message_decoder(schema: MessageSchema, version: int) -> Decoder:

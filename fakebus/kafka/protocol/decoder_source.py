@@ -14,12 +14,15 @@ length or count, ``q`` the end of a slice, ``t`` the array elements so far.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
+from fakebus.kafka.protocol.primitives import MAX_ELEMENTS
 from fakebus.kafka.protocol.schema import FieldSchema, MessageSchema, StructSchema
 from fakebus.kafka.protocol.source_writer import FIXED_FORMATS, FIXED_SIZES, SourceWriter
 from fakebus.kafka.protocol.struct_classes import default_source, struct_class
+
+VALUES = {"str": "str(d[p:q], 'utf-8')", "bytes": "bytes(d[p:q])", "rec": "d[p:q]"}
+"""What becomes of the bytes of a field; only records stay a view of the frame."""
 
 
 def minimum_size(field: FieldSchema, version: int, flexible: bool) -> int:
@@ -135,35 +138,40 @@ class DecoderSource:
             self._flush()
             self.writer.line(f"{target} = {variable}")
 
-    def _length(self, code: str, long_form: str) -> None:
-        """Read a length or count into ``n``; null is -1 afterwards in both encodings."""
-        if not self.flexible:
-            self._read(code, "n")
-            self._flush()
-            return
-        self._read("B", "n")
+    def _length(self, code: str) -> None:
+        """Read the whole of a legacy length, or the first byte of a compact one."""
+        self._read("B" if self.flexible else code, "n")
         self._flush()
-        self.writer.line(f"if n > 127: n, p = {long_form}(d, p, n)")
-        self.writer.line("n -= 1")
 
     def _bytes(self, field: FieldSchema, target: str, nullable: bool) -> None:
-        """Read a string, bytes or records."""
-        is_string = field.type == "str"
-        self._length(
-            "h" if is_string else "i", "read_string_length" if is_string else "read_uvarint"
-        )
+        """Read a string, bytes or records; what is not plain is left to a function."""
         line = self.writer.line
-        value = {"str": "str(d[p:q], 'utf-8')", "bytes": "bytes(d[p:q])", "rec": "d[p:q]"}
-        with self.writer.block("if n >= 0:"):
+        is_string = field.type == "str"
+        rest = f"e, {field.name!r}, {nullable}"
+        plain = VALUES[field.type]
+        self._length("h" if is_string else "i")
+        if not self.flexible:
             line("q = p + n")
-            line(f"if q > e: raise end_error(p, {field.name!r})")
-            line(f"{target} = {value[field.type]}; p = q")
-        if nullable:
-            line(f"elif n == -1: {target} = None")
-        line(f"else: raise length_error(p, n, {field.name!r})")
+            line(f"if n >= 0 and q <= e: {target} = {plain}; p = q")
+            line(f"else: {target} = null_or_error(p, n, {rest})")
+            return
+        if is_string:
+            line("q = p + n - 1")
+            line(f"if 0 < n < 128 and q <= e: {target} = {plain}; p = q")
+            if nullable:
+                line(f"elif n == 0: {target} = None")
+            line(f"else: {target}, p = read_other_string(d, p, n, e, {field.name!r})")
+            return
+        line("if n > 127: n, p = read_uvarint(d, p, n)")
+        line("q = p + n - 1")
+        line(f"if n and q <= e: {target} = {plain}; p = q")
+        line(f"else: {target} = null_or_error(p, n - 1, {rest})")
 
     def _array(self, field: FieldSchema, target: str) -> None:
-        self._length("i", "read_uvarint")
+        self._length("i")
+        if self.flexible:
+            self.writer.line("if n > 127: n, p = read_uvarint(d, p, n)")
+            self.writer.line("n -= 1")
         least = minimum_size(field, self.version, self.flexible)
         if field.is_nullable_in(self.version):
             self.writer.line(f"if n == -1: {target} = None")
@@ -176,7 +184,7 @@ class DecoderSource:
         line = self.writer.line
         line("t += n")
         line(
-            f"if n < 0 or n * {least} > e - p or t > MAX_ELEMENTS:"
+            f"if n < 0 or n * {least} > e - p or t > {MAX_ELEMENTS}:"
             f" raise array_error(p, n, {field.name!r})"
         )
         if field.type in FIXED_FORMATS and field.type != "uuid":
@@ -220,7 +228,7 @@ class DecoderSource:
         line(f"{tag}, p = read_uvarint(d, p + 1, d[p])")
         line("n, p = read_uvarint(d, p + 1, d[p])")
         line(f"{stop} = p + n")
-        line(f"if {stop} > e: raise end_error(p, 'a tagged field')")
+        line(f"if {stop} > e: raise DecodeError(p, 'a tagged field ends beyond the frame')")
         word = "if"
         for field in tagged:
             with self.writer.block(f"{word} {tag} == {field.tag}:"):
@@ -245,7 +253,3 @@ def decoder_source(schema: MessageSchema, version: int, constants: dict[str, Any
         constants: receives the structs and classes that the source refers to.
     """
     return DecoderSource(schema, version, constants).writer.source()
-
-
-Decoder = Callable[..., Any]
-"""``decode(data: memoryview, offset: int = 0)``; raises only ``DecodeError``."""

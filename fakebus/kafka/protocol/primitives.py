@@ -45,29 +45,66 @@ def read_uvarint(data: memoryview, position: int, first: int) -> tuple[int, int]
     Raises:
         DecodeError: there are more than five bytes, or more than 32 bits.
     """
-    value = first & 0x7F
-    shift = 7
-    byte = first
+    if first < 0x80:
+        return first, position
+    byte = data[position]
+    position += 1
+    value = (first & 0x7F) | (byte & 0x7F) << 7
+    shift = 14
     while byte > 0x7F:
         byte = data[position]
         position += 1
         value |= (byte & 0x7F) << shift
         shift += 7
-        if shift > 35 or value > 0xFFFFFFFF:
+        if value > 0xFFFFFFFF or shift > 35:
             raise DecodeError(position, "a varint has more than 32 bits")
     return value, position
 
 
-def read_string_length(data: memoryview, position: int, first: int) -> tuple[int, int]:
-    """Read the rest of a compact string's length, which is one more than its bytes.
+def read_other_string(
+    data: memoryview, position: int, first: int, end: int, name: str
+) -> tuple[str, int]:
+    """Read a compact string that is longer than 126 bytes, or not valid.
+
+    Args:
+        data: the frame.
+        position: the byte after the first of the length.
+        first: that first byte.
+        end: the length of the frame.
+        name: the field, for the error.
+
+    Returns:
+        The string and the position after it.
 
     Raises:
-        DecodeError: the varint or the length is not valid.
+        DecodeError: the length is not valid, or is that of null.
     """
     value, position = read_uvarint(data, position, first)
-    if value > MAX_STRING_LENGTH + 1:
-        raise DecodeError(position, f"a string of {value - 1} bytes is too long")
-    return value, position
+    length = value - 1
+    if length > MAX_STRING_LENGTH:
+        raise DecodeError(position, f"{name} has {length} bytes, which is too long")
+    if not 0 <= length <= end - position:
+        raise length_error(position, length, end, name)
+    return str(data[position : position + length], "utf-8"), position + length
+
+
+def null_or_error(position: int, length: int, end: int, name: str, nullable: bool) -> None:
+    """Return for a null that is allowed.
+
+    Raises:
+        DecodeError: the length of a string, bytes or records field is anything else.
+    """
+    if length != -1 or not nullable:
+        raise length_error(position, length, end, name)
+
+
+def length_error(position: int, length: int, end: int, name: str) -> DecodeError:
+    """Return the error for a length that is negative or leads out of the frame."""
+    if length == -1:
+        return DecodeError(position, f"{name} must not be null")
+    if length < 0:
+        return DecodeError(position, f"{name} has a length of {length}")
+    return DecodeError(position, f"{name} ends beyond the frame, {end - position} bytes are left")
 
 
 def skip_tagged_fields(data: memoryview, position: int, first: int, end: int) -> int:
@@ -100,18 +137,6 @@ def array_error(position: int, count: int, name: str) -> DecodeError:
     if count < 0:
         return DecodeError(position, f"{name}: an array of {count} elements")
     return DecodeError(position, f"{name}: {count} elements do not fit into the frame")
-
-
-def length_error(position: int, length: int, name: str) -> DecodeError:
-    """Return the error for a string's or byte field's length below zero."""
-    if length == -1:
-        return DecodeError(position, f"{name} must not be null")
-    return DecodeError(position, f"{name} has a length of {length}")
-
-
-def end_error(position: int, name: str) -> DecodeError:
-    """Return the error for a string or byte field that ends beyond the frame."""
-    return DecodeError(position, f"{name} ends beyond the frame")
 
 
 @lru_cache(maxsize=1024)

@@ -61,8 +61,8 @@ def default_source(field: FieldSchema, constants: dict[str, Any]) -> str:
 def struct_class(schema: StructSchema) -> type[Struct]:
     """Return the class of a struct, which is the same for every use of its name."""
     found = _classes.get(schema.name)
-    if found is None:
-        found = _classes[schema.name] = _make_class(schema)
+    if found is None:  # setdefault: another thread may be as far
+        found = _classes.setdefault(schema.name, _make_class(schema))
     return found
 
 

@@ -180,9 +180,9 @@ def test_any_byte_but_zero_is_true() -> None:
 
 def test_the_error_says_where_it_happened() -> None:
     with pytest.raises(DecodeError) as caught:
-        codec.decode_request(ApiKey.METADATA, 1, memoryview(b"??\x00\x00\x00\x01\x00\x05ab"), 2)
+        codec.decode_request(ApiKey.METADATA, 1, memoryview(b"??\x00\x00\x00\x01\x00\x05abc"), 2)
     assert caught.value.offset == 8
-    assert str(caught.value) == "at byte 8: name ends beyond the frame"
+    assert str(caught.value) == "at byte 8: name ends beyond the frame, 3 bytes are left"
 
 
 def test_an_offset_beyond_the_frame_is_refused() -> None:
