@@ -9,9 +9,8 @@ Nothing here knows sockets or the broker. A frame is what follows its four lengt
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from fakebus.kafka.protocol import compiler
 from fakebus.kafka.protocol.api_keys import ApiKey
@@ -25,8 +24,7 @@ from fakebus.types import Buffer
 _FIXED_HEADER = struct.Struct(">hhih")
 
 
-@dataclass(slots=True)
-class RequestHeader:
+class RequestHeader(NamedTuple):
     """What stands before every request body."""
 
     api_key: int
