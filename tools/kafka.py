@@ -62,6 +62,9 @@ SETTINGS = {
     "transaction.state.log.min.isr": "1",
     "transaction.state.log.num.partitions": "1",
     "transaction.state.log.replication.factor": "1",
+    # After a crash the old registration must expire before the node is let in again.
+    "broker.heartbeat.interval.ms": "300",
+    "broker.session.timeout.ms": "1500",
     # The default of 128 MiB is allocated at once, used or not.
     "log.cleaner.dedupe.buffer.size": "4194304",
 }
