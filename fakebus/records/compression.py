@@ -43,6 +43,9 @@ _XERIAL_BLOCK_SIZE = 32 * 1024
 
 _SMALLEST_OUTPUT = 64 * 1024
 _OUTPUT_GROWTH = 8
+# What Rust's standard library says when the output is full. cramjam has no other sign of it,
+# and trying damaged data again with more room would cost 40 ms each time.
+_OUTPUT_FULL = "failed to write whole buffer"
 
 _INT16 = Struct(">h")
 _INT32 = Struct(">i")
@@ -178,7 +181,7 @@ def _decompress_snappy(data: Buffer, max_bytes: int) -> Buffer:
     cramjam = _cramjam()
     view = memoryview(data)
     if view[: len(_XERIAL_MAGIC)] != _XERIAL_MAGIC:
-        return _snappy_block(cramjam, view, max_bytes)
+        return _snappy_block(cramjam, view, max_bytes, 0)
     output = bytearray()
     position = len(_XERIAL_HEADER)
     while position < len(view):
@@ -189,14 +192,15 @@ def _decompress_snappy(data: Buffer, max_bytes: int) -> Buffer:
         position = start + length
         if length <= 0 or position > len(view):
             raise DecompressionError(f"a snappy block cannot be {length} bytes long here")
-        output += _snappy_block(cramjam, view[start:position], max_bytes - len(output))
+        block = _snappy_block(cramjam, view[start:position], max_bytes, len(output))
+        output += block
     return output
 
 
-def _snappy_block(cramjam: Any, block: memoryview, max_bytes: int) -> bytearray:
+def _snappy_block(cramjam: Any, block: memoryview, max_bytes: int, used_bytes: int) -> bytearray:
     try:
         length = cramjam.snappy.decompress_raw_len(block)
-        if length > max_bytes:
+        if length > max_bytes - used_bytes:
             raise _too_large(max_bytes)
         output = bytearray(length)
         cramjam.snappy.decompress_raw_into(block, output)
@@ -210,7 +214,7 @@ def _compress_lz4(data: Buffer) -> Buffer:
     compressor = _cramjam().lz4.Compressor(
         level=_LZ4_LEVEL, content_checksum=False, block_linked=False
     )
-    compressor.compress(data)
+    compressor.compress(bytes(data))
     return bytes(compressor.finish())
 
 
@@ -229,20 +233,16 @@ def _decompress_zstd(data: Buffer, max_bytes: int) -> Buffer:
 def _decompress_into(
     name: str, decompress_into: Callable[[Buffer, bytearray], int], data: Buffer, max_bytes: int
 ) -> Buffer:
-    # The decompressor fails alike for damaged data and for an output that is too small, so
-    # both are tried again with more room: at most a handful of times, and never above the
-    # caller's bound.
     size = min(max(_SMALLEST_OUTPUT, _OUTPUT_GROWTH * len(data)), max_bytes)
     while True:
         output = bytearray(size)
         try:
             length = decompress_into(data, output)
         except _cramjam().DecompressionError as error:
+            if _OUTPUT_FULL not in str(error):
+                raise DecompressionError(f"the {name} records are damaged: {error}") from None
             if size >= max_bytes:
-                raise DecompressionError(
-                    f"the {name} records are damaged, "
-                    f"or unpack to more than the allowed {max_bytes} bytes: {error}"
-                ) from None
+                raise _too_large(max_bytes) from None
             size = min(size * _OUTPUT_GROWTH, max_bytes)
         else:
             return memoryview(output)[:length]

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from fakebus.records.batch import (
     HEADER_SIZE,
     LENGTH_OVERHEAD,
+    TIMESTAMP_TYPE_BIT,
     BatchHeader,
-    TimestampType,
     check_whole,
     parse_header,
 )
@@ -198,7 +198,7 @@ def _positions(batch: Buffer, max_bytes: int) -> Iterator[tuple[int, int]]:
 
 def _timestamp(header: BatchHeader, data: bytes, position: int) -> tuple[int, int]:
     delta, position = read_varlong(data, position)
-    if header.timestamp_type is TimestampType.LOG_APPEND_TIME:
+    if header.attributes & TIMESTAMP_TYPE_BIT:
         return header.max_timestamp, position
     timestamp = header.base_timestamp + delta
     if not _MIN_INT64 <= timestamp <= _MAX_INT64:
