@@ -1,7 +1,11 @@
 #!/bin/sh
-# Renew requirements-dev.lock from pyproject.toml (needs uv): make lock
+# Renew the lock files from pyproject.toml (needs uv): make lock
 set -eu
 cd "$(dirname "$0")/.."
 uv pip compile --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links \
   --generate-hashes --all-extras --group dev --custom-compile-command "make lock" \
   --output-file requirements-dev.lock pyproject.toml "$@"
+# What the container image installs: the package's own dependencies and the faster event loop.
+uv pip compile --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links \
+  --generate-hashes --extra fast --custom-compile-command "make lock" \
+  --constraint requirements-dev.lock --output-file requirements.lock pyproject.toml
