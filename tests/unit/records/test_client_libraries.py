@@ -33,7 +33,7 @@ RECORDS = [
     NewRecord("schlüssel".encode(), b"x" * 70_000, (("ce_id", b"a" * 100),), START + 2**33),
     *(NewRecord(b"k%d" % n, b"value %d" % n, (), START + n) for n in range(200)),
 ]
-# aiokafka and kafka-python write 0 and librdkafka too, Java and franz-go -1; brokers overwrite it.
+# aiokafka writes -1 and kafka-python 0; brokers overwrite it.
 LEADER_EPOCH = slice(12, 16)
 
 
