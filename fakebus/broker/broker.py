@@ -6,12 +6,12 @@ tests. See :class:`Broker`.
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import logging
 from collections.abc import Sequence
 from uuid import uuid4
 
+from fakebus.broker.append_result import AppendResult
 from fakebus.broker.batch_checks import check_batch, check_shape, stamp
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.fetch_sessions import FetchSessions
@@ -19,7 +19,7 @@ from fakebus.broker.fetching import FetchDataInfo, Fetcher, FetchTarget, Isolati
 from fakebus.broker.group_coordinator import GroupCoordinator
 from fakebus.broker.housekeeping import Housekeeping
 from fakebus.broker.offset_lookup import TimestampOffset, find_offset
-from fakebus.broker.partition_log import LogAppendInfo, PartitionLog
+from fakebus.broker.partition_log import PartitionLog
 from fakebus.broker.producer_ids import ProducerIds
 from fakebus.broker.tail_cache import TailCache
 from fakebus.broker.topic_admin import TopicAdmin
@@ -117,8 +117,8 @@ class Broker:
 
     def produce(
         self, topic_partition: TopicPartition, data: bytearray | memoryview | None
-    ) -> asyncio.Future[LogAppendInfo]:
-        """Append one record batch; the future is done when it is committed to storage.
+    ) -> AppendResult:
+        """Append one record batch; the result is settled when it is committed to storage.
 
         Offsets are assigned before this returns, in the order of the calls.
 

@@ -14,12 +14,12 @@ first failure therefore undoes all pending appends of the log, newest first.
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from fakebus.broker.append_result import AppendResult, LogAppendInfo
 from fakebus.broker.configs.topic_config import TopicConfig
 from fakebus.broker.producer_state import REMEMBERED_BATCHES, ProducerEntry, ProducerState
 from fakebus.broker.tail_cache import LogTail, TailCache
@@ -30,19 +30,6 @@ from fakebus.types import TopicPartition
 
 LEADER_EPOCH = 0
 """There is one broker and it leads for ever, so the leader epoch never moves."""
-
-
-@dataclass(frozen=True, slots=True)
-class LogAppendInfo:
-    """Where a batch was stored.
-
-    ``log_append_time_ms`` is -1 unless the topic stamps records itself.
-    """
-
-    base_offset: int
-    last_offset: int
-    log_append_time_ms: int
-    log_start_offset: int
 
 
 class AppendWaiter(Protocol):
@@ -59,7 +46,7 @@ class AppendWaiter(Protocol):
 class _PendingAppend:
     batch: StoredBatch
     info: LogAppendInfo
-    future: asyncio.Future[LogAppendInfo]
+    result: AppendResult
     producer_before: ProducerEntry | None
 
 
@@ -104,8 +91,8 @@ class PartitionLog:
 
     def append(
         self, data: bytearray | memoryview, header: BatchHeader, log_append_time_ms: int = -1
-    ) -> asyncio.Future[LogAppendInfo]:
-        """Assign offsets to a checked batch and enqueue it; the future is done when stored.
+    ) -> AppendResult:
+        """Assign offsets to a checked batch and enqueue it; the result is settled when stored.
 
         Args:
             data: the batch, owned by the log from now on; its base offset and leader epoch
@@ -139,24 +126,20 @@ class PartitionLog:
             header.attributes,
             data,
         )
-        future: asyncio.Future[LogAppendInfo] = asyncio.get_running_loop().create_future()
+        result = AppendResult()
         info = LogAppendInfo(base_offset, last_offset, log_append_time_ms, self.log_start_offset)
-        self._pending.append(_PendingAppend(batch, info, future, producer_before))
+        self._pending.append(_PendingAppend(batch, info, result, producer_before))
         self._storage.append_batches(self.log_id, (batch,), self._on_stored)
-        return future
+        return result
 
-    def _answer_duplicate(
-        self, base_offset: int, last_offset: int
-    ) -> asyncio.Future[LogAppendInfo]:
-        future: asyncio.Future[LogAppendInfo] = asyncio.get_running_loop().create_future()
-        info = LogAppendInfo(base_offset, last_offset, -1, self.log_start_offset)
-        original = next((p for p in self._pending if p.batch.base_offset == base_offset), None)
-        if original is None:
-            future.set_result(info)
-        else:
-            # The first copy is not stored yet: what becomes of it is the answer to both.
-            original.future.add_done_callback(lambda done: _copy_outcome(done, future))
-        return future
+    def _answer_duplicate(self, base_offset: int, last_offset: int) -> AppendResult:
+        for pending in self._pending:
+            if pending.batch.base_offset == base_offset:
+                # The first copy is not stored yet: what becomes of it is the answer to both.
+                return pending.result
+        result = AppendResult()
+        result.settle(LogAppendInfo(base_offset, last_offset, -1, self.log_start_offset))
+        return result
 
     def _on_stored(self, failure: BaseException | None) -> None:
         if failure is not None:
@@ -167,22 +150,22 @@ class PartitionLog:
         self.high_watermark = batch.last_offset + 1
         if not self.deleted:
             self._tail_cache.add(self._tail, batch)
-        if not stored.future.done():
-            stored.future.set_result(stored.info)
+        stored.result.settle(stored.info)
         size = len(batch.data)
         for waiter in tuple(self._waiters):
             waiter.log_appended(size)
 
     def _undo_pending(self, failure: BaseException) -> None:
-        while self._pending:
-            lost = self._pending.pop()
-            if lost.batch.producer_id >= 0:
-                self.producers.put_back(lost.batch.producer_id, lost.producer_before)
-            self.log_end_offset = lost.batch.base_offset
-            if not lost.future.done():
-                lost.future.set_exception(
-                    BrokerError(ErrorCode.KAFKA_STORAGE_ERROR, f"not stored: {failure}")
-                )
+        lost = list(self._pending)
+        self._pending.clear()
+        for pending in reversed(lost):
+            if pending.batch.producer_id >= 0:
+                self.producers.put_back(pending.batch.producer_id, pending.producer_before)
+            self.log_end_offset = pending.batch.base_offset
+        error = BrokerError(ErrorCode.KAFKA_STORAGE_ERROR, f"not stored: {failure}")
+        # Whoever is told may append again at once, so everything is undone before.
+        for pending in lost:
+            pending.result.settle(error)
 
     def read_cached(
         self, from_offset: int, upto_offset: int, max_bytes: int
@@ -281,15 +264,3 @@ class PartitionLog:
     def _wake_all(self) -> None:
         for waiter in tuple(self._waiters):
             waiter.log_changed()
-
-
-def _copy_outcome(
-    source: asyncio.Future[LogAppendInfo], target: asyncio.Future[LogAppendInfo]
-) -> None:
-    if target.done():
-        return
-    failure = source.exception()
-    if failure is None:
-        target.set_result(source.result())
-    else:
-        target.set_exception(failure)

@@ -2,7 +2,8 @@
 
 A handler is a plain function or a coroutine function. It gets the decoded request (one
 class serves all versions) and a :class:`RequestContext`, and returns the response object,
-an awaitable of it, or ``None`` when nothing is to be sent (Produce with acks=0).
+an awaitable of it, a :class:`PendingResponse`, or ``None`` when nothing is to be sent
+(Produce with acks=0).
 
 A plain function runs at the moment the request is read; what it starts there happens in
 the order of the requests on the connection. Raise :class:`CloseConnection` to drop the
@@ -20,7 +21,34 @@ from fakebus.kafka.protocol.api_keys import ApiKey
 if TYPE_CHECKING:
     from fakebus.broker.broker import Broker
 
-HandlerResult = Any | None | Awaitable[Any | None]
+
+class PendingResponse:
+    """A response that comes later, without the turns of the event loop that a task takes.
+
+    The handler calls :meth:`ready` once, now or later; the listener asks to be told.
+    """
+
+    __slots__ = ("_listener", "_outcome", "_ready")
+
+    def __init__(self) -> None:
+        self._listener: Callable[[Any], None] | None = None
+        self._outcome: Any = None
+        self._ready = False
+
+    def ready(self, outcome: Any) -> None:
+        """Give the response, ``None`` for none, or a :class:`CloseConnection`."""
+        self._outcome, self._ready = outcome, True
+        if self._listener is not None:
+            self._listener(outcome)
+
+    def when_ready(self, listener: Callable[[Any], None]) -> None:
+        """Call ``listener`` with the outcome as soon as it is there."""
+        self._listener = listener
+        if self._ready:
+            listener(self._outcome)
+
+
+HandlerResult = Any | None | Awaitable[Any | None] | PendingResponse
 HandlerFunction = Callable[[Any, "RequestContext"], HandlerResult]
 
 

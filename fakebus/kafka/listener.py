@@ -27,6 +27,7 @@ from fakebus.kafka.api import (
     ClientConnection,
     CloseConnection,
     Handler,
+    PendingResponse,
     RequestContext,
 )
 from fakebus.kafka.connection import FrameReader, frame_response
@@ -158,10 +159,14 @@ class KafkaProtocol(asyncio.BufferedProtocol):
         self.close()
 
     def _run(self) -> None:
-        while self._inbox and self._may_start():
-            self._start(self._inbox.popleft())
-        if not self._closing:
+        while not self._closing:
+            while self._inbox and self._may_start():
+                self._start(self._inbox.popleft())
+            if self._closing or not (self._outbox and self._outbox[0].done):
+                break
+            # Answers that leave make room for requests that had to wait.
             self._flush()
+        if not self._closing:
             self._pace_reading()
 
     def _may_start(self) -> bool:
@@ -213,12 +218,23 @@ class KafkaProtocol(asyncio.BufferedProtocol):
             handlers=HANDLERS,
         )
         result = handler.function(request, context)
-        if isinstance(result, Awaitable):
+        if isinstance(result, PendingResponse):
+            result.when_ready(lambda outcome: self._deliver(exchange, outcome))
+        elif isinstance(result, Awaitable):
             exchange.task = asyncio.ensure_future(result)
             exchange.task.add_done_callback(lambda task: self._finish(exchange, task))
         else:
             exchange.response, exchange.done = result, True
         return exchange
+
+    def _deliver(self, exchange: _Exchange, outcome: Any) -> None:
+        exchange.done = True
+        if isinstance(outcome, CloseConnection):
+            self._drop(str(outcome))
+            return
+        exchange.response = outcome
+        if self._outbox and self._outbox[0] is exchange:
+            self._run()
 
     def _finish(self, exchange: _Exchange, task: asyncio.Future[Any]) -> None:
         exchange.done = True

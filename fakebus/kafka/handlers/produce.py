@@ -15,14 +15,12 @@ Version notes:
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable
 from typing import cast
 
+from fakebus.broker.append_result import AppendResult
 from fakebus.broker.batch_checks import InvalidRecordsError
-from fakebus.broker.partition_log import LogAppendInfo
 from fakebus.errors import BrokerError, ErrorCode
-from fakebus.kafka.api import CloseConnection, RequestContext, handles
+from fakebus.kafka.api import CloseConnection, PendingResponse, RequestContext, handles
 from fakebus.kafka.protocol.api_keys import ApiKey
 from fakebus.kafka.protocol.messages import (
     BatchIndexAndErrorMessage,
@@ -39,27 +37,78 @@ from fakebus.types import TopicPartition
 _FIRST_WITH_ZSTD = 7
 _FIRST_WITH_TOPIC_IDS = 13
 
-PartitionOutcome = PartitionProduceResponse | asyncio.Future[LogAppendInfo]
+
+class _Answer(PendingResponse):
+    """Gathers the partitions' outcomes and is ready when the last one is there."""
+
+    __slots__ = ("_acks", "_failed", "_missing", "_topics")
+
+    def __init__(self, acks: int) -> None:
+        super().__init__()
+        self._acks = acks
+        self._topics: list[TopicProduceResponse] = []
+        self._failed: PartitionProduceResponse | None = None
+        self._missing = 1
+
+    def add_topic(self, topic: TopicProduceData) -> list[PartitionProduceResponse]:
+        partitions: list[PartitionProduceResponse] = []
+        self._topics.append(
+            TopicProduceResponse(
+                name=topic.name, topic_id=topic.topic_id, partition_responses=partitions
+            )
+        )
+        return partitions
+
+    def wait_for(self, response: PartitionProduceResponse, result: AppendResult) -> None:
+        self._missing += 1
+        result.when_settled(lambda settled: self._take(response, settled))
+
+    def _take(self, response: PartitionProduceResponse, result: AppendResult) -> None:
+        info = result.info
+        if info is None:
+            _fill_failure(response, result.error or BrokerError(ErrorCode.UNKNOWN_SERVER_ERROR))
+            self._failed = response
+        else:
+            response.base_offset = info.base_offset
+            response.log_append_time_ms = info.log_append_time_ms
+            response.log_start_offset = info.log_start_offset
+        self.one_done()
+
+    def refuse(self, response: PartitionProduceResponse, error: BrokerError) -> None:
+        _fill_failure(response, error)
+        self._failed = response
+
+    def one_done(self) -> None:
+        self._missing -= 1
+        if self._missing:
+            return
+        if self._acks != 0:
+            self.ready(ProduceResponse(responses=self._topics))
+        elif self._failed is not None:
+            reason = f"a Produce request with acks=0 failed: {self._failed.error_message}"
+            self.ready(CloseConnection(reason))
+        else:
+            self.ready(None)
 
 
 @handles(ApiKey.PRODUCE, versions=(3, 13), advertised_min=0)
-def handle_produce(
-    request: ProduceRequest, context: RequestContext
-) -> Awaitable[ProduceResponse | None]:
+def handle_produce(request: ProduceRequest, context: RequestContext) -> PendingResponse:
     """Append the request's batches now; answer when they are committed."""
-    outcomes: list[tuple[TopicProduceData, list[tuple[int, PartitionOutcome]]]] = []
+    answer = _Answer(request.acks)
     for topic in request.topic_data:
         name = _topic_name(topic, context)
-        outcomes.append(
-            (
-                topic,
-                [
-                    (partition.index, _append(request, name, partition, context))
-                    for partition in topic.partition_data
-                ],
-            )
-        )
-    return _answer(request, outcomes)
+        responses = answer.add_topic(topic)
+        for partition in topic.partition_data:
+            response = PartitionProduceResponse(index=partition.index)
+            responses.append(response)
+            try:
+                result = _append(request, name, partition, context)
+            except BrokerError as error:
+                answer.refuse(response, error)
+            else:
+                answer.wait_for(response, result)
+    answer.one_done()
+    return answer
 
 
 def _topic_name(topic: TopicProduceData, context: RequestContext) -> str | None:
@@ -74,70 +123,23 @@ def _append(
     topic: str | None,
     partition: PartitionProduceData,
     context: RequestContext,
-) -> PartitionOutcome:
-    index = partition.index
+) -> AppendResult:
     if topic is None:
-        return _failure(index, BrokerError(ErrorCode.UNKNOWN_TOPIC_ID))
+        raise BrokerError(ErrorCode.UNKNOWN_TOPIC_ID)
     if request.acks not in (-1, 0, 1):
-        return _failure(index, BrokerError(ErrorCode.INVALID_REQUIRED_ACKS))
+        raise BrokerError(ErrorCode.INVALID_REQUIRED_ACKS)
     records = cast(memoryview | None, partition.records)
     if records and codec_of(records) == ZSTD_CODEC and context.api_version < _FIRST_WITH_ZSTD:
-        return _failure(index, BrokerError(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE))
-    try:
-        return context.broker.produce(TopicPartition(topic, index), records)
-    except BrokerError as error:
-        return _failure(index, error)
+        raise BrokerError(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE)
+    return context.broker.produce(TopicPartition(topic, partition.index), records)
 
 
-async def _answer(
-    request: ProduceRequest,
-    outcomes: list[tuple[TopicProduceData, list[tuple[int, PartitionOutcome]]]],
-) -> ProduceResponse | None:
-    responses = []
-    failed = None
-    for topic, partitions in outcomes:
-        answers = []
-        for index, outcome in partitions:
-            answer = await _settle(index, outcome)
-            if answer.error_code:
-                failed = answer
-            answers.append(answer)
-        responses.append(
-            TopicProduceResponse(
-                name=topic.name, topic_id=topic.topic_id, partition_responses=answers
-            )
-        )
-    if request.acks != 0:
-        return ProduceResponse(responses=responses)
-    if failed is not None:
-        raise CloseConnection(f"a Produce request with acks=0 failed: {failed.error_message}")
-    return None
-
-
-async def _settle(index: int, outcome: PartitionOutcome) -> PartitionProduceResponse:
-    if isinstance(outcome, PartitionProduceResponse):
-        return outcome
-    try:
-        info = await outcome
-    except BrokerError as error:
-        return _failure(index, error)
-    return PartitionProduceResponse(
-        index=index,
-        base_offset=info.base_offset,
-        log_append_time_ms=info.log_append_time_ms,
-        log_start_offset=info.log_start_offset,
-    )
-
-
-def _failure(index: int, error: BrokerError) -> PartitionProduceResponse:
+def _fill_failure(response: PartitionProduceResponse, error: BrokerError) -> None:
     record_errors = error.record_errors if isinstance(error, InvalidRecordsError) else ()
-    return PartitionProduceResponse(
-        index=index,
-        error_code=error.error_code.code,
-        base_offset=-1,
-        record_errors=[
-            BatchIndexAndErrorMessage(batch_index=i, batch_index_error_message=text)
-            for i, text in record_errors
-        ],
-        error_message=error.message,
-    )
+    response.error_code = error.error_code.code
+    response.base_offset = -1
+    response.error_message = error.message
+    response.record_errors = [
+        BatchIndexAndErrorMessage(batch_index=index, batch_index_error_message=text)
+        for index, text in record_errors
+    ]
