@@ -1,0 +1,62 @@
+"""From the events of a stream to record batches, a bounded part at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from fakebus.fixture_files.model import FixtureEvent
+from fakebus.records.batch import HEADER_SIZE
+from fakebus.records.builder import build_batch
+from fakebus.records.record import NewRecord
+
+PART_EVENTS = 5000
+PART_BYTES = 8 << 20
+"""A part is what is written in one transaction; these bound its size."""
+
+_BATCH_BYTES = 256 << 10
+_RECORD_OVERHEAD = 64
+
+
+def size_of(record: NewRecord) -> int:
+    """Return about how many bytes a record takes, not too few."""
+    size = _RECORD_OVERHEAD + len(record.key or b"") + len(record.value or b"")
+    for name, value in record.headers:
+        size += 4 * len(name) + len(value or b"") + 20
+    return size
+
+
+def parts_of(events: Sequence[FixtureEvent]) -> Iterator[Sequence[FixtureEvent]]:
+    """Yield the events in order, in parts that one transaction can take."""
+    start, size = 0, 0
+    for index, event in enumerate(events):
+        event_size = size_of(event.record)
+        if index > start and (index - start >= PART_EVENTS or size + event_size > PART_BYTES):
+            yield events[start:index]
+            start, size = index, 0
+        size += event_size
+    if start < len(events):
+        yield events[start:]
+
+
+def batches_of(
+    events: Sequence[FixtureEvent], max_message_bytes: int
+) -> Iterator[tuple[int, bytearray]]:
+    """Yield partition and batch for some events; the order in each partition is kept.
+
+    Args:
+        events: a part of a stream.
+        max_message_bytes: what the topic takes; a record that is larger comes alone.
+    """
+    limit = min(_BATCH_BYTES, max_message_bytes)
+    by_partition: dict[int, list[NewRecord]] = {}
+    for event in events:
+        by_partition.setdefault(event.partition, []).append(event.record)
+    for partition, records in by_partition.items():
+        start, size = 0, HEADER_SIZE
+        for index, record in enumerate(records):
+            record_size = size_of(record)
+            if index > start and size + record_size > limit:
+                yield partition, build_batch(records[start:index])
+                start, size = index, HEADER_SIZE
+            size += record_size
+        yield partition, build_batch(records[start:])

@@ -1,0 +1,220 @@
+"""NDJSON: one event a line, read into dicts whose fields have the right shapes.
+
+Blank lines are skipped. What an event means (topics, times, formats) is not decided here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from json.decoder import JSONDecodeError
+from typing import Any, NoReturn
+
+from fakebus.fixture_files.formats.format import kind_of_json
+from fakebus.fixture_files.problems import (
+    DataError,
+    Position,
+    ProblemList,
+    did_you_mean,
+    quoted,
+)
+from fakebus.fixture_files.yaml_fields import LATER_FIELDS
+
+_FIELDS = frozenset({"topic", "key", "value", "headers", "at", "after", "partition", "id", "tags"})
+_SPACE = " \t\r"
+_DIGEST_SIZE = 8
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class EventLine:
+    """One line of an events file."""
+
+    file: EventFile
+    line: int
+    text: str
+    """The line without the space around it."""
+    fields: dict[str, Any]
+
+    @property
+    def has_calls(self) -> bool:
+        """Whether a ``$`` function may stand in the line."""
+        return '"$' in self.text or "\\u0024" in self.text
+
+    def digest(self) -> bytes:
+        """Return a short hash of the line as written."""
+        raw = self.text.encode("utf-8", "surrogatepass")
+        return hashlib.blake2b(raw, digest_size=_DIGEST_SIZE).digest()
+
+    def position(self, field: str = "") -> Position:
+        """Return where a field's value stands, or the beginning of the line."""
+        indent = self.file.indent(self.line)
+        column = _columns(self.text).get(field, 0) if field else 0
+        return Position(self.file.display, self.line, indent + column + 1)
+
+
+class EventFile:
+    """An events file.
+
+    Args:
+        relative: its path from the set's root.
+        display: its path for problems.
+        text: its content.
+        topic: the topic that loads it, or ``None`` if lines name their topics.
+    """
+
+    def __init__(self, relative: str, display: str, text: str, topic: str | None) -> None:
+        self.relative = relative
+        self.display = display
+        self.topic = topic
+        self._lines = text.split("\n")
+
+    def indent(self, line: int) -> int:
+        """Return how many blanks a line begins with."""
+        text = self._lines[line - 1]
+        return len(text) - len(text.lstrip(_SPACE))
+
+    def read(self, problems: ProblemList) -> Iterator[EventLine]:
+        """Yield every line that is a well-formed event; the others become problems."""
+        empty = True
+        for number, raw in enumerate(self._lines, 1):
+            text = raw.strip(_SPACE)
+            if not text:
+                continue
+            empty = False
+            fields = self._parse(text, number, problems)
+            if fields is None:
+                continue
+            event = EventLine(file=self, line=number, text=text, fields=fields)
+            if _check_shape(event, problems):
+                yield event
+        if empty:
+            problems.add(
+                Position(self.display, 1, 1),
+                "the file has no events",
+                "add one JSON object per line, or do not load the file",
+            )
+
+    def _parse(self, text: str, number: int, problems: ProblemList) -> dict[str, Any] | None:
+        def report(column: int, message: str, hint: str) -> None:
+            position = Position(self.display, number, self.indent(number) + column)
+            problems.add(position, message, hint)
+
+        try:
+            data = _decoder.decode(text)
+        except JSONDecodeError as error:
+            what = error.msg[:1].lower() + error.msg[1:]
+            report(error.pos + 1, f"this is not JSON: {what}", _syntax_hint(text))
+        except DataError as error:
+            report(1, str(error), error.hint)
+        except RecursionError:
+            report(1, "the JSON is nested too deeply", "flatten it")
+        except ValueError:  # CPython refuses numbers of more than 4300 digits
+            report(1, "a number has too many digits", "write it as a text")
+        else:
+            if isinstance(data, dict):
+                return data
+            report(1, f"an event must be an object, not {kind_of_json(data)}", _syntax_hint(text))
+        return None
+
+
+def _syntax_hint(text: str) -> str:
+    if text.startswith(("#", "//")):
+        return "NDJSON has no comments; remove the line"
+    if text in ("{", "[", "]", "}", "],", "},"):
+        return "write each event on one line, without a list around them"
+    if text.endswith(","):
+        return "remove the comma at the end of the line"
+    if "'" in text and '"' not in text:
+        return "use double quotes"
+    return 'write one object per line, such as {"key": "k", "value": {"n": 1}}'
+
+
+def _unique_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise DataError(f"the field {quoted(twice)} stands twice in one object", "remove one")
+    return found
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise DataError(f"JSON has no {name}", "write null or a text")
+
+
+_decoder = json.JSONDecoder(object_pairs_hook=_unique_fields, parse_constant=_refuse_constant)
+
+
+def _columns(text: str) -> dict[str, int]:
+    """Return where the value of each field of a JSON object begins; the text is valid."""
+    found: dict[str, int] = {}
+    index = _skip_space(text, 1)
+    while text[index] == '"':
+        name, index = _decoder.raw_decode(text, index)
+        index = _skip_space(text, _skip_space(text, index) + 1)
+        found[name] = index
+        _, index = _decoder.raw_decode(text, index)
+        index = _skip_space(text, index)
+        if text[index] == ",":
+            index = _skip_space(text, index + 1)
+    return found
+
+
+def _skip_space(text: str, index: int) -> int:
+    while text[index] in " \t\r":
+        index += 1
+    return index
+
+
+def _check_shape(event: EventLine, problems: ProblemList) -> bool:
+    fields = event.fields
+    before = len(problems)
+    for name in fields.keys() - _FIELDS:
+        if name in LATER_FIELDS:
+            message = f'"{name}" is not supported yet: {LATER_FIELDS[name]} come in a later version'
+            problems.add(event.position(name), message, "remove it for now")
+        else:
+            message = f"an event has no field {quoted(name)}"
+            problems.add(event.position(name), message, did_you_mean(name, _FIELDS))
+    if "value" not in fields:
+        problems.add(
+            event.position(), "the event has no value", 'write "value": null for a tombstone'
+        )
+    for name in ("topic", "id", "at", "after"):
+        _check_text(event, name, problems)
+    event_id = fields.get("id")
+    if isinstance(event_id, str) and len(event_id.split()) != 1:
+        problems.add(event.position("id"), "an id must not hold spaces", 'write "id": "order-7"')
+    if fields.get("at") is not None and fields.get("after") is not None:
+        problems.add(event.position("after"), '"at" and "after" exclude each other', "remove one")
+    _check_partition(event, problems)
+    _check_tags(event, problems)
+    return len(problems) == before
+
+
+def _check_text(event: EventLine, name: str, problems: ProblemList) -> None:
+    data = event.fields.get(name)
+    if data is None or (isinstance(data, str) and data):
+        return
+    shown = "empty" if data == "" else kind_of_json(data)
+    problems.add(event.position(name), f'"{name}" must be a text, not {shown}', "write a text")
+
+
+def _check_partition(event: EventLine, problems: ProblemList) -> None:
+    partition = event.fields.get("partition")
+    if partition is None or (type(partition) is int and partition >= 0):
+        return
+    problems.add(
+        event.position("partition"),
+        '"partition" must be a whole number from 0',
+        "leave it out to let the key decide",
+    )
+
+
+def _check_tags(event: EventLine, problems: ProblemList) -> None:
+    tags = event.fields.get("tags")
+    if tags is None or (isinstance(tags, list) and all(isinstance(tag, str) for tag in tags)):
+        return
+    problems.add(event.position("tags"), '"tags" must be a list of texts', 'write ["demo"]')

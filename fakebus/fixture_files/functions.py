@@ -1,0 +1,145 @@
+"""The ``$`` functions that may stand in the data of an event.
+
+An object with a name that begins with ``$`` is a call: ``{"$uuid": "order-7"}`` or
+``{"$time": "-1d", "as": "timestamp-millis"}``. There is a fixed table of them and no
+templates, so data stays JSON and nothing of the machine can leak into it. ``$$`` at the
+beginning of a name stands for one ``$``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import tzinfo
+from uuid import UUID, uuid5
+
+from fakebus.fixture_files.formats.format import kind_of_json
+from fakebus.fixture_files.problems import DataError, did_you_mean, quoted
+from fakebus.fixture_files.times import (
+    HINT,
+    check_range,
+    parse_duration,
+    parse_time,
+    to_datetime,
+)
+
+_NAMESPACE = UUID("6f3f6a5e-0c0b-5d0e-9a53-fa4eb05f1e55")
+"""Ours; a constant so that ``$uuid`` gives the same text everywhere and for ever."""
+
+_MAX_DEPTH = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionContext:
+    """What functions may depend on: all of it comes from the set and the event."""
+
+    seed: int
+    anchor_ms: int
+    zone: tzinfo
+    event_ms: int
+
+
+Result = str | int
+Function = Callable[[object, Mapping[str, object], FunctionContext], Result]
+
+
+def _uuid(argument: object, options: Mapping[str, object], context: FunctionContext) -> str:
+    _check_options("$uuid", options, ())
+    if not isinstance(argument, str) or not argument:
+        raise DataError(
+            f"$uuid needs a name as text, not {kind_of_json(argument)}",
+            'write {"$uuid": "any-name"}; the same name gives the same UUID',
+        )
+    return str(uuid5(_NAMESPACE, f"{context.seed}/{_unpaired_refused(argument)}"))
+
+
+def _unpaired_refused(text: str) -> str:
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise DataError("the name holds half of a surrogate pair", "write both halves")
+    return text
+
+
+_TIME_FORMS: Mapping[str, Callable[[int], Result]] = {
+    "iso": lambda ms: to_datetime(ms).isoformat(timespec="microseconds"),
+    "date": lambda ms: to_datetime(ms).date().isoformat(),
+    "timestamp-seconds": lambda ms: ms // 1000,
+    "timestamp-millis": lambda ms: ms,
+    "timestamp-micros": lambda ms: ms * 1000,
+}
+
+
+def _time(argument: object, options: Mapping[str, object], context: FunctionContext) -> Result:
+    _check_options("$time", options, ("as",))
+    if not isinstance(argument, str):
+        raise DataError(f"$time needs a text, not {kind_of_json(argument)}", HINT)
+    form = options.get("as", "iso")
+    if not isinstance(form, str) or form not in _TIME_FORMS:
+        raise DataError(
+            f"$time cannot be written as {quoted(str(form))}", did_you_mean(str(form), _TIME_FORMS)
+        )
+    try:
+        return _TIME_FORMS[form](_moment(argument, context))
+    except DataError as error:
+        raise DataError(str(error), HINT + ', or "at" for the time of the event') from None
+
+
+def _moment(text: str, context: FunctionContext) -> int:
+    if text == "at":
+        return context.event_ms
+    if text.startswith("at "):
+        return check_range(context.event_ms + parse_duration(text[3:]))
+    return parse_time(text, anchor_ms=context.anchor_ms, zone=context.zone)
+
+
+def _check_options(name: str, options: Mapping[str, object], known: tuple[str, ...]) -> None:
+    for option in options:
+        if option not in known:
+            hint = did_you_mean(option, known) if known else "remove it"
+            raise DataError(f"{name} has no option {quoted(option)}", hint)
+
+
+FUNCTIONS: Mapping[str, Function] = {
+    "$time": _time,
+    "$uuid": _uuid,
+}
+"""Every function, by the name that calls it."""
+
+
+def expand(data: object, context: FunctionContext, depth: int = 0) -> object:
+    """Return data with every call replaced by its result.
+
+    Raises:
+        DataError: a call is wrong, or the data is nested deeper than 100 levels.
+    """
+    if depth > _MAX_DEPTH:
+        raise DataError(
+            f"functions work only down to {_MAX_DEPTH} levels of nesting", "flatten the data"
+        )
+    # Most values are scalars; they are passed by without a call of their own.
+    if isinstance(data, list):
+        return [
+            expand(item, context, depth + 1) if isinstance(item, dict | list) else item
+            for item in data
+        ]
+    if not isinstance(data, dict):
+        return data
+    for name in data:
+        if name[:1] == "$" and name[:2] != "$$":
+            return _call(name, data, context)
+    return {
+        name[1:] if name[:2] == "$$" else name: (
+            expand(item, context, depth + 1) if isinstance(item, dict | list) else item
+        )
+        for name, item in data.items()
+    }
+
+
+def _call(name: str, data: dict[str, object], context: FunctionContext) -> Result:
+    function = FUNCTIONS.get(name)
+    if function is None:
+        raise DataError(
+            f"there is no function {quoted(name)}",
+            did_you_mean(name, FUNCTIONS) + f'; a name that is data is written "${name}"',
+        )
+    options = {option: value for option, value in data.items() if option != name}
+    return function(data[name], options, context)

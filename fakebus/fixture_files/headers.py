@@ -1,0 +1,107 @@
+"""Record headers as fixture files write them.
+
+Either a list of ``[name, value]`` pairs, which keeps order and duplicates, or an object.
+A value is a text, ``null``, a ``$`` call, or ``{"type": ..., "data": ...}``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fakebus.fixture_files.format_names import format_named
+from fakebus.fixture_files.formats.format import kind_of_json
+from fakebus.fixture_files.functions import FunctionContext, expand
+from fakebus.fixture_files.problems import DataError, quoted
+
+_SHAPE_HINT = 'write [["name", "value"], ...] or {"name": "value"}'
+_VALUE_HINT = 'write a text, null, {"type": "binary", "data": "AAEC"} or a $ function'
+
+RecordHeader = tuple[str, bytes | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Headers:
+    """Headers whose ``$`` calls are not made yet."""
+
+    pairs: tuple[tuple[str, object], ...] = ()
+    has_calls: bool = False
+
+    def encode(self, context: FunctionContext) -> tuple[RecordHeader, ...]:
+        """Return the headers of one record.
+
+        Raises:
+            DataError: a value cannot be a header.
+        """
+        return tuple((name, _encode_value(name, value, context)) for name, value in self.pairs)
+
+    def over(self, defaults: Headers) -> Headers:
+        """Return these headers behind those defaults whose names they do not have."""
+        if not defaults.pairs:
+            return self
+        own = {name for name, _ in self.pairs}
+        kept = tuple(pair for pair in defaults.pairs if pair[0] not in own)
+        return Headers(pairs=kept + self.pairs, has_calls=self.has_calls or defaults.has_calls)
+
+
+def parse_headers(data: object) -> Headers:
+    """Return headers from the plain values of JSON or YAML.
+
+    Raises:
+        DataError: the shape is wrong.
+    """
+    if data is None:
+        return Headers()
+    if isinstance(data, dict):
+        pairs = tuple(data.items())
+    elif isinstance(data, list):
+        pairs = tuple(_pair(item) for item in data)
+    else:
+        raise DataError(
+            f'"headers" must be a list or an object, not {kind_of_json(data)}', _SHAPE_HINT
+        )
+    for name, _ in pairs:
+        _check_name(name)
+    return Headers(pairs=pairs, has_calls=any(isinstance(value, dict) for _, value in pairs))
+
+
+def _pair(item: object) -> tuple[str, object]:
+    if not isinstance(item, list) or len(item) != 2 or not isinstance(item[0], str):
+        raise DataError("a header in a list must be a pair of name and value", _SHAPE_HINT)
+    return item[0], item[1]
+
+
+def _check_name(name: str) -> None:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise DataError("a header's name holds half of a surrogate pair") from None
+
+
+def _encode_value(name: str, value: object, context: FunctionContext) -> bytes | None:
+    try:
+        if isinstance(value, dict):
+            if value.keys() <= {"type", "data"} and "data" in value:
+                return _encode_typed(value, context)
+            value = expand(value, context)
+            if isinstance(value, int):
+                value = str(value)
+        if isinstance(value, str):
+            return value.encode()
+    except UnicodeEncodeError:
+        raise DataError(f"the header {quoted(name)} holds half of a surrogate pair") from None
+    except DataError as error:
+        raise DataError(f"the header {quoted(name)}: {error}", error.hint) from None
+    if value is None:
+        return None
+    raise DataError(
+        f"the header {quoted(name)} must be a text, not {kind_of_json(value)}", _VALUE_HINT
+    )
+
+
+def _encode_typed(value: dict[str, object], context: FunctionContext) -> bytes | None:
+    type_name = value.get("type", "string")
+    if not isinstance(type_name, str):
+        raise DataError(f'"type" must be a text, not {kind_of_json(type_name)}')
+    data = expand(value["data"], context)
+    format_ = format_named(type_name)
+    return None if data is None else format_.encode(data)

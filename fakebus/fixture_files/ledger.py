@@ -1,0 +1,140 @@
+"""What of a fixture set is in the log already.
+
+The ledger lives in the same file as the records and is written in the same transactions,
+so it is never ahead of them nor behind. Per stream (the events that one file has for one
+topic) it keeps how many events were seeded and hashes of their lines, in at most 1024
+blocks: one per line for files of ordinary size. Everything is tied to the topic's id, so a
+topic that was deleted counts as never seeded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from fakebus.fixture_files.model import FixtureEvent, FixtureStream, FixtureTopic
+from fakebus.fixture_files.problems import FixtureProblem
+from fakebus.storage.interface import MetaStore
+
+_STREAM_KEY = "fixtures.stream:"
+_CONFIG_KEY = "fixtures.config:"
+_MAX_BLOCKS = 1024
+_BLOCK_HEX = 8
+_RESEED_HINT = "add new events at the end; to seed the set afresh, use --reset or a new data file"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _StreamEntry:
+    topic_id: str
+    events: int
+    settings_digest: str
+    block_size: int
+    blocks: str
+
+
+class Ledger:
+    """Reads and writes what was seeded.
+
+    Args:
+        store: where it is kept.
+    """
+
+    def __init__(self, store: MetaStore) -> None:
+        self._store = store
+
+    def applied_config(self, topic: str, topic_id: UUID) -> Mapping[str, str] | None:
+        """Return the config that the topic was last given from a fixture file."""
+        text = self._store.get_meta(_CONFIG_KEY + topic)
+        if text is None:
+            return None
+        entry = json.loads(text)
+        config: Mapping[str, str] = entry["config"]
+        return config if entry["topic_id"] == str(topic_id) else None
+
+    def record_config(self, topic_id: UUID, topic: FixtureTopic) -> asyncio.Future[None]:
+        """Enqueue: the topic has the config that its fixture file gives."""
+        entry = {"topic_id": str(topic_id), "config": dict(topic.config)}
+        return self._store.set_meta(_CONFIG_KEY + topic.name, json.dumps(entry))
+
+    def seeded_count(self, stream: FixtureStream, topic_id: UUID | None) -> int:
+        """Return how many of a stream's events are in the topic's log; changed ones count."""
+        entry = self._entry(stream, topic_id)
+        return 0 if entry is None else entry.events
+
+    def changes(self, stream: FixtureStream, topic_id: UUID | None) -> FixtureProblem | None:
+        """Return what has changed in the part of a stream that is seeded already, if any."""
+        entry = self._entry(stream, topic_id)
+        if entry is None or not entry.events:
+            return None
+        if entry.settings_digest != stream.settings_digest:
+            return _problem(
+                stream,
+                1,
+                f"the headers, formats, seed, clock or partitioner of {stream.topic} have "
+                "changed since these events were seeded",
+            )
+        blocks = _hash_blocks(stream.events[: entry.events], entry.block_size)
+        for index in range(0, min(len(blocks), len(entry.blocks)), _BLOCK_HEX):
+            if blocks[index : index + _BLOCK_HEX] != entry.blocks[index : index + _BLOCK_HEX]:
+                return _changed_lines(stream, index // _BLOCK_HEX, entry)
+        if len(stream.events) < entry.events:
+            return _problem(
+                stream,
+                stream.events[-1].line,
+                f"{entry.events} events for {stream.topic} were seeded from this file, "
+                f"and it has {len(stream.events)} now",
+            )
+        return None
+
+    def record_stream(
+        self, stream: FixtureStream, topic_id: UUID, count: int
+    ) -> asyncio.Future[None]:
+        """Enqueue: the first ``count`` events of a stream are in the topic's log."""
+        block_size = max(1, -(-len(stream.events) // _MAX_BLOCKS))
+        entry = {
+            "topic_id": str(topic_id),
+            "events": count,
+            "settings_digest": stream.settings_digest,
+            "block_size": block_size,
+            "blocks": _hash_blocks(stream.events[:count], block_size),
+        }
+        return self._store.set_meta(_stream_key(stream), json.dumps(entry))
+
+    def _entry(self, stream: FixtureStream, topic_id: UUID | None) -> _StreamEntry | None:
+        text = self._store.get_meta(_stream_key(stream))
+        if text is None or topic_id is None:
+            return None
+        entry = _StreamEntry(**json.loads(text))
+        return entry if entry.topic_id == str(topic_id) else None
+
+
+def _stream_key(stream: FixtureStream) -> str:
+    return f"{_STREAM_KEY}{stream.topic}:{stream.file}"
+
+
+def _hash_blocks(events: Sequence[FixtureEvent], block_size: int) -> str:
+    blocks = (events[start : start + block_size] for start in range(0, len(events), block_size))
+    return "".join(
+        hashlib.blake2b(
+            b"".join(event.digest for event in block), digest_size=_BLOCK_HEX // 2
+        ).hexdigest()
+        for block in blocks
+    )
+
+
+def _changed_lines(stream: FixtureStream, block: int, entry: _StreamEntry) -> FixtureProblem:
+    start = block * entry.block_size
+    end = min(start + entry.block_size, entry.events, len(stream.events))
+    first, last = stream.events[start].line, stream.events[end - 1].line
+    which = "this event" if first == last else f"one of the events up to line {last}"
+    return _problem(stream, first, f"{which} has changed since it was seeded to {stream.topic}")
+
+
+def _problem(stream: FixtureStream, line: int, message: str) -> FixtureProblem:
+    return FixtureProblem(
+        file=stream.display_file, line=line, column=1, message=message, hint=_RESEED_HINT
+    )

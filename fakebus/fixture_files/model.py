@@ -1,0 +1,94 @@
+"""A fixture set as it was read: checked, encoded, and with every record's partition known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from fakebus.fixture_files.problems import Position
+from fakebus.records.record import NewRecord
+
+StartOffset = int | Literal["earliest", "latest"]
+"""Where a group begins to read: an offset, or an end of the log."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FixtureTopic:
+    """A topic of the set."""
+
+    name: str
+    position: Position
+    partitions: int
+    config: Mapping[str, str]
+    """Kafka's topic configs, ``retention.ms`` among them even if the file has none."""
+    partitioner: str
+    owner: str | None
+    """The one service that produces to the topic."""
+    consumers: tuple[str, ...]
+    """The services that read it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FixtureEvent:
+    """One record to be, with the line that it comes from."""
+
+    line: int
+    digest: bytes
+    """Hash of the line as written; stays the same when relative times move."""
+    partition: int
+    record: NewRecord
+    event_id: str | None
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FixtureStream:
+    """The events that one file has for one topic, in the order of the lines."""
+
+    topic: str
+    file: str
+    """The file's path relative to the set's root."""
+    display_file: str
+    """The file's path for messages."""
+    settings_digest: str
+    """Hash of everything outside the lines that decides what the records hold."""
+    events: tuple[FixtureEvent, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FixtureOffset:
+    """Where a group starts in one partition, or in all that are not named otherwise."""
+
+    topic: str
+    partition: int | None
+    """``None`` for ``"*"``."""
+    start: StartOffset
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FixtureGroup:
+    """A consumer group with starting offsets."""
+
+    group: str
+    position: Position
+    offsets: tuple[FixtureOffset, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FixtureSet:
+    """Everything that one fixture directory holds."""
+
+    root: Path
+    anchor_ms: int
+    """What relative times count from, in milliseconds since the epoch."""
+    topics: tuple[FixtureTopic, ...]
+    streams: tuple[FixtureStream, ...]
+    """In the order of loading; a topic's records lie in its log in this order."""
+    groups: tuple[FixtureGroup, ...]
+
+    @property
+    def record_count(self) -> int:
+        """The number of events in all files."""
+        return sum(len(stream.events) for stream in self.streams)

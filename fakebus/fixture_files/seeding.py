@@ -1,0 +1,303 @@
+"""Bring a broker to what a fixture set says: topics, then events, then groups.
+
+Seeding is idempotent. What was seeded is kept in a ledger beside the records (see
+:mod:`fakebus.fixture_files.ledger`):
+
+* a set that has not changed writes nothing;
+* events that were added at the end of a file are appended;
+* any other change of seeded events is refused, with the line, before anything is written;
+* partitions are added, never taken away; a config is set when the file's config changes;
+* a group's starting offset is set where the group has committed none.
+
+Small sets are written in one transaction. Larger ones are written in parts of bounded
+size, each with its ledger entry in the same transaction; a seed that was interrupted
+between two parts goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from fakebus.broker.batch_checks import check_batch, check_shape
+from fakebus.broker.broker import Broker
+from fakebus.broker.configs.topic_config import TopicConfig
+from fakebus.broker.topics import Topic
+from fakebus.errors import BrokerError
+from fakebus.fixture_files.batching import PART_BYTES, PART_EVENTS, batches_of, parts_of, size_of
+from fakebus.fixture_files.ledger import Ledger
+from fakebus.fixture_files.model import (
+    FixtureEvent,
+    FixtureGroup,
+    FixtureSet,
+    FixtureStream,
+    FixtureTopic,
+)
+from fakebus.fixture_files.problems import FixtureError, FixtureProblem
+from fakebus.types import TopicPartition
+
+Progress = Callable[[int, int], None]
+"""Called with the number of events that are in the log, and of all events in the set."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeedReport:
+    """What seeding did."""
+
+    topics: int
+    """Topics of the set."""
+    topics_created: int
+    partitions_added: int
+    configs_changed: int
+    """Topics that got new configs."""
+    records: int
+    """Events that were written now."""
+    skipped: int
+    """Events that were there already."""
+    offsets: int
+    """Starting offsets of groups that were set now."""
+
+
+async def seed(
+    broker: Broker,
+    fixture_set: FixtureSet,
+    *,
+    progress: Progress | None = None,
+    reset: bool = False,
+) -> SeedReport:
+    """Write a fixture set to a broker.
+
+    Args:
+        broker: a started broker.
+        fixture_set: from :func:`fakebus.fixture_files.loader.load_fixtures`.
+        progress: told after each transaction.
+        reset: delete the set's topics first, with all that anybody wrote to them.
+
+    Raises:
+        FixtureError: the set does not fit what is seeded already, or the broker's own
+            configs refuse an event.
+        StorageError: storage failed; what is reported as seeded so far stays.
+    """
+    if reset:
+        for fixture_topic in fixture_set.topics:
+            topic = broker.topics.get(fixture_topic.name)
+            if topic is not None:
+                await broker.topics.delete(topic)
+    return await _Seeding(broker, fixture_set, progress).run()
+
+
+@dataclass(slots=True, kw_only=True)
+class _Part:
+    """What goes into one transaction."""
+
+    streams: list[tuple[FixtureStream, int, Sequence[FixtureEvent]]] = field(default_factory=list)
+    """Stream, number of its events after this part, events."""
+    events: int = 0
+    size_bytes: int = 0
+
+    def has_room_for(self, events: Sequence[FixtureEvent]) -> bool:
+        """Whether the part stays within bounds with these events; an empty one always does."""
+        if not self.streams:
+            return True
+        size = self.size_bytes + sum(size_of(event.record) for event in events)
+        return self.events + len(events) <= PART_EVENTS and size <= PART_BYTES
+
+    def add(self, stream: FixtureStream, count: int, events: Sequence[FixtureEvent]) -> None:
+        """Take events that bring a stream to ``count``."""
+        self.streams.append((stream, count, events))
+        self.events += len(events)
+        self.size_bytes += sum(size_of(event.record) for event in events)
+
+
+class _Seeding:
+    def __init__(self, broker: Broker, fixture_set: FixtureSet, progress: Progress | None) -> None:
+        self._broker = broker
+        self._set = fixture_set
+        self._progress = progress
+        self._ledger = Ledger(broker.storage)
+        self._topics = {topic.name: topic for topic in fixture_set.topics}
+        self._offsets = 0
+        self._partitions_added = 0
+        self._configs_changed = 0
+
+    async def run(self) -> SeedReport:
+        self._check()
+        skipped = sum(self._seeded_count(stream) for stream in self._set.streams)
+        missing = [topic for topic in self._set.topics if self._live(topic.name) is None]
+        await self._change_topics()
+        done = skipped
+        parts = list(self._parts())
+        for number, part in enumerate(parts):
+            await self._write(part, missing if number == 0 else [], number == len(parts) - 1)
+            done += part.events
+            if self._progress is not None:
+                self._progress(done, self._set.record_count)
+        return SeedReport(
+            topics=len(self._set.topics),
+            topics_created=len(missing),
+            partitions_added=self._partitions_added,
+            configs_changed=self._configs_changed,
+            records=done - skipped,
+            skipped=skipped,
+            offsets=self._offsets,
+        )
+
+    def _live(self, name: str) -> Topic | None:
+        return self._broker.topics.get(name)
+
+    def _seeded_count(self, stream: FixtureStream) -> int:
+        topic = self._live(stream.topic)
+        return self._ledger.seeded_count(stream, None if topic is None else topic.topic_id)
+
+    def _check(self) -> None:
+        problems = []
+        for stream in self._set.streams:
+            topic = self._live(stream.topic)
+            found = self._ledger.changes(stream, None if topic is None else topic.topic_id)
+            if found is not None:
+                problems.append(found)
+        others = {
+            topic.name.replace(".", "_"): topic.name
+            for topic in self._broker.topics
+            if topic.name not in self._topics
+        }
+        for fixture_topic in self._set.topics:
+            other = others.get(fixture_topic.name.replace(".", "_"))
+            if other is not None:
+                problems.append(
+                    _topic_problem(
+                        fixture_topic,
+                        f"the topic {fixture_topic.name} collides with the existing {other}",
+                        "rename it, or delete the other topic",
+                    )
+                )
+        if problems:
+            raise FixtureError(problems)
+
+    async def _change_topics(self) -> None:
+        topics = self._broker.topics
+        for fixture_topic in self._set.topics:
+            topic = self._live(fixture_topic.name)
+            if topic is None:
+                continue
+            missing = fixture_topic.partitions - len(topic.partitions)
+            if missing > 0:
+                await topics.add_partitions(topic, fixture_topic.partitions)
+                self._partitions_added += missing
+            applied = self._ledger.applied_config(topic.name, topic.topic_id)
+            if applied == fixture_topic.config:
+                continue
+            # Only what the file says changes; what clients altered besides stays.
+            kept = {
+                name: text
+                for name, text in topic.config.overrides.items()
+                if name not in (applied or {})
+            }
+            configs = kept | dict(fixture_topic.config)
+            if configs != dict(topic.config.overrides):
+                await topics.set_configs(topic, configs)
+                self._configs_changed += 1
+            await self._ledger.record_config(topic.topic_id, fixture_topic)
+
+    def _parts(self) -> Iterator[_Part]:
+        """Yield the transactions; at least one, for topics and groups."""
+        part = _Part()
+        for stream in self._set.streams:
+            count = self._seeded_count(stream)
+            for events in parts_of(stream.events[count:]):
+                count += len(events)
+                if not part.has_room_for(events):
+                    yield part
+                    part = _Part()
+                part.add(stream, count, events)
+        yield part
+
+    async def _write(self, part: _Part, new_topics: Sequence[FixtureTopic], is_last: bool) -> None:
+        batches = list(self._checked_batches(part))
+        written: list[Awaitable[object]] = []
+        with self._broker.storage.atomic():
+            topic_ids = {topic.name: topic.topic_id for topic in self._broker.topics}
+            for fixture_topic in new_topics:
+                topic, stored = self._broker.topics.begin_create(
+                    fixture_topic.name, fixture_topic.partitions, fixture_topic.config
+                )
+                topic_ids[topic.name] = topic.topic_id
+                written += [stored, self._ledger.record_config(topic.topic_id, fixture_topic)]
+            written += [self._broker.produce(*batch) for batch in batches]
+            for stream, count, _ in part.streams:
+                topic_id = topic_ids[stream.topic]
+                written.append(self._ledger.record_stream(stream, topic_id, count))
+            if is_last:
+                for group in self._set.groups:
+                    written += self._set_offsets(group)
+        await _all_written(written)
+
+    def _checked_batches(self, part: _Part) -> Iterator[tuple[TopicPartition, bytearray]]:
+        # The broker's rules are asked before the transaction begins, since inside it
+        # there is no way back.
+        now_ms = self._broker.clock.now_ms()
+        for stream, _, events in part.streams:
+            fixture_topic = self._topics[stream.topic]
+            topic = self._live(stream.topic)
+            config = (
+                TopicConfig(fixture_topic.config, self._broker.config)
+                if topic is None
+                else topic.config
+            )
+            for partition, batch in batches_of(events, config.max_message_bytes):
+                try:
+                    check_batch(batch, check_shape(batch), config, now_ms)
+                except BrokerError as error:
+                    problem = _topic_problem(
+                        fixture_topic,
+                        f"the broker refuses events of {stream.file}: {error}",
+                        "mend the events or the topic's config",
+                    )
+                    raise FixtureError([problem]) from error
+                yield TopicPartition(stream.topic, partition), batch
+
+    def _set_offsets(self, group: FixtureGroup) -> list[Awaitable[object]]:
+        coordinator = self._broker.group_coordinator
+        offsets: dict[TopicPartition, int] = {}
+        # What names a partition comes last and wins over "*".
+        for wanted in sorted(group.offsets, key=lambda offset: offset.partition is not None):
+            topic = self._live(wanted.topic)
+            logs = [] if topic is None else topic.partitions
+            if wanted.partition is not None:
+                logs = logs[wanted.partition : wanted.partition + 1]
+            for log in logs:
+                offset = wanted.start
+                if offset == "earliest":
+                    offset = log.log_start_offset
+                elif offset == "latest":
+                    offset = log.log_end_offset
+                offsets[log.topic_partition] = offset
+        missing = {
+            topic_partition: offset
+            for topic_partition, offset in offsets.items()
+            if coordinator.committed_offset(group.group, topic_partition) is None
+        }
+        if not missing:
+            return []
+        self._offsets += len(missing)
+        return [coordinator.set_offsets(group.group, missing)]
+
+
+def _topic_problem(topic: FixtureTopic, message: str, hint: str) -> FixtureProblem:
+    position = topic.position
+    return FixtureProblem(
+        file=position.file,
+        line=position.line,
+        column=position.column,
+        message=message,
+        hint=hint,
+    )
+
+
+async def _all_written(written: Sequence[Awaitable[object]]) -> None:
+    # All are awaited before the first failure is raised, so that none is left unseen.
+    results = await asyncio.gather(*written, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result

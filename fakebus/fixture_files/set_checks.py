@@ -1,0 +1,99 @@
+"""Checks across a whole set: topic names against each other, groups against topics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from fakebus.fixture_files.group_specs import GroupSpec, OffsetSpec
+from fakebus.fixture_files.problems import ProblemList, did_you_mean, quoted
+from fakebus.fixture_files.structure import TopicSpec
+
+
+def check_topics(topics: Sequence[TopicSpec], problems: ProblemList) -> None:
+    """Report topics that exist twice or whose names collide in Kafka's metrics."""
+    by_name: dict[str, TopicSpec] = {}
+    by_metric_name: dict[str, TopicSpec] = {}
+    for topic in topics:
+        first = by_name.setdefault(topic.name, topic)
+        if first is not topic:
+            problems.add(
+                topic.position,
+                f"the topic {quoted(topic.name)} is defined twice "
+                f"(first in {first.position.file}:{first.position.line})",
+                "remove one of them",
+            )
+            continue
+        # Kafka refuses names that differ only in "." and "_" (Topic.hasCollision).
+        other = by_metric_name.setdefault(topic.name.replace(".", "_"), topic)
+        if other is not topic:
+            problems.add(
+                topic.position,
+                f"the topic names {quoted(topic.name)} and {quoted(other.name)} collide: "
+                'Kafka takes "." and "_" for the same',
+                "rename one of them",
+            )
+
+
+def check_groups(
+    groups: Sequence[GroupSpec],
+    topics: Mapping[str, TopicSpec],
+    event_counts: Mapping[tuple[str, int], int] | None,
+    problems: ProblemList,
+) -> None:
+    """Report groups that exist twice and offsets that no seeded log has.
+
+    Args:
+        groups: all groups of the set.
+        topics: all topics by name.
+        event_counts: the number of events by topic and partition; ``None`` if it is not
+            known.
+        problems: where mistakes go.
+    """
+    seen: dict[str, GroupSpec] = {}
+    for group in groups:
+        first = seen.setdefault(group.group, group)
+        if first is not group:
+            problems.add(
+                group.position,
+                f"the group {quoted(group.group)} is defined twice "
+                f"(first in {first.position.file}:{first.position.line})",
+                "write all its offsets in one place",
+            )
+        for offset in group.offsets:
+            _check_offset(offset, topics, event_counts, problems)
+
+
+def _check_offset(
+    offset: OffsetSpec,
+    topics: Mapping[str, TopicSpec],
+    event_counts: Mapping[tuple[str, int], int] | None,
+    problems: ProblemList,
+) -> None:
+    topic = topics.get(offset.topic)
+    if topic is None:
+        problems.add(
+            offset.topic_position,
+            f"there is no topic {quoted(offset.topic)}",
+            did_you_mean(offset.topic, topics) if topics else "add it under topics",
+        )
+        return
+    if offset.partition is not None and offset.partition >= topic.partitions:
+        problems.add(
+            offset.partition_position,
+            f"there is no partition {offset.partition}: {topic.name} has {topic.partitions}",
+            f"write a number from 0 to {topic.partitions - 1}",
+        )
+        return
+    if not isinstance(offset.start, int) or event_counts is None:
+        return
+    wanted = range(topic.partitions) if offset.partition is None else (offset.partition,)
+    shortest = min(event_counts.get((topic.name, partition), 0) for partition in wanted)
+    if offset.start > shortest:
+        where = f"a partition of {topic.name}"
+        if offset.partition is not None:
+            where = f"{topic.name}-{offset.partition}"
+        problems.add(
+            offset.start_position,
+            f"the offset {offset.start} lies beyond the end of {where}, which is {shortest}",
+            'write "latest" for the end',
+        )

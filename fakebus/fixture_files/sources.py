@@ -1,0 +1,130 @@
+"""Reading fixture files safely: no path leaves the directory, no file is too large.
+
+Text is checked here once for all formats: UTF-8 without a byte order mark, no NUL bytes.
+Line ends may be LF or CRLF.
+"""
+
+from __future__ import annotations
+
+import codecs
+import os
+import stat
+from pathlib import Path
+
+from fakebus.fixture_files.problems import Position, ProblemList, quoted
+
+MAX_YAML_BYTES = 1 << 20
+MAX_EVENTS_BYTES = 64 << 20
+
+_WIDE_MARKS = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+class FixtureDirectory:
+    """The root of a fixture set.
+
+    Args:
+        root: as the user gave it; problems show it in front of the file names.
+        problems: where mistakes go.
+    """
+
+    def __init__(self, root: Path, problems: ProblemList) -> None:
+        self._root = root
+        self._problems = problems
+
+    def display(self, relative: str) -> str:
+        """Return the name of a file for problems."""
+        return str(self._root / relative) if "\0" not in relative else relative
+
+    def resolve(self, base: str, path: str, named_at: Position) -> str | None:
+        """Return a path that a file names, relative to the root; ``None`` if it is refused.
+
+        Args:
+            base: the file that names it, relative to the root; its folder is where
+                ``path`` begins.
+            path: as written.
+            named_at: where it is written.
+        """
+        hint = "write a path inside the fixture directory, relative to this file"
+        if not path or "\0" in path:
+            self._problems.add(named_at, f"{quoted(path)} is not a file name", hint)
+            return None
+        if os.path.isabs(path):
+            self._problems.add(named_at, f"the path {quoted(path)} is absolute", hint)
+            return None
+        try:
+            root = self._root.resolve()
+            target = (root / base).parent.joinpath(path).resolve()
+        except (OSError, RuntimeError, ValueError) as error:
+            self._problems.add(named_at, f"the path {quoted(path)} cannot be followed: {error}")
+            return None
+        if not target.is_relative_to(root):
+            self._problems.add(
+                named_at, f"the path {quoted(path)} leaves the fixture directory", hint
+            )
+            return None
+        return target.relative_to(root).as_posix()
+
+    def read_text(self, relative: str, named_at: Position, max_bytes: int) -> str | None:
+        """Return a file's text, or ``None`` after saying why it cannot be had.
+
+        Args:
+            relative: the file, from the root, as :meth:`resolve` returned it.
+            named_at: where the file is named; problems with reaching it are shown there.
+            max_bytes: a larger file is refused.
+        """
+        try:
+            data = self._read(relative, max_bytes)
+        except FileNotFoundError:
+            self._problems.add(
+                named_at,
+                f"there is no file {quoted(relative)} in {self._root}",
+                "create it or mend the path",
+            )
+            return None
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            self._problems.add(named_at, f"the file {quoted(relative)} cannot be read: {reason}")
+            return None
+        return self._decode(data, self.display(relative))
+
+    def _read(self, relative: str, max_bytes: int) -> bytes:
+        path = self._root / relative
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise ValueError("it is not a regular file")
+        if found.st_size > max_bytes:
+            raise ValueError(f"it has {found.st_size} bytes; at most {max_bytes} are allowed")
+        return path.read_bytes()
+
+    def _decode(self, data: bytes, file: str) -> str | None:
+        hint = "save the file as UTF-8 without a byte order mark"
+        top = Position(file, 1, 1)
+        if data.startswith(_WIDE_MARKS):
+            self._problems.add(top, "the file is UTF-16 or UTF-32", hint)
+            return None
+        if data.startswith(codecs.BOM_UTF8):
+            self._problems.add(top, "the file begins with a byte order mark (BOM)", hint)
+            return None
+        try:
+            text = data.decode()
+        except UnicodeDecodeError as error:
+            before = data[: error.start].decode()
+            self._problems.add(
+                position_in(file, before, len(before)),
+                f"byte 0x{data[error.start]:02x} is not UTF-8",
+                "save the file as UTF-8",
+            )
+            return None
+        nul = text.find("\0")
+        if nul >= 0:
+            self._problems.add(
+                position_in(file, text, nul), "the file holds a NUL byte", "remove it"
+            )
+            return None
+        return text
+
+
+def position_in(file: str, text: str, index: int) -> Position:
+    """Return the place of a character of a text."""
+    line_start = text.rfind("\n", 0, index) + 1
+    return Position(file, text.count("\n", 0, index) + 1, index - line_start + 1)

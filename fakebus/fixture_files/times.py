@@ -1,0 +1,91 @@
+"""Points in time as fixture files write them.
+
+``2024-05-01T09:00:00Z`` is an instant; without an offset it is local time in the set's
+``tz``. ``-2d3h`` and ``+30s`` count from the set's anchor; ``now`` is the anchor itself.
+Days have 24 hours.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta, tzinfo
+
+from fakebus.fixture_files.problems import DataError
+
+LATEST_MS = 253_402_300_799_999
+"""The last millisecond of the year 9999."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DURATION = re.compile(
+    r"([+-])(?:(\d{1,6})w)?(?:(\d{1,6})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?"
+    r"(?:(\d{1,12})ms)?",
+    re.ASCII,
+)
+_UNIT_MS = (7 * 86_400_000, 86_400_000, 3_600_000, 60_000, 1000, 1)
+
+HINT = (
+    'write an instant such as "2024-05-01T09:00:00Z" or an offset from the anchor '
+    'such as "-2d3h" or "+30s" (units: w d h m s ms, in this order)'
+)
+
+
+def parse_duration(text: str) -> int:
+    """Return the milliseconds of a signed duration such as ``-2d3h``.
+
+    Raises:
+        DataError: it is none.
+    """
+    found = _DURATION.fullmatch(text)
+    if found is None or not any(found.groups()[1:]):
+        raise DataError(f'"{text}" is not a duration')
+    amounts = zip(found.groups()[1:], _UNIT_MS, strict=True)
+    total = sum(int(amount) * unit for amount, unit in amounts if amount)
+    return -total if found[1] == "-" else total
+
+
+def parse_instant(text: str, zone: tzinfo) -> int:
+    """Return an ISO 8601 instant as milliseconds since the epoch.
+
+    Args:
+        text: date, or date and time, with or without an offset.
+        zone: used when the text has no offset.
+
+    Raises:
+        DataError: it is none, or lies before 1970 or after 9999.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=zone)
+        return check_range((moment - _EPOCH) // timedelta(milliseconds=1))
+    except (ValueError, OverflowError):
+        raise DataError(f'"{text}" is not a point in time') from None
+
+
+def parse_time(text: str, *, anchor_ms: int, zone: tzinfo) -> int:
+    """Return an instant, an offset from the anchor or ``now`` as milliseconds.
+
+    Raises:
+        DataError: it is none of them, or lies before 1970 or after 9999.
+    """
+    if text.startswith(("+", "-")):
+        return check_range(anchor_ms + parse_duration(text))
+    if text == "now":
+        return anchor_ms
+    return parse_instant(text, zone)
+
+
+def check_range(timestamp_ms: int) -> int:
+    """Return a timestamp that records can carry and ISO 8601 can write.
+
+    Raises:
+        DataError: it lies before 1970 or after 9999.
+    """
+    if not 0 <= timestamp_ms <= LATEST_MS:
+        raise DataError("the time lies before 1970 or after 9999", HINT)
+    return timestamp_ms
+
+
+def to_datetime(timestamp_ms: int) -> datetime:
+    """Return a timestamp as a datetime in UTC."""
+    return _EPOCH + timedelta(milliseconds=timestamp_ms)
