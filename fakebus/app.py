@@ -24,6 +24,7 @@ from fakebus.kafka.listener import Listener
 from fakebus.storage.sqlite import SqliteStorage
 
 if TYPE_CHECKING:
+    from fakebus.fixture_files.model import FixtureSet
     from fakebus.web.server import WebServer
 
 logger = logging.getLogger("fakebus")
@@ -115,7 +116,7 @@ class FakeBus:
         address = self.settings.advertised_for(index)
         return auto_address() if address is None else FixedAddress(*address)
 
-    def _load_fixtures(self) -> list[object]:
+    def _load_fixtures(self) -> list[FixtureSet]:
         if not self.settings.fixtures:
             return []
         from fakebus.fixture_files.loader import load_fixtures
@@ -123,7 +124,7 @@ class FakeBus:
         now_ms = self.clock.now_ms()
         return [load_fixtures(directory, now_ms=now_ms) for directory in self.settings.fixtures]
 
-    async def _seed(self, fixture_sets: list[object]) -> None:
+    async def _seed(self, fixture_sets: list[FixtureSet]) -> None:
         if not fixture_sets:
             return
         from fakebus.fixture_files.seeding import seed

@@ -7,9 +7,10 @@ from typing import Any
 
 from fakebus.broker.broker import Broker
 from fakebus.broker.topics import Topic
-from fakebus.records.builder import NewRecord, build_batch
-from fakebus.records.partitioner import partitioner
+from fakebus.records.builder import build_batch
+from fakebus.records.partitioner import consistent
 from fakebus.records.reader import read_records
+from fakebus.records.record import NewRecord
 from fakebus.testing.events import Event, Headers, Match, encode, header_pairs, mismatches
 from fakebus.testing.marks import Mark
 from fakebus.types import TopicPartition
@@ -28,6 +29,9 @@ class _Bell:
         self.rung.set()
 
     def log_changed(self) -> None:
+        self.rung.set()
+
+    def topic_changed(self, topic: Topic) -> None:
         self.rung.set()
 
 
@@ -83,7 +87,7 @@ class Observer:
 
     def _choose_partition(self, key: bytes | None, partitions: int) -> int:
         if key is not None:
-            return partitioner("consistent_random")(key, partitions)
+            return consistent(key, partitions)
         self._round_robin += 1
         return (self._round_robin - 1) % partitions
 
@@ -91,7 +95,9 @@ class Observer:
         """Return the records since the mark, in the order of time, partition and offset."""
         topic = self._broker.topics.get(topic_name)
         found: list[Event] = []
-        for log in topic.partitions if topic is not None else ():
+        if topic is None:
+            return found
+        for log in topic.partitions:
             offset = max(self._mark.end_of(topic, log), log.log_start_offset)
             while offset < log.high_watermark:
                 batches = await log.read(offset, log.high_watermark, _READ_BYTES)
@@ -122,7 +128,7 @@ class Observer:
             bell = _Bell()
             topic = self._broker.topics.get(topic_name)
             logs = topic.partitions if topic is not None else ()
-            self._broker.topics.on_changed.append(lambda _, bell=bell: bell.rung.set())
+            self._broker.topics.on_changed.append(bell.topic_changed)
             for log in logs:
                 log.add_waiter(bell)
             try:
@@ -136,7 +142,7 @@ class Observer:
             except TimeoutError:
                 return None
             finally:
-                self._broker.topics.on_changed.pop()
+                self._broker.topics.on_changed.remove(bell.topic_changed)
                 for log in logs:
                     log.remove_waiter(bell)
 
