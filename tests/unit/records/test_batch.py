@@ -78,6 +78,26 @@ def test_importing_the_checksum_does_not_import_the_packages_metadata() -> None:
     subprocess.run([sys.executable, "-c", program], check=True, timeout=30)
 
 
+@pytest.mark.parametrize(
+    "before",
+    ["import crc32c", "from importlib.machinery import PathFinder; PathFinder.find_spec = find"],
+    ids=["the package is there already", "the package has no extension of that name"],
+)
+def test_the_checksum_is_the_packages_own_where_that_is_the_only_way(before: str) -> None:
+    program = (
+        "import sys\n"
+        "from importlib.machinery import PathFinder\n"
+        "original = PathFinder.find_spec\n"
+        "def find(name, path=None, target=None):\n"
+        "    direct = sys._getframe(1).f_globals['__name__'] == 'fakebus.records.checksum'\n"
+        "    return None if direct else original(name, path, target)\n"
+        f"{before}\n"
+        "import fakebus.records.checksum, crc32c\n"
+        "assert fakebus.records.checksum.crc32c is crc32c.crc32c\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=30)
+
+
 def test_every_field_of_the_header_is_parsed_at_its_place() -> None:
     values = (2**40, 49, 7, 2, 0xDEADBEEF, 0x3B, 5, -2, 2**41, 2**42, 31000, 2**31 - 1, 6)
     packed = b"???" + struct.pack(">qiibIhiqqqhii", *values)

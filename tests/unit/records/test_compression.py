@@ -116,6 +116,11 @@ def test_impossible_lengths_of_snappy_blocks_are_refused(length: int) -> None:
         decompress(Codec.SNAPPY, packed)
 
 
+def test_a_snappy_stream_that_ends_inside_a_length_is_refused() -> None:
+    with pytest.raises(DecompressionError, match="cut off"):
+        decompress(Codec.SNAPPY, xerial(snappy_block(TEXT)) + b"\0\0")
+
+
 def test_lz4_blocks_do_not_refer_to_each_other() -> None:
     # FLG byte of the frame: version 01, block independence set (KIP-57).
     packed = bytes(compress(Codec.LZ4, TEXT))
