@@ -1,4 +1,7 @@
-"""Put records into a batch, byte for byte as Kafka's Java client does."""
+"""Put records into a batch, byte for byte as client libraries do.
+
+The tests compare with aiokafka, kafka-python and librdkafka.
+"""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def codec_for_name(name: str) -> Codec:
 
 
 def compress(codec: Codec, data: Buffer) -> Buffer:
-    """Return the data as Kafka's Java client would compress them.
+    """Return the data compressed in the form that every client reads.
 
     Raises:
         UnsupportedCodecError: the codec's library is not installed.
