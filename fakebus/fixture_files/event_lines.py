@@ -185,7 +185,7 @@ def _check_shape(event: EventLine, problems: ProblemList) -> bool:
     for name in ("topic", "id", "at", "after"):
         _check_text(event, name, problems)
     event_id = fields.get("id")
-    if isinstance(event_id, str) and len(event_id.split()) != 1:
+    if isinstance(event_id, str) and event_id and len(event_id.split()) != 1:
         problems.add(event.position("id"), "an id must not hold spaces", 'write "id": "order-7"')
     if fields.get("at") is not None and fields.get("after") is not None:
         problems.add(event.position("after"), '"at" and "after" exclude each other', "remove one")

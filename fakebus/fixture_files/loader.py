@@ -116,7 +116,7 @@ class _Loader:
         if not self._root.is_dir():
             self._problems.add(
                 Position(self._directory.display(ROOT_FILE), 1, 1),
-                f"there is no directory {quoted(str(self._root))}",
+                f"there is no directory {self._root}",
                 "create it with a file fakebus.yaml",
             )
             return self._result(SetSpec(anchor_ms=self._now_ms), {})

@@ -155,8 +155,12 @@ class _StructureReader:
         return self._read_includes(fields, relative)
 
     def _check_version(self, fields: FieldReader) -> None:
-        node = fields.node("version", required=True)
-        if node is not None and not (isinstance(node, YamlScalar) and node.text == "1"):
+        node = fields.node("version")
+        if node is None:
+            self._problems.add(
+                fields.position("version"), "the file has no version", "begin with  version: 1"
+            )
+        elif not (isinstance(node, YamlScalar) and node.text == "1"):
             shown = quoted(node.text) if isinstance(node, YamlScalar) else "not a number"
             self._problems.add(
                 node.position,
@@ -242,7 +246,7 @@ class _StructureReader:
         topic = TopicSpec(
             name=name or "",
             position=fields.position("name"),
-            partitions=fields.integer("partitions", lowest=1, highest=MAX_PARTITIONS) or 1,
+            partitions=self._partitions(fields),
             config=config,
             key_format=self._format(fields, "key", STRING),
             value_format=self._format(fields, "value", JSON),
@@ -255,14 +259,19 @@ class _StructureReader:
         if name is not None:
             self._spec.topics.append(topic)
 
+    def _partitions(self, fields: FieldReader) -> int:
+        if fields.node("partitions") is None:
+            return 1
+        # After a mistake here, the events' partitions are not complained about as well.
+        count = fields.integer("partitions", lowest=1, highest=MAX_PARTITIONS)
+        return MAX_PARTITIONS if count is None else count
+
     def _topic_name(self, fields: FieldReader) -> str | None:
         name = fields.text("name", required=True)
         problem = None if name is None else topic_name_problem(name)
         if problem is None:
             return name
-        self._problems.add(
-            fields.position("name"), problem, "use 1 to 249 of the characters a-z A-Z 0-9 . _ -"
-        )
+        self._problems.add(fields.position("name"), *problem)
         return None
 
     def _topic_config(self, fields: FieldReader) -> dict[str, str]:

@@ -37,7 +37,7 @@ def parse_duration(text: str) -> int:
     """
     found = _DURATION.fullmatch(text)
     if found is None or not any(found.groups()[1:]):
-        raise DataError(f'"{text}" is not a duration')
+        raise DataError(f'"{text}" is not a duration', HINT)
     amounts = zip(found.groups()[1:], _UNIT_MS, strict=True)
     total = sum(int(amount) * unit for amount, unit in amounts if amount)
     return -total if found[1] == "-" else total
@@ -59,7 +59,7 @@ def parse_instant(text: str, zone: tzinfo) -> int:
             moment = moment.replace(tzinfo=zone)
         return check_range((moment - _EPOCH) // timedelta(milliseconds=1))
     except (ValueError, OverflowError):
-        raise DataError(f'"{text}" is not a point in time') from None
+        raise DataError(f'"{text}" is not a point in time', HINT) from None
 
 
 def parse_time(text: str, *, anchor_ms: int, zone: tzinfo) -> int:

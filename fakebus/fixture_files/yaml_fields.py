@@ -86,7 +86,7 @@ class FieldReader:
                 self._problems.add(
                     self._mapping.position,
                     f'{self._what} needs the field "{name}"',
-                    f"add  {name}: ...",
+                    f"add  {name}:",
                 )
             return None
         return entry.value

@@ -128,7 +128,7 @@ def _report_syntax(error: Exception, text: str, file: str, problems: ProblemList
         what = error.reason
     whole = f"{what} {error}"
     hint = next((hint for sign, hint in _SYNTAX_HINTS if sign in whole), "")
-    problems.add(position, f"this is not YAML: {what}", hint)
+    problems.add(position, f"this is not YAML: {what.removeprefix('but ')}", hint)
 
 
 class _TreeBuilder:
@@ -163,7 +163,9 @@ class _TreeBuilder:
     def _check_tag(self, node: yaml.Node, position: Position, allowed: tuple[str, ...]) -> None:
         if node.tag.removeprefix(_TAG_PREFIX) not in allowed:
             self._problems.add(
-                position, f"the tag {quoted(node.tag)} is not supported", "remove the tag"
+                position,
+                f"the tag {quoted(node.tag.replace(_TAG_PREFIX, '!!'))} is not supported",
+                "remove the tag",
             )
 
     def _scalar(self, node: yaml.ScalarNode, position: Position) -> YamlScalar:
@@ -184,7 +186,7 @@ class _TreeBuilder:
                 self._problems.add(
                     key.position, "the name of a field must be a text", "quote the name"
                 )
-            elif key.text == "<<" and key_node.style is None:
+            elif key_node.tag == _TAG_PREFIX + "merge":
                 self._problems.add(
                     key.position, "merge keys are not supported", "write the fields out"
                 )
