@@ -25,7 +25,7 @@ from fakebus.records.batch import (
     parse_header,
     set_log_append_time,
 )
-from fakebus.records.errors import RecordError
+from fakebus.records.errors import RecordError, UnsupportedCodecError
 
 _HIGHEST_CODEC = 4
 
@@ -184,5 +184,7 @@ def _recompress(data: bytearray | memoryview, compression_type: str) -> bytearra
         return data
     try:
         return recompress(data, codec)
+    except UnsupportedCodecError as error:
+        raise BrokerError(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE, str(error)) from error
     except RecordError as error:
         raise BrokerError(ErrorCode.CORRUPT_MESSAGE, str(error)) from error

@@ -68,9 +68,8 @@ async def _first_at_or_after(
             return NOT_FOUND
         batch = await _read_one(log, position.base_offset, end)
         if batch is not None:
-            found = _search(batch, timestamp)
-            # The log may start inside the batch: records before that are gone.
-            if found is not None and found.offset >= log.log_start_offset:
+            found = _search(batch, timestamp, log.log_start_offset)
+            if found is not None:
                 return found
         start = position.last_offset + 1
     return NOT_FOUND
@@ -94,12 +93,15 @@ async def _read_one(log: PartitionLog, offset: int, end: int) -> StoredBatch | N
     return batches[0] if batches else None
 
 
-def _search(batch: StoredBatch, timestamp: int) -> TimestampOffset | None:
+def _search(
+    batch: StoredBatch, timestamp: int, log_start_offset: int
+) -> TimestampOffset | None:
     try:
-        found = find_offset_for_timestamp(batch.data, timestamp)
+        # The log may start inside the batch: records before that are gone.
+        found = find_offset_for_timestamp(batch.data, timestamp, min_offset=log_start_offset)
     except RecordError:
         # Records that a producer compressed badly are stored as they came; the header
         # still says that the time is in there somewhere.
         header = parse_header(batch.data)
-        return TimestampOffset(batch.base_offset, header.base_timestamp)
+        return TimestampOffset(max(batch.base_offset, log_start_offset), header.base_timestamp)
     return None if found is None else TimestampOffset(*found)
