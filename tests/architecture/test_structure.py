@@ -1,0 +1,123 @@
+"""What import-linter cannot say: files and their lists, sizes, and the walk of one record."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import sys
+from pathlib import Path
+from types import FrameType
+
+import pytest
+
+import fakebus
+from fakebus.app import FakeBus
+from fakebus.broker.fetching import FetchTarget
+from fakebus.cli.main import COMMANDS
+from fakebus.config import Settings
+from fakebus.kafka.handlers import HANDLERS
+from fakebus.records.builder import build_batch
+from fakebus.records.record import NewRecord
+from fakebus.types import TopicPartition
+
+PACKAGE = Path(fakebus.__file__).parent
+MAX_LINES = 500
+NOT_COMMANDS = {"__init__", "main"}
+
+
+def modules(folder: str) -> set[str]:
+    return {path.stem for path in (PACKAGE / folder).glob("*.py")} - {"__init__"}
+
+
+def test_every_handler_file_is_in_the_list() -> None:
+    listed = {handler.function.__module__.rpartition(".")[2] for handler in HANDLERS}
+    assert listed == modules("kafka/handlers")
+
+
+def test_no_api_is_listed_twice_and_the_list_is_sorted() -> None:
+    names = [handler.function.__name__ for handler in HANDLERS]
+    assert names == sorted(names)
+    keys = [handler.api_key for handler in HANDLERS]
+    assert len(keys) == len(set(keys))
+
+
+def test_every_handler_file_says_which_versions_it_serves() -> None:
+    for handler in HANDLERS:
+        module = importlib.import_module(handler.function.__module__)
+        assert module.__doc__ is not None
+        title = module.__doc__.splitlines()[0]
+        low, high = handler.min_version, handler.max_version
+        versions = str(low) if low == high else f"{low}-{high}"
+        assert versions in title, f"{module.__name__} serves {versions}, its title says {title!r}"
+        assert "Behaviour:" in module.__doc__
+
+
+def test_every_command_file_is_in_the_list() -> None:
+    listed = {command.__name__.rpartition(".")[2] for command in COMMANDS}  # type: ignore[attr-defined]
+    commands = {
+        name
+        for name in modules("cli") - NOT_COMMANDS
+        if hasattr(importlib.import_module(f"fakebus.cli.{name}"), "NAME")
+    }
+    assert listed == commands
+
+
+def test_modules_stay_small() -> None:
+    sizes = {
+        str(path.relative_to(PACKAGE)): len(path.read_text().splitlines())
+        for path in PACKAGE.rglob("*.py")
+    }
+    assert {name: size for name, size in sizes.items() if size > MAX_LINES} == {}
+
+
+WALK = {
+    "broker/broker.py",
+    "broker/batch_checks.py",
+    "broker/partition_log.py",
+    "broker/append_result.py",
+    "broker/tail_cache.py",
+    "broker/topics.py",
+    "broker/fetching.py",
+    "records/batch.py",
+}
+
+
+async def test_a_record_walks_through_few_modules_and_its_body_is_never_decoded() -> None:
+    async with FakeBus(Settings(data=None, kafka=(), http=())) as bus:
+        await bus.broker.topics.create("t", 1, {})
+        data = build_batch([NewRecord(key=b"k", value=b"v", timestamp_ms=1)])
+        await bus.broker.produce(TopicPartition("t", 0), bytearray(data))
+        entered: set[str] = set()
+
+        def note(frame: FrameType, event: str, _: object) -> None:
+            path = Path(frame.f_code.co_filename)
+            if event == "call" and path.is_relative_to(PACKAGE):
+                entered.add(str(path.relative_to(PACKAGE)))
+
+        log = bus.broker.partition_log(TopicPartition("t", 0))
+        sys.setprofile(note)
+        try:
+            await bus.broker.produce(TopicPartition("t", 0), bytearray(data))
+            (found,) = await bus.broker.fetch([FetchTarget(log, 1, 1000)])
+        finally:
+            sys.setprofile(None)
+        assert found.size_bytes == len(data)
+        surprising = {name for name in entered if not name.startswith(("storage/", "clock"))} - WALK
+        assert surprising == set()
+
+
+async def test_a_bus_without_listeners_is_a_plain_library() -> None:
+    async with FakeBus(Settings(data=None, kafka=(), http=())) as bus:
+        assert bus.bootstrap_servers == ""
+        assert bus.http_url == ""
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("module", ["fakebus.cli.main", "fakebus.pytest_plugin"])
+def test_start_up_does_not_import_what_it_does_not_need(module: str) -> None:
+    import subprocess
+
+    code = f"import sys, {module}; print(' '.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert not loaded & {"aiohttp", "rich", "confluent_kafka", "yaml", "cramjam", "hypothesis"}

@@ -1,0 +1,230 @@
+"""``fakebus up`` as a process: readiness, signals, exit codes, and what it says when it fails."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+START_TIMEOUT_S = 20
+
+
+class Up:
+    """One ``fakebus up``."""
+
+    def __init__(self, directory: Path, *arguments: str, **environment: str) -> None:
+        self.ready_file = directory / "ready.json"
+        clean = {k: v for k, v in os.environ.items() if not k.startswith("FAKEBUS_")}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "fakebus", "up", *arguments],
+            cwd=directory,
+            env={**clean, "FAKEBUS_READY_FILE": str(self.ready_file), **environment},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def wait_until_ready(self) -> dict[str, Any]:
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not self.ready_file.exists():
+            assert self.process.poll() is None, self.errors()
+            assert time.monotonic() < deadline
+            threading.Event().wait(0.01)
+        found: dict[str, Any] = json.loads(self.ready_file.read_text())
+        return found
+
+    def wait(self) -> int:
+        return self.process.wait(START_TIMEOUT_S)
+
+    def errors(self) -> str:
+        assert self.process.stderr is not None
+        return self.process.stderr.read()
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        assert self.process.stderr is not None
+        self.process.stderr.close()
+
+
+Start = Callable[..., Up]
+FREE = ("--kafka", "127.0.0.1:0", "--http", "127.0.0.1:0")
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    started: list[Up] = []
+
+    def make(*arguments: str, **environment: str) -> Up:
+        started.append(Up(tmp_path, *arguments, **environment))
+        return started[-1]
+
+    yield make
+    for up in started:
+        up.close()
+
+
+def test_the_ready_file_tells_everything_and_goes_when_the_bus_goes(start: Start) -> None:
+    up = start("--memory", *FREE, "--kafka", "127.0.0.1:0")
+    ready = up.wait_until_ready()
+    assert set(ready) == {
+        *("pid", "bootstrap_servers", "http_url", "kafka", "http", "topics", "records")
+    }
+    assert ready["pid"] == up.process.pid
+    assert len(ready["kafka"]) == 2
+    assert ready["kafka"][0] == ready["bootstrap_servers"]
+    for address in ready["kafka"]:
+        host, port = address.split(":")
+        socket.create_connection((host, int(port)), timeout=5).close()
+    with urllib.request.urlopen(f"{ready['http_url']}/ready", timeout=5) as answer:  # noqa: S310
+        assert json.load(answer)["ready"] is True
+    up.process.send_signal(signal.SIGTERM)
+    assert up.wait() == 0
+    assert not up.ready_file.exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_it_within_a_second_with_clients_connected(
+    start: Start, number: signal.Signals
+) -> None:
+    up = start("--memory", *FREE)
+    host, port = up.wait_until_ready()["bootstrap_servers"].split(":")
+    with socket.create_connection((host, int(port))) as client:
+        started = time.monotonic()
+        up.process.send_signal(number)
+        assert up.wait() == 0
+        assert time.monotonic() - started < 1.5
+        assert client.recv(1) == b""
+    assert "Traceback" not in up.errors()
+
+
+def test_http_answers_are_json_also_for_errors(start: Start) -> None:
+    url = start("--memory", *FREE).wait_until_ready()["http_url"]
+    with urllib.request.urlopen(f"{url}/health", timeout=5) as answer:  # noqa: S310
+        assert json.load(answer)["status"] == "up"
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(f"{url}/nothing/here", timeout=5)  # noqa: S310
+    with caught.value as error:
+        assert error.code == 404
+        assert json.load(error)["error_code"] == 404
+
+
+def test_a_port_in_use_is_said_and_nothing_is_written(start: Start, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        up = start("--kafka", f"127.0.0.1:{port}", "--http", "127.0.0.1:0")
+        assert up.wait() == 2
+        text = up.errors()
+    assert f"127.0.0.1:{port}" in text
+    assert "in use" in text
+    assert "Traceback" not in text
+    assert not up.ready_file.exists()
+
+
+def test_an_http_port_in_use_is_said(start: Start) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        up = start("--memory", "--kafka", "127.0.0.1:0", "--http", f"127.0.0.1:{port}")
+        assert up.wait() == 2
+    assert f"cannot listen for HTTP on 127.0.0.1:{port}" in up.errors()
+
+
+def _foreign_database(path: Path) -> None:
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE mine (a)")
+    connection.close()
+
+
+FOREIGN: dict[str, Callable[[Path], object]] = {
+    "text": lambda path: path.write_text("my notes\n" * 100),
+    "another program's database": _foreign_database,
+    "a directory": lambda path: path.mkdir(),
+}
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_a_data_file_that_is_not_ours_is_refused_and_not_touched(
+    start: Start, tmp_path: Path, kind: str
+) -> None:
+    path = tmp_path / "other.db"
+    FOREIGN[kind](path)
+    before = path.read_bytes() if path.is_file() else None
+    up = start("--data", str(path), *FREE)
+    assert up.wait() == 2
+    text = up.errors()
+    assert "other.db" in text
+    assert "Traceback" not in text
+    if before is not None:
+        assert path.read_bytes() == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["other.db"]
+
+
+def test_two_processes_cannot_have_the_same_data_file(start: Start, tmp_path: Path) -> None:
+    start("--data", "one.db", *FREE).wait_until_ready()
+    second = start("--data", "one.db", *FREE, FAKEBUS_READY_FILE=str(tmp_path / "second.json"))
+    assert second.wait() == 2
+    assert "one.db" in second.errors()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--set", "num.partitionz=3"), "num.partitionz"),
+        (("--set", "num.partitions=many"), "num.partitions"),
+        (("--set", "nonsense"), "KEY=VALUE"),
+        (("--kafka", "127.0.0.1:notaport"), "port must be a number"),
+        (("--kafka", "no.such.host.invalid:9092"), "no.such.host.invalid"),
+        (("--fixtures", "nowhere"), "nowhere"),
+        (("--config", "nowhere.toml"), "nowhere.toml"),
+        (("--data", "no/such/directory/x.db"), "no/such/directory"),
+        (("--brokers", "3"), "only one broker"),
+        (("--memory", "--data", "x.db"), "not allowed with"),
+        (("--frobnicate",), "--frobnicate"),
+    ],
+)
+def test_bad_input_exits_with_2_and_a_clear_line(
+    start: Start, arguments: tuple[str, ...], says: str
+) -> None:
+    storage = () if "--data" in arguments else ("--memory",)
+    up = (
+        start(*storage, *FREE, *arguments)
+        if "--kafka" not in arguments
+        else start(*storage, "--http", "127.0.0.1:0", *arguments)
+    )
+    assert up.wait() == 2
+    text = up.errors()
+    assert says in text
+    assert "Traceback" not in text
+
+
+def test_json_logs_are_one_object_a_line(start: Start) -> None:
+    up = start("--memory", *FREE, "--log-format", "json")
+    up.wait_until_ready()
+    up.process.terminate()
+    assert up.wait() == 0
+    lines = [json.loads(line) for line in up.errors().splitlines()]
+    assert [line["message"] for line in lines if "ready in" in line["message"]]
+    assert {"time", "level", "logger", "message"} <= set(lines[0])
+
+
+def test_help_and_version_need_no_bus() -> None:
+    for arguments in (["--help"], ["up", "--help"], ["--version"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "fakebus", *arguments], capture_output=True, text=True
+        )
+        assert done.returncode == 0
+        assert done.stdout
