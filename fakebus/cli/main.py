@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from fakebus import __version__
-from fakebus.cli import up
+from fakebus.cli import produce, topics, up
 from fakebus.errors import FakebusError
 
 EXIT_OK = 0
@@ -29,7 +29,11 @@ class Command(Protocol):
         """Carry the command out and return the exit code."""
 
 
-COMMANDS: tuple[Command, ...] = (up,)
+COMMANDS: tuple[Command, ...] = (
+    up,
+    topics,
+    produce,
+)
 
 _DESCRIPTION = """\
 The Kafka you don't have to run: one small process that speaks the Kafka protocol, keeps

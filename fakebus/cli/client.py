@@ -1,0 +1,251 @@
+"""The connection of the commands to a cluster, through a real client library.
+
+confluent-kafka is an extra and slow to import; it is loaded when the first client is made.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import logging
+import time
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from fakebus.cli.bootstrap import (
+    bootstrap_servers,
+    connect_problems,
+)
+from fakebus.config import Address, parse_assignments
+from fakebus.errors import FakebusError, MissingExtraError
+
+if TYPE_CHECKING:
+    from confluent_kafka import Consumer, KafkaError, Producer
+    from confluent_kafka.admin import AdminClient, ClusterMetadata
+
+Result = TypeVar("Result")
+
+METADATA_TIMEOUT_S = 5.0
+"""From the start of a command until an unreachable cluster is reported."""
+REQUEST_TIMEOUT_S = 10.0
+DOCTOR_HINT = "find out why with  fakebus doctor"
+
+
+class ClientError(FakebusError):
+    """The cluster cannot be reached, or it refused what was asked of it."""
+
+
+def silent_logger() -> logging.Logger:
+    """Return the logger that swallows the client library's own log.
+
+    What matters of it comes back as the error of a call.
+    """
+    logger = logging.getLogger("fakebus.librdkafka")
+    logger.propagate = False
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())
+    return logger
+
+
+class Connection:
+    """A cluster and the clients that speak to it.
+
+    Args:
+        feature: what to call the command when the client library is missing.
+        servers: the bootstrap addresses.
+        client_config: librdkafka's settings, which beat those of the commands.
+
+    Raises:
+        MissingExtraError: confluent-kafka is not installed.
+    """
+
+    def __init__(
+        self, feature: str, servers: tuple[Address, ...], client_config: Mapping[str, str]
+    ) -> None:
+        try:
+            import confluent_kafka  # noqa: F401 - only to see that it is there
+        except ImportError:
+            raise MissingExtraError(feature, "client") from None
+        self.servers = servers
+        self.last_error: KafkaError | None = None
+        self._client_config = client_config
+        self._deadline = time.monotonic() + METADATA_TIMEOUT_S
+
+    @property
+    def name(self) -> str:
+        """The bootstrap addresses as text."""
+        return ",".join(map(str, self.servers))
+
+    def config(self, extra: Mapping[str, object] | None = None) -> dict[str, Any]:
+        """Return the settings for a client of this cluster."""
+        return {
+            "bootstrap.servers": self.name,
+            "client.id": "fakebus-cli",
+            "error_cb": self._keep_error,
+            **(extra or {}),
+            **self._client_config,
+        }
+
+    @cached_property
+    def admin(self) -> AdminClient:
+        """A client for everything but records."""
+        from confluent_kafka.admin import AdminClient
+
+        return self._made(AdminClient)
+
+    def producer(self, extra: Mapping[str, object] | None = None) -> Producer:
+        """Return a new producer."""
+        from confluent_kafka import Producer
+
+        return self._made(Producer, extra)
+
+    def consumer(self, extra: Mapping[str, object] | None = None) -> Consumer:
+        """Return a new consumer; the caller closes it."""
+        from confluent_kafka import Consumer
+
+        return self._made(Consumer, extra)
+
+    def _made(self, kind: type[Result], extra: Mapping[str, object] | None = None) -> Result:
+        from confluent_kafka import KafkaException
+
+        try:
+            return kind(self.config(extra), logger=silent_logger())  # type: ignore[call-arg]
+        except KafkaException as error:
+            raise ClientError(f"the client library refuses a setting: {text_of(error)}") from None
+
+    def _keep_error(self, error: KafkaError) -> None:
+        self.last_error = error
+
+    @cached_property
+    def metadata(self) -> ClusterMetadata:
+        """Brokers and topics as the cluster told them first.
+
+        Raises:
+            ClientError: no broker can be reached, or it does not answer within 5 s.
+        """
+        from confluent_kafka import KafkaException
+
+        problems = connect_problems(self.servers)
+        if len(problems) == len(self.servers):
+            told = "; ".join(f"{problem.address}: {problem}" for problem in problems)
+            raise ClientError(f"cannot reach Kafka at {told}; is it running? ({DOCTOR_HINT})")
+        try:
+            return self.admin.list_topics(timeout=max(self._deadline - time.monotonic(), 1.0))
+        except KafkaException as error:
+            self.admin.poll(0)
+            reason = self.last_error.str() if self.last_error else text_of(error)
+            raise ClientError(
+                f"{self.name} accepts connections but does not answer as Kafka: {reason} "
+                f"({DOCTOR_HINT})"
+            ) from None
+
+    def topic_names(self) -> list[str]:
+        """Return the names of all topics, internal ones too."""
+        return sorted(self.metadata.topics)
+
+    def partition_count(self, topic: str) -> int:
+        """Return the number of partitions of a topic.
+
+        Raises:
+            ClientError: there is no such topic; the message names the nearest ones.
+        """
+        found = self.metadata.topics.get(topic)
+        if found is None:
+            raise ClientError(f"there is no topic {topic!r}; {nearest(topic, self.topic_names())}")
+        if found.error is not None:
+            raise ClientError(f"topic {topic!r}: {found.error.str()}")
+        return len(found.partitions)
+
+    def result(self, future: Future[Result], doing: str) -> Result:
+        """Wait for the answer to a request.
+
+        Args:
+            future: what the admin client returned.
+            doing: the words before the reason if it fails.
+
+        Raises:
+            ClientError: the cluster refused, or did not answer.
+        """
+        from confluent_kafka import KafkaException
+
+        try:
+            return future.result(REQUEST_TIMEOUT_S + 1)
+        except KafkaException as error:
+            raise ClientError(f"{doing}: {text_of(error)}{self._hint(error)}") from None
+        except TimeoutError:
+            raise ClientError(f"{doing}: no answer ({DOCTOR_HINT})") from None
+
+    def _hint(self, error: Exception) -> str:
+        from confluent_kafka import KafkaError
+
+        lost = (KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError._RESOLVE)
+        return f" ({DOCTOR_HINT})" if code_of(error) in lost else ""
+
+    def advertised(self) -> list[Address]:
+        """Return the addresses that the cluster tells its clients to use."""
+        return [Address(broker.host, broker.port) for broker in self.metadata.brokers.values()]
+
+    def check_advertised(self) -> None:
+        """Make sure that a client gets beyond its first request.
+
+        Raises:
+            ClientError: not one of the advertised addresses can be reached.
+        """
+        told = self.advertised()
+        others = [address for address in told if address not in self.servers]
+        if len(others) < len(told) or not others:
+            return
+        problems = connect_problems(others, timeout=1.0)
+        if len(problems) == len(others):
+            raise ClientError(
+                f"the broker at {self.name} sends clients on to {problems[0].address}: "
+                f"{problems[0]}; its advertised address is wrong for this machine "
+                f"({DOCTOR_HINT})"
+            )
+
+
+def connect(arguments: argparse.Namespace, feature: str) -> Connection:
+    """Return a connection to a cluster that answers.
+
+    Args:
+        arguments: with the options of ``add_bootstrap_arguments``.
+        feature: the command's full name, such as ``fakebus topics``.
+
+    Raises:
+        FakebusError: an option is wrong, the client library is missing, or the cluster
+            cannot be reached.
+    """
+    connection = connection_for(arguments, feature)
+    connection.check_advertised()
+    return connection
+
+
+def connection_for(arguments: argparse.Namespace, feature: str) -> Connection:
+    """Return a connection without having tried it; arguments and errors as ``connect``."""
+    servers = bootstrap_servers(arguments)
+    return Connection(feature, servers, parse_assignments(arguments.client_config))
+
+
+def code_of(error: Exception) -> int:
+    """Return the number of the error that a KafkaException carries."""
+    return int(error.args[0].code())
+
+
+def text_of(error: Exception) -> str:
+    """Return what a KafkaException says, without librdkafka's punctuation."""
+    text = str(error.args[0].str()).removeprefix("Broker: ").removeprefix("Local: ")
+    return text.rstrip(".")
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return words that lead from a misspelt name to the right one."""
+    names = {name.lower(): name for name in sorted(known) if not name.startswith("__")}
+    close = difflib.get_close_matches(word.lower(), names, n=3, cutoff=0.6)
+    if close:
+        return "did you mean " + " or ".join(names[name] for name in close) + "?"
+    if not names:
+        return "there are none at all"
+    shown = ", ".join(list(names.values())[:8])
+    return f"there are {shown}" + (f" and {len(names) - 8} more" if len(names) > 8 else "")

@@ -1,0 +1,1 @@
+"""What `fakebus doctor` looks at, one module for each part of the way to the records."""

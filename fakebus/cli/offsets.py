@@ -1,0 +1,130 @@
+"""Where the logs of a cluster begin and end, and which offset a position means there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fakebus.cli.client import REQUEST_TIMEOUT_S, Connection
+from fakebus.cli.positions import Position, PositionKind
+from fakebus.types import TopicPartition
+
+if TYPE_CHECKING:
+    from confluent_kafka.admin import OffsetSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogRange:
+    """The offsets of one partition."""
+
+    start: int
+    """The first offset that is still there."""
+    end: int
+    """The offset of the next record."""
+
+    @property
+    def records(self) -> int:
+        """How many offsets there are; compaction and transactions leave fewer records."""
+        return self.end - self.start
+
+
+def partitions_of(connection: Connection, topics: Iterable[str]) -> list[TopicPartition]:
+    """Return all partitions of some topics; ClientError if there is no such topic."""
+    return [
+        TopicPartition(topic, partition)
+        for topic in topics
+        for partition in range(connection.partition_count(topic))
+    ]
+
+
+def list_offsets(
+    connection: Connection,
+    specs: Mapping[TopicPartition, OffsetSpec],
+    *,
+    committed_only: bool = False,
+) -> dict[TopicPartition, int]:
+    """Ask for one offset in each of some partitions.
+
+    Args:
+        connection: the cluster.
+        specs: what to ask for.
+        committed_only: count the end before the first open transaction.
+
+    Raises:
+        ClientError: the cluster refused or did not answer.
+    """
+    from confluent_kafka import IsolationLevel
+    from confluent_kafka import TopicPartition as ClientPartition
+
+    if not specs:
+        return {}
+    asked = {ClientPartition(*partition): spec for partition, spec in specs.items()}
+    futures = connection.admin.list_offsets(
+        asked,
+        isolation_level=IsolationLevel.READ_COMMITTED
+        if committed_only
+        else IsolationLevel.READ_UNCOMMITTED,
+        request_timeout=REQUEST_TIMEOUT_S,
+    )
+    found = {}
+    for answered, future in futures.items():
+        partition = TopicPartition(answered.topic, answered.partition)
+        found[partition] = connection.result(future, f"the offsets of {partition}").offset
+    return found
+
+
+def log_ranges(
+    connection: Connection, partitions: Iterable[TopicPartition]
+) -> dict[TopicPartition, LogRange]:
+    """Return where some logs begin and end; ClientError if the cluster does not tell."""
+    from confluent_kafka.admin import OffsetSpec
+
+    wanted = list(partitions)
+    starts = list_offsets(connection, dict.fromkeys(wanted, OffsetSpec.earliest()))
+    ends = list_offsets(connection, dict.fromkeys(wanted, OffsetSpec.latest()))
+    return {
+        partition: LogRange(start=starts[partition], end=ends[partition]) for partition in wanted
+    }
+
+
+def resolve(
+    connection: Connection,
+    positions: Mapping[TopicPartition, Position],
+    ranges: Mapping[TopicPartition, LogRange],
+) -> dict[TopicPartition, int]:
+    """Return the offsets that positions mean; those outside a log become its nearest end.
+
+    Args:
+        connection: the cluster.
+        positions: what was asked for.
+        ranges: where these logs begin and end.
+
+    Raises:
+        ClientError: the cluster does not tell an offset for a point in time.
+    """
+    from confluent_kafka.admin import OffsetSpec
+
+    moments = list_offsets(
+        connection,
+        {
+            partition: OffsetSpec.for_timestamp(position.number)
+            for partition, position in positions.items()
+            if position.kind is PositionKind.TIME
+        },
+    )
+    return {
+        partition: _offset(position, ranges[partition], moments.get(partition, -1))
+        for partition, position in positions.items()
+    }
+
+
+def _offset(position: Position, log: LogRange, moment: int) -> int:
+    if position.kind is PositionKind.EARLIEST:
+        return log.start
+    if position.kind is PositionKind.OFFSET:
+        return min(max(position.number, log.start), log.end)
+    if position.kind is PositionKind.LAST:
+        return max(log.end - position.number, log.start)
+    # No record is as young as the time asked for: -1, and the end is meant.
+    return moment if position.kind is PositionKind.TIME and moment >= 0 else log.end

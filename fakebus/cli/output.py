@@ -1,0 +1,85 @@
+"""What the commands print: tables for people, plain columns for pipes, JSON for programs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+
+TEXT = "text"
+JSON = "json"
+
+Cell = str | int | None
+
+
+def add_format_argument(parser: argparse.ArgumentParser, json_is: str) -> None:
+    """Add ``--format``.
+
+    Args:
+        parser: the command's parser.
+        json_is: what the JSON output is, for the help text.
+    """
+    parser.add_argument(
+        "--format",
+        choices=(TEXT, JSON),
+        default=TEXT,
+        help=f"text for people (default), or {json_is}",
+    )
+
+
+def print_json(value: object) -> None:
+    """Print a value as JSON, indented."""
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], title: str = "") -> None:
+    """Print rows beneath column names: boxed on a terminal, aligned by spaces elsewhere.
+
+    Args:
+        columns: the names; a column whose cells are all numbers is flush right.
+        rows: the cells; ``None`` shows as ``-``.
+        title: a line above.
+    """
+    texts = [["-" if cell is None else str(cell) for cell in row] for row in rows]
+    right = [
+        bool(rows) and all(isinstance(row[at], int) or row[at] is None for row in rows)
+        for at in range(len(columns))
+    ]
+    if sys.stdout.isatty():
+        _print_boxed(columns, texts, right, title)
+    else:
+        _print_plain(columns, texts, right, title)
+
+
+def _print_plain(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool], title: str
+) -> None:
+    if title:
+        print(title)
+    lines = [[column.upper() for column in columns], *rows]
+    widths = [max(len(line[at]) for line in lines) for at in range(len(columns))]
+    for line in lines:
+        cells = (
+            cell.rjust(width) if flush else cell.ljust(width)
+            for cell, width, flush in zip(line, widths, right, strict=True)
+        )
+        print("  ".join(cells).rstrip())
+
+
+def _print_boxed(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool], title: str
+) -> None:
+    # rich is slow to import and seldom needed.
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.ROUNDED, title=title or None, title_justify="left")
+    for column, flush in zip(columns, right, strict=True):
+        table.add_column(column, justify="right" if flush else "left", overflow="fold")
+    for row in rows:
+        # As Text, so that square brackets in a value are not taken for markup.
+        table.add_row(*map(Text, row))
+    Console().print(table)
