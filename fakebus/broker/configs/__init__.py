@@ -1,0 +1,1 @@
+"""Kafka's config keys, and how their values are resolved."""

@@ -1,0 +1,176 @@
+"""The broker's configs: what was given at start, and what was changed while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from enum import Enum
+from typing import NamedTuple
+
+from fakebus.broker.configs.broker_keys import BROKER_KEYS, SYNONYMS, UNIT_MS
+from fakebus.broker.configs.definition import find
+from fakebus.broker.configs.values import ConfigValue
+from fakebus.errors import ConfigError
+
+
+class ConfigSource(Enum):
+    """Where a value comes from, with its number in DescribeConfigs responses."""
+
+    UNKNOWN = 0
+    TOPIC = 1
+    DYNAMIC_BROKER = 2
+    DYNAMIC_DEFAULT_BROKER = 3
+    STATIC_BROKER = 4
+    DEFAULT = 5
+    DYNAMIC_BROKER_LOGGER = 6
+    CLIENT_METRICS = 7
+    GROUP = 8
+
+
+class Setting(NamedTuple):
+    """A value and where it comes from."""
+
+    name: str
+    text: str
+    source: ConfigSource
+
+
+class BrokerConfig:
+    """The broker's configs by Kafka's names.
+
+    A value changed for this broker beats one changed for the cluster, which beats one given
+    at start, which beats the default.
+
+    Args:
+        overrides: what is given at start.
+
+    Raises:
+        ConfigError: a name is not known or a value is not valid; says which and what would be.
+    """
+
+    def __init__(self, overrides: Mapping[str, str] | None = None) -> None:
+        self.static = dict(overrides or {})
+        self.dynamic_broker: dict[str, str] = {}
+        """Values changed for this broker alone."""
+        self.dynamic_default: dict[str, str] = {}
+        """Values changed for all brokers of the cluster."""
+        self.on_changed: list[Callable[[], None]] = []
+        """Called after values have changed while the broker runs."""
+        self._values: dict[str, ConfigValue] = {}
+        for name, text in self.static.items():
+            find(BROKER_KEYS, name, "broker").parse(text)
+
+    def set_dynamic(
+        self, *, broker: Mapping[str, str] | None = None, default: Mapping[str, str] | None = None
+    ) -> None:
+        """Replace the values that were changed while the broker runs, and tell the listeners.
+
+        Args:
+            broker: all values of this broker; unchanged when left out.
+            default: all values of the cluster; unchanged when left out.
+
+        Raises:
+            ConfigError: a name or a value is not valid; nothing was changed.
+        """
+        for changes in (broker, default):
+            for name, text in (changes or {}).items():
+                find(BROKER_KEYS, name, "broker").parse(text)
+        if broker is not None:
+            self.dynamic_broker = dict(broker)
+        if default is not None:
+            self.dynamic_default = dict(default)
+        self._values.clear()
+        for changed in self.on_changed:
+            changed()
+
+    def _layers(self) -> tuple[tuple[Mapping[str, str], ConfigSource], ...]:
+        return (
+            (self.dynamic_broker, ConfigSource.DYNAMIC_BROKER),
+            (self.dynamic_default, ConfigSource.DYNAMIC_DEFAULT_BROKER),
+            (self.static, ConfigSource.STATIC_BROKER),
+        )
+
+    def settings(self, name: str) -> Iterator[Setting]:
+        """Give every value that a config or one of its synonyms has, the winner first."""
+        synonyms = SYNONYMS.get(name, (name,))
+        for layer, source in self._layers():
+            for synonym in synonyms:
+                if synonym in layer:
+                    yield Setting(synonym, layer[synonym], source)
+        for synonym in synonyms:
+            default = BROKER_KEYS[synonym].default
+            if default is not None:
+                yield Setting(synonym, default, ConfigSource.DEFAULT)
+
+    def own_text(self, name: str) -> str | None:
+        """Return a config's value as text without its synonyms; ``None`` when it has none.
+
+        Raises:
+            ConfigError: there is no such config.
+        """
+        key = find(BROKER_KEYS, name, "broker")
+        for layer, _ in self._layers():
+            if name in layer:
+                return layer[name]
+        return key.default
+
+    def value(self, name: str) -> ConfigValue:
+        """Return a config's value; one given in another unit by a synonym is converted.
+
+        Raises:
+            ConfigError: there is no such config.
+        """
+        try:
+            return self._values[name]
+        except KeyError:
+            value = self._values[name] = self._resolve(name)
+            return value
+
+    def _resolve(self, name: str) -> ConfigValue:
+        key = find(BROKER_KEYS, name, "broker")
+        if name in UNIT_MS or name not in SYNONYMS:
+            text = self.own_text(name)
+            return None if text is None else key.parse(text)
+        winner = next(self.settings(name))
+        value = BROKER_KEYS[winner.name].parse(winner.text)
+        if isinstance(value, int) and value >= 0:
+            return value * UNIT_MS.get(winner.name, 1)
+        return value
+
+    def get_int(self, name: str) -> int:
+        """Return the value of a config of type INT, SHORT or LONG."""
+        value = self.value(name)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise ConfigError(f"{name} is not a whole number but {value!r}")
+        return value
+
+    def get_float(self, name: str) -> float:
+        """Return the value of a config of type DOUBLE."""
+        value = self.value(name)
+        if not isinstance(value, float):
+            raise ConfigError(f"{name} is not a number but {value!r}")
+        return value
+
+    def get_bool(self, name: str) -> bool:
+        """Return the value of a config of type BOOLEAN."""
+        value = self.value(name)
+        if not isinstance(value, bool):
+            raise ConfigError(f"{name} is neither true nor false but {value!r}")
+        return value
+
+    def get_str(self, name: str) -> str:
+        """Return the value of a config of type STRING, CLASS or PASSWORD; empty when unset."""
+        value = self.value(name)
+        if value is None:
+            return ""
+        if not isinstance(value, str):
+            raise ConfigError(f"{name} is not a text but {value!r}")
+        return value
+
+    def get_list(self, name: str) -> list[str]:
+        """Return the elements of a config of type LIST; none when unset."""
+        value = self.value(name)
+        if value is None:
+            return []
+        if not isinstance(value, list):
+            raise ConfigError(f"{name} is not a list but {value!r}")
+        return list(value)

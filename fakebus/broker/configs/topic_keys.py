@@ -1,0 +1,162 @@
+"""Every config of a topic that Kafka 4.3 has."""
+
+from __future__ import annotations
+
+from fakebus.broker.configs.definition import ConfigKey, UpdateMode, table
+from fakebus.broker.configs.values import THROTTLED_REPLICAS, ConfigType
+
+BOOLEAN = ConfigType.BOOLEAN
+DOUBLE = ConfigType.DOUBLE
+INT = ConfigType.INT
+LIST = ConfigType.LIST
+LONG = ConfigType.LONG
+STRING = ConfigType.STRING
+
+_ROWS = (
+    ConfigKey(
+        "cleanup.policy",
+        LIST,
+        "delete",
+        valid="[compact, delete]",
+        synonyms=("log.cleanup.policy",),
+    ),
+    ConfigKey(
+        "compression.gzip.level",
+        INT,
+        "-1",
+        valid="[1,...,9] or -1",
+        synonyms=("compression.gzip.level",),
+    ),
+    ConfigKey(
+        "compression.lz4.level", INT, "9", valid="[1,...,17]", synonyms=("compression.lz4.level",)
+    ),
+    ConfigKey(
+        "compression.type",
+        STRING,
+        "producer",
+        valid="[uncompressed, zstd, lz4, snappy, gzip, producer]",
+        synonyms=("compression.type",),
+    ),
+    ConfigKey(
+        "compression.zstd.level",
+        INT,
+        "3",
+        valid="[-131072,...,22]",
+        synonyms=("compression.zstd.level",),
+    ),
+    ConfigKey(
+        "delete.retention.ms",
+        LONG,
+        "86400000",
+        valid="[0,...]",
+        synonyms=("log.cleaner.delete.retention.ms",),
+    ),
+    ConfigKey(
+        "file.delete.delay.ms",
+        LONG,
+        "60000",
+        valid="[0,...]",
+        synonyms=("log.segment.delete.delay.ms",),
+    ),
+    ConfigKey(
+        "flush.messages",
+        LONG,
+        "9223372036854775807",
+        valid="[1,...]",
+        synonyms=("log.flush.interval.messages",),
+    ),
+    ConfigKey(
+        "flush.ms",
+        LONG,
+        "9223372036854775807",
+        valid="[0,...]",
+        synonyms=("log.flush.interval.ms",),
+    ),
+    ConfigKey("follower.replication.throttled.replicas", LIST, "", valid=THROTTLED_REPLICAS),
+    ConfigKey(
+        "index.interval.bytes", INT, "4096", valid="[0,...]", synonyms=("log.index.interval.bytes",)
+    ),
+    ConfigKey("leader.replication.throttled.replicas", LIST, "", valid=THROTTLED_REPLICAS),
+    ConfigKey(
+        "local.retention.bytes",
+        LONG,
+        "-2",
+        valid="[-2,...]",
+        synonyms=("log.local.retention.bytes",),
+    ),
+    ConfigKey(
+        "local.retention.ms", LONG, "-2", valid="[-2,...]", synonyms=("log.local.retention.ms",)
+    ),
+    ConfigKey(
+        "max.compaction.lag.ms",
+        LONG,
+        "9223372036854775807",
+        valid="[1,...]",
+        synonyms=("log.cleaner.max.compaction.lag.ms",),
+    ),
+    ConfigKey(
+        "max.message.bytes", INT, "1048588", valid="[0,...]", synonyms=("message.max.bytes",)
+    ),
+    ConfigKey(
+        "message.timestamp.after.max.ms",
+        LONG,
+        "3600000",
+        valid="[0,...]",
+        synonyms=("log.message.timestamp.after.max.ms",),
+    ),
+    ConfigKey(
+        "message.timestamp.before.max.ms",
+        LONG,
+        "9223372036854775807",
+        valid="[0,...]",
+        synonyms=("log.message.timestamp.before.max.ms",),
+    ),
+    ConfigKey(
+        "message.timestamp.type",
+        STRING,
+        "CreateTime",
+        valid="[CreateTime, LogAppendTime]",
+        synonyms=("log.message.timestamp.type",),
+    ),
+    ConfigKey(
+        "min.cleanable.dirty.ratio",
+        DOUBLE,
+        "0.5",
+        valid="[0,...,1]",
+        synonyms=("log.cleaner.min.cleanable.ratio",),
+    ),
+    ConfigKey(
+        "min.compaction.lag.ms",
+        LONG,
+        "0",
+        valid="[0,...]",
+        synonyms=("log.cleaner.min.compaction.lag.ms",),
+    ),
+    ConfigKey("min.insync.replicas", INT, "1", valid="[1,...]", synonyms=("min.insync.replicas",)),
+    ConfigKey("preallocate", BOOLEAN, "false", synonyms=("log.preallocate",)),
+    ConfigKey("remote.log.copy.disable", BOOLEAN, "false"),
+    ConfigKey("remote.log.delete.on.disable", BOOLEAN, "false"),
+    ConfigKey("remote.storage.enable", BOOLEAN, "false"),
+    ConfigKey("retention.bytes", LONG, "-1", synonyms=("log.retention.bytes",)),
+    ConfigKey("retention.ms", LONG, "604800000", valid="[-1,...]", synonyms=("log.retention.ms",)),
+    ConfigKey(
+        "segment.bytes", INT, "1073741824", valid="[1048576,...]", synonyms=("log.segment.bytes",)
+    ),
+    ConfigKey(
+        "segment.index.bytes",
+        INT,
+        "10485760",
+        valid="[4,...]",
+        synonyms=("log.index.size.max.bytes",),
+    ),
+    ConfigKey("segment.jitter.ms", LONG, "0", valid="[0,...]", synonyms=("log.roll.jitter.ms",)),
+    ConfigKey("segment.ms", LONG, "604800000", valid="[1,...]", synonyms=("log.roll.ms",)),
+    ConfigKey(
+        "unclean.leader.election.enable",
+        BOOLEAN,
+        "false",
+        synonyms=("unclean.leader.election.enable",),
+    ),
+)
+
+TOPIC_KEYS = table(_ROWS, UpdateMode.PER_RESOURCE)
