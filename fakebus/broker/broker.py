@@ -80,6 +80,10 @@ class Broker:
         await self._housekeeping.close()
         self.group_coordinator.close()
 
+    async def run_housekeeping(self) -> None:
+        """Enforce retention and expire idle producers now instead of when it is due."""
+        await self._housekeeping.run()
+
     async def _load_cluster_id(self) -> None:
         stored = self.storage.get_meta(_CLUSTER_ID_KEY)
         if stored is None:

@@ -1,0 +1,35 @@
+"""Batches for broker tests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fakebus.broker.broker import Broker
+from fakebus.broker.fetching import FetchTarget
+from fakebus.records.builder import build_batch
+from fakebus.records.reader import read_records
+from fakebus.records.record import NewRecord, Record
+from fakebus.types import TopicPartition
+
+T0 = TopicPartition("t", 0)
+
+
+def batch(
+    *values: bytes | None, key: bytes | None = b"k", at: int = -1, **options: Any
+) -> bytearray:
+    """Return a batch with one record for each value, all with the same key and timestamp."""
+    return build_batch([NewRecord(key=key, value=v, timestamp_ms=at) for v in values], **options)
+
+
+async def read(broker: Broker, offset: int = 0, partition: TopicPartition = T0) -> list[Record]:
+    """Return all records of a partition from an offset on."""
+    log = broker.partition_log(partition)
+    records: list[Record] = []
+    while offset < log.high_watermark:
+        (found,) = await broker.fetch([FetchTarget(log, offset, 10_000_000)])
+        for data in found.batches:
+            for record in read_records(data):
+                if record.offset >= offset:
+                    records.append(record)
+        offset = records[-1].offset + 1
+    return records

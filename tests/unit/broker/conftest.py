@@ -1,0 +1,28 @@
+"""A broker on storage in memory, with a clock that stands still."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from fakebus.storage.sqlite import SqliteStorage
+
+from fakebus.broker.broker import Broker
+from fakebus.clock import ManualClock
+
+NOW_MS = 1_700_000_000_000
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(NOW_MS)
+
+
+@pytest.fixture
+async def broker(clock: ManualClock) -> AsyncIterator[Broker]:
+    storage = await SqliteStorage.open(None)
+    broker = Broker(storage, clock=clock)
+    await broker.start()
+    yield broker
+    await broker.close()
+    await storage.close()

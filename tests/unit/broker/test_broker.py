@@ -1,0 +1,199 @@
+"""Produce, fetch and what topics' configs do to them, without any socket."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from fakebus.broker.batch_checks import InvalidRecordsError
+from fakebus.broker.broker import Broker
+from fakebus.broker.fetching import FetchTarget, IsolationLevel
+from fakebus.clock import ManualClock
+from fakebus.errors import BrokerError, ErrorCode
+from fakebus.records.batch import Codec, compute_crc, parse_header
+from fakebus.records.builder import build_batch
+from fakebus.records.reader import read_records
+from fakebus.records.record import NewRecord
+from fakebus.types import TopicPartition
+from tests.unit.broker.batches import T0, batch, read
+from tests.unit.broker.conftest import NOW_MS
+
+
+async def test_offsets_are_assigned_in_the_order_of_the_calls(broker: Broker) -> None:
+    await broker.topics.create("t", 1, {})
+    results = [broker.produce(T0, batch(b"%d" % n, b"x")) for n in range(10)]
+    assert [(await r).base_offset for r in results] == list(range(0, 20, 2))
+    assert [r.value for r in await read(broker) if r.value != b"x"] == [
+        b"%d" % n for n in range(10)
+    ]
+
+
+async def test_nothing_is_visible_before_it_is_stored(broker: Broker) -> None:
+    await broker.topics.create("t", 1, {})
+    log = broker.partition_log(T0)
+    result = broker.produce(T0, batch(b"x"))
+    assert (log.high_watermark, log.log_end_offset) == (0, 1)
+    await result
+    assert (log.high_watermark, log.log_end_offset) == (1, 1)
+
+
+async def test_an_unknown_partition_is_refused(broker: Broker) -> None:
+    await broker.topics.create("t", 1, {})
+    for partition in (TopicPartition("t", 1), TopicPartition("t", -1), TopicPartition("u", 0)):
+        with pytest.raises(BrokerError) as caught:
+            broker.produce(partition, batch(b"x"))
+        assert caught.value.error_code is ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+
+
+async def test_log_append_time_stamps_the_batch_and_keeps_its_crc_right(broker: Broker) -> None:
+    await broker.topics.create("t", 1, {"message.timestamp.type": "LogAppendTime"})
+    info = await broker.produce(T0, batch(b"a", b"b", at=5))
+    assert info.log_append_time_ms == NOW_MS
+    (found,) = await broker.fetch([FetchTarget(broker.partition_log(T0), 0, 1000)])
+    stored = bytes(found.batches[0])
+    assert compute_crc(stored) == parse_header(stored).crc
+    assert [record.timestamp for record in read_records(stored)] == [NOW_MS, NOW_MS]
+
+
+async def test_compression_type_of_the_topic_recompresses(broker: Broker) -> None:
+    await broker.topics.create("t", 1, {"compression.type": "zstd"})
+    await broker.produce(T0, batch(b"a" * 1000, b"b", at=NOW_MS, codec=Codec.GZIP))
+    (found,) = await broker.fetch([FetchTarget(broker.partition_log(T0), 0, 10_000)])
+    assert parse_header(found.batches[0]).codec is Codec.ZSTD
+    assert [record.value for record in await read(broker)] == [b"a" * 1000, b"b"]
+
+
+async def test_a_compacted_topic_names_each_record_without_a_key(broker: Broker) -> None:
+    await broker.topics.create("t", 1, {"cleanup.policy": "compact"})
+    records = [NewRecord(key=key, value=b"v") for key in (b"k", None, b"", None)]
+    with pytest.raises(InvalidRecordsError) as caught:
+        broker.produce(T0, build_batch(records))
+    assert caught.value.error_code is ErrorCode.INVALID_RECORD
+    assert [index for index, _ in caught.value.record_errors] == [1, 3]
+    await broker.produce(T0, batch(b"v", None))
+
+
+@pytest.mark.parametrize(
+    ("configs", "at", "accepted"),
+    [
+        ({}, NOW_MS + 3_599_000, True),
+        ({}, NOW_MS + 3_601_000, False),
+        ({}, 0, True),
+        ({"message.timestamp.before.max.ms": "1000"}, NOW_MS - 999, True),
+        ({"message.timestamp.before.max.ms": "1000"}, NOW_MS - 1001, False),
+        ({"message.timestamp.after.max.ms": "10"}, NOW_MS + 11, False),
+    ],
+)
+async def test_timestamps_have_limits(
+    broker: Broker, configs: dict[str, str], at: int, accepted: bool
+) -> None:
+    await broker.topics.create("t", 1, configs)
+    if accepted:
+        await broker.produce(T0, batch(b"x", at=at))
+        return
+    with pytest.raises(BrokerError) as caught:
+        broker.produce(T0, batch(b"x", at=at))
+    assert caught.value.error_code is ErrorCode.INVALID_TIMESTAMP
+
+
+async def test_max_message_bytes_is_the_topics_own(broker: Broker) -> None:
+    await broker.topics.create("t", 1, {"max.message.bytes": "200"})
+    await broker.produce(T0, batch(b"x" * 100))
+    with pytest.raises(BrokerError) as caught:
+        broker.produce(T0, batch(b"x" * 200))
+    assert caught.value.error_code is ErrorCode.MESSAGE_TOO_LARGE
+    await broker.topics.set_configs(broker.topics.get("t"), {"max.message.bytes": "1000"})  # type: ignore[arg-type]
+    await broker.produce(T0, batch(b"x" * 200))
+
+
+async def test_delete_records_moves_the_log_start_at_once(broker: Broker) -> None:
+    await broker.topics.create("t", 1, {})
+    for _ in range(5):
+        await broker.produce(T0, batch(b"a", b"b"))
+    log = broker.partition_log(T0)
+    assert await log.delete_records(5) == 5
+    (found,) = await broker.fetch([FetchTarget(log, 4, 1000)])
+    assert found.error is ErrorCode.OFFSET_OUT_OF_RANGE
+    assert [record.offset for record in await read(broker, 5)] == [5, 6, 7, 8, 9]
+    assert (await broker.find_offset(log, -2, IsolationLevel.READ_UNCOMMITTED)).offset == 5
+    with pytest.raises(BrokerError) as caught:
+        await log.delete_records(11)
+    assert caught.value.error_code is ErrorCode.OFFSET_OUT_OF_RANGE
+    assert await log.delete_records(-1) == 10
+    assert await log.delete_records(3) == 10
+
+
+async def test_a_time_inside_a_half_deleted_batch_finds_what_is_left(broker: Broker) -> None:
+    await broker.topics.create("t", 1, {})
+    await broker.produce(
+        T0, build_batch([NewRecord(key=None, value=b"v", timestamp_ms=n) for n in (10, 20, 30)])
+    )
+    log = broker.partition_log(T0)
+    await log.delete_records(1)
+    found = await broker.find_offset(log, 5, IsolationLevel.READ_UNCOMMITTED)
+    assert found == (1, 20)
+
+
+async def test_retention_by_time_and_by_size(broker: Broker, clock: ManualClock) -> None:
+    await broker.topics.create("old", 1, {"retention.ms": "60000"})
+    await broker.topics.create("big", 1, {"retention.bytes": "3000"})
+    await broker.topics.create("kept", 1, {"retention.ms": "-1"})
+    for name in ("old", "big", "kept"):
+        for _ in range(5):
+            data = batch(b"x" * 1000, at=NOW_MS)
+            await broker.produce(TopicPartition(name, 0), data)
+    clock.advance(30)
+    await broker.produce(TopicPartition("old", 0), batch(b"new", at=clock.now_ms()))
+    clock.advance(45)
+    await broker.run_housekeeping()
+
+    def start(name: str) -> int:
+        return broker.partition_log(TopicPartition(name, 0)).log_start_offset
+
+    assert start("old") == 5
+    assert start("big") == 2
+    assert start("kept") == 0
+
+
+async def test_a_waiting_fetch_wakes_on_append_on_delete_and_on_time(
+    broker: Broker, clock: ManualClock
+) -> None:
+    await broker.topics.create("t", 1, {})
+    log = broker.partition_log(T0)
+
+    def wait() -> asyncio.Task[list[object]]:
+        return asyncio.ensure_future(  # type: ignore[return-value]
+            broker.fetch([FetchTarget(log, log.high_watermark, 1000)], max_wait_ms=1000)
+        )
+
+    waiting = wait()
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    await broker.produce(T0, batch(b"x"))
+    assert (await waiting)[0].size_bytes > 0  # type: ignore[attr-defined]
+    waiting = wait()
+    await asyncio.sleep(0)
+    clock.advance(1.001)
+    assert (await waiting)[0].size_bytes == 0  # type: ignore[attr-defined]
+    waiting = wait()
+    await asyncio.sleep(0)
+    await broker.topics.delete(broker.topics.get("t"))  # type: ignore[arg-type]
+    assert (await waiting)[0].error is ErrorCode.UNKNOWN_TOPIC_OR_PARTITION  # type: ignore[attr-defined]
+
+
+async def test_producer_ids_are_never_given_twice(broker: Broker) -> None:
+    ids = await asyncio.gather(*(broker.producer_ids.allocate() for _ in range(2500)))
+    assert len(set(ids)) == 2500
+
+
+async def test_limits_count_over_all_partitions_of_a_fetch(broker: Broker) -> None:
+    await broker.topics.create("t", 3, {})
+    for partition in range(3):
+        await broker.produce(TopicPartition("t", partition), batch(b"x" * 1000))
+    logs = [broker.partition_log(TopicPartition("t", n)) for n in range(3)]
+    size = len(batch(b"x" * 1000))
+    found = await broker.fetch([FetchTarget(log, 0, 10_000) for log in logs], max_bytes=2 * size)
+    assert [info.size_bytes for info in found] == [size, size, 0]
+    found = await broker.fetch([FetchTarget(log, 0, 1) for log in logs])
+    assert [info.size_bytes for info in found] == [size, 0, 0]
