@@ -17,6 +17,7 @@ from pathlib import Path
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.configs.topic_config import TopicConfig
 from fakebus.clock import SystemClock
+from fakebus.errors import ConfigError
 from fakebus.fixture_files.encoding import EncodingSettings, TopicEncoder
 from fakebus.fixture_files.event_lines import EventFile, EventLine
 from fakebus.fixture_files.group_specs import GroupSpec
@@ -242,7 +243,13 @@ class _Loader:
         valid = {
             name: text for name, text in topic.config.items() if config_problem(name, text) is None
         }
-        return TopicConfig(valid, self._config)
+        try:
+            return TopicConfig(valid, self._config)
+        except ConfigError as error:
+            self._problems.add(
+                topic.position, f"the configs of {topic.name} contradict each other: {error}"
+            )
+            return TopicConfig({}, self._config)
 
     def _result(self, spec: SetSpec, streams: _Streams) -> FixtureSet:
         settings = {topic.name: _settings_digest(spec, topic) for topic in spec.topics}

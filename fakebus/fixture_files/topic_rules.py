@@ -42,9 +42,7 @@ def config_problem(name: str, text: str) -> tuple[str, str] | None:
 
 def check_topic_config(name: str, text: str, entry: YamlEntry, problems: ProblemList) -> None:
     """Report a topic config that Kafka does not know or whose value it refuses."""
-    if name not in TOPIC_KEYS:
-        problems.add(entry.key.position, *(config_problem(name, text) or ("", "")))
-        return
     problem = config_problem(name, text)
     if problem is not None:
-        problems.add(entry.value.position, *problem)
+        wrong = entry.value if name in TOPIC_KEYS else entry.key
+        problems.add(wrong.position, *problem)

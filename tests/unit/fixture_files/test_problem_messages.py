@@ -192,7 +192,7 @@ YAML_CASES: dict[str, tuple[str | bytes, str]] = {
     ),
     "config value": (
         HEAD + "topics: [{name: a, config: {retention.ms: soon}}]\n",
-        "fakebus.yaml:2:43: the config retention.ms: soon is not a number",
+        "fakebus.yaml:2:43: the config retention.ms: 'soon' is not a whole number",
     ),
     "config shape": (
         HEAD + "topics: [{name: a, config: {cleanup.policy: [delete, compact]}}]\n",
@@ -884,6 +884,16 @@ def test_too_large_yaml_is_refused(write_set: WriteSet) -> None:
     assert texts(root) == [
         'fakebus.yaml:1:1: the file "fakebus.yaml" cannot be read: '
         "it has 1048587 bytes; at most 1048576 are allowed"
+    ]
+
+
+def test_configs_that_contradict_each_other_are_told(write_set: WriteSet) -> None:
+    text = HEAD + (
+        "topics:\n  - name: a\n    config: {min.compaction.lag.ms: 10, max.compaction.lag.ms: 5}\n"
+    )
+    assert texts(write_set({"fakebus.yaml": text})) == [
+        "fakebus.yaml:3:11: the configs of a contradict each other: "
+        "min.compaction.lag.ms (10) is larger than max.compaction.lag.ms (5)"
     ]
 
 

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from datetime import UTC
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from fakebus.fixture_files.problems import DataError
+from fakebus.fixture_files.times import parse_duration, parse_instant, parse_time
+
+
+@pytest.mark.parametrize(
+    ("text", "milliseconds"),
+    [
+        ("+30s", 30_000),
+        ("-2d3h", -183_600_000),
+        ("-1w", -604_800_000),
+        ("+5m", 300_000),
+        ("+5ms", 5),
+        ("+1m5ms", 60_005),
+        ("+1w2d3h4m5s6ms", 788_645_006),
+        ("-0s", 0),
+    ],
+)
+def test_duration_counts_its_units(text: str, milliseconds: int) -> None:
+    assert parse_duration(text) == milliseconds
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "+", "5s", "+5", "+5x", "+3h2d", "+1.5h", "+ 5s", "+5s ", "+\u0663s", "+-5s", "+9999999d"],
+)
+def test_anything_else_is_no_duration(text: str) -> None:
+    with pytest.raises(DataError, match="is not a duration"):
+        parse_duration(text)
+
+
+def test_instant_without_offset_is_local_time() -> None:
+    berlin = ZoneInfo("Europe/Berlin")
+    summer, winter = "2024-07-01T12:00:00", "2024-01-01T12:00:00"
+    assert parse_instant(summer, UTC) - parse_instant(summer, berlin) == 2 * 3_600_000
+    assert parse_instant(winter, UTC) - parse_instant(winter, berlin) == 3_600_000
+    assert parse_instant(summer + "Z", berlin) == parse_instant(summer, UTC)
+
+
+def test_instant_keeps_milliseconds() -> None:
+    assert parse_instant("1970-01-01T00:00:01.234Z", UTC) == 1234
+
+
+@pytest.mark.parametrize(
+    "text", ["", "soon", "2024-13-01", "2024-02-30", "0001-01-01", "\uff11970"]
+)
+def test_anything_else_is_no_instant(text: str) -> None:
+    with pytest.raises(DataError):
+        parse_instant(text, UTC)
+
+
+@pytest.mark.parametrize("text", ["-60w", "+99999999999s"])
+def test_time_out_of_range_is_refused(text: str) -> None:
+    with pytest.raises(DataError):
+        parse_time(text, anchor_ms=1000, zone=UTC)
