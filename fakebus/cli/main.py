@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from fakebus import __version__
-from fakebus.cli import produce, topics, up
+from fakebus.cli import groups, produce, tail, topics, up
 from fakebus.errors import FakebusError
 
 EXIT_OK = 0
@@ -33,6 +33,8 @@ COMMANDS: tuple[Command, ...] = (
     up,
     topics,
     produce,
+    tail,
+    groups,
 )
 
 _DESCRIPTION = """\

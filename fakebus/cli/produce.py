@@ -21,10 +21,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from fakebus.cli.bootstrap import add_bootstrap_arguments
 from fakebus.cli.client import ClientError, Connection, connect, nearest
@@ -235,7 +235,7 @@ class _Delivery:
     def _produce(self, record: NewRecord) -> None:
         from confluent_kafka import KafkaException
 
-        options: Mapping[str, int] = {
+        options: dict[str, Any] = {
             name: number
             for name, number in (
                 ("partition", record.partition),

@@ -8,9 +8,8 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC
 from typing import Any
 
 from fakebus.cli.client import nearest
@@ -229,8 +228,7 @@ def _local(timestamp_ms: int | None) -> str:
     if timestamp_ms is None:
         return "-"
     try:
-        moment: datetime = to_datetime(timestamp_ms) + timedelta(0)
-        return moment.astimezone().isoformat(sep=" ", timespec="milliseconds")
+        return to_datetime(timestamp_ms).astimezone().isoformat(sep=" ", timespec="milliseconds")
     except OverflowError:
         return str(timestamp_ms)
 
@@ -244,6 +242,3 @@ def _shown(payload: bytes) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-RecordWriter = Callable[[ReadRecord], str]

@@ -1,0 +1,240 @@
+"""Show consumer groups, move their committed offsets, and delete them.
+
+Without a name: all groups. With a name: its members, the partitions they read, the
+committed offset (the next one to be read) and the lag (how many are still to be read).
+Offsets can be moved only while no consumer of the group is running.
+
+Examples:
+  fakebus groups
+  fakebus groups billing
+  fakebus groups billing --reset orders=earliest        read everything once more
+  fakebus groups billing --reset orders:0=42 --reset orders:1=latest
+  fakebus groups billing --reset orders=-1h             everything of the last hour
+  fakebus groups --delete billing
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import Any
+
+from fakebus.cli.bootstrap import add_bootstrap_arguments
+from fakebus.cli.client import REQUEST_TIMEOUT_S, ClientError, Connection, code_of, connect
+from fakebus.cli.group_details import (
+    GroupDetails,
+    GroupPartition,
+    describe_members,
+    group_details,
+    list_groups,
+    unknown_group,
+)
+from fakebus.cli.offsets import log_ranges, partitions_of, resolve
+from fakebus.cli.output import JSON, add_format_argument, print_json, print_table
+from fakebus.cli.positions import POSITION_HELP, Position, parse_position
+from fakebus.config import parse_assignments
+from fakebus.errors import ConfigError
+from fakebus.types import TopicPartition
+
+NAME = "groups"
+HELP = "show consumer groups, move their offsets, delete them"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``fakebus groups``."""
+    parser.add_argument("group", nargs="?", metavar="NAME", help="describe this group")
+    parser.add_argument(
+        "--reset",
+        action="append",
+        default=[],
+        metavar="TOPIC[:PARTITION]=POSITION",
+        help=f"commit another place for the group: {POSITION_HELP}; creates the group if there "
+        "is none; may be given several times",
+    )
+    parser.add_argument("--delete", metavar="NAME", help="delete a group and what it committed")
+    add_format_argument(parser, "one JSON document")
+    add_bootstrap_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do what the arguments ask for."""
+    if arguments.delete and (arguments.group or arguments.reset):
+        raise ConfigError("--delete NAME stands alone")
+    if arguments.reset and not arguments.group:
+        raise ConfigError("--reset needs the group: fakebus groups NAME --reset TOPIC=earliest")
+    now_ms = time.time_ns() // 1_000_000
+    wanted = {
+        target: parse_position(text, now_ms)
+        for target, text in parse_assignments(arguments.reset).items()
+    }
+    connection = connect(arguments, "fakebus groups")
+    if arguments.delete:
+        _delete(connection, arguments.delete)
+    elif wanted:
+        _reset(connection, arguments.group, wanted)
+    elif arguments.group:
+        _describe(connection, arguments)
+    else:
+        _list(connection, arguments)
+    return 0
+
+
+def _list(connection: Connection, arguments: argparse.Namespace) -> None:
+    groups = list_groups(connection)
+    if arguments.format == JSON:
+        print_json(
+            [
+                {
+                    "group": group.group_id,
+                    "state": group.state.name.lower(),
+                    "type": group.type.name.lower(),
+                }
+                for group in groups
+            ]
+        )
+    elif groups:
+        rows = [
+            (group.group_id, group.state.name.lower(), group.type.name.lower()) for group in groups
+        ]
+        print_table(("group", "state", "type"), rows)
+    else:
+        print("no groups; one appears when a consumer joins it or commits an offset")
+
+
+def _describe(connection: Connection, arguments: argparse.Namespace) -> None:
+    details = group_details(connection, arguments.group)
+    if details is None:
+        raise unknown_group(connection, arguments.group)
+    if arguments.format == JSON:
+        print_json(_document(details))
+        return
+    count = len(details.members)
+    print(f"{details.name}: {details.state}, {count} member{'' if count == 1 else 's'}")
+    if details.members:
+        print()
+        rows = [
+            (member.client_id, member.host, _assignment(member.partitions), member.member_id)
+            for member in details.members
+        ]
+        print_table(("client", "host", "reads", "member id"), rows)
+    if details.partitions:
+        print()
+        print_table(
+            ("topic", "partition", "committed", "end", "lag", "client"),
+            [_row(partition) for partition in details.partitions],
+        )
+
+
+def _assignment(partitions: tuple[TopicPartition, ...]) -> str:
+    numbers: dict[str, list[str]] = {}
+    for partition in sorted(partitions):
+        numbers.setdefault(partition.topic, []).append(str(partition.partition))
+    return " ".join(f"{topic}:{','.join(found)}" for topic, found in numbers.items()) or "nothing"
+
+
+def _row(found: GroupPartition) -> tuple[str | int | None, ...]:
+    return (
+        found.topic_partition.topic,
+        found.topic_partition.partition,
+        found.committed,
+        found.log.end if found.log else None,
+        found.lag,
+        found.member.client_id if found.member else None,
+    )
+
+
+def _document(details: GroupDetails) -> dict[str, Any]:
+    return {
+        "group": details.name,
+        "state": details.state,
+        "type": details.kind,
+        "assignor": details.assignor,
+        "members": [
+            {
+                "member_id": member.member_id,
+                "client_id": member.client_id,
+                "host": member.host,
+                "partitions": [list(partition) for partition in member.partitions],
+            }
+            for member in details.members
+        ],
+        "partitions": [
+            {
+                "topic": found.topic_partition.topic,
+                "partition": found.topic_partition.partition,
+                "committed": found.committed,
+                "end": found.log.end if found.log else None,
+                "lag": found.lag,
+                "member_id": found.member.member_id if found.member else None,
+            }
+            for found in details.partitions
+        ],
+    }
+
+
+def _targets(connection: Connection, target: str) -> list[TopicPartition]:
+    topic, colon, number = target.rpartition(":")
+    if not colon:
+        return partitions_of(connection, [target])
+    if not (number.isascii() and number.isdigit()):
+        raise ConfigError(f"{target!r} is not TOPIC:PARTITION, as in orders:0")
+    count = connection.partition_count(topic)
+    if int(number) >= count:
+        raise ClientError(f"there is no partition {number}: {topic} has {count}")
+    return [TopicPartition(topic, int(number))]
+
+
+def _reset(connection: Connection, group: str, wanted: dict[str, Position]) -> None:
+    positions = {
+        partition: position
+        for target, position in wanted.items()
+        for partition in _targets(connection, target)
+    }
+    ranges = log_ranges(connection, positions)
+    offsets = resolve(connection, positions, ranges)
+    # Kafka refuses this too, but with the error for a member it does not know.
+    description = describe_members(connection, group)
+    if description is not None and description.members:
+        raise _in_use(group, "its offsets can be moved")
+    _commit(connection, group, offsets)
+    rows = [
+        (partition.topic, partition.partition, offset, ranges[partition].end - offset)
+        for partition, offset in sorted(offsets.items())
+    ]
+    print_table(("topic", "partition", "committed", "lag"), rows)
+
+
+def _commit(connection: Connection, group: str, offsets: dict[TopicPartition, int]) -> None:
+    from confluent_kafka import ConsumerGroupTopicPartitions
+    from confluent_kafka import TopicPartition as ClientPartition
+
+    asked = [ClientPartition(*partition, offset) for partition, offset in offsets.items()]
+    futures = connection.admin.alter_consumer_group_offsets(
+        [ConsumerGroupTopicPartitions(group, asked)], request_timeout=REQUEST_TIMEOUT_S
+    )
+    answer = connection.result(futures[group], f"the offsets of {group!r} are not moved")
+    for found in answer.topic_partitions or ():
+        if found.error is not None:
+            raise ClientError(f"{found.topic}-{found.partition}: {found.error.str()}")
+
+
+def _delete(connection: Connection, group: str) -> None:
+    from confluent_kafka import KafkaError, KafkaException
+
+    futures = connection.admin.delete_consumer_groups([group], request_timeout=REQUEST_TIMEOUT_S)
+    try:
+        futures[group].result(REQUEST_TIMEOUT_S + 1)
+    except KafkaException as error:
+        if code_of(error) == KafkaError.GROUP_ID_NOT_FOUND:
+            raise unknown_group(connection, group) from None
+        if code_of(error) == KafkaError.NON_EMPTY_GROUP:
+            raise _in_use(group, "it can be deleted") from None
+        connection.result(futures[group], f"group {group!r} is not deleted")
+    print(f"deleted {group}")
+
+
+def _in_use(group: str, then: str) -> ClientError:
+    return ClientError(
+        f"group {group!r} has running consumers; stop them, and {then} (see  fakebus groups "
+        f"{group})"
+    )
