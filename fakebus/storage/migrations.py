@@ -1,0 +1,139 @@
+"""The schema of the data file, as the steps that lead to it.
+
+``PRAGMA application_id`` says that a file is ours, ``PRAGMA user_version`` which steps it has
+seen. A step is never changed once it was released; a new schema is a new step at the end.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+from fakebus.errors import StorageError
+
+APPLICATION_ID = 0x46614B65
+"""``FaKe`` in ASCII, in the header of every data file."""
+
+Migration = tuple[str, ...]
+"""The SQL statements of one step."""
+
+MIGRATIONS: tuple[Migration, ...] = (
+    (
+        "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+        # id is the order of creation.
+        """
+        CREATE TABLE topics (
+            id INTEGER PRIMARY KEY,
+            topic_id BLOB NOT NULL UNIQUE,
+            name TEXT NOT NULL UNIQUE,
+            configs TEXT NOT NULL
+        )
+        """,
+        # AUTOINCREMENT remembers the largest id that was ever used, in sqlite_sequence.
+        """
+        CREATE TABLE logs (
+            log_id INTEGER PRIMARY KEY AUTOINCREMENT,
+            topic INTEGER NOT NULL REFERENCES topics (id),
+            partition INTEGER NOT NULL,
+            log_start_offset INTEGER NOT NULL DEFAULT 0
+        )
+        """,
+        "CREATE INDEX logs_by_topic ON logs (topic, partition)",
+        # id is log_id << 44 | base_offset. running_max_timestamp and cumulative_bytes cover
+        # the log up to and with this batch; they never fall, so they can be searched by
+        # halves without an index. The bytes come last: what stands before them is read
+        # without their overflow pages.
+        """
+        CREATE TABLE batches (
+            id INTEGER PRIMARY KEY,
+            last_offset INTEGER NOT NULL,
+            max_timestamp INTEGER NOT NULL,
+            running_max_timestamp INTEGER NOT NULL,
+            cumulative_bytes INTEGER NOT NULL,
+            producer_id INTEGER NOT NULL,
+            producer_epoch INTEGER NOT NULL,
+            base_sequence INTEGER NOT NULL,
+            attributes INTEGER NOT NULL,
+            data BLOB NOT NULL
+        )
+        """,
+        # Grouped by log, so that the producers of one log are found without a look at those
+        # of the others.
+        """
+        CREATE INDEX batches_by_producer ON batches (id >> 44, producer_id)
+        WHERE producer_id >= 0
+        """,
+        # Batches below before_offset that are no longer visible and still take up space.
+        """
+        CREATE TABLE purges (
+            log_id INTEGER PRIMARY KEY,
+            before_offset INTEGER NOT NULL
+        )
+        """,
+        "CREATE TABLE groups (group_id TEXT PRIMARY KEY, snapshot BLOB) WITHOUT ROWID",
+        """
+        CREATE TABLE group_offsets (
+            group_id TEXT NOT NULL,
+            topic TEXT NOT NULL,
+            partition INTEGER NOT NULL,
+            "offset" INTEGER NOT NULL,
+            leader_epoch INTEGER NOT NULL,
+            metadata TEXT NOT NULL,
+            commit_timestamp_ms INTEGER NOT NULL,
+            PRIMARY KEY (group_id, topic, partition)
+        ) WITHOUT ROWID
+        """,
+    ),
+)
+
+
+def check_version(version: int, latest: int, name: str) -> None:
+    """Refuse a file that a newer fakebus has written.
+
+    Args:
+        version: the file's ``user_version``.
+        latest: the newest version that this fakebus knows.
+        name: what the message calls the file.
+
+    Raises:
+        StorageError: the file is newer.
+    """
+    if version > latest:
+        raise StorageError(
+            f"{name} was written by a newer fakebus: the file has version {version}, this "
+            f"fakebus knows versions up to {latest}. Upgrade fakebus or choose another file."
+        )
+
+
+def migrate(
+    connection: sqlite3.Connection, name: str, migrations: Sequence[Migration] = MIGRATIONS
+) -> bool:
+    """Bring a database to the newest version, each step in a transaction of its own.
+
+    Args:
+        connection: in autocommit mode.
+        name: what messages call the database.
+        migrations: all steps there are, oldest first.
+
+    Returns:
+        Whether there was anything to do.
+
+    Raises:
+        StorageError: the database is newer than the last step.
+        sqlite3.Error: a step failed; the database is as it was before that step.
+    """
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    check_version(version, len(migrations), name)
+    for number, statements in enumerate(migrations[version:], start=version + 1):
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            for statement in statements:
+                connection.execute(statement)
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {number}")
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+    return version < len(migrations)

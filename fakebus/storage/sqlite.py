@@ -1,0 +1,242 @@
+"""Storage in one SQLite file, or in memory.
+
+A write walks: ``enqueue`` (sqlite_writer) → one trip to the writer's thread → ``Transaction``
+(sqlite_transaction) → COMMIT → ``on_done``. Reads of a file go through a second connection
+with a thread of its own; they see everything that was committed when they were called. A
+database in memory belongs to one connection, so there reads wait for the group under way.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from fakebus.storage.migrations import migrate
+from fakebus.storage.sqlite_connection import PAGE_SIZE, WorkerConnection
+from fakebus.storage.sqlite_file import FileLock, check_data_file
+from fakebus.storage.sqlite_groups import SqliteGroups
+from fakebus.storage.sqlite_logs import SqliteLogs
+from fakebus.storage.sqlite_meta import SqliteMeta
+from fakebus.storage.sqlite_purge import purge_chunk
+from fakebus.storage.sqlite_reads import load_log_starts
+from fakebus.storage.sqlite_topics import SqliteTopics, read_next_log_id
+from fakebus.storage.sqlite_transaction import Transaction
+from fakebus.storage.sqlite_wal import WalLimit
+from fakebus.storage.sqlite_writer import GroupCommitWriter, Write
+
+_BUSY_TIMEOUT_S = 1.0
+_WRITE_CACHE_KIB = 8 * 1024
+_READ_CACHE_KIB = 4 * 1024
+_CHECKPOINT_PAGES = 16 * 1024 * 1024 // PAGE_SIZE
+
+
+class _Found(NamedTuple):
+    """What the file says at the start."""
+
+    transaction: Transaction
+    meta: dict[str, str]
+    log_starts: dict[int, int]
+    next_log_id: int
+
+
+class SqliteStorage:
+    """See :class:`fakebus.storage.interface.Storage`; made by :meth:`open`.
+
+    Args:
+        writer_connection: for the writes.
+        reader_connection: for the reads; may be the same one.
+        lock: released at the end.
+        found: what the file says.
+        wal_limit: keeps the write-ahead log short; ``None`` in memory.
+    """
+
+    def __init__(
+        self,
+        writer_connection: WorkerConnection,
+        reader_connection: WorkerConnection,
+        lock: FileLock | None,
+        found: _Found,
+        wal_limit: WalLimit | None,
+    ) -> None:
+        self._writer_connection = writer_connection
+        self._reader_connection = reader_connection
+        self._lock = lock
+        self._transaction = found.transaction
+        self._wal_limit = wal_limit
+        self._closed = False
+        self._writer = writer = GroupCommitWriter(self._commit, self._purge)
+        logs = SqliteLogs(writer, reader_connection, found.log_starts)
+        topics = SqliteTopics(writer, reader_connection, logs, found.next_log_id)
+        groups = SqliteGroups(writer, reader_connection)
+        meta = SqliteMeta(writer, found.meta)
+
+        self.append_batches = logs.append_batches
+        self.read_batches = logs.read_batches
+        self.first_batch_at_or_after = logs.first_batch_at_or_after
+        self.batch_with_max_timestamp = logs.batch_with_max_timestamp
+        self.retention_cut = logs.retention_cut
+        self.delete_before = logs.delete_before
+        self.truncate = logs.truncate
+        self.producer_batches = logs.producer_batches
+        self.size_bytes = logs.size_bytes
+        self.load_logs = logs.load_logs
+        self.next_log_id = topics.next_log_id
+        self.save_topic = topics.save_topic
+        self.delete_topic = topics.delete_topic
+        self.load_topics = topics.load_topics
+        self.commit_offsets = groups.commit_offsets
+        self.delete_offsets = groups.delete_offsets
+        self.save_group = groups.save_group
+        self.delete_group = groups.delete_group
+        self.load_groups = groups.load_groups
+        self.get_meta = meta.get_meta
+        self.set_meta = meta.set_meta
+        self.meta_keys = meta.meta_keys
+
+    @classmethod
+    async def open(cls, path: Path | None, *, durable: bool = True) -> SqliteStorage:
+        """Open a data file, or make it, and bring it to the newest version.
+
+        Args:
+            path: the file; ``None`` keeps everything in memory.
+            durable: whether the file survives a crash of the machine. What was acknowledged
+                survives a crash of the process in any case.
+
+        Raises:
+            StorageError: the file is not ours, too new, in use, or cannot be written.
+        """
+        if path is None:
+            connection = await WorkerConnection.open(None, busy_timeout_s=_BUSY_TIMEOUT_S)
+            try:
+                found = await connection.call(_prepare, ":memory:", durable=False)
+                return cls(connection, connection, None, found, None)
+            except BaseException:
+                await connection.close()
+                raise
+        path, lock = _lock(path)
+        try:
+            check_data_file(path)
+            return await cls._open_file(path, lock, durable)
+        except BaseException:
+            lock.release()
+            raise
+
+    @classmethod
+    async def _open_file(cls, path: Path, lock: FileLock, durable: bool) -> SqliteStorage:
+        writer = await WorkerConnection.open(path, busy_timeout_s=_BUSY_TIMEOUT_S)
+        # A connection's thread is not a daemon: left open, it would hang the interpreter.
+        try:
+            found = await writer.call(_prepare, str(path), durable=durable)
+            reader = await WorkerConnection.open(path, busy_timeout_s=_BUSY_TIMEOUT_S)
+            try:
+                await reader.call(_prepare_reader)
+                return cls(writer, reader, lock, found, WalLimit(path))
+            except BaseException:
+                await reader.close()
+                raise
+        except BaseException:
+            await writer.close()
+            raise
+
+    @property
+    def pending_bytes(self) -> int:
+        """Bytes of batches that are enqueued and not yet committed."""
+        return self._writer.pending_bytes
+
+    def atomic(self) -> AbstractContextManager[None]:
+        """Make the writes enqueued inside the block one transaction."""
+        return self._writer.atomic()
+
+    async def flush(self) -> None:
+        """Return when everything enqueued so far is committed; raise if that failed."""
+        await self._writer.flush()
+
+    async def _commit(self, writes: list[Write]) -> None:
+        await self._writer_connection.call(
+            _commit_group, self._transaction, writes, self._wal_limit
+        )
+
+    async def _purge(self) -> bool:
+        more: list[bool] = []
+        await self._writer_connection.call(_run, self._transaction, purge_chunk, more)
+        return more[0]
+
+    async def close(self) -> None:
+        """Commit what is enqueued and let go of the file; may be called twice."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            await self._writer.close()
+        finally:
+            try:
+                if self._reader_connection is not self._writer_connection:
+                    await self._reader_connection.close()
+            finally:
+                try:
+                    # The last connection moves the write-ahead log into the file.
+                    await self._writer_connection.close()
+                finally:
+                    if self._lock is not None:
+                        self._lock.release()
+
+
+def _lock(path: Path) -> tuple[Path, FileLock]:
+    # By its real path, so that two names of one file are one lock.
+    path = path.expanduser().resolve()
+    return path, FileLock(path)
+
+
+def _commit_group(
+    connection: sqlite3.Connection,
+    transaction: Transaction,
+    writes: list[Write],
+    wal_limit: WalLimit | None,
+) -> None:
+    transaction.run((operation, arguments) for operation, arguments, _, _ in writes)
+    if wal_limit is not None:
+        wal_limit.enforce(connection)
+
+
+def _run(
+    _connection: sqlite3.Connection,
+    transaction: Transaction,
+    operation: Callable[..., None],
+    *arguments: Any,
+) -> None:
+    transaction.run([(operation, arguments)])
+
+
+def _prepare(connection: sqlite3.Connection, name: str, *, durable: bool) -> _Found:
+    """Configure the writer's connection, migrate, and read what is needed in memory."""
+    for pragma in (
+        # Only a new database takes these two.
+        f"page_size = {PAGE_SIZE}",
+        "auto_vacuum = NONE",
+        # Some systems build SQLite so that it overwrites what is deleted.
+        "secure_delete = OFF",
+        f"cache_size = -{_WRITE_CACHE_KIB}",
+        f"synchronous = {'NORMAL' if durable else 'OFF'}",
+        f"wal_autocheckpoint = {_CHECKPOINT_PAGES}",
+        f"journal_size_limit = {4 * _CHECKPOINT_PAGES * PAGE_SIZE}",
+    ):
+        connection.execute(f"PRAGMA {pragma}").fetchall()
+    # A new file gets its first version before it has a write-ahead log, so that its header
+    # says from the first moment whose it is.
+    if migrate(connection, name):
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    connection.execute("PRAGMA journal_mode = WAL").fetchall()
+    return _Found(
+        Transaction(connection),
+        dict(connection.execute("SELECT key, value FROM meta").fetchall()),
+        load_log_starts(connection),
+        read_next_log_id(connection),
+    )
+
+
+def _prepare_reader(connection: sqlite3.Connection) -> None:
+    connection.execute(f"PRAGMA cache_size = -{_READ_CACHE_KIB}").fetchall()
+    connection.execute("PRAGMA query_only = ON").fetchall()

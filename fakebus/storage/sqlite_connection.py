@@ -1,0 +1,136 @@
+"""Connections to SQLite, each with a thread of its own in which whole functions run.
+
+aiosqlite sends every statement to its thread by itself, and each trip costs more than most
+of our statements. Here one trip carries a function that runs as many statements as it wants.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+
+import aiosqlite
+
+from fakebus.errors import StorageError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+PAGE_SIZE = 16384
+"""Bytes in a page. Batches are large; fewer, larger pages make fewer overflow chains."""
+
+_CALL = "call"
+
+
+class _Answer(sqlite3.Cursor):
+    """Carries what a function returned through the only door aiosqlite has for values."""
+
+    def __init__(self, connection: sqlite3.Connection, value: object) -> None:
+        super().__init__(connection)
+        self._value = value
+
+    def fetchall(self) -> list[Any]:
+        return [self._value]
+
+
+class _CallingConnection(sqlite3.Connection):
+    """A connection that takes a function in place of SQL and runs it where SQL is run."""
+
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        if sql is not _CALL:
+            return super().execute(sql, parameters)
+        function, args, kwargs = parameters
+        return _Answer(self, function(self, *args, **kwargs))
+
+
+class WorkerConnection:
+    """One SQLite connection and its thread. Make it with :meth:`open`.
+
+    The thread is not a daemon: a connection that is never closed keeps the process alive.
+
+    Args:
+        connection: what aiosqlite opened.
+        name: what error messages call the database.
+    """
+
+    def __init__(self, connection: aiosqlite.Connection, name: str) -> None:
+        self._connection = connection
+        self._name = name
+        self._closed = False
+
+    @classmethod
+    async def open(cls, path: Path | None, *, busy_timeout_s: float) -> WorkerConnection:
+        """Open a database, in autocommit mode and with nothing configured yet.
+
+        Args:
+            path: the file; ``None`` for a database in memory.
+            busy_timeout_s: how long a statement waits for another connection's lock.
+
+        Raises:
+            StorageError: SQLite cannot open the file.
+        """
+        name = ":memory:" if path is None else str(path)
+        try:
+            connection = await aiosqlite.connect(
+                name,
+                isolation_level=None,
+                factory=_CallingConnection,
+                timeout=busy_timeout_s,
+            )
+        except sqlite3.Error as error:
+            raise StorageError(f"cannot open {name}: {error}") from error
+        return cls(connection, name)
+
+    async def call(
+        self,
+        function: Callable[Concatenate[sqlite3.Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Run ``function(connection, …)`` in the connection's thread and return its value.
+
+        Raises:
+            StorageError: SQLite reported an error, or the connection is closed.
+        """
+        if self._closed:
+            raise StorageError(f"{self._name} is closed")
+        try:
+            answer = await self._connection.execute_fetchall(_CALL, (function, args, kwargs))
+        except sqlite3.Error as error:
+            raise StorageError(f"{self._name}: {error}") from error
+        return cast(list[T], answer)[0]
+
+    async def read(
+        self,
+        function: Callable[Concatenate[sqlite3.Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Do as :meth:`call` does, in a read transaction: all it sees is of one moment.
+
+        Raises:
+            StorageError: SQLite reported an error, or the connection is closed.
+        """
+        return await self.call(_in_read_transaction, function, args, kwargs)
+
+    async def close(self) -> None:
+        """Finish what was called, close the connection and end its thread."""
+        self._closed = True
+        await self._connection.close()
+
+
+def _in_read_transaction(
+    connection: sqlite3.Connection,
+    function: Callable[..., T],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> T:
+    cursor = connection.cursor()
+    cursor.execute("BEGIN")
+    try:
+        return function(connection, *args, **kwargs)
+    finally:
+        if connection.in_transaction:
+            cursor.execute("COMMIT")

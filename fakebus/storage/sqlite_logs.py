@@ -1,0 +1,164 @@
+"""Record batches in SQLite: the LogStore of the interface."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+
+from fakebus.storage import sqlite_reads
+from fakebus.storage.interface import (
+    BatchPosition,
+    LogState,
+    OnDone,
+    ProducerBatch,
+    StoredBatch,
+)
+from fakebus.storage.sqlite_connection import WorkerConnection
+from fakebus.storage.sqlite_purge import plan_purge
+from fakebus.storage.sqlite_transaction import MAX_OFFSET, OFFSET_BITS, Transaction
+from fakebus.storage.sqlite_writer import GroupCommitWriter
+
+_append = Transaction.append
+
+
+class SqliteLogs:
+    """Batches by log id and offset; see :class:`~fakebus.storage.interface.LogStore`.
+
+    Args:
+        writer: takes the writes.
+        reader: where reads run.
+        log_starts: the log start offset of every log.
+    """
+
+    def __init__(
+        self, writer: GroupCommitWriter, reader: WorkerConnection, log_starts: dict[int, int]
+    ) -> None:
+        self._writer = writer
+        self._reader = reader
+        # Batches below these offsets are not there any more, even if their rows still are.
+        self._log_starts = log_starts
+
+    def append_batches(self, log_id: int, batches: Sequence[StoredBatch], on_done: OnDone) -> None:
+        """Enqueue batches at the end of a log."""
+        size = 0
+        for batch in batches:
+            size += len(batch.data)
+        self._writer.enqueue(_append, (log_id, batches), on_done, size)
+
+    async def read_batches(
+        self, log_id: int, from_offset: int, upto_offset: int, max_bytes: int
+    ) -> list[StoredBatch]:
+        """Return committed batches in order, from the one that contains ``from_offset``."""
+        from_offset = max(from_offset, self._log_starts.get(log_id, 0))
+        return await self._reader.read(
+            sqlite_reads.read_batches, log_id, from_offset, upto_offset, max_bytes
+        )
+
+    async def first_batch_at_or_after(
+        self, log_id: int, timestamp: int, from_offset: int, upto_offset: int
+    ) -> BatchPosition | None:
+        """Return the first batch from ``from_offset`` on with that max_timestamp or a later."""
+        from_offset = max(from_offset, self._log_starts.get(log_id, 0))
+        return await self._reader.read(
+            sqlite_reads.first_batch_at_or_after, log_id, timestamp, from_offset, upto_offset
+        )
+
+    async def batch_with_max_timestamp(
+        self, log_id: int, from_offset: int, upto_offset: int
+    ) -> BatchPosition | None:
+        """Return the earliest batch that holds the largest timestamp."""
+        from_offset = max(from_offset, self._log_starts.get(log_id, 0))
+        return await self._reader.read(
+            sqlite_reads.batch_with_max_timestamp, log_id, from_offset, upto_offset
+        )
+
+    async def retention_cut(
+        self, log_id: int, *, oldest_timestamp: int | None, max_size_bytes: int | None
+    ) -> int | None:
+        """Return the log start offset that retention asks for, or ``None`` for no change."""
+        return await self._reader.read(
+            sqlite_reads.retention_cut,
+            log_id,
+            self._log_starts.get(log_id, 0),
+            oldest_timestamp=oldest_timestamp,
+            max_size_bytes=max_size_bytes,
+        )
+
+    async def producer_batches(self, log_id: int, last: int) -> list[ProducerBatch]:
+        """Return the ``last`` newest batches of every producer id in the log, oldest first."""
+        return await self._reader.read(
+            sqlite_reads.producer_batches, log_id, self._log_starts.get(log_id, 0), last
+        )
+
+    async def size_bytes(self, log_id: int) -> int:
+        """Return the number of bytes that the log's committed batches take."""
+        return await self._reader.read(
+            sqlite_reads.size_bytes, log_id, self._log_starts.get(log_id, 0)
+        )
+
+    async def load_logs(self) -> list[LogState]:
+        """Return the state of every log that belongs to a topic."""
+        return await self._reader.read(sqlite_reads.load_logs)
+
+    def delete_before(self, log_id: int, log_start_offset: int) -> asyncio.Future[None]:
+        """Enqueue: keep the new log start offset; the batches below it leave in time."""
+        return self._writer.enqueue_with_future(
+            _delete_before,
+            (log_id, log_start_offset),
+            partial(self._deleted_before, log_id, log_start_offset),
+        )
+
+    def _deleted_before(
+        self, log_id: int, log_start_offset: int, failure: BaseException | None
+    ) -> None:
+        if failure is None:
+            self._log_starts[log_id] = max(self._log_starts.get(log_id, 0), log_start_offset)
+            self._writer.purge_wanted = True
+
+    def truncate(self, log_id: int, log_end_offset: int) -> asyncio.Future[None]:
+        """Enqueue: drop every batch whose base offset is at or above ``log_end_offset``."""
+        return self._writer.enqueue_with_future(
+            _truncate,
+            (log_id, log_end_offset),
+            partial(self._truncated, log_id, log_end_offset),
+        )
+
+    def _truncated(self, log_id: int, log_end_offset: int, failure: BaseException | None) -> None:
+        if failure is None and log_end_offset < self._log_starts.get(log_id, 0):
+            self._log_starts[log_id] = log_end_offset
+
+    def hide(self, log_ids: Sequence[int]) -> None:
+        """The logs are deleted: nothing of them is there any more."""
+        for log_id in log_ids:
+            self._log_starts[log_id] = MAX_OFFSET
+        self._writer.purge_wanted = True
+
+
+def _delete_before(transaction: Transaction, log_id: int, log_start_offset: int) -> None:
+    transaction.execute(
+        "UPDATE logs SET log_start_offset = max(log_start_offset, ?) WHERE log_id = ?",
+        (log_start_offset, log_id),
+    )
+    plan_purge(transaction, log_id, log_start_offset)
+
+
+def _truncate(transaction: Transaction, log_id: int, log_end_offset: int) -> None:
+    first_id = log_id << OFFSET_BITS
+    row = transaction.execute(
+        "SELECT log_start_offset FROM logs WHERE log_id = ?", (log_id,)
+    ).fetchone()
+    if row is not None and log_end_offset < row[0]:
+        # The log starts over below where it started. Old batches that wait to be purged
+        # would lie where the next ones go, so they have to leave now.
+        transaction.execute("DELETE FROM purges WHERE log_id = ?", (log_id,))
+        transaction.execute(
+            "UPDATE logs SET log_start_offset = ? WHERE log_id = ?", (log_end_offset, log_id)
+        )
+        from_id = first_id
+    else:
+        from_id = first_id + log_end_offset
+    transaction.execute(
+        "DELETE FROM batches WHERE id BETWEEN ? AND ?", (from_id, first_id | MAX_OFFSET)
+    )
+    transaction.forget_totals(log_id)

@@ -1,0 +1,60 @@
+"""Single values in SQLite, kept in memory as well: the MetaStore of the interface."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+
+from fakebus.storage.sqlite_transaction import Transaction
+from fakebus.storage.sqlite_writer import GroupCommitWriter
+
+
+class SqliteMeta:
+    """Values by key; see :class:`~fakebus.storage.interface.MetaStore`.
+
+    Args:
+        writer: takes the writes.
+        values: what is stored at the start.
+    """
+
+    def __init__(self, writer: GroupCommitWriter, values: dict[str, str]) -> None:
+        self._writer = writer
+        self._stored = values
+        self._values = dict(values)
+
+    def get_meta(self, key: str) -> str | None:
+        """Return a value as of the last ``set_meta``, or ``None``."""
+        return self._values.get(key)
+
+    def set_meta(self, key: str, value: str | None) -> asyncio.Future[None]:
+        """Enqueue: keep a value; ``None`` forgets it."""
+        future = self._writer.enqueue_with_future(
+            _set_meta, (key, value), partial(self._done, key, value)
+        )
+        _put(self._values, key, value)
+        return future
+
+    def _done(self, key: str, value: str | None, failure: BaseException | None) -> None:
+        if failure is None:
+            _put(self._stored, key, value)
+        else:
+            # Everything that waits has failed with it.
+            self._values = dict(self._stored)
+
+    def meta_keys(self, prefix: str) -> list[str]:
+        """Return the keys that begin with ``prefix``, sorted."""
+        return sorted(key for key in self._values if key.startswith(prefix))
+
+
+def _put(values: dict[str, str], key: str, value: str | None) -> None:
+    if value is None:
+        values.pop(key, None)
+    else:
+        values[key] = value
+
+
+def _set_meta(transaction: Transaction, key: str, value: str | None) -> None:
+    if value is None:
+        transaction.execute("DELETE FROM meta WHERE key = ?", (key,))
+    else:
+        transaction.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))

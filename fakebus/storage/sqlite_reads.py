@@ -1,0 +1,171 @@
+"""Reading batches. Every function runs in a connection's thread, in one read transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from fakebus.storage.interface import BatchPosition, LogState, ProducerBatch, StoredBatch
+from fakebus.storage.sqlite_search import LogRange
+from fakebus.storage.sqlite_transaction import MAX_OFFSET, OFFSET_BITS
+
+# The bytes of a row that does not fit any more are not read: CASE leaves them alone.
+_READ = """
+SELECT id, last_offset, max_timestamp, producer_id, producer_epoch, base_sequence, attributes,
+       CASE WHEN id = ? OR cumulative_bytes <= ? THEN data END
+FROM batches WHERE id BETWEEN ? AND ? ORDER BY id
+"""
+
+# These repeat the index's WHERE, without which SQLite does not use it.
+_NEXT_PRODUCER = """
+SELECT producer_id FROM batches
+WHERE id >> 44 = ? AND producer_id > ? AND producer_id >= 0 ORDER BY producer_id LIMIT 1
+"""
+_PRODUCER_BATCHES = """
+SELECT producer_id, producer_epoch, base_sequence, id, last_offset, max_timestamp, attributes
+FROM batches WHERE id >> 44 = ? AND producer_id = ? AND producer_id >= 0 AND id >= ?
+ORDER BY id DESC LIMIT ?
+"""
+
+
+def read_batches(
+    connection: sqlite3.Connection,
+    log_id: int,
+    from_offset: int,
+    upto_offset: int,
+    max_bytes: int,
+) -> list[StoredBatch]:
+    """Return batches in order; see :meth:`LogStore.read_batches`."""
+    first = LogRange(connection, log_id, from_offset, upto_offset).first()
+    if first is None:
+        return []
+    upto_bytes = first.cumulative_bytes - first.size + max_bytes
+    upto_id = (log_id << OFFSET_BITS) + min(upto_offset, MAX_OFFSET + 1) - 1
+    cursor = connection.cursor()
+    batches: list[StoredBatch] = []
+    try:
+        for row in cursor.execute(_READ, (first.id, upto_bytes, first.id, upto_id)):
+            if row[-1] is None:
+                break
+            batches.append(StoredBatch(row[0] & MAX_OFFSET, *row[1:]))
+    finally:
+        cursor.close()
+    return batches
+
+
+def first_batch_at_or_after(
+    connection: sqlite3.Connection,
+    log_id: int,
+    timestamp: int,
+    from_offset: int,
+    upto_offset: int,
+) -> BatchPosition | None:
+    """Find a batch by time; see :meth:`LogStore.first_batch_at_or_after`."""
+    row = LogRange(connection, log_id, from_offset, upto_offset).first_with_timestamp(timestamp)
+    return None if row is None else row.position
+
+
+def batch_with_max_timestamp(
+    connection: sqlite3.Connection, log_id: int, from_offset: int, upto_offset: int
+) -> BatchPosition | None:
+    """Find the newest batch by time; see :meth:`LogStore.batch_with_max_timestamp`."""
+    row = LogRange(connection, log_id, from_offset, upto_offset).with_max_timestamp()
+    return None if row is None else row.position
+
+
+def retention_cut(
+    connection: sqlite3.Connection,
+    log_id: int,
+    log_start_offset: int,
+    *,
+    oldest_timestamp: int | None,
+    max_size_bytes: int | None,
+) -> int | None:
+    """Say where the log should start; see :meth:`LogStore.retention_cut`."""
+    log = LogRange(connection, log_id, log_start_offset, MAX_OFFSET + 1)
+    first = log.first()
+    if first is None:
+        return None
+    last = log.last(first)
+    cut = log_start_offset
+    if oldest_timestamp is not None:
+        row = log.first_with_timestamp(oldest_timestamp)
+        cut = max(cut, last.last_offset + 1 if row is None else row.base_offset)
+    if max_size_bytes is not None:
+        # A batch has to stay when without it and those before it too little is left.
+        row = log.first_with_bytes(last.cumulative_bytes - max_size_bytes + 1)
+        cut = max(cut, last.last_offset + 1 if row is None else row.base_offset)
+    return cut if cut > log_start_offset else None
+
+
+def producer_batches(
+    connection: sqlite3.Connection, log_id: int, log_start_offset: int, newest: int
+) -> list[ProducerBatch]:
+    """Return each producer's newest batches; see :meth:`LogStore.producer_batches`."""
+    first = LogRange(connection, log_id, log_start_offset, MAX_OFFSET + 1).first()
+    if first is None:
+        return []
+    cursor = connection.cursor()
+    batches: list[ProducerBatch] = []
+    producer_id = -1
+    while True:
+        row = cursor.execute(_NEXT_PRODUCER, (log_id, producer_id)).fetchone()
+        if row is None:
+            break
+        [producer_id] = row
+        cursor.execute(_PRODUCER_BATCHES, (log_id, producer_id, first.id, newest))
+        for found, epoch, sequence, row_id, last_offset, timestamp, attributes in cursor:
+            batches.append(
+                ProducerBatch(
+                    found,
+                    epoch,
+                    sequence,
+                    row_id & MAX_OFFSET,
+                    last_offset,
+                    timestamp,
+                    attributes,
+                )
+            )
+    batches.sort(key=lambda batch: batch.base_offset)
+    return batches
+
+
+def size_bytes(connection: sqlite3.Connection, log_id: int, log_start_offset: int) -> int:
+    """Return the bytes of a log's batches."""
+    return LogRange(connection, log_id, log_start_offset, MAX_OFFSET + 1).size_bytes()
+
+
+def load_log_starts(connection: sqlite3.Connection) -> dict[int, int]:
+    """Return the log start offset of every log, by log id."""
+    return dict(connection.execute("SELECT log_id, log_start_offset FROM logs"))
+
+
+def load_logs(connection: sqlite3.Connection) -> list[LogState]:
+    """Return the state of every log, from its first and last batch."""
+    log_starts = load_log_starts(connection)
+    return [_load_log(connection, log_id, start) for log_id, start in log_starts.items()]
+
+
+def _load_log(connection: sqlite3.Connection, log_id: int, log_start_offset: int) -> LogState:
+    log = LogRange(connection, log_id, log_start_offset, MAX_OFFSET + 1)
+    first = log.first()
+    if first is None:
+        return LogState(
+            log_id=log_id,
+            log_start_offset=log_start_offset,
+            log_end_offset=log_start_offset,
+            size_bytes=0,
+            max_timestamp=-1,
+        )
+    last = log.last(first)
+    if first.max_timestamp < first.running_max_timestamp == last.running_max_timestamp:
+        newest = log.with_max_timestamp() or last
+        max_timestamp = newest.max_timestamp
+    else:
+        max_timestamp = last.running_max_timestamp
+    return LogState(
+        log_id=log_id,
+        log_start_offset=log_start_offset,
+        log_end_offset=max(log_start_offset, last.last_offset + 1),
+        size_bytes=last.cumulative_bytes - first.cumulative_bytes + first.size,
+        max_timestamp=max_timestamp,
+    )

@@ -1,0 +1,150 @@
+"""Finding batches of a log by offset, time and size. Runs in a connection's thread.
+
+There is no index but the row id. Two columns of the batches never fall along a log: the
+largest timestamp so far and the bytes so far. Both are searched by halves, each step being
+one look-up by row id, so a search takes some 20 to 40 look-ups of 3 µs however long the log.
+
+What the running maximum cannot tell is what follows a larger timestamp: neither that of a
+batch below the first visible one, nor that of an earlier batch when the search begins in the
+middle. There, and only there, batches are looked at one by one, without their bytes.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import NamedTuple
+
+from fakebus.storage.interface import BatchPosition
+from fakebus.storage.sqlite_transaction import MAX_OFFSET, OFFSET_BITS
+
+# length() of a blob is in the row's header: the bytes themselves stay on disk.
+_SELECT = """
+SELECT id, last_offset, max_timestamp, running_max_timestamp, cumulative_bytes, length(data)
+FROM batches WHERE id BETWEEN ? AND ?
+"""
+_AT_OR_BEFORE = _SELECT + "ORDER BY id DESC LIMIT 1"
+_AT_OR_AFTER = _SELECT + "ORDER BY id LIMIT 1"
+_FIRST_WITH_TIMESTAMP = _SELECT + "AND max_timestamp >= ? ORDER BY id LIMIT 1"
+_WITH_MAX_TIMESTAMP = _SELECT + "ORDER BY max_timestamp DESC, id LIMIT 1"
+
+
+class BatchRow(NamedTuple):
+    """A batch without its bytes."""
+
+    id: int
+    last_offset: int
+    max_timestamp: int
+    running_max_timestamp: int
+    cumulative_bytes: int
+    size: int
+
+    @property
+    def base_offset(self) -> int:
+        """The offset of the batch's first record."""
+        return self.id & MAX_OFFSET
+
+    @property
+    def position(self) -> BatchPosition:
+        """The part of it that other layers see."""
+        return BatchPosition(self.base_offset, self.last_offset, self.max_timestamp)
+
+
+class LogRange:
+    """The batches of a log from the one that holds ``from_offset``, below ``upto_offset``.
+
+    Args:
+        connection: where to look; in a transaction, so that all steps see the same rows.
+        log_id: the log.
+        from_offset: where the range begins; the batch may begin before.
+        upto_offset: batches that begin here or later are outside.
+    """
+
+    def __init__(
+        self, connection: sqlite3.Connection, log_id: int, from_offset: int, upto_offset: int
+    ) -> None:
+        self._cursor = connection.cursor()
+        self._log_start = log_id << OFFSET_BITS
+        self._from_id = self._log_start + from_offset
+        self._upto_id = self._log_start + min(upto_offset, MAX_OFFSET + 1) - 1
+
+    def _find(self, sql: str, *parameters: int) -> BatchRow | None:
+        row = self._cursor.execute(sql, parameters).fetchone()
+        return None if row is None else BatchRow._make(row)
+
+    def first(self) -> BatchRow | None:
+        """Return the first batch of the range."""
+        from_id = min(self._from_id, self._upto_id)
+        row = self._find(_AT_OR_BEFORE, self._log_start, from_id)
+        if row is not None and self._log_start + row.last_offset >= self._from_id:
+            return row
+        return self._find(_AT_OR_AFTER, self._from_id, self._upto_id)
+
+    def last(self, first: BatchRow) -> BatchRow:
+        """Return the last batch of the range, whose first one is ``first``."""
+        return self._find(_AT_OR_BEFORE, first.id, self._upto_id) or first
+
+    def first_with_timestamp(self, timestamp: int) -> BatchRow | None:
+        """Return the first batch whose max_timestamp is ``timestamp`` or later."""
+        first = self.first()
+        if first is None or first.max_timestamp >= timestamp:
+            return first
+        if first.running_max_timestamp >= timestamp:
+            return self._find(_FIRST_WITH_TIMESTAMP, first.id, self._upto_id, timestamp)
+        return self._first_reaching(first, running_max_timestamp=timestamp)
+
+    def with_max_timestamp(self) -> BatchRow | None:
+        """Return the first of the batches with the largest max_timestamp."""
+        first = self.first()
+        if first is None:
+            return None
+        largest = self.last(first).running_max_timestamp
+        if first.running_max_timestamp < largest:
+            return self._first_reaching(first, running_max_timestamp=largest)
+        if first.max_timestamp == largest:
+            return first
+        return self._find(_WITH_MAX_TIMESTAMP, first.id, self._upto_id)
+
+    def first_with_bytes(self, cumulative_bytes: int) -> BatchRow | None:
+        """Return the first batch that brings the bytes so far to ``cumulative_bytes``."""
+        first = self.first()
+        if first is None or first.cumulative_bytes >= cumulative_bytes:
+            return first
+        return self._first_reaching(first, cumulative_bytes=cumulative_bytes)
+
+    def _first_reaching(
+        self,
+        below: BatchRow,
+        *,
+        running_max_timestamp: int = -1,
+        cumulative_bytes: int = -1,
+    ) -> BatchRow | None:
+        """Search by halves behind a row that is below both bounds."""
+        found: BatchRow | None = None
+        low, high = self._log_start + below.last_offset + 1, self._upto_id + 1
+        last = self.last(below)
+        if (
+            last.running_max_timestamp < running_max_timestamp
+            or last.cumulative_bytes < cumulative_bytes
+        ):
+            return None
+        high = min(high, last.id + 1)
+        while low < high:
+            middle = (low + high) // 2
+            row = self._find(_AT_OR_AFTER, middle, high - 1)
+            if row is None:
+                high = middle
+            elif (
+                row.running_max_timestamp >= running_max_timestamp
+                and row.cumulative_bytes >= cumulative_bytes
+            ):
+                found, high = row, middle
+            else:
+                low = self._log_start + row.last_offset + 1
+        return found
+
+    def size_bytes(self) -> int:
+        """Return how many bytes the batches of the range take."""
+        first = self.first()
+        if first is None:
+            return 0
+        return self.last(first).cumulative_bytes - first.cumulative_bytes + first.size

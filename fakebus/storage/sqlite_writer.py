@@ -1,0 +1,209 @@
+"""Group commit: one task takes everything that waits and commits it in one transaction.
+
+A group makes one trip to the writer's thread. While it is away the next group collects, so
+the more writers there are, the larger the groups. A lone write leaves at once.
+
+When a group fails, its writes and all that queued up behind it are reported as failed by one
+plain function, so that nobody can enqueue anything in between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from fakebus.errors import StorageError
+from fakebus.storage.interface import OnDone
+from fakebus.storage.sqlite_transaction import Operation
+
+logger = logging.getLogger("fakebus.storage")
+
+MAX_GROUP_BYTES = 16 * 1024 * 1024
+"""A group is closed when its batches reach this size."""
+
+Write = tuple[Operation, tuple[Any, ...], OnDone, int]
+"""The operation, its arguments, whom to tell, and the bytes of batches it holds."""
+
+
+class GroupCommitWriter:
+    """The queue of writes and the task that empties it.
+
+    Args:
+        commit: commits the operations of a list of writes, in another thread.
+        purge: does a bounded piece of work in the background, between two groups, and
+            returns whether there is more to do.
+    """
+
+    def __init__(
+        self,
+        commit: Callable[[list[Write]], Awaitable[None]],
+        purge: Callable[[], Awaitable[bool]],
+    ) -> None:
+        self.pending_bytes = 0
+        self.purge_wanted = True
+        self._commit = commit
+        self._purge = purge
+        # A unit is one write, or the list of writes of an atomic block.
+        self._queue: deque[Write | list[Write]] = deque()
+        self._unit: list[Write] | None = None
+        self._busy = False
+        self._closing = False
+        self._loop = asyncio.get_running_loop()
+        self._wake: asyncio.Future[None] | None = None
+        self._task = self._loop.create_task(self._run(), name="fakebus storage writer")
+
+    def enqueue(
+        self, operation: Operation, arguments: tuple[Any, ...], on_done: OnDone, size: int = 0
+    ) -> None:
+        """Commit a write after all that were enqueued before it.
+
+        Args:
+            operation: run in the writer's thread, with the transaction and ``arguments``.
+            arguments: for the operation; unchanged until it is done.
+            on_done: called on the event loop after the commit.
+            size: bytes of record batches in the arguments.
+
+        Raises:
+            StorageError: the writer is closed.
+        """
+        if self._closing:
+            raise StorageError("the storage is closed")
+        self.pending_bytes += size
+        write = (operation, arguments, on_done, size)
+        if self._unit is not None:
+            self._unit.append(write)
+            return
+        self._queue.append(write)
+        if self._wake is not None:
+            self._wake_up()
+
+    def enqueue_with_future(
+        self, operation: Operation, arguments: tuple[Any, ...], on_done: OnDone | None = None
+    ) -> asyncio.Future[None]:
+        """Commit a write and return the future that says so.
+
+        Args:
+            operation: run in the writer's thread, with the transaction and ``arguments``.
+            arguments: for the operation.
+            on_done: called before the future is done.
+        """
+        future: asyncio.Future[None] = self._loop.create_future()
+        self.enqueue(operation, arguments, partial(_finish, future, on_done))
+        return future
+
+    def _wake_up(self) -> None:
+        wake, self._wake = self._wake, None
+        if wake is not None and not wake.done():
+            wake.set_result(None)
+
+    @contextmanager
+    def atomic(self) -> Iterator[None]:
+        """Make one unit of the writes that are enqueued in the block."""
+        if self._unit is not None:
+            yield
+            return
+        unit = self._unit = []
+        try:
+            yield
+        finally:
+            self._unit = None
+            if unit:
+                self._queue.append(unit)
+                self._wake_up()
+
+    async def flush(self) -> None:
+        """Return when all that was enqueued so far is committed; raise if that failed."""
+        if self._busy or self._queue:
+            await self.enqueue_with_future(_do_nothing, ())
+
+    async def close(self) -> None:
+        """Commit what is enqueued and end the task."""
+        self._closing = True
+        self._wake_up()
+        await self._task
+
+    async def _run(self) -> None:
+        while True:
+            if self._queue:
+                await self._commit_group(self._take_group())
+            elif self._closing:
+                return
+            elif not self.purge_wanted:
+                self._wake = self._loop.create_future()
+                await self._wake
+                continue
+            if self.purge_wanted and not self._closing:
+                await self._purge_some()
+
+    def _take_group(self) -> list[Write]:
+        group: list[Write] = []
+        size = 0
+        while self._queue and size < MAX_GROUP_BYTES:
+            unit = self._queue.popleft()
+            if isinstance(unit, list):
+                group.extend(unit)
+                size += sum(write[3] for write in unit)
+            else:
+                group.append(unit)
+                size += unit[3]
+        return group
+
+    async def _commit_group(self, group: list[Write]) -> None:
+        self._busy = True
+        try:
+            await self._commit(group)
+        except Exception as failure:  # noqa: BLE001 - it goes to those it concerns
+            self._fail(group, failure)
+        else:
+            self._report(group, None)
+        finally:
+            self._busy = False
+            # The thread keeps its last call until the next one: let go of the batches.
+            group.clear()
+
+    def _fail(self, group: list[Write], failure: BaseException) -> None:
+        logger.error("writes failed: %s", failure)
+        while self._queue:
+            unit = self._queue.popleft()
+            group.extend(unit if isinstance(unit, list) else (unit,))
+        self._report(group, failure)
+
+    def _report(self, writes: list[Write], failure: BaseException | None) -> None:
+        for _, _, on_done, size in writes:
+            self.pending_bytes -= size
+            try:
+                on_done(failure)
+            except Exception as error:  # noqa: BLE001 - a mistake of one must not harm others
+                self._loop.call_exception_handler(
+                    {"message": "a callback of a stored write failed", "exception": error}
+                )
+
+    async def _purge_some(self) -> None:
+        try:
+            self.purge_wanted = await self._purge()
+        except StorageError as error:
+            # The next start or the next deletion tries again.
+            logger.warning("deleted batches still take up space: %s", error)
+            self.purge_wanted = False
+
+
+def _finish(
+    future: asyncio.Future[None], on_done: OnDone | None, failure: BaseException | None
+) -> None:
+    if on_done is not None:
+        on_done(failure)
+    if future.done():
+        return
+    if failure is None:
+        future.set_result(None)
+    else:
+        future.set_exception(failure)
+
+
+def _do_nothing(_transaction: object) -> None:
+    return
