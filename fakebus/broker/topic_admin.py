@@ -1,0 +1,377 @@
+"""Creating, growing and deleting topics, with the checks that Kafka's controller makes.
+
+Every call may ask for several topics; each gets its own result, and one that is refused
+does not stop the others. All checks and the change itself happen without an ``await``
+between them, so that of two clients creating the same topic one is told that it exists.
+
+Source: ControllerApis and ReplicationControlManager of Kafka 4.3.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from fakebus.broker.configs.broker_config import BrokerConfig
+from fakebus.broker.configs.topic_config import TopicConfig
+from fakebus.broker.replica_placement import check_replicas, place
+from fakebus.broker.topic_names import (
+    CLUSTER_METADATA,
+    CONSUMER_OFFSETS,
+    TRANSACTION_STATE,
+    colliding_name,
+    topic_name_problem,
+)
+from fakebus.broker.topic_requests import (
+    DEFAULT,
+    CreatedTopic,
+    DeletedTopic,
+    NewPartitions,
+    NewTopic,
+    TopicResult,
+    TopicToDelete,
+)
+from fakebus.broker.topics import Topic, Topics
+from fakebus.clock import Clock
+from fakebus.errors import BrokerError, ConfigError, ErrorCode, StorageError
+from fakebus.types import ZERO_UUID
+
+MAX_NEW_PARTITIONS = 10_000
+"""How many partitions one request may create, as in Kafka."""
+_DUPLICATE_NAME = "the request names the topic more than once"
+
+
+@dataclass(slots=True)
+class _Planned:
+    """Results in the order of the request, and the writes that some of them wait for."""
+
+    results: list[CreatedTopic] = field(default_factory=list)
+    stored: dict[int, asyncio.Future[None]] = field(default_factory=dict)
+
+
+class TopicAdmin:
+    """Creates, grows and deletes topics as clients ask.
+
+    Args:
+        topics: the topics that exist.
+        config: the broker's configs: defaults, and what is allowed.
+        clock: the broker's clock.
+        node_ids: the brokers that replicas can be placed on.
+    """
+
+    def __init__(
+        self,
+        *,
+        topics: Topics,
+        config: BrokerConfig,
+        clock: Clock,
+        node_ids: Sequence[int] = (1,),
+    ) -> None:
+        self._topics = topics
+        self._config = config
+        self._clock = clock
+        self._node_ids = tuple(node_ids)
+
+    async def create_topics(
+        self, wanted: Sequence[NewTopic], *, validate_only: bool = False
+    ) -> list[CreatedTopic]:
+        """Create topics; they can be used when this returns.
+
+        Args:
+            wanted: the topics. A name that occurs twice is refused once.
+            validate_only: check everything and create nothing.
+
+        Raises:
+            BrokerError: POLICY_VIOLATION for more than MAX_NEW_PARTITIONS partitions.
+        """
+        self._check_total(wanted)
+        times = Counter(topic.name for topic in wanted)
+        planned = _Planned()
+        for new_topic in wanted:
+            if times[new_topic.name] > 1:
+                continue
+            result, stored = self._create_one(new_topic, validate_only)
+            if stored is not None:
+                planned.stored[len(planned.results)] = stored
+            planned.results.append(result)
+        for name, count in times.items():
+            if count > 1:
+                planned.results.append(
+                    CreatedTopic(
+                        name=name,
+                        error_code=ErrorCode.INVALID_REQUEST,
+                        error_message=_DUPLICATE_NAME,
+                    )
+                )
+        for index, stored in planned.stored.items():
+            try:
+                await stored
+            except StorageError as error:
+                planned.results[index] = CreatedTopic(
+                    name=planned.results[index].name,
+                    error_code=ErrorCode.KAFKA_STORAGE_ERROR,
+                    error_message=str(error),
+                )
+        return planned.results
+
+    def _check_total(self, wanted: Iterable[NewTopic]) -> None:
+        default = self._config.get_int("num.partitions")
+        total = sum(
+            len(topic.assignments)
+            or (default if topic.partitions == DEFAULT else max(0, topic.partitions))
+            for topic in wanted
+        )
+        if total > MAX_NEW_PARTITIONS:
+            raise BrokerError(
+                ErrorCode.POLICY_VIOLATION,
+                f"the request asks for {total} partitions; {MAX_NEW_PARTITIONS} are allowed",
+            )
+
+    def _create_one(
+        self, wanted: NewTopic, validate_only: bool
+    ) -> tuple[CreatedTopic, asyncio.Future[None] | None]:
+        try:
+            self._check_name(wanted.name)
+            config = self._checked_config(wanted.configs)
+            partitions, replicas = place(wanted, self._config, self._node_ids)
+        except BrokerError as error:
+            refused = CreatedTopic(
+                name=wanted.name, error_code=error.error_code, error_message=error.message
+            )
+            return refused, None
+        topic, stored = None, None
+        if not validate_only:
+            topic, stored = self._topics.begin_create(wanted.name, partitions, config.overrides)
+        created = CreatedTopic(
+            name=wanted.name,
+            topic_id=ZERO_UUID if topic is None else topic.topic_id,
+            partitions=partitions,
+            replication_factor=replicas,
+            config=config,
+        )
+        return created, stored
+
+    def _check_name(self, name: str) -> None:
+        if name == CLUSTER_METADATA:
+            raise BrokerError(ErrorCode.INVALID_REQUEST, f"{name} is internal to the broker")
+        problem = topic_name_problem(name)
+        if problem is not None:
+            raise BrokerError(ErrorCode.INVALID_TOPIC_EXCEPTION, problem)
+        if self._topics.get(name) is not None:
+            raise BrokerError(ErrorCode.TOPIC_ALREADY_EXISTS, f"the topic {name} exists already")
+        other = colliding_name(name, (topic.name for topic in self._topics))
+        if other is not None:
+            raise BrokerError(
+                ErrorCode.INVALID_TOPIC_EXCEPTION,
+                f"the topic name {name} collides with the existing {other}: "
+                "'.' and '_' count as the same",
+            )
+
+    def _checked_config(self, configs: Iterable[tuple[str, str | None]]) -> TopicConfig:
+        overrides: dict[str, str] = {}
+        for name, value in configs:
+            if value is None:
+                raise BrokerError(ErrorCode.INVALID_CONFIG, f"the topic config {name} is null")
+            overrides[name] = value
+        try:
+            return TopicConfig(overrides, self._config)
+        except ConfigError as error:
+            raise BrokerError(ErrorCode.INVALID_CONFIG, str(error)) from None
+
+    async def delete_topics(self, wanted: Sequence[TopicToDelete]) -> list[DeletedTopic]:
+        """Delete topics with their records.
+
+        Args:
+            wanted: the topics, each by name or by id.
+
+        Raises:
+            BrokerError: TOPIC_DELETION_DISABLED when delete.topic.enable is off.
+        """
+        if not self._config.get_bool("delete.topic.enable"):
+            raise BrokerError(
+                ErrorCode.TOPIC_DELETION_DISABLED, "delete.topic.enable is false on this broker"
+            )
+        names = Counter(topic.name for topic in wanted if topic.topic_id == ZERO_UUID)
+        ids = Counter(topic.topic_id for topic in wanted if topic.name is None)
+        results: dict[TopicToDelete, DeletedTopic] = {}
+        found: dict[TopicToDelete, Topic] = {}
+        for reference in wanted:
+            topic = self._to_delete(reference, names, ids)
+            if isinstance(topic, DeletedTopic):
+                results[reference] = topic
+            else:
+                found[reference] = topic
+        times = Counter(topic.topic_id for topic in found.values())
+        deletions: list[tuple[TopicToDelete, asyncio.Task[None]]] = []
+        for reference, topic in found.items():
+            results[reference] = DeletedTopic(name=topic.name, topic_id=topic.topic_id)
+            if times[topic.topic_id] == 1:
+                deletions.append((reference, asyncio.ensure_future(self._topics.delete(topic))))
+            elif reference.name is not None:
+                results[reference] = _refused(
+                    reference, "the request names the topic by id too", topic
+                )
+            else:
+                results[reference] = _refused(
+                    reference, "the request names the topic by name too", topic
+                )
+        for reference, deletion in deletions:
+            try:
+                await deletion
+            except StorageError as error:
+                results[reference] = DeletedTopic(
+                    name=found[reference].name,
+                    topic_id=found[reference].topic_id,
+                    error_code=ErrorCode.KAFKA_STORAGE_ERROR,
+                    error_message=str(error),
+                )
+        return list(results.values())
+
+    def _to_delete(
+        self, wanted: TopicToDelete, names: Counter[str | None], ids: Counter[UUID]
+    ) -> Topic | DeletedTopic:
+        by_id = wanted.topic_id != ZERO_UUID
+        if wanted.name is not None and by_id:
+            return _refused(wanted, "give the topic's name or its id, not both")
+        if wanted.name is None and not by_id:
+            return _refused(wanted, "give the topic's name or its id")
+        if (ids[wanted.topic_id] if by_id else names[wanted.name]) > 1:
+            return _refused(wanted, _DUPLICATE_NAME)
+        if by_id:
+            topic, unknown = self._topics.by_id(wanted.topic_id), ErrorCode.UNKNOWN_TOPIC_ID
+        else:
+            topic = self._topics.get(wanted.name or "")
+            unknown = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+        if topic is None:
+            return DeletedTopic(
+                name=wanted.name,
+                topic_id=wanted.topic_id,
+                error_code=unknown,
+                error_message=unknown.text,
+            )
+        return topic
+
+    async def create_partitions(
+        self, wanted: Sequence[NewPartitions], *, validate_only: bool = False
+    ) -> list[TopicResult]:
+        """Add partitions to topics.
+
+        Args:
+            wanted: the topics and how many partitions they are to have altogether.
+            validate_only: check everything and change nothing.
+        """
+        times = Counter(topic.name for topic in wanted)
+        results = [
+            TopicResult(
+                name=name, error_code=ErrorCode.INVALID_REQUEST, error_message=_DUPLICATE_NAME
+            )
+            for name, count in times.items()
+            if count > 1
+        ]
+        for new_partitions in wanted:
+            if times[new_partitions.name] > 1:
+                continue
+            try:
+                topic = self._growable(new_partitions)
+                if not validate_only:
+                    await self._topics.add_partitions(topic, new_partitions.count)
+                results.append(TopicResult(name=new_partitions.name))
+            except BrokerError as error:
+                results.append(
+                    TopicResult(
+                        name=new_partitions.name,
+                        error_code=error.error_code,
+                        error_message=error.message,
+                    )
+                )
+            except StorageError as error:
+                results.append(
+                    TopicResult(
+                        name=new_partitions.name,
+                        error_code=ErrorCode.KAFKA_STORAGE_ERROR,
+                        error_message=str(error),
+                    )
+                )
+        return results
+
+    def _growable(self, wanted: NewPartitions) -> Topic:
+        topic = self._topics.get(wanted.name)
+        if topic is None:
+            raise BrokerError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+        current = len(topic.partitions)
+        if wanted.count <= current:
+            raise BrokerError(
+                ErrorCode.INVALID_PARTITIONS,
+                f"the topic {wanted.name} has {current} partitions already; "
+                f"{wanted.count} would be no increase",
+            )
+        additional = wanted.count - current
+        if additional > MAX_NEW_PARTITIONS:
+            raise BrokerError(
+                ErrorCode.POLICY_VIOLATION,
+                f"the request asks for {additional} more; {MAX_NEW_PARTITIONS} are allowed",
+            )
+        if wanted.assignments is not None:
+            if len(wanted.assignments) != additional:
+                raise BrokerError(
+                    ErrorCode.INVALID_REPLICA_ASSIGNMENT,
+                    f"{additional} partitions are to be added, but replicas are assigned "
+                    f"for {len(wanted.assignments)}",
+                )
+            for broker_ids in wanted.assignments:
+                check_replicas(broker_ids, 1, self._node_ids)
+        return topic
+
+    async def auto_create(self, name: str, *, allowed: bool) -> Topic:
+        """Return a topic that a client has asked for, created if need be and allowed.
+
+        Args:
+            name: the topic's name.
+            allowed: whether the client's request allows it.
+
+        Raises:
+            BrokerError: UNKNOWN_TOPIC_OR_PARTITION when it is not allowed or
+                auto.create.topics.enable is off, INVALID_TOPIC_EXCEPTION for a bad name.
+            StorageError: the topic could not be stored.
+        """
+        problem = topic_name_problem(name)
+        if problem is not None:
+            raise BrokerError(ErrorCode.INVALID_TOPIC_EXCEPTION, problem)
+        existing = self._topics.get(name)
+        if existing is not None:
+            return existing
+        if not allowed or not self._config.get_bool("auto.create.topics.enable"):
+            raise BrokerError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no topic {name}")
+        self._check_name(name)
+        partitions, configs = self._auto_created(name)
+        return await self._topics.create(name, partitions, configs)
+
+    def _auto_created(self, name: str) -> tuple[int, Mapping[str, str]]:
+        """Return what a topic gets that nobody has described (AutoTopicCreationManager)."""
+        if name == CONSUMER_OFFSETS:
+            segment_bytes = self._config.get_int("offsets.topic.segment.bytes")
+            return self._config.get_int("offsets.topic.num.partitions"), {
+                "cleanup.policy": "compact",
+                "compression.type": "producer",
+                "segment.bytes": str(segment_bytes),
+            }
+        if name == TRANSACTION_STATE:
+            segment_bytes = self._config.get_int("transaction.state.log.segment.bytes")
+            return self._config.get_int("transaction.state.log.num.partitions"), {
+                "cleanup.policy": "compact",
+                "compression.type": "uncompressed",
+                "segment.bytes": str(segment_bytes),
+            }
+        return self._config.get_int("num.partitions"), {}
+
+
+def _refused(wanted: TopicToDelete, message: str, topic: Topic | None = None) -> DeletedTopic:
+    return DeletedTopic(
+        name=wanted.name,
+        topic_id=wanted.topic_id if topic is None or wanted.name is None else topic.topic_id,
+        error_code=ErrorCode.INVALID_REQUEST,
+        error_message=message,
+    )

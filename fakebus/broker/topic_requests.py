@@ -1,0 +1,77 @@
+"""What clients ask of the topic administration, and what becomes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from fakebus.broker.configs.topic_config import TopicConfig
+from fakebus.errors import ErrorCode
+from fakebus.types import ZERO_UUID
+
+DEFAULT = -1
+"""The number of partitions or replicas that stands for the broker's default."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewTopic:
+    """A topic that a client wants."""
+
+    name: str
+    partitions: int = DEFAULT
+    replication_factor: int = DEFAULT
+    assignments: Sequence[tuple[int, Sequence[int]]] = ()
+    """Partition index and broker ids, when the client chooses the replicas itself."""
+    configs: Sequence[tuple[str, str | None]] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreatedTopic:
+    """What became of a :class:`NewTopic`; error code NONE when it was (or could be) created."""
+
+    name: str
+    error_code: ErrorCode = ErrorCode.NONE
+    error_message: str | None = None
+    topic_id: UUID = ZERO_UUID
+    partitions: int = DEFAULT
+    replication_factor: int = DEFAULT
+    config: TopicConfig | None = None
+    """The topic's configs; ``None`` when it was refused."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicToDelete:
+    """A topic that a client wants to be rid of, by name or by id."""
+
+    name: str | None = None
+    topic_id: UUID = ZERO_UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeletedTopic:
+    """What became of a :class:`TopicToDelete`."""
+
+    name: str | None
+    topic_id: UUID = ZERO_UUID
+    error_code: ErrorCode = ErrorCode.NONE
+    error_message: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewPartitions:
+    """How many partitions a client wants a topic to have."""
+
+    name: str
+    count: int
+    assignments: Sequence[Sequence[int]] | None = None
+    """The broker ids of each partition that is added, when the client chooses them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicResult:
+    """Whether a topic was changed."""
+
+    name: str
+    error_code: ErrorCode = ErrorCode.NONE
+    error_message: str | None = None
