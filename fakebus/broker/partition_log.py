@@ -82,6 +82,7 @@ class PartitionLog:
         self._tail_cache = tail_cache
         self._tail = LogTail()
         self._pending: deque[_PendingAppend] = deque()
+        self._undone = 0
         self._waiters: set[AppendWaiter] = set()
 
     @property
@@ -143,7 +144,10 @@ class PartitionLog:
 
     def _on_stored(self, failure: BaseException | None) -> None:
         if failure is not None:
-            self._undo_pending(failure)
+            if self._undone:
+                self._undone -= 1
+            else:
+                self._undo_pending(failure)
             return
         stored = self._pending.popleft()
         batch = stored.batch
@@ -158,6 +162,9 @@ class PartitionLog:
     def _undo_pending(self, failure: BaseException) -> None:
         lost = list(self._pending)
         self._pending.clear()
+        # Storage is about to report each of the others as well; by then somebody may have
+        # appended anew, and that must not be undone.
+        self._undone = len(lost) - 1
         for pending in reversed(lost):
             if pending.batch.producer_id >= 0:
                 self.producers.put_back(pending.batch.producer_id, pending.producer_before)
