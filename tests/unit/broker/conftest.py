@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from fakebus.storage.sqlite import SqliteStorage
 
 from fakebus.broker.broker import Broker
 from fakebus.clock import ManualClock
+from fakebus.storage.sqlite import SqliteStorage
 
 NOW_MS = 1_700_000_000_000
 
