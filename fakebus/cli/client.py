@@ -23,7 +23,10 @@ from fakebus.errors import FakebusError, MissingExtraError
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer, KafkaError, Producer
-    from confluent_kafka.admin import AdminClient, ClusterMetadata
+    from confluent_kafka.admin import (  # type: ignore[attr-defined]
+        AdminClient,
+        ClusterMetadata,
+    )
 
 Result = TypeVar("Result")
 
@@ -77,6 +80,11 @@ class Connection:
     def name(self) -> str:
         """The bootstrap addresses as text."""
         return ",".join(map(str, self.servers))
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether the clients are told to speak TLS."""
+        return "SSL" in self._client_config.get("security.protocol", "").upper()
 
     def config(self, extra: Mapping[str, object] | None = None) -> dict[str, Any]:
         """Return the settings for a client of this cluster."""
@@ -185,7 +193,7 @@ class Connection:
 
     def advertised(self) -> list[Address]:
         """Return the addresses that the cluster tells its clients to use."""
-        return [Address(broker.host, broker.port) for broker in self.metadata.brokers.values()]
+        return [Address(str(broker.host), broker.port) for broker in self.metadata.brokers.values()]
 
     def check_advertised(self) -> None:
         """Make sure that a client gets beyond its first request.

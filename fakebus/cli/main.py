@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from fakebus import __version__
-from fakebus.cli import groups, produce, tail, topics, up
+from fakebus.cli import doctor, fixtures, groups, produce, tail, topics, up
 from fakebus.errors import FakebusError
 
 EXIT_OK = 0
@@ -35,6 +35,8 @@ COMMANDS: tuple[Command, ...] = (
     produce,
     tail,
     groups,
+    doctor,
+    fixtures,
 )
 
 _DESCRIPTION = """\

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 from fakebus.cli.client import REQUEST_TIMEOUT_S, Connection
 from fakebus.cli.positions import Position, PositionKind
 from fakebus.types import TopicPartition
-
-if TYPE_CHECKING:
-    from confluent_kafka.admin import OffsetSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,9 +35,16 @@ def partitions_of(connection: Connection, topics: Iterable[str]) -> list[TopicPa
     ]
 
 
+def _offset_spec() -> Any:
+    # Its methods have no types in the library.
+    from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]
+
+    return OffsetSpec
+
+
 def list_offsets(
     connection: Connection,
-    specs: Mapping[TopicPartition, OffsetSpec],
+    specs: Mapping[TopicPartition, Any],
     *,
     committed_only: bool = False,
 ) -> dict[TopicPartition, int]:
@@ -48,7 +52,7 @@ def list_offsets(
 
     Args:
         connection: the cluster.
-        specs: what to ask for.
+        specs: what to ask for, as the library's OffsetSpec.
         committed_only: count the end before the first open transaction.
 
     Raises:
@@ -78,14 +82,31 @@ def log_ranges(
     connection: Connection, partitions: Iterable[TopicPartition]
 ) -> dict[TopicPartition, LogRange]:
     """Return where some logs begin and end; ClientError if the cluster does not tell."""
-    from confluent_kafka.admin import OffsetSpec
-
     wanted = list(partitions)
-    starts = list_offsets(connection, dict.fromkeys(wanted, OffsetSpec.earliest()))
-    ends = list_offsets(connection, dict.fromkeys(wanted, OffsetSpec.latest()))
+    starts = list_offsets(connection, dict.fromkeys(wanted, _offset_spec().earliest()))
+    ends = list_offsets(connection, dict.fromkeys(wanted, _offset_spec().latest()))
     return {
         partition: LogRange(start=starts[partition], end=ends[partition]) for partition in wanted
     }
+
+
+def stable_ends(
+    connection: Connection, partitions: Iterable[TopicPartition]
+) -> dict[TopicPartition, int]:
+    """Return where logs end for consumers that read only what is committed."""
+    return list_offsets(
+        connection, dict.fromkeys(partitions, _offset_spec().latest()), committed_only=True
+    )
+
+
+def offsets_at(
+    connection: Connection, moments: Mapping[TopicPartition, int]
+) -> dict[TopicPartition, int]:
+    """Return the first offsets with a timestamp of at least some milliseconds, or -1."""
+    return list_offsets(
+        connection,
+        {partition: _offset_spec().for_timestamp(moment) for partition, moment in moments.items()},
+    )
 
 
 def resolve(
@@ -103,12 +124,10 @@ def resolve(
     Raises:
         ClientError: the cluster does not tell an offset for a point in time.
     """
-    from confluent_kafka.admin import OffsetSpec
-
-    moments = list_offsets(
+    moments = offsets_at(
         connection,
         {
-            partition: OffsetSpec.for_timestamp(position.number)
+            partition: position.number
             for partition, position in positions.items()
             if position.kind is PositionKind.TIME
         },

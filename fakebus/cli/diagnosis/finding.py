@@ -1,0 +1,39 @@
+"""What the doctor has to say: something that is fine, worth knowing, or wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Severity(Enum):
+    """How bad it is."""
+
+    FINE = "ok"
+    NOTE = "note"
+    PROBLEM = "problem"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One sentence about the way to the records, and what to do about it."""
+
+    severity: Severity
+    text: str
+    advice: tuple[str, ...] = ()
+    """What to do, in the order in which to try it."""
+
+
+def fine(text: str) -> Finding:
+    """Return a finding that needs nothing done."""
+    return Finding(severity=Severity.FINE, text=text)
+
+
+def note(text: str, *advice: str) -> Finding:
+    """Return a finding that is no mistake but may explain something."""
+    return Finding(severity=Severity.NOTE, text=text, advice=advice)
+
+
+def problem(text: str, *advice: str) -> Finding:
+    """Return a finding that makes the doctor's exit code 1."""
+    return Finding(severity=Severity.PROBLEM, text=text, advice=advice)

@@ -1,0 +1,136 @@
+"""Find out why a client sees nothing, and say what to do about it.
+
+The doctor goes the way that records go: does something listen, is it Kafka, can the
+address be reached that the broker tells its clients, is the topic there, does it hold
+records, has the group members, do they get partitions, how far are they. It changes
+nothing. The exit code is 0 if all is fine and 1 if something was found.
+
+Examples:
+  fakebus doctor
+  fakebus doctor --bootstrap-server kafka:9092
+  fakebus doctor --topic orders --group billing
+  fakebus doctor --port-check 127.0.0.1:9092     is the port free, and if not, who has it?
+"""
+
+from __future__ import annotations
+
+import argparse
+import textwrap
+from collections.abc import Iterable, Iterator
+
+from fakebus.cli.bootstrap import add_bootstrap_arguments
+from fakebus.cli.client import ClientError, Connection, connection_for
+from fakebus.cli.diagnosis.finding import Finding, Severity, fine, problem
+from fakebus.cli.diagnosis.groups import check_group
+from fakebus.cli.diagnosis.network import check_advertised, check_bootstrap, check_port
+from fakebus.cli.diagnosis.topics import check_clock, check_count, check_topic
+from fakebus.cli.output import JSON, add_format_argument, print_json
+from fakebus.config import parse_address
+
+NAME = "doctor"
+HELP = "find out why a client sees nothing"
+
+_WIDTH = 92
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``fakebus doctor``."""
+    parser.add_argument(
+        "--topic",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="look at this topic too; may be given several times",
+    )
+    parser.add_argument(
+        "--group",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="look at this consumer group too; with --topic: does it read these topics? May be "
+        "given several times",
+    )
+    parser.add_argument(
+        "--port-check",
+        metavar="HOST:PORT",
+        help="only say whether a bus could listen there, and who does so now",
+    )
+    add_format_argument(parser, "a JSON list of objects with severity, text and advice")
+    add_bootstrap_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print what was found; 1 if there is a problem."""
+    if arguments.port_check:
+        found = [check_port(parse_address(arguments.port_check))]
+    else:
+        # Made first: a missing client library or a wrong option is no finding.
+        connection = connection_for(arguments, "fakebus doctor")
+        found = list(_examine(connection, arguments.topic, arguments.group))
+    if arguments.format == JSON:
+        print_json(
+            [
+                {"severity": item.severity.value, "text": item.text, "advice": list(item.advice)}
+                for item in found
+            ]
+        )
+    else:
+        _print(found)
+    return 1 if any(item.severity is Severity.PROBLEM for item in found) else 0
+
+
+def _examine(connection: Connection, topics: list[str], groups: list[str]) -> Iterator[Finding]:
+    """Yield findings up to the first one that makes all later questions pointless."""
+    reached = [
+        check_bootstrap(address, encrypted=connection.is_encrypted)
+        for address in connection.servers
+    ]
+    yield from reached
+    if all(item.severity is Severity.PROBLEM for item in reached):
+        return
+    try:
+        told = connection.advertised()
+        yield fine(f"the cluster answers; it has {_brokers(len(told))}")
+        advertised = list(check_advertised(connection.servers, told))
+        yield from advertised
+        if any(item.severity is Severity.PROBLEM for item in advertised):
+            return
+        yield from _contents(connection, topics, groups)
+    except ClientError as error:
+        yield problem(str(error), "look at the broker's log; with a login, check user and password")
+
+
+def _brokers(count: int) -> str:
+    return "1 broker" if count == 1 else f"{count} brokers"
+
+
+def _contents(connection: Connection, topics: list[str], groups: list[str]) -> Iterator[Finding]:
+    yield check_count(connection.topic_names())
+    for topic in topics:
+        yield from check_topic(connection, topic)
+        yield from check_clock(connection, topic)
+    for group in groups:
+        yield from check_group(connection, group, topics)
+
+
+def _print(found: Iterable[Finding]) -> None:
+    problems = 0
+    for item in found:
+        print(_wrapped(item.text, f"{item.severity.value}:".ljust(9)))
+        for advice in item.advice:
+            print(_wrapped(advice, " " * 9 + "-> "))
+        problems += item.severity is Severity.PROBLEM
+    print()
+    print("all fine" if not problems else f"{problems} problem{'' if problems == 1 else 's'} found")
+
+
+def _wrapped(text: str, start: str) -> str:
+    return textwrap.fill(
+        text,
+        _WIDTH,
+        initial_indent=start,
+        subsequent_indent=" " * len(start),
+        # Addresses and commands must survive copying.
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
