@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fakebus.errors import StorageError
+from fakebus.storage.interface import Storage
+from fakebus.storage.sqlite import SqliteStorage
+
+from .batches import append, batch, new_log
+
+
+async def test_a_value_can_be_read_before_it_is_stored(storage: Storage) -> None:
+    stored = storage.set_meta("cluster id", "abc")
+    assert storage.get_meta("cluster id") == "abc"
+    assert not stored.done()
+    await stored
+    assert storage.get_meta("cluster id") == "abc"
+    assert storage.get_meta("other") is None
+
+
+async def test_values_are_there_after_a_restart(data_file: Path) -> None:
+    storage = await SqliteStorage.open(data_file, durable=False)
+    storage.set_meta("seed/b", "1")
+    storage.set_meta("seed/a", "2")
+    storage.set_meta("gone", "3")
+    await storage.set_meta("gone", None)
+    await storage.close()
+    storage = await SqliteStorage.open(data_file, durable=False)
+    assert storage.meta_keys("seed/") == ["seed/a", "seed/b"]
+    assert storage.get_meta("seed/b") == "1"
+    assert storage.get_meta("gone") is None
+    await storage.close()
+
+
+async def test_a_value_that_was_not_stored_is_forgotten(storage: Storage) -> None:
+    log_id = await new_log(storage)
+    await storage.set_meta("a", "stored")
+    await append(storage, log_id, batch(0))
+    again = append(storage, log_id, batch(0))
+    first, second = storage.set_meta("a", "lost"), storage.set_meta("b", "lost")
+    for failing in (again, first, second):
+        with pytest.raises(StorageError):
+            await failing
+    assert storage.get_meta("a") == "stored"
+    assert storage.get_meta("b") is None
+    assert storage.meta_keys("") == ["a"]

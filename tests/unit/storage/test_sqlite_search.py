@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from fakebus.storage.interface import BatchPosition, Storage, StoredBatch
+
+from .batches import END, append, batch, new_log
+
+
+def position(found: StoredBatch) -> BatchPosition:
+    return BatchPosition(found.base_offset, found.last_offset, found.max_timestamp)
+
+
+def visible(batches: list[StoredBatch], start: int, upto: int) -> list[StoredBatch]:
+    return [b for b in batches if b.last_offset >= start and b.base_offset < upto]
+
+
+async def check(
+    storage: Storage, log_id: int, batches: list[StoredBatch], start: int, upto: int, time: int
+) -> None:
+    """Compare both look-ups with a look at every batch."""
+    inside = visible(batches, start, upto)
+    expected = next((position(b) for b in inside if b.max_timestamp >= time), None)
+    assert await storage.first_batch_at_or_after(log_id, time, start, upto) == expected
+    newest = max(inside, key=lambda b: (b.max_timestamp, -b.base_offset), default=None)
+    found = await storage.batch_with_max_timestamp(log_id, start, upto)
+    assert found == (None if newest is None else position(newest))
+
+
+def make_log(seed: int, shape: str) -> list[StoredBatch]:
+    source = random.Random(seed)
+    batches, offset, now = [], 0, 1000
+    for index in range(60):
+        now += source.randrange(0, 5)
+        timestamp = {
+            "rising": now,
+            "jittered": now + source.randrange(-20, 20),
+            "random": source.randrange(1000, 1100),
+            "falling": 2000 - now,
+            "equal": 1000,
+            "early giant": 5000 if index == 3 else now,
+        }[shape]
+        records = source.randrange(1, 6)
+        batches.append(batch(offset, records, timestamp=timestamp))
+        offset += records
+        if source.random() < 0.3:
+            offset += source.randrange(1, 50)
+    return batches
+
+
+SHAPES = ["rising", "jittered", "random", "falling", "equal", "early giant"]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+async def test_look_ups_by_time_agree_with_a_look_at_every_batch(
+    storage: Storage, shape: str
+) -> None:
+    log_id = await new_log(storage)
+    batches = make_log(1, shape)
+    await append(storage, log_id, *batches)
+    source = random.Random(2)
+    last = batches[-1].last_offset
+    for _ in range(200):
+        start, upto = source.randrange(0, last + 5), source.randrange(0, last + 5)
+        time = source.choice(batches).max_timestamp + source.randrange(-1, 2)
+        await check(storage, log_id, batches, start, upto, time)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+async def test_look_ups_by_time_agree_after_the_ends_were_cut_off(
+    storage: Storage, shape: str
+) -> None:
+    log_id = await new_log(storage)
+    batches = make_log(3, shape)
+    await append(storage, log_id, *batches)
+    start, end = batches[20].base_offset, batches[40].base_offset
+    await storage.delete_before(log_id, start)
+    await storage.truncate(log_id, end)
+    more = [
+        b._replace(base_offset=b.base_offset + end, last_offset=b.last_offset + end)
+        for b in make_log(4, shape)
+    ]
+    await append(storage, log_id, *more)
+    left = [b for b in batches if b.base_offset < end and b.last_offset >= start] + more
+    for time in sorted({b.max_timestamp for b in left}):
+        await check(storage, log_id, left, 0, END, time)
+        await check(storage, log_id, left, start, END, time + 1)
+    [state] = await storage.load_logs()
+    assert state.max_timestamp == max(b.max_timestamp for b in left)
+
+
+async def test_a_larger_timestamp_below_the_log_start_counts_no_more(storage: Storage) -> None:
+    log_id = await new_log(storage)
+    await append(storage, log_id, batch(0, timestamp=9000), batch(1, timestamp=1000))
+    await storage.delete_before(log_id, 1)
+    await append(storage, log_id, batch(2, timestamp=2000), batch(3, timestamp=1500))
+    assert await storage.batch_with_max_timestamp(log_id, 0, END) == (2, 2, 2000)
+    assert await storage.first_batch_at_or_after(log_id, 1100, 0, END) == (2, 2, 2000)
+    assert await storage.first_batch_at_or_after(log_id, 2001, 0, END) is None
+    [state] = await storage.load_logs()
+    assert state.max_timestamp == 2000
+
+
+async def test_an_empty_log_finds_nothing(storage: Storage) -> None:
+    log_id = await new_log(storage)
+    assert await storage.first_batch_at_or_after(log_id, 0, 0, END) is None
+    assert await storage.batch_with_max_timestamp(log_id, 0, END) is None
+
+
+async def test_batches_without_a_timestamp_are_found_as_minus_one(storage: Storage) -> None:
+    log_id = await new_log(storage)
+    await append(storage, log_id, batch(0, timestamp=-1), batch(1, timestamp=-1))
+    assert await storage.batch_with_max_timestamp(log_id, 0, END) == (0, 0, -1)
+    assert await storage.first_batch_at_or_after(log_id, 0, 0, END) is None
