@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from fakebus.broker.batch_checks import check_batch, check_shape
 from fakebus.broker.broker import Broker
 from fakebus.broker.configs.topic_config import TopicConfig
+from fakebus.broker.topic_names import colliding_name
 from fakebus.broker.topics import Topic
 from fakebus.errors import BrokerError
 from fakebus.fixture_files.batching import PART_BYTES, PART_EVENTS, batches_of, parts_of, size_of
@@ -39,6 +40,9 @@ from fakebus.types import TopicPartition
 
 Progress = Callable[[int, int], None]
 """Called with the number of events that are in the log, and of all events in the set."""
+
+
+_DELETED = ("somebody deleted the topic while it was being seeded", "seed again")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,13 +161,9 @@ class _Seeding:
             found = self._ledger.changes(stream, None if topic is None else topic.topic_id)
             if found is not None:
                 problems.append(found)
-        others = {
-            topic.name.replace(".", "_"): topic.name
-            for topic in self._broker.topics
-            if topic.name not in self._topics
-        }
+        others = [topic.name for topic in self._broker.topics if topic.name not in self._topics]
         for fixture_topic in self._set.topics:
-            other = others.get(fixture_topic.name.replace(".", "_"))
+            other = colliding_name(fixture_topic.name, others)
             if other is not None:
                 problems.append(
                     _topic_problem(
@@ -214,7 +214,7 @@ class _Seeding:
         yield part
 
     async def _write(self, part: _Part, new_topics: Sequence[FixtureTopic], is_last: bool) -> None:
-        batches = list(self._checked_batches(part))
+        batches = list(self._checked_batches(part, {topic.name for topic in new_topics}))
         written: list[Awaitable[object]] = []
         with self._broker.storage.atomic():
             topic_ids = {topic.name: topic.topic_id for topic in self._broker.topics}
@@ -233,18 +233,21 @@ class _Seeding:
                     written += self._set_offsets(group)
         await _all_written(written)
 
-    def _checked_batches(self, part: _Part) -> Iterator[tuple[TopicPartition, bytearray]]:
+    def _checked_batches(
+        self, part: _Part, new_names: set[str]
+    ) -> Iterator[tuple[TopicPartition, bytearray]]:
         # The broker's rules are asked before the transaction begins, since inside it
         # there is no way back.
         now_ms = self._broker.clock.now_ms()
         for stream, _, events in part.streams:
             fixture_topic = self._topics[stream.topic]
             topic = self._live(stream.topic)
-            config = (
-                TopicConfig(fixture_topic.config, self._broker.config)
-                if topic is None
-                else topic.config
-            )
+            if topic is not None:
+                config = topic.config
+            elif stream.topic in new_names:
+                config = TopicConfig(fixture_topic.config, self._broker.config)
+            else:
+                raise FixtureError([_topic_problem(fixture_topic, *_DELETED)])
             for partition, batch in batches_of(events, config.max_message_bytes):
                 try:
                     check_batch(batch, check_shape(batch), config, now_ms)

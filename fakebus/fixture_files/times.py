@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
 
 from fakebus.fixture_files.problems import DataError
 
@@ -29,6 +30,7 @@ HINT = (
 )
 
 
+@lru_cache(maxsize=4096)
 def parse_duration(text: str) -> int:
     """Return the milliseconds of a signed duration such as ``-2d3h``.
 

@@ -138,25 +138,22 @@ YAML_CASES: dict[str, tuple[str | bytes, str]] = {
     ),
     "bad name": (
         HEAD + 'topics: [{name: "a b"}]\n',
-        (
-            'fakebus.yaml:2:17: the topic name "a b" holds " "; use only the '
-            "characters a-z A-Z 0-9 . _ -"
-        ),
+        "fakebus.yaml:2:17: the topic name 'a b' holds something else than ASCII letters, "
+        "digits, '.', '_' and '-'; write a name such as dev-orders",
     ),
     "emoji": (
         HEAD + 'topics: [{name: "orders😀"}]\n',
-        (
-            'fakebus.yaml:2:17: the topic name "orders😀" holds "😀"; use only the '
-            "characters a-z A-Z 0-9 . _ -"
-        ),
+        "fakebus.yaml:2:17: the topic name 'orders😀' holds something else than ASCII letters, "
+        "digits, '.', '_' and '-'; write a name such as dev-orders",
     ),
     "dots": (
         HEAD + 'topics: [{name: ".."}]\n',
-        ('fakebus.yaml:2:17: ".." is not a topic name; use only the characters a-z A-Z 0-9 . _ -'),
+        "fakebus.yaml:2:17: '..' cannot be a topic name; write a name such as dev-orders",
     ),
     "long": (
         HEAD + f"topics: [{{name: {'a' * 250}}}]\n",
-        ("fakebus.yaml:2:17: the topic name has 250 characters, more than 249; shorten it"),
+        "fakebus.yaml:2:17: the topic name has 250 characters, 249 are allowed; "
+        "write a name such as dev-orders",
     ),
     "internal": (
         HEAD + "topics: [{name: __consumer_offsets}]\n",
