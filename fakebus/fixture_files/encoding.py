@@ -16,8 +16,8 @@ from fakebus.fixture_files.functions import FunctionContext, expand
 from fakebus.fixture_files.headers import RecordHeader, parse_headers
 from fakebus.fixture_files.model import FixtureEvent
 from fakebus.fixture_files.problems import DataError, ProblemList
-from fakebus.fixture_files.structure import TopicSpec
 from fakebus.fixture_files.times import to_datetime
+from fakebus.fixture_files.topic_specs import TopicSpec
 from fakebus.records.batch import HEADER_SIZE
 from fakebus.records.builder import build_batch
 from fakebus.records.partitioner import PARTITIONERS

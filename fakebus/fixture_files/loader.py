@@ -39,15 +39,10 @@ from fakebus.fixture_files.problems import (
 )
 from fakebus.fixture_files.set_checks import check_groups, check_topics
 from fakebus.fixture_files.sources import MAX_EVENTS_BYTES, FixtureDirectory
-from fakebus.fixture_files.structure import (
-    ROOT_FILE,
-    LoadSpec,
-    SetSpec,
-    TopicSpec,
-    read_structure,
-)
+from fakebus.fixture_files.structure import ROOT_FILE, SetSpec, read_structure
 from fakebus.fixture_files.timeline import Timeline
 from fakebus.fixture_files.topic_rules import config_problem
+from fakebus.fixture_files.topic_specs import LoadSpec, TopicSpec
 
 MAX_EVENTS = 1_000_000
 

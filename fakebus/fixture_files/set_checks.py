@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from fakebus.fixture_files.group_specs import GroupSpec, OffsetSpec
 from fakebus.fixture_files.problems import ProblemList, did_you_mean, quoted
-from fakebus.fixture_files.structure import TopicSpec
+from fakebus.fixture_files.topic_specs import TopicSpec
 
 
 def check_topics(topics: Sequence[TopicSpec], problems: ProblemList) -> None:

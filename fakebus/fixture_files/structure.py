@@ -6,71 +6,26 @@ from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from zoneinfo import ZoneInfo
 
-from fakebus.fixture_files.format_names import format_named
-from fakebus.fixture_files.formats.format import Format
-from fakebus.fixture_files.formats.json import JSON
-from fakebus.fixture_files.formats.string import STRING
 from fakebus.fixture_files.group_specs import GroupSpec, read_group
-from fakebus.fixture_files.headers import Headers, parse_headers
 from fakebus.fixture_files.problems import (
     DataError,
     Position,
     ProblemList,
-    did_you_mean,
     quoted,
 )
 from fakebus.fixture_files.sources import MAX_YAML_BYTES, FixtureDirectory
 from fakebus.fixture_files.times import parse_instant
-from fakebus.fixture_files.topic_rules import check_topic_config, topic_name_problem
+from fakebus.fixture_files.topic_specs import LoadSpec, TopicReader, TopicSpec, read_partitioner
 from fakebus.fixture_files.yaml_fields import FieldReader
-from fakebus.fixture_files.yaml_tree import YamlMapping, YamlNode, YamlScalar, parse_yaml, plain
-from fakebus.records.partitioner import PARTITIONERS
+from fakebus.fixture_files.yaml_tree import YamlMapping, YamlScalar, parse_yaml
 
 ROOT_FILE = "fakebus.yaml"
 DEFAULT_PARTITIONER = "consistent_random"
 """What librdkafka does, and with it confluent-kafka and so Open edX."""
 
-MAX_PARTITIONS = 10_000
 _MAX_YAML_FILES = 1000
 _SHARED_FIELDS = ("version", "topics", "groups", "include")
 _ROOT_FIELDS = (*_SHARED_FIELDS, "clock", "seed", "partitioner")
-_TOPIC_FIELDS = (
-    "name",
-    "partitions",
-    "config",
-    "key",
-    "value",
-    "headers",
-    "load",
-    "owner",
-    "consumers",
-    "partitioner",
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoadSpec:
-    """An events file that is named somewhere."""
-
-    file: str
-    position: Position
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TopicSpec:
-    """A topic as written, with defaults filled in."""
-
-    name: str
-    position: Position
-    partitions: int
-    config: dict[str, str]
-    key_format: Format
-    value_format: Format
-    headers: Headers
-    loads: tuple[LoadSpec, ...]
-    owner: str | None
-    consumers: tuple[str, ...]
-    partitioner: str | None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -108,6 +63,7 @@ class _StructureReader:
         self._directory = directory
         self._problems = problems
         self._spec = spec
+        self._topics = TopicReader(directory, problems)
         self._seen: set[str] = set()
 
     def read_file(self, first: LoadSpec) -> None:
@@ -147,7 +103,9 @@ class _StructureReader:
         if is_root:
             self._read_settings(fields)
         for item in fields.items("topics"):
-            self._read_topic(item, relative)
+            topic = self._topics.read(item, relative)
+            if topic is not None:
+                self._spec.topics.append(topic)
         for item in fields.items("groups"):
             group = read_group(item, self._problems)
             if group is not None:
@@ -172,7 +130,7 @@ class _StructureReader:
         seed = fields.integer("seed", lowest=-(2**63), highest=2**63 - 1)
         if seed is not None:
             self._spec.seed = seed
-        self._spec.partitioner = self._partitioner(fields) or DEFAULT_PARTITIONER
+        self._spec.partitioner = read_partitioner(fields, self._problems) or DEFAULT_PARTITIONER
         clock = fields.mapping("clock")
         if clock is not None:
             self._read_clock(FieldReader(clock, "clock", ("anchor", "tz"), self._problems))
@@ -204,17 +162,6 @@ class _StructureReader:
                 'write "now" or an instant such as "2024-05-01T09:00:00Z"',
             )
 
-    def _partitioner(self, fields: FieldReader) -> str | None:
-        name = fields.text("partitioner")
-        if name is not None and name not in PARTITIONERS:
-            self._problems.add(
-                fields.position("partitioner"),
-                f"there is no partitioner {quoted(name)}",
-                did_you_mean(name, PARTITIONERS),
-            )
-            return None
-        return name
-
     def _read_includes(self, fields: FieldReader, relative: str) -> list[LoadSpec]:
         documents = []
         for path, position in fields.texts("include", or_one=True):
@@ -233,94 +180,3 @@ class _StructureReader:
                     "include .yaml files, or .ndjson files with events",
                 )
         return documents
-
-    def _read_topic(self, node: YamlNode, relative: str) -> None:
-        if not isinstance(node, YamlMapping):
-            self._problems.add(
-                node.position, "a topic must be an object", "write  - name: my-topic"
-            )
-            return
-        fields = FieldReader(node, "a topic", _TOPIC_FIELDS, self._problems)
-        name = self._topic_name(fields)
-        config = self._topic_config(fields)
-        topic = TopicSpec(
-            name=name or "",
-            position=fields.position("name"),
-            partitions=self._partitions(fields),
-            config=config,
-            key_format=self._format(fields, "key", STRING),
-            value_format=self._format(fields, "value", JSON),
-            headers=self._headers(fields),
-            loads=self._loads(fields, relative),
-            owner=fields.text("owner"),
-            consumers=tuple(text for text, _ in fields.texts("consumers")),
-            partitioner=self._partitioner(fields),
-        )
-        if name is not None:
-            self._spec.topics.append(topic)
-
-    def _partitions(self, fields: FieldReader) -> int:
-        if fields.node("partitions") is None:
-            return 1
-        # After a mistake here, the events' partitions are not complained about as well.
-        count = fields.integer("partitions", lowest=1, highest=MAX_PARTITIONS)
-        return MAX_PARTITIONS if count is None else count
-
-    def _topic_name(self, fields: FieldReader) -> str | None:
-        name = fields.text("name", required=True)
-        problem = None if name is None else topic_name_problem(name)
-        if problem is None:
-            return name
-        self._problems.add(fields.position("name"), *problem)
-        return None
-
-    def _topic_config(self, fields: FieldReader) -> dict[str, str]:
-        mapping = fields.mapping("config")
-        if mapping is None:
-            return {}
-        config = {}
-        for key, entry in mapping.entries.items():
-            if not isinstance(entry.value, YamlScalar) or entry.value.is_null:
-                self._problems.add(
-                    entry.value.position,
-                    f"the config {quoted(key)} must be a text, a number or a boolean",
-                    "join several values with commas",
-                )
-                continue
-            text = entry.value.text
-            # YAML's booleans may be capitalised; Kafka's are not.
-            config[key] = text.lower() if entry.value.kind == "bool" else text
-            check_topic_config(key, config[key], entry, self._problems)
-        return config
-
-    def _format(self, fields: FieldReader, name: str, default: Format) -> Format:
-        mapping = fields.mapping(name)
-        if mapping is None:
-            return default
-        inner = FieldReader(mapping, f'"{name}"', ("format",), self._problems)
-        format_name = inner.text("format")
-        if format_name is None:
-            return default
-        try:
-            return format_named(format_name)
-        except DataError as error:
-            self._problems.add(inner.position("format"), str(error), error.hint)
-            return default
-
-    def _headers(self, fields: FieldReader) -> Headers:
-        node = fields.node("headers")
-        if node is None:
-            return Headers()
-        try:
-            return parse_headers(plain(node))
-        except DataError as error:
-            self._problems.add(node.position, str(error), error.hint)
-            return Headers()
-
-    def _loads(self, fields: FieldReader, relative: str) -> tuple[LoadSpec, ...]:
-        loads = []
-        for path, position in fields.texts("load", or_one=True):
-            file = self._directory.resolve(relative, path, position)
-            if file is not None:
-                loads.append(LoadSpec(file=file, position=position))
-        return tuple(loads)

@@ -1,0 +1,177 @@
+"""The ``topics`` of a fixture set, with their defaults filled in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fakebus.fixture_files.format_names import format_named
+from fakebus.fixture_files.formats.format import Format
+from fakebus.fixture_files.formats.json import JSON
+from fakebus.fixture_files.formats.string import STRING
+from fakebus.fixture_files.headers import Headers, parse_headers
+from fakebus.fixture_files.problems import DataError, Position, ProblemList, did_you_mean, quoted
+from fakebus.fixture_files.sources import FixtureDirectory
+from fakebus.fixture_files.topic_rules import check_topic_config, topic_name_problem
+from fakebus.fixture_files.yaml_fields import FieldReader
+from fakebus.fixture_files.yaml_tree import YamlMapping, YamlNode, YamlScalar, plain
+from fakebus.records.partitioner import PARTITIONERS
+
+MAX_PARTITIONS = 10_000
+_TOPIC_FIELDS = (
+    "name",
+    "partitions",
+    "config",
+    "key",
+    "value",
+    "headers",
+    "load",
+    "owner",
+    "consumers",
+    "partitioner",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadSpec:
+    """An events file that is named somewhere."""
+
+    file: str
+    position: Position
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicSpec:
+    """A topic as written, with defaults filled in."""
+
+    name: str
+    position: Position
+    partitions: int
+    config: dict[str, str]
+    key_format: Format
+    value_format: Format
+    headers: Headers
+    loads: tuple[LoadSpec, ...]
+    owner: str | None
+    consumers: tuple[str, ...]
+    partitioner: str | None
+
+
+def read_partitioner(fields: FieldReader, problems: ProblemList) -> str | None:
+    """Return the partitioner that an object names, if it is a known one."""
+    name = fields.text("partitioner")
+    if name is not None and name not in PARTITIONERS:
+        problems.add(
+            fields.position("partitioner"),
+            f"there is no partitioner {quoted(name)}",
+            did_you_mean(name, PARTITIONERS),
+        )
+        return None
+    return name
+
+
+class TopicReader:
+    """Reads topics.
+
+    Args:
+        directory: the set, which bounds the paths of events files.
+        problems: where mistakes go.
+    """
+
+    def __init__(self, directory: FixtureDirectory, problems: ProblemList) -> None:
+        self._directory = directory
+        self._problems = problems
+
+    def read(self, node: YamlNode, relative: str) -> TopicSpec | None:
+        """Return a topic without the parts that are wrong; ``None`` if it has no name.
+
+        Args:
+            node: the topic.
+            relative: the file that it stands in, from the root.
+        """
+        if not isinstance(node, YamlMapping):
+            self._problems.add(
+                node.position, "a topic must be an object", "write  - name: my-topic"
+            )
+            return None
+        fields = FieldReader(node, "a topic", _TOPIC_FIELDS, self._problems)
+        name = self._name(fields)
+        topic = TopicSpec(
+            name=name or "",
+            position=fields.position("name"),
+            partitions=self._partitions(fields),
+            config=self._config(fields),
+            key_format=self._format(fields, "key", STRING),
+            value_format=self._format(fields, "value", JSON),
+            headers=self._headers(fields),
+            loads=self._loads(fields, relative),
+            owner=fields.text("owner"),
+            consumers=tuple(text for text, _ in fields.texts("consumers")),
+            partitioner=read_partitioner(fields, self._problems),
+        )
+        return None if name is None else topic
+
+    def _partitions(self, fields: FieldReader) -> int:
+        if fields.node("partitions") is None:
+            return 1
+        # After a mistake here, the events' partitions are not complained about as well.
+        count = fields.integer("partitions", lowest=1, highest=MAX_PARTITIONS)
+        return MAX_PARTITIONS if count is None else count
+
+    def _name(self, fields: FieldReader) -> str | None:
+        name = fields.text("name", required=True)
+        problem = None if name is None else topic_name_problem(name)
+        if problem is None:
+            return name
+        self._problems.add(fields.position("name"), *problem)
+        return None
+
+    def _config(self, fields: FieldReader) -> dict[str, str]:
+        mapping = fields.mapping("config")
+        if mapping is None:
+            return {}
+        config = {}
+        for key, entry in mapping.entries.items():
+            if not isinstance(entry.value, YamlScalar) or entry.value.is_null:
+                self._problems.add(
+                    entry.value.position,
+                    f"the config {quoted(key)} must be a text, a number or a boolean",
+                    "join several values with commas",
+                )
+                continue
+            text = entry.value.text
+            # YAML's booleans may be capitalised; Kafka's are not.
+            config[key] = text.lower() if entry.value.kind == "bool" else text
+            check_topic_config(key, config[key], entry, self._problems)
+        return config
+
+    def _format(self, fields: FieldReader, name: str, default: Format) -> Format:
+        mapping = fields.mapping(name)
+        if mapping is None:
+            return default
+        inner = FieldReader(mapping, f'"{name}"', ("format",), self._problems)
+        format_name = inner.text("format")
+        if format_name is None:
+            return default
+        try:
+            return format_named(format_name)
+        except DataError as error:
+            self._problems.add(inner.position("format"), str(error), error.hint)
+            return default
+
+    def _headers(self, fields: FieldReader) -> Headers:
+        node = fields.node("headers")
+        if node is None:
+            return Headers()
+        try:
+            return parse_headers(plain(node))
+        except DataError as error:
+            self._problems.add(node.position, str(error), error.hint)
+            return Headers()
+
+    def _loads(self, fields: FieldReader, relative: str) -> tuple[LoadSpec, ...]:
+        loads = []
+        for path, position in fields.texts("load", or_one=True):
+            file = self._directory.resolve(relative, path, position)
+            if file is not None:
+                loads.append(LoadSpec(file=file, position=position))
+        return tuple(loads)
