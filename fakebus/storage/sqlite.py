@@ -17,20 +17,23 @@ from typing import Any, NamedTuple
 from fakebus.storage.migrations import migrate
 from fakebus.storage.sqlite_connection import PAGE_SIZE, WorkerConnection
 from fakebus.storage.sqlite_file import FileLock, check_data_file
-from fakebus.storage.sqlite_groups import SqliteGroups
-from fakebus.storage.sqlite_logs import SqliteLogs
-from fakebus.storage.sqlite_meta import SqliteMeta
+from fakebus.storage.sqlite_groups import OFFSET_WRITES, SqliteGroups
+from fakebus.storage.sqlite_logs import APPENDS, SqliteLogs
+from fakebus.storage.sqlite_meta import VALUE_WRITES, SqliteMeta
 from fakebus.storage.sqlite_purge import purge_chunk
 from fakebus.storage.sqlite_reads import load_log_starts
 from fakebus.storage.sqlite_topics import SqliteTopics, read_next_log_id
 from fakebus.storage.sqlite_transaction import Transaction
-from fakebus.storage.sqlite_wal import WalLimit
+from fakebus.storage.sqlite_wal import MAX_WAL_BYTES, WalLimit
 from fakebus.storage.sqlite_writer import GroupCommitWriter, Write
 
 _BUSY_TIMEOUT_S = 1.0
 _WRITE_CACHE_KIB = 8 * 1024
 _READ_CACHE_KIB = 4 * 1024
-_CHECKPOINT_PAGES = 16 * 1024 * 1024 // PAGE_SIZE
+
+
+QUICK_OPERATIONS = APPENDS | OFFSET_WRITES | VALUE_WRITES
+"""What is done in microseconds, whatever its arguments: fit for an inline commit."""
 
 
 class _Found(NamedTuple):
@@ -67,7 +70,9 @@ class SqliteStorage:
         self._transaction = found.transaction
         self._wal_limit = wal_limit
         self._closed = False
-        self._writer = writer = GroupCommitWriter(self._commit, self._purge)
+        self._writer = writer = GroupCommitWriter(
+            self._commit, self._purge, self._commit_inline, QUICK_OPERATIONS
+        )
         logs = SqliteLogs(writer, reader_connection, found.log_starts)
         topics = SqliteTopics(writer, reader_connection, logs, found.next_log_id)
         groups = SqliteGroups(writer, reader_connection)
@@ -159,6 +164,18 @@ class SqliteStorage:
             _commit_group, self._transaction, writes, self._wal_limit
         )
 
+    def _commit_inline(self, writes: list[Write]) -> bool:
+        if self._reader_connection is self._writer_connection:
+            if self._writer_connection.calls_under_way:
+                return False
+        elif self._wal_limit is not None and self._wal_limit.checkpoint_due:
+            return False
+        with self._writer_connection.explained():
+            self._transaction.run((operation, arguments) for operation, arguments, _, _ in writes)
+        if self._wal_limit is not None:
+            self._wal_limit.note(len(writes), sum(write[3] for write in writes))
+        return True
+
     async def _purge(self) -> bool:
         more: list[bool] = []
         await self._writer_connection.call(_run, self._transaction, purge_chunk, more)
@@ -198,6 +215,7 @@ def _commit_group(
 ) -> None:
     transaction.run((operation, arguments) for operation, arguments, _, _ in writes)
     if wal_limit is not None:
+        wal_limit.note(len(writes), sum(write[3] for write in writes))
         wal_limit.enforce(connection)
 
 
@@ -220,8 +238,9 @@ def _prepare(connection: sqlite3.Connection, name: str, *, durable: bool) -> _Fo
         "secure_delete = OFF",
         f"cache_size = -{_WRITE_CACHE_KIB}",
         f"synchronous = {'NORMAL' if durable else 'OFF'}",
-        f"wal_autocheckpoint = {_CHECKPOINT_PAGES}",
-        f"journal_size_limit = {4 * _CHECKPOINT_PAGES * PAGE_SIZE}",
+        # The write-ahead log is copied into the file by WalLimit.
+        "wal_autocheckpoint = 0",
+        f"journal_size_limit = {MAX_WAL_BYTES}",
     ):
         connection.execute(f"PRAGMA {pragma}").fetchall()
     # A new file gets its first version before it has a write-ahead log, so that its header

@@ -7,7 +7,8 @@ of our statements. Here one trip carries a function that runs as many statements
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
@@ -56,6 +57,7 @@ class WorkerConnection:
     """
 
     def __init__(self, connection: aiosqlite.Connection, name: str) -> None:
+        self.calls_under_way = 0
         self._connection = connection
         self._name = name
         self._closed = False
@@ -77,6 +79,9 @@ class WorkerConnection:
                 name,
                 isolation_level=None,
                 factory=_CallingConnection,
+                # The writer also commits small groups from the event loop's thread, at
+                # moments when nothing runs in this one.
+                check_same_thread=False,
                 timeout=busy_timeout_s,
             )
         except sqlite3.Error as error:
@@ -96,11 +101,21 @@ class WorkerConnection:
         """
         if self._closed:
             raise StorageError(f"{self._name} is closed")
+        self.calls_under_way += 1
         try:
-            answer = await self._connection.execute_fetchall(_CALL, (function, args, kwargs))
+            with self.explained():
+                answer = await self._connection.execute_fetchall(_CALL, (function, args, kwargs))
+        finally:
+            self.calls_under_way -= 1
+        return cast(list[T], answer)[0]
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Turn SQLite's errors in the block into StorageErrors that name the database."""
+        try:
+            yield
         except sqlite3.Error as error:
             raise StorageError(f"{self._name}: {error}") from error
-        return cast(list[T], answer)[0]
 
     async def read(
         self,

@@ -9,7 +9,7 @@ from itertools import groupby
 
 from fakebus.storage.interface import GroupRow, OffsetRow
 from fakebus.storage.sqlite_connection import WorkerConnection
-from fakebus.storage.sqlite_transaction import Transaction
+from fakebus.storage.sqlite_transaction import Operation, Transaction
 from fakebus.storage.sqlite_writer import GroupCommitWriter
 
 
@@ -109,3 +109,7 @@ def _offset_row(row: tuple[str, str, int, int, int, str, int]) -> OffsetRow:
         metadata=metadata,
         commit_timestamp_ms=commit_timestamp_ms,
     )
+
+
+OFFSET_WRITES: frozenset[Operation] = frozenset({_commit_offsets, _save_group})
+"""The operations of this module that may be committed inline."""

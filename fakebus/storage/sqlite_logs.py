@@ -16,7 +16,7 @@ from fakebus.storage.interface import (
 )
 from fakebus.storage.sqlite_connection import WorkerConnection
 from fakebus.storage.sqlite_purge import plan_purge
-from fakebus.storage.sqlite_transaction import MAX_OFFSET, OFFSET_BITS, Transaction
+from fakebus.storage.sqlite_transaction import MAX_OFFSET, OFFSET_BITS, Operation, Transaction
 from fakebus.storage.sqlite_writer import GroupCommitWriter
 
 _append = Transaction.append
@@ -162,3 +162,7 @@ def _truncate(transaction: Transaction, log_id: int, log_end_offset: int) -> Non
         "DELETE FROM batches WHERE id BETWEEN ? AND ?", (from_id, first_id | MAX_OFFSET)
     )
     transaction.forget_totals(log_id)
+
+
+APPENDS: frozenset[Operation] = frozenset({_append})
+"""The operations of this module that may be committed inline."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
-from fakebus.storage.sqlite_transaction import Transaction
+from fakebus.storage.sqlite_transaction import Operation, Transaction
 from fakebus.storage.sqlite_writer import GroupCommitWriter
 
 
@@ -58,3 +58,7 @@ def _set_meta(transaction: Transaction, key: str, value: str | None) -> None:
         transaction.execute("DELETE FROM meta WHERE key = ?", (key,))
     else:
         transaction.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+
+VALUE_WRITES: frozenset[Operation] = frozenset({_set_meta})
+"""The operations of this module that may be committed inline."""

@@ -1,8 +1,9 @@
 """Keeping the write-ahead log short while reads go on.
 
-SQLite copies the log into the file by itself after every 16 MB, and starts the log over when
-nobody reads it. With reads going on all the time that moment may never come, and the log
-grows. When it has grown to four times its size, the writer waits for the reads under way.
+The log is copied into the file after every 16 MB, by the writer's thread and never on the
+event loop, as it waits for the disk. SQLite starts the log over when nobody reads it. With
+reads going on all the time that moment may never come, and the log grows. When it has grown
+to four times its size, the writer waits for the reads under way.
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ from pathlib import Path
 
 logger = logging.getLogger("fakebus.storage")
 
+CHECKPOINT_BYTES = 16 * 1024 * 1024
 MAX_WAL_BYTES = 64 * 1024 * 1024
+_BYTES_A_WRITE = 3 * 16384
+"""What a small write adds to the log: the pages on the way to its row, whole."""
 
 
 class WalLimit:
@@ -27,10 +31,26 @@ class WalLimit:
     def __init__(self, path: Path) -> None:
         self._wal_path = f"{path}-wal"
         self._next_limit = MAX_WAL_BYTES
+        self._written = 0
+
+    @property
+    def checkpoint_due(self) -> bool:
+        """Whether so much was written that the log has to be copied into the file."""
+        return self._written >= CHECKPOINT_BYTES
+
+    def note(self, writes: int, size_bytes: int) -> None:
+        """Count what a commit has added to the log."""
+        self._written += size_bytes + writes * _BYTES_A_WRITE
 
     def enforce(self, connection: sqlite3.Connection) -> None:
-        """Start the log over if it has become too large; not in a transaction."""
+        """Copy the log into the file if that is due; not in a transaction.
+
+        If the log has become too large, it is started over as well.
+        """
         try:
+            if self.checkpoint_due:
+                self._written = 0
+                connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
             self._enforce(connection)
         except (OSError, sqlite3.Error) as error:
             # The commit before it stands; a full disk will fail the next one.
