@@ -101,8 +101,8 @@ class BrokerConfig:
             if default is not None:
                 yield Setting(synonym, default, ConfigSource.DEFAULT)
 
-    def own_text(self, name: str) -> str | None:
-        """Return a config's value as text without its synonyms; ``None`` when it has none.
+    def own_value(self, name: str) -> ConfigValue:
+        """Return a config's value without regard to its synonyms; ``None`` when it has none.
 
         Raises:
             ConfigError: there is no such config.
@@ -110,8 +110,8 @@ class BrokerConfig:
         key = find(BROKER_KEYS, name, "broker")
         for layer, _ in self._layers():
             if name in layer:
-                return layer[name]
-        return key.default
+                return key.parse(layer[name])
+        return None if key.default is None else key.parse(key.default)
 
     def value(self, name: str) -> ConfigValue:
         """Return a config's value; one given in another unit by a synonym is converted.
@@ -126,10 +126,8 @@ class BrokerConfig:
             return value
 
     def _resolve(self, name: str) -> ConfigValue:
-        key = find(BROKER_KEYS, name, "broker")
         if name in UNIT_MS or name not in SYNONYMS:
-            text = self.own_text(name)
-            return None if text is None else key.parse(text)
+            return self.own_value(name)
         winner = next(self.settings(name))
         value = BROKER_KEYS[winner.name].parse(winner.text)
         if isinstance(value, int) and value >= 0:

@@ -19,7 +19,7 @@ COORDINATOR_KEYS = (
     ConfigKey(
         "group.consumer.assignment.interval.ms", INT, "1000", valid="[0,...]", update=CLUSTER_WIDE
     ),
-    ConfigKey("group.consumer.assignors", LIST, "uniform,range"),
+    ConfigKey("group.consumer.assignors", LIST, "uniform,range", valid="non-empty list"),
     ConfigKey("group.consumer.heartbeat.interval.ms", INT, "5000", valid="[1,...]"),
     ConfigKey("group.consumer.max.assignment.interval.ms", INT, "15000", valid="[0,...]"),
     ConfigKey("group.consumer.max.heartbeat.interval.ms", INT, "15000", valid="[1,...]"),
@@ -65,7 +65,7 @@ COORDINATOR_KEYS = (
     ConfigKey(
         "group.share.assignment.interval.ms", INT, "1000", valid="[0,...]", update=CLUSTER_WIDE
     ),
-    ConfigKey("group.share.assignors", LIST, "simple"),
+    ConfigKey("group.share.assignors", LIST, "simple", valid="non-empty list"),
     ConfigKey("group.share.delivery.count.limit", INT, "5", valid="[2,...,10]"),
     ConfigKey("group.share.heartbeat.interval.ms", INT, "5000", valid="[1,...]"),
     ConfigKey(

@@ -58,9 +58,9 @@ LOG_KEYS = (
     ConfigKey("log.cleaner.min.compaction.lag.ms", LONG, "0", valid="[0,...]", update=CLUSTER_WIDE),
     ConfigKey("log.cleaner.threads", INT, "1", valid="[0,...]", update=CLUSTER_WIDE),
     ConfigKey("log.cleanup.policy", LIST, "delete", valid="[compact, delete]", update=CLUSTER_WIDE),
-    ConfigKey("log.dir", LIST, "/tmp/kafka-logs"),  # noqa: S108 - Kafka's default
+    ConfigKey("log.dir", LIST, "/tmp/kafka-logs", valid="non-empty list"),  # noqa: S108 - Kafka's default
     ConfigKey("log.dir.failure.timeout.ms", LONG, "30000", valid="[1,...]"),
-    ConfigKey("log.dirs", LIST, None),
+    ConfigKey("log.dirs", LIST, None, valid="non-empty list"),
     ConfigKey(
         "log.flush.interval.messages",
         LONG,
@@ -97,9 +97,9 @@ LOG_KEYS = (
     ConfigKey("log.preallocate", BOOLEAN, "false", update=CLUSTER_WIDE),
     ConfigKey("log.retention.bytes", LONG, "-1", update=CLUSTER_WIDE),
     ConfigKey("log.retention.check.interval.ms", LONG, "300000", valid="[1,...]"),
-    ConfigKey("log.retention.hours", INT, "168"),
-    ConfigKey("log.retention.minutes", INT, None),
-    ConfigKey("log.retention.ms", LONG, None, update=CLUSTER_WIDE),
+    ConfigKey("log.retention.hours", INT, "168", valid="[1,...] or -1"),
+    ConfigKey("log.retention.minutes", INT, None, valid="[1,...] or -1"),
+    ConfigKey("log.retention.ms", LONG, None, valid="[1,...] or -1", update=CLUSTER_WIDE),
     ConfigKey("log.roll.hours", INT, "168", valid="[1,...]"),
     ConfigKey("log.roll.jitter.hours", INT, "0", valid="[0,...]"),
     ConfigKey("log.roll.jitter.ms", LONG, None, update=CLUSTER_WIDE),

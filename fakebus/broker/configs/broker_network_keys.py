@@ -18,7 +18,7 @@ CLUSTER_WIDE = UpdateMode.CLUSTER_WIDE
 PER_BROKER = UpdateMode.PER_BROKER
 
 NETWORK_KEYS = (
-    ConfigKey("advertised.listeners", LIST, None),
+    ConfigKey("advertised.listeners", LIST, None, valid="non-empty list"),
     ConfigKey("authorizer.class.name", STRING, "", valid="non-null string"),
     ConfigKey("connection.failed.authentication.delay.ms", INT, "100", valid="[0,...]"),
     ConfigKey("connections.max.idle.ms", LONG, "600000"),
@@ -35,7 +35,7 @@ NETWORK_KEYS = (
         "SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT",
         update=PER_BROKER,
     ),
-    ConfigKey("listeners", LIST, "PLAINTEXT://:9092", update=PER_BROKER),
+    ConfigKey("listeners", LIST, "PLAINTEXT://:9092", valid="non-empty list", update=PER_BROKER),
     ConfigKey(
         "max.connection.creation.rate", INT, "2147483647", valid="[0,...]", update=CLUSTER_WIDE
     ),

@@ -9,7 +9,7 @@ INT = ConfigType.INT
 LIST = ConfigType.LIST
 
 _ROWS = (
-    ConfigKey("interval.ms", INT, "300000"),
+    ConfigKey("interval.ms", INT, "300000", valid="[100,...,3600000]"),
     ConfigKey("match", LIST, ""),
     ConfigKey("metrics", LIST, ""),
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import NamedTuple
@@ -106,6 +105,8 @@ def find(keys: Mapping[str, ConfigKey], name: str, kind: str) -> ConfigKey:
     """
     key = keys.get(name)
     if key is None:
+        import difflib  # only here, because every start would pay for it
+
         similar = difflib.get_close_matches(name, keys, n=1)
         hint = f"; did you mean {similar[0]}?" if similar else ""
         raise ConfigError(f"there is no {kind} config {name!r}{hint}")

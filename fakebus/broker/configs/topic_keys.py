@@ -76,6 +76,7 @@ _ROWS = (
     ConfigKey(
         "index.interval.bytes", INT, "4096", valid="[0,...]", synonyms=("log.index.interval.bytes",)
     ),
+    ConfigKey("internal.segment.bytes", INT, None, internal=True),
     ConfigKey("leader.replication.throttled.replicas", LIST, "", valid=THROTTLED_REPLICAS),
     ConfigKey(
         "local.retention.bytes",

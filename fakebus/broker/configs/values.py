@@ -32,15 +32,16 @@ class ConfigType(Enum):
 
 
 _BITS = {ConfigType.SHORT: 16, ConfigType.INT: 32, ConfigType.LONG: 64}
-_WHOLE_NUMBER = re.compile(r"[+-]?[0-9]+")
-_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
-_RANGE = re.compile(r"\[(?P<low>[-0-9.]+),\.\.\.(,(?P<high>[-0-9.]+))?\]( or (?P<also>[-0-9]+))?")
-_NAMES = re.compile(r"(?P<fold>\(case insensitive\) )?\[(?P<names>[^\]]+)\]")
+# Patterns are texts, so that importing the tables compiles none of them.
+_WHOLE_NUMBER = r"[+-]?[0-9]+"
+_NUMBER = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?"
+_RANGE = r"\[(?P<low>[-0-9.]+),\.\.\.(,(?P<high>[-0-9.]+))?\]( or (?P<also>[-0-9]+))?"
+_NAMES = r"(?P<fold>\(case insensitive\) )?\[(?P<names>[^\]]+)\]"
 NON_EMPTY = ("non-empty string", "non-empty list")
 THROTTLED_REPLICAS = "[partitionId]:[brokerId],[partitionId]:[brokerId],..."
-_THROTTLED_REPLICAS = re.compile(r"\*|([0-9]+:[0-9]+)(,[0-9]+:[0-9]+)*")
+_THROTTLED_REPLICAS = r"\*|([0-9]+:[0-9]+)(,[0-9]+:[0-9]+)*"
 SHARE_OFFSET_RESET = "[latest, earliest, by_duration:PnDTnHnMn.nS]"
-_DURATION = re.compile(
+_DURATION = (
     r"by_duration:P(?=[0-9T])([0-9]+D)?(T(?=[0-9])([0-9]+H)?([0-9]+M)?([0-9]+(\.[0-9]+)?S)?)?"
 )
 
@@ -57,12 +58,21 @@ def parse(kind: ConfigType, text: str) -> ConfigValue:
     if kind in _BITS:
         return _whole_number(text, _BITS[kind])
     if kind is ConfigType.DOUBLE:
-        if not _NUMBER.fullmatch(text):
+        if not re.fullmatch(_NUMBER, text):
             raise ValueError("is not a number")
         return float(text)
     if kind is ConfigType.LIST:
         return split_list(text)
     return text
+
+
+def canonical(value: ConfigValue) -> str | None:
+    """Return the text that Kafka shows for a value (ConfigDef.convertToString)."""
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(value) if isinstance(value, list) else str(value)
 
 
 def split_list(text: str) -> list[str]:
@@ -77,7 +87,7 @@ def _boolean(text: str) -> bool:
 
 
 def _whole_number(text: str, bits: int) -> int:
-    if not _WHOLE_NUMBER.fullmatch(text):
+    if not re.fullmatch(_WHOLE_NUMBER, text):
         raise ValueError("is not a whole number")
     number = int(text)
     if not -(1 << (bits - 1)) <= number < 1 << (bits - 1):
@@ -95,7 +105,7 @@ def invalid(kind: ConfigType, valid: str, value: ConfigValue) -> str | None:
     """
     if isinstance(value, list):
         problem = _wrong_elements(value, valid)
-    elif valid == SHARE_OFFSET_RESET and _DURATION.fullmatch(str(value)):
+    elif valid == SHARE_OFFSET_RESET and re.fullmatch(_DURATION, str(value)):
         problem = None
     elif kind in _BITS or kind is ConfigType.DOUBLE:
         problem = _out_of_range(value, valid)
@@ -107,7 +117,7 @@ def invalid(kind: ConfigType, valid: str, value: ConfigValue) -> str | None:
 
 
 def _out_of_range(value: ConfigValue, valid: str) -> str | None:
-    bounds = _RANGE.fullmatch(valid)
+    bounds = re.fullmatch(_RANGE, valid)
     if bounds is None or not isinstance(value, int | float):
         return None
     if bounds["also"] is not None and value == int(bounds["also"]):
@@ -119,7 +129,7 @@ def _out_of_range(value: ConfigValue, valid: str) -> str | None:
 
 
 def _not_named(value: str, valid: str) -> str | None:
-    names = _NAMES.fullmatch(valid)
+    names = re.fullmatch(_NAMES, valid)
     if names is None:
         return None
     allowed = names["names"].split(", ")
@@ -131,10 +141,10 @@ def _not_named(value: str, valid: str) -> str | None:
 def _wrong_elements(elements: list[str], valid: str) -> str | None:
     if valid == THROTTLED_REPLICAS:
         text = ",".join(elements)
-        return None if not text or _THROTTLED_REPLICAS.fullmatch(text) else f"is not {valid}"
+        return None if not text or re.fullmatch(_THROTTLED_REPLICAS, text) else f"is not {valid}"
     if valid in NON_EMPTY and not elements:
         return "must not be empty"
-    if len(set(elements)) < len(elements):
+    if valid in ("", *NON_EMPTY) and len(set(elements)) < len(elements):
         return "names an element twice"
     if "" in elements:
         return "has an empty element"

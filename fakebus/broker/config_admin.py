@@ -1,0 +1,374 @@
+"""Showing and changing the configs of topics, brokers, groups, loggers and metrics subscriptions.
+
+What is changed of brokers, groups and subscriptions is kept in storage as one value for each
+resource and takes effect at once. Each resource of a request is changed by itself.
+
+Source: ConfigAdminManager and ConfigurationControlManager of Kafka 4.3.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+
+from fakebus.broker import log_levels
+from fakebus.broker.config_requests import (
+    ConfigChange,
+    Operation,
+    ResourceChange,
+    ResourceResult,
+    ResourceType,
+    changed_list,
+    operation_of,
+)
+from fakebus.broker.configs.broker_config import BrokerConfig, ConfigSource
+from fakebus.broker.configs.broker_keys import BROKER_KEYS
+from fakebus.broker.configs.client_metrics import check_subscription
+from fakebus.broker.configs.client_metrics_keys import CLIENT_METRICS_KEYS
+from fakebus.broker.configs.definition import ConfigKey, UpdateMode, find
+from fakebus.broker.configs.describing import (
+    DescribedConfig,
+    describe_broker,
+    describe_client_metrics,
+    describe_cluster,
+    describe_group,
+    describe_topic,
+)
+from fakebus.broker.configs.group_config import GroupConfig
+from fakebus.broker.configs.group_keys import GROUP_KEYS
+from fakebus.broker.configs.topic_config import TopicConfig
+from fakebus.broker.configs.topic_keys import TOPIC_KEYS
+from fakebus.broker.topic_names import topic_name_problem
+from fakebus.broker.topics import Topic, Topics
+from fakebus.errors import BrokerError, ConfigError, ErrorCode, StorageError
+from fakebus.storage.interface import MetaStore
+
+_META_PREFIX = "config."
+_TABLES: Mapping[ResourceType, Mapping[str, ConfigKey]] = {
+    ResourceType.TOPIC: TOPIC_KEYS,
+    ResourceType.BROKER: BROKER_KEYS,
+    ResourceType.CLIENT_METRICS: CLIENT_METRICS_KEYS,
+    ResourceType.GROUP: GROUP_KEYS,
+}
+
+
+class ConfigAdmin:
+    """Shows and changes configs as clients ask.
+
+    Args:
+        topics: the topics, which hold their own configs.
+        config: the broker's configs.
+        storage: where changed configs of everything else are kept.
+        node_id: this broker.
+    """
+
+    def __init__(
+        self, *, topics: Topics, config: BrokerConfig, storage: MetaStore, node_id: int = 1
+    ) -> None:
+        self._topics = topics
+        self._config = config
+        self._storage = storage
+        self._node_id = node_id
+        self._changed: dict[tuple[ResourceType, str], dict[str, str]] = {}
+        """Changed configs of brokers, groups and subscriptions."""
+
+    def load(self) -> None:
+        """Read what was changed earlier from storage and let it take effect.
+
+        A value that this version does not accept any more is left out.
+        """
+        for meta_key in self._storage.meta_keys(_META_PREFIX):
+            _, kind, name = meta_key.split(".", 2)
+            stored = self._storage.get_meta(meta_key)
+            if kind in ResourceType.__members__ and stored is not None:
+                resource_type = ResourceType[kind]
+                configs = {
+                    key: text
+                    for key, text in json.loads(stored).items()
+                    if key in _TABLES[resource_type]
+                    and _TABLES[resource_type][key].check(text) is None
+                }
+                self._changed[resource_type, name] = configs
+        self._apply_broker_configs()
+
+    def _apply_broker_configs(self) -> None:
+        self._config.set_dynamic(
+            broker=self._changed.get((ResourceType.BROKER, str(self._node_id)), {}),
+            default=self._changed.get((ResourceType.BROKER, ""), {}),
+        )
+        self._topics.refresh_configs()
+
+    def group_config(self, group_id: str) -> GroupConfig:
+        """Return a group's configs; make no copy for longer than a decision."""
+        return GroupConfig(self._changed.get((ResourceType.GROUP, group_id), {}), self._config)
+
+    def resources(self, types: Collection[int]) -> list[tuple[int, str]]:
+        """Return type and name of the resources that have configs (KIP-1142).
+
+        Args:
+            types: the wanted types; all for none.
+
+        Raises:
+            BrokerError: UNSUPPORTED_VERSION for an unknown type.
+        """
+        known = {member.value for member in ResourceType}
+        if not set(types) <= known:
+            raise BrokerError(
+                ErrorCode.UNSUPPORTED_VERSION, f"there is a resource type out of {sorted(types)}"
+            )
+        found = [
+            *((ResourceType.TOPIC, topic.name) for topic in self._topics),
+            (ResourceType.BROKER, str(self._node_id)),
+            (ResourceType.BROKER_LOGGER, str(self._node_id)),
+            *(resource for resource in self._changed if resource[0] is not ResourceType.BROKER),
+        ]
+        return [(kind.value, name) for kind, name in found if not types or kind.value in types]
+
+    def describe(
+        self, resource_type: int, name: str, names: Collection[str] | None = None
+    ) -> list[DescribedConfig]:
+        """Return the configs of a resource.
+
+        Args:
+            resource_type: Kafka's number, see :class:`ResourceType`.
+            name: the topic, broker id, group id or subscription; empty for all brokers.
+            names: the wanted configs; all for ``None`` or none.
+
+        Raises:
+            BrokerError: INVALID_REQUEST, INVALID_TOPIC_EXCEPTION or
+                UNKNOWN_TOPIC_OR_PARTITION: there is no such resource.
+        """
+        kind = _resource_type(resource_type)
+        if kind is ResourceType.TOPIC:
+            return describe_topic(self._topic(name).config, self._config, names)
+        if kind is ResourceType.BROKER:
+            if not name:
+                return describe_cluster(self._config, names)
+            self._check_node_id(name)
+            return describe_broker(self._config, names)
+        if kind is ResourceType.BROKER_LOGGER:
+            self._check_node_id(name)
+            return [
+                DescribedConfig(name=key, value=text, source=ConfigSource.DYNAMIC_BROKER_LOGGER)
+                for key, text in log_levels.logger_levels().items()
+                if not names or key in names
+            ]
+        if not name:
+            raise BrokerError(ErrorCode.INVALID_REQUEST, "the resource's name must not be empty")
+        if kind is ResourceType.GROUP:
+            return describe_group(self.group_config(name), self._config, names)
+        return describe_client_metrics(self._changed.get((kind, name), {}), names)
+
+    def _topic(self, name: str) -> Topic:
+        problem = topic_name_problem(name)
+        if problem is not None:
+            raise BrokerError(ErrorCode.INVALID_TOPIC_EXCEPTION, problem)
+        topic = self._topics.get(name)
+        if topic is None:
+            raise BrokerError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no topic {name}")
+        return topic
+
+    def _check_node_id(self, name: str) -> None:
+        if name != str(self._node_id):
+            raise BrokerError(
+                ErrorCode.INVALID_REQUEST,
+                f"the resource must be named after this broker, {self._node_id}, not {name!r}",
+            )
+
+    async def alter(
+        self, wanted: Sequence[ResourceChange], *, validate_only: bool = False
+    ) -> list[ResourceResult]:
+        """Change single configs of resources (IncrementalAlterConfigs, KIP-339).
+
+        Args:
+            wanted: the changes.
+            validate_only: check everything and change nothing.
+        """
+        return await self._for_each(wanted, self._alter_one, validate_only)
+
+    async def replace(
+        self, wanted: Sequence[ResourceChange], *, validate_only: bool = False
+    ) -> list[ResourceResult]:
+        """Replace all configs of resources, as the old AlterConfigs does.
+
+        Args:
+            wanted: the configs that remain; operations in them are not looked at.
+            validate_only: check everything and change nothing.
+        """
+        return await self._for_each(wanted, self._replace_one, validate_only)
+
+    async def _for_each(
+        self,
+        wanted: Sequence[ResourceChange],
+        change: Callable[[ResourceType, ResourceChange, bool], Awaitable[None]],
+        validate_only: bool,
+    ) -> list[ResourceResult]:
+        times = Counter((one.resource_type, one.resource_name) for one in wanted)
+        results = []
+        for one in wanted:
+            error_code, message = ErrorCode.NONE, None
+            try:
+                if times[one.resource_type, one.resource_name] > 1:
+                    raise BrokerError(
+                        ErrorCode.INVALID_REQUEST, "the request names the resource more than once"
+                    )
+                await change(_resource_type(one.resource_type), one, validate_only)
+            except BrokerError as error:
+                error_code, message = error.error_code, error.message
+            except ConfigError as error:
+                error_code, message = ErrorCode.INVALID_CONFIG, str(error)
+            except StorageError as error:
+                error_code, message = ErrorCode.KAFKA_STORAGE_ERROR, str(error)
+            results.append(
+                ResourceResult(
+                    resource_type=one.resource_type,
+                    resource_name=one.resource_name,
+                    error_code=error_code,
+                    error_message=message,
+                )
+            )
+        return results
+
+    async def _alter_one(
+        self, kind: ResourceType, wanted: ResourceChange, validate_only: bool
+    ) -> None:
+        operations = [(change, operation_of(change)) for change in wanted.changes]
+        _check_request(
+            wanted, [change for change, operation in operations if operation != Operation.DELETE]
+        )
+        if kind is ResourceType.BROKER_LOGGER:
+            self._alter_loggers(wanted, operations, validate_only)
+            return
+        current = self._current(kind, wanted.resource_name)
+        configs = dict(current)
+        for change, operation in operations:
+            if operation is Operation.DELETE:
+                configs.pop(change.name, None)
+            elif operation is Operation.SET:
+                configs[change.name] = change.value or ""
+            else:
+                key = _TABLES[kind].get(change.name)
+                configs[change.name] = changed_list(
+                    key, change, current.get(change.name), operation
+                )
+        await self._store(kind, wanted.resource_name, configs, validate_only)
+
+    async def _replace_one(
+        self, kind: ResourceType, wanted: ResourceChange, validate_only: bool
+    ) -> None:
+        if kind is ResourceType.BROKER_LOGGER:
+            raise BrokerError(
+                ErrorCode.INVALID_REQUEST, "log levels can be changed only one by one"
+            )
+        _check_request(wanted, wanted.changes)
+        self._current(kind, wanted.resource_name)
+        configs = {change.name: change.value or "" for change in wanted.changes}
+        await self._store(kind, wanted.resource_name, configs, validate_only)
+
+    def _alter_loggers(
+        self,
+        wanted: ResourceChange,
+        operations: Sequence[tuple[ConfigChange, Operation]],
+        validate_only: bool,
+    ) -> None:
+        self._check_node_id(wanted.resource_name)
+        for change, operation in operations:
+            if operation is Operation.SET:
+                log_levels.check_logger_level(change.name, change.value or "")
+            elif operation is Operation.DELETE:
+                log_levels.check_logger_reset(change.name)
+            else:
+                raise BrokerError(
+                    ErrorCode.INVALID_REQUEST, f"a log level is no list to {operation.name}"
+                )
+        if validate_only:
+            return
+        for change, operation in operations:
+            if operation is Operation.SET:
+                log_levels.set_logger_level(change.name, change.value or "")
+            else:
+                log_levels.reset_logger_level(change.name)
+
+    def _current(self, kind: ResourceType, name: str) -> Mapping[str, str]:
+        """Return the resource's own configs; raise when there can be no such resource."""
+        if kind is ResourceType.TOPIC:
+            if not name:
+                raise BrokerError(ErrorCode.INVALID_REQUEST, "there is no default topic")
+            return self._topic(name).config.overrides
+        if kind is ResourceType.BROKER and name:
+            self._check_node_id(name)
+        elif kind is not ResourceType.BROKER and not name:
+            raise BrokerError(ErrorCode.INVALID_REQUEST, "the resource's name must not be empty")
+        return self._changed.get((kind, name), {})
+
+    async def _store(
+        self, kind: ResourceType, name: str, configs: Mapping[str, str], validate_only: bool
+    ) -> None:
+        """Check a resource's configs and keep them; nothing awaits before they take effect."""
+        if kind is ResourceType.TOPIC:
+            TopicConfig(configs, self._config)
+            if not validate_only:
+                await self._topics.set_configs(self._topic(name), configs)
+            return
+        if kind is ResourceType.BROKER:
+            _check_broker_configs(configs, self._changed.get((kind, name), {}), bool(name))
+        elif kind is ResourceType.GROUP:
+            GroupConfig(configs, self._config)
+        else:
+            check_subscription(configs)
+        if validate_only:
+            return
+        if configs:
+            self._changed[kind, name] = dict(configs)
+        else:
+            self._changed.pop((kind, name), None)
+        stored = self._storage.set_meta(
+            f"{_META_PREFIX}{kind.name}.{name}", json.dumps(dict(configs)) if configs else None
+        )
+        if kind is ResourceType.BROKER:
+            self._apply_broker_configs()
+        await stored
+
+
+def _resource_type(number: int) -> ResourceType:
+    try:
+        return ResourceType(number)
+    except ValueError:
+        raise BrokerError(
+            ErrorCode.INVALID_REQUEST, f"there is no resource type {number}"
+        ) from None
+
+
+def _check_request(wanted: ResourceChange, with_values: Sequence[ConfigChange]) -> None:
+    names = Counter(change.name for change in wanted.changes)
+    twice = [name for name, count in names.items() if count > 1]
+    if twice:
+        raise BrokerError(ErrorCode.INVALID_REQUEST, f"the request names {twice[0]} more than once")
+    null = [change.name for change in with_values if change.value is None]
+    if null:
+        raise BrokerError(ErrorCode.INVALID_REQUEST, f"{null[0]}: a null value is not allowed")
+
+
+def _check_broker_configs(
+    configs: Mapping[str, str], current: Mapping[str, str], per_broker: bool
+) -> None:
+    """Refuse what cannot be changed while a broker runs (DynamicBrokerConfig.validate)."""
+    for name, text in configs.items():
+        if current.get(name) == text:
+            continue
+        try:
+            key = find(BROKER_KEYS, name, "broker")
+            key.parse(text)
+        except ConfigError as error:
+            raise BrokerError(ErrorCode.INVALID_REQUEST, str(error)) from None
+        if key.read_only:
+            raise BrokerError(
+                ErrorCode.INVALID_REQUEST,
+                f"{name} cannot be changed while the broker runs; give it at start",
+            )
+        if key.update is UpdateMode.PER_BROKER and not per_broker:
+            raise BrokerError(
+                ErrorCode.INVALID_REQUEST,
+                f"{name} can be changed for one broker only, not for all; name the broker",
+            )

@@ -1,0 +1,100 @@
+"""What clients ask of the config administration, and what becomes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from fakebus.broker.configs.definition import ConfigKey
+from fakebus.broker.configs.values import ConfigType, split_list
+from fakebus.errors import BrokerError, ErrorCode
+
+
+class ResourceType(Enum):
+    """What configs belong to, with Kafka's numbers."""
+
+    TOPIC = 2
+    BROKER = 4
+    BROKER_LOGGER = 8
+    CLIENT_METRICS = 16
+    GROUP = 32
+
+
+class Operation(Enum):
+    """How a config is changed, with Kafka's numbers."""
+
+    SET = 0
+    DELETE = 1
+    APPEND = 2
+    SUBTRACT = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigChange:
+    """One config that a client wants to change."""
+
+    name: str
+    value: str | None
+    operation: int = Operation.SET.value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceChange:
+    """The changes that a client wants of one resource; all of them are made, or none."""
+
+    resource_type: int
+    resource_name: str
+    changes: Sequence[ConfigChange]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceResult:
+    """What became of a :class:`ResourceChange`."""
+
+    resource_type: int
+    resource_name: str
+    error_code: ErrorCode = ErrorCode.NONE
+    error_message: str | None = None
+
+
+def operation_of(change: ConfigChange) -> Operation:
+    """Return what a change does.
+
+    Raises:
+        BrokerError: INVALID_REQUEST: there is no such operation.
+    """
+    try:
+        return Operation(change.operation)
+    except ValueError:
+        raise BrokerError(
+            ErrorCode.INVALID_REQUEST, f"{change.name}: there is no operation {change.operation}"
+        ) from None
+
+
+def changed_list(
+    key: ConfigKey | None, change: ConfigChange, current: str | None, operation: Operation
+) -> str:
+    """Return a list config after elements were added to it or taken from it.
+
+    Args:
+        key: the config; ``None`` when its name is not known.
+        change: gives the elements.
+        current: the resource's own value; its default counts when it has none.
+        operation: APPEND or SUBTRACT.
+
+    Raises:
+        BrokerError: INVALID_CONFIG: it is not a list.
+    """
+    if key is None or key.type is not ConfigType.LIST:
+        raise BrokerError(
+            ErrorCode.INVALID_CONFIG,
+            f"{change.name} is not a list, so {operation.name} does not apply",
+        )
+    elements = split_list((key.default or "") if current is None else current)
+    named = split_list(change.value or "")
+    if operation is Operation.APPEND:
+        elements += [element for element in dict.fromkeys(named) if element not in elements]
+    else:
+        elements = [element for element in elements if element not in named]
+    return ",".join(elements)
