@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-METADATA_TIMEOUT_S = 5.0
+METADATA_TIMEOUT_S = 4.5
 """From the start of a command until an unreachable cluster is reported."""
 REQUEST_TIMEOUT_S = 10.0
 DOCTOR_HINT = "find out why with  fakebus doctor"
@@ -131,7 +131,7 @@ class Connection:
         """Brokers and topics as the cluster told them first.
 
         Raises:
-            ClientError: no broker can be reached, or it does not answer within 5 s.
+            ClientError: no broker can be reached, or it does not answer in time.
         """
         from confluent_kafka import KafkaException
 

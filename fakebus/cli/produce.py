@@ -1,7 +1,8 @@
 """Write records to a topic: each line of standard input is one record's value.
 
-Records are spread over partitions as Java clients do it: the same key always goes to the
-same partition. The command ends when the cluster has acknowledged every record.
+The same key always goes to the same partition, the one that librdkafka's clients choose; for
+Java's choice say --client-config partitioner=murmur2_random. The command ends when the
+cluster has acknowledged every record.
 
 Examples:
   echo hello | fakebus produce orders
@@ -208,7 +209,6 @@ class _Delivery:
         self._topic = topic
         self._producer = connection.producer(
             {
-                "partitioner": "murmur2_random",
                 "message.timeout.ms": DELIVERY_TIMEOUT_S * 1000,
                 "enable.idempotence": True,
             }

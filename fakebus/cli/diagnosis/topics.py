@@ -73,8 +73,9 @@ def _open_transactions(
     held_back = sum(log.end - stable[partition] for partition, log in ranges.items())
     if held_back > 0:
         yield problem(
-            f"topic {topic}: an open transaction holds back {held_back} records from consumers "
-            "with isolation.level=read_committed (the default of some clients)",
+            f"topic {topic}: an open transaction holds back "
+            + ("1 record" if held_back == 1 else f"{held_back} records")
+            + " from consumers with isolation.level=read_committed (the default of some clients)",
             "commit or abort the transaction in the producer; the broker aborts it after the "
             "producer's transaction.timeout.ms",
             "or read with isolation.level=read_uncommitted",

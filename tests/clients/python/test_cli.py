@@ -1,0 +1,402 @@
+"""The commands on a running cluster, fakebus or Apache Kafka."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka import Consumer, Producer
+
+from fakebus.cli.main import run
+from tests.clients.cluster import Cluster
+
+pytestmark = pytest.mark.clients
+
+Unique = Callable[[str], str]
+WAIT_SECONDS = 15.0
+
+
+class CommandLine:
+    """Runs commands on the cluster and gives back what they print."""
+
+    def __init__(self, cluster: Cluster, capfd: pytest.CaptureFixture[str]) -> None:
+        self.servers = cluster.bootstrap_servers
+        self._capfd = capfd
+
+    def run(self, *arguments: str, code: int = 0) -> str:
+        """Return standard output; nothing may be on standard error."""
+        output, errors = self.both(*arguments, code=code)
+        assert errors == ""
+        return output
+
+    def both(self, *arguments: str, code: int) -> tuple[str, str]:
+        self._capfd.readouterr()
+        assert run([*arguments, "--bootstrap-server", self.servers]) == code
+        output, errors = self._capfd.readouterr()
+        return output, errors
+
+    def json(self, *arguments: str, code: int = 0) -> Any:
+        return json.loads(self.run(*arguments, "--format", "json", code=code))
+
+    def error(self, *arguments: str) -> str:
+        """Return the one line of a command that fails."""
+        output, errors = self.both(*arguments, code=2)
+        assert output == ""
+        assert errors.startswith("fakebus: ")
+        assert errors.count("\n") == 1
+        return errors
+
+    def tail(self, *arguments: str) -> list[dict[str, Any]]:
+        """Return all records up to the end."""
+        lines = self.run("tail", *arguments, "--exit", "--format", "json").splitlines()
+        return [json.loads(line) for line in lines]
+
+    def values(self, *arguments: str) -> list[str]:
+        return [record["value"] for record in self.tail(*arguments)]
+
+    def doctor(self, *arguments: str, code: int) -> str:
+        """Return the findings with line breaks made to spaces."""
+        return " ".join(self.run("doctor", *arguments, code=code).split())
+
+
+@pytest.fixture
+def cli(cluster: Cluster, capfd: pytest.CaptureFixture[str]) -> CommandLine:
+    return CommandLine(cluster, capfd)
+
+
+@pytest.fixture
+def topic(cli: CommandLine, unique: Unique) -> str:
+    """A topic with two partitions."""
+    name = unique("topic")
+    cli.run("topics", "--create", name, "--partitions", "2")
+    return name
+
+
+@pytest.fixture
+def members(cli: CommandLine) -> Iterator[Callable[[str, str], Consumer]]:
+    """Start consumers in a group; each polls in a thread of its own until the test ends."""
+    stop = threading.Event()
+    threads: list[threading.Thread] = []
+
+    def start(group: str, topic: str) -> Consumer:
+        consumer = Consumer(
+            {
+                "bootstrap.servers": cli.servers,
+                "group.id": group,
+                "client.id": f"member{len(threads)}",
+                "enable.auto.commit": False,
+            }
+        )
+        consumer.subscribe([topic])
+
+        def poll() -> None:
+            while not stop.is_set():
+                consumer.poll(0.05)
+            consumer.close()
+
+        threads.append(threading.Thread(target=poll, daemon=True))
+        threads[-1].start()
+        return consumer
+
+    yield start
+    stop.set()
+    for thread in threads:
+        thread.join(WAIT_SECONDS)
+
+
+def wait_for_group(cli: CommandLine, group: str, settled: Callable[[Any], bool]) -> Any:
+    """Describe the group until it is as wanted."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while True:
+        if group in [found["group"] for found in cli.json("groups")]:
+            description = cli.json("groups", group)
+            if settled(description):
+                return description
+        assert time.monotonic() < deadline, f"{group} did not settle"
+        time.sleep(0.05)
+
+
+def is_stable_with(count: int) -> Callable[[Any], bool]:
+    return lambda group: group["state"] == "stable" and len(group["members"]) == count
+
+
+def test_a_topic_is_created_described_and_deleted(cli: CommandLine, unique: Unique) -> None:
+    name = unique("topic")
+    config = ("--config", "retention.ms=3600000", "--config", "cleanup.policy=compact")
+    assert cli.run("topics", "--create", name, "--partitions", "3", *config) == f"created {name}\n"
+    cli.run("produce", name, "--value", "a", "--partition", "1", "--key", "k")
+    found = cli.json("topics", name)
+    assert found["records"] == 1
+    assert found["partitions"][1] == {"partition": 1, "start": 0, "end": 1, "records": 1}
+    assert len(found["partitions"]) == 3
+    assert found["configs"]["retention.ms"] == "3600000"
+    assert found["configs"]["cleanup.policy"] == "compact"
+    assert "segment.bytes" not in found["configs"]
+    assert {"topic": name, "partitions": 3, "records": 1} in cli.json("topics")
+    text = cli.run("topics", name)
+    assert f"{name}: 3 partitions, 1 record" in text
+    assert "retention.ms" in text
+    assert cli.run("topics", "--delete", name) == f"deleted {name}\n"
+    assert name not in cli.run("topics")
+
+
+def test_a_topic_that_cannot_be_made_is_bad_input(cli: CommandLine, topic: str) -> None:
+    assert "already exists" in cli.error("topics", "--create", topic)
+    assert "no.such.config" in cli.error("topics", "--create", "x", "--config", "no.such.config=1")
+    assert "is not created" in cli.error("topics", "--create", "a b")
+    assert "is not created" in cli.error("topics", "--create", "x", "--partitions", "0")
+
+
+@pytest.mark.parametrize("command", [["topics"], ["tail"], ["topics", "--delete"], ["produce"]])
+def test_an_unknown_topic_is_bad_input_that_names_the_nearest(
+    cli: CommandLine, topic: str, command: list[str]
+) -> None:
+    misspelt = topic[:-1]
+    more = ["--value", "a"] if command == ["produce"] else []
+    message = cli.error(*command, misspelt, *more)
+    assert f"there is no topic '{misspelt}'; did you mean" in message
+    assert topic in message
+
+
+def test_lines_keys_and_headers_are_produced_and_tailed(
+    cli: CommandLine, topic: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "lines"
+    file.write_bytes(b"a:1\nb:2:3\r\na:\n")
+    output = cli.run(
+        "produce", topic, "--file", str(file), "--key-separator", ":", "--header", "h=x=y"
+    )
+    assert output.startswith(f"3 records to {topic}: partition ")
+    found = cli.tail(topic, "--from", "earliest")
+    pairs = sorted((record["key"], record["value"]) for record in found)
+    assert pairs == [("a", ""), ("a", "1"), ("b", "2:3")]
+    assert all(record["headers"] == [["h", "x=y"]] for record in found)
+    assert len({record["partition"] for record in found if record["key"] == "a"}) == 1
+
+
+def test_a_tombstone_and_a_whole_file_arrive_byte_for_byte(
+    cli: CommandLine, topic: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "picture"
+    file.write_bytes(b"\xff\n\r\n\x00")
+    cli.run("produce", topic, "--file", str(file), "--whole", "--partition", "0", "--quiet")
+    cli.run("produce", topic, "--null", "--key", "k", "--partition", "0", "--quiet")
+    picture, tombstone = cli.tail(topic, "--from", "earliest")
+    assert picture["value_base64"] == "/woNCgA="
+    assert (tombstone["key"], tombstone["value"]) == ("k", None)
+    assert "(null)" in cli.run("tail", topic, "--from", "1", "--partition", "0", "--exit")
+
+
+def test_what_tail_writes_as_json_produce_copies_with_everything(
+    cli: CommandLine, topic: str, unique: Unique, tmp_path: Path
+) -> None:
+    lines = tmp_path / "lines.ndjson"
+    lines.write_text(
+        '{"key": "a", "value": {"n": 1}, "headers": {"h": null}, "timestamp": 1700000000000}\n'
+        "\n"
+        '{"value_base64": "/w==", "headers": [["h", "1"], ["h", "2"]], "partition": 1}\n'
+    )
+    cli.run("produce", topic, "--file", str(lines), "--json")
+    copy = unique("copy")
+    cli.run("topics", "--create", copy, "--partitions", "2")
+    lines.write_text(cli.run("tail", topic, "--from", "earliest", "--exit", "--format", "json"))
+    cli.run("produce", copy, "--file", str(lines), "--json")
+
+    def contents(name: str) -> list[dict[str, Any]]:
+        records = cli.tail(name, "--from", "earliest")
+        return sorted(({**record, "topic": ""} for record in records), key=str)
+
+    assert contents(copy) == contents(topic)
+    assert {record["timestamp"] for record in contents(copy)} > {"2023-11-14T22:13:20.000Z"}
+
+
+def test_a_bad_line_is_told_with_its_number_after_the_good_ones_are_written(
+    cli: CommandLine, topic: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "lines"
+    file.write_text('{"value": "a"}\n{"valu": "b"}\n')
+    message = cli.error("produce", topic, "--file", str(file), "--json")
+    assert f"{file}:2: unknown field 'valu'" in message
+    assert cli.values(topic, "--from", "earliest") == ["a"]
+
+
+def test_a_partition_that_is_not_there_is_bad_input(cli: CommandLine, topic: str) -> None:
+    expected = f"there is no partition 2: {topic} has 2"
+    assert expected in cli.error("produce", topic, "--value", "a", "--partition", "2")
+    assert expected in cli.error("tail", topic, "--partition", "2")
+
+
+def test_tail_begins_where_it_is_told(cli: CommandLine, topic: str, tmp_path: Path) -> None:
+    lines = tmp_path / "lines.ndjson"
+    now_ms = time.time_ns() // 1_000_000
+    ages_s = (7200, 60, 50, 0)
+    lines.write_text(
+        "".join(
+            json.dumps({"value": str(age), "partition": 0, "timestamp": now_ms - age * 1000}) + "\n"
+            for age in ages_s
+        )
+    )
+    cli.run("produce", topic, "--file", str(lines), "--json")
+    assert cli.values(topic, "--from", "earliest") == ["7200", "60", "50", "0"]
+    assert cli.values(topic, "--from", "2") == ["50", "0"]
+    assert cli.values(topic, "--from", "-1") == ["0"]
+    assert cli.values(topic, "--from", "-99") == ["7200", "60", "50", "0"]
+    assert cli.values(topic, "--from", "-1h") == ["60", "50", "0"]
+    assert cli.values(topic, "--from", "2001-01-01") == ["7200", "60", "50", "0"]
+    assert cli.values(topic, "--from", "latest") == []
+    assert cli.values(topic, "--from", "99") == []
+    assert cli.values(topic, "--from", "earliest", "--count", "2") == ["7200", "60"]
+
+
+def test_tail_without_exit_waits_for_new_records(cli: CommandLine, topic: str) -> None:
+    cli.run("produce", topic, "--value", "old")
+    producer = Producer({"bootstrap.servers": cli.servers})
+    stop = threading.Event()
+
+    def produce() -> None:
+        # The moment from which tail counts as new is not to be seen from outside.
+        while not stop.wait(0.05):
+            producer.produce(topic, value=b"new")
+            producer.flush(WAIT_SECONDS)
+
+    thread = threading.Thread(target=produce)
+    thread.start()
+    try:
+        line = cli.run("tail", topic, "--count", "1")
+    finally:
+        stop.set()
+        thread.join()
+    assert line.rstrip().endswith("new")
+
+
+def test_tail_in_a_group_commits_what_it_printed(
+    cli: CommandLine, topic: str, unique: Unique
+) -> None:
+    group = unique("group")
+    cli.run("produce", topic, "--value", "a", "--value", "b", "--value", "c", "--partition", "0")
+    arguments = (topic, "--group", group, "--from", "earliest")
+    assert cli.values(*arguments, "--count", "2") == ["a", "b"]
+    assert cli.values(*arguments) == ["c"]
+    assert cli.values(*arguments) == []
+    found = cli.json("groups", group)
+    assert found["state"] == "empty"
+    assert [(part["committed"], part["lag"]) for part in found["partitions"]] == [(3, 0)]
+
+
+def test_tail_without_a_group_leaves_no_group(cli: CommandLine, topic: str) -> None:
+    cli.run("produce", topic, "--value", "a")
+    cli.values(topic, "--from", "earliest")
+    assert "fakebus-tail" not in cli.run("groups")
+
+
+def test_offsets_of_a_group_are_moved_and_the_group_is_deleted(
+    cli: CommandLine, topic: str, unique: Unique
+) -> None:
+    group = unique("group")
+    for partition in ("0", "1"):
+        cli.run("produce", topic, "--value", "a", "--value", "b", "--partition", partition)
+
+    def committed() -> list[int]:
+        return [part["committed"] for part in cli.json("groups", group)["partitions"]]
+
+    cli.run("groups", group, "--reset", f"{topic}=latest")
+    assert committed() == [2, 2]
+    cli.run("groups", group, "--reset", f"{topic}:1=earliest", "--reset", f"{topic}:0=-1")
+    assert committed() == [1, 0]
+    assert sorted(cli.values(topic, "--group", group)) == ["a", "b", "b"]
+    cli.run("groups", group, "--reset", f"{topic}=-1h")
+    assert committed() == [0, 0]
+    assert "there is no partition 7" in cli.error("groups", group, "--reset", f"{topic}:7=0")
+    assert cli.run("groups", "--delete", group) == f"deleted {group}\n"
+    assert f"there is no group '{group}'" in cli.error("groups", group)
+    assert f"there is no group '{group}'" in cli.error("groups", "--delete", group)
+
+
+def test_a_running_group_is_described_and_protected(
+    cli: CommandLine, topic: str, unique: Unique, members: Callable[[str, str], Consumer]
+) -> None:
+    group = unique("group")
+    members(group, topic)
+    found = wait_for_group(cli, group, is_stable_with(1))
+    (member,) = found["members"]
+    assert member["client_id"] == "member0"
+    assert member["partitions"] == [[topic, 0], [topic, 1]]
+    assert f"{topic}:0,1" in cli.run("groups", group)
+    assert {"group": group, "state": "stable", "type": "classic"} in cli.json("groups")
+    assert "running consumers" in cli.error("groups", group, "--reset", f"{topic}=earliest")
+    assert "running consumers" in cli.error("groups", "--delete", group)
+
+
+def test_the_doctor_is_content_with_a_healthy_cluster(cli: CommandLine, topic: str) -> None:
+    cli.run("produce", topic, "--value", "a")
+    findings = cli.doctor("--topic", topic, code=0)
+    assert f"{cli.servers} speaks Kafka" in findings
+    assert f"topic {topic} has 1 record in 2 partitions" in findings
+    assert findings.endswith("all fine")
+
+
+def test_the_doctor_finds_unknown_and_empty_topics(
+    cli: CommandLine, topic: str, unique: Unique
+) -> None:
+    findings = cli.doctor("--topic", topic, "--topic", topic[:-1], code=1)
+    assert f"topic {topic} is empty: nothing was ever written to it" in findings
+    assert f"there is no topic '{topic[:-1]}'; did you mean" in findings
+    assert topic[:-1] not in cli.run("topics").split()
+
+
+def test_the_doctor_finds_a_group_that_is_unknown_or_has_no_members(
+    cli: CommandLine, topic: str, unique: Unique
+) -> None:
+    group = unique("group")
+    assert f"there is no group '{group}'" in cli.doctor("--group", group, code=1)
+    cli.run("produce", topic, "--value", "a", "--partition", "0")
+    cli.run("groups", group, "--reset", f"{topic}=earliest")
+    findings = cli.doctor("--group", group, code=1)
+    assert f"group {group} has no members" in findings
+    assert f"group {group}: 1 record waits in {topic}" in findings
+
+
+def test_the_doctor_finds_idle_members_and_explains_latest(
+    cli: CommandLine, topic: str, unique: Unique, members: Callable[[str, str], Consumer]
+) -> None:
+    group = unique("group")
+    cli.run("produce", topic, "--value", "a")
+    for _ in range(3):
+        members(group, topic)
+    wait_for_group(cli, group, is_stable_with(3))
+    findings = cli.doctor("--group", group, "--topic", topic, code=1)
+    assert f"group {group}: 1 of 3 members have no partition" in findings
+    assert f"group {group} has committed nothing for {topic}, where 1 record is" in findings
+    assert "auto.offset.reset=earliest" in findings
+
+
+def test_the_doctor_finds_an_open_transaction(cli: CommandLine, topic: str, unique: Unique) -> None:
+    producer = Producer(
+        {"bootstrap.servers": cli.servers, "transactional.id": unique("transaction")}
+    )
+    producer.init_transactions(WAIT_SECONDS)
+    producer.begin_transaction()
+    producer.produce(topic, value=b"a", partition=0)
+    producer.flush(WAIT_SECONDS)
+    assert "an open transaction holds back 1 record from" in cli.doctor("--topic", topic, code=1)
+    producer.commit_transaction(WAIT_SECONDS)
+    assert "all fine" in cli.doctor("--topic", topic, code=0)
+
+
+def test_the_doctor_notes_timestamps_from_the_future(
+    cli: CommandLine, unique: Unique, tmp_path: Path
+) -> None:
+    topic = unique("topic")
+    # Kafka refuses timestamps more than an hour ahead unless it is told otherwise.
+    cli.run("topics", "--create", topic, "--config", "message.timestamp.after.max.ms=86400000")
+    ahead_ms = time.time_ns() // 1_000_000 + 5 * 3_600_000
+    lines = tmp_path / "lines.ndjson"
+    lines.write_text(json.dumps({"value": "a", "timestamp": ahead_ms, "partition": 0}))
+    cli.run("produce", topic, "--file", str(lines), "--json")
+    findings = cli.doctor("--topic", topic, code=0)
+    assert f"more than an hour ahead of this machine's clock (in {topic}-0)" in findings

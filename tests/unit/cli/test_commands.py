@@ -1,0 +1,120 @@
+"""What the commands do before they need a cluster: arguments, help, fixture checks, tables."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from fakebus.cli.client import nearest
+from fakebus.cli.main import COMMANDS, run
+from fakebus.cli.output import print_table
+
+REFERENCE = Path(__file__).resolve().parents[3] / "docs" / "reference" / "cli.md"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["produce", "t", "--null"], "--null needs --key"),
+        (["produce", "t", "--value", "a", "--json"], "leave out --value"),
+        (["produce", "t", "--key", "a", "--key-separator", ":"], "leave one out"),
+        (["produce", "t", "--key-separator", ""], "must not be empty"),
+        (["produce", "t", "--value", "a", "--partition", "-1"], "from 0"),
+        (["tail", "t", "--from", "soon"], "is not a position"),
+        (["tail", "t", "--count", "0"], "--count"),
+        (["tail", "t", "--group", "g", "--from", "3"], "fakebus groups g --reset t=3"),
+        (["tail", "t", "--group", "g", "--partition", "0"], "exclude each other"),
+        (["topics", "t", "--delete", "u"], "name the topic once"),
+        (["topics", "--partitions", "3"], "belong to --create"),
+        (["groups", "--reset", "t=earliest"], "--reset needs the group"),
+        (["groups", "g", "--reset", "t"], "is not KEY=VALUE"),
+        (["groups", "g", "--reset", "t=soon"], "is not a position"),
+        (["groups", "g", "--delete", "h"], "stands alone"),
+    ],
+)
+def test_arguments_that_make_no_sense_are_refused_before_anything_is_sent(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(arguments) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["topics", "groups", "doctor"])
+def test_a_missing_client_library_is_said_with_the_extra_that_brings_it(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "confluent_kafka", None)
+    assert run([command]) == 2
+    assert f'fakebus {command} needs an extra package: run  pip install "fakebus[client]"' in (
+        capsys.readouterr().err
+    )
+
+
+@pytest.mark.parametrize("command", [command.NAME for command in COMMANDS])
+def test_every_option_is_in_the_reference(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        run([command, "--help"])
+    usage = capsys.readouterr().out.split("\n\n")[0]
+    reference = REFERENCE.read_text()
+    section = reference.split(f"\n## fakebus {command}\n")[1].split("\n## ")[0]
+    shared = reference.split("\n## Which cluster\n")[1].split("\n## ")[0]
+    options = re.findall(r"--[a-z-]+", usage)
+    assert command == "fixtures" or len(options) > 3
+    missing = {option for option in options if f"`{option}" not in section + shared}
+    assert not missing
+
+
+def test_correct_fixtures_exit_with_0(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "fakebus.yaml").write_text(
+        "version: 1\ntopics:\n  - name: orders\n    partitions: 2\n"
+    )
+    assert run(["fixtures", "check", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == f"{tmp_path}: no problems\n"
+
+
+def test_mistakes_in_fixtures_exit_with_1_and_their_place(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "fakebus.yaml"
+    file.write_text("version: 1\ntopics:\n  - name: orders\n    partitons: 2\n")
+    assert run(["fixtures", "check", str(tmp_path)]) == 1
+    assert f"{file}:4:" in capsys.readouterr().out
+    assert run(["fixtures", "check", str(tmp_path), "--format", "json"]) == 1
+    (problem,) = json.loads(capsys.readouterr().out)
+    assert problem["line"] == 4
+    assert "partitons" in problem["message"]
+
+
+def test_a_table_in_a_pipe_is_aligned_and_has_no_boxes(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(("topic", "records"), [("orders", 5), ("a", 1200), ("b", None)], title="all")
+    assert capsys.readouterr().out == (
+        "all\nTOPIC   RECORDS\norders        5\na          1200\nb             -\n"
+    )
+
+
+def test_a_table_on_a_terminal_is_boxed_and_takes_brackets_as_they_are(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    print_table(("topic", "records"), [("[red]orders", 5)])
+    output = capsys.readouterr().out
+    assert "[red]orders" in output
+    assert "│" in output
+
+
+@pytest.mark.parametrize(
+    ("word", "known", "expected"),
+    [
+        ("ordes", ["orders", "payments"], "did you mean orders?"),
+        ("ORDERS", ["orders"], "did you mean orders?"),
+        ("x", ["orders", "__consumer_offsets"], "there are orders"),
+        ("x", [], "there are none at all"),
+        ("x", [f"topic{number}" for number in range(10)], "and 2 more"),
+    ],
+)
+def test_a_misspelt_name_leads_to_the_nearest(word: str, known: list[str], expected: str) -> None:
+    assert expected in nearest(word, known)
