@@ -13,7 +13,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.configs.topic_config import TopicConfig
@@ -22,7 +22,6 @@ from fakebus.broker.topic_names import (
     CLUSTER_METADATA,
     CONSUMER_OFFSETS,
     TRANSACTION_STATE,
-    colliding_name,
     topic_name_problem,
 )
 from fakebus.broker.topic_requests import (
@@ -37,7 +36,7 @@ from fakebus.broker.topic_requests import (
 from fakebus.broker.topics import Topic, Topics
 from fakebus.clock import Clock
 from fakebus.errors import BrokerError, ConfigError, ErrorCode, StorageError
-from fakebus.types import ZERO_UUID
+from fakebus.types import ZERO_UUID, TopicPartition
 
 MAX_NEW_PARTITIONS = 10_000
 """How many partitions one request may create, as in Kafka."""
@@ -84,28 +83,27 @@ class TopicAdmin:
             wanted: the topics. A name that occurs twice is refused once.
             validate_only: check everything and create nothing.
 
-        Raises:
-            BrokerError: POLICY_VIOLATION for more than MAX_NEW_PARTITIONS partitions.
         """
-        self._check_total(wanted)
         times = Counter(topic.name for topic in wanted)
+        too_many = self._too_many(wanted)
+        existing = {topic.name.replace(".", "_"): topic.name for topic in self._topics}
         planned = _Planned()
         for new_topic in wanted:
             if times[new_topic.name] > 1:
                 continue
-            result, stored = self._create_one(new_topic, validate_only)
+            try:
+                if too_many is not None:
+                    raise too_many
+                result, stored = self._create_one(new_topic, existing, validate_only)
+            except BrokerError as error:
+                result, stored = _not_created(new_topic.name, error), None
             if stored is not None:
                 planned.stored[len(planned.results)] = stored
             planned.results.append(result)
         for name, count in times.items():
             if count > 1:
-                planned.results.append(
-                    CreatedTopic(
-                        name=name,
-                        error_code=ErrorCode.INVALID_REQUEST,
-                        error_message=_DUPLICATE_NAME,
-                    )
-                )
+                duplicate = BrokerError(ErrorCode.INVALID_REQUEST, _DUPLICATE_NAME)
+                planned.results.append(_not_created(name, duplicate))
         for index, stored in planned.stored.items():
             try:
                 await stored
@@ -117,44 +115,40 @@ class TopicAdmin:
                 )
         return planned.results
 
-    def _check_total(self, wanted: Iterable[NewTopic]) -> None:
+    def _too_many(self, wanted: Iterable[NewTopic]) -> BrokerError | None:
         default = self._config.get_int("num.partitions")
         total = sum(
             len(topic.assignments)
             or (default if topic.partitions == DEFAULT else max(0, topic.partitions))
             for topic in wanted
         )
-        if total > MAX_NEW_PARTITIONS:
-            raise BrokerError(
-                ErrorCode.POLICY_VIOLATION,
-                f"the request asks for {total} partitions; {MAX_NEW_PARTITIONS} are allowed",
-            )
+        if total <= MAX_NEW_PARTITIONS:
+            return None
+        return BrokerError(
+            ErrorCode.POLICY_VIOLATION,
+            f"the request asks for {total} partitions; {MAX_NEW_PARTITIONS} are allowed",
+        )
 
     def _create_one(
-        self, wanted: NewTopic, validate_only: bool
+        self, wanted: NewTopic, existing: Mapping[str, str], validate_only: bool
     ) -> tuple[CreatedTopic, asyncio.Future[None] | None]:
-        try:
-            self._check_name(wanted.name)
-            config = self._checked_config(wanted.configs)
-            partitions, replicas = place(wanted, self._config, self._node_ids)
-        except BrokerError as error:
-            refused = CreatedTopic(
-                name=wanted.name, error_code=error.error_code, error_message=error.message
-            )
-            return refused, None
-        topic, stored = None, None
+        self._check_name(wanted.name, existing)
+        config = self._checked_config(wanted.configs)
+        partitions, replicas = place(wanted, self._config, self._node_ids)
+        topic_id, stored = uuid4(), None
         if not validate_only:
             topic, stored = self._topics.begin_create(wanted.name, partitions, config.overrides)
+            topic_id = topic.topic_id
         created = CreatedTopic(
             name=wanted.name,
-            topic_id=ZERO_UUID if topic is None else topic.topic_id,
+            topic_id=topic_id,
             partitions=partitions,
             replication_factor=replicas,
             config=config,
         )
         return created, stored
 
-    def _check_name(self, name: str) -> None:
+    def _check_name(self, name: str, existing: Mapping[str, str]) -> None:
         if name == CLUSTER_METADATA:
             raise BrokerError(ErrorCode.INVALID_REQUEST, f"{name} is internal to the broker")
         problem = topic_name_problem(name)
@@ -162,7 +156,7 @@ class TopicAdmin:
             raise BrokerError(ErrorCode.INVALID_TOPIC_EXCEPTION, problem)
         if self._topics.get(name) is not None:
             raise BrokerError(ErrorCode.TOPIC_ALREADY_EXISTS, f"the topic {name} exists already")
-        other = colliding_name(name, (topic.name for topic in self._topics))
+        other = existing.get(name.replace(".", "_"))
         if other is not None:
             raise BrokerError(
                 ErrorCode.INVALID_TOPIC_EXCEPTION,
@@ -210,13 +204,11 @@ class TopicAdmin:
             results[reference] = DeletedTopic(name=topic.name, topic_id=topic.topic_id)
             if times[topic.topic_id] == 1:
                 deletions.append((reference, asyncio.ensure_future(self._topics.delete(topic))))
-            elif reference.name is not None:
-                results[reference] = _refused(
-                    reference, "the request names the topic by id too", topic
-                )
+            elif reference.name is None:
+                del results[reference]  # answered once, where it is named
             else:
                 results[reference] = _refused(
-                    reference, "the request names the topic by name too", topic
+                    reference, "the request gives the topic's id as well", topic
                 )
         for reference, deletion in deletions:
             try:
@@ -325,6 +317,29 @@ class TopicAdmin:
                 check_replicas(broker_ids, 1, self._node_ids)
         return topic
 
+    async def delete_records(self, topic_partition: TopicPartition, before_offset: int) -> int:
+        """Delete a partition's records from its start and return the low watermark.
+
+        Args:
+            topic_partition: the partition.
+            before_offset: the first offset that stays; -1 stands for the high watermark.
+
+        Raises:
+            BrokerError: UNKNOWN_TOPIC_OR_PARTITION, OFFSET_OUT_OF_RANGE, or POLICY_VIOLATION
+                when the topic's cleanup.policy is to keep the newest record of each key.
+            StorageError: it could not be stored.
+        """
+        topic = self._topics.get(topic_partition.topic)
+        log = None if topic is None else topic.partition(topic_partition.partition)
+        if topic is None or log is None:
+            raise BrokerError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+        if topic.config.compact and not topic.config.delete:
+            raise BrokerError(
+                ErrorCode.POLICY_VIOLATION,
+                f"the records of {topic_partition} stay: its cleanup.policy is compact",
+            )
+        return await log.delete_records(before_offset)
+
     async def auto_create(self, name: str, *, allowed: bool) -> Topic:
         """Return a topic that a client has asked for, created if need be and allowed.
 
@@ -345,7 +360,7 @@ class TopicAdmin:
             return existing
         if not allowed or not self._config.get_bool("auto.create.topics.enable"):
             raise BrokerError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no topic {name}")
-        self._check_name(name)
+        self._check_name(name, {topic.name.replace(".", "_"): topic.name for topic in self._topics})
         partitions, configs = self._auto_created(name)
         return await self._topics.create(name, partitions, configs)
 
@@ -366,6 +381,10 @@ class TopicAdmin:
                 "segment.bytes": str(segment_bytes),
             }
         return self._config.get_int("num.partitions"), {}
+
+
+def _not_created(name: str, error: BrokerError) -> CreatedTopic:
+    return CreatedTopic(name=name, error_code=error.error_code, error_message=error.message)
 
 
 def _refused(wanted: TopicToDelete, message: str, topic: Topic | None = None) -> DeletedTopic:

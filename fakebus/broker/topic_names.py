@@ -6,7 +6,6 @@ Source: Kafka's org.apache.kafka.common.internals.Topic.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 
 MAX_NAME_LENGTH = 249
 CONSUMER_OFFSETS = "__consumer_offsets"
@@ -28,18 +27,4 @@ def topic_name_problem(name: str) -> str | None:
             f"the topic name {name!r} holds something else than ASCII letters, digits, "
             "'.', '_' and '-'"
         )
-    return None
-
-
-def colliding_name(name: str, existing: Iterable[str]) -> str | None:
-    """Return an existing name that differs from ``name`` only by ``.`` against ``_``.
-
-    Kafka refuses such a pair because the two would share their metrics.
-    """
-    if "." not in name and "_" not in name:
-        return None
-    unified = name.replace(".", "_")
-    for other in existing:
-        if other != name and other.replace(".", "_") == unified:
-            return other
     return None
