@@ -1,6 +1,6 @@
 """Work with directories of fixture files.
 
-fakebus fixtures check reads them as `fakebus up` would, reports every mistake with file,
+fakebus fixtures check reads them as fakebus up would, reports every mistake with file,
 line and column, and needs no running bus. The exit code is 1 if there are mistakes, so it
 fits into a build.
 

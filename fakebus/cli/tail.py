@@ -1,7 +1,7 @@
 """Print the records of topics as they arrive, one line for each.
 
 A line holds partition and offset, time, key, value and headers; with --format json it is an
-object that ``fakebus produce --json`` reads. Within a partition the order is the log's;
+object that fakebus produce --json reads. Within a partition the order is the log's;
 between partitions there is none. Nothing is committed, unless --group is given: then the
 command is a member of that consumer group, begins where the group has stopped, and commits
 what it has printed.
