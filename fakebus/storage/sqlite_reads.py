@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from fakebus.storage.interface import BatchPosition, LogState, ProducerBatch, StoredBatch
-from fakebus.storage.sqlite_search import LogRange
+from fakebus.storage.sqlite_search import BatchRow, LogRange
 from fakebus.storage.sqlite_transaction import MAX_OFFSET, OFFSET_BITS
 
 # The bytes of a row that does not fit any more are not read: CASE leaves them alone.
@@ -86,15 +86,14 @@ def retention_cut(
     if first is None:
         return None
     last = log.last(first)
-    cut = log_start_offset
+    kept: list[BatchRow | None] = [first]
     if oldest_timestamp is not None:
-        row = log.first_with_timestamp(oldest_timestamp)
-        cut = max(cut, last.last_offset + 1 if row is None else row.base_offset)
+        kept.append(log.first_with_timestamp(oldest_timestamp))
     if max_size_bytes is not None:
         # A batch has to stay when without it and those before it too little is left.
-        row = log.first_with_bytes(last.cumulative_bytes - max_size_bytes + 1)
-        cut = max(cut, last.last_offset + 1 if row is None else row.base_offset)
-    return cut if cut > log_start_offset else None
+        kept.append(log.first_with_bytes(last.cumulative_bytes - max_size_bytes + 1))
+    cut = max(last.last_offset + 1 if row is None else row.base_offset for row in kept)
+    return cut if cut > first.base_offset else None
 
 
 def producer_batches(

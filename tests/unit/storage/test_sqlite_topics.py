@@ -41,7 +41,7 @@ async def test_log_ids_are_never_handed_out_twice(data_file: Path) -> None:
     await storage.close()
 
 
-async def test_log_ids_that_do_not_fit_are_refused(storage: Storage) -> None:
+async def test_the_largest_log_id_and_offset_make_a_row_id(storage: Storage) -> None:
     topic = TopicRow(name="t", topic_id=uuid4(), log_ids=(MAX_LOG_ID,))
     await storage.save_topic(topic)
     await append(storage, MAX_LOG_ID, batch(END - 1))
