@@ -1,0 +1,60 @@
+"""Writes to a data file until it is killed, and says on stdout what was acknowledged.
+
+Each line is a number. Number n stands for one transaction: batch n of the first log, batch
+n of the second log with other bytes, a committed offset of n and a value of n.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+from fakebus.storage.interface import OffsetRow, StoredBatch
+from fakebus.storage.sqlite import SqliteStorage
+
+
+def payload(log_number: int, number: int) -> bytes:
+    """Bytes that can be checked later; some of several pages, most of a few hundred bytes."""
+    size = 100_000 if number % 37 == 0 else 200 + number % 500
+    return (b"%d:%d " % (log_number, number)) * (size // 8)
+
+
+def stored_batch(log_number: int, number: int) -> StoredBatch:
+    return StoredBatch(
+        number, number, number, number % 3, 0, number, 0, payload(log_number, number)
+    )
+
+
+async def write(path: Path, first: int) -> None:
+    storage = await SqliteStorage.open(path)
+    log_ids = [log_id for row in await storage.load_topics() for log_id in row.log_ids]
+    slots = asyncio.Semaphore(50)
+
+    def acknowledged(number: int, failure: BaseException | None) -> None:
+        assert failure is None
+        os.write(1, b"%d\n" % number)
+        slots.release()
+
+    number = first
+    while True:
+        await slots.acquire()
+        with storage.atomic():
+            for log_number, log_id in enumerate(log_ids):
+                storage.append_batches(log_id, [stored_batch(log_number, number)], _ignore)
+            offset = OffsetRow(topic="t", partition=0, offset=number)
+            storage.commit_offsets("g", [offset])
+            stored = storage.set_meta("number", str(number))
+        stored.add_done_callback(lambda done, n=number: acknowledged(n, done.exception()))
+        if number % 100 == 99:
+            storage.delete_before(log_ids[0], number - 50)
+        number += 1
+
+
+def _ignore(_: BaseException | None) -> None:
+    return
+
+
+if __name__ == "__main__":
+    asyncio.run(write(Path(sys.argv[1]), int(sys.argv[2])))
