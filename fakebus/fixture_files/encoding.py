@@ -61,6 +61,7 @@ class TopicEncoder:
         self._problems = problems
         self._partitioner = PARTITIONERS[topic.partitioner or settings.partitioner]
         self._keyless = 0
+        self._headers_have_calls = topic.headers.has_calls
         self._constant_headers: tuple[RecordHeader, ...] | None = None
 
     def encode(self, event: EventLine, timestamp_ms: int) -> FixtureEvent | None:
@@ -117,7 +118,7 @@ class TopicEncoder:
         except DataError as error:
             self._problems.add(event.position("headers"), str(error), error.hint)
             return ()
-        if not written and not headers.has_calls:
+        if not written and not self._headers_have_calls:
             self._constant_headers = encoded
         return encoded
 

@@ -24,7 +24,11 @@ class Headers:
     """Headers whose ``$`` calls are not made yet."""
 
     pairs: tuple[tuple[str, object], ...] = ()
-    has_calls: bool = False
+
+    @property
+    def has_calls(self) -> bool:
+        """Whether the headers may differ from record to record."""
+        return any(isinstance(value, dict) for _, value in self.pairs)
 
     def encode(self, context: FunctionContext) -> tuple[RecordHeader, ...]:
         """Return the headers of one record.
@@ -40,7 +44,7 @@ class Headers:
             return self
         own = {name for name, _ in self.pairs}
         kept = tuple(pair for pair in defaults.pairs if pair[0] not in own)
-        return Headers(pairs=kept + self.pairs, has_calls=self.has_calls or defaults.has_calls)
+        return Headers(pairs=kept + self.pairs)
 
 
 def parse_headers(data: object) -> Headers:
@@ -61,7 +65,7 @@ def parse_headers(data: object) -> Headers:
         )
     for name, _ in pairs:
         _check_name(name)
-    return Headers(pairs=pairs, has_calls=any(isinstance(value, dict) for _, value in pairs))
+    return Headers(pairs=pairs)
 
 
 def _pair(item: object) -> tuple[str, object]:

@@ -23,7 +23,6 @@ from dataclasses import dataclass, field
 from fakebus.broker.batch_checks import check_batch, check_shape
 from fakebus.broker.broker import Broker
 from fakebus.broker.configs.topic_config import TopicConfig
-from fakebus.broker.topic_names import colliding_name
 from fakebus.broker.topics import Topic
 from fakebus.errors import BrokerError
 from fakebus.fixture_files.batching import PART_BYTES, PART_EVENTS, batches_of, parts_of, size_of
@@ -36,6 +35,7 @@ from fakebus.fixture_files.model import (
     FixtureTopic,
 )
 from fakebus.fixture_files.problems import FixtureError, FixtureProblem
+from fakebus.fixture_files.topic_rules import metric_name
 from fakebus.types import TopicPartition
 
 Progress = Callable[[int, int], None]
@@ -161,9 +161,13 @@ class _Seeding:
             found = self._ledger.changes(stream, None if topic is None else topic.topic_id)
             if found is not None:
                 problems.append(found)
-        others = [topic.name for topic in self._broker.topics if topic.name not in self._topics]
+        others = {
+            metric_name(topic.name): topic.name
+            for topic in self._broker.topics
+            if topic.name not in self._topics
+        }
         for fixture_topic in self._set.topics:
-            other = colliding_name(fixture_topic.name, others)
+            other = others.get(metric_name(fixture_topic.name))
             if other is not None:
                 problems.append(
                     _topic_problem(

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from fakebus.fixture_files.group_specs import GroupSpec, OffsetSpec
 from fakebus.fixture_files.problems import ProblemList, did_you_mean, quoted
+from fakebus.fixture_files.topic_rules import metric_name
 from fakebus.fixture_files.topic_specs import TopicSpec
 
 
@@ -23,8 +24,7 @@ def check_topics(topics: Sequence[TopicSpec], problems: ProblemList) -> None:
                 "remove one of them",
             )
             continue
-        # Kafka refuses names that differ only in "." and "_" (Topic.hasCollision).
-        other = by_metric_name.setdefault(topic.name.replace(".", "_"), topic)
+        other = by_metric_name.setdefault(metric_name(topic.name), topic)
         if other is not topic:
             problems.add(
                 topic.position,

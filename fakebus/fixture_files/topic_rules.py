@@ -20,6 +20,11 @@ def topic_name_problem(name: str) -> tuple[str, str] | None:
     return None if problem is None else (problem, "write a name such as dev-orders")
 
 
+def metric_name(name: str) -> str:
+    """Return what must be unique: Kafka's metrics write ``.`` as ``_``."""
+    return name.replace(".", "_")
+
+
 def config_problem(name: str, text: str) -> tuple[str, str] | None:
     """Return what is wrong with a topic config and how to mend it, or ``None``."""
     key = TOPIC_KEYS.get(name)

@@ -146,6 +146,34 @@ def test_headers_of_the_topic_come_first_and_give_way_by_name(write_set: WriteSe
     ]
 
 
+def test_calls_in_the_headers_of_a_topic_are_made_for_each_event(write_set: WriteSet) -> None:
+    fixture_set = one_topic(
+        write_set,
+        {"value": 1, "at": "-1s"},
+        {"value": 1, "at": "-2s"},
+        {"value": 1, "at": "-3s", "headers": {"own": "x"}},
+        extra=", headers: {time: {$time: at, as: timestamp-millis}}",
+    )
+    assert [dict(record.headers)["time"] for record in records_of(fixture_set)] == [
+        str(NOW_MS - 1000).encode(),
+        str(NOW_MS - 2000).encode(),
+        str(NOW_MS - 3000).encode(),
+    ]
+
+
+def test_call_whose_dollar_sign_is_escaped_is_made(write_set: WriteSet) -> None:
+    structure = "topics: [{name: orders, load: e.ndjson}]"
+    events = '{"value": {"\\u0024time": "now", "as": "timestamp-millis"}}'
+    (record,) = records_of(load(write_set, structure, events))
+    assert record.value == str(NOW_MS).encode()
+
+
+def test_time_does_not_matter_where_the_broker_stamps_records(write_set: WriteSet) -> None:
+    extra = ", config: {message.timestamp.type: LogAppendTime}"
+    fixture_set = one_topic(write_set, {"value": 1, "at": "+2d"}, extra=extra)
+    assert fixture_set.record_count == 1
+
+
 def test_times_are_instants_or_count_from_the_anchor(write_set: WriteSet) -> None:
     fixture_set = one_topic(
         write_set,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from fakebus.fixture_files import loader
 from fakebus.fixture_files.loader import check_fixtures, load_fixtures
 from fakebus.fixture_files.problems import FixtureError, FixtureProblem, Position, ProblemList
 from tests.unit.fixture_files.conftest import WriteSet
@@ -913,6 +914,38 @@ def test_event_beyond_max_message_bytes_is_told_with_its_exact_size(write_set: W
     assert problems(31) == [
         "e.ndjson:1:1: the event takes 101 bytes, more than max.message.bytes = 100 of a; "
         "make it smaller, or set max.message.bytes in the topic's config"
+    ]
+
+
+def test_event_too_old_for_its_topic_is_told(write_set: WriteSet) -> None:
+    text = HEAD + (
+        "topics:\n  - name: a\n    load: e.ndjson\n"
+        "    config: {message.timestamp.before.max.ms: 1000}\n"
+    )
+    root = write_set({"fakebus.yaml": text, "e.ndjson": '{"value": 1, "at": "-2s"}'})
+    assert texts(root) == [
+        "e.ndjson:1:20: the event's time 2023-11-14T22:13:18+00:00 lies too far before the "
+        "present, 2023-11-14T22:13:20+00:00; move it, or raise "
+        "message.timestamp.before.max.ms = 1000 in the topic's config"
+    ]
+
+
+def test_set_of_too_many_events_is_told_once(
+    write_set: WriteSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loader, "MAX_EVENTS", 3)
+    assert texts(write_set({"fakebus.yaml": TOPIC, "e.ndjson": GOOD * 3})) == []
+    assert texts(write_set({"e.ndjson": GOOD * 9})) == [
+        "e.ndjson:4:1: the set has more than 3 events; split it into several directories"
+    ]
+
+
+def test_offset_for_all_partitions_must_be_in_the_shortest(write_set: WriteSet) -> None:
+    text = TOPIC + 'groups: [{group: g, offsets: {orders: {"*": 2}}}]\n'
+    events = '{"value": 1, "partition": 0}\n' * 2 + '{"value": 1, "partition": 1}\n'
+    assert texts(write_set({"fakebus.yaml": text, "e.ndjson": events})) == [
+        "fakebus.yaml:4:45: the offset 2 lies beyond the end of a partition of orders, which is 1; "
+        'write "latest" for the end'
     ]
 
 

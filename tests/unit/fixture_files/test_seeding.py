@@ -221,7 +221,7 @@ async def test_topic_that_was_deleted_is_seeded_again(bus: SeedBus, write_set: W
         await broker.topics.delete(live(broker, "orders"))
         await broker.topics.create("orders", 2, {})
     report = await bus.seed(root)
-    assert (report.records, report.topics_created) == (2, 0)
+    assert (report.records, report.topics_created, report.configs_changed) == (2, 0, 1)
     assert await bus.values("orders", 0) == [b"1", b"2"]
 
 
@@ -263,6 +263,9 @@ async def test_config_is_applied_when_the_file_changes_and_else_left_alone(
     assert await overrides() == {"retention.ms": "6", "max.message.bytes": "7000"}
     report = await bus.seed(write_set({"fakebus.yaml": text("retention.ms: 9")}))
     assert report.configs_changed == 1
+    assert await overrides() == {"retention.ms": "9", "max.message.bytes": "7000"}
+    await bus.seed(write_set({"fakebus.yaml": text("segment.ms: 7000")}))
+    await bus.seed(write_set({"fakebus.yaml": text("retention.ms: 9")}))
     assert await overrides() == {"retention.ms": "9", "max.message.bytes": "7000"}
 
 
@@ -323,6 +326,16 @@ async def test_groups_start_where_the_file_says_and_are_not_moved_again(
         groups = broker.group_coordinator
         assert groups.committed_offset("g", orders[0]) == 2
         assert groups.committed_offset("g", TopicPartition("orders", 4)) == 0
+
+
+async def test_latest_is_the_end_of_a_set_of_several_transactions(
+    bus: SeedBus, write_set: WriteSet
+) -> None:
+    text = ORDERS + "groups: [{group: g, offsets: {orders: {0: latest}}}]\n"
+    await bus.seed(write_set({"fakebus.yaml": text, "e.ndjson": events(*range(6000))}))
+    async with bus.broker() as broker:
+        committed = broker.group_coordinator.committed_offset("g", TopicPartition("orders", 0))
+        assert committed == 6000
 
 
 async def test_progress_counts_up_to_all_events(bus: SeedBus, write_set: WriteSet) -> None:
