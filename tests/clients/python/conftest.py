@@ -1,0 +1,44 @@
+"""pytest fixtures of the Python clients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.clients.cluster import Cluster
+from tests.clients.python.client import Client, wait_until
+from tests.clients.python.clients import CLIENTS
+from tests.clients.python.confluent import ConfluentClient
+
+
+@pytest.fixture(params=sorted(CLIENTS))
+def client(request: pytest.FixtureRequest, cluster: Cluster) -> Iterator[Client]:
+    """The library under test, connected to the shared cluster."""
+    connected = CLIENTS[request.param](cluster.bootstrap_servers)
+    yield connected
+    connected.close()
+
+
+@pytest.fixture
+def confluent(cluster: Cluster) -> Iterator[ConfluentClient]:
+    """Confluent's library, for what it alone can do."""
+    connected = ConfluentClient(cluster.bootstrap_servers)
+    yield connected
+    connected.close()
+
+
+@pytest.fixture
+def new_topic(cluster: Cluster, unique: Callable[[str], str]) -> Callable[..., str]:
+    """Create a topic of its own, with `create_topic`'s arguments, and return its name."""
+    admin = ConfluentClient(cluster.bootstrap_servers)
+
+    def create(partitions: int = 1, **configs: str) -> str:
+        topic = unique("topic")
+        dotted = {key.replace("_", "."): value for key, value in configs.items()}
+        admin.create_topic(topic, partitions, dotted)
+        # Kafka answers before its broker has heard of the topic from the controller.
+        wait_until(lambda: admin.topics().get(topic) == partitions, f"{topic} is there")
+        return topic
+
+    return create
