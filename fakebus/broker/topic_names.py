@@ -10,6 +10,7 @@ import re
 MAX_NAME_LENGTH = 249
 CONSUMER_OFFSETS = "__consumer_offsets"
 TRANSACTION_STATE = "__transaction_state"
+SHARE_GROUP_STATE = "__share_group_state"
 CLUSTER_METADATA = "__cluster_metadata"
 _LEGAL = re.compile("[a-zA-Z0-9._-]+", re.ASCII)
 
@@ -28,3 +29,8 @@ def topic_name_problem(name: str) -> str | None:
             "'.', '_' and '-'"
         )
     return None
+
+
+def is_internal(name: str) -> bool:
+    """Return whether clients are told to leave a topic of that name alone."""
+    return name in (CONSUMER_OFFSETS, TRANSACTION_STATE, SHARE_GROUP_STATE)

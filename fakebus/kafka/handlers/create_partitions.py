@@ -1,0 +1,48 @@
+"""CreatePartitions 0-3.
+
+Behaviour:
+    * The count is how many partitions the topic has afterwards; it can only grow.
+    * Every topic of the request is in the answer, whether it was changed or not.
+
+Version notes:
+    1 throttle time; 2 flexible; 3 quotas may refuse.
+"""
+
+from __future__ import annotations
+
+from fakebus.broker.topic_requests import NewPartitions
+from fakebus.kafka.api import RequestContext, handles
+from fakebus.kafka.protocol.api_keys import ApiKey
+from fakebus.kafka.protocol.messages import (
+    CreatePartitionsRequest,
+    CreatePartitionsResponse,
+    CreatePartitionsTopic,
+    CreatePartitionsTopicResult,
+)
+
+
+@handles(ApiKey.CREATE_PARTITIONS, versions=(0, 3))
+async def handle_create_partitions(
+    request: CreatePartitionsRequest, context: RequestContext
+) -> CreatePartitionsResponse:
+    """Add partitions to topics."""
+    results = await context.broker.topic_admin.create_partitions(
+        [_new_partitions(topic) for topic in request.topics], validate_only=request.validate_only
+    )
+    return CreatePartitionsResponse(
+        results=[
+            CreatePartitionsTopicResult(
+                name=result.name,
+                error_code=result.error_code.code,
+                error_message=result.error_message,
+            )
+            for result in results
+        ]
+    )
+
+
+def _new_partitions(topic: CreatePartitionsTopic) -> NewPartitions:
+    assignments = None
+    if topic.assignments is not None:
+        assignments = [assignment.broker_ids for assignment in topic.assignments]
+    return NewPartitions(name=topic.name, count=topic.count, assignments=assignments)

@@ -1,0 +1,73 @@
+"""CreateTopics 2-7.
+
+Behaviour:
+    * Every topic has its own result; one that is refused does not stop the others.
+    * -1 partitions or replicas stand for num.partitions and default.replication.factor.
+    * The answer comes when the topics are stored; clients can use them at once.
+    * With validate_only everything is checked and nothing is created.
+
+Version notes:
+    2 and 3 no change; 4 -1 allowed; 5 flexible, answers with partitions and configs;
+    6 quotas may refuse; 7 topic ids.
+"""
+
+from __future__ import annotations
+
+from fakebus.broker.configs.describing import describe_topic
+from fakebus.broker.topic_requests import CreatedTopic, NewTopic
+from fakebus.kafka.api import RequestContext, handles
+from fakebus.kafka.protocol.api_keys import ApiKey
+from fakebus.kafka.protocol.messages import (
+    CreatableTopic,
+    CreatableTopicConfigs,
+    CreatableTopicResult,
+    CreateTopicsRequest,
+    CreateTopicsResponse,
+)
+
+_FIRST_WITH_CONFIGS = 5
+
+
+@handles(ApiKey.CREATE_TOPICS, versions=(2, 7))
+async def handle_create_topics(
+    request: CreateTopicsRequest, context: RequestContext
+) -> CreateTopicsResponse:
+    """Create topics."""
+    created = await context.broker.topic_admin.create_topics(
+        [_new_topic(topic) for topic in request.topics], validate_only=request.validate_only
+    )
+    return CreateTopicsResponse(topics=[_result(topic, context) for topic in created])
+
+
+def _new_topic(topic: CreatableTopic) -> NewTopic:
+    return NewTopic(
+        name=topic.name,
+        partitions=topic.num_partitions,
+        replication_factor=topic.replication_factor,
+        assignments=[(one.partition_index, one.broker_ids) for one in topic.assignments],
+        configs=[(config.name, config.value) for config in topic.configs],
+    )
+
+
+def _result(topic: CreatedTopic, context: RequestContext) -> CreatableTopicResult:
+    configs: list[CreatableTopicConfigs] = []
+    if topic.config is not None and context.api_version >= _FIRST_WITH_CONFIGS:
+        configs = [
+            CreatableTopicConfigs(
+                name=config.name,
+                value=config.value,
+                read_only=config.read_only,
+                config_source=config.source.value,
+                is_sensitive=config.sensitive,
+            )
+            for config in describe_topic(topic.config, context.broker.config, None)
+        ]
+    return CreatableTopicResult(
+        name=topic.name,
+        topic_id=topic.topic_id,
+        error_code=topic.error_code.code,
+        error_message=topic.error_message,
+        num_partitions=topic.partitions,
+        replication_factor=topic.replication_factor,
+        configs=configs,
+    )

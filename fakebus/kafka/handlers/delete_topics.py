@@ -1,0 +1,62 @@
+"""DeleteTopics 1-6.
+
+Behaviour:
+    * Topics are named by name or, since version 6, by id; giving both is refused.
+    * Records, and offsets that groups have committed, go with the topic.
+    * With delete.topic.enable=false nothing is deleted: TOPIC_DELETION_DISABLED.
+
+Version notes:
+    1 to 3 throttle time; 4 flexible; 5 error messages; 6 topic ids.
+"""
+
+from __future__ import annotations
+
+from fakebus.broker.topic_requests import DeletedTopic, TopicToDelete
+from fakebus.errors import BrokerError, ErrorCode
+from fakebus.kafka.api import RequestContext, handles
+from fakebus.kafka.protocol.api_keys import ApiKey
+from fakebus.kafka.protocol.messages import (
+    DeletableTopicResult,
+    DeleteTopicsRequest,
+    DeleteTopicsResponse,
+)
+
+_FIRST_WITH_TOPIC_DELETION_DISABLED = 3
+
+
+@handles(ApiKey.DELETE_TOPICS, versions=(1, 6))
+async def handle_delete_topics(
+    request: DeleteTopicsRequest, context: RequestContext
+) -> DeleteTopicsResponse:
+    """Delete topics."""
+    wanted = [
+        *(TopicToDelete(name=name) for name in request.topic_names),
+        *(TopicToDelete(name=topic.name, topic_id=topic.topic_id) for topic in request.topics),
+    ]
+    try:
+        results = await context.broker.topic_admin.delete_topics(wanted)
+    except BrokerError as error:
+        results = [_refused(topic, error, context.api_version) for topic in wanted]
+    return DeleteTopicsResponse(
+        responses=[
+            DeletableTopicResult(
+                name=result.name,
+                topic_id=result.topic_id,
+                error_code=result.error_code.code,
+                error_message=result.error_message,
+            )
+            for result in results
+        ]
+    )
+
+
+def _refused(topic: TopicToDelete, error: BrokerError, api_version: int) -> DeletedTopic:
+    error_code = error.error_code
+    if api_version < _FIRST_WITH_TOPIC_DELETION_DISABLED:
+        error_code = ErrorCode.INVALID_REQUEST
+    return DeletedTopic(
+        name=topic.name,
+        topic_id=topic.topic_id,
+        error_code=error_code,
+        error_message=error.message,
+    )

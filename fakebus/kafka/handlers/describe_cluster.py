@@ -1,0 +1,56 @@
+"""DescribeCluster 0-2 (KIP-700).
+
+Behaviour:
+    * Brokers are given at the address that this client can reach; none is ever fenced.
+    * There is no endpoint for controllers: MISMATCHED_ENDPOINT_TYPE.
+
+Version notes:
+    1 the kind of endpoint (KIP-919); 2 fenced brokers (KIP-1073).
+"""
+
+from __future__ import annotations
+
+from fakebus.broker.operations import CLUSTER_OPERATIONS, NOT_ASKED
+from fakebus.errors import ErrorCode
+from fakebus.kafka.api import RequestContext, handles
+from fakebus.kafka.protocol.api_keys import ApiKey
+from fakebus.kafka.protocol.messages import (
+    DescribeClusterBroker,
+    DescribeClusterRequest,
+    DescribeClusterResponse,
+)
+
+_BROKERS = 1
+_CONTROLLERS = 2
+
+
+@handles(ApiKey.DESCRIBE_CLUSTER, versions=(0, 2))
+def handle_describe_cluster(
+    request: DescribeClusterRequest, context: RequestContext
+) -> DescribeClusterResponse:
+    """Describe the cluster and its brokers."""
+    if request.endpoint_type != _BROKERS:
+        return _wrong_endpoint(request.endpoint_type)
+    return DescribeClusterResponse(
+        cluster_id=context.broker.cluster_id,
+        controller_id=context.broker.node_id,
+        brokers=[
+            DescribeClusterBroker(
+                broker_id=broker.node_id, host=broker.host, port=broker.port, rack=broker.rack
+            )
+            for broker in context.brokers()
+        ],
+        cluster_authorized_operations=(
+            CLUSTER_OPERATIONS if request.include_cluster_authorized_operations else NOT_ASKED
+        ),
+    )
+
+
+def _wrong_endpoint(endpoint_type: int) -> DescribeClusterResponse:
+    if endpoint_type == _CONTROLLERS:
+        error_code = ErrorCode.MISMATCHED_ENDPOINT_TYPE
+        message = "this is an endpoint for clients of the brokers, not of the controllers"
+    else:
+        error_code = ErrorCode.UNSUPPORTED_ENDPOINT_TYPE
+        message = f"there is no endpoint type {endpoint_type}"
+    return DescribeClusterResponse(error_code=error_code.code, error_message=message, cluster_id="")

@@ -1,0 +1,93 @@
+"""DescribeTopicPartitions 0 (KIP-966).
+
+Behaviour:
+    * Topics come in the order of their names, partitions in pages: a page that is full says
+      where the next one begins. No topic names means all topics.
+    * Pages have at most max.request.partition.size.limit partitions.
+    * Topics that do not exist are answered with an error and never created.
+
+Version notes:
+    0 the only one.
+"""
+
+from __future__ import annotations
+
+from fakebus.broker.operations import NOT_ASKED, TOPIC_OPERATIONS
+from fakebus.broker.partition_listing import ListedTopic, PartitionCursor, list_partitions
+from fakebus.broker.topic_names import is_internal
+from fakebus.errors import BrokerError, ErrorCode
+from fakebus.kafka.api import RequestContext, handles
+from fakebus.kafka.protocol.api_keys import ApiKey
+from fakebus.kafka.protocol.messages import (
+    Cursor,
+    DescribeTopicPartitionsRequest,
+    DescribeTopicPartitionsResponse,
+    DescribeTopicPartitionsResponsePartition,
+    DescribeTopicPartitionsResponseTopic,
+)
+
+_LIMIT = "max.request.partition.size.limit"
+
+
+@handles(ApiKey.DESCRIBE_TOPIC_PARTITIONS, versions=(0, 0))
+def handle_describe_topic_partitions(
+    request: DescribeTopicPartitionsRequest, context: RequestContext
+) -> DescribeTopicPartitionsResponse:
+    """Describe partitions, a page at a time."""
+    broker, names = context.broker, [topic.name for topic in request.topics]
+    cursor = None
+    if request.cursor is not None:
+        cursor = PartitionCursor(
+            topic=request.cursor.topic_name, partition=request.cursor.partition_index
+        )
+    limit = min(request.response_partition_limit, broker.config.get_int(_LIMIT))
+    try:
+        page = list_partitions(broker.topics, names, limit, cursor)
+    except BrokerError as error:
+        return DescribeTopicPartitionsResponse(
+            topics=[_refused(name, error.error_code) for name in names], next_cursor=None
+        )
+    next_cursor = None
+    if page.next_cursor is not None:
+        next_cursor = Cursor(
+            topic_name=page.next_cursor.topic, partition_index=page.next_cursor.partition
+        )
+    return DescribeTopicPartitionsResponse(
+        topics=[_topic(listed, broker.node_id) for listed in page.topics],
+        next_cursor=next_cursor,
+    )
+
+
+def _refused(name: str, error_code: ErrorCode) -> DescribeTopicPartitionsResponseTopic:
+    return DescribeTopicPartitionsResponseTopic(
+        name=name, error_code=error_code.code, topic_authorized_operations=NOT_ASKED
+    )
+
+
+def _topic(listed: ListedTopic, node_id: int) -> DescribeTopicPartitionsResponseTopic:
+    if listed.topic is None:
+        return DescribeTopicPartitionsResponseTopic(
+            name=listed.name,
+            error_code=listed.error_code.code,
+            is_internal=is_internal(listed.name),
+            topic_authorized_operations=TOPIC_OPERATIONS,
+        )
+    return DescribeTopicPartitionsResponseTopic(
+        name=listed.name,
+        topic_id=listed.topic.topic_id,
+        is_internal=listed.topic.is_internal,
+        partitions=[
+            DescribeTopicPartitionsResponsePartition(
+                partition_index=index,
+                leader_id=node_id,
+                leader_epoch=listed.topic.partitions[index].leader_epoch,
+                replica_nodes=[node_id],
+                isr_nodes=[node_id],
+                eligible_leader_replicas=[],
+                last_known_elr=[],
+                offline_replicas=[],
+            )
+            for index in listed.partitions
+        ],
+        topic_authorized_operations=TOPIC_OPERATIONS,
+    )
