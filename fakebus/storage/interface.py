@@ -25,7 +25,10 @@ from uuid import UUID
 from fakebus.types import Buffer
 
 OnDone = Callable[[BaseException | None], None]
-"""Called on the event loop, synchronously after the commit: ``None`` or the failure."""
+"""Called on the event loop, synchronously after the commit: ``None`` or the failure.
+
+When it gets a failure it must not enqueue anything: others are still to be told.
+"""
 
 
 class StoredBatch(NamedTuple):
@@ -138,6 +141,8 @@ class LogStore(Protocol):
     ) -> int | None:
         """Return the log start offset that retention asks for, or ``None`` for no change.
 
+        It is the base offset of a batch, or the log end offset when no batch may stay.
+
         Args:
             oldest_timestamp: batches from the start of the log whose max_timestamp is
                 smaller than this are over age, in milliseconds; ``None`` for no limit.
@@ -146,10 +151,17 @@ class LogStore(Protocol):
         """
 
     def delete_before(self, log_id: int, log_start_offset: int) -> asyncio.Future[None]:
-        """Enqueue: keep the new log start offset and drop the batches wholly below it."""
+        """Enqueue: keep the new log start offset and drop the batches wholly below it.
+
+        They are out of sight with the commit and leave the file in the background. An offset
+        below the log start offset changes nothing.
+        """
 
     def truncate(self, log_id: int, log_end_offset: int) -> asyncio.Future[None]:
-        """Enqueue: drop every batch whose base offset is at or above ``log_end_offset``."""
+        """Enqueue: drop every batch whose base offset is at or above ``log_end_offset``.
+
+        Below the log start offset this empties the log, which starts over there.
+        """
 
     async def producer_batches(self, log_id: int, last: int) -> list[ProducerBatch]:
         """Return the ``last`` newest batches of every producer id in the log, oldest first."""
@@ -217,7 +229,8 @@ class Storage(LogStore, TopicStore, OffsetStore, MetaStore, Protocol):
     def atomic(self) -> AbstractContextManager[None]:
         """Make the writes enqueued inside the block one transaction.
 
-        The block must not await. Blocks may be nested; the outermost one counts.
+        The block must not await. Blocks may be nested; the outermost one counts. Writes that
+        were enqueued before an exception left the block are committed all the same.
         """
 
     @property

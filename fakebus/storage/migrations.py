@@ -50,18 +50,18 @@ MIGRATIONS: tuple[Migration, ...] = (
             max_timestamp INTEGER NOT NULL,
             running_max_timestamp INTEGER NOT NULL,
             cumulative_bytes INTEGER NOT NULL,
-            producer_id INTEGER NOT NULL,
+            producer_id INTEGER,
             producer_epoch INTEGER NOT NULL,
             base_sequence INTEGER NOT NULL,
             attributes INTEGER NOT NULL,
             data BLOB NOT NULL
         )
         """,
-        # Grouped by log, so that the producers of one log are found without a look at those
-        # of the others.
+        # Batches without a producer id hold NULL and are not in the index. It is grouped by
+        # log, so that the producers of one log are found without a look at those of others.
         """
         CREATE INDEX batches_by_producer ON batches (id >> 44, producer_id)
-        WHERE producer_id >= 0
+        WHERE producer_id IS NOT NULL
         """,
         # Batches below before_offset that are no longer visible and still take up space.
         """

@@ -10,19 +10,18 @@ from fakebus.storage.sqlite_transaction import MAX_OFFSET, OFFSET_BITS
 
 # The bytes of a row that does not fit any more are not read: CASE leaves them alone.
 _READ = """
-SELECT id, last_offset, max_timestamp, producer_id, producer_epoch, base_sequence, attributes,
-       CASE WHEN id = ? OR cumulative_bytes <= ? THEN data END
+SELECT id, last_offset, max_timestamp, ifnull(producer_id, -1), producer_epoch, base_sequence,
+       attributes, CASE WHEN id = ? OR cumulative_bytes <= ? THEN data END
 FROM batches WHERE id BETWEEN ? AND ? ORDER BY id
 """
 
-# These repeat the index's WHERE, without which SQLite does not use it.
-_NEXT_PRODUCER = """
+NEXT_PRODUCER = """
 SELECT producer_id FROM batches
-WHERE id >> 44 = ? AND producer_id > ? AND producer_id >= 0 ORDER BY producer_id LIMIT 1
+WHERE id >> 44 = ? AND producer_id > ? ORDER BY producer_id LIMIT 1
 """
-_PRODUCER_BATCHES = """
+PRODUCER_BATCHES = """
 SELECT producer_id, producer_epoch, base_sequence, id, last_offset, max_timestamp, attributes
-FROM batches WHERE id >> 44 = ? AND producer_id = ? AND producer_id >= 0 AND id >= ?
+FROM batches WHERE id >> 44 = ? AND producer_id = ? AND id >= ?
 ORDER BY id DESC LIMIT ?
 """
 
@@ -107,11 +106,11 @@ def producer_batches(
     batches: list[ProducerBatch] = []
     producer_id = -1
     while True:
-        row = cursor.execute(_NEXT_PRODUCER, (log_id, producer_id)).fetchone()
+        row = cursor.execute(NEXT_PRODUCER, (log_id, producer_id)).fetchone()
         if row is None:
             break
         [producer_id] = row
-        cursor.execute(_PRODUCER_BATCHES, (log_id, producer_id, first.id, newest))
+        cursor.execute(PRODUCER_BATCHES, (log_id, producer_id, first.id, newest))
         for found, epoch, sequence, row_id, last_offset, timestamp, attributes in cursor:
             batches.append(
                 ProducerBatch(

@@ -22,10 +22,10 @@ _SELECT = """
 SELECT id, last_offset, max_timestamp, running_max_timestamp, cumulative_bytes, length(data)
 FROM batches WHERE id BETWEEN ? AND ?
 """
-_AT_OR_BEFORE = _SELECT + "ORDER BY id DESC LIMIT 1"
-_AT_OR_AFTER = _SELECT + "ORDER BY id LIMIT 1"
-_FIRST_WITH_TIMESTAMP = _SELECT + "AND max_timestamp >= ? ORDER BY id LIMIT 1"
-_WITH_MAX_TIMESTAMP = _SELECT + "ORDER BY max_timestamp DESC, id LIMIT 1"
+AT_OR_BEFORE = _SELECT + "ORDER BY id DESC LIMIT 1"
+AT_OR_AFTER = _SELECT + "ORDER BY id LIMIT 1"
+FIRST_WITH_TIMESTAMP = _SELECT + "AND max_timestamp >= ? ORDER BY id LIMIT 1"
+WITH_MAX_TIMESTAMP = _SELECT + "ORDER BY max_timestamp DESC, id LIMIT 1"
 
 
 class BatchRow(NamedTuple):
@@ -74,14 +74,14 @@ class LogRange:
     def first(self) -> BatchRow | None:
         """Return the first batch of the range."""
         from_id = min(self._from_id, self._upto_id)
-        row = self._find(_AT_OR_BEFORE, self._log_start, from_id)
+        row = self._find(AT_OR_BEFORE, self._log_start, from_id)
         if row is not None and self._log_start + row.last_offset >= self._from_id:
             return row
-        return self._find(_AT_OR_AFTER, self._from_id, self._upto_id)
+        return self._find(AT_OR_AFTER, self._from_id, self._upto_id)
 
     def last(self, first: BatchRow) -> BatchRow:
         """Return the last batch of the range, whose first one is ``first``."""
-        return self._find(_AT_OR_BEFORE, first.id, self._upto_id) or first
+        return self._find(AT_OR_BEFORE, first.id, self._upto_id) or first
 
     def first_with_timestamp(self, timestamp: int) -> BatchRow | None:
         """Return the first batch whose max_timestamp is ``timestamp`` or later."""
@@ -89,7 +89,7 @@ class LogRange:
         if first is None or first.max_timestamp >= timestamp:
             return first
         if first.running_max_timestamp >= timestamp:
-            return self._find(_FIRST_WITH_TIMESTAMP, first.id, self._upto_id, timestamp)
+            return self._find(FIRST_WITH_TIMESTAMP, first.id, self._upto_id, timestamp)
         return self._first_reaching(first, running_max_timestamp=timestamp)
 
     def with_max_timestamp(self) -> BatchRow | None:
@@ -102,7 +102,7 @@ class LogRange:
             return self._first_reaching(first, running_max_timestamp=largest)
         if first.max_timestamp == largest:
             return first
-        return self._find(_WITH_MAX_TIMESTAMP, first.id, self._upto_id)
+        return self._find(WITH_MAX_TIMESTAMP, first.id, self._upto_id)
 
     def first_with_bytes(self, cumulative_bytes: int) -> BatchRow | None:
         """Return the first batch that brings the bytes so far to ``cumulative_bytes``."""
@@ -130,7 +130,7 @@ class LogRange:
         high = min(high, last.id + 1)
         while low < high:
             middle = (low + high) // 2
-            row = self._find(_AT_OR_AFTER, middle, high - 1)
+            row = self._find(AT_OR_AFTER, middle, high - 1)
             if row is None:
                 high = middle
             elif (

@@ -84,14 +84,16 @@ def read_next_log_id(connection: sqlite3.Connection) -> int:
 
 
 def _save_topic(transaction: Transaction, topic: TopicRow, dropped: list[int]) -> None:
-    [(number,)] = transaction.execute(
+    transaction.execute(
         """
         INSERT INTO topics (topic_id, name, configs) VALUES (?, ?, ?)
         ON CONFLICT (topic_id) DO UPDATE SET name = excluded.name, configs = excluded.configs
-        RETURNING id
         """,
         (topic.topic_id.bytes, topic.name, json.dumps(dict(topic.configs))),
-    ).fetchall()
+    )
+    [number] = transaction.execute(
+        "SELECT id FROM topics WHERE topic_id = ?", (topic.topic_id.bytes,)
+    ).fetchone()
     before = transaction.execute("SELECT log_id FROM logs WHERE topic = ?", (number,)).fetchall()
     transaction.executemany(
         """

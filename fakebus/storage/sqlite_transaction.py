@@ -20,7 +20,7 @@ Operation = Callable[..., None]
 _INSERT_BATCH = """
 INSERT INTO batches (id, last_offset, max_timestamp, running_max_timestamp, cumulative_bytes,
                      producer_id, producer_epoch, base_sequence, attributes, data)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+VALUES (?, ?, ?, ?, ?, nullif(?, -1), ?, ?, ?, ?)
 """
 
 _LAST_TOTALS = """
