@@ -54,7 +54,7 @@ CLUSTER_KEYS = (
     ConfigKey("internal.metadata.max.batch.size.in.bytes", INT, "8388608", internal=True),
     ConfigKey("kafka.metrics.polling.interval.secs", INT, "10", valid="[1,...]"),
     ConfigKey("kafka.metrics.reporters", LIST, ""),
-    ConfigKey("max.request.partition.size.limit", INT, "2000", valid="[1,...]"),
+    ConfigKey("max.request.partition.size.limit", INT, "2000", valid="[1,...]", effective=True),
     ConfigKey("metadata.log.dir", STRING, None),
     ConfigKey("metadata.log.max.record.bytes.between.snapshots", LONG, "20971520", valid="[1,...]"),
     ConfigKey("metadata.log.max.snapshot.interval.ms", LONG, "3600000", valid="[0,...]"),

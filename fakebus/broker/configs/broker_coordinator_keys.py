@@ -58,10 +58,10 @@ COORDINATOR_KEYS = (
         valid="[consumer, classic, share, streams]",
     ),
     ConfigKey("group.coordinator.threads", INT, "4", valid="[1,...]"),
-    ConfigKey("group.initial.rebalance.delay.ms", INT, "0"),
-    ConfigKey("group.max.session.timeout.ms", INT, "1800000"),
-    ConfigKey("group.max.size", INT, "2147483647", valid="[1,...]"),
-    ConfigKey("group.min.session.timeout.ms", INT, "6000"),
+    ConfigKey("group.initial.rebalance.delay.ms", INT, "0", effective=True),
+    ConfigKey("group.max.session.timeout.ms", INT, "1800000", effective=True),
+    ConfigKey("group.max.size", INT, "2147483647", valid="[1,...]", effective=True),
+    ConfigKey("group.min.session.timeout.ms", INT, "6000", effective=True),
     ConfigKey(
         "group.share.assignment.interval.ms", INT, "1000", valid="[0,...]", update=CLUSTER_WIDE
     ),
@@ -109,16 +109,20 @@ COORDINATOR_KEYS = (
     ConfigKey("group.streams.min.session.timeout.ms", INT, "45000", valid="[1,...]"),
     ConfigKey("group.streams.num.standby.replicas", INT, "0", valid="[0,...]"),
     ConfigKey("group.streams.session.timeout.ms", INT, "45000", valid="[1,...]"),
-    ConfigKey("max.incremental.fetch.session.cache.slots", INT, "1000", valid="[0,...]"),
-    ConfigKey("offset.metadata.max.bytes", INT, "4096"),
+    ConfigKey(
+        "max.incremental.fetch.session.cache.slots", INT, "1000", valid="[0,...]", effective=True
+    ),
+    ConfigKey("offset.metadata.max.bytes", INT, "4096", effective=True),
     ConfigKey("offsets.commit.timeout.ms", INT, "5000", valid="[1,...]"),
     ConfigKey("offsets.load.buffer.size", INT, "5242880", valid="[1,...]"),
-    ConfigKey("offsets.retention.check.interval.ms", LONG, "600000", valid="[1,...]"),
-    ConfigKey("offsets.retention.minutes", INT, "10080", valid="[1,...]"),
+    ConfigKey(
+        "offsets.retention.check.interval.ms", LONG, "600000", valid="[1,...]", effective=True
+    ),
+    ConfigKey("offsets.retention.minutes", INT, "10080", valid="[1,...]", effective=True),
     ConfigKey("offsets.topic.compression.codec", INT, "0"),
-    ConfigKey("offsets.topic.num.partitions", INT, "50", valid="[1,...]"),
+    ConfigKey("offsets.topic.num.partitions", INT, "50", valid="[1,...]", effective=True),
     ConfigKey("offsets.topic.replication.factor", SHORT, "3", valid="[1,...]"),
-    ConfigKey("offsets.topic.segment.bytes", INT, "104857600", valid="[1,...]"),
+    ConfigKey("offsets.topic.segment.bytes", INT, "104857600", valid="[1,...]", effective=True),
     ConfigKey("share.coordinator.append.linger.ms", INT, "-1", valid="[-1,...]"),
     ConfigKey(
         "share.coordinator.cached.buffer.max.bytes",
@@ -166,9 +170,11 @@ COORDINATOR_KEYS = (
     ),
     ConfigKey("transaction.state.log.load.buffer.size", INT, "5242880", valid="[1,...]"),
     ConfigKey("transaction.state.log.min.isr", INT, "2", valid="[1,...]"),
-    ConfigKey("transaction.state.log.num.partitions", INT, "50", valid="[1,...]"),
+    ConfigKey("transaction.state.log.num.partitions", INT, "50", valid="[1,...]", effective=True),
     ConfigKey("transaction.state.log.replication.factor", SHORT, "3", valid="[1,...]"),
-    ConfigKey("transaction.state.log.segment.bytes", INT, "104857600", valid="[1,...]"),
+    ConfigKey(
+        "transaction.state.log.segment.bytes", INT, "104857600", valid="[1,...]", effective=True
+    ),
     ConfigKey("transaction.two.phase.commit.enable", BOOLEAN, "false"),
     ConfigKey("transactional.id.expiration.ms", INT, "604800000", valid="[1,...]"),
 )

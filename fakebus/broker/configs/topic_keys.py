@@ -19,6 +19,7 @@ _ROWS = (
         "delete",
         valid="[compact, delete]",
         synonyms=("log.cleanup.policy",),
+        effective=True,
     ),
     ConfigKey(
         "compression.gzip.level",
@@ -36,6 +37,7 @@ _ROWS = (
         "producer",
         valid="[uncompressed, zstd, lz4, snappy, gzip, producer]",
         synonyms=("compression.type",),
+        effective=True,
     ),
     ConfigKey(
         "compression.zstd.level",
@@ -96,7 +98,12 @@ _ROWS = (
         synonyms=("log.cleaner.max.compaction.lag.ms",),
     ),
     ConfigKey(
-        "max.message.bytes", INT, "1048588", valid="[0,...]", synonyms=("message.max.bytes",)
+        "max.message.bytes",
+        INT,
+        "1048588",
+        valid="[0,...]",
+        synonyms=("message.max.bytes",),
+        effective=True,
     ),
     ConfigKey(
         "message.timestamp.after.max.ms",
@@ -104,6 +111,7 @@ _ROWS = (
         "3600000",
         valid="[0,...]",
         synonyms=("log.message.timestamp.after.max.ms",),
+        effective=True,
     ),
     ConfigKey(
         "message.timestamp.before.max.ms",
@@ -111,6 +119,7 @@ _ROWS = (
         "9223372036854775807",
         valid="[0,...]",
         synonyms=("log.message.timestamp.before.max.ms",),
+        effective=True,
     ),
     ConfigKey(
         "message.timestamp.type",
@@ -118,6 +127,7 @@ _ROWS = (
         "CreateTime",
         valid="[CreateTime, LogAppendTime]",
         synonyms=("log.message.timestamp.type",),
+        effective=True,
     ),
     ConfigKey(
         "min.cleanable.dirty.ratio",
@@ -138,8 +148,15 @@ _ROWS = (
     ConfigKey("remote.log.copy.disable", BOOLEAN, "false"),
     ConfigKey("remote.log.delete.on.disable", BOOLEAN, "false"),
     ConfigKey("remote.storage.enable", BOOLEAN, "false"),
-    ConfigKey("retention.bytes", LONG, "-1", synonyms=("log.retention.bytes",)),
-    ConfigKey("retention.ms", LONG, "604800000", valid="[-1,...]", synonyms=("log.retention.ms",)),
+    ConfigKey("retention.bytes", LONG, "-1", synonyms=("log.retention.bytes",), effective=True),
+    ConfigKey(
+        "retention.ms",
+        LONG,
+        "604800000",
+        valid="[-1,...]",
+        synonyms=("log.retention.ms",),
+        effective=True,
+    ),
     ConfigKey(
         "segment.bytes", INT, "1073741824", valid="[1048576,...]", synonyms=("log.segment.bytes",)
     ),

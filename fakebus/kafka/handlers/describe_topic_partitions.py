@@ -26,8 +26,6 @@ from fakebus.kafka.protocol.messages import (
     DescribeTopicPartitionsResponseTopic,
 )
 
-_LIMIT = "max.request.partition.size.limit"
-
 
 @handles(ApiKey.DESCRIBE_TOPIC_PARTITIONS, versions=(0, 0))
 def handle_describe_topic_partitions(
@@ -40,9 +38,11 @@ def handle_describe_topic_partitions(
         cursor = PartitionCursor(
             topic=request.cursor.topic_name, partition=request.cursor.partition_index
         )
-    limit = min(request.response_partition_limit, broker.config.get_int(_LIMIT))
+    limit = broker.config.get_int("max.request.partition.size.limit")
     try:
-        page = list_partitions(broker.topics, names, limit, cursor)
+        page = list_partitions(
+            broker.topics, names, min(limit, request.response_partition_limit), cursor
+        )
     except BrokerError as error:
         return DescribeTopicPartitionsResponse(
             topics=[_refused(name, error.error_code) for name in names], next_cursor=None
