@@ -1,0 +1,124 @@
+"""What members ask of the coordinator and what they are answered, free of wire types."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from fakebus.errors import ErrorCode
+
+UNKNOWN_MEMBER_ID = ""
+"""What a client sends that has no member id yet."""
+
+
+class GroupProtocol(NamedTuple):
+    """An assignment strategy that a member can take part in, with its data for it."""
+
+    name: str
+    metadata: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JoinRequest:
+    """A client wants to become, or stay, a member of a group."""
+
+    group_id: str
+    session_timeout_ms: int
+    rebalance_timeout_ms: int
+    protocol_type: str
+    protocols: tuple[GroupProtocol, ...]
+    """In the order of the member's preference; each name once."""
+    member_id: str = UNKNOWN_MEMBER_ID
+    group_instance_id: str | None = None
+    client_id: str = ""
+    client_host: str = ""
+    requires_known_member_id: bool = True
+    """Whether a new client must come again with the id it is given (KIP-394)."""
+    supports_skip_assignment: bool = True
+    """Whether a leader understands that nothing has to be assigned (KIP-814)."""
+    reason: str = ""
+    """Why the client joins, in its own words (KIP-800)."""
+    connection: object | None = None
+    """What stands for the client's connection; see ``GroupCoordinator.watch_connection``."""
+
+
+class JoinedMember(NamedTuple):
+    """What the leader learns of a member."""
+
+    member_id: str
+    group_instance_id: str | None
+    metadata: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JoinResult:
+    """The answer to a :class:`JoinRequest`."""
+
+    error: ErrorCode = ErrorCode.NONE
+    member_id: str = UNKNOWN_MEMBER_ID
+    generation_id: int = -1
+    protocol_type: str | None = None
+    protocol_name: str | None = None
+    leader: str = ""
+    skip_assignment: bool = False
+    members: tuple[JoinedMember, ...] = ()
+    """Only the leader gets them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncRequest:
+    """A member asks for its assignment; the leader brings everybody's."""
+
+    group_id: str
+    member_id: str
+    generation_id: int
+    group_instance_id: str | None = None
+    protocol_type: str | None = None
+    """Checked against the group's unless ``None``."""
+    protocol_name: str | None = None
+    """Checked against the group's unless ``None``."""
+    assignments: tuple[tuple[str, bytes], ...] = ()
+    """By member id."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncResult:
+    """The answer to a :class:`SyncRequest`."""
+
+    error: ErrorCode = ErrorCode.NONE
+    protocol_type: str | None = None
+    protocol_name: str | None = None
+    assignment: bytes = b""
+
+
+class LeavingMember(NamedTuple):
+    """Who is to leave: a member id, or an instance id alone (KIP-345)."""
+
+    member_id: str
+    group_instance_id: str | None = None
+    reason: str = ""
+
+
+class PartitionOffset(NamedTuple):
+    """An offset that a consumer wants to be kept."""
+
+    topic: str
+    partition: int
+    offset: int
+    leader_epoch: int = -1
+    metadata: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OffsetCommit:
+    """Offsets that are to be kept for a group.
+
+    A consumer that assigns its partitions itself, or an administrator, leaves out the
+    member: generation -1, no ids.
+    """
+
+    group_id: str
+    offsets: list[PartitionOffset]
+    member_id: str = UNKNOWN_MEMBER_ID
+    group_instance_id: str | None = None
+    generation_id: int = -1

@@ -1,0 +1,74 @@
+"""Keeps groups in storage, and holds back answers until what they promise is stored."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+
+from fakebus.broker.groups.classic_group import ClassicGroup
+from fakebus.broker.groups.snapshot import encode_group
+from fakebus.errors import ErrorCode, StorageError
+from fakebus.storage.interface import OffsetStore
+
+logger = logging.getLogger("fakebus.broker.groups")
+
+WhenStored = Callable[[ErrorCode], None]
+"""Called with NONE, or with what the client is to be told when storing has failed."""
+
+
+def storage_error(stored: asyncio.Future[None]) -> ErrorCode:
+    """Return how a write has ended.
+
+    NOT_COORDINATOR is what Kafka makes of a failed append: clients look for the
+    coordinator again and repeat the request.
+    """
+    if stored.cancelled():
+        return ErrorCode.NOT_COORDINATOR
+    failure = stored.exception()
+    if failure is None:
+        return ErrorCode.NONE
+    logger.error("the state of a consumer group could not be stored: %s", failure)
+    return ErrorCode.NOT_COORDINATOR
+
+
+def enqueue(write: Callable[[], asyncio.Future[None]]) -> asyncio.Future[None]:
+    """Start a write; storage that is closed is a write that has failed."""
+    try:
+        return write()
+    except StorageError as error:
+        failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        failed.set_exception(error)
+        return failed
+
+
+class GroupJournal:
+    """Writes snapshots of groups.
+
+    Args:
+        storage: where they go.
+    """
+
+    def __init__(self, storage: OffsetStore) -> None:
+        self._storage = storage
+        self._in_flight: dict[str, asyncio.Future[None]] = {}
+
+    def save(self, group: ClassicGroup, assignments: Mapping[str, bytes] | None = None) -> None:
+        """Store the group as it is now, or as it will be with these assignments."""
+        group_id, snapshot = group.group_id, encode_group(group, assignments)
+        stored = enqueue(lambda: self._storage.save_group(group_id, snapshot))
+        self._in_flight[group_id] = stored
+        stored.add_done_callback(lambda done: self._landed(group_id, done))
+
+    def _landed(self, group_id: str, stored: asyncio.Future[None]) -> None:
+        storage_error(stored)
+        if self._in_flight.get(group_id) is stored:
+            del self._in_flight[group_id]
+
+    def when_stored(self, group: ClassicGroup, then: WhenStored) -> None:
+        """Go on when what was saved of the group so far is stored; at once if it is."""
+        stored = self._in_flight.get(group.group_id)
+        if stored is None:
+            then(ErrorCode.NONE)
+        else:
+            stored.add_done_callback(lambda done: then(storage_error(done)))

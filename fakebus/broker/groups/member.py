@@ -1,0 +1,79 @@
+"""A member of a classic group."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TypeVar
+
+from fakebus.broker.groups.deadline import Deadline
+from fakebus.broker.groups.exchange import GroupProtocol, JoinResult, SyncResult
+
+
+_Result = TypeVar("_Result")
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class GroupMember:
+    """One consumer, as the group knows it."""
+
+    member_id: str
+    group_instance_id: str | None
+    client_id: str
+    client_host: str
+    session_timeout_ms: int
+    rebalance_timeout_ms: int
+    protocols: tuple[GroupProtocol, ...]
+    session: Deadline
+    """Passes when nothing was heard of the member for too long."""
+    assignment: bytes = b""
+    is_new: bool = False
+    """Whether it has not seen the end of a join phase yet, and so knows no member id."""
+    connection: object | None = None
+    """The connection of its last JoinGroup."""
+    awaiting_join: asyncio.Future[JoinResult] | None = None
+    awaiting_sync: asyncio.Future[SyncResult] | None = None
+
+    @property
+    def is_static(self) -> bool:
+        """Whether the member has a group.instance.id (KIP-345)."""
+        return self.group_instance_id is not None
+
+    @property
+    def keeps_session_by_waiting(self) -> bool:
+        """Whether a parked request stands for heartbeats.
+
+        Not a new member's: it knows no member id, and if its client has gone, nobody
+        would ever take it out of the group.
+        """
+        return not self.is_new and (
+            self.awaiting_join is not None or self.awaiting_sync is not None
+        )
+
+    def supports(self, protocol_name: str) -> bool:
+        """Whether the member can take part in this protocol."""
+        return any(protocol.name == protocol_name for protocol in self.protocols)
+
+    def metadata(self, protocol_name: str | None) -> bytes:
+        """Return the member's data for a protocol, empty if it does not support it."""
+        for protocol in self.protocols:
+            if protocol.name == protocol_name:
+                return protocol.metadata
+        return b""
+
+    def answer_join(self, result: JoinResult) -> None:
+        """Let a parked JoinGroup go; nothing happens if there is none."""
+        future, self.awaiting_join = self.awaiting_join, None
+        settle(future, result)
+
+    def answer_sync(self, result: SyncResult) -> bool:
+        """Let a parked SyncGroup go; return whether there was one."""
+        future, self.awaiting_sync = self.awaiting_sync, None
+        settle(future, result)
+        return future is not None
+
+
+def settle(future: asyncio.Future[_Result] | None, result: _Result) -> None:
+    """Resolve a parked request, unless its client is gone already."""
+    if future is not None and not future.done():
+        future.set_result(result)

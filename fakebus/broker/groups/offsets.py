@@ -1,0 +1,128 @@
+"""The committed offsets of all groups: what is stored, and the same in memory.
+
+Memory follows storage: a change is seen when its commit is done, in the order of the
+commits, as Kafka's coordinator answers from what is replicated.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from fakebus.broker.groups.journal import WhenStored, enqueue, storage_error
+from fakebus.errors import ErrorCode
+from fakebus.storage.interface import OffsetRow, OffsetStore
+from fakebus.types import TopicPartition
+
+Offsets = dict[tuple[str, int], OffsetRow]
+
+_NO_OFFSETS: Mapping[tuple[str, int], OffsetRow] = {}
+
+
+class CommittedOffsets:
+    """Offsets by group, topic and partition.
+
+    Args:
+        storage: where they are kept.
+    """
+
+    def __init__(self, storage: OffsetStore) -> None:
+        self._storage = storage
+        self._by_group: dict[str, Offsets] = {}
+        self._in_flight: dict[str, asyncio.Future[None]] = {}
+
+    def load(self, group_id: str, rows: Iterable[OffsetRow]) -> None:
+        """Take over what was found in storage."""
+        offsets: Offsets = {(row.topic, row.partition): row for row in rows}
+        if offsets:
+            self._by_group[group_id] = offsets
+
+    def of_group(self, group_id: str) -> Mapping[tuple[str, int], OffsetRow]:
+        """Return a group's offsets; a live view."""
+        return self._by_group.get(group_id, _NO_OFFSETS)
+
+    def get(self, group_id: str, topic: str, partition: int) -> OffsetRow | None:
+        """Return one offset, ``None`` if nothing was committed."""
+        return self.of_group(group_id).get((topic, partition))
+
+    def is_changing(self, group_id: str) -> bool:
+        """Whether a change of the group's offsets is being stored."""
+        return group_id in self._in_flight
+
+    async def settled(self, group_id: str) -> None:
+        """Return when all changes that were begun until now are stored, or have failed."""
+        in_flight = self._in_flight.get(group_id)
+        if in_flight is not None:
+            await asyncio.wait([in_flight])
+
+    def groups_with(self, topic: str) -> list[str]:
+        """Return the groups that have offsets in a topic, or may be about to."""
+        return [
+            group_id
+            for group_id in self._by_group.keys() | self._in_flight.keys()
+            if group_id in self._in_flight
+            or any(name == topic for name, _ in self._by_group[group_id])
+        ]
+
+    def commit(self, group_id: str, rows: Sequence[OffsetRow], then: WhenStored) -> None:
+        """Store offsets; they can be fetched from the moment ``then`` is called."""
+        self._write(
+            group_id,
+            lambda: self._storage.commit_offsets(group_id, rows),
+            lambda: self._put(group_id, rows),
+            then,
+        )
+
+    def delete(
+        self, group_id: str, partitions: Sequence[tuple[str, int]], then: WhenStored
+    ) -> None:
+        """Forget offsets; it does not matter whether there are any."""
+        self._write(
+            group_id,
+            lambda: self._storage.delete_offsets(group_id, partitions),
+            lambda: self._drop(group_id, partitions),
+            then,
+        )
+
+    def delete_group(self, group_id: str, then: WhenStored) -> None:
+        """Forget a group with its snapshot and all its offsets."""
+        self._write(
+            group_id,
+            lambda: self._storage.delete_group(group_id),
+            lambda: self._by_group.pop(group_id, None),
+            then,
+        )
+
+    def _write(
+        self,
+        group_id: str,
+        write: Callable[[], asyncio.Future[None]],
+        apply: Callable[[], object],
+        then: WhenStored,
+    ) -> None:
+        stored = enqueue(write)
+        self._in_flight[group_id] = stored
+
+        def landed(done: asyncio.Future[None]) -> None:
+            if self._in_flight.get(group_id) is done:
+                del self._in_flight[group_id]
+            error = storage_error(done)
+            if error is ErrorCode.NONE:
+                apply()
+            then(error)
+
+        stored.add_done_callback(landed)
+
+    def _put(self, group_id: str, rows: Sequence[OffsetRow]) -> None:
+        offsets = self._by_group.setdefault(group_id, {})
+        for row in rows:
+            offsets[TopicPartition(row.topic, row.partition)] = row
+
+    def _drop(self, group_id: str, partitions: Sequence[tuple[str, int]]) -> None:
+        offsets = self._by_group.get(group_id)
+        if offsets is None:
+            return
+        for partition in partitions:
+            offsets.pop(partition, None)
+        if not offsets:
+            del self._by_group[group_id]

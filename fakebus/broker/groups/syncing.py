@@ -1,0 +1,103 @@
+"""SyncGroup: the leader brings the assignments, everybody takes its own."""
+
+from __future__ import annotations
+
+import asyncio
+
+from fakebus.broker.groups.classic_group import ClassicGroup
+from fakebus.broker.groups.exchange import SyncRequest, SyncResult
+from fakebus.broker.groups.journal import GroupJournal
+from fakebus.broker.groups.member import GroupMember, settle
+from fakebus.broker.groups.rebalance import Rebalancer
+from fakebus.broker.groups.states import GroupState
+from fakebus.clock import Clock
+from fakebus.errors import ErrorCode
+
+SyncFuture = asyncio.Future[SyncResult]
+
+
+class GroupSyncer:
+    """Handles SyncGroup requests to a group that exists.
+
+    Args:
+        clock: where time comes from.
+        rebalancer: drives the group.
+        journal: stores assignments.
+    """
+
+    def __init__(self, clock: Clock, rebalancer: Rebalancer, journal: GroupJournal) -> None:
+        self._clock = clock
+        self._rebalancer = rebalancer
+        self._journal = journal
+
+    def sync(self, group: ClassicGroup, request: SyncRequest, future: SyncFuture) -> None:
+        """Take the request in; ``future`` gets the answer when there is an assignment."""
+        error = self._check(group, request)
+        if error is not ErrorCode.NONE:
+            settle(future, SyncResult(error=error))
+            return
+        member = group.members[request.member_id]
+        self._rebalancer.touch(member)
+        group.pending_sync.discard(member.member_id)
+        if not group.pending_sync:
+            self._rebalancer.stop_sync_timer(group)
+        if group.state is GroupState.STABLE:
+            settle(future, self._result(group, member))
+            return
+        # If the client has repeated its request, nobody reads the first answer.
+        member.answer_sync(SyncResult(error=ErrorCode.REBALANCE_IN_PROGRESS))
+        member.awaiting_sync = future
+        if group.is_leader(member.member_id):
+            self._store(group, dict(request.assignments))
+
+    @staticmethod
+    def _check(group: ClassicGroup, request: SyncRequest) -> ErrorCode:
+        error = group.check_member(request.member_id, request.group_instance_id)
+        if error is not ErrorCode.NONE:
+            return error
+        if request.generation_id != group.generation_id:
+            return ErrorCode.ILLEGAL_GENERATION
+        if request.protocol_type not in (None, group.protocol_type):
+            return ErrorCode.INCONSISTENT_GROUP_PROTOCOL
+        if group.protocol_name is not None and request.protocol_name not in (
+            None,
+            group.protocol_name,
+        ):
+            return ErrorCode.INCONSISTENT_GROUP_PROTOCOL
+        if group.state is GroupState.PREPARING_REBALANCE:
+            return ErrorCode.REBALANCE_IN_PROGRESS
+        return ErrorCode.NONE
+
+    def _store(self, group: ClassicGroup, assignments: dict[str, bytes]) -> None:
+        generation_id = group.generation_id
+        self._journal.save(group, assignments)
+
+        def stored(error: ErrorCode) -> None:
+            # Meanwhile the next rebalance may have begun.
+            if (
+                group.state is not GroupState.COMPLETING_REBALANCE
+                or group.generation_id != generation_id
+            ):
+                return
+            if error is ErrorCode.NONE:
+                self._hand_out(group, assignments)
+            else:
+                self._rebalancer.fail_sync(group, error)
+                self._rebalancer.prepare_rebalance(group, "the assignments could not be stored")
+
+        self._journal.when_stored(group, stored)
+
+    def _hand_out(self, group: ClassicGroup, assignments: dict[str, bytes]) -> None:
+        for member in group.members.values():
+            member.assignment = assignments.get(member.member_id, b"")
+            if member.answer_sync(self._result(group, member)):
+                self._rebalancer.touch(member)
+        group.transition_to(GroupState.STABLE, self._clock.now_ms())
+
+    @staticmethod
+    def _result(group: ClassicGroup, member: GroupMember) -> SyncResult:
+        return SyncResult(
+            protocol_type=group.protocol_type,
+            protocol_name=group.protocol_name,
+            assignment=member.assignment,
+        )
