@@ -35,7 +35,7 @@ from fakebus.broker.configs.describing import (
     describe_group,
     describe_topic,
 )
-from fakebus.broker.configs.group_config import GroupConfig
+from fakebus.broker.configs.group_config import GroupConfig, group_config
 from fakebus.broker.configs.group_keys import GROUP_KEYS
 from fakebus.broker.configs.topic_config import TopicConfig
 from fakebus.broker.configs.topic_keys import TOPIC_KEYS
@@ -70,38 +70,38 @@ class ConfigAdmin:
         self._config = config
         self._storage = storage
         self._node_id = node_id
-        self._changed: dict[tuple[ResourceType, str], dict[str, str]] = {}
-        """Changed configs of brokers, groups and subscriptions."""
+        self._subscriptions: dict[str, dict[str, str]] = {}
+        """Client metrics subscriptions by name."""
 
     def load(self) -> None:
         """Read what was changed earlier from storage and let it take effect.
 
         A value that this version does not accept any more is left out.
         """
-        for meta_key in self._storage.meta_keys(_META_PREFIX):
-            _, kind, name = meta_key.split(".", 2)
-            stored = self._storage.get_meta(meta_key)
-            if kind in ResourceType.__members__ and stored is not None:
-                resource_type = ResourceType[kind]
-                configs = {
-                    key: text
-                    for key, text in json.loads(stored).items()
-                    if key in _TABLES[resource_type]
-                    and _TABLES[resource_type][key].check(text) is None
+        dynamic: dict[str, dict[str, str]] = {}
+        homes = {
+            ResourceType.BROKER: dynamic,
+            ResourceType.GROUP: self._config.group_overrides,
+            ResourceType.CLIENT_METRICS: self._subscriptions,
+        }
+        for kind, home in homes.items():
+            prefix = f"{_META_PREFIX}{kind.name}."
+            for meta_key in self._storage.meta_keys(prefix):
+                stored = json.loads(self._storage.get_meta(meta_key) or "{}")
+                home[meta_key.removeprefix(prefix)] = {
+                    name: text
+                    for name, text in stored.items()
+                    if name in _TABLES[kind] and _TABLES[kind][name].check(text) is None
                 }
-                self._changed[resource_type, name] = configs
-        self._apply_broker_configs()
+        self._use_broker_configs(str(self._node_id), dynamic.get(str(self._node_id), {}))
+        self._use_broker_configs("", dynamic.get("", {}))
 
-    def _apply_broker_configs(self) -> None:
-        self._config.set_dynamic(
-            broker=self._changed.get((ResourceType.BROKER, str(self._node_id)), {}),
-            default=self._changed.get((ResourceType.BROKER, ""), {}),
-        )
+    def _use_broker_configs(self, name: str, configs: Mapping[str, str]) -> None:
+        if name:
+            self._config.set_dynamic(broker=configs)
+        else:
+            self._config.set_dynamic(default=configs)
         self._topics.refresh_configs()
-
-    def group_config(self, group_id: str) -> GroupConfig:
-        """Return a group's configs; make no copy for longer than a decision."""
-        return GroupConfig(self._changed.get((ResourceType.GROUP, group_id), {}), self._config)
 
     def resources(self, types: Collection[int]) -> list[tuple[int, str]]:
         """Return type and name of the resources that have configs (KIP-1142).
@@ -121,7 +121,8 @@ class ConfigAdmin:
             *((ResourceType.TOPIC, topic.name) for topic in self._topics),
             (ResourceType.BROKER, str(self._node_id)),
             (ResourceType.BROKER_LOGGER, str(self._node_id)),
-            *(resource for resource in self._changed if resource[0] is not ResourceType.BROKER),
+            *((ResourceType.GROUP, group_id) for group_id in self._config.group_overrides),
+            *((ResourceType.CLIENT_METRICS, name) for name in self._subscriptions),
         ]
         return [(kind.value, name) for kind, name in found if not types or kind.value in types]
 
@@ -157,8 +158,8 @@ class ConfigAdmin:
         if not name:
             raise BrokerError(ErrorCode.INVALID_REQUEST, "the resource's name must not be empty")
         if kind is ResourceType.GROUP:
-            return describe_group(self.group_config(name), self._config, names)
-        return describe_client_metrics(self._changed.get((kind, name), {}), names)
+            return describe_group(group_config(name, self._config), self._config, names)
+        return describe_client_metrics(self._subscriptions.get(name, {}), names)
 
     def _topic(self, name: str) -> Topic:
         problem = topic_name_problem(name)
@@ -296,11 +297,16 @@ class ConfigAdmin:
             if not name:
                 raise BrokerError(ErrorCode.INVALID_REQUEST, "there is no default topic")
             return self._topic(name).config.overrides
-        if kind is ResourceType.BROKER and name:
+        if kind is ResourceType.BROKER:
+            if not name:
+                return self._config.dynamic_default
             self._check_node_id(name)
-        elif kind is not ResourceType.BROKER and not name:
+            return self._config.dynamic_broker
+        if not name:
             raise BrokerError(ErrorCode.INVALID_REQUEST, "the resource's name must not be empty")
-        return self._changed.get((kind, name), {})
+        if kind is ResourceType.GROUP:
+            return self._config.group_overrides.get(name, {})
+        return self._subscriptions.get(name, {})
 
     async def _store(
         self, kind: ResourceType, name: str, configs: Mapping[str, str], validate_only: bool
@@ -312,22 +318,24 @@ class ConfigAdmin:
                 await self._topics.set_configs(self._topic(name), configs)
             return
         if kind is ResourceType.BROKER:
-            _check_broker_configs(configs, self._changed.get((kind, name), {}), bool(name))
+            _check_broker_configs(configs, self._current(kind, name), bool(name))
         elif kind is ResourceType.GROUP:
             GroupConfig(configs, self._config)
         else:
             check_subscription(configs)
         if validate_only:
             return
-        if configs:
-            self._changed[kind, name] = dict(configs)
-        else:
-            self._changed.pop((kind, name), None)
         stored = self._storage.set_meta(
             f"{_META_PREFIX}{kind.name}.{name}", json.dumps(dict(configs)) if configs else None
         )
         if kind is ResourceType.BROKER:
-            self._apply_broker_configs()
+            self._use_broker_configs(name, configs)
+        else:
+            groups = self._config.group_overrides
+            home = groups if kind is ResourceType.GROUP else self._subscriptions
+            home[name] = dict(configs)
+            if not configs:
+                del home[name]
         await stored
 
 

@@ -53,6 +53,8 @@ class BrokerConfig:
         """Values changed for this broker alone."""
         self.dynamic_default: dict[str, str] = {}
         """Values changed for all brokers of the cluster."""
+        self.group_overrides: dict[str, dict[str, str]] = {}
+        """The configs that single groups were given, by group id."""
         self.on_changed: list[Callable[[], None]] = []
         """Called after values have changed while the broker runs."""
         self._values: dict[str, ConfigValue] = {}

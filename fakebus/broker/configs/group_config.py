@@ -14,6 +14,18 @@ from fakebus.errors import ConfigError
 _KINDS = ("consumer", "share", "streams")
 
 
+def group_config(group_id: str, broker_config: BrokerConfig) -> GroupConfig:
+    """Return a group's configs as they are now; ask again for every decision.
+
+    A config of the group that the broker's bounds do not allow any more counts as not given.
+    """
+    overrides = broker_config.group_overrides.get(group_id, {})
+    try:
+        return GroupConfig(overrides, broker_config)
+    except ConfigError:
+        return GroupConfig({}, broker_config)
+
+
 class GroupConfig:
     """What holds for one group. Values of the broker are looked up when they are asked for.
 
