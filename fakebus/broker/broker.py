@@ -13,6 +13,7 @@ from uuid import uuid4
 
 from fakebus.broker.append_result import AppendResult
 from fakebus.broker.batch_checks import check_batch, check_shape, stamp
+from fakebus.broker.config_admin import ConfigAdmin
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.fetch_sessions import FetchSessions
 from fakebus.broker.fetching import FetchDataInfo, Fetcher, FetchTarget, IsolationLevel
@@ -23,7 +24,7 @@ from fakebus.broker.partition_log import PartitionLog
 from fakebus.broker.producer_ids import ProducerIds
 from fakebus.broker.tail_cache import TailCache
 from fakebus.broker.topic_admin import TopicAdmin
-from fakebus.broker.topics import Topic, Topics
+from fakebus.broker.topics import INTERNAL_TOPICS, Topic, Topics
 from fakebus.clock import Clock, SystemClock
 from fakebus.errors import BrokerError, ErrorCode
 from fakebus.storage.interface import Storage
@@ -60,6 +61,9 @@ class Broker:
             config=self.config, clock=self.clock, storage=storage, topics=self.topics
         )
         self.topic_admin = TopicAdmin(topics=self.topics, config=self.config, clock=self.clock)
+        self.config_admin = ConfigAdmin(
+            topics=self.topics, config=self.config, storage=storage, node_id=NODE_ID
+        )
         self.producer_ids = ProducerIds(storage)
         self._fetcher = Fetcher(self.clock)
         self._housekeeping = Housekeeping(self.topics, self.config, self.clock)
@@ -72,6 +76,7 @@ class Broker:
         """
         await self._load_cluster_id()
         await self.topics.load()
+        self.config_admin.load()
         await self.group_coordinator.load()
         self._housekeeping.start()
 
@@ -105,6 +110,11 @@ class Broker:
         """
         return await self.topic_admin.auto_create(name, allowed=allowed)
 
+    async def ensure_internal_topic(self, name: str) -> None:
+        """Create an internal topic when it is first needed, whoever asks, as Kafka does."""
+        if self.topics.get(name) is None:
+            await self.topic_admin.create_internal(name)
+
     def partition_log(self, topic_partition: TopicPartition) -> PartitionLog:
         """Return the log of a partition.
 
@@ -134,6 +144,11 @@ class Broker:
             BrokerError: the batch is refused; nothing was changed.
         """
         log = self.partition_log(topic_partition)
+        if topic_partition.topic in INTERNAL_TOPICS:
+            raise BrokerError(
+                ErrorCode.INVALID_TOPIC_EXCEPTION,
+                f"clients must not write to the internal topic {topic_partition.topic}",
+            )
         header = check_shape(data)
         assert data is not None  # noqa: S101 - check_shape refuses None
         now_ms = self.clock.now_ms()

@@ -93,9 +93,7 @@ async def _read_one(log: PartitionLog, offset: int, end: int) -> StoredBatch | N
     return batches[0] if batches else None
 
 
-def _search(
-    batch: StoredBatch, timestamp: int, log_start_offset: int
-) -> TimestampOffset | None:
+def _search(batch: StoredBatch, timestamp: int, log_start_offset: int) -> TimestampOffset | None:
     try:
         # The log may start inside the batch: records before that are gone.
         found = find_offset_for_timestamp(batch.data, timestamp, min_offset=log_start_offset)

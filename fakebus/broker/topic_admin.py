@@ -364,6 +364,18 @@ class TopicAdmin:
         partitions, configs = self._auto_created(name)
         return await self._topics.create(name, partitions, configs)
 
+    async def create_internal(self, name: str) -> Topic:
+        """Create an internal topic, whatever auto.create.topics.enable says.
+
+        Args:
+            name: ``__consumer_offsets`` or ``__transaction_state``.
+
+        Raises:
+            StorageError: the topic could not be stored.
+        """
+        partitions, configs = self._auto_created(name)
+        return await self._topics.create(name, partitions, configs)
+
     def _auto_created(self, name: str) -> tuple[int, Mapping[str, str]]:
         """Return what a topic gets that nobody has described (AutoTopicCreationManager)."""
         if name == CONSUMER_OFFSETS:

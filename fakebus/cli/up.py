@@ -17,7 +17,6 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from fakebus.app import FakeBus
 from fakebus.cli.logs import configure_logging
 from fakebus.cli.progress import SeedProgress
 from fakebus.config import DEFAULT_DATA_FILE, LOG_FORMATS, LOG_LEVELS, Settings, load_settings
@@ -128,6 +127,9 @@ def _event_loop_runner() -> Callable[[Coroutine[Any, Any, None]], None]:
 
 
 async def _serve(settings: Settings) -> None:
+    # Other commands do without the broker, and their users without the time to import it.
+    from fakebus.app import FakeBus
+
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

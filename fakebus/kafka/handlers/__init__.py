@@ -1,9 +1,25 @@
 """Every Kafka API that is served: one file, one line here."""
 
+from fakebus.kafka.handlers.alter_configs import handle_alter_configs
+from fakebus.kafka.handlers.alter_partition_reassignments import (
+    handle_alter_partition_reassignments,
+)
 from fakebus.kafka.handlers.api_versions import handle_api_versions
+from fakebus.kafka.handlers.create_partitions import handle_create_partitions
+from fakebus.kafka.handlers.create_topics import handle_create_topics
+from fakebus.kafka.handlers.delete_records import handle_delete_records
+from fakebus.kafka.handlers.delete_topics import handle_delete_topics
+from fakebus.kafka.handlers.describe_cluster import handle_describe_cluster
+from fakebus.kafka.handlers.describe_configs import handle_describe_configs
+from fakebus.kafka.handlers.describe_log_dirs import handle_describe_log_dirs
+from fakebus.kafka.handlers.describe_topic_partitions import handle_describe_topic_partitions
+from fakebus.kafka.handlers.elect_leaders import handle_elect_leaders
 from fakebus.kafka.handlers.fetch import handle_fetch
+from fakebus.kafka.handlers.incremental_alter_configs import handle_incremental_alter_configs
 from fakebus.kafka.handlers.init_producer_id import handle_init_producer_id
+from fakebus.kafka.handlers.list_config_resources import handle_list_config_resources
 from fakebus.kafka.handlers.list_offsets import handle_list_offsets
+from fakebus.kafka.handlers.list_partition_reassignments import handle_list_partition_reassignments
 from fakebus.kafka.handlers.metadata import handle_metadata
 from fakebus.kafka.handlers.offset_for_leader_epoch import handle_offset_for_leader_epoch
 from fakebus.kafka.handlers.produce import handle_produce
@@ -11,10 +27,24 @@ from fakebus.kafka.handlers.sasl_authenticate import handle_sasl_authenticate
 from fakebus.kafka.handlers.sasl_handshake import handle_sasl_handshake
 
 HANDLERS = (
+    handle_alter_configs,
+    handle_alter_partition_reassignments,
     handle_api_versions,
+    handle_create_partitions,
+    handle_create_topics,
+    handle_delete_records,
+    handle_delete_topics,
+    handle_describe_cluster,
+    handle_describe_configs,
+    handle_describe_log_dirs,
+    handle_describe_topic_partitions,
+    handle_elect_leaders,
     handle_fetch,
+    handle_incremental_alter_configs,
     handle_init_producer_id,
+    handle_list_config_resources,
     handle_list_offsets,
+    handle_list_partition_reassignments,
     handle_metadata,
     handle_offset_for_leader_epoch,
     handle_produce,
