@@ -38,14 +38,16 @@ class FileLock:
             try:
                 self._acquire(path)
                 if self._is_current():
+                    self._sign()
                     break
+            except OSError as error:
+                os.close(self._descriptor)
+                raise StorageError(f"cannot lock {path}: {error.strerror}") from error
             except BaseException:
                 os.close(self._descriptor)
                 raise
             # The owner has just let go and removed the file we were waiting for.
             os.close(self._descriptor)
-        os.ftruncate(self._descriptor, 0)
-        os.write(self._descriptor, f"{os.getpid()}\n".encode())
 
     def _open(self, path: Path) -> int:
         try:
@@ -71,6 +73,10 @@ class FileLock:
             return os.path.samestat(os.fstat(self._descriptor), os.stat(self._path))
         except FileNotFoundError:
             return False
+
+    def _sign(self) -> None:
+        os.ftruncate(self._descriptor, 0)
+        os.write(self._descriptor, f"{os.getpid()}\n".encode())
 
     def release(self) -> None:
         """Let others in and remove the lock file."""

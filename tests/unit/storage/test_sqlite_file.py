@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import fcntl
 import hashlib
 import os
@@ -244,6 +245,18 @@ def test_a_lock_file_that_was_removed_while_we_waited_is_not_trusted(
         sqlite_file.FileLock(data_file)
     first.release()
     assert removed == [True]
+
+
+@pytest.mark.parametrize("call", ["flock", "write"])
+def test_a_lock_that_the_file_system_cannot_give_is_a_storage_error(
+    data_file: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl if call == "flock" else os, call, fail)
+    with pytest.raises(StorageError, match=r"cannot lock .*bus\.db: No locks available"):
+        sqlite_file.FileLock(data_file)
 
 
 async def test_a_failed_start_leaves_no_thread_and_no_lock(
