@@ -52,9 +52,7 @@ def describe_group(group: ClassicGroup) -> GroupDescription:
         protocol_type=group.protocol_type or "",
         protocol_name=protocol_name or "",
         generation_id=group.generation_id,
-        members=tuple(
-            _describe_member(member, protocol_name) for member in group.members.values()
-        ),
+        members=tuple(_describe_member(member, protocol_name) for member in group.members.values()),
     )
 
 

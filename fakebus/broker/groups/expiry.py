@@ -8,19 +8,20 @@ from typing import NamedTuple
 from fakebus.broker.groups.classic_group import ClassicGroup
 from fakebus.broker.groups.states import GroupState
 from fakebus.storage.interface import OffsetRow
+from fakebus.types import TopicPartition
 
 
 class ExpiredOffsets(NamedTuple):
     """What is to be forgotten of a group."""
 
-    partitions: list[tuple[str, int]]
+    partitions: list[TopicPartition]
     all_expired: bool
     """Whether no offset is left then."""
 
 
 def expired_offsets(
     group: ClassicGroup,
-    offsets: Mapping[tuple[str, int], OffsetRow],
+    offsets: Mapping[TopicPartition, OffsetRow],
     now_ms: int,
     retention_ms: int,
 ) -> ExpiredOffsets:

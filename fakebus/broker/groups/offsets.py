@@ -14,9 +14,13 @@ from fakebus.errors import ErrorCode
 from fakebus.storage.interface import OffsetRow, OffsetStore
 from fakebus.types import TopicPartition
 
-Offsets = dict[tuple[str, int], OffsetRow]
+Offsets = dict[TopicPartition, OffsetRow]
 
-_NO_OFFSETS: Mapping[tuple[str, int], OffsetRow] = {}
+_NO_OFFSETS: Mapping[TopicPartition, OffsetRow] = {}
+
+
+def _forget_outcome(_: ErrorCode) -> None:
+    """For changes that nobody waits for; failures are logged when they happen."""
 
 
 class CommittedOffsets:
@@ -33,17 +37,17 @@ class CommittedOffsets:
 
     def load(self, group_id: str, rows: Iterable[OffsetRow]) -> None:
         """Take over what was found in storage."""
-        offsets: Offsets = {(row.topic, row.partition): row for row in rows}
+        offsets: Offsets = {TopicPartition(row.topic, row.partition): row for row in rows}
         if offsets:
             self._by_group[group_id] = offsets
 
-    def of_group(self, group_id: str) -> Mapping[tuple[str, int], OffsetRow]:
+    def of_group(self, group_id: str) -> Mapping[TopicPartition, OffsetRow]:
         """Return a group's offsets; a live view."""
         return self._by_group.get(group_id, _NO_OFFSETS)
 
-    def get(self, group_id: str, topic: str, partition: int) -> OffsetRow | None:
+    def get(self, group_id: str, partition: TopicPartition) -> OffsetRow | None:
         """Return one offset, ``None`` if nothing was committed."""
-        return self.of_group(group_id).get((topic, partition))
+        return self.of_group(group_id).get(partition)
 
     def is_changing(self, group_id: str) -> bool:
         """Whether a change of the group's offsets is being stored."""
@@ -74,7 +78,10 @@ class CommittedOffsets:
         )
 
     def delete(
-        self, group_id: str, partitions: Sequence[tuple[str, int]], then: WhenStored
+        self,
+        group_id: str,
+        partitions: Sequence[TopicPartition],
+        then: WhenStored = _forget_outcome,
     ) -> None:
         """Forget offsets; it does not matter whether there are any."""
         self._write(
@@ -118,7 +125,7 @@ class CommittedOffsets:
         for row in rows:
             offsets[TopicPartition(row.topic, row.partition)] = row
 
-    def _drop(self, group_id: str, partitions: Sequence[tuple[str, int]]) -> None:
+    def _drop(self, group_id: str, partitions: Sequence[TopicPartition]) -> None:
         offsets = self._by_group.get(group_id)
         if offsets is None:
             return

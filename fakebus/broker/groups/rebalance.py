@@ -91,6 +91,17 @@ class Rebalancer:
         else:
             self.maybe_complete_join(group)
 
+    def expel(self, group: ClassicGroup) -> None:
+        """Take everybody out of the group, so that it is empty."""
+        for member in tuple(group.members.values()):
+            self.discard_member(group, member)
+        for member_id in tuple(group.pending_members):
+            group.forget_pending(member_id)
+        if group.state is GroupState.PREPARING_REBALANCE:
+            self.complete_join(group)
+        elif not group.is_empty:
+            self.prepare_rebalance(group, "all members were removed")
+
     # -- the join phase --
 
     def rebalance(self, group: ClassicGroup, reason: str) -> None:
@@ -227,7 +238,7 @@ class Rebalancer:
 
     # -- the end --
 
-    def abandon(self, group: ClassicGroup, error: ErrorCode, now_ms: int) -> None:
+    def abandon(self, group: ClassicGroup, error: ErrorCode) -> None:
         """Stop everything about a group that is deleted or unloaded."""
         self._stop_join_timer(group)
         self.stop_sync_timer(group)
@@ -237,4 +248,4 @@ class Rebalancer:
             member.answer_sync(SyncResult(error=error))
         for member_id in tuple(group.pending_members):
             group.forget_pending(member_id)
-        group.transition_to(GroupState.DEAD, now_ms)
+        group.transition_to(GroupState.DEAD, self._clock.now_ms())

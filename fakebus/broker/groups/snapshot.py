@@ -19,6 +19,8 @@ from fakebus.broker.groups.states import GroupState
 from fakebus.errors import StorageError
 
 _VERSION = 1
+_STORED_STATES = (GroupState.EMPTY, GroupState.COMPLETING_REBALANCE, GroupState.STABLE)
+"""Who waits in the join phase is not stored: the clients will ask again."""
 
 NewSession = Callable[[ClassicGroup, str], Deadline]
 """Makes the session of a member, by member id."""
@@ -94,6 +96,8 @@ def decode_group(
         fields = json.loads(snapshot)
         if fields["version"] != _VERSION:
             raise ValueError(f"its version is {fields['version']}")
+        if GroupState(fields["state"]) not in _STORED_STATES:
+            raise ValueError(f"its state is {fields['state']}")
         _fill_in(group, fields, new_session)
     except (KeyError, TypeError, ValueError) as error:
         raise StorageError(f"the stored state of group {group_id} cannot be read: {error}") from (

@@ -1,0 +1,350 @@
+"""Consumer groups and their committed offsets: what the Kafka APIs about groups call.
+
+The parts are in :mod:`fakebus.broker.groups`. Nothing awaits between reading a group and
+changing it. Requests that wait for other members or for storage return futures; errors of
+single members and partitions are values.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from fakebus.broker.configs.broker_config import BrokerConfig
+from fakebus.broker.groups.classic_group import ClassicGroup
+from fakebus.broker.groups.description import GroupDescription, describe_group
+from fakebus.broker.groups.exchange import (
+    UNKNOWN_MEMBER_ID,
+    JoinRequest,
+    JoinResult,
+    LeavingMember,
+    OffsetCommit,
+    SyncRequest,
+    SyncResult,
+)
+from fakebus.broker.groups.joining import GroupJoiner
+from fakebus.broker.groups.leaving import leave
+from fakebus.broker.groups.member import settle
+from fakebus.broker.groups.offset_requests import OffsetRequests, WhenCommitted
+from fakebus.broker.groups.registry import GroupRegistry
+from fakebus.broker.groups.states import GroupState
+from fakebus.broker.groups.syncing import GroupSyncer
+from fakebus.broker.topics import Topic, Topics
+from fakebus.clock import Clock
+from fakebus.errors import BrokerError, ErrorCode, StorageError
+from fakebus.storage.interface import OffsetRow, OffsetStore
+from fakebus.types import TopicPartition
+
+
+class GroupCoordinator:
+    """All consumer groups of the broker.
+
+    Args:
+        config: the broker's configs.
+        clock: where time and timers come from.
+        storage: where groups and offsets are kept.
+        topics: the topics that offsets may be committed for.
+    """
+
+    def __init__(
+        self, *, config: BrokerConfig, clock: Clock, storage: OffsetStore, topics: Topics
+    ) -> None:
+        self._config = config
+        self._groups = GroupRegistry(config, clock, storage)
+        self._offsets = self._groups.offsets
+        self._rebalancer = self._groups.rebalancer
+        self._joiner = GroupJoiner(config, self._rebalancer, self._groups.journal)
+        self._syncer = GroupSyncer(clock, self._rebalancer, self._groups.journal)
+        self._offset_requests = OffsetRequests(config, clock, topics, self._groups)
+        self._connections: set[object] = set()
+        topics.on_deleted.append(self._topic_deleted)
+
+    async def load(self) -> None:
+        """Restore all groups; members that were there have their session timeout to call.
+
+        Raises:
+            StorageError: the stored state cannot be read.
+        """
+        await self._groups.load()
+
+    def close(self) -> None:
+        """Stop all timers; clients that wait are told to look for the coordinator again."""
+        self._groups.close()
+
+    # -- members --
+
+    def join_group(self, request: JoinRequest) -> asyncio.Future[JoinResult]:
+        """Let a client become, or stay, a member; the future is done with the join phase."""
+        future: asyncio.Future[JoinResult] = asyncio.get_running_loop().create_future()
+        error = self._check_join(request)
+        if error is not ErrorCode.NONE:
+            future.set_result(JoinResult(error=error, member_id=request.member_id))
+            return future
+        is_new = self._groups.get(request.group_id) is None
+        group = self._groups.get_or_create(request.group_id)
+        self._joiner.join(group, request, future)
+        if is_new and group.is_empty:
+            self._groups.journal.save(group)
+        return future
+
+    def _check_join(self, request: JoinRequest) -> ErrorCode:
+        if not request.group_id:
+            return ErrorCode.INVALID_GROUP_ID
+        shortest_ms = self._config.get_int("group.min.session.timeout.ms")
+        longest_ms = self._config.get_int("group.max.session.timeout.ms")
+        if not shortest_ms <= request.session_timeout_ms <= longest_ms:
+            return ErrorCode.INVALID_SESSION_TIMEOUT
+        if request.member_id != UNKNOWN_MEMBER_ID and self._groups.get(request.group_id) is None:
+            return ErrorCode.UNKNOWN_MEMBER_ID
+        return ErrorCode.NONE
+
+    def sync_group(self, request: SyncRequest) -> asyncio.Future[SyncResult]:
+        """Give a member its assignment as soon as the leader has brought it."""
+        future: asyncio.Future[SyncResult] = asyncio.get_running_loop().create_future()
+        group = self._groups.get(request.group_id)
+        if not request.group_id:
+            future.set_result(SyncResult(error=ErrorCode.INVALID_GROUP_ID))
+        elif group is None:
+            future.set_result(SyncResult(error=ErrorCode.UNKNOWN_MEMBER_ID))
+        else:
+            self._syncer.sync(group, request, future)
+        return future
+
+    def heartbeat(
+        self,
+        group_id: str,
+        member_id: str,
+        generation_id: int,
+        group_instance_id: str | None = None,
+    ) -> ErrorCode:
+        """Keep a member's session; REBALANCE_IN_PROGRESS tells it to join again."""
+        if not group_id:
+            return ErrorCode.INVALID_GROUP_ID
+        group = self._groups.get(group_id)
+        if group is None:
+            return ErrorCode.UNKNOWN_MEMBER_ID
+        error = group.check_member(member_id, group_instance_id)
+        if error is not ErrorCode.NONE:
+            return error
+        if generation_id != group.generation_id:
+            return ErrorCode.ILLEGAL_GENERATION
+        self._rebalancer.touch(group.members[member_id])
+        if group.state is GroupState.PREPARING_REBALANCE:
+            return ErrorCode.REBALANCE_IN_PROGRESS
+        return ErrorCode.NONE
+
+    def leave_group(
+        self, group_id: str, leaving: Sequence[LeavingMember]
+    ) -> asyncio.Future[list[ErrorCode]]:
+        """Remove members at once.
+
+        Returns:
+            A future of one error for each, done when an emptied group is stored as empty.
+
+        Raises:
+            BrokerError: INVALID_GROUP_ID.
+        """
+        if not group_id:
+            raise BrokerError(ErrorCode.INVALID_GROUP_ID)
+        future: asyncio.Future[list[ErrorCode]] = asyncio.get_running_loop().create_future()
+        group = self._groups.get(group_id)
+        if group is None:
+            future.set_result([ErrorCode.UNKNOWN_MEMBER_ID] * len(leaving))
+            return future
+        errors = leave(group, leaving, self._rebalancer)
+        self._groups.journal.when_stored(group, lambda _: settle(future, errors))
+        return future
+
+    # -- connections --
+
+    def watch_connection(self, connection: object) -> bool:
+        """Return whether :meth:`connection_closed` has to be called for a connection.
+
+        That is so once for each connection that members join through while
+        ``fakebus.evict.on.disconnect`` is on.
+        """
+        if connection in self._connections:
+            return False
+        if not self._config.get_bool("fakebus.evict.on.disconnect"):
+            return False
+        self._connections.add(connection)
+        return True
+
+    def connection_closed(self, connection: object) -> None:
+        """Remove the members that joined last through this connection.
+
+        Static members stay: to be away for a while is what they are for (KIP-345).
+        """
+        self._connections.discard(connection)
+        for group in self._groups:
+            gone = [
+                member
+                for member in group.members.values()
+                if member.connection is connection and not member.is_static
+            ]
+            pending = [
+                member_id
+                for member_id, member in group.pending_members.items()
+                if member.connection is connection
+            ]
+            for member in gone:
+                self._rebalancer.discard_member(group, member)
+            for member_id in pending:
+                group.forget_pending(member_id)
+            if gone or pending:
+                self._rebalancer.members_changed(group, "connections of members were closed")
+
+    # -- offsets --
+
+    def commit_offsets(self, commit: OffsetCommit, then: WhenCommitted) -> None:
+        """Store offsets of a group.
+
+        Args:
+            commit: what to store, and who asks. A group that does not exist is created if
+                the commit does not come from a member.
+            then: called with one error for each offset once they are stored or refused,
+                perhaps at once. GROUP_ID_NOT_FOUND stands for a member of no group.
+        """
+        self._offset_requests.commit(commit, then)
+
+    def fetch_offset(self, group_id: str, partition: TopicPartition) -> OffsetRow | None:
+        """Return the offset where a group goes on reading, ``None`` if it has none.
+
+        See :meth:`OffsetRequests.fetch` for ``fakebus.new.groups``.
+        """
+        return self._offset_requests.fetch(group_id, partition)
+
+    async def offsets_settled(self, group_id: str) -> None:
+        """Return when the commits that are under way can be fetched."""
+        await self._offsets.settled(group_id)
+
+    def delete_offsets(
+        self, group_id: str, partitions: Sequence[TopicPartition]
+    ) -> asyncio.Future[list[ErrorCode]]:
+        """Forget committed offsets.
+
+        Returns:
+            A future of one error for each partition.
+
+        Raises:
+            BrokerError: INVALID_GROUP_ID, GROUP_ID_NOT_FOUND or NON_EMPTY_GROUP.
+        """
+        if not group_id:
+            raise BrokerError(ErrorCode.INVALID_GROUP_ID)
+        future: asyncio.Future[list[ErrorCode]] = asyncio.get_running_loop().create_future()
+        self._offset_requests.delete(group_id, partitions, partial(settle, future))
+        return future
+
+    def _topic_deleted(self, topic: Topic) -> None:
+        partitions = [TopicPartition(topic.name, i) for i in range(len(topic.partitions))]
+        for group_id in self._offsets.groups_with(topic.name):
+            self._offsets.delete(group_id, partitions)
+
+    # -- administration --
+
+    def describe(self, group_id: str) -> GroupDescription | None:
+        """Return a group and its members, ``None`` if there is no such group."""
+        group = self._groups.get(group_id)
+        return None if group is None else describe_group(group)
+
+    def list_groups(self) -> list[GroupDescription]:
+        """Return all groups, in the order of their creation."""
+        return [describe_group(group) for group in self._groups]
+
+    def delete_group(self, group_id: str) -> asyncio.Future[ErrorCode]:
+        """Delete a group that has no members, and its offsets.
+
+        Returns:
+            A future of NONE, GROUP_ID_NOT_FOUND, NON_EMPTY_GROUP, or NOT_COORDINATOR when
+            storage has failed.
+        """
+        group = self._groups.get(group_id)
+        if group is not None and group.is_empty:
+            return self._groups.delete(group)
+        refused: asyncio.Future[ErrorCode] = asyncio.get_running_loop().create_future()
+        refused.set_result(
+            ErrorCode.GROUP_ID_NOT_FOUND if group is None else ErrorCode.NON_EMPTY_GROUP
+        )
+        return refused
+
+    def offsets(self, group_id: str) -> dict[TopicPartition, OffsetRow]:
+        """Return all committed offsets of a group."""
+        return dict(self._offsets.of_group(group_id))
+
+    # -- for fixtures and tests --
+
+    def committed_offset(self, group_id: str, partition: TopicPartition) -> int | None:
+        """Return one committed offset, ``None`` if there is none."""
+        row = self._offsets.get(group_id, partition)
+        return None if row is None else row.offset
+
+    def all_offsets(self) -> dict[str, dict[TopicPartition, int]]:
+        """Return the committed offsets of all groups, also of those that have none."""
+        return {
+            group.group_id: {
+                partition: row.offset
+                for partition, row in self._offsets.of_group(group.group_id).items()
+            }
+            for group in self._groups
+        }
+
+    def set_offsets(
+        self, group_id: str, offsets: Mapping[TopicPartition, int]
+    ) -> asyncio.Future[None]:
+        """Store offsets whatever the group is doing; its members see them when they rejoin.
+
+        The write is enqueued before this returns, so that it can be part of a transaction.
+
+        Returns:
+            A future that is done when they are stored, or fails with a StorageError.
+        """
+        self._groups.get_or_create(group_id)
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        rows = self._offset_requests.rows(offsets)
+        self._offsets.commit(group_id, rows, partial(_finish, future, group_id))
+        return future
+
+    async def restore_offsets(self, offsets: Mapping[str, Mapping[TopicPartition, int]]) -> None:
+        """Make the groups and their offsets what :meth:`all_offsets` once returned.
+
+        All members have to join again, so that they read on from the restored offsets.
+        Groups that are not named are deleted.
+
+        Raises:
+            StorageError: it could not be stored.
+        """
+        writes = []
+        for group in self._groups:
+            self._rebalancer.expel(group)
+            if group.group_id not in offsets:
+                writes.append(self._delete_new(group))
+        for group_id, wanted in offsets.items():
+            present = self._offsets.of_group(group_id)
+            surplus = [partition for partition in present if partition not in wanted]
+            if surplus:
+                self._offsets.delete(group_id, surplus)
+            changed = {
+                partition: offset
+                for partition, offset in wanted.items()
+                if self.committed_offset(group_id, partition) != offset
+            }
+            writes.append(self.set_offsets(group_id, changed))
+        await asyncio.gather(*writes)
+
+    async def _delete_new(self, group: ClassicGroup) -> None:
+        if await self._groups.delete(group) is not ErrorCode.NONE:
+            raise _not_stored(group.group_id)
+
+
+def _finish(future: asyncio.Future[None], group_id: str, error: ErrorCode) -> None:
+    if future.done():
+        return
+    if error is ErrorCode.NONE:
+        future.set_result(None)
+    else:
+        future.set_exception(_not_stored(group_id))
+
+
+def _not_stored(group_id: str) -> StorageError:
+    return StorageError(f"the offsets of group {group_id} could not be stored")

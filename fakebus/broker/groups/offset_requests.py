@@ -1,0 +1,172 @@
+"""OffsetCommit, OffsetFetch and OffsetDelete: who may change which offsets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from fakebus.broker.configs.broker_config import BrokerConfig
+from fakebus.broker.groups.classic_group import ClassicGroup
+from fakebus.broker.groups.exchange import OffsetCommit, PartitionOffset
+from fakebus.broker.groups.registry import GroupRegistry
+from fakebus.broker.groups.states import GroupState
+from fakebus.broker.partition_log import PartitionLog
+from fakebus.broker.topics import Topics
+from fakebus.clock import Clock
+from fakebus.errors import BrokerError, ErrorCode
+from fakebus.storage.interface import OffsetRow
+from fakebus.types import TopicPartition
+
+WhenCommitted = Callable[[list[ErrorCode]], None]
+"""Called with one error for each offset of the commit."""
+
+
+def check_commit(group: ClassicGroup, commit: OffsetCommit) -> ErrorCode:
+    """Return why a group does not take a commit, NONE if it does."""
+    if group.is_empty and commit.generation_id < 0:
+        # An administrator, or a consumer that assigns its partitions itself.
+        return ErrorCode.NONE
+    if commit.generation_id >= 0 or commit.member_id or commit.group_instance_id is not None:
+        error = group.check_member(commit.member_id, commit.group_instance_id)
+        if error is not ErrorCode.NONE:
+            return error
+        if commit.generation_id != group.generation_id:
+            return ErrorCode.ILLEGAL_GENERATION
+    elif not group.is_empty:
+        return ErrorCode.UNKNOWN_MEMBER_ID
+    if group.state is GroupState.COMPLETING_REBALANCE:
+        return ErrorCode.REBALANCE_IN_PROGRESS
+    return ErrorCode.NONE
+
+
+class OffsetRequests:
+    """Handles requests about the offsets of groups that exist.
+
+    Args:
+        config: the broker's configs.
+        clock: where time comes from.
+        topics: the topics that offsets may be committed for.
+        groups: the groups and their offsets.
+    """
+
+    def __init__(
+        self, config: BrokerConfig, clock: Clock, topics: Topics, groups: GroupRegistry
+    ) -> None:
+        self._config = config
+        self._clock = clock
+        self._topics = topics
+        self._groups = groups
+        self._offsets = groups.offsets
+
+    def log(self, topic: str, partition: int) -> PartitionLog | None:
+        """Return a partition's log, ``None`` if there is no such partition."""
+        known = self._topics.get(topic)
+        return None if known is None else known.partition(partition)
+
+    def commit(self, commit: OffsetCommit, then: WhenCommitted) -> None:
+        """Store the offsets; ``then`` is called when they are, or when they are refused."""
+        max_bytes = self._config.get_int("offset.metadata.max.bytes")
+        errors: list[ErrorCode | None] = []
+        rows: list[OffsetRow] = []
+        now_ms = self._clock.now_ms()
+        group_error: ErrorCode | None = None
+        for offset in commit.offsets:
+            if self.log(offset.topic, offset.partition) is None:
+                errors.append(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+                continue
+            if group_error is None:
+                # As in Kafka, a request that names no partition that exists founds no group
+                # and keeps no session.
+                group_error = self._admit(commit)
+            if group_error is not ErrorCode.NONE:
+                errors.append(group_error)
+            elif len(offset.metadata) > max_bytes:
+                errors.append(ErrorCode.OFFSET_METADATA_TOO_LARGE)
+            else:
+                errors.append(None)
+                rows.append(_row(offset, now_ms))
+        if rows:
+            self._offsets.commit(
+                commit.group_id, rows, lambda stored: then([error or stored for error in errors])
+            )
+        else:
+            then([error or ErrorCode.NONE for error in errors])
+
+    def _admit(self, commit: OffsetCommit) -> ErrorCode:
+        group = self._groups.get(commit.group_id)
+        if group is None:
+            if commit.generation_id >= 0:
+                return ErrorCode.GROUP_ID_NOT_FOUND
+            group = self._groups.get_or_create(commit.group_id)
+        error = check_commit(group, commit)
+        member = group.members.get(commit.member_id)
+        if error is ErrorCode.NONE and member is not None:
+            self._groups.rebalancer.touch(member)
+        return error
+
+    def rows(self, offsets: Mapping[TopicPartition, int]) -> list[OffsetRow]:
+        """Return offsets as they are stored when they are committed now."""
+        now_ms = self._clock.now_ms()
+        return [
+            _row(PartitionOffset(*partition, offset), now_ms)
+            for partition, offset in offsets.items()
+        ]
+
+    def fetch(self, group_id: str, partition: TopicPartition) -> OffsetRow | None:
+        """Return a committed offset, ``None`` if there is none.
+
+        With ``fakebus.new.groups=earliest`` a partition without a committed offset has the
+        log start offset, as if it had been committed: a new group sees what is on the bus,
+        whatever its auto.offset.reset says. Nothing is stored by that; the group's own
+        first commit is.
+        """
+        row = self._offsets.get(group_id, partition)
+        if row is None and self._config.get_str("fakebus.new.groups") == "earliest":
+            log = self.log(*partition)
+            if log is not None:
+                return OffsetRow(
+                    topic=partition.topic,
+                    partition=partition.partition,
+                    offset=log.log_start_offset,
+                )
+        return row
+
+    def delete(
+        self, group_id: str, partitions: Sequence[TopicPartition], then: WhenCommitted
+    ) -> None:
+        """Forget offsets of topics that nobody in the group reads.
+
+        Raises:
+            BrokerError: GROUP_ID_NOT_FOUND; or NON_EMPTY_GROUP when the broker cannot know
+                what the members read.
+        """
+        group = self._groups.get(group_id)
+        if group is None:
+            raise BrokerError(ErrorCode.GROUP_ID_NOT_FOUND)
+        if not group.is_empty and not group.uses_consumer_protocol:
+            raise BrokerError(ErrorCode.NON_EMPTY_GROUP)
+        errors = [self._delete_error(group, partition) for partition in partitions]
+        free = [p for p, error in zip(partitions, errors, strict=True) if error is None]
+        if free:
+            self._offsets.delete(
+                group_id, free, lambda stored: then([error or stored for error in errors])
+            )
+        else:
+            then([error or ErrorCode.NONE for error in errors])
+
+    def _delete_error(self, group: ClassicGroup, partition: TopicPartition) -> ErrorCode | None:
+        if self.log(*partition) is None:
+            return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+        if group.is_subscribed_to(partition.topic):
+            return ErrorCode.GROUP_SUBSCRIBED_TO_TOPIC
+        return None
+
+
+def _row(offset: PartitionOffset, now_ms: int) -> OffsetRow:
+    return OffsetRow(
+        topic=offset.topic,
+        partition=offset.partition,
+        offset=offset.offset,
+        leader_epoch=offset.leader_epoch,
+        metadata=offset.metadata,
+        commit_timestamp_ms=now_ms,
+    )
