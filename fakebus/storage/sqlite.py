@@ -24,7 +24,7 @@ from fakebus.storage.sqlite_purge import purge_chunk
 from fakebus.storage.sqlite_reads import load_log_starts
 from fakebus.storage.sqlite_topics import SqliteTopics, read_next_log_id
 from fakebus.storage.sqlite_transaction import Transaction
-from fakebus.storage.sqlite_wal import MAX_WAL_BYTES, WalLimit
+from fakebus.storage.sqlite_wal import MAX_WAL_BYTES, Checkpointer, WalLimit
 from fakebus.storage.sqlite_writer import GroupCommitWriter, Write
 
 _BUSY_TIMEOUT_S = 1.0
@@ -54,6 +54,7 @@ class SqliteStorage:
         lock: released at the end.
         found: what the file says.
         wal_limit: keeps the write-ahead log short; ``None`` in memory.
+        checkpointer: copies the write-ahead log into the file; ``None`` in memory.
     """
 
     def __init__(
@@ -63,9 +64,11 @@ class SqliteStorage:
         lock: FileLock | None,
         found: _Found,
         wal_limit: WalLimit | None,
+        checkpointer: Checkpointer | None,
     ) -> None:
         self._writer_connection = writer_connection
         self._reader_connection = reader_connection
+        self._checkpointer = checkpointer
         self._lock = lock
         self._transaction = found.transaction
         self._wal_limit = wal_limit
@@ -117,7 +120,7 @@ class SqliteStorage:
             connection = await WorkerConnection.open(None, busy_timeout_s=_BUSY_TIMEOUT_S)
             try:
                 found = await connection.call(_prepare, ":memory:", durable=False)
-                return cls(connection, connection, None, found, None)
+                return cls(connection, connection, None, found, None, None)
             except BaseException:
                 await connection.close()
                 raise
@@ -138,7 +141,11 @@ class SqliteStorage:
             reader = await WorkerConnection.open(path, busy_timeout_s=_BUSY_TIMEOUT_S)
             try:
                 await reader.call(_prepare_reader)
-                return cls(writer, reader, lock, found, WalLimit(path))
+                limit = WalLimit(path)
+                checkpointer = Checkpointer(
+                    path, limit, durable=durable, busy_timeout_s=_BUSY_TIMEOUT_S
+                )
+                return cls(writer, reader, lock, found, limit, checkpointer)
             except BaseException:
                 await reader.close()
                 raise
@@ -163,17 +170,19 @@ class SqliteStorage:
         await self._writer_connection.call(
             _commit_group, self._transaction, writes, self._wal_limit
         )
+        if self._checkpointer is not None:
+            self._checkpointer.start_if_due()
 
     def _commit_inline(self, writes: list[Write]) -> bool:
         if self._reader_connection is self._writer_connection:
             if self._writer_connection.calls_under_way:
                 return False
-        elif self._wal_limit is not None and self._wal_limit.checkpoint_due:
-            return False
         with self._writer_connection.explained():
             self._transaction.run((operation, arguments) for operation, arguments, _, _ in writes)
         if self._wal_limit is not None:
             self._wal_limit.note(len(writes), sum(write[3] for write in writes))
+        if self._checkpointer is not None:
+            self._checkpointer.start_if_due()
         return True
 
     async def _purge(self) -> bool:
@@ -190,6 +199,8 @@ class SqliteStorage:
             await self._writer.close()
         finally:
             try:
+                if self._checkpointer is not None:
+                    await self._checkpointer.close()
                 if self._reader_connection is not self._writer_connection:
                     await self._reader_connection.close()
             finally:
