@@ -32,7 +32,7 @@ JSON = st.recursive(
     max_leaves=12,
 )
 NO_DEADLINE = settings(
-    deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow]
+    deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow]
 )
 
 

@@ -328,6 +328,18 @@ async def test_groups_start_where_the_file_says_and_are_not_moved_again(
         assert groups.committed_offset("g", TopicPartition("orders", 4)) == 0
 
 
+async def test_reset_brings_groups_back_to_their_start(bus: SeedBus, write_set: WriteSet) -> None:
+    text = ORDERS + "groups: [{group: g, offsets: {orders: {0: 1}}}]\n"
+    root = write_set({"fakebus.yaml": text, "e.ndjson": events(1, 2, 3)})
+    await bus.seed(root)
+    orders = TopicPartition("orders", 0)
+    async with bus.broker() as broker:
+        await broker.group_coordinator.set_offsets("g", {orders: 3})
+    assert (await bus.seed(root, reset=True)).offsets == 1
+    async with bus.broker() as broker:
+        assert broker.group_coordinator.committed_offset("g", orders) == 1
+
+
 async def test_latest_is_the_end_of_a_set_of_several_transactions(
     bus: SeedBus, write_set: WriteSet
 ) -> None:

@@ -41,7 +41,7 @@ def seed_and_be_killed(data: Path, root: Path, parts_before_the_kill: int) -> in
 
 
 @pytest.mark.kill
-@pytest.mark.parametrize("parts_before_the_kill", [1, 3, 5])
+@pytest.mark.parametrize("parts_before_the_kill", [1, 4])
 async def test_killed_seed_is_completed_without_doubles(
     tmp_path: Path, write_set: WriteSet, parts_before_the_kill: int
 ) -> None:
