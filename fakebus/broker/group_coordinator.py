@@ -8,7 +8,7 @@ single members and partitions are values.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from functools import partial
 
 from fakebus.broker.configs.broker_config import BrokerConfig
@@ -314,7 +314,7 @@ class GroupCoordinator:
         Raises:
             StorageError: it could not be stored.
         """
-        writes = []
+        writes: list[Awaitable[None]] = []
         for group in self._groups:
             self._rebalancer.expel(group)
             if group.group_id not in offsets:

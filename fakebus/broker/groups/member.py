@@ -9,7 +9,6 @@ from typing import TypeVar
 from fakebus.broker.groups.deadline import Deadline
 from fakebus.broker.groups.exchange import GroupProtocol, JoinResult, SyncResult
 
-
 _Result = TypeVar("_Result")
 
 

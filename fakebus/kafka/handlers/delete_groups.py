@@ -1,0 +1,37 @@
+"""DeleteGroups 0-2.
+
+Behaviour:
+    * Only a group without members can be deleted; its committed offsets go with it.
+    * A group that is named twice is answered once.
+
+Version notes:
+    2 flexible.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from fakebus.kafka.api import RequestContext, handles
+from fakebus.kafka.protocol.api_keys import ApiKey
+from fakebus.kafka.protocol.messages import (
+    DeletableGroupResult,
+    DeleteGroupsRequest,
+    DeleteGroupsResponse,
+)
+
+
+@handles(ApiKey.DELETE_GROUPS, versions=(0, 2))
+async def handle_delete_groups(
+    request: DeleteGroupsRequest, context: RequestContext
+) -> DeleteGroupsResponse:
+    """Delete groups one by one."""
+    group_ids = list(dict.fromkeys(request.groups_names))
+    coordinator = context.broker.group_coordinator
+    errors = await asyncio.gather(*[coordinator.delete_group(group_id) for group_id in group_ids])
+    return DeleteGroupsResponse(
+        results=[
+            DeletableGroupResult(group_id=group_id, error_code=error.code)
+            for group_id, error in zip(group_ids, errors, strict=True)
+        ]
+    )

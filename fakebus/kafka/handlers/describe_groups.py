@@ -1,0 +1,76 @@
+"""DescribeGroups 0-6.
+
+Behaviour:
+    * A group that does not exist is Dead.
+    * The protocol and the members' metadata are shown for stable groups only.
+    * Without an authorizer every operation on a group is authorised.
+
+Version notes:
+    3 authorised operations (KIP-430); 4 group.instance.id (KIP-345); 5 flexible;
+    6 GROUP_ID_NOT_FOUND with a message for a group that does not exist (KIP-1043).
+"""
+
+from __future__ import annotations
+
+from fakebus.broker.groups.description import MemberDescription
+from fakebus.errors import ErrorCode
+from fakebus.kafka.api import RequestContext, handles
+from fakebus.kafka.protocol.api_keys import ApiKey
+from fakebus.kafka.protocol.messages import (
+    DescribedGroupMember,
+    DescribeGroupsRequest,
+    DescribeGroupsResponse,
+    DescribeGroupsResponseDescribedGroup,
+)
+
+_FIRST_WITH_GROUP_ID_NOT_FOUND = 6
+GROUP_OPERATIONS = sum(1 << code for code in (3, 6, 8, 10, 11))
+"""Every operation on a group: read, delete, describe, describe and alter configs."""
+_NOT_ASKED = -(2**31)
+
+
+@handles(ApiKey.DESCRIBE_GROUPS, versions=(0, 6))
+def handle_describe_groups(
+    request: DescribeGroupsRequest, context: RequestContext
+) -> DescribeGroupsResponse:
+    """Show groups with their members."""
+    return DescribeGroupsResponse(
+        groups=[_describe(group_id, request, context) for group_id in request.groups]
+    )
+
+
+def _describe(
+    group_id: str, request: DescribeGroupsRequest, context: RequestContext
+) -> DescribeGroupsResponseDescribedGroup:
+    operations = GROUP_OPERATIONS if request.include_authorized_operations else _NOT_ASKED
+    group = context.broker.group_coordinator.describe(group_id)
+    if group is None:
+        if context.api_version >= _FIRST_WITH_GROUP_ID_NOT_FOUND:
+            return DescribeGroupsResponseDescribedGroup(
+                error_code=ErrorCode.GROUP_ID_NOT_FOUND.code,
+                error_message=f"there is no group {group_id}",
+                group_id=group_id,
+                group_state="Dead",
+            )
+        return DescribeGroupsResponseDescribedGroup(
+            group_id=group_id, group_state="Dead", authorized_operations=operations
+        )
+    return DescribeGroupsResponseDescribedGroup(
+        group_id=group_id,
+        group_state=group.state,
+        protocol_type=group.protocol_type,
+        protocol_data=group.protocol_name,
+        members=[_member(member) for member in group.members],
+        authorized_operations=operations,
+    )
+
+
+def _member(member: MemberDescription) -> DescribedGroupMember:
+    return DescribedGroupMember(
+        member_id=member.member_id,
+        group_instance_id=member.group_instance_id,
+        client_id=member.client_id,
+        client_host=member.client_host,
+        member_metadata=member.metadata,
+        member_assignment=member.assignment,
+    )

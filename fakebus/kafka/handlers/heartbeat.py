@@ -1,0 +1,24 @@
+"""Heartbeat 0-4.
+
+Behaviour:
+    * Restarts the member's session.
+    * REBALANCE_IN_PROGRESS only while members are to join; no error while the leader assigns.
+
+Version notes:
+    3 static members (KIP-345); 4 flexible.
+"""
+
+from __future__ import annotations
+
+from fakebus.kafka.api import RequestContext, handles
+from fakebus.kafka.protocol.api_keys import ApiKey
+from fakebus.kafka.protocol.messages import HeartbeatRequest, HeartbeatResponse
+
+
+@handles(ApiKey.HEARTBEAT, versions=(0, 4))
+def handle_heartbeat(request: HeartbeatRequest, context: RequestContext) -> HeartbeatResponse:
+    """Keep a member in its group."""
+    error = context.broker.group_coordinator.heartbeat(
+        request.group_id, request.member_id, request.generation_id, request.group_instance_id
+    )
+    return HeartbeatResponse(error_code=error.code)

@@ -1,0 +1,54 @@
+"""OffsetDelete 0.
+
+Behaviour:
+    * Offsets of a topic that a member of the group subscribes to are kept, with
+      GROUP_SUBSCRIBED_TO_TOPIC.
+    * A group with members that are no consumers is refused as a whole.
+
+Version notes:
+    0 the only one (KIP-496).
+"""
+
+from __future__ import annotations
+
+from fakebus.errors import BrokerError
+from fakebus.kafka.api import RequestContext, handles
+from fakebus.kafka.protocol.api_keys import ApiKey
+from fakebus.kafka.protocol.messages import (
+    OffsetDeleteRequest,
+    OffsetDeleteResponse,
+    OffsetDeleteResponsePartition,
+    OffsetDeleteResponseTopic,
+)
+from fakebus.types import TopicPartition
+
+
+@handles(ApiKey.OFFSET_DELETE, versions=(0, 0))
+async def handle_offset_delete(
+    request: OffsetDeleteRequest, context: RequestContext
+) -> OffsetDeleteResponse:
+    """Forget committed offsets of a group."""
+    partitions = [
+        TopicPartition(topic.name, partition.partition_index)
+        for topic in request.topics
+        for partition in topic.partitions
+    ]
+    try:
+        errors = await context.broker.group_coordinator.delete_offsets(request.group_id, partitions)
+    except BrokerError as error:
+        return OffsetDeleteResponse(error_code=error.error_code.code)
+    answers = iter(errors)
+    return OffsetDeleteResponse(
+        topics=[
+            OffsetDeleteResponseTopic(
+                name=topic.name,
+                partitions=[
+                    OffsetDeleteResponsePartition(
+                        partition_index=partition.partition_index, error_code=next(answers).code
+                    )
+                    for partition in topic.partitions
+                ],
+            )
+            for topic in request.topics
+        ]
+    )

@@ -1,0 +1,156 @@
+"""OffsetFetch 1-10.
+
+Behaviour:
+    * A partition without a committed offset has offset -1 and no error, also when the group,
+      the topic or the partition does not exist.
+    * With require_stable the answer waits for commits that are being stored, as in Kafka.
+
+Version notes:
+    2 null means all topics, and a top-level error; 5 leader epoch; 6 flexible;
+    7 require_stable (KIP-447); 8 several groups (KIP-709); 9 member epoch, which classic
+    groups do not look at (KIP-848); 10 topic ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from fakebus.errors import ErrorCode
+from fakebus.kafka.api import RequestContext, handles
+from fakebus.kafka.protocol.api_keys import ApiKey
+from fakebus.kafka.protocol.messages import (
+    OffsetFetchRequest,
+    OffsetFetchRequestGroup,
+    OffsetFetchRequestTopics,
+    OffsetFetchResponse,
+    OffsetFetchResponseGroup,
+    OffsetFetchResponsePartition,
+    OffsetFetchResponsePartitions,
+    OffsetFetchResponseTopic,
+    OffsetFetchResponseTopics,
+)
+from fakebus.storage.interface import OffsetRow
+from fakebus.types import ZERO_UUID, TopicPartition
+
+_FIRST_WITH_SEVERAL_GROUPS = 8
+_FIRST_WITH_TOPIC_IDS = 10
+
+
+@handles(ApiKey.OFFSET_FETCH, versions=(1, 10))
+async def handle_offset_fetch(
+    request: OffsetFetchRequest, context: RequestContext
+) -> OffsetFetchResponse:
+    """Tell groups where they stopped reading."""
+    if context.api_version >= _FIRST_WITH_SEVERAL_GROUPS:
+        groups = request.groups
+    else:
+        groups = [_as_group(request)]
+    if request.require_stable:
+        for group in groups:
+            await context.broker.group_coordinator.offsets_settled(group.group_id)
+    answers = [_fetch(group, context) for group in groups]
+    if context.api_version >= _FIRST_WITH_SEVERAL_GROUPS:
+        return OffsetFetchResponse(groups=answers)
+    return OffsetFetchResponse(topics=[_old_topic(topic) for topic in answers[0].topics])
+
+
+def _as_group(request: OffsetFetchRequest) -> OffsetFetchRequestGroup:
+    topics = request.topics
+    return OffsetFetchRequestGroup(
+        group_id=request.group_id,
+        topics=None
+        if topics is None
+        else [
+            OffsetFetchRequestTopics(name=topic.name, partition_indexes=topic.partition_indexes)
+            for topic in topics
+        ],
+    )
+
+
+def _fetch(group: OffsetFetchRequestGroup, context: RequestContext) -> OffsetFetchResponseGroup:
+    if group.topics is None:
+        topics = _all_topics(group.group_id, context)
+    else:
+        topics = [_topic(group.group_id, topic, context) for topic in group.topics]
+    return OffsetFetchResponseGroup(group_id=group.group_id, topics=topics)
+
+
+def _all_topics(group_id: str, context: RequestContext) -> list[OffsetFetchResponseTopics]:
+    by_topic: dict[str, dict[int, OffsetRow | None]] = {}
+    for (topic, partition), row in context.broker.group_coordinator.offsets(group_id).items():
+        by_topic.setdefault(topic, {})[partition] = row
+    answers = []
+    for name, rows in by_topic.items():
+        topic_id = ZERO_UUID
+        if context.api_version >= _FIRST_WITH_TOPIC_IDS:
+            known = context.broker.topics.get(name)
+            if known is None:
+                continue
+            topic_id = known.topic_id
+        answers.append(
+            OffsetFetchResponseTopics(name=name, topic_id=topic_id, partitions=_partitions(rows))
+        )
+    return answers
+
+
+def _topic(
+    group_id: str, topic: OffsetFetchRequestTopics, context: RequestContext
+) -> OffsetFetchResponseTopics:
+    name = topic.name
+    if context.api_version >= _FIRST_WITH_TOPIC_IDS:
+        known = context.broker.topics.by_id(topic.topic_id)
+        if known is None:
+            return OffsetFetchResponseTopics(
+                topic_id=topic.topic_id, partitions=_unknown(topic.partition_indexes)
+            )
+        name = known.name
+    coordinator = context.broker.group_coordinator
+    rows = {
+        index: coordinator.fetch_offset(group_id, TopicPartition(name, index))
+        for index in topic.partition_indexes
+    }
+    return OffsetFetchResponseTopics(
+        name=name, topic_id=topic.topic_id, partitions=_partitions(rows)
+    )
+
+
+def _partitions(rows: Mapping[int, OffsetRow | None]) -> list[OffsetFetchResponsePartitions]:
+    return [
+        OffsetFetchResponsePartitions(partition_index=index, committed_offset=-1, metadata="")
+        if row is None
+        else OffsetFetchResponsePartitions(
+            partition_index=index,
+            committed_offset=row.offset,
+            committed_leader_epoch=row.leader_epoch,
+            metadata=row.metadata,
+        )
+        for index, row in rows.items()
+    ]
+
+
+def _unknown(indexes: Iterable[int]) -> list[OffsetFetchResponsePartitions]:
+    return [
+        OffsetFetchResponsePartitions(
+            partition_index=index,
+            committed_offset=-1,
+            metadata="",
+            error_code=ErrorCode.UNKNOWN_TOPIC_ID.code,
+        )
+        for index in indexes
+    ]
+
+
+def _old_topic(topic: OffsetFetchResponseTopics) -> OffsetFetchResponseTopic:
+    return OffsetFetchResponseTopic(
+        name=topic.name,
+        partitions=[
+            OffsetFetchResponsePartition(
+                partition_index=partition.partition_index,
+                committed_offset=partition.committed_offset,
+                committed_leader_epoch=partition.committed_leader_epoch,
+                metadata=partition.metadata,
+                error_code=partition.error_code,
+            )
+            for partition in topic.partitions
+        ],
+    )
