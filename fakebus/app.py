@@ -94,7 +94,7 @@ class FakeBus:
     async def _start(self) -> None:
         settings = self.settings
         config = BrokerConfig(settings.set)
-        fixture_sets = self._load_fixtures()
+        fixture_sets = self._load_fixtures(config)
         self._storage = await SqliteStorage.open(settings.data, durable=self._synchronous)
         self.broker = Broker(self._storage, config=config, clock=self.clock)
         for index, address in enumerate(settings.kafka):
@@ -116,13 +116,16 @@ class FakeBus:
         address = self.settings.advertised_for(index)
         return auto_address() if address is None else FixedAddress(*address)
 
-    def _load_fixtures(self) -> list[FixtureSet]:
+    def _load_fixtures(self, config: BrokerConfig) -> list[FixtureSet]:
         if not self.settings.fixtures:
             return []
         from fakebus.fixture_files.loader import load_fixtures
 
         now_ms = self.clock.now_ms()
-        return [load_fixtures(directory, now_ms=now_ms) for directory in self.settings.fixtures]
+        return [
+            load_fixtures(directory, now_ms=now_ms, config=config)
+            for directory in self.settings.fixtures
+        ]
 
     async def _seed(self, fixture_sets: list[FixtureSet]) -> None:
         if not fixture_sets:
@@ -130,7 +133,7 @@ class FakeBus:
         from fakebus.fixture_files.seeding import seed
 
         for fixture_set in fixture_sets:
-            await seed(self.broker, fixture_set, progress=self._progress)
+            await seed(self.broker, fixture_set, progress=self._progress, reset=self.settings.reset)
 
     async def _start_web(self) -> None:
         # aiohttp takes longer to import than everything else to start, so Kafka clients

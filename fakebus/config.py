@@ -69,6 +69,8 @@ class Settings:
 
     fixtures: tuple[Path, ...] = ()
     """Directories of fixture files to seed from."""
+    reset: bool = False
+    """Delete the fixtures' topics first, with all that was written to them."""
     data: Path | None = DEFAULT_DATA_FILE
     """The data file; ``None`` keeps everything in memory."""
     kafka: tuple[Address, ...] = (Address("127.0.0.1", DEFAULT_KAFKA_PORT),)
@@ -135,6 +137,7 @@ def _one_of(choices: Sequence[str]) -> Callable[[Sequence[str]], str]:
 
 _PARSERS: dict[str, Callable[[Sequence[str]], Any]] = {
     "fixtures": _paths,
+    "reset": lambda values: _boolean(values[-1]),
     "data": lambda values: Path(values[-1]),
     "kafka": _addresses(DEFAULT_KAFKA_PORT),
     "http": _addresses(DEFAULT_HTTP_PORT),

@@ -35,6 +35,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="seed from the fixture files in DIR (default: ./fixtures if it has a fakebus.yaml); "
         "may be given several times",
     )
+    add(
+        "--reset",
+        action="append_const",
+        const="true",
+        help="delete the fixtures' topics first, with all that was written to them",
+    )
     storage = parser.add_mutually_exclusive_group()
     storage.add_argument(
         "--data",
@@ -89,6 +95,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 _FLAGS = (
     "fixtures",
+    "reset",
     "data",
     "memory",
     "kafka",

@@ -211,6 +211,28 @@ def test_bad_input_exits_with_2_and_a_clear_line(
     assert "Traceback" not in text
 
 
+def test_reset_seeds_afresh(start: Start, tmp_path: Path) -> None:
+    fixtures = tmp_path / "set"
+    fixtures.mkdir()
+    (fixtures / "fakebus.yaml").write_text(
+        "version: 1\ntopics: [{name: t, value: {format: string}, load: events.ndjson}]\n"
+    )
+    events = fixtures / "events.ndjson"
+    arguments = ("--data", "bus.db", *FREE, "--fixtures", "set")
+    events.write_text('{"value": "one"}\n')
+    up = start(*arguments)
+    assert up.wait_until_ready()["records"] == 1
+    up.process.terminate()
+    assert up.wait() == 0
+    events.write_text('{"value": "changed"}\n{"value": "two"}\n')
+    up = start(*arguments)
+    assert up.wait() == 2
+    text = up.errors()
+    assert "events.ndjson:1" in text
+    assert "--reset" in text
+    assert start(*arguments, "--reset").wait_until_ready()["records"] == 2
+
+
 def test_json_logs_are_one_object_a_line(start: Start) -> None:
     up = start("--memory", *FREE, "--log-format", "json")
     up.wait_until_ready()
