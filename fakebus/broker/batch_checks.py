@@ -19,6 +19,7 @@ from fakebus.records.batch import (
     MAGIC,
     NO_TIMESTAMP,
     TIMESTAMP_TYPE_BIT,
+    TRANSACTIONAL_BIT,
     BatchHeader,
     clear_timestamp_type,
     compute_crc,
@@ -91,6 +92,8 @@ def check_batch(
     if compute_crc(data) != header.crc:
         raise BrokerError(ErrorCode.CORRUPT_MESSAGE)
     _check_header(header)
+    if header.attributes & TRANSACTIONAL_BIT:
+        raise BrokerError(ErrorCode.INVALID_TXN_STATE, "transactions are not served yet")
     if not config.log_append_time:
         _check_timestamps(header, config, now_ms)
     elif header.attributes & TIMESTAMP_TYPE_BIT:

@@ -155,7 +155,7 @@ class TopicAdmin:
         if problem is not None:
             raise BrokerError(ErrorCode.INVALID_TOPIC_EXCEPTION, problem)
         if self._topics.get(name) is not None:
-            raise BrokerError(ErrorCode.TOPIC_ALREADY_EXISTS, f"the topic {name} exists already")
+            raise BrokerError(ErrorCode.TOPIC_ALREADY_EXISTS, f"the topic {name} already exists")
         other = existing.get(name.replace(".", "_"))
         if other is not None:
             raise BrokerError(
@@ -220,7 +220,7 @@ class TopicAdmin:
                     error_code=ErrorCode.KAFKA_STORAGE_ERROR,
                     error_message=str(error),
                 )
-        return list(results.values())
+        return [results[one] for one in dict.fromkeys(wanted) if one in results]
 
     def _to_delete(
         self, wanted: TopicToDelete, names: Counter[str | None], ids: Counter[UUID]

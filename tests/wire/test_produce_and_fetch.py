@@ -139,6 +139,10 @@ REFUSED: dict[str, tuple[Callable[[], Any], int]] = {
     "count too large": (lambda: changed(batch(b"x"), 57, ">i", 9), 87),
     "base offset 5": (lambda: changed(batch(b"x"), 0, ">q", 5), 87),
     "control batch": (lambda: changed(batch(b"x"), 21, ">h", 0x20), 87),
+    "transactional batch": (
+        lambda: batch(b"x", producer_id=3, producer_epoch=0, base_sequence=0, transactional=True),
+        48,
+    ),
     "unknown codec": (lambda: changed(batch(b"x"), 21, ">h", 7), 76),
     "producer without sequence": (lambda: batch(b"x", producer_id=3, producer_epoch=0), 87),
     "too large": (lambda: batch(b"x" * 1_100_000), 10),

@@ -3,7 +3,8 @@
 Behaviour:
     * Without a transactional id: a fresh producer id with epoch 0, never handed out before.
     * Transactions are not served yet: a transactional id is refused with
-      UNSUPPORTED_VERSION, which clients report at once instead of trying for ever.
+      TRANSACTIONAL_ID_AUTHORIZATION_FAILED, the one refusal that every client reports at
+      once instead of trying for ever.
 
 Version notes:
     2 flexible; 3 the client's producer id and epoch (KIP-360); 4 PRODUCER_FENCED; 5 KIP-890.
@@ -24,7 +25,7 @@ async def handle_init_producer_id(
     """Hand out a producer id."""
     if request.transactional_id is not None:
         error = (
-            ErrorCode.UNSUPPORTED_VERSION
+            ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
             if request.transactional_id
             else (ErrorCode.INVALID_REQUEST)
         )
