@@ -83,6 +83,7 @@ def _describe(
             resource_name=name,
         )
     return DescribeConfigsResult(
+        error_message="",  # not null, as in Kafka
         resource_type=kind,
         resource_name=name,
         configs=[
