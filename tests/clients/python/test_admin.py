@@ -163,12 +163,12 @@ def test_groups_are_listed_and_described(
 def test_group_is_deleted_when_it_is_empty(
     request: pytest.FixtureRequest,
     library: type[ConfluentClient] | type[KafkaPythonClient],
-    cluster: Cluster,
+    coordinated_cluster: Cluster,
     new_topic: NewTopic,
     unique: Unique,
 ) -> None:
     topic, group = new_topic(), unique("group")
-    client = library(cluster.bootstrap_servers)
+    client = library(coordinated_cluster.bootstrap_servers)
     request.addfinalizer(client.close)
     consumer = client.consumer(group)
     consumer.subscribe(topic)

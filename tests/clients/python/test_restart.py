@@ -74,9 +74,12 @@ def test_records_offsets_configs_and_topic_ids_survive(
                 for message in read_topic(client, topic, 3, partitions=2)
             ]
             assert found == expected
-            assert client.group_offsets(f"{group}-{client.name}") == {
-                Partition(topic, 1): Committed(number + 1, f"by {client.name}")
-            }
+            consumer = client.consumer(f"{group}-{client.name}")
+            # Not by the admin client: that of librdkafka 2.16 crashes when it is told
+            # NOT_COORDINATOR, as Kafka does while it loads its groups (librdkafka issue 5040).
+            found_commit = consumer.committed(Partition(topic, 1))
+            assert found_commit == Committed(number + 1, f"by {client.name}")
+            consumer.close()
             producer = client.producer()
             assert producer.send(topic, b"after", partition=0)() == (0, number)
             producer.close()
