@@ -24,7 +24,7 @@ VALUES (?, ?, ?, ?, ?, nullif(?, -1), ?, ?, ?, ?)
 """
 
 _LAST_TOTALS = """
-SELECT running_max_timestamp, cumulative_bytes, last_offset FROM batches
+SELECT running_max_timestamp, cumulative_bytes FROM batches
 WHERE id BETWEEN ? AND ? ORDER BY id DESC LIMIT 1
 """
 
@@ -88,16 +88,7 @@ class Transaction:
         row = self.execute(
             _LAST_TOTALS, (log_id << OFFSET_BITS, log_id << OFFSET_BITS | MAX_OFFSET)
         ).fetchone()
-        if row is None:
-            return -1, 0
-        running_max_timestamp, cumulative_bytes, last_offset = row
-        start = self.execute(
-            "SELECT log_start_offset FROM logs WHERE log_id = ?", (log_id,)
-        ).fetchone()
-        if start is not None and last_offset < start[0]:
-            # What is left of the log waits to be purged; its timestamps count no more.
-            return -1, cumulative_bytes
-        return running_max_timestamp, cumulative_bytes
+        return (-1, 0) if row is None else (row[0], row[1])
 
     def execute(self, sql: str, parameters: tuple[Any, ...] = ()) -> sqlite3.Cursor:
         """Run a statement; the cursor is good until the next one."""

@@ -1,10 +1,17 @@
 from __future__ import annotations
 
 import random
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from fakebus.storage.interface import BatchPosition, Storage, StoredBatch
+from fakebus.storage.migrations import migrate
+from fakebus.storage.sqlite import SqliteStorage
+from fakebus.storage.sqlite_search import LogRange
+from fakebus.storage.sqlite_transaction import Transaction
 
 from .batches import END, append, batch, new_log
 
@@ -114,3 +121,51 @@ async def test_batches_without_a_timestamp_are_found_as_minus_one(storage: Stora
     await append(storage, log_id, batch(0, timestamp=-1), batch(1, timestamp=-1))
     assert await storage.batch_with_max_timestamp(log_id, 0, END) == (0, 0, -1)
     assert await storage.first_batch_at_or_after(log_id, 0, 0, END) is None
+
+
+@pytest.fixture
+def database() -> Iterator[sqlite3.Connection]:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    migrate(connection, "db")
+    yield connection
+    connection.close()
+
+
+@pytest.mark.parametrize("jitter", [0, 50])
+def test_a_look_up_in_a_long_log_takes_few_steps(database: sqlite3.Connection, jitter: int) -> None:
+    source = random.Random(5)
+    batches = [batch(n, timestamp=n * 10 + source.randint(0, jitter)) for n in range(5000)]
+    Transaction(database).run([(Transaction.append, (1, batches))])
+    newest = max(batches, key=lambda b: (b.max_timestamp, -b.base_offset))
+    statements: list[str] = []
+    database.set_trace_callback(statements.append)
+    log = LogRange(database, 1, 0, END)
+    assert log.with_max_timestamp().position == position(newest)  # type: ignore[union-attr]
+    for time in range(100, 49_000, 1234):
+        expected = next(b for b in batches if b.max_timestamp >= time)
+        del statements[:]
+        found = log.first_with_timestamp(time)
+        assert found is not None
+        assert found.position == position(expected)
+        assert len(statements) < 25
+        # None of them looks at one batch after the other.
+        assert not [sql for sql in statements if "max_timestamp >=" in sql]
+    del statements[:]
+    assert log.first_with_bytes(31_415).base_offset == 3141  # type: ignore[union-attr]
+    assert log.size_bytes() == 50_000
+    log.with_max_timestamp()
+    assert len(statements) < 50
+    assert not [sql for sql in statements if "BY max_timestamp" in sql]
+
+
+async def test_a_log_that_was_emptied_starts_over_with_its_timestamps(
+    file_storage: SqliteStorage, data_file: Path
+) -> None:
+    log_id = await new_log(file_storage)
+    await append(file_storage, log_id, batch(0, timestamp=9000))
+    await file_storage.delete_before(log_id, 1)
+    await append(file_storage, log_id, batch(1, timestamp=5))
+    with sqlite3.connect(data_file) as connection:
+        rows = connection.execute("SELECT running_max_timestamp FROM batches").fetchall()
+    connection.close()
+    assert rows == [(5,)]
