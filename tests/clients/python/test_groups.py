@@ -135,8 +135,6 @@ def test_survivor_owns_everything_when_the_other_member_is_killed(
 def test_static_member_comes_back_to_its_partitions_without_a_rebalance(
     client: Client, confluent: ConfluentClient, new_topic: NewTopic, unique: Unique
 ) -> None:
-    if client.name == "aiokafka":
-        pytest.skip("aiokafka leaves the group at close, static member or not")
     topic, group = new_topic(partitions=4), unique("group")
     instances = unique("a"), unique("b")
     members = [
