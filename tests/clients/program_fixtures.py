@@ -61,9 +61,16 @@ def start(cluster: Cluster) -> Iterator[Callable[[str], Program]]:
 
 
 @pytest.fixture(scope="module")
-def program_of(start: Callable[[str], Program]) -> Callable[[str], Program]:
+def programs() -> dict[str, Program]:
+    """The programs that scenarios share, by client."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def program_of(
+    start: Callable[[str], Program], programs: dict[str, Program]
+) -> Callable[[str], Program]:
     """Return a client's running program; it is started once, and again if it has died."""
-    programs: dict[str, Program] = {}
 
     def running(client: str) -> Program:
         if client not in programs or not programs[client].running:
@@ -168,6 +175,7 @@ def library(
 def restarted(
     cluster: Cluster,
     start: Callable[[str], Program],
+    programs: dict[str, Program],
     create_topic: Callable[..., str],
 ) -> dict[str, Row]:
     """What each client did before the broker was restarted, by client; one restart for all."""
@@ -190,6 +198,9 @@ def restarted(
             "described": described,
             "program": program,
         }
+    # One that does nothing meanwhile may hear of the restart in its next command only.
+    for program in programs.values():
+        program.kill()
     cluster.restart()
     wait_for_groups(cluster)
     return before

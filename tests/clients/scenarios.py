@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,8 +13,13 @@ from tests.clients.programs import KafkaError, Program
 
 Row = dict[str, Any]
 
-FIRST_TIME = 1_700_000_000_000
-"""Timestamps of records start here, in ms since 1970: far from the present."""
+UNKNOWN_TOPIC_OR_PARTITION = 3
+
+FIRST_TIME = (int(time.time()) - 3600) * 1000
+"""Timestamps of records start here, in ms since 1970: past, but within what topics retain."""
+
+PROPAGATION_SECONDS = 10.0
+"""Kafka's controller answers before its broker has heard of the change."""
 
 
 def clients(*needs: str) -> pytest.MarkDecorator:
@@ -30,7 +37,7 @@ def has(client: str, feature: str) -> bool:
 def assert_same(actual: list[Any], expected: list[Any]) -> None:
     """Compare, and refuse to compare nothing with nothing."""
     assert expected, "the scenario expects nothing"
-    assert actual == expected
+    assert actual == expected, f"came {actual}, not {expected}"
 
 
 def error_code(program: Program, command: str, **arguments: Any) -> int:
@@ -38,6 +45,23 @@ def error_code(program: Program, command: str, **arguments: Any) -> int:
     with pytest.raises(KafkaError) as raised:
         program.call(command, **arguments)
     return raised.value.code
+
+
+def eventually(observe: Callable[[], Any], expected: Any) -> None:
+    """Observe until what is expected comes; a topic that is not there yet is observed as None."""
+    deadline = time.monotonic() + PROPAGATION_SECONDS
+    while (observed := observe_topic(observe)) != expected:
+        assert time.monotonic() < deadline, f"came {observed}, not {expected}"
+
+
+def observe_topic(observe: Callable[[], Any]) -> Any:
+    """Observe, with None for an unknown topic."""
+    try:
+        return observe()
+    except KafkaError as error:
+        if error.code != UNKNOWN_TOPIC_OR_PARTITION:
+            raise
+        return None
 
 
 def numbered(count: int, partitions: int = 3) -> list[Row]:

@@ -15,10 +15,12 @@ from tests.clients.cluster import Cluster
 from tests.clients.programs import Member, Program, hear_until
 from tests.clients.scenarios import (
     FIRST_TIME,
+    UNKNOWN_TOPIC_OR_PARTITION,
     Row,
     assert_same,
     clients,
     error_code,
+    eventually,
     has,
     in_log_order,
     numbered,
@@ -29,7 +31,6 @@ pytestmark = [pytest.mark.clients, pytest.mark.xdist_group("other-languages")]
 
 Unique = Callable[[str], str]
 
-NOT_FOUND_CODE = 3
 SESSION_TIMEOUT_MS = 1500
 FRAMED_SNAPPY = ("java", "sarama")
 """Clients that write snappy in the blocks of xerial's Java library, which not all can read."""
@@ -286,10 +287,16 @@ def test_topics_are_created_described_grown_and_deleted(
     topic = unique("topic")
     configs = {"retention.ms": "3600000", "cleanup.policy": "compact"}
 
+    def partitions() -> int:
+        return int(program.call("describe_topic", topic=topic)["partitions"])
+
+    def listed() -> bool:
+        return topic in program.call("list_topics")
+
     created = program.call("create_topic", topic=topic, partitions=2, configs=configs)
+    eventually(partitions, 2)
     described = program.call("describe_topic", topic=topic)
 
-    assert described["partitions"] == 2
     if has(client, "topic_id"):
         topic_id = described["topic_id"]
         assert created.get("topic_id", topic_id) == topic_id
@@ -305,28 +312,29 @@ def test_topics_are_created_described_grown_and_deleted(
     assert error_code(program, "create_topic", topic="a/b", partitions=1) == invalid_topic
     wrong = {"topic": unique("wrong"), "partitions": 1, "configs": {"retention.ms": "soon"}}
     assert error_code(program, "create_topic", **wrong) == invalid_config
-    assert topic in program.call("list_topics")
+    assert listed()
 
     program.call("create_partitions", topic=topic, count=5)
-    assert program.call("describe_topic", topic=topic)["partitions"] == 5
+    eventually(partitions, 5)
     assert error_code(program, "create_partitions", topic=topic, count=3) == invalid_partitions
 
     program.call("delete_topic", topic=topic)
-    assert topic not in program.call("list_topics")
-    assert error_code(program, "delete_topic", topic=topic) == NOT_FOUND_CODE
+    eventually(listed, False)
+    assert error_code(program, "delete_topic", topic=topic) == UNKNOWN_TOPIC_OR_PARTITION
 
     if has(client, "topic_id"):
         program.call("create_topic", topic=topic, partitions=1)
-        recreated = program.call("describe_topic", topic=topic)
-        assert recreated["topic_id"] != topic_id
-        assert recreated["partitions"] == 1
+        eventually(partitions, 1)
+        assert program.call("describe_topic", topic=topic)["topic_id"] != topic_id
 
 
 @clients()
 def test_a_topic_that_is_not_there_is_said_to_be_unknown(
     client: str, program: Program, unique: Unique
 ) -> None:
-    assert error_code(program, "describe_topic", topic=unique("missing")) == NOT_FOUND_CODE
+    assert (
+        error_code(program, "describe_topic", topic=unique("missing")) == UNKNOWN_TOPIC_OR_PARTITION
+    )
 
 
 @clients("describe_configs", "alter_configs")
@@ -421,8 +429,6 @@ def test_a_restart_of_the_broker_loses_nothing(
     client: str, start: Callable[[str], Program], restarted: dict[str, Row]
 ) -> None:
     program = start(client)
-    if client not in restarted:
-        pytest.skip(f"{client} has no program")
     before = restarted[client]
     topic, group = before["topic"], before["group"]
 
@@ -433,29 +439,18 @@ def test_a_restart_of_the_broker_loses_nothing(
     program.close()
     produced = [(row["key"], row["value"]) for row in numbered(10, partitions=2)]
     assert_same(sorted((row["key"], row["value"]) for row in read), sorted(produced))
-    assert_same(
-        sorted(row["value"] for row in before["first"] + rest), sorted(v for _, v in produced)
-    )
+    consumed = [row["value"] for row in before["first"] + rest]
+    assert_same(sorted(consumed), sorted(value for _key, value in produced))
     assert described == before["described"]
 
-
-@clients()
-def test_a_program_goes_on_working_after_the_broker_restarted(
-    client: str, restarted: dict[str, Row]
-) -> None:
-    if client not in restarted:
-        pytest.skip(f"{client} has no program")
-    program, topic = restarted[client]["program"], restarted[client]["topic"]
-
+    # The program that was there before the restart finds its way back.
+    old = before["program"]
     record = {"partition": 1, "key": "after", "value": "after the restart"}
-    program.call("produce", topic=topic, codec="none", records=[record])
-    read = program.call("read", topic=topic, partitions=[1], start="earliest", count=6)
-    described = program.call("describe_topic", topic=topic)
-
-    program.close()
+    old.call("produce", topic=topic, codec="none", records=[record])
+    read = old.call("read", topic=topic, partitions=[1], start="earliest", count=6)
+    old.close()
     assert [row["offset"] for row in read] == [0, 1, 2, 3, 4, 5]
     assert read[-1]["value"] == "after the restart"
-    assert described == restarted[client]["described"]
 
 
 # --- Kafka's command line tools ------------------------------------------------------------------
@@ -502,7 +497,7 @@ def test_the_tools_create_describe_and_change_topics(
     assert "retention.ms=1000" in shown
     assert "retention.ms" not in changed
     assert topic in listed.split()
-    assert topic not in tool(topics, "--list").split()
+    eventually(lambda: topic in tool(topics, "--list").split(), False)
 
 
 def test_the_tools_produce_consume_and_show_groups(
