@@ -29,8 +29,14 @@ clients while the broker runs where *Change* says so: for `this broker`, or for 
 Topic, group and metrics configs can be changed at any time. A topic or a group without a value of
 its own has that of the broker config in the column *Broker config*.
 
-Two defaults differ from Kafka's: `group.initial.rebalance.delay.ms` is 0 so that tests need not
-wait, and `node.id`, `broker.id` and `process.roles`, which Kafka demands, are set.
+Where fakebus differs from Kafka:
+
+- `group.initial.rebalance.delay.ms` is 0 so that tests need not wait.
+- `node.id` and `broker.id` are 1, `process.roles` is `broker,controller`, and
+  `controller.listener.names` is empty; Kafka demands the three of node, roles and listeners.
+- A broker config that Kafka does not know is refused, also when a client sets it while the broker
+  runs; Kafka keeps it for plugins.
+- Java classes are not loaded and not looked for.
 """
 TITLES = {
     "topic": "Topics",

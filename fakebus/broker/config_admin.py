@@ -45,6 +45,8 @@ from fakebus.errors import BrokerError, ConfigError, ErrorCode, StorageError
 from fakebus.storage.interface import MetaStore
 
 _META_PREFIX = "config."
+_FILES_OF_TLS = ("ssl.key.", "ssl.keystore.", "ssl.truststore.")
+"""Kafka changes these with the prefix of a listener only, DYNAMIC_SECURITY_CONFIGS."""
 _TABLES: Mapping[ResourceType, Mapping[str, ConfigKey]] = {
     ResourceType.TOPIC: TOPIC_KEYS,
     ResourceType.BROKER: BROKER_KEYS,
@@ -374,6 +376,11 @@ def _check_broker_configs(
             raise BrokerError(
                 ErrorCode.INVALID_REQUEST,
                 f"{name} cannot be changed while the broker runs; give it at start",
+            )
+        if name.startswith(_FILES_OF_TLS):
+            raise BrokerError(
+                ErrorCode.INVALID_REQUEST,
+                f"{name} could be changed for a single listener only; give it at start",
             )
         if key.update is UpdateMode.PER_BROKER and not per_broker:
             raise BrokerError(

@@ -72,7 +72,13 @@ def canonical(value: ConfigValue) -> str | None:
         return None
     if isinstance(value, bool):
         return str(value).lower()
-    return ",".join(value) if isinstance(value, list) else str(value)
+    if isinstance(value, list):
+        return ",".join(value)
+    mantissa, exponent, power = str(value).partition("e")
+    if isinstance(value, float) and exponent:
+        # Java writes 1.0E-5 where Python writes 1e-05.
+        return f"{mantissa if '.' in mantissa else mantissa + '.0'}E{int(power)}"
+    return str(value)
 
 
 def split_list(text: str) -> list[str]:

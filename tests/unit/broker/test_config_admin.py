@@ -191,6 +191,7 @@ async def test_a_broker_config_that_changes_reaches_all_topics(
         ("", [("num.partitions", SET, "3")], 42),
         ("1", [("log.retention.hours", SET, "3")], 42),
         ("", [("listeners", SET, "PLAINTEXT://:1")], 42),
+        ("1", [("ssl.keystore.password", SET, "secret")], 42),
         ("1", [("log.retention.ms", SET, "x")], 42),
         ("1", [("log.retention.ms", SET, "0")], 42),
         ("1", [("log.retention.ms", SET, None)], 42),
@@ -321,6 +322,13 @@ async def test_a_default_that_comes_from_another_unit_has_no_synonyms(
 async def test_a_hidden_config_is_shown_once_it_is_set(broker: Broker, topic: Topic) -> None:
     await alter(broker, TOPIC, "t", [("internal.segment.bytes", SET, "5")])
     assert described(broker, TOPIC, "t", "internal.segment.bytes").value == "5"
+
+
+async def test_a_quota_is_shown_once_it_is_set(broker: Broker) -> None:
+    name = "leader.replication.throttled.rate"
+    assert broker.config_admin.describe(BROKER, "1", [name]) == []
+    await alter(broker, BROKER, "1", [(name, SET, "5")])
+    assert synonyms(described(broker, BROKER, "1", name)) == [(name, "5", 2)]
 
 
 async def test_the_broker_shows_all_its_configs(broker: Broker) -> None:

@@ -106,6 +106,9 @@ def test_kafkas_notation_of_valid_values_is_obeyed(
     [
         (True, "true"),
         (0.5, "0.5"),
+        (1.7976931348623157e308, "1.7976931348623157E308"),
+        (1e-5, "1.0E-5"),
+        ("one", "one"),
         (7, "7"),
         (["a", "b"], "a,b"),
         ([], ""),
