@@ -2,16 +2,18 @@
 
 Behaviour:
     * This broker coordinates every group and every transactional id.
+    * To ask for a group's coordinator creates the internal topic __consumer_offsets, as in
+      Kafka.
     * Other types of keys are refused with INVALID_REQUEST, key by key.
 
 Version notes:
-    1 key types and an error message; 3 flexible; 4 several keys (KIP-699), without a message;
+    1 key types and an error message; 3 flexible; 4 several keys (KIP-699);
     5 TRANSACTION_ABORTABLE (KIP-890); 6 share groups (KIP-932), which are not served.
 """
 
 from __future__ import annotations
 
-from fakebus.errors import ErrorCode
+from fakebus.errors import ErrorCode, FakebusError
 from fakebus.kafka.api import AdvertisedBroker, RequestContext, handles
 from fakebus.kafka.protocol.api_keys import ApiKey
 from fakebus.kafka.protocol.messages import (
@@ -21,23 +23,22 @@ from fakebus.kafka.protocol.messages import (
 )
 
 _FIRST_WITH_SEVERAL_KEYS = 4
-_KEY_TYPES = (0, 1)
-"""Groups and transactions."""
+_GROUP, _TRANSACTION = 0, 1
 _NOBODY = AdvertisedBroker(-1, "", -1)
 
 
 @handles(ApiKey.FIND_COORDINATOR, versions=(0, 6))
-def handle_find_coordinator(
+async def handle_find_coordinator(
     request: FindCoordinatorRequest, context: RequestContext
 ) -> FindCoordinatorResponse:
     """Name the broker that coordinates a group or a transactional id."""
-    error, node = ErrorCode.NONE, context.brokers()[0]
-    if request.key_type not in _KEY_TYPES:
-        error, node = ErrorCode.INVALID_REQUEST, _NOBODY
+    error = await _prepare(request.key_type, context)
+    node = context.brokers()[0] if error is ErrorCode.NONE else _NOBODY
     if context.api_version < _FIRST_WITH_SEVERAL_KEYS:
         return FindCoordinatorResponse(
             error_code=error.code,
-            error_message=error.text or None,
+            # Kafka spells out even that nothing is wrong.
+            error_message=error.text or error.name,
             node_id=node.node_id,
             host=node.host,
             port=node.port,
@@ -50,8 +51,18 @@ def handle_find_coordinator(
                 host=node.host,
                 port=node.port,
                 error_code=error.code,
-                error_message=error.text or None,
+                error_message=error.text,
             )
             for key in request.coordinator_keys
         ]
     )
+
+
+async def _prepare(key_type: int, context: RequestContext) -> ErrorCode:
+    if key_type == _GROUP:
+        try:
+            await context.broker.ensure_internal_topic("__consumer_offsets")
+        except FakebusError:
+            return ErrorCode.COORDINATOR_NOT_AVAILABLE
+        return ErrorCode.NONE
+    return ErrorCode.NONE if key_type == _TRANSACTION else ErrorCode.INVALID_REQUEST
