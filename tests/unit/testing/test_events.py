@@ -1,0 +1,83 @@
+"""How events are matched, and what is said when they are not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fakebus.testing.events import Event, encode, header_pairs, mismatches
+
+
+def event(value: bytes | None, **fields: Any) -> Event:
+    defaults: dict[str, Any] = {
+        "topic": "t",
+        "partition": 0,
+        "offset": 3,
+        "timestamp_ms": 1_700_000_000_000,
+        "key": b"k",
+        "headers": (("a", b"1"), ("a", b"2"), ("b", None)),
+    }
+    return Event(value=value, **{**defaults, **fields})
+
+
+VALUE = b'{"user": "ada", "course": {"id": 7, "tags": ["x", "y"]}, "active": true}'
+
+
+@pytest.mark.parametrize(
+    "match",
+    [
+        None,
+        VALUE,
+        VALUE.decode(),
+        {"user": "ada"},
+        {"course": {"id": 7}},
+        {"course": {"tags": ["x", "y"]}},
+        lambda e: e.offset == 3,
+    ],
+)
+def test_what_fits_matches(match: Any) -> None:
+    assert mismatches(event(VALUE), match) == []
+
+
+@pytest.mark.parametrize(
+    ("match", "says"),
+    [
+        ({"user": "bob"}, "value.user is 'ada', not 'bob'"),
+        ({"name": "ada"}, "value.name is missing"),
+        ({"course": {"id": 8}}, "value.course.id is 7, not 8"),
+        ({"course": {"tags": ["x"]}}, "value.course.tags has 2 items, not 1"),
+        ({"course": {"tags": ["x", "z"]}}, "value.course.tags[1] is 'y', not 'z'"),
+        ({"user": {"id": 1}}, "value.user is 'ada', not an object"),
+        ({"active": 1}, "value.active is True, not 1"),
+        (b"other", "value is"),
+        (lambda e: False, "the function said no"),
+    ],
+)
+def test_what_does_not_fit_is_explained(match: Any, says: str) -> None:
+    (problem,) = mismatches(event(VALUE), match)
+    assert says in problem
+
+
+def test_a_value_that_is_not_json_is_said() -> None:
+    assert "not JSON" in mismatches(event(b"\xff\x00"), {"a": 1})[0]
+    assert mismatches(event(None), {"a": 1}) == ["value is None, not an object"]
+
+
+def test_events_show_themselves() -> None:
+    assert str(event(b"v")) == "t[0]@3 key=k value=v"
+    assert "null" in str(event(None))
+    assert event(b"v").header("a") == b"2"
+    assert event(b"v").header("b") is None
+    assert event(b"v").header("c") is None
+    assert event(VALUE).json()["user"] == "ada"
+    assert event(b"v").time.year == 2023
+
+
+def test_values_and_headers_become_bytes() -> None:
+    assert [encode(v) for v in (None, b"x", "ä", {"a": 1}, 5)] == [
+        *(None, b"x", "ä".encode(), b'{"a":1}', b"5")
+    ]
+    assert header_pairs({"a": "1"}) == [("a", b"1")]
+    assert header_pairs([("a", "1"), ("a", None)]) == [("a", b"1"), ("a", None)]
+    assert header_pairs(None) == []
