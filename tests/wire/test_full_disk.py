@@ -1,0 +1,114 @@
+"""A disk that is full: producers are told, readers go on, and nothing that was stored is lost.
+
+The process may write only so many bytes to a file, which SQLite meets as a failing write.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from fakebus.kafka.protocol.api_keys import ApiKey
+from fakebus.kafka.protocol.messages import (
+    CreatableTopic,
+    CreateTopicsRequest,
+    OffsetCommitRequest,
+    OffsetCommitRequestPartition,
+    OffsetCommitRequestTopic,
+)
+from tests.wire.client import RawClient
+from tests.wire.test_produce_and_fetch import batch, ensure, fetch, produce, values
+
+LIMIT_BYTES = 3_000_000
+STORAGE_ERROR = 56
+
+
+@contextmanager
+def bus(directory: Path, limit_bytes: int | None = None) -> Iterator[RawClient]:
+    ready = directory / "ready.json"
+    ready.unlink(missing_ok=True)
+
+    def restrict() -> None:
+        if limit_bytes is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, limit_bytes))
+
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("FAKEBUS_")}
+    with subprocess.Popen(
+        [
+            *(sys.executable, "-m", "fakebus", "up", "--data", "bus.db", "--ready-file"),
+            *("ready.json", "--kafka", "127.0.0.1:0", "--http", "127.0.0.1:0"),
+        ],
+        cwd=directory,
+        env=environment,
+        preexec_fn=restrict,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        deadline = time.monotonic() + 20
+        while not ready.exists():
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            threading.Event().wait(0.01)
+        with RawClient(json.loads(ready.read_text())["bootstrap_servers"]) as client:
+            yield client
+        process.terminate()
+        assert process.wait(10) == 0
+
+
+def test_a_full_disk_refuses_writes_and_loses_nothing(tmp_path: Path) -> None:
+    stored = 0
+    with bus(tmp_path, LIMIT_BYTES) as client:
+        ensure(client, "t")
+        while stored < 100:
+            answer = produce(client, "t", batch(b"%05d" % stored + b"x" * 100_000))
+            if answer.error_code:
+                break
+            assert answer.base_offset == stored
+            stored += 1
+        assert answer.error_code == STORAGE_ERROR
+        assert 5 < stored < 100
+        assert produce(client, "t", batch(b"x" * 900_000)).error_code == STORAGE_ERROR
+        found = fetch(client, "t", 0, partition_max_bytes=10)
+        assert (found.error_code, found.high_watermark) == (0, stored)
+        create = CreateTopicsRequest(
+            topics=[
+                CreatableTopic(
+                    name=f"new-{'x' * 200}",
+                    num_partitions=5000,
+                    replication_factor=1,
+                    assignments=[],
+                    configs=[],
+                )
+            ],
+            timeout_ms=1000,
+        )
+        assert client.call(ApiKey.CREATE_TOPICS, 7, create).topics[0].error_code == STORAGE_ERROR
+        offsets = [
+            OffsetCommitRequestPartition(
+                partition_index=0, committed_offset=1, committed_metadata="m" * 4000
+            )
+        ]
+        codes = set()
+        for number in range(300):
+            commit = OffsetCommitRequest(
+                group_id=f"g{number}",
+                member_id="",
+                topics=[OffsetCommitRequestTopic(name="t", partitions=offsets)],
+            )
+            answer = client.call(ApiKey.OFFSET_COMMIT, 8, commit)
+            codes.add(answer.topics[0].partitions[0].error_code)
+        assert codes - {0}, "offset commits never met the full disk"
+        assert 0 <= min(codes)
+    with bus(tmp_path) as client:
+        seen: list[bytes | None] = []
+        while len(seen) < stored:
+            seen += values(fetch(client, "t", len(seen), partition_max_bytes=10).records)
+        assert [value[:5] for value in seen if value] == [b"%05d" % n for n in range(stored)]
+        assert produce(client, "t", batch(b"again")).base_offset == stored
