@@ -51,7 +51,7 @@ class GroupMachine(RuleBasedStateMachine):
         self.loop = asyncio.new_event_loop()
         self.bench = Bench(
             group_max_size="4",
-            group_initial_rebalance_delay_ms="3000",
+            group_initial_rebalance_delay_ms="100",
         )
         self.run(self.bench.start())
         self.clients = [Client(n, instance=f"i{n}" if n > 2 else None) for n in range(5)]
@@ -106,6 +106,21 @@ class GroupMachine(RuleBasedStateMachine):
         self, joined: JoinResult, assignments: dict[str, bytes]
     ) -> asyncio.Future[Any]:
         return self.bench.send_sync(joined, assignments)
+
+    @rule()
+    def everybody_goes_on(self) -> None:
+        """Let all clients do what a consumer does next, until nothing changes any more."""
+        for _ in range(4):
+            for client in self.clients:
+                if client.waiting:
+                    continue
+                if client.joined is None:
+                    self.join(client.number, changed=False)
+                elif client.sync_generation != client.joined.generation_id:
+                    self.sync(client.number)
+                elif self.bench.heartbeat(client.joined) is ErrorCode.REBALANCE_IN_PROGRESS:
+                    self.join(client.number, changed=False)
+            self.time_passes(0.1)
 
     @rule(number=_CLIENTS)
     def heartbeat(self, number: int) -> None:
@@ -229,7 +244,7 @@ def test_group_holds_its_promises_whatever_the_members_do() -> None:
     run_state_machine_as_test(
         GroupMachine,
         settings=settings(
-            max_examples=80,
+            max_examples=150,
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow],
