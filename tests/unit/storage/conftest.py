@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,27 @@ from fakebus.storage.sqlite import SqliteStorage
 @pytest.fixture
 def data_file(tmp_path: Path) -> Path:
     return tmp_path / "bus.db"
+
+
+OpenStorage = Callable[[Path], Awaitable[SqliteStorage]]
+
+
+@pytest.fixture
+async def open_storage() -> AsyncIterator[OpenStorage]:
+    """Opens data files, and closes at the end what a failed test has left open.
+
+    A storage that is never closed keeps the interpreter from ending.
+    """
+    opened: list[SqliteStorage] = []
+
+    async def open_and_note(path: Path) -> SqliteStorage:
+        storage = await SqliteStorage.open(path, durable=False)
+        opened.append(storage)
+        return storage
+
+    yield open_and_note
+    for storage in opened:
+        await storage.close()
 
 
 @pytest.fixture(params=["memory", "file"])

@@ -27,8 +27,8 @@ def stored_batch(log_number: int, number: int) -> StoredBatch:
     )
 
 
-async def write(path: Path, first: int) -> None:
-    storage = await SqliteStorage.open(path)
+async def write(path: Path, first: int, durable: bool) -> None:
+    storage = await SqliteStorage.open(path, durable=durable)
     log_ids = [log_id for row in await storage.load_topics() for log_id in row.log_ids]
     slots = asyncio.Semaphore(50)
 
@@ -57,4 +57,4 @@ def _ignore(_: BaseException | None) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(write(Path(sys.argv[1]), int(sys.argv[2])))
+    asyncio.run(write(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3] == "durable"))

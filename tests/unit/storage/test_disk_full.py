@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from fakebus.errors import StorageError
-from fakebus.storage.sqlite import SqliteStorage
 
 from .batches import append, batch, new_log, offsets
+from .conftest import OpenStorage
 
 MB = 1024 * 1024
 
@@ -29,9 +29,10 @@ def files_no_larger_than(size: int) -> Iterator[None]:
 
 
 async def test_writes_fail_while_the_file_cannot_grow_and_work_again_when_it_can(
+    open_storage: OpenStorage,
     data_file: Path,
 ) -> None:
-    storage = await SqliteStorage.open(data_file)
+    storage = await open_storage(data_file)
     log_id = await new_log(storage)
     await append(storage, log_id, batch(0))
     with files_no_larger_than(MB):
@@ -42,7 +43,7 @@ async def test_writes_fail_while_the_file_cannot_grow_and_work_again_when_it_can
     await append(storage, log_id, batch(1, size=5 * MB))
     assert await offsets(storage, log_id) == [0, 1]
     await storage.close()
-    storage = await SqliteStorage.open(data_file)
+    storage = await open_storage(data_file)
     assert await offsets(storage, log_id) == [0, 1]
     await storage.close()
 
@@ -116,10 +117,12 @@ async def test_a_full_disk_fails_what_waits_and_room_makes_it_work_again(tmp_pat
     assert output.endswith("fine\n")
 
 
-async def test_a_start_without_room_is_a_storage_error(data_file: Path) -> None:
+async def test_a_start_without_room_is_a_storage_error(
+    open_storage: OpenStorage, data_file: Path
+) -> None:
     with files_no_larger_than(20_000), pytest.raises(StorageError, match=r"bus\.db"):
-        await SqliteStorage.open(data_file)
+        await open_storage(data_file)
     assert not data_file.with_name("bus.db.lock").exists()
-    storage = await SqliteStorage.open(data_file)
+    storage = await open_storage(data_file)
     await append(storage, await new_log(storage), batch(0))
     await storage.close()

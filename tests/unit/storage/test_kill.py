@@ -5,7 +5,6 @@ import random
 import signal
 import sqlite3
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -15,11 +14,11 @@ from fakebus.storage.sqlite import SqliteStorage
 from .batches import END, new_topic
 from .killed_writer import payload
 
-KILLS = 20
+KILLS = 12
 CHECKOUT = Path(__file__).parents[3]
 
 
-async def write_and_kill(path: Path, first: int, acknowledgements: int) -> int:
+async def write_and_kill(path: Path, first: int, acknowledgements: int, durable: str) -> int:
     """Return the last acknowledged number of a writer killed while it writes."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -27,6 +26,7 @@ async def write_and_kill(path: Path, first: int, acknowledgements: int) -> int:
         "tests.unit.storage.killed_writer",
         path,
         str(first),
+        durable,
         cwd=CHECKOUT,
         stdout=asyncio.subprocess.PIPE,
     )
@@ -67,16 +67,16 @@ async def check(path: Path, acknowledged: int, log_ids: tuple[int, ...]) -> int:
 
 
 @pytest.mark.kill
-async def test_whatever_was_acknowledged_survives_a_kill(data_file: Path) -> None:
+@pytest.mark.parametrize("durable", ["durable", "throw-away"])
+async def test_whatever_was_acknowledged_survives_a_kill(data_file: Path, durable: str) -> None:
     storage = await SqliteStorage.open(data_file)
     log_ids = (await new_topic(storage, "t", partitions=2)).log_ids
     await storage.close()
-    source, began, end = random.Random(7), time.monotonic(), 0
+    source, end = random.Random(7), 0
     for _ in range(KILLS):
-        acknowledged = await write_and_kill(data_file, end, source.randrange(1, 300))
+        acknowledged = await write_and_kill(data_file, end, source.randrange(1, 300), durable)
         assert acknowledged >= end
         end = await check(data_file, acknowledged, log_ids)
     with sqlite3.connect(data_file) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     connection.close()
-    assert time.monotonic() - began < 60

@@ -19,9 +19,9 @@ import pytest
 from fakebus.errors import StorageError
 from fakebus.storage import sqlite, sqlite_file
 from fakebus.storage.migrations import APPLICATION_ID, MIGRATIONS, migrate
-from fakebus.storage.sqlite import SqliteStorage
 
 from .batches import append, batch, new_log, offsets
+from .conftest import OpenStorage
 
 NOBODY = 65534
 
@@ -71,48 +71,52 @@ def contents(directory: Path) -> dict[str, str]:
     ],
 )
 async def test_a_file_that_is_not_ours_is_refused_and_not_touched(
-    data_file: Path, make: Callable[[Path], None], message: str
+    open_storage: OpenStorage, data_file: Path, make: Callable[[Path], None], message: str
 ) -> None:
     make(data_file)
     before = contents(data_file.parent)
     with pytest.raises(StorageError, match=message):
-        await SqliteStorage.open(data_file)
+        await open_storage(data_file)
     assert contents(data_file.parent) == before
 
 
-async def test_a_file_of_a_newer_fakebus_is_refused_and_not_touched(data_file: Path) -> None:
-    await (await SqliteStorage.open(data_file)).close()
+async def test_a_file_of_a_newer_fakebus_is_refused_and_not_touched(
+    open_storage: OpenStorage, data_file: Path
+) -> None:
+    await (await open_storage(data_file)).close()
     newer = len(MIGRATIONS) + 1
     with sqlite3.connect(data_file) as connection:
         connection.execute(f"PRAGMA user_version = {newer}")
     connection.close()
     before = contents(data_file.parent)
     with pytest.raises(StorageError) as caught:
-        await SqliteStorage.open(data_file)
+        await open_storage(data_file)
     assert f"version {newer}" in str(caught.value)
     assert f"up to {len(MIGRATIONS)}" in str(caught.value)
     assert "Upgrade fakebus" in str(caught.value)
     assert contents(data_file.parent) == before
 
 
-async def test_a_directory_is_refused(tmp_path: Path) -> None:
+async def test_a_directory_is_refused(open_storage: OpenStorage, tmp_path: Path) -> None:
     directory = tmp_path / "data"
     directory.mkdir()
     with pytest.raises(StorageError, match="directory"):
-        await SqliteStorage.open(directory)
+        await open_storage(directory)
     assert os.listdir(tmp_path) == ["data"]
 
 
-async def test_a_pipe_is_refused(tmp_path: Path) -> None:
+async def test_a_pipe_is_refused(open_storage: OpenStorage, tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     with pytest.raises(StorageError, match="not a regular file"):
-        await SqliteStorage.open(pipe)
+        await open_storage(pipe)
 
 
-async def test_a_directory_that_does_not_exist_is_said(tmp_path: Path) -> None:
+async def test_a_directory_that_does_not_exist_is_said(
+    open_storage: OpenStorage, tmp_path: Path
+) -> None:
     with pytest.raises(StorageError, match=r"No such file or directory.*has to exist"):
-        await SqliteStorage.open(tmp_path / "nowhere" / "bus.db")
+        await open_storage(tmp_path / "nowhere" / "bus.db")
 
 
 def user_version(path: Path) -> int:
@@ -123,10 +127,10 @@ def application_id(path: Path) -> int:
     return int.from_bytes(path.read_bytes()[68:72], "big")
 
 
-async def test_an_empty_file_becomes_a_data_file(tmp_path: Path) -> None:
+async def test_an_empty_file_becomes_a_data_file(open_storage: OpenStorage, tmp_path: Path) -> None:
     descriptor, path = tempfile.mkstemp(dir=tmp_path)
     os.close(descriptor)
-    storage = await SqliteStorage.open(Path(path))
+    storage = await open_storage(Path(path))
     # From the first moment the header says whose it is, not only the write-ahead log.
     assert application_id(Path(path)) == APPLICATION_ID
     await storage.close()
@@ -134,9 +138,9 @@ async def test_an_empty_file_becomes_a_data_file(tmp_path: Path) -> None:
 
 
 async def test_an_old_data_file_is_brought_up_to_date_and_then_too_new_for_old_code(
-    data_file: Path, monkeypatch: pytest.MonkeyPatch
+    open_storage: OpenStorage, data_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    storage = await SqliteStorage.open(data_file)
+    storage = await open_storage(data_file)
     log_id = await new_log(storage)
     await append(storage, log_id, batch(0), batch(1))
     await storage.close()
@@ -144,17 +148,19 @@ async def test_an_old_data_file_is_brought_up_to_date_and_then_too_new_for_old_c
     with monkeypatch.context() as patch:
         newer = partial(migrate, migrations=(*MIGRATIONS, next_step))
         patch.setattr(sqlite, "migrate", newer)
-        storage = await SqliteStorage.open(data_file)
+        storage = await open_storage(data_file)
         assert await offsets(storage, log_id) == [0, 1]
         # Seen by others even before the file is closed.
         assert user_version(data_file) == len(MIGRATIONS) + 1
         await storage.close()
     with pytest.raises(StorageError, match="newer fakebus"):
-        await SqliteStorage.open(data_file)
+        await open_storage(data_file)
 
 
-async def test_a_damaged_file_is_a_storage_error(data_file: Path) -> None:
-    storage = await SqliteStorage.open(data_file)
+async def test_a_damaged_file_is_a_storage_error(
+    open_storage: OpenStorage, data_file: Path
+) -> None:
+    storage = await open_storage(data_file)
     log_id = await new_log(storage)
     await append(storage, log_id, *(batch(n, size=1000) for n in range(100)))
     await storage.close()
@@ -162,7 +168,7 @@ async def test_a_damaged_file_is_a_storage_error(data_file: Path) -> None:
         file.seek(100)
         file.write(os.urandom(16_000))
     with pytest.raises(StorageError, match=r"bus\.db"):
-        await SqliteStorage.open(data_file)
+        await open_storage(data_file)
     assert not data_file.with_name("bus.db.lock").exists()
 
 
@@ -183,43 +189,51 @@ def unprivileged_directory() -> Iterator[Path]:
         shutil.rmtree(directory)
 
 
-async def test_a_file_that_may_not_be_written_is_said(unprivileged_directory: Path) -> None:
+async def test_a_file_that_may_not_be_written_is_said(
+    open_storage: OpenStorage, unprivileged_directory: Path
+) -> None:
     path = unprivileged_directory / "bus.db"
-    await (await SqliteStorage.open(path)).close()
+    await (await open_storage(path)).close()
     path.chmod(0o444)
     before = contents(unprivileged_directory)
     with pytest.raises(StorageError, match=r"cannot use .*bus\.db: Permission denied"):
-        await SqliteStorage.open(path)
+        await open_storage(path)
     assert contents(unprivileged_directory) == before
 
 
-async def test_a_directory_that_may_not_be_written_is_said(unprivileged_directory: Path) -> None:
+async def test_a_directory_that_may_not_be_written_is_said(
+    open_storage: OpenStorage, unprivileged_directory: Path
+) -> None:
     os.chmod(unprivileged_directory, 0o555)  # noqa: S103 - nobody may write
     with pytest.raises(StorageError, match=r"Permission denied.*has to exist and be writable"):
-        await SqliteStorage.open(unprivileged_directory / "bus.db")
+        await open_storage(unprivileged_directory / "bus.db")
 
 
-async def test_a_second_bus_on_the_same_file_is_refused(data_file: Path, tmp_path: Path) -> None:
-    storage = await SqliteStorage.open(data_file)
+async def test_a_second_bus_on_the_same_file_is_refused(
+    open_storage: OpenStorage, data_file: Path, tmp_path: Path
+) -> None:
+    storage = await open_storage(data_file)
     alias = tmp_path / "alias.db"
     alias.symlink_to(data_file)
     for path in (data_file, alias):
         with pytest.raises(
             StorageError, match=rf"in use by another fakebus \(process {os.getpid()}"
         ):
-            await SqliteStorage.open(path)
+            await open_storage(path)
     log_id = await new_log(storage)
     await append(storage, log_id, batch(0))
     await storage.close()
-    storage = await SqliteStorage.open(alias)
+    storage = await open_storage(alias)
     assert await offsets(storage, log_id) == [0]
     await storage.close()
 
 
-async def test_the_lock_of_a_process_that_was_killed_is_free(data_file: Path) -> None:
+async def test_the_lock_of_a_process_that_was_killed_is_free(
+    open_storage: OpenStorage, data_file: Path
+) -> None:
     lock = data_file.with_name("bus.db.lock")
     lock.write_text("4711\n")
-    storage = await SqliteStorage.open(data_file)
+    storage = await open_storage(data_file)
     assert lock.read_text() == f"{os.getpid()}\n"
     await storage.close()
     assert not lock.exists()
@@ -260,16 +274,16 @@ def test_a_lock_that_the_file_system_cannot_give_is_a_storage_error(
 
 
 async def test_a_failed_start_leaves_no_thread_and_no_lock(
-    data_file: Path, monkeypatch: pytest.MonkeyPatch
+    open_storage: OpenStorage, data_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(_: object) -> None:
         raise sqlite3.OperationalError("no such luck")
 
     monkeypatch.setattr(sqlite, "_prepare_reader", broken)
     with pytest.raises(StorageError, match="no such luck"):
-        await SqliteStorage.open(data_file)
+        await open_storage(data_file)
     monkeypatch.undo()
-    await (await SqliteStorage.open(data_file)).close()
+    await (await open_storage(data_file)).close()
 
 
 HANGS_IF_A_THREAD_IS_LEFT = """

@@ -6,9 +6,9 @@ import pytest
 
 from fakebus.errors import StorageError
 from fakebus.storage.interface import Storage
-from fakebus.storage.sqlite import SqliteStorage
 
 from .batches import append, batch, new_log
+from .conftest import OpenStorage
 
 
 async def test_a_value_can_be_read_before_it_is_stored(storage: Storage) -> None:
@@ -20,14 +20,14 @@ async def test_a_value_can_be_read_before_it_is_stored(storage: Storage) -> None
     assert storage.get_meta("other") is None
 
 
-async def test_values_are_there_after_a_restart(data_file: Path) -> None:
-    storage = await SqliteStorage.open(data_file, durable=False)
+async def test_values_are_there_after_a_restart(open_storage: OpenStorage, data_file: Path) -> None:
+    storage = await open_storage(data_file)
     storage.set_meta("seed/b", "1")
     storage.set_meta("seed/a", "2")
     storage.set_meta("gone", "3")
     await storage.set_meta("gone", None)
     await storage.close()
-    storage = await SqliteStorage.open(data_file, durable=False)
+    storage = await open_storage(data_file)
     assert storage.meta_keys("seed/") == ["seed/a", "seed/b"]
     assert storage.get_meta("seed/b") == "1"
     assert storage.get_meta("gone") is None

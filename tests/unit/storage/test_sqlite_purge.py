@@ -11,6 +11,7 @@ from fakebus.storage import sqlite_purge
 from fakebus.storage.sqlite import SqliteStorage
 
 from .batches import append, batch, new_topic, offsets
+from .conftest import OpenStorage
 
 
 @pytest.fixture
@@ -45,6 +46,17 @@ async def test_deleted_batches_leave_the_file_in_the_background(
     await file_storage.delete_topic(topic.topic_id)
     await until(lambda: rows() == [])
     assert file_storage.get_meta("x") is None
+
+
+async def test_a_later_and_smaller_deletion_does_not_stop_a_purge(
+    file_storage: SqliteStorage, rows: Callable[[], list[int]]
+) -> None:
+    [log_id] = (await new_topic(file_storage)).log_ids
+    await append(file_storage, log_id, *(batch(n) for n in range(20)))
+    with file_storage.atomic():
+        file_storage.delete_before(log_id, 15)
+        file_storage.delete_before(log_id, 3)
+    await until(lambda: len(rows()) == 5)
 
 
 async def test_a_chunk_is_bounded_in_bytes(
@@ -82,14 +94,17 @@ async def test_appends_go_on_while_a_large_log_is_purged(
 
 
 async def test_rows_that_wait_to_be_purged_are_invisible_after_a_crash(
-    data_file: Path, rows: Callable[[], list[int]], monkeypatch: pytest.MonkeyPatch
+    open_storage: OpenStorage,
+    data_file: Path,
+    rows: Callable[[], list[int]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def no_purge(self: SqliteStorage) -> bool:
         return False
 
     with monkeypatch.context() as patch:
         patch.setattr(SqliteStorage, "_purge", no_purge)
-        storage = await SqliteStorage.open(data_file, durable=False)
+        storage = await open_storage(data_file)
         topic = await new_topic(storage, partitions=2)
         kept, emptied = topic.log_ids
         dropped = await new_topic(storage, "dropped")
@@ -101,7 +116,7 @@ async def test_rows_that_wait_to_be_purged_are_invisible_after_a_crash(
         await storage.close()
         assert len(rows()) == 30
 
-        storage = await SqliteStorage.open(data_file, durable=False)
+        storage = await open_storage(data_file)
         states = await storage.load_logs()
         assert [(s.log_start_offset, s.log_end_offset, s.size_bytes) for s in states] == [
             (6, 10, 40),
@@ -114,7 +129,7 @@ async def test_rows_that_wait_to_be_purged_are_invisible_after_a_crash(
         assert await storage.batch_with_max_timestamp(emptied, 0, 1000) == (10, 10, 5)
         await storage.close()
 
-    storage = await SqliteStorage.open(data_file, durable=False)
+    storage = await open_storage(data_file)
     await until(lambda: len(rows()) == 5)
     assert await offsets(storage, kept) == [6, 7, 8, 9]
     assert await offsets(storage, emptied) == [10]

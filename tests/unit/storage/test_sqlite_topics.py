@@ -8,10 +8,10 @@ import pytest
 
 from fakebus.errors import StorageError
 from fakebus.storage.interface import Storage, TopicRow
-from fakebus.storage.sqlite import SqliteStorage
 from fakebus.storage.sqlite_transaction import MAX_LOG_ID
 
 from .batches import END, append, batch, new_topic, offsets
+from .conftest import OpenStorage
 
 
 async def test_topics_come_back_in_the_order_of_creation(storage: Storage) -> None:
@@ -29,14 +29,16 @@ async def test_topics_come_back_in_the_order_of_creation(storage: Storage) -> No
     assert await storage.load_topics() == topics
 
 
-async def test_log_ids_are_never_handed_out_twice(data_file: Path) -> None:
-    storage = await SqliteStorage.open(data_file, durable=False)
+async def test_log_ids_are_never_handed_out_twice(
+    open_storage: OpenStorage, data_file: Path
+) -> None:
+    storage = await open_storage(data_file)
     first = await new_topic(storage, "first", partitions=3)
     await storage.delete_topic(first.topic_id)
     second = storage.next_log_id()
     assert second not in first.log_ids
     await storage.close()
-    storage = await SqliteStorage.open(data_file, durable=False)
+    storage = await open_storage(data_file)
     assert storage.next_log_id() not in first.log_ids
     await storage.close()
 
@@ -48,11 +50,11 @@ async def test_the_largest_log_id_and_offset_make_a_row_id(storage: Storage) -> 
     assert await offsets(storage, MAX_LOG_ID) == [END - 1]
 
 
-async def test_running_out_of_log_ids_is_said(data_file: Path) -> None:
-    storage = await SqliteStorage.open(data_file, durable=False)
+async def test_running_out_of_log_ids_is_said(open_storage: OpenStorage, data_file: Path) -> None:
+    storage = await open_storage(data_file)
     await storage.save_topic(TopicRow(name="t", topic_id=uuid4(), log_ids=(MAX_LOG_ID,)))
     await storage.close()
-    storage = await SqliteStorage.open(data_file, durable=False)
+    storage = await open_storage(data_file)
     with pytest.raises(StorageError, match="no ids left"):
         storage.next_log_id()
     await storage.close()

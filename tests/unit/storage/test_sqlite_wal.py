@@ -6,19 +6,19 @@ from pathlib import Path
 import pytest
 
 from fakebus.storage import sqlite_wal
-from fakebus.storage.sqlite import SqliteStorage
 
 from .batches import append, batch, new_log, offsets
+from .conftest import OpenStorage
 
 MB = 1024 * 1024
 
 
 async def test_the_log_is_cut_short_once_a_long_read_is_over(
-    data_file: Path, monkeypatch: pytest.MonkeyPatch
+    open_storage: OpenStorage, data_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sqlite_wal, "MAX_WAL_BYTES", 2 * MB)
     monkeypatch.setattr("fakebus.storage.sqlite._BUSY_TIMEOUT_S", 0.0)
-    storage = await SqliteStorage.open(data_file, durable=False)
+    storage = await open_storage(data_file)
     wal = data_file.with_name("bus.db-wal")
     log_id = await new_log(storage)
     reader = sqlite3.connect(data_file, isolation_level=None)
@@ -37,10 +37,13 @@ async def test_the_log_is_cut_short_once_a_long_read_is_over(
 
 
 async def test_a_log_that_cannot_be_cut_does_not_fail_the_commit(
-    data_file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    open_storage: OpenStorage,
+    data_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(sqlite_wal, "MAX_WAL_BYTES", 0)
-    storage = await SqliteStorage.open(data_file, durable=False)
+    storage = await open_storage(data_file)
     log_id = await new_log(storage)
     assert "cut short" not in caplog.text
 
@@ -53,8 +56,10 @@ async def test_a_log_that_cannot_be_cut_does_not_fail_the_commit(
     await storage.close()
 
 
-async def test_nothing_but_the_data_file_is_left_after_a_clean_end(data_file: Path) -> None:
-    storage = await SqliteStorage.open(data_file)
+async def test_nothing_but_the_data_file_is_left_after_a_clean_end(
+    open_storage: OpenStorage, data_file: Path
+) -> None:
+    storage = await open_storage(data_file)
     await append(storage, await new_log(storage), batch(0, size=MB))
     await storage.close()
     assert [path.name for path in data_file.parent.iterdir()] == ["bus.db"]

@@ -12,6 +12,7 @@ from fakebus.storage.sqlite import SqliteStorage
 from fakebus.storage.sqlite_writer import GroupCommitWriter, Write
 
 from .batches import append, batch, new_log, offsets
+from .conftest import OpenStorage
 
 Outcome = tuple[str, BaseException | None]
 
@@ -201,13 +202,13 @@ async def test_flush_waits_for_a_group_under_way(storage: Storage) -> None:
     assert outcomes.noted == [("a", True)]
 
 
-async def test_close_commits_what_is_enqueued(data_file: Path) -> None:
-    storage = await SqliteStorage.open(data_file, durable=False)
+async def test_close_commits_what_is_enqueued(open_storage: OpenStorage, data_file: Path) -> None:
+    storage = await open_storage(data_file)
     log_id, outcomes = await new_log(storage), Outcomes()
     storage.append_batches(log_id, [batch(0)], outcomes.of("a"))
     await storage.close()
     assert outcomes.noted == [("a", True)]
-    storage = await SqliteStorage.open(data_file, durable=False)
+    storage = await open_storage(data_file)
     assert await offsets(storage, log_id) == [0]
     await storage.close()
 
