@@ -25,11 +25,13 @@ def storage_error(stored: asyncio.Future[None]) -> ErrorCode:
     """
     if stored.cancelled():
         return ErrorCode.NOT_COORDINATOR
-    failure = stored.exception()
-    if failure is None:
-        return ErrorCode.NONE
-    logger.error("the state of a consumer group could not be stored: %s", failure)
-    return ErrorCode.NOT_COORDINATOR
+    return ErrorCode.NONE if stored.exception() is None else ErrorCode.NOT_COORDINATOR
+
+
+def report_failure(group_id: str, stored: asyncio.Future[None]) -> None:
+    """Log it if a write has failed."""
+    if not stored.cancelled() and stored.exception() is not None:
+        logger.error("group %s could not be stored: %s", group_id, stored.exception())
 
 
 def enqueue(write: Callable[[], asyncio.Future[None]]) -> asyncio.Future[None]:
@@ -61,7 +63,7 @@ class GroupJournal:
         stored.add_done_callback(lambda done: self._landed(group_id, done))
 
     def _landed(self, group_id: str, stored: asyncio.Future[None]) -> None:
-        storage_error(stored)
+        report_failure(group_id, stored)
         if self._in_flight.get(group_id) is stored:
             del self._in_flight[group_id]
 

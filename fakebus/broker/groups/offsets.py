@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from fakebus.broker.groups.journal import WhenStored, enqueue, storage_error
+from fakebus.broker.groups.journal import WhenStored, enqueue, report_failure, storage_error
 from fakebus.errors import ErrorCode
 from fakebus.storage.interface import OffsetRow, OffsetStore
 from fakebus.types import TopicPartition
@@ -113,6 +113,7 @@ class CommittedOffsets:
         def landed(done: asyncio.Future[None]) -> None:
             if self._in_flight.get(group_id) is done:
                 del self._in_flight[group_id]
+            report_failure(group_id, done)
             error = storage_error(done)
             if error is ErrorCode.NONE:
                 apply()

@@ -114,11 +114,14 @@ async def test_offsets_are_seen_when_they_are_stored_and_not_before(bench: Bench
     assert bench.committed() == 6
 
 
-async def test_commit_that_cannot_be_stored_leaves_the_old_offset(bench: Bench) -> None:
+async def test_commit_that_cannot_be_stored_leaves_the_old_offset(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
     await bench.commit()
     bench.store.fails = True
     assert await bench.commit(PartitionOffset("t", 0, 6)) == [ErrorCode.NOT_COORDINATOR]
     assert bench.committed() == 5
+    assert caplog.messages == ["group g could not be stored: the disk is full"]
 
 
 async def test_fetch_can_wait_for_commits_under_way(bench: Bench) -> None:
