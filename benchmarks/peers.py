@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -98,6 +100,35 @@ class Fakebus(_Server):
         self.pid = self._process.pid
         self.bootstrap_servers = json.loads(ready.read_text())["bootstrap_servers"]
         return self
+
+
+FIXTURES = str(Path(__file__).parents[1] / "fixtures")
+_METADATA_REQUEST = struct.pack(">ihhihi", 14, 3, 1, 1, -1, 0)
+"""Metadata version 1 for no topics, without a client id."""
+
+
+def first_metadata_seconds(*arguments: str) -> float:
+    """Start fakebus on a new data file; return the time until it answers Metadata."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with tempfile.TemporaryDirectory(prefix="fakebus-bench-") as directory:
+        command = [sys.executable, "-m", "fakebus", "up", "--log-level", "error", *arguments]
+        command += ["--data", "bench.db", "--kafka", f"127.0.0.1:{port}", "--http", "127.0.0.1:0"]
+        started = time.perf_counter()
+        with subprocess.Popen(command, cwd=directory) as process:
+            while time.perf_counter() - started < START_TIMEOUT_S:
+                try:
+                    with socket.create_connection(("127.0.0.1", port)) as client:
+                        client.sendall(_METADATA_REQUEST)
+                        answered = bool(client.recv(4))
+                    break
+                except ConnectionRefusedError:
+                    time.sleep(0.001)
+            seconds = time.perf_counter() - started
+            process.terminate()
+        if not answered:
+            raise RuntimeError("fakebus did not answer")
+        return seconds
 
 
 _MOCK = """
