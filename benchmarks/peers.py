@@ -88,9 +88,8 @@ class Fakebus(_Server):
         command += ["--data", str(directory / "bench.db"), "--ready-file", str(ready)]
         command += ["--kafka", "127.0.0.1:0", "--http", "127.0.0.1:0", *self._arguments]
         started = time.perf_counter()
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("FAKEBUS_")}
         self._process = subprocess.Popen(
-            command, env=environment, cwd=directory, text=True, stdin=subprocess.DEVNULL
+            command, env=_environment(), cwd=directory, text=True, stdin=subprocess.DEVNULL
         )
         while not ready.exists():
             if self._process.poll() is not None or time.perf_counter() - started > START_TIMEOUT_S:
@@ -100,6 +99,12 @@ class Fakebus(_Server):
         self.pid = self._process.pid
         self.bootstrap_servers = json.loads(ready.read_text())["bootstrap_servers"]
         return self
+
+
+def _environment() -> dict[str, str]:
+    """Return a user's environment: no settings of ours, and compiled modules are kept."""
+    ours = ("FAKEBUS_", "PYTHONDONTWRITEBYTECODE")
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
 
 
 FIXTURES = str(Path(__file__).parents[1] / "fixtures")
@@ -115,7 +120,7 @@ def first_metadata_seconds(*arguments: str) -> float:
         command = [sys.executable, "-m", "fakebus", "up", "--log-level", "error", *arguments]
         command += ["--data", "bench.db", "--kafka", f"127.0.0.1:{port}", "--http", "127.0.0.1:0"]
         started = time.perf_counter()
-        with subprocess.Popen(command, cwd=directory) as process:
+        with subprocess.Popen(command, cwd=directory, env=_environment()) as process:
             while time.perf_counter() - started < START_TIMEOUT_S:
                 try:
                     with socket.create_connection(("127.0.0.1", port)) as client:
