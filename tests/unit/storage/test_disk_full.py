@@ -110,8 +110,13 @@ async def test_a_full_disk_fails_what_waits_and_room_makes_it_work_again(tmp_pat
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
-    async with asyncio.timeout(60):
-        output = (await process.communicate())[0].decode()
+    try:
+        async with asyncio.timeout(60):
+            output = (await process.communicate())[0].decode()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
     assert process.returncode == 0, output
     assert "database or disk is full" in output
     assert output.endswith("fine\n")
