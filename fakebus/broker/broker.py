@@ -24,7 +24,8 @@ from fakebus.broker.partition_log import PartitionLog
 from fakebus.broker.producer_ids import ProducerIds
 from fakebus.broker.tail_cache import TailCache
 from fakebus.broker.topic_admin import TopicAdmin
-from fakebus.broker.topics import INTERNAL_TOPICS, Topic, Topics
+from fakebus.broker.topic_names import is_internal
+from fakebus.broker.topics import Topic, Topics
 from fakebus.clock import Clock, SystemClock
 from fakebus.errors import BrokerError, ErrorCode
 from fakebus.storage.interface import Storage
@@ -60,7 +61,7 @@ class Broker:
         self.group_coordinator = GroupCoordinator(
             config=self.config, clock=self.clock, storage=storage, topics=self.topics
         )
-        self.topic_admin = TopicAdmin(topics=self.topics, config=self.config, clock=self.clock)
+        self.topic_admin = TopicAdmin(topics=self.topics, config=self.config)
         self.config_admin = ConfigAdmin(
             topics=self.topics, config=self.config, storage=storage, node_id=NODE_ID
         )
@@ -144,7 +145,7 @@ class Broker:
             BrokerError: the batch is refused; nothing was changed.
         """
         log = self.partition_log(topic_partition)
-        if topic_partition.topic in INTERNAL_TOPICS:
+        if is_internal(topic_partition.topic):
             raise BrokerError(
                 ErrorCode.INVALID_TOPIC_EXCEPTION,
                 f"clients must not write to the internal topic {topic_partition.topic}",

@@ -26,5 +26,6 @@ CLUSTER_OPERATIONS = _bits(
     _ALTER_CONFIGS,
     _IDEMPOTENT_WRITE,
 )
+GROUP_OPERATIONS = _bits(_READ, _DELETE, _DESCRIBE, _DESCRIBE_CONFIGS, _ALTER_CONFIGS)
 NOT_ASKED = -(2**31)
 """What a response says when the client did not ask."""

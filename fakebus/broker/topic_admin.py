@@ -34,7 +34,6 @@ from fakebus.broker.topic_requests import (
     TopicToDelete,
 )
 from fakebus.broker.topics import Topic, Topics
-from fakebus.clock import Clock
 from fakebus.errors import BrokerError, ConfigError, ErrorCode, StorageError
 from fakebus.types import ZERO_UUID, TopicPartition
 
@@ -57,7 +56,6 @@ class TopicAdmin:
     Args:
         topics: the topics that exist.
         config: the broker's configs: defaults, and what is allowed.
-        clock: the broker's clock.
         node_ids: the brokers that replicas can be placed on.
     """
 
@@ -66,12 +64,10 @@ class TopicAdmin:
         *,
         topics: Topics,
         config: BrokerConfig,
-        clock: Clock,
         node_ids: Sequence[int] = (1,),
     ) -> None:
         self._topics = topics
         self._config = config
-        self._clock = clock
         self._node_ids = tuple(node_ids)
 
     async def create_topics(

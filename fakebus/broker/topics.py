@@ -11,11 +11,9 @@ from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.configs.topic_config import TopicConfig
 from fakebus.broker.partition_log import PartitionLog
 from fakebus.broker.tail_cache import TailCache
+from fakebus.broker.topic_names import is_internal
 from fakebus.storage.interface import LogState, Storage, TopicRow
 from fakebus.types import TopicPartition
-
-INTERNAL_TOPICS = frozenset({"__consumer_offsets", "__transaction_state"})
-"""Topics that clients are told are internal; ours hold no records."""
 
 
 @dataclass(slots=True, eq=False)
@@ -30,7 +28,7 @@ class Topic:
     @property
     def is_internal(self) -> bool:
         """Whether clients are told to leave the topic alone."""
-        return self.name in INTERNAL_TOPICS
+        return is_internal(self.name)
 
     def partition(self, index: int) -> PartitionLog | None:
         """Return a partition's log, or ``None`` when the index is out of range."""

@@ -76,6 +76,7 @@ WALK = {
     "broker/partition_log.py",
     "broker/append_result.py",
     "broker/tail_cache.py",
+    "broker/topic_names.py",
     "broker/topics.py",
     "broker/fetching.py",
     "records/batch.py",

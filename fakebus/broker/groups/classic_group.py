@@ -94,7 +94,6 @@ class ClassicGroup:
         # 0 stands for a group that never had members.
         self.generation_id = 1 if self.generation_id == _LAST_GENERATION else self.generation_id + 1
         self.pending_sync.clear()
-        self.new_member_added = False
         if self.members:
             self.protocol_name = self.select_protocol()
             self.transition_to(GroupState.COMPLETING_REBALANCE, now_ms)

@@ -201,10 +201,7 @@ class GroupJoiner:
             )
         else:
             self._rebalancer.touch(member)
-            result = group.join_result(member)
-            if group.state is GroupState.STABLE:
-                result = replace(result, members=())
-            self._rebalancer.answer_join(group, member, result)
+            self._rebalancer.answer_join(group, member, group.join_result(member))
 
     @staticmethod
     def _changes_group(group: ClassicGroup, member: GroupMember, request: JoinRequest) -> bool:

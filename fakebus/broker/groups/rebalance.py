@@ -116,7 +116,6 @@ class Rebalancer:
         if group.state is GroupState.COMPLETING_REBALANCE:
             self.fail_sync(group, ErrorCode.REBALANCE_IN_PROGRESS)
         self.stop_sync_timer(group)
-        group.pending_sync.clear()
         initial = group.is_empty
         group.transition_to(GroupState.PREPARING_REBALANCE, self._clock.now_ms())
         logger.info(

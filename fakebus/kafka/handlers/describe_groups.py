@@ -13,6 +13,7 @@ Version notes:
 from __future__ import annotations
 
 from fakebus.broker.groups.description import MemberDescription
+from fakebus.broker.operations import GROUP_OPERATIONS, NOT_ASKED
 from fakebus.errors import ErrorCode
 from fakebus.kafka.api import RequestContext, handles
 from fakebus.kafka.protocol.api_keys import ApiKey
@@ -24,9 +25,6 @@ from fakebus.kafka.protocol.messages import (
 )
 
 _FIRST_WITH_GROUP_ID_NOT_FOUND = 6
-GROUP_OPERATIONS = sum(1 << code for code in (3, 6, 8, 10, 11))
-"""Every operation on a group: read, delete, describe, describe and alter configs."""
-_NOT_ASKED = -(2**31)
 
 
 @handles(ApiKey.DESCRIBE_GROUPS, versions=(0, 6))
@@ -42,7 +40,7 @@ def handle_describe_groups(
 def _describe(
     group_id: str, request: DescribeGroupsRequest, context: RequestContext
 ) -> DescribeGroupsResponseDescribedGroup:
-    operations = GROUP_OPERATIONS if request.include_authorized_operations else _NOT_ASKED
+    operations = GROUP_OPERATIONS if request.include_authorized_operations else NOT_ASKED
     group = context.broker.group_coordinator.describe(group_id)
     if group is None:
         if context.api_version >= _FIRST_WITH_GROUP_ID_NOT_FOUND:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from fakebus.broker.operations import CLUSTER_OPERATIONS, NOT_ASKED, TOPIC_OPERATIONS
 from fakebus.broker.topics import Topic
 from fakebus.errors import BrokerError, ErrorCode, FakebusError
 from fakebus.kafka.api import RequestContext, handles
@@ -32,11 +33,6 @@ from fakebus.types import ZERO_UUID
 
 _FIRST_WITH_NULL_FOR_ALL = 1
 _FIRST_WITH_AUTO_CREATION_FLAG = 4
-TOPIC_OPERATIONS = sum(1 << code for code in (3, 4, 5, 6, 7, 8, 10, 11))
-"""Every operation on a topic: read, write, create, delete, alter, describe, configs."""
-CLUSTER_OPERATIONS = sum(1 << code for code in (5, 7, 8, 9, 10, 11, 12))
-"""Every operation on the cluster, as a broker without an authorizer answers."""
-_NOT_ASKED = -(2**31)
 
 
 @handles(ApiKey.METADATA, versions=(0, 13))
@@ -59,7 +55,7 @@ async def handle_metadata(request: MetadataRequest, context: RequestContext) -> 
         controller_id=broker.node_id,
         topics=topics,
         cluster_authorized_operations=(
-            CLUSTER_OPERATIONS if request.include_cluster_authorized_operations else _NOT_ASKED
+            CLUSTER_OPERATIONS if request.include_cluster_authorized_operations else NOT_ASKED
         ),
     )
 
@@ -122,6 +118,6 @@ def _describe(
             for index, log in enumerate(topic.partitions)
         ],
         topic_authorized_operations=(
-            TOPIC_OPERATIONS if request.include_topic_authorized_operations else _NOT_ASKED
+            TOPIC_OPERATIONS if request.include_topic_authorized_operations else NOT_ASKED
         ),
     )
