@@ -6,7 +6,7 @@ import pytest
 
 from fakebus.broker.groups.exchange import LeavingMember
 from fakebus.errors import BrokerError, ErrorCode
-from tests.unit.broker.groups.bench import Bench
+from tests.unit.broker.groups.bench import Bench, protocols
 from tests.unit.broker.groups.conftest import NewBench
 
 
@@ -75,6 +75,38 @@ async def test_heartbeat_sync_join_and_commit_all_keep_the_session(bench: Bench)
         await bench.advance(9)
         await keep()
     assert bench.heartbeat(follower) is ErrorCode.NONE
+
+
+async def test_member_that_vanishes_after_the_join_phase_times_out_before_the_sync_phase(
+    bench: Bench,
+) -> None:
+    members = await bench.stable(2)
+    waiting = bench.send_join(members[0].member_id)
+    await bench.advance(9)
+    bench.heartbeat(members[1])
+    await bench.advance(9)
+    bench.send_join(members[1].member_id)
+    assert (await bench.answer(waiting)).generation_id == 2
+    await bench.advance(10)
+    assert bench.state() == "Empty"
+
+
+async def test_member_that_vanishes_after_a_failed_sync_times_out(bench: Bench) -> None:
+    ids = [await bench.new_id() for _ in range(2)]
+    joins = [bench.send_join(member_id) for member_id in ids]
+    leader, follower = sorted(
+        [await bench.answer(join) for join in joins], key=lambda result: not result.members
+    )
+    waiting = bench.send_sync(follower)
+    for _ in range(3):
+        await bench.advance(9)
+        bench.heartbeat(leader)
+    rejoined = bench.send_join(leader.member_id, protocols=protocols("range", metadata=b"changed"))
+    assert (await bench.answer(waiting)).error is ErrorCode.REBALANCE_IN_PROGRESS
+    await bench.advance(9.9)
+    assert not rejoined.done()
+    await bench.advance(0.1)
+    assert len((await bench.answer(rejoined)).members) == 1
 
 
 async def test_commit_that_is_refused_does_not_keep_the_session(bench: Bench) -> None:

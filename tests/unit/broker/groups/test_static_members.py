@@ -171,6 +171,24 @@ async def test_static_member_that_stays_away_is_removed_after_its_session_timeou
     assert bench.heartbeat(leader) is ErrorCode.REBALANCE_IN_PROGRESS
 
 
+async def test_static_member_that_came_back_and_vanished_is_removed_too(bench: Bench) -> None:
+    leader, _ = await stable_statics(bench)
+    await bench.join(group_instance_id="i1")
+    await bench.advance(6)
+    bench.heartbeat(leader)
+    await bench.advance(4)
+    assert bench.heartbeat(leader) is ErrorCode.REBALANCE_IN_PROGRESS
+
+
+async def test_returning_member_is_shown_with_the_address_of_its_first_incarnation(
+    bench: Bench,
+) -> None:
+    await stable_statics(bench, 1)
+    await bench.join(group_instance_id="i0", client_id="new", client_host="/10.0.0.1")
+    (member,) = bench.coordinator.describe("g").members
+    assert (member.client_id, member.client_host) == ("c", "/127.0.0.1")
+
+
 async def test_given_id_cannot_be_used_by_a_static_member(bench: Bench) -> None:
     await bench.stable()
     pending = await bench.new_id()

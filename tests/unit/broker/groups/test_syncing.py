@@ -93,6 +93,14 @@ async def test_new_rebalance_lets_go_of_those_who_wait_for_an_assignment(bench: 
     assert bench.heartbeat(leader) is ErrorCode.REBALANCE_IN_PROGRESS
 
 
+async def test_assignments_are_taken_back_when_the_leader_is_interrupted(bench: Bench) -> None:
+    (member,) = await bench.stable()
+    joined = await bench.join(member.member_id)
+    assert [m.assignment for m in bench.coordinator.describe("g").members] == [b"A0"]
+    bench.send_join(joined.member_id, protocols=protocols("range", metadata=b"changed"))
+    assert [m.assignment for m in bench.coordinator.describe("g").members] == [b""]
+
+
 async def test_repeated_sync_takes_the_place_of_the_one_that_waits(bench: Bench) -> None:
     leader, follower = await joined_pair(bench)
     lost, again = bench.send_sync(follower), bench.send_sync(follower)
