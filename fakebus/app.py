@@ -93,6 +93,9 @@ class FakeBus:
 
     async def _start(self) -> None:
         settings = self.settings
+        if settings.ready_file is not None:
+            # One that a killed process has left behind would be believed.
+            settings.ready_file.unlink(missing_ok=True)
         config = BrokerConfig(settings.set)
         fixture_sets = self._load_fixtures(config)
         self._storage = await SqliteStorage.open(settings.data, durable=self._synchronous)

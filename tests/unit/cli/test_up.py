@@ -96,6 +96,17 @@ def test_the_ready_file_tells_everything_and_goes_when_the_bus_goes(start: Start
     assert not up.ready_file.exists()
 
 
+def test_a_ready_file_of_a_killed_process_is_not_believed(start: Start) -> None:
+    first = start("--memory", *FREE)
+    first.wait_until_ready()
+    first.process.kill()
+    first.wait()
+    assert first.ready_file.exists()
+    second = start("--memory", *FREE, "--fixtures", "nowhere")
+    assert second.wait() == 2
+    assert not second.ready_file.exists()
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_it_within_a_second_with_clients_connected(
     start: Start, number: signal.Signals
