@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Self
 from fakebus.broker.broker import Broker
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.clock import Clock, SystemClock
-from fakebus.config import Address, Settings
+from fakebus.config import Address, Settings, protocol_of
 from fakebus.kafka.advertise import AdvertisedAddress, FixedAddress, auto_address
 from fakebus.kafka.listener import Listener
 from fakebus.storage.sqlite import SqliteStorage
@@ -100,10 +100,7 @@ class FakeBus:
         fixture_sets = self._load_fixtures(config)
         self._storage = await SqliteStorage.open(settings.data, durable=self._synchronous)
         self.broker = Broker(self._storage, config=config, clock=self.clock)
-        for index, address in enumerate(settings.kafka):
-            self.listeners.append(
-                Listener(self.broker, address.host, address.port, self._advertised(index))
-            )
+        self._create_listeners()
         # A port that is taken is found out before anything is written.
         for listener in self.listeners:
             await listener.bind()
@@ -114,6 +111,32 @@ class FakeBus:
         if settings.http:
             await self._start_web()
         self._write_ready_file()
+
+    def _create_listeners(self) -> None:
+        protocols = [protocol_of(address) for address in self.settings.kafka]
+        sasl = tls = None
+        if any(protocol.startswith("SASL_") for protocol in protocols):
+            from fakebus.kafka.listener_security import sasl_policy
+
+            sasl = sasl_policy(self.broker.config, self.clock)
+        if any(protocol.endswith("SSL") for protocol in protocols):
+            from fakebus.kafka.tls import server_context
+
+            tls = server_context(self.broker.config)
+        for index, (address, protocol) in enumerate(
+            zip(self.settings.kafka, protocols, strict=True)
+        ):
+            self.listeners.append(
+                Listener(
+                    self.broker,
+                    address.host,
+                    address.port,
+                    self._advertised(index),
+                    name=protocol,
+                    sasl=sasl if protocol.startswith("SASL_") else None,
+                    ssl_context=tls if protocol.endswith("SSL") else None,
+                )
+            )
 
     def _advertised(self, index: int) -> AdvertisedAddress:
         address = self.settings.advertised_for(index)

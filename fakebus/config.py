@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from fakebus.errors import ConfigError
 
@@ -21,6 +21,7 @@ DEFAULT_CONFIG_FILE = Path("fakebus.toml")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("text", "json")
 AUTO = "auto"
+SECURITY_PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 
 
 class Address(NamedTuple):
@@ -33,6 +34,56 @@ class Address(NamedTuple):
         """Return ``host:port``, with an IPv6 address in brackets."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
+
+
+class KafkaAddress(Address):
+    """An address where Kafka clients are served, and what is spoken there.
+
+    It is the pair of host and port in every other respect.
+
+    Args:
+        host: the host.
+        port: the port.
+        protocol: one of :data:`SECURITY_PROTOCOLS`.
+    """
+
+    protocol: str
+
+    def __new__(cls, host: str, port: int, protocol: str = "PLAINTEXT") -> Self:
+        """Return the address."""
+        address = super().__new__(cls, host, port)
+        address.protocol = protocol
+        return address
+
+    def __getnewargs__(self) -> tuple[str, int, str]:
+        """Return what a copy is made from."""
+        return self.host, self.port, self.protocol
+
+
+def protocol_of(address: Address) -> str:
+    """Return what is spoken at an address; plain text where nothing else is said."""
+    return address.protocol if isinstance(address, KafkaAddress) else "PLAINTEXT"
+
+
+def parse_kafka_address(text: str, default_port: int | None = None) -> Address:
+    """Return the address that ``[PROTOCOL://]HOST:PORT`` names.
+
+    Args:
+        text: what a person wrote; without a protocol it is PLAINTEXT.
+        default_port: as for :func:`parse_address`.
+
+    Raises:
+        ConfigError: it is not an address, or there is no such protocol.
+    """
+    protocol, separator, rest = text.rpartition("://")
+    if not separator:
+        return parse_address(text, default_port)
+    if protocol.upper() not in SECURITY_PROTOCOLS:
+        raise ConfigError(
+            f"{text!r}: there is no protocol {protocol!r}; there are "
+            f"{', '.join(SECURITY_PROTOCOLS)}"
+        )
+    return KafkaAddress(*parse_address(rest, default_port), protocol.upper())
 
 
 def parse_address(text: str, default_port: int | None = None) -> Address:
@@ -74,7 +125,8 @@ class Settings:
     data: Path | None = DEFAULT_DATA_FILE
     """The data file; ``None`` keeps everything in memory."""
     kafka: tuple[Address, ...] = (Address("127.0.0.1", DEFAULT_KAFKA_PORT),)
-    """Where Kafka clients are served; port 0 is any free one."""
+    """Where Kafka clients are served; port 0 is any free one. A :class:`KafkaAddress` says
+    what is spoken there."""
     http: tuple[Address, ...] = (Address("127.0.0.1", DEFAULT_HTTP_PORT),)
     """Where HTTP is served; port 0 is any free one."""
     advertise: tuple[Address | None, ...] = (None,)
@@ -139,7 +191,9 @@ _PARSERS: dict[str, Callable[[Sequence[str]], Any]] = {
     "fixtures": _paths,
     "reset": lambda values: _boolean(values[-1]),
     "data": lambda values: Path(values[-1]),
-    "kafka": _addresses(DEFAULT_KAFKA_PORT),
+    "kafka": lambda values: tuple(
+        parse_kafka_address(value, DEFAULT_KAFKA_PORT) for value in values
+    ),
     "http": _addresses(DEFAULT_HTTP_PORT),
     "advertise": _advertised,
     "brokers": _number,

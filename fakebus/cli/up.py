@@ -57,9 +57,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add(
         "--kafka",
         action="append",
-        metavar="HOST:PORT",
+        metavar="[PROTOCOL://]HOST:PORT",
         help="serve Kafka clients here (default: 127.0.0.1:9092); port 0 is any free port; "
-        "may be given several times",
+        "PROTOCOL is PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL; may be given several times",
     )
     add(
         "--http",

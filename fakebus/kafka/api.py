@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from fakebus.kafka.authentication import SaslSession
 from fakebus.kafka.protocol.api_keys import ApiKey
 
 if TYPE_CHECKING:
@@ -77,6 +78,10 @@ class ClientConnection:
     client_software_name: str = ""
     client_software_version: str = ""
     principal: str = "User:ANONYMOUS"
+    sasl: SaslSession | None = None
+    """Where its authentication stands; ``None`` on listeners without."""
+    close_after_answer: bool = False
+    """Whether the connection ends with the answer to the request under way."""
     on_close: list[Callable[[], None]] = field(default_factory=list)
     """Called once when the connection has closed."""
 

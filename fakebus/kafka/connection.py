@@ -31,15 +31,34 @@ class FrameReader:
         max_frame_bytes: socket.request.max.bytes; a longer frame is refused unread.
     """
 
-    __slots__ = ("_end", "_large", "_large_filled", "_max_frame_bytes", "_shared", "_start")
+    __slots__ = (
+        "_end",
+        "_large",
+        "_large_filled",
+        "_max_frame_bytes",
+        "_min_frame_bytes",
+        "_shared",
+        "_start",
+    )
 
     def __init__(self, max_frame_bytes: int) -> None:
         self._max_frame_bytes = max_frame_bytes
+        self._min_frame_bytes = _HEADER_MINIMUM
         self._shared = bytearray(RECEIVE_BUFFER_BYTES)
         self._start = 0
         self._end = 0
         self._large: bytearray | None = None
         self._large_filled = 0
+
+    def limit(self, max_frame_bytes: int, *, bare_tokens: bool) -> None:
+        """Change what frames are accepted from now on.
+
+        Args:
+            max_frame_bytes: a longer frame is refused unread.
+            bare_tokens: whether frames may be SASL tokens, which have no request header.
+        """
+        self._max_frame_bytes = max_frame_bytes
+        self._min_frame_bytes = 0 if bare_tokens else _HEADER_MINIMUM
 
     def get_buffer(self) -> memoryview:
         """Return where the next bytes from the socket belong; never empty."""
@@ -87,13 +106,14 @@ class FrameReader:
         return frames
 
     def _check_length(self, length: int) -> None:
-        if length < _HEADER_MINIMUM:
+        if length < self._min_frame_bytes:
             raise DecodeError(0, f"a frame of {length} bytes cannot hold a request header")
         if length > self._max_frame_bytes:
             raise DecodeError(
                 0,
-                f"a frame of {length} bytes is longer than "
-                f"socket.request.max.bytes = {self._max_frame_bytes}",
+                f"a frame of {length} bytes is longer than the "
+                f"{self._max_frame_bytes} that socket.request.max.bytes, or before the login "
+                "sasl.server.max.receive.size, permits",
             )
 
     def _begin_large(self, length: int, body: int) -> None:

@@ -30,13 +30,17 @@ from fakebus.kafka.api import (
     PendingResponse,
     RequestContext,
 )
+from fakebus.kafka.authentication import SaslPolicy, SaslSession
 from fakebus.kafka.connection import FrameReader, frame_response
 from fakebus.kafka.handlers import HANDLERS
 from fakebus.kafka.protocol import codec
 from fakebus.kafka.protocol.api_keys import ApiKey
 from fakebus.kafka.protocol.errors import DecodeError
+from fakebus.kafka.sasl import AuthenticationFailed
 
 if TYPE_CHECKING:
+    import ssl
+
     from fakebus.broker.broker import Broker
 
 logger = logging.getLogger("fakebus.kafka")
@@ -50,6 +54,10 @@ MAX_WAITING_REQUESTS = 256
 _PRODUCE = int(ApiKey.PRODUCE)
 _FETCH = int(ApiKey.FETCH)
 _API_VERSIONS = int(ApiKey.API_VERSIONS)
+_SASL_AUTHENTICATE = int(ApiKey.SASL_AUTHENTICATE)
+_SASL_APIS = frozenset((int(ApiKey.SASL_HANDSHAKE), _SASL_AUTHENTICATE))
+_TLS_SHUTDOWN_S = 2.0
+"""How long a closing client may take to say good-bye."""
 _connection_ids = itertools.count(1)
 
 
@@ -63,6 +71,8 @@ class _Exchange:
     frame_bytes: int
     done: bool = False
     response: Any = None
+    raw_token: bytes | None = None
+    """The answer instead of a response, when the client sent a bare SASL token."""
     task: asyncio.Future[Any] | None = None
 
 
@@ -94,8 +104,21 @@ class KafkaProtocol(asyncio.BufferedProtocol):
             local_host=local[0],
             local_port=local[1],
         )
+        if transport.get_extra_info("peercert"):
+            self._client.principal = _certified(transport) or self._client.principal
+        if self._listener.sasl is not None:
+            self._client.sasl = SaslSession(self._listener.sasl)
+            self._limit_frames(self._client.sasl)
         self._listener.connections.add(self)
         self._touch()
+
+    def _limit_frames(self, session: SaslSession) -> None:
+        # A stranger may not make us keep a large request.
+        listener = self._listener
+        if session.user is None:
+            self._reader.limit(listener.max_token_bytes, bare_tokens=True)
+        else:
+            self._reader.limit(listener.max_frame_bytes, bare_tokens=session.expects_raw_token)
 
     def _touch(self) -> None:
         self.last_active_s = self._listener.broker.clock.monotonic()
@@ -170,7 +193,7 @@ class KafkaProtocol(asyncio.BufferedProtocol):
             self._pace_reading()
 
     def _may_start(self) -> bool:
-        if self._closing or self._writing_paused:
+        if self._closing or self._writing_paused or self._client.close_after_answer:
             return False
         if not self._outbox:
             return True
@@ -192,7 +215,33 @@ class KafkaProtocol(asyncio.BufferedProtocol):
         self._outbox.append(exchange)
 
     def _begin(self, frame: memoryview) -> _Exchange:
+        session = self._client.sasl
+        if session is None:
+            return self._begin_request(frame)
+        if session.expects_raw_token:
+            exchange = self._take_raw_token(session, frame)
+        else:
+            exchange = self._begin_request(frame)
+        if exchange.api_key in _SASL_APIS:
+            self._limit_frames(session)
+        return exchange
+
+    def _take_raw_token(self, session: SaslSession, frame: memoryview) -> _Exchange:
+        try:
+            answer = session.authenticate(bytes(frame))
+        except AuthenticationFailed as error:
+            # Without Kafka's framing there is no way to tell the client.
+            raise CloseConnection(str(error)) from None
+        if session.user is not None:
+            self._client.principal = f"User:{session.user}"
+        return _Exchange(_SASL_AUTHENTICATE, 0, 0, len(frame), done=True, raw_token=answer)
+
+    def _begin_request(self, frame: memoryview) -> _Exchange:
         header, offset = codec.decode_request_header(frame)
+        if self._client.sasl is not None:
+            refusal = self._client.sasl.refusal(header.api_key)
+            if refusal is not None:
+                raise CloseConnection(f"{codec.api_name(header.api_key)}: {refusal}")
         handler = HANDLERS_BY_KEY.get(header.api_key)
         version = header.api_version
         exchange = _Exchange(header.api_key, version, header.correlation_id, len(frame))
@@ -255,7 +304,9 @@ class KafkaProtocol(asyncio.BufferedProtocol):
         while self._outbox and self._outbox[0].done:
             exchange = self._outbox.popleft()
             self._waiting_bytes -= exchange.frame_bytes
-            if exchange.response is not None:
+            if exchange.raw_token is not None:
+                buffers += frame_response(b"", [exchange.raw_token])
+            elif exchange.response is not None:
                 buffers += frame_response(
                     codec.encode_response_header(
                         exchange.api_key, exchange.api_version, exchange.correlation_id
@@ -268,6 +319,9 @@ class KafkaProtocol(asyncio.BufferedProtocol):
             self._transport.write(buffers[0])
         elif buffers:
             self._transport.writelines(buffers)
+        if self._client.close_after_answer and not self._outbox:
+            self._inbox.clear()
+            self.close()
 
     def _pace_reading(self) -> None:
         waiting = len(self._inbox) + len(self._outbox)
@@ -288,6 +342,8 @@ class Listener:
         port: the port; 0 takes any free one.
         advertised: the address that clients are told; see :mod:`fakebus.kafka.advertise`.
         name: the listener's name in logs.
+        sasl: how clients log in; they need not when left out.
+        ssl_context: the TLS that is spoken; plain text when left out.
     """
 
     def __init__(
@@ -297,11 +353,17 @@ class Listener:
         port: int,
         advertised: AdvertisedAddress,
         name: str = "PLAINTEXT",
+        *,
+        sasl: SaslPolicy | None = None,
+        ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         self.broker = broker
         self.name = name
         self.max_frame_bytes = broker.config.get_int("socket.request.max.bytes")
+        self.max_token_bytes = broker.config.get_int("sasl.server.max.receive.size")
+        self.sasl = sasl
         self.connections: set[KafkaProtocol] = set()
+        self._ssl_context = ssl_context
         self._host = host
         self._port = port
         self._advertised_address = advertised
@@ -331,6 +393,8 @@ class Listener:
                 self._host,
                 self._port,
                 backlog=1024,
+                ssl=self._ssl_context,
+                ssl_shutdown_timeout=_TLS_SHUTDOWN_S if self._ssl_context else None,
                 start_serving=False,
             )
         except (OSError, OverflowError) as error:
@@ -386,6 +450,12 @@ class Listener:
             connection.close()
         if tasks:
             await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _certified(transport: asyncio.BaseTransport) -> str | None:
+    from fakebus.kafka.tls import principal  # listeners without TLS need not load it
+
+    return principal(transport.get_extra_info("peercert"))
 
 
 def _explain(error: Exception) -> str:

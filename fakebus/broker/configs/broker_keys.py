@@ -27,6 +27,7 @@ FAKEBUS_KEYS = (
         update=_CLUSTER_WIDE,
         effective=True,
     ),
+    ConfigKey("fakebus.sasl.users", ConfigType.PASSWORD, None, effective=True),
 )
 
 BROKER_KEYS = table(

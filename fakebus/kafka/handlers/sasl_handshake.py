@@ -1,11 +1,13 @@
 """SaslHandshake 0-1.
 
 Behaviour:
-    * Listeners speak plain text without authentication, where Kafka answers
-      ILLEGAL_SASL_STATE.
+    * A listener without authentication answers ILLEGAL_SASL_STATE, as Kafka does.
+    * A mechanism that is not enabled: UNSUPPORTED_SASL_MECHANISM with those that are, after
+      which the connection is closed.
+    * On an authenticated connection it begins the next session (KIP-368).
 
 Version notes:
-    1 announces SaslAuthenticate instead of bare tokens.
+    0 is followed by bare tokens, each after a 32-bit length; 1 by SaslAuthenticate (KIP-152).
 """
 
 from __future__ import annotations
@@ -20,5 +22,11 @@ from fakebus.kafka.protocol.messages import SaslHandshakeRequest, SaslHandshakeR
 def handle_sasl_handshake(
     request: SaslHandshakeRequest, context: RequestContext
 ) -> SaslHandshakeResponse:
-    """Refuse to authenticate on a listener that does not ask for it."""
-    return SaslHandshakeResponse(error_code=ErrorCode.ILLEGAL_SASL_STATE.code, mechanisms=[])
+    """Let the client choose how to authenticate."""
+    session = context.connection.sasl
+    if session is None:
+        return SaslHandshakeResponse(error_code=ErrorCode.ILLEGAL_SASL_STATE.code, mechanisms=[])
+    error = session.handshake(request.mechanism, raw_tokens=context.api_version == 0)
+    if error is not ErrorCode.NONE:
+        context.connection.close_after_answer = True
+    return SaslHandshakeResponse(error_code=error.code, mechanisms=session.enabled_mechanisms())

@@ -1,0 +1,135 @@
+"""Where the authentication of one connection stands, without I/O.
+
+Behaviour (Kafka's SaslServerAuthenticator):
+    * Before a client is authenticated it may only ask for ApiVersions and authenticate.
+    * After a failure, or a mechanism that is not enabled, it gets the answer and is dropped.
+    * With ``connections.max.reauth.ms`` a session ends (KIP-368): the client authenticates
+      again on the same connection, as the same user by the same mechanism, before the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from fakebus.errors import ErrorCode
+from fakebus.kafka import sasl
+from fakebus.kafka.protocol.api_keys import ApiKey
+
+_ALWAYS = frozenset(
+    int(key) for key in (ApiKey.API_VERSIONS, ApiKey.SASL_HANDSHAKE, ApiKey.SASL_AUTHENTICATE)
+)
+
+
+class SaslPolicy:
+    """How clients of a listener log in.
+
+    Args:
+        credentials: who may.
+        mechanisms: gives the mechanisms that are enabled, asked for every handshake.
+        session_ms: gives how long a session lasts in milliseconds, 0 for ever.
+        monotonic_s: gives the time in seconds.
+    """
+
+    __slots__ = ("credentials", "mechanisms", "monotonic_s", "session_ms")
+
+    def __init__(
+        self,
+        credentials: sasl.Credentials,
+        *,
+        mechanisms: Callable[[], Sequence[str]],
+        session_ms: Callable[[], int],
+        monotonic_s: Callable[[], float],
+    ) -> None:
+        self.credentials = credentials
+        self.mechanisms = mechanisms
+        self.session_ms = session_ms
+        self.monotonic_s = monotonic_s
+
+
+class SaslSession:
+    """The authentication of one connection."""
+
+    __slots__ = ("_exchange", "_expires_s", "_mechanism", "_policy", "_raw", "user")
+
+    def __init__(self, policy: SaslPolicy) -> None:
+        self.user: str | None = None
+        """Who the client is, once that is proved."""
+        self._policy = policy
+        self._mechanism = ""
+        self._exchange: sasl.Mechanism | None = None
+        self._raw = False
+        self._expires_s: float | None = None
+
+    @property
+    def expects_raw_token(self) -> bool:
+        """Whether the next frame is a bare token, as after version 0 of the handshake."""
+        return self._raw and self._exchange is not None
+
+    @property
+    def authenticating(self) -> bool:
+        """Whether a handshake was made and tokens are to come."""
+        return self._exchange is not None
+
+    def refusal(self, api_key: int) -> str | None:
+        """Return why the client may not make a request now, ``None`` when it may."""
+        if api_key in _ALWAYS:
+            return None
+        if self.user is None or self._exchange is not None:
+            return "it has to authenticate first"
+        if self._expires_s is not None and self._policy.monotonic_s() >= self._expires_s:
+            return "its session is over and it has not authenticated again"
+        return None
+
+    def enabled_mechanisms(self) -> list[str]:
+        """Return the mechanisms that a client may choose from."""
+        return list(self._policy.mechanisms())
+
+    def handshake(self, mechanism: str, *, raw_tokens: bool) -> ErrorCode:
+        """Begin to authenticate, or to do so again.
+
+        Args:
+            mechanism: what the client has chosen.
+            raw_tokens: whether the tokens come without Kafka's request headers.
+        """
+        if self._exchange is not None:
+            return ErrorCode.ILLEGAL_SASL_STATE
+        if mechanism not in self._policy.mechanisms():
+            return ErrorCode.UNSUPPORTED_SASL_MECHANISM
+        if self.user is None:
+            self._mechanism = mechanism
+        elif mechanism != self._mechanism:
+            return ErrorCode.UNSUPPORTED_SASL_MECHANISM
+        self._raw = raw_tokens
+        self._exchange = sasl.start(mechanism, self._policy.credentials)
+        return ErrorCode.NONE
+
+    def authenticate(self, token: bytes) -> bytes:
+        """Return the answer to a token of the client.
+
+        Raises:
+            AuthenticationFailed: the connection has to be closed after telling the client.
+        """
+        assert self._exchange is not None  # noqa: S101 - a handshake comes first
+        answer = self._exchange.respond(token)
+        user = self._exchange.user
+        if user is not None:
+            self._finish(user)
+        return answer
+
+    def _finish(self, user: str) -> None:
+        if self.user not in (None, user):
+            raise sasl.AuthenticationFailed(
+                f"Cannot change principals during re-authentication from User:{self.user} "
+                f"to User:{user}"
+            )
+        self.user = user
+        self._exchange = None
+        lifetime_ms = self.session_lifetime_ms
+        self._expires_s = (
+            self._policy.monotonic_s() + lifetime_ms / 1000 if lifetime_ms > 0 else None
+        )
+
+    @property
+    def session_lifetime_ms(self) -> int:
+        """How long the client may go on before it authenticates again; 0 for ever."""
+        return max(self._policy.session_ms(), 0) if self.user is not None else 0
