@@ -74,7 +74,7 @@ def _load_own_certificate(context: ssl.SSLContext, config: BrokerConfig) -> None
             )
         _load_chain(context, chain, key, password)
     elif location:
-        _demand_pem(config, "keystore")
+        _demand_pem("keystore", config.get_str("ssl.keystore.type"))
         with _explained("ssl.keystore.location", location):
             context.load_cert_chain(location, password=lambda: password)
     else:
@@ -103,7 +103,7 @@ def _load_client_authorities(context: ssl.SSLContext, config: BrokerConfig) -> N
         with _explained("ssl.truststore.certificates", "(PEM)"):
             context.load_verify_locations(cadata=certificates)
     elif location:
-        _demand_pem(config, "truststore")
+        _demand_pem("truststore", config.get_str("ssl.truststore.type"))
         with _explained("ssl.truststore.location", location):
             context.load_verify_locations(location)
     else:
@@ -114,8 +114,7 @@ def _load_client_authorities(context: ssl.SSLContext, config: BrokerConfig) -> N
         )
 
 
-def _demand_pem(config: BrokerConfig, store: str) -> None:
-    kind = config.get_str(f"ssl.{store}.type")
+def _demand_pem(store: str, kind: str) -> None:
     if kind != "PEM":
         raise ConfigError(
             f"ssl.{store}.type is {kind}, and only PEM files can be read: "

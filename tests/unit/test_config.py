@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from fakebus.config import Address, Settings, load_settings, parse_address
+from fakebus.config import (
+    Address,
+    Settings,
+    load_settings,
+    parse_address,
+    parse_kafka_address,
+    protocol_of,
+)
 from fakebus.errors import ConfigError
 
 
@@ -137,3 +144,17 @@ def test_each_listener_has_its_advertised_address_or_shares_one(tmp_path: Path) 
     assert [settings.advertised_for(i) for i in range(2)] == [None, ("host", 7)]
     settings = load({"kafka": ["a:1", "b:2"], "advertise": ["host:7"]}, directory=tmp_path)
     assert [settings.advertised_for(i) for i in range(2)] == [("host", 7)] * 2
+
+
+@pytest.mark.parametrize("protocol", ["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"])
+def test_kafka_listener_says_what_is_spoken_there(protocol: str) -> None:
+    address = parse_kafka_address(f"{protocol.lower()}://[::1]:9093")
+
+    assert address == ("::1", 9093)
+    assert protocol_of(address) == protocol
+    assert protocol_of(parse_kafka_address(":9092")) == "PLAINTEXT"
+
+
+def test_protocol_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(ConfigError, match="SASL_PLAINTEXT"):
+        parse_kafka_address("http://127.0.0.1:9092")
