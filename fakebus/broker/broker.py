@@ -34,6 +34,8 @@ from fakebus.types import TopicPartition
 logger = logging.getLogger("fakebus.broker")
 
 NODE_ID = 1
+MAX_PENDING_BYTES = 48 * 1024 * 1024
+"""Batches that wait for their commit; beyond this, producers have to wait."""
 _CLUSTER_ID_KEY = "cluster.id"
 
 
@@ -97,6 +99,11 @@ class Broker:
             stored = base64.urlsafe_b64encode(uuid4().bytes).rstrip(b"=").decode()
             await self.storage.set_meta(_CLUSTER_ID_KEY, stored)
         self.cluster_id = stored
+
+    @property
+    def overloaded(self) -> bool:
+        """Whether so much waits to be stored that nobody should produce more just now."""
+        return self.storage.pending_bytes > MAX_PENDING_BYTES
 
     async def auto_create(self, name: str, *, allowed: bool) -> Topic:
         """Return an unknown topic that a client has asked for, created if that is allowed.

@@ -79,8 +79,7 @@ class Topics:
                 for index, log_id in enumerate(row.log_ids)
             ]
             self._add(Topic(row.name, row.topic_id, logs, config))
-            for log in logs:
-                await log.load_producers()
+        await asyncio.gather(*(log.load_producers() for t in self for log in t.partitions))
 
     def _open_log(
         self, name: str, index: int, state: LogState, config: TopicConfig

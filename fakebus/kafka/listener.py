@@ -4,8 +4,9 @@ The rules of a connection (Kafka's muted channel): the next request starts when 
 before is answered, except that Produce requests overlap each other, so that one storage
 commit can serve several of them. Answers leave in the order of the requests.
 
-Memory is bounded per connection: nothing more is read while too much waits to be answered
-or while the client does not take its answers.
+Memory is bounded: nothing more is read from a connection while too much of it waits to be
+answered or while the client does not take its answers, and no connection may produce while
+too much of all of them waits to be stored.
 """
 
 from __future__ import annotations
@@ -50,6 +51,8 @@ HANDLERS_BY_KEY: dict[int, Handler] = {int(handler.api_key): handler for handler
 MAX_WAITING_BYTES = 8 * 1024 * 1024
 """Request bytes of one connection that may wait for their answers before reading pauses."""
 MAX_WAITING_REQUESTS = 256
+OVERLOAD_CHECK_S = 0.01
+"""How soon a producer that had to wait for storage is looked at again."""
 
 _PRODUCE = int(ApiKey.PRODUCE)
 _FETCH = int(ApiKey.FETCH)
@@ -150,6 +153,10 @@ class KafkaProtocol(asyncio.BufferedProtocol):
         self._writing_paused = False
         self._run()
 
+    def resume(self) -> None:
+        """Go on after having had to wait for storage."""
+        self._run()
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Give up what only this client waited for."""
         self._closing = True
@@ -159,6 +166,7 @@ class KafkaProtocol(asyncio.BufferedProtocol):
             if exchange.task is not None and exchange.api_key == _FETCH:
                 exchange.task.cancel()
         self._listener.connections.discard(self)
+        self._listener.stalled.discard(self)
         for callback in self._client.on_close:
             callback()
 
@@ -195,12 +203,13 @@ class KafkaProtocol(asyncio.BufferedProtocol):
     def _may_start(self) -> bool:
         if self._closing or self._writing_paused or self._client.close_after_answer:
             return False
-        if not self._outbox:
-            return True
-        return (
-            self._outbox[-1].api_key == _PRODUCE
-            and int.from_bytes(self._inbox[0][:2], "big") == _PRODUCE
-        )
+        produces = int.from_bytes(self._inbox[0][:2], "big") == _PRODUCE
+        if self._outbox and not (produces and self._outbox[-1].api_key == _PRODUCE):
+            return False
+        if produces and self._listener.broker.overloaded:
+            self._listener.stall(self)
+            return False
+        return True
 
     def _start(self, frame: bytearray) -> None:
         try:
@@ -325,7 +334,11 @@ class KafkaProtocol(asyncio.BufferedProtocol):
 
     def _pace_reading(self) -> None:
         waiting = len(self._inbox) + len(self._outbox)
-        full = self._waiting_bytes > MAX_WAITING_BYTES or waiting > MAX_WAITING_REQUESTS
+        full = (
+            self._waiting_bytes > MAX_WAITING_BYTES
+            or waiting > MAX_WAITING_REQUESTS
+            or self in self._listener.stalled
+        )
         if full and not self._reading_paused:
             self._transport.pause_reading()
         elif self._reading_paused and not full:
@@ -364,6 +377,8 @@ class Listener:
         self.sasl = sasl
         self.connections: set[KafkaProtocol] = set()
         self._ssl_context = ssl_context
+        self.stalled: set[KafkaProtocol] = set()
+        """Connections whose next request has to wait until more is stored."""
         self._host = host
         self._port = port
         self._advertised_address = advertised
@@ -423,6 +438,20 @@ class Listener:
         """Return the broker's address as this client has to use it."""
         host, port = self._advertised_address.for_client(connection, self._port)
         return [AdvertisedBroker(self.broker.node_id, host, port)]
+
+    def stall(self, connection: KafkaProtocol) -> None:
+        """Let a connection wait until there is room for what it produces."""
+        if not self.stalled:
+            asyncio.get_running_loop().call_later(OVERLOAD_CHECK_S, self._resume_stalled)
+        self.stalled.add(connection)
+
+    def _resume_stalled(self) -> None:
+        if self.broker.overloaded:
+            asyncio.get_running_loop().call_later(OVERLOAD_CHECK_S, self._resume_stalled)
+            return
+        stalled, self.stalled = self.stalled, set()
+        for connection in stalled:
+            connection.resume()
 
     def _plan_idle_check(self) -> None:
         idle_ms = self.broker.config.get_int("connections.max.idle.ms")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, AsyncExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,7 +24,7 @@ from fakebus.storage.sqlite_purge import purge_chunk
 from fakebus.storage.sqlite_reads import load_log_starts
 from fakebus.storage.sqlite_topics import SqliteTopics, read_next_log_id
 from fakebus.storage.sqlite_transaction import Transaction
-from fakebus.storage.sqlite_wal import MAX_WAL_BYTES, Checkpointer, WalLimit
+from fakebus.storage.sqlite_wal import MAX_WAL_BYTES, WriteAheadLog
 from fakebus.storage.sqlite_writer import GroupCommitWriter, Write
 
 _BUSY_TIMEOUT_S = 1.0
@@ -53,8 +53,7 @@ class SqliteStorage:
         reader_connection: for the reads; may be the same one.
         lock: released at the end.
         found: what the file says.
-        wal_limit: keeps the write-ahead log short; ``None`` in memory.
-        checkpointer: copies the write-ahead log into the file; ``None`` in memory.
+        wal: the file's write-ahead log; ``None`` in memory.
     """
 
     def __init__(
@@ -63,15 +62,13 @@ class SqliteStorage:
         reader_connection: WorkerConnection,
         lock: FileLock | None,
         found: _Found,
-        wal_limit: WalLimit | None,
-        checkpointer: Checkpointer | None,
+        wal: WriteAheadLog | None,
     ) -> None:
         self._writer_connection = writer_connection
         self._reader_connection = reader_connection
-        self._checkpointer = checkpointer
         self._lock = lock
         self._transaction = found.transaction
-        self._wal_limit = wal_limit
+        self._wal = wal
         self._closed = False
         self._writer = writer = GroupCommitWriter(
             self._commit, self._purge, self._commit_inline, QUICK_OPERATIONS
@@ -120,7 +117,7 @@ class SqliteStorage:
             connection = await WorkerConnection.open(None, busy_timeout_s=_BUSY_TIMEOUT_S)
             try:
                 found = await connection.call(_prepare, ":memory:", durable=False)
-                return cls(connection, connection, None, found, None, None)
+                return cls(connection, connection, None, found, None)
             except BaseException:
                 await connection.close()
                 raise
@@ -140,12 +137,9 @@ class SqliteStorage:
             found = await writer.call(_prepare, str(path), durable=durable)
             reader = await WorkerConnection.open(path, busy_timeout_s=_BUSY_TIMEOUT_S)
             try:
-                await reader.call(_prepare_reader)
-                limit = WalLimit(path)
-                checkpointer = Checkpointer(
-                    path, limit, durable=durable, busy_timeout_s=_BUSY_TIMEOUT_S
-                )
-                return cls(writer, reader, lock, found, limit, checkpointer)
+                await reader.call(_prepare_reader, durable)
+                wal = WriteAheadLog(path, durable=durable, busy_timeout_s=_BUSY_TIMEOUT_S)
+                return cls(writer, reader, lock, found, wal)
             except BaseException:
                 await reader.close()
                 raise
@@ -167,23 +161,24 @@ class SqliteStorage:
         await self._writer.flush()
 
     async def _commit(self, writes: list[Write]) -> None:
-        await self._writer_connection.call(
-            _commit_group, self._transaction, writes, self._wal_limit
-        )
-        if self._checkpointer is not None:
-            self._checkpointer.start_if_due()
+        if self._wal is not None and self._wal.look_due:
+            await self._wal.keep_short(self._reader_connection)
+        await self._writer_connection.call(_commit_group, self._transaction, writes)
+        self._note(writes)
 
     def _commit_inline(self, writes: list[Write]) -> bool:
-        if self._reader_connection is self._writer_connection:
-            if self._writer_connection.calls_under_way:
-                return False
+        if not self._writer_connection.is_idle:
+            return False
+        if self._wal is not None and self._wal.look_due:
+            return False
         with self._writer_connection.explained():
             self._transaction.run((operation, arguments) for operation, arguments, _, _ in writes)
-        if self._wal_limit is not None:
-            self._wal_limit.note(len(writes), sum(write[3] for write in writes))
-        if self._checkpointer is not None:
-            self._checkpointer.start_if_due()
+        self._note(writes)
         return True
+
+    def _note(self, writes: list[Write]) -> None:
+        if self._wal is not None:
+            self._wal.note(len(writes), sum(write[3] for write in writes))
 
     async def _purge(self) -> bool:
         more: list[bool] = []
@@ -195,21 +190,18 @@ class SqliteStorage:
         if self._closed:
             return
         self._closed = True
-        try:
+        # The stack closes from the last to the first, whatever becomes of the others: a thread
+        # that is left over would hang the interpreter.
+        async with AsyncExitStack() as stack:
+            if self._lock is not None:
+                stack.callback(self._lock.release)
+            # The last connection moves the write-ahead log into the file.
+            stack.push_async_callback(self._writer_connection.close)
+            if self._reader_connection is not self._writer_connection:
+                stack.push_async_callback(self._reader_connection.close)
+            if self._wal is not None:
+                stack.push_async_callback(self._wal.close)
             await self._writer.close()
-        finally:
-            try:
-                if self._checkpointer is not None:
-                    await self._checkpointer.close()
-                if self._reader_connection is not self._writer_connection:
-                    await self._reader_connection.close()
-            finally:
-                try:
-                    # The last connection moves the write-ahead log into the file.
-                    await self._writer_connection.close()
-                finally:
-                    if self._lock is not None:
-                        self._lock.release()
 
 
 def _lock(path: Path) -> tuple[Path, FileLock]:
@@ -219,15 +211,11 @@ def _lock(path: Path) -> tuple[Path, FileLock]:
 
 
 def _commit_group(
-    connection: sqlite3.Connection,
+    _connection: sqlite3.Connection,
     transaction: Transaction,
     writes: list[Write],
-    wal_limit: WalLimit | None,
 ) -> None:
     transaction.run((operation, arguments) for operation, arguments, _, _ in writes)
-    if wal_limit is not None:
-        wal_limit.note(len(writes), sum(write[3] for write in writes))
-        wal_limit.enforce(connection)
 
 
 def _run(
@@ -249,7 +237,7 @@ def _prepare(connection: sqlite3.Connection, name: str, *, durable: bool) -> _Fo
         "secure_delete = OFF",
         f"cache_size = -{_WRITE_CACHE_KIB}",
         f"synchronous = {'NORMAL' if durable else 'OFF'}",
-        # The write-ahead log is copied into the file by WalLimit.
+        # The write-ahead log is copied into the file by WriteAheadLog.
         "wal_autocheckpoint = 0",
         f"journal_size_limit = {MAX_WAL_BYTES}",
     ):
@@ -267,6 +255,8 @@ def _prepare(connection: sqlite3.Connection, name: str, *, durable: bool) -> _Fo
     )
 
 
-def _prepare_reader(connection: sqlite3.Connection) -> None:
+def _prepare_reader(connection: sqlite3.Connection, durable: bool) -> None:
+    # It sometimes makes a checkpoint, which obeys this.
+    connection.execute(f"PRAGMA synchronous = {'NORMAL' if durable else 'OFF'}").fetchall()
     connection.execute(f"PRAGMA cache_size = -{_READ_CACHE_KIB}").fetchall()
     connection.execute("PRAGMA query_only = ON").fetchall()

@@ -57,7 +57,8 @@ class WorkerConnection:
     """
 
     def __init__(self, connection: aiosqlite.Connection, name: str) -> None:
-        self.calls_under_way = 0
+        self._calls_begun = 0
+        self._calls_ended = 0
         self._connection = connection
         self._name = name
         self._closed = False
@@ -101,13 +102,30 @@ class WorkerConnection:
         """
         if self._closed:
             raise StorageError(f"{self._name} is closed")
-        self.calls_under_way += 1
-        try:
-            with self.explained():
-                answer = await self._connection.execute_fetchall(_CALL, (function, args, kwargs))
-        finally:
-            self.calls_under_way -= 1
+        self._calls_begun += 1
+        with self.explained():
+            answer = await self._connection.execute_fetchall(
+                _CALL, (self._run_counted, (function, args, kwargs), {})
+            )
         return cast(list[T], answer)[0]
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing runs in the thread, nor waits to."""
+        return self._calls_begun == self._calls_ended
+
+    def _run_counted(
+        self,
+        connection: sqlite3.Connection,
+        function: Callable[..., T],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> T:
+        # Counted here, as a caller that was cancelled does not see the end of its call.
+        try:
+            return function(connection, *args, **kwargs)
+        finally:
+            self._calls_ended += 1
 
     @contextmanager
     def explained(self) -> Iterator[None]:

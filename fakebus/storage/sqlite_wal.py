@@ -3,7 +3,8 @@
 After every 16 MB the log is copied into the file by a connection of its own, so that no
 write waits for the disk. SQLite starts the log over when all of it is copied and nobody reads
 it. Under constant load that moment may never come, and the log grows. When it has become too
-long, the writer copies what is left itself and waits for the reads under way.
+long, the next commit waits while the reading connection, which then does not read, copies the
+rest and starts the log over.
 """
 
 from __future__ import annotations
@@ -25,95 +26,96 @@ _BYTES_A_WRITE = 3 * 16384
 """What a small write adds to the log: the pages on the way to its row, whole."""
 
 
-class WalLimit:
-    """Watches the size of a database's write-ahead log.
+class WriteAheadLog:
+    """The write-ahead log of a database, and the connection that empties it.
 
     Args:
         path: the database.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._wal_path = f"{path}-wal"
-        self._next_limit = MAX_WAL_BYTES
-        self._written = 0
-
-    @property
-    def checkpoint_due(self) -> bool:
-        """Whether so much was written that the log has to be copied into the file."""
-        return self._written >= CHECKPOINT_BYTES
-
-    def checkpoint_begins(self) -> None:
-        """Count anew from here."""
-        self._written = 0
-
-    def note(self, writes: int, size_bytes: int) -> None:
-        """Count what a commit has added to the log."""
-        self._written += size_bytes + writes * _BYTES_A_WRITE
-
-    def enforce(self, connection: sqlite3.Connection) -> None:
-        """Start the log over if it has become too large; not in a transaction."""
-        try:
-            self._enforce(connection)
-        except (OSError, sqlite3.Error) as error:
-            # The commit before it stands; a full disk will fail the next one.
-            logger.warning("the write-ahead log could not be cut short: %s", error)
-
-    def _enforce(self, connection: sqlite3.Connection) -> None:
-        size = os.stat(self._wal_path).st_size
-        if size <= MAX_WAL_BYTES:
-            self._next_limit = MAX_WAL_BYTES
-        elif size > self._next_limit:
-            # Truncated, so that the size tells when it has grown again. A foreign reader may
-            # hold it for long; then the next try is some way off.
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-            self._next_limit = size + MAX_WAL_BYTES
-
-
-class Checkpointer:
-    """Copies the write-ahead log into the file when that is due, beside the writer.
-
-    Args:
-        path: the database.
-        limit: knows how much was written.
         durable: whether the file survives a crash of the machine.
-        busy_timeout_s: how long to wait for the writer's own checkpoint.
+        busy_timeout_s: how long to wait for readers of other processes.
     """
 
-    def __init__(
-        self, path: Path, limit: WalLimit, *, durable: bool, busy_timeout_s: float
-    ) -> None:
+    def __init__(self, path: Path, *, durable: bool, busy_timeout_s: float) -> None:
         self._path = path
+        self._wal_path = f"{path}-wal"
         self._durable = durable
-        self._limit = limit
         self._busy_timeout_s = busy_timeout_s
+        self._next_limit = MAX_WAL_BYTES
+        self._written_since_checkpoint = 0
+        self._written_since_look = 0
         self._connection: WorkerConnection | None = None
         self._task: asyncio.Task[None] | None = None
 
-    def start_if_due(self) -> None:
-        """Begin a checkpoint if one is due and none is under way."""
-        if self._limit.checkpoint_due and (self._task is None or self._task.done()):
-            self._limit.checkpoint_begins()
-            self._task = asyncio.get_running_loop().create_task(self._run())
+    def note(self, writes: int, size_bytes: int) -> None:
+        """Count what a commit has added, and begin a checkpoint if one is due."""
+        added = size_bytes + writes * _BYTES_A_WRITE
+        self._written_since_look += added
+        self._written_since_checkpoint += added
+        if self._written_since_checkpoint < CHECKPOINT_BYTES:
+            return
+        if self._task is None or self._task.done():
+            self._written_since_checkpoint = 0
+            self._task = asyncio.get_running_loop().create_task(self._run_checkpoint())
 
-    async def _run(self) -> None:
+    @property
+    def look_due(self) -> bool:
+        """Whether so much was written that :meth:`keep_short` should run before a commit."""
+        return self._written_since_look >= CHECKPOINT_BYTES
+
+    async def keep_short(self, reader: WorkerConnection) -> None:
+        """Start the log over if it has become too long; nothing may be written meanwhile.
+
+        Args:
+            reader: the connection that reads, and does not while it is busy with this.
+        """
+        self._written_since_look = 0
+        if self._size() <= self._next_limit:
+            return
+        # SQLite does not wait for another checkpoint, it gives up.
+        await self._wait()
+        try:
+            await reader.call(_truncate)
+        except StorageError as error:
+            # Not fatal in itself; a full disk will fail the next commit.
+            logger.warning("the write-ahead log could not be cut short: %s", error)
+        # A foreign reader may hold it for long; then the next try is some way off.
+        self._next_limit = self._size() + MAX_WAL_BYTES
+
+    def _size(self) -> int:
+        try:
+            return os.stat(self._wal_path).st_size
+        except FileNotFoundError:
+            return 0
+
+    async def _run_checkpoint(self) -> None:
         try:
             if self._connection is None:
                 self._connection = await WorkerConnection.open(
                     self._path, busy_timeout_s=self._busy_timeout_s
                 )
-            await self._connection.call(_checkpoint, self._durable)
+            await self._connection.call(_copy, self._durable)
         except StorageError as error:
             # Nothing is lost: the log holds it all, and the next commits ask again.
             logger.warning("the write-ahead log could not be copied: %s", error)
 
-    async def close(self) -> None:
-        """Wait for a checkpoint under way and close the connection."""
+    async def _wait(self) -> None:
         if self._task is not None:
             await self._task
-        if self._connection is not None:
-            await self._connection.close()
+
+    async def close(self) -> None:
+        """Wait for a checkpoint under way and close the connection."""
+        try:
+            await self._wait()
+        finally:
+            if self._connection is not None:
+                await self._connection.close()
 
 
-def _checkpoint(connection: sqlite3.Connection, durable: bool) -> None:
+def _copy(connection: sqlite3.Connection, durable: bool) -> None:
     connection.execute(f"PRAGMA synchronous = {'NORMAL' if durable else 'OFF'}").fetchall()
     connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+
+def _truncate(connection: sqlite3.Connection) -> None:
+    # Truncated, so that the size tells when it has grown again.
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from fakebus.app import BusThread
 from fakebus.kafka.protocol.api_keys import ApiKey
 from fakebus.kafka.protocol.messages import (
     FetchRequest,
@@ -371,3 +372,21 @@ def test_special_offsets_and_offsets_by_time(client: RawClient, topic: str) -> N
     assert offset(NOW + 31) == (0, 4, NOW + 40)
     assert offset(NOW + 41) == (0, -1, -1)
     assert offset(-3, version=6)[0] == 35
+
+
+def test_producers_wait_their_turn_when_too_much_waits_to_be_stored(
+    running: BusThread, connect: Connect, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clients = [connect() for _ in range(3)]
+    ensure(clients[0], topic)
+    monkeypatch.setattr("fakebus.broker.broker.MAX_PENDING_BYTES", -1)
+    for client in clients:
+        client.send(ApiKey.PRODUCE, 9, produce_request(topic, batch(b"x")))
+    assert connect().call(ApiKey.METADATA, 1, MetadataRequest(topics=[])).brokers
+    assert fetch(connect(), topic, 0).high_watermark == 0
+    monkeypatch.undo()
+    offsets = {
+        client.receive(ApiKey.PRODUCE, 9)[1].responses[0].partition_responses[0].base_offset
+        for client in clients
+    }
+    assert offsets == {0, 1, 2}

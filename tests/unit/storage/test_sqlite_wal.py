@@ -16,6 +16,7 @@ MB = 1024 * 1024
 async def test_the_log_is_cut_short_once_a_long_read_is_over(
     open_storage: OpenStorage, data_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(sqlite_wal, "CHECKPOINT_BYTES", MB)
     monkeypatch.setattr(sqlite_wal, "MAX_WAL_BYTES", 2 * MB)
     monkeypatch.setattr("fakebus.storage.sqlite._BUSY_TIMEOUT_S", 0.0)
     storage = await open_storage(data_file)
@@ -36,24 +37,46 @@ async def test_the_log_is_cut_short_once_a_long_read_is_over(
     await storage.close()
 
 
+async def test_many_small_commits_do_not_let_the_log_grow_without_bound(
+    open_storage: OpenStorage, data_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_wal, "CHECKPOINT_BYTES", MB)
+    monkeypatch.setattr(sqlite_wal, "MAX_WAL_BYTES", 4 * MB)
+    storage = await open_storage(data_file)
+    wal = data_file.with_name("bus.db-wal")
+    log_id = await new_log(storage)
+    sizes = []
+    # Each writes at least one whole page of 16 KB, so these are 30 MB and more.
+    for offset in range(2000):
+        await append(storage, log_id, batch(offset))
+        sizes.append(wal.stat().st_size)
+    assert max(sizes) < 8 * MB
+
+
 async def test_a_log_that_cannot_be_cut_does_not_fail_the_commit(
     open_storage: OpenStorage,
     data_file: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    monkeypatch.setattr(sqlite_wal, "CHECKPOINT_BYTES", 1)
     monkeypatch.setattr(sqlite_wal, "MAX_WAL_BYTES", 0)
-    storage = await open_storage(data_file)
-    log_id = await new_log(storage)
-    assert "cut short" not in caplog.text
 
     def refuse(*_: object) -> None:
         raise sqlite3.OperationalError("disk I/O error")
 
-    monkeypatch.setattr(sqlite_wal.WalLimit, "_enforce", refuse)
-    await append(storage, log_id, batch(0))
-    assert "cut short: disk I/O error" in caplog.text
+    monkeypatch.setattr(sqlite_wal, "_truncate", refuse)
+    monkeypatch.setattr(sqlite_wal, "_copy", refuse)
+    storage = await open_storage(data_file)
+    log_id = await new_log(storage)
+    for offset in range(3):
+        await append(storage, log_id, batch(offset))
     await storage.close()
+    assert "cut short: " in caplog.text
+    assert "could not be copied: " in caplog.text
+    assert caplog.text.count("disk I/O error") >= 2
+    storage = await open_storage(data_file)
+    assert await offsets(storage, log_id) == [0, 1, 2]
 
 
 async def test_nothing_but_the_data_file_is_left_after_a_clean_end(

@@ -248,6 +248,22 @@ async def test_a_caller_that_gave_up_waiting_does_no_harm(storage: Storage) -> N
     assert storage.get_meta("a") == "1"
 
 
+async def test_a_read_whose_caller_gave_up_does_not_disturb_the_next_commit(
+    storage: Storage,
+) -> None:
+    log_id = await new_log(storage)
+    await append(storage, log_id, *(batch(n, size=1_000_000) for n in range(50)))
+    for offset in range(50, 60):
+        read = asyncio.ensure_future(storage.read_batches(log_id, 0, 50, 1 << 30))
+        # Far enough for the read to run in its thread.
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        read.cancel()
+        await asyncio.gather(read, return_exceptions=True)
+        await append(storage, log_id, batch(offset))
+    assert (await storage.load_logs())[0].log_end_offset == 60
+
+
 async def test_what_waits_while_a_group_is_away_makes_the_next_group() -> None:
     groups: list[list[int]] = []
     gate, away = asyncio.Event(), asyncio.Event()
