@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-import socket
 from collections import deque
 from collections.abc import Awaitable
 from dataclasses import dataclass
@@ -34,6 +33,7 @@ from fakebus.kafka.api import (
 from fakebus.kafka.authentication import SaslPolicy, SaslSession
 from fakebus.kafka.connection import FrameReader, frame_response
 from fakebus.kafka.handlers import HANDLERS
+from fakebus.kafka.listen_errors import explain
 from fakebus.kafka.protocol import codec
 from fakebus.kafka.protocol.api_keys import ApiKey
 from fakebus.kafka.protocol.errors import DecodeError
@@ -431,7 +431,7 @@ class Listener:
 
     def _cannot_listen(self, error: Exception) -> ConfigError:
         return ConfigError(
-            f"cannot listen for Kafka clients on {self._host}:{self._port}: {_explain(error)}"
+            f"cannot listen for Kafka clients on {self._host}:{self._port}: {explain(error)}"
         )
 
     def advertised(self, connection: ClientConnection) -> list[AdvertisedBroker]:
@@ -485,21 +485,3 @@ def _certified(transport: asyncio.BaseTransport) -> str | None:
     from fakebus.kafka.tls import principal  # listeners without TLS need not load it
 
     return principal(transport.get_extra_info("peercert"))
-
-
-def _explain(error: Exception) -> str:
-    if isinstance(error, socket.gaierror):
-        return "the host name cannot be resolved"
-    if isinstance(error, OSError) and error.errno is not None:
-        import errno
-
-        if error.errno == errno.EADDRINUSE:
-            return (
-                "the port is in use (another broker? see `fakebus doctor`; "
-                "--kafka 127.0.0.1:0 takes any free port)"
-            )
-        if error.errno == errno.EACCES:
-            return "not permitted; ports below 1024 need privileges"
-        if error.errno == errno.EADDRNOTAVAIL:
-            return "this machine has no such address"
-    return str(error)
