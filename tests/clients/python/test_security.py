@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import gc
+import json
 import shutil
 import socket
 import ssl
 import subprocess
-import warnings
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import aiokafka
 import confluent_kafka
-import kafka
-import kafka.errors
 import pytest
 
 from fakebus.app import BusThread, FakeBus
@@ -238,22 +236,43 @@ def aiokafka_sends(login: Login) -> None:
     asyncio.run(send())
 
 
+KAFKA_PYTHON = """
+import json, ssl, sys, warnings
+warnings.simplefilter("ignore")
+import kafka, kafka.errors
+configs = json.load(sys.stdin)
+tls, topic = configs.pop("tls"), configs.pop("topic")
+if tls:
+    context = ssl.create_default_context(cafile=tls["authority"])
+    if tls["certificate"]:
+        context.load_cert_chain(tls["certificate"])
+    configs["ssl_context"] = context
+try:
+    producer = kafka.KafkaProducer(**configs, bootstrap_timeout_ms=5_000)
+    producer.send(topic, b"x" * 100_000).get(10)
+    producer.close()
+except kafka.errors.KafkaError as error:
+    sys.exit(repr(error))
+"""
+
+
 def kafka_python_sends(login: Login) -> None:
-    failure = ""
-    try:
-        producer = kafka.KafkaProducer(**login.for_python(), bootstrap_timeout_ms=5_000)
-    except kafka.errors.KafkaError as error:
-        failure = repr(error)
-    if failure:
-        # A producer that could not connect leaves its sockets to the garbage collector.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ResourceWarning)
-            gc.collect()
-        raise Refused(failure)
-    try:
-        producer.send(TOPIC, b"x" * 100_000).get(WAIT_S)
-    finally:
-        producer.close()
+    # In a process of its own: a producer that could not connect leaves its sockets and its
+    # thread to the garbage collector, at a moment that belongs to some other test.
+    configs = login.for_python()
+    tls = None
+    if configs.pop("ssl_context", None) is not None:
+        certificate = str(login.certificates.client) if login.certificate else None
+        tls = {"authority": str(login.certificates.authority), "certificate": certificate}
+    done = subprocess.run(
+        [sys.executable, "-c", KAFKA_PYTHON],
+        input=json.dumps({**configs, "tls": tls, "topic": TOPIC}),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    if done.returncode:
+        raise Refused(done.stderr)
 
 
 SENDERS = {
