@@ -54,6 +54,8 @@ class Certificates:
         self._run(
             *("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"),
             *("-nodes", "-days", "2", "-subj", "/CN=authority"),
+            # Python 3.13 checks strictly (VERIFY_X509_STRICT) and wants these.
+            *("-addext", "keyUsage=critical,keyCertSign,cRLSign"),
             *("-keyout", "authority.key", "-out", "authority.crt"),
         )
         self.broker = self._issue("broker", "/CN=broker")
@@ -70,6 +72,7 @@ class Certificates:
     def _issue(self, name: str, subject: str) -> Path:
         (self._directory / f"{name}.ext").write_text(
             "subjectAltName=DNS:localhost,IP:127.0.0.1\nbasicConstraints=CA:FALSE\n"
+            "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n"
         )
         self._run(
             *("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
