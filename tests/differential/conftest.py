@@ -14,6 +14,7 @@ import pytest
 from fakebus.app import FakeBus
 from fakebus.config import Address, Settings
 from tests.differential.raw_client import RawClient
+from tests.differential.sides import Side, Sides
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -39,3 +40,14 @@ def bus() -> Iterator[RawClient]:
         [listener] = running.listeners
         with RawClient(listener.host, listener.port) as client:
             yield client
+
+
+@pytest.fixture(scope="session")
+def sides(request: pytest.FixtureRequest) -> Iterator[Sides]:
+    """A real Kafka and a bus, each with a connection that scenarios may break."""
+    address = request.config.getoption("--kafka-bootstrap", default=None)
+    if not address:
+        pytest.skip("needs a real Kafka: pytest tests/differential --kafka-bootstrap HOST:PORT")
+    settings = Settings(data=None, kafka=(Address("127.0.0.1", 0),), http=())
+    with FakeBus.thread(settings) as running:
+        yield Sides(Side(address), Side(running.bootstrap_servers))

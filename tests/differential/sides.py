@@ -1,0 +1,217 @@
+"""The two brokers that are asked the same, and their answers in a form that can be compared."""
+
+from __future__ import annotations
+
+import difflib
+import struct
+import uuid
+from collections.abc import Callable
+from pprint import pformat
+from typing import Any
+from uuid import UUID
+
+from fakebus.kafka.protocol import codec
+from fakebus.kafka.protocol.api_keys import ApiKey
+from fakebus.kafka.protocol.messages import (
+    CreatableTopic,
+    CreatableTopicConfig,
+    CreateTopicsRequest,
+    DeleteTopicsRequest,
+    InitProducerIdRequest,
+    MetadataRequest,
+    MetadataRequestTopic,
+)
+from fakebus.kafka.protocol.struct_classes import Struct
+from fakebus.records.batch import HEADER_SIZE, parse_header
+from fakebus.types import ZERO_UUID
+from tests.wire.client import RawClient
+
+CLOSED = "the connection was closed"
+SILENT = "nothing was sent"
+NOT_COMPARED = {"throttle_time_ms", "host", "port", "rack", "finalized_features_epoch"}
+TEXTS = {"error_message", "batch_index_error_message"}
+NAMED = {"session_id", "producer_id", "ongoing_txn_producer_id"}
+
+
+class Side:
+    """One broker; each has its own topics, and tells them apart by ids of its own.
+
+    Args:
+        bootstrap_servers: ``host:port``.
+    """
+
+    def __init__(self, bootstrap_servers: str) -> None:
+        self.bootstrap_servers = bootstrap_servers
+        self._client: RawClient | None = None
+        self._names: dict[Any, str] = {}
+        self._topics: list[str] = []
+
+    @property
+    def client(self) -> RawClient:
+        """The connection; a new one after a broker has closed the last."""
+        if self._client is None:
+            self._client = RawClient(self.bootstrap_servers)
+        return self._client
+
+    def disconnect(self) -> None:
+        if self._client is not None:
+            self._client.socket.close()
+            self._client = None
+
+    def clean_up(self) -> None:
+        """Delete the topics of a scenario, so that the next one meets none."""
+        self.disconnect()
+        self._names.clear()
+        if self._topics:
+            self.call(ApiKey.DELETE_TOPICS, 3, DeleteTopicsRequest(
+                topic_names=self._topics, timeout_ms=10_000
+            ))
+            self._topics.clear()
+        self.disconnect()
+
+    def new_topic(self, partitions: int = 1, **configs: str) -> str:
+        """Create a topic; underscores in the configs' names stand for dots."""
+        name = f"wire-{uuid.uuid4().hex[:12]}"
+        wanted = CreatableTopic(
+            name=name,
+            num_partitions=partitions,
+            replication_factor=1,
+            configs=[
+                CreatableTopicConfig(name=key.replace("_", "."), value=value)
+                for key, value in configs.items()
+            ],
+        )
+        created = self.call(
+            ApiKey.CREATE_TOPICS, 7, CreateTopicsRequest(topics=[wanted], timeout_ms=10_000)
+        )
+        assert created.topics[0].error_code == 0, created
+        self.remember_topic(name)
+        self._names[created.topics[0].topic_id] = f"id of topic {len(self._topics)}"
+        return name
+
+    def remember_topic(self, name: str) -> str:
+        """Note a topic that a scenario makes; its name is not compared."""
+        self._topics.append(name)
+        self._names[name] = f"topic {len(self._topics)}"
+        return name
+
+    def topic_id(self, name: str) -> UUID:
+        asked = MetadataRequest(
+            topics=[MetadataRequestTopic(name=name)], allow_auto_topic_creation=False
+        )
+        found: UUID = self.call(ApiKey.METADATA, 12, asked).topics[0].topic_id
+        return found
+
+    def new_producer_id(self) -> int:
+        found: int = self.call(
+            ApiKey.INIT_PRODUCER_ID, 4, InitProducerIdRequest(transaction_timeout_ms=1)
+        ).producer_id
+        return found
+
+    def call(self, api: ApiKey, version: int, message: Any) -> Any:
+        """Return the answer as it is."""
+        return self.client.call(api, version, message)
+
+    def ask(self, api: ApiKey, version: int, message: Any) -> Any:
+        """Return the answer as plain values to compare, or :data:`CLOSED`."""
+        try:
+            return self.plain(self.call(api, version, message))
+        except (EOFError, BrokenPipeError):
+            self.disconnect()
+            return CLOSED
+
+    def ask_bytes(self, data: bytes, api: ApiKey | None = None, version: int = 0) -> Any:
+        """Send bytes; return what comes back, or :data:`CLOSED`."""
+        self.client.send_bytes(data)
+        try:
+            received = self.client.receive_frame()
+        except TimeoutError:
+            self.disconnect()
+            return SILENT
+        except EOFError:
+            self.disconnect()
+            return CLOSED
+        if api is None:
+            return received
+        (correlation_id,) = struct.unpack_from(">i", received)
+        header = codec.encode_response_header(int(api), version, correlation_id)
+        body = codec.decode_response(int(api), version, memoryview(received), len(header))
+        return correlation_id, self.plain(body)
+
+    def plain(self, value: Any, field: str = "") -> Any:
+        """Return a message as plain values, with the same names for what differs anyhow."""
+        if isinstance(value, Struct):
+            return {
+                name: self.plain(getattr(value, name), name)
+                for name in value.__slots__
+                if name not in NOT_COMPARED
+            }
+        if isinstance(value, list):
+            return [self.plain(item, field) for item in value]
+        if field == "records" and value is not None:
+            return self.plain_batches(bytes(value))
+        if field in TEXTS or field == "cluster_id":
+            return value if value is None else "a text"
+        if field == "log_append_time_ms" and value > 0:
+            return "now"
+        if isinstance(value, UUID) or (field in NAMED and value > 0) or isinstance(value, str):
+            return value if value in ("", ZERO_UUID) else self._name(value, field)
+        return bytes(value) if isinstance(value, memoryview | bytearray) else value
+
+    def _name(self, value: Any, field: str) -> Any:
+        if isinstance(value, str):
+            return self._names.get(value, value)
+        return self._names.setdefault(value, f"{field} {len(self._names)}")
+
+    def plain_batches(self, data: bytes) -> list[Any]:
+        """Return the whole batches; Kafka may cut off the last one, which clients ignore."""
+        batches: list[Any] = []
+        while len(data) >= HEADER_SIZE:
+            header = parse_header(data)
+            if header.size > len(data):
+                break
+            shown = header._asdict()
+            shown["producer_id"] = self.plain(header.producer_id, "producer_id")
+            del shown["crc"]
+            if header.attributes & 8:
+                shown["max_timestamp"] = "now"
+            batches.append((shown, data[HEADER_SIZE : header.size]))
+            data = data[header.size :]
+        return batches
+
+
+Scenario = Callable[[Side], Any]
+
+
+class Sides:
+    """A real Kafka and a bus of ours."""
+
+    def __init__(self, kafka: Side, bus: Side) -> None:
+        self.kafka, self.bus = kafka, bus
+
+    def compare(self, scenario: Scenario) -> Any:
+        """Play a scenario on both and return what both have answered.
+
+        Raises:
+            AssertionError: they differ.
+        """
+        try:
+            expected = scenario(self.kafka)
+            actual = scenario(self.bus)
+        finally:
+            self.kafka.clean_up()
+            self.bus.clean_up()
+        if actual != expected:
+            raise AssertionError(
+                "\n".join(
+                    difflib.unified_diff(
+                        pformat(expected, width=100).splitlines(),
+                        pformat(actual, width=100).splitlines(),
+                        "kafka",
+                        "fakebus",
+                        n=2,
+                        lineterm="",
+                    )
+                )
+            )
+        return expected
