@@ -63,9 +63,11 @@ class Side:
         self.disconnect()
         self._names.clear()
         if self._topics:
-            self.call(ApiKey.DELETE_TOPICS, 3, DeleteTopicsRequest(
-                topic_names=self._topics, timeout_ms=10_000
-            ))
+            self.call(
+                ApiKey.DELETE_TOPICS,
+                3,
+                DeleteTopicsRequest(topic_names=self._topics, timeout_ms=10_000),
+            )
             self._topics.clear()
         self.disconnect()
 

@@ -75,9 +75,7 @@ BATCHES: dict[str, Callable[[], Any]] = {
     "count 0": lambda: patched(batch(b"x"), 57, ">i", 0),
     "count -1": lambda: patched(batch(b"x"), 57, ">i", -1),
     "count too large": lambda: patched(batch(b"x"), 57, ">i", 2),
-    "count and delta too large": lambda: patched(
-        patched(batch(b"x"), 57, ">i", 2), 23, ">i", 1
-    ),
+    "count and delta too large": lambda: patched(patched(batch(b"x"), 57, ">i", 2), 23, ">i", 1),
     "count and delta too small": lambda: patched(
         patched(batch(b"x", b"y"), 57, ">i", 1), 23, ">i", 0
     ),
@@ -179,7 +177,9 @@ def test_every_version_answers_alike(
 
 @pytest.mark.parametrize("version", [0, 1, 2, 14])
 def test_versions_that_are_not_served(sides: Sides, version: int) -> None:
-    frame = struct.pack(">ihhih", 26, 0, version, 1, -1) + struct.pack(">hii", 1, 100, 0) + b"\0" * 6
+    frame = (
+        struct.pack(">ihhih", 26, 0, version, 1, -1) + struct.pack(">hii", 1, 100, 0) + b"\0" * 6
+    )
     sides.compare(lambda side: side.ask_bytes(frame))
 
 
@@ -268,9 +268,7 @@ def test_unknown_topic_ids(sides: Sides) -> None:
             )
         answer = side.ask(ApiKey.PRODUCE, 13, request)
         answer["responses"].sort(key=lambda r: r["partition_responses"][0]["error_code"])
-        return sorted(
-            (r["partition_responses"] for r in answer["responses"]), key=lambda p: str(p)
-        )
+        return sorted((r["partition_responses"] for r in answer["responses"]), key=lambda p: str(p))
 
     sides.compare(scenario)
 
