@@ -1,0 +1,1 @@
+"""A Schema Registry: subjects, versions, ids, compatibility, modes and contexts."""

@@ -1,0 +1,127 @@
+"""What a schema language offers to the registry, to fixtures and to tests.
+
+Everything here is pure: text and data in, text and data out. A language is a file or a
+package beside this one and a line in :mod:`fakebus.schemas.languages`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class SchemaError(ValueError):
+    """A schema text that is not valid; the message is for people."""
+
+
+class SchemaDataError(ValueError):
+    """Data that does not fit its schema, or bytes that do not; the message names the place."""
+
+
+class MissingExtraError(RuntimeError):
+    """A language whose libraries are not installed; the message names the extra."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolvedReference:
+    """Another schema that a schema builds on, with its text.
+
+    The registry resolves references recursively and hands them over flat: every name once,
+    dependencies before what depends on them.
+    """
+
+    name: str
+    """How the schema names it: an Avro full name, a ``$ref`` URI, a ``.proto`` import path."""
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incompatibility:
+    """One reason why data of the writer cannot be read."""
+
+    kind: str
+    """The kind of change in Confluent's words, such as ``READER_FIELD_MISSING_DEFAULT_VALUE``."""
+    path: str
+    """Where, as a JSON pointer or a path in the descriptor."""
+    message: str
+    """What and why, in one sentence."""
+
+
+class ParsedSchema(Protocol):
+    """A valid schema with its references."""
+
+    @property
+    def schema_type(self) -> str:
+        """``AVRO``, ``JSON`` or ``PROTOBUF``."""
+
+    @property
+    def canonical(self) -> str:
+        """The text that is stored and served, and that identity goes by.
+
+        It keeps everything that has a meaning for people or programs (documentation, defaults,
+        aliases, logical types) and drops what is only a way of writing.
+        """
+
+    @property
+    def normalized(self) -> str:
+        """The canonical text in a stable order, for ``normalize=true``."""
+
+    @property
+    def name(self) -> str | None:
+        """The record's full name for the record name strategies, or ``None`` if it has none."""
+
+    def formatted(self, output_format: str) -> str:
+        """Return the schema in another form, such as ``resolved`` or ``serialized``.
+
+        An unknown or empty form is the canonical text, as in Confluent's registry.
+        """
+
+    def incompatibilities(self, writer: ParsedSchema) -> list[Incompatibility]:
+        """Return why this schema could not read data written with ``writer``; empty if it can.
+
+        BACKWARD asks the new schema about the old one as writer, FORWARD the other way round.
+        A writer of another language is one incompatibility.
+        """
+
+    def encode(self, data: object) -> bytes:
+        """Return the payload that follows the magic byte and the schema id.
+
+        For Protobuf it begins with the message indexes. Data is plain JSON-like data; a value
+        that JSON has no type for may be given in the language's own JSON form.
+
+        Raises:
+            SchemaDataError: the data does not fit.
+        """
+
+    def decode(self, payload: bytes) -> object:
+        """Return plain data of a payload; the reverse of :meth:`encode`.
+
+        Raises:
+            SchemaDataError: the bytes do not fit, or some are left over.
+        """
+
+
+class SchemaLanguage(Protocol):
+    """A schema language."""
+
+    @property
+    def schema_type(self) -> str:
+        """``AVRO``, ``JSON`` or ``PROTOBUF``."""
+
+    def parse(
+        self, text: str, references: Sequence[ResolvedReference] = (), *, strict: bool = False
+    ) -> ParsedSchema:
+        """Return the schema of a text.
+
+        Args:
+            text: as a client sent it.
+            references: what it builds on; see :class:`ResolvedReference`.
+            strict: refuse what Confluent's newest registry refuses and older ones let pass,
+                such as an illegal Avro namespace.
+
+        Raises:
+            SchemaError: the text is not valid, too deeply nested, or names something that
+                is not among the references.
+            MissingExtraError: the language's libraries are not installed.
+        """
