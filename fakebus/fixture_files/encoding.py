@@ -8,23 +8,28 @@ from datetime import tzinfo
 
 from fakebus.broker.configs.topic_config import TopicConfig
 from fakebus.fixture_files.batching import size_of
-from fakebus.fixture_files.event_lines import EventLine
+from fakebus.fixture_files.event_lines import EventFile, EventLine
 from fakebus.fixture_files.format_names import format_named
 from fakebus.fixture_files.formats import FORMATS
 from fakebus.fixture_files.formats.format import Format
 from fakebus.fixture_files.functions import FunctionContext, expand
-from fakebus.fixture_files.headers import RecordHeader, parse_headers
+from fakebus.fixture_files.headers import Headers, RecordHeader, parse_headers
 from fakebus.fixture_files.model import FixtureEvent
-from fakebus.fixture_files.problems import DataError, ProblemList
+from fakebus.fixture_files.problems import DataError, Position, ProblemList
+from fakebus.fixture_files.schema_set import SchemaSet
 from fakebus.fixture_files.times import to_datetime
-from fakebus.fixture_files.topic_specs import TopicSpec
+from fakebus.fixture_files.topic_specs import FormatSpec, LoadSpec, TopicSpec
 from fakebus.records.batch import HEADER_SIZE
 from fakebus.records.builder import build_batch
 from fakebus.records.partitioner import PARTITIONERS
 from fakebus.records.record import NewRecord
+from fakebus.schemas.interface import SchemaDataError
 
-_TYPED = frozenset({"type", "data"})
-_WRAP_HINT = 'a payload of its own with the fields "type" and "data" is written {"data": {...}}'
+_TYPED = frozenset({"type", "data", "subject", "version"})
+_WRAP_HINT = (
+    'a payload of its own with the fields "type", "subject", "version" and "data" '
+    'is written {"data": {...}}'
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +41,9 @@ class EncodingSettings:
     now_ms: int
     zone: tzinfo
     partitioner: str
+    schemas: SchemaSet
+    verify: bool
+    """Whether what is coded with a schema is decoded again and compared."""
 
 
 class TopicEncoder:
@@ -61,8 +69,9 @@ class TopicEncoder:
         self._problems = problems
         self._partitioner = PARTITIONERS[topic.partitioner or settings.partitioner]
         self._keyless = 0
-        self._headers_have_calls = topic.headers.has_calls
-        self._constant_headers: tuple[RecordHeader, ...] | None = None
+        self._defaults: dict[str, _FileDefaults] = {}
+        self._key_format = self._default_format(topic.key_format, topic.format_positions[0])
+        self._value_format = self._default_format(topic.value_format, topic.format_positions[1])
 
     def encode(self, event: EventLine, timestamp_ms: int) -> FixtureEvent | None:
         """Return the record of a line, or ``None`` after saying what is wrong with it."""
@@ -72,10 +81,12 @@ class TopicEncoder:
             anchor_ms=self._settings.anchor_ms,
             zone=self._settings.zone,
             event_ms=timestamp_ms,
+            event_name=event.name,
         )
-        key = self._data(event, "key", self._topic.key_format, context)
-        value = self._data(event, "value", self._topic.value_format, context)
-        headers = self._headers(event, context)
+        defaults = self._defaults_of(event.file)
+        key = self._data(event, "key", defaults.key_format, context)
+        value = self._data(event, "value", defaults.value_format, context)
+        headers = self._headers(event, defaults, context)
         partition = self._partition(event, key)
         record = NewRecord(key, value, headers, timestamp_ms)
         if len(self._problems) == before:
@@ -91,35 +102,91 @@ class TopicEncoder:
             tags=tuple(event.fields.get("tags") or ()),
         )
 
+    def _defaults_of(self, file: EventFile) -> _FileDefaults:
+        found = self._defaults.get(file.relative)
+        if found is None:
+            found = self._defaults[file.relative] = self._read_defaults(file.load)
+        return found
+
+    def _read_defaults(self, load: LoadSpec | None) -> _FileDefaults:
+        defaults = _FileDefaults(self._key_format, self._value_format, self._topic.headers)
+        if load is None:
+            return defaults
+        if load.key_format is not None:
+            defaults.key_format = self._default_format(
+                load.key_format, load.key_position or load.position
+            )
+        if load.value_format is not None:
+            defaults.value_format = self._default_format(
+                load.value_format, load.value_position or load.position
+            )
+        defaults.headers = load.headers.over(defaults.headers)
+        return defaults
+
+    def _default_format(self, spec: FormatSpec, position: Position) -> Format | None:
+        try:
+            return self._settings.schemas.format(spec)
+        except DataError as error:
+            self._problems.add(position, str(error), error.hint)
+            return None
+
     def _data(
-        self, event: EventLine, name: str, default: Format, context: FunctionContext
+        self, event: EventLine, name: str, default: Format | None, context: FunctionContext
     ) -> bytes | None:
         data = event.fields.get(name)
         if data is None:
             return None
         try:
-            format_, data = _unwrap(data, default)
+            format_, data = self._unwrap(data, default)
             if event.has_calls:
                 data = expand(data, context)
-            return None if data is None else format_.encode(data)
+            if data is None or format_ is None:
+                return None
+            encoded = format_.encode(data)
+            if self._settings.verify and format_.decode is not None and encoded is not None:
+                _verify(format_, encoded)
+            return encoded
         except DataError as error:
             self._problems.add(event.position(name), f'"{name}": {error}', error.hint)
             return None
 
-    def _headers(self, event: EventLine, context: FunctionContext) -> tuple[RecordHeader, ...]:
-        written = event.fields.get("headers")
-        if not written and self._constant_headers is not None:
-            return self._constant_headers
+    def _unwrap(self, data: object, default: Format | None) -> tuple[Format | None, object]:
+        if not isinstance(data, dict) or not data.keys() <= _TYPED:
+            return default, data
+        type_name = data.get("type")
+        if "data" not in data:
+            return (FORMATS["null"], None) if _is_null_type(data) else (default, data)
+        if "subject" in data:
+            return self._settings.schemas.format(_format_spec(data)), data["data"]
+        if "version" in data:
+            return default, data
+        if type_name is None:
+            return default, data["data"]
+        if not isinstance(type_name, str):
+            raise DataError('"type" must be the name of a format', _WRAP_HINT)
+        if default is not None and type_name.lower() == default.name:
+            return default, data["data"]
         try:
-            headers = self._topic.headers
+            return format_named(type_name), data["data"]
+        except DataError as error:
+            raise DataError(str(error), f"{error.hint}; {_WRAP_HINT}") from None
+
+    def _headers(
+        self, event: EventLine, defaults: _FileDefaults, context: FunctionContext
+    ) -> tuple[RecordHeader, ...]:
+        written = event.fields.get("headers")
+        if not written and defaults.constant_headers is not None:
+            return defaults.constant_headers
+        try:
+            headers = defaults.headers
             if written:
                 headers = parse_headers(written).over(headers)
             encoded = headers.encode(context)
         except DataError as error:
             self._problems.add(event.position("headers"), str(error), error.hint)
             return ()
-        if not written and not self._headers_have_calls:
-            self._constant_headers = encoded
+        if not written and not defaults.headers.has_calls:
+            defaults.constant_headers = encoded
         return encoded
 
     def _partition(self, event: EventLine, key: bytes | None) -> int:
@@ -177,20 +244,39 @@ class TopicEncoder:
         )
 
 
-def _unwrap(data: object, default: Format) -> tuple[Format, object]:
-    if not isinstance(data, dict) or not data.keys() <= _TYPED:
-        return default, data
-    type_name = data.get("type")
-    if "data" not in data:
-        return (FORMATS["null"], None) if _is_null_type(data) else (default, data)
-    if type_name is None:
-        return default, data["data"]
-    if not isinstance(type_name, str):
+@dataclass(slots=True)
+class _FileDefaults:
+    """What the events of one file have if they say nothing else."""
+
+    key_format: Format | None
+    """``None`` after a mistake that is reported already."""
+    value_format: Format | None
+    headers: Headers
+    constant_headers: tuple[RecordHeader, ...] | None = None
+
+
+def _format_spec(data: Mapping[str, object]) -> FormatSpec:
+    name, subject, version = data.get("type"), data["subject"], data.get("version")
+    if not (name is None or isinstance(name, str)):
         raise DataError('"type" must be the name of a format', _WRAP_HINT)
+    if not isinstance(subject, str) or not subject:
+        raise DataError('"subject" must be a text', _WRAP_HINT)
+    if not (version is None or type(version) is int):
+        raise DataError('"version" must be a whole number', _WRAP_HINT)
+    return FormatSpec(name=name and name.lower(), subject=subject, version=version)
+
+
+def _verify(format_: Format, encoded: bytes) -> None:
+    assert format_.decode is not None  # noqa: S101 - the caller has looked
     try:
-        return format_named(type_name), data["data"]
-    except DataError as error:
-        raise DataError(str(error), f"{error.hint}; {_WRAP_HINT}") from None
+        again = format_.encode(format_.decode(encoded))
+    except (SchemaDataError, DataError) as error:
+        raise DataError(f"what was written cannot be read back: {error}") from None
+    if again != encoded:
+        raise DataError(
+            "what was written is read back as something else",
+            "a field is lost on the way; write the data as the schema has it",
+        )
 
 
 def _is_null_type(data: Mapping[str, object]) -> bool:

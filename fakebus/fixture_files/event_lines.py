@@ -20,6 +20,7 @@ from fakebus.fixture_files.problems import (
     did_you_mean,
     quoted,
 )
+from fakebus.fixture_files.topic_specs import LoadSpec
 from fakebus.fixture_files.yaml_fields import LATER_FIELDS
 
 _FIELDS = frozenset({"topic", "key", "value", "headers", "at", "after", "partition", "id", "tags"})
@@ -47,6 +48,11 @@ class EventLine:
         raw = self.text.encode("utf-8", "surrogatepass")
         return hashlib.blake2b(raw, digest_size=_DIGEST_SIZE).digest()
 
+    @property
+    def name(self) -> str:
+        """What tells the event from all others: its id, or its text."""
+        return self.fields.get("id") or self.digest().hex()
+
     def position(self, field: str = "") -> Position:
         """Return where a field's value stands, or the beginning of the line."""
         indent = self.file.indent(self.line)
@@ -62,9 +68,18 @@ class EventFile:
         display: its path for problems.
         text: its content.
         topic: the topic that loads it, or ``None`` if lines name their topics.
+        load: the defaults of its events.
     """
 
-    def __init__(self, relative: str, display: str, text: str, topic: str | None) -> None:
+    def __init__(
+        self,
+        relative: str,
+        display: str,
+        text: str,
+        topic: str | None,
+        load: LoadSpec | None = None,
+    ) -> None:
+        self.load = load
         self.relative = relative
         self.display = display
         self.topic = topic

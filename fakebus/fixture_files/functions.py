@@ -37,6 +37,7 @@ class FunctionContext:
     anchor_ms: int
     zone: tzinfo
     event_ms: int
+    event_name: str = ""
 
 
 Result = str | int
@@ -98,7 +99,19 @@ def _check_options(name: str, options: Mapping[str, object], known: tuple[str, .
             raise DataError(f"{name} has no option {quoted(option)}", hint)
 
 
+def _event(argument: object, options: Mapping[str, object], context: FunctionContext) -> str:
+    _check_options("$event", options, ())
+    if argument == "uuid":
+        return str(uuid5(_NAMESPACE, f"{context.seed}/event/{context.event_name}"))
+    if argument == "id":
+        return context.event_name
+    raise DataError(
+        "$event gives only the event's id and uuid", 'write {"$event": "uuid"} or {"$event": "id"}'
+    )
+
+
 FUNCTIONS: Mapping[str, Function] = {
+    "$event": _event,
     "$time": _time,
     "$uuid": _uuid,
 }

@@ -25,6 +25,7 @@ from fakebus.fixture_files.model import (
     FixtureEvent,
     FixtureGroup,
     FixtureOffset,
+    FixtureSchema,
     FixtureSet,
     FixtureStream,
     FixtureTopic,
@@ -37,18 +38,24 @@ from fakebus.fixture_files.problems import (
     did_you_mean,
     quoted,
 )
+from fakebus.fixture_files.schema_set import SchemaIds, SchemaSet, SetSchema
 from fakebus.fixture_files.set_checks import check_groups, check_topics
 from fakebus.fixture_files.sources import MAX_EVENTS_BYTES, FixtureDirectory
 from fakebus.fixture_files.structure import ROOT_FILE, SetSpec, read_structure
 from fakebus.fixture_files.timeline import Timeline
 from fakebus.fixture_files.topic_rules import config_problem
-from fakebus.fixture_files.topic_specs import LoadSpec, TopicSpec
+from fakebus.fixture_files.topic_specs import FormatSpec, LoadSpec, TopicSpec
 
 MAX_EVENTS = 1_000_000
 
 
 def load_fixtures(
-    directory: Path, *, now_ms: int, config: BrokerConfig | None = None
+    directory: Path,
+    *,
+    now_ms: int,
+    config: BrokerConfig | None = None,
+    schema_ids: SchemaIds | None = None,
+    verify: bool = False,
 ) -> FixtureSet:
     """Read a fixture directory.
 
@@ -57,13 +64,16 @@ def load_fixtures(
         now_ms: the present in milliseconds since the epoch, for ``anchor: now``.
         config: the broker's configs, which bound the size and age of events; Kafka's
             defaults when left out.
+        schema_ids: the ids that a registry gave; counted from 1 when left out.
+        verify: whether every record with a schema is decoded again and compared.
 
     Raises:
         FixtureError: the set has problems; all of them are in the error.
     """
     problems = ProblemList()
     with _collector_paused():
-        fixture_set = _Loader(directory, now_ms, config or BrokerConfig(), problems).load()
+        loader = _Loader(directory, now_ms, config or BrokerConfig(), problems)
+        fixture_set = loader.load(schema_ids, verify=verify)
     problems.raise_if_any()
     return fixture_set
 
@@ -76,7 +86,11 @@ def check_fixtures(directory: Path, *, now_ms: int | None = None) -> list[Fixtur
         now_ms: the present; the machine's clock when left out.
     """
     try:
-        load_fixtures(directory, now_ms=SystemClock().now_ms() if now_ms is None else now_ms)
+        load_fixtures(
+            directory,
+            now_ms=SystemClock().now_ms() if now_ms is None else now_ms,
+            verify=True,
+        )
     except FixtureError as error:
         return list(error.problems)
     return []
@@ -108,15 +122,18 @@ class _Loader:
         self._lines: list[EventLine] = []
         self._by_id: dict[str, EventLine] = {}
 
-    def load(self) -> FixtureSet:
+    def load(self, schema_ids: SchemaIds | None, *, verify: bool) -> FixtureSet:
         if not self._root.is_dir():
             self._problems.add(
                 Position(self._directory.display(ROOT_FILE), 1, 1),
                 f"there is no directory {self._root}",
                 "create it with a file fakebus.yaml",
             )
-            return self._result(SetSpec(anchor_ms=self._now_ms), {})
+            return self._result(
+                SetSpec(anchor_ms=self._now_ms), SchemaSet((), None, self._problems), {}
+            )
         spec = read_structure(self._directory, self._problems, now_ms=self._now_ms)
+        schemas = SchemaSet(spec.subjects, schema_ids, self._problems)
         check_topics(spec.topics, self._problems)
         topics = {topic.name: topic for topic in spec.topics}
         for topic in spec.topics:
@@ -124,9 +141,9 @@ class _Loader:
                 self._read_events(load, topic.name)
         for load in spec.loads:
             self._read_events(load, None)
-        streams = self._encode(spec, topics)
+        streams = self._encode(spec, topics, schemas, verify=verify)
         check_groups(spec.groups, topics, self._event_counts(streams), self._problems)
-        return self._result(spec, streams)
+        return self._result(spec, schemas, streams)
 
     def _event_counts(self, streams: _Streams) -> Counter[tuple[str, int]] | None:
         # With a broken event somewhere, nobody knows how long the logs will be.
@@ -151,7 +168,7 @@ class _Loader:
         text = self._directory.read_text(load.file, load.position, MAX_EVENTS_BYTES)
         if text is None:
             return
-        file = EventFile(load.file, self._directory.display(load.file), text, topic)
+        file = EventFile(load.file, self._directory.display(load.file), text, topic, load)
         for event in file.read(self._problems):
             if len(self._lines) >= MAX_EVENTS:
                 self._problems.add(
@@ -204,7 +221,9 @@ class _Loader:
             )
         return topics.get(named)
 
-    def _encode(self, spec: SetSpec, topics: Mapping[str, TopicSpec]) -> _Streams:
+    def _encode(
+        self, spec: SetSpec, topics: Mapping[str, TopicSpec], schemas: SchemaSet, *, verify: bool
+    ) -> _Streams:
         timeline = Timeline(
             anchor_ms=spec.anchor_ms,
             zone=spec.zone,
@@ -217,6 +236,8 @@ class _Loader:
             now_ms=self._now_ms,
             zone=spec.zone,
             partitioner=spec.partitioner,
+            schemas=schemas,
+            verify=verify,
         )
         encoders = {
             topic.name: TopicEncoder(topic, self._topic_config(topic), settings, self._problems)
@@ -246,18 +267,19 @@ class _Loader:
             )
             return TopicConfig({}, self._config)
 
-    def _result(self, spec: SetSpec, streams: _Streams) -> FixtureSet:
-        settings = {topic.name: _settings_digest(spec, topic) for topic in spec.topics}
+    def _result(self, spec: SetSpec, schemas: SchemaSet, streams: _Streams) -> FixtureSet:
+        topics = {topic.name: topic for topic in spec.topics}
         return FixtureSet(
             root=self._root,
             anchor_ms=spec.anchor_ms,
+            schemas=tuple(_fixture_schema(spec, schema) for schema in schemas),
             topics=tuple(_fixture_topic(spec, topic) for topic in spec.topics),
             streams=tuple(
                 FixtureStream(
                     topic=topic,
                     file=relative,
                     display_file=file.display,
-                    settings_digest=settings[topic],
+                    settings_digest=_settings_digest(spec, topics[topic], file.load, schemas),
                     events=tuple(events),
                 )
                 for (topic, relative), (file, events) in streams.items()
@@ -293,14 +315,44 @@ def _fixture_group(group: GroupSpec) -> FixtureGroup:
     )
 
 
-def _settings_digest(spec: SetSpec, topic: TopicSpec) -> str:
+def _fixture_schema(spec: SetSpec, schema: SetSchema) -> FixtureSchema:
+    written = schema.spec
+    return FixtureSchema(
+        subject=written.subject,
+        version=schema.version,
+        schema_type=written.schema_type,
+        text=written.text,
+        references=tuple(
+            (reference.name, reference.subject, version) for reference, version in schema.references
+        ),
+        compatibility=written.compatibility or spec.compatibility,
+        pinned_id=written.pinned_id,
+        schema_id=schema.schema_id,
+        display_file=written.display_file,
+    )
+
+
+def _settings_digest(
+    spec: SetSpec, topic: TopicSpec, load: LoadSpec | None, schemas: SchemaSet
+) -> str:
+    key_format = (load and load.key_format) or topic.key_format
+    value_format = (load and load.value_format) or topic.value_format
     decisive = [
         spec.seed,
         spec.clock_text,
         str(spec.zone),
         topic.partitioner or spec.partitioner,
-        topic.key_format.name,
-        topic.value_format.name,
+        *_decisive(key_format, schemas),
+        *_decisive(value_format, schemas),
         topic.headers.pairs,
     ]
+    if load is not None and load.headers.pairs:
+        decisive.append(load.headers.pairs)
     return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()[:16]
+
+
+def _decisive(format_: FormatSpec, schemas: SchemaSet) -> list[object]:
+    if format_.subject is None:
+        return [format_.name]
+    texts = [schema.schema.canonical for schema in schemas.versions(format_.subject)]
+    return [format_.subject, format_.version, texts]

@@ -15,6 +15,25 @@ StartOffset = int | Literal["earliest", "latest"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FixtureSchema:
+    """One version of a subject."""
+
+    subject: str
+    version: int
+    """Counted from 1 in the order of the set."""
+    schema_type: str
+    text: str
+    references: tuple[tuple[str, str, int], ...]
+    """Name, subject and version of each."""
+    compatibility: str | None
+    pinned_id: int | None
+    schema_id: int
+    """What the set's records are framed with."""
+    display_file: str
+    """The schema file's path for messages."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FixtureTopic:
     """A topic of the set."""
 
@@ -83,6 +102,8 @@ class FixtureSet:
     root: Path
     anchor_ms: int
     """What relative times count from, in milliseconds since the epoch."""
+    schemas: tuple[FixtureSchema, ...]
+    """In the order in which they have to be registered."""
     topics: tuple[FixtureTopic, ...]
     streams: tuple[FixtureStream, ...]
     """In the order of loading; a topic's records lie in its log in this order."""

@@ -15,6 +15,7 @@ from fakebus.fixture_files.problems import Position, ProblemList, quoted
 
 MAX_YAML_BYTES = 1 << 20
 MAX_EVENTS_BYTES = 64 << 20
+MAX_SCHEMA_BYTES = 1 << 20
 
 _WIDE_MARKS = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 

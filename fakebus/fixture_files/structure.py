@@ -14,6 +14,7 @@ from fakebus.fixture_files.problems import (
     quoted,
 )
 from fakebus.fixture_files.sources import MAX_YAML_BYTES, FixtureDirectory
+from fakebus.fixture_files.subject_specs import SubjectReader, SubjectSpec, read_level
 from fakebus.fixture_files.times import parse_instant
 from fakebus.fixture_files.topic_specs import LoadSpec, TopicReader, TopicSpec, read_partitioner
 from fakebus.fixture_files.yaml_fields import FieldReader
@@ -24,8 +25,8 @@ DEFAULT_PARTITIONER = "consistent_random"
 """What librdkafka does, and with it confluent-kafka and so Open edX."""
 
 _MAX_YAML_FILES = 1000
-_SHARED_FIELDS = ("version", "topics", "groups", "include")
-_ROOT_FIELDS = (*_SHARED_FIELDS, "clock", "seed", "partitioner")
+_SHARED_FIELDS = ("version", "subjects", "topics", "groups", "include")
+_ROOT_FIELDS = (*_SHARED_FIELDS, "clock", "seed", "partitioner", "compatibility")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -37,6 +38,9 @@ class SetSpec:
     zone: tzinfo = UTC
     seed: int = 0
     partitioner: str = DEFAULT_PARTITIONER
+    compatibility: str | None = None
+    """The level of subjects that name none; ``None`` leaves it to the registry."""
+    subjects: list[SubjectSpec] = field(default_factory=list)
     topics: list[TopicSpec] = field(default_factory=list)
     groups: list[GroupSpec] = field(default_factory=list)
     loads: list[LoadSpec] = field(default_factory=list)
@@ -64,6 +68,7 @@ class _StructureReader:
         self._problems = problems
         self._spec = spec
         self._topics = TopicReader(directory, problems)
+        self._subjects = SubjectReader(directory, problems)
         self._seen: set[str] = set()
 
     def read_file(self, first: LoadSpec) -> None:
@@ -102,6 +107,10 @@ class _StructureReader:
         self._check_version(fields)
         if is_root:
             self._read_settings(fields)
+        for item in fields.items("subjects"):
+            subject = self._subjects.read(item, relative)
+            if subject is not None:
+                self._spec.subjects.append(subject)
         for item in fields.items("topics"):
             topic = self._topics.read(item, relative)
             if topic is not None:
@@ -131,6 +140,7 @@ class _StructureReader:
         if seed is not None:
             self._spec.seed = seed
         self._spec.partitioner = read_partitioner(fields, self._problems) or DEFAULT_PARTITIONER
+        self._spec.compatibility = read_level(fields, self._problems)
         clock = fields.mapping("clock")
         if clock is not None:
             self._read_clock(FieldReader(clock, "clock", ("anchor", "tz"), self._problems))

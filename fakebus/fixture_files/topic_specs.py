@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fakebus.fixture_files.format_names import format_named
-from fakebus.fixture_files.formats.format import Format
-from fakebus.fixture_files.formats.json import JSON
-from fakebus.fixture_files.formats.string import STRING
+from fakebus.fixture_files.formats.registered import FORMATS_BY_TYPE
 from fakebus.fixture_files.headers import Headers, parse_headers
 from fakebus.fixture_files.problems import DataError, Position, ProblemList, did_you_mean, quoted
 from fakebus.fixture_files.sources import FixtureDirectory
@@ -29,14 +27,30 @@ _TOPIC_FIELDS = (
     "consumers",
     "partitioner",
 )
+_LOAD_FIELDS = ("file", "key", "value", "headers")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormatSpec:
+    """How keys or values are written: a format, a subject, or both."""
+
+    name: str | None = None
+    subject: str | None = None
+    version: int | None = None
+    """The version of the subject in the set, from 1; ``None`` is the latest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadSpec:
-    """An events file that is named somewhere."""
+    """An events file that is named somewhere, with defaults for its events."""
 
     file: str
     position: Position
+    key_format: FormatSpec | None = None
+    key_position: Position | None = None
+    value_format: FormatSpec | None = None
+    value_position: Position | None = None
+    headers: Headers = field(default_factory=Headers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +61,10 @@ class TopicSpec:
     position: Position
     partitions: int
     config: dict[str, str]
-    key_format: Format
-    value_format: Format
+    key_format: FormatSpec
+    value_format: FormatSpec
+    format_positions: tuple[Position, Position]
+    """Where the formats of keys and values are written."""
     headers: Headers
     loads: tuple[LoadSpec, ...]
     owner: str | None
@@ -100,8 +116,9 @@ class TopicReader:
             position=fields.position("name"),
             partitions=self._partitions(fields),
             config=self._config(fields),
-            key_format=self._format(fields, "key", STRING),
-            value_format=self._format(fields, "value", JSON),
+            key_format=self._format(fields, "key") or FormatSpec(name="string"),
+            value_format=self._format(fields, "value") or FormatSpec(name="json"),
+            format_positions=(fields.position("key"), fields.position("value")),
             headers=self._headers(fields),
             loads=self._loads(fields, relative),
             owner=fields.text("owner"),
@@ -144,19 +161,31 @@ class TopicReader:
             check_topic_config(key, config[key], entry, self._problems)
         return config
 
-    def _format(self, fields: FieldReader, name: str, default: Format) -> Format:
+    def _format(self, fields: FieldReader, name: str) -> FormatSpec | None:
         mapping = fields.mapping(name)
         if mapping is None:
-            return default
-        inner = FieldReader(mapping, f'"{name}"', ("format",), self._problems)
+            return None
+        inner = FieldReader(mapping, f'"{name}"', ("format", "subject", "version"), self._problems)
         format_name = inner.text("format")
-        if format_name is None:
-            return default
-        try:
-            return format_named(format_name)
-        except DataError as error:
-            self._problems.add(inner.position("format"), str(error), error.hint)
-            return default
+        subject = inner.text("subject")
+        version = inner.integer("version", lowest=1, highest=2**31 - 1)
+        if format_name is not None:
+            format_name = format_name.lower()
+        if subject is None:
+            try:
+                format_named(format_name or "json")
+            except DataError as error:
+                self._problems.add(inner.position("format"), str(error), error.hint)
+                return None
+            return None if format_name is None else FormatSpec(name=format_name)
+        if format_name is not None and format_name not in FORMATS_BY_TYPE.values():
+            self._problems.add(
+                inner.position("format"),
+                f"the format {quoted(format_name)} has no subject",
+                did_you_mean(format_name, FORMATS_BY_TYPE.values()),
+            )
+            return None
+        return FormatSpec(name=format_name, subject=subject, version=version)
 
     def _headers(self, fields: FieldReader) -> Headers:
         node = fields.node("headers")
@@ -169,9 +198,33 @@ class TopicReader:
             return Headers()
 
     def _loads(self, fields: FieldReader, relative: str) -> tuple[LoadSpec, ...]:
-        loads = []
-        for path, position in fields.texts("load", or_one=True):
-            file = self._directory.resolve(relative, path, position)
-            if file is not None:
-                loads.append(LoadSpec(file=file, position=position))
-        return tuple(loads)
+        node = fields.node("load")
+        if isinstance(node, YamlScalar | YamlMapping):
+            nodes: tuple[YamlNode, ...] = (node,)
+        else:
+            nodes = fields.items("load")
+        loads = [self._load(fields, item, relative) for item in nodes]
+        return tuple(load for load in loads if load is not None)
+
+    def _load(self, fields: FieldReader, node: YamlNode, relative: str) -> LoadSpec | None:
+        if not isinstance(node, YamlMapping):
+            path = fields.as_text(node, 'an entry of "load"')
+            file = path and self._directory.resolve(relative, path, node.position)
+            return LoadSpec(file=file, position=node.position) if file else None
+        inner = FieldReader(node, 'an entry of "load"', _LOAD_FIELDS, self._problems)
+        path = inner.text("file", required=True)
+        file = path and self._directory.resolve(relative, path, inner.position("file"))
+        key_format = self._format(inner, "key")
+        value_format = self._format(inner, "value")
+        headers = self._headers(inner)
+        if not file:
+            return None
+        return LoadSpec(
+            file=file,
+            position=inner.position("file"),
+            key_format=key_format,
+            value_format=value_format,
+            key_position=inner.position("key"),
+            value_position=inner.position("value"),
+            headers=headers,
+        )

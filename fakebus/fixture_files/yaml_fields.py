@@ -15,9 +15,6 @@ from fakebus.fixture_files.yaml_tree import (
 )
 
 LATER_FIELDS: Mapping[str, str] = {
-    "subjects": "schemas and the schema registry",
-    "subject": "schemas and the schema registry",
-    "schema": "schemas and the schema registry",
     "generate": "generated events",
     "scenarios": "scenarios",
 }

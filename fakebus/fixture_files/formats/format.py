@@ -16,6 +16,8 @@ class Format:
 
     name: str
     encode: Callable[[object], bytes | None]
+    decode: Callable[[bytes], object] | None = None
+    """The way back, for formats whose bytes are checked against their schema."""
 
 
 def kind_of_json(data: object) -> str:

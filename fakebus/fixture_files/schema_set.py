@@ -1,0 +1,223 @@
+"""The schemas of a fixture set, parsed: what its records are coded with.
+
+Ids come from a registry. As long as there is none, they are counted as a fresh registry
+would: the first new schema is 1, a schema that two subjects share has one id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from fakebus.fixture_files.formats import FORMATS
+from fakebus.fixture_files.formats.format import Format
+from fakebus.fixture_files.formats.registered import FORMATS_BY_TYPE, registered_format
+from fakebus.fixture_files.problems import (
+    DataError,
+    Position,
+    ProblemList,
+    did_you_mean,
+    quoted,
+)
+from fakebus.fixture_files.subject_specs import ReferenceSpec, SubjectSpec
+from fakebus.fixture_files.topic_specs import FormatSpec
+from fakebus.schemas.interface import (
+    MissingExtraError,
+    ParsedSchema,
+    ResolvedReference,
+    SchemaError,
+)
+from fakebus.schemas.languages import language
+
+SchemaIds = Mapping[tuple[str, int], int]
+"""Schema ids by subject and by the version's number within the set, from 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetSchema:
+    """One version of a subject, parsed."""
+
+    spec: SubjectSpec
+    version: int
+    """Counted from 1 in the order of the set."""
+    schema: ParsedSchema
+    references: tuple[tuple[ReferenceSpec, int], ...]
+    """With the version in the set that each stands for."""
+    schema_id: int
+
+
+class SchemaSet:
+    """All subjects of a set.
+
+    Args:
+        specs: in the order of the files.
+        ids: known ids; the others are counted.
+        problems: where mistakes go; a schema with mistakes is left out.
+    """
+
+    def __init__(
+        self, specs: Sequence[SubjectSpec], ids: SchemaIds | None, problems: ProblemList
+    ) -> None:
+        self._problems = problems
+        self._given = ids or {}
+        self._versions: dict[str, list[SetSchema]] = {}
+        self._broken: set[str] = set()
+        self._all: list[SetSchema] = []
+        self._next_id = 1
+        self._id_of: dict[tuple[object, ...], int] = {}
+        self._pinned: dict[int, tuple[object, ...]] = {}
+        self._formats: dict[tuple[str, int], Format] = {}
+        self._taken = {spec.pinned_id for spec in specs if spec.pinned_id is not None}
+        for spec in specs:
+            self._add(spec)
+
+    def __iter__(self) -> Iterator[SetSchema]:
+        return iter(self._all)
+
+    def versions(self, subject: str) -> Sequence[SetSchema]:
+        """Return the versions of a subject, oldest first; none if it is unknown."""
+        return self._versions.get(subject, ())
+
+    def _add(self, spec: SubjectSpec) -> None:
+        references = self._resolve(spec)
+        if references is None:
+            self._broken.add(spec.subject)
+            return
+        texts: dict[str, ResolvedReference] = {}
+        for reference, target in references:
+            self._collect(reference.name, target, texts)
+        try:
+            schema = language(spec.schema_type).parse(spec.text, tuple(texts.values()))
+        except SchemaError as error:
+            self._problems.add(
+                Position(spec.display_file, *getattr(error, "place", (1, 1))),
+                f"the schema of {quoted(spec.subject)} is not valid: {error}",
+                "mend the schema",
+            )
+            self._broken.add(spec.subject)
+            return
+        except MissingExtraError as error:
+            self._problems.add(spec.position, str(error))
+            self._broken.add(spec.subject)
+            return
+        versions = self._versions.setdefault(spec.subject, [])
+        identity = (
+            spec.schema_type,
+            schema.canonical,
+            tuple((ref.name, target.schema_id) for ref, target in references),
+        )
+        version = len(versions) + 1
+        found = SetSchema(
+            spec=spec,
+            version=version,
+            schema=schema,
+            references=tuple((ref, target.version) for ref, target in references),
+            schema_id=self._id(spec, version, identity),
+        )
+        versions.append(found)
+        self._all.append(found)
+
+    def _collect(self, name: str, target: SetSchema, texts: dict[str, ResolvedReference]) -> None:
+        for reference, version in target.references:
+            inner = self._versions[reference.subject][version - 1]
+            self._collect(reference.name, inner, texts)
+        texts.setdefault(name, ResolvedReference(name=name, text=target.schema.canonical))
+
+    def _resolve(self, spec: SubjectSpec) -> list[tuple[ReferenceSpec, SetSchema]] | None:
+        found = []
+        for reference in spec.references:
+            versions = self._versions.get(reference.subject, [])
+            number = len(versions) if reference.version is None else reference.version
+            if not 0 < number <= len(versions):
+                if reference.subject not in self._broken:
+                    self._report_reference(reference, len(versions))
+                return None
+            found.append((reference, versions[number - 1]))
+        return found
+
+    def _report_reference(self, reference: ReferenceSpec, count: int) -> None:
+        if count:
+            self._problems.add(
+                reference.position,
+                f"there is no version {reference.version} of {quoted(reference.subject)} "
+                "before this subject",
+                f"it has {count}",
+            )
+            return
+        self._problems.add(
+            reference.position,
+            f"there is no subject {quoted(reference.subject)} before this one",
+            did_you_mean(reference.subject, self._versions)
+            if self._versions
+            else "define what is referred to first",
+        )
+
+    def _id(self, spec: SubjectSpec, version: int, identity: tuple[object, ...]) -> int:
+        given = self._given.get((spec.subject, version))
+        if given is not None:
+            return given
+        known = self._id_of.get(identity)
+        pinned = spec.pinned_id
+        if pinned is not None:
+            first = self._pinned.setdefault(pinned, identity)
+            if first != identity or known not in (None, pinned):
+                self._problems.add(
+                    spec.id_position,
+                    f"the id {pinned} does not fit: "
+                    + (
+                        "another schema has it"
+                        if first != identity
+                        else f"the same schema has the id {known} already"
+                    ),
+                    "give each schema one id of its own, in all its subjects the same",
+                )
+            self._id_of[identity] = pinned
+            return pinned
+        if known is None:
+            while self._next_id in self._taken:
+                self._next_id += 1
+            known = self._id_of[identity] = self._next_id
+            self._next_id += 1
+        return known
+
+    def format(self, spec: FormatSpec) -> Format:
+        """Return what a topic, a file or an event asks for.
+
+        Raises:
+            DataError: there is no such subject, or it is of another kind.
+        """
+        if spec.subject is None:
+            if spec.name in FORMATS_BY_TYPE.values():
+                raise DataError(
+                    f"the format {spec.name} needs a subject",
+                    'add "subject": the name of one under subjects',
+                )
+            return FORMATS[spec.name or "json"]
+        versions = self._versions.get(spec.subject)
+        if not versions:
+            if spec.subject in self._broken:
+                raise DataError(f"the schema of {quoted(spec.subject)} is not valid")
+            raise DataError(
+                f"there is no subject {quoted(spec.subject)}",
+                did_you_mean(spec.subject, self._versions)
+                if self._versions
+                else "add it under subjects",
+            )
+        number = len(versions) if spec.version is None else spec.version
+        if not 0 < number <= len(versions):
+            raise DataError(
+                f"there is no version {number} of {quoted(spec.subject)}",
+                f"it has {len(versions)}",
+            )
+        chosen = versions[number - 1]
+        expected = FORMATS_BY_TYPE[chosen.spec.schema_type]
+        if spec.name not in (None, expected):
+            raise DataError(
+                f"the schema of {quoted(spec.subject)} is {chosen.spec.schema_type}, "
+                f"so the format cannot be {spec.name}",
+                f"write {expected}, or leave the format out",
+            )
+        key = (spec.subject, number)
+        if key not in self._formats:
+            self._formats[key] = registered_format(expected, chosen.schema, chosen.schema_id)
+        return self._formats[key]
