@@ -96,6 +96,8 @@ class OffsetRow:
     leader_epoch: int = -1
     metadata: str = ""
     commit_timestamp_ms: int = -1
+    expire_timestamp_ms: int | None = None
+    """When the offset may be forgotten, as the client of an old version has asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

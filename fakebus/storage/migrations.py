@@ -84,6 +84,21 @@ MIGRATIONS: tuple[Migration, ...] = (
         ) WITHOUT ROWID
         """,
     ),
+    (
+        "ALTER TABLE group_offsets ADD COLUMN expire_timestamp_ms INTEGER",
+        # Batches below this offset went through compaction.
+        "ALTER TABLE logs ADD COLUMN first_dirty_offset INTEGER NOT NULL DEFAULT 0",
+        # cumulative_bytes still counts what compaction has taken out: the totals of batches
+        # from from_offset on are larger by so many bytes, compared to those before it.
+        """
+        CREATE TABLE freed_bytes (
+            log_id INTEGER NOT NULL,
+            from_offset INTEGER NOT NULL,
+            bytes INTEGER NOT NULL,
+            PRIMARY KEY (log_id, from_offset)
+        ) WITHOUT ROWID
+        """,
+    ),
 )
 
 

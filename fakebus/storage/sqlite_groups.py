@@ -53,7 +53,7 @@ def _commit_offsets(transaction: Transaction, group_id: str, offsets: Sequence[O
         "INSERT INTO groups (group_id) VALUES (?) ON CONFLICT DO NOTHING", (group_id,)
     )
     transaction.executemany(
-        "INSERT OR REPLACE INTO group_offsets VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO group_offsets VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (
             (
                 group_id,
@@ -63,6 +63,7 @@ def _commit_offsets(transaction: Transaction, group_id: str, offsets: Sequence[O
                 row.leader_epoch,
                 row.metadata,
                 row.commit_timestamp_ms,
+                row.expire_timestamp_ms,
             )
             for row in offsets
         ),
@@ -99,15 +100,16 @@ def _load_groups(connection: sqlite3.Connection) -> list[GroupRow]:
     ]
 
 
-def _offset_row(row: tuple[str, str, int, int, int, str, int]) -> OffsetRow:
-    _, topic, partition, offset, leader_epoch, metadata, commit_timestamp_ms = row
+def _offset_row(row: tuple[str, str, int, int, int, str, int, int | None]) -> OffsetRow:
+    _, topic, partition, offset, leader_epoch, metadata, committed_ms, expire_ms = row
     return OffsetRow(
         topic=topic,
         partition=partition,
         offset=offset,
         leader_epoch=leader_epoch,
         metadata=metadata,
-        commit_timestamp_ms=commit_timestamp_ms,
+        commit_timestamp_ms=committed_ms,
+        expire_timestamp_ms=expire_ms,
     )
 
 

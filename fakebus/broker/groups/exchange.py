@@ -122,3 +122,5 @@ class OffsetCommit:
     member_id: str = UNKNOWN_MEMBER_ID
     group_instance_id: str | None = None
     generation_id: int = -1
+    retention_ms: int | None = None
+    """How many milliseconds the offsets are kept; ``None`` for offsets.retention.minutes."""

@@ -30,7 +30,8 @@ def expired_offsets(
     The rules of KIP-211 and KIP-496: the offsets of a group that had members count from
     the moment it became empty; those of a group that never had any from their commit; those
     of a stable group of consumers also from their commit, but only for topics that nobody
-    in the group subscribes to any more.
+    in the group subscribes to any more. An offset that was committed with a retention time
+    of its own (OffsetCommit 2 to 4) expires at the end of that time instead.
     """
     if not offsets:
         return ExpiredOffsets([], True)
@@ -40,9 +41,16 @@ def expired_offsets(
     expired = [
         partition
         for partition, row in offsets.items()
-        if not group.is_subscribed_to(row.topic) and now_ms - since_ms(row) >= retention_ms
+        if not group.is_subscribed_to(row.topic)
+        and now_ms >= _expiry_time(row, since_ms, retention_ms)
     ]
     return ExpiredOffsets(expired, len(expired) == len(offsets))
+
+
+def _expiry_time(row: OffsetRow, since_ms: Callable[[OffsetRow], int], retention_ms: int) -> int:
+    if row.expire_timestamp_ms is not None:
+        return row.expire_timestamp_ms
+    return since_ms(row) + retention_ms
 
 
 def _expiry_base(group: ClassicGroup) -> Callable[[OffsetRow], int] | None:

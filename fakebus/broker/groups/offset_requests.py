@@ -16,6 +16,8 @@ from fakebus.errors import BrokerError, ErrorCode
 from fakebus.storage.interface import OffsetRow
 from fakebus.types import TopicPartition
 
+_FOR_EVER = 2**63 - 1
+
 WhenCommitted = Callable[[list[ErrorCode]], None]
 """Called with one error for each offset of the commit."""
 
@@ -83,7 +85,7 @@ class OffsetRequests:
                 errors.append(ErrorCode.OFFSET_METADATA_TOO_LARGE)
             else:
                 errors.append(None)
-                rows.append(_row(offset, now_ms))
+                rows.append(_row(offset, now_ms, commit.retention_ms))
         if rows:
             self._offsets.commit(
                 commit.group_id, rows, lambda stored: then([error or stored for error in errors])
@@ -161,7 +163,7 @@ class OffsetRequests:
         return None
 
 
-def _row(offset: PartitionOffset, now_ms: int) -> OffsetRow:
+def _row(offset: PartitionOffset, now_ms: int, retention_ms: int | None = None) -> OffsetRow:
     return OffsetRow(
         topic=offset.topic,
         partition=offset.partition,
@@ -169,4 +171,6 @@ def _row(offset: PartitionOffset, now_ms: int) -> OffsetRow:
         leader_epoch=offset.leader_epoch,
         metadata=offset.metadata,
         commit_timestamp_ms=now_ms,
+        # The sum of two int64 must be one: "for ever" is written as the largest.
+        expire_timestamp_ms=None if retention_ms is None else min(now_ms + retention_ms, _FOR_EVER),
     )

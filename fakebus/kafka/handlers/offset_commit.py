@@ -5,7 +5,8 @@ Behaviour:
     * Partitions succeed or fail one by one.
     * Without a member (generation -1) it is accepted while the group has no members; a group
       that does not exist is created.
-    * The retention time of versions 2-4 is ignored: offsets.retention.minutes counts.
+    * The retention time of versions 2-4 takes the place of offsets.retention.minutes, unless
+      it is -1.
 
 Version notes:
     2-4 retention time; 6 leader epoch; 7 static members (KIP-345); 8 flexible;
@@ -29,6 +30,7 @@ from fakebus.kafka.protocol.messages import (
 
 _FIRST_WITH_GROUP_ID_NOT_FOUND = 9
 _FIRST_WITH_TOPIC_IDS = 10
+_DEFAULT_RETENTION = -1
 
 
 @handles(ApiKey.OFFSET_COMMIT, versions=(2, 10))
@@ -77,10 +79,15 @@ def handle_offset_commit(request: OffsetCommitRequest, context: RequestContext) 
             member_id=request.member_id,
             group_instance_id=request.group_instance_id,
             generation_id=request.generation_id_or_member_epoch,
+            retention_ms=_retention(request),
         ),
         done,
     )
     return answer
+
+
+def _retention(request: OffsetCommitRequest) -> int | None:
+    return None if request.retention_time_ms == _DEFAULT_RETENTION else request.retention_time_ms
 
 
 def _topic_name(topic: OffsetCommitRequestTopic, context: RequestContext) -> str | None:

@@ -90,3 +90,18 @@ def test_the_steps_of_a_release_never_change() -> None:
         ["CREATE", "TABLE", "groups"],
         ["CREATE", "TABLE", "group_offsets"],
     ]
+
+
+def test_offsets_of_the_first_version_have_no_expiry_of_their_own(
+    database: sqlite3.Connection,
+) -> None:
+    migrate(database, "db", MIGRATIONS[:1])
+    database.execute("INSERT INTO groups VALUES ('g', NULL)")
+    database.execute("INSERT INTO group_offsets VALUES ('g', 't', 0, 5, -1, '', 1234)")
+    database.execute("INSERT INTO topics VALUES (1, x'01', 't', '{}')")
+    database.execute("INSERT INTO logs VALUES (1, 1, 0, 3)")
+    assert migrate(database, "db")
+    assert database.execute("SELECT * FROM group_offsets").fetchall() == [
+        ("g", "t", 0, 5, -1, "", 1234, None)
+    ]
+    assert database.execute("SELECT * FROM logs").fetchall() == [(1, 1, 0, 3, 0)]

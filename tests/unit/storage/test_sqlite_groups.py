@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fakebus.storage.interface import GroupRow, OffsetRow, Storage
 
 
@@ -25,6 +27,16 @@ async def test_a_later_commit_replaces_an_earlier_one(storage: Storage) -> None:
     await storage.commit_offsets("g", [row("t", 0, 2)])
     [group] = await storage.load_groups()
     assert group.offsets == (row("t", 0, 2), row("u", 0, 1))
+
+
+async def test_an_expiry_of_its_own_is_kept_and_replaced(storage: Storage) -> None:
+    expiring = replace(row("t", 0, 5), expire_timestamp_ms=99)
+    await storage.commit_offsets("g", [expiring])
+    [group] = await storage.load_groups()
+    assert group.offsets == (expiring,)
+    await storage.commit_offsets("g", [row("t", 0, 5)])
+    [group] = await storage.load_groups()
+    assert group.offsets == (row("t", 0, 5),)
 
 
 async def test_a_snapshot_and_offsets_do_not_disturb_each_other(storage: Storage) -> None:

@@ -114,3 +114,48 @@ async def test_group_comes_back_if_its_deletion_fails(new_bench: NewBench) -> No
     bench.store.fails = False
     await bench.advance(CHECK)
     assert bench.state() is None
+
+
+async def test_a_retention_time_of_its_own_expires_an_offset_earlier(bench: Bench) -> None:
+    await bench.commit(PartitionOffset("t", 0, 1), retention_ms=600_000)
+    await bench.commit(PartitionOffset("t", 1, 1))
+    await bench.advance(CHECK - 1)
+    assert bench.committed() == 1
+    await bench.advance(1)
+    assert list(bench.coordinator.offsets("g")) == [TopicPartition("t", 1)]
+
+
+async def test_a_retention_time_of_its_own_outlasts_the_configured_one(
+    new_bench: NewBench,
+) -> None:
+    bench = await new_bench(offsets_retention_minutes="1")
+    await bench.commit(retention_ms=86_400_000)
+    await bench.advance(DAY - 1)
+    assert bench.committed() == 5
+    await bench.advance(CHECK)
+    assert bench.state() is None
+
+
+async def test_a_later_commit_without_a_retention_time_has_the_configured_one(
+    bench: Bench,
+) -> None:
+    await bench.commit(retention_ms=1000)
+    await bench.commit(PartitionOffset("t", 0, 6))
+    await bench.advance(DAY)
+    assert bench.committed() == 6
+
+
+async def test_an_own_retention_time_spares_topics_that_are_read(bench: Bench) -> None:
+    (member,) = await bench.stable(session_timeout_ms=1_800_000)
+    await bench.commit(
+        PartitionOffset("t", 0, 1), PartitionOffset("u", 0, 1), joined=member, retention_ms=1000
+    )
+    await bench.advance(CHECK)
+    assert list(bench.coordinator.offsets("g")) == [TopicPartition("t", 0)]
+
+
+async def test_the_longest_retention_time_is_for_ever(bench: Bench) -> None:
+    await bench.commit(retention_ms=2**63 - 1)
+    await bench.advance(400 * DAY)
+    assert bench.committed() == 5
+    assert bench.store.offsets["g"][("t", 0)].expire_timestamp_ms == 2**63 - 1

@@ -33,6 +33,21 @@ async def test_committed_offset_can_be_fetched_when_it_is_answered(
     assert row.leader_epoch == (2 if version >= 6 else -1)
 
 
+@pytest.mark.parametrize(
+    ("retention_ms", "expires_after_ms"), [(-1, None), (0, 0), (60_000, 60_000)]
+)
+async def test_retention_time_of_old_versions_is_kept_with_the_offset(
+    broker: Broker, retention_ms: int, expires_after_ms: int | None
+) -> None:
+    await commit(broker, version=4, retention_time_ms=retention_ms)
+    row = broker.group_coordinator.fetch_offset("g", T0)
+    assert row is not None
+    if expires_after_ms is None:
+        assert row.expire_timestamp_ms is None
+    else:
+        assert row.expire_timestamp_ms == row.commit_timestamp_ms + expires_after_ms
+
+
 async def test_null_metadata_are_kept_as_empty(broker: Broker) -> None:
     partition = OffsetCommitRequestPartition(
         partition_index=0, committed_offset=7, committed_metadata=None
