@@ -137,7 +137,7 @@ class Fetcher:
         logs = [target.log for target in targets if target.log is not None]
         for log in logs:
             log.add_waiter(delayed)
-        timer = self._clock.call_later(max_wait_ms / 1000, delayed.fire)
+        timer = self._clock.wait(max_wait_ms / 1000, delayed.fire)
         try:
             # What was appended while cold batches were being read was not announced.
             if any(self._end(t, isolation) != end for t, end in zip(targets, ends, strict=True)):
