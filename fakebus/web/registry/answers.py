@@ -1,0 +1,149 @@
+"""How registry values look as JSON.
+
+Empty fields are left out, and ``schemaType`` for Avro too: kafkajs takes its absence for Avro.
+Fields that came with Confluent 8.0 go only to clients that send
+``Confluent-Accept-Unknown-Properties: true``, because older Java clients fail at unknown ones.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from aiohttp import web
+
+from fakebus.registry.model import RegisteredSchema
+from fakebus.web.errors import RequestError
+
+CONTENT_TYPES = (
+    "application/vnd.schemaregistry.v1+json",
+    "application/vnd.schemaregistry+json",
+    "application/json",
+)
+"""What answers may be labelled as; the first is the default."""
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """An answer that is sent as it is, without quotes: the text of a schema."""
+
+    value: str
+
+
+NOTHING = None
+"""The answer 204 without a body."""
+
+
+def response(answer: object, content_type: str) -> web.Response:
+    """Return the response of a handler's answer.
+
+    Args:
+        answer: JSON-like data, :class:`Text`, or :data:`NOTHING`.
+        content_type: from :func:`answer_type`.
+    """
+    if answer is NOTHING:
+        return web.Response(status=204)
+    text = answer.value if isinstance(answer, Text) else _encode(answer)
+    return web.Response(body=text.encode(), content_type=content_type)
+
+
+@lru_cache(maxsize=256)
+def answer_type(accept: str) -> str:
+    """Return the content type that an ``Accept`` prefers.
+
+    Raises:
+        RequestError: 406, it takes none.
+    """
+    ranges = [_media_range(part) for part in accept.split(",") if part.strip()]
+    if not ranges:
+        return CONTENT_TYPES[0]
+    for name, quality in sorted(ranges, key=lambda found: -found[1]):
+        if quality <= 0:
+            continue
+        if name in ("*/*", "application/*", "*"):
+            return CONTENT_TYPES[0]
+        if name in CONTENT_TYPES:
+            return name
+    raise RequestError(406, "HTTP 406 Not Acceptable")
+
+
+def _media_range(part: str) -> tuple[str, float]:
+    name, *parameters = (piece.strip().lower() for piece in part.split(";"))
+    for parameter in parameters:
+        key, _, value = parameter.partition("=")
+        if key == "q":
+            try:
+                return name, float(value)
+            except ValueError:
+                return name, 0.0
+    return name, 1.0
+
+
+def schema_of_id(schema: RegisteredSchema, text: str, *, full: bool) -> dict[str, object]:
+    """Return what ``GET /schemas/ids/{id}`` answers.
+
+    Args:
+        schema: one registration of it.
+        text: in the form asked for.
+        full: whether the client takes newer fields.
+    """
+    answer = dict[str, object]()
+    if full:
+        answer |= {"subject": schema.subject, "version": schema.version, "guid": schema.guid}
+    answer |= _content(schema, text)
+    if full:
+        answer |= _newer(schema)
+    return answer
+
+
+def registered(schema: RegisteredSchema, text: str, *, full: bool) -> dict[str, object]:
+    """Return a schema with its subject and version; arguments as for :func:`schema_of_id`."""
+    answer: dict[str, object] = {
+        "subject": schema.subject,
+        "version": schema.version,
+        "id": schema.schema_id,
+    }
+    if full:
+        answer["guid"] = schema.guid
+    answer |= _content(schema, text)
+    if full:
+        answer |= _newer(schema)
+    return answer
+
+
+def registration(schema: RegisteredSchema, text: str, *, full: bool) -> dict[str, object]:
+    """Return what registering answers: the id alone, or everything."""
+    return registered(schema, text, full=True) if full else {"id": schema.schema_id}
+
+
+def _content(schema: RegisteredSchema, text: str) -> dict[str, object]:
+    answer = dict[str, object]()
+    if schema.schema_type != "AVRO":
+        answer["schemaType"] = schema.schema_type
+    if schema.references:
+        answer["references"] = [
+            {"name": found.name, "subject": found.subject, "version": found.version}
+            for found in schema.references
+        ]
+    if schema.metadata:
+        answer["metadata"] = schema.metadata
+    if schema.rule_set:
+        answer["ruleSet"] = schema.rule_set
+    answer["schema"] = text
+    return answer
+
+
+def _newer(schema: RegisteredSchema) -> dict[str, object]:
+    answer: dict[str, object] = {"ts": schema.timestamp_ms}
+    if schema.deleted:
+        answer["deleted"] = True
+    return answer
+
+
+def without_empty(values: Mapping[str, object]) -> dict[str, object]:
+    """Return the values that are there."""
+    return {key: value for key, value in values.items() if value is not None}

@@ -1,0 +1,19 @@
+"""/contexts: name spaces of subjects and ids."""
+
+from __future__ import annotations
+
+from fakebus.web.registry.answers import NOTHING
+from fakebus.web.registry.parameters import Call, context_prefix
+
+
+async def list_contexts(call: Call) -> object:
+    """Answer GET /contexts."""
+    prefix = call.text("contextPrefix", "context_prefix")
+    return call.page([name for name in call.registry.contexts() if name.startswith(prefix)])
+
+
+async def delete_context(call: Call) -> object:
+    """Answer DELETE /contexts/{context}."""
+    prefix = context_prefix(call.request.match_info["context"])
+    await call.registry.delete_context(prefix.strip(":") or ".")
+    return NOTHING

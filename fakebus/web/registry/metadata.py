@@ -1,0 +1,38 @@
+"""/, /v1/metadata and the names under which others' health checks ask."""
+
+from __future__ import annotations
+
+from fakebus import __version__
+from fakebus.web.registry.parameters import Call
+
+COMPATIBLE_VERSION = "8.1.0"
+"""The Confluent Platform whose interface is served."""
+
+
+async def root(call: Call) -> object:
+    """Answer GET and POST /: clients check for an empty object."""
+    return {}
+
+
+async def read_id(call: Call) -> object:
+    """Answer GET /v1/metadata/id."""
+    clusters = {
+        "kafka-cluster": call.cluster_id,
+        "schema-registry-cluster": "schema-registry",
+    }
+    return {"scope": {"path": [], "clusters": clusters}, "id": ""}
+
+
+async def read_version(call: Call) -> object:
+    """Answer GET /v1/metadata/version."""
+    return {"version": COMPATIBLE_VERSION, "commitId": f"fakebus-{__version__}"}
+
+
+async def health(call: Call) -> object:
+    """Answer Karapace's GET /_health."""
+    return {"healthy": True, "schema_registry_ready": True}
+
+
+async def leader(call: Call) -> object:
+    """Answer Karapace's GET /master_available."""
+    return {"master_available": True}

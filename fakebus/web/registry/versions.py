@@ -1,0 +1,59 @@
+"""/subjects/{subject}/versions: register, list, read, delete."""
+
+from __future__ import annotations
+
+from fakebus.web.registry.answers import Text, registered, registration
+from fakebus.web.registry.parameters import Call
+
+
+async def list_versions(call: Call) -> object:
+    """Answer GET /subjects/{subject}/versions."""
+    return call.page(
+        call.registry.versions(
+            call.subject,
+            deleted=call.flag("deleted"),
+            deleted_only=call.flag("deletedOnly", "deleted_only"),
+            negative=call.flag("deletedAsNegative", "deleted_as_negative"),
+        )
+    )
+
+
+async def register(call: Call) -> object:
+    """Answer POST /subjects/{subject}/versions."""
+    output_format = call.text("format")
+    found = await call.registry.register(
+        call.subject,
+        await call.schema_request(),
+        normalize=call.flag("normalize"),
+        output_format=output_format,
+    )
+    if not call.takes_newer_fields:
+        return registration(found, "", full=False)
+    return registration(found, await call.registry.formatted(found, output_format), full=True)
+
+
+async def read_version(call: Call) -> object:
+    """Answer GET /subjects/{subject}/versions/{version}."""
+    found = call.registry.version(call.subject, call.version, deleted=call.flag("deleted"))
+    text = await call.registry.formatted(found, call.text("format"))
+    return registered(found, text, full=call.takes_newer_fields)
+
+
+async def read_schema(call: Call) -> object:
+    """Answer GET /subjects/{subject}/versions/{version}/schema: the text alone."""
+    found = call.registry.version(call.subject, call.version, deleted=call.flag("deleted"))
+    return Text(await call.registry.formatted(found, call.text("format")))
+
+
+async def list_referencing(call: Call) -> object:
+    """Answer GET /subjects/{subject}/versions/{version}/referencedby: ids of schemas."""
+    # A deleted version may still be referenced.
+    found = call.registry.version(call.subject, call.version, deleted=True)
+    return call.page(call.registry.referenced_by(found.subject, found.version))
+
+
+async def delete_version(call: Call) -> object:
+    """Answer DELETE /subjects/{subject}/versions/{version}."""
+    return await call.registry.delete_version(
+        call.subject, call.version, permanent=call.flag("permanent")
+    )

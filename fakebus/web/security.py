@@ -1,0 +1,90 @@
+"""Which requests a browser may not be tricked into making.
+
+The server has no passwords, so any page open in a developer's browser could talk to it. Two
+checks stop that: the ``Host`` must be a name that no stranger's DNS can give to this machine
+(DNS rebinding), and a write that carries an ``Origin`` must come from this very server.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from functools import lru_cache
+
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+
+from fakebus.web.errors import Handler, RequestError
+
+DEVSTACK_HOSTS = (
+    "edx.devstack.kafka",
+    "edx.devstack.schema-registry",
+    "edx.devstack.kafka-control-center",
+    "edx.devstack.kafka-rest-proxy",
+)
+"""Names of Open edX's devstack. Not ``edx.devstack.*``: ``edx.devstack.com`` can be bought."""
+
+# Top-level domains that the public DNS will never hold: RFC 6761, RFC 6762 and ICANN's
+# reservation of .internal, which container runtimes use for the machine they run on.
+_PRIVATE_DOMAINS = ("localhost", "internal", "local", "test")
+_READS = frozenset(("GET", "HEAD", "OPTIONS"))
+
+
+class HostCheck:
+    """A middleware that refuses foreign hosts and foreign origins.
+
+    Args:
+        allowed_hosts: names without a port that pass besides IP addresses, names of one label
+            (containers), reserved domains and the devstack's names.
+    """
+
+    def __init__(self, allowed_hosts: Sequence[str] = ()) -> None:
+        self._allowed = frozenset(host.lower().rstrip(".") for host in allowed_hosts) | set(
+            DEVSTACK_HOSTS
+        )
+        # A few clients send the same few hosts over and over.
+        self.allows = lru_cache(maxsize=256)(self._allows)
+
+    def _allows(self, host: str) -> bool:
+        name = _without_port(host).lower().rstrip(".")
+        if name in self._allowed or _is_ip_address(name):
+            return True
+        first, _, rest = name.partition(".")
+        return bool(first) and (not rest or rest.rpartition(".")[2] in _PRIVATE_DOMAINS)
+
+    def middleware(self) -> Middleware:
+        """Return the aiohttp middleware."""
+
+        @web.middleware
+        async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+            # Only HTTP/1.0 has no Host, and no browser speaks that.
+            host = request.headers.get("Host", "localhost")
+            if not self.allows(host):
+                raise RequestError(
+                    421, f"the host {host!r} is not served here; allow it if it is yours"
+                )
+            origin = request.headers.get("Origin")
+            if origin is not None and request.method not in _READS and not _same(origin, host):
+                raise RequestError(403, f"writes from pages of {origin!r} are refused")
+            return await handler(request)
+
+        return check
+
+
+def _without_port(host: str) -> str:
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0]
+
+
+def _is_ip_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _same(origin: str, host: str) -> bool:
+    scheme, separator, authority = origin.partition("://")
+    return bool(separator) and scheme in ("http", "https") and authority.lower() == host.lower()
