@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from fakebus import __version__
-from fakebus.cli import doctor, fixtures, groups, produce, tail, topics, up
+from fakebus.cli import doctor, fixtures, groups, openedx, produce, tail, topics, up
 from fakebus.errors import FakebusError
 
 EXIT_OK = 0
@@ -37,6 +37,7 @@ COMMANDS: tuple[Command, ...] = (
     groups,
     doctor,
     fixtures,
+    openedx,
 )
 
 _DESCRIPTION = """\
