@@ -1,0 +1,58 @@
+"""What goes into the registry and what comes out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+JsonObject = Mapping[str, object]
+"""A JSON object as the client sent it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A schema that another one builds on."""
+
+    name: str
+    """How the schema names it: an Avro full name, a ``$ref`` URI, a ``.proto`` import path."""
+    subject: str
+    version: int
+    """-1 is the latest; what is stored always names a version."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchemaRequest:
+    """A schema to register, to look up or to compare."""
+
+    schema: str
+    schema_type: str = "AVRO"
+    references: tuple[Reference, ...] = ()
+    metadata: JsonObject | None = None
+    """``{"tags": …, "properties": …, "sensitive": …}``."""
+    rule_set: JsonObject | None = None
+    """``{"migrationRules": …, "domainRules": …, "encodingRules": …}``."""
+    schema_id: int = -1
+    """The id to register under, in IMPORT mode only; -1 to be given one."""
+    version: int = -1
+    """The version to register under; -1 to be given one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegisteredSchema:
+    """One version of a subject."""
+
+    subject: str
+    version: int
+    schema_id: int
+    guid: str
+    """The same in every registry that holds the same schema."""
+    schema_type: str
+    schema: str
+    """The canonical text."""
+    references: tuple[Reference, ...]
+    metadata: JsonObject | None
+    rule_set: JsonObject | None
+    deleted: bool
+    """Whether it was soft-deleted."""
+    timestamp_ms: int
+    """When it was registered."""
