@@ -52,6 +52,15 @@ class BatchPosition(NamedTuple):
     max_timestamp: int
 
 
+class BatchSummary(NamedTuple):
+    """A batch without its bytes, but with their number."""
+
+    base_offset: int
+    last_offset: int
+    max_timestamp: int
+    size_bytes: int
+
+
 class ProducerBatch(NamedTuple):
     """What is remembered of a batch for duplicate detection."""
 
@@ -74,6 +83,8 @@ class LogState:
     size_bytes: int
     max_timestamp: int
     """Largest timestamp in the log, in milliseconds; -1 when it is empty."""
+    first_dirty_offset: int = 0
+    """What was last given to ``set_first_dirty_offset``, or the log end after a truncation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,11 +176,41 @@ class LogStore(Protocol):
         Below the log start offset this empties the log, which starts over there.
         """
 
+    async def summaries(
+        self, log_id: int, from_offset: int, upto_offset: int, limit: int
+    ) -> list[BatchSummary]:
+        """Return the first ``limit`` committed batches in order, without their bytes.
+
+        As with :meth:`read_batches` the first one contains ``from_offset`` or follows it.
+        """
+
+    def replace_batches(
+        self, log_id: int, from_offset: int, upto_offset: int, batches: Sequence[StoredBatch]
+    ) -> asyncio.Future[None]:
+        """Enqueue: put batches in the place of those that begin in a range of offsets.
+
+        Args:
+            log_id: the log.
+            from_offset: where the range begins.
+            upto_offset: where it ends; a batch that begins here stays as it is.
+            batches: what is kept of the batches in the range, or nothing; no timestamp
+                may be larger than what stood in its place. The buffers must stay
+                unchanged until the future is done.
+        """
+
+    def set_first_dirty_offset(self, log_id: int, offset: int) -> asyncio.Future[None]:
+        """Enqueue: keep how far compaction has come; truncation takes it back."""
+
     async def producer_batches(self, log_id: int, last: int) -> list[ProducerBatch]:
         """Return the ``last`` newest batches of every producer id in the log, oldest first."""
 
-    async def size_bytes(self, log_id: int) -> int:
-        """Return the number of bytes that the log's committed batches take."""
+    async def size_bytes(self, log_id: int, upto_offset: int | None = None) -> int:
+        """Return the number of bytes that the log's committed batches take.
+
+        Args:
+            log_id: the log.
+            upto_offset: count only batches that begin before it.
+        """
 
 
 class TopicStore(Protocol):

@@ -85,6 +85,9 @@ class SqliteStorage:
         self.retention_cut = logs.retention_cut
         self.delete_before = logs.delete_before
         self.truncate = logs.truncate
+        self.summaries = logs.summaries
+        self.replace_batches = logs.replace_batches
+        self.set_first_dirty_offset = logs.set_first_dirty_offset
         self.producer_batches = logs.producer_batches
         self.size_bytes = logs.size_bytes
         self.load_logs = logs.load_logs

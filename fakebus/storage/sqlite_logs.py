@@ -9,11 +9,13 @@ from functools import partial
 from fakebus.storage import sqlite_reads
 from fakebus.storage.interface import (
     BatchPosition,
+    BatchSummary,
     LogState,
     OnDone,
     ProducerBatch,
     StoredBatch,
 )
+from fakebus.storage.sqlite_compaction import forget_freed_bytes, replace_batches
 from fakebus.storage.sqlite_connection import WorkerConnection
 from fakebus.storage.sqlite_purge import plan_purge
 from fakebus.storage.sqlite_transaction import MAX_OFFSET, OFFSET_BITS, Operation, Transaction
@@ -91,10 +93,20 @@ class SqliteLogs:
             sqlite_reads.producer_batches, log_id, self._log_starts.get(log_id, 0), last
         )
 
-    async def size_bytes(self, log_id: int) -> int:
+    async def size_bytes(self, log_id: int, upto_offset: int | None = None) -> int:
         """Return the number of bytes that the log's committed batches take."""
+        upto_offset = MAX_OFFSET + 1 if upto_offset is None else upto_offset
         return await self._reader.read(
-            sqlite_reads.size_bytes, log_id, self._log_starts.get(log_id, 0)
+            sqlite_reads.size_bytes, log_id, self._log_starts.get(log_id, 0), upto_offset
+        )
+
+    async def summaries(
+        self, log_id: int, from_offset: int, upto_offset: int, limit: int
+    ) -> list[BatchSummary]:
+        """Return the first ``limit`` committed batches in order, without their bytes."""
+        from_offset = max(from_offset, self._log_starts.get(log_id, 0))
+        return await self._reader.read(
+            sqlite_reads.summaries, log_id, from_offset, upto_offset, limit
         )
 
     async def load_logs(self) -> list[LogState]:
@@ -115,6 +127,18 @@ class SqliteLogs:
         if failure is None:
             self._log_starts[log_id] = max(self._log_starts.get(log_id, 0), log_start_offset)
             self._writer.purge_wanted = True
+
+    def replace_batches(
+        self, log_id: int, from_offset: int, upto_offset: int, batches: Sequence[StoredBatch]
+    ) -> asyncio.Future[None]:
+        """Enqueue: put batches in the place of those that begin in a range of offsets."""
+        return self._writer.enqueue_with_future(
+            replace_batches, (log_id, from_offset, upto_offset, batches)
+        )
+
+    def set_first_dirty_offset(self, log_id: int, offset: int) -> asyncio.Future[None]:
+        """Enqueue: keep how far compaction has come."""
+        return self._writer.enqueue_with_future(_set_first_dirty_offset, (log_id, offset))
 
     def truncate(self, log_id: int, log_end_offset: int) -> asyncio.Future[None]:
         """Enqueue: drop every batch whose base offset is at or above ``log_end_offset``."""
@@ -143,6 +167,10 @@ def _delete_before(transaction: Transaction, log_id: int, log_start_offset: int)
     plan_purge(transaction, log_id, log_start_offset)
 
 
+def _set_first_dirty_offset(transaction: Transaction, log_id: int, offset: int) -> None:
+    transaction.execute("UPDATE logs SET first_dirty_offset = ? WHERE log_id = ?", (offset, log_id))
+
+
 def _truncate(transaction: Transaction, log_id: int, log_end_offset: int) -> None:
     first_id = log_id << OFFSET_BITS
     row = transaction.execute(
@@ -161,6 +189,11 @@ def _truncate(transaction: Transaction, log_id: int, log_end_offset: int) -> Non
     transaction.execute(
         "DELETE FROM batches WHERE id BETWEEN ? AND ?", (from_id, first_id | MAX_OFFSET)
     )
+    transaction.execute(
+        "UPDATE logs SET first_dirty_offset = min(first_dirty_offset, ?) WHERE log_id = ?",
+        (log_end_offset, log_id),
+    )
+    forget_freed_bytes(transaction, log_id)
     transaction.forget_totals(log_id)
 
 

@@ -51,8 +51,12 @@ def purge_chunk(transaction: Transaction, more: list[bool]) -> None:
     ).fetchall()
     count = _count_up_to(CHUNK_BYTES, rows)
     if count:
+        last_id = rows[count - 1][0]
+        transaction.execute("DELETE FROM batches WHERE id BETWEEN ? AND ?", (log_start, last_id))
+        # Nothing is left before these places that would have to be raised.
         transaction.execute(
-            "DELETE FROM batches WHERE id BETWEEN ? AND ?", (log_start, rows[count - 1][0])
+            "DELETE FROM freed_bytes WHERE log_id = ? AND from_offset <= ?",
+            (log_id, last_id - log_start),
         )
     if count == len(rows) < CHUNK_ROWS:
         transaction.execute("DELETE FROM purges WHERE log_id = ?", (log_id,))

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 
-from fakebus.storage.interface import BatchPosition, LogState, ProducerBatch, StoredBatch
+from fakebus.storage.interface import (
+    BatchPosition,
+    BatchSummary,
+    LogState,
+    ProducerBatch,
+    StoredBatch,
+)
 from fakebus.storage.sqlite_search import BatchRow, LogRange
 from fakebus.storage.sqlite_transaction import MAX_OFFSET, OFFSET_BITS
 
@@ -13,6 +19,11 @@ _READ = """
 SELECT id, last_offset, max_timestamp, ifnull(producer_id, -1), producer_epoch, base_sequence,
        attributes, CASE WHEN id = ? OR cumulative_bytes <= ? THEN data END
 FROM batches WHERE id BETWEEN ? AND ? ORDER BY id
+"""
+
+_SUMMARIES = """
+SELECT id, last_offset, max_timestamp, length(data) FROM batches
+WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?
 """
 
 NEXT_PRODUCER = """
@@ -34,7 +45,8 @@ def read_batches(
     max_bytes: int,
 ) -> list[StoredBatch]:
     """Return batches in order; see :meth:`LogStore.read_batches`."""
-    first = LogRange(connection, log_id, from_offset, upto_offset).first()
+    log = LogRange(connection, log_id, from_offset, upto_offset)
+    first = log.first()
     if first is None:
         return []
     upto_bytes = first.cumulative_bytes - first.size + max_bytes
@@ -42,13 +54,26 @@ def read_batches(
     cursor = connection.cursor()
     batches: list[StoredBatch] = []
     try:
-        for row in cursor.execute(_READ, (first.id, upto_bytes, first.id, upto_id)):
-            if row[-1] is None:
-                break
-            batches.append(StoredBatch(row[0] & MAX_OFFSET, *row[1:]))
+        for start, end, freed in log.freed.stretches(first.id, upto_id):
+            for row in cursor.execute(_READ, (first.id, upto_bytes - freed, start, end)):
+                if row[-1] is None:
+                    return batches
+                batches.append(StoredBatch(row[0] & MAX_OFFSET, *row[1:]))
     finally:
         cursor.close()
     return batches
+
+
+def summaries(
+    connection: sqlite3.Connection, log_id: int, from_offset: int, upto_offset: int, limit: int
+) -> list[BatchSummary]:
+    """Return batches without their bytes; see :meth:`LogStore.summaries`."""
+    first = LogRange(connection, log_id, from_offset, upto_offset).first()
+    if first is None:
+        return []
+    upto_id = (log_id << OFFSET_BITS) + min(upto_offset, MAX_OFFSET + 1) - 1
+    rows = connection.execute(_SUMMARIES, (first.id, upto_id, limit))
+    return [BatchSummary(row[0] & MAX_OFFSET, *row[1:]) for row in rows]
 
 
 def first_batch_at_or_after(
@@ -127,9 +152,11 @@ def producer_batches(
     return batches
 
 
-def size_bytes(connection: sqlite3.Connection, log_id: int, log_start_offset: int) -> int:
-    """Return the bytes of a log's batches."""
-    return LogRange(connection, log_id, log_start_offset, MAX_OFFSET + 1).size_bytes()
+def size_bytes(
+    connection: sqlite3.Connection, log_id: int, log_start_offset: int, upto_offset: int
+) -> int:
+    """Return the bytes of a log's batches; see :meth:`LogStore.size_bytes`."""
+    return LogRange(connection, log_id, log_start_offset, upto_offset).size_bytes()
 
 
 def load_log_starts(connection: sqlite3.Connection) -> dict[int, int]:
@@ -139,11 +166,13 @@ def load_log_starts(connection: sqlite3.Connection) -> dict[int, int]:
 
 def load_logs(connection: sqlite3.Connection) -> list[LogState]:
     """Return the state of every log, from its first and last batch."""
-    log_starts = load_log_starts(connection)
-    return [_load_log(connection, log_id, start) for log_id, start in log_starts.items()]
+    rows = connection.execute("SELECT log_id, log_start_offset, first_dirty_offset FROM logs")
+    return [_load_log(connection, *row) for row in rows.fetchall()]
 
 
-def _load_log(connection: sqlite3.Connection, log_id: int, log_start_offset: int) -> LogState:
+def _load_log(
+    connection: sqlite3.Connection, log_id: int, log_start_offset: int, first_dirty_offset: int
+) -> LogState:
     log = LogRange(connection, log_id, log_start_offset, MAX_OFFSET + 1)
     first = log.first()
     if first is None:
@@ -153,9 +182,11 @@ def _load_log(connection: sqlite3.Connection, log_id: int, log_start_offset: int
             log_end_offset=log_start_offset,
             size_bytes=0,
             max_timestamp=-1,
+            first_dirty_offset=first_dirty_offset,
         )
     last = log.last(first)
-    if first.max_timestamp < first.running_max_timestamp == last.running_max_timestamp:
+    deleted = first.max_timestamp < first.running_max_timestamp == last.running_max_timestamp
+    if deleted or first_dirty_offset:
         newest = log.with_max_timestamp() or last
         max_timestamp = newest.max_timestamp
     else:
@@ -166,4 +197,5 @@ def _load_log(connection: sqlite3.Connection, log_id: int, log_start_offset: int
         log_end_offset=max(log_start_offset, last.last_offset + 1),
         size_bytes=last.cumulative_bytes - first.cumulative_bytes + first.size,
         max_timestamp=max_timestamp,
+        first_dirty_offset=first_dirty_offset,
     )

@@ -4,6 +4,11 @@ There is no index but the row id. Two columns of the batches never fall along a 
 largest timestamp so far and the bytes so far. Both are searched by halves, each step being
 one look-up by row id, so a search takes some 20 to 40 look-ups of 3 µs however long the log.
 
+Compaction takes batches out of the middle of a log and leaves the totals of what follows as
+they are. The table freed_bytes says how much too large they are from where on; with it, the
+bytes of what is before are raised when they are read, so that differences are right again. The
+running maximum is not corrected: it may be larger than any timestamp that is left.
+
 What the running maximum cannot tell is what follows a larger timestamp: neither that of a
 batch below the first visible one, nor that of an earlier batch when the search begins in the
 middle. There, and only there, batches are looked at one by one, without their bytes.
@@ -12,6 +17,8 @@ middle. There, and only there, batches are looked at one by one, without their b
 from __future__ import annotations
 
 import sqlite3
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from fakebus.storage.interface import BatchPosition
@@ -26,6 +33,8 @@ AT_OR_BEFORE = _SELECT + "ORDER BY id DESC LIMIT 1"
 AT_OR_AFTER = _SELECT + "ORDER BY id LIMIT 1"
 FIRST_WITH_TIMESTAMP = _SELECT + "AND max_timestamp >= ? ORDER BY id LIMIT 1"
 WITH_MAX_TIMESTAMP = _SELECT + "ORDER BY max_timestamp DESC, id LIMIT 1"
+
+_FREED_BYTES = "SELECT from_offset, bytes FROM freed_bytes WHERE log_id = ? ORDER BY 1 DESC"
 
 
 class BatchRow(NamedTuple):
@@ -49,6 +58,43 @@ class BatchRow(NamedTuple):
         return BatchPosition(self.base_offset, self.last_offset, self.max_timestamp)
 
 
+class FreedBytes:
+    """By how much the totals of a log's batches have to be raised.
+
+    Args:
+        cursor: where to look.
+        log_id: the log.
+    """
+
+    def __init__(self, cursor: sqlite3.Cursor, log_id: int) -> None:
+        self._from_ids: list[int] = []
+        # The bytes of each place in the log and all places behind it, and 0 at the end.
+        self._sums: list[int] = [0]
+        total = 0
+        for from_offset, size in cursor.execute(_FREED_BYTES, (log_id,)):
+            total += size
+            self._from_ids.append((log_id << OFFSET_BITS) + from_offset)
+            self._sums.append(total)
+        self._from_ids.reverse()
+        self._sums.reverse()
+
+    def behind(self, row_id: int) -> int:
+        """Return what the cumulative_bytes of a row lack compared to those of the last row."""
+        return self._sums[bisect_right(self._from_ids, row_id)]
+
+    def stretches(self, from_id: int, upto_id: int) -> Iterator[tuple[int, int, int]]:
+        """Yield the stretches of a range of rows in which all lack the same.
+
+        Each has its first and its last possible row id and the bytes.
+        """
+        for index in range(
+            bisect_right(self._from_ids, from_id), bisect_right(self._from_ids, upto_id)
+        ):
+            yield from_id, self._from_ids[index] - 1, self._sums[index]
+            from_id = self._from_ids[index]
+        yield from_id, upto_id, self.behind(upto_id)
+
+
 class LogRange:
     """The batches of a log from the one that holds ``from_offset``, below ``upto_offset``.
 
@@ -66,10 +112,15 @@ class LogRange:
         self._log_start = log_id << OFFSET_BITS
         self._from_id = self._log_start + from_offset
         self._upto_id = self._log_start + min(upto_offset, MAX_OFFSET + 1) - 1
+        self.freed = FreedBytes(self._cursor, log_id)
 
     def _find(self, sql: str, *parameters: int) -> BatchRow | None:
-        row = self._cursor.execute(sql, parameters).fetchone()
-        return None if row is None else BatchRow._make(row)
+        found = self._cursor.execute(sql, parameters).fetchone()
+        if found is None:
+            return None
+        row = BatchRow._make(found)
+        freed = self.freed.behind(row.id)
+        return row._replace(cumulative_bytes=row.cumulative_bytes + freed) if freed else row
 
     def first(self) -> BatchRow | None:
         """Return the first batch of the range."""
@@ -90,7 +141,11 @@ class LogRange:
             return first
         if first.running_max_timestamp >= timestamp:
             return self._find(FIRST_WITH_TIMESTAMP, first.id, self._upto_id, timestamp)
-        return self._first_reaching(first, running_max_timestamp=timestamp)
+        row = self._first(first, lambda row: row.running_max_timestamp >= timestamp)
+        if row is None or row.max_timestamp >= timestamp:
+            return row
+        # Compaction has taken out the one that was so late.
+        return self._find(FIRST_WITH_TIMESTAMP, row.id, self._upto_id, timestamp)
 
     def with_max_timestamp(self) -> BatchRow | None:
         """Return the first of the batches with the largest max_timestamp."""
@@ -98,10 +153,11 @@ class LogRange:
         if first is None:
             return None
         largest = self.last(first).running_max_timestamp
+        row: BatchRow | None = first
         if first.running_max_timestamp < largest:
-            return self._first_reaching(first, running_max_timestamp=largest)
-        if first.max_timestamp == largest:
-            return first
+            row = self._first(first, lambda row: row.running_max_timestamp >= largest)
+        if row is not None and row.max_timestamp == largest:
+            return row
         return self._find(WITH_MAX_TIMESTAMP, first.id, self._upto_id)
 
     def first_with_bytes(self, cumulative_bytes: int) -> BatchRow | None:
@@ -109,23 +165,14 @@ class LogRange:
         first = self.first()
         if first is None or first.cumulative_bytes >= cumulative_bytes:
             return first
-        return self._first_reaching(first, cumulative_bytes=cumulative_bytes)
+        return self._first(first, lambda row: row.cumulative_bytes >= cumulative_bytes)
 
-    def _first_reaching(
-        self,
-        below: BatchRow,
-        *,
-        running_max_timestamp: int = -1,
-        cumulative_bytes: int = -1,
-    ) -> BatchRow | None:
-        """Search by halves behind a row that is below both bounds."""
+    def _first(self, below: BatchRow, reaches: Callable[[BatchRow], bool]) -> BatchRow | None:
+        """Search by halves behind a row that does not reach what all from some row on reach."""
         found: BatchRow | None = None
         low, high = self._log_start + below.last_offset + 1, self._upto_id + 1
         last = self.last(below)
-        if (
-            last.running_max_timestamp < running_max_timestamp
-            or last.cumulative_bytes < cumulative_bytes
-        ):
+        if not reaches(last):
             return None
         high = min(high, last.id + 1)
         while low < high:
@@ -133,10 +180,7 @@ class LogRange:
             row = self._find(AT_OR_AFTER, middle, high - 1)
             if row is None:
                 high = middle
-            elif (
-                row.running_max_timestamp >= running_max_timestamp
-                and row.cumulative_bytes >= cumulative_bytes
-            ):
+            elif reaches(row):
                 found, high = row, middle
             else:
                 low = self._log_start + row.last_offset + 1

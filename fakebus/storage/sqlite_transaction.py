@@ -17,7 +17,7 @@ MAX_LOG_ID = (1 << (63 - OFFSET_BITS)) - 1
 Operation = Callable[..., None]
 """A write: called with the transaction and its own arguments, in the writer's thread."""
 
-_INSERT_BATCH = """
+INSERT_BATCH = """
 INSERT INTO batches (id, last_offset, max_timestamp, running_max_timestamp, cumulative_bytes,
                      producer_id, producer_epoch, base_sequence, attributes, data)
 VALUES (?, ?, ?, ?, ?, nullif(?, -1), ?, ?, ?, ?)
@@ -107,5 +107,5 @@ class Transaction:
         self._totals.pop(log_id, None)
 
     def _insert_rows(self) -> None:
-        self._cursor.executemany(_INSERT_BATCH, self._rows)
+        self._cursor.executemany(INSERT_BATCH, self._rows)
         self._rows.clear()

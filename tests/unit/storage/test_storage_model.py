@@ -29,6 +29,7 @@ class ModelLog:
     log_id: int
     start: int = 0
     end: int = 0
+    first_dirty_offset: int = 0
     batches: list[StoredBatch] = field(default_factory=list)
 
     def inside(self, start: int, upto: int) -> list[StoredBatch]:
@@ -43,6 +44,7 @@ class ModelLog:
         if end < self.start:
             self.start, self.batches = end, []
         self.batches = [b for b in self.batches if b.base_offset < end]
+        self.first_dirty_offset = min(self.first_dirty_offset, end)
         self.end = max([self.start, *(b.last_offset + 1 for b in self.visible)])
 
 
@@ -158,6 +160,59 @@ class StorageMachine(RuleBasedStateMachine):
         self.run(write())
         log.start = max(log.start, start)
 
+    @rule(
+        index=LOGS,
+        start=st.integers(0, 40),
+        length=st.integers(0, 30),
+        fates=st.lists(st.sampled_from(["drop", "keep", "shrink", "grow"]), min_size=1),
+    )
+    def compact(self, index: int, start: int, length: int, fates: list[str]) -> None:
+        log = self.logs[index]
+        if not log.visible:
+            return
+        # As the cleaner does, the last batch stays, and nothing below the start is touched.
+        start = max(start, log.visible[0].base_offset)
+        upto = min(start + length, log.visible[-1].base_offset)
+        if start > upto:
+            return
+        replaced: list[StoredBatch] = []
+        for number, old in enumerate(b for b in log.batches if start <= b.base_offset < upto):
+            fate = fates[number % len(fates)]
+            if fate == "shrink":
+                replaced.append(
+                    old._replace(max_timestamp=max(-1, old.max_timestamp - 5), data=old.data[:3])
+                )
+            elif fate != "drop":
+                replaced.append(old._replace(data=bytes(old.data) + b"+" * 9 * (fate == "grow")))
+        log.batches = sorted(
+            [b for b in log.batches if not start <= b.base_offset < upto] + replaced
+        )
+        log.first_dirty_offset = upto
+
+        async def write() -> None:
+            with self.storage.atomic():
+                stored = self.storage.replace_batches(log.log_id, start, upto, replaced)
+                noted = self.storage.set_first_dirty_offset(log.log_id, upto)
+            await asyncio.gather(stored, noted)
+
+        self.run(write())
+
+    @rule(index=LOGS, start=st.integers(0, 60), upto=st.integers(0, 60), limit=st.integers(1, 5))
+    def summarize(self, index: int, start: int, upto: int, limit: int) -> None:
+        log = self.logs[index]
+        expected = [
+            (b.base_offset, b.last_offset, b.max_timestamp, len(b.data))
+            for b in log.inside(start, upto)
+        ]
+        found = self.run(self.storage.summaries(log.log_id, start, upto, limit))
+        assert found == expected[:limit]
+
+    @rule(index=LOGS, upto=st.integers(0, 60))
+    def measure_a_part(self, index: int, upto: int) -> None:
+        log = self.logs[index]
+        size = self.run(self.storage.size_bytes(log.log_id, upto))
+        assert size == sum(len(b.data) for b in log.inside(0, upto))
+
     @rule()
     @precondition(lambda self: not self.in_memory)
     def restart(self) -> None:
@@ -235,6 +290,7 @@ class StorageMachine(RuleBasedStateMachine):
             visible = log.visible
             assert (state.log_id, state.log_start_offset) == (log.log_id, log.start)
             assert state.log_end_offset == log.end
+            assert state.first_dirty_offset == log.first_dirty_offset
             assert state.size_bytes == sum(len(b.data) for b in visible)
             assert state.max_timestamp == max((b.max_timestamp for b in visible), default=-1)
             assert self.run(self.storage.size_bytes(log.log_id)) == state.size_bytes
