@@ -105,6 +105,28 @@ class ConfigAdmin:
             self._config.set_dynamic(default=configs)
         self._topics.refresh_configs()
 
+    def changed(self) -> dict[tuple[ResourceType, str], dict[str, str]]:
+        """Return all that was changed, of everything but topics, for :meth:`restore`."""
+        own = {
+            (ResourceType.BROKER, str(self._node_id)): self._config.dynamic_broker,
+            (ResourceType.BROKER, ""): self._config.dynamic_default,
+        }
+        groups = {(ResourceType.GROUP, n): c for n, c in self._config.group_overrides.items()}
+        metrics = {(ResourceType.CLIENT_METRICS, n): c for n, c in self._subscriptions.items()}
+        return {key: dict(configs) for key, configs in (own | groups | metrics).items()}
+
+    async def restore(self, changed: Mapping[tuple[ResourceType, str], Mapping[str, str]]) -> None:
+        """Make it what :meth:`changed` once returned.
+
+        Raises:
+            StorageError: it could not be stored.
+        """
+        present = self.changed()
+        for kind, name in present.keys() | changed.keys():
+            configs = changed.get((kind, name), {})
+            if configs != present.get((kind, name), {}):
+                await self._store(kind, name, configs, validate_only=False)
+
     def resources(self, types: Collection[int]) -> list[tuple[int, str]]:
         """Return type and name of the resources that have configs (KIP-1142).
 

@@ -114,6 +114,10 @@ class FetchSessions:
     def __len__(self) -> int:
         return len(self._sessions)
 
+    def clear(self) -> None:
+        """Forget all sessions; their clients open new ones and are told everything anew."""
+        self._sessions.clear()
+
     def plan(
         self,
         session_id: int,

@@ -289,6 +289,13 @@ class GroupCoordinator:
             for group in self._groups
         }
 
+    def rebalance(self, group_id: str) -> bool:
+        """Let the members of a group join again; return whether there is such a group."""
+        group = self._groups.get(group_id)
+        if group is not None:
+            self._rebalancer.rebalance(group, "somebody asked for it")
+        return group is not None
+
     def set_offsets(
         self, group_id: str, offsets: Mapping[TopicPartition, int]
     ) -> asyncio.Future[None]:
@@ -329,7 +336,8 @@ class GroupCoordinator:
                 for partition, offset in wanted.items()
                 if self.committed_offset(group_id, partition) != offset
             }
-            writes.append(self.set_offsets(group_id, changed))
+            if changed or self._groups.get(group_id) is None:
+                writes.append(self.set_offsets(group_id, changed))
         await asyncio.gather(*writes)
 
     async def _delete_new(self, group: ClassicGroup) -> None:

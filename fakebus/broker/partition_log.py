@@ -14,9 +14,11 @@ first failure therefore undoes all pending appends of the log, newest first.
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from fakebus.broker.append_result import AppendResult, LogAppendInfo
@@ -28,8 +30,8 @@ from fakebus.records.batch import BatchHeader, assign_offset
 from fakebus.storage.interface import LogState, LogStore, StoredBatch
 from fakebus.types import TopicPartition
 
-LEADER_EPOCH = 0
-"""There is one broker and it leads for ever, so the leader epoch never moves."""
+FIRST_LEADER_EPOCH = 0
+"""There is one broker and it leads for ever: the epoch moves only when a log is truncated."""
 
 
 class AppendWaiter(Protocol):
@@ -75,7 +77,7 @@ class PartitionLog:
         self.log_start_offset = state.log_start_offset
         self.log_end_offset = state.log_end_offset
         self.high_watermark = state.log_end_offset
-        self.leader_epoch = LEADER_EPOCH
+        self.leader_epoch = FIRST_LEADER_EPOCH
         self.producers = ProducerState()
         self.deleted = False
         self._storage = storage
@@ -84,6 +86,8 @@ class PartitionLog:
         self._pending: deque[_PendingAppend] = deque()
         self._undone = 0
         self._waiters: set[AppendWaiter] = set()
+        self._later_epoch_starts: list[int] = []
+        """Where the epochs after the first one began."""
 
     @property
     def last_stable_offset(self) -> int:
@@ -237,15 +241,59 @@ class PartitionLog:
         """Take back every record from ``log_end_offset`` on, as if it had not been written.
 
         No Kafka API does this; tests are isolated from each other with it. Nothing may be
-        under way in the log.
+        under way in the log. A new leader epoch begins, by which consumers that have read
+        further notice that what they have read is gone (KIP-320).
         """
         self._tail_cache.forget(self._tail)
+        self.leader_epoch += 1
+        self._later_epoch_starts.append(log_end_offset)
         self.log_end_offset = self.high_watermark = log_end_offset
         self.log_start_offset = min(self.log_start_offset, log_end_offset)
-        self.producers = ProducerState()
+        producers, self.producers = self.producers, ProducerState()
         self._wake_all()
         await self._storage.truncate(self.log_id, log_end_offset)
         await self.load_producers()
+        for producer_id, entry in producers.entries.items():
+            kept = self.producers.entries.get(producer_id)
+            if kept is not None and kept.last_sequence != entry.last_sequence:
+                # It goes on after batches that are gone: like one that was never heard of.
+                del self.producers.entries[producer_id]
+
+    async def put_back(
+        self, batches: Sequence[StoredBatch], log_start_offset: int, log_end_offset: int
+    ) -> None:
+        """Append batches that were in the log before, at the offsets that they had.
+
+        Like :meth:`truncate`, this is for tests, and nothing may be under way.
+
+        Args:
+            batches: what comes behind the log end offset, in order.
+            log_start_offset: where the log starts afterwards, unless it starts later already.
+            log_end_offset: where the log ends afterwards.
+
+        Raises:
+            StorageError: it could not be stored.
+        """
+        if batches:
+            stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._storage.append_batches(self.log_id, batches, partial(_settle, stored))
+            await stored
+        self.log_end_offset = self.high_watermark = log_end_offset
+        await self.load_producers()
+        if log_start_offset > self.log_start_offset:
+            await self.delete_records(log_start_offset)
+        self._wake_all()
+
+    def end_of_epoch(self, leader_epoch: int) -> int | None:
+        """Return one past the last record of an epoch that is left; ``None`` if it never was.
+
+        Source: KIP-279.
+        """
+        if leader_epoch == self.leader_epoch:
+            return self.high_watermark
+        if FIRST_LEADER_EPOCH <= leader_epoch < self.leader_epoch:
+            return min(self._later_epoch_starts[leader_epoch - FIRST_LEADER_EPOCH :])
+        return None
 
     async def load_producers(self) -> None:
         """Take over from storage which producers have written to the log."""
@@ -271,3 +319,10 @@ class PartitionLog:
     def _wake_all(self) -> None:
         for waiter in tuple(self._waiters):
             waiter.log_changed()
+
+
+def _settle(stored: asyncio.Future[None], failure: BaseException | None) -> None:
+    if failure is None:
+        stored.set_result(None)
+    else:
+        stored.set_exception(failure)

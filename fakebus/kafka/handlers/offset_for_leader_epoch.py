@@ -1,8 +1,8 @@
 """OffsetForLeaderEpoch 2-4.
 
 Behaviour:
-    * The leader epoch never moves, so the current one ends at the log end offset and any
-      later one is unknown (-1, -1).
+    * The current epoch ends at the log end offset, an earlier one where the log was cut off
+      when the next one began, and a later one is unknown (-1, -1).
 
 Version notes:
     2 the client's current leader epoch; 3 replica id; 4 flexible.
@@ -50,7 +50,8 @@ def _end(
     answer = OffsetForLeaderEpochResponseEpochEndOffset(
         partition=wanted.partition, error_code=error.code
     )
-    if log is not None and error is ErrorCode.NONE and wanted.leader_epoch == log.leader_epoch:
-        answer.leader_epoch = log.leader_epoch
-        answer.end_offset = log.high_watermark
+    if log is not None and error is ErrorCode.NONE:
+        end_offset = log.end_of_epoch(wanted.leader_epoch)
+        if end_offset is not None:
+            answer.leader_epoch, answer.end_offset = wanted.leader_epoch, end_offset
     return answer
