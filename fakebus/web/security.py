@@ -72,9 +72,10 @@ class HostCheck:
 
 
 def _without_port(host: str) -> str:
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0]
+    name, separator, port = host.rpartition(":")
+    if separator and port.isdigit():
+        host = name
+    return host[1:-1] if host.startswith("[") and host.endswith("]") else host
 
 
 def _is_ip_address(name: str) -> bool:

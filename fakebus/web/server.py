@@ -1,19 +1,19 @@
-"""The HTTP side: health and readiness now, registry and console as they come.
-
-Every answer is JSON, errors included, because clients of a schema registry take anything
-else for a failing server and try again for seconds.
-"""
+"""The HTTP side: health, and the Schema Registry."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from fakebus import __version__
 from fakebus.config import Address
 from fakebus.errors import ConfigError
+from fakebus.registry.registry import Registry
+from fakebus.web.errors import json_errors
+from fakebus.web.health import health_routes
+from fakebus.web.registry.routes import registry_routes
+from fakebus.web.security import HostCheck
 
 if TYPE_CHECKING:
     from fakebus.broker.broker import Broker
@@ -25,22 +25,36 @@ _SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
 
 class WebServer:
     """One aiohttp application on one or more addresses.
 
     Args:
         broker: what is shown.
+        registry: what the registry's routes serve.
         addresses: where to listen; port 0 is any free one.
+        allowed_hosts: further names under which browsers and clients may reach it; see
+            :class:`~fakebus.web.security.HostCheck`.
     """
 
-    def __init__(self, broker: Broker, addresses: Sequence[Address]) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        registry: Registry | Sequence[Address],
+        addresses: Sequence[Address] = (),
+        *,
+        allowed_hosts: Sequence[str] = (),
+    ) -> None:
+        if not isinstance(registry, Registry):
+            # The application does not pass a registry yet.
+            addresses = registry
+            registry = Registry(broker)
         self.ready = False
         self.addresses: list[Address] = []
         self._broker = broker
+        self._registry = registry
         self._wanted = addresses
+        self._hosts = HostCheck([*allowed_hosts, *(address.host for address in addresses)])
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> None:
@@ -49,16 +63,7 @@ class WebServer:
         Raises:
             ConfigError: an address cannot be listened on.
         """
-        application = web.Application(middlewares=[_json_errors], client_max_size=_MAX_BODY_BYTES)
-        application.add_routes(
-            [
-                web.get("/", self._root),
-                web.get("/health", self._health),
-                web.get("/ready", self._ready),
-            ]
-        )
-        application.on_response_prepare.append(_add_security_headers)
-        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.5)
+        self._runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=0.5)
         await self._runner.setup()
         for wanted in self._wanted:
             site = web.TCPSite(self._runner, wanted.host, wanted.port)
@@ -73,36 +78,19 @@ class WebServer:
         for wanted, bound in zip(self._wanted, self._runner.addresses, strict=False):
             self.addresses.append(Address(wanted.host, bound[1]))
 
+    def _application(self) -> web.Application:
+        application = web.Application(
+            middlewares=[json_errors, self._hosts.middleware()], client_max_size=_MAX_BODY_BYTES
+        )
+        application.add_routes(health_routes(lambda: len(self._broker.topics), lambda: self.ready))
+        application.add_routes(registry_routes(self._registry, self._broker.cluster_id))
+        application.on_response_prepare.append(_add_security_headers)
+        return application
+
     async def close(self) -> None:
         """Stop listening and drop all clients."""
         if self._runner is not None:
             await self._runner.cleanup()
-
-    async def _root(self, request: web.Request) -> web.Response:
-        # A registry client checks the root for an empty object.
-        return web.json_response({})
-
-    async def _health(self, request: web.Request) -> web.Response:
-        return web.json_response({"status": "up", "version": __version__})
-
-    async def _ready(self, request: web.Request) -> web.Response:
-        topics = len(self._broker.topics)
-        return web.json_response(
-            {"ready": self.ready, "topics": topics}, status=200 if self.ready else 503
-        )
-
-
-@web.middleware
-async def _json_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    try:
-        return await handler(request)
-    except web.HTTPException as error:
-        if error.status < 400:
-            raise
-        return web.json_response(
-            {"error_code": error.status, "message": f"HTTP {error.status} {error.reason}"},
-            status=error.status,
-        )
 
 
 async def _add_security_headers(request: web.Request, response: web.StreamResponse) -> None:

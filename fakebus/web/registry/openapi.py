@@ -13,9 +13,16 @@ from fakebus.web.registry.parameters import Call
 
 _CONTEXT = "/contexts/{context}"
 _PATH_PARAMETER = re.compile(r"\{(\w+)\}")
-_PATH_SCHEMAS: dict[str, dict[str, object]] = {
-    "version": {"type": "string", "description": "a number, `latest` or `-1`"},
-    "id": {"type": "integer", "minimum": 0, "maximum": 2**31 - 1},
+_TEXT: dict[str, object] = {"type": "string", "minLength": 1}
+_PATH: dict[str, tuple[dict[str, object], object, str]] = {
+    "context": (_TEXT, ".staging", "a name space; `.` is the default one"),
+    "subject": (_TEXT, "orders-value", "often a topic's name with `-key` or `-value`"),
+    "version": (_TEXT, "1", "a number, or `latest`, which is the same as `-1`"),
+    "id": ({"type": "integer", "minimum": 0, "maximum": 2**31 - 1}, 1, "the schema's id"),
+    "guid": (_TEXT, "8c3c4d94-6a1b-5c0e-9b57-1d7a2f0e4d11", "the schema's id everywhere"),
+    "namespace": (_TEXT, "-", "the Kafka cluster, or `-` for any"),
+    "name": (_TEXT, "orders", "the topic"),
+    "resource": (_TEXT, "orders", "the topic's id"),
 }
 
 _GENERAL_ERRORS = {404: "there is no such path or number", 406: "no acceptable content type"}
@@ -74,8 +81,15 @@ def _operation_id(method: str, path: str) -> str:
 
 
 def _path_parameter(name: str) -> dict[str, object]:
-    schema = _PATH_SCHEMAS.get(name, {"type": "string", "minLength": 1})
-    return {"name": name, "in": "path", "required": True, "schema": schema}
+    schema, example, meaning = _PATH[name]
+    return {
+        "name": name,
+        "in": "path",
+        "required": True,
+        "schema": schema,
+        "example": example,
+        "description": meaning,
+    }
 
 
 def _query_parameter(name: str) -> dict[str, object]:
@@ -96,15 +110,13 @@ def _responses(operation: Operation) -> dict[str, object]:
     success: dict[str, object] = {"description": "done"}
     if operation.answer:
         success["content"] = _content(operation.answer)
-    return {"200" if operation.answer else "204": success} | {
-        str(status): {
-            "description": "; ".join(texts),
-            "content": _content("Error", first_only=True),
-        }
-        for status, texts in sorted(reasons.items())
-    }
+    responses: dict[str, object] = {"200" if operation.answer else "204": success}
+    for status, texts in sorted(reasons.items()):
+        content = _content("Error", first_only=True)
+        responses[str(status)] = {"description": "; ".join(texts), "content": content}
+    return responses
 
 
 def _content(name: str, *, first_only: bool = False) -> dict[str, object]:
-    schema: object = {"schema": {"$ref": f"#/components/schemas/{name}"}}
-    return dict.fromkeys(CONTENT_TYPES[:1] if first_only else CONTENT_TYPES, schema)
+    schema = {"schema": {"$ref": f"#/components/schemas/{name}"}}
+    return {kind: schema for kind in (CONTENT_TYPES[:1] if first_only else CONTENT_TYPES)}

@@ -77,7 +77,8 @@ SCHEMAS: dict[str, _Schema] = {
         **_CONTENT | {"schemaType": _SCHEMA_TYPE},
         id=_INT32,
         version=_INT32,
-    ),
+    )
+    | {"examples": [{"schema": '{"type":"string"}'}]},
     "Registration": _object("id", **_CONTENT | _NEWER, id=_NUMBER, subject=_TEXT, version=_NUMBER),
     "RegisteredSchema": _object(
         "subject",
