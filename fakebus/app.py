@@ -21,10 +21,13 @@ from fakebus.clock import Clock, SystemClock
 from fakebus.config import Address, Settings, protocol_of
 from fakebus.kafka.advertise import AdvertisedAddress, FixedAddress, auto_address
 from fakebus.kafka.listener import Listener
+from fakebus.registry.registry import Registry
 from fakebus.storage.sqlite import SqliteStorage
 
 if TYPE_CHECKING:
     from fakebus.fixture_files.model import FixtureSet
+    from fakebus.fixture_files.schema_set import SchemaIds
+    from fakebus.redis.server import RedisServer
     from fakebus.web.server import WebServer
 
 logger = logging.getLogger("fakebus")
@@ -57,11 +60,13 @@ class FakeBus:
         self.settings = settings if settings is not None else Settings()
         self.clock: Clock = clock if clock is not None else SystemClock()
         self.broker: Broker
+        self.registry: Registry
         self.listeners: list[Listener] = []
         self._progress = progress
         self._synchronous = synchronous
         self._storage: SqliteStorage | None = None
         self._web: WebServer | None = None
+        self._redis: list[RedisServer] = []
 
     async def __aenter__(self) -> Self:
         """Start everything; afterwards clients are served and the seed is there."""
@@ -105,11 +110,19 @@ class FakeBus:
         for listener in self.listeners:
             await listener.bind()
         await self.broker.start()
-        await self._seed(fixture_sets)
+        self.registry = Registry(
+            self.broker,
+            default_compatibility=settings.compatibility,
+            strict=settings.strict_schemas,
+        )
+        await self.registry.start()
+        await self._seed(fixture_sets, config)
         for listener in self.listeners:
             await listener.start()
         if settings.http:
             await self._start_web()
+        if settings.redis:
+            await self._start_redis()
         self._write_ready_file()
 
     def _create_listeners(self) -> None:
@@ -153,13 +166,29 @@ class FakeBus:
             for directory in self.settings.fixtures
         ]
 
-    async def _seed(self, fixture_sets: list[FixtureSet]) -> None:
+    async def _seed(self, fixture_sets: list[FixtureSet], config: BrokerConfig) -> None:
         if not fixture_sets:
             return
         from fakebus.fixture_files.seeding import seed
+        from fakebus.fixture_files.subject_seeding import register_schemas
 
         for fixture_set in fixture_sets:
-            await seed(self.broker, fixture_set, progress=self._progress, reset=self.settings.reset)
+            registered = await register_schemas(
+                self.registry, fixture_set, self._reloader(fixture_set, config)
+            )
+            await seed(self.broker, registered, progress=self._progress, reset=self.settings.reset)
+
+    def _reloader(
+        self, fixture_set: FixtureSet, config: BrokerConfig
+    ) -> Callable[[SchemaIds], FixtureSet]:
+        from fakebus.fixture_files.loader import load_fixtures
+
+        def reload(ids: SchemaIds) -> FixtureSet:
+            return load_fixtures(
+                fixture_set.root, now_ms=fixture_set.now_ms, config=config, schema_ids=ids
+            )
+
+        return reload
 
     async def _start_web(self) -> None:
         # aiohttp takes longer to import than everything else to start, so Kafka clients
@@ -169,6 +198,14 @@ class FakeBus:
         self._web = WebServer(self.broker, self.settings.http)
         await self._web.start()
         self._web.ready = True
+
+    async def _start_redis(self) -> None:
+        from fakebus.redis.server import RedisServer
+
+        for address in self.settings.redis:
+            server = RedisServer(self.broker, self.registry, address)
+            await server.start()
+            self._redis.append(server)
 
     @property
     def kafka_addresses(self) -> list[Address]:
@@ -192,6 +229,14 @@ class FakeBus:
         """The first HTTP address, or an empty text."""
         return self.http_urls[0] if self.http_urls else ""
 
+    @property
+    def redis_urls(self) -> list[str]:
+        """Where Redis Streams are served, one for each listener."""
+        return [
+            f"redis://{Address(_reachable(each.address.host), each.address.port)}/"
+            for each in self._redis
+        ]
+
     def record_count(self) -> int:
         """Return how many offsets of all topics hold records."""
         return sum(
@@ -210,6 +255,7 @@ class FakeBus:
             "http_url": self.http_url,
             "kafka": [str(address) for address in self.kafka_addresses],
             "http": self.http_urls,
+            "redis": self.redis_urls,
             "topics": len(self.broker.topics),
             "records": self.record_count(),
         }
@@ -223,12 +269,17 @@ class FakeBus:
             self._web = None
         if self.settings.ready_file is not None:
             self.settings.ready_file.unlink(missing_ok=True)
+        for server in self._redis:
+            await server.close()
+        self._redis.clear()
         for listener in self.listeners:
             await listener.close()
         self.listeners.clear()
         storage, self._storage = self._storage, None
         if storage is not None:
             try:
+                if hasattr(self, "registry"):
+                    await self.registry.close()
                 if hasattr(self, "broker"):
                     await self.broker.close()
             finally:

@@ -15,9 +15,20 @@ from fakebus.errors import ConfigError
 
 DEFAULT_KAFKA_PORT = 9092
 DEFAULT_HTTP_PORT = 8081
+DEFAULT_REDIS_PORT = 6379
 DEFAULT_DATA_FILE = Path("fakebus.db")
 DEFAULT_FIXTURES = Path("fixtures")
 DEFAULT_CONFIG_FILE = Path("fakebus.toml")
+COMPATIBILITY_LEVELS = (
+    "NONE",
+    "BACKWARD",
+    "BACKWARD_TRANSITIVE",
+    "FORWARD",
+    "FORWARD_TRANSITIVE",
+    "FULL",
+    "FULL_TRANSITIVE",
+)
+"""The registry's levels, as Confluent names them."""
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("text", "json")
 AUTO = "auto"
@@ -129,6 +140,14 @@ class Settings:
     what is spoken there."""
     http: tuple[Address, ...] = (Address("127.0.0.1", DEFAULT_HTTP_PORT),)
     """Where HTTP is served; port 0 is any free one."""
+    http_allowed_hosts: tuple[str, ...] = ()
+    """Names, besides those of this machine and of containers, under which HTTP is asked for."""
+    redis: tuple[Address, ...] = ()
+    """Where clients of Redis Streams are served; port 0 is any free one."""
+    compatibility: str = "BACKWARD"
+    """The registry's level where none is configured."""
+    strict_schemas: bool = False
+    """Refuse schemas that only older registries let pass, such as an illegal namespace."""
     advertise: tuple[Address | None, ...] = (None,)
     """What clients are told, one for each ``kafka``; ``None`` is ``auto``; one serves for all."""
     brokers: int = 1
@@ -187,6 +206,13 @@ def _one_of(choices: Sequence[str]) -> Callable[[Sequence[str]], str]:
     return choose
 
 
+def _level(values: Sequence[str]) -> str:
+    level = values[-1].upper().replace("-", "_")
+    if level not in COMPATIBILITY_LEVELS:
+        raise ConfigError(f"{values[-1]!r} is not one of {', '.join(COMPATIBILITY_LEVELS)}")
+    return level
+
+
 _PARSERS: dict[str, Callable[[Sequence[str]], Any]] = {
     "fixtures": _paths,
     "reset": lambda values: _boolean(values[-1]),
@@ -195,6 +221,10 @@ _PARSERS: dict[str, Callable[[Sequence[str]], Any]] = {
         parse_kafka_address(value, DEFAULT_KAFKA_PORT) for value in values
     ),
     "http": _addresses(DEFAULT_HTTP_PORT),
+    "http_allowed_hosts": tuple,
+    "redis": _addresses(DEFAULT_REDIS_PORT),
+    "compatibility": _level,
+    "strict_schemas": lambda values: _boolean(values[-1]),
     "advertise": _advertised,
     "brokers": _number,
     "set": parse_assignments,
@@ -202,7 +232,7 @@ _PARSERS: dict[str, Callable[[Sequence[str]], Any]] = {
     "log_level": _one_of(LOG_LEVELS),
     "log_format": _one_of(LOG_FORMATS),
 }
-_LISTS = ("fixtures", "kafka", "http", "advertise", "set")
+_LISTS = ("fixtures", "kafka", "http", "http_allowed_hosts", "redis", "advertise", "set")
 _TRUE = ("1", "true", "yes", "on")
 _FALSE = ("0", "false", "no", "off", "")
 

@@ -68,6 +68,31 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="serve HTTP here (default: 127.0.0.1:8081); may be given several times",
     )
     add(
+        "--http-allowed-hosts",
+        action="append",
+        metavar="NAME",
+        help="a further name under which browsers and clients ask for HTTP; may be given several "
+        "times",
+    )
+    add(
+        "--redis",
+        action="append",
+        metavar="HOST:PORT",
+        help="serve Redis Streams here, over the same topics (default: nowhere)",
+    )
+    add(
+        "--compatibility",
+        action="append",
+        metavar="LEVEL",
+        help="the schema registry's level where none is configured (default: BACKWARD)",
+    )
+    add(
+        "--strict-schemas",
+        action="append_const",
+        const="true",
+        help="refuse schemas that only older registries let pass, such as an illegal namespace",
+    )
+    add(
         "--advertise",
         action="append",
         metavar="HOST:PORT|auto",
@@ -100,6 +125,10 @@ _FLAGS = (
     "memory",
     "kafka",
     "http",
+    "http_allowed_hosts",
+    "redis",
+    "compatibility",
+    "strict_schemas",
     "advertise",
     "brokers",
     "set",

@@ -272,6 +272,7 @@ class _Loader:
         return FixtureSet(
             root=self._root,
             anchor_ms=spec.anchor_ms,
+            now_ms=self._now_ms,
             schemas=tuple(_fixture_schema(spec, schema) for schema in schemas),
             topics=tuple(_fixture_topic(spec, topic) for topic in spec.topics),
             streams=tuple(

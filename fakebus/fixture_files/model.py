@@ -102,6 +102,8 @@ class FixtureSet:
     root: Path
     anchor_ms: int
     """What relative times count from, in milliseconds since the epoch."""
+    now_ms: int
+    """When the set was read."""
     schemas: tuple[FixtureSchema, ...]
     """In the order in which they have to be registered."""
     topics: tuple[FixtureTopic, ...]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from fakebus.config import COMPATIBILITY_LEVELS
 from fakebus.fixture_files.problems import Position, ProblemList, did_you_mean, quoted
 from fakebus.fixture_files.sources import MAX_SCHEMA_BYTES, FixtureDirectory
 from fakebus.fixture_files.yaml_fields import FieldReader
@@ -14,16 +15,6 @@ _FIELDS = ("subject", "schema", "type", "references", "compatibility", "id", "ow
 _REFERENCE_FIELDS = ("name", "subject", "version")
 _TYPES_BY_SUFFIX: Mapping[str, str] = {".avsc": "AVRO", ".json": "JSON", ".proto": "PROTOBUF"}
 _TYPES = ("AVRO", "JSON", "PROTOBUF")
-LEVELS = (
-    "NONE",
-    "BACKWARD",
-    "BACKWARD_TRANSITIVE",
-    "FORWARD",
-    "FORWARD_TRANSITIVE",
-    "FULL",
-    "FULL_TRANSITIVE",
-)
-"""Compatibility levels, as Confluent's registry names them."""
 MAX_SCHEMA_ID = 2**31 - 1
 
 
@@ -57,11 +48,11 @@ class SubjectSpec:
 def read_level(fields: FieldReader, problems: ProblemList) -> str | None:
     """Return the compatibility level that an object names, if it is a known one."""
     level = fields.text("compatibility")
-    if level is not None and level.upper() not in LEVELS:
+    if level is not None and level.upper() not in COMPATIBILITY_LEVELS:
         problems.add(
             fields.position("compatibility"),
             f"there is no compatibility level {quoted(level)}",
-            did_you_mean(level.upper(), LEVELS),
+            did_you_mean(level.upper(), COMPATIBILITY_LEVELS),
         )
         return None
     return None if level is None else level.upper()

@@ -81,7 +81,7 @@ def test_the_ready_file_tells_everything_and_goes_when_the_bus_goes(start: Start
     up = start("--memory", *FREE, "--kafka", "127.0.0.1:0")
     ready = up.wait_until_ready()
     assert set(ready) == {
-        *("pid", "bootstrap_servers", "http_url", "kafka", "http", "topics", "records")
+        *("pid", "bootstrap_servers", "http_url", "kafka", "http", "redis", "topics", "records")
     }
     assert ready["pid"] == up.process.pid
     assert len(ready["kafka"]) == 2

@@ -1,0 +1,151 @@
+"""RESP, the protocol of Redis: requests in, answers out, bounded.
+
+Source: https://redis.io/docs/latest/develop/reference/protocol-spec/ (RESP2 and RESP3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Union
+
+MAX_ARGUMENTS = 65_536
+MAX_BULK_BYTES = 64 * 1024 * 1024
+_MAX_LINE = 64 * 1024
+_CRLF = b"\r\n"
+
+Reply = Union[None, bool, int, str, bytes, "RedisError", "Status", Sequence["Reply"], "Map"]
+
+
+class ProtocolError(Exception):
+    """The bytes are not RESP; the connection cannot go on."""
+
+
+class RedisError(Exception):
+    """An error answer; the text begins with its kind, such as ``NOGROUP``."""
+
+
+class Status(str):
+    """A simple string such as ``OK``."""
+
+    __slots__ = ()
+
+
+class Map(dict[str, Reply]):
+    """Names and values; a flat list in RESP2."""
+
+
+class Parser:
+    """Takes bytes and gives whole requests; a request is a list of its words."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._words: list[bytes] = []
+        self._missing = 0
+
+    def feed(self, data: bytes) -> Iterator[list[bytes]]:
+        """Yield every request that is complete now.
+
+        Raises:
+            ProtocolError: the bytes are not a request.
+        """
+        self._buffer += data
+        while True:
+            request = self._next()
+            if request is None:
+                return
+            if request:
+                yield request
+
+    def _next(self) -> list[bytes] | None:
+        if not self._missing:
+            line = self._line()
+            if line is None:
+                return None
+            if not line.startswith(b"*"):
+                # An inline command, as people type them with netcat.
+                return line.split()
+            self._missing = _number(line, MAX_ARGUMENTS)
+            self._words = []
+        while self._missing:
+            word = self._bulk()
+            if word is None:
+                return None
+            self._words.append(word)
+            self._missing -= 1
+        words, self._words = self._words, []
+        return words
+
+    def _line(self) -> bytes | None:
+        end = self._buffer.find(_CRLF)
+        if end < 0:
+            if len(self._buffer) > _MAX_LINE:
+                raise ProtocolError("too big inline request")
+            return None
+        line = bytes(self._buffer[:end])
+        del self._buffer[: end + 2]
+        return line
+
+    def _bulk(self) -> bytes | None:
+        end = self._buffer.find(_CRLF)
+        if end < 0:
+            return None
+        if self._buffer[:1] != b"$":
+            raise ProtocolError(f"expected '$', got {bytes(self._buffer[:1])!r}")
+        size = _number(bytes(self._buffer[:end]), MAX_BULK_BYTES)
+        begin = end + 2
+        if len(self._buffer) < begin + size + 2:
+            return None
+        word = bytes(self._buffer[begin : begin + size])
+        del self._buffer[: begin + size + 2]
+        return word
+
+
+def _number(line: bytes, limit: int) -> int:
+    digits = line[1:]
+    if not digits.isdigit() or len(digits) > 10 or int(digits) > limit:
+        raise ProtocolError("invalid bulk length")
+    return int(digits)
+
+
+def encode(reply: Reply, *, version: int = 2) -> bytes:
+    """Return an answer's bytes.
+
+    Args:
+        reply: text and bytes become bulk strings, ``None`` the null of the version.
+        version: 2 or 3, as the client chose with HELLO.
+    """
+    out = bytearray()
+    _write(out, reply, version)
+    return bytes(out)
+
+
+def _write(out: bytearray, reply: Reply, version: int) -> None:
+    match reply:
+        case None:
+            out += b"_\r\n" if version == 3 else b"$-1\r\n"
+        case RedisError():
+            out += b"-" + _one_line(str(reply)) + _CRLF
+        case Status():
+            out += b"+" + _one_line(reply) + _CRLF
+        case bool() | int():
+            out += b":%d\r\n" % reply
+        case str() | bytes():
+            data = reply.encode() if isinstance(reply, str) else reply
+            out += b"$%d\r\n%b\r\n" % (len(data), data)
+        case Map():
+            _write_map(out, reply, version)
+        case _:
+            out += b"*%d\r\n" % len(reply)
+            for item in reply:
+                _write(out, item, version)
+
+
+def _write_map(out: bytearray, reply: Mapping[str, Reply], version: int) -> None:
+    out += b"%%%d\r\n" % len(reply) if version == 3 else b"*%d\r\n" % (2 * len(reply))
+    for name, value in reply.items():
+        _write(out, name, version)
+        _write(out, value, version)
+
+
+def _one_line(text: str) -> bytes:
+    return text.replace("\r", " ").replace("\n", " ").encode("utf-8", "replace")

@@ -1,0 +1,106 @@
+"""The port that clients of Redis connect to."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+
+from fakebus.broker.broker import Broker
+from fakebus.config import Address
+from fakebus.errors import ConfigError
+from fakebus.redis.commands import Commands, Session
+from fakebus.redis.groups import StreamGroups
+from fakebus.redis.protocol import Parser, RedisError, encode
+from fakebus.redis.streams import Streams
+from fakebus.registry.registry import Registry
+
+logger = logging.getLogger("fakebus.redis")
+
+_READ_BYTES = 256 * 1024
+_MAX_WAITING_REQUESTS = 1024
+
+
+class RedisServer:
+    """Serves Redis Streams.
+
+    Args:
+        broker: the bus.
+        registry: frames events for consumers of Kafka.
+        address: where to listen; port 0 is any free one.
+    """
+
+    def __init__(self, broker: Broker, registry: Registry, address: Address) -> None:
+        self.address = address
+        self._groups = StreamGroups(broker)
+        self._commands = Commands(broker, Streams(broker, registry), self._groups)
+        self._server: asyncio.Server | None = None
+        self._connections: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            ConfigError: the address cannot be listened on.
+        """
+        wanted = self.address
+        try:
+            self._server = await asyncio.start_server(self._accept, wanted.host, wanted.port)
+        except (OSError, OverflowError) as error:
+            raise ConfigError(
+                f"cannot listen for Redis on {wanted}: "
+                f"{getattr(error, 'strerror', None) or error}; --redis 127.0.0.1:0 takes any "
+                "free port"
+            ) from error
+        self.address = Address(wanted.host, self._server.sockets[0].getsockname()[1])
+
+    async def close(self) -> None:
+        """Stop listening, drop all clients and keep the groups' state."""
+        if self._server is not None:
+            self._server.close()
+        for task in list(self._connections):
+            task.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+        self._groups.write()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a coroutine runs in a task
+        self._connections.add(task)
+        requests: asyncio.Queue[list[bytes]] = asyncio.Queue(_MAX_WAITING_REQUESTS)
+        answering = asyncio.create_task(self._answer(requests, writer))
+        receiving = asyncio.create_task(_receive(reader, requests))
+        try:
+            # A client that goes away ends the wait of its own blocked command.
+            await asyncio.wait({answering, receiving}, return_when=asyncio.FIRST_COMPLETED)
+            if receiving.done() and receiving.exception() is not None:
+                writer.write(encode(RedisError(f"ERR Protocol error: {receiving.exception()}")))
+        finally:
+            for each in (answering, receiving):
+                each.cancel()
+            await asyncio.gather(answering, receiving, return_exceptions=True)
+            with contextlib.suppress(ConnectionError):
+                writer.close()
+                await writer.wait_closed()
+            self._connections.discard(task)
+
+    async def _answer(
+        self, requests: asyncio.Queue[list[bytes]], writer: asyncio.StreamWriter
+    ) -> None:
+        session = Session()
+        while not session.closing:
+            words = await requests.get()
+            try:
+                reply = await self._commands.run(session, words)
+            except Exception:
+                logger.exception("a Redis command failed: %r", words[:3])
+                reply = RedisError("ERR fakebus failed; its log says why")
+            writer.write(encode(reply, version=session.version))
+            await writer.drain()
+
+
+async def _receive(reader: asyncio.StreamReader, requests: asyncio.Queue[list[bytes]]) -> None:
+    parser = Parser()
+    while data := await reader.read(_READ_BYTES):
+        for request in parser.feed(data):
+            await requests.put(request)
