@@ -195,7 +195,12 @@ class FakeBus:
         # are served before.
         from fakebus.web.server import WebServer
 
-        self._web = WebServer(self.broker, self.settings.http)
+        self._web = WebServer(
+            self.broker,
+            self.registry,
+            self.settings.http,
+            allowed_hosts=self.settings.http_allowed_hosts,
+        )
         await self._web.start()
         self._web.ready = True
 

@@ -63,10 +63,13 @@ class RedisServer:
         await asyncio.gather(*self._connections, return_exceptions=True)
         self._groups.write()
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - a coroutine runs in a task
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # A task of our own: asyncio's reports being cancelled when the bus stops as an error.
+        task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
         self._connections.add(task)
+        task.add_done_callback(self._connections.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         requests: asyncio.Queue[list[bytes]] = asyncio.Queue(_MAX_WAITING_REQUESTS)
         answering = asyncio.create_task(self._answer(requests, writer))
         receiving = asyncio.create_task(_receive(reader, requests))
@@ -82,7 +85,6 @@ class RedisServer:
             with contextlib.suppress(ConnectionError):
                 writer.close()
                 await writer.wait_closed()
-            self._connections.discard(task)
 
     async def _answer(
         self, requests: asyncio.Queue[list[bytes]], writer: asyncio.StreamWriter

@@ -123,9 +123,11 @@ class Streams:
         if entry_id == EntryId(0, 0):
             return self.start(topic)
         positions: Positions = {}
+        entry = await self.get(topic, entry_id)
+        is_entry = entry is not None and entry.id == entry_id
         for log in topic.partitions:
             index = _index(log)
-            if index == entry_id.partition and entry_id.position:
+            if index == entry_id.partition and (entry_id.position or is_entry):
                 positions[index] = entry_id.offset + 1
             else:
                 found = await self._broker.storage.first_batch_at_or_after(

@@ -1,0 +1,236 @@
+"""What redis-py, a client that knows nothing of Kafka, sees of the topics."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from confluent_kafka import Consumer
+
+from fakebus.app import BusThread
+from fakebus.config import Address
+from tests.redis.conftest import Connect, redis_bus
+
+
+def entries(reply: Any, stream: str) -> list[tuple[bytes, Mapping[bytes, bytes]]]:
+    """Return one stream's entries of a reading command, in either protocol."""
+    if not reply:
+        return []
+    if isinstance(reply, dict):
+        return list(reply[stream.encode()][0])
+    [(name, found)] = reply
+    assert name == stream.encode()
+    return list(found)
+
+
+def test_entries_come_back_as_they_were_added(client: redis.Redis, stream: str) -> None:
+    fields = {b"name": b"Sof\xc3\xada", b"bytes": bytes(range(256)), b"empty": b""}
+    entry_id = client.xadd(stream, fields)
+    assert client.xrange(stream) == [(entry_id, fields)]
+    assert client.xrange(stream, entry_id, entry_id) == [(entry_id, fields)]
+    assert client.xlen(stream) == 1
+    assert client.exists(stream, "no-such-stream") == 1
+    assert client.type(stream) == b"stream"
+
+
+def test_ranges_are_bounded_by_ids_and_count(client: redis.Redis, stream: str) -> None:
+    ids = [client.xadd(stream, {"n": str(n)}) for n in range(5)]
+    assert [entry_id for entry_id, _ in client.xrange(stream, ids[1], ids[3])] == ids[1:4]
+    assert [entry_id for entry_id, _ in client.xrange(stream, count=2)] == ids[:2]
+    after = client.xrange(stream, b"(" + ids[3])
+    assert [entry_id for entry_id, _ in after] == ids[4:]
+    assert client.xrange("no-such-stream") == []
+
+
+def test_a_group_delivers_each_entry_once_until_it_is_acknowledged(
+    client: redis.Redis, stream: str
+) -> None:
+    client.xgroup_create(stream, "g", id="$", mkstream=True)
+    first, second = (client.xadd(stream, {"n": str(n)}) for n in range(2))
+    assert entries(client.xreadgroup("g", "a", {stream: ">"}, count=1), stream)[0][0] == first
+    assert entries(client.xreadgroup("g", "b", {stream: ">"}, count=1), stream)[0][0] == second
+    assert not client.xreadgroup("g", "a", {stream: ">"}, count=1)
+    [pending] = client.xpending_range(stream, "g", "-", "+", 10, "a")
+    assert (pending["message_id"], pending["times_delivered"]) == (first, 1)
+    # What a consumer has not acknowledged it may ask for again.
+    assert entries(client.xreadgroup("g", "a", {stream: "0"}), stream)[0][0] == first
+    assert client.xack(stream, "g", first) == 1
+    assert client.xack(stream, "g", first) == 0
+    summary = client.xpending(stream, "g")
+    assert (summary["pending"], summary["min"]) == (1, second)
+
+
+def test_a_group_from_the_end_sees_only_what_is_new(client: redis.Redis, stream: str) -> None:
+    old = client.xadd(stream, {"n": "old"})
+    client.xgroup_create(stream, "new", id="$")
+    client.xgroup_create(stream, "all", id="0")
+    new = client.xadd(stream, {"n": "new"})
+    read = entries(client.xreadgroup("new", "c", {stream: ">"}), stream)
+    assert [entry_id for entry_id, _ in read] == [new]
+    read = entries(client.xreadgroup("all", "c", {stream: ">"}), stream)
+    assert [entry_id for entry_id, _ in read] == [old, new]
+    client.xgroup_setid(stream, "new", old)
+    read = entries(client.xreadgroup("new", "c", {stream: ">"}), stream)
+    assert [entry_id for entry_id, _ in read] == [new]
+
+
+def test_a_blocked_read_ends_with_the_next_entry(
+    client: redis.Redis, connect: Connect, stream: str
+) -> None:
+    client.xgroup_create(stream, "g", id="$", mkstream=True)
+    adding = threading.Timer(0.1, connect().xadd, (stream, {"late": "yes"}))
+    adding.start()
+    started = time.monotonic()
+    read = entries(client.xreadgroup("g", "c", {stream: ">"}, block=20_000), stream)
+    adding.join()
+    assert read[0][1] == {b"late": b"yes"}
+    assert time.monotonic() - started < 10
+
+
+def test_a_blocked_read_ends_with_its_time(client: redis.Redis, stream: str) -> None:
+    client.xadd(stream, {"n": "1"})
+    started = time.monotonic()
+    assert not client.xread({stream: "$"}, block=100)
+    assert time.monotonic() - started >= 0.09
+
+
+def test_what_a_dead_consumer_left_is_claimed_by_another(client: redis.Redis, stream: str) -> None:
+    client.xgroup_create(stream, "g", id="0", mkstream=True)
+    ids = [client.xadd(stream, {"n": str(n)}) for n in range(3)]
+    client.xreadgroup("g", "dead", {stream: ">"})
+    cursor, claimed, deleted = client.xautoclaim(stream, "g", "heir", min_idle_time=0, count=2)
+    assert [entry_id for entry_id, _ in claimed] == ids[:2]
+    assert (cursor, deleted) == (ids[2], [])
+    [third] = client.xclaim(stream, "g", "heir", min_idle_time=0, message_ids=[ids[2]])
+    assert third[0] == ids[2]
+    pending = client.xpending_range(stream, "g", "-", "+", 10)
+    assert {row["consumer"] for row in pending} == {b"heir"}
+    assert client.xautoclaim(stream, "g", "x", min_idle_time=3_600_000)[1] == []
+
+
+def test_the_length_is_bounded_on_request(client: redis.Redis, stream: str) -> None:
+    for n in range(5):
+        client.xadd(stream, {"n": str(n)})
+    client.xadd(stream, {"n": "5"}, maxlen=3, approximate=False)
+    assert [fields[b"n"] for _, fields in client.xrange(stream)] == [b"3", b"4", b"5"]
+    assert client.xtrim(stream, maxlen=1, approximate=False) == 2
+    assert client.xlen(stream) == 1
+
+
+def test_an_empty_stream_is_made_as_clients_make_one(client: redis.Redis, stream: str) -> None:
+    assert client.xadd(stream, {"": ""}, id="0-1") == b"0-1"
+    assert client.xdel(stream, "0-1") == 1
+    assert client.xlen(stream) == 0
+    assert client.exists(stream) == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (("SET", "a", "1"), "fakebus has Redis Streams only"),
+        (("XADD", "s"), "wrong number of arguments"),
+        (("XADD", "s", "*", "odd"), "wrong number of arguments"),
+        (("XADD", "s", "5-5", "a", "b"), "gives the ids of entries itself"),
+        (("XADD", "s", "x", "a", "b"), "Invalid stream ID"),
+        (("XADD", "bad name!", "*", "a", "b"), "something else than ASCII"),
+        (("XADD", "s", "MAXLEN", "~", "many", "*", "a", "b"), "not an integer"),
+        (("XREADGROUP", "GROUP", "g", "c", "STREAMS", "nowhere", ">"), "NOGROUP"),
+        (("XREADGROUP", "GROUP", "g", "c", "COUNT", "1"), "wrong number of arguments"),
+        (("XREADGROUP", "GROUP", "g", "c", "STREAMS", "a", "b", ">"), "Unbalanced"),
+        (("XGROUP", "CREATE", "nowhere", "g", "$"), "requires the key to exist"),
+        (("XGROUP", "EXPLODE", "nowhere", "g"), "no such key"),
+        (("XPENDING", "nowhere", "g"), "NOGROUP"),
+        (("HELLO", "9"), "NOPROTO"),
+        (("XTRIM", "s", "MINID", "1"), "MAXLEN only"),
+    ],
+    ids=lambda value: " ".join(value)[:40] if isinstance(value, tuple) else "",
+)
+def test_a_mistake_is_told_and_the_connection_goes_on(
+    client: redis.Redis, command: tuple[str, ...], message: str
+) -> None:
+    with pytest.raises(redis.ResponseError) as failure:
+        client.execute_command(*command)
+    assert message in str(failure.value)
+    assert client.ping()
+
+
+def test_a_group_exists_once(client: redis.Redis, stream: str) -> None:
+    client.xgroup_create(stream, "g", mkstream=True)
+    with pytest.raises(redis.ResponseError, match="Group name already exists"):
+        client.xgroup_create(stream, "g")
+    assert client.xgroup_destroy(stream, "g") == 1
+    assert client.xgroup_destroy(stream, "g") == 0
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"*1\r\n!3\r\n", b"*99999999\r\n", b"*1\r\n$-7\r\n", b"x" * 70_000, b"*a\r\n"]
+)
+def test_garbage_closes_its_own_connection_only(running: BusThread, garbage: bytes) -> None:
+    host, port = running.bus.redis_urls[0].removeprefix("redis://").rstrip("/").split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(garbage)
+        answer = b""
+        while part := connection.recv(4096):
+            answer += part
+    assert answer.startswith(b"-ERR Protocol error")
+    with redis.Redis.from_url(running.bus.redis_urls[0]) as client:
+        assert client.ping()
+
+
+def test_groups_survive_a_restart(tmp_path: Path, connect: Connect) -> None:
+    data = tmp_path / "bus.db"
+    with redis_bus(data=data) as running:
+        client = connect(running)
+        client.xgroup_create("s", "g", id="$", mkstream=True)
+        first, second, third = (client.xadd("s", {"n": str(n)}) for n in range(3))
+        client.xreadgroup("g", "c", {"s": ">"}, count=2)
+        client.xack("s", "g", first)
+    with redis_bus(data=data) as running:
+        client = connect(running)
+        assert entries(client.xreadgroup("g", "c", {"s": "0"}), "s")[0][0] == second
+        assert entries(client.xreadgroup("g", "c", {"s": ">"}), "s")[0][0] == third
+
+
+def test_the_acknowledged_position_is_the_committed_offset(
+    tmp_path: Path, connect: Connect
+) -> None:
+    data = tmp_path / "bus.db"
+    with redis_bus(data=data) as running:
+        client = connect(running)
+        client.xgroup_create("s", "g", id="$", mkstream=True)
+        ids = [client.xadd("s", {"n": str(n)}) for n in range(3)]
+        client.xreadgroup("g", "c", {"s": ">"})
+        client.xack("s", "g", ids[0])
+    with redis_bus(data=data) as running:
+        offsets = running.bus.broker.group_coordinator.offsets("g")
+        assert [row.offset for row in offsets.values()] == [1]
+
+
+def test_entries_are_records_with_headers(running: BusThread, connect: Connect) -> None:
+    stream = "entries-are-records"
+    connect().xadd(stream, {"a": "1", "b": "2"})
+    consumer = Consumer(
+        {
+            "bootstrap.servers": running.bus.bootstrap_servers,
+            "group.id": "kafka",
+            "auto.offset.reset": "earliest",
+        }
+    )
+    consumer.subscribe([stream])
+    message = consumer.poll(20)
+    consumer.close()
+    assert message is not None
+    assert message.headers() == [("redis.a", b"1"), ("redis.b", b"2")]
+
+
+def test_an_address_in_use_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = Address("127.0.0.1", taken.getsockname()[1])
+        with pytest.raises(Exception, match="cannot listen for Redis"), redis_bus(redis=(address,)):
+            pass
