@@ -9,7 +9,6 @@ from aiohttp import web
 
 from fakebus.config import Address
 from fakebus.errors import ConfigError
-from fakebus.registry.registry import Registry
 from fakebus.web.errors import json_errors
 from fakebus.web.health import health_routes
 from fakebus.web.registry.routes import registry_routes
@@ -17,6 +16,7 @@ from fakebus.web.security import HostCheck
 
 if TYPE_CHECKING:
     from fakebus.broker.broker import Broker
+    from fakebus.registry.registry import Registry
 
 _MAX_BODY_BYTES = 16 * 1024 * 1024
 _SECURITY_HEADERS = {
@@ -40,15 +40,11 @@ class WebServer:
     def __init__(
         self,
         broker: Broker,
-        registry: Registry | Sequence[Address],
-        addresses: Sequence[Address] = (),
+        registry: Registry,
+        addresses: Sequence[Address],
         *,
         allowed_hosts: Sequence[str] = (),
     ) -> None:
-        if not isinstance(registry, Registry):
-            # The application does not pass a registry yet.
-            addresses = registry
-            registry = Registry(broker)
         self.ready = False
         self.addresses: list[Address] = []
         self._broker = broker
