@@ -1,8 +1,8 @@
 """How registry values look as JSON.
 
 Empty fields are left out, and ``schemaType`` for Avro too: kafkajs takes its absence for Avro.
-Fields that came with Confluent 8.0 go only to clients that send
-``Confluent-Accept-Unknown-Properties: true``, because older Java clients fail at unknown ones.
+What registering answers has more than the id only for clients that send
+``Confluent-Accept-Unknown-Properties: true``; all others ignore what they do not know anyway.
 """
 
 from __future__ import annotations
@@ -83,41 +83,31 @@ def _media_range(part: str) -> tuple[str, float]:
     return name, 1.0
 
 
-def schema_of_id(schema: RegisteredSchema, text: str, *, full: bool) -> dict[str, object]:
+def schema_of_id(schema: RegisteredSchema, text: str) -> dict[str, object]:
     """Return what ``GET /schemas/ids/{id}`` answers.
 
     Args:
         schema: one registration of it.
         text: in the form asked for.
-        full: whether the client takes newer fields.
     """
-    answer = dict[str, object]()
-    if full:
-        answer |= {"subject": schema.subject, "version": schema.version, "guid": schema.guid}
-    answer |= _content(schema, text)
-    if full:
-        answer |= _newer(schema)
+    answer = registered(schema, text)
+    del answer["id"]
     return answer
 
 
-def registered(schema: RegisteredSchema, text: str, *, full: bool) -> dict[str, object]:
+def registered(schema: RegisteredSchema, text: str) -> dict[str, object]:
     """Return a schema with its subject and version; arguments as for :func:`schema_of_id`."""
     answer: dict[str, object] = {
         "subject": schema.subject,
         "version": schema.version,
         "id": schema.schema_id,
+        "guid": schema.guid,
     }
-    if full:
-        answer["guid"] = schema.guid
     answer |= _content(schema, text)
-    if full:
-        answer |= _newer(schema)
+    answer["ts"] = schema.timestamp_ms
+    if schema.deleted:
+        answer["deleted"] = True
     return answer
-
-
-def registration(schema: RegisteredSchema, text: str, *, full: bool) -> dict[str, object]:
-    """Return what registering answers: the id alone, or everything."""
-    return registered(schema, text, full=True) if full else {"id": schema.schema_id}
 
 
 def _content(schema: RegisteredSchema, text: str) -> dict[str, object]:
@@ -134,13 +124,6 @@ def _content(schema: RegisteredSchema, text: str) -> dict[str, object]:
     if schema.rule_set:
         answer["ruleSet"] = schema.rule_set
     answer["schema"] = text
-    return answer
-
-
-def _newer(schema: RegisteredSchema) -> dict[str, object]:
-    answer: dict[str, object] = {"ts": schema.timestamp_ms}
-    if schema.deleted:
-        answer["deleted"] = True
     return answer
 
 

@@ -18,7 +18,7 @@ async def read_by_id(call: Call) -> object:
     found = call.registry.schema_by_id(call.schema_id, subject=call.subject_hint)
     output_format = call.text("format")
     text = await call.registry.formatted(found, output_format) if output_format else found.schema
-    answer = schema_of_id(found, text, full=call.takes_newer_fields)
+    answer = schema_of_id(found, text)
     if call.flag("fetchMaxId", "fetch_max_id"):
         answer["maxId"] = call.registry.max_id(subject=call.subject_hint)
     if call.flag("includeSubjects"):
@@ -62,15 +62,14 @@ async def list_schemas(call: Call) -> object:
         deleted=call.flag("deleted"),
         latest_only=call.flag("latestOnly", "latest_only"),
     )
-    full = call.takes_newer_fields
-    return [registered(one, one.schema, full=full) for one in call.page(found, most=MAX_LISTED)]
+    return [registered(one, one.schema) for one in call.page(found, most=MAX_LISTED)]
 
 
 async def read_by_guid(call: Call) -> object:
     """Answer GET /schemas/guids/{guid}: what a consumer asks that finds the guid in a header."""
     found = call.registry.schema_by_guid(call.request.match_info["guid"])
     text = await call.registry.formatted(found, call.text("format"))
-    return schema_of_id(found, text, full=call.takes_newer_fields)
+    return schema_of_id(found, text)
 
 
 async def list_ids_of_guid(call: Call) -> object:

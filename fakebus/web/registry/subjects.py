@@ -30,7 +30,7 @@ async def look_up(call: Call) -> object:
         deleted=call.flag("deleted"),
     )
     text = await call.registry.formatted(found, call.text("format"))
-    return registered(found, text, full=call.takes_newer_fields)
+    return registered(found, text)
 
 
 async def delete_subject(call: Call) -> object:
@@ -53,7 +53,7 @@ async def find_by_metadata(call: Call) -> object:
             raise
         found = _latest(call, decoded)
     text = await call.registry.formatted(found, call.text("format"))
-    return registered(found, text, full=call.takes_newer_fields)
+    return registered(found, text)
 
 
 def _latest(call: Call, pairs: dict[str, str]) -> RegisteredSchema:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fakebus.web.registry.answers import Text, registered, registration
+from fakebus.web.registry.answers import Text, registered
 from fakebus.web.registry.parameters import Call
 
 
@@ -28,15 +28,15 @@ async def register(call: Call) -> object:
         output_format=output_format,
     )
     if not call.takes_newer_fields:
-        return registration(found, "", full=False)
-    return registration(found, await call.registry.formatted(found, output_format), full=True)
+        return {"id": found.schema_id}
+    return registered(found, await call.registry.formatted(found, output_format))
 
 
 async def read_version(call: Call) -> object:
     """Answer GET /subjects/{subject}/versions/{version}."""
     found = call.registry.version(call.subject, call.version, deleted=call.flag("deleted"))
     text = await call.registry.formatted(found, call.text("format"))
-    return registered(found, text, full=call.takes_newer_fields)
+    return registered(found, text)
 
 
 async def read_schema(call: Call) -> object:
