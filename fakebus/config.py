@@ -18,6 +18,7 @@ DEFAULT_HTTP_PORT = 8081
 DEFAULT_REDIS_PORT = 6379
 DEFAULT_DATA_FILE = Path("fakebus.db")
 DEFAULT_FIXTURES = Path("fixtures")
+SHIPPED_FIXTURES = "openedx"
 DEFAULT_CONFIG_FILE = Path("fakebus.toml")
 COMPATIBILITY_LEVELS = (
     "NONE",
@@ -164,8 +165,24 @@ class Settings:
         return self.advertise[index] if len(self.advertise) > 1 else self.advertise[0]
 
 
-def _paths(values: Sequence[str]) -> tuple[Path, ...]:
-    return tuple(Path(value) for value in values)
+def _fixture_paths(values: Sequence[str]) -> tuple[Path, ...]:
+    return tuple(fixture_path(value) for value in values)
+
+
+def fixture_path(text: str) -> Path:
+    """Return the directory of a fixture set.
+
+    Args:
+        text: a path, or ``openedx`` for the set that fakebus brings along, if there is no
+            directory of that name.
+    """
+    path = Path(text)
+    if text != SHIPPED_FIXTURES or path.exists():
+        return path
+    package = Path(__file__).parent
+    installed = package / "openedx" / "fixtures"
+    # An editable installation has them where the repository has.
+    return installed if installed.exists() else package.parent / "fixtures"
 
 
 def _addresses(default_port: int) -> Callable[[Sequence[str]], tuple[Address, ...]]:
@@ -214,7 +231,7 @@ def _level(values: Sequence[str]) -> str:
 
 
 _PARSERS: dict[str, Callable[[Sequence[str]], Any]] = {
-    "fixtures": _paths,
+    "fixtures": _fixture_paths,
     "reset": lambda values: _boolean(values[-1]),
     "data": lambda values: Path(values[-1]),
     "kafka": lambda values: tuple(

@@ -9,3 +9,7 @@ uv pip compile --universal --python-version 3.11 --no-emit-index-url --no-emit-f
 uv pip compile --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links \
   --generate-hashes --extra fast --custom-compile-command "make lock" \
   --constraint requirements-dev.lock --output-file requirements.lock pyproject.toml
+# Tutor, whose real configuration the tests of our plugin look at, in an environment of its own.
+uv pip compile --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links \
+  --generate-hashes --custom-compile-command "make lock" \
+  --output-file tests/devstack/tutor.lock tests/devstack/tutor.in "$@"

@@ -33,7 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="append",
         metavar="DIR",
         help="seed from the fixture files in DIR (default: ./fixtures if it has a fakebus.yaml); "
-        "may be given several times",
+        "openedx is the set that comes with fakebus; may be given several times",
     )
     add(
         "--reset",
