@@ -1,66 +1,215 @@
 """The pytest plugin: a ``fakebus`` fixture for synchronous and asynchronous tests.
 
 One bus runs for the whole session (one for each xdist worker), in memory and on free ports.
-Every test that asks for ``fakebus`` sees it as it was seeded: what a test has written,
-created, deleted or committed is rolled back when it ends.
+What a test has written, created, deleted or committed is undone when it ends.
 
-Options, in the ini file:
-    fakebus_fixtures: directories of fixture files to seed from, relative to the ini file.
-    fakebus_set: broker configs by Kafka's names, ``key=value``, one a line.
+Options, in the ini file and on the command line:
+    fakebus_fixtures, --fakebus-fixtures: directories of fixture files to seed from.
+    fakebus_set, --fakebus-set: broker configs by Kafka's names, ``key=value``.
+    fakebus_partitions, --fakebus-partitions: how many partitions topics get by default.
+    fakebus_isolation, --fakebus-isolation: rollback (default), advance, namespace or none.
+    fakebus_http: whether HTTP and the schema registry are served.
+    --fakebus-bootstrap, --fakebus-registry: run the tests on a Kafka that runs already.
+
+The marker ``fakebus`` says the same for single tests; see docs/how-to/pytest.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
 if TYPE_CHECKING:
-    from fakebus.app import BusThread
     from fakebus.config import Settings
     from fakebus.testing.handle import TestBus
+    from fakebus.testing.own_bus import Isolation
 
-TEST_CONFIGS = {
-    "fakebus.evict.on.disconnect": "true",
-    "group.min.session.timeout.ms": "100",
-}
-"""What a test wants and a broker does not: members whose connection closed leave at once."""
+_ISOLATIONS = ("rollback", "advance", "namespace", "none")
+_NEEDS = ("faults", "clock", "snapshot")
+_MARKER = (
+    "fakebus(fixtures=..., partitions=..., isolation=..., set={...}, needs=...): what this test "
+    "wants of its bus; needs names what only a bus of our own can do: faults, clock, snapshot"
+)
+_HANDLE: pytest.StashKey[TestBus] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Declare the ini options."""
+    """Declare the options."""
     parser.addini("fakebus_fixtures", "directories of fixture files to seed from", type="paths")
     parser.addini("fakebus_set", "broker configs, key=value", type="linelist")
+    parser.addini("fakebus_partitions", "how many partitions topics get by default", default="")
+    parser.addini("fakebus_isolation", f"one of {', '.join(_ISOLATIONS)}", default="")
+    parser.addini("fakebus_http", "serve HTTP and the schema registry", type="bool", default=False)
+    group = parser.getgroup("fakebus")
+    group.addoption("--fakebus-fixtures", action="append", default=[], metavar="DIRECTORY")
+    group.addoption("--fakebus-set", action="append", default=[], metavar="KEY=VALUE")
+    group.addoption("--fakebus-partitions", type=int, metavar="N")
+    group.addoption("--fakebus-isolation", choices=_ISOLATIONS)
+    group.addoption("--fakebus-bootstrap", metavar="HOST:PORT", help="a Kafka that runs already")
+    group.addoption("--fakebus-registry", metavar="URL", help="that Kafka's schema registry")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the marker."""
+    config.addinivalue_line("markers", _MARKER)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wishes:
+    """What the markers of one test say; the nearest one wins."""
+
+    fixtures: tuple[Path, ...]
+    partitions: int | None
+    isolation: str | None
+    set: Mapping[str, str]
+    needs: tuple[str, ...]
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    return (str(value),) if isinstance(value, str | Path) else tuple(map(str, value))
+
+
+def _wishes(item: pytest.Item) -> _Wishes:
+    arguments: dict[str, Any] = {}
+    for marker in reversed(list(item.iter_markers("fakebus"))):
+        if marker.args:
+            raise pytest.UsageError("@pytest.mark.fakebus takes named arguments only")
+        arguments |= marker.kwargs
+    unknown = arguments.keys() - {"fixtures", "partitions", "isolation", "set", "needs"}
+    if unknown:
+        raise pytest.UsageError(f"@pytest.mark.fakebus has no {min(unknown)!r}; it is {_MARKER}")
+    isolation = arguments.get("isolation")
+    if isolation is not None and isolation not in _ISOLATIONS:
+        raise pytest.UsageError(f"isolation is one of {', '.join(_ISOLATIONS)}, not {isolation!r}")
+    needs = _texts(arguments.get("needs", ()))
+    if not set(needs) <= set(_NEEDS):
+        raise pytest.UsageError(f"needs names {', '.join(_NEEDS)}, not {', '.join(needs)}")
+    return _Wishes(
+        fixtures=tuple(item.path.parent / name for name in _texts(arguments.get("fixtures", ()))),
+        partitions=arguments.get("partitions"),
+        isolation=isolation,
+        set={name: str(text) for name, text in arguments.get("set", {}).items()},
+        needs=needs,
+    )
+
+
+class _Bus(Protocol):
+    """Our own bus, or a Kafka somewhere else."""
+
+    def test(
+        self, isolation: Isolation = ..., fixtures: Sequence[Path] = ...
+    ) -> AbstractContextManager[TestBus]:
+        """Give one test its handle."""
 
 
 @pytest.fixture(scope="session")
 def fakebus_settings(pytestconfig: pytest.Config) -> Settings:
-    """Settings of the session's bus; override it to change more than the ini file can."""
-    from fakebus.config import Address, Settings, parse_assignments
+    """Settings of the session's bus; override it to change more than the options can."""
+    from fakebus.config import parse_assignments
+    from fakebus.testing.own_bus import bus_settings
 
-    return Settings(
-        fixtures=tuple(pytestconfig.getini("fakebus_fixtures")),
-        data=None,
-        kafka=(Address("127.0.0.1", 0),),
-        http=(),
-        set={**TEST_CONFIGS, **parse_assignments(pytestconfig.getini("fakebus_set"))},
+    option = pytestconfig.getoption
+    fixtures = [*pytestconfig.getini("fakebus_fixtures")]
+    fixtures += [pytestconfig.invocation_params.dir / name for name in option("fakebus_fixtures")]
+    partitions = option("fakebus_partitions") or pytestconfig.getini("fakebus_partitions")
+    return bus_settings(
+        fixtures=fixtures,
+        partitions=int(partitions) if partitions else None,
+        configs=parse_assignments(
+            [*pytestconfig.getini("fakebus_set"), *option("fakebus_set")],
+        ),
+        http=pytestconfig.getini("fakebus_http"),
     )
 
 
 @pytest.fixture(scope="session")
-def fakebus_session(fakebus_settings: Settings) -> Iterator[BusThread]:
-    """The bus of the session, in a thread of its own."""
-    from fakebus.app import BusThread, FakeBus
+def fakebus_buses(
+    fakebus_settings: Settings, pytestconfig: pytest.Config
+) -> Iterator[Callable[[int | None, Mapping[str, str]], _Bus]]:
+    """Gives the session's bus, or another one for tests whose markers want other configs."""
+    running: dict[Any, _Bus] = {}
+    bootstrap = pytestconfig.getoption("fakebus_bootstrap")
+    with ExitStack() as stack:
 
-    with BusThread(FakeBus(fakebus_settings)) as running:
-        yield running
+        def bus(partitions: int | None, configs: Mapping[str, str]) -> _Bus:
+            key = (partitions, frozenset(configs.items()))
+            if key not in running:
+                running[key] = start(partitions, configs)
+            return running[key]
+
+        def start(partitions: int | None, configs: Mapping[str, str]) -> _Bus:
+            if bootstrap:
+                from fakebus.testing.foreign_bus import ForeignBus
+
+                registry = pytestconfig.getoption("fakebus_registry") or ""
+                fixtures = fakebus_settings.fixtures
+                return stack.enter_context(ForeignBus(bootstrap, registry, fixtures, partitions))
+            from dataclasses import replace
+
+            from fakebus.testing.own_bus import OwnBus
+
+            wanted = dict(fakebus_settings.set)
+            if partitions is not None:
+                wanted["num.partitions"] = str(partitions)
+            settings = replace(fakebus_settings, set={**wanted, **configs})
+            return stack.enter_context(OwnBus(settings))
+
+        yield bus
 
 
 @pytest.fixture
-def fakebus(fakebus_session: BusThread) -> Iterator[TestBus]:
+def fakebus(
+    request: pytest.FixtureRequest,
+    fakebus_buses: Callable[[int | None, Mapping[str, str]], _Bus],
+) -> Iterator[TestBus]:
     """A bus on free ports that is as it was seeded; see :class:`fakebus.testing.TestBus`."""
-    from fakebus.testing.isolation import isolated
+    from fakebus.testing.own_bus import Isolation
 
-    with isolated(fakebus_session) as handle:
+    config, wishes = request.config, _wishes(request.node)
+    chosen = wishes.isolation or config.getoption("fakebus_isolation")
+    chosen = chosen or config.getini("fakebus_isolation") or "rollback"
+    if config.getoption("fakebus_bootstrap"):
+        _skip_if_impossible(wishes)
+    bus = fakebus_buses(wishes.partitions, wishes.set)
+    with bus.test(Isolation(chosen), wishes.fixtures) as handle:
+        request.node.stash[_HANDLE] = handle
         yield handle
+        del request.node.stash[_HANDLE]
+
+
+def _skip_if_impossible(wishes: _Wishes) -> None:
+    if wishes.needs:
+        pytest.skip(f"needs {', '.join(wishes.needs)}, which only a bus of our own has")
+    if wishes.set:
+        pytest.skip("sets broker configs, which are not ours to set")
+
+
+@pytest.fixture
+def fakebus_attribute(request: pytest.FixtureRequest, fakebus: TestBus) -> None:
+    """Gives ``self.fakebus`` to the tests of classes that cannot take fixtures as arguments."""
+    if request.instance is None:
+        raise pytest.UsageError("fakebus_attribute is for tests in classes")
+    request.instance.fakebus = fakebus
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add what happened on the bus to the report of a test that failed."""
+    report = yield
+    handle = item.stash.get(_HANDLE, None)
+    if handle is None or report.when != "call":
+        return report
+    if report.failed:
+        report.sections.append(("fakebus timeline", handle.timeline() or "nothing happened"))
+    idle = [] if handle.is_foreign else handle.faults.never_fired
+    if idle:
+        texts = "\n".join(fault.description for fault in idle)
+        report.sections.append(("fakebus faults that never fired", texts))
+    return report

@@ -33,6 +33,7 @@ from fakebus.kafka.api import (
 from fakebus.kafka.authentication import SaslPolicy, SaslSession
 from fakebus.kafka.connection import FrameReader, frame_response
 from fakebus.kafka.handlers import HANDLERS
+from fakebus.kafka.interception import Interceptor
 from fakebus.kafka.listen_errors import explain
 from fakebus.kafka.protocol import codec
 from fakebus.kafka.protocol.api_keys import ApiKey
@@ -275,7 +276,11 @@ class KafkaProtocol(asyncio.BufferedProtocol):
             advertised=self._listener.advertised,
             handlers=HANDLERS,
         )
-        result = handler.function(request, context)
+        intercept = self._listener.interceptor
+        if intercept is None:
+            result = handler.function(request, context)
+        else:
+            result = intercept(handler.function, request, context)
         if isinstance(result, PendingResponse):
             result.when_ready(lambda outcome: self._deliver(exchange, outcome))
         elif isinstance(result, Awaitable):
@@ -379,6 +384,8 @@ class Listener:
         self._ssl_context = ssl_context
         self.stalled: set[KafkaProtocol] = set()
         """Connections whose next request has to wait until more is stored."""
+        self.interceptor: Interceptor | None = None
+        """Stands between requests and handlers while a test wants it."""
         self._host = host
         self._port = port
         self._advertised_address = advertised

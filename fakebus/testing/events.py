@@ -1,14 +1,49 @@
-"""Events as tests see them, and how they are matched."""
+"""Events as tests see them."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 Headers = Mapping[str, str | bytes | None] | Sequence[tuple[str, str | bytes | None]]
+
+
+class Decoder(Protocol):
+    """Makes something of the bytes of keys and values."""
+
+    def decode(self, topic: str, data: bytes | None, *, is_key: bool) -> Any:
+        """Return what the bytes stand for, or the bytes themselves if that is not known.
+
+        Args:
+            topic: where the record is.
+            data: the key or the value.
+            is_key: which of the two.
+        """
+
+
+class PlainDecoder:
+    """Reads JSON and UTF-8 text; anything else stays what it is."""
+
+    def decode(self, topic: str, data: bytes | None, *, is_key: bool) -> Any:
+        """Return the JSON value, the text or the bytes; a key is never taken for JSON."""
+        if data is None:
+            return None
+        try:
+            text = data.decode()
+        except UnicodeDecodeError:
+            return data
+        if is_key:
+            return text
+        try:
+            return json.loads(text)
+        except ValueError:
+            return text
+
+
+PLAIN = PlainDecoder()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +57,17 @@ class Event:
     key: bytes | None
     value: bytes | None
     headers: tuple[tuple[str, bytes | None], ...]
+    decoder: Decoder = field(default=PLAIN, compare=False, repr=False)
+
+    @property
+    def data(self) -> Any:
+        """The value decoded: with its schema if it names one, else as JSON, text or bytes."""
+        return self.decoder.decode(self.topic, self.value, is_key=False)
+
+    @property
+    def key_data(self) -> Any:
+        """The key decoded."""
+        return self.decoder.decode(self.topic, self.key, is_key=True)
 
     @property
     def text(self) -> str | None:
@@ -45,69 +91,19 @@ class Event:
         """Return one line for a failure report."""
         return (
             f"{self.topic}[{self.partition}]@{self.offset} "
-            f"key={_shown(self.key)} value={_shown(self.value)}"
+            f"key={shown(self.key_data)} value={shown(self.data)}"
         )
 
 
-def _shown(data: bytes | None, limit: int = 300) -> str:
-    if data is None:
-        return "null"
-    try:
-        text = data.decode()
-    except UnicodeDecodeError:
+def shown(data: Any, limit: int = 300) -> str:
+    """Return a decoded key or value for people, cut off where it gets too long."""
+    if isinstance(data, str):
+        text = data
+    elif isinstance(data, bytes):
         text = repr(data)
-    return text if len(text) <= limit else f"{text[:limit]}… ({len(data)} bytes)"
-
-
-Match = Callable[[Event], bool] | Mapping[str, Any] | Sequence[Any] | str | bytes | int | float
-
-
-def mismatches(event: Event, match: Match | None) -> list[str]:
-    """Return why ``event`` does not match; an empty list when it does.
-
-    Args:
-        event: the record.
-        match: ``None`` matches everything; a function decides; bytes are the exact value,
-            a text the exact value as UTF-8 or JSON; a mapping names the fields that the
-            JSON value must have, nested ones too, others are free.
-    """
-    if match is None:
-        return []
-    if isinstance(match, bytes):
-        return [] if event.value == match else [f"value is {_shown(event.value)}"]
-    if isinstance(match, str) and event.value == match.encode():
-        return []
-    if callable(match):
-        return [] if match(event) else ["the function said no"]
-    try:
-        value = event.json()
-    except ValueError:
-        return [f"value is not JSON: {_shown(event.value)}"]
-    return _differences("value", match, value)
-
-
-def _differences(path: str, wanted: Any, found: Any) -> list[str]:
-    if isinstance(wanted, Mapping):
-        if not isinstance(found, Mapping):
-            return [f"{path} is {found!r}, not an object"]
-        problems = []
-        for name, inner in wanted.items():
-            if name in found:
-                problems += _differences(f"{path}.{name}", inner, found[name])
-            else:
-                problems.append(f"{path}.{name} is missing")
-        return problems
-    if isinstance(wanted, list | tuple) and isinstance(found, list):
-        if len(wanted) != len(found):
-            return [f"{path} has {len(found)} items, not {len(wanted)}"]
-        return [
-            problem
-            for index, (inner, item) in enumerate(zip(wanted, found, strict=True))
-            for problem in _differences(f"{path}[{index}]", inner, item)
-        ]
-    if wanted != found or isinstance(wanted, bool) != isinstance(found, bool):
-        return [f"{path} is {found!r}, not {wanted!r}"]
-    return []
+    else:
+        text = json.dumps(data, ensure_ascii=False, default=repr)
+    return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"
 
 
 def encode(value: Any) -> bytes | None:
@@ -121,9 +117,9 @@ def encode(value: Any) -> bytes | None:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def header_pairs(headers: Headers | None) -> list[tuple[str, bytes | None]]:
-    """Return headers as a list of names and bytes."""
+def header_pairs(headers: Headers | None) -> tuple[tuple[str, bytes | None], ...]:
+    """Return headers as names and bytes."""
     if headers is None:
-        return []
+        return ()
     pairs = headers.items() if isinstance(headers, Mapping) else headers
-    return [(name, encode(value)) for name, value in pairs]
+    return tuple((name, encode(value)) for name, value in pairs)

@@ -1,164 +1,186 @@
-"""What a test holds in its hand: publish, expect, events, and the addresses of the bus.
+"""What a test holds in its hand.
 
-The bus runs in a thread of its own. :class:`TestBus` is for synchronous code;
-``bus.aio`` has the same methods as coroutines, for tests whose event loop must go on while
-they wait.
+The bus runs in a thread of its own. :class:`TestBus` is for synchronous code; ``bus.aio`` has
+the same methods as coroutines, for tests whose event loop must go on while they wait.
 """
 
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from dataclasses import dataclass
 
-from fakebus.app import FakeBus
-from fakebus.testing.events import Event, Headers, Match
+from fakebus.kafka.faults import Faults
+from fakebus.testing.calling import Awaiting, Blocking, awaiting, blocking
+from fakebus.testing.cluster import NotOnThisCluster
 from fakebus.testing.observer import Observer
-
-T = TypeVar("T")
-
-DEFAULT_TIMEOUT_S = 5.0
+from fakebus.testing.timekeeping import Timekeeper
 
 
-class AsyncTestBus:
-    """The methods of :class:`TestBus` as coroutines.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Addresses:
+    """Where a cluster is reached."""
 
-    Args:
-        observer: does the work in the bus's own event loop.
-        loop: the bus's event loop.
-    """
-
-    __test__ = False
-
-    def __init__(self, observer: Observer, loop: asyncio.AbstractEventLoop) -> None:
-        self._observer = observer
-        self._loop = loop
-
-    async def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
-
-    async def publish(
-        self,
-        topic: str,
-        value: Any = None,
-        *,
-        key: Any = None,
-        headers: Headers | None = None,
-        partition: int | None = None,
-        timestamp_ms: int | None = None,
-    ) -> Event:
-        """Write one record; see :meth:`TestBus.publish`."""
-        return await self._run(
-            self._observer.publish(topic, value, key, headers, partition, timestamp_ms)
-        )
-
-    async def expect(
-        self, topic: str, match: Match | None = None, *, timeout: float = DEFAULT_TIMEOUT_S
-    ) -> Event:
-        """Wait for a record; see :meth:`TestBus.expect`."""
-        return await self._run(self._observer.expect(topic, match, timeout))
-
-    async def expect_none(
-        self, topic: str, match: Match | None = None, *, within: float = 0.2
-    ) -> None:
-        """Make sure that no record comes; see :meth:`TestBus.expect_none`."""
-        await self._run(self._observer.expect_none(topic, match, within))
-
-    async def events(self, topic: str) -> list[Event]:
-        """Return the topic's records; see :meth:`TestBus.events`."""
-        return await self._run(self._observer.events(topic))
+    bootstrap_servers: str
+    http_url: str = ""
+    schema_registry_url: str = ""
 
 
-class TestBus:
-    """A running bus as a test uses it.
-
-    Args:
-        bus: the bus.
-        observer: does the work in the bus's own event loop.
-        loop: the bus's event loop.
-    """
+class TestClock(Blocking[Timekeeper]):
+    """The bus's time; see :class:`Timekeeper`."""
 
     __test__ = False
 
-    def __init__(self, bus: FakeBus, observer: Observer, loop: asyncio.AbstractEventLoop) -> None:
-        self._bus = bus
-        self._observer = observer
-        self._loop = loop
-        self.aio = AsyncTestBus(observer, loop)
+    now = blocking(Timekeeper.now)
+    freeze = blocking(Timekeeper.freeze)
+    resume = blocking(Timekeeper.resume)
+    advance = blocking(Timekeeper.advance)
+    set = blocking(Timekeeper.set)
+
+
+class AsyncTestClock(Awaiting[Timekeeper]):
+    """The methods of :class:`TestClock` as coroutines."""
+
+    now = awaiting(Timekeeper.now)
+    freeze = awaiting(Timekeeper.freeze)
+    resume = awaiting(Timekeeper.resume)
+    advance = awaiting(Timekeeper.advance)
+    set = awaiting(Timekeeper.set)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Powers:
+    """What a test can do to a bus of our own, and to no other cluster."""
+
+    timekeeper: Timekeeper
+    faults: Faults
+
+
+class _Named:
+    """What both handles know of the cluster."""
+
+    _addresses: Addresses
+    _observer: Observer
+    _powers: Powers | None
 
     @property
     def bootstrap_servers(self) -> str:
         """What Kafka clients take as ``bootstrap.servers``."""
-        return self._bus.bootstrap_servers
+        return self._addresses.bootstrap_servers
 
     @property
     def http_url(self) -> str:
         """Where HTTP is served; an empty text when it is not."""
-        return self._bus.http_url
+        return self._addresses.http_url
 
-    def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        future: concurrent.futures.Future[T] = asyncio.run_coroutine_threadsafe(work, self._loop)
-        return future.result()
+    @property
+    def schema_registry_url(self) -> str:
+        """Where schemas are registered; an empty text when there is no registry."""
+        return self._addresses.schema_registry_url
 
-    def publish(
+    @property
+    def is_foreign(self) -> bool:
+        """Whether the cluster is a Kafka that somebody else runs."""
+        return self._observer.cluster.is_foreign
+
+    def topic(self, name: str) -> str:
+        """Return the name that a topic really has; another one only under ``namespace``."""
+        return self._observer.namespace.real(name)
+
+    def group(self, name: str) -> str:
+        """Return the name that a group really has; another one only under ``namespace``."""
+        return self._observer.namespace.real(name)
+
+    def _power(self, noun: str) -> Powers:
+        if self._powers is None:
+            raise NotOnThisCluster(
+                f"{noun} needs a bus of our own; mark the test "
+                f'@pytest.mark.fakebus(needs="{noun}") to skip it here'
+            )
+        return self._powers
+
+    @property
+    def faults(self) -> Faults:
+        """What goes wrong on purpose; see :class:`Faults`.
+
+        Raises:
+            NotOnThisCluster: the cluster is a foreign one.
+        """
+        return self._power("faults").faults
+
+
+class AsyncTestBus(Awaiting[Observer], _Named):
+    """The methods of :class:`TestBus` as coroutines."""
+
+    __test__ = False
+
+    def __init__(
         self,
-        topic: str,
-        value: Any = None,
-        *,
-        key: Any = None,
-        headers: Headers | None = None,
-        partition: int | None = None,
-        timestamp_ms: int | None = None,
-    ) -> Event:
-        """Write one record and return it as it was stored.
+        observer: Observer,
+        loop: asyncio.AbstractEventLoop,
+        addresses: Addresses,
+        powers: Powers | None,
+    ) -> None:
+        super().__init__(observer, loop)
+        self._observer, self._addresses, self._powers = observer, addresses, powers
 
-        Args:
-            topic: created when it does not exist, if the bus auto-creates topics.
-            value: bytes, text, anything that JSON can say, or ``None`` for a tombstone.
-            key: like ``value``; ``None`` for none.
-            headers: names and values, in order.
-            partition: which partition; chosen from the key as librdkafka does when left out.
-            timestamp_ms: milliseconds since the epoch; now when left out.
+    @property
+    def clock(self) -> AsyncTestClock:
+        """The bus's time; as :attr:`TestBus.clock`."""
+        return AsyncTestClock(self._power("clock").timekeeper, self._loop)
+
+    publish = awaiting(Observer.publish)
+    expect = awaiting(Observer.expect)
+    expect_none = awaiting(Observer.expect_none)
+    events = awaiting(Observer.events)
+    emitted = awaiting(Observer.emitted)
+    wait_for_group = awaiting(Observer.wait_for_group)
+    lag = awaiting(Observer.lag)
+    seed = awaiting(Observer.seed)
+    timeline = awaiting(Observer.timeline)
+    snapshot = awaiting(Observer.snapshot)
+    rollback = awaiting(Observer.rollback)
+
+
+class TestBus(Blocking[Observer], _Named):
+    """A running cluster as a test uses it.
+
+    Args:
+        observer: does the work in the cluster's own event loop.
+        loop: that event loop, in another thread.
+        addresses: where clients find the cluster.
+        powers: the clock and the faults of a bus of our own.
+    """
+
+    __test__ = False
+
+    def __init__(
+        self,
+        observer: Observer,
+        loop: asyncio.AbstractEventLoop,
+        addresses: Addresses,
+        powers: Powers | None,
+    ) -> None:
+        super().__init__(observer, loop)
+        self._observer, self._addresses, self._powers = observer, addresses, powers
+        self.aio = AsyncTestBus(observer, loop, addresses, powers)
+
+    @property
+    def clock(self) -> TestClock:
+        """The bus's time.
 
         Raises:
-            BrokerError: the broker refuses the record.
+            NotOnThisCluster: the cluster is a foreign one.
         """
-        return self._run(
-            self._observer.publish(topic, value, key, headers, partition, timestamp_ms)
-        )
+        return TestClock(self._power("clock").timekeeper, self._loop)
 
-    def expect(
-        self, topic: str, match: Match | None = None, *, timeout: float = DEFAULT_TIMEOUT_S
-    ) -> Event:
-        """Wait until the topic has a matching record, and return the first one.
-
-        Only records written since the test began count.
-
-        Args:
-            topic: where to look.
-            match: see :func:`fakebus.testing.events.mismatches`.
-            timeout: how long to wait, in seconds.
-
-        Raises:
-            AssertionError: none came; the message shows the nearest records and why they
-                do not match.
-        """
-        return self._run(self._observer.expect(topic, match, timeout))
-
-    def expect_none(self, topic: str, match: Match | None = None, *, within: float = 0.2) -> None:
-        """Make sure that no matching record is there or comes.
-
-        Args:
-            topic: where to look.
-            match: see :func:`fakebus.testing.events.mismatches`.
-            within: how long to wait for one, in seconds.
-
-        Raises:
-            AssertionError: one came.
-        """
-        self._run(self._observer.expect_none(topic, match, within))
-
-    def events(self, topic: str) -> list[Event]:
-        """Return the records that were written to the topic since the test began."""
-        return self._run(self._observer.events(topic))
+    publish = blocking(Observer.publish)
+    expect = blocking(Observer.expect)
+    expect_none = blocking(Observer.expect_none)
+    events = blocking(Observer.events)
+    emitted = blocking(Observer.emitted)
+    wait_for_group = blocking(Observer.wait_for_group)
+    lag = blocking(Observer.lag)
+    seed = blocking(Observer.seed)
+    timeline = blocking(Observer.timeline)
+    snapshot = blocking(Observer.snapshot)
+    rollback = blocking(Observer.rollback)

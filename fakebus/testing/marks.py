@@ -1,16 +1,21 @@
-"""Marks in the log: where everything stood when a test began, and the way back there.
+"""Marks: where everything stood at some moment, and the way back there.
 
-Logs only grow, so a test's records are what lies beyond the mark. Going back truncates the
-logs, deletes the topics and groups that are new, and puts the committed offsets and configs
-back. A topic that the test deleted is created again, empty and with a new id: what it held
-is gone, and a warning says so.
+Logs only grow, so what a test has written lies beyond the mark, and going back cuts it off.
+What was deleted meanwhile (by DeleteRecords, by retention, with its topic) is put back from
+the mark, which holds on to the batches: they are the same objects as in the log's cache, and
+marks of the same log share them.
+
+A topic that was deleted, or that got partitions, is created anew and has a new id: clients
+could not make sense of anything else.
 """
 
 from __future__ import annotations
 
-import logging
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
 from fakebus.types import TopicPartition
@@ -19,68 +24,230 @@ if TYPE_CHECKING:
     from fakebus.broker.broker import Broker
     from fakebus.broker.partition_log import PartitionLog
     from fakebus.broker.topics import Topic
+    from fakebus.storage.interface import StoredBatch
 
-logger = logging.getLogger("fakebus.testing")
+_READ_BYTES = 16 * 1024 * 1024
+_LEDGER_PREFIX = "fixtures."
 
 
-@dataclass(frozen=True, slots=True)
+class Registry(Protocol):
+    """A schema registry, as far as marks are concerned."""
+
+    def mark(self) -> Any:
+        """Return where everything stands."""
+
+    def roll_back(self, mark: Any) -> Awaitable[None] | None:
+        """Go back to a mark."""
+
+
+@dataclass(slots=True)
+class _MarkedLog:
+    start: int
+    end: int
+    batches: Sequence[StoredBatch]
+    intact: int
+    """Up to here, what lies in the log is what lay there at the mark."""
+
+
+@dataclass(slots=True)
 class _MarkedTopic:
-    name: str
-    ends: tuple[int, ...]
+    topic_id: UUID
+    logs: list[_MarkedLog]
     configs: dict[str, str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Mark:
     """Where everything stood."""
 
-    topics: dict[UUID, _MarkedTopic]
-    offsets: dict[str, dict[TopicPartition, int]]
+    topics: dict[str, _MarkedTopic] = field(default_factory=dict)
+    offsets: dict[str, dict[TopicPartition, int]] = field(default_factory=dict)
+    configs: Any = None
+    ledger: dict[str, str | None] = field(default_factory=dict)
+    registry: Any = None
 
     def end_of(self, topic: Topic, log: PartitionLog) -> int:
         """Return the log end offset at the mark; 0 for what did not exist then."""
-        marked = self.topics.get(topic.topic_id)
+        marked = self.topics.get(topic.name)
         index = log.topic_partition.partition
-        return marked.ends[index] if marked is not None and index < len(marked.ends) else 0
+        if marked is None or marked.topic_id != topic.topic_id or index >= len(marked.logs):
+            return 0
+        return marked.logs[index].end
 
 
-async def take_mark(broker: Broker) -> Mark:
-    """Return a mark at this moment, after everything under way is stored."""
-    await broker.storage.flush()
-    return Mark(
-        {
-            topic.topic_id: _MarkedTopic(
-                topic.name,
-                tuple(log.high_watermark for log in topic.partitions),
-                dict(topic.config.overrides),
+class Marks:
+    """The marks of one bus.
+
+    Args:
+        broker: the bus.
+        registry: its schema registry, if it has one.
+    """
+
+    def __init__(self, broker: Broker, registry: Registry | None = None) -> None:
+        self._broker = broker
+        self._registry = registry
+        self._marks: list[Mark] = []
+        self._known: dict[int, _MarkedLog] = {}
+        """By log id: what was last found in the log or put into it."""
+
+    async def take(self) -> Mark:
+        """Return a mark at this moment, after everything under way is stored."""
+        await self._settle()
+        broker = self._broker
+        mark = Mark(
+            offsets=broker.group_coordinator.all_offsets(),
+            configs=broker.config_admin.changed(),
+            ledger=self._ledger(),
+            registry=None if self._registry is None else self._registry.mark(),
+        )
+        for topic in broker.topics:
+            logs = [await self._mark_log(log) for log in topic.partitions]
+            mark.topics[topic.name] = _MarkedTopic(
+                topic.topic_id, logs, dict(topic.config.overrides)
             )
-            for topic in broker.topics
-        },
-        broker.group_coordinator.all_offsets(),
-    )
+        self._marks.append(mark)
+        return mark
+
+    def drop(self, *marks: Mark) -> None:
+        """Forget marks that nobody goes back to any more."""
+        self._marks = [mark for mark in self._marks if mark not in marks]
+
+    async def _settle(self) -> None:
+        storage = self._broker.storage
+        await storage.flush()
+        while storage.pending_bytes:
+            await storage.flush()
+
+    def _ledger(self) -> dict[str, str | None]:
+        # What was seeded is a statement about the records, so it goes where they go.
+        storage = self._broker.storage
+        return {key: storage.get_meta(key) for key in storage.meta_keys(_LEDGER_PREFIX)}
+
+    async def _mark_log(self, log: PartitionLog) -> _MarkedLog:
+        start, end = log.log_start_offset, log.high_watermark
+        known = self._known.get(log.log_id)
+        if known is None or known.start != start or known.end > end:
+            known = _MarkedLog(start, start, (), start)
+        if known.end < end:
+            batches = [*known.batches, *await _read(log, known.end, end)]
+            known = _MarkedLog(start, end, batches, end)
+        self._known[log.log_id] = known
+        return _MarkedLog(start, end, known.batches, end)
+
+    async def roll_back(self, mark: Mark) -> None:
+        """Make everything as it was at a mark; the mark can be used again."""
+        broker = self._broker
+        # The members go first, so that they do not commit what is about to vanish.
+        await broker.group_coordinator.restore_offsets(mark.offsets)
+        if broker.config_admin.changed() != mark.configs:
+            await broker.config_admin.restore(mark.configs)
+        for topic in broker.topics:
+            if topic.name not in mark.topics:
+                await broker.topics.delete(topic)
+        for name, marked in mark.topics.items():
+            await self._roll_back_topic(mark, name, marked)
+        if broker.group_coordinator.all_offsets() != mark.offsets:
+            # Offsets go with their topic, and the topic is back.
+            await broker.group_coordinator.restore_offsets(mark.offsets)
+        await self._restore_ledger(mark)
+        if self._registry is not None:
+            done = self._registry.roll_back(mark.registry)
+            if inspect.isawaitable(done):
+                await done
+
+    async def advance(self, mark: Mark) -> None:
+        """Delete what was written since a mark without giving any offset out again.
+
+        The topics that were written to lose all their records; new topics stay, and so do
+        groups and their offsets. Configs are put back.
+        """
+        await self._settle()
+        await self._broker.config_admin.restore(mark.configs)
+        for topic in self._broker.topics:
+            marked = mark.topics.get(topic.name)
+            if marked is not None and dict(topic.config.overrides) != marked.configs:
+                await self._broker.topics.set_configs(topic, marked.configs)
+            for log in topic.partitions:
+                if log.high_watermark > mark.end_of(topic, log):
+                    await log.delete_records(-1)
+
+    async def delete(self, wanted: Callable[[str], bool]) -> None:
+        """Delete the topics and groups of certain names, whoever uses them.
+
+        Args:
+            wanted: whether a name is one of them.
+        """
+        coordinator = self._broker.group_coordinator
+        kept = {group: o for group, o in coordinator.all_offsets().items() if not wanted(group)}
+        await coordinator.restore_offsets(kept)
+        for topic in self._broker.topics:
+            if wanted(topic.name):
+                await self._broker.topics.delete(topic)
+
+    async def _roll_back_topic(self, mark: Mark, name: str, marked: _MarkedTopic) -> None:
+        topics = self._broker.topics
+        topic = topics.get(name)
+        if topic is not None and (
+            topic.topic_id != marked.topic_id or len(topic.partitions) != len(marked.logs)
+        ):
+            await topics.delete(topic)
+            topic = None
+        if topic is None:
+            topic = await topics.create(name, len(marked.logs), marked.configs)
+            old_id, marked.topic_id = str(marked.topic_id), topic.topic_id
+            mark.ledger = {
+                key: text and text.replace(old_id, str(topic.topic_id))
+                for key, text in mark.ledger.items()
+            }
+            for log, marked_log in zip(topic.partitions, marked.logs, strict=True):
+                await self._put_back(log, marked_log, 0)
+        else:
+            if dict(topic.config.overrides) != marked.configs:
+                await topics.set_configs(topic, marked.configs)
+            for log, marked_log in zip(topic.partitions, marked.logs, strict=True):
+                await self._roll_back_log(topic, log, marked_log)
+
+    async def _roll_back_log(self, topic: Topic, log: PartitionLog, marked: _MarkedLog) -> None:
+        intact = marked.intact if log.log_start_offset == marked.start else 0
+        if log.log_end_offset == marked.end == intact:
+            return
+        await self._settle()
+        # Where the log starts later than it did, everything is written again.
+        first = marked.batches[0].base_offset if marked.batches else marked.start
+        cut = max(intact, first)
+        await log.truncate(cut)
+        self._broker.fetch_sessions.clear()
+        for mark in self._marks:
+            other = mark.topics.get(topic.name)
+            if other is not None and other.topic_id == topic.topic_id:
+                same = other.logs[log.topic_partition.partition]
+                same.intact = min(same.intact, cut)
+        await self._put_back(log, marked, cut)
+
+    async def _put_back(self, log: PartitionLog, marked: _MarkedLog, cut: int) -> None:
+        batches = [batch for batch in marked.batches if batch.base_offset >= cut]
+        if batches or log.log_end_offset != marked.end or log.log_start_offset != marked.start:
+            await log.put_back(batches, marked.start, marked.end)
+        marked.intact = marked.end
+        self._known[log.log_id] = marked
+
+    async def _restore_ledger(self, mark: Mark) -> None:
+        present = self._ledger()
+        changed = {
+            key: mark.ledger.get(key)
+            for key in present.keys() | mark.ledger.keys()
+            if present.get(key) != mark.ledger.get(key)
+        }
+        storage = self._broker.storage
+        await asyncio.gather(*(storage.set_meta(key, text) for key, text in changed.items()))
 
 
-async def roll_back(broker: Broker, mark: Mark) -> None:
-    """Make everything as it was at the mark."""
-    await broker.storage.flush()
-    for topic in broker.topics:
-        marked = mark.topics.get(topic.topic_id)
-        if marked is None:
-            await broker.topics.delete(topic)
-            continue
-        for log in topic.partitions:
-            end = mark.end_of(topic, log)
-            if log.log_end_offset > end:
-                await log.truncate(end)
-        if dict(topic.config.overrides) != marked.configs:
-            await broker.topics.set_configs(topic, marked.configs)
-    await _put_back_deleted(broker, mark)
-    await broker.group_coordinator.restore_offsets(mark.offsets)
-
-
-async def _put_back_deleted(broker: Broker, mark: Mark) -> None:
-    for topic_id, marked in mark.topics.items():
-        if broker.topics.by_id(topic_id) is None:
-            if any(marked.ends):
-                logger.warning("the test deleted topic %s; its records are gone", marked.name)
-            await broker.topics.create(marked.name, len(marked.ends), marked.configs)
+async def _read(log: PartitionLog, from_offset: int, upto_offset: int) -> list[StoredBatch]:
+    found: list[StoredBatch] = []
+    while from_offset < upto_offset:
+        batches = await log.read(from_offset, upto_offset, _READ_BYTES)
+        if not batches:
+            break
+        found += batches
+        from_offset = batches[-1].last_offset + 1
+    return found

@@ -1,179 +1,299 @@
-"""Writing and reading records for tests, inside the bus's own event loop."""
+"""What the test handle can do, as coroutines in the cluster's own event loop.
+
+:class:`~fakebus.testing.handle.TestBus` and its ``aio`` twin offer these methods under the
+same names, so the arguments, results and errors of both are written down here.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
-from fakebus.broker.broker import Broker
-from fakebus.broker.topics import Topic
-from fakebus.records.builder import build_batch
-from fakebus.records.partitioner import consistent
-from fakebus.records.reader import read_records
 from fakebus.records.record import NewRecord
-from fakebus.testing.events import Event, Headers, Match, encode, header_pairs, mismatches
-from fakebus.testing.marks import Mark
+from fakebus.testing.cluster import Cluster, GroupProgress, NotOnThisCluster
+from fakebus.testing.events import Event, Headers, encode, header_pairs
+from fakebus.testing.matching import Match, Wanted
+from fakebus.testing.naming import Namespace
+from fakebus.testing.restoring import Restorer
+from fakebus.testing.timeline import draw_timeline
 from fakebus.types import TopicPartition
 
-_READ_BYTES = 4 * 1024 * 1024
+DEFAULT_TIMEOUT_S = 5.0
 _SHOWN_EVENTS = 5
+_POLL_S = 0.01
 
 
-class _Bell:
-    """Rings when a log has grown."""
-
-    def __init__(self) -> None:
-        self.rung = asyncio.Event()
-
-    def log_appended(self, size_bytes: int) -> None:
-        self.rung.set()
-
-    def log_changed(self) -> None:
-        self.rung.set()
-
-    def topic_changed(self, topic: Topic) -> None:
-        self.rung.set()
+def _by_time(event: Event) -> tuple[int, str, int, int]:
+    return event.timestamp_ms, event.topic, event.partition, event.offset
 
 
 class Observer:
-    """Looks at one bus from a mark on.
+    """One test's view of a cluster.
 
     Args:
-        broker: the bus.
-        mark: where the test began.
+        cluster: the cluster, from the beginning of the test on.
+        namespace: the prefix of the test's topics and groups, if it has one.
+        restorer: takes and restores snapshots, where that is possible.
     """
 
-    def __init__(self, broker: Broker, mark: Mark) -> None:
-        self._broker = broker
-        self._mark = mark
-        self._round_robin = 0
-
-    async def _topic(self, name: str) -> Topic:
-        topic = self._broker.topics.get(name)
-        return topic or await self._broker.auto_create(name, allowed=True)
+    def __init__(
+        self,
+        cluster: Cluster,
+        namespace: Namespace | None = None,
+        restorer: Restorer | None = None,
+    ) -> None:
+        self.cluster = cluster
+        self.namespace = namespace if namespace is not None else Namespace()
+        self._restorer = restorer
+        self._began_ms = cluster.now_ms()
+        self._published: set[tuple[str, int, int]] = set()
 
     async def publish(
         self,
-        topic_name: str,
-        value: Any,
-        key: Any,
-        headers: Headers | None,
-        partition: int | None,
-        timestamp_ms: int | None,
+        topic: str,
+        value: Any = None,
+        *,
+        key: Any = None,
+        headers: Headers | None = None,
+        partition: int | None = None,
+        timestamp_ms: int | None = None,
     ) -> Event:
-        """Write one record and return it as it was stored."""
-        topic = await self._topic(topic_name)
-        key_bytes, value_bytes, pairs = encode(key), encode(value), header_pairs(headers)
-        if partition is None:
-            partition = self._choose_partition(key_bytes, len(topic.partitions))
+        """Write one record and return it as it was stored.
+
+        Args:
+            topic: created when it does not exist, if the bus auto-creates topics.
+            value: bytes, text, anything that JSON can say, or ``None`` for a tombstone.
+            key: like ``value``; ``None`` for none.
+            headers: names and values, in order.
+            partition: which partition; chosen from the key as librdkafka does when left out.
+            timestamp_ms: milliseconds since the epoch; now when left out.
+
+        Raises:
+            BrokerError: the broker refuses the record.
+        """
         record = NewRecord(
-            key=key_bytes,
-            value=value_bytes,
-            headers=tuple(pairs),
-            timestamp_ms=self._broker.clock.now_ms() if timestamp_ms is None else timestamp_ms,
+            key=encode(key),
+            value=encode(value),
+            headers=header_pairs(headers),
+            timestamp_ms=self.cluster.now_ms() if timestamp_ms is None else timestamp_ms,
         )
-        stored = await self._broker.produce(
-            TopicPartition(topic_name, partition), build_batch([record])
-        )
-        return Event(
-            topic=topic_name,
-            partition=partition,
-            offset=stored.base_offset,
-            timestamp_ms=record.timestamp_ms,
-            key=key_bytes,
-            value=value_bytes,
-            headers=tuple(pairs),
-        )
+        event = await self.cluster.produce(self.namespace.real(topic), partition, record)
+        self._published.add((event.topic, event.partition, event.offset))
+        return event
 
-    def _choose_partition(self, key: bytes | None, partitions: int) -> int:
-        if key is not None:
-            return consistent(key, partitions)
-        self._round_robin += 1
-        return (self._round_robin - 1) % partitions
+    async def events(self, topic: str) -> list[Event]:
+        """Return the topic's records since the test began, by timestamp.
 
-    async def events(self, topic_name: str) -> list[Event]:
-        """Return the records since the mark, in the order of time, partition and offset."""
-        topic = self._broker.topics.get(topic_name)
+        Args:
+            topic: which topic; one that does not exist has no records.
+        """
+        return sorted(await self.cluster.read(self.namespace.real(topic)), key=_by_time)
+
+    async def emitted(self) -> list[Event]:
+        """Return the records of all topics since the test began, by timestamp."""
         found: list[Event] = []
-        if topic is None:
-            return found
-        for log in topic.partitions:
-            offset = max(self._mark.end_of(topic, log), log.log_start_offset)
-            while offset < log.high_watermark:
-                batches = await log.read(offset, log.high_watermark, _READ_BYTES)
-                if not batches:
-                    break
-                for batch in batches:
-                    found += [
-                        Event(
-                            topic=topic_name,
-                            partition=log.topic_partition.partition,
-                            offset=record.offset,
-                            timestamp_ms=record.timestamp,
-                            key=record.key,
-                            value=record.value,
-                            headers=tuple(record.headers),
-                        )
-                        for record in read_records(batch.data)
-                        if record.offset >= offset
-                    ]
-                offset = batches[-1].last_offset + 1
-        found.sort(key=lambda event: (event.timestamp_ms, event.partition, event.offset))
-        return found
+        for name in await self.cluster.topic_names():
+            if self.namespace.holds(name):
+                found += await self.cluster.read(name)
+        return sorted(found, key=_by_time)
 
-    async def _wait_for(self, topic_name: str, match: Match | None, timeout: float) -> Event | None:
+    async def expect(
+        self,
+        topic: str,
+        match: Match | None = None,
+        *,
+        key: Any = None,
+        headers: Headers | None = None,
+        timeout: float = DEFAULT_TIMEOUT_S,
+    ) -> Event:
+        """Wait until the topic has a matching record, and return the first one.
+
+        Only records written since the test began count.
+
+        Args:
+            topic: where to look.
+            match: see :func:`fakebus.testing.matching.mismatches`.
+            key: the exact key, as :meth:`publish` would take it; any when left out.
+            headers: headers that the record must have among others.
+            timeout: how long to wait, in seconds.
+
+        Raises:
+            AssertionError: none came; the message shows the nearest records and why they
+                do not match.
+        """
+        wanted = Wanted(match=match, key=key, headers=headers)
+        event = await self._wait_for(topic, wanted, timeout)
+        if event is None:
+            raise AssertionError(await self._report(topic, wanted, timeout))
+        return event
+
+    async def expect_none(
+        self,
+        topic: str,
+        match: Match | None = None,
+        *,
+        key: Any = None,
+        headers: Headers | None = None,
+        within: float = 0.2,
+    ) -> None:
+        """Make sure that no matching record is there or comes.
+
+        Args:
+            topic: where to look.
+            match: see :func:`fakebus.testing.matching.mismatches`.
+            key: as for :meth:`expect`.
+            headers: as for :meth:`expect`.
+            within: how long to wait for one, in seconds.
+
+        Raises:
+            AssertionError: one came.
+        """
+        wanted = Wanted(match=match, key=key, headers=headers)
+        event = await self._wait_for(topic, wanted, within)
+        if event is not None:
+            raise AssertionError(f"expected no such event on {topic}, but there is {event}")
+
+    async def _wait_for(self, topic: str, wanted: Wanted, timeout: float) -> Event | None:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
-        while True:
-            bell = _Bell()
-            topic = self._broker.topics.get(topic_name)
-            logs = topic.partitions if topic is not None else ()
-            self._broker.topics.on_changed.append(bell.topic_changed)
-            for log in logs:
-                log.add_waiter(bell)
-            try:
-                for event in await self.events(topic_name):
-                    if not mismatches(event, match):
+        async with self.cluster.watch(self.namespace.real(topic)) as watch:
+            while True:
+                for event in await self.events(topic):
+                    if not wanted.problems(event):
                         return event
                 left = deadline - loop.time()
                 if left <= 0:
                     return None
-                await asyncio.wait_for(bell.rung.wait(), left)
-            except TimeoutError:
-                return None
-            finally:
-                self._broker.topics.on_changed.remove(bell.topic_changed)
-                for log in logs:
-                    log.remove_waiter(bell)
+                await watch.changed(left)
 
-    async def expect(self, topic_name: str, match: Match | None, timeout: float) -> Event:
-        """Wait for a matching record; AssertionError when none comes."""
-        event = await self._wait_for(topic_name, match, timeout)
-        if event is None:
-            raise AssertionError(await self._report(topic_name, match, timeout))
-        return event
-
-    async def expect_none(self, topic_name: str, match: Match | None, within: float) -> None:
-        """Make sure that no matching record comes; AssertionError when one does."""
-        event = await self._wait_for(topic_name, match, within)
-        if event is not None:
-            raise AssertionError(f"expected no such event on {topic_name}, but there is {event}")
-
-    async def _report(self, topic_name: str, match: Match | None, timeout: float) -> str:
-        lines = [f"no matching event came to {topic_name} within {timeout:g} s"]
-        if match is not None and not callable(match):
-            lines.append(f"wanted: {match!r}")
-        if self._broker.topics.get(topic_name) is None:
-            known = ", ".join(sorted(t.name for t in self._broker.topics)) or "none"
-            lines.append(f"there is no topic of that name; topics: {known}")
-            return "\n".join(lines)
-        events = await self.events(topic_name)
+    async def _report(self, topic: str, wanted: Wanted, timeout: float) -> str:
+        lines = [f"no matching event came to {topic} within {timeout:g} s"]
+        if str(wanted):
+            lines.append(f"wanted: {wanted}")
+        names = await self.cluster.topic_names()
+        if self.namespace.real(topic) not in names:
+            known = ", ".join(sorted(filter(self.namespace.holds, names))) or "none"
+            return "\n".join([*lines, f"there is no topic of that name; topics: {known}"])
+        events = await self.events(topic)
         if not events:
             lines.append("nothing was written to it since the test began")
-        nearest = sorted(events, key=lambda event: len(mismatches(event, match)))
+        nearest = sorted(events, key=lambda event: len(wanted.problems(event)))
         for event in nearest[:_SHOWN_EVENTS]:
             lines.append(f"  {event}")
-            lines += [f"      {problem}" for problem in mismatches(event, match)]
+            lines += [f"      {problem}" for problem in wanted.problems(event)]
         if len(events) > _SHOWN_EVENTS:
             lines.append(f"  … and {len(events) - _SHOWN_EVENTS} more")
         return "\n".join(lines)
+
+    async def wait_for_group(self, group: str, *, timeout: float = DEFAULT_TIMEOUT_S) -> None:
+        """Wait until a consumer group has caught up.
+
+        It has when its committed offset is at the end of every partition that it has
+        committed or that a member is assigned, and there is at least one.
+
+        Args:
+            group: the consumer group.
+            timeout: how long to wait, in seconds.
+
+        Raises:
+            AssertionError: it has not; the message says in which partitions and who is in
+                the group.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout
+        while True:
+            progress = await self.cluster.progress(self.namespace.real(group))
+            if progress is not None and _has_caught_up(progress):
+                return
+            if loop.time() >= deadline:
+                raise AssertionError(_hanging(group, progress, timeout))
+            await asyncio.sleep(_POLL_S)
+
+    async def lag(self, group: str) -> dict[TopicPartition, int]:
+        """Return how many offsets a group has still to commit, for each of its partitions.
+
+        Args:
+            group: the consumer group; one that does not exist has no partitions.
+        """
+        progress = await self.cluster.progress(self.namespace.real(group))
+        return {} if progress is None else {p: at.lag for p, at in progress.partitions.items()}
+
+    async def seed(self, path: str | Path) -> None:
+        """Load more fixture files; they are gone again after the test.
+
+        Args:
+            path: a directory with a ``fakebus.yaml``, or that file.
+
+        Raises:
+            FixtureError: the set has problems, or does not fit what is on the bus.
+        """
+        directory = Path(path)
+        if directory.name == "fakebus.yaml":
+            directory = directory.parent
+        await self.cluster.seed(directory, self.namespace)
+
+    async def timeline(self) -> str:
+        """Return what has happened since the test began, for people to read."""
+        return draw_timeline(
+            await self.emitted(),
+            [deed for deed in self.cluster.deeds() if self.namespace.holds(deed.topic)],
+            self._published,
+            self._began_ms,
+        )
+
+    async def snapshot(self, name: str | None = None) -> None:
+        """Remember everything as it is now, for :meth:`rollback`.
+
+        Args:
+            name: under which name; the test has one snapshot without a name.
+
+        Raises:
+            NotOnThisCluster: the cluster is a foreign one.
+        """
+        await self._restoring().snapshot(name)
+
+    async def rollback(self, name: str | None = None) -> None:
+        """Make everything as it was: records, offsets, groups, topics, configs, schemas.
+
+        Args:
+            name: a snapshot; without a name it is the one that was taken without a name,
+                or the beginning of the test if there is none.
+
+        Raises:
+            LookupError: there is no snapshot of that name.
+            NotOnThisCluster: the cluster is a foreign one.
+        """
+        await self._restoring().rollback(name)
+
+    def _restoring(self) -> Restorer:
+        if self._restorer is None:
+            raise NotOnThisCluster(
+                "snapshots need a bus of our own; mark the test "
+                '@pytest.mark.fakebus(needs="snapshot") to skip it here'
+            )
+        return self._restorer
+
+
+def _has_caught_up(progress: GroupProgress) -> bool:
+    return bool(progress.partitions) and all(
+        (at.committed is not None and at.committed >= at.end) or at.end == at.start
+        for at in progress.partitions.values()
+    )
+
+
+def _hanging(group: str, progress: GroupProgress | None, timeout: float) -> str:
+    lines = [f"group {group} has not caught up within {timeout:g} s"]
+    if progress is None:
+        return "\n".join([*lines, "there is no such group"])
+    members = ", ".join(progress.members) or "none"
+    lines.append(f"state {progress.state}, members: {members}")
+    if not progress.partitions:
+        lines.append("nothing is assigned to it and it has committed nothing")
+    for topic_partition, at in progress.partitions.items():
+        if at.lag:
+            committed = "nothing" if at.committed is None else f"offset {at.committed}"
+            lines.append(
+                f"  {topic_partition} hangs: committed {committed}, the log ends at {at.end}"
+            )
+    return "\n".join(lines)

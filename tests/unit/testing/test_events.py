@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from fakebus.testing.events import Event, encode, header_pairs, mismatches
+from fakebus.testing.events import Event, encode, header_pairs
+from fakebus.testing.matching import Wanted, mismatches
 
 
 def event(value: bytes | None, **fields: Any) -> Event:
@@ -59,8 +60,9 @@ def test_what_does_not_fit_is_explained(match: Any, says: str) -> None:
     assert says in problem
 
 
-def test_a_value_that_is_not_json_is_said() -> None:
-    assert "not JSON" in mismatches(event(b"\xff\x00"), {"a": 1})[0]
+def test_a_value_that_cannot_be_read_is_shown() -> None:
+    assert "neither JSON nor text" in mismatches(event(b"\xff\x00"), {"a": 1})[0]
+    assert mismatches(event(b"text"), {"a": 1}) == ["value is 'text', not an object"]
     assert mismatches(event(None), {"a": 1}) == ["value is None, not an object"]
 
 
@@ -78,6 +80,31 @@ def test_values_and_headers_become_bytes() -> None:
     assert [encode(v) for v in (None, b"x", "ä", {"a": 1}, 5)] == [
         *(None, b"x", "ä".encode(), b'{"a":1}', b"5")
     ]
-    assert header_pairs({"a": "1"}) == [("a", b"1")]
-    assert header_pairs([("a", "1"), ("a", None)]) == [("a", b"1"), ("a", None)]
-    assert header_pairs(None) == []
+    assert header_pairs({"a": "1"}) == (("a", b"1"),)
+    assert header_pairs([("a", "1"), ("a", None)]) == (("a", b"1"), ("a", None))
+    assert header_pairs(None) == ()
+
+
+def test_keys_and_headers_are_wanted_too() -> None:
+    assert Wanted(key="k", headers={"a": "1", "b": None}).problems(event(VALUE)) == []
+    assert Wanted(key="x", headers={"a": "3", "c": "1"}).problems(event(VALUE)) == [
+        "key is k, not x",
+        "header a is '2', not '3'",
+        "header c is missing",
+    ]
+    assert str(Wanted(match={"a": 1}, key="x")) == "{'a': 1} key='x'"
+
+
+def test_values_are_decoded_as_far_as_they_can_be() -> None:
+    assert [event(v).data for v in (b"[1]", b"x", b"\xff", None)] == [[1], "x", b"\xff", None]
+    assert event(b"", key=b"1").key_data == "1"
+
+
+def test_a_decoder_that_knows_more_takes_over() -> None:
+    class Framed:
+        def decode(self, topic: str, data: bytes | None, *, is_key: bool) -> Any:
+            return {"topic": topic, "size": len(data or b""), "is_key": is_key}
+
+    framed = event(b"\x00\x00\x00\x00\x07abc", decoder=Framed())
+    assert framed.data == {"topic": "t", "size": 8, "is_key": False}
+    assert mismatches(framed, {"size": 9}) == ["value.size is 8, not 9"]

@@ -16,10 +16,16 @@ def produce(servers, topic, value):
 """
 
 
+@pytest.fixture(autouse=True)
+def few_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Loading all that are installed takes longer than most of these tests.
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+
+
 def run(pytester: pytest.Pytester, code: str, *arguments: str, **outcomes: int) -> str:
     pytester.makepyfile(COMMON + code)
     result = pytester.runpytest_subprocess(
-        "-p", "no:cacheprovider", "-p", "no:randomly", *arguments
+        "-p", "no:cacheprovider", "-p", "fakebus.pytest_plugin", *arguments
     )
     result.assert_outcomes(**outcomes)
     return result.stdout.str()
@@ -105,7 +111,7 @@ async def test_later(fakebus):
     assert len(await fakebus.aio.events("in")) == 1
     await running
 """
-    run(pytester, code, "-W", "ignore::pytest.PytestDeprecationWarning", passed=1)
+    run(pytester, code, "-p", "pytest_asyncio.plugin", passed=1)
 
 
 def test_a_failure_shows_the_nearest_events_and_why_they_do_not_match(
@@ -143,7 +149,7 @@ def test_alone(fakebus, number):
     assert fakebus.publish("t", "x").offset == 0
     assert len(fakebus.events("t")) == 1
 """
-    run(pytester, code, "-n", "2", passed=8)
+    run(pytester, code, "-p", "xdist.plugin", "-n", "2", passed=8)
 
 
 def test_a_bus_that_cannot_start_says_why(pytester: pytest.Pytester) -> None:

@@ -1,0 +1,138 @@
+"""Responses that answer everything in a request with one and the same error.
+
+Kafka has such a method for every API (``AbstractRequest.getErrorResponse``). Here the
+definitions of the messages are enough: a response names what its request named, and has an
+error code beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from typing import Any
+
+from fakebus.errors import ErrorCode
+from fakebus.kafka.protocol.schema import FieldSchema, StructSchema, api_schema
+from fakebus.kafka.protocol.struct_classes import struct_class
+
+_ERROR_CODE = "error_code"
+_INDEX_NAMES = ("partition_index", "index", "partition")
+_NO_OFFSET = ("base_offset", "high_watermark", "offset", "committed_offset")
+_SIDE_LISTS = frozenset(("forgotten_topics_data",))
+"""What a request names besides what it asks for."""
+
+
+def error_response(api_key: int, version: int, request: Any, error: ErrorCode) -> Any:
+    """Return the response that says an error about all that the request asks for.
+
+    Args:
+        api_key: the API.
+        version: the request's version.
+        request: the decoded request.
+        error: what is said.
+
+    Raises:
+        LookupError: the API's response has no place for an error.
+    """
+    schema = api_schema(api_key)
+    if schema is None or not _has_error(schema.response.root, version):
+        raise LookupError(f"a response of API {api_key} version {version} holds no error")
+    return _answer(schema.response.root, schema.request.root, request, version, error)
+
+
+@cache
+def _has_error(struct: StructSchema, version: int) -> bool:
+    return any(
+        field.name == _ERROR_CODE
+        or (field.struct is not None and _has_error(field.struct, version))
+        for field in struct.fields_in(version)
+    )
+
+
+def _answer(
+    struct: StructSchema,
+    asked: StructSchema | None,
+    request: Any,
+    version: int,
+    error: ErrorCode,
+) -> Any:
+    answer: Any = struct_class(struct)()
+    inner_error = False
+    for field in struct.fields_in(version):
+        if field.struct is not None and field.is_array and _has_error(field.struct, version):
+            items = _answers(field.struct, asked, request, version, error)
+            inner_error = inner_error or bool(items)
+            setattr(answer, field.name, items)
+        elif field.name != _ERROR_CODE:
+            _copy(answer, field, request)
+    # Beside errors about single things, one about the whole would hide them.
+    if hasattr(answer, _ERROR_CODE) and not inner_error:
+        setattr(answer, _ERROR_CODE, error.code)
+    return answer
+
+
+def _answers(
+    struct: StructSchema,
+    asked: StructSchema | None,
+    request: Any,
+    version: int,
+    error: ErrorCode,
+) -> list[Any]:
+    source = _list_asked(asked, version)
+    if source is None:
+        return []
+    return [
+        _answer(struct, source.struct, item, version, error)
+        for item in getattr(request, source.name) or ()
+    ]
+
+
+def _list_asked(asked: StructSchema | None, version: int) -> FieldSchema | None:
+    lists = [
+        field
+        for field in (asked.fields_in(version) if asked is not None else ())
+        if field.is_array and field.name not in _SIDE_LISTS
+    ]
+    # A list of structs beats one of names and numbers.
+    return next((field for field in lists if field.struct is not None), lists[0] if lists else None)
+
+
+def _copy(answer: Any, field: FieldSchema, request: Any) -> None:
+    """Take over what the thing is called; a bare name or number is the thing itself."""
+    if isinstance(request, str | int):
+        value = request if _fits(field, request) and not _is_taken(answer) else None
+    else:
+        value = next(
+            (getattr(request, name) for name in _names(field) if hasattr(request, name)), None
+        )
+    if value is not None and not isinstance(value, list):
+        setattr(answer, field.name, value)
+    elif field.name in _NO_OFFSET:
+        setattr(answer, field.name, -1)
+
+
+def _names(field: FieldSchema) -> Iterable[str]:
+    if field.name in _INDEX_NAMES:
+        return _INDEX_NAMES
+    return (field.name,) if field.name in _SAME_IN_BOTH else ()
+
+
+_SAME_IN_BOTH = frozenset(
+    (
+        *("name", "topic", "topic_id", "group_id", "member_id", "group_instance_id"),
+        *("resource_type", "resource_name", "key", "transactional_id"),
+    )
+)
+
+
+def _fits(field: FieldSchema, value: str | int) -> bool:
+    if isinstance(value, str):
+        return field.type == "str" and "message" not in field.name
+    return field.name in _INDEX_NAMES
+
+
+def _is_taken(answer: Any) -> bool:
+    """Whether a bare name has found its place already."""
+    return any(
+        getattr(answer, name, None) not in ("", None) for name in ("name", "group_id", "key")
+    )

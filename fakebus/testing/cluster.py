@@ -1,0 +1,86 @@
+"""What a cluster has to do for the test handle: our own bus, or a Kafka somewhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from fakebus.errors import FakebusError
+from fakebus.kafka.traffic import Deed
+from fakebus.records.record import NewRecord
+from fakebus.testing.events import Event
+from fakebus.testing.naming import Namespace
+from fakebus.types import TopicPartition
+
+
+class NotOnThisCluster(FakebusError):  # noqa: N818 - it says what is the matter
+    """The test asks for what only a bus of our own can do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartitionProgress:
+    """How far a group has come in one partition."""
+
+    committed: int | None
+    """The committed offset, ``None`` if there is none."""
+    start: int
+    """The log start offset."""
+    end: int
+    """One past the last record."""
+
+    @property
+    def lag(self) -> int:
+        """The number of offsets that are still to be committed."""
+        return max(0, self.end - max(self.start, self.committed or 0))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupProgress:
+    """A consumer group as it is at some moment."""
+
+    state: str
+    members: tuple[str, ...] = ()
+    """The members' client ids."""
+    partitions: dict[TopicPartition, PartitionProgress] = field(default_factory=dict)
+    """All partitions that a member has or that the group has committed."""
+
+
+class Watch(Protocol):
+    """Tells when it is worth looking again."""
+
+    async def changed(self, timeout_s: float) -> None:
+        """Return when something may have changed, after ``timeout_s`` at the latest."""
+
+
+class Cluster(Protocol):
+    """One cluster, from the beginning of a test on."""
+
+    is_foreign: bool
+    """Whether it is somebody else's, who knows neither faults nor snapshots."""
+
+    def now_ms(self) -> int:
+        """Return the cluster's time in milliseconds since the epoch."""
+
+    async def produce(self, topic: str, partition: int | None, record: NewRecord) -> Event:
+        """Write a record and return it as it was stored; creates the topic if need be."""
+
+    async def read(self, topic: str) -> list[Event]:
+        """Return the records since the test began, partition by partition."""
+
+    async def topic_names(self) -> list[str]:
+        """Return all topics of clients."""
+
+    def watch(self, topic: str) -> AbstractAsyncContextManager[Watch]:
+        """Watch a topic, whether it exists or not, from now on."""
+
+    async def progress(self, group: str) -> GroupProgress | None:
+        """Return how far a group is, ``None`` if there is no such group."""
+
+    async def seed(self, directory: Path, namespace: Namespace) -> None:
+        """Load a directory of fixture files, its topics and groups under a test's names."""
+
+    def deeds(self) -> Sequence[Deed]:
+        """Return what clients have done since the test began, as far as it is known."""

@@ -1,0 +1,96 @@
+"""A Kafka that somebody else runs, for the same tests."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from fakebus.testing.foreign_cluster import ForeignCluster, Kafka
+from fakebus.testing.handle import Addresses, TestBus
+from fakebus.testing.naming import new_namespace
+from fakebus.testing.observer import Observer
+from fakebus.testing.own_bus import Isolation
+
+T = TypeVar("T")
+
+
+class ForeignBus:
+    """A cluster reached as a client, for ``with``.
+
+    Args:
+        bootstrap_servers: where it is.
+        registry_url: where its schema registry is; empty for none.
+        fixtures: directories of fixture files that every test finds in its namespace.
+        partitions: how many partitions new topics get; the cluster's default when left out.
+
+    Raises:
+        ConfigError: there is no client library, or the cluster is not reached.
+    """
+
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        registry_url: str,
+        fixtures: Sequence[Path] = (),
+        partitions: int | None = None,
+    ) -> None:
+        self._kafka = Kafka(bootstrap_servers, partitions)
+        self._addresses = Addresses(
+            bootstrap_servers=bootstrap_servers,
+            schema_registry_url=registry_url,
+        )
+        self._fixtures = tuple(fixtures)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(
+            target=self._loop.run_forever, name="fakebus-foreign", daemon=True
+        )
+
+    def __enter__(self) -> Self:
+        """Connect."""
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Disconnect."""
+        self._run(self._loop.shutdown_default_executor())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+        self._kafka.close()
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    @contextmanager
+    def test(
+        self,
+        isolation: Isolation = Isolation.NAMESPACE,
+        fixtures: Sequence[Path] = (),
+    ) -> Iterator[TestBus]:
+        """Give one test its handle; its topics and groups are deleted at the end of the block.
+
+        Args:
+            isolation: ``none`` leaves them there; anything else is ``namespace`` here.
+            fixtures: directories of fixture files that this test wants besides.
+        """
+        namespace = new_namespace()
+        cluster = ForeignCluster(self._kafka)
+        observer = Observer(cluster, namespace)
+        try:
+            for directory in (*self._fixtures, *fixtures):
+                self._run(cluster.seed(directory, namespace))
+            self._run(cluster.begin(namespace))
+            yield TestBus(observer, self._loop, self._addresses, None)
+        finally:
+            if isolation is not Isolation.NONE:
+                self._run(cluster.delete(namespace))

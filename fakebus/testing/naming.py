@@ -1,0 +1,50 @@
+"""The names that topics and groups really have while a test runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+if TYPE_CHECKING:
+    from fakebus.fixture_files.model import FixtureSet
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    """Puts a prefix of the test's own before every name; none leaves names alone."""
+
+    prefix: str = ""
+
+    def real(self, name: str) -> str:
+        """Return the name on the cluster; one that is real already stays as it is."""
+        return name if name.startswith(self.prefix) else self.prefix + name
+
+    def holds(self, real_name: str) -> bool:
+        """Whether a topic or group belongs to this test."""
+        return real_name.startswith(self.prefix)
+
+
+def new_namespace() -> Namespace:
+    """Return a namespace that nobody else has."""
+    return Namespace(f"test-{uuid4().hex[:10]}-")
+
+
+def renamed(fixture_set: FixtureSet, namespace: Namespace) -> FixtureSet:
+    """Return a fixture set whose topics and groups have a test's names."""
+    if not namespace.prefix:
+        return fixture_set
+    real = namespace.real
+    return replace(
+        fixture_set,
+        topics=tuple(replace(t, name=real(t.name)) for t in fixture_set.topics),
+        streams=tuple(replace(s, topic=real(s.topic)) for s in fixture_set.streams),
+        groups=tuple(
+            replace(
+                group,
+                group=real(group.group),
+                offsets=tuple(replace(o, topic=real(o.topic)) for o in group.offsets),
+            )
+            for group in fixture_set.groups
+        ),
+    )

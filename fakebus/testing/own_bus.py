@@ -1,0 +1,209 @@
+"""A bus of our own that serves one test after the other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from fakebus.app import BusThread, FakeBus
+from fakebus.clock import AdjustableClock
+from fakebus.config import Address, Settings
+from fakebus.kafka.faults import Faults
+from fakebus.kafka.traffic import Traffic
+from fakebus.testing.handle import Addresses, Powers, TestBus
+from fakebus.testing.marks import Mark, Marks
+from fakebus.testing.naming import Namespace, new_namespace
+from fakebus.testing.observer import Observer
+from fakebus.testing.own_cluster import OwnCluster
+from fakebus.testing.restoring import Restorer
+from fakebus.testing.timekeeping import Timekeeper
+
+T = TypeVar("T")
+
+TEST_CONFIGS: Mapping[str, str] = {
+    "fakebus.evict.on.disconnect": "true",
+    "group.min.session.timeout.ms": "100",
+    "connections.max.idle.ms": "-1",
+}
+"""What tests want and a broker does not: members whose connection closed leave at once, and
+no connection is cut because a test has moved the clock."""
+
+
+class Isolation(Enum):
+    """What becomes of a test's doings when it ends."""
+
+    ROLLBACK = "rollback"
+    """Everything is as it was before; offsets go back."""
+    ADVANCE = "advance"
+    """Records are deleted; offsets never go back, and groups keep theirs."""
+    NAMESPACE = "namespace"
+    """The test has topics and groups of its own, which are deleted."""
+    NONE = "none"
+    """Everything stays."""
+
+
+class OwnBus:
+    """A bus in a thread of its own, for ``with``.
+
+    Args:
+        settings: as for :class:`~fakebus.app.FakeBus`.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._clock = AdjustableClock()
+        self._thread = BusThread(FakeBus(settings, clock=self._clock, synchronous=False))
+        self._marks: Marks
+        self._faults: Faults
+        self._traffic: Traffic
+
+    def __enter__(self) -> Self:
+        """Start the bus; raises what starting it raised."""
+        self._thread.__enter__()
+        self._run(self._prepare())
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop the bus."""
+        self._thread.__exit__(exc_type, exc, traceback)
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._thread.loop).result()
+
+    async def _prepare(self) -> None:
+        bus, loop = self._thread.bus, self._thread.loop
+
+        def rebalance(group: str) -> bool:
+            async def ask() -> bool:
+                return bus.broker.group_coordinator.rebalance(group)
+
+            return asyncio.run_coroutine_threadsafe(ask(), loop).result()
+
+        self._marks = Marks(bus.broker)
+        self._faults = Faults(self._clock, rebalance)
+        self._traffic = Traffic(self._faults.intercept)
+        for listener in bus.listeners:
+            listener.interceptor = self._traffic.intercept
+
+    @contextmanager
+    def test(
+        self,
+        isolation: Isolation = Isolation.ROLLBACK,
+        fixtures: Sequence[Path] = (),
+    ) -> Iterator[TestBus]:
+        """Give one test its handle; what it did is undone at the end of the block.
+
+        Args:
+            isolation: how it is undone.
+            fixtures: directories of fixture files that this test wants besides.
+        """
+        namespace = Namespace()
+        if isolation is Isolation.NAMESPACE:
+            namespace = new_namespace()
+            fixtures = [*self._settings.fixtures, *fixtures]
+        mark = self._run(self._marks.take())
+        restorer = Restorer(self._marks, mark)
+        try:
+            yield self._run(self._handle(mark, restorer, namespace, fixtures))
+        finally:
+            self._run(self._end(isolation, mark, namespace))
+            restorer.forget()
+
+    async def _handle(
+        self, mark: Mark, restorer: Restorer, namespace: Namespace, fixtures: Sequence[Path]
+    ) -> TestBus:
+        bus = self._thread.bus
+        cluster = OwnCluster(bus.broker, mark, self._traffic)
+        for directory in fixtures:
+            await cluster.seed(directory, namespace)
+        if fixtures:
+            # What was seeded counts as having been there before.
+            cluster.mark = await self._marks.take()
+            self._marks.drop(cluster.mark)
+        addresses = Addresses(
+            bootstrap_servers=bus.bootstrap_servers,
+            http_url=bus.http_url,
+            schema_registry_url=bus.http_url,
+        )
+        powers = Powers(timekeeper=Timekeeper(bus.broker, self._clock), faults=self._faults)
+        observer = Observer(cluster, namespace, restorer)
+        return TestBus(observer, self._thread.loop, addresses, powers)
+
+    async def _end(self, isolation: Isolation, mark: Mark, namespace: Namespace) -> None:
+        self._faults.clear()
+        self._clock.reset()
+        if isolation is Isolation.ROLLBACK:
+            await self._marks.roll_back(mark)
+        elif isolation is Isolation.ADVANCE:
+            await self._marks.advance(mark)
+        elif isolation is Isolation.NAMESPACE:
+            await self._marks.delete(namespace.holds)
+        self._traffic.deeds.clear()
+
+
+@contextmanager
+def running_bus(
+    *,
+    fixtures: str | Path | Sequence[str | Path] = (),
+    partitions: int | None = None,
+    set: Mapping[str, str] | None = None,
+    http: bool = False,
+) -> Iterator[TestBus]:
+    """Run a bus in memory and on free ports while the block runs; for any test runner.
+
+    Args:
+        fixtures: directories of fixture files to seed from.
+        partitions: how many partitions topics get that say nothing else.
+        set: broker configs by Kafka's names.
+        http: whether HTTP is served, and with it the schema registry.
+
+    Raises:
+        ConfigError: a config is not known or not valid.
+        FixtureError: a fixture set has problems.
+    """
+    directories = [fixtures] if isinstance(fixtures, str | Path) else fixtures
+    settings = bus_settings(
+        fixtures=[Path(directory) for directory in directories],
+        partitions=partitions,
+        configs=set or {},
+        http=http,
+    )
+    with OwnBus(settings) as bus, bus.test(Isolation.NONE) as handle:
+        yield handle
+
+
+def bus_settings(
+    *,
+    fixtures: Sequence[Path] = (),
+    partitions: int | None = None,
+    configs: Mapping[str, str],
+    http: bool = False,
+) -> Settings:
+    """Return the settings of a bus for tests: in memory, on free ports, nobody to wait for.
+
+    Args:
+        fixtures: directories of fixture files to seed from.
+        partitions: Kafka's ``num.partitions``.
+        configs: broker configs by Kafka's names; they win.
+        http: whether HTTP is served.
+    """
+    own = dict(TEST_CONFIGS)
+    if partitions is not None:
+        own["num.partitions"] = str(partitions)
+    return Settings(
+        fixtures=tuple(fixtures),
+        data=None,
+        kafka=(Address("127.0.0.1", 0),),
+        http=(Address("127.0.0.1", 0),) if http else (),
+        set={**own, **configs},
+    )
