@@ -12,7 +12,8 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from fakebus.registry.errors import RegistryError
+from fakebus.registry.errors import RegistryError, invalid_schema
+from fakebus.schemas.interface import MissingExtraError
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +56,10 @@ async def json_errors(request: web.Request, handler: Handler) -> web.StreamRespo
         return await handler(request)
     except (RegistryError, RequestError) as error:
         return error_response(error.status, error.error_code, error.message)
+    except MissingExtraError as error:
+        # A 5xx would be tried again, and nothing would change.
+        refusal = invalid_schema(str(error))
+        return error_response(refusal.status, refusal.error_code, refusal.message)
     except web.HTTPException as error:
         if error.status < 400:
             raise

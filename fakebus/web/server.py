@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from fakebus.registry.registry import Registry
 
 _MAX_BODY_BYTES = 16 * 1024 * 1024
+# Subjects are as long as they like, and what is longer gets no answer in JSON.
+_MAX_LINE_BYTES = 64 * 1024
 _SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -59,7 +61,14 @@ class WebServer:
         Raises:
             ConfigError: an address cannot be listened on.
         """
-        self._runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=0.5)
+        self._runner = web.AppRunner(
+            self._application(),
+            access_log=None,
+            shutdown_timeout=0.5,
+            # No registry client compresses what it sends, and a small body stays a small one.
+            auto_decompress=False,
+            max_line_size=_MAX_LINE_BYTES,
+        )
         await self._runner.setup()
         for wanted in self._wanted:
             site = web.TCPSite(self._runner, wanted.host, wanted.port)

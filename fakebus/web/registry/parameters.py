@@ -149,7 +149,12 @@ class Call:
         request = self.request
         if "Content-Type" in request.headers and request.content_type not in _BODY_TYPES:
             raise RequestError(415, "HTTP 415 Unsupported Media Type")
-        data = await request.read()
+        if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+            raise RequestError(415, "the body is compressed")
+        try:
+            data = await request.read()
+        except (ConnectionError, web.RequestPayloadError):
+            raise RequestError(400, "the body ends early") from None
         if len(data) > MAX_BODY_BYTES:
             raise RequestError(
                 422,
