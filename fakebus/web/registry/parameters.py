@@ -20,6 +20,9 @@ from fakebus.web.errors import RequestError
 MAX_BODY_BYTES = 4 * 1024 * 1024
 """More than any schema that Kafka's default message size lets a registry store."""
 
+MAX_DEPTH = 100
+"""How deep metadata and rules may be nested; what is read must be writable too."""
+
 SCHEMA_TOO_LARGE = 42209
 _BODY_TYPES = frozenset(
     (
@@ -246,7 +249,23 @@ def _json_object(data: bytes) -> dict[str, object]:
         raise RequestError(400, f"the body is not valid JSON: {error}") from None
     if not isinstance(value, dict):
         raise RequestError(400, "the body must be a JSON object")
+    if _is_deeper(value, MAX_DEPTH):
+        raise RequestError(400, "the body is nested too deeply")
     return value
+
+
+def _is_deeper(value: object, levels: int) -> bool:
+    layer = [value]
+    for _ in range(levels):
+        containers = (node for node in layer if isinstance(node, dict | list))
+        layer = [
+            child
+            for node in containers
+            for child in (node.values() if isinstance(node, dict) else node)
+        ]
+        if not layer:
+            return False
+    return True
 
 
 def _integer(text: str, what: str) -> int:
