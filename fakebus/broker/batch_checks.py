@@ -168,7 +168,7 @@ def stamp(
 ) -> tuple[bytearray | memoryview, BatchHeader, int]:
     """Return the batch, its header and the log append time as the topic stores them."""
     if config.compression_type != "producer":
-        data = _recompress(data, config.compression_type)
+        data = _recompress(data, config)
         header = parse_header(data)
     if config.log_append_time:
         set_log_append_time(data, now_ms)
@@ -179,14 +179,14 @@ def stamp(
     return data, header, -1
 
 
-def _recompress(data: bytearray | memoryview, compression_type: str) -> bytearray | memoryview:
+def _recompress(data: bytearray | memoryview, config: TopicConfig) -> bytearray | memoryview:
     from fakebus.records.compression import codec_for_name, recompress
 
-    codec = codec_for_name(compression_type)
+    codec = codec_for_name(config.compression_type)
     if codec == data[22] & CODEC_MASK:
         return data
     try:
-        return recompress(data, codec)
+        return recompress(data, codec, level=config.compression_level)
     except UnsupportedCodecError as error:
         raise BrokerError(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE, str(error)) from error
     except RecordError as error:

@@ -76,13 +76,19 @@ def codec_for_name(name: str) -> Codec:
         ) from None
 
 
-def compress(codec: Codec, data: Buffer) -> Buffer:
+def compress(codec: Codec, data: Buffer, level: int | None = None) -> Buffer:
     """Return the data compressed in the form that every client reads.
+
+    Args:
+        codec: how to compress.
+        data: records.
+        level: for gzip, lz4 and zstd, as in Kafka's compression.*.level; the codec's default
+            when left out.
 
     Raises:
         UnsupportedCodecError: the codec's library is not installed.
     """
-    return _COMPRESSORS[codec](data)
+    return _COMPRESSORS[codec](data, level)
 
 
 def decompress(codec: Codec, data: Buffer, max_bytes: int = DEFAULT_MAX_BYTES) -> Buffer:
@@ -100,13 +106,20 @@ def decompress(codec: Codec, data: Buffer, max_bytes: int = DEFAULT_MAX_BYTES) -
     return _DECOMPRESSORS[codec](data, max_bytes)
 
 
-def recompress(batch: Buffer, codec: Codec | int, max_bytes: int = DEFAULT_MAX_BYTES) -> bytearray:
+def recompress(
+    batch: Buffer,
+    codec: Codec | int,
+    max_bytes: int = DEFAULT_MAX_BYTES,
+    *,
+    level: int | None = None,
+) -> bytearray:
     """Return the batch with its records under another codec, all else as it was.
 
     Args:
         batch: exactly one batch.
         codec: the codec to change to.
         max_bytes: refuse records that unpack to more than this.
+        level: see :func:`compress`.
 
     Raises:
         RecordError: the batch cannot be read, or a codec is not available.
@@ -115,7 +128,7 @@ def recompress(batch: Buffer, codec: Codec | int, max_bytes: int = DEFAULT_MAX_B
     records = decompress(header.codec, memoryview(batch)[HEADER_SIZE:], max_bytes)
     codec = Codec(codec)
     changed = bytearray(memoryview(batch)[:HEADER_SIZE])
-    changed += compress(codec, records)
+    changed += compress(codec, records, level)
     _INT32.pack_into(changed, _BATCH_LENGTH_AT, len(changed) - LENGTH_OVERHEAD)
     _INT16.pack_into(changed, _ATTRIBUTES_AT, header.attributes & ~CODEC_MASK | codec)
     write_crc(changed)
@@ -136,7 +149,7 @@ def _too_large(max_bytes: int) -> DecompressionError:
     return DecompressionError(f"the records unpack to more than the allowed {max_bytes} bytes")
 
 
-def _keep(data: Buffer) -> Buffer:
+def _keep(data: Buffer, _level: int | None) -> Buffer:
     return data
 
 
@@ -146,8 +159,8 @@ def _keep_bounded(data: Buffer, max_bytes: int) -> Buffer:
     return data
 
 
-def _compress_gzip(data: Buffer) -> Buffer:
-    return zlib.compress(data, _GZIP_LEVEL, _GZIP_WINDOW)
+def _compress_gzip(data: Buffer, level: int | None) -> Buffer:
+    return zlib.compress(data, _GZIP_LEVEL if level is None else level, _GZIP_WINDOW)
 
 
 def _decompress_gzip(data: Buffer, max_bytes: int) -> Buffer:
@@ -166,7 +179,7 @@ def _decompress_gzip(data: Buffer, max_bytes: int) -> Buffer:
     return output
 
 
-def _compress_snappy(data: Buffer) -> Buffer:
+def _compress_snappy(data: Buffer, _level: int | None) -> Buffer:
     compress_block = _cramjam().snappy.compress_raw
     view = memoryview(data)
     output = bytearray(_XERIAL_HEADER)
@@ -209,10 +222,10 @@ def _snappy_block(cramjam: Any, block: memoryview, max_bytes: int, used_bytes: i
     return output
 
 
-def _compress_lz4(data: Buffer) -> Buffer:
+def _compress_lz4(data: Buffer, level: int | None) -> Buffer:
     # Java's reader refuses blocks that refer to earlier ones (KIP-57).
     compressor = _cramjam().lz4.Compressor(
-        level=_LZ4_LEVEL, content_checksum=False, block_linked=False
+        level=_LZ4_LEVEL if level is None else level, content_checksum=False, block_linked=False
     )
     compressor.compress(bytes(data))
     return bytes(compressor.finish())
@@ -222,8 +235,9 @@ def _decompress_lz4(data: Buffer, max_bytes: int) -> Buffer:
     return _decompress_into("lz4", _cramjam().lz4.decompress_into, data, max_bytes)
 
 
-def _compress_zstd(data: Buffer) -> Buffer:
-    return bytes(_cramjam().zstd.compress(data, level=_ZSTD_LEVEL))
+def _compress_zstd(data: Buffer, level: int | None) -> Buffer:
+    level = _ZSTD_LEVEL if level is None else level
+    return bytes(_cramjam().zstd.compress(data, level=level))
 
 
 def _decompress_zstd(data: Buffer, max_bytes: int) -> Buffer:
@@ -248,7 +262,7 @@ def _decompress_into(
             return memoryview(output)[:length]
 
 
-_COMPRESSORS: dict[Codec, Callable[[Buffer], Buffer]] = {
+_COMPRESSORS: dict[Codec, Callable[[Buffer, int | None], Buffer]] = {
     Codec.NONE: _keep,
     Codec.GZIP: _compress_gzip,
     Codec.SNAPPY: _compress_snappy,

@@ -11,27 +11,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fakebus.records.batch import (
-    HEADER_SIZE,
-    LENGTH_OVERHEAD,
-    TIMESTAMP_TYPE_BIT,
-    BatchHeader,
-    check_whole,
-    parse_header,
-)
-from fakebus.records.compression import DEFAULT_MAX_BYTES, decompress
+from fakebus.records.batch import HEADER_SIZE, LENGTH_OVERHEAD, BatchHeader, parse_header
+from fakebus.records.compression import DEFAULT_MAX_BYTES
 from fakebus.records.errors import CorruptBatchError, InvalidBatchError
 from fakebus.records.record import Record
-from fakebus.records.varint import read_varint, read_varlong
+from fakebus.records.varint import read_varint
+from fakebus.records.walk import (
+    TOO_LONG,
+    frames,
+    nullable_bytes,
+    read_offset,
+    read_timestamp,
+    unpack,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from fakebus.types import Buffer
 
-_MIN_INT64 = -(2**63)
-_MAX_INT64 = 2**63 - 1
-_ATTRIBUTE_BYTES = 1
 _SMALLEST_RECORD_HEADER = 2
 _NULL = -1
 
@@ -75,12 +73,12 @@ def read_records(batch: Buffer, max_bytes: int = DEFAULT_MAX_BYTES) -> Iterator[
     Raises:
         RecordError: the batch cannot be read; also while iterating.
     """
-    header, data = _unpack(batch, max_bytes)
+    header, data = unpack(batch, max_bytes)
     return _decode_all(header, data)
 
 
 def _decode_all(header: BatchHeader, data: bytes) -> Iterator[Record]:
-    for start, end in _frames(header, data):
+    for start, end in frames(header, data):
         yield _decode(header, data, start, end)
 
 
@@ -90,16 +88,19 @@ def records_without_key(batch: Buffer, max_bytes: int = DEFAULT_MAX_BYTES) -> li
     Raises:
         RecordError: the batch cannot be read.
     """
-    header, data = _unpack(batch, max_bytes)
+    header, data = unpack(batch, max_bytes)
     keyless = []
-    for index, (start, end) in enumerate(_frames(header, data)):
-        _, position = _timestamp(header, data, start)
-        _, position = _offset(header, data, position)
-        key_length, position = read_varint(data, position)
-        if key_length == _NULL:
-            keyless.append(index)
-        elif key_length < 0 or position + key_length > end:
-            raise InvalidBatchError(f"a record's key cannot be {key_length} bytes long")
+    try:
+        for index, (start, end) in enumerate(frames(header, data)):
+            _, position = read_timestamp(header, data, start)
+            _, position = read_offset(header, data, position)
+            key_length, position = read_varint(data, position)
+            if key_length == _NULL:
+                keyless.append(index)
+            elif key_length < 0 or position + key_length > end:
+                raise InvalidBatchError(f"a record's key cannot be {key_length} bytes long")
+    except IndexError:
+        raise InvalidBatchError(TOO_LONG) from None
     return keyless
 
 
@@ -144,9 +145,9 @@ def validate_records(batch: Buffer, max_bytes: int = DEFAULT_MAX_BYTES) -> list[
     Raises:
         RecordError: the batch cannot be read as a row of records at all.
     """
-    header, data = _unpack(batch, max_bytes)
+    header, data = unpack(batch, max_bytes)
     problems = []
-    for index, (start, end) in enumerate(_frames(header, data)):
+    for index, (start, end) in enumerate(frames(header, data)):
         try:
             record = _decode(header, data, start, end)
         except InvalidBatchError as error:
@@ -159,75 +160,29 @@ def validate_records(batch: Buffer, max_bytes: int = DEFAULT_MAX_BYTES) -> list[
     return problems
 
 
-def _unpack(batch: Buffer, max_bytes: int) -> tuple[BatchHeader, bytes]:
-    header = check_whole(batch)
-    if header.record_count < 0:
-        raise InvalidBatchError(f"the record batch counts {header.record_count} records")
-    if header.last_offset > _MAX_INT64:
-        raise InvalidBatchError("the record batch ends behind the largest offset")
-    # bytes are indexed faster than a memoryview, and their slices are what records hold.
-    return header, bytes(decompress(header.codec, memoryview(batch)[HEADER_SIZE:], max_bytes))
-
-
-def _frames(header: BatchHeader, data: bytes) -> Iterator[tuple[int, int]]:
-    # Yields for each record where its timestamp delta starts and where the record ends.
-    position = 0
-    size = len(data)
-    try:
-        for _ in range(header.record_count):
-            length, start = read_varint(data, position)
-            position = start + length
-            if length <= 0 or position > size:
-                raise InvalidBatchError(f"a record cannot be {length} bytes long here")
-            yield start + _ATTRIBUTE_BYTES, position
-    except IndexError:
-        raise InvalidBatchError(
-            f"the records end before the {header.record_count} that the header counts"
-        ) from None
-    if position != size:
-        raise InvalidBatchError(f"{size - position} bytes follow the last record")
-
-
 def _positions(batch: Buffer, max_bytes: int) -> Iterator[tuple[int, int]]:
-    header, data = _unpack(batch, max_bytes)
-    for start, _ in _frames(header, data):
-        timestamp, position = _timestamp(header, data, start)
-        offset, _ = _offset(header, data, position)
+    header, data = unpack(batch, max_bytes)
+    for start, _ in frames(header, data):
+        try:
+            timestamp, position = read_timestamp(header, data, start)
+            offset, _ = read_offset(header, data, position)
+        except IndexError:
+            raise InvalidBatchError(TOO_LONG) from None
         yield offset, timestamp
-
-
-def _timestamp(header: BatchHeader, data: bytes, position: int) -> tuple[int, int]:
-    delta, position = read_varlong(data, position)
-    if header.attributes & TIMESTAMP_TYPE_BIT:
-        return header.max_timestamp, position
-    timestamp = header.base_timestamp + delta
-    if not _MIN_INT64 <= timestamp <= _MAX_INT64:
-        raise InvalidBatchError("a record's timestamp does not fit into 64 bits")
-    return timestamp, position
-
-
-def _offset(header: BatchHeader, data: bytes, position: int) -> tuple[int, int]:
-    delta, position = read_varint(data, position)
-    if not 0 <= delta <= header.last_offset_delta:
-        raise InvalidBatchError(
-            f"a record's offset delta is {delta}, "
-            f"but the last of the batch is {header.last_offset_delta}"
-        )
-    return header.base_offset + delta, position
 
 
 def _decode(header: BatchHeader, data: bytes, start: int, end: int) -> Record:
     try:
-        timestamp, position = _timestamp(header, data, start)
-        offset, position = _offset(header, data, position)
-        key, position = _nullable_bytes(data, position, end)
-        value, position = _nullable_bytes(data, position, end)
+        timestamp, position = read_timestamp(header, data, start)
+        offset, position = read_offset(header, data, position)
+        key, position = nullable_bytes(data, position, end)
+        value, position = nullable_bytes(data, position, end)
         count, position = read_varint(data, position)
         headers: tuple[tuple[str, bytes | None], ...] = ()
         if count:
             headers, position = _headers(data, position, end, count)
     except IndexError:
-        raise InvalidBatchError("a record is longer than its length says") from None
+        raise InvalidBatchError(TOO_LONG) from None
     if position != end:
         raise InvalidBatchError("a record's parts do not add up to its length")
     return Record(offset, timestamp, key, value, headers)
@@ -240,19 +195,9 @@ def _headers(
         raise InvalidBatchError(f"a record cannot hold {count} headers")
     headers = []
     for _ in range(count):
-        name, position = _nullable_bytes(data, position, end)
+        name, position = nullable_bytes(data, position, end)
         if name is None:
             raise InvalidBatchError("a record header must have a name")
-        value, position = _nullable_bytes(data, position, end)
+        value, position = nullable_bytes(data, position, end)
         headers.append((name.decode("utf-8", "replace"), value))
     return tuple(headers), position
-
-
-def _nullable_bytes(data: bytes, position: int, end: int) -> tuple[bytes | None, int]:
-    length, position = read_varint(data, position)
-    stop = position + length
-    if length >= 0 and stop <= end:
-        return data[position:stop], stop
-    if length == _NULL:
-        return None, position
-    raise InvalidBatchError(f"a part of a record cannot be {length} bytes long here")
