@@ -80,7 +80,8 @@ async def _max_timestamp(log: PartitionLog, storage: LogStore, end: int) -> Time
     if position is None or position.max_timestamp < 0:
         return NOT_FOUND
     batch = await _read_one(log, position.base_offset, end)
-    if batch is None:
+    if batch is None or parse_header(batch.data).record_count == 0:
+        # Compaction has emptied the batch; Kafka does not look for another one either.
         return NOT_FOUND
     try:
         return TimestampOffset(*max_timestamp_record(batch.data))

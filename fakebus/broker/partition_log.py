@@ -27,7 +27,7 @@ from fakebus.broker.producer_state import REMEMBERED_BATCHES, ProducerEntry, Pro
 from fakebus.broker.tail_cache import LogTail, TailCache
 from fakebus.errors import BrokerError, ErrorCode
 from fakebus.records.batch import BatchHeader, assign_offset
-from fakebus.storage.interface import LogState, LogStore, StoredBatch
+from fakebus.storage.interface import BatchSummary, LogState, LogStore, StoredBatch
 from fakebus.types import TopicPartition
 
 FIRST_LEADER_EPOCH = 0
@@ -78,6 +78,8 @@ class PartitionLog:
         self.log_end_offset = state.log_end_offset
         self.high_watermark = state.log_end_offset
         self.leader_epoch = FIRST_LEADER_EPOCH
+        self.first_dirty_offset = state.first_dirty_offset
+        """Where the part begins that has not been compacted yet."""
         self.producers = ProducerState()
         self.deleted = False
         self._storage = storage
@@ -242,13 +244,15 @@ class PartitionLog:
 
         No Kafka API does this; tests are isolated from each other with it. Nothing may be
         under way in the log. A new leader epoch begins, by which consumers that have read
-        further notice that what they have read is gone (KIP-320).
+        further notice that what they have read is gone (KIP-320). What compaction has
+        dropped in favour of a record that is taken back does not return.
         """
         self._tail_cache.forget(self._tail)
         self.leader_epoch += 1
         self._later_epoch_starts.append(log_end_offset)
         self.log_end_offset = self.high_watermark = log_end_offset
         self.log_start_offset = min(self.log_start_offset, log_end_offset)
+        self.first_dirty_offset = min(self.first_dirty_offset, log_end_offset)
         producers, self.producers = self.producers, ProducerState()
         self._wake_all()
         await self._storage.truncate(self.log_id, log_end_offset)
@@ -294,6 +298,31 @@ class PartitionLog:
         if FIRST_LEADER_EPOCH <= leader_epoch < self.leader_epoch:
             return min(self._later_epoch_starts[leader_epoch - FIRST_LEADER_EPOCH :])
         return None
+
+    async def summaries(self, from_offset: int, limit: int) -> list[BatchSummary]:
+        """Return up to ``limit`` committed batches from an offset on, without their bytes."""
+        return await self._storage.summaries(self.log_id, from_offset, self.high_watermark, limit)
+
+    async def size_before(self, offset: int) -> int:
+        """Return the bytes of the committed batches that begin before ``offset``."""
+        return await self._storage.size_bytes(self.log_id, offset)
+
+    async def replace_batches(
+        self, from_offset: int, upto_offset: int, batches: Sequence[StoredBatch]
+    ) -> None:
+        """Put batches in the place of those that begin in a range of offsets.
+
+        The range is below the high watermark and does not hold the last batch.
+        """
+        # What was deleted in the meantime must not come back.
+        batches = [batch for batch in batches if batch.last_offset >= self.log_start_offset]
+        await self._storage.replace_batches(self.log_id, from_offset, upto_offset, batches)
+        self._tail_cache.forget(self._tail, upto_offset)
+
+    async def mark_compacted(self, upto_offset: int) -> None:
+        """Note that everything before ``upto_offset`` went through compaction."""
+        self.first_dirty_offset = upto_offset
+        await self._storage.set_first_dirty_offset(self.log_id, upto_offset)
 
     async def load_producers(self) -> None:
         """Take over from storage which producers have written to the log."""

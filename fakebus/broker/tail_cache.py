@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import deque
+from collections import Counter, deque
 
 from fakebus.storage.interface import StoredBatch
 
 DEFAULT_BYTES = 32 * 1024 * 1024
 _ROW_OVERHEAD = 300
 """What a cached batch costs besides its bytes, so that tiny batches are bounded too."""
+_MAX_ORPHANS = 1024
 
 
 class LogTail:
@@ -38,6 +39,11 @@ class LogTail:
             del self._bases[: self._head]
             self._head = 0
         return len(batch.data) + _ROW_OVERHEAD
+
+    @property
+    def first_offset(self) -> int:
+        """The base offset of the oldest batch; there must be one."""
+        return self._bases[self._head]
 
     def __len__(self) -> int:
         return len(self._batches) - self._head
@@ -77,6 +83,8 @@ class TailCache:
         self.max_bytes = max_bytes
         self.size_bytes = 0
         self._order: deque[LogTail] = deque()
+        # How many places in the order are left of batches that were forgotten.
+        self._orphans = 0
 
     def add(self, tail: LogTail, batch: StoredBatch) -> None:
         """Cache a committed batch and make room for it."""
@@ -89,7 +97,26 @@ class TailCache:
             if len(oldest):
                 self.size_bytes -= oldest.drop_oldest()
 
-    def forget(self, tail: LogTail) -> None:
-        """Drop a whole log's tail (deleted topic, truncated log)."""
-        while len(tail):
+    def forget(self, tail: LogTail, before_offset: int | None = None) -> None:
+        """Drop a log's tail (deleted topic, truncated log), or the older part of it.
+
+        Args:
+            tail: whose batches are dropped.
+            before_offset: only those that begin before this offset (compacted log).
+        """
+        while len(tail) and (before_offset is None or tail.first_offset < before_offset):
             self.size_bytes -= tail.drop_oldest()
+            self._orphans += 1
+        if self._orphans > max(_MAX_ORPHANS, len(self._order) // 2):
+            self._drop_orphans()
+
+    def _drop_orphans(self) -> None:
+        """Give every tail as many places as it has batches, the newest ones."""
+        places: Counter[LogTail] = Counter()
+        kept: deque[LogTail] = deque()
+        for tail in reversed(self._order):
+            if places[tail] < len(tail):
+                places[tail] += 1
+                kept.appendleft(tail)
+        self._order = kept
+        self._orphans = 0

@@ -19,8 +19,17 @@ LOG_KEYS = (
     ConfigKey("alter.config.policy.class.name", CLASS, None),
     ConfigKey("auto.create.topics.enable", BOOLEAN, "true", effective=True),
     ConfigKey("background.threads", INT, "10", valid="[1,...]", update=CLUSTER_WIDE),
-    ConfigKey("compression.gzip.level", INT, "-1", valid="[1,...,9] or -1", update=CLUSTER_WIDE),
-    ConfigKey("compression.lz4.level", INT, "9", valid="[1,...,17]", update=CLUSTER_WIDE),
+    ConfigKey(
+        "compression.gzip.level",
+        INT,
+        "-1",
+        valid="[1,...,9] or -1",
+        update=CLUSTER_WIDE,
+        effective=True,
+    ),
+    ConfigKey(
+        "compression.lz4.level", INT, "9", valid="[1,...,17]", update=CLUSTER_WIDE, effective=True
+    ),
     ConfigKey(
         "compression.type",
         STRING,
@@ -29,18 +38,39 @@ LOG_KEYS = (
         update=CLUSTER_WIDE,
         effective=True,
     ),
-    ConfigKey("compression.zstd.level", INT, "3", valid="[-131072,...,22]", update=CLUSTER_WIDE),
+    ConfigKey(
+        "compression.zstd.level",
+        INT,
+        "3",
+        valid="[-131072,...,22]",
+        update=CLUSTER_WIDE,
+        effective=True,
+    ),
     ConfigKey("cordoned.log.dirs", LIST, "", update=PER_BROKER),
     ConfigKey("create.topic.policy.class.name", CLASS, None),
     ConfigKey("default.replication.factor", INT, "1", effective=True),
     ConfigKey("delete.records.purgatory.purge.interval.requests", INT, "1"),
     ConfigKey("delete.topic.enable", BOOLEAN, "true", effective=True),
-    ConfigKey("log.cleaner.backoff.ms", LONG, "15000", valid="[0,...]", update=CLUSTER_WIDE),
-    ConfigKey("log.cleaner.dedupe.buffer.size", LONG, "134217728", update=CLUSTER_WIDE),
     ConfigKey(
-        "log.cleaner.delete.retention.ms", LONG, "86400000", valid="[0,...]", update=CLUSTER_WIDE
+        "log.cleaner.backoff.ms",
+        LONG,
+        "15000",
+        valid="[0,...]",
+        update=CLUSTER_WIDE,
+        effective=True,
     ),
-    ConfigKey("log.cleaner.enable", BOOLEAN, "true"),
+    ConfigKey(
+        "log.cleaner.dedupe.buffer.size", LONG, "134217728", update=CLUSTER_WIDE, effective=True
+    ),
+    ConfigKey(
+        "log.cleaner.delete.retention.ms",
+        LONG,
+        "86400000",
+        valid="[0,...]",
+        update=CLUSTER_WIDE,
+        effective=True,
+    ),
+    ConfigKey("log.cleaner.enable", BOOLEAN, "true", effective=True),
     ConfigKey("log.cleaner.io.buffer.load.factor", DOUBLE, "0.9", update=CLUSTER_WIDE),
     ConfigKey("log.cleaner.io.buffer.size", INT, "524288", valid="[0,...]", update=CLUSTER_WIDE),
     ConfigKey(
@@ -52,11 +82,24 @@ LOG_KEYS = (
         "9223372036854775807",
         valid="[1,...]",
         update=CLUSTER_WIDE,
+        effective=True,
     ),
     ConfigKey(
-        "log.cleaner.min.cleanable.ratio", DOUBLE, "0.5", valid="[0,...,1]", update=CLUSTER_WIDE
+        "log.cleaner.min.cleanable.ratio",
+        DOUBLE,
+        "0.5",
+        valid="[0,...,1]",
+        update=CLUSTER_WIDE,
+        effective=True,
     ),
-    ConfigKey("log.cleaner.min.compaction.lag.ms", LONG, "0", valid="[0,...]", update=CLUSTER_WIDE),
+    ConfigKey(
+        "log.cleaner.min.compaction.lag.ms",
+        LONG,
+        "0",
+        valid="[0,...]",
+        update=CLUSTER_WIDE,
+        effective=True,
+    ),
     ConfigKey("log.cleaner.threads", INT, "1", valid="[0,...]", update=CLUSTER_WIDE),
     ConfigKey(
         "log.cleanup.policy",
@@ -117,11 +160,18 @@ LOG_KEYS = (
     ConfigKey(
         "log.retention.ms", LONG, None, valid="[1,...] or -1", update=CLUSTER_WIDE, effective=True
     ),
-    ConfigKey("log.roll.hours", INT, "168", valid="[1,...]"),
+    ConfigKey("log.roll.hours", INT, "168", valid="[1,...]", effective=True),
     ConfigKey("log.roll.jitter.hours", INT, "0", valid="[0,...]"),
     ConfigKey("log.roll.jitter.ms", LONG, None, update=CLUSTER_WIDE),
-    ConfigKey("log.roll.ms", LONG, None, update=CLUSTER_WIDE),
-    ConfigKey("log.segment.bytes", INT, "1073741824", valid="[1048576,...]", update=CLUSTER_WIDE),
+    ConfigKey("log.roll.ms", LONG, None, update=CLUSTER_WIDE, effective=True),
+    ConfigKey(
+        "log.segment.bytes",
+        INT,
+        "1073741824",
+        valid="[1048576,...]",
+        update=CLUSTER_WIDE,
+        effective=True,
+    ),
     ConfigKey("log.segment.delete.delay.ms", LONG, "60000", valid="[0,...]", update=CLUSTER_WIDE),
     ConfigKey(
         "message.max.bytes", INT, "1048588", valid="[0,...]", update=CLUSTER_WIDE, effective=True

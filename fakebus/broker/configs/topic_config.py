@@ -88,7 +88,11 @@ class TopicConfig:
         self.max_compaction_lag_ms = self._int("max.compaction.lag.ms")
         ratio = self._values["min.cleanable.dirty.ratio"]
         self.min_cleanable_dirty_ratio = ratio if isinstance(ratio, float) else 0.0
-        self.segment_bytes = self._int("segment.bytes")
+        # Kafka's own tests need segments below the smallest valid segment.bytes, and so do ours.
+        tiny_segments = self._values["internal.segment.bytes"] is not None
+        self.segment_bytes = self._int(
+            "internal.segment.bytes" if tiny_segments else "segment.bytes"
+        )
         self.segment_ms = self._int("segment.ms")
 
     def _int(self, name: str) -> int:

@@ -27,9 +27,15 @@ _ROWS = (
         "-1",
         valid="[1,...,9] or -1",
         synonyms=("compression.gzip.level",),
+        effective=True,
     ),
     ConfigKey(
-        "compression.lz4.level", INT, "9", valid="[1,...,17]", synonyms=("compression.lz4.level",)
+        "compression.lz4.level",
+        INT,
+        "9",
+        valid="[1,...,17]",
+        synonyms=("compression.lz4.level",),
+        effective=True,
     ),
     ConfigKey(
         "compression.type",
@@ -45,6 +51,7 @@ _ROWS = (
         "3",
         valid="[-131072,...,22]",
         synonyms=("compression.zstd.level",),
+        effective=True,
     ),
     ConfigKey(
         "delete.retention.ms",
@@ -52,6 +59,7 @@ _ROWS = (
         "86400000",
         valid="[0,...]",
         synonyms=("log.cleaner.delete.retention.ms",),
+        effective=True,
     ),
     ConfigKey(
         "file.delete.delay.ms",
@@ -78,7 +86,7 @@ _ROWS = (
     ConfigKey(
         "index.interval.bytes", INT, "4096", valid="[0,...]", synonyms=("log.index.interval.bytes",)
     ),
-    ConfigKey("internal.segment.bytes", INT, None, internal=True),
+    ConfigKey("internal.segment.bytes", INT, None, internal=True, effective=True),
     ConfigKey("leader.replication.throttled.replicas", LIST, "", valid=THROTTLED_REPLICAS),
     ConfigKey(
         "local.retention.bytes",
@@ -96,6 +104,7 @@ _ROWS = (
         "9223372036854775807",
         valid="[1,...]",
         synonyms=("log.cleaner.max.compaction.lag.ms",),
+        effective=True,
     ),
     ConfigKey(
         "max.message.bytes",
@@ -135,6 +144,7 @@ _ROWS = (
         "0.5",
         valid="[0,...,1]",
         synonyms=("log.cleaner.min.cleanable.ratio",),
+        effective=True,
     ),
     ConfigKey(
         "min.compaction.lag.ms",
@@ -142,6 +152,7 @@ _ROWS = (
         "0",
         valid="[0,...]",
         synonyms=("log.cleaner.min.compaction.lag.ms",),
+        effective=True,
     ),
     ConfigKey("min.insync.replicas", INT, "1", valid="[1,...]", synonyms=("min.insync.replicas",)),
     ConfigKey("preallocate", BOOLEAN, "false", synonyms=("log.preallocate",)),
@@ -158,7 +169,12 @@ _ROWS = (
         effective=True,
     ),
     ConfigKey(
-        "segment.bytes", INT, "1073741824", valid="[1048576,...]", synonyms=("log.segment.bytes",)
+        "segment.bytes",
+        INT,
+        "1073741824",
+        valid="[1048576,...]",
+        synonyms=("log.segment.bytes",),
+        effective=True,
     ),
     ConfigKey(
         "segment.index.bytes",
@@ -168,7 +184,9 @@ _ROWS = (
         synonyms=("log.index.size.max.bytes",),
     ),
     ConfigKey("segment.jitter.ms", LONG, "0", valid="[0,...]", synonyms=("log.roll.jitter.ms",)),
-    ConfigKey("segment.ms", LONG, "604800000", valid="[1,...]", synonyms=("log.roll.ms",)),
+    ConfigKey(
+        "segment.ms", LONG, "604800000", valid="[1,...]", synonyms=("log.roll.ms",), effective=True
+    ),
     ConfigKey(
         "unclean.leader.election.enable",
         BOOLEAN,

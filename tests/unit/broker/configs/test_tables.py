@@ -41,6 +41,7 @@ ATTRIBUTES = {
     "max.compaction.lag.ms": "max_compaction_lag_ms",
     "min.cleanable.dirty.ratio": "min_cleanable_dirty_ratio",
     "segment.bytes": "segment_bytes",
+    "internal.segment.bytes": "segment_bytes",
     "segment.ms": "segment_ms",
 }
 """The attributes of TopicConfig that hold a topic config."""
