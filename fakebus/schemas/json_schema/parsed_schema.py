@@ -1,0 +1,101 @@
+"""A parsed JSON schema: its texts, its data, and what it can read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from jsonschema.exceptions import best_match
+from referencing.exceptions import Unresolvable
+
+from fakebus.schemas.interface import Incompatibility, ParsedSchema, SchemaDataError
+from fakebus.schemas.json_schema.json_text import (
+    JsonTextError,
+    compact,
+    normalized,
+    read_json,
+)
+from fakebus.schemas.json_schema.schema_documents import SchemaDocuments, schema_documents
+from fakebus.schemas.json_schema.validation import data_validator
+
+
+class JsonParsedSchema:
+    """A valid JSON schema; see :class:`ParsedSchema`."""
+
+    schema_type = "JSON"
+
+    def __init__(self, documents: SchemaDocuments) -> None:
+        self.documents = documents
+        self._validator = data_validator(documents)
+
+    @property
+    def canonical(self) -> str:
+        """The schema as compact JSON, its keys in the order in which they came."""
+        return compact(self.documents.contents)
+
+    @property
+    def normalized(self) -> str:
+        """The schema as compact JSON with sorted keys."""
+        return normalized(self.documents.contents)
+
+    @property
+    def name(self) -> str | None:
+        """The ``title``, which is what Confluent's record name strategies take."""
+        contents = self.documents.contents
+        title = contents.get("title") if isinstance(contents, dict) else None
+        return title if isinstance(title, str) else None
+
+    def formatted(self, output_format: str) -> str:
+        """Return the canonical text: JSON Schema has no other form."""
+        del output_format
+        return self.canonical
+
+    def incompatibilities(self, writer: ParsedSchema) -> list[Incompatibility]:
+        """Return why this schema could not read data written with ``writer``."""
+        del writer
+        return []
+
+    def encode(self, data: object) -> bytes:
+        """Return data as compact UTF-8 JSON.
+
+        Raises:
+            SchemaDataError: the data is not JSON or does not fit; the message has its JSON path.
+        """
+        try:
+            text = compact(data).encode()
+        except (TypeError, ValueError, RecursionError) as error:
+            raise SchemaDataError(f"not JSON data: {error}") from error
+        self._validate(data)
+        return text
+
+    def decode(self, payload: bytes) -> object:
+        """Return the data of a payload, checked against the schema.
+
+        Raises:
+            SchemaDataError: it is not UTF-8 JSON or does not fit.
+        """
+        try:
+            data = read_json(payload.decode())
+        except UnicodeDecodeError as error:
+            raise SchemaDataError("the payload is not UTF-8") from error
+        except JsonTextError as error:
+            raise SchemaDataError(f"the payload is {error}") from error
+        self._validate(data)
+        return data
+
+    def _validate(self, data: object) -> None:
+        try:
+            error = best_match(self._validator.iter_errors(cast(Any, data)))
+        except Unresolvable as unresolvable:
+            raise SchemaDataError(
+                f"the reference {unresolvable.ref} leads nowhere"
+            ) from unresolvable
+        except RecursionError as recursion:
+            raise SchemaDataError("the data or the schema's references go too deep") from recursion
+        if error is not None:
+            raise SchemaDataError(f"{error.json_path}: {error.message[:500]}")
+
+
+def parsed_schema(contents: object, references: Mapping[str, object]) -> JsonParsedSchema:
+    """Return a checked schema; see :func:`schema_documents` for arguments and errors."""
+    return JsonParsedSchema(schema_documents(contents, references))

@@ -1,0 +1,139 @@
+"""The JSON Schema language: texts, references, data."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from fakebus.schemas.interface import ResolvedReference, SchemaDataError, SchemaError
+from fakebus.schemas.languages import language
+
+JSON = language("JSON")
+DRAFT_2020 = "https://json-schema.org/draft/2020-12/schema"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "not JSON"),
+        ("3", "object or a boolean"),
+        ("[" * 1_000_000, "levels deep"),
+        ('"' + '\\"' * 100_000, "not JSON"),
+        ('{"type":"foo"}', r"\$\.type"),
+        ('{"$ref":"#/definitions/Gone"}', "#/definitions/Gone leads nowhere"),
+        ('{"$ref":"http://example.com/gone.json"}', "http://example.com/gone.json leads nowhere"),
+        ('{"pattern":"("}', "pattern"),
+        ('{"properties":{"a":{"pattern":"[z-a]"}}}', "pattern"),
+        ('{"patternProperties":{"*":{}}}', "pattern"),
+        (json.dumps({"pattern": "(" * 5000}), "pattern"),
+        (json.dumps({"pattern": "a" * 20_000}), "longer than"),
+        ('{"minimum":1e999}', "too large"),
+        ('{"enum":[' + "1" * 5000 + "]}", "digits"),
+        ('{"const":NaN}', "NaN"),
+        ('{"const":"\\ud800"}', "surrogate"),
+        ('{"$schema":"http://json-schema.org/draft-06/schema#","exclusiveMinimum":true}', "number"),
+    ],
+)
+def test_a_text_that_is_no_schema_is_refused_with_its_reason(text: str, reason: str) -> None:
+    with pytest.raises(SchemaError, match=reason):
+        JSON.parse(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["true", "false", "{}", '{"$ref":"#"}', '{"pattern":"^\\\\p{L}$"}']
+)
+def test_the_smallest_schemas_are_schemas(text: str) -> None:
+    assert JSON.parse(text).canonical == text
+
+
+def test_a_schema_of_draft_4_may_say_that_a_limit_is_exclusive() -> None:
+    text = (
+        '{"$schema":"http://json-schema.org/draft-04/schema#","minimum":1,"exclusiveMinimum":true}'
+    )
+    schema = JSON.parse(text)
+    assert schema.encode(2) == b"2"
+    with pytest.raises(SchemaDataError):
+        schema.encode(1)
+
+
+def test_the_canonical_text_keeps_the_order_and_the_normalized_one_sorts() -> None:
+    schema = JSON.parse('{ "title": "Größe",\n "minimum": 1.0, "$id": "x:y", "enum": ["b", "a"] }')
+    assert schema.canonical == '{"title":"Größe","minimum":1.0,"$id":"x:y","enum":["b","a"]}'
+    assert schema.normalized == '{"$id":"x:y","enum":["b","a"],"minimum":1,"title":"Größe"}'
+    assert schema.formatted("resolved") == schema.canonical
+    assert schema.name == "Größe"
+
+
+def test_a_schema_without_a_title_has_no_name() -> None:
+    assert JSON.parse("{}").name is None
+    assert JSON.parse("true").name is None
+
+
+@pytest.mark.parametrize("base", [None, "http://example.com/schemas/order.json"])
+def test_a_reference_is_found_by_its_name_whatever_the_schemas_id(base: str | None) -> None:
+    contents = {"properties": {"a": {"$ref": "part.json#/definitions/A"}}}
+    if base is not None:
+        contents["$id"] = base  # type: ignore[assignment]
+    part = ResolvedReference(
+        name="part.json",
+        text='{"definitions":{"A":{"$ref":"#/definitions/B"},"B":{"type":"null"}}}',
+    )
+    schema = JSON.parse(json.dumps(contents), [part])
+    assert schema.encode({"a": None}) == b'{"a":null}'
+    with pytest.raises(SchemaDataError, match=r"\$\.a"):
+        schema.encode({"a": 1})
+
+
+def test_a_reference_that_leads_nowhere_inside_another_is_named() -> None:
+    part = ResolvedReference(name="part.json", text='{"$ref":"gone.json"}')
+    with pytest.raises(SchemaError, match=r"gone\.json leads nowhere"):
+        JSON.parse('{"$ref":"part.json"}', [part])
+
+
+def test_a_reference_that_is_no_schema_is_named() -> None:
+    with pytest.raises(SchemaError, match=r"part\.json"):
+        JSON.parse("{}", [ResolvedReference(name="part.json", text='{"type":1}')])
+    with pytest.raises(SchemaError, match=r"part\.json"):
+        JSON.parse("{}", [ResolvedReference(name="part.json", text="{")])
+
+
+def test_anchors_and_definitions_of_newer_drafts_are_followed() -> None:
+    schema = JSON.parse(
+        json.dumps(
+            {
+                "$schema": DRAFT_2020,
+                "properties": {"a": {"$ref": "#named"}},
+                "$defs": {"N": {"$anchor": "named", "type": "integer"}},
+            }
+        )
+    )
+    with pytest.raises(SchemaDataError, match=r"\$\.a"):
+        schema.encode({"a": "x"})
+
+
+def test_data_goes_through_as_compact_utf_8() -> None:
+    schema = JSON.parse('{"type":"object","properties":{"name":{"type":"string"}}}')
+    payload = schema.encode({"name": "Zoë", "n": [1, 2.5, None]})
+    assert payload == '{"name":"Zoë","n":[1,2.5,null]}'.encode()
+    assert schema.decode(payload) == {"name": "Zoë", "n": [1, 2.5, None]}
+
+
+@pytest.mark.parametrize("data", [{1, 2}, b"bytes", float("nan"), object(), {"a": "\ud800"}])
+def test_data_that_is_not_json_is_refused(data: object) -> None:
+    with pytest.raises(SchemaDataError, match="not JSON data"):
+        JSON.parse("true").encode(data)
+
+
+@pytest.mark.parametrize(
+    ("payload", "reason"),
+    [(b"\xff", "UTF-8"), (b"{", "JSON"), (b"1 2", "JSON"), (b"", "JSON"), (b'"x"', r"\$:")],
+)
+def test_a_payload_that_does_not_fit_is_refused(payload: bytes, reason: str) -> None:
+    with pytest.raises(SchemaDataError, match=reason):
+        JSON.parse('{"type":"integer"}').decode(payload)
+
+
+def test_a_schema_that_only_refers_to_itself_does_not_hang() -> None:
+    with pytest.raises(SchemaDataError, match="too deep"):
+        JSON.parse('{"$ref":"#"}').encode(1)
