@@ -14,6 +14,7 @@ from fakebus.fixture_files.formats import FORMATS
 from fakebus.fixture_files.formats.format import Format
 from fakebus.fixture_files.functions import FunctionContext, expand
 from fakebus.fixture_files.headers import Headers, RecordHeader, parse_headers
+from fakebus.fixture_files.lint import Linter
 from fakebus.fixture_files.model import FixtureEvent
 from fakebus.fixture_files.problems import DataError, Position, ProblemList
 from fakebus.fixture_files.schema_set import SchemaSet
@@ -42,8 +43,8 @@ class EncodingSettings:
     zone: tzinfo
     partitioner: str
     schemas: SchemaSet
-    verify: bool
-    """Whether what is coded with a schema is decoded again and compared."""
+    linter: Linter | None
+    """Looks at every event, which is decoded again and compared; ``None`` to load only."""
 
 
 class TopicEncoder:
@@ -84,13 +85,15 @@ class TopicEncoder:
             event_name=event.name,
         )
         defaults = self._defaults_of(event.file)
-        key = self._data(event, "key", defaults.key_format, context)
-        value = self._data(event, "value", defaults.value_format, context)
+        key, _ = self._data(event, "key", defaults.key_format, context)
+        value, format_ = self._data(event, "value", defaults.value_format, context)
         headers = self._headers(event, defaults, context)
         partition = self._partition(event, key)
         record = NewRecord(key, value, headers, timestamp_ms)
         if len(self._problems) == before:
             self._check(event, record)
+            if self._settings.linter is not None:
+                self._lint(self._settings.linter, event, record, format_)
         if len(self._problems) != before:
             return None
         return FixtureEvent(
@@ -132,23 +135,32 @@ class TopicEncoder:
 
     def _data(
         self, event: EventLine, name: str, default: Format | None, context: FunctionContext
-    ) -> bytes | None:
+    ) -> tuple[bytes | None, Format | None]:
         data = event.fields.get(name)
         if data is None:
-            return None
+            return None, None
         try:
             format_, data = self._unwrap(data, default)
             if event.has_calls:
                 data = expand(data, context)
             if data is None or format_ is None:
-                return None
+                return None, None
             encoded = format_.encode(data)
-            if self._settings.verify and format_.decode is not None and encoded is not None:
+            if self._settings.linter is not None and encoded is not None:
                 _verify(format_, encoded)
-            return encoded
+            return encoded, format_
         except DataError as error:
             self._problems.add(event.position(name), f'"{name}": {error}', error.hint)
-            return None
+            return None, None
+
+    def _lint(
+        self, linter: Linter, event: EventLine, record: NewRecord, format_: Format | None
+    ) -> None:
+        schema = None if format_ is None else format_.schema
+        decoded = None
+        if schema is not None and format_ is not None and format_.decode and record.value:
+            decoded = format_.decode(record.value)
+        linter.event(event, self._topic, record, schema, decoded)
 
     def _unwrap(self, data: object, default: Format | None) -> tuple[Format | None, object]:
         if not isinstance(data, dict) or not data.keys() <= _TYPED:
@@ -267,7 +279,8 @@ def _format_spec(data: Mapping[str, object]) -> FormatSpec:
 
 
 def _verify(format_: Format, encoded: bytes) -> None:
-    assert format_.decode is not None  # noqa: S101 - the caller has looked
+    if format_.decode is None:
+        return
     try:
         again = format_.encode(format_.decode(encoded))
     except (SchemaDataError, DataError) as error:

@@ -21,6 +21,7 @@ from fakebus.errors import ConfigError
 from fakebus.fixture_files.encoding import EncodingSettings, TopicEncoder
 from fakebus.fixture_files.event_lines import EventFile, EventLine
 from fakebus.fixture_files.group_specs import GroupSpec
+from fakebus.fixture_files.lint import Linter
 from fakebus.fixture_files.model import (
     FixtureEvent,
     FixtureGroup,
@@ -65,7 +66,8 @@ def load_fixtures(
         config: the broker's configs, which bound the size and age of events; Kafka's
             defaults when left out.
         schema_ids: the ids that a registry gave; counted from 1 when left out.
-        verify: whether every record with a schema is decoded again and compared.
+        verify: whether every record with a schema is decoded again and compared, and the
+            rules of :mod:`fakebus.fixture_files.lint` are applied.
 
     Raises:
         FixtureError: the set has problems; all of them are in the error.
@@ -141,8 +143,13 @@ class _Loader:
                 self._read_events(load, topic.name)
         for load in spec.loads:
             self._read_events(load, None)
-        streams = self._encode(spec, topics, schemas, verify=verify)
+        findings = ProblemList()
+        linter = Linter(findings, spec.ignored_rules) if verify else None
+        streams = self._encode(spec, topics, schemas, linter)
         check_groups(spec.groups, topics, self._event_counts(streams), self._problems)
+        if linter is not None:
+            linter.unused_schemas(schemas, frozenset(schemas.used))
+            self._problems.extend(findings)
         return self._result(spec, schemas, streams)
 
     def _event_counts(self, streams: _Streams) -> Counter[tuple[str, int]] | None:
@@ -222,7 +229,11 @@ class _Loader:
         return topics.get(named)
 
     def _encode(
-        self, spec: SetSpec, topics: Mapping[str, TopicSpec], schemas: SchemaSet, *, verify: bool
+        self,
+        spec: SetSpec,
+        topics: Mapping[str, TopicSpec],
+        schemas: SchemaSet,
+        linter: Linter | None,
     ) -> _Streams:
         timeline = Timeline(
             anchor_ms=spec.anchor_ms,
@@ -237,7 +248,7 @@ class _Loader:
             zone=spec.zone,
             partitioner=spec.partitioner,
             schemas=schemas,
-            verify=verify,
+            linter=linter,
         )
         encoders = {
             topic.name: TopicEncoder(topic, self._topic_config(topic), settings, self._problems)

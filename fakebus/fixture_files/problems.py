@@ -12,6 +12,9 @@ from typing import NamedTuple
 
 from fakebus.errors import FakebusError
 
+INVALID = "invalid"
+"""The rule of what cannot be used at all."""
+
 _SHOWN = 100
 
 
@@ -36,6 +39,8 @@ class FixtureProblem:
     column: int
     message: str
     hint: str = ""
+    rule: str = INVALID
+    """The rule that found it, see :mod:`fakebus.fixture_files.lint`."""
 
     def __str__(self) -> str:
         """Return ``file:line:column: what is wrong; how to mend it``."""
@@ -78,7 +83,7 @@ class ProblemList:
     def __init__(self) -> None:
         self._problems: list[FixtureProblem] = []
 
-    def add(self, position: Position, message: str, hint: str = "") -> None:
+    def add(self, position: Position, message: str, hint: str = "", *, rule: str = INVALID) -> None:
         """Keep one problem."""
         self._problems.append(
             FixtureProblem(
@@ -87,8 +92,13 @@ class ProblemList:
                 column=position.column,
                 message=message,
                 hint=hint,
+                rule=rule,
             )
         )
+
+    def extend(self, others: ProblemList) -> None:
+        """Keep all of another list."""
+        self._problems += others._problems
 
     def __len__(self) -> int:
         return len(self._problems)

@@ -67,6 +67,8 @@ class SchemaSet:
         self._id_of: dict[tuple[object, ...], int] = {}
         self._pinned: dict[int, tuple[object, ...]] = {}
         self._formats: dict[tuple[str, int], Format] = {}
+        self.used: set[str] = set()
+        """The subjects that a format was asked for."""
         self._taken = {spec.pinned_id for spec in specs if spec.pinned_id is not None}
         for spec in specs:
             self._add(spec)
@@ -193,6 +195,7 @@ class SchemaSet:
                     'add "subject": the name of one under subjects',
                 )
             return FORMATS[spec.name or "json"]
+        self.used.add(spec.subject)
         versions = self._versions.get(spec.subject)
         if not versions:
             if spec.subject in self._broken:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from zoneinfo import ZoneInfo
 
 from fakebus.fixture_files.group_specs import GroupSpec, read_group
+from fakebus.fixture_files.lint import RULES
 from fakebus.fixture_files.problems import (
     DataError,
     Position,
     ProblemList,
+    did_you_mean,
     quoted,
 )
 from fakebus.fixture_files.sources import MAX_YAML_BYTES, FixtureDirectory
@@ -26,7 +29,7 @@ DEFAULT_PARTITIONER = "consistent_random"
 
 _MAX_YAML_FILES = 1000
 _SHARED_FIELDS = ("version", "subjects", "topics", "groups", "include")
-_ROOT_FIELDS = (*_SHARED_FIELDS, "clock", "seed", "partitioner", "compatibility")
+_ROOT_FIELDS = (*_SHARED_FIELDS, "clock", "seed", "partitioner", "compatibility", "lint")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -38,6 +41,7 @@ class SetSpec:
     zone: tzinfo = UTC
     seed: int = 0
     partitioner: str = DEFAULT_PARTITIONER
+    ignored_rules: frozenset[str] = frozenset()
     compatibility: str | None = None
     """The level of subjects that name none; ``None`` leaves it to the registry."""
     subjects: list[SubjectSpec] = field(default_factory=list)
@@ -141,9 +145,23 @@ class _StructureReader:
             self._spec.seed = seed
         self._spec.partitioner = read_partitioner(fields, self._problems) or DEFAULT_PARTITIONER
         self._spec.compatibility = read_level(fields, self._problems)
+        lint = fields.mapping("lint")
+        if lint is not None:
+            inner = FieldReader(lint, "lint", ("ignore",), self._problems)
+            self._spec.ignored_rules = frozenset(self._rules(inner))
         clock = fields.mapping("clock")
         if clock is not None:
             self._read_clock(FieldReader(clock, "clock", ("anchor", "tz"), self._problems))
+
+    def _rules(self, fields: FieldReader) -> Iterator[str]:
+        for text, position in fields.texts("ignore", or_one=True):
+            rule = text.partition("/")[0]
+            if rule in RULES:
+                yield text
+            else:
+                self._problems.add(
+                    position, f"there is no rule {quoted(rule)}", did_you_mean(rule, RULES)
+                )
 
     def _read_clock(self, fields: FieldReader) -> None:
         zone_name = fields.text("tz")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from fakebus.schemas.interface import ParsedSchema
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Format:
@@ -18,6 +20,8 @@ class Format:
     encode: Callable[[object], bytes | None]
     decode: Callable[[bytes], object] | None = None
     """The way back, for formats whose bytes are checked against their schema."""
+    schema: ParsedSchema | None = None
+    """The schema of a format that has one."""
 
 
 def kind_of_json(data: object) -> str:

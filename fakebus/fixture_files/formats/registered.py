@@ -35,4 +35,4 @@ def registered_format(name: str, schema: ParsedSchema, schema_id: int) -> Format
     def decode(data: bytes) -> object:
         return schema.decode(data[5:])
 
-    return Format(name=name, encode=encode, decode=decode)
+    return Format(name=name, encode=encode, decode=decode, schema=schema)

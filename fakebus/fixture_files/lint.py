@@ -1,0 +1,269 @@
+"""Findings beyond mistakes: what can be seeded, but surprises whoever reads it.
+
+Each rule has a name. ``lint: {ignore: [...]}`` in ``fakebus.yaml`` silences a rule, or a rule
+for one thing: ``oep41-type`` or ``oep41-type/org.example.order``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from fakebus.fixture_files.event_lines import EventLine
+from fakebus.fixture_files.problems import ProblemList, quoted
+from fakebus.fixture_files.schema_set import SchemaSet
+from fakebus.fixture_files.topic_specs import TopicSpec
+from fakebus.records.record import NewRecord
+from fakebus.schemas.interface import ParsedSchema
+
+RULES: Mapping[str, str] = {
+    "unused-schema": "no topic, file, event or reference uses the schema",
+    "duplicate-event": "two events are the same in everything",
+    "ce-attribute": "CloudEvents attributes are missing or ill-formed",
+    "ce-duplicate-id": "two CloudEvents have the same source and id",
+    "oep41-type": "the event type is not named as OEP-41 wants it",
+    "oep41-one-producer": "events of one type come from several sources",
+    "oep41-size": "the event is larger than OEP-41's 64 KB",
+    "openedx-falsy-optional": "Open edX reads a falsy optional field as missing",
+}
+"""Every rule with what it finds."""
+
+_REQUIRED = ("ce_id", "ce_source", "ce_specversion", "ce_type")
+_CE_HEADERS = re.compile(r"ce_[a-z0-9]{1,20}")
+# {Reverse DNS}.{Architecture Subdomain}.{Subject}.{Action}.{Major Version}
+_OEP41_TYPE = re.compile(r"[a-z]+\.[a-z0-9]+(\.[a-z0-9_]+){3,}\.v[0-9]+")
+_MAX_EVENT_BYTES = 64 * 1024
+_OPENEDX = "org.openedx."
+
+
+class Linter:
+    """Looks at the events of a set, one after the other.
+
+    Args:
+        problems: where findings go.
+        ignored: rules, or ``rule/thing``.
+    """
+
+    def __init__(self, problems: ProblemList, ignored: Iterable[str]) -> None:
+        self._problems = problems
+        self._ignored = frozenset(ignored)
+        self._seen: dict[tuple[object, ...], EventLine] = {}
+        self._ids: dict[tuple[bytes | None, bytes | None], EventLine] = {}
+        self._sources: dict[bytes, bytes | None] = {}
+        self._types: set[bytes] = set()
+
+    def _add(
+        self,
+        event: EventLine,
+        rule: str,
+        message: str,
+        hint: str,
+        *,
+        field: str = "",
+        thing: str = "",
+    ) -> None:
+        if rule not in self._ignored and f"{rule}/{thing}" not in self._ignored:
+            self._problems.add(event.position(field), message, hint, rule=rule)
+
+    def event(
+        self,
+        event: EventLine,
+        topic: TopicSpec,
+        record: NewRecord,
+        schema: ParsedSchema | None,
+        value: object,
+    ) -> None:
+        """Look at one event.
+
+        Args:
+            event: the line that it comes from.
+            topic: where it goes.
+            record: what it becomes.
+            schema: the schema of its value, if it has one.
+            value: its value, decoded with that schema.
+        """
+        same = (topic.name, record.key, record.value, record.headers, record.timestamp_ms)
+        first = self._seen.setdefault(same, event)
+        if first is not event:
+            self._add(
+                event,
+                "duplicate-event",
+                f"the event is the same as in {first.file.display}:{first.line}",
+                "remove one, or give them different times",
+            )
+        if any(name.startswith("ce_") for name, _ in record.headers):
+            self._cloud_event(event, record.headers)
+        size = len(record.value or b"")
+        if size > _MAX_EVENT_BYTES and record.headers:
+            self._add(
+                event,
+                "oep41-size",
+                f"the value takes {size} bytes; OEP-41 asks for at most 64 KB",
+                "send a reference to large content instead of the content",
+                field="value",
+                thing=topic.name,
+            )
+        if schema is not None and schema.schema_type == "AVRO":
+            self._falsy(event, schema, value)
+
+    def _cloud_event(self, event: EventLine, headers: Sequence[tuple[str, bytes | None]]) -> None:
+        found: dict[str, bytes | None] = {}
+        for name, header in headers:
+            if name in found and name.startswith("ce_"):
+                self._attribute(event, f"the header {name} stands twice", "remove one", name)
+            found[name] = header
+        for name in _REQUIRED:
+            if not found.get(name):
+                self._attribute(
+                    event, f"the CloudEvent has no {name}", f'add the header "{name}"', name
+                )
+        for name, message, hint in _ill_formed(found):
+            self._attribute(event, message, hint, name)
+        self._identity(event, found)
+        event_type = found.get("ce_type")
+        if event_type and event_type not in self._types:
+            self._types.add(event_type)
+            self._type(event, event_type.decode("utf-8", "replace"))
+
+    def _attribute(self, event: EventLine, message: str, hint: str, name: str) -> None:
+        self._add(event, "ce-attribute", message, hint, field="headers", thing=name)
+
+    def _identity(self, event: EventLine, found: Mapping[str, bytes | None]) -> None:
+        source, event_id = found.get("ce_source"), found.get("ce_id")
+        if event_id:
+            first = self._ids.setdefault((source, event_id), event)
+            if first is not event:
+                self._add(
+                    event,
+                    "ce-duplicate-id",
+                    f"ce_id is the same as in {first.file.display}:{first.line}; "
+                    "consumers take the second for a repetition of the first",
+                    'write {"$event": "uuid"}, which differs from event to event',
+                    field="headers",
+                )
+        event_type = found.get("ce_type")
+        if not event_type or not source:
+            return
+        known = self._sources.setdefault(event_type, source)
+        if known != source:
+            name = event_type.decode("utf-8", "replace")
+            self._add(
+                event,
+                "oep41-one-producer",
+                f"events of the type {name} come from {_text(known)} and from {_text(source)}",
+                "one service alone sends the events of a type",
+                field="headers",
+                thing=name,
+            )
+
+    def _type(self, event: EventLine, name: str) -> None:
+        if _OEP41_TYPE.fullmatch(name):
+            return
+        self._add(
+            event,
+            "oep41-type",
+            f"the event type {quoted(name)} is not named as OEP-41 wants it",
+            "write org.domain.subdomain.subject.action.v1, in lower case with underscores; "
+            f'or ignore it by  lint: {{ignore: ["oep41-type/{name}"]}}',
+            field="headers",
+            thing=name,
+        )
+
+    def _falsy(self, event: EventLine, schema: ParsedSchema, value: object) -> None:
+        parsed = json.loads(schema.canonical)
+        if not isinstance(parsed, dict):
+            return
+        if not str(parsed.get("namespace", "")).startswith(_OPENEDX):
+            return
+        for path in _falsy_optionals(parsed, value, "$", {}):
+            self._add(
+                event,
+                "openedx-falsy-optional",
+                f"{path} is optional and falsy: Open edX's consumers read it as missing",
+                "leave it out, or give it another value",
+                field="value",
+                thing=schema.name or "",
+            )
+
+    def unused_schemas(self, schemas: SchemaSet, used: frozenset[str]) -> None:
+        """Report subjects that nothing uses.
+
+        Args:
+            schemas: all of the set.
+            used: the subjects of topics, files and events.
+        """
+        referred = {reference.subject for each in schemas for reference, _ in each.references}
+        for each in schemas:
+            subject = each.spec.subject
+            ignored = {"unused-schema", f"unused-schema/{subject}"} & self._ignored
+            if each.version == 1 and subject not in used | referred and not ignored:
+                self._problems.add(
+                    each.spec.position,
+                    f"nothing uses the subject {quoted(subject)}",
+                    "name it in a topic's key or value, or remove it",
+                    rule="unused-schema",
+                )
+
+
+def _text(data: bytes | None) -> str:
+    return "nowhere" if data is None else data.decode("utf-8", "replace")
+
+
+def _ill_formed(found: Mapping[str, bytes | None]) -> Iterator[tuple[str, str, str]]:
+    version = found.get("ce_specversion")
+    if version and version != b"1.0":
+        yield (
+            "ce_specversion",
+            f"ce_specversion is {_text(version)}; the only version is 1.0",
+            'write "1.0", in quotes',
+        )
+    time = found.get("ce_time")
+    if time and not _is_rfc3339(_text(time)):
+        yield (
+            "ce_time",
+            f"ce_time is {quoted(_text(time))}, which is not a time of RFC 3339",
+            'write {"$time": "at"}',
+        )
+    for name in found:
+        if name.startswith("ce_") and not _CE_HEADERS.fullmatch(name):
+            yield (
+                name,
+                f"the header {quoted(name)} is no CloudEvents attribute: "
+                "their names are 1 to 20 lower-case letters and digits",
+                "rename it, or leave out ce_",
+            )
+
+
+def _is_rfc3339(text: str) -> bool:
+    try:
+        return datetime.fromisoformat(text).tzinfo is not None and "T" in text.upper()
+    except ValueError:
+        return False
+
+
+def _falsy_optionals(schema: Any, value: Any, path: str, types: dict[str, Any]) -> Iterator[str]:
+    if isinstance(schema, list):
+        others = [branch for branch in schema if branch != "null"]
+        if value is not None and len(others) == 1:
+            yield from _falsy_optionals(others[0], value, path, types)
+        return
+    if isinstance(schema, str):
+        schema = types.get(schema)
+    if not isinstance(schema, dict):
+        return
+    if schema.get("type") == "array" and isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _falsy_optionals(schema["items"], item, f"{path}[{index}]", types)
+    if schema.get("type") != "record" or not isinstance(value, dict):
+        return
+    types[schema["name"]] = schema
+    for field in schema["fields"]:
+        inner, name = value.get(field["name"]), f"{path}.{field['name']}"
+        optional = isinstance(field["type"], list) and "null" in field["type"]
+        if optional and inner is not None and not inner:
+            yield name
+        else:
+            yield from _falsy_optionals(field["type"], inner, name, types)
