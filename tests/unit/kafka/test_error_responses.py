@@ -1,0 +1,120 @@
+"""A response that says an error about everything that was asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from fakebus.errors import ErrorCode
+from fakebus.kafka.error_responses import error_response
+from fakebus.kafka.handlers import HANDLERS
+from fakebus.kafka.protocol import codec, messages
+from fakebus.kafka.protocol.api_keys import ApiKey
+
+ERROR = ErrorCode.NOT_LEADER_OR_FOLLOWER
+
+
+def codes(message: Any) -> list[int]:
+    """Return every error code in a message."""
+    found = []
+    for name in message.__slots__:
+        value = getattr(message, name)
+        if name == "error_code":
+            found.append(value)
+        for item in value if isinstance(value, list) else ():
+            if hasattr(item, "__slots__"):
+                found += codes(item)
+    return found
+
+
+@pytest.mark.parametrize("handler", HANDLERS, ids=lambda handler: handler.api_key.name)
+def test_every_api_that_is_served_can_fail(handler: Any) -> None:
+    key = int(handler.api_key)
+    for version in range(handler.min_version, handler.max_version + 1):
+        name = codec.api_name(key)
+        request = getattr(messages, f"{name}Request")()
+        answer = error_response(key, version, request, ERROR)
+        assert set(codes(answer)) <= {ERROR.code}
+        written = b"".join(map(bytes, codec.encode_response(key, version, answer)))
+        assert codec.decode_response(key, version, memoryview(written)) is not None
+
+
+ID = UUID(int=7)
+
+
+def answer_to(key: ApiKey, version: int, request: Any) -> Any:
+    answer = error_response(int(key), version, request, ERROR)
+    written = b"".join(map(bytes, codec.encode_response(int(key), version, answer)))
+    return codec.decode_response(int(key), version, memoryview(written))
+
+
+@pytest.mark.parametrize("version", [3, 12, 13])
+def test_produce_names_each_partition(version: int) -> None:
+    request = messages.ProduceRequest(
+        topic_data=[
+            messages.TopicProduceData(
+                name="t",
+                topic_id=ID,
+                partition_data=[messages.PartitionProduceData(index=i) for i in (2, 5)],
+            )
+        ]
+    )
+    (topic,) = answer_to(ApiKey.PRODUCE, version, request).responses
+    assert (topic.topic_id == ID) if version == 13 else (topic.name == "t")
+    assert [(p.index, p.error_code, p.base_offset) for p in topic.partition_responses] == [
+        (2, ERROR.code, -1),
+        (5, ERROR.code, -1),
+    ]
+
+
+def test_fetch_says_it_of_the_partitions_or_of_the_session() -> None:
+    request = messages.FetchRequest(
+        topics=[
+            messages.FetchRequestFetchTopic(
+                topic="t", partitions=[messages.FetchRequestFetchPartition(partition=3)]
+            )
+        ]
+    )
+    answer = answer_to(ApiKey.FETCH, 11, request)
+    assert answer.error_code == 0
+    (topic,) = answer.responses
+    (partition,) = topic.partitions
+    assert (topic.topic, partition.partition_index) == ("t", 3)
+    assert (partition.error_code, partition.high_watermark) == (ERROR.code, -1)
+    session = answer_to(ApiKey.FETCH, 11, messages.FetchRequest(session_id=9))
+    assert (session.error_code, session.responses) == (ERROR.code, [])
+
+
+def test_bare_names_are_repeated() -> None:
+    request = messages.DeleteTopicsRequest(topic_names=["a", "b"])
+    answer = answer_to(ApiKey.DELETE_TOPICS, 4, request)
+    assert [(t.name, t.error_code) for t in answer.responses] == [
+        ("a", ERROR.code),
+        ("b", ERROR.code),
+    ]
+    groups = answer_to(
+        ApiKey.DESCRIBE_GROUPS, 5, messages.DescribeGroupsRequest(groups=["g"])
+    ).groups
+    assert [(g.group_id, g.error_code) for g in groups] == [("g", ERROR.code)]
+
+
+def test_coordinators_are_found_for_nobody() -> None:
+    request = messages.FindCoordinatorRequest(coordinator_keys=["g"])
+    (one,) = answer_to(ApiKey.FIND_COORDINATOR, 4, request).coordinators
+    assert (one.key, one.error_code) == ("g", ERROR.code)
+    old = answer_to(ApiKey.FIND_COORDINATOR, 3, messages.FindCoordinatorRequest(key="g"))
+    assert old.error_code == ERROR.code
+
+
+def test_offset_fetch_says_it_of_the_group() -> None:
+    group = messages.OffsetFetchRequestGroup(group_id="g", topics=None)
+    request = messages.OffsetFetchRequest(groups=[group])
+    (answer,) = answer_to(ApiKey.OFFSET_FETCH, 8, request).groups
+    assert (answer.group_id, answer.error_code) == ("g", ERROR.code)
+
+
+def test_a_response_without_room_for_errors_is_refused() -> None:
+    with pytest.raises(LookupError, match="holds no error"):
+        error_response(999, 0, None, ERROR)
