@@ -27,6 +27,7 @@ STOP_TIMEOUT_SECONDS = 10.0
 SETTINGS = {
     "auto.create.topics.enable": "false",
     "group.initial.rebalance.delay.ms": "0",
+    "log.cleaner.backoff.ms": "200",
     "group.min.session.timeout.ms": "500",
     "group.consumer.heartbeat.interval.ms": "300",
     "group.consumer.min.heartbeat.interval.ms": "100",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -295,12 +295,24 @@ async def test_it_runs_by_itself_and_can_be_switched_off() -> None:
         await put(broker, (b"a", b"1"))
         await put(broker, (b"a", b"2"))
         await roll(broker)
+        log = broker.partition_log(T0)
+        compacted = asyncio.Event()
+        mark = log.mark_compacted
+
+        async def mark_and_tell(
+            upto_offset: int,
+            mark: Callable[[int], Awaitable[None]] = mark,
+            compacted: asyncio.Event = compacted,
+        ) -> None:
+            await mark(upto_offset)
+            compacted.set()
+
+        log.mark_compacted = mark_and_tell  # type: ignore[method-assign]
         clock.advance(1.999)
         assert len(await records(broker)) == 2
         clock.advance(0.001)
-        async with asyncio.timeout(10):
-            while enabled == "true" and not broker.partition_log(T0).first_dirty_offset:
-                await asyncio.sleep(0)
+        if enabled == "true":
+            await asyncio.wait_for(compacted.wait(), 10)
         await broker.close()
         assert len(await records(broker)) == (1 if enabled == "true" else 2)
         await storage.close()
