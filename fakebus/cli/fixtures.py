@@ -13,51 +13,41 @@ Examples:
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict
-from pathlib import Path
+from typing import Protocol
 
-from fakebus.cli.output import JSON, add_format_argument, print_json
-from fakebus.config import DEFAULT_FIXTURES
+from fakebus.cli.fixture_actions import check
 
 NAME = "fixtures"
-HELP = "check fixture files"
+HELP = "work with fixture files"
+
+
+class Action(Protocol):
+    """A module of :mod:`fakebus.cli.fixture_actions`."""
+
+    NAME: str
+    HELP: str
+    DESCRIPTION: str
+
+    def configure(self, parser: argparse.ArgumentParser) -> None:
+        """Add the action's arguments."""
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Carry the action out and return the exit code."""
+
+
+ACTIONS: tuple[Action, ...] = (check,)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the actions of ``fakebus fixtures``."""
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
-    check = actions.add_parser(
-        "check",
-        help="report every mistake in fixture files",
-        description="Report every mistake in directories of fixture files; exit code 1 if there "
-        "are any.",
-    )
-    check.add_argument(
-        "directories",
-        nargs="*",
-        type=Path,
-        default=[DEFAULT_FIXTURES],
-        metavar="DIR",
-        help="directories with a fakebus.yaml (default: ./fixtures)",
-    )
-    add_format_argument(check, "a JSON list of objects with file, line, column, message and hint")
+    for action in ACTIONS:
+        added = actions.add_parser(action.NAME, help=action.HELP, description=action.DESCRIPTION)
+        action.configure(added)
+        added.set_defaults(action=action)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Check the directories; 1 if there are mistakes."""
-    # The reader of fixtures brings YAML and the formats with it; other commands need neither.
-    from fakebus.fixture_files.loader import check_fixtures
-
-    problems = [
-        problem for directory in arguments.directories for problem in check_fixtures(directory)
-    ]
-    if arguments.format == JSON:
-        print_json([asdict(problem) for problem in problems])
-    else:
-        for problem in problems:
-            print(problem)
-        count = len(problems)
-        checked = ", ".join(map(str, arguments.directories))
-        found = f"{count} problem{'' if count == 1 else 's'}" if count else "no problems"
-        print(f"{checked}: {found}")
-    return 1 if problems else 0
+    """Carry out the chosen action."""
+    code: int = arguments.action.run(arguments)
+    return code

@@ -1,0 +1,1 @@
+"""The actions of ``fakebus fixtures``, one file each."""

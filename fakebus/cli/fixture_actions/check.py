@@ -1,0 +1,61 @@
+"""``fakebus fixtures check``: every mistake in fixture files, for people, CI and editors."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+
+from fakebus.cli.output import JSON, TEXT, print_json
+from fakebus.config import DEFAULT_FIXTURES, fixture_path
+
+NAME = "check"
+HELP = "report every mistake in fixture files"
+DESCRIPTION = (
+    "Report every mistake in directories of fixture files: what cannot be seeded, what is lost "
+    "between writing and reading, and what surprises consumers. Exit code 1 if there are any."
+)
+_JUNIT = "junit"
+_SARIF = "sarif"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the action's arguments."""
+    parser.add_argument(
+        "directories",
+        nargs="*",
+        type=fixture_path,
+        default=[DEFAULT_FIXTURES],
+        metavar="DIR",
+        help="directories with a fakebus.yaml (default: ./fixtures)",
+    )
+    parser.add_argument(
+        "--format",
+        choices=(TEXT, JSON, _JUNIT, _SARIF),
+        default=TEXT,
+        help="text for people (default); json: a list of objects with file, line, column, message, "
+        "hint and rule; junit and sarif for CI and editors",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Check the directories; 1 if there are mistakes."""
+    # The reader of fixtures brings YAML and the formats with it; other commands need neither.
+    from fakebus.fixture_files.loader import check_fixtures
+    from fakebus.fixture_files.reports import junit, sarif
+
+    directories: list[Path] = arguments.directories
+    problems = [problem for directory in directories for problem in check_fixtures(directory)]
+    if arguments.format == JSON:
+        print_json([asdict(problem) for problem in problems])
+    elif arguments.format == _JUNIT:
+        print(junit(problems, directories))
+    elif arguments.format == _SARIF:
+        print_json(sarif(problems))
+    else:
+        for problem in problems:
+            print(problem)
+        count = len(problems)
+        found = f"{count} problem{'' if count == 1 else 's'}" if count else "no problems"
+        print(f"{', '.join(map(str, directories))}: {found}")
+    return 1 if problems else 0
