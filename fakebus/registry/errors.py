@@ -93,7 +93,7 @@ def no_subject_mode(subject: str) -> RegistryError:
     )
 
 
-def incompatible(subject: str, messages: Sequence[str], schema_type: str) -> RegistryError:
+def incompatible(subject: str, messages: Sequence[str]) -> RegistryError:
     """The schema does not fit to those that are registered.
 
     The code is that of released servers, which clients compare with; newer sources say 40901.
@@ -131,7 +131,7 @@ def invalid_mode() -> RegistryError:
     return RegistryError(
         422,
         42204,
-        "Invalid mode. Valid values are READWRITE, READONLY, READONLY_OVERRIDE, IMPORT, FORWARD",
+        "Invalid mode. Valid values are READWRITE, READONLY, IMPORT and FORWARD.",
     )
 
 
@@ -180,3 +180,8 @@ def context_not_empty(context: str) -> RegistryError:
 def store_failed(reason: str) -> RegistryError:
     """The record could not be written to the log."""
     return RegistryError(500, 50001, f"Error while writing to the schema log: {reason}")
+
+
+def operation_timed_out(seconds: float) -> RegistryError:
+    """A check took too long."""
+    return RegistryError(500, 50002, f"The schema was not checked within {seconds:g} seconds")

@@ -1,12 +1,39 @@
-"""The schema registry's core: what its HTTP routes, fixtures and tests build on."""
+"""The schema registry's core: what its HTTP routes, fixtures and tests build on.
+
+It behaves like Confluent's. Reading is done from memory; a change holds when its records are
+committed in the ``_schemas`` topic, and changes are made one after the other.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fakebus.broker.broker import Broker
+from fakebus.registry import queries
+from fakebus.registry.compatibility import checked_level
+from fakebus.registry.contexts import (
+    DEFAULT_CONTEXT,
+    checked_subject,
+    context_name,
+    context_of,
+    context_prefix,
+    scope,
+)
+from fakebus.registry.deletion import delete_subject, delete_version
+from fakebus.registry.errors import (
+    context_not_empty,
+    schema_not_found,
+    subject_not_found,
+    version_not_found,
+)
+from fakebus.registry.log_records import NewLogRecord, context_record
 from fakebus.registry.model import RegisteredSchema, SchemaRequest
+from fakebus.registry.parsing import MAX_SCHEMA_BYTES, SchemaParser
+from fakebus.registry.registration import Registrar
+from fakebus.registry.schema_log import LogMark, SchemaLog
+from fakebus.registry.settings import Settings, required_config, required_mode
 from fakebus.schemas.interface import ParsedSchema
 
 
@@ -14,26 +41,71 @@ from fakebus.schemas.interface import ParsedSchema
 class RegistryMark:
     """Where the registry stood."""
 
+    log: LogMark
+
 
 class Registry:
     """A schema registry over a broker's ``_schemas`` topic.
 
+    Subjects may be aliases, and may name their context; see :mod:`fakebus.registry.contexts`.
+
     Args:
         broker: whose log holds the registry.
         default_compatibility: the level where none is configured.
-        strict: refuse what only the newest Confluent registries refuse.
+        strict: refuse what only the newest Confluent registries refuse, unless a config says
+            something else with ``validateNewSchemas``.
+        max_schema_bytes: the longest schema text.
+
+    Raises:
+        RegistryError: 42203, there is no such level.
     """
 
     def __init__(
-        self, broker: Broker, *, default_compatibility: str = "BACKWARD", strict: bool = False
+        self,
+        broker: Broker,
+        *,
+        default_compatibility: str = "BACKWARD",
+        strict: bool = False,
+        max_schema_bytes: int = MAX_SCHEMA_BYTES,
     ) -> None:
-        self.broker = broker
+        self._default_level = checked_level(default_compatibility)
+        self._strict = strict
+        self._log = SchemaLog(broker)
+        self._parser = SchemaParser(max_bytes=max_schema_bytes)
+        self._changing = asyncio.Lock()
 
     async def start(self) -> None:
-        """Replay the log, and follow it from then on."""
+        """Replay the log, and follow it from then on.
+
+        Raises:
+            StorageError: the log cannot be read.
+        """
+        await self._log.start()
 
     async def close(self) -> None:
         """Stop following the log."""
+        await self._log.close()
+        self._parser.close()
+
+    @property
+    def _settings(self) -> Settings:
+        return Settings(self._log.state, self._default_level)
+
+    @property
+    def _registrar(self) -> Registrar:
+        return Registrar(self._log.state, self._settings, self._parser, strict=self._strict)
+
+    def _subject(self, subject: str) -> str:
+        return self._settings.alias(subject)
+
+    def _normalize(self, subject: str, normalize: bool) -> bool:
+        return normalize or self._settings.config_in_scope(subject).get("normalize") is True
+
+    async def _write(self, *records: NewLogRecord) -> None:
+        if records:
+            await self._log.write(records)
+
+    # Registering and finding
 
     async def register(
         self,
@@ -43,8 +115,28 @@ class Registry:
         normalize: bool = False,
         output_format: str = "",
     ) -> RegisteredSchema:
-        """Register a schema under a subject."""
-        raise NotImplementedError
+        """Register a schema under a subject, unless it is registered there already.
+
+        Args:
+            subject: its name.
+            request: the schema. An empty text stands for the latest version's.
+            normalize: bring the text into its stable form first.
+            output_format: the form of the text in the answer, see :meth:`formatted`.
+
+        Returns:
+            The version.
+
+        Raises:
+            RegistryError: 409, 42201, 42205, 42208, 42209 or 42210; 50001 if it could not be
+                stored, 50002 if it could not be checked in time.
+        """
+        subject = checked_subject(self._subject(subject))
+        async with self._changing:
+            schema, records = await self._registrar.register(
+                subject, request, normalize=self._normalize(subject, normalize)
+            )
+            await self._write(*records)
+            return self._log.state.subjects.get(subject, {}).get(schema.version, schema)
 
     async def look_up(
         self,
@@ -54,85 +146,34 @@ class Registry:
         normalize: bool = False,
         deleted: bool = False,
     ) -> RegisteredSchema:
-        """Return the version under which a schema is registered."""
-        raise NotImplementedError
+        """Return the version under which a schema is registered.
 
-    def subjects(
-        self, *, prefix: str = ":*:", deleted: bool = False, deleted_only: bool = False
-    ) -> list[str]:
-        """Return the names of subjects."""
-        raise NotImplementedError
+        Args:
+            subject: its name; without a context, it is looked for in all of them.
+            request: the schema.
+            normalize: bring the text into its stable form first.
+            deleted: find soft-deleted versions too.
 
-    def versions(
-        self,
-        subject: str,
-        *,
-        deleted: bool = False,
-        deleted_only: bool = False,
-        negative: bool = False,
-    ) -> list[int]:
-        """Return a subject's versions."""
-        raise NotImplementedError
-
-    def version(
-        self, subject: str, version: int | str, *, deleted: bool = False
-    ) -> RegisteredSchema:
-        """Return one version of a subject."""
-        raise NotImplementedError
-
-    def latest_with_metadata(
-        self, subject: str, pairs: Mapping[str, str], *, deleted: bool = False
-    ) -> RegisteredSchema:
-        """Return the latest version that has all these metadata properties."""
-        raise NotImplementedError
-
-    def schema_by_id(self, schema_id: int, *, subject: str = "") -> RegisteredSchema:
-        """Return a schema by its id; the subject only says in which context to look."""
-        raise NotImplementedError
-
-    def max_id(self, *, subject: str = "") -> int:
-        """Return the highest id of a context."""
-        raise NotImplementedError
-
-    def subjects_of_id(
-        self, schema_id: int, *, subject: str = "", deleted: bool = False
-    ) -> list[str]:
-        """Return the subjects of a schema."""
-        raise NotImplementedError
-
-    def versions_of_id(
-        self, schema_id: int, *, subject: str = "", deleted: bool = False
-    ) -> list[tuple[str, int]]:
-        """Return the subjects and versions of a schema."""
-        raise NotImplementedError
-
-    def schema_by_guid(self, guid: str) -> RegisteredSchema:
-        """Return a schema by its guid."""
-        raise NotImplementedError
-
-    def ids_of_guid(self, guid: str) -> list[tuple[str, int]]:
-        """Return the contexts and ids of a schema."""
-        raise NotImplementedError
-
-    def schemas(
-        self, *, prefix: str = ":*:", deleted: bool = False, latest_only: bool = False
-    ) -> list[RegisteredSchema]:
-        """Return the schemas of all subjects with a prefix."""
-        raise NotImplementedError
-
-    def referenced_by(self, subject: str, version: int | str) -> list[int]:
-        """Return the ids of the schemas that refer to a version."""
-        raise NotImplementedError
-
-    async def delete_subject(self, subject: str, *, permanent: bool = False) -> list[int]:
-        """Delete a subject and return the versions that are gone."""
-        raise NotImplementedError
-
-    async def delete_version(
-        self, subject: str, version: int | str, *, permanent: bool = False
-    ) -> int:
-        """Delete one version and return it."""
-        raise NotImplementedError
+        Raises:
+            RegistryError: 40401, 40403, 42201, 42208 or 42209.
+        """
+        subject = checked_subject(self._subject(subject))
+        normalize = self._normalize(subject, normalize)
+        state = self._log.state
+        names = [
+            name
+            for name in queries.everywhere(state, subject)
+            if state.versions(name, deleted=deleted)
+        ]
+        if not names:
+            raise subject_not_found(subject)
+        for name in names:
+            found = await self._registrar.look_up(
+                name, request, normalize=normalize, deleted=deleted
+            )
+            if found is not None:
+                return found
+        raise schema_not_found()
 
     async def check_compatibility(
         self,
@@ -142,55 +183,331 @@ class Registry:
         *,
         normalize: bool = False,
     ) -> list[str]:
-        """Return why a schema does not fit; empty if it does."""
-        raise NotImplementedError
+        """Return why a schema does not fit to a subject; empty if it does.
+
+        Args:
+            subject: its name; one that does not exist takes everything.
+            version: the version to compare with, or ``None`` for those that the level needs.
+            request: the schema.
+            normalize: bring the text into its stable form first.
+
+        Raises:
+            RegistryError: 40402, 42201, 42202 or 42209.
+        """
+        subject = self._subject(subject)
+        earlier = self._log.state.versions(subject)
+        if version is not None:
+            number = queries.version_number(version)
+            if number == queries.LATEST:
+                earlier = earlier[-1:]
+            else:
+                earlier = [one for one in earlier if one.version == number]
+                if not earlier:
+                    raise version_not_found(number)
+        return await self._registrar.compare(
+            subject, request, earlier, normalize=self._normalize(subject, normalize)
+        )
+
+    # Subjects and versions
+
+    def subjects(
+        self, *, prefix: str = ":*:", deleted: bool = False, deleted_only: bool = False
+    ) -> list[str]:
+        """Return the names of subjects, sorted.
+
+        Args:
+            prefix: what they begin with; without a context, those of the default one.
+            deleted: those too of which only soft-deleted versions are left.
+            deleted_only: only those.
+        """
+        return queries.subjects(self._log.state, prefix, deleted=deleted, deleted_only=deleted_only)
+
+    def versions(
+        self,
+        subject: str,
+        *,
+        deleted: bool = False,
+        deleted_only: bool = False,
+        negative: bool = False,
+    ) -> list[int]:
+        """Return a subject's versions in ascending order.
+
+        Args:
+            subject: its name.
+            deleted: the soft-deleted ones too.
+            deleted_only: only those.
+            negative: those with a minus sign.
+
+        Raises:
+            RegistryError: 40401.
+        """
+        return queries.versions(
+            self._log.state,
+            self._subject(subject),
+            deleted=deleted,
+            deleted_only=deleted_only,
+            negative=negative,
+        )
+
+    def version(
+        self, subject: str, version: int | str, *, deleted: bool = False
+    ) -> RegisteredSchema:
+        """Return one version of a subject.
+
+        Args:
+            subject: its name; without a context, it is looked for in all of them.
+            version: a number; ``latest`` or -1 is the latest that is not deleted.
+            deleted: soft-deleted ones will do.
+
+        Raises:
+            RegistryError: 40401, 40402 or 42202.
+        """
+        number = queries.version_number(version)
+        return queries.version(self._log.state, self._subject(subject), number, deleted=deleted)
+
+    def latest_with_metadata(
+        self, subject: str, pairs: Mapping[str, str], *, deleted: bool = False
+    ) -> RegisteredSchema:
+        """Return the latest version whose metadata has all these properties.
+
+        Raises:
+            RegistryError: 40401 or 40403.
+        """
+        return queries.latest_with_metadata(
+            self._log.state, self._subject(subject), pairs, deleted=deleted
+        )
+
+    def schemas(
+        self, *, prefix: str = ":*:", deleted: bool = False, latest_only: bool = False
+    ) -> list[RegisteredSchema]:
+        """Return the versions of all subjects with a prefix, by subject and version."""
+        return queries.schemas(self._log.state, prefix, deleted=deleted, latest_only=latest_only)
+
+    def referenced_by(self, subject: str, version: int | str) -> list[int]:
+        """Return the ids of the schemas that refer to a version.
+
+        Raises:
+            RegistryError: 40401, 40402 or 42202.
+        """
+        number = queries.version_number(version)
+        return queries.referenced_by(self._log.state, self._subject(subject), number)
+
+    # Ids
+
+    def schema_by_id(self, schema_id: int, *, subject: str = "") -> RegisteredSchema:
+        """Return a schema; the subject only says in which context to look.
+
+        Raises:
+            RegistryError: 40403.
+        """
+        return queries.schema_by_id(self._log.state, schema_id, subject)
+
+    def max_id(self, *, subject: str = "") -> int:
+        """Return the highest id that was handed out in a subject's context; 0 for none."""
+        return self._log.state.max_id(context_of(subject))
+
+    def subjects_of_id(
+        self, schema_id: int, *, subject: str = "", deleted: bool = False
+    ) -> list[str]:
+        """Return the subjects of a schema, sorted; arguments as for :meth:`versions_of_id`."""
+        pairs = self.versions_of_id(schema_id, subject=subject, deleted=deleted)
+        return list(dict.fromkeys(name for name, _ in pairs))
+
+    def versions_of_id(
+        self, schema_id: int, *, subject: str = "", deleted: bool = False
+    ) -> list[tuple[str, int]]:
+        """Return the subjects and versions of a schema, sorted.
+
+        Args:
+            schema_id: its id.
+            subject: in whose context to look.
+            deleted: the soft-deleted ones too.
+
+        Raises:
+            RegistryError: 40403.
+        """
+        found = queries.holders_of_id(self._log.state, schema_id, subject, deleted=deleted)
+        return [(schema.subject, schema.version) for schema in found]
+
+    def schema_by_guid(self, guid: str) -> RegisteredSchema:
+        """Return a schema by the id that is the same everywhere.
+
+        Raises:
+            RegistryError: 40403.
+        """
+        context, schema_id = self.ids_of_guid(guid)[0]
+        return self.schema_by_id(schema_id, subject=context_prefix(context))
+
+    def ids_of_guid(self, guid: str) -> list[tuple[str, int]]:
+        """Return the contexts and ids of a schema.
+
+        Raises:
+            RegistryError: 40403.
+        """
+        return queries.ids_of_guid(self._log.state, guid)
+
+    # Deleting
+
+    async def delete_subject(self, subject: str, *, permanent: bool = False) -> list[int]:
+        """Delete a subject and return the versions that went.
+
+        Raises:
+            RegistryError: 40401, 40404, 40405, 42205 or 42206.
+        """
+        subject = self._subject(subject)
+        async with self._changing:
+            self._settings.check_writable(subject)
+            versions, records = delete_subject(self._log.state, subject, permanent=permanent)
+            await self._write(*records)
+        return versions
+
+    async def delete_version(
+        self, subject: str, version: int | str, *, permanent: bool = False
+    ) -> int:
+        """Delete one version and return its number.
+
+        Raises:
+            RegistryError: 40401, 40402, 40406, 40407, 42202, 42205 or 42206.
+        """
+        subject, number = self._subject(subject), queries.version_number(version)
+        async with self._changing:
+            self._settings.check_writable(subject)
+            found, records = delete_version(self._log.state, subject, number, permanent=permanent)
+            await self._write(*records)
+        return found
+
+    # Configs and modes
 
     def config(self, subject: str | None, *, default_to_global: bool = False) -> dict[str, object]:
-        """Return a config: of a subject, or the global one."""
-        raise NotImplementedError
+        """Return a config.
+
+        Args:
+            subject: a subject, a context such as ``:.name:``, or ``None``.
+            default_to_global: what holds for it, wherever that comes from.
+
+        Raises:
+            RegistryError: 40408, it has none of its own.
+        """
+        if default_to_global:
+            return self._settings.config_in_scope(subject)
+        return required_config(self._settings, subject)
 
     async def set_config(
         self, subject: str | None, changes: Mapping[str, object]
     ) -> dict[str, object]:
-        """Change a config and return it."""
-        raise NotImplementedError
+        """Change a config and return it.
+
+        Args:
+            subject: as for :meth:`config`.
+            changes: by name, as in Confluent's API (``compatibility`` is the same as
+                ``compatibilityLevel``); ``None`` takes a setting away.
+
+        Raises:
+            RegistryError: 42203, 42205, 42208 or 42210.
+        """
+        async with self._changing:
+            await self._write(self._settings.changed_config(subject, changes))
+        return self._log.state.configs.get(scope(subject), {}).copy()
 
     async def delete_config(self, subject: str | None) -> dict[str, object]:
-        """Delete a config and return what it was."""
-        raise NotImplementedError
+        """Delete a config and return what it was.
+
+        Raises:
+            RegistryError: 40401 or 42205.
+        """
+        async with self._changing:
+            old, record = self._settings.deleted_config(subject)
+            await self._write(record)
+        return old
 
     def mode(self, subject: str | None, *, default_to_global: bool = False) -> str:
-        """Return a mode: of a subject, or the global one."""
-        raise NotImplementedError
+        """Return a mode; arguments as for :meth:`config`.
+
+        Raises:
+            RegistryError: 40409, it has none of its own.
+        """
+        if default_to_global:
+            return self._settings.mode_in_scope(subject)
+        return required_mode(self._settings, subject)
 
     async def set_mode(self, subject: str | None, mode: str, *, force: bool = False) -> str:
-        """Change a mode and return it."""
-        raise NotImplementedError
+        """Change a mode and return it.
+
+        Args:
+            subject: as for :meth:`config`.
+            mode: one of READWRITE, READONLY, READONLY_OVERRIDE, IMPORT, FORWARD.
+            force: change to IMPORT even if there are schemas.
+
+        Raises:
+            RegistryError: 42204, 42205, 42206 or 42208.
+        """
+        async with self._changing:
+            await self._write(*self._settings.changed_mode(subject, mode, force=force))
+        return mode.upper()
 
     async def delete_mode(self, subject: str | None, *, recursive: bool = False) -> str:
-        """Delete a mode and return what it was."""
-        raise NotImplementedError
+        """Delete a mode and return what it was; an empty text if there was none.
+
+        Args:
+            subject: as for :meth:`config`.
+            recursive: the modes of all subjects of the context too.
+
+        Raises:
+            RegistryError: 40401.
+        """
+        async with self._changing:
+            old, records = self._settings.deleted_mode(subject, recursive=recursive)
+            await self._write(*records)
+        return old
+
+    # Contexts
 
     def contexts(self) -> list[str]:
-        """Return the names of the contexts."""
-        raise NotImplementedError
+        """Return the names of the contexts, the default one ``.`` first."""
+        return list(self._log.state.known_contexts())
 
     async def delete_context(self, context: str) -> None:
-        """Delete an empty context."""
-        raise NotImplementedError
+        """Delete an empty context.
+
+        Raises:
+            RegistryError: 40401, 42211.
+        """
+        name = context_name(context)
+        async with self._changing:
+            state = self._log.state
+            if any(context_of(subject) == name for subject in state.subjects):
+                raise context_not_empty(context)
+            if name not in state.contexts or name == DEFAULT_CONTEXT:
+                raise subject_not_found(context)
+            await self._write(context_record(name, deleted=True))
+
+    # Schemas at work
 
     async def formatted(self, schema: RegisteredSchema, output_format: str) -> str:
-        """Return a schema's text in another form."""
-        raise NotImplementedError
+        """Return a schema's text in another form; an unknown one is the text as it is.
+
+        Raises:
+            RegistryError: 42201, the schema was stored by others and is not valid.
+        """
+        if not output_format.strip():
+            return schema.schema
+        return (await self._registrar.parse(schema)).formatted(output_format)
 
     async def parsed(self, schema_id: int, *, subject: str = "") -> ParsedSchema:
-        """Return a parsed schema, to code data with."""
-        raise NotImplementedError
+        """Return a parsed schema, to code data with.
+
+        Raises:
+            RegistryError: 40403, or 42201 as for :meth:`formatted`.
+        """
+        return await self._registrar.parse(self.schema_by_id(schema_id, subject=subject))
+
+    # Isolation of tests
 
     def mark(self) -> RegistryMark:
         """Return where everything stands."""
-        raise NotImplementedError
+        return RegistryMark(self._log.mark())
 
     async def roll_back(self, mark: RegistryMark) -> None:
         """Go back to a mark; ids handed out since are never given to other schemas."""
-        raise NotImplementedError
+        async with self._changing:
+            await self._log.roll_back(mark.log)

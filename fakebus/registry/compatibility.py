@@ -1,0 +1,109 @@
+"""Whether a new schema fits to earlier ones, and why not, in Confluent's words.
+
+Source: https://docs.confluent.io/platform/current/schema-registry/fundamentals/schema-evolution.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fakebus.registry.errors import RegistryError, invalid_level
+from fakebus.schemas.interface import Incompatibility, ParsedSchema
+
+LEVELS = (
+    "NONE",
+    "BACKWARD",
+    "BACKWARD_TRANSITIVE",
+    "FORWARD",
+    "FORWARD_TRANSITIVE",
+    "FULL",
+    "FULL_TRANSITIVE",
+)
+_MAX_QUOTED = 10 * 1024
+_TRANSITIVE = "_TRANSITIVE"
+
+Earlier = tuple[int, ParsedSchema]
+"""A version and its schema."""
+
+
+def checked_level(value: object) -> str:
+    """Return a level in capitals.
+
+    Raises:
+        RegistryError: 42203.
+    """
+    if isinstance(value, str) and value.upper() in LEVELS:
+        return value.upper()
+    raise _no_level()
+
+
+def _no_level() -> RegistryError:
+    return invalid_level(
+        "Invalid compatibility level. Valid values are none, backward, forward, full, "
+        "backward_transitive, forward_transitive, and full_transitive"
+    )
+
+
+def is_transitive(level: str) -> bool:
+    """Return whether a level asks for all earlier versions rather than the latest one."""
+    return level.endswith(_TRANSITIVE)
+
+
+def messages(level: str, schema: ParsedSchema, earlier: Sequence[Earlier]) -> list[str]:
+    """Return why a schema does not fit; empty if it does.
+
+    Args:
+        level: one of :data:`LEVELS`.
+        schema: the new one.
+        earlier: what it is compared with, the latest first; the first misfit counts.
+    """
+    if level == "NONE":
+        return []
+    direction = level.removesuffix(_TRANSITIVE)
+    if not is_transitive(level):
+        earlier = earlier[:1]
+    for version, other in earlier:
+        found = _between(direction, schema, version, other)
+        if found:
+            return [*found, f"{{validateFields: 'false', compatibility: '{level}'}}"]
+    return []
+
+
+def _between(direction: str, new: ParsedSchema, version: int, old: ParsedSchema) -> list[str]:
+    if new.schema_type != old.schema_type:
+        return ["Incompatible because of different schema type"]
+    found = list[str]()
+    if direction in ("FORWARD", "FULL"):
+        found += _described(old.incompatibilities(new), reader="old", writer="new")
+        if found and direction == "FORWARD":
+            found += _quoted(version, old)
+    if direction in ("BACKWARD", "FULL"):
+        backward = _described(new.incompatibilities(old), reader="new", writer="old")
+        if backward:
+            found += [*backward, *_quoted(version, old)]
+    return found
+
+
+def _described(found: Sequence[Incompatibility], *, reader: str, writer: str) -> list[str]:
+    return [
+        f"{{errorType:'{one.kind}', description:'{_named(one.message, reader, writer)}', "
+        f"additionalInfo:'{one.path}'}}"
+        for one in found
+    ]
+
+
+def _named(message: str, reader: str, writer: str) -> str:
+    # Languages speak of the two ends; Confluent's messages say which one is new.
+    return message.replace("reader schema", f"{reader} schema").replace(
+        "writer schema", f"{writer} schema"
+    )
+
+
+def _quoted(version: int, old: ParsedSchema) -> list[str]:
+    text = old.canonical
+    if len(text) > _MAX_QUOTED:
+        return [
+            f"{{oldSchemaVersion: {version}}}",
+            f"{{oldSchema: <truncated> '{text[:_MAX_QUOTED]}...'}}",
+        ]
+    return [f"{{oldSchemaVersion: {version}}}", f"{{oldSchema: '{text}'}}"]

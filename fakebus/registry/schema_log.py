@@ -1,0 +1,255 @@
+"""The ``_schemas`` topic: where the registry is stored, and how it follows what is written.
+
+The state is what a replay of partition 0 gives. A change is a batch of records; it holds when
+the batch is committed and was applied, like one that somebody else writes through the Kafka
+protocol. The highest ids are kept beside the log too, because a log forgets (compaction,
+truncation, deletion) and an id must never stand for two schemas.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from fakebus.broker.broker import Broker
+from fakebus.broker.partition_log import PartitionLog
+from fakebus.broker.topics import Topic
+from fakebus.errors import BrokerError, ErrorCode, StorageError
+from fakebus.records.batch import CONTROL_BIT
+from fakebus.records.builder import build_batch
+from fakebus.records.errors import RecordError
+from fakebus.records.reader import read_records
+from fakebus.records.record import NewRecord
+from fakebus.registry.errors import schema_too_large, store_failed
+from fakebus.registry.log_records import NewLogRecord, read_key
+from fakebus.registry.state import State
+from fakebus.storage.interface import StoredBatch
+from fakebus.types import TopicPartition
+
+logger = logging.getLogger("fakebus.registry")
+
+TOPIC = "_schemas"
+_PARTITION = TopicPartition(TOPIC, 0)
+_READ_BYTES = 16 * 1024 * 1024
+_MAX_ID_PREFIX = "registry.max.id."
+
+
+@dataclass(frozen=True, slots=True)
+class LogMark:
+    """Where the log and the state stood."""
+
+    state: State
+    log_end_offset: int | None
+    """``None``: there was no log."""
+
+
+class SchemaLog:
+    """Writes to the log and keeps the state up to date with it.
+
+    Args:
+        broker: whose log it is.
+    """
+
+    def __init__(self, broker: Broker) -> None:
+        self.state = State()
+        self._broker = broker
+        self._log: PartitionLog | None = None
+        self._position = 0
+        self._epoch = 0
+        self._reading: asyncio.Task[None] | None = None
+        self._saved_max_ids: dict[str, int] = {}
+        self._snapshot: State | None = None
+
+    async def start(self) -> None:
+        """Replay the log and follow it from then on."""
+        storage = self._broker.storage
+        for key in storage.meta_keys(_MAX_ID_PREFIX):
+            self._saved_max_ids[key.removeprefix(_MAX_ID_PREFIX)] = int(storage.get_meta(key) or 0)
+        self.state.raise_max_ids(self._saved_max_ids)
+        topics = self._broker.topics
+        topics.on_changed.append(self._topic_changed)
+        topics.on_deleted.append(self._topic_deleted)
+        topic = topics.get(TOPIC)
+        if topic is not None:
+            self._follow(topic.partitions[0])
+            await self._read_rest()
+
+    async def close(self) -> None:
+        """Stop following."""
+        topics = self._broker.topics
+        if self._topic_changed in topics.on_changed:
+            topics.on_changed.remove(self._topic_changed)
+            topics.on_deleted.remove(self._topic_deleted)
+        if self._log is not None:
+            self._log.remove_waiter(self)
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.wait((self._reading,))
+
+    # Following
+
+    def _follow(self, log: PartitionLog) -> None:
+        if not log.config.compact:
+            logger.warning(
+                "the topic %s is not compacted: schemas are lost when its retention ends", TOPIC
+            )
+        self._log = log
+        self._position, self._epoch = log.log_start_offset, log.leader_epoch
+        log.add_waiter(self)
+
+    def _topic_changed(self, topic: Topic) -> None:
+        if topic.name == TOPIC and topic.partitions[0] is not self._log:
+            self._follow(topic.partitions[0])
+
+    def _topic_deleted(self, topic: Topic) -> None:
+        if topic.name == TOPIC and self._log is not None:
+            logger.warning("the topic %s was deleted, and all schemas with it", TOPIC)
+            self._log.remove_waiter(self)
+            self._log = None
+            self._start_over()
+
+    def log_appended(self, size_bytes: int) -> None:
+        """Apply what was appended."""
+        self._catch_up()
+
+    def log_changed(self) -> None:
+        """Begin anew if something was taken back; a log that starts later changes nothing."""
+        log = self._log
+        if log is not None and log.leader_epoch != self._epoch:
+            self._epoch, self._position = log.leader_epoch, log.log_start_offset
+            self._start_over()
+        self._catch_up()
+
+    def _start_over(self) -> None:
+        old, self.state = self.state, State()
+        self.state.keep_ids_of(old)
+        self.state.revision = old.revision + 1
+        self._snapshot = None
+
+    def _catch_up(self) -> None:
+        log = self._log
+        if log is None or self._reading is not None:
+            return
+        while self._position < log.high_watermark:
+            batches = log.read_cached(self._position, log.high_watermark, _READ_BYTES)
+            if not batches:
+                self._reading = asyncio.get_running_loop().create_task(self._read_in_background())
+                return
+            self._apply(batches)
+
+    async def _read_in_background(self) -> None:
+        try:
+            await self._read_rest()
+        except StorageError as error:
+            logger.error("the topic %s cannot be read: %s", TOPIC, error)
+        finally:
+            self._reading = None
+
+    async def _read_rest(self) -> None:
+        while (log := self._log) is not None and self._position < log.high_watermark:
+            epoch, position, end = self._epoch, self._position, log.high_watermark
+            batches = await log.read(position, end, _READ_BYTES)
+            if log is not self._log or epoch != self._epoch or position != self._position:
+                continue
+            if batches:
+                self._apply(batches)
+            else:
+                # Compaction has left nothing there.
+                self._position = end
+
+    def _apply(self, batches: Sequence[StoredBatch]) -> None:
+        for batch in batches:
+            if not batch.attributes & CONTROL_BIT:
+                self._apply_batch(batch)
+            self._position = batch.last_offset + 1
+        self._save_max_ids()
+
+    def _apply_batch(self, batch: StoredBatch) -> None:
+        try:
+            for record in read_records(batch.data):
+                if record.offset >= self._position and record.key is not None:
+                    self._apply_record(record.offset, record.key, record.value, record.timestamp)
+        except RecordError as error:
+            logger.warning("skipped what %s holds at offset %s: %s", TOPIC, self._position, error)
+
+    def _apply_record(
+        self, offset: int, key: bytes, value: bytes | None, timestamp_ms: int
+    ) -> None:
+        try:
+            self.state.apply(read_key(key), value, timestamp_ms)
+        except ValueError as error:
+            logger.warning("skipped the record of %s at offset %s: %s", TOPIC, offset, error)
+
+    def _save_max_ids(self) -> None:
+        for context, schema_id in self.state.max_ids.items():
+            if schema_id > self._saved_max_ids.get(context, 0):
+                self._saved_max_ids[context] = schema_id
+                key = _MAX_ID_PREFIX + context
+                stored = self._broker.storage.set_meta(key, str(schema_id))
+                stored.add_done_callback(_log_failure)
+
+    # Writing
+
+    async def write(self, records: Iterable[NewLogRecord]) -> None:
+        """Append records in one batch; when this returns, the state knows them.
+
+        Raises:
+            RegistryError: 42209 or 50001.
+        """
+        log = await self._existing_log()
+        now_ms = self._broker.clock.now_ms()
+        batch = build_batch([NewRecord(key, value, (), now_ms) for key, value in records])
+        size = len(batch)
+        try:
+            info = await self._broker.produce(_PARTITION, batch)
+        except BrokerError as error:
+            if error.error_code is ErrorCode.MESSAGE_TOO_LARGE:
+                raise schema_too_large(size, log.config.max_message_bytes) from error
+            raise store_failed(str(error)) from error
+        while log is self._log and self._position <= info.last_offset < log.high_watermark:
+            self._catch_up()
+            if self._reading is not None:
+                await asyncio.wait((self._reading,))
+
+    async def _existing_log(self) -> PartitionLog:
+        if self._log is None:
+            try:
+                await self._broker.topics.create(TOPIC, 1, {"cleanup.policy": "compact"})
+            except StorageError as error:
+                raise store_failed(str(error)) from error
+        log = self._log
+        if log is None:
+            raise store_failed(f"the topic {TOPIC} was deleted")
+        return log
+
+    # Marks
+
+    def mark(self) -> LogMark:
+        """Return where everything stands; everything written before must be committed."""
+        if self._snapshot is None or self._snapshot.revision != self.state.revision:
+            self._snapshot = self.state.copy()
+        return LogMark(self._snapshot, None if self._log is None else self._log.high_watermark)
+
+    async def roll_back(self, mark: LogMark) -> None:
+        """Make the state what it was; the log is cut off if nobody has done it before."""
+        topic = self._broker.topics.get(TOPIC)
+        if topic is not None and mark.log_end_offset is None:
+            await self._broker.topics.delete(topic)
+        elif self._log is not None and mark.log_end_offset is not None:
+            if self._log.high_watermark > mark.log_end_offset:
+                await self._log.truncate(mark.log_end_offset)
+        if self._reading is not None:
+            await asyncio.wait((self._reading,))
+        if self.state.revision != mark.state.revision:
+            old, self.state = self.state, mark.state.copy()
+            self.state.keep_ids_of(old)
+            self.state.revision = old.revision + 1
+        if self._log is not None:
+            self._position, self._epoch = self._log.high_watermark, self._log.leader_epoch
+
+
+def _log_failure(stored: asyncio.Future[None]) -> None:
+    if not stored.cancelled() and stored.exception() is not None:
+        logger.error("the highest schema id could not be stored: %s", stored.exception())
