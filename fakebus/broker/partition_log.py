@@ -239,54 +239,57 @@ class PartitionLog:
             await stored
         return self.log_start_offset
 
-    async def truncate(self, log_end_offset: int) -> None:
-        """Take back every record from ``log_end_offset`` on, as if it had not been written.
+    async def rewrite(
+        self,
+        from_offset: int,
+        batches: Sequence[StoredBatch],
+        *,
+        log_start_offset: int,
+        log_end_offset: int,
+    ) -> None:
+        """Put other batches in the place of everything from ``from_offset`` on.
 
         No Kafka API does this; tests are isolated from each other with it. Nothing may be
-        under way in the log. A new leader epoch begins, by which consumers that have read
-        further notice that what they have read is gone (KIP-320). What compaction has
-        dropped in favour of a record that is taken back does not return.
-        """
-        self._tail_cache.forget(self._tail)
-        self.leader_epoch += 1
-        self._later_epoch_starts.append(log_end_offset)
-        self.log_end_offset = self.high_watermark = log_end_offset
-        self.log_start_offset = min(self.log_start_offset, log_end_offset)
-        self.first_dirty_offset = min(self.first_dirty_offset, log_end_offset)
-        producers, self.producers = self.producers, ProducerState()
-        self._wake_all()
-        await self._storage.truncate(self.log_id, log_end_offset)
-        await self.load_producers()
-        for producer_id, entry in producers.entries.items():
-            kept = self.producers.entries.get(producer_id)
-            if kept is not None and kept.last_sequence != entry.last_sequence:
-                # It goes on after batches that are gone: like one that was never heard of.
-                del self.producers.entries[producer_id]
-
-    async def put_back(
-        self, batches: Sequence[StoredBatch], log_start_offset: int, log_end_offset: int
-    ) -> None:
-        """Append batches that were in the log before, at the offsets that they had.
-
-        Like :meth:`truncate`, this is for tests, and nothing may be under way.
+        under way in the log; what is appended from the moment of the call on comes behind.
+        A new leader epoch begins, by which consumers that have read further notice that what
+        they have read is gone (KIP-320). What compaction has dropped in favour of a record
+        that is taken back does not return by itself.
 
         Args:
-            batches: what comes behind the log end offset, in order.
-            log_start_offset: where the log starts afterwards, unless it starts later already.
+            from_offset: where the log is cut off, at the beginning of a batch.
+            batches: what comes behind, with the offsets that it had before.
+            log_start_offset: where the log starts afterwards.
             log_end_offset: where the log ends afterwards.
 
         Raises:
             StorageError: it could not be stored.
         """
-        if batches:
-            stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._storage.append_batches(self.log_id, batches, partial(_settle, stored))
-            await stored
+        self._tail_cache.forget(self._tail)
+        self.leader_epoch += 1
+        self._later_epoch_starts.append(from_offset)
         self.log_end_offset = self.high_watermark = log_end_offset
-        await self.load_producers()
-        if log_start_offset > self.log_start_offset:
-            await self.delete_records(log_start_offset)
+        self.log_start_offset = log_start_offset
+        self.first_dirty_offset = min(self.first_dirty_offset, from_offset)
+        producers, self.producers = self.producers, ProducerState()
+        written: list[asyncio.Future[None]] = [self._storage.truncate(self.log_id, from_offset)]
+        if batches:
+            written.append(asyncio.get_running_loop().create_future())
+            self._storage.append_batches(self.log_id, batches, partial(_settle, written[-1]))
+        if log_start_offset > 0:
+            written.append(self._storage.delete_before(self.log_id, log_start_offset))
         self._wake_all()
+        await asyncio.gather(*written)
+        await self._take_back_producers(producers)
+
+    async def _take_back_producers(self, producers: ProducerState) -> None:
+        stored = ProducerState()
+        last = REMEMBERED_BATCHES
+        stored.restore(await self._storage.producer_batches(self.log_id, last))
+        for producer_id, entry in stored.entries.items():
+            before = producers.entries.get(producer_id)
+            # One that goes on after batches that are gone is like one never heard of.
+            if before is None or before.last_sequence == entry.last_sequence:
+                self.producers.entries.setdefault(producer_id, entry)
 
     def end_of_epoch(self, leader_epoch: int) -> int | None:
         """Return one past the last record of an epoch that is left; ``None`` if it never was.

@@ -44,6 +44,8 @@ class Registry(Protocol):
 class _MarkedLog:
     start: int
     end: int
+    dirty: int
+    """Up to here the log was compacted."""
     batches: Sequence[StoredBatch]
     intact: int
     """Up to here, what lies in the log is what lay there at the mark."""
@@ -124,15 +126,15 @@ class Marks:
         return {key: storage.get_meta(key) for key in storage.meta_keys(_LEDGER_PREFIX)}
 
     async def _mark_log(self, log: PartitionLog) -> _MarkedLog:
-        start, end = log.log_start_offset, log.high_watermark
+        start, end, dirty = log.log_start_offset, log.high_watermark, log.first_dirty_offset
         known = self._known.get(log.log_id)
-        if known is None or known.start != start or known.end > end:
-            known = _MarkedLog(start, start, (), start)
+        if known is None or (known.start, known.dirty) != (start, dirty) or known.end > end:
+            known = _MarkedLog(start, start, dirty, (), start)
         if known.end < end:
             batches = [*known.batches, *await _read(log, known.end, end)]
-            known = _MarkedLog(start, end, batches, end)
+            known = _MarkedLog(start, end, dirty, batches, end)
         self._known[log.log_id] = known
-        return _MarkedLog(start, end, known.batches, end)
+        return _MarkedLog(start, end, dirty, known.batches, end)
 
     async def roll_back(self, mark: Mark) -> None:
         """Make everything as it was at a mark; the mark can be used again."""
@@ -208,14 +210,13 @@ class Marks:
                 await self._roll_back_log(topic, log, marked_log)
 
     async def _roll_back_log(self, topic: Topic, log: PartitionLog, marked: _MarkedLog) -> None:
-        intact = marked.intact if log.log_start_offset == marked.start else 0
-        if log.log_end_offset == marked.end == intact:
+        changed = (log.log_start_offset, log.first_dirty_offset) != (marked.start, marked.dirty)
+        if log.log_end_offset == marked.end == marked.intact and not changed:
             return
         await self._settle()
-        # Where the log starts later than it did, everything is written again.
+        # Where the log starts later than it did, or was compacted, all is written again.
         first = marked.batches[0].base_offset if marked.batches else marked.start
-        cut = max(intact, first)
-        await log.truncate(cut)
+        cut = first if changed else max(marked.intact, first)
         self._broker.fetch_sessions.clear()
         for mark in self._marks:
             other = mark.topics.get(topic.name)
@@ -226,10 +227,12 @@ class Marks:
 
     async def _put_back(self, log: PartitionLog, marked: _MarkedLog, cut: int) -> None:
         batches = [batch for batch in marked.batches if batch.base_offset >= cut]
-        if batches or log.log_end_offset != marked.end or log.log_start_offset != marked.start:
-            await log.put_back(batches, marked.start, marked.end)
-        marked.intact = marked.end
-        self._known[log.log_id] = marked
+        written = log.rewrite(
+            cut, batches, log_start_offset=marked.start, log_end_offset=marked.end
+        )
+        marked.intact, self._known[log.log_id] = marked.end, marked
+        await written
+        marked.dirty = log.first_dirty_offset
 
     async def _restore_ledger(self, mark: Mark) -> None:
         present = self._ledger()
