@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from fakebus.broker.broker import Broker
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.fetching import IsolationLevel
+from fakebus.broker.tail_cache import LogTail, TailCache
 from fakebus.clock import ManualClock
 from fakebus.records.batch import Codec, batch_is_valid_crc, parse_header
 from fakebus.records.builder import build_batch
@@ -354,13 +355,33 @@ async def test_a_log_that_is_truncated_meanwhile_is_left_alone(broker: Broker) -
     async def read_and_truncate(*arguments: int) -> Sequence[StoredBatch]:
         batches = await read(*arguments)
         log.read = read  # type: ignore[method-assign]
-        await log.truncate(0)
+        await log.rewrite(0, (), log_start_offset=0, log_end_offset=0)
         await put(broker, (b"new", b"0"))
         return batches
 
     log.read = read_and_truncate  # type: ignore[assignment,method-assign]
     await broker.run_housekeeping()
     assert await records(broker) == [(0, b"new", b"0")]
+    assert log.first_dirty_offset == 0
+
+
+async def test_a_topic_that_is_not_compacted_any_more_is_left_alone(broker: Broker) -> None:
+    await create(broker)
+    for value in (b"1", b"2"):
+        await put(broker, (b"a", value))
+    await roll(broker)
+    topic, log = broker.topics.get("t"), broker.partition_log(T0)
+    assert topic is not None
+    read = log.read
+
+    async def read_and_change(*arguments: int) -> Sequence[StoredBatch]:
+        await broker.topics.set_configs(topic, {})
+        return await read(*arguments)
+
+    log.read = read_and_change  # type: ignore[assignment,method-assign]
+    await broker.run_housekeeping()
+    log.read = read  # type: ignore[method-assign]
+    assert await records(broker) == [(0, b"a", b"1"), (1, b"a", b"2")]
     assert log.first_dirty_offset == 0
 
 
@@ -465,3 +486,19 @@ async def test_a_file_that_was_copied_at_any_time_holds_the_newest_of_each_key(
         assert await records(again) == expected
         await copied.close()
     await storage.close()
+
+
+async def test_memory_of_forgotten_batches_is_bounded() -> None:
+    cache, tail, other = TailCache(), LogTail(), LogTail()
+    cached = StoredBatch(0, 0, 0, -1, -1, -1, 0, b"x")
+    for offset in range(10_000):
+        cache.add(tail, cached._replace(base_offset=offset, last_offset=offset))
+        if offset % 3000 == 0:
+            cache.add(other, cached)
+        cache.forget(tail, offset - 2)
+    assert len(cache._order) < 3000
+    assert (len(tail), len(other)) == (3, 4)
+    assert tail.read(9996, 10_000, 100) is None
+    read = tail.read(9997, 10_000, 100)
+    assert read is not None
+    assert [batch.base_offset for batch in read] == [9997, 9998, 9999]
