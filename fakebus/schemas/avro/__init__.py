@@ -1,0 +1,1 @@
+"""The Avro language: types, text, compatibility and data."""

@@ -1,0 +1,115 @@
+"""The text of a schema as Avro's Java library prints it.
+
+Confluent's registry goes by that text: words that mean nothing where they stand are gone,
+attributes are in one order, a namespace is said only where it changes, and a type is defined
+where it comes first. Facts from org.apache.avro.Schema.toString(); the order of attributes
+is covered by a comparison with Java in tools/.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from fakebus.schemas.avro.json_text import dump
+from fakebus.schemas.avro.nodes import (
+    PRIMITIVE_TYPES,
+    Array,
+    Enum,
+    Field,
+    Fixed,
+    Map,
+    Name,
+    Named,
+    Node,
+    Primitive,
+    Properties,
+    Record,
+    Union,
+)
+
+_TYPE_WORDS = (*PRIMITIVE_TYPES, "record", "enum", "array", "map", "union", "fixed")
+
+
+def canonical_text(node: Node, known: frozenset[str] = frozenset()) -> str:
+    """Return a schema's text.
+
+    Args:
+        node: the schema.
+        known: full names of types that are defined elsewhere, so that a name will do.
+    """
+    return dump(_Writer(known=set(known)).tree(node, None))
+
+
+def normalized_text(node: Node, known: frozenset[str] = frozenset()) -> str:
+    """Return a schema's text with full names, and properties sorted by name."""
+    return dump(_Writer(known=set(known), normalized=True).tree(node, None))
+
+
+@dataclass(slots=True, kw_only=True)
+class _Writer:
+    known: set[str] = field(default_factory=set)
+    normalized: bool = False
+
+    def tree(self, node: Node, namespace: str | None) -> object:
+        match node:
+            case Primitive():
+                if not node.properties:
+                    return node.kind
+                return {"type": node.kind, **self._properties(node.properties)}
+            case Array():
+                items = self.tree(node.items, namespace)
+                return {"type": "array", "items": items, **self._properties(node.properties)}
+            case Map():
+                values = self.tree(node.values, namespace)
+                return {"type": "map", "values": values, **self._properties(node.properties)}
+            case Union():
+                return [self.tree(branch, namespace) for branch in node.branches]
+        if node.name.full in self.known:
+            return self._reference(node.name, namespace)
+        self.known.add(node.name.full)
+        return self._definition(node, namespace)
+
+    def _definition(self, node: Named, namespace: str | None) -> object:
+        is_error = isinstance(node, Record) and node.is_error
+        tree: dict[str, object] = {"type": "error" if is_error else node.kind}
+        if self.normalized:
+            tree["name"] = node.name.full
+        else:
+            tree["name"] = node.name.simple
+            if node.name.namespace != namespace:
+                tree["namespace"] = node.name.namespace or ""
+        if node.doc is not None:
+            tree["doc"] = node.doc
+        match node:
+            case Record():
+                tree["fields"] = [self._field(one, node.name.namespace) for one in node.fields]
+            case Enum():
+                tree["symbols"] = list(node.symbols)
+                if node.default is not None:
+                    tree["default"] = node.default
+            case Fixed():
+                tree["size"] = node.size
+        tree |= self._properties(node.properties)
+        if node.aliases:
+            tree["aliases"] = [self._reference(one, node.name.namespace) for one in node.aliases]
+        return tree
+
+    def _field(self, one: Field, namespace: str | None) -> object:
+        tree: dict[str, object] = {"name": one.name, "type": self.tree(one.type, namespace)}
+        if one.doc is not None:
+            tree["doc"] = one.doc
+        if one.has_default:
+            tree["default"] = one.default
+        if one.order != "ascending":
+            tree["order"] = one.order
+        if one.aliases:
+            tree["aliases"] = list(one.aliases)
+        return tree | self._properties(one.properties)
+
+    def _reference(self, name: Name, namespace: str | None) -> str:
+        # A type that is called like one of Avro's own is that type only with its namespace.
+        is_short = name.namespace == namespace and name.simple not in _TYPE_WORDS
+        return name.simple if is_short and not self.normalized else name.full
+
+    def _properties(self, properties: Properties) -> dict[str, object]:
+        return dict(sorted(properties.items()) if self.normalized else properties.items())

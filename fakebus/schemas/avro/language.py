@@ -1,0 +1,111 @@
+"""Avro as a schema language."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fakebus.schemas.avro.canonical_text import canonical_text, normalized_text
+from fakebus.schemas.avro.compatibility import incompatibilities
+from fakebus.schemas.avro.decoder import decode
+from fakebus.schemas.avro.encoder import encode
+from fakebus.schemas.avro.json_text import load
+from fakebus.schemas.avro.nodes import Named, Node
+from fakebus.schemas.avro.parser import Parser
+from fakebus.schemas.interface import (
+    Incompatibility,
+    ParsedSchema,
+    ResolvedReference,
+    SchemaError,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AvroSchema:
+    """A valid Avro schema."""
+
+    node: Node
+    known: frozenset[str] = frozenset()
+    """Full names of the types that the references define."""
+
+    @property
+    def schema_type(self) -> str:
+        """Always ``AVRO``."""
+        return "AVRO"
+
+    @property
+    def canonical(self) -> str:
+        """What ``Schema.toString()`` prints in Java."""
+        return canonical_text(self.node, self.known)
+
+    @property
+    def normalized(self) -> str:
+        """The canonical text with full names and sorted properties."""
+        return normalized_text(self.node, self.known)
+
+    @property
+    def name(self) -> str | None:
+        """The full name of a record, an enum or a fixed."""
+        return self.node.name.full if isinstance(self.node, Named) else None
+
+    def formatted(self, output_format: str) -> str:
+        """Return the schema in another form: ``resolved`` writes references out."""
+        return canonical_text(self.node) if output_format == "resolved" else self.canonical
+
+    def incompatibilities(self, writer: ParsedSchema) -> list[Incompatibility]:
+        """Return why this schema cannot read data of the writer; empty if it can."""
+        if not isinstance(writer, AvroSchema):
+            message = f"The reader's schema is AVRO, the writer's {writer.schema_type}."
+            return [Incompatibility(kind="TYPE_MISMATCH", path="/", message=message)]
+        return incompatibilities(self.node, writer.node)
+
+    def encode(self, data: object) -> bytes:
+        """Return the binary form of data; see :mod:`fakebus.schemas.avro.encoder`.
+
+        Raises:
+            SchemaDataError: the data does not fit.
+        """
+        return encode(self.node, data)
+
+    def decode(self, payload: bytes) -> object:
+        """Return the data of a binary form; see :mod:`fakebus.schemas.avro.decoder`.
+
+        Raises:
+            SchemaDataError: the bytes do not fit, or some are left over.
+        """
+        return decode(self.node, payload)
+
+
+class AvroLanguage:
+    """Reads Avro schemas."""
+
+    @property
+    def schema_type(self) -> str:
+        """Always ``AVRO``."""
+        return "AVRO"
+
+    def parse(
+        self, text: str, references: Sequence[ResolvedReference] = (), *, strict: bool = False
+    ) -> AvroSchema:
+        """Return the schema of a text.
+
+        Args:
+            text: as a client sent it.
+            references: schemas whose named types the text may use, dependencies first.
+            strict: refuse names and logical types that the specification forbids and older
+                libraries let pass.
+
+        Raises:
+            SchemaError: the text is not valid.
+        """
+        parser = Parser(strict=strict)
+        for reference in references:
+            try:
+                parser.parse(load(reference.text))
+            except SchemaError as error:
+                raise SchemaError(f"In the reference {reference.name!r}: {error}") from None
+        known = frozenset(parser.names)
+        return AvroSchema(node=parser.parse(load(text)), known=known)
+
+
+LANGUAGE = AvroLanguage()
