@@ -9,6 +9,8 @@ from jsonschema.exceptions import best_match
 from referencing.exceptions import Unresolvable
 
 from fakebus.schemas.interface import Incompatibility, ParsedSchema, SchemaDataError
+from fakebus.schemas.json_schema.comparison import breaking_differences
+from fakebus.schemas.json_schema.differences import BREAKING
 from fakebus.schemas.json_schema.json_text import (
     JsonTextError,
     compact,
@@ -52,8 +54,24 @@ class JsonParsedSchema:
 
     def incompatibilities(self, writer: ParsedSchema) -> list[Incompatibility]:
         """Return why this schema could not read data written with ``writer``."""
-        del writer
-        return []
+        if not isinstance(writer, JsonParsedSchema):
+            return [
+                Incompatibility(
+                    kind="SCHEMA_TYPE_CHANGED",
+                    path="#/",
+                    message=f"The writer's schema is {writer.schema_type}, the reader's JSON.",
+                )
+            ]
+        if writer.documents.same_as(self.documents):
+            return []
+        return [
+            Incompatibility(
+                kind=difference.kind,
+                path=difference.pointer,
+                message=f"At {difference.pointer} {BREAKING[difference.kind]}.",
+            )
+            for difference in breaking_differences(writer.documents, self.documents)
+        ]
 
     def encode(self, data: object) -> bytes:
         """Return data as compact UTF-8 JSON.

@@ -58,3 +58,8 @@ def _in_python(match: re.Match[str]) -> str:
     if found[:2] in {"\\p", "\\P"} and len(found) > 2:
         return "\\w"
     return _PYTHON_WRITING.get(found, found)
+
+
+def matches(pattern: str, text: str) -> bool:
+    """Return whether a pattern is found in a text."""
+    return re.search(python_pattern(pattern), text) is not None

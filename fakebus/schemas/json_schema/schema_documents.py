@@ -22,11 +22,14 @@ from jsonschema import (
 from jsonschema.exceptions import SchemaError as InvalidSchema
 from jsonschema.exceptions import best_match
 from jsonschema.protocols import Validator
-from jsonschema_specifications import REGISTRY as META_SCHEMAS
+from jsonschema_specifications import (  # type: ignore[import-untyped]
+    REGISTRY as META_SCHEMAS,
+)
 from referencing import Registry, Resource, Specification
 from referencing.exceptions import Unresolvable
 
 from fakebus.schemas.interface import SchemaError
+from fakebus.schemas.json_schema.json_text import normalized
 from fakebus.schemas.json_schema.patterns import check_pattern
 
 Contents = Any
@@ -72,8 +75,15 @@ class SchemaDocuments:
 
     contents: Contents
     draft: Draft
+    references: Mapping[str, object]
     registry: Registry[Contents]
     resolver: Resolver
+
+    def same_as(self, other: SchemaDocuments) -> bool:
+        """Return whether two schemas are written alike, with their references."""
+        return normalized(self.contents) == normalized(other.contents) and normalized(
+            dict(self.references)
+        ) == normalized(dict(other.references))
 
 
 def draft_of(contents: Contents) -> Draft:
@@ -83,6 +93,11 @@ def draft_of(contents: Contents) -> Draft:
         return _DEFAULT_DRAFT
     key = declared.partition("://")[2].rstrip("#").rstrip("/")
     return _DRAFTS.get(key, _DEFAULT_DRAFT)
+
+
+def is_legacy(draft: Draft) -> bool:
+    """Return whether a draft is 4, 6 or 7, before vocabularies and ``unevaluated`` keywords."""
+    return draft.validator in (Draft4Validator, Draft6Validator, Draft7Validator)
 
 
 def schema_documents(contents: object, references: Mapping[str, object]) -> SchemaDocuments:
@@ -111,7 +126,11 @@ def schema_documents(contents: object, references: Mapping[str, object]) -> Sche
     resources.append((base, root))
     registry: Registry[Contents] = META_SCHEMAS.with_resources(resources)
     documents = SchemaDocuments(
-        contents=contents, draft=draft, registry=registry, resolver=registry.resolver(base)
+        contents=contents,
+        draft=draft,
+        references=references,
+        registry=registry,
+        resolver=registry.resolver(base),
     )
     _check_references(root, documents.resolver)
     return documents

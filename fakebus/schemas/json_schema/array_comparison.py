@@ -1,0 +1,143 @@
+"""How arrays changed: items by position, further items, and how many of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from fakebus.schemas.json_schema.differences import Difference, limit, under, unevaluated
+from fakebus.schemas.json_schema.object_comparison import (
+    Compare,
+    ShapeOf,
+    unevaluated_node,
+    what_it_takes,
+)
+from fakebus.schemas.json_schema.shapes import Kind, Node, Shape
+
+_LIMITS = {
+    "maxItems": "MAX_ITEMS",
+    "minItems": "MIN_ITEMS",
+    "maxContains": "MAX_CONTAINS",
+    "minContains": "MIN_CONTAINS",
+}
+
+
+class ArrayModel:
+    """An array's content model: items by position, then further ones."""
+
+    def __init__(self, shape: Shape, shape_of: ShapeOf) -> None:
+        positions, every, further = _items(shape.keywords)
+        self.positions = [shape.node(contents) for contents in positions]
+        self.allows_further = every is not False and further is not False
+        self.every = None if isinstance(every, bool) else shape.node(every)
+        """The schema of all items, where none is given by position."""
+        self.further = None if isinstance(further, bool) else shape.node(further)
+        """The schema of the items behind those given by position."""
+        self.unevaluated = unevaluated_node(shape, "unevaluatedItems")
+        self.unevaluated_takes = what_it_takes(self.unevaluated, shape_of)
+        self.limits = {keyword: shape.keywords.get(keyword) for keyword in _LIMITS}
+        if "contains" not in shape.keywords:
+            # Beside no "contains" they mean nothing.
+            self.limits |= {"maxContains": None, "minContains": None}
+        self.unique = bool(shape.keywords.get("uniqueItems"))
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anything may follow the items given by position."""
+        return (
+            self.allows_further
+            and self.further is None
+            and self.every is None
+            and self.unevaluated_takes is True
+        )
+
+    @property
+    def beyond(self) -> Node | None:
+        """The schema of an item that has no position, if it has one."""
+        node = self.further or self.every
+        if node is not None or not self.allows_further:
+            return node
+        return self.unevaluated if self.unevaluated_takes is None else None
+
+
+def _items(keywords: Mapping[str, Any]) -> tuple[list[Any], Any, Any]:
+    """Return the schemas by position, of every item, and of further items."""
+    items = keywords.get("items", True)
+    if "prefixItems" in keywords:
+        return keywords["prefixItems"], True, items
+    if isinstance(items, list):
+        return items, True, keywords.get("additionalItems", True)
+    # Without "items" the specification ignores "additionalItems"; Confluent's registry does not.
+    return [], items, True if "items" in keywords else keywords.get("additionalItems", True)
+
+
+def array_differences(
+    writer: Shape, reader: Shape, compare: Compare, shape_of: ShapeOf
+) -> Iterator[Difference]:
+    """Yield the changes between two arrays."""
+    old, new = ArrayModel(writer, shape_of), ArrayModel(reader, shape_of)
+    yield from under(("items",), compare(old.every, new.every))
+    for index in range(max(len(old.positions), len(new.positions))):
+        path = ("items", str(index))
+        if index >= len(new.positions):
+            found = _removed_item(old.positions[index], new, compare, shape_of)
+        elif index >= len(old.positions):
+            found = _added_item(new.positions[index], old, compare, shape_of)
+        else:
+            found = iter(compare(old.positions[index], new.positions[index]))
+        yield from under(path, found)
+    yield from under(("additionalItems",), _further(old, new, compare))
+    yield from under(("unevaluatedItems",), _unevaluated(old, new, compare))
+    for keyword, name in _LIMITS.items():
+        yield from limit(keyword, name, old.limits[keyword], new.limits[keyword])
+    if old.unique != new.unique:
+        yield Difference(f"UNIQUE_ITEMS_{'ADDED' if new.unique else 'REMOVED'}", ("uniqueItems",))
+
+
+def _removed_item(
+    before: Node, new: ArrayModel, compare: Compare, shape_of: ShapeOf
+) -> Iterator[Difference]:
+    if new.is_open:
+        yield Difference("ITEM_REMOVED_FROM_OPEN_CONTENT_MODEL")
+    elif new.beyond is not None:
+        found = compare(before, new.beyond)
+        yield from found
+        cover = "NOT_COVERED" if found else "IS_COVERED"
+        yield Difference(f"ITEM_REMOVED_{cover}_BY_PARTIALLY_OPEN_CONTENT_MODEL")
+    elif shape_of(before).kind is Kind.NOTHING:
+        yield Difference("ITEM_WITH_FALSE_REMOVED_FROM_CLOSED_CONTENT_MODEL")
+    else:
+        yield Difference("ITEM_REMOVED_FROM_CLOSED_CONTENT_MODEL")
+
+
+def _added_item(
+    after: Node, old: ArrayModel, compare: Compare, shape_of: ShapeOf
+) -> Iterator[Difference]:
+    if old.is_open:
+        anything = shape_of(after).kind is Kind.ANYTHING
+        yield Difference(
+            f"ITEM_{'WITH_EMPTY_SCHEMA_' if anything else ''}ADDED_TO_OPEN_CONTENT_MODEL"
+        )
+    elif old.beyond is not None:
+        found = compare(old.beyond, after)
+        yield from found
+        cover = "NOT_COVERED" if found else "IS_COVERED"
+        yield Difference(f"ITEM_ADDED_{cover}_BY_PARTIALLY_OPEN_CONTENT_MODEL")
+    else:
+        yield Difference("ITEM_ADDED_TO_CLOSED_CONTENT_MODEL")
+
+
+def _further(old: ArrayModel, new: ArrayModel, compare: Compare) -> Iterable[Difference]:
+    if old.allows_further != new.allows_further:
+        change = "ADDED" if new.allows_further else "REMOVED"
+    elif (old.further is None) == (new.further is None):
+        return compare(old.further, new.further)
+    else:
+        change = "NARROWED" if old.further is None else "EXTENDED"
+    return [Difference(f"ADDITIONAL_ITEMS_{change}")]
+
+
+def _unevaluated(old: ArrayModel, new: ArrayModel, compare: Compare) -> Iterable[Difference]:
+    if old.unevaluated_takes is None and new.unevaluated_takes is None:
+        return compare(old.unevaluated, new.unevaluated)
+    return unevaluated("UNEVALUATED_ITEMS", old.unevaluated_takes, new.unevaluated_takes)
