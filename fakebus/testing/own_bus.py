@@ -89,7 +89,7 @@ class OwnBus:
 
             return asyncio.run_coroutine_threadsafe(ask(), loop).result()
 
-        self._marks = Marks(bus.broker)
+        self._marks = Marks(bus.broker, bus.registry)
         self._faults = Faults(self._clock, rebalance)
         self._traffic = Traffic(self._faults.intercept)
         for listener in bus.listeners:
@@ -123,7 +123,7 @@ class OwnBus:
         self, mark: Mark, restorer: Restorer, namespace: Namespace, fixtures: Sequence[Path]
     ) -> TestBus:
         bus = self._thread.bus
-        cluster = OwnCluster(bus.broker, mark, self._traffic)
+        cluster = OwnCluster(bus.broker, mark, self._traffic, bus.registry)
         for directory in fixtures:
             await cluster.seed(directory, namespace)
         if fixtures:

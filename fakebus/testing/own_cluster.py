@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fakebus.broker.broker import Broker
 from fakebus.broker.partition_log import PartitionLog
@@ -17,11 +18,17 @@ from fakebus.records.builder import build_batch
 from fakebus.records.partitioner import consistent
 from fakebus.records.reader import read_records
 from fakebus.records.record import NewRecord
+from fakebus.registry.registry import Registry
+from fakebus.registry.schema_log import TOPIC as SCHEMAS_TOPIC
 from fakebus.testing.cluster import GroupProgress, PartitionProgress
 from fakebus.testing.events import PLAIN, Decoder, Event
 from fakebus.testing.marks import Mark
 from fakebus.testing.naming import Namespace, renamed
 from fakebus.types import TopicPartition
+
+if TYPE_CHECKING:
+    from fakebus.fixture_files.model import FixtureSet
+    from fakebus.fixture_files.schema_set import SchemaIds
 
 _READ_BYTES = 4 * 1024 * 1024
 _CONTROL_BATCH = 0x20
@@ -57,16 +64,23 @@ class OwnCluster:
         broker: the bus.
         mark: where the test began.
         traffic: knows what clients do.
+        registry: the bus's schema registry.
         decoder: reads keys and values.
     """
 
     is_foreign = False
 
     def __init__(
-        self, broker: Broker, mark: Mark, traffic: Traffic, decoder: Decoder = PLAIN
+        self,
+        broker: Broker,
+        mark: Mark,
+        traffic: Traffic,
+        registry: Registry,
+        decoder: Decoder = PLAIN,
     ) -> None:
         self.broker = broker
         self._traffic = traffic
+        self._registry = registry
         self.mark = mark
         self._decoder = decoder
         self._round_robin = 0
@@ -101,8 +115,12 @@ class OwnCluster:
         return (self._round_robin - 1) % partitions
 
     async def topic_names(self) -> list[str]:
-        """Return all topics but the internal ones."""
-        return [topic.name for topic in self.broker.topics if not topic.is_internal]
+        """Return all topics but those of Kafka and of the schema registry."""
+        return [
+            topic.name
+            for topic in self.broker.topics
+            if not topic.is_internal and topic.name != SCHEMAS_TOPIC
+        ]
 
     async def read(self, topic: str) -> list[Event]:
         """Return the records since the mark, partition by partition."""
@@ -192,9 +210,15 @@ class OwnCluster:
         """Load a directory of fixture files."""
         from fakebus.fixture_files.loader import load_fixtures
         from fakebus.fixture_files.seeding import seed
+        from fakebus.fixture_files.subject_seeding import register_schemas
 
-        fixture_set = load_fixtures(directory, now_ms=self.now_ms(), config=self.broker.config)
-        await seed(self.broker, renamed(fixture_set, namespace))
+        now_ms, config = self.now_ms(), self.broker.config
+
+        def load(schema_ids: SchemaIds | None = None) -> FixtureSet:
+            return load_fixtures(directory, now_ms=now_ms, config=config, schema_ids=schema_ids)
+
+        registered = await register_schemas(self._registry, load(), load)
+        await seed(self.broker, renamed(registered, namespace))
 
 
 def _assigned(assignment: bytes) -> Iterator[TopicPartition]:

@@ -1,0 +1,221 @@
+"""What the plugin is told by markers, the ini file and the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.plugin.test_plugin import few_plugins, run
+
+__all__ = ["few_plugins"]
+
+
+def fixture_set(directory: Path, topic: str) -> None:
+    directory.mkdir()
+    (directory / "fakebus.yaml").write_text(
+        f"version: 1\ntopics: [{{name: {topic}, value: {{format: string}}, load: e.ndjson}}]\n"
+    )
+    (directory / "e.ndjson").write_text('{"value": "one"}\n')
+
+
+def test_a_marker_gives_a_test_what_it_wants(pytester: pytest.Pytester) -> None:
+    fixture_set(pytester.path / "more", "extra")
+    code = """
+import pytest
+from confluent_kafka.admin import AdminClient
+
+
+def partitions(bus, topic):
+    admin = AdminClient({"bootstrap.servers": bus.bootstrap_servers})
+    return len(admin.list_topics(timeout=10).topics[topic].partitions)
+
+
+pytestmark = pytest.mark.fakebus(partitions=3, fixtures="more")
+
+
+def test_module(fakebus):
+    fakebus.publish("t", "x")
+    assert partitions(fakebus, "t") == 3
+    assert fakebus.events("extra") == []
+    assert fakebus.publish("extra", "two").offset == 1
+
+
+@pytest.mark.fakebus(partitions=5, set={"message.max.bytes": 2000}, fixtures=())
+def test_nearer(fakebus):
+    fakebus.publish("t", "x")
+    assert partitions(fakebus, "t") == 5
+    assert fakebus.publish("extra", "one").offset == 0
+    with pytest.raises(Exception, match="2000"):
+        fakebus.publish("t", "x" * 5000)
+
+
+@pytest.mark.fakebus(isolation="none")
+def test_stays(fakebus):
+    fakebus.publish("kept", "x")
+
+
+@pytest.mark.fakebus(isolation="namespace")
+def test_own_names(fakebus):
+    assert fakebus.topic("kept") != "kept"
+    assert fakebus.publish("kept", "x").offset == 0
+
+
+def test_was_kept(fakebus):
+    assert fakebus.publish("kept", "x").offset == 1
+"""
+    run(pytester, code, passed=5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ("isolation='undo'", "isolation is one of rollback, advance, namespace, none, not 'undo'"),
+        ("partition=3", "has no 'partition'"),
+        ("needs='magic'", "needs names faults, clock, snapshot, not magic"),
+        ("3", "takes named arguments only"),
+    ],
+)
+def test_a_marker_that_makes_no_sense_is_explained(
+    pytester: pytest.Pytester, arguments: str, says: str
+) -> None:
+    code = f"""
+import pytest
+
+
+@pytest.mark.fakebus({arguments})
+def test_it(fakebus): pass
+"""
+    assert says in run(pytester, code, errors=1)
+
+
+def test_the_command_line_adds_to_the_ini_file(pytester: pytest.Pytester) -> None:
+    fixture_set(pytester.path / "one", "first")
+    fixture_set(pytester.path / "two", "second")
+    pytester.makeini(
+        "[pytest]\nfakebus_fixtures = one\nfakebus_partitions = 2\nfakebus_isolation = none\n"
+    )
+    code = """
+import pytest
+
+
+@pytest.mark.parametrize("turn", [1, 2])
+def test_it(fakebus, turn):
+    assert fakebus.publish("first", "x").offset == turn
+    assert fakebus.publish("second", "x").offset == turn
+    assert fakebus.publish("new", "x", partition=3).offset == turn - 1
+"""
+    run(pytester, code, "--fakebus-fixtures", "two", "--fakebus-partitions", "4", passed=2)
+    code = """
+import pytest
+
+
+@pytest.mark.parametrize("turn", [1, 2])
+def test_it(fakebus, turn):
+    assert fakebus.publish("first", "x").offset == 1
+    with pytest.raises(Exception, match="topic"):
+        fakebus.publish("new", "x")
+"""
+    options = (
+        "--fakebus-isolation",
+        "rollback",
+        "--fakebus-set",
+        "auto.create.topics.enable=false",
+    )
+    run(pytester, code, *options, passed=2)
+
+
+def test_classes_that_take_no_fixtures_have_an_attribute(pytester: pytest.Pytester) -> None:
+    code = """
+import os
+import unittest
+
+import django
+import pytest
+from django.conf import settings
+
+settings.configure(
+    DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
+)
+django.setup()
+
+from django.test import SimpleTestCase
+
+
+@pytest.mark.usefixtures("fakebus_attribute")
+class TestPlain(unittest.TestCase):
+    def test_one(self):
+        assert self.fakebus.publish("t", "x").offset == 0
+
+    @pytest.mark.fakebus(partitions=2)
+    def test_two(self):
+        assert self.fakebus.publish("t", "x", partition=1).offset == 0
+
+
+@pytest.mark.usefixtures("fakebus_attribute")
+class TestDjango(SimpleTestCase):
+    def test_one(self):
+        assert self.fakebus.publish("t", "x").offset == 0
+
+
+@pytest.mark.usefixtures("fakebus_attribute")
+def test_function(): pass
+"""
+    assert "tests in classes" in run(pytester, code, passed=3, errors=1)
+
+
+def test_anyio_tests_wait_without_blocking(pytester: pytest.Pytester) -> None:
+    code = """
+import anyio
+import pytest
+
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
+
+
+@pytest.mark.anyio
+async def test_later(fakebus):
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(fakebus.aio.expect, "t", "x")
+        await fakebus.aio.publish("t", "x")
+    await fakebus.aio.clock.freeze()
+    frozen = await fakebus.aio.clock.now()
+    await fakebus.aio.clock.advance(60)
+    assert (await fakebus.aio.clock.now() - frozen).total_seconds() == 60
+"""
+    run(pytester, code, "-p", "anyio.pytest_plugin", passed=1)
+
+
+def test_a_failure_shows_what_happened_on_the_bus(pytester: pytest.Pytester) -> None:
+    code = """
+def test_it(fakebus):
+    fakebus.faults.fail(api="Heartbeat", error="UNKNOWN_MEMBER_ID", group="nobody")
+    produce(fakebus.bootstrap_servers, "orders", b'{"id": 7}')
+    fakebus.publish("orders", {"id": 8}, key="k", headers={"ce_type": "paid", "x": "y"})
+    consumer = Consumer({
+        "bootstrap.servers": fakebus.bootstrap_servers,
+        "group.id": "billing",
+        "client.id": "billing-1",
+        "auto.offset.reset": "earliest",
+    })
+    consumer.subscribe(["orders"])
+    while consumer.poll(0.1) is None:
+        pass
+    consumer.commit(asynchronous=False)
+    consumer.close()
+    assert 1 == 2
+
+
+def test_quiet(fakebus):
+    assert 1 == 2
+"""
+    output = run(pytester, code, failed=2)
+    timeline = output.partition("- fakebus timeline -")[2].partition("___")[0]
+    assert 'orders[0]@0  value={"id": 7}  produced by rdkafka' in timeline
+    assert 'orders[0]@1  key=k  ce_type=paid  value={"id": 8}  produced by the test' in timeline
+    assert "orders[0]@0-1  fetched by billing-1" in timeline
+    assert "orders[0]@1  committed by billing-1 for group billing" in timeline
+    assert "fail Heartbeat with UNKNOWN_MEMBER_ID, group nobody" in timeline
+    assert "nothing happened" in output
