@@ -160,7 +160,7 @@ class Linter:
             )
 
     def _type(self, event: EventLine, name: str) -> None:
-        if _OEP41_TYPE.fullmatch(name):
+        if is_oep41_type(name):
             return
         self._add(
             event,
@@ -206,6 +206,11 @@ class Linter:
                     "name it in a topic's key or value, or remove it",
                     rule="unused-schema",
                 )
+
+
+def is_oep41_type(name: str) -> bool:
+    """Whether an event type is named as OEP-41 wants it."""
+    return _OEP41_TYPE.fullmatch(name) is not None
 
 
 def _text(data: bytes | None) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fakebus.errors import FakebusError
+from fakebus.fixture_files.lint import is_oep41_type
 from fakebus.fixture_files.times import parse_duration
 from fakebus.openedx.catalogue import CatalogueEvent, events_version, load_catalogue
 from fakebus.openedx.samples import Sample, samples_of
@@ -156,6 +157,17 @@ def _yaml(
     yield "clock: {anchor: now, tz: UTC}  # all times are relative: yesterday stays yesterday"
     yield "partitioner: consistent_random  # what confluent-kafka does"
     yield "compatibility: FORWARD  # Open edX's policy: fields may be added"
+    misnamed = [
+        each.event_type
+        for types in topics.values()
+        for each in types
+        if not is_oep41_type(each.event_type)
+    ]
+    if misnamed:
+        yield "lint:"
+        yield "  ignore:  # types that Open edX itself has named otherwise than OEP-41 says"
+        for event_type in sorted(misnamed):
+            yield f"    - oep41-type/{event_type}"
     yield ""
     yield "subjects:"
     for topic, types in topics.items():

@@ -197,7 +197,7 @@ def _ccx_passing() -> Iterator[Sample]:
         if index:
             course |= {
                 "start": _time("-8w"),
-                "end": _time("2w"),
+                "end": _time("+2w"),
                 "max_students_allowed": 25,
             }
         yield _sample(
@@ -304,7 +304,7 @@ def _identity(status: str, days: int) -> Callable[[], Iterator[Sample]]:
         for index, person in enumerate((AMARA, BJORN, DILNOZA)):
             data: Data = {"attempt_id": 100 + index, "user": person.user, "status": status}
             if index:
-                data |= {"name": person.name, "expiration_date": _time("104w")}
+                data |= {"name": person.name, "expiration_date": _time("+104w")}
             yield _sample(person.username, f"-{days * 24 - index}h", "idv_attempt", data)
 
     return samples

@@ -100,7 +100,7 @@ BIOLOGY = Course(
     run="2026_T1",
     name="Einführung in die Biologie",
     start="-12w",
-    end="4w",
+    end="+4w",
 )
 COMPUTING = Course(
     org="UniTokyo",
@@ -108,7 +108,7 @@ COMPUTING = Course(
     run="2026_T2",
     name="計算機科学入門",
     start="-6w",
-    end="10w",
+    end="+10w",
 )
 COURSES = (DEMO, BIOLOGY, COMPUTING)
 
