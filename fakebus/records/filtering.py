@@ -15,6 +15,7 @@ from fakebus.records.batch import (
     DELETE_HORIZON_BIT,
     HEADER,
     LENGTH_OVERHEAD,
+    NO_TIMESTAMP,
     BatchHeader,
     write_crc,
 )
@@ -131,7 +132,7 @@ def without_records(header: BatchHeader) -> bytearray:
     return _pack(
         header._replace(
             attributes=header.attributes & ~(CODEC_MASK | DELETE_HORIZON_BIT),
-            base_timestamp=header.max_timestamp,
+            base_timestamp=NO_TIMESTAMP,
             record_count=0,
         ),
         b"",

@@ -87,7 +87,7 @@ def test_an_emptied_batch_keeps_what_its_producer_said() -> None:
     header = parse_header(empty)
     assert (len(empty), header.size, header.record_count) == (61, 61, 0)
     assert header.codec is Codec.NONE
-    assert (header.base_timestamp, header.max_timestamp) == (2000, 2000)
+    assert (header.base_timestamp, header.max_timestamp) == (-1, 2000)
     assert (header.last_offset, header.producer_id, header.last_sequence) == (3, 7, 43)
     assert batch_is_valid_crc(empty)
     assert list(read_records(empty)) == []
