@@ -5,6 +5,7 @@ Source: https://docs.confluent.io/platform/current/schema-registry/fundamentals/
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from fakebus.registry.errors import RegistryError, invalid_level
@@ -21,6 +22,8 @@ LEVELS = (
 )
 _MAX_QUOTED = 10 * 1024
 _TRANSITIVE = "_TRANSITIVE"
+
+_END = re.compile(r"\b([Tt]he) (reader|writer)\b(?:(?:'s)? schema\b)?")
 
 Earlier = tuple[int, ParsedSchema]
 """A version and its schema."""
@@ -93,10 +96,9 @@ def _described(found: Sequence[Incompatibility], *, reader: str, writer: str) ->
 
 
 def _named(message: str, reader: str, writer: str) -> str:
-    # Languages speak of the two ends; Confluent's messages say which one is new.
-    return message.replace("reader schema", f"{reader} schema").replace(
-        "writer schema", f"{writer} schema"
-    )
+    # Languages speak of the two ends; Confluent's messages say which of them is new.
+    names = {"reader": reader, "writer": writer}
+    return _END.sub(lambda found: f"{found[1]} {names[found[2]]} schema", message)
 
 
 def _quoted(version: int, old: ParsedSchema) -> list[str]:

@@ -83,6 +83,18 @@ class SchemaParser:
         self._remember(key, parsed)
         return parsed
 
+    def parse_now(
+        self, schema_type: str, text: str, references: tuple[ResolvedReference, ...] = ()
+    ) -> ParsedSchema:
+        """Return the schema of a text that is registered; raises as :meth:`parse` does."""
+        key = schema_type, text, references, False
+        found = self._cache.get(key)
+        if found is None:
+            self._check(schema_type, text)
+            found = _parse(schema_type, text, references, strict=False)
+            self._remember(key, found)
+        return found
+
     def _check(self, schema_type: str, text: str) -> None:
         if schema_type not in SCHEMA_TYPES:
             raise invalid_schema(f"Invalid schema type {schema_type}")

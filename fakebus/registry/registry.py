@@ -32,8 +32,9 @@ from fakebus.registry.log_records import NewLogRecord, context_record
 from fakebus.registry.model import RegisteredSchema, SchemaRequest
 from fakebus.registry.parsing import MAX_SCHEMA_BYTES, SchemaParser
 from fakebus.registry.registration import Registrar
-from fakebus.registry.schema_log import LogMark, SchemaLog
+from fakebus.registry.schema_log import SchemaLog
 from fakebus.registry.settings import Settings, required_config, required_mode
+from fakebus.registry.state import State
 from fakebus.schemas.interface import ParsedSchema
 
 
@@ -41,7 +42,7 @@ from fakebus.schemas.interface import ParsedSchema
 class RegistryMark:
     """Where the registry stood."""
 
-    log: LogMark
+    state: State
 
 
 class Registry:
@@ -501,6 +502,14 @@ class Registry:
         """
         return await self._registrar.parse(self.schema_by_id(schema_id, subject=subject))
 
+    def record_name(self, schema_id: int) -> str | None:
+        """Return a schema's name for the record name strategies; ``None`` if it has none.
+
+        Raises:
+            RegistryError: 40403, or 42201 as for :meth:`formatted`.
+        """
+        return self._registrar.parse_now(self.schema_by_id(schema_id)).name
+
     # Isolation of tests
 
     def mark(self) -> RegistryMark:
@@ -508,6 +517,9 @@ class Registry:
         return RegistryMark(self._log.mark())
 
     async def roll_back(self, mark: RegistryMark) -> None:
-        """Go back to a mark; ids handed out since are never given to other schemas."""
+        """Go back to a mark, after the topics went back to where they were at that moment.
+
+        Ids that were handed out since are never given to other schemas.
+        """
         async with self._changing:
-            await self._log.roll_back(mark.log)
+            await self._log.roll_back(mark.state)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from fakebus.broker.broker import Broker
 from fakebus.broker.partition_log import PartitionLog
@@ -34,15 +33,6 @@ TOPIC = "_schemas"
 _PARTITION = TopicPartition(TOPIC, 0)
 _READ_BYTES = 16 * 1024 * 1024
 _MAX_ID_PREFIX = "registry.max.id."
-
-
-@dataclass(frozen=True, slots=True)
-class LogMark:
-    """Where the log and the state stood."""
-
-    state: State
-    log_end_offset: int | None
-    """``None``: there was no log."""
 
 
 class SchemaLog:
@@ -226,24 +216,18 @@ class SchemaLog:
 
     # Marks
 
-    def mark(self) -> LogMark:
+    def mark(self) -> State:
         """Return where everything stands; everything written before must be committed."""
         if self._snapshot is None or self._snapshot.revision != self.state.revision:
             self._snapshot = self.state.copy()
-        return LogMark(self._snapshot, None if self._log is None else self._log.high_watermark)
+        return self._snapshot
 
-    async def roll_back(self, mark: LogMark) -> None:
-        """Make the state what it was; the log is cut off if nobody has done it before."""
-        topic = self._broker.topics.get(TOPIC)
-        if topic is not None and mark.log_end_offset is None:
-            await self._broker.topics.delete(topic)
-        elif self._log is not None and mark.log_end_offset is not None:
-            if self._log.high_watermark > mark.log_end_offset:
-                await self._log.truncate(mark.log_end_offset)
-        if self._reading is not None:
+    async def roll_back(self, mark: State) -> None:
+        """Make the state what it was; the log was taken back by whoever takes back topics."""
+        while self._reading is not None:
             await asyncio.wait((self._reading,))
-        if self.state.revision != mark.state.revision:
-            old, self.state = self.state, mark.state.copy()
+        if self.state.revision != mark.revision:
+            old, self.state = self.state, mark.copy()
             self.state.keep_ids_of(old)
             self.state.revision = old.revision + 1
         if self._log is not None:

@@ -32,6 +32,7 @@ class TopicConfig:
         "compression_type",
         "delete",
         "delete_retention_ms",
+        "key_subject_strategy",
         "log_append_time",
         "max_compaction_lag_ms",
         "max_message_bytes",
@@ -44,6 +45,9 @@ class TopicConfig:
         "segment_ms",
         "timestamp_after_max_ms",
         "timestamp_before_max_ms",
+        "validate_keys",
+        "validate_values",
+        "value_subject_strategy",
     )
 
     def __init__(
@@ -94,6 +98,10 @@ class TopicConfig:
             "internal.segment.bytes" if tiny_segments else "segment.bytes"
         )
         self.segment_ms = self._int("segment.ms")
+        self.validate_keys = bool(self._values["confluent.key.schema.validation"])
+        self.validate_values = bool(self._values["confluent.value.schema.validation"])
+        self.key_subject_strategy = str(self._values["confluent.key.subject.name.strategy"])
+        self.value_subject_strategy = str(self._values["confluent.value.subject.name.strategy"])
 
     def _int(self, name: str) -> int:
         value = self._values[name]

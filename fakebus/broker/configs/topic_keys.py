@@ -1,4 +1,4 @@
-"""Every config of a topic that Kafka 4.3 has."""
+"""Every config of a topic that Kafka 4.3 has, and Confluent Server's schema validation."""
 
 from __future__ import annotations
 
@@ -11,6 +11,29 @@ INT = ConfigType.INT
 LIST = ConfigType.LIST
 LONG = ConfigType.LONG
 STRING = ConfigType.STRING
+
+_STRATEGIES = ("TopicNameStrategy", "RecordNameStrategy", "TopicRecordNameStrategy")
+_STRATEGY_PACKAGE = "io.confluent.kafka.serializers.subject."
+_VALID_STRATEGIES = ", ".join((*_STRATEGIES, *(_STRATEGY_PACKAGE + one for one in _STRATEGIES)))
+
+# Confluent Server's: hidden unless set, because Apache Kafka has none of them.
+_SCHEMA_VALIDATION = tuple(
+    row
+    for part in ("key", "value")
+    for row in (
+        ConfigKey(
+            f"confluent.{part}.schema.validation", BOOLEAN, "false", effective=True, internal=True
+        ),
+        ConfigKey(
+            f"confluent.{part}.subject.name.strategy",
+            STRING,
+            f"{_STRATEGY_PACKAGE}{_STRATEGIES[0]}",
+            valid=f"[{_VALID_STRATEGIES}]",
+            effective=True,
+            internal=True,
+        ),
+    )
+)
 
 _ROWS = (
     ConfigKey(
@@ -53,6 +76,7 @@ _ROWS = (
         synonyms=("compression.zstd.level",),
         effective=True,
     ),
+    *_SCHEMA_VALIDATION,
     ConfigKey(
         "delete.retention.ms",
         LONG,

@@ -43,6 +43,10 @@ ATTRIBUTES = {
     "segment.bytes": "segment_bytes",
     "internal.segment.bytes": "segment_bytes",
     "segment.ms": "segment_ms",
+    "confluent.key.schema.validation": "validate_keys",
+    "confluent.key.subject.name.strategy": "key_subject_strategy",
+    "confluent.value.schema.validation": "validate_values",
+    "confluent.value.subject.name.strategy": "value_subject_strategy",
 }
 """The attributes of TopicConfig that hold a topic config."""
 
