@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import base64
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from uuid import uuid4
 
 from fakebus.broker.append_result import AppendResult
 from fakebus.broker.batch_checks import check_batch, check_shape, stamp
 from fakebus.broker.config_admin import ConfigAdmin
 from fakebus.broker.configs.broker_config import BrokerConfig
+from fakebus.broker.configs.topic_config import TopicConfig
 from fakebus.broker.fetch_sessions import FetchSessions
 from fakebus.broker.fetching import FetchDataInfo, Fetcher, FetchTarget, IsolationLevel
 from fakebus.broker.group_coordinator import GroupCoordinator
@@ -29,7 +30,7 @@ from fakebus.broker.topics import Topic, Topics
 from fakebus.clock import Clock, SystemClock
 from fakebus.errors import BrokerError, ErrorCode
 from fakebus.storage.interface import Storage
-from fakebus.types import TopicPartition
+from fakebus.types import Buffer, TopicPartition
 
 logger = logging.getLogger("fakebus.broker")
 
@@ -37,6 +38,9 @@ NODE_ID = 1
 MAX_PENDING_BYTES = 48 * 1024 * 1024
 """Batches that wait for their commit; beyond this, producers have to wait."""
 _CLUSTER_ID_KEY = "cluster.id"
+
+RecordValidator = Callable[[str, TopicConfig, Buffer], None]
+"""Accepts a batch for a topic, or raises a BrokerError."""
 
 
 class Broker:
@@ -68,6 +72,8 @@ class Broker:
             topics=self.topics, config=self.config, storage=storage, node_id=NODE_ID
         )
         self.producer_ids = ProducerIds(storage)
+        self.record_validator: RecordValidator | None = None
+        """Asked about batches for topics whose configs want their schemas validated."""
         self._fetcher = Fetcher(self.clock)
         self._housekeeping = Housekeeping(self.topics, self.config, self.clock)
 
@@ -161,8 +167,13 @@ class Broker:
         assert data is not None  # noqa: S101 - check_shape refuses None
         now_ms = self.clock.now_ms()
         check_batch(data, header, log.config, now_ms)
+        self._validate(topic_partition.topic, log.config, data)
         data, header, append_time_ms = stamp(data, header, log.config, now_ms)
         return log.append(data, header, append_time_ms)
+
+    def _validate(self, topic: str, config: TopicConfig, batch: Buffer) -> None:
+        if (config.validate_keys or config.validate_values) and self.record_validator is not None:
+            self.record_validator(topic, config, batch)
 
     async def fetch(
         self,
