@@ -58,6 +58,7 @@ class Kafka:
                 "group.id": _GROUP_ID,
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
+                "fetch.wait.max.ms": 20,
                 "auto.offset.reset": "earliest",
             }
         )

@@ -1,0 +1,128 @@
+"""The same tests on a Kafka that somebody else runs; here it is a second fakebus."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from fakebus.errors import ConfigError, MissingExtraError
+from fakebus.testing import NotOnThisCluster, TestBus
+from fakebus.testing.foreign_bus import ForeignBus
+from fakebus.testing.own_bus import OwnBus, bus_settings
+from tests.plugin.test_options import fixture_set
+from tests.plugin.test_plugin import few_plugins, run
+
+__all__ = ["few_plugins"]
+
+
+@pytest.fixture(scope="module")
+def elsewhere() -> Iterator[TestBus]:
+    with OwnBus(bus_settings(configs={})) as running, running.test() as handle:
+        yield handle
+
+
+def test_the_same_tests_run_elsewhere(pytester: pytest.Pytester, elsewhere: TestBus) -> None:
+    fixture_set(pytester.path / "one", "first")
+    pytester.makeini("[pytest]\nfakebus_fixtures = one\n")
+    code = """
+import pytest
+
+
+@pytest.mark.parametrize("turn", [1, 2])
+def test_it(fakebus, turn):
+    topic = fakebus.topic("t")
+    produce(fakebus.bootstrap_servers, topic, b'{"id": 7}')
+    assert fakebus.expect("t", {"id": 7}).offset == 0
+    fakebus.publish("t", {"id": 8}, key="k", headers={"h": "v"})
+    fakebus.expect_none("t", {"id": 9}, within=0)
+    assert [event.data["id"] for event in fakebus.emitted()] == [7, 8]
+    assert fakebus.events("first") == []
+    assert fakebus.publish("first", "two").offset == 1
+    consumer = Consumer({
+        "bootstrap.servers": fakebus.bootstrap_servers,
+        "group.id": fakebus.group("g"),
+        "auto.offset.reset": "earliest",
+    })
+    consumer.subscribe([topic])
+    assert [consumer.poll(10).value() for _ in range(2)] == [b'{"id": 7}', b'{"id":8}']
+    assert fakebus.lag("nobody") == {}
+    with pytest.raises(AssertionError, match="hangs: committed nothing, the log ends at 2"):
+        fakebus.wait_for_group("g", timeout=0.1)
+    consumer.commit(asynchronous=False)
+    fakebus.wait_for_group("g")
+    assert fakebus.lag("g") == {(topic, 0): 0}
+    consumer.close()
+
+
+@pytest.mark.fakebus(needs=["faults", "clock"])
+def test_ours_only(fakebus): pass
+
+
+@pytest.mark.fakebus(set={"message.max.bytes": 2000})
+def test_config(fakebus): pass
+
+
+def test_impossible(fakebus):
+    fakebus.faults.fail(api="Produce", error="NOT_LEADER_OR_FOLLOWER")
+
+
+def test_wrong(fakebus):
+    fakebus.publish("t", "x")
+    fakebus.expect("t", "y", timeout=0.1)
+"""
+    arguments = ("-rs", "--fakebus-bootstrap", elsewhere.bootstrap_servers)
+    output = run(pytester, code, *arguments, passed=2, skipped=2, failed=2)
+    assert "needs faults, clock, which only a bus of our own has" in output
+    assert "sets broker configs, which are not ours to set" in output
+    assert 'mark the test @pytest.mark.fakebus(needs="faults") to skip it here' in output
+    assert "value is 'x', not 'y'" in output
+    assert elsewhere.emitted() == []
+
+
+def test_what_only_a_bus_of_our_own_can_do_is_refused(elsewhere: TestBus) -> None:
+    with ForeignBus(elsewhere.bootstrap_servers, "http://registry") as foreign:
+        with foreign.test() as bus:
+            assert bus.is_foreign
+            assert bus.schema_registry_url == "http://registry"
+            for refused in (
+                lambda: bus.snapshot(),
+                lambda: bus.rollback(),
+                lambda: bus.clock.freeze(),
+                lambda: bus.aio.clock,
+                lambda: bus.faults,
+            ):
+                with pytest.raises(NotOnThisCluster, match="a bus of our own"):
+                    refused()
+
+
+def test_groups_of_fixtures_start_where_the_file_says(
+    elsewhere: TestBus, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    directory = tmp_path_factory.mktemp("root") / "set"
+    fixture_set(directory, "t")
+    path = directory / "fakebus.yaml"
+    path.write_text(
+        path.read_text() + "groups: [{group: late, offsets: {t: {'*': latest}}},\n"
+        "  {group: early, offsets: {t: {0: 0}}}]\n"
+    )
+    with ForeignBus(elsewhere.bootstrap_servers, "", [directory], 2) as foreign:
+        with foreign.test() as bus:
+            assert bus.lag("late") == {(bus.topic("t"), 0): 0}
+            assert bus.lag("early") == {(bus.topic("t"), 0): 1}
+            assert bus.publish("new", "x", partition=1).offset == 0
+            assert bus.publish("new", "x").partition == 0
+            assert bus.publish("new", "x").partition == 1
+
+
+def test_a_cluster_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fakebus.testing.foreign_cluster._TIMEOUT_S", 0.2)
+    with pytest.raises(ConfigError, match=r"no Kafka answers at 127\.0\.0\.1:1"):
+        ForeignBus("127.0.0.1:1", "")
+
+
+def test_a_missing_client_library_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "confluent_kafka", None)
+    with pytest.raises(MissingExtraError, match=r'pip install "fakebus\[client\]"'):
+        ForeignBus("127.0.0.1:1", "")
