@@ -8,7 +8,8 @@ that are not (see the decision record). Answering as the real registry does is t
 Three things keep it finite and fast. Each pair of schemas is compared once and remembered.
 Where references lead back to a pair that is being compared, the pair is assumed to fit; if it
 turns out not to, everything is compared again with that knowledge, until nothing new comes out.
-And there is a ceiling on the number of pairs.
+The same assumption is made for pairs that lie too deep for the stack, which are then compared
+from the top. And there is a ceiling on the number of pairs.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from itertools import islice
 from fakebus.schemas.json_schema.array_comparison import array_differences
 from fakebus.schemas.json_schema.differences import MAX_DIFFERENCES, Difference, under
 from fakebus.schemas.json_schema.json_text import normalized
+from fakebus.schemas.json_schema.matching import largest_matching
 from fakebus.schemas.json_schema.object_comparison import object_differences
 from fakebus.schemas.json_schema.schema_documents import SchemaDocuments
 from fakebus.schemas.json_schema.shapes import (
@@ -37,8 +39,11 @@ from fakebus.schemas.json_schema.value_comparison import (
     string_differences,
 )
 
-MAX_COMPARISONS = 50_000
-"""Pairs of schemas in one comparison: some seconds. Schemas of 100 kB have some thousands."""
+MAX_COMPARISONS = 500_000
+"""Questions about pairs in one comparison: a second or so. Schemas of 100 kB ask thousands."""
+
+_MAX_DEPTH = 40
+"""Pairs inside each other on the stack, each of some nine frames."""
 
 _VALUES: dict[Kind, Callable[[Shape, Shape], Iterator[Difference]]] = {
     Kind.STRING: string_differences,
@@ -75,15 +80,19 @@ class _Comparison:
         self._open: set[Pair] = set()
         self._broken: dict[Pair, list[Difference]] = {}
         self._assumed = False
+        self._waiting: list[tuple[Shape, Shape]] = []
         self._count = 0
 
     def between(self, writer: Node, reader: Node) -> list[Difference]:
         """Return the differences, once no assumption is left that failed."""
         while True:
-            self._known, self._assumed = {}, False
+            self._known, self._assumed = dict(self._broken), False
             found = self.compare(writer, reader)
+            while self._waiting:
+                self.compare(*self._waiting.pop())
+            # What fails although everything else is assumed to fit fails for good.
             broken = {pair: differences for pair, differences in self._known.items() if differences}
-            if not self._assumed or broken.keys() == self._broken.keys():
+            if not self._assumed or len(broken) == len(self._broken):
                 return found
             self._broken = broken
 
@@ -94,17 +103,18 @@ class _Comparison:
         new = self._shapes.shape(reader)
         if writer is None:
             return [] if new.kind is Kind.ANYTHING else [Difference("SCHEMA_ADDED")]
+        self._count += 1
+        if self._count > MAX_COMPARISONS:
+            raise _TooLargeError
         old = self._shapes.shape(writer)
         pair = (id(old), id(new))
         if (known := self._known.get(pair)) is not None:
             return known
-        if pair in self._open:
-            if pair not in self._broken:
-                self._assumed = True
-            return self._broken.get(pair, [])
-        self._count += 1
-        if self._count > MAX_COMPARISONS:
-            raise _TooLargeError
+        if pair in self._open or len(self._open) >= _MAX_DEPTH:
+            if pair not in self._open:
+                self._waiting.append((old, new))
+            self._assumed = True
+            return []
         self._open.add(pair)
         try:
             found = list(islice(_breaking(self._shape_differences(old, new)), MAX_DIFFERENCES))
@@ -158,25 +168,18 @@ class _Comparison:
         if self._pairs(before, after) < min(len(before), len(after)):
             yield Difference("COMBINED_TYPE_SUBSCHEMAS_CHANGED", (str(old.kind),))
 
-    def _pairs(self, before: list[Part], after: list[Part]) -> int:
-        """Return how many parts can be paired off compatibly at most, each used once.
-
-        Augmenting paths (Kuhn). Each part is first tried with the one in its own place: lists
-        that grew or changed little need hardly more than one comparison a part.
-        """
-        partner_of: dict[int, int] = {}
-
-        def place(index: int, tried: set[int]) -> bool:
-            for other in dict.fromkeys((min(index, len(after) - 1), *range(len(after)))):
-                if other in tried or self.compare(before[index], after[other]):
-                    continue
-                tried.add(other)
-                if other not in partner_of or place(partner_of[other], tried):
-                    partner_of[other] = index
-                    return True
-            return False
-
-        return sum(place(index, set()) for index in range(len(before)))
+    def _pairs(self, before: dict[object, Part], after: dict[object, Part]) -> int:
+        lefts, rights = list(before.values()), list(after.values())
+        # What is written alike probably fits, though references in it may lead elsewhere.
+        place_of = {text: place for place, text in enumerate(after)}
+        preferred = [
+            place_of.get(text, min(index, len(rights) - 1)) for index, text in enumerate(before)
+        ]
+        return largest_matching(
+            preferred,
+            len(rights),
+            lambda left, right: not self.compare(lefts[left], rights[right]),
+        )
 
     def _condition(self, old: Shape, new: Shape) -> Iterator[Difference]:
         # Stricter than Confluent's registry, which takes any condition for any other.
@@ -213,11 +216,12 @@ def _criterion_allows(old: Shape, new: Shape) -> bool:
     return len(new.parts) == 1 and old.kind is Kind.ALL
 
 
-def _distinct(parts: tuple[Part, ...]) -> list[Part]:
-    if len(parts) < 2:
-        return list(parts)
-    distinct: dict[object, Part] = {}
-    for part in parts:
-        key = normalized(part.contents) if isinstance(part, Node) else id(part)
-        distinct.setdefault(key, part)
-    return list(distinct.values())
+def _distinct(parts: tuple[Part, ...]) -> dict[object, Part]:
+    return {_text(part): part for part in parts} if len(parts) > 1 else {None: parts[0]}
+
+
+def _text(part: Part) -> object:
+    """Return what is equal for parts that are written alike."""
+    if isinstance(part, Node):
+        return normalized(part.contents)
+    return (part.kind, part.integer)
