@@ -40,7 +40,6 @@ ERRORS = {
     42204: "the mode is not valid",
     42205: "the mode does not allow it",
     42206: "another schema refers to it",
-    42207: "the schema has another id already",
     42208: "the subject is not valid",
     42209: "the schema is too large",
     42210: "the rule set is not valid",
@@ -135,7 +134,7 @@ OPERATIONS = (
         "Registration",
         query=("normalize", "format"),
         body="SchemaRequest",
-        errors=(409, 42201, 42205, 42207, 42208, 42209, 42210),
+        errors=(409, 42201, 42205, 42208, 42209, 42210),
     ),
     Operation(
         "GET",
@@ -240,7 +239,7 @@ OPERATIONS = (
         "Compatibility",
         query=("normalize", "verbose"),
         body="SchemaRequest",
-        errors=(40401, 40402, 42201, 42202, 42208, 42209),
+        errors=(40402, 42201, 42202, 42208, 42209),
     ),
     Operation("GET", "/config", "Read the config", "Config", query=("defaultToGlobal",)),
     Operation(

@@ -1,0 +1,29 @@
+"""A bus in a thread of its own that serves HTTP only, and its data in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from fakebus.app import FakeBus
+from fakebus.config import Address, Settings
+from tests.web.http_client import Http
+
+
+@contextmanager
+def http_bus(*, allowed_hosts: Sequence[str] = ()) -> Iterator[FakeBus]:
+    """Run an empty bus."""
+    settings = Settings(
+        data=None,
+        kafka=(),
+        http=(Address("127.0.0.1", 0),),
+        http_allowed_hosts=tuple(allowed_hosts),
+    )
+    with FakeBus.thread(settings) as bus:
+        yield bus
+
+
+def connect(bus: FakeBus) -> Http:
+    """Return a connection to a bus."""
+    host, _, port = bus.http_url.removeprefix("http://").rpartition(":")
+    return Http(host, int(port))
