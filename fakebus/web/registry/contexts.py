@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fakebus.web.registry.answers import NOTHING
-from fakebus.web.registry.parameters import Call, context_prefix
+from fakebus.web.registry.parameters import Call
 
 
 async def list_contexts(call: Call) -> object:
@@ -14,6 +14,5 @@ async def list_contexts(call: Call) -> object:
 
 async def delete_context(call: Call) -> object:
     """Answer DELETE /contexts/{context}."""
-    prefix = context_prefix(call.request.match_info["context"])
-    await call.registry.delete_context(prefix.strip(":") or ".")
+    await call.registry.delete_context(call.request.match_info["context"])
     return NOTHING

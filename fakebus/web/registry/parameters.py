@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from aiohttp import web
 
+from fakebus.registry.contexts import context_name, context_prefix
 from fakebus.registry.model import Reference, SchemaRequest
 from fakebus.registry.registry import Registry
 from fakebus.web.errors import RequestError
@@ -54,7 +55,7 @@ class Call:
         self.request = request
         self.cluster_id = cluster_id
         context = request.match_info.get("context")
-        self._context = "" if context is None else context_prefix(context)
+        self._context = "" if context is None else context_prefix(context_name(context))
 
     # Where
 
@@ -182,18 +183,6 @@ class Call:
             schema_id=field(body, "id", int) or -1,
             version=field(body, "version", int) or -1,
         )
-
-
-def context_prefix(context: str) -> str:
-    """Return the prefix of a context's subjects: ``:.name:``, or nothing for the default one.
-
-    Args:
-        context: ``.name``, ``name`` or ``:.name:``; ``.`` is the default context.
-    """
-    name = context.strip(":")
-    if not name.startswith("."):
-        name = f".{name}"
-    return "" if name == "." else f":{name}:"
 
 
 Field = TypeVar("Field")

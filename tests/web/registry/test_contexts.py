@@ -84,3 +84,7 @@ def test_a_context_has_a_config_and_a_mode(http: Http, subject: str) -> None:
 def test_what_belongs_to_no_context_answers_there_too(http: Http, path: str) -> None:
     prefix = "" if path.startswith("/contexts") else "/contexts/.any"
     assert http.get(prefix + path).status == 200
+
+
+def test_a_name_with_colons_inside_is_no_context(http: Http) -> None:
+    assert http.get("/contexts/.two:colons/subjects").error == (404, 40401)
