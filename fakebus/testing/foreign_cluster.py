@@ -151,11 +151,9 @@ class Kafka:
     def progress(self, group: str) -> GroupProgress | None:
         """Return how far a group is, ``None`` if there is no such group."""
         library = self._library
-        description = self._admin.describe_consumer_groups([group])[group]
-        try:
-            described = description.result(_TIMEOUT_S)
-        except library.KafkaException:
-            # Kafka 4 has GROUP_ID_NOT_FOUND for it; older ones call it dead.
+        described = self._describe(group)
+        # Kafka 4 has an error for it; older ones call it dead.
+        if described is None or described.state.name == "DEAD":
             return None
         wanted = [library.ConsumerGroupTopicPartitions(group)]
         offsets = self._admin.list_consumer_group_offsets(wanted)[group].result(_TIMEOUT_S)
@@ -165,8 +163,6 @@ class Kafka:
             for member in described.members
             for each in member.assignment.topic_partitions
         }
-        if described.state.name == "DEAD":
-            return None
         partitions = {}
         for topic, index in sorted({*committed, *assigned}):
             start, end = self._consumer.get_watermark_offsets(
@@ -180,6 +176,23 @@ class Kafka:
         return GroupProgress(
             state=described.state.name.title(), members=clients, partitions=partitions
         )
+
+    def _describe(self, group: str) -> Any:
+        errors = self._library.KafkaError
+        deadline = time.monotonic() + _TIMEOUT_S
+        while True:
+            future = self._admin.describe_consumer_groups([group])[group]
+            try:
+                return future.result(_TIMEOUT_S)
+            except self._library.KafkaException as error:
+                code = error.args[0].code()
+                if code == errors.GROUP_ID_NOT_FOUND:
+                    return None
+                # A cluster that has had no groups before needs a moment.
+                starting = (errors.COORDINATOR_LOAD_IN_PROGRESS, errors.NOT_COORDINATOR)
+                if code not in starting or time.monotonic() > deadline:
+                    raise
+            time.sleep(_POLL_S)
 
     def set_offsets(self, group: str, offsets: dict[TopicPartition, int]) -> None:
         """Commit offsets for a group without members."""

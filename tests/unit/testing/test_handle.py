@@ -1,0 +1,175 @@
+"""What the handle does beyond writing and waiting for single records."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from fakebus.testing import AsyncTestBus, NotOnThisCluster, TestBus, running_bus
+from fakebus.testing.handle import AsyncTestClock, TestClock
+from tests.unit.testing.conftest import MakeConsumer, MakeProducer, deliver, take
+
+
+def names(kind: type) -> set[str]:
+    return {name for name in dir(kind) if not name.startswith("_")}
+
+
+def test_both_handles_have_the_same_names_and_arguments() -> None:
+    assert names(TestBus) == names(AsyncTestBus)
+    assert names(TestClock) == names(AsyncTestClock)
+    for name in names(AsyncTestBus):
+        ours, theirs = getattr(TestBus, name), getattr(AsyncTestBus, name)
+        if callable(ours):
+            assert inspect.signature(ours) == inspect.signature(theirs)
+            assert ours.__doc__ == theirs.__doc__
+
+
+def test_everything_that_was_emitted_comes_in_the_order_of_time(
+    bus: TestBus, producer: MakeProducer
+) -> None:
+    bus.publish("b", {"n": 2}, timestamp_ms=1_600_000_000_000)
+    bus.publish("a", {"n": 1}, timestamp_ms=1_500_000_000_000)
+    deliver(producer(), "c", "text")
+    assert [(e.topic, e.data) for e in bus.emitted()] == [
+        ("a", {"n": 1}),
+        ("b", {"n": 2}),
+        ("c", "text"),
+    ]
+
+
+def test_an_event_is_found_by_its_key_and_headers(bus: TestBus) -> None:
+    bus.publish("t", "x", key="one", headers={"ce_type": "paid"})
+    bus.publish("t", "x", key="two", headers={"ce_type": "paid"})
+    assert bus.expect("t", key="two", headers={"ce_type": "paid"}).offset == 1
+    bus.expect_none("t", "x", key="three", within=0)
+    with pytest.raises(AssertionError) as caught:
+        bus.expect("t", "x", key="three", headers={"ce_type": "open"}, timeout=0)
+    report = str(caught.value)
+    assert "wanted: 'x' key='three' headers={'ce_type': 'open'}" in report
+    assert "key is one, not three" in report
+    assert "header ce_type is 'paid', not 'open'" in report
+
+
+def test_the_nearest_event_is_shown_first(bus: TestBus) -> None:
+    for user in range(9):
+        bus.publish("t", {"a": 1 if user == 7 else 0, "b": 0, "user": user})
+    with pytest.raises(AssertionError) as caught:
+        bus.expect("t", {"a": 1, "b": 1}, timeout=0)
+    lines = str(caught.value).splitlines()
+    assert '"user": 7' in lines[2]
+    assert lines[3].strip() == "value.b is 0, not 1"
+    assert lines[-1].strip() == "… and 4 more"
+
+
+def test_a_group_is_waited_for_until_it_has_caught_up(bus: TestBus, consumer: MakeConsumer) -> None:
+    for index in range(3):
+        bus.publish("t", f"{index}")
+    assert bus.lag("g") == {}
+    with pytest.raises(AssertionError, match="there is no such group"):
+        bus.wait_for_group("g", timeout=0)
+    member = consumer("g", "t")
+    messages = take(member, 3)
+    assert bus.lag("g") == {("t", 0): 3}
+    member.commit(messages[1], asynchronous=False)
+    with pytest.raises(AssertionError) as caught:
+        bus.wait_for_group("g", timeout=0.05)
+    assert "state Stable, members: g-client" in str(caught.value)
+    assert "t-0 hangs: committed offset 2, the log ends at 3" in str(caught.value)
+    member.commit(messages[2], asynchronous=False)
+    bus.wait_for_group("g")
+    assert bus.lag("g") == {("t", 0): 0}
+    bus.publish("t", "more")
+    assert bus.lag("g") == {("t", 0): 1}
+
+
+async def test_a_group_is_waited_for_while_the_loop_goes_on(
+    bus: TestBus, consumer: MakeConsumer
+) -> None:
+    await bus.aio.publish("t", "x")
+    waiting = asyncio.ensure_future(bus.aio.wait_for_group("g", timeout=10))
+    member = consumer("g", "t")
+    (message,) = await asyncio.to_thread(take, member, 1)
+    assert not waiting.done()
+    await asyncio.to_thread(member.commit, message, asynchronous=False)
+    await waiting
+
+
+def test_a_group_without_partitions_has_not_caught_up(bus: TestBus, consumer: MakeConsumer) -> None:
+    member = consumer("g", "nowhere")
+    for _ in range(100):
+        member.poll(0.05)
+        with pytest.raises(AssertionError) as caught:
+            bus.wait_for_group("g", timeout=0)
+        if "no such group" not in str(caught.value):
+            break
+    assert "nothing is assigned to it and it has committed nothing" in str(caught.value)
+
+
+def test_retention_follows_the_clock(bus: TestBus) -> None:
+    bus.publish("t", "old")
+    bus.clock.advance(6 * 86_400)
+    assert len(bus.events("t")) == 1
+    assert bus.publish("t", "new").time - datetime.now(UTC) > timedelta(days=5)
+    bus.clock.advance(2 * 86_400)
+    assert [event.text for event in bus.events("t")] == ["new"]
+    bus.clock.set(datetime.now(UTC) + timedelta(days=20))
+    assert bus.events("t") == []
+    with pytest.raises(ValueError, match="time zone"):
+        bus.clock.set(datetime(2030, 1, 1))
+
+
+def test_the_clock_is_right_again_in_the_next_test(bus: TestBus) -> None:
+    assert abs(bus.clock.now() - datetime.now(UTC)) < timedelta(seconds=2)
+
+
+def test_records_come_through_while_the_time_stands_still(
+    bus: TestBus, producer: MakeProducer, consumer: MakeConsumer
+) -> None:
+    bus.clock.freeze()
+    frozen = bus.clock.now()
+    member = consumer("g", "t")
+    deliver(producer(), "t", "a")
+    assert take(member, 1)[0].value() == b"a"
+    assert bus.publish("t", "b").time == frozen.replace(
+        microsecond=frozen.microsecond // 1000 * 1000
+    )
+    bus.clock.resume()
+
+
+def test_a_session_times_out_when_the_clock_is_advanced(
+    bus: TestBus, consumer: MakeConsumer
+) -> None:
+    bus.publish("t", "a")
+    silent = consumer("g", "t", heartbeat_interval_ms=20_000)
+    take(silent, 1)
+    assert bus.lag("g") == {("t", 0): 1}
+    bus.clock.freeze()
+    bus.clock.advance(29)
+    assert bus.lag("g") == {("t", 0): 1}
+    bus.clock.advance(2)
+    assert bus.lag("g") == {}
+    bus.clock.resume()
+
+
+def test_a_bus_runs_without_pytest() -> None:
+    with running_bus(partitions=2, set={"message.max.bytes": "2000"}) as bus:
+        assert bus.publish("t", "x", partition=1).offset == 0
+        assert bus.http_url == ""
+        with pytest.raises(Exception, match="2000"):
+            bus.publish("t", "x" * 5000)
+        assert issubclass(NotOnThisCluster, Exception)
+
+
+def test_a_timeline_is_short_enough_to_be_read(bus: TestBus) -> None:
+    bus.publish("t", "x" * 500, headers={"a": b"\xff", "b": None, "c": "3", "d": "4"})
+    line = bus.timeline()
+    assert "(500 characters)" in line
+    assert "a=b'\\xff'  b=null  c=3  value=" in line
+    for _ in range(250):
+        bus.publish("t", "y")
+    lines = bus.timeline().splitlines()
+    assert len(lines) == 201
+    assert lines[0] == "… 51 earlier lines"
