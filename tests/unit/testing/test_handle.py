@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import inspect
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
 import pytest
 
 from fakebus.testing import AsyncTestBus, NotOnThisCluster, TestBus, running_bus
+from fakebus.testing.cluster import Cluster, GroupProgress
 from fakebus.testing.handle import AsyncTestClock, TestClock
+from fakebus.testing.observer import Observer
 from tests.unit.testing.conftest import MakeConsumer, MakeProducer, deliver, take
 
 
@@ -97,15 +100,27 @@ async def test_a_group_is_waited_for_while_the_loop_goes_on(
     await waiting
 
 
-def test_a_group_without_partitions_has_not_caught_up(bus: TestBus, consumer: MakeConsumer) -> None:
-    member = consumer("g", "nowhere")
-    for _ in range(100):
-        member.poll(0.05)
-        with pytest.raises(AssertionError) as caught:
-            bus.wait_for_group("g", timeout=0)
-        if "no such group" not in str(caught.value):
-            break
-    assert "nothing is assigned to it and it has committed nothing" in str(caught.value)
+class Newcomers:
+    """A cluster whose only group has members and nothing else."""
+
+    is_foreign = True
+
+    def now_ms(self) -> int:
+        return 0
+
+    async def progress(self, group: str) -> GroupProgress:
+        return GroupProgress(state="PreparingRebalance", members=("one", "two"))
+
+
+async def test_a_group_without_partitions_has_not_caught_up() -> None:
+    observer = Observer(cast(Cluster, Newcomers()))
+    with pytest.raises(AssertionError) as caught:
+        await observer.wait_for_group("g", timeout=0)
+    assert str(caught.value).splitlines() == [
+        "group g has not caught up within 0 s",
+        "state PreparingRebalance, members: one, two",
+        "nothing is assigned to it and it has committed nothing",
+    ]
 
 
 def test_retention_follows_the_clock(bus: TestBus) -> None:
