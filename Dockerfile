@@ -10,6 +10,7 @@ RUN python -m venv /opt/fakebus \
     && /opt/fakebus/bin/pip install --require-hashes --only-binary :all: -r requirements.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY fakebus fakebus
+COPY fixtures fixtures
 RUN /opt/fakebus/bin/pip install --no-deps . \
     && /opt/fakebus/bin/python -m compileall -q /opt/fakebus/lib \
     && rm -rf /opt/fakebus/lib/python3*/site-packages/pip*

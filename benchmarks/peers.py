@@ -107,7 +107,7 @@ def _environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
 
 
-FIXTURES = str(Path(__file__).parents[1] / "fixtures")
+FIXTURES = str(Path(__file__).parents[1] / "examples" / "json-events")
 _METADATA_REQUEST = struct.pack(">ihhihi", 14, 3, 1, 1, -1, 0)
 """Metadata version 1 for no topics, without a client id."""
 

@@ -13,7 +13,7 @@ from tests.unit.fixture_files.conftest import WriteSet
 
 NOW_MS = 1_700_000_000_000
 DAY_MS = 86_400_000
-SHIPPED = Path(__file__).resolve().parents[3] / "fixtures"
+EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "json-events"
 
 
 def load(write_set: WriteSet, structure: str, events: str = '{"value": 1}\n') -> FixtureSet:
@@ -379,9 +379,9 @@ def test_garbage_collector_is_left_as_it_was(write_set: WriteSet) -> None:
         gc.enable()
 
 
-def test_shipped_set_has_no_problems_and_the_headers_of_the_event_bus() -> None:
-    assert check_fixtures(SHIPPED) == []
-    fixture_set = load_fixtures(SHIPPED, now_ms=NOW_MS)
+def test_example_set_has_no_problems_and_the_headers_of_the_event_bus() -> None:
+    assert check_fixtures(EXAMPLE) == []
+    fixture_set = load_fixtures(EXAMPLE, now_ms=NOW_MS)
     assert 900 <= fixture_set.record_count <= 1100
     header_names = {
         stream.topic: {frozenset(name for name, _ in e.record.headers) for e in stream.events}
@@ -398,10 +398,10 @@ def test_shipped_set_has_no_problems_and_the_headers_of_the_event_bus() -> None:
     assert len({event.partition for event in events_of(fixture_set)}) > 1
 
 
-def test_shipped_events_are_what_the_generator_writes(tmp_path: Path) -> None:
+def test_example_events_are_what_the_generator_writes(tmp_path: Path) -> None:
     import runpy
 
-    generator = runpy.run_path(str(SHIPPED.parent / "tools" / "generate_fixtures.py"))
+    generator = runpy.run_path(str(EXAMPLE.parents[1] / "tools" / "generate_json_events.py"))
     generator["generate"](tmp_path)
     written = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    assert written == {path.name: path.read_bytes() for path in (SHIPPED / "events").iterdir()}
+    assert written == {path.name: path.read_bytes() for path in (EXAMPLE / "events").iterdir()}

@@ -26,7 +26,7 @@ from fakebus.types import TopicPartition
 from tests.unit.fixture_files.conftest import WriteSet
 
 NOW_MS = 1_700_000_000_000
-SHIPPED = Path(__file__).resolve().parents[3] / "fixtures"
+EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "json-events"
 ORDERS = "version: 1\ntopics:\n  - {name: orders, partitions: 2, load: e.ndjson}\n"
 
 
@@ -117,12 +117,12 @@ async def test_topics_get_their_partitions_and_configs(bus: SeedBus, write_set: 
 
 
 async def test_same_set_again_writes_nothing(bus: SeedBus) -> None:
-    first = await bus.seed(SHIPPED)
+    first = await bus.seed(EXAMPLE)
     assert (first.records, first.skipped, first.topics_created) == (993, 0, 10)
     assert first.offsets == 6 + 3
     async with bus.broker() as broker:
         before = {topic.name: topic.topic_id for topic in broker.topics}
-    second = await bus.seed(SHIPPED)
+    second = await bus.seed(EXAMPLE)
     assert second == SeedReport(
         topics=10,
         topics_created=0,

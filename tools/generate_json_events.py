@@ -1,11 +1,11 @@
-"""Write the event files of the shipped fixture set; ``fixtures/fakebus.yaml`` is by hand.
+"""Write the event files of the example set; ``examples/json-events/fakebus.yaml`` is by hand.
 
 The story is a small Open edX site over sixty days: courses are published, learners enrol,
 some leave, some earn certificates and badges. The same learners and courses occur in all
 topics. Payloads have the shapes of the openedx-events data classes. The same data come out
 of every run:
 
-    python tools/generate_fixtures.py [DIRECTORY]
+    python tools/generate_json_events.py [DIRECTORY]
 """
 
 from __future__ import annotations
@@ -451,7 +451,7 @@ def generate(directory: Path) -> dict[str, int]:
 
 
 def main() -> None:
-    default = Path(__file__).resolve().parent.parent / "fixtures" / "events"
+    default = Path(__file__).resolve().parent.parent / "examples" / "json-events" / "events"
     directory = Path(sys.argv[1]) if len(sys.argv) > 1 else default
     counts = generate(directory)
     for name, count in counts.items():
