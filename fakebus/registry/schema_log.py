@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Iterable, Sequence
 
 from fakebus.broker.broker import Broker
@@ -32,7 +33,12 @@ logger = logging.getLogger("fakebus.registry")
 TOPIC = "_schemas"
 _PARTITION = TopicPartition(TOPIC, 0)
 _READ_BYTES = 16 * 1024 * 1024
+_SLICE = 50
+"""Batches that are applied without giving way to others; about 2 ms."""
 _MAX_ID_PREFIX = "registry.max.id."
+
+_Unread = tuple[int, StoredBatch]
+"""The first offset that counts, and the batch that holds it."""
 
 
 class SchemaLog:
@@ -43,7 +49,10 @@ class SchemaLog:
     """
 
     def __init__(self, broker: Broker) -> None:
-        self.state = State()
+        self._state = State()
+        self._backlog: deque[_Unread] = deque()
+        """Batches that are read and not applied, which is put off until somebody asks."""
+        self._working_off: asyncio.Task[None] | None = None
         self._broker = broker
         self._log: PartitionLog | None = None
         self._position = 0
@@ -52,19 +61,30 @@ class SchemaLog:
         self._saved_max_ids: dict[str, int] = {}
         self._snapshot: State | None = None
 
+    @property
+    def state(self) -> State:
+        """What the log says."""
+        if self._backlog:
+            self._work_off(len(self._backlog))
+        return self._state
+
     async def start(self) -> None:
-        """Replay the log and follow it from then on."""
+        """Read the log and follow it from then on."""
         storage = self._broker.storage
         for key in storage.meta_keys(_MAX_ID_PREFIX):
             self._saved_max_ids[key.removeprefix(_MAX_ID_PREFIX)] = int(storage.get_meta(key) or 0)
-        self.state.raise_max_ids(self._saved_max_ids)
+        self._state.raise_max_ids(self._saved_max_ids)
         topics = self._broker.topics
         topics.on_changed.append(self._topic_changed)
         topics.on_deleted.append(self._topic_deleted)
         topic = topics.get(TOPIC)
         if topic is not None:
             self._follow(topic.partitions[0])
-            await self._read_rest()
+            # Ten thousand schemas take half a second to apply, for which a start need not wait.
+            await self._read_rest(later=True)
+            if self._backlog:
+                work = self._work_off_in_slices()
+                self._working_off = asyncio.get_running_loop().create_task(work)
 
     async def close(self) -> None:
         """Stop following."""
@@ -74,9 +94,10 @@ class SchemaLog:
             topics.on_deleted.remove(self._topic_deleted)
         if self._log is not None:
             self._log.remove_waiter(self)
-        if self._reading is not None:
-            self._reading.cancel()
-            await asyncio.wait((self._reading,))
+        for task in (self._reading, self._working_off):
+            if task is not None:
+                task.cancel()
+                await asyncio.wait((task,))
 
     # Following
 
@@ -95,7 +116,7 @@ class SchemaLog:
 
     def _topic_deleted(self, topic: Topic) -> None:
         if topic.name == TOPIC and self._log is not None:
-            logger.warning("the topic %s was deleted, and all schemas with it", TOPIC)
+            logger.info("the topic %s was deleted, and all schemas with it", TOPIC)
             self._log.remove_waiter(self)
             self._log = None
             self._start_over()
@@ -113,9 +134,9 @@ class SchemaLog:
         self._catch_up()
 
     def _start_over(self) -> None:
-        old, self.state = self.state, State()
-        self.state.keep_ids_of(old)
-        self.state.revision = old.revision + 1
+        old, self._state = self.state, State()
+        self._state.keep_ids_of(old)
+        self._state.revision = old.revision + 1
         self._snapshot = None
 
     def _catch_up(self) -> None:
@@ -127,7 +148,8 @@ class SchemaLog:
             if not batches:
                 self._reading = asyncio.get_running_loop().create_task(self._read_in_background())
                 return
-            self._apply(batches)
+            self._take(batches)
+            self._work_off(len(self._backlog))
 
     async def _read_in_background(self) -> None:
         try:
@@ -137,43 +159,54 @@ class SchemaLog:
         finally:
             self._reading = None
 
-    async def _read_rest(self) -> None:
+    async def _read_rest(self, *, later: bool = False) -> None:
         while (log := self._log) is not None and self._position < log.high_watermark:
             epoch, position, end = self._epoch, self._position, log.high_watermark
             batches = await log.read(position, end, _READ_BYTES)
             if log is not self._log or epoch != self._epoch or position != self._position:
                 continue
             if batches:
-                self._apply(batches)
+                self._take(batches)
+                if not later:
+                    self._work_off(len(self._backlog))
             else:
                 # Compaction has left nothing there.
                 self._position = end
 
-    def _apply(self, batches: Sequence[StoredBatch]) -> None:
+    def _take(self, batches: Sequence[StoredBatch]) -> None:
         for batch in batches:
             if not batch.attributes & CONTROL_BIT:
-                self._apply_batch(batch)
+                self._backlog.append((self._position, batch))
             self._position = batch.last_offset + 1
+
+    async def _work_off_in_slices(self) -> None:
+        while self._backlog:
+            self._work_off(_SLICE)
+            await asyncio.sleep(0)
+
+    def _work_off(self, count: int) -> None:
+        for _ in range(min(count, len(self._backlog))):
+            self._apply_batch(*self._backlog.popleft())
         self._save_max_ids()
 
-    def _apply_batch(self, batch: StoredBatch) -> None:
+    def _apply_batch(self, from_offset: int, batch: StoredBatch) -> None:
         try:
             for record in read_records(batch.data):
-                if record.offset >= self._position and record.key is not None:
+                if record.offset >= from_offset and record.key is not None:
                     self._apply_record(record.offset, record.key, record.value, record.timestamp)
         except RecordError as error:
-            logger.warning("skipped what %s holds at offset %s: %s", TOPIC, self._position, error)
+            logger.warning("skipped a batch of %s at offset %s: %s", TOPIC, from_offset, error)
 
     def _apply_record(
         self, offset: int, key: bytes, value: bytes | None, timestamp_ms: int
     ) -> None:
         try:
-            self.state.apply(read_key(key), value, timestamp_ms)
+            self._state.apply(read_key(key), value, timestamp_ms)
         except ValueError as error:
             logger.warning("skipped the record of %s at offset %s: %s", TOPIC, offset, error)
 
     def _save_max_ids(self) -> None:
-        for context, schema_id in self.state.max_ids.items():
+        for context, schema_id in self._state.max_ids.items():
             if schema_id > self._saved_max_ids.get(context, 0):
                 self._saved_max_ids[context] = schema_id
                 key = _MAX_ID_PREFIX + context
@@ -227,9 +260,9 @@ class SchemaLog:
         while self._reading is not None:
             await asyncio.wait((self._reading,))
         if self.state.revision != mark.revision:
-            old, self.state = self.state, mark.copy()
-            self.state.keep_ids_of(old)
-            self.state.revision = old.revision + 1
+            old, self._state = self.state, mark.copy()
+            self._state.keep_ids_of(old)
+            self._state.revision = old.revision + 1
         if self._log is not None:
             self._position, self._epoch = self._log.high_watermark, self._log.leader_epoch
 
