@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
+from jsonschema import Draft201909Validator, Draft202012Validator
+from jsonschema.protocols import Validator
 
 from fakebus.schemas.interface import ResolvedReference, SchemaDataError, SchemaError
+from fakebus.schemas.json_schema.meta_schemas import schema_validator
 from fakebus.schemas.languages import language
 
 JSON = language("JSON")
@@ -137,3 +140,43 @@ def test_a_payload_that_does_not_fit_is_refused(payload: bytes, reason: str) -> 
 def test_a_schema_that_only_refers_to_itself_does_not_hang() -> None:
     with pytest.raises(SchemaDataError, match="too deep"):
         JSON.parse('{"$ref":"#"}').encode(1)
+
+
+SCHEMAS_GOOD_AND_BAD = [
+    {"type": "foo"},
+    {"properties": {"a": {"type": 1}}},
+    {"items": [{}]},
+    {"prefixItems": {}},
+    {"prefixItems": []},
+    {"allOf": [3]},
+    {"not": {"minLength": -1}},
+    {"$id": "a#b"},
+    {"required": ["a", "a"]},
+    {"dependentSchemas": {"a": {"enum": 3}}},
+    {"dependencies": {"a": ["b"]}},
+    {"dependencies": {"a": {"type": 9}}},
+    {"additionalProperties": 5},
+    {"if": {"type": "a"}},
+    {"$defs": {"a": {"pattern": 3}}},
+    {"definitions": {"a": {"pattern": 3}}},
+    {"unevaluatedItems": {"type": 3}},
+    {"contentSchema": {"type": 3}},
+    {"$anchor": "9"},
+    {"$ref": 3},
+    {"maxItems": 2.0},
+    {"maxItems": 2.5},
+    {"title": 3},
+    {"properties": {"a": {"items": {"oneOf": [{"type": "string"}, {"maximum": "x"}]}}}},
+    {"$defs": {"a": {"anyOf": [{"type": ["string", "null"]}], "default": None}}},
+    {},
+    True,
+]
+
+
+@pytest.mark.parametrize("validator", [Draft201909Validator, Draft202012Validator])
+@pytest.mark.parametrize("schema", SCHEMAS_GOOD_AND_BAD)
+def test_the_meta_schema_put_together_judges_as_the_one_in_vocabularies(
+    validator: type[Validator], schema: object
+) -> None:
+    in_vocabularies = validator(validator.META_SCHEMA)
+    assert schema_validator(validator).is_valid(schema) == in_vocabularies.is_valid(schema)

@@ -22,14 +22,12 @@ from jsonschema import (
 from jsonschema.exceptions import SchemaError as InvalidSchema
 from jsonschema.exceptions import best_match
 from jsonschema.protocols import Validator
-from jsonschema_specifications import (  # type: ignore[import-untyped]
-    REGISTRY as META_SCHEMAS,
-)
 from referencing import Registry, Resource, Specification
 from referencing.exceptions import Unresolvable
 
 from fakebus.schemas.interface import SchemaError
 from fakebus.schemas.json_schema.json_text import normalized
+from fakebus.schemas.json_schema.meta_schemas import META_SCHEMAS, schema_validator
 from fakebus.schemas.json_schema.patterns import check_pattern
 
 Contents = Any
@@ -139,9 +137,8 @@ def schema_documents(contents: object, references: Mapping[str, object]) -> Sche
 def _check(contents: object, draft: Draft, place: str) -> None:
     if not isinstance(contents, dict | bool):
         raise SchemaError(f"{place}a JSON schema is an object or a boolean")
-    validator = draft.validator(draft.validator.META_SCHEMA)
     try:
-        error = best_match(validator.iter_errors(contents))
+        error = best_match(schema_validator(draft.validator).iter_errors(contents))
     except RecursionError as recursion:
         raise SchemaError(f"{place}nested too deeply") from recursion
     except InvalidSchema as invalid:
