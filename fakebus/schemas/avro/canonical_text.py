@@ -72,12 +72,10 @@ class _Writer:
     def _definition(self, node: Named, namespace: str | None) -> object:
         is_error = isinstance(node, Record) and node.is_error
         tree: dict[str, object] = {"type": "error" if is_error else node.kind}
-        if self.normalized:
-            tree["name"] = node.name.full
-        else:
-            tree["name"] = node.name.simple
-            if node.name.namespace != namespace:
-                tree["namespace"] = node.name.namespace or ""
+        tree["name"] = node.name.full if self.normalized else node.name.simple
+        # A full name says its namespace, but one without dots means that of the type around it.
+        if node.name.namespace != namespace and not (self.normalized and node.name.namespace):
+            tree["namespace"] = node.name.namespace or ""
         if node.doc is not None:
             tree["doc"] = node.doc
         match node:
