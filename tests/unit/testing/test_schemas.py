@@ -1,0 +1,74 @@
+"""Schemas go where the records go."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fakebus.testing import TestBus
+from fakebus.testing.own_bus import OwnBus, bus_settings
+
+SCHEMA = {"type": "record", "name": "Order", "fields": [{"name": "id", "type": "int"}]}
+
+
+@pytest.fixture(scope="module")
+def with_registry() -> Iterator[OwnBus]:
+    with OwnBus(bus_settings(configs={}, http=True)) as running:
+        yield running
+
+
+def ask(bus: TestBus, path: str, body: Any = None) -> Any:
+    request = urllib.request.Request(  # noqa: S310 - our own server
+        bus.schema_registry_url + path,
+        None if body is None else json.dumps(body).encode(),
+        {"Content-Type": "application/vnd.schemaregistry.v1+json"},
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - our own server
+        return json.load(answer)
+
+
+def register(bus: TestBus, subject: str) -> int:
+    answer = ask(bus, f"/subjects/{subject}/versions", {"schema": json.dumps(SCHEMA)})
+    return int(answer["id"])
+
+
+def test_what_a_test_registers_is_gone_afterwards(with_registry: OwnBus) -> None:
+    for _ in range(3):
+        with with_registry.test() as bus:
+            assert ask(bus, "/subjects") == []
+            register(bus, "orders-value")
+            assert ask(bus, "/subjects") == ["orders-value"]
+            assert bus.emitted() == []
+
+
+def test_snapshots_hold_schemas(with_registry: OwnBus) -> None:
+    with with_registry.test() as bus:
+        register(bus, "a")
+        bus.snapshot()
+        register(bus, "b")
+        bus.rollback()
+        assert ask(bus, "/subjects") == ["a"]
+        register(bus, "c")
+        assert ask(bus, "/subjects") == ["a", "c"]
+
+
+def test_fixtures_of_a_test_bring_their_schemas(with_registry: OwnBus, tmp_path: Path) -> None:
+    (tmp_path / "order.avsc").write_text(json.dumps(SCHEMA))
+    (tmp_path / "fakebus.yaml").write_text(
+        "version: 1\n"
+        "subjects: [{subject: orders-value, schema: order.avsc}]\n"
+        "topics: [{name: orders, load: e.ndjson, value: {subject: orders-value, format: avro}}]\n"
+    )
+    (tmp_path / "e.ndjson").write_text('{"value": {"id": 7}}\n')
+    for _ in range(2):
+        with with_registry.test() as bus:
+            bus.seed(tmp_path)
+            (event,) = bus.events("orders")
+            assert event.value is not None
+            schema_id = int.from_bytes(event.value[1:5], "big")
+            assert json.loads(ask(bus, f"/schemas/ids/{schema_id}")["schema"]) == SCHEMA
