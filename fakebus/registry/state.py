@@ -38,7 +38,7 @@ class State:
         self.configs: dict[str | None, dict[str, object]] = {}
         self.modes: dict[str | None, str] = {}
         self.contexts: set[str] = set()
-        """Those that were recorded, apart from the default one."""
+        """All but the default one."""
         self.max_ids: dict[str, int] = {}
         """The highest id that was ever handed out, by context."""
         self.revision = 0
@@ -133,7 +133,7 @@ class State:
     def known_contexts(self) -> Iterator[str]:
         """Yield the contexts, the default one first."""
         yield DEFAULT_CONTEXT
-        yield from sorted(self.contexts | {context for context, _ in self._schemas})
+        yield from sorted(self.contexts)
 
     # Changes
 
@@ -188,6 +188,8 @@ class State:
         versions = self.subjects.setdefault(subject, {})
         old = versions.get(version)
         context = context_of(subject)
+        if context != DEFAULT_CONTEXT:
+            self.contexts.add(context)
         if old is not None and old.schema_id != schema.schema_id:
             self._remove(subject, version)
             versions = self.subjects.setdefault(subject, {})

@@ -1,0 +1,265 @@
+"""The ``_schemas`` topic is the store: what is in it holds, whoever wrote it."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import pytest
+
+from fakebus.broker.broker import Broker
+from fakebus.errors import BrokerError, ErrorCode
+from fakebus.records.builder import build_batch
+from fakebus.records.reader import read_records
+from fakebus.records.record import NewRecord
+from fakebus.registry.errors import RegistryError
+from fakebus.registry.registry import Registry
+from fakebus.types import TopicPartition
+from tests.unit.registry.conftest import NOW_MS
+from tests.unit.registry.test_deleting import code_of
+from tests.unit.registry.test_registering import request
+from tests.unit.registry.tiny_language import TinyLanguage
+
+LOG = TopicPartition("_schemas", 0)
+
+
+async def records_of(broker: Broker) -> list[tuple[object, object]]:
+    log = broker.partition_log(LOG)
+    batches = await log.read(0, log.high_watermark, 2**30)
+    return [
+        (json.loads(record.key or b"null"), json.loads(record.value or b"null"))
+        for batch in batches
+        for record in read_records(batch.data)
+    ]
+
+
+async def write(broker: Broker, key: object, value: object) -> None:
+    def encoded(part: object) -> bytes | None:
+        return part if part is None or isinstance(part, bytes) else json.dumps(part).encode()
+
+    record = NewRecord(encoded(key), encoded(value), (), NOW_MS)
+    await broker.produce(LOG, build_batch([record]))
+
+
+def schema_key(subject: str, version: int) -> dict[str, object]:
+    return {"keytype": "SCHEMA", "subject": subject, "version": version, "magic": 1}
+
+
+def schema_value(subject: str, version: int, schema_id: int) -> dict[str, object]:
+    return {
+        "subject": subject,
+        "version": version,
+        "id": schema_id,
+        "schema": "{}",
+        "deleted": False,
+    }
+
+
+async def restarted(broker: Broker) -> Registry:
+    registry = Registry(broker)
+    await registry.start()
+    return registry
+
+
+async def test_nothing_exists_before_the_first_write(
+    registry: Registry, broker: Broker, languages: dict[str, TinyLanguage]
+) -> None:
+    assert registry.subjects() == []
+    assert broker.topics.get("_schemas") is None
+    await registry.register("s", request())
+    topic = broker.topics.get("_schemas")
+    assert topic is not None
+    assert (len(topic.partitions), topic.config.compact) == (1, True)
+
+
+async def test_the_records_are_those_of_confluents_registry(
+    registry: Registry, broker: Broker
+) -> None:
+    found = await registry.register("s", request(schema_type="JSON"))
+    await registry.set_config("s", {"compatibility": "FULL"})
+    await registry.set_mode("s", "READWRITE")
+    await registry.delete_mode("s")
+    await registry.delete_version("s", 1)
+    schema = {
+        "subject": "s",
+        "version": 1,
+        "id": 1,
+        "guid": found.guid,
+        "schemaType": "JSON",
+        "schema": '{"a":null}',
+        "deleted": False,
+    }
+    assert await records_of(broker) == [
+        (schema_key("s", 1), schema),
+        (
+            {"keytype": "CONFIG", "subject": "s", "magic": 0},
+            {"subject": "s", "compatibilityLevel": "FULL"},
+        ),
+        (
+            {"keytype": "MODE", "subject": "s", "magic": 0},
+            {"subject": "s", "mode": "READWRITE"},
+        ),
+        ({"keytype": "MODE", "subject": "s", "magic": 0}, None),
+        (schema_key("s", 1), schema | {"deleted": True}),
+    ]
+
+
+async def test_a_restart_brings_everything_back(
+    registry: Registry, broker: Broker, languages: dict[str, TinyLanguage]
+) -> None:
+    await registry.register("s", request("{}"))
+    await registry.register("s", request('{"a":1}', metadata={"properties": {"k": "v"}}))
+    await registry.register(":.c:s", request("{}"))
+    await registry.register("t", request("{}"))
+    await registry.delete_subject("t")
+    await registry.set_config("s", {"compatibility": "FULL"})
+    await registry.set_mode("t", "READONLY")
+    parsed = languages["AVRO"].parsed
+    other = await restarted(broker)
+    assert other.schemas(deleted=True) == registry.schemas(deleted=True)
+    assert other.config("s") == {"compatibilityLevel": "FULL"}
+    assert other.mode("t") == "READONLY"
+    assert other.contexts() == [".", ".c"]
+    assert languages["AVRO"].parsed == parsed, "nothing is parsed before it is used"
+    assert (await other.register("u", request('{"new":1}'))).schema_id == 3
+    await other.close()
+
+
+async def test_two_registries_on_one_log_follow_each_other(
+    registry: Registry, broker: Broker
+) -> None:
+    await registry.register("s", request())
+    other = await restarted(broker)
+    await registry.register("t", request("{}"))
+    assert other.schemas() == registry.schemas()
+    await other.close()
+
+
+async def test_foreign_records_take_effect(registry: Registry, broker: Broker) -> None:
+    await broker.topics.create("_schemas", 1, {"cleanup.policy": "compact"})
+    await write(broker, schema_key("s", 1), schema_value("s", 1, 41))
+    assert registry.version("s", 1).schema_id == 41
+    assert registry.version("s", 1).timestamp_ms == NOW_MS
+    assert (await registry.register("s", request('{"a":1}'))).schema_id == 42
+    assert (await registry.register("t", request("{}"))).schema_id == 41
+    key = {"keytype": "DELETE_SUBJECT", "subject": "s", "magic": 0}
+    await write(broker, key, {"subject": "s", "version": 1})
+    assert registry.versions("s") == [2]
+    await write(broker, schema_key("s", 1), None)
+    assert registry.versions("s", deleted=True) == [2]
+    await write(broker, {"keytype": "NOOP", "magic": 0}, None)
+    assert registry.subjects() == ["s", "t"]
+
+
+async def test_a_version_that_is_overwritten_lets_go_of_its_id(
+    registry: Registry, broker: Broker
+) -> None:
+    await registry.register("s", request('{"a":1}'))
+    await write(broker, schema_key("s", 1), schema_value("s", 1, 5))
+    with pytest.raises(RegistryError):
+        registry.schema_by_id(1)
+    assert registry.schema_by_id(5).schema == "{}"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        (b"\xff", b"{}"),
+        (b"[" * 100_000, b"{}"),
+        (b"7", b"{}"),
+        ({"keytype": 1}, {}),
+        ({"keytype": "SCHEMA", "subject": 7, "version": 1}, {}),
+        ({"keytype": "SCHEMA", "subject": "s", "version": "1"}, {}),
+        ({"keytype": "SCHEMA", "subject": "s", "version": 0}, schema_value("s", 0, 1)),
+        (schema_key("s", 1), b"{"),
+        (schema_key("s", 1), schema_value("s", 1, -1)),
+        (schema_key("s", 1), {"id": 1, "schema": 5}),
+        (schema_key("s", 1), {"id": 1, "schema": "{}", "references": [{"name": "x"}]}),
+        (schema_key("s", 1), {"id": 1, "schema": "{}", "metadata": 7}),
+        ({"keytype": "DELETE_SUBJECT", "subject": "s"}, {"version": "all"}),
+        ({"keytype": "MODE", "subject": "s"}, {"mode": 1}),
+    ],
+)
+async def test_malformed_records_are_skipped_and_logged(
+    key: object,
+    value: object,
+    registry: Registry,
+    broker: Broker,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    first = await registry.register("good", request())
+    with caplog.at_level(logging.WARNING, "fakebus.registry"):
+        await write(broker, key, value)
+    assert "at offset 1" in caplog.text
+    assert registry.schemas(deleted=True) == [first]
+    assert (await registry.register("s", request("{}"))).schema_id == 2
+
+
+async def test_a_restart_reads_over_malformed_records(registry: Registry, broker: Broker) -> None:
+    await registry.register("s", request())
+    await write(broker, b"\xff", b"")
+    await registry.register("t", request("{}"))
+    other = await restarted(broker)
+    assert other.subjects() == ["s", "t"]
+    await other.close()
+
+
+async def test_a_deleted_topic_takes_the_schemas_along_but_no_id_comes_back(
+    registry: Registry, broker: Broker
+) -> None:
+    await registry.register("s", request('{"a":1}'))
+    topic = broker.topics.get("_schemas")
+    assert topic is not None
+    await broker.topics.delete(topic)
+    assert registry.subjects() == []
+    assert (await registry.register("t", request('{"b":1}'))).schema_id == 2
+    assert (await registry.register("t", request('{"a":1}'))).schema_id == 1
+
+
+async def test_a_log_that_was_cut_off_is_read_again(registry: Registry, broker: Broker) -> None:
+    await registry.register("s", request("{}"))
+    await registry.register("t", request('{"a":1}'))
+    log = broker.partition_log(LOG)
+    await log.rewrite(1, (), log_start_offset=0, log_end_offset=1)
+    await registry.register("u", request('{"b":1}'))
+    assert registry.subjects() == ["s", "u"]
+    assert registry.schema_by_id(3).subject == "u", "id 2 is not given to another schema"
+
+
+async def test_deleted_records_do_not_change_what_is_known(
+    registry: Registry, broker: Broker
+) -> None:
+    await registry.register("s", request("{}"))
+    await broker.partition_log(LOG).delete_records(-1)
+    assert registry.subjects() == ["s"]
+
+
+async def test_a_write_that_fails_changes_nothing(
+    registry: Registry, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await registry.register("s", request("{}"))
+
+    def fail(*args: object) -> None:
+        raise BrokerError(ErrorCode.KAFKA_STORAGE_ERROR, "not stored: disk full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(broker, "produce", fail)
+        assert await code_of(registry.register("t", request('{"a":1}'))) == 50001
+    assert registry.subjects() == ["s"]
+    assert (await registry.register("t", request('{"a":1}'))).schema_id == 2
+
+
+async def test_a_topic_that_is_not_compacted_is_worth_a_warning(
+    registry: Registry, broker: Broker, caplog: pytest.LogCaptureFixture
+) -> None:
+    await broker.topics.create("_schemas", 2, {})
+    assert "not compacted" in caplog.text
+    await registry.register("s", request())
+    assert registry.subjects() == ["s"]
+
+
+async def test_after_closing_nothing_is_followed(registry: Registry, broker: Broker) -> None:
+    await registry.register("s", request())
+    await registry.close()
+    await write(broker, schema_key("t", 1), schema_value("t", 1, 2))
+    assert registry.subjects() == ["s"]
