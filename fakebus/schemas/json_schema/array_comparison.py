@@ -76,7 +76,8 @@ def array_differences(
 ) -> Iterator[Difference]:
     """Yield the changes between two arrays."""
     old, new = ArrayModel(writer, shape_of), ArrayModel(reader, shape_of)
-    yield from under(("items",), compare(old.every, new.every))
+    if old.positions or old.allows_further:  # Otherwise every array was empty.
+        yield from under(("items",), compare(old.every, new.every))
     for index in range(max(len(old.positions), len(new.positions))):
         path = ("items", str(index))
         if index >= len(new.positions):
