@@ -7,6 +7,7 @@ decoded only where a rule speaks about single records.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 
 from fakebus.broker.configs.topic_config import TopicConfig
@@ -20,6 +21,7 @@ from fakebus.records.batch import (
     NO_TIMESTAMP,
     TIMESTAMP_TYPE_BIT,
     TRANSACTIONAL_BIT,
+    ZSTD_CODEC,
     BatchHeader,
     clear_timestamp_type,
     compute_crc,
@@ -29,9 +31,34 @@ from fakebus.records.batch import (
 from fakebus.records.errors import RecordError, UnsupportedCodecError
 
 _HIGHEST_CODEC = 4
+_WITHOUT_LOG_START = (
+    ErrorCode.MESSAGE_TOO_LARGE,
+    ErrorCode.CORRUPT_MESSAGE,
+    ErrorCode.KAFKA_STORAGE_ERROR,
+)
+_MAGIC_AT = 16
+_LENGTH = struct.Struct(">i")
+_SMALLEST_LENGTH = 14
+"""What follows the length of the smallest message of format 0."""
 
 
-class InvalidRecordsError(BrokerError):
+class RefusedBatchError(BrokerError):
+    """A log has looked at a batch and does not take it; the answer says where the log starts.
+
+    Args:
+        error_code: the error of the whole batch.
+        message: what is wrong with the batch.
+        log_start_offset: of the log; -1 as long as it is not known.
+    """
+
+    def __init__(
+        self, error_code: ErrorCode, message: str | None = None, log_start_offset: int = -1
+    ) -> None:
+        super().__init__(error_code, message)
+        self.log_start_offset = log_start_offset
+
+
+class InvalidRecordsError(RefusedBatchError):
     """Single records of a batch break a rule.
 
     Args:
@@ -47,31 +74,79 @@ class InvalidRecordsError(BrokerError):
         self.record_errors = record_errors
 
 
-def check_shape(data: bytearray | memoryview | None) -> BatchHeader:
-    """Return the header of the one record batch that ``data`` is.
+def refused(error: BrokerError, log_start_offset: int) -> BrokerError:
+    """Return an error as a log reports it that did not take a batch.
+
+    Args:
+        error: why it did not.
+        log_start_offset: of the log. Kafka leaves it out when the batch was too large, was
+            corrupt, or could not be stored (ReplicaManager.appendRecordsToLeader).
+    """
+    if isinstance(error, RefusedBatchError):
+        error.log_start_offset = log_start_offset
+    elif error.error_code not in _WITHOUT_LOG_START:
+        return RefusedBatchError(error.error_code, error.message, log_start_offset)
+    return error
+
+
+def check_shape(data: bytearray | memoryview | None, *, allow_zstd: bool = True) -> BatchHeader:
+    """Return the header of the one record batch that ``data`` begins with.
+
+    What follows it may not be another whole batch; like Kafka, this takes other bytes.
+
+    Args:
+        data: the bytes that a client sent for a partition.
+        allow_zstd: whether its version of the protocol knows zstd (KIP-110).
 
     Raises:
         BrokerError: INVALID_RECORD when it is not exactly one batch of magic 2,
-            CORRUPT_MESSAGE when its length is impossible.
+            CORRUPT_MESSAGE when its length or magic is impossible,
+            UNSUPPORTED_COMPRESSION_TYPE.
     """
-    if data is None or len(data) < HEADER_SIZE:
+    size = 0 if data is None else _whole_batch(data, 0)
+    if not size or data is None:
         raise BrokerError(ErrorCode.INVALID_RECORD, "no complete record batch was sent")
-    header = parse_header(data)
-    if header.magic != MAGIC:
+    if data[_MAGIC_AT] != MAGIC:
         raise BrokerError(
             ErrorCode.INVALID_RECORD,
-            f"message format {header.magic} is not supported; only format 2 is (KIP-724)",
+            f"message format {data[_MAGIC_AT]} is not supported; only format 2 is (KIP-724)",
         )
-    size = header.batch_length + LENGTH_OVERHEAD
     if size < HEADER_SIZE:
         raise BrokerError(ErrorCode.CORRUPT_MESSAGE, f"a record batch of {size} bytes is too short")
-    if size < len(data):
+    header = parse_header(data)
+    if not allow_zstd and header.attributes & CODEC_MASK == ZSTD_CODEC:
+        raise BrokerError(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE)
+    if size < len(data) and _whole_batch(data, size):
         raise BrokerError(
             ErrorCode.INVALID_RECORD, "only one record batch per partition may be sent at a time"
         )
-    if size > len(data):
-        raise BrokerError(ErrorCode.INVALID_RECORD, "the record batch is cut off")
     return header
+
+
+def _whole_batch(data: bytearray | memoryview, position: int) -> int:
+    """Return the size of the batch that starts there, 0 when it is not all there."""
+    there = len(data) - position
+    if there < LENGTH_OVERHEAD:
+        return 0
+    (length,) = _LENGTH.unpack_from(data, position + 8)
+    if length < _SMALLEST_LENGTH:
+        raise BrokerError(ErrorCode.CORRUPT_MESSAGE, f"a record batch cannot have length {length}")
+    if there <= _MAGIC_AT:
+        return 0
+    magic = data[position + _MAGIC_AT]
+    if magic > MAGIC:
+        raise BrokerError(ErrorCode.CORRUPT_MESSAGE, f"there is no message format {magic}")
+    size: int = length + LENGTH_OVERHEAD
+    return size if size <= there else 0
+
+
+def is_transactional(data: bytearray | memoryview) -> bool:
+    """Return whether bytes that a client sent begin with a batch of a transaction.
+
+    Raises:
+        BrokerError: CORRUPT_MESSAGE when the batch's length or magic is impossible.
+    """
+    return _whole_batch(data, 0) >= HEADER_SIZE and bool(data[22] & TRANSACTIONAL_BIT)
 
 
 def check_batch(
@@ -95,10 +170,13 @@ def check_batch(
     if header.attributes & TRANSACTIONAL_BIT:
         raise BrokerError(ErrorCode.INVALID_TXN_STATE, "transactions are not served yet")
     if not config.log_append_time:
-        _check_timestamps(header, config, now_ms)
+        _check_timestamps(data, header, config, now_ms)
     elif header.attributes & TIMESTAMP_TYPE_BIT:
-        raise BrokerError(
-            ErrorCode.INVALID_TIMESTAMP, "a producer must not set the timestamp type itself"
+        problem = "a producer must not set the timestamp type itself"
+        raise InvalidRecordsError(
+            ErrorCode.INVALID_TIMESTAMP,
+            problem,
+            [(index, problem) for index in range(header.record_count)],
         )
     if config.compact:
         _check_keys(data)
@@ -117,33 +195,40 @@ def _check_header(header: BatchHeader) -> None:
         problem = f"the base offset must be 0, not {header.base_offset}"
     elif header.attributes & CONTROL_BIT:
         problem = "clients must not write control batches"
-    elif header.producer_id >= 0 and (header.base_sequence < 0 or header.producer_epoch < 0):
-        problem = (
-            f"producer {header.producer_id} sent sequence {header.base_sequence} "
-            f"and epoch {header.producer_epoch}"
-        )
+    elif header.producer_id >= 0 and header.base_sequence < 0:
+        problem = f"producer {header.producer_id} sent sequence {header.base_sequence}"
     if problem is not None:
         raise BrokerError(ErrorCode.INVALID_RECORD, problem)
     codec = header.attributes & CODEC_MASK
     if codec > _HIGHEST_CODEC:
-        raise BrokerError(
-            ErrorCode.UNSUPPORTED_COMPRESSION_TYPE, f"there is no compression type {codec}"
-        )
+        # Not UNSUPPORTED_COMPRESSION_TYPE: Kafka does not expect it and reports a failure.
+        raise BrokerError(ErrorCode.UNKNOWN_SERVER_ERROR, f"there is no compression type {codec}")
 
 
-def _check_timestamps(header: BatchHeader, config: TopicConfig, now_ms: int) -> None:
-    newest, oldest = header.max_timestamp, header.base_timestamp
-    if newest != NO_TIMESTAMP and newest > now_ms + config.timestamp_after_max_ms:
-        raise BrokerError(
+def _check_timestamps(
+    data: bytearray | memoryview, header: BatchHeader, config: TopicConfig, now_ms: int
+) -> None:
+    latest = now_ms + config.timestamp_after_max_ms
+    earliest = now_ms - config.timestamp_before_max_ms
+    # The first record's timestamp and the newest one stand for all: usually nothing is decoded.
+    if header.max_timestamp <= latest and header.base_timestamp >= earliest:
+        return
+    from fakebus.records.reader import read_records
+
+    try:
+        times = [record.timestamp for record in read_records(data)]
+    except RecordError as error:
+        raise BrokerError(ErrorCode.UNKNOWN_SERVER_ERROR, str(error)) from error
+    wrong = [
+        (index, f"timestamp {time} is not between {earliest} and {latest}")
+        for index, time in enumerate(times)
+        if time != NO_TIMESTAMP and not earliest <= time <= latest
+    ]
+    if wrong:
+        raise InvalidRecordsError(
             ErrorCode.INVALID_TIMESTAMP,
-            f"timestamp {newest} lies {newest - now_ms} ms in the future, more than "
-            f"message.timestamp.after.max.ms = {config.timestamp_after_max_ms}",
-        )
-    if oldest != NO_TIMESTAMP and oldest < now_ms - config.timestamp_before_max_ms:
-        raise BrokerError(
-            ErrorCode.INVALID_TIMESTAMP,
-            f"timestamp {oldest} lies {now_ms - oldest} ms in the past, more than "
-            f"message.timestamp.before.max.ms = {config.timestamp_before_max_ms}",
+            f"{wrong[0][1]}, as message.timestamp.before.max.ms and .after.max.ms demand",
+            wrong,
         )
 
 
@@ -154,7 +239,7 @@ def _check_keys(data: bytearray | memoryview) -> None:
     try:
         keyless = records_without_key(data)
     except RecordError as error:
-        raise BrokerError(ErrorCode.INVALID_RECORD, str(error)) from error
+        raise BrokerError(ErrorCode.UNKNOWN_SERVER_ERROR, str(error)) from error
     if keyless:
         raise InvalidRecordsError(
             ErrorCode.INVALID_RECORD,
@@ -190,4 +275,4 @@ def _recompress(data: bytearray | memoryview, config: TopicConfig) -> bytearray 
     except UnsupportedCodecError as error:
         raise BrokerError(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE, str(error)) from error
     except RecordError as error:
-        raise BrokerError(ErrorCode.CORRUPT_MESSAGE, str(error)) from error
+        raise BrokerError(ErrorCode.UNKNOWN_SERVER_ERROR, str(error)) from error

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from uuid import uuid4
 
 from fakebus.broker.append_result import AppendResult
-from fakebus.broker.batch_checks import check_batch, check_shape, stamp
+from fakebus.broker.batch_checks import check_batch, check_shape, refused, stamp
 from fakebus.broker.config_admin import ConfigAdmin
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.configs.topic_config import TopicConfig
@@ -144,7 +144,11 @@ class Broker:
         return log
 
     def produce(
-        self, topic_partition: TopicPartition, data: bytearray | memoryview | None
+        self,
+        topic_partition: TopicPartition,
+        data: bytearray | memoryview | None,
+        *,
+        allow_zstd: bool = True,
     ) -> AppendResult:
         """Append one record batch; the result is settled when it is committed to storage.
 
@@ -153,23 +157,40 @@ class Broker:
         Args:
             topic_partition: where to.
             data: a RecordBatch v2 as producers send it; the broker owns and changes it.
+            allow_zstd: whether the client's version of the protocol knows zstd.
 
         Raises:
-            BrokerError: the batch is refused; nothing was changed.
+            RefusedBatchError: the log does not take the batch; nothing was changed.
+            BrokerError: the batch is refused before; nothing was changed.
         """
         log = self.partition_log(topic_partition)
+        header = check_shape(data, allow_zstd=allow_zstd)
+        assert data is not None  # noqa: S101 - check_shape refuses None
+        batch = data if len(data) == header.size else data[: header.size]
         if is_internal(topic_partition.topic):
             raise BrokerError(
                 ErrorCode.INVALID_TOPIC_EXCEPTION,
                 f"clients must not write to the internal topic {topic_partition.topic}",
             )
-        header = check_shape(data)
-        assert data is not None  # noqa: S101 - check_shape refuses None
         now_ms = self.clock.now_ms()
-        check_batch(data, header, log.config, now_ms)
-        self._validate(topic_partition.topic, log.config, data)
-        data, header, append_time_ms = stamp(data, header, log.config, now_ms)
-        return log.append(data, header, append_time_ms)
+        try:
+            check_batch(batch, header, log.config, now_ms)
+            self._validate(topic_partition.topic, log.config, batch)
+            batch, header, append_time_ms = stamp(batch, header, log.config, now_ms)
+            return log.append(batch, header, append_time_ms)
+        except BrokerError as error:
+            raise refused(error, log.log_start_offset) from error
+
+    def check_produce(
+        self, topic_partition: TopicPartition, data: bytearray | memoryview | None
+    ) -> None:
+        """Check what can be said about a batch without looking at its log.
+
+        Raises:
+            BrokerError: as :meth:`produce`.
+        """
+        self.partition_log(topic_partition)
+        check_shape(data)
 
     def _validate(self, topic: str, config: TopicConfig, batch: Buffer) -> None:
         if (config.validate_keys or config.validate_values) and self.record_validator is not None:

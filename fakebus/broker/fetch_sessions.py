@@ -37,6 +37,7 @@ class SessionPartition:
     fetch_offset: int
     max_bytes: int
     current_leader_epoch: int = -1
+    last_fetched_epoch: int = -1
     high_watermark: int = -1
     log_start_offset: int = -1
 
@@ -130,7 +131,7 @@ class FetchSessions:
         """Return what a fetch request with this session id and epoch reads."""
         if epoch in (INITIAL_EPOCH, FINAL_EPOCH):
             self._sessions.pop(session_id, None)
-            return self._plan_full(list(wanted), epoch, uses_topic_ids)
+            return self._plan_full(wanted, epoch, uses_topic_ids)
         session = self._sessions.get(session_id)
         if session is None:
             return FetchPlan(ErrorCode.FETCH_SESSION_ID_NOT_FOUND)
@@ -138,8 +139,6 @@ class FetchSessions:
             return FetchPlan(ErrorCode.INVALID_FETCH_SESSION_EPOCH)
         if session.uses_topic_ids != uses_topic_ids:
             return FetchPlan(ErrorCode.FETCH_SESSION_TOPIC_ID_ERROR)
-        for key in forgotten:
-            session.partitions.pop(key, None)
         for key, partition in wanted:
             known = session.partitions.get(key)
             if known is None:
@@ -148,6 +147,9 @@ class FetchSessions:
                 known.fetch_offset = partition.fetch_offset
                 known.max_bytes = partition.max_bytes
                 known.current_leader_epoch = partition.current_leader_epoch
+                known.last_fetched_epoch = partition.last_fetched_epoch
+        for key in forgotten:
+            session.partitions.pop(key, None)
         if not session.partitions:
             del self._sessions[session_id]
             return FetchPlan(ErrorCode.NONE)
@@ -157,14 +159,16 @@ class FetchSessions:
 
     def _plan_full(
         self,
-        wanted: list[tuple[PartitionKey, SessionPartition]],
+        wanted: Iterable[tuple[PartitionKey, SessionPartition]],
         epoch: int,
         uses_topic_ids: bool,
     ) -> FetchPlan:
-        if epoch == FINAL_EPOCH or not wanted or not self._make_room():
-            return FetchPlan(ErrorCode.NONE, wanted)
+        # Of a partition that is named twice the last one counts.
+        partitions = dict(wanted)
+        if epoch == FINAL_EPOCH or not self._make_room():
+            return FetchPlan(ErrorCode.NONE, list(partitions.items()))
         session = FetchSession(self._new_id(), self._clock.monotonic(), uses_topic_ids)
-        session.partitions.update(wanted)
+        session.partitions = partitions
         self._sessions[session.session_id] = session
         return FetchPlan(ErrorCode.NONE, list(session.partitions.items()), session)
 

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import NamedTuple
 
 from fakebus.broker.partition_log import PartitionLog
 from fakebus.clock import Clock
@@ -21,6 +22,9 @@ SLICE_BYTES = 4 * 1024 * 1024
 
 MAX_ANSWER_BYTES = 55 * 1024 * 1024
 """Kafka's default of fetch.max.bytes on the broker's side."""
+
+
+NO_EPOCH = -1
 
 
 class IsolationLevel(Enum):
@@ -42,11 +46,23 @@ class FetchTarget:
     max_bytes: int
     current_leader_epoch: int = -1
     error: ErrorCode = ErrorCode.NONE
+    last_fetched_epoch: int = -1
+    """The leader epoch of the last record that the client has; -1 when it does not say."""
+
+
+class EpochEnd(NamedTuple):
+    """A leader epoch and one past its last record (KIP-279)."""
+
+    leader_epoch: int
+    end_offset: int
 
 
 @dataclass(slots=True)
 class FetchDataInfo:
-    """What a fetch found in one partition; ``batches`` are stored batches, byte for byte."""
+    """What a fetch found in one partition; ``batches`` are stored batches, byte for byte.
+
+    ``diverging_epoch`` tells a client that what it has read was cut off meanwhile (KIP-595).
+    """
 
     error: ErrorCode
     high_watermark: int = -1
@@ -54,11 +70,23 @@ class FetchDataInfo:
     log_start_offset: int = -1
     batches: list[Buffer] = field(default_factory=list)
     size_bytes: int = 0
+    diverging_epoch: EpochEnd | None = None
+
+
+def epoch_end(log: PartitionLog, leader_epoch: int) -> EpochEnd | None:
+    """Return where an epoch ends, ``None`` when it never was.
+
+    Source: Kafka's LeaderEpochFileCache.endOffsetFor.
+    """
+    if leader_epoch < NO_EPOCH:
+        return EpochEnd(leader_epoch, log.log_start_offset)
+    end_offset = log.end_of_epoch(leader_epoch)
+    return None if end_offset is None else EpochEnd(leader_epoch, end_offset)
 
 
 def check_leader_epoch(log: PartitionLog, epoch: int) -> ErrorCode:
     """Compare the leader epoch that a client knows with the log's (KIP-320)."""
-    if epoch in (-1, log.leader_epoch):
+    if epoch in (NO_EPOCH, log.leader_epoch):
         return ErrorCode.NONE
     if epoch < log.leader_epoch:
         return ErrorCode.FENCED_LEADER_EPOCH
@@ -119,7 +147,9 @@ class Fetcher:
         ends = [self._end(target, isolation) for target in targets]
         found = await self._read_all(targets, max_bytes, isolation)
         missing = min_bytes - sum(info.size_bytes for info in found)
-        failed = any(info.error is not ErrorCode.NONE for info in found)
+        failed = any(
+            info.error is not ErrorCode.NONE or info.diverging_epoch is not None for info in found
+        )
         if missing <= 0 or max_wait_ms <= 0 or failed or not targets:
             return found
         await self._wait(targets, missing, max_wait_ms, ends, isolation)
@@ -186,6 +216,8 @@ class Fetcher:
         info = FetchDataInfo(
             ErrorCode.NONE, log.high_watermark, log.last_stable_offset, log.log_start_offset
         )
+        if self._diverges(log, target, info):
+            return info
         limit = min(target.max_bytes, budget)
         if target.fetch_offset >= end or (limit <= 0 and not whole_first_batch):
             return info
@@ -197,6 +229,15 @@ class Fetcher:
         return info
 
     @staticmethod
+    def _diverges(log: PartitionLog, target: FetchTarget, info: FetchDataInfo) -> bool:
+        if target.last_fetched_epoch == NO_EPOCH:
+            return False
+        end = epoch_end(log, target.last_fetched_epoch)
+        if end is not None and end.end_offset < target.fetch_offset:
+            info.diverging_epoch = end
+        return info.diverging_epoch is not None
+
+    @staticmethod
     def _check(target: FetchTarget) -> ErrorCode:
         log = target.log
         if log is None:
@@ -206,6 +247,11 @@ class Fetcher:
         error = check_leader_epoch(log, target.current_leader_epoch)
         if error is not ErrorCode.NONE:
             return error
-        if not log.log_start_offset <= target.fetch_offset <= log.log_end_offset:
+        if target.fetch_offset < log.log_start_offset:
+            return ErrorCode.OFFSET_OUT_OF_RANGE
+        if target.last_fetched_epoch != NO_EPOCH:
+            known = epoch_end(log, target.last_fetched_epoch)
+            return ErrorCode.OFFSET_OUT_OF_RANGE if known is None else ErrorCode.NONE
+        if target.fetch_offset > log.log_end_offset:
             return ErrorCode.OFFSET_OUT_OF_RANGE
         return ErrorCode.NONE

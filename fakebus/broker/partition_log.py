@@ -23,7 +23,12 @@ from typing import Protocol
 
 from fakebus.broker.append_result import AppendResult, LogAppendInfo
 from fakebus.broker.configs.topic_config import TopicConfig
-from fakebus.broker.producer_state import REMEMBERED_BATCHES, ProducerEntry, ProducerState
+from fakebus.broker.producer_state import (
+    REMEMBERED_BATCHES,
+    ProducerEntry,
+    ProducerState,
+    SequenceRange,
+)
 from fakebus.broker.tail_cache import LogTail, TailCache
 from fakebus.errors import BrokerError, ErrorCode
 from fakebus.records.batch import BatchHeader, assign_offset
@@ -114,7 +119,7 @@ class PartitionLog:
         if header.producer_id >= 0:
             duplicate = self.producers.find_duplicate(header)
             if duplicate is not None:
-                return self._answer_duplicate(duplicate.base_offset, duplicate.last_offset)
+                return self._answer_duplicate(duplicate)
             self.producers.check(header)
             producer_before = self.producers.snapshot(header.producer_id)
         base_offset = self.log_end_offset
@@ -139,13 +144,18 @@ class PartitionLog:
         self._storage.append_batches(self.log_id, (batch,), self._on_stored)
         return result
 
-    def _answer_duplicate(self, base_offset: int, last_offset: int) -> AppendResult:
+    def _answer_duplicate(self, first: SequenceRange) -> AppendResult:
         for pending in self._pending:
-            if pending.batch.base_offset == base_offset:
+            if pending.batch.base_offset == first.base_offset:
                 # The first copy is not stored yet: what becomes of it is the answer to both.
                 return pending.result
         result = AppendResult()
-        result.settle(LogAppendInfo(base_offset, last_offset, -1, self.log_start_offset))
+        # Kafka tells the timestamp of the first copy, whoever has set it.
+        result.settle(
+            LogAppendInfo(
+                first.base_offset, first.last_offset, first.max_timestamp, self.log_start_offset
+            )
+        )
         return result
 
     def _on_stored(self, failure: BaseException | None) -> None:

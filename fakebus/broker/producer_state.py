@@ -29,6 +29,7 @@ class SequenceRange(NamedTuple):
     last_sequence: int
     base_offset: int
     last_offset: int
+    max_timestamp: int
 
 
 @dataclass(slots=True)
@@ -71,7 +72,11 @@ class ProducerState:
             entry.last_timestamp = max(entry.last_timestamp, batch.max_timestamp)
             entry.batches.append(
                 SequenceRange(
-                    batch.base_sequence, last_sequence, batch.base_offset, batch.last_offset
+                    batch.base_sequence,
+                    last_sequence,
+                    batch.base_offset,
+                    batch.last_offset,
+                    batch.max_timestamp,
                 )
             )
 
@@ -123,7 +128,13 @@ class ProducerState:
             self.entries[header.producer_id] = entry
         entry.last_timestamp = header.max_timestamp
         entry.batches.append(
-            SequenceRange(header.base_sequence, header.last_sequence, base_offset, last_offset)
+            SequenceRange(
+                header.base_sequence,
+                header.last_sequence,
+                base_offset,
+                last_offset,
+                header.max_timestamp,
+            )
         )
 
     def snapshot(self, producer_id: int) -> ProducerEntry | None:

@@ -11,7 +11,7 @@ from fakebus.kafka.protocol.messages import PartitionProduceData, ProduceRequest
 from fakebus.records.batch import write_crc
 from fakebus.records.builder import build_batch
 from fakebus.records.record import NewRecord
-from tests.differential.sides import Side
+from tests.differential.sides import CLOSED, Side
 
 NOW = int(time.time() * 1000)
 DAY = 86_400_000
@@ -50,6 +50,10 @@ def produce_request(
 
 
 def produce(side: Side, topic: str, *records: Any, version: int = 9, **options: Any) -> Any:
-    """Return the answer to :func:`produce_request`."""
+    """Return the answer to :func:`produce_request`, in order: Kafka's comes from a hash map."""
     request = produce_request(side, topic, *records, version=version, **options)
-    return side.ask(ApiKey.PRODUCE, version, request)
+    answer = side.ask(ApiKey.PRODUCE, version, request)
+    if answer != CLOSED:
+        for response in answer["responses"]:
+            response["partition_responses"].sort(key=lambda partition: partition["index"])
+    return answer

@@ -18,6 +18,9 @@ from fakebus.kafka.protocol.messages import (
     CreateTopicsRequest,
     DeleteTopicsRequest,
     InitProducerIdRequest,
+    ListOffsetsPartition,
+    ListOffsetsRequest,
+    ListOffsetsTopic,
     MetadataRequest,
     MetadataRequestTopic,
 )
@@ -73,7 +76,7 @@ class Side:
 
     def new_topic(self, partitions: int = 1, **configs: str) -> str:
         """Create a topic; underscores in the configs' names stand for dots."""
-        name = f"wire-{uuid.uuid4().hex[:12]}"
+        name = self.new_name()
         wanted = CreatableTopic(
             name=name,
             num_partitions=partitions,
@@ -87,15 +90,38 @@ class Side:
             ApiKey.CREATE_TOPICS, 7, CreateTopicsRequest(topics=[wanted], timeout_ms=10_000)
         )
         assert created.topics[0].error_code == 0, created
-        self.remember_topic(name)
+        self.await_leaders(name, partitions)
         self._names[created.topics[0].topic_id] = f"id of topic {len(self._topics)}"
         return name
+
+    def await_leaders(self, name: str, partitions: int) -> None:
+        """Wait until a new topic can be used: Kafka's controller answers before its broker."""
+        asked = ListOffsetsTopic(
+            name=name,
+            partitions=[
+                ListOffsetsPartition(partition_index=index, timestamp=-1)
+                for index in range(partitions)
+            ],
+        )
+        for _ in range(1000):
+            answer = self.call(ApiKey.LIST_OFFSETS, 5, ListOffsetsRequest(topics=[asked]))
+            if all(found.error_code == 0 for found in answer.topics[0].partitions):
+                return
+        raise AssertionError(f"{name} has no leaders")
+
+    def new_name(self) -> str:
+        """Return a name for a topic that the scenario makes itself."""
+        return self.remember_topic(f"wire-{uuid.uuid4().hex[:12]}")
 
     def remember_topic(self, name: str) -> str:
         """Note a topic that a scenario makes; its name is not compared."""
         self._topics.append(name)
         self._names[name] = f"topic {len(self._topics)}"
         return name
+
+    def name(self, value: Any, kind: str) -> None:
+        """Let a value that differs anyhow be compared under a name."""
+        self._names[value] = f"{kind} {len(self._names)}"
 
     def topic_id(self, name: str) -> UUID:
         asked = MetadataRequest(
@@ -105,10 +131,15 @@ class Side:
         return found
 
     def new_producer_id(self) -> int:
-        found: int = self.call(
-            ApiKey.INIT_PRODUCER_ID, 4, InitProducerIdRequest(transaction_timeout_ms=1)
-        ).producer_id
-        return found
+        asked = InitProducerIdRequest(
+            transactional_id=None, transaction_timeout_ms=1, producer_id=-1, producer_epoch=-1
+        )
+        for _ in range(1000):
+            answer = self.call(ApiKey.INIT_PRODUCER_ID, 4, asked)
+            if answer.error_code == 0:
+                found: int = answer.producer_id
+                return found
+        raise AssertionError(answer)
 
     def call(self, api: ApiKey, version: int, message: Any) -> Any:
         """Return the answer as it is."""

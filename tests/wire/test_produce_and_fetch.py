@@ -142,9 +142,9 @@ REFUSED: dict[str, tuple[Callable[[], Any], int]] = {
     "control batch": (lambda: changed(batch(b"x"), 21, ">h", 0x20), 87),
     "transactional batch": (
         lambda: batch(b"x", producer_id=3, producer_epoch=0, base_sequence=0, transactional=True),
-        48,
+        53,
     ),
-    "unknown codec": (lambda: changed(batch(b"x"), 21, ">h", 7), 76),
+    "unknown codec": (lambda: changed(batch(b"x"), 21, ">h", 7), -1),
     "producer without sequence": (lambda: batch(b"x", producer_id=3, producer_epoch=0), 87),
     "too large": (lambda: batch(b"x" * 1_100_000), 10),
     "future timestamp": (lambda: batch(b"x", timestamp_ms=NOW + 7_200_000), 32),

@@ -4,6 +4,7 @@ Behaviour:
     * Stored batches are returned byte for byte, from the one that holds the fetch offset.
     * Waits for min_bytes or max_wait_ms; an error in one partition answers at once.
     * Fetch sessions as in KIP-227: an incremental answer leaves out what did not change.
+    * Partitions that do not exist stand at the end of the answer.
     * Empty records are sent as zero bytes, never null: librdkafka takes null for damage.
 
 Version notes:
@@ -18,7 +19,7 @@ from collections.abc import Iterable
 from uuid import UUID
 
 from fakebus.broker.fetch_sessions import FetchPlan, PartitionKey, SessionPartition
-from fakebus.broker.fetching import FetchDataInfo, FetchTarget, IsolationLevel
+from fakebus.broker.fetching import NO_EPOCH, FetchDataInfo, FetchTarget, IsolationLevel
 from fakebus.errors import ErrorCode
 from fakebus.kafka.api import RequestContext, handles
 from fakebus.kafka.protocol.api_keys import ApiKey
@@ -26,16 +27,21 @@ from fakebus.kafka.protocol.messages import (
     FetchableTopicResponse,
     FetchRequest,
     FetchResponse,
+    FetchResponseEpochEndOffset,
     FetchResponsePartitionData,
 )
 
 _FIRST_WITH_TOPIC_IDS = 13
+_ISOLATION_LEVELS = [level.value for level in IsolationLevel]
+_UNKNOWN = (ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.UNKNOWN_TOPIC_ID)
 
 
 @handles(ApiKey.FETCH, versions=(4, 18))
 async def handle_fetch(request: FetchRequest, context: RequestContext) -> FetchResponse:
     """Return what there is, or wait for it."""
     by_id = context.api_version >= _FIRST_WITH_TOPIC_IDS
+    if request.isolation_level not in _ISOLATION_LEVELS:
+        return _failed(request, by_id)
     plan = context.broker.fetch_sessions.plan(
         request.session_id,
         request.session_epoch,
@@ -45,9 +51,10 @@ async def handle_fetch(request: FetchRequest, context: RequestContext) -> FetchR
     )
     if plan.error is not ErrorCode.NONE:
         return FetchResponse(error_code=plan.error.code)
-    isolation = IsolationLevel(1 if request.isolation_level == 1 else 0)
+    targets = [_target(key, partition, context) for key, partition in plan.partitions]
+    isolation = IsolationLevel(request.isolation_level)
     infos = await context.broker.fetch(
-        [_target(key, partition, context) for key, partition in plan.partitions],
+        targets,
         max_wait_ms=request.max_wait_ms,
         min_bytes=request.min_bytes,
         max_bytes=request.max_bytes,
@@ -65,7 +72,8 @@ def _wanted(request: FetchRequest, by_id: bool) -> Iterable[tuple[PartitionKey, 
                 SessionPartition(
                     partition.fetch_offset,
                     partition.partition_max_bytes,
-                    partition.current_leader_epoch,
+                    max(NO_EPOCH, partition.current_leader_epoch),
+                    max(NO_EPOCH, partition.last_fetched_epoch),
                 ),
             )
 
@@ -81,6 +89,8 @@ def _target(key: PartitionKey, partition: SessionPartition, context: RequestCont
     topics = context.broker.topics
     topic = topics.by_id(key.topic) if isinstance(key.topic, UUID) else topics.get(key.topic)
     log = None if topic is None else topic.partition(key.partition)
+    if log is not None and partition.max_bytes < 0:
+        return FetchTarget(None, 0, 0, error=ErrorCode.UNKNOWN_SERVER_ERROR)
     unknown = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
     if topic is None and isinstance(key.topic, UUID):
         unknown = ErrorCode.UNKNOWN_TOPIC_ID
@@ -90,22 +100,26 @@ def _target(key: PartitionKey, partition: SessionPartition, context: RequestCont
         partition.max_bytes,
         partition.current_leader_epoch,
         ErrorCode.NONE if log is not None else unknown,
+        partition.last_fetched_epoch,
     )
 
 
 def _topics(
     plan: FetchPlan, infos: list[FetchDataInfo], isolation: IsolationLevel
 ) -> list[FetchableTopicResponse]:
-    answers: dict[str | UUID, FetchableTopicResponse] = {}
-    chosen = plan.select(infos)
-    for (key, _), info, tell in zip(plan.partitions, infos, chosen, strict=True):
-        if not tell:
-            continue
-        topic = answers.get(key.topic)
-        if topic is None:
-            topic = answers[key.topic] = _topic(key)
-        topic.partitions.append(_partition(key.partition, info, isolation))
-    return list(answers.values())
+    found: list[tuple[PartitionKey, FetchDataInfo]] = []
+    unknown: list[tuple[PartitionKey, FetchDataInfo]] = []
+    for (key, _), info, tell in zip(plan.partitions, infos, plan.select(infos), strict=True):
+        if tell:
+            (unknown if info.error in _UNKNOWN else found).append((key, info))
+    answers: list[FetchableTopicResponse] = []
+    last: str | UUID | None = None
+    for key, info in found + unknown:
+        if key.topic != last:
+            answers.append(_topic(key))
+            last = key.topic
+        answers[-1].partitions.append(_partition(key.partition, info, isolation))
+    return answers
 
 
 def _topic(key: PartitionKey) -> FetchableTopicResponse:
@@ -117,8 +131,10 @@ def _topic(key: PartitionKey) -> FetchableTopicResponse:
 def _partition(
     index: int, info: FetchDataInfo, isolation: IsolationLevel
 ) -> FetchResponsePartitionData:
-    committed = isolation is IsolationLevel.READ_COMMITTED
-    return FetchResponsePartitionData(
+    if info.error in _UNKNOWN:
+        return _refusal(index, info.error)
+    committed = isolation is IsolationLevel.READ_COMMITTED and info.error is ErrorCode.NONE
+    response = FetchResponsePartitionData(
         partition_index=index,
         error_code=info.error.code,
         high_watermark=info.high_watermark,
@@ -126,4 +142,38 @@ def _partition(
         log_start_offset=info.log_start_offset,
         aborted_transactions=[] if committed else None,
         records=info.batches or b"",
+    )
+    diverging = info.diverging_epoch
+    if diverging is not None:
+        response.diverging_epoch = FetchResponseEpochEndOffset(
+            epoch=diverging.leader_epoch, end_offset=diverging.end_offset
+        )
+    return response
+
+
+def _refusal(index: int, error: ErrorCode) -> FetchResponsePartitionData:
+    return FetchResponsePartitionData(
+        partition_index=index,
+        error_code=error.code,
+        high_watermark=-1,
+        aborted_transactions=[],
+        records=b"",
+    )
+
+
+def _failed(request: FetchRequest, by_id: bool) -> FetchResponse:
+    """Refuse a request that Kafka does not expect; before topic ids, partition by partition."""
+    error = ErrorCode.UNKNOWN_SERVER_ERROR
+    return FetchResponse(
+        error_code=error.code,
+        session_id=request.session_id,
+        responses=[]
+        if by_id
+        else [
+            FetchableTopicResponse(
+                topic=topic.topic,
+                partitions=[_refusal(wanted.partition, error) for wanted in topic.partitions],
+            )
+            for topic in request.topics
+        ],
     )

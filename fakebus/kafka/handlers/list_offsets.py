@@ -3,6 +3,7 @@
 Behaviour:
     * By time: the first record whose timestamp is at or after the one asked for, exact
       inside a batch; offset and timestamp -1 when there is none.
+    * A partition that is named twice is refused once.
     * Special timestamps: -1 latest, -2 earliest, -3 record with the largest timestamp,
       -4 earliest local, -5 latest tiered and -6 earliest pending upload (nothing is tiered).
 
@@ -13,8 +14,8 @@ Version notes:
 
 from __future__ import annotations
 
-from fakebus.broker.fetching import IsolationLevel, check_leader_epoch
-from fakebus.broker.offset_lookup import LATEST, LATEST_TIERED
+from fakebus.broker.fetching import NO_EPOCH, IsolationLevel, check_leader_epoch
+from fakebus.broker.offset_lookup import LATEST
 from fakebus.errors import ErrorCode, FakebusError
 from fakebus.kafka.api import RequestContext, handles
 from fakebus.kafka.protocol.api_keys import ApiKey
@@ -26,6 +27,7 @@ from fakebus.kafka.protocol.messages import (
     ListOffsetsTopicResponse,
 )
 
+_ISOLATION_LEVELS = [level.value for level in IsolationLevel]
 _FIRST_VERSION_OF = {-3: 7, -4: 8, -5: 9, -6: 11}
 
 
@@ -34,25 +36,33 @@ async def handle_list_offsets(
     request: ListOffsetsRequest, context: RequestContext
 ) -> ListOffsetsResponse:
     """Look up one offset for each partition."""
-    isolation = IsolationLevel(1 if request.isolation_level == 1 else 0)
-    topics = []
+    wanted: dict[str, dict[int, list[ListOffsetsPartition]]] = {}
     for topic in request.topics:
-        named: dict[int, int] = {}
+        named = wanted.setdefault(topic.name, {})
         for partition in topic.partitions:
-            named[partition.partition_index] = named.get(partition.partition_index, 0) + 1
-        answers = [
-            _failure(partition, ErrorCode.INVALID_REQUEST)
-            if named[partition.partition_index] > 1
-            else await _look_up(topic.name, partition, isolation, context)
-            for partition in topic.partitions
+            named.setdefault(partition.partition_index, []).append(partition)
+    return ListOffsetsResponse(
+        topics=[
+            ListOffsetsTopicResponse(
+                name=name,
+                partitions=[
+                    _failure(partition, ErrorCode.INVALID_REQUEST)
+                    if again
+                    else await _look_up(name, partition, request.isolation_level, context)
+                    for partition, *again in partitions.values()
+                ],
+            )
+            for name, partitions in wanted.items()
         ]
-        topics.append(ListOffsetsTopicResponse(name=topic.name, partitions=answers))
-    return ListOffsetsResponse(topics=topics)
+    )
 
 
 async def _look_up(
-    name: str, partition: ListOffsetsPartition, isolation: IsolationLevel, context: RequestContext
+    name: str, partition: ListOffsetsPartition, isolation_level: int, context: RequestContext
 ) -> ListOffsetsPartitionResponse:
+    timestamp = partition.timestamp
+    if timestamp < LATEST - 1 and context.api_version < _FIRST_VERSION_OF.get(timestamp, 2**15):
+        return _failure(partition, ErrorCode.UNSUPPORTED_VERSION)
     topic = context.broker.topics.get(name)
     log = None if topic is None else topic.partition(partition.partition_index)
     if log is None:
@@ -60,18 +70,17 @@ async def _look_up(
     error = check_leader_epoch(log, partition.current_leader_epoch)
     if error is not ErrorCode.NONE:
         return _failure(partition, error)
-    timestamp = partition.timestamp
-    if timestamp < LATEST - 1 and context.api_version < _FIRST_VERSION_OF.get(timestamp, 2**15):
-        return _failure(partition, ErrorCode.UNSUPPORTED_VERSION)
+    if isolation_level not in _ISOLATION_LEVELS:
+        return _failure(partition, ErrorCode.UNKNOWN_SERVER_ERROR)
     try:
-        found = await context.broker.find_offset(log, timestamp, isolation)
+        found = await context.broker.find_offset(log, timestamp, IsolationLevel(isolation_level))
     except FakebusError:
         return _failure(partition, ErrorCode.KAFKA_STORAGE_ERROR)
     return ListOffsetsPartitionResponse(
         partition_index=partition.partition_index,
         timestamp=found.timestamp,
         offset=found.offset,
-        leader_epoch=-1 if found.offset < 0 and timestamp <= LATEST_TIERED else log.leader_epoch,
+        leader_epoch=NO_EPOCH if found.offset < 0 else log.leader_epoch,
     )
 
 

@@ -10,7 +10,7 @@ Version notes:
 
 from __future__ import annotations
 
-from fakebus.broker.fetching import check_leader_epoch
+from fakebus.broker.fetching import check_leader_epoch, epoch_end
 from fakebus.errors import ErrorCode
 from fakebus.kafka.api import RequestContext, handles
 from fakebus.kafka.protocol.api_keys import ApiKey
@@ -51,7 +51,7 @@ def _end(
         partition=wanted.partition, error_code=error.code
     )
     if log is not None and error is ErrorCode.NONE:
-        end_offset = log.end_of_epoch(wanted.leader_epoch)
-        if end_offset is not None:
-            answer.leader_epoch, answer.end_offset = wanted.leader_epoch, end_offset
+        end = epoch_end(log, wanted.leader_epoch)
+        if end is not None:
+            answer.leader_epoch, answer.end_offset = end
     return answer

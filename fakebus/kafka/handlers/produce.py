@@ -7,6 +7,9 @@ Behaviour:
       their commit. Partitions succeed or fail one by one.
     * acks=0 gets no answer; an error then closes the connection, the only way to tell.
     * Transactions are not served yet; a transactional batch is refused per partition.
+    * The whole request is refused when one of its batches is damaged beyond recognition, or
+      transactional without a transactional id.
+    * Of a partition that is named twice only the last piece counts, as in Kafka.
 
 Version notes:
     3 one batch of format 2 per partition; 7 zstd; 8 errors of single records (KIP-467);
@@ -18,7 +21,11 @@ from __future__ import annotations
 from typing import cast
 
 from fakebus.broker.append_result import AppendResult
-from fakebus.broker.batch_checks import InvalidRecordsError
+from fakebus.broker.batch_checks import (
+    InvalidRecordsError,
+    RefusedBatchError,
+    is_transactional,
+)
 from fakebus.errors import BrokerError, ErrorCode
 from fakebus.kafka.api import CloseConnection, PendingResponse, RequestContext, handles
 from fakebus.kafka.protocol.api_keys import ApiKey
@@ -31,7 +38,6 @@ from fakebus.kafka.protocol.messages import (
     TopicProduceData,
     TopicProduceResponse,
 )
-from fakebus.records.batch import ZSTD_CODEC, codec_of
 from fakebus.types import TopicPartition
 
 _FIRST_WITH_ZSTD = 7
@@ -41,13 +47,13 @@ _FIRST_WITH_TOPIC_IDS = 13
 class _Answer(PendingResponse):
     """Gathers the partitions' outcomes and is ready when the last one is there."""
 
-    __slots__ = ("_acks", "_failed", "_missing", "_topics")
+    __slots__ = ("_acks", "_failure", "_missing", "_topics")
 
     def __init__(self, acks: int) -> None:
         super().__init__()
         self._acks = acks
         self._topics: list[TopicProduceResponse] = []
-        self._failed: PartitionProduceResponse | None = None
+        self._failure: BrokerError | None = None
         self._missing = 1
 
     def add_topic(self, topic: TopicProduceData) -> list[PartitionProduceResponse]:
@@ -66,8 +72,7 @@ class _Answer(PendingResponse):
     def _take(self, response: PartitionProduceResponse, result: AppendResult) -> None:
         info = result.info
         if info is None:
-            _fill_failure(response, result.error or BrokerError(ErrorCode.UNKNOWN_SERVER_ERROR))
-            self._failed = response
+            self.refuse(response, result.error or BrokerError(ErrorCode.UNKNOWN_SERVER_ERROR))
         else:
             response.base_offset = info.base_offset
             response.log_append_time_ms = info.log_append_time_ms
@@ -76,7 +81,7 @@ class _Answer(PendingResponse):
 
     def refuse(self, response: PartitionProduceResponse, error: BrokerError) -> None:
         _fill_failure(response, error)
-        self._failed = response
+        self._failure = error
 
     def one_done(self) -> None:
         self._missing -= 1
@@ -84,8 +89,8 @@ class _Answer(PendingResponse):
             return
         if self._acks != 0:
             self.ready(ProduceResponse(responses=self._topics))
-        elif self._failed is not None:
-            reason = f"a Produce request with acks=0 failed: {self._failed.error_message}"
+        elif self._failure is not None:
+            reason = f"a Produce request with acks=0 failed: {self._failure}"
             self.ready(CloseConnection(reason))
         else:
             self.ready(None)
@@ -95,12 +100,16 @@ class _Answer(PendingResponse):
 def handle_produce(request: ProduceRequest, context: RequestContext) -> PendingResponse:
     """Append the request's batches now; answer when they are committed."""
     answer = _Answer(request.acks)
+    refusal = _refusal(request)
     for topic in request.topic_data:
         name = _topic_name(topic, context)
         responses = answer.add_topic(topic)
-        for partition in topic.partition_data:
+        for partition in {each.index: each for each in topic.partition_data}.values():
             response = PartitionProduceResponse(index=partition.index)
             responses.append(response)
+            if refusal is not None:
+                answer.refuse(response, refusal)
+                continue
             try:
                 result = _append(request, name, partition, context)
             except BrokerError as error:
@@ -126,20 +135,45 @@ def _append(
 ) -> AppendResult:
     if topic is None:
         raise BrokerError(ErrorCode.UNKNOWN_TOPIC_ID)
-    if request.acks not in (-1, 0, 1):
-        raise BrokerError(ErrorCode.INVALID_REQUIRED_ACKS)
+    topic_partition = TopicPartition(topic, partition.index)
     records = cast(memoryview | None, partition.records)
-    if records and codec_of(records) == ZSTD_CODEC and context.api_version < _FIRST_WITH_ZSTD:
-        raise BrokerError(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE)
-    return context.broker.produce(TopicPartition(topic, partition.index), records)
+    if request.acks not in (-1, 0, 1):
+        context.broker.check_produce(topic_partition, records)
+        raise BrokerError(ErrorCode.INVALID_REQUIRED_ACKS)
+    return context.broker.produce(
+        topic_partition, records, allow_zstd=context.api_version >= _FIRST_WITH_ZSTD
+    )
+
+
+class _WholeRequestError(BrokerError):
+    """Nothing of a request is looked at any further."""
+
+
+def _refusal(request: ProduceRequest) -> BrokerError | None:
+    try:
+        transactional = any(
+            is_transactional(cast(memoryview, partition.records))
+            for topic in request.topic_data
+            for partition in topic.partition_data
+            if partition.records is not None
+        )
+    except BrokerError as error:
+        return _WholeRequestError(error.error_code, error.message)
+    if transactional and request.transactional_id is None:
+        return BrokerError(ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
+    return None
 
 
 def _fill_failure(response: PartitionProduceResponse, error: BrokerError) -> None:
-    record_errors = error.record_errors if isinstance(error, InvalidRecordsError) else ()
     response.error_code = error.error_code.code
     response.base_offset = -1
-    response.error_message = error.message
-    response.record_errors = [
-        BatchIndexAndErrorMessage(batch_index=index, batch_index_error_message=text)
-        for index, text in record_errors
-    ]
+    if isinstance(error, RefusedBatchError):
+        response.log_start_offset = error.log_start_offset
+    # Kafka explains neither what is wrong with a batch nor what a log refuses.
+    if isinstance(error, InvalidRecordsError | _WholeRequestError):
+        response.error_message = error.message
+    if isinstance(error, InvalidRecordsError):
+        response.record_errors = [
+            BatchIndexAndErrorMessage(batch_index=index, batch_index_error_message=text)
+            for index, text in error.record_errors
+        ]

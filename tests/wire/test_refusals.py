@@ -1,0 +1,228 @@
+"""What Kafka 4.3 answers to requests that no client sends on purpose, by raw frames.
+
+Each of these was settled by asking Kafka itself, see tests/differential.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fakebus.kafka.protocol.api_keys import ApiKey
+from fakebus.kafka.protocol.messages import (
+    FetchRequest,
+    FetchRequestFetchPartition,
+    FetchRequestFetchTopic,
+    ListOffsetsPartition,
+    ListOffsetsRequest,
+    ListOffsetsTopic,
+    OffsetForLeaderEpochRequest,
+    OffsetForLeaderPartition,
+    OffsetForLeaderTopic,
+    PartitionProduceData,
+)
+from tests.wire.client import RawClient
+from tests.wire.test_produce_and_fetch import (
+    NOW,
+    batch,
+    changed,
+    ensure,
+    fetch,
+    produce,
+    produce_request,
+    values,
+)
+
+
+def test_bytes_behind_a_batch_are_left_off(client: RawClient, topic: str) -> None:
+    ensure(client, topic)
+    assert produce(client, topic, batch(b"x") + batch(b"y" * 99)[:70]).error_code == 0
+    assert values(fetch(client, topic, 0).records) == [b"x"]
+
+
+@pytest.mark.parametrize(
+    ("records", "code"),
+    [
+        (changed(batch(b"x"), 16, ">b", 3), 2),
+        (changed(batch(b"x"), 16, ">b", -1), 2),
+        (changed(batch(b"x"), 8, ">i", 13), 2),
+    ],
+    ids=["magic 3", "magic -1", "length 13"],
+)
+def test_one_damaged_batch_refuses_the_whole_request(
+    client: RawClient, topic: str, records: bytearray, code: int
+) -> None:
+    ensure(client, topic)
+    request = produce_request(topic, batch(b"good"), records)
+    answers = client.call(ApiKey.PRODUCE, 9, request).responses[0].partition_responses
+    assert [(answer.error_code, bool(answer.error_message)) for answer in answers] == [
+        (code, True),
+        (code, True),
+    ]
+    assert values(fetch(client, topic, 0).records) == []
+
+
+def test_of_a_partition_that_is_named_twice_the_last_piece_counts(
+    client: RawClient, topic: str
+) -> None:
+    ensure(client, topic)
+    request = produce_request(topic, batch(b"a"))
+    request.topic_data[0].partition_data.append(PartitionProduceData(index=0, records=batch(b"b")))
+    answers = client.call(ApiKey.PRODUCE, 9, request).responses[0].partition_responses
+    assert [answer.base_offset for answer in answers] == [0]
+    assert values(fetch(client, topic, 0).records) == [b"b"]
+
+
+def test_only_what_is_wrong_with_records_is_explained(client: RawClient, topic: str) -> None:
+    ensure(client, topic)
+    late = produce(client, topic, batch(b"x", b"y", timestamp_ms=NOW + 7_200_000))
+    assert [error.batch_index for error in late.record_errors] == [0, 1]
+    assert (late.error_code, late.log_start_offset, bool(late.error_message)) == (32, 0, True)
+    damaged = batch(b"x")
+    damaged[-1] ^= 1
+    answer = produce(client, topic, damaged)
+    assert (answer.error_code, answer.log_start_offset, answer.error_message) == (2, -1, None)
+    answer = produce(client, topic, batch(b"x", producer_id=3, producer_epoch=0))
+    assert (answer.error_code, answer.log_start_offset, answer.error_message) == (87, 0, None)
+
+
+def test_the_batch_is_looked_at_before_acks(client: RawClient, topic: str) -> None:
+    ensure(client, topic)
+    assert produce(client, topic, b"", acks=7).error_code == 87
+    assert produce(client, topic + "-unknown", batch(b"x"), acks=7).error_code == 3
+
+
+def test_a_repeated_batch_is_told_the_time_of_the_first_one(client: RawClient, topic: str) -> None:
+    ensure(client, topic)
+    repeated = {"producer_id": 5, "producer_epoch": 0, "base_sequence": 0}
+    assert produce(client, topic, batch(b"x", **repeated)).log_append_time_ms == -1
+    again = produce(client, topic, batch(b"x", **repeated))
+    assert (again.base_offset, again.log_append_time_ms) == (0, NOW)
+
+
+def test_a_batch_older_than_the_last_five_is_out_of_order(client: RawClient, topic: str) -> None:
+    ensure(client, topic)
+    producer = {"producer_id": 6, "producer_epoch": 0}
+    for sequence in range(6):
+        sent = produce(client, topic, batch(b"x", base_sequence=sequence, **producer))
+        assert sent.base_offset == sequence
+    answer = produce(client, topic, batch(b"x", base_sequence=0, **producer))
+    assert (answer.error_code, answer.log_start_offset) == (45, 0)
+
+
+def fetch_topics(client: RawClient, *topics: Any, version: int = 12, **options: Any) -> Any:
+    wanted = [
+        FetchRequestFetchTopic(
+            topic=name,
+            partitions=[
+                FetchRequestFetchPartition(
+                    **{"partition": 0, "partition_max_bytes": 1_000_000, **partition}
+                )
+                for partition in partitions
+            ],
+        )
+        for name, partitions in topics
+    ]
+    request = FetchRequest(topics=wanted, **{"max_wait_ms": 0, "min_bytes": 1, **options})
+    return client.call(ApiKey.FETCH, version, request)
+
+
+def test_partitions_that_do_not_exist_stand_at_the_end(client: RawClient, topic: str) -> None:
+    ensure(client, topic)
+    found = fetch_topics(
+        client, (topic, [{"partition": 8}, {"partition": 0}]), (topic + "-unknown", [{}])
+    )
+    shown = [
+        (found_topic.topic, partition.partition_index, partition.error_code)
+        for found_topic in found.responses
+        for partition in found_topic.partitions
+    ]
+    assert shown == [(topic, 0, 0), (topic, 8, 3), (topic + "-unknown", 0, 3)]
+
+
+def test_an_isolation_level_that_does_not_exist(client: RawClient, topic: str) -> None:
+    ensure(client, topic)
+    found = fetch_topics(client, (topic, [{}]), isolation_level=2)
+    assert found.error_code == -1
+    assert found.responses[0].partitions[0].error_code == -1
+    asked = ListOffsetsTopic(
+        name=topic, partitions=[ListOffsetsPartition(partition_index=0, timestamp=-1)]
+    )
+    answer = client.call(
+        ApiKey.LIST_OFFSETS, 7, ListOffsetsRequest(isolation_level=2, topics=[asked])
+    )
+    assert answer.topics[0].partitions[0].error_code == -1
+
+
+@pytest.mark.parametrize(
+    ("offset", "epoch", "code", "diverging"),
+    [(1, 0, 0, (-1, -1)), (9, 0, 0, (0, 1)), (1, 4, 1, (-1, -1)), (-1, 0, 1, (-1, -1))],
+)
+def test_the_epoch_of_the_last_record_is_compared(
+    client: RawClient, topic: str, offset: int, epoch: int, code: int, diverging: tuple[int, int]
+) -> None:
+    ensure(client, topic)
+    produce(client, topic, batch(b"x"))
+    wanted = {"fetch_offset": offset, "last_fetched_epoch": epoch, "current_leader_epoch": 0}
+    found = fetch_topics(client, (topic, [wanted])).responses[0].partitions[0]
+    assert found.error_code == code
+    assert (found.diverging_epoch.epoch, found.diverging_epoch.end_offset) == diverging
+
+
+def test_a_session_without_partitions_can_be_opened(client: RawClient) -> None:
+    opened = fetch_topics(client, session_id=0, session_epoch=0)
+    assert opened.session_id > 0
+    again = fetch_topics(client, session_id=opened.session_id, session_epoch=1)
+    assert (again.error_code, again.session_id) == (0, 0)
+
+
+def test_a_version_that_does_not_know_a_timestamp_says_so_first(
+    client: RawClient, topic: str
+) -> None:
+    def code(timestamp: int, version: int) -> int:
+        asked = ListOffsetsTopic(
+            name=topic, partitions=[ListOffsetsPartition(partition_index=0, timestamp=timestamp)]
+        )
+        request = ListOffsetsRequest(topics=[asked], timeout_ms=1000)
+        answer = client.call(ApiKey.LIST_OFFSETS, version, request)
+        found: int = answer.topics[0].partitions[0].error_code
+        return found
+
+    assert [code(-3, 6), code(-3, 7), code(-6, 10), code(-6, 11)] == [35, 3, 35, 3]
+
+
+def test_a_partition_named_twice_is_refused_once(client: RawClient, topic: str) -> None:
+    ensure(client, topic)
+    asked = [
+        ListOffsetsTopic(
+            name=topic, partitions=[ListOffsetsPartition(partition_index=0, timestamp=timestamp)]
+        )
+        for timestamp in (-1, -2)
+    ]
+    answer = client.call(ApiKey.LIST_OFFSETS, 7, ListOffsetsRequest(topics=asked))
+    codes = [[found.error_code for found in each.partitions] for each in answer.topics]
+    assert codes == [[42]]
+
+
+def test_an_offset_that_was_not_found_has_no_epoch(client: RawClient, topic: str) -> None:
+    ensure(client, topic)
+    asked = ListOffsetsTopic(
+        name=topic, partitions=[ListOffsetsPartition(partition_index=0, timestamp=-3)]
+    )
+    answer = client.call(ApiKey.LIST_OFFSETS, 7, ListOffsetsRequest(topics=[asked]))
+    [found] = answer.topics[0].partitions
+    assert (found.offset, found.leader_epoch) == (-1, -1)
+
+
+def test_epochs_before_the_first_end_where_the_log_starts(client: RawClient, topic: str) -> None:
+    ensure(client, topic)
+    asked = OffsetForLeaderTopic(
+        topic=topic,
+        partitions=[OffsetForLeaderPartition(partition=0, current_leader_epoch=0, leader_epoch=-2)],
+    )
+    answer = client.call(
+        ApiKey.OFFSET_FOR_LEADER_EPOCH, 4, OffsetForLeaderEpochRequest(topics=[asked])
+    )
+    [found] = answer.topics[0].partitions
+    assert (found.leader_epoch, found.end_offset) == (-2, 0)
