@@ -21,6 +21,9 @@ from fakebus.schemas.avro.nodes import (
 )
 
 Schema = Any
+Names = dict[str, bool]
+"""Whether a type is whole: one that is still being made is named in lists alone, so that data
+has an end."""
 
 FIELD_NAMES = st.sampled_from(["a", "b", "c", "d"])
 SYMBOLS = st.lists(st.sampled_from(["X", "Y", "Z"]), min_size=1, unique=True)
@@ -39,57 +42,66 @@ LOGICAL = [
 @st.composite
 def schemas(draw: st.DrawFn, depth: int = 3) -> Schema:
     """Return a schema; its named types are N0, N1 and so on, and later ones name earlier ones."""
-    return _schema(draw, [], depth)
+    return _schema(draw, {}, depth)
 
 
-def _schema(draw: st.DrawFn, names: list[str], depth: int, *, in_union: bool = False) -> Schema:
-    leaves = ["primitive", "primitive", "logical", "enum", "fixed"] + ["name"] * bool(names)
-    kinds = leaves + ["array", "map", "record", "record"] * bool(depth)
-    kind = draw(st.sampled_from(kinds + ["union", "union"] * (depth > 0 and not in_union)))
+def _schema(draw: st.DrawFn, names: Names, depth: int, *, in_list: bool = False) -> Schema:
+    kinds = ["primitive", "logical", "named", "name", "list", "record", "union"]
+    kind = draw(st.sampled_from(kinds[: 7 if depth else 4]))
     match kind:
-        case "primitive":
-            return draw(st.sampled_from(PRIMITIVE_TYPES))
-        case "logical":
-            return draw(st.sampled_from(LOGICAL))
-        case "name":
-            return draw(st.sampled_from(names))
-        case "array":
-            return {"type": "array", "items": _schema(draw, names, depth - 1)}
-        case "map":
-            return {"type": "map", "values": _schema(draw, names, depth - 1)}
+        case "list":
+            word = draw(st.sampled_from(["array", "map"]))
+            part = _schema(draw, names, depth - 1, in_list=True)
+            return {"type": word, "items" if word == "array" else "values": part}
         case "union":
-            return _union(draw, names, depth)
-    return _named(draw, kind, names, depth)
+            return _union(draw, names, depth, in_list=in_list)
+        case "record":
+            return _record(draw, names, depth)
+    return _leaf(draw, kind, names, in_list=in_list)
 
 
-def _named(draw: st.DrawFn, kind: str, names: list[str], depth: int) -> Schema:
-    name = f"N{len(names)}"
-    names.append(name)
-    if kind == "enum":
-        return {"type": "enum", "name": name, "symbols": draw(SYMBOLS)}
-    if kind == "fixed":
+def _leaf(draw: st.DrawFn, kind: str, names: Names, *, in_list: bool) -> Schema:
+    if kind == "named":
+        name = f"N{len(names)}"
+        names[name] = True
+        if draw(st.booleans()):
+            return {"type": "enum", "name": name, "symbols": draw(SYMBOLS)}
         return {"type": "fixed", "name": name, "size": draw(st.integers(0, 3))}
+    known = [name for name, is_whole in names.items() if is_whole or in_list]
+    if kind == "name" and known:
+        return draw(st.sampled_from(known))
+    return draw(st.sampled_from(LOGICAL if kind == "logical" else PRIMITIVE_TYPES))
+
+
+def _record(draw: st.DrawFn, names: Names, depth: int) -> Schema:
+    name = f"N{len(names)}"
+    names[name] = False
     fields = []
     for field_name in draw(st.lists(FIELD_NAMES, unique=True, max_size=3)):
-        field: dict[str, Any] = {"name": field_name, "type": _schema(draw, names, depth - 1)}
-        if field["type"] in ("int", "long") and draw(st.booleans()):
+        type_ = _schema(draw, names, depth - 1)
+        field: dict[str, Any] = {"name": field_name, "type": type_}
+        if type_ in ("int", "long") and draw(st.booleans()):
             field["default"] = draw(st.integers(-5, 5))
         fields.append(field)
+    names[name] = True
     return {"type": "record", "name": name, "fields": fields}
 
 
-def _union(draw: st.DrawFn, names: list[str], depth: int) -> Schema:
-    branches: list[Schema] = []
-    seen: set[str] = set()
+def _union(draw: st.DrawFn, names: Names, depth: int, *, in_list: bool) -> Schema:
+    branches: dict[str, Schema] = {}
     for _ in range(draw(st.integers(1, 4))):
-        branch = _schema(draw, names, depth - 1, in_union=True)
-        called = branch if isinstance(branch, str) else branch.get("name", branch["type"])
-        if called not in seen:
-            seen.add(called)
-            branches.append(branch)
-        elif isinstance(branch, dict) and "name" in branch:
-            names.remove(branch["name"])
-    return branches
+        before = dict(names)
+        branch = _schema(draw, names, depth - 1, in_list=in_list)
+        is_union = isinstance(branch, list)
+        called = (
+            branch if isinstance(branch, str) or is_union else branch.get("name", branch["type"])
+        )
+        if is_union or called in branches:
+            names.clear()
+            names.update(before)
+        else:
+            branches[called] = branch
+    return list(branches.values()) or ["null"]
 
 
 @st.composite

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fakebus.schemas.avro.canonical_text import canonical_text, normalized_text
 from fakebus.schemas.avro.compatibility import incompatibilities
@@ -24,7 +24,7 @@ from fakebus.schemas.interface import (
 class AvroSchema:
     """A valid Avro schema."""
 
-    node: Node
+    node: Node = field(repr=False)
     known: frozenset[str] = frozenset()
     """Full names of the types that the references define."""
 

@@ -129,7 +129,7 @@ class Record:
     is_error: bool
     fields: tuple[Field, ...] = ()
     """Set once, after the fields are read: they may name the record itself."""
-    by_name: dict[str, Field] = field(default_factory=dict)
+    by_name: dict[str, Field] = field(default_factory=dict, repr=False)
     is_complete: bool = False
 
 
