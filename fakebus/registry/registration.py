@@ -12,7 +12,7 @@ from functools import partial
 from fakebus.registry.compatibility import is_transitive, messages
 from fakebus.registry.contexts import DEFAULT_CONTEXT, context_of, context_prefix
 from fakebus.registry.errors import incompatible, invalid_schema, not_permitted
-from fakebus.registry.identity import Identity, guid, identity
+from fakebus.registry.identity import Identity, guid, identity, identity_of
 from fakebus.registry.log_records import (
     NewLogRecord,
     context_record,
@@ -89,6 +89,18 @@ class Registrar:
 
     # Registering
 
+    async def prepare(self, subject: str, request: SchemaRequest) -> None:
+        """Parse a large text, so that registering it finds it parsed.
+
+        Raises:
+            RegistryError: as :meth:`register`.
+        """
+        if len(request.schema) <= INLINE_CHARACTERS:
+            return
+        self._settings.check_registrable(subject, with_id=request.schema_id >= 0)
+        strict = self._is_strict(self._settings.config_in_scope(subject)) and request.schema_id < 0
+        await self._candidate(subject, request, normalize=False, strict=strict)
+
     async def register(
         self, subject: str, request: SchemaRequest, *, normalize: bool
     ) -> tuple[RegisteredSchema, list[NewLogRecord]]:
@@ -150,7 +162,8 @@ class Registrar:
         context = context_of(subject)
         schema_id = self._state.id_of(context, candidate.identity)
         if wanted_id >= 0:
-            if schema_id != wanted_id and self._state.has_id(context, wanted_id):
+            held = self._state.schema_of_id(context, wanted_id)
+            if held is not None and identity_of(held) != candidate.identity:
                 raise not_permitted(
                     f"Overwrite new schema with id {wanted_id} in context "
                     f"{context_prefix(context)} is not permitted."

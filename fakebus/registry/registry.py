@@ -12,13 +12,11 @@ from dataclasses import dataclass
 
 from fakebus.broker.broker import Broker
 from fakebus.registry import queries
-from fakebus.registry.compatibility import checked_level
 from fakebus.registry.contexts import (
     DEFAULT_CONTEXT,
     checked_subject,
     context_name,
     context_of,
-    context_prefix,
     scope,
 )
 from fakebus.registry.deletion import delete_subject, delete_version
@@ -31,9 +29,9 @@ from fakebus.registry.errors import (
 from fakebus.registry.log_records import NewLogRecord, context_record
 from fakebus.registry.model import RegisteredSchema, SchemaRequest
 from fakebus.registry.parsing import MAX_SCHEMA_BYTES, SchemaParser
+from fakebus.registry.reading import RegistryReader
 from fakebus.registry.registration import Registrar
 from fakebus.registry.schema_log import SchemaLog
-from fakebus.registry.settings import Settings, required_config, required_mode
 from fakebus.registry.state import State
 from fakebus.schemas.interface import ParsedSchema
 
@@ -45,7 +43,7 @@ class RegistryMark:
     state: State
 
 
-class Registry:
+class Registry(RegistryReader):
     """A schema registry over a broker's ``_schemas`` topic.
 
     Subjects may be aliases, and may name their context; see :mod:`fakebus.registry.contexts`.
@@ -69,9 +67,8 @@ class Registry:
         strict: bool = False,
         max_schema_bytes: int = MAX_SCHEMA_BYTES,
     ) -> None:
-        self._default_level = checked_level(default_compatibility)
+        super().__init__(SchemaLog(broker), default_compatibility)
         self._strict = strict
-        self._log = SchemaLog(broker)
         self._parser = SchemaParser(max_bytes=max_schema_bytes)
         self._changing = asyncio.Lock()
 
@@ -89,15 +86,8 @@ class Registry:
         self._parser.close()
 
     @property
-    def _settings(self) -> Settings:
-        return Settings(self._log.state, self._default_level)
-
-    @property
     def _registrar(self) -> Registrar:
         return Registrar(self._log.state, self._settings, self._parser, strict=self._strict)
-
-    def _subject(self, subject: str) -> str:
-        return self._settings.alias(subject)
 
     def _normalize(self, subject: str, normalize: bool) -> bool:
         return normalize or self._settings.config_in_scope(subject).get("normalize") is True
@@ -122,7 +112,7 @@ class Registry:
             subject: its name.
             request: the schema. An empty text stands for the latest version's.
             normalize: bring the text into its stable form first.
-            output_format: the form of the text in the answer, see :meth:`formatted`.
+            output_format: taken for completeness; :meth:`formatted` gives the text in it.
 
         Returns:
             The version.
@@ -132,6 +122,8 @@ class Registry:
                 stored, 50002 if it could not be checked in time.
         """
         subject = checked_subject(self._subject(subject))
+        # What takes long is done before others have to wait, and remembered.
+        await self._registrar.prepare(subject, request)
         async with self._changing:
             schema, records = await self._registrar.register(
                 subject, request, normalize=self._normalize(subject, normalize)
@@ -209,144 +201,6 @@ class Registry:
             subject, request, earlier, normalize=self._normalize(subject, normalize)
         )
 
-    # Subjects and versions
-
-    def subjects(
-        self, *, prefix: str = ":*:", deleted: bool = False, deleted_only: bool = False
-    ) -> list[str]:
-        """Return the names of subjects, sorted.
-
-        Args:
-            prefix: what they begin with; without a context, those of the default one.
-            deleted: those too of which only soft-deleted versions are left.
-            deleted_only: only those.
-        """
-        return queries.subjects(self._log.state, prefix, deleted=deleted, deleted_only=deleted_only)
-
-    def versions(
-        self,
-        subject: str,
-        *,
-        deleted: bool = False,
-        deleted_only: bool = False,
-        negative: bool = False,
-    ) -> list[int]:
-        """Return a subject's versions in ascending order.
-
-        Args:
-            subject: its name.
-            deleted: the soft-deleted ones too.
-            deleted_only: only those.
-            negative: those with a minus sign.
-
-        Raises:
-            RegistryError: 40401.
-        """
-        return queries.versions(
-            self._log.state,
-            self._subject(subject),
-            deleted=deleted,
-            deleted_only=deleted_only,
-            negative=negative,
-        )
-
-    def version(
-        self, subject: str, version: int | str, *, deleted: bool = False
-    ) -> RegisteredSchema:
-        """Return one version of a subject.
-
-        Args:
-            subject: its name; without a context, it is looked for in all of them.
-            version: a number; ``latest`` or -1 is the latest that is not deleted.
-            deleted: soft-deleted ones will do.
-
-        Raises:
-            RegistryError: 40401, 40402 or 42202.
-        """
-        number = queries.version_number(version)
-        return queries.version(self._log.state, self._subject(subject), number, deleted=deleted)
-
-    def latest_with_metadata(
-        self, subject: str, pairs: Mapping[str, str], *, deleted: bool = False
-    ) -> RegisteredSchema:
-        """Return the latest version whose metadata has all these properties.
-
-        Raises:
-            RegistryError: 40401 or 40403.
-        """
-        return queries.latest_with_metadata(
-            self._log.state, self._subject(subject), pairs, deleted=deleted
-        )
-
-    def schemas(
-        self, *, prefix: str = ":*:", deleted: bool = False, latest_only: bool = False
-    ) -> list[RegisteredSchema]:
-        """Return the versions of all subjects with a prefix, by subject and version."""
-        return queries.schemas(self._log.state, prefix, deleted=deleted, latest_only=latest_only)
-
-    def referenced_by(self, subject: str, version: int | str) -> list[int]:
-        """Return the ids of the schemas that refer to a version.
-
-        Raises:
-            RegistryError: 40401, 40402 or 42202.
-        """
-        number = queries.version_number(version)
-        return queries.referenced_by(self._log.state, self._subject(subject), number)
-
-    # Ids
-
-    def schema_by_id(self, schema_id: int, *, subject: str = "") -> RegisteredSchema:
-        """Return a schema; the subject only says in which context to look.
-
-        Raises:
-            RegistryError: 40403.
-        """
-        return queries.schema_by_id(self._log.state, schema_id, subject)
-
-    def max_id(self, *, subject: str = "") -> int:
-        """Return the highest id that was handed out in a subject's context; 0 for none."""
-        return self._log.state.max_id(context_of(subject))
-
-    def subjects_of_id(
-        self, schema_id: int, *, subject: str = "", deleted: bool = False
-    ) -> list[str]:
-        """Return the subjects of a schema, sorted; arguments as for :meth:`versions_of_id`."""
-        pairs = self.versions_of_id(schema_id, subject=subject, deleted=deleted)
-        return list(dict.fromkeys(name for name, _ in pairs))
-
-    def versions_of_id(
-        self, schema_id: int, *, subject: str = "", deleted: bool = False
-    ) -> list[tuple[str, int]]:
-        """Return the subjects and versions of a schema, sorted.
-
-        Args:
-            schema_id: its id.
-            subject: in whose context to look.
-            deleted: the soft-deleted ones too.
-
-        Raises:
-            RegistryError: 40403.
-        """
-        found = queries.holders_of_id(self._log.state, schema_id, subject, deleted=deleted)
-        return [(schema.subject, schema.version) for schema in found]
-
-    def schema_by_guid(self, guid: str) -> RegisteredSchema:
-        """Return a schema by the id that is the same everywhere.
-
-        Raises:
-            RegistryError: 40403.
-        """
-        context, schema_id = self.ids_of_guid(guid)[0]
-        return self.schema_by_id(schema_id, subject=context_prefix(context))
-
-    def ids_of_guid(self, guid: str) -> list[tuple[str, int]]:
-        """Return the contexts and ids of a schema.
-
-        Raises:
-            RegistryError: 40403.
-        """
-        return queries.ids_of_guid(self._log.state, guid)
-
     # Deleting
 
     async def delete_subject(self, subject: str, *, permanent: bool = False) -> list[int]:
@@ -379,20 +233,6 @@ class Registry:
 
     # Configs and modes
 
-    def config(self, subject: str | None, *, default_to_global: bool = False) -> dict[str, object]:
-        """Return a config.
-
-        Args:
-            subject: a subject, a context such as ``:.name:``, or ``None``.
-            default_to_global: what holds for it, wherever that comes from.
-
-        Raises:
-            RegistryError: 40408, it has none of its own.
-        """
-        if default_to_global:
-            return self._settings.config_in_scope(subject)
-        return required_config(self._settings, subject)
-
     async def set_config(
         self, subject: str | None, changes: Mapping[str, object]
     ) -> dict[str, object]:
@@ -420,16 +260,6 @@ class Registry:
             old, record = self._settings.deleted_config(subject)
             await self._write(record)
         return old
-
-    def mode(self, subject: str | None, *, default_to_global: bool = False) -> str:
-        """Return a mode; arguments as for :meth:`config`.
-
-        Raises:
-            RegistryError: 40409, it has none of its own.
-        """
-        if default_to_global:
-            return self._settings.mode_in_scope(subject)
-        return required_mode(self._settings, subject)
 
     async def set_mode(self, subject: str | None, mode: str, *, force: bool = False) -> str:
         """Change a mode and return it.
@@ -462,10 +292,6 @@ class Registry:
         return old
 
     # Contexts
-
-    def contexts(self) -> list[str]:
-        """Return the names of the contexts, the default one ``.`` first."""
-        return list(self._log.state.known_contexts())
 
     async def delete_context(self, context: str) -> None:
         """Delete an empty context.

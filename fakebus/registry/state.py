@@ -89,19 +89,13 @@ class State:
         found = self._schemas.get((context, schema_id))
         if found is None:
             return None
-        wanted = first = None
-        for subject, version in found.holders:
-            first = first or (subject, version)
-            if subject == name:
-                wanted = subject, version
-        if first is None:
+        for schema in self.subjects.get(name, {}).values():
+            if schema.schema_id == schema_id:
+                return schema
+        if not found.holders:
             return found.schema
-        subject, version = wanted or first
+        subject, version = next(iter(found.holders))
         return self.subjects[subject][version]
-
-    def has_id(self, context: str, schema_id: int) -> bool:
-        """Return whether an id is taken."""
-        return (context, schema_id) in self._schemas
 
     def holders(self, context: str, schema_id: int) -> list[RegisteredSchema]:
         """Return all registrations of a schema, soft-deleted ones too."""

@@ -111,12 +111,12 @@ class RecordValidator:
 
     def _problem(self, part: str, schema_id: int, subject_of: SubjectOf) -> str | None:
         try:
+            self._registry.schema_by_id(schema_id)
             subject = subject_of(schema_id)
-            if subject is None:
-                return f"the {part}'s schema {schema_id} has no record name"
-            subjects = self._registry.subjects_of_id(schema_id)
         except RegistryError as error:
             return f"the {part}'s schema id {schema_id} is not registered: {error.message}"
-        if subject in subjects:
+        if subject is None:
+            return f"the {part}'s schema {schema_id} has no record name"
+        if self._registry.is_registered(schema_id, subject):
             return None
         return f"the {part}'s schema {schema_id} is not registered under the subject '{subject}'"

@@ -100,14 +100,15 @@ async def test_a_level_comes_from_the_subject_then_the_context_then_the_default(
     await registry.close()
 
 
-async def test_bad_configs(registry: Registry) -> None:
+async def test_bad_configs(registry: Registry, broker: Broker) -> None:
     assert await code_of(registry.set_config("s", {"compatibility": "SIDEWARD"})) == 42203
     assert await code_of(registry.set_config("a\nb", {"compatibility": "FULL"})) == 42208
     assert await code_of(registry.set_config("s", {"normalize": "yes"})) == 42203
     rules = {"domainRules": [{"name": "r", "mode": "UPGRADE", "type": "CEL"}]}
     assert await code_of(registry.set_config("s", {"defaultRuleSet": rules})) == 42210
-    with pytest.raises(RegistryError):
-        Registry.__init__(registry, None, default_compatibility="x")  # type: ignore[arg-type]
+    with pytest.raises(RegistryError) as refused:
+        Registry(broker, default_compatibility="x")
+    assert refused.value.error_code == 42203
 
 
 async def test_a_config_adds_metadata_and_rules(registry: Registry) -> None:
@@ -190,6 +191,15 @@ async def test_import_takes_ids_and_versions_from_outside(registry: Registry) ->
     assert "Overwrite new schema with id 7 in context" in refused.value.message
     await registry.delete_mode("s")
     assert (await registry.register("t", request(OLD))).schema_id == 9
+
+
+async def test_an_imported_schema_may_have_two_ids(registry: Registry) -> None:
+    await registry.set_mode(None, "IMPORT")
+    for schema_id in (5, 9):
+        await registry.register(f"s{schema_id}", request(OLD, schema_id=schema_id))
+    again = await registry.register("t", request(OLD, schema_id=5))
+    assert again.schema_id == 5
+    assert registry.subjects_of_id(5) == ["s5", "t"]
 
 
 async def test_import_needs_an_empty_subject_unless_forced(registry: Registry) -> None:
