@@ -1,0 +1,85 @@
+"""Logs whose end is rewritten between tests, and what clients are told about it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from fakebus.broker.broker import Broker
+from fakebus.broker.fetching import FetchTarget
+from fakebus.broker.partition_log import PartitionLog
+from fakebus.errors import ErrorCode
+from tests.unit.broker.batches import T0, batch, read
+
+
+@pytest.fixture
+async def log(broker: Broker) -> PartitionLog:
+    topic = await broker.topics.create("t", 1, {})
+    for value in (b"a", b"b", b"c"):
+        await broker.produce(T0, batch(value))
+    return topic.partitions[0]
+
+
+async def values(broker: Broker, offset: int = 0) -> list[tuple[int, bytes | None]]:
+    return [(record.offset, record.value) for record in await read(broker, offset)]
+
+
+async def test_an_epoch_ends_where_the_log_was_cut_off(broker: Broker, log: PartitionLog) -> None:
+    assert log.end_of_epoch(0) == 3
+    await log.rewrite(2, (), log_start_offset=0, log_end_offset=2)
+    await broker.produce(T0, batch(b"d"))
+    await broker.produce(T0, batch(b"e"))
+    assert await values(broker) == [(0, b"a"), (1, b"b"), (2, b"d"), (3, b"e")]
+    assert (log.leader_epoch, log.end_of_epoch(0), log.end_of_epoch(1)) == (1, 2, 4)
+    await log.rewrite(1, (), log_start_offset=0, log_end_offset=1)
+    assert [log.end_of_epoch(epoch) for epoch in (-1, 0, 1, 2, 3)] == [None, 1, 1, 1, None]
+    (found,) = await broker.fetch([FetchTarget(log, 1, 1000, current_leader_epoch=1)])
+    assert found.error is ErrorCode.FENCED_LEADER_EPOCH
+
+
+async def test_what_was_deleted_is_put_back_with_its_offsets(
+    broker: Broker, log: PartitionLog
+) -> None:
+    kept = list(await log.read(0, 3, 10_000))
+    await log.delete_records(2)
+    await broker.produce(T0, batch(b"d"))
+    await log.rewrite(0, kept, log_start_offset=1, log_end_offset=3)
+    assert (log.log_start_offset, log.high_watermark) == (1, 3)
+    assert await values(broker, 1) == [(1, b"b"), (2, b"c")]
+    assert (await broker.produce(T0, batch(b"e"))).base_offset == 3
+
+
+async def test_an_empty_log_keeps_its_place(broker: Broker, log: PartitionLog) -> None:
+    await log.rewrite(0, (), log_start_offset=7, log_end_offset=7)
+    assert (await broker.produce(T0, batch(b"x"))).base_offset == 7
+    assert await values(broker, 7) == [(7, b"x")]
+
+
+async def test_what_is_appended_meanwhile_comes_behind(broker: Broker, log: PartitionLog) -> None:
+    kept = list(await log.read(0, 3, 10_000))
+    rewriting = asyncio.ensure_future(log.rewrite(0, kept, log_start_offset=0, log_end_offset=3))
+    await asyncio.sleep(0)
+    appended = broker.produce(T0, batch(b"new"))
+    await rewriting
+    assert (await appended).base_offset == 3
+    assert [value for _, value in await values(broker)] == [b"a", b"b", b"c", b"new"]
+
+
+async def test_a_producer_whose_batches_are_gone_may_go_on(
+    broker: Broker, log: PartitionLog
+) -> None:
+    def numbered(producer_id: int, sequence: int) -> bytearray:
+        return batch(b"x", producer_id=producer_id, producer_epoch=0, base_sequence=sequence)
+
+    for sequence in range(2):
+        await broker.produce(T0, numbered(7, sequence))
+    await broker.produce(T0, numbered(8, 0))
+    end = log.high_watermark
+    await broker.produce(T0, numbered(7, 2))
+    await log.rewrite(end, (), log_start_offset=0, log_end_offset=end)
+    # One has lost a batch: whatever it sends next is the first that is heard of it.
+    assert (await broker.produce(T0, numbered(7, 3))).base_offset == end
+    # The other one has lost nothing, so what it repeats is a duplicate still.
+    assert (await broker.produce(T0, numbered(8, 0))).base_offset == end - 1
+    assert (await broker.produce(T0, numbered(8, 1))).base_offset == end + 1
