@@ -30,7 +30,7 @@ INLINE_CHARACTERS = 8 * 1024
 """Up to here, changing threads takes longer than the work."""
 
 _CACHED_CHARACTERS = 32 * 1024 * 1024
-_TIMEOUT_SECONDS = 10.0
+TIMEOUT_SECONDS = 10.0
 
 Result = TypeVar("Result")
 _Key = tuple[str, str, tuple[ResolvedReference, ...], bool]
@@ -118,9 +118,9 @@ class SchemaParser:
             self._threads = ThreadPoolExecutor(2, thread_name_prefix="fakebus-registry")
         future = asyncio.get_running_loop().run_in_executor(self._threads, work)
         try:
-            return await asyncio.wait_for(future, _TIMEOUT_SECONDS)
+            return await asyncio.wait_for(future, TIMEOUT_SECONDS)
         except TimeoutError:
-            raise operation_timed_out(_TIMEOUT_SECONDS) from None
+            raise operation_timed_out(TIMEOUT_SECONDS) from None
 
     def _remember(self, key: _Key, parsed: ParsedSchema) -> None:
         self._cache[key] = parsed

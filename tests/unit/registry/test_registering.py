@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 
 import pytest
@@ -12,6 +13,7 @@ from fakebus.registry.errors import RegistryError
 from fakebus.registry.model import SchemaRequest
 from fakebus.registry.registry import Registry
 from tests.unit.registry.conftest import NOW_MS
+from tests.unit.registry.tiny_language import TinyLanguage
 
 
 def request(schema: str = '{"a":null}', **kwargs: object) -> SchemaRequest:
@@ -138,6 +140,36 @@ async def test_a_nesting_bomb_is_42201(registry: Registry) -> None:
     with pytest.raises(RegistryError) as refused:
         await registry.register("s", request('{"a":' * 100_000 + "1" + "}" * 100_000))
     assert refused.value.error_code == 42201
+
+
+async def test_a_schema_that_takes_long_does_not_hold_up_others(
+    registry: Registry, languages: dict[str, TinyLanguage]
+) -> None:
+    await registry.register("s", request())
+    may_go_on = threading.Event()
+    languages["AVRO"].before_large = may_go_on.wait
+    slow = asyncio.ensure_future(
+        registry.register("slow", request('{"a":"' + "x" * 100_000 + '"}'))
+    )
+    await asyncio.sleep(0)
+    assert (await registry.register("quick", request("{}"))).schema_id == 2
+    assert not slow.done()
+    may_go_on.set()
+    assert (await slow).schema_id == 3
+
+
+async def test_a_schema_that_takes_too_long_is_given_up(
+    registry: Registry, languages: dict[str, TinyLanguage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fakebus.registry.parsing.TIMEOUT_SECONDS", 0.01)
+    may_go_on = threading.Event()
+    languages["AVRO"].before_large = may_go_on.wait
+    try:
+        with pytest.raises(RegistryError) as refused:
+            await registry.register("slow", request('{"a":"' + "x" * 100_000 + '"}'))
+    finally:
+        may_go_on.set()
+    assert (refused.value.status, refused.value.error_code) == (500, 50002)
 
 
 async def test_subjects_that_cannot_be(registry: Registry) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from fakebus.registry.parsing import INLINE_CHARACTERS
 from fakebus.schemas.interface import (
     Incompatibility,
     ParsedSchema,
@@ -64,11 +65,15 @@ class TinyLanguage:
     def __init__(self, schema_type: str = "AVRO") -> None:
         self.schema_type = schema_type
         self.parsed = 0
+        self.before_large: Callable[[], object] = bool
+        """Called before a large text is parsed."""
 
     def parse(
         self, text: str, references: Sequence[ResolvedReference] = (), *, strict: bool = False
     ) -> ParsedSchema:
         self.parsed += 1
+        if len(text) > INLINE_CHARACTERS:
+            self.before_large()
         try:
             fields = json.loads(text)
         except ValueError as error:
