@@ -1,0 +1,63 @@
+"""Protobuf over HTTP: schemas that are no JSON."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+import pytest
+
+from fakebus.app import FakeBus
+from tests.web.http_client import Http, body
+from tests.web.registry.schemas import FIRST, JSON_SCHEMA, PROTO
+from tests.web.server import connect
+
+pytestmark = pytest.mark.skipif(
+    find_spec("fakebus.schemas.protobuf") is None, reason="the registry does not know Protobuf yet"
+)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _libraries(bus: FakeBus) -> None:
+    """The first schema of a language waits for its libraries."""
+    connection = connect(bus)
+    connection.register("warm-PROTOBUF", PROTO, schemaType="PROTOBUF")
+    connection.close()
+
+
+def test_every_language_can_be_registered_and_only_avro_goes_unnamed(
+    http: Http, subject: str
+) -> None:
+    http.register(f"{subject}-avro", FIRST, schemaType="AVRO")
+    http.register(f"{subject}-json", JSON_SCHEMA, schemaType="JSON")
+    http.register(f"{subject}-proto", PROTO, schemaType="PROTOBUF")
+    path = "/subjects/{}-{}/versions/latest"
+    assert "schemaType" not in http.get(path.format(subject, "avro")).json
+    assert http.get(path.format(subject, "json")).json["schemaType"] == "JSON"
+    assert http.get(path.format(subject, "proto")).json["schemaType"] == "PROTOBUF"
+
+
+def test_a_schema_comes_in_the_form_asked_for(http: Http, subject: str) -> None:
+    schema_id = http.register(subject, PROTO, schemaType="PROTOBUF")
+    plain = http.get(f"/schemas/ids/{schema_id}").json
+    coded = http.get(f"/schemas/ids/{schema_id}?format=serialized").json
+    assert plain["schema"].startswith("syntax")
+    assert not coded["schema"].startswith("syntax")
+    assert coded["schemaType"] == "PROTOBUF"
+    assert http.get(f"/schemas/ids/{schema_id}?format=unheard-of").json == plain
+
+
+def test_the_text_of_a_schema_comes_as_it_is(http: Http, subject: str) -> None:
+    http.register(subject, PROTO, schemaType="PROTOBUF")
+    text = http.get(f"/subjects/{subject}/versions/1/schema").body.decode()
+    assert text.startswith('syntax = "proto3"')
+
+
+@pytest.mark.parametrize(
+    "schema", ["message {", "", 'syntax="proto3";' + "message A{" * 30_000 + "}" * 30_000]
+)
+def test_what_is_not_protobuf_is_refused(http: Http, subject: str, schema: str) -> None:
+    request = body(schema, schemaType="PROTOBUF")
+    answer = http.post(f"/subjects/{subject}/versions", request)
+    assert answer.error == (422, 42201)
+    assert answer.seconds < 1
+    assert http.get(f"/subjects/{subject}/versions").error == (404, 40401)
