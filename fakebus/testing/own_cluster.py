@@ -21,7 +21,8 @@ from fakebus.records.record import NewRecord
 from fakebus.registry.registry import Registry
 from fakebus.registry.schema_log import TOPIC as SCHEMAS_TOPIC
 from fakebus.testing.cluster import GroupProgress, PartitionProgress
-from fakebus.testing.events import PLAIN, Decoder, Event
+from fakebus.testing.decoding import SchemaDecoder
+from fakebus.testing.events import Event
 from fakebus.testing.marks import Mark
 from fakebus.testing.naming import Namespace, renamed
 from fakebus.types import TopicPartition
@@ -65,7 +66,6 @@ class OwnCluster:
         mark: where the test began.
         traffic: knows what clients do.
         registry: the bus's schema registry.
-        decoder: reads keys and values.
     """
 
     is_foreign = False
@@ -76,13 +76,12 @@ class OwnCluster:
         mark: Mark,
         traffic: Traffic,
         registry: Registry,
-        decoder: Decoder = PLAIN,
     ) -> None:
         self.broker = broker
         self._traffic = traffic
         self._registry = registry
         self.mark = mark
-        self._decoder = decoder
+        self._decoder = SchemaDecoder(registry)
         self._round_robin = 0
 
     def now_ms(self) -> int:
@@ -96,6 +95,8 @@ class OwnCluster:
             known = await self.broker.auto_create(topic, allowed=True)
         if partition is None:
             partition = self._choose_partition(record.key, len(known.partitions))
+        await self._decoder.prepare(record.key)
+        await self._decoder.prepare(record.value)
         stored = await self.broker.produce(TopicPartition(topic, partition), build_batch([record]))
         return Event(
             topic=topic,
@@ -143,6 +144,8 @@ class OwnCluster:
                     continue
                 for record in read_records(batch.data):
                     if record.offset >= offset:
+                        await self._decoder.prepare(record.key)
+                        await self._decoder.prepare(record.value)
                         yield Event(
                             topic=log.topic_partition.topic,
                             partition=log.topic_partition.partition,

@@ -70,5 +70,17 @@ def test_fixtures_of_a_test_bring_their_schemas(with_registry: OwnBus, tmp_path:
             bus.seed(tmp_path)
             (event,) = bus.events("orders")
             assert event.value is not None
+            assert event.data == {"id": 7}
+            assert bus.expect("orders", {"id": 7}) == event
+            assert 'value={"id": 7}' in bus.timeline()
             schema_id = int.from_bytes(event.value[1:5], "big")
             assert json.loads(ask(bus, f"/schemas/ids/{schema_id}")["schema"]) == SCHEMA
+
+
+def test_what_only_looks_framed_stays_as_it_is(with_registry: OwnBus) -> None:
+    with with_registry.test() as bus:
+        known = b"\0" + register(bus, "orders-value").to_bytes(4, "big")
+        for data in (b"\0\0\0\x7f\xffabc", known + b"\xff" * 6):
+            assert bus.publish("t", data).data == data
+        event = bus.publish("t", known + b"\x0e", key=known + b"\x02")
+        assert (event.key_data, event.data) == ({"id": 1}, {"id": 7})
