@@ -1,0 +1,259 @@
+"""One client's connection: its requests in order, its answers, and how much may wait.
+
+The rules of a connection (Kafka's muted channel): the next request starts when the one
+before is answered, except that Produce requests overlap each other, so that one storage
+commit can serve several of them. Answers leave in the order of the requests.
+
+Memory is bounded: nothing more is read from a connection while too much of it waits to be
+answered or while the client does not take its answers, and no connection may produce while
+too much of all of them waits to be stored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from collections import deque
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, Any, cast
+
+from fakebus.kafka.api import ClientConnection, CloseConnection, HandlerResult, PendingResponse
+from fakebus.kafka.authentication import SaslSession
+from fakebus.kafka.connection import FrameReader
+from fakebus.kafka.dispatch import Dispatcher
+from fakebus.kafka.exchange import Exchange
+from fakebus.kafka.protocol.api_keys import ApiKey
+from fakebus.kafka.protocol.errors import DecodeError
+from fakebus.types import Buffer
+
+if TYPE_CHECKING:
+    from fakebus.kafka.listener import Listener
+
+logger = logging.getLogger("fakebus.kafka")
+
+MAX_WAITING_BYTES = 8 * 1024 * 1024
+"""Request bytes of one connection that may wait for their answers before reading pauses."""
+MAX_WAITING_REQUESTS = 256
+
+_PRODUCE = int(ApiKey.PRODUCE)
+_FETCH = int(ApiKey.FETCH)
+_SASL_APIS = frozenset((int(ApiKey.SASL_HANDSHAKE), int(ApiKey.SASL_AUTHENTICATE)))
+_connection_ids = itertools.count(1)
+
+
+class KafkaProtocol(asyncio.BufferedProtocol):
+    """One client's connection."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self._reader = FrameReader(listener.max_frame_bytes)
+        self._inbox: deque[bytearray] = deque()
+        self._outbox: deque[Exchange] = deque()
+        self._waiting_bytes = 0
+        self._reading_paused = False
+        self._writing_paused = False
+        self._closing = False
+        self._transport: asyncio.Transport
+        self._client: ClientConnection
+        self._dispatcher: Dispatcher
+        self.last_active_s = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Note who the client is."""
+        self._transport = cast(asyncio.Transport, transport)
+        peer = transport.get_extra_info("peername") or ("", 0)
+        local = transport.get_extra_info("sockname") or ("127.0.0.1", 0)
+        self._client = ClientConnection(
+            connection_id=next(_connection_ids),
+            listener_name=self._listener.name,
+            client_host=f"/{peer[0]}",
+            local_host=local[0],
+            local_port=local[1],
+        )
+        self._dispatcher = Dispatcher(self._listener, self._client)
+        if transport.get_extra_info("peercert"):
+            self._client.principal = _certified(transport) or self._client.principal
+        if self._listener.sasl is not None:
+            self._client.sasl = SaslSession(self._listener.sasl)
+            self._limit_frames(self._client.sasl)
+        self._listener.connections.add(self)
+        self._touch()
+
+    def _limit_frames(self, session: SaslSession) -> None:
+        # A stranger may not make us keep a large request.
+        listener = self._listener
+        if session.user is None:
+            self._reader.limit(listener.max_token_bytes, bare_tokens=True)
+        else:
+            self._reader.limit(listener.max_frame_bytes, bare_tokens=session.expects_raw_token)
+
+    def _touch(self) -> None:
+        self.last_active_s = self._listener.broker.clock.monotonic()
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Return where the event loop puts what it reads."""
+        return self._reader.get_buffer()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take in what was read."""
+        self._touch()
+        try:
+            frames = self._reader.received(nbytes)
+        except DecodeError as error:
+            self._drop(str(error))
+            return
+        if frames:
+            for frame in frames:
+                self._waiting_bytes += len(frame)
+                self._inbox.append(frame)
+            self._run()
+
+    def pause_writing(self) -> None:
+        """The client does not take its answers: start nothing more for it."""
+        self._writing_paused = True
+
+    def resume_writing(self) -> None:
+        """The client takes its answers again."""
+        self._writing_paused = False
+        self._run()
+
+    def resume(self) -> None:
+        """Go on after having had to wait for storage."""
+        self._run()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Give up what only this client waited for."""
+        self._closing = True
+        self._inbox.clear()
+        for exchange in self._outbox:
+            # Only a fetch is given up: what other requests have begun is carried out.
+            if exchange.task is not None and exchange.api_key == _FETCH:
+                exchange.task.cancel()
+        self._listener.connections.discard(self)
+        self._listener.stalled.discard(self)
+        for callback in self._client.on_close:
+            callback()
+
+    def close(self) -> None:
+        """Close the connection; unanswered requests get no answer."""
+        if not self._closing:
+            self._closing = True
+            self._transport.close()
+
+    def abort_tasks(self) -> list[asyncio.Future[Any]]:
+        """Cancel what is under way and return it, for shutting down."""
+        tasks = [e.task for e in self._outbox if e.task is not None and not e.task.done()]
+        for task in tasks:
+            task.cancel()
+        return tasks
+
+    def _drop(self, reason: str) -> None:
+        if not self._closing:
+            logger.warning("closing the connection of %s: %s", self._client.client_host, reason)
+        self._inbox.clear()
+        self.close()
+
+    def _run(self) -> None:
+        while not self._closing:
+            while self._inbox and self._may_start():
+                self._start(self._inbox.popleft())
+            if self._closing or not (self._outbox and self._outbox[0].done):
+                break
+            # Answers that leave make room for requests that had to wait.
+            self._flush()
+        if not self._closing:
+            self._pace_reading()
+
+    def _may_start(self) -> bool:
+        if self._closing or self._writing_paused or self._client.close_after_answer:
+            return False
+        produces = int.from_bytes(self._inbox[0][:2], "big") == _PRODUCE
+        if self._outbox and not (produces and self._outbox[-1].api_key == _PRODUCE):
+            return False
+        if produces and self._listener.broker.overloaded:
+            self._listener.stall(self)
+            return False
+        return True
+
+    def _start(self, frame: bytearray) -> None:
+        try:
+            exchange, result = self._dispatcher.begin(memoryview(frame))
+            self._attend(exchange, result)
+        except (DecodeError, CloseConnection) as error:
+            self._drop(str(error))
+            return
+        except Exception:  # the outermost frame of a request: a bug costs one connection
+            logger.exception("a request of %s failed", self._client.client_host)
+            self._drop("internal error")
+            return
+        self._outbox.append(exchange)
+
+    def _attend(self, exchange: Exchange, result: HandlerResult) -> None:
+        if self._client.sasl is not None and exchange.api_key in _SASL_APIS:
+            self._limit_frames(self._client.sasl)
+        if exchange.done:
+            return
+        if isinstance(result, PendingResponse):
+            result.when_ready(lambda outcome: self._deliver(exchange, outcome))
+        elif isinstance(result, Awaitable):
+            exchange.task = asyncio.ensure_future(result)
+            exchange.task.add_done_callback(lambda task: self._finish(exchange, task))
+        else:
+            exchange.response, exchange.done = result, True
+
+    def _deliver(self, exchange: Exchange, outcome: Any) -> None:
+        exchange.done = True
+        if isinstance(outcome, CloseConnection):
+            self._drop(str(outcome))
+            return
+        exchange.response = outcome
+        if self._outbox and self._outbox[0] is exchange:
+            self._run()
+
+    def _finish(self, exchange: Exchange, task: asyncio.Future[Any]) -> None:
+        exchange.done = True
+        if task.cancelled():
+            return
+        failure = task.exception()
+        if failure is None:
+            exchange.response = task.result()
+            self._run()
+        elif isinstance(failure, CloseConnection):
+            self._drop(str(failure))
+        else:
+            logger.error("a request of %s failed", self._client.client_host, exc_info=failure)
+            self._drop("internal error")
+
+    def _flush(self) -> None:
+        buffers: list[Buffer] = []
+        while self._outbox and self._outbox[0].done:
+            exchange = self._outbox.popleft()
+            self._waiting_bytes -= exchange.frame_bytes
+            buffers += exchange.encode()
+        if len(buffers) == 1:
+            self._transport.write(buffers[0])
+        elif buffers:
+            self._transport.writelines(buffers)
+        if self._client.close_after_answer and not self._outbox:
+            self._inbox.clear()
+            self.close()
+
+    def _pace_reading(self) -> None:
+        waiting = len(self._inbox) + len(self._outbox)
+        full = (
+            self._waiting_bytes > MAX_WAITING_BYTES
+            or waiting > MAX_WAITING_REQUESTS
+            or self in self._listener.stalled
+        )
+        if full and not self._reading_paused:
+            self._transport.pause_reading()
+        elif self._reading_paused and not full:
+            self._transport.resume_reading()
+        self._reading_paused = full
+
+
+def _certified(transport: asyncio.BaseTransport) -> str | None:
+    from fakebus.kafka.tls import principal  # listeners without TLS need not load it
+
+    return principal(transport.get_extra_info("peercert"))
