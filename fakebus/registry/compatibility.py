@@ -9,17 +9,9 @@ import re
 from collections.abc import Sequence
 
 from fakebus.registry.errors import RegistryError, invalid_level
+from fakebus.registry.model import LEVELS
 from fakebus.schemas.interface import Incompatibility, ParsedSchema
 
-LEVELS = (
-    "NONE",
-    "BACKWARD",
-    "BACKWARD_TRANSITIVE",
-    "FORWARD",
-    "FORWARD_TRANSITIVE",
-    "FULL",
-    "FULL_TRANSITIVE",
-)
 _MAX_QUOTED = 10 * 1024
 _TRANSITIVE = "_TRANSITIVE"
 
@@ -56,7 +48,7 @@ def messages(level: str, schema: ParsedSchema, earlier: Sequence[Earlier]) -> li
     """Return why a schema does not fit; empty if it does.
 
     Args:
-        level: one of :data:`LEVELS`.
+        level: one of :data:`~fakebus.registry.model.LEVELS`.
         schema: the new one.
         earlier: what it is compared with, the latest first; the first misfit counts.
     """

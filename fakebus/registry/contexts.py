@@ -9,6 +9,7 @@ Source: https://docs.confluent.io/platform/current/schema-registry/schema-contex
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -19,6 +20,8 @@ GLOBAL_CONTEXT = ".__GLOBAL"
 GLOBAL_PREFIX = f":{GLOBAL_CONTEXT}:"
 ANY_CONTEXT = "*"
 _RESERVED = ("__GLOBAL", "__EMPTY")
+_UNUSABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Control characters, and halves of characters that nothing can store."""
 
 
 class QualifiedSubject(NamedTuple):
@@ -125,5 +128,4 @@ def matches(subject: str, prefix: str) -> bool:
 
 
 def _is_reserved(subject: str) -> bool:
-    controls = any(ord(c) < 0x20 or 0x7F <= ord(c) < 0xA0 for c in subject)
-    return controls or qualified(subject).name in _RESERVED
+    return bool(_UNUSABLE.search(subject)) or qualified(subject).name in _RESERVED

@@ -79,6 +79,8 @@ def schema_of(key: LogKey, value: dict[str, object], timestamp_ms: int) -> Regis
         raise ValueError("id must be a whole number")
     if not isinstance(text, str) or not isinstance(schema_type, str):
         raise ValueError("schema and schemaType must be strings")
+    # Raises a ValueError for halves of characters, which JSON has and UTF-8 has not.
+    text.encode()
     if not isinstance(metadata, dict | None) or not isinstance(rule_set, dict | None):
         raise ValueError("metadata and ruleSet must be objects")
     if not key.subject or key.version < 1:

@@ -5,6 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+LEVELS = (
+    "NONE",
+    "BACKWARD",
+    "BACKWARD_TRANSITIVE",
+    "FORWARD",
+    "FORWARD_TRANSITIVE",
+    "FULL",
+    "FULL_TRANSITIVE",
+)
+"""The compatibility levels."""
+
+READWRITE = "READWRITE"
+READ_ONLY_MODES = ("READONLY", "READONLY_OVERRIDE")
+IMPORT = "IMPORT"
+FORWARD = "FORWARD"
+MODES = (READWRITE, *READ_ONLY_MODES, IMPORT, FORWARD)
+
 JsonObject = Mapping[str, object]
 """A JSON object as the client sent it."""
 

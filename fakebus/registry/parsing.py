@@ -98,8 +98,12 @@ class SchemaParser:
     def _check(self, schema_type: str, text: str) -> None:
         if schema_type not in SCHEMA_TYPES:
             raise invalid_schema(f"Invalid schema type {schema_type}")
-        # Characters are never more than bytes, so that the first check is enough to be fast.
-        if len(text) > self._max_bytes or len(text.encode()) > self._max_bytes:
+        try:
+            # Characters are never more than bytes, so that the first look is quick.
+            too_large = len(text) > self._max_bytes or len(text.encode()) > self._max_bytes
+        except UnicodeEncodeError as error:
+            raise _invalid(schema_type, f"it holds half a character: {error}") from error
+        if too_large:
             raise schema_too_large(len(text), self._max_bytes)
 
     async def run(self, work: Callable[[], Result], *, inline: bool) -> Result:

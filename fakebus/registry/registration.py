@@ -29,10 +29,10 @@ from fakebus.registry.metadata import (
     with_version,
     without_version,
 )
-from fakebus.registry.model import Reference, RegisteredSchema, SchemaRequest
+from fakebus.registry.model import READWRITE, Reference, RegisteredSchema, SchemaRequest
 from fakebus.registry.parsing import INLINE_CHARACTERS, SchemaParser
 from fakebus.registry.references import resolve
-from fakebus.registry.settings import READWRITE, Settings
+from fakebus.registry.settings import Settings
 from fakebus.registry.state import State
 from fakebus.schemas.interface import ParsedSchema, ResolvedReference
 
@@ -356,7 +356,8 @@ def _completed(
         _part(config, "overrideMetadata"),
     )
     rules = merged_rules(
-        merged_rules(_part(config, "defaultRuleSet"), own_rules), _part(config, "overrideRuleSet")
+        merged_rules(canonical_rules(_part(config, "defaultRuleSet")), own_rules),
+        canonical_rules(_part(config, "overrideRuleSet")),
     )
     return replace(request, metadata=with_version(complete, version), rule_set=rules)
 

@@ -93,8 +93,19 @@ class Registry(RegistryReader):
         return normalize or self._settings.config_in_scope(subject).get("normalize") is True
 
     async def _write(self, *records: NewLogRecord) -> None:
-        if records:
-            await self._log.write(records)
+        if not records:
+            return
+        writing = asyncio.ensure_future(self._log.write(records))
+        cancelled: asyncio.CancelledError | None = None
+        # Whoever comes next must see this change, or an id would be given twice.
+        while not writing.done():
+            try:
+                await asyncio.wait((writing,))
+            except asyncio.CancelledError as error:
+                cancelled = error
+        writing.result()
+        if cancelled is not None:
+            raise cancelled
 
     # Registering and finding
 

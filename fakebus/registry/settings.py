@@ -34,13 +34,8 @@ from fakebus.registry.log_records import (
     schema_tombstone,
 )
 from fakebus.registry.metadata import canonical_metadata, canonical_rules
+from fakebus.registry.model import FORWARD, IMPORT, MODES, READ_ONLY_MODES, READWRITE
 from fakebus.registry.state import State
-
-READWRITE = "READWRITE"
-READ_ONLY_MODES = ("READONLY", "READONLY_OVERRIDE")
-IMPORT = "IMPORT"
-FORWARD = "FORWARD"
-MODES = (READWRITE, *READ_ONLY_MODES, IMPORT, FORWARD)
 
 _LEVEL = "compatibilityLevel"
 _METADATA = ("defaultMetadata", "overrideMetadata")

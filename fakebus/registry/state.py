@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from fakebus.registry.contexts import DEFAULT_CONTEXT, context_of, relative
 from fakebus.registry.identity import Identity, identity_of
 from fakebus.registry.log_records import LogKey, read_value, schema_of
-from fakebus.registry.model import RegisteredSchema
+from fakebus.registry.model import LEVELS, MODES, RegisteredSchema
 
 SubjectVersion = tuple[str, int]
 _ContextId = tuple[str, int]
@@ -164,18 +164,23 @@ class State:
         if value is None:
             self.configs.pop(subject, None)
         else:
-            config = read_value(value)
-            config.pop("subject", None)
+            config = {
+                name: found
+                for name, found in read_value(value).items()
+                if found is not None and name != "subject"
+            }
+            if config.get("compatibilityLevel", LEVELS[0]) not in LEVELS:
+                raise ValueError("there is no such compatibility level")
             self.configs[subject] = config
 
     def _apply_mode(self, subject: str | None, value: bytes | None) -> None:
         mode = None if value is None else read_value(value).get("mode")
         if mode is None:
             self.modes.pop(subject, None)
-        elif isinstance(mode, str):
-            self.modes[subject] = mode
+        elif mode in MODES:
+            self.modes[subject] = str(mode)
         else:
-            raise ValueError("mode must be a string")
+            raise ValueError("there is no such mode")
 
     def _put(self, schema: RegisteredSchema) -> None:
         subject, version = schema.subject, schema.version

@@ -96,7 +96,7 @@ async def test_an_incompatible_schema_is_refused_with_confluents_messages(
 
 
 async def test_an_invalid_schema_is_42201(registry: Registry) -> None:
-    for schema in ("[]", "{", " "):
+    for schema in ("[]", "{", " ", "\ud800"):
         with pytest.raises(RegistryError) as refused:
             await registry.register("s", request(schema))
         assert (refused.value.status, refused.value.error_code) == (422, 42201)
@@ -173,7 +173,7 @@ async def test_a_schema_that_takes_too_long_is_given_up(
 
 
 async def test_subjects_that_cannot_be(registry: Registry) -> None:
-    for subject in ("a\nb", "__GLOBAL", "__EMPTY", ":.__GLOBAL:s", ":*:s"):
+    for subject in ("a\nb", "\ud800", "__GLOBAL", "__EMPTY", ":.__GLOBAL:s", ":*:s"):
         with pytest.raises(RegistryError) as refused:
             await registry.register(subject, request())
         assert refused.value.error_code == 42208

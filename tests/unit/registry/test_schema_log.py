@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 
@@ -178,6 +179,9 @@ async def test_a_version_that_is_overwritten_lets_go_of_its_id(
         (schema_key("s", 1), {"id": 1, "schema": "{}", "metadata": 7}),
         ({"keytype": "DELETE_SUBJECT", "subject": "s"}, {"version": "all"}),
         ({"keytype": "MODE", "subject": "s"}, {"mode": 1}),
+        ({"keytype": "MODE", "subject": "s"}, {"mode": "WRITEONLY"}),
+        ({"keytype": "CONFIG", "subject": "s"}, {"compatibilityLevel": "SIDEWARD"}),
+        (schema_key("s", 1), {"id": 1, "schema": "\ud800"}),
     ],
 )
 async def test_malformed_records_are_skipped_and_logged(
@@ -247,6 +251,29 @@ async def test_a_write_that_fails_changes_nothing(
         assert await code_of(registry.register("t", request('{"a":1}'))) == 50001
     assert registry.subjects() == ["s"]
     assert (await registry.register("t", request('{"a":1}'))).schema_id == 2
+
+
+async def test_a_cancelled_registration_is_finished_before_the_next_one(
+    registry: Registry, broker: Broker
+) -> None:
+    first = asyncio.ensure_future(registry.register("s", request("{}")))
+    second = asyncio.ensure_future(registry.register("t", request('{"a":1}')))
+    while broker.topics.get("_schemas") is None:
+        await asyncio.sleep(0)
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    assert registry.version("s", 1).schema_id == 1
+    assert (await second).schema_id == 2
+
+
+async def test_empty_settings_of_foreign_configs_count_as_missing(
+    registry: Registry, broker: Broker
+) -> None:
+    await registry.register("s", request("{}"))
+    key = {"keytype": "CONFIG", "subject": "s", "magic": 0}
+    await write(broker, key, {"compatibilityLevel": None, "alias": None, "normalize": True})
+    assert registry.config("s") == {"compatibilityLevel": "BACKWARD", "normalize": True}
 
 
 async def test_a_topic_that_is_not_compacted_is_worth_a_warning(
