@@ -1,0 +1,116 @@
+"""``fakebus fixtures record``: a fixture set from what is on a bus."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from fakebus.cli.bootstrap import add_bootstrap_arguments
+from fakebus.cli.client import connect
+from fakebus.cli.cluster_reader import matching_topics, read_topic
+from fakebus.records.partitioner import PARTITIONERS
+
+NAME = "record"
+HELP = "write a fixture set from the records of any Kafka"
+DESCRIPTION = (
+    "Write a fixture set from the records of any Kafka cluster. Times become offsets from the "
+    "newest record and ids become names, so that the set is alive when it is seeded. Addresses, "
+    "names and secrets of people are redacted, and headers of tracing are left out. The same "
+    "records give the same files."
+)
+REGISTRY_VARIABLE = "FAKEBUS_REGISTRY_URL"
+
+
+def add_registry_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says where the schema registry is."""
+    parser.add_argument(
+        "--registry",
+        metavar="URL",
+        default=os.environ.get(REGISTRY_VARIABLE),
+        help="the schema registry (default: the environment variable "
+        f"{REGISTRY_VARIABLE}, or none)",
+    )
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the action's arguments."""
+    parser.add_argument(
+        "topics",
+        nargs="+",
+        metavar="TOPIC",
+        help="topics to record; * and ? stand for any letters, as in 'dev-*'",
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="DIR", help="where the set is written"
+    )
+    add_registry_argument(parser)
+    parser.add_argument(
+        "--since",
+        metavar="TIME",
+        help="leave out what is older: an instant such as 2026-01-31T08:00:00Z, or -2h",
+    )
+    parser.add_argument(
+        "--redact",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="redact what stands at a path of keys or values as well, as in $.user.city or "
+        "$..street; may be given several times",
+    )
+    parser.add_argument(
+        "--no-redact", action="store_true", help="redact only what --redact names, nothing else"
+    )
+    parser.add_argument(
+        "--keep-tracing", action="store_true", help="keep headers such as traceparent"
+    )
+    parser.add_argument(
+        "--partitioner",
+        choices=sorted(PARTITIONERS),
+        default="consistent_random",
+        help="the partitioner of the services that produce (default: consistent_random)",
+    )
+    add_bootstrap_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Record the topics."""
+    from fakebus.cli.registry_client import RegistryClient
+    from fakebus.fixture_files.recording import Recorder, write_files
+    from fakebus.fixture_files.redaction import RedactedPath, Redaction
+
+    redaction = Redaction(
+        [RedactedPath.parse(text) for text in arguments.redact], built_in=not arguments.no_redact
+    )
+    since_ms = None if arguments.since is None else _instant(arguments.since)
+    registry = None if arguments.registry is None else RegistryClient(arguments.registry)
+    connection = connect(arguments, "fakebus fixtures record")
+    topics = [
+        read_topic(connection, name, since_ms)
+        for name in matching_topics(connection, arguments.topics)
+    ]
+    recorder = Recorder(
+        None if registry is None else registry.schema,
+        redaction,
+        partitioner=arguments.partitioner,
+        keep_tracing=arguments.keep_tracing,
+    )
+    files = recorder.files(topics)
+    write_files(arguments.output, files)
+    count = sum(len(topic.records) for topic in topics)
+    print(f"{arguments.output}: {count} records of {len(topics)} topics")
+    return 0
+
+
+def _instant(text: str) -> int:
+    from datetime import UTC
+
+    from fakebus.clock import SystemClock
+    from fakebus.errors import ConfigError
+    from fakebus.fixture_files.problems import DataError
+    from fakebus.fixture_files.times import parse_time
+
+    try:
+        return parse_time(text, anchor_ms=SystemClock().now_ms(), zone=UTC)
+    except DataError as error:
+        raise ConfigError(f"--since {text!r} is not a time; {error.hint}") from None

@@ -1,0 +1,150 @@
+"""Reading a schema registry, fakebus's or any other, and registering what a set needs."""
+
+from __future__ import annotations
+
+import base64
+import json
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Mapping
+from typing import Any
+
+from fakebus.cli.client import ClientError
+from fakebus.fixture_files.recording import SourceSchema
+from fakebus.schemas.interface import ResolvedReference, SchemaError
+from fakebus.schemas.languages import language
+
+_TIMEOUT_S = 10.0
+_CONTENT_TYPE = "application/vnd.schemaregistry.v1+json"
+
+
+class RegistryRefusalError(ClientError):
+    """The registry answered with an error.
+
+    Args:
+        status: HTTP's number.
+        message: what the registry says.
+    """
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class RegistryClient:
+    """A schema registry.
+
+    Args:
+        url: where it is; a user and password in it are sent.
+    """
+
+    def __init__(self, url: str) -> None:
+        parts = urllib.parse.urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ClientError(f"{url!r} is not the URL of a registry: write http://HOST:PORT")
+        host = parts.netloc.rpartition("@")[2]
+        self.url = urllib.parse.urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
+        self._headers = {"Accept": f"{_CONTENT_TYPE}, application/json"}
+        if parts.username is not None:
+            user = urllib.parse.unquote(f"{parts.username}:{parts.password or ''}").encode()
+            self._headers["Authorization"] = f"Basic {base64.b64encode(user).decode()}"
+        self._schemas: dict[tuple[int, str, bool], SourceSchema | None] = {}
+
+    def request(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """Return the answer to one request.
+
+        Raises:
+            RegistryRefusalError: the registry says no.
+            ClientError: it cannot be reached, or is no registry.
+        """
+        data = None if body is None else json.dumps(body).encode()
+        headers = self._headers | ({} if body is None else {"Content-Type": _CONTENT_TYPE})
+        request = urllib.request.Request(  # noqa: S310 - the scheme was looked at
+            self.url + path, data, headers, method=method
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:  # noqa: S310
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            raise RegistryRefusalError(error.code, _message(error)) from None
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "reason", error)
+            raise ClientError(f"no schema registry answers at {self.url}: {reason}") from None
+
+    def schema(self, schema_id: int, topic: str, is_key: bool) -> SourceSchema | None:
+        """Return a schema by its id, under the subject that it has for a topic.
+
+        ``None`` if the registry does not know the id, or the schema cannot be parsed.
+        """
+        key = (schema_id, topic, is_key)
+        if key not in self._schemas:
+            self._schemas[key] = self._find(schema_id, topic, is_key)
+        return self._schemas[key]
+
+    def _find(self, schema_id: int, topic: str, is_key: bool) -> SourceSchema | None:
+        try:
+            versions = self.request("GET", f"/schemas/ids/{schema_id}/versions")
+        except RegistryRefusalError as error:
+            if error.status == 404:
+                return None
+            raise
+        if not versions:
+            return None
+        suffix = "-key" if is_key else "-value"
+        # The topic's own name comes first, then subjects that begin with it.
+        best = min(
+            versions,
+            key=lambda each: (
+                each["subject"] != topic + suffix,
+                not each["subject"].startswith(f"{topic}-"),
+                each["subject"],
+            ),
+        )
+        return self.version(best["subject"], best["version"])
+
+    def version(self, subject: str, version: int | str) -> SourceSchema | None:
+        """Return one version of a subject; ``None`` if it cannot be parsed here."""
+        quoted = urllib.parse.quote(subject, safe="")
+        found = self.request("GET", f"/subjects/{quoted}/versions/{version}")
+        references = tuple(
+            (each["name"], each["subject"], each["version"])
+            for each in found.get("references") or ()
+        )
+        dependencies = []
+        for _, of, at in references:
+            dependency = self.version(of, at)
+            if dependency is None:
+                return None
+            dependencies.append(dependency)
+        schema_type = found.get("schemaType", "AVRO")
+        resolved: dict[str, ResolvedReference] = {}
+        for (name, _, _), dependency in zip(references, dependencies, strict=True):
+            _collect(name, dependency, resolved)
+        try:
+            parsed = language(schema_type).parse(found["schema"], tuple(resolved.values()))
+        except SchemaError:
+            return None
+        return SourceSchema(
+            schema_id=found["id"],
+            subject=found["subject"],
+            version=found["version"],
+            schema_type=schema_type,
+            text=found["schema"],
+            references=references,
+            parsed=parsed,
+            dependencies=tuple(dependencies),
+        )
+
+
+def _collect(name: str, schema: SourceSchema, into: dict[str, ResolvedReference]) -> None:
+    for (inner, _, _), dependency in zip(schema.references, schema.dependencies, strict=True):
+        _collect(inner, dependency, into)
+    into.setdefault(name, ResolvedReference(name=name, text=schema.text))
+
+
+def _message(error: urllib.error.HTTPError) -> str:
+    try:
+        return str(json.load(error)["message"])
+    except (ValueError, KeyError, TypeError):
+        return f"HTTP {error.code} {error.reason}"

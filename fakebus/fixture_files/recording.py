@@ -1,0 +1,362 @@
+"""From records to a fixture set: the way back of seeding.
+
+The same log gives the same files: records are ordered by time, partition and offset, times
+count from the newest record, ids have names, people and secrets are redacted, and headers
+that only trace a request are left out.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from fakebus.errors import FakebusError
+from fakebus.fixture_files.functions import FunctionContext, expand
+from fakebus.fixture_files.redaction import Redaction
+from fakebus.fixture_files.stable_names import StableNames, offset_text
+from fakebus.fixture_files.structure import DEFAULT_PARTITIONER
+from fakebus.records.partitioner import PARTITIONERS
+from fakebus.schemas.framing import HEADER_SIZE, frame, framed_id
+from fakebus.schemas.interface import ParsedSchema, SchemaDataError
+
+MARK = "# Written by: fakebus fixtures record"
+_TRACING = re.compile(r"traceparent|tracestate|baggage|x-request-id|x-b3-.*|b3|uber-trace-id", re.I)
+_SUFFIXES = {"AVRO": "avsc", "JSON": "schema.json", "PROTOBUF": "proto"}
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+class SourceRecord(NamedTuple):
+    """A record of a cluster."""
+
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes | None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceTopic:
+    """A topic of a cluster with the records to keep."""
+
+    name: str
+    partitions: int
+    config: Mapping[str, str]
+    """The configs that are not the cluster's defaults."""
+    records: Sequence[SourceRecord]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceSchema:
+    """A schema of a registry."""
+
+    schema_id: int
+    subject: str
+    version: int
+    schema_type: str
+    text: str
+    references: tuple[tuple[str, str, int], ...]
+    """Name, subject and version of each."""
+    parsed: ParsedSchema
+    dependencies: tuple[SourceSchema, ...] = ()
+    """The schemas that the references stand for."""
+
+
+SchemaSource = Callable[[int, str, bool], SourceSchema | None]
+"""Returns a schema by its id, with the subject that it has for a topic's key or value."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    format: str
+    subject: str | None
+    data: object
+    original: object = None
+    """The data before it was redacted."""
+
+
+class Recorder:
+    """Makes the files of a set.
+
+    Args:
+        schemas: finds schemas; ``None`` where there is no registry.
+        redaction: takes people and secrets out.
+        partitioner: the one that the set names.
+        keep_tracing: whether headers of tracing stay.
+    """
+
+    def __init__(
+        self,
+        schemas: SchemaSource | None,
+        redaction: Redaction,
+        *,
+        partitioner: str = DEFAULT_PARTITIONER,
+        keep_tracing: bool = False,
+    ) -> None:
+        self._schemas = schemas
+        self._redaction = redaction
+        self._partitioner = partitioner
+        self._keep_tracing = keep_tracing
+        self._used: dict[tuple[str, int], SourceSchema] = {}
+
+    def files(self, topics: Sequence[SourceTopic]) -> dict[str, str]:
+        """Return every file of the set by its path from the root."""
+        times = [record.timestamp_ms for topic in topics for record in topic.records]
+        anchor_ms = max(times, default=0)
+        names = StableNames(anchor_ms)
+        self._learn(topics)
+        files: dict[str, str] = {}
+        described: list[str] = []
+        for topic in sorted(topics, key=lambda topic: topic.name):
+            lines, yaml = self._topic(topic, names, anchor_ms)
+            described += yaml
+            if lines:
+                files[f"events/{topic.name}.ndjson"] = "\n".join(lines) + "\n"
+        subjects = list(self._subjects(files))
+        root = [MARK, "version: 1", f"partitioner: {self._partitioner}"]
+        root += ["subjects:", *subjects] if subjects else []
+        root += ["topics:", *described] if described else []
+        files["fakebus.yaml"] = "\n".join(root) + "\n"
+        return files
+
+    def _learn(self, topics: Sequence[SourceTopic]) -> None:
+        for topic in sorted(topics, key=lambda topic: topic.name):
+            for record in sorted(topic.records, key=lambda each: (each.timestamp_ms, *each[:2])):
+                written = self._data(record.value, topic, False)
+                if written is not None:
+                    self._redaction.learn(written.original)
+
+    def _topic(
+        self, topic: SourceTopic, names: StableNames, anchor_ms: int
+    ) -> tuple[list[str], list[str]]:
+        ordered = sorted(topic.records, key=lambda each: (each.timestamp_ms, *each[:2]))
+        # Within a partition the order of the log counts, whatever the timestamps.
+        ordered = _in_log_order(ordered)
+        written = [
+            (record, self._data(record.key, topic, True), self._data(record.value, topic, False))
+            for record in ordered
+        ]
+        key = _most_common((key for _, key, _ in written), "string")
+        value = _most_common((value for _, _, value in written), "json")
+        choose = PARTITIONERS[self._partitioner]
+        lines, keyless = [], 0
+        for record, record_key, record_value in written:
+            event: dict[str, Any] = {"at": offset_text(record.timestamp_ms - anchor_ms)}
+            stable_key = None
+            if record_key is not None:
+                stable_key = names.data(record_key.data, record.timestamp_ms)
+                event["key"] = _typed(record_key, stable_key, key)
+            event["value"] = None
+            if record_value is not None:
+                stable = names.data(record_value.data, record.timestamp_ms)
+                event["value"] = _typed(record_value, stable, value)
+            headers = list(self._headers(record, names))
+            if headers:
+                event["headers"] = headers
+            chosen = choose(
+                self._seeded_key(record_key, stable_key, record, anchor_ms), topic.partitions
+            )
+            if chosen is None:
+                chosen = keyless % topic.partitions
+                keyless += record.partition == chosen
+            if chosen != record.partition:
+                event["partition"] = record.partition
+            lines.append(json.dumps(event, ensure_ascii=False))
+        return lines, list(_topic_yaml(topic, key, value, has_events=bool(lines)))
+
+    def _seeded_key(
+        self, written: _Written | None, stable: object, record: SourceRecord, anchor_ms: int
+    ) -> bytes | None:
+        """Return the bytes that the key will have when the set is seeded."""
+        if written is None or record.key is None:
+            return None
+        context = FunctionContext(
+            seed=0, anchor_ms=anchor_ms, zone=UTC, event_ms=record.timestamp_ms
+        )
+        data = expand(stable, context)
+        if written.subject is not None:
+            schema_id = framed_id(record.key)
+            schema = self._find(schema_id, written)
+            if schema_id is not None and schema is not None:
+                return frame(schema_id, schema.parsed.encode(data))
+        if written.format == "binary":
+            return base64.b64decode(str(data))
+        if written.format == "json":
+            return _json_bytes(data)
+        return str(data).encode()
+
+    def _find(self, schema_id: int | None, written: _Written) -> SourceSchema | None:
+        for schema in self._used.values():
+            if schema.schema_id == schema_id and schema.subject == written.subject:
+                return schema
+        return None
+
+    def _data(self, data: bytes | None, topic: SourceTopic, is_key: bool) -> _Written | None:
+        if data is None:
+            return None
+        framed = self._framed(data, topic, is_key)
+        if framed is not None:
+            return framed
+        try:
+            text = data.decode()
+        except UnicodeDecodeError:
+            return _Written("binary", None, base64.b64encode(data).decode())
+        if not is_key or text[:1] in "{[":
+            try:
+                parsed = json.loads(text)
+            except ValueError:
+                pass
+            else:
+                if parsed is not None and _json_bytes(parsed) == data:
+                    return _Written("json", None, self._redaction.data(parsed), parsed)
+        return _Written("string", None, self._redaction.text(text))
+
+    def _framed(self, data: bytes, topic: SourceTopic, is_key: bool) -> _Written | None:
+        schema_id = framed_id(data)
+        if schema_id is None or self._schemas is None:
+            return None
+        schema = self._schemas(schema_id, topic.name, is_key)
+        if schema is None:
+            return None
+        try:
+            decoded = schema.parsed.decode(data[HEADER_SIZE:])
+            if schema.parsed.encode(decoded) != data[HEADER_SIZE:]:
+                return None
+        except SchemaDataError:
+            return None
+        self._used[schema.subject, schema.version] = schema
+        return _Written(
+            {"AVRO": "avro", "JSON": "jsonschema", "PROTOBUF": "protobuf"}[schema.schema_type],
+            schema.subject,
+            self._redaction.data(decoded),
+            decoded,
+        )
+
+    def _headers(self, record: SourceRecord, names: StableNames) -> Iterator[list[Any]]:
+        for name, data in record.headers:
+            if _TRACING.fullmatch(name) and not self._keep_tracing:
+                continue
+            if data is None:
+                yield [name, None]
+                continue
+            try:
+                text = self._redaction.text(data.decode())
+            except UnicodeDecodeError:
+                yield [name, {"type": "binary", "data": base64.b64encode(data).decode()}]
+            else:
+                yield [name, names.data(text, record.timestamp_ms)]
+
+    def _subjects(self, files: dict[str, str]) -> Iterator[str]:
+        counts: Counter[str] = Counter()
+        for schema in self._in_dependency_order():
+            subject = schema.subject
+            # Counted within the set, as a registry that is seeded from it will count.
+            counts[subject] += 1
+            suffix = _SUFFIXES[schema.schema_type]
+            file = f"schemas/{_UNSAFE.sub('-', subject)}-v{counts[subject]}.{suffix}"
+            files[file] = _schema_text(schema)
+            yield f"  - subject: {json.dumps(subject)}"
+            yield f"    schema: {json.dumps(file)}"
+            if schema.references:
+                yield "    references:"
+            for name, of, _ in schema.references:
+                yield f"      - {{name: {json.dumps(name)}, subject: {json.dumps(of)}}}"
+
+    def _in_dependency_order(self) -> list[SourceSchema]:
+        ordered: dict[tuple[str, int], SourceSchema] = {}
+
+        def add(schema: SourceSchema) -> None:
+            for each in schema.dependencies:
+                add(each)
+            ordered.setdefault((schema.subject, schema.version), schema)
+
+        for _, schema in sorted(self._used.items()):
+            add(schema)
+        return list(ordered.values())
+
+
+def write_files(directory: Path, files: Mapping[str, str]) -> None:
+    """Write a recorded set.
+
+    Raises:
+        FakebusError: the directory holds a set that was not recorded.
+    """
+    root = directory / "fakebus.yaml"
+    if root.exists() and not root.read_text(encoding="utf-8").startswith(MARK):
+        raise FakebusError(
+            f"{root} was not written by fakebus fixtures record and would be overwritten; "
+            "choose another directory, or remove the file"
+        )
+    for name in ("events", "schemas"):
+        for stale in (directory / name).glob("*"):
+            stale.unlink()
+    for relative, text in files.items():
+        path = directory / relative
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
+def _in_log_order(records: Sequence[SourceRecord]) -> list[SourceRecord]:
+    queues: dict[int, list[SourceRecord]] = {}
+    for record in records:
+        queues.setdefault(record.partition, []).append(record)
+    for queue in queues.values():
+        queue.sort(key=lambda each: each.offset, reverse=True)
+    return [queues[record.partition].pop() for record in records]
+
+
+def _most_common(written: Iterable[_Written | None], default: str) -> _Written:
+    counts = Counter((each.format, each.subject) for each in written if each is not None)
+    if not counts:
+        return _Written(default, None, None)
+    (format_, subject), _ = max(counts.items(), key=lambda item: (item[1], str(item[0])))
+    return _Written(format_, subject, None)
+
+
+def _typed(written: _Written, data: object, default: _Written) -> object:
+    if (written.format, written.subject) != (default.format, default.subject):
+        if written.subject is not None:
+            return {"subject": written.subject, "data": data}
+        return {"type": written.format, "data": data}
+    if data is None or (isinstance(data, dict) and data.keys() <= _WRAPPERS):
+        return {"data": data}
+    return data
+
+
+_WRAPPERS = {"type", "subject", "version", "data"}
+
+
+def _topic_yaml(
+    topic: SourceTopic, key: _Written, value: _Written, *, has_events: bool
+) -> Iterator[str]:
+    yield f"  - name: {json.dumps(topic.name)}"
+    yield f"    partitions: {topic.partitions}"
+    if topic.config:
+        yield "    config:"
+        for name, text in sorted(topic.config.items()):
+            yield f"      {name}: {json.dumps(text)}"
+    for field, written, default in (("key", key, "string"), ("value", value, "json")):
+        if written.subject is not None:
+            yield f"    {field}: {{subject: {json.dumps(written.subject)}}}"
+        elif written.format != default:
+            yield f"    {field}: {{format: {written.format}}}"
+    if has_events:
+        yield f"    load: {json.dumps(f'events/{topic.name}.ndjson')}"
+
+
+def _schema_text(schema: SourceSchema) -> str:
+    if schema.schema_type == "PROTOBUF":
+        return schema.text
+    return json.dumps(json.loads(schema.text), indent=2, ensure_ascii=False) + "\n"
+
+
+def _json_bytes(data: object) -> bytes:
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()

@@ -1,0 +1,78 @@
+"""Times and ids of recorded data as functions of fixture files.
+
+A time becomes an offset from the anchor, a UUID a name: ``{"$time": "-2d"}`` and
+``{"$uuid": "id-1"}``. Both give data that is alive when it is seeded, and the same text when
+what was seeded is recorded again.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_ISO = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}\+00:00")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_UNITS = (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1))
+
+
+def offset_text(milliseconds: int) -> str:
+    """Return a distance from the anchor as fixture files write it, such as ``-2d3h``."""
+    if not milliseconds:
+        return "now"
+    sign, left = ("-", -milliseconds) if milliseconds < 0 else ("+", milliseconds)
+    parts = []
+    for unit, size in _UNITS:
+        count, left = divmod(left, size)
+        if count:
+            parts.append(f"{count}{unit}")
+    return sign + "".join(parts)
+
+
+class StableNames:
+    """Replaces times and ids, and remembers which id has which name.
+
+    Args:
+        anchor_ms: what times count from.
+    """
+
+    def __init__(self, anchor_ms: int) -> None:
+        self._anchor_ms = anchor_ms
+        self._names: dict[str, str] = {}
+
+    def data(self, data: object, event_ms: int) -> object:
+        """Return data with functions in the place of times and ids.
+
+        Args:
+            data: of a key, value or header.
+            event_ms: the record's timestamp, which is ``at``.
+        """
+        if isinstance(data, dict):
+            return {
+                # A name that begins with $ would be taken for a function.
+                f"${name}" if name.startswith("$") else name: self.data(inner, event_ms)
+                for name, inner in data.items()
+            }
+        if isinstance(data, list):
+            return [self.data(item, event_ms) for item in data]
+        if isinstance(data, str):
+            return self._text(data, event_ms)
+        return data
+
+    def _text(self, text: str, event_ms: int) -> object:
+        if _UUID.fullmatch(text):
+            name = self._names.setdefault(text, f"id-{len(self._names) + 1}")
+            return {"$uuid": name}
+        if not _ISO.fullmatch(text):
+            return text
+        try:
+            micros = (datetime.fromisoformat(text) - _EPOCH) // timedelta(microseconds=1)
+        except ValueError:
+            return text
+        if micros % 1000:
+            # Functions count milliseconds; a finer time stays as it is.
+            return text
+        time_ms = micros // 1000
+        if time_ms == event_ms:
+            return {"$time": "at"}
+        return {"$time": offset_text(time_ms - self._anchor_ms)}
