@@ -256,10 +256,11 @@ async def test_a_write_that_fails_changes_nothing(
 async def test_a_cancelled_registration_is_finished_before_the_next_one(
     registry: Registry, broker: Broker
 ) -> None:
+    writing = asyncio.Event()
+    broker.topics.on_changed.append(lambda topic: writing.set())
     first = asyncio.ensure_future(registry.register("s", request("{}")))
     second = asyncio.ensure_future(registry.register("t", request('{"a":1}')))
-    while broker.topics.get("_schemas") is None:
-        await asyncio.sleep(0)
+    await writing.wait()
     first.cancel()
     with pytest.raises(asyncio.CancelledError):
         await first
