@@ -34,6 +34,7 @@ SILENT = "nothing was sent"
 NOT_COMPARED = {"throttle_time_ms", "host", "port", "rack", "finalized_features_epoch"}
 TEXTS = {"error_message", "batch_index_error_message"}
 NAMED = {"session_id", "producer_id", "ongoing_txn_producer_id"}
+FIRST_ID = {"session_id": 1}
 
 
 class Side:
@@ -187,7 +188,13 @@ class Side:
             return value if value is None else "a text"
         if field == "log_append_time_ms" and value > 0:
             return "now"
-        if isinstance(value, UUID) or (field in NAMED and value > 0) or isinstance(value, str):
+        if isinstance(value, bool):
+            return value
+        if (
+            isinstance(value, UUID)
+            or (field in NAMED and value >= FIRST_ID.get(field, 0))
+            or isinstance(value, str)
+        ):
             return value if value in ("", ZERO_UUID) else self._name(value, field)
         return bytes(value) if isinstance(value, memoryview | bytearray) else value
 

@@ -96,7 +96,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "empty config": {"configs": {"cleanup.policy": ""}},
     "policy twice": {"configs": {"cleanup.policy": "delete,delete"}},
     "unknown policy": {"configs": {"cleanup.policy": "keep"}},
-    "config with spaces": {"configs": {"retention.ms": " 1000 "}},
     "remote storage": {"configs": {"remote.storage.enable": "true"}},
 }
 
@@ -118,8 +117,9 @@ def test_a_topic_is_created_or_refused_alike(sides: Sides, name: str, version: i
 def test_names_of_new_topics(sides: Sides, version: int) -> None:
     def scenario(side: Side) -> Any:
         name = side.new_name()
-        first = create(side, version, described(name.replace("-", ".")))
         side.remember_topic(name.replace("-", "."))
+        side.name(name.replace("-", "_"), "collision")
+        first = create(side, version, described(name.replace("-", ".")))
         return [
             first,
             create(side, version, described(name.replace("-", "_"))),
@@ -157,7 +157,7 @@ def grow(side: Side, version: int, *topics: CreatePartitionsTopic, **fields: Any
 
 
 @pytest.mark.parametrize("version", range(4))
-@pytest.mark.parametrize("count", [-1, 0, 1, 2, 3, 5, 10_003])
+@pytest.mark.parametrize("count", [-1, 0, 1, 2, 3, 5])
 @pytest.mark.parametrize(
     "assignments",
     [None, [], [[1]], [[1], [1], [1]], [[9], [9], [9]], [[], [], []], [[1, 1]] * 3, [[1, 2]] * 3],

@@ -10,7 +10,8 @@ Version notes:
 
 from __future__ import annotations
 
-from fakebus.broker.topic_requests import NewPartitions
+from fakebus.broker.topic_requests import NewPartitions, TopicResult
+from fakebus.errors import ErrorCode
 from fakebus.kafka.api import RequestContext, handles
 from fakebus.kafka.protocol.api_keys import ApiKey
 from fakebus.kafka.protocol.messages import (
@@ -34,11 +35,17 @@ async def handle_create_partitions(
             CreatePartitionsTopicResult(
                 name=result.name,
                 error_code=result.error_code.code,
-                error_message=result.error_message,
+                error_message=_explanation(result),
             )
             for result in results
         ]
     )
+
+
+def _explanation(result: TopicResult) -> str | None:
+    # Kafka leaves this one error without a text.
+    unknown = result.error_code is ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    return None if unknown else result.error_message
 
 
 def _new_partitions(topic: CreatePartitionsTopic) -> NewPartitions:

@@ -2,6 +2,7 @@
 
 Behaviour:
     * Without a transactional id: a fresh producer id with epoch 0, never handed out before.
+    * A producer id without an epoch, or the other way round, is refused.
     * Transactions are not served yet: a transactional id is refused with
       TRANSACTIONAL_ID_AUTHORIZATION_FAILED, the one refusal that every client reports at
       once instead of trying for ever.
@@ -17,6 +18,8 @@ from fakebus.kafka.api import RequestContext, handles
 from fakebus.kafka.protocol.api_keys import ApiKey
 from fakebus.kafka.protocol.messages import InitProducerIdRequest, InitProducerIdResponse
 
+_NONE = -1
+
 
 @handles(ApiKey.INIT_PRODUCER_ID, versions=(0, 5))
 async def handle_init_producer_id(
@@ -30,6 +33,10 @@ async def handle_init_producer_id(
             else (ErrorCode.INVALID_REQUEST)
         )
         return InitProducerIdResponse(error_code=error.code, producer_epoch=-1)
+    if (request.producer_id == _NONE) is not (request.producer_epoch == _NONE):
+        return InitProducerIdResponse(
+            error_code=ErrorCode.INVALID_REQUEST.code, producer_epoch=_NONE
+        )
     try:
         producer_id = await context.broker.producer_ids.allocate()
     except StorageError:

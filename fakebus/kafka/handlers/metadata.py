@@ -4,7 +4,7 @@ Behaviour:
     * Brokers are given at the address that this client can reach.
     * An unknown topic is created when the client allows it and auto.create.topics.enable is
       on; it can be used as soon as the answer is there.
-    * Topics may be asked for by id from version 10 on.
+    * Topics may be asked for by id from version 12 on; names beside ids are not looked at.
 
 Version notes:
     0 an empty list means all topics, since 1 null does; 4 may forbid auto-creation;
@@ -33,19 +33,31 @@ from fakebus.types import ZERO_UUID
 
 _FIRST_WITH_NULL_FOR_ALL = 1
 _FIRST_WITH_AUTO_CREATION_FLAG = 4
+_FIRST_WITH_IDS_ALONE = 12
 
 
 @handles(ApiKey.METADATA, versions=(0, 13))
 async def handle_metadata(request: MetadataRequest, context: RequestContext) -> MetadataResponse:
     """Describe the brokers and the topics asked for."""
     broker = context.broker
+    refusal = _refusal(request, context.api_version)
+    if refusal is not ErrorCode.NONE:
+        return _failed(request, refusal)
     wants_all = request.topics is None or (
         not request.topics and context.api_version < _FIRST_WITH_NULL_FOR_ALL
     )
     if wants_all:
         topics = [_describe(topic, request, context) for topic in broker.topics]
     else:
-        topics = [await _find(wanted, request, context) for wanted in _unique(request.topics or ())]
+        wanted = _unique(request.topics or ())
+        if any(topic.topic_id != ZERO_UUID for topic in wanted):
+            topics = [
+                _find_by_id(topic, request, context)
+                for topic in wanted
+                if topic.topic_id != ZERO_UUID
+            ]
+        else:
+            topics = [await _find(topic.name or "", request, context) for topic in wanted]
     return MetadataResponse(
         brokers=[
             MetadataResponseBroker(node_id=b.node_id, host=b.host, port=b.port, rack=b.rack)
@@ -60,30 +72,50 @@ async def handle_metadata(request: MetadataRequest, context: RequestContext) -> 
     )
 
 
-def _unique(wanted: Iterable[MetadataRequestTopic]) -> Iterable[MetadataRequestTopic]:
-    seen = set()
-    for topic in wanted:
-        key = (topic.name, topic.topic_id)
-        if key not in seen:
-            seen.add(key)
-            yield topic
+def _unique(wanted: Iterable[MetadataRequestTopic]) -> list[MetadataRequestTopic]:
+    return list({(topic.name, topic.topic_id): topic for topic in wanted}.values())
+
+
+def _refusal(request: MetadataRequest, version: int) -> ErrorCode:
+    topics = request.topics or ()
+    by_id = any(topic.topic_id != ZERO_UUID for topic in topics)
+    without_name = any(topic.name is None for topic in topics)
+    if version < _FIRST_WITH_IDS_ALONE and (by_id or without_name):
+        return ErrorCode.INVALID_REQUEST
+    if without_name and not by_id:
+        # Kafka does not expect it.
+        return ErrorCode.UNKNOWN_SERVER_ERROR
+    return ErrorCode.NONE
+
+
+def _failed(request: MetadataRequest, error: ErrorCode) -> MetadataResponse:
+    return MetadataResponse(
+        error_code=error.code,
+        brokers=[],
+        topics=[
+            MetadataResponseTopic(
+                error_code=error.code, name=topic.name or "", topic_id=topic.topic_id, partitions=[]
+            )
+            for topic in request.topics or ()
+        ],
+    )
+
+
+def _find_by_id(
+    wanted: MetadataRequestTopic, request: MetadataRequest, context: RequestContext
+) -> MetadataResponseTopic:
+    topic = context.broker.topics.by_id(wanted.topic_id)
+    if topic is None:
+        return MetadataResponseTopic(
+            error_code=ErrorCode.UNKNOWN_TOPIC_ID.code, name=None, topic_id=wanted.topic_id
+        )
+    return _describe(topic, request, context)
 
 
 async def _find(
-    wanted: MetadataRequestTopic, request: MetadataRequest, context: RequestContext
+    name: str, request: MetadataRequest, context: RequestContext
 ) -> MetadataResponseTopic:
-    topics = context.broker.topics
-    if wanted.topic_id != ZERO_UUID:
-        topic = topics.by_id(wanted.topic_id)
-        if topic is None:
-            return MetadataResponseTopic(
-                error_code=ErrorCode.UNKNOWN_TOPIC_ID.code, name=None, topic_id=wanted.topic_id
-            )
-        return _describe(topic, request, context)
-    name = wanted.name
-    if name is None:
-        return MetadataResponseTopic(error_code=ErrorCode.INVALID_TOPIC_EXCEPTION.code, name="")
-    topic = topics.get(name)
+    topic = context.broker.topics.get(name)
     if topic is None:
         allowed = (
             context.api_version < _FIRST_WITH_AUTO_CREATION_FLAG
@@ -91,10 +123,17 @@ async def _find(
         )
         try:
             topic = await context.broker.auto_create(name, allowed=allowed)
-        except BrokerError as error:
-            return MetadataResponseTopic(error_code=error.error_code.code, name=name)
-        except FakebusError:
-            return MetadataResponseTopic(error_code=ErrorCode.KAFKA_STORAGE_ERROR.code, name=name)
+        except FakebusError as error:
+            code = (
+                error.error_code
+                if isinstance(error, BrokerError)
+                else ErrorCode.KAFKA_STORAGE_ERROR
+            )
+            return MetadataResponseTopic(
+                error_code=code.code,
+                name=name,
+                topic_authorized_operations=_topic_operations(request),
+            )
     return _describe(topic, request, context)
 
 
@@ -117,7 +156,9 @@ def _describe(
             )
             for index, log in enumerate(topic.partitions)
         ],
-        topic_authorized_operations=(
-            TOPIC_OPERATIONS if request.include_topic_authorized_operations else NOT_ASKED
-        ),
+        topic_authorized_operations=_topic_operations(request),
     )
+
+
+def _topic_operations(request: MetadataRequest) -> int:
+    return TOPIC_OPERATIONS if request.include_topic_authorized_operations else NOT_ASKED
