@@ -151,10 +151,7 @@ class _Encoder:
                 f"{path}: {shown(value)} may be {' or '.join(names)};"
                 f' write {{"{names[0]}": ...}} to say which'
             )
-        problems = "; ".join(
-            f"as {name}: {outcome!s}" for name, (_, outcome) in zip(names, outcomes, strict=True)
-        )
-        raise SchemaDataError(f"{path}: fits no branch of the union ({problems})")
+        raise _deepest([(name, one) for name, (_, one) in zip(names, outcomes, strict=True)])
 
     def _try(self, branch: Node, value: object, path: str, depth: int) -> _Outcome:
         out = bytearray()
@@ -171,6 +168,13 @@ def _refuse_unknown(node: Record, value: Mapping[object, object], path: str) -> 
             near = get_close_matches(str(name), node.by_name, 1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise SchemaDataError(f"{path}: {node.name.full} has no field {name!r}{hint}")
+
+
+def _deepest(outcomes: list[tuple[str, _Outcome]]) -> SchemaDataError:
+    """Return the refusal that got furthest into the data: the branch that was likely meant."""
+    refusals = [(str(outcome), name) for name, outcome in outcomes]
+    message, name = max(refusals, key=lambda refusal: len(refusal[0].partition(": ")[0]))
+    return SchemaDataError(message if message.endswith(")") else f"{message} (taken as {name})")
 
 
 def _only_branch(node: Union, value: object, path: str) -> int:

@@ -10,6 +10,7 @@ import struct
 from datetime import date, time
 from decimal import Decimal
 from difflib import get_close_matches
+from reprlib import Repr
 from typing import TypeAlias
 from uuid import UUID
 
@@ -23,10 +24,13 @@ _FLOATS = {"float": struct.Struct("<f"), "double": struct.Struct("<d")}
 _NOT_NUMBERS = ("NaN", "Infinity", "-Infinity")
 
 
+_REPR = Repr()
+_REPR.maxlevel, _REPR.maxdict, _REPR.maxstring, _REPR.maxother = 2, 3, 60, 60
+
+
 def shown(value: object) -> str:
     """Return a value for a message, cut short."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return _REPR.repr(value)
 
 
 def long_bytes(value: int) -> bytes:
@@ -127,7 +131,8 @@ def _float(kind: str, value: object) -> bytes:
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise ValueError(f"expected {kind}, got {shown(value)}")
     try:
-        return _FLOATS[kind].pack(value)
+        # There are many NaNs; one stands for all, as in Java.
+        return _FLOATS[kind].pack(math.nan if math.isnan(value) else value)
     except (OverflowError, struct.error):
         raise ValueError(f"{shown(value)} is out of the range of {kind}") from None
 
