@@ -1,0 +1,111 @@
+"""``fakebus fixtures seed``: a fixture set into any Kafka, once or whenever its files change."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fakebus.cli.bootstrap import add_bootstrap_arguments
+from fakebus.cli.client import Connection, connect
+from fakebus.cli.fixture_actions.record import add_registry_argument
+from fakebus.cli.progress import SeedProgress
+from fakebus.config import DEFAULT_FIXTURES, fixture_path
+from fakebus.errors import FakebusError
+
+if TYPE_CHECKING:
+    from fakebus.cli.set_seeder import SetSeeder
+
+NAME = "seed"
+HELP = "write fixture files to any Kafka"
+DESCRIPTION = (
+    "Write the schemas, topics, events and offsets of fixture files to a cluster, fakebus or not. "
+    "Doing it again writes only what is new. Events that have changed are refused, unless "
+    "--reset or --watch says that their topics may be deleted."
+)
+_LOOK_AGAIN_S = 0.3
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the action's arguments."""
+    parser.add_argument(
+        "directory",
+        nargs="?",
+        type=fixture_path,
+        default=DEFAULT_FIXTURES,
+        metavar="DIR",
+        help="the fixture set (default: ./fixtures; openedx is the one that comes with fakebus)",
+    )
+    add_registry_argument(parser)
+    parser.add_argument(
+        "--reset",
+        action="store_true",
+        help="delete topics whose seeded events have changed, and seed them afresh",
+    )
+    parser.add_argument(
+        "--watch",
+        action="store_true",
+        help="go on until Ctrl-C, and seed again whenever a file changes; includes --reset",
+    )
+    add_bootstrap_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Seed the set."""
+    connection = connect(arguments, "fakebus fixtures seed")
+    seeder = _seeder(connection, arguments.registry)
+    directory: Path = arguments.directory
+    seen = _stamps(directory)
+    _seed(seeder, directory, reset=arguments.reset or arguments.watch)
+    while arguments.watch:
+        time.sleep(_LOOK_AGAIN_S)
+        now = _stamps(directory)
+        if now == seen:
+            continue
+        seen = now
+        try:
+            _seed(seeder, directory, reset=True)
+        except FakebusError as error:
+            # A file that is being written is mended soon; the next change is looked at again.
+            print(error, flush=True)
+    return 0
+
+
+def _seeder(connection: Connection, registry_url: str | None) -> SetSeeder:
+    from fakebus.cli.registry_client import RegistryClient
+    from fakebus.cli.set_seeder import SetSeeder
+
+    registry = None if registry_url is None else RegistryClient(registry_url)
+    return SetSeeder(connection, registry)
+
+
+def _seed(seeder: SetSeeder, directory: Path, *, reset: bool) -> None:
+    from fakebus.clock import SystemClock
+    from fakebus.fixture_files.loader import load_fixtures
+
+    now_ms = SystemClock().now_ms()
+    fixture_set = load_fixtures(directory, now_ms=now_ms)
+    ids = seeder.register(fixture_set)
+    if any(ids[each.subject, each.version] != each.schema_id for each in fixture_set.schemas):
+        fixture_set = load_fixtures(directory, now_ms=now_ms, schema_ids=ids)
+    with SeedProgress() as progress:
+        done = seeder.seed(fixture_set, progress=progress, reset=reset)
+    print(
+        f"{directory}: {done.records} events written, {done.skipped} were there; "
+        f"{done.topics_created} topics created, {done.schemas} schemas",
+        flush=True,
+    )
+
+
+def _stamps(directory: Path) -> dict[Path, tuple[int, int]]:
+    found = {}
+    for path in directory.rglob("*"):
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            # An editor has just replaced it.
+            continue
+        if path.is_file():
+            found[path] = (status.st_mtime_ns, status.st_size)
+    return found
