@@ -22,6 +22,7 @@ from fakebus.config import Address, Settings, protocol_of
 from fakebus.kafka.advertise import AdvertisedAddress, FixedAddress, auto_address
 from fakebus.kafka.listener import Listener
 from fakebus.registry.registry import Registry
+from fakebus.registry.validation import RecordValidator
 from fakebus.storage.sqlite import SqliteStorage
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ class FakeBus:
         # A port that is taken is found out before anything is written.
         for listener in self.listeners:
             await listener.bind()
+        config.set_static(self._facts())
         await self.broker.start()
         self.registry = Registry(
             self.broker,
@@ -116,6 +118,7 @@ class FakeBus:
             strict=settings.strict_schemas,
         )
         await self.registry.start()
+        self.broker.record_validator = RecordValidator(self.registry)
         await self._seed(fixture_sets, config)
         for listener in self.listeners:
             await listener.start()
@@ -150,6 +153,24 @@ class FakeBus:
                     ssl_context=tls if protocol.endswith("SSL") else None,
                 )
             )
+
+    def _facts(self) -> dict[str, str]:
+        """Return what clients that describe the broker are told of how it was started."""
+        listening, told = [], []
+        for index, listener in enumerate(self.listeners):
+            advertised = self.settings.advertised_for(index)
+            reachable = Address(_reachable(listener.host), listener.port)
+            listening.append(f"{listener.name}://{Address(listener.host, listener.port)}")
+            told.append(f"{listener.name}://{advertised or reachable}")
+        facts = {
+            "node.id": str(self.broker.node_id),
+            "process.roles": "broker,controller",
+            "log.dirs": str(self.settings.data) if self.settings.data else "memory",
+        }
+        if listening:
+            facts["listeners"] = ",".join(listening)
+            facts["advertised.listeners"] = ",".join(told)
+        return facts
 
     def _advertised(self, index: int) -> AdvertisedAddress:
         address = self.settings.advertised_for(index)
@@ -243,10 +264,11 @@ class FakeBus:
         ]
 
     def record_count(self) -> int:
-        """Return how many offsets of all topics hold records."""
+        """Return how many offsets of all topics hold records; not what fakebus notes itself."""
         return sum(
             log.high_watermark - log.log_start_offset
             for topic in self.broker.topics
+            if not topic.name.startswith("_")
             for log in topic.partitions
         )
 

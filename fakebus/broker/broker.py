@@ -95,7 +95,7 @@ class Broker:
         self.group_coordinator.close()
 
     async def run_housekeeping(self) -> None:
-        """Enforce retention and expire idle producers now instead of when it is due."""
+        """Enforce retention, compact logs and expire idle producers now, not when it is due."""
         await self._housekeeping.run()
 
     async def _load_cluster_id(self) -> None:
