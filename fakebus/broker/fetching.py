@@ -221,6 +221,9 @@ class Fetcher:
         limit = min(target.max_bytes, budget)
         if target.fetch_offset >= end or (limit <= 0 and not whole_first_batch):
             return info
+        if target.max_bytes < 0:
+            # Kafka trips over it as soon as there is something to read.
+            return FetchDataInfo(ErrorCode.UNKNOWN_SERVER_ERROR)
         batches = await log.read(target.fetch_offset, end, limit)
         if batches and not whole_first_batch and len(batches[0].data) > limit:
             return info

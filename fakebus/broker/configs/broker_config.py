@@ -61,6 +61,20 @@ class BrokerConfig:
         for name, text in self.static.items():
             find(BROKER_KEYS, name, "broker").parse(text)
 
+    def set_static(self, values: Mapping[str, str]) -> None:
+        """Say how the broker was really started, where that is not decided by configs.
+
+        Args:
+            values: by name; they take the place of what was given at start.
+
+        Raises:
+            ConfigError: a name or a value is not valid; nothing was changed.
+        """
+        for name, text in values.items():
+            find(BROKER_KEYS, name, "broker").parse(text)
+        self.static.update(values)
+        self._values.clear()
+
     def set_dynamic(
         self, *, broker: Mapping[str, str] | None = None, default: Mapping[str, str] | None = None
     ) -> None:

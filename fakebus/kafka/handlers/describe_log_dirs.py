@@ -1,7 +1,7 @@
 """DescribeLogDirs 1-5.
 
 Behaviour:
-    * All logs lie in one place, which is listed as the directory ``fakebus``.
+    * All logs lie in one place, the first of log.dirs.
     * A partition's size is that of its record batches; how large the disk is, is not said.
 
 Version notes:
@@ -22,6 +22,7 @@ from fakebus.kafka.protocol.messages import (
 )
 
 LOG_DIR = "fakebus"
+"""What is answered when the broker was not told where its logs are."""
 
 
 @handles(ApiKey.DESCRIBE_LOG_DIRS, versions=(1, 5))
@@ -42,7 +43,8 @@ async def handle_describe_log_dirs(
     return DescribeLogDirsResponse(
         results=[
             DescribeLogDirsResult(
-                log_dir=LOG_DIR, topics=[topic for topic in described if topic.partitions]
+                log_dir=context.broker.config.static.get("log.dirs", LOG_DIR),
+                topics=[topic for topic in described if topic.partitions],
             )
         ]
     )

@@ -89,8 +89,6 @@ def _target(key: PartitionKey, partition: SessionPartition, context: RequestCont
     topics = context.broker.topics
     topic = topics.by_id(key.topic) if isinstance(key.topic, UUID) else topics.get(key.topic)
     log = None if topic is None else topic.partition(key.partition)
-    if log is not None and partition.max_bytes < 0:
-        return FetchTarget(None, 0, 0, error=ErrorCode.UNKNOWN_SERVER_ERROR)
     unknown = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
     if topic is None and isinstance(key.topic, UUID):
         unknown = ErrorCode.UNKNOWN_TOPIC_ID
