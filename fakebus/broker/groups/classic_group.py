@@ -157,6 +157,10 @@ class ClassicGroup:
             self.static_members[new.group_instance_id] = new.member_id
         if self.is_leader(old.member_id):
             self.leader_id = new.member_id
+        if old.member_id in self.pending_sync:
+            # The old one will never sync; it is the new one that still has to.
+            self.pending_sync.remove(old.member_id)
+            self.pending_sync.add(new.member_id)
 
     def forget_pending(self, member_id: str) -> None:
         """Stop waiting for a client that was given this member id."""
