@@ -13,6 +13,8 @@ from json.decoder import JSONDecodeError
 from typing import Any, NoReturn
 
 from fakebus.fixture_files.formats.format import kind_of_json
+from fakebus.fixture_files.input_names import input_of
+from fakebus.fixture_files.inputs.input import Input, InputMistake
 from fakebus.fixture_files.problems import (
     DataError,
     Position,
@@ -35,8 +37,10 @@ class EventLine:
     file: EventFile
     line: int
     text: str
-    """The line without the space around it."""
+    """The line without the space around it; JSON of the fields if the file is no NDJSON."""
     fields: dict[str, Any]
+    is_converted: bool = False
+    """Whether the file is no NDJSON, so that columns mean nothing."""
 
     @property
     def has_calls(self) -> bool:
@@ -55,6 +59,8 @@ class EventLine:
 
     def position(self, field: str = "") -> Position:
         """Return where a field's value stands, or the beginning of the line."""
+        if self.is_converted:
+            return Position(self.file.display, self.line, 1)
         indent = self.file.indent(self.line)
         column = _columns(self.text).get(field, 0) if field else 0
         return Position(self.file.display, self.line, indent + column + 1)
@@ -83,6 +89,7 @@ class EventFile:
         self.relative = relative
         self.display = display
         self.topic = topic
+        self._text = text
         self._lines = text.split("\n")
 
     def indent(self, line: int) -> int:
@@ -91,24 +98,37 @@ class EventFile:
         return len(text) - len(text.lstrip(_SPACE))
 
     def read(self, problems: ProblemList) -> Iterator[EventLine]:
-        """Yield every line that is a well-formed event; the others become problems."""
+        """Yield everything that is a well-formed event; the rest becomes problems."""
+        input_ = input_of(self.relative, self.load.input_name if self.load else None)
+        before = len(problems)
         empty = True
-        for number, raw in enumerate(self._lines, 1):
-            text = raw.strip(_SPACE)
-            if not text:
-                continue
+        for event in self._events(problems) if input_ is None else self._read(input_, problems):
             empty = False
-            fields = self._parse(text, number, problems)
-            if fields is None:
-                continue
-            event = EventLine(file=self, line=number, text=text, fields=fields)
             if _check_shape(event, problems):
                 yield event
-        if empty:
+        if empty and len(problems) == before:
             problems.add(
                 Position(self.display, 1, 1),
                 "the file has no events",
                 "add one JSON object per line, or do not load the file",
+            )
+
+    def _events(self, problems: ProblemList) -> Iterator[EventLine]:
+        for number, raw in enumerate(self._lines, 1):
+            text = raw.strip(_SPACE)
+            fields = self._parse(text, number, problems) if text else None
+            if fields is not None:
+                yield EventLine(file=self, line=number, text=text, fields=fields)
+
+    def _read(self, input_: Input, problems: ProblemList) -> Iterator[EventLine]:
+        for found in input_.read(self._text, self.topic is None):
+            if isinstance(found, InputMistake):
+                position = Position(self.display, found.line, found.column)
+                problems.add(position, found.message, found.hint)
+                continue
+            text = json.dumps(found.fields, ensure_ascii=False)
+            yield EventLine(
+                file=self, line=found.line, text=text, fields=found.fields, is_converted=True
             )
 
     def _parse(self, text: str, number: int, problems: ProblemList) -> dict[str, Any] | None:

@@ -8,6 +8,7 @@ from datetime import UTC, tzinfo
 from zoneinfo import ZoneInfo
 
 from fakebus.fixture_files.group_specs import GroupSpec, read_group
+from fakebus.fixture_files.input_names import is_events_file
 from fakebus.fixture_files.lint import RULES
 from fakebus.fixture_files.problems import (
     DataError,
@@ -199,7 +200,7 @@ class _StructureReader:
             load = LoadSpec(file=file, position=position)
             if file.endswith((".yaml", ".yml")):
                 documents.append(load)
-            elif file.endswith((".ndjson", ".jsonl")):
+            elif is_events_file(file):
                 self._spec.loads.append(load)
             else:
                 self._problems.add(

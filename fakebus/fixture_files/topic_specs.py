@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from fakebus.fixture_files.format_names import format_named
 from fakebus.fixture_files.formats.registered import FORMATS_BY_TYPE
 from fakebus.fixture_files.headers import Headers, parse_headers
+from fakebus.fixture_files.input_names import INPUT_NAMES
 from fakebus.fixture_files.problems import DataError, Position, ProblemList, did_you_mean, quoted
 from fakebus.fixture_files.sources import FixtureDirectory
 from fakebus.fixture_files.topic_rules import check_topic_config, topic_name_problem
@@ -27,7 +28,7 @@ _TOPIC_FIELDS = (
     "consumers",
     "partitioner",
 )
-_LOAD_FIELDS = ("file", "key", "value", "headers")
+_LOAD_FIELDS = ("file", "format", "key", "value", "headers")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +47,9 @@ class LoadSpec:
 
     file: str
     position: Position
+    input_name: str | None = None
+    """One of the names in :mod:`fakebus.fixture_files.input_names`; the file's name decides
+    when it is ``None``."""
     key_format: FormatSpec | None = None
     key_position: Position | None = None
     value_format: FormatSpec | None = None
@@ -214,6 +218,7 @@ class TopicReader:
         inner = FieldReader(node, 'an entry of "load"', _LOAD_FIELDS, self._problems)
         path = inner.text("file", required=True)
         file = path and self._directory.resolve(relative, path, inner.position("file"))
+        input_name = self._input_name(inner)
         key_format = self._format(inner, "key")
         value_format = self._format(inner, "value")
         headers = self._headers(inner)
@@ -222,9 +227,21 @@ class TopicReader:
         return LoadSpec(
             file=file,
             position=inner.position("file"),
+            input_name=input_name,
             key_format=key_format,
             value_format=value_format,
             key_position=inner.position("key"),
             value_position=inner.position("value"),
             headers=headers,
         )
+
+    def _input_name(self, fields: FieldReader) -> str | None:
+        name = fields.text("format")
+        if name is None or name in INPUT_NAMES:
+            return name
+        self._problems.add(
+            fields.position("format"),
+            f"there is no format {quoted(name)} of events files",
+            did_you_mean(name, INPUT_NAMES),
+        )
+        return None

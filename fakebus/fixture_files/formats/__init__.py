@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fakebus.fixture_files.formats.binary import BINARY
 from fakebus.fixture_files.formats.json import JSON
+from fakebus.fixture_files.formats.msgpack import MSGPACK
 from fakebus.fixture_files.formats.null import NULL
 from fakebus.fixture_files.formats.string import STRING
 
@@ -12,6 +13,7 @@ FORMATS = {
     for format_ in (
         BINARY,
         JSON,
+        MSGPACK,
         NULL,
         STRING,
     )

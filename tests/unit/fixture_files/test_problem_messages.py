@@ -362,9 +362,9 @@ YAML_CASES: dict[str, tuple[str | bytes, str]] = {
         ('fakebus.yaml:2:11: the file "fakebus.yaml" is included twice; include it once'),
     ),
     "include other": (
-        HEAD + "include: [data.csv]\n",
+        HEAD + "include: [data.txt]\n",
         (
-            'fakebus.yaml:2:11: "data.csv" cannot be included; include .yaml '
+            'fakebus.yaml:2:11: "data.txt" cannot be included; include .yaml '
             "files, or .ndjson files with events"
         ),
     ),
@@ -820,7 +820,7 @@ def texts(root: Path) -> list[str]:
 def test_mistake_in_the_yaml_is_told_with_its_place(
     write_set: WriteSet, text: str | bytes, expected: str
 ) -> None:
-    root = write_set({"fakebus.yaml": text, "e.ndjson": GOOD, "data.csv": ""})
+    root = write_set({"fakebus.yaml": text, "e.ndjson": GOOD, "data.txt": ""})
     assert texts(root) == [expected]
 
 

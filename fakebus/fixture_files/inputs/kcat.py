@@ -1,0 +1,72 @@
+"""What ``kcat -C -J`` prints: one record a line, with everything but the schema.
+
+Source: https://github.com/edenhill/kcat (README, JSON output).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from fakebus.fixture_files.inputs.input import Input, InputEvent, InputMistake, Reading, payload
+from fakebus.fixture_files.inputs.json_places import parse
+from fakebus.fixture_files.problems import DataError
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_HINT = "write the file with: kcat -C -e -J -b ... -t ..."
+
+
+def _read(text: str, names_topics: bool) -> Reading:
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        record = parse(line, number)
+        if isinstance(record, InputMistake):
+            yield record
+        elif not isinstance(record, Mapping) or "payload" not in record:
+            yield InputMistake(line=number, message="this is no record of kcat", hint=_HINT)
+        else:
+            try:
+                yield InputEvent(line=number, fields=_fields(record, names_topics))
+            except DataError as error:
+                yield InputMistake(line=number, message=str(error), hint=error.hint)
+
+
+def _fields(record: Mapping[str, Any], names_topics: bool) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    if names_topics:
+        fields["topic"] = record.get("topic")
+    if record.get("partition") is not None:
+        fields["partition"] = record["partition"]
+    milliseconds = record.get("ts")
+    # kcat writes 0 or -1 for a record without a timestamp.
+    if isinstance(milliseconds, int) and milliseconds > 0:
+        fields["at"] = _instant(milliseconds)
+    if record.get("headers"):
+        fields["headers"] = _headers(record["headers"])
+    fields["key"] = _part(record.get("key"))
+    fields["value"] = _part(record["payload"])
+    return fields
+
+
+def _part(data: object) -> object:
+    # A text is the bytes as they are; anything else was decoded with a schema.
+    return payload(data, "string" if isinstance(data, str) else None)
+
+
+def _headers(flat: object) -> list[list[object]]:
+    if not isinstance(flat, list) or len(flat) % 2:
+        raise DataError('"headers" must be a list of names and values in turn', _HINT)
+    return [[name, value] for name, value in zip(flat[::2], flat[1::2], strict=True)]
+
+
+def _instant(milliseconds: int) -> str:
+    try:
+        moment = _EPOCH + timedelta(milliseconds=milliseconds)
+    except OverflowError:
+        raise DataError(f'the time "ts" {milliseconds} is beyond the year 9999', _HINT) from None
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+KCAT = Input(name="kcat", suffixes=(".kcat", ".kcat.json", ".kcat.jsonl"), read=_read)
