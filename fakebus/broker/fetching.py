@@ -7,7 +7,7 @@ ReplicaManager.readFromLog and DelayedFetch (when a waiting fetch is answered).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
@@ -96,10 +96,11 @@ def check_leader_epoch(log: PartitionLog, epoch: int) -> ErrorCode:
 class _DelayedFetch:
     """Waits for enough bytes, for a change that must be looked at, or for the time to pass."""
 
-    __slots__ = ("_future", "_missing_bytes")
+    __slots__ = ("_future", "_has_changed", "_missing_bytes")
 
-    def __init__(self, missing_bytes: int) -> None:
+    def __init__(self, missing_bytes: int, has_changed: Callable[[], bool]) -> None:
         self._missing_bytes = missing_bytes
+        self._has_changed = has_changed
         self._future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def log_appended(self, size_bytes: int) -> None:
@@ -108,7 +109,8 @@ class _DelayedFetch:
             self.fire()
 
     def log_changed(self) -> None:
-        self.fire()
+        if self._has_changed():
+            self.fire()
 
     def fire(self) -> None:
         if not self._future.done():
@@ -140,17 +142,24 @@ class Fetcher:
         """Return what each target asks for, in the same order.
 
         Waits until at least ``min_bytes`` can be returned or ``max_wait_ms`` has passed;
-        any error is returned at once.
+        any error of a log is returned at once. Partitions without a log do not count: as in
+        Kafka, the wait is for the others.
         """
+        max_bytes = min(max_bytes, MAX_ANSWER_BYTES)
+        min_bytes = min(min_bytes, max_bytes)
         # A large answer is cut into slices, but never below what the client waits for.
-        max_bytes = min(max_bytes, max(SLICE_BYTES, 2 * min_bytes), MAX_ANSWER_BYTES)
+        max_bytes = min(max_bytes, max(SLICE_BYTES, 2 * min_bytes))
         ends = [self._end(target, isolation) for target in targets]
         found = await self._read_all(targets, max_bytes, isolation)
         missing = min_bytes - sum(info.size_bytes for info in found)
+        interesting = [
+            info for target, info in zip(targets, found, strict=True) if target.log is not None
+        ]
         failed = any(
-            info.error is not ErrorCode.NONE or info.diverging_epoch is not None for info in found
+            info.error is not ErrorCode.NONE or info.diverging_epoch is not None
+            for info in interesting
         )
-        if missing <= 0 or max_wait_ms <= 0 or failed or not targets:
+        if missing <= 0 or max_wait_ms <= 0 or failed or not interesting:
             return found
         await self._wait(targets, missing, max_wait_ms, ends, isolation)
         return await self._read_all(targets, max_bytes, isolation)
@@ -163,14 +172,24 @@ class Fetcher:
         ends: Sequence[int],
         isolation: IsolationLevel,
     ) -> None:
-        delayed = _DelayedFetch(missing_bytes)
+        def have_ends_moved() -> bool:
+            return any(self._end(t, isolation) != end for t, end in zip(targets, ends, strict=True))
+
+        def has_changed() -> bool:
+            # A log start offset that moves ends a wait only for those whose records are gone.
+            return have_ends_moved() or any(
+                target.log is not None and self._check(target) is not ErrorCode.NONE
+                for target in targets
+            )
+
+        delayed = _DelayedFetch(missing_bytes, has_changed)
         logs = [target.log for target in targets if target.log is not None]
         for log in logs:
             log.add_waiter(delayed)
         timer = self._clock.wait(max_wait_ms / 1000, delayed.fire)
         try:
             # What was appended while cold batches were being read was not announced.
-            if any(self._end(t, isolation) != end for t, end in zip(targets, ends, strict=True)):
+            if have_ends_moved():
                 return
             await delayed.wait()
         finally:

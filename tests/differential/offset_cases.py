@@ -13,7 +13,7 @@ from fakebus.kafka.protocol.messages import (
     ListOffsetsRequest,
     ListOffsetsTopic,
 )
-from tests.differential.sides import Side
+from tests.differential.sides import CLOSED, Side
 
 
 def delete_records(
@@ -25,9 +25,13 @@ def delete_records(
         for index, offset in enumerate(offsets)
     ]
     asked = DeleteRecordsTopic(name=topic, partitions=partitions)
-    return side.ask(
-        ApiKey.DELETE_RECORDS, version, DeleteRecordsRequest(topics=[asked], timeout_ms=5000)
-    )
+    request = DeleteRecordsRequest(topics=[asked], timeout_ms=5000)
+    answer = side.ask(ApiKey.DELETE_RECORDS, version, request)
+    if answer != CLOSED:
+        # Kafka's order is that of a hash map.
+        for deleted in answer["topics"]:
+            deleted["partitions"].sort(key=lambda partition: partition["partition_index"])
+    return answer
 
 
 def list_offsets(side: Side, topic: str, *timestamps: int, version: int = 7, **fields: Any) -> Any:

@@ -5,12 +5,20 @@ Each of these was settled by asking Kafka itself, see tests/differential.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from fakebus.kafka.protocol.api_keys import ApiKey
 from fakebus.kafka.protocol.messages import (
+    CreatableTopic,
+    CreatableTopicConfig,
+    CreateTopicsRequest,
+    DeleteRecordsPartition,
+    DeleteRecordsRequest,
+    DeleteRecordsTopic,
     FetchRequest,
     FetchRequestFetchPartition,
     FetchRequestFetchTopic,
@@ -22,6 +30,7 @@ from fakebus.kafka.protocol.messages import (
     OffsetForLeaderTopic,
     PartitionProduceData,
 )
+from fakebus.records.batch import Codec
 from tests.wire.client import RawClient
 from tests.wire.test_produce_and_fetch import (
     NOW,
@@ -226,3 +235,60 @@ def test_epochs_before_the_first_end_where_the_log_starts(client: RawClient, top
     )
     [found] = answer.topics[0].partitions
     assert (found.leader_epoch, found.end_offset) == (-2, 0)
+
+
+def waits(client: RawClient, *topics: Any, **options: Any) -> bool:
+    begun = time.monotonic()
+    fetch_topics(client, *topics, **{"max_wait_ms": 60, **options})
+    return time.monotonic() - begun > 0.055
+
+
+def test_partitions_that_do_not_exist_do_not_end_a_wait(client: RawClient, topic: str) -> None:
+    ensure(client, topic)
+    assert waits(client, (topic, [{}, {"partition": 7}]))
+    assert not waits(client, (topic, [{"partition": 7}]), max_wait_ms=5000)
+    assert not waits(client, (topic, [{"fetch_offset": 9}]), max_wait_ms=5000)
+
+
+def test_nobody_waits_for_more_than_the_limit(client: RawClient, topic: str) -> None:
+    ensure(client, topic)
+    produce(client, topic, batch(b"x"))
+    assert not waits(client, (topic, [{}]), min_bytes=1000, max_bytes=10, max_wait_ms=5000)
+
+
+@pytest.mark.parametrize(("offset", "code"), [(0, 1), (1, 0)])
+def test_deleted_records_end_the_wait_of_those_who_wanted_them(
+    connect: Callable[[], RawClient], topic: str, offset: int, code: int
+) -> None:
+    reader, writer = connect(), connect()
+    ensure(writer, topic)
+    produce(writer, topic, batch(b"x"))
+    wanted = {"partition_max_bytes": 1_000_000, "partition": 0, "fetch_offset": offset}
+    request = FetchRequest(
+        topics=[
+            FetchRequestFetchTopic(topic=topic, partitions=[FetchRequestFetchPartition(**wanted)])
+        ],
+        max_wait_ms=20_000,
+        min_bytes=150,
+    )
+    reader.send(ApiKey.FETCH, 12, request)
+    partition = DeleteRecordsPartition(partition_index=0, offset=1)
+    asked = DeleteRecordsTopic(name=topic, partitions=[partition])
+    writer.call(ApiKey.DELETE_RECORDS, 2, DeleteRecordsRequest(topics=[asked], timeout_ms=1000))
+    # Whoever is still there waits for these.
+    produce(writer, topic, batch(b"y" * 200))
+    answer = reader.receive(ApiKey.FETCH, 12)[1].responses[0].partitions[0]
+    assert (answer.error_code, values(answer.records)) == (code, [] if code else [b"y" * 200])
+
+
+@pytest.mark.parametrize("compression_type", ["gzip", "uncompressed"])
+def test_records_are_checked_where_they_are_packed_anew(
+    client: RawClient, topic: str, compression_type: str
+) -> None:
+    configs = [CreatableTopicConfig(name="compression.type", value=compression_type)]
+    created = CreatableTopic(name=topic, num_partitions=1, replication_factor=1, configs=configs)
+    client.call(ApiKey.CREATE_TOPICS, 7, CreateTopicsRequest(topics=[created], timeout_ms=1000))
+    counted_too_many = changed(changed(batch(b"x"), 57, ">i", 2), 23, ">i", 1)
+    assert produce(client, topic, counted_too_many).error_code == 87
+    assert produce(client, topic, changed(batch(b"x" * 50), 21, ">h", 1)).error_code == -1
+    assert produce(client, topic, batch(b"x", codec=Codec.LZ4)).error_code == 0

@@ -2,7 +2,7 @@
 
 Behaviour:
     * Stored batches are returned byte for byte, from the one that holds the fetch offset.
-    * Waits for min_bytes or max_wait_ms; an error in one partition answers at once.
+    * Waits for min_bytes or max_wait_ms; an error in one partition that exists answers at once.
     * Fetch sessions as in KIP-227: an incremental answer leaves out what did not change.
     * Partitions that do not exist stand at the end of the answer.
     * Empty records are sent as zero bytes, never null: librdkafka takes null for damage.
@@ -33,7 +33,6 @@ from fakebus.kafka.protocol.messages import (
 
 _FIRST_WITH_TOPIC_IDS = 13
 _ISOLATION_LEVELS = [level.value for level in IsolationLevel]
-_UNKNOWN = (ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.UNKNOWN_TOPIC_ID)
 
 
 @handles(ApiKey.FETCH, versions=(4, 18))
@@ -60,7 +59,9 @@ async def handle_fetch(request: FetchRequest, context: RequestContext) -> FetchR
         max_bytes=request.max_bytes,
         isolation=isolation,
     )
-    return FetchResponse(session_id=plan.session_id, responses=_topics(plan, infos, isolation))
+    return FetchResponse(
+        session_id=plan.session_id, responses=_topics(plan, targets, infos, isolation)
+    )
 
 
 def _wanted(request: FetchRequest, by_id: bool) -> Iterable[tuple[PartitionKey, SessionPartition]]:
@@ -103,20 +104,28 @@ def _target(key: PartitionKey, partition: SessionPartition, context: RequestCont
 
 
 def _topics(
-    plan: FetchPlan, infos: list[FetchDataInfo], isolation: IsolationLevel
+    plan: FetchPlan,
+    targets: list[FetchTarget],
+    infos: list[FetchDataInfo],
+    isolation: IsolationLevel,
 ) -> list[FetchableTopicResponse]:
-    found: list[tuple[PartitionKey, FetchDataInfo]] = []
-    unknown: list[tuple[PartitionKey, FetchDataInfo]] = []
-    for (key, _), info, tell in zip(plan.partitions, infos, plan.select(infos), strict=True):
-        if tell:
-            (unknown if info.error in _UNKNOWN else found).append((key, info))
+    known: list[tuple[PartitionKey, FetchResponsePartitionData]] = []
+    unknown: list[tuple[PartitionKey, FetchResponsePartitionData]] = []
+    chosen = plan.select(infos)
+    for (key, _), target, info, tell in zip(plan.partitions, targets, infos, chosen, strict=True):
+        if not tell:
+            continue
+        if target.log is None:
+            unknown.append((key, _refusal(key.partition, info.error)))
+        else:
+            known.append((key, _partition(key.partition, info, isolation)))
     answers: list[FetchableTopicResponse] = []
     last: str | UUID | None = None
-    for key, info in found + unknown:
+    for key, partition in known + unknown:
         if key.topic != last:
             answers.append(_topic(key))
             last = key.topic
-        answers[-1].partitions.append(_partition(key.partition, info, isolation))
+        answers[-1].partitions.append(partition)
     return answers
 
 
@@ -129,8 +138,6 @@ def _topic(key: PartitionKey) -> FetchableTopicResponse:
 def _partition(
     index: int, info: FetchDataInfo, isolation: IsolationLevel
 ) -> FetchResponsePartitionData:
-    if info.error in _UNKNOWN:
-        return _refusal(index, info.error)
     committed = isolation is IsolationLevel.READ_COMMITTED and info.error is ErrorCode.NONE
     response = FetchResponsePartitionData(
         partition_index=index,
