@@ -9,6 +9,7 @@ tombstone.
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -52,7 +53,7 @@ def _read(text: str, names_topics: bool) -> Reading:
 
 
 def _rows(text: str) -> Iterator[tuple[int, list[str]] | InputMistake]:
-    reader = csv.reader(text.splitlines(keepends=True), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     while True:
         line = reader.line_num + 1
         try:

@@ -92,6 +92,17 @@ def test_a_value_of_csv_is_json_or_a_text(write_set: WriteSet) -> None:
     ]
 
 
+def test_only_line_ends_end_a_row_of_csv(write_set: WriteSet) -> None:
+    text = 'key,value\na\u2028b\x0cc,"d\r\ne"\nf,g\n'
+
+    found = records(loaded(write_set, "orders.csv", text))
+
+    assert [(key.decode(), json.loads(value)) for _, key, value, _ in found] == [
+        ("a\u2028b\x0cc", "d\r\ne"),
+        ("f", "g"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
