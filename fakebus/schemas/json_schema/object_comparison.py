@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from fakebus.schemas.json_schema.differences import Difference, limit, under, unevaluated
+from fakebus.schemas.json_schema.pattern_syntax import Unmatchable
 from fakebus.schemas.json_schema.patterns import matches
 from fakebus.schemas.json_schema.schema_documents import is_legacy
 from fakebus.schemas.json_schema.shapes import Kind, Node, Part, Shape
@@ -53,11 +54,18 @@ class ObjectModel:
     def further(self, name: str) -> Node | None:
         """Return the schema that a property of this name has without being listed, if any."""
         for pattern, contents in self._patterns.items():
-            if matches(pattern, name):
+            if _covers(pattern, name):
                 return self._shape.node(contents)
         if self.additional is not None or not self.allows_additional:
             return self.additional
         return self.unevaluated if self.unevaluated_takes is None else None
+
+
+def _covers(pattern: str, name: str) -> bool:
+    try:
+        return matches(pattern, name)
+    except Unmatchable:
+        return False
 
 
 def unevaluated_node(shape: Shape, keyword: str) -> Node | None:

@@ -17,6 +17,7 @@ from fakebus.schemas.json_schema.json_text import (
     normalized,
     read_json,
 )
+from fakebus.schemas.json_schema.pattern_syntax import Unmatchable
 from fakebus.schemas.json_schema.schema_documents import SchemaDocuments, schema_documents
 from fakebus.schemas.json_schema.validation import data_validator
 
@@ -104,6 +105,8 @@ class JsonParsedSchema:
     def _validate(self, data: object) -> None:
         try:
             error = best_match(self._validator.iter_errors(cast(Any, data)))
+        except Unmatchable as unmatchable:
+            raise SchemaDataError(f"a pattern cannot be matched: {unmatchable}") from unmatchable
         except Unresolvable as unresolvable:
             raise SchemaDataError(
                 f"the reference {unresolvable.ref} leads nowhere"

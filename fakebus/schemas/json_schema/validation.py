@@ -2,11 +2,107 @@
 
 from __future__ import annotations
 
-from jsonschema.protocols import Validator
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any
 
+from attrs import fields
+from jsonschema.exceptions import ValidationError
+from jsonschema.protocols import Validator
+from jsonschema.validators import extend
+
+from fakebus.schemas.json_schema.pattern_syntax import Unmatchable
+from fakebus.schemas.json_schema.patterns import backtracks_little, matches
 from fakebus.schemas.json_schema.schema_documents import SchemaDocuments
+
+Errors = Iterator[ValidationError]
 
 
 def data_validator(documents: SchemaDocuments) -> Validator:
-    """Return what checks data against a schema; ``format`` is an annotation only."""
-    return documents.draft.validator(documents.contents, registry=documents.registry)
+    """Return what checks data against a schema; ``format`` is an annotation only.
+
+    Its checks raise :class:`Unmatchable` where a pattern is out of bounds.
+    """
+    names = _patterns_of_names([documents.contents, *documents.references.values()])
+    bounded = _bounded(documents.draft.validator, frozenset(names))
+    return bounded(documents.contents, registry=documents.registry)
+
+
+@lru_cache(maxsize=128)
+def _bounded(validator: type[Validator], patterns: frozenset[str]) -> type[Validator]:
+    changed: dict[str, Any] = {
+        "pattern": _pattern,
+        "patternProperties": _pattern_properties,
+        "additionalProperties": _additional_properties,
+    }
+    if patterns and "unevaluatedProperties" in validator.VALIDATORS:
+        changed["unevaluatedProperties"] = _unevaluated_properties(validator, patterns)
+    bounded: Any = extend(validator, changed)  # type: ignore[no-untyped-call]
+    # The library's own takes the plain validator again wherever a "$schema" stands.
+    bounded.evolve = _evolve
+    result: type[Validator] = bounded
+    return result
+
+
+def _evolve(self: Any, **changes: Any) -> Any:
+    for field in fields(type(self)):
+        if field.init and field.alias not in changes:
+            changes[field.alias] = getattr(self, field.name)
+    return type(self)(**changes)
+
+
+def _pattern(_: Any, pattern: str, instance: object, __: Any) -> Errors:
+    if isinstance(instance, str) and not matches(pattern, instance):
+        yield ValidationError(f"{instance[:200]!r} does not match {pattern[:200]!r}")
+
+
+def _pattern_properties(
+    validator: Any, by_pattern: Mapping[str, Any], instance: object, _: Any
+) -> Errors:
+    if not isinstance(instance, dict):
+        return
+    for pattern, schema in by_pattern.items():
+        for name, value in instance.items():
+            if matches(pattern, name):
+                yield from validator.descend(value, schema, path=name, schema_path=pattern)
+
+
+def _additional_properties(
+    validator: Any, additional: Any, instance: object, schema: Mapping[str, Any]
+) -> Errors:
+    if not isinstance(instance, dict):
+        return
+    listed, patterns = schema.get("properties", {}), schema.get("patternProperties", {})
+    for name, value in instance.items():
+        if name in listed or any(matches(pattern, name) for pattern in patterns):
+            continue
+        if additional is False:
+            yield ValidationError(f"the property {name[:200]!r} is not among those allowed")
+        else:
+            yield from validator.descend(value, additional, path=name)
+
+
+def _unevaluated_properties(validator: type[Validator], patterns: frozenset[str]) -> Any:
+    plain: Any = validator.VALIDATORS["unevaluatedProperties"]
+
+    def bounded(inner: Any, value: Any, instance: object, schema: Mapping[str, Any]) -> Errors:
+        # The library runs the patterns of names by itself to learn what has been evaluated.
+        if isinstance(instance, dict):
+            longest = max(map(len, instance), default=0)
+            for pattern in patterns:
+                if not backtracks_little(pattern, longest):
+                    raise Unmatchable(f"{pattern[:200]} stands beside unevaluatedProperties")
+        yield from plain(inner, value, instance, schema)
+
+    return bounded
+
+
+def _patterns_of_names(contents: object) -> Iterator[str]:
+    if isinstance(contents, dict):
+        by_pattern = contents.get("patternProperties")
+        if isinstance(by_pattern, dict):
+            yield from by_pattern
+        contents = list(contents.values())
+    if isinstance(contents, list):
+        for item in contents:
+            yield from _patterns_of_names(item)
