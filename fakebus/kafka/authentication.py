@@ -15,9 +15,10 @@ from fakebus.errors import ErrorCode
 from fakebus.kafka import sasl
 from fakebus.kafka.protocol.api_keys import ApiKey
 
-_ALWAYS = frozenset(
-    int(key) for key in (ApiKey.API_VERSIONS, ApiKey.SASL_HANDSHAKE, ApiKey.SASL_AUTHENTICATE)
-)
+_API_VERSIONS = int(ApiKey.API_VERSIONS)
+_SASL_HANDSHAKE = int(ApiKey.SASL_HANDSHAKE)
+_SASL_AUTHENTICATE = int(ApiKey.SASL_AUTHENTICATE)
+_ALWAYS = frozenset((_API_VERSIONS, _SASL_HANDSHAKE, _SASL_AUTHENTICATE))
 
 
 class SaslPolicy:
@@ -49,7 +50,15 @@ class SaslPolicy:
 class SaslSession:
     """The authentication of one connection."""
 
-    __slots__ = ("_exchange", "_expires_s", "_mechanism", "_policy", "_raw", "user")
+    __slots__ = (
+        "_exchange",
+        "_expires_s",
+        "_mechanism",
+        "_policy",
+        "_raw",
+        "_versions_told",
+        "user",
+    )
 
     def __init__(self, policy: SaslPolicy) -> None:
         self.user: str | None = None
@@ -58,6 +67,7 @@ class SaslSession:
         self._mechanism = ""
         self._exchange: sasl.Mechanism | None = None
         self._raw = False
+        self._versions_told = False
         self._expires_s: float | None = None
 
     @property
@@ -70,12 +80,25 @@ class SaslSession:
         """Whether a handshake was made and tokens are to come."""
         return self._exchange is not None
 
+    def tell_versions(self) -> None:
+        """Note that the client knows our versions; it may ask only once before it logs in."""
+        self._versions_told = True
+
+    def is_out_of_place(self, api_key: int) -> bool:
+        """Return whether a request comes between a handshake and its tokens.
+
+        Kafka answers such a one with ILLEGAL_SASL_STATE and closes the connection.
+        """
+        return self._exchange is not None and api_key != _SASL_AUTHENTICATE
+
     def refusal(self, api_key: int) -> str | None:
-        """Return why the client may not make a request now, ``None`` when it may."""
+        """Return why the connection is to be closed without an answer, ``None`` if it is not."""
+        if self.user is None and self._exchange is None:
+            if api_key == _SASL_HANDSHAKE or (api_key == _API_VERSIONS and not self._versions_told):
+                return None
+            return "it has to authenticate first"
         if api_key in _ALWAYS:
             return None
-        if self.user is None or self._exchange is not None:
-            return "it has to authenticate first"
         if self._expires_s is not None and self._policy.monotonic_s() >= self._expires_s:
             return "its session is over and it has not authenticated again"
         return None
@@ -91,7 +114,8 @@ class SaslSession:
             mechanism: what the client has chosen.
             raw_tokens: whether the tokens come without Kafka's request headers.
         """
-        if self._exchange is not None:
+        for_good = self.user is not None and self._policy.session_ms() <= 0
+        if self._exchange is not None or for_good:
             return ErrorCode.ILLEGAL_SASL_STATE
         if mechanism not in self._policy.mechanisms():
             return ErrorCode.UNSUPPORTED_SASL_MECHANISM

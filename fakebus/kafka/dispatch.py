@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from fakebus.errors import ErrorCode
 from fakebus.kafka.api import (
     ClientConnection,
     CloseConnection,
@@ -12,6 +13,7 @@ from fakebus.kafka.api import (
     RequestContext,
 )
 from fakebus.kafka.authentication import SaslSession
+from fakebus.kafka.error_responses import error_response
 from fakebus.kafka.exchange import Exchange
 from fakebus.kafka.handlers import HANDLERS
 from fakebus.kafka.protocol import codec
@@ -84,6 +86,9 @@ class Dispatcher:
             handler = HANDLERS_BY_KEY[_API_VERSIONS]
         else:
             request = codec.decode_request(header.api_key, version, frame, offset)
+        if self._client.sasl is not None and self._client.sasl.is_out_of_place(header.api_key):
+            self._refuse(exchange, request)
+            return exchange, None
         context = RequestContext(
             broker=self._listener.broker,
             connection=self._client,
@@ -98,3 +103,14 @@ class Dispatcher:
         if intercept is None:
             return exchange, handler.function(request, context)
         return exchange, intercept(handler.function, request, context)
+
+    def _refuse(self, exchange: Exchange, request: Any) -> None:
+        error = ErrorCode.ILLEGAL_SASL_STATE
+        try:
+            exchange.response = error_response(
+                exchange.api_key, exchange.api_version, request, error
+            )
+        except LookupError:
+            raise CloseConnection(error.text) from None
+        exchange.done = True
+        self._client.close_after_answer = True

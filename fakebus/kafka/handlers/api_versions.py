@@ -44,6 +44,8 @@ def handle_api_versions(
             return _response(ErrorCode.INVALID_REQUEST, [])
         context.connection.client_software_name = name
         context.connection.client_software_version = version
+    if context.connection.sasl is not None:
+        context.connection.sasl.tell_versions()
     return _response(ErrorCode.NONE, context.handlers)
 
 

@@ -2,7 +2,7 @@
 
 Behaviour:
     * A listener without authentication answers ILLEGAL_SASL_STATE, as Kafka does; so does
-      one with it when no handshake came before.
+      one where the client has logged in already.
     * A failure is SASL_AUTHENTICATION_FAILED with a message, then the connection is closed.
     * The message does not tell an unknown user from a wrong password.
 
@@ -35,7 +35,6 @@ def handle_sasl_authenticate(
             ErrorCode.ILLEGAL_SASL_STATE, "this listener does not authenticate its clients"
         )
     if not session.authenticating:
-        connection.close_after_answer = session.user is None
         return _failed(ErrorCode.ILLEGAL_SASL_STATE, "SaslHandshake has to come first")
     try:
         answer = session.authenticate(bytes(request.auth_bytes))
@@ -48,7 +47,7 @@ def handle_sasl_authenticate(
         connection.principal = f"User:{session.user}"
         lifetime_ms = session.session_lifetime_ms
     return SaslAuthenticateResponse(
-        error_message=None, auth_bytes=answer, session_lifetime_ms=lifetime_ms
+        error_message="", auth_bytes=answer, session_lifetime_ms=lifetime_ms
     )
 
 

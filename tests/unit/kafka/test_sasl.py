@@ -220,10 +220,15 @@ def test_users_that_cannot_be_read_are_refused_without_telling_the_text(text: st
 def test_stranger_may_ask_for_versions_and_log_in_and_nothing_else() -> None:
     session = new_session()
     allowed = {key for key in ApiKey if session.refusal(int(key)) is None}
-    assert allowed == {ApiKey.API_VERSIONS, ApiKey.SASL_HANDSHAKE, ApiKey.SASL_AUTHENTICATE}
+    assert allowed == {ApiKey.API_VERSIONS, ApiKey.SASL_HANDSHAKE}
+
+    session.tell_versions()
+    allowed = {key for key in ApiKey if session.refusal(int(key)) is None}
+    assert allowed == {ApiKey.SASL_HANDSHAKE}
 
     session.handshake("PLAIN", raw_tokens=False)
-    assert session.refusal(int(ApiKey.METADATA))
+    in_place = {key for key in ApiKey if not session.is_out_of_place(int(key))}
+    assert in_place == {ApiKey.SASL_AUTHENTICATE}
 
     session.authenticate(b"\0alice\0secret")
     assert session.refusal(int(ApiKey.METADATA)) is None
@@ -277,11 +282,19 @@ def test_client_cannot_become_somebody_else_by_logging_in_again() -> None:
         log_in(session, "bob", "pw")
 
     assert session.user == "alice"
-    assert session.refusal(int(ApiKey.METADATA))
+    assert session.is_out_of_place(int(ApiKey.METADATA))
+
+
+def test_nobody_logs_in_again_whose_session_lasts_for_ever() -> None:
+    session = new_session()
+    log_in(session, "alice", "secret")
+
+    assert session.handshake("PLAIN", raw_tokens=False) is ErrorCode.ILLEGAL_SASL_STATE
+    assert session.refusal(int(ApiKey.METADATA)) is None
 
 
 def test_client_logs_in_again_by_the_same_mechanism_only() -> None:
-    session = new_session()
+    session = new_session(session_ms=5_000)
     log_in(session, "alice", "secret")
 
     error = session.handshake("SCRAM-SHA-256", raw_tokens=False)
