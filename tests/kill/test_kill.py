@@ -108,6 +108,10 @@ class Writer(threading.Thread):
                 self.stopping.wait(0.0002)
         self.producer.flush(60)
 
+    def stop(self) -> None:
+        self.stopping.set()
+        self.producer.purge()
+
 
 def high_watermarks(bus: Bus) -> list[int]:
     consumer = Consumer({"bootstrap.servers": bus.bootstrap_servers, "group.id": "check"})
@@ -149,6 +153,16 @@ def test_what_was_acknowledged_survives_fifty_kills(tmp_path: Path) -> None:
     writers = [Writer(bus, partition) for partition in range(PRODUCERS)]
     for writer in writers:
         writer.start()
+    try:
+        write_through_kills(bus, writers, randomness)
+    finally:
+        # Writers that go on without a bus would keep the test run from ending.
+        for writer in writers:
+            writer.stop()
+        bus.kill()
+
+
+def write_through_kills(bus: Bus, writers: list[Writer], randomness: random.Random) -> None:
     progress = 0
     for _ in range(KILLS):
         threading.Event().wait(randomness.uniform(0.01, 0.25))
