@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import struct
+import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pprint import pformat
 from typing import Any
 from uuid import UUID
@@ -35,6 +36,13 @@ NOT_COMPARED = {"throttle_time_ms", "host", "port", "rack", "finalized_features_
 TEXTS = {"error_message", "batch_index_error_message"}
 NAMED = {"session_id", "producer_id", "ongoing_txn_producer_id"}
 FIRST_ID = {"session_id": 1}
+
+
+def attempts(seconds: float = 30.0) -> Iterator[None]:
+    """Yield while there is time to ask again, for what Kafka does a little later."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        yield
 
 
 class Side:
@@ -104,7 +112,7 @@ class Side:
                 for index in range(partitions)
             ],
         )
-        for _ in range(1000):
+        for _ in attempts():
             answer = self.call(ApiKey.LIST_OFFSETS, 5, ListOffsetsRequest(topics=[asked]))
             if all(found.error_code == 0 for found in answer.topics[0].partitions):
                 return
@@ -135,7 +143,7 @@ class Side:
         asked = InitProducerIdRequest(
             transactional_id=None, transaction_timeout_ms=1, producer_id=-1, producer_epoch=-1
         )
-        for _ in range(1000):
+        for _ in attempts():
             answer = self.call(ApiKey.INIT_PRODUCER_ID, 4, asked)
             if answer.error_code == 0:
                 found: int = answer.producer_id

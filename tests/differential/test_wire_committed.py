@@ -20,7 +20,7 @@ from fakebus.kafka.protocol.messages import (
     OffsetFetchRequestTopics,
 )
 from fakebus.types import ZERO_UUID
-from tests.differential.sides import Side, Sides
+from tests.differential.sides import Side, Sides, attempts
 
 pytestmark = pytest.mark.kafka
 
@@ -34,10 +34,10 @@ def new_group(side: Side) -> str:
     group = f"group-{uuid.uuid4().hex[:8]}"
     side.name(group, "group")
     request = FindCoordinatorRequest(key_type=0, coordinator_keys=[group])
-    for _ in range(1000):
+    for _ in attempts():
         if side.call(ApiKey.FIND_COORDINATOR, 4, request).coordinators[0].error_code == 0:
             break
-    for _ in range(1000):
+    for _ in attempts():
         answer = fetch_offsets(side, group, 8, topics=None)
         if answer["groups"][0]["error_code"] == 0:
             return group

@@ -18,7 +18,7 @@ from fakebus.types import ZERO_UUID
 from tests.differential.fetch_cases import fetch, fetch_topics, wanted
 from tests.differential.offset_cases import delete_records
 from tests.differential.produce_cases import batch, produce
-from tests.differential.sides import Side, Sides
+from tests.differential.sides import Side, Sides, attempts
 
 pytestmark = pytest.mark.kafka
 
@@ -206,7 +206,7 @@ def test_a_deleted_topic_by_id(sides: Sides) -> None:
         asked = wanted(side, topic, 0, version=13)
         request = DeleteTopicsRequest(topic_names=[topic], timeout_ms=5000)
         side.call(ApiKey.DELETE_TOPICS, 3, request)
-        for _ in range(1000):
+        for _ in attempts():
             answer = fetch_topics(side, [asked], 13)
             # The broker hears of it from the controller a little later.
             if not answer["responses"][0]["partitions"][0]["records"]:

@@ -28,7 +28,7 @@ from tests.differential.produce_cases import (
     produce_request,
     timed,
 )
-from tests.differential.sides import Side, Sides
+from tests.differential.sides import Side, Sides, attempts
 
 pytestmark = pytest.mark.kafka
 
@@ -288,7 +288,7 @@ def test_topics_that_cannot_be_written(
 def make_internal_topic(side: Side) -> None:
     from fakebus.kafka.protocol.messages import FindCoordinatorRequest
 
-    for _ in range(100):
+    for _ in attempts():
         found = side.call(
             ApiKey.FIND_COORDINATOR, 4, FindCoordinatorRequest(key_type=0, coordinator_keys=["g"])
         )
