@@ -1,0 +1,1 @@
+"""Protocol Buffers: compiled by protoc, printed, compared and coded by descriptors."""

@@ -1,0 +1,291 @@
+"""``PROTOBUF``: the language that the registry and fixtures use."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+from fakebus.schemas.interface import (
+    Incompatibility,
+    MissingExtraError,
+    ParsedSchema,
+    ResolvedReference,
+    SchemaDataError,
+    SchemaError,
+)
+
+try:
+    import grpc_tools  # noqa: F401 - only to see that it is there
+    from google.protobuf import json_format
+    from google.protobuf.descriptor import Descriptor
+    from google.protobuf.descriptor_pb2 import FileDescriptorProto
+    from google.protobuf.descriptor_pool import DescriptorPool
+    from google.protobuf.message import DecodeError
+    from google.protobuf.message_factory import GetMessageClass
+except ImportError:
+    AVAILABLE = False
+else:
+    AVAILABLE = True
+    from fakebus.schemas.protobuf.comparison import Types, compare
+    from fakebus.schemas.protobuf.compiler import COMPILER
+    from fakebus.schemas.protobuf.indexes import read_indexes, write_indexes
+    from fakebus.schemas.protobuf.printer import print_file
+
+MAX_DEPTH = 100
+_MAIN = "fakebus-main.proto"
+
+
+class ProtobufSchema:
+    """A ``.proto`` file with all that it imports.
+
+    Args:
+        files: descriptors, dependencies first, the schema itself last.
+    """
+
+    schema_type = "PROTOBUF"
+
+    def __init__(self, files: Sequence[FileDescriptorProto]) -> None:
+        self.files = list(files)
+        self.file = self.files[-1]
+
+    @cached_property
+    def _pool(self) -> DescriptorPool:
+        pool = DescriptorPool()
+        for file in self.files:
+            pool.Add(file)
+        return pool
+
+    @cached_property
+    def types(self) -> Types:
+        """All messages and enums that there are."""
+        return Types(self.files)
+
+    @cached_property
+    def canonical(self) -> str:
+        """The text that is stored and served."""
+        return print_file(self.file, self._pool)
+
+    @cached_property
+    def normalized(self) -> str:
+        """The text with imports and the order of types and fields settled."""
+        file = FileDescriptorProto.FromString(self.file.SerializeToString())
+        dependencies = sorted(range(len(file.dependency)), key=lambda at: file.dependency[at])
+        public = {file.dependency[at] for at in file.public_dependency}
+        weak = {file.dependency[at] for at in file.weak_dependency}
+        names = [file.dependency[at] for at in dependencies]
+        file.dependency[:] = names
+        file.public_dependency[:] = [at for at, name in enumerate(names) if name in public]
+        file.weak_dependency[:] = [at for at, name in enumerate(names) if name in weak]
+        _sort_types(file)
+        return print_file(file, self._pool)
+
+    @property
+    def name(self) -> str | None:
+        """The full name of the first message."""
+        if not self.file.message_type:
+            return None
+        first: str = self.file.message_type[0].name
+        return f"{self.file.package}.{first}" if self.file.package else first
+
+    def formatted(self, output_format: str) -> str:
+        """Return the schema as ``serialized`` or with ``ignore_extensions``."""
+        if output_format == "serialized":
+            file = FileDescriptorProto.FromString(self.file.SerializeToString())
+            file.ClearField("source_code_info")
+            return base64.b64encode(file.SerializeToString(deterministic=True)).decode()
+        if output_format == "ignore_extensions":
+            return print_file(self.file, self._pool, with_extensions=False)
+        return self.canonical
+
+    def incompatibilities(self, writer: ParsedSchema) -> list[Incompatibility]:
+        """Return why messages written with ``writer`` cannot be read."""
+        if not isinstance(writer, ProtobufSchema):
+            return [
+                Incompatibility(
+                    kind="SCHEMA_TYPE_MISMATCH",
+                    path="#",
+                    message=f"A {writer.schema_type} schema is no Protobuf schema",
+                )
+            ]
+        return compare(self.file, self.types, writer.file, writer.types)
+
+    def encode(self, data: object) -> bytes:
+        """Return the message indexes and the message; data in Protobuf's JSON form.
+
+        Raises:
+            SchemaDataError: the data does not fit the first message.
+        """
+        return self.encode_message(self._first(), data)
+
+    def encode_message(self, name: str, data: object) -> bytes:
+        """Encode one of the messages.
+
+        Args:
+            name: its full name.
+            data: in Protobuf's JSON form.
+        """
+        try:
+            descriptor = self._pool.FindMessageTypeByName(name)
+        except KeyError:
+            raise SchemaDataError(f"the schema has no message {name}") from None
+        if not isinstance(data, dict):
+            raise SchemaDataError(f"$: a message is an object, not {type(data).__name__}")
+        message = GetMessageClass(descriptor)()
+        try:
+            json_format.ParseDict(data, message)
+            payload = message.SerializeToString(deterministic=True)
+        except (json_format.ParseError, ValueError, TypeError) as error:
+            raise SchemaDataError(f"$: {_one_line(error)}") from None
+        except Exception as error:
+            # protobuf's own EncodeError has no public base but Exception.
+            raise SchemaDataError(f"$: {_one_line(error)}") from error
+        return write_indexes(_indexes(descriptor)) + payload
+
+    def decode(self, payload: bytes) -> object:
+        """Return the message in Protobuf's JSON form, fields named as in the schema.
+
+        Raises:
+            SchemaDataError: the bytes do not fit.
+        """
+        indexes, size = read_indexes(payload)
+        descriptor = self._message_at(indexes)
+        message = GetMessageClass(descriptor)()
+        try:
+            message.ParseFromString(payload[size:])
+            found: dict[str, Any] = json_format.MessageToDict(
+                message, preserving_proto_field_name=True, descriptor_pool=self._pool
+            )
+        except (DecodeError, ValueError, TypeError) as error:
+            raise SchemaDataError(f"the bytes are no {descriptor.full_name}: {error}") from None
+        return found
+
+    def _first(self) -> str:
+        name = self.name
+        if name is None:
+            raise SchemaDataError("the schema has no message")
+        return name
+
+    def _message_at(self, indexes: Sequence[int]) -> Descriptor:
+        messages = self.file.message_type
+        names = [self.file.package] if self.file.package else []
+        for index in indexes:
+            if not 0 <= index < len(messages):
+                raise SchemaDataError(f"the schema has no message at {list(indexes)}")
+            names.append(messages[index].name)
+            messages = messages[index].nested_type
+        return self._pool.FindMessageTypeByName(".".join(names))
+
+
+class ProtobufLanguage:
+    """Protocol Buffers, version 2, 3 and editions."""
+
+    schema_type = "PROTOBUF"
+
+    def parse(
+        self, text: str, references: Sequence[ResolvedReference] = (), *, strict: bool = False
+    ) -> ProtobufSchema:
+        """Return the schema of a ``.proto`` text or of the base64 of a FileDescriptorProto."""
+        if not AVAILABLE:
+            raise MissingExtraError(
+                "Protobuf schemas need an extra package: run  pip install 'fakebus[protobuf]'"
+            )
+        descriptor = _descriptor(text)
+        if descriptor is None:
+            _check_depth(text)
+            files = {reference.name: reference.text for reference in references}
+            return ProtobufSchema(COMPILER.compile({**files, _MAIN: text}, _MAIN))
+        return _from_descriptor(descriptor, references)
+
+
+def _descriptor(text: str) -> FileDescriptorProto | None:
+    """Return the descriptor that base64 text holds; ``None`` for ``.proto`` text."""
+    try:
+        data = base64.b64decode(text, validate=True)
+        found = FileDescriptorProto.FromString(data)
+    except (binascii.Error, ValueError, DecodeError):
+        return None
+    # Any short word is base64 too; a descriptor says at least something.
+    return found if data and (found.message_type or found.name or found.syntax) else None
+
+
+def _from_descriptor(
+    file: FileDescriptorProto, references: Sequence[ResolvedReference]
+) -> ProtobufSchema:
+    files = {reference.name: reference.text for reference in references}
+    needed: list[FileDescriptorProto] = []
+    if file.dependency:
+        # A file of nothing but the imports makes protoc resolve them, well-known ones too.
+        imports = "".join(f'import "{name}";\n' for name in file.dependency)
+        try:
+            compiled = COMPILER.compile({**files, _MAIN: f'syntax = "proto3";\n{imports}'}, _MAIN)
+        except SchemaError as error:
+            raise SchemaError(f"an import cannot be resolved: {error}") from None
+        needed = compiled[:-1]
+    own = FileDescriptorProto.FromString(file.SerializeToString())
+    own.name = _MAIN
+    own.ClearField("source_code_info")
+    # What protoc fills in for text stands in the descriptors of some clients only.
+    for message in own.message_type:
+        _clear_json_names(message)
+    for field in own.extension:
+        field.ClearField("json_name")
+    pool = DescriptorPool()
+    try:
+        for each in (*needed, own):
+            pool.Add(each)
+        pool.FindFileByName(_MAIN)
+    except (TypeError, ValueError, KeyError) as error:
+        raise SchemaError(f"the descriptor is not valid: {_one_line(error)}") from None
+    return ProtobufSchema([*needed, own])
+
+
+def _clear_json_names(message: Any) -> None:
+    from fakebus.schemas.protobuf.printer import json_name
+
+    for field in (*message.field, *message.extension):
+        if field.json_name == json_name(field.name):
+            field.ClearField("json_name")
+    for nested in message.nested_type:
+        _clear_json_names(nested)
+
+
+def _check_depth(text: str) -> None:
+    depth = 0
+    for char in text:
+        if char == "{":
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise SchemaError(f"the schema is nested deeper than {MAX_DEPTH} levels")
+        elif char == "}":
+            depth -= 1
+
+
+def _sort_types(container: Any) -> None:
+    for message in getattr(container, "message_type", None) or container.nested_type:
+        message.field.sort(key=lambda field: field.number)
+        _sort_types(message)
+
+
+def _indexes(descriptor: Descriptor) -> list[int]:
+    indexes: list[int] = []
+    node: Descriptor | None = descriptor
+    while node is not None:
+        outer = node.containing_type
+        siblings = (
+            list(outer.nested_types)
+            if outer is not None
+            else list(node.file.message_types_by_name.values())
+        )
+        indexes.insert(0, [each.name for each in siblings].index(node.name))
+        node = outer
+    return indexes
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:400]
+
+
+LANGUAGE = ProtobufLanguage()

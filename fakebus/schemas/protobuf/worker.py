@@ -1,0 +1,72 @@
+"""protoc in a process of its own: it is C++ code that reads texts of strangers.
+
+Reads requests from standard input and answers on standard output, one JSON object a line:
+``{"files": {name: text}, "main": name}`` gives ``{"files": [base64 of FileDescriptorProto]}``,
+dependencies first, or ``{"error": text}``. Ends with its input.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+def compile_files(files: Mapping[str, str], main: str) -> dict[str, Any]:
+    """Return the descriptors of a file and all that it imports, or protoc's complaint."""
+    import grpc_tools
+    from google.protobuf.descriptor_pb2 import FileDescriptorSet
+    from grpc_tools import _protoc_compiler
+
+    well_known = Path(grpc_tools.__file__).parent / "_proto"
+    with tempfile.TemporaryDirectory(prefix="fakebus-protoc-") as name:
+        directory = Path(name)
+        for relative, text in files.items():
+            path = directory / "in" / relative
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        output, complaints = directory / "out", directory / "err"
+        arguments = [
+            "protoc",
+            f"-I{directory / 'in'}",
+            f"-I{well_known}",
+            "--include_imports",
+            f"--descriptor_set_out={output}",
+            str(directory / "in" / main),
+        ]
+        with complaints.open("wb") as file:
+            kept = os.dup(2)
+            os.dup2(file.fileno(), 2)
+            try:
+                code = _protoc_compiler.run_main([argument.encode() for argument in arguments])
+            finally:
+                os.dup2(kept, 2)
+                os.close(kept)
+        if code:
+            text = complaints.read_text(encoding="utf-8", errors="replace")
+            return {"error": text.replace(f"{directory / 'in'}/", "").strip()}
+        compiled = FileDescriptorSet.FromString(output.read_bytes())
+        return {
+            "files": [
+                base64.b64encode(file.SerializeToString(deterministic=True)).decode()
+                for file in compiled.file
+            ]
+        }
+
+
+def main() -> None:
+    """Answer requests until there are no more."""
+    for line in sys.stdin:
+        request = json.loads(line)
+        answer = compile_files(request["files"], request["main"])
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
