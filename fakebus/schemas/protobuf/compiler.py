@@ -77,8 +77,10 @@ class Compiler:
         return bytes(line)
 
     def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is not None and self._process.poll() is not None:
+            self._stop()
         # After a fork the pipe belongs to the parent as well.
-        if self._process is None or self._process.poll() is not None or self._pid != os.getpid():
+        if self._process is None or self._pid != os.getpid():
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "fakebus.schemas.protobuf.worker"],
                 stdin=subprocess.PIPE,

@@ -1,0 +1,366 @@
+"""Protobuf schemas: text in and out, descriptors, comparison, coding, and bad input."""
+
+from __future__ import annotations
+
+import base64
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from google.protobuf.descriptor_pb2 import FileDescriptorProto
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fakebus.schemas.interface import ResolvedReference, SchemaDataError, SchemaError
+from fakebus.schemas.languages import language
+from fakebus.schemas.protobuf.compiler import Compiler
+from fakebus.schemas.protobuf.indexes import read_indexes, write_indexes
+from fakebus.schemas.protobuf.language import ProtobufSchema
+from tests.schemas.protobuf_pairs import PAIRS, Pair
+
+PROTOBUF = language("PROTOBUF")
+
+
+def parse(text: str, *references: ResolvedReference) -> ProtobufSchema:
+    schema = PROTOBUF.parse(text, references)
+    assert isinstance(schema, ProtobufSchema)
+    return schema
+
+
+def of_pair(pair: Pair) -> tuple[ProtobufSchema, ProtobufSchema]:
+    before, after = (
+        parse(f'syntax = "{pair.syntax}";\n{body}') for body in (pair.before, pair.after)
+    )
+    return before, after
+
+
+def test_the_corpus_is_large_and_every_pair_has_a_reason() -> None:
+    assert len(PAIRS) >= 60
+    assert len({pair.name for pair in PAIRS}) == len(PAIRS)
+    assert all(pair.why for pair in PAIRS)
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=[pair.name for pair in PAIRS])
+def test_a_pair_is_compared_as_the_rules_say(pair: Pair) -> None:
+    before, after = of_pair(pair)
+    backward = after.incompatibilities(before)
+    forward = before.incompatibilities(after)
+    assert (not backward) == pair.backward, (pair.why, backward)
+    assert (not forward) == pair.forward, (pair.why, forward)
+    for found in (*backward, *forward):
+        assert found.kind
+        assert found.path.startswith("#")
+        assert found.message
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=[pair.name for pair in PAIRS])
+def test_every_schema_reads_itself(pair: Pair) -> None:
+    for schema in of_pair(pair):
+        assert schema.incompatibilities(schema) == []
+
+
+SCALARS = ["int32", "sint64", "string", "bytes", "bool", "double", "fixed32"]
+FIELDS = st.dictionaries(st.integers(1, 6), st.sampled_from(SCALARS), min_size=1)
+
+
+@settings(max_examples=40, deadline=None)
+@given(old=FIELDS, new=FIELDS)
+def test_what_is_called_compatible_is_read_by_protobuf_itself(
+    old: dict[int, str], new: dict[int, str]
+) -> None:
+    def schema(fields: dict[int, str]) -> ProtobufSchema:
+        body = " ".join(f"{kind} f{number} = {number};" for number, kind in fields.items())
+        return parse(f'syntax = "proto3"; message M {{ {body} }}')
+
+    writer, reader = schema(old), schema(new)
+    values = {"string": "é", "bytes": "AAEC", "bool": True, "double": 1.5}
+    data = {f"f{number}": values.get(kind, 1) for number, kind in old.items()}
+    payload = writer.encode(data)
+    if not reader.incompatibilities(writer) and not {"string", "bytes"} & {*old.values()}:
+        decoded = reader.decode(payload)
+        assert isinstance(decoded, dict)
+        for number in old.keys() & new.keys():
+            assert f"f{number}" in decoded
+
+
+RICH = """
+syntax = "proto3";
+package shop.v1;
+import "google/protobuf/timestamp.proto";
+import public "google/protobuf/empty.proto";
+import "google/protobuf/descriptor.proto";
+option java_package = "com.example.shop";
+option optimize_for = CODE_SIZE;
+extend google.protobuf.FieldOptions { string pii = 50001; Level level = 50002; Note note = 50003; }
+message Note { string text = 1; repeated int32 lines = 2; }
+enum Level { LEVEL_UNSPECIFIED = 0; HIGH = 1; }
+message Order {
+  option deprecated = true;
+  reserved 5, 7 to 9, 100 to max;
+  reserved "old", "older";
+  string id = 1 [(pii) = "a \\"quoted\\" one", json_name = "orderId"];
+  repeated int32 counts = 2 [packed = false];
+  map<string, Line> lines = 3;
+  google.protobuf.Timestamp at = 4;
+  optional bool paid = 6 [(level) = HIGH, (note) = { text: "é" lines: [1, 2] }];
+  oneof choice { string card = 10; Line line = 11 [deprecated = true]; }
+  Status status = 12;
+  message Line { string sku = 1; Order parent = 2; }
+  enum Status {
+    option allow_alias = true;
+    UNKNOWN = 0; OPEN = 1; STARTED = 1 [deprecated = true]; LOST = -1;
+    reserved 7, 9 to max; reserved "GONE";
+  }
+}
+service Orders {
+  option deprecated = true;
+  rpc Get(Order) returns (stream Order);
+  rpc Put(stream Order) returns (google.protobuf.Empty) { option idempotency_level = IDEMPOTENT; }
+}
+"""
+PROTO2 = """
+syntax = "proto2";
+message Old {
+  required int32 a = 1 [default = -7];
+  optional string b = 2 [default = "tab\\t and \\"quote\\""];
+  optional bytes c = 3 [default = "\\001\\xff"];
+  optional double d = 4 [default = inf];
+  optional Kind kind = 5 [default = SECOND];
+  repeated group Item = 6 { optional int32 x = 1; }
+  extensions 100 to 199, 500;
+  extend Old { optional int32 inner = 101; }
+  enum Kind { FIRST = 1; SECOND = 2; }
+}
+extend Old { optional string outer = 100; }
+"""
+EDITION = """
+edition = "2023";
+package e;
+message M { int32 a = 1 [features.field_presence = IMPLICIT]; repeated string b = 2; reserved c; }
+"""
+
+
+def without_names(file: FileDescriptorProto) -> FileDescriptorProto:
+    copy = FileDescriptorProto.FromString(file.SerializeToString())
+    copy.ClearField("name")
+    copy.ClearField("source_code_info")
+    return copy
+
+
+@pytest.mark.parametrize("text", [RICH, PROTO2, EDITION], ids=["proto3", "proto2", "edition"])
+def test_the_text_that_is_served_means_the_same_descriptor(text: str) -> None:
+    schema = parse(text)
+    again = parse(schema.canonical)
+    assert without_names(again.file) == without_names(schema.file)
+    assert again.canonical == schema.canonical
+
+
+@pytest.mark.parametrize("text", [RICH, PROTO2, EDITION], ids=["proto3", "proto2", "edition"])
+def test_text_and_base64_of_a_file_are_the_same_schema(text: str) -> None:
+    schema = parse(text)
+    serialized = schema.formatted("serialized")
+    assert parse(serialized).canonical == schema.canonical
+    file = FileDescriptorProto.FromString(base64.b64decode(serialized))
+    # Clients name the file as it is named with them.
+    file.name = "some/folder/order.proto"
+    renamed = base64.b64encode(file.SerializeToString()).decode()
+    assert parse(renamed).canonical == schema.canonical
+
+
+def test_comments_and_space_make_no_other_schema() -> None:
+    plain = parse('syntax = "proto3"; message M { int32 a = 1; }')
+    commented = parse('// hello\nsyntax = "proto3";\n\nmessage M {\n  /* a */ int32 a = 1;\n}\n')
+    assert plain.canonical == commented.canonical
+
+
+def test_normalized_text_does_not_depend_on_the_order() -> None:
+    imports = ['import "google/protobuf/empty.proto";', 'import "google/protobuf/any.proto";']
+    fields = ["google.protobuf.Any a = 1;", "google.protobuf.Empty b = 2;"]
+    first, second = (
+        parse(f'syntax = "proto3"; {i[0]} {i[1]} message M {{ {f[0]} {f[1]} }}')
+        for i, f in ((imports, fields), (imports[::-1], fields[::-1]))
+    )
+    assert first.canonical != second.canonical
+    assert first.normalized == second.normalized
+
+
+def test_extensions_can_be_left_out() -> None:
+    text = parse(PROTO2).formatted("ignore_extensions")
+    assert "extend" not in text
+    assert "message Old" in text
+    assert parse(PROTO2).formatted("no-such-form") == parse(PROTO2).canonical
+
+
+def test_references_are_imported() -> None:
+    base = ResolvedReference(
+        name="common/base.proto", text='syntax = "proto3"; package c; message Base { int32 x = 1; }'
+    )
+    middle = ResolvedReference(
+        name="middle.proto",
+        text='syntax = "proto3"; import "common/base.proto"; message Mid { c.Base base = 1; }',
+    )
+    text = 'syntax = "proto3"; import "middle.proto"; message M { Mid mid = 1; }'
+    schema = parse(text, base, middle)
+    assert schema.decode(schema.encode({"mid": {"base": {"x": 7}}})) == {"mid": {"base": {"x": 7}}}
+    serialized = schema.formatted("serialized")
+    assert parse(serialized, base, middle).canonical == schema.canonical
+    with pytest.raises(SchemaError, match=r"middle\.proto"):
+        parse(text)
+    with pytest.raises(SchemaError, match=r"import cannot be resolved: .*middle\.proto"):
+        parse(serialized)
+
+
+def test_the_name_is_that_of_the_first_message() -> None:
+    assert parse(RICH).name == "shop.v1.Note"
+    assert parse('syntax = "proto3"; enum E { A = 0; }').name is None
+
+
+DATA = {
+    "id": "é",
+    "counts": [1, 2],
+    "lines": {"a": {"sku": "x"}},
+    "at": "2024-05-01T09:00:00Z",
+    "paid": False,
+    "card": "4242",
+    "status": "OPEN",
+}
+
+
+def test_data_comes_back_as_it_was_written() -> None:
+    schema = parse(RICH)
+    payload = schema.encode_message("shop.v1.Order", DATA)
+    assert schema.decode(payload) == DATA
+    inner = schema.encode_message("shop.v1.Order.Line", {"sku": "x"})
+    assert schema.decode(inner) == {"sku": "x"}
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        ({"text": 5}, "text"),
+        ({"txet": "a"}, 'no field named "txet"'),
+        ({"lines": ["a"]}, "lines"),
+        ({"lines": 5}, "lines"),
+        ({"lines": [2**40]}, "lines"),
+        ("text", "a message is an object"),
+        (None, "a message is an object"),
+    ],
+)
+def test_data_that_does_not_fit_is_told_with_its_place(data: object, problem: str) -> None:
+    with pytest.raises(SchemaDataError) as failure:
+        parse(RICH).encode(data)
+    assert problem in str(failure.value)
+
+
+def test_a_required_field_must_be_there() -> None:
+    with pytest.raises(SchemaDataError, match="a"):
+        parse(PROTO2).encode({"b": "x"})
+
+
+@pytest.mark.parametrize(
+    "payload", [b"", b"\x80", b"\x00\xff", b"\x02\x63", b"\xff\xff\xff\xff\xff\xff", b"\x01\x00"]
+)
+def test_bytes_that_are_no_message_are_refused(payload: bytes) -> None:
+    with pytest.raises(SchemaDataError):
+        parse(RICH).decode(payload)
+
+
+@given(st.lists(st.integers(0, 2**20), min_size=1, max_size=20))
+def test_message_indexes_come_back(indexes: list[int]) -> None:
+    written = write_indexes(indexes)
+    assert read_indexes(written + b"rest") == (indexes, len(written))
+    assert (written == b"\0") == (indexes == [0])
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("this is no proto", "Expected top-level statement"),
+        ('syntax = "proto3"; message M { int32 a = 1; int32 b = 1; }', "already been used"),
+        ('syntax = "proto3"; message M { Missing a = 1; }', '"Missing" is not defined'),
+        ('syntax = "proto3"; message M { required int32 a = 1; }', "not allowed in proto3"),
+        ('syntax = "proto3"; import "nowhere.proto";', "nowhere.proto"),
+        ('syntax = "proto3"; message M { int32 a = 0; }', "positive"),
+        ("message M {" * 5000 + "}" * 5000, "nested deeper than 100"),
+        (
+            base64.b64encode(
+                FileDescriptorProto(
+                    name="x", syntax="proto3", dependency=["gone.proto"]
+                ).SerializeToString()
+            ).decode(),
+            "import cannot be resolved",
+        ),
+        ("", "Missing|empty|syntax"),
+    ],
+    ids=["words", "number twice", "type", "required", "import", "zero", "deep", "base64", "empty"],
+)
+def test_a_bad_schema_is_refused_in_one_sentence(text: str, problem: str) -> None:
+    if not text:
+        # An empty file is a valid one, to protoc.
+        assert parse(text).name is None
+        return
+    started = time.monotonic()
+    with pytest.raises(SchemaError, match=problem) as failure:
+        parse(text)
+    assert time.monotonic() - started < 5
+    assert len(str(failure.value)) < 500
+    assert "\n" not in str(failure.value)
+    assert "fakebus-protoc" not in str(failure.value)
+
+
+def test_a_message_of_another_language_cannot_be_read() -> None:
+    avro = language("AVRO").parse('"string"')
+    [found] = parse(RICH).incompatibilities(avro)
+    assert found.kind == "SCHEMA_TYPE_MISMATCH"
+
+
+def test_a_worker_that_dies_is_replaced() -> None:
+    compiler = Compiler()
+    text = {"a.proto": 'syntax = "proto3"; message M {}'}
+    assert compiler.compile(text, "a.proto")
+    process = compiler._process
+    assert process is not None
+    process.kill()
+    process.wait()
+    assert compiler.compile(text, "a.proto")
+    assert compiler._process is not process
+    compiler._stop()
+
+
+def test_a_worker_that_does_not_answer_costs_its_own_text_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compiler = Compiler()
+    text = {"a.proto": 'syntax = "proto3"; message M {}'}
+    assert compiler.compile(text, "a.proto")
+    process = compiler._process
+    assert process is not None
+    process.send_signal(signal.SIGSTOP)
+    monkeypatch.setattr("fakebus.schemas.protobuf.compiler._TIMEOUT_S", 0.1)
+    with pytest.raises(SchemaError, match="took too long"):
+        compiler.compile(text, "a.proto")
+    assert process.poll() is not None
+    assert compiler.compile(text, "a.proto")
+    compiler._stop()
+
+
+def test_no_worker_outlives_the_process_that_started_it() -> None:
+    script = (
+        "from fakebus.schemas.protobuf.compiler import COMPILER as c\n"
+        "c.compile({'a.proto': 'syntax = \"proto3\";'}, 'a.proto')\n"
+        "print(c._process.pid, flush=True)\n"
+        "import os; os.kill(os.getpid(), 9)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    worker = int(done.stdout)
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            os.kill(worker, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.01)
+    pytest.fail("the worker is still there")
