@@ -8,7 +8,6 @@ from pathlib import Path
 
 from fakebus.cli.bootstrap import add_bootstrap_arguments
 from fakebus.cli.client import connect
-from fakebus.cli.cluster_reader import matching_topics, read_topic
 from fakebus.records.partitioner import PARTITIONERS
 
 NAME = "record"
@@ -75,6 +74,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Record the topics."""
+    # YAML and the formats come with these; other commands start without them.
+    from fakebus.cli.cluster_reader import matching_topics, read_topic
     from fakebus.cli.registry_client import RegistryClient
     from fakebus.fixture_files.recording import Recorder, write_files
     from fakebus.fixture_files.redaction import RedactedPath, Redaction

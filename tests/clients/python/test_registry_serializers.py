@@ -6,7 +6,6 @@ import inspect
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any
 
 import confluent_kafka
@@ -33,10 +32,6 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from tests.clients.cluster import Cluster
 
 pytestmark = pytest.mark.clients
-
-needs_protobuf = pytest.mark.skipif(
-    find_spec("fakebus.schemas.protobuf") is None, reason="the registry does not know Protobuf yet"
-)
 
 TIMEOUT_SECONDS = 15.0
 
@@ -395,7 +390,6 @@ class Messages:
             )
 
 
-@needs_protobuf
 async def test_protobuf_with_imports(bench: Bench) -> None:
     serializer, deserializer = bench.flavour.protobuf
     messages = Messages(bench.topic)
@@ -412,7 +406,6 @@ async def test_protobuf_with_imports(bench: Bench) -> None:
     assert [found.subject for found in latest.schema.references] == [messages.common_name]
 
 
-@needs_protobuf
 async def test_protobuf_with_a_nested_message(bench: Bench) -> None:
     serializer, deserializer = bench.flavour.protobuf
     messages = Messages(bench.topic)
@@ -425,7 +418,6 @@ async def test_protobuf_with_a_nested_message(bench: Bench) -> None:
     assert found == line
 
 
-@needs_protobuf
 async def test_protobuf_without_registering_again(bench: Bench) -> None:
     serializer, deserializer = bench.flavour.protobuf
     messages = Messages(bench.topic)
@@ -482,7 +474,6 @@ async def test_json_with_the_guid_in_a_header(bench: Bench) -> None:
     assert found == {"id": 15}
 
 
-@needs_protobuf
 async def test_protobuf_with_the_guid_in_a_header(bench: Bench) -> None:
     serializer, deserializer = bench.flavour.protobuf
     messages = Messages(bench.topic)

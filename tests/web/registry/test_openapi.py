@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from importlib.util import find_spec
 from typing import Any
 
 import hypothesis
@@ -58,10 +57,6 @@ def with_one_content_type() -> dict[str, Any]:
             content = operation.get("requestBody", {}).get("content", {})
             for content_type in list(content)[1:]:
                 del content[content_type]
-    if find_spec("fakebus.schemas.protobuf") is None:
-        described["components"]["schemas"]["SchemaRequest"]["properties"]["schemaType"] = {
-            "enum": ["AVRO", "JSON"]
-        }
     return described
 
 

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 import pytest
 
 from fakebus.app import FakeBus
 from tests.web.http_client import Http, body
 from tests.web.registry.schemas import FIRST, JSON_SCHEMA, PROTO
 from tests.web.server import connect
-
-pytestmark = pytest.mark.skipif(
-    find_spec("fakebus.schemas.protobuf") is None, reason="the registry does not know Protobuf yet"
-)
 
 
 @pytest.fixture(autouse=True, scope="module")
