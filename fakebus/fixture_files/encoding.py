@@ -9,6 +9,7 @@ from datetime import tzinfo
 from fakebus.broker.configs.topic_config import TopicConfig
 from fakebus.fixture_files.batching import size_of
 from fakebus.fixture_files.event_lines import EventFile, EventLine
+from fakebus.fixture_files.field_paths import field_of
 from fakebus.fixture_files.format_names import format_named
 from fakebus.fixture_files.formats import FORMATS
 from fakebus.fixture_files.formats.format import Format
@@ -16,10 +17,10 @@ from fakebus.fixture_files.functions import FunctionContext, expand
 from fakebus.fixture_files.headers import Headers, RecordHeader, parse_headers
 from fakebus.fixture_files.lint import Linter
 from fakebus.fixture_files.model import FixtureEvent
-from fakebus.fixture_files.problems import DataError, Position, ProblemList
+from fakebus.fixture_files.problems import DataError, Position, ProblemList, quoted
 from fakebus.fixture_files.schema_set import SchemaSet
 from fakebus.fixture_files.times import to_datetime
-from fakebus.fixture_files.topic_specs import FormatSpec, LoadSpec, TopicSpec
+from fakebus.fixture_files.topic_specs import FormatSpec, KeyField, LoadSpec, TopicSpec
 from fakebus.records.batch import HEADER_SIZE
 from fakebus.records.builder import build_batch
 from fakebus.records.partitioner import PARTITIONERS
@@ -85,8 +86,13 @@ class TopicEncoder:
             event_name=event.name,
         )
         defaults = self._defaults_of(event.file)
-        key, _ = self._data(event, "key", defaults.key_format, context)
-        value, format_ = self._data(event, "value", defaults.value_format, context)
+        written = event.fields.get("key")
+        if defaults.key_field is not None and "key" not in event.fields:
+            written = self._key_from_value(event, defaults.key_field, defaults)
+        key, _ = self._data(event, "key", written, defaults.key_format, context)
+        value, format_ = self._data(
+            event, "value", event.fields.get("value"), defaults.value_format, context
+        )
         headers = self._headers(event, defaults, context)
         partition = self._partition(event, key)
         record = NewRecord(key, value, headers, timestamp_ms)
@@ -112,7 +118,9 @@ class TopicEncoder:
         return found
 
     def _read_defaults(self, load: LoadSpec | None) -> _FileDefaults:
-        defaults = _FileDefaults(self._key_format, self._value_format, self._topic.headers)
+        defaults = _FileDefaults(
+            self._key_format, self._value_format, self._topic.headers, self._topic.key_field
+        )
         if load is None:
             return defaults
         if load.key_format is not None:
@@ -124,6 +132,7 @@ class TopicEncoder:
                 load.value_format, load.value_position or load.position
             )
         defaults.headers = load.headers.over(defaults.headers)
+        defaults.key_field = load.key_field or defaults.key_field
         return defaults
 
     def _default_format(self, spec: FormatSpec, position: Position) -> Format | None:
@@ -133,10 +142,30 @@ class TopicEncoder:
             self._problems.add(position, str(error), error.hint)
             return None
 
+    def _key_from_value(self, event: EventLine, field: KeyField, defaults: _FileDefaults) -> object:
+        try:
+            _, data = self._unwrap(event.fields.get("value"), defaults.value_format)
+            found = field_of(data, field.path)
+        except DataError as error:
+            self._problems.add(
+                event.position("value"),
+                f"the key is to come from {quoted(field.path)} in the value, but {error}",
+                error.hint,
+            )
+            return None
+        if type(found) is int and defaults.key_format is FORMATS["string"]:
+            found = str(found)
+        # Wrapped, so that a key with fields named "type" and "data" stays as it is.
+        return {"data": found}
+
     def _data(
-        self, event: EventLine, name: str, default: Format | None, context: FunctionContext
+        self,
+        event: EventLine,
+        name: str,
+        data: object,
+        default: Format | None,
+        context: FunctionContext,
     ) -> tuple[bytes | None, Format | None]:
-        data = event.fields.get(name)
         if data is None:
             return None, None
         try:
@@ -264,6 +293,7 @@ class _FileDefaults:
     """``None`` after a mistake that is reported already."""
     value_format: Format | None
     headers: Headers
+    key_field: KeyField | None
     constant_headers: tuple[RecordHeader, ...] | None = None
 
 

@@ -10,7 +10,7 @@ import gc
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -143,6 +143,7 @@ class _Loader:
                 self._read_events(load, topic.name)
         for load in spec.loads:
             self._read_events(load, None)
+        self._generate(spec, schemas)
         findings = ProblemList()
         linter = Linter(findings, spec.ignored_rules) if verify else None
         streams = self._encode(spec, topics, schemas, linter)
@@ -176,7 +177,10 @@ class _Loader:
         if text is None:
             return
         file = EventFile(load.file, self._directory.display(load.file), text, topic, load)
-        for event in file.read(self._problems):
+        self._take(file.read(self._problems))
+
+    def _take(self, events: Iterable[EventLine]) -> None:
+        for event in events:
             if len(self._lines) >= MAX_EVENTS:
                 self._problems.add(
                     event.position(),
@@ -186,6 +190,19 @@ class _Loader:
                 return
             self._lines.append(event)
             self._register(event)
+
+    def _generate(self, spec: SetSpec, schemas: SchemaSet) -> None:
+        if all(topic.generate is None for topic in spec.topics):
+            return
+        from fakebus.fixture_files.generation import GenerationSettings, Generator
+
+        lines: dict[str, list[EventLine]] = {}
+        for line in self._lines:
+            lines.setdefault(line.file.topic or line.fields.get("topic", ""), []).append(line)
+        settings = GenerationSettings(
+            seed=spec.seed, anchor_ms=spec.anchor_ms, zone=spec.zone, schemas=schemas
+        )
+        self._take(Generator(spec.topics, settings, lines, self._problems).lines())
 
     def _register(self, event: EventLine) -> None:
         event_id = event.fields.get("id")
@@ -360,6 +377,9 @@ def _settings_digest(
     ]
     if load is not None and load.headers.pairs:
         decisive.append(load.headers.pairs)
+    key_field = (load and load.key_field) or topic.key_field
+    if key_field is not None:
+        decisive.append(f"key.field={key_field.path}")
     return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()[:16]
 
 

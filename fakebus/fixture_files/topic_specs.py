@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from fakebus.fixture_files.format_names import format_named
 from fakebus.fixture_files.formats.registered import FORMATS_BY_TYPE
+from fakebus.fixture_files.generation_specs import GenerateSpec, read_generate
 from fakebus.fixture_files.headers import Headers, parse_headers
 from fakebus.fixture_files.input_names import INPUT_NAMES
 from fakebus.fixture_files.problems import DataError, Position, ProblemList, did_you_mean, quoted
@@ -24,11 +25,14 @@ _TOPIC_FIELDS = (
     "value",
     "headers",
     "load",
+    "generate",
     "owner",
     "consumers",
     "partitioner",
 )
 _LOAD_FIELDS = ("file", "format", "key", "value", "headers")
+_FORMAT_FIELDS = ("format", "subject", "version")
+_KEY_FIELDS = (*_FORMAT_FIELDS, "field")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +46,15 @@ class FormatSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeyField:
+    """The field of the value that is the key of events without one."""
+
+    path: str
+    """Names of fields, with dots between them."""
+    position: Position
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoadSpec:
     """An events file that is named somewhere, with defaults for its events."""
 
@@ -52,6 +65,7 @@ class LoadSpec:
     when it is ``None``."""
     key_format: FormatSpec | None = None
     key_position: Position | None = None
+    key_field: KeyField | None = None
     value_format: FormatSpec | None = None
     value_position: Position | None = None
     headers: Headers = field(default_factory=Headers)
@@ -69,8 +83,10 @@ class TopicSpec:
     value_format: FormatSpec
     format_positions: tuple[Position, Position]
     """Where the formats of keys and values are written."""
+    key_field: KeyField | None
     headers: Headers
     loads: tuple[LoadSpec, ...]
+    generate: GenerateSpec | None
     owner: str | None
     consumers: tuple[str, ...]
     partitioner: str | None
@@ -123,8 +139,10 @@ class TopicReader:
             key_format=self._format(fields, "key") or FormatSpec(name="string"),
             value_format=self._format(fields, "value") or FormatSpec(name="json"),
             format_positions=(fields.position("key"), fields.position("value")),
+            key_field=self._key_field(fields),
             headers=self._headers(fields),
             loads=self._loads(fields, relative),
+            generate=read_generate(fields, relative, self._problems),
             owner=fields.text("owner"),
             consumers=tuple(text for text, _ in fields.texts("consumers")),
             partitioner=read_partitioner(fields, self._problems),
@@ -169,7 +187,8 @@ class TopicReader:
         mapping = fields.mapping(name)
         if mapping is None:
             return None
-        inner = FieldReader(mapping, f'"{name}"', ("format", "subject", "version"), self._problems)
+        known = _KEY_FIELDS if name == "key" else _FORMAT_FIELDS
+        inner = FieldReader(mapping, f'"{name}"', known, self._problems)
         format_name = inner.text("format")
         subject = inner.text("subject")
         version = inner.integer("version", lowest=1, highest=2**31 - 1)
@@ -190,6 +209,15 @@ class TopicReader:
             )
             return None
         return FormatSpec(name=format_name, subject=subject, version=version)
+
+    def _key_field(self, fields: FieldReader) -> KeyField | None:
+        node = fields.node("key")
+        if not isinstance(node, YamlMapping):
+            return None
+        # What else stands in the object is looked at together with the format.
+        inner = FieldReader(node, '"key"', tuple(node.entries), self._problems)
+        path = inner.text("field")
+        return None if path is None else KeyField(path=path, position=inner.position("field"))
 
     def _headers(self, fields: FieldReader) -> Headers:
         node = fields.node("headers")
@@ -231,6 +259,7 @@ class TopicReader:
             key_format=key_format,
             value_format=value_format,
             key_position=inner.position("key"),
+            key_field=self._key_field(inner),
             value_position=inner.position("value"),
             headers=headers,
         )

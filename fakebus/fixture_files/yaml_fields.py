@@ -15,7 +15,6 @@ from fakebus.fixture_files.yaml_tree import (
 )
 
 LATER_FIELDS: Mapping[str, str] = {
-    "generate": "generated events",
     "scenarios": "scenarios",
 }
 """Fields of the format that this version does not read, and what they belong to."""

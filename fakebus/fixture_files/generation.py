@@ -1,0 +1,471 @@
+"""The events that ``generate`` asks for, as lines that are then treated like loaded ones."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import tzinfo
+from random import Random
+from typing import Any
+
+from fakebus.fixture_files.event_lines import EventFile, EventLine
+from fakebus.fixture_files.field_paths import field_of
+from fakebus.fixture_files.generation_hints import Draw, Hint, faker_version, make_value
+from fakebus.fixture_files.generation_specs import FROM_EXAMPLE, GenerateSpec
+from fakebus.fixture_files.generation_values import AvroValues, JsonSchemaValues, Path
+from fakebus.fixture_files.problems import DataError, Position, ProblemList, did_you_mean, quoted
+from fakebus.fixture_files.schema_set import SchemaSet
+from fakebus.fixture_files.stable_names import offset_text
+from fakebus.fixture_files.times import parse_time, to_datetime
+from fakebus.fixture_files.topic_specs import FormatSpec, TopicSpec
+from fakebus.schemas.interface import ParsedSchema
+
+_WRAPPER_FIELDS = frozenset({"type", "data", "subject", "version"})
+_KEY_PLACE = "key"
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class GeneratedLine(EventLine):
+    """An event that stands in no file; its place is that of ``generate``."""
+
+    made_at: Position
+
+    def position(self, field: str = "") -> Position:
+        """Return where the event is asked for."""
+        return self.made_at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerationSettings:
+    """What all generated events of a set share."""
+
+    seed: int
+    anchor_ms: int
+    zone: tzinfo
+    schemas: SchemaSet
+
+
+class Generator:
+    """Makes the events of all topics.
+
+    Args:
+        topics: all of the set.
+        settings: those of the set.
+        lines: the events that are loaded from files, by topic.
+        problems: where mistakes go.
+    """
+
+    def __init__(
+        self,
+        topics: Sequence[TopicSpec],
+        settings: GenerationSettings,
+        lines: Mapping[str, Sequence[EventLine]],
+        problems: ProblemList,
+    ) -> None:
+        self._topics = {topic.name: topic for topic in topics}
+        self._settings = settings
+        self._problems = problems
+        self._lines = {name: list(found) for name, found in lines.items()}
+        self._values: dict[str, Sequence[object]] = {}
+
+    def lines(self) -> Iterator[EventLine]:
+        """Yield every event, topic by topic; those that others refer to come first."""
+        for topic in self._ordered():
+            spec = topic.generate
+            if spec is None:
+                continue
+            try:
+                made = list(self._topic(topic, spec))
+            except _HintError as error:
+                self._problems.add(error.position, str(error), error.hint)
+                continue
+            self._lines.setdefault(topic.name, []).extend(made)
+            yield from made
+
+    def _ordered(self) -> list[TopicSpec]:
+        done: dict[str, TopicSpec] = {}
+        waiting: list[str] = []
+
+        def visit(topic: TopicSpec) -> None:
+            if topic.name in done or topic.generate is None:
+                return
+            if topic.name in waiting:
+                circle = [*waiting[waiting.index(topic.name) :], topic.name]
+                self._problems.add(
+                    topic.generate.position,
+                    "the generated events refer to each other in a circle: " + " -> ".join(circle),
+                    "take one reference out",
+                )
+                return
+            waiting.append(topic.name)
+            for hint in _hints(topic.generate):
+                if hint.function == "ref":
+                    found = self._split(str(hint.argument))
+                    if found is not None and found[0] in self._topics:
+                        visit(self._topics[found[0]])
+            waiting.pop()
+            done[topic.name] = topic
+
+        for topic in self._topics.values():
+            visit(topic)
+        return list(done.values())
+
+    def _topic(self, topic: TopicSpec, spec: GenerateSpec) -> Iterator[EventLine]:
+        self._check_faker(spec)
+        file = EventFile(
+            f"{spec.relative}#generate:{topic.name}", spec.position.file, "", topic.name
+        )
+        template = _Template(self, topic, spec)
+        times = self._times(spec)
+        for index in range(spec.count):
+            fields = template.make(index)
+            if spec.tags:
+                fields["tags"] = list(spec.tags)
+            fields |= {"id": f"{topic.name}-generated-{index + 1}", "at": times(index)}
+            yield GeneratedLine(
+                file=file,
+                line=spec.position.line,
+                text=json.dumps(fields, ensure_ascii=False),
+                fields=fields,
+                is_converted=True,
+                made_at=spec.position,
+            )
+        template.check_used()
+
+    def _check_faker(self, spec: GenerateSpec) -> None:
+        wanted, installed = spec.faker_version, faker_version()
+        if wanted is not None and installed is not None and wanted != installed:
+            raise _HintError(
+                spec.faker_position,
+                f"the events are made with faker {wanted}, and faker {installed} is installed, "
+                "which may make others",
+                f"install faker=={wanted}, or write  faker_version: {installed}",
+            )
+
+    def _times(self, spec: GenerateSpec) -> _Times:
+        settings = self._settings
+        try:
+            first, last = (
+                parse_time(text, anchor_ms=settings.anchor_ms, zone=settings.zone)
+                for text in (spec.first, spec.last)
+            )
+        except DataError as error:
+            raise _HintError(spec.range_position, str(error), error.hint) from None
+        if first > last:
+            raise _HintError(
+                spec.range_position,
+                f"the events would begin at {quoted(spec.first)} and end before, "
+                f"at {quoted(spec.last)}",
+                "exchange from and to",
+            )
+        relative = [text == "now" or text[0] in "+-" for text in (spec.first, spec.last)]
+        if relative[0] != relative[1]:
+            raise _HintError(
+                spec.range_position,
+                "one end of the range is an instant and the other counts from the anchor",
+                "write both as instants, or both as offsets",
+            )
+        anchor = settings.anchor_ms if relative[0] else None
+        return _Times(first, last, spec.count, anchor, self.seed_of(spec))
+
+    def seed_of(self, spec: GenerateSpec) -> int:
+        """Return the seed that a topic's events are made with."""
+        return self._settings.seed if spec.seed is None else spec.seed
+
+    def lines_of(self, topic: str) -> Sequence[EventLine]:
+        """Return the events that a topic has so far."""
+        return self._lines.get(topic, ())
+
+    def schema(self, format_: FormatSpec) -> ParsedSchema | None:
+        """Return the schema of a format, if it has one that can be used."""
+        try:
+            return self._settings.schemas.format(format_).schema
+        except DataError:
+            # Told where the format is written.
+            return None
+
+    def values_of(self, reference: str) -> Sequence[object]:
+        """Return all values that a reference such as ``orders.value.total`` names.
+
+        Raises:
+            DataError: there are none.
+        """
+        if reference not in self._values:
+            self._values[reference] = self._find(reference)
+        return self._values[reference]
+
+    def _split(self, reference: str) -> tuple[str, str, str] | None:
+        for topic in sorted(self._topics, key=len, reverse=True):
+            if reference.startswith(f"{topic}."):
+                part, _, path = reference[len(topic) + 1 :].partition(".")
+                return topic, part, path
+        return None
+
+    def _find(self, reference: str) -> Sequence[object]:
+        found = self._split(reference)
+        if found is None:
+            name = reference.partition(".")[0]
+            raise DataError(
+                f"there is no topic for {quoted(reference)}", did_you_mean(name, self._topics)
+            )
+        topic, part, path = found
+        if part not in ("key", "value") or (part == "key" and path):
+            raise DataError(
+                f"{quoted(reference)} names neither a key nor a value",
+                f"write {topic}.key, {topic}.value or {topic}.value.FIELD",
+            )
+        lines = self._lines.get(topic, ())
+        if not lines:
+            raise DataError(f"{topic} has no events to refer to", "load or generate some")
+        return self._collect(self._topics[topic], lines, part, path)
+
+    def _collect(
+        self, topic: TopicSpec, lines: Sequence[EventLine], part: str, path: str
+    ) -> Sequence[object]:
+        found: list[object] = []
+        failure: DataError | None = None
+        for line in lines:
+            data = unwrapped(line.fields.get(part))
+            key_field = (line.file.load and line.file.load.key_field) or topic.key_field
+            try:
+                if part == "key" and "key" not in line.fields and key_field is not None:
+                    data = field_of(unwrapped(line.fields.get("value")), key_field.path)
+                if path:
+                    data = field_of(data, path)
+            except DataError as error:
+                failure = error
+                continue
+            if data is not None:
+                found.append(data)
+        if not found:
+            if failure is not None:
+                raise DataError(f"in {topic.name}'s events {failure}", failure.hint)
+            raise DataError(f"no event of {topic.name} has a {part}", "refer to something else")
+        return found
+
+
+class _HintError(DataError):
+    """A mistake with the place where it is written."""
+
+    def __init__(self, position: Position, message: str, hint: str) -> None:
+        super().__init__(message, hint)
+        self.position = position
+
+
+class _Times:
+    """Spreads events over a range: one in each of as many parts, so that they are in order."""
+
+    def __init__(self, first: int, last: int, count: int, anchor: int | None, seed: int) -> None:
+        self._first = first
+        self._part = (last - first) / count
+        self._anchor = anchor
+        self._seed = seed
+
+    def __call__(self, index: int) -> str:
+        share = Random(f"{self._seed}/at/{index}").random()  # noqa: S311 - test data
+        at = int(self._first + self._part * (index + share))
+        if self._anchor is None:
+            return to_datetime(at).isoformat(timespec="milliseconds")
+        return offset_text(at - self._anchor)
+
+
+class _Template:
+    """Makes the keys and values of one topic's events."""
+
+    def __init__(self, generator: Generator, topic: TopicSpec, spec: GenerateSpec) -> None:
+        self._generator = generator
+        self._topic = topic
+        self._spec = spec
+        self._used: set[Path] = set()
+        self._seen: set[Path] = set()
+        self._above = {path[:length] for path in spec.hints for length in range(len(path) + 1)}
+        self._examples: Sequence[EventLine] = ()
+        self._values: AvroValues | JsonSchemaValues | None = None
+        self._key_values: AvroValues | JsonSchemaValues | None = None
+        if spec.source == FROM_EXAMPLE:
+            self._examples = generator.lines_of(topic.name)
+            if not self._examples:
+                raise _HintError(
+                    spec.position,
+                    f"{topic.name} has no events that could be examples",
+                    "load some, or write  from: schema",
+                )
+            return
+        self._values = _values_of(generator.schema(topic.value_format))
+        if self._values is None and not spec.hints:
+            raise _HintError(
+                spec.position,
+                f"the values of {topic.name} have no Avro schema or JSON Schema to be made from",
+                "say what they hold under with, or write  from: example",
+            )
+        self._key_values = _values_of(generator.schema(topic.key_format))
+
+    def make(self, index: int) -> dict[str, Any]:
+        """Return the fields of one event."""
+        try:
+            return self._make(index)
+        except _HintError:
+            raise
+        except DataError as error:
+            raise _HintError(self._spec.position, str(error), error.hint) from None
+
+    def _make(self, index: int) -> dict[str, Any]:
+        maker = _Maker(self, index)
+        fields: dict[str, Any] = {}
+        if self._examples:
+            example = maker.random("example").choice(self._examples).fields
+            kept = ("key", "value", "headers")
+            fields = {name: copy.deepcopy(example[name]) for name in kept if name in example}
+            fields["value"] = self._with_hints(fields.get("value"), maker)
+        elif self._values is not None:
+            fields["value"] = _wrapped(self._values.make(maker))
+        else:
+            fields["value"] = _wrapped(self._from_hints(maker))
+        self._add_key(fields, index, maker)
+        return fields
+
+    def _add_key(self, fields: dict[str, Any], index: int, maker: _Maker) -> None:
+        key = self._spec.key
+        if isinstance(key, Hint):
+            fields["key"] = _wrapped(maker.made(key, _KEY_PLACE))
+        elif key is not None:
+            try:
+                fields["key"] = _wrapped(field_of(unwrapped(fields["value"]), key))
+            except DataError as error:
+                raise _HintError(self._spec.key_position, f"the key: {error}", error.hint) from None
+        elif not self._examples and self._topic.key_field is None and self._key_values is not None:
+            without_hints = _Maker(self, index, prefix="key")
+            fields["key"] = _wrapped(self._key_values.make(without_hints))
+
+    def _with_hints(self, value: Any, maker: _Maker) -> Any:
+        wrapper = value if is_wrapper(value) else {"data": value}
+        for path in self._spec.hints:
+            self._set(wrapper, ("data", *path), path, maker, "$")
+        return value if wrapper is value else _wrapped(wrapper["data"])
+
+    def _set(self, parent: Any, rest: Path, path: Path, maker: _Maker, place: str) -> None:
+        name, inner = rest[0], rest[1:]
+        if not isinstance(parent, dict):
+            raise _HintError(
+                self._spec.hints[path].position,
+                f"the examples have no field {quoted('.'.join(path))}",
+                "mend the path",
+            )
+        place = f"{place}.{name}" if inner != path else place
+        if not inner:
+            parent[name] = maker.hinted(path, place)
+            return
+        found = parent.get(name)
+        for index, item in enumerate(found if isinstance(found, list) else [found]):
+            at = f"{place}[{index}]" if isinstance(found, list) else place
+            self._set(item, inner, path, maker, at)
+
+    def _from_hints(self, maker: _Maker) -> Any:
+        made: dict[str, Any] = {}
+        for path in self._spec.hints:
+            value = maker.hinted(path, ".".join(("$", *path)))
+            if not path:
+                return value
+            inner = made
+            for name in path[:-1]:
+                inner = inner.setdefault(name, {})
+            inner[path[-1]] = value
+        return made
+
+    def check_used(self) -> None:
+        """Report hints for fields that no event has.
+
+        Raises:
+            DataError: there is one.
+        """
+        for path, hint in self._spec.hints.items():
+            if path not in self._used:
+                known = {".".join(seen) for seen in self._seen if seen}
+                raise _HintError(
+                    hint.position,
+                    f"the values have no field {quoted('.'.join(path))}",
+                    did_you_mean(".".join(path), known),
+                )
+
+    def draw(self, index: int, place: str) -> Draw:
+        """Return what one value is made from."""
+        return Draw(
+            seed=self._generator.seed_of(self._spec),
+            topic=self._topic.name,
+            index=index,
+            place=place,
+            values_of=self._generator.values_of,
+        )
+
+    def hint(self, path: Path) -> Hint | None:
+        """Return the hint at a path, and remember that there is such a field."""
+        self._seen.add(path)
+        return self._spec.hints.get(path)
+
+    def is_above(self, path: Path) -> bool:
+        """Whether a hint stands at a path or below it."""
+        return path in self._above
+
+    def use(self, path: Path) -> Hint:
+        """Return the hint at a path and remember that it is used."""
+        self._used.add(path)
+        return self._spec.hints[path]
+
+
+class _Maker:
+    """The values of one event; see :class:`fakebus.fixture_files.generation_values.Maker`."""
+
+    def __init__(self, template: _Template, index: int, prefix: str = "") -> None:
+        self._template = template
+        self._index = index
+        self._prefix = prefix
+
+    def has_hint(self, path: Path) -> bool:
+        return not self._prefix and self._template.hint(path) is not None
+
+    def has_hint_below(self, path: Path) -> bool:
+        return not self._prefix and self._template.is_above(path)
+
+    def hinted(self, path: Path, place: str) -> object:
+        return self.made(self._template.use(path), place)
+
+    def made(self, hint: Hint, place: str) -> object:
+        try:
+            return make_value(hint, self._template.draw(self._index, place))
+        except DataError as error:
+            raise _HintError(hint.position, f"{hint.function}: {error}", error.hint) from None
+
+    def random(self, place: str) -> Random:
+        return self._template.draw(self._index, self._prefix + place).random()
+
+
+def _hints(spec: GenerateSpec) -> Iterator[Hint]:
+    yield from spec.hints.values()
+    if isinstance(spec.key, Hint):
+        yield spec.key
+
+
+def _values_of(schema: ParsedSchema | None) -> AvroValues | JsonSchemaValues | None:
+    if schema is None or schema.schema_type == "PROTOBUF":
+        return None
+    if schema.schema_type == "AVRO":
+        return AvroValues(schema.formatted("resolved"))
+    return JsonSchemaValues(schema.canonical)
+
+
+def is_wrapper(data: object) -> bool:
+    """Whether data is written with its format, as in ``{"type": "json", "data": 1}``."""
+    return isinstance(data, dict) and "data" in data and data.keys() <= _WRAPPER_FIELDS
+
+
+def unwrapped(data: Any) -> object:
+    """Return the data of a key or value without what says its format."""
+    return data["data"] if is_wrapper(data) else data
+
+
+def _wrapped(data: object) -> object:
+    if isinstance(data, dict) and data.keys() <= _WRAPPER_FIELDS:
+        return {"data": data}
+    return data
