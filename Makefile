@@ -10,7 +10,7 @@ up: $(STAMP)  ## Start the seeded bus: Kafka on 127.0.0.1:9092, HTTP on 127.0.0.
 	$(BIN)/fakebus up --fixtures fixtures $(ARGS)
 
 test: $(STAMP)  ## Unit tests and the Python clients
-	$(BIN)/python -m pytest -q -n 2 --dist loadgroup --ignore tests/clients/test_other_languages.py --ignore tests/devstack --ignore tests/differential $(ARGS)
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup --ignore tests/clients/test_other_languages.py --ignore tests/clients/test_registry_other_languages.py --ignore tests/devstack --ignore tests/differential $(ARGS)
 
 check: $(STAMP)  ## Format, lint, types, layers
 	$(BIN)/ruff format --check .
@@ -20,7 +20,7 @@ check: $(STAMP)  ## Format, lint, types, layers
 
 test-clients: $(STAMP)  ## kcat, Java, Go and Node clients (needs their toolchains)
 	$(BIN)/python tests/clients/build.py
-	$(BIN)/python -m pytest -q tests/clients/test_other_languages.py tests/devstack $(ARGS)
+	$(BIN)/python -m pytest -q tests/clients/test_other_languages.py tests/clients/test_registry_other_languages.py tests/devstack $(ARGS)
 
 bench: $(STAMP)  ## Ratios against librdkafka's mock cluster, in one run
 	$(BIN)/python -m benchmarks $(ARGS)

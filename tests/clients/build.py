@@ -69,13 +69,21 @@ def sources(directory: Path) -> list[Path]:
     return sorted(path for path in found if path.is_file() and "node_modules" not in path.parts)
 
 
-def built(language: str, build: Callable[[Path, Path], None]) -> Path:
-    """Return the directory with the built programs, after building them if the sources changed."""
-    directory = CLIENTS_DIRECTORY / language
+def built(
+    name: str, build: Callable[[Path, Path], None], files: Sequence[Path] | None = None
+) -> Path:
+    """Return the directory with what was built, after building it if the sources changed.
+
+    Args:
+        name: A language, or what else the directory is to be named for.
+        build: Builds in the first directory, into the second one.
+        files: The sources, if they are not all files of the language.
+    """
+    directory = CLIENTS_DIRECTORY / name if files is None else CLIENTS_DIRECTORY
     digest = hashlib.sha256()
-    for path in sources(directory):
+    for path in sources(directory) if files is None else files:
         digest.update(str(path.relative_to(directory)).encode() + b"\0" + path.read_bytes())
-    target = CACHE / f"{language}-{digest.hexdigest()[:12]}"
+    target = CACHE / f"{name}-{digest.hexdigest()[:12]}"
     if not target.exists():
         CACHE.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=CACHE) as fresh:
@@ -98,18 +106,33 @@ def java_class_path() -> str:
         raise ToolMissingError(str(error)) from error
 
 
-def java_command() -> list[str]:
+def registry_class_path() -> str:
+    """Return the class path of the jars in tests/clients/java/pom.xml, fetched if need be."""
+    pom = CLIENTS_DIRECTORY / "java" / "pom.xml"
+
+    def fetch(directory: Path, output: Path) -> None:
+        goal = ["dependency:copy-dependencies", "-DincludeScope=runtime"]
+        command = [find_tool("mvn", "Maven"), "-q", "-B", "-f", str(pom), *goal]
+        run([*command, f"-DoutputDirectory={output}"], directory)
+
+    return f"{built('java-jars', fetch, [pom])}/*"
+
+
+def java_command(program: str) -> list[str]:
     java = find_tool("java", "a JDK 17 or later")
     javac = find_tool("javac", "a JDK 17 or later")
     class_path = java_class_path()
+    everything = f"{class_path}:{registry_class_path()}"
 
     def build(directory: Path, output: Path) -> None:
-        files = [str(path) for path in sources(directory)]
-        options = ["--release", "17", "-Xlint:all", "-cp", class_path, "-d", str(output)]
+        files = [str(path) for path in sources(directory) if path.suffix == ".java"]
+        options = ["--release", "17", "-Xlint:all", "-cp", everything, "-d", str(output)]
         run([javac, *options, *files], directory)
 
     classes = built("java", build)
-    return [java, *JVM_OPTIONS, "-cp", f"{classes}:{class_path}", "Client"]
+    # Kafka's own programs run on Kafka's own jars.
+    used = everything if program == "Registry" else class_path
+    return [java, *JVM_OPTIONS, "-cp", f"{classes}:{used}", program]
 
 
 def go_command(program: str) -> list[str]:
@@ -172,7 +195,7 @@ ADMIN = frozenset(
 CLIENTS = {
     client.name: client
     for client in (
-        Client(name="java", command=java_command, codecs=ALL_CODECS),
+        Client(name="java", command=lambda: java_command("Client"), codecs=ALL_CODECS),
         Client(name="franz", command=lambda: go_command("franz"), codecs=ALL_CODECS),
         Client(
             name="sarama",
@@ -210,23 +233,33 @@ CLIENTS = {
     )
 }
 
+REGISTRY_CLIENTS = {
+    "confluent-js": lambda: node_command("confluent_registry"),
+    "franz-sr": lambda: go_command("registry"),
+    "java-flink": lambda: java_command("Registry"),
+    "kafkajs-registry": lambda: node_command("kafkajs_registry"),
+}
+"""Clients of a schema registry, and their programs' command lines; its URL and the bootstrap
+servers follow."""
+
 
 def main() -> int:
     """Build all programs; return 1 if one failed, or is missing in continuous integration."""
     status = 0
-    for client in CLIENTS.values():
+    commands = {name: client.command for name, client in CLIENTS.items()} | REGISTRY_CLIENTS
+    for name, command in commands.items():
         started = time.monotonic()
         try:
-            client.command()
+            command()
         except ToolMissingError as error:
             missing_fails = os.environ.get("CI") == "true"
             status = max(status, int(missing_fails))
-            print(f"{client.name}: {'FAILED' if missing_fails else 'left out'}: {error}")
+            print(f"{name}: {'FAILED' if missing_fails else 'left out'}: {error}")
         except BuildError as error:
             status = 1
-            print(f"{client.name}: FAILED: {error}")
+            print(f"{name}: FAILED: {error}")
         else:
-            print(f"{client.name}: ready after {time.monotonic() - started:.1f} s")
+            print(f"{name}: ready after {time.monotonic() - started:.1f} s")
     return status
 
 

@@ -29,6 +29,18 @@ final class Contract {
     JsonNode run(JsonNode arguments) throws Exception;
   }
 
+  /** A server other than the broker refused, with an error code of its own. */
+  static final class RefusedException extends Exception {
+    private static final long serialVersionUID = 1;
+
+    final int code;
+
+    RefusedException(int code, String message) {
+      super(message);
+      this.code = code;
+    }
+  }
+
   private Contract() {}
 
   static void serve(Map<String, Command> commands) throws Exception {
@@ -46,6 +58,8 @@ final class Contract {
     ObjectNode answer = JSON.createObjectNode();
     try {
       answer.set("result", command.run(arguments));
+    } catch (RefusedException refused) {
+      answer.put("error_code", refused.code).put("message", refused.getMessage());
     } catch (ExecutionException | ApiException wrapped) {
       Throwable error = wrapped instanceof ExecutionException ? wrapped.getCause() : wrapped;
       Errors code = Errors.forException(error);

@@ -10,6 +10,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/sr"
 )
 
 // Timeout bounds every command but member.
@@ -91,6 +93,13 @@ type Arguments struct {
 	Delete           []string           `json:"delete"`
 	Before           int64              `json:"before"`
 	Offsets          []Committed        `json:"offsets"`
+
+	// Those of programs that speak with a schema registry.
+	Subject    string               `json:"subject"`
+	Type       string               `json:"type"`
+	Schema     string               `json:"schema"`
+	References []sr.SchemaReference `json:"references"`
+	Values     []map[string]any     `json:"values"`
 }
 
 // PartitionList is the argument `partitions` where it names partitions.
@@ -137,9 +146,9 @@ func Say(line any) {
 
 // Serve runs commands until standard input ends.
 //
-// codeOf returns the number of Kafka's error, or 0 for an error that is not Kafka's: it ends the
+// codeOf returns the number of the server's error, or 0 for an error that is not the server's: it ends the
 // program with status 1.
-func Serve(commands map[string]Command, codeOf func(error) int16) {
+func Serve(commands map[string]Command, codeOf func(error) int) {
 	go func() {
 		scanner := bufio.NewScanner(os.Stdin)
 		scanner.Buffer(nil, 64<<20)

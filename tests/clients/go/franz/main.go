@@ -48,10 +48,10 @@ func main() {
 	}, codeOf)
 }
 
-func codeOf(err error) int16 {
+func codeOf(err error) int {
 	var kafka *kerr.Error
 	if errors.As(err, &kafka) {
-		return kafka.Code
+		return int(kafka.Code)
 	}
 	return 0
 }

@@ -65,11 +65,11 @@ func settings() *sarama.Config {
 	return config
 }
 
-func codeOf(err error) int16 {
+func codeOf(err error) int {
 	// The codes of a multiple error hide behind a join, which errors.As walks.
 	var code sarama.KError
 	if errors.As(err, &code) {
-		return int16(code)
+		return int(code)
 	}
 	return 0
 }
