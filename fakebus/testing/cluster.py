@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from fakebus.errors import FakebusError
 from fakebus.kafka.traffic import Deed
 from fakebus.records.record import NewRecord
 from fakebus.testing.events import Event
 from fakebus.testing.naming import Namespace
+from fakebus.testing.typed import Schema
 from fakebus.types import TopicPartition
 
 
@@ -81,6 +82,14 @@ class Cluster(Protocol):
 
     async def seed(self, directory: Path, namespace: Namespace) -> None:
         """Load a directory of fixture files, its topics and groups under a test's names."""
+
+    async def framed(
+        self, subject: str, data: Any, schema: Schema | None, schema_type: str
+    ) -> bytes:
+        """Return data coded with a subject's schema."""
+
+    async def check_compatible(self, subject: str, schema: Schema, schema_type: str) -> None:
+        """Fail if a schema could not be a subject's next version."""
 
     def deeds(self) -> Sequence[Deed]:
         """Return what clients have done since the test began, as far as it is known."""

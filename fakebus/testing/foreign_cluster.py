@@ -14,9 +14,10 @@ from fakebus.errors import ConfigError, MissingExtraError
 from fakebus.kafka.traffic import Deed
 from fakebus.records.partitioner import consistent
 from fakebus.records.record import NewRecord
-from fakebus.testing.cluster import GroupProgress, PartitionProgress
+from fakebus.testing.cluster import GroupProgress, NotOnThisCluster, PartitionProgress
 from fakebus.testing.events import PLAIN, Decoder, Event
 from fakebus.testing.naming import Namespace, renamed
+from fakebus.testing.typed import Schema
 from fakebus.types import TopicPartition
 
 _TIMEOUT_S = 15.0
@@ -308,6 +309,20 @@ class ForeignCluster:
         """Return how far a group is, ``None`` if there is no such group."""
         return await asyncio.to_thread(self._kafka.progress, group)
 
+    async def framed(
+        self, subject: str, data: Any, schema: Schema | None, schema_type: str
+    ) -> bytes:
+        """Raise NotOnThisCluster: the registry is somebody else's."""
+        raise NotOnThisCluster(
+            "publish_event needs the registry of a bus of our own; use your service's serializer"
+        )
+
+    async def check_compatible(self, subject: str, schema: Schema, schema_type: str) -> None:
+        """Raise NotOnThisCluster: the registry is somebody else's."""
+        raise NotOnThisCluster(
+            "assert_schema_compatible needs the registry of a bus of our own; ask yours"
+        )
+
     async def seed(self, directory: Path, namespace: Namespace) -> None:
         """Load a directory of fixture files, its topics and groups under a test's names."""
         await asyncio.to_thread(self._seed, directory, namespace)
@@ -316,7 +331,12 @@ class ForeignCluster:
         from fakebus.fixture_files.loader import load_fixtures
 
         kafka = self._kafka
-        fixtures = renamed(load_fixtures(directory, now_ms=self.now_ms()), namespace)
+        loaded = load_fixtures(directory, now_ms=self.now_ms())
+        if loaded.schemas:
+            raise NotOnThisCluster(
+                f"{directory} has schemas: seed it by  fakebus fixtures seed  and a registry"
+            )
+        fixtures = renamed(loaded, namespace)
         counts = {topic.name: topic.partitions for topic in fixtures.topics}
         for topic in fixtures.topics:
             kafka.create(topic.name, topic.partitions, dict(topic.config))

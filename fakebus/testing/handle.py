@@ -129,6 +129,8 @@ class AsyncTestBus(Awaiting[Observer], _Named):
         return AsyncTestClock(self._power("clock").timekeeper, self._loop)
 
     publish = awaiting(Observer.publish)
+    publish_event = awaiting(Observer.publish_event)
+    assert_schema_compatible = awaiting(Observer.assert_schema_compatible)
     expect = awaiting(Observer.expect)
     expect_none = awaiting(Observer.expect_none)
     events = awaiting(Observer.events)
@@ -174,6 +176,8 @@ class TestBus(Blocking[Observer], _Named):
         return TestClock(self._power("clock").timekeeper, self._loop)
 
     publish = blocking(Observer.publish)
+    publish_event = blocking(Observer.publish_event)
+    assert_schema_compatible = blocking(Observer.assert_schema_compatible)
     expect = blocking(Observer.expect)
     expect_none = blocking(Observer.expect_none)
     events = blocking(Observer.events)

@@ -17,6 +17,7 @@ from fakebus.testing.matching import Match, Wanted
 from fakebus.testing.naming import Namespace
 from fakebus.testing.restoring import Restorer
 from fakebus.testing.timeline import draw_timeline
+from fakebus.testing.typed import Schema
 from fakebus.types import TopicPartition
 
 DEFAULT_TIMEOUT_S = 5.0
@@ -81,6 +82,64 @@ class Observer:
         event = await self.cluster.produce(self.namespace.real(topic), partition, record)
         self._published.add((event.topic, event.partition, event.offset))
         return event
+
+    async def publish_event(
+        self,
+        topic: str,
+        data: Any,
+        *,
+        subject: str | None = None,
+        schema: Schema | None = None,
+        schema_type: str = "AVRO",
+        key: Any = None,
+        headers: Headers | None = None,
+        partition: int | None = None,
+        timestamp_ms: int | None = None,
+    ) -> Event:
+        """Write one record whose value is coded with a schema, as serializers do.
+
+        Args:
+            topic: as for :meth:`publish`.
+            data: what the schema describes.
+            subject: whose latest schema codes the data; ``<topic>-value`` when left out.
+            schema: registered under the subject first, if given; a text, or data.
+            schema_type: of ``schema``: ``AVRO``, ``JSON`` or ``PROTOBUF``.
+            key: as for :meth:`publish`.
+            headers: as for :meth:`publish`.
+            partition: as for :meth:`publish`.
+            timestamp_ms: as for :meth:`publish`.
+
+        Raises:
+            AssertionError: there is no such subject, the schema is refused, or the data
+                does not fit it.
+            NotOnThisCluster: the cluster is somebody else's.
+        """
+        name = subject or f"{self.namespace.real(topic)}-value"
+        value = await self.cluster.framed(name, data, schema, schema_type)
+        return await self.publish(
+            topic,
+            value,
+            key=key,
+            headers=headers,
+            partition=partition,
+            timestamp_ms=timestamp_ms,
+        )
+
+    async def assert_schema_compatible(
+        self, subject: str, schema: Schema, *, schema_type: str = "AVRO"
+    ) -> None:
+        """Make sure that a schema may become a subject's next version.
+
+        Args:
+            subject: checked under its own level, or the registry's.
+            schema: a text, or data.
+            schema_type: ``AVRO``, ``JSON`` or ``PROTOBUF``.
+
+        Raises:
+            AssertionError: it may not; the message gives every reason.
+            NotOnThisCluster: the cluster is somebody else's.
+        """
+        await self.cluster.check_compatible(subject, schema, schema_type)
 
     async def events(self, topic: str) -> list[Event]:
         """Return the topic's records since the test began, by timestamp.

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fakebus.broker.broker import Broker
 from fakebus.broker.partition_log import PartitionLog
@@ -25,6 +25,7 @@ from fakebus.testing.decoding import SchemaDecoder
 from fakebus.testing.events import Event
 from fakebus.testing.marks import Mark
 from fakebus.testing.naming import Namespace, renamed
+from fakebus.testing.typed import Schema, check_compatible, framed
 from fakebus.types import TopicPartition
 
 if TYPE_CHECKING:
@@ -204,6 +205,16 @@ class OwnCluster:
                 )
         clients = tuple(member.client_id for member in description.members)
         return GroupProgress(state=description.state, members=clients, partitions=partitions)
+
+    async def framed(
+        self, subject: str, data: Any, schema: Schema | None, schema_type: str
+    ) -> bytes:
+        """Return data coded with a subject's schema."""
+        return await framed(self._registry, subject, data, schema, schema_type)
+
+    async def check_compatible(self, subject: str, schema: Schema, schema_type: str) -> None:
+        """Fail if a schema could not be a subject's next version."""
+        await check_compatible(self._registry, subject, schema, schema_type)
 
     def deeds(self) -> Sequence[Deed]:
         """Return what clients have done since the test began."""

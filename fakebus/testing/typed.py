@@ -1,0 +1,70 @@
+"""Schemas in tests: events by their data, and whether a schema may be changed as planned."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from fakebus.registry.errors import RegistryError
+from fakebus.registry.model import SchemaRequest
+from fakebus.registry.registry import Registry
+from fakebus.schemas.framing import frame
+from fakebus.schemas.interface import SchemaDataError
+
+Schema = str | Mapping[str, Any]
+"""A schema's text, or Avro's and JSON Schema's as data."""
+
+
+def _text(schema: Schema) -> str:
+    return schema if isinstance(schema, str) else json.dumps(schema)
+
+
+async def framed(
+    registry: Registry, subject: str, data: Any, schema: Schema | None, schema_type: str
+) -> bytes:
+    """Return data coded with a subject's schema, in Confluent's framing.
+
+    Args:
+        registry: has the schema, or is given it.
+        subject: whose latest version is used.
+        data: what the schema describes.
+        schema: registered first, if given.
+        schema_type: of ``schema``.
+
+    Raises:
+        AssertionError: the subject is unknown, the schema is refused, or the data does not
+            fit; the message says what and where.
+    """
+    try:
+        if schema is not None:
+            request = SchemaRequest(schema=_text(schema), schema_type=schema_type)
+            found = await registry.register(subject, request)
+        else:
+            found = registry.version(subject, "latest")
+        parsed = await registry.parsed(found.schema_id, subject=subject)
+        return frame(found.schema_id, parsed.encode(data))
+    except RegistryError as error:
+        known = ", ".join(registry.subjects()) or "none"
+        raise AssertionError(f"{subject}: {error.message}; subjects: {known}") from None
+    except SchemaDataError as error:
+        raise AssertionError(f"the data does not fit the schema of {subject}: {error}") from None
+
+
+async def check_compatible(
+    registry: Registry, subject: str, schema: Schema, schema_type: str
+) -> None:
+    """Make sure that a schema could be registered as the next version of a subject.
+
+    Raises:
+        AssertionError: it could not; the message gives every reason.
+    """
+    request = SchemaRequest(schema=_text(schema), schema_type=schema_type)
+    try:
+        problems = await registry.check_compatibility(subject, None, request)
+    except RegistryError as error:
+        raise AssertionError(f"{subject}: {error.message}") from None
+    if problems:
+        level = registry.config(subject, default_to_global=True).get("compatibilityLevel")
+        lines = [f"the schema is not compatible with {subject} under {level}:"]
+        raise AssertionError("\n".join([*lines, *(f"  {problem}" for problem in problems)]))
