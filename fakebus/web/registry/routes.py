@@ -5,6 +5,7 @@ All but a few also stand under ``/contexts/{context}``, for that context's subje
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -113,4 +114,6 @@ def registry_routes(registry: Registry, cluster_id: str) -> list[web.RouteDef]:
         return answer
 
     add = {"GET": web.get, "POST": web.post, "PUT": web.put, "DELETE": web.delete}
-    return [add[route.method](route.path, serve(route.handler)) for route in ROUTES]
+    # aiohttp's own pattern for a part of a path takes no braces, which subjects may have.
+    paths = {route.path: re.sub(r"\{(\w+)\}", r"{\1:[^/]+}", route.path) for route in ROUTES}
+    return [add[route.method](paths[route.path], serve(route.handler)) for route in ROUTES]

@@ -96,7 +96,7 @@ def test_a_subject_that_others_refer_to_stays(http: Http, subject: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["google/api/http.proto", "with space", "ü ñ", "50%", "a+b", "%2F"]
+    "name", ["google/api/http.proto", "with space", "ü ñ", "50%", "a+b", "%2F", "{a}", "'\"}{"]
 )
 def test_any_name_can_be_a_subject(http: Http, subject: str, name: str) -> None:
     full = f"{subject}/{name}"
