@@ -17,7 +17,8 @@ from fakebus.errors import FakebusError
 from fakebus.fixture_files.lint import is_oep41_type
 from fakebus.fixture_files.times import parse_duration
 from fakebus.openedx.catalogue import CatalogueEvent, events_version, load_catalogue
-from fakebus.openedx.samples import Sample, samples_of
+from fakebus.openedx.samples.sample import Sample
+from fakebus.openedx.samples.table import samples_of
 
 DEFAULT_PREFIX = "dev"
 _HOSTS = {"cms": "cms.devstack.edx", "lms": "edx.devstack.lms"}

@@ -15,7 +15,7 @@ from fakebus.fixture_files.loader import check_fixtures, load_fixtures
 from fakebus.fixture_files.model import FixtureSet
 from fakebus.openedx.catalogue import CatalogueEvent, load_catalogue
 from fakebus.openedx.export import ExportReport, export
-from fakebus.openedx.samples import samples_of
+from fakebus.openedx.samples.table import samples_of
 from fakebus.openedx.topics import route_of
 
 NOW_MS = 1_760_000_000_000
