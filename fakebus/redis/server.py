@@ -9,9 +9,10 @@ import logging
 from fakebus.broker.broker import Broker
 from fakebus.config import Address
 from fakebus.errors import ConfigError
-from fakebus.redis.commands import Commands, Session
+from fakebus.redis.commands import Commands
 from fakebus.redis.groups import StreamGroups
 from fakebus.redis.protocol import Parser, RedisError, encode
+from fakebus.redis.reading import Session
 from fakebus.redis.streams import Streams
 from fakebus.registry.registry import Registry
 
