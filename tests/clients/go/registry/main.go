@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"os"
@@ -11,6 +12,12 @@ import (
 	"github.com/twmb/avro"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sr"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protodesc"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/descriptorpb"
+	"google.golang.org/protobuf/types/dynamicpb"
 
 	"fakebus/tests/clients/contract"
 )
@@ -80,8 +87,65 @@ func parseReferences(ctx context.Context, client *sr.Client, cache *avro.SchemaC
 	return nil
 }
 
+// firstMessage returns the type of the first message in a Protobuf schema.
+func firstMessage(ctx context.Context, client *sr.Client, id int) (protoreflect.MessageDescriptor, error) {
+	schema, err := client.SchemaByID(sr.WithParams(ctx, sr.Format("serialized")), id)
+	if err != nil {
+		return nil, err
+	}
+	serialized, err := base64.StdEncoding.DecodeString(schema.Schema)
+	if err != nil {
+		return nil, err
+	}
+	var file descriptorpb.FileDescriptorProto
+	if err := proto.Unmarshal(serialized, &file); err != nil {
+		return nil, err
+	}
+	made, err := protodesc.NewFile(&file, nil)
+	if err != nil {
+		return nil, err
+	}
+	return made.Messages().Get(0), nil
+}
+
+// protobufSerde takes and gives the message as JSON has it.
+func protobufSerde(ctx context.Context, client *sr.Client, id int) (*sr.Serde, error) {
+	message, err := firstMessage(ctx, client, id)
+	if err != nil {
+		return nil, err
+	}
+	encode := func(v any) ([]byte, error) {
+		text, err := json.Marshal(v)
+		if err != nil {
+			return nil, err
+		}
+		made := dynamicpb.NewMessage(message)
+		if err := protojson.Unmarshal(text, made); err != nil {
+			return nil, err
+		}
+		return proto.Marshal(made)
+	}
+	decode := func(data []byte, v any) error {
+		made := dynamicpb.NewMessage(message)
+		if err := proto.Unmarshal(data, made); err != nil {
+			return err
+		}
+		text, err := protojson.Marshal(made)
+		if err != nil {
+			return err
+		}
+		return json.Unmarshal(text, v)
+	}
+	made := sr.NewSerde()
+	made.Register(id, value{}, sr.EncodeFn(encode), sr.DecodeFn(decode), sr.Index(0))
+	return made, nil
+}
+
 // serde knows one schema of the registry; readerText may be empty.
 func serde(ctx context.Context, client *sr.Client, id int, schema sr.Schema, readerText string) (*sr.Serde, error) {
+	if schema.Type == sr.TypeProtobuf {
+		return protobufSerde(ctx, client, id)
+	}
 	encode, decode := json.Marshal, json.Unmarshal
 	if schema.Type == sr.TypeAvro {
 		writer, err := parse(ctx, client, schema)
