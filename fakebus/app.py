@@ -67,7 +67,7 @@ class FakeBus:
         self._synchronous = synchronous
         self._storage: SqliteStorage | None = None
         self._web: WebServer | None = None
-        self._redis: list[RedisServer] = []
+        self.redis_servers: list[RedisServer] = []
 
     async def __aenter__(self) -> Self:
         """Start everything; afterwards clients are served and the seed is there."""
@@ -183,7 +183,7 @@ class FakeBus:
 
         now_ms = self.clock.now_ms()
         return [
-            load_fixtures(directory, now_ms=now_ms, config=config)
+            load_fixtures(directory, now_ms=now_ms, config=config, profile=self.settings.profile)
             for directory in self.settings.fixtures
         ]
 
@@ -206,7 +206,11 @@ class FakeBus:
 
         def reload(ids: SchemaIds) -> FixtureSet:
             return load_fixtures(
-                fixture_set.root, now_ms=fixture_set.now_ms, config=config, schema_ids=ids
+                fixture_set.root,
+                now_ms=fixture_set.now_ms,
+                config=config,
+                schema_ids=ids,
+                profile=self.settings.profile,
             )
 
         return reload
@@ -231,7 +235,7 @@ class FakeBus:
         for address in self.settings.redis:
             server = RedisServer(self.broker, self.registry, address)
             await server.start()
-            self._redis.append(server)
+            self.redis_servers.append(server)
 
     @property
     def kafka_addresses(self) -> list[Address]:
@@ -260,7 +264,7 @@ class FakeBus:
         """Where Redis Streams are served, one for each listener."""
         return [
             f"redis://{Address(_reachable(each.address.host), each.address.port)}/"
-            for each in self._redis
+            for each in self.redis_servers
         ]
 
     def record_count(self) -> int:
@@ -296,9 +300,9 @@ class FakeBus:
             self._web = None
         if self.settings.ready_file is not None:
             self.settings.ready_file.unlink(missing_ok=True)
-        for server in self._redis:
+        for server in self.redis_servers:
             await server.close()
-        self._redis.clear()
+        self.redis_servers.clear()
         for listener in self.listeners:
             await listener.close()
         self.listeners.clear()

@@ -33,8 +33,8 @@ class RedisServer:
 
     def __init__(self, broker: Broker, registry: Registry, address: Address) -> None:
         self.address = address
-        self._groups = StreamGroups(broker)
-        self._commands = Commands(broker, Streams(broker, registry), self._groups)
+        self.groups = StreamGroups(broker)
+        self._commands = Commands(broker, Streams(broker, registry), self.groups)
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
 
@@ -62,7 +62,7 @@ class RedisServer:
         for task in list(self._connections):
             task.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
-        self._groups.write()
+        self.groups.write()
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         # A task of our own: asyncio's reports being cancelled when the bus stops as an error.
