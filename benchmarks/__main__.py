@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import psutil
 
-from benchmarks import workloads
+from benchmarks import registry, workloads
 from benchmarks.peers import FIXTURES, Fakebus, MockCluster, _Server, first_metadata_seconds
 
 Figures = dict[str, float]
@@ -124,6 +124,8 @@ def main() -> None:
     parser.add_argument("--small-count", type=int, default=1_000_000, help="messages of 100 B")
     parser.add_argument("--large-count", type=int, default=200_000, help="messages of 1 KiB")
     parser.add_argument("--latency-count", type=int, default=1_000)
+    parser.add_argument("--registry-requests", type=int, default=2_000)
+    parser.add_argument("--schemas", type=int, default=10_000, help="in the registry at a start")
     parser.add_argument("--gigabytes", type=float, default=1.0)
     arguments = parser.parse_args()
     results: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
@@ -134,6 +136,8 @@ def main() -> None:
                 results[make.name][metric].append(value)
     report(results, Fakebus.name, MockCluster.name)
     starts(7)
+    registry.latencies(arguments.registry_requests)
+    registry.starts(arguments.schemas)
     own_figures(arguments)
 
 

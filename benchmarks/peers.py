@@ -78,6 +78,7 @@ class Fakebus(_Server):
 
     def __init__(self, *arguments: str, http: bool = True) -> None:
         super().__init__()
+        self.http_url = ""
         self._arguments = arguments
         self._http = http
 
@@ -97,7 +98,9 @@ class Fakebus(_Server):
             time.sleep(0.002)
         self.start_seconds = time.perf_counter() - started
         self.pid = self._process.pid
-        self.bootstrap_servers = json.loads(ready.read_text())["bootstrap_servers"]
+        addresses = json.loads(ready.read_text())
+        self.bootstrap_servers = addresses["bootstrap_servers"]
+        self.http_url = addresses["http_url"]
         return self
 
 
