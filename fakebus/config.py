@@ -131,7 +131,9 @@ class Settings:
     """Everything that ``fakebus up`` can be told."""
 
     fixtures: tuple[Path, ...] = ()
-    """Directories of fixture files to seed from."""
+    """Directories of fixture files, or packs of them, to seed from."""
+    profile: str | None = None
+    """The profile of the fixtures to seed; ``None`` is all of them."""
     reset: bool = False
     """Delete the fixtures' topics first, with all that was written to them."""
     data: Path | None = DEFAULT_DATA_FILE
@@ -232,6 +234,7 @@ def _level(values: Sequence[str]) -> str:
 
 _PARSERS: dict[str, Callable[[Sequence[str]], Any]] = {
     "fixtures": _fixture_paths,
+    "profile": lambda values: values[-1],
     "reset": lambda values: _boolean(values[-1]),
     "data": lambda values: Path(values[-1]),
     "kafka": lambda values: tuple(

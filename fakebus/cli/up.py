@@ -36,6 +36,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "openedx is the set that comes with fakebus; may be given several times",
     )
     add(
+        "--profile",
+        action="append",
+        metavar="NAME",
+        help="seed only the part of the fixtures that fakebus.yaml calls NAME under profiles",
+    )
+    add(
         "--reset",
         action="append_const",
         const="true",
@@ -120,6 +126,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 _FLAGS = (
     "fixtures",
+    "profile",
     "reset",
     "data",
     "memory",

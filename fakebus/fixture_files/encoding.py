@@ -16,11 +16,12 @@ from fakebus.fixture_files.formats.format import Format
 from fakebus.fixture_files.functions import FunctionContext, expand
 from fakebus.fixture_files.headers import Headers, RecordHeader, parse_headers
 from fakebus.fixture_files.lint import Linter
+from fakebus.fixture_files.load_specs import FormatSpec, KeyField, LoadSpec
 from fakebus.fixture_files.model import FixtureEvent
 from fakebus.fixture_files.problems import DataError, Position, ProblemList, quoted
 from fakebus.fixture_files.schema_set import SchemaSet
 from fakebus.fixture_files.times import to_datetime
-from fakebus.fixture_files.topic_specs import FormatSpec, KeyField, LoadSpec, TopicSpec
+from fakebus.fixture_files.topic_specs import TopicSpec
 from fakebus.records.batch import HEADER_SIZE
 from fakebus.records.builder import build_batch
 from fakebus.records.partitioner import PARTITIONERS

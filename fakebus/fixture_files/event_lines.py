@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 from fakebus.fixture_files.formats.format import kind_of_json
 from fakebus.fixture_files.input_names import input_of
 from fakebus.fixture_files.inputs.input import Input, InputMistake
+from fakebus.fixture_files.load_specs import LoadSpec
 from fakebus.fixture_files.problems import (
     DataError,
     Position,
@@ -22,10 +23,10 @@ from fakebus.fixture_files.problems import (
     did_you_mean,
     quoted,
 )
-from fakebus.fixture_files.topic_specs import LoadSpec
-from fakebus.fixture_files.yaml_fields import LATER_FIELDS
 
-_FIELDS = frozenset({"topic", "key", "value", "headers", "at", "after", "partition", "id", "tags"})
+EVENT_FIELDS = frozenset(
+    {"topic", "key", "value", "headers", "at", "after", "partition", "id", "tags"}
+)
 _SPACE = " \t\r"
 _DIGEST_SIZE = 8
 
@@ -104,7 +105,7 @@ class EventFile:
         empty = True
         for event in self._events(problems) if input_ is None else self._read(input_, problems):
             empty = False
-            if _check_shape(event, problems):
+            if check_shape(event, problems):
                 yield event
         if empty and len(problems) == before:
             problems.add(
@@ -203,16 +204,16 @@ def _skip_space(text: str, index: int) -> int:
     return index
 
 
-def _check_shape(event: EventLine, problems: ProblemList) -> bool:
+def check_shape(event: EventLine, problems: ProblemList) -> bool:
+    """Report unknown fields and fields of another kind; return whether all is well."""
     fields = event.fields
     before = len(problems)
-    for name in fields.keys() - _FIELDS:
-        if name in LATER_FIELDS:
-            message = f'"{name}" is not supported yet: {LATER_FIELDS[name]} come in a later version'
-            problems.add(event.position(name), message, "remove it for now")
-        else:
-            message = f"an event has no field {quoted(name)}"
-            problems.add(event.position(name), message, did_you_mean(name, _FIELDS))
+    for name in fields.keys() - EVENT_FIELDS:
+        problems.add(
+            event.position(name),
+            f"an event has no field {quoted(name)}",
+            did_you_mean(name, EVENT_FIELDS),
+        )
     if "value" not in fields:
         problems.add(
             event.position(), "the event has no value", 'write "value": null for a tombstone'

@@ -15,11 +15,12 @@ from fakebus.fixture_files.field_paths import field_of
 from fakebus.fixture_files.generation_hints import Draw, Hint, faker_version, make_value
 from fakebus.fixture_files.generation_specs import FROM_EXAMPLE, GenerateSpec
 from fakebus.fixture_files.generation_values import AvroValues, JsonSchemaValues, Path
+from fakebus.fixture_files.load_specs import FormatSpec
 from fakebus.fixture_files.problems import DataError, Position, ProblemList, did_you_mean, quoted
 from fakebus.fixture_files.schema_set import SchemaSet
 from fakebus.fixture_files.stable_names import offset_text
 from fakebus.fixture_files.times import parse_time, to_datetime
-from fakebus.fixture_files.topic_specs import FormatSpec, TopicSpec
+from fakebus.fixture_files.topic_specs import TopicSpec
 from fakebus.schemas.interface import ParsedSchema
 
 _WRAPPER_FIELDS = frozenset({"type", "data", "subject", "version"})
@@ -73,34 +74,34 @@ class Generator:
     def lines(self) -> Iterator[EventLine]:
         """Yield every event, topic by topic; those that others refer to come first."""
         for topic in self._ordered():
-            spec = topic.generate
-            if spec is None:
-                continue
-            try:
-                made = list(self._topic(topic, spec))
-            except _HintError as error:
-                self._problems.add(error.position, str(error), error.hint)
-                continue
+            made: list[EventLine] = []
+            for number, spec in enumerate(topic.generates, 1):
+                try:
+                    made += self._topic(topic, spec, number)
+                except _HintError as error:
+                    self._problems.add(error.position, str(error), error.hint)
             self._lines.setdefault(topic.name, []).extend(made)
             yield from made
 
     def _ordered(self) -> list[TopicSpec]:
         done: dict[str, TopicSpec] = {}
         waiting: list[str] = []
+        endless: set[str] = set()
 
         def visit(topic: TopicSpec) -> None:
-            if topic.name in done or topic.generate is None:
+            if topic.name in done or not topic.generates:
                 return
             if topic.name in waiting:
                 circle = [*waiting[waiting.index(topic.name) :], topic.name]
                 self._problems.add(
-                    topic.generate.position,
+                    topic.generates[0].position,
                     "the generated events refer to each other in a circle: " + " -> ".join(circle),
                     "take one reference out",
                 )
+                endless.update(circle)
                 return
             waiting.append(topic.name)
-            for hint in _hints(topic.generate):
+            for hint in (hint for spec in topic.generates for hint in _hints(spec)):
                 if hint.function == "ref":
                     found = self._split(str(hint.argument))
                     if found is not None and found[0] in self._topics:
@@ -110,20 +111,27 @@ class Generator:
 
         for topic in self._topics.values():
             visit(topic)
-        return list(done.values())
+        return [topic for topic in done.values() if topic.name not in endless]
 
-    def _topic(self, topic: TopicSpec, spec: GenerateSpec) -> Iterator[EventLine]:
+    def _topic(self, topic: TopicSpec, spec: GenerateSpec, number: int) -> Iterator[EventLine]:
         self._check_faker(spec)
-        file = EventFile(
-            f"{spec.relative}#generate:{topic.name}", spec.position.file, "", topic.name
-        )
-        template = _Template(self, topic, spec)
+        stream = f"{spec.relative}#generate:{topic.name}:{number}"
+        name = topic.name if number == 1 else f"{topic.name}-{number}"
+        template = _Template(self, topic, spec, name)
         times = self._times(spec)
+        files: dict[str, EventFile] = {}
         for index in range(spec.count):
-            fields = template.make(index)
+            fields, example = template.make(index)
             if spec.tags:
                 fields["tags"] = list(spec.tags)
-            fields |= {"id": f"{topic.name}-generated-{index + 1}", "at": times(index)}
+            fields |= {"id": f"{name}-generated-{index + 1}", "at": times(index)}
+            # An event like those of a file is written in the formats of that file.
+            origin = "" if example is None else f":{example.file.relative}"
+            load = spec.load if example is None else example.file.load
+            file = files.setdefault(
+                origin,
+                EventFile(stream + origin, spec.position.file, "", topic.name, load),
+            )
             yield GeneratedLine(
                 file=file,
                 line=spec.position.line,
@@ -274,7 +282,10 @@ class _Times:
 class _Template:
     """Makes the keys and values of one topic's events."""
 
-    def __init__(self, generator: Generator, topic: TopicSpec, spec: GenerateSpec) -> None:
+    def __init__(
+        self, generator: Generator, topic: TopicSpec, spec: GenerateSpec, name: str
+    ) -> None:
+        self._name = name
         self._generator = generator
         self._topic = topic
         self._spec = spec
@@ -285,7 +296,7 @@ class _Template:
         self._values: AvroValues | JsonSchemaValues | None = None
         self._key_values: AvroValues | JsonSchemaValues | None = None
         if spec.source == FROM_EXAMPLE:
-            self._examples = generator.lines_of(topic.name)
+            self._examples = tuple(generator.lines_of(topic.name))
             if not self._examples:
                 raise _HintError(
                     spec.position,
@@ -293,17 +304,21 @@ class _Template:
                     "load some, or write  from: schema",
                 )
             return
-        self._values = _values_of(generator.schema(topic.value_format))
+        self._values = _values_of(
+            generator.schema(spec.load.value_format or topic.value_format), "value"
+        )
         if self._values is None and not spec.hints:
             raise _HintError(
                 spec.position,
                 f"the values of {topic.name} have no Avro schema or JSON Schema to be made from",
                 "say what they hold under with, or write  from: example",
             )
-        self._key_values = _values_of(generator.schema(topic.key_format))
+        self._key_values = _values_of(
+            generator.schema(spec.load.key_format or topic.key_format), "key"
+        )
 
-    def make(self, index: int) -> dict[str, Any]:
-        """Return the fields of one event."""
+    def make(self, index: int) -> tuple[dict[str, Any], EventLine | None]:
+        """Return the fields of one event, and the event that it is like."""
         try:
             return self._make(index)
         except _HintError:
@@ -311,20 +326,23 @@ class _Template:
         except DataError as error:
             raise _HintError(self._spec.position, str(error), error.hint) from None
 
-    def _make(self, index: int) -> dict[str, Any]:
+    def _make(self, index: int) -> tuple[dict[str, Any], EventLine | None]:
         maker = _Maker(self, index)
+        example: EventLine | None = None
         fields: dict[str, Any] = {}
         if self._examples:
-            example = maker.random("example").choice(self._examples).fields
+            example = maker.random("example").choice(self._examples)
             kept = ("key", "value", "headers")
-            fields = {name: copy.deepcopy(example[name]) for name in kept if name in example}
+            fields = {
+                name: copy.deepcopy(example.fields[name]) for name in kept if name in example.fields
+            }
             fields["value"] = self._with_hints(fields.get("value"), maker)
         elif self._values is not None:
             fields["value"] = _wrapped(self._values.make(maker))
         else:
             fields["value"] = _wrapped(self._from_hints(maker))
         self._add_key(fields, index, maker)
-        return fields
+        return fields, example
 
     def _add_key(self, fields: dict[str, Any], index: int, maker: _Maker) -> None:
         key = self._spec.key
@@ -335,7 +353,9 @@ class _Template:
                 fields["key"] = _wrapped(field_of(unwrapped(fields["value"]), key))
             except DataError as error:
                 raise _HintError(self._spec.key_position, f"the key: {error}", error.hint) from None
-        elif not self._examples and self._topic.key_field is None and self._key_values is not None:
+        elif self._key_values is not None and not (
+            self._topic.key_field or self._spec.load.key_field
+        ):
             without_hints = _Maker(self, index, prefix="key")
             fields["key"] = _wrapped(self._key_values.make(without_hints))
 
@@ -393,7 +413,7 @@ class _Template:
         """Return what one value is made from."""
         return Draw(
             seed=self._generator.seed_of(self._spec),
-            topic=self._topic.name,
+            topic=self._name,
             index=index,
             place=place,
             values_of=self._generator.values_of,
@@ -447,12 +467,12 @@ def _hints(spec: GenerateSpec) -> Iterator[Hint]:
         yield spec.key
 
 
-def _values_of(schema: ParsedSchema | None) -> AvroValues | JsonSchemaValues | None:
+def _values_of(schema: ParsedSchema | None, name: str) -> AvroValues | JsonSchemaValues | None:
     if schema is None or schema.schema_type == "PROTOBUF":
         return None
     if schema.schema_type == "AVRO":
-        return AvroValues(schema.formatted("resolved"))
-    return JsonSchemaValues(schema.canonical)
+        return AvroValues(schema.formatted("resolved"), name)
+    return JsonSchemaValues(schema.canonical, name)
 
 
 def is_wrapper(data: object) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fakebus.fixture_files.generation_hints import HINTS, Hint
+from fakebus.fixture_files.load_specs import LoadSpec
 from fakebus.fixture_files.problems import DataError, Position, ProblemList, did_you_mean, quoted
 from fakebus.fixture_files.yaml_fields import FieldReader, kind_of
 from fakebus.fixture_files.yaml_tree import YamlMapping, YamlNode, YamlScalar
@@ -19,7 +20,19 @@ SOURCES = (FROM_SCHEMA, FROM_EXAMPLE)
 ROOT_PATH = "$"
 """The path of the whole value."""
 _DEFAULT_RANGE = ("-30d", "now")
-_GENERATE_FIELDS = ("count", "from", "seed", "with", "key", "at", "tags", "faker_version")
+GENERATE_FIELDS = (
+    "count",
+    "from",
+    "seed",
+    "with",
+    "key",
+    "value",
+    "headers",
+    "at",
+    "tags",
+    "faker_version",
+)
+KEY_FORMAT_FIELDS = frozenset({"format", "subject", "version", "field"})
 _RANGE_FIELDS = ("from", "to")
 
 
@@ -28,6 +41,8 @@ class GenerateSpec:
     """The events that a topic has made for it."""
 
     position: Position
+    load: LoadSpec
+    """The formats and headers of its events, where they are not the topic's."""
     relative: str
     """The YAML file, from the root."""
     count: int
@@ -47,25 +62,60 @@ class GenerateSpec:
     faker_position: Position
 
 
-def read_generate(fields: FieldReader, relative: str, problems: ProblemList) -> GenerateSpec | None:
-    """Return what a topic's ``generate`` says; ``None`` if there is none that can be used.
+def default_generate(topic_at: Position, relative: str) -> GenerateSpec:
+    """Return what stands for ``generate`` in a topic that has none.
 
     Args:
-        fields: the topic.
+        topic_at: where the topic stands.
+        relative: the file that it stands in, from the root.
+    """
+    return GenerateSpec(
+        position=topic_at,
+        load=LoadSpec(file="", position=topic_at),
+        relative=relative,
+        count=1,
+        source=FROM_SCHEMA,
+        seed=None,
+        hints={},
+        key=None,
+        key_position=topic_at,
+        first=_DEFAULT_RANGE[0],
+        last=_DEFAULT_RANGE[1],
+        range_position=topic_at,
+        tags=(),
+        faker_version=None,
+        faker_position=topic_at,
+    )
+
+
+def is_key_format(node: YamlNode) -> bool:
+    """Whether ``key`` says how keys are written, and not how they are made."""
+    return isinstance(node, YamlMapping) and bool(KEY_FORMAT_FIELDS & node.entries.keys())
+
+
+def read_generate(
+    mapping: YamlMapping,
+    inner: FieldReader,
+    load: LoadSpec,
+    relative: str,
+    problems: ProblemList,
+) -> GenerateSpec | None:
+    """Return an entry of a topic's ``generate``; ``None`` if it cannot be used.
+
+    Args:
+        mapping: the entry.
+        inner: its fields.
+        load: the formats and headers of its events.
         relative: the file that it stands in, from the root.
         problems: where mistakes go.
     """
-    mapping = fields.mapping("generate")
-    if mapping is None:
-        return None
     before = len(problems)
-    inner = FieldReader(mapping, '"generate"', _GENERATE_FIELDS, problems)
-    if inner.node("count", required=True) is None:
-        return None
+    inner.node("count", required=True)
     count = inner.integer("count", lowest=1, highest=MAX_GENERATED)
     first, last = _range(inner, problems)
     spec = GenerateSpec(
         position=mapping.position,
+        load=load,
         relative=relative,
         count=count or 1,
         source=_source(inner, problems),
@@ -141,6 +191,8 @@ def _one_in_the_other(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
 
 def _key(fields: FieldReader, problems: ProblemList) -> Hint | str | None:
     node = fields.node("key")
+    if node is not None and is_key_format(node):
+        return None
     if isinstance(node, YamlMapping):
         return read_hint(node, "key", problems)
     return fields.text("key")

@@ -39,11 +39,14 @@ class AvroValues:
 
     Args:
         text: the schema, references written out.
+        name: what plain texts are called by.
     """
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, name: str = "value") -> None:
+        self._name = name
         self._root = json.loads(text)
         self._types: dict[str, Any] = {}
+        self._full_names: dict[int, str] = {}
         self._collect(self._root, "")
         namespace = self._root.get("namespace", "") if isinstance(self._root, dict) else ""
         # Open edX's consumers read an optional value that is falsy as missing.
@@ -71,6 +74,7 @@ class AvroValues:
             if "." not in full and inner:
                 full = f"{inner}.{full}"
             namespace = full.rpartition(".")[0]
+            self._full_names[id(schema)] = full
             self._types.setdefault(full, schema)
             self._types.setdefault(schema["name"], schema)
         for field in schema.get("fields", ()):
@@ -91,7 +95,7 @@ class AvroValues:
             return self._union(schema, maker, path, place, depth)
         if isinstance(schema, str):
             if schema in self._simple:
-                return self._simple[schema](maker.random(place), path[-1] if path else "value")
+                return self._simple[schema](maker.random(place), path[-1] if path else self._name)
             schema = self._types[schema]
         kind = schema["type"]
         if isinstance(kind, list | dict):
@@ -109,7 +113,7 @@ class AvroValues:
             }
         if kind in ("array", "map"):
             return self._several(schema, maker, path, place, depth)
-        return self._leaf(schema, maker.random(place), path[-1] if path else "value")
+        return self._leaf(schema, maker.random(place), path[-1] if path else self._name)
 
     def _several(self, schema: Any, maker: Maker, path: Path, place: str, depth: int) -> object:
         count = 0 if depth > _MAX_DEPTH else maker.random(f"{place}#").randint(1, 3)
@@ -137,7 +141,14 @@ class AvroValues:
                 return True
         branch = random.choice(branches)
         made = self._make(branch, maker, path, place, depth)
-        return made if len(branches) == 1 else {_branch_name(branch): made}
+        return made if len(branches) == 1 else {self._branch_name(branch): made}
+
+    def _branch_name(self, branch: Any) -> str:
+        if isinstance(branch, str):
+            if branch in self._simple:
+                return branch
+            branch = self._types[branch]
+        return self._full_names.get(id(branch)) or str(branch["type"])
 
     def _leaf(self, schema: Any, random: Random, name: str) -> object:
         kind, logical = schema["type"], schema.get("logicalType")
@@ -152,16 +163,6 @@ class AvroValues:
         if logical in _LOGICAL:
             return _LOGICAL[logical](random)
         return self._simple[kind](random, name)
-
-
-def _branch_name(branch: Any) -> str:
-    if isinstance(branch, str):
-        return branch
-    if "name" not in branch:
-        return str(branch["type"])
-    namespace = branch.get("namespace")
-    name: str = branch["name"]
-    return f"{namespace}.{name}" if namespace and "." not in name else name
 
 
 def _latin(random: Random, size: int) -> str:
@@ -216,9 +217,11 @@ class JsonSchemaValues:
 
     Args:
         text: the schema.
+        name: what plain texts are called by.
     """
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, name: str = "value") -> None:
+        self._name = name
         self._root = json.loads(text)
 
     def make(self, maker: Maker) -> object:
@@ -246,7 +249,7 @@ class JsonSchemaValues:
         if kind == "array":
             return self._array(schema, maker, path, place, depth)
         if kind == "string":
-            return _string(schema, random, path)
+            return _string(schema, random, path or (self._name,))
         return _scalar(kind, schema, random)
 
     def _resolved(self, schema: Any, random: Random, maker: Maker, path: Path) -> Mapping[str, Any]:
@@ -359,12 +362,12 @@ def _json_kind(schema: Mapping[str, Any], random: Random) -> str:
 def _string(schema: Mapping[str, Any], random: Random, path: Path) -> object:
     if "pattern" in schema:
         raise DataError(
-            f"the texts of {'.'.join(path) or 'the value'} must match a pattern",
+            f"the texts of {'.'.join(path)} must match a pattern",
             "give it a hint under with, such as  {choice: [...]}",
         )
     if schema.get("format") in _FORMATS:
         return _FORMATS[schema["format"]](random)
-    text = _text(random, path[-1] if path else "value")
+    text = _text(random, path[-1])
     shortest = schema.get("minLength", 0)
     return (text + "x" * (shortest - len(text)))[: schema.get("maxLength")]
 

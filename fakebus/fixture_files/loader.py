@@ -7,11 +7,10 @@ set without any mistake comes out.
 from __future__ import annotations
 
 import gc
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from fakebus.broker.configs.broker_config import BrokerConfig
@@ -20,32 +19,36 @@ from fakebus.clock import SystemClock
 from fakebus.errors import ConfigError
 from fakebus.fixture_files.encoding import EncodingSettings, TopicEncoder
 from fakebus.fixture_files.event_lines import EventFile, EventLine
-from fakebus.fixture_files.group_specs import GroupSpec
+from fakebus.fixture_files.generation_specs import default_generate
 from fakebus.fixture_files.lint import Linter
+from fakebus.fixture_files.load_specs import LoadSpec
 from fakebus.fixture_files.model import (
     FixtureEvent,
-    FixtureGroup,
-    FixtureOffset,
-    FixtureSchema,
     FixtureSet,
     FixtureStream,
-    FixtureTopic,
 )
 from fakebus.fixture_files.problems import (
-    FixtureError,
     FixtureProblem,
     Position,
     ProblemList,
     did_you_mean,
     quoted,
 )
-from fakebus.fixture_files.schema_set import SchemaIds, SchemaSet, SetSchema
+from fakebus.fixture_files.profiles import check_profile
+from fakebus.fixture_files.scenarios import Scenario
+from fakebus.fixture_files.schema_set import SchemaIds, SchemaSet
 from fakebus.fixture_files.set_checks import check_groups, check_topics
+from fakebus.fixture_files.set_results import (
+    fixture_group,
+    fixture_schema,
+    fixture_topic,
+    settings_digest,
+)
 from fakebus.fixture_files.sources import MAX_EVENTS_BYTES, FixtureDirectory
 from fakebus.fixture_files.structure import ROOT_FILE, SetSpec, read_structure
 from fakebus.fixture_files.timeline import Timeline
 from fakebus.fixture_files.topic_rules import config_problem
-from fakebus.fixture_files.topic_specs import FormatSpec, LoadSpec, TopicSpec
+from fakebus.fixture_files.topic_specs import TopicSpec
 
 MAX_EVENTS = 1_000_000
 
@@ -57,6 +60,7 @@ def load_fixtures(
     config: BrokerConfig | None = None,
     schema_ids: SchemaIds | None = None,
     verify: bool = False,
+    profile: str | None = None,
 ) -> FixtureSet:
     """Read a fixture directory.
 
@@ -68,34 +72,97 @@ def load_fixtures(
         schema_ids: the ids that a registry gave; counted from 1 when left out.
         verify: whether every record with a schema is decoded again and compared, and the
             rules of :mod:`fakebus.fixture_files.lint` are applied.
+        profile: the profile to load; the whole set when left out.
 
     Raises:
-        FixtureError: the set has problems; all of them are in the error.
+        FixtureError: the set has problems, or no such profile; all of them are in the error.
     """
     problems = ProblemList()
     with _collector_paused():
-        loader = _Loader(directory, now_ms, config or BrokerConfig(), problems)
+        loader = _Loader(directory, now_ms, config or BrokerConfig(), problems, profile)
         fixture_set = loader.load(schema_ids, verify=verify)
     problems.raise_if_any()
     return fixture_set
 
 
-def check_fixtures(directory: Path, *, now_ms: int | None = None) -> list[FixtureProblem]:
+def check_fixtures(
+    directory: Path, *, now_ms: int | None = None, profile: str | None = None
+) -> list[FixtureProblem]:
     """Return every problem of a fixture directory; an empty list if it can be seeded.
 
     Args:
         directory: holds ``fakebus.yaml``.
         now_ms: the present; the machine's clock when left out.
+        profile: the profile to check; when left out the whole set, and every profile that
+            has files of its own.
     """
-    try:
-        load_fixtures(
-            directory,
-            now_ms=SystemClock().now_ms() if now_ms is None else now_ms,
-            verify=True,
-        )
-    except FixtureError as error:
-        return list(error.problems)
-    return []
+    now_ms = SystemClock().now_ms() if now_ms is None else now_ms
+    found, others = _check(directory, now_ms, profile)
+    if profile is None:
+        for name in others:
+            found += [one for one in _check(directory, now_ms, name)[0] if one not in found]
+    return found
+
+
+def _check(
+    directory: Path, now_ms: int, profile: str | None
+) -> tuple[list[FixtureProblem], list[str]]:
+    problems = ProblemList()
+    loader = _Loader(directory, now_ms, BrokerConfig(), problems, profile)
+    with _collector_paused():
+        loader.load(None, verify=True)
+    profiles = [] if loader.spec is None else loader.spec.profiles.values()
+    return problems.sorted(), [one.name for one in profiles if one.include]
+
+
+def load_scenarios(
+    directory: Path,
+    *,
+    now_ms: int,
+    config: BrokerConfig | None = None,
+    schema_ids: SchemaIds | None = None,
+) -> dict[str, Scenario]:
+    """Read the scenarios of a fixture directory, with everything else that it holds.
+
+    Args:
+        directory: holds ``fakebus.yaml``.
+        now_ms: the present in milliseconds since the epoch.
+        config: as for :func:`load_fixtures`.
+        schema_ids: as for :func:`load_fixtures`.
+
+    Returns:
+        The scenarios by their names.
+
+    Raises:
+        FixtureError: the set has problems; all of them are in the error.
+    """
+    problems = ProblemList()
+    loader = _Loader(directory, now_ms, config or BrokerConfig(), problems)
+    loader.load(schema_ids, verify=False)
+    problems.raise_if_any()
+    return loader.scenarios
+
+
+def generate_lines(
+    directory: Path, topic: str, *, now_ms: int, count: int | None = None
+) -> list[str]:
+    """Return the events that a topic has generated, as lines for an events file.
+
+    Args:
+        directory: holds ``fakebus.yaml``.
+        topic: the topic.
+        now_ms: the present in milliseconds since the epoch.
+        count: how many events to make, instead of what ``generate`` says. A topic without
+            ``generate`` has them made from its schema.
+
+    Raises:
+        FixtureError: the set has problems, or no such topic.
+    """
+    problems = ProblemList()
+    loader = _Loader(directory, now_ms, BrokerConfig(), problems, generate=(topic, count))
+    loader.load(None, verify=False)
+    problems.raise_if_any()
+    return loader.generated
 
 
 @contextmanager
@@ -113,8 +180,20 @@ def _collector_paused() -> Iterator[None]:
 
 class _Loader:
     def __init__(
-        self, directory: Path, now_ms: int, config: BrokerConfig, problems: ProblemList
+        self,
+        directory: Path,
+        now_ms: int,
+        config: BrokerConfig,
+        problems: ProblemList,
+        profile: str | None = None,
+        generate: tuple[str, int | None] | None = None,
     ) -> None:
+        self._profile = profile
+        self._to_generate = generate
+        self.spec: SetSpec | None = None
+        self.scenarios: dict[str, Scenario] = {}
+        self.generated: list[str] = []
+        """The lines of the topic that events are generated for."""
         self._root = directory
         self._now_ms = now_ms
         self._config = config
@@ -134,7 +213,10 @@ class _Loader:
             return self._result(
                 SetSpec(anchor_ms=self._now_ms), SchemaSet((), None, self._problems), {}
             )
-        spec = read_structure(self._directory, self._problems, now_ms=self._now_ms)
+        spec = read_structure(
+            self._directory, self._problems, now_ms=self._now_ms, profile=self._profile
+        )
+        self.spec = spec
         schemas = SchemaSet(spec.subjects, schema_ids, self._problems)
         check_topics(spec.topics, self._problems)
         topics = {topic.name: topic for topic in spec.topics}
@@ -144,13 +226,21 @@ class _Loader:
         for load in spec.loads:
             self._read_events(load, None)
         self._generate(spec, schemas)
+        self._check_profiles(spec)
         findings = ProblemList()
         linter = Linter(findings, spec.ignored_rules) if verify else None
-        streams = self._encode(spec, topics, schemas, linter)
+        settings = self._settings(spec, schemas, linter)
+        streams = self._encode(spec, topics, settings)
+        self._read_scenarios(spec, topics, settings, findings)
+        if spec.profile is not None:
+            spec.groups = spec.profile.groups(spec.groups)
         check_groups(spec.groups, topics, self._event_counts(streams), self._problems)
         if linter is not None:
-            linter.unused_schemas(schemas, frozenset(schemas.used))
+            if spec.profile is None:
+                linter.unused_schemas(schemas, frozenset(schemas.used))
             self._problems.extend(findings)
+        if spec.profile is not None:
+            spec.topics = [one for one in spec.topics if spec.profile.keeps_topic(one.name)]
         return self._result(spec, schemas, streams)
 
     def _event_counts(self, streams: _Streams) -> Counter[tuple[str, int]] | None:
@@ -192,7 +282,9 @@ class _Loader:
             self._register(event)
 
     def _generate(self, spec: SetSpec, schemas: SchemaSet) -> None:
-        if all(topic.generate is None for topic in spec.topics):
+        if self._to_generate is not None:
+            self._change_generates(spec, *self._to_generate)
+        if not any(topic.generates for topic in spec.topics):
             return
         from fakebus.fixture_files.generation import GenerationSettings, Generator
 
@@ -202,7 +294,59 @@ class _Loader:
         settings = GenerationSettings(
             seed=spec.seed, anchor_ms=spec.anchor_ms, zone=spec.zone, schemas=schemas
         )
-        self._take(Generator(spec.topics, settings, lines, self._problems).lines())
+        made = list(Generator(spec.topics, settings, lines, self._problems).lines())
+        self._take(made)
+        if self._to_generate is not None:
+            self.generated = [line.text for line in made if line.file.topic == self._to_generate[0]]
+
+    def _change_generates(self, spec: SetSpec, name: str, count: int | None) -> None:
+        found = next((topic for topic in spec.topics if topic.name == name), None)
+        if found is None:
+            self._problems.add(
+                Position(self._directory.display(ROOT_FILE), 1, 1),
+                f"there is no topic {quoted(name)}",
+                did_you_mean(name, [topic.name for topic in spec.topics]),
+            )
+            return
+        wanted = found.generates
+        if not wanted:
+            if count is None:
+                self._problems.add(
+                    found.position,
+                    f"the topic {quoted(name)} has no generate",
+                    "add it, or say how many events to make from its schema with --count",
+                )
+                return
+            wanted = (default_generate(found.position, ROOT_FILE),)
+        if count is not None:
+            wanted = tuple(replace(one, count=count) for one in wanted)
+        spec.topics[spec.topics.index(found)] = replace(found, generates=wanted)
+
+    def _check_profiles(self, spec: SetSpec) -> None:
+        names = [topic.name for topic in spec.topics]
+        tags = {tag for line in self._lines for tag in line.fields.get("tags") or ()}
+        for profile in spec.profiles.values():
+            # What the files of a profile hold is known only when it is loaded.
+            if profile is spec.profile or not profile.include:
+                check_profile(profile, names, tags, self._problems)
+
+    def _read_scenarios(
+        self,
+        spec: SetSpec,
+        topics: Mapping[str, TopicSpec],
+        settings: EncodingSettings,
+        findings: ProblemList,
+    ) -> None:
+        if not spec.scenarios:
+            return
+        from fakebus.fixture_files.scenario_loading import ScenarioLoader
+
+        # What a scenario repeats is meant to be repeated.
+        ignored = spec.ignored_rules | {"duplicate-event", "ce-duplicate-id"}
+        linter = None if settings.linter is None else Linter(findings, ignored)
+        loader = ScenarioLoader(self._directory, topics, self._problems)
+        encoders = self._encoders(topics, replace(settings, linter=linter), loader.played)
+        self.scenarios = loader.load(spec.scenarios, encoders, self._now_ms)
 
     def _register(self, event: EventLine) -> None:
         event_id = event.fields.get("id")
@@ -245,20 +389,10 @@ class _Loader:
             )
         return topics.get(named)
 
-    def _encode(
-        self,
-        spec: SetSpec,
-        topics: Mapping[str, TopicSpec],
-        schemas: SchemaSet,
-        linter: Linter | None,
-    ) -> _Streams:
-        timeline = Timeline(
-            anchor_ms=spec.anchor_ms,
-            zone=spec.zone,
-            by_id=self._by_id,
-            problems=self._problems,
-        )
-        settings = EncodingSettings(
+    def _settings(
+        self, spec: SetSpec, schemas: SchemaSet, linter: Linter | None
+    ) -> EncodingSettings:
+        return EncodingSettings(
             seed=spec.seed,
             anchor_ms=spec.anchor_ms,
             now_ms=self._now_ms,
@@ -267,14 +401,35 @@ class _Loader:
             schemas=schemas,
             linter=linter,
         )
-        encoders = {
-            topic.name: TopicEncoder(topic, self._topic_config(topic), settings, self._problems)
+
+    def _encoders(
+        self, topics: Mapping[str, TopicSpec], settings: EncodingSettings, problems: ProblemList
+    ) -> dict[str, TopicEncoder]:
+        return {
+            topic.name: TopicEncoder(topic, self._topic_config(topic), settings, problems)
             for topic in topics.values()
         }
+
+    def _encode(
+        self, spec: SetSpec, topics: Mapping[str, TopicSpec], settings: EncodingSettings
+    ) -> _Streams:
+        timeline = Timeline(
+            anchor_ms=spec.anchor_ms,
+            zone=spec.zone,
+            by_id=self._by_id,
+            problems=self._problems,
+        )
+        encoders = self._encoders(topics, settings, self._problems)
+        profile = spec.profile
         streams: _Streams = {}
         for line in self._lines:
             topic = self._topic_of(line, topics)
             if topic is None:
+                continue
+            if profile is not None and not (
+                profile.keeps_topic(topic.name)
+                and profile.keeps_event(line.fields.get("tags") or ())
+            ):
                 continue
             event = encoders[topic.name].encode(line, timeline.timestamp_of(line))
             if event is not None:
@@ -301,90 +456,20 @@ class _Loader:
             root=self._root,
             anchor_ms=spec.anchor_ms,
             now_ms=self._now_ms,
-            schemas=tuple(_fixture_schema(spec, schema) for schema in schemas),
-            topics=tuple(_fixture_topic(spec, topic) for topic in spec.topics),
+            schemas=tuple(fixture_schema(spec, schema) for schema in schemas),
+            topics=tuple(fixture_topic(spec, topic) for topic in spec.topics),
             streams=tuple(
                 FixtureStream(
                     topic=topic,
                     file=relative,
                     display_file=file.display,
-                    settings_digest=_settings_digest(spec, topics[topic], file.load, schemas),
+                    settings_digest=settings_digest(spec, topics[topic], file.load, schemas),
                     events=tuple(events),
                 )
                 for (topic, relative), (file, events) in streams.items()
             ),
-            groups=tuple(_fixture_group(group) for group in spec.groups),
+            groups=tuple(fixture_group(group) for group in spec.groups),
         )
 
 
 _Streams = dict[tuple[str, str], tuple[EventFile, list[FixtureEvent]]]
-
-
-def _fixture_topic(spec: SetSpec, topic: TopicSpec) -> FixtureTopic:
-    return FixtureTopic(
-        name=topic.name,
-        position=topic.position,
-        partitions=topic.partitions,
-        # Events of last year are meant to be there, so nothing is retired unless asked for.
-        config={"retention.ms": "-1"} | topic.config,
-        partitioner=topic.partitioner or spec.partitioner,
-        owner=topic.owner,
-        consumers=topic.consumers,
-    )
-
-
-def _fixture_group(group: GroupSpec) -> FixtureGroup:
-    return FixtureGroup(
-        group=group.group,
-        position=group.position,
-        offsets=tuple(
-            FixtureOffset(topic=offset.topic, partition=offset.partition, start=offset.start)
-            for offset in group.offsets
-        ),
-    )
-
-
-def _fixture_schema(spec: SetSpec, schema: SetSchema) -> FixtureSchema:
-    written = schema.spec
-    return FixtureSchema(
-        subject=written.subject,
-        version=schema.version,
-        schema_type=written.schema_type,
-        text=written.text,
-        references=tuple(
-            (reference.name, reference.subject, version) for reference, version in schema.references
-        ),
-        compatibility=written.compatibility or spec.compatibility,
-        pinned_id=written.pinned_id,
-        schema_id=schema.schema_id,
-        display_file=written.display_file,
-    )
-
-
-def _settings_digest(
-    spec: SetSpec, topic: TopicSpec, load: LoadSpec | None, schemas: SchemaSet
-) -> str:
-    key_format = (load and load.key_format) or topic.key_format
-    value_format = (load and load.value_format) or topic.value_format
-    decisive = [
-        spec.seed,
-        spec.clock_text,
-        str(spec.zone),
-        topic.partitioner or spec.partitioner,
-        *_decisive(key_format, schemas),
-        *_decisive(value_format, schemas),
-        topic.headers.pairs,
-    ]
-    if load is not None and load.headers.pairs:
-        decisive.append(load.headers.pairs)
-    key_field = (load and load.key_field) or topic.key_field
-    if key_field is not None:
-        decisive.append(f"key.field={key_field.path}")
-    return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()[:16]
-
-
-def _decisive(format_: FormatSpec, schemas: SchemaSet) -> list[object]:
-    if format_.subject is None:
-        return [format_.name]
-    texts = [schema.schema.canonical for schema in schemas.versions(format_.subject)]
-    return [format_.subject, format_.version, texts]

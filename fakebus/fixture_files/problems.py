@@ -109,7 +109,7 @@ class ProblemList:
         for problem in self._problems:
             order.setdefault(problem.file, len(order))
         return sorted(
-            self._problems,
+            dict.fromkeys(self._problems),
             key=lambda problem: (order[problem.file], problem.line, problem.column),
         )
 

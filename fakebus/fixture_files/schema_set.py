@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from fakebus.fixture_files.formats import FORMATS
 from fakebus.fixture_files.formats.format import Format
 from fakebus.fixture_files.formats.registered import FORMATS_BY_TYPE, registered_format
+from fakebus.fixture_files.load_specs import FormatSpec
 from fakebus.fixture_files.problems import (
     DataError,
     Position,
@@ -20,7 +21,6 @@ from fakebus.fixture_files.problems import (
     quoted,
 )
 from fakebus.fixture_files.subject_specs import ReferenceSpec, SubjectSpec
-from fakebus.fixture_files.topic_specs import FormatSpec
 from fakebus.schemas.interface import (
     MissingExtraError,
     ParsedSchema,

@@ -65,6 +65,20 @@ class FixtureDirectory:
             return None
         return target.relative_to(root).as_posix()
 
+    def matching(self, base: str, pattern: str) -> list[str]:
+        """Return the paths that a pattern with ``*`` stands for, relative to a file's folder.
+
+        Args:
+            base: the file that holds the pattern, relative to the root.
+            pattern: as written; one without ``*`` is a path and comes back as it is.
+        """
+        if "*" not in pattern or "\0" in pattern or os.path.isabs(pattern):
+            return [pattern]
+        folder = (self._root / base).parent
+        return sorted(
+            path.relative_to(folder).as_posix() for path in folder.glob(pattern) if path.is_file()
+        )
+
     def read_text(self, relative: str, named_at: Position, max_bytes: int) -> str | None:
         """Return a file's text, or ``None`` after saying why it cannot be had.
 

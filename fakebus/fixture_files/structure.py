@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from zoneinfo import ZoneInfo
@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from fakebus.fixture_files.group_specs import GroupSpec, read_group
 from fakebus.fixture_files.input_names import is_events_file
 from fakebus.fixture_files.lint import RULES
+from fakebus.fixture_files.load_specs import LoadSpec
 from fakebus.fixture_files.problems import (
     DataError,
     Position,
@@ -17,10 +18,11 @@ from fakebus.fixture_files.problems import (
     did_you_mean,
     quoted,
 )
+from fakebus.fixture_files.profiles import ProfileSpec, chosen_profile, read_profiles
 from fakebus.fixture_files.sources import MAX_YAML_BYTES, FixtureDirectory
 from fakebus.fixture_files.subject_specs import SubjectReader, SubjectSpec, read_level
 from fakebus.fixture_files.times import parse_instant
-from fakebus.fixture_files.topic_specs import LoadSpec, TopicReader, TopicSpec, read_partitioner
+from fakebus.fixture_files.topic_specs import TopicReader, TopicSpec, read_partitioner
 from fakebus.fixture_files.yaml_fields import FieldReader
 from fakebus.fixture_files.yaml_tree import YamlMapping, YamlScalar, parse_yaml
 
@@ -30,7 +32,16 @@ DEFAULT_PARTITIONER = "consistent_random"
 
 _MAX_YAML_FILES = 1000
 _SHARED_FIELDS = ("version", "subjects", "topics", "groups", "include")
-_ROOT_FIELDS = (*_SHARED_FIELDS, "clock", "seed", "partitioner", "compatibility", "lint")
+_ROOT_FIELDS = (
+    *_SHARED_FIELDS,
+    "clock",
+    "seed",
+    "partitioner",
+    "compatibility",
+    "lint",
+    "profiles",
+    "scenarios",
+)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -50,25 +61,44 @@ class SetSpec:
     groups: list[GroupSpec] = field(default_factory=list)
     loads: list[LoadSpec] = field(default_factory=list)
     """Events files that are included directly; their lines name their topics."""
+    scenarios: list[LoadSpec] = field(default_factory=list)
+    """Files with scenarios."""
+    profiles: dict[str, ProfileSpec] = field(default_factory=dict)
+    profile: ProfileSpec | None = None
+    """The profile that was asked for."""
 
 
-def read_structure(directory: FixtureDirectory, problems: ProblemList, *, now_ms: int) -> SetSpec:
+def read_structure(
+    directory: FixtureDirectory,
+    problems: ProblemList,
+    *,
+    now_ms: int,
+    profile: str | None = None,
+) -> SetSpec:
     """Read ``fakebus.yaml`` and every YAML file that it includes.
 
     Args:
         directory: the set.
         problems: where mistakes go; what is wrong is left out of the result.
         now_ms: the present, for ``anchor: now``.
+        profile: which of the set's profiles to read; the whole set when left out.
     """
     spec = SetSpec(anchor_ms=now_ms)
-    reader = _StructureReader(directory, problems, spec)
+    reader = _StructureReader(directory, problems, spec, profile)
     root_position = Position(directory.display(ROOT_FILE), 1, 1)
     reader.read_file(LoadSpec(file=ROOT_FILE, position=root_position))
     return spec
 
 
 class _StructureReader:
-    def __init__(self, directory: FixtureDirectory, problems: ProblemList, spec: SetSpec) -> None:
+    def __init__(
+        self,
+        directory: FixtureDirectory,
+        problems: ProblemList,
+        spec: SetSpec,
+        profile: str | None,
+    ) -> None:
+        self._profile = profile
         self._directory = directory
         self._problems = problems
         self._spec = spec
@@ -112,6 +142,14 @@ class _StructureReader:
         self._check_version(fields)
         if is_root:
             self._read_settings(fields)
+        self._read_items(fields, relative)
+        included = self._read_includes(fields.texts("include", or_one=True), relative)
+        if is_root:
+            self._read_scenarios(fields)
+            included += self._read_profiles(fields)
+        return included
+
+    def _read_items(self, fields: FieldReader, relative: str) -> None:
         for item in fields.items("subjects"):
             subject = self._subjects.read(item, relative)
             if subject is not None:
@@ -124,7 +162,26 @@ class _StructureReader:
             group = read_group(item, self._problems)
             if group is not None:
                 self._spec.groups.append(group)
-        return self._read_includes(fields, relative)
+
+    def _read_scenarios(self, fields: FieldReader) -> None:
+        for pattern, position in fields.texts("scenarios", or_one=True):
+            paths = self._directory.matching(ROOT_FILE, pattern)
+            if not paths:
+                self._problems.add(
+                    position, f"no file is called {quoted(pattern)}", "mend the pattern"
+                )
+            for path in paths:
+                file = self._directory.resolve(ROOT_FILE, path, position)
+                if file is not None:
+                    self._spec.scenarios.append(LoadSpec(file=file, position=position))
+
+    def _read_profiles(self, fields: FieldReader) -> list[LoadSpec]:
+        self._spec.profiles = read_profiles(fields, self._problems)
+        chosen = chosen_profile(
+            self._spec.profiles, self._profile, fields.position("profiles"), self._problems
+        )
+        self._spec.profile = chosen
+        return [] if chosen is None else self._read_includes(chosen.include, ROOT_FILE)
 
     def _check_version(self, fields: FieldReader) -> None:
         node = fields.node("version")
@@ -191,9 +248,11 @@ class _StructureReader:
                 'write "now" or an instant such as "2024-05-01T09:00:00Z"',
             )
 
-    def _read_includes(self, fields: FieldReader, relative: str) -> list[LoadSpec]:
+    def _read_includes(
+        self, paths: Iterable[tuple[str, Position]], relative: str
+    ) -> list[LoadSpec]:
         documents = []
-        for path, position in fields.texts("include", or_one=True):
+        for path, position in paths:
             file = self._directory.resolve(relative, path, position)
             if file is None:
                 continue

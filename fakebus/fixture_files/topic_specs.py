@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from fakebus.fixture_files.format_names import format_named
 from fakebus.fixture_files.formats.registered import FORMATS_BY_TYPE
-from fakebus.fixture_files.generation_specs import GenerateSpec, read_generate
+from fakebus.fixture_files.generation_specs import (
+    GENERATE_FIELDS,
+    GenerateSpec,
+    is_key_format,
+    read_generate,
+)
 from fakebus.fixture_files.headers import Headers, parse_headers
 from fakebus.fixture_files.input_names import INPUT_NAMES
+from fakebus.fixture_files.load_specs import FormatSpec, KeyField, LoadSpec
 from fakebus.fixture_files.problems import DataError, Position, ProblemList, did_you_mean, quoted
 from fakebus.fixture_files.sources import FixtureDirectory
 from fakebus.fixture_files.topic_rules import check_topic_config, topic_name_problem
@@ -36,42 +42,6 @@ _KEY_FIELDS = (*_FORMAT_FIELDS, "field")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FormatSpec:
-    """How keys or values are written: a format, a subject, or both."""
-
-    name: str | None = None
-    subject: str | None = None
-    version: int | None = None
-    """The version of the subject in the set, from 1; ``None`` is the latest."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyField:
-    """The field of the value that is the key of events without one."""
-
-    path: str
-    """Names of fields, with dots between them."""
-    position: Position
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoadSpec:
-    """An events file that is named somewhere, with defaults for its events."""
-
-    file: str
-    position: Position
-    input_name: str | None = None
-    """One of the names in :mod:`fakebus.fixture_files.input_names`; the file's name decides
-    when it is ``None``."""
-    key_format: FormatSpec | None = None
-    key_position: Position | None = None
-    key_field: KeyField | None = None
-    value_format: FormatSpec | None = None
-    value_position: Position | None = None
-    headers: Headers = field(default_factory=Headers)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class TopicSpec:
     """A topic as written, with defaults filled in."""
 
@@ -86,7 +56,7 @@ class TopicSpec:
     key_field: KeyField | None
     headers: Headers
     loads: tuple[LoadSpec, ...]
-    generate: GenerateSpec | None
+    generates: tuple[GenerateSpec, ...]
     owner: str | None
     consumers: tuple[str, ...]
     partitioner: str | None
@@ -142,7 +112,7 @@ class TopicReader:
             key_field=self._key_field(fields),
             headers=self._headers(fields),
             loads=self._loads(fields, relative),
-            generate=read_generate(fields, relative, self._problems),
+            generates=self._generates(fields, relative),
             owner=fields.text("owner"),
             consumers=tuple(text for text, _ in fields.texts("consumers")),
             partitioner=read_partitioner(fields, self._problems),
@@ -237,6 +207,35 @@ class TopicReader:
             nodes = fields.items("load")
         loads = [self._load(fields, item, relative) for item in nodes]
         return tuple(load for load in loads if load is not None)
+
+    def _generates(self, fields: FieldReader, relative: str) -> tuple[GenerateSpec, ...]:
+        node = fields.node("generate")
+        if isinstance(node, YamlMapping):
+            nodes: tuple[YamlNode, ...] = (node,)
+        else:
+            nodes = fields.items("generate")
+        found = []
+        for item in nodes:
+            mapping = fields.as_mapping(item, 'an entry of "generate"')
+            if mapping is None:
+                continue
+            inner = FieldReader(mapping, '"generate"', GENERATE_FIELDS, self._problems)
+            written = mapping.entries.get("key")
+            key_is_format = written is not None and is_key_format(written.value)
+            load = LoadSpec(
+                file="",
+                position=mapping.position,
+                key_format=self._format(inner, "key") if key_is_format else None,
+                key_position=inner.position("key"),
+                key_field=self._key_field(inner) if key_is_format else None,
+                value_format=self._format(inner, "value"),
+                value_position=inner.position("value"),
+                headers=self._headers(inner),
+            )
+            spec = read_generate(mapping, inner, load, relative, self._problems)
+            if spec is not None:
+                found.append(spec)
+        return tuple(found)
 
     def _load(self, fields: FieldReader, node: YamlNode, relative: str) -> LoadSpec | None:
         if not isinstance(node, YamlMapping):

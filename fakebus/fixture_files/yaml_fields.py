@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from fakebus.fixture_files.problems import Position, ProblemList, did_you_mean, quoted
 from fakebus.fixture_files.yaml_tree import (
@@ -13,11 +13,6 @@ from fakebus.fixture_files.yaml_tree import (
     YamlScalar,
     YamlSequence,
 )
-
-LATER_FIELDS: Mapping[str, str] = {
-    "scenarios": "scenarios",
-}
-"""Fields of the format that this version does not read, and what they belong to."""
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,19}", re.ASCII)
 
@@ -56,13 +51,6 @@ class FieldReader:
                 self._report_unknown(name, entry, known)
 
     def _report_unknown(self, name: str, entry: YamlEntry, known: Sequence[str]) -> None:
-        if name in LATER_FIELDS:
-            self._problems.add(
-                entry.key.position,
-                f'"{name}" is not supported yet: {LATER_FIELDS[name]} come in a later version',
-                "remove it for now",
-            )
-            return
         self._problems.add(
             entry.key.position,
             f"{self._what} has no field {quoted(name)}",
@@ -125,6 +113,20 @@ class FieldReader:
             )
             return None
         return number
+
+    def boolean(self, name: str) -> bool | None:
+        """Return ``true`` or ``false``."""
+        node = self.node(name)
+        if node is None:
+            return None
+        if isinstance(node, YamlScalar) and node.text.lower() in ("true", "false"):
+            return node.text.lower() == "true"
+        self._problems.add(
+            node.position,
+            f'"{name}" must be true or false, not {kind_of(node)}',
+            "write true or false",
+        )
+        return None
 
     def mapping(self, name: str, *, required: bool = False) -> YamlMapping | None:
         """Return an object."""

@@ -30,6 +30,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="directories with a fakebus.yaml (default: ./fixtures)",
     )
     parser.add_argument(
+        "--profile", metavar="NAME", help="check only this profile (default: everything)"
+    )
+    parser.add_argument(
         "--format",
         choices=(TEXT, JSON, _JUNIT, _SARIF),
         default=TEXT,
@@ -45,7 +48,11 @@ def run(arguments: argparse.Namespace) -> int:
     from fakebus.fixture_files.reports import junit, sarif
 
     directories: list[Path] = arguments.directories
-    problems = [problem for directory in directories for problem in check_fixtures(directory)]
+    problems = [
+        problem
+        for directory in directories
+        for problem in check_fixtures(directory, profile=arguments.profile)
+    ]
     if arguments.format == JSON:
         print_json([asdict(problem) for problem in problems])
     elif arguments.format == _JUNIT:

@@ -39,6 +39,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add_registry_argument(parser)
     parser.add_argument(
+        "--profile", metavar="NAME", help="seed only this profile (default: everything)"
+    )
+    parser.add_argument(
         "--reset",
         action="store_true",
         help="delete topics whose seeded events have changed, and seed them afresh",
@@ -57,7 +60,8 @@ def run(arguments: argparse.Namespace) -> int:
     seeder = _seeder(connection, arguments.registry)
     directory: Path = arguments.directory
     seen = _stamps(directory)
-    _seed(seeder, directory, reset=arguments.reset or arguments.watch)
+    profile: str | None = arguments.profile
+    _seed(seeder, directory, profile, reset=arguments.reset or arguments.watch)
     while arguments.watch:
         time.sleep(_LOOK_AGAIN_S)
         now = _stamps(directory)
@@ -65,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
             continue
         seen = now
         try:
-            _seed(seeder, directory, reset=True)
+            _seed(seeder, directory, profile, reset=True)
         except FakebusError as error:
             # A file that is being written is mended soon; the next change is looked at again.
             print(error, flush=True)
@@ -80,15 +84,15 @@ def _seeder(connection: Connection, registry_url: str | None) -> SetSeeder:
     return SetSeeder(connection, registry)
 
 
-def _seed(seeder: SetSeeder, directory: Path, *, reset: bool) -> None:
+def _seed(seeder: SetSeeder, directory: Path, profile: str | None, *, reset: bool) -> None:
     from fakebus.clock import SystemClock
     from fakebus.fixture_files.loader import load_fixtures
 
     now_ms = SystemClock().now_ms()
-    fixture_set = load_fixtures(directory, now_ms=now_ms)
+    fixture_set = load_fixtures(directory, now_ms=now_ms, profile=profile)
     ids = seeder.register(fixture_set)
     if any(ids[each.subject, each.version] != each.schema_id for each in fixture_set.schemas):
-        fixture_set = load_fixtures(directory, now_ms=now_ms, schema_ids=ids)
+        fixture_set = load_fixtures(directory, now_ms=now_ms, schema_ids=ids, profile=profile)
     with SeedProgress() as progress:
         done = seeder.seed(fixture_set, progress=progress, reset=reset)
     print(

@@ -524,8 +524,8 @@ EVENT_CASES: dict[str, tuple[str | bytes, str]] = {
     "generate": (
         '{"generate": {}, "value": 2}',
         (
-            'e.ndjson:1:14: "generate" is not supported yet: generated events come '
-            "in a later version; remove it for now"
+            'e.ndjson:1:14: an event has no field "generate"; known: after, at, headers, '
+            "id, key, partition, tags, topic, value"
         ),
     ),
     "no value": (

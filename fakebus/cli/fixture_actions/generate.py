@@ -1,0 +1,65 @@
+"""``fakebus fixtures generate``: generated events as lines of an events file."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from fakebus.config import DEFAULT_FIXTURES, fixture_path
+from fakebus.errors import ConfigError
+
+NAME = "generate"
+HELP = "write the events that generate makes as NDJSON"
+DESCRIPTION = (
+    "Write the events that a topic's generate makes, one event a line, so that they can be kept "
+    "in a file, looked at and changed. With --count a topic without generate has its events made "
+    "from its schema."
+)
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the action's arguments."""
+    parser.add_argument(
+        "directory",
+        nargs="?",
+        type=fixture_path,
+        default=DEFAULT_FIXTURES,
+        metavar="DIR",
+        help="the fixture set (default: ./fixtures)",
+    )
+    parser.add_argument("--topic", required=True, metavar="TOPIC", help="the topic")
+    parser.add_argument(
+        "--count", type=int, metavar="N", help="make N events, whatever generate says"
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="write to FILE (default: the screen)"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write the lines."""
+    from fakebus.clock import SystemClock
+    from fakebus.fixture_files.generation_hints import faker_version
+    from fakebus.fixture_files.generation_specs import MAX_GENERATED
+    from fakebus.fixture_files.loader import generate_lines
+
+    count: int | None = arguments.count
+    if count is not None and not 0 < count <= MAX_GENERATED:
+        raise ConfigError(f"--count {count}: write a number from 1 to {MAX_GENERATED}")
+    lines = generate_lines(
+        arguments.directory, arguments.topic, now_ms=SystemClock().now_ms(), count=count
+    )
+    text = "".join(f"{line}\n" for line in lines)
+    output: Path | None = arguments.output
+    if output is None:
+        sys.stdout.write(text)
+        return 0
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{output} cannot be written: {error.strerror}") from None
+    version = faker_version()
+    made_with = f" (faker {version} is installed)" if version else ""
+    print(f"{output}: {len(lines)} events for {arguments.topic}{made_with}")
+    return 0

@@ -1,0 +1,142 @@
+"""``fakebus fixtures play``: a scenario, step by step, into any Kafka."""
+
+from __future__ import annotations
+
+import argparse
+import time
+import urllib.parse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fakebus.cli.bootstrap import add_bootstrap_arguments
+from fakebus.cli.client import ClientError, Connection, connect, text_of
+from fakebus.cli.fixture_actions.record import add_registry_argument
+from fakebus.config import DEFAULT_FIXTURES, fixture_path
+from fakebus.errors import ConfigError
+
+if TYPE_CHECKING:
+    from fakebus.fixture_files.model import FixtureSet
+    from fakebus.fixture_files.scenarios import ScenarioRecord
+
+NAME = "play"
+HELP = "play a scenario into any Kafka"
+DESCRIPTION = (
+    "Publish the events of a scenario with the pauses between them, to a cluster that the set was "
+    "seeded to, fakebus or not. Every run gives events ids of their own, so that consumers do not "
+    "take them for repetitions; --run NAME gives the same ids for the same name."
+)
+_DELIVERY_S = 10.0
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the action's arguments."""
+    parser.add_argument("name", metavar="NAME", help="the scenario; its file without .yaml")
+    parser.add_argument(
+        "directory",
+        nargs="?",
+        type=fixture_path,
+        default=DEFAULT_FIXTURES,
+        metavar="DIR",
+        help="the fixture set (default: ./fixtures)",
+    )
+    parser.add_argument(
+        "--speed", type=float, default=1.0, metavar="N", help="N times faster than written"
+    )
+    parser.add_argument("--run", dest="run_name", metavar="NAME", help="a name for this run")
+    add_registry_argument(parser)
+    add_bootstrap_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Play the scenario."""
+    from fakebus.clock import SystemClock
+    from fakebus.fixture_files.loader import load_fixtures, load_scenarios
+    from fakebus.fixture_files.scenarios import play, scenario_named
+
+    if not arguments.speed > 0:
+        raise ConfigError(f"--speed {arguments.speed:g}: write a number above 0")
+    directory: Path = arguments.directory
+    now_ms = SystemClock().now_ms()
+    file = str(directory / "fakebus.yaml")
+    # A name that is wrong is told before a cluster is looked for.
+    scenario = scenario_named(load_scenarios(directory, now_ms=now_ms), arguments.name, file)
+    connection = connect(arguments, "fakebus fixtures play")
+    fixture_set = load_fixtures(directory, now_ms=now_ms)
+    if fixture_set.schemas:
+        ids = _schema_ids(fixture_set, arguments.registry)
+        scenarios = load_scenarios(directory, now_ms=now_ms, schema_ids=ids)
+        scenario = scenario_named(scenarios, arguments.name, file)
+    for topic in scenario.topics():
+        connection.partition_count(topic)
+    publisher = _Publisher(connection)
+    name = str(now_ms) if arguments.run_name is None else arguments.run_name
+    count = play(scenario, publisher.publish, time.sleep, speed=arguments.speed, run=name)
+    print(f"{scenario.name}: {count} events published")
+    return 0
+
+
+class _Publisher:
+    """Publishes records one by one, each acknowledged before the next."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._producer = connection.producer({"linger.ms": 0})
+        self._failures: list[str] = []
+
+    def publish(self, scenario_record: ScenarioRecord) -> None:
+        """Publish one record and say so."""
+        from confluent_kafka import KafkaException
+
+        record = scenario_record.record
+        try:
+            self._producer.produce(
+                scenario_record.topic,
+                value=record.value,
+                key=record.key,
+                partition=scenario_record.partition,
+                timestamp=record.timestamp_ms,
+                headers=list(record.headers),
+                on_delivery=self._delivered,
+            )
+        except KafkaException as error:
+            raise ClientError(f"{scenario_record.topic}: {text_of(error)}") from None
+        left = self._producer.flush(_DELIVERY_S)
+        if self._failures or left:
+            reason = self._failures[0] if self._failures else "no answer"
+            raise ClientError(f"{scenario_record.topic} does not take the event: {reason}")
+        key = "no key" if record.key is None else repr(record.key.decode("utf-8", "replace"))
+        print(f"{scenario_record.topic}-{scenario_record.partition}: {key}", flush=True)
+
+    def _delivered(self, error: Any, _: Any) -> None:
+        if error is not None:
+            self._failures.append(error.str())
+
+
+def _schema_ids(fixture_set: FixtureSet, url: str | None) -> dict[tuple[str, int], int]:
+    from fakebus.cli.registry_client import RegistryClient, RegistryRefusalError
+
+    if url is None:
+        raise ClientError(
+            "the set has schemas: say where the registry is, with --registry http://HOST:8081"
+        )
+    registry = RegistryClient(url)
+    found = {}
+    for schema in fixture_set.schemas:
+        subject = urllib.parse.quote(schema.subject, safe="")
+        references = [
+            {"name": name, "subject": of, "version": version}
+            for name, of, version in schema.references
+        ]
+        body = {
+            "schema": schema.text,
+            "schemaType": schema.schema_type,
+            "references": references,
+        }
+        try:
+            answer = registry.request("POST", f"/subjects/{subject}", body)
+        except RegistryRefusalError as error:
+            raise ClientError(
+                f"the registry at {registry.url} has no such version of {schema.subject}: {error}; "
+                "seed the set first, with  fakebus fixtures seed"
+            ) from None
+        found[schema.subject, schema.version] = int(answer["id"])
+    return found

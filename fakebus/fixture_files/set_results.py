@@ -1,0 +1,87 @@
+"""From what the files of a set say to the parts of a :class:`FixtureSet`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from fakebus.fixture_files.group_specs import GroupSpec
+from fakebus.fixture_files.load_specs import FormatSpec, LoadSpec
+from fakebus.fixture_files.model import FixtureGroup, FixtureOffset, FixtureSchema, FixtureTopic
+from fakebus.fixture_files.schema_set import SchemaSet, SetSchema
+from fakebus.fixture_files.structure import SetSpec
+from fakebus.fixture_files.topic_specs import TopicSpec
+
+
+def fixture_topic(spec: SetSpec, topic: TopicSpec) -> FixtureTopic:
+    """Return a topic with what the set adds to it."""
+    return FixtureTopic(
+        name=topic.name,
+        position=topic.position,
+        partitions=topic.partitions,
+        # Events of last year are meant to be there, so nothing is retired unless asked for.
+        config={"retention.ms": "-1"} | topic.config,
+        partitioner=topic.partitioner or spec.partitioner,
+        owner=topic.owner,
+        consumers=topic.consumers,
+    )
+
+
+def fixture_group(group: GroupSpec) -> FixtureGroup:
+    """Return a group."""
+    return FixtureGroup(
+        group=group.group,
+        position=group.position,
+        offsets=tuple(
+            FixtureOffset(topic=offset.topic, partition=offset.partition, start=offset.start)
+            for offset in group.offsets
+        ),
+    )
+
+
+def fixture_schema(spec: SetSpec, schema: SetSchema) -> FixtureSchema:
+    """Return a schema with the level of the set."""
+    written = schema.spec
+    return FixtureSchema(
+        subject=written.subject,
+        version=schema.version,
+        schema_type=written.schema_type,
+        text=written.text,
+        references=tuple(
+            (reference.name, reference.subject, version) for reference, version in schema.references
+        ),
+        compatibility=written.compatibility or spec.compatibility,
+        pinned_id=written.pinned_id,
+        schema_id=schema.schema_id,
+        display_file=written.display_file,
+    )
+
+
+def settings_digest(
+    spec: SetSpec, topic: TopicSpec, load: LoadSpec | None, schemas: SchemaSet
+) -> str:
+    """Return a hash of everything outside the lines of a file that decides on its records."""
+    key_format = (load and load.key_format) or topic.key_format
+    value_format = (load and load.value_format) or topic.value_format
+    decisive = [
+        spec.seed,
+        spec.clock_text,
+        str(spec.zone),
+        topic.partitioner or spec.partitioner,
+        *_decisive(key_format, schemas),
+        *_decisive(value_format, schemas),
+        topic.headers.pairs,
+    ]
+    if load is not None and load.headers.pairs:
+        decisive.append(load.headers.pairs)
+    key_field = (load and load.key_field) or topic.key_field
+    if key_field is not None:
+        decisive.append(f"key.field={key_field.path}")
+    return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()[:16]
+
+
+def _decisive(format_: FormatSpec, schemas: SchemaSet) -> list[object]:
+    if format_.subject is None:
+        return [format_.name]
+    texts = [schema.schema.canonical for schema in schemas.versions(format_.subject)]
+    return [format_.subject, format_.version, texts]
