@@ -27,7 +27,9 @@ from fakebus.fixture_files.model import (
     FixtureSet,
     FixtureStream,
 )
+from fakebus.fixture_files.packs import is_pack, packed_set
 from fakebus.fixture_files.problems import (
+    FixtureError,
     FixtureProblem,
     Position,
     ProblemList,
@@ -62,10 +64,11 @@ def load_fixtures(
     verify: bool = False,
     profile: str | None = None,
 ) -> FixtureSet:
-    """Read a fixture directory.
+    """Read a fixture directory, or a pack of one.
 
     Args:
-        directory: holds ``fakebus.yaml``.
+        directory: holds ``fakebus.yaml``; or a file that :mod:`fakebus.fixture_files.packs`
+            has written.
         now_ms: the present in milliseconds since the epoch, for ``anchor: now``.
         config: the broker's configs, which bound the size and age of events; Kafka's
             defaults when left out.
@@ -79,6 +82,8 @@ def load_fixtures(
     """
     problems = ProblemList()
     with _collector_paused():
+        if is_pack(directory):
+            return packed_set(directory, profile, now_ms=now_ms, schema_ids=schema_ids)
         loader = _Loader(directory, now_ms, config or BrokerConfig(), problems, profile)
         fixture_set = loader.load(schema_ids, verify=verify)
     problems.raise_if_any()
@@ -97,6 +102,12 @@ def check_fixtures(
             has files of its own.
     """
     now_ms = SystemClock().now_ms() if now_ms is None else now_ms
+    if is_pack(directory):
+        try:
+            packed_set(directory, profile, now_ms=now_ms)
+        except FixtureError as error:
+            return list(error.problems)
+        return []
     found, others = _check(directory, now_ms, profile)
     if profile is None:
         for name in others:
