@@ -64,7 +64,8 @@ def answer_type(accept: str) -> str:
     for name, quality in sorted(ranges, key=lambda found: -found[1]):
         if quality <= 0:
             continue
-        if name in ("*/*", "application/*", "*"):
+        # JAX-RS takes a range without a type for all, whatever its subtype.
+        if name == "application/*" or name.startswith("*"):
             return CONTENT_TYPES[0]
         if name in CONTENT_TYPES:
             return name

@@ -18,6 +18,7 @@ from tests.web.server import connect, http_bus
     [
         (None, REGISTRY_TYPE),
         ("*/*", REGISTRY_TYPE),
+        ("*/anything", REGISTRY_TYPE),
         ("application/*", REGISTRY_TYPE),
         (REGISTRY_TYPE, REGISTRY_TYPE),
         ("application/json", "application/json"),
