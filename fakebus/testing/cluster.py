@@ -88,6 +88,9 @@ class Cluster(Protocol):
     ) -> bytes:
         """Return data coded with a subject's schema."""
 
+    async def take(self, topic: str, group: str, timeout_s: float) -> list[Event]:
+        """Return what a group has not read yet, and commit it."""
+
     async def check_compatible(self, subject: str, schema: Schema, schema_type: str) -> None:
         """Fail if a schema could not be a subject's next version."""
 

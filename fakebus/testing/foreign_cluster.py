@@ -317,6 +317,10 @@ class ForeignCluster:
             "publish_event needs the registry of a bus of our own; use your service's serializer"
         )
 
+    async def take(self, topic: str, group: str, timeout_s: float) -> list[Event]:
+        """Raise NotOnThisCluster: groups there are for real consumers."""
+        raise NotOnThisCluster("take works on a bus of our own; use a consumer")
+
     async def check_compatible(self, subject: str, schema: Schema, schema_type: str) -> None:
         """Raise NotOnThisCluster: the registry is somebody else's."""
         raise NotOnThisCluster(

@@ -130,6 +130,7 @@ class AsyncTestBus(Awaiting[Observer], _Named):
 
     publish = awaiting(Observer.publish)
     publish_event = awaiting(Observer.publish_event)
+    take = awaiting(Observer.take)
     assert_schema_compatible = awaiting(Observer.assert_schema_compatible)
     expect = awaiting(Observer.expect)
     expect_none = awaiting(Observer.expect_none)
@@ -177,6 +178,7 @@ class TestBus(Blocking[Observer], _Named):
 
     publish = blocking(Observer.publish)
     publish_event = blocking(Observer.publish_event)
+    take = blocking(Observer.take)
     assert_schema_compatible = blocking(Observer.assert_schema_compatible)
     expect = blocking(Observer.expect)
     expect_none = blocking(Observer.expect_none)

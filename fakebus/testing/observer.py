@@ -92,6 +92,8 @@ class Observer:
         schema: Schema | None = None,
         schema_type: str = "AVRO",
         key: Any = None,
+        key_subject: str | None = None,
+        key_schema: Schema | None = None,
         headers: Headers | None = None,
         partition: int | None = None,
         timestamp_ms: int | None = None,
@@ -104,7 +106,9 @@ class Observer:
             subject: whose latest schema codes the data; ``<topic>-value`` when left out.
             schema: registered under the subject first, if given; a text, or data.
             schema_type: of ``schema``: ``AVRO``, ``JSON`` or ``PROTOBUF``.
-            key: as for :meth:`publish`.
+            key: as for :meth:`publish`; coded with a schema if ``key_subject`` names one.
+            key_subject: whose latest schema codes the key.
+            key_schema: registered under ``key_subject`` first, if given.
             headers: as for :meth:`publish`.
             partition: as for :meth:`publish`.
             timestamp_ms: as for :meth:`publish`.
@@ -116,6 +120,8 @@ class Observer:
         """
         name = subject or f"{self.namespace.real(topic)}-value"
         value = await self.cluster.framed(name, data, schema, schema_type)
+        if key_subject is not None:
+            key = await self.cluster.framed(key_subject, key, key_schema, schema_type)
         return await self.publish(
             topic,
             value,
@@ -124,6 +130,22 @@ class Observer:
             partition=partition,
             timestamp_ms=timestamp_ms,
         )
+
+    async def take(self, topic: str, group: str, *, timeout: float = 0.0) -> list[Event]:
+        """Return what a consumer group has not read yet, and commit that it has.
+
+        A group that has committed nothing begins where the test began.
+
+        Args:
+            topic: where to read.
+            group: the group; it must have no running members.
+            timeout: how long to wait for a first record, in seconds.
+
+        Raises:
+            NotOnThisCluster: the cluster is somebody else's.
+        """
+        name = self.namespace.real(topic)
+        return await self.cluster.take(name, self.namespace.real(group), timeout)
 
     async def assert_schema_compatible(
         self, subject: str, schema: Schema, *, schema_type: str = "AVRO"

@@ -132,9 +132,13 @@ class OwnCluster:
             found += [event async for event in self._read_log(known, log)]
         return found
 
-    async def _read_log(self, topic: Topic | None, log: PartitionLog) -> AsyncIterator[Event]:
+    async def _read_log(
+        self, topic: Topic | None, log: PartitionLog, start: int | None = None
+    ) -> AsyncIterator[Event]:
         offset = log.log_start_offset
-        if topic is not None:
+        if start is not None:
+            offset = max(offset, start)
+        elif topic is not None:
             offset = max(offset, self.mark.end_of(topic, log))
         while offset < log.high_watermark:
             batches = await log.read(offset, log.high_watermark, _READ_BYTES)
@@ -211,6 +215,26 @@ class OwnCluster:
     ) -> bytes:
         """Return data coded with a subject's schema."""
         return await framed(self._registry, subject, data, schema, schema_type)
+
+    async def take(self, topic: str, group: str, timeout_s: float) -> list[Event]:
+        """Return what a group has not read yet, and commit it."""
+        deadline = asyncio.get_running_loop().time() + timeout_s
+        while True:
+            async with self.watch(topic) as watch:
+                found = await self._unread(topic, group)
+                left = deadline - asyncio.get_running_loop().time()
+                if found or left <= 0:
+                    return found
+                await watch.changed(left)
+
+    async def _unread(self, topic: str, group: str) -> list[Event]:
+        coordinator, known = self.broker.group_coordinator, self.broker.topics.get(topic)
+        found: list[Event] = []
+        for log in () if known is None else known.partitions:
+            start = coordinator.committed_offset(group, log.topic_partition)
+            found += [event async for event in self._read_log(known, log, start)]
+            await coordinator.set_offsets(group, {log.topic_partition: log.high_watermark})
+        return sorted(found, key=lambda event: (event.timestamp_ms, event.offset))
 
     async def check_compatible(self, subject: str, schema: Schema, schema_type: str) -> None:
         """Fail if a schema could not be a subject's next version."""
