@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 from typing import Protocol
 
-from fakebus.cli.fixture_actions import check, generate, pack, play, record, seed
+from fakebus.cli.fixture_actions import check, generate, pack, play, record, schema, seed
 
 NAME = "fixtures"
 HELP = "work with fixture files"
@@ -35,7 +35,7 @@ class Action(Protocol):
         """Carry the action out and return the exit code."""
 
 
-ACTIONS: tuple[Action, ...] = (check, seed, play, record, generate, pack)
+ACTIONS: tuple[Action, ...] = (check, seed, play, record, generate, pack, schema)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -1,0 +1,205 @@
+"""The published JSON Schemas say what the loader takes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+from fakebus.cli.main import run
+from fakebus.fixture_files import yaml_fields
+from fakebus.fixture_files.event_lines import EVENT_FIELDS
+from fakebus.fixture_files.generation_hints import HINTS
+from fakebus.fixture_files.generation_specs import MAX_GENERATED
+from fakebus.fixture_files.input_names import INPUT_NAMES
+from fakebus.fixture_files.loader import check_fixtures
+from fakebus.records.partitioner import PARTITIONERS
+from tests.unit.fixture_files.conftest import WriteSet
+from tests.unit.fixture_files.test_scenarios import REFUND
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+SETS = [REPOSITORY / "fixtures", REPOSITORY / "examples" / "json-events"]
+EVERYTHING = """\
+version: 1
+clock: {anchor: "2023-11-14T22:13:20Z", tz: UTC}
+seed: 1
+partitioner: murmur2_random
+compatibility: FULL
+lint: {ignore: [unused-schema]}
+include: [more.yaml]
+scenarios: refund.yaml
+profiles: {demo: {tags: [demo], topics: 'o*', untagged: true}}
+subjects:
+  - {subject: r, schema: r.avsc}
+  - {subject: v, schema: v.avsc, references: [{name: R, subject: r, version: 1}], id: 7,
+     type: AVRO, compatibility: NONE, owner: o, consumers: [c]}
+topics:
+  - name: orders
+    partitions: 2
+    config: {cleanup.policy: delete, retention.ms: 5000000000000}
+    key: {format: string, field: total}
+    value: {format: json}
+    headers: {x: y}
+    load:
+      - {file: e.ndjson, format: ndjson, key: {format: string}, value: {format: json}, headers: []}
+    generate:
+      - count: 2
+        from: schema
+        seed: 5
+        with: {total: {sequence: 1, step: 2, text: "o{}"}}
+        key: {uuid: x}
+        value: {format: json}
+        headers: {a: b}
+        at: {from: -2d, to: -1d}
+        tags: [demo]
+      - {count: 1, from: example, key: total, with: {total: {number: [1, 2], decimals: 1}}}
+    owner: lms
+    consumers: [billing]
+    partitioner: consistent
+  - {name: refunds, key: {field: order}}
+groups:
+  - {group: g, offsets: {orders: {"*": earliest, "1": 0}}}
+"""
+FILES = {
+    "fakebus.yaml": EVERYTHING,
+    "more.yaml": "version: 1\n",
+    "refund.yaml": REFUND,
+    "e.ndjson": '{"value": {"total": 1}, "at": "-2d", "id": "a", "tags": ["demo"]}\n',
+    "r.avsc": '{"type": "record", "name": "R", "fields": []}',
+    "v.avsc": '{"type": "record", "name": "V", "fields": [{"name": "r", "type": "R"}]}',
+}
+
+
+def schema(name: str) -> dict[str, Any]:
+    text = files("fakebus.fixture_files").joinpath(f"{name}.schema.json").read_text()
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+def mistakes(name: str, data: object) -> list[str]:
+    return [error.message for error in Draft202012Validator(schema(name)).iter_errors(data)]
+
+
+@pytest.mark.parametrize("name", ["fakebus", "event", "scenario"])
+def test_the_schema_is_a_schema_and_describes_every_field(name: str) -> None:
+    found = schema(name)
+    Draft202012Validator.check_schema(found)
+    for place, field in fields_of(found):
+        assert "description" in field or "$ref" in field or "const" in field, place
+
+
+def fields_of(part: Any, place: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(part, dict):
+        if isinstance(part.get("properties"), dict) and "additionalProperties" in part:
+            for name, field in part["properties"].items():
+                yield f"{place}.{name}", field
+        for name, inner in part.items():
+            yield from fields_of(inner, f"{place}/{name}")
+    elif isinstance(part, list):
+        for index, inner in enumerate(part):
+            yield from fields_of(inner, f"{place}/{index}")
+
+
+@pytest.mark.parametrize("root", SETS, ids=lambda root: root.name)
+def test_the_sets_of_the_repository_fit_the_schemas(root: Path) -> None:
+    assert mistakes("fakebus", yaml.safe_load((root / "fakebus.yaml").read_text())) == []
+    validator = Draft202012Validator(schema("event"))
+    for path in root.rglob("*.ndjson"):
+        for line in path.read_text().splitlines()[:20]:
+            assert validator.is_valid(json.loads(line)), (path.name, line)
+
+
+def test_a_set_with_everything_fits_the_schema_and_the_loader(write_set: WriteSet) -> None:
+    root = write_set(FILES)
+    assert check_fixtures(root, now_ms=1_700_000_000_000) == []
+    assert mistakes("fakebus", yaml.safe_load(EVERYTHING)) == []
+    assert mistakes("scenario", yaml.safe_load(REFUND)) == []
+    assert mistakes("event", json.loads(FILES["e.ndjson"])) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("fakebus", {}),
+        ("fakebus", {"version": 1, "topicz": []}),
+        ("fakebus", {"version": 1, "topics": [{"name": "a b"}]}),
+        ("fakebus", {"version": 1, "topics": [{"name": "a", "value": {"field": "x"}}]}),
+        ("fakebus", {"version": 1, "topics": [{"name": "a", "generate": {"count": 0}}]}),
+        ("fakebus", {"version": 1, "profiles": {"p": {"tag": "x"}}}),
+        ("event", {"key": 1}),
+        ("event", {"value": 1, "at": "now", "after": "x"}),
+        ("event", {"value": 1, "id": "a b"}),
+        ("scenario", {"steps": []}),
+        ("scenario", {"steps": [{"wait": 2}]}),
+        ("scenario", {"steps": [{"wait": "1s", "publish": {}}]}),
+    ],
+)
+def test_mistakes_do_not_fit_the_schema(name: str, data: object) -> None:
+    assert mistakes(name, data)
+
+
+def test_the_loader_and_the_schemas_know_the_same_fields(
+    write_set: WriteSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known: dict[str, set[str]] = {}
+    make = yaml_fields.FieldReader.__init__
+
+    def noting(self: Any, mapping: Any, what: str, names: tuple[str, ...], problems: Any) -> None:
+        known.setdefault(what, set()).update(names)
+        make(self, mapping, what, names, problems)
+
+    monkeypatch.setattr(yaml_fields.FieldReader, "__init__", noting)
+    check_fixtures(write_set(FILES), now_ms=1_700_000_000_000)
+    root, scenario = schema("fakebus"), schema("scenario")
+    defined, steps = root["$defs"], scenario["$defs"]
+    step = {name for branch in steps["step"]["oneOf"] for name in branch["properties"]}
+    expected = {
+        "fakebus.yaml": root["properties"],
+        "an included file": ["version", "subjects", "topics", "groups", "include"],
+        "clock": root["properties"]["clock"]["properties"],
+        "lint": root["properties"]["lint"]["properties"],
+        "a subject": defined["subject"]["properties"],
+        "a reference": defined["reference"]["properties"],
+        "a topic": defined["topic"]["properties"],
+        "a group": defined["group"]["properties"],
+        '"key"': defined["key"]["properties"],
+        '"value"': defined["format"]["properties"],
+        'an entry of "load"': defined["load"]["properties"],
+        '"generate"': defined["generate"]["properties"],
+        '"at"': defined["generate"]["properties"]["at"]["properties"],
+        'the profile "demo"': defined["profile"]["properties"],
+        "a scenario": scenario["properties"],
+        "a step": step,
+        '"publish"': steps["publish"]["properties"],
+        '"repeat"': steps["repeat"]["properties"],
+    }
+    hints = {f'"{name}"' for name in HINTS}
+    assert {what: names for what, names in known.items() if what not in hints} == {
+        what: set(names) for what, names in expected.items()
+    }
+
+
+def test_the_functions_and_names_of_the_schema_are_those_of_the_loader() -> None:
+    defined = schema("fakebus")["$defs"]
+    branches = {each["required"][0]: set(each["properties"]) for each in defined["hint"]["oneOf"]}
+    assert branches == {name: {name, *hint.options} for name, hint in HINTS.items()}
+    assert defined["generate"]["properties"]["count"]["maximum"] == MAX_GENERATED
+    assert set(defined["load"]["properties"]["format"]["enum"]) == set(INPUT_NAMES)
+    assert set(defined["topic"]["properties"]["partitioner"]["enum"]) == set(PARTITIONERS)
+    assert set(schema("event")["properties"]) == EVENT_FIELDS
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"), [([], "fakebus"), (["--events"], "event"), (["--scenario"], "scenario")]
+)
+def test_the_command_prints_the_schema(
+    arguments: list[str], name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["fixtures", "schema", *arguments]) == 0
+    assert json.loads(capsys.readouterr().out) == schema(name)
