@@ -76,8 +76,16 @@ class TopicEncoder:
         self._key_format = self._default_format(topic.key_format, topic.format_positions[0])
         self._value_format = self._default_format(topic.value_format, topic.format_positions[1])
 
-    def encode(self, event: EventLine, timestamp_ms: int) -> FixtureEvent | None:
-        """Return the record of a line, or ``None`` after saying what is wrong with it."""
+    def encode(
+        self, event: EventLine, timestamp_ms: int, now_ms: int | None = None
+    ) -> FixtureEvent | None:
+        """Return the record of a line, or ``None`` after saying what is wrong with it.
+
+        Args:
+            event: the line.
+            timestamp_ms: the record's.
+            now_ms: the present, if it is not that of the set any more.
+        """
         before = len(self._problems)
         context = FunctionContext(
             seed=self._settings.seed,
@@ -98,7 +106,7 @@ class TopicEncoder:
         partition = self._partition(event, key)
         record = NewRecord(key, value, headers, timestamp_ms)
         if len(self._problems) == before:
-            self._check(event, record)
+            self._check(event, record, self._settings.now_ms if now_ms is None else now_ms)
             if self._settings.linter is not None:
                 self._lint(self._settings.linter, event, record, format_)
         if len(self._problems) != before:
@@ -248,7 +256,7 @@ class TopicEncoder:
             self._keyless += 1
         return partition
 
-    def _check(self, event: EventLine, record: NewRecord) -> None:
+    def _check(self, event: EventLine, record: NewRecord, now_ms: int) -> None:
         config = self._config
         if record.key is None and config.compact:
             self._problems.add(
@@ -267,10 +275,10 @@ class TopicEncoder:
                 "make it smaller, or set max.message.bytes in the topic's config",
             )
         if not config.log_append_time:
-            self._check_timestamp(event, record.timestamp_ms)
+            self._check_timestamp(event, record.timestamp_ms, now_ms)
 
-    def _check_timestamp(self, event: EventLine, timestamp_ms: int) -> None:
-        config, now_ms = self._config, self._settings.now_ms
+    def _check_timestamp(self, event: EventLine, timestamp_ms: int, now_ms: int) -> None:
+        config = self._config
         field = "after" if event.fields.get("after") is not None else "at"
         if timestamp_ms > now_ms + config.timestamp_after_max_ms:
             side, limit = "after", config.timestamp_after_max_ms

@@ -350,9 +350,12 @@ class _Template:
             fields["key"] = _wrapped(maker.made(key, _KEY_PLACE))
         elif key is not None:
             try:
-                fields["key"] = _wrapped(field_of(unwrapped(fields["value"]), key))
+                found = field_of(unwrapped(fields["value"]), key)
             except DataError as error:
                 raise _HintError(self._spec.key_position, f"the key: {error}", error.hint) from None
+            key_format = self._spec.load.key_format or self._topic.key_format
+            is_text = key_format.name == "string" and type(found) is int
+            fields["key"] = str(found) if is_text else _wrapped(found)
         elif self._key_values is not None and not (
             self._topic.key_field or self._spec.load.key_field
         ):

@@ -92,7 +92,8 @@ class Scenario:
 
     def _record(self, line: ScenarioLine, timestamp_ms: int, run: str) -> ScenarioRecord:
         topic = str(line.fields["topic"])
-        event = self.encoders[topic].encode(replace(line, repetition=run), timestamp_ms)
+        played = replace(line, repetition=run)
+        event = self.encoders[topic].encode(played, timestamp_ms, now_ms=timestamp_ms)
         self.problems.raise_if_any()
         assert event is not None  # noqa: S101 - otherwise there is a problem
         return ScenarioRecord(

@@ -224,6 +224,14 @@ def test_mistakes_in_naming_scenarios_are_told(write_set: WriteSet) -> None:
     ]
 
 
+def test_a_scenario_may_be_played_long_after_it_was_read(root: Path) -> None:
+    scenario = load_scenarios(root, now_ms=NOW_MS)["refund"]
+    later = NOW_MS + 86_400_000
+    records: list[ScenarioRecord] = []
+    play(scenario, records.append, lambda _: None, now_ms=lambda: later)
+    assert records[0].record.timestamp_ms == later
+
+
 def test_scenarios_use_subjects_so_that_these_are_not_reported_as_unused(
     write_set: WriteSet,
 ) -> None:

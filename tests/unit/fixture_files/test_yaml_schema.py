@@ -58,7 +58,7 @@ topics:
         headers: {a: b}
         at: {from: -2d, to: -1d}
         tags: [demo]
-      - {count: 1, from: example, key: total, with: {total: {number: [1, 2], decimals: 1}}}
+      - {count: 1, from: example, key: total, with: {total: {sequence: 1}}}
     owner: lms
     consumers: [billing]
     partitioner: consistent
