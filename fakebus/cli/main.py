@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 from collections.abc import Sequence
 from typing import Protocol
@@ -84,6 +85,8 @@ def run(arguments: Sequence[str]) -> int:
         arguments: the words after ``fakebus``.
     """
     parsed = _parser().parse_args(arguments)
+    if parsed.command is not up:
+        gc.enable()
     try:
         code: int = parsed.command.run(parsed)
     except FakebusError as error:

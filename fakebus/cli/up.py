@@ -191,6 +191,7 @@ async def _serve(settings: Settings) -> None:
     try:
         # What start-up has made stays for ever; the collector need not look at it again.
         gc.freeze()
+        gc.enable()
         await stop.wait()
     finally:
         await bus.close()
