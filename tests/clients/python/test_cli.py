@@ -13,6 +13,7 @@ import pytest
 from confluent_kafka import Consumer, Producer
 
 from fakebus.cli.main import run
+from tests.client_logs import without_client_logs
 from tests.clients.cluster import Cluster
 
 pytestmark = pytest.mark.clients
@@ -38,7 +39,7 @@ class CommandLine:
         self._capfd.readouterr()
         assert run([*arguments, "--bootstrap-server", self.servers]) == code
         output, errors = self._capfd.readouterr()
-        return output, errors
+        return output, without_client_logs(errors)
 
     def json(self, *arguments: str, code: int = 0) -> Any:
         return json.loads(self.run(*arguments, "--format", "json", code=code))
