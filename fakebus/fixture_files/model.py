@@ -15,6 +15,15 @@ StartOffset = int | Literal["earliest", "latest"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FixtureReader:
+    """The schema that a service reads a subject's data with."""
+
+    service: str
+    text: str
+    display_file: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FixtureSchema:
     """One version of a subject."""
 
@@ -31,6 +40,11 @@ class FixtureSchema:
     """What the set's records are framed with."""
     display_file: str
     """The schema file's path for messages."""
+    owner: str | None = None
+    """The service that writes such data, if the subject says so itself."""
+    consumers: tuple[str, ...] = ()
+    """The services that read such data, besides those of the topics."""
+    readers: tuple[FixtureReader, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +61,8 @@ class FixtureTopic:
     """The one service that produces to the topic."""
     consumers: tuple[str, ...]
     """The services that read it."""
+    subjects: tuple[str, ...] = ()
+    """The subjects that the topic, or a file that it loads, names for its keys and values."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ from fakebus.fixture_files.model import (
     FixtureEvent,
     FixtureGroup,
     FixtureOffset,
+    FixtureReader,
     FixtureSchema,
     FixtureSet,
     FixtureStream,
@@ -198,6 +199,7 @@ def _fixture_set(path: Path, body: Any, now_ms: int, ids: SchemaIds) -> FixtureS
                     **each,
                     "position": Position(*each["position"]),
                     "consumers": tuple(each["consumers"]),
+                    "subjects": tuple(each.get("subjects", ())),
                 }
             )
             for each in body["topics"]
@@ -220,6 +222,8 @@ def _schema(packed: dict[str, Any], ids: SchemaIds) -> FixtureSchema:
         **{
             **packed,
             "references": tuple((name, of, at) for name, of, at in packed["references"]),
+            "consumers": tuple(packed.get("consumers", ())),
+            "readers": tuple(FixtureReader(**each) for each in packed.get("readers", ())),
             "schema_id": ids.get(key, packed["schema_id"]),
         }
     )

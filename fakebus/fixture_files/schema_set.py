@@ -102,6 +102,7 @@ class SchemaSet:
             self._problems.add(spec.position, str(error))
             self._broken.add(spec.subject)
             return
+        self._check_readers(spec, tuple(texts.values()))
         versions = self._versions.setdefault(spec.subject, [])
         identity = (
             spec.schema_type,
@@ -118,6 +119,18 @@ class SchemaSet:
         )
         versions.append(found)
         self._all.append(found)
+
+    def _check_readers(self, spec: SubjectSpec, references: Sequence[ResolvedReference]) -> None:
+        for reader in spec.readers:
+            try:
+                language(spec.schema_type).parse(reader.text, references)
+            except SchemaError as error:
+                self._problems.add(
+                    Position(reader.display_file, *getattr(error, "place", (1, 1))),
+                    f"the schema that {quoted(reader.service)} reads {quoted(spec.subject)} "
+                    f"with is not valid: {error}",
+                    "mend the schema",
+                )
 
     def _collect(self, name: str, target: SetSchema, texts: dict[str, ResolvedReference]) -> None:
         for reference, version in target.references:

@@ -7,7 +7,13 @@ import json
 
 from fakebus.fixture_files.group_specs import GroupSpec
 from fakebus.fixture_files.load_specs import FormatSpec, LoadSpec
-from fakebus.fixture_files.model import FixtureGroup, FixtureOffset, FixtureSchema, FixtureTopic
+from fakebus.fixture_files.model import (
+    FixtureGroup,
+    FixtureOffset,
+    FixtureReader,
+    FixtureSchema,
+    FixtureTopic,
+)
 from fakebus.fixture_files.schema_set import SchemaSet, SetSchema
 from fakebus.fixture_files.structure import SetSpec
 from fakebus.fixture_files.topic_specs import TopicSpec
@@ -24,7 +30,15 @@ def fixture_topic(spec: SetSpec, topic: TopicSpec) -> FixtureTopic:
         partitioner=topic.partitioner or spec.partitioner,
         owner=topic.owner,
         consumers=topic.consumers,
+        subjects=tuple(_subjects(topic)),
     )
+
+
+def _subjects(topic: TopicSpec) -> list[str]:
+    formats = [topic.key_format, topic.value_format]
+    for load in topic.loads:
+        formats += [one for one in (load.key_format, load.value_format) if one is not None]
+    return list(dict.fromkeys(one.subject for one in formats if one.subject is not None))
 
 
 def fixture_group(group: GroupSpec) -> FixtureGroup:
@@ -54,6 +68,14 @@ def fixture_schema(spec: SetSpec, schema: SetSchema) -> FixtureSchema:
         pinned_id=written.pinned_id,
         schema_id=schema.schema_id,
         display_file=written.display_file,
+        owner=written.owner,
+        consumers=written.consumers,
+        readers=tuple(
+            FixtureReader(
+                service=reader.service, text=reader.text, display_file=reader.display_file
+            )
+            for reader in written.readers
+        ),
     )
 
 

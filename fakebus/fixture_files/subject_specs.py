@@ -11,7 +11,17 @@ from fakebus.fixture_files.sources import MAX_SCHEMA_BYTES, FixtureDirectory
 from fakebus.fixture_files.yaml_fields import FieldReader
 from fakebus.fixture_files.yaml_tree import YamlMapping, YamlNode
 
-_FIELDS = ("subject", "schema", "type", "references", "compatibility", "id", "owner", "consumers")
+_FIELDS = (
+    "subject",
+    "schema",
+    "type",
+    "references",
+    "compatibility",
+    "id",
+    "owner",
+    "consumers",
+    "readers",
+)
 _REFERENCE_FIELDS = ("name", "subject", "version")
 _TYPES_BY_SUFFIX: Mapping[str, str] = {".avsc": "AVRO", ".json": "JSON", ".proto": "PROTOBUF"}
 _TYPES = ("AVRO", "JSON", "PROTOBUF")
@@ -30,6 +40,15 @@ class ReferenceSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReaderSpec:
+    """The schema that a service reads a subject's data with."""
+
+    service: str
+    display_file: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SubjectSpec:
     """One version of a subject."""
 
@@ -43,6 +62,9 @@ class SubjectSpec:
     compatibility: str | None
     pinned_id: int | None
     id_position: Position
+    owner: str | None = None
+    consumers: tuple[str, ...] = ()
+    readers: tuple[ReaderSpec, ...] = ()
 
 
 def read_level(fields: FieldReader, problems: ProblemList) -> str | None:
@@ -90,6 +112,7 @@ class SubjectReader:
         references = self._references(fields)
         compatibility = read_level(fields, self._problems)
         pinned_id = fields.integer("id", lowest=1, highest=MAX_SCHEMA_ID)
+        readers = self._readers(fields, relative)
         if subject is None or path is None:
             return None
         schema_type = self._type(fields, path)
@@ -110,7 +133,28 @@ class SubjectReader:
             compatibility=compatibility,
             pinned_id=pinned_id,
             id_position=fields.position("id"),
+            owner=fields.text("owner"),
+            consumers=tuple(text for text, _ in fields.texts("consumers", or_one=True)),
+            readers=readers,
         )
+
+    def _readers(self, fields: FieldReader, relative: str) -> tuple[ReaderSpec, ...]:
+        mapping = fields.mapping("readers")
+        if mapping is None:
+            return ()
+        found = []
+        reader = FieldReader(mapping, '"readers"', tuple(mapping.entries), self._problems)
+        for service in mapping.entries:
+            path = reader.text(service, required=True)
+            if path is None:
+                continue
+            position = reader.position(service)
+            file = self._directory.resolve(relative, path, position)
+            text = file and self._directory.read_text(file, position, MAX_SCHEMA_BYTES)
+            if file is not None and text is not None:
+                display_file = self._directory.display(file)
+                found.append(ReaderSpec(service=service, display_file=display_file, text=text))
+        return tuple(found)
 
     def _type(self, fields: FieldReader, path: str) -> str | None:
         written = fields.text("type")

@@ -38,7 +38,8 @@ profiles: {demo: {tags: [demo], topics: 'o*', untagged: true}}
 subjects:
   - {subject: r, schema: r.avsc}
   - {subject: v, schema: v.avsc, references: [{name: R, subject: r, version: 1}], id: 7,
-     type: AVRO, compatibility: NONE, owner: o, consumers: [c]}
+     type: AVRO, compatibility: NONE, owner: o, consumers: [c],
+     readers: {c: v.avsc}}
 topics:
   - name: orders
     partitions: 2
@@ -165,6 +166,7 @@ def test_the_loader_and_the_schemas_know_the_same_fields(
         "clock": root["properties"]["clock"]["properties"],
         "lint": root["properties"]["lint"]["properties"],
         "a subject": defined["subject"]["properties"],
+        '"readers"': ["c"],
         "a reference": defined["reference"]["properties"],
         "a topic": defined["topic"]["properties"],
         "a group": defined["group"]["properties"],
