@@ -9,6 +9,8 @@ import threading
 from datetime import UTC
 from typing import Any
 
+from tests.openedx.project.plain import plain
+
 os.environ["DJANGO_SETTINGS_MODULE"] = "tests.openedx.project.settings"
 
 
@@ -43,9 +45,9 @@ def send_all() -> None:
         sent.append(
             {
                 "event_type": signal.event_type,
-                "metadata": repr(metadata),
+                "metadata": plain(metadata),
                 "data": {
-                    name: repr(data)
+                    name: plain(data)
                     for name, data in kwargs.items()
                     if name not in ("sender", "from_event_bus")
                 },

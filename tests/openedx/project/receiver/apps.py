@@ -8,6 +8,8 @@ from typing import Any
 
 from django.apps import AppConfig
 
+from tests.openedx.project.plain import plain
+
 
 class ReceiverConfig(AppConfig):
     name = "tests.openedx.project.receiver"
@@ -26,8 +28,8 @@ class ReceiverConfig(AppConfig):
         kwargs.pop("sender", None)
         line = {
             "event_type": signal.event_type,
-            "metadata": repr(metadata),
-            "data": {name: repr(data) for name, data in kwargs.items()},
+            "metadata": plain(metadata),
+            "data": {name: plain(data) for name, data in kwargs.items()},
             "pid": os.getpid(),
         }
         with open(path, "a", encoding="utf-8") as file:
