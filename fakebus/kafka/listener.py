@@ -13,6 +13,7 @@ from fakebus.kafka.authentication import SaslPolicy
 from fakebus.kafka.client_protocol import KafkaProtocol
 from fakebus.kafka.interception import Interceptor
 from fakebus.kafka.listen_errors import explain
+from fakebus.sockets import stop_listening
 
 if TYPE_CHECKING:
     import ssl
@@ -153,7 +154,7 @@ class Listener:
         if self._idle_timer is not None:
             self._idle_timer.cancel()
         if self._server is not None:
-            self._server.close()
+            await stop_listening(self._server)
         tasks: list[asyncio.Future[Any]] = []
         for connection in tuple(self.connections):
             tasks += connection.abort_tasks()

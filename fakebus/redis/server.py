@@ -15,6 +15,7 @@ from fakebus.redis.protocol import Parser, RedisError, encode
 from fakebus.redis.reading import Session
 from fakebus.redis.streams import Streams
 from fakebus.registry.registry import Registry
+from fakebus.sockets import stop_listening
 
 logger = logging.getLogger("fakebus.redis")
 
@@ -36,7 +37,7 @@ class RedisServer:
         self.groups = StreamGroups(broker)
         self._commands = Commands(broker, Streams(broker, registry), self.groups)
         self._server: asyncio.Server | None = None
-        self._connections: set[asyncio.Task[None]] = set()
+        self._connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     async def start(self) -> None:
         """Listen.
@@ -58,17 +59,23 @@ class RedisServer:
     async def close(self) -> None:
         """Stop listening, drop all clients and keep the groups' state."""
         if self._server is not None:
-            self._server.close()
-        for task in list(self._connections):
+            await stop_listening(self._server)
+        connections = dict(self._connections)
+        for task in connections:
             task.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
+        await asyncio.gather(*connections, return_exceptions=True)
+        for writer in connections.values():
+            # A task that is cancelled before its first step closes nothing itself.
+            writer.close()
+        waits = [writer.wait_closed() for writer in connections.values()]
+        await asyncio.gather(*waits, return_exceptions=True)
         self.groups.write()
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         # A task of our own: asyncio's reports being cancelled when the bus stops as an error.
         task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
-        self._connections.add(task)
-        task.add_done_callback(self._connections.discard)
+        self._connections[task] = writer
+        task.add_done_callback(self._connections.pop)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         requests: asyncio.Queue[list[bytes]] = asyncio.Queue(_MAX_WAITING_REQUESTS)
