@@ -8,6 +8,7 @@ Examples:
   fakebus fixtures check                       ./fixtures
   fakebus fixtures check fixtures tests/fixtures
   fakebus fixtures check --format json | jq '.[].message'
+  fakebus fixtures drift --package openedx-events --registry https://registry.example.org
 """
 
 from __future__ import annotations
@@ -15,7 +16,18 @@ from __future__ import annotations
 import argparse
 from typing import Protocol
 
-from fakebus.cli.fixture_actions import check, generate, pack, play, record, schema, seed
+from fakebus.cli.fixture_actions import (
+    check,
+    diff,
+    drift,
+    generate,
+    lock,
+    pack,
+    play,
+    record,
+    schema,
+    seed,
+)
 
 NAME = "fixtures"
 HELP = "work with fixture files"
@@ -35,7 +47,18 @@ class Action(Protocol):
         """Carry the action out and return the exit code."""
 
 
-ACTIONS: tuple[Action, ...] = (check, seed, play, record, generate, pack, schema)
+ACTIONS: tuple[Action, ...] = (
+    check,
+    seed,
+    play,
+    record,
+    generate,
+    drift,
+    lock,
+    diff,
+    pack,
+    schema,
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

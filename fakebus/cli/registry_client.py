@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fakebus.cli.client import ClientError
+from fakebus.fixture_files.model import FixtureSchema
 from fakebus.fixture_files.recording import SourceSchema
 from fakebus.schemas.interface import ResolvedReference, SchemaError
 from fakebus.schemas.languages import language
@@ -103,6 +104,34 @@ class RegistryClient:
         )
         return self.version(best["subject"], best["version"])
 
+    def versions(self, subject: str) -> list[int]:
+        """Return the versions of a subject, oldest first; none if there is no such subject."""
+        quoted = urllib.parse.quote(subject, safe="")
+        try:
+            numbers: list[int] = self.request("GET", f"/subjects/{quoted}/versions")
+        except RegistryRefusalError as error:
+            if error.status == 404:
+                return []
+            raise
+        return numbers
+
+    def level(self, subject: str) -> str:
+        """Return the compatibility level that holds for a subject."""
+        quoted = urllib.parse.quote(subject, safe="")
+        found = self.request("GET", f"/config/{quoted}?defaultToGlobal=true")
+        return str(found["compatibilityLevel"])
+
+    def lookup(self, schema: FixtureSchema) -> int | None:
+        """Return the id that the registry has given to a schema under its subject."""
+        quoted = urllib.parse.quote(schema.subject, safe="")
+        try:
+            found = self.request("POST", f"/subjects/{quoted}", registration(schema))
+        except RegistryRefusalError as error:
+            if error.status == 404:
+                return None
+            raise
+        return int(found["id"])
+
     def version(self, subject: str, version: int | str) -> SourceSchema | None:
         """Return one version of a subject; ``None`` if it cannot be parsed here."""
         quoted = urllib.parse.quote(subject, safe="")
@@ -135,6 +164,18 @@ class RegistryClient:
             parsed=parsed,
             dependencies=tuple(dependencies),
         )
+
+
+def registration(schema: FixtureSchema) -> dict[str, Any]:
+    """Return the body of the request that registers a schema, or looks it up."""
+    return {
+        "schema": schema.text,
+        "schemaType": schema.schema_type,
+        "references": [
+            {"name": name, "subject": of, "version": version}
+            for name, of, version in schema.references
+        ],
+    }
 
 
 def _collect(name: str, schema: SourceSchema, into: dict[str, ResolvedReference]) -> None:

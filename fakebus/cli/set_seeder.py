@@ -11,11 +11,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
+from urllib.parse import quote
 from uuid import UUID
 
 from fakebus.cli.client import ClientError, Connection, text_of
-from fakebus.cli.cluster_reader import read_topic
-from fakebus.cli.registry_client import RegistryClient, RegistryRefusalError
+from fakebus.cli.cluster_reader import read_topics
+from fakebus.cli.registry_client import RegistryClient, RegistryRefusalError, registration
 from fakebus.fixture_files.ledger import Ledger
 from fakebus.fixture_files.model import (
     FixtureEvent,
@@ -54,7 +55,7 @@ class _StateTopic:
     def __init__(self, connection: Connection) -> None:
         self._producer = connection.producer({"enable.idempotence": True})
         self._values: dict[str, str] = {}
-        for record in read_topic(connection, STATE_TOPIC).records:
+        for record in read_topics(connection, [STATE_TOPIC])[0].records:
             key = (record.key or b"").decode()
             if record.value is None:
                 self._values.pop(key, None)
@@ -111,23 +112,14 @@ class SetSeeder:
     def _register(self, schema: FixtureSchema) -> int:
         registry = self._registry
         assert registry is not None  # noqa: S101 - the caller has looked
-        from urllib.parse import quote
-
         subject = quote(schema.subject, safe="")
-        body: dict[str, Any] = {
-            "schema": schema.text,
-            "schemaType": schema.schema_type,
-            "references": [
-                {"name": name, "subject": of, "version": version}
-                for name, of, version in schema.references
-            ],
-        }
+        body = registration(schema)
         try:
             if schema.compatibility is not None:
                 level = {"compatibility": schema.compatibility}
                 registry.request("PUT", f"/config/{subject}", level)
             if schema.pinned_id is not None:
-                return self._import(registry, subject, body, schema.pinned_id)
+                return self._import(registry, schema, body, schema.pinned_id)
             answer = registry.request("POST", f"/subjects/{subject}/versions", body)
             return int(answer["id"])
         except RegistryRefusalError as error:
@@ -142,15 +134,11 @@ class SetSeeder:
             raise FixtureError([problem]) from error
 
     def _import(
-        self, registry: RegistryClient, subject: str, body: dict[str, Any], schema_id: int
+        self, registry: RegistryClient, schema: FixtureSchema, body: dict[str, Any], schema_id: int
     ) -> int:
-        try:
-            known = registry.request("POST", f"/subjects/{subject}", body)
-            if known["id"] == schema_id:
-                return schema_id
-        except RegistryRefusalError as error:
-            if error.status != 404:
-                raise
+        if registry.lookup(schema) == schema_id:
+            return schema_id
+        subject = quote(schema.subject, safe="")
         registry.request("PUT", f"/mode/{subject}?force=true", {"mode": "IMPORT"})
         try:
             wanted = {**body, "id": schema_id}

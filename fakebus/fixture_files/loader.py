@@ -17,6 +17,7 @@ from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.configs.topic_config import TopicConfig
 from fakebus.clock import SystemClock
 from fakebus.errors import ConfigError
+from fakebus.fixture_files.drift.lock import lock_problems
 from fakebus.fixture_files.encoding import EncodingSettings, TopicEncoder
 from fakebus.fixture_files.event_lines import EventFile, EventLine
 from fakebus.fixture_files.generation_specs import default_generate
@@ -29,6 +30,7 @@ from fakebus.fixture_files.model import (
 )
 from fakebus.fixture_files.packs import is_pack, packed_set
 from fakebus.fixture_files.problems import (
+    INVALID,
     FixtureError,
     FixtureProblem,
     Position,
@@ -121,9 +123,12 @@ def _check(
     problems = ProblemList()
     loader = _Loader(directory, now_ms, BrokerConfig(), problems, profile)
     with _collector_paused():
-        loader.load(None, verify=True)
+        fixture_set = loader.load(None, verify=True)
+    found = problems.sorted()
+    if profile is None and all(one.rule != INVALID for one in found):
+        found += lock_problems(directory, fixture_set)
     profiles = [] if loader.spec is None else loader.spec.profiles.values()
-    return problems.sorted(), [one.name for one in profiles if one.include]
+    return found, [one.name for one in profiles if one.include]
 
 
 def load_scenarios(

@@ -27,8 +27,10 @@ from fakebus.schemas.framing import HEADER_SIZE, frame, framed_id
 from fakebus.schemas.interface import ParsedSchema, SchemaDataError
 
 MARK = "# Written by: fakebus fixtures record"
-_TRACING = re.compile(r"traceparent|tracestate|baggage|x-request-id|x-b3-.*|b3|uber-trace-id", re.I)
+TRACING = re.compile(r"traceparent|tracestate|baggage|x-request-id|x-b3-.*|b3|uber-trace-id", re.I)
+"""Headers that only trace a request."""
 _SUFFIXES = {"AVRO": "avsc", "JSON": "schema.json", "PROTOBUF": "proto"}
+_NAMED = re.compile(r'\{"\$uuid": "([^"\\]+)"\}')
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -91,6 +93,7 @@ class Recorder:
         redaction: takes people and secrets out.
         partitioner: the one that the set names.
         keep_tracing: whether headers of tracing stay.
+        earlier_names: names of ids in an earlier recording, which they keep.
     """
 
     def __init__(
@@ -100,19 +103,21 @@ class Recorder:
         *,
         partitioner: str = DEFAULT_PARTITIONER,
         keep_tracing: bool = False,
+        earlier_names: Iterable[str] = (),
     ) -> None:
         self._schemas = schemas
         self._redaction = redaction
         self._partitioner = partitioner
         self._keep_tracing = keep_tracing
+        self._earlier_names = tuple(earlier_names)
         self._used: dict[tuple[str, int], SourceSchema] = {}
 
     def files(self, topics: Sequence[SourceTopic]) -> dict[str, str]:
         """Return every file of the set by its path from the root."""
         times = [record.timestamp_ms for topic in topics for record in topic.records]
         anchor_ms = max(times, default=0)
-        names = StableNames(anchor_ms)
-        self._learn(topics)
+        names = StableNames(anchor_ms, self._earlier_names)
+        self._learn(topics, names)
         files: dict[str, str] = {}
         described: list[str] = []
         for topic in sorted(topics, key=lambda topic: topic.name):
@@ -127,12 +132,19 @@ class Recorder:
         files["fakebus.yaml"] = "\n".join(root) + "\n"
         return files
 
-    def _learn(self, topics: Sequence[SourceTopic]) -> None:
+    def _learn(self, topics: Sequence[SourceTopic], names: StableNames) -> None:
+        originals = []
         for topic in sorted(topics, key=lambda topic: topic.name):
             for record in sorted(topic.records, key=lambda each: (each.timestamp_ms, *each[:2])):
-                written = self._data(record.value, topic, False)
-                if written is not None:
-                    self._redaction.learn(written.original)
+                for _, header in record.headers:
+                    names.expect((header or b"").decode(errors="replace"))
+                for data, is_key in ((record.value, False), (record.key, True)):
+                    written = self._data(data, topic, is_key)
+                    if written is not None:
+                        names.expect(written.original)
+                        if not is_key:
+                            originals.append(written.original)
+        self._redaction.learn(originals)
 
     def _topic(
         self, topic: SourceTopic, names: StableNames, anchor_ms: int
@@ -242,7 +254,7 @@ class Recorder:
 
     def _headers(self, record: SourceRecord, names: StableNames) -> Iterator[list[Any]]:
         for name, data in record.headers:
-            if _TRACING.fullmatch(name) and not self._keep_tracing:
+            if TRACING.fullmatch(name) and not self._keep_tracing:
                 continue
             if data is None:
                 yield [name, None]
@@ -281,6 +293,15 @@ class Recorder:
         for _, schema in sorted(self._used.items()):
             add(schema)
         return list(ordered.values())
+
+
+def earlier_names(directory: Path) -> list[str]:
+    """Return the names of ids in an earlier recording, edited or not; none if there is none."""
+    found: dict[str, None] = {}
+    for path in sorted((directory / "events").glob("*.ndjson")):
+        for text in _NAMED.findall(path.read_text(encoding="utf-8")):
+            found[text] = None
+    return list(found)
 
 
 def write_files(directory: Path, files: Mapping[str, str]) -> None:

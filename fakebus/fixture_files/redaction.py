@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import count
 
 from fakebus.errors import ConfigError
 
@@ -28,6 +29,11 @@ _PERSONAL: Sequence[tuple[re.Pattern[str], str]] = (
     (re.compile(r"(?:.*_)?(?:phone|mobile)(?:_number)?", re.I), "+1555{:07d}"),
     (re.compile(r"(?:street|postal)_?address|street", re.I), "{} Example Street"),
 )
+_SHAPES = {
+    each: re.compile(r"(\d{1,9})".join(map(re.escape, re.split(r"\{.*\}", each))))
+    for each in (*(text for _, text in _PERSONAL), "redacted-{}", "secret-{}", "Name {}")
+}
+"""What texts look like that were redacted before, with the number in a group."""
 _PERSON_MARKS = ("email", "username", "user_name")
 """Beside one of these, ``name`` is a person's; alone it may be a course's."""
 _SHORTEST_NAME = 3
@@ -94,13 +100,30 @@ class Redaction:
         self._built_in = built_in
         self._known: dict[str, dict[str, str]] = {}
         self._whole: dict[str, str] = {}
+        self._taken: dict[str, set[int]] = {}
 
-    def learn(self, data: object) -> None:
+    def learn(self, data: Sequence[object]) -> None:
         """Find out who is in data, so that the same texts are redacted elsewhere.
 
-        A key that is somebody's user name does not say so; a value beside it does.
+        A key that is somebody's user name does not say so; a value beside it does. What was
+        redacted before keeps its numbers, wherever it stands now.
         """
-        self.data(data)
+        for each in data:
+            self._reserve(each)
+        for each in data:
+            self.data(each)
+
+    def _reserve(self, data: object) -> None:
+        if isinstance(data, dict):
+            for inner in data.values():
+                self._reserve(inner)
+        elif isinstance(data, list):
+            for inner in data:
+                self._reserve(inner)
+        elif isinstance(data, str):
+            for replacement, shape in _SHAPES.items():
+                for found in shape.finditer(data):
+                    self._taken.setdefault(replacement, set()).add(int(found[1]))
 
     def data(self, data: object, path: tuple[str, ...] = ()) -> object:
         """Return data of a key or value with everything redacted."""
@@ -151,7 +174,15 @@ class Redaction:
     def _replace(self, text: str, replacement: str) -> str:
         known = self._known.setdefault(replacement, {})
         if text not in known:
-            known[text] = replacement.format(len(known) + 1)
+            known[text] = self._substitute(text, replacement)
             if len(text) >= _SHORTEST_NAME:
                 self._whole.setdefault(text, known[text])
         return known[text]
+
+    def _substitute(self, text: str, replacement: str) -> str:
+        if _SHAPES[replacement].fullmatch(text):
+            return text
+        taken = self._taken.setdefault(replacement, set())
+        number = next(each for each in count(len(taken) + 1) if each not in taken)
+        taken.add(number)
+        return replacement.format(number)

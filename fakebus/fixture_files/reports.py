@@ -8,18 +8,25 @@ from typing import Any
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from fakebus import __version__
+from fakebus.fixture_files.drift.findings import RULES as DRIFT_RULES
+from fakebus.fixture_files.drift.lock import RULE as LOCK_RULE
 from fakebus.fixture_files.lint import RULES
 from fakebus.fixture_files.problems import INVALID, FixtureProblem
 
 _INVALID_TEXT = "the fixture set cannot be seeded as it is"
+_LOCK_TEXT = "schemas and fixtures.lock differ"
+_LEVELS = {INVALID: "error", "drift-breaking": "error", "drift-note": "note"}
 
 
-def junit(problems: Sequence[FixtureProblem], directories: Sequence[Path]) -> str:
+def junit(
+    problems: Sequence[FixtureProblem], directories: Sequence[Path], command: str = "check"
+) -> str:
     """Return a JUnit XML document: a test case for each file with problems, or each set without.
 
     Args:
         problems: what was found.
         directories: the sets that were looked at.
+        command: the action of ``fakebus fixtures`` that found it.
     """
     by_file: dict[str, list[FixtureProblem]] = {}
     for problem in problems:
@@ -31,7 +38,7 @@ def junit(problems: Sequence[FixtureProblem], directories: Sequence[Path]) -> st
     ]
     suite = Element(
         "testsuite",
-        name="fakebus fixtures check",
+        name=f"fakebus fixtures {command}",
         tests=str(len(by_file) + len(clean)),
         failures=str(len(by_file)),
         errors="0",
@@ -66,7 +73,7 @@ def sarif(problems: Sequence[FixtureProblem]) -> dict[str, Any]:
     Args:
         problems: what was found.
     """
-    rules = {INVALID: _INVALID_TEXT, **RULES}
+    rules = {INVALID: _INVALID_TEXT, **RULES, LOCK_RULE: _LOCK_TEXT, **DRIFT_RULES}
     return {
         "version": "2.1.0",
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
@@ -92,7 +99,7 @@ def _sarif_result(problem: FixtureProblem) -> dict[str, Any]:
     text = f"{problem.message}; {problem.hint}" if problem.hint else problem.message
     return {
         "ruleId": problem.rule,
-        "level": "error" if problem.rule == INVALID else "warning",
+        "level": _LEVELS.get(problem.rule, "warning"),
         "message": {"text": text},
         "locations": [
             {

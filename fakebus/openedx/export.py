@@ -13,8 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fakebus.clock import SystemClock
 from fakebus.errors import FakebusError
+from fakebus.fixture_files.drift.lock import write_lock
 from fakebus.fixture_files.lint import is_oep41_type
+from fakebus.fixture_files.loader import load_fixtures
 from fakebus.fixture_files.times import parse_duration
 from fakebus.openedx.catalogue import CatalogueEvent, events_version, load_catalogue
 from fakebus.openedx.samples.sample import Sample
@@ -42,8 +45,8 @@ def export(directory: Path, *, prefix: str = DEFAULT_PREFIX) -> ExportReport:
     """Write the set.
 
     Args:
-        directory: created if needed; ``fakebus.yaml``, ``catalog.json`` and the folders
-            ``schemas`` and ``events`` in it are replaced.
+        directory: created if needed; ``fakebus.yaml``, ``catalog.json``, ``fixtures.lock`` and
+            the folders ``schemas`` and ``events`` in it are replaced.
         prefix: ``EVENT_BUS_TOPIC_PREFIX`` of the services; empty for none.
 
     Raises:
@@ -68,6 +71,8 @@ def export(directory: Path, *, prefix: str = DEFAULT_PREFIX) -> ExportReport:
             _write(directory / "events" / f"{topic}.ndjson", lines)
     _write(directory / "catalog.json", json.dumps(_catalogue_rows(catalogue), indent=1))
     _write(directory / "fakebus.yaml", "\n".join(_yaml(topics, samples, prefix)))
+    fixture_set = load_fixtures(directory, now_ms=SystemClock().now_ms())
+    write_lock(fixture_set, f"openedx-events {events_version()}")
     return ExportReport(
         version=events_version(),
         event_types=len(catalogue),

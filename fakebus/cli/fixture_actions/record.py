@@ -75,9 +75,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Record the topics."""
     # YAML and the formats come with these; other commands start without them.
-    from fakebus.cli.cluster_reader import matching_topics, read_topic
+    from fakebus.cli.cluster_reader import matching_topics, read_topics
     from fakebus.cli.registry_client import RegistryClient
-    from fakebus.fixture_files.recording import Recorder, write_files
+    from fakebus.fixture_files.recording import Recorder, earlier_names, write_files
     from fakebus.fixture_files.redaction import RedactedPath, Redaction
 
     redaction = Redaction(
@@ -86,15 +86,13 @@ def run(arguments: argparse.Namespace) -> int:
     since_ms = None if arguments.since is None else _instant(arguments.since)
     registry = None if arguments.registry is None else RegistryClient(arguments.registry)
     connection = connect(arguments, "fakebus fixtures record")
-    topics = [
-        read_topic(connection, name, since_ms)
-        for name in matching_topics(connection, arguments.topics)
-    ]
+    topics = read_topics(connection, matching_topics(connection, arguments.topics), since_ms)
     recorder = Recorder(
         None if registry is None else registry.schema,
         redaction,
         partitioner=arguments.partitioner,
         keep_tracing=arguments.keep_tracing,
+        earlier_names=earlier_names(arguments.output),
     )
     files = recorder.files(topics)
     write_files(arguments.output, files)

@@ -1,0 +1,138 @@
+"""``fakebus fixtures diff``: what differs between two sets, or between a set and a bus."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fakebus.cli.bootstrap import add_bootstrap_arguments
+from fakebus.cli.client import connect
+from fakebus.cli.fixture_actions.record import add_registry_argument
+from fakebus.cli.output import JSON, add_format_argument, print_json
+from fakebus.config import fixture_path
+
+if TYPE_CHECKING:
+    from fakebus.cli.registry_client import RegistryClient
+    from fakebus.fixture_files.comparing import View
+    from fakebus.fixture_files.model import FixtureSet
+    from fakebus.fixture_files.schema_set import SchemaIds
+
+NAME = "diff"
+HELP = "show what differs between two fixture sets, or a set and a bus"
+DESCRIPTION = (
+    "Show what differs between two fixture sets, or, with one directory, between the set and "
+    "what is on a bus: topics, schemas, and events field by field. Exit code 1 if anything does. "
+    "Relative times are laid so that most events of the set and the bus are equally old."
+)
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the action's arguments."""
+    parser.add_argument("before", type=fixture_path, metavar="DIR", help="a fixture set")
+    parser.add_argument(
+        "after",
+        nargs="?",
+        type=fixture_path,
+        metavar="OTHER",
+        help="another fixture set (default: the bus)",
+    )
+    add_registry_argument(parser)
+    parser.add_argument(
+        "--all-topics", action="store_true", help="also list topics of the bus that no set has"
+    )
+    add_format_argument(parser, "json: a list of objects, one for each difference")
+    add_bootstrap_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Compare; 1 if something differs."""
+    from fakebus.cli.registry_client import RegistryClient
+    from fakebus.clock import SystemClock
+    from fakebus.fixture_files.comparing import differences, time_shift
+    from fakebus.fixture_files.loader import load_fixtures
+
+    now_ms = SystemClock().now_ms()
+    if arguments.after is not None:
+        before, after = (
+            _set_view(directory, load_fixtures(directory, now_ms=now_ms))
+            for directory in (arguments.before, arguments.after)
+        )
+    else:
+        registry = None if arguments.registry is None else RegistryClient(arguments.registry)
+        ids = _ids(registry, load_fixtures(arguments.before, now_ms=now_ms))
+
+        def laid(at_ms: int) -> View:
+            fixture_set = load_fixtures(arguments.before, now_ms=at_ms, schema_ids=ids)
+            return _set_view(arguments.before, fixture_set)
+
+        before = laid(now_ms)
+        after = _bus_view(arguments, before, registry)
+        before = laid(now_ms + time_shift(before, after))
+    found = list(differences(before, after))
+    if arguments.format == JSON:
+        print_json([asdict(one) for one in found])
+    else:
+        for one in found:
+            print(one.text())
+        number = f"{len(found)} difference{'' if len(found) == 1 else 's'}"
+        print(f"{before.name} and {after.name}: {number if found else 'no differences'}")
+    return 1 if found else 0
+
+
+def _ids(registry: RegistryClient | None, fixture_set: FixtureSet) -> SchemaIds | None:
+    """Return the ids that a registry has for a set's schemas.
+
+    They are part of the keys, and with them of the choice of partitions.
+    """
+    if registry is None:
+        return None
+    ids = {
+        (schema.subject, schema.version): registry.lookup(schema) for schema in fixture_set.schemas
+    }
+    free = count(max((each for each in ids.values() if each is not None), default=0) + 1)
+    return {key: next(free) if each is None else each for key, each in ids.items()}
+
+
+def _set_view(directory: Path, fixture_set: FixtureSet) -> View:
+    from fakebus.fixture_files.comparing import set_view
+    from fakebus.fixture_files.drift.set_subjects import set_subjects
+
+    subjects = set_subjects(fixture_set)
+    versions = [version for subject in subjects.values() for version in subject.versions]
+    return set_view(
+        fixture_set,
+        str(directory),
+        {version.schema.schema_id: version.parsed for version in versions},
+        {
+            name: tuple(version.parsed.canonical for version in subject.versions)
+            for name, subject in subjects.items()
+        },
+    )
+
+
+def _bus_view(arguments: argparse.Namespace, before: View, registry: RegistryClient | None) -> View:
+    from fakebus.cli.cluster_reader import read_topics
+    from fakebus.fixture_files.comparing import bus_view
+
+    connection = connect(arguments, "fakebus fixtures diff")
+    names = [
+        name
+        for name in connection.topic_names()
+        if name in before.topics or (arguments.all_topics and not name.startswith("_"))
+    ]
+    subjects = dict(before.subjects)
+    if registry is not None:
+        subjects = {}
+        for name in before.subjects:
+            versions = [registry.version(name, each) for each in registry.versions(name)]
+            if versions:
+                subjects[name] = tuple("" if v is None else v.parsed.canonical for v in versions)
+    return bus_view(
+        connection.name,
+        read_topics(connection, names),
+        None if registry is None else registry.schema,
+        subjects,
+    )

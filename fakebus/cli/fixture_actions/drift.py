@@ -1,0 +1,210 @@
+"""``fakebus fixtures drift``: whether a set still fits what services and registries have."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fakebus.cli.bootstrap import add_bootstrap_arguments
+from fakebus.cli.client import connect
+from fakebus.cli.fixture_actions.record import add_registry_argument
+from fakebus.cli.output import JSON, TEXT, print_json
+from fakebus.config import DEFAULT_FIXTURES, fixture_path
+from fakebus.errors import ConfigError
+
+if TYPE_CHECKING:
+    from fakebus.fixture_files.drift.findings import DriftFinding
+    from fakebus.fixture_files.drift.set_subjects import SetSubject
+    from fakebus.fixture_files.model import FixtureSet
+
+NAME = "drift"
+HELP = "compare fixture files with packages, registries, consumers and a bus"
+DESCRIPTION = (
+    "Compare the schemas and events of a fixture set with what services really have: what has "
+    "changed, who is concerned, and whether it is compatible. Exit code 1 if something is not. "
+    "The schemas that consumers read with, as the set names them, are always looked at."
+)
+_JUNIT = "junit"
+_SARIF = "sarif"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the action's arguments."""
+    parser.add_argument(
+        "directory",
+        nargs="?",
+        type=fixture_path,
+        default=DEFAULT_FIXTURES,
+        metavar="DIR",
+        help="the fixture set (default: ./fixtures; openedx is the one that comes with fakebus)",
+    )
+    parser.add_argument(
+        "--package",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="compare with an installed Python package: openedx-events, or any that has schema "
+        "files; may be given several times",
+    )
+    parser.add_argument(
+        "--from-avsc",
+        action="append",
+        type=Path,
+        default=[],
+        metavar="FOLDER",
+        help="compare with the schema files in a folder (.avsc, .schema.json, .proto); may be "
+        "given several times",
+    )
+    parser.add_argument(
+        "--reader",
+        action="append",
+        default=[],
+        metavar="SERVICE=FOLDER",
+        help="check that a service can read the set's events with the schema files in a folder; "
+        "may be given several times",
+    )
+    add_registry_argument(parser)
+    parser.add_argument(
+        "--live", action="store_true", help="compare with the records on a bus as well"
+    )
+    parser.add_argument(
+        "--strict", action="store_true", help="exit code 1 also for compatible differences"
+    )
+    parser.add_argument(
+        "--format",
+        choices=(TEXT, JSON, _JUNIT, _SARIF),
+        default=TEXT,
+        help="text for people (default); json: a list of objects; junit and sarif for CI and "
+        "editors",
+    )
+    add_bootstrap_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Compare; 1 if something does not fit."""
+    from fakebus.clock import SystemClock
+    from fakebus.fixture_files.drift.findings import BREAKING, DRIFT
+    from fakebus.fixture_files.drift.set_subjects import set_subjects
+    from fakebus.fixture_files.loader import load_fixtures
+
+    directory: Path = arguments.directory
+    fixture_set = load_fixtures(directory, now_ms=SystemClock().now_ms())
+    subjects = set_subjects(fixture_set)
+    compared: list[str] = []
+    findings = [
+        *_packages(arguments, fixture_set, subjects, compared),
+        *_readers(arguments, subjects, compared),
+        *_registry(arguments, subjects, compared),
+        *_live(arguments, fixture_set, subjects, compared),
+    ]
+    _print(arguments.format, directory, findings, compared)
+    failing = {BREAKING, DRIFT} if arguments.strict else {BREAKING}
+    return 1 if any(one.severity in failing for one in findings) else 0
+
+
+def _packages(
+    arguments: argparse.Namespace,
+    fixture_set: FixtureSet,
+    subjects: dict[str, SetSubject],
+    compared: list[str],
+) -> Iterator[DriftFinding]:
+    from fakebus.cli.packages import package_schemas
+    from fakebus.fixture_files.drift.comparison import against_schemas, parse_found
+    from fakebus.fixture_files.drift.lock import version_findings
+    from fakebus.fixture_files.drift.schema_files import read_folder
+
+    sources = [package_schemas(name) for name in arguments.package]
+    sources += [(str(folder), read_folder(folder), None) for folder in arguments.from_avsc]
+    for where, files, covers in sources:
+        compared.append(where)
+        yield from version_findings(fixture_set.root, where)
+        schemas, broken = parse_found(files, where)
+        yield from broken
+        yield from against_schemas(subjects, schemas, where, covers=covers)
+
+
+def _readers(
+    arguments: argparse.Namespace, subjects: dict[str, SetSubject], compared: list[str]
+) -> Iterator[DriftFinding]:
+    from fakebus.fixture_files.drift.comparison import FoundSchema, against_readers, parse_found
+    from fakebus.fixture_files.drift.schema_files import read_folder
+
+    readers: dict[str, list[FoundSchema]] = {}
+    for text in arguments.reader:
+        service, equals, folder = text.partition("=")
+        if not service or not equals:
+            raise ConfigError(f"--reader {text!r} is not a reader: write SERVICE=FOLDER")
+        schemas, broken = parse_found(read_folder(Path(folder)), folder)
+        readers.setdefault(service, []).extend(schemas)
+        yield from broken
+    named = {
+        reader.service for subject in subjects.values() for reader in subject.latest.schema.readers
+    }
+    compared += sorted({*named, *readers})
+    yield from against_readers(subjects, readers)
+
+
+def _registry(
+    arguments: argparse.Namespace, subjects: dict[str, SetSubject], compared: list[str]
+) -> Iterator[DriftFinding]:
+    if arguments.registry is None:
+        return
+    from fakebus.cli.registry_client import RegistryClient
+    from fakebus.fixture_files.drift.registries import against_registry
+
+    registry = RegistryClient(arguments.registry)
+    compared.append(registry.url)
+    yield from against_registry(subjects, registry)
+
+
+def _live(
+    arguments: argparse.Namespace,
+    fixture_set: FixtureSet,
+    subjects: dict[str, SetSubject],
+    compared: list[str],
+) -> Iterator[DriftFinding]:
+    if not arguments.live:
+        return
+    from fakebus.cli.cluster_reader import read_topics
+    from fakebus.cli.registry_client import RegistryClient
+    from fakebus.fixture_files.drift.live import against_topics
+
+    registry = None if arguments.registry is None else RegistryClient(arguments.registry)
+    if registry is None and subjects:
+        raise ConfigError("--live needs --registry: the set has schemas, and so have its records")
+    connection = connect(arguments, "fakebus fixtures drift")
+    there = set(connection.topic_names())
+    names = [topic.name for topic in fixture_set.topics if topic.name in there]
+    topics = read_topics(connection, names)
+    where = connection.name
+    compared.append(where)
+    source = None if registry is None else registry.schema
+    yield from against_topics(fixture_set, subjects, topics, source, where)
+
+
+def _print(
+    format_: str, directory: Path, findings: list[DriftFinding], compared: list[str]
+) -> None:
+    if format_ == JSON:
+        print_json([asdict(one) for one in findings])
+        return
+    if format_ in (_JUNIT, _SARIF):
+        from fakebus.fixture_files.reports import junit, sarif
+
+        problems = [one.problem() for one in findings]
+        if format_ == _JUNIT:
+            print(junit(problems, [directory], NAME))
+        else:
+            print_json(sarif(problems))
+        return
+    for one in findings:
+        print(one.text())
+    counts: Counter[str] = Counter(one.severity for one in findings)
+    words = {"breaking": "breaking", "drift": "compatible", "note": "to know"}
+    found = ", ".join(f"{counts[each]} {words[each]}" for each in words if counts[each])
+    against = ", ".join(compared) or "nothing; name what with --package, --registry or --live"
+    print(f"{directory}: {found or 'no drift'}; compared with {against}")

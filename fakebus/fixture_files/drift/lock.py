@@ -1,0 +1,170 @@
+"""``fixtures.lock``: the fingerprints of the schemas that a set's events were made with.
+
+Whoever changes a schema has to look at the events, and says so by writing the lock again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from fakebus.errors import FakebusError
+from fakebus.fixture_files.drift.findings import NOTE, DriftFinding
+from fakebus.fixture_files.model import FixtureSchema, FixtureSet
+from fakebus.fixture_files.problems import FixtureProblem, quoted
+
+LOCK_FILE = "fixtures.lock"
+LOCK_VERSION = 1
+RULE = "lock"
+_MARK = "# Written by: fakebus fixtures lock. The schemas that the events were made with."
+_HINT = "look at the events of the subject, then run  fakebus fixtures lock"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lock:
+    """What a lock file says."""
+
+    made_with: str | None
+    """The package that the schemas come from, with its version."""
+    fingerprints: dict[tuple[str, int], str]
+    """By subject and version."""
+    lines: dict[tuple[str, int], int]
+
+
+def fingerprint(schema: FixtureSchema) -> str:
+    """Return a hash of a schema's type, text and references; white space does not count."""
+    text = " ".join(schema.text.split())
+    parts = [schema.schema_type, text, *(f"{name}={of}:{at}" for name, of, at in schema.references)]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def write_lock(fixture_set: FixtureSet, made_with: str | None = None) -> Path:
+    """Write the lock of a set and return its path.
+
+    Args:
+        fixture_set: the set.
+        made_with: the package that its schemas come from, with its version.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    lines = [_MARK, f"version: {LOCK_VERSION}"]
+    if made_with is not None:
+        lines.append(f"made_with: {_scalar(made_with)}")
+    lines.append("schemas:" if fixture_set.schemas else "schemas: []")
+    for schema in fixture_set.schemas:
+        lines.append(
+            f"  - {{subject: {_scalar(schema.subject)}, version: {schema.version}, "
+            f"sha256: {fingerprint(schema)}}}"
+        )
+    path = fixture_set.root / LOCK_FILE
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def _scalar(text: str) -> str:
+    return str(yaml.safe_dump(text, width=10_000, allow_unicode=True, default_style='"')).strip()
+
+
+def read_lock(directory: Path) -> Lock | None:
+    """Return the lock of a set; ``None`` if it has none.
+
+    Raises:
+        FakebusError: the file is none, or of another version.
+    """
+    path = directory / LOCK_FILE
+    if not path.is_file():
+        return None
+    try:
+        text = path.read_text(encoding="utf-8")
+        contents: Any = yaml.safe_load(text)
+        if contents["version"] != LOCK_VERSION:
+            raise FakebusError(
+                f"{path}:1:1: the lock has version {contents['version']}; this fakebus reads "
+                f"version {LOCK_VERSION}; remove it, and write it again with  fakebus fixtures lock"
+            )
+        fingerprints = {
+            (str(each["subject"]), int(each["version"])): str(each["sha256"])
+            for each in contents["schemas"]
+        }
+    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, ValueError):
+        raise FakebusError(
+            f"{path}:1:1: this is not a lock of fixtures; "
+            "remove it, and write it again with  fakebus fixtures lock"
+        ) from None
+    made_with = contents.get("made_with")
+    numbers = [
+        number for number, line in enumerate(text.splitlines(), 1) if line.lstrip().startswith("- ")
+    ]
+    return Lock(
+        made_with=None if made_with is None else str(made_with),
+        fingerprints=fingerprints,
+        lines=dict(zip(fingerprints, numbers, strict=False)),
+    )
+
+
+def lock_problems(directory: Path, fixture_set: FixtureSet) -> list[FixtureProblem]:
+    """Return where a set and its lock differ; nothing if it has no lock."""
+    try:
+        lock = read_lock(directory)
+    except FakebusError as error:
+        message = str(error).partition(":1:1: ")[2]
+        return [_problem(str(directory / LOCK_FILE), 1, message, "")]
+    return [] if lock is None else list(_differences(directory, fixture_set, lock))
+
+
+def version_findings(directory: Path, package: str) -> Iterator[DriftFinding]:
+    """Tell if a set was made with another version of a package.
+
+    Args:
+        directory: the set's.
+        package: name and version of what is installed.
+
+    Raises:
+        FakebusError: the lock is none.
+    """
+    lock = read_lock(directory)
+    made_with = None if lock is None else lock.made_with
+    if made_with is None or made_with == package:
+        return
+    if made_with.partition(" ")[0] == package.partition(" ")[0]:
+        yield DriftFinding(
+            severity=NOTE,
+            subject=LOCK_FILE,
+            file=str(directory / LOCK_FILE),
+            message=f"the set was made with {made_with}, here is {package}",
+        )
+
+
+def _differences(directory: Path, fixture_set: FixtureSet, lock: Lock) -> Iterator[FixtureProblem]:
+    left = dict(lock.lines)
+    for schema in fixture_set.schemas:
+        key = (schema.subject, schema.version)
+        left.pop(key, None)
+        pinned = lock.fingerprints.get(key)
+        name = f"version {schema.version} of {quoted(schema.subject)}"
+        if pinned is None:
+            yield _problem(schema.display_file, 1, f"{name} is not in {LOCK_FILE}", _HINT)
+        elif pinned != fingerprint(schema):
+            yield _problem(
+                schema.display_file,
+                1,
+                f"{name} is not the schema any more that {LOCK_FILE} pins",
+                _HINT,
+            )
+    for (subject, version), line in left.items():
+        yield _problem(
+            str(directory / LOCK_FILE),
+            line,
+            f"{LOCK_FILE} pins version {version} of {quoted(subject)}, which the set does not have",
+            _HINT,
+        )
+
+
+def _problem(file: str, line: int, message: str, hint: str) -> FixtureProblem:
+    return FixtureProblem(file=file, line=line, column=1, message=message, hint=hint, rule=RULE)

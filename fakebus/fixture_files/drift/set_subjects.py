@@ -1,0 +1,117 @@
+"""The subjects of a set as drift checks need them: parsed, with the events that use them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from fakebus.fixture_files.drift.findings import Hit, hits
+from fakebus.fixture_files.model import FixtureEvent, FixtureSchema, FixtureSet, FixtureStream
+from fakebus.schemas.framing import HEADER_SIZE, framed_id
+from fakebus.schemas.interface import ParsedSchema, ResolvedReference
+from fakebus.schemas.languages import language
+
+DEFAULT_LEVEL = "BACKWARD"
+"""What registries have if nobody says otherwise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubjectVersion:
+    """One version of a subject in the set."""
+
+    schema: FixtureSchema
+    parsed: ParsedSchema
+    references: tuple[ResolvedReference, ...]
+
+
+@dataclass(slots=True, kw_only=True)
+class SetSubject:
+    """A subject of the set."""
+
+    name: str
+    hit: Hit
+    versions: list[SubjectVersion] = field(default_factory=list)
+    """Oldest first."""
+    events: list[tuple[FixtureStream, FixtureEvent, bytes, SubjectVersion]] = field(
+        default_factory=list
+    )
+    """Each use of a schema of the subject, with the payload after the schema id."""
+
+    @property
+    def latest(self) -> SubjectVersion:
+        """The newest version."""
+        return self.versions[-1]
+
+    @property
+    def file(self) -> str:
+        """The schema file of the newest version."""
+        return self.latest.schema.display_file
+
+    @property
+    def level(self) -> str:
+        """The compatibility level that the set asks for."""
+        return self.latest.schema.compatibility or DEFAULT_LEVEL
+
+
+def set_subjects(fixture_set: FixtureSet) -> dict[str, SetSubject]:
+    """Return the subjects of a set by name, in its order."""
+    parsed: dict[tuple[str, int], SubjectVersion] = {}
+    by_id: dict[int, list[SubjectVersion]] = {}
+    for schema in fixture_set.schemas:
+        references: dict[str, ResolvedReference] = {}
+        for name, subject, version in schema.references:
+            target = parsed[subject, version]
+            for inner in target.references:
+                references.setdefault(inner.name, inner)
+            text = target.parsed.canonical
+            references.setdefault(name, ResolvedReference(name=name, text=text))
+        resolved = tuple(references.values())
+        one = SubjectVersion(
+            schema=schema,
+            parsed=language(schema.schema_type).parse(schema.text, resolved),
+            references=resolved,
+        )
+        parsed[schema.subject, schema.version] = one
+        by_id.setdefault(schema.schema_id, []).append(one)
+    used = _Uses(fixture_set, by_id)
+    who = hits(fixture_set, used.topics)
+    subjects: dict[str, SetSubject] = {}
+    for (name, _), one in parsed.items():
+        found = subjects.setdefault(name, SetSubject(name=name, hit=who[name]))
+        found.versions.append(one)
+    for name, events in used.events.items():
+        subjects[name].events = events
+    return subjects
+
+
+class _Uses:
+    def __init__(
+        self, fixture_set: FixtureSet, by_id: Mapping[int, Sequence[SubjectVersion]]
+    ) -> None:
+        self.topics: dict[str, dict[str, None]] = {}
+        self.events: dict[str, list[tuple[FixtureStream, FixtureEvent, bytes, SubjectVersion]]] = {}
+        self._by_id = by_id
+        for topic in fixture_set.topics:
+            for subject in topic.subjects:
+                self.topics.setdefault(subject, {})[topic.name] = None
+        for stream in fixture_set.streams:
+            for event in stream.events:
+                self._add(stream, event, event.record.key)
+                self._add(stream, event, event.record.value)
+
+    def _add(self, stream: FixtureStream, event: FixtureEvent, data: bytes | None) -> None:
+        schema_id = framed_id(data)
+        candidates = [] if schema_id is None else self._by_id.get(schema_id, ())
+        if data is None or not candidates:
+            return
+        # Subjects may share a schema and with it an id; the one of this topic is meant.
+        chosen = min(
+            candidates,
+            key=lambda one: (
+                stream.topic not in self.topics.get(one.schema.subject, ()),
+                not one.schema.subject.startswith(stream.topic),
+            ),
+        )
+        subject = chosen.schema.subject
+        self.topics.setdefault(subject, {})[stream.topic] = None
+        self.events.setdefault(subject, []).append((stream, event, data[HEADER_SIZE:], chosen))

@@ -1,0 +1,364 @@
+"""The commands on fixture files, on a running cluster: seed, record, diff, drift."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka import Producer
+from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
+
+from fakebus.app import BusThread, FakeBus
+from fakebus.cli.main import run
+from fakebus.config import Address, Settings
+from tests.client_logs import without_client_logs
+from tests.clients.cluster import Cluster
+from tests.clients.python.client import wait_until
+from tests.clients.python.confluent import ConfluentClient
+
+pytestmark = pytest.mark.clients
+
+ANY_PORT = Address("127.0.0.1", 0)
+Unique = Callable[[str], str]
+
+ID = {"name": "id", "type": "int"}
+TOTAL = {"name": "total", "type": "double"}
+NOTE = {"name": "note", "type": ["null", "string"], "default": None}
+STATE = {
+    "name": "state",
+    "type": {"type": "enum", "name": "State", "symbols": ["NEW", "PAID"], "default": "NEW"},
+}
+
+
+def avro(*fields: object) -> str:
+    return json.dumps({"type": "record", "name": "Order", "namespace": "shop", "fields": fields})
+
+
+class Commands:
+    """Runs ``fakebus fixtures`` on the cluster and a registry."""
+
+    def __init__(self, servers: str, registry: str, capfd: pytest.CaptureFixture[str]) -> None:
+        self.servers = servers
+        self.registry = registry
+        self._capfd = capfd
+
+    def __call__(self, action: str, *arguments: object, code: int = 0) -> str:
+        """Return standard output, or standard error if the command fails."""
+        where = ["--bootstrap-server", self.servers, "--registry", self.registry]
+        self._capfd.readouterr()
+        assert run(["fixtures", action, *map(str, arguments), *where]) == code
+        output, errors = self._capfd.readouterr()
+        return output if code < 2 else without_client_logs(errors)
+
+
+@pytest.fixture(scope="module")
+def registry_url() -> Iterator[str]:
+    """A schema registry that the cluster knows nothing of."""
+    settings = Settings(data=None, kafka=(ANY_PORT,), http=(ANY_PORT,))
+    with BusThread(FakeBus(settings)) as running:
+        yield running.bus.http_urls[0]
+
+
+@pytest.fixture
+def commands(
+    coordinated_cluster: Cluster, registry_url: str, capfd: pytest.CaptureFixture[str]
+) -> Commands:
+    return Commands(coordinated_cluster.bootstrap_servers, registry_url, capfd)
+
+
+@pytest.fixture
+def producer(commands: Commands) -> Producer:
+    return Producer({"bootstrap.servers": commands.servers})
+
+
+@pytest.fixture
+def name(unique: Unique) -> str:
+    return unique("orders")
+
+
+@pytest.fixture
+def order_set(tmp_path: Path, name: str) -> Path:
+    root = tmp_path / "set"
+    root.mkdir()
+    (root / "fakebus.yaml").write_text(
+        "version: 1\nsubjects:\n"
+        f"  - {{subject: {name}-key, schema: key.avsc}}\n"
+        f"  - {{subject: {name}-value, schema: order.avsc, compatibility: BACKWARD}}\n"
+        "topics:\n"
+        f"  - name: {name}\n    partitions: 3\n    owner: shop\n    consumers: [mail]\n"
+        "    config: {cleanup.policy: compact}\n"
+        f"    key: {{subject: {name}-key}}\n    value: {{subject: {name}-value}}\n"
+        "    load: orders.ndjson\n"
+        f'groups: [{{group: {name}, offsets: {{{name}: {{"*": earliest}}}}}}]\n'
+    )
+    (root / "key.avsc").write_text('"string"')
+    (root / "order.avsc").write_text(avro(ID, TOTAL, NOTE, STATE))
+    lines = [
+        {
+            "at": f"-{10 - number}h",
+            "key": f"order-{number % 4}",
+            "value": {"id": number, "total": number / 2, "state": "NEW"}
+            | ({"note": "\u00fc\U0001f393"} if number == 3 else {}),
+            "headers": {"kind": "order"},
+        }
+        for number in range(9)
+    ]
+    lines.append({"at": "-1h", "key": "order-1", "value": None})
+    (root / "orders.ndjson").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return root
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def test_seeding_again_writes_only_what_is_new(
+    commands: Commands, order_set: Path, name: str, confluent: ConfluentClient
+) -> None:
+    report = f"{order_set}: {{}} events written, {{}} were there; {{}} topics created, 2 schemas\n"
+    assert commands("seed", order_set) == report.format(10, 0, 1)
+    assert commands("seed", order_set) == report.format(0, 10, 0)
+    with (order_set / "orders.ndjson").open("a") as file:
+        file.write('{"key": "new", "value": {"id": 10, "total": 1, "state": "PAID"}}\n')
+    assert commands("seed", order_set) == report.format(1, 10, 0)
+    assert confluent.topics()[name] == 3
+
+
+def test_a_changed_event_is_refused_unless_the_topic_may_go(
+    commands: Commands, order_set: Path
+) -> None:
+    commands("seed", order_set)
+    edit(order_set / "orders.ndjson", '"id": 0', '"id": 77')
+    error = commands("seed", order_set, code=2)
+    assert error.startswith(f"fakebus: {order_set}/orders.ndjson:1:1: ")
+    assert "--reset" in error
+    assert "10 events written, 0 were there; 1 topics created" in commands(
+        "seed", order_set, "--reset"
+    )
+    assert commands("diff", order_set).endswith(": no differences\n")
+
+
+def test_a_schema_that_the_registry_refuses_is_told_with_its_file(
+    commands: Commands, order_set: Path
+) -> None:
+    commands("seed", order_set)
+    (order_set / "order.avsc").write_text(avro(ID, {**TOTAL, "name": "sum"}))
+    edit(order_set / "fakebus.yaml", "load: orders.ndjson", "")
+    error = commands("seed", order_set, code=2)
+    assert error.startswith(f"fakebus: {order_set}/order.avsc:1:1: the registry at ")
+    assert "mend the schema, its compatibility or its id" in error
+
+
+def test_a_bus_that_was_seeded_from_a_set_has_no_differences(
+    commands: Commands, order_set: Path
+) -> None:
+    commands("seed", order_set)
+    assert commands("diff", order_set) == (f"{order_set} and {commands.servers}: no differences\n")
+    assert commands("drift", order_set, "--live") == (
+        f"{order_set}: no drift; compared with {commands.registry}, {commands.servers}\n"
+    )
+
+
+def test_a_bus_without_the_topics_differs_in_everything(
+    commands: Commands, order_set: Path, name: str
+) -> None:
+    assert commands("diff", order_set, code=1).splitlines() == [
+        f"- subject {name}-key",
+        f"- subject {name}-value",
+        f"- topic {name}",
+        "    3 partitions, 10 records",
+        f"{order_set} and {commands.servers}: 3 differences",
+    ]
+    told = commands("drift", order_set, "--live")
+    assert f"note: {commands.servers} has no topic {name}\n" in told
+    assert f"note: {commands.registry} has no subject {name}-value yet\n" in told
+
+
+def test_the_difference_is_shown_field_by_field(
+    commands: Commands, order_set: Path, name: str
+) -> None:
+    commands("seed", order_set)
+    edit(order_set / "orders.ndjson", '"id": 0, "total": 0.0', '"id": 0, "total": 2.5')
+    edit(order_set / "orders.ndjson", '"-8h"', '"-7h30m"')
+    edit(order_set / "fakebus.yaml", "cleanup.policy: compact", "retention.bytes: 999999")
+    found = json.loads(commands("diff", order_set, "--format", "json", code=1))
+    assert found[0]["place"] == f"topic {name}"
+    assert found[0]["details"] == [
+        "retention.bytes: 999999 -> not set",
+        "cleanup.policy: not set -> compact",
+    ]
+    by_line = {one["before"]: one["details"] for one in found[1:]}
+    assert by_line == {
+        f"{order_set}/orders.ndjson:1": ["value.total: 2.5 -> 0.0"],
+        f"{order_set}/orders.ndjson:3": ["time: -30m"],
+    }
+
+
+def test_what_flows_is_compared_with_the_set(
+    commands: Commands, order_set: Path, name: str, producer: Producer
+) -> None:
+    commands("seed", order_set)
+    registry = SchemaRegistryClient({"url": commands.registry})
+    schema = avro(ID, TOTAL, NOTE, STATE, {"name": "city", "type": "string", "default": ""})
+    schema_id = registry.register_schema(f"{name}-value", Schema(schema, "AVRO"))
+    key_id = registry.get_latest_version(f"{name}-key").schema_id
+    key = b"\0" + key_id.to_bytes(4) + b"\x02k"
+    value = b"\0" + schema_id.to_bytes(4) + b"\x02" + bytes(8) + b"\0\x02\x02X"
+    producer.produce(name, key=key, value=value, headers={"tenant": "a", "traceparent": "b"})
+    producer.produce(name, key=key, value=b"no schema")
+    producer.produce(name, key=key, value=value[:5])
+    assert producer.flush(10) == 0
+    told = commands("drift", order_set, "--live", code=1)
+    where = f"{name} on {commands.servers}"
+    assert (
+        f"breaking: {where}: 1 record whose value has no schema id, as the set's have and "
+        "consumers expect; the first is partition " in told
+    )
+    assert f"breaking: {where}: 1 record whose value does not fit its schema: " in told
+    assert (
+        f"drift: {where} (2 records of version 2) has another schema for {name}-value, "
+        "compatible under BACKWARD\n" in told
+    )
+    assert '"city" (string, default "") is new\n' in told
+    assert f"drift: {where} holds what the set's events never do (13 records read)\n" in told
+    assert '"value.city" (string) in 1 place\n' in told
+    assert '"value.state" has the value "PAID" as well\n' in told
+    assert '"header tenant" (string) in 1 place\n' in told
+    assert "traceparent" not in told
+    assert "  concerns:       written by shop; read by mail\n" in told
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "code", "verdict"),
+    [
+        ((ID, TOTAL), (ID, TOTAL, NOTE), 0, "has another schema for {}, compatible under BACKWARD"),
+        (
+            (ID, TOTAL, NOTE),
+            (ID, TOTAL),
+            0,
+            "does not have the set's schema of {} yet, compatible under BACKWARD",
+        ),
+        (
+            (ID, TOTAL),
+            (ID,),
+            1,
+            "does not have the set's schema of {} yet, which is not compatible under BACKWARD",
+        ),
+    ],
+)
+def test_a_registry_is_compared_in_both_directions(
+    commands: Commands,
+    tmp_path: Path,
+    name: str,
+    here: tuple[Any, ...],
+    there: tuple[Any, ...],
+    code: int,
+    verdict: str,
+) -> None:
+    subject = f"{name}-value"
+    registry = SchemaRegistryClient({"url": commands.registry})
+    if code == 0 and len(there) > len(here):
+        registry.register_schema(subject, Schema(avro(*here), "AVRO"))
+    registry.register_schema(subject, Schema(avro(*there), "AVRO"))
+    (tmp_path / "fakebus.yaml").write_text(
+        "version: 1\nsubjects:\n"
+        f"  - {{subject: {subject}, schema: o.avsc, owner: shop, consumers: [mail]}}\n"
+        f"topics: [{{name: {name}, value: {{subject: {subject}}}}}]\n"
+    )
+    (tmp_path / "o.avsc").write_text(avro(*here))
+    told = commands("drift", tmp_path, code=code)
+    assert verdict.format(subject) in told
+    assert "  concerns:       written by shop; read by mail\n" in told
+
+
+def test_another_level_in_the_registry_is_drift(
+    commands: Commands, order_set: Path, name: str
+) -> None:
+    commands("seed", order_set)
+    edit(order_set / "fakebus.yaml", "BACKWARD", "FULL_TRANSITIVE")
+    told = commands("drift", order_set, "--strict", code=1)
+    assert (
+        f"drift: {commands.registry} holds {name}-value to BACKWARD, the set asks for "
+        "FULL_TRANSITIVE\n" in told
+    )
+
+
+def snapshot(directory: Path) -> dict[str, str]:
+    return {
+        path.relative_to(directory).as_posix(): path.read_text()
+        for path in sorted(directory.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_what_was_recorded_seeded_and_recorded_again_is_the_same(
+    commands: Commands, order_set: Path, name: str, tmp_path: Path, confluent: ConfluentClient
+) -> None:
+    commands("seed", order_set)
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert commands("record", name, "-o", first) == f"{first}: 10 records of 1 topics\n"
+    files = snapshot(first)
+    assert files.keys() == {
+        "fakebus.yaml",
+        f"events/{name}.ndjson",
+        f"schemas/{name}-key-v1.avsc",
+        f"schemas/{name}-value-v1.avsc",
+    }
+    # Somebody edits the recording; what they wrote is what is seeded and recorded again.
+    edit(first / "events" / f"{name}.ndjson", '"total": 4.0', '"total": 44.5')
+    confluent.delete_topic(name)
+    wait_until(lambda: name not in confluent.topics(), "the topic is gone")
+    commands("seed", first)
+    commands("record", name, "-o", second)
+    assert snapshot(second) == snapshot(first)
+    assert commands("diff", first, second).endswith(": no differences\n")
+    assert '"total": 44.5' in snapshot(second)[f"events/{name}.ndjson"]
+
+
+def test_people_and_secrets_are_not_recorded(
+    commands: Commands,
+    name: str,
+    tmp_path: Path,
+    producer: Producer,
+    new_topic: Callable[..., str],
+) -> None:
+    topic = new_topic()
+    person = {
+        "email": "ada@example.org",
+        "username": "ada",
+        "password": "hunter2",
+        "id": 7,
+        "text": "ask ada@example.org",
+    }
+    producer.produce(topic, json.dumps(person, separators=(",", ":")))
+    producer.produce(topic, "not json", headers={"authorization": "Bearer abc.def.ghi"})
+    assert producer.flush(10) == 0
+    commands("record", topic, "-o", tmp_path / "safe")
+    recorded = (tmp_path / "safe" / "events" / f"{topic}.ndjson").read_text()
+    for secret in ("ada@example.org", "hunter2", '"ada"', "abc.def"):
+        assert secret not in recorded, recorded
+    assert '"id": 7' in recorded
+    commands("record", topic, "-o", tmp_path / "raw", "--no-redact")
+    assert "hunter2" in (tmp_path / "raw" / "events" / f"{topic}.ndjson").read_text()
+
+
+def test_nothing_is_recorded_over_somebody_elses_set(
+    commands: Commands, order_set: Path, name: str
+) -> None:
+    commands("seed", order_set)
+    before = snapshot(order_set)
+    assert "was not written by fakebus fixtures record" in commands(
+        "record", name, "-o", order_set, code=2
+    )
+    assert snapshot(order_set) == before
+
+
+def test_a_pattern_that_matches_nothing_is_a_mistake(commands: Commands, tmp_path: Path) -> None:
+    assert "no topic matches 'no-such-*'" in commands(
+        "record", "no-such-*", "-o", tmp_path / "x", code=2
+    )

@@ -1,0 +1,197 @@
+"""From records to files and back, without a cluster."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fakebus.fixture_files.loader import check_fixtures, load_fixtures
+from fakebus.fixture_files.recording import (
+    Recorder,
+    SourceRecord,
+    SourceSchema,
+    SourceTopic,
+    earlier_names,
+    write_files,
+)
+from fakebus.fixture_files.redaction import Redaction
+from fakebus.schemas.framing import frame
+from fakebus.schemas.languages import language
+
+NOW_MS = 1_700_000_000_000
+TEXT = '{"type": "record", "name": "O", "fields": [{"name": "s", "type": "string"}]}'
+AVRO = language("AVRO").parse(TEXT)
+SCHEMA_ID = 1
+
+
+def schemas(schema_id: int, topic: str, is_key: bool) -> SourceSchema | None:
+    if schema_id != SCHEMA_ID or is_key:
+        return None
+    return SourceSchema(
+        schema_id=schema_id,
+        subject=f"{topic}-value",
+        version=1,
+        schema_type="AVRO",
+        text=TEXT,
+        references=(),
+        parsed=AVRO,
+    )
+
+
+def recorded(topics: Sequence[SourceTopic], earlier: Sequence[str] = ()) -> dict[str, str]:
+    return Recorder(schemas, Redaction(), earlier_names=earlier).files(topics)
+
+
+def topic_of(records: Sequence[tuple[Any, ...]], partitions: int = 1) -> SourceTopic:
+    made, counts = [], dict.fromkeys(range(partitions), 0)
+    for partition, timestamp_ms, key, value, headers in records:
+        made.append(SourceRecord(partition, counts[partition], timestamp_ms, key, value, headers))
+        counts[partition] += 1
+    return SourceTopic(name="t", partitions=partitions, config={}, records=made)
+
+
+def seeded(directory: Path) -> list[SourceTopic]:
+    """Return what a cluster holds after the set was seeded to it."""
+    fixture_set = load_fixtures(directory, now_ms=NOW_MS)
+    rows: dict[str, list[tuple[Any, ...]]] = {topic.name: [] for topic in fixture_set.topics}
+    for stream in fixture_set.streams:
+        for event in stream.events:
+            record = event.record
+            row = (event.partition, record.timestamp_ms, record.key, record.value, record.headers)
+            rows[stream.topic].append(row)
+    return [topic_of(rows[topic.name], topic.partitions) for topic in fixture_set.topics]
+
+
+def lines(files: Mapping[str, str]) -> list[Any]:
+    return [json.loads(line) for line in files["events/t.ndjson"].splitlines()]
+
+
+texts = st.text(st.characters(codec="utf-8"), max_size=8)
+uuids = st.uuids().map(str)
+json_data = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**40), 2**40) | texts | uuids,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=6,
+)
+payloads = st.one_of(
+    st.none(),
+    st.binary(max_size=12),
+    texts.map(str.encode),
+    uuids.map(str.encode),
+    json_data.map(
+        lambda data: json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
+    ),
+    texts.map(lambda text: frame(SCHEMA_ID, AVRO.encode({"s": text}))),
+)
+records = st.lists(
+    st.tuples(
+        st.integers(0, 2),
+        st.integers(NOW_MS - 10**9, NOW_MS),
+        payloads,
+        payloads,
+        st.lists(st.tuples(texts, payloads), max_size=2).map(tuple),
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(records=records)
+def test_what_is_seeded_from_a_recording_is_recorded_as_the_same_files(
+    records: list[tuple[Any, ...]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    first = recorded([topic_of(records, 3)])
+    directory = tmp_path_factory.mktemp("set")
+    write_files(directory, first)
+    assert [one for one in check_fixtures(directory) if one.rule == "invalid"] == []
+    assert recorded(seeded(directory)) == first
+
+
+def row(value: object, age_ms: int = 0, key: bytes | None = None, headers: Any = ()) -> Any:
+    return (0, NOW_MS - age_ms, key, json.dumps(value, separators=(",", ":")).encode(), headers)
+
+
+def test_the_order_of_reading_does_not_matter() -> None:
+    topic = topic_of([row({"n": n}, age_ms=1000 - n) for n in range(20)])
+    shuffled = SourceTopic(name="t", partitions=1, config={}, records=list(reversed(topic.records)))
+    assert recorded([topic]) == recorded([shuffled])
+
+
+def test_within_a_partition_the_log_counts_whatever_the_timestamps() -> None:
+    files = recorded([topic_of([row(1, age_ms=0), row(2, age_ms=5000)])])
+    assert [(line["at"], line["value"]) for line in lines(files)] == [("now", 1), ("-5s", 2)]
+
+
+def test_ids_and_times_have_names() -> None:
+    one = "0188aaaa-0000-4000-8000-000000000001"
+    value = {
+        "id": one,
+        "at": "2023-11-14T22:13:20.000000+00:00",
+        "day": "2023-11-13T22:13:20.000000+00:00",
+        "micro": "2023-11-14T22:13:20.000001+00:00",
+    }
+    files = recorded([topic_of([row(value, headers=(("ce_id", one.encode()),))])])
+    (line,) = lines(files)
+    assert line["value"] == {
+        "id": {"$uuid": "id-1"},
+        "at": {"$time": "at"},
+        "day": {"$time": "-1d"},
+        "micro": "2023-11-14T22:13:20.000001+00:00",
+    }
+    assert line["headers"] == [["ce_id", {"$uuid": "id-1"}]]
+
+
+def test_names_that_somebody_gave_to_ids_stay(tmp_path: Path) -> None:
+    ids = [str(UUID(int=number)) for number in range(3)]
+    write_files(tmp_path, recorded([topic_of([row({"id": each}) for each in ids])]))
+    events = tmp_path / "events" / "t.ndjson"
+    # The first event goes, and an id has a better name now.
+    edited = events.read_text().splitlines()[1:]
+    edited[0] = edited[0].replace('"id-2"', '"the-order"')
+    events.write_text("\n".join(edited) + "\n")
+    again = recorded(seeded(tmp_path), earlier_names(tmp_path))
+    assert again["events/t.ndjson"] == events.read_text()
+
+
+def test_a_new_id_has_a_name_that_no_other_id_has(tmp_path: Path) -> None:
+    ids = [str(UUID(int=number)) for number in range(2)]
+    write_files(tmp_path, recorded([topic_of([row({"id": each}) for each in ids])]))
+    (topic,) = seeded(tmp_path)
+    newcomer = SourceRecord(0, 2, NOW_MS + 1, None, b'{"id":"%s"}' % str(UUID(int=9)).encode(), ())
+    wider = SourceTopic(name="t", partitions=1, config={}, records=[newcomer, *topic.records])
+    named = [line["value"]["id"]["$uuid"] for line in lines(recorded([wider]))]
+    assert named == ["id-1", "id-2", "id-3"]
+
+
+def test_tracing_is_left_out_unless_asked_for() -> None:
+    headers = (("traceparent", b"00"), ("B3", b"1"), ("x-b3-traceid", b"2"), ("kind", b"k"))
+    topic = topic_of([row(1, headers=headers)])
+    (line,) = lines(recorded([topic]))
+    assert line["headers"] == [["kind", "k"]]
+    kept = Recorder(None, Redaction(), keep_tracing=True).files([topic])
+    assert len(lines(kept)[0]["headers"]) == 4
+
+
+def test_payloads_that_only_look_like_a_schemas_stay_bytes() -> None:
+    rows = [
+        (0, NOW_MS, None, frame(SCHEMA_ID, b"\xff"), ()),
+        (0, NOW_MS, None, frame(99, b"\xfe"), ()),
+    ]
+    found = [line["value"] for line in lines(recorded([topic_of(rows)]))]
+    assert found == [{"type": "binary", "data": data} for data in ("AAAAAAH/", "AAAAAGP+")]
+
+
+def test_only_a_recording_is_replaced(tmp_path: Path) -> None:
+    write_files(tmp_path, recorded([topic_of([row(1)])]))
+    other = SourceTopic(name="u", partitions=1, config={"retention.ms": "5"}, records=())
+    write_files(tmp_path, recorded([other]))
+    assert not (tmp_path / "events" / "t.ndjson").exists()
+    assert 'retention.ms: "5"' in (tmp_path / "fakebus.yaml").read_text()
