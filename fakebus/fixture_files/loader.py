@@ -233,7 +233,7 @@ class _Loader:
             self._directory, self._problems, now_ms=self._now_ms, profile=self._profile
         )
         self.spec = spec
-        schemas = SchemaSet(spec.subjects, schema_ids, self._problems)
+        schemas = SchemaSet(spec.subjects, schema_ids, self._problems, spec.compatibility)
         check_topics(spec.topics, self._problems)
         topics = {topic.name: topic for topic in spec.topics}
         for topic in spec.topics:
@@ -472,7 +472,7 @@ class _Loader:
             root=self._root,
             anchor_ms=spec.anchor_ms,
             now_ms=self._now_ms,
-            schemas=tuple(fixture_schema(spec, schema) for schema in schemas),
+            schemas=tuple(fixture_schema(schema) for schema in schemas),
             topics=tuple(fixture_topic(spec, topic) for topic in spec.topics),
             streams=tuple(
                 FixtureStream(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from fakebus.fixture_files.compatibility import misfits
 from fakebus.fixture_files.formats import FORMATS
 from fakebus.fixture_files.formats.format import Format
 from fakebus.fixture_files.formats.registered import FORMATS_BY_TYPE, registered_format
@@ -44,6 +45,8 @@ class SetSchema:
     references: tuple[tuple[ReferenceSpec, int], ...]
     """With the version in the set that each stands for."""
     schema_id: int
+    compatibility: str | None
+    """The level that holds from this version on; ``None`` is the registry's own."""
 
 
 class SchemaSet:
@@ -53,15 +56,22 @@ class SchemaSet:
         specs: in the order of the files.
         ids: known ids; the others are counted.
         problems: where mistakes go; a schema with mistakes is left out.
+        compatibility: the level of subjects that name none.
     """
 
     def __init__(
-        self, specs: Sequence[SubjectSpec], ids: SchemaIds | None, problems: ProblemList
+        self,
+        specs: Sequence[SubjectSpec],
+        ids: SchemaIds | None,
+        problems: ProblemList,
+        compatibility: str | None = None,
     ) -> None:
         self._problems = problems
         self._given = ids or {}
         self._versions: dict[str, list[SetSchema]] = {}
         self._broken: set[str] = set()
+        self._compatibility = compatibility
+        self._levels: dict[str, str] = {}
         self._all: list[SetSchema] = []
         self._next_id = 1
         self._id_of: dict[tuple[object, ...], int] = {}
@@ -92,8 +102,8 @@ class SchemaSet:
             schema = language(spec.schema_type).parse(spec.text, tuple(texts.values()))
         except SchemaError as error:
             self._problems.add(
-                Position(spec.display_file, *getattr(error, "place", (1, 1))),
-                f"the schema of {quoted(spec.subject)} is not valid: {error}",
+                Position(spec.display_file, *error.place),
+                f"the schema of {quoted(spec.subject)} is not valid: {str(error).rstrip('.')}",
                 "mend the schema",
             )
             self._broken.add(spec.subject)
@@ -104,6 +114,8 @@ class SchemaSet:
             return
         self._check_readers(spec, tuple(texts.values()))
         versions = self._versions.setdefault(spec.subject, [])
+        level = spec.compatibility or self._levels.get(spec.subject, self._compatibility)
+        self._check_compatibility(spec, schema, level, versions)
         identity = (
             spec.schema_type,
             schema.canonical,
@@ -116,9 +128,34 @@ class SchemaSet:
             schema=schema,
             references=tuple((ref, target.version) for ref, target in references),
             schema_id=self._id(spec, version, identity),
+            compatibility=level,
         )
         versions.append(found)
         self._all.append(found)
+
+    def _check_compatibility(
+        self,
+        spec: SubjectSpec,
+        schema: ParsedSchema,
+        level: str | None,
+        versions: Sequence[SetSchema],
+    ) -> None:
+        if level is None:
+            # Whatever the registry has as its own; it says so when it is seeded.
+            return
+        self._levels[spec.subject] = level
+        if spec.pinned_id is not None:
+            # Ids are imported, and what is imported is not compared.
+            return
+        earlier = [one.schema for one in reversed(versions)]
+        reasons = misfits(level, schema, earlier)
+        if reasons:
+            self._problems.add(
+                Position(spec.display_file, 1, 1),
+                f"version {len(versions) + 1} of {quoted(spec.subject)} is not compatible with "
+                f"what came before under {level}: {'; '.join(reasons)}",
+                "make it compatible, or set another level with  compatibility:",
+            )
 
     def _check_readers(self, spec: SubjectSpec, references: Sequence[ResolvedReference]) -> None:
         for reader in spec.readers:
@@ -126,9 +163,9 @@ class SchemaSet:
                 language(spec.schema_type).parse(reader.text, references)
             except SchemaError as error:
                 self._problems.add(
-                    Position(reader.display_file, *getattr(error, "place", (1, 1))),
+                    Position(reader.display_file, *error.place),
                     f"the schema that {quoted(reader.service)} reads {quoted(spec.subject)} "
-                    f"with is not valid: {error}",
+                    f"with is not valid: {str(error).rstrip('.')}",
                     "mend the schema",
                 )
 

@@ -53,7 +53,7 @@ def fixture_group(group: GroupSpec) -> FixtureGroup:
     )
 
 
-def fixture_schema(spec: SetSpec, schema: SetSchema) -> FixtureSchema:
+def fixture_schema(schema: SetSchema) -> FixtureSchema:
     """Return a schema with the level of the set."""
     written = schema.spec
     return FixtureSchema(
@@ -64,7 +64,7 @@ def fixture_schema(spec: SetSpec, schema: SetSchema) -> FixtureSchema:
         references=tuple(
             (reference.name, reference.subject, version) for reference, version in schema.references
         ),
-        compatibility=written.compatibility or spec.compatibility,
+        compatibility=schema.compatibility,
         pinned_id=written.pinned_id,
         schema_id=schema.schema_id,
         display_file=written.display_file,

@@ -12,7 +12,16 @@ from typing import Protocol
 
 
 class SchemaError(ValueError):
-    """A schema text that is not valid; the message is for people."""
+    """A schema text that is not valid; the message is for people.
+
+    Args:
+        message: what is wrong.
+        place: line and column in the text, counted from 1; the beginning if it is no one place.
+    """
+
+    def __init__(self, message: str, place: tuple[int, int] = (1, 1)) -> None:
+        super().__init__(message)
+        self.place = place
 
 
 class SchemaDataError(ValueError):

@@ -6,13 +6,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from fakebus.fixture_files.compatibility import described, misfits
 from fakebus.fixture_files.drift.changes import changes
 from fakebus.fixture_files.drift.findings import BREAKING, DRIFT, NOTE, DriftFinding
 from fakebus.fixture_files.drift.schema_files import parse_files
 from fakebus.fixture_files.drift.set_subjects import SetSubject, SubjectVersion
-from fakebus.registry.compatibility import is_transitive
 from fakebus.schemas.interface import (
-    Incompatibility,
     ParsedSchema,
     SchemaDataError,
 )
@@ -30,35 +29,6 @@ class FoundSchema:
     parsed: ParsedSchema
     where: str
     """For messages, such as ``openedx-events 11.2.0``."""
-
-
-def misfits(level: str, new: ParsedSchema, earlier: Sequence[ParsedSchema]) -> list[str]:
-    """Return why a schema may not follow earlier ones; empty if it may.
-
-    Args:
-        level: a compatibility level.
-        new: the later schema.
-        earlier: those before it, the newest first.
-    """
-    if level == "NONE":
-        return []
-    found: list[str] = []
-    direction = level.partition("_")[0]
-    for old in earlier if is_transitive(level) else earlier[:1]:
-        if direction in ("BACKWARD", "FULL"):
-            found += _reasons("with the new schema, older data cannot be read", new, old)
-        if direction in ("FORWARD", "FULL"):
-            found += _reasons("with the old schema, newer data cannot be read", old, new)
-    return list(dict.fromkeys(found))
-
-
-def _reasons(what: str, reader: ParsedSchema, writer: ParsedSchema) -> list[str]:
-    return [f"{what}: {_described(one)}" for one in reader.incompatibilities(writer)]
-
-
-def _described(one: Incompatibility) -> str:
-    message = one.message.rstrip(".")
-    return message if one.path in ("", "/", "#/") else f"{message} (at {one.path})"
 
 
 def against_schemas(
@@ -234,7 +204,7 @@ def against_readers(
     for subject in subjects.values():
         for service, reader, where in _readers(subject, found, shared):
             for version in subject.versions:
-                reasons = [_described(one) for one in reader.incompatibilities(version.parsed)]
+                reasons = [described(one) for one in reader.incompatibilities(version.parsed)]
                 if reasons:
                     yield DriftFinding(
                         severity=BREAKING,

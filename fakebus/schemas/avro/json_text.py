@@ -44,7 +44,8 @@ def load(text: str) -> object:
         raise SchemaError("The schema has half of a surrogate pair in it.") from None
     except json.JSONDecodeError as error:
         raise SchemaError(
-            f"The schema is not JSON: {error.msg} in line {error.lineno}, column {error.colno}."
+            f"The schema is not JSON: {error.msg} in line {error.lineno}, column {error.colno}.",
+            (error.lineno, error.colno),
         ) from None
     except ValueError as error:
         raise SchemaError(f"The schema is not JSON: {error}.") from None

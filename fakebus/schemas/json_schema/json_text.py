@@ -14,7 +14,16 @@ _TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{]|[\]}]', re.DOTALL)
 
 
 class JsonTextError(ValueError):
-    """A text that is not JSON, or is out of bounds; the message is for people."""
+    """A text that is not JSON, or is out of bounds; the message is for people.
+
+    Args:
+        message: what is wrong.
+        place: line and column, counted from 1.
+    """
+
+    def __init__(self, message: str, place: tuple[int, int] = (1, 1)) -> None:
+        super().__init__(message)
+        self.place = place
 
 
 def read_json(text: str) -> object:
@@ -32,7 +41,7 @@ def read_json(text: str) -> object:
     except UnicodeEncodeError as error:
         raise JsonTextError("a string holds half of a surrogate pair") from error
     except json.JSONDecodeError as error:
-        raise JsonTextError(f"not JSON: {error}") from error
+        raise JsonTextError(f"not JSON: {error}", (error.lineno, error.colno)) from error
     except ValueError as error:
         raise JsonTextError(str(error)) from error
     return value

@@ -47,7 +47,7 @@ class JsonSchemaLanguage:
                 read_json(text), {item.name: _reference(item) for item in references}
             )
         except JsonTextError as error:
-            raise SchemaError(str(error)) from error
+            raise SchemaError(str(error), error.place) from error
 
 
 def _reference(reference: ResolvedReference) -> object:

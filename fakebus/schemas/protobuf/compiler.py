@@ -49,7 +49,11 @@ class Compiler:
         with self._lock:
             answer = json.loads(self._ask(request))
         if "error" in answer:
-            raise SchemaError(_first_complaint(answer["error"], main))
+            complaint = _first_complaint(answer["error"], main)
+            place = _PLACE.match(complaint)
+            if place is None:
+                raise SchemaError(complaint)
+            raise SchemaError(complaint, (int(place[1]), int(place[2])))
         return [FileDescriptorProto.FromString(base64.b64decode(each)) for each in answer["files"]]
 
     def _ask(self, request: bytes) -> bytes:
@@ -110,6 +114,7 @@ COMPILER = Compiler()
 """The one of this process."""
 
 
+_PLACE = re.compile(r"(\d+):(\d+): ")
 _CHATTER = re.compile(r"warning:|^W\d{4} |^WARNING: ")
 
 
