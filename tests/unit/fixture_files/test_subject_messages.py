@@ -379,8 +379,7 @@ def test_what_is_imported_by_its_id_is_not_compared(write_set: WriteSet) -> None
     assert problems(directory) == []
 
 
-def test_data_that_a_schema_reads_back_otherwise_is_told(write_set: WriteSet) -> None:
-    # JSON Schema checks numbers as JSON has them: 1.0 is an integer, and written as one or not.
+def test_a_field_that_a_message_does_not_have_is_told(write_set: WriteSet) -> None:
     directory = write_set(
         {
             "fakebus.yaml": root("  - {subject: o, schema: o.proto}\n"),
