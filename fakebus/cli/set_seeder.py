@@ -11,23 +11,21 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
-from urllib.parse import quote
 from uuid import UUID
 
 from fakebus.cli.client import ClientError, Connection, text_of
 from fakebus.cli.cluster_reader import read_topics
-from fakebus.cli.registry_client import RegistryClient, RegistryRefusalError, registration
 from fakebus.fixture_files.ledger import Ledger
 from fakebus.fixture_files.model import (
     FixtureEvent,
     FixtureGroup,
-    FixtureSchema,
     FixtureSet,
     FixtureStream,
     FixtureTopic,
 )
 from fakebus.fixture_files.problems import FixtureError, FixtureProblem
 from fakebus.fixture_files.schema_set import SchemaIds
+from fakebus.registry_client import RegistryClient
 from fakebus.storage.interface import MetaStore
 
 STATE_TOPIC = "_fakebus_seeded"
@@ -100,52 +98,16 @@ class SetSeeder:
             FixtureError: the registry refuses one.
             ClientError: the set has schemas, and there is no registry.
         """
-        if fixture_set.schemas and self._registry is None:
+        if self._registry is None:
+            if not fixture_set.schemas:
+                return {}
             raise ClientError(
                 "the set has schemas: say where the registry is, with --registry http://HOST:8081"
             )
         return {
-            (schema.subject, schema.version): self._register(schema)
+            (schema.subject, schema.version): self._registry.register(schema)
             for schema in fixture_set.schemas
         }
-
-    def _register(self, schema: FixtureSchema) -> int:
-        registry = self._registry
-        assert registry is not None  # noqa: S101 - the caller has looked
-        subject = quote(schema.subject, safe="")
-        body = registration(schema)
-        try:
-            if schema.compatibility is not None:
-                level = {"compatibility": schema.compatibility}
-                registry.request("PUT", f"/config/{subject}", level)
-            if schema.pinned_id is not None:
-                return self._import(registry, schema, body, schema.pinned_id)
-            answer = registry.request("POST", f"/subjects/{subject}/versions", body)
-            return int(answer["id"])
-        except RegistryRefusalError as error:
-            problem = FixtureProblem(
-                file=schema.display_file,
-                line=1,
-                column=1,
-                message=f"the registry at {registry.url} refuses version {schema.version} of "
-                f"{schema.subject}: {error}",
-                hint="mend the schema, its compatibility or its id",
-            )
-            raise FixtureError([problem]) from error
-
-    def _import(
-        self, registry: RegistryClient, schema: FixtureSchema, body: dict[str, Any], schema_id: int
-    ) -> int:
-        if registry.lookup(schema) == schema_id:
-            return schema_id
-        subject = quote(schema.subject, safe="")
-        registry.request("PUT", f"/mode/{subject}?force=true", {"mode": "IMPORT"})
-        try:
-            wanted = {**body, "id": schema_id}
-            answer = registry.request("POST", f"/subjects/{subject}/versions", wanted)
-            return int(answer["id"])
-        finally:
-            registry.request("DELETE", f"/mode/{subject}")
 
     def seed(
         self, fixture_set: FixtureSet, *, progress: Progress | None = None, reset: bool = False

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from fakebus.testing.foreign_cluster import ForeignCluster, Kafka
+from fakebus.testing.foreign_registry import ForeignRegistry
 from fakebus.testing.handle import Addresses, TestBus
 from fakebus.testing.naming import new_namespace
 from fakebus.testing.observer import Observer
@@ -29,7 +30,9 @@ class ForeignBus:
         partitions: how many partitions new topics get; the cluster's default when left out.
 
     Raises:
-        ConfigError: there is no client library, or the cluster is not reached.
+        MissingExtraError: there is no client library.
+        ConfigError: the cluster is not reached.
+        RegistryClientError: the registry is not reached.
     """
 
     def __init__(
@@ -39,6 +42,7 @@ class ForeignBus:
         fixtures: Sequence[Path] = (),
         partitions: int | None = None,
     ) -> None:
+        self._registry = ForeignRegistry(registry_url)
         self._kafka = Kafka(bootstrap_servers, partitions)
         self._addresses = Addresses(
             bootstrap_servers=bootstrap_servers,
@@ -84,7 +88,7 @@ class ForeignBus:
             fixtures: directories of fixture files that this test wants besides.
         """
         namespace = new_namespace()
-        cluster = ForeignCluster(self._kafka)
+        cluster = ForeignCluster(self._kafka, self._registry)
         observer = Observer(cluster, namespace)
         try:
             for directory in (*self._fixtures, *fixtures):

@@ -15,7 +15,8 @@ from fakebus.kafka.traffic import Deed
 from fakebus.records.partitioner import consistent
 from fakebus.records.record import NewRecord
 from fakebus.testing.cluster import GroupProgress, NotOnThisCluster, PartitionProgress
-from fakebus.testing.events import PLAIN, Decoder, Event
+from fakebus.testing.events import Event
+from fakebus.testing.foreign_registry import ForeignRegistry
 from fakebus.testing.naming import Namespace, renamed
 from fakebus.testing.typed import Schema
 from fakebus.types import TopicPartition
@@ -226,14 +227,14 @@ class ForeignCluster:
 
     Args:
         kafka: its clients.
-        decoder: reads keys and values.
+        registry: its schema registry.
     """
 
     is_foreign = True
 
-    def __init__(self, kafka: Kafka, decoder: Decoder = PLAIN) -> None:
+    def __init__(self, kafka: Kafka, registry: ForeignRegistry) -> None:
         self._kafka = kafka
-        self._decoder = decoder
+        self._registry = registry
         self._since: dict[str, dict[int, int]] = {}
         self._round_robin = 0
 
@@ -265,7 +266,7 @@ class ForeignCluster:
             key=record.key,
             value=record.value,
             headers=tuple(record.headers),
-            decoder=self._decoder,
+            decoder=self._registry,
         )
 
     def _choose_partition(self, key: bytes | None, partitions: int) -> int:
@@ -282,6 +283,8 @@ class ForeignCluster:
         known = self._since.get(topic, {})
         since = {index: known.get(index, 0) for index in range(partitions)}
         messages = await asyncio.to_thread(self._kafka.read, topic, since)
+        contents = [(message.key(), message.value()) for message in messages]
+        await asyncio.to_thread(self._registry.prepare, topic, contents)
         return [self._event(message) for message in messages]
 
     def _event(self, message: Any) -> Event:
@@ -293,7 +296,7 @@ class ForeignCluster:
             key=message.key(),
             value=message.value(),
             headers=tuple(message.headers() or ()),
-            decoder=self._decoder,
+            decoder=self._registry,
         )
 
     async def topic_names(self) -> list[str]:
@@ -312,20 +315,16 @@ class ForeignCluster:
     async def framed(
         self, subject: str, data: Any, schema: Schema | None, schema_type: str
     ) -> bytes:
-        """Raise NotOnThisCluster: the registry is somebody else's."""
-        raise NotOnThisCluster(
-            "publish_event needs the registry of a bus of our own; use your service's serializer"
-        )
+        """Return data coded with a subject's schema, which the registry has or is given."""
+        return await asyncio.to_thread(self._registry.framed, subject, data, schema, schema_type)
 
     async def take(self, topic: str, group: str, timeout_s: float) -> list[Event]:
         """Raise NotOnThisCluster: groups there are for real consumers."""
         raise NotOnThisCluster("take works on a bus of our own; use a consumer")
 
     async def check_compatible(self, subject: str, schema: Schema, schema_type: str) -> None:
-        """Raise NotOnThisCluster: the registry is somebody else's."""
-        raise NotOnThisCluster(
-            "assert_schema_compatible needs the registry of a bus of our own; ask yours"
-        )
+        """Ask the registry whether a schema could be a subject's next version."""
+        await asyncio.to_thread(self._registry.check_compatible, subject, schema, schema_type)
 
     async def seed(self, directory: Path, namespace: Namespace) -> None:
         """Load a directory of fixture files, its topics and groups under a test's names."""
@@ -335,11 +334,11 @@ class ForeignCluster:
         from fakebus.fixture_files.loader import load_fixtures
 
         kafka = self._kafka
-        loaded = load_fixtures(directory, now_ms=self.now_ms())
-        if loaded.schemas:
-            raise NotOnThisCluster(
-                f"{directory} has schemas: seed it by  fakebus fixtures seed  and a registry"
-            )
+        now_ms = self.now_ms()
+        loaded = load_fixtures(directory, now_ms=now_ms)
+        ids = self._registry.register(loaded, renamed(loaded, namespace))
+        if ids:
+            loaded = load_fixtures(directory, now_ms=now_ms, schema_ids=ids)
         fixtures = renamed(loaded, namespace)
         counts = {topic.name: topic.partitions for topic in fixtures.topics}
         for topic in fixtures.topics:
@@ -359,8 +358,9 @@ class ForeignCluster:
             kafka.set_offsets(group.group, offsets)
 
     async def delete(self, namespace: Namespace) -> None:
-        """Delete a test's topics and groups."""
+        """Delete a test's topics, groups and subjects."""
         await asyncio.to_thread(self._kafka.delete, namespace)
+        await asyncio.to_thread(self._registry.delete, namespace)
 
     def deeds(self) -> Sequence[Deed]:
         """Return nothing: what other clients do is not known."""

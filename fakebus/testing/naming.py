@@ -35,8 +35,23 @@ def renamed(fixture_set: FixtureSet, namespace: Namespace) -> FixtureSet:
     if not namespace.prefix:
         return fixture_set
     real = namespace.real
+    topics = [topic.name for topic in fixture_set.topics]
+
+    def subject(name: str) -> str:
+        # Those that are named after a topic are looked for under the topic's name in the test.
+        follows = any(name.startswith(f"{topic}-") for topic in topics)
+        return real(name) if follows else name
+
     return replace(
         fixture_set,
+        schemas=tuple(
+            replace(
+                schema,
+                subject=subject(schema.subject),
+                references=tuple((n, subject(of), at) for n, of, at in schema.references),
+            )
+            for schema in fixture_set.schemas
+        ),
         topics=tuple(replace(t, name=real(t.name)) for t in fixture_set.topics),
         streams=tuple(replace(s, topic=real(s.topic)) for s in fixture_set.streams),
         groups=tuple(

@@ -116,12 +116,13 @@ class Observer:
         Raises:
             AssertionError: there is no such subject, the schema is refused, or the data
                 does not fit it.
-            NotOnThisCluster: the cluster is somebody else's.
+            NotOnThisCluster: the cluster is somebody else's, and no registry was named.
         """
-        name = subject or f"{self.namespace.real(topic)}-value"
+        name = self._subject(topic, subject or f"{topic}-value")
         value = await self.cluster.framed(name, data, schema, schema_type)
         if key_subject is not None:
-            key = await self.cluster.framed(key_subject, key, key_schema, schema_type)
+            wanted = self._subject(topic, key_subject)
+            key = await self.cluster.framed(wanted, key, key_schema, schema_type)
         return await self.publish(
             topic,
             value,
@@ -130,6 +131,10 @@ class Observer:
             partition=partition,
             timestamp_ms=timestamp_ms,
         )
+
+    def _subject(self, topic: str, name: str) -> str:
+        # Subjects that are named after a topic follow it into the test's namespace.
+        return self.namespace.real(name) if name.startswith(f"{topic}-") else name
 
     async def take(self, topic: str, group: str, *, timeout: float = 0.0) -> list[Event]:
         """Return what a consumer group has not read yet, and commit that it has.

@@ -255,7 +255,15 @@ class OwnCluster:
         def load(schema_ids: SchemaIds | None = None) -> FixtureSet:
             return load_fixtures(directory, now_ms=now_ms, config=config, schema_ids=schema_ids)
 
-        registered = await register_schemas(self._registry, load(), load)
+        loaded = load()
+        named = renamed(loaded, namespace)
+        own_keys = {
+            (theirs.subject, theirs.version): (mine.subject, mine.version)
+            for mine, theirs in zip(loaded.schemas, named.schemas, strict=True)
+        }
+        registered = await register_schemas(
+            self._registry, named, lambda ids: load({own_keys[key]: ids[key] for key in own_keys})
+        )
         await seed(self.broker, renamed(registered, namespace))
 
 

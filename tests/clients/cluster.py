@@ -20,6 +20,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Protocol
 
+import pytest
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 START_TIMEOUT_SECONDS = 20.0
 STOP_TIMEOUT_SECONDS = 10.0
@@ -217,6 +219,29 @@ class KafkaCluster:
         """Stop cleanly and start again."""
         self.stop()
         self.start()
+
+
+class GivenCluster:
+    """A cluster that somebody else runs, fakebus or Kafka."""
+
+    name = "given"
+
+    def __init__(self, bootstrap_servers: str) -> None:
+        self.bootstrap_servers = bootstrap_servers
+
+    def start(self) -> None:
+        """It runs already."""
+
+    def stop(self) -> None:
+        """Leave it alone."""
+
+    def kill(self) -> None:
+        """Skip the scenario, which would take the cluster from whoever runs it."""
+        pytest.skip("the cluster of --fakebus-bootstrap is not ours to stop")
+
+    def restart(self) -> None:
+        """Skip the scenario."""
+        self.kill()
 
 
 CLUSTERS: dict[str, type[FakebusCluster] | type[KafkaCluster]] = {

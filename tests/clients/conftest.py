@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.clients.cluster import CLUSTERS, Cluster, running_cluster
+from tests.clients.cluster import CLUSTERS, Cluster, GivenCluster, running_cluster
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -27,8 +27,12 @@ def cluster_name(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def cluster(cluster_name: str) -> Iterator[Cluster]:
+def cluster(request: pytest.FixtureRequest, cluster_name: str) -> Iterator[Cluster]:
     """One cluster for all scenarios; each uses topic and group names of its own."""
+    given = request.config.getoption("--fakebus-bootstrap")
+    if given:
+        yield GivenCluster(given)
+        return
     with running_cluster(cluster_name) as running:
         yield running
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from fakebus.errors import ConfigError, MissingExtraError
+from fakebus.registry_client import RegistryClientError
 from fakebus.testing import NotOnThisCluster, TestBus
 from fakebus.testing.foreign_bus import ForeignBus
 from fakebus.testing.own_bus import OwnBus, bus_settings
@@ -82,10 +83,10 @@ def test_wrong(fakebus):
 
 
 def test_what_only_a_bus_of_our_own_can_do_is_refused(elsewhere: TestBus) -> None:
-    with ForeignBus(elsewhere.bootstrap_servers, "http://registry") as foreign:
+    with ForeignBus(elsewhere.bootstrap_servers, "") as foreign:
         with foreign.test() as bus:
             assert bus.is_foreign
-            assert bus.schema_registry_url == "http://registry"
+            assert bus.schema_registry_url == ""
             for refused in (
                 lambda: bus.snapshot(),
                 lambda: bus.rollback(),
@@ -95,6 +96,17 @@ def test_what_only_a_bus_of_our_own_can_do_is_refused(elsewhere: TestBus) -> Non
             ):
                 with pytest.raises(NotOnThisCluster, match="a bus of our own"):
                     refused()
+            for needs_registry in (
+                lambda: bus.publish_event("t", {}),
+                lambda: bus.assert_schema_compatible("t-value", "{}"),
+            ):
+                with pytest.raises(NotOnThisCluster, match="name it with --fakebus-registry URL"):
+                    needs_registry()
+
+
+def test_a_registry_that_does_not_answer_is_named(elsewhere: TestBus) -> None:
+    with pytest.raises(RegistryClientError, match=r"no schema registry answers at http://127\.0"):
+        ForeignBus(elsewhere.bootstrap_servers, "http://127.0.0.1:1")
 
 
 def test_groups_of_fixtures_start_where_the_file_says(

@@ -15,10 +15,10 @@ from fakebus.cli.output import JSON, add_format_argument, print_json
 from fakebus.config import fixture_path
 
 if TYPE_CHECKING:
-    from fakebus.cli.registry_client import RegistryClient
     from fakebus.fixture_files.comparing import View
     from fakebus.fixture_files.model import FixtureSet
     from fakebus.fixture_files.schema_set import SchemaIds
+    from fakebus.registry_client import RegistryClient
 
 NAME = "diff"
 HELP = "show what differs between two fixture sets, or a set and a bus"
@@ -49,10 +49,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Compare; 1 if something differs."""
-    from fakebus.cli.registry_client import RegistryClient
     from fakebus.clock import SystemClock
     from fakebus.fixture_files.comparing import differences, time_shift
     from fakebus.fixture_files.loader import load_fixtures
+    from fakebus.registry_client import RegistryClient
 
     now_ms = SystemClock().now_ms()
     if arguments.after is not None:

@@ -153,8 +153,8 @@ def _registry(
 ) -> Iterator[DriftFinding]:
     if arguments.registry is None:
         return
-    from fakebus.cli.registry_client import RegistryClient
     from fakebus.fixture_files.drift.registries import against_registry
+    from fakebus.registry_client import RegistryClient
 
     registry = RegistryClient(arguments.registry)
     compared.append(registry.url)
@@ -170,8 +170,8 @@ def _live(
     if not arguments.live:
         return
     from fakebus.cli.cluster_reader import read_topics
-    from fakebus.cli.registry_client import RegistryClient
     from fakebus.fixture_files.drift.live import against_topics
+    from fakebus.registry_client import RegistryClient
 
     registry = None if arguments.registry is None else RegistryClient(arguments.registry)
     if registry is None and subjects:

@@ -112,7 +112,7 @@ class _Publisher:
 
 
 def _schema_ids(fixture_set: FixtureSet, url: str | None) -> dict[tuple[str, int], int]:
-    from fakebus.cli.registry_client import RegistryClient, RegistryRefusalError
+    from fakebus.registry_client import RegistryClient, RegistryRefusalError
 
     if url is None:
         raise ClientError(

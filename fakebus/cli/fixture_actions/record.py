@@ -76,9 +76,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Record the topics."""
     # YAML and the formats come with these; other commands start without them.
     from fakebus.cli.cluster_reader import matching_topics, read_topics
-    from fakebus.cli.registry_client import RegistryClient
     from fakebus.fixture_files.recording import Recorder, earlier_names, write_files
     from fakebus.fixture_files.redaction import RedactedPath, Redaction
+    from fakebus.registry_client import RegistryClient
 
     redaction = Redaction(
         [RedactedPath.parse(text) for text in arguments.redact], built_in=not arguments.no_redact

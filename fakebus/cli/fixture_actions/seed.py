@@ -77,8 +77,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _seeder(connection: Connection, registry_url: str | None) -> SetSeeder:
-    from fakebus.cli.registry_client import RegistryClient
     from fakebus.cli.set_seeder import SetSeeder
+    from fakebus.registry_client import RegistryClient
 
     registry = None if registry_url is None else RegistryClient(registry_url)
     return SetSeeder(connection, registry)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import uuid
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -21,9 +22,10 @@ def coordinated_cluster(cluster: Cluster) -> Cluster:
     there is no coordinator. Consumers ask again; some admin clients fail.
     """
     with contextlib.closing(ConfluentClient(cluster.bootstrap_servers)) as warming:
-        warming.create_topic("warming")
-        wait_until(lambda: "warming" in warming.topics(), "the topic is there")
-        warming.consumer("warming").commit({Partition("warming", 0): Committed(0, "")})
+        topic = f"warming-{uuid.uuid4().hex}"
+        warming.create_topic(topic)
+        wait_until(lambda: topic in warming.topics(), "the topic is there")
+        warming.consumer(topic).commit({Partition(topic, 0): Committed(0, "")})
     return cluster
 
 

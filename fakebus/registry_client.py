@@ -10,8 +10,9 @@ import urllib.request
 from collections.abc import Mapping
 from typing import Any
 
-from fakebus.cli.client import ClientError
+from fakebus.errors import FakebusError
 from fakebus.fixture_files.model import FixtureSchema
+from fakebus.fixture_files.problems import FixtureError, FixtureProblem
 from fakebus.fixture_files.recording import SourceSchema
 from fakebus.schemas.interface import ResolvedReference, SchemaError
 from fakebus.schemas.languages import language
@@ -20,7 +21,11 @@ _TIMEOUT_S = 10.0
 _CONTENT_TYPE = "application/vnd.schemaregistry.v1+json"
 
 
-class RegistryRefusalError(ClientError):
+class RegistryClientError(FakebusError):
+    """The registry cannot be reached, is none, or says no."""
+
+
+class RegistryRefusalError(RegistryClientError):
     """The registry answered with an error.
 
     Args:
@@ -43,7 +48,9 @@ class RegistryClient:
     def __init__(self, url: str) -> None:
         parts = urllib.parse.urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ClientError(f"{url!r} is not the URL of a registry: write http://HOST:PORT")
+            raise RegistryClientError(
+                f"{url!r} is not the URL of a registry: write http://HOST:PORT"
+            )
         host = parts.netloc.rpartition("@")[2]
         self.url = urllib.parse.urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
         self._headers = {"Accept": f"{_CONTENT_TYPE}, application/json"}
@@ -57,7 +64,7 @@ class RegistryClient:
 
         Raises:
             RegistryRefusalError: the registry says no.
-            ClientError: it cannot be reached, or is no registry.
+            RegistryClientError: it cannot be reached, or is no registry.
         """
         data = None if body is None else json.dumps(body).encode()
         headers = self._headers | ({} if body is None else {"Content-Type": _CONTENT_TYPE})
@@ -71,7 +78,9 @@ class RegistryClient:
             raise RegistryRefusalError(error.code, _message(error)) from None
         except (OSError, ValueError) as error:
             reason = getattr(error, "reason", error)
-            raise ClientError(f"no schema registry answers at {self.url}: {reason}") from None
+            raise RegistryClientError(
+                f"no schema registry answers at {self.url}: {reason}"
+            ) from None
 
     def schema(self, schema_id: int, topic: str, is_key: bool) -> SourceSchema | None:
         """Return a schema by its id, under the subject that it has for a topic.
@@ -120,6 +129,74 @@ class RegistryClient:
         quoted = urllib.parse.quote(subject, safe="")
         found = self.request("GET", f"/config/{quoted}?defaultToGlobal=true")
         return str(found["compatibilityLevel"])
+
+    def register(self, schema: FixtureSchema) -> int:
+        """Register a version of a subject, under the level and the id that the set asks for.
+
+        Returns:
+            Its id.
+
+        Raises:
+            FixtureError: the registry refuses it.
+        """
+        try:
+            return self._register(schema)
+        except RegistryRefusalError as error:
+            problem = FixtureProblem(
+                file=schema.display_file,
+                line=1,
+                column=1,
+                message=f"the registry at {self.url} refuses version {schema.version} of "
+                f"{schema.subject}: {error}",
+                hint="mend the schema, its compatibility or its id",
+            )
+            raise FixtureError([problem]) from error
+
+    def _register(self, schema: FixtureSchema) -> int:
+        subject = urllib.parse.quote(schema.subject, safe="")
+        body = registration(schema)
+        if schema.compatibility is not None:
+            self.request("PUT", f"/config/{subject}", {"compatibility": schema.compatibility})
+        if schema.pinned_id is None:
+            return self.post_schema(schema.subject, body)
+        if self.lookup(schema) == schema.pinned_id:
+            return schema.pinned_id
+        self.request("PUT", f"/mode/{subject}?force=true", {"mode": "IMPORT"})
+        try:
+            return self.post_schema(schema.subject, {**body, "id": schema.pinned_id})
+        finally:
+            self.request("DELETE", f"/mode/{subject}")
+
+    def post_schema(self, subject: str, body: Mapping[str, Any]) -> int:
+        """Register a schema under a subject and return its id.
+
+        Args:
+            subject: its name.
+            body: the request as the registry takes it.
+        """
+        quoted = urllib.parse.quote(subject, safe="")
+        return int(self.request("POST", f"/subjects/{quoted}/versions", body)["id"])
+
+    def check(self, subject: str, body: Mapping[str, Any]) -> list[str]:
+        """Return why a schema may not be a subject's next version; empty if it may."""
+        quoted = urllib.parse.quote(subject, safe="")
+        path = f"/compatibility/subjects/{quoted}/versions?verbose=true"
+        found = self.request("POST", path, body)
+        if found["is_compatible"]:
+            return []
+        return [str(each) for each in found.get("messages") or ["the registry gives no reason"]]
+
+    def subjects(self, prefix: str) -> list[str]:
+        """Return the subjects whose names begin so."""
+        quoted = urllib.parse.quote(prefix, safe="")
+        names: list[str] = self.request("GET", f"/subjects?subjectPrefix={quoted}")
+        return [name for name in names if name.startswith(prefix)]
+
+    def delete(self, subject: str) -> None:
+        """Delete a subject for good."""
+        quoted = urllib.parse.quote(subject, safe="")
+        self.request("DELETE", f"/subjects/{quoted}")
+        self.request("DELETE", f"/subjects/{quoted}?permanent=true")
 
     def lookup(self, schema: FixtureSchema) -> int | None:
         """Return the id that the registry has given to a schema under its subject."""

@@ -1,0 +1,135 @@
+"""A schema registry that somebody else runs, for the tests on their Kafka."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from fakebus.fixture_files.model import FixtureSet
+from fakebus.registry_client import RegistryClient, RegistryRefusalError
+from fakebus.schemas.framing import HEADER_SIZE, frame, framed_id
+from fakebus.schemas.interface import SchemaDataError
+from fakebus.testing.cluster import NotOnThisCluster
+from fakebus.testing.events import PLAIN
+from fakebus.testing.naming import Namespace, new_namespace
+from fakebus.testing.typed import Schema
+
+Ids = dict[tuple[str, int], int]
+
+
+class ForeignRegistry:
+    """Codes data by the registry's schemas; every call may take a request over the network.
+
+    Args:
+        url: where it is; empty if there is none.
+
+    Raises:
+        RegistryClientError: no registry answers there.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._client = RegistryClient(url) if url else None
+        if self._client is not None:
+            self._client.subjects(new_namespace().prefix)
+
+    def decode(self, topic: str, data: bytes | None, *, is_key: bool) -> Any:
+        """Return what the bytes stand for, or the bytes themselves if that is not known."""
+        schema_id = framed_id(data)
+        if data is None or schema_id is None or self._client is None:
+            return PLAIN.decode(topic, data, is_key=is_key)
+        found = self._client.schema(schema_id, topic, is_key)
+        if found is None:
+            return PLAIN.decode(topic, data, is_key=is_key)
+        try:
+            return found.parsed.decode(data[HEADER_SIZE:])
+        except SchemaDataError:
+            return data
+
+    def prepare(self, topic: str, records: Iterable[tuple[bytes | None, bytes | None]]) -> None:
+        """Look up the schemas of keys and values, so that decoding them does not wait."""
+        for key, value in records:
+            self.decode(topic, key, is_key=True)
+            self.decode(topic, value, is_key=False)
+
+    def framed(self, subject: str, data: Any, schema: Schema | None, schema_type: str) -> bytes:
+        """Return data coded with a subject's schema, in Confluent's framing.
+
+        Args:
+            subject: whose latest version is used.
+            data: what the schema describes.
+            schema: registered first, if given.
+            schema_type: of ``schema``.
+
+        Raises:
+            AssertionError: the subject is unknown, the schema is refused, or the data does not
+                fit.
+            NotOnThisCluster: no registry was named.
+        """
+        client = self._known("publish_event")
+        try:
+            if schema is not None:
+                client.post_schema(subject, _body(schema, schema_type))
+            found = client.version(subject, "latest")
+        except RegistryRefusalError as error:
+            raise AssertionError(f"{subject}: {error}") from None
+        if found is None:
+            raise AssertionError(f"{subject}: its latest schema cannot be read here")
+        try:
+            return frame(found.schema_id, found.parsed.encode(data))
+        except SchemaDataError as error:
+            raise AssertionError(
+                f"the data does not fit the schema of {subject}: {error}"
+            ) from None
+
+    def check_compatible(self, subject: str, schema: Schema, schema_type: str) -> None:
+        """Make sure that a schema could be registered as the next version of a subject.
+
+        Raises:
+            AssertionError: it could not; the message gives every reason.
+            NotOnThisCluster: no registry was named.
+        """
+        client = self._known("assert_schema_compatible")
+        try:
+            reasons = client.check(subject, _body(schema, schema_type))
+            level = client.level(subject)
+        except RegistryRefusalError as error:
+            raise AssertionError(f"{subject}: {error}") from None
+        if reasons:
+            lines = [f"the schema is not compatible with {subject} under {level}:"]
+            raise AssertionError("\n".join([*lines, *(f"  {reason}" for reason in reasons)]))
+
+    def register(self, loaded: FixtureSet, named: FixtureSet) -> Ids:
+        """Register the schemas of a set and return their ids.
+
+        Args:
+            loaded: the set as its files have it.
+            named: the same with the names of this test.
+
+        Raises:
+            NotOnThisCluster: it has schemas, and no registry was named.
+            FixtureError: the registry refuses one.
+        """
+        if not loaded.schemas:
+            return {}
+        client = self._known(f"{loaded.root} has schemas, and seeding it")
+        return {
+            (mine.subject, mine.version): client.register(theirs)
+            for mine, theirs in zip(loaded.schemas, named.schemas, strict=True)
+        }
+
+    def delete(self, namespace: Namespace) -> None:
+        """Delete the subjects of a test."""
+        if self._client is not None and namespace.prefix:
+            for subject in self._client.subjects(namespace.prefix):
+                self._client.delete(subject)
+
+    def _known(self, what: str) -> RegistryClient:
+        if self._client is None:
+            raise NotOnThisCluster(f"{what} needs a registry: name it with --fakebus-registry URL")
+        return self._client
+
+
+def _body(schema: Schema, schema_type: str) -> dict[str, Any]:
+    text = schema if isinstance(schema, str) else json.dumps(schema)
+    return {"schema": text, "schemaType": schema_type}
