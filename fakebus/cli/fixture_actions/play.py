@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import time
-import urllib.parse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,7 +111,7 @@ class _Publisher:
 
 
 def _schema_ids(fixture_set: FixtureSet, url: str | None) -> dict[tuple[str, int], int]:
-    from fakebus.registry_client import RegistryClient, RegistryRefusalError
+    from fakebus.registry_client import RegistryClient
 
     if url is None:
         raise ClientError(
@@ -121,22 +120,11 @@ def _schema_ids(fixture_set: FixtureSet, url: str | None) -> dict[tuple[str, int
     registry = RegistryClient(url)
     found = {}
     for schema in fixture_set.schemas:
-        subject = urllib.parse.quote(schema.subject, safe="")
-        references = [
-            {"name": name, "subject": of, "version": version}
-            for name, of, version in schema.references
-        ]
-        body = {
-            "schema": schema.text,
-            "schemaType": schema.schema_type,
-            "references": references,
-        }
-        try:
-            answer = registry.request("POST", f"/subjects/{subject}", body)
-        except RegistryRefusalError as error:
+        schema_id = registry.lookup(schema)
+        if schema_id is None:
             raise ClientError(
-                f"the registry at {registry.url} has no such version of {schema.subject}: {error}; "
-                "seed the set first, with  fakebus fixtures seed"
-            ) from None
-        found[schema.subject, schema.version] = int(answer["id"])
+                f"the registry at {registry.url} does not have version {schema.version} of "
+                f"{schema.subject}; seed the set first, with  fakebus fixtures seed"
+            )
+        found[schema.subject, schema.version] = schema_id
     return found

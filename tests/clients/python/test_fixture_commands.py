@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import DeserializingConsumer, Producer
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
+from confluent_kafka.schema_registry.avro import AvroDeserializer
 
 from fakebus.app import BusThread, FakeBus
 from fakebus.cli.main import run
@@ -362,3 +366,91 @@ def test_a_pattern_that_matches_nothing_is_a_mistake(commands: Commands, tmp_pat
     assert "no topic matches 'no-such-*'" in commands(
         "record", "no-such-*", "-o", tmp_path / "x", code=2
     )
+
+
+def consumed(commands: Commands, topic: str, count: int, group: str) -> list[tuple[Any, Any]]:
+    """Return keys and values as Confluent's deserializers read them, sorted by key."""
+    registry = SchemaRegistryClient({"url": commands.registry})
+    consumer = DeserializingConsumer(
+        {
+            "bootstrap.servers": commands.servers,
+            "group.id": group,
+            "auto.offset.reset": "earliest",
+            "key.deserializer": AvroDeserializer(registry),
+            "value.deserializer": AvroDeserializer(registry),
+        }
+    )
+    consumer.subscribe([topic])
+    found: list[tuple[Any, Any]] = []
+    try:
+        while len(found) < count:
+            message = consumer.poll(15)
+            assert message is not None, f"only {len(found)} of {count} records came"
+            found.append((message.key(), message.value()))
+    finally:
+        consumer.close()
+    return sorted(found, key=lambda pair: str(pair[0]))
+
+
+def test_a_scenario_is_played_for_real_consumers(
+    commands: Commands, order_set: Path, name: str, unique: Unique
+) -> None:
+    (order_set / "pay.yaml").write_text(
+        "steps:\n"
+        f"  - publish: {{topic: {name}, key: played, value: {{id: 90, total: 1, state: NEW}}}}\n"
+        "  - wait: 1s\n"
+        "  - repeat:\n      times: 2\n      every: 1s\n      steps:\n"
+        f"        - publish: {{topic: {name}, key: repeated, value: null}}\n"
+    )
+    edit(order_set / "fakebus.yaml", "version: 1\n", "version: 1\nscenarios: [pay.yaml]\n")
+    error = commands("play", "pay", order_set, code=2)
+    assert "; seed the set first, with  fakebus fixtures seed" in error
+    commands("seed", order_set)
+    *told, last = commands("play", "pay", order_set, "--speed", 100).splitlines()
+    assert last == "pay: 3 events published"
+    assert [line.partition("-")[0] for line in told] == [name.partition("-")[0]] * 3
+    found = consumed(commands, name, 13, unique("group"))
+    assert found[-3:] == [
+        ("played", {"id": 90, "total": 1.0, "note": None, "state": "NEW"}),
+        ("repeated", None),
+        ("repeated", None),
+    ]
+    error = commands("play", "pya", order_set, code=2)
+    assert error.endswith('the set has no scenario "pya"; did you mean "pay"?\n')
+
+
+def test_generated_events_are_what_consumers_read(
+    commands: Commands, order_set: Path, name: str, unique: Unique
+) -> None:
+    assert run(["fixtures", "generate", str(order_set), "--topic", name, "--count", "25",
+                "-o", str(order_set / "orders.ndjson")]) == 0  # fmt: skip
+    first = (order_set / "orders.ndjson").read_text()
+    commands("seed", order_set)
+    found = consumed(commands, name, 25, unique("group"))
+    expected = [json.loads(line)["value"] for line in first.splitlines()]
+    assert sorted(str(value["id"]) for _, value in found) == sorted(
+        str(value["id"]) for value in expected
+    )
+    assert {value["state"] for _, value in found} <= {"NEW", "PAID"}
+
+
+def test_a_watched_set_is_seeded_again_when_a_file_changes(
+    commands: Commands, order_set: Path, name: str, tmp_path: Path, unique: Unique
+) -> None:
+    where = ["--bootstrap-server", commands.servers, "--registry", commands.registry]
+    command = [sys.executable, "-m", "fakebus", "fixtures", "seed", str(order_set), "--watch"]
+    log = tmp_path / "watch.log"
+    with log.open("wb") as output:
+        watching = subprocess.Popen([*command, *where], stdout=output, stderr=output)
+    try:
+        wait_until(lambda: "10 events written" in log.read_text(), "the set is seeded")
+        edit(order_set / "orders.ndjson", '"id": 0', '"id": "broken"')
+        wait_until(lambda: "expected int, got 'broken'" in log.read_text(), "the mistake is told")
+        edit(order_set / "orders.ndjson", '"id": "broken"', '"id": 77')
+        wait_until(lambda: log.read_text().count("10 events written") == 2, "it is seeded again")
+    finally:
+        watching.send_signal(signal.SIGINT)
+        assert watching.wait(15) == 0
+    assert ("order-0", 77) in [
+        (key, value["id"]) for key, value in consumed(commands, name, 10, unique("g")) if value
+    ]

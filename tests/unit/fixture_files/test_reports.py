@@ -1,0 +1,120 @@
+"""Problems as continuous integration and editors read them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import Element, fromstring
+
+import pytest
+
+from fakebus import __version__
+from fakebus.cli.main import run
+from fakebus.fixture_files.lint import RULES
+from tests.unit.fixture_files.conftest import WriteSet
+
+FILES = {
+    "fakebus.yaml": "version: 1\ntopics:\n  - {name: t, load: [a.ndjson, b.ndjson, c.ndjson]}\n",
+    "a.ndjson": '{"value": 1, "partition": 7}\n{"value": 1, "partition": 8}\n',
+    "b.ndjson": '{"value": 1, "headers": {"ce_id": "1"}}\n',
+    "c.ndjson": '{"value": 2}\n',
+}
+
+
+@pytest.fixture
+def broken(write_set: WriteSet) -> Path:
+    return write_set(FILES)
+
+
+@pytest.fixture
+def clean(tmp_path: Path) -> Path:
+    directory = tmp_path / "clean"
+    directory.mkdir()
+    (directory / "fakebus.yaml").write_text("version: 1\n")
+    return directory
+
+
+def checked(capsys: pytest.CaptureFixture[str], format_: str, *directories: Path) -> str:
+    code = run(["fixtures", "check", "--format", format_, *map(str, directories)])
+    output = capsys.readouterr().out
+    assert code == (1 if "set" in {each.name for each in directories} else 0)
+    return output
+
+
+def junit(text: str) -> Element:
+    (suite,) = fromstring(text)  # noqa: S314 - it is ours
+    return suite
+
+
+def test_junit_has_a_case_for_each_file_with_problems_and_each_set_without(
+    broken: Path, clean: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    suite = junit(checked(capsys, "junit", broken, clean))
+    assert suite.attrib == {
+        "name": "fakebus fixtures check",
+        "tests": "3",
+        "failures": "2",
+        "errors": "0",
+    }
+    cases = {case.attrib["name"]: case for case in suite}
+    assert set(cases) == {str(clean), f"{broken}/a.ndjson", f"{broken}/b.ndjson"}
+    assert len(cases[str(clean)]) == 0
+    (failure,) = cases[f"{broken}/a.ndjson"]
+    assert failure.attrib["type"] == "invalid"
+    assert failure.attrib["message"] == "there is no partition 7: t has 1"
+    assert (failure.text or "").count("there is no partition") == 2
+    assert cases[f"{broken}/b.ndjson"][0].attrib["type"] == "ce-attribute"
+
+
+def test_junit_can_hold_whatever_a_file_holds(
+    write_set: WriteSet, capsys: pytest.CaptureFixture[str]
+) -> None:
+    directory = write_set({"fakebus.yaml": 'version: 1\n"\\x01<&>\\"\U0001f393": 1\n'})
+    (case,) = junit(checked(capsys, "junit", directory))
+    assert "<&>" in case[0].attrib["message"]
+
+
+def test_sarif_names_rules_places_and_levels(
+    broken: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log: dict[str, Any] = json.loads(checked(capsys, "sarif", broken))
+    assert log["version"] == "2.1.0"
+    (found,) = log["runs"]
+    driver = found["tool"]["driver"]
+    assert driver["semanticVersion"] == __version__
+    rules = {rule["id"] for rule in driver["rules"]}
+    assert set(RULES) < rules
+    first, *_, last = found["results"]
+    assert first["level"] == "error"
+    assert first["ruleId"] == "invalid"
+    place = first["locations"][0]["physicalLocation"]
+    assert place["artifactLocation"]["uri"] == f"{broken}/a.ndjson"
+    assert place["region"] == {"startLine": 1, "startColumn": 27}
+    assert "; write a number from 0 to 0" in first["message"]["text"]
+    assert (last["level"], last["ruleId"]) == ("warning", "ce-attribute")
+    assert {result["ruleId"] for result in found["results"]} <= rules
+
+
+def test_json_has_every_field(broken: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = json.loads(checked(capsys, "json", broken))[0]
+    assert first == {
+        "file": f"{broken}/a.ndjson",
+        "line": 1,
+        "column": 27,
+        "message": "there is no partition 7: t has 1",
+        "hint": "write a number from 0 to 0, or give the topic more partitions",
+        "rule": "invalid",
+    }
+
+
+def test_people_get_a_line_for_each_problem(
+    broken: Path, clean: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    *lines, last = checked(capsys, "text", broken).splitlines()
+    assert lines[0] == (
+        f"{broken}/a.ndjson:1:27: there is no partition 7: t has 1; "
+        "write a number from 0 to 0, or give the topic more partitions"
+    )
+    assert last == f"{broken}: {len(lines)} problems"
+    assert checked(capsys, "text", clean) == f"{clean}: no problems\n"
