@@ -88,6 +88,10 @@ YAML_CASES: dict[str, tuple[str | bytes, str]] = {
         HEAD + "<<: {seed: 1}\n",
         "fakebus.yaml:2:1: merge keys are not supported; write the fields out",
     ),
+    "tag": (
+        HEAD + "topics: !!python/none []\n",
+        'fakebus.yaml:2:9: the tag "!!python/none" is not supported; remove the tag',
+    ),
     "list key": (
         HEAD + "? [a]\n: b\n",
         "fakebus.yaml:2:3: the name of a field must be a text; quote the name",
@@ -1007,3 +1011,14 @@ def test_text_of_the_error_stops_after_a_hundred_problems() -> None:
 def test_problem_without_a_hint_ends_after_the_message() -> None:
     problem = FixtureProblem(file="a", line=1, column=2, message="wrong")
     assert str(problem) == "a:1:2: wrong"
+
+
+def test_too_many_included_files_are_told(
+    write_set: WriteSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fakebus.fixture_files.structure._MAX_YAML_FILES", 2)
+    root = write_set(
+        {"fakebus.yaml": HEAD + "include: [a.yaml, b.yaml]\n", "a.yaml": HEAD, "b.yaml": HEAD}
+    )
+    (found,) = check_fixtures(root, now_ms=NOW_MS)
+    assert str(found) == f"{root}/fakebus.yaml:2:19: more than 2 files are included"

@@ -6,7 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from fakebus.fixture_files.encoding import _verify
+from fakebus.fixture_files.formats.format import Format
 from fakebus.fixture_files.loader import check_fixtures
+from fakebus.fixture_files.problems import DataError
+from fakebus.schemas.interface import MissingExtraError, SchemaDataError
 from tests.unit.fixture_files.conftest import WriteSet
 
 ORDER = '{"type": "record", "name": "Order", "fields": [{"name": "id", "type": "int"}]}'
@@ -58,6 +62,11 @@ SUBJECT_CASES = {
         "  - {subject: o, schema: missing.avsc}\n",
         'fakebus.yaml:3:26: there is no file "missing.avsc" in DIRECTORY; '
         "create it or mend the path",
+    ),
+    "no file name": (
+        '  - {subject: o, schema: "x\\0.avsc"}\n',
+        r'fakebus.yaml:3:26: "x\x00.avsc" is not a file name; '
+        "write a path inside the fixture directory, relative to this file",
     ),
     "outside": (
         "  - {subject: o, schema: ../o.avsc}\n",
@@ -259,6 +268,14 @@ EVENT_CASES = {
         '{"value": {"type": "string", "data": 5}}',
         "the format string needs a text, not a number; write it in quotes, or use",
     ),
+    "format without a subject": (
+        '{"value": {"type": "protobuf", "data": {}}}',
+        'the format protobuf needs a subject',
+    ),
+    "nested too deeply in msgpack": (
+        '{"value": {"type": "msgpack", "data": ' + "[" * 1200 + "]" * 1200 + "}}",
+        "nested",
+    ),
     "bad function": (
         '{"value": {"id": {"$time": "now", "as": "week"}}}',
         '$time cannot be written as "week"',
@@ -389,3 +406,51 @@ def test_a_field_that_a_message_does_not_have_is_told(write_set: WriteSet) -> No
     )
     (found,) = problems(directory)
     assert found.startswith('e.ndjson:1:11: "value": ')
+
+
+@pytest.mark.parametrize(
+    ("schema", "message"),
+    [
+        (
+            '{"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/a"}}}',
+            "the schema's references never end; mend the schema",
+        ),
+    ],
+)
+def test_a_schema_that_nothing_can_be_generated_from(
+    write_set: WriteSet, schema: str, message: str
+) -> None:
+    topic = "{name: t, value: {subject: o}, generate: {count: 1}}"
+    directory = write_set(
+        {"fakebus.yaml": root("  - {subject: o, schema: o.json}\n", topic), "o.json": schema}
+    )
+    assert any(message in one for one in problems(directory)), problems(directory)
+
+
+def test_a_language_whose_libraries_are_missing_names_the_extra(
+    write_set: WriteSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Missing:
+        def parse(self, *_: object) -> None:
+            raise MissingExtraError(
+                "Protobuf needs the extra protobuf: pip install 'fakebus[protobuf]'"
+            )
+
+    monkeypatch.setattr("fakebus.fixture_files.schema_set.language", lambda _: Missing())
+    directory = write_set({"fakebus.yaml": root("  - {subject: o, schema: o.proto}\n"),
+                           "o.proto": PROTO, "e.ndjson": GOOD})  # fmt: skip
+    assert problems(directory)[0] == (
+        "fakebus.yaml:3:15: Protobuf needs the extra protobuf: pip install 'fakebus[protobuf]'"
+    )
+
+
+def test_an_encoding_that_loses_something_is_told() -> None:
+    lossy = Format(name="x", encode=lambda _: b"new", decode=lambda _: {})
+    with pytest.raises(DataError, match="what was written is read back as something else"):
+        _verify(lossy, b"old")
+
+    def fails(_: bytes) -> object:
+        raise SchemaDataError("$: bad")
+
+    with pytest.raises(DataError, match=r"what was written cannot be read back: \$: bad"):
+        _verify(Format(name="x", encode=lambda _: b"", decode=fails), b"old")
