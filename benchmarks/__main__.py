@@ -114,8 +114,10 @@ def report(results: dict[str, dict[str, list[float]]], ours: str, peer: str) -> 
             values = results[name][metric]
             spread = (max(values) - min(values)) / 2
             cells.append(f"{statistics.median(values):,.2f} ±{spread:,.2f}")
-        ratio = statistics.median(results[ours][metric]) / statistics.median(results[peer][metric])
-        print(f"{metric:44} {cells[0]:>22} {cells[1]:>22} {ratio:8.2f}")
+        theirs = statistics.median(results[peer][metric])
+        # Some of what is counted in ticks of the processor's clock is none at all.
+        ratio = f"{statistics.median(results[ours][metric]) / theirs:.2f}" if theirs else "-"
+        print(f"{metric:44} {cells[0]:>22} {cells[1]:>22} {ratio:>8}")
 
 
 def main() -> None:

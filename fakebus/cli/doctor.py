@@ -27,9 +27,6 @@ from fakebus.cli.diagnosis.topics import check_clock, check_count, check_topic
 from fakebus.cli.output import JSON, add_format_argument, print_json
 from fakebus.config import parse_address
 
-NAME = "doctor"
-HELP = "find out why a client sees nothing"
-
 _WIDTH = 92
 
 

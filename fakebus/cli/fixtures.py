@@ -29,9 +29,6 @@ from fakebus.cli.fixture_actions import (
     seed,
 )
 
-NAME = "fixtures"
-HELP = "work with fixture files"
-
 
 class Action(Protocol):
     """A module of :mod:`fakebus.cli.fixture_actions`."""

@@ -36,9 +36,6 @@ from fakebus.config import parse_assignments
 from fakebus.errors import ConfigError
 from fakebus.types import TopicPartition
 
-NAME = "groups"
-HELP = "show consumer groups, move their offsets, delete them"
-
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``fakebus groups``."""

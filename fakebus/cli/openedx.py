@@ -16,9 +16,6 @@ from pathlib import Path
 
 from fakebus.config import DEFAULT_FIXTURES
 
-NAME = "openedx"
-HELP = "write a fixture set from the installed openedx-events"
-
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the actions of ``fakebus openedx``."""

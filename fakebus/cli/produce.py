@@ -36,8 +36,6 @@ from fakebus.errors import ConfigError
 if TYPE_CHECKING:
     from confluent_kafka import KafkaError, Message, Producer
 
-NAME = "produce"
-HELP = "write records to a topic"
 
 DELIVERY_TIMEOUT_S = 10
 CREATION_POLLS = 10

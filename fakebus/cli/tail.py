@@ -41,8 +41,6 @@ if TYPE_CHECKING:
     from confluent_kafka import Consumer, Message
     from confluent_kafka import TopicPartition as ClientPartition
 
-NAME = "tail"
-HELP = "print the records of topics as they arrive"
 
 POLL_S = 0.5
 

@@ -26,9 +26,6 @@ from fakebus.errors import ConfigError
 if TYPE_CHECKING:
     from confluent_kafka.admin import ConfigEntry  # type: ignore[attr-defined]
 
-NAME = "topics"
-HELP = "show, create and delete topics"
-
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``fakebus topics``."""

@@ -21,9 +21,6 @@ from fakebus.cli.logs import configure_logging
 from fakebus.cli.progress import SeedProgress
 from fakebus.config import DEFAULT_DATA_FILE, LOG_FORMATS, LOG_LEVELS, Settings, load_settings
 
-NAME = "up"
-HELP = "start the bus"
-
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the flags of ``fakebus up``."""

@@ -54,7 +54,7 @@ def test_a_missing_client_library_is_said_with_the_extra_that_brings_it(
     )
 
 
-@pytest.mark.parametrize("command", [command.NAME for command in COMMANDS])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_option_is_in_the_reference(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         run([command, "--help"])
