@@ -8,15 +8,19 @@ import signal
 import subprocess
 import sys
 import time
+from types import ModuleType
 
 import pytest
+from confluent_kafka.schema_registry.confluent import meta_pb2
+from confluent_kafka.schema_registry.confluent.type import decimal_pb2
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
+from google.type import date_pb2, money_pb2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fakebus.schemas.interface import ResolvedReference, SchemaDataError, SchemaError
 from fakebus.schemas.languages import language
-from fakebus.schemas.protobuf.compiler import Compiler
+from fakebus.schemas.protobuf.compiler import COMPILER, Compiler
 from fakebus.schemas.protobuf.indexes import read_indexes, write_indexes
 from fakebus.schemas.protobuf.language import ProtobufSchema
 from tests.schemas.protobuf_pairs import PAIRS, Pair
@@ -364,3 +368,31 @@ def test_no_worker_outlives_the_process_that_started_it() -> None:
             return
         time.sleep(0.01)
     pytest.fail("the worker is still there")
+
+
+@pytest.mark.parametrize(
+    "oracle", [meta_pb2, decimal_pb2, date_pb2, money_pb2], ids=lambda each: each.DESCRIPTOR.name
+)
+def test_types_that_need_no_reference_are_those_of_the_serializers(oracle: ModuleType) -> None:
+    name = oracle.DESCRIPTOR.name
+    (found,) = [
+        file
+        for file in COMPILER.compile({"m": f'syntax = "proto3"; import "{name}";'}, "m")
+        if file.name == name
+    ]
+    expected = FileDescriptorProto()
+    oracle.DESCRIPTOR.CopyToProto(expected)
+    for file in (found, expected):
+        # protoc fills these in, generated modules leave them out.
+        for message in file.message_type:
+            for field in (*message.field, *(f for n in message.nested_type for f in n.field)):
+                field.ClearField("json_name")
+        for field in file.extension:
+            field.ClearField("json_name")
+        file.ClearField("options")
+    assert found == expected
+
+
+def test_googles_other_packages_need_a_reference() -> None:
+    with pytest.raises(SchemaError, match=r"google/api/http\.proto: File not found"):
+        parse('syntax = "proto3"; import "google/api/http.proto";')

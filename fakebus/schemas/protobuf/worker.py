@@ -13,8 +13,16 @@ import os
 import sys
 import tempfile
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+_WELL_KNOWN = Path(__file__).parent / "well_known"
+
+
+def _google_type() -> list[str]:
+    found = find_spec("google.type")
+    return [] if found is None else list(found.submodule_search_locations or ())
 
 
 def compile_files(files: Mapping[str, str], main: str) -> dict[str, Any]:
@@ -23,7 +31,9 @@ def compile_files(files: Mapping[str, str], main: str) -> dict[str, Any]:
     from google.protobuf.descriptor_pb2 import FileDescriptorSet
     from grpc_tools import _protoc_compiler
 
-    well_known = Path(grpc_tools.__file__).parent / "_proto"
+    known = [f"-I{Path(grpc_tools.__file__).parent / '_proto'}", f"-I{_WELL_KNOWN}"]
+    # The other packages of Google's common types are not known to registries.
+    known += [f"-Igoogle/type={location}" for location in _google_type()]
     with tempfile.TemporaryDirectory(prefix="fakebus-protoc-") as name:
         directory = Path(name)
         for relative, text in files.items():
@@ -34,7 +44,7 @@ def compile_files(files: Mapping[str, str], main: str) -> dict[str, Any]:
         arguments = [
             "protoc",
             f"-I{directory / 'in'}",
-            f"-I{well_known}",
+            *known,
             "--include_imports",
             f"--descriptor_set_out={output}",
             str(directory / "in" / main),

@@ -25,9 +25,12 @@ from confluent_kafka.schema_registry import (
     protobuf,
     topic_record_subject_name_strategy,
 )
+from confluent_kafka.schema_registry.confluent import meta_pb2
+from confluent_kafka.schema_registry.confluent.type import decimal_pb2
 from confluent_kafka.serialization import MessageField, SerializationContext
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.timestamp_pb2 import Timestamp
+from google.type import date_pb2
 
 from tests.clients.cluster import Cluster
 
@@ -404,6 +407,46 @@ async def test_protobuf_with_imports(bench: Bench) -> None:
     assert found == order
     latest = await settle(bench.client.get_latest_version(f"{bench.topic}-value"))
     assert [found.subject for found in latest.schema.references] == [messages.common_name]
+
+
+def paid_class(folder: str) -> Any:
+    """Return a class that uses every kind of type and option that needs no reference."""
+    file = descriptor_pb2.FileDescriptorProto(
+        name=f"{folder}/paid.proto", package="shop", syntax="proto3"
+    )
+    known = [meta_pb2, decimal_pb2, date_pb2]
+    file.dependency.extend([each.DESCRIPTOR.name for each in known])
+    Messages._message(
+        file.message_type.add(),
+        "Paid",
+        ("card", 9, ""),
+        ("total", 11, ".confluent.type.Decimal"),
+        ("day", 11, ".google.type.Date"),
+    )
+    card = file.message_type[0].field[0]
+    card.options.Extensions[meta_pb2.field_meta].tags.append("PII")  # type: ignore[index]
+    pool = descriptor_pool.DescriptorPool()
+    for each in (descriptor_pb2, *known):
+        pool.AddSerializedFile(each.DESCRIPTOR.serialized_pb)
+    pool.AddSerializedFile(file.SerializeToString())
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("shop.Paid"))
+
+
+async def test_protobuf_with_types_that_need_no_reference(bench: Bench) -> None:
+    serializer, deserializer = bench.flavour.protobuf
+    paid = paid_class(bench.topic)
+    message = paid(card="4111")
+    message.total.value, message.total.precision, message.total.scale = b"\x01\x02", 9, 2
+    message.day.year = 2026
+    found = await bench.round_trip(
+        serializer(paid, bench.client),
+        deserializer(paid, schema_registry_client=bench.another_client()),
+        message,
+    )
+    assert found == message
+    latest = await settle(bench.client.get_latest_version(f"{bench.topic}-value"))
+    assert latest.schema.references == []
+    assert 'string card = 1 [(confluent.field_meta) = { tags: "PII" }];' in latest.schema.schema_str
 
 
 async def test_protobuf_with_a_nested_message(bench: Bench) -> None:
