@@ -12,8 +12,8 @@ from typing import Any
 
 from fakebus.errors import FakebusError
 from fakebus.fixture_files.model import FixtureSchema
-from fakebus.fixture_files.problems import FixtureError, FixtureProblem
 from fakebus.fixture_files.recording import SourceSchema
+from fakebus.fixture_files.subject_seeding import refusal
 from fakebus.schemas.interface import ResolvedReference, SchemaError
 from fakebus.schemas.languages import language
 
@@ -142,15 +142,7 @@ class RegistryClient:
         try:
             return self._register(schema)
         except RegistryRefusalError as error:
-            problem = FixtureProblem(
-                file=schema.display_file,
-                line=1,
-                column=1,
-                message=f"the registry at {self.url} refuses version {schema.version} of "
-                f"{schema.subject}: {error}",
-                hint="mend the schema, its compatibility or its id",
-            )
-            raise FixtureError([problem]) from error
+            raise refusal(schema, f"the registry at {self.url}", str(error)) from error
 
     def _register(self, schema: FixtureSchema) -> int:
         subject = urllib.parse.quote(schema.subject, safe="")

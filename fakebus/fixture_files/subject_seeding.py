@@ -19,6 +19,27 @@ Reload = Callable[[SchemaIds], FixtureSet]
 """Encodes the set again with other schema ids."""
 
 
+def refusal(schema: FixtureSchema, registry: str, reason: str) -> FixtureError:
+    """Return the error for a schema that a registry does not take.
+
+    Args:
+        schema: the one.
+        registry: how to call the registry.
+        reason: what it says.
+    """
+    return FixtureError(
+        [
+            FixtureProblem(
+                file=schema.display_file,
+                line=1,
+                column=1,
+                message=f"{registry} refuses version {schema.version} of {schema.subject}: {reason}",
+                hint="mend the schema, its compatibility or its id",
+            )
+        ]
+    )
+
+
 async def register_schemas(
     registry: Registry, fixture_set: FixtureSet, reload: Reload
 ) -> FixtureSet:
@@ -39,15 +60,7 @@ async def register_schemas(
         try:
             ids[schema.subject, schema.version] = await _register(registry, schema)
         except RegistryError as error:
-            problem = FixtureProblem(
-                file=schema.display_file,
-                line=1,
-                column=1,
-                message=f"the registry refuses version {schema.version} of "
-                f"{schema.subject}: {error.message}",
-                hint="mend the schema, its compatibility or its id",
-            )
-            raise FixtureError([problem]) from error
+            raise refusal(schema, "the registry", error.message) from error
     guessed = {(schema.subject, schema.version): schema.schema_id for schema in fixture_set.schemas}
     return fixture_set if ids == guessed else reload(ids)
 

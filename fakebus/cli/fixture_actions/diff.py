@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from fakebus.cli.bootstrap import add_bootstrap_arguments
 from fakebus.cli.client import connect
-from fakebus.cli.fixture_actions.record import add_registry_argument
+from fakebus.cli.fixture_arguments import add_registry_argument
 from fakebus.cli.output import JSON, add_format_argument, print_json
 from fakebus.config import fixture_path
 

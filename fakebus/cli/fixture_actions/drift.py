@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 
 from fakebus.cli.bootstrap import add_bootstrap_arguments
 from fakebus.cli.client import connect
-from fakebus.cli.fixture_actions.record import add_registry_argument
+from fakebus.cli.fixture_arguments import add_directory_argument, add_registry_argument
 from fakebus.cli.output import JSON, TEXT, print_json
-from fakebus.config import DEFAULT_FIXTURES, fixture_path
 from fakebus.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -34,14 +33,7 @@ _SARIF = "sarif"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the action's arguments."""
-    parser.add_argument(
-        "directory",
-        nargs="?",
-        type=fixture_path,
-        default=DEFAULT_FIXTURES,
-        metavar="DIR",
-        help="the fixture set (default: ./fixtures; openedx is the one that comes with fakebus)",
-    )
+    add_directory_argument(parser)
     parser.add_argument(
         "--package",
         action="append",

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from fakebus.config import DEFAULT_FIXTURES, fixture_path
+from fakebus.cli.fixture_arguments import add_directory_argument
 from fakebus.errors import ConfigError
 
 NAME = "generate"
@@ -20,14 +20,7 @@ DESCRIPTION = (
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the action's arguments."""
-    parser.add_argument(
-        "directory",
-        nargs="?",
-        type=fixture_path,
-        default=DEFAULT_FIXTURES,
-        metavar="DIR",
-        help="the fixture set (default: ./fixtures)",
-    )
+    add_directory_argument(parser)
     parser.add_argument("--topic", required=True, metavar="TOPIC", help="the topic")
     parser.add_argument(
         "--count", type=int, metavar="N", help="make N events, whatever generate says"

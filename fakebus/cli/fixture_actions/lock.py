@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from fakebus.config import DEFAULT_FIXTURES, fixture_path
+from fakebus.cli.fixture_arguments import add_directory_argument
 
 NAME = "lock"
 HELP = "pin the schemas that the events were made with"
@@ -17,14 +17,7 @@ DESCRIPTION = (
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the action's arguments."""
-    parser.add_argument(
-        "directory",
-        nargs="?",
-        type=fixture_path,
-        default=DEFAULT_FIXTURES,
-        metavar="DIR",
-        help="the fixture set (default: ./fixtures)",
-    )
+    add_directory_argument(parser)
     parser.add_argument(
         "--package",
         metavar="NAME",

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from fakebus.cli.bootstrap import add_bootstrap_arguments
 from fakebus.cli.client import ClientError, Connection, connect, text_of
-from fakebus.cli.fixture_actions.record import add_registry_argument
-from fakebus.config import DEFAULT_FIXTURES, fixture_path
+from fakebus.cli.fixture_arguments import add_directory_argument, add_registry_argument
 from fakebus.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -30,14 +29,7 @@ _DELIVERY_S = 10.0
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the action's arguments."""
     parser.add_argument("name", metavar="NAME", help="the scenario; its file without .yaml")
-    parser.add_argument(
-        "directory",
-        nargs="?",
-        type=fixture_path,
-        default=DEFAULT_FIXTURES,
-        metavar="DIR",
-        help="the fixture set (default: ./fixtures)",
-    )
+    add_directory_argument(parser)
     parser.add_argument(
         "--speed", type=float, default=1.0, metavar="N", help="N times faster than written"
     )

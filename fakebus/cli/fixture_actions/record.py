@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 
 from fakebus.cli.bootstrap import add_bootstrap_arguments
 from fakebus.cli.client import connect
+from fakebus.cli.fixture_arguments import add_registry_argument
 from fakebus.records.partitioner import PARTITIONERS
 
 NAME = "record"
@@ -18,18 +18,6 @@ DESCRIPTION = (
     "names and secrets of people are redacted, and headers of tracing are left out. The same "
     "records give the same files."
 )
-REGISTRY_VARIABLE = "FAKEBUS_REGISTRY_URL"
-
-
-def add_registry_argument(parser: argparse.ArgumentParser) -> None:
-    """Add the option that says where the schema registry is."""
-    parser.add_argument(
-        "--registry",
-        metavar="URL",
-        default=os.environ.get(REGISTRY_VARIABLE),
-        help="the schema registry (default: the environment variable "
-        f"{REGISTRY_VARIABLE}, or none)",
-    )
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

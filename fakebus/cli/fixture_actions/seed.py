@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 from fakebus.cli.bootstrap import add_bootstrap_arguments
 from fakebus.cli.client import Connection, connect
-from fakebus.cli.fixture_actions.record import add_registry_argument
+from fakebus.cli.fixture_arguments import add_directory_argument, add_registry_argument
 from fakebus.cli.progress import SeedProgress
-from fakebus.config import DEFAULT_FIXTURES, fixture_path
 from fakebus.errors import FakebusError
 
 if TYPE_CHECKING:
@@ -29,14 +28,7 @@ _LOOK_AGAIN_S = 0.3
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the action's arguments."""
-    parser.add_argument(
-        "directory",
-        nargs="?",
-        type=fixture_path,
-        default=DEFAULT_FIXTURES,
-        metavar="DIR",
-        help="the fixture set (default: ./fixtures; openedx is the one that comes with fakebus)",
-    )
+    add_directory_argument(parser)
     add_registry_argument(parser)
     parser.add_argument(
         "--profile", metavar="NAME", help="seed only this profile (default: everything)"
