@@ -33,7 +33,8 @@ def refusal(schema: FixtureSchema, registry: str, reason: str) -> FixtureError:
                 file=schema.display_file,
                 line=1,
                 column=1,
-                message=f"{registry} refuses version {schema.version} of {schema.subject}: {reason}",
+                message=f"{registry} refuses version {schema.version} of {schema.subject}: "
+                f"{reason}",
                 hint="mend the schema, its compatibility or its id",
             )
         ]
