@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import asyncio
 import sqlite3
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -53,6 +55,49 @@ async def test_many_small_commits_do_not_let_the_log_grow_without_bound(
     assert max(sizes) < 8 * MB
 
 
+async def grown_to(path: Path, size: int, write: Callable[[], Awaitable[None]]) -> None:
+    """Go on writing, or waiting, until a file has a size."""
+    async with asyncio.timeout(30):
+        while path.stat().st_size < size:  # noqa: ASYNC240
+            await write()
+
+
+async def test_the_log_is_copied_in_a_quiet_moment(
+    open_storage: OpenStorage, data_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_wal, "CHECKPOINT_BYTES", MB)
+    monkeypatch.setattr(sqlite_wal, "QUIET_S", 3600)
+    storage = await open_storage(data_file)
+    file = data_file.with_name("bus.db")
+    log_id = await new_log(storage)
+    for offset in range(4):
+        await append(storage, log_id, batch(offset, size=MB))
+    assert file.stat().st_size < MB
+    monkeypatch.setattr(sqlite_wal, "QUIET_S", 0.01)
+    await append(storage, log_id, batch(4, size=MB))
+    await grown_to(file, 5 * MB, lambda: asyncio.sleep(0.01))
+    await storage.close()
+
+
+async def test_the_log_is_copied_beside_writes_that_never_pause(
+    open_storage: OpenStorage, data_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_wal, "CHECKPOINT_BYTES", MB)
+    monkeypatch.setattr(sqlite_wal, "BUSY_CHECKPOINT_BYTES", 4 * MB)
+    monkeypatch.setattr(sqlite_wal, "QUIET_S", 3600)
+    storage = await open_storage(data_file)
+    log_id = await new_log(storage)
+    written = []
+
+    async def write() -> None:
+        await append(storage, log_id, batch(len(written), size=MB // 4))
+        written.append(len(written))
+
+    await grown_to(data_file.with_name("bus.db"), 8 * MB, write)
+    assert await offsets(storage, log_id) == written
+    await storage.close()
+
+
 async def test_a_log_that_cannot_be_cut_does_not_fail_the_commit(
     open_storage: OpenStorage,
     data_file: Path,
@@ -60,6 +105,7 @@ async def test_a_log_that_cannot_be_cut_does_not_fail_the_commit(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(sqlite_wal, "CHECKPOINT_BYTES", 1)
+    monkeypatch.setattr(sqlite_wal, "BUSY_CHECKPOINT_BYTES", 1)
     monkeypatch.setattr(sqlite_wal, "MAX_WAL_BYTES", 0)
 
     def refuse(*_: object) -> None:
