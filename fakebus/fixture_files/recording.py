@@ -8,6 +8,7 @@ that only trace a request are left out.
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import re
 from collections import Counter
@@ -19,9 +20,11 @@ from typing import Any, NamedTuple
 
 from fakebus.errors import FakebusError
 from fakebus.fixture_files.functions import FunctionContext, expand
+from fakebus.fixture_files.problems import DataError
 from fakebus.fixture_files.redaction import Redaction
 from fakebus.fixture_files.stable_names import StableNames, offset_text
 from fakebus.fixture_files.structure import DEFAULT_PARTITIONER
+from fakebus.fixture_files.times import parse_duration
 from fakebus.records.partitioner import PARTITIONERS
 from fakebus.schemas.framing import HEADER_SIZE, frame, framed_id
 from fakebus.schemas.interface import ParsedSchema, SchemaDataError
@@ -31,6 +34,7 @@ TRACING = re.compile(r"traceparent|tracestate|baggage|x-request-id|x-b3-.*|b3|ub
 """Headers that only trace a request."""
 _SUFFIXES = {"AVRO": "avsc", "JSON": "schema.json", "PROTOBUF": "proto"}
 _NAMED = re.compile(r'\{"\$uuid": "([^"\\]+)"\}')
+_AT = re.compile(r'"at": "((?:[-+]\d|now)[^"]*)"')
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -85,6 +89,19 @@ class _Written:
     """The data before it was redacted."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EarlierRecording:
+    """What is kept of the recording that is replaced, so that edits survive."""
+
+    names: tuple[str, ...] = ()
+    """Names of ids."""
+    newest_ms: int = 0
+    """How far the newest event lies from the anchor."""
+
+
+_NOTHING_EARLIER = EarlierRecording()
+
+
 class Recorder:
     """Makes the files of a set.
 
@@ -93,7 +110,7 @@ class Recorder:
         redaction: takes people and secrets out.
         partitioner: the one that the set names.
         keep_tracing: whether headers of tracing stay.
-        earlier_names: names of ids in an earlier recording, which they keep.
+        earlier: the recording that is replaced.
     """
 
     def __init__(
@@ -103,20 +120,20 @@ class Recorder:
         *,
         partitioner: str = DEFAULT_PARTITIONER,
         keep_tracing: bool = False,
-        earlier_names: Iterable[str] = (),
+        earlier: EarlierRecording = _NOTHING_EARLIER,
     ) -> None:
         self._schemas = schemas
         self._redaction = redaction
         self._partitioner = partitioner
         self._keep_tracing = keep_tracing
-        self._earlier_names = tuple(earlier_names)
+        self._earlier = earlier
         self._used: dict[tuple[str, int], SourceSchema] = {}
 
     def files(self, topics: Sequence[SourceTopic]) -> dict[str, str]:
         """Return every file of the set by its path from the root."""
         times = [record.timestamp_ms for topic in topics for record in topic.records]
-        anchor_ms = max(times, default=0)
-        names = StableNames(anchor_ms, self._earlier_names)
+        anchor_ms = max(times, default=0) - self._earlier.newest_ms
+        names = StableNames(anchor_ms, self._earlier.names)
         self._learn(topics, names)
         files: dict[str, str] = {}
         described: list[str] = []
@@ -295,13 +312,24 @@ class Recorder:
         return list(ordered.values())
 
 
-def earlier_names(directory: Path) -> list[str]:
-    """Return the names of ids in an earlier recording, edited or not; none if there is none."""
-    found: dict[str, None] = {}
+def earlier_recording(directory: Path) -> EarlierRecording:
+    """Return what an earlier recording in a directory says, edited or not.
+
+    Raises:
+        FakebusError: its events cannot be read.
+    """
+    names: dict[str, None] = {}
+    offsets: list[int] = []
     for path in sorted((directory / "events").glob("*.ndjson")):
-        for text in _NAMED.findall(path.read_text(encoding="utf-8")):
-            found[text] = None
-    return list(found)
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise FakebusError(f"{path} cannot be read: {error}; remove it") from None
+        names |= dict.fromkeys(_NAMED.findall(text))
+        for at in _AT.findall(text):
+            with contextlib.suppress(DataError):
+                offsets.append(0 if at == "now" else parse_duration(at))
+    return EarlierRecording(names=tuple(names), newest_ms=max(offsets, default=0))
 
 
 def write_files(directory: Path, files: Mapping[str, str]) -> None:

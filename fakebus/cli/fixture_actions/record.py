@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Record the topics."""
     # YAML and the formats come with these; other commands start without them.
     from fakebus.cli.cluster_reader import matching_topics, read_topics
-    from fakebus.fixture_files.recording import Recorder, earlier_names, write_files
+    from fakebus.fixture_files.recording import Recorder, earlier_recording, write_files
     from fakebus.fixture_files.redaction import RedactedPath, Redaction
     from fakebus.registry_client import RegistryClient
 
@@ -80,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
         redaction,
         partitioner=arguments.partitioner,
         keep_tracing=arguments.keep_tracing,
-        earlier_names=earlier_names(arguments.output),
+        earlier=earlier_recording(arguments.output),
     )
     files = recorder.files(topics)
     write_files(arguments.output, files)

@@ -12,13 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fakebus.errors import FakebusError
 from fakebus.fixture_files.loader import check_fixtures, load_fixtures
 from fakebus.fixture_files.recording import (
     Recorder,
     SourceRecord,
     SourceSchema,
     SourceTopic,
-    earlier_names,
+    earlier_recording,
     write_files,
 )
 from fakebus.fixture_files.redaction import Redaction
@@ -45,8 +46,8 @@ def schemas(schema_id: int, topic: str, is_key: bool) -> SourceSchema | None:
     )
 
 
-def recorded(topics: Sequence[SourceTopic], earlier: Sequence[str] = ()) -> dict[str, str]:
-    return Recorder(schemas, Redaction(), earlier_names=earlier).files(topics)
+def recorded(topics: Sequence[SourceTopic], over: Path = Path("nowhere")) -> dict[str, str]:
+    return Recorder(schemas, Redaction(), earlier=earlier_recording(over)).files(topics)
 
 
 def topic_of(records: Sequence[tuple[Any, ...]], partitions: int = 1) -> SourceTopic:
@@ -157,8 +158,24 @@ def test_names_that_somebody_gave_to_ids_stay(tmp_path: Path) -> None:
     edited = events.read_text().splitlines()[1:]
     edited[0] = edited[0].replace('"id-2"', '"the-order"')
     events.write_text("\n".join(edited) + "\n")
-    again = recorded(seeded(tmp_path), earlier_names(tmp_path))
+    again = recorded(seeded(tmp_path), tmp_path)
     assert again["events/t.ndjson"] == events.read_text()
+
+
+def test_the_newest_event_may_be_edited_away_or_another_one_added(tmp_path: Path) -> None:
+    write_files(tmp_path, recorded([topic_of([row(n, age_ms=5000 - n * 1000) for n in range(6)])]))
+    events = tmp_path / "events" / "t.ndjson"
+    original = events.read_text().splitlines()
+    for edited in (original[:-2], [*original, '{"at": "+30m5s", "value": 7}']):
+        events.write_text("\n".join(edited) + "\n")
+        assert recorded(seeded(tmp_path), tmp_path)["events/t.ndjson"] == events.read_text()
+
+
+def test_an_earlier_recording_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "events").mkdir()
+    (tmp_path / "events" / "t.ndjson").write_bytes(b"\xff")
+    with pytest.raises(FakebusError, match=r"t\.ndjson cannot be read: .*; remove it"):
+        earlier_recording(tmp_path)
 
 
 def test_a_new_id_has_a_name_that_no_other_id_has(tmp_path: Path) -> None:
