@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
 
-.PHONY: up test check test-clients bench kafka lock clean format
+.PHONY: up test check test-clients test-kafka bench kafka lock clean format
 
 up: $(STAMP)  ## Start the seeded bus: Kafka on 127.0.0.1:9092, HTTP on 127.0.0.1:8081
 	$(BIN)/fakebus up --fixtures fixtures $(ARGS)
@@ -21,6 +21,10 @@ check: $(STAMP)  ## Format, lint, types, layers
 test-clients: $(STAMP)  ## kcat, Java, Go and Node clients (needs their toolchains)
 	$(BIN)/python tests/clients/build.py
 	$(BIN)/python -m pytest -q tests/clients/test_other_languages.py tests/clients/test_registry_other_languages.py tests/devstack $(ARGS)
+
+test-kafka: $(STAMP)  ## The same scenarios on a real Apache Kafka, and both asked the same (Java 17, Maven)
+	$(BIN)/python tests/clients/build.py
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup tests/clients/python tests/clients/test_other_languages.py tests/differential --cluster kafka $(ARGS)
 
 bench: $(STAMP)  ## Ratios against librdkafka's mock cluster, in one run
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -1,8 +1,8 @@
 """Tests that ask fakebus and a real Kafka the same and compare the answers.
 
-    python -m pytest tests/differential --kafka-bootstrap 127.0.0.1:19092
-
-`make kafka` starts such a Kafka. Without the option they are skipped.
+make test-kafka                                # with all else that runs on Kafka
+python -m pytest tests/differential            # starts a Kafka of its own (Java 17, Maven)
+python -m pytest tests/differential --kafka-bootstrap 127.0.0.1:19092     # takes `make kafka`'s
 """
 
 from __future__ import annotations
@@ -13,21 +13,33 @@ import pytest
 
 from fakebus.app import FakeBus
 from fakebus.config import Address, Settings
+from tests.clients.cluster import referee
 from tests.differential.raw_client import RawClient
 from tests.differential.sides import Side, Sides
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--kafka-bootstrap", help="HOST:PORT of a real Apache Kafka 4.3")
+    parser.addoption(
+        "--kafka-bootstrap",
+        help="HOST:PORT of a real Apache Kafka 4.3 that runs already, for tests/differential",
+    )
 
 
 @pytest.fixture(scope="session")
-def kafka(request: pytest.FixtureRequest) -> Iterator[RawClient]:
-    """A connection to the real Kafka."""
+def kafka_address(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Where a real Kafka listens, as host:port."""
     address = request.config.getoption("--kafka-bootstrap", default=None)
-    if not address:
-        pytest.skip("needs a real Kafka: pytest tests/differential --kafka-bootstrap HOST:PORT")
-    host, port = address.rsplit(":", 1)
+    if address:
+        yield address
+        return
+    with referee().kafka_cluster() as bootstrap_servers:
+        yield bootstrap_servers
+
+
+@pytest.fixture(scope="session")
+def kafka(kafka_address: str) -> Iterator[RawClient]:
+    """A connection to the real Kafka."""
+    host, port = kafka_address.rsplit(":", 1)
     with RawClient(host, int(port)) as client:
         yield client
 
@@ -43,11 +55,8 @@ def bus() -> Iterator[RawClient]:
 
 
 @pytest.fixture(scope="session")
-def sides(request: pytest.FixtureRequest) -> Iterator[Sides]:
+def sides(kafka_address: str) -> Iterator[Sides]:
     """A real Kafka and a bus, each with a connection that scenarios may break."""
-    address = request.config.getoption("--kafka-bootstrap", default=None)
-    if not address:
-        pytest.skip("needs a real Kafka: pytest tests/differential --kafka-bootstrap HOST:PORT")
     settings = Settings(data=None, kafka=(Address("127.0.0.1", 0),), http=())
     with FakeBus.thread(settings) as running:
-        yield Sides(Side(address), Side(running.bootstrap_servers))
+        yield Sides(Side(kafka_address), Side(running.bootstrap_servers))

@@ -32,10 +32,8 @@ WITHOUT_AUTO_CREATION = {"auto.create.topics.enable": "false"}
 
 
 @pytest.fixture(scope="module")
-def guarded(request: pytest.FixtureRequest) -> Iterator[dict[str, Sides]]:
+def guarded() -> Iterator[dict[str, Sides]]:
     """Both brokers by the protocol of their listener."""
-    if not request.config.getoption("--kafka-bootstrap", default=None):
-        pytest.skip("needs a real Kafka: pytest tests/differential --kafka-bootstrap HOST:PORT")
     plain, controller, sasl = (f"127.0.0.1:{free_port()}" for _ in range(3))
     settings = {
         **WITHOUT_AUTO_CREATION,
