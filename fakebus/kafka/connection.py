@@ -14,6 +14,8 @@ from fakebus.kafka.protocol.errors import DecodeError
 from fakebus.types import Buffer
 
 RECEIVE_BUFFER_BYTES = 64 * 1024
+FIRST_RECEIVE_BUFFER_BYTES = 4 * 1024
+"""What a connection begins with: most are idle, and there may be thousands."""
 LARGE_FRAME_BYTES = 32 * 1024
 """Frames from this size on get their own buffer before they are received."""
 
@@ -44,7 +46,7 @@ class FrameReader:
     def __init__(self, max_frame_bytes: int) -> None:
         self._max_frame_bytes = max_frame_bytes
         self._min_frame_bytes = _HEADER_MINIMUM
-        self._shared = bytearray(RECEIVE_BUFFER_BYTES)
+        self._shared = bytearray(FIRST_RECEIVE_BUFFER_BYTES)
         self._start = 0
         self._end = 0
         self._large: bytearray | None = None
@@ -86,6 +88,8 @@ class FrameReader:
             frame, self._large = self._large, None
             return [frame]
         self._end += count
+        if self._end == len(self._shared) < RECEIVE_BUFFER_BYTES:
+            self._shared = self._shared + bytes(RECEIVE_BUFFER_BYTES - self._end)
         frames: list[bytearray] = []
         while self._end - self._start >= 4:
             (length,) = _LENGTH.unpack_from(self._shared, self._start)

@@ -141,6 +141,8 @@ def _describe(
     topic: Topic, request: MetadataRequest, context: RequestContext
 ) -> MetadataResponseTopic:
     node_id = context.broker.node_id
+    replicas: list[int] = [node_id]
+    offline: list[int] = []
     return MetadataResponseTopic(
         name=topic.name,
         topic_id=topic.topic_id,
@@ -150,9 +152,9 @@ def _describe(
                 partition_index=index,
                 leader_id=node_id,
                 leader_epoch=log.leader_epoch,
-                replica_nodes=[node_id],
-                isr_nodes=[node_id],
-                offline_replicas=[],
+                replica_nodes=replicas,
+                isr_nodes=replicas,
+                offline_replicas=offline,
             )
             for index, log in enumerate(topic.partitions)
         ],

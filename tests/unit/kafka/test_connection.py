@@ -7,7 +7,13 @@ import struct
 
 import pytest
 
-from fakebus.kafka.connection import LARGE_FRAME_BYTES, FrameReader, frame_response
+from fakebus.kafka.connection import (
+    FIRST_RECEIVE_BUFFER_BYTES,
+    LARGE_FRAME_BYTES,
+    RECEIVE_BUFFER_BYTES,
+    FrameReader,
+    frame_response,
+)
 from fakebus.kafka.protocol.errors import DecodeError
 
 SIZES = (8, 9, 100, LARGE_FRAME_BYTES - 1, LARGE_FRAME_BYTES, LARGE_FRAME_BYTES + 1, 300_000, 8)
@@ -35,7 +41,7 @@ def bodies() -> list[bytes]:
 
 
 @pytest.mark.parametrize(
-    "pieces", [[1_000_000], [1], [7], [4], [65536], [32768, 1, 5], [12, 70000]]
+    "pieces", [[1_000_000], [1], [7], [4], [4096], [65536], [32768, 1, 5], [12, 70000]]
 )
 def test_frames_do_not_depend_on_how_the_stream_is_cut(
     bodies: list[bytes], pieces: list[int]
@@ -73,6 +79,20 @@ def test_a_large_frame_is_received_straight_into_its_own_buffer() -> None:
     buffer[:] = b"z" * 500_000
     (frame,) = reader.received(500_000)
     assert frame is buffer.obj
+
+
+def test_an_idle_connection_has_a_small_buffer_and_a_busy_one_a_large() -> None:
+    reader = FrameReader(1_000_000)
+    ping = struct.pack(">i", 8) + bytes(8)
+    assert len(reader.get_buffer()) == FIRST_RECEIVE_BUFFER_BYTES
+    reader.get_buffer()[: len(ping)] = ping
+    assert len(reader.received(len(ping))) == 1
+    assert len(reader.get_buffer()) == FIRST_RECEIVE_BUFFER_BYTES
+
+    stream = ping * (FIRST_RECEIVE_BUFFER_BYTES // len(ping) + 1)
+    reader.get_buffer()[:] = stream[:FIRST_RECEIVE_BUFFER_BYTES]
+    reader.received(FIRST_RECEIVE_BUFFER_BYTES)
+    assert len(reader.get_buffer()) >= RECEIVE_BUFFER_BYTES - FIRST_RECEIVE_BUFFER_BYTES
 
 
 def test_a_small_response_is_one_buffer_and_a_large_one_is_not_copied() -> None:
