@@ -32,7 +32,7 @@ pytestmark = [pytest.mark.clients, pytest.mark.xdist_group("other-languages")]
 Unique = Callable[[str], str]
 
 SESSION_TIMEOUT_MS = 1500
-FRAMED_SNAPPY = ("java", "sarama")
+FRAMED_SNAPPY = ("java", "sarama", "segmentio")
 """Clients that write snappy in the blocks of xerial's Java library, which not all can read."""
 
 
