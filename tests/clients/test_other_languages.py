@@ -538,3 +538,38 @@ def test_the_tools_produce_consume_and_show_groups(
     assert sum(row.startswith(group) for row in reset.splitlines()) == 3
     assert group in listed.split()
     assert "successful" in deleted
+
+
+# --- Kafka Streams -------------------------------------------------------------------------------
+
+
+def test_kafka_streams_counts_words_and_goes_on_with_its_state(
+    program_of: Callable[[str], Program], unique: Unique, create_topic: Callable[..., str]
+) -> None:
+    program = program_of("java")
+    lines, counts, application = create_topic(unique("lines"), 3), unique("counts"), unique("count")
+    create_topic(counts, 3)
+
+    def produce(*texts: str) -> None:
+        records = [
+            {"partition": n % 3, "key": str(n), "value": text} for n, text in enumerate(texts)
+        ]
+        program.call("produce", topic=lines, codec="none", records=records)
+
+    def counted(words: int) -> dict[str, int]:
+        found = program.call("count_words", topic=lines, to=counts, group=application, count=words)
+        return dict(found)
+
+    produce("der Bus kommt", "the bus comes", "the bus goes")
+    first = counted(9)
+    produce("the end")
+    # A new process without files: what was counted before comes from the changelog.
+    second = counted(11)
+
+    assert first == {"der": 1, "Bus": 1, "kommt": 1, "the": 2, "bus": 2, "comes": 1, "goes": 1}
+    assert second == first | {"the": 3, "end": 1}
+    topics = program.call("list_topics")
+    assert {f"{application}-counts-changelog", f"{application}-counts-repartition"} <= set(topics)
+    written = program.call("read", topic=counts, partitions=[0, 1, 2], start="earliest", count=11)
+    newest = {row["key"]: int(row["value"]) for row in in_log_order(written)}
+    assert newest == second

@@ -19,6 +19,7 @@ final class Client {
     commands.put("member", records::member);
     commands.put("read", records::read);
     commands.put("tool", Tools::run);
+    commands.put("count_words", new WordCount(arguments[0])::run);
     try (Admin admin = Admin.create(settings)) {
       Topics topics = new Topics(admin);
       commands.put("create_topic", topics::create);
