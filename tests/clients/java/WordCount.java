@@ -54,7 +54,10 @@ final class WordCount {
       if (!streams.close(Duration.ofMillis(Contract.TIMEOUT_MS))) {
         throw new IllegalStateException("Kafka Streams does not end");
       }
+      streams.cleanUp();
       return counts;
+    } finally {
+      Files.deleteIfExists(directory);
     }
   }
 
