@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import Any
 from uuid import UUID
 
@@ -10,99 +9,19 @@ import pytest
 
 from fakebus.kafka.protocol.api_keys import ApiKey
 from fakebus.kafka.protocol.messages import (
-    FindCoordinatorRequest,
-    OffsetCommitRequest,
-    OffsetCommitRequestPartition,
-    OffsetCommitRequestTopic,
     OffsetFetchRequest,
     OffsetFetchRequestGroup,
-    OffsetFetchRequestTopic,
     OffsetFetchRequestTopics,
 )
 from fakebus.types import ZERO_UUID
-from tests.differential.sides import Side, Sides, attempts
+from tests.differential.group_cases import commit, fetch_offsets, in_order, new_group
+from tests.differential.sides import Side, Sides
 
 pytestmark = pytest.mark.kafka
 
 COMMIT_VERSIONS = range(2, 11)
 FETCH_VERSIONS = range(1, 11)
 UNKNOWN_ID = UUID("c0ffee00-0000-4000-8000-000000000001")
-
-
-def new_group(side: Side) -> str:
-    """Return the id of a group whose coordinator is there."""
-    group = f"group-{uuid.uuid4().hex[:8]}"
-    side.name(group, "group")
-    request = FindCoordinatorRequest(key_type=0, coordinator_keys=[group])
-    for _ in attempts():
-        if side.call(ApiKey.FIND_COORDINATOR, 4, request).coordinators[0].error_code == 0:
-            break
-    for _ in attempts():
-        answer = fetch_offsets(side, group, 8, topics=None)
-        if answer["groups"][0]["error_code"] == 0:
-            return group
-    raise AssertionError(answer)
-
-
-def commit(side: Side, group: str, version: int, *topics: Any, **fields: Any) -> Any:
-    """Commit (topic name or id, {partition: (offset, epoch, metadata)})."""
-    wanted = []
-    for topic, offsets in topics:
-        partitions = [
-            OffsetCommitRequestPartition(
-                partition_index=index,
-                committed_offset=offset,
-                committed_leader_epoch=epoch if version >= 6 else -1,
-                committed_metadata=metadata,
-            )
-            for index, (offset, epoch, metadata) in offsets.items()
-        ]
-        if version >= 10:
-            topic_id = topic if isinstance(topic, UUID) else side.topic_id(topic)
-            wanted.append(OffsetCommitRequestTopic(topic_id=topic_id, partitions=partitions))
-        else:
-            wanted.append(OffsetCommitRequestTopic(name=topic, partitions=partitions))
-    request = OffsetCommitRequest(
-        group_id=group, topics=wanted, **{"generation_id_or_member_epoch": -1, **fields}
-    )
-    answer = side.ask(ApiKey.OFFSET_COMMIT, version, request)
-    # Kafka puts the partitions that it has refused at once in front.
-    return in_order(answer | {"groups": []}) if isinstance(answer, dict) else answer
-
-
-def fetch_offsets(side: Side, group: str, version: int, topics: Any, **fields: Any) -> Any:
-    """Ask for [(topic name or id, partitions)], or for everything."""
-    if version < 8:
-        asked = topics and [
-            OffsetFetchRequestTopic(name=name, partition_indexes=numbers)
-            for name, numbers in topics
-        ]
-        request = OffsetFetchRequest(group_id=group, topics=asked, **fields)
-        return in_order(side.ask(ApiKey.OFFSET_FETCH, version, request))
-    wanted = None if topics is None else []
-    for topic, numbers in topics or ():
-        if version >= 10:
-            topic_id = topic if isinstance(topic, UUID) else side.topic_id(topic)
-            named = OffsetFetchRequestTopics(topic_id=topic_id, partition_indexes=numbers)
-        else:
-            named = OffsetFetchRequestTopics(name=topic, partition_indexes=numbers)
-        assert wanted is not None
-        wanted.append(named)
-    asked_group = OffsetFetchRequestGroup(
-        group_id=group, topics=wanted, member_id=None, member_epoch=-1
-    )
-    request = OffsetFetchRequest(groups=[asked_group], **fields)
-    return in_order(side.ask(ApiKey.OFFSET_FETCH, version, request))
-
-
-def in_order(answer: Any) -> Any:
-    """Sort what Kafka takes from hash maps."""
-    if isinstance(answer, dict):
-        for group in [answer, *answer["groups"]]:
-            group["topics"].sort(key=lambda topic: (topic["name"], str(topic.get("topic_id"))))
-            for topic in group["topics"]:
-                topic["partitions"].sort(key=lambda partition: partition["partition_index"])
-    return answer
 
 
 @pytest.mark.parametrize("version", COMMIT_VERSIONS)
