@@ -64,26 +64,25 @@ def list_partitions(
                 f"the cursor {cursor.topic}-{cursor.partition} is in none of the wanted topics",
             )
     remaining = max(1, limit)
-    unknown: list[ListedTopic] = []
     listed: list[ListedTopic] = []
     for name in wanted:
-        topic = topics.get(name)
-        if topic is None:
-            unknown.append(_unknown(name))
-            continue
         begin = cursor.partition if cursor is not None and cursor.topic == name else 0
         if remaining == 0:
             return PartitionPage(
-                topics=unknown + listed, next_cursor=PartitionCursor(topic=name, partition=begin)
+                topics=listed, next_cursor=PartitionCursor(topic=name, partition=begin)
             )
+        topic = topics.get(name)
+        if topic is None:
+            listed.append(_unknown(name))
+            continue
         end = min(len(topic.partitions), begin + remaining)
         listed.append(ListedTopic(name=name, topic=topic, partitions=range(begin, end)))
         remaining -= max(0, end - begin)
         if end < len(topic.partitions):
             return PartitionPage(
-                topics=unknown + listed, next_cursor=PartitionCursor(topic=name, partition=end)
+                topics=listed, next_cursor=PartitionCursor(topic=name, partition=end)
             )
-    return PartitionPage(topics=unknown + listed, next_cursor=None)
+    return PartitionPage(topics=listed, next_cursor=None)
 
 
 def _unknown(name: str) -> ListedTopic:

@@ -36,8 +36,9 @@ def handle_elect_leaders(
             _result(named.topic, index, context, known_kind) for index in named.partitions
         ]
         results.append(ReplicaElectionResult(topic=named.topic, partition_result=partitions))
+    refused = not known_kind and request.topic_partitions != []
     return ElectLeadersResponse(
-        error_code=(ErrorCode.NONE if known_kind else ErrorCode.INVALID_REQUEST).code,
+        error_code=(ErrorCode.INVALID_REQUEST if refused else ErrorCode.NONE).code,
         replica_election_results=results,
     )
 

@@ -34,6 +34,8 @@ def shown(page: PartitionPage) -> tuple[list[tuple[str, list[int]]], tuple[str, 
         (("a",), 2, ("a", 7), ([("a", [])], None)),
         ((), 9, ("b", 2), ([("b", [2]), ("c", [0, 1, 2])], None)),
         ((), 9, ("bb", 2), ([("c", [0, 1, 2])], None)),
+        (("a", "bb", "b"), 6, None, ([("a", [0, 1, 2]), ("b", [0, 1, 2])], ("bb", 0))),
+        (("A", "a"), 1, None, ([("A", []), ("a", [0])], ("a", 1))),
     ],
 )
 async def test_pages_go_through_the_topics_by_name(
@@ -58,12 +60,14 @@ async def test_pages_put_together_hold_every_partition_once(topics: Broker) -> N
     assert found == [(name, index) for name in "abc" for index in range(3)]
 
 
-async def test_topics_that_do_not_exist_are_listed_with_an_error(topics: Broker) -> None:
+async def test_topics_that_do_not_exist_are_listed_with_an_error_in_their_place(
+    topics: Broker,
+) -> None:
     page = list_partitions(topics.topics, ("a", "nope", "bad name"), 9, None)
     assert [(topic.name, topic.error_code) for topic in page.topics] == [
+        ("a", ErrorCode.NONE),
         ("bad name", ErrorCode.INVALID_TOPIC_EXCEPTION),
         ("nope", ErrorCode.UNKNOWN_TOPIC_OR_PARTITION),
-        ("a", ErrorCode.NONE),
     ]
 
 
