@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from fakebus.fixture_files.event_lines import EventLine
-from fakebus.fixture_files.problems import ProblemList, quoted
+from fakebus.fixture_files.problems import Position, ProblemList, quoted
 from fakebus.fixture_files.schema_set import SchemaSet
+from fakebus.fixture_files.sources import ROOT_FILE, files_below
 from fakebus.fixture_files.topic_specs import TopicSpec
 from fakebus.records.record import NewRecord
 from fakebus.schemas.interface import ParsedSchema
 
 RULES: Mapping[str, str] = {
     "unused-schema": "no topic, file, event or reference uses the schema",
+    "unused-file": "nothing loads the file of events",
     "duplicate-event": "two events are the same in everything",
     "ce-attribute": "CloudEvents attributes are missing or ill-formed",
     "ce-duplicate-id": "two CloudEvents have the same source and id",
@@ -37,6 +40,7 @@ _CE_HEADERS = re.compile(r"ce_[a-z0-9]{1,20}")
 _OEP41_TYPE = re.compile(r"[a-z]+\.[a-z0-9]+(\.[a-z0-9_]+){3,}\.v[0-9]+")
 _MAX_EVENT_BYTES = 64 * 1024
 _OPENEDX = "org.openedx."
+_EVENT_FILES = (".ndjson", ".jsonl")
 
 
 class Linter:
@@ -206,6 +210,28 @@ class Linter:
                     "name it in a topic's key or value, or remove it",
                     rule="unused-schema",
                 )
+
+
+def unused_files(root: Path, named: Collection[Path], ignored: Collection[str]) -> ProblemList:
+    """Return a finding for each file of events that nothing loads.
+
+    Args:
+        root: the set's directory.
+        named: the files that the set names, with its profiles; resolved.
+        ignored: rules, or ``rule/thing``.
+    """
+    problems = ProblemList()
+    for path in files_below(root, _EVENT_FILES):
+        file = path.relative_to(root).as_posix()
+        if path.resolve() in named or {"unused-file", f"unused-file/{file}"} & {*ignored}:
+            continue
+        problems.add(
+            Position(str(path), 1, 1),
+            "nothing loads this file",
+            f"write  load: {file}  at its topic in {ROOT_FILE}, or remove it",
+            rule="unused-file",
+        )
+    return problems
 
 
 def is_oep41_type(name: str) -> bool:

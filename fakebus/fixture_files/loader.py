@@ -21,7 +21,7 @@ from fakebus.fixture_files.drift.lock import lock_problems
 from fakebus.fixture_files.encoding import EncodingSettings, TopicEncoder
 from fakebus.fixture_files.event_lines import EventFile, EventLine
 from fakebus.fixture_files.generation_specs import default_generate
-from fakebus.fixture_files.lint import Linter
+from fakebus.fixture_files.lint import Linter, unused_files
 from fakebus.fixture_files.load_specs import LoadSpec
 from fakebus.fixture_files.model import (
     FixtureEvent,
@@ -48,8 +48,13 @@ from fakebus.fixture_files.set_results import (
     fixture_topic,
     settings_digest,
 )
-from fakebus.fixture_files.sources import MAX_EVENTS_BYTES, FixtureDirectory
-from fakebus.fixture_files.structure import ROOT_FILE, SetSpec, read_structure
+from fakebus.fixture_files.sources import (
+    MAX_EVENTS_BYTES,
+    ROOT_FILE,
+    FixtureDirectory,
+    not_a_directory,
+)
+from fakebus.fixture_files.structure import SetSpec, read_structure
 from fakebus.fixture_files.timeline import Timeline
 from fakebus.fixture_files.topic_rules import config_problem
 from fakebus.fixture_files.topic_specs import TopicSpec
@@ -110,16 +115,23 @@ def check_fixtures(
         except FixtureError as error:
             return list(error.problems)
         return []
-    found, others = _check(directory, now_ms, profile)
-    if profile is None:
-        for name in others:
-            found += [one for one in _check(directory, now_ms, name)[0] if one not in found]
+    found, loader = _check(directory, now_ms, profile)
+    if profile is not None or loader.spec is None:
+        return found
+    named = set(loader.named)
+    for other in loader.spec.profiles.values():
+        if other.include:
+            more, loaded = _check(directory, now_ms, other.name)
+            found += [one for one in more if one not in found]
+            named |= loaded.named
+    if all(one.rule != INVALID for one in found):
+        found += unused_files(directory, named, loader.spec.ignored_rules).sorted()
     return found
 
 
 def _check(
     directory: Path, now_ms: int, profile: str | None
-) -> tuple[list[FixtureProblem], list[str]]:
+) -> tuple[list[FixtureProblem], _Loader]:
     problems = ProblemList()
     loader = _Loader(directory, now_ms, BrokerConfig(), problems, profile)
     with _collector_paused():
@@ -127,8 +139,7 @@ def _check(
     found = problems.sorted()
     if profile is None and all(one.rule != INVALID for one in found):
         found += lock_problems(directory, fixture_set)
-    profiles = [] if loader.spec is None else loader.spec.profiles.values()
-    return found, [one.name for one in profiles if one.include]
+    return found, loader
 
 
 def load_scenarios(
@@ -215,17 +226,14 @@ class _Loader:
         self._config = config
         self._problems = problems
         self._directory = FixtureDirectory(directory, problems)
+        self.named = self._directory.named
         self._loaded: dict[str, Position] = {}
         self._lines: list[EventLine] = []
         self._by_id: dict[str, EventLine] = {}
 
     def load(self, schema_ids: SchemaIds | None, *, verify: bool) -> FixtureSet:
         if not self._root.is_dir():
-            self._problems.add(
-                Position(self._directory.display(ROOT_FILE), 1, 1),
-                f"there is no directory {self._root}",
-                "create it with a file fakebus.yaml",
-            )
+            self._problems.add(*not_a_directory(self._root))
             return self._result(
                 SetSpec(anchor_ms=self._now_ms), SchemaSet((), None, self._problems), {}
             )

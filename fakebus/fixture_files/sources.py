@@ -13,6 +13,7 @@ from pathlib import Path
 
 from fakebus.fixture_files.problems import Position, ProblemList, quoted
 
+ROOT_FILE = "fakebus.yaml"
 MAX_YAML_BYTES = 1 << 20
 MAX_EVENTS_BYTES = 64 << 20
 MAX_SCHEMA_BYTES = 1 << 20
@@ -31,6 +32,8 @@ class FixtureDirectory:
     def __init__(self, root: Path, problems: ProblemList) -> None:
         self._root = root
         self._problems = problems
+        self.named: set[Path] = set()
+        """The files that other files have named so far."""
 
     def display(self, relative: str) -> str:
         """Return the name of a file for problems."""
@@ -63,6 +66,7 @@ class FixtureDirectory:
                 named_at, f"the path {quoted(path)} leaves the fixture directory", hint
             )
             return None
+        self.named.add(target)
         return target.relative_to(root).as_posix()
 
     def matching(self, base: str, pattern: str) -> list[str]:
@@ -137,6 +141,32 @@ class FixtureDirectory:
             )
             return None
         return text
+
+
+def not_a_directory(root: Path) -> tuple[Position, str, str]:
+    """Return the place, the problem and the way out for what is no fixture set."""
+    if root.is_file():
+        message = f"{root} is a file; a fixture set is a directory with a file {ROOT_FILE}"
+        return Position(str(root), 1, 1), message, f"write {root.parent}"
+    message = f"there is no directory {root}"
+    return Position(str(root / ROOT_FILE), 1, 1), message, f"create it with a file {ROOT_FILE}"
+
+
+def files_below(root: Path, suffixes: tuple[str, ...]) -> list[Path]:
+    """Return the files of a fixture set whose names end with one of the suffixes.
+
+    What is hidden, and what belongs to another set below it, is left out.
+    """
+    found = []
+    for name, folders, files in os.walk(root):
+        folder = Path(name)
+        folders[:] = [
+            inner
+            for inner in folders
+            if not inner.startswith(".") and not (folder / inner / ROOT_FILE).exists()
+        ]
+        found += [folder / file for file in files if file.endswith(suffixes)]
+    return sorted(found)
 
 
 def position_in(file: str, text: str, index: int) -> Position:

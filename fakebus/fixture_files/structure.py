@@ -19,14 +19,13 @@ from fakebus.fixture_files.problems import (
     quoted,
 )
 from fakebus.fixture_files.profiles import ProfileSpec, chosen_profile, read_profiles
-from fakebus.fixture_files.sources import MAX_YAML_BYTES, FixtureDirectory
+from fakebus.fixture_files.sources import MAX_YAML_BYTES, ROOT_FILE, FixtureDirectory
 from fakebus.fixture_files.subject_specs import SubjectReader, SubjectSpec, read_level
 from fakebus.fixture_files.times import parse_instant
 from fakebus.fixture_files.topic_specs import TopicReader, TopicSpec, read_partitioner
 from fakebus.fixture_files.yaml_fields import FieldReader
 from fakebus.fixture_files.yaml_tree import YamlMapping, YamlScalar, parse_yaml
 
-ROOT_FILE = "fakebus.yaml"
 DEFAULT_PARTITIONER = "consistent_random"
 """What librdkafka does, and with it confluent-kafka and so Open edX."""
 

@@ -45,6 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Check the directories; 1 if there are mistakes."""
     # The reader of fixtures brings YAML and the formats with it; other commands need neither.
     from fakebus.fixture_files.loader import check_fixtures
+    from fakebus.fixture_files.problems import INVALID
     from fakebus.fixture_files.reports import junit, sarif
 
     directories: list[Path] = arguments.directories
@@ -61,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
         print_json(sarif(problems))
     else:
         for problem in problems:
-            print(problem)
+            print(problem if problem.rule == INVALID else f"{problem} [{problem.rule}]")
         count = len(problems)
         found = f"{count} problem{'' if count == 1 else 's'}" if count else "no problems"
         print(f"{', '.join(map(str, directories))}: {found}")

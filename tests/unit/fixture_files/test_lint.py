@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from fakebus.fixture_files.lint import RULES
 from fakebus.fixture_files.loader import check_fixtures
 from tests.unit.fixture_files.conftest import WriteSet
 
+CHECKOUT = Path(__file__).resolve().parents[3]
 NOW_MS = 1_700_000_000_000
 CE = {
     "ce_id": "1",
@@ -201,10 +203,49 @@ def test_schemas_that_nothing_uses(write_set: WriteSet) -> None:
     )
     base = '{"type": "record", "name": "B", "fields": []}'
     user = '{"type": "record", "name": "S", "fields": [{"name": "b", "type": "B"}]}'
+    root += "lint: {ignore: unused-file}\n"
     assert found(write_set, root=root, **{"b.avsc": base, "s.avsc": user}) == [
         'unused-schema fakebus.yaml:5:15: nothing uses the subject "extra"; '
         "name it in a topic's key or value, or remove it"
     ]
+
+
+def test_a_file_of_events_that_nothing_loads(write_set: WriteSet) -> None:
+    root = "version: 1\ntopics: [{name: t, load: e.ndjson}]\n"
+    others = {
+        "events/u.ndjson": "{}",
+        "old.jsonl": "",
+        "notes.txt": "",
+        ".hidden/h.ndjson": "",
+        "other/fakebus.yaml": "version: 1\n",
+        "other/o.ndjson": "",
+    }
+    hint = "at its topic in fakebus.yaml, or remove it"
+    assert found(write_set, {"value": 1}, root=root, **others) == [
+        "unused-file events/u.ndjson:1:1: nothing loads this file; "
+        f"write  load: events/u.ndjson  {hint}",
+        f"unused-file old.jsonl:1:1: nothing loads this file; write  load: old.jsonl  {hint}",
+    ]
+    root = "lint: {ignore: [unused-file/old.jsonl]}\n" + root + "include: [events/u.ndjson]\n"
+    assert (
+        found(
+            write_set,
+            {"value": 1},
+            root=root,
+            **others | {"events/u.ndjson": '{"topic": "t", "value": 2}'},
+        )
+        == []
+    )
+    # While something is wrong, nobody knows what would have been loaded.
+    broken = found(write_set, {"value": 1}, root="version: 2\n", **others)
+    assert [line.split()[0] for line in broken] == ["invalid"]
+
+
+def test_a_linked_file_is_loaded_under_either_name(write_set: WriteSet) -> None:
+    root = "version: 1\ntopics: [{name: t, load: e.ndjson}]\n"
+    directory = write_set({"fakebus.yaml": root, "real.ndjson": '{"value": 1}'})
+    (directory / "e.ndjson").symlink_to("real.ndjson")
+    assert check_fixtures(directory, now_ms=NOW_MS) == []
 
 
 @pytest.mark.parametrize(
@@ -231,4 +272,8 @@ def test_a_rule_that_there_is_not_is_a_mistake(write_set: WriteSet) -> None:
 
 def test_every_rule_is_described() -> None:
     tested = {line.split()[0] for _, lines in CASES.values() for line in lines}
-    assert tested | {"unused-schema", "openedx-falsy-optional"} == set(RULES)
+    elsewhere = {"unused-schema", "unused-file", "openedx-falsy-optional"}
+    assert tested | elsewhere == set(RULES)
+    documented = (CHECKOUT / "docs" / "reference" / "fixtures.md").read_text()
+    for rule in RULES:
+        assert f"| `{rule}` | " in documented

@@ -859,6 +859,15 @@ def test_missing_directory_is_told(tmp_path: Path) -> None:
     ]
 
 
+def test_a_file_instead_of_a_directory_is_told(write_set: WriteSet) -> None:
+    file = write_set({"fakebus.yaml": HEAD}) / "fakebus.yaml"
+    [problem] = check_fixtures(file)
+    assert str(problem) == (
+        f"{file}:1:1: {file} is a file; a fixture set is a directory with a file fakebus.yaml; "
+        f"write {file.parent}"
+    )
+
+
 def test_link_out_of_the_directory_is_refused(write_set: WriteSet, tmp_path: Path) -> None:
     (tmp_path / "secret.ndjson").write_text(GOOD)
     root = write_set({"fakebus.yaml": TOPIC})
