@@ -154,7 +154,7 @@ class TopicReader:
         return config
 
     def _format(self, fields: FieldReader, name: str) -> FormatSpec | None:
-        mapping = fields.mapping(name)
+        mapping = fields.mapping(name, hint=f"write  {name}: {{format: json}}")
         if mapping is None:
             return None
         known = _KEY_FIELDS if name == "key" else _FORMAT_FIELDS

@@ -128,18 +128,20 @@ class FieldReader:
         )
         return None
 
-    def mapping(self, name: str, *, required: bool = False) -> YamlMapping | None:
-        """Return an object."""
+    def mapping(
+        self, name: str, *, required: bool = False, hint: str = "write  name: value"
+    ) -> YamlMapping | None:
+        """Return an object; the hint is what to write instead of anything else."""
         node = self.node(name, required=required)
-        return None if node is None else self.as_mapping(node, f'"{name}"')
+        return None if node is None else self.as_mapping(node, f'"{name}"', hint)
 
-    def as_mapping(self, node: YamlNode, what: str) -> YamlMapping | None:
-        """Return a node that must be an object."""
+    def as_mapping(
+        self, node: YamlNode, what: str, hint: str = "write  name: value"
+    ) -> YamlMapping | None:
+        """Return a node that must be an object; the hint is as for :meth:`mapping`."""
         if isinstance(node, YamlMapping):
             return node
-        self._problems.add(
-            node.position, f"{what} must be an object, not {kind_of(node)}", "write  name: value"
-        )
+        self._problems.add(node.position, f"{what} must be an object, not {kind_of(node)}", hint)
         return None
 
     def items(self, name: str) -> tuple[YamlNode, ...]:

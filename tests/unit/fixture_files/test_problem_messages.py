@@ -259,7 +259,7 @@ YAML_CASES: dict[str, tuple[str | bytes, str]] = {
     ),
     "value shape": (
         HEAD + "topics: [{name: a, value: json}]\n",
-        ('fakebus.yaml:2:27: "value" must be an object, not a text; write  name: value'),
+        ('fakebus.yaml:2:27: "value" must be an object, not a text; write  value: {format: json}'),
     ),
     "headers shape": (
         HEAD + "topics: [{name: a, headers: text}]\n",
