@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import select
+import stat
 import sys
 from collections.abc import Sequence
 
@@ -26,6 +29,19 @@ def add_format_argument(parser: argparse.ArgumentParser, json_is: str) -> None:
         default=TEXT,
         help=f"text for people (default), or {json_is}",
     )
+
+
+def nobody_reads() -> bool:
+    """Whether whoever read standard output has gone, which only writing would tell otherwise."""
+    try:
+        output = sys.stdout.fileno()
+    except (OSError, ValueError):
+        return False  # not a file: a test reads it
+    if not stat.S_ISFIFO(os.fstat(output).st_mode):
+        return False
+    poller = select.poll()
+    poller.register(output, select.POLLERR)
+    return bool(poller.poll(0))
 
 
 def print_json(value: object) -> None:

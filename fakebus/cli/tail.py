@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 from fakebus.cli.bootstrap import add_bootstrap_arguments
 from fakebus.cli.client import ClientError, Connection, connect
 from fakebus.cli.offsets import log_ranges, partitions_of, resolve
-from fakebus.cli.output import JSON, add_format_argument
+from fakebus.cli.output import JSON, add_format_argument, nobody_reads
 from fakebus.cli.positions import (
     NEGATIVE_POSITION,
     POSITION_HELP,
@@ -168,6 +168,7 @@ class _Reader:
         self._consumer = consumer
         self._commits = False
         self._settled = False
+        self._idle = False
         self._ends: dict[TopicPartition, int] | None = None
         self._last: Message | None = None
 
@@ -198,12 +199,13 @@ class _Reader:
 
     def records(self) -> Iterator[ReadRecord]:
         """Yield records as they arrive."""
-        while self._ends is None or self._ends:
+        while (self._ends is None or self._ends) and not (self._idle and nobody_reads()):
             message = self._consumer.poll(0)
             if message is None:
                 # Nothing is waiting, so what was printed should be seen now.
                 sys.stdout.flush()
                 message = self._consumer.poll(POLL_S)
+            self._idle = message is None
             if message is None:
                 self._forget_what_others_read()
             elif message.error() is not None:

@@ -128,6 +128,22 @@ class Recorder:
         self._keep_tracing = keep_tracing
         self._earlier = earlier
         self._used: dict[tuple[str, int], SourceSchema] = {}
+        self._unread: Counter[str] = Counter()
+        self._framed_topics: set[str] = set()
+
+    @property
+    def notes(self) -> list[str]:
+        """What whoever records should know of the files that were made, a sentence each."""
+        return [
+            f"{topic}: {count} keys and values could not be read and stand in the files as they "
+            "are; nothing in them is redacted"
+            + (
+                "; they begin like those of a schema registry, which --registry names"
+                if topic in self._framed_topics
+                else ""
+            )
+            for topic, count in sorted(self._unread.items())
+        ]
 
     def files(self, topics: Sequence[SourceTopic]) -> dict[str, str]:
         """Return every file of the set by its path from the root."""
@@ -158,6 +174,7 @@ class Recorder:
                 for data, is_key in ((record.value, False), (record.key, True)):
                     written = self._data(data, topic, is_key)
                     if written is not None:
+                        self._note(topic.name, data, written)
                         names.expect(written.original)
                         if not is_key:
                             originals.append(written.original)
@@ -221,6 +238,13 @@ class Recorder:
         if written.format == "json":
             return _json_bytes(data)
         return str(data).encode()
+
+    def _note(self, topic: str, data: bytes | None, written: _Written) -> None:
+        framed = written.subject is None and framed_id(data) is not None
+        if framed or written.format == "binary":
+            self._unread[topic] += 1
+        if framed and self._schemas is None:
+            self._framed_topics.add(topic)
 
     def _find(self, schema_id: int | None, written: _Written) -> SourceSchema | None:
         for schema in self._used.values():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from fakebus.cli.bootstrap import add_bootstrap_arguments
@@ -86,6 +87,8 @@ def run(arguments: argparse.Namespace) -> int:
     write_files(arguments.output, files)
     count = sum(len(topic.records) for topic in topics)
     print(f"{arguments.output}: {count} records of {len(topics)} topics")
+    for note in recorder.notes:
+        print(f"note: {note}", file=sys.stderr)
     return 0
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -273,6 +275,23 @@ def test_tail_without_exit_waits_for_new_records(cli: CommandLine, topic: str) -
         stop.set()
         thread.join()
     assert line.rstrip().endswith("new")
+
+
+def test_tail_ends_when_nobody_reads_it_any_more(cli: CommandLine, topic: str) -> None:
+    cli.run("produce", topic, "--value", "only")
+    command = [sys.executable, "-m", "fakebus", "tail", topic, "--from", "earliest"]
+    with subprocess.Popen(
+        [*command, "--bootstrap-server", cli.servers],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        # As `| head -1` does.
+        assert process.stdout.readline().rstrip().endswith(b"only")
+        process.stdout.close()
+        assert process.wait(WAIT_SECONDS) == 0
+        assert process.stderr.read() == b""
 
 
 def test_tail_in_a_group_commits_what_it_printed(

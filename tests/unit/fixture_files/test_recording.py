@@ -206,6 +206,26 @@ def test_payloads_that_only_look_like_a_schemas_stay_bytes() -> None:
     assert found == ["AAAAAAH/", "AAAAAGP+"]
 
 
+def test_what_cannot_be_read_and_redacted_is_told() -> None:
+    mail = b"\x02\x1cada@example.com"
+    framed = [(0, NOW_MS, None, frame(7, mail), ()), (0, NOW_MS, b"k", frame(SCHEMA_ID, mail), ())]
+    readable = [(0, NOW_MS, b"ada", b'{"n": 1}', ()), (0, NOW_MS, None, None, ())]
+    other = (0, NOW_MS, b"\xff\xfe", b"\xff", ())
+    told = "could not be read and stand in the files as they are; nothing in them is redacted"
+
+    def notes(records: Sequence[tuple[Any, ...]], registry: bool) -> list[str]:
+        recorder = Recorder(schemas if registry else None, Redaction())
+        recorder.files([topic_of(records)])
+        return recorder.notes
+
+    assert notes(readable, registry=False) == []
+    assert notes([*framed, *readable], registry=False) == [
+        f"t: 2 keys and values {told}; they begin like those of a schema registry, which "
+        "--registry names"
+    ]
+    assert notes([*framed[:1], *readable, other], registry=True) == [f"t: 3 keys and values {told}"]
+
+
 def test_only_a_recording_is_replaced(tmp_path: Path) -> None:
     write_files(tmp_path, recorded([topic_of([row(1)])]))
     other = SourceTopic(name="u", partitions=1, config={"retention.ms": "5"}, records=())
