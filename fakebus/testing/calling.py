@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
+import contextlib
 import functools
+import os
+import sys
 from collections.abc import Callable, Coroutine
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
+
+from fakebus.errors import FakebusError
 
 P = ParamSpec("P")
 T = TypeVar("T")
 W = TypeVar("W")
 
-
-class Blocking(Generic[W]):
-    """Calls a worker's coroutines in its own event loop and waits for them.
-
-    Args:
-        worker: whose coroutines are called.
-        loop: the event loop that the worker belongs to, in another thread.
-    """
-
-    def __init__(self, worker: W, loop: asyncio.AbstractEventLoop) -> None:
-        self._worker = worker
-        self._loop = loop
+_STOOD_STILL = (
+    "The event loop of the test stood still meanwhile, and all that runs in it: "
+    "await the method of the same name in .aio instead."
+)
 
 
-class Awaiting(Generic[W]):
-    """Calls a worker's coroutines in its own event loop and awaits them in another one.
+class Calling(Generic[W]):
+    """Hands a worker's coroutines to the event loop that the worker belongs to.
 
     Args:
         worker: whose coroutines are called.
@@ -36,6 +34,39 @@ class Awaiting(Generic[W]):
     def __init__(self, worker: W, loop: asyncio.AbstractEventLoop) -> None:
         self._worker = worker
         self._loop = loop
+        self._process_id = os.getpid()
+
+    def _begin(self, coroutine: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
+        """Start a coroutine; raises FakebusError where nobody would ever finish it."""
+        __tracebackhide__ = True
+        problem = self._problem()
+        if problem is not None:
+            coroutine.close()
+            raise FakebusError(problem)
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+
+    def _problem(self) -> str | None:
+        if os.getpid() != self._process_id:
+            return (
+                "the bus runs in the process that has forked this one: "
+                "connect a client to its bootstrap_servers here"
+            )
+        if self._loop.is_closed():
+            return "the bus has stopped"
+        if _running_loop() is self._loop:
+            return (
+                "this is called in the bus's own thread, which would wait for itself: "
+                "a function that looks at an event must not use the bus"
+            )
+        return None
+
+
+class Blocking(Calling[W]):
+    """Waits for the coroutines; see :class:`Calling`."""
+
+
+class Awaiting(Calling[W]):
+    """Awaits the coroutines in another event loop, asyncio's or trio's; see :class:`Calling`."""
 
 
 def blocking(
@@ -49,8 +80,18 @@ def blocking(
 
     @functools.wraps(work)
     def call(self: Blocking[W], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        coroutine = work(self._worker, *args, **kwargs)
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+        __tracebackhide__ = True
+        future = self._begin(work(self._worker, *args, **kwargs))
+        try:
+            return future.result()
+        except (AssertionError, FakebusError) as failure:
+            if isinstance(failure, AssertionError) and _running_loop() is not None:
+                failure.add_note(_STOOD_STILL)
+            # Their texts say all; how they came about in here is nothing for a test's report.
+            raise failure.with_traceback(None)  # noqa: B904 - it is the same exception
+        finally:
+            # Somebody may have interrupted the wait.
+            future.cancel()
 
     return call
 
@@ -66,7 +107,36 @@ def awaiting(
 
     @functools.wraps(work)
     async def call(self: Awaiting[W], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        coroutine = work(self._worker, *args, **kwargs)
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, self._loop))
+        __tracebackhide__ = True
+        try:
+            return await _outcome(self._begin(work(self._worker, *args, **kwargs)))
+        except (AssertionError, FakebusError) as failure:
+            raise failure.with_traceback(None)  # noqa: B904 - as above
 
     return call
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+async def _outcome(future: concurrent.futures.Future[T]) -> T:
+    if _running_loop() is not None:
+        return await asyncio.wrap_future(future)
+    # Whoever awaits without asyncio has imported trio.
+    trio: Any = sys.modules["trio"]
+    done, token = trio.Event(), trio.lowlevel.current_trio_token()
+
+    def wake(_: concurrent.futures.Future[T]) -> None:
+        with contextlib.suppress(trio.RunFinishedError):
+            token.run_sync_soon(done.set)
+
+    future.add_done_callback(wake)
+    try:
+        await done.wait()
+    finally:
+        future.cancel()
+    return future.result()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -56,7 +57,11 @@ def mismatches(event: Event, match: Match | None) -> list[str]:
         event: the record.
         match: ``None`` matches everything; a function decides; bytes are the exact value,
             a text the exact value as UTF-8 or JSON; a mapping names the fields that the
-            decoded value must have, nested ones too, others are free.
+            decoded value must have, nested ones too, others are free. A function that
+            raises an exception says no, so it may take one kind of event for granted.
+
+    Raises:
+        TypeError: the function is a coroutine.
     """
     if match is None:
         return []
@@ -65,11 +70,23 @@ def mismatches(event: Event, match: Match | None) -> list[str]:
     if isinstance(match, str) and event.value == match.encode():
         return []
     if callable(match):
-        return [] if match(event) else ["the function said no"]
+        return _objections(match, event)
     value = event.data
     if isinstance(value, bytes):
         return [f"value is neither JSON nor text: {shown(value)}"]
     return _differences("value", match, value)
+
+
+def _objections(match: Callable[[Event], bool], event: Event) -> list[str]:
+    try:
+        fits: object = match(event)
+    except Exception as error:  # noqa: BLE001 - a function may be made for one kind of event only
+        first_line = (str(error).splitlines() or [""])[0]
+        return [f"the function raised {type(error).__name__}: {first_line}"]
+    if inspect.iscoroutine(fits):
+        fits.close()
+        raise TypeError("a function that looks at an event cannot be a coroutine")
+    return [] if fits else ["the function said no"]
 
 
 def _differences(path: str, wanted: Any, found: Any) -> list[str]:

@@ -53,11 +53,21 @@ def test_what_fits_matches(match: Any) -> None:
         ({"active": 1}, "value.active is True, not 1"),
         (b"other", "value is"),
         (lambda e: False, "the function said no"),
+        (lambda e: e.json()["name"] == "ada", "the function raised KeyError: 'name'"),
     ],
 )
 def test_what_does_not_fit_is_explained(match: Any, says: str) -> None:
     (problem,) = mismatches(event(VALUE), match)
     assert says in problem
+
+
+def test_a_coroutine_is_no_match() -> None:
+    async def match(event: Event) -> bool:
+        return True
+
+    wrong: Any = match
+    with pytest.raises(TypeError, match="cannot be a coroutine"):
+        mismatches(event(VALUE), wrong)
 
 
 def test_a_value_that_cannot_be_read_is_shown() -> None:
