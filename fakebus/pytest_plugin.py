@@ -16,17 +16,19 @@ The marker ``fakebus`` says the same for single tests; see docs/how-to/pytest.md
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
+from fakebus.errors import FakebusError
+
 if TYPE_CHECKING:
     from fakebus.config import Settings
-    from fakebus.testing.handle import TestBus
+    from fakebus.testing.handle import Addresses, TestBus
     from fakebus.testing.own_bus import Isolation
 
 _ISOLATIONS = ("rollback", "advance", "namespace", "none")
@@ -70,36 +72,74 @@ class _Wishes:
     needs: tuple[str, ...]
 
 
-def _texts(value: Any) -> tuple[str, ...]:
-    return (str(value),) if isinstance(value, str | Path) else tuple(map(str, value))
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """Report what a user has to mend by its text alone, without the way that led there."""
+    try:
+        yield
+    except (FakebusError, pytest.UsageError) as error:
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
+
+
+def _texts(noun: str, value: Any) -> tuple[str, ...]:
+    if isinstance(value, str | Path):
+        return (str(value),)
+    if not isinstance(value, Iterable):
+        raise pytest.UsageError(f"{noun} is a text or a list of texts, not {value!r}")
+    return tuple(map(str, value))
+
+
+def _isolation(value: Any) -> str | None:
+    if value is not None and value not in _ISOLATIONS:
+        raise pytest.UsageError(f"isolation is one of {', '.join(_ISOLATIONS)}, not {value!r}")
+    return value or None
+
+
+def _partitions(value: Any) -> int | None:
+    if value is None or value == "":
+        return None
+    try:
+        count = int(value)
+    except (TypeError, ValueError):
+        count = 0
+    if count < 1:
+        raise pytest.UsageError(f"partitions is a whole number above 0, not {value!r}")
+    return count
 
 
 def _wishes(item: pytest.Item) -> _Wishes:
     arguments: dict[str, Any] = {}
+    configs: dict[str, str] = {}
     for marker in reversed(list(item.iter_markers("fakebus"))):
         if marker.args:
             raise pytest.UsageError("@pytest.mark.fakebus takes named arguments only")
         arguments |= marker.kwargs
+        wanted = marker.kwargs.get("set", {})
+        if not isinstance(wanted, Mapping):
+            raise pytest.UsageError(f"set is a dictionary of broker configs, not {wanted!r}")
+        configs |= {name: str(text) for name, text in wanted.items()}
     unknown = arguments.keys() - {"fixtures", "partitions", "isolation", "set", "needs"}
     if unknown:
         raise pytest.UsageError(f"@pytest.mark.fakebus has no {min(unknown)!r}; it is {_MARKER}")
-    isolation = arguments.get("isolation")
-    if isolation is not None and isolation not in _ISOLATIONS:
-        raise pytest.UsageError(f"isolation is one of {', '.join(_ISOLATIONS)}, not {isolation!r}")
-    needs = _texts(arguments.get("needs", ()))
+    needs = _texts("needs", arguments.get("needs", ()))
     if not set(needs) <= set(_NEEDS):
         raise pytest.UsageError(f"needs names {', '.join(_NEEDS)}, not {', '.join(needs)}")
+    fixtures = _texts("fixtures", arguments.get("fixtures", ()))
     return _Wishes(
-        fixtures=tuple(item.path.parent / name for name in _texts(arguments.get("fixtures", ()))),
-        partitions=arguments.get("partitions"),
-        isolation=isolation,
-        set={name: str(text) for name, text in arguments.get("set", {}).items()},
+        fixtures=tuple(item.path.parent / name for name in fixtures),
+        partitions=_partitions(arguments.get("partitions")),
+        isolation=_isolation(arguments.get("isolation")),
+        set=configs,
         needs=needs,
     )
 
 
 class _Bus(Protocol):
     """Our own bus, or a Kafka somewhere else."""
+
+    @property
+    def addresses(self) -> Addresses:
+        """Where clients find it."""
 
     def test(
         self, isolation: Isolation = ..., fixtures: Sequence[Path] = ...
@@ -116,15 +156,18 @@ def fakebus_settings(pytestconfig: pytest.Config) -> Settings:
     option = pytestconfig.getoption
     fixtures = [*pytestconfig.getini("fakebus_fixtures")]
     fixtures += [pytestconfig.invocation_params.dir / name for name in option("fakebus_fixtures")]
-    partitions = option("fakebus_partitions") or pytestconfig.getini("fakebus_partitions")
-    return bus_settings(
-        fixtures=fixtures,
-        partitions=int(partitions) if partitions else None,
-        configs=parse_assignments(
-            [*pytestconfig.getini("fakebus_set"), *option("fakebus_set")],
-        ),
-        http=pytestconfig.getini("fakebus_http"),
-    )
+    partitions = option("fakebus_partitions")
+    if partitions is None:
+        partitions = pytestconfig.getini("fakebus_partitions")
+    with _plain_errors():
+        return bus_settings(
+            fixtures=fixtures,
+            partitions=_partitions(partitions),
+            configs=parse_assignments(
+                [*pytestconfig.getini("fakebus_set"), *option("fakebus_set")],
+            ),
+            http=pytestconfig.getini("fakebus_http"),
+        )
 
 
 @pytest.fixture(scope="session")
@@ -162,6 +205,18 @@ def fakebus_buses(
         yield bus
 
 
+@pytest.fixture(scope="session")
+def fakebus_addresses(
+    fakebus_buses: Callable[[int | None, Mapping[str, str]], _Bus],
+) -> Addresses:
+    """Where the session's bus is found, for fixtures that live longer than one test.
+
+    Tests whose markers ask for other partitions or configs have another bus.
+    """
+    with _plain_errors():
+        return fakebus_buses(None, {}).addresses
+
+
 @pytest.fixture
 def fakebus(
     request: pytest.FixtureRequest,
@@ -170,13 +225,16 @@ def fakebus(
     """A bus on free ports that is as it was seeded; see :class:`fakebus.testing.TestBus`."""
     from fakebus.testing.own_bus import Isolation
 
-    config, wishes = request.config, _wishes(request.node)
-    chosen = wishes.isolation or config.getoption("fakebus_isolation")
-    chosen = chosen or config.getini("fakebus_isolation") or "rollback"
-    if config.getoption("fakebus_bootstrap"):
-        _skip_if_impossible(wishes)
-    bus = fakebus_buses(wishes.partitions, wishes.set)
-    with bus.test(Isolation(chosen), wishes.fixtures) as handle:
+    config = request.config
+    with ExitStack() as stack:
+        with _plain_errors():
+            wishes = _wishes(request.node)
+            chosen = wishes.isolation or config.getoption("fakebus_isolation")
+            chosen = chosen or _isolation(config.getini("fakebus_isolation") or "rollback")
+            if config.getoption("fakebus_bootstrap"):
+                _skip_if_impossible(wishes)
+            bus = fakebus_buses(wishes.partitions, wishes.set)
+            handle = stack.enter_context(bus.test(Isolation(chosen), wishes.fixtures))
         request.node.stash[_HANDLE] = handle
         yield handle
         del request.node.stash[_HANDLE]
@@ -204,11 +262,12 @@ def pytest_runtest_makereport(
     """Add what happened on the bus to the report of a test that failed."""
     report = yield
     handle = item.stash.get(_HANDLE, None)
-    if handle is None or report.when != "call":
+    if handle is None:
         return report
     if report.failed:
         report.sections.append(("fakebus timeline", handle.timeline() or "nothing happened"))
-    idle = [] if handle.is_foreign else handle.faults.never_fired
+    called = report.when == "call" and not handle.is_foreign
+    idle = handle.faults.never_fired if called else []
     if idle:
         texts = "\n".join(fault.description for fault in idle)
         report.sections.append(("fakebus faults that never fired", texts))

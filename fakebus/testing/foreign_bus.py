@@ -44,10 +44,11 @@ class ForeignBus:
     ) -> None:
         self._registry = ForeignRegistry(registry_url)
         self._kafka = Kafka(bootstrap_servers, partitions)
-        self._addresses = Addresses(
+        self.addresses = Addresses(
             bootstrap_servers=bootstrap_servers,
             schema_registry_url=registry_url,
         )
+        """Where clients find the cluster."""
         self._fixtures = tuple(fixtures)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(
@@ -94,7 +95,7 @@ class ForeignBus:
             for directory in (*self._fixtures, *fixtures):
                 self._run(cluster.seed(directory, namespace))
             self._run(cluster.begin(namespace))
-            yield TestBus(observer, self._loop, self._addresses, None)
+            yield TestBus(observer, self._loop, self.addresses, None)
         finally:
             if isolation is not Isolation.NONE:
                 self._run(cluster.delete(namespace))

@@ -95,6 +95,16 @@ class OwnBus:
         for listener in bus.listeners:
             listener.interceptor = self._traffic.intercept
 
+    @property
+    def addresses(self) -> Addresses:
+        """Where clients find the bus."""
+        bus = self._thread.bus
+        return Addresses(
+            bootstrap_servers=bus.bootstrap_servers,
+            http_url=bus.http_url,
+            schema_registry_url=bus.http_url,
+        )
+
     @contextmanager
     def test(
         self,
@@ -130,14 +140,9 @@ class OwnBus:
             # What was seeded counts as having been there before.
             cluster.mark = await self._marks.take()
             self._marks.drop(cluster.mark)
-        addresses = Addresses(
-            bootstrap_servers=bus.bootstrap_servers,
-            http_url=bus.http_url,
-            schema_registry_url=bus.http_url,
-        )
         powers = Powers(timekeeper=Timekeeper(bus.broker, self._clock), faults=self._faults)
         observer = Observer(cluster, namespace, restorer)
-        return TestBus(observer, self._thread.loop, addresses, powers)
+        return TestBus(observer, self._thread.loop, self.addresses, powers)
 
     async def _end(self, isolation: Isolation, mark: Mark, namespace: Namespace) -> None:
         self._faults.clear()

@@ -50,6 +50,16 @@ def test_nearer(fakebus):
         fakebus.publish("t", "x" * 5000)
 
 
+@pytest.mark.fakebus(set={"num.partitions": 7})
+class TestConfigs:
+    @pytest.mark.fakebus(partitions=None, set={"message.max.bytes": 2000})
+    def test_configs_add_up(self, fakebus):
+        fakebus.publish("t", "x")
+        assert partitions(fakebus, "t") == 7
+        with pytest.raises(Exception, match="2000"):
+            fakebus.publish("t", "x" * 5000)
+
+
 @pytest.mark.fakebus(isolation="none")
 def test_stays(fakebus):
     fakebus.publish("kept", "x")
@@ -64,7 +74,7 @@ def test_own_names(fakebus):
 def test_was_kept(fakebus):
     assert fakebus.publish("kept", "x").offset == 1
 """
-    run(pytester, code, passed=5)
+    run(pytester, code, passed=6)
 
 
 def test_a_marker_that_makes_no_sense_is_explained(pytester: pytest.Pytester) -> None:
@@ -169,15 +179,34 @@ def test_function(): pass
     assert "tests in classes" in run(pytester, code, passed=3, errors=1)
 
 
+def test_fixtures_of_the_session_know_where_the_bus_is(pytester: pytest.Pytester) -> None:
+    code = """
+import pytest
+
+
+@pytest.fixture(scope="session")
+def producer(fakebus_addresses):
+    return Producer({"bootstrap.servers": fakebus_addresses.bootstrap_servers})
+
+
+@pytest.mark.parametrize("turn", [1, 2])
+def test_it(producer, fakebus, turn):
+    producer.produce("orders", "x")
+    assert producer.flush(10) == 0
+    assert fakebus.expect("orders", "x").offset == 0
+"""
+    run(pytester, code, passed=2)
+
+
 def test_anyio_tests_wait_without_blocking(pytester: pytest.Pytester) -> None:
     code = """
 import anyio
 import pytest
 
 
-@pytest.fixture
-def anyio_backend():
-    return "asyncio"
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request):
+    return request.param
 
 
 @pytest.mark.anyio
@@ -189,8 +218,13 @@ async def test_later(fakebus):
     frozen = await fakebus.aio.clock.now()
     await fakebus.aio.clock.advance(60)
     assert (await fakebus.aio.clock.now() - frozen).total_seconds() == 60
+    with pytest.raises(AssertionError, match="no matching event came"):
+        await fakebus.aio.expect("t", "y", timeout=0)
+    with anyio.move_on_after(0.1) as scope:
+        await fakebus.aio.expect("t", "y", timeout=60)
+    assert scope.cancelled_caught
 """
-    run(pytester, code, "-p", "anyio.pytest_plugin", passed=1)
+    run(pytester, code, "-p", "anyio.pytest_plugin", passed=2)
 
 
 def test_a_failure_shows_what_happened_on_the_bus(pytester: pytest.Pytester) -> None:

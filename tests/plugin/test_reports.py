@@ -1,0 +1,124 @@
+"""What a test's report shows when something is wrong: the texts that help, and nothing of ours."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.plugin.test_plugin import few_plugins, run
+
+__all__ = ["few_plugins"]
+
+
+def test_a_helper_that_fails_is_reported_where_the_test_calls_it(
+    pytester: pytest.Pytester,
+) -> None:
+    code = """
+import pytest
+
+
+def test_assertion(fakebus):
+    fakebus.expect("orders", timeout=0)
+
+
+@pytest.mark.asyncio
+async def test_assertion_in_a_coroutine(fakebus):
+    await fakebus.aio.expect("orders", timeout=0)
+
+
+def test_error(fakebus):
+    fakebus.publish("or ders", "x")
+"""
+    output = run(pytester, code, "-p", "pytest_asyncio.plugin", failed=3)
+    assert "the topic name 'or ders' holds something else" in output
+    for ours in ("calling.py", "observer.py", "concurrent/futures", "own_cluster.py"):
+        assert ours not in output
+
+
+def test_what_a_user_has_to_mend_is_told_without_a_traceback(pytester: pytest.Pytester) -> None:
+    code = """
+import pytest
+
+
+@pytest.mark.fakebus(set={"num.partitionz": 2})
+def test_config(fakebus): pass
+
+
+@pytest.mark.fakebus(fixtures="nowhere")
+def test_fixtures(fakebus): pass
+
+
+@pytest.mark.fakebus(partitions="three")
+def test_partitions(fakebus): pass
+
+
+@pytest.mark.fakebus(partitions=0)
+def test_no_partitions(fakebus): pass
+
+
+@pytest.mark.fakebus(set=["a=b"])
+def test_set(fakebus): pass
+
+
+@pytest.mark.fakebus(needs=3)
+def test_needs(fakebus): pass
+"""
+    output = run(pytester, code, errors=6)
+    assert "there is no broker config 'num.partitionz'; did you mean num.partitions?" in output
+    assert "create it with a file fakebus.yaml" in output
+    assert "partitions is a whole number above 0, not 'three'" in output
+    assert "partitions is a whole number above 0, not 0" in output
+    assert "set is a dictionary of broker configs, not ['a=b']" in output
+    assert "needs is a text or a list of texts, not 3" in output
+    assert "pytest_plugin.py" not in output
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("fakebus_isolation = undo", "isolation is one of rollback"),
+        ("fakebus_partitions = many", "partitions is a whole number above 0, not 'many'"),
+        ("fakebus_set = num.partitions", "num.partitions"),
+    ],
+)
+def test_a_mistake_in_the_ini_file_is_told_without_a_traceback(
+    pytester: pytest.Pytester, line: str, says: str
+) -> None:
+    pytester.makeini(f"[pytest]\n{line}\n")
+    output = run(pytester, "\ndef test_it(fakebus): pass\n", errors=1)
+    assert says in output
+    assert "pytest_plugin.py" not in output
+
+
+def test_a_fixture_that_fails_shows_what_happened_on_the_bus_until_then(
+    pytester: pytest.Pytester,
+) -> None:
+    code = """
+import pytest
+
+
+@pytest.fixture
+def invoice(fakebus):
+    fakebus.publish("orders", {"id": 7})
+    return fakebus.expect("invoices", timeout=0)
+
+
+def test_it(invoice): pass
+"""
+    output = run(pytester, code, errors=1)
+    timeline = output.partition("- fakebus timeline -")[2]
+    assert 'orders[0]@0  value={"id": 7}  produced by the test' in timeline
+
+
+def test_a_helper_that_blocks_the_loop_it_waits_for_says_so(pytester: pytest.Pytester) -> None:
+    code = """
+import asyncio
+import pytest
+
+
+@pytest.mark.asyncio
+async def test_it(fakebus):
+    service = asyncio.ensure_future(fakebus.aio.publish("orders", "x"))
+    fakebus.expect("orders", timeout=0.1)
+"""
+    output = run(pytester, code, "-p", "pytest_asyncio.plugin", failed=1)
+    assert "await the method of the same name in .aio instead" in output
