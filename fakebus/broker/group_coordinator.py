@@ -279,15 +279,9 @@ class GroupCoordinator:
         row = self._offsets.get(group_id, partition)
         return None if row is None else row.offset
 
-    def all_offsets(self) -> dict[str, dict[TopicPartition, int]]:
+    def all_offsets(self) -> dict[str, dict[TopicPartition, OffsetRow]]:
         """Return the committed offsets of all groups, also of those that have none."""
-        return {
-            group.group_id: {
-                partition: row.offset
-                for partition, row in self._offsets.of_group(group.group_id).items()
-            }
-            for group in self._groups
-        }
+        return {group.group_id: self.offsets(group.group_id) for group in self._groups}
 
     def rebalance(self, group_id: str) -> bool:
         """Let the members of a group join again; return whether there is such a group."""
@@ -306,13 +300,17 @@ class GroupCoordinator:
         Returns:
             A future that is done when they are stored, or fails with a StorageError.
         """
+        return self._store_offsets(group_id, self._offset_requests.rows(offsets))
+
+    def _store_offsets(self, group_id: str, rows: Sequence[OffsetRow]) -> asyncio.Future[None]:
         self._groups.get_or_create(group_id)
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        rows = self._offset_requests.rows(offsets)
         self._offsets.commit(group_id, rows, partial(_finish, future, group_id))
         return future
 
-    async def restore_offsets(self, offsets: Mapping[str, Mapping[TopicPartition, int]]) -> None:
+    async def restore_offsets(
+        self, offsets: Mapping[str, Mapping[TopicPartition, OffsetRow]]
+    ) -> None:
         """Make the groups and their offsets what :meth:`all_offsets` once returned.
 
         All members have to join again, so that they read on from the restored offsets.
@@ -331,13 +329,9 @@ class GroupCoordinator:
             surplus = [partition for partition in present if partition not in wanted]
             if surplus:
                 self._offsets.delete(group_id, surplus)
-            changed = {
-                partition: offset
-                for partition, offset in wanted.items()
-                if self.committed_offset(group_id, partition) != offset
-            }
+            changed = [row for partition, row in wanted.items() if present.get(partition) != row]
             if changed or self._groups.get(group_id) is None:
-                writes.append(self.set_offsets(group_id, changed))
+                writes.append(self._store_offsets(group_id, changed))
         await asyncio.gather(*writes)
 
     async def _delete_new(self, group: ClassicGroup) -> None:

@@ -18,13 +18,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
+from fakebus.registry.schema_log import TOPIC as SCHEMAS_TOPIC
 from fakebus.types import TopicPartition
 
 if TYPE_CHECKING:
     from fakebus.broker.broker import Broker
     from fakebus.broker.partition_log import PartitionLog
     from fakebus.broker.topics import Topic
-    from fakebus.storage.interface import StoredBatch
+    from fakebus.storage.interface import OffsetRow, StoredBatch
 
 _READ_BYTES = 16 * 1024 * 1024
 _LEDGER_PREFIX = "fixtures."
@@ -63,7 +64,7 @@ class Mark:
     """Where everything stood."""
 
     topics: dict[str, _MarkedTopic] = field(default_factory=dict)
-    offsets: dict[str, dict[TopicPartition, int]] = field(default_factory=dict)
+    offsets: dict[str, dict[TopicPartition, OffsetRow]] = field(default_factory=dict)
     configs: Any = None
     ledger: dict[str, str | None] = field(default_factory=dict)
     registry: Any = None
@@ -161,7 +162,7 @@ class Marks:
         """Delete what was written since a mark without giving any offset out again.
 
         The topics that were written to lose all their records; new topics stay, and so do
-        groups and their offsets. Configs are put back.
+        groups and their offsets, and what was registered. Configs are put back.
         """
         await self._settle()
         await self._broker.config_admin.restore(mark.configs)
@@ -169,6 +170,9 @@ class Marks:
             marked = mark.topics.get(topic.name)
             if marked is not None and dict(topic.config.overrides) != marked.configs:
                 await self._broker.topics.set_configs(topic, marked.configs)
+            if topic.name == SCHEMAS_TOPIC:
+                # What is registered stays, and this is where it is kept.
+                continue
             for log in topic.partitions:
                 if log.high_watermark > mark.end_of(topic, log):
                     await log.delete_records(-1)

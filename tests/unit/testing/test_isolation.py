@@ -270,6 +270,19 @@ def test_snapshots_go_back_and_forth(seeded: OwnBus) -> None:
         assert bus.publish("seeded", "new", partition=0).offset == 5
 
 
+def test_a_rollback_brings_back_what_was_committed_beside_an_offset(seeded: OwnBus) -> None:
+    with seeded.test() as bus:
+        consumer = Consumer({"bootstrap.servers": bus.bootstrap_servers, "group.id": "noted"})
+        place = TopicPartition("seeded", 0, 1, "a note")
+        consumer.commit(offsets=[place], asynchronous=False)
+        bus.snapshot()
+        other = TopicPartition("seeded", 0, 1, "another one")
+        consumer.commit(offsets=[other], asynchronous=False)
+        bus.rollback()
+        assert consumer.committed([place], timeout=10)[0].metadata == "a note"
+        consumer.close()
+
+
 def test_a_consumer_that_lives_across_tests_misses_nothing_and_repeats_nothing(
     seeded: OwnBus,
 ) -> None:
