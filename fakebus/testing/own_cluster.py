@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -103,7 +104,9 @@ class OwnCluster:
             topic=topic,
             partition=partition,
             offset=stored.base_offset,
-            timestamp_ms=record.timestamp_ms,
+            timestamp_ms=(
+                record.timestamp_ms if stored.log_append_time_ms < 0 else stored.log_append_time_ms
+            ),
             key=record.key,
             value=record.value,
             headers=tuple(record.headers),
@@ -229,12 +232,13 @@ class OwnCluster:
 
     async def _unread(self, topic: str, group: str) -> list[Event]:
         coordinator, known = self.broker.group_coordinator, self.broker.topics.get(topic)
-        found: list[Event] = []
+        found: list[list[Event]] = []
         for log in () if known is None else known.partitions:
             start = coordinator.committed_offset(group, log.topic_partition)
-            found += [event async for event in self._read_log(known, log, start)]
+            found.append([event async for event in self._read_log(known, log, start)])
             await coordinator.set_offsets(group, {log.topic_partition: log.high_watermark})
-        return sorted(found, key=lambda event: (event.timestamp_ms, event.offset))
+        # By time, but never against the order in a partition.
+        return list(heapq.merge(*found, key=lambda event: event.timestamp_ms))
 
     async def check_compatible(self, subject: str, schema: Schema, schema_type: str) -> None:
         """Fail if a schema could not be a subject's next version."""

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import cast
 
 import pytest
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from fakebus.testing import AsyncTestBus, NotOnThisCluster, TestBus, running_bus
 from fakebus.testing.cluster import Cluster, GroupProgress
@@ -188,3 +189,22 @@ def test_a_timeline_is_short_enough_to_be_read(bus: TestBus) -> None:
     lines = bus.timeline().splitlines()
     assert len(lines) == 201
     assert lines[0] == "… 51 earlier lines"
+
+
+def test_an_event_is_returned_with_the_time_that_its_topic_has_given_it(bus: TestBus) -> None:
+    admin = AdminClient({"bootstrap.servers": bus.bootstrap_servers})
+    topic = NewTopic("stamped", 1, config={"message.timestamp.type": "LogAppendTime"})
+    admin.create_topics([topic])["stamped"].result(10)
+    bus.clock.freeze()
+    event = bus.publish("stamped", "x", timestamp_ms=1000)
+    assert event == bus.events("stamped")[0]
+    assert event.time.timestamp() == pytest.approx(bus.clock.now().timestamp(), abs=0.01)
+
+
+def test_a_group_takes_the_records_of_a_partition_in_their_order(bus: TestBus) -> None:
+    admin = AdminClient({"bootstrap.servers": bus.bootstrap_servers})
+    admin.create_topics([NewTopic("taken", 2)])["taken"].result(10)
+    for partition, text, timestamp_ms in ((0, "b", 3000), (0, "c", 1000), (1, "a", 2000)):
+        bus.publish("taken", text, partition=partition, timestamp_ms=timestamp_ms)
+    assert [event.text for event in bus.take("taken", "g")] == ["a", "b", "c"]
+    assert bus.take("taken", "g") == []
