@@ -8,7 +8,7 @@ event loop.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Container
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -92,11 +92,16 @@ class Faults:
     Args:
         clock: times delays.
         rebalance: lets the members of a group join again; returns whether there is one.
+        served: the keys of the APIs that the bus has; requests of others never come.
     """
 
-    def __init__(self, clock: Clock, rebalance: Callable[[str], bool]) -> None:
+    def __init__(
+        self, clock: Clock, rebalance: Callable[[str], bool], served: Container[int]
+    ) -> None:
         self._clock = clock
         self._rebalance = rebalance
+        self._served = served
+        self._real_name: Callable[[str], str] = str
         self._active: list[Fault] = []
         self._all: list[Fault] = []
 
@@ -115,6 +120,14 @@ class Faults:
                 fault.fired += 1
                 return fault.effect(function, request, context)
         return function(request, context)
+
+    def use_names(self, real_name: Callable[[str], str]) -> None:
+        """Find topics and groups under other names than those that faults are given.
+
+        Args:
+            real_name: returns the name on the bus.
+        """
+        self._real_name = real_name
 
     def fail(
         self,
@@ -139,9 +152,10 @@ class Faults:
             count: how often; ``None`` for always.
 
         Raises:
-            LookupError: there is no such API or error, or its responses hold no error.
+            LookupError: there is no such API or error, or the bus does not serve the API.
+            ValueError: ``count`` is not above 0.
         """
-        api_key, code = _api_key(api), _error(error)
+        api_key, code = self._api_key(api), _error(error)
 
         def effect(function: HandlerFunction, request: Any, context: RequestContext) -> Any:
             answer = error_response(context.api_key, context.api_version, request, code)
@@ -177,8 +191,11 @@ class Faults:
             count: as for :meth:`fail`.
 
         Raises:
-            LookupError: there is no such API.
+            LookupError: there is no such API, or the bus does not serve it.
+            ValueError: ``seconds`` is negative, or ``count`` is not above 0.
         """
+        if seconds < 0:
+            raise ValueError("a delay cannot be negative")
 
         def effect(
             function: HandlerFunction, request: Any, context: RequestContext
@@ -189,7 +206,7 @@ class Faults:
             return replace_outcome(function(request, context), late)
 
         what = f"delay {api or 'any request'} by {seconds:g} s"
-        return self._add(what, effect, _optional_key(api), topic, group, client_id, count)
+        return self._add(what, effect, self._optional_key(api), topic, group, client_id, count)
 
     def disconnect(
         self,
@@ -214,8 +231,9 @@ class Faults:
             count: as for :meth:`fail`.
 
         Raises:
-            LookupError: there is no such API.
-            ValueError: not exactly one of ``before`` and ``after`` is given.
+            LookupError: there is no such API, or the bus does not serve it.
+            ValueError: not exactly one of ``before`` and ``after`` is given, or ``count`` is
+                not above 0.
         """
         if before == after:
             raise ValueError("say either before=True or after=True")
@@ -232,7 +250,7 @@ class Faults:
             return replace_outcome(function(request, context), lost)
 
         what = f"disconnect {'before' if before else 'after'} {api or 'any request'}"
-        return self._add(what, effect, _optional_key(api), topic, group, client_id, count)
+        return self._add(what, effect, self._optional_key(api), topic, group, client_id, count)
 
     def rebalance(self, group: str) -> None:
         """Let the members of a group join again, now.
@@ -243,7 +261,7 @@ class Faults:
         Raises:
             LookupError: there is no such group.
         """
-        if not self._rebalance(group):
+        if not self._rebalance(self._real_name(group)):
             raise LookupError(f"there is no group {group}")
 
     def _add(
@@ -256,14 +274,16 @@ class Faults:
         client_id: str | None,
         count: int | None,
     ) -> Fault:
+        if count is not None and count < 1:
+            raise ValueError("count is how often it happens, from 1 on, or None for always")
         wanted = {"topic": topic, "group": group, "client_id": client_id}
         details = [f"{noun} {name}" for noun, name in wanted.items() if name is not None]
         fault = Fault(
             description=", ".join([description, *details]),
             effect=effect,
             api_key=api_key,
-            topic=topic,
-            group=group,
+            topic=None if topic is None else self._real_name(topic),
+            group=None if group is None else self._real_name(group),
             client_id=client_id,
             count=count,
             remove_from=self._active,
@@ -282,26 +302,24 @@ class Faults:
         self._active.clear()
         self._all.clear()
 
+    def _api_key(self, api: str) -> int:
+        wanted = api.replace("_", "").lower()
+        for key in ApiKey:
+            if codec.api_name(key).lower() == wanted:
+                if key not in self._served:
+                    raise LookupError(f"fakebus does not serve the API {api}: no client sends it")
+                return int(key)
+        raise LookupError(f"Kafka has no API {api!r}; names are like 'Produce' and 'OffsetCommit'")
 
-def _api_key(api: str) -> int:
-    wanted = api.replace("_", "").lower()
-    for key in ApiKey:
-        if codec.api_name(key).lower() == wanted:
-            return int(key)
-    raise LookupError(f"Kafka has no API {api!r}; names are like 'Produce' and 'OffsetCommit'")
-
-
-def _optional_key(api: str | None) -> int | None:
-    return None if api is None else _api_key(api)
+    def _optional_key(self, api: str | None) -> int | None:
+        return None if api is None else self._api_key(api)
 
 
 def _error(name: str) -> ErrorCode:
-    try:
-        return ErrorCode[name]
-    except KeyError:
-        raise LookupError(
-            f"Kafka has no error {name!r}; names are like 'NOT_LEADER_OR_FOLLOWER'"
-        ) from None
+    found = ErrorCode.__members__.get(name, ErrorCode.NONE)
+    if found is ErrorCode.NONE:
+        raise LookupError(f"Kafka has no error {name!r}; names are like 'NOT_LEADER_OR_FOLLOWER'")
+    return found
 
 
 async def _with_brokers(result: HandlerResult, answer: Any) -> Any:

@@ -13,6 +13,7 @@ from typing import Any, Self, TypeVar
 from fakebus.app import BusThread, FakeBus
 from fakebus.clock import AdjustableClock
 from fakebus.config import Address, Settings
+from fakebus.kafka.dispatch import HANDLERS_BY_KEY
 from fakebus.kafka.faults import Faults
 from fakebus.kafka.traffic import Traffic
 from fakebus.testing.handle import Addresses, Powers, TestBus
@@ -22,6 +23,7 @@ from fakebus.testing.observer import Observer
 from fakebus.testing.own_cluster import OwnCluster
 from fakebus.testing.restoring import Restorer
 from fakebus.testing.timekeeping import Timekeeper
+from fakebus.testing.typed import delete_subjects
 
 T = TypeVar("T")
 
@@ -90,7 +92,7 @@ class OwnBus:
             return asyncio.run_coroutine_threadsafe(ask(), loop).result()
 
         self._marks = Marks(bus.broker, bus.registry)
-        self._faults = Faults(self._clock, rebalance)
+        self._faults = Faults(self._clock, rebalance, served=HANDLERS_BY_KEY)
         self._traffic = Traffic(self._faults.intercept)
         for listener in bus.listeners:
             listener.interceptor = self._traffic.intercept
@@ -140,6 +142,7 @@ class OwnBus:
             # What was seeded counts as having been there before.
             cluster.mark = await self._marks.take()
             self._marks.drop(cluster.mark)
+        self._faults.use_names(namespace.real)
         powers = Powers(timekeeper=Timekeeper(bus.broker, self._clock), faults=self._faults)
         observer = Observer(cluster, namespace, restorer)
         return TestBus(observer, self._thread.loop, self.addresses, powers)
@@ -153,6 +156,7 @@ class OwnBus:
             await self._marks.advance(mark)
         elif isolation is Isolation.NAMESPACE:
             await self._marks.delete(namespace.holds)
+            await delete_subjects(self._thread.bus.registry, namespace.holds)
         self._traffic.deeds.clear()
 
 

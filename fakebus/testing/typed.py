@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fakebus.registry.errors import RegistryError
@@ -68,3 +68,28 @@ async def check_compatible(
         level = registry.config(subject, default_to_global=True).get("compatibilityLevel")
         lines = [f"the schema is not compatible with {subject} under {level}:"]
         raise AssertionError("\n".join([*lines, *(f"  {problem}" for problem in problems)]))
+
+
+async def delete_subjects(registry: Registry, wanted: Callable[[str], bool]) -> None:
+    """Delete subjects for good, except what other subjects still refer to.
+
+    Args:
+        registry: has them.
+        wanted: whether a subject is one of them.
+    """
+    for permanent in (False, True):
+        left = [name for name in registry.subjects(deleted=permanent) if wanted(name)]
+        while left:
+            kept = [name for name in left if not await _delete(registry, name, permanent)]
+            if len(kept) == len(left):
+                break
+            # What referred to them may be gone now.
+            left = kept
+
+
+async def _delete(registry: Registry, subject: str, permanent: bool) -> bool:
+    try:
+        await registry.delete_subject(subject, permanent=permanent)
+    except RegistryError:
+        return False
+    return True

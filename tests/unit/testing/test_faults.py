@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import TopicAuthorizationFailedError
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from fakebus.testing import TestBus
+from fakebus.testing.own_bus import Isolation, OwnBus
 from tests.unit.testing.conftest import MakeConsumer, MakeProducer, deliver, take
 
 
@@ -196,8 +197,33 @@ def test_a_fault_is_gone_after_its_block_and_may_never_have_fired(
 
 def test_wrong_names_are_refused(bus: TestBus) -> None:
     with pytest.raises(LookupError, match="no API 'Prodce'"):
-        bus.faults.fail(api="Prodce", error="NONE")
+        bus.faults.fail(api="Prodce", error="NOT_CONTROLLER")
+    with pytest.raises(LookupError, match="does not serve the API EndTxn"):
+        bus.faults.fail(api="EndTxn", error="NOT_COORDINATOR")
+    with pytest.raises(LookupError, match="no error 'NONE'"):
+        bus.faults.fail(api="Produce", error="NONE")
+    with pytest.raises(ValueError, match="from 1 on, or None"):
+        bus.faults.fail(api="Produce", error="NOT_CONTROLLER", count=0)
+    with pytest.raises(ValueError, match="cannot be negative"):
+        bus.faults.delay(api="Produce", seconds=-1)
     with pytest.raises(LookupError, match="no error 'OOPS'"):
         bus.faults.fail(api="Produce", error="OOPS")
     with pytest.raises(ValueError, match="either before"):
         bus.faults.disconnect(api="Produce")
+
+
+def test_faults_take_the_short_names_of_a_namespace(own_bus: OwnBus) -> None:
+    with own_bus.test(Isolation.NAMESPACE) as bus:
+        producer = Producer({"bootstrap.servers": bus.bootstrap_servers})
+        with bus.faults.fail(api="Produce", error="MESSAGE_TOO_LARGE", topic="t") as fault:
+            producer.produce(bus.topic("t"), "a")
+            assert producer.flush(10) == 0
+        assert fault.fired == 1
+        consumer = Consumer(
+            {"bootstrap.servers": bus.bootstrap_servers, "group.id": bus.group("g")}
+        )
+        consumer.commit(offsets=[TopicPartition(bus.topic("t"), 0, 0)], asynchronous=False)
+        consumer.close()
+        bus.faults.rebalance("g")
+    with own_bus.test() as bus, pytest.raises(LookupError, match="there is no group g"):
+        bus.faults.rebalance("g")

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka import Consumer, TopicPartition
 
 from fakebus.testing import TestBus
-from fakebus.testing.own_bus import OwnBus, bus_settings
+from fakebus.testing.own_bus import Isolation, OwnBus, bus_settings
 
 SCHEMA = {"type": "record", "name": "Order", "fields": [{"name": "id", "type": "int"}]}
 
@@ -55,6 +56,37 @@ def test_snapshots_hold_schemas(with_registry: OwnBus) -> None:
         assert ask(bus, "/subjects") == ["a"]
         register(bus, "c")
         assert ask(bus, "/subjects") == ["a", "c"]
+
+
+def test_a_namespace_has_subjects_of_its_own(with_registry: OwnBus) -> None:
+    with with_registry.test() as before:
+        subjects = ask(before, "/subjects")
+    with with_registry.test(Isolation.NAMESPACE) as bus:
+        assert bus.publish_event("orders", {"id": 7}, schema=SCHEMA).data == {"id": 7}
+        base, refers = bus.topic("a-base"), bus.topic("b-refers")
+        register(bus, base)
+        field = {"name": "order", "type": "Order"}
+        schema = {"type": "record", "name": "Box", "fields": [field]}
+        reference = {"name": "Order", "subject": base, "version": 1}
+        body = {"schema": json.dumps(schema), "references": [reference]}
+        ask(bus, f"/subjects/{refers}/versions", body)
+        changed = {**SCHEMA, "fields": [{"name": "id", "type": "string"}]}
+        with pytest.raises(AssertionError, match="not compatible"):
+            bus.assert_schema_compatible("orders-value", changed)
+    with with_registry.test() as after:
+        assert ask(after, "/subjects?deleted=true") == subjects
+
+
+def test_what_is_registered_stays_when_records_are_deleted() -> None:
+    with OwnBus(bus_settings(configs={}, http=True)) as running:
+        with running.test(Isolation.ADVANCE) as bus:
+            register(bus, "orders-value")
+        with running.test() as bus:
+            assert ask(bus, "/subjects") == ["orders-value"]
+            consumer = Consumer({"bootstrap.servers": bus.bootstrap_servers, "group.id": "g"})
+            start, end = consumer.get_watermark_offsets(TopicPartition("_schemas", 0), timeout=10)
+            consumer.close()
+            assert start < end
 
 
 def test_fixtures_of_a_test_bring_their_schemas(with_registry: OwnBus, tmp_path: Path) -> None:
