@@ -7,6 +7,7 @@ redis-py and redis-cli send.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from fnmatch import fnmatchcase
 
 from fakebus import __version__
 from fakebus.redis.arguments import Arguments
@@ -101,8 +102,10 @@ class Commands(EntryCommands, GroupCommands):
         return Status("none" if self._streams.topic(arguments.text()) is None else "stream")
 
     def keys(self, session: Session, arguments: Arguments) -> Reply:
-        """Name all streams."""
-        return sorted(topic.name for topic in self._broker.topics)
+        """Name the streams that fit a pattern."""
+        pattern = arguments.text() if arguments.left else "*"
+        names = sorted(topic.name for topic in self._broker.topics)
+        return [name for name in names if fnmatchcase(name, pattern)]
 
 
 _HANDLERS: Mapping[str, Handler] = {

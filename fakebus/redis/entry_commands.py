@@ -26,6 +26,8 @@ class EntryCommands(StreamCommands):
                 approximate = arguments.take(b"~")
                 arguments.take(b"=")
                 max_length = arguments.number()
+            elif option == b"MINID":
+                raise RedisError("ERR syntax error: fakebus trims by MAXLEN only")
             elif option == b"LIMIT":
                 arguments.number()
             else:
@@ -117,5 +119,5 @@ class EntryCommands(StreamCommands):
         def positions_now() -> list[tuple[Topic, Positions]]:
             return [(topic, positions) for _, topic, positions in wanted]
 
-        found = await self._blocking(look, positions_now, options.block_ms)
+        found = await self._blocking(session, look, positions_now, options.block_ms)
         return streams_reply(found, session)

@@ -114,7 +114,8 @@ class GroupCommands(StreamCommands):
         def positions_now() -> list[tuple[Topic, Positions]]:
             return [(topic, group.positions) for _, topic, group in wanted]
 
-        return streams_reply(await self._blocking(look, positions_now, options.block_ms), session)
+        found_now = await self._blocking(session, look, positions_now, options.block_ms)
+        return streams_reply(found_now, session)
 
     async def _deliver(
         self, topic: Topic, group: StreamGroup, consumer: str, options: ReadOptions
@@ -238,7 +239,7 @@ class GroupCommands(StreamCommands):
         self._groups.changed(topic, group)
         return claimed, deleted
 
-    def xinfo(self, session: Session, arguments: Arguments) -> Reply:
+    async def xinfo(self, session: Session, arguments: Arguments) -> Reply:
         """Describe a stream, its groups or a group's consumers."""
         action = arguments.word()
         topic = self._existing(arguments.text())
@@ -257,8 +258,23 @@ class GroupCommands(StreamCommands):
                 for name, seen in group.consumers.items()
             ]
         if action == "STREAM":
-            return Map(length=self._streams.length(topic), groups=len(self._groups.of_topic(topic)))
+            return await self._stream_info(topic, arguments)
         raise RedisError(f"ERR unknown subcommand '{action}'")
+
+    async def _stream_info(self, topic: Topic, arguments: Arguments) -> Reply:
+        if arguments.take(b"FULL"):
+            raise RedisError("ERR syntax error: fakebus has no XINFO STREAM with FULL")
+        first = await self._streams.read(topic, {}, 1)
+        last = await self._streams.last(topic)
+        return Map(
+            {
+                "length": self._streams.length(topic),
+                "last-generated-id": "0-0" if last is None else str(last.id),
+                "groups": len(self._groups.of_topic(topic)),
+                "first-entry": self._entry(first[0]) if first else None,
+                "last-entry": None if last is None else self._entry(last),
+            }
+        )
 
     def _idle(self, pending: Pending) -> int:
         return self._broker.clock.now_ms() - pending.delivered_ms
@@ -291,9 +307,13 @@ def _no_group(name: str, group: str) -> RedisError:
 
 
 def _within(entry_id: EntryId, first: bytes, last: bytes) -> bool:
-    if first != b"-" and entry_id < EntryId.parse(first):
+    lower, upper = first.removeprefix(b"("), last.removeprefix(b"(")
+    if lower != b"-" and entry_id < EntryId.parse(lower):
         return False
-    return last == b"+" or entry_id <= EntryId.parse(last)
+    if upper != b"+" and entry_id > EntryId.parse(upper):
+        return False
+    # A parenthesis leaves the bound itself out.
+    return str(entry_id).encode() not in {b[1:] for b in (first, last) if b.startswith(b"(")}
 
 
 def _pending_summary(group: StreamGroup) -> Reply:

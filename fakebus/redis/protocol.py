@@ -10,6 +10,7 @@ from typing import Union
 
 MAX_ARGUMENTS = 65_536
 MAX_BULK_BYTES = 64 * 1024 * 1024
+"""Of one word, and of all the words of a request together."""
 _MAX_LINE = 64 * 1024
 _CRLF = b"\r\n"
 
@@ -41,6 +42,7 @@ class Parser:
         self._buffer = bytearray()
         self._words: list[bytes] = []
         self._missing = 0
+        self._room = MAX_BULK_BYTES
 
     def feed(self, data: bytes) -> Iterator[list[bytes]]:
         """Yield every request that is complete now.
@@ -64,8 +66,8 @@ class Parser:
             if not line.startswith(b"*"):
                 # An inline command, as people type them with netcat.
                 return line.split()
-            self._missing = _number(line, MAX_ARGUMENTS)
-            self._words = []
+            self._missing = 0 if line.startswith(b"*-") else _number(line, MAX_ARGUMENTS)
+            self._words, self._room = [], MAX_BULK_BYTES
         while self._missing:
             word = self._bulk()
             if word is None:
@@ -76,27 +78,31 @@ class Parser:
         return words
 
     def _line(self) -> bytes | None:
-        end = self._buffer.find(_CRLF)
+        # As in Redis, a person's line may end without a carriage return.
+        end = self._buffer.find(b"\n", 0, _MAX_LINE)
         if end < 0:
             if len(self._buffer) > _MAX_LINE:
                 raise ProtocolError("too big inline request")
             return None
-        line = bytes(self._buffer[:end])
-        del self._buffer[: end + 2]
+        line = bytes(self._buffer[:end]).removesuffix(b"\r")
+        del self._buffer[: end + 1]
         return line
 
     def _bulk(self) -> bytes | None:
-        end = self._buffer.find(_CRLF)
-        if end < 0:
-            return None
-        if self._buffer[:1] != b"$":
+        if self._buffer and not self._buffer.startswith(b"$"):
             raise ProtocolError(f"expected '$', got {bytes(self._buffer[:1])!r}")
-        size = _number(bytes(self._buffer[:end]), MAX_BULK_BYTES)
+        end = self._buffer.find(_CRLF, 0, _MAX_LINE)
+        if end < 0:
+            if len(self._buffer) > _MAX_LINE:
+                raise ProtocolError("too big bulk count string")
+            return None
+        size = _number(bytes(self._buffer[:end]), self._room)
         begin = end + 2
         if len(self._buffer) < begin + size + 2:
             return None
         word = bytes(self._buffer[begin : begin + size])
         del self._buffer[: begin + size + 2]
+        self._room -= size
         return word
 
 

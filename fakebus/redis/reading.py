@@ -24,6 +24,10 @@ class Session:
         self.version = 2
         self.name = ""
         self.closing = False
+        self.gone = False
+        """Whether nothing more comes from the client; nobody waits for it then."""
+        self.waiting = False
+        """Whether a blocked command is waiting."""
 
 
 class StreamCommands:
@@ -42,6 +46,7 @@ class StreamCommands:
 
     async def _blocking(
         self,
+        session: Session,
         look: Callable[[], Awaitable[Map | None]],
         positions: Callable[[], list[tuple[Topic, Positions]]],
         block_ms: int | None,
@@ -52,9 +57,11 @@ class StreamCommands:
         deadline = time.monotonic() + (block_ms or _BLOCK_FOREVER_MS) / 1000
         while found is None:
             left_ms = int((deadline - time.monotonic()) * 1000)
-            if left_ms <= 0:
+            if left_ms <= 0 or session.gone:
                 return None
+            session.waiting = True
             await self._streams.wait(positions(), left_ms)
+            session.waiting = False
             found = await look()
         return found
 

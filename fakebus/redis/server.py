@@ -11,7 +11,7 @@ from fakebus.config import Address
 from fakebus.errors import ConfigError
 from fakebus.redis.commands import Commands
 from fakebus.redis.groups import StreamGroups
-from fakebus.redis.protocol import Parser, RedisError, encode
+from fakebus.redis.protocol import Parser, ProtocolError, RedisError, encode
 from fakebus.redis.reading import Session
 from fakebus.redis.streams import Streams
 from fakebus.registry.registry import Registry
@@ -21,6 +21,9 @@ logger = logging.getLogger("fakebus.redis")
 
 _READ_BYTES = 256 * 1024
 _MAX_WAITING_REQUESTS = 1024
+
+Requests = asyncio.Queue[list[bytes] | ProtocolError | None]
+"""What a connection has sent and not been answered, up to its end, which may be a mistake."""
 
 
 class RedisServer:
@@ -78,14 +81,16 @@ class RedisServer:
         task.add_done_callback(self._connections.pop)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        requests: asyncio.Queue[list[bytes]] = asyncio.Queue(_MAX_WAITING_REQUESTS)
-        answering = asyncio.create_task(self._answer(requests, writer))
-        receiving = asyncio.create_task(_receive(reader, requests))
+        session = Session()
+        requests: Requests = asyncio.Queue(_MAX_WAITING_REQUESTS)
+        answering = asyncio.create_task(self._answer(session, requests, writer))
+        receiving = asyncio.create_task(_receive(session, reader, requests))
         try:
-            # A client that goes away ends the wait of its own blocked command.
             await asyncio.wait({answering, receiving}, return_when=asyncio.FIRST_COMPLETED)
-            if receiving.done() and receiving.exception() is not None:
-                writer.write(encode(RedisError(f"ERR Protocol error: {receiving.exception()}")))
+            # A client that goes away ends the wait of its own blocked command. It may have shut
+            # down its sending side only, and still gets what it has asked for before.
+            if not session.waiting:
+                await asyncio.wait({answering})
         finally:
             for each in (answering, receiving):
                 each.cancel()
@@ -95,11 +100,14 @@ class RedisServer:
                 await writer.wait_closed()
 
     async def _answer(
-        self, requests: asyncio.Queue[list[bytes]], writer: asyncio.StreamWriter
+        self, session: Session, requests: Requests, writer: asyncio.StreamWriter
     ) -> None:
-        session = Session()
         while not session.closing:
             words = await requests.get()
+            if not isinstance(words, list):
+                if words is not None:
+                    writer.write(encode(RedisError(f"ERR Protocol error: {words}")))
+                return
             try:
                 reply = await self._commands.run(session, words)
             except Exception:
@@ -109,8 +117,13 @@ class RedisServer:
             await writer.drain()
 
 
-async def _receive(reader: asyncio.StreamReader, requests: asyncio.Queue[list[bytes]]) -> None:
-    parser = Parser()
-    while data := await reader.read(_READ_BYTES):
-        for request in parser.feed(data):
-            await requests.put(request)
+async def _receive(session: Session, reader: asyncio.StreamReader, requests: Requests) -> None:
+    parser, problem = Parser(), None
+    try:
+        while data := await reader.read(_READ_BYTES):
+            for request in parser.feed(data):
+                await requests.put(request)
+    except ProtocolError as error:
+        problem = error
+    session.gone = True
+    await requests.put(problem)

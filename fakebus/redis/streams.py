@@ -167,6 +167,15 @@ class Streams:
         found = await self._read_log(log, entry_id.offset, 1)
         return found[0] if found and found[0].id.offset == entry_id.offset else None
 
+    async def last(self, topic: Topic) -> Entry | None:
+        """Return the newest entry."""
+        found: list[Entry] = []
+        for log in topic.partitions:
+            offset = log.high_watermark - 1
+            if offset >= log.log_start_offset:
+                found += await self._read_log(log, offset, 1)
+        return max(found, key=lambda entry: entry.id, default=None)
+
     async def wait(self, wanted: Iterable[tuple[Topic, Positions]], max_wait_ms: int) -> None:
         """Return when one of the streams has something at the positions, or after a time."""
         targets = [

@@ -148,6 +148,7 @@ def test_an_empty_stream_is_made_as_clients_make_one(client: redis.Redis, stream
         (("XPENDING", "nowhere", "g"), "NOGROUP"),
         (("HELLO", "9"), "NOPROTO"),
         (("XTRIM", "s", "MINID", "1"), "MAXLEN only"),
+        (("XADD", "s", "MINID", "1-1", "*", "a", "b"), "MAXLEN only"),
     ],
     ids=lambda value: " ".join(value)[:40] if isinstance(value, tuple) else "",
 )
@@ -169,7 +170,18 @@ def test_a_group_exists_once(client: redis.Redis, stream: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "garbage", [b"*1\r\n!3\r\n", b"*99999999\r\n", b"*1\r\n$-7\r\n", b"x" * 70_000, b"*a\r\n"]
+    "garbage",
+    [
+        b"*1\r\n!3\r\n",
+        b"*1\r\n!",
+        b"*99999999\r\n",
+        b"*1\r\n$-7\r\n",
+        b"x" * 70_000,
+        b"*a\r\n",
+        b"*1\r\n$" + b"1" * 70_000,
+        b"*2\r\n$60000000\r\n" + b"x" * 60_000_000 + b"\r\n$60000000\r\n",
+    ],
+    ids=lambda garbage: repr(garbage[:12]),
 )
 def test_garbage_closes_its_own_connection_only(running: BusThread, garbage: bytes) -> None:
     host, port = running.bus.redis_urls[0].removeprefix("redis://").rstrip("/").split(":")
@@ -181,6 +193,52 @@ def test_garbage_closes_its_own_connection_only(running: BusThread, garbage: byt
     assert answer.startswith(b"-ERR Protocol error")
     with redis.Redis.from_url(running.bus.redis_urls[0]) as client:
         assert client.ping()
+
+
+def _talk(running: BusThread, words: bytes) -> bytes:
+    host, port = running.bus.redis_urls[0].removeprefix("redis://").rstrip("/").split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(words)
+        connection.shutdown(socket.SHUT_WR)
+        answer = b""
+        while part := connection.recv(4096):
+            answer += part
+        return answer
+
+
+def test_what_came_before_the_end_or_a_mistake_is_answered(running: BusThread, stream: str) -> None:
+    name = stream.encode()
+    answer = _talk(running, b"XADD %b * a b\nXLEN %b\r\n\r\n*-1\r\n*0\r\nPING\n" % (name, name))
+    assert answer.endswith(b"\r\n:1\r\n+PONG\r\n")
+    answer = _talk(running, b"XADD %b * a b\r\nXLEN %b\r\n*1\r\n!" % (name, name))
+    assert b"\r\n:2\r\n-ERR Protocol error: expected '$'" in answer
+    # It would wait for ever.
+    assert _talk(running, b"XREAD BLOCK 0 STREAMS %b $\r\n" % name) in (b"$-1\r\n", b"")
+
+
+def test_a_stream_is_described(client: redis.Redis, stream: str) -> None:
+    client.xgroup_create(stream, "g", mkstream=True)
+    empty = client.xinfo_stream(stream)
+    assert (empty["length"], empty["groups"], empty["first-entry"]) == (0, 1, None)
+    first, second = (client.xadd(stream, {"n": n}) for n in "12")
+    found = client.xinfo_stream(stream)
+    assert found["first-entry"] == (first, {b"n": b"1"})
+    assert found["last-entry"] == (second, {b"n": b"2"})
+    assert found["last-generated-id"] == second
+    with pytest.raises(redis.ResponseError, match="FULL"):
+        client.xinfo_stream(stream, full=True)
+    assert client.keys(f"{stream}*") == [stream.encode()]
+    assert client.keys("nothing*") == []
+
+
+def test_pending_entries_are_listed_behind_an_id(client: redis.Redis, stream: str) -> None:
+    client.xgroup_create(stream, "g", mkstream=True)
+    first, second = (client.xadd(stream, {"n": n}) for n in "12")
+    client.xreadgroup("g", "c", {stream: ">"})
+    behind = client.xpending_range(stream, "g", b"(" + first, "+", 5)
+    assert [row["message_id"] for row in behind] == [second]
+    before = client.xpending_range(stream, "g", "-", b"(" + second, 5)
+    assert [row["message_id"] for row in before] == [first]
 
 
 def test_groups_survive_a_restart(tmp_path: Path, connect: Connect) -> None:
