@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from fakebus.schemas.interface import (
@@ -350,12 +350,28 @@ def loosened(schema: Any) -> Any:
     return wider
 
 
+def different_parts(schema: Any) -> list[int]:
+    """Return how many different parts each combination in a schema has."""
+    if isinstance(schema, list):
+        return [count for item in schema for count in different_parts(item)]
+    if not isinstance(schema, dict):
+        return []
+    different = [
+        len({json.dumps(part, sort_keys=True) for part in schema[key]})
+        for key in ("allOf", "anyOf", "oneOf")
+        if key in schema
+    ]
+    return different + [count for item in schema.values() for count in different_parts(item)]
+
+
 @given(schema=SCHEMAS, values=st.lists(VALUES, min_size=10, max_size=20))
 @settings(max_examples=100, deadline=None)
 def test_law_a_schema_that_was_only_loosened_reads_all_that_was_written(
     schema: dict[str, Any], values: list[Any]
 ) -> None:
     wider = loosened(schema)
+    # Alternatives that have become the same count once, so that there seem to be fewer.
+    assume(different_parts(wider) == different_parts(schema))
     assert reads(schema, wider)
     writer, reader = parse(schema), parse(wider)
     for value in (*SMALL_VALUES, *values):
