@@ -48,10 +48,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini("fakebus_isolation", f"one of {', '.join(_ISOLATIONS)}", default="")
     parser.addini("fakebus_http", "serve HTTP and the schema registry", type="bool", default=False)
     group = parser.getgroup("fakebus")
-    group.addoption("--fakebus-fixtures", action="append", default=[], metavar="DIRECTORY")
-    group.addoption("--fakebus-set", action="append", default=[], metavar="KEY=VALUE")
-    group.addoption("--fakebus-partitions", type=int, metavar="N")
-    group.addoption("--fakebus-isolation", choices=_ISOLATIONS)
+    group.addoption(
+        "--fakebus-fixtures",
+        action="append",
+        default=[],
+        metavar="DIRECTORY",
+        help="seed from these fixture files, too; may be given several times",
+    )
+    group.addoption(
+        "--fakebus-set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a broker config by Kafka's name; may be given several times",
+    )
+    group.addoption(
+        "--fakebus-partitions", type=int, metavar="N", help="partitions that topics get by default"
+    )
+    group.addoption(
+        "--fakebus-isolation", choices=_ISOLATIONS, help="what becomes of a test's doings"
+    )
     group.addoption("--fakebus-bootstrap", metavar="HOST:PORT", help="a Kafka that runs already")
     group.addoption("--fakebus-registry", metavar="URL", help="that Kafka's schema registry")
 

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from fakebus.errors import ConfigError, MissingExtraError
+from fakebus.errors import BrokerError, ConfigError, ErrorCode, MissingExtraError
 from fakebus.kafka.traffic import Deed
 from fakebus.records.partitioner import consistent
 from fakebus.records.record import NewRecord
@@ -80,7 +80,11 @@ class Kafka:
         return {n: len(t.partitions) for n, t in found.items() if not n.startswith("__")}
 
     def create(self, topic: str, partitions: int | None, config: dict[str, str]) -> None:
-        """Create a topic and wait until it is there; one that exists stays as it is."""
+        """Create a topic and wait until it is there; one that exists stays as it is.
+
+        Raises:
+            BrokerError: the cluster refuses it.
+        """
         new = self._library.admin.NewTopic(
             topic, num_partitions=partitions or self._partitions or -1, config=config
         )
@@ -89,31 +93,49 @@ class Kafka:
             future.result(_TIMEOUT_S)
         except self._library.KafkaException as error:
             if error.args[0].code() != self._library.KafkaError.TOPIC_ALREADY_EXISTS:
-                raise
+                raise self._refusal(f"{topic} is not created", error.args[0]) from None
         deadline = time.monotonic() + _TIMEOUT_S
         while topic not in self.topics() and time.monotonic() < deadline:
             time.sleep(_POLL_S)
 
     def produce(self, topic: str, partition: int, record: NewRecord) -> int:
-        """Write a record and return its offset."""
+        """Write a record and return its offset.
+
+        Raises:
+            BrokerError: the cluster refuses it.
+        """
         outcome: list[Any] = []
-        self._producer.produce(
-            topic,
-            record.value,
-            record.key,
-            partition,
-            timestamp=record.timestamp_ms,
-            headers=list(record.headers),
-            on_delivery=lambda error, message: outcome.append((error, message)),
-        )
+        refused = f"{topic} does not take the record"
+        try:
+            self._producer.produce(
+                topic,
+                record.value,
+                record.key,
+                partition,
+                timestamp=record.timestamp_ms,
+                headers=list(record.headers),
+                on_delivery=lambda error, message: outcome.append((error, message)),
+            )
+        except self._library.KafkaException as error:
+            raise self._refusal(refused, error.args[0]) from None
         self._producer.flush(_TIMEOUT_S)
-        error: Any
-        message: Any
-        error, message = outcome[0] if outcome else ("it was not acknowledged in time", None)
-        if error is not None:
-            raise ConfigError(f"{topic} does not take the record: {error}")
+        if not outcome:
+            late = f"{refused}: it was not acknowledged in time"
+            raise BrokerError(ErrorCode.REQUEST_TIMED_OUT, late)
+        (problem, message), *_ = outcome
+        if problem is not None:
+            raise self._refusal(refused, problem)
         offset: int = message.offset()
         return offset
+
+    def _refusal(self, what: str, problem: Any) -> BrokerError:
+        """Return what a bus of our own would raise for a client library's error."""
+        if problem.code() == self._library.KafkaError._UNKNOWN_PARTITION:
+            code = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+        else:
+            found = (each for each in ErrorCode if each.code == problem.code())
+            code = next(found, ErrorCode.UNKNOWN_SERVER_ERROR)
+        return BrokerError(code, f"{what}: {problem.str()}")
 
     def ends(self, topic: str, partitions: int) -> dict[int, tuple[int, int]]:
         """Return where each partition's log starts and ends."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
-from fakebus.errors import ConfigError, MissingExtraError
+from fakebus.errors import BrokerError, ConfigError, ErrorCode, MissingExtraError
 from fakebus.registry_client import RegistryClientError
-from fakebus.testing import NotOnThisCluster, TestBus
+from fakebus.testing import NotOnThisCluster, TestBus, running_bus
 from fakebus.testing.foreign_bus import ForeignBus
 from fakebus.testing.own_bus import OwnBus, bus_settings
 from tests.plugin.test_options import fixture_set
@@ -102,6 +103,25 @@ def test_what_only_a_bus_of_our_own_can_do_is_refused(elsewhere: TestBus) -> Non
             ):
                 with pytest.raises(NotOnThisCluster, match="name it with --fakebus-registry URL"):
                     needs_registry()
+
+
+@pytest.mark.parametrize("foreign", [False, True], ids=["ours", "foreign"])
+def test_what_is_refused_is_refused_alike(elsewhere: TestBus, foreign: bool) -> None:
+    with ExitStack() as stack:
+        if not foreign:
+            bus = stack.enter_context(running_bus())
+        else:
+            there = stack.enter_context(ForeignBus(elsewhere.bootstrap_servers, ""))
+            bus = stack.enter_context(there.test())
+        bus.publish("refusing", "x")
+        for code, topic, value, partition in (
+            (ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, "refusing", "x", 9),
+            (ErrorCode.INVALID_TOPIC_EXCEPTION, "no name", "x", None),
+            (ErrorCode.MESSAGE_TOO_LARGE, "refusing", "x" * 3_000_000, None),
+        ):
+            with pytest.raises(BrokerError) as failure:
+                bus.publish(topic, value, partition=partition)
+            assert failure.value.error_code is code
 
 
 def test_a_registry_that_does_not_answer_is_named(elsewhere: TestBus) -> None:
