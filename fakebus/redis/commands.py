@@ -133,5 +133,6 @@ _HANDLERS: Mapping[str, Handler] = {
     "XRANGE": Commands.xrange,
     "XREAD": Commands.xread,
     "XREADGROUP": Commands.xreadgroup,
+    "XREVRANGE": Commands.xrevrange,
     "XTRIM": Commands.xtrim,
 }

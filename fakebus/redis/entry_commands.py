@@ -73,10 +73,22 @@ class EntryCommands(StreamCommands):
         count = arguments.number() if arguments.take(b"COUNT") else ALL
         if topic is None:
             return []
-        if first == last:
-            entry = await self._streams.get(topic, EntryId.parse(first))
-            return [] if entry is None else [self._entry(entry)]
+        if first == last and b"-" in first[1:]:
+            wanted = EntryId.parse(first)
+            entry = await self._streams.get(topic, wanted)
+            # Another entry may lie at this offset.
+            return [] if entry is None or entry.id != wanted else [self._entry(entry)]
         return [self._entry(each) for each in await self._between(topic, first, last, count)]
+
+    async def xrevrange(self, session: Session, arguments: Arguments) -> Reply:
+        """Return entries between two ids, the newest first."""
+        topic = self._streams.topic(arguments.text())
+        last, first = arguments.raw(), arguments.raw()
+        count = arguments.number() if arguments.take(b"COUNT") else ALL
+        if topic is None:
+            return []
+        found = await self._between(topic, first, last, ALL)
+        return [self._entry(each) for each in reversed(found)][:count]
 
     async def _between(self, topic: Topic, first: bytes, last: bytes, count: int) -> list[Entry]:
         exclusive = first.startswith(b"(")
@@ -84,14 +96,18 @@ class EntryCommands(StreamCommands):
         if first != b"-":
             start = EntryId.parse(first.removeprefix(b"("))
             positions = await self._streams.positions_after(topic, start)
-            if not exclusive and start.position:
+            entry = await self._streams.get(topic, start)
+            is_entry = entry is not None and entry.id == start
+            if not exclusive and (start.position or is_entry):
                 positions[start.partition] = start.offset
         found = await self._streams.read(topic, positions, count)
         if last == b"+":
             return found
-        end = EntryId.parse(last)
+        end = EntryId.parse(last.removeprefix(b"("))
         if b"-" not in last:
             return [each for each in found if each.id.timestamp_ms <= end.timestamp_ms]
+        if last.startswith(b"("):
+            return [each for each in found if each.id < end]
         return [each for each in found if each.id <= end]
 
     async def xread(self, session: Session, arguments: Arguments) -> Reply:

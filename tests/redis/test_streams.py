@@ -48,6 +48,25 @@ def test_ranges_are_bounded_by_ids_and_count(client: redis.Redis, stream: str) -
     assert client.xrange("no-such-stream") == []
 
 
+def test_ranges_hold_what_is_between_the_ids_and_nothing_else(
+    client: redis.Redis, stream: str
+) -> None:
+    ids = [client.xadd(stream, {"n": str(n)}) for n in range(4)]
+
+    def found(entries: Any) -> list[bytes]:
+        return [entry_id for entry_id, _ in entries]
+
+    assert found(client.xrevrange(stream)) == ids[::-1]
+    assert found(client.xrevrange(stream, ids[2], ids[0], count=2)) == [ids[2], ids[1]]
+    assert found(client.xrange(stream, ids[0], b"(" + ids[2])) == ids[:2]
+    assert found(client.xrange(stream, b"(" + ids[0], ids[2])) == ids[1:3]
+    assert found(client.xrange(stream, ids[1], ids[1])) == [ids[1]]
+    # The position is an offset that exists, but the time is another one.
+    assert client.xrange(stream, "1-1", "1-1") == []
+    assert client.xrange(stream, "1", "1") == []
+    assert client.xrevrange("nowhere") == []
+
+
 def test_a_group_delivers_each_entry_once_until_it_is_acknowledged(
     client: redis.Redis, stream: str
 ) -> None:
