@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from openedx_events.data import EventsMetadata
 
 from fakebus.errors import FakebusError
 from fakebus.testing import Event
+
+_METADATA: Mapping[str, tuple[str, Callable[[str], Any]]] = {
+    "ce_type": ("event_type", str),
+    "ce_id": ("id", UUID),
+    "ce_minorversion": ("minorversion", int),
+    "ce_source": ("source", str),
+    "sourcehost": ("sourcehost", str),
+    "ce_time": ("time", datetime.fromisoformat),
+    "sourcelib": ("sourcelib", lambda text: tuple(map(int, text.split(".")))),
+}
+"""By header: the field of the metadata, and how it is read."""
 
 
 def headers_of(metadata: EventsMetadata) -> list[tuple[str, str]]:
@@ -28,20 +41,20 @@ def headers_of(metadata: EventsMetadata) -> list[tuple[str, str]]:
 
 
 def metadata_of(event: Event) -> EventsMetadata:
-    """Return an event's metadata.
+    """Return an event's metadata; what has no header is as EventsMetadata makes it.
 
     Raises:
-        FakebusError: the record has no type or id, so it is no event of the bus.
+        FakebusError: the record has no type or id, so it is no event of the bus, or it has a
+            header of the metadata more than once.
     """
-    found = {name: (value or b"").decode() for name, value in event.headers}
+    found: dict[str, str] = {}
+    for name, value in event.headers:
+        if name in found and name in _METADATA:
+            raise FakebusError(f"{event} has the header {name} more than once")
+        found[name] = (value or b"").decode()
     if not found.get("ce_type") or not found.get("ce_id"):
         raise FakebusError(f"{event} has no ce_type and ce_id, so it is no event of the bus")
-    return EventsMetadata(
-        event_type=found["ce_type"],
-        id=UUID(found["ce_id"]),
-        minorversion=int(found.get("ce_minorversion", 0)),
-        source=found.get("ce_source", ""),
-        sourcehost=found.get("sourcehost", ""),
-        time=datetime.fromisoformat(found["ce_time"]),
-        sourcelib=tuple(map(int, found.get("sourcelib", "0").split("."))),
-    )
+    given = {
+        field: convert(found[name]) for name, (field, convert) in _METADATA.items() if name in found
+    }
+    return EventsMetadata(**given)
