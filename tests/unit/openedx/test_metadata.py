@@ -8,10 +8,17 @@ from uuid import UUID, uuid1
 import pytest
 
 from fakebus.errors import FakebusError
+from fakebus.openedx.catalogue import set_up_django
 from fakebus.openedx.metadata import headers_of, metadata_of
 from fakebus.testing import Event
 
 ID = str(uuid1())
+
+
+@pytest.fixture(autouse=True)
+def django_settings() -> None:
+    """The library takes what an event does not say from the settings."""
+    set_up_django()
 
 
 def event(*headers: tuple[str, str]) -> Event:
