@@ -271,6 +271,15 @@ def fakebus_attribute(request: pytest.FixtureRequest, fakebus: TestBus) -> None:
     request.instance.fakebus = fakebus
 
 
+def _expelled(handle: TestBus) -> str:
+    who = "\n".join(f"  {each}" for each in handle.expelled)
+    return (
+        f"{who}\nlived on when the last tests were rolled back, which takes consumers out of their "
+        "groups until their next heartbeat.\nClose them at the end of their test, or mark the "
+        'tests that share one @pytest.mark.fakebus(isolation="advance").'
+    )
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item,
@@ -282,6 +291,8 @@ def pytest_runtest_makereport(
         return report
     if report.failed:
         report.sections.append(("fakebus timeline", handle.timeline() or "nothing happened"))
+        if handle.expelled:
+            report.sections.append(("fakebus consumers of earlier tests", _expelled(handle)))
     called = report.when == "call" and not handle.is_foreign
     idle = handle.faults.never_fired if called else []
     if idle:

@@ -53,6 +53,8 @@ class Powers:
 
     timekeeper: Timekeeper
     faults: Faults
+    expelled: tuple[str, ...] = ()
+    """Consumers that the rollbacks of the last tests have taken out of their groups."""
 
 
 class _Named:
@@ -97,6 +99,14 @@ class _Named:
                 f'@pytest.mark.fakebus(needs="{noun}") to skip it here'
             )
         return self._powers
+
+    @property
+    def expelled(self) -> tuple[str, ...]:
+        """Consumers that lived on after the last tests, which took them out of their groups.
+
+        They notice by their next heartbeat, and may miss records and fail to commit until then.
+        """
+        return () if self._powers is None else self._powers.expelled
 
     @property
     def faults(self) -> Faults:

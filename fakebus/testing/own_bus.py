@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import Enum
@@ -26,6 +27,9 @@ from fakebus.testing.timekeeping import Timekeeper
 from fakebus.testing.typed import delete_subjects
 
 T = TypeVar("T")
+
+_MEMORY_S = 10.0
+"""For how long a consumer may not have noticed that it is in no group any more."""
 
 TEST_CONFIGS: Mapping[str, str] = {
     "fakebus.evict.on.disconnect": "true",
@@ -62,6 +66,8 @@ class OwnBus:
         self._thread = BusThread(FakeBus(settings, clock=self._clock, synchronous=False))
         self._marks: Marks
         self._faults: Faults
+        self._expelled: dict[str, float] = {}
+        """What members were taken out of their groups, and when, on the machine's clock."""
         self._traffic: Traffic
 
     def __enter__(self) -> Self:
@@ -143,7 +149,11 @@ class OwnBus:
             cluster.mark = await self._marks.take()
             self._marks.drop(cluster.mark)
         self._faults.use_names(namespace.real)
-        powers = Powers(timekeeper=Timekeeper(bus.broker, self._clock), faults=self._faults)
+        powers = Powers(
+            timekeeper=Timekeeper(bus.broker, self._clock),
+            faults=self._faults,
+            expelled=self._lately_expelled(),
+        )
         observer = Observer(cluster, namespace, restorer)
         return TestBus(observer, self._thread.loop, self.addresses, powers)
 
@@ -151,6 +161,7 @@ class OwnBus:
         self._faults.clear()
         self._clock.reset()
         if isolation is Isolation.ROLLBACK:
+            self._note_members()
             await self._marks.roll_back(mark)
         elif isolation is Isolation.ADVANCE:
             await self._marks.advance(mark)
@@ -158,6 +169,18 @@ class OwnBus:
             await self._marks.delete(namespace.holds)
             await delete_subjects(self._thread.bus.registry, namespace.holds)
         self._traffic.deeds.clear()
+
+    def _note_members(self) -> None:
+        coordinator, now = self._thread.bus.broker.group_coordinator, time.monotonic()
+        for group in coordinator.all_offsets():
+            description = coordinator.describe(group)
+            for member in description.members if description is not None else ():
+                self._expelled[f"{member.client_id} of group {group}"] = now
+
+    def _lately_expelled(self) -> tuple[str, ...]:
+        since = time.monotonic() - _MEMORY_S
+        self._expelled = {who: at for who, at in self._expelled.items() if at > since}
+        return tuple(self._expelled)
 
 
 @contextmanager

@@ -122,3 +122,43 @@ async def test_it(fakebus):
 """
     output = run(pytester, code, "-p", "pytest_asyncio.plugin", failed=1)
     assert "await the method of the same name in .aio instead" in output
+
+
+def test_consumers_that_live_across_tests_are_named_when_one_fails(
+    pytester: pytest.Pytester,
+) -> None:
+    code = """
+import pytest
+
+
+@pytest.fixture(scope="session")
+def service(fakebus_addresses):
+    consumer = Consumer({
+        "bootstrap.servers": fakebus_addresses.bootstrap_servers,
+        "group.id": "billing",
+        "client.id": "billing-1",
+        "auto.offset.reset": "earliest",
+    })
+    consumer.subscribe(["orders"])
+    yield consumer
+    consumer.close()
+
+
+@pytest.mark.fakebus(isolation=ISOLATION)
+@pytest.mark.parametrize("turn", [1, 2])
+def test_it(service, fakebus, turn):
+    fakebus.publish("orders", f"{turn}")
+    if turn == 1:
+        while service.poll(0.1) is None:
+            pass
+    assert fakebus.expelled == (("billing-1 of group billing",) if ROLLS_BACK and turn == 2 else ())
+    assert turn == 1
+"""
+    rolled = code.replace("ISOLATION", '"rollback"').replace("ROLLS_BACK", "True")
+    output = run(pytester, rolled, passed=1, failed=1)
+    section = output.partition("- fakebus consumers of earlier tests -")[2]
+    assert "billing-1 of group billing" in section
+    assert '@pytest.mark.fakebus(isolation="advance")' in section
+    advanced = code.replace("ISOLATION", '"advance"').replace("ROLLS_BACK", "False")
+    output = run(pytester, advanced, passed=1, failed=1)
+    assert "consumers of earlier tests" not in output
