@@ -9,6 +9,7 @@ subjects and framing are those of edx-event-bus-kafka, so its consumers read wha
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -23,6 +24,8 @@ from openedx_events.tooling import OpenEdxPublicSignal
 from fakebus.errors import FakebusError
 from fakebus.openedx.metadata import headers_of, metadata_of
 from fakebus.testing import Event, TestBus
+
+logger = logging.getLogger("fakebus.openedx")
 
 _POLL_S = 0.2
 _current: list[TestBus] = []
@@ -117,20 +120,40 @@ class FakebusEventConsumer(EventBusConsumer):  # type: ignore[misc]
         self._stopping = threading.Event()
 
     def consume_indefinitely(self) -> None:
-        """Receive events until :meth:`stop` is called."""
+        """Receive events until :meth:`stop` is called.
+
+        One that cannot be delivered is logged and passed over, as on other buses.
+        """
         while not self._stopping.is_set():
-            self.consume(timeout=_POLL_S)
+            for event in self._take(_POLL_S):
+                try:
+                    deliver(event)
+                except Exception:
+                    logger.exception("an event cannot be delivered: %s", event)
 
     def consume(self, *, timeout: float = 0.0) -> int:
         """Receive what is there, and return how many events it was.
 
         Args:
             timeout: how long to wait for a first one, in seconds.
+
+        Raises:
+            ExceptionGroup: events cannot be delivered; all others are.
         """
-        events = _bus().take(self._topic, self._group_id, timeout=timeout)
+        events = self._take(timeout)
+        failures: list[Exception] = []
         for event in events:
-            deliver(event)
+            try:
+                deliver(event)
+            except Exception as failure:  # noqa: BLE001 - raised when the others are delivered
+                failure.add_note(f"this is about {event}")
+                failures.append(failure)
+        if failures:
+            raise ExceptionGroup("events cannot be delivered", failures)
         return len(events)
+
+    def _take(self, timeout: float) -> list[Event]:
+        return _bus().take(self._topic, self._group_id, timeout=timeout)
 
     def stop(self) -> None:
         """Let :meth:`consume_indefinitely` end."""

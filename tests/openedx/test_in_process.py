@@ -81,6 +81,35 @@ def test_a_consumer_gets_what_a_producer_sends(openedx_events):
     assert [user for _, user in got] == [ADA, ADA]
 
 
+def test_an_event_that_cannot_be_delivered_keeps_no_other_back(openedx_events, caplog):
+    from openedx_events.event_bus import make_single_consumer
+
+    got = []
+
+    def receive(signal, metadata, user, from_event_bus=False, **kwargs):
+        if from_event_bus:
+            got.append(user)
+
+    SESSION_LOGIN_COMPLETED.connect(receive)
+    consumer = make_single_consumer(topic="user-login", group_id="g")
+    headers = {"ce_type": "org.openedx.nobody.knows.it.v1", "ce_id": "0" * 32}
+    openedx_events.bus.publish("dev-user-login", {}, headers=headers)
+    SESSION_LOGIN_COMPLETED.send_event(user=ADA)
+    with pytest.raises(ExceptionGroup, match="cannot be delivered"):
+        consumer.consume()
+    assert got == [ADA]
+    thread = threading.Thread(target=consumer.consume_indefinitely)
+    thread.start()
+    openedx_events.bus.publish("dev-user-login", {}, headers=headers)
+    SESSION_LOGIN_COMPLETED.send_event(user=ADA)
+    openedx_events.bus.wait_for_group("g")
+    consumer.stop()
+    thread.join()
+    SESSION_LOGIN_COMPLETED.disconnect(receive)
+    assert got == [ADA, ADA]
+    assert "an event cannot be delivered: dev-user-login[0]@2" in caplog.text
+
+
 def test_no_kafka_client_was_needed():
     import sys
 
@@ -119,4 +148,4 @@ def test_the_tests_of_a_service_run_on_it(tmp_path: Path) -> None:
         timeout=100,
     )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
-    assert "6 passed" in done.stdout
+    assert "7 passed" in done.stdout
