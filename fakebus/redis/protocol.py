@@ -12,6 +12,8 @@ MAX_ARGUMENTS = 65_536
 MAX_BULK_BYTES = 64 * 1024 * 1024
 """Of one word, and of all the words of a request together."""
 _MAX_LINE = 64 * 1024
+WORD_OVERHEAD = 48
+"""What Python adds to the bytes of a word, and the list that holds it."""
 _CRLF = b"\r\n"
 
 Reply = Union[None, bool, int, str, bytes, "RedisError", "Status", Sequence["Reply"], "Map"]
@@ -19,6 +21,10 @@ Reply = Union[None, bool, int, str, bytes, "RedisError", "Status", Sequence["Rep
 
 class ProtocolError(Exception):
     """The bytes are not RESP; the connection cannot go on."""
+
+
+class CrossProtocolError(ProtocolError):
+    """The bytes are HTTP: a web page, or a client on the wrong port, and nothing is carried out."""
 
 
 class RedisError(Exception):
@@ -44,6 +50,12 @@ class Parser:
         self._missing = 0
         self._room = MAX_BULK_BYTES
 
+    @property
+    def held_bytes(self) -> int:
+        """The memory of what has come of the next request."""
+        words = MAX_BULK_BYTES - self._room + WORD_OVERHEAD * len(self._words)
+        return len(self._buffer) + words
+
     def feed(self, data: bytes) -> Iterator[list[bytes]]:
         """Yield every request that is complete now.
 
@@ -56,6 +68,7 @@ class Parser:
             if request is None:
                 return
             if request:
+                _refuse_http(request)
                 yield request
 
     def _next(self) -> list[bytes] | None:
@@ -65,7 +78,10 @@ class Parser:
                 return None
             if not line.startswith(b"*"):
                 # An inline command, as people type them with netcat.
-                return line.split()
+                words = line.split()
+                if len(words) == 3 and words[2].startswith(b"HTTP/"):
+                    raise CrossProtocolError("this is HTTP, and Redis is served here")
+                return words
             self._missing = 0 if line.startswith(b"*-") else _number(line, MAX_ARGUMENTS)
             self._words, self._room = [], MAX_BULK_BYTES
         while self._missing:
@@ -75,6 +91,7 @@ class Parser:
             self._words.append(word)
             self._missing -= 1
         words, self._words = self._words, []
+        self._room = MAX_BULK_BYTES
         return words
 
     def _line(self) -> bytes | None:
@@ -104,6 +121,18 @@ class Parser:
         del self._buffer[: begin + size + 2]
         self._room -= size
         return word
+
+
+def size_in_memory(words: Sequence[bytes]) -> int:
+    """Return about how many bytes the words of a request take."""
+    return sum(map(len, words)) + WORD_OVERHEAD * len(words)
+
+
+def _refuse_http(words: Sequence[bytes]) -> None:
+    # A page may send any port the body of a form, where each line would be an inline command.
+    # Redis ends the connection at these two words; every HTTP request has the second one.
+    if words[0].upper() in (b"POST", b"HOST:"):
+        raise CrossProtocolError("this is HTTP, and Redis is served here")
 
 
 def _number(line: bytes, limit: int) -> int:

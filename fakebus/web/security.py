@@ -2,7 +2,9 @@
 
 The server has no passwords, so any page open in a developer's browser could talk to it. Two
 checks stop that: the ``Host`` must be a name that no stranger's DNS can give to this machine
-(DNS rebinding), and a write that carries an ``Origin`` must come from this very server.
+(DNS rebinding), and a write must not tell of another page as where it comes from. Browsers tell
+that in ``Origin`` or, where a page's policy or an older browser leaves it out of a form's POST, in
+``Sec-Fetch-Site``; scripts cannot change either.
 """
 
 from __future__ import annotations
@@ -63,12 +65,20 @@ class HostCheck:
                 raise RequestError(
                     421, f"the host {host!r} is not served here; allow it if it is yours"
                 )
-            origin = request.headers.get("Origin")
-            if origin is not None and request.method not in _READS and not _same(origin, host):
-                raise RequestError(403, f"writes from pages of {origin!r} are refused")
+            if request.method not in _READS:
+                _refuse_foreign_page(request, host)
             return await handler(request)
 
         return check
+
+
+def _refuse_foreign_page(request: web.Request, host: str) -> None:
+    origin = request.headers.get("Origin")
+    if origin is not None and not _same(origin, host):
+        raise RequestError(403, f"writes from pages of {origin!r} are refused")
+    # "none" is what somebody does with the browser itself.
+    if request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none"):
+        raise RequestError(403, "writes from pages of other sites are refused")
 
 
 def _without_port(host: str) -> str:

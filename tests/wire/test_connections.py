@@ -24,6 +24,7 @@ Connect = Callable[[], RawClient]
 
 GARBAGE = {
     "http": b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+    "a page's form": b"POST / HTTP/1.1\r\nHost: x\r\n\r\n" + frame(ApiKey.METADATA, 1, 1, "x", b""),
     "tls": bytes.fromhex("16030100c8010000c40303") + b"\0" * 200,
     "zeros": b"\0" * 100,
     "ones": b"\xff" * 100,

@@ -217,3 +217,23 @@ def test_pages_of_others_write_nothing(http: Http, subject: str, origin: str) ->
 def test_our_own_pages_write(http: Http, subject: str) -> None:
     origin = f"http://{http.authority}"
     assert http.post(f"/subjects/{subject}/versions", body(FIRST), Origin=origin).status == 200
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site", ""])
+def test_pages_that_hide_their_origin_write_nothing(http: Http, subject: str, site: str) -> None:
+    path = f"/subjects/{subject}/versions"
+    assert http.post(path, body(FIRST), Sec_Fetch_Site=site).error == (403, 403)
+    assert http.get(path, Sec_Fetch_Site=site).status == 404
+    assert http.post(path, body(FIRST), Sec_Fetch_Site="same-origin").status == 200
+    assert http.post(path, body(FIRST), Sec_Fetch_Site="none").status == 200
+
+
+@pytest.mark.parametrize("content_type", ["text/plain;charset=UTF-8", "multipart/form-data"])
+def test_a_page_that_uses_an_address_of_its_own_name_writes_nothing(
+    http: Http, subject: str, content_type: str
+) -> None:
+    # Its name leads here by now: to the browser the page and the registry are one origin.
+    own = {"Host": "evil.example", "Origin": "http://evil.example", "Content-Type": content_type}
+    answer = http.request("POST", f"/subjects/{subject}/versions", b'{"schema": "\\"int\\""}', own)
+    assert answer.error == (421, 421)
+    assert http.get(f"/subjects/{subject}/versions").status == 404

@@ -1,0 +1,164 @@
+"""One client's connection: its requests are answered in their order, and bounded by their bytes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+
+from fakebus.limited_log import LimitedLog
+from fakebus.redis.protocol import (
+    CrossProtocolError,
+    Parser,
+    ProtocolError,
+    RedisError,
+    Reply,
+    encode,
+    size_in_memory,
+)
+from fakebus.redis.reading import Session
+
+logger = logging.getLogger("fakebus.redis")
+_limited = LimitedLog(logger)
+
+MAX_WAITING_BYTES = 1024 * 1024
+"""Of the requests behind the one that is carried out; one alone may be larger."""
+MAX_BYTES_OF_ALL = 256 * 1024 * 1024
+"""Of what all connections have sent and not been answered."""
+_READ_BYTES = 256 * 1024
+
+Run = Callable[[Session, list[bytes]], Awaitable[Reply]]
+Request = list[bytes]
+
+
+class MemoryBudget:
+    """Bytes that the connections of a server hold together.
+
+    Args:
+        limit: how many they may.
+    """
+
+    def __init__(self, limit: int = MAX_BYTES_OF_ALL) -> None:
+        self.limit = limit
+        self.used = 0
+
+
+class WaitingRequests:
+    """Requests of one connection that are not answered yet, in their order.
+
+    Whoever puts one waits until there is room for it, so that a client that sends behind a
+    blocked command is no longer read from: its own socket fills up.
+    """
+
+    def __init__(self) -> None:
+        self.held_bytes = 0
+        self._requests: asyncio.Queue[Request | ProtocolError | None] = asyncio.Queue()
+        self._room = asyncio.Event()
+
+    async def put(self, request: Request) -> None:
+        """Add a request as soon as there is room."""
+        size = size_in_memory(request)
+        while self.held_bytes and self.held_bytes + size > MAX_WAITING_BYTES:
+            self._room.clear()
+            await self._room.wait()
+        self.held_bytes += size
+        self._requests.put_nowait(request)
+
+    def end(self, problem: ProtocolError | None) -> None:
+        """Let nothing come after what is waiting but the reason why."""
+        self._requests.put_nowait(problem)
+
+    async def get(self) -> Request | ProtocolError | None:
+        """Return the next request, which goes on counting until it is answered."""
+        return await self._requests.get()
+
+    def answered(self, request: Request) -> None:
+        """Make room."""
+        self.held_bytes -= size_in_memory(request)
+        self._room.set()
+
+
+class RedisConnection:
+    """Connection of one client.
+
+    Args:
+        run: carries out one request.
+        budget: what all connections share.
+        reader: the bytes that come.
+        writer: takes those that go.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        budget: MemoryBudget,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
+        self._run = run
+        self._budget = budget
+        self._reader = reader
+        self._writer = writer
+        self._session = Session()
+        self._parser = Parser()
+        self._requests = WaitingRequests()
+        self._counted = 0
+
+    async def serve(self) -> None:
+        """Answer until either side ends the connection."""
+        answering = asyncio.create_task(self._answer())
+        receiving = asyncio.create_task(self._receive())
+        try:
+            await asyncio.wait({answering, receiving}, return_when=asyncio.FIRST_COMPLETED)
+            # A client that goes away ends the wait of its own blocked command. It may have shut
+            # down its sending side only, and still gets what it has asked for before.
+            if not self._session.waiting:
+                await asyncio.wait({answering})
+        finally:
+            for each in (answering, receiving):
+                each.cancel()
+            await asyncio.gather(answering, receiving, return_exceptions=True)
+            self._budget.used -= self._counted
+            with contextlib.suppress(ConnectionError):
+                self._writer.close()
+                await self._writer.wait_closed()
+
+    async def _receive(self) -> None:
+        problem = None
+        try:
+            while data := await self._reader.read(_READ_BYTES):
+                for request in self._parser.feed(data):
+                    await self._requests.put(request)
+                self._count()
+                if self._budget.used > self._budget.limit and self._counted > MAX_WAITING_BYTES:
+                    raise ProtocolError("the requests of all clients together are too large")
+        except ProtocolError as error:
+            problem = error
+            peer = self._writer.get_extra_info("peername")
+            _limited.warning("a connection of %s to Redis was closed: %s", peer, error)
+        self._session.gone = True
+        self._requests.end(problem)
+
+    async def _answer(self) -> None:
+        while not self._session.closing:
+            request = await self._requests.get()
+            if not isinstance(request, list):
+                # Redis says nothing to what speaks HTTP either: a browser shows it to nobody.
+                if request is not None and not isinstance(request, CrossProtocolError):
+                    self._writer.write(encode(RedisError(f"ERR Protocol error: {request}")))
+                return
+            try:
+                reply = await self._run(self._session, request)
+            except Exception:
+                logger.exception("a Redis command failed: %r", request[:3])
+                reply = RedisError("ERR fakebus failed; its log says why")
+            self._writer.write(encode(reply, version=self._session.version))
+            self._requests.answered(request)
+            self._count()
+            await self._writer.drain()
+
+    def _count(self) -> None:
+        held = self._parser.held_bytes + self._requests.held_bytes
+        self._budget.used += held - self._counted
+        self._counted = held

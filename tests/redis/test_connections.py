@@ -1,0 +1,168 @@
+"""What a connection may do to the others: strangers on the port, and memory."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import closing
+
+import psutil
+import pytest
+import redis
+
+from fakebus.app import BusThread
+from fakebus.limited_log import LimitedLog
+from fakebus.redis import connection
+from fakebus.redis.connection import MAX_WAITING_BYTES, WaitingRequests
+from fakebus.redis.protocol import CrossProtocolError, Parser
+from tests.redis.conftest import redis_bus
+
+XADD = b"XADD %b * event evil\r\n"
+
+
+@pytest.fixture
+def bus() -> Iterator[BusThread]:
+    with redis_bus() as running:
+        yield running
+
+
+def _open(bus: BusThread) -> socket.socket:
+    host, port = bus.bus.redis_urls[0].removeprefix("redis://").rstrip("/").split(":")
+    return socket.create_connection((host, int(port)), timeout=20)
+
+
+def _said(bus: BusThread, words: bytes) -> bytes:
+    with _open(bus) as client:
+        client.sendall(words)
+        answer = b""
+        try:
+            while part := client.recv(65_536):
+                answer += part
+        except ConnectionResetError:
+            # It was closed before it had read everything.
+            pass
+        return answer
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"POST / HTTP/1.1\r\n",
+        b"post / HTTP/1.1\r\nHost: 127.0.0.1:6379\r\n",
+        b"PUT /x HTTP/1.1\r\nContent-Type: text/plain\r\n",
+        b"GET / HTTP/1.0\r\n",
+        b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\n",
+        b"POST\r\n",
+        b"M-SEARCH\r\nhost: 239.255.255.250\r\n",
+        b"PING\r\nHOST: a\r\n",
+        b"*1\r\n$4\r\nPOST\r\n",
+    ],
+)
+def test_nothing_that_a_web_page_sends_is_carried_out(bus: BusThread, head: bytes) -> None:
+    resp = b"*5\r\n$4\r\nXADD\r\n$1\r\nt\r\n$1\r\n*\r\n$1\r\na\r\n$1\r\nb\r\n"
+    answer = _said(bus, head + b"\r\n" + XADD % b"t" + resp)
+    assert answer in (b"", b"+PONG\r\n") or answer.startswith(b"-ERR unknown command 'M-SEARCH'")
+    assert bus.bus.broker.topics.get("t") is None
+
+
+def test_http_is_recognized_however_its_bytes_come() -> None:
+    parser = Parser()
+    for byte in b"POST / HTTP/1.1\r":
+        assert list(parser.feed(bytes((byte,)))) == []
+    with pytest.raises(CrossProtocolError):
+        list(parser.feed(b"\n"))
+
+
+def test_what_only_looks_like_http_is_a_command(bus: BusThread) -> None:
+    with closing(redis.Redis.from_url(bus.bus.redis_urls[0])) as client:
+        client.xadd("s", {"POST": "Host:"})
+        assert client.echo("HTTP/1.1") == b"HTTP/1.1"
+        assert client.execute_command("CLIENT", "SETNAME", "HTTP/1.1")
+
+
+def test_strangers_are_told_of_in_a_few_lines(
+    bus: BusThread, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "_limited", LimitedLog(connection.logger))
+    with caplog.at_level(logging.WARNING, "fakebus.redis"):
+        for _ in range(30):
+            assert _said(bus, b"POST / HTTP/1.1\r\n\r\n") == b""
+    lines = [record.getMessage() for record in caplog.records]
+    assert 0 < len(lines) <= 10
+    assert all("this is HTTP" in line for line in lines)
+
+
+def test_a_client_that_sends_behind_a_blocked_command_is_not_read_from(bus: BusThread) -> None:
+    with closing(redis.Redis.from_url(bus.bus.redis_urls[0])) as other:
+        other.xgroup_create("s", "g", mkstream=True)
+        before = psutil.Process().memory_info().rss
+        with _open(bus) as blocked:
+            blocked.sendall(b"XREADGROUP GROUP g c BLOCK 0 STREAMS s >\r\n")
+            blocked.settimeout(1)
+            word = b"*2\r\n$4\r\nECHO\r\n$100000\r\n" + b"x" * 100_000 + b"\r\n"
+            sent = 0
+            try:
+                while sent < 100_000_000:
+                    blocked.sendall(word)
+                    sent += len(word)
+            except TimeoutError:
+                pass
+            assert sent < 50_000_000
+            assert psutil.Process().memory_info().rss - before < 60_000_000
+            # It goes on where it was, and loses nothing.
+            other.xadd("s", {"a": "b"})
+            blocked.settimeout(20)
+            answer = bytearray()
+            whole = sent // len(word)
+            while len(answer) < whole * 100_000:
+                answer += blocked.recv(1 << 20)
+        assert other.ping()
+
+
+def test_large_requests_of_many_clients_are_bounded_together(
+    bus: BusThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [server] = bus.bus.redis_servers
+    monkeypatch.setattr(server._budget, "limit", 8_000_000)
+    part = b"*2\r\n$4\r\nECHO\r\n$60000000\r\n" + b"x" * 5_000_000
+    with _open(bus) as first, _open(bus) as second:
+        first.sendall(part)
+        _until(lambda: server._budget.used > 4_000_000)
+        second.sendall(part)
+        assert b"all clients together" in second.recv(4096)
+        # Small requests of others go on, and what is closed is counted no more.
+        with closing(redis.Redis.from_url(bus.bus.redis_urls[0])) as client:
+            assert client.ping()
+        first.close()
+        _until(lambda: server._budget.used == 0)
+
+
+def test_requests_wait_for_room_in_their_order() -> None:
+    async def run() -> None:
+        waiting = WaitingRequests()
+        large = [b"x" * MAX_WAITING_BYTES]
+        await waiting.put(large)
+        putting = asyncio.ensure_future(waiting.put([b"PING"]))
+        await asyncio.sleep(0)
+        assert not putting.done()
+        assert await waiting.get() is large
+        await asyncio.sleep(0)
+        # What is being carried out takes its memory until it is answered.
+        assert not putting.done()
+        waiting.answered(large)
+        await putting
+        waiting.end(None)
+        assert [await waiting.get(), await waiting.get()] == [[b"PING"], None]
+
+    asyncio.run(run())
+
+
+def _until(condition: object) -> None:
+    assert callable(condition)
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
