@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from fakebus.broker.configs.definition import ConfigKey
-from fakebus.broker.configs.documentation import TABLES, sentences
+from fakebus.broker.configs.keys import TABLES, sentences
 
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "reference" / "configs.md"
 INTRODUCTION = """\

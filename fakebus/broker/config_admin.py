@@ -23,9 +23,7 @@ from fakebus.broker.config_requests import (
     operation_of,
 )
 from fakebus.broker.configs.broker_config import BrokerConfig, ConfigSource
-from fakebus.broker.configs.broker_keys import BROKER_KEYS
 from fakebus.broker.configs.client_metrics import check_subscription
-from fakebus.broker.configs.client_metrics_keys import CLIENT_METRICS_KEYS
 from fakebus.broker.configs.definition import ConfigKey, UpdateMode, find
 from fakebus.broker.configs.describing import (
     DescribedConfig,
@@ -36,9 +34,8 @@ from fakebus.broker.configs.describing import (
     describe_topic,
 )
 from fakebus.broker.configs.group_config import GroupConfig, group_config
-from fakebus.broker.configs.group_keys import GROUP_KEYS
+from fakebus.broker.configs.keys import BROKER_KEYS, CLIENT_METRICS_KEYS, GROUP_KEYS, TOPIC_KEYS
 from fakebus.broker.configs.topic_config import TopicConfig
-from fakebus.broker.configs.topic_keys import TOPIC_KEYS
 from fakebus.broker.topic_names import topic_name_problem
 from fakebus.broker.topics import Topic, Topics
 from fakebus.errors import BrokerError, ConfigError, ErrorCode, StorageError

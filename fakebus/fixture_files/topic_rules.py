@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fakebus.broker import topic_names
-from fakebus.broker.configs.topic_keys import TOPIC_KEYS
+from fakebus.broker.configs.keys import TOPIC_KEYS
 from fakebus.fixture_files.problems import ProblemList, did_you_mean, quoted
 from fakebus.fixture_files.yaml_tree import YamlEntry
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from typing import NamedTuple
 
-from fakebus.broker.configs.broker_keys import BROKER_KEYS, SYNONYMS, UNIT_MS
 from fakebus.broker.configs.definition import find
+from fakebus.broker.configs.keys import BROKER_KEYS
 from fakebus.broker.configs.values import ConfigValue
 from fakebus.errors import ConfigError
 
@@ -24,6 +24,14 @@ class ConfigSource(Enum):
     DYNAMIC_BROKER_LOGGER = 6
     CLIENT_METRICS = 7
     GROUP = 8
+
+
+_UNITS_MS = {"minutes": 60_000, "hours": 3_600_000}
+"""Milliseconds in the unit that the name of a config ends with."""
+
+
+def _unit_ms(name: str) -> int:
+    return _UNITS_MS.get(name.rpartition(".")[2], 1)
 
 
 class Setting(NamedTuple):
@@ -107,7 +115,7 @@ class BrokerConfig:
 
     def settings(self, name: str) -> Iterator[Setting]:
         """Give every value that a config or one of its synonyms has, the winner first."""
-        synonyms = SYNONYMS.get(name, (name,))
+        synonyms = BROKER_KEYS[name].synonyms or (name,)
         for layer, source in self._layers():
             for synonym in synonyms:
                 if synonym in layer:
@@ -142,12 +150,12 @@ class BrokerConfig:
             return value
 
     def _resolve(self, name: str) -> ConfigValue:
-        if name in UNIT_MS or name not in SYNONYMS:
+        if _unit_ms(name) != 1 or not find(BROKER_KEYS, name, "broker").synonyms:
             return self.own_value(name)
         winner = next(self.settings(name))
         value = BROKER_KEYS[winner.name].parse(winner.text)
         if isinstance(value, int) and value >= 0:
-            return value * UNIT_MS.get(winner.name, 1)
+            return value * _unit_ms(winner.name)
         return value
 
     def get_int(self, name: str) -> int:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from fakebus.broker.configs.client_metrics_keys import CLIENT_METRICS_KEYS
 from fakebus.broker.configs.definition import find
+from fakebus.broker.configs.keys import CLIENT_METRICS_KEYS
 from fakebus.broker.configs.values import split_list
 from fakebus.errors import BrokerError, ConfigError, ErrorCode
 

@@ -1,8 +1,8 @@
-"""What a config key is: one row of the tables."""
+"""Config keys: their types, defaults, and what is valid."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from enum import Enum
 from typing import NamedTuple
 
@@ -33,7 +33,7 @@ class ConfigKey(NamedTuple):
     """Valid values in Kafka's notation, see :mod:`fakebus.broker.configs.values`."""
     update: UpdateMode = UpdateMode.READ_ONLY
     synonyms: tuple[str, ...] = ()
-    """For a topic's or group's config: the broker config that gives its default."""
+    """The broker's configs that give the value where this one is not set; the first one wins."""
     effective: bool = False
     """Whether fakebus acts on it; the others are accepted, shown and otherwise ignored."""
     internal: bool = False
@@ -55,41 +55,24 @@ class ConfigKey(NamedTuple):
         Raises:
             ConfigError: the text is not valid; names the key, the text, and what is valid.
         """
-        try:
-            value = parse(self.type, text)
-        except ValueError as error:
-            raise ConfigError(self._complaint(text, str(error))) from None
-        problem = invalid(self.type, self.valid, value)
+        value, problem = self._read(text)
         if problem is not None:
-            raise ConfigError(self._complaint(text, problem))
+            raise ConfigError(f"{self.name}: {problem}")
         return value
 
     def check(self, text: str) -> str | None:
         """Return what is wrong with a text, or ``None``."""
+        return self._read(text)[1]
+
+    def _read(self, text: str) -> tuple[ConfigValue, str | None]:
+        value: ConfigValue = None
         try:
             value = parse(self.type, text)
+            problem = invalid(self.type, self.valid, value)
         except ValueError as error:
-            return f"{self._shown(text)} {error}"
-        problem = invalid(self.type, self.valid, value)
-        return None if problem is None else f"{self._shown(text)} {problem}"
-
-    def _shown(self, text: str) -> str:
-        return "the value" if self.sensitive else repr(text)
-
-    def _complaint(self, text: str, problem: str) -> str:
-        return f"{self.name}: {self._shown(text)} {problem}"
-
-
-def table(keys: Iterable[ConfigKey], update: UpdateMode | None = None) -> Mapping[str, ConfigKey]:
-    """Return rows by name, sorted.
-
-    Args:
-        keys: the rows.
-        update: the update mode of all of them; their own when left out.
-    """
-    rows = {key.name: key for key in keys}
-    chosen = rows if update is None else {n: k._replace(update=update) for n, k in rows.items()}
-    return dict(sorted(chosen.items()))
+            problem = str(error)
+        shown = "the value" if self.sensitive else repr(text)
+        return value, None if problem is None else f"{shown} {problem}"
 
 
 def find(keys: Mapping[str, ConfigKey], name: str, kind: str) -> ConfigKey:

@@ -12,13 +12,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from fakebus.broker.configs.broker_config import BrokerConfig, ConfigSource, Setting
-from fakebus.broker.configs.broker_keys import BROKER_KEYS
-from fakebus.broker.configs.client_metrics_keys import CLIENT_METRICS_KEYS
 from fakebus.broker.configs.definition import ConfigKey
 from fakebus.broker.configs.group_config import GroupConfig
-from fakebus.broker.configs.group_keys import GROUP_KEYS
+from fakebus.broker.configs.keys import BROKER_KEYS, CLIENT_METRICS_KEYS, GROUP_KEYS, TOPIC_KEYS
 from fakebus.broker.configs.topic_config import TopicConfig
-from fakebus.broker.configs.topic_keys import TOPIC_KEYS
 from fakebus.broker.configs.values import ConfigType, ConfigValue, canonical
 
 

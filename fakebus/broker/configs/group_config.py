@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fakebus.broker.configs.broker_config import BrokerConfig
-from fakebus.broker.configs.broker_keys import BROKER_KEYS
 from fakebus.broker.configs.definition import find
-from fakebus.broker.configs.group_keys import GROUP_KEYS
+from fakebus.broker.configs.keys import BROKER_KEYS, GROUP_KEYS
 from fakebus.broker.configs.values import ConfigValue
 from fakebus.errors import ConfigError
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.configs.definition import find
-from fakebus.broker.configs.topic_keys import TOPIC_KEYS
+from fakebus.broker.configs.keys import TOPIC_KEYS
 from fakebus.broker.configs.values import ConfigValue
 from fakebus.errors import ConfigError
 

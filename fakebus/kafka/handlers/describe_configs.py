@@ -17,6 +17,7 @@ from collections.abc import Callable
 
 from fakebus.broker.config_requests import ResourceType
 from fakebus.broker.configs.describing import DescribedConfig
+from fakebus.broker.configs.keys import documentation_of
 from fakebus.errors import BrokerError
 from fakebus.kafka.api import RequestContext, handles
 from fakebus.kafka.protocol.api_keys import ApiKey
@@ -60,7 +61,6 @@ def _no_documentation(resource_type: int, name: str) -> str | None:
 
 def _documentation(resource_type: int, name: str) -> str | None:
     # Loaded when somebody asks: four hundred sentences that hardly anybody reads.
-    from fakebus.broker.configs.documentation import documentation_of
 
     section = _SECTIONS.get(ResourceType(resource_type))
     return "" if section is None else documentation_of(section, name)

@@ -2,9 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from fakebus.broker.configs.broker_keys import BROKER_KEYS
 from fakebus.broker.configs.definition import find
-from fakebus.broker.configs.topic_keys import TOPIC_KEYS
+from fakebus.broker.configs.keys import BROKER_KEYS, TOPIC_KEYS
 from fakebus.errors import ConfigError
 
 

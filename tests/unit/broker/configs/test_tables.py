@@ -10,17 +10,18 @@ from pathlib import Path
 import pytest
 
 import fakebus
-from fakebus.broker.configs.broker_keys import BROKER_KEYS, SYNONYMS, UNIT_MS
+from fakebus.broker.configs import keys as config_keys
 from fakebus.broker.configs.definition import ConfigKey, UpdateMode
-from fakebus.broker.configs.documentation import (
+from fakebus.broker.configs.keys import (
+    BROKER_KEYS,
+    GROUP_KEYS,
     NOT_EFFECTIVE,
     TABLES,
+    TOPIC_KEYS,
     documentation_of,
     sentences,
 )
-from fakebus.broker.configs.group_keys import GROUP_KEYS
 from fakebus.broker.configs.topic_config import TopicConfig
-from fakebus.broker.configs.topic_keys import TOPIC_KEYS
 
 PACKAGE = Path(fakebus.__file__).parent
 CHECKOUT = PACKAGE.parent
@@ -72,7 +73,7 @@ def test_every_synonym_is_a_broker_config_of_the_same_type_and_default() -> None
             for synonym in key.synonyms:
                 other = BROKER_KEYS[synonym]
                 assert other.type is key.type, key.name
-                if synonym not in SYNONYMS:
+                if not other.synonyms:
                     assert (other.default, other.valid) == (key.default, key.valid) or key in (
                         GROUP_KEYS.values()
                     ), key.name
@@ -96,6 +97,23 @@ def test_every_config_has_one_sentence_of_documentation() -> None:
             sentence = sentences()[section][name]
             assert sentence.endswith("."), name
             assert ". " not in sentence, name
+
+
+def test_the_tables_are_in_the_order_of_the_names() -> None:
+    for table in TABLES.values():
+        assert list(table) == sorted(table)
+
+
+def test_every_flag_in_the_file_is_one_that_the_loader_knows() -> None:
+    text = Path(config_keys.__file__).with_name("keys.txt").read_text(encoding="utf-8")
+    flags = {
+        flag
+        for line in text.splitlines()
+        if not line.startswith(("#", "[", "    "))
+        for flag in line.split(" | ")[2:]
+        if not flag.startswith("from ")
+    }
+    assert flags == {"acts", "internal", "per-broker", "cluster-wide"}
 
 
 def test_documentation_says_when_a_config_has_no_effect() -> None:
@@ -123,7 +141,7 @@ def used_configs() -> dict[str, set[str]]:
     broker = read & set(BROKER_KEYS)
     broker |= {synonym for name in topic for synonym in TOPIC_KEYS[name].synonyms}
     broker |= {synonym for name in group for synonym in GROUP_KEYS[name].synonyms}
-    broker |= {other for name in broker for other in SYNONYMS.get(name, ())}
+    broker |= {other for name in broker for other in BROKER_KEYS[name].synonyms}
     return {"topic": topic, "broker": broker, "group": group, "client metrics": set()}
 
 
@@ -131,8 +149,8 @@ def used_configs() -> dict[str, set[str]]:
 def test_a_config_is_marked_as_effective_exactly_when_code_reads_it(section: str) -> None:
     marked = {name for name, key in TABLES[section].items() if key.effective}
     used = used_configs()[section]
-    assert used - marked == set(), "code reads these: set effective=True in their rows"
-    assert marked - used == set(), "no code reads these: take effective=True out of their rows"
+    assert used - marked == set(), "code reads these: mark them with acts"
+    assert marked - used == set(), "no code reads these: take acts out of their lines"
 
 
 def test_the_attributes_of_topic_config_are_all_in_the_map_above() -> None:
@@ -141,9 +159,9 @@ def test_the_attributes_of_topic_config_are_all_in_the_map_above() -> None:
 
 
 def test_units_belong_to_synonyms_of_configs_in_milliseconds() -> None:
-    for name in UNIT_MS:
-        assert name in SYNONYMS
-        assert SYNONYMS[name][0].endswith(".ms")
+    units = {name for name in BROKER_KEYS if name.endswith((".hours", ".minutes"))}
+    for name in units - {"offsets.retention.minutes"}:
+        assert BROKER_KEYS[name].synonyms[0].endswith(".ms")
 
 
 def test_the_reference_is_current() -> None:
