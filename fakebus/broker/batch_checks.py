@@ -1,8 +1,8 @@
 """What a producer's record batch has to look like before it may enter a log.
 
 Source: Kafka's ProduceRequest.validateRecords, UnifiedLog.analyzeAndValidateRecords and
-LogValidator. Only the header is read, and the CRC computed over the bytes; records are
-decoded only where a topic's configs speak about single records.
+LogValidator. Only the header is read, the CRC computed over the bytes, and the records counted;
+they are decoded only where a topic's configs speak about single records.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from fakebus.records.batch import (
     parse_header,
     set_log_append_time,
 )
+from fakebus.records.counting import check_count
 from fakebus.records.errors import InvalidBatchError, RecordError, UnsupportedCodecError
 
 _HIGHEST_CODEC = 4
@@ -36,6 +37,8 @@ _WITHOUT_LOG_START = (
     ErrorCode.CORRUPT_MESSAGE,
     ErrorCode.KAFKA_STORAGE_ERROR,
 )
+_MOST_RECORD_ERRORS = 1000
+"""Records of a batch that an answer names; Kafka names all."""
 _MAGIC_AT = 16
 _LENGTH = struct.Struct(">i")
 _SMALLEST_LENGTH = 14
@@ -167,6 +170,10 @@ def check_batch(
     if compute_crc(data) != header.crc:
         raise BrokerError(ErrorCode.CORRUPT_MESSAGE)
     _check_header(header)
+    try:
+        check_count(data, header)
+    except InvalidBatchError as error:
+        raise BrokerError(ErrorCode.INVALID_RECORD, str(error)) from error
     if header.attributes & TRANSACTIONAL_BIT:
         raise BrokerError(ErrorCode.INVALID_TXN_STATE, "transactions are not served yet")
     if not config.log_append_time:
@@ -176,7 +183,7 @@ def check_batch(
         raise InvalidRecordsError(
             ErrorCode.INVALID_TIMESTAMP,
             problem,
-            [(index, problem) for index in range(header.record_count)],
+            [(index, problem) for index in range(min(header.record_count, _MOST_RECORD_ERRORS))],
         )
     if config.compact or config.compression_type != "producer":
         _check_records(data)
@@ -225,7 +232,7 @@ def _check_timestamps(
         (index, f"timestamp {time} is not between {earliest} and {latest}")
         for index, time in enumerate(times)
         if time != NO_TIMESTAMP and not earliest <= time <= latest
-    ]
+    ][:_MOST_RECORD_ERRORS]
     if wrong:
         raise InvalidRecordsError(
             ErrorCode.INVALID_TIMESTAMP,
@@ -257,7 +264,10 @@ def _check_keys(data: bytearray | memoryview) -> None:
         raise InvalidRecordsError(
             ErrorCode.INVALID_RECORD,
             "a compacted topic takes only records with a key",
-            [(index, "compacted topic cannot accept a record without a key") for index in keyless],
+            [
+                (index, "compacted topic cannot accept a record without a key")
+                for index in keyless[:_MOST_RECORD_ERRORS]
+            ],
         )
 
 

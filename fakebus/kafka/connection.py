@@ -1,9 +1,9 @@
 """The Kafka wire framing without I/O: bytes in, frames out; responses in, buffers out.
 
 A frame is a 32-bit length and that many bytes. Small frames are cut out of one receive
-buffer; a large frame is received straight into a bytearray of its own, so that a record
-batch is never copied between the socket and storage. Every frame owns its bytes, and the
-records in it may be changed in place and kept.
+buffer; a large frame is received straight into a bytearray of its own, which grows as bytes
+come: a length that is a lie costs nothing. Every frame owns its bytes, and the records in it
+may be changed in place and kept.
 """
 
 from __future__ import annotations
@@ -18,6 +18,10 @@ FIRST_RECEIVE_BUFFER_BYTES = 4 * 1024
 """What a connection begins with: most are idle, and there may be thousands."""
 LARGE_FRAME_BYTES = 32 * 1024
 """Frames from this size on get their own buffer before they are received."""
+FIRST_LARGE_BUFFER_BYTES = 128 * 1024
+"""What a large frame's buffer begins with."""
+BUFFER_GROWTH = 4
+"""How many times larger it becomes when it is full."""
 
 _LENGTH = struct.Struct(">i")
 _HEADER_MINIMUM = 8
@@ -36,6 +40,7 @@ class FrameReader:
     __slots__ = (
         "_end",
         "_large",
+        "_large_bytes",
         "_large_filled",
         "_max_frame_bytes",
         "_min_frame_bytes",
@@ -50,6 +55,7 @@ class FrameReader:
         self._start = 0
         self._end = 0
         self._large: bytearray | None = None
+        self._large_bytes = 0
         self._large_filled = 0
 
     def limit(self, max_frame_bytes: int, *, bare_tokens: bool) -> None:
@@ -65,10 +71,17 @@ class FrameReader:
     def get_buffer(self) -> memoryview:
         """Return where the next bytes from the socket belong; never empty."""
         if self._large is not None:
+            if self._large_filled == len(self._large):
+                self._grow(self._large)
             return memoryview(self._large)[self._large_filled :]
         if self._end == len(self._shared):
             self._move_to_front()
         return memoryview(self._shared)[self._end :]
+
+    def _grow(self, full: bytearray) -> None:
+        # Not in place: the event loop may still hold a view of the old one.
+        self._large = bytearray(min(len(full) * BUFFER_GROWTH, self._large_bytes))
+        self._large[: len(full)] = full
 
     def _move_to_front(self) -> None:
         waiting = self._end - self._start
@@ -83,7 +96,7 @@ class FrameReader:
         """
         if self._large is not None:
             self._large_filled += count
-            if self._large_filled < len(self._large):
+            if self._large_filled < self._large_bytes:
                 return []
             frame, self._large = self._large, None
             return [frame]
@@ -121,10 +134,9 @@ class FrameReader:
             )
 
     def _begin_large(self, length: int, body: int) -> None:
-        # The memory of a large zeroed bytearray is not touched before bytes arrive, so a
-        # length that is a lie costs nothing.
-        self._large = bytearray(length)
+        self._large_bytes = length
         self._large_filled = self._end - body
+        self._large = bytearray(min(length, FIRST_LARGE_BUFFER_BYTES))
         self._large[: self._large_filled] = self._shared[body : self._end]
         self._start = self._end = 0
 

@@ -22,7 +22,7 @@ from fakebus.records.batch import (
 from fakebus.records.errors import DecompressionError, UnsupportedCodecError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from fakebus.types import Buffer
 
@@ -192,10 +192,22 @@ def _compress_snappy(data: Buffer, _level: int | None) -> Buffer:
 
 def _decompress_snappy(data: Buffer, max_bytes: int) -> Buffer:
     cramjam = _cramjam()
+    output = bytearray()
+    for block in snappy_blocks(data):
+        output += _snappy_block(cramjam, block, max_bytes, len(output))
+    return output
+
+
+def snappy_blocks(data: Buffer) -> Iterator[memoryview]:
+    """Yield the raw blocks of snappy records: those of a xerial stream, or the only one.
+
+    Raises:
+        DecompressionError: the stream is cut off.
+    """
     view = memoryview(data)
     if view[: len(_XERIAL_MAGIC)] != _XERIAL_MAGIC:
-        return _snappy_block(cramjam, view, max_bytes, 0)
-    output = bytearray()
+        yield view
+        return
     position = len(_XERIAL_HEADER)
     while position < len(view):
         start = position + _INT32.size
@@ -205,9 +217,7 @@ def _decompress_snappy(data: Buffer, max_bytes: int) -> Buffer:
         position = start + length
         if length <= 0 or position > len(view):
             raise DecompressionError(f"a snappy block cannot be {length} bytes long here")
-        block = _snappy_block(cramjam, view[start:position], max_bytes, len(output))
-        output += block
-    return output
+        yield view[start:position]
 
 
 def _snappy_block(cramjam: Any, block: memoryview, max_bytes: int, used_bytes: int) -> bytearray:

@@ -17,6 +17,7 @@ from fakebus.records.batch import (
 )
 from fakebus.records.builder import build_batch
 from fakebus.records.compression import decompress, recompress
+from fakebus.records.counting import check_count
 from fakebus.records.errors import RecordError
 from fakebus.records.partitioner import PARTITIONERS
 from fakebus.records.reader import (
@@ -46,6 +47,14 @@ def expected(records: list[NewRecord], base_offset: int) -> list[Record]:
         Record(base_offset + delta, timestamp, key, value, tuple(headers))
         for delta, (key, value, headers, timestamp) in enumerate(records)
     ]
+
+
+@given(RECORDS, CODECS)
+def test_the_count_of_every_batch_that_we_build_is_borne_out(
+    records: list[NewRecord], codec: Codec
+) -> None:
+    batch = build_batch(records, codec=codec)
+    check_count(batch, parse_header(batch))
 
 
 @given(INT32)
@@ -119,6 +128,7 @@ def read_in_every_way(batch: Any) -> None:
     for read in (
         lambda: list(read_records(batch, 10**6)),
         lambda: records_without_key(batch, 10**6),
+        lambda: check_count(batch, parse_header(batch)),
         lambda: find_offset_for_timestamp(batch, 2**63 - 1, max_bytes=10**6),
         lambda: max_timestamp_record(batch, 10**6),
         lambda: validate_records(batch, 10**6),

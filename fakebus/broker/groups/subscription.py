@@ -35,9 +35,14 @@ def subscribed_topics(subscriptions: Iterable[bytes]) -> frozenset[str] | None:
 def _topics(subscription: bytes) -> Iterable[str]:
     _, count = _HEAD.unpack_from(subscription)
     at = _HEAD.size
+    # Each name takes the bytes of its length at least: a count that lies costs nothing.
+    if not 0 <= count <= (len(subscription) - at) // _LENGTH.size:
+        raise struct.error(f"{count} topics do not fit into the subscription")
     for _ in range(count):
         (length,) = _LENGTH.unpack_from(subscription, at)
         at += _LENGTH.size
-        (name,) = struct.unpack_from(f"{max(length, 0)}s", subscription, at)
+        if length < 0:
+            raise struct.error(f"a topic's name has a length of {length}")
+        (name,) = struct.unpack_from(f"{length}s", subscription, at)
         at += length
         yield name.decode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 
 import pytest
 
@@ -11,7 +12,7 @@ from fakebus.broker.broker import Broker
 from fakebus.broker.fetching import FetchTarget, IsolationLevel
 from fakebus.clock import ManualClock
 from fakebus.errors import BrokerError, ErrorCode
-from fakebus.records.batch import Codec, compute_crc, parse_header
+from fakebus.records.batch import Codec, TimestampType, compute_crc, parse_header, write_crc
 from fakebus.records.builder import build_batch
 from fakebus.records.reader import read_records
 from fakebus.records.record import NewRecord
@@ -95,6 +96,45 @@ async def test_timestamps_have_limits(
     with pytest.raises(BrokerError) as caught:
         broker.produce(T0, batch(b"x", at=at))
     assert caught.value.error_code is ErrorCode.INVALID_TIMESTAMP
+
+
+@pytest.mark.parametrize(
+    "configs",
+    [{}, {"message.timestamp.type": "LogAppendTime"}, {"cleanup.policy": "compact"}],
+    ids=["plain", "stamped", "compacted"],
+)
+@pytest.mark.parametrize("timestamp_type", TimestampType)
+@pytest.mark.parametrize(
+    ("codec", "count"),
+    [(Codec.NONE, 1), (Codec.NONE, 3), (Codec.NONE, 100), (Codec.NONE, 30_000_000)]
+    + [(codec, 2**31 - 1) for codec in Codec],
+)
+async def test_a_record_count_that_lies_is_refused(
+    broker: Broker,
+    configs: dict[str, str],
+    timestamp_type: TimestampType,
+    codec: Codec,
+    count: int,
+) -> None:
+    await broker.topics.create("t", 1, configs)
+    data = batch(b"x" * 1000, b"y", codec=codec, timestamp_type=timestamp_type)
+    struct.pack_into(">i", data, 57, count)
+    struct.pack_into(">i", data, 23, count - 1)
+    write_crc(data)
+    with pytest.raises(BrokerError) as caught:
+        broker.produce(T0, data)
+    assert caught.value.error_code is ErrorCode.INVALID_RECORD
+    assert broker.partition_log(T0).log_end_offset == 0
+
+
+async def test_an_answer_names_a_thousand_offending_records_at_most(broker: Broker) -> None:
+    await broker.topics.create("t", 1, {"message.timestamp.type": "LogAppendTime"})
+    for count, named in ((3, 3), (1_000, 1_000), (20_000, 1_000)):
+        data = batch(*[b""] * count, timestamp_type=TimestampType.LOG_APPEND_TIME)
+        with pytest.raises(InvalidRecordsError) as caught:
+            broker.produce(T0, data)
+        assert caught.value.error_code is ErrorCode.INVALID_TIMESTAMP
+        assert [index for index, _ in caught.value.record_errors] == list(range(named))
 
 
 async def test_max_message_bytes_is_the_topics_own(broker: Broker) -> None:

@@ -8,6 +8,8 @@ import struct
 import pytest
 
 from fakebus.kafka.connection import (
+    BUFFER_GROWTH,
+    FIRST_LARGE_BUFFER_BYTES,
     FIRST_RECEIVE_BUFFER_BYTES,
     LARGE_FRAME_BYTES,
     RECEIVE_BUFFER_BYTES,
@@ -72,13 +74,27 @@ def test_an_impossible_length_is_refused_before_memory_is_taken(length: int) -> 
 
 def test_a_large_frame_is_received_straight_into_its_own_buffer() -> None:
     reader = FrameReader(1_000_000)
-    reader.get_buffer()[:4] = struct.pack(">i", 500_000)
+    reader.get_buffer()[:4] = struct.pack(">i", 100_000)
     assert reader.received(4) == []
     buffer = reader.get_buffer()
-    assert len(buffer) == 500_000
-    buffer[:] = b"z" * 500_000
-    (frame,) = reader.received(500_000)
+    assert len(buffer) == 100_000
+    buffer[:] = b"z" * 100_000
+    (frame,) = reader.received(100_000)
     assert frame is buffer.obj
+
+
+def test_the_buffer_of_a_large_frame_grows_only_as_bytes_come() -> None:
+    length = 100_000_000
+    reader = FrameReader(length)
+    reader.get_buffer()[:4] = struct.pack(">i", length)
+    reader.received(4)
+    came = 0
+    while came < 3_000_000:
+        room = len(reader.get_buffer())
+        assert came + room <= max(FIRST_LARGE_BUFFER_BYTES, BUFFER_GROWTH * came)
+        reader.get_buffer()[:] = bytes(room)
+        assert reader.received(room) == []
+        came += room
 
 
 def test_an_idle_connection_has_a_small_buffer_and_a_busy_one_a_large() -> None:

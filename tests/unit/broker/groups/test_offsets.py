@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 
 import pytest
 
@@ -195,8 +196,22 @@ async def test_offsets_can_be_deleted_unless_a_member_subscribes_to_the_topic(
     assert bench.store.offsets["g"] == {}
 
 
-async def test_unreadable_subscriptions_protect_all_offsets(bench: Bench) -> None:
-    (member,) = await bench.stable(protocols=protocols("range", metadata=b"\0"))
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        b"",
+        b"\0",
+        struct.pack(">hi", 0, -1),
+        struct.pack(">hi", 0, 2**31 - 1),
+        struct.pack(">hih", 0, 2**31 - 1, -2),
+        struct.pack(">hih", 0, 1, -1) + bytes(10),
+        struct.pack(">hi", 0, 2**31 - 1) + bytes(100_000),
+        struct.pack(">hih", 3, 1, 2**15 - 1) + b"t",
+        struct.pack(">hih", 0, 1, 2) + b"\xff\xff" + bytes(4),
+    ],
+)
+async def test_unreadable_subscriptions_protect_all_offsets(bench: Bench, metadata: bytes) -> None:
+    (member,) = await bench.stable(protocols=protocols("range", metadata=metadata))
     await bench.commit(joined=member)
     errors = await bench.answer(bench.coordinator.delete_offsets("g", [T0]))
     assert errors == [ErrorCode.GROUP_SUBSCRIBED_TO_TOPIC]
