@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -21,8 +22,10 @@ from hypothesis import strategies as st
 from fakebus.schemas.interface import ResolvedReference, SchemaDataError, SchemaError
 from fakebus.schemas.languages import language
 from fakebus.schemas.protobuf.compiler import COMPILER, Compiler
+from fakebus.schemas.protobuf.imports import imports_of
 from fakebus.schemas.protobuf.indexes import read_indexes, write_indexes
 from fakebus.schemas.protobuf.language import ProtobufSchema
+from fakebus.schemas.protobuf.worker import compile_files
 from tests.schemas.protobuf_pairs import PAIRS, Pair
 
 PROTOBUF = language("PROTOBUF")
@@ -391,6 +394,75 @@ def test_types_that_need_no_reference_are_those_of_the_serializers(oracle: Modul
             field.ClearField("json_name")
         file.ClearField("options")
     assert found == expected
+
+
+@pytest.mark.parametrize("name", ["{folder}/victim.txt", "../../../../../..{folder}/victim.txt"])
+def test_the_name_of_a_reference_is_no_path(name: str, tmp_path: Path) -> None:
+    victim = tmp_path / "victim.txt"
+    victim.write_text("mine")
+    name = name.format(folder=tmp_path)
+    base = ResolvedReference(name=name, text='syntax = "proto3"; message B {}')
+    found = parse(f'syntax = "proto3"; import "{name}"; message A {{ B b = 1; }}', base)
+    assert victim.read_text() == "mine"
+    assert found.file.dependency == [name]
+    parse('syntax = "proto3"; message A {}', base)
+    assert victim.read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "name", ["x" * 5000, "a:b=c.proto", "sp ace.proto", "é.proto", "fakebus-main.txt", "-I"]
+)
+def test_a_file_is_imported_by_whatever_name_its_reference_has(name: str) -> None:
+    base = ResolvedReference(name=name, text='syntax = "proto3"; message B {}')
+    found = parse(f"syntax = 'proto3'; import public '{name}'; message A {{ B b = 1; }}", base)
+    assert [file.name for file in found.files] == [name, "fakebus-main.proto"]
+    assert found.decode(found.encode({"b": {}})) == {"b": {}}
+
+
+@pytest.mark.parametrize("name", ["a\0.proto", "half \ud800"])
+def test_a_name_that_no_descriptor_can_hold_is_refused(name: str) -> None:
+    base = ResolvedReference(name=name, text='syntax = "proto3"; message B {}')
+    with pytest.raises(SchemaError, match="cannot be the name of a file"):
+        parse('syntax = "proto3"; message A {}', base)
+
+
+def test_the_name_of_one_file_may_be_a_folder_of_another() -> None:
+    references = [
+        ResolvedReference(name=name, text=f'syntax = "proto3"; message {message} {{}}')
+        for name, message in (("a", "B"), ("a/b", "C"))
+    ]
+    parse(
+        'syntax = "proto3"; import "a"; import "a/b"; message A { B b = 1; C c = 2; }', *references
+    )
+
+
+def test_only_import_statements_import() -> None:
+    text = """
+        syntax = "proto3"; // import "comment.proto";
+        /* import "block.proto"; */ option java_package = "import 'text.proto';";
+        import /* why */ public "a/" 'b.proto' ; import weak "c.proto";
+        message M { string import = 1 [deprecated = true]; message N {} } import "d.proto";
+        extend google.protobuf.FileOptions { string e = 50000 [default = ";"]; }
+    """
+    found = [*imports_of(text)]
+    assert [each.name for each in found] == ["a/b.proto", "c.proto", "d.proto"]
+    assert [text[each.start : each.end] for each in found] == [
+        "\"a/\" 'b.proto'",
+        '"c.proto"',
+        '"d.proto"',
+    ]
+
+
+def test_a_complaint_names_the_file_as_the_client_did() -> None:
+    base = ResolvedReference(name="shop/item.proto", text='syntax = "proto3"; message B { int B }')
+    with pytest.raises(SchemaError, match=r"^shop/item\.proto:1:38: "):
+        parse('syntax = "proto3"; import "shop/item.proto"; message A {}', base)
+
+
+def test_the_compilers_worker_takes_no_name_from_outside(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not a name of ours"):
+        compile_files({f"{tmp_path}/x": ""}, f"{tmp_path}/x")
+    assert [*tmp_path.iterdir()] == []
 
 
 def test_googles_other_packages_need_a_reference() -> None:

@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
 from fakebus.schemas.interface import SchemaError
+from fakebus.schemas.protobuf.imports import PREFIX, renamed, safe_names
 
 _TIMEOUT_S = 5.0
 _START_TIMEOUT_S = 30.0
@@ -45,16 +46,23 @@ class Compiler:
         Raises:
             SchemaError: protoc refuses the text, or does not survive it.
         """
-        request = json.dumps({"files": files, "main": main}).encode() + b"\n"
+        names = safe_names(files)
+        given = {safe: name for name, safe in names.items()}
+        texts = {names[name]: renamed(text, names) for name, text in files.items()}
+        request = json.dumps({"files": texts, "main": names[main]}).encode() + b"\n"
         with self._lock:
             answer = json.loads(self._ask(request))
         if "error" in answer:
-            complaint = _first_complaint(answer["error"], main)
+            complaint = _first_complaint(answer["error"], names[main], given)
             place = _PLACE.match(complaint)
             if place is None:
                 raise SchemaError(complaint)
             raise SchemaError(complaint, (int(place[1]), int(place[2])))
-        return [FileDescriptorProto.FromString(base64.b64decode(each)) for each in answer["files"]]
+        found = [FileDescriptorProto.FromString(base64.b64decode(each)) for each in answer["files"]]
+        for file in found:
+            file.name = given.get(file.name, file.name)
+            file.dependency[:] = [given.get(name, name) for name in file.dependency]
+        return found
 
     def _ask(self, request: bytes) -> bytes:
         process = self._running()
@@ -115,10 +123,12 @@ COMPILER = Compiler()
 
 
 _PLACE = re.compile(r"(\d+):(\d+): ")
+_OURS = re.compile(rf"{PREFIX}/\d+\.proto")
 _CHATTER = re.compile(r"warning:|^W\d{4} |^WARNING: ")
 
 
-def _first_complaint(text: str, main: str) -> str:
+def _first_complaint(text: str, main: str, given: Mapping[str, str]) -> str:
     lines = [line for line in text.splitlines() if line and not _CHATTER.search(line)]
     first = (lines or ["protoc refuses the text"])[0].removeprefix(f"{main}:")
-    return first.strip()[:_SHOWN]
+    said = _OURS.sub(lambda match: given.get(match[0], match[0]), first)
+    return said.strip()[:_SHOWN]

@@ -2,7 +2,8 @@
 
 Reads requests from standard input and answers on standard output, one JSON object a line:
 ``{"files": {name: text}, "main": name}`` gives ``{"files": [base64 of FileDescriptorProto]}``,
-dependencies first, or ``{"error": text}``. Ends with its input.
+dependencies first, or ``{"error": text}``. Ends with its input. The names become paths: they
+are those of :func:`fakebus.schemas.protobuf.imports.safe_names`, never those of clients.
 """
 
 from __future__ import annotations
@@ -13,30 +14,26 @@ import os
 import sys
 import tempfile
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-_WELL_KNOWN = Path(__file__).parent / "well_known"
-
-
-def _google_type() -> list[str]:
-    found = find_spec("google.type")
-    return [] if found is None else list(found.submodule_search_locations or ())
+from fakebus.schemas.protobuf.imports import PREFIX, known_files, search_path
 
 
 def compile_files(files: Mapping[str, str], main: str) -> dict[str, Any]:
     """Return the descriptors of a file and all that it imports, or protoc's complaint."""
-    import grpc_tools
     from google.protobuf.descriptor_pb2 import FileDescriptorSet
     from grpc_tools import _protoc_compiler
 
-    known = [f"-I{Path(grpc_tools.__file__).parent / '_proto'}", f"-I{_WELL_KNOWN}"]
-    # The other packages of Google's common types are not known to registries.
-    known += [f"-Igoogle/type={location}" for location in _google_type()]
+    known = [
+        f"-I{prefix.rstrip('/')}={folder}" if prefix else f"-I{folder}"
+        for prefix, folder in search_path()
+    ]
     with tempfile.TemporaryDirectory(prefix="fakebus-protoc-") as name:
         directory = Path(name)
         for relative, text in files.items():
+            if not relative.startswith(f"{PREFIX}/") and relative not in known_files():
+                raise ValueError(f"{relative!r} is not a name of ours")
             path = directory / "in" / relative
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")

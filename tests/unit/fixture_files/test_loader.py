@@ -405,3 +405,24 @@ def test_example_events_are_what_the_generator_writes(tmp_path: Path) -> None:
     generator["generate"](tmp_path)
     written = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert written == {path.name: path.read_bytes() for path in (EXAMPLE / "events").iterdir()}
+
+
+def test_checking_a_set_overwrites_no_file_that_a_reference_is_named_after(
+    write_set: WriteSet, tmp_path: Path
+) -> None:
+    pytest.importorskip("grpc_tools")
+    victim = tmp_path / "victim.txt"
+    victim.write_text("mine")
+    structure = (
+        "version: 1\nsubjects:\n- {subject: base, schema: base.proto}\n- subject: order\n"
+        f"  schema: order.proto\n  references: [{{name: '{victim}', subject: base}}]\n"
+    )
+    root = write_set(
+        {
+            "fakebus.yaml": structure,
+            "base.proto": 'syntax = "proto3"; message Base {}',
+            "order.proto": f'syntax = "proto3"; import "{victim}"; message Order {{}}',
+        }
+    )
+    assert [problem.rule for problem in check_fixtures(root)] == ["unused-schema"]
+    assert victim.read_text() == "mine"

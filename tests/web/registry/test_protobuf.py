@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from fakebus.app import FakeBus
@@ -55,3 +57,18 @@ def test_what_is_not_protobuf_is_refused(http: Http, subject: str, schema: str) 
     assert answer.error == (422, 42201)
     assert answer.seconds < 1
     assert http.get(f"/subjects/{subject}/versions").error == (404, 40401)
+
+
+def test_the_name_of_a_reference_overwrites_no_file(
+    http: Http, subject: str, tmp_path: Path
+) -> None:
+    victim = tmp_path / "victim.txt"
+    victim.write_text("mine")
+    http.register(f"{subject}-base", PROTO, schemaType="PROTOBUF")
+    text = f'syntax = "proto3"; import "{victim}"; message A {{}}'
+    reference = {"name": str(victim), "subject": f"{subject}-base", "version": 1}
+    request = body(text, schemaType="PROTOBUF", references=[reference])
+    http.post(f"/subjects/{subject}-base", request)
+    http.post(f"/compatibility/subjects/{subject}-base/versions/1", request)
+    assert http.post(f"/subjects/{subject}/versions", request).status == 200
+    assert victim.read_text() == "mine"
