@@ -15,9 +15,9 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from fakebus.kafka.protocol import codec, schema
-from fakebus.kafka.protocol.api_keys import ApiKey
-from fakebus.kafka.protocol.messages import (
+from fakebus.protocol import codec, schema
+from fakebus.protocol.api_keys import ApiKey
+from fakebus.protocol.messages import (
     FetchableTopicResponse,
     FetchResponse,
     FetchResponsePartitionData,

@@ -1,6 +1,6 @@
-"""Writes fakebus/kafka/protocol/messages.pyi, the types of the generated message classes.
+"""Writes fakebus/protocol/messages.pyi, the types of the generated message classes.
 
-Run it after a change in fakebus/kafka/protocol/definitions/.
+Run it after a change in fakebus/protocol/definitions/.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from fakebus.kafka.protocol import messages
-from fakebus.kafka.protocol.schema import (
+from fakebus.protocol import messages
+from fakebus.protocol.schema import (
     FieldSchema,
     StructSchema,
     all_messages,
@@ -23,7 +23,7 @@ HEAD = '''\
 
 from uuid import UUID
 
-from fakebus.kafka.protocol.struct_classes import Struct
+from fakebus.protocol.struct_classes import Struct
 from fakebus.types import Buffer
 
 Records = Buffer | list[Buffer] | list[bytes] | list[memoryview] | tuple[Buffer, ...]

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from fakebus.kafka.authentication import SaslSession
-from fakebus.kafka.protocol.api_keys import ApiKey
+from fakebus.protocol.api_keys import ApiKey
 
 if TYPE_CHECKING:
     from fakebus.broker.broker import Broker

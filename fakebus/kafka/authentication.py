@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 from fakebus.errors import ErrorCode
 from fakebus.kafka import sasl
-from fakebus.kafka.protocol.api_keys import ApiKey
+from fakebus.protocol.api_keys import ApiKey
 
 _API_VERSIONS = int(ApiKey.API_VERSIONS)
 _SASL_HANDSHAKE = int(ApiKey.SASL_HANDSHAKE)

@@ -23,8 +23,8 @@ from fakebus.kafka.authentication import SaslSession
 from fakebus.kafka.connection import FrameReader
 from fakebus.kafka.dispatch import Dispatcher
 from fakebus.kafka.exchange import Exchange
-from fakebus.kafka.protocol.api_keys import ApiKey
-from fakebus.kafka.protocol.errors import DecodeError
+from fakebus.protocol.api_keys import ApiKey
+from fakebus.protocol.errors import DecodeError
 from fakebus.types import Buffer
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import struct
 
-from fakebus.kafka.protocol.errors import DecodeError
+from fakebus.protocol.errors import DecodeError
 from fakebus.types import Buffer
 
 RECEIVE_BUFFER_BYTES = 64 * 1024

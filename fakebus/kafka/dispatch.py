@@ -16,9 +16,9 @@ from fakebus.kafka.authentication import SaslSession
 from fakebus.kafka.error_responses import error_response
 from fakebus.kafka.exchange import Exchange
 from fakebus.kafka.handlers import HANDLERS
-from fakebus.kafka.protocol import codec
-from fakebus.kafka.protocol.api_keys import ApiKey
 from fakebus.kafka.sasl import AuthenticationFailed
+from fakebus.protocol import codec
+from fakebus.protocol.api_keys import ApiKey
 
 if TYPE_CHECKING:
     from fakebus.kafka.listener import Listener

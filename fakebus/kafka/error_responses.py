@@ -12,8 +12,8 @@ from functools import cache
 from typing import Any
 
 from fakebus.errors import ErrorCode
-from fakebus.kafka.protocol.schema import FieldSchema, StructSchema, api_schema
-from fakebus.kafka.protocol.struct_classes import struct_class
+from fakebus.protocol.schema import FieldSchema, StructSchema, api_schema
+from fakebus.protocol.struct_classes import struct_class
 
 _ERROR_CODE = "error_code"
 _INDEX_NAMES = ("partition_index", "index", "partition")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fakebus.kafka.connection import frame_response
-from fakebus.kafka.protocol import codec
+from fakebus.protocol import codec
 from fakebus.types import Buffer
 
 

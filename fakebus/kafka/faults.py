@@ -25,8 +25,8 @@ from fakebus.kafka.api import (
 )
 from fakebus.kafka.error_responses import error_response
 from fakebus.kafka.interception import replace_outcome
-from fakebus.kafka.protocol import codec
-from fakebus.kafka.protocol.api_keys import ApiKey
+from fakebus.protocol import codec
+from fakebus.protocol.api_keys import ApiKey
 
 _HANDSHAKES = frozenset((ApiKey.API_VERSIONS, ApiKey.SASL_HANDSHAKE, ApiKey.SASL_AUTHENTICATE))
 """Requests that a fault is for only if it names their API."""

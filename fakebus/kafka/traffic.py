@@ -10,7 +10,7 @@ from typing import Any
 
 from fakebus.kafka.api import HandlerFunction, HandlerResult, RequestContext
 from fakebus.kafka.interception import Interceptor, carry_out, note_outcome
-from fakebus.kafka.protocol.api_keys import ApiKey
+from fakebus.protocol.api_keys import ApiKey
 from fakebus.records.batch import parse_header
 
 _MOST_REMEMBERED = 10_000

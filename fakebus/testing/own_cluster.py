@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from fakebus.broker.broker import Broker
 from fakebus.broker.partition_log import PartitionLog
 from fakebus.broker.topics import Topic
-from fakebus.kafka.protocol.consumer_protocol import decode_assignment
-from fakebus.kafka.protocol.errors import DecodeError
 from fakebus.kafka.traffic import Deed, Traffic
+from fakebus.protocol.consumer_protocol import decode_assignment
+from fakebus.protocol.errors import DecodeError
 from fakebus.records.builder import build_batch
 from fakebus.records.partitioner import consistent
 from fakebus.records.reader import read_records

@@ -80,6 +80,7 @@ WALK = {
     "broker/topics.py",
     "broker/fetching.py",
     "records/batch.py",
+    "records/counting.py",
 }
 
 

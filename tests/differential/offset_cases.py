@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from fakebus.kafka.protocol.api_keys import ApiKey
-from fakebus.kafka.protocol.messages import (
+from fakebus.protocol.api_keys import ApiKey
+from fakebus.protocol.messages import (
     DeleteRecordsPartition,
     DeleteRecordsRequest,
     DeleteRecordsTopic,

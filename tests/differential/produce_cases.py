@@ -6,8 +6,8 @@ import struct
 import time
 from typing import Any
 
-from fakebus.kafka.protocol.api_keys import ApiKey
-from fakebus.kafka.protocol.messages import PartitionProduceData, ProduceRequest, TopicProduceData
+from fakebus.protocol.api_keys import ApiKey
+from fakebus.protocol.messages import PartitionProduceData, ProduceRequest, TopicProduceData
 from fakebus.records.batch import write_crc
 from fakebus.records.builder import build_batch
 from fakebus.records.record import NewRecord

@@ -7,8 +7,8 @@ import struct
 from typing import Any, Self
 
 from fakebus.kafka.api import Handler
-from fakebus.kafka.protocol.codec import decode_response, encode_request
-from fakebus.kafka.protocol.schema import api_schema
+from fakebus.protocol.codec import decode_response, encode_request
+from fakebus.protocol.schema import api_schema
 
 _CLIENT_ID = b"differential"
 

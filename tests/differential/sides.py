@@ -11,9 +11,9 @@ from pprint import pformat
 from typing import Any
 from uuid import UUID
 
-from fakebus.kafka.protocol import codec
-from fakebus.kafka.protocol.api_keys import ApiKey
-from fakebus.kafka.protocol.messages import (
+from fakebus.protocol import codec
+from fakebus.protocol.api_keys import ApiKey
+from fakebus.protocol.messages import (
     CreatableTopic,
     CreatableTopicConfig,
     CreateTopicsRequest,
@@ -25,7 +25,7 @@ from fakebus.kafka.protocol.messages import (
     MetadataRequest,
     MetadataRequestTopic,
 )
-from fakebus.kafka.protocol.struct_classes import Struct
+from fakebus.protocol.struct_classes import Struct
 from fakebus.records.batch import HEADER_SIZE, parse_header
 from fakebus.types import ZERO_UUID
 from tests.wire.client import RawClient

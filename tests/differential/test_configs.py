@@ -10,7 +10,7 @@ import pytest
 from fakebus.kafka.handlers.create_topics import handle_create_topics
 from fakebus.kafka.handlers.describe_configs import handle_describe_configs
 from fakebus.kafka.handlers.incremental_alter_configs import handle_incremental_alter_configs
-from fakebus.kafka.protocol.messages import (
+from fakebus.protocol.messages import (
     CreatableTopic,
     CreatableTopicConfig,
     CreateTopicsRequest,

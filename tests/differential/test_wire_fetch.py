@@ -7,8 +7,8 @@ from uuid import UUID
 
 import pytest
 
-from fakebus.kafka.protocol.api_keys import ApiKey
-from fakebus.kafka.protocol.messages import (
+from fakebus.protocol.api_keys import ApiKey
+from fakebus.protocol.messages import (
     DeleteTopicsRequest,
     FetchRequestFetchPartition,
     FetchRequestFetchTopic,
@@ -224,7 +224,7 @@ class Session:
         self.session_id = 0
 
     def step(self, epoch: int, *topics: Any, forget: Any = (), session_id: Any = None) -> Any:
-        from fakebus.kafka.protocol.messages import FetchRequest
+        from fakebus.protocol.messages import FetchRequest
 
         request = FetchRequest(
             topics=list(topics),

@@ -10,8 +10,8 @@ import pytest
 
 from fakebus.app import FakeBus
 from fakebus.config import Address, KafkaAddress, Settings
-from fakebus.kafka.protocol.api_keys import ApiKey
-from fakebus.kafka.protocol.messages import (
+from fakebus.protocol.api_keys import ApiKey
+from fakebus.protocol.messages import (
     ApiVersionsRequest,
     MetadataRequest,
     MetadataRequestTopic,

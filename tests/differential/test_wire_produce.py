@@ -9,8 +9,8 @@ from uuid import uuid4
 
 import pytest
 
-from fakebus.kafka.protocol.api_keys import ApiKey
-from fakebus.kafka.protocol.messages import (
+from fakebus.protocol.api_keys import ApiKey
+from fakebus.protocol.messages import (
     DeleteRecordsPartition,
     DeleteRecordsRequest,
     DeleteRecordsTopic,
@@ -286,7 +286,7 @@ def test_topics_that_cannot_be_written(
 
 
 def make_internal_topic(side: Side) -> None:
-    from fakebus.kafka.protocol.messages import FindCoordinatorRequest
+    from fakebus.protocol.messages import FindCoordinatorRequest
 
     for _ in attempts():
         found = side.call(

@@ -10,8 +10,8 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
-from fakebus.kafka.protocol.schema import FieldSchema, MessageSchema, StructSchema, all_messages
-from fakebus.kafka.protocol.struct_classes import Struct, struct_class
+from fakebus.protocol.schema import FieldSchema, MessageSchema, StructSchema, all_messages
+from fakebus.protocol.struct_classes import Struct, struct_class
 
 INTEGER_BITS = {"i8": 8, "i16": 16, "i32": 32, "i64": 64}
 ERROR_CODES = [-1, 0, 1, 3, 35, 87]

@@ -15,8 +15,8 @@ from random import Random
 
 import pytest
 
-from fakebus.kafka.protocol.compiler import message_decoder, message_encoder
-from fakebus.kafka.protocol.schema import MessageSchema, all_messages
+from fakebus.protocol.compiler import message_decoder, message_encoder
+from fakebus.protocol.schema import MessageSchema, all_messages
 from tests.properties.codec_messages import (
     Values,
     every_version,

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from fakebus.kafka.protocol import codec
-from fakebus.kafka.protocol.api_keys import ApiKey
-from fakebus.kafka.protocol.compiler import message_decoder, message_encoder
-from fakebus.kafka.protocol.errors import DecodeError
-from fakebus.kafka.protocol.messages import MetadataRequest, MetadataRequestTopic
-from fakebus.kafka.protocol.schema import MessageSchema
-from fakebus.kafka.protocol.struct_classes import struct_class
+from fakebus.protocol import codec
+from fakebus.protocol.api_keys import ApiKey
+from fakebus.protocol.compiler import message_decoder, message_encoder
+from fakebus.protocol.errors import DecodeError
+from fakebus.protocol.messages import MetadataRequest, MetadataRequestTopic
+from fakebus.protocol.schema import MessageSchema
+from fakebus.protocol.struct_classes import struct_class
 from tests.properties.codec_messages import every_version, random_values, to_message
 
 VERSIONS = list(every_version())

@@ -7,8 +7,8 @@ import socket
 import struct
 from typing import Any
 
-from fakebus.kafka.protocol import codec
-from fakebus.kafka.protocol.api_keys import ApiKey
+from fakebus.protocol import codec
+from fakebus.protocol.api_keys import ApiKey
 
 _correlation_ids = itertools.count(1)
 

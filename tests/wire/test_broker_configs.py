@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from fakebus.app import BusThread
-from fakebus.kafka.protocol.api_keys import ApiKey
-from fakebus.kafka.protocol.messages import (
+from fakebus.protocol.api_keys import ApiKey
+from fakebus.protocol.messages import (
     DescribeConfigsRequest,
     DescribeConfigsResource,
     DescribeLogDirsRequest,

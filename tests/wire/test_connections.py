@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import pytest
 
-from fakebus.kafka.protocol.api_keys import ApiKey
-from fakebus.kafka.protocol.messages import (
+from fakebus.protocol.api_keys import ApiKey
+from fakebus.protocol.messages import (
     ApiVersionsRequest,
     FetchRequest,
     FetchRequestFetchPartition,

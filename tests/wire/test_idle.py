@@ -6,8 +6,8 @@ import time
 
 from fakebus.app import BusThread, FakeBus
 from fakebus.config import Address, Settings
-from fakebus.kafka.protocol.api_keys import ApiKey
-from fakebus.kafka.protocol.messages import MetadataRequest
+from fakebus.protocol.api_keys import ApiKey
+from fakebus.protocol.messages import MetadataRequest
 from tests.wire.client import RawClient
 
 

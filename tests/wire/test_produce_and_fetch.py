@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from fakebus.app import BusThread
-from fakebus.kafka.protocol.api_keys import ApiKey
-from fakebus.kafka.protocol.messages import (
+from fakebus.protocol.api_keys import ApiKey
+from fakebus.protocol.messages import (
     FetchRequest,
     FetchRequestFetchPartition,
     FetchRequestFetchTopic,

@@ -8,6 +8,7 @@ are those of Kafka's ``ClassicGroup``.
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from typing import NamedTuple
 from uuid import uuid4
 
@@ -19,9 +20,10 @@ from fakebus.broker.groups.exchange import (
 )
 from fakebus.broker.groups.member import GroupMember
 from fakebus.broker.groups.states import PREDECESSORS, GroupState
-from fakebus.broker.groups.subscription import CONSUMER_PROTOCOL_TYPE, subscribed_topics
 from fakebus.clock import Timer
 from fakebus.errors import ErrorCode
+from fakebus.protocol.consumer_protocol import CONSUMER_PROTOCOL_TYPE, subscribed_topics
+from fakebus.protocol.errors import DecodeError
 
 _LAST_GENERATION = 2**31 - 1
 
@@ -245,12 +247,14 @@ class ClassicGroup:
 
     def update_subscribed_topics(self) -> None:
         """Read the subscriptions again after members or protocol have changed."""
-        if not self.uses_consumer_protocol:
-            self.subscribed_topics = None
-            return
-        self.subscribed_topics = subscribed_topics(
-            member.metadata(self.protocol_name) for member in self.members.values()
-        )
+        self.subscribed_topics = None
+        if self.uses_consumer_protocol:
+            with suppress(DecodeError):
+                self.subscribed_topics = frozenset(
+                    topic
+                    for member in self.members.values()
+                    for topic in subscribed_topics(member.metadata(self.protocol_name))
+                )
 
     def is_subscribed_to(self, topic: str) -> bool:
         """Whether a member reads the topic, as far as the broker can tell.

@@ -18,8 +18,8 @@ from collections.abc import Iterable
 
 from fakebus.errors import ErrorCode
 from fakebus.kafka.api import Handler, RequestContext, handles
-from fakebus.kafka.protocol.api_keys import ApiKey
-from fakebus.kafka.protocol.messages import (
+from fakebus.protocol.api_keys import ApiKey
+from fakebus.protocol.messages import (
     ApiVersion,
     ApiVersionsRequest,
     ApiVersionsResponse,

@@ -16,8 +16,8 @@ from __future__ import annotations
 from fakebus.broker.configs.describing import describe_topic
 from fakebus.broker.topic_requests import CreatedTopic, NewTopic
 from fakebus.kafka.api import RequestContext, handles
-from fakebus.kafka.protocol.api_keys import ApiKey
-from fakebus.kafka.protocol.messages import (
+from fakebus.protocol.api_keys import ApiKey
+from fakebus.protocol.messages import (
     CreatableTopic,
     CreatableTopicConfigs,
     CreatableTopicResult,

@@ -14,8 +14,8 @@ from __future__ import annotations
 from fakebus.broker.topic_requests import DeletedTopic, TopicToDelete
 from fakebus.errors import BrokerError, ErrorCode
 from fakebus.kafka.api import RequestContext, handles
-from fakebus.kafka.protocol.api_keys import ApiKey
-from fakebus.kafka.protocol.messages import (
+from fakebus.protocol.api_keys import ApiKey
+from fakebus.protocol.messages import (
     DeletableTopicResult,
     DeleteTopicsRequest,
     DeleteTopicsResponse,

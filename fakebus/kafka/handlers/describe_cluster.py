@@ -13,8 +13,8 @@ from __future__ import annotations
 from fakebus.broker.operations import CLUSTER_OPERATIONS, NOT_ASKED
 from fakebus.errors import ErrorCode
 from fakebus.kafka.api import RequestContext, handles
-from fakebus.kafka.protocol.api_keys import ApiKey
-from fakebus.kafka.protocol.messages import (
+from fakebus.protocol.api_keys import ApiKey
+from fakebus.protocol.messages import (
     DescribeClusterBroker,
     DescribeClusterRequest,
     DescribeClusterResponse,

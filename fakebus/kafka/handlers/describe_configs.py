@@ -20,8 +20,8 @@ from fakebus.broker.configs.describing import DescribedConfig
 from fakebus.broker.configs.keys import documentation_of
 from fakebus.errors import BrokerError
 from fakebus.kafka.api import RequestContext, handles
-from fakebus.kafka.protocol.api_keys import ApiKey
-from fakebus.kafka.protocol.messages import (
+from fakebus.protocol.api_keys import ApiKey
+from fakebus.protocol.messages import (
     DescribeConfigsRequest,
     DescribeConfigsResource,
     DescribeConfigsResourceResult,

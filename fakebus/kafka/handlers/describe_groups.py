@@ -16,8 +16,8 @@ from fakebus.broker.groups.description import MemberDescription
 from fakebus.broker.operations import GROUP_OPERATIONS, NOT_ASKED
 from fakebus.errors import ErrorCode
 from fakebus.kafka.api import RequestContext, handles
-from fakebus.kafka.protocol.api_keys import ApiKey
-from fakebus.kafka.protocol.messages import (
+from fakebus.protocol.api_keys import ApiKey
+from fakebus.protocol.messages import (
     DescribedGroupMember,
     DescribeGroupsRequest,
     DescribeGroupsResponse,

@@ -17,8 +17,8 @@ from fakebus.broker.partition_listing import ListedTopic, PartitionCursor, list_
 from fakebus.broker.topic_names import is_internal
 from fakebus.errors import BrokerError, ErrorCode
 from fakebus.kafka.api import RequestContext, handles
-from fakebus.kafka.protocol.api_keys import ApiKey
-from fakebus.kafka.protocol.messages import (
+from fakebus.protocol.api_keys import ApiKey
+from fakebus.protocol.messages import (
     Cursor,
     DescribeTopicPartitionsRequest,
     DescribeTopicPartitionsResponse,

@@ -22,8 +22,8 @@ from fakebus.broker.fetch_sessions import FetchPlan, PartitionKey, SessionPartit
 from fakebus.broker.fetching import NO_EPOCH, FetchDataInfo, FetchTarget, IsolationLevel
 from fakebus.errors import ErrorCode
 from fakebus.kafka.api import RequestContext, handles
-from fakebus.kafka.protocol.api_keys import ApiKey
-from fakebus.kafka.protocol.messages import (
+from fakebus.protocol.api_keys import ApiKey
+from fakebus.protocol.messages import (
     FetchableTopicResponse,
     FetchRequest,
     FetchResponse,

@@ -15,8 +15,8 @@ from __future__ import annotations
 
 from fakebus.errors import ErrorCode, FakebusError
 from fakebus.kafka.api import AdvertisedBroker, RequestContext, handles
-from fakebus.kafka.protocol.api_keys import ApiKey
-from fakebus.kafka.protocol.messages import (
+from fakebus.protocol.api_keys import ApiKey
+from fakebus.protocol.messages import (
     Coordinator,
     FindCoordinatorRequest,
     FindCoordinatorResponse,

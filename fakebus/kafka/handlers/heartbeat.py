@@ -11,8 +11,8 @@ Version notes:
 from __future__ import annotations
 
 from fakebus.kafka.api import RequestContext, handles
-from fakebus.kafka.protocol.api_keys import ApiKey
-from fakebus.kafka.protocol.messages import HeartbeatRequest, HeartbeatResponse
+from fakebus.protocol.api_keys import ApiKey
+from fakebus.protocol.messages import HeartbeatRequest, HeartbeatResponse
 
 
 @handles(ApiKey.HEARTBEAT, versions=(0, 4))

@@ -15,8 +15,8 @@ from __future__ import annotations
 
 from fakebus.errors import ErrorCode, StorageError
 from fakebus.kafka.api import RequestContext, handles
-from fakebus.kafka.protocol.api_keys import ApiKey
-from fakebus.kafka.protocol.messages import InitProducerIdRequest, InitProducerIdResponse
+from fakebus.protocol.api_keys import ApiKey
+from fakebus.protocol.messages import InitProducerIdRequest, InitProducerIdResponse
 
 _NONE = -1
 

@@ -18,8 +18,8 @@ from functools import partial
 
 from fakebus.broker.groups.exchange import GroupProtocol, JoinRequest, JoinResult
 from fakebus.kafka.api import RequestContext, handles
-from fakebus.kafka.protocol.api_keys import ApiKey
-from fakebus.kafka.protocol.messages import (
+from fakebus.protocol.api_keys import ApiKey
+from fakebus.protocol.messages import (
     JoinGroupRequest,
     JoinGroupResponse,
     JoinGroupResponseMember,

@@ -11,8 +11,8 @@ Version notes:
 from __future__ import annotations
 
 from fakebus.kafka.api import RequestContext, handles
-from fakebus.kafka.protocol.api_keys import ApiKey
-from fakebus.kafka.protocol.messages import ListedGroup, ListGroupsRequest, ListGroupsResponse
+from fakebus.protocol.api_keys import ApiKey
+from fakebus.protocol.messages import ListedGroup, ListGroupsRequest, ListGroupsResponse
 
 
 @handles(ApiKey.LIST_GROUPS, versions=(0, 5))

@@ -18,8 +18,8 @@ from fakebus.broker.fetching import NO_EPOCH, IsolationLevel, check_leader_epoch
 from fakebus.broker.offset_lookup import LATEST
 from fakebus.errors import ErrorCode, FakebusError
 from fakebus.kafka.api import RequestContext, handles
-from fakebus.kafka.protocol.api_keys import ApiKey
-from fakebus.kafka.protocol.messages import (
+from fakebus.protocol.api_keys import ApiKey
+from fakebus.protocol.messages import (
     ListOffsetsPartition,
     ListOffsetsPartitionResponse,
     ListOffsetsRequest,

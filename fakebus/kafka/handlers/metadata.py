@@ -20,8 +20,8 @@ from fakebus.broker.operations import CLUSTER_OPERATIONS, NOT_ASKED, TOPIC_OPERA
 from fakebus.broker.topics import Topic
 from fakebus.errors import BrokerError, ErrorCode, FakebusError
 from fakebus.kafka.api import RequestContext, handles
-from fakebus.kafka.protocol.api_keys import ApiKey
-from fakebus.kafka.protocol.messages import (
+from fakebus.protocol.api_keys import ApiKey
+from fakebus.protocol.messages import (
     MetadataRequest,
     MetadataRequestTopic,
     MetadataResponse,

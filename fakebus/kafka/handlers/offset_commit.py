@@ -19,8 +19,8 @@ from __future__ import annotations
 from fakebus.broker.groups.exchange import OffsetCommit, PartitionOffset
 from fakebus.errors import ErrorCode
 from fakebus.kafka.api import PendingResponse, RequestContext, handles
-from fakebus.kafka.protocol.api_keys import ApiKey
-from fakebus.kafka.protocol.messages import (
+from fakebus.protocol.api_keys import ApiKey
+from fakebus.protocol.messages import (
     OffsetCommitRequest,
     OffsetCommitRequestTopic,
     OffsetCommitResponse,

@@ -28,8 +28,8 @@ from fakebus.broker.batch_checks import (
 )
 from fakebus.errors import BrokerError, ErrorCode
 from fakebus.kafka.api import CloseConnection, PendingResponse, RequestContext, handles
-from fakebus.kafka.protocol.api_keys import ApiKey
-from fakebus.kafka.protocol.messages import (
+from fakebus.protocol.api_keys import ApiKey
+from fakebus.protocol.messages import (
     BatchIndexAndErrorMessage,
     PartitionProduceData,
     PartitionProduceResponse,

@@ -16,9 +16,9 @@ import logging
 
 from fakebus.errors import ErrorCode
 from fakebus.kafka.api import RequestContext, handles
-from fakebus.kafka.protocol.api_keys import ApiKey
-from fakebus.kafka.protocol.messages import SaslAuthenticateRequest, SaslAuthenticateResponse
 from fakebus.kafka.sasl import AuthenticationFailed
+from fakebus.protocol.api_keys import ApiKey
+from fakebus.protocol.messages import SaslAuthenticateRequest, SaslAuthenticateResponse
 
 logger = logging.getLogger("fakebus.kafka")
 

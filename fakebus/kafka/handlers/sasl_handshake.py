@@ -15,8 +15,8 @@ from __future__ import annotations
 
 from fakebus.errors import ErrorCode
 from fakebus.kafka.api import RequestContext, handles
-from fakebus.kafka.protocol.api_keys import ApiKey
-from fakebus.kafka.protocol.messages import SaslHandshakeRequest, SaslHandshakeResponse
+from fakebus.protocol.api_keys import ApiKey
+from fakebus.protocol.messages import SaslHandshakeRequest, SaslHandshakeResponse
 
 
 @handles(ApiKey.SASL_HANDSHAKE, versions=(0, 1))

@@ -14,8 +14,8 @@ from __future__ import annotations
 from fakebus.broker.groups.exchange import SyncRequest
 from fakebus.errors import ErrorCode
 from fakebus.kafka.api import RequestContext, handles
-from fakebus.kafka.protocol.api_keys import ApiKey
-from fakebus.kafka.protocol.messages import SyncGroupRequest, SyncGroupResponse
+from fakebus.protocol.api_keys import ApiKey
+from fakebus.protocol.messages import SyncGroupRequest, SyncGroupResponse
 
 _FIRST_WITH_PROTOCOL = 5
 

@@ -20,8 +20,8 @@ import pytest
 from fakebus.app import BusThread, FakeBus
 from fakebus.config import KafkaAddress, Settings
 from fakebus.errors import ConfigError
-from fakebus.kafka.protocol.api_keys import ApiKey
-from fakebus.kafka.protocol.messages import (
+from fakebus.protocol.api_keys import ApiKey
+from fakebus.protocol.messages import (
     ApiVersionsRequest,
     MetadataRequest,
     SaslAuthenticateRequest,

@@ -16,7 +16,7 @@ from fakebus.kafka.connection import (
     FrameReader,
     frame_response,
 )
-from fakebus.kafka.protocol.errors import DecodeError
+from fakebus.protocol.errors import DecodeError
 
 SIZES = (8, 9, 100, LARGE_FRAME_BYTES - 1, LARGE_FRAME_BYTES, LARGE_FRAME_BYTES + 1, 300_000, 8)
 

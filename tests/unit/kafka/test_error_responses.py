@@ -10,8 +10,8 @@ import pytest
 from fakebus.errors import ErrorCode
 from fakebus.kafka.error_responses import error_response
 from fakebus.kafka.handlers import HANDLERS
-from fakebus.kafka.protocol import codec, messages
-from fakebus.kafka.protocol.api_keys import ApiKey
+from fakebus.protocol import codec, messages
+from fakebus.protocol.api_keys import ApiKey
 
 ERROR = ErrorCode.NOT_LEADER_OR_FOLLOWER
 

@@ -10,7 +10,6 @@ import pytest
 
 from fakebus.errors import ConfigError, ErrorCode
 from fakebus.kafka.authentication import SaslPolicy, SaslSession
-from fakebus.kafka.protocol.api_keys import ApiKey
 from fakebus.kafka.sasl import (
     MECHANISMS,
     AuthenticationFailed,
@@ -20,6 +19,7 @@ from fakebus.kafka.sasl import (
     derive_keys,
     parse_users,
 )
+from fakebus.protocol.api_keys import ApiKey
 
 USERS = {"alice": "secret", "bob": "pw", "a,b=c": "odd"}
 CREDENTIALS = Credentials(USERS)

@@ -8,7 +8,7 @@ from typing import Any
 from fakebus.broker.broker import Broker
 from fakebus.kafka.api import AdvertisedBroker, ClientConnection, Handler, RequestContext
 from fakebus.kafka.handlers import HANDLERS
-from fakebus.kafka.protocol.codec import (
+from fakebus.protocol.codec import (
     decode_request,
     decode_response,
     encode_request,

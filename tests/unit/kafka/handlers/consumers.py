@@ -11,7 +11,7 @@ from fakebus.kafka.api import ClientConnection, Handler, PendingResponse
 from fakebus.kafka.handlers.join_group import handle_join_group
 from fakebus.kafka.handlers.offset_commit import handle_offset_commit
 from fakebus.kafka.handlers.sync_group import handle_sync_group
-from fakebus.kafka.protocol.messages import (
+from fakebus.protocol.messages import (
     JoinGroupRequest,
     JoinGroupRequestProtocol,
     OffsetCommitRequest,

@@ -4,7 +4,7 @@ import pytest
 
 from fakebus.broker.broker import Broker
 from fakebus.kafka.handlers.alter_configs import handle_alter_configs
-from fakebus.kafka.protocol.messages import (
+from fakebus.protocol.messages import (
     AlterConfigsRequest,
     AlterConfigsRequestAlterableConfig,
     AlterConfigsRequestAlterConfigsResource,

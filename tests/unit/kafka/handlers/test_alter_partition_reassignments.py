@@ -6,7 +6,7 @@ from fakebus.broker.broker import Broker
 from fakebus.kafka.handlers.alter_partition_reassignments import (
     handle_alter_partition_reassignments,
 )
-from fakebus.kafka.protocol.messages import (
+from fakebus.protocol.messages import (
     AlterPartitionReassignmentsRequest,
     ReassignablePartition,
     ReassignableTopic,

@@ -4,7 +4,7 @@ import pytest
 
 from fakebus.broker.broker import Broker
 from fakebus.kafka.handlers.create_partitions import handle_create_partitions
-from fakebus.kafka.protocol.messages import (
+from fakebus.protocol.messages import (
     CreatePartitionsAssignment,
     CreatePartitionsRequest,
     CreatePartitionsTopic,

@@ -4,7 +4,7 @@ import pytest
 
 from fakebus.broker.broker import Broker
 from fakebus.kafka.handlers.create_topics import handle_create_topics
-from fakebus.kafka.protocol.messages import (
+from fakebus.protocol.messages import (
     CreatableReplicaAssignment,
     CreatableTopic,
     CreatableTopicConfig,

@@ -5,7 +5,7 @@ import pytest
 from fakebus.broker.broker import Broker
 from fakebus.errors import ErrorCode
 from fakebus.kafka.handlers.delete_groups import handle_delete_groups
-from fakebus.kafka.protocol.messages import DeleteGroupsRequest
+from fakebus.protocol.messages import DeleteGroupsRequest
 from fakebus.types import TopicPartition
 from tests.unit.kafka.handlers.calling import call
 from tests.unit.kafka.handlers.consumers import stable_member

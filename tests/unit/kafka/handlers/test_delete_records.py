@@ -7,7 +7,7 @@ import pytest
 from fakebus.broker.broker import Broker
 from fakebus.errors import StorageError
 from fakebus.kafka.handlers.delete_records import handle_delete_records
-from fakebus.kafka.protocol.messages import (
+from fakebus.protocol.messages import (
     DeleteRecordsPartition,
     DeleteRecordsRequest,
     DeleteRecordsTopic,

@@ -6,7 +6,7 @@ import pytest
 
 from fakebus.broker.broker import Broker
 from fakebus.kafka.handlers.delete_topics import handle_delete_topics
-from fakebus.kafka.protocol.messages import DeleteTopicsRequest, DeleteTopicState
+from fakebus.protocol.messages import DeleteTopicsRequest, DeleteTopicState
 from tests.unit.kafka.handlers.calling import call
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from fakebus.broker.broker import Broker
 from fakebus.kafka.handlers.describe_cluster import handle_describe_cluster
-from fakebus.kafka.protocol.messages import DescribeClusterRequest
+from fakebus.protocol.messages import DescribeClusterRequest
 from tests.unit.kafka.handlers.calling import call
 
 

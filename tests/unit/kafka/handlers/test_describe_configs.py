@@ -6,7 +6,7 @@ import pytest
 
 from fakebus.broker.broker import Broker
 from fakebus.kafka.handlers.describe_configs import handle_describe_configs
-from fakebus.kafka.protocol.messages import DescribeConfigsRequest, DescribeConfigsResource
+from fakebus.protocol.messages import DescribeConfigsRequest, DescribeConfigsResource
 from tests.unit.kafka.handlers.calling import call
 
 TOPIC, BROKER, LOGGER, METRICS, GROUP = 2, 4, 8, 16, 32

@@ -5,7 +5,7 @@ import pytest
 from fakebus.broker.broker import Broker
 from fakebus.errors import ErrorCode
 from fakebus.kafka.handlers.describe_groups import handle_describe_groups
-from fakebus.kafka.protocol.messages import DescribeGroupsRequest
+from fakebus.protocol.messages import DescribeGroupsRequest
 from tests.unit.kafka.handlers.calling import call
 from tests.unit.kafka.handlers.consumers import SUBSCRIPTION, stable_member
 

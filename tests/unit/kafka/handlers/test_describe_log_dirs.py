@@ -4,7 +4,7 @@ import pytest
 
 from fakebus.broker.broker import Broker
 from fakebus.kafka.handlers.describe_log_dirs import handle_describe_log_dirs
-from fakebus.kafka.protocol.messages import DescribableLogDirTopic, DescribeLogDirsRequest
+from fakebus.protocol.messages import DescribableLogDirTopic, DescribeLogDirsRequest
 from fakebus.types import TopicPartition
 from tests.unit.broker.batches import batch
 from tests.unit.kafka.handlers.calling import call

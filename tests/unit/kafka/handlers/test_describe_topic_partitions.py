@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from fakebus.broker.broker import Broker
 from fakebus.kafka.handlers.describe_topic_partitions import handle_describe_topic_partitions
-from fakebus.kafka.protocol.messages import (
+from fakebus.protocol.messages import (
     Cursor,
     DescribeTopicPartitionsRequest,
     DescribeTopicPartitionsRequestTopicRequest,

@@ -4,7 +4,7 @@ import pytest
 
 from fakebus.broker.broker import Broker
 from fakebus.kafka.handlers.elect_leaders import handle_elect_leaders
-from fakebus.kafka.protocol.messages import (
+from fakebus.protocol.messages import (
     ElectLeadersRequest,
     ElectLeadersRequestTopicPartitions,
 )

@@ -5,7 +5,7 @@ import pytest
 from fakebus.broker.broker import Broker
 from fakebus.errors import ErrorCode, StorageError
 from fakebus.kafka.handlers.find_coordinator import handle_find_coordinator
-from fakebus.kafka.protocol.messages import FindCoordinatorRequest
+from fakebus.protocol.messages import FindCoordinatorRequest
 from tests.unit.kafka.handlers.calling import call
 
 

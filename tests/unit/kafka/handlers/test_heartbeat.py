@@ -6,7 +6,7 @@ from fakebus.broker.broker import Broker
 from fakebus.clock import ManualClock
 from fakebus.errors import ErrorCode
 from fakebus.kafka.handlers.heartbeat import handle_heartbeat
-from fakebus.kafka.protocol.messages import HeartbeatRequest
+from fakebus.protocol.messages import HeartbeatRequest
 from tests.unit.kafka.handlers.calling import call
 from tests.unit.kafka.handlers.consumers import stable_member
 

@@ -4,7 +4,7 @@ import pytest
 
 from fakebus.broker.broker import Broker
 from fakebus.kafka.handlers.incremental_alter_configs import handle_incremental_alter_configs
-from fakebus.kafka.protocol.messages import (
+from fakebus.protocol.messages import (
     IncrementalAlterConfigsRequest,
     IncrementalAlterConfigsRequestAlterableConfig,
     IncrementalAlterConfigsRequestAlterConfigsResource,

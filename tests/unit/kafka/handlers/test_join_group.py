@@ -10,7 +10,7 @@ from fakebus.errors import ErrorCode
 from fakebus.kafka.api import ClientConnection
 from fakebus.kafka.handlers.join_group import handle_join_group
 from fakebus.kafka.handlers.sync_group import handle_sync_group
-from fakebus.kafka.protocol.messages import JoinGroupRequestProtocol
+from fakebus.protocol.messages import JoinGroupRequestProtocol
 from tests.unit.kafka.handlers.calling import call
 from tests.unit.kafka.handlers.consumers import (
     SUBSCRIPTION,

@@ -5,7 +5,7 @@ import pytest
 from fakebus.broker.broker import Broker
 from fakebus.errors import ErrorCode
 from fakebus.kafka.handlers.leave_group import handle_leave_group
-from fakebus.kafka.protocol.messages import LeaveGroupRequest, MemberIdentity
+from fakebus.protocol.messages import LeaveGroupRequest, MemberIdentity
 from tests.unit.kafka.handlers.calling import call
 from tests.unit.kafka.handlers.consumers import stable_member
 

@@ -5,7 +5,7 @@ import pytest
 from fakebus.broker.broker import Broker
 from fakebus.broker.config_requests import ConfigChange, ResourceChange
 from fakebus.kafka.handlers.list_config_resources import handle_list_config_resources
-from fakebus.kafka.protocol.messages import ListConfigResourcesRequest
+from fakebus.protocol.messages import ListConfigResourcesRequest
 from tests.unit.kafka.handlers.calling import call
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from fakebus.broker.broker import Broker
 from fakebus.kafka.handlers.list_groups import handle_list_groups
-from fakebus.kafka.protocol.messages import ListGroupsRequest
+from fakebus.protocol.messages import ListGroupsRequest
 from fakebus.types import TopicPartition
 from tests.unit.kafka.handlers.calling import call
 from tests.unit.kafka.handlers.consumers import stable_member

@@ -4,7 +4,7 @@ from fakebus.broker.broker import Broker
 from fakebus.kafka.handlers.list_partition_reassignments import (
     handle_list_partition_reassignments,
 )
-from fakebus.kafka.protocol.messages import ListPartitionReassignmentsRequest
+from fakebus.protocol.messages import ListPartitionReassignmentsRequest
 from tests.unit.kafka.handlers.calling import call
 
 

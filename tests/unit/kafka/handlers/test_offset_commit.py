@@ -6,7 +6,7 @@ import pytest
 
 from fakebus.broker.broker import Broker
 from fakebus.errors import ErrorCode
-from fakebus.kafka.protocol.messages import OffsetCommitRequestPartition
+from fakebus.protocol.messages import OffsetCommitRequestPartition
 from fakebus.types import TopicPartition
 from tests.unit.kafka.handlers.consumers import commit, stable_member
 

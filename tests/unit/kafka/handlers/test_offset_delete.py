@@ -7,7 +7,7 @@ import pytest
 from fakebus.broker.broker import Broker
 from fakebus.errors import ErrorCode
 from fakebus.kafka.handlers.offset_delete import handle_offset_delete
-from fakebus.kafka.protocol.messages import (
+from fakebus.protocol.messages import (
     OffsetDeleteRequest,
     OffsetDeleteRequestPartition,
     OffsetDeleteRequestTopic,

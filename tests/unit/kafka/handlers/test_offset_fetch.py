@@ -8,7 +8,7 @@ import pytest
 from fakebus.broker.broker import Broker
 from fakebus.errors import ErrorCode
 from fakebus.kafka.handlers.offset_fetch import handle_offset_fetch
-from fakebus.kafka.protocol.messages import (
+from fakebus.protocol.messages import (
     OffsetCommitRequestPartition,
     OffsetFetchRequest,
     OffsetFetchRequestGroup,

@@ -1,6 +1,6 @@
 """Generates the function that turns one version of a message into bytes.
 
-The mirror image of :mod:`fakebus.kafka.protocol.decoder_source`: values of fixed size that
+The mirror image of :mod:`fakebus.protocol.decoder_source`: values of fixed size that
 follow one another are gathered into a *run* and become one ``Struct.pack``; an empty tag
 section is a pad byte of it. Bytes go to one ``bytearray``; only large record batches stay
 buffers of their own, so what comes back is a list.
@@ -17,9 +17,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from fakebus.kafka.protocol.schema import FieldSchema, MessageSchema, StructSchema
-from fakebus.kafka.protocol.source_writer import FIXED_FORMATS, SourceWriter
-from fakebus.kafka.protocol.struct_classes import default_source
+from fakebus.protocol.schema import FieldSchema, MessageSchema, StructSchema
+from fakebus.protocol.source_writer import FIXED_FORMATS, SourceWriter
+from fakebus.protocol.struct_classes import default_source
 
 
 class EncoderSource:

@@ -6,10 +6,10 @@ import tracemalloc
 
 import pytest
 
-from fakebus.kafka.protocol import codec
-from fakebus.kafka.protocol.api_keys import ApiKey
-from fakebus.kafka.protocol.errors import DecodeError
-from fakebus.kafka.protocol.primitives import MAX_ELEMENTS, uvarint_bytes
+from fakebus.protocol import codec
+from fakebus.protocol.api_keys import ApiKey
+from fakebus.protocol.errors import DecodeError
+from fakebus.protocol.primitives import MAX_ELEMENTS, uvarint_bytes
 
 
 def refusal(api_key: ApiKey, version: int, wire: str | bytes) -> str:

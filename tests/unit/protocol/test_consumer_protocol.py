@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from fakebus.kafka.protocol import consumer_protocol
-from fakebus.kafka.protocol.errors import DecodeError, EncodeError
-from fakebus.kafka.protocol.messages import (
+from fakebus.protocol import consumer_protocol
+from fakebus.protocol.errors import DecodeError, EncodeError
+from fakebus.protocol.messages import (
     ConsumerProtocolAssignment,
     ConsumerProtocolSubscription,
     ConsumerProtocolTopicPartition,
@@ -43,6 +43,14 @@ def test_an_assignment_is_read_as_it_was_written() -> None:
     data = bytes.fromhex(ASSIGNMENT_V0)
     assert consumer_protocol.encode_assignment(ASSIGNMENT, 0) == data
     assert consumer_protocol.decode_assignment(bytearray(data)) == ASSIGNMENT
+
+
+@pytest.mark.parametrize("rest", ["", "ffffffff", "7fffffff", "00000001 7fff"])
+def test_the_topics_of_a_subscription_are_known_whatever_follows_what_all_versions_have(
+    rest: str,
+) -> None:
+    data = bytes.fromhex("0003 00000002 0001 61 0001 62 00000002 7879" + rest)
+    assert consumer_protocol.subscribed_topics(data) == ["a", "b"]
 
 
 def test_a_newer_version_is_read_as_our_newest() -> None:

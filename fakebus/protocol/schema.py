@@ -29,7 +29,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
-from fakebus.kafka.protocol.versions import VersionRange, parse_versions
+from fakebus.protocol.versions import VersionRange, parse_versions
 
 SCALAR_TYPES = frozenset(
     ("i8", "i16", "i32", "i64", "u16", "f64", "bool", "uuid", "str", "bytes", "rec")

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from fakebus.kafka.protocol import codec
-from fakebus.kafka.protocol.api_keys import ApiKey
-from fakebus.kafka.protocol.errors import EncodeError
-from fakebus.kafka.protocol.messages import (
+from fakebus.protocol import codec
+from fakebus.protocol.api_keys import ApiKey
+from fakebus.protocol.errors import EncodeError
+from fakebus.protocol.messages import (
     FetchableTopicResponse,
     FetchResponse,
     FetchResponsePartitionData,
@@ -22,7 +22,7 @@ from fakebus.kafka.protocol.messages import (
     ProduceResponse,
     TopicProduceData,
 )
-from fakebus.kafka.protocol.primitives import JOIN_BELOW
+from fakebus.protocol.primitives import JOIN_BELOW
 
 LARGE = bytes(JOIN_BELOW)
 

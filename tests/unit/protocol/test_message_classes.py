@@ -6,8 +6,8 @@ from uuid import UUID
 
 import pytest
 
-from fakebus.kafka.protocol import messages
-from fakebus.kafka.protocol.messages import (
+from fakebus.protocol import messages
+from fakebus.protocol.messages import (
     CreateTopicsRequest,
     FetchRequest,
     FetchRequestFetchPartition,
@@ -19,10 +19,10 @@ from fakebus.kafka.protocol.messages import (
     PartitionProduceResponse,
     TopicProduceData,
 )
-from fakebus.kafka.protocol.schema import StructSchema, all_messages, parse_message, struct_schemas
-from fakebus.kafka.protocol.struct_classes import struct_class
+from fakebus.protocol.schema import StructSchema, all_messages, parse_message, struct_schemas
+from fakebus.protocol.struct_classes import struct_class
 
-CHECKOUT = Path(__file__).parents[4]
+CHECKOUT = Path(__file__).parents[3]
 
 
 def test_what_is_left_out_has_kafkas_default() -> None:

@@ -10,10 +10,10 @@ from uuid import UUID
 
 import pytest
 
-from fakebus.kafka.protocol import codec
-from fakebus.kafka.protocol.api_keys import ApiKey
-from fakebus.kafka.protocol.errors import DecodeError
-from fakebus.kafka.protocol.messages import (
+from fakebus.protocol import codec
+from fakebus.protocol.api_keys import ApiKey
+from fakebus.protocol.errors import DecodeError
+from fakebus.protocol.messages import (
     ApiVersion,
     ApiVersionsRequest,
     ApiVersionsResponse,

@@ -1,8 +1,8 @@
 """What consumers put into JoinGroup and SyncGroup: subscriptions and assignments.
 
-The broker passes these bytes on without looking; tools that describe a group read them.
-They are an int16 version and a message of that version, as Kafka's ``ConsumerProtocol``
-writes them.
+The coordinator passes these bytes on and reads no more of them than the topics; tools that
+describe a group read all. They are an int16 version and a message of that version, as Kafka's
+``ConsumerProtocol`` writes them.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Any
 
-from fakebus.kafka.protocol.compiler import message_decoder, message_encoder
-from fakebus.kafka.protocol.errors import DecodeError, EncodeError
-from fakebus.kafka.protocol.schema import MessageSchema, consumer_protocol_schemas
+from fakebus.protocol.compiler import message_decoder, message_encoder
+from fakebus.protocol.errors import DecodeError, EncodeError
+from fakebus.protocol.schema import MessageSchema, consumer_protocol_schemas
 from fakebus.types import Buffer
 
 if TYPE_CHECKING:
-    from fakebus.kafka.protocol.messages import (
+    from fakebus.protocol.messages import (
         ConsumerProtocolAssignment,
         ConsumerProtocolSubscription,
     )
@@ -37,6 +37,19 @@ def decode_subscription(data: Buffer) -> ConsumerProtocolSubscription:
     """
     subscription: ConsumerProtocolSubscription = _decode("ConsumerProtocolSubscription", data)
     return subscription
+
+
+def subscribed_topics(data: Buffer) -> list[str]:
+    """Return the topics of a subscription of any version, by what all of them begin with.
+
+    Kafka's coordinator reads no more of it either (``ClassicGroup.computeSubscribedTopics``), so
+    that nothing a newer client adds can keep the topics from being known.
+
+    Raises:
+        DecodeError: the bytes are no subscription.
+    """
+    topics: list[str] = _decode("ConsumerProtocolSubscription", data, newest=0).topics
+    return topics
 
 
 def decode_assignment(data: Buffer) -> ConsumerProtocolAssignment:
@@ -72,7 +85,7 @@ def _schema(name: str) -> MessageSchema:
     return consumer_protocol_schemas()[name]
 
 
-def _decode(name: str, data: Buffer) -> Any:
+def _decode(name: str, data: Buffer, newest: int | None = None) -> Any:
     schema = _schema(name)
     try:
         (version,) = _VERSION.unpack_from(data)
@@ -80,7 +93,9 @@ def _decode(name: str, data: Buffer) -> Any:
         raise DecodeError(0, f"{len(data)} bytes are too few for a {name}") from None
     if version < schema.versions.min:
         raise DecodeError(0, f"{name} has no version {version}")
-    decode = message_decoder(schema, min(version, schema.versions.max))
+    decode = message_decoder(
+        schema, min(version, schema.versions.max if newest is None else newest)
+    )
     return decode(memoryview(data), _VERSION.size)
 
 

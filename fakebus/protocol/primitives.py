@@ -11,7 +11,7 @@ from __future__ import annotations
 from functools import lru_cache
 from uuid import UUID
 
-from fakebus.kafka.protocol.errors import DecodeError, EncodeError
+from fakebus.protocol.errors import DecodeError, EncodeError
 from fakebus.types import ZERO_UUID, Buffer
 
 MAX_STRING_LENGTH = 0x7FFF

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from fakebus.kafka.protocol.struct_classes import Struct
+from fakebus.protocol.struct_classes import Struct
 from fakebus.types import Buffer
 
 Records = Buffer | list[Buffer] | list[bytes] | list[memoryview] | tuple[Buffer, ...]

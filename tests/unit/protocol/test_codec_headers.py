@@ -5,12 +5,12 @@ import sys
 
 import pytest
 
-from fakebus.kafka.protocol import codec
-from fakebus.kafka.protocol.api_keys import ApiKey
-from fakebus.kafka.protocol.codec import RequestHeader
-from fakebus.kafka.protocol.errors import DecodeError, EncodeError
-from fakebus.kafka.protocol.messages import HeartbeatRequest, HeartbeatResponse
-from fakebus.kafka.protocol.versions import VersionRange, parse_versions
+from fakebus.protocol import codec
+from fakebus.protocol.api_keys import ApiKey
+from fakebus.protocol.codec import RequestHeader
+from fakebus.protocol.errors import DecodeError, EncodeError
+from fakebus.protocol.messages import HeartbeatRequest, HeartbeatResponse
+from fakebus.protocol.versions import VersionRange, parse_versions
 
 SERVED = {
     ApiKey.PRODUCE: (3, 13),
@@ -197,7 +197,7 @@ def test_versions_that_are_laid_out_alike_share_a_function() -> None:
 
 def test_importing_the_codec_opens_no_door_to_input_or_output() -> None:
     code = (
-        "import sys; import fakebus.kafka.protocol.codec, fakebus.kafka.protocol.messages;"
+        "import sys; import fakebus.protocol.codec, fakebus.protocol.messages;"
         "print([m for m in ('asyncio', 'socket', 'ssl', 'sqlite3', 'fakebus.broker',"
         " 'fakebus.storage') if m in sys.modules])"
     )

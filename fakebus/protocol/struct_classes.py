@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from fakebus.kafka.protocol.schema import FieldSchema, StructSchema
+from fakebus.protocol.schema import FieldSchema, StructSchema
 from fakebus.types import ZERO_UUID
 
 UNSET: Any = object()
@@ -85,7 +85,7 @@ def _make_class(schema: StructSchema) -> type[Struct]:
     members = {
         "__slots__": tuple(names),
         "__init__": namespace["__init__"],
-        "__module__": "fakebus.kafka.protocol.messages",
+        "__module__": "fakebus.protocol.messages",
         "__doc__": f"Kafka's {schema.name}.",
     }
     return type(schema.name, (Struct,), members)

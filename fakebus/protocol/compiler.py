@@ -10,11 +10,11 @@ from bisect import bisect_right
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from fakebus.kafka.protocol import primitives
-from fakebus.kafka.protocol.decoder_source import decoder_source
-from fakebus.kafka.protocol.encoder_source import encoder_source
-from fakebus.kafka.protocol.errors import DecodeError, EncodeError
-from fakebus.kafka.protocol.schema import MessageSchema
+from fakebus.protocol import primitives
+from fakebus.protocol.decoder_source import decoder_source
+from fakebus.protocol.encoder_source import encoder_source
+from fakebus.protocol.errors import DecodeError, EncodeError
+from fakebus.protocol.schema import MessageSchema
 from fakebus.types import ZERO_UUID, Buffer
 
 

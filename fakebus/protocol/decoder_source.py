@@ -16,10 +16,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from fakebus.kafka.protocol.primitives import MAX_ELEMENTS
-from fakebus.kafka.protocol.schema import FieldSchema, MessageSchema, StructSchema
-from fakebus.kafka.protocol.source_writer import FIXED_FORMATS, FIXED_SIZES, SourceWriter
-from fakebus.kafka.protocol.struct_classes import default_source, struct_class
+from fakebus.protocol.primitives import MAX_ELEMENTS
+from fakebus.protocol.schema import FieldSchema, MessageSchema, StructSchema
+from fakebus.protocol.source_writer import FIXED_FORMATS, FIXED_SIZES, SourceWriter
+from fakebus.protocol.struct_classes import default_source, struct_class
 
 VALUES = {"str": "str(d[p:q], 'utf-8')", "bytes": "bytes(d[p:q])", "rec": "d[p:q]"}
 """What becomes of the bytes of a field; only records stay a view of the frame."""

@@ -6,16 +6,16 @@ import traceback
 
 import pytest
 
-from fakebus.kafka.protocol import codec
-from fakebus.kafka.protocol.api_keys import ApiKey
-from fakebus.kafka.protocol.errors import EncodeError
-from fakebus.kafka.protocol.messages import HeartbeatResponse
-from fakebus.kafka.protocol.schema import MessageSchema, api_schema, parse_message
+from fakebus.protocol import codec
+from fakebus.protocol.api_keys import ApiKey
+from fakebus.protocol.errors import EncodeError
+from fakebus.protocol.messages import HeartbeatResponse
+from fakebus.protocol.schema import MessageSchema, api_schema, parse_message
 
 RACE = """
 import sys
 from threading import Barrier, Thread
-from fakebus.kafka.protocol import codec, messages
+from fakebus.protocol import codec, messages
 
 sys.setswitchinterval(1e-6)
 barrier, classes = Barrier(8), set()

@@ -12,13 +12,13 @@ import struct
 from functools import cache
 from typing import Any, NamedTuple
 
-from fakebus.kafka.protocol import compiler
-from fakebus.kafka.protocol.api_keys import ApiKey
-from fakebus.kafka.protocol.compiler import Decoder, Encoder
-from fakebus.kafka.protocol.errors import DecodeError, EncodeError
-from fakebus.kafka.protocol.primitives import null_or_error, skip_tagged_fields
-from fakebus.kafka.protocol.schema import ApiSchema, api_schema
-from fakebus.kafka.protocol.versions import NO_VERSIONS, VersionRange
+from fakebus.protocol import compiler
+from fakebus.protocol.api_keys import ApiKey
+from fakebus.protocol.compiler import Decoder, Encoder
+from fakebus.protocol.errors import DecodeError, EncodeError
+from fakebus.protocol.primitives import null_or_error, skip_tagged_fields
+from fakebus.protocol.schema import ApiSchema, api_schema
+from fakebus.protocol.versions import NO_VERSIONS, VersionRange
 from fakebus.types import Buffer
 
 _FIXED_HEADER = struct.Struct(">hhih")
