@@ -179,6 +179,7 @@ class Broker:
             batch, header, append_time_ms = stamp(batch, header, log.config, now_ms)
             return log.append(batch, header, append_time_ms)
         except BrokerError as error:
+            logger.debug("a batch for %s is refused: %s", topic_partition, error)
             raise refused(error, log.log_start_offset) from error
 
     def check_produce(

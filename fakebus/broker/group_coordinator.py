@@ -8,10 +8,12 @@ single members and partitions are values.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Mapping, Sequence
 from functools import partial
 
 from fakebus.broker.configs.broker_config import BrokerConfig
+from fakebus.broker.groups.answers import note_answer
 from fakebus.broker.groups.classic_group import ClassicGroup
 from fakebus.broker.groups.description import GroupDescription, describe_group
 from fakebus.broker.groups.exchange import (
@@ -35,6 +37,8 @@ from fakebus.clock import Clock
 from fakebus.errors import BrokerError, ErrorCode, StorageError
 from fakebus.storage.interface import OffsetRow, OffsetStore
 from fakebus.types import TopicPartition
+
+logger = logging.getLogger("fakebus.broker.groups")
 
 
 class GroupCoordinator:
@@ -77,6 +81,8 @@ class GroupCoordinator:
     def join_group(self, request: JoinRequest) -> asyncio.Future[JoinResult]:
         """Let a client become, or stay, a member; the future is done with the join phase."""
         future: asyncio.Future[JoinResult] = asyncio.get_running_loop().create_future()
+        client = request.member_id or request.group_instance_id or request.client_id
+        future.add_done_callback(partial(_note, "JoinGroup", request.group_id, client))
         error = self._check_join(request)
         if error is not ErrorCode.NONE:
             future.set_result(JoinResult(error=error, member_id=request.member_id))
@@ -102,6 +108,7 @@ class GroupCoordinator:
     def sync_group(self, request: SyncRequest) -> asyncio.Future[SyncResult]:
         """Give a member its assignment as soon as the leader has brought it."""
         future: asyncio.Future[SyncResult] = asyncio.get_running_loop().create_future()
+        future.add_done_callback(partial(_note, "SyncGroup", request.group_id, request.member_id))
         group = self._groups.get(request.group_id)
         if not request.group_id:
             future.set_result(SyncResult(error=ErrorCode.INVALID_GROUP_ID))
@@ -119,6 +126,14 @@ class GroupCoordinator:
         group_instance_id: str | None = None,
     ) -> ErrorCode:
         """Keep a member's session; REBALANCE_IN_PROGRESS tells it to join again."""
+        error = self._heartbeat(group_id, member_id, generation_id, group_instance_id)
+        if error is not ErrorCode.NONE:
+            note_answer("Heartbeat", group_id, member_id, error)
+        return error
+
+    def _heartbeat(
+        self, group_id: str, member_id: str, generation_id: int, group_instance_id: str | None
+    ) -> ErrorCode:
         if not group_id:
             return ErrorCode.INVALID_GROUP_ID
         group = self._groups.get(group_id)
@@ -150,9 +165,15 @@ class GroupCoordinator:
         future: asyncio.Future[list[ErrorCode]] = asyncio.get_running_loop().create_future()
         group = self._groups.get(group_id)
         if group is None:
-            future.set_result([ErrorCode.UNKNOWN_MEMBER_ID] * len(leaving))
+            errors = [ErrorCode.UNKNOWN_MEMBER_ID] * len(leaving)
+        else:
+            errors = leave(group, leaving, self._rebalancer)
+        for member, error in zip(leaving, errors, strict=True):
+            client = member.member_id or member.group_instance_id or ""
+            note_answer("LeaveGroup", group_id, client, error)
+        if group is None:
+            future.set_result(errors)
             return future
-        errors = leave(group, leaving, self._rebalancer)
         self._groups.journal.when_stored(group, lambda _: settle(future, errors))
         return future
 
@@ -189,6 +210,11 @@ class GroupCoordinator:
                 if member.connection is connection
             ]
             for member in gone:
+                logger.info(
+                    "group %s: member %s is removed: its connection was closed",
+                    group.group_id,
+                    member.member_id,
+                )
                 self._rebalancer.discard_member(group, member)
             for member_id in pending:
                 group.forget_pending(member_id)
@@ -206,7 +232,14 @@ class GroupCoordinator:
             then: called with one error for each offset once they are stored or refused,
                 perhaps at once. GROUP_ID_NOT_FOUND stands for a member of no group.
         """
-        self._offset_requests.commit(commit, then)
+
+        def committed(errors: list[ErrorCode]) -> None:
+            client = commit.member_id or commit.group_instance_id or ""
+            for error in dict.fromkeys(errors):
+                note_answer("OffsetCommit", commit.group_id, client, error)
+            then(errors)
+
+        self._offset_requests.commit(commit, committed)
 
     def fetch_offset(self, group_id: str, partition: TopicPartition) -> OffsetRow | None:
         """Return the offset where a group goes on reading, ``None`` if it has none.
@@ -261,11 +294,12 @@ class GroupCoordinator:
         """
         group = self._groups.get(group_id)
         if group is not None and group.is_empty:
+            logger.info("group %s is deleted, as a client has asked", group_id)
             return self._groups.delete(group)
         refused: asyncio.Future[ErrorCode] = asyncio.get_running_loop().create_future()
-        refused.set_result(
-            ErrorCode.GROUP_ID_NOT_FOUND if group is None else ErrorCode.NON_EMPTY_GROUP
-        )
+        error = ErrorCode.GROUP_ID_NOT_FOUND if group is None else ErrorCode.NON_EMPTY_GROUP
+        note_answer("DeleteGroups", group_id, "", error)
+        refused.set_result(error)
         return refused
 
     def offsets(self, group_id: str) -> dict[TopicPartition, OffsetRow]:
@@ -337,6 +371,13 @@ class GroupCoordinator:
     async def _delete_new(self, group: ClassicGroup) -> None:
         if await self._groups.delete(group) is not ErrorCode.NONE:
             raise _not_stored(group.group_id)
+
+
+def _note(
+    request: str, group_id: str, client: str, done: asyncio.Future[JoinResult | SyncResult]
+) -> None:
+    if not done.cancelled():
+        note_answer(request, group_id, client, done.result().error)
 
 
 def _finish(future: asyncio.Future[None], group_id: str, error: ErrorCode) -> None:

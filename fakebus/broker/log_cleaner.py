@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 from weakref import WeakKeyDictionary
 
+from fakebus.broker.chores import FailureLog
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.log_segments import LogSegments, Segment
 from fakebus.broker.partition_log import PartitionLog
@@ -72,7 +73,6 @@ class LogCleaner:
         self._topics = topics
         self._config = config
         self._clock = clock
-        self._running = asyncio.Lock()
         self._segments: WeakKeyDictionary[PartitionLog, tuple[int, LogSegments]] = (
             WeakKeyDictionary()
         )
@@ -83,26 +83,28 @@ class LogCleaner:
         """Let a round under way end after its step; the next start does it again."""
         self._stopped = True
 
-    async def run(self) -> None:
-        """Compact logs until none is dirty enough.
-
-        Raises:
-            StorageError: a log could not be read or written.
-        """
+    async def run(self, failures: FailureLog) -> None:
+        """Compact logs until none is dirty enough; a log that fails is left for the next run."""
         if not self._config.get_bool("log.cleaner.enable"):
             return
-        async with self._running:
-            while not self._stopped and (cleanable := await self._filthiest()) is not None:
+        while not self._stopped:
+            cleanable = await self._filthiest(failures)
+            if cleanable is None:
+                return
+            with failures.catch(str(cleanable.log.topic_partition)):
                 await self._clean(cleanable)
 
-    async def _filthiest(self) -> CleanableLog | None:
-        found = [
-            cleanable
-            for topic in self._topics
-            if topic.config.compact
-            for log in topic.partitions
-            if (cleanable := await self._cleanable(log)) is not None
-        ]
+    async def _filthiest(self, failures: FailureLog) -> CleanableLog | None:
+        found: list[CleanableLog] = []
+        for topic in self._topics:
+            for log in topic.partitions if topic.config.compact else ():
+                name = str(log.topic_partition)
+                if name in failures.failed:
+                    continue
+                with failures.catch(name):
+                    cleanable = await self._cleanable(log)
+                    if cleanable is not None:
+                        found.append(cleanable)
         return max(found, key=lambda cleanable: cleanable.dirty_ratio, default=None)
 
     async def _cleanable(self, log: PartitionLog) -> CleanableLog | None:

@@ -15,6 +15,7 @@ first failure therefore undoes all pending appends of the log, newest first.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ from fakebus.errors import BrokerError, ErrorCode
 from fakebus.records.batch import BatchHeader, assign_offset
 from fakebus.storage.interface import BatchSummary, LogState, LogStore, StoredBatch
 from fakebus.types import TopicPartition
+
+logger = logging.getLogger("fakebus.broker")
 
 FIRST_LEADER_EPOCH = 0
 """There is one broker and it leads for ever: the epoch moves only when a log is truncated."""
@@ -356,6 +359,12 @@ class PartitionLog:
             max_size_bytes=retention_bytes if retention_bytes >= 0 else None,
         )
         if cut is not None and self.log_start_offset < cut <= self.high_watermark:
+            logger.info(
+                "retention deletes the records of %s from offset %d to %d",
+                self.topic_partition,
+                self.log_start_offset,
+                cut - 1,
+            )
             await self.delete_records(cut)
 
     def _wake_all(self) -> None:

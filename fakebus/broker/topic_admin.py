@@ -10,6 +10,7 @@ Source: ControllerApis and ReplicationControlManager of Kafka 4.3.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -36,6 +37,8 @@ from fakebus.broker.topic_requests import (
 from fakebus.broker.topics import Topic, Topics
 from fakebus.errors import BrokerError, ConfigError, ErrorCode, StorageError
 from fakebus.types import ZERO_UUID, TopicPartition
+
+logger = logging.getLogger("fakebus.broker")
 
 MAX_NEW_PARTITIONS = 10_000
 """How many partitions one request may create, as in Kafka."""
@@ -334,7 +337,13 @@ class TopicAdmin:
                 ErrorCode.POLICY_VIOLATION,
                 f"the records of {topic_partition} stay: its cleanup.policy is compact",
             )
-        return await log.delete_records(before_offset)
+        low_watermark = await log.delete_records(before_offset)
+        logger.info(
+            "the records of %s before offset %d are deleted, as a client has asked",
+            topic_partition,
+            low_watermark,
+        )
+        return low_watermark
 
     async def auto_create(self, name: str, *, allowed: bool) -> Topic:
         """Return a topic that a client has asked for, created if need be and allowed.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from uuid import UUID, uuid4
@@ -14,6 +15,8 @@ from fakebus.broker.tail_cache import TailCache
 from fakebus.broker.topic_names import is_internal
 from fakebus.storage.interface import LogState, Storage, TopicRow
 from fakebus.types import TopicPartition
+
+logger = logging.getLogger("fakebus.broker")
 
 
 @dataclass(slots=True, eq=False)
@@ -123,6 +126,7 @@ class Topics:
         logs = [self._new_log(name, index, config) for index in range(partitions)]
         topic = Topic(name, uuid4(), logs, config)
         self._add(topic)
+        logger.debug("topic %s is created with %d partitions", name, partitions)
         stored = self._save(topic)
         stored.add_done_callback(lambda done: self._forget_unstored(topic, done))
         for changed in self.on_changed:
@@ -154,6 +158,7 @@ class Topics:
 
     async def delete(self, topic: Topic) -> None:
         """Forget a topic and its records; waiting fetches are woken."""
+        logger.info("topic %s is deleted with its records", topic.name)
         self._remove(topic)
         await self._storage.delete_topic(topic.topic_id)
 
@@ -164,6 +169,7 @@ class Topics:
             for index in range(len(topic.partitions), count)
         ]
         topic.partitions.extend(new_logs)
+        logger.info("topic %s has %d partitions now", topic.name, count)
         stored = self._save(topic)
         for changed in self.on_changed:
             changed(topic)

@@ -74,6 +74,7 @@ class Rebalancer:
 
     def remove_member(self, group: ClassicGroup, member: GroupMember, reason: str) -> None:
         """Take a member out of the group and let the others share its partitions."""
+        logger.info("group %s: member %s is removed: %s", group.group_id, member.member_id, reason)
         self.discard_member(group, member)
         self.members_changed(group, f"member {member.member_id} was removed: {reason}")
 
@@ -191,6 +192,7 @@ class Rebalancer:
         group.next_generation(self._clock.now_ms())
         self._journal.save(group)
         if group.is_empty:
+            logger.info("group %s has no members any more", group.group_id)
             return
         for member in group.members.values():
             self.answer_join(group, member, group.join_result(member))
@@ -225,6 +227,11 @@ class Rebalancer:
     def _sync_timed_out(self, group: ClassicGroup) -> None:
         group.sync_timer = None
         for member_id in tuple(group.pending_sync):
+            logger.info(
+                "group %s: member %s is removed: it has not sent SyncGroup in time",
+                group.group_id,
+                member_id,
+            )
             self.discard_member(group, group.members[member_id])
         self.prepare_rebalance(group, "not all members have sent SyncGroup")
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Iterator
 
+from fakebus.broker.chores import FailureLog
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.groups.classic_group import ClassicGroup
 from fakebus.broker.groups.expiry import expired_offsets
@@ -42,6 +43,7 @@ class GroupRegistry:
         self._storage = storage
         self._groups: dict[str, ClassicGroup] = {}
         self._clean_up_timer: Timer | None = None
+        self._failures = FailureLog("the expiry of offsets")
 
     def get(self, group_id: str) -> ClassicGroup | None:
         """Return the group of that name, or ``None``."""
@@ -111,10 +113,12 @@ class GroupRegistry:
     def _clean_up(self) -> None:
         self._plan_clean_up()
         retention_ms = self._config.get_int("offsets.retention.minutes") * _MS_PER_MINUTE
+        self._failures.begin_run()
         for group in self:
             # What is being committed at this moment must not be deleted after it.
             if not self.offsets.is_changing(group.group_id):
-                self._expire(group, retention_ms)
+                with self._failures.catch(f"group {group.group_id}"):
+                    self._expire(group, retention_ms)
 
     def _expire(self, group: ClassicGroup, retention_ms: int) -> None:
         expired = expired_offsets(
@@ -124,6 +128,9 @@ class GroupRegistry:
             logger.info("group %s is deleted: it has neither members nor offsets", group.group_id)
             self.delete(group)
         elif expired.partitions:
+            logger.info(
+                "%d committed offsets of group %s expire", len(expired.partitions), group.group_id
+            )
             self.offsets.delete(group.group_id, expired.partitions)
 
     def close(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 from fakebus.broker.groups.classic_group import ClassicGroup
 from fakebus.broker.groups.exchange import SyncRequest, SyncResult
@@ -12,6 +13,8 @@ from fakebus.broker.groups.rebalance import Rebalancer
 from fakebus.broker.groups.states import GroupState
 from fakebus.clock import Clock
 from fakebus.errors import ErrorCode
+
+logger = logging.getLogger("fakebus.broker.groups")
 
 SyncFuture = asyncio.Future[SyncResult]
 
@@ -93,6 +96,13 @@ class GroupSyncer:
             if member.answer_sync(self._result(group, member)):
                 self._rebalancer.touch(member)
         group.transition_to(GroupState.STABLE, self._clock.now_ms())
+        logger.info(
+            "group %s is stable: generation %d, %d members, protocol %s",
+            group.group_id,
+            group.generation_id,
+            len(group.members),
+            group.protocol_name,
+        )
 
     @staticmethod
     def _result(group: ClassicGroup, member: GroupMember) -> SyncResult:
