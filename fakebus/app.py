@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -21,6 +20,7 @@ from fakebus.clock import Clock, SystemClock
 from fakebus.config import Address, Settings, protocol_of
 from fakebus.kafka.advertise import AdvertisedAddress, FixedAddress, auto_address
 from fakebus.kafka.listener import Listener
+from fakebus.output_files import OutputRefusedError, remove_output, write_output
 from fakebus.registry.registry import Registry
 from fakebus.registry.validation import RecordValidator
 from fakebus.storage.sqlite import SqliteStorage
@@ -66,6 +66,7 @@ class FakeBus:
         self._progress = progress
         self._synchronous = synchronous
         self._storage: SqliteStorage | None = None
+        self._ready_content: bytes | None = None
         self._web: WebServer | None = None
         self.redis_servers: list[RedisServer] = []
 
@@ -101,7 +102,7 @@ class FakeBus:
         settings = self.settings
         if settings.ready_file is not None:
             # One that a killed process has left behind would be believed.
-            settings.ready_file.unlink(missing_ok=True)
+            remove_output(settings.ready_file, is_ours=_is_ready_file, made_by=_READY_FILE_WRITER)
         config = BrokerConfig(settings.set)
         fixture_sets = self._load_fixtures(config)
         self._storage = await SqliteStorage.open(settings.data, durable=self._synchronous)
@@ -290,7 +291,9 @@ class FakeBus:
             "topics": len(self.broker.topics),
             "records": self.record_count(),
         }
-        _write_atomically(path, json.dumps(content) + "\n")
+        data = json.dumps(content).encode() + b"\n"
+        write_output(path, data, is_ours=_is_ready_file, made_by=_READY_FILE_WRITER)
+        self._ready_content = data
 
     async def close(self) -> None:
         """Stop everything; what was acknowledged is stored. May be called twice."""
@@ -298,8 +301,15 @@ class FakeBus:
             self._web.ready = False
             await self._web.close()
             self._web = None
-        if self.settings.ready_file is not None:
-            self.settings.ready_file.unlink(missing_ok=True)
+        if self.settings.ready_file is not None and self._ready_content is not None:
+            ours, self._ready_content = self._ready_content, None
+            with contextlib.suppress(OutputRefusedError):
+                # Another bus may have written its own there, which stays.
+                remove_output(
+                    self.settings.ready_file,
+                    is_ours=lambda content: content == ours,
+                    made_by=_READY_FILE_WRITER,
+                )
         for server in self.redis_servers:
             await server.close()
         self.redis_servers.clear()
@@ -386,12 +396,12 @@ def _reachable(host: str) -> str:
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - a look-up
 
 
-def _write_atomically(path: Path, text: str) -> None:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+_READY_FILE_WRITER = "fakebus up --ready-file"
+
+
+def _is_ready_file(content: bytes) -> bool:
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        written = json.loads(content)
+    except ValueError:
+        return False
+    return isinstance(written, dict) and {"pid", "bootstrap_servers", "http_url"} <= written.keys()

@@ -28,6 +28,7 @@ from fakebus.fixture_files.model import (
     FixtureTopic,
 )
 from fakebus.fixture_files.problems import FixtureError, FixtureProblem, Position, quoted
+from fakebus.output_files import write_output
 from fakebus.records.batch import Codec
 from fakebus.records.compression import compress, decompress
 from fakebus.records.record import NewRecord
@@ -53,13 +54,13 @@ def write_pack(path: Path, fixture_set: FixtureSet, other_ids: FixtureSet) -> in
     """Write a set into one file and return the number of bytes.
 
     Args:
-        path: the file; it is replaced.
+        path: the file; a pack that lies there is replaced.
         fixture_set: the set.
         other_ids: the same set, encoded with other ids for all its schemas. What differs
             between the two is a record that names a schema.
 
     Raises:
-        OSError: the file cannot be written.
+        FakebusError: the file cannot be written, or something else lies there.
     """
     body = {
         "anchor_ms": fixture_set.anchor_ms,
@@ -79,7 +80,14 @@ def write_pack(path: Path, fixture_set: FixtureSet, other_ids: FixtureSet) -> in
         "body": packed,
     }
     data: bytes = msgpack.packb(outer)
-    path.write_bytes(data)
+    # A pack begins with its format, whatever its version.
+    begin = msgpack.packb({"format": _FORMAT})[1:]
+    write_output(
+        path,
+        data,
+        is_ours=lambda content: content[1:].startswith(begin),
+        made_by="fakebus fixtures pack",
+    )
     return len(data)
 
 

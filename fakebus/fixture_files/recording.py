@@ -25,17 +25,18 @@ from fakebus.fixture_files.redaction import Redaction
 from fakebus.fixture_files.stable_names import StableNames, offset_text
 from fakebus.fixture_files.structure import DEFAULT_PARTITIONER
 from fakebus.fixture_files.times import parse_duration
+from fakebus.fixture_files.written_sets import WrittenSet, file_stems
+from fakebus.output_files import read_regular
 from fakebus.records.partitioner import PARTITIONERS
 from fakebus.schemas.framing import HEADER_SIZE, frame, framed_id
 from fakebus.schemas.interface import ParsedSchema, SchemaDataError
 
-MARK = "# Written by: fakebus fixtures record"
+MADE_BY = "fakebus fixtures record"
 TRACING = re.compile(r"traceparent|tracestate|baggage|x-request-id|x-b3-.*|b3|uber-trace-id", re.I)
 """Headers that only trace a request."""
 _SUFFIXES = {"AVRO": "avsc", "JSON": "schema.json", "PROTOBUF": "proto"}
 _NAMED = re.compile(r'\{"\$uuid": "([^"\\]+)"\}')
 _AT = re.compile(r'"at": "((?:[-+]\d|now)[^"]*)"')
-_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 class SourceRecord(NamedTuple):
@@ -151,15 +152,17 @@ class Recorder:
         anchor_ms = max(times, default=0) - self._earlier.newest_ms
         names = StableNames(anchor_ms, self._earlier.names)
         self._learn(topics, names)
+        stems = file_stems(topic.name for topic in topics)
         files: dict[str, str] = {}
         described: list[str] = []
         for topic in sorted(topics, key=lambda topic: topic.name):
-            lines, yaml = self._topic(topic, names, anchor_ms)
+            file = f"events/{stems[topic.name]}.ndjson"
+            lines, yaml = self._topic(topic, names, anchor_ms, file)
             described += yaml
             if lines:
-                files[f"events/{topic.name}.ndjson"] = "\n".join(lines) + "\n"
+                files[file] = "\n".join(lines) + "\n"
         subjects = list(self._subjects(files))
-        root = [MARK, "version: 1", f"partitioner: {self._partitioner}"]
+        root = [f"# Written by: {MADE_BY}", "version: 1", f"partitioner: {self._partitioner}"]
         root += ["subjects:", *subjects] if subjects else []
         root += ["topics:", *described] if described else []
         files["fakebus.yaml"] = "\n".join(root) + "\n"
@@ -181,7 +184,7 @@ class Recorder:
         self._redaction.learn(originals)
 
     def _topic(
-        self, topic: SourceTopic, names: StableNames, anchor_ms: int
+        self, topic: SourceTopic, names: StableNames, anchor_ms: int, file: str
     ) -> tuple[list[str], list[str]]:
         ordered = sorted(topic.records, key=lambda each: (each.timestamp_ms, *each[:2]))
         # Within a partition the order of the log counts, whatever the timestamps.
@@ -216,7 +219,7 @@ class Recorder:
             if chosen != record.partition:
                 event["partition"] = record.partition
             lines.append(json.dumps(event, ensure_ascii=False))
-        return lines, list(_topic_yaml(topic, key, value, has_events=bool(lines)))
+        return lines, list(_topic_yaml(topic, key, value, file if lines else None))
 
     def _seeded_key(
         self, written: _Written | None, stable: object, record: SourceRecord, anchor_ms: int
@@ -309,12 +312,14 @@ class Recorder:
 
     def _subjects(self, files: dict[str, str]) -> Iterator[str]:
         counts: Counter[str] = Counter()
-        for schema in self._in_dependency_order():
+        ordered = self._in_dependency_order()
+        stems = file_stems(schema.subject for schema in ordered)
+        for schema in ordered:
             subject = schema.subject
             # Counted within the set, as a registry that is seeded from it will count.
             counts[subject] += 1
             suffix = _SUFFIXES[schema.schema_type]
-            file = f"schemas/{_UNSAFE.sub('-', subject)}-v{counts[subject]}.{suffix}"
+            file = f"schemas/{stems[subject]}-v{counts[subject]}.{suffix}"
             files[file] = _schema_text(schema)
             yield f"  - subject: {json.dumps(subject)}"
             yield f"    schema: {json.dumps(file)}"
@@ -340,15 +345,18 @@ def earlier_recording(directory: Path) -> EarlierRecording:
     """Return what an earlier recording in a directory says, edited or not.
 
     Raises:
-        FakebusError: its events cannot be read.
+        FakebusError: what is there is no recording, or its events cannot be read.
     """
+    WrittenSet(directory, MADE_BY).listed()
     names: dict[str, None] = {}
     offsets: list[int] = []
     for path in sorted((directory / "events").glob("*.ndjson")):
         try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise FakebusError(f"{path} cannot be read: {error}; remove it") from None
+            text = (read_regular(path) or b"").decode()
+        except UnicodeDecodeError as error:
+            raise FakebusError(
+                f"{path} cannot be read: {error}; remove it, or choose another directory"
+            ) from None
         names |= dict.fromkeys(_NAMED.findall(text))
         for at in _AT.findall(text):
             with contextlib.suppress(DataError):
@@ -357,24 +365,17 @@ def earlier_recording(directory: Path) -> EarlierRecording:
 
 
 def write_files(directory: Path, files: Mapping[str, str]) -> None:
-    """Write a recorded set.
+    """Write a recorded set in the place of an earlier one.
 
     Raises:
-        FakebusError: the directory holds a set that was not recorded.
+        FakebusError: a file would be overwritten that is not one of a recording.
     """
-    root = directory / "fakebus.yaml"
-    if root.exists() and not root.read_text(encoding="utf-8").startswith(MARK):
-        raise FakebusError(
-            f"{root} was not written by fakebus fixtures record and would be overwritten; "
-            "choose another directory, or remove the file"
-        )
-    for name in ("events", "schemas"):
-        for stale in (directory / name).glob("*"):
-            stale.unlink()
-    for relative, text in files.items():
-        path = directory / relative
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+    # Events that were edited and seeded are recorded as they were edited.
+    WrittenSet(directory, MADE_BY).write(files, editable=_is_events_file)
+
+
+def _is_events_file(path: str) -> bool:
+    return path.startswith("events/")
 
 
 def _in_log_order(records: Sequence[SourceRecord]) -> list[SourceRecord]:
@@ -408,7 +409,7 @@ _WRAPPERS = {"type", "subject", "version", "data"}
 
 
 def _topic_yaml(
-    topic: SourceTopic, key: _Written, value: _Written, *, has_events: bool
+    topic: SourceTopic, key: _Written, value: _Written, events_file: str | None
 ) -> Iterator[str]:
     yield f"  - name: {json.dumps(topic.name)}"
     yield f"    partitions: {topic.partitions}"
@@ -421,8 +422,8 @@ def _topic_yaml(
             yield f"    {field}: {{subject: {json.dumps(written.subject)}}}"
         elif written.format != default:
             yield f"    {field}: {{format: {written.format}}}"
-    if has_events:
-        yield f"    load: {json.dumps(f'events/{topic.name}.ndjson')}"
+    if events_file is not None:
+        yield f"    load: {json.dumps(events_file)}"
 
 
 def _schema_text(schema: SourceSchema) -> str:

@@ -7,25 +7,24 @@ that fit together; see :mod:`fakebus.openedx.samples`.
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fakebus.clock import SystemClock
-from fakebus.errors import FakebusError
-from fakebus.fixture_files.drift.lock import write_lock
+from fakebus.fixture_files.drift.lock import check_lock_target, write_lock
 from fakebus.fixture_files.lint import is_oep41_type
 from fakebus.fixture_files.loader import load_fixtures
 from fakebus.fixture_files.times import parse_duration
+from fakebus.fixture_files.written_sets import ROOT_FILE, WrittenSet
 from fakebus.openedx.catalogue import CatalogueEvent, events_version, load_catalogue
 from fakebus.openedx.samples.sample import Sample
 from fakebus.openedx.samples.table import samples_of
 
 DEFAULT_PREFIX = "dev"
 _HOSTS = {"cms": "cms.devstack.edx", "lms": "edx.devstack.lms"}
-_WRITTEN = ("schemas", "events")
+MADE_BY = "fakebus openedx export"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,32 +44,28 @@ def export(directory: Path, *, prefix: str = DEFAULT_PREFIX) -> ExportReport:
     """Write the set.
 
     Args:
-        directory: created if needed; ``fakebus.yaml``, ``catalog.json``, ``fixtures.lock`` and
-            the folders ``schemas`` and ``events`` in it are replaced.
+        directory: created if needed. A set that this wrote is replaced; other files stay.
         prefix: ``EVENT_BUS_TOPIC_PREFIX`` of the services; empty for none.
 
     Raises:
         MissingEventsError: openedx-events is not installed.
-        FakebusError: the directory holds a fixture set that was not written by this.
+        FakebusError: a file would be overwritten that was not written by this, or has been
+            changed since.
     """
     catalogue = load_catalogue()
-    _check_target(directory)
-    for name in _WRITTEN:
-        shutil.rmtree(directory / name, ignore_errors=True)
-        (directory / name).mkdir(parents=True)
     samples = {each.event_type: samples_of(each.event_type, each.schema) for each in catalogue}
-    for each in catalogue:
-        text = json.dumps(each.schema, indent=2, sort_keys=True, ensure_ascii=False)
-        _write(directory / "schemas" / f"{each.event_type}.avsc", text)
+    files = {f"schemas/{each.event_type}.avsc": _schema_text(each.schema) for each in catalogue}
     for key_type in sorted({each.key_type for each in catalogue}):
-        _write(directory / "schemas" / f"key-{key_type}.avsc", json.dumps(key_type))
+        files[f"schemas/key-{key_type}.avsc"] = json.dumps(key_type)
     topics = _by_topic(catalogue)
     for topic, types in topics.items():
         lines = "\n".join(_event_lines(types, samples, prefix))
         if lines:
-            _write(directory / "events" / f"{topic}.ndjson", lines)
-    _write(directory / "catalog.json", json.dumps(_catalogue_rows(catalogue), indent=1))
-    _write(directory / "fakebus.yaml", "\n".join(_yaml(topics, samples, prefix)))
+            files[f"events/{topic}.ndjson"] = lines
+    files["catalog.json"] = json.dumps(_catalogue_rows(catalogue), indent=1)
+    files[ROOT_FILE] = "\n".join(_yaml(topics, samples, prefix))
+    check_lock_target(directory)
+    WrittenSet(directory, MADE_BY).write({path: f"{text}\n" for path, text in files.items()})
     fixture_set = load_fixtures(directory, now_ms=SystemClock().now_ms())
     write_lock(fixture_set, f"openedx-events {events_version()}")
     return ExportReport(
@@ -82,20 +77,8 @@ def export(directory: Path, *, prefix: str = DEFAULT_PREFIX) -> ExportReport:
     )
 
 
-_MARK = "# Written by: fakebus openedx export"
-
-
-def _check_target(directory: Path) -> None:
-    root_file = directory / "fakebus.yaml"
-    if root_file.exists() and not root_file.read_text(encoding="utf-8").startswith(_MARK):
-        raise FakebusError(
-            f"{root_file} was not written by fakebus openedx export and would be overwritten; "
-            "choose another directory, or remove the file"
-        )
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text + "\n", encoding="utf-8")
+def _schema_text(schema: object) -> str:
+    return json.dumps(schema, indent=2, sort_keys=True, ensure_ascii=False)
 
 
 def _by_topic(catalogue: Sequence[CatalogueEvent]) -> Mapping[str, list[CatalogueEvent]]:
@@ -157,7 +140,7 @@ def _yaml(
     samples: Mapping[str, Sequence[Sample]],
     prefix: str,
 ) -> Iterator[str]:
-    yield f"{_MARK} (openedx-events {events_version()})."
+    yield f"# Written by: {MADE_BY} (openedx-events {events_version()})."
     yield "# Every event that Open edX's services can put on the bus, with sample events."
     yield "version: 1"
     yield "clock: {anchor: now, tz: UTC}  # all times are relative: yesterday stays yesterday"

@@ -6,8 +6,10 @@ Whatever is refused here has not been touched: no byte of it is changed and no `
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import re
 import stat
 from pathlib import Path
 
@@ -37,6 +39,7 @@ class FileLock:
             self._descriptor = self._open(path)
             try:
                 self._acquire(path)
+                self._check_content(path)
                 if self._is_current():
                     self._sign()
                     break
@@ -51,8 +54,11 @@ class FileLock:
 
     def _open(self, path: Path) -> int:
         try:
-            return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+            return os.open(self._path, flags, 0o644)
         except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise self._foreign(path) from None
             raise StorageError(
                 f"cannot use {path}: no lock file can be made in {path.parent} "
                 f"({error.strerror}); the directory has to exist and be writable"
@@ -67,6 +73,19 @@ class FileLock:
                 f"{path} is in use by another fakebus (process {owner or 'unknown'}), which "
                 "holds its lock: stop that one or choose another file"
             ) from error
+
+    def _check_content(self, path: Path) -> None:
+        """Refuse a file of somebody's that has the name of the lock file."""
+        if not stat.S_ISREG(os.fstat(self._descriptor).st_mode):
+            raise self._foreign(path)
+        if not re.fullmatch(rb"\d*\n?", os.pread(self._descriptor, 32, 0)):
+            raise self._foreign(path)
+
+    def _foreign(self, path: Path) -> StorageError:
+        return StorageError(
+            f"cannot use {path}: its lock file would be {self._path}, and something that is no "
+            "lock of fakebus has that name; it was left as it is. Choose another data file."
+        )
 
     def _is_current(self) -> bool:
         try:

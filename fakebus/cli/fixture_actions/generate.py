@@ -28,6 +28,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", type=Path, metavar="FILE", help="write to FILE (default: the screen)"
     )
+    parser.add_argument(
+        "--force", action="store_true", help="overwrite FILE if it is there with other lines"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -36,6 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     from fakebus.fixture_files.generation_hints import faker_version
     from fakebus.fixture_files.generation_specs import MAX_GENERATED
     from fakebus.fixture_files.loader import generate_lines
+    from fakebus.output_files import read_regular, write_output
 
     count: int | None = arguments.count
     if count is not None and not 0 < count <= MAX_GENERATED:
@@ -48,10 +52,12 @@ def run(arguments: argparse.Namespace) -> int:
     if output is None:
         sys.stdout.write(text)
         return 0
-    try:
-        output.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{output} cannot be written: {error.strerror}") from None
+    if not arguments.force and read_regular(output) not in (None, b"", text.encode()):
+        raise ConfigError(
+            f"{output} is there with other lines, which would be lost; "
+            "choose another file, or overwrite it with --force"
+        )
+    write_output(output, text.encode(), is_ours=lambda content: True, made_by="")
     version = faker_version()
     made_with = f" (faker {version} is installed)" if version else ""
     print(f"{output}: {len(lines)} events for {arguments.topic}{made_with}")

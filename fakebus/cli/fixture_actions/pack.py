@@ -54,9 +54,6 @@ def run(arguments: argparse.Namespace) -> int:
         other_ids = load_fixtures(
             directory, now_ms=now_ms, profile=arguments.profile, schema_ids=others
         )
-    try:
-        size = write_pack(output, fixture_set, other_ids)
-    except OSError as error:
-        raise ConfigError(f"{output} cannot be written: {error.strerror}") from None
+    size = write_pack(output, fixture_set, other_ids)
     print(f"{output}: {fixture_set.record_count} events, {size} bytes")
     return 0

@@ -17,11 +17,13 @@ from fakebus.errors import FakebusError
 from fakebus.fixture_files.drift.findings import NOTE, DriftFinding
 from fakebus.fixture_files.model import FixtureSchema, FixtureSet
 from fakebus.fixture_files.problems import FixtureProblem, quoted
+from fakebus.output_files import check_output, write_output
 
 LOCK_FILE = "fixtures.lock"
 LOCK_VERSION = 1
 RULE = "lock"
-_MARK = "# Written by: fakebus fixtures lock. The schemas that the events were made with."
+_MADE_BY = "fakebus fixtures lock"
+_MARK = f"# Written by: {_MADE_BY}. The schemas that the events were made with."
 _HINT = "look at the events of the subject, then run  fakebus fixtures lock"
 
 
@@ -51,7 +53,7 @@ def write_lock(fixture_set: FixtureSet, made_with: str | None = None) -> Path:
         made_with: the package that its schemas come from, with its version.
 
     Raises:
-        OSError: the file cannot be written.
+        FakebusError: the file cannot be written, or is no lock.
     """
     lines = [_MARK, f"version: {LOCK_VERSION}"]
     if made_with is not None:
@@ -63,8 +65,21 @@ def write_lock(fixture_set: FixtureSet, made_with: str | None = None) -> Path:
             f"sha256: {fingerprint(schema)}}}"
         )
     path = fixture_set.root / LOCK_FILE
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_output(path, "\n".join([*lines, ""]).encode(), is_ours=_is_lock, made_by=_MADE_BY)
     return path
+
+
+def check_lock_target(directory: Path) -> None:
+    """Refuse a directory where the name of the lock is taken by something else.
+
+    Raises:
+        FakebusError: it is.
+    """
+    check_output(directory / LOCK_FILE, None, is_ours=_is_lock, made_by=_MADE_BY)
+
+
+def _is_lock(content: bytes) -> bool:
+    return content.startswith(f"# Written by: {_MADE_BY}".encode())
 
 
 def _scalar(text: str) -> str:

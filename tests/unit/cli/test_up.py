@@ -107,6 +107,33 @@ def test_a_ready_file_of_a_killed_process_is_not_believed(start: Start) -> None:
     assert not second.ready_file.exists()
 
 
+@pytest.mark.parametrize("link", [False, True])
+def test_a_file_that_is_no_ready_file_is_neither_removed_nor_overwritten(
+    start: Start, tmp_path: Path, link: bool
+) -> None:
+    mine = tmp_path / "mine.json"
+    mine.write_text('{"pid": 1}' if not link else '{"pid":1,"bootstrap_servers":"","http_url":""}')
+    before = mine.read_text()
+    path = mine
+    if link:
+        path = tmp_path / "link.json"
+        path.symlink_to(mine)
+    up = start("--memory", *FREE, "--ready-file", str(path))
+    assert up.wait() == 2
+    assert ("is a symbolic link" if link else "was not written by fakebus up") in up.errors()
+    assert mine.read_text() == before
+    assert path.is_symlink() == link
+
+
+def test_an_empty_ready_file_of_mktemp_is_written(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "ready.json").touch()
+    up = start("--memory", *FREE)
+    while not up.ready_file.exists() or not up.ready_file.read_text():
+        assert up.process.poll() is None
+        threading.Event().wait(0.01)
+    assert up.wait_until_ready()["pid"] == up.process.pid
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_it_within_a_second_with_clients_connected(
     start: Start, number: signal.Signals

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from fakebus.cli.main import run
 from fakebus.fixture_files.generation_hints import faker_version
 from fakebus.fixture_files.loader import check_fixtures, generate_lines, load_fixtures
 from tests.unit.fixture_files.conftest import WriteSet
@@ -604,3 +605,21 @@ def test_lines_of_a_topic_that_generates_nothing_are_refused(
     with pytest.raises(FixtureError) as raised:
         generate_lines(write_set({"fakebus.yaml": PLAIN}), topic, now_ms=NOW_MS)
     assert str(raised.value).endswith(expected)
+
+
+def test_lines_are_written_over_others_only_when_forced(
+    write_set: WriteSet, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = write_set({"fakebus.yaml": AVRO, "user.avsc": json.dumps(USER_SCHEMA)})
+    output = tmp_path / "out.ndjson"
+    command = ["fixtures", "generate", str(root), "--topic", "users", "--count", "2"]
+    command += ["-o", str(output)]
+    assert run(command) == 0
+    written = output.read_text()
+    assert run(command) == 0
+    output.write_text("mine\n")
+    assert run(command) == 2
+    assert "out.ndjson is there with other lines, which would be lost" in capsys.readouterr().err
+    assert output.read_text() == "mine\n"
+    assert run([*command, "--force"]) == 0
+    assert output.read_text() == written

@@ -153,3 +153,16 @@ def test_an_output_that_cannot_be_is_refused(
 def test_a_pack_is_not_packed_again(pack: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["fixtures", "pack", str(pack), "-o", "x.fbpack"]) == 2
     assert f"{pack} is a pack already" in capsys.readouterr().err
+
+
+def test_only_a_pack_is_overwritten(
+    root: Path, pack: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["fixtures", "pack", str(root), "-o", str(pack)]) == 0
+    mine = tmp_path / "mine.fbpack"
+    mine.write_bytes(msgpack.packb({"format": "mine"}))
+    (tmp_path / "link.fbpack").symlink_to(mine)
+    for name in ("mine.fbpack", "link.fbpack"):
+        assert run(["fixtures", "pack", str(root), "-o", str(tmp_path / name)]) == 2
+        assert name in capsys.readouterr().err
+    assert mine.read_bytes() == msgpack.packb({"format": "mine"})

@@ -232,3 +232,48 @@ def test_only_a_recording_is_replaced(tmp_path: Path) -> None:
     write_files(tmp_path, recorded([other]))
     assert not (tmp_path / "events" / "t.ndjson").exists()
     assert 'retention.ms: "5"' in (tmp_path / "fakebus.yaml").read_text()
+
+
+def test_subjects_and_topics_whose_names_differ_little_have_files_of_their_own(
+    tmp_path: Path,
+) -> None:
+    contents = {f"{name}-{n}": n for n, name in enumerate((":.a:x", "-.a-x", "Foo", "foo"))}
+    topics = ["Foo", "foo", "foo."]
+
+    def find(schema_id: int, topic: str, is_key: bool) -> SourceSchema | None:
+        subject = list(contents)[schema_id]
+        text = TEXT.replace('"O"', f'"O{schema_id}"')
+        return SourceSchema(
+            schema_id=schema_id,
+            subject=subject,
+            version=1,
+            schema_type="AVRO",
+            text=text,
+            references=(),
+            parsed=language("AVRO").parse(text),
+        )
+
+    sources = [
+        SourceTopic(
+            name=name,
+            partitions=1,
+            config={},
+            records=[
+                SourceRecord(0, n, NOW_MS, None, frame(n, AVRO.encode({"s": name})), ())
+                for n in contents.values()
+            ],
+        )
+        for name in topics
+    ]
+    files = Recorder(find, Redaction()).files(sources)
+    assert len({name.lower() for name in files}) == 1 + len(contents) + len(topics)
+    write_files(tmp_path, files)
+    assert check_fixtures(tmp_path) == []
+    found = load_fixtures(tmp_path, now_ms=NOW_MS)
+    assert {schema.subject: json.loads(schema.text)["name"] for schema in found.schemas} == {
+        subject: f"O{n}" for subject, n in contents.items()
+    }
+    values = {stream.topic: stream.events[0].record.value for stream in found.streams}
+    assert {name: (value or b"")[6:].decode() for name, value in values.items()} == {
+        name: name for name in topics
+    }

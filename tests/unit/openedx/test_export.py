@@ -13,8 +13,9 @@ import pytest
 from fakebus.errors import FakebusError
 from fakebus.fixture_files.loader import check_fixtures, load_fixtures
 from fakebus.fixture_files.model import FixtureSet
+from fakebus.fixture_files.written_sets import WrittenSet
 from fakebus.openedx.catalogue import CatalogueEvent, load_catalogue
-from fakebus.openedx.export import ExportReport, export
+from fakebus.openedx.export import MADE_BY, ExportReport, export
 from fakebus.openedx.samples.table import samples_of
 from fakebus.openedx.topics import route_of
 
@@ -192,6 +193,38 @@ def test_another_set_is_not_overwritten(tmp_path: Path) -> None:
     with pytest.raises(FakebusError, match="was not written by fakebus openedx export"):
         export(tmp_path)
     assert (tmp_path / "fakebus.yaml").read_text() == "version: 1\n"
+
+
+def test_files_that_are_not_of_the_set_stay(tmp_path: Path) -> None:
+    for name in ("events/models.py", "schemas/mine.avsc"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text("mine")
+    for prefix in ("dev", "stage"):
+        export(tmp_path, prefix=prefix)
+        assert (tmp_path / "events" / "models.py").read_text() == "mine"
+        assert (tmp_path / "schemas" / "mine.avsc").read_text() == "mine"
+    events = tmp_path / "events" / "analytics.ndjson"
+    events.write_text(events.read_text() + "{}\n")
+    with pytest.raises(
+        FakebusError, match=r"analytics\.ndjson has been changed since fakebus openedx"
+    ):
+        export(tmp_path)
+    assert events.read_text().endswith("{}\n")
+
+
+def test_a_file_with_the_name_of_the_lock_stays_and_nothing_is_written(tmp_path: Path) -> None:
+    (tmp_path / "fixtures.lock").write_text("mine")
+    with pytest.raises(
+        FakebusError, match=r"fixtures\.lock was not written by fakebus fixtures lock"
+    ):
+        export(tmp_path)
+    assert [each.name for each in tmp_path.iterdir()] == ["fixtures.lock"]
+
+
+def test_the_shipped_set_lists_its_files() -> None:
+    listed = WrittenSet(SHIPPED, MADE_BY).listed()
+    found = {path.relative_to(SHIPPED).as_posix() for path in SHIPPED.rglob("*") if path.is_file()}
+    assert found == {*listed, "fakebus.yaml", "fixtures.lock"}
 
 
 def test_topics_have_the_services_prefix(tmp_path: Path) -> None:

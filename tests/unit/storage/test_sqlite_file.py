@@ -335,3 +335,18 @@ async def test_a_failed_start_does_not_hang_the_interpreter(
             await process.wait()
     assert (process.returncode, output) == (0, b"stopped\n")
     assert not (tmp_path / "bus.db.lock").exists()
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_a_file_that_has_the_name_of_the_lock_file_stays(tmp_path: Path, link: bool) -> None:
+    lock, mine = tmp_path / "bus.db.lock", tmp_path / "mine"
+    (mine if link else lock).write_text("my notes" if not link else "12")
+    if link:
+        lock.symlink_to(mine)
+    before = lock.read_text()
+    with pytest.raises(
+        StorageError, match=r"its lock file would be .*bus\.db\.lock.*left as it is"
+    ):
+        sqlite_file.FileLock(tmp_path / "bus.db")
+    assert lock.read_text() == before
+    assert lock.is_symlink() == link

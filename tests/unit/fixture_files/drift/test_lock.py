@@ -137,3 +137,15 @@ def test_drift_tells_that_the_package_has_another_version(
     first = capsys.readouterr().out.splitlines()[0]
     message = f"{path}:1: note: the set was made with openedx-events 1.0.0, here is openedx-events "
     assert first.startswith(message)
+
+
+def test_a_file_with_the_name_of_the_lock_is_not_overwritten(root: Path, lock: Lock) -> None:
+    (root / "fixtures.lock").write_text("mine\n")
+    told = lock("--package", "pip", code=2)
+    assert "fixtures.lock" in told
+    assert (root / "fixtures.lock").read_text() == "mine\n"
+    (root / "fixtures.lock").unlink()
+    (root / "other").write_text("mine\n")
+    (root / "fixtures.lock").symlink_to(root / "other")
+    lock(code=2)
+    assert (root / "other").read_text() == "mine\n"

@@ -1,0 +1,190 @@
+"""Directories of sets that commands write: ``fixtures record`` and ``openedx export``.
+
+At the end of its ``fakebus.yaml`` such a set lists its files, with checksums. Only these are
+replaced or removed when the set is written again, and only as long as nobody has changed them;
+what else lies in the directory is left alone or, where it would be overwritten, refused. All of
+it is looked at before anything is written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path, PurePosixPath
+
+from fakebus.errors import FakebusError
+from fakebus.output_files import OutputRefusedError, read_regular, remove_output, write_output
+
+ROOT_FILE = "fakebus.yaml"
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+_MAX_STEM = 230
+_EXPLANATION = """\
+# The files of this set with checksums. Writing the set again replaces what is listed here and
+# has not been changed; a file with - may be changed. Other files are left alone.
+"""
+_LINE = re.compile(r"#   (\S+) ([0-9a-f]{16}|-)")
+
+Editable = Callable[[str], bool]
+
+
+def file_stems(names: Iterable[str]) -> dict[str, str]:
+    """Return names of files, without suffix, for names that may hold any letters.
+
+    No two are equal, also where a file system takes large and small letters for the same, and
+    none leads to another directory. Only names that would be too long or equal to another are
+    changed beyond their unsafe letters.
+    """
+    stems = {name: _UNSAFE.sub("-", name) for name in sorted(set(names))}
+    while True:
+        counts = Counter(stem.lower() for stem in stems.values())
+        unfit = [
+            name
+            for name, stem in stems.items()
+            if counts[stem.lower()] > 1 or len(stem) > _MAX_STEM
+        ]
+        if not unfit:
+            return stems
+        for name in unfit:
+            digest = hashlib.sha256(name.encode()).hexdigest()[:16]
+            stems[name] = f"{stems[name][: _MAX_STEM - 20]}-{digest}"
+
+
+class WrittenSet:
+    """Directory of a set that a command writes.
+
+    Args:
+        directory: where the set is, or will be.
+        made_by: the command, such as ``fakebus fixtures record``.
+    """
+
+    def __init__(self, directory: Path, made_by: str) -> None:
+        self._directory = directory
+        self._made_by = made_by
+
+    @property
+    def mark(self) -> str:
+        """What the root file begins with."""
+        return f"# Written by: {self._made_by}"
+
+    def listed(self) -> dict[str, str]:
+        """Return the files that the set lists, with their checksums; empty if there is no set.
+
+        Raises:
+            FakebusError: another set is there, or somebody has changed the root file.
+        """
+        root = self._directory / ROOT_FILE
+        text = (read_regular(root) or b"").decode(errors="replace").replace("\r\n", "\n")
+        if not text:
+            return {}
+        if not text.startswith(self.mark):
+            raise OutputRefusedError(
+                f"{root} was not written by {self._made_by} and would be overwritten; "
+                "choose another directory, or remove the file"
+            )
+        above, explanation, table = text.partition(_EXPLANATION)
+        if not explanation:
+            raise OutputRefusedError(
+                f"{root} does not list the files of its set, so nothing of it can be replaced; "
+                "choose another directory, or remove the set"
+            )
+        entries = dict(_LINE.findall(table))
+        entries.pop(ROOT_FILE, None)
+        if table != _table(entries, above):
+            raise OutputRefusedError(
+                f"{root} has been changed since {self._made_by} wrote it and would be overwritten; "
+                "choose another directory and take over from there, or remove the set"
+            )
+        return entries
+
+    def write(self, files: Mapping[str, str], *, editable: Editable = lambda path: False) -> None:
+        """Replace the set.
+
+        Args:
+            files: content by path from the directory; the root file is one of them.
+            editable: which files may be changed by hand and are replaced all the same.
+
+        Raises:
+            FakebusError: a file is there that this did not write, or nothing can be written;
+                in the first case nothing has changed.
+        """
+        listed = self.listed()
+        stale = [path for path in listed if path not in files]
+        for path in [*files, *stale]:
+            if path != ROOT_FILE:
+                self._check(path, files.get(path), listed.get(path))
+        others = {path: text for path, text in files.items() if path != ROOT_FILE}
+        entries = {
+            path: "-" if editable(path) else _checksum(text) for path, text in others.items()
+        }
+        root = files[ROOT_FILE] + _EXPLANATION + _table(entries, files[ROOT_FILE])
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            for folder in sorted({(self._directory / path).parent for path in files}):
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise FakebusError(f"{self._directory} cannot be made: {error.strerror}") from None
+        # The root file last, so that it is the newest unless somebody changes something.
+        for path, text in {**others, ROOT_FILE: root}.items():
+            write_output(
+                self._directory / path, text.encode(), is_ours=_looked_at, made_by=self._made_by
+            )
+        for path in stale:
+            remove_output(self._directory / path, is_ours=_looked_at, made_by=self._made_by)
+
+    def _check(self, path: str, text: str | None, listed: str | None) -> None:
+        """Refuse a file that may not be replaced by a text, or removed."""
+        for folder in self._folders(path):
+            if folder.is_symlink():
+                raise OutputRefusedError(
+                    f"{folder} is a symbolic link, and nothing is written or removed through one; "
+                    "choose another directory, or remove the link"
+                )
+            if folder.exists() and not folder.is_dir():
+                raise OutputRefusedError(f"{folder} is no directory; choose another directory")
+        file = self._directory / path
+        present = read_regular(file)
+        if not present or present == (text or "").encode() or (listed == "-" and text is not None):
+            return
+        if listed is None:
+            raise OutputRefusedError(
+                f"{file} was not written by {self._made_by} and would be overwritten; "
+                "choose another directory, or move the file"
+            )
+        if listed == "-":
+            changed = file.stat().st_mtime_ns > (self._directory / ROOT_FILE).stat().st_mtime_ns
+        else:
+            changed = _checksum(present.decode(errors="replace")) != listed
+        if changed:
+            raise OutputRefusedError(
+                f"{file} has been changed since {self._made_by} wrote it and would be lost; "
+                "choose another directory and take over from there, or remove the file"
+            )
+
+    def _folders(self, path: str) -> Iterator[Path]:
+        parts = PurePosixPath(path).parts
+        if not parts or ".." in parts or PurePosixPath(path).is_absolute():
+            raise OutputRefusedError(
+                f"{path!r} would lie outside of {self._directory}; nothing was written"
+            )
+        folder = self._directory
+        for part in parts[:-1]:
+            folder /= part
+            yield folder
+
+
+def _looked_at(content: bytes) -> bool:
+    """Take what :meth:`WrittenSet._check` let pass."""
+    return True
+
+
+def _checksum(text: str) -> str:
+    # Git may have changed the ends of the lines.
+    return hashlib.sha256(text.replace("\r\n", "\n").encode(errors="replace")).hexdigest()[:16]
+
+
+def _table(entries: Mapping[str, str], above: str) -> str:
+    """Return the list of files; its last line is the root file's own checksum."""
+    lines = "".join(f"#   {path} {checksum}\n" for path, checksum in sorted(entries.items()))
+    return lines + f"#   {ROOT_FILE} {_checksum(above + _EXPLANATION + lines)}\n"

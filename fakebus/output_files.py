@@ -1,0 +1,117 @@
+"""Writing files without harm: only what fakebus wrote itself is replaced or removed.
+
+A path that a user names, or that follows from names which a cluster or a registry holds, may lead
+to anything. So every file that fakebus replaces is looked at first: it has to be a regular file,
+no symbolic link, and carry the mark of what would be written there. Everything else is refused
+before a byte has changed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+from fakebus.errors import FakebusError
+
+IsOurs = Callable[[bytes], bool]
+"""Says whether the content of a file shows that the same command wrote it."""
+
+
+class OutputRefusedError(FakebusError):
+    """A file that would be replaced or removed is not one that fakebus wrote."""
+
+
+def write_output(path: Path, data: bytes, *, is_ours: IsOurs, made_by: str) -> None:
+    """Replace a file, or create it, in one step; readers never see half of it.
+
+    Args:
+        path: the file. Its directory has to exist.
+        data: the new content.
+        is_ours: recognises what may be replaced.
+        made_by: the command that writes, for messages.
+
+    Raises:
+        OutputRefusedError: another file lies there; it is as it was.
+        FakebusError: the file cannot be written.
+    """
+    check_output(path, data, is_ours=is_ours, made_by=made_by)
+    _replace(path, data)
+
+
+def check_output(path: Path, data: bytes | None, *, is_ours: IsOurs, made_by: str) -> None:
+    """Refuse a path where something lies that :func:`write_output` would not replace.
+
+    Args:
+        path: the file.
+        data: the new content; a file that has it already is fine. ``None`` if there is none.
+        is_ours: recognises what may be replaced.
+        made_by: the command that writes, for messages.
+
+    Raises:
+        OutputRefusedError: something else lies there.
+    """
+    present = read_regular(path)
+    # In an empty file there is nothing to lose; mktemp makes them.
+    if present and present != data and not is_ours(present):
+        raise OutputRefusedError(
+            f"{path} was not written by {made_by} and would be overwritten; "
+            "choose another file, or remove this one"
+        )
+
+
+def remove_output(path: Path, *, is_ours: IsOurs, made_by: str) -> None:
+    """Remove a file that fakebus wrote, if it is there.
+
+    Raises:
+        OutputRefusedError: something else lies there; it is as it was.
+    """
+    check_output(path, None, is_ours=is_ours, made_by=made_by)
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise FakebusError(f"{path} cannot be removed: {error.strerror}") from None
+
+
+def read_regular(path: Path) -> bytes | None:
+    """Return the content of a regular file; ``None`` if nothing is there.
+
+    Raises:
+        OutputRefusedError: a symbolic link, a directory, a device or a pipe lies there, or it
+            cannot be read.
+    """
+    try:
+        mode = path.lstat().st_mode
+        if stat.S_ISREG(mode):
+            return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise OutputRefusedError(f"{path} cannot be read: {error.strerror}") from None
+    if stat.S_ISLNK(mode):
+        raise OutputRefusedError(
+            f"{path} is a symbolic link, and nothing is written or removed through one; "
+            "name the file that it leads to, or remove the link"
+        )
+    what = "a directory" if stat.S_ISDIR(mode) else "no regular file"
+    raise OutputRefusedError(f"{path} is {what}; choose another path")
+
+
+def _replace(path: Path, data: bytes) -> None:
+    temporary = path.with_name(f".fakebus-{secrets.token_hex(8)}")
+    try:
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                with contextlib.suppress(FileNotFoundError):
+                    os.fchmod(handle, stat.S_IMODE(path.stat().st_mode))
+            os.replace(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise FakebusError(f"{path} cannot be written: {error.strerror}") from None
