@@ -19,6 +19,7 @@ from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.clock import Clock, SystemClock
 from fakebus.config import Address, Settings, protocol_of
 from fakebus.kafka.advertise import AdvertisedAddress, FixedAddress, auto_address
+from fakebus.kafka.backpressure import Backpressure
 from fakebus.kafka.listener import Listener
 from fakebus.output_files import OutputRefusedError, remove_output, write_output
 from fakebus.registry.registry import Registry
@@ -140,6 +141,7 @@ class FakeBus:
             from fakebus.kafka.tls import server_context
 
             tls = server_context(self.broker.config)
+        backpressure = Backpressure(self.broker)
         for index, (address, protocol) in enumerate(
             zip(self.settings.kafka, protocols, strict=True)
         ):
@@ -152,6 +154,7 @@ class FakeBus:
                     name=protocol,
                     sasl=sasl if protocol.startswith("SASL_") else None,
                     ssl_context=tls if protocol.endswith("SSL") else None,
+                    backpressure=backpressure,
                 )
             )
 

@@ -16,19 +16,19 @@ import itertools
 import logging
 from collections import deque
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from fakebus.kafka.api import ClientConnection, CloseConnection, HandlerResult, PendingResponse
 from fakebus.kafka.authentication import SaslSession
+from fakebus.kafka.backpressure import SHARE_BYTES, Backpressure
 from fakebus.kafka.connection import FrameReader
 from fakebus.kafka.dispatch import Dispatcher
 from fakebus.kafka.exchange import Exchange
+from fakebus.kafka.listener_settings import ListenerSettings
+from fakebus.limited_log import LimitedLog
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.errors import DecodeError
 from fakebus.types import Buffer
-
-if TYPE_CHECKING:
-    from fakebus.kafka.listener import Listener
 
 logger = logging.getLogger("fakebus.kafka")
 
@@ -43,20 +43,40 @@ _connection_ids = itertools.count(1)
 
 
 class KafkaProtocol(asyncio.BufferedProtocol):
-    """One client's connection."""
+    """One client's connection.
 
-    def __init__(self, listener: Listener) -> None:
-        self._listener = listener
-        self._reader = FrameReader(listener.max_frame_bytes)
+    Args:
+        settings: the listener's.
+        dispatcher: calls the handlers.
+        backpressure: lets connections wait.
+        connections: those of the listener; this one is among them while it is open.
+        log: where it is told why a connection is closed.
+    """
+
+    def __init__(
+        self,
+        settings: ListenerSettings,
+        dispatcher: Dispatcher,
+        backpressure: Backpressure,
+        connections: set[KafkaProtocol],
+        log: LimitedLog,
+    ) -> None:
+        self._settings = settings
+        self._dispatcher = dispatcher
+        self._backpressure = backpressure
+        self._connections = connections
+        self._log = log
+        self._reader = FrameReader(settings.max_frame_bytes)
+        self._admitted_bytes = 0
         self._inbox: deque[bytearray] = deque()
         self._outbox: deque[Exchange] = deque()
-        self._waiting_bytes = 0
         self._reading_paused = False
         self._writing_paused = False
         self._closing = False
         self._transport: asyncio.Transport
         self._client: ClientConnection
-        self._dispatcher: Dispatcher
+        self.held_bytes = 0
+        self.answered = 0
         self.last_active_s = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -66,30 +86,30 @@ class KafkaProtocol(asyncio.BufferedProtocol):
         local = transport.get_extra_info("sockname") or ("127.0.0.1", 0)
         self._client = ClientConnection(
             connection_id=next(_connection_ids),
-            listener_name=self._listener.name,
+            listener_name=self._settings.name,
             client_host=f"/{peer[0]}",
             local_host=local[0],
             local_port=local[1],
         )
-        self._dispatcher = Dispatcher(self._listener, self._client)
         if transport.get_extra_info("peercert"):
             self._client.principal = _certified(transport) or self._client.principal
-        if self._listener.sasl is not None:
-            self._client.sasl = SaslSession(self._listener.sasl)
+        if self._settings.sasl is not None:
+            self._client.sasl = SaslSession(self._settings.sasl)
             self._limit_frames(self._client.sasl)
-        self._listener.connections.add(self)
+        self._connections.add(self)
+        self._backpressure.connections.add(self)
         self._touch()
 
     def _limit_frames(self, session: SaslSession) -> None:
         # A stranger may not make us keep a large request.
-        listener = self._listener
+        settings = self._settings
         if session.user is None:
-            self._reader.limit(listener.max_token_bytes, bare_tokens=True)
+            self._reader.limit(settings.max_token_bytes, bare_tokens=True)
         else:
-            self._reader.limit(listener.max_frame_bytes, bare_tokens=session.expects_raw_token)
+            self._reader.limit(settings.max_frame_bytes, bare_tokens=session.expects_raw_token)
 
     def _touch(self) -> None:
-        self.last_active_s = self._listener.broker.clock.monotonic()
+        self.last_active_s = self._settings.monotonic()
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Return where the event loop puts what it reads."""
@@ -101,13 +121,17 @@ class KafkaProtocol(asyncio.BufferedProtocol):
         try:
             frames = self._reader.received(nbytes)
         except DecodeError as error:
-            self._drop(str(error))
+            self.give_up(str(error))
             return
+        if self._admitted_bytes and not self._reader.large_bytes:
+            self._backpressure.hold(self, -self._admitted_bytes)
+            self._admitted_bytes = 0
         if frames:
-            for frame in frames:
-                self._waiting_bytes += len(frame)
-                self._inbox.append(frame)
+            self._inbox += frames
+            self._backpressure.hold(self, sum(map(len, frames)))
             self._run()
+        elif self._reader.large_bytes:
+            self._pace_reading()
 
     def pause_writing(self) -> None:
         """The client does not take its answers: start nothing more for it."""
@@ -119,7 +143,7 @@ class KafkaProtocol(asyncio.BufferedProtocol):
         self._run()
 
     def resume(self) -> None:
-        """Go on after having had to wait for storage."""
+        """Go on after having had to wait for storage or memory."""
         self._run()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -130,8 +154,8 @@ class KafkaProtocol(asyncio.BufferedProtocol):
             # Only a fetch is given up: what other requests have begun is carried out.
             if exchange.task is not None and exchange.api_key == _FETCH:
                 exchange.task.cancel()
-        self._listener.connections.discard(self)
-        self._listener.stalled.discard(self)
+        self._connections.discard(self)
+        self._backpressure.forget(self)
         for callback in self._client.on_close:
             callback()
 
@@ -148,9 +172,10 @@ class KafkaProtocol(asyncio.BufferedProtocol):
             task.cancel()
         return tasks
 
-    def _drop(self, reason: str) -> None:
+    def give_up(self, reason: str) -> None:
+        """Close the connection and say why."""
         if not self._closing:
-            logger.warning("closing the connection of %s: %s", self._client.client_host, reason)
+            self._log.warning("closing the connection of %s: %s", self._client.client_host, reason)
         self._inbox.clear()
         self.close()
 
@@ -171,21 +196,21 @@ class KafkaProtocol(asyncio.BufferedProtocol):
         produces = int.from_bytes(self._inbox[0][:2], "big") == _PRODUCE
         if self._outbox and not (produces and self._outbox[-1].api_key == _PRODUCE):
             return False
-        if produces and self._listener.broker.overloaded:
-            self._listener.stall(self)
+        if produces and self._backpressure.broker.overloaded:
+            self._backpressure.stall(self)
             return False
         return True
 
     def _start(self, frame: bytearray) -> None:
         try:
-            exchange, result = self._dispatcher.begin(memoryview(frame))
+            exchange, result = self._dispatcher.begin(self._client, memoryview(frame))
             self._attend(exchange, result)
         except (DecodeError, CloseConnection) as error:
-            self._drop(str(error))
+            self.give_up(str(error))
             return
         except Exception:  # the outermost frame of a request: a bug costs one connection
             logger.exception("a request of %s failed", self._client.client_host)
-            self._drop("internal error")
+            self.give_up("internal error")
             return
         self._outbox.append(exchange)
 
@@ -205,7 +230,7 @@ class KafkaProtocol(asyncio.BufferedProtocol):
     def _deliver(self, exchange: Exchange, outcome: Any) -> None:
         exchange.done = True
         if isinstance(outcome, CloseConnection):
-            self._drop(str(outcome))
+            self.give_up(str(outcome))
             return
         exchange.response = outcome
         if self._outbox and self._outbox[0] is exchange:
@@ -220,17 +245,20 @@ class KafkaProtocol(asyncio.BufferedProtocol):
             exchange.response = task.result()
             self._run()
         elif isinstance(failure, CloseConnection):
-            self._drop(str(failure))
+            self.give_up(str(failure))
         else:
             logger.error("a request of %s failed", self._client.client_host, exc_info=failure)
-            self._drop("internal error")
+            self.give_up("internal error")
 
     def _flush(self) -> None:
         buffers: list[Buffer] = []
+        answered_bytes = 0
         while self._outbox and self._outbox[0].done:
             exchange = self._outbox.popleft()
-            self._waiting_bytes -= exchange.frame_bytes
+            self.answered += 1
+            answered_bytes += exchange.frame_bytes
             buffers += exchange.encode()
+        self._backpressure.hold(self, -answered_bytes)
         if len(buffers) == 1:
             self._transport.write(buffers[0])
         elif buffers:
@@ -241,16 +269,28 @@ class KafkaProtocol(asyncio.BufferedProtocol):
 
     def _pace_reading(self) -> None:
         waiting = len(self._inbox) + len(self._outbox)
+        holds_much = self._reader.large_bytes > 0 or self.held_bytes > SHARE_BYTES
         full = (
-            self._waiting_bytes > MAX_WAITING_BYTES
+            self.held_bytes - self._admitted_bytes > MAX_WAITING_BYTES
             or waiting > MAX_WAITING_REQUESTS
-            or self in self._listener.stalled
+            or self in self._backpressure.stalled
+            or (holds_much and not self._may_hold())
         )
         if full and not self._reading_paused:
             self._transport.pause_reading()
         elif self._reading_paused and not full:
             self._transport.resume_reading()
         self._reading_paused = full
+
+    def _may_hold(self) -> bool:
+        """Whether there is memory for the large frame that is coming, or for more requests."""
+        if self._admitted_bytes:
+            return True  # once admitted, a frame is taken in to its end
+        if not self._backpressure.admits(self):
+            return False
+        self._admitted_bytes = self._reader.large_bytes
+        self._backpressure.hold(self, self._admitted_bytes)
+        return True
 
 
 def _certified(transport: asyncio.BaseTransport) -> str | None:

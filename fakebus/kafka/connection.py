@@ -22,6 +22,7 @@ FIRST_LARGE_BUFFER_BYTES = 128 * 1024
 """What a large frame's buffer begins with."""
 BUFFER_GROWTH = 4
 """How many times larger it becomes when it is full."""
+MOST_BUFFER_GROWTH_BYTES = 16 * 1024 * 1024
 
 _LENGTH = struct.Struct(">i")
 _HEADER_MINIMUM = 8
@@ -40,12 +41,12 @@ class FrameReader:
     __slots__ = (
         "_end",
         "_large",
-        "_large_bytes",
         "_large_filled",
         "_max_frame_bytes",
         "_min_frame_bytes",
         "_shared",
         "_start",
+        "large_bytes",
     )
 
     def __init__(self, max_frame_bytes: int) -> None:
@@ -55,7 +56,8 @@ class FrameReader:
         self._start = 0
         self._end = 0
         self._large: bytearray | None = None
-        self._large_bytes = 0
+        self.large_bytes = 0
+        """How long the large frame is that is being received; 0 while there is none."""
         self._large_filled = 0
 
     def limit(self, max_frame_bytes: int, *, bare_tokens: bool) -> None:
@@ -80,7 +82,8 @@ class FrameReader:
 
     def _grow(self, full: bytearray) -> None:
         # Not in place: the event loop may still hold a view of the old one.
-        self._large = bytearray(min(len(full) * BUFFER_GROWTH, self._large_bytes))
+        wanted = min(len(full) * BUFFER_GROWTH, len(full) + MOST_BUFFER_GROWTH_BYTES)
+        self._large = bytearray(min(wanted, self.large_bytes))
         self._large[: len(full)] = full
 
     def _move_to_front(self) -> None:
@@ -96,9 +99,9 @@ class FrameReader:
         """
         if self._large is not None:
             self._large_filled += count
-            if self._large_filled < self._large_bytes:
+            if self._large_filled < self.large_bytes:
                 return []
-            frame, self._large = self._large, None
+            frame, self._large, self.large_bytes = self._large, None, 0
             return [frame]
         self._end += count
         if self._end == len(self._shared) < RECEIVE_BUFFER_BYTES:
@@ -134,7 +137,7 @@ class FrameReader:
             )
 
     def _begin_large(self, length: int, body: int) -> None:
-        self._large_bytes = length
+        self.large_bytes = length
         self._large_filled = self._end - body
         self._large = bytearray(min(length, FIRST_LARGE_BUFFER_BYTES))
         self._large[: self._large_filled] = self._shared[body : self._end]

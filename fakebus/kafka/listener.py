@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, Any
 
 from fakebus.clock import Timer
@@ -10,9 +11,12 @@ from fakebus.errors import ConfigError
 from fakebus.kafka.advertise import AdvertisedAddress
 from fakebus.kafka.api import AdvertisedBroker, ClientConnection
 from fakebus.kafka.authentication import SaslPolicy
+from fakebus.kafka.backpressure import Backpressure
 from fakebus.kafka.client_protocol import KafkaProtocol
-from fakebus.kafka.interception import Interceptor
+from fakebus.kafka.dispatch import Dispatcher
 from fakebus.kafka.listen_errors import explain
+from fakebus.kafka.listener_settings import ListenerSettings
+from fakebus.limited_log import LimitedLog
 from fakebus.sockets import stop_listening
 
 if TYPE_CHECKING:
@@ -20,8 +24,8 @@ if TYPE_CHECKING:
 
     from fakebus.broker.broker import Broker
 
-OVERLOAD_CHECK_S = 0.01
-"""How soon a producer that had to wait for storage is looked at again."""
+logger = logging.getLogger("fakebus.kafka")
+
 _TLS_SHUTDOWN_S = 2.0
 """How long a closing client may take to say good-bye."""
 
@@ -37,6 +41,7 @@ class Listener:
         name: the listener's name in logs.
         sasl: how clients log in; they need not when left out.
         ssl_context: the TLS that is spoken; plain text when left out.
+        backpressure: what bounds all connections together; the listener's own when left out.
     """
 
     def __init__(
@@ -49,18 +54,22 @@ class Listener:
         *,
         sasl: SaslPolicy | None = None,
         ssl_context: ssl.SSLContext | None = None,
+        backpressure: Backpressure | None = None,
     ) -> None:
-        self.broker = broker
         self.name = name
-        self.max_frame_bytes = broker.config.get_int("socket.request.max.bytes")
-        self.max_token_bytes = broker.config.get_int("sasl.server.max.receive.size")
-        self.sasl = sasl
-        self.connections: set[KafkaProtocol] = set()
+        self.dispatcher = Dispatcher(broker, self.advertised)
+        self._broker = broker
+        self._settings = ListenerSettings(
+            name=name,
+            max_frame_bytes=broker.config.get_int("socket.request.max.bytes"),
+            max_token_bytes=broker.config.get_int("sasl.server.max.receive.size"),
+            sasl=sasl,
+            monotonic=broker.clock.monotonic,
+        )
+        self._backpressure = backpressure or Backpressure(broker)
+        self._log = LimitedLog(logger)
+        self._connections: set[KafkaProtocol] = set()
         self._ssl_context = ssl_context
-        self.stalled: set[KafkaProtocol] = set()
-        """Connections whose next request has to wait until more is stored."""
-        self.interceptor: Interceptor | None = None
-        """Stands between requests and handlers while a test wants it."""
         self._host = host
         self._port = port
         self._advertised_address = advertised
@@ -86,7 +95,7 @@ class Listener:
         loop = asyncio.get_running_loop()
         try:
             self._server = await loop.create_server(
-                lambda: KafkaProtocol(self),
+                self._new_connection,
                 self._host,
                 self._port,
                 backlog=1024,
@@ -97,6 +106,11 @@ class Listener:
         except (OSError, OverflowError) as error:
             raise self._cannot_listen(error) from error
         self._port = self._server.sockets[0].getsockname()[1]
+
+    def _new_connection(self) -> KafkaProtocol:
+        return KafkaProtocol(
+            self._settings, self.dispatcher, self._backpressure, self._connections, self._log
+        )
 
     async def start(self) -> None:
         """Accept clients; :meth:`bind` comes first.
@@ -119,32 +133,18 @@ class Listener:
     def advertised(self, connection: ClientConnection) -> list[AdvertisedBroker]:
         """Return the broker's address as this client has to use it."""
         host, port = self._advertised_address.for_client(connection, self._port)
-        return [AdvertisedBroker(self.broker.node_id, host, port)]
-
-    def stall(self, connection: KafkaProtocol) -> None:
-        """Let a connection wait until there is room for what it produces."""
-        if not self.stalled:
-            asyncio.get_running_loop().call_later(OVERLOAD_CHECK_S, self._resume_stalled)
-        self.stalled.add(connection)
-
-    def _resume_stalled(self) -> None:
-        if self.broker.overloaded:
-            asyncio.get_running_loop().call_later(OVERLOAD_CHECK_S, self._resume_stalled)
-            return
-        stalled, self.stalled = self.stalled, set()
-        for connection in stalled:
-            connection.resume()
+        return [AdvertisedBroker(self._broker.node_id, host, port)]
 
     def _plan_idle_check(self) -> None:
-        idle_ms = self.broker.config.get_int("connections.max.idle.ms")
+        idle_ms = self._broker.config.get_int("connections.max.idle.ms")
         if idle_ms >= 0:
-            self._idle_timer = self.broker.clock.call_later(
+            self._idle_timer = self._broker.clock.call_later(
                 max(idle_ms / 4000, 0.05), lambda: self._close_idle(idle_ms / 1000)
             )
 
     def _close_idle(self, idle_s: float) -> None:
-        oldest = self.broker.clock.monotonic() - idle_s
-        for connection in tuple(self.connections):
+        oldest = self._broker.clock.monotonic() - idle_s
+        for connection in tuple(self._connections):
             if connection.last_active_s < oldest:
                 connection.close()
         self._plan_idle_check()
@@ -153,10 +153,11 @@ class Listener:
         """Stop listening, drop all clients and wait for what they had begun."""
         if self._idle_timer is not None:
             self._idle_timer.cancel()
+        self._backpressure.close()
         if self._server is not None:
             await stop_listening(self._server)
         tasks: list[asyncio.Future[Any]] = []
-        for connection in tuple(self.connections):
+        for connection in tuple(self._connections):
             tasks += connection.abort_tasks()
             connection.close()
         if tasks:

@@ -101,7 +101,7 @@ class OwnBus:
         self._faults = Faults(self._clock, rebalance, served=HANDLERS_BY_KEY)
         self._traffic = Traffic(self._faults.intercept)
         for listener in bus.listeners:
-            listener.interceptor = self._traffic.intercept
+            listener.dispatcher.interceptor = self._traffic.intercept
 
     @property
     def addresses(self) -> Addresses:

@@ -1,0 +1,140 @@
+"""Backpressure: which connections have to wait before more is read from them.
+
+Two things are bounded for all connections together. What producers have sent and is not
+stored yet: while there is too much of it, no connection starts another Produce. And the bytes
+of requests that have come and are not answered: a large frame is taken in only when there is
+room, and nothing more is read from a connection that holds more than its share while there is
+none. A connection whose requests hold on to memory without being answered is closed when
+others wait for it too long.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Protocol
+
+from fakebus.clock import Timer
+
+if TYPE_CHECKING:
+    from fakebus.broker.broker import Broker
+
+OVERLOAD_CHECK_S = 0.01
+"""How soon a producer that had to wait for storage is looked at again."""
+DEFAULT_HELD_BYTES = 256 * 1024 * 1024
+"""What all connections may hold while ``queued.max.request.bytes`` names no limit."""
+SHARE_BYTES = 256 * 1024
+"""What a connection may hold whatever the others do."""
+PATIENCE_S = 5.0
+"""How long others wait for memory before a connection that gives nothing back is closed."""
+
+
+class PacedConnection(Protocol):
+    """Connection as far as backpressure knows it."""
+
+    held_bytes: int
+    """Bytes of its requests that are not answered, with the whole of a frame that is coming."""
+    answered: int
+    """Requests that it has had answers to."""
+
+    def resume(self) -> None:
+        """Look again whether to go on."""
+
+    def give_up(self, reason: str) -> None:
+        """Close."""
+
+
+class Backpressure:
+    """Backpressure on all connections of a broker.
+
+    Args:
+        broker: stores what they produce; its ``queued.max.request.bytes`` is the limit.
+    """
+
+    def __init__(self, broker: Broker) -> None:
+        self.broker = broker
+        limit = broker.config.get_int("queued.max.request.bytes")
+        self.limit = limit if limit > 0 else DEFAULT_HELD_BYTES
+        self.held_bytes = 0
+        """What all connections hold."""
+        self.connections: set[PacedConnection] = set()
+        self.stalled: set[PacedConnection] = set()
+        """Those whose next request has to wait until more is stored."""
+        self.waiting: dict[PacedConnection, None] = {}
+        """Those of which no more is read until there is memory, in their order."""
+        self._answered: dict[PacedConnection, int] = {}
+        self._resuming = False
+        self._patience: Timer | None = None
+
+    def forget(self, connection: PacedConnection) -> None:
+        """Take back what a closed connection held."""
+        self.connections.discard(connection)
+        self.stalled.discard(connection)
+        self.waiting.pop(connection, None)
+        self._answered.pop(connection, None)
+        self.hold(connection, -connection.held_bytes)
+
+    # -- storage --
+
+    def stall(self, connection: PacedConnection) -> None:
+        """Let a connection wait until there is room for what it produces."""
+        if not self.stalled:
+            asyncio.get_running_loop().call_later(OVERLOAD_CHECK_S, self._resume_stalled)
+        self.stalled.add(connection)
+
+    def _resume_stalled(self) -> None:
+        if self.broker.overloaded:
+            asyncio.get_running_loop().call_later(OVERLOAD_CHECK_S, self._resume_stalled)
+            return
+        stalled, self.stalled = self.stalled, set()
+        for connection in stalled:
+            connection.resume()
+
+    # -- memory --
+
+    def hold(self, connection: PacedConnection, size: int) -> None:
+        """Count bytes that a connection holds from now on, or no longer if ``size`` is negative."""
+        connection.held_bytes += size
+        self.held_bytes += size
+        if self.waiting and not self._resuming and self.held_bytes < self.limit:
+            self._resuming = True
+            asyncio.get_running_loop().call_soon(self._resume_waiting)
+
+    def admits(self, connection: PacedConnection) -> bool:
+        """Whether there is memory for more from a connection; it is resumed when there is not."""
+        if self.held_bytes < self.limit:
+            return True
+        self.waiting[connection] = None
+        if self._patience is None:
+            self._be_patient()
+        return False
+
+    def _resume_waiting(self) -> None:
+        self._resuming = False
+        while self.waiting and self.held_bytes < self.limit:
+            connection = next(iter(self.waiting))
+            del self.waiting[connection]
+            connection.resume()
+
+    def _be_patient(self) -> None:
+        self._answered = {
+            each: each.answered for each in self.connections if each.held_bytes > SHARE_BYTES
+        }
+        self._patience = self.broker.clock.call_later(PATIENCE_S, self._lose_patience)
+
+    def _lose_patience(self) -> None:
+        self._patience = None
+        if not self.waiting:
+            return
+        idle = [each for each, answered in self._answered.items() if each.answered == answered]
+        if idle and self.held_bytes >= self.limit:
+            largest = max(idle, key=lambda each: each.held_bytes)
+            largest.give_up(
+                f"its unanswered requests hold {largest.held_bytes} bytes while others wait for "
+                f"the {self.limit} of queued.max.request.bytes"
+            )
+        self._be_patient()
+
+    def close(self) -> None:
+        """Stop waiting."""
+        if self._patience is not None:
+            self._patience.cancel()

@@ -1,0 +1,139 @@
+"""Who may go on when memory or storage is short."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from fakebus.broker.configs.broker_config import BrokerConfig
+from fakebus.clock import ManualClock
+from fakebus.kafka.backpressure import (
+    DEFAULT_HELD_BYTES,
+    PATIENCE_S,
+    SHARE_BYTES,
+    Backpressure,
+)
+
+LIMIT = 10 * SHARE_BYTES
+
+
+class Connection:
+    def __init__(self, name: str, log: list[str]) -> None:
+        self.held_bytes = 0
+        self.answered = 0
+        self.resumed = asyncio.Event()
+        self._name = name
+        self._log = log
+
+    def resume(self) -> None:
+        self._log.append(f"{self._name} goes on")
+        self.resumed.set()
+
+    def give_up(self, reason: str) -> None:
+        self._log.append(f"{self._name} is closed")
+
+
+class Bench:
+    def __init__(self, **config: str) -> None:
+        self.clock = ManualClock()
+        self.broker: Any = SimpleNamespace(
+            config=BrokerConfig({"queued.max.request.bytes": str(LIMIT), **config}),
+            clock=self.clock,
+            overloaded=False,
+        )
+        self.backpressure = Backpressure(self.broker)
+        self.log: list[str] = []
+
+    def connect(self, name: str, holds: int = 0) -> Connection:
+        connection = Connection(name, self.log)
+        self.backpressure.connections.add(connection)
+        self.backpressure.hold(connection, holds)
+        return connection
+
+
+@pytest.fixture
+async def bench() -> Bench:
+    return Bench()
+
+
+async def test_who_waits_for_memory_goes_on_when_another_gives_it_back(bench: Bench) -> None:
+    full = bench.connect("full", LIMIT)
+    first, second = bench.connect("first"), bench.connect("second")
+    assert not bench.backpressure.admits(first)
+    assert not bench.backpressure.admits(second)
+    bench.backpressure.hold(full, -1)
+    await asyncio.sleep(0)
+    assert bench.log == ["first goes on", "second goes on"]
+    assert bench.backpressure.admits(first)
+
+
+async def test_only_as_many_go_on_as_there_is_memory_for(bench: Bench) -> None:
+    full = bench.connect("full", LIMIT)
+    first, second = bench.connect("first"), bench.connect("second")
+    first.resume = lambda: bench.backpressure.hold(first, LIMIT)  # type: ignore[method-assign]
+    for connection in (first, second):
+        assert not bench.backpressure.admits(connection)
+    bench.backpressure.hold(full, -LIMIT)
+    await asyncio.sleep(0)
+    assert list(bench.backpressure.waiting) == [second]
+
+
+async def test_a_closed_connection_gives_back_what_it_held(bench: Bench) -> None:
+    full, waiting = bench.connect("full", LIMIT), bench.connect("waiting")
+    assert not bench.backpressure.admits(waiting)
+    bench.backpressure.forget(full)
+    await asyncio.sleep(0)
+    assert bench.log == ["waiting goes on"]
+    assert bench.backpressure.held_bytes == 0
+    assert bench.backpressure.connections == {waiting}
+
+
+async def test_the_largest_that_gives_nothing_back_is_closed_when_others_wait(
+    bench: Bench,
+) -> None:
+    bench.connect("small", SHARE_BYTES)
+    bench.connect("large", 3 * SHARE_BYTES)
+    busy = bench.connect("busy", 5 * SHARE_BYTES)
+    bench.connect("medium", 2 * SHARE_BYTES)
+    assert not bench.backpressure.admits(bench.connect("waiting"))
+    busy.answered += 1
+    bench.clock.advance(PATIENCE_S - 0.01)
+    assert bench.log == []
+    bench.clock.advance(0.02)
+    assert bench.log == ["large is closed"]
+
+
+async def test_nobody_is_closed_while_nobody_waits(bench: Bench) -> None:
+    full, waiting = bench.connect("full", LIMIT), bench.connect("waiting")
+    assert not bench.backpressure.admits(waiting)
+    bench.backpressure.forget(waiting)
+    bench.clock.advance(10 * PATIENCE_S)
+    assert bench.log == []
+    assert bench.backpressure.connections == {full}
+
+
+async def test_patience_begins_anew_for_those_who_wait_on(bench: Bench) -> None:
+    bench.connect("first", LIMIT)
+    bench.connect("second", LIMIT - 1)
+    assert not bench.backpressure.admits(bench.connect("waiting"))
+    bench.clock.advance(PATIENCE_S + 0.01)
+    bench.clock.advance(PATIENCE_S + 0.01)
+    assert bench.log == ["first is closed"] * 2, "as long as it has not gone"
+
+
+async def test_without_a_limit_in_the_configs_there_is_one_of_ours() -> None:
+    bench = Bench(**{"queued.max.request.bytes": "-1"})
+    assert bench.backpressure.limit == DEFAULT_HELD_BYTES
+
+
+async def test_a_stalled_producer_goes_on_when_storage_has_caught_up(bench: Bench) -> None:
+    producer = bench.connect("producer")
+    bench.broker.overloaded = True
+    bench.backpressure.stall(producer)
+    bench.broker.overloaded = False
+    await asyncio.wait_for(producer.resumed.wait(), 10)
+    assert bench.log == ["producer goes on"]
+    assert bench.backpressure.stalled == set()
