@@ -1,36 +1,32 @@
-"""A whole bus: storage, broker, seed, listeners, HTTP; the only place that names them all."""
+"""A whole bus: storage, broker, registry, seed, front ends; only here are they all named."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import json
 import logging
 import os
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from fakebus.broker.broker import Broker
 from fakebus.broker.configs.broker_config import BrokerConfig
+from fakebus.bus_thread import BusThread
 from fakebus.clock import Clock, SystemClock
-from fakebus.config import Address, Settings, protocol_of
-from fakebus.kafka.advertise import AdvertisedAddress, FixedAddress, auto_address
-from fakebus.kafka.backpressure import Backpressure
-from fakebus.kafka.listener import Listener
-from fakebus.output_files import OutputRefusedError, remove_output, write_output
+from fakebus.config import Address, Settings
+from fakebus.kafka.server import KafkaServer
+from fakebus.ready_file import ReadyFile
 from fakebus.registry.registry import Registry
 from fakebus.registry.validation import RecordValidator
+from fakebus.servers import Server, reachable
 from fakebus.storage.sqlite import SqliteStorage
 
 if TYPE_CHECKING:
-    from fakebus.fixture_files.model import FixtureSet
-    from fakebus.fixture_files.schema_set import SchemaIds
-    from fakebus.redis.server import RedisServer
-    from fakebus.web.server import WebServer
+    from fakebus.fixture_files.bus_seed import BusSeed
+    from fakebus.kafka.listener import Listener
+
+__all__ = ["BusThread", "FakeBus"]
 
 logger = logging.getLogger("fakebus")
 
@@ -63,13 +59,13 @@ class FakeBus:
         self.clock: Clock = clock if clock is not None else SystemClock()
         self.broker: Broker
         self.registry: Registry
-        self.listeners: list[Listener] = []
+        self.servers: list[Server] = []
+        """The front ends, in the order in which they begin to serve."""
+        self.ready = False
         self._progress = progress
         self._synchronous = synchronous
-        self._storage: SqliteStorage | None = None
-        self._ready_content: bytes | None = None
-        self._web: WebServer | None = None
-        self.redis_servers: list[RedisServer] = []
+        self._open = AsyncExitStack()
+        """What has to be closed, and is closed even if something else cannot be."""
 
     async def __aenter__(self) -> Self:
         """Start everything; afterwards clients are served and the seed is there."""
@@ -100,163 +96,84 @@ class FakeBus:
         await self.close()
 
     async def _start(self) -> None:
-        settings = self.settings
-        if settings.ready_file is not None:
-            # One that a killed process has left behind would be believed.
-            remove_output(settings.ready_file, is_ours=_is_ready_file, made_by=_READY_FILE_WRITER)
+        settings, opened = self.settings, self._open
+        ready_file = ReadyFile(settings.ready_file)
+        ready_file.remove_stale()
         config = BrokerConfig(settings.set)
-        fixture_sets = self._load_fixtures(config)
-        self._storage = await SqliteStorage.open(settings.data, durable=self._synchronous)
-        self.broker = Broker(self._storage, config=config, clock=self.clock)
-        self._create_listeners()
-        # A port that is taken is found out before anything is written.
-        for listener in self.listeners:
-            await listener.bind()
-        config.set_static(self._facts())
-        await self.broker.start()
+        seed = self._read_seed(config)
+        storage = await SqliteStorage.open(settings.data, durable=self._synchronous)
+        opened.push_async_callback(storage.close)
+        self.broker = Broker(storage, config=config, clock=self.clock)
         self.registry = Registry(
             self.broker,
             default_compatibility=settings.compatibility,
             strict=settings.strict_schemas,
         )
+        opened.push_async_callback(self.broker.close)
+        opened.push_async_callback(self.registry.close)
+        self.servers += self._front_ends()
+        for server in self.servers:
+            opened.push_async_callback(server.close)
+            # A port that is taken is found out before anything is written.
+            await server.bind()
+        await self.broker.start()
         await self.registry.start()
         self.broker.record_validator = RecordValidator(self.registry)
-        await self._seed(fixture_sets, config)
-        for listener in self.listeners:
-            await listener.start()
-        if settings.http:
-            await self._start_web()
-        if settings.redis:
-            await self._start_redis()
-        self._write_ready_file()
-
-    def _create_listeners(self) -> None:
-        protocols = [protocol_of(address) for address in self.settings.kafka]
-        sasl = tls = None
-        if any(protocol.startswith("SASL_") for protocol in protocols):
-            from fakebus.kafka.listener_security import sasl_policy
-
-            sasl = sasl_policy(self.broker.config, self.clock)
-        if any(protocol.endswith("SSL") for protocol in protocols):
-            from fakebus.kafka.tls import server_context
-
-            tls = server_context(self.broker.config)
-        backpressure = Backpressure(self.broker)
-        for index, (address, protocol) in enumerate(
-            zip(self.settings.kafka, protocols, strict=True)
-        ):
-            self.listeners.append(
-                Listener(
-                    self.broker,
-                    address.host,
-                    address.port,
-                    self._advertised(index),
-                    name=protocol,
-                    sasl=sasl if protocol.startswith("SASL_") else None,
-                    ssl_context=tls if protocol.endswith("SSL") else None,
-                    backpressure=backpressure,
-                )
+        if seed is not None:
+            await seed.write(
+                self.broker, self.registry, reset=settings.reset, progress=self._progress
             )
-
-    def _facts(self) -> dict[str, str]:
-        """Return what clients that describe the broker are told of how it was started."""
-        listening, told = [], []
-        for index, listener in enumerate(self.listeners):
-            advertised = self.settings.advertised_for(index)
-            reachable = Address(_reachable(listener.host), listener.port)
-            listening.append(f"{listener.name}://{Address(listener.host, listener.port)}")
-            told.append(f"{listener.name}://{advertised or reachable}")
-        facts = {
-            "node.id": str(self.broker.node_id),
-            "process.roles": "broker,controller",
-            "log.dirs": str(self.settings.data) if self.settings.data else "memory",
-        }
-        if listening:
-            facts["listeners"] = ",".join(listening)
-            facts["advertised.listeners"] = ",".join(told)
-        return facts
-
-    def _advertised(self, index: int) -> AdvertisedAddress:
-        address = self.settings.advertised_for(index)
-        return auto_address() if address is None else FixedAddress(*address)
-
-    def _load_fixtures(self, config: BrokerConfig) -> list[FixtureSet]:
-        if not self.settings.fixtures:
-            return []
-        from fakebus.fixture_files.loader import load_fixtures
-
-        now_ms = self.clock.now_ms()
-        return [
-            load_fixtures(directory, now_ms=now_ms, config=config, profile=self.settings.profile)
-            for directory in self.settings.fixtures
-        ]
-
-    async def _seed(self, fixture_sets: list[FixtureSet], config: BrokerConfig) -> None:
-        if not fixture_sets:
-            return
-        from fakebus.fixture_files.seeding import seed
-        from fakebus.fixture_files.subject_seeding import register_schemas
-
-        for fixture_set in fixture_sets:
-            registered = await register_schemas(
-                self.registry, fixture_set, self._reloader(fixture_set, config)
-            )
-            await seed(self.broker, registered, progress=self._progress, reset=self.settings.reset)
-
-    def _reloader(
-        self, fixture_set: FixtureSet, config: BrokerConfig
-    ) -> Callable[[SchemaIds], FixtureSet]:
-        from fakebus.fixture_files.loader import load_fixtures
-
-        def reload(ids: SchemaIds) -> FixtureSet:
-            return load_fixtures(
-                fixture_set.root,
-                now_ms=fixture_set.now_ms,
-                config=config,
-                schema_ids=ids,
-                profile=self.settings.profile,
-            )
-
-        return reload
-
-    async def _start_web(self) -> None:
-        # aiohttp takes longer to import than everything else to start, so Kafka clients
-        # are served before.
-        from fakebus.web.server import WebServer
-
-        self._web = WebServer(
-            self.broker,
-            self.registry,
-            self.settings.http,
-            allowed_hosts=self.settings.http_allowed_hosts,
-        )
-        await self._web.start()
-        self._web.ready = True
-
-    async def _start_redis(self) -> None:
-        from fakebus.redis.server import RedisServer
-
-        for address in self.settings.redis:
-            server = RedisServer(self.broker, self.registry, address)
+        for server in self.servers:
             await server.start()
-            self.redis_servers.append(server)
+        self.ready = True
+        opened.callback(ready_file.remove)
+        ready_file.write(self._description())
+
+    def _front_ends(self) -> Iterator[Server]:
+        # What a bus does not serve is not imported either.
+        yield KafkaServer(self)
+        if self.settings.http:
+            from fakebus.web.server import WebServer
+
+            yield WebServer(self)
+        if self.settings.redis:
+            from fakebus.redis.server import RedisServer
+
+            yield RedisServer(self)
+
+    def _read_seed(self, config: BrokerConfig) -> BusSeed | None:
+        settings = self.settings
+        if not settings.fixtures:
+            return None
+        from fakebus.fixture_files.bus_seed import BusSeed
+
+        now_ms, profile = self.clock.now_ms(), settings.profile
+        return BusSeed(settings.fixtures, now_ms=now_ms, config=config, profile=profile)
+
+    @property
+    def listeners(self) -> list[Listener]:
+        """The listeners of Kafka clients."""
+        kafka = [server for server in self.servers if isinstance(server, KafkaServer)]
+        return [listener for server in kafka for listener in server.listeners]
+
+    def _addresses(self, scheme: str) -> list[Address]:
+        servers = [server for server in self.servers if server.scheme == scheme]
+        return [reachable(address) for server in servers for address in server.addresses]
 
     @property
     def kafka_addresses(self) -> list[Address]:
         """Where Kafka clients of this machine connect to, one for each listener."""
-        return [Address(_reachable(listener.host), listener.port) for listener in self.listeners]
+        return self._addresses("kafka")
 
     @property
     def bootstrap_servers(self) -> str:
         """The first listener, as clients want it for ``bootstrap.servers``."""
-        return str(self.kafka_addresses[0]) if self.listeners else ""
+        return ",".join(map(str, self.kafka_addresses[:1]))
 
     @property
     def http_urls(self) -> list[str]:
         """Where HTTP is served, one for each listener."""
-        if self._web is None:
-            return []
-        return [f"http://{Address(_reachable(a.host), a.port)}" for a in self._web.addresses]
+        return [f"http://{address}" for address in self._addresses("http")]
 
     @property
     def http_url(self) -> str:
@@ -266,10 +183,7 @@ class FakeBus:
     @property
     def redis_urls(self) -> list[str]:
         """Where Redis Streams are served, one for each listener."""
-        return [
-            f"redis://{Address(_reachable(each.address.host), each.address.port)}/"
-            for each in self.redis_servers
-        ]
+        return [f"redis://{address}/" for address in self._addresses("redis")]
 
     def record_count(self) -> int:
         """Return how many offsets of all topics hold records; not what fakebus notes itself."""
@@ -280,11 +194,8 @@ class FakeBus:
             for log in topic.partitions
         )
 
-    def _write_ready_file(self) -> None:
-        path = self.settings.ready_file
-        if path is None:
-            return
-        content = {
+    def _description(self) -> dict[str, object]:
+        return {
             "pid": os.getpid(),
             "bootstrap_servers": self.bootstrap_servers,
             "http_url": self.http_url,
@@ -294,40 +205,15 @@ class FakeBus:
             "topics": len(self.broker.topics),
             "records": self.record_count(),
         }
-        data = json.dumps(content).encode() + b"\n"
-        write_output(path, data, is_ours=_is_ready_file, made_by=_READY_FILE_WRITER)
-        self._ready_content = data
 
     async def close(self) -> None:
         """Stop everything; what was acknowledged is stored. May be called twice."""
-        if self._web is not None:
-            self._web.ready = False
-            await self._web.close()
-            self._web = None
-        if self.settings.ready_file is not None and self._ready_content is not None:
-            ours, self._ready_content = self._ready_content, None
-            with contextlib.suppress(OutputRefusedError):
-                # Another bus may have written its own there, which stays.
-                remove_output(
-                    self.settings.ready_file,
-                    is_ours=lambda content: content == ours,
-                    made_by=_READY_FILE_WRITER,
-                )
-        for server in self.redis_servers:
-            await server.close()
-        self.redis_servers.clear()
-        for listener in self.listeners:
-            await listener.close()
-        self.listeners.clear()
-        storage, self._storage = self._storage, None
-        if storage is not None:
-            try:
-                if hasattr(self, "registry"):
-                    await self.registry.close()
-                if hasattr(self, "broker"):
-                    await self.broker.close()
-            finally:
-                await storage.close()
+        self.ready = False
+        opened, self._open = self._open, AsyncExitStack()
+        try:
+            await opened.aclose()
+        finally:
+            self.servers.clear()
 
     @classmethod
     @contextmanager
@@ -341,70 +227,3 @@ class FakeBus:
         bus = cls(settings, **options)  # type: ignore[arg-type]
         with BusThread(bus):
             yield bus
-
-
-class BusThread:
-    """An event loop in a thread that runs one bus.
-
-    Args:
-        bus: the bus to run; entered and left in the thread.
-    """
-
-    def __init__(self, bus: FakeBus) -> None:
-        self.bus = bus
-        self.loop: asyncio.AbstractEventLoop
-        self._stop: asyncio.Event
-        self._started = threading.Event()
-        self._failure: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="fakebus", daemon=True)
-
-    def __enter__(self) -> Self:
-        """Start the bus; raises what starting it raised."""
-        self._thread.start()
-        self._started.wait()
-        if self._failure is not None:
-            self._thread.join()
-            raise self._failure
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Stop the bus and the thread."""
-        self.loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join()
-        if self._failure is not None:
-            raise self._failure
-
-    def _run(self) -> None:
-        try:
-            asyncio.run(self._serve())
-        except BaseException as failure:  # noqa: BLE001 - handed to the thread that waits
-            self._failure = failure
-        finally:
-            self._started.set()
-
-    async def _serve(self) -> None:
-        self.loop = asyncio.get_running_loop()
-        self._stop = asyncio.Event()
-        async with self.bus:
-            self._started.set()
-            await self._stop.wait()
-
-
-def _reachable(host: str) -> str:
-    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - a look-up
-
-
-_READY_FILE_WRITER = "fakebus up --ready-file"
-
-
-def _is_ready_file(content: bytes) -> bool:
-    try:
-        written = json.loads(content)
-    except ValueError:
-        return False
-    return isinstance(written, dict) and {"pid", "bootstrap_servers", "http_url"} <= written.keys()

@@ -7,17 +7,16 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from fakebus.clock import Timer
-from fakebus.errors import ConfigError
+from fakebus.config import Address
 from fakebus.kafka.advertise import AdvertisedAddress
 from fakebus.kafka.api import AdvertisedBroker, ClientConnection
 from fakebus.kafka.authentication import SaslPolicy
 from fakebus.kafka.backpressure import Backpressure
 from fakebus.kafka.client_protocol import KafkaProtocol
 from fakebus.kafka.dispatch import Dispatcher
-from fakebus.kafka.listen_errors import explain
 from fakebus.kafka.listener_settings import ListenerSettings
 from fakebus.limited_log import LimitedLog
-from fakebus.sockets import stop_listening
+from fakebus.servers import ListeningPort
 
 if TYPE_CHECKING:
     import ssl
@@ -26,17 +25,13 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("fakebus.kafka")
 
-_TLS_SHUTDOWN_S = 2.0
-"""How long a closing client may take to say good-bye."""
-
 
 class Listener:
     """A listening address and the clients that came in through it.
 
     Args:
         broker: answers the requests.
-        host: the address to listen on; all addresses of a name are used.
-        port: the port; 0 takes any free one.
+        address: where to listen; all addresses of a name are used, and port 0 is any free one.
         advertised: the address that clients are told; see :mod:`fakebus.kafka.advertise`.
         name: the listener's name in logs.
         sasl: how clients log in; they need not when left out.
@@ -47,8 +42,7 @@ class Listener:
     def __init__(
         self,
         broker: Broker,
-        host: str,
-        port: int,
+        address: Address,
         advertised: AdvertisedAddress,
         name: str = "PLAINTEXT",
         *,
@@ -70,21 +64,14 @@ class Listener:
         self._log = LimitedLog(logger)
         self._connections: set[KafkaProtocol] = set()
         self._ssl_context = ssl_context
-        self._host = host
-        self._port = port
+        self._port = ListeningPort(address, "Kafka clients", "--kafka")
         self._advertised_address = advertised
-        self._server: asyncio.Server | None = None
         self._idle_timer: Timer | None = None
 
     @property
-    def port(self) -> int:
-        """The port that is really listened on."""
-        return self._port
-
-    @property
-    def host(self) -> str:
-        """The address that was asked for."""
-        return self._host
+    def address(self) -> Address:
+        """The address that is listened on, with its real port."""
+        return self._port.address
 
     async def bind(self) -> None:
         """Take the port, without accepting clients yet.
@@ -92,20 +79,7 @@ class Listener:
         Raises:
             ConfigError: the address cannot be listened on.
         """
-        loop = asyncio.get_running_loop()
-        try:
-            self._server = await loop.create_server(
-                self._new_connection,
-                self._host,
-                self._port,
-                backlog=1024,
-                ssl=self._ssl_context,
-                ssl_shutdown_timeout=_TLS_SHUTDOWN_S if self._ssl_context else None,
-                start_serving=False,
-            )
-        except (OSError, OverflowError) as error:
-            raise self._cannot_listen(error) from error
-        self._port = self._server.sockets[0].getsockname()[1]
+        await self._port.bind(self._new_connection, ssl_context=self._ssl_context)
 
     def _new_connection(self) -> KafkaProtocol:
         return KafkaProtocol(
@@ -116,23 +90,14 @@ class Listener:
         """Accept clients; :meth:`bind` comes first.
 
         Raises:
-            ConfigError: somebody else has begun to listen on the address meanwhile.
+            ConfigError: another process has begun to listen on the address meanwhile.
         """
-        assert self._server is not None  # noqa: S101 - the order of the calls
-        try:
-            await self._server.start_serving()
-        except OSError as error:
-            raise self._cannot_listen(error) from error
+        await self._port.start()
         self._plan_idle_check()
-
-    def _cannot_listen(self, error: Exception) -> ConfigError:
-        return ConfigError(
-            f"cannot listen for Kafka clients on {self._host}:{self._port}: {explain(error)}"
-        )
 
     def advertised(self, connection: ClientConnection) -> list[AdvertisedBroker]:
         """Return the broker's address as this client has to use it."""
-        host, port = self._advertised_address.for_client(connection, self._port)
+        host, port = self._advertised_address.for_client(connection, self.address.port)
         return [AdvertisedBroker(self._broker.node_id, host, port)]
 
     def _plan_idle_check(self) -> None:
@@ -154,8 +119,7 @@ class Listener:
         if self._idle_timer is not None:
             self._idle_timer.cancel()
         self._backpressure.close()
-        if self._server is not None:
-            await stop_listening(self._server)
+        await self._port.close()
         tasks: list[asyncio.Future[Any]] = []
         for connection in tuple(self._connections):
             tasks += connection.abort_tasks()

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from fakebus.limited_log import LimitedLog
+from fakebus.memory_budget import MemoryBudget
 from fakebus.redis.protocol import (
     CrossProtocolError,
     Parser,
@@ -22,6 +23,8 @@ from fakebus.redis.reading import Session
 logger = logging.getLogger("fakebus.redis")
 _limited = LimitedLog(logger)
 
+MAX_CONNECTIONS = 10_000
+"""As Redis's maxclients."""
 MAX_WAITING_BYTES = 1024 * 1024
 """Of the requests behind the one that is carried out; one alone may be larger."""
 MAX_BYTES_OF_ALL = 256 * 1024 * 1024
@@ -32,16 +35,11 @@ Run = Callable[[Session, list[bytes]], Awaitable[Reply]]
 Request = list[bytes]
 
 
-class MemoryBudget:
-    """Bytes that the connections of a server hold together.
-
-    Args:
-        limit: how many they may.
-    """
-
-    def __init__(self, limit: int = MAX_BYTES_OF_ALL) -> None:
-        self.limit = limit
-        self.used = 0
+def refuse(writer: asyncio.StreamWriter) -> None:
+    """Tell a client that there are too many."""
+    _limited.warning("a client of Redis was refused: there are %d of them", MAX_CONNECTIONS)
+    writer.write(encode(RedisError("ERR max number of clients reached")))
+    writer.close()
 
 
 class WaitingRequests:
@@ -131,7 +129,7 @@ class RedisConnection:
                 for request in self._parser.feed(data):
                     await self._requests.put(request)
                 self._count()
-                if self._budget.used > self._budget.limit and self._counted > MAX_WAITING_BYTES:
+                if self._budget.exceeded and self._counted > MAX_WAITING_BYTES:
                     raise ProtocolError("the requests of all clients together are too large")
         except ProtocolError as error:
             problem = error

@@ -1,58 +1,68 @@
-"""The port that clients of Redis connect to."""
+"""Redis's front end: the ports that clients of Redis connect to."""
 
 from __future__ import annotations
 
 import asyncio
 
-from fakebus.broker.broker import Broker
 from fakebus.config import Address
-from fakebus.errors import ConfigError
+from fakebus.memory_budget import MemoryBudget
 from fakebus.redis.commands import Commands
-from fakebus.redis.connection import MemoryBudget, RedisConnection
+from fakebus.redis.connection import (
+    MAX_BYTES_OF_ALL,
+    MAX_CONNECTIONS,
+    RedisConnection,
+    refuse,
+)
 from fakebus.redis.groups import StreamGroups
 from fakebus.redis.streams import Streams
-from fakebus.registry.registry import Registry
-from fakebus.sockets import stop_listening
+from fakebus.servers import Bus, ListeningPort
 
 
 class RedisServer:
-    """Serves Redis Streams.
+    """Listeners of a bus for clients of Redis Streams.
 
     Args:
-        broker: the bus.
-        registry: frames events for consumers of Kafka.
-        address: where to listen; port 0 is any free one.
+        bus: answers the commands; its settings name the addresses.
     """
 
-    def __init__(self, broker: Broker, registry: Registry, address: Address) -> None:
-        self.address = address
-        self.groups = StreamGroups(broker)
-        self._commands = Commands(broker, Streams(broker, registry), self.groups)
-        self._server: asyncio.Server | None = None
-        self._budget = MemoryBudget()
+    scheme = "redis"
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._ports = [ListeningPort(each, "Redis", "--redis") for each in bus.settings.redis]
+        self._groups: StreamGroups | None = None
+        self._commands: Commands
+        self._budget = MemoryBudget(MAX_BYTES_OF_ALL)
         self._connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
-    async def start(self) -> None:
-        """Listen.
+    @property
+    def addresses(self) -> list[Address]:
+        """Where it listens."""
+        return [port.address for port in self._ports]
 
-        Raises:
-            ConfigError: the address cannot be listened on.
-        """
-        wanted = self.address
-        try:
-            self._server = await asyncio.start_server(self._accept, wanted.host, wanted.port)
-        except (OSError, OverflowError) as error:
-            raise ConfigError(
-                f"cannot listen for Redis on {wanted}: "
-                f"{getattr(error, 'strerror', None) or error}; --redis 127.0.0.1:0 takes any "
-                "free port"
-            ) from error
-        self.address = Address(wanted.host, self._server.sockets[0].getsockname()[1])
+    async def bind(self) -> None:
+        """Take all ports; see :class:`~fakebus.servers.Server`."""
+        loop = asyncio.get_running_loop()
+
+        def protocol() -> asyncio.StreamReaderProtocol:
+            reader = asyncio.StreamReader(loop=loop)
+            return asyncio.StreamReaderProtocol(reader, self._accept, loop=loop)
+
+        for port in self._ports:
+            await port.bind(protocol)
+
+    async def start(self) -> None:
+        """Serve clients with the groups that storage holds."""
+        broker = self._bus.broker
+        self._groups = StreamGroups(broker)
+        self._commands = Commands(broker, Streams(broker, self._bus.registry), self._groups)
+        for port in self._ports:
+            await port.start()
 
     async def close(self) -> None:
         """Stop listening, drop all clients and keep the groups' state."""
-        if self._server is not None:
-            await stop_listening(self._server)
+        for port in self._ports:
+            await port.close()
         connections = dict(self._connections)
         for task in connections:
             task.cancel()
@@ -62,11 +72,15 @@ class RedisServer:
             writer.close()
         waits = [writer.wait_closed() for writer in connections.values()]
         await asyncio.gather(*waits, return_exceptions=True)
-        self.groups.write()
+        if self._groups is not None:
+            self._groups.write()
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # A task of our own: asyncio's reports being cancelled when the bus stops as an error.
+        if len(self._connections) >= MAX_CONNECTIONS:
+            refuse(writer)
+            return
         connection = RedisConnection(self._commands.run, self._budget, reader, writer)
+        # A task of our own: asyncio's reports being cancelled when the bus stops as an error.
         task = asyncio.get_running_loop().create_task(connection.serve())
         self._connections[task] = writer
         task.add_done_callback(self._connections.pop)

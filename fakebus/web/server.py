@@ -1,103 +1,59 @@
-"""The HTTP side: health, and the Schema Registry."""
+"""HTTP's front end: the ports of the schema registry and of health."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
 from typing import TYPE_CHECKING
 
-from aiohttp import web
-
 from fakebus.config import Address
-from fakebus.errors import ConfigError
-from fakebus.web.errors import json_errors
-from fakebus.web.health import health_routes
-from fakebus.web.registry.routes import registry_routes
-from fakebus.web.security import HostCheck
+from fakebus.servers import Bus, ListeningPort
 
 if TYPE_CHECKING:
-    from fakebus.broker.broker import Broker
-    from fakebus.registry.registry import Registry
-
-_MAX_BODY_BYTES = 16 * 1024 * 1024
-# Subjects are as long as they like, and what is longer gets no answer in JSON.
-_MAX_LINE_BYTES = 64 * 1024
-_SECURITY_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-}
+    from fakebus.web.application import HttpApplication
 
 
 class WebServer:
-    """One aiohttp application on one or more addresses.
+    """Listeners of a bus for HTTP clients.
 
     Args:
-        broker: what is shown.
-        registry: what the registry's routes serve.
-        addresses: where to listen; port 0 is any free one.
-        allowed_hosts: further names under which browsers and clients may reach it; see
-            :class:`~fakebus.web.security.HostCheck`.
+        bus: what is served; its settings name the addresses.
     """
 
-    def __init__(
-        self,
-        broker: Broker,
-        registry: Registry,
-        addresses: Sequence[Address],
-        *,
-        allowed_hosts: Sequence[str] = (),
-    ) -> None:
-        self.ready = False
-        self.addresses: list[Address] = []
-        self._broker = broker
-        self._registry = registry
-        self._wanted = addresses
-        self._hosts = HostCheck([*allowed_hosts, *(address.host for address in addresses)])
-        self._runner: web.AppRunner | None = None
+    scheme = "http"
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._ports = [ListeningPort(each, "HTTP", "--http") for each in bus.settings.http]
+        self._application: HttpApplication | None = None
+
+    @property
+    def addresses(self) -> list[Address]:
+        """Where it listens."""
+        return [port.address for port in self._ports]
+
+    async def bind(self) -> None:
+        """Take all ports; see :class:`~fakebus.servers.Server`."""
+        for port in self._ports:
+            await port.bind(self._connection)
+
+    def _connection(self) -> asyncio.BaseProtocol:
+        assert self._application is not None  # noqa: S101 - nobody is served before the start
+        return self._application.connection()
 
     async def start(self) -> None:
-        """Listen.
+        """Serve clients."""
+        # aiohttp takes longer to import than everything else to start; Kafka clients are served
+        # meanwhile.
+        from fakebus.web.application import HttpApplication
 
-        Raises:
-            ConfigError: an address cannot be listened on.
-        """
-        self._runner = web.AppRunner(
-            self._application(),
-            access_log=None,
-            shutdown_timeout=0.5,
-            # No registry client compresses what it sends, and a small body stays a small one.
-            auto_decompress=False,
-            max_line_size=_MAX_LINE_BYTES,
-        )
-        await self._runner.setup()
-        for wanted in self._wanted:
-            site = web.TCPSite(self._runner, wanted.host, wanted.port)
-            try:
-                await site.start()
-            except (OSError, OverflowError) as error:
-                raise ConfigError(
-                    f"cannot listen for HTTP on {wanted}: "
-                    f"{getattr(error, 'strerror', None) or error}; "
-                    "--http 127.0.0.1:0 takes any free port"
-                ) from error
-        for wanted, bound in zip(self._wanted, self._runner.addresses, strict=False):
-            self.addresses.append(Address(wanted.host, bound[1]))
-
-    def _application(self) -> web.Application:
-        application = web.Application(
-            middlewares=[json_errors, self._hosts.middleware()], client_max_size=_MAX_BODY_BYTES
-        )
-        application.add_routes(health_routes(lambda: len(self._broker.topics), lambda: self.ready))
-        application.add_routes(registry_routes(self._registry, self._broker.cluster_id))
-        application.on_response_prepare.append(_add_security_headers)
-        return application
+        self._application = HttpApplication(self._bus)
+        await self._application.start()
+        for port in self._ports:
+            await port.start()
 
     async def close(self) -> None:
         """Stop listening and drop all clients."""
-        if self._runner is not None:
-            await self._runner.cleanup()
-
-
-async def _add_security_headers(request: web.Request, response: web.StreamResponse) -> None:
-    for name, value in _SECURITY_HEADERS.items():
-        response.headers.setdefault(name, value)
+        for port in self._ports:
+            await port.close()
+        if self._application is not None:
+            await self._application.close()

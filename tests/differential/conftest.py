@@ -50,7 +50,7 @@ def bus() -> Iterator[RawClient]:
     settings = Settings(data=None, kafka=(Address("127.0.0.1", 0),), http=())
     with FakeBus.thread(settings) as running:
         [listener] = running.listeners
-        with RawClient(listener.host, listener.port) as client:
+        with RawClient(*listener.address) as client:
             yield client
 
 

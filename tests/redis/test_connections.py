@@ -18,6 +18,7 @@ from fakebus.limited_log import LimitedLog
 from fakebus.redis import connection
 from fakebus.redis.connection import MAX_WAITING_BYTES, WaitingRequests
 from fakebus.redis.protocol import CrossProtocolError, Parser
+from fakebus.redis.server import RedisServer
 from tests.redis.conftest import redis_bus
 
 XADD = b"XADD %b * event evil\r\n"
@@ -125,7 +126,7 @@ def test_a_client_that_sends_behind_a_blocked_command_is_not_read_from(bus: BusT
 def test_large_requests_of_many_clients_are_bounded_together(
     bus: BusThread, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    [server] = bus.bus.redis_servers
+    [server] = [each for each in bus.bus.servers if isinstance(each, RedisServer)]
     monkeypatch.setattr(server._budget, "limit", 8_000_000)
     part = b"*2\r\n$4\r\nECHO\r\n$60000000\r\n" + b"x" * 5_000_000
     with _open(bus) as first, _open(bus) as second:

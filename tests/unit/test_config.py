@@ -52,6 +52,10 @@ def test_addresses_are_read(text: str, expected: tuple[str, int]) -> None:
         ("host:\uff19", "port must be a number"),
         ("::1:9092", "write an IPv6 address as"),
         ("host:", "write HOST:PORT"),
+        ("a\x1b[31m:9092", r"^'a\\x1b\[31m:9092' is not an address"),
+        ("a\nb:9092", r"^'a\\nb:9092' is not an address"),
+        ("two words:9092", "write HOST:PORT"),
+        ("\udcff:9092", "write HOST:PORT"),
     ],
 )
 def test_a_bad_address_is_explained(text: str, says: str) -> None:

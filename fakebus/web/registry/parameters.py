@@ -16,6 +16,7 @@ from aiohttp import web
 from fakebus.registry.contexts import context_name, context_prefix
 from fakebus.registry.model import Reference, SchemaRequest
 from fakebus.registry.registry import Registry
+from fakebus.web.body import read_body
 from fakebus.web.errors import RequestError
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
@@ -148,17 +149,14 @@ class Call:
 
         Raises:
             RequestError: 400 for what is no JSON object, 415 for another content type,
-                422 for one that is too large.
+                422 for one that is too large; else as for :func:`read_body`.
         """
         request = self.request
         if "Content-Type" in request.headers and request.content_type not in _BODY_TYPES:
             raise RequestError(415, "HTTP 415 Unsupported Media Type")
         if request.headers.get("Content-Encoding", "identity").lower() != "identity":
             raise RequestError(415, "the body is compressed")
-        try:
-            data = await request.read()
-        except (ConnectionError, web.RequestPayloadError):
-            raise RequestError(400, "the body ends early") from None
+        data = await read_body(request)
         if len(data) > MAX_BODY_BYTES:
             raise RequestError(
                 422,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from fakebus.registry.registry import Registry
+from fakebus.servers import Bus
 from fakebus.web.registry import (
     associations,
     compatibility,
@@ -96,19 +96,14 @@ ROUTES = (
 )
 
 
-def registry_routes(registry: Registry, cluster_id: str) -> list[web.RouteDef]:
-    """Return the routes for an aiohttp application.
-
-    Args:
-        registry: what they serve.
-        cluster_id: the broker's.
-    """
+def registry_routes(bus: Bus) -> list[web.RouteDef]:
+    """Return the routes for an aiohttp application."""
 
     def serve(handler: RegistryHandler) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def answer(request: web.Request) -> web.Response:
             # Before anything is written for a client that could not read the answer.
             content_type = answer_type(request.headers.get("Accept", ""))
-            call = Call(registry, request, cluster_id=cluster_id)
+            call = Call(bus.registry, request, cluster_id=bus.broker.cluster_id)
             return response(await handler(call), content_type)
 
         return answer

@@ -1,0 +1,91 @@
+"""Kafka's front end: one listener for each address, each with its protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fakebus.config import Address, protocol_of
+from fakebus.kafka.advertise import AdvertisedAddress, FixedAddress, auto_address
+from fakebus.kafka.backpressure import Backpressure
+from fakebus.kafka.listener import Listener
+from fakebus.servers import Bus, reachable
+
+
+class KafkaServer:
+    """Listeners of a bus for Kafka clients.
+
+    Args:
+        bus: answers the requests; its settings name the addresses.
+    """
+
+    scheme = "kafka"
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self.listeners = list(self._create_listeners())
+
+    def _create_listeners(self) -> Iterator[Listener]:
+        broker, addresses = self._bus.broker, self._bus.settings.kafka
+        protocols = [protocol_of(address) for address in addresses]
+        sasl = tls = None
+        if any(protocol.startswith("SASL_") for protocol in protocols):
+            from fakebus.kafka.listener_security import sasl_policy
+
+            sasl = sasl_policy(broker.config, self._bus.clock)
+        if any(protocol.endswith("SSL") for protocol in protocols):
+            from fakebus.kafka.tls import server_context
+
+            tls = server_context(broker.config)
+        backpressure = Backpressure(broker)
+        for index, (address, protocol) in enumerate(zip(addresses, protocols, strict=True)):
+            yield Listener(
+                broker,
+                address,
+                self._advertised(index),
+                name=protocol,
+                sasl=sasl if protocol.startswith("SASL_") else None,
+                ssl_context=tls if protocol.endswith("SSL") else None,
+                backpressure=backpressure,
+            )
+
+    def _advertised(self, index: int) -> AdvertisedAddress:
+        address = self._bus.settings.advertised_for(index)
+        return auto_address() if address is None else FixedAddress(*address)
+
+    @property
+    def addresses(self) -> list[Address]:
+        """Where the listeners listen."""
+        return [listener.address for listener in self.listeners]
+
+    async def bind(self) -> None:
+        """Take all ports and have the broker's configs tell of them; see :class:`Server`."""
+        for listener in self.listeners:
+            await listener.bind()
+        self._bus.broker.config.set_static(self._facts())
+
+    def _facts(self) -> dict[str, str]:
+        settings = self._bus.settings
+        facts = {
+            "node.id": str(self._bus.broker.node_id),
+            "process.roles": "broker,controller",
+            "log.dirs": str(settings.data) if settings.data else "memory",
+        }
+        listening, told = [], []
+        for index, listener in enumerate(self.listeners):
+            advertised = settings.advertised_for(index) or reachable(listener.address)
+            listening.append(f"{listener.name}://{listener.address}")
+            told.append(f"{listener.name}://{advertised}")
+        if listening:
+            facts["listeners"] = ",".join(listening)
+            facts["advertised.listeners"] = ",".join(told)
+        return facts
+
+    async def start(self) -> None:
+        """Serve clients."""
+        for listener in self.listeners:
+            await listener.start()
+
+    async def close(self) -> None:
+        """Stop listening, drop all clients and wait for what they had begun."""
+        for listener in self.listeners:
+            await listener.close()

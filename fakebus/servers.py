@@ -1,0 +1,178 @@
+"""Front ends of a bus: what each of them is, what it sees of the bus, and its listening ports."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import socket
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from fakebus.broker.broker import Broker
+from fakebus.clock import Clock
+from fakebus.config import Address, Settings
+from fakebus.errors import ConfigError
+from fakebus.registry.registry import Registry
+
+if TYPE_CHECKING:
+    import ssl
+
+_ROUNDS = 4
+"""The rounds of the loop between accepting a connection and telling its protocol; asyncio
+needs three."""
+_TLS_SHUTDOWN_S = 2.0
+"""How long a closing client may take to say good-bye."""
+
+
+class Bus(Protocol):
+    """Bus as a front end sees it."""
+
+    @property
+    def settings(self) -> Settings:
+        """What it was told."""
+
+    @property
+    def clock(self) -> Clock:
+        """Where its time comes from."""
+
+    @property
+    def broker(self) -> Broker:
+        """The topics and groups."""
+
+    @property
+    def registry(self) -> Registry:
+        """The schemas."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether the seed is there and all clients are served."""
+
+
+class Server(Protocol):
+    """Front end: listening addresses and the clients that come in through them."""
+
+    @property
+    def scheme(self) -> str:
+        """What is spoken, as in URLs."""
+
+    @property
+    def addresses(self) -> Sequence[Address]:
+        """Where it listens, in the order in which the addresses were given."""
+
+    async def bind(self) -> None:
+        """Take all ports, and serve nobody yet.
+
+        Raises:
+            ConfigError: an address cannot be listened on.
+        """
+
+    async def start(self) -> None:
+        """Serve clients; :meth:`bind` comes first.
+
+        Raises:
+            ConfigError: another process listens on an address by now.
+        """
+
+    async def close(self) -> None:
+        """Stop listening and drop all clients; may be called in any state."""
+
+
+def reachable(address: Address) -> Address:
+    """Return the address by which clients of this machine reach what listens on another one."""
+    hosts = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - a look-up
+    return Address(hosts.get(address.host, address.host), address.port)
+
+
+class ListeningPort:
+    """Address that clients connect to, taken before any of them is served.
+
+    Args:
+        wanted: the address; port 0 takes any free one.
+        purpose: what is served there, for messages.
+        flag: what gives it another address, for messages.
+    """
+
+    def __init__(self, wanted: Address, purpose: str, flag: str) -> None:
+        self.address = wanted
+        self._purpose = purpose
+        self._flag = flag
+        self._server: asyncio.Server | None = None
+
+    async def bind(
+        self,
+        protocol: Callable[[], asyncio.BaseProtocol],
+        *,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> None:
+        """Take the port.
+
+        Args:
+            protocol: called for each connection.
+            ssl_context: the TLS that is spoken; plain text when left out.
+
+        Raises:
+            ConfigError: the address cannot be listened on.
+        """
+        try:
+            self._server = await asyncio.get_running_loop().create_server(
+                protocol,
+                *self.address[:2],
+                backlog=1024,
+                ssl=ssl_context,
+                ssl_shutdown_timeout=_TLS_SHUTDOWN_S if ssl_context else None,
+                start_serving=False,
+            )
+        except (OSError, OverflowError, ValueError) as error:
+            raise self._cannot_listen(error) from error
+        self.address = Address(self.address.host, self._server.sockets[0].getsockname()[1])
+
+    async def start(self) -> None:
+        """Serve clients.
+
+        Raises:
+            ConfigError: another process has begun to listen on the address meanwhile.
+        """
+        assert self._server is not None  # noqa: S101 - the order of the calls
+        try:
+            await self._server.start_serving()
+        except OSError as error:
+            raise self._cannot_listen(error) from error
+
+    async def close(self) -> None:
+        """Stop listening; connections that were on their way have been made when this returns.
+
+        asyncio leaks those that it has accepted and not told anybody of when a server closes,
+        and nobody would drop those that appear after everybody has been told to go.
+        """
+        server, self._server = self._server, None
+        if server is None:
+            return
+        loop = asyncio.get_running_loop()
+        for each in server.sockets:
+            # Loops that do not wait for readiness, as on Windows, have nothing to remove.
+            with contextlib.suppress(NotImplementedError):
+                loop.remove_reader(each.fileno())
+        for _ in range(_ROUNDS):
+            await asyncio.sleep(0)
+        server.close()
+
+    def _cannot_listen(self, error: Exception) -> ConfigError:
+        return ConfigError(
+            f"cannot listen for {self._purpose} on {self.address}: {self._explain(error)}"
+        )
+
+    def _explain(self, error: Exception) -> str:
+        if isinstance(error, socket.gaierror | ValueError):
+            return "the host name cannot be resolved"
+        if isinstance(error, OSError) and error.errno is not None:
+            if error.errno == errno.EADDRINUSE:
+                return (
+                    "the port is in use (by another broker? see `fakebus doctor`; "
+                    f"{self._flag} 127.0.0.1:0 takes any free port)"
+                )
+            if error.errno == errno.EACCES:
+                return "not permitted; ports below 1024 need privileges"
+            if error.errno == errno.EADDRNOTAVAIL:
+                return "this machine has no such address"
+        return str(error)

@@ -1,0 +1,56 @@
+"""The HTTP side as one aiohttp application."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import web
+
+from fakebus.servers import Bus
+from fakebus.web.connection import HttpConnection
+from fakebus.web.errors import json_errors
+from fakebus.web.health import health_routes
+from fakebus.web.registry.routes import registry_routes
+from fakebus.web.security import HostCheck
+
+_SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
+
+
+class HttpApplication:
+    """Routes of a bus and the connections that ask for them.
+
+    Args:
+        bus: what is served.
+    """
+
+    def __init__(self, bus: Bus) -> None:
+        settings = bus.settings
+        hosts = HostCheck([*settings.http_allowed_hosts, *(each.host for each in settings.http)])
+        application = web.Application(middlewares=[json_errors, hosts.middleware()])
+        application.add_routes(health_routes(bus))
+        application.add_routes(registry_routes(bus))
+        application.on_response_prepare.append(_add_security_headers)
+        self._runner = web.AppRunner(application, shutdown_timeout=0.5)
+
+    async def start(self) -> None:
+        """Make it ready for connections."""
+        await self._runner.setup()
+
+    def connection(self) -> asyncio.BaseProtocol:
+        """Return the protocol of a new connection."""
+        server = self._runner.server
+        assert server is not None  # noqa: S101 - it has been started
+        return HttpConnection(server)
+
+    async def close(self) -> None:
+        """Drop all clients."""
+        await self._runner.cleanup()
+
+
+async def _add_security_headers(request: web.Request, response: web.StreamResponse) -> None:
+    for name, value in _SECURITY_HEADERS.items():
+        response.headers.setdefault(name, value)

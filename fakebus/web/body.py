@@ -1,0 +1,41 @@
+"""The bodies of requests: bounded in size, in time, and all of them together."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import web
+
+from fakebus.memory_budget import MemoryBudget
+from fakebus.web.errors import RequestError
+
+MAX_BODY_BYTES = 16 * 1024 * 1024
+BODY_TIMEOUT_S = 30.0
+_budget = MemoryBudget(256 * 1024 * 1024)
+"""What is being received, over all connections."""
+
+
+async def read_body(request: web.Request) -> bytes:
+    """Return a request's whole body.
+
+    Raises:
+        RequestError: 400 if it ends early, 408 if it comes too slowly, 413 if it is too large,
+            503 if too many others are being received.
+    """
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            async for chunk in request.content.iter_any():
+                body += chunk
+                _budget.used += len(chunk)
+                if len(body) > MAX_BODY_BYTES:
+                    raise RequestError(413, f"the body has more than {MAX_BODY_BYTES} bytes")
+                if _budget.exceeded:
+                    raise RequestError(503, "too many large bodies come at once; try again")
+    except TimeoutError:
+        raise RequestError(408, f"the body did not come within {BODY_TIMEOUT_S:g} s") from None
+    except (ConnectionError, web.RequestPayloadError):
+        raise RequestError(400, "the body ends early") from None
+    finally:
+        _budget.used -= len(body)
+    return bytes(body)

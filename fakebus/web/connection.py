@@ -1,0 +1,64 @@
+"""One HTTP connection: what is not HTTP is told in one line, to the client and to the log."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from aiohttp import web
+
+from fakebus.limited_log import LimitedLog
+from fakebus.web.errors import error_response
+
+logger = logging.getLogger("fakebus.web")
+_limited = LimitedLog(logger)
+
+MAX_CONNECTIONS = 1_000
+HEADERS_TIMEOUT_S = 60.0
+"""How long the headers of a request may take, from the connection or the answer before."""
+# Subjects are as long as they like, and what is longer gets no answer in JSON.
+_MAX_LINE_BYTES = 64 * 1024
+
+
+class HttpConnection(web.RequestHandler):
+    """Connection of an HTTP client.
+
+    Args:
+        server: the connections of all ports.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, server: web.Server) -> None:
+        super().__init__(
+            server,
+            loop=asyncio.get_running_loop(),
+            access_log=None,  # type: ignore[arg-type] # as aiohttp's own runner passes it
+            keepalive_timeout=HEADERS_TIMEOUT_S,
+            # No registry client compresses what it sends, and a small body stays a small one.
+            auto_decompress=False,
+            max_line_size=_MAX_LINE_BYTES,
+        )
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Serve the client unless there are too many."""
+        server = self._manager
+        if server is not None and len(server.connections) >= MAX_CONNECTIONS:
+            _limited.warning("an HTTP client was refused: there are %d of them", MAX_CONNECTIONS)
+            transport.close()
+            return
+        super().connection_made(transport)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Return the answer to what is not HTTP; our own failures have been answered before."""
+        reason = str(message or exc or "it took too long").partition("\n")[0].rstrip(":")
+        _limited.warning("a request of %s is not HTTP: %r", request.remote, reason[:200])
+        response = error_response(status, status, f"HTTP {status}: {reason[:200]}")
+        response.force_close()
+        return response
