@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -49,11 +49,18 @@ class GroupProgress:
     """All partitions that a member has or that the group has committed."""
 
 
-class Watch(Protocol):
-    """Tells when it is worth looking again."""
+class EventCursor(Protocol):
+    """Cursor over a topic's events since the test began."""
 
-    async def changed(self, timeout_s: float) -> None:
-        """Return when something may have changed, after ``timeout_s`` at the latest."""
+    async def ready(self) -> list[Event]:
+        """Return some of the events that are there and were not returned before.
+
+        An empty list says that these were all that were there when the first of them was
+        asked for.
+        """
+
+    async def wait(self, timeout_s: float) -> None:
+        """Return when there may be more events, after ``timeout_s`` at the latest."""
 
 
 class Cluster(Protocol):
@@ -68,14 +75,11 @@ class Cluster(Protocol):
     async def produce(self, topic: str, partition: int | None, record: NewRecord) -> Event:
         """Write a record and return it as it was stored; creates the topic if need be."""
 
-    async def read(self, topic: str) -> list[Event]:
-        """Return the records since the test began, partition by partition."""
-
     async def topic_names(self) -> list[str]:
         """Return all topics of clients."""
 
-    def watch(self, topic: str) -> AbstractAsyncContextManager[Watch]:
-        """Watch a topic, whether it exists or not, from now on."""
+    def follow(self, topic: str) -> AbstractContextManager[EventCursor]:
+        """Follow a topic, whether it exists or not, from the beginning of the test on."""
 
     async def progress(self, group: str) -> GroupProgress | None:
         """Return how far a group is, ``None`` if there is no such group."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -239,8 +239,48 @@ class Kafka:
             future.exception(_TIMEOUT_S)
 
 
-class _Pause:
-    async def changed(self, timeout_s: float) -> None:
+class _ForeignCursor:
+    """Cursor over the events of a topic of a foreign cluster."""
+
+    def __init__(
+        self, kafka: Kafka, registry: ForeignRegistry, topic: str, since: Mapping[int, int]
+    ) -> None:
+        self._kafka = kafka
+        self._registry = registry
+        self._topic = topic
+        self._positions = dict(since)
+        self._is_done = False
+
+    async def ready(self) -> list[Event]:
+        found = [] if self._is_done else await asyncio.to_thread(self._read)
+        # Everything comes at once, so the next list ends the pass.
+        self._is_done = bool(found)
+        return found
+
+    def _read(self) -> list[Event]:
+        partitions = self._kafka.topics().get(self._topic)
+        if partitions is None:
+            return []
+        since = {index: self._positions.get(index, 0) for index in range(partitions)}
+        messages = self._kafka.read(self._topic, since)
+        self._registry.prepare(self._topic, [(m.key(), m.value()) for m in messages])
+        for message in messages:
+            self._positions[message.partition()] = message.offset() + 1
+        return [self._event(message) for message in messages]
+
+    def _event(self, message: Any) -> Event:
+        return Event(
+            topic=message.topic(),
+            partition=message.partition(),
+            offset=message.offset(),
+            timestamp_ms=message.timestamp()[1],
+            key=message.key(),
+            value=message.value(),
+            headers=tuple(message.headers() or ()),
+            decoder=self._registry,
+        )
+
+    async def wait(self, timeout_s: float) -> None:
         await asyncio.sleep(min(_POLL_S, timeout_s))
 
 
@@ -297,38 +337,14 @@ class ForeignCluster:
         self._round_robin += 1
         return (self._round_robin - 1) % partitions
 
-    async def read(self, topic: str) -> list[Event]:
-        """Return the records since the test began, partition by partition."""
-        partitions = (await asyncio.to_thread(self._kafka.topics)).get(topic)
-        if partitions is None:
-            return []
-        known = self._since.get(topic, {})
-        since = {index: known.get(index, 0) for index in range(partitions)}
-        messages = await asyncio.to_thread(self._kafka.read, topic, since)
-        contents = [(message.key(), message.value()) for message in messages]
-        await asyncio.to_thread(self._registry.prepare, topic, contents)
-        return [self._event(message) for message in messages]
-
-    def _event(self, message: Any) -> Event:
-        return Event(
-            topic=message.topic(),
-            partition=message.partition(),
-            offset=message.offset(),
-            timestamp_ms=message.timestamp()[1],
-            key=message.key(),
-            value=message.value(),
-            headers=tuple(message.headers() or ()),
-            decoder=self._registry,
-        )
-
     async def topic_names(self) -> list[str]:
         """Return all topics but the internal ones."""
         return list(await asyncio.to_thread(self._kafka.topics))
 
-    @asynccontextmanager
-    async def watch(self, topic: str) -> AsyncIterator[_Pause]:
-        """Watch a topic by looking again after a short while."""
-        yield _Pause()
+    def follow(self, topic: str) -> AbstractContextManager[_ForeignCursor]:
+        """Follow a topic by looking again after a short while."""
+        since = self._since.get(topic, {})
+        return nullcontext(_ForeignCursor(self._kafka, self._registry, topic, since))
 
     async def progress(self, group: str) -> GroupProgress | None:
         """Return how far a group is, ``None`` if there is no such group."""

@@ -7,6 +7,8 @@ same names, so the arguments, results and errors of both are written down here.
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,12 @@ from fakebus.types import TopicPartition
 DEFAULT_TIMEOUT_S = 5.0
 _SHOWN_EVENTS = 5
 _POLL_S = 0.01
+_TURN_S = 0.005
+"""For how long events are looked at before others get their turn."""
+
+
+_Judged = tuple[Event, list[str]]
+"""An event, and why it is not what is wanted."""
 
 
 def _by_time(event: Event) -> tuple[int, str, int, int]:
@@ -179,15 +187,22 @@ class Observer:
         Args:
             topic: which topic; one that does not exist has no records.
         """
-        return sorted(await self.cluster.read(self.namespace.real(topic)), key=_by_time)
+        return sorted(await self._read(self.namespace.real(topic)), key=_by_time)
 
     async def emitted(self) -> list[Event]:
         """Return the records of all topics since the test began, by timestamp."""
         found: list[Event] = []
         for name in await self.cluster.topic_names():
             if self.namespace.holds(name):
-                found += await self.cluster.read(name)
+                found += await self._read(name)
         return sorted(found, key=_by_time)
+
+    async def _read(self, name: str) -> list[Event]:
+        found: list[Event] = []
+        with self.cluster.follow(name) as cursor:
+            while events := await cursor.ready():
+                found += events
+        return found
 
     async def expect(
         self,
@@ -248,15 +263,17 @@ class Observer:
     async def _wait_for(self, topic: str, wanted: Wanted, timeout: float) -> Event | None:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
-        async with self.cluster.watch(self.namespace.real(topic)) as watch:
+        with self.cluster.follow(self.namespace.real(topic)) as cursor:
             while True:
-                for event in await self.events(topic):
-                    if not wanted.problems(event):
-                        return event
+                found: list[Event] = []
+                while events := await cursor.ready():
+                    judged = await _judged(events, wanted)
+                    found += [event for event, problems in judged if not problems]
+                    found = sorted(found, key=_by_time)[:1]
                 left = deadline - loop.time()
-                if left <= 0:
-                    return None
-                await watch.changed(left)
+                if found or left <= 0:
+                    return found[0] if found else None
+                await cursor.wait(left)
 
     async def _report(self, topic: str, wanted: Wanted, timeout: float) -> str:
         lines = [f"no matching event came to {topic} within {timeout:g} s"]
@@ -266,16 +283,27 @@ class Observer:
         if self.namespace.real(topic) not in names:
             known = ", ".join(sorted(filter(self.namespace.holds, names))) or "none"
             return "\n".join([*lines, f"there is no topic of that name; topics: {known}"])
-        events = await self.events(topic)
-        if not events:
+        count, nearest = await self._nearest(topic, wanted)
+        if not count:
             lines.append("nothing was written to it since the test began")
-        nearest = sorted(events, key=lambda event: len(wanted.problems(event)))
-        for event in nearest[:_SHOWN_EVENTS]:
+        for event, problems in nearest:
             lines.append(f"  {event}")
-            lines += [f"      {problem}" for problem in wanted.problems(event)]
-        if len(events) > _SHOWN_EVENTS:
-            lines.append(f"  … and {len(events) - _SHOWN_EVENTS} more")
+            lines += [f"      {problem}" for problem in problems]
+        if count > len(nearest):
+            lines.append(f"  … and {count - len(nearest)} more")
         return "\n".join(lines)
+
+    async def _nearest(self, topic: str, wanted: Wanted) -> tuple[int, list[_Judged]]:
+        """Return how many events there are, and those that have the fewest problems."""
+        count = 0
+        nearest: list[_Judged] = []
+        with self.cluster.follow(self.namespace.real(topic)) as cursor:
+            while events := await cursor.ready():
+                count += len(events)
+                nearest += await _judged(events, wanted)
+                nearest.sort(key=lambda each: (len(each[1]), _by_time(each[0])))
+                del nearest[_SHOWN_EVENTS:]
+        return count, nearest
 
     async def wait_for_group(self, group: str, *, timeout: float = DEFAULT_TIMEOUT_S) -> None:
         """Wait until a consumer group has caught up.
@@ -364,6 +392,16 @@ class Observer:
                 '@pytest.mark.fakebus(needs="snapshot") to skip it here'
             )
         return self._restorer
+
+
+async def _judged(events: Sequence[Event], wanted: Wanted) -> list[_Judged]:
+    found, began = [], time.perf_counter()
+    for event in events:
+        found.append((event, wanted.problems(event)))
+        if time.perf_counter() - began > _TURN_S:
+            await asyncio.sleep(0)
+            began = time.perf_counter()
+    return found
 
 
 def _has_caught_up(progress: GroupProgress) -> bool:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fakebus.broker.broker import Broker
 from fakebus.broker.partition_log import PartitionLog
+from fakebus.broker.tail import Tail
 from fakebus.broker.topics import Topic
 from fakebus.kafka.traffic import Deed, Traffic
 from fakebus.protocol.consumer_protocol import decode_assignment
 from fakebus.protocol.errors import DecodeError
 from fakebus.records.builder import build_batch
 from fakebus.records.partitioner import consistent
-from fakebus.records.reader import read_records
-from fakebus.records.record import NewRecord
+from fakebus.records.record import NewRecord, Record
 from fakebus.registry.registry import Registry
 from fakebus.registry.schema_log import TOPIC as SCHEMAS_TOPIC
 from fakebus.testing.cluster import GroupProgress, PartitionProgress
@@ -33,31 +33,36 @@ if TYPE_CHECKING:
     from fakebus.fixture_files.model import FixtureSet
     from fakebus.fixture_files.schema_set import SchemaIds
 
-_READ_BYTES = 4 * 1024 * 1024
-_CONTROL_BATCH = 0x20
 
+class _TailCursor:
+    """Cursor over the events behind a tail."""
 
-class _Bell:
-    """Rings when a log has grown or changed."""
+    def __init__(self, tail: Tail, decoder: SchemaDecoder) -> None:
+        self._tail = tail
+        self._decoder = decoder
 
-    def __init__(self) -> None:
-        self._rung = asyncio.Event()
+    async def ready(self) -> list[Event]:
+        # What is made of the events keeps the loop, so others get their turn before.
+        await asyncio.sleep(0)
+        read = await self._tail.read()
+        return [] if read is None else [await self._event(read.log, r) for r in read.records]
 
-    def log_appended(self, size_bytes: int) -> None:
-        self._rung.set()
+    async def _event(self, log: PartitionLog, record: Record) -> Event:
+        await self._decoder.prepare(record.key)
+        await self._decoder.prepare(record.value)
+        return Event(
+            topic=log.topic_partition.topic,
+            partition=log.topic_partition.partition,
+            offset=record.offset,
+            timestamp_ms=record.timestamp,
+            key=record.key,
+            value=record.value,
+            headers=tuple(record.headers),
+            decoder=self._decoder,
+        )
 
-    def log_changed(self) -> None:
-        self._rung.set()
-
-    def topic_changed(self, topic: Topic) -> None:
-        self._rung.set()
-
-    async def changed(self, timeout_s: float) -> None:
-        try:
-            await asyncio.wait_for(self._rung.wait(), timeout_s)
-        except TimeoutError:
-            return
-        self._rung.clear()
+    async def wait(self, timeout_s: float) -> None:
+        await self._tail.wait(timeout_s)
 
 
 class OwnCluster:
@@ -127,69 +132,11 @@ class OwnCluster:
             if not topic.is_internal and topic.name != SCHEMAS_TOPIC
         ]
 
-    async def read(self, topic: str) -> list[Event]:
-        """Return the records since the mark, partition by partition."""
-        known = self.broker.topics.get(topic)
-        found: list[Event] = []
-        for log in known.partitions if known is not None else ():
-            found += [event async for event in self._read_log(known, log)]
-        return found
-
-    async def _read_log(
-        self, topic: Topic | None, log: PartitionLog, start: int | None = None
-    ) -> AsyncIterator[Event]:
-        offset = log.log_start_offset
-        if start is not None:
-            offset = max(offset, start)
-        elif topic is not None:
-            offset = max(offset, self.mark.end_of(topic, log))
-        while offset < log.high_watermark:
-            batches = await log.read(offset, log.high_watermark, _READ_BYTES)
-            if not batches:
-                break
-            for batch in batches:
-                if batch.attributes & _CONTROL_BATCH:
-                    continue
-                for record in read_records(batch.data):
-                    if record.offset >= offset:
-                        await self._decoder.prepare(record.key)
-                        await self._decoder.prepare(record.value)
-                        yield Event(
-                            topic=log.topic_partition.topic,
-                            partition=log.topic_partition.partition,
-                            offset=record.offset,
-                            timestamp_ms=record.timestamp,
-                            key=record.key,
-                            value=record.value,
-                            headers=tuple(record.headers),
-                            decoder=self._decoder,
-                        )
-            offset = batches[-1].last_offset + 1
-
-    @asynccontextmanager
-    async def watch(self, topic: str) -> AsyncIterator[_Bell]:
-        """Watch a topic, whether it exists or not."""
-        bell = _Bell()
-        known = self.broker.topics.get(topic)
-        logs = list(known.partitions) if known is not None else []
-
-        def more(changed: Topic) -> None:
-            if changed.name == topic:
-                for log in changed.partitions:
-                    if log not in logs:
-                        log.add_waiter(bell)
-                        logs.append(log)
-                bell.topic_changed(changed)
-
-        self.broker.topics.on_changed.append(more)
-        for log in logs:
-            log.add_waiter(bell)
-        try:
-            yield bell
-        finally:
-            self.broker.topics.on_changed.remove(more)
-            for log in logs:
-                log.remove_waiter(bell)
+    @contextmanager
+    def follow(self, topic: str) -> Iterator[_TailCursor]:
+        """Follow a topic, whether it exists or not, from the mark on."""
+        with Tail(self.broker.topics, [topic], self.mark.end_of) as tail:
+            yield _TailCursor(tail, self._decoder)
 
     async def progress(self, group: str) -> GroupProgress | None:
         """Return how far a group is, ``None`` if there is no such group."""
@@ -221,24 +168,25 @@ class OwnCluster:
 
     async def take(self, topic: str, group: str, timeout_s: float) -> list[Event]:
         """Return what a group has not read yet, and commit it."""
-        deadline = asyncio.get_running_loop().time() + timeout_s
-        while True:
-            async with self.watch(topic) as watch:
-                found = await self._unread(topic, group)
-                left = deadline - asyncio.get_running_loop().time()
-                if found or left <= 0:
-                    return found
-                await watch.changed(left)
+        coordinator, loop = self.broker.group_coordinator, asyncio.get_running_loop()
+        deadline = loop.time() + timeout_s
 
-    async def _unread(self, topic: str, group: str) -> list[Event]:
-        coordinator, known = self.broker.group_coordinator, self.broker.topics.get(topic)
-        found: list[list[Event]] = []
-        for log in () if known is None else known.partitions:
-            start = coordinator.committed_offset(group, log.topic_partition)
-            found.append([event async for event in self._read_log(known, log, start)])
-            await coordinator.set_offsets(group, {log.topic_partition: log.high_watermark})
+        def start(topic: Topic, log: PartitionLog) -> int:
+            committed = coordinator.committed_offset(group, log.topic_partition)
+            return self.mark.end_of(topic, log) if committed is None else committed
+
+        found: dict[int, list[Event]] = {}
+        with Tail(self.broker.topics, [topic], start) as tail:
+            cursor = _TailCursor(tail, self._decoder)
+            while True:
+                while events := await cursor.ready():
+                    found.setdefault(events[0].partition, []).extend(events)
+                if found or loop.time() >= deadline:
+                    break
+                await cursor.wait(deadline - loop.time())
+            await coordinator.set_offsets(group, tail.positions)
         # By time, but never against the order in a partition.
-        return list(heapq.merge(*found, key=lambda event: event.timestamp_ms))
+        return list(heapq.merge(*found.values(), key=lambda event: event.timestamp_ms))
 
     async def check_compatible(self, subject: str, schema: Schema, schema_type: str) -> None:
         """Fail if a schema could not be a subject's next version."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
 
 from fakebus.kafka.traffic import Deed
 from fakebus.testing.events import Event, shown
@@ -33,18 +34,20 @@ def draw_timeline(
         if deed.verb == "produced"
         for offset in range(deed.offset, deed.last_offset + 1)
     }
-    lines: list[tuple[int, str]] = []
+    lines: list[tuple[int, Callable[[], str]]] = []
     for event in events:
         place = event.topic, event.partition, event.offset
         deed = producers.get(place)
         at_ms = event.timestamp_ms if deed is None else deed.at_ms
         who = "the test" if place in published else deed.client_id if deed is not None else ""
-        lines.append((at_ms, _event_line(event, who)))
-    lines += [(deed.at_ms, _deed_line(deed)) for deed in deeds if deed.verb != "produced"]
+        lines.append((at_ms, partial(_event_line, event, who)))
+    lines += [(deed.at_ms, partial(_deed_line, deed)) for deed in deeds if deed.verb != "produced"]
     lines.sort(key=lambda line: line[0])
-    drawn = [f"{(at_ms - began_ms) / 1000:+9.3f} s  {text}" for at_ms, text in lines]
-    if len(drawn) > _MOST_LINES:
-        drawn = [f"… {len(drawn) - _MOST_LINES} earlier lines", *drawn[-_MOST_LINES:]]
+    # Only what is shown is decoded.
+    shown_lines = lines[-_MOST_LINES:]
+    drawn = [f"{(at_ms - began_ms) / 1000:+9.3f} s  {draw()}" for at_ms, draw in shown_lines]
+    if len(lines) > len(drawn):
+        drawn.insert(0, f"… {len(lines) - len(drawn)} earlier lines")
     return "\n".join(drawn)
 
 

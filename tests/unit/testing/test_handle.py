@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
@@ -12,6 +15,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from fakebus.testing import AsyncTestBus, NotOnThisCluster, TestBus, running_bus
 from fakebus.testing.cluster import Cluster, GroupProgress
+from fakebus.testing.events import Event
 from fakebus.testing.handle import AsyncTestClock, TestClock
 from fakebus.testing.observer import Observer
 from tests.unit.testing.conftest import MakeConsumer, MakeProducer, deliver, take
@@ -55,6 +59,53 @@ def test_an_event_is_found_by_its_key_and_headers(bus: TestBus) -> None:
     assert "wanted: 'x' key='three' headers={'ce_type': 'open'}" in report
     assert "key is one, not three" in report
     assert "header ce_type is 'paid', not 'open'" in report
+
+
+def test_a_waiting_expect_looks_at_each_record_once(bus: TestBus) -> None:
+    for number in range(500):
+        bus.publish("t", {"n": number})
+    seen: list[int] = []
+
+    def is_last(event: Event) -> bool:
+        seen.append(event.data["n"])
+        return bool(event.data["n"] == -1)
+
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(bus.expect, "t", is_last)
+        while len(seen) < 500:
+            time.sleep(0.001)
+        for number in (500, 501, -1):
+            bus.publish("t", {"n": number})
+        assert waiting.result(10).offset == 502
+    assert seen == [*range(502), -1]
+
+
+def test_a_long_look_lets_others_have_their_turn(bus: TestBus) -> None:
+    for number in range(1000):
+        bus.publish("t", {"n": number})
+    published = 0
+    looking = threading.Event()
+
+    def never(event: Event) -> bool:
+        looking.set()
+        time.sleep(0.0005)
+        return False
+
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(bus.expect_none, "t", never, within=0)
+        assert looking.wait(10)
+        while not waiting.done():
+            bus.publish("other", "x")
+            published += 1
+        waiting.result()
+    # In one go the look would take half a second, and nothing else would happen meanwhile.
+    assert published >= 3
+
+
+def test_of_several_matching_events_the_earliest_is_returned(bus: TestBus) -> None:
+    for timestamp_ms in (3000, 1000, 2000):
+        bus.publish("t", "x", timestamp_ms=timestamp_ms)
+    assert bus.expect("t", "x").offset == 1
 
 
 def test_the_nearest_event_is_shown_first(bus: TestBus) -> None:
