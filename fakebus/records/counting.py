@@ -1,9 +1,11 @@
 """Whether a batch can hold as many records as its header says.
 
-Plain records are counted, by going from length to length. Compressed ones are not unpacked:
-what their codec says about the unpacked size, or the most that it can make of so many bytes,
-bounds the count. That is cheap enough for every batch that comes in, and enough to keep a
-count from being believed before there are bytes for it.
+Few plain records are counted, by going from length to length. Of many, the last one is looked
+for: where its length reaches exactly to the end and its offset delta is the last one, nothing
+more is read; anything else is counted. Compressed ones are not unpacked: what their codec says
+about the unpacked size, or the most that it can make of so many bytes, bounds the count. That is
+cheap enough for every batch that comes in, and enough to keep a count from being believed before
+there are bytes for it.
 
 Source: DefaultRecordBatch.iterator and LogValidator in Kafka; RFC 1952 (the size at the end of
 gzip), snappy's format description (the size at the start of a block).
@@ -16,7 +18,7 @@ from typing import TYPE_CHECKING
 from fakebus.records.batch import CODEC_MASK, HEADER_SIZE, BatchHeader, Codec
 from fakebus.records.compression import snappy_blocks
 from fakebus.records.errors import DecompressionError, InvalidBatchError
-from fakebus.records.varint import read_varint
+from fakebus.records.varint import encode_varint, read_varint
 
 if TYPE_CHECKING:
     from fakebus.types import Buffer
@@ -25,6 +27,14 @@ SMALLEST_RECORD = 7
 """Length, attributes, timestamp delta, offset delta, no key, no value, no headers."""
 
 _SMALLEST_LENGTH = SMALLEST_RECORD - 1
+_FEW_RECORDS = 64
+"""So many are counted, which takes no longer than looking for the last one."""
+_TAIL_BYTES = 16 * 1024
+"""Where the last of many records is looked for."""
+_LOOKS = 16
+"""Places in the tail that may look like its offset delta, by chance or on purpose."""
+_LONGEST_LENGTH = 3
+"""Bytes of a length within the tail."""
 _CONTINUES = 0x80
 _MOST_UNPACKED = {Codec.LZ4: 255, Codec.ZSTD: 128 * 1024 // 4}
 """Bytes that a byte can unpack to: lz4 repeats, and zstd has blocks of 128 KiB in four bytes."""
@@ -57,6 +67,8 @@ def _check_plain(batch: Buffer, count: int) -> None:
     size = len(batch) - HEADER_SIZE
     if count > size // SMALLEST_RECORD:
         raise _too_few(count)
+    if count > _FEW_RECORDS and _ends_with(bytes(memoryview(batch)[-_TAIL_BYTES:]), count - 1):
+        return
     # bytes are indexed faster than a memoryview.
     data = bytes(memoryview(batch)[HEADER_SIZE:])
     position = 0
@@ -83,6 +95,34 @@ def _check_plain(batch: Buffer, count: int) -> None:
         raise InvalidBatchError(
             f"{size - position} bytes follow the {count} records that the record batch counts"
         )
+
+
+def _ends_with(tail: bytes, offset_delta: int) -> bool:
+    wanted = encode_varint(offset_delta)
+    at = len(tail)
+    for _ in range(_LOOKS):
+        at = tail.rfind(wanted, 0, at)
+        if at < 0:
+            return False
+        if _is_last_record(tail, at):
+            return True
+        at += len(wanted) - 1
+    return False
+
+
+def _is_last_record(tail: bytes, offset_delta_at: int) -> bool:
+    """Return whether a record with its offset delta at a place reaches exactly to the end."""
+    # A timestamp delta stands before it: one byte that ends it, after those that continue.
+    attributes_at = offset_delta_at - 2
+    while attributes_at > _LONGEST_LENGTH and tail[attributes_at] >= _CONTINUES:
+        attributes_at -= 1
+    if attributes_at <= _LONGEST_LENGTH or tail[attributes_at]:
+        return False
+    for size in range(1, _LONGEST_LENGTH + 1):
+        length, end = read_varint(tail, attributes_at - size)
+        if end == attributes_at and end + length == len(tail):
+            return True
+    return False
 
 
 def _most_unpacked(codec: int, data: memoryview) -> int:

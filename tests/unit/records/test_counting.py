@@ -11,6 +11,7 @@ from fakebus.records.builder import build_batch
 from fakebus.records.counting import check_count
 from fakebus.records.errors import InvalidBatchError
 from fakebus.records.record import NewRecord
+from fakebus.records.varint import encode_varint
 
 COUNT_AT = 57
 SIZES = (0, 1, 56, 57, 63, 64, 200, 8_180, 8_200, 1_100_000)
@@ -86,3 +87,32 @@ def test_damaged_compression_is_no_failure_of_the_check(codec: Codec) -> None:
             check(batch[:end], 3)
         except InvalidBatchError:
             continue
+
+
+MANY = 1_000
+
+
+@pytest.mark.parametrize("size", [0, 1, 50, 57, 58, 90, 1_024, 9_000, 20_000])
+@pytest.mark.parametrize("delta_ms", [0, 1, 90, 3_600_000, 2**41])
+def test_many_records_are_counted_by_the_last_one(size: int, delta_ms: int) -> None:
+    value = bytes(range(256)) * (size // 256 + 1)
+    records = [
+        NewRecord(key=None, value=value[:size], timestamp_ms=index and delta_ms)
+        for index in range(MANY if size < 9_000 else 70)
+    ]
+    batch = build_batch(records)
+    check(batch, len(records))
+    for lie in (len(records) - 1, len(records) + 1, len(records) + 40):
+        with pytest.raises(InvalidBatchError):
+            check(batch, lie)
+
+
+def test_a_tail_that_only_looks_like_the_last_record_does_not_count() -> None:
+    # The value ends like a record of the wanted offset delta, as often as it likes.
+    delta = encode_varint(MANY - 1)
+    fake = b"\x0c\x00\x00" + delta + b"\x01\x00\x00"
+    for value in (fake, fake * 200, delta * 5_000):
+        batch = build_batch([NewRecord(key=None, value=value, timestamp_ms=0)] * 65)
+        check(batch, 65)
+        with pytest.raises(InvalidBatchError):
+            check(batch, MANY)
