@@ -119,6 +119,13 @@ def parse_address(text: str, default_port: int | None = None) -> Address:
         host, port = text, ""
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
+    try:
+        # What resolvers do first, where this would be no error of theirs.
+        host.encode("idna")
+    except UnicodeError:
+        raise ConfigError(
+            f"{text!r} is not an address: {host!r} cannot be the name of a host"
+        ) from None
     if not port:
         if default_port is None or colon:
             raise ConfigError(f"{text!r} is not an address: write HOST:PORT, as in 127.0.0.1:9092")
@@ -305,6 +312,8 @@ def load_settings(
 def _take(values: dict[str, Any], name: str, texts: Sequence[str], place: str) -> None:
     shown = place.format(name.upper() if "FAKEBUS" in place else name.replace("_", "-"))
     try:
+        if any("\0" in text for text in texts):
+            raise ConfigError("a null character is part of no setting")
         if name == "memory":
             if _boolean(texts[-1]):
                 values["data"] = None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import Enum
 
+from fakebus.escaping import printable
+
 
 class ErrorCode(Enum):
     """An error of the Kafka protocol: number, text, and whether clients retry it.
@@ -155,7 +157,15 @@ class ErrorCode(Enum):
 
 
 class FakebusError(Exception):
-    """Base of every error that fakebus raises on purpose; its text is for people."""
+    """Base of every error that fakebus raises on purpose; its text is for people.
+
+    It often quotes what others have written, and ends on a terminal, in a log or in a report:
+    therefore it is one line that prints.
+    """
+
+    def __str__(self) -> str:
+        """Return the text."""
+        return printable(super().__str__())
 
 
 class BrokerError(FakebusError):

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pytest
 
 from fakebus.errors import FakebusError
+from fakebus.escaping import printable_lines
 
 if TYPE_CHECKING:
     from fakebus.config import Settings
@@ -272,7 +273,7 @@ def fakebus_attribute(request: pytest.FixtureRequest, fakebus: TestBus) -> None:
 
 
 def _expelled(handle: TestBus) -> str:
-    who = "\n".join(f"  {each}" for each in handle.expelled)
+    who = printable_lines(f"  {each}" for each in handle.expelled)
     return (
         f"{who}\nlived on when the last tests were rolled back, which takes consumers out of their "
         "groups until their next heartbeat.\nClose them at the end of their test, or mark the "
@@ -296,6 +297,6 @@ def pytest_runtest_makereport(
     called = report.when == "call" and not handle.is_foreign
     idle = handle.faults.never_fired if called else []
     if idle:
-        texts = "\n".join(fault.description for fault in idle)
+        texts = printable_lines(fault.description for fault in idle)
         report.sections.append(("fakebus faults that never fired", texts))
     return report

@@ -24,8 +24,16 @@ from fakebus.cli.diagnosis.finding import Finding, Severity, fine, problem
 from fakebus.cli.diagnosis.groups import check_group
 from fakebus.cli.diagnosis.network import check_advertised, check_bootstrap, check_port
 from fakebus.cli.diagnosis.topics import check_clock, check_count, check_topic
-from fakebus.cli.output import JSON, add_format_argument, print_json
+from fakebus.cli.output import (
+    JSON,
+    add_format_argument,
+    counted,
+    print_json,
+    print_lines,
+    print_text,
+)
 from fakebus.config import parse_address
+from fakebus.escaping import printable
 
 _WIDTH = 92
 
@@ -87,7 +95,7 @@ def _examine(connection: Connection, topics: list[str], groups: list[str]) -> It
         return
     try:
         told = connection.advertised()
-        yield fine(f"the cluster answers; it has {_brokers(len(told))}")
+        yield fine(f"the cluster answers; it has {counted(len(told), 'broker')}")
         advertised = list(check_advertised(connection.servers, told))
         yield from advertised
         if any(item.severity is Severity.PROBLEM for item in advertised):
@@ -95,10 +103,6 @@ def _examine(connection: Connection, topics: list[str], groups: list[str]) -> It
         yield from _contents(connection, topics, groups)
     except ClientError as error:
         yield problem(str(error), "look at the broker's log; with a login, check user and password")
-
-
-def _brokers(count: int) -> str:
-    return "1 broker" if count == 1 else f"{count} brokers"
 
 
 def _contents(connection: Connection, topics: list[str], groups: list[str]) -> Iterator[Finding]:
@@ -113,17 +117,16 @@ def _contents(connection: Connection, topics: list[str], groups: list[str]) -> I
 def _print(found: Iterable[Finding]) -> None:
     problems = 0
     for item in found:
-        print(_wrapped(item.text, f"{item.severity.value}:".ljust(9)))
+        print_text(_wrapped(item.text, f"{item.severity.value}:".ljust(9)))
         for advice in item.advice:
-            print(_wrapped(advice, " " * 9 + "-> "))
+            print_text(_wrapped(advice, " " * 9 + "-> "))
         problems += item.severity is Severity.PROBLEM
-    print()
-    print("all fine" if not problems else f"{problems} problem{'' if problems == 1 else 's'} found")
+    print_lines("", f"{counted(problems, 'problem')} found" if problems else "all fine")
 
 
 def _wrapped(text: str, start: str) -> str:
     return textwrap.fill(
-        text,
+        printable(text),
         _WIDTH,
         initial_indent=start,
         subsequent_indent=" " * len(start),

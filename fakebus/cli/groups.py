@@ -30,7 +30,14 @@ from fakebus.cli.group_details import (
     unknown_group,
 )
 from fakebus.cli.offsets import log_ranges, partitions_of, resolve
-from fakebus.cli.output import JSON, add_format_argument, print_json, print_table
+from fakebus.cli.output import (
+    JSON,
+    add_format_argument,
+    counted,
+    print_json,
+    print_lines,
+    print_table,
+)
 from fakebus.cli.positions import POSITION_HELP, Position, parse_position
 from fakebus.config import parse_assignments
 from fakebus.errors import ConfigError
@@ -95,7 +102,7 @@ def _list(connection: Connection, arguments: argparse.Namespace) -> None:
         ]
         print_table(("group", "state", "type"), rows)
     else:
-        print("no groups; one appears when a consumer joins it or commits an offset")
+        print_lines("no groups; one appears when a consumer joins it or commits an offset")
 
 
 def _describe(connection: Connection, arguments: argparse.Namespace) -> None:
@@ -105,17 +112,16 @@ def _describe(connection: Connection, arguments: argparse.Namespace) -> None:
     if arguments.format == JSON:
         print_json(_document(details))
         return
-    count = len(details.members)
-    print(f"{details.name}: {details.state}, {count} member{'' if count == 1 else 's'}")
+    print_lines(f"{details.name}: {details.state}, {counted(len(details.members), 'member')}")
     if details.members:
-        print()
+        print_lines("")
         rows = [
             (member.client_id, member.host, _assignment(member.partitions), member.member_id)
             for member in details.members
         ]
         print_table(("client", "host", "reads", "member id"), rows)
     if details.partitions:
-        print()
+        print_lines("")
         print_table(
             ("topic", "partition", "committed", "end", "lag", "client"),
             [_row(partition) for partition in details.partitions],
@@ -227,7 +233,7 @@ def _delete(connection: Connection, group: str) -> None:
         if code_of(error) == KafkaError.NON_EMPTY_GROUP:
             raise _in_use(group, "it can be deleted") from None
         connection.result(futures[group], f"group {group!r} is not deleted")
-    print(f"deleted {group}")
+    print_lines(f"deleted {group}")
 
 
 def _in_use(group: str, then: str) -> ClientError:

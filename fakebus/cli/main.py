@@ -7,10 +7,12 @@ import gc
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from typing import Protocol, cast
+from typing import NoReturn, Protocol, cast
 
 from fakebus import __version__
+from fakebus.cli.output import print_text
 from fakebus.errors import FakebusError
+from fakebus.escaping import printable
 
 EXIT_OK = 0
 EXIT_FAILED_CHECK = 1
@@ -60,8 +62,16 @@ def command_module(name: str) -> Command:
     return cast(Command, import_module(f"fakebus.cli.{name}"))
 
 
+class _Parser(argparse.ArgumentParser):
+    """Parser of a command line that quotes what it refuses so that it prints."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong, and end with the exit code of wrong usage."""
+        super().error(printable(message))
+
+
 def _parser(chosen: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="fakebus",
         description=_DESCRIPTION,
         epilog=_EPILOG,
@@ -95,7 +105,7 @@ def run(arguments: Sequence[str]) -> int:
     try:
         code: int = parsed.command.run(parsed)
     except FakebusError as error:
-        print(f"fakebus: {error}", file=sys.stderr)
+        print_text(f"fakebus: {error}", error=True)
         return EXIT_BAD_INPUT
     except BrokenPipeError:
         # The reader of our output has gone, as in `fakebus tail … | head`.

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from fakebus.cli.output import print_lines
 from fakebus.config import DEFAULT_FIXTURES
 
 
@@ -48,10 +49,10 @@ def run(arguments: argparse.Namespace) -> int:
     from fakebus.openedx.export import export
 
     report = export(arguments.directory, prefix=arguments.prefix)
-    print(
+    print_lines(
         f"{arguments.directory}: {report.event_types} event types of openedx-events "
         f"{report.version} in {report.topics} topics, {report.events} sample events"
     )
     for event_type in report.without_samples:
-        print(f"no sample events for {event_type}: it is newer than this fakebus")
+        print_lines(f"no sample events for {event_type}: it is newer than this fakebus")
     return 0

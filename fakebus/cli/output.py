@@ -1,4 +1,8 @@
-"""What the commands print: tables for people, plain columns for pipes, JSON for programs."""
+"""What the commands print: tables for people, plain columns for pipes, JSON for programs.
+
+Nothing else in this package writes to standard output or error, so that whatever others have
+written is escaped once and everywhere.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,8 @@ import select
 import stat
 import sys
 from collections.abc import Sequence
+
+from fakebus.escaping import printable, printable_json
 
 TEXT = "text"
 JSON = "json"
@@ -44,9 +50,37 @@ def nobody_reads() -> bool:
     return bool(poller.poll(0))
 
 
+def print_lines(*lines: str, error: bool = False, flush: bool = False) -> None:
+    """Print lines; each is one line whatever it holds.
+
+    Args:
+        lines: without their ends.
+        error: print to standard error.
+        flush: let a reader at the other end of a pipe have them now.
+    """
+    stream = sys.stderr if error else sys.stdout
+    for line in lines:
+        print(printable(line), file=stream, flush=flush)
+
+
+def print_text(text: str, *, error: bool = False) -> None:
+    """Print a text of several lines, whose breaks are our own: a report, an error."""
+    print_lines(*text.split("\n"), error=error, flush=error)
+
+
 def print_json(value: object) -> None:
     """Print a value as JSON, indented."""
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+    print(printable_json(json.dumps(value, indent=2, ensure_ascii=False)))
+
+
+def print_json_line(line: str) -> None:
+    """Print a line that is JSON."""
+    print(printable_json(line))
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, which takes an s where there are more or fewer than one."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], title: str = "") -> None:
@@ -57,7 +91,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], title: s
         rows: the cells; ``None`` shows as ``-``.
         title: a line above.
     """
-    texts = [["-" if cell is None else str(cell) for cell in row] for row in rows]
+    texts = [["-" if cell is None else printable(str(cell)) for cell in row] for row in rows]
     right = [
         bool(rows) and all(isinstance(row[at], int) or row[at] is None for row in rows)
         for at in range(len(columns))
@@ -72,7 +106,7 @@ def _print_plain(
     columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool], title: str
 ) -> None:
     if title:
-        print(title)
+        print_lines(title)
     lines = [[column.upper() for column in columns], *rows]
     widths = [max(len(line[at]) for line in lines) for at in range(len(columns))]
     for line in lines:
@@ -80,7 +114,7 @@ def _print_plain(
             cell.rjust(width) if flush else cell.ljust(width)
             for cell, width, flush in zip(line, widths, right, strict=True)
         )
-        print("  ".join(cells).rstrip())
+        print_lines("  ".join(cells).rstrip())
 
 
 def _print_boxed(
@@ -92,7 +126,9 @@ def _print_boxed(
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.ROUNDED, title=title or None, title_justify="left")
+    table = Table(
+        box=box.ROUNDED, title=Text(printable(title)) if title else None, title_justify="left"
+    )
     for column, flush in zip(columns, right, strict=True):
         table.add_column(column, justify="right" if flush else "left", overflow="fold")
     for row in rows:

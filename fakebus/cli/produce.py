@@ -29,6 +29,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from fakebus.cli.bootstrap import add_bootstrap_arguments
 from fakebus.cli.client import ClientError, Connection, connect, nearest
+from fakebus.cli.output import print_lines
 from fakebus.cli.record_lines import Headers, NewRecord, RecordLineError, record_from_json
 from fakebus.config import parse_assignments
 from fakebus.errors import ConfigError
@@ -91,7 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
     finally:
         delivery.finish()
     if not arguments.quiet:
-        print(delivery.summary())
+        print_lines(delivery.summary())
     return 0
 
 
@@ -189,7 +190,7 @@ def _bytes(text: str) -> bytes:
 def _input(file: str | None) -> Iterator[tuple[str, IO[bytes]]]:
     if file is None or file == "-":
         if sys.stdin.isatty():
-            print("one record a line; Ctrl-D ends", file=sys.stderr)
+            print_lines("one record a line; Ctrl-D ends", error=True)
         yield "standard input", sys.stdin.buffer
         return
     try:

@@ -14,6 +14,7 @@ from typing import Any
 
 from fakebus.cli.client import nearest
 from fakebus.errors import FakebusError
+from fakebus.escaping import printable
 from fakebus.fixture_files.problems import DataError
 from fakebus.fixture_files.times import parse_instant, to_datetime
 
@@ -221,7 +222,7 @@ def record_to_text(record: ReadRecord) -> str:
             for name, value in record.headers
         )
         parts.append(f"[{', '.join(headers)}]")
-    return "  ".join(parts)
+    return printable("  ".join(parts))
 
 
 def _local(timestamp_ms: int | None) -> str:
@@ -239,6 +240,4 @@ def _shown(payload: bytes) -> str:
     except UnicodeDecodeError:
         text = payload.decode("latin-1")
         return "".join(c if " " <= c <= "~" else f"\\x{ord(c):02x}" for c in text)
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return text

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 from fakebus.cli.bootstrap import add_bootstrap_arguments
 from fakebus.cli.client import ClientError, Connection, connect
 from fakebus.cli.offsets import log_ranges, partitions_of, resolve
-from fakebus.cli.output import JSON, add_format_argument, nobody_reads
+from fakebus.cli.output import JSON, add_format_argument, nobody_reads, print_json_line, print_lines
 from fakebus.cli.positions import (
     NEGATIVE_POSITION,
     POSITION_HELP,
@@ -94,10 +94,12 @@ def run(arguments: argparse.Namespace) -> int:
         ends = {partition: log for partition, log in ends.items() if starts[partition] < log.end}
     if arguments.exit:
         reader.stop_at({partition: log.end for partition, log in ends.items() if log.records})
-    write = record_to_json if arguments.format == JSON else record_to_text
     with reader:
         for number, record in enumerate(reader.records(), 1):
-            print(write(record))
+            if arguments.format == JSON:
+                print_json_line(record_to_json(record))
+            else:
+                print_lines(record_to_text(record))
             reader.printed()
             if number == arguments.count:
                 break

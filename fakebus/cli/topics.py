@@ -19,7 +19,14 @@ from typing import TYPE_CHECKING, Any
 from fakebus.cli.bootstrap import add_bootstrap_arguments
 from fakebus.cli.client import REQUEST_TIMEOUT_S, Connection, connect
 from fakebus.cli.offsets import log_ranges, partitions_of
-from fakebus.cli.output import JSON, add_format_argument, print_json, print_table
+from fakebus.cli.output import (
+    JSON,
+    add_format_argument,
+    counted,
+    print_json,
+    print_lines,
+    print_table,
+)
 from fakebus.config import parse_assignments
 from fakebus.errors import ConfigError
 
@@ -91,14 +98,14 @@ def _create(connection: Connection, arguments: argparse.Namespace) -> None:
     except ValueError as error:
         raise ConfigError(f"topic {arguments.create!r} cannot be created: {error}") from None
     connection.result(futures[arguments.create], f"topic {arguments.create!r} is not created")
-    print(f"created {arguments.create}")
+    print_lines(f"created {arguments.create}")
 
 
 def _delete(connection: Connection, name: str) -> None:
     connection.partition_count(name)
     futures = connection.admin.delete_topics([name], request_timeout=REQUEST_TIMEOUT_S)
     connection.result(futures[name], f"topic {name!r} is not deleted")
-    print(f"deleted {name}")
+    print_lines(f"deleted {name}")
 
 
 def _list(connection: Connection, arguments: argparse.Namespace) -> None:
@@ -117,7 +124,7 @@ def _list(connection: Connection, arguments: argparse.Namespace) -> None:
     elif rows:
         print_table(("topic", "partitions", "records"), rows)
     else:
-        print("no topics; make one with  fakebus topics --create NAME")
+        print_lines("no topics; make one with  fakebus topics --create NAME")
 
 
 def _describe(connection: Connection, arguments: argparse.Namespace) -> None:
@@ -131,16 +138,16 @@ def _describe(connection: Connection, arguments: argparse.Namespace) -> None:
         (partition.partition, log.start, log.end, log.records) for partition, log in ranges.items()
     ]
     total = sum(log.records for log in ranges.values())
-    title = f"{topic}: {_counted(len(rows), 'partition')}, {_counted(total, 'record')}"
+    title = f"{topic}: {counted(len(rows), 'partition')}, {counted(total, 'record')}"
     print_table(("partition", "start", "end", "records"), rows, title=title)
-    print()
+    print_lines("")
     if configs:
         print_table(
             ("config", "value", "set on"),
             [(entry.name, entry.value, _source(entry)) for entry in configs],
         )
     else:
-        print("all configs have their defaults")
+        print_lines("all configs have their defaults")
 
 
 def _document(topic: str, ranges: dict[Any, Any], configs: list[ConfigEntry]) -> dict[str, Any]:
@@ -178,7 +185,3 @@ def _source(entry: ConfigEntry) -> str:
 
     is_topic = ConfigSource(entry.source) is ConfigSource.DYNAMIC_TOPIC_CONFIG
     return "topic" if is_topic else "broker"
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")

@@ -15,6 +15,7 @@ from itertools import islice
 from statistics import median_low
 from typing import Any
 
+from fakebus.escaping import printable_lines
 from fakebus.fixture_files.model import FixtureSet
 from fakebus.fixture_files.recording import SchemaSource, SourceTopic
 from fakebus.fixture_files.stable_names import offset_text
@@ -85,7 +86,8 @@ class Difference:
         """Return the difference for people."""
         mark = {"removed": "-", "added": "+", "changed": "~"}[self.kind]
         where = " -> ".join(filter(None, (self.before, self.after)))
-        return "\n    ".join([f"{mark} {self.place}{f'  {where}' if where else ''}", *self.details])
+        first = f"{mark} {self.place}{f'  {where}' if where else ''}"
+        return printable_lines([first, *(f"    {detail}" for detail in self.details)])
 
 
 def set_view(

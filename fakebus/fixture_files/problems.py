@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from fakebus.errors import FakebusError
+from fakebus.escaping import printable
 
 INVALID = "invalid"
 """The rule of what cannot be used at all."""
@@ -45,7 +46,7 @@ class FixtureProblem:
     def __str__(self) -> str:
         """Return ``file:line:column: what is wrong; how to mend it``."""
         tail = f"; {self.hint}" if self.hint else ""
-        return f"{self.file}:{self.line}:{self.column}: {self.message}{tail}"
+        return printable(f"{self.file}:{self.line}:{self.column}: {self.message}{tail}")
 
 
 class FixtureError(FakebusError):
@@ -57,11 +58,15 @@ class FixtureError(FakebusError):
     """
 
     def __init__(self, problems: Sequence[FixtureProblem]) -> None:
-        lines = [str(problem) for problem in problems[:_SHOWN]]
-        if len(problems) > _SHOWN:
-            lines.append(f"and {len(problems) - _SHOWN} more problems")
-        super().__init__("\n".join(lines))
+        super().__init__(problems)
         self.problems = tuple(problems)
+
+    def __str__(self) -> str:
+        """Return the problems, one a line."""
+        lines = [str(problem) for problem in self.problems[:_SHOWN]]
+        if len(self.problems) > _SHOWN:
+            lines.append(f"and {len(self.problems) - _SHOWN} more problems")
+        return "\n".join(lines)
 
 
 class DataError(FakebusError):
@@ -135,6 +140,4 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 def quoted(text: str) -> str:
     """Return user text for a message: quoted, on one line, at most 60 characters."""
     shown = text if len(text) <= 60 else text[:57] + "..."
-    escaped = shown.encode("unicode_escape", "backslashreplace").decode("ascii")
-    readable = shown if shown.isprintable() else escaped
-    return f'"{readable}"'
+    return f'"{printable(shown)}"'

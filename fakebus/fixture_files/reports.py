@@ -8,6 +8,7 @@ from typing import Any
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from fakebus import __version__
+from fakebus.escaping import printable, printable_lines
 from fakebus.fixture_files.drift.findings import RULES as DRIFT_RULES
 from fakebus.fixture_files.drift.lock import RULE as LOCK_RULE
 from fakebus.fixture_files.lint import RULES
@@ -44,25 +45,26 @@ def junit(
         errors="0",
     )
     for name in clean:
-        SubElement(suite, "testcase", classname="fixtures", name=name)
+        SubElement(suite, "testcase", classname="fixtures", name=printable(name))
     for file, found in by_file.items():
         case = SubElement(
-            suite, "testcase", classname="fixtures", name=file, file=file, line=str(found[0].line)
+            suite,
+            "testcase",
+            classname="fixtures",
+            name=printable(file),
+            file=printable(file),
+            line=str(found[0].line),
         )
+        # XML cannot hold control characters, not even as references.
         failure = SubElement(
-            case, "failure", type=found[0].rule, message=_printable(found[0].message)
+            case, "failure", type=found[0].rule, message=printable(found[0].message)
         )
-        failure.text = _printable("\n".join(map(str, found)))
+        failure.text = printable_lines(map(str, found))
     root = Element("testsuites")
     root.append(suite)
     indent(root)
     text: str = tostring(root, encoding="unicode", xml_declaration=True)
     return text
-
-
-def _printable(text: str) -> str:
-    # XML cannot hold control characters, not even as references.
-    return "".join(char if char.isprintable() or char == "\n" else "\ufffd" for char in text)
 
 
 def sarif(problems: Sequence[FixtureProblem]) -> dict[str, Any]:

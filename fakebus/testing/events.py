@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from fakebus.escaping import printable
+
 Headers = Mapping[str, str | bytes | None] | Sequence[tuple[str, str | bytes | None]]
 
 
@@ -89,7 +91,7 @@ class Event:
 
     def __str__(self) -> str:
         """Return one line for a failure report."""
-        return (
+        return printable(
             f"{self.topic}[{self.partition}]@{self.offset} "
             f"key={shown(self.key_data)} value={shown(self.data)}"
         )
@@ -103,7 +105,7 @@ def shown(data: Any, limit: int = 300) -> str:
         text = repr(data)
     else:
         text = json.dumps(data, ensure_ascii=False, default=repr)
-    return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"
+    return printable(text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)")
 
 
 def encode(value: Any) -> bytes | None:

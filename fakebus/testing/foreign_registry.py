@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from fakebus.escaping import printable, printable_lines
 from fakebus.fixture_files.model import FixtureSet
 from fakebus.registry_client import RegistryClient, RegistryRefusalError
 from fakebus.schemas.framing import HEADER_SIZE, frame, framed_id
@@ -72,14 +73,14 @@ class ForeignRegistry:
                 client.post_schema(subject, _body(schema, schema_type))
             found = client.version(subject, "latest")
         except RegistryRefusalError as error:
-            raise AssertionError(f"{subject}: {error}") from None
+            raise AssertionError(printable(f"{subject}: {error}")) from None
         if found is None:
-            raise AssertionError(f"{subject}: its latest schema cannot be read here")
+            raise AssertionError(printable(f"{subject}: its latest schema cannot be read here"))
         try:
             return frame(found.schema_id, found.parsed.encode(data))
         except SchemaDataError as error:
             raise AssertionError(
-                f"the data does not fit the schema of {subject}: {error}"
+                printable(f"the data does not fit the schema of {subject}: {error}")
             ) from None
 
     def check_compatible(self, subject: str, schema: Schema, schema_type: str) -> None:
@@ -94,10 +95,10 @@ class ForeignRegistry:
             reasons = client.check(subject, _body(schema, schema_type))
             level = client.level(subject)
         except RegistryRefusalError as error:
-            raise AssertionError(f"{subject}: {error}") from None
+            raise AssertionError(printable(f"{subject}: {error}")) from None
         if reasons:
             lines = [f"the schema is not compatible with {subject} under {level}:"]
-            raise AssertionError("\n".join([*lines, *(f"  {reason}" for reason in reasons)]))
+            raise AssertionError(printable_lines([*lines, *(f"  {reason}" for reason in reasons)]))
 
     def register(self, loaded: FixtureSet, named: FixtureSet) -> Ids:
         """Register the schemas of a set and return their ids.

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from fakebus.escaping import printable_lines
 from fakebus.records.record import NewRecord
 from fakebus.testing.cluster import Cluster, GroupProgress, NotOnThisCluster
 from fakebus.testing.events import Event, Headers, encode, header_pairs
@@ -282,7 +283,7 @@ class Observer:
         names = await self.cluster.topic_names()
         if self.namespace.real(topic) not in names:
             known = ", ".join(sorted(filter(self.namespace.holds, names))) or "none"
-            return "\n".join([*lines, f"there is no topic of that name; topics: {known}"])
+            return printable_lines([*lines, f"there is no topic of that name; topics: {known}"])
         count, nearest = await self._nearest(topic, wanted)
         if not count:
             lines.append("nothing was written to it since the test began")
@@ -291,7 +292,7 @@ class Observer:
             lines += [f"      {problem}" for problem in problems]
         if count > len(nearest):
             lines.append(f"  … and {count - len(nearest)} more")
-        return "\n".join(lines)
+        return printable_lines(lines)
 
     async def _nearest(self, topic: str, wanted: Wanted) -> tuple[int, list[_Judged]]:
         """Return how many events there are, and those that have the fewest problems."""
@@ -414,7 +415,7 @@ def _has_caught_up(progress: GroupProgress) -> bool:
 def _hanging(group: str, progress: GroupProgress | None, timeout: float) -> str:
     lines = [f"group {group} has not caught up within {timeout:g} s"]
     if progress is None:
-        return "\n".join([*lines, "there is no such group"])
+        return printable_lines([*lines, "there is no such group"])
     members = ", ".join(progress.members) or "none"
     lines.append(f"state {progress.state}, members: {members}")
     if not progress.partitions:
@@ -425,4 +426,4 @@ def _hanging(group: str, progress: GroupProgress | None, timeout: float) -> str:
             lines.append(
                 f"  {topic_partition} hangs: committed {committed}, the log ends at {at.end}"
             )
-    return "\n".join(lines)
+    return printable_lines(lines)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
 
+from fakebus.escaping import printable_lines
 from fakebus.kafka.traffic import Deed
 from fakebus.testing.events import Event, shown
 
@@ -48,7 +49,7 @@ def draw_timeline(
     drawn = [f"{(at_ms - began_ms) / 1000:+9.3f} s  {draw()}" for at_ms, draw in shown_lines]
     if len(lines) > len(drawn):
         drawn.insert(0, f"… {len(lines) - len(drawn)} earlier lines")
-    return "\n".join(drawn)
+    return printable_lines(drawn)
 
 
 def _event_line(event: Event, who: str) -> str:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from fakebus.escaping import printable, printable_lines
 from fakebus.registry.errors import RegistryError
 from fakebus.registry.model import SchemaRequest
 from fakebus.registry.registry import Registry
@@ -46,9 +47,11 @@ async def framed(
         return frame(found.schema_id, parsed.encode(data))
     except RegistryError as error:
         known = ", ".join(registry.subjects()) or "none"
-        raise AssertionError(f"{subject}: {error.message}; subjects: {known}") from None
+        raise AssertionError(printable(f"{subject}: {error.message}; subjects: {known}")) from None
     except SchemaDataError as error:
-        raise AssertionError(f"the data does not fit the schema of {subject}: {error}") from None
+        raise AssertionError(
+            printable(f"the data does not fit the schema of {subject}: {error}")
+        ) from None
 
 
 async def check_compatible(
@@ -63,11 +66,11 @@ async def check_compatible(
     try:
         problems = await registry.check_compatibility(subject, None, request)
     except RegistryError as error:
-        raise AssertionError(f"{subject}: {error.message}") from None
+        raise AssertionError(printable(f"{subject}: {error.message}")) from None
     if problems:
         level = registry.config(subject, default_to_global=True).get("compatibilityLevel")
         lines = [f"the schema is not compatible with {subject} under {level}:"]
-        raise AssertionError("\n".join([*lines, *(f"  {problem}" for problem in problems)]))
+        raise AssertionError(printable_lines([*lines, *(f"  {problem}" for problem in problems)]))
 
 
 async def delete_subjects(registry: Registry, wanted: Callable[[str], bool]) -> None:

@@ -89,6 +89,45 @@ def test_a_mistake_in_the_ini_file_is_told_without_a_traceback(
     assert "pytest_plugin.py" not in output
 
 
+def test_what_others_have_written_cannot_forge_a_line_of_a_report(
+    pytester: pytest.Pytester,
+) -> None:
+    code = """
+HOSTILE = "\\x1b[31mred\\nFORGED\\u202e"
+
+
+def test_event(fakebus):
+    fakebus.publish("orders", {"id": HOSTILE}, key=HOSTILE, headers={HOSTILE: HOSTILE})
+    fakebus.expect("orders", {"id": 1}, key="a", headers={HOSTILE: "1"}, timeout=0)
+
+
+def test_group(fakebus):
+    from confluent_kafka import Consumer
+
+    config = {"bootstrap.servers": fakebus.bootstrap_servers, "auto.offset.reset": "earliest"}
+    consumer = Consumer({**config, "group.id": "billing", "client.id": HOSTILE})
+    fakebus.publish("orders", HOSTILE, key=HOSTILE)
+    consumer.subscribe(["orders"])
+    assert consumer.poll(10)
+    try:
+        fakebus.wait_for_group("billing", timeout=0)
+    finally:
+        consumer.close()
+
+
+def test_error(fakebus):
+    fakebus.publish(HOSTILE, "x")
+"""
+    output = run(pytester, code, failed=3)
+    assert "key is \\x1b[31mred\\nFORGED\\u202e, not a" in output
+    assert "header \\x1b[31mred\\nFORGED\\u202e is " in output
+    assert "members: \\x1b[31mred\\nFORGED\\u202e" in output
+    assert "committed by \\x1b[31mred\\nFORGED\\u202e for group billing" in output
+    for line in output.split("\n"):
+        assert line.isprintable()
+        assert not line.lstrip("E ").startswith("FORGED")
+
+
 def test_a_fixture_that_fails_shows_what_happened_on_the_bus_until_then(
     pytester: pytest.Pytester,
 ) -> None:

@@ -56,11 +56,19 @@ def test_addresses_are_read(text: str, expected: tuple[str, int]) -> None:
         ("a\nb:9092", r"^'a\\nb:9092' is not an address"),
         ("two words:9092", "write HOST:PORT"),
         ("\udcff:9092", "write HOST:PORT"),
+        ("a..b:1", "cannot be the name of a host"),
+        (f"{'a' * 64}.org:1", "cannot be the name of a host"),
     ],
 )
 def test_a_bad_address_is_explained(text: str, says: str) -> None:
     with pytest.raises(ConfigError, match=says):
         parse_address(text, 5)
+
+
+def test_a_null_character_is_refused_where_it_came_from(tmp_path: Path) -> None:
+    toml = 'data = "a\\u0000b"\n'
+    with pytest.raises(ConfigError, match=r"toml: data: a null character"):
+        load({}, {}, toml, directory=tmp_path)
 
 
 def test_addresses_print_as_they_are_written() -> None:

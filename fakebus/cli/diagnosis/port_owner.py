@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import socket
 import struct
 from dataclasses import dataclass
@@ -103,5 +102,5 @@ def _command(directory: Path) -> str:
         words = (directory / "cmdline").read_bytes().decode(errors="replace").split("\0")
     except OSError:
         words = []
-    text = re.sub(r"[^\x20-\x7e]", "?", " ".join(words).strip()) or "no command line"
+    text = " ".join(words).strip() or "no command line"
     return text if len(text) <= _COMMAND_SHOWN else text[: _COMMAND_SHOWN - 3] + "..."

@@ -6,7 +6,7 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
-from fakebus.cli.output import JSON, TEXT, print_json
+from fakebus.cli.output import JSON, TEXT, counted, print_json, print_lines, print_text
 from fakebus.config import DEFAULT_FIXTURES, fixture_path
 
 NAME = "check"
@@ -57,13 +57,13 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.format == JSON:
         print_json([asdict(problem) for problem in problems])
     elif arguments.format == _JUNIT:
-        print(junit(problems, directories))
+        print_text(junit(problems, directories))
     elif arguments.format == _SARIF:
         print_json(sarif(problems))
     else:
         for problem in problems:
-            print(problem if problem.rule == INVALID else f"{problem} [{problem.rule}]")
-        count = len(problems)
-        found = f"{count} problem{'' if count == 1 else 's'}" if count else "no problems"
-        print(f"{', '.join(map(str, directories))}: {found}")
+            rule = "" if problem.rule == INVALID else f" [{problem.rule}]"
+            print_lines(f"{problem}{rule}")
+        found = counted(len(problems), "problem") if problems else "no problems"
+        print_lines(f"{', '.join(map(str, directories))}: {found}")
     return 1 if problems else 0

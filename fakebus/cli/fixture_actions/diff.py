@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 from fakebus.cli.bootstrap import add_bootstrap_arguments
 from fakebus.cli.client import connect
 from fakebus.cli.fixture_arguments import add_registry_argument
-from fakebus.cli.output import JSON, add_format_argument, print_json
+from fakebus.cli.output import (
+    JSON,
+    add_format_argument,
+    counted,
+    print_json,
+    print_lines,
+    print_text,
+)
 from fakebus.config import fixture_path
 
 if TYPE_CHECKING:
@@ -76,9 +83,9 @@ def run(arguments: argparse.Namespace) -> int:
         print_json([asdict(one) for one in found])
     else:
         for one in found:
-            print(one.text())
-        number = f"{len(found)} difference{'' if len(found) == 1 else 's'}"
-        print(f"{before.name} and {after.name}: {number if found else 'no differences'}")
+            print_text(one.text())
+        number = counted(len(found), "difference") if found else "no differences"
+        print_lines(f"{before.name} and {after.name}: {number}")
     return 1 if found else 0
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from fakebus.cli.bootstrap import add_bootstrap_arguments
 from fakebus.cli.client import connect
 from fakebus.cli.fixture_arguments import add_directory_argument, add_registry_argument
-from fakebus.cli.output import JSON, TEXT, print_json
+from fakebus.cli.output import JSON, TEXT, print_json, print_lines, print_text
 from fakebus.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -189,14 +189,14 @@ def _print(
 
         problems = [one.problem() for one in findings]
         if format_ == _JUNIT:
-            print(junit(problems, [directory], NAME))
+            print_text(junit(problems, [directory], NAME))
         else:
             print_json(sarif(problems))
         return
     for one in findings:
-        print(one.text())
+        print_text(one.text())
     counts: Counter[str] = Counter(one.severity for one in findings)
     words = {"breaking": "breaking", "drift": "compatible", "note": "to know"}
     found = ", ".join(f"{counts[each]} {words[each]}" for each in words if counts[each])
     against = ", ".join(compared) or "nothing; name what with --package, --registry or --live"
-    print(f"{directory}: {found or 'no drift'}; compared with {against}")
+    print_lines(f"{directory}: {found or 'no drift'}; compared with {against}")

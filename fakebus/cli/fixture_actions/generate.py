@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from fakebus.cli.fixture_arguments import add_directory_argument
+from fakebus.cli.output import print_json_line, print_lines
 from fakebus.errors import ConfigError
 
 NAME = "generate"
@@ -47,11 +47,12 @@ def run(arguments: argparse.Namespace) -> int:
     lines = generate_lines(
         arguments.directory, arguments.topic, now_ms=SystemClock().now_ms(), count=count
     )
-    text = "".join(f"{line}\n" for line in lines)
     output: Path | None = arguments.output
     if output is None:
-        sys.stdout.write(text)
+        for line in lines:
+            print_json_line(line)
         return 0
+    text = "".join(f"{line}\n" for line in lines)
     if not arguments.force and read_regular(output) not in (None, b"", text.encode()):
         raise ConfigError(
             f"{output} is there with other lines, which would be lost; "
@@ -60,5 +61,5 @@ def run(arguments: argparse.Namespace) -> int:
     write_output(output, text.encode(), is_ours=lambda content: True, made_by="")
     version = faker_version()
     made_with = f" (faker {version} is installed)" if version else ""
-    print(f"{output}: {len(lines)} events for {arguments.topic}{made_with}")
+    print_lines(f"{output}: {len(lines)} events for {arguments.topic}{made_with}")
     return 0

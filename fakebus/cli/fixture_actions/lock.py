@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from fakebus.cli.fixture_arguments import add_directory_argument
+from fakebus.cli.output import counted, print_lines
 
 NAME = "lock"
 HELP = "pin the schemas that the events were made with"
@@ -46,12 +47,11 @@ def run(arguments: argparse.Namespace) -> int:
             made_with = package_version(arguments.package)
         path = write_lock(fixture_set, made_with)
         count = len(fixture_set.schemas)
-        print(f"{path}: {count} schema{'' if count == 1 else 's'}")
+        print_lines(f"{path}: {counted(count, 'schema')}")
         return 0
     problems = lock_problems(directory, fixture_set)
-    for problem in problems:
-        print(problem)
+    print_lines(*map(str, problems))
     if read_lock(directory) is None:
-        print(f"{directory / LOCK_FILE}:1:1: there is no lock; run  fakebus fixtures lock")
+        print_lines(f"{directory / LOCK_FILE}:1:1: there is no lock; run  fakebus fixtures lock")
         return 1
     return 1 if problems else 0

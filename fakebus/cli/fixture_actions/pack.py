@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from fakebus.cli.fixture_arguments import add_directory_argument
+from fakebus.cli.output import print_lines
 from fakebus.errors import ConfigError
 
 NAME = "pack"
@@ -55,5 +56,5 @@ def run(arguments: argparse.Namespace) -> int:
             directory, now_ms=now_ms, profile=arguments.profile, schema_ids=others
         )
     size = write_pack(output, fixture_set, other_ids)
-    print(f"{output}: {fixture_set.record_count} events, {size} bytes")
+    print_lines(f"{output}: {fixture_set.record_count} events, {size} bytes")
     return 0

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from fakebus.cli.bootstrap import add_bootstrap_arguments
 from fakebus.cli.client import ClientError, Connection, connect, text_of
 from fakebus.cli.fixture_arguments import add_directory_argument, add_registry_argument
+from fakebus.cli.output import print_lines
 from fakebus.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     publisher = _Publisher(connection)
     name = str(now_ms) if arguments.run_name is None else arguments.run_name
     count = play(scenario, publisher.publish, time.sleep, speed=arguments.speed, run=name)
-    print(f"{scenario.name}: {count} events published")
+    print_lines(f"{scenario.name}: {count} events published")
     return 0
 
 
@@ -95,7 +96,7 @@ class _Publisher:
             reason = self._failures[0] if self._failures else "no answer"
             raise ClientError(f"{scenario_record.topic} does not take the event: {reason}")
         key = "no key" if record.key is None else repr(record.key.decode("utf-8", "replace"))
-        print(f"{scenario_record.topic}-{scenario_record.partition}: {key}", flush=True)
+        print_lines(f"{scenario_record.topic}-{scenario_record.partition}: {key}", flush=True)
 
     def _delivered(self, error: Any, _: Any) -> None:
         if error is not None:

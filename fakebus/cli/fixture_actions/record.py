@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from fakebus.cli.bootstrap import add_bootstrap_arguments
 from fakebus.cli.client import connect
 from fakebus.cli.fixture_arguments import add_registry_argument
+from fakebus.cli.output import print_lines
 from fakebus.records.partitioner import PARTITIONERS
 
 NAME = "record"
@@ -86,9 +86,8 @@ def run(arguments: argparse.Namespace) -> int:
     files = recorder.files(topics)
     write_files(arguments.output, files)
     count = sum(len(topic.records) for topic in topics)
-    print(f"{arguments.output}: {count} records of {len(topics)} topics")
-    for note in recorder.notes:
-        print(f"note: {note}", file=sys.stderr)
+    print_lines(f"{arguments.output}: {count} records of {len(topics)} topics")
+    print_lines(*(f"note: {note}" for note in recorder.notes), error=True)
     return 0
 
 

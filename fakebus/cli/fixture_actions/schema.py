@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import sys
+
+from fakebus.cli.output import print_text
 
 NAME = "schema"
 HELP = "print the JSON Schema of fakebus.yaml, of events or of scenarios"
@@ -39,5 +40,5 @@ def run(arguments: argparse.Namespace) -> int:
 
     name = f"{arguments.kind or 'fakebus'}.schema.json"
     found = files("fakebus.fixture_files").joinpath(name)
-    sys.stdout.write(found.read_text(encoding="utf-8"))
+    print_text(found.read_text(encoding="utf-8").rstrip("\n"))
     return 0

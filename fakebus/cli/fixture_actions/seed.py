@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from fakebus.cli.bootstrap import add_bootstrap_arguments
 from fakebus.cli.client import Connection, connect
 from fakebus.cli.fixture_arguments import add_directory_argument, add_registry_argument
+from fakebus.cli.output import print_lines, print_text
 from fakebus.cli.progress import SeedProgress
 from fakebus.errors import FakebusError
 
@@ -64,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
             _seed(seeder, directory, profile, reset=True)
         except FakebusError as error:
             # A file that is being written is mended soon; the next change is looked at again.
-            print(error, flush=True)
+            print_text(str(error), error=True)
     return 0
 
 
@@ -87,7 +88,7 @@ def _seed(seeder: SetSeeder, directory: Path, profile: str | None, *, reset: boo
         fixture_set = load_fixtures(directory, now_ms=now_ms, schema_ids=ids, profile=profile)
     with SeedProgress() as progress:
         done = seeder.seed(fixture_set, progress=progress, reset=reset)
-    print(
+    print_lines(
         f"{directory}: {done.records} events written, {done.skipped} were there; "
         f"{done.topics_created} topics created, {done.schemas} schemas",
         flush=True,

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from fakebus.escaping import printable_lines
 from fakebus.fixture_files.model import FixtureSet
 from fakebus.fixture_files.problems import FixtureProblem
 
@@ -74,7 +75,7 @@ class DriftFinding:
             for index, entry in enumerate(entries):
                 label = f"{title}:" if index == 0 else ""
                 lines.append(f"  {label:<15} {entry}")
-        return "\n".join(lines)
+        return printable_lines(lines)
 
     def problem(self) -> FixtureProblem:
         """Return the finding for the formats of continuous integration and editors."""

@@ -232,6 +232,11 @@ def test_two_processes_cannot_have_the_same_data_file(start: Start, tmp_path: Pa
         (("--brokers", "3"), "only one broker"),
         (("--memory", "--data", "x.db"), "not allowed with"),
         (("--frobnicate",), "--frobnicate"),
+        (("--ready-file", "no/\x1b[2J/ready"), "no/\\x1b[2J/ready"),
+        (("--kafka", "\x1b[31mred:1"), "'\\x1b[31mred:1' is not an address"),
+        (("--data", "no/\x1b[2J\u202e/x.db"), "no/\\x1b[2J\\u202e"),
+        (("--fixtures", "\x1b[2J\udcff"), "there is no directory \\x1b[2J\\udcff"),
+        (("\x1b[2J",), "unrecognized arguments: \\x1b[2J"),
     ],
 )
 def test_bad_input_exits_with_2_and_a_clear_line(
@@ -247,6 +252,7 @@ def test_bad_input_exits_with_2_and_a_clear_line(
     text = up.errors()
     assert says in text
     assert "Traceback" not in text
+    assert all(line.isprintable() for line in text.split("\n"))
 
 
 def test_reset_seeds_afresh(start: Start, tmp_path: Path) -> None:

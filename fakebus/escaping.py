@@ -1,0 +1,45 @@
+"""Text of others made safe to print: for terminals, logs, reports and messages of errors.
+
+Names, keys and headers come from whoever writes to the bus. Printed as they are, a line break
+forges a line of the log, an escape sequence reprograms the terminal, a bidirectional override
+turns the words around, and half a surrogate pair is no text at all. Here each such character
+becomes its escape, so that one line stays one line and shows what is there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+
+def printable(text: str) -> str:
+    r"""Return a text on one line, with ``\n``, ``\x1b`` or ``\u202e`` for what does not print.
+
+    Text that prints is returned as it is, so doing it twice changes nothing more.
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else _escape(char) for char in text)
+
+
+def _escape(char: str) -> str:
+    return char.encode("unicode_escape").decode("ascii")
+
+
+def printable_lines(lines: Iterable[str]) -> str:
+    """Return lines joined; none of them can become two."""
+    return "\n".join(map(printable, lines))
+
+
+def printable_json(text: str) -> str:
+    """Return the same JSON value written with characters that print, and line breaks.
+
+    Args:
+        text: JSON, such as ``json.dumps`` makes with ``ensure_ascii=False``.
+    """
+    if text.isprintable():
+        return text
+    # Outside of its strings JSON has nothing else that does not print.
+    return "".join(
+        char if char.isprintable() or char == "\n" else json.dumps(char)[1:-1] for char in text
+    )
