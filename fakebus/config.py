@@ -116,6 +116,8 @@ def parse_address(text: str, default_port: int | None = None) -> Address:
     if text.endswith("]"):
         host, colon, port = text, "", ""
     elif not colon:
+        if text.isdigit():
+            raise ConfigError(f"{text!r} is a port alone: write 127.0.0.1:{text}, or :{text}")
         host, port = text, ""
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
@@ -196,13 +198,19 @@ def fixture_path(text: str) -> Path:
     return installed if installed.exists() else package.parent / "fixtures"
 
 
+def _each(values: Sequence[str]) -> list[str]:
+    """Return the elements of texts that are single ones or lists separated by commas."""
+    parts = [part.strip() for value in values for part in value.split(",")]
+    return [part for part in parts if part] or parts[:1]
+
+
 def _addresses(default_port: int) -> Callable[[Sequence[str]], tuple[Address, ...]]:
-    return lambda values: tuple(parse_address(value, default_port) for value in values)
+    return lambda values: tuple(parse_address(value, default_port) for value in _each(values))
 
 
 def _advertised(values: Sequence[str]) -> tuple[Address | None, ...]:
     return tuple(
-        None if value == AUTO else parse_address(value, default_port=0) for value in values
+        None if value == AUTO else parse_address(value, default_port=0) for value in _each(values)
     )
 
 
@@ -247,10 +255,10 @@ _PARSERS: dict[str, Callable[[Sequence[str]], Any]] = {
     "reset": lambda values: _boolean(values[-1]),
     "data": lambda values: Path(values[-1]),
     "kafka": lambda values: tuple(
-        parse_kafka_address(value, DEFAULT_KAFKA_PORT) for value in values
+        parse_kafka_address(value, DEFAULT_KAFKA_PORT) for value in _each(values)
     ),
     "http": _addresses(DEFAULT_HTTP_PORT),
-    "http_allowed_hosts": tuple,
+    "http_allowed_hosts": lambda values: tuple(_each(values)),
     "redis": _addresses(DEFAULT_REDIS_PORT),
     "compatibility": _level,
     "strict_schemas": lambda values: _boolean(values[-1]),

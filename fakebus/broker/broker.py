@@ -20,6 +20,7 @@ from fakebus.broker.fetch_sessions import FetchSessions
 from fakebus.broker.fetching import FetchDataInfo, Fetcher, FetchTarget, IsolationLevel
 from fakebus.broker.group_coordinator import GroupCoordinator
 from fakebus.broker.housekeeping import Housekeeping
+from fakebus.broker.nodes import own_node_id
 from fakebus.broker.offset_lookup import TimestampOffset, find_offset
 from fakebus.broker.partition_log import PartitionLog
 from fakebus.broker.producer_ids import ProducerIds
@@ -34,7 +35,6 @@ from fakebus.types import Buffer, TopicPartition
 
 logger = logging.getLogger("fakebus.broker")
 
-NODE_ID = 1
 MAX_PENDING_BYTES = 48 * 1024 * 1024
 """Batches that wait for their commit; beyond this, producers have to wait."""
 _CLUSTER_ID_KEY = "cluster.id"
@@ -58,7 +58,7 @@ class Broker:
         self.storage = storage
         self.config = config if config is not None else BrokerConfig()
         self.clock: Clock = clock if clock is not None else SystemClock()
-        self.node_id = NODE_ID
+        self.node_id = own_node_id(self.config)
         self.cluster_id = ""
         self.topics = Topics(storage, self.config, TailCache())
         self.fetch_sessions = FetchSessions(
@@ -67,9 +67,11 @@ class Broker:
         self.group_coordinator = GroupCoordinator(
             config=self.config, clock=self.clock, storage=storage, topics=self.topics
         )
-        self.topic_admin = TopicAdmin(topics=self.topics, config=self.config)
+        self.topic_admin = TopicAdmin(
+            topics=self.topics, config=self.config, node_ids=(self.node_id,)
+        )
         self.config_admin = ConfigAdmin(
-            topics=self.topics, config=self.config, storage=storage, node_id=NODE_ID
+            topics=self.topics, config=self.config, storage=storage, node_id=self.node_id
         )
         self.producer_ids = ProducerIds(storage)
         self.record_validator: RecordValidator | None = None

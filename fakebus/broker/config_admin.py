@@ -36,11 +36,13 @@ from fakebus.broker.configs.describing import (
 from fakebus.broker.configs.group_config import GroupConfig, group_config
 from fakebus.broker.configs.keys import BROKER_KEYS, CLIENT_METRICS_KEYS, GROUP_KEYS, TOPIC_KEYS
 from fakebus.broker.configs.topic_config import TopicConfig
+from fakebus.broker.configs.values import canonical
 from fakebus.broker.topic_names import topic_name_problem
 from fakebus.broker.topics import Topic, Topics
 from fakebus.errors import BrokerError, ConfigError, ErrorCode, StorageError
 from fakebus.storage.interface import MetaStore
 
+_MIN_IN_SYNC = "min.insync.replicas"
 _META_PREFIX = "config."
 _FILES_OF_TLS = ("ssl.key.", "ssl.keystore.", "ssl.truststore.")
 """Kafka changes these with the prefix of a listener only, DYNAMIC_SECURITY_CONFIGS."""
@@ -93,7 +95,9 @@ class ConfigAdmin:
                     if name in _TABLES[kind] and _TABLES[kind][name].check(text) is None
                 }
         self._use_broker_configs(str(self._node_id), dynamic.get(str(self._node_id), {}))
-        self._use_broker_configs("", dynamic.get("", {}))
+        # A new Kafka cluster sets this one for the whole cluster (KIP-966).
+        in_sync = canonical(self._config.own_value(_MIN_IN_SYNC)) or ""
+        self._use_broker_configs("", {_MIN_IN_SYNC: in_sync, **dynamic.get("", {})})
 
     def _use_broker_configs(self, name: str, configs: Mapping[str, str]) -> None:
         if name:
@@ -383,6 +387,12 @@ def _check_broker_configs(
     configs: Mapping[str, str], current: Mapping[str, str], per_broker: bool
 ) -> None:
     """Refuse what cannot be changed while a broker runs (DynamicBrokerConfig.validate)."""
+    if per_broker == (_MIN_IN_SYNC in configs):
+        level, change = ("Broker", "altered") if per_broker else ("Cluster", "removed")
+        raise BrokerError(
+            ErrorCode.INVALID_CONFIG,
+            f"{level}-level {_MIN_IN_SYNC} cannot be {change} while ELR is enabled.",
+        )
     for name, text in configs.items():
         if current.get(name) == text:
             continue

@@ -67,6 +67,7 @@ class KafkaServer:
         settings = self._bus.settings
         facts = {
             "node.id": str(self._bus.broker.node_id),
+            "broker.id": str(self._bus.broker.node_id),
             "process.roles": "broker,controller",
             "log.dirs": str(settings.data) if settings.data else "memory",
         }
@@ -77,7 +78,8 @@ class KafkaServer:
             told.append(f"{listener.name}://{advertised}")
         if listening:
             facts["listeners"] = ",".join(listening)
-            facts["advertised.listeners"] = ",".join(told)
+            # Two listeners may be reached at one address, which the config then names once.
+            facts["advertised.listeners"] = ",".join(dict.fromkeys(told))
         return facts
 
     async def start(self) -> None:

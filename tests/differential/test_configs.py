@@ -117,8 +117,6 @@ def test_synonyms_of_a_topics_configs_are_the_same(
 ) -> None:
     theirs, ours = describe(kafka, TOPIC, topic), describe(bus, TOPIC, topic)
     for config, their in theirs.items():
-        if config == "min.insync.replicas":
-            continue  # a new Kafka cluster sets its cluster-wide value (KIP-966), we do not
         assert [(one.name, one.value, one.source) for one in ours[config].synonyms] == [
             (one.name, one.value, one.source) for one in their.synonyms
         ], config

@@ -132,6 +132,9 @@ def test_fixtures_beside_the_command_are_found_by_themselves(tmp_path: Path) -> 
         ({}, {}, "kafka = {a = 1}\n", "kafka must be a text"),
         ({"brokers": ["3"]}, {}, None, "only one broker"),
         ({"brokers": ["x"]}, {}, None, "'x' is not a number"),
+        ({"kafka": ["24300"]}, {}, None, "24300' is a port alone: write 127.0.0.1:24300"),
+        ({"redis": ["6379"]}, {}, None, "6379' is a port alone"),
+        ({"kafka": ["a:1,b:2,x:y"]}, {}, None, "flag --kafka: 'x:y'"),
         ({"kafka": ["a:1", "b:2", "c:3"], "advertise": ["a:1", "b:2"]}, {}, None, "one for each"),
     ],
 )
@@ -170,3 +173,21 @@ def test_kafka_listener_says_what_is_spoken_there(protocol: str) -> None:
 def test_protocol_that_does_not_exist_is_refused() -> None:
     with pytest.raises(ConfigError, match="SASL_PLAINTEXT"):
         parse_kafka_address("http://127.0.0.1:9092")
+
+
+def test_one_flag_may_name_several_addresses(tmp_path: Path) -> None:
+    settings = load(
+        {
+            "kafka": ["a:1,SSL://b:2", "[::1]:3"],
+            "advertise": ["x:1, auto,[::2]:3"],
+            "http": ["c:1,d"],
+            "redis": ["e:5,"],
+            "http_allowed_hosts": ["one,two", "three"],
+        },
+        directory=tmp_path,
+    )
+    assert settings.kafka == (("a", 1), ("b", 2), ("::1", 3))
+    assert settings.advertise == (("x", 1), None, ("::2", 3))
+    assert settings.http == (("c", 1), ("d", 8081))
+    assert settings.redis == (("e", 5),)
+    assert settings.http_allowed_hosts == ("one", "two", "three")

@@ -274,7 +274,9 @@ async def test_a_topic_shows_all_configs_and_where_they_come_from(
 ) -> None:
     configs = broker.config_admin.describe(TOPIC, "t")
     assert len(configs) == 33
-    assert {config.source for config in configs} == {ConfigSource.DEFAULT}
+    sources = {config.name: config.source for config in configs}
+    assert sources.pop("min.insync.replicas") is ConfigSource.DYNAMIC_DEFAULT_BROKER
+    assert set(sources.values()) == {ConfigSource.DEFAULT}
     assert not any(config.read_only or config.sensitive for config in configs)
     assert broker.config_admin.describe(TOPIC, "t", []) == configs
     assert broker.config_admin.describe(TOPIC, "t", ["nope"]) == []
@@ -350,10 +352,11 @@ async def test_secrets_have_no_value(broker: Broker) -> None:
 
 
 async def test_the_cluster_shows_only_what_was_changed(broker: Broker) -> None:
-    assert broker.config_admin.describe(BROKER, "") == []
+    [set_by_itself] = broker.config_admin.describe(BROKER, "")
+    assert set_by_itself.name == "min.insync.replicas"
     await alter(broker, BROKER, "", [("message.max.bytes", SET, "20")])
     await alter(broker, BROKER, "1", [("message.max.bytes", SET, "30")])
-    [config] = broker.config_admin.describe(BROKER, "")
+    [config, _] = broker.config_admin.describe(BROKER, "")
     assert (config.name, config.value) == ("message.max.bytes", "20")
     assert config.source is ConfigSource.DYNAMIC_DEFAULT_BROKER
     assert synonyms(config) == [("message.max.bytes", "20", 3)]

@@ -75,7 +75,7 @@ async def test_every_kind_of_resource_has_documentation(
 async def test_a_resource_that_does_not_exist_is_an_error_beside_the_others(
     broker: Broker,
 ) -> None:
-    wanted = request((TOPIC, "nope"), (BROKER, "2"), (77, "x"), (BROKER, ""))
+    wanted = request((TOPIC, "nope"), (BROKER, "2"), (77, "x"), (BROKER, ""), keys=["foo"])
     response = await call(handle_describe_configs, wanted, broker)
     assert [
         (result.resource_type, result.resource_name, result.error_code, result.configs)
