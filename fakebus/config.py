@@ -116,18 +116,10 @@ def parse_address(text: str, default_port: int | None = None) -> Address:
     if text.endswith("]"):
         host, colon, port = text, "", ""
     elif not colon:
-        if text.isdigit():
-            raise ConfigError(f"{text!r} is a port alone: write 127.0.0.1:{text}, or :{text}")
         host, port = text, ""
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
-    try:
-        # What resolvers do first, where this would be no error of theirs.
-        host.encode("idna")
-    except UnicodeError:
-        raise ConfigError(
-            f"{text!r} is not an address: {host!r} cannot be the name of a host"
-        ) from None
+    _check_host(host, text)
     if not port:
         if default_port is None or colon:
             raise ConfigError(f"{text!r} is not an address: write HOST:PORT, as in 127.0.0.1:9092")
@@ -135,6 +127,18 @@ def parse_address(text: str, default_port: int | None = None) -> Address:
     if not (port.isascii() and port.isdigit()) or int(port) > 65535:
         raise ConfigError(f"{text!r} is not an address: the port must be a number up to 65535")
     return Address(host or "127.0.0.1", int(port))
+
+
+def _check_host(host: str, text: str) -> None:
+    if host == text and host.isdecimal():
+        raise ConfigError(f"{text!r} is a port alone: write 127.0.0.1:{text}, or :{text}")
+    try:
+        # What resolvers do first, where this would be no error of theirs.
+        host.encode("idna")
+    except UnicodeError:
+        raise ConfigError(
+            f"{text!r} is not an address: {host!r} cannot be the name of a host"
+        ) from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
