@@ -9,8 +9,8 @@ from aiohttp import web
 from fakebus.servers import Bus
 from fakebus.web.connection import HttpConnection
 from fakebus.web.errors import json_errors
-from fakebus.web.health import health_routes
-from fakebus.web.registry.routes import registry_routes
+from fakebus.web.rooms import all_rooms
+from fakebus.web.routing import web_routes
 from fakebus.web.security import HostCheck
 
 _SECURITY_HEADERS = {
@@ -31,8 +31,7 @@ class HttpApplication:
         settings = bus.settings
         hosts = HostCheck([*settings.http_allowed_hosts, *(each.host for each in settings.http)])
         application = web.Application(middlewares=[json_errors, hosts.middleware()])
-        application.add_routes(health_routes(bus))
-        application.add_routes(registry_routes(bus))
+        application.add_routes(web_routes(all_rooms(bus)))
         application.on_response_prepare.append(_add_security_headers)
         self._runner = web.AppRunner(application, shutdown_timeout=0.5)
 

@@ -10,5 +10,5 @@ from fakebus.web.registry.parameters import Call
 
 
 async def list_associations(call: Call) -> object:
-    """Answer the GET routes of /associations."""
+    """List the subjects of a topic, or the topics of a subject; always none."""
     return []

@@ -6,12 +6,12 @@ from fakebus.web.registry.parameters import Call
 
 
 async def check_version(call: Call) -> object:
-    """Answer POST /compatibility/subjects/{subject}/versions/{version}."""
+    """Check a schema against one version."""
     return await _check(call, call.version)
 
 
 async def check_subject(call: Call) -> object:
-    """Answer POST /compatibility/subjects/{subject}/versions: all that the level asks for."""
+    """Check a schema against the versions that the level asks for."""
     return await _check(call, None)
 
 

@@ -22,44 +22,14 @@ _FIELDS: dict[str, type] = {
 }
 
 
-async def read_global(call: Call) -> object:
-    """Answer GET /config."""
-    return _read(call, call.context_subject)
-
-
-async def read_subject(call: Call) -> object:
-    """Answer GET /config/{subject}."""
-    return _read(call, call.subject)
-
-
-async def write_global(call: Call) -> object:
-    """Answer PUT /config."""
-    return await _write(call, call.context_subject)
-
-
-async def write_subject(call: Call) -> object:
-    """Answer PUT /config/{subject}."""
-    return await _write(call, call.subject)
-
-
-async def delete_global(call: Call) -> object:
-    """Answer DELETE /config."""
-    return without_empty(await call.registry.delete_config(call.context_subject))
-
-
-async def delete_subject(call: Call) -> object:
-    """Answer DELETE /config/{subject}."""
-    return without_empty(await call.registry.delete_config(call.subject))
-
-
-def _read(call: Call, subject: str | None) -> dict[str, object]:
-    found = call.registry.config(
-        subject, default_to_global=call.flag("defaultToGlobal", "default_to_global")
-    )
+async def read(call: Call) -> object:
+    """Read the config, or a subject's."""
+    found = call.registry.config(call.target, default_to_global=call.flag("defaultToGlobal"))
     return without_empty(found)
 
 
-async def _write(call: Call, subject: str | None) -> dict[str, object]:
+async def write(call: Call) -> object:
+    """Change the config, or a subject's."""
     body = await call.body()
     changes: dict[str, object] = {
         name: field(body, name, kind) for name, kind in _FIELDS.items() if name in body
@@ -67,7 +37,12 @@ async def _write(call: Call, subject: str | None) -> dict[str, object]:
     for name in ("compatibilityLevel", "compatibility"):
         if name in body:
             changes["compatibilityLevel"] = field(body, name, str)
-    stored = await call.registry.set_config(subject, changes)
+    stored = await call.registry.set_config(call.target, changes)
     answer = {name: stored.get(name) for name in changes}
     level = answer.pop("compatibilityLevel", None)
     return without_empty({"compatibility": level} | answer)
+
+
+async def delete(call: Call) -> object:
+    """Delete the config, or a subject's."""
+    return without_empty(await call.registry.delete_config(call.target))

@@ -7,12 +7,12 @@ from fakebus.web.registry.parameters import Call
 
 
 async def list_contexts(call: Call) -> object:
-    """Answer GET /contexts."""
-    prefix = call.text("contextPrefix", "context_prefix")
+    """List contexts."""
+    prefix = call.text("contextPrefix")
     return call.page([name for name in call.registry.contexts() if name.startswith(prefix)])
 
 
 async def delete_context(call: Call) -> object:
-    """Answer DELETE /contexts/{context}."""
+    """Delete an empty context."""
     await call.registry.delete_context(call.request.match_info["context"])
     return NOTHING

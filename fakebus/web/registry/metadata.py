@@ -10,12 +10,12 @@ COMPATIBLE_VERSION = "8.1.0"
 
 
 async def root(call: Call) -> object:
-    """Answer GET and POST /: clients check for an empty object."""
+    """Answer an empty object, which clients check for."""
     return {}
 
 
 async def read_id(call: Call) -> object:
-    """Answer GET /v1/metadata/id."""
+    """Read the cluster's id."""
     clusters = {
         "kafka-cluster": call.cluster_id,
         "schema-registry-cluster": "schema-registry",
@@ -24,15 +24,15 @@ async def read_id(call: Call) -> object:
 
 
 async def read_version(call: Call) -> object:
-    """Answer GET /v1/metadata/version."""
+    """Read the version."""
     return {"version": COMPATIBLE_VERSION, "commitId": f"fakebus-{__version__}"}
 
 
 async def health(call: Call) -> object:
-    """Answer Karapace's GET /_health."""
+    """Tell whether the registry lives, as Karapace does."""
     return {"healthy": True, "schema_registry_ready": True}
 
 
 async def leader(call: Call) -> object:
-    """Answer Karapace's GET /master_available."""
+    """Tell whether writes are taken, as Karapace does."""
     return {"master_available": True}

@@ -35,6 +35,7 @@ _BODY_TYPES = frozenset(
     )
 )
 _INTEGER = re.compile(r"-?[0-9]{1,10}\Z")
+_CAPITAL = re.compile(r"([A-Z])")
 _MAX_INTEGER = 2**31 - 1
 
 Item = TypeVar("Item")
@@ -66,8 +67,10 @@ class Call:
         return self.qualified(self.request.match_info["subject"])
 
     @property
-    def context_subject(self) -> str | None:
-        """What stands for the path's whole context in configs and modes; ``None`` globally."""
+    def target(self) -> str | None:
+        """What a config or a mode is of: the path's subject, its whole context, or all."""
+        if "subject" in self.request.match_info:
+            return self.subject
         return self._context or None
 
     @property
@@ -78,7 +81,7 @@ class Call:
     @property
     def subject_prefix(self) -> str:
         """Which subjects are listed; all contexts if nothing is said."""
-        prefix = self.text("subjectPrefix", "subject_prefix", "subject")
+        prefix = self.text("subjectPrefix", "subject")
         if not prefix and "context" not in self.request.match_info:
             given = self.request.query.keys() & {"subjectPrefix", "subject_prefix", "subject"}
             return "" if given else ":*:"
@@ -106,13 +109,17 @@ class Call:
     # Query
 
     def text(self, *names: str) -> str:
-        """Return the first of the parameters that is given, or an empty text."""
-        query = self.request.query
-        return next((query[name] for name in names if name in query), "")
+        """Return the first of the parameters that is given, or an empty text.
 
-    def flag(self, *names: str) -> bool:
+        The Python client writes some names in snake case.
+        """
+        query = self.request.query
+        spellings = (each for name in names for each in (name, _CAPITAL.sub(r"_\1", name).lower()))
+        return next((query[name] for name in spellings if name in query), "")
+
+    def flag(self, name: str) -> bool:
         """Return whether a parameter is ``true``, in any case."""
-        return self.text(*names).lower() == "true"
+        return self.text(name).lower() == "true"
 
     def integer(self, name: str, default: int) -> int:
         """Return a number.

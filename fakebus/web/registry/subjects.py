@@ -11,18 +11,18 @@ from fakebus.web.registry.parameters import Call
 
 
 async def list_subjects(call: Call) -> object:
-    """Answer GET /subjects."""
+    """List subjects."""
     return call.page(
         call.registry.subjects(
             prefix=call.subject_prefix,
             deleted=call.flag("deleted"),
-            deleted_only=call.flag("deletedOnly", "deleted_only"),
+            deleted_only=call.flag("deletedOnly"),
         )
     )
 
 
 async def look_up(call: Call) -> object:
-    """Answer POST /subjects/{subject}: the version under which a schema is registered."""
+    """Look up the version under which a schema is registered."""
     found = await call.registry.look_up(
         call.subject,
         await call.schema_request(),
@@ -34,12 +34,12 @@ async def look_up(call: Call) -> object:
 
 
 async def delete_subject(call: Call) -> object:
-    """Answer DELETE /subjects/{subject}."""
+    """Delete a subject."""
     return await call.registry.delete_subject(call.subject, permanent=call.flag("permanent"))
 
 
 async def find_by_metadata(call: Call) -> object:
-    """Answer GET /subjects/{subject}/metadata: the latest version that has all properties."""
+    """Read the latest version that has all the metadata properties."""
     query = call.request.query
     keys = query.getall("key", []) + query.getall("key[]", [])
     values = query.getall("value", []) + query.getall("value[]", [])

@@ -7,19 +7,19 @@ from fakebus.web.registry.parameters import Call
 
 
 async def list_versions(call: Call) -> object:
-    """Answer GET /subjects/{subject}/versions."""
+    """List versions."""
     return call.page(
         call.registry.versions(
             call.subject,
             deleted=call.flag("deleted"),
-            deleted_only=call.flag("deletedOnly", "deleted_only"),
-            negative=call.flag("deletedAsNegative", "deleted_as_negative"),
+            deleted_only=call.flag("deletedOnly"),
+            negative=call.flag("deletedAsNegative"),
         )
     )
 
 
 async def register(call: Call) -> object:
-    """Answer POST /subjects/{subject}/versions."""
+    """Register a schema."""
     output_format = call.text("format")
     found = await call.registry.register(
         call.subject,
@@ -33,27 +33,27 @@ async def register(call: Call) -> object:
 
 
 async def read_version(call: Call) -> object:
-    """Answer GET /subjects/{subject}/versions/{version}."""
+    """Read a version."""
     found = call.registry.version(call.subject, call.version, deleted=call.flag("deleted"))
     text = await call.registry.formatted(found, call.text("format"))
     return registered(found, text)
 
 
 async def read_schema(call: Call) -> object:
-    """Answer GET /subjects/{subject}/versions/{version}/schema: the text alone."""
+    """Read the text of a version's schema."""
     found = call.registry.version(call.subject, call.version, deleted=call.flag("deleted"))
     return Text(await call.registry.formatted(found, call.text("format")))
 
 
 async def list_referencing(call: Call) -> object:
-    """Answer GET /subjects/{subject}/versions/{version}/referencedby: ids of schemas."""
+    """List the ids of schemas that refer to a version."""
     # A deleted version may still be referenced.
     found = call.registry.version(call.subject, call.version, deleted=True)
     return call.page(call.registry.referenced_by(found.subject, found.version))
 
 
 async def delete_version(call: Call) -> object:
-    """Answer DELETE /subjects/{subject}/versions/{version}."""
+    """Delete a version."""
     return await call.registry.delete_version(
         call.subject, call.version, permanent=call.flag("permanent")
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,35 +11,56 @@ import hypothesis
 import pytest
 import requests
 import schemathesis
+import yaml
 from schemathesis.specs.openapi import checks
 
-from fakebus.web.registry.openapi import description
-from fakebus.web.registry.routes import ROUTES
+from fakebus.app import FakeBus
+from fakebus.web import openapi
+from fakebus.web.openapi import description
+from fakebus.web.rooms import all_rooms
+from fakebus.web.routing import routes, web_routes
 from tests.web.http_client import Http
 from tests.web.server import connect, http_bus
 
+ROOMS = all_rooms(FakeBus())
+DESCRIPTION: dict[str, Any] = description(ROOMS)
+
 
 def documented() -> set[tuple[str, str]]:
-    paths: Any = description()["paths"]
+    paths = DESCRIPTION["paths"]
     return {(method.upper(), path) for path, methods in paths.items() for method in methods}
 
 
-def test_every_route_is_documented_and_nothing_else() -> None:
-    routes = [(route.method, route.path) for route in ROUTES]
-    assert len(set(routes)) == len(routes)
-    assert set(routes) == documented()
+def test_what_is_served_is_documented_and_nothing_else() -> None:
+    served = [(each.method, each.path.replace(":[^/]+}", "}")) for each in web_routes(ROOMS)]
+    assert len(set(served)) == len(served)
+    assert set(served) == documented()
+
+
+def test_every_handler_has_a_route() -> None:
+    used = {(route.room, route.handler) for route in routes()}
+    assert used == {(name, each) for name, room in ROOMS.items() for each in room.handlers}
+
+
+def test_every_component_is_used() -> None:
+    text = json.dumps(DESCRIPTION["paths"]) + json.dumps(DESCRIPTION["components"])
+    named = {name for name in DESCRIPTION["components"]["schemas"] if f'schemas/{name}"' in text}
+    assert named == set(DESCRIPTION["components"]["schemas"])
+    components = yaml.safe_load(openapi._COMPONENTS.read_text())
+    assert {name for route in routes() for name in route.query} == set(components["query"])
 
 
 def test_the_description_is_served(http: Http) -> None:
     answer = http.get("/openapi.json")
     assert answer.json["openapi"] == "3.1.0"
-    assert answer.json == description()
+    assert answer.json == DESCRIPTION
+    assert answer.headers["Content-Type"].startswith("application/json")
 
 
-def test_every_operation_has_an_id_of_its_own() -> None:
-    paths: Any = description()["paths"]
-    ids = [operation["operationId"] for path in paths.values() for operation in path.values()]
-    assert len(set(ids)) == len(ids)
+def test_every_operation_has_an_id_of_its_own_and_a_summary() -> None:
+    operations = [each for path in DESCRIPTION["paths"].values() for each in path.values()]
+    assert len({each["operationId"] for each in operations}) == len(operations)
+    assert all(each["summary"] for each in operations)
 
 
 CHECKS: Any = (
@@ -51,7 +73,7 @@ CHECKS: Any = (
 
 def with_one_content_type() -> dict[str, Any]:
     """Return the description with one content type for bodies: what is sent is the same."""
-    described: dict[str, Any] = copy.deepcopy(description())
+    described: dict[str, Any] = copy.deepcopy(DESCRIPTION)
     for path in described["paths"].values():
         for operation in path.values():
             content = operation.get("requestBody", {}).get("content", {})

@@ -1,0 +1,75 @@
+"""The rooms of the HTTP side, and the server's own: health, and what routes there are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+
+from aiohttp import web
+
+from fakebus import __version__
+from fakebus.servers import Bus
+from fakebus.web.registry.room import RegistryRoom
+from fakebus.web.routing import Handler, Room, RoomHandler
+
+
+async def health(room: ServerRoom) -> object:
+    """Tell that the process lives."""
+    return {"status": "up", "version": __version__}
+
+
+async def ready(room: ServerRoom) -> object:
+    """Tell whether the data are there and clients are served."""
+    answer = {"ready": room.bus.ready, "topics": len(room.bus.broker.topics)}
+    if room.bus.ready:
+        return answer
+    return web.json_response(
+        answer | {"error_code": 503, "message": "the bus is not ready"}, status=503
+    )
+
+
+async def openapi(room: ServerRoom) -> object:
+    """Describe the routes, as OpenAPI."""
+    return room.description
+
+
+class ServerRoom:
+    """Room of the server itself.
+
+    Args:
+        bus: what is served.
+        rooms: all rooms; may be completed later.
+    """
+
+    handlers: Mapping[str, RoomHandler] = {"health": health, "ready": ready, "openapi": openapi}
+    prefix = ""
+    content_types = ("application/json",)
+    general_errors = (421,)
+
+    def __init__(self, bus: Bus, rooms: Mapping[str, Room]) -> None:
+        self.bus = bus
+        self._rooms = rooms
+
+    @cached_property
+    def description(self) -> dict[str, object]:
+        """The OpenAPI description of all rooms."""
+        # What few clients ask for need not delay the start.
+        from fakebus.web.openapi import description
+
+        return description(self._rooms)
+
+    def serve(self, handler: RoomHandler) -> Handler:
+        """Return the handler as aiohttp calls it."""
+
+        async def answer(request: web.Request) -> web.StreamResponse:
+            found = await handler(self)
+            return found if isinstance(found, web.StreamResponse) else web.json_response(found)
+
+        return answer
+
+
+def all_rooms(bus: Bus) -> dict[str, Room]:
+    """Return all rooms by the names that the table of routes has."""
+    rooms: dict[str, Room] = {"registry": RegistryRoom(bus)}
+    rooms["server"] = ServerRoom(bus, rooms)
+    return rooms

@@ -1,0 +1,122 @@
+"""The table of all routes, read from ``routes.txt``, and the rooms that answer them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from inspect import iscoroutinefunction
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Protocol
+
+from aiohttp import web
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+RoomHandler = Callable[[Any], Awaitable[object]]
+
+_TABLE = Path(__file__).with_name("routes.txt")
+_PART = re.compile(r"\{(\w+)\}")
+
+
+class Room(Protocol):
+    """Routes whose handlers are called alike."""
+
+    @property
+    def handlers(self) -> Mapping[str, RoomHandler]:
+        """By the names that the table has."""
+
+    @property
+    def prefix(self) -> str:
+        """Where paths with an asterisk stand a second time."""
+
+    @property
+    def content_types(self) -> Sequence[str]:
+        """What answers may be labelled as; the first is the default."""
+
+    @property
+    def general_errors(self) -> Sequence[int]:
+        """What each of the routes may answer."""
+
+    def serve(self, handler: RoomHandler) -> Handler:
+        """Return the handler as aiohttp calls it."""
+
+
+def handlers_of(*modules: ModuleType) -> dict[str, RoomHandler]:
+    """Return the public coroutine functions that modules define, as ``module.function``."""
+    return {
+        f"{module.__name__.rpartition('.')[2]}.{name}": function
+        for module in modules
+        for name, function in vars(module).items()
+        if iscoroutinefunction(function)
+        and function.__module__ == module.__name__
+        and not name.startswith("_")
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """Line of the table: a method and a path, and what is said of them."""
+
+    room: str
+    method: str
+    path: str
+    everywhere: bool
+    """Whether it also stands under the room's prefix."""
+    handler: str
+    body: str
+    """The schema of the body; empty for none."""
+    answer: str
+    """The schema of the answer; empty for none."""
+    query: tuple[str, ...]
+    errors: tuple[int, ...]
+
+    def paths(self, prefix: str) -> tuple[str, ...]:
+        """Return all the paths it stands under."""
+        return (self.path, prefix + self.path) if self.everywhere else (self.path,)
+
+
+@cache
+def routes() -> tuple[Route, ...]:
+    """Return the table."""
+    return tuple(_parse(_TABLE.read_text(encoding="utf-8")))
+
+
+def _parse(text: str) -> Iterator[Route]:
+    room = ""
+    for line in text.splitlines():
+        if line.startswith("["):
+            room = line.strip("[]")
+        elif line and not line.startswith("#"):
+            method, path, handler, *words = line.split()
+            arrow = words.index("->")
+            answer, *marked = words[arrow + 1 :]
+            yield Route(
+                room=room,
+                method=method,
+                path=path.removeprefix("*"),
+                everywhere=path.startswith("*"),
+                handler=handler,
+                body="".join(words[:arrow]),
+                answer=answer.removeprefix("-"),
+                query=tuple(word[1:] for word in marked if word.startswith("?")),
+                errors=tuple(int(word[1:]) for word in marked if word.startswith("!")),
+            )
+
+
+def web_routes(rooms: Mapping[str, Room]) -> list[web.RouteDef]:
+    """Return the whole table for an aiohttp application.
+
+    Args:
+        rooms: by name.
+    """
+    defined = []
+    for route in routes():
+        room = rooms[route.room]
+        serve = room.serve(room.handlers[route.handler])
+        for path in route.paths(room.prefix):
+            # aiohttp's own pattern for a part of a path takes no braces, which subjects may have.
+            pattern = _PART.sub(r"{\1:[^/]+}", path)
+            defined.append(web.route(route.method, pattern, serve))
+    return defined
