@@ -35,11 +35,16 @@ RULES: Mapping[str, str] = {
 """Every rule with what it finds."""
 
 _REQUIRED = ("ce_id", "ce_source", "ce_specversion", "ce_type")
-_CE_HEADERS = re.compile(r"ce_[a-z0-9]{1,20}")
+_CE_HEADERS = re.compile(r"ce_[a-z0-9]+")
+_SHORT_CE_HEADERS = re.compile(r"ce_[a-z0-9]{1,20}")
+"""CloudEvents say that names SHOULD NOT be longer."""
 # {Reverse DNS}.{Architecture Subdomain}.{Subject}.{Action}.{Major Version}
 _OEP41_TYPE = re.compile(r"[a-z]+\.[a-z0-9]+(\.[a-z0-9_]+){3,}\.v[0-9]+")
 _MAX_EVENT_BYTES = 64 * 1024
 _OPENEDX = "org.openedx."
+OEP41 = "oep41"
+CONVENTIONS = (OEP41,)
+"""Conventions of services that a set can say it follows."""
 _EVENT_FILES = (".ndjson", ".jsonl")
 
 
@@ -49,10 +54,15 @@ class Linter:
     Args:
         problems: where findings go.
         ignored: rules, or ``rule/thing``.
+        conventions: those that all events of the set follow. OEP-41 is Open edX's: other
+            events are held to it only where the set says so.
     """
 
-    def __init__(self, problems: ProblemList, ignored: Iterable[str]) -> None:
+    def __init__(
+        self, problems: ProblemList, ignored: Iterable[str], conventions: Collection[str] = ()
+    ) -> None:
         self._problems = problems
+        self._follows_oep41 = OEP41 in conventions
         self._ignored = frozenset(ignored)
         self._seen: dict[tuple[object, ...], EventLine] = {}
         self._ids: dict[tuple[bytes | None, bytes | None], EventLine] = {}
@@ -101,7 +111,8 @@ class Linter:
         if any(name.startswith("ce_") for name, _ in record.headers):
             self._cloud_event(event, record.headers)
         size = len(record.value or b"")
-        if size > _MAX_EVENT_BYTES and record.headers:
+        event_type = dict(record.headers).get("ce_type") or b""
+        if size > _MAX_EVENT_BYTES and record.headers and self._is_openedx(event_type):
             self._add(
                 event,
                 "oep41-size",
@@ -124,13 +135,17 @@ class Linter:
                 self._attribute(
                     event, f"the CloudEvent has no {name}", f'add the header "{name}"', name
                 )
-        for name, message, hint in _ill_formed(found):
+        is_openedx = self._is_openedx(found.get("ce_type") or b"")
+        for name, message, hint in _ill_formed(found, is_openedx):
             self._attribute(event, message, hint, name)
         self._identity(event, found)
         event_type = found.get("ce_type")
-        if event_type and event_type not in self._types:
+        if event_type and is_openedx and event_type not in self._types:
             self._types.add(event_type)
             self._type(event, event_type.decode("utf-8", "replace"))
+
+    def _is_openedx(self, event_type: bytes) -> bool:
+        return self._follows_oep41 or event_type.startswith(_OPENEDX.encode())
 
     def _attribute(self, event: EventLine, message: str, hint: str, name: str) -> None:
         self._add(event, "ce-attribute", message, hint, field="headers", thing=name)
@@ -149,7 +164,7 @@ class Linter:
                     field="headers",
                 )
         event_type = found.get("ce_type")
-        if not event_type or not source:
+        if not event_type or not source or not self._is_openedx(event_type):
             return
         known = self._sources.setdefault(event_type, source)
         if known != source:
@@ -243,7 +258,9 @@ def _text(data: bytes | None) -> str:
     return "nowhere" if data is None else data.decode("utf-8", "replace")
 
 
-def _ill_formed(found: Mapping[str, bytes | None]) -> Iterator[tuple[str, str, str]]:
+def _ill_formed(
+    found: Mapping[str, bytes | None], are_short: bool
+) -> Iterator[tuple[str, str, str]]:
     version = found.get("ce_specversion")
     if version and version != b"1.0":
         yield (
@@ -258,12 +275,14 @@ def _ill_formed(found: Mapping[str, bytes | None]) -> Iterator[tuple[str, str, s
             f"ce_time is {quoted(_text(time))}, which is not a time of RFC 3339",
             'write {"$time": "at"}',
         )
+    names = _SHORT_CE_HEADERS if are_short else _CE_HEADERS
     for name in found:
-        if name.startswith("ce_") and not _CE_HEADERS.fullmatch(name):
+        if name.startswith("ce_") and not names.fullmatch(name):
+            count = "1 to 20 " if are_short else ""
             yield (
                 name,
                 f"the header {quoted(name)} is no CloudEvents attribute: "
-                "their names are 1 to 20 lower-case letters and digits",
+                f"their names are {count}lower-case letters and digits",
                 "rename it, or leave out ce_",
             )
 

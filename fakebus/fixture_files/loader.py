@@ -21,6 +21,7 @@ from fakebus.fixture_files.drift.lock import lock_problems
 from fakebus.fixture_files.encoding import EncodingSettings, TopicEncoder
 from fakebus.fixture_files.event_lines import EventFile, EventLine
 from fakebus.fixture_files.generation_specs import default_generate
+from fakebus.fixture_files.input_names import input_of
 from fakebus.fixture_files.lint import Linter, unused_files
 from fakebus.fixture_files.load_specs import LoadSpec
 from fakebus.fixture_files.model import (
@@ -252,7 +253,7 @@ class _Loader:
         self._generate(spec, schemas)
         self._check_profiles(spec)
         findings = ProblemList()
-        linter = Linter(findings, spec.ignored_rules) if verify else None
+        linter = Linter(findings, spec.ignored_rules, spec.conventions) if verify else None
         settings = self._settings(spec, schemas, linter)
         streams = self._encode(spec, topics, settings)
         self._read_scenarios(spec, topics, settings, findings)
@@ -287,7 +288,14 @@ class _Loader:
                 "load it once; with include its lines may name several topics",
             )
             return
-        text = self._directory.read_text(load.file, load.position, MAX_EVENTS_BYTES)
+        input_ = input_of(load.file, load.input_name)
+        text = self._directory.read_text(
+            load.file,
+            load.position,
+            MAX_EVENTS_BYTES,
+            skip_mark=input_ is not None and input_.has_mark,
+            keep_bytes=input_ is not None and input_.has_bytes,
+        )
         if text is None:
             return
         file = EventFile(load.file, self._directory.display(load.file), text, topic, load)
@@ -310,7 +318,7 @@ class _Loader:
             self._change_generates(spec, *self._to_generate)
         if not any(topic.generates for topic in spec.topics):
             return
-        from fakebus.fixture_files.generation import GenerationSettings, Generator
+        from fakebus.fixture_files.generation.generator import GenerationSettings, Generator
 
         lines: dict[str, list[EventLine]] = {}
         for line in self._lines:
@@ -367,7 +375,7 @@ class _Loader:
 
         # What a scenario repeats is meant to be repeated.
         ignored = spec.ignored_rules | {"duplicate-event", "ce-duplicate-id"}
-        linter = None if settings.linter is None else Linter(findings, ignored)
+        linter = None if settings.linter is None else Linter(findings, ignored, spec.conventions)
         loader = ScenarioLoader(self._directory, topics, self._problems)
         encoders = self._encoders(topics, replace(settings, linter=linter), loader.played)
         self.scenarios = loader.load(spec.scenarios, encoders, self._now_ms)

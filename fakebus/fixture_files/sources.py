@@ -1,6 +1,7 @@
 """Reading fixture files safely: no path leaves the directory, no file is too large.
 
-Text is checked here once for all formats: UTF-8 without a byte order mark, no NUL bytes.
+Text is checked here once for all formats: UTF-8 without a byte order mark, no NUL bytes,
+unless the tool that writes a format cannot help it.
 Line ends may be LF or CRLF.
 """
 
@@ -83,13 +84,24 @@ class FixtureDirectory:
             path.relative_to(folder).as_posix() for path in folder.glob(pattern) if path.is_file()
         )
 
-    def read_text(self, relative: str, named_at: Position, max_bytes: int) -> str | None:
+    def read_text(
+        self,
+        relative: str,
+        named_at: Position,
+        max_bytes: int,
+        *,
+        skip_mark: bool = False,
+        keep_bytes: bool = False,
+    ) -> str | None:
         """Return a file's text, or ``None`` after saying why it cannot be had.
 
         Args:
             relative: the file, from the root, as :meth:`resolve` returned it.
             named_at: where the file is named; problems with reaching it are shown there.
             max_bytes: a larger file is refused.
+            skip_mark: whether a byte order mark is no mistake.
+            keep_bytes: whether bytes that are not UTF-8 are no mistake; they become lone
+                surrogates, as ``surrogateescape`` has it.
         """
         try:
             data = self._read(relative, max_bytes)
@@ -104,6 +116,10 @@ class FixtureDirectory:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             self._problems.add(named_at, f"the file {quoted(relative)} cannot be read: {reason}")
             return None
+        if skip_mark:
+            data = data.removeprefix(codecs.BOM_UTF8)
+        if keep_bytes:
+            return data.decode(errors="surrogateescape")
         return self._decode(data, self.display(relative))
 
     def _read(self, relative: str, max_bytes: int) -> bytes:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from fakebus.fixture_files.group_specs import GroupSpec, read_group
 from fakebus.fixture_files.input_names import is_events_file
-from fakebus.fixture_files.lint import RULES
+from fakebus.fixture_files.lint import CONVENTIONS, RULES
 from fakebus.fixture_files.load_specs import LoadSpec
 from fakebus.fixture_files.problems import (
     DataError,
@@ -53,6 +53,7 @@ class SetSpec:
     seed: int = 0
     partitioner: str = DEFAULT_PARTITIONER
     ignored_rules: frozenset[str] = frozenset()
+    conventions: frozenset[str] = frozenset()
     compatibility: str | None = None
     """The level of subjects that name none; ``None`` leaves it to the registry."""
     subjects: list[SubjectSpec] = field(default_factory=list)
@@ -204,8 +205,9 @@ class _StructureReader:
         self._spec.compatibility = read_level(fields, self._problems)
         lint = fields.mapping("lint")
         if lint is not None:
-            inner = FieldReader(lint, "lint", ("ignore",), self._problems)
+            inner = FieldReader(lint, "lint", ("ignore", "conventions"), self._problems)
             self._spec.ignored_rules = frozenset(self._rules(inner))
+            self._spec.conventions = frozenset(self._conventions(inner))
         clock = fields.mapping("clock")
         if clock is not None:
             self._read_clock(FieldReader(clock, "clock", ("anchor", "tz"), self._problems))
@@ -218,6 +220,17 @@ class _StructureReader:
             else:
                 self._problems.add(
                     position, f"there is no rule {quoted(rule)}", did_you_mean(rule, RULES)
+                )
+
+    def _conventions(self, fields: FieldReader) -> Iterator[str]:
+        for text, position in fields.texts("conventions", or_one=True):
+            if text in CONVENTIONS:
+                yield text
+            else:
+                self._problems.add(
+                    position,
+                    f"there are no conventions {quoted(text)}",
+                    did_you_mean(text, CONVENTIONS),
                 )
 
     def _read_clock(self, fields: FieldReader) -> None:

@@ -22,6 +22,8 @@ REQUIRED = "required"
 NUMBER = "number"
 
 _MAX_DEPTH = 40
+_MAX_PLACES = 20_000
+"""Schemas that refer to each other have more paths than anybody can look at."""
 _PROTOBUF_FIELD = re.compile(
     r"(?P<type>(?:(?:optional|required|repeated) )?[\w.]+(?:<[^>]+>)?) (?P<name>\w+) = "
     r"(?P<number>\d+)"
@@ -102,6 +104,7 @@ class _JsonOutline:
 
     def __init__(self, root: Any) -> None:
         self._root = root
+        self._places = 0
 
     def at(
         self, node: Any, path: str, seen: tuple[str, ...], required: bool | None = None
@@ -115,7 +118,9 @@ class _JsonOutline:
             required: whether the object around it asks for it; ``None`` if it is no property.
         """
         reference = node.get("$ref") if isinstance(node, dict) else None
-        if isinstance(reference, str) and reference not in seen and len(seen) < _MAX_DEPTH:
+        self._places += 1
+        followed = reference not in seen and len(seen) < _MAX_DEPTH and self._places < _MAX_PLACES
+        if isinstance(reference, str) and followed:
             found = self._local(reference)
             if found is not None:
                 yield from self.at(found, path, (*seen, reference), required)

@@ -137,4 +137,4 @@ def _partition(text: str) -> int:
     raise DataError(f"the partition {quoted(text)} is not a number", "write 0, or leave it empty")
 
 
-CSV = Input(name="csv", suffixes=(".csv",), read=_read)
+CSV = Input(name="csv", suffixes=(".csv",), read=_read, has_mark=True)

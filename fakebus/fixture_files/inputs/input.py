@@ -45,6 +45,11 @@ class Input:
     suffixes: tuple[str, ...]
     """How the names of its files end."""
     read: Callable[[str, bool], Reading]
+    has_mark: bool = False
+    """Whether the tool begins its files with a byte order mark."""
+    has_bytes: bool = False
+    """Whether the tool writes bytes as they are, which need not be UTF-8; ``read`` gets them as
+    lone surrogates."""
 
 
 def payload(data: object, format_name: str | None = None) -> object:

@@ -1,10 +1,14 @@
 """What ``kcat -C -J`` prints: one record a line, with everything but the schema.
 
+kcat writes what is not ASCII as it is, so that a line with binary data is no UTF-8; its bytes
+can still be had exactly.
+
 Source: https://github.com/edenhill/kcat (README, JSON output).
 """
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -52,13 +56,31 @@ def _fields(record: Mapping[str, Any], names_topics: bool) -> dict[str, Any]:
 
 def _part(data: object) -> object:
     # A text is the bytes as they are; anything else was decoded with a schema.
-    return payload(data, "string" if isinstance(data, str) else None)
+    if not isinstance(data, str):
+        return payload(data)
+    encoded = _base64(data)
+    return payload(data, "string") if encoded is None else payload(encoded, "binary")
+
+
+def _base64(data: str) -> str | None:
+    """Return bytes that are not UTF-8 as base64; ``None`` for all others."""
+    raw = data.encode("utf-8", "surrogateescape")
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return base64.b64encode(raw).decode()
+    return None
 
 
 def _headers(flat: object) -> list[list[object]]:
     if not isinstance(flat, list) or len(flat) % 2:
         raise DataError('"headers" must be a list of names and values in turn', _HINT)
-    return [[name, value] for name, value in zip(flat[::2], flat[1::2], strict=True)]
+    return [[name, _header(value)] for name, value in zip(flat[::2], flat[1::2], strict=True)]
+
+
+def _header(value: object) -> object:
+    encoded = _base64(value) if isinstance(value, str) else None
+    return value if encoded is None else {"type": "binary", "data": encoded}
 
 
 def _instant(milliseconds: int) -> str:
@@ -69,4 +91,9 @@ def _instant(milliseconds: int) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-KCAT = Input(name="kcat", suffixes=(".kcat", ".kcat.json", ".kcat.jsonl"), read=_read)
+KCAT = Input(
+    name="kcat",
+    suffixes=(".kcat", ".kcat.json", ".kcat.jsonl"),
+    read=_read,
+    has_bytes=True,
+)

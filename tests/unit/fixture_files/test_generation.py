@@ -572,6 +572,134 @@ def test_what_a_json_schema_does_not_say_is_told(
     assert str(problem).endswith(expected)
 
 
+def optional(name: str) -> dict[str, Any]:
+    return {"name": name, "type": ["null", "Tree"], "default": None}
+
+
+def record(name: str, **fields: Any) -> dict[str, Any]:
+    made = [{"name": field, "type": kind} for field, kind in fields.items()]
+    return {"type": "record", "name": name, "fields": made}
+
+
+def nested_arrays(depth: int) -> Any:
+    return "int" if not depth else {"type": "array", "items": nested_arrays(depth - 1)}
+
+
+ITSELF = {"$ref": "#"}
+PAIR = {"type": "object", "required": ["a", "b"], "properties": {"a": ITSELF, "b": ITSELF}}
+RECURSIVE: dict[str, tuple[str, Any]] = {
+    "avro tree": (
+        "avsc",
+        {
+            "type": "record",
+            "name": "Tree",
+            "fields": [{"name": "v", "type": "int"}, optional("left"), optional("right")],
+        },
+    ),
+    "avro expression": ("avsc", record("E", op=["int", record("Add", l="E", r="E")])),
+    "avro arrays": (
+        "avsc",
+        record("A", a={"type": "array", "items": "A"}, b={"type": "map", "values": "A"}),
+    ),
+    "avro through another": (
+        "avsc",
+        record("A", b=record("B", a=[{"type": "array", "items": "A"}, "A"], c=["B", "string"])),
+    ),
+    "avro arrays of arrays": ("avsc", nested_arrays(25)),
+    "json tree": (
+        "json",
+        {"type": "object", "properties": {"a": ITSELF, "b": ITSELF, "c": ITSELF}},
+    ),
+    "json required array": (
+        "json",
+        {
+            "type": "object",
+            "required": ["a"],
+            "properties": {"a": {"type": "array", "items": ITSELF}},
+        },
+    ),
+    "json expression": ("json", {"oneOf": [{"type": "integer"}, PAIR]}),
+    "json types": ("json", {**PAIR, "type": ["object", "array", "integer"], "items": ITSELF}),
+    "json items": (
+        "json",
+        {"anyOf": [{"type": "array", "minItems": 2, "items": ITSELF}, {"type": "boolean"}]},
+    ),
+}
+
+
+@pytest.mark.parametrize(("suffix", "schema"), RECURSIVE.values(), ids=RECURSIVE.keys())
+def test_an_event_of_a_recursive_schema_ends_and_stays_small(
+    write_set: WriteSet, suffix: str, schema: Any
+) -> None:
+    text = (
+        f"{HEAD}subjects: [{{subject: v, schema: v.{suffix}}}]\n"
+        "topics: [{name: users, value: {subject: v}, generate: {count: 15}}]\n"
+    )
+    root = write_set({"fakebus.yaml": text, f"v.{suffix}": json.dumps(schema)})
+    (stream,) = load_fixtures(root, now_ms=NOW_MS).streams
+    values = [event.record.value or b"" for event in stream.events]
+    assert len(values) == 15
+    assert max(map(len, values)) < 20_000
+    assert sum(map(len, values)) < 100_000
+
+
+@pytest.mark.parametrize(
+    ("suffix", "schema", "expected"),
+    [
+        (
+            "avsc",
+            record("N", next="N"),
+            'the record "N" of next.next.next.next.… holds itself without an end; '
+            "let a field be null, or give it a hint under with",
+        ),
+        (
+            "avsc",
+            record("A", b=record("B", x={"type": "array", "items": "int"}, a=["A", "B"])),
+            "holds itself without an end; let a field be null, or give it a hint under with",
+        ),
+        (
+            "json",
+            {"type": "array", "minItems": 2, "items": ITSELF},
+            "the schema of value holds itself without an end; give it a hint under with",
+        ),
+        (
+            "json",
+            {"type": "array", "minItems": 60_000},
+            "an event of this schema would have more than 50000 values; "
+            "give the part that repeats a hint under with",
+        ),
+        ("json", {"allOf": [ITSELF]}, "the schema's references never end; mend the schema"),
+        (
+            "json",
+            {"oneOf": [{"$ref": "#/definitions/a"}], "definitions": {"a": {"anyOf": [ITSELF]}}},
+            "the schema's references never end; mend the schema",
+        ),
+    ],
+)
+def test_a_schema_that_cannot_end_is_told(
+    write_set: WriteSet, suffix: str, schema: Any, expected: str
+) -> None:
+    text = (
+        f"{HEAD}subjects: [{{subject: v, schema: v.{suffix}}}]\n"
+        "topics: [{name: users, value: {subject: v}, generate: {count: 2}}]\n"
+    )
+    root = write_set({"fakebus.yaml": text, f"v.{suffix}": json.dumps(schema)})
+    (problem,) = check_fixtures(root, now_ms=NOW_MS)
+    assert str(problem).endswith(expected)
+
+
+def test_a_hint_ends_what_cannot_end_by_itself(write_set: WriteSet) -> None:
+    text = (
+        f"{HEAD}subjects: [{{subject: v, schema: v.avsc}}]\n"
+        "topics: [{name: users, value: {subject: v}, generate: "
+        "{count: 1, with: {next.next: {constant: {next: x}}}}}]\n"
+    )
+    root = write_set({"fakebus.yaml": text, "v.avsc": json.dumps(record("N", next="N"))})
+    (problem,) = check_fixtures(root, now_ms=NOW_MS)
+    # What the hint makes does not fit; that is all there is to say.
+    assert problem.message.startswith('"value": ')
+
+
 def test_a_missing_faker_names_its_extra(
     plain_set: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -185,6 +185,32 @@ def test_what_kcat_printed_is_seeded_as_it_was(write_set: WriteSet) -> None:
     assert times == [1_600_000_000_123, NOW_MS, NOW_MS]
 
 
+def as_kcat_writes(data: bytes) -> bytes:
+    """Escape as kcat 1.7 does: what is not ASCII stays as it is."""
+    return b"".join(
+        bytes([byte]) if byte >= 0x20 and byte not in b'"\\' else b"\\u%04x" % byte for byte in data
+    )
+
+
+def test_binary_data_that_kcat_printed_is_seeded_as_it_was(write_set: WriteSet) -> None:
+    keys = [bytes(range(256)), b"\x00\x00\x00\x00\x01\xff\xfe", b"k", "é".encode(), b"\xed\xb2\x80"]
+    lines = [
+        b'{"partition":0,"ts":1,"headers":["h","%s"],"key":"%s","payload":"%s"}\n'
+        % (as_kcat_writes(key), as_kcat_writes(key), as_kcat_writes(key[::-1]))
+        for key in keys
+    ]
+    root = write_set({"fakebus.yaml": "version: 1\ntopics: [{name: t, load: d.kcat}]\n"})
+    (root / "d.kcat").write_bytes(b"".join(lines))
+    assert records(load_fixtures(root, now_ms=NOW_MS)) == [
+        (0, key, key[::-1], [("h", key)]) for key in keys
+    ]
+
+
+def test_a_byte_order_mark_of_excel_is_skipped(write_set: WriteSet) -> None:
+    fixture_set = loaded(write_set, "orders.csv", "\ufeffkey,value\nk,1\n")
+    assert [(key, value) for _, key, value, _ in records(fixture_set)] == [(b"k", b"1")]
+
+
 def test_a_dump_of_kcat_may_be_included_and_names_its_topics(write_set: WriteSet) -> None:
     lines = [{"topic": name, "partition": 0, "payload": name} for name in ("b", "a")]
     root = write_set(

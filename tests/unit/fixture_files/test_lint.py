@@ -18,7 +18,7 @@ CE = {
     "ce_id": "1",
     "ce_source": "/shop",
     "ce_specversion": "1.0",
-    "ce_type": "org.example.shop.sales.order.created.v1",
+    "ce_type": "org.openedx.shop.sales.order.created.v1",
 }
 
 
@@ -93,23 +93,26 @@ CASES: dict[str, tuple[list[dict[str, Any]], list[str]]] = {
         ],
     ),
     "same id of another source": (
-        [event(), with_headers(ce_source="/bank", ce_type="org.example.bank.sales.bill.paid.v1")],
+        [event(), with_headers(ce_source="/bank", ce_type="org.openedx.bank.sales.bill.paid.v1")],
         [],
     ),
     "two producers": (
         [event(), with_headers(ce_id="2", ce_source="/bank")],
         [
             "oep41-one-producer e.ndjson:2:25: events of the type "
-            "org.example.shop.sales.order.created.v1 come from /shop and from /bank; "
+            "org.openedx.shop.sales.order.created.v1 come from /shop and from /bank; "
             "one service alone sends the events of a type"
         ],
     ),
     "type": (
-        [with_headers(ce_type="OrderCreated"), with_headers(ce_type="OrderCreated", ce_id="2")],
         [
-            'oep41-type e.ndjson:1:25: the event type "OrderCreated" is not named as OEP-41 wants '
-            "it; write org.domain.subdomain.subject.action.v1, in lower case with underscores; "
-            'or ignore it by  lint: {ignore: ["oep41-type/OrderCreated"]}'
+            with_headers(ce_type="org.openedx.OrderCreated"),
+            with_headers(ce_type="org.openedx.OrderCreated", ce_id="2"),
+        ],
+        [
+            'oep41-type e.ndjson:1:25: the event type "org.openedx.OrderCreated" is not named as '
+            "OEP-41 wants it; write org.domain.subdomain.subject.action.v1, in lower case with "
+            'underscores; or ignore it by  lint: {ignore: ["oep41-type/org.openedx.OrderCreated"]}'
         ],
     ),
     "size": (
@@ -252,15 +255,61 @@ def test_a_linked_file_is_loaded_under_either_name(write_set: WriteSet) -> None:
     ("ignored", "count"),
     [
         ("oep41-type", 0),
-        ("oep41-type/OrderCreated", 0),
-        ("[oep41-type/OrderCreated]", 0),
+        ("oep41-type/org.openedx.OrderCreated", 0),
+        ("[oep41-type/org.openedx.OrderCreated]", 0),
         ("oep41-type/OrderPaid", 1),
         ("ce-attribute", 1),
     ],
 )
 def test_rules_can_be_ignored(write_set: WriteSet, ignored: str, count: int) -> None:
     root = f"version: 1\nlint: {{ignore: {ignored}}}\ntopics: [{{name: t, load: e.ndjson}}]\n"
-    assert len(found(write_set, with_headers(ce_type="OrderCreated"), root=root)) == count
+    assert (
+        len(found(write_set, with_headers(ce_type="org.openedx.OrderCreated"), root=root)) == count
+    )
+
+
+FOREIGN = (
+    with_headers(ce_type="com.example.someevent"),
+    with_headers(ce_id="2", ce_type="com.example.someevent", ce_source="/other"),
+    with_headers(ce_id="3", ce_type="io.debezium.connector.postgresql.DataChangeEvent"),
+    with_headers(
+        ce_id="4",
+        ce_type="com.github.pull_request.opened",
+        ce_iodebeziumtxtotalorder="1",
+        ce_iodebeziumtxdatacollectionorder="2",
+    ),
+    {**with_headers(ce_id="5", ce_type="big"), "value": "x" * 70_000},
+)
+
+
+def test_events_of_others_are_not_held_to_the_rules_of_openedx(write_set: WriteSet) -> None:
+    assert found(write_set, *FOREIGN) == []
+
+
+def test_a_set_may_say_that_its_events_follow_oep41(write_set: WriteSet) -> None:
+    root = "version: 1\nlint: {conventions: oep41}\ntopics: [{name: t, load: e.ndjson}]\n"
+    rules = [line.split(" ")[0] for line in found(write_set, *FOREIGN, root=root)]
+    assert sorted(rules) == [
+        *["ce-attribute"] * 2,
+        "oep41-one-producer",
+        "oep41-size",
+        *["oep41-type"] * 4,
+    ]
+
+
+def test_names_of_attributes_are_lower_case_everywhere(write_set: WriteSet) -> None:
+    event = with_headers(ce_type="com.example.someevent", ce_mySubject="x")
+    assert found(write_set, event) == [
+        'ce-attribute e.ndjson:1:25: the header "ce_mySubject" is no CloudEvents attribute: '
+        "their names are lower-case letters and digits; rename it, or leave out ce_"
+    ]
+
+
+def test_conventions_that_there_are_not_are_a_mistake(write_set: WriteSet) -> None:
+    root = "version: 1\nlint: {conventions: [oep14]}\n"
+    assert found(write_set, root=root) == [
+        'invalid fakebus.yaml:2:22: there are no conventions "oep14"; did you mean "oep41"?'
+    ]
 
 
 def test_a_rule_that_there_is_not_is_a_mistake(write_set: WriteSet) -> None:

@@ -12,9 +12,11 @@ from typing import Any
 
 from fakebus.fixture_files.event_lines import EventFile, EventLine
 from fakebus.fixture_files.field_paths import field_of
+from fakebus.fixture_files.generation.avro_values import AvroValues
+from fakebus.fixture_files.generation.json_schema_values import JsonSchemaValues
+from fakebus.fixture_files.generation.values import Path
 from fakebus.fixture_files.generation_hints import Draw, Hint, faker_version, make_value
 from fakebus.fixture_files.generation_specs import FROM_EXAMPLE, GenerateSpec
-from fakebus.fixture_files.generation_values import AvroValues, JsonSchemaValues, Path
 from fakebus.fixture_files.load_specs import FormatSpec
 from fakebus.fixture_files.problems import DataError, Position, ProblemList, did_you_mean, quoted
 from fakebus.fixture_files.schema_set import SchemaSet
@@ -438,7 +440,7 @@ class _Template:
 
 
 class _Maker:
-    """The values of one event; see :class:`fakebus.fixture_files.generation_values.Maker`."""
+    """The values of one event; see :class:`fakebus.fixture_files.generation.values.Maker`."""
 
     def __init__(self, template: _Template, index: int, prefix: str = "") -> None:
         self._template = template

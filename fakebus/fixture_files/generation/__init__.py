@@ -1,0 +1,1 @@
+"""Generated events: from hints, schemas and examples to lines like those of a file."""

@@ -1,0 +1,329 @@
+"""Values made from a JSON Schema, with hints for some of the places."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from math import inf
+from random import Random
+from typing import Any, NamedTuple
+
+from fakebus.fixture_files.generation.values import (
+    FORMATS,
+    MISSING_SHARE,
+    Growth,
+    Maker,
+    Path,
+    plain_text,
+    shown,
+)
+from fakebus.fixture_files.problems import DataError, quoted
+
+_BRANCHES = ("allOf", "oneOf", "anyOf")
+_MAX_STEPS = 200
+"""How many references and branches may lie between a place and its type."""
+
+
+class JsonSchemaValues:
+    """Makes values of a JSON Schema.
+
+    Args:
+        text: the schema.
+        name: what plain texts are called by.
+    """
+
+    def __init__(self, text: str, name: str = "value") -> None:
+        self._name = name
+        self._root = json.loads(text)
+        self._costs: dict[str, float] = {}
+        self._recursive: dict[int, bool] = {}
+        self._settle_costs()
+
+    def make(self, maker: Maker) -> object:
+        """Return one value."""
+        return self._make(self._root, maker, (), "$", 0, Growth())
+
+    def _make(
+        self, schema: Any, maker: Maker, path: Path, place: str, depth: int, growth: Growth
+    ) -> object:
+        if maker.has_hint(path):
+            return maker.hinted(path, place)
+        growth.count()
+        if growth.is_over(depth, recursive=True) and self._cost(schema) == inf:
+            raise DataError(
+                f"the schema of {shown(path) or self._name} holds itself without an end",
+                "give it a hint under with",
+            )
+        random = maker.random(place)
+        choice = _Choice(maker.random(f"{place}?"), maker.has_hint_below(path), depth, growth)
+        schema = self._resolved(schema, choice)
+        for keyword in ("enum", "examples"):
+            if schema.get(keyword) and not choice.has_hint_below:
+                return random.choice(schema[keyword])
+        if "const" in schema:
+            return schema["const"]
+        kind = self._kind(schema, random, depth, growth)
+        if kind == "object":
+            return self._object(schema, maker, path, place, depth, growth)
+        if kind == "array":
+            return self._array(schema, maker, path, place, depth, growth)
+        if kind == "string":
+            return _string(schema, random, path or (self._name,))
+        return _scalar(kind, schema, random)
+
+    def _kind(self, schema: Mapping[str, Any], random: Random, depth: int, growth: Growth) -> str:
+        kinds = _json_kinds(schema)
+        recursive = any(map(self._is_recursive, _parts_of_value(schema)))
+        if growth.is_over(depth, recursive=recursive):
+            return min(kinds, key=lambda kind: self._kind_cost(kind, schema))
+        others = [kind for kind in kinds if kind != "null"]
+        if "null" in kinds and (not others or random.random() < MISSING_SHARE):
+            return "null"
+        return random.choice(others) if isinstance(schema.get("type"), list) else others[0]
+
+    def _resolved(
+        self, schema: Any, choice: _Choice, steps: Iterator[int] | None = None
+    ) -> Mapping[str, Any]:
+        """Return a schema without references and branches."""
+        steps = iter(range(_MAX_STEPS)) if steps is None else steps
+        for _ in steps:
+            if not isinstance(schema, dict):
+                return {}
+            if "$ref" in schema:
+                schema = self._target(schema["$ref"])
+            elif "allOf" in schema:
+                schema = _merged(
+                    [{key: part for key, part in schema.items() if key != "allOf"}]
+                    + [self._resolved(part, choice, steps) for part in schema["allOf"]]
+                )
+            elif "oneOf" in schema or "anyOf" in schema:
+                word = "oneOf" if "oneOf" in schema else "anyOf"
+                rest = {key: part for key, part in schema.items() if key != word}
+                branch = self._resolved(self._branch(schema[word], choice), choice, steps)
+                schema = _merged([rest, branch])
+            else:
+                return schema
+        raise DataError("the schema's references never end", "mend the schema")
+
+    def _branch(self, branches: Sequence[Any], choice: _Choice) -> Any:
+        if choice.has_hint_below:
+            branches = [one for one in branches if not _is_null(one)] or branches
+        recursive = any(map(self._is_recursive, branches))
+        if choice.growth.is_over(choice.depth, recursive=recursive):
+            return min(branches, key=self._cost)
+        return choice.random.choice(branches)
+
+    def _settle_costs(self) -> None:
+        """Find out how many values each reference takes at least; it ends when nothing changes."""
+        self._costs = dict.fromkeys(_references(self._root), inf)
+        changed = True
+        while changed:
+            changed = False
+            for reference, before in self._costs.items():
+                self._costs[reference] = self._cost(self._target(reference))
+                changed |= self._costs[reference] < before
+
+    def _cost(self, schema: Any) -> float:
+        """Return how many values a value takes at least; infinite if it cannot end."""
+        if not isinstance(schema, dict):
+            return 1
+        if "$ref" in schema:
+            return self._costs.get(schema["$ref"], 1)
+        if "const" in schema or schema.get("enum") or schema.get("examples"):
+            return 1
+        cost = min(self._kind_cost(kind, schema) for kind in _json_kinds(schema))
+        for part in schema.get("allOf", ()):
+            cost += self._cost(part)
+        for word in ("oneOf", "anyOf"):
+            if schema.get(word):
+                cost += min(map(self._cost, schema[word]))
+        return cost
+
+    def _kind_cost(self, kind: str, schema: Mapping[str, Any]) -> float:
+        if kind == "object":
+            fields = schema.get("properties", {})
+            return 1 + sum(self._cost(fields.get(name)) for name in schema.get("required", ()))
+        if kind == "array":
+            positions, items = _items(schema)
+            further = int(max(schema.get("minItems", 0) - len(positions), 0))
+            return 1 + sum(map(self._cost, positions)) + (further and further * self._cost(items))
+        return 1
+
+    def _is_recursive(self, schema: Any, within: tuple[int, ...] = ()) -> bool:
+        """Whether a value may hold values of a schema that it lies in."""
+        if not isinstance(schema, dict):
+            return False
+        own = id(schema)
+        if own in within:
+            return True
+        if own not in self._recursive:
+            parts = [part for word in _BRANCHES for part in schema.get(word, ())]
+            if schema.get("$ref") in self._costs:
+                parts.append(self._target(schema["$ref"]))
+            inside = (*within, own)
+            self._recursive[own] = any(
+                self._is_recursive(part, inside) for part in (*parts, *_parts_of_value(schema))
+            )
+        return self._recursive[own]
+
+    def _target(self, reference: str) -> Any:
+        if not reference.startswith("#"):
+            raise DataError(
+                f"the schema refers to {quoted(reference)}, which lies outside of it",
+                "give the field a hint under with",
+            )
+        found = self._root
+        for name in reference[1:].split("/")[1:]:
+            name = name.replace("~1", "/").replace("~0", "~")
+            found = found[int(name)] if isinstance(found, list) else found.get(name, {})
+        return found
+
+    def _object(
+        self, schema: Any, maker: Maker, path: Path, place: str, depth: int, growth: Growth
+    ) -> dict[str, object]:
+        required = schema.get("required", ())
+        made: dict[str, object] = {}
+        for name, inner in schema.get("properties", {}).items():
+            at, where = (*path, name), f"{place}.{name}"
+            if name not in required and not maker.has_hint_below(at):
+                is_over = growth.is_over(depth, recursive=self._is_recursive(inner))
+                if is_over or maker.random(f"{where}?").random() < MISSING_SHARE:
+                    continue
+            # What begins with a dollar sign would be taken for a function.
+            written = f"${name}" if name.startswith("$") else name
+            made[written] = self._make(inner, maker, at, where, depth + 1, growth)
+        for name in required:
+            if name not in schema.get("properties", {}):
+                at, where = (*path, name), f"{place}.{name}"
+                made[name] = self._make({}, maker, at, where, depth + 1, growth)
+        return made
+
+    def _array(
+        self, schema: Any, maker: Maker, path: Path, place: str, depth: int, growth: Growth
+    ) -> list[object]:
+        positions, items = _items(schema)
+        is_over = growth.is_over(depth, recursive=self._is_recursive(items))
+        lowest = schema.get("minItems", 0 if is_over else 1)
+        highest = lowest if is_over else min(schema.get("maxItems", lowest + 2), lowest + 2)
+        count = maker.random(f"{place}#").randint(lowest, max(lowest, highest))
+        return [
+            self._make(
+                positions[index] if index < len(positions) else items,
+                maker,
+                path,
+                f"{place}[{index}]",
+                depth + 1,
+                growth,
+            )
+            for index in range(max(count, len(positions)))
+        ]
+
+
+class _Choice(NamedTuple):
+    """What the choice between the branches of a schema depends on."""
+
+    random: Random
+    has_hint_below: bool
+    depth: int
+    growth: Growth
+
+
+def _references(schema: Any) -> Iterator[str]:
+    """Yield every reference to a part of the schema."""
+    if isinstance(schema, list):
+        for item in schema:
+            yield from _references(item)
+    elif isinstance(schema, dict):
+        reference = schema.get("$ref")
+        if isinstance(reference, str) and reference.startswith("#"):
+            yield reference
+        for inner in schema.values():
+            yield from _references(inner)
+
+
+def _items(schema: Mapping[str, Any]) -> tuple[Sequence[Any], Any]:
+    """Return the schemas of an array's first items, and that of all others."""
+    items = schema.get("items")
+    if isinstance(items, list):
+        return items, schema.get("additionalItems")
+    return schema.get("prefixItems", ()), items
+
+
+def _parts_of_value(schema: Mapping[str, Any]) -> list[Any]:
+    """Return the schemas of what lies in an object or array."""
+    positions, items = _items(schema)
+    return [*schema.get("properties", {}).values(), *positions, items]
+
+
+def _merged(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    merged: dict[str, Any] = {}
+    for part in parts:
+        for key, value in part.items():
+            if key == "properties":
+                merged[key] = {**merged.get(key, {}), **value}
+            elif key == "required":
+                merged[key] = [*merged.get(key, ()), *value]
+            else:
+                merged[key] = value
+    return merged
+
+
+def _is_null(schema: Any) -> bool:
+    return isinstance(schema, dict) and schema.get("type") == "null"
+
+
+def _json_kinds(schema: Mapping[str, Any]) -> list[str]:
+    kind = schema.get("type")
+    if kind is not None:
+        return list(map(str, kind)) if isinstance(kind, list) else [str(kind)]
+    for keyword, meant in (("properties", "object"), ("items", "array"), ("minimum", "number")):
+        if keyword in schema:
+            return [meant]
+    return ["string"]
+
+
+def _string(schema: Mapping[str, Any], random: Random, path: Path) -> object:
+    if "pattern" in schema:
+        raise DataError(
+            f"the texts of {'.'.join(path)} must match a pattern",
+            "give it a hint under with, such as  {choice: [...]}",
+        )
+    if schema.get("format") in FORMATS:
+        return FORMATS[schema["format"]](random)
+    text = plain_text(random, path[-1])
+    shortest = schema.get("minLength", 0)
+    return (text + "x" * (shortest - len(text)))[: schema.get("maxLength")]
+
+
+def _scalar(kind: str, schema: Mapping[str, Any], random: Random) -> object:
+    if kind == "boolean":
+        return random.random() < 0.5
+    if kind == "null":
+        return None
+    lowest, highest = _limits(schema)
+    step = schema.get("multipleOf")
+    if step:
+        first, last = -(-lowest // step), highest // step
+        return random.randint(int(first), int(max(first, last))) * step
+    if kind == "integer":
+        first = -int(-lowest // 1)
+        return random.randint(first, max(first, int(highest // 1)))
+    return min(max(round(random.uniform(lowest, highest), 2), lowest), highest)
+
+
+def _limits(schema: Mapping[str, Any]) -> tuple[float, float]:
+    lowest, highest = schema.get("minimum"), schema.get("maximum")
+    above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
+    tiny = 1 if schema.get("type") == "integer" else 0.01
+    # Draft 4 has booleans that make minimum and maximum exclusive.
+    if above is True and lowest is not None:
+        lowest += tiny
+    elif above is not None and not isinstance(above, bool):
+        lowest = above + tiny
+    if below is True and highest is not None:
+        highest -= tiny
+    elif below is not None and not isinstance(below, bool):
+        highest = below - tiny
+    if lowest is None:
+        lowest = 1 if highest is None or highest >= 1 else highest - 1000
+    return lowest, lowest + 1000 if highest is None else highest
