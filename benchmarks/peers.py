@@ -16,6 +16,8 @@ from typing import Protocol
 
 import psutil
 
+from tools.kafka import Kafka, free_port
+
 START_TIMEOUT_S = 30
 
 
@@ -171,3 +173,23 @@ class MockCluster(_Server):
         self.start_seconds = time.perf_counter() - started
         self.pid = self._process.pid
         return self
+
+
+class ApacheKafka(_Server):
+    """Apache Kafka in one process, broker and controller, as ``make kafka`` runs it."""
+
+    name = "Apache Kafka"
+
+    def __enter__(self) -> ApacheKafka:
+        started = time.perf_counter()
+        self._kafka = Kafka(Path(self.directory.name), free_port(), {})
+        self._kafka.start()
+        assert self._kafka.process is not None
+        self.start_seconds = time.perf_counter() - started
+        self.pid = self._kafka.process.pid
+        self.bootstrap_servers = self._kafka.bootstrap_servers
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._kafka.stop()
+        self.directory.cleanup()

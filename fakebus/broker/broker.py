@@ -6,6 +6,7 @@ tests. See :class:`Broker`.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import logging
 from collections.abc import Callable, Sequence
@@ -16,8 +17,9 @@ from fakebus.broker.batch_checks import check_batch, check_shape, refused, stamp
 from fakebus.broker.config_admin import ConfigAdmin
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.configs.topic_config import TopicConfig
+from fakebus.broker.delayed_fetch import DelayedFetch, OnAnswer, WaitingRoom
 from fakebus.broker.fetch_sessions import FetchSessions
-from fakebus.broker.fetching import FetchDataInfo, Fetcher, FetchTarget, IsolationLevel
+from fakebus.broker.fetching import FetchTarget, IsolationLevel
 from fakebus.broker.group_coordinator import GroupCoordinator
 from fakebus.broker.housekeeping import Housekeeping
 from fakebus.broker.nodes import own_node_id
@@ -29,7 +31,7 @@ from fakebus.broker.topic_admin import TopicAdmin
 from fakebus.broker.topic_names import is_internal
 from fakebus.broker.topics import Topic, Topics
 from fakebus.clock import Clock, SystemClock
-from fakebus.errors import BrokerError, ErrorCode
+from fakebus.errors import BrokerError, ErrorCode, StorageError
 from fakebus.storage.interface import Storage
 from fakebus.types import Buffer, TopicPartition
 
@@ -76,7 +78,7 @@ class Broker:
         self.producer_ids = ProducerIds(storage)
         self.record_validator: RecordValidator | None = None
         """Asked about batches for topics whose configs want their schemas validated."""
-        self._fetcher = Fetcher(self.clock)
+        self.waiting_room = WaitingRoom(self.clock)
         self._housekeeping = Housekeeping(self.topics, self.config, self.clock)
 
     async def start(self) -> None:
@@ -94,6 +96,7 @@ class Broker:
     async def close(self) -> None:
         """Stop all timers and tasks; what was acknowledged is in storage."""
         await self._housekeeping.close()
+        await self.waiting_room.close()
         self.group_coordinator.close()
 
     async def run_housekeeping(self) -> None:
@@ -112,6 +115,10 @@ class Broker:
     def overloaded(self) -> bool:
         """Whether so much waits to be stored that nobody should produce more just now."""
         return self.storage.pending_bytes > MAX_PENDING_BYTES
+
+    def when_not_overloaded(self, resume: Callable[[], None]) -> None:
+        """Call ``resume`` once, when so much is stored that there is room for more."""
+        self.storage.when_pending_at_most(MAX_PENDING_BYTES, resume)
 
     async def auto_create(self, name: str, *, allowed: bool) -> Topic:
         """Return an unknown topic that a client has asked for, created if that is allowed.
@@ -199,6 +206,40 @@ class Broker:
         if (config.validate_keys or config.validate_values) and self.record_validator is not None:
             self.record_validator(topic, config, batch)
 
+    def begin_fetch(
+        self,
+        targets: Sequence[FetchTarget],
+        on_answer: OnAnswer,
+        *,
+        max_wait_ms: int = 0,
+        min_bytes: int = 1,
+        max_bytes: int = 2**31 - 1,
+        isolation: IsolationLevel = IsolationLevel.READ_UNCOMMITTED,
+    ) -> DelayedFetch:
+        """Read stored batches from several partitions.
+
+        Waits until at least ``min_bytes`` can be returned or ``max_wait_ms`` has passed;
+        any error of a log is returned at once. Partitions without a log do not count: as in
+        Kafka, the wait is for the others.
+
+        Args:
+            targets: what each partition is asked for.
+            on_answer: told when the targets hold what was found; maybe in this call.
+            max_wait_ms: how long to wait.
+            min_bytes: what to wait for.
+            max_bytes: what to return at most, unless a single batch is larger.
+            isolation: what may be seen.
+        """
+        return DelayedFetch(
+            self.waiting_room,
+            targets,
+            max_wait_ms=max_wait_ms,
+            min_bytes=min_bytes,
+            max_bytes=max_bytes,
+            isolation=isolation,
+            on_answer=on_answer,
+        )
+
     async def fetch(
         self,
         targets: Sequence[FetchTarget],
@@ -207,15 +248,34 @@ class Broker:
         min_bytes: int = 1,
         max_bytes: int = 2**31 - 1,
         isolation: IsolationLevel = IsolationLevel.READ_UNCOMMITTED,
-    ) -> list[FetchDataInfo]:
-        """Read stored batches from several partitions; see :meth:`Fetcher.fetch`."""
-        return await self._fetcher.fetch(
+    ) -> Sequence[FetchTarget]:
+        """Return the targets with what :meth:`begin_fetch` finds.
+
+        Raises:
+            StorageError: the batches cannot be read.
+        """
+        answer: asyncio.Future[Sequence[FetchTarget]] = asyncio.get_running_loop().create_future()
+
+        def settle(found: Sequence[FetchTarget] | StorageError) -> None:
+            if answer.done():
+                return
+            if isinstance(found, StorageError):
+                answer.set_exception(found)
+            else:
+                answer.set_result(found)
+
+        fetch = self.begin_fetch(
             targets,
+            settle,
             max_wait_ms=max_wait_ms,
             min_bytes=min_bytes,
             max_bytes=max_bytes,
             isolation=isolation,
         )
+        try:
+            return await answer
+        finally:
+            fetch.abandon()
 
     async def find_offset(
         self, log: PartitionLog, timestamp: int, isolation: IsolationLevel

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
-from fakebus.broker.fetching import FetchDataInfo
+from fakebus.broker.fetching import FetchTarget
 from fakebus.clock import Clock
 from fakebus.errors import ErrorCode
 
@@ -23,37 +22,32 @@ FINAL_EPOCH = -1
 _MAX_EPOCH = 2**31 - 1
 
 
-class PartitionKey(NamedTuple):
-    """A partition as the client names it: by topic name before version 13, by id since."""
-
-    topic: str | UUID
-    partition: int
+PartitionKey = tuple[str | UUID, int]
+"""A partition as the client names it: by topic name before version 13, by id since."""
 
 
-@dataclass(slots=True)
-class SessionPartition:
-    """What a client wants of a partition, and what it was told last."""
+def _has_news(target: FetchTarget) -> bool:
+    """Note what the client is about to be told; return whether it is worth telling."""
+    news = (
+        target.size_bytes > 0
+        or target.told_high_watermark != target.high_watermark
+        or target.told_log_start_offset != target.log_start_offset
+    )
+    target.told_high_watermark = target.high_watermark
+    target.told_log_start_offset = target.log_start_offset
+    if target.error is not ErrorCode.NONE:
+        # An error is repeated until it is gone, and its end is news as well.
+        target.told_high_watermark = -1
+        return True
+    return news
 
-    fetch_offset: int
-    max_bytes: int
-    current_leader_epoch: int = -1
-    last_fetched_epoch: int = -1
-    high_watermark: int = -1
-    log_start_offset: int = -1
 
-    def has_news(self, info: FetchDataInfo) -> bool:
-        """Note what the client is about to be told; return whether it is worth telling."""
-        news = bool(info.size_bytes) or (
-            (self.high_watermark, self.log_start_offset)
-            != (info.high_watermark, info.log_start_offset)
-        )
-        self.high_watermark = info.high_watermark
-        self.log_start_offset = info.log_start_offset
-        if info.error is not ErrorCode.NONE:
-            # An error is repeated until it is gone, and its end is news as well.
-            self.high_watermark = -1
-            return True
-        return news
+def _unused(partitions: dict[PartitionKey, FetchTarget]) -> list[tuple[PartitionKey, FetchTarget]]:
+    """Return a session's partitions, without disturbing a fetch that waits for them."""
+    return [
+        (key, target if target.fetch is None else replace(target, fetch=None))
+        for key, target in partitions.items()
+    ]
 
 
 @dataclass(slots=True)
@@ -64,7 +58,7 @@ class FetchSession:
     last_used_s: float
     uses_topic_ids: bool
     epoch: int = 1
-    partitions: dict[PartitionKey, SessionPartition] = field(default_factory=dict)
+    partitions: dict[PartitionKey, FetchTarget] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -72,7 +66,7 @@ class FetchPlan:
     """What to read for one fetch request, and how to answer it."""
 
     error: ErrorCode
-    partitions: Sequence[tuple[PartitionKey, SessionPartition]] = ()
+    partitions: Sequence[tuple[PartitionKey, FetchTarget]] = ()
     session: FetchSession | None = None
     incremental: bool = False
 
@@ -81,15 +75,16 @@ class FetchPlan:
         """The session id to answer with."""
         return NO_SESSION if self.session is None else self.session.session_id
 
-    def select(self, infos: Sequence[FetchDataInfo]) -> list[bool]:
-        """Return which partitions belong in the answer; note what the client is told."""
+    def select(self) -> Sequence[tuple[PartitionKey, FetchTarget]]:
+        """Return what belongs in the answer; note what the client is told."""
         if self.session is None:
-            return [True] * len(infos)
+            return self.partitions
         chosen = []
-        for (key, partition), info in zip(self.partitions, infos, strict=True):
-            news = partition.has_news(info)
-            chosen.append(news or not self.incremental)
-            if info.size_bytes and self.incremental:
+        for item in self.partitions:
+            key, target = item
+            if _has_news(target) or not self.incremental:
+                chosen.append(item)
+            if target.size_bytes and self.incremental:
                 # A partition that was served goes to the end, so that none starves.
                 moved = self.session.partitions.pop(key, None)
                 if moved is not None:
@@ -123,7 +118,7 @@ class FetchSessions:
         self,
         session_id: int,
         epoch: int,
-        wanted: Iterable[tuple[PartitionKey, SessionPartition]],
+        wanted: Iterable[tuple[PartitionKey, FetchTarget]],
         forgotten: Iterable[PartitionKey],
         *,
         uses_topic_ids: bool,
@@ -144,6 +139,7 @@ class FetchSessions:
             if known is None:
                 session.partitions[key] = partition
             else:
+                known.log, known.error = partition.log, partition.error
                 known.fetch_offset = partition.fetch_offset
                 known.max_bytes = partition.max_bytes
                 known.current_leader_epoch = partition.current_leader_epoch
@@ -155,11 +151,11 @@ class FetchSessions:
             return FetchPlan(ErrorCode.NONE)
         session.epoch = 1 if epoch == _MAX_EPOCH else epoch + 1
         self._touch(session)
-        return FetchPlan(ErrorCode.NONE, list(session.partitions.items()), session, True)
+        return FetchPlan(ErrorCode.NONE, _unused(session.partitions), session, True)
 
     def _plan_full(
         self,
-        wanted: Iterable[tuple[PartitionKey, SessionPartition]],
+        wanted: Iterable[tuple[PartitionKey, FetchTarget]],
         epoch: int,
         uses_topic_ids: bool,
     ) -> FetchPlan:

@@ -1,30 +1,32 @@
-"""Reading several logs for one fetch: the limits in bytes, and the wait for more.
+"""What a fetch asks of one log, and what it finds there.
 
 Source: KIP-74 (the first batch is returned whole even beyond the limits) and Kafka's
-ReplicaManager.readFromLog and DelayedFetch (when a waiting fetch is answered).
+ReplicaManager.readFromLog.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import Enum
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from fakebus.broker.partition_log import PartitionLog
-from fakebus.clock import Clock
 from fakebus.errors import ErrorCode
+from fakebus.storage.interface import StoredBatch
 from fakebus.types import Buffer
 
-SLICE_BYTES = 4 * 1024 * 1024
-"""What one answer holds unless the client waits for more; larger answers were not faster."""
-
-MAX_ANSWER_BYTES = 55 * 1024 * 1024
-"""Kafka's default of fetch.max.bytes on the broker's side."""
-
-
 NO_EPOCH = -1
+
+
+class LogChanges(Protocol):
+    """Waiting fetch, which is told what becomes of its logs."""
+
+    def count(self, index: int, size_bytes: int) -> None:
+        """The log at this place has grown."""
+
+    def look_again(self, index: int) -> None:
+        """The log at this place has changed other than by growing."""
 
 
 class IsolationLevel(Enum):
@@ -34,22 +36,6 @@ class IsolationLevel(Enum):
     READ_COMMITTED = 1
 
 
-@dataclass(slots=True)
-class FetchTarget:
-    """What a fetch asks of one partition.
-
-    ``log`` is ``None`` when there is no such partition; ``error`` then says why.
-    """
-
-    log: PartitionLog | None
-    fetch_offset: int
-    max_bytes: int
-    current_leader_epoch: int = -1
-    error: ErrorCode = ErrorCode.NONE
-    last_fetched_epoch: int = -1
-    """The leader epoch of the last record that the client has; -1 when it does not say."""
-
-
 class EpochEnd(NamedTuple):
     """A leader epoch and one past its last record (KIP-279)."""
 
@@ -57,20 +43,113 @@ class EpochEnd(NamedTuple):
     end_offset: int
 
 
-@dataclass(slots=True)
-class FetchDataInfo:
-    """What a fetch found in one partition; ``batches`` are stored batches, byte for byte.
+@dataclass(slots=True, eq=False)
+class FetchTarget:
+    """One partition of a fetch: what is asked of it, and what was found.
 
-    ``diverging_epoch`` tells a client that what it has read was cut off meanwhile (KIP-595).
+    One object holds both, and waits for appends too: of thousands of waiting partitions each
+    object more is one that the garbage collector has to visit.
+
+    ``log`` is ``None`` when there is no such partition; ``error`` then says why.
     """
 
-    error: ErrorCode
+    log: PartitionLog | None
+    fetch_offset: int
+    max_bytes: int
+    current_leader_epoch: int = NO_EPOCH
+    error: ErrorCode = ErrorCode.NONE
+    last_fetched_epoch: int = NO_EPOCH
+    """The leader epoch of the last record that the client has; -1 when it does not say."""
     high_watermark: int = -1
     last_stable_offset: int = -1
     log_start_offset: int = -1
-    batches: list[Buffer] = field(default_factory=list)
+    upto_offset: int = -1
+    """One past the last record that there is to read; -1 when there is nothing."""
+    batches: list[Buffer] | tuple[Buffer, ...] = ()
+    """Stored batches, byte for byte."""
     size_bytes: int = 0
+    counted_bytes: int = 0
+    """What it counts towards min_bytes: also what there was no room for."""
     diverging_epoch: EpochEnd | None = None
+    """Where what the client has read was cut off meanwhile (KIP-595)."""
+    fetch: LogChanges | None = None
+    """The fetch that waits for the log."""
+    index: int = 0
+    """Its place in that fetch."""
+    told_high_watermark: int = -1
+    told_log_start_offset: int = -1
+    """What the client of a fetch session was told last."""
+
+    def log_appended(self, size_bytes: int) -> None:
+        """Count what was appended to the log."""
+        if self.fetch is not None:
+            self.fetch.count(self.index, size_bytes)
+
+    def log_changed(self) -> None:
+        """Look at the log again, which has changed other than by growing."""
+        if self.fetch is not None:
+            self.fetch.look_again(self.index)
+
+    def look(self, isolation: IsolationLevel) -> None:
+        """Note what there is of the log, and forget what was found before."""
+        log = self.log
+        self.upto_offset = -1
+        if self.counted_bytes:
+            self.forget()
+        if log is None:
+            return
+        self.error = self._check(log)
+        if self.error is not ErrorCode.NONE:
+            self.high_watermark = self.last_stable_offset = self.log_start_offset = -1
+            return
+        self.high_watermark = end = log.high_watermark
+        self.last_stable_offset = log.last_stable_offset
+        self.log_start_offset = log.log_start_offset
+        if self.last_fetched_epoch != NO_EPOCH:
+            epoch = epoch_end(log, self.last_fetched_epoch)
+            diverges = epoch is not None and epoch.end_offset < self.fetch_offset
+            self.diverging_epoch = epoch if diverges else None
+            if diverges:
+                return
+        if isolation is IsolationLevel.READ_COMMITTED:
+            end = self.last_stable_offset
+        if self.fetch_offset < end:
+            self.upto_offset = end
+
+    def forget(self) -> None:
+        """Let go of the batches that were found."""
+        self.batches, self.size_bytes, self.counted_bytes = (), 0, 0
+
+    def _check(self, log: PartitionLog) -> ErrorCode:
+        if log.deleted:
+            return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+        epoch = self.current_leader_epoch
+        if epoch != NO_EPOCH and epoch != log.leader_epoch:
+            return check_leader_epoch(log, epoch)
+        if self.fetch_offset < log.log_start_offset:
+            return ErrorCode.OFFSET_OUT_OF_RANGE
+        if self.last_fetched_epoch != NO_EPOCH:
+            known = epoch_end(log, self.last_fetched_epoch)
+            return ErrorCode.OFFSET_OUT_OF_RANGE if known is None else ErrorCode.NONE
+        if self.fetch_offset > log.log_end_offset:
+            return ErrorCode.OFFSET_OUT_OF_RANGE
+        return ErrorCode.NONE
+
+    def take(self, batches: Sequence[StoredBatch], limit: int, *, whole_first: bool) -> None:
+        """Keep batches that were read.
+
+        Args:
+            batches: what was read.
+            limit: the bytes that there is room for.
+            whole_first: whether the first batch is taken even if it is larger (KIP-74).
+        """
+        if batches and (whole_first or len(batches[0].data) <= limit):
+            self.batches = [batch.data for batch in batches]
+            self.size_bytes = self.counted_bytes = sum(map(len, self.batches))
+            if batches[-1].last_offset + 1 >= self.upto_offset:
+                return
+        # Like Kafka, a fetch that cannot hold what there is does not wait for more of it.
+        self.counted_bytes = max(self.size_bytes, limit)
 
 
 def epoch_end(log: PartitionLog, leader_epoch: int) -> EpochEnd | None:
@@ -91,189 +170,3 @@ def check_leader_epoch(log: PartitionLog, epoch: int) -> ErrorCode:
     if epoch < log.leader_epoch:
         return ErrorCode.FENCED_LEADER_EPOCH
     return ErrorCode.UNKNOWN_LEADER_EPOCH
-
-
-class _DelayedFetch:
-    """Waits for enough bytes, for a change that must be looked at, or for the time to pass."""
-
-    __slots__ = ("_future", "_has_changed", "_missing_bytes")
-
-    def __init__(self, missing_bytes: int, has_changed: Callable[[], bool]) -> None:
-        self._missing_bytes = missing_bytes
-        self._has_changed = has_changed
-        self._future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def log_appended(self, size_bytes: int) -> None:
-        self._missing_bytes -= size_bytes
-        if self._missing_bytes <= 0:
-            self.fire()
-
-    def log_changed(self) -> None:
-        if self._has_changed():
-            self.fire()
-
-    def fire(self) -> None:
-        if not self._future.done():
-            self._future.set_result(None)
-
-    async def wait(self) -> None:
-        await self._future
-
-
-class Fetcher:
-    """Answers fetches over many logs.
-
-    Args:
-        clock: times the wait for more bytes.
-    """
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-
-    async def fetch(
-        self,
-        targets: Sequence[FetchTarget],
-        *,
-        max_wait_ms: int,
-        min_bytes: int,
-        max_bytes: int,
-        isolation: IsolationLevel,
-    ) -> list[FetchDataInfo]:
-        """Return what each target asks for, in the same order.
-
-        Waits until at least ``min_bytes`` can be returned or ``max_wait_ms`` has passed;
-        any error of a log is returned at once. Partitions without a log do not count: as in
-        Kafka, the wait is for the others.
-        """
-        max_bytes = min(max_bytes, MAX_ANSWER_BYTES)
-        min_bytes = min(min_bytes, max_bytes)
-        # A large answer is cut into slices, but never below what the client waits for.
-        max_bytes = min(max_bytes, max(SLICE_BYTES, 2 * min_bytes))
-        ends = [self._end(target, isolation) for target in targets]
-        found = await self._read_all(targets, max_bytes, isolation)
-        missing = min_bytes - sum(info.size_bytes for info in found)
-        interesting = [
-            info for target, info in zip(targets, found, strict=True) if target.log is not None
-        ]
-        failed = any(
-            info.error is not ErrorCode.NONE or info.diverging_epoch is not None
-            for info in interesting
-        )
-        if missing <= 0 or max_wait_ms <= 0 or failed or not interesting:
-            return found
-        await self._wait(targets, missing, max_wait_ms, ends, isolation)
-        return await self._read_all(targets, max_bytes, isolation)
-
-    async def _wait(
-        self,
-        targets: Sequence[FetchTarget],
-        missing_bytes: int,
-        max_wait_ms: int,
-        ends: Sequence[int],
-        isolation: IsolationLevel,
-    ) -> None:
-        def have_ends_moved() -> bool:
-            return any(self._end(t, isolation) != end for t, end in zip(targets, ends, strict=True))
-
-        def has_changed() -> bool:
-            # A log start offset that moves ends a wait only for those whose records are gone.
-            return have_ends_moved() or any(
-                target.log is not None and self._check(target) is not ErrorCode.NONE
-                for target in targets
-            )
-
-        delayed = _DelayedFetch(missing_bytes, has_changed)
-        logs = [target.log for target in targets if target.log is not None]
-        for log in logs:
-            log.add_waiter(delayed)
-        timer = self._clock.wait(max_wait_ms / 1000, delayed.fire)
-        try:
-            # What was appended while cold batches were being read was not announced.
-            if have_ends_moved():
-                return
-            await delayed.wait()
-        finally:
-            timer.cancel()
-            for log in logs:
-                log.remove_waiter(delayed)
-
-    async def _read_all(
-        self, targets: Sequence[FetchTarget], max_bytes: int, isolation: IsolationLevel
-    ) -> list[FetchDataInfo]:
-        budget = max_bytes
-        nothing_yet = True
-        found = []
-        for target in targets:
-            info = await self._read(target, budget, isolation, whole_first_batch=nothing_yet)
-            if info.size_bytes:
-                nothing_yet = False
-                budget -= info.size_bytes
-            found.append(info)
-        return found
-
-    @staticmethod
-    def _end(target: FetchTarget, isolation: IsolationLevel) -> int:
-        if target.log is None:
-            return -1
-        if isolation is IsolationLevel.READ_COMMITTED:
-            return target.log.last_stable_offset
-        return target.log.high_watermark
-
-    async def _read(
-        self,
-        target: FetchTarget,
-        budget: int,
-        isolation: IsolationLevel,
-        *,
-        whole_first_batch: bool,
-    ) -> FetchDataInfo:
-        log = target.log
-        error = self._check(target)
-        if log is None or error is not ErrorCode.NONE:
-            return FetchDataInfo(error)
-        end = self._end(target, isolation)
-        info = FetchDataInfo(
-            ErrorCode.NONE, log.high_watermark, log.last_stable_offset, log.log_start_offset
-        )
-        if self._diverges(log, target, info):
-            return info
-        limit = min(target.max_bytes, budget)
-        if target.fetch_offset >= end or (limit <= 0 and not whole_first_batch):
-            return info
-        if target.max_bytes < 0:
-            # Kafka trips over it as soon as there is something to read.
-            return FetchDataInfo(ErrorCode.UNKNOWN_SERVER_ERROR)
-        batches = await log.read(target.fetch_offset, end, limit)
-        if batches and not whole_first_batch and len(batches[0].data) > limit:
-            return info
-        info.batches = [batch.data for batch in batches]
-        info.size_bytes = sum(map(len, info.batches))
-        return info
-
-    @staticmethod
-    def _diverges(log: PartitionLog, target: FetchTarget, info: FetchDataInfo) -> bool:
-        if target.last_fetched_epoch == NO_EPOCH:
-            return False
-        end = epoch_end(log, target.last_fetched_epoch)
-        if end is not None and end.end_offset < target.fetch_offset:
-            info.diverging_epoch = end
-        return info.diverging_epoch is not None
-
-    @staticmethod
-    def _check(target: FetchTarget) -> ErrorCode:
-        log = target.log
-        if log is None:
-            return target.error
-        if log.deleted:
-            return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-        error = check_leader_epoch(log, target.current_leader_epoch)
-        if error is not ErrorCode.NONE:
-            return error
-        if target.fetch_offset < log.log_start_offset:
-            return ErrorCode.OFFSET_OUT_OF_RANGE
-        if target.last_fetched_epoch != NO_EPOCH:
-            known = epoch_end(log, target.last_fetched_epoch)
-            return ErrorCode.OFFSET_OUT_OF_RANGE if known is None else ErrorCode.NONE
-        if target.fetch_offset > log.log_end_offset:
-            return ErrorCode.OFFSET_OUT_OF_RANGE
-        return ErrorCode.NONE

@@ -188,6 +188,9 @@ async def _serve(settings: Settings) -> None:
     try:
         # What start-up has made stays for ever; the collector need not look at it again.
         gc.freeze()
+        # Consumers that wait keep many objects alive, and the default threshold would have them
+        # all visited for every few requests.
+        gc.set_threshold(20_000, 10, 10)
         gc.enable()
         await stop.wait()
     finally:

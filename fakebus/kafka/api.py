@@ -29,9 +29,10 @@ class PendingResponse:
     The handler calls :meth:`ready` once, now or later; the listener asks to be told.
     """
 
-    __slots__ = ("_listener", "_outcome", "_ready")
+    __slots__ = ("_abandon", "_listener", "_outcome", "_ready")
 
     def __init__(self) -> None:
+        self._abandon: Callable[[], None] | None = None
         self._listener: Callable[[Any], None] | None = None
         self._outcome: Any = None
         self._ready = False
@@ -47,6 +48,15 @@ class PendingResponse:
         self._listener = listener
         if self._ready:
             listener(self._outcome)
+
+    def when_abandoned(self, abandon: Callable[[], None]) -> None:
+        """Call ``abandon`` when the client goes away; without one the request is carried out."""
+        self._abandon = abandon
+
+    def abandon(self) -> None:
+        """Stop what only the client waits for, which has gone."""
+        if self._abandon is not None:
+            self._abandon()
 
 
 HandlerResult = Any | None | Awaitable[Any | None] | PendingResponse

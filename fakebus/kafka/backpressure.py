@@ -18,8 +18,6 @@ from fakebus.clock import Timer
 if TYPE_CHECKING:
     from fakebus.broker.broker import Broker
 
-OVERLOAD_CHECK_S = 0.01
-"""How soon a producer that had to wait for storage is looked at again."""
 DEFAULT_HELD_BYTES = 256 * 1024 * 1024
 """What all connections may hold while ``queued.max.request.bytes`` names no limit."""
 SHARE_BYTES = 256 * 1024
@@ -78,13 +76,10 @@ class Backpressure:
     def stall(self, connection: PacedConnection) -> None:
         """Let a connection wait until there is room for what it produces."""
         if not self.stalled:
-            asyncio.get_running_loop().call_later(OVERLOAD_CHECK_S, self._resume_stalled)
+            self.broker.when_not_overloaded(self._resume_stalled)
         self.stalled.add(connection)
 
     def _resume_stalled(self) -> None:
-        if self.broker.overloaded:
-            asyncio.get_running_loop().call_later(OVERLOAD_CHECK_S, self._resume_stalled)
-            return
         stalled, self.stalled = self.stalled, set()
         for connection in stalled:
             connection.resume()

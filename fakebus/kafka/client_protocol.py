@@ -73,6 +73,7 @@ class KafkaProtocol(asyncio.BufferedProtocol):
         self._reading_paused = False
         self._writing_paused = False
         self._closing = False
+        self._in_line = False
         self._transport: asyncio.Transport
         self._client: ClientConnection
         self.held_bytes = 0
@@ -150,10 +151,7 @@ class KafkaProtocol(asyncio.BufferedProtocol):
         """Give up what only this client waited for."""
         self._closing = True
         self._inbox.clear()
-        for exchange in self._outbox:
-            # Only a fetch is given up: what other requests have begun is carried out.
-            if exchange.task is not None and exchange.api_key == _FETCH:
-                exchange.task.cancel()
+        self._abandon_waits()
         self._connections.discard(self)
         self._backpressure.forget(self)
         for callback in self._client.on_close:
@@ -167,10 +165,17 @@ class KafkaProtocol(asyncio.BufferedProtocol):
 
     def abort_tasks(self) -> list[asyncio.Future[Any]]:
         """Cancel what is under way and return it, for shutting down."""
+        self._abandon_waits()
         tasks = [e.task for e in self._outbox if e.task is not None and not e.task.done()]
         for task in tasks:
             task.cancel()
         return tasks
+
+    def _abandon_waits(self) -> None:
+        for exchange in self._outbox:
+            # Only waits are given up: what other requests have begun is carried out.
+            if exchange.pending is not None:
+                exchange.pending.abandon()
 
     def give_up(self, reason: str) -> None:
         """Close the connection and say why."""
@@ -182,7 +187,10 @@ class KafkaProtocol(asyncio.BufferedProtocol):
     def _run(self) -> None:
         while not self._closing:
             while self._inbox and self._may_start():
-                self._start(self._inbox.popleft())
+                if self._is_next(_FETCH):
+                    self._stand_in_line()
+                else:
+                    self._start(self._inbox.popleft())
             if self._closing or not (self._outbox and self._outbox[0].done):
                 break
             # Answers that leave make room for requests that had to wait.
@@ -193,13 +201,29 @@ class KafkaProtocol(asyncio.BufferedProtocol):
     def _may_start(self) -> bool:
         if self._closing or self._writing_paused or self._client.close_after_answer:
             return False
-        produces = int.from_bytes(self._inbox[0][:2], "big") == _PRODUCE
+        if self._in_line:
+            return False
+        produces = self._is_next(_PRODUCE)
         if self._outbox and not (produces and self._outbox[-1].api_key == _PRODUCE):
             return False
         if produces and self._backpressure.broker.overloaded:
             self._backpressure.stall(self)
             return False
         return True
+
+    def _is_next(self, api_key: int) -> bool:
+        return int.from_bytes(self._inbox[0][:2], "big") == api_key
+
+    def _stand_in_line(self) -> None:
+        """Start a fetch when its turn comes, so that many of them leave room for producers."""
+        self._in_line = True
+        self._backpressure.broker.waiting_room.begin(len(self._inbox[0]), self._begin_fetch)
+
+    def _begin_fetch(self) -> None:
+        self._in_line = False
+        if self._inbox and not self._closing:
+            self._start(self._inbox.popleft())
+            self._run()
 
     def _start(self, frame: bytearray) -> None:
         try:
@@ -220,6 +244,7 @@ class KafkaProtocol(asyncio.BufferedProtocol):
         if exchange.done:
             return
         if isinstance(result, PendingResponse):
+            exchange.pending = result
             result.when_ready(lambda outcome: self._deliver(exchange, outcome))
         elif isinstance(result, Awaitable):
             exchange.task = asyncio.ensure_future(result)

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
+from fakebus.kafka.api import PendingResponse
 from fakebus.kafka.connection import frame_response
 from fakebus.protocol import codec
 from fakebus.types import Buffer
@@ -24,6 +25,7 @@ class Exchange:
     raw_token: bytes | None = None
     """The answer instead of a response, when the client sent a bare SASL token."""
     task: asyncio.Future[Any] | None = None
+    pending: PendingResponse | None = None
 
     def encode(self) -> list[Buffer]:
         """Return the answer's bytes; nothing when the client expects none."""

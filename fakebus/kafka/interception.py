@@ -37,6 +37,7 @@ def replace_outcome(
     if isinstance(result, Awaitable):
         return _await_both(result, replace, pending)
     if isinstance(result, PendingResponse):
+        pending.when_abandoned(result.abandon)
         result.when_ready(lambda outcome: replace(outcome, pending))
     else:
         replace(result, pending)

@@ -280,6 +280,9 @@ class Storage(LogStore, TopicStore, OffsetStore, MetaStore, Protocol):
     def pending_bytes(self) -> int:
         """Bytes of batches that are enqueued and not yet committed (for back-pressure)."""
 
+    def when_pending_at_most(self, size_bytes: int, resume: Callable[[], None]) -> None:
+        """Call ``resume`` once, after a commit that leaves no more than so much enqueued."""
+
     async def flush(self) -> None:
         """Return when everything enqueued so far is committed; raise if that failed."""
 

@@ -155,6 +155,10 @@ class SqliteStorage:
         """Bytes of batches that are enqueued and not yet committed."""
         return self._writer.pending_bytes
 
+    def when_pending_at_most(self, size_bytes: int, resume: Callable[[], None]) -> None:
+        """Call ``resume`` once, after a commit that leaves no more than so much enqueued."""
+        self._writer.when_pending_at_most(size_bytes, resume)
+
     def atomic(self) -> AbstractContextManager[None]:
         """Make the writes enqueued inside the block one transaction."""
         return self._writer.atomic()

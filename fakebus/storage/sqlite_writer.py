@@ -62,6 +62,7 @@ class GroupCommitWriter:
         self._commit_inline = commit_inline
         self._quick = quick
         self._inline_planned = False
+        self._waiting: list[tuple[int, Callable[[], None]]] = []
         # A unit is one write, or the list of writes of an atomic block.
         self._queue: deque[Write | list[Write]] = deque()
         self._unit: list[Write] | None = None
@@ -101,6 +102,19 @@ class GroupCommitWriter:
             self._loop.call_soon(self._commit_small_group)
         else:
             self._wake_up()
+
+    def when_pending_at_most(self, size_bytes: int, resume: Callable[[], None]) -> None:
+        """Call ``resume`` once, after a commit that leaves no more than so much enqueued."""
+        self._waiting.append((size_bytes, resume))
+
+    def _resume_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for size_bytes, resume in waiting:
+            # One that goes on may enqueue so much that the next one has to wait again.
+            if self.pending_bytes <= size_bytes:
+                resume()
+            else:
+                self._waiting.append((size_bytes, resume))
 
     def _commit_small_group(self) -> None:
         self._inline_planned = False
@@ -234,6 +248,9 @@ class GroupCommitWriter:
                 self._loop.call_exception_handler(
                     {"message": "a callback of a stored write failed", "exception": error}
                 )
+        if self._waiting:
+            # In the next turn: whoever is told of a failure must not enqueue anything.
+            self._loop.call_soon(self._resume_waiting)
 
     async def _purge_some(self) -> None:
         try:

@@ -15,13 +15,14 @@ Version notes:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 
-from fakebus.broker.fetch_sessions import FetchPlan, PartitionKey, SessionPartition
-from fakebus.broker.fetching import NO_EPOCH, FetchDataInfo, FetchTarget, IsolationLevel
-from fakebus.errors import ErrorCode
-from fakebus.kafka.api import RequestContext, handles
+from fakebus.broker.fetch_sessions import FetchPlan, PartitionKey
+from fakebus.broker.fetching import NO_EPOCH, FetchTarget, IsolationLevel
+from fakebus.broker.topics import Topic
+from fakebus.errors import ErrorCode, StorageError
+from fakebus.kafka.api import CloseConnection, PendingResponse, RequestContext, handles
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import (
     FetchableTopicResponse,
@@ -36,7 +37,7 @@ _ISOLATION_LEVELS = [level.value for level in IsolationLevel]
 
 
 @handles(ApiKey.FETCH, versions=(4, 18))
-async def handle_fetch(request: FetchRequest, context: RequestContext) -> FetchResponse:
+def handle_fetch(request: FetchRequest, context: RequestContext) -> FetchResponse | PendingResponse:
     """Return what there is, or wait for it."""
     by_id = context.api_version >= _FIRST_WITH_TOPIC_IDS
     if request.isolation_level not in _ISOLATION_LEVELS:
@@ -44,116 +45,123 @@ async def handle_fetch(request: FetchRequest, context: RequestContext) -> FetchR
     plan = context.broker.fetch_sessions.plan(
         request.session_id,
         request.session_epoch,
-        _wanted(request, by_id),
+        _wanted(request, context, by_id),
         _forgotten(request, by_id),
         uses_topic_ids=by_id,
     )
     if plan.error is not ErrorCode.NONE:
         return FetchResponse(error_code=plan.error.code)
-    targets = [_target(key, partition, context) for key, partition in plan.partitions]
+    if plan.incremental:
+        _find_logs(plan, context)
     isolation = IsolationLevel(request.isolation_level)
-    infos = await context.broker.fetch(
-        targets,
+    pending = PendingResponse()
+
+    def answer(found: Sequence[FetchTarget] | StorageError) -> None:
+        if isinstance(found, StorageError):
+            pending.ready(CloseConnection(f"a fetch failed: {found}"))
+            return
+        topics = _topics(plan, isolation)
+        pending.ready(FetchResponse(session_id=plan.session_id, responses=topics))
+
+    fetch = context.broker.begin_fetch(
+        [target for _, target in plan.partitions],
+        answer,
         max_wait_ms=request.max_wait_ms,
         min_bytes=request.min_bytes,
         max_bytes=request.max_bytes,
         isolation=isolation,
     )
-    return FetchResponse(
-        session_id=plan.session_id, responses=_topics(plan, targets, infos, isolation)
-    )
+    pending.when_abandoned(fetch.abandon)
+    return pending
 
 
-def _wanted(request: FetchRequest, by_id: bool) -> Iterable[tuple[PartitionKey, SessionPartition]]:
-    for topic in request.topics:
-        name = topic.topic_id if by_id else topic.topic
-        for partition in topic.partitions:
-            yield (
-                PartitionKey(name, partition.partition),
-                SessionPartition(
-                    partition.fetch_offset,
-                    partition.partition_max_bytes,
-                    max(NO_EPOCH, partition.current_leader_epoch),
-                    max(NO_EPOCH, partition.last_fetched_epoch),
-                ),
+def _wanted(
+    request: FetchRequest, context: RequestContext, by_id: bool
+) -> Iterable[tuple[PartitionKey, FetchTarget]]:
+    for wanted in request.topics:
+        name = wanted.topic_id if by_id else wanted.topic
+        topic, unknown = _topic(name, context)
+        for partition in wanted.partitions:
+            index = partition.partition
+            log = None if topic is None else topic.partition(index)
+            target = FetchTarget(
+                log,
+                partition.fetch_offset,
+                partition.partition_max_bytes,
+                partition.current_leader_epoch,
+                unknown if log is None else ErrorCode.NONE,
+                partition.last_fetched_epoch,
             )
+            if target.current_leader_epoch < NO_EPOCH:
+                target.current_leader_epoch = NO_EPOCH
+            if target.last_fetched_epoch < NO_EPOCH:
+                target.last_fetched_epoch = NO_EPOCH
+            yield (name, index), target
+
+
+def _topic(name: str | UUID, context: RequestContext) -> tuple[Topic | None, ErrorCode]:
+    """Return a topic, and the error of a partition of it that does not exist."""
+    topics = context.broker.topics
+    topic = topics.by_id(name) if isinstance(name, UUID) else topics.get(name)
+    if topic is None and isinstance(name, UUID):
+        return None, ErrorCode.UNKNOWN_TOPIC_ID
+    return topic, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+
+
+def _find_logs(plan: FetchPlan, context: RequestContext) -> None:
+    """Look anew for the partitions of a session whose topics have come or gone."""
+    for (name, index), target in plan.partitions:
+        if target.log is None or target.log.deleted:
+            topic, unknown = _topic(name, context)
+            target.log = None if topic is None else topic.partition(index)
+            target.error = unknown if target.log is None else ErrorCode.NONE
 
 
 def _forgotten(request: FetchRequest, by_id: bool) -> Iterable[PartitionKey]:
     for topic in request.forgotten_topics_data:
         name = topic.topic_id if by_id else topic.topic
         for partition in topic.partitions:
-            yield PartitionKey(name, partition)
+            yield name, partition
 
 
-def _target(key: PartitionKey, partition: SessionPartition, context: RequestContext) -> FetchTarget:
-    topics = context.broker.topics
-    topic = topics.by_id(key.topic) if isinstance(key.topic, UUID) else topics.get(key.topic)
-    log = None if topic is None else topic.partition(key.partition)
-    unknown = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-    if topic is None and isinstance(key.topic, UUID):
-        unknown = ErrorCode.UNKNOWN_TOPIC_ID
-    return FetchTarget(
-        log,
-        partition.fetch_offset,
-        partition.max_bytes,
-        partition.current_leader_epoch,
-        ErrorCode.NONE if log is not None else unknown,
-        partition.last_fetched_epoch,
-    )
-
-
-def _topics(
-    plan: FetchPlan,
-    targets: list[FetchTarget],
-    infos: list[FetchDataInfo],
-    isolation: IsolationLevel,
-) -> list[FetchableTopicResponse]:
-    known: list[tuple[PartitionKey, FetchResponsePartitionData]] = []
-    unknown: list[tuple[PartitionKey, FetchResponsePartitionData]] = []
-    chosen = plan.select(infos)
-    for (key, _), target, info, tell in zip(plan.partitions, targets, infos, chosen, strict=True):
-        if not tell:
-            continue
-        if target.log is None:
-            unknown.append((key, _refusal(key.partition, info.error)))
-        else:
-            known.append((key, _partition(key.partition, info, isolation)))
-    answers: list[FetchableTopicResponse] = []
+def _topics(plan: FetchPlan, isolation: IsolationLevel) -> list[FetchableTopicResponse]:
+    known: list[FetchableTopicResponse] = []
+    unknown: list[FetchableTopicResponse] = []
+    committed = isolation is IsolationLevel.READ_COMMITTED
     last: str | UUID | None = None
-    for key, partition in known + unknown:
-        if key.topic != last:
-            answers.append(_topic(key))
-            last = key.topic
-        answers[-1].partitions.append(partition)
-    return answers
-
-
-def _topic(key: PartitionKey) -> FetchableTopicResponse:
-    if isinstance(key.topic, UUID):
-        return FetchableTopicResponse(topic_id=key.topic, partitions=[])
-    return FetchableTopicResponse(topic=key.topic, partitions=[])
-
-
-def _partition(
-    index: int, info: FetchDataInfo, isolation: IsolationLevel
-) -> FetchResponsePartitionData:
-    committed = isolation is IsolationLevel.READ_COMMITTED and info.error is ErrorCode.NONE
-    response = FetchResponsePartitionData(
-        partition_index=index,
-        error_code=info.error.code,
-        high_watermark=info.high_watermark,
-        last_stable_offset=info.last_stable_offset,
-        log_start_offset=info.log_start_offset,
-        aborted_transactions=[] if committed else None,
-        records=info.batches or b"",
-    )
-    diverging = info.diverging_epoch
-    if diverging is not None:
-        response.diverging_epoch = FetchResponseEpochEndOffset(
-            epoch=diverging.leader_epoch, end_offset=diverging.end_offset
+    partitions: list[FetchResponsePartitionData] = []
+    for (topic, index), target in plan.select():
+        if target.log is None:
+            if not (unknown and topic in (unknown[-1].topic, unknown[-1].topic_id)):
+                unknown.append(_answer_of(topic))
+            unknown[-1].partitions.append(_refusal(index, target.error))
+            continue
+        if topic != last:
+            last = topic
+            known.append(_answer_of(topic))
+            partitions = known[-1].partitions
+        response = FetchResponsePartitionData(
+            partition_index=index,
+            error_code=target.error.code,
+            high_watermark=target.high_watermark,
+            last_stable_offset=target.last_stable_offset,
+            log_start_offset=target.log_start_offset,
+            aborted_transactions=[] if committed and target.error is ErrorCode.NONE else None,
+            records=target.batches or b"",
         )
-    return response
+        if target.diverging_epoch is not None:
+            response.diverging_epoch = FetchResponseEpochEndOffset(
+                epoch=target.diverging_epoch.leader_epoch,
+                end_offset=target.diverging_epoch.end_offset,
+            )
+        partitions.append(response)
+    return known + unknown
+
+
+def _answer_of(topic: str | UUID) -> FetchableTopicResponse:
+    if isinstance(topic, UUID):
+        return FetchableTopicResponse(topic_id=topic, partitions=[])
+    return FetchableTopicResponse(topic=topic, partitions=[])
 
 
 def _refusal(index: int, error: ErrorCode) -> FetchResponsePartitionData:

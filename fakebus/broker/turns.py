@@ -1,0 +1,69 @@
+"""Sharing the event loop between work that can wait and requests that should not.
+
+A message that hundreds of waiting consumers want makes hundreds of answers. Written in one
+go they would keep every producer waiting, so they take turns: what exceeds the budget of one
+turn of the event loop stands in line for the next turns, between which sockets are served.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+TURN_UNITS = 250
+"""Work in one turn of the event loop, some 1 ms: a partition of a fetch is one unit."""
+
+
+class TurnBudget:
+    """Budget of work in one turn of the event loop; work beyond it waits in line.
+
+    A piece of work that is larger than the budget has a turn of its own.
+
+    Args:
+        units: the budget.
+    """
+
+    def __init__(self, units: int = TURN_UNITS) -> None:
+        self._units = units
+        self._left = units
+        self._line: deque[tuple[int, Callable[[], None]]] = deque()
+        self._planned = False
+
+    def run(self, units: int, work: Callable[[], None]) -> None:
+        """Do a piece of work, now if its turn has come already.
+
+        Args:
+            units: what it costs.
+            work: is called once.
+        """
+        if self._line or self._left <= 0:
+            self.run_later(units, work)
+            return
+        self._left -= units
+        work()
+        if self._left <= 0:
+            self._plan()
+
+    def run_later(self, units: int, work: Callable[[], None]) -> None:
+        """Do a piece of work in one of the next turns of the event loop."""
+        self._line.append((units, work))
+        self._plan()
+
+    def _plan(self) -> None:
+        if not self._planned:
+            self._planned = True
+            asyncio.get_running_loop().call_soon(self._next_turn)
+
+    def _next_turn(self) -> None:
+        self._planned = False
+        self._left = self._units
+        try:
+            while self._line and self._left > 0:
+                units, work = self._line.popleft()
+                self._left -= units
+                work()
+        finally:
+            # Also when a piece has failed: the others must not wait for ever.
+            if self._line:
+                self._plan()

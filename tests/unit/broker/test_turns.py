@@ -1,0 +1,68 @@
+"""The event loop is shared: work beyond the budget of a turn waits for the next ones."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from fakebus.broker.turns import TurnBudget
+
+
+async def test_work_within_the_budget_is_done_at_once() -> None:
+    done: list[int] = []
+    turns = TurnBudget(units=3)
+    for number in range(3):
+        turns.run(1, lambda number=number: done.append(number))  # type: ignore[misc]
+    assert done == [0, 1, 2]
+
+
+async def test_work_beyond_the_budget_waits_for_the_next_turns_in_order() -> None:
+    done: list[int] = []
+    turns = TurnBudget(units=2)
+    for number in range(7):
+        turns.run(1, lambda number=number: done.append(number))  # type: ignore[misc]
+    seen = [len(done)]
+    while len(done) < 7:
+        await asyncio.sleep(0)
+        seen.append(len(done))
+    assert done == list(range(7))
+    assert seen == [2, 4, 6, 7]
+
+
+async def test_a_piece_larger_than_the_budget_has_a_turn_of_its_own() -> None:
+    done: list[str] = []
+    turns = TurnBudget(units=10)
+    turns.run(1000, lambda: done.append("large"))
+    turns.run(1, lambda: done.append("small"))
+    assert done == ["large"]
+    await asyncio.sleep(0)
+    assert done == ["large", "small"]
+
+
+async def test_later_means_not_in_this_turn() -> None:
+    done: list[int] = []
+    turns = TurnBudget()
+    turns.run_later(1, lambda: done.append(1))
+    assert done == []
+    await asyncio.sleep(0)
+    assert done == [1]
+
+
+async def test_a_piece_that_fails_does_not_hold_up_the_others() -> None:
+    failures: list[object] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: failures.append(context["exception"]))
+    done: list[int] = []
+    turns = TurnBudget()
+
+    def fail() -> None:
+        raise ValueError("broken")
+
+    turns.run_later(1, fail)
+    turns.run_later(1, lambda: done.append(1))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert done == [1]
+    with pytest.raises(ValueError, match="broken"):
+        raise failures[0]  # type: ignore[misc]
