@@ -7,13 +7,14 @@ before it acknowledges. Both run on this machine, one after the other in every r
 from __future__ import annotations
 
 import argparse
+import shutil
 import statistics
 from collections import defaultdict
 from collections.abc import Callable
 
 import psutil
 
-from benchmarks import registry, workloads
+from benchmarks import long_polls, registry, workloads
 from benchmarks.peers import FIXTURES, Fakebus, MockCluster, _Server, first_metadata_seconds
 
 Figures = dict[str, float]
@@ -138,6 +139,10 @@ def main() -> None:
                 results[make.name][metric].append(value)
     report(results, Fakebus.name, MockCluster.name)
     starts(7)
+    if shutil.which("java") is None:
+        print("acknowledgement while consumers wait: not compared, Apache Kafka needs Java")
+    else:
+        long_polls.compare(arguments.rounds, 200)
     registry.latencies(arguments.registry_requests)
     registry.starts(arguments.schemas)
     own_figures(arguments)

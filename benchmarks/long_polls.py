@@ -1,4 +1,4 @@
-"""What waiting consumers cost producers: ``python -m benchmarks.long_polls``, part of ``make bench``.
+"""What waiting consumers cost producers: ``python -m benchmarks.long_polls``, in ``make bench``.
 
 Every consumer fetches all partitions of a topic, without a fetch session as librdkafka does,
 and waits. A producer sends one message after the other to one partition, so each message
@@ -133,7 +133,8 @@ def compare(rounds: int, count: int) -> None:
                         [statistics.median(times), times[len(times) * 99 // 100]]
                     )
     print(
-        f"{'acknowledgement while consumers wait, ms':44} {'p50':>8} {'p99':>8} {'p50 of Kafka':>14} {'p99':>8} {'ratio':>8}"
+        f"{'acknowledgement while consumers wait, ms':44} {'p50':>8} {'p99':>8} "
+        f"{'p50 of Kafka':>14} {'p99':>8} {'ratio':>8}"
     )
     for shape in SHAPES:
         ours, theirs = (

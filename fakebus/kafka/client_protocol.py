@@ -174,8 +174,8 @@ class KafkaProtocol(asyncio.BufferedProtocol):
     def _abandon_waits(self) -> None:
         for exchange in self._outbox:
             # Only waits are given up: what other requests have begun is carried out.
-            if exchange.pending is not None:
-                exchange.pending.abandon()
+            if exchange.abandon is not None:
+                exchange.abandon()
 
     def give_up(self, reason: str) -> None:
         """Close the connection and say why."""
@@ -244,7 +244,7 @@ class KafkaProtocol(asyncio.BufferedProtocol):
         if exchange.done:
             return
         if isinstance(result, PendingResponse):
-            exchange.pending = result
+            exchange.abandon = result.abandon
             result.when_ready(lambda outcome: self._deliver(exchange, outcome))
         elif isinstance(result, Awaitable):
             exchange.task = asyncio.ensure_future(result)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from fakebus.kafka.api import PendingResponse
 from fakebus.kafka.connection import frame_response
 from fakebus.protocol import codec
 from fakebus.types import Buffer
@@ -25,7 +25,8 @@ class Exchange:
     raw_token: bytes | None = None
     """The answer instead of a response, when the client sent a bare SASL token."""
     task: asyncio.Future[Any] | None = None
-    pending: PendingResponse | None = None
+    abandon: Callable[[], None] | None = None
+    """Stops what only the client waits for, when it goes away."""
 
     def encode(self) -> list[Buffer]:
         """Return the answer's bytes; nothing when the client expects none."""

@@ -79,6 +79,7 @@ WALK = {
     "broker/topic_names.py",
     "broker/topics.py",
     "broker/fetching.py",
+    "broker/delayed_fetch.py",
     "records/batch.py",
     "records/counting.py",
 }

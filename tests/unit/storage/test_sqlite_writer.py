@@ -65,6 +65,40 @@ async def test_pending_bytes_are_those_not_yet_committed(storage: Storage) -> No
     assert seen == [7, 0]
 
 
+async def test_who_waits_for_room_goes_on_when_enough_is_stored(storage: Storage) -> None:
+    log_id = await new_log(storage)
+    resumed: list[str] = []
+    storage.append_batches(log_id, [batch(0, size=100)], lambda _: None)
+    storage.when_pending_at_most(99, lambda: resumed.append("at most 99"))
+    storage.when_pending_at_most(-1, lambda: resumed.append("never"))
+    await storage.flush()
+    await asyncio.sleep(0)
+    assert resumed == ["at most 99"]
+    storage.append_batches(log_id, [batch(1, size=100)], lambda _: None)
+    await storage.flush()
+    await asyncio.sleep(0)
+    assert resumed == ["at most 99"], "each is called once"
+
+
+async def test_who_goes_on_may_make_the_next_one_wait(storage: Storage) -> None:
+    log_id = await new_log(storage)
+    resumed: list[int] = []
+
+    def go_on(number: int) -> None:
+        resumed.append(number)
+        storage.append_batches(log_id, [batch(1, size=100)], lambda _: None)
+
+    storage.append_batches(log_id, [batch(0, size=100)], lambda _: None)
+    storage.when_pending_at_most(50, lambda: go_on(1))
+    storage.when_pending_at_most(50, lambda: resumed.append(2))
+    await storage.flush()
+    await asyncio.sleep(0)
+    assert resumed == [1]
+    await storage.flush()
+    await asyncio.sleep(0)
+    assert resumed == [1, 2]
+
+
 async def test_a_failure_takes_everything_in_the_group_and_in_the_queue_with_it(
     storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

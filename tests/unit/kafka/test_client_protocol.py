@@ -1,0 +1,249 @@
+"""One connection without a socket: what starts when, what waits, and what is given up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from fakebus.broker.broker import MAX_PENDING_BYTES, Broker
+from fakebus.clock import ManualClock
+from fakebus.config import Address
+from fakebus.kafka import client_protocol
+from fakebus.kafka.advertise import FixedAddress
+from fakebus.kafka.client_protocol import KafkaProtocol
+from fakebus.kafka.listener import Listener
+from fakebus.protocol import codec
+from fakebus.protocol.api_keys import ApiKey
+from fakebus.protocol.messages import MetadataRequest
+from fakebus.storage.sqlite import SqliteStorage
+from fakebus.types import TopicPartition
+from tests.unit.broker.batches import T0, batch
+from tests.wire.client import frame
+from tests.wire.test_produce_and_fetch import fetch_request, produce_request
+
+
+class Transport(asyncio.Transport):
+    """Socket that takes everything and reads what it is fed."""
+
+    def __init__(self) -> None:
+        super().__init__({"peername": ("127.0.0.1", 1), "sockname": ("127.0.0.1", 2)})
+        self.sent: list[int] = []
+        self.reading = True
+        self.closed = False
+
+    def write(self, data: Any) -> None:
+        self.sent.append(int.from_bytes(data[4:8], "big"))
+
+    def writelines(self, list_of_data: Any) -> None:
+        for data in list_of_data:
+            self.write(data)
+
+    def pause_reading(self) -> None:
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        self.reading = True
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Client:
+    """Client of a listener; ``answered`` holds the correlation ids of what was answered."""
+
+    def __init__(self, listener: Listener) -> None:
+        self.transport = Transport()
+        self.protocol: KafkaProtocol = listener._new_connection()
+        self.protocol.connection_made(self.transport)
+
+    def send(self, api: ApiKey, version: int, message: Any, correlation_id: int) -> None:
+        body = b"".join(codec.encode_request(int(api), version, message))
+        data = frame(int(api), version, correlation_id, "c", body)
+        while data:
+            buffer = self.protocol.get_buffer(-1)
+            count = min(len(buffer), len(data))
+            buffer[:count] = data[:count]
+            self.protocol.buffer_updated(count)
+            data = data[count:]
+
+    def produce(self, correlation_id: int, value: bytes = b"x") -> None:
+        self.send(ApiKey.PRODUCE, 9, produce_request("t", batch(value)), correlation_id)
+
+    def fetch(self, correlation_id: int, offset: int = 0) -> None:
+        request = fetch_request("t", offset, max_wait_ms=1000)
+        self.send(ApiKey.FETCH, 11, request, correlation_id)
+
+    def ask(self, correlation_id: int) -> None:
+        self.send(ApiKey.METADATA, 1, MetadataRequest(topics=[]), correlation_id)
+
+    @property
+    def answered(self) -> list[int]:
+        return self.transport.sent
+
+
+@pytest.fixture
+async def broker() -> AsyncIterator[Broker]:
+    storage = await SqliteStorage.open(None)
+    broker = Broker(storage, clock=ManualClock())
+    await broker.start()
+    await broker.topics.create("t", 1, {})
+    yield broker
+    await broker.close()
+    await storage.close()
+
+
+@pytest.fixture
+async def listener(broker: Broker) -> AsyncIterator[Listener]:
+    listener = Listener(broker, Address("127.0.0.1", 0), FixedAddress("127.0.0.1", 1))
+    yield listener
+    for connection in tuple(listener._connections):
+        connection.connection_lost(None)
+
+
+async def turns(count: int = 5) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def test_produce_requests_overlap_and_others_wait_for_them(listener: Listener) -> None:
+    client = Client(listener)
+    client.produce(1)
+    client.produce(2)
+    client.ask(3)
+    assert client.answered == []
+    await turns()
+    assert client.answered == [1, 2, 3]
+
+
+async def test_a_closed_connection_gives_up_its_fetch(broker: Broker, listener: Listener) -> None:
+    client = Client(listener)
+    client.fetch(1)
+    log = broker.partition_log(T0)
+    assert log._waiters
+    client.protocol.connection_lost(None)
+    assert not log._waiters
+    await broker.produce(T0, batch(b"x"))
+    await turns()
+    assert client.answered == []
+
+
+async def test_a_closed_connections_produce_is_carried_out(
+    broker: Broker, listener: Listener
+) -> None:
+    client = Client(listener)
+    client.produce(1)
+    client.protocol.connection_lost(None)
+    await turns()
+    assert broker.partition_log(T0).high_watermark == 1
+    assert client.answered == []
+
+
+async def test_a_fetch_that_stands_in_line_is_forgotten_with_its_connection(
+    broker: Broker, listener: Listener
+) -> None:
+    broker.waiting_room.turns.run(10_000, lambda: None)
+    client = Client(listener)
+    client.fetch(1)
+    client.protocol.connection_lost(None)
+    await turns()
+    assert not broker.partition_log(T0)._waiters
+
+
+async def test_requests_wait_behind_a_fetch_that_stands_in_line(
+    broker: Broker, listener: Listener
+) -> None:
+    await broker.produce(T0, batch(b"x"))
+    broker.waiting_room.turns.run(10_000, lambda: None)
+    client = Client(listener)
+    client.fetch(1)
+    client.ask(2)
+    client.produce(3)
+    assert client.answered == []
+    await turns()
+    assert client.answered == [1, 2, 3]
+
+
+async def test_producers_come_between_fetches(broker: Broker, listener: Listener) -> None:
+    await broker.produce(T0, batch(b"x"))
+    readers = [Client(listener) for _ in range(100)]
+    for reader in readers:
+        reader.fetch(1)
+    producer = Client(listener)
+    producer.produce(1)
+    await turns(3)
+    assert producer.answered == [1]
+    assert sum(len(reader.answered) for reader in readers) < 50
+    await turns(50)
+    assert all(reader.answered == [1] for reader in readers)
+
+
+async def test_nothing_is_produced_while_too_much_waits_to_be_stored(
+    broker: Broker, listener: Listener
+) -> None:
+    await broker.topics.create("large", 1, {"max.message.bytes": str(2 * MAX_PENDING_BYTES)})
+    large = broker.produce(TopicPartition("large", 0), batch(b"x" * (MAX_PENDING_BYTES + 1)))
+    assert broker.overloaded
+    client = Client(listener)
+    client.produce(1)
+    log = broker.partition_log(T0)
+    assert log.log_end_offset == 0
+    assert not client.transport.reading
+    await large
+    await turns()
+    assert log.log_end_offset == 1
+    assert client.transport.reading
+    assert client.answered == [1]
+
+
+async def test_nothing_more_is_read_while_too_many_requests_wait(listener: Listener) -> None:
+    client = Client(listener)
+    client.fetch(0)
+    for number in range(client_protocol.MAX_WAITING_REQUESTS):
+        assert client.transport.reading
+        client.ask(1 + number)
+    assert not client.transport.reading
+    await listener._broker.produce(T0, batch(b"x"))
+    await turns(2000)
+    assert client.answered == list(range(1 + client_protocol.MAX_WAITING_REQUESTS))
+    assert client.transport.reading
+
+
+async def test_nothing_more_is_read_while_too_many_bytes_wait(
+    listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_protocol, "MAX_WAITING_BYTES", 10_000)
+    client = Client(listener)
+    client.fetch(1)
+    client.produce(2, b"x" * 9_000)
+    assert client.transport.reading
+    client.produce(3, b"x" * 9_000)
+    assert not client.transport.reading
+    await listener._broker.produce(T0, batch(b"x"))
+    await turns()
+    assert client.answered == [1, 2, 3]
+    assert client.transport.reading
+
+
+async def test_nothing_starts_for_a_client_that_does_not_take_its_answers(
+    broker: Broker, listener: Listener
+) -> None:
+    client = Client(listener)
+    client.protocol.pause_writing()
+    client.produce(1)
+    client.ask(2)
+    await turns()
+    assert broker.partition_log(T0).log_end_offset == 0
+    client.protocol.resume_writing()
+    await turns()
+    assert client.answered == [1, 2]
+
+
+async def test_closing_a_listener_gives_up_its_fetches(broker: Broker, listener: Listener) -> None:
+    client = Client(listener)
+    client.fetch(1)
+    await listener.close()
+    assert client.transport.closed
+    assert not broker.partition_log(T0)._waiters
