@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import struct
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -379,12 +381,21 @@ def test_producers_wait_their_turn_when_too_much_waits_to_be_stored(
 ) -> None:
     clients = [connect() for _ in range(3)]
     ensure(clients[0], topic)
-    monkeypatch.setattr("fakebus.broker.broker.MAX_PENDING_BYTES", -1)
+    writer = running.bus.broker.storage._writer  # type: ignore[attr-defined]
+    commit, go_on = writer._commit, threading.Event()
+
+    async def commit_when_told(writes: list[Any]) -> None:
+        await asyncio.to_thread(go_on.wait)
+        await commit(writes)
+
+    monkeypatch.setattr("fakebus.broker.broker.MAX_PENDING_BYTES", len(batch(b"x")) - 1)
+    monkeypatch.setattr(writer, "_commit", commit_when_told)
+    monkeypatch.setattr(writer, "_commit_inline", lambda _: False)
     for client in clients:
         client.send(ApiKey.PRODUCE, 9, produce_request(topic, batch(b"x")))
     assert connect().call(ApiKey.METADATA, 1, MetadataRequest(topics=[])).brokers
     assert fetch(connect(), topic, 0).high_watermark == 0
-    monkeypatch.undo()
+    go_on.set()
     offsets = {
         client.receive(ApiKey.PRODUCE, 9)[1].responses[0].partition_responses[0].base_offset
         for client in clients
