@@ -18,7 +18,7 @@ class Timer(Protocol):
 
 
 class Clock(Protocol):
-    """Where the broker takes the time and its timers from."""
+    """Clock that the broker takes the time and its timers from."""
 
     def now_ms(self) -> int:
         """Return the wall-clock time in milliseconds since the epoch."""

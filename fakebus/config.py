@@ -143,7 +143,7 @@ def _check_host(host: str, text: str) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything that ``fakebus up`` can be told."""
+    """Settings of ``fakebus up``."""
 
     fixtures: tuple[Path, ...] = ()
     """Directories of fixture files, or packs of them, to seed from."""

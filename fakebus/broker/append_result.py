@@ -16,7 +16,7 @@ from fakebus.errors import BrokerError
 
 @dataclass(frozen=True, slots=True)
 class LogAppendInfo:
-    """Where a batch was stored.
+    """Place of a stored batch, and what the log looked like then.
 
     ``log_append_time_ms`` is -1 unless the topic stamps records itself.
     """
@@ -28,7 +28,7 @@ class LogAppendInfo:
 
 
 class AppendResult:
-    """Is settled once: with where the batch is stored, or with why it is not.
+    """Outcome of an append, settled once: the place of the batch, or why it is not stored.
 
     It can be awaited, any number of times, and gives a :class:`LogAppendInfo` or raises
     the BrokerError.

@@ -12,7 +12,7 @@ from fakebus.errors import BrokerError, ErrorCode
 
 
 class ResourceType(Enum):
-    """What configs belong to, with Kafka's numbers."""
+    """Kind of resource that configs belong to, with Kafka's numbers."""
 
     TOPIC = 2
     BROKER = 4
@@ -22,7 +22,7 @@ class ResourceType(Enum):
 
 
 class Operation(Enum):
-    """How a config is changed, with Kafka's numbers."""
+    """Operation on one config, with Kafka's numbers."""
 
     SET = 0
     DELETE = 1
@@ -50,7 +50,7 @@ class ResourceChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceResult:
-    """What became of a :class:`ResourceChange`."""
+    """Outcome of a :class:`ResourceChange`."""
 
     resource_type: int
     resource_name: str

@@ -63,7 +63,7 @@ class FetchSession:
 
 @dataclass(slots=True)
 class FetchPlan:
-    """What to read for one fetch request, and how to answer it."""
+    """Plan of one fetch request: what to read, and how to answer."""
 
     error: ErrorCode
     partitions: Sequence[tuple[PartitionKey, FetchTarget]] = ()

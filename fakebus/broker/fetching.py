@@ -30,7 +30,7 @@ class LogChanges(Protocol):
 
 
 class IsolationLevel(Enum):
-    """Whether a reader sees records of open and aborted transactions (KIP-98)."""
+    """Isolation level of a reader: whether it sees open and aborted transactions (KIP-98)."""
 
     READ_UNCOMMITTED = 0
     READ_COMMITTED = 1

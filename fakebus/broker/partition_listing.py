@@ -15,7 +15,7 @@ from fakebus.errors import BrokerError, ErrorCode
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartitionCursor:
-    """Where a page begins or the next one would."""
+    """Cursor into a listing: where a page begins, or the next one would."""
 
     topic: str
     partition: int

@@ -43,7 +43,7 @@ FIRST_LEADER_EPOCH = 0
 
 
 class AppendWaiter(Protocol):
-    """Somebody who wants to know that a log has grown, changed or gone."""
+    """Waiter that is told when a log has grown, changed or gone."""
 
     def log_appended(self, size_bytes: int) -> None:
         """The log holds ``size_bytes`` more."""

@@ -34,7 +34,7 @@ class SequenceRange(NamedTuple):
 
 @dataclass(slots=True)
 class ProducerEntry:
-    """What one producer id has written last."""
+    """Newest batches of one producer id."""
 
     epoch: int
     last_timestamp: int

@@ -28,7 +28,7 @@ class NewTopic:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreatedTopic:
-    """What became of a :class:`NewTopic`; error code NONE when it was (or could be) created."""
+    """Outcome of a :class:`NewTopic`; error code NONE when it was (or could be) created."""
 
     name: str
     error_code: ErrorCode = ErrorCode.NONE
@@ -50,7 +50,7 @@ class TopicToDelete:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeletedTopic:
-    """What became of a :class:`TopicToDelete`."""
+    """Outcome of a :class:`TopicToDelete`."""
 
     name: str | None
     topic_id: UUID = ZERO_UUID
@@ -60,7 +60,7 @@ class DeletedTopic:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewPartitions:
-    """How many partitions a client wants a topic to have."""
+    """Number of partitions that a client wants a topic to have."""
 
     name: str
     count: int
@@ -70,7 +70,7 @@ class NewPartitions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopicResult:
-    """Whether a topic was changed."""
+    """Outcome of a change of one topic."""
 
     name: str
     error_code: ErrorCode = ErrorCode.NONE

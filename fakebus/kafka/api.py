@@ -73,7 +73,7 @@ class CloseConnection(Exception):  # noqa: N818 - an instruction to the listener
 
 @dataclass(slots=True, eq=False)
 class ClientConnection:
-    """What is known of the client at the other end; lives as long as its connection.
+    """Connection of a client and what is known of it; lives as long as the socket.
 
     ``eq=False`` makes it usable as a key: one client is one connection.
     """
@@ -108,7 +108,7 @@ class AdvertisedBroker:
 
 @dataclass(slots=True)
 class RequestContext:
-    """Everything a handler may use besides the request itself."""
+    """Context of one request: what a handler may use besides the request itself."""
 
     broker: Broker
     connection: ClientConnection

@@ -22,7 +22,7 @@ _ALWAYS = frozenset((_API_VERSIONS, _SASL_HANDSHAKE, _SASL_AUTHENTICATE))
 
 
 class SaslPolicy:
-    """How clients of a listener log in.
+    """Policy of a listener: how its clients log in.
 
     Args:
         credentials: who may.

@@ -42,7 +42,7 @@ class AuthenticationFailed(Exception):  # noqa: N818 - what has happened, in Kaf
 
 
 class ScramKeys(NamedTuple):
-    """What a server keeps instead of a password (RFC 5802, section 3)."""
+    """Keys that a server keeps instead of a password (RFC 5802, section 3)."""
 
     salt: bytes
     iterations: int
@@ -89,7 +89,7 @@ def parse_users(text: str) -> dict[str, str]:
 
 
 class Credentials:
-    """Who may log in, and with what.
+    """Credentials of everybody who may log in.
 
     A user who does not exist gets a salt and keys too, so that nobody learns from the
     exchange which users there are.

@@ -25,7 +25,7 @@ _FIXED_HEADER = struct.Struct(">hhih")
 
 
 class RequestHeader(NamedTuple):
-    """What stands before every request body."""
+    """Header that stands before every request body."""
 
     api_key: int
     api_version: int

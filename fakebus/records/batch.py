@@ -71,7 +71,7 @@ ZSTD_CODEC = Codec.ZSTD
 
 
 class TimestampType(IntEnum):
-    """Who set the timestamps: the producer, or the broker on append."""
+    """Type of a batch's timestamps: set by the producer, or by the broker on append."""
 
     CREATE_TIME = 0
     LOG_APPEND_TIME = 1

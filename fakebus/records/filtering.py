@@ -41,7 +41,7 @@ _NO_ATTRIBUTES = b"\x00"
 
 
 class KeyedRecord(NamedTuple):
-    """What compaction looks at in a record."""
+    """Key of a record and what else compaction looks at."""
 
     offset: int
     key: bytes | None

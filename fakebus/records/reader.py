@@ -36,7 +36,7 @@ _NULL = -1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordProblem:
-    """What is wrong with one record of a batch."""
+    """Problem with one record of a batch."""
 
     index: int
     """The record's place in the batch, from 0."""

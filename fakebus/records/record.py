@@ -37,7 +37,7 @@ class NewRecord(NamedTuple):
 
 
 class ControlRecordType(IntEnum):
-    """What a record in a control batch says (Kafka's ControlRecordType)."""
+    """Type of a record in a control batch (Kafka's ControlRecordType)."""
 
     UNKNOWN = -1
     ABORT = 0

@@ -8,7 +8,7 @@ from fakebus.redis.protocol import RedisError
 
 
 class Arguments:
-    """What follows a command's name.
+    """Arguments of a command.
 
     Every method raises :class:`RedisError` when a word is missing or wrong.
 

@@ -18,7 +18,7 @@ _BLOCK_FOREVER_MS = 24 * 3_600_000
 
 
 class Session:
-    """What one connection has chosen."""
+    """Session of one connection: what it has chosen."""
 
     def __init__(self) -> None:
         self.version = 2

@@ -38,7 +38,7 @@ from fakebus.schemas.interface import ParsedSchema
 
 @dataclass(frozen=True, slots=True)
 class RegistryMark:
-    """Where the registry stood."""
+    """Mark of where the registry stood."""
 
     state: State
 

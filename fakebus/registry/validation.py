@@ -32,7 +32,7 @@ SubjectOf = Callable[[int], str | None]
 
 
 class RecordValidator:
-    """What the broker asks about every batch for a topic that has opted in.
+    """Validator of every batch for a topic that has opted in.
 
     Args:
         registry: where the schemas are.

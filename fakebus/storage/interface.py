@@ -45,7 +45,7 @@ class StoredBatch(NamedTuple):
 
 
 class BatchPosition(NamedTuple):
-    """Where a batch is, without its bytes."""
+    """Position of a batch, without its bytes."""
 
     base_offset: int
     last_offset: int
@@ -62,7 +62,7 @@ class BatchSummary(NamedTuple):
 
 
 class ProducerBatch(NamedTuple):
-    """What is remembered of a batch for duplicate detection."""
+    """Batch of a producer, as duplicate detection remembers it."""
 
     producer_id: int
     producer_epoch: int
@@ -267,7 +267,7 @@ class MetaStore(Protocol):
 
 
 class Storage(LogStore, TopicStore, OffsetStore, MetaStore, Protocol):
-    """Everything the broker stores, in one file or in memory."""
+    """Storage of the broker, in one file or in memory."""
 
     def atomic(self) -> AbstractContextManager[None]:
         """Make the writes enqueued inside the block one transaction.

@@ -37,7 +37,7 @@ QUICK_OPERATIONS = APPENDS | OFFSET_WRITES | VALUE_WRITES
 
 
 class _Found(NamedTuple):
-    """What the file says at the start."""
+    """Content of the file at the start."""
 
     transaction: Transaction
     meta: dict[str, str]
