@@ -204,11 +204,11 @@ def fakebus_buses(
 
         def start(partitions: int | None, configs: Mapping[str, str]) -> _Bus:
             if bootstrap:
-                from fakebus.testing.foreign_bus import ForeignBus
+                from fakebus.testing.external_bus import ExternalBus
 
                 registry = pytestconfig.getoption("fakebus_registry") or ""
                 fixtures = fakebus_settings.fixtures
-                return stack.enter_context(ForeignBus(bootstrap, registry, fixtures, partitions))
+                return stack.enter_context(ExternalBus(bootstrap, registry, fixtures, partitions))
             from dataclasses import replace
 
             from fakebus.testing.own_bus import OwnBus

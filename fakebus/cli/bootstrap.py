@@ -1,19 +1,16 @@
-"""The addresses where a client begins, and whether anything listens there."""
+"""Arguments that say which cluster a command speaks to, and the connection that they make."""
 
 from __future__ import annotations
 
 import argparse
 import os
-import socket
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
-from fakebus.config import DEFAULT_KAFKA_PORT, Address, parse_address
+from fakebus.client.connection import Connection
+from fakebus.client.reachability import parse_servers
+from fakebus.config import DEFAULT_KAFKA_PORT, parse_assignments
 
 ENVIRONMENT_VARIABLE = "FAKEBUS_BOOTSTRAP_SERVERS"
 DEFAULT_BOOTSTRAP_SERVERS = f"127.0.0.1:{DEFAULT_KAFKA_PORT}"
-CONNECT_TIMEOUT_S = 2.0
 
 
 def add_bootstrap_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,73 +33,27 @@ def add_bootstrap_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def bootstrap_servers(arguments: argparse.Namespace) -> tuple[Address, ...]:
-    """Return the addresses that the command line or the environment names.
+def connect(arguments: argparse.Namespace, feature: str) -> Connection:
+    """Return a connection to a cluster that answers.
+
+    Args:
+        arguments: with the options of ``add_bootstrap_arguments``.
+        feature: the command's full name, such as ``fakebus topics``.
 
     Raises:
-        ConfigError: one of them is not an address.
+        FakebusError: an option is wrong, the client library is missing, or the cluster
+            cannot be reached.
     """
-    text = (
+    connection = connection_for(arguments, feature)
+    connection.check_advertised()
+    return connection
+
+
+def connection_for(arguments: argparse.Namespace, feature: str) -> Connection:
+    """Return a connection without having tried it; arguments and errors as ``connect``."""
+    servers = (
         arguments.bootstrap_server
         or os.environ.get(ENVIRONMENT_VARIABLE)
         or DEFAULT_BOOTSTRAP_SERVERS
     )
-    parts = [part.strip() for part in text.split(",") if part.strip()]
-    return tuple(parse_address(part, DEFAULT_KAFKA_PORT) for part in parts)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConnectProblem:
-    """Why no TCP connection comes about."""
-
-    address: Address
-    unresolved: bool = False
-    """The host name means nothing here."""
-    refused: bool = False
-    """The host answers that nothing listens on the port."""
-    reason: str
-
-    def __str__(self) -> str:
-        """Return the reason, to be put behind the address."""
-        return self.reason
-
-
-def connect_problem(address: Address, timeout: float = CONNECT_TIMEOUT_S) -> ConnectProblem | None:
-    """Return why a connection to an address fails, or ``None`` when it succeeds.
-
-    Args:
-        address: where to connect.
-        timeout: seconds to wait for an answer.
-    """
-    try:
-        socket.create_connection(address, timeout).close()
-    except socket.gaierror:
-        return ConnectProblem(
-            address=address, unresolved=True, reason=f"the host name {address.host} is unknown here"
-        )
-    except ConnectionRefusedError:
-        return ConnectProblem(
-            address=address, refused=True, reason=f"nothing listens on port {address.port}"
-        )
-    except TimeoutError:
-        return ConnectProblem(address=address, reason=f"no answer within {timeout:g} s")
-    except OSError as error:
-        return ConnectProblem(address=address, reason=error.strerror or str(error))
-    return None
-
-
-def connect_problems(
-    addresses: Iterable[Address], timeout: float = CONNECT_TIMEOUT_S
-) -> list[ConnectProblem]:
-    """Return the problems of all addresses that cannot be reached; tried at the same time.
-
-    Args:
-        addresses: where to connect.
-        timeout: seconds to wait for each.
-    """
-    wanted = list(addresses)
-    if not wanted:
-        return []
-    with ThreadPoolExecutor(max_workers=min(len(wanted), 16)) as threads:
-        found = threads.map(lambda address: connect_problem(address, timeout), wanted)
-        return [problem for problem in found if problem is not None]
+    return Connection(feature, parse_servers(servers), parse_assignments(arguments.client_config))

@@ -18,8 +18,7 @@ import argparse
 import textwrap
 from collections.abc import Iterable, Iterator
 
-from fakebus.cli.bootstrap import add_bootstrap_arguments
-from fakebus.cli.client import ClientError, Connection, connection_for
+from fakebus.cli.bootstrap import add_bootstrap_arguments, connection_for
 from fakebus.cli.diagnosis.finding import Finding, Severity, fine, problem
 from fakebus.cli.diagnosis.groups import check_group
 from fakebus.cli.diagnosis.network import check_advertised, check_bootstrap, check_port
@@ -32,6 +31,7 @@ from fakebus.cli.output import (
     print_lines,
     print_text,
 )
+from fakebus.client.connection import ClientError, Connection
 from fakebus.config import parse_address
 from fakebus.escaping import printable
 

@@ -19,17 +19,7 @@ import argparse
 import time
 from typing import Any
 
-from fakebus.cli.bootstrap import add_bootstrap_arguments
-from fakebus.cli.client import REQUEST_TIMEOUT_S, ClientError, Connection, code_of, connect
-from fakebus.cli.group_details import (
-    GroupDetails,
-    GroupPartition,
-    describe_members,
-    group_details,
-    list_groups,
-    unknown_group,
-)
-from fakebus.cli.offsets import log_ranges, partitions_of, resolve
+from fakebus.cli.bootstrap import add_bootstrap_arguments, connect
 from fakebus.cli.output import (
     JSON,
     add_format_argument,
@@ -38,7 +28,20 @@ from fakebus.cli.output import (
     print_lines,
     print_table,
 )
-from fakebus.cli.positions import POSITION_HELP, Position, parse_position
+from fakebus.client.connection import ClientError, Connection
+from fakebus.client.groups import (
+    GroupDetails,
+    GroupPartition,
+    delete_group,
+    describe_members,
+    group_details,
+    group_in_use,
+    list_groups,
+    set_offsets,
+    unknown_group,
+)
+from fakebus.client.offsets import log_ranges, partitions_of, resolve
+from fakebus.client.positions import POSITION_HELP, Position, parse_position
 from fakebus.config import parse_assignments
 from fakebus.errors import ConfigError
 from fakebus.types import TopicPartition
@@ -73,7 +76,8 @@ def run(arguments: argparse.Namespace) -> int:
     }
     connection = connect(arguments, "fakebus groups")
     if arguments.delete:
-        _delete(connection, arguments.delete)
+        delete_group(connection, arguments.delete)
+        print_lines(f"deleted {arguments.delete}")
     elif wanted:
         _reset(connection, arguments.group, wanted)
     elif arguments.group:
@@ -198,46 +202,10 @@ def _reset(connection: Connection, group: str, wanted: dict[str, Position]) -> N
     # Kafka refuses this too, but with the error for a member it does not know.
     description = describe_members(connection, group)
     if description is not None and description.members:
-        raise _in_use(group, "its offsets can be moved")
-    _commit(connection, group, offsets)
+        raise group_in_use(group, "its offsets can be moved")
+    set_offsets(connection, group, offsets)
     rows = [
         (partition.topic, partition.partition, offset, ranges[partition].end - offset)
         for partition, offset in sorted(offsets.items())
     ]
     print_table(("topic", "partition", "committed", "lag"), rows)
-
-
-def _commit(connection: Connection, group: str, offsets: dict[TopicPartition, int]) -> None:
-    from confluent_kafka import ConsumerGroupTopicPartitions
-    from confluent_kafka import TopicPartition as ClientPartition
-
-    asked = [ClientPartition(*partition, offset) for partition, offset in offsets.items()]
-    futures = connection.admin.alter_consumer_group_offsets(
-        [ConsumerGroupTopicPartitions(group, asked)], request_timeout=REQUEST_TIMEOUT_S
-    )
-    answer = connection.result(futures[group], f"the offsets of {group!r} are not moved")
-    for found in answer.topic_partitions or ():
-        if found.error is not None:
-            raise ClientError(f"{found.topic}-{found.partition}: {found.error.str()}")
-
-
-def _delete(connection: Connection, group: str) -> None:
-    from confluent_kafka import KafkaError, KafkaException
-
-    futures = connection.admin.delete_consumer_groups([group], request_timeout=REQUEST_TIMEOUT_S)
-    try:
-        futures[group].result(REQUEST_TIMEOUT_S + 1)
-    except KafkaException as error:
-        if code_of(error) == KafkaError.GROUP_ID_NOT_FOUND:
-            raise unknown_group(connection, group) from None
-        if code_of(error) == KafkaError.NON_EMPTY_GROUP:
-            raise _in_use(group, "it can be deleted") from None
-        connection.result(futures[group], f"group {group!r} is not deleted")
-    print_lines(f"deleted {group}")
-
-
-def _in_use(group: str, then: str) -> ClientError:
-    return ClientError(
-        f"group {group!r} has running consumers; stop them, and {then} (see  fakebus groups "
-        f"{group})"
-    )

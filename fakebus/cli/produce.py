@@ -25,20 +25,17 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO
 
-from fakebus.cli.bootstrap import add_bootstrap_arguments
-from fakebus.cli.client import ClientError, Connection, connect, nearest
-from fakebus.cli.output import print_lines
+from fakebus.cli.bootstrap import add_bootstrap_arguments, connect
+from fakebus.cli.output import counted, print_lines
 from fakebus.cli.record_lines import Headers, NewRecord, RecordLineError, record_from_json
+from fakebus.client.connection import ClientError, Connection, nearest
+from fakebus.client.publishing import Publisher
 from fakebus.config import parse_assignments
 from fakebus.errors import ConfigError
+from fakebus.records import record as records
 
-if TYPE_CHECKING:
-    from confluent_kafka import KafkaError, Message, Producer
-
-
-DELIVERY_TIMEOUT_S = 10
 CREATION_POLLS = 10
 CREATION_POLL_S = 0.1
 
@@ -202,19 +199,13 @@ def _input(file: str | None) -> Iterator[tuple[str, IO[bytes]]]:
 
 
 class _Delivery:
-    """Hands records to a producer and keeps what became of them."""
+    """Records on their way, and the places of those that have arrived."""
 
     def __init__(self, connection: Connection, topic: str) -> None:
         self._topic = topic
-        self._producer = connection.producer(
-            {
-                "message.timeout.ms": DELIVERY_TIMEOUT_S * 1000,
-                "enable.idempotence": True,
-            }
-        )
-        self._partitions = _partition_count(connection, self._producer, topic)
+        self._partitions = _partition_count(connection, topic)
+        self._publisher = Publisher(connection, on_stored=self._stored)
         self._offsets: dict[int, list[int]] = {}
-        self._failure: str | None = None
 
     def send(self, record: NewRecord) -> None:
         """Queue a record; ClientError if one before it was refused or this one cannot be sent."""
@@ -222,57 +213,17 @@ class _Delivery:
             raise ClientError(
                 f"there is no partition {record.partition}: {self._topic} has {self._partitions}"
             )
-        while True:
-            try:
-                self._produce(record)
-                break
-            except BufferError:
-                self._producer.poll(0.1)
-        self._producer.poll(0)
-        self._raise_failure()
+        stored = record.key, record.value, record.headers, record.timestamp_ms
+        self._publisher.send(self._topic, records.NewRecord(*stored), record.partition)
 
-    def _produce(self, record: NewRecord) -> None:
-        from confluent_kafka import KafkaException
-
-        options: dict[str, Any] = {
-            name: number
-            for name, number in (
-                ("partition", record.partition),
-                ("timestamp", record.timestamp_ms),
-            )
-            if number is not None
-        }
-        try:
-            self._producer.produce(
-                self._topic,
-                value=record.value,
-                key=record.key,
-                headers=list(record.headers),
-                on_delivery=self._delivered,
-                **options,
-            )
-        except KafkaException as error:
-            raise ClientError(f"a record cannot be sent: {error.args[0].str()}") from None
-
-    def _delivered(self, error: KafkaError | None, message: Message) -> None:
-        if error is not None:
-            self._failure = self._failure or error.str()
-            return
-        partition, offset = message.partition(), message.offset()
-        if partition is None or offset is None:
-            return
+    def _stored(self, _: str, partition: int, offset: int) -> None:
         seen = self._offsets.setdefault(partition, [offset, offset, 0])
         seen[0], seen[1] = min(seen[0], offset), max(seen[1], offset)
         seen[2] += 1
 
     def finish(self) -> None:
         """Wait until every record is acknowledged; ClientError if one was not."""
-        self._producer.flush(DELIVERY_TIMEOUT_S + 1)
-        self._raise_failure()
-
-    def _raise_failure(self) -> None:
-        if self._failure is not None:
-            raise ClientError(f"{self._topic} did not take a record: {self._failure}")
+        self._publisher.flush()
 
     def summary(self) -> str:
         """Return how many records went where."""
@@ -282,14 +233,14 @@ class _Delivery:
             + (f"offset {first}" if first == last else f"offsets {first} to {last}")
             for partition, (first, last, _) in sorted(self._offsets.items())
         )
-        noun = "record" if total == 1 else "records"
-        return f"{total} {noun} to {self._topic}" + (f": {places}" if places else "")
+        return f"{counted(total, 'record')} to {self._topic}" + (f": {places}" if places else "")
 
 
-def _partition_count(connection: Connection, producer: Producer, topic: str) -> int:
+def _partition_count(connection: Connection, topic: str) -> int:
     """Ask for a topic as producers do, which creates it where the broker allows that."""
     from confluent_kafka import KafkaError, KafkaException
 
+    producer = connection.producer()
     for _ in range(CREATION_POLLS):
         try:
             found = producer.list_topics(topic, timeout=5.0).topics[topic]

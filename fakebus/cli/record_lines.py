@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from datetime import UTC
 from typing import Any
 
-from fakebus.cli.client import nearest
+from fakebus.client.connection import nearest
+from fakebus.client.reading import FetchedRecord
 from fakebus.errors import FakebusError
 from fakebus.escaping import printable
 from fakebus.fixture_files.problems import DataError
 from fakebus.fixture_files.times import parse_instant, to_datetime
+from fakebus.records.batch import NO_TIMESTAMP
 
 Headers = tuple[tuple[str, bytes | None], ...]
 
@@ -47,21 +49,8 @@ class NewRecord:
     headers: Headers = ()
     partition: int | None = None
     """``None`` leaves it to the partitioner."""
-    timestamp_ms: int | None = None
-    """``None`` is the present."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadRecord:
-    """A record as it was fetched."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp_ms: int | None
-    key: bytes | None
-    value: bytes | None
-    headers: Headers
+    timestamp_ms: int = NO_TIMESTAMP
+    """The present if there is none."""
 
 
 def record_from_json(line: str) -> NewRecord:
@@ -152,9 +141,9 @@ def _partition(value: object) -> int | None:
     return value
 
 
-def _timestamp(value: object) -> int | None:
+def _timestamp(value: object) -> int:
     if value is None:
-        return None
+        return NO_TIMESTAMP
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
     try:
@@ -166,7 +155,7 @@ def _timestamp(value: object) -> int | None:
         ) from None
 
 
-def record_to_json(record: ReadRecord) -> str:
+def record_to_json(record: FetchedRecord) -> str:
     """Return one line of NDJSON that ``record_from_json`` reads."""
     fields: dict[str, Any] = {
         "topic": record.topic,
@@ -207,7 +196,7 @@ def _header_value(value: bytes | None) -> object:
         return {"base64": base64.b64encode(value).decode()}
 
 
-def record_to_text(record: ReadRecord) -> str:
+def record_to_text(record: FetchedRecord) -> str:
     """Return one line for people: where, when, key, value, headers.
 
     Line breaks and other control characters are escaped, so that a record is always one

@@ -16,9 +16,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from fakebus.cli.bootstrap import add_bootstrap_arguments
-from fakebus.cli.client import REQUEST_TIMEOUT_S, Connection, connect
-from fakebus.cli.offsets import log_ranges, partitions_of
+from fakebus.cli.bootstrap import add_bootstrap_arguments, connect
 from fakebus.cli.output import (
     JSON,
     add_format_argument,
@@ -26,6 +24,15 @@ from fakebus.cli.output import (
     print_json,
     print_lines,
     print_table,
+)
+from fakebus.client.connection import Connection
+from fakebus.client.offsets import log_ranges, partitions_of
+from fakebus.client.topics import (
+    WantedTopic,
+    changed_configs,
+    create_topics,
+    delete_topics,
+    is_set_on_topic,
 )
 from fakebus.config import parse_assignments
 from fakebus.errors import ConfigError
@@ -66,9 +73,13 @@ def run(arguments: argparse.Namespace) -> int:
     _check(arguments)
     connection = connect(arguments, "fakebus topics")
     if arguments.create:
-        _create(connection, arguments)
+        config = parse_assignments(arguments.config)
+        create_topics(connection, [WantedTopic(arguments.create, arguments.partitions, config)])
+        print_lines(f"created {arguments.create}")
     elif arguments.delete:
-        _delete(connection, arguments.delete)
+        connection.partition_count(arguments.delete)
+        delete_topics(connection, [arguments.delete])
+        print_lines(f"deleted {arguments.delete}")
     elif arguments.topic:
         _describe(connection, arguments)
     else:
@@ -81,31 +92,6 @@ def _check(arguments: argparse.Namespace) -> None:
         raise ConfigError("name the topic once: after --create or --delete, or alone to see it")
     if (arguments.partitions is not None or arguments.config) and not arguments.create:
         raise ConfigError("--partitions and --config belong to --create NAME")
-
-
-def _create(connection: Connection, arguments: argparse.Namespace) -> None:
-    from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined]
-
-    # -1: the broker's own default, since Kafka 2.4 (KIP-464).
-    topic = NewTopic(
-        arguments.create,
-        num_partitions=-1 if arguments.partitions is None else arguments.partitions,
-        replication_factor=-1,
-        config=parse_assignments(arguments.config),
-    )
-    try:
-        futures = connection.admin.create_topics([topic], request_timeout=REQUEST_TIMEOUT_S)
-    except ValueError as error:
-        raise ConfigError(f"topic {arguments.create!r} cannot be created: {error}") from None
-    connection.result(futures[arguments.create], f"topic {arguments.create!r} is not created")
-    print_lines(f"created {arguments.create}")
-
-
-def _delete(connection: Connection, name: str) -> None:
-    connection.partition_count(name)
-    futures = connection.admin.delete_topics([name], request_timeout=REQUEST_TIMEOUT_S)
-    connection.result(futures[name], f"topic {name!r} is not deleted")
-    print_lines(f"deleted {name}")
 
 
 def _list(connection: Connection, arguments: argparse.Namespace) -> None:
@@ -130,7 +116,7 @@ def _list(connection: Connection, arguments: argparse.Namespace) -> None:
 def _describe(connection: Connection, arguments: argparse.Namespace) -> None:
     topic = arguments.topic
     ranges = log_ranges(connection, partitions_of(connection, [topic]))
-    configs = _configs_that_differ(connection, topic)
+    configs = list(changed_configs(connection, [topic])[topic].values())
     if arguments.format == JSON:
         print_json(_document(topic, ranges, configs))
         return
@@ -144,7 +130,10 @@ def _describe(connection: Connection, arguments: argparse.Namespace) -> None:
     if configs:
         print_table(
             ("config", "value", "set on"),
-            [(entry.name, entry.value, _source(entry)) for entry in configs],
+            [
+                (entry.name, entry.value, "topic" if is_set_on_topic(entry) else "broker")
+                for entry in configs
+            ],
         )
     else:
         print_lines("all configs have their defaults")
@@ -165,23 +154,3 @@ def _document(topic: str, ranges: dict[Any, Any], configs: list[ConfigEntry]) ->
         ],
         "configs": {entry.name: entry.value for entry in configs},
     }
-
-
-def _configs_that_differ(connection: Connection, topic: str) -> list[ConfigEntry]:
-    from confluent_kafka.admin import ConfigResource, ConfigSource  # type: ignore[attr-defined]
-
-    resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
-    futures = connection.admin.describe_configs([resource], request_timeout=REQUEST_TIMEOUT_S)
-    entries = connection.result(futures[resource], f"the configs of {topic}")
-    return [
-        entry
-        for _, entry in sorted(entries.items())
-        if ConfigSource(entry.source) is not ConfigSource.DEFAULT_CONFIG
-    ]
-
-
-def _source(entry: ConfigEntry) -> str:
-    from confluent_kafka.admin import ConfigSource  # type: ignore[attr-defined]
-
-    is_topic = ConfigSource(entry.source) is ConfigSource.DYNAMIC_TOPIC_CONFIG
-    return "topic" if is_topic else "broker"

@@ -5,16 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from fakebus.cli.client import Connection, nearest
 from fakebus.cli.diagnosis.finding import Finding, fine, problem
-from fakebus.cli.group_details import (
+from fakebus.client.connection import Connection, nearest
+from fakebus.client.groups import (
     REBALANCING,
     GroupDetails,
     GroupPartition,
     group_details,
     list_groups,
 )
-from fakebus.cli.offsets import log_ranges, partitions_of
+from fakebus.client.offsets import log_ranges, partitions_of
 
 PATIENCE_S = 3.0
 """How long a group may rebalance before that is called stuck."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 
-from fakebus.cli.client import Connection, nearest
 from fakebus.cli.diagnosis.finding import Finding, fine, note, problem
-from fakebus.cli.offsets import LogRange, log_ranges, offsets_at, partitions_of, stable_ends
+from fakebus.client.connection import Connection, nearest
+from fakebus.client.offsets import LogRange, log_ranges, offsets_at, partitions_of, stable_ends
 from fakebus.types import TopicPartition
 
 

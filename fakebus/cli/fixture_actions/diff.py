@@ -8,8 +8,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fakebus.cli.bootstrap import add_bootstrap_arguments
-from fakebus.cli.client import connect
+from fakebus.cli.bootstrap import add_bootstrap_arguments, connect
 from fakebus.cli.fixture_arguments import add_registry_argument
 from fakebus.cli.output import (
     JSON,
@@ -22,10 +21,10 @@ from fakebus.cli.output import (
 from fakebus.config import fixture_path
 
 if TYPE_CHECKING:
+    from fakebus.client.registry import RegistryClient
     from fakebus.fixture_files.comparing import View
     from fakebus.fixture_files.model import FixtureSet
     from fakebus.fixture_files.schema_set import SchemaIds
-    from fakebus.registry_client import RegistryClient
 
 NAME = "diff"
 HELP = "show what differs between two fixture sets, or a set and a bus"
@@ -56,10 +55,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Compare; 1 if something differs."""
+    from fakebus.client.registry import RegistryClient
     from fakebus.clock import SystemClock
     from fakebus.fixture_files.comparing import differences, time_shift
     from fakebus.fixture_files.loader import load_fixtures
-    from fakebus.registry_client import RegistryClient
 
     now_ms = SystemClock().now_ms()
     if arguments.after is not None:
@@ -121,7 +120,7 @@ def _set_view(directory: Path, fixture_set: FixtureSet) -> View:
 
 
 def _bus_view(arguments: argparse.Namespace, before: View, registry: RegistryClient | None) -> View:
-    from fakebus.cli.cluster_reader import read_topics
+    from fakebus.client.reading import read_topics
     from fakebus.fixture_files.comparing import bus_view
 
     connection = connect(arguments, "fakebus fixtures diff")

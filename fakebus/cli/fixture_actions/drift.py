@@ -9,8 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fakebus.cli.bootstrap import add_bootstrap_arguments
-from fakebus.cli.client import connect
+from fakebus.cli.bootstrap import add_bootstrap_arguments, connect
 from fakebus.cli.fixture_arguments import add_directory_argument, add_registry_argument
 from fakebus.cli.output import JSON, TEXT, print_json, print_lines, print_text
 from fakebus.errors import ConfigError
@@ -145,8 +144,8 @@ def _registry(
 ) -> Iterator[DriftFinding]:
     if arguments.registry is None:
         return
+    from fakebus.client.registry import RegistryClient
     from fakebus.fixture_files.drift.registries import against_registry
-    from fakebus.registry_client import RegistryClient
 
     registry = RegistryClient(arguments.registry)
     compared.append(registry.url)
@@ -161,9 +160,9 @@ def _live(
 ) -> Iterator[DriftFinding]:
     if not arguments.live:
         return
-    from fakebus.cli.cluster_reader import read_topics
+    from fakebus.client.reading import read_topics
+    from fakebus.client.registry import RegistryClient
     from fakebus.fixture_files.drift.live import against_topics
-    from fakebus.registry_client import RegistryClient
 
     registry = None if arguments.registry is None else RegistryClient(arguments.registry)
     if registry is None and subjects:

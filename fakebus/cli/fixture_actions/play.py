@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from fakebus.cli.bootstrap import add_bootstrap_arguments
-from fakebus.cli.client import ClientError, Connection, connect, text_of
+from fakebus.cli.bootstrap import add_bootstrap_arguments, connect
 from fakebus.cli.fixture_arguments import add_directory_argument, add_registry_argument
 from fakebus.cli.output import print_lines
+from fakebus.client.connection import ClientError
+from fakebus.client.publishing import Publisher
 from fakebus.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ DESCRIPTION = (
     "seeded to, fakebus or not. Every run gives events ids of their own, so that consumers do not "
     "take them for repetitions; --run NAME gives the same ids for the same name."
 )
-_DELIVERY_S = 10.0
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -60,51 +60,23 @@ def run(arguments: argparse.Namespace) -> int:
         scenario = scenario_named(scenarios, arguments.name, file)
     for topic in scenario.topics():
         connection.partition_count(topic)
-    publisher = _Publisher(connection)
+    publisher = Publisher(connection, {"linger.ms": 0})
+
+    def publish(wanted: ScenarioRecord) -> None:
+        publisher.send(wanted.topic, wanted.record, wanted.partition)
+        publisher.flush()
+        key = wanted.record.key
+        shown = "no key" if key is None else repr(key.decode("utf-8", "replace"))
+        print_lines(f"{wanted.topic}-{wanted.partition}: {shown}", flush=True)
+
     name = str(now_ms) if arguments.run_name is None else arguments.run_name
-    count = play(scenario, publisher.publish, time.sleep, speed=arguments.speed, run=name)
+    count = play(scenario, publish, time.sleep, speed=arguments.speed, run=name)
     print_lines(f"{scenario.name}: {count} events published")
     return 0
 
 
-class _Publisher:
-    """Publishes records one by one, each acknowledged before the next."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._producer = connection.producer({"linger.ms": 0})
-        self._failures: list[str] = []
-
-    def publish(self, scenario_record: ScenarioRecord) -> None:
-        """Publish one record and say so."""
-        from confluent_kafka import KafkaException
-
-        record = scenario_record.record
-        try:
-            self._producer.produce(
-                scenario_record.topic,
-                value=record.value,
-                key=record.key,
-                partition=scenario_record.partition,
-                timestamp=record.timestamp_ms,
-                headers=list(record.headers),
-                on_delivery=self._delivered,
-            )
-        except KafkaException as error:
-            raise ClientError(f"{scenario_record.topic}: {text_of(error)}") from None
-        left = self._producer.flush(_DELIVERY_S)
-        if self._failures or left:
-            reason = self._failures[0] if self._failures else "no answer"
-            raise ClientError(f"{scenario_record.topic} does not take the event: {reason}")
-        key = "no key" if record.key is None else repr(record.key.decode("utf-8", "replace"))
-        print_lines(f"{scenario_record.topic}-{scenario_record.partition}: {key}", flush=True)
-
-    def _delivered(self, error: Any, _: Any) -> None:
-        if error is not None:
-            self._failures.append(error.str())
-
-
 def _schema_ids(fixture_set: FixtureSet, url: str | None) -> dict[tuple[str, int], int]:
-    from fakebus.registry_client import RegistryClient
+    from fakebus.client.registry import RegistryClient
 
     if url is None:
         raise ClientError(

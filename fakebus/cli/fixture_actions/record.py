@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from fakebus.cli.bootstrap import add_bootstrap_arguments
-from fakebus.cli.client import connect
+from fakebus.cli.bootstrap import add_bootstrap_arguments, connect
 from fakebus.cli.fixture_arguments import add_registry_argument
 from fakebus.cli.output import print_lines
 from fakebus.records.partitioner import PARTITIONERS
@@ -64,10 +63,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Record the topics."""
     # YAML and the formats come with these; other commands start without them.
-    from fakebus.cli.cluster_reader import matching_topics, read_topics
+    from fakebus.client.reading import read_topics
+    from fakebus.client.registry import RegistryClient
+    from fakebus.client.topics import matching_topics
     from fakebus.fixture_files.recording import Recorder, earlier_recording, write_files
     from fakebus.fixture_files.redaction import RedactedPath, Redaction
-    from fakebus.registry_client import RegistryClient
 
     redaction = Redaction(
         [RedactedPath.parse(text) for text in arguments.redact], built_in=not arguments.no_redact

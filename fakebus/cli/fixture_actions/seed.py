@@ -7,15 +7,15 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fakebus.cli.bootstrap import add_bootstrap_arguments
-from fakebus.cli.client import Connection, connect
+from fakebus.cli.bootstrap import add_bootstrap_arguments, connect
 from fakebus.cli.fixture_arguments import add_directory_argument, add_registry_argument
 from fakebus.cli.output import print_lines, print_text
 from fakebus.cli.progress import SeedProgress
 from fakebus.errors import FakebusError
 
 if TYPE_CHECKING:
-    from fakebus.cli.set_seeder import SetSeeder
+    from fakebus.client.registry import RegistryClient
+    from fakebus.client.seeding import SetSeeder
 
 NAME = "seed"
 HELP = "write fixture files to any Kafka"
@@ -50,11 +50,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Seed the set."""
     connection = connect(arguments, "fakebus fixtures seed")
-    seeder = _seeder(connection, arguments.registry)
+    # YAML and the formats come with these; other commands start without them.
+    from fakebus.client.registry import RegistryClient
+    from fakebus.client.seeding import SetSeeder, StateTopic
+
+    registry = None if arguments.registry is None else RegistryClient(arguments.registry)
+    seeder = SetSeeder(connection, StateTopic(connection))
     directory: Path = arguments.directory
     seen = _stamps(directory)
     profile: str | None = arguments.profile
-    _seed(seeder, directory, profile, reset=arguments.reset or arguments.watch)
+    _seed(seeder, registry, directory, profile, reset=arguments.reset or arguments.watch)
     while arguments.watch:
         time.sleep(_LOOK_AGAIN_S)
         now = _stamps(directory)
@@ -62,28 +67,28 @@ def run(arguments: argparse.Namespace) -> int:
             continue
         seen = now
         try:
-            _seed(seeder, directory, profile, reset=True)
+            _seed(seeder, registry, directory, profile, reset=True)
         except FakebusError as error:
             # A file that is being written is mended soon; the next change is looked at again.
             print_text(str(error), error=True)
     return 0
 
 
-def _seeder(connection: Connection, registry_url: str | None) -> SetSeeder:
-    from fakebus.cli.set_seeder import SetSeeder
-    from fakebus.registry_client import RegistryClient
-
-    registry = None if registry_url is None else RegistryClient(registry_url)
-    return SetSeeder(connection, registry)
-
-
-def _seed(seeder: SetSeeder, directory: Path, profile: str | None, *, reset: bool) -> None:
+def _seed(
+    seeder: SetSeeder,
+    registry: RegistryClient | None,
+    directory: Path,
+    profile: str | None,
+    *,
+    reset: bool,
+) -> None:
+    from fakebus.client.seeding import register_schemas
     from fakebus.clock import SystemClock
     from fakebus.fixture_files.loader import load_fixtures
 
     now_ms = SystemClock().now_ms()
     fixture_set = load_fixtures(directory, now_ms=now_ms, profile=profile)
-    ids = seeder.register(fixture_set)
+    ids = register_schemas(registry, fixture_set)
     if any(ids[each.subject, each.version] != each.schema_id for each in fixture_set.schemas):
         fixture_set = load_fixtures(directory, now_ms=now_ms, schema_ids=ids, profile=profile)
     with SeedProgress() as progress:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from fakebus.cli.client import nearest
 from fakebus.cli.main import COMMANDS, run
 from fakebus.cli.output import print_table
+from fakebus.client.connection import nearest
 
 REFERENCE = Path(__file__).resolve().parents[3] / "docs" / "reference" / "cli.md"
 

@@ -9,8 +9,8 @@ import pytest
 
 from fakebus.cli.diagnosis import groups
 from fakebus.cli.diagnosis.finding import Finding, Severity
-from fakebus.cli.group_details import GroupDetails, GroupMember, GroupPartition
-from fakebus.cli.offsets import LogRange
+from fakebus.client.groups import GroupDetails, GroupMember, GroupPartition
+from fakebus.client.offsets import LogRange
 from fakebus.types import TopicPartition
 
 ORDERS = [TopicPartition("orders", number) for number in range(2)]

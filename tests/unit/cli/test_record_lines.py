@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from fakebus.cli.record_lines import (
     NewRecord,
-    ReadRecord,
     RecordLineError,
     record_from_json,
     record_to_json,
     record_to_text,
 )
+from fakebus.client.reading import FetchedRecord
 
 payloads = st.none() | st.binary(max_size=20) | st.text(max_size=20).map(str.encode)
 headers = st.lists(st.tuples(st.text(max_size=5), payloads), max_size=3).map(tuple)
@@ -28,7 +28,7 @@ def test_a_tailed_line_gives_back_the_record(
     found_headers: tuple[tuple[str, bytes | None], ...],
     timestamp_ms: int,
 ) -> None:
-    read = ReadRecord(
+    read = FetchedRecord(
         topic="orders",
         partition=3,
         offset=17,
@@ -85,7 +85,7 @@ def test_a_bad_json_line_is_refused_with_the_reason(line: str, message: str) -> 
 
 def text_of(**fields: object) -> str:
     plain = {"topic": "t", "partition": 0, "offset": 1, "timestamp_ms": None, "key": None}
-    return record_to_text(ReadRecord(**{**plain, "value": b"", "headers": (), **fields}))  # type: ignore[arg-type]
+    return record_to_text(FetchedRecord(**{**plain, "value": b"", "headers": (), **fields}))  # type: ignore[arg-type]
 
 
 def test_a_record_is_one_line_that_cannot_reprogram_the_terminal() -> None:

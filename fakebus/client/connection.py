@@ -1,11 +1,10 @@
-"""The connection of the commands to a cluster, through a real client library.
+"""Connection to a cluster through a real client library.
 
 confluent-kafka is an extra and slow to import; it is loaded when the first client is made.
 """
 
 from __future__ import annotations
 
-import argparse
 import difflib
 import logging
 import time
@@ -14,11 +13,8 @@ from concurrent.futures import Future
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from fakebus.cli.bootstrap import (
-    bootstrap_servers,
-    connect_problems,
-)
-from fakebus.config import Address, parse_assignments
+from fakebus.client.reachability import connect_problems
+from fakebus.config import Address
 from fakebus.errors import FakebusError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -31,13 +27,22 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 METADATA_TIMEOUT_S = 4.5
-"""From the start of a command until an unreachable cluster is reported."""
+"""From the first look at a cluster until it is reported as unreachable."""
 REQUEST_TIMEOUT_S = 10.0
 DOCTOR_HINT = "find out why with  fakebus doctor"
 
 
 class ClientError(FakebusError):
-    """The cluster cannot be reached, or it refused what was asked of it."""
+    """The cluster cannot be reached, or it refuses what was asked of it.
+
+    Args:
+        message: what is the matter.
+        code: Kafka's number for it, or librdkafka's negative one; ``None`` if neither told.
+    """
+
+    def __init__(self, message: str, code: int | None = None) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 def silent_logger() -> logging.Logger:
@@ -53,19 +58,24 @@ def silent_logger() -> logging.Logger:
 
 
 class Connection:
-    """A cluster and the clients that speak to it.
+    """Cluster and the clients that speak to it.
 
     Args:
-        feature: what to call the command when the client library is missing.
+        feature: what needs it, to be told when the client library is missing.
         servers: the bootstrap addresses.
-        client_config: librdkafka's settings, which beat those of the commands.
+        client_config: librdkafka's settings, which beat all others.
+        client_id: what the cluster knows the clients by.
 
     Raises:
         MissingExtraError: confluent-kafka is not installed.
     """
 
     def __init__(
-        self, feature: str, servers: tuple[Address, ...], client_config: Mapping[str, str]
+        self,
+        feature: str,
+        servers: tuple[Address, ...],
+        client_config: Mapping[str, str] | None = None,
+        client_id: str = "fakebus-cli",
     ) -> None:
         try:
             import confluent_kafka  # noqa: F401 - only to see that it is there
@@ -73,7 +83,9 @@ class Connection:
             raise MissingExtraError(feature, "client") from None
         self.servers = servers
         self.last_error: KafkaError | None = None
-        self._client_config = client_config
+        self._client_id = client_id
+        self._client_config = client_config or {}
+        self._metadata: ClusterMetadata | None = None
         self._deadline = time.monotonic() + METADATA_TIMEOUT_S
 
     @property
@@ -90,7 +102,7 @@ class Connection:
         """Return the settings for a client of this cluster."""
         return {
             "bootstrap.servers": self.name,
-            "client.id": "fakebus-cli",
+            "client.id": self._client_id,
             "error_cb": self._keep_error,
             **(extra or {}),
             **self._client_config,
@@ -98,7 +110,7 @@ class Connection:
 
     @cached_property
     def admin(self) -> AdminClient:
-        """A client for everything but records."""
+        """Client for everything but records."""
         from confluent_kafka.admin import AdminClient
 
         return self._made(AdminClient)
@@ -126,21 +138,35 @@ class Connection:
     def _keep_error(self, error: KafkaError) -> None:
         self.last_error = error
 
-    @cached_property
+    @property
     def metadata(self) -> ClusterMetadata:
-        """Brokers and topics as the cluster told them first.
+        """Brokers and topics as the cluster told them last.
 
         Raises:
             ClientError: no broker can be reached, or it does not answer in time.
         """
-        from confluent_kafka import KafkaException
+        return self._metadata or self._first_metadata()
 
+    def _first_metadata(self) -> ClusterMetadata:
         problems = connect_problems(self.servers)
         if len(problems) == len(self.servers):
             told = "; ".join(f"{problem.address}: {problem}" for problem in problems)
             raise ClientError(f"cannot reach Kafka at {told}; is it running? ({DOCTOR_HINT})")
+        return self.refresh(max(self._deadline - time.monotonic(), 1.0))
+
+    def refresh(self, timeout_s: float = REQUEST_TIMEOUT_S) -> ClusterMetadata:
+        """Ask for brokers and topics again.
+
+        Args:
+            timeout_s: how long to wait for the answer.
+
+        Raises:
+            ClientError: the cluster does not answer in time.
+        """
+        from confluent_kafka import KafkaException
+
         try:
-            return self.admin.list_topics(timeout=max(self._deadline - time.monotonic(), 1.0))
+            self._metadata = self.admin.list_topics(timeout=timeout_s)
         except KafkaException as error:
             self.admin.poll(0)
             reason = self.last_error.str() if self.last_error else text_of(error)
@@ -148,6 +174,7 @@ class Connection:
                 f"{self.name} accepts connections but does not answer as Kafka: {reason} "
                 f"({DOCTOR_HINT})"
             ) from None
+        return self._metadata
 
     def topic_names(self) -> list[str]:
         """Return the names of all topics, internal ones too."""
@@ -163,7 +190,7 @@ class Connection:
         if found is None:
             raise ClientError(f"there is no topic {topic!r}; {nearest(topic, self.topic_names())}")
         if found.error is not None:
-            raise ClientError(f"topic {topic!r}: {found.error.str()}")
+            raise ClientError(f"topic {topic!r}: {found.error.str()}", found.error.code())
         return len(found.partitions)
 
     def result(self, future: Future[Result], doing: str) -> Result:
@@ -181,15 +208,10 @@ class Connection:
         try:
             return future.result(REQUEST_TIMEOUT_S + 1)
         except KafkaException as error:
-            raise ClientError(f"{doing}: {text_of(error)}{self._hint(error)}") from None
+            code = code_of(error)
+            raise ClientError(f"{doing}: {text_of(error)}{_hint(code)}", code) from None
         except TimeoutError:
             raise ClientError(f"{doing}: no answer ({DOCTOR_HINT})") from None
-
-    def _hint(self, error: Exception) -> str:
-        from confluent_kafka import KafkaError
-
-        lost = (KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError._RESOLVE)
-        return f" ({DOCTOR_HINT})" if code_of(error) in lost else ""
 
     def advertised(self) -> list[Address]:
         """Return the addresses that the cluster tells its clients to use."""
@@ -214,26 +236,11 @@ class Connection:
             )
 
 
-def connect(arguments: argparse.Namespace, feature: str) -> Connection:
-    """Return a connection to a cluster that answers.
+def _hint(code: int) -> str:
+    from confluent_kafka import KafkaError
 
-    Args:
-        arguments: with the options of ``add_bootstrap_arguments``.
-        feature: the command's full name, such as ``fakebus topics``.
-
-    Raises:
-        FakebusError: an option is wrong, the client library is missing, or the cluster
-            cannot be reached.
-    """
-    connection = connection_for(arguments, feature)
-    connection.check_advertised()
-    return connection
-
-
-def connection_for(arguments: argparse.Namespace, feature: str) -> Connection:
-    """Return a connection without having tried it; arguments and errors as ``connect``."""
-    servers = bootstrap_servers(arguments)
-    return Connection(feature, servers, parse_assignments(arguments.client_config))
+    lost = (KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError._RESOLVE)
+    return f" ({DOCTOR_HINT})" if code in lost else ""
 
 
 def code_of(error: Exception) -> int:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fakebus.cli.client import REQUEST_TIMEOUT_S, Connection
-from fakebus.cli.positions import Position, PositionKind
+from fakebus.client.connection import REQUEST_TIMEOUT_S, Connection
+from fakebus.client.positions import Position, PositionKind
 from fakebus.types import TopicPartition
 
 

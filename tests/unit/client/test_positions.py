@@ -7,8 +7,8 @@ import argparse
 import pytest
 
 from fakebus.cli import tail
-from fakebus.cli.offsets import LogRange, resolve
-from fakebus.cli.positions import Position, PositionKind, parse_position
+from fakebus.client.offsets import LogRange, resolve
+from fakebus.client.positions import Position, PositionKind, parse_position
 from fakebus.errors import ConfigError
 from fakebus.types import TopicPartition
 

@@ -10,8 +10,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from fakebus.testing.foreign_cluster import ForeignCluster, Kafka
-from fakebus.testing.foreign_registry import ForeignRegistry
+from fakebus.client.connection import ClientError, Connection
+from fakebus.client.reachability import parse_servers
+from fakebus.errors import ConfigError
+from fakebus.testing.external_cluster import ExternalCluster, Kafka
+from fakebus.testing.external_registry import ExternalRegistry
 from fakebus.testing.handle import Addresses, TestBus
 from fakebus.testing.naming import new_namespace
 from fakebus.testing.observer import Observer
@@ -20,7 +23,7 @@ from fakebus.testing.own_bus import Isolation
 T = TypeVar("T")
 
 
-class ForeignBus:
+class ExternalBus:
     """A cluster reached as a client, for ``with``.
 
     Args:
@@ -42,8 +45,14 @@ class ForeignBus:
         fixtures: Sequence[Path] = (),
         partitions: int | None = None,
     ) -> None:
-        self._registry = ForeignRegistry(registry_url)
-        self._kafka = Kafka(bootstrap_servers, partitions)
+        self._registry = ExternalRegistry(registry_url)
+        connection = Connection(
+            "--fakebus-bootstrap", parse_servers(bootstrap_servers), client_id="fakebus-tests"
+        )
+        try:
+            self._kafka = Kafka(connection, partitions)
+        except ClientError as error:
+            raise ConfigError(f"no Kafka answers at {bootstrap_servers}: {error}") from None
         self.addresses = Addresses(
             bootstrap_servers=bootstrap_servers,
             schema_registry_url=registry_url,
@@ -52,7 +61,7 @@ class ForeignBus:
         self._fixtures = tuple(fixtures)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(
-            target=self._loop.run_forever, name="fakebus-foreign", daemon=True
+            target=self._loop.run_forever, name="fakebus-external", daemon=True
         )
 
     def __enter__(self) -> Self:
@@ -89,7 +98,7 @@ class ForeignBus:
             fixtures: directories of fixture files that this test wants besides.
         """
         namespace = new_namespace()
-        cluster = ForeignCluster(self._kafka, self._registry)
+        cluster = ExternalCluster(self._kafka, self._registry)
         observer = Observer(cluster, namespace)
         try:
             for directory in (*self._fixtures, *fixtures):

@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from fakebus.client.registry import RegistryClient, RegistryRefusalError
 from fakebus.escaping import printable, printable_lines
 from fakebus.fixture_files.model import FixtureSet
-from fakebus.registry_client import RegistryClient, RegistryRefusalError
 from fakebus.schemas.framing import HEADER_SIZE, frame, framed_id
 from fakebus.schemas.interface import SchemaDataError
 from fakebus.testing.cluster import NotOnThisCluster
@@ -19,7 +19,7 @@ from fakebus.testing.typed import Schema
 Ids = dict[tuple[str, int], int]
 
 
-class ForeignRegistry:
+class ExternalRegistry:
     """Codes data by the registry's schemas; every call may take a request over the network.
 
     Args:

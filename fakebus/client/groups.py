@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fakebus.cli.client import REQUEST_TIMEOUT_S, ClientError, Connection, nearest
-from fakebus.cli.offsets import LogRange, log_ranges
+from fakebus.client.connection import (
+    REQUEST_TIMEOUT_S,
+    ClientError,
+    Connection,
+    nearest,
+)
+from fakebus.client.offsets import LogRange, log_ranges
 from fakebus.types import TopicPartition
 
 if TYPE_CHECKING:
@@ -17,12 +23,13 @@ if TYPE_CHECKING:
     )
 
 EMPTY = "empty"
+_LOOK_AGAIN_S = 0.05
 REBALANCING = ("preparing_rebalancing", "completing_rebalancing", "assigning", "reconciling")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupMember:
-    """One consumer of a group."""
+    """Consumer of a group."""
 
     member_id: str
     client_id: str
@@ -86,19 +93,26 @@ def unknown_group(connection: Connection, name: str) -> ClientError:
 
 def describe_members(connection: Connection, name: str) -> ConsumerGroupDescription | None:
     """Return state and members of a group, or ``None`` if there is no such group."""
-    from confluent_kafka import ConsumerGroupState, KafkaError, KafkaException
+    from confluent_kafka import ConsumerGroupState, KafkaError
 
-    futures = connection.admin.describe_consumer_groups([name], request_timeout=REQUEST_TIMEOUT_S)
-    future = futures[name]
-    try:
-        description = future.result(REQUEST_TIMEOUT_S + 1)
-    except KafkaException as error:
-        # Kafka 4 says so; before, a group that is not there was told to be dead.
-        if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
-            return None
-        connection.result(future, f"group {name!r}")
-        raise
-    return None if description.state is ConsumerGroupState.DEAD else description
+    # A cluster that has had no groups before needs a moment.
+    starting = (KafkaError.COORDINATOR_LOAD_IN_PROGRESS, KafkaError.NOT_COORDINATOR)
+    deadline = time.monotonic() + REQUEST_TIMEOUT_S
+    while True:
+        futures = connection.admin.describe_consumer_groups(
+            [name], request_timeout=REQUEST_TIMEOUT_S
+        )
+        try:
+            description = connection.result(futures[name], f"group {name!r}")
+        except ClientError as error:
+            # Kafka 4 says so; before, a group that is not there was told to be dead.
+            if error.code == KafkaError.GROUP_ID_NOT_FOUND:
+                return None
+            if error.code not in starting or time.monotonic() > deadline:
+                raise
+            time.sleep(_LOOK_AGAIN_S)
+        else:
+            return None if description.state is ConsumerGroupState.DEAD else description
 
 
 def committed_offsets(connection: Connection, name: str) -> dict[TopicPartition, int]:
@@ -169,4 +183,58 @@ def _partitions(
             member=owners.get(partition),
         )
         for partition in wanted
+    )
+
+
+def set_offsets(connection: Connection, group: str, offsets: Mapping[TopicPartition, int]) -> None:
+    """Commit offsets for a group without members; creates the group if there is none.
+
+    Raises:
+        ClientError: the cluster refuses.
+    """
+    from confluent_kafka import ConsumerGroupTopicPartitions
+    from confluent_kafka import TopicPartition as ClientPartition
+
+    if not offsets:
+        return
+    asked = [ClientPartition(*partition, offset) for partition, offset in offsets.items()]
+    futures = connection.admin.alter_consumer_group_offsets(
+        [ConsumerGroupTopicPartitions(group, asked)], request_timeout=REQUEST_TIMEOUT_S
+    )
+    answer = connection.result(futures[group], f"the offsets of {group!r} are not moved")
+    for found in answer.topic_partitions or ():
+        if found.error is not None:
+            raise ClientError(
+                f"{found.topic}-{found.partition}: {found.error.str()}", found.error.code()
+            )
+
+
+def delete_group(connection: Connection, name: str) -> None:
+    """Delete a group and what it has committed.
+
+    Raises:
+        ClientError: there is no such group, or it has members.
+    """
+    from confluent_kafka import KafkaError
+
+    futures = connection.admin.delete_consumer_groups([name], request_timeout=REQUEST_TIMEOUT_S)
+    try:
+        connection.result(futures[name], f"group {name!r} is not deleted")
+    except ClientError as error:
+        if error.code == KafkaError.GROUP_ID_NOT_FOUND:
+            raise unknown_group(connection, name) from None
+        if error.code == KafkaError.NON_EMPTY_GROUP:
+            raise group_in_use(name, "it can be deleted") from None
+        raise
+
+
+def group_in_use(name: str, then: str) -> ClientError:
+    """Return the error for a group that has members.
+
+    Args:
+        name: the group.
+        then: what is possible when they have gone.
+    """
+    return ClientError(
+        f"group {name!r} has running consumers; stop them, and {then} (see  fakebus groups {name})"
     )

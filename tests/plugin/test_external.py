@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
+from confluent_kafka import Message
 
+from fakebus.client.reading import FetchedRecord, Reader
+from fakebus.client.registry import RegistryClientError
 from fakebus.errors import BrokerError, ConfigError, ErrorCode, MissingExtraError
-from fakebus.registry_client import RegistryClientError
 from fakebus.testing import NotOnThisCluster, TestBus, running_bus
-from fakebus.testing.foreign_bus import ForeignBus
+from fakebus.testing.external_bus import ExternalBus
 from fakebus.testing.own_bus import OwnBus, bus_settings
 from tests.plugin.test_options import fixture_set
 from tests.plugin.test_plugin import few_plugins, run
@@ -84,7 +87,7 @@ def test_wrong(fakebus):
 
 
 def test_what_only_a_bus_of_our_own_can_do_is_refused(elsewhere: TestBus) -> None:
-    with ForeignBus(elsewhere.bootstrap_servers, "") as foreign:
+    with ExternalBus(elsewhere.bootstrap_servers, "") as foreign:
         with foreign.test() as bus:
             assert bus.is_foreign
             assert bus.schema_registry_url == ""
@@ -111,7 +114,7 @@ def test_what_is_refused_is_refused_alike(elsewhere: TestBus, foreign: bool) -> 
         if not foreign:
             bus = stack.enter_context(running_bus())
         else:
-            there = stack.enter_context(ForeignBus(elsewhere.bootstrap_servers, ""))
+            there = stack.enter_context(ExternalBus(elsewhere.bootstrap_servers, ""))
             bus = stack.enter_context(there.test())
         bus.publish("refusing", "x")
         for code, topic, value, partition in (
@@ -126,7 +129,7 @@ def test_what_is_refused_is_refused_alike(elsewhere: TestBus, foreign: bool) -> 
 
 def test_a_registry_that_does_not_answer_is_named(elsewhere: TestBus) -> None:
     with pytest.raises(RegistryClientError, match=r"no schema registry answers at http://127\.0"):
-        ForeignBus(elsewhere.bootstrap_servers, "http://127.0.0.1:1")
+        ExternalBus(elsewhere.bootstrap_servers, "http://127.0.0.1:1")
 
 
 def test_groups_of_fixtures_start_where_the_file_says(
@@ -139,7 +142,7 @@ def test_groups_of_fixtures_start_where_the_file_says(
         path.read_text() + "groups: [{group: late, offsets: {t: {'*': latest}}},\n"
         "  {group: early, offsets: {t: {0: 0}}}]\n"
     )
-    with ForeignBus(elsewhere.bootstrap_servers, "", [directory], 2) as foreign:
+    with ExternalBus(elsewhere.bootstrap_servers, "", [directory], 2) as foreign:
         with foreign.test() as bus:
             assert bus.lag("late") == {(bus.topic("t"), 0): 0}
             assert bus.lag("early") == {(bus.topic("t"), 0): 1}
@@ -148,13 +151,34 @@ def test_groups_of_fixtures_start_where_the_file_says(
             assert bus.publish("new", "x").partition == 1
 
 
-def test_a_cluster_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fakebus.testing.foreign_cluster._TIMEOUT_S", 0.2)
+def test_waiting_for_an_event_reads_each_record_once(
+    elsewhere: TestBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched: list[int] = []
+    take = Reader._taken
+
+    def noted(reader: Reader, message: Message) -> FetchedRecord | None:
+        record = take(reader, message)
+        fetched.extend(() if record is None else [record.offset])
+        return record
+
+    with ExternalBus(elsewhere.bootstrap_servers, "") as external, external.test() as bus:
+        for number in range(50):
+            bus.publish("many", number)
+        monkeypatch.setattr(Reader, "_taken", noted)
+        late = threading.Timer(0.3, bus.publish, ("many", "late"))
+        late.start()
+        assert bus.expect("many", "late").offset == 50
+        late.join()
+    assert fetched == list(range(51))
+
+
+def test_a_cluster_that_does_not_answer_is_named() -> None:
     with pytest.raises(ConfigError, match=r"no Kafka answers at 127\.0\.0\.1:1"):
-        ForeignBus("127.0.0.1:1", "")
+        ExternalBus("127.0.0.1:1", "")
 
 
 def test_a_missing_client_library_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "confluent_kafka", None)
     with pytest.raises(MissingExtraError, match=r'pip install "fakebus\[client\]"'):
-        ForeignBus("127.0.0.1:1", "")
+        ExternalBus("127.0.0.1:1", "")

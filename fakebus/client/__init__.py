@@ -1,0 +1,1 @@
+"""Speaking to a cluster from outside: Kafka and its registry, fakebus or not."""

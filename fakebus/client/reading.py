@@ -1,0 +1,256 @@
+"""Reading topics of any Kafka, without leaving a trace in it unless a group is asked for."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+from fakebus.client.connection import ClientError, Connection, text_of
+from fakebus.client.offsets import log_ranges, offsets_at, partitions_of, stable_ends
+from fakebus.client.topics import own_configs
+from fakebus.fixture_files.recording import SourceRecord, SourceTopic
+from fakebus.types import TopicPartition
+
+if TYPE_CHECKING:
+    from confluent_kafka import Consumer, KafkaError, Message
+    from confluent_kafka import TopicPartition as ClientPartition
+
+SLICE_RECORDS = 1000
+_POLL_S = 0.5
+_SILENCE_S = 10.0
+"""How long partitions that should have records may give none."""
+
+
+class FetchedRecord(NamedTuple):
+    """Record as it was fetched."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int | None
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...]
+
+
+class Reader:
+    """Consumer over partitions, to given ends or without an end; for ``with``.
+
+    Args:
+        connection: the cluster.
+        group: commit what is given to :meth:`store` for this group, and share its partitions;
+            without it nothing is committed.
+        reset: where a group begins that has committed nothing: earliest or latest.
+        wait_ms: how long the cluster may hold back an answer that is empty; the end of a
+            partition is told by one.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        group: str | None = None,
+        reset: str = "earliest",
+        wait_ms: int = 20,
+    ) -> None:
+        self._consumer: Consumer = connection.consumer(
+            {
+                # librdkafka wants a name; without subscribe and commit no group comes of it.
+                "group.id": "fakebus-reader" if group is None else group,
+                "enable.auto.commit": group is not None,
+                "enable.auto.offset.store": False,
+                "enable.partition.eof": True,
+                "auto.offset.reset": reset,
+                "fetch.wait.max.ms": wait_ms,
+            }
+        )
+        self._connection = connection
+        self._settled = group is None
+        self._ends: dict[TopicPartition, int] | None = None
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def close(self) -> None:
+        """Leave the group, having committed what is stored."""
+        self._consumer.close()
+
+    def assign(self, starts: Mapping[TopicPartition, int]) -> None:
+        """Read some partitions from given offsets on."""
+        from confluent_kafka import KafkaException
+        from confluent_kafka import TopicPartition as ClientPartition
+
+        partitions = [ClientPartition(*partition, offset) for partition, offset in starts.items()]
+        try:
+            self._consumer.assign(partitions)
+        except KafkaException as error:
+            names = ", ".join(sorted({partition.topic for partition in starts}))
+            raise ClientError(f"cannot read {names}: {text_of(error)}") from None
+
+    def subscribe(self, topics: Iterable[str]) -> None:
+        """Become a member of the group."""
+        self._consumer.subscribe(list(dict.fromkeys(topics)), on_assign=self._assigned)
+
+    def _assigned(self, *_: object) -> None:
+        # Called with an empty list too, when the group has more members than partitions.
+        self._settled = True
+
+    def stop_at(self, ends: Mapping[TopicPartition, int]) -> None:
+        """End when these offsets are reached, or the end of the partition."""
+        self._ends = dict(ends)
+
+    def store(self, record: FetchedRecord) -> None:
+        """Let the group go on behind a record."""
+        from confluent_kafka import TopicPartition as ClientPartition
+
+        place = ClientPartition(record.topic, record.partition, record.offset + 1)
+        self._consumer.store_offsets(offsets=[place])
+
+    def slices(self, silence_s: float | None = None) -> Iterator[list[FetchedRecord]]:
+        """Yield records as they arrive, and an empty list whenever none has come for a while.
+
+        Args:
+            silence_s: how long none may come; for ever when left out.
+
+        Raises:
+            ClientError: reading failed, or nothing came for so long.
+        """
+        heard = time.monotonic()
+        while self._ends is None or self._ends:
+            messages = self._consumer.consume(SLICE_RECORDS, 0) or self._next()
+            if messages:
+                heard = time.monotonic()
+            elif silence_s is not None and time.monotonic() - heard > silence_s:
+                names = ", ".join(sorted({topic for topic, _ in self._ends or ()}))
+                raise ClientError(f"cannot read {names}: nothing came for {silence_s:g} s")
+            else:
+                self._forget_what_others_read()
+            records = [record for record in map(self._taken, messages) if record is not None]
+            if records or not messages:
+                yield records
+
+    def _next(self) -> list[Message]:
+        message = self._consumer.poll(_POLL_S)
+        return [] if message is None else [message]
+
+    def _taken(self, message: Message) -> FetchedRecord | None:
+        topic, number = message.topic(), message.partition()
+        error = message.error()
+        if error is not None:
+            self._take_error(error, topic, number)
+            return None
+        record = _record(message)
+        partition = TopicPartition(record.topic, record.partition)
+        if self._ends is not None:
+            end = self._ends.get(partition, sys.maxsize)
+            if record.offset + 1 >= end:
+                del self._ends[partition]
+        return record
+
+    def _take_error(self, error: KafkaError, topic: str | None, partition: int | None) -> None:
+        from confluent_kafka import KafkaError
+
+        if error.code() == KafkaError._PARTITION_EOF:
+            if self._ends is not None and topic is not None and partition is not None:
+                self._ends.pop(TopicPartition(topic, partition), None)
+        elif not error.retriable():
+            raise ClientError(f"cannot read {topic or 'topics'}: {error.str()}", error.code())
+
+    def _forget_what_others_read(self) -> None:
+        """Wait only for the ends of partitions that the group has given to this member."""
+        if self._ends and self._settled:
+            mine = {_plain(partition) for partition in self._consumer.assignment()}
+            self._ends = {key: end for key, end in self._ends.items() if key in mine}
+
+    def read(self, starts: Mapping[TopicPartition, int]) -> Iterator[list[FetchedRecord]]:
+        """Yield what there is from given offsets to the ends of the logs as they are now.
+
+        What an open transaction holds back is not there.
+
+        Args:
+            starts: the first offset of each partition that counts.
+
+        Raises:
+            ClientError: the cluster does not answer.
+        """
+        ends = stable_ends(self._connection, starts)
+        wanted = {each: start for each, start in starts.items() if start < ends[each]}
+        if not wanted:
+            return
+        self.assign(wanted)
+        self.stop_at({each: ends[each] for each in wanted})
+        for records in self.slices(_SILENCE_S):
+            if records:
+                yield records
+        self._consumer.unassign()
+
+
+def read_topics(
+    connection: Connection, names: Sequence[str], since_ms: int | None = None
+) -> list[SourceTopic]:
+    """Return topics with all their records, up to where they ended at the beginning.
+
+    Args:
+        connection: the cluster.
+        names: the topics.
+        since_ms: leave out what is older, in milliseconds since the epoch.
+
+    Raises:
+        ClientError: the cluster does not answer.
+    """
+    if not names:
+        return []
+    partitions = partitions_of(connection, names)
+    ranges = log_ranges(connection, partitions)
+    starts = {partition: log.start for partition, log in ranges.items()}
+    if since_ms is not None:
+        found = offsets_at(connection, dict.fromkeys(partitions, since_ms))
+        starts = {each: at if at >= 0 else ranges[each].end for each, at in found.items()}
+    records: dict[str, list[SourceRecord]] = {name: [] for name in names}
+    with Reader(connection) as reader:
+        for fetched in reader.read(starts):
+            for topic, partition, offset, timestamp_ms, key, value, headers in fetched:
+                records[topic].append(
+                    SourceRecord(partition, offset, timestamp_ms or 0, key, value, headers)
+                )
+    configs = own_configs(connection, names)
+    return [
+        SourceTopic(
+            name=name,
+            partitions=connection.partition_count(name),
+            config=configs[name],
+            records=records[name],
+        )
+        for name in names
+    ]
+
+
+def _plain(partition: ClientPartition) -> TopicPartition:
+    return TopicPartition(partition.topic, partition.partition)
+
+
+def _record(message: Message) -> FetchedRecord:
+    kind, timestamp = message.timestamp()
+    topic, partition, offset = message.topic(), message.partition(), message.offset()
+    if topic is None or partition is None or offset is None:
+        raise ClientError("the client library gave a record without topic and offset")
+    # The library's types allow here what it takes for producing; it gives bytes and pairs.
+    headers: Any = message.headers() or ()
+    key: Any = message.key()
+    value: Any = message.value()
+    return FetchedRecord(
+        topic, partition, offset, timestamp if kind else None, key, value, tuple(headers)
+    )

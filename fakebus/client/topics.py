@@ -1,0 +1,171 @@
+"""Topics of any Kafka: made, grown, deleted, and what is set on them."""
+
+from __future__ import annotations
+
+import fnmatch
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
+from uuid import UUID
+
+from fakebus.client.connection import REQUEST_TIMEOUT_S, ClientError, Connection
+from fakebus.errors import ConfigError
+
+if TYPE_CHECKING:
+    from confluent_kafka.admin import ConfigEntry  # type: ignore[attr-defined]
+
+_VISIBLE_S = 15.0
+"""How long a change may take to be seen in what the cluster tells of its topics."""
+_LOOK_AGAIN_S = 0.05
+_MASK = (1 << 64) - 1
+
+
+class WantedTopic(NamedTuple):
+    """Topic that is to be created."""
+
+    name: str
+    partitions: int | None = None
+    """What the broker's num.partitions says if there is no number."""
+    config: Mapping[str, str] = MappingProxyType({})
+
+
+def create_topics(connection: Connection, wanted: Sequence[WantedTopic]) -> None:
+    """Create topics and wait until the cluster tells of them.
+
+    Raises:
+        ConfigError: the client library takes no such topic.
+        ClientError: the cluster refuses one.
+    """
+    from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined]
+
+    if not wanted:
+        return
+    try:
+        # -1: the broker's own default, since Kafka 2.4 (KIP-464).
+        futures = connection.admin.create_topics(
+            [
+                NewTopic(
+                    topic.name,
+                    num_partitions=-1 if topic.partitions is None else topic.partitions,
+                    replication_factor=-1,
+                    config=dict(topic.config),
+                )
+                for topic in wanted
+            ],
+            request_timeout=REQUEST_TIMEOUT_S,
+        )
+    except ValueError as error:
+        names = ", ".join(topic.name for topic in wanted)
+        raise ConfigError(f"topic {names!r} cannot be created: {error}") from None
+    for name, future in futures.items():
+        connection.result(future, f"topic {name!r} is not created")
+    missing = {topic.name for topic in wanted}
+    _wait_until(connection, missing.issubset, "the new topics do not appear")
+
+
+def delete_topics(connection: Connection, names: Sequence[str]) -> None:
+    """Delete topics and wait until the cluster tells of them no longer.
+
+    Raises:
+        ClientError: the cluster refuses one.
+    """
+    if not names:
+        return
+    futures = connection.admin.delete_topics(list(names), request_timeout=REQUEST_TIMEOUT_S)
+    for name, future in futures.items():
+        connection.result(future, f"topic {name!r} is not deleted")
+    _wait_until(connection, lambda known: not known & set(names), "the topics are not deleted")
+
+
+def add_partitions(connection: Connection, topic: str, partitions: int) -> None:
+    """Let a topic have so many partitions if it has fewer; ClientError if it may not."""
+    from confluent_kafka.admin import NewPartitions  # type: ignore[attr-defined]
+
+    if connection.partition_count(topic) < partitions:
+        futures = connection.admin.create_partitions([NewPartitions(topic, partitions)])
+        connection.result(futures[topic], f"cannot extend {topic}")
+        connection.refresh()
+
+
+def _wait_until(
+    connection: Connection, condition: Callable[[set[str]], bool], problem: str
+) -> None:
+    deadline = time.monotonic() + _VISIBLE_S
+    while not condition(set(connection.refresh().topics)):
+        if time.monotonic() > deadline:
+            raise ClientError(problem)
+        time.sleep(_LOOK_AGAIN_S)
+
+
+def topic_ids(connection: Connection, names: Iterable[str]) -> dict[str, UUID]:
+    """Return the ids of those of some topics that are there; ClientError if it does not tell."""
+    from confluent_kafka import TopicCollection
+
+    there = [name for name in names if name in connection.metadata.topics]
+    if not there:
+        return {}
+    ids = {}
+    for name, future in connection.admin.describe_topics(TopicCollection(there)).items():
+        found = connection.result(future, f"cannot describe {name}").topic_id
+        high, low = found.get_most_significant_bits(), found.get_least_significant_bits()
+        ids[name] = UUID(int=(high & _MASK) << 64 | low & _MASK)
+    return ids
+
+
+def changed_configs(
+    connection: Connection, names: Iterable[str]
+) -> dict[str, dict[str, ConfigEntry]]:
+    """Return the configs of topics that are not Kafka's defaults, wherever they are set."""
+    from confluent_kafka.admin import (  # type: ignore[attr-defined]
+        ConfigResource,
+        ConfigSource,
+        ResourceType,
+    )
+
+    resources = {ConfigResource(ResourceType.TOPIC, name): name for name in names}
+    futures = connection.admin.describe_configs(list(resources), request_timeout=REQUEST_TIMEOUT_S)
+    found = {}
+    for resource, name in resources.items():
+        entries = connection.result(futures[resource], f"cannot read the configs of {name}")
+        found[name] = {
+            key: entry
+            for key, entry in sorted(entries.items())
+            if ConfigSource(entry.source) is not ConfigSource.DEFAULT_CONFIG
+        }
+    return found
+
+
+def is_set_on_topic(entry: ConfigEntry) -> bool:
+    """Return whether a config is set on the topic, not on the broker."""
+    from confluent_kafka.admin import ConfigSource  # type: ignore[attr-defined]
+
+    return ConfigSource(entry.source) is ConfigSource.DYNAMIC_TOPIC_CONFIG
+
+
+def own_configs(connection: Connection, names: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Return the configs that are set on topics; ClientError if the cluster does not tell."""
+    return {
+        name: {key: str(entry.value) for key, entry in configs.items() if is_set_on_topic(entry)}
+        for name, configs in changed_configs(connection, names).items()
+    }
+
+
+def matching_topics(connection: Connection, patterns: Sequence[str]) -> list[str]:
+    """Return the topics that match any of the patterns; internal ones only by their names.
+
+    Raises:
+        ClientError: a pattern matches nothing.
+    """
+    names = connection.topic_names()
+    found: dict[str, None] = {}
+    for pattern in patterns:
+        matched = [
+            name
+            for name in names
+            if fnmatch.fnmatchcase(name, pattern) and (not name.startswith("_") or pattern == name)
+        ]
+        if not matched:
+            raise ClientError(f"no topic matches {pattern!r}; there are {', '.join(names)}")
+        found.update(dict.fromkeys(matched))
+    return sorted(found)

@@ -1,0 +1,288 @@
+"""A Kafka that runs already, as the test handle uses it: as a client."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
+from pathlib import Path
+from typing import Any
+
+from fakebus.client.connection import ClientError, Connection
+from fakebus.client.groups import delete_group, group_details, list_groups
+from fakebus.client.offsets import log_ranges, partitions_of
+from fakebus.client.publishing import Publisher
+from fakebus.client.reading import FetchedRecord, Reader
+from fakebus.client.seeding import NoState, SetSeeder
+from fakebus.client.topics import WantedTopic, create_topics, delete_topics
+from fakebus.errors import BrokerError, ErrorCode
+from fakebus.kafka.traffic import Deed
+from fakebus.records.partitioner import consistent
+from fakebus.records.record import NewRecord
+from fakebus.testing.cluster import GroupProgress, NotOnThisCluster, PartitionProgress
+from fakebus.testing.events import Event
+from fakebus.testing.external_registry import ExternalRegistry
+from fakebus.testing.naming import Namespace, renamed
+from fakebus.testing.typed import Schema
+from fakebus.types import TopicPartition
+
+_LOOK_AGAIN_S = 0.05
+
+
+class Kafka:
+    """Clients of one external cluster; they block, and one thread reads at a time.
+
+    Args:
+        connection: the cluster.
+        partitions: how many partitions new topics get; its default when left out.
+
+    Raises:
+        ClientError: the cluster is not reached.
+    """
+
+    def __init__(self, connection: Connection, partitions: int | None) -> None:
+        connection.check_advertised()
+        self.connection = connection
+        self._partitions = partitions
+        self._lock = threading.Lock()
+        self._reader = Reader(connection)
+        self._places: list[int] = []
+        self._publisher = Publisher(
+            connection,
+            {"linger.ms": 0, "enable.idempotence": False},
+            on_stored=lambda _topic, _partition, offset: self._places.append(offset),
+        )
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._reader.close()
+
+    def topics(self) -> dict[str, int]:
+        """Return the numbers of partitions of all topics but the internal ones."""
+        found = self.connection.refresh().topics
+        return {n: len(t.partitions) for n, t in found.items() if not n.startswith("__")}
+
+    def partition_count(self, topic: str) -> int:
+        """Return how many partitions a topic has, which is created if it is not there."""
+        with self._lock:
+            if topic not in self.connection.metadata.topics and topic not in self.topics():
+                try:
+                    create_topics(self.connection, [WantedTopic(topic, self._partitions)])
+                except ClientError as error:
+                    if error.code != ErrorCode.TOPIC_ALREADY_EXISTS.code:
+                        raise
+                    self.connection.refresh()
+            return self.connection.partition_count(topic)
+
+    def produce(self, topic: str, partition: int, record: NewRecord) -> int:
+        """Write a record and return its offset; ClientError if the cluster refuses it."""
+        with self._lock:
+            self._places.clear()
+            self._publisher.send(topic, record, partition)
+            self._publisher.flush()
+            return self._places[-1]
+
+    def ends(self, topics: Sequence[str]) -> dict[TopicPartition, int]:
+        """Return where the logs of topics end."""
+        ranges = log_ranges(self.connection, partitions_of(self.connection, topics))
+        return {partition: log.end for partition, log in ranges.items()}
+
+    def read(self, topic: str, positions: Mapping[TopicPartition, int]) -> list[FetchedRecord]:
+        """Return the records from positions to the ends of a topic's logs.
+
+        Args:
+            topic: none comes if it is not there.
+            positions: where to begin; at the beginning where there is none.
+        """
+        with self._lock:
+            if topic not in self.topics():
+                return []
+            there = partitions_of(self.connection, [topic])
+            starts = {partition: positions.get(partition, 0) for partition in there}
+            return [record for records in self._reader.read(starts) for record in records]
+
+    def delete(self, namespace: Namespace) -> None:
+        """Delete a test's topics and groups; groups that have members stay."""
+        for group in list_groups(self.connection):
+            if namespace.holds(str(group.group_id)):
+                # It is named so that nobody meets it.
+                with suppress(ClientError):
+                    delete_group(self.connection, str(group.group_id))
+        delete_topics(self.connection, [name for name in self.topics() if namespace.holds(name)])
+
+
+class _ExternalCursor:
+    """Cursor over the events of a topic of an external cluster."""
+
+    def __init__(
+        self,
+        kafka: Kafka,
+        registry: ExternalRegistry,
+        topic: str,
+        since: Mapping[TopicPartition, int],
+    ) -> None:
+        self._kafka = kafka
+        self._registry = registry
+        self._topic = topic
+        self._positions = dict(since)
+        self._is_done = False
+
+    async def ready(self) -> list[Event]:
+        found = [] if self._is_done else await asyncio.to_thread(self._read)
+        # Everything comes at once, so the next list ends the pass.
+        self._is_done = bool(found)
+        return found
+
+    def _read(self) -> list[Event]:
+        records = self._kafka.read(self._topic, self._positions)
+        self._registry.prepare(self._topic, [(record.key, record.value) for record in records])
+        for record in records:
+            self._positions[TopicPartition(record.topic, record.partition)] = record.offset + 1
+        return [self._event(record) for record in records]
+
+    def _event(self, record: FetchedRecord) -> Event:
+        return Event(
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            timestamp_ms=-1 if record.timestamp_ms is None else record.timestamp_ms,
+            key=record.key,
+            value=record.value,
+            headers=record.headers,
+            decoder=self._registry,
+        )
+
+    async def wait(self, timeout_s: float) -> None:
+        await asyncio.sleep(min(_LOOK_AGAIN_S, timeout_s))
+
+
+class ExternalCluster:
+    """External cluster during one test.
+
+    Args:
+        kafka: its clients.
+        registry: its schema registry.
+    """
+
+    is_foreign = True
+
+    def __init__(self, kafka: Kafka, registry: ExternalRegistry) -> None:
+        self._kafka = kafka
+        self._registry = registry
+        self._since: dict[TopicPartition, int] = {}
+        self._round_robin = 0
+
+    def now_ms(self) -> int:
+        """Return the machine's time; the cluster's own is not known."""
+        return time.time_ns() // 1_000_000
+
+    async def begin(self, namespace: Namespace) -> None:
+        """Remember where the test's topics end: what was seeded was there before."""
+        names = [name for name in await self.topic_names() if namespace.holds(name)]
+        self._since = await asyncio.to_thread(self._kafka.ends, names)
+
+    async def produce(self, topic: str, partition: int | None, record: NewRecord) -> Event:
+        """Write a record and return it as it was stored; creates the topic if need be."""
+        try:
+            count = await asyncio.to_thread(self._kafka.partition_count, topic)
+            if partition is None:
+                partition = self._choose_partition(record.key, count)
+            offset = await asyncio.to_thread(self._kafka.produce, topic, partition, record)
+        except ClientError as error:
+            raise _refusal(error) from None
+        return Event(
+            topic=topic,
+            partition=partition,
+            offset=offset,
+            timestamp_ms=record.timestamp_ms,
+            key=record.key,
+            value=record.value,
+            headers=tuple(record.headers),
+            decoder=self._registry,
+        )
+
+    def _choose_partition(self, key: bytes | None, partitions: int) -> int:
+        if key is not None:
+            return consistent(key, partitions)
+        self._round_robin += 1
+        return (self._round_robin - 1) % partitions
+
+    async def topic_names(self) -> list[str]:
+        """Return all topics but the internal ones."""
+        return list(await asyncio.to_thread(self._kafka.topics))
+
+    def follow(self, topic: str) -> AbstractContextManager[_ExternalCursor]:
+        """Follow a topic by looking again after a short while."""
+        return nullcontext(_ExternalCursor(self._kafka, self._registry, topic, self._since))
+
+    async def progress(self, group: str) -> GroupProgress | None:
+        """Return how far a group is, ``None`` if there is no such group."""
+        return await asyncio.to_thread(self._progress, group)
+
+    def _progress(self, group: str) -> GroupProgress | None:
+        self._kafka.connection.refresh()
+        found = group_details(self._kafka.connection, group)
+        if found is None:
+            return None
+        return GroupProgress(
+            state=found.state.title(),
+            members=tuple(member.client_id for member in found.members),
+            partitions={
+                each.topic_partition: PartitionProgress(
+                    committed=each.committed, start=each.log.start, end=each.log.end
+                )
+                for each in found.partitions
+                if each.log is not None
+            },
+        )
+
+    async def framed(
+        self, subject: str, data: Any, schema: Schema | None, schema_type: str
+    ) -> bytes:
+        """Return data coded with a subject's schema, which the registry has or is given."""
+        return await asyncio.to_thread(self._registry.framed, subject, data, schema, schema_type)
+
+    async def take(self, topic: str, group: str, timeout_s: float) -> list[Event]:
+        """Raise NotOnThisCluster: groups there are for real consumers."""
+        raise NotOnThisCluster("take works on a bus of our own; use a consumer")
+
+    async def check_compatible(self, subject: str, schema: Schema, schema_type: str) -> None:
+        """Ask the registry whether a schema could be a subject's next version."""
+        await asyncio.to_thread(self._registry.check_compatible, subject, schema, schema_type)
+
+    async def seed(self, directory: Path, namespace: Namespace) -> None:
+        """Load a directory of fixture files, its topics and groups under a test's names."""
+        await asyncio.to_thread(self._seed, directory, namespace)
+
+    def _seed(self, directory: Path, namespace: Namespace) -> None:
+        from fakebus.fixture_files.loader import load_fixtures
+
+        now_ms = self.now_ms()
+        loaded = load_fixtures(directory, now_ms=now_ms)
+        ids = self._registry.register(loaded, renamed(loaded, namespace))
+        if ids:
+            loaded = load_fixtures(directory, now_ms=now_ms, schema_ids=ids)
+        SetSeeder(self._kafka.connection, NoState()).seed(renamed(loaded, namespace))
+
+    async def delete(self, namespace: Namespace) -> None:
+        """Delete a test's topics, groups and subjects."""
+        await asyncio.to_thread(self._kafka.delete, namespace)
+        await asyncio.to_thread(self._registry.delete, namespace)
+
+    def deeds(self) -> Sequence[Deed]:
+        """Return nothing: what other clients do is not known."""
+        return ()
+
+
+def _refusal(error: ClientError) -> BrokerError:
+    """Return what a bus of our own would raise for what a client is told."""
+    from confluent_kafka import KafkaError
+
+    if error.code == KafkaError._UNKNOWN_PARTITION:
+        return BrokerError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, str(error))
+    if error.code is None:
+        return BrokerError(ErrorCode.REQUEST_TIMED_OUT, str(error))
+    code = next((each for each in ErrorCode if each.code == error.code), None)
+    return BrokerError(code or ErrorCode.UNKNOWN_SERVER_ERROR, str(error))
