@@ -423,7 +423,7 @@ def test_generated_events_are_what_consumers_read(
     commands: Commands, order_set: Path, name: str, unique: Unique
 ) -> None:
     assert run(["fixtures", "generate", str(order_set), "--topic", name, "--count", "25",
-                "-o", str(order_set / "orders.ndjson")]) == 0  # fmt: skip
+                "-o", str(order_set / "orders.ndjson"), "--force"]) == 0  # fmt: skip
     first = (order_set / "orders.ndjson").read_text()
     commands("seed", order_set)
     found = consumed(commands, name, 25, unique("group"))
