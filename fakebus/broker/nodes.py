@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from fakebus.broker.configs.broker_config import BrokerConfig
 
 
+_LOG_DIRECTORY = "fakebus"
+"""What is answered when the broker was not told where its logs are."""
+
+
 def own_node_id(config: BrokerConfig) -> int:
     """Return this node's number; ``broker.id`` may name it instead of ``node.id``, as in Kafka.
 
@@ -27,3 +31,8 @@ def own_node_id(config: BrokerConfig) -> int:
             "give one of them"
         )
     return broker_id
+
+
+def log_directory(config: BrokerConfig) -> str:
+    """Return where all logs lie, as far as clients are told."""
+    return config.static.get("log.dirs", _LOG_DIRECTORY)

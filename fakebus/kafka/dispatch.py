@@ -20,6 +20,7 @@ from fakebus.kafka.exchange import Exchange
 from fakebus.kafka.handlers import HANDLERS
 from fakebus.kafka.interception import Interceptor
 from fakebus.kafka.sasl import AuthenticationFailed
+from fakebus.kafka.unserved import unserved
 from fakebus.protocol import codec
 from fakebus.protocol.api_keys import ApiKey
 
@@ -75,7 +76,7 @@ class Dispatcher:
             refusal = client.sasl.refusal(header.api_key)
             if refusal is not None:
                 raise CloseConnection(f"{codec.api_name(header.api_key)}: {refusal}")
-        handler = HANDLERS_BY_KEY.get(header.api_key)
+        handler = HANDLERS_BY_KEY.get(header.api_key) or unserved(header.api_key)
         version = header.api_version
         exchange = Exchange(header.api_key, version, header.correlation_id, len(frame))
         if handler is None or not handler.min_version <= version <= handler.max_version:

@@ -78,23 +78,21 @@ def _answers(
     version: int,
     error: ErrorCode,
 ) -> list[Any]:
-    source = _list_asked(asked, version)
-    if source is None:
-        return []
     return [
         _answer(struct, source.struct, item, version, error)
+        for source in _lists_asked(asked, version)
         for item in getattr(request, source.name) or ()
     ]
 
 
-def _list_asked(asked: StructSchema | None, version: int) -> FieldSchema | None:
+def _lists_asked(asked: StructSchema | None, version: int) -> list[FieldSchema]:
     lists = [
         field
         for field in (asked.fields_in(version) if asked is not None else ())
         if field.is_array and field.name not in _SIDE_LISTS
     ]
-    # A list of structs beats one of names and numbers.
-    return next((field for field in lists if field.struct is not None), lists[0] if lists else None)
+    # Lists of structs beat those of names and numbers.
+    return [field for field in lists if field.struct is not None] or lists[:1]
 
 
 def _copy(answer: Any, field: FieldSchema, request: Any) -> None:
@@ -114,6 +112,8 @@ def _copy(answer: Any, field: FieldSchema, request: Any) -> None:
 def _names(field: FieldSchema) -> Iterable[str]:
     if field.name in _INDEX_NAMES:
         return _INDEX_NAMES
+    if field.name == "user":
+        return ("name",)
     return (field.name,) if field.name in _SAME_IN_BOTH else ()
 
 

@@ -4,7 +4,7 @@ Behaviour:
     * The ranges come from the handlers that exist; nothing is listed twice.
     * A version that is not served is answered in the layout of version 0 with
       UNSUPPORTED_VERSION and the range of this one API, so that the client can try again.
-    * No feature is finalized, so clients keep to the first transaction protocol.
+    * Features and their levels are those of a new cluster of Kafka.
 
 Version notes:
     1 adds throttle_time_ms; 3 is flexible and names the client's software (KIP-511);
@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from fakebus.broker.features import FEATURES, FEATURES_EPOCH
 from fakebus.errors import ErrorCode
 from fakebus.kafka.api import Handler, RequestContext, handles
 from fakebus.protocol.api_keys import ApiKey
@@ -23,11 +24,14 @@ from fakebus.protocol.messages import (
     ApiVersion,
     ApiVersionsRequest,
     ApiVersionsResponse,
+    FinalizedFeatureKey,
+    SupportedFeatureKey,
 )
 
 _SOFTWARE = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?")
 _MAX_VERSION = 4
 _FIRST_WITH_SOFTWARE = 3
+_FIRST_WITH_LEVEL_0 = 4
 
 
 @handles(ApiKey.API_VERSIONS, versions=(0, _MAX_VERSION))
@@ -46,7 +50,20 @@ def handle_api_versions(
         context.connection.client_software_version = version
     if context.connection.sasl is not None:
         context.connection.sasl.tell_versions()
-    return _response(ErrorCode.NONE, context.handlers)
+    response = _response(ErrorCode.NONE, context.handlers)
+    response.supported_features = [
+        SupportedFeatureKey(name=each.name, min_version=each.lowest, max_version=each.highest)
+        for each in FEATURES
+        if each.lowest > 0 or context.api_version >= _FIRST_WITH_LEVEL_0
+    ]
+    response.finalized_features_epoch = FEATURES_EPOCH
+    response.finalized_features = [
+        FinalizedFeatureKey(
+            name=each.name, min_version_level=each.level, max_version_level=each.level
+        )
+        for each in FEATURES
+    ]
+    return response
 
 
 def _response(error: ErrorCode, handlers: Iterable[Handler]) -> ApiVersionsResponse:

@@ -10,6 +10,7 @@ Version notes:
 
 from __future__ import annotations
 
+from fakebus.broker.nodes import log_directory
 from fakebus.broker.topics import Topic
 from fakebus.kafka.api import RequestContext, handles
 from fakebus.protocol.api_keys import ApiKey
@@ -20,9 +21,6 @@ from fakebus.protocol.messages import (
     DescribeLogDirsResult,
     DescribeLogDirsTopic,
 )
-
-LOG_DIR = "fakebus"
-"""What is answered when the broker was not told where its logs are."""
 
 
 @handles(ApiKey.DESCRIBE_LOG_DIRS, versions=(1, 5))
@@ -43,7 +41,7 @@ async def handle_describe_log_dirs(
     return DescribeLogDirsResponse(
         results=[
             DescribeLogDirsResult(
-                log_dir=context.broker.config.static.get("log.dirs", LOG_DIR),
+                log_dir=log_directory(context.broker.config),
                 topics=[topic for topic in described if topic.partitions],
             )
         ]

@@ -1,0 +1,27 @@
+"""CreateAcls 1-3.
+
+Behaviour:
+    * There is no authorizer: SECURITY_DISABLED for each, as Kafka says without one.
+
+Version notes:
+    1 kinds of patterns (KIP-290); 2 flexible; 3 user as a type of resource.
+"""
+
+from __future__ import annotations
+
+from fakebus.errors import ErrorCode
+from fakebus.kafka.api import RequestContext, handles
+from fakebus.protocol.api_keys import ApiKey
+from fakebus.protocol.messages import AclCreationResult, CreateAclsRequest, CreateAclsResponse
+
+
+@handles(ApiKey.CREATE_ACLS, versions=(1, 3))
+def handle_create_acls(request: CreateAclsRequest, context: RequestContext) -> CreateAclsResponse:
+    """Say of each that nobody checks access here."""
+    error = ErrorCode.SECURITY_DISABLED
+    return CreateAclsResponse(
+        results=[
+            AclCreationResult(error_code=error.code, error_message=error.text)
+            for _ in request.creations
+        ]
+    )

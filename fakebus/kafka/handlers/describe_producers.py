@@ -1,0 +1,66 @@
+"""DescribeProducers 0.
+
+Behaviour:
+    * The idempotent producers that have written to a partition and are not forgotten yet
+      (producer.id.expiration.ms); none has a transaction.
+"""
+
+from __future__ import annotations
+
+from fakebus.broker.topic_names import topic_name_problem
+from fakebus.errors import ErrorCode
+from fakebus.kafka.api import RequestContext, handles
+from fakebus.protocol.api_keys import ApiKey
+from fakebus.protocol.messages import (
+    DescribeProducersRequest,
+    DescribeProducersResponse,
+    PartitionResponse,
+    ProducerState,
+    TopicResponse,
+)
+
+_NO_COORDINATOR = -1
+
+
+@handles(ApiKey.DESCRIBE_PRODUCERS, versions=(0, 0))
+def handle_describe_producers(
+    request: DescribeProducersRequest, context: RequestContext
+) -> DescribeProducersResponse:
+    """Name the producers of each partition."""
+    return DescribeProducersResponse(
+        topics=[
+            TopicResponse(
+                name=topic.name,
+                partitions=[_partition(topic.name, i, context) for i in topic.partition_indexes],
+            )
+            for topic in request.topics
+        ]
+    )
+
+
+def _partition(name: str, index: int, context: RequestContext) -> PartitionResponse:
+    topic = context.broker.topics.get(name)
+    log = None if topic is None else topic.partition(index)
+    if log is not None:
+        return PartitionResponse(
+            partition_index=index,
+            active_producers=[
+                ProducerState(
+                    producer_id=producer_id,
+                    producer_epoch=entry.epoch,
+                    last_sequence=entry.last_sequence,
+                    last_timestamp=entry.last_timestamp,
+                    coordinator_epoch=_NO_COORDINATOR,
+                )
+                for producer_id, entry in log.producers.entries.items()
+            ],
+        )
+    if topic is None and topic_name_problem(name) is not None:
+        error = ErrorCode.INVALID_TOPIC_EXCEPTION
+    else:
+        error = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    return PartitionResponse(
+        partition_index=index,
+        error_code=error.code,
+        error_message=error.text if topic is None else None,
+    )
