@@ -6,19 +6,21 @@ from collections.abc import Sequence
 
 from fakebus.redis.protocol import RedisError
 
+SYNTAX_ERROR = "ERR syntax error"
+NO_INTEGER = "ERR value is not an integer or out of range"
+
 
 class Arguments:
-    """Arguments of a command.
+    """Words that follow a command's name.
 
-    Every method raises :class:`RedisError` when a word is missing or wrong.
+    Every method raises :class:`RedisError` when a word is missing or wrong. Whether there are
+    enough words at all is known before, from the table of commands.
 
     Args:
-        command: its name, for messages.
         words: the words.
     """
 
-    def __init__(self, command: str, words: Sequence[bytes]) -> None:
-        self._command = command
+    def __init__(self, words: Sequence[bytes]) -> None:
         self._words = words
         self._next = 0
 
@@ -30,7 +32,7 @@ class Arguments:
     def raw(self) -> bytes:
         """Return the next word as it is."""
         if not self.left:
-            raise RedisError(f"ERR wrong number of arguments for '{self._command.lower()}' command")
+            raise RedisError(SYNTAX_ERROR)
         self._next += 1
         return self._words[self._next - 1]
 
@@ -45,11 +47,16 @@ class Arguments:
         """Return the next word in upper case, as options are compared."""
         return self.raw().upper().decode("ascii", "replace")
 
-    def number(self) -> int:
-        """Return the next word as a whole number that is not negative."""
+    def integer(self, problem: str = NO_INTEGER) -> int:
+        """Return the next word as a whole number of 64 bits.
+
+        Args:
+            problem: the error for a word that is none.
+        """
         word = self.raw()
-        if not word.isdigit() or len(word) > 18:
-            raise RedisError("ERR value is not an integer or out of range")
+        digits = word.removeprefix(b"-")
+        if not digits.isdigit() or len(digits) > 19 or abs(int(digits)) >= 2**63:
+            raise RedisError(problem)
         return int(word)
 
     def take(self, option: bytes) -> bool:
@@ -59,12 +66,9 @@ class Arguments:
             return True
         return False
 
-    def pairs(self) -> list[tuple[bytes, bytes]]:
-        """Return all that is left as pairs; at least one."""
-        rest = self.rest()
-        if not rest or len(rest) % 2:
-            raise RedisError(f"ERR wrong number of arguments for '{self._command.lower()}' command")
-        return list(zip(rest[::2], rest[1::2], strict=True))
+    def back(self) -> None:
+        """Go back by one word."""
+        self._next -= 1
 
     def rest(self) -> Sequence[bytes]:
         """Return all words that are left."""
@@ -75,3 +79,8 @@ class Arguments:
     def rest_as_text(self) -> list[str]:
         """Return all words that are left as text."""
         return [word.decode("utf-8", "replace") for word in self.rest()]
+
+    def end(self) -> None:
+        """Refuse words that are left: nothing that a client asks for is passed over."""
+        if self.left:
+            raise RedisError(SYNTAX_ERROR)

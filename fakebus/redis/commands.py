@@ -7,132 +7,110 @@ redis-py and redis-cli send.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from fnmatch import fnmatchcase
 
-from fakebus import __version__
+from fakebus.broker.broker import Broker
+from fakebus.redis import (
+    connection_commands,
+    entry_commands,
+    group_commands,
+    info_commands,
+    pending_commands,
+)
 from fakebus.redis.arguments import Arguments
-from fakebus.redis.entry_commands import EntryCommands
-from fakebus.redis.group_commands import GroupCommands
-from fakebus.redis.protocol import Map, RedisError, Reply, Status
-from fakebus.redis.reading import OK, Session
+from fakebus.redis.call import Call, Session
+from fakebus.redis.groups import StreamGroups
+from fakebus.redis.protocol import RedisError, Reply
+from fakebus.redis.streams import Streams
 
-Handler = Callable[["Commands", Session, Arguments], Awaitable[Reply] | Reply]
+Handler = Callable[[Call], Awaitable[Reply] | Reply]
+
+_COMMANDS: Mapping[str, tuple[Handler, int]] = {
+    # Name, handler, and as in Redis's own table the number of words, the name included; a
+    # negative one is the least.
+    "AUTH": (connection_commands.auth, -2),
+    "CLIENT GETNAME": (connection_commands.client_getname, 2),
+    "CLIENT ID": (connection_commands.client_id, 2),
+    "CLIENT NO-EVICT": (connection_commands.accept, 3),
+    "CLIENT NO-TOUCH": (connection_commands.accept, 3),
+    "CLIENT SETINFO": (connection_commands.accept, 4),
+    "CLIENT SETNAME": (connection_commands.client_setname, 3),
+    "COMMAND": (connection_commands.command, -1),
+    "ECHO": (connection_commands.echo, 2),
+    "EXISTS": (connection_commands.exists, -2),
+    "HELLO": (connection_commands.hello, -1),
+    "INFO": (connection_commands.info, -1),
+    "KEYS": (connection_commands.keys, 2),
+    "PING": (connection_commands.ping, -1),
+    "QUIT": (connection_commands.quit, -1),
+    "SELECT": (connection_commands.select, 2),
+    "TYPE": (connection_commands.type_of, 2),
+    "XACK": (pending_commands.xack, -4),
+    "XADD": (entry_commands.xadd, -5),
+    "XAUTOCLAIM": (pending_commands.xautoclaim, -6),
+    "XCLAIM": (pending_commands.xclaim, -6),
+    "XDEL": (entry_commands.xdel, -3),
+    "XGROUP CREATE": (group_commands.create, -5),
+    "XGROUP CREATECONSUMER": (group_commands.create_consumer, 5),
+    "XGROUP DELCONSUMER": (group_commands.delete_consumer, 5),
+    "XGROUP DESTROY": (group_commands.destroy, 4),
+    "XGROUP SETID": (group_commands.set_id, -5),
+    "XINFO CONSUMERS": (info_commands.consumers, 4),
+    "XINFO GROUPS": (info_commands.groups, 3),
+    "XINFO STREAM": (info_commands.stream, -3),
+    "XLEN": (entry_commands.xlen, 2),
+    "XPENDING": (pending_commands.xpending, -3),
+    "XRANGE": (entry_commands.xrange, -4),
+    "XREAD": (entry_commands.xread, -4),
+    "XREADGROUP": (group_commands.xreadgroup, -7),
+    "XREVRANGE": (entry_commands.xrevrange, -4),
+    "XTRIM": (entry_commands.xtrim, -4),
+}
+_CONTAINERS = frozenset(name.partition(" ")[0] for name in _COMMANDS if " " in name)
 
 
-class Commands(EntryCommands, GroupCommands):
-    """Carries out commands."""
+class Commands:
+    """Table of commands, carried out on the streams of one bus.
+
+    Args:
+        broker: the bus.
+        streams: its topics.
+        groups: the groups of all streams.
+    """
+
+    def __init__(self, broker: Broker, streams: Streams, groups: StreamGroups) -> None:
+        self._broker = broker
+        self._streams = streams
+        self._groups = groups
 
     async def run(self, session: Session, words: Sequence[bytes]) -> Reply:
         """Return the answer to one request."""
-        name = words[0].upper().decode("ascii", "replace")
-        handler = _HANDLERS.get(name)
-        if handler is None:
-            return RedisError(f"ERR unknown command '{name[:40]}': fakebus has Redis Streams only")
-        arguments = Arguments(name, words[1:])
         try:
-            reply = handler(self, session, arguments)
+            handler, behind = _find(words)
+            arguments = Arguments(words[behind:])
+            reply = handler(Call(self._broker, self._streams, self._groups, session, arguments))
             return await reply if isinstance(reply, Awaitable) else reply
         except RedisError as failure:
             return failure
 
-    def hello(self, session: Session, arguments: Arguments) -> Reply:
-        """Agree on the version of the protocol."""
-        if arguments.left:
-            version = arguments.number()
-            if version not in (2, 3):
-                raise RedisError("NOPROTO unsupported protocol version")
-            session.version = version
-        return Map(
-            server="redis",
-            version="7.4.0",
-            proto=session.version,
-            id=1,
-            mode="standalone",
-            role="master",
-            modules=[],
-        )
 
-    def client(self, session: Session, arguments: Arguments) -> Reply:
-        """Take a connection's name and properties."""
-        action = arguments.word()
-        if action == "SETNAME":
-            session.name = arguments.text()
-        elif action == "GETNAME":
-            return session.name or None
-        elif action == "ID":
-            return 1
-        elif action not in ("SETINFO", "NO-EVICT", "NO-TOUCH"):
-            raise RedisError(f"ERR unknown subcommand '{action}'")
-        return OK
-
-    def ping(self, session: Session, arguments: Arguments) -> Reply:
-        """Answer."""
-        return arguments.raw() if arguments.left else Status("PONG")
-
-    def echo(self, session: Session, arguments: Arguments) -> Reply:
-        """Say the same."""
-        return arguments.raw()
-
-    def accept(self, session: Session, arguments: Arguments) -> Reply:
-        """Take what makes no difference here: a password, a database's number."""
-        return OK
-
-    def quit(self, session: Session, arguments: Arguments) -> Reply:
-        """Say good-bye."""
-        session.closing = True
-        return OK
-
-    def info(self, session: Session, arguments: Arguments) -> Reply:
-        """Describe the server."""
-        return (
-            f"# Server\r\nredis_version:7.4.0\r\nfakebus_version:{__version__}\r\n"
-            f"redis_mode:standalone\r\n# Keyspace\r\ndb0:keys={len(self._broker.topics)}\r\n"
-        )
-
-    def command(self, session: Session, arguments: Arguments) -> Reply:
-        """List no details of commands; redis-cli asks when it starts."""
-        return []
-
-    def exists(self, session: Session, arguments: Arguments) -> Reply:
-        """Count the streams that there are."""
-        return sum(self._streams.topic(name) is not None for name in arguments.rest_as_text())
-
-    def type(self, session: Session, arguments: Arguments) -> Reply:
-        """Say what a key is."""
-        return Status("none" if self._streams.topic(arguments.text()) is None else "stream")
-
-    def keys(self, session: Session, arguments: Arguments) -> Reply:
-        """Name the streams that fit a pattern."""
-        pattern = arguments.text() if arguments.left else "*"
-        names = sorted(topic.name for topic in self._broker.topics)
-        return [name for name in names if fnmatchcase(name, pattern)]
+def _find(words: Sequence[bytes]) -> tuple[Handler, int]:
+    """Return a request's handler and how many words its name has."""
+    name, behind = words[0].upper().decode("ascii", "replace"), 1
+    if name in _CONTAINERS and len(words) > 1:
+        action = words[1].decode("ascii", "replace")
+        if f"{name} {action.upper()}" not in _COMMANDS:
+            raise RedisError(f"ERR unknown subcommand '{action[:40]}'. Try {name} HELP.")
+        name, behind = f"{name} {action.upper()}", 2
+    if name in _CONTAINERS:
+        raise _wrong_number(name)
+    if name not in _COMMANDS:
+        raise RedisError(f"ERR unknown command '{name[:40]}': fakebus has Redis Streams only")
+    handler, arity = _COMMANDS[name]
+    if len(words) < abs(arity) or len(words) > arity > 0:
+        raise _wrong_number(name)
+    return handler, behind
 
 
-_HANDLERS: Mapping[str, Handler] = {
-    "AUTH": Commands.accept,
-    "CLIENT": Commands.client,
-    "COMMAND": Commands.command,
-    "ECHO": Commands.echo,
-    "EXISTS": Commands.exists,
-    "HELLO": Commands.hello,
-    "INFO": Commands.info,
-    "KEYS": Commands.keys,
-    "PING": Commands.ping,
-    "QUIT": Commands.quit,
-    "SELECT": Commands.accept,
-    "TYPE": Commands.type,
-    "XACK": Commands.xack,
-    "XADD": Commands.xadd,
-    "XAUTOCLAIM": Commands.xautoclaim,
-    "XCLAIM": Commands.xclaim,
-    "XDEL": Commands.xdel,
-    "XGROUP": Commands.xgroup,
-    "XINFO": Commands.xinfo,
-    "XLEN": Commands.xlen,
-    "XPENDING": Commands.xpending,
-    "XRANGE": Commands.xrange,
-    "XREAD": Commands.xread,
-    "XREADGROUP": Commands.xreadgroup,
-    "XREVRANGE": Commands.xrevrange,
-    "XTRIM": Commands.xtrim,
-}
+def _wrong_number(name: str) -> RedisError:
+    shown = name.lower().replace(" ", "|")
+    return RedisError(f"ERR wrong number of arguments for '{shown}' command")

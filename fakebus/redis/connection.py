@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 
 from fakebus.limited_log import LimitedLog
 from fakebus.memory_budget import MemoryBudget
+from fakebus.redis.call import Session
 from fakebus.redis.protocol import (
     CrossProtocolError,
     Parser,
@@ -18,7 +19,6 @@ from fakebus.redis.protocol import (
     encode,
     size_in_memory,
 )
-from fakebus.redis.reading import Session
 
 logger = logging.getLogger("fakebus.redis")
 _limited = LimitedLog(logger)

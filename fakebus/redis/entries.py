@@ -21,6 +21,8 @@ from fakebus.schemas.framing import HEADER_SIZE, frame, framed_id
 
 _PARTITION_SHIFT = 48
 _OFFSET_MASK = (1 << _PARTITION_SHIFT) - 1
+_MAX_PART = 2**64 - 1
+INVALID_ID = "ERR Invalid stream ID specified as stream command argument"
 _EVENT_DATA = "event_data"
 _CE_FIELDS = frozenset({"type", "id", "source", "time", "minorversion"})
 _CONSTANT_HEADERS = (
@@ -50,16 +52,23 @@ class EntryId:
         return cls(max(timestamp_ms, 0), partition << _PARTITION_SHIFT | offset)
 
     @classmethod
-    def parse(cls, text: bytes) -> EntryId:
+    def parse(cls, text: bytes, *, missing: int = 0) -> EntryId:
         """Return the id that a client sent.
+
+        Args:
+            text: as it came.
+            missing: the position of an id that has none.
 
         Raises:
             RedisError: it is none.
         """
         first, dash, second = text.partition(b"-")
-        if not first.isdigit() or (dash and not second.isdigit()) or len(text) > 40:
-            raise RedisError("ERR Invalid stream ID specified as stream command argument")
-        return cls(int(first), int(second or 0))
+        if not first.isdigit() or (dash and not second.isdigit()) or len(text) > 41:
+            raise RedisError(INVALID_ID)
+        found = cls(int(first), int(second) if dash else missing)
+        if max(found.timestamp_ms, found.position) > _MAX_PART:
+            raise RedisError(INVALID_ID)
+        return found
 
     @property
     def partition(self) -> int:
@@ -70,6 +79,48 @@ class EntryId:
     def offset(self) -> int:
         """The record's offset."""
         return self.position & _OFFSET_MASK
+
+
+LOWEST_ID, HIGHEST_ID = EntryId(0, 0), EntryId(_MAX_PART, _MAX_PART)
+
+
+@dataclass(frozen=True, slots=True)
+class IdRange:
+    """Range of ids, both ends included."""
+
+    first: EntryId
+    last: EntryId
+
+    def __contains__(self, entry_id: EntryId) -> bool:
+        """Whether an id lies in the range."""
+        return self.first <= entry_id <= self.last
+
+    @classmethod
+    def parse(cls, first: bytes, last: bytes) -> IdRange:
+        """Return the range between two ids as clients write them.
+
+        ``-`` and ``+`` are the ends of a stream, a parenthesis leaves the id itself out, and an
+        id without a position begins or ends with its millisecond.
+
+        Raises:
+            RedisError: one is no id.
+        """
+        return cls(_bound(first, missing=0, step=1), _bound(last, missing=_MAX_PART, step=-1))
+
+
+def _bound(text: bytes, *, missing: int, step: int) -> EntryId:
+    if text in (b"-", b"+"):
+        return LOWEST_ID if text == b"-" else HIGHEST_ID
+    if not text.startswith(b"("):
+        return EntryId.parse(text, missing=missing)
+    number = _number(EntryId.parse(text[1:], missing=missing)) + step
+    if not 0 <= number <= _number(HIGHEST_ID):
+        raise RedisError(f"ERR invalid {'start' if step > 0 else 'end'} ID for the interval")
+    return EntryId(*divmod(number, _MAX_PART + 1))
+
+
+def _number(entry_id: EntryId) -> int:
+    return entry_id.timestamp_ms * (_MAX_PART + 1) + entry_id.position
 
 
 def to_record(fields: Fields, topic: str, timestamp_ms: int, registry: Registry) -> NewRecord:

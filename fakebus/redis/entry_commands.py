@@ -1,139 +1,126 @@
-"""Commands on the entries of streams."""
+"""XADD, XRANGE, XREAD and the like: the entries of streams."""
 
 from __future__ import annotations
 
 from fakebus.broker.topics import Topic
-from fakebus.redis.arguments import Arguments
-from fakebus.redis.entries import EntryId
+from fakebus.redis.arguments import SYNTAX_ERROR, Arguments
+from fakebus.redis.call import Call
+from fakebus.redis.entries import EntryId, IdRange
 from fakebus.redis.protocol import Map, RedisError, Reply
-from fakebus.redis.reading import ALL, Session, StreamCommands, read_options, streams_reply
-from fakebus.redis.streams import Entry, Positions
+from fakebus.redis.reading import ALL, blocking, read_options, streams_reply
+from fakebus.redis.streams import Positions
+from fakebus.redis.trimming import Trimming
 
 
-class EntryCommands(StreamCommands):
-    """XADD, XRANGE, XREAD and the like."""
+async def xadd(call: Call) -> Reply:
+    """Append an entry."""
+    arguments = call.arguments
+    name, create, trimming = arguments.text(), True, Trimming()
+    while True:
+        if trimming.take(arguments):
+            continue
+        if not arguments.take(b"NOMKSTREAM"):
+            break
+        create = False
+    wanted = _wanted_id(arguments.raw())
+    fields = arguments.rest()
+    if not fields or len(fields) % 2:
+        raise RedisError("ERR wrong number of arguments for 'xadd' command")
+    trimming.check()
+    if not create and call.streams.topic(name) is None:
+        return None
+    pairs = list(zip(fields[::2], fields[1::2], strict=True))
+    entry_id, topic = await call.streams.add(name, wanted, pairs)
+    if trimming.wanted:
+        await call.streams.trim(topic, trimming)
+    return str(entry_id)
 
-    async def xadd(self, session: Session, arguments: Arguments) -> Reply:
-        """Append an entry."""
-        name = arguments.text()
-        create, max_length, approximate = True, None, False
-        while True:
-            word = arguments.raw()
-            option = word.upper()
-            if option == b"NOMKSTREAM":
-                create = False
-            elif option == b"MAXLEN":
-                approximate = arguments.take(b"~")
-                arguments.take(b"=")
-                max_length = arguments.number()
-            elif option == b"MINID":
-                raise RedisError("ERR syntax error: fakebus trims by MAXLEN only")
-            elif option == b"LIMIT":
-                arguments.number()
-            else:
-                break
-        fields = arguments.pairs()
-        if not create and self._streams.topic(name) is None:
-            return None
-        wanted = None if word == b"*" else EntryId.parse(word)
-        entry_id, topic = await self._streams.add(name, wanted, fields)
-        if max_length is not None:
-            await self._streams.trim(topic, max_length, approximate=approximate)
-        return str(entry_id)
 
-    def xdel(self, session: Session, arguments: Arguments) -> Reply:
-        """Remove nothing: a log has no single records to remove.
+def _wanted_id(word: bytes) -> EntryId | None:
+    return None if word == b"*" else EntryId.parse(word.removesuffix(b"-*"))
 
-        The entry ``0-1``, which only made the stream, counts as removed.
-        """
-        arguments.text()
-        return sum(EntryId.parse(word) == EntryId(0, 1) for word in arguments.rest())
 
-    def xlen(self, session: Session, arguments: Arguments) -> Reply:
-        """Count the entries."""
-        topic = self._streams.topic(arguments.text())
-        return 0 if topic is None else self._streams.length(topic)
+def xdel(call: Call) -> Reply:
+    """Remove nothing: a log has no single records to remove.
 
-    async def xtrim(self, session: Session, arguments: Arguments) -> Reply:
-        """Keep the newest entries only."""
-        topic = self._streams.topic(arguments.text())
-        if arguments.word() != "MAXLEN":
-            raise RedisError("ERR syntax error: fakebus trims by MAXLEN only")
-        approximate = arguments.take(b"~")
-        arguments.take(b"=")
-        length = arguments.number()
+    The entry ``0-1``, which only made the stream, counts as removed.
+    """
+    call.arguments.text()
+    entry_ids = [EntryId.parse(word) for word in call.arguments.rest()]
+    return entry_ids.count(EntryId(0, 1))
+
+
+def xlen(call: Call) -> Reply:
+    """Count the entries."""
+    topic = call.topic()
+    return 0 if topic is None else call.streams.length(topic)
+
+
+async def xtrim(call: Call) -> Reply:
+    """Keep the newest entries only."""
+    topic, trimming = call.topic(), Trimming()
+    while call.arguments.left:
+        if not trimming.take(call.arguments):
+            raise RedisError(SYNTAX_ERROR)
+    trimming.check()
+    return 0 if topic is None else await call.streams.trim(topic, trimming)
+
+
+async def xrange(call: Call) -> Reply:
+    """Return entries between two ids."""
+    topic, first, last = call.topic(), call.arguments.raw(), call.arguments.raw()
+    ids, count = IdRange.parse(first, last), _count(call.arguments)
+    if topic is None:
+        return []
+    return [call.entry(each) for each in await call.streams.between(topic, ids, count)]
+
+
+async def xrevrange(call: Call) -> Reply:
+    """Return entries between two ids, the newest first."""
+    topic, last, first = call.topic(), call.arguments.raw(), call.arguments.raw()
+    ids, count = IdRange.parse(first, last), _count(call.arguments)
+    if topic is None:
+        return []
+    return [call.entry(each) for each in await call.streams.last_between(topic, ids, count)]
+
+
+def _count(arguments: Arguments) -> int:
+    count = ALL
+    while arguments.left:
+        if arguments.word() != "COUNT":
+            raise RedisError(SYNTAX_ERROR)
+        count = max(arguments.integer(), 0)
+    return count
+
+
+async def xread(call: Call) -> Reply:
+    """Return entries behind given ids, and wait for them."""
+    options = read_options(call.arguments, "XREAD")
+    wanted: list[tuple[str, Topic, Positions]] = []
+    for name, after in options.streams:
+        entry_id = None if after in (b"$", b"+") else EntryId.parse(after)
+        topic = call.streams.topic(name)
         if topic is None:
-            return 0
-        return await self._streams.trim(topic, length, approximate=approximate)
+            continue
+        if entry_id is not None:
+            positions = await call.streams.positions_after(topic, entry_id)
+        else:
+            positions = call.streams.end(topic)
+            last = await call.streams.last(topic) if after == b"+" else None
+            if last is not None:
+                positions[last.id.partition] = last.id.offset
+        wanted.append((name, topic, positions))
 
-    async def xrange(self, session: Session, arguments: Arguments) -> Reply:
-        """Return entries between two ids."""
-        topic = self._streams.topic(arguments.text())
-        first, last = arguments.raw(), arguments.raw()
-        count = arguments.number() if arguments.take(b"COUNT") else ALL
-        if topic is None:
-            return []
-        if first == last and b"-" in first[1:]:
-            wanted = EntryId.parse(first)
-            entry = await self._streams.get(topic, wanted)
-            # Another entry may lie at this offset.
-            return [] if entry is None or entry.id != wanted else [self._entry(entry)]
-        return [self._entry(each) for each in await self._between(topic, first, last, count)]
+    async def look() -> Map | None:
+        found = Map()
+        for name, topic, positions in wanted:
+            entries = await call.streams.read(topic, positions, options.count)
+            if entries:
+                found[name] = [call.entry(each) for each in entries]
+        return found or None
 
-    async def xrevrange(self, session: Session, arguments: Arguments) -> Reply:
-        """Return entries between two ids, the newest first."""
-        topic = self._streams.topic(arguments.text())
-        last, first = arguments.raw(), arguments.raw()
-        count = arguments.number() if arguments.take(b"COUNT") else ALL
-        if topic is None:
-            return []
-        found = await self._between(topic, first, last, ALL)
-        return [self._entry(each) for each in reversed(found)][:count]
+    def positions_now() -> list[tuple[Topic, Positions]]:
+        return [(topic, positions) for _, topic, positions in wanted]
 
-    async def _between(self, topic: Topic, first: bytes, last: bytes, count: int) -> list[Entry]:
-        exclusive = first.startswith(b"(")
-        positions = self._streams.start(topic)
-        if first != b"-":
-            start = EntryId.parse(first.removeprefix(b"("))
-            positions = await self._streams.positions_after(topic, start)
-            entry = await self._streams.get(topic, start)
-            is_entry = entry is not None and entry.id == start
-            if not exclusive and (start.position or is_entry):
-                positions[start.partition] = start.offset
-        found = await self._streams.read(topic, positions, count)
-        if last == b"+":
-            return found
-        end = EntryId.parse(last.removeprefix(b"("))
-        if b"-" not in last:
-            return [each for each in found if each.id.timestamp_ms <= end.timestamp_ms]
-        if last.startswith(b"("):
-            return [each for each in found if each.id < end]
-        return [each for each in found if each.id <= end]
-
-    async def xread(self, session: Session, arguments: Arguments) -> Reply:
-        """Return entries behind given ids, and wait for them."""
-        options = read_options(arguments)
-        wanted: list[tuple[str, Topic, Positions]] = []
-        for name, after in options.streams:
-            topic = self._streams.topic(name)
-            if topic is None:
-                continue
-            if after == b"$":
-                positions = self._streams.end(topic)
-            else:
-                positions = await self._streams.positions_after(topic, EntryId.parse(after))
-            wanted.append((name, topic, positions))
-
-        async def look() -> Map | None:
-            found = Map()
-            for name, topic, positions in wanted:
-                entries = await self._streams.read(topic, positions, options.count)
-                if entries:
-                    found[name] = [self._entry(each) for each in entries]
-            return found or None
-
-        def positions_now() -> list[tuple[Topic, Positions]]:
-            return [(topic, positions) for _, topic, positions in wanted]
-
-        found = await self._blocking(session, look, positions_now, options.block_ms)
-        return streams_reply(found, session)
+    found = await blocking(call, look, positions_now, options.block_ms)
+    return streams_reply(found, call.session)

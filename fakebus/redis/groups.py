@@ -31,6 +31,15 @@ class Pending:
 
 
 @dataclass(slots=True)
+class Consumer:
+    """Consumer of a group; times in milliseconds since the epoch."""
+
+    seen_ms: int
+    active_ms: int | None = None
+    """When it was given something; ``None`` if never."""
+
+
+@dataclass(slots=True)
 class StreamGroup:
     """A consumer group of one stream."""
 
@@ -39,8 +48,16 @@ class StreamGroup:
     last_id: EntryId = field(default_factory=lambda: EntryId(0, 0))
     pending: dict[EntryId, Pending] = field(default_factory=dict)
     """In the order of delivery."""
-    consumers: dict[str, int] = field(default_factory=dict)
-    """When each was seen last, in milliseconds since the epoch."""
+    consumers: dict[str, Consumer] = field(default_factory=dict)
+    has_read: bool = False
+    """Whether something was delivered from where it began."""
+
+    def saw(self, consumer: str, now_ms: int, *, active: bool = False) -> None:
+        """Note that a consumer has asked, or with ``active`` that it was given something."""
+        found = self.consumers.setdefault(consumer, Consumer(now_ms))
+        found.seen_ms = now_ms
+        if active:
+            found.active_ms = now_ms
 
     def committed(self) -> Positions:
         """Return the offsets up to which everything is acknowledged, by partition."""
@@ -141,7 +158,10 @@ def _to_json(group: StreamGroup) -> dict[str, Any]:
             [str(entry_id), pending.consumer, pending.delivered_ms, pending.count]
             for entry_id, pending in group.pending.items()
         ],
-        "consumers": group.consumers,
+        "consumers": {
+            name: [each.seen_ms, each.active_ms] for name, each in group.consumers.items()
+        },
+        "has_read": group.has_read,
     }
 
 
@@ -154,5 +174,10 @@ def _from_json(name: str, stored: dict[str, Any]) -> StreamGroup:
             EntryId.parse(entry_id.encode()): Pending(consumer, delivered_ms, count)
             for entry_id, consumer, delivered_ms, count in stored["pending"]
         },
-        stored["consumers"],
+        # Before there was only when a consumer was seen.
+        {
+            name: Consumer(*times) if isinstance(times, list) else Consumer(times, times)
+            for name, times in stored["consumers"].items()
+        },
+        stored.get("has_read", False),
     )

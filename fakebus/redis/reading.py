@@ -1,72 +1,49 @@
-"""What commands have in common: the connection's choices, reading, and waiting."""
+"""What reading commands have in common: options, waiting, and the form of answers."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
 
-from fakebus.broker.broker import Broker
 from fakebus.broker.topics import Topic
-from fakebus.redis.arguments import Arguments
-from fakebus.redis.groups import StreamGroups
-from fakebus.redis.protocol import Map, RedisError, Reply, Status
-from fakebus.redis.streams import Entry, Positions, Streams
+from fakebus.redis.arguments import SYNTAX_ERROR, Arguments
+from fakebus.redis.call import Call, Session
+from fakebus.redis.protocol import Map, RedisError, Reply
+from fakebus.redis.streams import Positions
 
-OK = Status("OK")
 ALL = 2**31
 _BLOCK_FOREVER_MS = 24 * 3_600_000
+_GROUPS_ONLY = "option is only supported by XREADGROUP. You called XREAD instead."
 
 
-class Session:
-    """Session of one connection: what it has chosen."""
-
-    def __init__(self) -> None:
-        self.version = 2
-        self.name = ""
-        self.closing = False
-        self.gone = False
-        """Whether nothing more comes from the client; nobody waits for it then."""
-        self.waiting = False
-        """Whether a blocked command is waiting."""
-
-
-class StreamCommands:
-    """Commands that read streams.
+async def blocking(
+    call: Call,
+    look: Callable[[], Awaitable[Map | None]],
+    positions: Callable[[], list[tuple[Topic, Positions]]],
+    block_ms: int | None,
+) -> Map | None:
+    """Return what there is, or what comes within a time.
 
     Args:
-        broker: the bus.
-        streams: its topics.
-        groups: the groups of all streams.
+        call: whose client may go away meanwhile.
+        look: returns what there is.
+        positions: where something new may come.
+        block_ms: how long to wait; 0 is for ever, ``None`` not at all.
     """
-
-    def __init__(self, broker: Broker, streams: Streams, groups: StreamGroups) -> None:
-        self._broker = broker
-        self._streams = streams
-        self._groups = groups
-
-    async def _blocking(
-        self,
-        session: Session,
-        look: Callable[[], Awaitable[Map | None]],
-        positions: Callable[[], list[tuple[Topic, Positions]]],
-        block_ms: int | None,
-    ) -> Map | None:
-        found = await look()
-        if found is not None or block_ms is None:
-            return found
-        deadline = time.monotonic() + (block_ms or _BLOCK_FOREVER_MS) / 1000
-        while found is None:
-            left_ms = int((deadline - time.monotonic()) * 1000)
-            if left_ms <= 0 or session.gone:
-                return None
-            session.waiting = True
-            await self._streams.wait(positions(), left_ms)
-            session.waiting = False
-            found = await look()
+    session = call.session
+    found = await look()
+    if found is not None or block_ms is None:
         return found
-
-    def _entry(self, entry: Entry) -> Reply:
-        return [str(entry.id), self._streams.fields(entry)]
+    deadline = time.monotonic() + (block_ms or _BLOCK_FOREVER_MS) / 1000
+    while found is None:
+        left_ms = int((deadline - time.monotonic()) * 1000)
+        if left_ms <= 0 or session.gone:
+            return None
+        session.waiting = True
+        await call.streams.wait(positions(), left_ms)
+        session.waiting = False
+        found = await look()
+    return found
 
 
 class ReadOptions:
@@ -79,30 +56,58 @@ class ReadOptions:
         self.streams: list[tuple[str, bytes]] = []
 
 
-def read_options(arguments: Arguments) -> ReadOptions:
-    """Return the options of XREAD and XREADGROUP."""
+def read_options(arguments: Arguments, command: str) -> ReadOptions:
+    """Return the options of XREAD and XREADGROUP.
+
+    Args:
+        arguments: what is left of the request.
+        command: which of the two.
+    """
     options = ReadOptions()
     while True:
         word = arguments.word()
-        if word == "COUNT":
-            options.count = arguments.number() or ALL
-        elif word == "BLOCK":
-            options.block_ms = arguments.number()
+        if word == "COUNT" and arguments.left:
+            count = arguments.integer()
+            options.count = count if count > 0 else ALL
+        elif word == "BLOCK" and arguments.left:
+            options.block_ms = arguments.integer("ERR timeout is not an integer or out of range")
+            if options.block_ms < 0:
+                raise RedisError("ERR timeout is negative")
+        elif word in ("NOACK", "GROUP") and command == "XREAD":
+            raise RedisError(f"ERR The {word} {_GROUPS_ONLY}")
         elif word == "NOACK":
             options.no_ack = True
-        elif word == "STREAMS":
+        elif word == "STREAMS" and arguments.left:
             break
         else:
-            raise RedisError("ERR syntax error")
+            raise RedisError(SYNTAX_ERROR)
     words = arguments.rest()
-    if not words or len(words) % 2:
-        raise RedisError("ERR Unbalanced list of streams: for each stream key an ID must be given")
+    if len(words) % 2:
+        raise RedisError(
+            f"ERR Unbalanced '{command.lower()}' list of streams: for each stream key an ID or "
+            f"'{'$' if command == 'XREAD' else '>'}' must be specified."
+        )
     half = len(words) // 2
     options.streams = [
-        (name.decode("utf-8", "replace"), after)
+        (name.decode("utf-8", "replace"), _checked(after, command))
         for name, after in zip(words[:half], words[half:], strict=True)
     ]
     return options
+
+
+def _checked(after: bytes, command: str) -> bytes:
+    if after == b"$" and command == "XREADGROUP":
+        raise RedisError(
+            "ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the "
+            "history of this consumer by specifying a proper ID, or use the > ID to get new "
+            "messages. The $ ID would just return an empty result set."
+        )
+    if after == b">" and command == "XREAD":
+        raise RedisError(
+            "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> "
+            "<consumer> option."
+        )
+    return after
 
 
 def streams_reply(found: Map | None, session: Session) -> Reply:

@@ -14,8 +14,17 @@ from fakebus.records.batch import parse_header
 from fakebus.records.builder import build_batch
 from fakebus.records.reader import read_records
 from fakebus.records.record import Record
-from fakebus.redis.entries import EntryId, Fields, to_fields, to_record
+from fakebus.redis.entries import (
+    HIGHEST_ID,
+    LOWEST_ID,
+    EntryId,
+    Fields,
+    IdRange,
+    to_fields,
+    to_record,
+)
 from fakebus.redis.protocol import RedisError
+from fakebus.redis.trimming import Trimming
 from fakebus.registry.registry import Registry
 from fakebus.types import TopicPartition
 
@@ -23,6 +32,8 @@ Positions = dict[int, int]
 """The next offset to read, by partition."""
 
 _READ_BYTES = 1 << 20
+_PORTION = 1000
+"""How many entries are read at a time."""
 _CREATING_ID = EntryId(0, 1)
 _TRIM_SLACK = 1.1
 """How far beyond an approximate MAXLEN a stream may grow, as Redis drops whole nodes only."""
@@ -90,20 +101,48 @@ class Streams:
             raise RedisError(f"ERR {error}") from error
         return EntryId.of(0, stored.base_offset, now_ms), topic
 
-    async def trim(self, topic: Topic, max_length: int, *, approximate: bool) -> int:
-        """Keep the newest entries only and return how many were removed."""
-        length = self.length(topic)
-        if length <= (max_length * _TRIM_SLACK if approximate else max_length):
-            return 0
-        log = topic.partitions[0]
-        surplus = min(length - max_length, log.high_watermark - log.log_start_offset)
-        await log.delete_records(log.log_start_offset + surplus)
-        return surplus
+    async def trim(self, topic: Topic, trimming: Trimming) -> int:
+        """Remove the oldest entries and return how many."""
+        removed = 0
+        for log in topic.partitions:
+            begin = log.log_start_offset
+            keep_from = await self._keep_from(topic, log, trimming)
+            if trimming.limit:
+                keep_from = min(keep_from, begin + trimming.limit - removed)
+            if keep_from > begin:
+                await log.delete_records(keep_from)
+                removed += keep_from - begin
+        return removed
+
+    async def _keep_from(self, topic: Topic, log: PartitionLog, trimming: Trimming) -> int:
+        """Return the first offset of a log that stays."""
+        if trimming.min_id is not None:
+            return await self._position_at(log, trimming.min_id, exact=not trimming.approximate)
+        # Entries of Redis are written to the first partition.
+        if trimming.max_length is None or _index(log) != 0:
+            return log.log_start_offset
+        length, most = self.length(topic), trimming.max_length
+        if length <= (most * _TRIM_SLACK if trimming.approximate else most):
+            return log.log_start_offset
+        return min(log.log_start_offset + length - most, log.high_watermark)
 
     @staticmethod
     def length(topic: Topic) -> int:
         """Return how many entries a stream has."""
         return sum(log.high_watermark - log.log_start_offset for log in topic.partitions)
+
+    @staticmethod
+    def entries_added(topic: Topic) -> int:
+        """Return how many entries a stream has ever had."""
+        return sum(log.high_watermark for log in topic.partitions)
+
+    @staticmethod
+    def count_after(topic: Topic, positions: Mapping[int, int]) -> int:
+        """Return how many entries lie at positions and behind them."""
+        return sum(
+            log.high_watermark - max(positions.get(_index(log), 0), log.log_start_offset)
+            for log in topic.partitions
+        )
 
     @staticmethod
     def end(topic: Topic) -> Positions:
@@ -115,33 +154,86 @@ class Streams:
         """Return the positions of the first entries."""
         return {_index(log): log.log_start_offset for log in topic.partitions}
 
-    async def positions_after(self, topic: Topic, entry_id: EntryId) -> Positions:
-        """Return the positions behind an entry.
-
-        Partitions that the entry is not in begin with what is later than it.
-        """
-        if entry_id == EntryId(0, 0):
+    async def positions_from(self, topic: Topic, entry_id: EntryId) -> Positions:
+        """Return the positions of an entry and of what is later than it."""
+        if entry_id == LOWEST_ID:
             return self.start(topic)
-        positions: Positions = {}
         entry = await self.get(topic, entry_id)
-        is_entry = entry is not None and entry.id == entry_id
-        for log in topic.partitions:
-            index = _index(log)
-            if index == entry_id.partition and (entry_id.position or is_entry):
-                positions[index] = entry_id.offset + 1
-            else:
-                found = await self._broker.storage.first_batch_at_or_after(
-                    log.log_id, entry_id.timestamp_ms, log.log_start_offset, log.high_watermark
-                )
-                positions[index] = log.high_watermark if found is None else found.base_offset
+        return {
+            _index(log): entry_id.offset
+            # A log's order decides, even if the clocks of its producers did not agree.
+            if entry is not None and _index(log) == entry_id.partition
+            else await self._position_at(log, entry_id)
+            for log in topic.partitions
+        }
+
+    async def positions_after(self, topic: Topic, entry_id: EntryId) -> Positions:
+        """Return the positions of what is later than an entry."""
+        positions = await self.positions_from(topic, entry_id)
+        if await self.get(topic, entry_id) is not None:
+            positions[entry_id.partition] += 1
         return positions
+
+    async def advance(self, topic: Topic, positions: Positions, entry_id: EntryId) -> None:
+        """Move positions behind an entry, and none of them back."""
+        for partition, offset in (await self.positions_after(topic, entry_id)).items():
+            positions[partition] = max(positions.get(partition, 0), offset)
+
+    async def _position_at(
+        self, log: PartitionLog, entry_id: EntryId, *, exact: bool = True
+    ) -> int:
+        """Return the offset of the first entry that is not before an id, or of its batch."""
+        found = await self._broker.storage.first_batch_at_or_after(
+            log.log_id, entry_id.timestamp_ms, log.log_start_offset, log.high_watermark
+        )
+        if found is None:
+            return log.high_watermark
+        offset = max(found.base_offset, log.log_start_offset)
+        while exact and (entries := await self._read_log(log, offset, _PORTION)):
+            for entry in entries:
+                if entry.id >= entry_id:
+                    return entry.id.offset
+            offset = entries[-1].id.offset + 1
+        return offset
+
+    async def between(self, topic: Topic, ids: IdRange, count: int) -> list[Entry]:
+        """Return the first entries of a range; at most ``count``."""
+        positions = await self.positions_from(topic, ids.first)
+        found: list[Entry] = []
+        while len(found) < count:
+            entries = await self.read(topic, positions, min(count, _PORTION))
+            if not entries:
+                break
+            for entry in entries:
+                positions[entry.id.partition] = entry.id.offset + 1
+            found += [entry for entry in entries if entry.id in ids]
+        return found[:count]
+
+    async def last_between(self, topic: Topic, ids: IdRange, count: int) -> list[Entry]:
+        """Return the last entries of a range, the newest first; at most ``count``."""
+        found: list[Entry] = []
+        for log in topic.partitions:
+            found += await self._last_of_log(log, ids, count)
+        if len(topic.partitions) > 1:
+            found.sort(key=_time, reverse=True)
+        return found[:count]
+
+    async def _last_of_log(self, log: PartitionLog, ids: IdRange, count: int) -> list[Entry]:
+        found: list[Entry] = []
+        high, width = log.high_watermark, min(count, _PORTION)
+        while high > log.log_start_offset and len(found) < count:
+            low = max(high - width, log.log_start_offset)
+            entries = await self._read_log(log, low, high - low)
+            found += [e for e in reversed(entries) if e.id.offset < high and e.id in ids]
+            high, width = low, _PORTION
+        return found[:count]
 
     async def read(self, topic: Topic, positions: Mapping[int, int], count: int) -> list[Entry]:
         """Return the next entries, in the order of time; at most ``count``."""
         found: list[Entry] = []
         for log in topic.partitions:
             found += await self._read_log(log, positions.get(_index(log), 0), count)
-        found.sort(key=lambda entry: (entry.record.timestamp, entry.id.position))
+        found.sort(key=_time)
         return _in_log_order(found[:count]) if len(topic.partitions) == 1 else found[:count]
 
     async def _read_log(self, log: PartitionLog, offset: int, count: int) -> list[Entry]:
@@ -158,23 +250,22 @@ class Streams:
         return found[:count]
 
     async def get(self, topic: Topic, entry_id: EntryId) -> Entry | None:
-        """Return one entry."""
+        """Return the entry that has an id; another one at its offset is none."""
         if entry_id.partition >= len(topic.partitions):
             return None
         log = topic.partitions[entry_id.partition]
         if not log.log_start_offset <= entry_id.offset < log.high_watermark:
             return None
         found = await self._read_log(log, entry_id.offset, 1)
-        return found[0] if found and found[0].id.offset == entry_id.offset else None
+        return found[0] if found and found[0].id == entry_id else None
+
+    async def first(self, topic: Topic) -> Entry | None:
+        """Return the oldest entry."""
+        return next(iter(await self.read(topic, {}, 1)), None)
 
     async def last(self, topic: Topic) -> Entry | None:
         """Return the newest entry."""
-        found: list[Entry] = []
-        for log in topic.partitions:
-            offset = log.high_watermark - 1
-            if offset >= log.log_start_offset:
-                found += await self._read_log(log, offset, 1)
-        return max(found, key=lambda entry: entry.id, default=None)
+        return next(iter(await self.last_between(topic, IdRange(LOWEST_ID, HIGHEST_ID), 1)), None)
 
     async def wait(self, wanted: Iterable[tuple[Topic, Positions]], max_wait_ms: int) -> None:
         """Return when one of the streams has something at the positions, or after a time."""
@@ -193,6 +284,10 @@ class Streams:
 
 def _index(log: PartitionLog) -> int:
     return log.topic_partition.partition
+
+
+def _time(entry: Entry) -> tuple[int, int]:
+    return entry.record.timestamp, entry.id.position
 
 
 def _entries(data: bytes | bytearray | memoryview, index: int, offset: int) -> Iterator[Entry]:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
+from redis import Redis, ResponseError
 
 from tests.openedx.conftest import Service, Site, catalogue, wait_until
 
@@ -32,10 +33,12 @@ def consume(site: Site, name: str, received: str, **extra: object) -> Service:
 
 def wait_for_group(site: Site, consumer: str) -> None:
     def is_there() -> bool:
-        topic = site.bus.broker.topics.get(TOPIC)
-        server = site.bus.redis_servers[0]
-        group = None if topic is None else server.groups.get(topic, "g")
-        return group is not None and consumer in group.consumers
+        with Redis.from_url(site.bus.redis_urls[0]) as client:
+            try:
+                consumers = client.xinfo_consumers(TOPIC, "g")
+            except ResponseError:
+                return False
+        return consumer.encode() in {each["name"] for each in consumers}
 
     wait_until(is_there, f"{consumer} in the group")
 

@@ -1,0 +1,93 @@
+"""One command of a client, and what its handler needs to carry it out."""
+
+from __future__ import annotations
+
+import itertools
+
+from fakebus.broker.broker import Broker
+from fakebus.broker.topics import Topic
+from fakebus.redis.arguments import Arguments
+from fakebus.redis.groups import StreamGroup, StreamGroups
+from fakebus.redis.protocol import RedisError, Reply, Status
+from fakebus.redis.streams import Entry, Streams
+
+OK = Status("OK")
+_ids = itertools.count(1)
+
+
+class Session:
+    """Session of one connection: its choices and its state."""
+
+    def __init__(self) -> None:
+        self.id = next(_ids)
+        self.version = 2
+        self.name = ""
+        self.closing = False
+        self.gone = False
+        """Whether nothing more comes from the client; nothing is waited for then."""
+        self.waiting = False
+        """Whether a blocked command is waiting."""
+
+
+class Call:
+    """Command of a client.
+
+    Args:
+        broker: the bus.
+        streams: its topics.
+        groups: the groups of all streams.
+        session: the connection.
+        arguments: the words behind the command's name.
+    """
+
+    __slots__ = ("arguments", "broker", "groups", "session", "streams")
+
+    def __init__(
+        self,
+        broker: Broker,
+        streams: Streams,
+        groups: StreamGroups,
+        session: Session,
+        arguments: Arguments,
+    ) -> None:
+        self.broker = broker
+        self.streams = streams
+        self.groups = groups
+        self.session = session
+        self.arguments = arguments
+
+    @property
+    def now_ms(self) -> int:
+        """The time."""
+        return self.broker.clock.now_ms()
+
+    def topic(self) -> Topic | None:
+        """Return the topic of the stream that the next word names."""
+        return self.streams.topic(self.arguments.text())
+
+    def topic_and_group(self) -> tuple[Topic, StreamGroup]:
+        """Return the stream and the group that the next two words name.
+
+        Raises:
+            RedisError: there is no such stream or group.
+        """
+        name, group_name = self.arguments.text(), self.arguments.text()
+        topic = self.streams.topic(name)
+        group = None if topic is None else self.groups.get(topic, group_name)
+        if topic is None or group is None:
+            raise no_group(name, group_name)
+        return topic, group
+
+    def entry(self, entry: Entry) -> Reply:
+        """Return an entry as an answer has it."""
+        return [str(entry.id), self.streams.fields(entry)]
+
+
+def no_group(name: str, group: str) -> RedisError:
+    """Return the error for a stream or a group that is not there."""
+    return RedisError(f"NOGROUP No such key '{name}' or consumer group '{group}'")
+
+
+def no_group_of(name: str, group: str) -> RedisError:
+    """Return the error for a group that is not there, as commands on groups have it."""
+    return RedisError(f"NOGROUP No such consumer group '{group}' for key name '{name}'")
