@@ -31,7 +31,7 @@ from fakebus.broker.topic_admin import TopicAdmin
 from fakebus.broker.topic_names import is_internal
 from fakebus.broker.topics import Topic, Topics
 from fakebus.clock import Clock, SystemClock
-from fakebus.errors import BrokerError, ErrorCode, StorageError
+from fakebus.errors import BrokerError, ErrorCode
 from fakebus.storage.interface import Storage
 from fakebus.types import Buffer, TopicPartition
 
@@ -249,19 +249,11 @@ class Broker:
         max_bytes: int = 2**31 - 1,
         isolation: IsolationLevel = IsolationLevel.READ_UNCOMMITTED,
     ) -> Sequence[FetchTarget]:
-        """Return the targets with what :meth:`begin_fetch` finds.
-
-        Raises:
-            StorageError: the batches cannot be read.
-        """
+        """Return the targets with what :meth:`begin_fetch` finds."""
         answer: asyncio.Future[Sequence[FetchTarget]] = asyncio.get_running_loop().create_future()
 
-        def settle(found: Sequence[FetchTarget] | StorageError) -> None:
-            if answer.done():
-                return
-            if isinstance(found, StorageError):
-                answer.set_exception(found)
-            else:
+        def settle(found: Sequence[FetchTarget]) -> None:
+            if not answer.done():
                 answer.set_result(found)
 
         fetch = self.begin_fetch(

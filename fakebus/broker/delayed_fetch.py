@@ -8,6 +8,7 @@ What is in memory is read in place, without a task; batches from storage take on
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from fakebus.broker.fetching import FetchTarget, IsolationLevel
 from fakebus.broker.turns import TurnBudget
 from fakebus.clock import Clock, Timer
 from fakebus.errors import ErrorCode, StorageError
+from fakebus.limited_log import LimitedLog
 from fakebus.storage.interface import StoredBatch
 
 SLICE_BYTES = 4 * 1024 * 1024
@@ -29,8 +31,8 @@ FETCH_UNITS = 20
 _BYTES_A_PARTITION = 30
 """What a partition takes in a request."""
 
-OnAnswer = Callable[[Sequence[FetchTarget] | StorageError], None]
-"""Called once with the targets, which hold what was found, or with a failure."""
+OnAnswer = Callable[[Sequence[FetchTarget]], None]
+"""Called once with the targets, which hold what was found."""
 
 
 class DelayedFetch:
@@ -140,8 +142,7 @@ class DelayedFetch:
             return True
         if target.max_bytes < 0:
             # Kafka trips over it as soon as there is something to read.
-            target.error = ErrorCode.UNKNOWN_SERVER_ERROR
-            target.high_watermark = target.last_stable_offset = target.log_start_offset = -1
+            self._fail(target, ErrorCode.UNKNOWN_SERVER_ERROR)
             return True
         batches = target.log.read_cached(target.fetch_offset, target.upto_offset, limit)
         if batches is None:
@@ -164,12 +165,24 @@ class DelayedFetch:
                 target.fetch_offset, target.upto_offset, self._limit(target)
             )
         except StorageError as error:
-            self._stop()
-            self._on_answer(error)
-            return
+            name = target.log.topic_partition
+            self._room.failures.log(
+                logging.ERROR,
+                "%s cannot be read from offset %d: %s",
+                name,
+                target.fetch_offset,
+                error,
+            )
+            self._fail(target, ErrorCode.KAFKA_STORAGE_ERROR)
+        else:
+            self._take(target, batches)
         self._task = None
-        self._take(target, batches)
         self._read(indexes)
+
+    def _fail(self, target: FetchTarget, error: ErrorCode) -> None:
+        target.error = error
+        target.high_watermark = target.last_stable_offset = target.log_start_offset = -1
+        self._failed = True
 
     def _finish_reading(self) -> None:
         """Answer if it is time; otherwise wait for what is still missing."""
@@ -246,6 +259,7 @@ class WaitingRoom:
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.turns = TurnBudget()
+        self.failures = LimitedLog(logging.getLogger("fakebus.broker"))
         self._tasks: set[asyncio.Task[None]] = set()
 
     def begin(self, request_bytes: int, start: Callable[[], None]) -> None:

@@ -14,10 +14,12 @@ from contextlib import AbstractContextManager, AsyncExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from fakebus.errors import StorageError
 from fakebus.storage.migrations import migrate
-from fakebus.storage.sqlite_connection import PAGE_SIZE, WorkerConnection
+from fakebus.storage.sqlite_connection import PAGE_SIZE, WorkerConnection, damaged, is_damage
 from fakebus.storage.sqlite_file import FileLock, check_data_file
 from fakebus.storage.sqlite_groups import OFFSET_WRITES, SqliteGroups
+from fakebus.storage.sqlite_identity import FileIdentity
 from fakebus.storage.sqlite_logs import APPENDS, SqliteLogs
 from fakebus.storage.sqlite_meta import VALUE_WRITES, SqliteMeta
 from fakebus.storage.sqlite_purge import purge_chunk
@@ -54,6 +56,7 @@ class SqliteStorage:
         lock: released at the end.
         found: what the file says.
         wal: the file's write-ahead log; ``None`` in memory.
+        identity: notices when the file goes away; ``None`` in memory.
     """
 
     def __init__(
@@ -63,12 +66,14 @@ class SqliteStorage:
         lock: FileLock | None,
         found: _Found,
         wal: WriteAheadLog | None,
+        identity: FileIdentity | None,
     ) -> None:
         self._writer_connection = writer_connection
         self._reader_connection = reader_connection
         self._lock = lock
         self._transaction = found.transaction
         self._wal = wal
+        self._identity = identity
         self._closed = False
         self._writer = writer = GroupCommitWriter(
             self._commit, self._purge, self._commit_inline, QUICK_OPERATIONS
@@ -120,7 +125,7 @@ class SqliteStorage:
             connection = await WorkerConnection.open(None, busy_timeout_s=_BUSY_TIMEOUT_S)
             try:
                 found = await connection.call(_prepare, ":memory:", durable=False)
-                return cls(connection, connection, None, found, None)
+                return cls(connection, connection, None, found, None, None)
             except BaseException:
                 await connection.close()
                 raise
@@ -141,8 +146,9 @@ class SqliteStorage:
             reader = await WorkerConnection.open(path, busy_timeout_s=_BUSY_TIMEOUT_S)
             try:
                 await reader.call(_prepare_reader, durable)
-                wal = WriteAheadLog(path, durable=durable, busy_timeout_s=_BUSY_TIMEOUT_S)
-                return cls(writer, reader, lock, found, wal)
+                identity = FileIdentity(path)
+                wal = WriteAheadLog(path, identity, durable=durable, busy_timeout_s=_BUSY_TIMEOUT_S)
+                return cls(writer, reader, lock, found, wal, identity)
             except BaseException:
                 await reader.close()
                 raise
@@ -168,6 +174,8 @@ class SqliteStorage:
         await self._writer.flush()
 
     async def _commit(self, writes: list[Write]) -> None:
+        if self._identity is not None:
+            self._identity.check()
         if self._wal is not None and self._wal.look_due:
             await self._wal.keep_short(self._reader_connection)
         await self._writer_connection.call(_commit_group, self._transaction, writes)
@@ -178,6 +186,8 @@ class SqliteStorage:
             return False
         if self._wal is not None and self._wal.look_due:
             return False
+        if self._identity is not None:
+            self._identity.check()
         with self._writer_connection.explained():
             self._transaction.run((operation, arguments) for operation, arguments, _, _ in writes)
         self._note(writes)
@@ -193,7 +203,11 @@ class SqliteStorage:
         return more[0]
 
     async def close(self) -> None:
-        """Commit what is enqueued and let go of the file; may be called twice."""
+        """Commit what is enqueued and let go of the file; may be called twice.
+
+        Raises:
+            StorageError: the file has gone, and what was stored with it.
+        """
         if self._closed:
             return
         self._closed = True
@@ -208,6 +222,8 @@ class SqliteStorage:
                 stack.push_async_callback(self._reader_connection.close)
             if self._wal is not None:
                 stack.push_async_callback(self._wal.close)
+            if self._identity is not None:
+                stack.callback(self._identity.check)
             await self._writer.close()
 
 
@@ -236,6 +252,15 @@ def _run(
 
 def _prepare(connection: sqlite3.Connection, name: str, *, durable: bool) -> _Found:
     """Configure the writer's connection, migrate, and read what is needed in memory."""
+    try:
+        return _configure(connection, name, durable=durable)
+    except sqlite3.DatabaseError as error:
+        if not is_damage(error):
+            raise
+        raise StorageError(damaged(name, error, connection)) from error
+
+
+def _configure(connection: sqlite3.Connection, name: str, *, durable: bool) -> _Found:
     for pragma in (
         # Only a new database takes these two.
         f"page_size = {PAGE_SIZE}",

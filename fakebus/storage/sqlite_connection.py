@@ -133,7 +133,8 @@ class WorkerConnection:
         try:
             yield
         except sqlite3.Error as error:
-            raise StorageError(f"{self._name}: {error}") from error
+            text = damaged(self._name, error) if is_damage(error) else f"{self._name}: {error}"
+            raise StorageError(text) from error
 
     async def read(
         self,
@@ -152,6 +153,34 @@ class WorkerConnection:
         """Finish what was called, close the connection and end its thread."""
         self._closed = True
         await self._connection.close()
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether SQLite says that the file is not what it was written as."""
+    # The lower byte is the error, the upper ones say more of it.
+    primary = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def damaged(name: str, error: sqlite3.Error, connection: sqlite3.Connection | None = None) -> str:
+    """Say that a file is damaged, where, and what can be done.
+
+    Args:
+        name: the file.
+        error: what SQLite says.
+        connection: where to look for the first place that is damaged.
+    """
+    where = ""
+    if connection is not None:
+        try:
+            [found] = connection.execute("PRAGMA quick_check(1)").fetchone()
+        except sqlite3.Error:
+            found = "page 1, where its tables are named, cannot be read"
+        where = f"; {' '.join(found.split())}"
+    return (
+        f"{name} is damaged: {error}{where}. Put a backup in its place, choose another file, or "
+        f"save what can be read: sqlite3 {name} .recover | sqlite3 NEW_FILE"
+    )
 
 
 def _in_read_transaction(

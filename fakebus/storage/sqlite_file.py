@@ -121,10 +121,14 @@ def check_data_file(path: Path) -> None:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise StorageError(f"cannot use {path}: it is not a regular file")
         header = os.read(descriptor, _HEADER_SIZE)
+        size_bytes = os.fstat(descriptor).st_size
     finally:
         os.close(descriptor)
     if header:
+        if header[: len(_MAGIC)] == _MAGIC and len(header) < _HEADER_SIZE:
+            raise StorageError(_cut_short(path, size_bytes, _HEADER_SIZE))
         _check_header(header, path)
+        _check_size(header, size_bytes, path)
 
 
 def _check_header(header: bytes, path: Path) -> None:
@@ -139,3 +143,22 @@ def _check_header(header: bytes, path: Path) -> None:
             "Choose another file."
         )
     check_version(int.from_bytes(header[60:64], "big"), len(MIGRATIONS), str(path))
+
+
+def _check_size(header: bytes, size_bytes: int, path: Path) -> None:
+    log = path.with_name(path.name + "-wal")
+    if log.exists() and log.stat().st_size:
+        return  # the rest of the file is in its write-ahead log, and is copied from there
+    page_bytes = int.from_bytes(header[16:18], "big")
+    pages = int.from_bytes(header[28:32], "big")
+    expected = pages * (65536 if page_bytes == 1 else page_bytes)
+    if size_bytes < expected:
+        raise StorageError(_cut_short(path, size_bytes, expected))
+
+
+def _cut_short(path: Path, size_bytes: int, expected: int) -> str:
+    return (
+        f"{path} is cut short: of at least {expected} bytes it has {size_bytes}, and everything "
+        "behind them is missing. It was left as it is. Put a backup in its place, choose another "
+        f"file, or save what can be read: sqlite3 {path} .recover | sqlite3 NEW_FILE"
+    )

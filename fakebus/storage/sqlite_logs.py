@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from functools import partial
 
+from fakebus.limited_log import LimitedLog
 from fakebus.storage import sqlite_reads
 from fakebus.storage.interface import (
     BatchPosition,
@@ -38,6 +40,7 @@ class SqliteLogs:
     ) -> None:
         self._writer = writer
         self._reader = reader
+        self._damage = LimitedLog(logging.getLogger("fakebus.storage"))
         # Batches below these offsets are not there any more, even if their rows still are.
         self._log_starts = log_starts
 
@@ -53,9 +56,18 @@ class SqliteLogs:
     ) -> list[StoredBatch]:
         """Return committed batches in order, from the one that contains ``from_offset``."""
         from_offset = max(from_offset, self._log_starts.get(log_id, 0))
-        return await self._reader.read(
+        batches, damaged = await self._reader.read(
             sqlite_reads.read_batches, log_id, from_offset, upto_offset, max_bytes
         )
+        for name, base_offset in damaged:
+            self._damage.log(
+                logging.ERROR,
+                "the batch at offset %d of %s is damaged in the data file: its CRC is wrong. "
+                "Consumers stop there unless they seek past it",
+                base_offset,
+                name,
+            )
+        return batches
 
     async def first_batch_at_or_after(
         self, log_id: int, timestamp: int, from_offset: int, upto_offset: int

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
+from fakebus.records.batch import batch_is_valid_crc
 from fakebus.storage.interface import (
     BatchPosition,
     BatchSummary,
@@ -26,6 +27,8 @@ SELECT id, last_offset, max_timestamp, length(data) FROM batches
 WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?
 """
 
+_PARTITION = "SELECT name, partition FROM logs JOIN topics ON topics.id = topic WHERE log_id = ?"
+
 NEXT_PRODUCER = """
 SELECT producer_id FROM batches
 WHERE id >> 44 = ? AND producer_id > ? ORDER BY producer_id LIMIT 1
@@ -43,8 +46,28 @@ def read_batches(
     from_offset: int,
     upto_offset: int,
     max_bytes: int,
+) -> tuple[list[StoredBatch], list[tuple[str, int]]]:
+    """Return batches in order; see :meth:`LogStore.read_batches`.
+
+    Returns:
+        The batches, and of each that is damaged the partition and the base offset.
+    """
+    batches = _read_batches(connection, log_id, from_offset, upto_offset, max_bytes)
+    damaged = [batch.base_offset for batch in batches if not batch_is_valid_crc(batch.data)]
+    if not damaged:
+        return batches, []
+    partition = connection.execute(_PARTITION, (log_id,)).fetchone() or ("a deleted topic", log_id)
+    name = "-".join(map(str, partition))
+    return batches, [(name, base_offset) for base_offset in damaged]
+
+
+def _read_batches(
+    connection: sqlite3.Connection,
+    log_id: int,
+    from_offset: int,
+    upto_offset: int,
+    max_bytes: int,
 ) -> list[StoredBatch]:
-    """Return batches in order; see :meth:`LogStore.read_batches`."""
     log = LogRange(connection, log_id, from_offset, upto_offset)
     first = log.first()
     if first is None:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from fakebus.errors import StorageError
 from fakebus.storage.sqlite_connection import WorkerConnection
+from fakebus.storage.sqlite_identity import FileIdentity
 
 logger = logging.getLogger("fakebus.storage")
 
@@ -35,12 +36,16 @@ class WriteAheadLog:
 
     Args:
         path: the database.
+        identity: notices when the database goes away; another one is not touched.
         durable: whether the file survives a crash of the machine.
         busy_timeout_s: how long to wait for readers of other processes.
     """
 
-    def __init__(self, path: Path, *, durable: bool, busy_timeout_s: float) -> None:
+    def __init__(
+        self, path: Path, identity: FileIdentity, *, durable: bool, busy_timeout_s: float
+    ) -> None:
         self._path = path
+        self._identity = identity
         self._wal_path = f"{path}-wal"
         self._durable = durable
         self._busy_timeout_s = busy_timeout_s
@@ -105,6 +110,7 @@ class WriteAheadLog:
 
     async def _run_checkpoint(self) -> None:
         try:
+            self._identity.check()
             if self._connection is None:
                 self._connection = await WorkerConnection.open(
                     self._path, busy_timeout_s=self._busy_timeout_s

@@ -20,6 +20,7 @@ from functools import partial
 from typing import Any
 
 from fakebus.errors import StorageError
+from fakebus.limited_log import LimitedLog
 from fakebus.storage.interface import OnDone
 from fakebus.storage.sqlite_transaction import Operation
 
@@ -62,6 +63,7 @@ class GroupCommitWriter:
         self._commit_inline = commit_inline
         self._quick = quick
         self._inline_planned = False
+        self._failures = LimitedLog(logger)
         self._waiting: list[tuple[int, Callable[[], None]]] = []
         # A unit is one write, or the list of writes of an atomic block.
         self._queue: deque[Write | list[Write]] = deque()
@@ -233,7 +235,7 @@ class GroupCommitWriter:
             group.clear()
 
     def _fail(self, group: list[Write], failure: BaseException) -> None:
-        logger.error("writes failed: %s", failure)
+        self._failures.log(logging.ERROR, "writes failed: %s", failure)
         while self._queue:
             unit = self._queue.popleft()
             group.extend(unit if isinstance(unit, list) else (unit,))

@@ -1,4 +1,4 @@
-"""A disk that is full: producers are told, readers go on, and nothing that was stored is lost.
+"""A disk that is full, a file that goes away: producers are told, readers go on.
 
 The process may write only so many bytes to a file, which SQLite meets as a failing write.
 """
@@ -32,7 +32,7 @@ STORAGE_ERROR = 56
 
 
 @contextmanager
-def bus(directory: Path, limit_bytes: int | None = None) -> Iterator[RawClient]:
+def bus(directory: Path, limit_bytes: int | None = None, exit_code: int = 0) -> Iterator[RawClient]:
     ready = directory / "ready.json"
     ready.unlink(missing_ok=True)
 
@@ -41,16 +41,19 @@ def bus(directory: Path, limit_bytes: int | None = None) -> Iterator[RawClient]:
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, limit_bytes))
 
     environment = {k: v for k, v in os.environ.items() if not k.startswith("FAKEBUS_")}
-    with subprocess.Popen(
-        [
-            *(sys.executable, "-m", "fakebus", "up", "--data", "bus.db", "--ready-file"),
-            *("ready.json", "--kafka", "127.0.0.1:0", "--http", "127.0.0.1:0"),
-        ],
-        cwd=directory,
-        env=environment,
-        preexec_fn=restrict,
-        stderr=subprocess.DEVNULL,
-    ) as process:
+    with (
+        (directory / "log").open("ab") as log,
+        subprocess.Popen(
+            [
+                *(sys.executable, "-m", "fakebus", "up", "--data", "bus.db", "--ready-file"),
+                *("ready.json", "--kafka", "127.0.0.1:0", "--http", "127.0.0.1:0"),
+            ],
+            cwd=directory,
+            env=environment,
+            preexec_fn=restrict,
+            stderr=log,
+        ) as process,
+    ):
         deadline = time.monotonic() + 20
         while not ready.exists():
             assert process.poll() is None
@@ -59,7 +62,7 @@ def bus(directory: Path, limit_bytes: int | None = None) -> Iterator[RawClient]:
         with RawClient(json.loads(ready.read_text())["bootstrap_servers"]) as client:
             yield client
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(10) == exit_code
 
 
 def test_a_full_disk_refuses_writes_and_loses_nothing(tmp_path: Path) -> None:
@@ -112,3 +115,19 @@ def test_a_full_disk_refuses_writes_and_loses_nothing(tmp_path: Path) -> None:
             seen += values(fetch(client, "t", len(seen), partition_max_bytes=10).records)
         assert [value[:5] for value in seen if value] == [b"%05d" % n for n in range(stored)]
         assert produce(client, "t", batch(b"again")).base_offset == stored
+
+
+def test_a_data_file_that_is_deleted_refuses_writes_and_is_told(tmp_path: Path) -> None:
+    with bus(tmp_path, exit_code=2) as client:
+        ensure(client, "t")
+        assert produce(client, "t", batch(b"x")).error_code == 0
+        for file in tmp_path.glob("bus.db*"):
+            file.unlink()
+        answer = produce(client, "t", batch(b"y"))
+        assert answer.error_code == STORAGE_ERROR
+        assert "was deleted or moved away while it was in use" in answer.error_message
+        assert fetch(client, "t", 0).high_watermark == 1
+    log = (tmp_path / "log").read_text()
+    assert "writes failed" in log
+    assert "start it with a backup or a new file" in log.splitlines()[-1]
+    assert not (tmp_path / "bus.db").exists()

@@ -21,8 +21,8 @@ from uuid import UUID
 from fakebus.broker.fetch_sessions import FetchPlan, PartitionKey
 from fakebus.broker.fetching import NO_EPOCH, FetchTarget, IsolationLevel
 from fakebus.broker.topics import Topic
-from fakebus.errors import ErrorCode, StorageError
-from fakebus.kafka.api import CloseConnection, PendingResponse, RequestContext, handles
+from fakebus.errors import ErrorCode
+from fakebus.kafka.api import PendingResponse, RequestContext, handles
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import (
     FetchableTopicResponse,
@@ -56,10 +56,7 @@ def handle_fetch(request: FetchRequest, context: RequestContext) -> FetchRespons
     isolation = IsolationLevel(request.isolation_level)
     pending = PendingResponse()
 
-    def answer(found: Sequence[FetchTarget] | StorageError) -> None:
-        if isinstance(found, StorageError):
-            pending.ready(CloseConnection(f"a fetch failed: {found}"))
-            return
+    def answer(_: Sequence[FetchTarget]) -> None:
         topics = _topics(plan, isolation)
         pending.ready(FetchResponse(session_id=plan.session_id, responses=topics))
 

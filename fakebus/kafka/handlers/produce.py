@@ -170,7 +170,10 @@ def _fill_failure(response: PartitionProduceResponse, error: BrokerError) -> Non
     if isinstance(error, RefusedBatchError):
         response.log_start_offset = error.log_start_offset
     # Kafka explains neither what is wrong with a batch nor what a log refuses.
-    if isinstance(error, InvalidRecordsError | _WholeRequestError):
+    if (
+        isinstance(error, InvalidRecordsError | _WholeRequestError)
+        or error.error_code is ErrorCode.KAFKA_STORAGE_ERROR
+    ):
         response.error_message = error.message
     if isinstance(error, InvalidRecordsError):
         response.record_errors = [

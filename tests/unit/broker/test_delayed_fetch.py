@@ -24,7 +24,7 @@ def at_end(broker: Broker, partitions: int) -> list[FetchTarget]:
     return [FetchTarget(log, log.high_watermark, 1000) for log in logs]
 
 
-class Answers(list[Sequence[FetchTarget] | StorageError]):
+class Answers(list[Sequence[FetchTarget]]):
     """The outcomes that fetches were answered with."""
 
 
@@ -51,7 +51,7 @@ async def test_a_waiting_fetch_looks_again_only_at_logs_that_have_changed(
     await turns()
     (found,) = answers
     assert looked == [31]
-    assert [target.size_bytes for target in found] == [SIZE if n == 31 else 0 for n in range(50)]  # type: ignore[union-attr]
+    assert [target.size_bytes for target in found] == [SIZE if n == 31 else 0 for n in range(50)]
 
 
 async def test_a_fetch_waits_for_all_of_its_min_bytes(broker: Broker, clock: ManualClock) -> None:
@@ -64,12 +64,12 @@ async def test_a_fetch_waits_for_all_of_its_min_bytes(broker: Broker, clock: Man
     assert answers == []
     await broker.produce(T0, batch(b"x"))
     await turns()
-    assert [target.size_bytes for target in answers[0]] == [2 * SIZE, SIZE]  # type: ignore[union-attr]
+    assert [target.size_bytes for target in answers[0]] == [2 * SIZE, SIZE]
     broker.begin_fetch(at_end(broker, 2), answers.append, max_wait_ms=1000, min_bytes=3 * SIZE)
     await broker.produce(T0, batch(b"x"))
     clock.advance(1.001)
     await turns()
-    assert [target.size_bytes for target in answers[1]] == [SIZE, 0]  # type: ignore[union-attr]
+    assert [target.size_bytes for target in answers[1]] == [SIZE, 0]
 
 
 class ColdLog:
@@ -113,7 +113,7 @@ async def test_a_fetch_counts_what_is_appended_while_it_reads_stored_batches(
     assert answers == []
     await broker.produce(TopicPartition("t", 1), batch(b"x"))
     await turns(10)
-    assert [target.size_bytes for target in answers[0]] == [2 * SIZE, 2 * SIZE]  # type: ignore[union-attr]
+    assert [target.size_bytes for target in answers[0]] == [2 * SIZE, 2 * SIZE]
 
 
 async def test_a_fetch_is_told_what_was_appended_while_it_read_stored_batches(
@@ -130,24 +130,28 @@ async def test_a_fetch_is_told_what_was_appended_while_it_read_stored_batches(
     await broker.produce(T0, batch(b"x"))
     cold.go_on.set()
     await turns(10)
-    assert [target.size_bytes for target in answers[0]] == [2 * SIZE, 0]  # type: ignore[union-attr]
+    assert [target.size_bytes for target in answers[0]] == [2 * SIZE, 0]
 
 
-async def test_batches_that_cannot_be_read_end_the_fetch(
-    broker: Broker, monkeypatch: pytest.MonkeyPatch
+async def test_batches_that_cannot_be_read_are_an_error_of_their_partition(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await broker.topics.create("t", 1, {})
-    await broker.produce(T0, batch(b"x"))
-    log = broker.partition_log(T0)
+    await broker.topics.create("t", 2, {})
+    logs = [broker.partition_log(TopicPartition("t", index)) for index in range(2)]
+    for index in range(2):
+        await broker.produce(TopicPartition("t", index), batch(b"x"))
 
     async def fail(*_: int) -> Sequence[StoredBatch]:
         raise StorageError("the disk is gone")
 
-    monkeypatch.setattr(log, "read", fail)
-    monkeypatch.setattr(log, "read_cached", lambda *_: None)
-    with pytest.raises(StorageError, match="the disk is gone"):
-        await broker.fetch([FetchTarget(log, 0, 1000)])
-    assert not log._waiters
+    monkeypatch.setattr(logs[0], "read", fail)
+    monkeypatch.setattr(logs[0], "read_cached", lambda *_: None)
+    targets = [FetchTarget(log, 0, 1000) for log in logs]
+    found = await broker.fetch(targets, max_wait_ms=1000, min_bytes=1000)
+    assert [target.error for target in found] == [ErrorCode.KAFKA_STORAGE_ERROR, ErrorCode.NONE]
+    assert [target.size_bytes for target in found] == [0, SIZE]
+    assert "t-0 cannot be read from offset 0: the disk is gone" in caplog.text
+    assert not any(log._waiters for log in logs)
 
 
 async def test_an_abandoned_fetch_leaves_nothing_behind(
@@ -180,7 +184,7 @@ async def test_a_client_that_has_no_room_for_more_does_not_wait_for_it(broker: B
     log = broker.partition_log(T0)
     limits = {"max_wait_ms": 1000, "min_bytes": 2 * size - 10, "max_bytes": 2 * size - 10}
     broker.begin_fetch([FetchTarget(log, 0, 10_000)], answers.append, **limits)
-    assert [target.size_bytes for target in answers[0]] == [size]  # type: ignore[union-attr]
+    assert [target.size_bytes for target in answers[0]] == [size]
 
 
 async def test_a_log_that_is_deleted_ends_the_wait_and_one_that_never_was_does_not(
@@ -194,7 +198,7 @@ async def test_a_log_that_is_deleted_ends_the_wait_and_one_that_never_was_does_n
     assert answers == []
     await broker.topics.delete(broker.topics.get("t"))  # type: ignore[arg-type]
     await turns()
-    errors = [target.error for target in answers[0]]  # type: ignore[union-attr]
+    errors = [target.error for target in answers[0]]
     assert errors == [ErrorCode.UNKNOWN_TOPIC_OR_PARTITION] * 2
 
 
@@ -211,7 +215,7 @@ async def test_a_start_offset_that_moves_ends_the_wait_only_of_those_before_it(
     await broker.produce(T0, batch(b"x"))
     await broker.partition_log(T0).delete_records(2)
     await turns()
-    assert answers[0][0].error is ErrorCode.OFFSET_OUT_OF_RANGE  # type: ignore[index]
+    assert answers[0][0].error is ErrorCode.OFFSET_OUT_OF_RANGE
 
 
 async def test_hundreds_of_waiting_fetches_are_not_answered_in_one_go(broker: Broker) -> None:
