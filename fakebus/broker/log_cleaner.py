@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 from weakref import WeakKeyDictionary
@@ -23,6 +23,7 @@ from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.log_segments import LogSegments, Segment
 from fakebus.broker.partition_log import PartitionLog
 from fakebus.broker.record_retention import OffsetMap, RecordRetention
+from fakebus.broker.tail import LogCursor
 from fakebus.broker.topics import Topics
 from fakebus.clock import Clock
 from fakebus.storage.interface import StoredBatch
@@ -169,7 +170,9 @@ class LogCleaner:
         retention = RecordRetention(
             offsets, log.config, log.producers, cleanable.first_uncleanable_offset, now_ms
         )
-        async for batches in _read(log, log.log_start_offset, offsets.end_offset):
+        cursor = LogCursor(log, end=offsets.end_offset)
+        while (part := await cursor.read(STEP_BYTES)) is not None:
+            batches = list(part.batches)
             kept: list[StoredBatch] = []
             for batch in batches:
                 rest = await self._in_turn(batch, retention.retain)
@@ -189,14 +192,14 @@ class LogCleaner:
         buffer_bytes = self._config.get_int("log.cleaner.dedupe.buffer.size")
         max_keys = buffer_bytes // _BYTES_PER_KEY
         offsets = OffsetMap()
-        async for batches in _read(
-            cleanable.log, cleanable.first_dirty_offset, cleanable.first_uncleanable_offset
-        ):
-            for batch in batches:
+        end = cleanable.first_uncleanable_offset
+        cursor = LogCursor(cleanable.log, cleanable.first_dirty_offset, end=end)
+        while (part := await cursor.read(STEP_BYTES)) is not None:
+            for batch in part.batches:
                 await self._in_turn(batch, offsets.add)
                 if len(offsets) >= max_keys:
                     return offsets
-        offsets.end_offset = cleanable.first_uncleanable_offset
+        offsets.end_offset = end
         return offsets
 
     async def _in_turn(self, batch: StoredBatch, work: Callable[[StoredBatch], _T]) -> _T:
@@ -209,14 +212,3 @@ class LogCleaner:
             self._bytes_in_a_row = 0
             await asyncio.sleep(0)
         return work(batch)
-
-
-async def _read(
-    log: PartitionLog, from_offset: int, upto_offset: int
-) -> AsyncIterator[list[StoredBatch]]:
-    while from_offset < upto_offset:
-        batches = list(await log.read(from_offset, upto_offset, STEP_BYTES))
-        if not batches:
-            return
-        yield batches
-        from_offset = batches[-1].last_offset + 1

@@ -315,6 +315,13 @@ class PartitionLog:
             return min(self._later_epoch_starts[leader_epoch - FIRST_LEADER_EPOCH :])
         return None
 
+    async def position_at(self, timestamp_ms: int) -> int:
+        """Return where the first batch begins that holds a record not older than a time."""
+        found = await self._storage.first_batch_at_or_after(
+            self.log_id, timestamp_ms, self.log_start_offset, self.high_watermark
+        )
+        return self.high_watermark if found is None else found.base_offset
+
     async def summaries(self, from_offset: int, limit: int) -> list[BatchSummary]:
         """Return up to ``limit`` committed batches from an offset on, without their bytes."""
         return await self._storage.summaries(self.log_id, from_offset, self.high_watermark, limit)

@@ -323,6 +323,11 @@ class Tail:
         for cursor in self._pass:
             cursor.end = readable_end(cursor.log)
 
+    def mark_seen(self) -> None:
+        """Let only what comes from now on wake :meth:`wait`, for readers by other ways."""
+        self._grown.clear()
+        self._woken.clear()
+
     async def wait(self, timeout_s: float) -> None:
         """Return when another pass may find something, after ``timeout_s`` at the latest."""
         try:

@@ -96,15 +96,14 @@ def _count(arguments: Arguments) -> int:
 async def xread(call: Call) -> Reply:
     """Return entries behind given ids, and wait for them."""
     options = read_options(call.arguments, "XREAD")
-    wanted: list[tuple[str, Topic, Positions]] = []
+    wanted: list[tuple[str, Topic | None, Positions]] = []
     for name, after in options.streams:
         entry_id = None if after in (b"$", b"+") else EntryId.parse(after)
         topic = call.streams.topic(name)
-        if topic is None:
-            continue
-        if entry_id is not None:
+        positions: Positions = {}
+        if topic is not None and entry_id is not None:
             positions = await call.streams.positions_after(topic, entry_id)
-        else:
+        elif topic is not None:
             positions = call.streams.end(topic)
             last = await call.streams.last(topic) if after == b"+" else None
             if last is not None:
@@ -113,14 +112,17 @@ async def xread(call: Call) -> Reply:
 
     async def look() -> Map | None:
         found = Map()
-        for name, topic, positions in wanted:
-            entries = await call.streams.read(topic, positions, options.count)
+        for name, then, positions in wanted:
+            topic = call.streams.topic(name)
+            if topic is None:
+                continue
+            # A stream that is created meanwhile is new from its first entry on.
+            since = positions if topic is then else {}
+            entries = await call.streams.read(topic, since, options.count)
             if entries:
                 found[name] = [call.entry(each) for each in entries]
         return found or None
 
-    def positions_now() -> list[tuple[Topic, Positions]]:
-        return [(topic, positions) for _, topic, positions in wanted]
-
-    found = await blocking(call, look, positions_now, options.block_ms)
+    names = [name for name, _, _ in wanted]
+    found = await blocking(call, look, names, options.block_ms)
     return streams_reply(found, call.session)

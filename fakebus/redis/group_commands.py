@@ -8,7 +8,7 @@ from fakebus.redis.entries import EntryId
 from fakebus.redis.groups import Pending, StreamGroup
 from fakebus.redis.protocol import Map, RedisError, Reply
 from fakebus.redis.reading import ReadOptions, blocking, read_options, streams_reply
-from fakebus.redis.streams import Entry, Positions
+from fakebus.redis.streams import Entry
 
 _NO_KEY = (
     "ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to "
@@ -138,6 +138,9 @@ async def xreadgroup(call: Call) -> Reply:
     async def look() -> Map | None:
         found = Map()
         for name, topic, group, after in wanted:
+            is_there = call.streams.topic(name) is topic
+            if not is_there or call.groups.get(topic, group_name) is not group:
+                raise no_group(name, group_name)
             if after is not None:
                 found[name] = await _deliver_again(call, topic, group, consumer, after, options)
                 continue
@@ -146,11 +149,9 @@ async def xreadgroup(call: Call) -> Reply:
                 found[name] = [call.entry(each) for each in entries]
         return found or None
 
-    def positions_now() -> list[tuple[Topic, Positions]]:
-        return [(topic, group.positions) for _, topic, group, _ in wanted]
-
-    found_now = await blocking(call, look, positions_now, options.block_ms)
-    return streams_reply(found_now, call.session)
+    names = [name for name, _, _, _ in wanted]
+    found = await blocking(call, look, names, options.block_ms)
+    return streams_reply(found, call.session)
 
 
 async def _deliver(

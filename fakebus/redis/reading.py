@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
-from fakebus.broker.topics import Topic
 from fakebus.redis.arguments import SYNTAX_ERROR, Arguments
 from fakebus.redis.call import Call, Session
 from fakebus.redis.protocol import Map, RedisError, Reply
-from fakebus.redis.streams import Positions
 
 ALL = 2**31
 _BLOCK_FOREVER_MS = 24 * 3_600_000
@@ -19,7 +17,7 @@ _GROUPS_ONLY = "option is only supported by XREADGROUP. You called XREAD instead
 async def blocking(
     call: Call,
     look: Callable[[], Awaitable[Map | None]],
-    positions: Callable[[], list[tuple[Topic, Positions]]],
+    names: Iterable[str],
     block_ms: int | None,
 ) -> Map | None:
     """Return what there is, or what comes within a time.
@@ -27,23 +25,23 @@ async def blocking(
     Args:
         call: whose client may go away meanwhile.
         look: returns what there is.
-        positions: where something new may come.
+        names: the streams where something new may come, whether they exist or not.
         block_ms: how long to wait; 0 is for ever, ``None`` not at all.
     """
+    if block_ms is None:
+        return await look()
     session = call.session
-    found = await look()
-    if found is not None or block_ms is None:
-        return found
     deadline = time.monotonic() + (block_ms or _BLOCK_FOREVER_MS) / 1000
-    while found is None:
-        left_ms = int((deadline - time.monotonic()) * 1000)
-        if left_ms <= 0 or session.gone:
-            return None
-        session.waiting = True
-        await call.streams.wait(positions(), left_ms)
-        session.waiting = False
-        found = await look()
-    return found
+    with call.streams.follow(names) as tail:
+        while True:
+            tail.mark_seen()
+            found = await look()
+            left_s = deadline - time.monotonic()
+            if found is not None or left_s <= 0 or session.gone:
+                return found
+            session.waiting = True
+            await tail.wait(left_s)
+            session.waiting = False
 
 
 class ReadOptions:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import asyncio
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from fakebus.broker.broker import Broker
-from fakebus.broker.fetching import FetchTarget
 from fakebus.broker.partition_log import PartitionLog
+from fakebus.broker.tail import SLICE_RECORDS, LogCursor, Tail
 from fakebus.broker.topics import Topic
 from fakebus.errors import BrokerError
-from fakebus.records.batch import parse_header
 from fakebus.records.builder import build_batch
-from fakebus.records.reader import read_records
 from fakebus.records.record import Record
 from fakebus.redis.entries import (
     HIGHEST_ID,
@@ -31,7 +30,6 @@ from fakebus.types import TopicPartition
 Positions = dict[int, int]
 """The next offset to read, by partition."""
 
-_READ_BYTES = 1 << 20
 _PORTION = 1000
 """How many entries are read at a time."""
 _CREATING_ID = EntryId(0, 1)
@@ -183,12 +181,7 @@ class Streams:
         self, log: PartitionLog, entry_id: EntryId, *, exact: bool = True
     ) -> int:
         """Return the offset of the first entry that is not before an id, or of its batch."""
-        found = await self._broker.storage.first_batch_at_or_after(
-            log.log_id, entry_id.timestamp_ms, log.log_start_offset, log.high_watermark
-        )
-        if found is None:
-            return log.high_watermark
-        offset = max(found.base_offset, log.log_start_offset)
+        offset = max(await log.position_at(entry_id.timestamp_ms), log.log_start_offset)
         while exact and (entries := await self._read_log(log, offset, _PORTION)):
             for entry in entries:
                 if entry.id >= entry_id:
@@ -237,17 +230,16 @@ class Streams:
         return _in_log_order(found[:count]) if len(topic.partitions) == 1 else found[:count]
 
     async def _read_log(self, log: PartitionLog, offset: int, count: int) -> list[Entry]:
-        offset = max(offset, log.log_start_offset)
+        cursor = LogCursor(log, offset)
         found: list[Entry] = []
-        while offset < log.high_watermark and len(found) < count:
-            batches = await log.read(offset, log.high_watermark, _READ_BYTES)
-            if not batches:
-                break
-            for batch in batches:
-                if not parse_header(batch.data).is_control:
-                    found += _entries(batch.data, _index(log), offset)
-            offset = batches[-1].last_offset + 1
-        return found[:count]
+        while records := await cursor.records(min(count - len(found), SLICE_RECORDS)):
+            if found:
+                # A long answer is put together in portions, between which others are served.
+                await asyncio.sleep(0)
+            for record in records:
+                entry_id = EntryId.of(_index(log), record.offset, record.timestamp)
+                found.append(Entry(entry_id, record))
+        return found
 
     async def get(self, topic: Topic, entry_id: EntryId) -> Entry | None:
         """Return the entry that has an id; another one at its offset is none."""
@@ -267,15 +259,9 @@ class Streams:
         """Return the newest entry."""
         return next(iter(await self.last_between(topic, IdRange(LOWEST_ID, HIGHEST_ID), 1)), None)
 
-    async def wait(self, wanted: Iterable[tuple[Topic, Positions]], max_wait_ms: int) -> None:
-        """Return when one of the streams has something at the positions, or after a time."""
-        targets = [
-            FetchTarget(log, max(positions.get(_index(log), 0), log.log_start_offset), 1)
-            for topic, positions in wanted
-            for log in topic.partitions
-        ]
-        if targets:
-            await self._broker.fetch(targets, max_wait_ms=max_wait_ms, min_bytes=1, max_bytes=1)
+    def follow(self, names: Iterable[str]) -> Tail:
+        """Return what tells of new entries of some streams, whether they exist or not."""
+        return Tail(self._broker.topics, names)
 
     def fields(self, entry: Entry) -> list[bytes]:
         """Return an entry's fields, names and values in turn."""
@@ -288,12 +274,6 @@ def _index(log: PartitionLog) -> int:
 
 def _time(entry: Entry) -> tuple[int, int]:
     return entry.record.timestamp, entry.id.position
-
-
-def _entries(data: bytes | bytearray | memoryview, index: int, offset: int) -> Iterator[Entry]:
-    for record in read_records(data):
-        if record.offset >= offset:
-            yield Entry(EntryId.of(index, record.offset, record.timestamp), record)
 
 
 def _in_log_order(entries: list[Entry]) -> list[Entry]:

@@ -11,10 +11,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from fakebus.broker.broker import Broker
 from fakebus.broker.partition_log import PartitionLog
+from fakebus.broker.tail import BatchSlice, LogCursor, readable_end
 from fakebus.broker.topics import Topic
 from fakebus.errors import BrokerError, ErrorCode, StorageError
 from fakebus.records.batch import CONTROL_BIT
@@ -54,9 +55,7 @@ class SchemaLog:
         """Batches that are read and not applied, which is put off until somebody asks."""
         self._working_off: asyncio.Task[None] | None = None
         self._broker = broker
-        self._log: PartitionLog | None = None
-        self._position = 0
-        self._epoch = 0
+        self._cursor: LogCursor | None = None
         self._reading: asyncio.Task[None] | None = None
         self._saved_max_ids: dict[str, int] = {}
         self._snapshot: State | None = None
@@ -92,8 +91,8 @@ class SchemaLog:
         if self._topic_changed in topics.on_changed:
             topics.on_changed.remove(self._topic_changed)
             topics.on_deleted.remove(self._topic_deleted)
-        if self._log is not None:
-            self._log.remove_waiter(self)
+        if self._cursor is not None:
+            self._cursor.close()
         for task in (self._reading, self._working_off):
             if task is not None:
                 task.cancel()
@@ -106,30 +105,25 @@ class SchemaLog:
             logger.warning(
                 "the topic %s is not compacted: schemas are lost when its retention ends", TOPIC
             )
-        self._log = log
-        self._position, self._epoch = log.log_start_offset, log.leader_epoch
-        log.add_waiter(self)
+        self._cursor = LogCursor(log, on_change=self._log_changed)
 
     def _topic_changed(self, topic: Topic) -> None:
-        if topic.name == TOPIC and topic.partitions[0] is not self._log:
+        if topic.name == TOPIC and (
+            self._cursor is None or topic.partitions[0] is not self._cursor.log
+        ):
             self._follow(topic.partitions[0])
 
     def _topic_deleted(self, topic: Topic) -> None:
-        if topic.name == TOPIC and self._log is not None:
+        if topic.name == TOPIC and self._cursor is not None:
             logger.info("the topic %s was deleted, and all schemas with it", TOPIC)
-            self._log.remove_waiter(self)
-            self._log = None
+            self._cursor.close()
+            self._cursor = None
             self._start_over()
 
-    def log_appended(self, size_bytes: int) -> None:
-        """Apply what was appended."""
-        self._catch_up()
-
-    def log_changed(self) -> None:
-        """Begin anew if something was taken back; a log that starts later changes nothing."""
-        log = self._log
-        if log is not None and log.leader_epoch != self._epoch:
-            self._epoch, self._position = log.leader_epoch, log.log_start_offset
+    def _log_changed(self, cursor: LogCursor) -> None:
+        # What was taken back may have changed anything; a log that starts later changes nothing.
+        if cursor.settle():
+            cursor.position = cursor.log.log_start_offset
             self._start_over()
         self._catch_up()
 
@@ -140,15 +134,15 @@ class SchemaLog:
         self._snapshot = None
 
     def _catch_up(self) -> None:
-        log = self._log
-        if log is None or self._reading is not None:
+        cursor = self._cursor
+        if cursor is None or self._reading is not None:
             return
-        while self._position < log.high_watermark:
-            batches = log.read_cached(self._position, log.high_watermark, _READ_BYTES)
-            if not batches:
+        while cursor.has_more():
+            read = cursor.read_cached(_READ_BYTES)
+            if read is None:
                 self._reading = asyncio.get_running_loop().create_task(self._read_in_background())
                 return
-            self._take(batches)
+            self._take(read)
             self._work_off(len(self._backlog))
 
     async def _read_in_background(self) -> None:
@@ -160,24 +154,15 @@ class SchemaLog:
             self._reading = None
 
     async def _read_rest(self, *, later: bool = False) -> None:
-        while (log := self._log) is not None and self._position < log.high_watermark:
-            epoch, position, end = self._epoch, self._position, log.high_watermark
-            batches = await log.read(position, end, _READ_BYTES)
-            if log is not self._log or epoch != self._epoch or position != self._position:
-                continue
-            if batches:
-                self._take(batches)
-                if not later:
-                    self._work_off(len(self._backlog))
-            else:
-                # Compaction has left nothing there.
-                self._position = end
+        while self._cursor is not None and (read := await self._cursor.read(_READ_BYTES)):
+            self._take(read)
+            if not later:
+                self._work_off(len(self._backlog))
 
-    def _take(self, batches: Sequence[StoredBatch]) -> None:
-        for batch in batches:
+    def _take(self, read: BatchSlice) -> None:
+        for batch in read.batches:
             if not batch.attributes & CONTROL_BIT:
-                self._backlog.append((self._position, batch))
-            self._position = batch.last_offset + 1
+                self._backlog.append((max(batch.base_offset, read.first_offset), batch))
 
     async def _work_off_in_slices(self) -> None:
         while self._backlog:
@@ -221,7 +206,7 @@ class SchemaLog:
         Raises:
             RegistryError: 42209 or 50001.
         """
-        log = await self._existing_log()
+        cursor = await self._following()
         now_ms = self._broker.clock.now_ms()
         batch = build_batch([NewRecord(key, value, (), now_ms) for key, value in records])
         size = len(batch)
@@ -229,23 +214,24 @@ class SchemaLog:
             info = await self._broker.produce(_PARTITION, batch)
         except BrokerError as error:
             if error.error_code is ErrorCode.MESSAGE_TOO_LARGE:
-                raise schema_too_large(size, log.config.max_message_bytes) from error
+                limit = cursor.log.config.max_message_bytes
+                raise schema_too_large(size, limit) from error
             raise store_failed(str(error)) from error
-        while log is self._log and self._position <= info.last_offset < log.high_watermark:
+        while cursor.position <= info.last_offset and cursor.has_more():
             self._catch_up()
             if self._reading is not None:
                 await asyncio.wait((self._reading,))
 
-    async def _existing_log(self) -> PartitionLog:
-        if self._log is None:
+    async def _following(self) -> LogCursor:
+        if self._cursor is None:
             try:
                 await self._broker.topics.create(TOPIC, 1, {"cleanup.policy": "compact"})
             except StorageError as error:
                 raise store_failed(str(error)) from error
-        log = self._log
-        if log is None:
+        cursor = self._cursor
+        if cursor is None:
             raise store_failed(f"the topic {TOPIC} was deleted")
-        return log
+        return cursor
 
     # Marks
 
@@ -263,8 +249,9 @@ class SchemaLog:
             old, self._state = self.state, mark.copy()
             self._state.keep_ids_of(old)
             self._state.revision = old.revision + 1
-        if self._log is not None:
-            self._position, self._epoch = self._log.high_watermark, self._log.leader_epoch
+        if self._cursor is not None:
+            self._cursor.settle()
+            self._cursor.position = readable_end(self._cursor.log)
 
 
 def _log_failure(stored: asyncio.Future[None]) -> None:

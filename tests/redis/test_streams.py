@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import threading
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from fakebus.app import BusThread
+from fakebus.broker.tail import Tail
 from fakebus.config import Address
 from fakebus.redis.entries import EntryId
 from fakebus.redis.groups import Consumer, _from_json, _to_json
@@ -32,6 +35,12 @@ def entries(reply: Any, stream: str) -> list[tuple[bytes, Mapping[bytes, bytes]]
     [(name, found)] = reply
     assert name == stream.encode()
     return list(found)
+
+
+def blocked_reads(running: BusThread) -> int:
+    """Return how many commands wait for entries."""
+    listening = running.bus.broker.topics.on_changed
+    return sum(isinstance(getattr(each, "__self__", None), Tail) for each in list(listening))
 
 
 def test_entries_come_back_as_they_were_added(client: redis.Redis, stream: str) -> None:
@@ -115,6 +124,45 @@ def test_a_blocked_read_ends_with_the_next_entry(
     adding.join()
     assert read[0][1] == {b"late": b"yes"}
     assert time.monotonic() - started < 10
+
+
+def test_a_read_waits_for_a_stream_that_is_to_come(
+    running: BusThread, client: redis.Redis, connect: Connect, stream: str
+) -> None:
+    other = connect()
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(client.xread, {stream: "$"}, block=20_000)
+        # The others are served meanwhile.
+        while blocked_reads(running) < 1:
+            other.ping()
+        added = other.xadd(stream, {"n": 1})
+        assert [entry_id for entry_id, _ in entries(waiting.result(20), stream)] == [added]
+
+
+def test_a_read_outlives_the_topic_of_its_stream(
+    running: BusThread, client: redis.Redis, connect: Connect, stream: str
+) -> None:
+    other = connect()
+    other.xadd(stream, {"n": 0})
+    other.xgroup_create(stream, "g", "$")
+    topics = running.bus.broker.topics
+
+    async def delete() -> None:
+        topic = topics.get(stream)
+        assert topic is not None
+        await topics.delete(topic)
+
+    with ThreadPoolExecutor(2) as pool:
+        reading = pool.submit(client.xread, {stream: "$"}, block=20_000)
+        in_group = pool.submit(connect().xreadgroup, "g", "c", {stream: ">"}, block=20_000)
+        while blocked_reads(running) < 2:
+            other.ping()
+        asyncio.run_coroutine_threadsafe(delete(), running.loop).result(10)
+        other.ping()
+        added = other.xadd(stream, {"n": 1})
+        assert [entry_id for entry_id, _ in entries(reading.result(20), stream)] == [added]
+        with pytest.raises(redis.ResponseError, match="NOGROUP"):
+            in_group.result(20)
 
 
 def test_a_blocked_read_ends_with_its_time(client: redis.Redis, stream: str) -> None:

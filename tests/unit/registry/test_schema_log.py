@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections.abc import Sequence
 
 import pytest
 
@@ -15,6 +16,7 @@ from fakebus.records.reader import read_records
 from fakebus.records.record import NewRecord
 from fakebus.registry.errors import RegistryError
 from fakebus.registry.registry import Registry
+from fakebus.storage.interface import StoredBatch
 from fakebus.types import TopicPartition
 from tests.unit.registry.conftest import NOW_MS
 from tests.unit.registry.test_deleting import code_of
@@ -228,6 +230,34 @@ async def test_a_log_that_was_cut_off_is_read_again(registry: Registry, broker: 
     await registry.register("u", request('{"b":1}'))
     assert registry.subjects() == ["s", "u"]
     assert registry.schema_by_id(3).subject == "u", "id 2 is not given to another schema"
+
+
+async def test_what_is_cut_off_while_the_log_is_read_is_not_known(
+    registry: Registry, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await registry.register("a", request("{}"))
+    await registry.register("b", request('{"a":1}'))
+    log = broker.partition_log(LOG)
+    read, reading, go_on = log.read, asyncio.Event(), asyncio.Event()
+
+    async def slow(*arguments: int) -> Sequence[StoredBatch]:
+        batches = await read(*arguments)
+        if not reading.is_set():
+            reading.set()
+            await go_on.wait()
+        return batches
+
+    monkeypatch.setattr(log, "read", slow)
+    other = Registry(broker)
+    starting = asyncio.create_task(other.start())
+    await reading.wait()
+    (last,) = await read(log.high_watermark - 1, log.high_watermark, 1)
+    await log.rewrite(last.base_offset, (), log_start_offset=0, log_end_offset=last.base_offset)
+    await registry.register("c", request('{"b":1}'))
+    go_on.set()
+    await starting
+    assert other.subjects() == ["a", "c"]
+    await other.close()
 
 
 async def test_deleted_records_do_not_change_what_is_known(
