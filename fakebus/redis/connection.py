@@ -151,10 +151,18 @@ class RedisConnection:
             except Exception:
                 logger.exception("a Redis command failed: %r", request[:3])
                 reply = RedisError("ERR fakebus failed; its log says why")
+            if logger.isEnabledFor(logging.DEBUG):
+                self._log(request, reply)
             self._writer.write(encode(reply, version=self._session.version))
             self._requests.answered(request)
             self._count()
             await self._writer.drain()
+
+    def _log(self, request: Request, reply: Reply) -> None:
+        name = request[0][:40].decode("utf-8", "replace")
+        client = self._session.name or self._writer.get_extra_info("peername")
+        refused = f" is refused: {reply}" if isinstance(reply, RedisError) else ""
+        logger.debug("%s of %s%s", name, client, refused)
 
     def _count(self) -> None:
         held = self._parser.held_bytes + self._requests.held_bytes

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from fakebus.broker.topics import Topic
 from fakebus.redis.arguments import SYNTAX_ERROR, Arguments
 from fakebus.redis.call import Call
@@ -10,6 +12,8 @@ from fakebus.redis.protocol import Map, RedisError, Reply
 from fakebus.redis.reading import ALL, blocking, read_options, streams_reply
 from fakebus.redis.streams import Positions
 from fakebus.redis.trimming import Trimming
+
+logger = logging.getLogger("fakebus.redis")
 
 
 async def xadd(call: Call) -> Reply:
@@ -32,7 +36,10 @@ async def xadd(call: Call) -> Reply:
     pairs = list(zip(fields[::2], fields[1::2], strict=True))
     entry_id, topic = await call.streams.add(name, wanted, pairs)
     if trimming.wanted:
-        await call.streams.trim(topic, trimming)
+        removed = await call.streams.trim(topic, trimming)
+        if removed:
+            # Clients that bound a stream do so with each entry.
+            logger.debug("XADD has removed %d entries of stream %s", removed, name)
     return str(entry_id)
 
 
@@ -63,7 +70,12 @@ async def xtrim(call: Call) -> Reply:
         if not trimming.take(call.arguments):
             raise RedisError(SYNTAX_ERROR)
     trimming.check()
-    return 0 if topic is None else await call.streams.trim(topic, trimming)
+    if topic is None:
+        return 0
+    removed = await call.streams.trim(topic, trimming)
+    if removed:
+        logger.info("XTRIM has removed %d entries of stream %s", removed, topic.name)
+    return removed
 
 
 async def xrange(call: Call) -> Reply:

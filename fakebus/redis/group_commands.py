@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from fakebus.broker.topics import Topic
 from fakebus.redis.call import OK, Call, no_group, no_group_of
 from fakebus.redis.entries import EntryId
@@ -9,6 +11,8 @@ from fakebus.redis.groups import Pending, StreamGroup
 from fakebus.redis.protocol import Map, RedisError, Reply
 from fakebus.redis.reading import ReadOptions, blocking, read_options, streams_reply
 from fakebus.redis.streams import Entry
+
+logger = logging.getLogger("fakebus.redis")
 
 _NO_KEY = (
     "ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to "
@@ -77,7 +81,11 @@ async def _begin_at(call: Call, topic: Topic, group: StreamGroup, start: bytes) 
 
 def destroy(call: Call) -> Reply:
     """Remove a group."""
-    return int(call.groups.remove(_existing(call), call.arguments.text()))
+    topic, name = _existing(call), call.arguments.text()
+    removed = call.groups.remove(topic, name)
+    if removed:
+        logger.info("group %s of stream %s is removed, as a client has asked", name, topic.name)
+    return int(removed)
 
 
 def create_consumer(call: Call) -> Reply:
@@ -95,10 +103,18 @@ def delete_consumer(call: Call) -> Reply:
     """Remove a consumer and what is pending for it."""
     topic, group = _named(call)
     consumer = call.arguments.text()
-    group.consumers.pop(consumer, None)
+    known = group.consumers.pop(consumer, None)
     own = [key for key, pending in group.pending.items() if pending.consumer == consumer]
     for entry_id in own:
         del group.pending[entry_id]
+    if known is not None:
+        logger.info(
+            "consumer %s of group %s of stream %s is removed, with %d pending entries",
+            consumer,
+            group.name,
+            topic.name,
+            len(own),
+        )
     call.groups.changed(topic, group)
     return len(own)
 

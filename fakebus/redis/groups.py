@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +17,8 @@ from fakebus.broker.topics import Topic
 from fakebus.redis.entries import EntryId
 from fakebus.redis.streams import Positions
 from fakebus.types import TopicPartition
+
+logger = logging.getLogger("fakebus.redis")
 
 _WRITE_AFTER_S = 0.05
 _KEY_PREFIX = "redis.group/"
@@ -126,7 +129,7 @@ class StreamGroups:
                 group = self._groups[key]
                 topic = topics.get(key[0])
                 if topic is None:
-                    # The topic was deleted, and the group with it.
+                    logger.info("group %s is removed: its stream was deleted", key[1])
                     del self._groups[key]
                     self._broker.storage.set_meta(_meta_key(key), None)
                     continue

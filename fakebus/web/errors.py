@@ -12,15 +12,19 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from fakebus.limited_log import LimitedLog
 from fakebus.registry.errors import RegistryError, invalid_schema
 from fakebus.schemas.interface import MissingExtraError
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("fakebus.web")
+_limited = LimitedLog(logger)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 ERROR_CONTENT_TYPE = "application/vnd.schemaregistry.v1+json"
 STORE_ERROR = 50001
+_PAGES = (403, 421)
+"""What security refuses, whatever was asked for."""
 
 
 class RequestError(Exception):
@@ -51,22 +55,47 @@ def error_response(status: int, error_code: int, message: str) -> web.Response:
 
 @web.middleware
 async def json_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn exceptions into answers; our own failures are logged with their traceback."""
+    """Turn exceptions into answers, and tell the log of refusals and deletions."""
+    reason = ""
     try:
-        return await handler(request)
-    except (RegistryError, RequestError) as error:
-        return error_response(error.status, error.error_code, error.message)
-    except MissingExtraError as error:
-        # A 5xx would be tried again, and nothing would change.
-        refusal = invalid_schema(str(error))
-        return error_response(refusal.status, refusal.error_code, refusal.message)
+        response = await handler(request)
     except web.HTTPException as error:
         if error.status < 400:
             raise
         response = error_response(error.status, error.status, f"HTTP {error.status} {error.reason}")
         if "Allow" in error.headers:
             response.headers["Allow"] = error.headers["Allow"]
-        return response
-    except Exception as error:
-        logger.exception("%s %s failed", request.method, request.rel_url)
-        return error_response(500, STORE_ERROR, f"fakebus failed: {type(error).__name__}: {error}")
+    except Exception as error:  # noqa: BLE001 - whatever it is, the answer is JSON
+        response, reason = _answer_to(error, request)
+    _log(request, response.status, reason)
+    return response
+
+
+def _answer_to(error: Exception, request: web.Request) -> tuple[web.Response, str]:
+    """Return the answer to an error, and the reason; our own are logged with their traceback."""
+    if isinstance(error, MissingExtraError):
+        # A 5xx would be tried again, and nothing would change.
+        error = invalid_schema(str(error))
+    if isinstance(error, RegistryError | RequestError):
+        return error_response(error.status, error.error_code, error.message), error.message
+    logger.error("%s %s failed", request.method, request.rel_url, exc_info=error)
+    reason = f"fakebus failed: {type(error).__name__}: {error}"
+    return error_response(500, STORE_ERROR, reason), reason
+
+
+def _log(request: web.Request, status: int, reason: str) -> None:
+    told = "%s %s of %s answers %d%s"
+    values = (
+        request.method,
+        request.rel_url,
+        request.remote,
+        status,
+        f": {reason}" if reason else "",
+    )
+    if status in _PAGES:
+        # A page that nobody expected, or a name that --http-allowed-hosts should have.
+        _limited.warning(told, *values)
+    elif request.method == "DELETE" and status < 300:
+        logger.info(told, *values)
+    else:
+        logger.debug(told, *values)

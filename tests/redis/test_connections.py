@@ -96,6 +96,40 @@ def test_strangers_are_told_of_in_a_few_lines(
     assert all("this is HTTP" in line for line in lines)
 
 
+def test_refusals_and_deletions_have_one_line_each(
+    bus: BusThread, caplog: pytest.LogCaptureFixture
+) -> None:
+    def lines(level: int) -> list[str]:
+        found = [
+            each.getMessage()
+            for each in caplog.records
+            if each.levelno == level and each.name == "fakebus.redis"
+        ]
+        caplog.clear()
+        return found
+
+    url = bus.bus.redis_urls[0]
+    with caplog.at_level(logging.DEBUG), closing(redis.Redis.from_url(url)) as client:
+        client.client_setname("tester")
+        client.xadd("s", {"a": "b"})
+        client.xgroup_create("s", "g", "0")
+        client.xreadgroup("g", "c", {"s": ">"})
+        lines(logging.DEBUG)
+        with pytest.raises(redis.ResponseError):
+            client.xgroup_create("s", "g")
+        assert lines(logging.DEBUG) == [
+            "XGROUP of tester is refused: BUSYGROUP Consumer Group name already exists"
+        ]
+        client.xgroup_delconsumer("s", "g", "c")
+        client.xgroup_destroy("s", "g")
+        client.xtrim("s", 0, approximate=False)
+        assert lines(logging.INFO) == [
+            "consumer c of group g of stream s is removed, with 1 pending entries",
+            "group g of stream s is removed, as a client has asked",
+            "XTRIM has removed 1 entries of stream s",
+        ]
+
+
 def test_a_client_that_sends_behind_a_blocked_command_is_not_read_from(bus: BusThread) -> None:
     with closing(redis.Redis.from_url(bus.bus.redis_urls[0])) as other:
         other.xgroup_create("s", "g", mkstream=True)

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from fakebus.app import FakeBus
+from fakebus.limited_log import LimitedLog
+from fakebus.web import errors
 from tests.web.http_client import REGISTRY_TYPE, Http, body
 from tests.web.registry.schemas import FIRST
 from tests.web.server import connect, http_bus
@@ -137,7 +139,7 @@ def test_our_own_failures_are_errors_in_json_and_logged(
         raise ZeroDivisionError("by design")
 
     monkeypatch.setattr(bus.registry, "contexts", fail)
-    with caplog.at_level(logging.ERROR, "fakebus.web.errors"):
+    with caplog.at_level(logging.ERROR, "fakebus.web"):
         answer = http.get("/contexts")
     assert answer.error == (500, 50001)
     assert "by design" in answer.json["message"]
@@ -237,3 +239,37 @@ def test_a_page_that_uses_an_address_of_its_own_name_writes_nothing(
     answer = http.request("POST", f"/subjects/{subject}/versions", b'{"schema": "\\"int\\""}', own)
     assert answer.error == (421, 421)
     assert http.get(f"/subjects/{subject}/versions").status == 404
+
+
+def test_refusals_and_deletions_have_one_line_each(
+    http: Http, subject: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(errors, "_limited", LimitedLog(errors.logger))
+    path = f"/subjects/{subject}/versions"
+
+    def lines(level: int) -> list[str]:
+        found = [each.getMessage() for each in caplog.records if each.levelno == level]
+        caplog.clear()
+        return found
+
+    with caplog.at_level(logging.DEBUG, "fakebus.web"):
+        http.post(path, {"schema": "{"})
+        [line] = lines(logging.DEBUG)
+        assert line.startswith(f"POST {path} of 127.0.0.1 answers 422: ")
+        http.register(subject, FIRST)
+        http.get(path)
+        assert lines(logging.DEBUG) == [
+            f"POST {path} of 127.0.0.1 answers 200",
+            f"GET {path} of 127.0.0.1 answers 200",
+        ]
+        http.delete(f"/subjects/{subject}")
+        assert lines(logging.INFO) == [f"DELETE /subjects/{subject} of 127.0.0.1 answers 200"]
+        http.delete(f"/subjects/{subject}")
+        [line] = lines(logging.DEBUG)
+        assert " answers 404: " in line
+        for _ in range(20):
+            http.get(path, Host="evil.example")
+            http.post(path, {}, Origin="http://evil.example")
+        refused = lines(logging.WARNING)
+    assert len(refused) == 10
+    assert {" 421: " in each or " 403: " in each for each in refused} == {True}
