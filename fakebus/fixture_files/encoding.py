@@ -16,12 +16,13 @@ from fakebus.fixture_files.formats.format import Format
 from fakebus.fixture_files.functions import FunctionContext, expand
 from fakebus.fixture_files.headers import Headers, RecordHeader, parse_headers
 from fakebus.fixture_files.lint import Linter
-from fakebus.fixture_files.load_specs import FormatSpec, KeyField, LoadSpec
 from fakebus.fixture_files.model import FixtureEvent
 from fakebus.fixture_files.problems import DataError, Position, ProblemList, quoted
 from fakebus.fixture_files.schema_set import SchemaSet
+from fakebus.fixture_files.structure.event_models import Format as FormatSpec
+from fakebus.fixture_files.structure.event_models import Load
+from fakebus.fixture_files.structure.models import Topic
 from fakebus.fixture_files.times import to_datetime
-from fakebus.fixture_files.topic_specs import TopicSpec
 from fakebus.records.batch import HEADER_SIZE
 from fakebus.records.builder import build_batch
 from fakebus.records.partitioner import PARTITIONERS
@@ -61,7 +62,7 @@ class TopicEncoder:
 
     def __init__(
         self,
-        topic: TopicSpec,
+        topic: Topic,
         config: TopicConfig,
         settings: EncodingSettings,
         problems: ProblemList,
@@ -73,8 +74,8 @@ class TopicEncoder:
         self._partitioner = PARTITIONERS[topic.partitioner or settings.partitioner]
         self._keyless = 0
         self._defaults: dict[str, _FileDefaults] = {}
-        self._key_format = self._default_format(topic.key_format, topic.format_positions[0])
-        self._value_format = self._default_format(topic.value_format, topic.format_positions[1])
+        self._key_format = self._default_format(topic.key_format, topic.at("key"))
+        self._value_format = self._default_format(topic.value_format, topic.at("value"))
 
     def encode(
         self, event: EventLine, timestamp_ms: int, now_ms: int | None = None
@@ -126,20 +127,16 @@ class TopicEncoder:
             found = self._defaults[file.relative] = self._read_defaults(file.load)
         return found
 
-    def _read_defaults(self, load: LoadSpec | None) -> _FileDefaults:
+    def _read_defaults(self, load: Load | None) -> _FileDefaults:
         defaults = _FileDefaults(
             self._key_format, self._value_format, self._topic.headers, self._topic.key_field
         )
         if load is None:
             return defaults
         if load.key_format is not None:
-            defaults.key_format = self._default_format(
-                load.key_format, load.key_position or load.position
-            )
+            defaults.key_format = self._default_format(load.key_format, load.at("key"))
         if load.value_format is not None:
-            defaults.value_format = self._default_format(
-                load.value_format, load.value_position or load.position
-            )
+            defaults.value_format = self._default_format(load.value_format, load.at("value"))
         defaults.headers = load.headers.over(defaults.headers)
         defaults.key_field = load.key_field or defaults.key_field
         return defaults
@@ -151,14 +148,14 @@ class TopicEncoder:
             self._problems.add(position, str(error), error.hint)
             return None
 
-    def _key_from_value(self, event: EventLine, field: KeyField, defaults: _FileDefaults) -> object:
+    def _key_from_value(self, event: EventLine, field: str, defaults: _FileDefaults) -> object:
         try:
             _, data = self._unwrap(event.fields.get("value"), defaults.value_format)
-            found = field_of(data, field.path)
+            found = field_of(data, field)
         except DataError as error:
             self._problems.add(
                 event.position("value"),
-                f"the key is to come from {quoted(field.path)} in the value, but {error}",
+                f"the key is to come from {quoted(field)} in the value, but {error}",
                 error.hint,
             )
             return None
@@ -302,7 +299,7 @@ class _FileDefaults:
     """``None`` after a mistake that is reported already."""
     value_format: Format | None
     headers: Headers
-    key_field: KeyField | None
+    key_field: str | None
     constant_headers: tuple[RecordHeader, ...] | None = None
 
 

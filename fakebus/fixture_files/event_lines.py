@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from json.decoder import JSONDecodeError
 from typing import Any, NoReturn
 
 from fakebus.fixture_files.formats.format import kind_of_json
+from fakebus.fixture_files.headers import HEADERS_SCHEMA
 from fakebus.fixture_files.input_names import input_of
 from fakebus.fixture_files.inputs.input import Input, InputMistake
-from fakebus.fixture_files.load_specs import LoadSpec
 from fakebus.fixture_files.problems import (
     DataError,
     Position,
@@ -23,10 +23,48 @@ from fakebus.fixture_files.problems import (
     did_you_mean,
     quoted,
 )
+from fakebus.fixture_files.structure.event_models import Load
 
-EVENT_FIELDS = frozenset(
-    {"topic", "key", "value", "headers", "at", "after", "partition", "id", "tags"}
-)
+_TEXT = {"type": ["string", "null"], "minLength": 1}
+EVENT_FIELDS: Mapping[str, Mapping[str, Any]] = {
+    "topic": {
+        **_TEXT,
+        "description": "needed in included files; a file that a topic loads belongs to that topic",
+    },
+    "key": {"description": "plain or with a format; missing or `null` is no key"},
+    "value": {"description": "plain or with a format; `null` is a tombstone; required"},
+    "headers": {
+        "description": "list of `[name, value]` pairs (order and duplicates are kept), or an "
+        "object",
+        **HEADERS_SCHEMA,
+    },
+    "at": {
+        **_TEXT,
+        "description": "the timestamp: an instant, `now`, or an offset from the anchor such as "
+        "`-2d3h` or `+30s`",
+    },
+    "after": {
+        **_TEXT,
+        "description": "instead of `at`: the id of another event, in any file, and a delay: "
+        "`order-1 +5s`",
+    },
+    "partition": {
+        "type": ["integer", "null"],
+        "minimum": 0,
+        "description": "a number; without it the key decides",
+    },
+    "id": {
+        **_TEXT,
+        "pattern": r"^\S+$",
+        "description": "a name for `after`, unique in the set; not part of the record",
+    },
+    "tags": {
+        "type": ["array", "null"],
+        "items": {"type": "string"},
+        "description": "list of texts, for profiles; not part of the record",
+    },
+}
+"""The fields of an event with their JSON Schemas."""
 _SPACE = " \t\r"
 _DIGEST_SIZE = 8
 
@@ -84,7 +122,7 @@ class EventFile:
         display: str,
         text: str,
         topic: str | None,
-        load: LoadSpec | None = None,
+        load: Load | None = None,
     ) -> None:
         self.load = load
         self.relative = relative
@@ -208,7 +246,7 @@ def check_shape(event: EventLine, problems: ProblemList) -> bool:
     """Report unknown fields and fields of another kind; return whether all is well."""
     fields = event.fields
     before = len(problems)
-    for name in fields.keys() - EVENT_FIELDS:
+    for name in fields.keys() - EVENT_FIELDS.keys():
         problems.add(
             event.position(name),
             f"an event has no field {quoted(name)}",

@@ -16,6 +16,12 @@ from fakebus.fixture_files.problems import DataError, quoted
 _SHAPE_HINT = 'write [["name", "value"], ...] or {"name": "value"}'
 _VALUE_HINT = 'write a text, null, {"type": "binary", "data": "AAEC"} or a $ function'
 
+_PAIR = {"type": "array", "minItems": 2, "maxItems": 2, "prefixItems": [{"type": "string"}]}
+HEADERS_SCHEMA = {
+    "oneOf": [{"type": "object"}, {"type": "array", "items": _PAIR}, {"type": "null"}]
+}
+"""The JSON Schema of the shape; what the values may be is found out later."""
+
 RecordHeader = tuple[str, bytes | None]
 
 

@@ -14,25 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from fakebus.fixture_files.event_lines import EventLine
+from fakebus.fixture_files.lint_rules import OEP41
 from fakebus.fixture_files.problems import Position, ProblemList, quoted
 from fakebus.fixture_files.schema_set import SchemaSet
 from fakebus.fixture_files.sources import ROOT_FILE, files_below
-from fakebus.fixture_files.topic_specs import TopicSpec
+from fakebus.fixture_files.structure.models import Topic
 from fakebus.records.record import NewRecord
 from fakebus.schemas.interface import ParsedSchema
-
-RULES: Mapping[str, str] = {
-    "unused-schema": "no topic, file, event or reference uses the schema",
-    "unused-file": "nothing loads the file of events",
-    "duplicate-event": "two events are the same in everything",
-    "ce-attribute": "CloudEvents attributes are missing or ill-formed",
-    "ce-duplicate-id": "two CloudEvents have the same source and id",
-    "oep41-type": "the event type is not named as OEP-41 wants it",
-    "oep41-one-producer": "events of one type come from several sources",
-    "oep41-size": "the event is larger than OEP-41's 64 KB",
-    "openedx-falsy-optional": "Open edX reads a falsy optional field as missing",
-}
-"""Every rule with what it finds."""
 
 _REQUIRED = ("ce_id", "ce_source", "ce_specversion", "ce_type")
 _CE_HEADERS = re.compile(r"ce_[a-z0-9]+")
@@ -42,9 +30,6 @@ _SHORT_CE_HEADERS = re.compile(r"ce_[a-z0-9]{1,20}")
 _OEP41_TYPE = re.compile(r"[a-z]+\.[a-z0-9]+(\.[a-z0-9_]+){3,}\.v[0-9]+")
 _MAX_EVENT_BYTES = 64 * 1024
 _OPENEDX = "org.openedx."
-OEP41 = "oep41"
-CONVENTIONS = (OEP41,)
-"""Conventions of services that a set can say it follows."""
 _EVENT_FILES = (".ndjson", ".jsonl")
 
 
@@ -85,7 +70,7 @@ class Linter:
     def event(
         self,
         event: EventLine,
-        topic: TopicSpec,
+        topic: Topic,
         record: NewRecord,
         schema: ParsedSchema | None,
         value: object,

@@ -20,10 +20,8 @@ from fakebus.errors import ConfigError
 from fakebus.fixture_files.drift.lock import lock_problems
 from fakebus.fixture_files.encoding import EncodingSettings, TopicEncoder
 from fakebus.fixture_files.event_lines import EventFile, EventLine
-from fakebus.fixture_files.generation_specs import default_generate
 from fakebus.fixture_files.input_names import input_of
 from fakebus.fixture_files.lint import Linter, unused_files
-from fakebus.fixture_files.load_specs import LoadSpec
 from fakebus.fixture_files.model import (
     FixtureEvent,
     FixtureSet,
@@ -39,10 +37,9 @@ from fakebus.fixture_files.problems import (
     did_you_mean,
     quoted,
 )
-from fakebus.fixture_files.profiles import check_profile
 from fakebus.fixture_files.scenarios import Scenario
 from fakebus.fixture_files.schema_set import SchemaIds, SchemaSet
-from fakebus.fixture_files.set_checks import check_groups, check_topics
+from fakebus.fixture_files.set_checks import check_groups, check_profile, check_topics
 from fakebus.fixture_files.set_results import (
     fixture_group,
     fixture_schema,
@@ -55,10 +52,12 @@ from fakebus.fixture_files.sources import (
     FixtureDirectory,
     not_a_directory,
 )
-from fakebus.fixture_files.structure import SetSpec, read_structure
+from fakebus.fixture_files.structure.declarations import Origin
+from fakebus.fixture_files.structure.event_models import Generate, Load
+from fakebus.fixture_files.structure.models import Topic
+from fakebus.fixture_files.structure.set_reader import SetSpec, read_structure
 from fakebus.fixture_files.timeline import Timeline
 from fakebus.fixture_files.topic_rules import config_problem
-from fakebus.fixture_files.topic_specs import TopicSpec
 
 MAX_EVENTS = 1_000_000
 
@@ -120,13 +119,13 @@ def check_fixtures(
     if profile is not None or loader.spec is None:
         return found
     named = set(loader.named)
-    for other in loader.spec.profiles.values():
+    for other in loader.spec.root.profiles.values():
         if other.include:
             more, loaded = _check(directory, now_ms, other.name)
             found += [one for one in more if one not in found]
             named |= loaded.named
     if all(one.rule != INVALID for one in found):
-        found += unused_files(directory, named, loader.spec.ignored_rules).sorted()
+        found += unused_files(directory, named, loader.spec.root.lint.ignore).sorted()
     return found
 
 
@@ -242,7 +241,7 @@ class _Loader:
             self._directory, self._problems, now_ms=self._now_ms, profile=self._profile
         )
         self.spec = spec
-        schemas = SchemaSet(spec.subjects, schema_ids, self._problems, spec.compatibility)
+        schemas = SchemaSet(spec.subjects, schema_ids, self._problems, spec.root.compatibility)
         check_topics(spec.topics, self._problems)
         topics = {topic.name: topic for topic in spec.topics}
         for topic in spec.topics:
@@ -253,7 +252,9 @@ class _Loader:
         self._generate(spec, schemas)
         self._check_profiles(spec)
         findings = ProblemList()
-        linter = Linter(findings, spec.ignored_rules, spec.conventions) if verify else None
+        linter = (
+            Linter(findings, spec.root.lint.ignore, spec.root.lint.conventions) if verify else None
+        )
         settings = self._settings(spec, schemas, linter)
         streams = self._encode(spec, topics, settings)
         self._read_scenarios(spec, topics, settings, findings)
@@ -278,7 +279,7 @@ class _Loader:
             for event in events
         )
 
-    def _read_events(self, load: LoadSpec, topic: str | None) -> None:
+    def _read_events(self, load: Load, topic: str | None) -> None:
         first = self._loaded.setdefault(load.file, load.position)
         if first is not load.position:
             self._problems.add(
@@ -324,7 +325,10 @@ class _Loader:
         for line in self._lines:
             lines.setdefault(line.file.topic or line.fields.get("topic", ""), []).append(line)
         settings = GenerationSettings(
-            seed=spec.seed, anchor_ms=spec.anchor_ms, zone=spec.zone, schemas=schemas
+            seed=spec.root.seed,
+            anchor_ms=spec.anchor_ms,
+            zone=spec.root.clock.zone,
+            schemas=schemas,
         )
         made = list(Generator(spec.topics, settings, lines, self._problems).lines())
         self._take(made)
@@ -349,7 +353,7 @@ class _Loader:
                     "add it, or say how many events to make from its schema with --count",
                 )
                 return
-            wanted = (default_generate(found.position, ROOT_FILE),)
+            wanted = (Generate(origin=Origin(found.position, {}, ROOT_FILE)),)
         if count is not None:
             wanted = tuple(replace(one, count=count) for one in wanted)
         spec.topics[spec.topics.index(found)] = replace(found, generates=wanted)
@@ -357,7 +361,7 @@ class _Loader:
     def _check_profiles(self, spec: SetSpec) -> None:
         names = [topic.name for topic in spec.topics]
         tags = {tag for line in self._lines for tag in line.fields.get("tags") or ()}
-        for profile in spec.profiles.values():
+        for profile in spec.root.profiles.values():
             # What the files of a profile hold is known only when it is loaded.
             if profile is spec.profile or not profile.include:
                 check_profile(profile, names, tags, self._problems)
@@ -365,7 +369,7 @@ class _Loader:
     def _read_scenarios(
         self,
         spec: SetSpec,
-        topics: Mapping[str, TopicSpec],
+        topics: Mapping[str, Topic],
         settings: EncodingSettings,
         findings: ProblemList,
     ) -> None:
@@ -374,8 +378,12 @@ class _Loader:
         from fakebus.fixture_files.scenario_loading import ScenarioLoader
 
         # What a scenario repeats is meant to be repeated.
-        ignored = spec.ignored_rules | {"duplicate-event", "ce-duplicate-id"}
-        linter = None if settings.linter is None else Linter(findings, ignored, spec.conventions)
+        ignored = {*spec.root.lint.ignore} | {"duplicate-event", "ce-duplicate-id"}
+        linter = (
+            None
+            if settings.linter is None
+            else Linter(findings, ignored, spec.root.lint.conventions)
+        )
         loader = ScenarioLoader(self._directory, topics, self._problems)
         encoders = self._encoders(topics, replace(settings, linter=linter), loader.played)
         self.scenarios = loader.load(spec.scenarios, encoders, self._now_ms)
@@ -393,7 +401,7 @@ class _Loader:
                 "give each event its own id",
             )
 
-    def _topic_of(self, event: EventLine, topics: Mapping[str, TopicSpec]) -> TopicSpec | None:
+    def _topic_of(self, event: EventLine, topics: Mapping[str, Topic]) -> Topic | None:
         named: str | None = event.fields.get("topic")
         loading = event.file.topic
         if loading is not None:
@@ -425,17 +433,17 @@ class _Loader:
         self, spec: SetSpec, schemas: SchemaSet, linter: Linter | None
     ) -> EncodingSettings:
         return EncodingSettings(
-            seed=spec.seed,
+            seed=spec.root.seed,
             anchor_ms=spec.anchor_ms,
             now_ms=self._now_ms,
-            zone=spec.zone,
-            partitioner=spec.partitioner,
+            zone=spec.root.clock.zone,
+            partitioner=spec.root.partitioner,
             schemas=schemas,
             linter=linter,
         )
 
     def _encoders(
-        self, topics: Mapping[str, TopicSpec], settings: EncodingSettings, problems: ProblemList
+        self, topics: Mapping[str, Topic], settings: EncodingSettings, problems: ProblemList
     ) -> dict[str, TopicEncoder]:
         return {
             topic.name: TopicEncoder(topic, self._topic_config(topic), settings, problems)
@@ -443,11 +451,11 @@ class _Loader:
         }
 
     def _encode(
-        self, spec: SetSpec, topics: Mapping[str, TopicSpec], settings: EncodingSettings
+        self, spec: SetSpec, topics: Mapping[str, Topic], settings: EncodingSettings
     ) -> _Streams:
         timeline = Timeline(
             anchor_ms=spec.anchor_ms,
-            zone=spec.zone,
+            zone=spec.root.clock.zone,
             by_id=self._by_id,
             problems=self._problems,
         )
@@ -469,7 +477,7 @@ class _Loader:
                 streams.setdefault(key, (line.file, []))[1].append(event)
         return streams
 
-    def _topic_config(self, topic: TopicSpec) -> TopicConfig:
+    def _topic_config(self, topic: Topic) -> TopicConfig:
         # Configs with mistakes are reported already; checks go on with the defaults.
         valid = {
             name: text for name, text in topic.config.items() if config_problem(name, text) is None

@@ -23,7 +23,7 @@ from fakebus.fixture_files.functions import FunctionContext, expand
 from fakebus.fixture_files.problems import DataError
 from fakebus.fixture_files.redaction import Redaction
 from fakebus.fixture_files.stable_names import StableNames, offset_text
-from fakebus.fixture_files.structure import DEFAULT_PARTITIONER
+from fakebus.fixture_files.structure.models import DEFAULT_PARTITIONER
 from fakebus.fixture_files.times import parse_duration
 from fakebus.fixture_files.written_sets import WrittenSet, file_stems
 from fakebus.output_files import read_regular

@@ -11,7 +11,7 @@ from fakebus import __version__
 from fakebus.escaping import printable, printable_lines
 from fakebus.fixture_files.drift.findings import RULES as DRIFT_RULES
 from fakebus.fixture_files.drift.lock import RULE as LOCK_RULE
-from fakebus.fixture_files.lint import RULES
+from fakebus.fixture_files.lint_rules import RULES
 from fakebus.fixture_files.problems import INVALID, FixtureProblem
 
 _INVALID_TEXT = "the fixture set cannot be seeded as it is"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from fakebus.fixture_files.encoding import TopicEncoder
-from fakebus.fixture_files.load_specs import LoadSpec
 from fakebus.fixture_files.problems import ProblemList, did_you_mean, quoted
 from fakebus.fixture_files.scenario_specs import ScenarioLine, ScenarioSpec, read_scenario
 from fakebus.fixture_files.scenarios import Scenario
 from fakebus.fixture_files.sources import MAX_YAML_BYTES, FixtureDirectory
-from fakebus.fixture_files.topic_specs import TopicSpec
+from fakebus.fixture_files.structure.event_models import Load
+from fakebus.fixture_files.structure.models import Topic
 
 
 class ScenarioLoader:
@@ -25,7 +25,7 @@ class ScenarioLoader:
     def __init__(
         self,
         directory: FixtureDirectory,
-        topics: Mapping[str, TopicSpec],
+        topics: Mapping[str, Topic],
         problems: ProblemList,
     ) -> None:
         self._directory = directory
@@ -35,7 +35,7 @@ class ScenarioLoader:
         """Where encoders tell what is wrong, while reading and again while playing."""
 
     def load(
-        self, files: Sequence[LoadSpec], encoders: Mapping[str, TopicEncoder], now_ms: int
+        self, files: Sequence[Load], encoders: Mapping[str, TopicEncoder], now_ms: int
     ) -> dict[str, Scenario]:
         """Return the scenarios by name.
 
@@ -73,12 +73,11 @@ class ScenarioLoader:
         self._problems.extend(self.played)
         return found
 
-    def _read(self, load: LoadSpec) -> ScenarioSpec | None:
+    def _read(self, load: Load) -> ScenarioSpec | None:
         text = self._directory.read_text(load.file, load.position, MAX_YAML_BYTES)
         if text is None:
             return None
-        display = self._directory.display(load.file)
-        return read_scenario(text, load.file, display, self._problems)
+        return read_scenario(text, load.file, self._directory, self._problems)
 
     def _check(self, line: ScenarioLine, encoders: Mapping[str, TopicEncoder], now_ms: int) -> None:
         topic = str(line.fields["topic"])

@@ -6,27 +6,127 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import Any, ClassVar
 
-from fakebus.fixture_files.event_lines import EventFile, EventLine, check_shape
+from fakebus.fixture_files.event_lines import EVENT_FIELDS, EventFile, EventLine, check_shape
 from fakebus.fixture_files.model import FixtureEvent
 from fakebus.fixture_files.problems import DataError, Position, ProblemList, quoted
-from fakebus.fixture_files.times import parse_duration
-from fakebus.fixture_files.yaml_fields import FieldReader, kind_of
-from fakebus.fixture_files.yaml_tree import (
+from fakebus.fixture_files.sources import FixtureDirectory
+from fakebus.fixture_files.structure.declarations import (
+    WRONG,
+    Model,
+    Reading,
+    declared,
+    read_object,
+    reference,
+    tell_unknown,
+)
+from fakebus.fixture_files.structure.kinds import Custom, Integer, Object, Several, Text
+from fakebus.fixture_files.structure.yaml_tree import (
     YamlMapping,
     YamlNode,
     YamlScalar,
-    YamlSequence,
+    is_null,
+    json_value,
+    kind_of,
     parse_yaml,
 )
-from fakebus.fixture_files.yaml_values import json_value
+from fakebus.fixture_files.times import parse_duration
 
+PUBLISH_FIELDS = {
+    "topic": {**Text().schema(), "description": "one of the set's topics"},
+    **{name: EVENT_FIELDS[name] for name in ("key", "value", "headers", "partition", "id")},
+}
+"""The fields of an event in a scenario with their JSON Schemas."""
 MAX_REPETITIONS = 10_000
-_SCENARIO_FIELDS = ("version", "name", "description", "steps")
-_STEP_FIELDS = ("publish", "wait", "repeat")
-_PUBLISH_FIELDS = ("topic", "key", "value", "headers", "partition", "id")
-_REPEAT_FIELDS = ("times", "every", "steps")
 _STEP_HINT = "write  - publish: {...}, - wait: 2s  or  - repeat: {...}"
+_STEP_NAMES = ("publish", "wait", "repeat")
+
+
+def _read_pause(node: YamlNode, what: str, reading: Reading) -> Any:
+    text = node.text if isinstance(node, YamlScalar) else kind_of(node)
+    try:
+        return parse_duration(f"+{text}")
+    except DataError:
+        return reading.wrong(
+            node.position,
+            f"{quoted(text)} is not a time that one can wait",
+            "write a time such as 2s, 500ms or 1m30s",
+        )
+
+
+def _read_step(node: YamlNode, what: str, reading: Reading) -> Any:
+    if isinstance(node, YamlMapping):
+        named = [name for name in _STEP_NAMES if name in node.entries]
+        if len(named) != 1:
+            tell_unknown(node, "a step", _STEP_NAMES, reading)
+            does = "does nothing" if not named else f"does {len(named)} things at once"
+            return reading.wrong(node.position, f"the step {does}", _STEP_HINT)
+        [name] = named
+        if is_null(node.entries[name].value):
+            message = f'a step needs the field "{name}"'
+            return reading.wrong(node.position, message, f"add  {name}:")
+    return read_object(StepModel, node, what, reading)
+
+
+def _read_publish(node: YamlNode, what: str, reading: Reading) -> Any:
+    if not isinstance(node, YamlMapping):
+        message = f"{what} must be an object, not {kind_of(node)}"
+        return reading.wrong(node.position, message, "write  name: value")
+    before = len(reading.problems)
+    tell_unknown(node, what, PUBLISH_FIELDS, reading)
+    topic = node.entries.get("topic")
+    if topic is None or is_null(topic.value):
+        reading.wrong(node.position, f'{what} needs the field "topic"', "add  topic:")
+    return node if len(reading.problems) == before else WRONG
+
+
+PAUSE = Custom(_read_pause, {"type": "string", "pattern": "^([0-9]+(w|d|h|m|s|ms))+$"})
+STEPS = Several(of=Custom(_read_step, reference("step")), empty=("there are no steps", _STEP_HINT))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repeat(Model):
+    """Steps that are done several times."""
+
+    WHAT: ClassVar[str] = '"repeat"'
+
+    times: int = declared(
+        Integer(lowest=1, highest=MAX_REPETITIONS), "how often", default=1, required=True
+    )
+    every: int = declared(PAUSE, "the pause between two times", default=0)
+    steps: tuple[StepModel, ...] = declared(STEPS, "what is repeated", default=(), required=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepModel(Model):
+    """One step, which does one thing."""
+
+    WHAT: ClassVar[str] = "a step"
+    HINT: ClassVar[str] = _STEP_HINT
+
+    publish: YamlMapping | None = declared(
+        Custom(_read_publish, reference("publish")), "an event, with the fields of events files"
+    )
+    wait: int | None = declared(PAUSE, "a pause such as `2s`")
+    repeat: Repeat | None = declared(
+        Object(model=Repeat, reference="repeat"), "steps that are done several times"
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScenarioFile(Model):
+    """File with a scenario."""
+
+    WHAT: ClassVar[str] = "a scenario"
+
+    version: int | None = declared(Integer(lowest=1, highest=1), "of the format: 1")
+    name: str | None = declared(Text(), "the scenario's name", "the file's name without `.yaml`")
+    description: str | None = declared(Text(), "for people")
+    steps: tuple[StepModel, ...] = declared(
+        STEPS, "what happens, in this order", default=(), required=True
+    )
+
 
 Encode = Callable[[EventLine, int], FixtureEvent | None]
 """From a line and a time in milliseconds to a record; ``None`` after telling a problem."""
@@ -108,113 +208,72 @@ def _collect(steps: tuple[Step, ...], found: list[ScenarioLine]) -> None:
 
 
 def read_scenario(
-    text: str, relative: str, display: str, problems: ProblemList
+    text: str, relative: str, directory: FixtureDirectory, problems: ProblemList
 ) -> ScenarioSpec | None:
     """Return the scenario of a file; ``None`` if it has none that can be used.
 
     Args:
         text: the file.
         relative: its path from the root.
-        display: its path for problems.
+        directory: the set.
         problems: where mistakes go.
     """
-    node = parse_yaml(text, display, problems)
+    node = parse_yaml(text, directory.display(relative), problems)
     if node is None:
         return None
     if not isinstance(node, YamlMapping):
         problems.add(node.position, "a scenario must be an object", "begin with the line  steps:")
         return None
-    fields = FieldReader(node, "a scenario", _SCENARIO_FIELDS, problems)
-    name = fields.text("name") or PurePosixPath(relative).stem
-    fields.integer("version", lowest=1, highest=1)
-    fields.node("steps", required=True)
-    reader = _StepReader(name, EventFile(relative, display, "", None), problems)
+    reading = Reading(directory, problems, relative)
+    file: ScenarioFile = read_object(ScenarioFile, node, "", reading)
+    if file is WRONG:
+        return None
+    name = file.name or PurePosixPath(relative).stem
+    steps = _Steps(name, EventFile(relative, directory.display(relative), "", None), problems)
     return ScenarioSpec(
         name=name,
-        position=fields.position("name"),
-        description=fields.text("description") or "",
-        steps=reader.steps(fields),
+        position=file.at("name"),
+        description=file.description or "",
+        steps=steps.of(file.steps),
     )
 
 
-class _StepReader:
+class _Steps:
+    """Steps of one scenario, with the number that each publishing one has in the file."""
+
     def __init__(self, scenario: str, file: EventFile, problems: ProblemList) -> None:
         self._scenario = scenario
         self._file = file
         self._problems = problems
         self._count = 0
 
-    def steps(self, fields: FieldReader) -> tuple[Step, ...]:
-        node = fields.node("steps")
-        if isinstance(node, YamlSequence) and not node.items:
-            self._problems.add(node.position, "there are no steps", _STEP_HINT)
-        found = [self._step(item) for item in fields.items("steps")]
+    def of(self, written: tuple[StepModel, ...]) -> tuple[Step, ...]:
+        """Return the steps that can be played."""
+        found = [self._step(step) for step in written]
         return tuple(step for step in found if step is not None)
 
-    def _step(self, node: YamlNode) -> Step | None:
+    def _step(self, step: StepModel) -> Step | None:
         self._count += 1
-        if not isinstance(node, YamlMapping):
-            self._problems.add(node.position, "a step must be an object", _STEP_HINT)
-            return None
-        fields = FieldReader(node, "a step", _STEP_FIELDS, self._problems)
-        named = [name for name in _STEP_FIELDS if name in node.entries]
-        if len(named) != 1:
-            what = "does nothing" if not named else f"does {len(named)} things at once"
-            self._problems.add(node.position, f"the step {what}", _STEP_HINT)
-            return None
-        if named == ["wait"]:
-            pause = self._pause(fields, "wait")
-            return None if pause is None else WaitStep(milliseconds=pause)
-        mapping = fields.mapping(named[0], required=True)
-        if mapping is None:
-            return None
-        return self._publish(mapping) if named == ["publish"] else self._repeat(mapping)
-
-    def _pause(self, fields: FieldReader, name: str) -> int | None:
-        node = fields.node(name, required=True)
-        if node is None:
-            return None
-        text = node.text if isinstance(node, YamlScalar) else kind_of(node)
-        try:
-            return parse_duration(f"+{text}")
-        except DataError:
-            self._problems.add(
-                node.position,
-                f"{quoted(text)} is not a time that one can wait",
-                "write a time such as 2s, 500ms or 1m30s",
+        if step.wait is not None:
+            return WaitStep(milliseconds=step.wait)
+        if step.repeat is not None:
+            repeat = step.repeat
+            return RepeatStep(
+                times=repeat.times, every_ms=repeat.every, steps=self.of(repeat.steps)
             )
-            return None
+        return None if step.publish is None else self._publish(step.publish)
 
-    def _publish(self, mapping: YamlMapping) -> PublishStep | None:
-        before = len(self._problems)
-        fields = FieldReader(mapping, '"publish"', _PUBLISH_FIELDS, self._problems)
-        fields.node("topic", required=True)
-        written = {
-            name: json_value(entry.value)
-            for name, entry in mapping.entries.items()
-            if name in _PUBLISH_FIELDS
-        }
+    def _publish(self, node: YamlMapping) -> PublishStep | None:
+        written = {name: json_value(entry.value) for name, entry in node.entries.items()}
         line = ScenarioLine(
             file=self._file,
-            line=mapping.position.line,
+            line=node.position.line,
             text=json.dumps(written),
             fields=written,
             is_converted=True,
             scenario=self._scenario,
             step=self._count,
-            places={name: entry.value.position for name, entry in mapping.entries.items()},
-            publish_at=mapping.position,
+            places={name: entry.value.position for name, entry in node.entries.items()},
+            publish_at=node.position,
         )
-        usable = check_shape(line, self._problems) and len(self._problems) == before
-        return PublishStep(line=line) if usable else None
-
-    def _repeat(self, mapping: YamlMapping) -> RepeatStep | None:
-        fields = FieldReader(mapping, '"repeat"', _REPEAT_FIELDS, self._problems)
-        fields.node("times", required=True)
-        fields.node("steps", required=True)
-        times = fields.integer("times", lowest=1, highest=MAX_REPETITIONS)
-        every = self._pause(fields, "every") if "every" in mapping.entries else 0
-        steps = self.steps(fields)
-        if times is None or every is None:
-            return None
-        return RepeatStep(times=times, every_ms=every, steps=steps)
+        return PublishStep(line=line) if check_shape(line, self._problems) else None

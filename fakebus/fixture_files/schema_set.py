@@ -13,7 +13,6 @@ from fakebus.fixture_files.compatibility import misfits
 from fakebus.fixture_files.formats import FORMATS
 from fakebus.fixture_files.formats.format import Format
 from fakebus.fixture_files.formats.registered import FORMATS_BY_TYPE, registered_format
-from fakebus.fixture_files.load_specs import FormatSpec
 from fakebus.fixture_files.problems import (
     DataError,
     Position,
@@ -21,7 +20,8 @@ from fakebus.fixture_files.problems import (
     did_you_mean,
     quoted,
 )
-from fakebus.fixture_files.subject_specs import ReferenceSpec, SubjectSpec
+from fakebus.fixture_files.structure.event_models import Format as FormatSpec
+from fakebus.fixture_files.structure.subject_models import Reference, Subject
 from fakebus.schemas.interface import (
     MissingExtraError,
     ParsedSchema,
@@ -38,11 +38,11 @@ SchemaIds = Mapping[tuple[str, int], int]
 class SetSchema:
     """One version of a subject, parsed."""
 
-    spec: SubjectSpec
+    spec: Subject
     version: int
     """Counted from 1 in the order of the set."""
     schema: ParsedSchema
-    references: tuple[tuple[ReferenceSpec, int], ...]
+    references: tuple[tuple[Reference, int], ...]
     """With the version in the set that each stands for."""
     schema_id: int
     compatibility: str | None
@@ -61,7 +61,7 @@ class SchemaSet:
 
     def __init__(
         self,
-        specs: Sequence[SubjectSpec],
+        specs: Sequence[Subject],
         ids: SchemaIds | None,
         problems: ProblemList,
         compatibility: str | None = None,
@@ -90,7 +90,7 @@ class SchemaSet:
         """Return the versions of a subject, oldest first; none if it is unknown."""
         return self._versions.get(subject, ())
 
-    def _add(self, spec: SubjectSpec) -> None:
+    def _add(self, spec: Subject) -> None:
         references = self._resolve(spec)
         if references is None:
             self._broken.add(spec.subject)
@@ -99,10 +99,10 @@ class SchemaSet:
         for reference, target in references:
             self._collect(reference.name, target, texts)
         try:
-            schema = language(spec.schema_type).parse(spec.text, tuple(texts.values()))
+            schema = language(spec.schema_type).parse(spec.schema.text, tuple(texts.values()))
         except SchemaError as error:
             self._problems.add(
-                Position(spec.display_file, *error.place),
+                Position(spec.schema.display, *error.place),
                 f"the schema of {quoted(spec.subject)} is not valid: {str(error).rstrip('.')}",
                 "mend the schema",
             )
@@ -135,7 +135,7 @@ class SchemaSet:
 
     def _check_compatibility(
         self,
-        spec: SubjectSpec,
+        spec: Subject,
         schema: ParsedSchema,
         level: str | None,
         versions: Sequence[SetSchema],
@@ -151,20 +151,20 @@ class SchemaSet:
         reasons = misfits(level, schema, earlier)
         if reasons:
             self._problems.add(
-                Position(spec.display_file, 1, 1),
+                Position(spec.schema.display, 1, 1),
                 f"version {len(versions) + 1} of {quoted(spec.subject)} is not compatible with "
                 f"what came before under {level}: {'; '.join(reasons)}",
                 "make it compatible, or set another level with  compatibility:",
             )
 
-    def _check_readers(self, spec: SubjectSpec, references: Sequence[ResolvedReference]) -> None:
-        for reader in spec.readers:
+    def _check_readers(self, spec: Subject, references: Sequence[ResolvedReference]) -> None:
+        for service, reader in spec.readers.items():
             try:
                 language(spec.schema_type).parse(reader.text, references)
             except SchemaError as error:
                 self._problems.add(
-                    Position(reader.display_file, *error.place),
-                    f"the schema that {quoted(reader.service)} reads {quoted(spec.subject)} "
+                    Position(reader.display, *error.place),
+                    f"the schema that {quoted(service)} reads {quoted(spec.subject)} "
                     f"with is not valid: {str(error).rstrip('.')}",
                     "mend the schema",
                 )
@@ -175,7 +175,7 @@ class SchemaSet:
             self._collect(reference.name, inner, texts)
         texts.setdefault(name, ResolvedReference(name=name, text=target.schema.canonical))
 
-    def _resolve(self, spec: SubjectSpec) -> list[tuple[ReferenceSpec, SetSchema]] | None:
+    def _resolve(self, spec: Subject) -> list[tuple[Reference, SetSchema]] | None:
         found = []
         for reference in spec.references:
             versions = self._versions.get(reference.subject, [])
@@ -187,7 +187,7 @@ class SchemaSet:
             found.append((reference, versions[number - 1]))
         return found
 
-    def _report_reference(self, reference: ReferenceSpec, count: int) -> None:
+    def _report_reference(self, reference: Reference, count: int) -> None:
         if count:
             self._problems.add(
                 reference.position,
@@ -204,7 +204,7 @@ class SchemaSet:
             else "define what is referred to first",
         )
 
-    def _id(self, spec: SubjectSpec, version: int, identity: tuple[object, ...]) -> int:
+    def _id(self, spec: Subject, version: int, identity: tuple[object, ...]) -> int:
         given = self._given.get((spec.subject, version))
         if given is not None:
             return given
@@ -214,7 +214,7 @@ class SchemaSet:
             first = self._pinned.setdefault(pinned, identity)
             if first != identity or known not in (None, pinned):
                 self._problems.add(
-                    spec.id_position,
+                    spec.at("id"),
                     f"the id {pinned} does not fit: "
                     + (
                         "another schema has it"

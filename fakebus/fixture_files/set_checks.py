@@ -1,19 +1,19 @@
-"""Checks across a whole set: topic names against each other, groups against topics."""
+"""Checks across a whole set: topics against each other, groups and profiles against topics."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
 
-from fakebus.fixture_files.group_specs import GroupSpec, OffsetSpec
 from fakebus.fixture_files.problems import ProblemList, did_you_mean, quoted
+from fakebus.fixture_files.structure.models import Group, Offset, Profile, Topic
 from fakebus.fixture_files.topic_rules import metric_name
-from fakebus.fixture_files.topic_specs import TopicSpec
 
 
-def check_topics(topics: Sequence[TopicSpec], problems: ProblemList) -> None:
+def check_topics(topics: Sequence[Topic], problems: ProblemList) -> None:
     """Report topics that exist twice or whose names collide in Kafka's metrics."""
-    by_name: dict[str, TopicSpec] = {}
-    by_metric_name: dict[str, TopicSpec] = {}
+    by_name: dict[str, Topic] = {}
+    by_metric_name: dict[str, Topic] = {}
     for topic in topics:
         first = by_name.setdefault(topic.name, topic)
         if first is not topic:
@@ -35,8 +35,8 @@ def check_topics(topics: Sequence[TopicSpec], problems: ProblemList) -> None:
 
 
 def check_groups(
-    groups: Sequence[GroupSpec],
-    topics: Mapping[str, TopicSpec],
+    groups: Sequence[Group],
+    topics: Mapping[str, Topic],
     event_counts: Mapping[tuple[str, int], int] | None,
     problems: ProblemList,
 ) -> None:
@@ -49,7 +49,7 @@ def check_groups(
             known.
         problems: where mistakes go.
     """
-    seen: dict[str, GroupSpec] = {}
+    seen: dict[str, Group] = {}
     for group in groups:
         first = seen.setdefault(group.group, group)
         if first is not group:
@@ -64,8 +64,8 @@ def check_groups(
 
 
 def _check_offset(
-    offset: OffsetSpec,
-    topics: Mapping[str, TopicSpec],
+    offset: Offset,
+    topics: Mapping[str, Topic],
     event_counts: Mapping[tuple[str, int], int] | None,
     problems: ProblemList,
 ) -> None:
@@ -97,3 +97,31 @@ def _check_offset(
             f"the offset {offset.start} lies beyond the end of {where}, which is {shortest}",
             'write "latest" for the end',
         )
+
+
+def check_profile(
+    profile: Profile, topics: Sequence[str], tags: Iterable[str], problems: ProblemList
+) -> None:
+    """Report tags and topics of a profile that nothing has.
+
+    Args:
+        profile: one of the set.
+        topics: the names of all topics that are loaded.
+        tags: the tags of all events that are loaded.
+        problems: where mistakes go.
+    """
+    known = set(tags)
+    for text, position in profile.tags:
+        if text not in known:
+            problems.add(
+                position,
+                f"no event has the tag {quoted(text)}",
+                did_you_mean(text, known) if known else "give events tags, or remove it",
+            )
+    for text, position in profile.topics:
+        if not any(fnmatchcase(topic, text) for topic in topics):
+            problems.add(
+                position,
+                f"no topic is called {quoted(text)}",
+                did_you_mean(text, topics) if topics else "add it under topics",
+            )

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 
-from fakebus.fixture_files.group_specs import GroupSpec
-from fakebus.fixture_files.load_specs import FormatSpec, LoadSpec
 from fakebus.fixture_files.model import (
     FixtureGroup,
     FixtureOffset,
@@ -15,33 +13,35 @@ from fakebus.fixture_files.model import (
     FixtureTopic,
 )
 from fakebus.fixture_files.schema_set import SchemaSet, SetSchema
-from fakebus.fixture_files.structure import SetSpec
-from fakebus.fixture_files.topic_specs import TopicSpec
+from fakebus.fixture_files.structure.event_models import Format as FormatSpec
+from fakebus.fixture_files.structure.event_models import Load
+from fakebus.fixture_files.structure.models import Group, Topic
+from fakebus.fixture_files.structure.set_reader import SetSpec
 
 
-def fixture_topic(spec: SetSpec, topic: TopicSpec) -> FixtureTopic:
+def fixture_topic(spec: SetSpec, topic: Topic) -> FixtureTopic:
     """Return a topic with what the set adds to it."""
     return FixtureTopic(
         name=topic.name,
         position=topic.position,
         partitions=topic.partitions,
         # Events of last year are meant to be there, so nothing is retired unless asked for.
-        config={"retention.ms": "-1"} | topic.config,
-        partitioner=topic.partitioner or spec.partitioner,
+        config={"retention.ms": "-1", **topic.config},
+        partitioner=topic.partitioner or spec.root.partitioner,
         owner=topic.owner,
         consumers=topic.consumers,
         subjects=tuple(_subjects(topic)),
     )
 
 
-def _subjects(topic: TopicSpec) -> list[str]:
+def _subjects(topic: Topic) -> list[str]:
     formats = [topic.key_format, topic.value_format]
     for load in topic.loads:
         formats += [one for one in (load.key_format, load.value_format) if one is not None]
     return list(dict.fromkeys(one.subject for one in formats if one.subject is not None))
 
 
-def fixture_group(group: GroupSpec) -> FixtureGroup:
+def fixture_group(group: Group) -> FixtureGroup:
     """Return a group."""
     return FixtureGroup(
         group=group.group,
@@ -60,36 +60,32 @@ def fixture_schema(schema: SetSchema) -> FixtureSchema:
         subject=written.subject,
         version=schema.version,
         schema_type=written.schema_type,
-        text=written.text,
+        text=written.schema.text,
         references=tuple(
             (reference.name, reference.subject, version) for reference, version in schema.references
         ),
         compatibility=schema.compatibility,
         pinned_id=written.pinned_id,
         schema_id=schema.schema_id,
-        display_file=written.display_file,
+        display_file=written.schema.display,
         owner=written.owner,
         consumers=written.consumers,
         readers=tuple(
-            FixtureReader(
-                service=reader.service, text=reader.text, display_file=reader.display_file
-            )
-            for reader in written.readers
+            FixtureReader(service=service, text=reader.text, display_file=reader.display)
+            for service, reader in written.readers.items()
         ),
     )
 
 
-def settings_digest(
-    spec: SetSpec, topic: TopicSpec, load: LoadSpec | None, schemas: SchemaSet
-) -> str:
+def settings_digest(spec: SetSpec, topic: Topic, load: Load | None, schemas: SchemaSet) -> str:
     """Return a hash of everything outside the lines of a file that decides on its records."""
     key_format = (load and load.key_format) or topic.key_format
     value_format = (load and load.value_format) or topic.value_format
     decisive = [
-        spec.seed,
-        spec.clock_text,
-        str(spec.zone),
-        topic.partitioner or spec.partitioner,
+        spec.root.seed,
+        spec.root.clock.anchor,
+        str(spec.root.clock.zone),
+        topic.partitioner or spec.root.partitioner,
         *_decisive(key_format, schemas),
         *_decisive(value_format, schemas),
         topic.headers.pairs,
@@ -98,7 +94,7 @@ def settings_digest(
         decisive.append(load.headers.pairs)
     key_field = (load and load.key_field) or topic.key_field
     if key_field is not None:
-        decisive.append(f"key.field={key_field.path}")
+        decisive.append(f"key.field={key_field}")
     return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()[:16]
 
 

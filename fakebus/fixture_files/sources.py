@@ -33,6 +33,7 @@ class FixtureDirectory:
     def __init__(self, root: Path, problems: ProblemList) -> None:
         self._root = root
         self._problems = problems
+        self._resolved: Path | None = None
         self.named: set[Path] = set()
         """The files that other files have named so far."""
 
@@ -57,7 +58,9 @@ class FixtureDirectory:
             self._problems.add(named_at, f"the path {quoted(path)} is absolute", hint)
             return None
         try:
-            root = self._root.resolve()
+            if self._resolved is None:
+                self._resolved = self._root.resolve()
+            root = self._resolved
             target = (root / base).parent.joinpath(path).resolve()
         except (OSError, RuntimeError, ValueError) as error:
             self._problems.add(named_at, f"the path {quoted(path)} cannot be followed: {error}")

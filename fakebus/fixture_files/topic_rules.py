@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from fakebus.broker import topic_names
 from fakebus.broker.configs.keys import TOPIC_KEYS
-from fakebus.fixture_files.problems import ProblemList, did_you_mean, quoted
-from fakebus.fixture_files.yaml_tree import YamlEntry
+from fakebus.fixture_files.problems import did_you_mean, quoted
 
 _INTERNAL = frozenset(
     {topic_names.CONSUMER_OFFSETS, topic_names.TRANSACTION_STATE, topic_names.CLUSTER_METADATA}
@@ -32,11 +31,3 @@ def config_problem(name: str, text: str) -> tuple[str, str] | None:
         return f"there is no topic config {quoted(name)}", did_you_mean(name, TOPIC_KEYS)
     problem = key.check(text)
     return None if problem is None else (f"the config {name}: {problem}", "")
-
-
-def check_topic_config(name: str, text: str, entry: YamlEntry, problems: ProblemList) -> None:
-    """Report a topic config that Kafka does not know or whose value it refuses."""
-    problem = config_problem(name, text)
-    if problem is not None:
-        wrong = entry.value if name in TOPIC_KEYS else entry.key
-        problems.add(wrong.position, *problem)

@@ -37,8 +37,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Write the lines."""
     from fakebus.clock import SystemClock
     from fakebus.fixture_files.generation_hints import faker_version
-    from fakebus.fixture_files.generation_specs import MAX_GENERATED
     from fakebus.fixture_files.loader import generate_lines
+    from fakebus.fixture_files.structure.event_models import MAX_GENERATED
     from fakebus.output_files import read_regular, write_output
 
     count: int | None = arguments.count

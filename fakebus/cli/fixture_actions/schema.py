@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-
-from fakebus.cli.output import print_text
+import json
+import sys
 
 NAME = "schema"
 HELP = "print the JSON Schema of fakebus.yaml, of events or of scenarios"
@@ -36,9 +36,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the schema."""
-    from importlib.resources import files
+    from fakebus.fixture_files.json_schemas import SCHEMAS
 
-    name = f"{arguments.kind or 'fakebus'}.schema.json"
-    found = files("fakebus.fixture_files").joinpath(name)
-    print_text(found.read_text(encoding="utf-8").rstrip("\n"))
+    schema = SCHEMAS[arguments.kind or "fakebus"]()
+    sys.stdout.write(json.dumps(schema, indent=1, ensure_ascii=False) + "\n")
     return 0

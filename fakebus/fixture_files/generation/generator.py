@@ -16,13 +16,13 @@ from fakebus.fixture_files.generation.avro_values import AvroValues
 from fakebus.fixture_files.generation.json_schema_values import JsonSchemaValues
 from fakebus.fixture_files.generation.values import Path
 from fakebus.fixture_files.generation_hints import Draw, Hint, faker_version, make_value
-from fakebus.fixture_files.generation_specs import FROM_EXAMPLE, GenerateSpec
-from fakebus.fixture_files.load_specs import FormatSpec
 from fakebus.fixture_files.problems import DataError, Position, ProblemList, did_you_mean, quoted
 from fakebus.fixture_files.schema_set import SchemaSet
 from fakebus.fixture_files.stable_names import offset_text
+from fakebus.fixture_files.structure.event_models import FROM_EXAMPLE, Generate
+from fakebus.fixture_files.structure.event_models import Format as FormatSpec
+from fakebus.fixture_files.structure.models import Topic
 from fakebus.fixture_files.times import parse_time, to_datetime
-from fakebus.fixture_files.topic_specs import TopicSpec
 from fakebus.schemas.interface import ParsedSchema
 
 _WRAPPER_FIELDS = frozenset({"type", "data", "subject", "version"})
@@ -62,7 +62,7 @@ class Generator:
 
     def __init__(
         self,
-        topics: Sequence[TopicSpec],
+        topics: Sequence[Topic],
         settings: GenerationSettings,
         lines: Mapping[str, Sequence[EventLine]],
         problems: ProblemList,
@@ -85,12 +85,12 @@ class Generator:
             self._lines.setdefault(topic.name, []).extend(made)
             yield from made
 
-    def _ordered(self) -> list[TopicSpec]:
-        done: dict[str, TopicSpec] = {}
+    def _ordered(self) -> list[Topic]:
+        done: dict[str, Topic] = {}
         waiting: list[str] = []
         endless: set[str] = set()
 
-        def visit(topic: TopicSpec) -> None:
+        def visit(topic: Topic) -> None:
             if topic.name in done or not topic.generates:
                 return
             if topic.name in waiting:
@@ -115,9 +115,9 @@ class Generator:
             visit(topic)
         return [topic for topic in done.values() if topic.name not in endless]
 
-    def _topic(self, topic: TopicSpec, spec: GenerateSpec, number: int) -> Iterator[EventLine]:
+    def _topic(self, topic: Topic, spec: Generate, number: int) -> Iterator[EventLine]:
         self._check_faker(spec)
-        stream = f"{spec.relative}#generate:{topic.name}:{number}"
+        stream = f"{spec.origin.relative}#generate:{topic.name}:{number}"
         name = topic.name if number == 1 else f"{topic.name}-{number}"
         template = _Template(self, topic, spec, name)
         times = self._times(spec)
@@ -144,43 +144,45 @@ class Generator:
             )
         template.check_used()
 
-    def _check_faker(self, spec: GenerateSpec) -> None:
+    def _check_faker(self, spec: Generate) -> None:
         wanted, installed = spec.faker_version, faker_version()
         if wanted is not None and installed is not None and wanted != installed:
             raise _HintError(
-                spec.faker_position,
+                spec.at("faker_version"),
                 f"the events are made with faker {wanted}, and faker {installed} is installed, "
                 "which may make others",
                 f"install faker=={wanted}, or write  faker_version: {installed}",
             )
 
-    def _times(self, spec: GenerateSpec) -> _Times:
+    def _times(self, spec: Generate) -> _Times:
         settings = self._settings
         try:
             first, last = (
                 parse_time(text, anchor_ms=settings.anchor_ms, zone=settings.zone)
-                for text in (spec.first, spec.last)
+                for text in (spec.range.first, spec.range.last)
             )
         except DataError as error:
-            raise _HintError(spec.range_position, str(error), error.hint) from None
+            raise _HintError(spec.at("at"), str(error), error.hint) from None
         if first > last:
             raise _HintError(
-                spec.range_position,
-                f"the events would begin at {quoted(spec.first)} and end before, "
-                f"at {quoted(spec.last)}",
+                spec.at("at"),
+                f"the events would begin at {quoted(spec.range.first)} and end before, "
+                f"at {quoted(spec.range.last)}",
                 "exchange from and to",
             )
-        relative = [text == "now" or text[0] in "+-" for text in (spec.first, spec.last)]
+        relative = [
+            text == "now" or text[0] in "+-" for text in (spec.range.first, spec.range.last)
+        ]
         if relative[0] != relative[1]:
             raise _HintError(
-                spec.range_position,
+                spec.at("at"),
                 "one end of the range is an instant and the other counts from the anchor",
                 "write both as instants, or both as offsets",
             )
         anchor = settings.anchor_ms if relative[0] else None
         return _Times(first, last, spec.count, anchor, self.seed_of(spec))
 
-    def seed_of(self, spec: GenerateSpec) -> int:
+    def seed_of(self, spec: Generate) -> int:
         """Return the seed that a topic's events are made with."""
         return self._settings.seed if spec.seed is None else spec.seed
 
@@ -232,7 +234,7 @@ class Generator:
         return self._collect(self._topics[topic], lines, part, path)
 
     def _collect(
-        self, topic: TopicSpec, lines: Sequence[EventLine], part: str, path: str
+        self, topic: Topic, lines: Sequence[EventLine], part: str, path: str
     ) -> Sequence[object]:
         found: list[object] = []
         failure: DataError | None = None
@@ -241,7 +243,7 @@ class Generator:
             key_field = (line.file.load and line.file.load.key_field) or topic.key_field
             try:
                 if part == "key" and "key" not in line.fields and key_field is not None:
-                    data = field_of(unwrapped(line.fields.get("value")), key_field.path)
+                    data = field_of(unwrapped(line.fields.get("value")), key_field)
                 if path:
                     data = field_of(data, path)
             except DataError as error:
@@ -284,9 +286,7 @@ class _Times:
 class _Template:
     """Makes the keys and values of one topic's events."""
 
-    def __init__(
-        self, generator: Generator, topic: TopicSpec, spec: GenerateSpec, name: str
-    ) -> None:
+    def __init__(self, generator: Generator, topic: Topic, spec: Generate, name: str) -> None:
         self._name = name
         self._generator = generator
         self._topic = topic
@@ -350,11 +350,11 @@ class _Template:
         key = self._spec.key
         if isinstance(key, Hint):
             fields["key"] = _wrapped(maker.made(key, _KEY_PLACE))
-        elif key is not None:
+        elif isinstance(key, str):
             try:
                 found = field_of(unwrapped(fields["value"]), key)
             except DataError as error:
-                raise _HintError(self._spec.key_position, f"the key: {error}", error.hint) from None
+                raise _HintError(self._spec.at("key"), f"the key: {error}", error.hint) from None
             key_format = self._spec.load.key_format or self._topic.key_format
             is_text = key_format.name == "string" and type(found) is int
             fields["key"] = str(found) if is_text else _wrapped(found)
@@ -466,7 +466,7 @@ class _Maker:
         return self._template.draw(self._index, self._prefix + place).random()
 
 
-def _hints(spec: GenerateSpec) -> Iterator[Hint]:
+def _hints(spec: Generate) -> Iterator[Hint]:
     yield from spec.hints.values()
     if isinstance(spec.key, Hint):
         yield spec.key

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fakebus.fixture_files.lint import RULES
+from fakebus.fixture_files.lint_rules import RULES
 from fakebus.fixture_files.loader import check_fixtures
 from tests.unit.fixture_files.conftest import WriteSet
 

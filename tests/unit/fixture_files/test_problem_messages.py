@@ -1025,7 +1025,7 @@ def test_problem_without_a_hint_ends_after_the_message() -> None:
 def test_too_many_included_files_are_told(
     write_set: WriteSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fakebus.fixture_files.structure._MAX_YAML_FILES", 2)
+    monkeypatch.setattr("fakebus.fixture_files.structure.set_reader._MAX_YAML_FILES", 2)
     root = write_set(
         {"fakebus.yaml": HEAD + "include: [a.yaml, b.yaml]\n", "a.yaml": HEAD, "b.yaml": HEAD}
     )

@@ -11,7 +11,7 @@ import pytest
 
 from fakebus import __version__
 from fakebus.cli.main import run
-from fakebus.fixture_files.lint import RULES
+from fakebus.fixture_files.lint_rules import RULES
 from tests.unit.fixture_files.conftest import WriteSet
 
 FILES = {

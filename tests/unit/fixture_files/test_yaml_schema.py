@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +15,14 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from fakebus.cli.main import run
-from fakebus.fixture_files import yaml_fields
 from fakebus.fixture_files.event_lines import EVENT_FIELDS
-from fakebus.fixture_files.generation_hints import HINTS
-from fakebus.fixture_files.generation_specs import MAX_GENERATED
+from fakebus.fixture_files.generation_hints import HINTS, faker_version
 from fakebus.fixture_files.input_names import INPUT_NAMES
+from fakebus.fixture_files.json_schemas import DEFINITIONS, SCHEMAS
 from fakebus.fixture_files.loader import check_fixtures
+from fakebus.fixture_files.structure.declarations import Model, declarations
+from fakebus.fixture_files.structure.event_models import MAX_GENERATED, TimeRange
+from fakebus.fixture_files.structure.models import ClockModel, LintModel, RootFile
 from fakebus.records.partitioner import PARTITIONERS
 from tests.unit.fixture_files.conftest import WriteSet
 from tests.unit.fixture_files.test_scenarios import REFUND
@@ -31,7 +35,7 @@ clock: {anchor: "2023-11-14T22:13:20Z", tz: UTC}
 seed: 1
 partitioner: murmur2_random
 compatibility: FULL
-lint: {ignore: [unused-schema]}
+lint: {ignore: [unused-schema], conventions: oep41}
 include: [more.yaml]
 scenarios: refund.yaml
 profiles: {demo: {tags: [demo], topics: 'o*', untagged: true}}
@@ -58,6 +62,7 @@ topics:
         value: {format: json}
         headers: {a: b}
         at: {from: -2d, to: -1d}
+        faker_version: "{FAKER}"
         tags: [demo]
       - {count: 1, from: example, key: total, with: {total: {sequence: 1}}}
     owner: lms
@@ -66,7 +71,7 @@ topics:
   - {name: refunds, key: {field: order}}
 groups:
   - {group: g, offsets: {orders: {"*": earliest, "1": 0}}}
-"""
+""".replace("{FAKER}", faker_version() or "1.2.3")
 FILES = {
     "fakebus.yaml": EVERYTHING,
     "more.yaml": "version: 1\n",
@@ -78,8 +83,7 @@ FILES = {
 
 
 def schema(name: str) -> dict[str, Any]:
-    text = files("fakebus.fixture_files").joinpath(f"{name}.schema.json").read_text()
-    found: dict[str, Any] = json.loads(text)
+    found: dict[str, Any] = json.loads(json.dumps(SCHEMAS[name]()))
     return found
 
 
@@ -145,46 +149,18 @@ def test_mistakes_do_not_fit_the_schema(name: str, data: object) -> None:
     assert mistakes(name, data)
 
 
-def test_the_loader_and_the_schemas_know_the_same_fields(
-    write_set: WriteSet, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    known: dict[str, set[str]] = {}
-    make = yaml_fields.FieldReader.__init__
+@pytest.mark.parametrize(
+    "model", [*DEFINITIONS.values(), RootFile, ClockModel, LintModel, TimeRange]
+)
+def test_the_set_with_everything_has_every_field(model: type[Model]) -> None:
+    for name in declarations(model):
+        assert re.search(rf"\b{name}:", EVERYTHING), name
 
-    def noting(self: Any, mapping: Any, what: str, names: tuple[str, ...], problems: Any) -> None:
-        known.setdefault(what, set()).update(names)
-        make(self, mapping, what, names, problems)
 
-    monkeypatch.setattr(yaml_fields.FieldReader, "__init__", noting)
-    check_fixtures(write_set(FILES), now_ms=1_700_000_000_000)
-    root, scenario = schema("fakebus"), schema("scenario")
-    defined, steps = root["$defs"], scenario["$defs"]
-    step = {name for branch in steps["step"]["oneOf"] for name in branch["properties"]}
-    expected = {
-        "fakebus.yaml": root["properties"],
-        "an included file": ["version", "subjects", "topics", "groups", "include"],
-        "clock": root["properties"]["clock"]["properties"],
-        "lint": root["properties"]["lint"]["properties"],
-        "a subject": defined["subject"]["properties"],
-        '"readers"': ["c"],
-        "a reference": defined["reference"]["properties"],
-        "a topic": defined["topic"]["properties"],
-        "a group": defined["group"]["properties"],
-        '"key"': defined["key"]["properties"],
-        '"value"': defined["format"]["properties"],
-        'an entry of "load"': defined["load"]["properties"],
-        '"generate"': defined["generate"]["properties"],
-        '"at"': defined["generate"]["properties"]["at"]["properties"],
-        'the profile "demo"': defined["profile"]["properties"],
-        "a scenario": scenario["properties"],
-        "a step": step,
-        '"publish"': steps["publish"]["properties"],
-        '"repeat"': steps["repeat"]["properties"],
-    }
-    hints = {f'"{name}"' for name in HINTS}
-    assert {what: names for what, names in known.items() if what not in hints} == {
-        what: set(names) for what, names in expected.items()
-    }
+def test_the_tables_of_the_reference_are_those_of_the_declarations() -> None:
+    tool = REPOSITORY / "tools" / "generate_fixture_docs.py"
+    check = subprocess.run([sys.executable, tool, "--check"], check=False)
+    assert check.returncode == 0, "run: python tools/generate_fixture_docs.py"
 
 
 def test_the_functions_and_names_of_the_schema_are_those_of_the_loader() -> None:
@@ -194,7 +170,7 @@ def test_the_functions_and_names_of_the_schema_are_those_of_the_loader() -> None
     assert defined["generate"]["properties"]["count"]["maximum"] == MAX_GENERATED
     assert set(defined["load"]["properties"]["format"]["enum"]) == set(INPUT_NAMES)
     assert set(defined["topic"]["properties"]["partitioner"]["enum"]) == set(PARTITIONERS)
-    assert set(schema("event")["properties"]) == EVENT_FIELDS
+    assert set(schema("event")["properties"]) == set(EVENT_FIELDS)
 
 
 @pytest.mark.parametrize(

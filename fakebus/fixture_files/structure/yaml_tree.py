@@ -9,6 +9,7 @@ a second document do not.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, NamedTuple, cast
 
 import yaml
@@ -17,6 +18,7 @@ from fakebus.fixture_files.problems import Position, ProblemList, quoted
 from fakebus.fixture_files.sources import position_in
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_TRUE = frozenset({"true", "yes", "on", "y"})
 _MAX_DEPTH = 32
 _MAX_NODES = 100_000
 _TAG_PREFIX = "tag:yaml.org,2002:"
@@ -39,11 +41,6 @@ class YamlScalar:
     text: str
     kind: str
     """The part of YAML's tag behind the prefix: str, int, bool, null and so on."""
-
-    @property
-    def is_null(self) -> bool:
-        """Whether nothing or ``null`` is written."""
-        return self.kind == "null"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,10 +199,55 @@ class _TreeBuilder:
         return YamlMapping(position=position, entries=entries)
 
 
+def is_null(node: YamlNode) -> bool:
+    """Whether nothing or ``null`` is written."""
+    return isinstance(node, YamlScalar) and node.kind == "null"
+
+
+def kind_of(node: YamlNode) -> str:
+    """Return what a node is, for messages."""
+    if isinstance(node, YamlMapping):
+        return "an object"
+    if isinstance(node, YamlSequence):
+        return "a list"
+    words = {"str": "a text", "int": "a number", "float": "a number", "bool": "a boolean"}
+    return "nothing" if is_null(node) else words.get(node.kind, f"a {node.kind}")
+
+
 def plain(node: YamlNode) -> object:
     """Return a tree as Python values: dicts, lists, texts as written, and ``None``."""
     if isinstance(node, YamlScalar):
-        return None if node.is_null else node.text
+        return None if is_null(node) else node.text
     if isinstance(node, YamlSequence):
         return [plain(item) for item in node.items]
     return {name: plain(entry.value) for name, entry in node.entries.items()}
+
+
+def json_value(node: YamlNode) -> object:
+    """Return a tree as JSON data: numbers, booleans and null where YAML has them.
+
+    What JSON has no type for, such as a date, stays a text.
+    """
+    if isinstance(node, YamlScalar):
+        return _json_scalar(node)
+    if isinstance(node, YamlMapping):
+        return {name: json_value(entry.value) for name, entry in node.entries.items()}
+    return [json_value(item) for item in node.items]
+
+
+def _json_scalar(node: YamlScalar) -> object:
+    if is_null(node):
+        return None
+    if node.kind == "bool":
+        return node.text.lower() in _TRUE
+    try:
+        if node.kind == "int":
+            return int(node.text, 10)
+        if node.kind == "float":
+            number = float(node.text)
+            # JSON has neither infinity nor NaN.
+            return number if isfinite(number) else node.text
+    except ValueError:
+        # YAML has numbers in other bases and with colons; as a text nothing of them is lost.
+        pass
+    return node.text

@@ -1,0 +1,88 @@
+"""The JSON Schemas of fixture files, for editors; they follow from the declarations."""
+
+from __future__ import annotations
+
+from fakebus.fixture_files.event_lines import EVENT_FIELDS
+from fakebus.fixture_files.scenario_specs import PUBLISH_FIELDS, Repeat, ScenarioFile, StepModel
+from fakebus.fixture_files.structure.declarations import Schema, object_schema
+from fakebus.fixture_files.structure.event_models import (
+    Format,
+    Generate,
+    KeyFormat,
+    Load,
+    hint_schema,
+)
+from fakebus.fixture_files.structure.models import (
+    Group,
+    Profile,
+    RootFile,
+    Topic,
+)
+from fakebus.fixture_files.structure.subject_models import Reference, Subject
+
+_DRAFT = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+DEFINITIONS = {
+    "subject": Subject,
+    "reference": Reference,
+    "format": Format,
+    "key": KeyFormat,
+    "topic": Topic,
+    "load": Load,
+    "generate": Generate,
+    "group": Group,
+    "profile": Profile,
+}
+
+
+def root_schema() -> Schema:
+    """Return the JSON Schema of ``fakebus.yaml`` and of the files that it includes."""
+    definitions = {name: object_schema(model) for name, model in DEFINITIONS.items()}
+    return {
+        **_DRAFT,
+        "title": "fakebus.yaml, and the files that it includes",
+        **object_schema(RootFile),
+        "$defs": {**definitions, "hint": hint_schema()},
+    }
+
+
+def event_schema() -> Schema:
+    """Return the JSON Schema of a line of an NDJSON file."""
+    both = {"at": {"type": "string"}, "after": {"type": "string"}}
+    return {
+        **_DRAFT,
+        "title": "an event of a fixture set, one line of an NDJSON file",
+        **_event(EVENT_FIELDS, "value"),
+        "not": {"required": [*both], "properties": both},
+    }
+
+
+def scenario_schema() -> Schema:
+    """Return the JSON Schema of a scenario."""
+    step = object_schema(StepModel)
+    steps = [
+        {**step, "properties": {name: one}, "required": [name]}
+        for name, one in step["properties"].items()
+    ]
+    return {
+        **_DRAFT,
+        "title": "a scenario of a fixture set",
+        **object_schema(ScenarioFile),
+        "$defs": {
+            "step": {"oneOf": steps},
+            "publish": _event(PUBLISH_FIELDS, "topic", "value"),
+            "repeat": object_schema(Repeat),
+        },
+    }
+
+
+def _event(fields: object, *required: str) -> Schema:
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": fields,
+        "required": list(required),
+    }
+
+
+SCHEMAS = {"fakebus": root_schema, "event": event_schema, "scenario": scenario_schema}
+"""Every schema by its name."""

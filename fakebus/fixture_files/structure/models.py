@@ -1,0 +1,445 @@
+"""Objects of ``fakebus.yaml``, each declared once.
+
+Texts of declarations are Markdown: they stand in the reference and in the JSON Schema.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, tzinfo
+from fnmatch import fnmatchcase
+from typing import Any, ClassVar, NamedTuple, Self, cast
+from zoneinfo import ZoneInfo
+
+from fakebus.broker.configs.keys import TOPIC_KEYS
+from fakebus.fixture_files.headers import Headers
+from fakebus.fixture_files.lint_rules import CONVENTIONS, RULES
+from fakebus.fixture_files.model import StartOffset
+from fakebus.fixture_files.problems import DataError, Position, did_you_mean, quoted
+from fakebus.fixture_files.structure.declarations import Model, Reading, declared
+from fakebus.fixture_files.structure.event_models import (
+    GENERATES,
+    HEADERS,
+    KEY_FORMAT,
+    LOADS,
+    VALUE_FORMAT,
+    Format,
+    Generate,
+    KeyFormat,
+    Load,
+)
+from fakebus.fixture_files.structure.kinds import (
+    Boolean,
+    ByName,
+    Custom,
+    Integer,
+    Object,
+    Placed,
+    Several,
+    Text,
+    choice,
+)
+from fakebus.fixture_files.structure.subject_models import LEVEL, Subject
+from fakebus.fixture_files.structure.yaml_tree import (
+    YamlMapping,
+    YamlNode,
+    YamlScalar,
+    is_null,
+    kind_of,
+)
+from fakebus.fixture_files.times import parse_instant
+from fakebus.fixture_files.topic_rules import config_problem, topic_name_problem
+from fakebus.records.partitioner import PARTITIONERS
+
+DEFAULT_PARTITIONER = "consistent_random"
+"""What librdkafka does, and with it confluent-kafka and so Open edX."""
+MAX_PARTITIONS = 10_000
+_OFFSET = re.compile(r"[0-9]{1,18}", re.ASCII)
+PARTITIONER = choice(tuple(PARTITIONERS), "there is no partitioner {}")
+PLACED_TEXTS = Several(of=Placed(Text()), single=YamlScalar)
+Place = tuple[str, Position]
+
+
+def _read_config(node: YamlNode, what: str, reading: Reading) -> Any:
+    if not isinstance(node, YamlMapping):
+        message = f"{what} must be an object, not {kind_of(node)}"
+        return reading.wrong(node.position, message, "write  name: value")
+    config = {}
+    for key, entry in node.entries.items():
+        if not isinstance(entry.value, YamlScalar) or is_null(entry.value):
+            reading.wrong(
+                entry.value.position,
+                f"the config {quoted(key)} must be a text, a number or a boolean",
+                "join several values with commas",
+            )
+            continue
+        text = entry.value.text
+        # YAML's booleans may be capitalised; Kafka's are not.
+        config[key] = text.lower() if entry.value.kind == "bool" else text
+        problem = config_problem(key, config[key])
+        if problem is not None:
+            wrong = entry.value if key in TOPIC_KEYS else entry.key
+            reading.wrong(wrong.position, *problem)
+    return config
+
+
+def _topic_name(name: str) -> str:
+    problem = topic_name_problem(name)
+    if problem is not None:
+        raise DataError(*problem)
+    return name
+
+
+_STRING = KeyFormat(name="string")
+_JSON = Format(name="json")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topic(Model):
+    """A topic with its events."""
+
+    WHAT: ClassVar[str] = "a topic"
+    HINT: ClassVar[str] = "write  - name: my-topic"
+    KEY: ClassVar[str] = "name"
+
+    name: str = declared(
+        Text(
+            parse=_topic_name,
+            words={"type": "string", "maxLength": 249, "pattern": "^[a-zA-Z0-9._-]+$"},
+        ),
+        "Kafka's rules hold: 1 to 249 of `a-z A-Z 0-9 . _ -`; `a.b` collides with `a_b`",
+        required=True,
+    )
+    # After a mistake here, the events' partitions are not complained about as well.
+    partitions: int = declared(
+        Integer(lowest=1, highest=MAX_PARTITIONS, instead=MAX_PARTITIONS),
+        f"1 to {MAX_PARTITIONS}",
+        "`1`",
+        default=1,
+    )
+    config: Mapping[str, str] = declared(
+        Custom(
+            _read_config,
+            {
+                "type": ["object", "null"],
+                "additionalProperties": {"type": ["string", "number", "boolean"]},
+            },
+        ),
+        "Kafka's topic configs, such as `cleanup.policy: compact`",
+        "Kafka's, but `retention.ms: -1`",
+        default=dict,
+    )
+    key: KeyFormat = declared(
+        KEY_FORMAT, "how keys are written", "`string`", default=_STRING, inner=KeyFormat
+    )
+    value: Format = declared(
+        VALUE_FORMAT, "how values are written", "`json`", default=_JSON, inner=Format
+    )
+    headers: Headers = declared(HEADERS, "headers of every event", default=Headers())
+    loads: tuple[Load, ...] = declared(
+        LOADS,
+        "an events file, or a list of them; one may be `{file: …, format: …}`, "
+        "see *Files of other tools*",
+        name="load",
+        default=(),
+    )
+    generates: tuple[Generate, ...] = declared(
+        GENERATES,
+        "events to be made, or a list of such objects; see *Generated events*",
+        name="generate",
+        default=(),
+    )
+    owner: str | None = declared(Text(), "the one service that produces to the topic")
+    consumers: tuple[str, ...] = declared(
+        Several(of=Text()), "the services that read it", default=()
+    )
+    partitioner: str | None = declared(PARTITIONER, "for this topic", "the set's")
+
+    @property
+    def key_format(self) -> Format:
+        """How keys are written."""
+        return self.key if self.key.is_named else _STRING
+
+    @property
+    def value_format(self) -> Format:
+        """How values are written."""
+        return self.value if self.value.is_named else _JSON
+
+    @property
+    def key_field(self) -> str | None:
+        """The field of the value that is the key of events without one."""
+        return self.key.field
+
+
+class Offset(NamedTuple):
+    """One entry of a group's offsets."""
+
+    topic: str
+    topic_position: Position
+    partition: int | None
+    partition_position: Position
+    start: StartOffset
+    start_position: Position
+
+
+def _read_offsets(node: YamlNode, what: str, reading: Reading) -> Any:
+    if not isinstance(node, YamlMapping):
+        message = f"{what} must be an object, not {kind_of(node)}"
+        return reading.wrong(node.position, message, "write  name: value")
+    found = []
+    for topic, entry in node.entries.items():
+        if not isinstance(entry.value, YamlMapping):
+            message = f"the offsets of {quoted(topic)} must be given by partition"
+            reading.wrong(entry.value.position, message, 'write  my-topic: {"*": earliest}')
+            continue
+        for partition, (key, value) in entry.value.entries.items():
+            if partition != "*" and not _OFFSET.fullmatch(partition):
+                message = f"{quoted(partition)} is not a partition"
+                hint = 'write a number, or "*" for all partitions'
+                reading.wrong(key.position, message, hint)
+                continue
+            start = _start(value)
+            if start is None:
+                shown = quoted(value.text) if isinstance(value, YamlScalar) else "this"
+                hint = 'write "earliest", "latest" or a number from 0'
+                reading.wrong(value.position, f"{shown} is not an offset", hint)
+                continue
+            number = None if partition == "*" else int(partition)
+            found.append(
+                Offset(topic, entry.key.position, number, key.position, start, value.position)
+            )
+    return tuple(found)
+
+
+def _start(node: YamlNode) -> StartOffset | None:
+    text = node.text if isinstance(node, YamlScalar) else ""
+    if text in ("earliest", "latest"):
+        return cast(StartOffset, text)
+    return int(text) if _OFFSET.fullmatch(text) else None
+
+
+_STARTS = {"oneOf": [{"type": "integer", "minimum": 0}, {"enum": ["earliest", "latest"]}]}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group(Model):
+    """A consumer group and where it begins to read."""
+
+    WHAT: ClassVar[str] = "a group"
+    HINT: ClassVar[str] = "write  - group: my-group"
+    KEY: ClassVar[str] = "group"
+
+    group: str = declared(Text(), "the group's name", required=True)
+    offsets: tuple[Offset, ...] = declared(
+        Custom(
+            _read_offsets,
+            {
+                "type": ["object", "null"],
+                "additionalProperties": {"type": "object", "additionalProperties": _STARTS},
+            },
+        ),
+        "by topic and partition: `earliest`, `latest` or an offset",
+        required=True,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile(Model):
+    """A part of a set, such as a demo or a small one for tests."""
+
+    name: str = ""
+    tags: tuple[Place, ...] = declared(
+        PLACED_TEXTS,
+        "events with one of these tags, and events without any tag",
+        "all events",
+        default=(),
+    )
+    untagged: bool = declared(
+        Boolean(), "`false` leaves events without tags out", "`true`", default=True
+    )
+    topics: tuple[Place, ...] = declared(
+        PLACED_TEXTS,
+        "topics of these names, `*` is anything; others are not created, and offsets in them "
+        "not set",
+        "all topics",
+        default=(),
+    )
+    include: tuple[Place, ...] = declared(PLACED_TEXTS, "files that are loaded besides", default=())
+
+    def keeps_topic(self, topic: str) -> bool:
+        """Whether a topic belongs to the profile."""
+        return not self.topics or any(fnmatchcase(topic, text) for text, _ in self.topics)
+
+    def keeps_event(self, tags: Iterable[str]) -> bool:
+        """Whether an event with these tags belongs to the profile, if its topic does."""
+        if not self.tags:
+            return True
+        own = set(tags)
+        return any(text in own for text, _ in self.tags) if own else self.untagged
+
+    def groups(self, groups: Iterable[Group]) -> list[Group]:
+        """Return the groups with their offsets in the topics of the profile."""
+        found = []
+        for group in groups:
+            offsets = tuple(one for one in group.offsets if self.keeps_topic(one.topic))
+            if offsets or not group.offsets:
+                found.append(replace(group, offsets=offsets))
+        return found
+
+
+def _zone(name: str) -> tzinfo:
+    try:
+        return ZoneInfo(name)
+    except (OSError, ValueError, KeyError):  # ZoneInfoNotFoundError is a KeyError
+        raise DataError(
+            f"there is no time zone {quoted(name)}",
+            'write a name such as "UTC" or "Europe/Berlin"',
+        ) from None
+
+
+def _rule(text: str) -> str:
+    rule = text.partition("/")[0]
+    if rule not in RULES:
+        raise DataError(f"there is no rule {quoted(rule)}", did_you_mean(rule, RULES))
+    return text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockModel(Model):
+    """Time in a set."""
+
+    WHAT: ClassVar[str] = "clock"
+
+    anchor: str = declared(
+        Text(may_be_time=True),
+        "what relative times count from: `now`, or an instant for runs that are the same to the "
+        "byte",
+        "`now`",
+        default="now",
+    )
+    zone: tzinfo = declared(
+        Text(parse=_zone),
+        "time zone of instants without an offset",
+        "`UTC`",
+        name="tz",
+        default=UTC,
+    )
+
+    def finished(self, reading: Reading) -> Self:
+        """Return the clock; an anchor that is no point in time is told."""
+        if self.anchor != "now":
+            try:
+                parse_instant(self.anchor, self.zone)
+            except DataError:
+                reading.wrong(
+                    self.at("anchor"),
+                    f"the anchor {quoted(self.anchor)} is not a point in time",
+                    'write "now" or an instant such as "2024-05-01T09:00:00Z"',
+                )
+                return replace(self, anchor="now")
+        return self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LintModel(Model):
+    """What ``fakebus fixtures check`` looks at."""
+
+    WHAT: ClassVar[str] = "lint"
+
+    ignore: tuple[str, ...] = declared(
+        Several(of=Text(parse=_rule), single=YamlScalar),
+        "list of rules, or `rule/thing`, that `fakebus fixtures check` keeps quiet about",
+        default=(),
+    )
+    conventions: tuple[str, ...] = declared(
+        Several(of=choice(CONVENTIONS, "there are no conventions {}"), single=YamlScalar),
+        "`oep41`: all events of the set follow [OEP-41](#what-check-finds-besides-mistakes)",
+        "Open edX's events only",
+        default=(),
+    )
+
+
+def _read_version(node: YamlNode, what: str, reading: Reading) -> Any:
+    if isinstance(node, YamlScalar) and node.text == "1":
+        return 1
+    shown = quoted(node.text) if isinstance(node, YamlScalar) else "not a number"
+    message = f"the version of the fixture format is {shown}; this fakebus reads version 1"
+    reading.wrong(node.position, message, "write  version: 1")
+    return 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncludedFile(Model):
+    """A YAML file that another one includes."""
+
+    WHAT: ClassVar[str] = "an included file"
+
+    version: int = declared(
+        Custom(_read_version, {"const": 1}),
+        "of this format; must be `1`",
+        default=1,
+        missing=("the file has no version", "begin with  version: 1"),
+    )
+    subjects: tuple[Subject, ...] = declared(
+        Several(of=Object(model=Subject, reference="subject")),
+        "list of schemas, see *Subjects*",
+        default=(),
+    )
+    topics: tuple[Topic, ...] = declared(
+        Several(of=Object(model=Topic, reference="topic")), "list of topics", default=()
+    )
+    groups: tuple[Group, ...] = declared(
+        Several(of=Object(model=Group, reference="group")),
+        "list of consumer groups with starting offsets",
+        default=(),
+    )
+    include: tuple[Place, ...] = declared(
+        PLACED_TEXTS,
+        "further files: `.yaml` with `version`, `subjects`, `topics`, `groups`, `include`; "
+        "`.ndjson`, `.jsonl` or files of other tools with events that name their topics",
+        default=(),
+    )
+
+
+_NOW = ClockModel()
+_ALL_RULES = LintModel()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RootFile(IncludedFile):
+    """``fakebus.yaml``."""
+
+    WHAT: ClassVar[str] = "fakebus.yaml"
+
+    clock: ClockModel = declared(
+        Object(model=ClockModel), "time in this set", default=_NOW, inner=ClockModel
+    )
+    seed: int = declared(
+        Integer(), "a number that goes into every `$uuid` and generated value", "`0`", default=0
+    )
+    partitioner: str = declared(
+        PARTITIONER,
+        "how keys choose partitions, see below",
+        f"`{DEFAULT_PARTITIONER}`",
+        default=DEFAULT_PARTITIONER,
+    )
+    compatibility: str | None = declared(
+        LEVEL, "the level of every subject that names none", "the registry's"
+    )
+    lint: LintModel = declared(
+        Object(model=LintModel), "findings of `check`", default=_ALL_RULES, inner=LintModel
+    )
+    profiles: Mapping[str, Profile] = declared(
+        ByName(
+            of=Object(model=Profile, reference="profile"), what='the profile "{}"', is_model=True
+        ),
+        "named parts of the set, see *Profiles*",
+        default=dict,
+    )
+    scenarios: tuple[Place, ...] = declared(
+        PLACED_TEXTS,
+        "files with scenarios, `*` is anything; see *Scenarios*",
+        default=(),
+    )

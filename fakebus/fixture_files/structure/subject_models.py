@@ -1,0 +1,105 @@
+"""Subjects of a set: schemas in files of their own, as services use them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from fakebus.config import COMPATIBILITY_LEVELS
+from fakebus.fixture_files.problems import quoted
+from fakebus.fixture_files.structure.declarations import WRONG, Model, Reading, declared
+from fakebus.fixture_files.structure.event_models import TEXTS
+from fakebus.fixture_files.structure.kinds import (
+    ByName,
+    Integer,
+    Object,
+    SchemaFile,
+    SchemaFileName,
+    Several,
+    Text,
+    choice,
+)
+
+MAX_SCHEMA_ID = 2**31 - 1
+_SCHEMA_TYPES = ("AVRO", "JSON", "PROTOBUF")
+_TYPES_BY_SUFFIX = {".avsc": "AVRO", ".json": "JSON", ".proto": "PROTOBUF"}
+LEVEL = choice(COMPATIBILITY_LEVELS, "there is no compatibility level {}", any_case=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference(Model):
+    """A schema that another one builds on, by its subject in the same set."""
+
+    WHAT: ClassVar[str] = "a reference"
+
+    name: str = declared(Text(), "how the schema names it", required=True)
+    subject: str = declared(Text(), "its subject in this set", required=True)
+    version: int | None = declared(
+        Integer(lowest=1, highest=MAX_SCHEMA_ID), "in this set", "the latest"
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject(Model):
+    """One version of a subject: a schema in a file of its own, as services use it."""
+
+    WHAT: ClassVar[str] = "a subject"
+    HINT: ClassVar[str] = "write  - {subject: orders-value, schema: schemas/order.avsc}"
+    KEY: ClassVar[str] = "subject"
+
+    subject: str = declared(Text(), "the name in the registry", required=True)
+    schema: SchemaFile = declared(
+        SchemaFileName(), "the file: `.avsc`, `.schema.json` or `.proto`", required=True
+    )
+    written_type: str | None = declared(
+        choice(_SCHEMA_TYPES, "there is no schema type {}", any_case=True),
+        "`AVRO`, `JSON` or `PROTOBUF`, for files of other names",
+        "by the name",
+        name="type",
+    )
+    references: tuple[Reference, ...] = declared(
+        Several(of=Object(model=Reference, reference="reference")),
+        "list of `{name, subject, version}`: what the schema builds on, in this set",
+        default=(),
+    )
+    compatibility: str | None = declared(
+        LEVEL,
+        "`BACKWARD`, `FORWARD`, `FULL`, each also with `_TRANSITIVE`, or `NONE`",
+        "the set's",
+    )
+    pinned_id: int | None = declared(
+        Integer(lowest=1, highest=MAX_SCHEMA_ID),
+        "the id that the registry has to give it",
+        "any",
+        name="id",
+    )
+    owner: str | None = declared(Text(), "the service that writes such data", "the topics'")
+    consumers: tuple[str, ...] = declared(
+        TEXTS, "the services that read it, besides the topics'", default=()
+    )
+    readers: Mapping[str, SchemaFile] = declared(
+        ByName(of=SchemaFileName()),
+        "the schema that a service reads with, by service",
+        default=dict,
+    )
+
+    @property
+    def schema_type(self) -> str:
+        """The language of the schema; empty if nothing says it."""
+        by_name = (
+            kind for end, kind in _TYPES_BY_SUFFIX.items() if self.schema.written.endswith(end)
+        )
+        return self.written_type or next(by_name, "")
+
+    def finished(self, reading: Reading) -> Any:
+        """Return the subject if the language of its schema is known."""
+        if "type" in self.origin.places and self.written_type is None:
+            return WRONG
+        if self.schema_type:
+            return self
+        return reading.wrong(
+            self.at("schema"),
+            f"the name of {quoted(self.schema.written)} does not say what kind of schema it is",
+            "add  type: AVRO, JSON or PROTOBUF, or name it .avsc, .json or .proto",
+        )

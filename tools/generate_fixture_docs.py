@@ -1,0 +1,39 @@
+"""Write the tables of docs/reference/fixtures.md from the declarations of fixture files.
+
+    python tools/generate_fixture_docs.py [--check]
+
+With --check nothing is written; the exit code says whether the file is current.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+from fakebus.fixture_files.event_lines import EVENT_FIELDS
+from fakebus.fixture_files.structure.declarations import table
+from fakebus.fixture_files.structure.event_models import Generate
+from fakebus.fixture_files.structure.models import Profile, RootFile, Topic
+from fakebus.fixture_files.structure.subject_models import Subject
+
+TARGET = Path(__file__).resolve().parent.parent / "docs" / "reference" / "fixtures.md"
+MODELS = (RootFile, Topic, Subject, Generate, Profile)
+TABLE = re.compile(r"(<!-- Generated from (\w+); .*? -->\n)(?:\|.*\n)*")
+
+
+def main() -> int:
+    """Write the tables, or compare them."""
+    tables = {model.__name__: table(model) for model in MODELS}
+    rows = [f"| `{name}` | {one['description']} |\n" for name, one in EVENT_FIELDS.items()]
+    tables["events"] = "".join(["| field | meaning |\n|---|---|\n", *rows])
+    present = TARGET.read_text()
+    text = TABLE.sub(lambda found: found[1] + tables[found[2]], present)
+    if "--check" in sys.argv[1:]:
+        return int(text != present)
+    TARGET.write_text(text)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
