@@ -292,3 +292,18 @@ def test_records_are_checked_where_they_are_packed_anew(
     assert produce(client, topic, counted_too_many).error_code == 87
     assert produce(client, topic, changed(batch(b"x" * 50), 21, ">h", 1)).error_code == -1
     assert produce(client, topic, batch(b"x", codec=Codec.LZ4)).error_code == 0
+
+
+@pytest.mark.parametrize("version", [4, 12])
+def test_partitions_of_a_topic_stand_together_those_that_do_not_exist_last(
+    client: RawClient, topic: str, version: int
+) -> None:
+    ensure(client, topic)
+    wanted = [
+        FetchRequestFetchPartition(partition=index, fetch_offset=0, partition_max_bytes=1000)
+        for index in (7, 0, -1)
+    ]
+    request = FetchRequest(topics=[FetchRequestFetchTopic(topic=topic, partitions=wanted)])
+    [answer] = client.call(ApiKey.FETCH, version, request).responses
+    found = [(each.partition_index, each.error_code) for each in answer.partitions]
+    assert found == [(0, 0), (7, 3), (-1, 3)]

@@ -122,21 +122,19 @@ def _forgotten(request: FetchRequest, by_id: bool) -> Iterable[PartitionKey]:
 
 
 def _topics(plan: FetchPlan, isolation: IsolationLevel) -> list[FetchableTopicResponse]:
-    known: list[FetchableTopicResponse] = []
-    unknown: list[FetchableTopicResponse] = []
+    topics: list[FetchableTopicResponse] = []
+    unknown: list[tuple[str | UUID, FetchResponsePartitionData]] = []
     committed = isolation is IsolationLevel.READ_COMMITTED
     last: str | UUID | None = None
     partitions: list[FetchResponsePartitionData] = []
     for (topic, index), target in plan.select():
         if target.log is None:
-            if not (unknown and topic in (unknown[-1].topic, unknown[-1].topic_id)):
-                unknown.append(_answer_of(topic))
-            unknown[-1].partitions.append(_refusal(index, target.error))
+            unknown.append((topic, _refusal(index, target.error)))
             continue
         if topic != last:
             last = topic
-            known.append(_answer_of(topic))
-            partitions = known[-1].partitions
+            topics.append(_answer_of(topic))
+            partitions = topics[-1].partitions
         response = FetchResponsePartitionData(
             partition_index=index,
             error_code=target.error.code,
@@ -152,7 +150,12 @@ def _topics(plan: FetchPlan, isolation: IsolationLevel) -> list[FetchableTopicRe
                 end_offset=target.diverging_epoch.end_offset,
             )
         partitions.append(response)
-    return known + unknown
+    for topic, refusal in unknown:
+        if topic != last:
+            last = topic
+            topics.append(_answer_of(topic))
+        topics[-1].partitions.append(refusal)
+    return topics
 
 
 def _answer_of(topic: str | UUID) -> FetchableTopicResponse:
