@@ -80,7 +80,7 @@ class FakeBus:
             (time.perf_counter() - started) * 1000,
             self.bootstrap_servers,
             self.http_url or "no port",
-            len(self.broker.topics),
+            self.topic_count(),
             self.record_count(),
             f"data in {self.settings.data}" if self.settings.data else "data in memory",
         )
@@ -185,6 +185,10 @@ class FakeBus:
         """Where Redis Streams are served, one for each listener."""
         return [f"redis://{address}/" for address in self._addresses("redis")]
 
+    def topic_count(self) -> int:
+        """Return how many topics there are; not those that clients need not see."""
+        return sum(not topic.name.startswith("__") for topic in self.broker.topics)
+
     def record_count(self) -> int:
         """Return how many offsets of all topics hold records; not what fakebus notes itself."""
         return sum(
@@ -202,7 +206,7 @@ class FakeBus:
             "kafka": [str(address) for address in self.kafka_addresses],
             "http": self.http_urls,
             "redis": self.redis_urls,
-            "topics": len(self.broker.topics),
+            "topics": self.topic_count(),
             "records": self.record_count(),
         }
 

@@ -1,15 +1,15 @@
 """Seeding a fixture set through a real client: fakebus, Apache Kafka or any other cluster.
 
-What was seeded is kept in a compacted topic of the cluster itself, so seeding again writes
-only what is new, whoever does it. A seed that is interrupted may write its last events twice,
-because a client cannot write records and that note in one step as a bus can.
+What was seeded is noted in a topic of the cluster itself (see
+:mod:`fakebus.fixture_files.ledger`), so seeding again writes only what is new, whoever did it
+first. A seed that is interrupted may write its last events twice, because a client cannot write
+records and that note in one step as a bus can.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
 from uuid import UUID
 
 from fakebus.client.connection import ClientError, Connection
@@ -25,15 +25,13 @@ from fakebus.client.topics import (
     delete_topics,
     topic_ids,
 )
-from fakebus.fixture_files.ledger import Ledger
+from fakebus.fixture_files.ledger import LEDGER_CONFIG, LEDGER_TOPIC, Ledger
 from fakebus.fixture_files.model import FixtureEvent, FixtureGroup, FixtureSet, FixtureTopic
 from fakebus.fixture_files.problems import FixtureError, FixtureProblem
 from fakebus.fixture_files.schema_set import SchemaIds
 from fakebus.records.record import NewRecord
-from fakebus.storage.interface import MetaStore
 from fakebus.types import TopicPartition
 
-STATE_TOPIC = "_fakebus_seeded"
 _FLUSH_S = 60.0
 _PART = 10_000
 
@@ -51,53 +49,27 @@ class SeedSummary:
     """Versions that the set has; those that were registered already count too."""
 
 
-class NoState:
-    """Notes of a seed that nobody will repeat."""
-
-    def get_meta(self, key: str) -> str | None:
-        """Return nothing."""
-
-    def set_meta(self, key: str, value: str | None) -> None:
-        """Forget it."""
-
-    def flush(self) -> None:
-        """Do nothing."""
-
-
-class StateTopic:
-    """What was seeded, as keys and values of a compacted topic.
+class SeedLog:
+    """The cluster's ledger of what was seeded, which is a topic.
 
     Args:
         connection: the cluster; it gets the topic if it has none.
     """
 
     def __init__(self, connection: Connection) -> None:
-        if STATE_TOPIC not in connection.refresh().topics:
-            create_topics(connection, [WantedTopic(STATE_TOPIC, 1, {"cleanup.policy": "compact"})])
+        if LEDGER_TOPIC not in connection.refresh().topics:
+            create_topics(connection, [WantedTopic(LEDGER_TOPIC, 1, LEDGER_CONFIG)])
+        self._connection = connection
         self._publisher = Publisher(connection, timeout_s=_FLUSH_S)
-        self._values: dict[str, str] = {}
-        for record in read_topics(connection, [STATE_TOPIC])[0].records:
-            value = None if record.value is None else record.value.decode()
-            self._keep((record.key or b"").decode(), value)
 
-    def _keep(self, key: str, value: str | None) -> None:
-        if value is None:
-            self._values.pop(key, None)
-        else:
-            self._values[key] = value
+    def read(self) -> Ledger:
+        """Return what it says now."""
+        (topic,) = read_topics(self._connection, [LEDGER_TOPIC])
+        return Ledger((record.key, record.value) for record in topic.records)
 
-    def get_meta(self, key: str) -> str | None:
-        """Return what was noted."""
-        return self._values.get(key)
-
-    def set_meta(self, key: str, value: str | None) -> None:
-        """Note something; it is there after :meth:`flush`."""
-        record = NewRecord(key.encode(), None if value is None else value.encode())
-        self._publisher.send(STATE_TOPIC, record)
-        self._keep(key, value)
-
-    def flush(self) -> None:
-        """Wait until all notes are there; ClientError if the cluster does not take one."""
+    def write(self, note: NewRecord) -> None:
+        """Append a note; ClientError if the cluster does not take it."""
+        self._publisher.send(LEDGER_TOPIC, note)
         self._publisher.flush()
 
 
@@ -125,14 +97,12 @@ class SetSeeder:
 
     Args:
         connection: the cluster.
-        state: what was seeded before.
+        log: where it is noted; without it nothing is, and all is written.
     """
 
-    def __init__(self, connection: Connection, state: StateTopic | NoState) -> None:
+    def __init__(self, connection: Connection, log: SeedLog | None = None) -> None:
         self._connection = connection
-        self._state = state
-        # The ledger only enqueues; nobody waits for what the state returns.
-        self._ledger = Ledger(cast(MetaStore, state))
+        self._log = log
 
     def seed(
         self, fixture_set: FixtureSet, *, progress: Progress | None = None, reset: bool = False
@@ -150,7 +120,8 @@ class SetSeeder:
         """
         names = [topic.name for topic in fixture_set.topics]
         self._connection.refresh()
-        changed = self._changed(fixture_set, topic_ids(self._connection, names))
+        ledger = Ledger() if self._log is None else self._log.read()
+        changed = _changed(ledger, fixture_set, topic_ids(self._connection, names))
         if changed and not reset:
             raise FixtureError(list(changed.values()))
         delete_topics(self._connection, sorted(changed))
@@ -159,7 +130,7 @@ class SetSeeder:
         skipped = written = 0
         publisher = Publisher(self._connection, {"linger.ms": 20}, timeout_s=_FLUSH_S)
         for stream in fixture_set.streams:
-            count = self._ledger.seeded_count(stream, ids[stream.topic])
+            count = ledger.seeded_count(stream, ids[stream.topic])
             skipped += count
             for part in _parts(stream.events[count:]):
                 for event in part:
@@ -167,10 +138,11 @@ class SetSeeder:
                 publisher.flush()
                 count += len(part)
                 written += len(part)
-                self._ledger.record_stream(stream, ids[stream.topic], count)
+                note = ledger.note_stream(stream, ids[stream.topic], count)
+                if self._log is not None:
+                    self._log.write(note)
                 if progress is not None:
                     progress(skipped + written, fixture_set.record_count)
-        self._state.flush()
         for group in fixture_set.groups:
             self._set_offsets(group, fixture_set.topics)
         return SeedSummary(
@@ -179,16 +151,6 @@ class SetSeeder:
             skipped=skipped,
             schemas=len(fixture_set.schemas),
         )
-
-    def _changed(
-        self, fixture_set: FixtureSet, ids: Mapping[str, UUID]
-    ) -> dict[str, FixtureProblem]:
-        found = {}
-        for stream in fixture_set.streams:
-            problem = self._ledger.changes(stream, ids.get(stream.topic))
-            if problem is not None:
-                found[stream.topic] = problem
-        return found
 
     def _change_topics(self, topics: Sequence[FixtureTopic]) -> int:
         there = self._connection.metadata.topics
@@ -217,6 +179,18 @@ class SetSeeder:
         }
         offsets = {each: int(place) for each, place in places.items()}
         set_offsets(self._connection, group.group, offsets)
+
+
+def _changed(
+    ledger: Ledger, fixture_set: FixtureSet, ids: Mapping[str, UUID]
+) -> dict[str, FixtureProblem]:
+    """Return the topics whose seeded events have changed, and what has."""
+    found = {}
+    for stream in fixture_set.streams:
+        problem = ledger.changes(stream, ids.get(stream.topic))
+        if problem is not None:
+            found[stream.topic] = problem
+    return found
 
 
 def _parts(events: Sequence[FixtureEvent]) -> Iterator[Sequence[FixtureEvent]]:

@@ -1,25 +1,32 @@
 """What of a fixture set is in the log already.
 
-The ledger lives in the same file as the records and is written in the same transactions,
-so it is never ahead of them nor behind. Per stream (the events that one file has for one
-topic) it keeps how many events were seeded and hashes of their lines, in at most 1024
-blocks: one per line for files of ordinary size. Everything is tied to the topic's id, so a
-topic that was deleted counts as never seeded.
+The ledger is a compacted topic of the cluster itself, so that it is the same one whoever seeds:
+the bus when it starts, a test, or a client from outside, of fakebus or of any other Kafka. A bus
+writes it in the same transactions as the records, so it is never ahead of them nor behind. Per
+stream (the events that one file has for one topic) it keeps how many events were seeded and
+hashes of their lines, in at most 1024 blocks: one per line for files of ordinary size.
+Everything is tied to the topic's id, so a topic that was deleted counts as never seeded.
 """
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from fakebus.fixture_files.model import FixtureEvent, FixtureStream, FixtureTopic
 from fakebus.fixture_files.problems import FixtureProblem
-from fakebus.storage.interface import MetaStore
+from fakebus.records.record import NewRecord
 
+LEDGER_TOPIC = "__fakebus_seeded"
+"""Two underscores, as topics have that clients need not see."""
+LEDGER_CONFIG: Mapping[str, str] = {
+    "cleanup.policy": "compact",
+    # Its records must fit wherever events may be small.
+    "max.message.bytes": str(1 << 20),
+}
 _STREAM_KEY = "fixtures.stream:"
 _CONFIG_KEY = "fixtures.config:"
 _MAX_BLOCKS = 1024
@@ -37,28 +44,49 @@ class _StreamEntry:
 
 
 class Ledger:
-    """Reads and writes what was seeded.
+    """What was seeded.
 
     Args:
-        store: where it is kept.
+        notes: keys and values of the topic's records, in their order.
     """
 
-    def __init__(self, store: MetaStore) -> None:
-        self._store = store
+    def __init__(self, notes: Iterable[tuple[bytes | None, bytes | None]] = ()) -> None:
+        self._values: dict[str, str] = {}
+        for key, value in notes:
+            if key is not None and value is not None:
+                self._values[key.decode()] = value.decode()
 
     def applied_config(self, topic: str, topic_id: UUID) -> Mapping[str, str] | None:
         """Return the config that the topic was last given from a fixture file."""
-        text = self._store.get_meta(_CONFIG_KEY + topic)
+        text = self._values.get(_CONFIG_KEY + topic)
         if text is None:
             return None
         entry = json.loads(text)
         config: Mapping[str, str] = entry["config"]
         return config if entry["topic_id"] == str(topic_id) else None
 
-    def record_config(self, topic_id: UUID, topic: FixtureTopic) -> asyncio.Future[None]:
-        """Enqueue: the topic has the config that its fixture file gives."""
+    def note_config(self, topic_id: UUID, topic: FixtureTopic) -> NewRecord:
+        """Return the record which says that a topic has the config of its fixture file."""
         entry = {"topic_id": str(topic_id), "config": dict(topic.config)}
-        return self._store.set_meta(_CONFIG_KEY + topic.name, json.dumps(entry))
+        return self._note(_CONFIG_KEY + topic.name, entry)
+
+    def _note(self, key: str, entry: Mapping[str, object]) -> NewRecord:
+        text = self._values[key] = json.dumps(entry)
+        return NewRecord(key.encode(), text.encode())
+
+    def note_new_ids(self, ids: Mapping[UUID, UUID]) -> list[NewRecord]:
+        """Return the records which say that topics are the same under other ids.
+
+        Args:
+            ids: the new ids by the old ones.
+        """
+        new = {str(old): str(other) for old, other in ids.items()}
+        entries = {key: json.loads(text) for key, text in self._values.items()}
+        return [
+            self._note(key, {**entry, "topic_id": new[entry["topic_id"]]})
+            for key, entry in entries.items()
+            if entry["topic_id"] in new
+        ]
 
     def seeded_count(self, stream: FixtureStream, topic_id: UUID | None) -> int:
         """Return how many of a stream's events are in the topic's log; changed ones count."""
@@ -90,10 +118,8 @@ class Ledger:
             )
         return None
 
-    def record_stream(
-        self, stream: FixtureStream, topic_id: UUID, count: int
-    ) -> asyncio.Future[None]:
-        """Enqueue: the first ``count`` events of a stream are in the topic's log."""
+    def note_stream(self, stream: FixtureStream, topic_id: UUID, count: int) -> NewRecord:
+        """Return the record which says that the first ``count`` events of a stream are there."""
         block_size = max(1, -(-len(stream.events) // _MAX_BLOCKS))
         entry = {
             "topic_id": str(topic_id),
@@ -102,10 +128,10 @@ class Ledger:
             "block_size": block_size,
             "blocks": _hash_blocks(stream.events[:count], block_size),
         }
-        return self._store.set_meta(_stream_key(stream), json.dumps(entry))
+        return self._note(_stream_key(stream), entry)
 
     def _entry(self, stream: FixtureStream, topic_id: UUID | None) -> _StreamEntry | None:
-        text = self._store.get_meta(_stream_key(stream))
+        text = self._values.get(_stream_key(stream))
         if text is None or topic_id is None:
             return None
         entry = _StreamEntry(**json.loads(text))

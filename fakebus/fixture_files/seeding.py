@@ -17,16 +17,18 @@ between two parts goes on where it stopped.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from fakebus.broker.batch_checks import check_batch, check_shape
 from fakebus.broker.broker import Broker
 from fakebus.broker.configs.topic_config import TopicConfig
+from fakebus.broker.tail import LogCursor
 from fakebus.broker.topics import Topic
 from fakebus.errors import BrokerError
 from fakebus.fixture_files.batching import PART_BYTES, PART_EVENTS, batches_of, parts_of, size_of
-from fakebus.fixture_files.ledger import Ledger
+from fakebus.fixture_files.ledger import LEDGER_CONFIG, LEDGER_TOPIC, Ledger
 from fakebus.fixture_files.model import (
     FixtureEvent,
     FixtureGroup,
@@ -36,6 +38,8 @@ from fakebus.fixture_files.model import (
 )
 from fakebus.fixture_files.problems import FixtureError, FixtureProblem
 from fakebus.fixture_files.topic_rules import metric_name
+from fakebus.records.builder import build_batch
+from fakebus.records.record import NewRecord
 from fakebus.types import TopicPartition
 
 Progress = Callable[[int, int], None]
@@ -119,14 +123,17 @@ class _Seeding:
         self._broker = broker
         self._set = fixture_set
         self._progress = progress
-        self._ledger = Ledger(broker.storage)
+        self._ledger = Ledger()
         self._topics = {topic.name: topic for topic in fixture_set.topics}
         self._offsets = 0
         self._partitions_added = 0
         self._configs_changed = 0
 
     async def run(self) -> SeedReport:
+        self._ledger = await _read_ledger(self._broker)
         self._check()
+        if self._set.topics and self._broker.topics.get(LEDGER_TOPIC) is None:
+            await self._broker.topics.create(LEDGER_TOPIC, 1, LEDGER_CONFIG)
         skipped = sum(self._seeded_count(stream) for stream in self._set.streams)
         missing = [topic for topic in self._set.topics if self._live(topic.name) is None]
         await self._change_topics()
@@ -202,7 +209,7 @@ class _Seeding:
             if configs != dict(topic.config.overrides):
                 await topics.set_configs(topic, configs)
                 self._configs_changed += 1
-            await self._ledger.record_config(topic.topic_id, fixture_topic)
+            await self._note(self._ledger.note_config(topic.topic_id, fixture_topic))
 
     def _parts(self) -> Iterator[_Part]:
         """Yield the transactions; at least one, for topics and groups."""
@@ -227,15 +234,19 @@ class _Seeding:
                     fixture_topic.name, fixture_topic.partitions, fixture_topic.config
                 )
                 topic_ids[topic.name] = topic.topic_id
-                written += [stored, self._ledger.record_config(topic.topic_id, fixture_topic)]
+                note = self._ledger.note_config(topic.topic_id, fixture_topic)
+                written += [stored, self._note(note)]
             written += [self._broker.produce(*batch) for batch in batches]
             for stream, count, _ in part.streams:
                 topic_id = topic_ids[stream.topic]
-                written.append(self._ledger.record_stream(stream, topic_id, count))
+                written.append(self._note(self._ledger.note_stream(stream, topic_id, count)))
             if is_last:
                 for group in self._set.groups:
                     written += self._set_offsets(group)
         await _all_written(written)
+
+    def _note(self, note: NewRecord) -> Awaitable[object]:
+        return _written(self._broker, note)
 
     def _checked_batches(
         self, part: _Part, new_names: set[str]
@@ -289,6 +300,33 @@ class _Seeding:
             return []
         self._offsets += len(missing)
         return [coordinator.set_offsets(group.group, missing)]
+
+
+async def note_new_ids(broker: Broker, ids: Mapping[UUID, UUID]) -> None:
+    """Let the ledger know topics that were made anew with what they held.
+
+    Args:
+        broker: the bus.
+        ids: their new ids by the old ones.
+    """
+    if ids:
+        ledger = await _read_ledger(broker)
+        await _all_written([_written(broker, note) for note in ledger.note_new_ids(ids)])
+
+
+def _written(broker: Broker, note: NewRecord) -> Awaitable[object]:
+    record = note._replace(timestamp_ms=broker.clock.now_ms())
+    return broker.produce(TopicPartition(LEDGER_TOPIC, 0), build_batch([record]))
+
+
+async def _read_ledger(broker: Broker) -> Ledger:
+    topic = broker.topics.get(LEDGER_TOPIC)
+    notes = []
+    if topic is not None:
+        cursor = LogCursor(topic.partitions[0])
+        while records := await cursor.records():
+            notes += [(record.key, record.value) for record in records]
+    return Ledger(notes)
 
 
 def _topic_problem(topic: FixtureTopic, message: str, hint: str) -> FixtureProblem:

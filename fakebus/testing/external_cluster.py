@@ -15,7 +15,7 @@ from fakebus.client.groups import delete_group, group_details, list_groups
 from fakebus.client.offsets import log_ranges, partitions_of
 from fakebus.client.publishing import Publisher
 from fakebus.client.reading import FetchedRecord, Reader
-from fakebus.client.seeding import NoState, SetSeeder
+from fakebus.client.seeding import SetSeeder
 from fakebus.client.topics import WantedTopic, create_topics, delete_topics
 from fakebus.errors import BrokerError, ErrorCode
 from fakebus.kafka.traffic import Deed
@@ -264,7 +264,7 @@ class ExternalCluster:
         ids = self._registry.register(loaded, renamed(loaded, namespace))
         if ids:
             loaded = load_fixtures(directory, now_ms=now_ms, schema_ids=ids)
-        SetSeeder(self._kafka.connection, NoState()).seed(renamed(loaded, namespace))
+        SetSeeder(self._kafka.connection).seed(renamed(loaded, namespace))
 
     async def delete(self, namespace: Namespace) -> None:
         """Delete a test's topics, groups and subjects."""

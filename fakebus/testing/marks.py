@@ -11,13 +11,14 @@ could not make sense of anything else.
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
+from fakebus.fixture_files.ledger import LEDGER_TOPIC
+from fakebus.fixture_files.seeding import note_new_ids
 from fakebus.registry.schema_log import TOPIC as SCHEMAS_TOPIC
 from fakebus.types import TopicPartition
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from fakebus.storage.interface import OffsetRow, StoredBatch
 
 _READ_BYTES = 16 * 1024 * 1024
-_LEDGER_PREFIX = "fixtures."
 
 
 class Registry(Protocol):
@@ -66,7 +66,8 @@ class Mark:
     topics: dict[str, _MarkedTopic] = field(default_factory=dict)
     offsets: dict[str, dict[TopicPartition, OffsetRow]] = field(default_factory=dict)
     configs: Any = None
-    ledger: dict[str, str | None] = field(default_factory=dict)
+    new_ids: dict[UUID, UUID] = field(default_factory=dict)
+    """Of topics that had to be made anew, by the ids that the ledger of seeding has."""
     registry: Any = None
 
     def end_of(self, topic: Topic, log: PartitionLog) -> int:
@@ -100,7 +101,6 @@ class Marks:
         mark = Mark(
             offsets=broker.group_coordinator.all_offsets(),
             configs=broker.config_admin.changed(),
-            ledger=self._ledger(),
             registry=None if self._registry is None else self._registry.mark(),
         )
         for topic in broker.topics:
@@ -120,11 +120,6 @@ class Marks:
         await storage.flush()
         while storage.pending_bytes:
             await storage.flush()
-
-    def _ledger(self) -> dict[str, str | None]:
-        # What was seeded is a statement about the records, so it goes where they go.
-        storage = self._broker.storage
-        return {key: storage.get_meta(key) for key in storage.meta_keys(_LEDGER_PREFIX)}
 
     async def _mark_log(self, log: PartitionLog) -> _MarkedLog:
         start, end, dirty = log.log_start_offset, log.high_watermark, log.first_dirty_offset
@@ -152,7 +147,7 @@ class Marks:
         if broker.group_coordinator.all_offsets() != mark.offsets:
             # Offsets go with their topic, and the topic is back.
             await broker.group_coordinator.restore_offsets(mark.offsets)
-        await self._restore_ledger(mark)
+        await note_new_ids(broker, mark.new_ids)
         if self._registry is not None:
             done = self._registry.roll_back(mark.registry)
             if inspect.isawaitable(done):
@@ -170,8 +165,8 @@ class Marks:
             marked = mark.topics.get(topic.name)
             if marked is not None and dict(topic.config.overrides) != marked.configs:
                 await self._broker.topics.set_configs(topic, marked.configs)
-            if topic.name == SCHEMAS_TOPIC:
-                # What is registered stays, and this is where it is kept.
+            if topic.name in (SCHEMAS_TOPIC, LEDGER_TOPIC):
+                # What is registered or was seeded stays, and this is where it is kept.
                 continue
             for log in topic.partitions:
                 if log.high_watermark > mark.end_of(topic, log):
@@ -200,11 +195,9 @@ class Marks:
             topic = None
         if topic is None:
             topic = await topics.create(name, len(marked.logs), marked.configs)
-            old_id, marked.topic_id = str(marked.topic_id), topic.topic_id
-            mark.ledger = {
-                key: text and text.replace(old_id, str(topic.topic_id))
-                for key, text in mark.ledger.items()
-            }
+            noted = {new: old for old, new in mark.new_ids.items()}
+            mark.new_ids[noted.get(marked.topic_id, marked.topic_id)] = topic.topic_id
+            marked.topic_id = topic.topic_id
             for log, marked_log in zip(topic.partitions, marked.logs, strict=True):
                 await self._put_back(log, marked_log, 0)
         else:
@@ -237,16 +230,6 @@ class Marks:
         marked.intact, self._known[log.log_id] = marked.end, marked
         await written
         marked.dirty = log.first_dirty_offset
-
-    async def _restore_ledger(self, mark: Mark) -> None:
-        present = self._ledger()
-        changed = {
-            key: mark.ledger.get(key)
-            for key in present.keys() | mark.ledger.keys()
-            if present.get(key) != mark.ledger.get(key)
-        }
-        storage = self._broker.storage
-        await asyncio.gather(*(storage.set_meta(key, text) for key, text in changed.items()))
 
 
 async def _read(log: PartitionLog, from_offset: int, upto_offset: int) -> list[StoredBatch]:

@@ -13,6 +13,7 @@ from fakebus.broker.broker import Broker
 from fakebus.broker.partition_log import PartitionLog
 from fakebus.broker.tail import Tail
 from fakebus.broker.topics import Topic
+from fakebus.fixture_files.ledger import LEDGER_TOPIC
 from fakebus.kafka.traffic import Deed, Traffic
 from fakebus.protocol.consumer_protocol import decode_assignment
 from fakebus.protocol.errors import DecodeError
@@ -125,11 +126,11 @@ class OwnCluster:
         return (self._round_robin - 1) % partitions
 
     async def topic_names(self) -> list[str]:
-        """Return all topics but those of Kafka and of the schema registry."""
+        """Return all topics but those of Kafka, of the schema registry and of seeding."""
         return [
             topic.name
             for topic in self.broker.topics
-            if not topic.is_internal and topic.name != SCHEMAS_TOPIC
+            if not topic.is_internal and topic.name not in (SCHEMAS_TOPIC, LEDGER_TOPIC)
         ]
 
     @contextmanager

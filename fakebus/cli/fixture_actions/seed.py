@@ -52,10 +52,10 @@ def run(arguments: argparse.Namespace) -> int:
     connection = connect(arguments, "fakebus fixtures seed")
     # YAML and the formats come with these; other commands start without them.
     from fakebus.client.registry import RegistryClient
-    from fakebus.client.seeding import SetSeeder, StateTopic
+    from fakebus.client.seeding import SeedLog, SetSeeder
 
     registry = None if arguments.registry is None else RegistryClient(arguments.registry)
-    seeder = SetSeeder(connection, StateTopic(connection))
+    seeder = SetSeeder(connection, SeedLog(connection))
     directory: Path = arguments.directory
     seen = _stamps(directory)
     profile: str | None = arguments.profile
