@@ -24,6 +24,8 @@ from fakebus.testing.typed import Schema
 from fakebus.types import TopicPartition
 
 DEFAULT_TIMEOUT_S = 5.0
+GROUP_TIMEOUT_S = 10.0
+"""Twice what clients let pass between commits by default (auto.commit.interval.ms)."""
 _SHOWN_EVENTS = 5
 _POLL_S = 0.01
 _TURN_S = 0.005
@@ -306,7 +308,7 @@ class Observer:
                 del nearest[_SHOWN_EVENTS:]
         return count, nearest
 
-    async def wait_for_group(self, group: str, *, timeout: float = DEFAULT_TIMEOUT_S) -> None:
+    async def wait_for_group(self, group: str, *, timeout: float = GROUP_TIMEOUT_S) -> None:
         """Wait until a consumer group has caught up.
 
         It has when its committed offset is at the end of every partition that it has
@@ -314,7 +316,8 @@ class Observer:
 
         Args:
             group: the consumer group.
-            timeout: how long to wait, in seconds.
+            timeout: how long to wait, in seconds; clients commit every 5 s unless their
+                auto.commit.interval.ms says otherwise, or they commit themselves.
 
         Raises:
             AssertionError: it has not; the message says in which partitions and who is in
@@ -426,4 +429,9 @@ def _hanging(group: str, progress: GroupProgress | None, timeout: float) -> str:
             lines.append(
                 f"  {topic_partition} hangs: committed {committed}, the log ends at {at.end}"
             )
+    if progress.members and len(lines) > 2:
+        lines.append(
+            "what was read counts when it is committed: every 5 s by default, or as often as the "
+            "consumer's auto.commit.interval.ms says"
+        )
     return printable_lines(lines)

@@ -133,11 +133,18 @@ def test_a_group_is_waited_for_until_it_has_caught_up(bus: TestBus, consumer: Ma
         bus.wait_for_group("g", timeout=0.05)
     assert "state Stable, members: g-client" in str(caught.value)
     assert "t-0 hangs: committed offset 2, the log ends at 3" in str(caught.value)
+    assert "auto.commit.interval.ms" in str(caught.value)
     member.commit(messages[2], asynchronous=False)
     bus.wait_for_group("g")
     assert bus.lag("g") == {("t", 0): 0}
     bus.publish("t", "more")
     assert bus.lag("g") == {("t", 0): 1}
+
+
+def test_a_consumer_with_its_own_defaults_commits_before_the_wait_for_its_group_ends() -> None:
+    # librdkafka and the Java client commit every 5 s (auto.commit.interval.ms).
+    default: float = inspect.signature(Observer.wait_for_group).parameters["timeout"].default
+    assert default >= 2 * 5.0
 
 
 async def test_a_group_is_waited_for_while_the_loop_goes_on(
