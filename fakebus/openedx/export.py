@@ -19,8 +19,7 @@ from fakebus.fixture_files.loader import load_fixtures
 from fakebus.fixture_files.times import parse_duration
 from fakebus.fixture_files.written_sets import ROOT_FILE, WrittenSet
 from fakebus.openedx.catalogue import CatalogueEvent, events_version, load_catalogue
-from fakebus.openedx.samples.sample import Sample
-from fakebus.openedx.samples.table import samples_of
+from fakebus.openedx.samples import Sample, samples_of
 
 DEFAULT_PREFIX = "dev"
 _HOSTS = {"cms": "cms.devstack.edx", "lms": "edx.devstack.lms"}
@@ -53,28 +52,47 @@ def export(directory: Path, *, prefix: str = DEFAULT_PREFIX) -> ExportReport:
             changed since.
     """
     catalogue = load_catalogue()
-    samples = {each.event_type: samples_of(each.event_type, each.schema) for each in catalogue}
+    version = events_version()
+    files = files_of_set(catalogue, version, prefix)
+    check_lock_target(directory)
+    WrittenSet(directory, MADE_BY).write(files)
+    fixture_set = load_fixtures(directory, now_ms=SystemClock().now_ms())
+    write_lock(fixture_set, f"openedx-events {version}")
+    events = {each.event_type: _samples(each) for each in catalogue}
+    return ExportReport(
+        version=version,
+        event_types=len(catalogue),
+        topics=len({each.topic for each in catalogue}),
+        events=sum(map(len, events.values())),
+        without_samples=tuple(name for name, found in events.items() if not found),
+    )
+
+
+def files_of_set(
+    catalogue: Sequence[CatalogueEvent], version: str, prefix: str = DEFAULT_PREFIX
+) -> dict[str, str]:
+    """Return the files of the set by their paths, without the lock.
+
+    Args:
+        catalogue: the events, by type.
+        version: of openedx-events.
+        prefix: as for :func:`export`.
+    """
     files = {f"schemas/{each.event_type}.avsc": _schema_text(each.schema) for each in catalogue}
     for key_type in sorted({each.key_type for each in catalogue}):
         files[f"schemas/key-{key_type}.avsc"] = json.dumps(key_type)
     topics = _by_topic(catalogue)
     for topic, types in topics.items():
-        lines = "\n".join(_event_lines(types, samples, prefix))
+        lines = "\n".join(_event_lines(types, prefix))
         if lines:
             files[f"events/{topic}.ndjson"] = lines
     files["catalog.json"] = json.dumps(_catalogue_rows(catalogue), indent=1)
-    files[ROOT_FILE] = "\n".join(_yaml(topics, samples, prefix))
-    check_lock_target(directory)
-    WrittenSet(directory, MADE_BY).write({path: f"{text}\n" for path, text in files.items()})
-    fixture_set = load_fixtures(directory, now_ms=SystemClock().now_ms())
-    write_lock(fixture_set, f"openedx-events {events_version()}")
-    return ExportReport(
-        version=events_version(),
-        event_types=len(catalogue),
-        topics=len(topics),
-        events=sum(map(len, samples.values())),
-        without_samples=tuple(name for name, found in samples.items() if not found),
-    )
+    files[ROOT_FILE] = "\n".join(_yaml(topics, version, prefix))
+    return {path: f"{text}\n" for path, text in files.items()}
+
+
+def _samples(event: CatalogueEvent) -> list[Sample]:
+    return samples_of(event.event_type, event.schema)
 
 
 def _schema_text(schema: object) -> str:
@@ -92,12 +110,10 @@ def _prefixed(prefix: str, name: str) -> str:
     return f"{prefix}-{name}" if prefix else name
 
 
-def _event_lines(
-    types: Sequence[CatalogueEvent], samples: Mapping[str, Sequence[Sample]], prefix: str
-) -> Iterator[str]:
+def _event_lines(types: Sequence[CatalogueEvent], prefix: str) -> Iterator[str]:
     timed: list[tuple[int, str]] = []
     for each in types:
-        for sample in samples[each.event_type]:
+        for sample in _samples(each):
             timed.append((parse_duration(sample.at), _event_line(each, sample, prefix)))
     # Stable: what happened at the same time stays in the order of the types.
     for _, line in sorted(timed, key=lambda pair: pair[0]):
@@ -136,11 +152,9 @@ def _catalogue_rows(catalogue: Sequence[CatalogueEvent]) -> list[dict[str, Any]]
 
 
 def _yaml(
-    topics: Mapping[str, Sequence[CatalogueEvent]],
-    samples: Mapping[str, Sequence[Sample]],
-    prefix: str,
+    topics: Mapping[str, Sequence[CatalogueEvent]], version: str, prefix: str
 ) -> Iterator[str]:
-    yield f"# Written by: {MADE_BY} (openedx-events {events_version()})."
+    yield f"# Written by: {MADE_BY} (openedx-events {version})."
     yield "# Every event that Open edX's services can put on the bus, with sample events."
     yield "version: 1"
     yield "clock: {anchor: now, tz: UTC}  # all times are relative: yesterday stays yesterday"
@@ -170,8 +184,8 @@ def _yaml(
     yield "topics:"
     seen: set[str] = set()
     for topic, types in topics.items():
-        yield from _yaml_topic(topic, types, prefix, seen)
-        if any(samples[each.event_type] for each in types):
+        yield from _yaml_topic(topic, types, version, prefix, seen)
+        if any(map(_samples, types)):
             yield f"    load: events/{topic}.ndjson"
     yield ""
     yield "# A group begins at the end of a topic unless it has committed something; these have."
@@ -180,7 +194,7 @@ def _yaml(
 
 
 def _yaml_topic(
-    topic: str, types: Sequence[CatalogueEvent], prefix: str, seen: set[str]
+    topic: str, types: Sequence[CatalogueEvent], version: str, prefix: str, seen: set[str]
 ) -> Iterator[str]:
     owner = types[0].owner
     consumers = sorted({name for each in types for name in each.consumers})
@@ -202,7 +216,7 @@ def _yaml_topic(
     yield "      ce_time: {$time: at}"
     yield '      ce_minorversion: "0"'
     yield f"      sourcehost: {_HOSTS.get(owner, f'edx.devstack.{owner}')}"
-    yield f'      sourcelib: "{events_version()}"'
+    yield f'      sourcelib: "{version}"'
     yield "      content-type: application/avro"
     yield "      ce_datacontenttype: application/avro"
 

@@ -22,7 +22,7 @@ from fakebus.app import FakeBus
 from fakebus.config import Address, Settings
 from fakebus.fixture_files.functions import FunctionContext, expand
 from fakebus.openedx.catalogue import load_catalogue
-from fakebus.openedx.samples.table import samples_of
+from fakebus.openedx.samples import samples_of
 
 pytestmark = pytest.mark.clients
 

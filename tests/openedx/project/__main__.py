@@ -21,7 +21,7 @@ def samples() -> list[tuple[Any, dict[str, Any]]]:
 
     from fakebus.fixture_files.functions import FunctionContext, expand
     from fakebus.openedx.catalogue import load_catalogue
-    from fakebus.openedx.samples.table import samples_of
+    from fakebus.openedx.samples import samples_of
     from fakebus.schemas.languages import language
 
     context = FunctionContext(seed=1, anchor_ms=1_760_000_000_000, zone=UTC, event_ms=0)

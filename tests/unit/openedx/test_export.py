@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 
 from fakebus.errors import FakebusError
+from fakebus.fixture_files.drift.lock import write_lock
 from fakebus.fixture_files.loader import check_fixtures, load_fixtures
 from fakebus.fixture_files.model import FixtureSet
 from fakebus.fixture_files.written_sets import WrittenSet
 from fakebus.openedx.catalogue import CatalogueEvent, load_catalogue
-from fakebus.openedx.export import MADE_BY, ExportReport, export
-from fakebus.openedx.samples.table import samples_of
+from fakebus.openedx.export import MADE_BY, ExportReport, export, files_of_set
+from fakebus.openedx.samples import samples_of
 from fakebus.openedx.topics import route_of
 
 NOW_MS = 1_760_000_000_000
@@ -219,6 +220,38 @@ def test_a_file_with_the_name_of_the_lock_stays_and_nothing_is_written(tmp_path:
     ):
         export(tmp_path)
     assert [each.name for each in tmp_path.iterdir()] == ["fixtures.lock"]
+
+
+def test_the_shipped_set_comes_out_of_the_data_to_the_byte(tmp_path: Path) -> None:
+    catalogue = [
+        CatalogueEvent(
+            event_type=row["event_type"],
+            topic=row["topic"],
+            key_field=row["event_key_field"],
+            owner=row["owner"],
+            consumers=tuple(row["consumers"]),
+            schema=json.loads((SHIPPED / "schemas" / f"{row['event_type']}.avsc").read_text()),
+        )
+        for row in json.loads((SHIPPED / "catalog.json").read_text())
+    ]
+    for each in catalogue:
+        route = route_of(each.event_type)
+        assert route is not None
+        assert (route.topic, route.key_field, route.owner, route.consumers) == (
+            *(each.topic, each.key_field, each.owner, each.consumers),
+        )
+    WrittenSet(tmp_path, MADE_BY).write(files_of_set(catalogue, "11.2.0"))
+    write_lock(load_fixtures(tmp_path, now_ms=NOW_MS), "openedx-events 11.2.0")
+    made, shipped = (
+        {
+            path.relative_to(root).as_posix(): path.read_bytes()
+            for path in root.rglob("*")
+            if path.is_file()
+        }
+        for root in (tmp_path, SHIPPED)
+    )
+    assert made.keys() == shipped.keys()
+    assert [name for name, data in made.items() if data != shipped[name]] == []
 
 
 def test_the_shipped_set_lists_its_files() -> None:

@@ -1,22 +1,33 @@
-"""The sample events of every type, fitted to the schemas of the installed version."""
+"""Sample events of every type, fitted to the schemas of the installed version.
+
+They are data: ``samples.ndjson`` has an event a line, and ``world.yaml`` the people and courses
+that they speak of.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any
 
-from fakebus.openedx.samples import authoring, enterprise, exams, people, results, talk
-from fakebus.openedx.samples.sample import Sample, Samples
+import yaml
 
-_PREFIX = "org.openedx."
-_SAMPLES: Samples = {
-    **authoring.SAMPLES,
-    **enterprise.SAMPLES,
-    **exams.SAMPLES,
-    **people.SAMPLES,
-    **results.SAMPLES,
-    **talk.SAMPLES,
-}
+_FOLDER = Path(__file__).parent
+_PART = "$part"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """Sample event of a type."""
+
+    name: str
+    """Unique among the samples of its type."""
+    at: str
+    """When, from now."""
+    data: Mapping[str, Any]
 
 
 def samples_of(event_type: str, schema: Mapping[str, Any]) -> list[Sample]:
@@ -27,14 +38,23 @@ def samples_of(event_type: str, schema: Mapping[str, Any]) -> list[Sample]:
         schema: the Avro schema of the installed version; fields that it does not have are
             left out.
     """
-    make = _SAMPLES.get(event_type.removeprefix(_PREFIX))
-    if make is None:
-        return []
     types: dict[str, Any] = {}
     return [
-        Sample(name=each.name, at=each.at, data=_fitted(each.data, schema, types))
-        for each in make()
+        Sample(name=each["name"], at=each["at"], data=_fitted(each["data"], schema, types))
+        for each in _samples()
+        if each["type"] == event_type
     ]
+
+
+@cache
+def _samples() -> list[dict[str, Any]]:
+    world = yaml.safe_load((_FOLDER / "world.yaml").read_text(encoding="utf-8"))
+
+    def whole(data: dict[str, Any]) -> dict[str, Any]:
+        return world[data[_PART]] if data.keys() == {_PART} else data
+
+    text = (_FOLDER / "samples.ndjson").read_text(encoding="utf-8")
+    return [json.loads(line, object_hook=whole) for line in text.splitlines()]
 
 
 def _fitted(data: Any, schema: Any, types: dict[str, Any]) -> Any:
