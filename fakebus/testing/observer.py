@@ -429,7 +429,7 @@ def _hanging(group: str, progress: GroupProgress | None, timeout: float) -> str:
             lines.append(
                 f"  {topic_partition} hangs: committed {committed}, the log ends at {at.end}"
             )
-    if progress.members and len(lines) > 2:
+    if progress.members and any(at.lag for at in progress.partitions.values()):
         lines.append(
             "what was read counts when it is committed: every 5 s by default, or as often as the "
             "consumer's auto.commit.interval.ms says"
