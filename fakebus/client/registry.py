@@ -14,7 +14,7 @@ from fakebus.errors import FakebusError
 from fakebus.fixture_files.model import FixtureSchema
 from fakebus.fixture_files.recording import SourceSchema
 from fakebus.fixture_files.subject_seeding import refusal
-from fakebus.schemas.interface import ResolvedReference, SchemaError
+from fakebus.schemas.interface import STORED, ResolvedReference, SchemaError
 from fakebus.schemas.languages import language
 
 _TIMEOUT_S = 10.0
@@ -220,7 +220,7 @@ class RegistryClient:
         for (name, _, _), dependency in zip(references, dependencies, strict=True):
             _collect(name, dependency, resolved)
         try:
-            parsed = language(schema_type).parse(found["schema"], tuple(resolved.values()))
+            parsed = language(schema_type).parse(found["schema"], tuple(resolved.values()), STORED)
         except SchemaError:
             return None
         return SourceSchema(

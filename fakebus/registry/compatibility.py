@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from fakebus.registry.errors import RegistryError, invalid_level
+from fakebus.registry.errors import RegistryError, invalid_level, invalid_schema
 from fakebus.registry.model import LEVELS
-from fakebus.schemas.interface import Incompatibility, ParsedSchema
+from fakebus.schemas.interface import Incompatibility, ParsedSchema, SchemaError
 
 _MAX_QUOTED = 10 * 1024
 _TRANSITIVE = "_TRANSITIVE"
@@ -44,13 +44,19 @@ def is_transitive(level: str) -> bool:
     return level.endswith(_TRANSITIVE)
 
 
-def messages(level: str, schema: ParsedSchema, earlier: Sequence[Earlier]) -> list[str]:
+def messages(
+    level: str, schema: ParsedSchema, earlier: Sequence[Earlier], *, validate_fields: bool = False
+) -> list[str]:
     """Return why a schema does not fit; empty if it does.
 
     Args:
         level: one of :data:`~fakebus.registry.model.LEVELS`.
         schema: the new one.
         earlier: what it is compared with, the latest first; the first misfit counts.
+        validate_fields: the setting of that name, which is told with a misfit.
+
+    Raises:
+        RegistryError: 42201, an earlier one was stored by others and cannot be used.
     """
     if level == "NONE":
         return []
@@ -58,9 +64,13 @@ def messages(level: str, schema: ParsedSchema, earlier: Sequence[Earlier]) -> li
     if not is_transitive(level):
         earlier = earlier[:1]
     for version, other in earlier:
-        found = _between(direction, schema, version, other)
+        try:
+            found = _between(direction, schema, version, other)
+        except SchemaError as error:
+            raise invalid_schema(f"Version {version} cannot be compared with: {error}") from None
         if found:
-            return [*found, f"{{validateFields: 'false', compatibility: '{level}'}}"]
+            fields = str(validate_fields).lower()
+            return [*found, f"{{validateFields: '{fields}', compatibility: '{level}'}}"]
     return []
 
 

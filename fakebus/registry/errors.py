@@ -140,6 +140,11 @@ def not_permitted(reason: str) -> RegistryError:
     return RegistryError(422, 42205, reason)
 
 
+def used_up(what: str, place: str) -> RegistryError:
+    """The highest number was imported, and a higher one could not be stored."""
+    return not_permitted(f"There is no {what} left in {place}: the highest there can be is taken")
+
+
 def reference_exists(subject: str, version: int) -> RegistryError:
     """Another schema refers to what is to be deleted."""
     return RegistryError(

@@ -11,14 +11,13 @@ from typing import NamedTuple
 
 from fakebus.registry.contexts import normalized
 from fakebus.registry.identity import guid
-from fakebus.registry.model import Reference, RegisteredSchema
+from fakebus.registry.model import MAX_NUMBER, Reference, RegisteredSchema
 
 NewLogRecord = tuple[bytes, bytes | None]
 """Key and value."""
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _decode = json.JSONDecoder().decode
-_MAX_INT = 2**31 - 1
 
 
 class LogKey(NamedTuple):
@@ -42,7 +41,7 @@ def read_key(data: bytes) -> LogKey:
     version, context = found.get("version", 0), found.get("context", "")
     if not isinstance(kind, str) or not isinstance(subject, str | None):
         raise ValueError("keytype and subject must be strings")
-    if type(version) is not int or not 0 <= version <= _MAX_INT or not isinstance(context, str):
+    if type(version) is not int or not 0 <= version <= MAX_NUMBER or not isinstance(context, str):
         raise ValueError("version must be a whole number, and context a string")
     return LogKey(kind, subject if subject is None else normalized(subject), version, context)
 
@@ -75,7 +74,7 @@ def schema_of(key: LogKey, value: dict[str, object], timestamp_ms: int) -> Regis
     schema_id, text = value.get("id"), value.get("schema")
     schema_type = value.get("schemaType") or "AVRO"
     metadata, rule_set = value.get("metadata"), value.get("ruleSet")
-    if type(schema_id) is not int or not 0 <= schema_id <= _MAX_INT:
+    if type(schema_id) is not int or not 0 <= schema_id <= MAX_NUMBER:
         raise ValueError("id must be a whole number")
     if not isinstance(text, str) or not isinstance(schema_type, str):
         raise ValueError("schema and schemaType must be strings")

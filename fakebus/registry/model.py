@@ -22,6 +22,9 @@ IMPORT = "IMPORT"
 FORWARD = "FORWARD"
 MODES = (READWRITE, *READ_ONLY_MODES, IMPORT, FORWARD)
 
+MAX_NUMBER = 2**31 - 1
+"""The highest id and version."""
+
 JsonObject = Mapping[str, object]
 """A JSON object as the client sent it."""
 

@@ -16,6 +16,9 @@ from fakebus.registry.errors import (
     schema_too_large,
 )
 from fakebus.schemas.interface import (
+    NEW,
+    STORED,
+    Checks,
     MissingExtraError,
     ParsedSchema,
     ResolvedReference,
@@ -33,7 +36,7 @@ _CACHED_CHARACTERS = 32 * 1024 * 1024
 TIMEOUT_SECONDS = 10.0
 
 Result = TypeVar("Result")
-_Key = tuple[str, str, tuple[ResolvedReference, ...], bool]
+_Key = tuple[str, str, tuple[ResolvedReference, ...], Checks]
 
 
 class SchemaParser:
@@ -60,15 +63,14 @@ class SchemaParser:
         schema_type: str,
         text: str,
         references: tuple[ResolvedReference, ...] = (),
-        *,
-        strict: bool = False,
+        checks: Checks = NEW,
     ) -> ParsedSchema:
         """Return the schema of a text.
 
         Raises:
             RegistryError: 42201, it is not valid; 42209, it is too large.
         """
-        key = schema_type, text, references, strict
+        key = schema_type, text, references, checks
         found = self._cache.get(key)
         if found is not None:
             self._cache.move_to_end(key)
@@ -77,7 +79,7 @@ class SchemaParser:
         size = len(text) + sum(len(one.text) for one in references)
         inline = size <= INLINE_CHARACTERS and schema_type in self._loaded
         parsed = await self.run(
-            partial(_parse, schema_type, text, references, strict=strict), inline=inline
+            partial(_parse, schema_type, text, references, checks), inline=inline
         )
         self._loaded.add(schema_type)
         self._remember(key, parsed)
@@ -87,11 +89,11 @@ class SchemaParser:
         self, schema_type: str, text: str, references: tuple[ResolvedReference, ...] = ()
     ) -> ParsedSchema:
         """Return the schema of a text that is registered; raises as :meth:`parse` does."""
-        key = schema_type, text, references, False
+        key = schema_type, text, references, STORED
         found = self._cache.get(key)
         if found is None:
             self._check(schema_type, text)
-            found = _parse(schema_type, text, references, strict=False)
+            found = _parse(schema_type, text, references, STORED)
             self._remember(key, found)
         return found
 
@@ -135,10 +137,10 @@ class SchemaParser:
 
 
 def _parse(
-    schema_type: str, text: str, references: tuple[ResolvedReference, ...], *, strict: bool
+    schema_type: str, text: str, references: tuple[ResolvedReference, ...], checks: Checks
 ) -> ParsedSchema:
     try:
-        parsed = language(schema_type).parse(text, references, strict=strict)
+        parsed = language(schema_type).parse(text, references, checks)
         # Some languages work these out only now, and they may fail like the parser.
         if parsed.canonical and parsed.normalized:
             return parsed

@@ -12,11 +12,10 @@ from fakebus.registry.errors import (
     version_not_found,
 )
 from fakebus.registry.metadata import properties_of
-from fakebus.registry.model import RegisteredSchema
+from fakebus.registry.model import MAX_NUMBER, RegisteredSchema
 from fakebus.registry.state import State
 
 LATEST = -1
-_MAX_VERSION = 2**31 - 1
 
 
 def version_number(version: int | str) -> int:
@@ -29,7 +28,7 @@ def version_number(version: int | str) -> int:
         number = LATEST if str(version).strip().lower() == "latest" else int(version)
     except ValueError:
         raise invalid_version(version) from None
-    if number != LATEST and not 0 < number <= _MAX_VERSION:
+    if number != LATEST and not 0 < number <= MAX_NUMBER:
         raise invalid_version(version)
     return number
 

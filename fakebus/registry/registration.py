@@ -6,13 +6,19 @@ Nothing is written here: the outcome of a registration is the records to write.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 
+from fakebus.registry.candidates import Candidate, Config, completed
 from fakebus.registry.compatibility import is_transitive, messages
 from fakebus.registry.contexts import DEFAULT_CONTEXT, context_of, context_prefix
-from fakebus.registry.errors import incompatible, invalid_schema, not_permitted
-from fakebus.registry.identity import Identity, guid, identity, identity_of
+from fakebus.registry.errors import (
+    RegistryError,
+    incompatible,
+    invalid_schema,
+    not_permitted,
+    used_up,
+)
+from fakebus.registry.identity import guid, identity_of
 from fakebus.registry.log_records import (
     NewLogRecord,
     context_record,
@@ -20,53 +26,22 @@ from fakebus.registry.log_records import (
     schema_tombstone,
 )
 from fakebus.registry.metadata import (
-    VERSION_PROPERTY,
     canonical_metadata,
     canonical_rules,
-    merged_metadata,
-    merged_rules,
     properties_of,
-    with_version,
-    without_version,
 )
-from fakebus.registry.model import READWRITE, Reference, RegisteredSchema, SchemaRequest
+from fakebus.registry.model import (
+    MAX_NUMBER,
+    READWRITE,
+    Reference,
+    RegisteredSchema,
+    SchemaRequest,
+)
 from fakebus.registry.parsing import INLINE_CHARACTERS, SchemaParser
 from fakebus.registry.references import resolve
-from fakebus.registry.settings import Settings
+from fakebus.registry.settings import ADDITIONS, Settings
 from fakebus.registry.state import State
-from fakebus.schemas.interface import ParsedSchema, ResolvedReference
-
-Config = dict[str, object]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
-    """A schema of a request, complete and in canonical form."""
-
-    parsed: ParsedSchema
-    schema_type: str
-    text: str
-    references: tuple[Reference, ...]
-    metadata: Config | None
-    rule_set: Config | None
-
-    @property
-    def identity(self) -> Identity:
-        """What the same id is given for."""
-        return identity(self.schema_type, self.text, self.references, self.metadata, self.rule_set)
-
-    def is_like(self, schema: RegisteredSchema) -> bool:
-        """Return whether the schema is the same but for the version in its metadata."""
-        metadata = schema.metadata
-        if VERSION_PROPERTY not in properties_of(self.metadata):
-            metadata = without_version(metadata)
-        return (
-            self.schema_type == schema.schema_type
-            and self.text == schema.schema
-            and self.references == schema.references
-            and (self.metadata or None) == (metadata or None)
-            and self.rule_set == schema.rule_set
-        )
+from fakebus.schemas.interface import STORED, Checks, ParsedSchema, ResolvedReference
 
 
 class Registrar:
@@ -97,9 +72,13 @@ class Registrar:
         """
         if len(request.schema) <= INLINE_CHARACTERS:
             return
-        self._settings.check_registrable(subject, with_id=request.schema_id >= 0)
-        strict = self._is_strict(self._settings.config_in_scope(subject)) and request.schema_id < 0
-        await self._candidate(subject, request, normalize=False, strict=strict)
+        try:
+            self._settings.check_registrable(subject, with_id=request.schema_id >= 0)
+            checks = self._checks(self._settings.config_in_scope(subject), request)
+            await self._candidate(subject, request, normalize=False, checks=checks)
+        except RegistryError:
+            if await self._known(subject, request, normalize=False) is None:
+                raise
 
     async def register(
         self, subject: str, request: SchemaRequest, *, normalize: bool
@@ -109,18 +88,45 @@ class Registrar:
         Raises:
             RegistryError: 409, 42201, 42205, 42209 or 42210.
         """
+        try:
+            return await self._register(subject, request, normalize=normalize)
+        except RegistryError:
+            # What is there already is held to no rule, and nothing is written.
+            known = await self._known(subject, request, normalize=normalize)
+            if known is None:
+                raise
+            return known, []
+
+    async def _known(
+        self, subject: str, request: SchemaRequest, *, normalize: bool
+    ) -> RegisteredSchema | None:
+        config = self._settings.config_in_scope(subject)
+        if request.version > 0 or any(config.get(name) for name in ADDITIONS):
+            return None
+        try:
+            found = await self.look_up(subject, request, normalize=normalize, deleted=False)
+        except RegistryError:
+            return None
+        is_it = found is not None and request.schema_id in (-1, found.schema_id)
+        return found if is_it else None
+
+    async def _register(
+        self, subject: str, request: SchemaRequest, *, normalize: bool
+    ) -> tuple[RegisteredSchema, list[NewLogRecord]]:
         mode = self._settings.check_registrable(subject, with_id=request.schema_id >= 0)
         config = self._settings.config_in_scope(subject)
         everything = self._state.versions(subject, deleted=True)
         alive = [schema for schema in everything if not schema.deleted]
         next_version = everything[-1].version + 1 if everything else 1
         if mode == READWRITE:
-            request = _completed(request, config, alive[-1] if alive else None, next_version)
-        strict = self._is_strict(config) and request.schema_id < 0
+            request = completed(request, config, alive[-1] if alive else None, next_version)
         candidate = await self._candidate(
-            subject, request, normalize=normalize and mode == READWRITE, strict=strict
+            subject,
+            request,
+            normalize=normalize and mode == READWRITE,
+            checks=self._checks(config, request),
         )
-        known = self._registered(subject, candidate, request, alive)
+        known = await self._registered(subject, candidate, request, alive)
         if known is not None:
             return known, []
         if mode == READWRITE:
@@ -128,10 +134,12 @@ class Registrar:
             if found:
                 raise incompatible(subject, found)
         version = self._version(request, next_version, mode)
+        if version > MAX_NUMBER:
+            raise used_up("version", f"subject {subject}")
         schema = self._new(subject, version, candidate, request.schema_id)
         return schema, self._records(schema, everything)
 
-    def _registered(
+    async def _registered(
         self,
         subject: str,
         candidate: Candidate,
@@ -144,7 +152,7 @@ class Registrar:
         for schema in reversed(alive):
             if request.schema_id not in (-1, schema.schema_id):
                 continue
-            if schema.schema_id == known_id or candidate.is_like(schema):
+            if schema.schema_id == known_id or await self._is_like(candidate, schema):
                 return schema
         return None
 
@@ -171,6 +179,8 @@ class Registrar:
             schema_id = wanted_id
         elif schema_id is None:
             schema_id = self._state.max_id(context) + 1
+            if schema_id > MAX_NUMBER:
+                raise used_up("id", f"context {context_prefix(context)}")
         return RegisteredSchema(
             subject=subject,
             version=version,
@@ -214,7 +224,7 @@ class Registrar:
             RegistryError: 42201 or 42209.
         """
         versions = self._state.versions(subject, deleted=deleted)
-        if not versions:
+        if not versions or not request.schema.strip():
             return None
         found = await self._find(subject, request, versions, normalize=normalize)
         latest = self._state.latest(subject)
@@ -222,10 +232,10 @@ class Registrar:
             return found
         # What registering would add from the config and from the latest version.
         config = self._settings.config_in_scope(subject)
-        completed = _completed(request, config, latest, latest.version)
-        if completed == request:
+        complete = completed(request, config, latest, None)
+        if complete == request:
             return None
-        return await self._find(subject, completed, versions, normalize=normalize)
+        return await self._find(subject, complete, versions, normalize=normalize)
 
     async def _find(
         self,
@@ -236,9 +246,22 @@ class Registrar:
         normalize: bool,
     ) -> RegisteredSchema | None:
         candidate = await self._candidate(
-            subject, request, normalize=normalize, strict=False, deleted=True
+            subject, request, normalize=normalize, checks=STORED, deleted=True
         )
-        return next((one for one in reversed(versions) if candidate.is_like(one)), None)
+        for schema in reversed(versions):
+            if await self._is_like(candidate, schema):
+                return schema
+        return None
+
+    async def _is_like(self, candidate: Candidate, schema: RegisteredSchema) -> bool:
+        if not candidate.may_be_like(schema):
+            return False
+        try:
+            parsed = await self.parse(schema)
+        except RegistryError:
+            # What others stored may be beyond reading, and is then like nothing.
+            return False
+        return candidate.is_like(schema, parsed)
 
     # Comparing
 
@@ -257,7 +280,7 @@ class Registrar:
         """
         config = self._settings.config_in_scope(subject)
         candidate = await self._candidate(
-            subject, request, normalize=normalize, strict=self._is_strict(config)
+            subject, request, normalize=normalize, checks=self._checks(config, request)
         )
         return await self._misfits(candidate, config, earlier)
 
@@ -278,9 +301,9 @@ class Registrar:
             earlier = earlier[-1:]
         compared = [(one.version, await self.parse(one)) for one in reversed(earlier)]
         size = len(candidate.text) + sum(len(one.schema) for one in earlier)
-        return await self._parser.run(
-            partial(messages, level, candidate.parsed, compared), inline=size <= INLINE_CHARACTERS
-        )
+        fields = config.get("validateFields") is True
+        compare = partial(messages, level, candidate.parsed, compared, validate_fields=fields)
+        return await self._parser.run(compare, inline=size <= INLINE_CHARACTERS)
 
     # Parsing
 
@@ -291,7 +314,7 @@ class Registrar:
             RegistryError: 42201, it was stored by others and is not valid.
         """
         _, resolved = resolve(self._state, schema.subject, schema.references, deleted=True)
-        return await self._parser.parse(schema.schema_type, schema.schema, resolved)
+        return await self._parser.parse(schema.schema_type, schema.schema, resolved, STORED)
 
     def parse_now(self, schema: RegisteredSchema) -> ParsedSchema:
         """Do the same without giving way to others, for those who cannot wait."""
@@ -304,7 +327,7 @@ class Registrar:
         request: SchemaRequest,
         *,
         normalize: bool,
-        strict: bool,
+        checks: Checks,
         deleted: bool = False,
     ) -> Candidate:
         if not request.schema.strip():
@@ -314,13 +337,14 @@ class Registrar:
         references, resolved = self._resolve(subject, request, deleted=deleted)
         if normalize:
             references = tuple(sorted(dict.fromkeys(references), key=lambda one: one.name))
-        parsed = await self._parser.parse(
-            request.schema_type, request.schema, resolved, strict=strict
-        )
+        parsed = await self._parser.parse(request.schema_type, request.schema, resolved, checks)
+        if normalize:
+            text = parsed.normalized
+            parsed = await self._parser.parse(request.schema_type, text, resolved, STORED)
         return Candidate(
             parsed=parsed,
             schema_type=parsed.schema_type,
-            text=parsed.normalized if normalize else parsed.canonical,
+            text=parsed.canonical,
             references=references,
             metadata=metadata,
             rule_set=rule_set,
@@ -331,37 +355,12 @@ class Registrar:
     ) -> tuple[tuple[Reference, ...], tuple[ResolvedReference, ...]]:
         return resolve(self._state, subject, request.references, deleted=deleted)
 
-    def _is_strict(self, config: Config) -> bool:
-        return config.get("validateNewSchemas", self._strict) is True
-
-
-def _completed(
-    request: SchemaRequest, config: Config, latest: RegisteredSchema | None, version: int
-) -> SchemaRequest:
-    """Return a request with what the latest version and the config add to it."""
-    if not request.schema.strip() and latest is not None:
-        request = replace(
-            request,
-            schema=latest.schema,
-            schema_type=latest.schema_type,
-            references=latest.references,
+    def _checks(self, config: Config, request: SchemaRequest) -> Checks:
+        wanted = config.get("validateNewSchemas")
+        # A schema that comes with its id comes from another registry, which has it.
+        new = wanted is not False and request.schema_id < 0
+        return Checks(
+            new=new,
+            strict=new and (self._strict or wanted is True),
+            fields=config.get("validateFields") is True and request.schema_id < 0,
         )
-    metadata, rule_set = request.metadata, request.rule_set
-    if latest is not None:
-        metadata = latest.metadata if metadata is None else metadata
-        rule_set = latest.rule_set if rule_set is None else rule_set
-    own_metadata, own_rules = canonical_metadata(metadata), canonical_rules(rule_set)
-    complete = merged_metadata(
-        merged_metadata(_part(config, "defaultMetadata"), own_metadata),
-        _part(config, "overrideMetadata"),
-    )
-    rules = merged_rules(
-        merged_rules(canonical_rules(_part(config, "defaultRuleSet")), own_rules),
-        canonical_rules(_part(config, "overrideRuleSet")),
-    )
-    return replace(request, metadata=with_version(complete, version), rule_set=rules)
-
-
-def _part(config: Config, name: str) -> Config | None:
-    found = config.get(name)
-    return found if isinstance(found, dict) else None

@@ -23,6 +23,7 @@ from fakebus.registry.deletion import delete_subject, delete_version
 from fakebus.registry.errors import (
     context_not_empty,
     schema_not_found,
+    store_failed,
     subject_not_found,
     version_not_found,
 )
@@ -140,7 +141,11 @@ class Registry(RegistryReader):
                 subject, request, normalize=self._normalize(subject, normalize)
             )
             await self._write(*records)
-            return self._log.state.subjects.get(subject, {}).get(schema.version, schema)
+            # What the log does not give back is not stored.
+            stored = self._log.state.subjects.get(subject, {}).get(schema.version)
+            if stored is None or stored.schema_id != schema.schema_id:
+                raise store_failed(f"version {schema.version} of {subject} is not in it")
+            return stored
 
     async def look_up(
         self,

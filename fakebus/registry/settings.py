@@ -40,6 +40,8 @@ from fakebus.registry.state import State
 _LEVEL = "compatibilityLevel"
 _METADATA = ("defaultMetadata", "overrideMetadata")
 _RULE_SETS = ("defaultRuleSet", "overrideRuleSet")
+ADDITIONS = _METADATA + _RULE_SETS
+"""What a config adds to the schemas that are registered under it."""
 _PLAIN = {
     "alias": str,
     "normalize": bool,

@@ -46,6 +46,27 @@ class ResolvedReference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Checks:
+    """Rules that a text is held to, beyond those without which it means nothing."""
+
+    new: bool = True
+    """Those for new schemas, such as that defaults fit. What is stored may be older than they
+    are, and is not held to them when it is looked up, compared, or referred to."""
+    strict: bool = False
+    """Those that Confluent's newest registry has and older ones have not, such as for an Avro
+    namespace."""
+    fields: bool = False
+    """Those of ``validateFields``: the types of a Protobuf schema come from its imports, and no
+    property of a JSON schema begins with ``$$``."""
+
+
+NEW = Checks()
+"""For what a client brings."""
+STORED = Checks(new=False)
+"""For what is stored."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Incompatibility:
     """One reason why data of the writer cannot be read."""
 
@@ -66,7 +87,7 @@ class ParsedSchema(Protocol):
 
     @property
     def canonical(self) -> str:
-        """The text that is stored and served, and that identity goes by.
+        """The text that is stored and served.
 
         It keeps everything that has a meaning for people or programs (documentation, defaults,
         aliases, logical types) and drops what is only a way of writing.
@@ -75,6 +96,10 @@ class ParsedSchema(Protocol):
     @property
     def normalized(self) -> str:
         """The canonical text in a stable order, for ``normalize=true``."""
+
+    @property
+    def identity(self) -> str:
+        """The text that equal schemas have in common, however they are written and stored."""
 
     @property
     def name(self) -> str | None:
@@ -119,15 +144,14 @@ class SchemaLanguage(Protocol):
         """``AVRO``, ``JSON`` or ``PROTOBUF``."""
 
     def parse(
-        self, text: str, references: Sequence[ResolvedReference] = (), *, strict: bool = False
+        self, text: str, references: Sequence[ResolvedReference] = (), checks: Checks = NEW
     ) -> ParsedSchema:
         """Return the schema of a text.
 
         Args:
             text: as a client sent it.
-            references: what it builds on; see :class:`ResolvedReference`.
-            strict: refuse what Confluent's newest registry refuses and older ones let pass,
-                such as an illegal Avro namespace.
+            references: what it builds on; see :class:`ResolvedReference`. They are stored.
+            checks: what the text is held to.
 
         Raises:
             SchemaError: the text is not valid, too deeply nested, or names something that

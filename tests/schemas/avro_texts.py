@@ -63,6 +63,46 @@ TEXTS = [
     record(namespace="org.openedx.enterprise.subsidy.redemption-reversed.v1"),
     record({"name": "größe", "type": "int"}),
     record({"name": "a", "type": "R"}),
+    # What Java's library takes since 1.12: use before definition, and an equal definition again.
+    record(
+        {"name": "a", "type": "F"},
+        {"name": "b", "type": {"type": "fixed", "name": "F", "size": 1}},
+    ),
+    record(
+        {"name": "a", "type": ["null", "S"], "default": None},
+        {"name": "b", "type": {"type": "array", "items": "S"}},
+        {
+            "name": "c",
+            "type": {
+                "type": "record",
+                "name": "S",
+                "fields": [{"name": "t", "type": ["T", "S"]}, {"name": "r", "type": "R"}],
+            },
+        },
+        {"name": "d", "type": {"type": "enum", "name": "T", "namespace": "n", "symbols": ["X"]}},
+        namespace="n",
+    ),
+    *(
+        record({"name": "a", "type": one}, {"name": "b", "type": two})
+        for one, two in [
+            (
+                {"type": "enum", "name": "E", "symbols": ["A"], "p": {"x": 1, "y": 2}},
+                {"type": "enum", "name": "E", "symbols": ["A"], "p": {"y": 2, "x": 1}, "doc": "d"},
+            ),
+            (
+                {"type": "fixed", "name": "F", "size": 2},
+                {"type": "fixed", "name": "F", "size": 2, "aliases": ["G"]},
+            ),
+            (
+                {"type": "record", "name": "S", "fields": [{"name": "s", "type": "int"}]},
+                {"type": "record", "name": "S", "fields": [{"name": "s", "type": "int"}]},
+            ),
+        ]
+    ),
+    # And any text as the default of an enum, a fixed or bytes.
+    record({"name": "a", "type": {"type": "fixed", "name": "F", "size": 2}, "default": "x"}),
+    record({"name": "a", "type": {"type": "enum", "name": "E", "symbols": ["A"]}, "default": "B"}),
+    record({"name": "a", "type": "bytes", "default": "\u0100"}),
 ]
 
 INVALID = {
@@ -103,9 +143,13 @@ INVALID = {
         {"name": "a", "type": {"type": "fixed", "name": "F", "size": 1}},
         {"name": "b", "type": {"type": "fixed", "name": "F", "size": 2}},
     ),
-    "type that is defined later": record(
-        {"name": "a", "type": "F"},
-        {"name": "b", "type": {"type": "fixed", "name": "F", "size": 1}},
+    "type that is never defined": record({"name": "a", "type": "F"}),
+    "enum defined again with another symbol": record(
+        {"name": "a", "type": {"type": "enum", "name": "E", "symbols": ["A"]}},
+        {"name": "b", "type": {"type": "enum", "name": "E", "symbols": ["B"]}},
+    ),
+    "record defined again in itself": record(
+        {"name": "a", "type": {"type": "record", "name": "R", "fields": []}}
     ),
     "type of another namespace": record(
         {"name": "a", "type": {"type": "fixed", "name": "n.F", "size": 1}},
@@ -144,12 +188,5 @@ INVALID = {
             "default": {},
         }
     ),
-    "default of another size": record(
-        {"name": "a", "type": {"type": "fixed", "name": "F", "size": 2}, "default": "x"}
-    ),
-    "default that is no symbol": record(
-        {"name": "a", "type": {"type": "enum", "name": "E", "symbols": ["A"]}, "default": "B"}
-    ),
-    "default beyond a byte": record({"name": "a", "type": "bytes", "default": "\u0100"}),
     "default without end": record({"name": "a", "type": "R", "default": {}}),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from itertools import pairwise
 
 import fastavro
 import pytest
@@ -13,7 +14,13 @@ from avro.schema import parse as avro_parse
 from hypothesis import given, settings
 
 from fakebus.schemas.avro.language import LANGUAGE
-from fakebus.schemas.interface import ResolvedReference, SchemaError
+from fakebus.schemas.interface import (
+    STORED,
+    Checks,
+    ResolvedReference,
+    SchemaDataError,
+    SchemaError,
+)
 from tests.schemas.avro_openedx import openedx_schemas
 from tests.schemas.avro_strategies import Schema, schemas
 from tests.schemas.avro_texts import INVALID, TEXTS, record
@@ -158,7 +165,76 @@ def test_the_namespace_of_an_open_edx_event_is_let_pass_unless_strict() -> None:
 
     assert LANGUAGE.parse(text).name == f"{HYPHENATED}.R"
     with pytest.raises(SchemaError, match="'redemption-reversed' is not a name"):
-        LANGUAGE.parse(text, strict=True)
+        LANGUAGE.parse(text, checks=Checks(strict=True))
+
+
+def test_a_type_may_be_used_before_it_is_defined_and_defined_again() -> None:
+    tree = '{"type":"record","name":"S","fields":[{"name":"s","type":["null","S"]}%s]}'
+    text = record(
+        {"name": "a", "type": ["null", "n.S"]},
+        {"name": "b", "type": json.loads(tree % "")},
+        {"name": "c", "type": json.loads(tree % "")},
+        namespace="n",
+    )
+    schema = LANGUAGE.parse(text)
+    canonical = json.loads(schema.canonical)
+    assert [field["type"] for field in canonical["fields"]] == [
+        ["null", json.loads(tree % "")],
+        "S",
+        "S",
+    ]
+    data = {"a": None, "b": {"s": {"n.S": {"s": None}}}, "c": {"s": None}}
+    assert schema.decode(schema.encode(data)) is not None
+    other = tree % ',{"name":"t","type":"int"}'
+    with pytest.raises(SchemaError, match=r"'n\.S' is defined twice, differently"):
+        LANGUAGE.parse(
+            record(
+                {"name": "b", "type": json.loads(tree % "")},
+                {"name": "c", "type": json.loads(other)},
+                namespace="n",
+            )
+        )
+
+
+def test_two_references_may_bring_the_same_type() -> None:
+    shared = {"type": "enum", "name": "my.C", "symbols": ["E"]}
+    references = [
+        ResolvedReference(name=name, text=record({"name": "c", "type": shared}, name=name))
+        for name in ("my.A", "my.B")
+    ]
+    schema = LANGUAGE.parse('["my.A","my.B"]', references)
+    assert schema.canonical == '["my.A","my.B"]'
+    assert schema.formatted("resolved").count('"symbols"') == 1
+
+
+def test_a_chain_of_types_each_before_its_definition_is_refused_and_not_fatal() -> None:
+    names = [f"R{number}" for number in range(5000)]
+    types = [
+        {"type": "record", "name": name, "fields": [{"name": "a", "type": after}]}
+        for name, after in pairwise([*names, "int"])
+    ]
+    with pytest.raises(SchemaError, match="nested"):
+        LANGUAGE.parse(json.dumps(types))
+
+
+def test_many_equal_definitions_take_no_longer_than_their_text() -> None:
+    large = {"type": "enum", "name": "E", "symbols": [f"S{number}" for number in range(20_000)]}
+    small = {"type": "record", "name": "R", "fields": [{"name": "e", "type": "E"}]}
+    fields = [{"name": "e", "type": large}]
+    fields += [{"name": f"f{number}", "type": small} for number in range(5000)]
+    started = time.monotonic()
+    LANGUAGE.parse(json.dumps({"type": "record", "name": "All", "fields": fields}))
+    assert time.monotonic() - started < 5
+
+
+def test_a_stored_default_that_fits_nothing_is_told_when_it_is_needed() -> None:
+    text = record({"name": "x", "type": ["int", "null"], "default": "null"})
+    with pytest.raises(SchemaError, match="does not fit"):
+        LANGUAGE.parse(text)
+    schema = LANGUAGE.parse(text, (), STORED)
+    assert schema.encode({"x": 1}) == b"\x00\x02"
+    with pytest.raises(SchemaDataError, match=r"^\$\.x: the default 'null' fits no branch"):
+        schema.encode({})
 
 
 def test_a_logical_type_that_does_not_fit_is_ignored_unless_strict() -> None:
@@ -166,7 +242,7 @@ def test_a_logical_type_that_does_not_fit_is_ignored_unless_strict() -> None:
 
     assert LANGUAGE.parse(text).encode(b"x") == b"\x02x"
     with pytest.raises(SchemaError, match="scale 5 is larger than its precision 2"):
-        LANGUAGE.parse(text, strict=True)
+        LANGUAGE.parse(text, checks=Checks(strict=True))
 
 
 def test_a_schema_builds_on_its_references() -> None:

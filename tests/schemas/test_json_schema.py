@@ -8,7 +8,12 @@ import pytest
 from jsonschema import Draft201909Validator, Draft202012Validator
 from jsonschema.protocols import Validator
 
-from fakebus.schemas.interface import ResolvedReference, SchemaDataError, SchemaError
+from fakebus.schemas.interface import (
+    Checks,
+    ResolvedReference,
+    SchemaDataError,
+    SchemaError,
+)
 from fakebus.schemas.json_schema.meta_schemas import schema_validator
 from fakebus.schemas.languages import language
 
@@ -180,3 +185,37 @@ def test_the_meta_schema_put_together_judges_as_the_one_in_vocabularies(
 ) -> None:
     in_vocabularies = validator(validator.META_SCHEMA)
     assert schema_validator(validator).is_valid(schema) == in_vocabularies.is_valid(schema)
+
+
+DEFINED = {"definitions": {"X": {"type": "integer"}}, "properties": {"a": {"$ref": "#/$defs/X"}}}
+
+
+@pytest.mark.parametrize(
+    "draft",
+    [
+        "http://json-schema.org/draft-07/schema#",
+        "http://json-schema.org/draft-04/schema#",
+        "https://json-schema.org/draft/2020-12/schema",
+    ],
+)
+def test_definitions_are_found_under_defs_too(draft: str) -> None:
+    schema = JSON.parse(json.dumps({"$schema": draft, **DEFINED}))
+    assert "$defs" not in json.loads(schema.canonical)
+    with pytest.raises(SchemaDataError, match="integer"):
+        schema.encode({"a": "x"})
+    loose = {**DEFINED, "definitions": {"X": {"type": ["integer", "string"]}}}
+    other = JSON.parse(json.dumps({"$schema": draft, **loose}))
+    assert other.incompatibilities(schema) == []
+    assert schema.incompatibilities(other) != []
+    referring = {"properties": {"b": {"$ref": "shared.json#/$defs/X"}}}
+    shared = ResolvedReference(name="shared.json", text=json.dumps(DEFINED))
+    assert JSON.parse(json.dumps(referring), [shared]).encode({"b": 1})
+    own = {"$defs": {"X": {"type": "string"}}, **DEFINED}
+    assert JSON.parse(json.dumps({"$schema": draft, **own})).encode({"a": "x"})
+
+
+def test_a_property_of_the_registry_is_refused_where_fields_are_validated() -> None:
+    text = json.dumps({"properties": {"$$a": {}}})
+    JSON.parse(text)
+    with pytest.raises(SchemaError, match=r"\$\$a begins with \$\$"):
+        JSON.parse(text, (), Checks(fields=True))

@@ -19,12 +19,18 @@ from google.type import date_pb2, money_pb2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fakebus.schemas.interface import ResolvedReference, SchemaDataError, SchemaError
+from fakebus.schemas.interface import (
+    STORED,
+    Checks,
+    ResolvedReference,
+    SchemaDataError,
+    SchemaError,
+)
 from fakebus.schemas.languages import language
 from fakebus.schemas.protobuf.compiler import COMPILER, Compiler
-from fakebus.schemas.protobuf.imports import imports_of
 from fakebus.schemas.protobuf.indexes import read_indexes, write_indexes
 from fakebus.schemas.protobuf.language import ProtobufSchema
+from fakebus.schemas.protobuf.sources import Sources, import_statement, imports_of
 from fakebus.schemas.protobuf.worker import compile_files
 from tests.schemas.protobuf_pairs import PAIRS, Pair
 
@@ -216,13 +222,47 @@ def test_references_are_imported() -> None:
     assert parse(serialized, base, middle).canonical == schema.canonical
     with pytest.raises(SchemaError, match=r"middle\.proto"):
         parse(text)
-    with pytest.raises(SchemaError, match=r"import cannot be resolved: .*middle\.proto"):
+    with pytest.raises(SchemaError, match=r"descriptor is not valid: .*middle\.proto"):
         parse(serialized)
 
 
-def test_the_name_is_that_of_the_first_message() -> None:
+def test_the_name_is_that_of_the_first_message_or_enum() -> None:
     assert parse(RICH).name == "shop.v1.Note"
-    assert parse('syntax = "proto3"; enum E { A = 0; }').name is None
+    assert parse('syntax = "proto3"; package k; enum E { A = 0; }').name == "k.E"
+    assert parse('syntax = "proto3"; enum E { A = 0; } message M {}').name == "M"
+    assert parse('syntax = "proto3"; service S {}').name is None
+
+
+WITHOUT_MESSAGES = [
+    "",
+    "// nothing",
+    'syntax = "proto3";',
+    "package k;",
+    'syntax = "proto3"; package k; enum Kind { KIND_UNSPECIFIED = 0; KIND_A = 1; }',
+    'syntax = "proto3"; import "google/protobuf/empty.proto"; service S {'
+    " rpc Do (google.protobuf.Empty) returns (stream google.protobuf.Empty); }",
+    'import "google/protobuf/descriptor.proto";'
+    " extend google.protobuf.FileOptions { optional string version = 99999; }",
+    'syntax = "proto3"; import public "google/protobuf/timestamp.proto";',
+    'syntax = "proto3"; option java_package = "com.example";',
+    'edition = "2023"; enum E { A = 0; }',
+]
+
+
+@pytest.mark.parametrize("text", WITHOUT_MESSAGES)
+def test_a_file_without_messages_is_a_schema_like_any(text: str) -> None:
+    schema = parse(text)
+    assert parse(schema.canonical).canonical == schema.canonical
+    assert parse(schema.normalized).normalized == schema.normalized
+    assert parse(schema.formatted("serialized")).canonical == schema.canonical
+    assert parse(schema.formatted("ignore_extensions")).name == schema.name
+    for other in (schema, parse(RICH)):
+        assert isinstance(schema.incompatibilities(other), list)
+        assert isinstance(other.incompatibilities(schema), list)
+    assert schema.incompatibilities(schema) == []
+    for work in (lambda: schema.encode({}), lambda: schema.decode(b"\0")):
+        with pytest.raises(SchemaDataError, match="no message"):
+            work()
 
 
 DATA = {
@@ -289,16 +329,24 @@ def test_message_indexes_come_back(indexes: list[int]) -> None:
         ('syntax = "proto3"; message M { int32 a = 1; int32 b = 1; }', "already been used"),
         ('syntax = "proto3"; message M { Missing a = 1; }', '"Missing" is not defined'),
         ('syntax = "proto3"; message M { required int32 a = 1; }', "not allowed in proto3"),
-        ('syntax = "proto3"; import "nowhere.proto";', "nowhere.proto"),
+        (
+            'syntax = "proto3"; import "nowhere.proto"; message M { gone.G g = 1; }',
+            r"^1:56: \"gone.G\" is not defined; 'nowhere.proto' is imported and is not there",
+        ),
         ('syntax = "proto3"; message M { int32 a = 0; }', "positive"),
         ("message M {" * 5000 + "}" * 5000, "nested deeper than 100"),
         (
             base64.b64encode(
                 FileDescriptorProto(
-                    name="x", syntax="proto3", dependency=["gone.proto"]
+                    name="x",
+                    syntax="proto3",
+                    dependency=["gone.proto"],
+                    message_type=[
+                        {"name": "M", "field": [{"name": "g", "number": 1, "type_name": ".G"}]}
+                    ],
                 ).SerializeToString()
             ).decode(),
-            "import cannot be resolved",
+            "descriptor is not valid: .*; 'gone.proto' is imported and is not there",
         ),
         ("", "Missing|empty|syntax"),
     ],
@@ -380,7 +428,7 @@ def test_types_that_need_no_reference_are_those_of_the_serializers(oracle: Modul
     name = oracle.DESCRIPTOR.name
     (found,) = [
         file
-        for file in COMPILER.compile({"m": f'syntax = "proto3"; import "{name}";'}, "m")
+        for file in COMPILER.compile({"m": f'syntax = "proto3"; import "{name}";'}, "m").files
         if file.name == name
     ]
     expected = FileDescriptorProto()
@@ -444,12 +492,10 @@ def test_only_import_statements_import() -> None:
         message M { string import = 1 [deprecated = true]; message N {} } import "d.proto";
         extend google.protobuf.FileOptions { string e = 50000 [default = ";"]; }
     """
-    found = [*imports_of(text)]
-    assert [each.name for each in found] == ["a/b.proto", "c.proto", "d.proto"]
-    assert [text[each.start : each.end] for each in found] == [
-        "\"a/\" 'b.proto'",
-        '"c.proto"',
-        '"d.proto"',
+    assert [(each.name, each.kind) for each in imports_of(text)] == [
+        ("a/b.proto", "public"),
+        ("c.proto", "weak"),
+        ("d.proto", ""),
     ]
 
 
@@ -466,5 +512,140 @@ def test_the_compilers_worker_takes_no_name_from_outside(tmp_path: Path) -> None
 
 
 def test_googles_other_packages_need_a_reference() -> None:
-    with pytest.raises(SchemaError, match=r"google/api/http\.proto: File not found"):
-        parse('syntax = "proto3"; import "google/api/http.proto";')
+    text = 'syntax = "proto3"; import "google/api/http.proto"; message M { google.api.Http h = 1; }'
+    with pytest.raises(SchemaError, match=r"'google/api/http\.proto' is imported and is not there"):
+        parse(text)
+    rule = ResolvedReference(
+        name="google/api/http.proto", text='package google.api; syntax = "proto3"; message Http {}'
+    )
+    with pytest.raises(SchemaError, match=r"^google/api/http\.proto:1:\d+: "):
+        parse(text, rule)
+
+
+B = ResolvedReference(name="b.proto", text='syntax = "proto3"; package b; message B {}')
+
+
+@pytest.mark.parametrize(
+    ("body", "references", "serialized_imports"),
+    [
+        ('import "acme/missing.proto"; message A { string x = 1; }', [], []),
+        ('import "another/b.proto"; message A { b.B b = 1; }', [B], ["b.proto"]),
+        ("message A { b.B b = 1; }", [B], ["b.proto"]),
+        (
+            'import public "gone.proto"; import "b.proto"; message A { b.B b = 1; }',
+            [B],
+            ["b.proto"],
+        ),
+        (
+            "message A { google.protobuf.Timestamp at = 1; confluent.type.Decimal price = 2; }",
+            [],
+            ["confluent/type/decimal.proto", "google/protobuf/timestamp.proto"],
+        ),
+        (
+            'import "c.proto"; message A { b.B b = 1; c.C c = 2; }',
+            [
+                B,
+                ResolvedReference(
+                    name="c.proto",
+                    text='syntax = "proto3"; package c; import "elsewhere/b.proto";'
+                    " message C { b.B b = 1; }",
+                ),
+            ],
+            ["b.proto", "c.proto"],
+        ),
+    ],
+    ids=["nowhere", "another name", "no import", "public", "well-known", "of a reference"],
+)
+def test_types_are_looked_for_and_not_files(
+    body: str, references: list[ResolvedReference], serialized_imports: list[str]
+) -> None:
+    schema = parse(f'syntax = "proto3"; {body}', *references)
+    assert parse(schema.canonical, *references).canonical == schema.canonical
+    imports = [*imports_of(body)]
+    assert [*map(import_statement, imports)] == [
+        *map(import_statement, imports_of(schema.canonical))
+    ]
+    assert schema.decode(schema.encode({})) == {}
+    coded = FileDescriptorProto.FromString(base64.b64decode(schema.formatted("serialized")))
+    assert sorted(coded.dependency) == serialized_imports
+    assert parse(schema.formatted("serialized"), *references).incompatibilities(schema) == []
+
+
+def test_with_validated_fields_types_come_from_imports() -> None:
+    checks = Checks(fields=True)
+    text = 'syntax = "proto3"; import "{}"; message A {{ b.B b = 1; }}'
+    PROTOBUF.parse(text.format("b.proto"), [B], checks)
+    with pytest.raises(SchemaError, match=r'"b\.B" is not defined'):
+        PROTOBUF.parse(text.format("another/b.proto"), [B], checks)
+    PROTOBUF.parse('syntax = "proto3"; import "missing.proto"; message A {}', [], checks)
+
+
+ANNOTATED = """
+syntax = "proto3"; /* of a service */
+import "google/api/annotations.proto";
+option (acme.owner).team = "shop";
+message M {
+  option (acme.kept) = { a: [1, { b: "};" }] };
+  string a = 1 [(acme.pii) = true, deprecated = true, (acme.rules) = { min: 1, max: 2 }];
+  string b = 2 [(acme.pii) = true];  string c = 3 [deprecated = true, (acme.pii) = true];
+}
+enum E { A = 0 [(acme.text) = "]"]; }
+service S {
+  rpc Do (M) returns (M) { option (google.api.http) = { get: "/v1/{a}" body: "*" }; }
+}
+"""
+
+
+def test_options_that_nothing_defines_are_kept() -> None:
+    schema = parse(ANNOTATED)
+    assert [field.options.deprecated for field in schema.file.message_type[0].field] == [
+        True,
+        False,
+        True,
+    ]
+    assert "of a service" not in schema.canonical
+    for option in ("(acme.owner).team", "(acme.kept)", "(acme.rules)", "(google.api.http)"):
+        assert option in schema.canonical
+    assert parse(schema.canonical).canonical == schema.canonical
+    assert parse(schema.normalized).normalized == schema.normalized
+    other = parse(ANNOTATED.replace("/v1/", "/v2/"))
+    assert other.identity != schema.identity
+    assert other.incompatibilities(schema) == []
+    assert schema.decode(schema.encode({"a": "x"})) == {"a": "x"}
+
+
+def test_the_place_of_a_complaint_is_that_of_the_text_for_all_that_was_replaced() -> None:
+    text = ANNOTATED.replace("string b = 2 [(acme.pii) = true];  string", "string b = 2; Gone")
+    line = next(at for at, one in enumerate(text.splitlines(), 1) if "Gone" in one)
+    with pytest.raises(SchemaError) as failure:
+        parse(text)
+    assert failure.value.place == (line, text.splitlines()[line - 1].index("Gone") + 1)
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, "message M { string a = 1 [" * 90, "option " * 90_000]
+)
+def test_a_text_of_brackets_is_looked_through_once(text: str) -> None:
+    started = time.monotonic()
+    Sources({"a": text}).texts(widened=True, unknown={"(a)"})
+    assert time.monotonic() - started < 5
+
+
+def test_what_is_stored_and_cannot_be_used_is_told_from_others() -> None:
+    text = 'syntax = "proto3"; message A { Gone g = 1; }'
+    with pytest.raises(SchemaError):
+        parse(text)
+    stored = PROTOBUF.parse(text, (), STORED)
+    assert stored.identity == PROTOBUF.parse(f"// again\n\n{text}", (), STORED).identity
+    assert stored.incompatibilities(stored) == []
+    good = parse('syntax = "proto3"; message A {}')
+    for work in (
+        lambda: good.incompatibilities(stored),
+        lambda: stored.incompatibilities(good),
+        lambda: stored.encode({}),
+        lambda: stored.decode(b""),
+    ):
+        with pytest.raises(ValueError, match='"Gone" is not defined'):
+            work()
+    with pytest.raises(SchemaError, match="Expected"):
+        PROTOBUF.parse("this is no proto", (), STORED)

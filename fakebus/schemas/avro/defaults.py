@@ -1,7 +1,9 @@
 """Whether the default of a field fits its type.
 
 A default is JSON. For a union it may fit any branch, as in Avro 1.12; older versions of the
-specification ask for the first. Source: the specification, Complex Types, Records.
+specification ask for the first. A new schema is held to no more than Avro's Java library asks
+for: any text is a default of an enum, of bytes and of a fixed there. Source: the specification,
+Complex Types, Records; org.apache.avro.Schema.isValidDefault.
 """
 
 from __future__ import annotations
@@ -15,8 +17,18 @@ INT_RANGE = range(-(2**31), 2**31)
 LONG_RANGE = range(-(2**63), 2**63)
 
 
-def check_default(node: Node, default: object, what: str) -> object:
-    """Return a field's default; text for a number becomes the number, as in Java.
+def as_number(node: Node, default: object) -> object:
+    """Return a field's default; text for a number becomes the number, as in Java."""
+    if node.kind in ("float", "double") and isinstance(default, str):
+        try:
+            return float(default)
+        except ValueError:
+            pass
+    return default
+
+
+def check_default(node: Node, default: object, what: str) -> None:
+    """Hold a default to the rules for new schemas.
 
     Args:
         node: the field's type.
@@ -26,14 +38,13 @@ def check_default(node: Node, default: object, what: str) -> object:
     Raises:
         SchemaError: the default does not fit.
     """
-    if node.kind in ("float", "double") and isinstance(default, str):
-        try:
-            return float(default)
-        except ValueError:
-            pass
-    if not _fits(node, default, what):
+    if not _fits(node, default, what, exactly=False):
         raise SchemaError(f"{what} has the default {default!r}, which does not fit {_kinds(node)}.")
-    return default
+
+
+def fits_default(node: Node, value: object) -> bool:
+    """Return whether a JSON value can be written as a default of a type that is wholly read."""
+    return _fits(node, value, "A field", exactly=True)
 
 
 def _kinds(node: Node) -> str:
@@ -42,44 +53,44 @@ def _kinds(node: Node) -> str:
     return node.kind
 
 
-def _fits(node: Node, value: object, what: str) -> bool:
+def _fits(node: Node, value: object, what: str, *, exactly: bool) -> bool:
     match node:
         case Primitive():
-            return _fits_primitive(node.kind, value)
+            return _fits_primitive(node.kind, value, exactly=exactly)
         case Enum():
-            return isinstance(value, str) and value in node.symbols
+            return isinstance(value, str) and (value in node.symbols or not exactly)
         case Fixed():
-            return isinstance(value, str) and _is_bytes(value) and len(value) == node.size
+            is_right = isinstance(value, str) and _is_bytes(value) and len(value) == node.size
+            return is_right or (isinstance(value, str) and not exactly)
         case Array():
-            return isinstance(value, list) and all(_fits(node.items, one, what) for one in value)
+            return isinstance(value, list) and all(
+                _fits(node.items, one, what, exactly=exactly) for one in value
+            )
         case Map():
             return isinstance(value, Mapping) and all(
-                _fits(node.values, one, what) for one in value.values()
+                _fits(node.values, one, what, exactly=exactly) for one in value.values()
             )
         case Union():
-            return any(_fits(branch, value, what) for branch in node.branches)
+            return any(_fits(branch, value, what, exactly=exactly) for branch in node.branches)
         case Record():
-            return _fits_record(node, value, what)
+            return _fits_record(node, value, what, exactly=exactly)
 
 
-def fits_default(node: Node, value: object) -> bool:
-    """Return whether a JSON value is a default of a type that is wholly read."""
-    return _fits(node, value, "A field")
-
-
-def _fits_record(node: Record, value: object, what: str) -> bool:
+def _fits_record(node: Record, value: object, what: str, *, exactly: bool) -> bool:
     if not isinstance(value, Mapping):
         return False
     if not node.is_complete:
         raise SchemaError(f"{what} has a default of the record around it, which has no end.")
     # The defaults of the record's own fields were checked when it was read.
     return all(
-        _fits(field.type, value[field.name], what) if field.name in value else field.has_default
+        _fits(field.type, value[field.name], what, exactly=exactly)
+        if field.name in value
+        else field.has_default
         for field in node.fields
     )
 
 
-def _fits_primitive(kind: str, value: object) -> bool:
+def _fits_primitive(kind: str, value: object, *, exactly: bool) -> bool:
     match kind:
         case "null":
             return value is None
@@ -91,7 +102,7 @@ def _fits_primitive(kind: str, value: object) -> bool:
         case "float" | "double":
             return isinstance(value, int | float) and not isinstance(value, bool)
         case "bytes":
-            return isinstance(value, str) and _is_bytes(value)
+            return isinstance(value, str) and (_is_bytes(value) or not exactly)
     return isinstance(value, str)
 
 

@@ -124,7 +124,10 @@ class _Encoder:
         self, out: bytearray, node: Union, value: object, path: str, depth: int
     ) -> None:
         if self.is_default:
-            at = next(i for i, one in enumerate(node.branches) if fits_default(one, value))
+            fitting = (i for i, one in enumerate(node.branches) if fits_default(one, value))
+            at = next(fitting, -1)
+            if at < 0:
+                raise SchemaDataError(f"{path}: the default {shown(value)} fits no branch")
         elif (named := named_branch(node, value)) is not None and isinstance(value, Mapping):
             at, [value] = named, value.values()
         else:

@@ -40,6 +40,9 @@ def load(text: str) -> object:
     try:
         bare.encode()
         value: object = json.loads(bare, parse_constant=_refuse_constant)
+        # A lone surrogate has an escape in JSON but no UTF-8, so it could not be stored.
+        if "\\u" in bare:
+            json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         raise SchemaError("The schema has half of a surrogate pair in it.") from None
     except json.JSONDecodeError as error:

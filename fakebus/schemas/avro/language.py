@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from fakebus.schemas.avro.canonical_text import canonical_text, normalized_text
+from fakebus.schemas.avro.canonical_text import canonical_text, identity_text, normalized_text
 from fakebus.schemas.avro.compatibility import incompatibilities
 from fakebus.schemas.avro.decoder import decode
 from fakebus.schemas.avro.encoder import encode
-from fakebus.schemas.avro.json_text import load
 from fakebus.schemas.avro.nodes import Named, Node
 from fakebus.schemas.avro.parser import Parser
 from fakebus.schemas.interface import (
+    NEW,
+    STORED,
+    Checks,
     Incompatibility,
     ParsedSchema,
     ResolvedReference,
@@ -42,6 +44,11 @@ class AvroSchema:
     def normalized(self) -> str:
         """The canonical text with full names and sorted properties."""
         return normalized_text(self.node, self.known)
+
+    @property
+    def identity(self) -> str:
+        """The text that equal schemas have in common, with references written out."""
+        return identity_text(self.node)
 
     @property
     def name(self) -> str | None:
@@ -85,27 +92,24 @@ class AvroLanguage:
         return "AVRO"
 
     def parse(
-        self, text: str, references: Sequence[ResolvedReference] = (), *, strict: bool = False
+        self, text: str, references: Sequence[ResolvedReference] = (), checks: Checks = NEW
     ) -> AvroSchema:
-        """Return the schema of a text.
+        """Return the schema of a text; see :meth:`SchemaLanguage.parse`.
 
-        Args:
-            text: as a client sent it.
-            references: schemas whose named types the text may use, dependencies first.
-            strict: refuse names and logical types that the specification forbids and older
-                libraries let pass.
-
-        Raises:
-            SchemaError: the text is not valid.
+        ``strict`` refuses names and logical types that the specification forbids and older
+        libraries let pass.
         """
-        parser = Parser(strict=strict)
-        for reference in references:
-            try:
-                parser.parse(load(reference.text))
-            except SchemaError as error:
-                raise SchemaError(f"In the reference {reference.name!r}: {error}") from None
-        known = frozenset(parser.names)
-        return AvroSchema(node=parser.parse(load(text)), known=known)
+        parser = Parser()
+        try:
+            for reference in references:
+                try:
+                    parser.parse_text(reference.text, STORED)
+                except SchemaError as error:
+                    raise SchemaError(f"In the reference {reference.name!r}: {error}") from None
+            known = frozenset(parser.names)
+            return AvroSchema(node=parser.parse_text(text, checks), known=known)
+        except RecursionError:
+            raise SchemaError("The schema is nested too deeply.") from None
 
 
 LANGUAGE = AvroLanguage()

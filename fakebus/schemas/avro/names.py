@@ -1,4 +1,4 @@
-"""Names of types, fields and symbols, and the table a name is looked up in.
+"""Names of types, fields and symbols.
 
 Source: https://avro.apache.org/docs/1.12.0/specification/ (Names). Older libraries check the
 letters of the last part of a name, of any alphabet, and let any namespace pass; Open edX has
@@ -8,9 +8,8 @@ a namespace with a hyphen in it. ``strict`` is the specification's own rule.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
-from fakebus.schemas.avro.nodes import PRIMITIVE_TYPES, Name, Named
+from fakebus.schemas.avro.nodes import PRIMITIVE_TYPES, Name
 from fakebus.schemas.interface import SchemaError
 
 _ANY_ALPHABET = re.compile(r"[^\W\d]\w*")
@@ -49,29 +48,3 @@ def parse_name(text: object, namespace: str | None, what: str, *, strict: bool) 
     if name.full in PRIMITIVE_TYPES:
         raise SchemaError(f"{name.full!r} is a type of Avro's own and cannot be defined.")
     return name
-
-
-class NamedTypes:
-    """The types that are defined so far, by full name."""
-
-    def __init__(self) -> None:
-        self._types: dict[str, Named] = {}
-
-    def define(self, node: Named) -> None:
-        """Let a type be found from here on.
-
-        Raises:
-            SchemaError: the name is taken.
-        """
-        if node.name.full in self._types:
-            raise SchemaError(f"The type {node.name.full!r} is defined twice.")
-        self._types[node.name.full] = node
-
-    def find(self, text: str, namespace: str | None) -> Named | None:
-        """Return the type that a name means in a namespace, else in none."""
-        if "." not in text and namespace and f"{namespace}.{text}" in self._types:
-            return self._types[f"{namespace}.{text}"]
-        return self._types.get(text)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._types)

@@ -1,20 +1,23 @@
 """From the JSON of a schema to its types.
 
 What is refused is what Avro's Java library refuses of a new schema: names, defaults, symbols
-and unions are checked here, so that nothing later meets a schema that makes no sense.
-Source: https://avro.apache.org/docs/1.12.0/specification/ (Schema Declaration).
+and unions are checked here, so that nothing later meets a schema that makes no sense. As in
+that library since 1.12, a type may be used before it is defined, and defined again if the second
+definition is equal to the first. Source: https://avro.apache.org/docs/1.12.0/specification/
+(Schema Declaration); org.apache.avro.ParseContext.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TypeAlias
 
-from fakebus.schemas.avro.defaults import check_default
-from fakebus.schemas.avro.json_text import MAX_DEPTH
+from fakebus.schemas.avro.canonical_text import definition_text
+from fakebus.schemas.avro.defaults import as_number, check_default
+from fakebus.schemas.avro.json_text import MAX_DEPTH, load
 from fakebus.schemas.avro.logical_types import logical_type
-from fakebus.schemas.avro.names import NamedTypes, check_simple_name, parse_name
+from fakebus.schemas.avro.names import check_simple_name, parse_name
 from fakebus.schemas.avro.nodes import (
     NO_DEFAULT,
     PRIMITIVE_TYPES,
@@ -24,6 +27,7 @@ from fakebus.schemas.avro.nodes import (
     Fixed,
     Map,
     Name,
+    Named,
     Node,
     Primitive,
     Properties,
@@ -31,7 +35,7 @@ from fakebus.schemas.avro.nodes import (
     Union,
     type_name,
 )
-from fakebus.schemas.interface import SchemaError
+from fakebus.schemas.interface import STORED, Checks, SchemaError
 
 JsonObject: TypeAlias = Mapping[str, object]
 
@@ -44,12 +48,27 @@ _ORDERS = ("ascending", "descending", "ignore")
 
 
 class Parser:
-    """Reads types; those with a name can be named by what is read after them."""
+    """Parser of types; those with a name can be named by what is read after them."""
 
-    def __init__(self, *, strict: bool = False) -> None:
-        self.names = NamedTypes()
-        self._strict = strict
+    def __init__(self) -> None:
+        self.names: dict[str, Named] = {}
+        """The types that are defined so far, by full name."""
+        self._checks = STORED
+        self._later: dict[str, tuple[JsonObject, str | None]] | None = None
+        self._early: dict[int, Named] = {}
+        """Types that were used before the text comes to them, by their declaration's identity."""
+        self._text: object = None
         self._heights: dict[Node, int] = {}
+
+    def parse_text(self, text: str, checks: Checks) -> Node:
+        """Return the type that a text declares.
+
+        Raises:
+            SchemaError: it declares none, or not as the checks want it.
+        """
+        self._checks = checks
+        self._text, self._later, self._early = load(text), None, {}
+        return self.parse(self._text)
 
     def parse(self, declared: object, namespace: str | None = None) -> Node:
         """Return the type that a JSON value declares.
@@ -76,12 +95,8 @@ class Parser:
 
     def _complex(self, kind: str, declared: JsonObject, namespace: str | None) -> Node:
         match kind:
-            case "record" | "error":
-                return self._record(declared, namespace, is_error=kind == "error")
-            case "enum":
-                return self._enum(declared, namespace)
-            case "fixed":
-                return self._fixed(declared, namespace)
+            case "record" | "error" | "enum" | "fixed":
+                return self._definition(declared, namespace)
             case "array":
                 items = self._part(declared, "items", namespace)
                 node: Node = Array(items=items, properties=_properties(declared, _TYPE_WORDS))
@@ -93,20 +108,52 @@ class Parser:
         return self._named(kind, namespace)
 
     def _primitive(self, kind: str, properties: Properties) -> Primitive:
-        logical = logical_type(kind, properties, strict=self._strict)
+        logical = logical_type(kind, properties, strict=self._checks.strict)
         return Primitive(kind=kind, properties=properties, logical=logical)
 
     def _named(self, text: str, namespace: str | None) -> Node:
         if text in PRIMITIVE_TYPES:
             return self._primitive(text, {})
-        found = self.names.find(text, namespace)
-        if found is None:
-            inside = f" in the namespace {namespace!r}" if namespace and "." not in text else ""
-            raise SchemaError(
-                f"There is no type {text!r}{inside}: define it before it is used,"
-                " or refer to a schema that does."
-            )
-        return found
+        names = [f"{namespace}.{text}", text] if "." not in text and namespace else [text]
+        for name in names:
+            if name in self.names:
+                return self.names[name]
+        if self._later is None:
+            self._later = dict(_definitions(self._text, None))
+        for name in names:
+            if name in self._later:
+                declared, around = self._later.pop(name)
+                found = self._early[id(declared)] = self._definition(declared, around)
+                return found
+        inside = f" in the namespace {namespace!r}" if namespace and "." not in text else ""
+        raise SchemaError(
+            f"There is no type {text!r}{inside}: define it, or refer to a schema that does."
+        )
+
+    def _definition(self, declared: JsonObject, namespace: str | None) -> Named:
+        early = self._early.get(id(declared))
+        if early is not None:
+            return early
+        match declared["type"]:
+            case "enum":
+                return self._enum(declared, namespace)
+            case "fixed":
+                return self._fixed(declared, namespace)
+        return self._record(declared, namespace, is_error=declared["type"] == "error")
+
+    def _defined(self, node: Named) -> Named:
+        """Return the type of this name, which is another if it was defined before.
+
+        Raises:
+            SchemaError: the other is not equal.
+        """
+        known = self.names.setdefault(node.name.full, node)
+        if known is node:
+            return node
+        is_around = isinstance(known, Record) and not known.is_complete
+        if is_around or definition_text(known) != definition_text(node):
+            raise SchemaError(f"The type {node.name.full!r} is defined twice, differently.")
+        return known
 
     def _part(self, declared: JsonObject, word: str, namespace: str | None) -> Node:
         if word not in declared:
@@ -126,13 +173,13 @@ class Parser:
         self._with_height(node, *branches)
         return node
 
-    def _enum(self, declared: JsonObject, namespace: str | None) -> Enum:
+    def _enum(self, declared: JsonObject, namespace: str | None) -> Named:
         name = self._name(declared, namespace)
         what = f"a symbol of {name.full}"
         symbols = declared.get("symbols")
         if not isinstance(symbols, list):
             raise SchemaError(f'The enum {name.full!r} needs "symbols", a list of names.')
-        checked = tuple(check_simple_name(one, what, strict=self._strict) for one in symbols)
+        checked = tuple(check_simple_name(one, what, strict=self._checks.strict) for one in symbols)
         if len(set(checked)) < len(checked):
             [(twice, _)] = Counter(checked).most_common(1)
             raise SchemaError(f"The enum {name.full!r} has the symbol {twice!r} twice.")
@@ -147,10 +194,9 @@ class Parser:
             aliases=self._type_aliases(declared, name),
             properties=_properties(declared, _ENUM_WORDS),
         )
-        self.names.define(node)
-        return node
+        return self._defined(node)
 
-    def _fixed(self, declared: JsonObject, namespace: str | None) -> Fixed:
+    def _fixed(self, declared: JsonObject, namespace: str | None) -> Named:
         name = self._name(declared, namespace)
         size = declared.get("size")
         if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size < 2**31:
@@ -162,12 +208,11 @@ class Parser:
             size=size,
             aliases=self._type_aliases(declared, name),
             properties=properties,
-            logical=logical_type("fixed", properties, size=size, strict=self._strict),
+            logical=logical_type("fixed", properties, size=size, strict=self._checks.strict),
         )
-        self.names.define(node)
-        return node
+        return self._defined(node)
 
-    def _record(self, declared: JsonObject, namespace: str | None, *, is_error: bool) -> Record:
+    def _record(self, declared: JsonObject, namespace: str | None, *, is_error: bool) -> Named:
         name = self._name(declared, namespace)
         node = Record(
             name=name,
@@ -176,7 +221,7 @@ class Parser:
             properties=_properties(declared, _TYPE_WORDS),
             is_error=is_error,
         )
-        self.names.define(node)
+        self.names.setdefault(node.name.full, node)
         fields = declared.get("fields")
         if not isinstance(fields, list):
             raise SchemaError(f'The record {name.full!r} needs "fields", a list of fields.')
@@ -188,13 +233,13 @@ class Parser:
             by_name[field.name] = field
         node.fields, node.by_name, node.is_complete = tuple(by_name.values()), by_name, True
         self._with_height(node, *(field.type for field in node.fields))
-        return node
+        return self._defined(node)
 
     def _field(self, declared: object, record: Name) -> Field:
         if not isinstance(declared, Mapping):
             raise SchemaError(f"A field of {record.full!r} must be an object, not {declared!r}.")
         name = check_simple_name(
-            declared.get("name"), f"a field of {record.full}", strict=self._strict
+            declared.get("name"), f"a field of {record.full}", strict=self._checks.strict
         )
         what = f"The field {name!r} of {record.full!r}"
         if "type" not in declared:
@@ -205,7 +250,9 @@ class Parser:
             raise SchemaError(f'{what} has the "order" {order!r}; it is one of {_ORDERS}.')
         default = declared.get("default", NO_DEFAULT)
         if default is not NO_DEFAULT:
-            default = check_default(node, default, what)
+            default = as_number(node, default)
+            if self._checks.new:
+                check_default(node, default, what)
         return Field(
             name=name,
             type=node,
@@ -220,12 +267,14 @@ class Parser:
         own = declared.get("namespace")
         around = own if isinstance(own, str) else namespace
         kind = declared["type"]
-        return parse_name(declared.get("name"), around, f"a type {kind!r}", strict=self._strict)
+        return parse_name(
+            declared.get("name"), around, f"a type {kind!r}", strict=self._checks.strict
+        )
 
     def _type_aliases(self, declared: JsonObject, name: Name) -> tuple[Name, ...]:
         what = f"an alias of {name.full}"
         return tuple(
-            parse_name(alias, name.namespace, what, strict=self._strict)
+            parse_name(alias, name.namespace, what, strict=self._checks.strict)
             for alias in _aliases(declared)
         )
 
@@ -236,6 +285,30 @@ class Parser:
             raise SchemaError(f"The schema is nested deeper than {MAX_DEPTH} types.")
         self._heights[node] = height
         return node
+
+
+def _definitions(
+    declared: object, namespace: str | None
+) -> Iterator[tuple[str, tuple[JsonObject, str | None]]]:
+    """Yield the names that a text defines, with their declarations and what they stand in."""
+    waiting = [(declared, namespace)]
+    while waiting:
+        declared, namespace = waiting.pop()
+        if isinstance(declared, list):
+            waiting += [(branch, namespace) for branch in declared]
+        if not isinstance(declared, Mapping):
+            continue
+        kind, name = declared.get("type"), declared.get("name")
+        around = namespace
+        if kind in ("record", "error", "enum", "fixed") and isinstance(name, str):
+            own = declared.get("namespace")
+            before, dot, simple = name.rpartition(".")
+            around = before if dot else own if isinstance(own, str) else namespace
+            yield f"{around}.{simple}" if around else simple, (declared, namespace)
+        fields = declared.get("fields") if kind in ("record", "error") else None
+        for field in fields if isinstance(fields, list) else ():
+            waiting.append((field.get("type") if isinstance(field, Mapping) else None, around))
+        waiting += [(declared.get("items"), namespace), (declared.get("values"), namespace)]
 
 
 def _properties(declared: JsonObject, words: frozenset[str]) -> Properties:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fakebus.schemas.interface import (
+    NEW,
+    Checks,
     MissingExtraError,
     ParsedSchema,
     ResolvedReference,
     SchemaError,
 )
-from fakebus.schemas.json_schema.json_text import JsonTextError, read_json
+from fakebus.schemas.json_schema.json_text import JsonTextError, compact, normalized, read_json
+from fakebus.schemas.unusable import UnusableSchema
 
 _LIBRARIES = ("jsonschema", "jsonschema_specifications", "referencing")
 
@@ -21,21 +24,16 @@ class JsonSchemaLanguage:
     schema_type = "JSON"
 
     def parse(
-        self, text: str, references: Sequence[ResolvedReference] = (), *, strict: bool = False
+        self, text: str, references: Sequence[ResolvedReference] = (), checks: Checks = NEW
     ) -> ParsedSchema:
         """Return the schema of a text; see :meth:`SchemaLanguage.parse`.
 
         Without a ``$schema``, or with one that is no draft's, it is draft-07. ``strict`` makes
         no difference: no version of Confluent's registry is stricter about JSON Schema.
-
-        Raises:
-            SchemaError: the text is not JSON, not a schema of its draft, or a ``$ref`` leads
-                neither into it nor into the references.
-            MissingExtraError: ``jsonschema`` is not installed.
         """
         try:
             # Imported here, so that a process without JSON schemas starts without the library.
-            from fakebus.schemas.json_schema.parsed_schema import parsed_schema
+            from fakebus.schemas.json_schema.parsed_schema import parsed_schema, restricted_property
         except ModuleNotFoundError as error:
             if error.name is None or error.name.partition(".")[0] not in _LIBRARIES:
                 raise
@@ -43,11 +41,17 @@ class JsonSchemaLanguage:
                 "JSON Schema needs the extra json: pip install 'fakebus[json]'"
             ) from error
         try:
-            return parsed_schema(
-                read_json(text), {item.name: _reference(item) for item in references}
-            )
+            contents = read_json(text)
         except JsonTextError as error:
             raise SchemaError(str(error), error.place) from error
+        if checks.fields and (name := restricted_property(contents)) is not None:
+            raise SchemaError(f"the property {name} begins with $$, which is for the registry")
+        try:
+            return parsed_schema(contents, {item.name: _reference(item) for item in references})
+        except SchemaError as error:
+            if checks.new:
+                raise
+            return UnusableSchema("JSON", compact(contents), normalized(contents), str(error))
 
 
 def _reference(reference: ResolvedReference) -> object:

@@ -8,7 +8,12 @@ from typing import Any, cast
 from jsonschema.exceptions import best_match
 from referencing.exceptions import Unresolvable
 
-from fakebus.schemas.interface import Incompatibility, ParsedSchema, SchemaDataError
+from fakebus.schemas.interface import (
+    Incompatibility,
+    ParsedSchema,
+    SchemaDataError,
+    SchemaError,
+)
 from fakebus.schemas.json_schema.comparison import breaking_differences
 from fakebus.schemas.json_schema.differences import BREAKING
 from fakebus.schemas.json_schema.json_text import (
@@ -20,6 +25,7 @@ from fakebus.schemas.json_schema.json_text import (
 from fakebus.schemas.json_schema.pattern_syntax import Unmatchable
 from fakebus.schemas.json_schema.schema_documents import SchemaDocuments, schema_documents
 from fakebus.schemas.json_schema.validation import data_validator
+from fakebus.schemas.unusable import UnusableSchema
 
 
 class JsonParsedSchema:
@@ -34,12 +40,17 @@ class JsonParsedSchema:
     @property
     def canonical(self) -> str:
         """The schema as compact JSON, its keys in the order in which they came."""
-        return compact(self.documents.contents)
+        return compact(self.documents.written)
 
     @property
     def normalized(self) -> str:
         """The schema as compact JSON with sorted keys."""
-        return normalized(self.documents.contents)
+        return normalized(self.documents.written)
+
+    @property
+    def identity(self) -> str:
+        """The canonical text: with its keys in another order, a schema is another one."""
+        return self.canonical
 
     @property
     def name(self) -> str | None:
@@ -55,6 +66,8 @@ class JsonParsedSchema:
 
     def incompatibilities(self, writer: ParsedSchema) -> list[Incompatibility]:
         """Return why this schema could not read data written with ``writer``."""
+        if writer.schema_type == self.schema_type and isinstance(writer, UnusableSchema):
+            raise SchemaError(writer.problem)
         if not isinstance(writer, JsonParsedSchema):
             return [
                 Incompatibility(
@@ -120,3 +133,10 @@ class JsonParsedSchema:
 def parsed_schema(contents: object, references: Mapping[str, object]) -> JsonParsedSchema:
     """Return a checked schema; see :func:`schema_documents` for arguments and errors."""
     return JsonParsedSchema(schema_documents(contents, references))
+
+
+def restricted_property(contents: object) -> str | None:
+    """Return a property of a schema that begins with ``$$``, if it has one."""
+    properties = contents.get("properties") if isinstance(contents, dict) else None
+    names = properties if isinstance(properties, dict) else ()
+    return next((name for name in names if name.startswith("$$")), None)

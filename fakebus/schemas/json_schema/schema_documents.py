@@ -71,7 +71,10 @@ _DEFAULT_DRAFT = _DRAFTS["json-schema.org/draft-07/schema"]
 class SchemaDocuments:
     """A checked schema, and the registry that its references are looked up in."""
 
+    written: Contents
+    """The schema as it is stored."""
     contents: Contents
+    """The schema as it is read, with everything where a ``$ref`` looks for it."""
     draft: Draft
     references: Mapping[str, object]
     registry: Registry[Contents]
@@ -111,20 +114,22 @@ def schema_documents(contents: object, references: Mapping[str, object]) -> Sche
     """
     draft = draft_of(contents)
     _check(contents, draft, "")
-    root = draft.specification.create_resource(contents)
+    usable = _with_defs(contents)
+    root = draft.specification.create_resource(usable)
     base = root.id() or ""
     resources: list[tuple[str, Resource[Contents]]] = []
     for name, reference in references.items():
         its_draft = draft_of(reference)
         _check(reference, its_draft, f"reference {name}: ")
-        resource = its_draft.specification.create_resource(reference)
+        resource = its_draft.specification.create_resource(_with_defs(reference))
         resources += [(name, resource), (urljoin(base, name), resource)]
         if (its_id := resource.id()) is not None:
             resources.append((its_id, resource))
     resources.append((base, root))
     registry: Registry[Contents] = META_SCHEMAS.with_resources(resources)
     documents = SchemaDocuments(
-        contents=contents,
+        written=contents,
+        contents=usable,
         draft=draft,
         references=references,
         registry=registry,
@@ -132,6 +137,15 @@ def schema_documents(contents: object, references: Mapping[str, object]) -> Sche
     )
     _check_references(root, documents.resolver)
     return documents
+
+
+def _with_defs(contents: Contents) -> Contents:
+    """Return a schema whose ``definitions`` are found under ``$defs`` too, as Confluent does."""
+    definitions = contents.get("definitions") if isinstance(contents, dict) else None
+    defs = contents.get("$defs", {}) if isinstance(contents, dict) else None
+    if not isinstance(definitions, dict) or not isinstance(defs, dict):
+        return contents
+    return {**contents, "$defs": {**definitions, **defs}}
 
 
 def _check(contents: object, draft: Draft, place: str) -> None:

@@ -16,15 +16,28 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
 from fakebus.schemas.interface import SchemaError
-from fakebus.schemas.protobuf.imports import PREFIX, renamed, safe_names
+from fakebus.schemas.protobuf.sources import PREFIX, Sources
 
 _TIMEOUT_S = 5.0
 _START_TIMEOUT_S = 30.0
 _SHOWN = 400
+_MAX_TRIES = 20
+"""protoc tells one unknown option of a field or message at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """Descriptors, dependencies first."""
+
+    files: list[FileDescriptorProto]
+    has_unknown_options: bool
+    """Whether the text has options that nothing defines, which the descriptors lack."""
 
 
 class Compiler:
@@ -36,33 +49,48 @@ class Compiler:
         self._pid = 0
         self._answered = False
 
-    def compile(self, files: Mapping[str, str], main: str) -> list[FileDescriptorProto]:
-        """Return the descriptors of a file and of all that it imports, dependencies first.
+    def compile(
+        self, files: Mapping[str, str], main: str, *, imported_only: bool = False
+    ) -> Compiled:
+        """Return the descriptors of a file and of all that it imports.
 
         Args:
-            files: texts by the names under which they are imported.
+            files: texts by the names under which they are imported, dependencies first.
             main: which of them is wanted.
+            imported_only: types of a file that is there and not imported are unknown.
 
         Raises:
             SchemaError: protoc refuses the text, or does not survive it.
         """
-        names = safe_names(files)
-        given = {safe: name for name, safe in names.items()}
-        texts = {names[name]: renamed(text, names) for name, text in files.items()}
-        request = json.dumps({"files": texts, "main": names[main]}).encode() + b"\n"
-        with self._lock:
-            answer = json.loads(self._ask(request))
+        sources = Sources(files)
+        unknown: set[str] = set()
+        first = answer = self._answer(sources.texts(widened=False), sources.names[main])
+        widened = False
+        for _ in range(_MAX_TRIES):
+            if "error" not in answer:
+                break
+            # What a file that was not imported defines is known; then what nothing defines.
+            strange = _unknown_options(answer["error"]) - unknown
+            if (widened or imported_only) and not strange:
+                break
+            unknown |= strange if widened or imported_only else set()
+            widened = not imported_only
+            texts = sources.texts(widened=widened, unknown=unknown)
+            answer = self._answer(texts, sources.names[main])
         if "error" in answer:
-            complaint = _first_complaint(answer["error"], names[main], given)
-            place = _PLACE.match(complaint)
-            if place is None:
-                raise SchemaError(complaint)
-            raise SchemaError(complaint, (int(place[1]), int(place[2])))
+            raise _refusal(first["error"], main, sources)
         found = [FileDescriptorProto.FromString(base64.b64decode(each)) for each in answer["files"]]
+        given = sources.given_names
         for file in found:
             file.name = given.get(file.name, file.name)
             file.dependency[:] = [given.get(name, name) for name in file.dependency]
-        return found
+        return Compiled(found, has_unknown_options=bool(unknown))
+
+    def _answer(self, texts: Mapping[str, str], main: str) -> dict[str, Any]:
+        request = json.dumps({"files": texts, "main": main}).encode() + b"\n"
+        with self._lock:
+            answer: dict[str, Any] = json.loads(self._ask(request))
+        return answer
 
     def _ask(self, request: bytes) -> bytes:
         process = self._running()
@@ -114,6 +142,10 @@ class Compiler:
                 pipe.close()
 
 
+class UnknownTypeError(SchemaError):
+    """A text that names what neither it nor a reference defines."""
+
+
 class _GoneError(Exception):
     pass
 
@@ -123,12 +155,32 @@ COMPILER = Compiler()
 
 
 _PLACE = re.compile(r"(\d+):(\d+): ")
-_OURS = re.compile(rf"{PREFIX}/\d+\.proto")
 _CHATTER = re.compile(r"warning:|^W\d{4} |^WARNING: ")
+_OURS = re.compile(rf"{PREFIX}/\d+\.proto")
+_UNKNOWN_OPTION = re.compile(r'Option "([^"\n]+)" unknown\.')
+_UNKNOWN_TYPE = re.compile(r'" is not defined\.|" unknown\.')
 
 
-def _first_complaint(text: str, main: str, given: Mapping[str, str]) -> str:
+def _unknown_options(text: str) -> set[str]:
+    return {match[1].replace("(.", "(") for match in _UNKNOWN_OPTION.finditer(text)}
+
+
+def no_such_file(name: str) -> str:
+    """Return what to do where an import leads nowhere and it matters."""
+    return f"{name!r} is imported and is not there: give it as a reference"
+
+
+def _refusal(text: str, main: str, sources: Sources) -> SchemaError:
+    """Return protoc's first complaint, with the names that clients know."""
     lines = [line for line in text.splitlines() if line and not _CHATTER.search(line)]
-    first = (lines or ["protoc refuses the text"])[0].removeprefix(f"{main}:")
+    first = (lines or ["protoc refuses the text"])[0]
+    given = sources.given_names
     said = _OURS.sub(lambda match: given.get(match[0], match[0]), first)
-    return said.strip()[:_SHOWN]
+    said = said.removeprefix(f"{main}:").strip()[:_SHOWN]
+    is_unknown = _UNKNOWN_TYPE.search(said) is not None
+    missing = sources.missing() if is_unknown else []
+    if missing:
+        said = f"{said.rstrip('.')}; {no_such_file(missing[0])}"
+    place = _PLACE.match(said)
+    kind = UnknownTypeError if is_unknown else SchemaError
+    return kind(said, (1, 1) if place is None else (int(place[1]), int(place[2])))

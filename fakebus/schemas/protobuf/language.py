@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 from fakebus.schemas.interface import (
+    NEW,
+    Checks,
     Incompatibility,
     MissingExtraError,
     ParsedSchema,
@@ -16,12 +18,13 @@ from fakebus.schemas.interface import (
     SchemaDataError,
     SchemaError,
 )
+from fakebus.schemas.unusable import UnusableSchema
 
 try:
     import grpc_tools  # noqa: F401 - only to see that it is there
     from google.protobuf import json_format
     from google.protobuf.descriptor import Descriptor
-    from google.protobuf.descriptor_pb2 import FileDescriptorProto
+    from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto
     from google.protobuf.descriptor_pool import DescriptorPool
     from google.protobuf.message import DecodeError
     from google.protobuf.message_factory import GetMessageClass
@@ -30,9 +33,15 @@ except ImportError:
 else:
     AVAILABLE = True
     from fakebus.schemas.protobuf.comparison import Types, compare
-    from fakebus.schemas.protobuf.compiler import COMPILER
+    from fakebus.schemas.protobuf.compiler import COMPILER, UnknownTypeError, no_such_file
     from fakebus.schemas.protobuf.indexes import read_indexes, write_indexes
     from fakebus.schemas.protobuf.printer import print_file
+    from fakebus.schemas.protobuf.sources import (
+        Import,
+        import_statement,
+        imports_of,
+        without_comments,
+    )
 
 MAX_DEPTH = 100
 _MAIN = "fakebus-main.proto"
@@ -43,13 +52,22 @@ class ProtobufSchema:
 
     Args:
         files: descriptors, dependencies first, the schema itself last.
+        imports: what the schema says that it imports, whether it is there or not.
+        text: as it was written, if the descriptors do not hold everything.
     """
 
     schema_type = "PROTOBUF"
 
-    def __init__(self, files: Sequence[FileDescriptorProto]) -> None:
+    def __init__(
+        self,
+        files: Sequence[FileDescriptorProto],
+        imports: Sequence[Import],
+        text: str | None = None,
+    ) -> None:
         self.files = list(files)
         self.file = self.files[-1]
+        self._imports = imports
+        self._text = None if text is None else without_comments(text)
 
     @cached_property
     def _pool(self) -> DescriptorPool:
@@ -66,28 +84,30 @@ class ProtobufSchema:
     @cached_property
     def canonical(self) -> str:
         """The text that is stored and served."""
-        return print_file(self.file, self._pool)
+        return self._text or print_file(_importing(self.file, self._imports), self._pool)
 
     @cached_property
     def normalized(self) -> str:
         """The text with imports and the order of types and fields settled."""
-        file = FileDescriptorProto.FromString(self.file.SerializeToString())
-        dependencies = sorted(range(len(file.dependency)), key=lambda at: file.dependency[at])
-        public = {file.dependency[at] for at in file.public_dependency}
-        weak = {file.dependency[at] for at in file.weak_dependency}
-        names = [file.dependency[at] for at in dependencies]
-        file.dependency[:] = names
-        file.public_dependency[:] = [at for at, name in enumerate(names) if name in public]
-        file.weak_dependency[:] = [at for at, name in enumerate(names) if name in weak]
-        _sort_types(file)
+        if self._text is not None:
+            return self._text
+        file = _importing(self.file, sorted(self._imports, key=lambda one: one.name))
+        for message in file.message_type:
+            _sort_fields(message)
         return print_file(file, self._pool)
 
     @property
+    def identity(self) -> str:
+        """The canonical text."""
+        return self.canonical
+
+    @property
     def name(self) -> str | None:
-        """The full name of the first message."""
-        if not self.file.message_type:
+        """The full name of the first message, or of the first enum where there is none."""
+        types = self.file.message_type or self.file.enum_type
+        if not types:
             return None
-        first: str = self.file.message_type[0].name
+        first: str = types[0].name
         return f"{self.file.package}.{first}" if self.file.package else first
 
     def formatted(self, output_format: str) -> str:
@@ -102,6 +122,8 @@ class ProtobufSchema:
 
     def incompatibilities(self, writer: ParsedSchema) -> list[Incompatibility]:
         """Return why messages written with ``writer`` cannot be read."""
+        if writer.schema_type == self.schema_type and isinstance(writer, UnusableSchema):
+            raise SchemaError(writer.problem)
         if not isinstance(writer, ProtobufSchema):
             return [
                 Incompatibility(
@@ -163,10 +185,9 @@ class ProtobufSchema:
         return found
 
     def _first(self) -> str:
-        name = self.name
-        if name is None:
+        if self.name is None or not self.file.message_type:
             raise SchemaDataError("the schema has no message")
-        return name
+        return self.name
 
     def _message_at(self, indexes: Sequence[int]) -> Descriptor:
         messages = self.file.message_type
@@ -185,19 +206,28 @@ class ProtobufLanguage:
     schema_type = "PROTOBUF"
 
     def parse(
-        self, text: str, references: Sequence[ResolvedReference] = (), *, strict: bool = False
-    ) -> ProtobufSchema:
+        self, text: str, references: Sequence[ResolvedReference] = (), checks: Checks = NEW
+    ) -> ParsedSchema:
         """Return the schema of a ``.proto`` text or of the base64 of a FileDescriptorProto."""
         if not AVAILABLE:
             raise MissingExtraError(
                 "Protobuf schemas need an extra package: run  pip install 'fakebus[protobuf]'"
             )
+        files = {reference.name: reference.text for reference in references}
         descriptor = _descriptor(text)
-        if descriptor is None:
-            _check_depth(text)
-            files = {reference.name: reference.text for reference in references}
-            return ProtobufSchema(COMPILER.compile({**files, _MAIN: text}, _MAIN))
-        return _from_descriptor(descriptor, references)
+        if descriptor is not None:
+            return _from_descriptor(descriptor, files)
+        _check_depth(text)
+        files.pop(_MAIN, None)
+        try:
+            found = COMPILER.compile({**files, _MAIN: text}, _MAIN, imported_only=checks.fields)
+        except UnknownTypeError as error:
+            if checks.new:
+                raise
+            bare = without_comments(text)
+            return UnusableSchema("PROTOBUF", bare, bare, str(error))
+        written = text if found.has_unknown_options else None
+        return ProtobufSchema(found.files, [*imports_of(text)], written)
 
 
 def _descriptor(text: str) -> FileDescriptorProto | None:
@@ -211,19 +241,12 @@ def _descriptor(text: str) -> FileDescriptorProto | None:
     return found if data and (found.message_type or found.name or found.syntax) else None
 
 
-def _from_descriptor(
-    file: FileDescriptorProto, references: Sequence[ResolvedReference]
-) -> ProtobufSchema:
-    files = {reference.name: reference.text for reference in references}
-    needed: list[FileDescriptorProto] = []
-    if file.dependency:
-        # A file of nothing but the imports makes protoc resolve them, well-known ones too.
-        imports = "".join(f'import "{name}";\n' for name in file.dependency)
-        try:
-            compiled = COMPILER.compile({**files, _MAIN: f'syntax = "proto3";\n{imports}'}, _MAIN)
-        except SchemaError as error:
-            raise SchemaError(f"an import cannot be resolved: {error}") from None
-        needed = compiled[:-1]
+def _from_descriptor(file: FileDescriptorProto, files: Mapping[str, str]) -> ProtobufSchema:
+    public, weak = set(file.public_dependency), set(file.weak_dependency)
+    imports = [
+        Import(name, "public" if at in public else "weak" if at in weak else "")
+        for at, name in enumerate(file.dependency)
+    ]
     own = FileDescriptorProto.FromString(file.SerializeToString())
     own.name = _MAIN
     own.ClearField("source_code_info")
@@ -232,14 +255,50 @@ def _from_descriptor(
         _clear_json_names(message)
     for field in own.extension:
         field.ClearField("json_name")
+    try:
+        return _linked(own, imports, imports, files)
+    except SchemaError:
+        # It may mean the types of references that it does not import, as a text may.
+        own_names = {one.name for one in imports}
+        others = [Import(name) for name in files if name not in own_names]
+        if not others:
+            raise
+        return _linked(own, imports, [*imports, *others], files)
+
+
+def _linked(
+    own: FileDescriptorProto,
+    imports: Sequence[Import],
+    needed: Sequence[Import],
+    files: Mapping[str, str],
+) -> ProtobufSchema:
+    # A file of nothing but the imports makes protoc resolve them, well-known ones too.
+    text = 'syntax = "proto3";\n' + "".join(map(import_statement, needed))
+    try:
+        found = COMPILER.compile({**files, _MAIN: text}, _MAIN).files[:-1]
+    except SchemaError as error:
+        raise SchemaError(f"an import cannot be resolved: {error}") from None
+    there = {each.name for each in found}
+    own = _importing(own, [one for one in needed if one.name in there])
     pool = DescriptorPool()
     try:
-        for each in (*needed, own):
+        for each in (*found, own):
             pool.Add(each)
         pool.FindFileByName(_MAIN)
     except (TypeError, ValueError, KeyError) as error:
-        raise SchemaError(f"the descriptor is not valid: {_one_line(error)}") from None
-    return ProtobufSchema([*needed, own])
+        missing = [one.name for one in needed if one.name not in there]
+        hint = f"; {no_such_file(missing[0])}" if missing else ""
+        raise SchemaError(f"the descriptor is not valid: {_one_line(error)}{hint}") from None
+    return ProtobufSchema([*found, own], imports)
+
+
+def _importing(file: FileDescriptorProto, imports: Sequence[Import]) -> FileDescriptorProto:
+    """Return a copy of a file that imports others."""
+    copy = FileDescriptorProto.FromString(file.SerializeToString())
+    copy.dependency[:] = [one.name for one in imports]
+    copy.public_dependency[:] = [at for at, one in enumerate(imports) if one.kind == "public"]
+    copy.weak_dependency[:] = [at for at, one in enumerate(imports) if one.kind == "weak"]
+    return copy
 
 
 def _clear_json_names(message: Any) -> None:
@@ -263,10 +322,10 @@ def _check_depth(text: str) -> None:
             depth -= 1
 
 
-def _sort_types(container: Any) -> None:
-    for message in getattr(container, "message_type", None) or container.nested_type:
-        message.field.sort(key=lambda field: field.number)
-        _sort_types(message)
+def _sort_fields(message: DescriptorProto) -> None:
+    message.field.sort(key=lambda field: field.number)
+    for nested in message.nested_type:
+        _sort_fields(nested)
 
 
 def _indexes(descriptor: Descriptor) -> list[int]:

@@ -3,7 +3,7 @@
 Reads requests from standard input and answers on standard output, one JSON object a line:
 ``{"files": {name: text}, "main": name}`` gives ``{"files": [base64 of FileDescriptorProto]}``,
 dependencies first, or ``{"error": text}``. Ends with its input. The names become paths: they
-are those of :func:`fakebus.schemas.protobuf.imports.safe_names`, never those of clients.
+are those of :mod:`fakebus.schemas.protobuf.sources`, never those of clients.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fakebus.schemas.protobuf.imports import PREFIX, known_files, search_path
+from fakebus.schemas.protobuf.sources import PREFIX, known_files, search_path
 
 
 def compile_files(files: Mapping[str, str], main: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import TypeVar
 from aiohttp import web
 
 from fakebus.registry.contexts import context_name, context_prefix
-from fakebus.registry.model import Reference, SchemaRequest
+from fakebus.registry.model import MAX_NUMBER, Reference, SchemaRequest
 from fakebus.registry.registry import Registry
 from fakebus.web.body import read_body
 from fakebus.web.errors import RequestError
@@ -36,7 +36,6 @@ _BODY_TYPES = frozenset(
 )
 _INTEGER = re.compile(r"-?[0-9]{1,10}\Z")
 _CAPITAL = re.compile(r"([A-Z])")
-_MAX_INTEGER = 2**31 - 1
 
 Item = TypeVar("Item")
 
@@ -204,7 +203,7 @@ def field(body: dict[str, object], name: str, kind: type[Field]) -> Field | None
         return None
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise RequestError(400, f"{name} must be {_KINDS[kind]}")
-    if isinstance(value, int) and abs(value) > _MAX_INTEGER:
+    if isinstance(value, int) and abs(value) > MAX_NUMBER:
         raise RequestError(400, f"{name} is out of range")
     return value
 
@@ -233,9 +232,11 @@ def _json_object(data: bytes) -> dict[str, object]:
     if not data.strip():
         return {}
     try:
-        value = json.loads(data.decode())
+        # UTF-8, 16 or 32, with or without a byte order mark, as RFC 7159 and Confluent have it.
+        text = data.decode(json.detect_encoding(data))
+        value = json.loads(text)
         # A lone surrogate is valid JSON, but nothing that can be stored or sent.
-        if b"\\u" in data:
+        if "\\u" in text:
             json.dumps(value, ensure_ascii=False).encode()
     except RecursionError:
         raise RequestError(400, "the body is nested too deeply") from None
@@ -263,6 +264,6 @@ def _is_deeper(value: object, levels: int) -> bool:
 
 
 def _integer(text: str, what: str) -> int:
-    if not _INTEGER.match(text) or abs(int(text)) > _MAX_INTEGER:
+    if not _INTEGER.match(text) or abs(int(text)) > MAX_NUMBER:
         raise RequestError(404, f"HTTP 404 Not Found: {what} is not an integer")
     return int(text)

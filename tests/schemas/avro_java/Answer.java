@@ -25,6 +25,9 @@ public final class Answer {
       try {
         if (question.has("schema")) {
           answer.put("canonical", parse(question.get("schema").textValue()).toString());
+        } else if (question.has("one")) {
+          Schema one = parse(question.get("one").textValue());
+          answer.put("equal", one.equals(parse(question.get("other").textValue())));
         } else {
           Schema reader = parse(question.get("reader").textValue());
           Schema writer = parse(question.get("writer").textValue());

@@ -80,8 +80,8 @@ SUBJECT_CASES = {
     ),
     "not a schema": (
         "  - {subject: o, schema: odd.avsc}\n",
-        "odd.avsc:1:1: the schema of \"o\" is not valid: There is no type 'integer': define it "
-        "before it is used, or refer to a schema that does; mend the schema",
+        "odd.avsc:1:1: the schema of \"o\" is not valid: There is no type 'integer': define it, "
+        "or refer to a schema that does; mend the schema",
     ),
     "id out of range": (
         "  - {subject: o, schema: o.avsc, id: 0}\n",
@@ -132,7 +132,7 @@ SUBJECT_CASES = {
     "reader's schema broken": (
         "  - {subject: o, schema: o.avsc, readers: {mail: odd.avsc}}\n",
         'odd.avsc:1:1: the schema that "mail" reads "o" with is not valid: '
-        "There is no type 'integer': define it before it is used, or refer to a schema that does; "
+        "There is no type 'integer': define it, or refer to a schema that does; "
         "mend the schema",
     ),
     "incompatible": (

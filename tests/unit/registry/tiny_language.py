@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from fakebus.registry.parsing import INLINE_CHARACTERS
 from fakebus.schemas.interface import (
+    NEW,
+    Checks,
     Incompatibility,
     ParsedSchema,
     ResolvedReference,
@@ -30,6 +32,10 @@ class TinySchema:
     @property
     def normalized(self) -> str:
         return json.dumps(self.fields, separators=(",", ":"), sort_keys=True)
+
+    @property
+    def identity(self) -> str:
+        return self.canonical
 
     @property
     def name(self) -> str | None:
@@ -69,7 +75,7 @@ class TinyLanguage:
         """Called before a large text is parsed."""
 
     def parse(
-        self, text: str, references: Sequence[ResolvedReference] = (), *, strict: bool = False
+        self, text: str, references: Sequence[ResolvedReference] = (), checks: Checks = NEW
     ) -> ParsedSchema:
         self.parsed += 1
         if len(text) > INLINE_CHARACTERS:
@@ -80,6 +86,6 @@ class TinyLanguage:
             raise SchemaError(str(error)) from error
         if not isinstance(fields, dict):
             raise SchemaError("it is no object")
-        if strict and "_" in fields:
+        if checks.strict and "_" in fields:
             raise SchemaError("illegal name")
         return TinySchema(self.schema_type, fields, tuple(references))

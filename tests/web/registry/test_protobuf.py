@@ -72,3 +72,22 @@ def test_the_name_of_a_reference_overwrites_no_file(
     http.post(f"/compatibility/subjects/{subject}-base/versions/1", request)
     assert http.post(f"/subjects/{subject}/versions", request).status == 200
     assert victim.read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'syntax = "proto3"; package k; enum Kind { KIND_UNSPECIFIED = 0; KIND_A = 1; }',
+        'syntax = "proto3"; service S {}',
+        "package x;",
+        "// nothing",
+    ],
+)
+def test_a_file_without_messages_is_registered_like_any(
+    http: Http, subject: str, text: str
+) -> None:
+    request = body(text, schemaType="PROTOBUF")
+    assert http.post(f"/subjects/{subject}/versions", request).status == 200
+    assert http.post(f"/subjects/{subject}", request).json["version"] == 1
+    path = f"/compatibility/subjects/{subject}/versions/latest"
+    assert http.post(path, request).json == {"is_compatible": True}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator
 
@@ -10,7 +11,7 @@ import pytest
 from fakebus.app import FakeBus
 from fakebus.limited_log import LimitedLog
 from fakebus.web import errors
-from tests.web.http_client import REGISTRY_TYPE, Http, body
+from tests.web.http_client import REGISTRY_TYPE, Answer, Http, body
 from tests.web.registry.schemas import FIRST
 from tests.web.server import connect, http_bus
 
@@ -273,3 +274,29 @@ def test_refusals_and_deletions_have_one_line_each(
         refused = lines(logging.WARNING)
     assert len(refused) == 10
     assert {" 421: " in each or " 403: " in each for each in refused} == {True}
+
+
+@pytest.mark.parametrize(
+    "encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be"]
+)
+def test_a_body_may_be_in_any_encoding_of_unicode(http: Http, subject: str, encoding: str) -> None:
+    schema = {"type": "enum", "name": "E", "symbols": ["A"], "doc": "größe 🚌"}
+    data = json.dumps(body(schema), ensure_ascii=False).encode(encoding)
+    assert _send(http, subject, data).status == 200
+    stored = http.get(f"/subjects/{subject}/versions/1/schema").json
+    assert stored["doc"] == schema["doc"]
+
+
+def test_half_a_character_is_refused_in_any_encoding(http: Http, subject: str) -> None:
+    for encoding in ("utf-8", "utf-16"):
+        data = '{"schema": "\\ud800"}'.encode(encoding)
+        assert _send(http, subject, data).error == (400, 400)
+    assert _send(http, subject, b'{"schema": "\xed\xa0\x80"}').error == (400, 400)
+    for kind in ("AVRO", "JSON"):
+        schema = body({"type": "string", "a": "\ud800"}, schemaType=kind)
+        assert http.post(f"/subjects/{subject}/versions", schema).error == (422, 42201)
+
+
+def _send(http: Http, subject: str, data: bytes) -> Answer:
+    headers = {"Content-Type": REGISTRY_TYPE}
+    return http.request("POST", f"/subjects/{subject}/versions", data, headers)

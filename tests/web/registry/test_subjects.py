@@ -120,3 +120,9 @@ def test_metadata_finds_the_latest_version_that_has_it(http: Http, subject: str)
     assert http.get(f"{path}?key=owner&value=team%2520a").json["version"] == 1
     assert http.get(f"{path}?key=owner&value=c").status == 404
     assert http.get(f"/subjects/{subject}-none/metadata?key=a&value=b").status == 404
+
+
+def test_looking_up_nothing_finds_nothing(http: Http, subject: str) -> None:
+    assert http.post(f"/subjects/{subject}", {}).error == (404, 40401)
+    http.register(subject, {"type": "string"})
+    assert http.post(f"/subjects/{subject}", {}).error == (404, 40403)
