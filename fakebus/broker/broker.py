@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable, Sequence
 from uuid import uuid4
 
+from fakebus.broker.activity import Activities, OriginOf, in_process
 from fakebus.broker.append_result import AppendResult
 from fakebus.broker.batch_checks import check_batch, check_shape, refused, stamp
 from fakebus.broker.config_admin import ConfigAdmin
@@ -21,6 +22,8 @@ from fakebus.broker.delayed_fetch import DelayedFetch, OnAnswer, WaitingRoom
 from fakebus.broker.fetch_sessions import FetchSessions
 from fakebus.broker.fetching import FetchTarget, IsolationLevel
 from fakebus.broker.group_coordinator import GroupCoordinator
+from fakebus.broker.groups.exchange import OffsetCommit
+from fakebus.broker.groups.offset_requests import WhenCommitted
 from fakebus.broker.housekeeping import Housekeeping
 from fakebus.broker.nodes import own_node_id
 from fakebus.broker.offset_lookup import TimestampOffset, find_offset
@@ -62,6 +65,7 @@ class Broker:
         self.clock: Clock = clock if clock is not None else SystemClock()
         self.node_id = own_node_id(self.config)
         self.cluster_id = ""
+        self.activity = Activities(self.clock)
         self.topics = Topics(storage, self.config, TailCache())
         self.fetch_sessions = FetchSessions(
             self.clock, self.config.get_int("max.incremental.fetch.session.cache.slots")
@@ -158,6 +162,7 @@ class Broker:
         data: bytearray | memoryview | None,
         *,
         allow_zstd: bool = True,
+        origin: OriginOf = in_process,
     ) -> AppendResult:
         """Append one record batch; the result is settled when it is committed to storage.
 
@@ -167,6 +172,7 @@ class Broker:
             topic_partition: where to.
             data: a RecordBatch v2 as producers send it; the broker owns and changes it.
             allow_zstd: whether the client's version of the protocol knows zstd.
+            origin: whose batch it is.
 
         Raises:
             RefusedBatchError: the log does not take the batch; nothing was changed.
@@ -186,10 +192,13 @@ class Broker:
             check_batch(batch, header, log.config, now_ms)
             self._validate(topic_partition.topic, log.config, batch)
             batch, header, append_time_ms = stamp(batch, header, log.config, now_ms)
-            return log.append(batch, header, append_time_ms)
+            result = log.append(batch, header, append_time_ms)
         except BrokerError as error:
             logger.debug("a batch for %s is refused: %s", topic_partition, error)
             raise refused(error, log.log_start_offset) from error
+        if self.activity.is_on:
+            self.activity.note_append(result, origin, topic_partition)
+        return result
 
     def check_produce(
         self, topic_partition: TopicPartition, data: bytearray | memoryview | None
@@ -215,6 +224,7 @@ class Broker:
         min_bytes: int = 1,
         max_bytes: int = 2**31 - 1,
         isolation: IsolationLevel = IsolationLevel.READ_UNCOMMITTED,
+        origin: OriginOf = in_process,
     ) -> DelayedFetch:
         """Read stored batches from several partitions.
 
@@ -229,7 +239,10 @@ class Broker:
             min_bytes: what to wait for.
             max_bytes: what to return at most, unless a single batch is larger.
             isolation: what may be seen.
+            origin: whose fetch it is.
         """
+        if self.activity.is_on:
+            on_answer = self.activity.noting_fetch(origin, on_answer)
         return DelayedFetch(
             self.waiting_room,
             targets,
@@ -268,6 +281,20 @@ class Broker:
             return await answer
         finally:
             fetch.abandon()
+
+    def commit_offsets(
+        self, commit: OffsetCommit, then: WhenCommitted, origin: OriginOf = in_process
+    ) -> None:
+        """Keep offsets for a group; see :meth:`GroupCoordinator.commit_offsets`.
+
+        Args:
+            commit: what is to be kept.
+            then: told the outcome for each partition, maybe in this call.
+            origin: whose commit it is.
+        """
+        if self.activity.is_on:
+            then = self.activity.noting_commit(commit, origin, then)
+        self.group_coordinator.commit_offsets(commit, then)
 
     async def find_offset(
         self, log: PartitionLog, timestamp: int, isolation: IsolationLevel

@@ -21,6 +21,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from fakebus.broker.activity import Origin
 from fakebus.broker.batch_checks import check_batch, check_shape
 from fakebus.broker.broker import Broker
 from fakebus.broker.configs.topic_config import TopicConfig
@@ -236,7 +237,7 @@ class _Seeding:
                 topic_ids[topic.name] = topic.topic_id
                 note = self._ledger.note_config(topic.topic_id, fixture_topic)
                 written += [stored, self._note(note)]
-            written += [self._broker.produce(*batch) for batch in batches]
+            written += [self._broker.produce(*batch, origin=_origin) for batch in batches]
             for stream, count, _ in part.streams:
                 topic_id = topic_ids[stream.topic]
                 written.append(self._note(self._ledger.note_stream(stream, topic_id, count)))
@@ -346,3 +347,7 @@ async def _all_written(written: Sequence[Awaitable[object]]) -> None:
     for result in results:
         if isinstance(result, BaseException):
             raise result
+
+
+def _origin() -> Origin:
+    return Origin(front_end="fixtures")

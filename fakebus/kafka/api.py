@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from fakebus.broker.activity import Origin
 from fakebus.kafka.authentication import SaslSession
 from fakebus.protocol.api_keys import ApiKey
 
@@ -95,6 +96,15 @@ class ClientConnection:
     on_close: list[Callable[[], None]] = field(default_factory=list)
     """Called once when the connection has closed."""
 
+    def origin(self, client_id: str | None) -> Origin:
+        """Return who has sent a request that carries this client id."""
+        return Origin(
+            front_end="kafka",
+            client_id=client_id or "",
+            connection_id=self.connection_id,
+            principal=self.principal,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class AdvertisedBroker:
@@ -120,6 +130,10 @@ class RequestContext:
     """Gives the brokers' addresses that this client can reach."""
     handlers: Sequence[Handler] = ()
     """Every API that is served; ApiVersions is computed from it."""
+
+    def origin(self) -> Origin:
+        """Return who has sent the request."""
+        return self.connection.origin(self.client_id)
 
     def brokers(self) -> list[AdvertisedBroker]:
         """Return the brokers at the addresses that this client can reach."""

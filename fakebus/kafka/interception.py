@@ -61,22 +61,3 @@ async def _await_both(
     if isinstance(outcome, CloseConnection):
         raise outcome
     return outcome
-
-
-def note_outcome(result: HandlerResult, note: Callable[[Any], None]) -> HandlerResult:
-    """Call ``note`` with a response before it is sent.
-
-    Args:
-        result: what the handler returned.
-        note: looks at the response; it is not called when there is none.
-    """
-
-    def look(outcome: Any, pending: PendingResponse) -> None:
-        if outcome is not None and not isinstance(outcome, CloseConnection):
-            note(outcome)
-        pending.ready(outcome)
-
-    if result is None or isinstance(result, Awaitable | PendingResponse):
-        return replace_outcome(result, look)
-    note(result)
-    return result

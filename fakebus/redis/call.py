@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 
+from fakebus.broker.activity import Origin
 from fakebus.broker.broker import Broker
 from fakebus.broker.topics import Topic
 from fakebus.redis.arguments import Arguments
+from fakebus.redis.entries import EntryId
 from fakebus.redis.groups import StreamGroup, StreamGroups
 from fakebus.redis.protocol import RedisError, Reply, Status
 from fakebus.redis.streams import Entry, Streams
+from fakebus.types import TopicPartition
 
 OK = Status("OK")
 _ids = itertools.count(1)
@@ -27,6 +31,10 @@ class Session:
         """Whether nothing more comes from the client; nothing is waited for then."""
         self.waiting = False
         """Whether a blocked command is waiting."""
+
+    def origin(self) -> Origin:
+        """Return whose connection it is."""
+        return Origin(front_end="redis", client_id=self.name, connection_id=self.id)
 
 
 class Call:
@@ -77,6 +85,13 @@ class Call:
         if topic is None or group is None:
             raise no_group(name, group_name)
         return topic, group
+
+    def note(self, verb: str, topic: Topic, entries: Iterable[EntryId], group: str = "") -> None:
+        """Note what the client has done with entries, if such things are noted."""
+        if self.broker.activity.is_on:
+            for each in entries:
+                place, offsets = TopicPartition(topic.name, each.partition), (each.offset,) * 2
+                self.broker.activity.note(verb, self.session.origin(), place, offsets, group)
 
     def entry(self, entry: Entry) -> Reply:
         """Return an entry as an answer has it."""

@@ -34,7 +34,7 @@ async def xadd(call: Call) -> Reply:
     if not create and call.streams.topic(name) is None:
         return None
     pairs = list(zip(fields[::2], fields[1::2], strict=True))
-    entry_id, topic = await call.streams.add(name, wanted, pairs)
+    entry_id, topic = await call.streams.add(name, wanted, pairs, call.session.origin)
     if trimming.wanted:
         removed = await call.streams.trim(topic, trimming)
         if removed:
@@ -132,6 +132,7 @@ async def xread(call: Call) -> Reply:
             since = positions if topic is then else {}
             entries = await call.streams.read(topic, since, options.count)
             if entries:
+                call.note("fetched", topic, (each.id for each in entries))
                 found[name] = [call.entry(each) for each in entries]
         return found or None
 

@@ -162,6 +162,7 @@ async def xreadgroup(call: Call) -> Reply:
                 continue
             entries = await _deliver(call, topic, group, consumer, options)
             if entries:
+                call.note("fetched", topic, (each.id for each in entries), group_name)
                 found[name] = [call.entry(each) for each in entries]
         return found or None
 

@@ -21,10 +21,11 @@ def xack(call: Call) -> Reply:
     if topic is None or group is None:
         return 0
     entry_ids = [EntryId.parse(word) for word in call.arguments.rest()]
-    done = sum(group.pending.pop(entry_id, None) is not None for entry_id in entry_ids)
+    done = [each for each in entry_ids if group.pending.pop(each, None) is not None]
     if done:
+        call.note("acknowledged", topic, done, group.name)
         call.groups.changed(topic, group)
-    return done
+    return len(done)
 
 
 def xpending(call: Call) -> Reply:

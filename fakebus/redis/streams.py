@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from fakebus.broker.activity import OriginOf, in_process
 from fakebus.broker.broker import Broker
 from fakebus.broker.partition_log import PartitionLog
 from fakebus.broker.tail import SLICE_RECORDS, LogCursor, Tail
@@ -76,7 +77,11 @@ class Streams:
             raise RedisError(f"ERR {error}") from error
 
     async def add(
-        self, name: str, entry_id: EntryId | None, fields: Fields
+        self,
+        name: str,
+        entry_id: EntryId | None,
+        fields: Fields,
+        origin: OriginOf = in_process,
     ) -> tuple[EntryId, Topic]:
         """Append an entry and return its id.
 
@@ -94,7 +99,9 @@ class Streams:
         now_ms = self._broker.clock.now_ms()
         record = to_record(fields, name, now_ms, self._registry)
         try:
-            stored = await self._broker.produce(TopicPartition(name, 0), build_batch([record]))
+            stored = await self._broker.produce(
+                TopicPartition(name, 0), build_batch([record]), origin=origin
+            )
         except BrokerError as error:
             raise RedisError(f"ERR {error}") from error
         return EntryId.of(0, stored.base_offset, now_ms), topic

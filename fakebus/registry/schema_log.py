@@ -13,6 +13,7 @@ import logging
 from collections import deque
 from collections.abc import Iterable
 
+from fakebus.broker.activity import Origin
 from fakebus.broker.broker import Broker
 from fakebus.broker.partition_log import PartitionLog
 from fakebus.broker.tail import BatchSlice, LogCursor, readable_end
@@ -211,7 +212,7 @@ class SchemaLog:
         batch = build_batch([NewRecord(key, value, (), now_ms) for key, value in records])
         size = len(batch)
         try:
-            info = await self._broker.produce(_PARTITION, batch)
+            info = await self._broker.produce(_PARTITION, batch, origin=_origin)
         except BrokerError as error:
             if error.error_code is ErrorCode.MESSAGE_TOO_LARGE:
                 limit = cursor.log.config.max_message_bytes
@@ -257,3 +258,7 @@ class SchemaLog:
 def _log_failure(stored: asyncio.Future[None]) -> None:
     if not stored.cancelled() and stored.exception() is not None:
         logger.error("the highest schema id could not be stored: %s", stored.exception())
+
+
+def _origin() -> Origin:
+    return Origin(front_end="registry")

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from fakebus.broker.activity import Activity
 from fakebus.errors import FakebusError
-from fakebus.kafka.traffic import Deed
 from fakebus.records.record import NewRecord
 from fakebus.testing.events import Event
 from fakebus.testing.naming import Namespace
@@ -98,5 +98,5 @@ class Cluster(Protocol):
     async def check_compatible(self, subject: str, schema: Schema, schema_type: str) -> None:
         """Fail if a schema could not be a subject's next version."""
 
-    def deeds(self) -> Sequence[Deed]:
+    def activities(self) -> Sequence[Activity]:
         """Return what clients have done since the test began, as far as it is known."""

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
+from fakebus.broker.activity import Activity
 from fakebus.client.connection import ClientError, Connection
 from fakebus.client.groups import delete_group, group_details, list_groups
 from fakebus.client.offsets import log_ranges, partitions_of
@@ -18,7 +19,6 @@ from fakebus.client.reading import FetchedRecord, Reader
 from fakebus.client.seeding import SetSeeder
 from fakebus.client.topics import WantedTopic, create_topics, delete_topics
 from fakebus.errors import BrokerError, ErrorCode
-from fakebus.kafka.traffic import Deed
 from fakebus.records.partitioner import consistent
 from fakebus.records.record import NewRecord
 from fakebus.testing.cluster import GroupProgress, NotOnThisCluster, PartitionProgress
@@ -271,7 +271,7 @@ class ExternalCluster:
         await asyncio.to_thread(self._kafka.delete, namespace)
         await asyncio.to_thread(self._registry.delete, namespace)
 
-    def deeds(self) -> Sequence[Deed]:
+    def activities(self) -> Sequence[Activity]:
         """Return nothing: what other clients do is not known."""
         return ()
 

@@ -360,7 +360,7 @@ class Observer:
         """Return what has happened since the test began, for people to read."""
         return draw_timeline(
             await self.emitted(),
-            [deed for deed in self.cluster.deeds() if self.namespace.holds(deed.topic)],
+            [each for each in self.cluster.activities() if self.namespace.holds(each.topic)],
             self._published,
             self._began_ms,
         )

@@ -16,7 +16,6 @@ from fakebus.clock import AdjustableClock
 from fakebus.config import Address, Settings
 from fakebus.kafka.dispatch import HANDLERS_BY_KEY
 from fakebus.kafka.faults import Faults
-from fakebus.kafka.traffic import Traffic
 from fakebus.testing.handle import Addresses, Powers, TestBus
 from fakebus.testing.marks import Mark, Marks
 from fakebus.testing.naming import Namespace, new_namespace
@@ -68,7 +67,6 @@ class OwnBus:
         self._faults: Faults
         self._expelled: dict[str, float] = {}
         """What members were taken out of their groups, and when, on the machine's clock."""
-        self._traffic: Traffic
 
     def __enter__(self) -> Self:
         """Start the bus; raises what starting it raised."""
@@ -99,9 +97,9 @@ class OwnBus:
 
         self._marks = Marks(bus.broker, bus.registry)
         self._faults = Faults(self._clock, rebalance, served=HANDLERS_BY_KEY)
-        self._traffic = Traffic(self._faults.intercept)
+        bus.broker.activity.is_on = True
         for listener in bus.listeners:
-            listener.dispatcher.interceptor = self._traffic.intercept
+            listener.dispatcher.interceptor = self._faults.intercept
 
     @property
     def addresses(self) -> Addresses:
@@ -141,7 +139,7 @@ class OwnBus:
         self, mark: Mark, restorer: Restorer, namespace: Namespace, fixtures: Sequence[Path]
     ) -> TestBus:
         bus = self._thread.bus
-        cluster = OwnCluster(bus.broker, mark, self._traffic, bus.registry)
+        cluster = OwnCluster(bus.broker, mark, bus.registry)
         for directory in fixtures:
             await cluster.seed(directory, namespace)
         if fixtures:
@@ -168,7 +166,7 @@ class OwnBus:
         elif isolation is Isolation.NAMESPACE:
             await self._marks.delete(namespace.holds)
             await delete_subjects(self._thread.bus.registry, namespace.holds)
-        self._traffic.deeds.clear()
+        self._thread.bus.broker.activity.newest.clear()
 
     def _note_members(self) -> None:
         coordinator, now = self._thread.bus.broker.group_coordinator, time.monotonic()

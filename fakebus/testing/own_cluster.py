@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fakebus.broker.activity import Activity, Origin
 from fakebus.broker.broker import Broker
 from fakebus.broker.partition_log import PartitionLog
 from fakebus.broker.tail import Tail
 from fakebus.broker.topics import Topic
 from fakebus.fixture_files.ledger import LEDGER_TOPIC
-from fakebus.kafka.traffic import Deed, Traffic
 from fakebus.protocol.consumer_protocol import decode_assignment
 from fakebus.protocol.errors import DecodeError
 from fakebus.records.builder import build_batch
@@ -72,7 +72,6 @@ class OwnCluster:
     Args:
         broker: the bus.
         mark: where the test began.
-        traffic: knows what clients do.
         registry: the bus's schema registry.
     """
 
@@ -82,11 +81,9 @@ class OwnCluster:
         self,
         broker: Broker,
         mark: Mark,
-        traffic: Traffic,
         registry: Registry,
     ) -> None:
         self.broker = broker
-        self._traffic = traffic
         self._registry = registry
         self.mark = mark
         self._decoder = SchemaDecoder(registry)
@@ -105,7 +102,9 @@ class OwnCluster:
             partition = self._choose_partition(record.key, len(known.partitions))
         await self._decoder.prepare(record.key)
         await self._decoder.prepare(record.value)
-        stored = await self.broker.produce(TopicPartition(topic, partition), build_batch([record]))
+        stored = await self.broker.produce(
+            TopicPartition(topic, partition), build_batch([record]), origin=_origin
+        )
         return Event(
             topic=topic,
             partition=partition,
@@ -193,9 +192,9 @@ class OwnCluster:
         """Fail if a schema could not be a subject's next version."""
         await check_compatible(self._registry, subject, schema, schema_type)
 
-    def deeds(self) -> Sequence[Deed]:
+    def activities(self) -> Sequence[Activity]:
         """Return what clients have done since the test began."""
-        return tuple(self._traffic.deeds)
+        return tuple(self.broker.activity.newest)
 
     async def seed(self, directory: Path, namespace: Namespace) -> None:
         """Load a directory of fixture files."""
@@ -218,6 +217,10 @@ class OwnCluster:
             self._registry, named, lambda ids: load({own_keys[key]: ids[key] for key in own_keys})
         )
         await seed(self.broker, renamed(registered, namespace))
+
+
+def _origin() -> Origin:
+    return Origin(front_end="test", client_id="the test")
 
 
 def _assigned(assignment: bytes) -> Iterator[TopicPartition]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
 
+from fakebus.broker.activity import Activity
 from fakebus.escaping import printable_lines
-from fakebus.kafka.traffic import Deed
 from fakebus.testing.events import Event, shown
 
 _MOST_LINES = 200
@@ -17,7 +17,7 @@ _OTHER_HEADERS = 3
 
 def draw_timeline(
     events: Sequence[Event],
-    deeds: Sequence[Deed],
+    activities: Sequence[Activity],
     published: Collection[tuple[str, int, int]],
     began_ms: int,
 ) -> str:
@@ -25,24 +25,25 @@ def draw_timeline(
 
     Args:
         events: the records since the test began.
-        deeds: what clients did.
+        activities: what clients did.
         published: topic, partition and offset of the records that the test wrote itself.
         began_ms: when the test began, in milliseconds since the epoch.
     """
     producers = {
-        (deed.topic, deed.partition, offset): deed
-        for deed in deeds
-        if deed.verb == "produced"
-        for offset in range(deed.offset, deed.last_offset + 1)
+        (each.topic, each.partition, offset): each
+        for each in activities
+        if each.verb == "produced"
+        for offset in range(each.offset, each.last_offset + 1)
     }
     lines: list[tuple[int, Callable[[], str]]] = []
     for event in events:
         place = event.topic, event.partition, event.offset
-        deed = producers.get(place)
-        at_ms = event.timestamp_ms if deed is None else deed.at_ms
-        who = "the test" if place in published else deed.client_id if deed is not None else ""
+        write = producers.get(place)
+        at_ms = event.timestamp_ms if write is None else write.at_ms
+        who = "the test" if place in published else "" if write is None else str(write.origin)
         lines.append((at_ms, partial(_event_line, event, who)))
-    lines += [(deed.at_ms, partial(_deed_line, deed)) for deed in deeds if deed.verb != "produced"]
+    others = (each for each in activities if each.verb != "produced")
+    lines += [(each.at_ms, partial(_activity_line, each)) for each in others]
     lines.sort(key=lambda line: line[0])
     # Only what is shown is decoded.
     shown_lines = lines[-_MOST_LINES:]
@@ -75,10 +76,10 @@ def _text(value: bytes | None) -> str | bytes | None:
         return value
 
 
-def _deed_line(deed: Deed) -> str:
-    offsets = str(deed.offset)
-    if deed.last_offset != deed.offset:
-        offsets += f"-{deed.last_offset}"
-    where = f"{deed.topic}[{deed.partition}]@{offsets}"
-    group = f" for group {deed.group}" if deed.group else ""
-    return f"{where}  {deed.verb} by {deed.client_id}{group}"
+def _activity_line(activity: Activity) -> str:
+    offsets = str(activity.offset)
+    if activity.last_offset != activity.offset:
+        offsets += f"-{activity.last_offset}"
+    where = f"{activity.topic}[{activity.partition}]@{offsets}"
+    group = f" for group {activity.group}" if activity.group else ""
+    return f"{where}  {activity.verb} by {activity.origin}{group}"

@@ -448,3 +448,25 @@ def test_an_address_in_use_is_told() -> None:
         address = Address("127.0.0.1", taken.getsockname()[1])
         with pytest.raises(Exception, match="cannot listen for Redis"), redis_bus(redis=(address,)):
             pass
+
+
+def test_what_clients_of_redis_do_is_noted_with_their_names(
+    running: BusThread, client: redis.Redis, stream: str
+) -> None:
+    activity = running.bus.broker.activity
+    activity.is_on = True
+    client.client_setname("billing")
+    added = client.xadd(stream, {"n": 1})
+    client.xgroup_create(stream, "g", "0")
+    client.xreadgroup("g", "c", {stream: ">"})
+    client.xack(stream, "g", added)
+    activity.is_on = False
+    found = [each for each in activity.newest if each.topic == stream]
+    assert [(each.verb, each.offset, each.group) for each in found] == [
+        ("produced", 0, ""),
+        ("fetched", 0, "g"),
+        ("acknowledged", 0, "g"),
+    ]
+    assert {(each.origin.front_end, each.origin.client_id) for each in found} == {
+        ("redis", "billing")
+    }

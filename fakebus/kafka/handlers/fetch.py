@@ -67,6 +67,7 @@ def handle_fetch(request: FetchRequest, context: RequestContext) -> FetchRespons
         min_bytes=request.min_bytes,
         max_bytes=request.max_bytes,
         isolation=isolation,
+        origin=context.origin,
     )
     pending.when_abandoned(fetch.abandon)
     return pending

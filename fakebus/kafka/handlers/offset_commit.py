@@ -72,7 +72,7 @@ def handle_offset_commit(request: OffsetCommitRequest, context: RequestContext) 
             response.error_code = _for_version(error, context.api_version).code
         answer.ready(OffsetCommitResponse(topics=topics))
 
-    context.broker.group_coordinator.commit_offsets(
+    context.broker.commit_offsets(
         OffsetCommit(
             group_id=request.group_id,
             offsets=offsets,
@@ -82,6 +82,7 @@ def handle_offset_commit(request: OffsetCommitRequest, context: RequestContext) 
             retention_ms=_retention(request),
         ),
         done,
+        context.origin,
     )
     return answer
 

@@ -141,7 +141,10 @@ def _append(
         context.broker.check_produce(topic_partition, records)
         raise BrokerError(ErrorCode.INVALID_REQUIRED_ACKS)
     return context.broker.produce(
-        topic_partition, records, allow_zstd=context.api_version >= _FIRST_WITH_ZSTD
+        topic_partition,
+        records,
+        allow_zstd=context.api_version >= _FIRST_WITH_ZSTD,
+        origin=context.origin,
     )
 
 

@@ -266,3 +266,15 @@ def test_a_group_takes_the_records_of_a_partition_in_their_order(bus: TestBus) -
         bus.publish("taken", text, partition=partition, timestamp_ms=timestamp_ms)
     assert [event.text for event in bus.take("taken", "g")] == ["a", "b", "c"]
     assert bus.take("taken", "g") == []
+
+
+def test_a_timeline_tells_who_has_produced_and_fetched(
+    bus: TestBus, producer: MakeProducer, consumer: MakeConsumer
+) -> None:
+    deliver(producer(), "t", "x")
+    bus.publish("t", "y")
+    take(consumer("g", "t"), 2)
+    lines = bus.timeline().splitlines()
+    assert "produced by shop" in lines[0]
+    assert "produced by the test" in lines[1]
+    assert any("t[0]@0-1  fetched by g-client" in line for line in lines)

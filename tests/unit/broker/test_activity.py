@@ -1,0 +1,94 @@
+"""Activity of clients as the broker notes it, whichever front end they use."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from fakebus.broker.activity import MOST_REMEMBERED, Activity, Origin
+from fakebus.broker.broker import Broker
+from fakebus.broker.fetching import FetchTarget
+from fakebus.broker.groups.exchange import OffsetCommit, PartitionOffset
+from fakebus.errors import BrokerError, ErrorCode
+from tests.unit.broker.batches import T0, batch
+from tests.unit.broker.conftest import NOW_MS
+
+
+def shop() -> Origin:
+    return Origin(front_end="kafka", client_id="shop", connection_id=7, principal="User:anna")
+
+
+@pytest.fixture
+async def noting(broker: Broker) -> Broker:
+    await broker.topics.create("t", 1, {})
+    broker.activity.is_on = True
+    return broker
+
+
+def noted(broker: Broker) -> list[tuple[str, int, int, str]]:
+    found = list(broker.activity.newest)
+    assert {(a.topic, a.partition, a.at_ms, a.origin) for a in found} <= {("t", 0, NOW_MS, shop())}
+    return [(a.verb, a.offset, a.last_offset, a.group) for a in found]
+
+
+async def test_produced_batches_are_noted_with_their_offsets(noting: Broker) -> None:
+    await noting.produce(T0, batch(b"a", b"b"), origin=shop)
+    await noting.produce(T0, batch(b"c"), origin=shop)
+    assert noted(noting) == [("produced", 0, 1, ""), ("produced", 2, 2, "")]
+
+
+async def test_a_batch_that_is_refused_or_not_stored_is_not_noted(
+    noting: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(BrokerError):
+        noting.produce(T0, batch(b"x" * 2_000_000), origin=shop)
+    log = noting.partition_log(T0)
+    result = noting.produce(T0, batch(b"a"), origin=shop)
+    log._undo_pending(OSError("full"))
+    with pytest.raises(BrokerError):
+        await result
+    assert noted(noting) == []
+
+
+async def test_what_a_fetch_finds_is_noted_and_an_empty_one_is_not(noting: Broker) -> None:
+    log = noting.partition_log(T0)
+    await noting.produce(T0, batch(b"a", b"b"), origin=shop)
+    await noting.produce(T0, batch(b"c", b"d"), origin=shop)
+    noting.activity.newest.clear()
+    found: asyncio.Queue[object] = asyncio.Queue()
+    noting.begin_fetch([FetchTarget(log, 1, 10_000)], found.put_nowait, origin=shop)
+    await found.get()
+    noting.begin_fetch([FetchTarget(log, 4, 10_000)], found.put_nowait, origin=shop)
+    await found.get()
+    assert noted(noting) == [("fetched", 0, 3, "")]
+
+
+async def test_only_offsets_that_were_kept_are_noted_as_committed(noting: Broker) -> None:
+    done: asyncio.Future[list[ErrorCode]] = asyncio.get_running_loop().create_future()
+    offsets = [PartitionOffset("t", 0, 5), PartitionOffset("no-such-topic", 0, 6)]
+    commit = OffsetCommit(group_id="g", offsets=offsets)
+    noting.commit_offsets(commit, done.set_result, shop)
+    assert [error is ErrorCode.NONE for error in await done] == [True, False]
+    assert noted(noting) == [("committed", 5, 5, "g")]
+
+
+async def test_nothing_is_noted_and_no_origin_asked_for_while_it_is_off(broker: Broker) -> None:
+    await broker.topics.create("t", 1, {})
+
+    def asked() -> Origin:
+        raise AssertionError("the origin of a request is not free")
+
+    await broker.produce(T0, batch(b"a"), origin=asked)
+    found: asyncio.Queue[object] = asyncio.Queue()
+    broker.begin_fetch([FetchTarget(broker.partition_log(T0), 0, 1000)], found.put_nowait)
+    await found.get()
+    assert not broker.activity.newest
+
+
+async def test_only_the_newest_activities_are_remembered(noting: Broker) -> None:
+    for offset in range(MOST_REMEMBERED + 5):
+        noting.activity.note("produced", shop(), T0, (offset, offset))
+    newest = noting.activity.newest
+    assert (len(newest), newest[0].offset) == (MOST_REMEMBERED, 5)
+    assert isinstance(newest[0], Activity)
