@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 
+from fakebus.cli.output import add_repeated_argument
 from fakebus.client.connection import Connection
 from fakebus.client.reachability import parse_servers
 from fakebus.config import DEFAULT_KAFKA_PORT, parse_assignments
@@ -23,13 +24,11 @@ def add_bootstrap_arguments(parser: argparse.ArgumentParser) -> None:
         help="the Kafka cluster, fakebus or not; several addresses separated by commas (default: "
         f"the environment variable {ENVIRONMENT_VARIABLE}, or {DEFAULT_BOOTSTRAP_SERVERS})",
     )
-    group.add_argument(
+    add_repeated_argument(
+        group,
         "--client-config",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="a setting of the client by librdkafka's name, as in security.protocol=SASL_SSL; "
-        "may be given several times",
+        "KEY=VALUE",
+        "a setting of the client by librdkafka's name, as in security.protocol=SASL_SSL",
     )
 
 

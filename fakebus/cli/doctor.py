@@ -26,6 +26,7 @@ from fakebus.cli.diagnosis.topics import check_clock, check_count, check_topic
 from fakebus.cli.output import (
     JSON,
     add_format_argument,
+    add_repeated_argument,
     counted,
     print_json,
     print_lines,
@@ -40,20 +41,12 @@ _WIDTH = 92
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``fakebus doctor``."""
-    parser.add_argument(
-        "--topic",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="look at this topic too; may be given several times",
-    )
-    parser.add_argument(
+    add_repeated_argument(parser, "--topic", "NAME", "look at this topic too")
+    add_repeated_argument(
+        parser,
         "--group",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="look at this consumer group too; with --topic: does it read these topics? May be "
-        "given several times",
+        "NAME",
+        "look at this consumer group too; with --topic: does it read these topics",
     )
     parser.add_argument(
         "--port-check",

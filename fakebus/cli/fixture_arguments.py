@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+from fakebus.cli.output import JSON, TEXT, print_json, print_text
 from fakebus.config import DEFAULT_FIXTURES, fixture_path
 
+if TYPE_CHECKING:
+    from fakebus.client.registry import RegistryClient
+    from fakebus.fixture_files.problems import FixtureProblem
+
 REGISTRY_VARIABLE = "FAKEBUS_REGISTRY_URL"
+_JUNIT = "junit"
+_SARIF = "sarif"
 
 
 def add_directory_argument(parser: argparse.ArgumentParser) -> None:
@@ -31,3 +41,52 @@ def add_registry_argument(parser: argparse.ArgumentParser) -> None:
         help="the schema registry (default: the environment variable "
         f"{REGISTRY_VARIABLE}, or none)",
     )
+
+
+def registry_of(arguments: argparse.Namespace) -> RegistryClient | None:
+    """Return the registry that the arguments name, if they name one.
+
+    Raises:
+        RegistryClientError: it is no address.
+    """
+    # The languages of schemas come with it; other commands start without them.
+    from fakebus.client.registry import RegistryClient
+
+    return None if arguments.registry is None else RegistryClient(arguments.registry)
+
+
+def add_report_argument(parser: argparse.ArgumentParser) -> None:
+    """Add ``--format`` of actions that report problems."""
+    parser.add_argument(
+        "--format",
+        choices=(TEXT, JSON, _JUNIT, _SARIF),
+        default=TEXT,
+        help="text for people (default); json: a list of objects; junit and sarif for CI and "
+        "editors",
+    )
+
+
+def print_report(
+    arguments: argparse.Namespace,
+    action: str,
+    directories: Sequence[Path],
+    problems: Sequence[FixtureProblem],
+) -> bool:
+    """Print problems in the format of a CI server or an editor, if one is asked for.
+
+    Args:
+        arguments: with ``--format``.
+        action: who has found them.
+        directories: the sets that were looked at.
+        problems: what was found.
+
+    Returns:
+        Whether they are printed.
+    """
+    from fakebus.fixture_files.reports import junit, sarif
+
+    if arguments.format == _JUNIT:
+        print_text(junit(problems, directories, action))
+    elif arguments.format == _SARIF:
+        print_json(sarif(problems))
+    return arguments.format in (_JUNIT, _SARIF)

@@ -17,15 +17,19 @@ from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import asdict
 from typing import Any
 
 from fakebus.cli.bootstrap import add_bootstrap_arguments, connect
 from fakebus.cli.output import (
     JSON,
+    Cell,
     add_format_argument,
+    add_repeated_argument,
     counted,
     print_json,
     print_lines,
+    print_rows,
     print_table,
 )
 from fakebus.client.connection import ClientError, Connection
@@ -46,17 +50,17 @@ from fakebus.config import parse_assignments
 from fakebus.errors import ConfigError
 from fakebus.types import TopicPartition
 
+_PLACE = ("topic", "partition", "committed", "end", "lag")
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``fakebus groups``."""
     parser.add_argument("group", nargs="?", metavar="NAME", help="describe this group")
-    parser.add_argument(
+    add_repeated_argument(
+        parser,
         "--reset",
-        action="append",
-        default=[],
-        metavar="TOPIC[:PARTITION]=POSITION",
-        help=f"commit another place for the group: {POSITION_HELP}; creates the group if there "
-        "is none; may be given several times",
+        "TOPIC[:PARTITION]=POSITION",
+        f"commit another place for the group: {POSITION_HELP}; creates the group if there is none",
     )
     parser.add_argument("--delete", metavar="NAME", help="delete a group and what it committed")
     add_format_argument(parser, "one JSON document")
@@ -88,25 +92,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _list(connection: Connection, arguments: argparse.Namespace) -> None:
-    groups = list_groups(connection)
-    if arguments.format == JSON:
-        print_json(
-            [
-                {
-                    "group": group.group_id,
-                    "state": group.state.name.lower(),
-                    "type": group.type.name.lower(),
-                }
-                for group in groups
-            ]
-        )
-    elif groups:
-        rows = [
-            (group.group_id, group.state.name.lower(), group.type.name.lower()) for group in groups
-        ]
-        print_table(("group", "state", "type"), rows)
-    else:
-        print_lines("no groups; one appears when a consumer joins it or commits an offset")
+    rows = [
+        (str(group.group_id), group.state.name.lower(), group.type.name.lower())
+        for group in list_groups(connection)
+    ]
+    nothing = "no groups; one appears when a consumer joins it or commits an offset"
+    print_rows(arguments.format, ("group", "state", "type"), rows, nothing)
 
 
 def _describe(connection: Connection, arguments: argparse.Namespace) -> None:
@@ -126,10 +117,11 @@ def _describe(connection: Connection, arguments: argparse.Namespace) -> None:
         print_table(("client", "host", "reads", "member id"), rows)
     if details.partitions:
         print_lines("")
-        print_table(
-            ("topic", "partition", "committed", "end", "lag", "client"),
-            [_row(partition) for partition in details.partitions],
-        )
+        places = [
+            (*_place(each), each.member.client_id if each.member else None)
+            for each in details.partitions
+        ]
+        print_table((*_PLACE, "client"), places)
 
 
 def _assignment(partitions: tuple[TopicPartition, ...]) -> str:
@@ -139,15 +131,9 @@ def _assignment(partitions: tuple[TopicPartition, ...]) -> str:
     return " ".join(f"{topic}:{','.join(found)}" for topic, found in numbers.items()) or "nothing"
 
 
-def _row(found: GroupPartition) -> tuple[str | int | None, ...]:
-    return (
-        found.topic_partition.topic,
-        found.topic_partition.partition,
-        found.committed,
-        found.log.end if found.log else None,
-        found.lag,
-        found.member.client_id if found.member else None,
-    )
+def _place(found: GroupPartition) -> tuple[Cell, ...]:
+    end = found.log.end if found.log else None
+    return (*found.topic_partition, found.committed, end, found.lag)
 
 
 def _document(details: GroupDetails) -> dict[str, Any]:
@@ -156,25 +142,13 @@ def _document(details: GroupDetails) -> dict[str, Any]:
         "state": details.state,
         "type": details.kind,
         "assignor": details.assignor,
-        "members": [
-            {
-                "member_id": member.member_id,
-                "client_id": member.client_id,
-                "host": member.host,
-                "partitions": [list(partition) for partition in member.partitions],
-            }
-            for member in details.members
-        ],
+        "members": [asdict(member) for member in details.members],
         "partitions": [
             {
-                "topic": found.topic_partition.topic,
-                "partition": found.topic_partition.partition,
-                "committed": found.committed,
-                "end": found.log.end if found.log else None,
-                "lag": found.lag,
-                "member_id": found.member.member_id if found.member else None,
+                **dict(zip(_PLACE, _place(each), strict=True)),
+                "member_id": each.member.member_id if each.member else None,
             }
-            for found in details.partitions
+            for each in details.partitions
         ],
     }
 

@@ -37,6 +37,14 @@ def add_format_argument(parser: argparse.ArgumentParser, json_is: str) -> None:
     )
 
 
+def add_repeated_argument(
+    parser: argparse._ActionsContainer, name: str, metavar: str, help_text: str
+) -> None:
+    """Add an option that may be given several times; it is a list, empty at first."""
+    text = f"{help_text}; may be given several times"
+    parser.add_argument(name, action="append", default=[], metavar=metavar, help=text)
+
+
 def nobody_reads() -> bool:
     """Whether whoever read standard output has gone, which only writing would tell otherwise."""
     try:
@@ -81,6 +89,25 @@ def print_json_line(line: str) -> None:
 def counted(number: int, noun: str) -> str:
     """Return a number with its noun, which takes an s where there are more or fewer than one."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def print_rows(
+    form: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]], nothing: str
+) -> None:
+    """Print rows as a table, or as JSON objects with the columns' names.
+
+    Args:
+        form: what ``--format`` says.
+        columns: the names.
+        rows: the cells.
+        nothing: what to say where a table would have no rows.
+    """
+    if form == JSON:
+        print_json([dict(zip(columns, row, strict=True)) for row in rows])
+    elif rows:
+        print_table(columns, rows)
+    else:
+        print_lines(nothing)
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], title: str = "") -> None:

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import IO
 
 from fakebus.cli.bootstrap import add_bootstrap_arguments, connect
-from fakebus.cli.output import counted, print_lines
+from fakebus.cli.output import add_repeated_argument, counted, print_lines
 from fakebus.cli.record_lines import Headers, NewRecord, RecordLineError, record_from_json
 from fakebus.client.connection import ClientError, Connection, nearest
 from fakebus.client.publishing import Publisher
@@ -66,13 +66,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="each line is KEY, this text, VALUE; a line without it is an error",
     )
     add("--key", metavar="TEXT", help="the key of every record (default: no key)")
-    add(
-        "--header",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="a header of every record; may be given several times",
-    )
+    add_repeated_argument(parser, "--header", "KEY=VALUE", "a header of every record")
     add("--partition", type=int, metavar="N", help="the partition (default: chosen by the key)")
     add("--quiet", action="store_true", help="print nothing when all went well")
     add_bootstrap_arguments(parser)

@@ -14,15 +14,16 @@ Examples:
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any
 
 from fakebus.cli.bootstrap import add_bootstrap_arguments, connect
 from fakebus.cli.output import (
     JSON,
     add_format_argument,
+    add_repeated_argument,
     counted,
     print_json,
     print_lines,
+    print_rows,
     print_table,
 )
 from fakebus.client.connection import Connection
@@ -37,9 +38,6 @@ from fakebus.client.topics import (
 from fakebus.config import parse_assignments
 from fakebus.errors import ConfigError
 
-if TYPE_CHECKING:
-    from confluent_kafka.admin import ConfigEntry  # type: ignore[attr-defined]
-
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``fakebus topics``."""
@@ -53,13 +51,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="with --create: how many partitions (default: what the broker's num.partitions says)",
     )
-    parser.add_argument(
+    add_repeated_argument(
+        parser,
         "--config",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="with --create: a topic config, as in cleanup.policy=compact; may be given several "
-        "times",
+        "KEY=VALUE",
+        "with --create: a topic config, as in cleanup.policy=compact",
     )
     parser.add_argument(
         "--internal", action="store_true", help="list internal topics (__consumer_offsets) too"
@@ -103,54 +99,35 @@ def _list(connection: Connection, arguments: argparse.Namespace) -> None:
     for partition, log in ranges.items():
         records[partition.topic] += log.records
     rows = [(name, connection.partition_count(name), records[name]) for name in names]
-    if arguments.format == JSON:
-        print_json(
-            [{"topic": name, "partitions": count, "records": sum_} for name, count, sum_ in rows]
-        )
-    elif rows:
-        print_table(("topic", "partitions", "records"), rows)
-    else:
-        print_lines("no topics; make one with  fakebus topics --create NAME")
+    nothing = "no topics; make one with  fakebus topics --create NAME"
+    print_rows(arguments.format, ("topic", "partitions", "records"), rows, nothing)
 
 
 def _describe(connection: Connection, arguments: argparse.Namespace) -> None:
     topic = arguments.topic
     ranges = log_ranges(connection, partitions_of(connection, [topic]))
-    configs = list(changed_configs(connection, [topic])[topic].values())
-    if arguments.format == JSON:
-        print_json(_document(topic, ranges, configs))
-        return
-    rows = [
-        (partition.partition, log.start, log.end, log.records) for partition, log in ranges.items()
-    ]
+    configs = changed_configs(connection, [topic])[topic]
+    columns = ("partition", "start", "end", "records")
+    rows = [(each.partition, log.start, log.end, log.records) for each, log in ranges.items()]
     total = sum(log.records for log in ranges.values())
+    if arguments.format == JSON:
+        print_json(
+            {
+                "topic": topic,
+                "records": total,
+                "partitions": [dict(zip(columns, row, strict=True)) for row in rows],
+                "configs": {name: entry.value for name, entry in configs.items()},
+            }
+        )
+        return
     title = f"{topic}: {counted(len(rows), 'partition')}, {counted(total, 'record')}"
-    print_table(("partition", "start", "end", "records"), rows, title=title)
+    print_table(columns, rows, title=title)
     print_lines("")
     if configs:
-        print_table(
-            ("config", "value", "set on"),
-            [
-                (entry.name, entry.value, "topic" if is_set_on_topic(entry) else "broker")
-                for entry in configs
-            ],
-        )
+        settings = [
+            (name, entry.value, "topic" if is_set_on_topic(entry) else "broker")
+            for name, entry in configs.items()
+        ]
+        print_table(("config", "value", "set on"), settings)
     else:
         print_lines("all configs have their defaults")
-
-
-def _document(topic: str, ranges: dict[Any, Any], configs: list[ConfigEntry]) -> dict[str, Any]:
-    return {
-        "topic": topic,
-        "records": sum(log.records for log in ranges.values()),
-        "partitions": [
-            {
-                "partition": partition.partition,
-                "start": log.start,
-                "end": log.end,
-                "records": log.records,
-            }
-            for partition, log in ranges.items()
-        ],
-        "configs": {entry.name: entry.value for entry in configs},
-    }

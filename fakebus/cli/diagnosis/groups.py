@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from fakebus.cli.diagnosis.finding import Finding, fine, problem
+from fakebus.cli.output import counted
 from fakebus.client.connection import Connection, nearest
 from fakebus.client.groups import (
     REBALANCING,
@@ -75,8 +76,7 @@ def _settled(
 
 
 def _members(group: GroupDetails) -> Iterator[Finding]:
-    count = len(group.members)
-    members = "1 member" if count == 1 else f"{count} members"
+    members = counted(len(group.members), "member")
     if group.state in REBALANCING:
         yield problem(
             f"group {group.name} is stuck rebalancing ({group.state}, {members}): nobody gets "
@@ -86,7 +86,7 @@ def _members(group: GroupDetails) -> Iterator[Finding]:
             "a consumer that was killed counts as a member until its session.timeout.ms is over: "
             "wait, or let consumers call close()",
         )
-    elif not count:
+    elif not group.members:
         yield problem(
             f"group {group.name} has no members: no consumer of it is running",
             "start the consumer; if it runs, compare its group.id and bootstrap address",

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from fakebus.cli.diagnosis.finding import Finding, fine, note, problem
+from fakebus.cli.output import counted
 from fakebus.client.connection import Connection, nearest
 from fakebus.client.offsets import LogRange, log_ranges, offsets_at, partitions_of, stable_ends
 from fakebus.types import TopicPartition
@@ -15,7 +16,7 @@ def check_count(topics: Sequence[str]) -> Finding:
     """Return how many topics there are, internal ones left out."""
     count = sum(not name.startswith("__") for name in topics)
     if count:
-        return fine("there is 1 topic" if count == 1 else f"there are {count} topics")
+        return fine(f"there {'is' if count == 1 else 'are'} {counted(count, 'topic')}")
     return note(
         "there are no topics",
         "make one:  fakebus topics --create NAME",
@@ -48,10 +49,9 @@ def check_topic(connection: Connection, topic: str) -> Iterator[Finding]:
 def _records(topic: str, ranges: dict[TopicPartition, LogRange]) -> Finding:
     count = sum(log.records for log in ranges.values())
     ever = sum(log.end for log in ranges.values())
-    partitions = "1 partition" if len(ranges) == 1 else f"{len(ranges)} partitions"
     if count:
-        records = "1 record" if count == 1 else f"{count} records"
-        return fine(f"topic {topic} has {records} in {partitions}")
+        partitions = counted(len(ranges), "partition")
+        return fine(f"topic {topic} has {counted(count, 'record')} in {partitions}")
     if ever:
         return problem(
             f"topic {topic} is empty: it had {ever} records, and all of them were deleted",
@@ -73,9 +73,8 @@ def _open_transactions(
     held_back = sum(log.end - stable[partition] for partition, log in ranges.items())
     if held_back > 0:
         yield problem(
-            f"topic {topic}: an open transaction holds back "
-            + ("1 record" if held_back == 1 else f"{held_back} records")
-            + " from consumers with isolation.level=read_committed (the default of some clients)",
+            f"topic {topic}: an open transaction holds back {counted(held_back, 'record')}"
+            " from consumers with isolation.level=read_committed (the default of some clients)",
             "commit or abort the transaction in the producer; the broker aborts it after the "
             "producer's transaction.timeout.ms",
             "or read with isolation.level=read_uncommitted",

@@ -6,7 +6,8 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
-from fakebus.cli.output import JSON, TEXT, counted, print_json, print_lines, print_text
+from fakebus.cli.fixture_arguments import add_report_argument, print_report
+from fakebus.cli.output import JSON, counted, print_json, print_lines
 from fakebus.config import DEFAULT_FIXTURES, fixture_path
 
 NAME = "check"
@@ -15,8 +16,6 @@ DESCRIPTION = (
     "Report every mistake in directories of fixture files: what cannot be seeded, what is lost "
     "between writing and reading, and what surprises consumers. Exit code 1 if there are any."
 )
-_JUNIT = "junit"
-_SARIF = "sarif"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -32,13 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--profile", metavar="NAME", help="check only this profile (default: everything)"
     )
-    parser.add_argument(
-        "--format",
-        choices=(TEXT, JSON, _JUNIT, _SARIF),
-        default=TEXT,
-        help="text for people (default); json: a list of objects with file, line, column, message, "
-        "hint and rule; junit and sarif for CI and editors",
-    )
+    add_report_argument(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -46,7 +39,6 @@ def run(arguments: argparse.Namespace) -> int:
     # The reader of fixtures brings YAML and the formats with it; other commands need neither.
     from fakebus.fixture_files.loader import check_fixtures
     from fakebus.fixture_files.problems import INVALID
-    from fakebus.fixture_files.reports import junit, sarif
 
     directories: list[Path] = arguments.directories
     problems = [
@@ -56,11 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     ]
     if arguments.format == JSON:
         print_json([asdict(problem) for problem in problems])
-    elif arguments.format == _JUNIT:
-        print_text(junit(problems, directories))
-    elif arguments.format == _SARIF:
-        print_json(sarif(problems))
-    else:
+    elif not print_report(arguments, NAME, directories, problems):
         for problem in problems:
             rule = "" if problem.rule == INVALID else f" [{problem.rule}]"
             print_lines(f"{problem}{rule}")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fakebus.cli.bootstrap import add_bootstrap_arguments, connect
-from fakebus.cli.fixture_arguments import add_registry_argument
+from fakebus.cli.fixture_arguments import add_registry_argument, registry_of
 from fakebus.cli.output import (
     JSON,
     add_format_argument,
@@ -55,7 +55,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Compare; 1 if something differs."""
-    from fakebus.client.registry import RegistryClient
     from fakebus.clock import SystemClock
     from fakebus.fixture_files.comparing import differences, time_shift
     from fakebus.fixture_files.loader import load_fixtures
@@ -67,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
             for directory in (arguments.before, arguments.after)
         )
     else:
-        registry = None if arguments.registry is None else RegistryClient(arguments.registry)
+        registry = registry_of(arguments)
         ids = _ids(registry, load_fixtures(arguments.before, now_ms=now_ms))
 
         def laid(at_ms: int) -> View:

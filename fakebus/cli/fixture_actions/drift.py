@@ -10,8 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fakebus.cli.bootstrap import add_bootstrap_arguments, connect
-from fakebus.cli.fixture_arguments import add_directory_argument, add_registry_argument
-from fakebus.cli.output import JSON, TEXT, print_json, print_lines, print_text
+from fakebus.cli.fixture_arguments import (
+    add_directory_argument,
+    add_registry_argument,
+    add_report_argument,
+    print_report,
+    registry_of,
+)
+from fakebus.cli.output import JSON, add_repeated_argument, print_json, print_lines, print_text
 from fakebus.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -26,37 +32,28 @@ DESCRIPTION = (
     "changed, who is concerned, and whether it is compatible. Exit code 1 if something is not. "
     "The schemas that consumers read with, as the set names them, are always looked at."
 )
-_JUNIT = "junit"
-_SARIF = "sarif"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the action's arguments."""
     add_directory_argument(parser)
-    parser.add_argument(
+    add_repeated_argument(
+        parser,
         "--package",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="compare with an installed Python package: openedx-events, or any that has schema "
-        "files; may be given several times",
+        "NAME",
+        "compare with an installed Python package: openedx-events, or any that has schema files",
     )
-    parser.add_argument(
+    add_repeated_argument(
+        parser,
         "--from-avsc",
-        action="append",
-        type=Path,
-        default=[],
-        metavar="FOLDER",
-        help="compare with the schema files in a folder (.avsc, .schema.json, .proto); may be "
-        "given several times",
+        "FOLDER",
+        "compare with the schema files in a folder (.avsc, .schema.json, .proto)",
     )
-    parser.add_argument(
+    add_repeated_argument(
+        parser,
         "--reader",
-        action="append",
-        default=[],
-        metavar="SERVICE=FOLDER",
-        help="check that a service can read the set's events with the schema files in a folder; "
-        "may be given several times",
+        "SERVICE=FOLDER",
+        "check that a service can read the set's events with the schema files in a folder",
     )
     add_registry_argument(parser)
     parser.add_argument(
@@ -65,13 +62,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--strict", action="store_true", help="exit code 1 also for compatible differences"
     )
-    parser.add_argument(
-        "--format",
-        choices=(TEXT, JSON, _JUNIT, _SARIF),
-        default=TEXT,
-        help="text for people (default); json: a list of objects; junit and sarif for CI and "
-        "editors",
-    )
+    add_report_argument(parser)
     add_bootstrap_arguments(parser)
 
 
@@ -92,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
         *_registry(arguments, subjects, compared),
         *_live(arguments, fixture_set, subjects, compared),
     ]
-    _print(arguments.format, directory, findings, compared)
+    _print(arguments, findings, compared)
     failing = {BREAKING, DRIFT} if arguments.strict else {BREAKING}
     return 1 if any(one.severity in failing for one in findings) else 0
 
@@ -109,7 +100,7 @@ def _packages(
     from fakebus.fixture_files.drift.schema_files import read_folder
 
     sources = [package_schemas(name) for name in arguments.package]
-    sources += [(str(folder), read_folder(folder), None) for folder in arguments.from_avsc]
+    sources += [(folder, read_folder(Path(folder)), None) for folder in arguments.from_avsc]
     for where, files, covers in sources:
         compared.append(where)
         yield from version_findings(fixture_set.root, where)
@@ -142,14 +133,12 @@ def _readers(
 def _registry(
     arguments: argparse.Namespace, subjects: dict[str, SetSubject], compared: list[str]
 ) -> Iterator[DriftFinding]:
-    if arguments.registry is None:
-        return
-    from fakebus.client.registry import RegistryClient
     from fakebus.fixture_files.drift.registries import against_registry
 
-    registry = RegistryClient(arguments.registry)
-    compared.append(registry.url)
-    yield from against_registry(subjects, registry)
+    registry = registry_of(arguments)
+    if registry is not None:
+        compared.append(registry.url)
+        yield from against_registry(subjects, registry)
 
 
 def _live(
@@ -161,10 +150,9 @@ def _live(
     if not arguments.live:
         return
     from fakebus.client.reading import read_topics
-    from fakebus.client.registry import RegistryClient
     from fakebus.fixture_files.drift.live import against_topics
 
-    registry = None if arguments.registry is None else RegistryClient(arguments.registry)
+    registry = registry_of(arguments)
     if registry is None and subjects:
         raise ConfigError("--live needs --registry: the set has schemas, and so have its records")
     connection = connect(arguments, "fakebus fixtures drift")
@@ -178,19 +166,13 @@ def _live(
 
 
 def _print(
-    format_: str, directory: Path, findings: list[DriftFinding], compared: list[str]
+    arguments: argparse.Namespace, findings: list[DriftFinding], compared: list[str]
 ) -> None:
-    if format_ == JSON:
+    directory: Path = arguments.directory
+    if arguments.format == JSON:
         print_json([asdict(one) for one in findings])
         return
-    if format_ in (_JUNIT, _SARIF):
-        from fakebus.fixture_files.reports import junit, sarif
-
-        problems = [one.problem() for one in findings]
-        if format_ == _JUNIT:
-            print_text(junit(problems, [directory], NAME))
-        else:
-            print_json(sarif(problems))
+    if print_report(arguments, NAME, [directory], [one.problem() for one in findings]):
         return
     for one in findings:
         print_text(one.text())

@@ -8,13 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fakebus.cli.bootstrap import add_bootstrap_arguments, connect
-from fakebus.cli.fixture_arguments import add_directory_argument, add_registry_argument
+from fakebus.cli.fixture_arguments import (
+    add_directory_argument,
+    add_registry_argument,
+    registry_of,
+)
 from fakebus.cli.output import print_lines
 from fakebus.client.connection import ClientError
 from fakebus.client.publishing import Publisher
 from fakebus.errors import ConfigError
 
 if TYPE_CHECKING:
+    from fakebus.client.registry import RegistryClient
     from fakebus.fixture_files.model import FixtureSet
     from fakebus.fixture_files.scenarios import ScenarioRecord
 
@@ -55,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     connection = connect(arguments, "fakebus fixtures play")
     fixture_set = load_fixtures(directory, now_ms=now_ms)
     if fixture_set.schemas:
-        ids = _schema_ids(fixture_set, arguments.registry)
+        ids = _schema_ids(fixture_set, registry_of(arguments))
         scenarios = load_scenarios(directory, now_ms=now_ms, schema_ids=ids)
         scenario = scenario_named(scenarios, arguments.name, file)
     for topic in scenario.topics():
@@ -75,14 +80,13 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _schema_ids(fixture_set: FixtureSet, url: str | None) -> dict[tuple[str, int], int]:
-    from fakebus.client.registry import RegistryClient
-
-    if url is None:
+def _schema_ids(
+    fixture_set: FixtureSet, registry: RegistryClient | None
+) -> dict[tuple[str, int], int]:
+    if registry is None:
         raise ClientError(
             "the set has schemas: say where the registry is, with --registry http://HOST:8081"
         )
-    registry = RegistryClient(url)
     found = {}
     for schema in fixture_set.schemas:
         schema_id = registry.lookup(schema)

@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 
 from fakebus.cli.bootstrap import add_bootstrap_arguments, connect
-from fakebus.cli.fixture_arguments import add_registry_argument
-from fakebus.cli.output import print_lines
+from fakebus.cli.fixture_arguments import add_registry_argument, registry_of
+from fakebus.cli.output import add_repeated_argument, print_lines
 from fakebus.records.partitioner import PARTITIONERS
 
 NAME = "record"
@@ -37,13 +37,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="TIME",
         help="leave out what is older: an instant such as 2026-01-31T08:00:00Z, or -2h",
     )
-    parser.add_argument(
+    add_repeated_argument(
+        parser,
         "--redact",
-        action="append",
-        default=[],
-        metavar="PATH",
-        help="redact what stands at a path of keys or values as well, as in $.user.city or "
-        "$..street; may be given several times",
+        "PATH",
+        "redact what stands at a path of keys or values as well, as in $.user.city or $..street",
     )
     parser.add_argument(
         "--no-redact", action="store_true", help="redact only what --redact names, nothing else"
@@ -64,7 +62,6 @@ def run(arguments: argparse.Namespace) -> int:
     """Record the topics."""
     # YAML and the formats come with these; other commands start without them.
     from fakebus.client.reading import read_topics
-    from fakebus.client.registry import RegistryClient
     from fakebus.client.topics import matching_topics
     from fakebus.fixture_files.recording import Recorder, earlier_recording, write_files
     from fakebus.fixture_files.redaction import RedactedPath, Redaction
@@ -73,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
         [RedactedPath.parse(text) for text in arguments.redact], built_in=not arguments.no_redact
     )
     since_ms = None if arguments.since is None else _instant(arguments.since)
-    registry = None if arguments.registry is None else RegistryClient(arguments.registry)
+    registry = registry_of(arguments)
     connection = connect(arguments, "fakebus fixtures record")
     topics = read_topics(connection, matching_topics(connection, arguments.topics), since_ms)
     recorder = Recorder(

@@ -8,7 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fakebus.cli.bootstrap import add_bootstrap_arguments, connect
-from fakebus.cli.fixture_arguments import add_directory_argument, add_registry_argument
+from fakebus.cli.fixture_arguments import (
+    add_directory_argument,
+    add_registry_argument,
+    registry_of,
+)
 from fakebus.cli.output import print_lines, print_text
 from fakebus.cli.progress import SeedProgress
 from fakebus.errors import FakebusError
@@ -51,10 +55,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Seed the set."""
     connection = connect(arguments, "fakebus fixtures seed")
     # YAML and the formats come with these; other commands start without them.
-    from fakebus.client.registry import RegistryClient
     from fakebus.client.seeding import SeedLog, SetSeeder
 
-    registry = None if arguments.registry is None else RegistryClient(arguments.registry)
+    registry = registry_of(arguments)
     seeder = SetSeeder(connection, SeedLog(connection))
     directory: Path = arguments.directory
     seen = _stamps(directory)
