@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
+from typing import NamedTuple
 
 from fakebus.broker.configs.topic_config import TopicConfig
 from fakebus.fixture_files.batching import size_of
@@ -99,17 +100,18 @@ class TopicEncoder:
         written = event.fields.get("key")
         if defaults.key_field is not None and "key" not in event.fields:
             written = self._key_from_value(event, defaults.key_field, defaults)
-        key, _ = self._data(event, "key", written, defaults.key_format, context)
-        value, format_ = self._data(
+        key = self._data(event, "key", written, defaults.key_format, context).data
+        value = self._data(
             event, "value", event.fields.get("value"), defaults.value_format, context
         )
         headers = self._headers(event, defaults, context)
         partition = self._partition(event, key)
-        record = NewRecord(key, value, headers, timestamp_ms)
+        record = NewRecord(key, value.data, headers, timestamp_ms)
         if len(self._problems) == before:
             self._check(event, record, self._settings.now_ms if now_ms is None else now_ms)
             if self._settings.linter is not None:
-                self._lint(self._settings.linter, event, record, format_)
+                schema = None if value.format is None else value.format.schema
+                self._settings.linter.event(event, self._topic, record, schema, value.decoded)
         if len(self._problems) != before:
             return None
         return FixtureEvent(
@@ -171,31 +173,22 @@ class TopicEncoder:
         data: object,
         default: Format | None,
         context: FunctionContext,
-    ) -> tuple[bytes | None, Format | None]:
+    ) -> _Encoded:
         if data is None:
-            return None, None
+            return _NO_DATA
         try:
             format_, data = self._unwrap(data, default)
             if event.has_calls:
                 data = expand(data, context)
             if data is None or format_ is None:
-                return None, None
+                return _NO_DATA
             encoded = format_.encode(data)
-            if self._settings.linter is not None and encoded is not None:
-                _verify(format_, encoded)
-            return encoded, format_
+            if self._settings.linter is None or encoded is None:
+                return _Encoded(encoded, format_)
+            return _Encoded(encoded, format_, _verify(format_, encoded))
         except DataError as error:
             self._problems.add(event.position(name), f'"{name}": {error}', error.hint)
-            return None, None
-
-    def _lint(
-        self, linter: Linter, event: EventLine, record: NewRecord, format_: Format | None
-    ) -> None:
-        schema = None if format_ is None else format_.schema
-        decoded = None
-        if schema is not None and format_ is not None and format_.decode and record.value:
-            decoded = format_.decode(record.value)
-        linter.event(event, self._topic, record, schema, decoded)
+            return _NO_DATA
 
     def _unwrap(self, data: object, default: Format | None) -> tuple[Format | None, object]:
         if not isinstance(data, dict) or not data.keys() <= _TYPED:
@@ -291,6 +284,17 @@ class TopicEncoder:
         )
 
 
+class _Encoded(NamedTuple):
+    """A key or value as it will be, and as it is read back where it is checked."""
+
+    data: bytes | None = None
+    format: Format | None = None
+    decoded: object = None
+
+
+_NO_DATA = _Encoded()
+
+
 @dataclass(slots=True)
 class _FileDefaults:
     """What the events of one file have if they say nothing else."""
@@ -314,11 +318,13 @@ def _format_spec(data: Mapping[str, object]) -> FormatSpec:
     return FormatSpec(name=name and name.lower(), subject=subject, version=version)
 
 
-def _verify(format_: Format, encoded: bytes) -> None:
+def _verify(format_: Format, encoded: bytes) -> object:
+    """Return what is read back, after seeing that nothing is lost on the way."""
     if format_.decode is None:
-        return
+        return None
     try:
-        again = format_.encode(format_.decode(encoded))
+        decoded = format_.decode(encoded)
+        again = format_.encode(decoded)
     except (SchemaDataError, DataError) as error:
         raise DataError(f"what was written cannot be read back: {error}") from None
     if again != encoded:
@@ -326,6 +332,7 @@ def _verify(format_: Format, encoded: bytes) -> None:
             "what was written is read back as something else",
             "a field is lost on the way; write the data as the schema has it",
         )
+    return decoded
 
 
 def _is_null_type(data: Mapping[str, object]) -> bool:

@@ -53,6 +53,7 @@ class Linter:
         self._ids: dict[tuple[bytes | None, bytes | None], EventLine] = {}
         self._sources: dict[bytes, bytes | None] = {}
         self._types: set[bytes] = set()
+        self._trees: dict[int, tuple[ParsedSchema, Any]] = {}
 
     def _add(
         self,
@@ -177,7 +178,10 @@ class Linter:
         )
 
     def _falsy(self, event: EventLine, schema: ParsedSchema, value: object) -> None:
-        parsed = json.loads(schema.canonical)
+        if id(schema) not in self._trees:
+            # The schema is kept, so that its id stays its own.
+            self._trees[id(schema)] = (schema, json.loads(schema.canonical))
+        parsed = self._trees[id(schema)][1]
         if not isinstance(parsed, dict):
             return
         if not str(parsed.get("namespace", "")).startswith(_OPENEDX):

@@ -12,7 +12,7 @@ import struct
 from dataclasses import dataclass
 
 from fakebus.schemas.avro.defaults import INT_RANGE, LONG_RANGE
-from fakebus.schemas.avro.encoder import MAX_DATA_DEPTH
+from fakebus.schemas.avro.encoder import MAX_DATA_DEPTH, Path, place
 from fakebus.schemas.avro.nodes import (
     Array,
     Enum,
@@ -41,7 +41,7 @@ def decode(node: Node, payload: bytes) -> object:
         SchemaDataError: the bytes do not fit, or some are left over.
     """
     decoder = _Decoder(data=bytes(payload))
-    value = decoder.read(node, "$", 0)
+    value = decoder.read(node, None, 0)
     if decoder.at < len(payload):
         raise SchemaDataError(
             f"$: {len(payload) - decoder.at} bytes are left over after {decoder.at}"
@@ -55,12 +55,12 @@ class _Decoder:
     at: int = 0
     values: int = 0
 
-    def read(self, node: Node, path: str, depth: int) -> object:
+    def read(self, node: Node, path: Path, depth: int) -> object:
         self._count(path, depth)
         match node:
             case Record():
                 return {
-                    one.name: self.read(one.type, f"{path}.{one.name}", depth + 1)
+                    one.name: self.read(one.type, (path, one.name), depth + 1)
                     for one in node.fields
                 }
             case Union():
@@ -72,26 +72,26 @@ class _Decoder:
             case Enum():
                 at = self._long(path)
                 if not 0 <= at < len(node.symbols):
-                    raise SchemaDataError(f"{path}: {node.name.full} has no symbol {at}")
+                    raise SchemaDataError(f"{place(path)}: {node.name.full} has no symbol {at}")
                 return node.symbols[at]
             case Fixed():
                 return self._plain_bytes(node.logical, self._take(node.size, path), path)
             case Primitive():
                 return self._primitive(node, path)
 
-    def _primitive(self, node: Primitive, path: str) -> object:
+    def _primitive(self, node: Primitive, path: Path) -> object:
         match node.kind:
             case "null":
                 return None
             case "boolean":
                 flag = self._take(1, path)[0]
                 if flag > 1:
-                    raise SchemaDataError(f"{path}: a boolean is 0 or 1, not {flag}")
+                    raise SchemaDataError(f"{place(path)}: a boolean is 0 or 1, not {flag}")
                 return flag == 1
             case "int" | "long":
                 number = self._long(path)
                 if node.kind == "int" and number not in INT_RANGE:
-                    raise SchemaDataError(f"{path}: {number} is out of the range of int")
+                    raise SchemaDataError(f"{place(path)}: {number} is out of the range of int")
                 return plain_integer(node.logical, number)
             case "float":
                 return plain_float(struct.unpack("<f", self._take(4, path))[0])
@@ -101,56 +101,56 @@ class _Decoder:
                 return self._plain_bytes(node.logical, self._take(self._long(path), path), path)
         return self._text(path)
 
-    def _union(self, node: Union, path: str, depth: int) -> object:
+    def _union(self, node: Union, path: Path, depth: int) -> object:
         at = self._long(path)
         if not 0 <= at < len(node.branches):
-            raise SchemaDataError(f"{path}: the union has no branch {at}")
+            raise SchemaDataError(f"{place(path)}: the union has no branch {at}")
         value = self.read(node.branches[at], path, depth + 1)
         return value if is_plain(node, at, value) else {type_name(node.branches[at]): value}
 
-    def _array(self, node: Array, path: str, depth: int) -> list[object]:
+    def _array(self, node: Array, path: Path, depth: int) -> list[object]:
         items: list[object] = []
         while count := self._block(path):
             for _ in range(count):
-                items.append(self.read(node.items, f"{path}[{len(items)}]", depth + 1))
+                items.append(self.read(node.items, (path, len(items)), depth + 1))
         return items
 
-    def _map(self, node: Map, path: str, depth: int) -> dict[str, object]:
+    def _map(self, node: Map, path: Path, depth: int) -> dict[str, object]:
         entries: dict[str, object] = {}
         while count := self._block(path):
             for _ in range(count):
                 key = self._text(path)
-                entries[key] = self.read(node.values, f"{path}.{key}", depth + 1)
+                entries[key] = self.read(node.values, (path, key), depth + 1)
         return entries
 
-    def _block(self, path: str) -> int:
+    def _block(self, path: Path) -> int:
         count = self._long(path)
         if count < 0:
             # A negative count is followed by the size of the block, for readers that skip it.
             self._long(path)
         return abs(count)
 
-    def _text(self, path: str) -> str:
+    def _text(self, path: Path) -> str:
         try:
             return self._take(self._long(path), path).decode()
         except UnicodeDecodeError:
-            raise SchemaDataError(f"{path}: a string is not UTF-8") from None
+            raise SchemaDataError(f"{place(path)}: a string is not UTF-8") from None
 
-    def _plain_bytes(self, logical: LogicalType | None, data: bytes, path: str) -> str:
+    def _plain_bytes(self, logical: LogicalType | None, data: bytes, path: Path) -> str:
         try:
             return plain_bytes(logical, data)
         except ValueError as error:
-            raise SchemaDataError(f"{path}: {error}") from None
+            raise SchemaDataError(f"{place(path)}: {error}") from None
 
-    def _take(self, size: int, path: str) -> bytes:
+    def _take(self, size: int, path: Path) -> bytes:
         if not 0 <= size <= len(self.data) - self.at:
-            raise SchemaDataError(
-                f"{path}: needs {size} bytes at {self.at}, there are {len(self.data) - self.at}"
-            )
+            left = len(self.data) - self.at
+            message = f"needs {size} bytes at {self.at}, there are {left}"
+            raise SchemaDataError(f"{place(path)}: {message}")
         self.at += size
         return self.data[self.at - size : self.at]
 
-    def _long(self, path: str) -> int:
+    def _long(self, path: Path) -> int:
         value = 0
         for shift in range(0, 7 * _LONGEST_VARINT, 7):
             byte = self._take(1, path)[0]
@@ -160,11 +160,13 @@ class _Decoder:
                 if number in LONG_RANGE:
                     return number
                 break
-        raise SchemaDataError(f"{path}: a number has more than 64 bits")
+        raise SchemaDataError(f"{place(path)}: a number has more than 64 bits")
 
-    def _count(self, path: str, depth: int) -> None:
+    def _count(self, path: Path, depth: int) -> None:
         if depth > MAX_DATA_DEPTH:
-            raise SchemaDataError(f"{path}: the data is nested deeper than {MAX_DATA_DEPTH} levels")
+            raise SchemaDataError(
+                f"{place(path)}: the data is nested deeper than {MAX_DATA_DEPTH} levels"
+            )
         self.values += 1
         if self.values > _FREE_VALUES + MAX_DATA_DEPTH * len(self.data):
-            raise SchemaDataError(f"{path}: too many values for {len(self.data)} bytes")
+            raise SchemaDataError(f"{place(path)}: too many values for {len(self.data)} bytes")

@@ -28,6 +28,19 @@ MAX_SIZE = 64 * 1024 * 1024
 _Outcome: TypeAlias = bytes | SchemaDataError
 
 
+Path: TypeAlias = "tuple[Path, str | int] | None"
+"""Where a value lies: what it lies in, and its name or number there; ``None`` is the root."""
+
+
+def place(path: Path) -> str:
+    """Return a path as text. It is made for messages only: making it takes longer than a value."""
+    parts: list[str] = []
+    while path is not None:
+        path, part = path
+        parts.append(f".{part}" if isinstance(part, str) else f"[{part}]")
+    return "$" + "".join(reversed(parts))
+
+
 def encode(node: Node, data: object) -> bytes:
     """Return the binary form of data.
 
@@ -35,7 +48,7 @@ def encode(node: Node, data: object) -> bytes:
         SchemaDataError: the data does not fit; the message begins with the place.
     """
     out = bytearray()
-    _Encoder().write(out, node, data, "$", 0)
+    _Encoder().write(out, node, data, None, 0)
     return bytes(out)
 
 
@@ -48,9 +61,11 @@ class _Encoder:
     is_default: bool = False
     """Whether a default is being written: no logical types, and the first branch that fits."""
 
-    def write(self, out: bytearray, node: Node, value: object, path: str, depth: int) -> None:
+    def write(self, out: bytearray, node: Node, value: object, path: Path, depth: int) -> None:
         if depth > MAX_DATA_DEPTH:
-            raise SchemaDataError(f"{path}: the data is nested deeper than {MAX_DATA_DEPTH} levels")
+            raise SchemaDataError(
+                f"{place(path)}: the data is nested deeper than {MAX_DATA_DEPTH} levels"
+            )
         match node:
             case Record():
                 self._write_record(out, node, value, path, depth)
@@ -64,28 +79,28 @@ class _Encoder:
                 try:
                     out += scalar_bytes(node, value, is_default=self.is_default)
                 except ValueError as error:
-                    raise SchemaDataError(f"{path}: {error}") from None
+                    raise SchemaDataError(f"{place(path)}: {error}") from None
         if len(out) > MAX_SIZE:
-            raise SchemaDataError(f"{path}: the data takes more than {MAX_SIZE} bytes")
+            raise SchemaDataError(f"{place(path)}: the data takes more than {MAX_SIZE} bytes")
 
     def _write_record(
-        self, out: bytearray, node: Record, value: object, path: str, depth: int
+        self, out: bytearray, node: Record, value: object, path: Path, depth: int
     ) -> None:
         if not isinstance(value, Mapping):
-            raise SchemaDataError(f"{path}: expected {node.name.full}, got {shown(value)}")
+            raise SchemaDataError(f"{place(path)}: expected {node.name.full}, got {shown(value)}")
         if not self.is_default:
             _refuse_unknown(node, value, path)
         for one in node.fields:
             if one.name in value:
-                self.write(out, one.type, value[one.name], f"{path}.{one.name}", depth + 1)
+                self.write(out, one.type, value[one.name], (path, one.name), depth + 1)
             elif one.has_default:
-                out += self._default(one, f"{path}.{one.name}", depth + 1)
+                out += self._default(one, (path, one.name), depth + 1)
             else:
                 raise SchemaDataError(
-                    f"{path}: the field {one.name!r} is missing and has no default"
+                    f"{place(path)}: the field {one.name!r} is missing and has no default"
                 )
 
-    def _default(self, one: Field, path: str, depth: int) -> bytes:
+    def _default(self, one: Field, path: Path, depth: int) -> bytes:
         if one not in self.defaults:
             out = bytearray()
             encoder = _Encoder(defaults=self.defaults, is_default=True)
@@ -94,19 +109,19 @@ class _Encoder:
         return self.defaults[one]
 
     def _write_array(
-        self, out: bytearray, node: Array, value: object, path: str, depth: int
+        self, out: bytearray, node: Array, value: object, path: Path, depth: int
     ) -> None:
         if not isinstance(value, list | tuple):
-            raise SchemaDataError(f"{path}: expected array, got {shown(value)}")
+            raise SchemaDataError(f"{place(path)}: expected array, got {shown(value)}")
         if value:
             out += long_bytes(len(value))
         for at, item in enumerate(value):
-            self.write(out, node.items, item, f"{path}[{at}]", depth + 1)
+            self.write(out, node.items, item, (path, at), depth + 1)
         out += b"\0"
 
-    def _write_map(self, out: bytearray, node: Map, value: object, path: str, depth: int) -> None:
+    def _write_map(self, out: bytearray, node: Map, value: object, path: Path, depth: int) -> None:
         if not isinstance(value, Mapping):
-            raise SchemaDataError(f"{path}: expected map, got {shown(value)}")
+            raise SchemaDataError(f"{place(path)}: expected map, got {shown(value)}")
         if value:
             out += long_bytes(len(value))
         for key, item in value.items():
@@ -115,13 +130,13 @@ class _Encoder:
             except UnicodeEncodeError:
                 data = None
             if data is None:
-                raise SchemaDataError(f"{path}: expected text as a key, got {shown(key)}")
+                raise SchemaDataError(f"{place(path)}: expected text as a key, got {shown(key)}")
             out += long_bytes(len(data)) + data
-            self.write(out, node.values, item, f"{path}.{key}", depth + 1)
+            self.write(out, node.values, item, (path, key), depth + 1)
         out += b"\0"
 
     def _write_union(
-        self, out: bytearray, node: Union, value: object, path: str, depth: int
+        self, out: bytearray, node: Union, value: object, path: Path, depth: int
     ) -> None:
         if self.is_default:
             fitting = (i for i, one in enumerate(node.branches) if fits_default(one, value))
@@ -139,7 +154,9 @@ class _Encoder:
         out += long_bytes(at)
         self.write(out, node.branches[at], value, path, depth + 1)
 
-    def _tried(self, node: Union, likely: list[int], value: object, path: str, depth: int) -> bytes:
+    def _tried(
+        self, node: Union, likely: list[int], value: object, path: Path, depth: int
+    ) -> bytes:
         outcomes = self.tried.get((id(node), id(value)))
         if outcomes is None:
             outcomes = [(at, self._try(node.branches[at], value, path, depth)) for at in likely]
@@ -151,12 +168,12 @@ class _Encoder:
         names = [type_name(node.branches[at]) for at, _ in fitting or outcomes]
         if fitting:
             raise SchemaDataError(
-                f"{path}: {shown(value)} may be {' or '.join(names)};"
+                f"{place(path)}: {shown(value)} may be {' or '.join(names)};"
                 f' write {{"{names[0]}": ...}} to say which'
             )
         raise _deepest([(name, one) for name, (_, one) in zip(names, outcomes, strict=True)])
 
-    def _try(self, branch: Node, value: object, path: str, depth: int) -> _Outcome:
+    def _try(self, branch: Node, value: object, path: Path, depth: int) -> _Outcome:
         out = bytearray()
         try:
             self.write(out, branch, value, path, depth + 1)
@@ -165,12 +182,12 @@ class _Encoder:
         return bytes(out)
 
 
-def _refuse_unknown(node: Record, value: Mapping[object, object], path: str) -> None:
+def _refuse_unknown(node: Record, value: Mapping[object, object], path: Path) -> None:
     for name in value:
         if name not in node.by_name:
             near = get_close_matches(str(name), node.by_name, 1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise SchemaDataError(f"{path}: {node.name.full} has no field {name!r}{hint}")
+            raise SchemaDataError(f"{place(path)}: {node.name.full} has no field {name!r}{hint}")
 
 
 def _deepest(outcomes: list[tuple[str, _Outcome]]) -> SchemaDataError:
@@ -180,10 +197,10 @@ def _deepest(outcomes: list[tuple[str, _Outcome]]) -> SchemaDataError:
     return SchemaDataError(message if message.endswith(")") else f"{message} (taken as {name})")
 
 
-def _only_branch(node: Union, value: object, path: str) -> int:
+def _only_branch(node: Union, value: object, path: Path) -> int:
     """Return the branch beside null, which can say best what is wrong."""
     others = [at for at, branch in enumerate(node.branches) if branch.kind != "null"]
     if len(others) == 1 and value is not None:
         return others[0]
     names = " or ".join(map(type_name, node.branches))
-    raise SchemaDataError(f"{path}: expected {names}, got {shown(value)}")
+    raise SchemaDataError(f"{place(path)}: expected {names}, got {shown(value)}")

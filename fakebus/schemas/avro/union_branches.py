@@ -65,6 +65,8 @@ def is_plain(union: Union, at: int, value: object) -> bool:
 
 def _takes(branch: Node, value: object) -> bool:
     match branch:
+        case Primitive(kind="null"):
+            return value is None
         case Array() | Map() | Record():
             return isinstance(value, _OWN_FORMS[branch.kind])
         case Primitive() | Enum() | Fixed():
