@@ -78,6 +78,8 @@ class SqliteStorage:
         self._writer = writer = GroupCommitWriter(
             self._commit, self._purge, self._commit_inline, QUICK_OPERATIONS
         )
+        if wal is not None:
+            wal.on_cut_wanted = writer.want_purge
         logs = SqliteLogs(writer, reader_connection, found.log_starts)
         topics = SqliteTopics(writer, reader_connection, logs, found.next_log_id)
         groups = SqliteGroups(writer, reader_connection)
@@ -198,6 +200,8 @@ class SqliteStorage:
             self._wal.note(len(writes), sum(write[3] for write in writes))
 
     async def _purge(self) -> bool:
+        if self._wal is not None and self._wal.cut_wanted:
+            await self._wal.cut(self._reader_connection)
         more: list[bool] = []
         await self._writer_connection.call(_run, self._transaction, purge_chunk, more)
         return more[0]

@@ -1,11 +1,12 @@
 """Keeping the write-ahead log short while reads and writes go on.
 
 The log is copied into the file by a connection of its own, so that no write waits for the disk:
-in the first quiet moment after 16 MB, and without one after 128 MB, because a copy that runs
-beside the writes costs them a third of their speed. SQLite starts the log over when all of it is
-copied and nobody reads it. Under constant load that moment may never come, and the log grows.
-When it has become too long, the next commit waits while the reading connection, which then does
-not read, copies the rest and starts the log over.
+in the first quiet moment after 8 MB, and without one after 48 MB, because a copy that runs beside
+the writes costs them speed. SQLite starts the log over when all of it is copied and nobody reads
+it. Under constant load that moment may never come, and the log grows. When it has become too long,
+the next commit waits while the reading connection, which then does not read, copies the rest and
+starts the log over. In a quiet moment the writer does the same with a log that is longer than it
+should be at rest, because a log that is copied keeps its length.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import asyncio
 import logging
 import os
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 from fakebus.errors import StorageError
@@ -22,9 +24,11 @@ from fakebus.storage.sqlite_identity import FileIdentity
 
 logger = logging.getLogger("fakebus.storage")
 
-CHECKPOINT_BYTES = 16 * 1024 * 1024
-BUSY_CHECKPOINT_BYTES = 128 * 1024 * 1024
-MAX_WAL_BYTES = 512 * 1024 * 1024
+CHECKPOINT_BYTES = 8 * 1024 * 1024
+BUSY_CHECKPOINT_BYTES = 48 * 1024 * 1024
+MAX_WAL_BYTES = 96 * 1024 * 1024
+REST_BYTES = 32 * 1024 * 1024
+"""How long the log may stay while nothing is written."""
 QUIET_S = 0.05
 """A moment without writes that is long enough to copy the log in."""
 _BYTES_A_WRITE = 3 * 16384
@@ -42,8 +46,16 @@ class WriteAheadLog:
     """
 
     def __init__(
-        self, path: Path, identity: FileIdentity, *, durable: bool, busy_timeout_s: float
+        self,
+        path: Path,
+        identity: FileIdentity,
+        *,
+        durable: bool,
+        busy_timeout_s: float,
     ) -> None:
+        self.cut_wanted = False
+        """Whether it is longer than it should be at rest; :meth:`cut` mends that."""
+        self.on_cut_wanted: Callable[[], None] = lambda: None
         self._path = path
         self._identity = identity
         self._wal_path = f"{path}-wal"
@@ -52,6 +64,8 @@ class WriteAheadLog:
         self._next_limit = MAX_WAL_BYTES
         self._written_since_checkpoint = 0
         self._written_since_look = 0
+        self._commits = 0
+        self._is_long = False
         self._connection: WorkerConnection | None = None
         self._task: asyncio.Task[None] | None = None
         self._quiet: asyncio.TimerHandle | None = None
@@ -59,24 +73,33 @@ class WriteAheadLog:
     def note(self, writes: int, size_bytes: int) -> None:
         """Count what a commit has added, and begin a checkpoint if one is due."""
         added = size_bytes + writes * _BYTES_A_WRITE
+        self._commits += 1
         self._written_since_look += added
         self._written_since_checkpoint += added
-        if self._quiet is not None:
-            self._quiet.cancel()
-            self._quiet = None
-        if self._written_since_checkpoint < CHECKPOINT_BYTES:
-            return
         if self._written_since_checkpoint >= BUSY_CHECKPOINT_BYTES:
-            self._begin_checkpoint()
-        else:
-            loop = asyncio.get_running_loop()
-            self._quiet = loop.call_later(QUIET_S, self._begin_checkpoint)
+            self._begin_checkpoint(quiet=False)
+        elif self._quiet is None and (
+            self._is_long or self._written_since_checkpoint >= CHECKPOINT_BYTES
+        ):
+            self._wait_for_quiet()
 
-    def _begin_checkpoint(self) -> None:
-        self._quiet = None
+    def _wait_for_quiet(self) -> None:
+        # One timer that looks whether there were commits costs each of them nothing.
+        self._quiet = asyncio.get_running_loop().call_later(
+            QUIET_S, self._look_for_quiet, self._commits
+        )
+
+    def _look_for_quiet(self, commits: int) -> None:
+        if commits == self._commits:
+            self._quiet = None
+            self._begin_checkpoint(quiet=True)
+        else:
+            self._wait_for_quiet()
+
+    def _begin_checkpoint(self, *, quiet: bool) -> None:
         if self._task is None or self._task.done():
             self._written_since_checkpoint = 0
-            self._task = asyncio.get_running_loop().create_task(self._run_checkpoint())
+            self._task = asyncio.get_running_loop().create_task(self._run_checkpoint(quiet=quiet))
 
     @property
     def look_due(self) -> bool:
@@ -90,8 +113,17 @@ class WriteAheadLog:
             reader: the connection that reads, and does not while it is busy with this.
         """
         self._written_since_look = 0
-        if self._size() <= self._next_limit:
-            return
+        self._is_long = self._size() > REST_BYTES
+        if self._size() > self._next_limit:
+            await self.cut(reader)
+
+    async def cut(self, reader: WorkerConnection) -> None:
+        """Copy what is left of the log and make it empty; nothing may be written meanwhile.
+
+        Args:
+            reader: the connection that reads, and does not while it is busy with this.
+        """
+        self.cut_wanted = False
         # SQLite does not wait for another checkpoint, it gives up.
         await self._wait()
         try:
@@ -101,6 +133,7 @@ class WriteAheadLog:
             logger.warning("the write-ahead log could not be cut short: %s", error)
         # A foreign reader may hold it for long; then the next try is some way off.
         self._next_limit = self._size() + MAX_WAL_BYTES
+        self._is_long = False
 
     def _size(self) -> int:
         try:
@@ -108,7 +141,7 @@ class WriteAheadLog:
         except FileNotFoundError:
             return 0
 
-    async def _run_checkpoint(self) -> None:
+    async def _run_checkpoint(self, *, quiet: bool) -> None:
         try:
             self._identity.check()
             if self._connection is None:
@@ -116,6 +149,12 @@ class WriteAheadLog:
                     self._path, busy_timeout_s=self._busy_timeout_s
                 )
             await self._connection.call(_copy, self._durable)
+            self._is_long = self._size() > REST_BYTES
+            if quiet and self._is_long:
+                self.cut_wanted = True
+                self.on_cut_wanted()
+            elif self._is_long and self._quiet is None:
+                self._wait_for_quiet()
         except StorageError as error:
             # Nothing is lost: the log holds it all, and the next commits ask again.
             logger.warning("the write-ahead log could not be copied: %s", error)

@@ -164,6 +164,11 @@ class GroupCommitWriter:
         self.enqueue(operation, arguments, partial(_finish, future, on_done))
         return future
 
+    def want_purge(self) -> None:
+        """Do background work as soon as nothing waits to be written."""
+        self.purge_wanted = True
+        self._wake_up()
+
     def _wake_up(self) -> None:
         wake, self._wake = self._wake, None
         if wake is not None and not wake.done():

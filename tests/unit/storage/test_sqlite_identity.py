@@ -109,7 +109,7 @@ async def test_a_checkpoint_does_not_touch_a_file_that_took_the_place_of_ours(
     delete(data_file)
     wal = storage._wal
     assert wal is not None
-    await wal._run_checkpoint()
+    await wal._run_checkpoint(quiet=False)
     with pytest.raises(FileNotFoundError):
         content_of(data_file)
     assert "could not be copied" in caplog.text

@@ -64,6 +64,15 @@ async def grown_to(path: Path, size: int, write: Callable[[], Awaitable[None]]) 
             await write()
 
 
+async def shrunk_to(path: Path, size: int) -> None:
+    """Wait until a file has no more than a size."""
+    for _ in range(3000):
+        if path.stat().st_size <= size:  # noqa: ASYNC240
+            return
+        await asyncio.sleep(0.01)
+    raise TimeoutError
+
+
 async def test_the_log_is_copied_in_a_quiet_moment(
     open_storage: OpenStorage, data_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -75,10 +84,46 @@ async def test_the_log_is_copied_in_a_quiet_moment(
     for offset in range(4):
         await append(storage, log_id, batch(offset, size=MB))
     assert file.stat().st_size < MB
+    wal = storage._wal
+    assert wal is not None
     monkeypatch.setattr(sqlite_wal, "QUIET_S", 0.01)
-    await append(storage, log_id, batch(4, size=MB))
-    await grown_to(file, 5 * MB, lambda: asyncio.sleep(0.01))
+    # There were commits since the timer was set, so it is set again first.
+    wal._look_for_quiet(commits=0)
+    assert wal._task is None
+    await grown_to(file, 4 * MB, lambda: asyncio.sleep(0.01))
     await storage.close()
+
+
+async def test_a_long_log_is_cut_in_a_quiet_moment(
+    open_storage: OpenStorage, data_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_wal, "CHECKPOINT_BYTES", MB)
+    monkeypatch.setattr(sqlite_wal, "REST_BYTES", 2 * MB)
+    monkeypatch.setattr(sqlite_wal, "QUIET_S", 0.01)
+    storage = await open_storage(data_file)
+    wal = data_file.with_name("bus.db-wal")
+    log_id = await new_log(storage)
+    for offset in range(8):
+        await append(storage, log_id, batch(offset, size=MB))
+    await shrunk_to(wal, 2 * MB)
+    await append(storage, log_id, batch(8, size=MB))
+    assert await offsets(storage, log_id) == list(range(9))
+
+
+async def test_a_log_that_grew_beside_a_busy_copy_is_cut_once_it_is_quiet(
+    open_storage: OpenStorage, data_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_wal, "CHECKPOINT_BYTES", 100 * MB)
+    monkeypatch.setattr(sqlite_wal, "BUSY_CHECKPOINT_BYTES", 6 * MB)
+    monkeypatch.setattr(sqlite_wal, "REST_BYTES", 2 * MB)
+    monkeypatch.setattr(sqlite_wal, "QUIET_S", 0.01)
+    storage = await open_storage(data_file)
+    wal = data_file.with_name("bus.db-wal")
+    log_id = await new_log(storage)
+    for offset in range(7):
+        await append(storage, log_id, batch(offset, size=MB))
+    await shrunk_to(wal, 2 * MB)
+    assert await offsets(storage, log_id) == list(range(7))
 
 
 async def test_the_log_is_copied_beside_writes_that_never_pause(
