@@ -19,6 +19,7 @@ from fakebus.broker.config_admin import ConfigAdmin
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.configs.topic_config import TopicConfig
 from fakebus.broker.delayed_fetch import DelayedFetch, OnAnswer, WaitingRoom
+from fakebus.broker.faults import Faults
 from fakebus.broker.fetch_sessions import FetchSessions
 from fakebus.broker.fetching import FetchTarget, IsolationLevel
 from fakebus.broker.group_coordinator import GroupCoordinator
@@ -73,6 +74,7 @@ class Broker:
         self.group_coordinator = GroupCoordinator(
             config=self.config, clock=self.clock, storage=storage, topics=self.topics
         )
+        self.faults = Faults(self.group_coordinator.rebalance)
         self.topic_admin = TopicAdmin(
             topics=self.topics, config=self.config, node_ids=(self.node_id,)
         )

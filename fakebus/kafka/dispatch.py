@@ -17,8 +17,8 @@ from fakebus.kafka.api import (
 from fakebus.kafka.authentication import SaslSession
 from fakebus.kafka.error_responses import error_response
 from fakebus.kafka.exchange import Exchange
+from fakebus.kafka.fault_effects import carry_out
 from fakebus.kafka.handlers import HANDLERS
-from fakebus.kafka.interception import Interceptor
 from fakebus.kafka.sasl import AuthenticationFailed
 from fakebus.kafka.unserved import unserved
 from fakebus.protocol import codec
@@ -44,9 +44,8 @@ class Dispatcher:
     def __init__(
         self, broker: Broker, advertised: Callable[[ClientConnection], list[AdvertisedBroker]]
     ) -> None:
-        self.interceptor: Interceptor | None = None
-        """Stands between requests and handlers while a test wants it."""
         self._broker = broker
+        self._faults = broker.faults
         self._advertised = advertised
 
     def begin(self, client: ClientConnection, frame: memoryview) -> tuple[Exchange, HandlerResult]:
@@ -103,10 +102,9 @@ class Dispatcher:
             advertised=self._advertised,
             handlers=HANDLERS,
         )
-        intercept = self.interceptor
-        if intercept is None:
-            return exchange, handler.function(request, context)
-        return exchange, intercept(handler.function, request, context)
+        if self._faults.active:
+            return exchange, carry_out(handler.function, request, context)
+        return exchange, handler.function(request, context)
 
 
 def _take_raw_token(client: ClientConnection, session: SaslSession, frame: memoryview) -> Exchange:

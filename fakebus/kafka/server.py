@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from fakebus.broker.faults import KAFKA
 from fakebus.config import Address, protocol_of
 from fakebus.kafka.advertise import AdvertisedAddress, FixedAddress, auto_address
 from fakebus.kafka.backpressure import Backpressure
+from fakebus.kafka.handlers import HANDLERS
 from fakebus.kafka.listener import Listener
+from fakebus.protocol import codec
 from fakebus.servers import Bus, reachable
 
 
@@ -23,6 +26,8 @@ class KafkaServer:
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
         self.listeners = list(self._create_listeners())
+        names = (codec.api_name(handler.api_key) for handler in HANDLERS)
+        bus.broker.faults.serve(KAFKA, names)
 
     def _create_listeners(self) -> Iterator[Listener]:
         broker, addresses = self._bus.broker, self._bus.settings.kafka

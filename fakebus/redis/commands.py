@@ -18,6 +18,7 @@ from fakebus.redis import (
 )
 from fakebus.redis.arguments import Arguments
 from fakebus.redis.call import Call, Session
+from fakebus.redis.fault_effects import REDIS, carry_out
 from fakebus.redis.groups import StreamGroups
 from fakebus.redis.protocol import RedisError, Reply
 from fakebus.redis.streams import Streams
@@ -78,6 +79,7 @@ class Commands:
     """
 
     def __init__(self, broker: Broker, streams: Streams, groups: StreamGroups) -> None:
+        broker.faults.serve(REDIS, _COMMANDS)
         self._broker = broker
         self._streams = streams
         self._groups = groups
@@ -85,12 +87,25 @@ class Commands:
     async def run(self, session: Session, words: Sequence[bytes]) -> Reply:
         """Return the answer to one request."""
         try:
-            handler, behind = _find(words)
-            arguments = Arguments(words[behind:])
-            reply = handler(Call(self._broker, self._streams, self._groups, session, arguments))
-            return await reply if isinstance(reply, Awaitable) else reply
+            if self._broker.faults.active:
+                name = _name(words)
+                return await carry_out(self._broker, session, name, words, self._run)
+            return await self._run(session, words)
         except RedisError as failure:
             return failure
+
+    async def _run(self, session: Session, words: Sequence[bytes]) -> Reply:
+        handler, behind = _find(words)
+        arguments = Arguments(words[behind:])
+        reply = handler(Call(self._broker, self._streams, self._groups, session, arguments))
+        return await reply if isinstance(reply, Awaitable) else reply
+
+
+def _name(words: Sequence[bytes]) -> str:
+    name = words[0].upper().decode("ascii", "replace")
+    if name in _CONTAINERS and len(words) > 1:
+        return f"{name} {words[1].upper().decode('ascii', 'replace')}"
+    return name
 
 
 def _find(words: Sequence[bytes]) -> tuple[Handler, int]:

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from fakebus.limited_log import LimitedLog
 from fakebus.memory_budget import MemoryBudget
 from fakebus.redis.call import Session
+from fakebus.redis.fault_effects import LostConnection
 from fakebus.redis.protocol import (
     CrossProtocolError,
     Parser,
@@ -148,6 +149,8 @@ class RedisConnection:
                 return
             try:
                 reply = await self._run(self._session, request)
+            except LostConnection:
+                return
             except Exception:
                 logger.exception("a Redis command failed: %r", request[:3])
                 reply = RedisError("ERR fakebus failed; its log says why")

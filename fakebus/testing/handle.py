@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from fakebus.kafka.faults import Faults
+from fakebus.broker.faults import Faults
 from fakebus.testing.calling import Awaiting, Blocking, awaiting, blocking
 from fakebus.testing.cluster import NotOnThisCluster
 from fakebus.testing.observer import Observer

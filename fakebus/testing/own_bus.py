@@ -12,10 +12,9 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from fakebus.app import BusThread, FakeBus
+from fakebus.broker.faults import Faults
 from fakebus.clock import AdjustableClock
 from fakebus.config import Address, Settings
-from fakebus.kafka.dispatch import HANDLERS_BY_KEY
-from fakebus.kafka.faults import Faults
 from fakebus.testing.handle import Addresses, Powers, TestBus
 from fakebus.testing.marks import Mark, Marks
 from fakebus.testing.naming import Namespace, new_namespace
@@ -96,10 +95,9 @@ class OwnBus:
             return asyncio.run_coroutine_threadsafe(ask(), loop).result()
 
         self._marks = Marks(bus.broker, bus.registry)
-        self._faults = Faults(self._clock, rebalance, served=HANDLERS_BY_KEY)
+        self._faults = bus.broker.faults
+        self._faults.rebalance_group = rebalance
         bus.broker.activity.is_on = True
-        for listener in bus.listeners:
-            listener.dispatcher.interceptor = self._faults.intercept
 
     @property
     def addresses(self) -> Addresses:

@@ -9,6 +9,7 @@ from aiohttp import web
 from fakebus.servers import Bus
 from fakebus.web.connection import HttpConnection
 from fakebus.web.errors import json_errors
+from fakebus.web.fault_effects import fault_effects
 from fakebus.web.rooms import all_rooms
 from fakebus.web.routing import web_routes
 from fakebus.web.security import HostCheck
@@ -30,7 +31,8 @@ class HttpApplication:
     def __init__(self, bus: Bus) -> None:
         settings = bus.settings
         hosts = HostCheck([*settings.http_allowed_hosts, *(each.host for each in settings.http)])
-        application = web.Application(middlewares=[json_errors, hosts.middleware()])
+        faults = fault_effects(bus.broker)
+        application = web.Application(middlewares=[faults, json_errors, hosts.middleware()])
         application.add_routes(web_routes(all_rooms(bus)))
         application.on_response_prepare.append(_add_security_headers)
         self._runner = web.AppRunner(application, shutdown_timeout=0.5)

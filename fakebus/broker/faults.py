@@ -1,0 +1,329 @@
+"""Faults on purpose, so that tests see how clients take them.
+
+A :class:`Fault` says which requests it is for and what happens to them. The rules are decided
+here, for every front end; how an effect looks is each front end's own matter. While there are
+none, a request costs one look at :attr:`Faults.active`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field
+from random import random
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from fakebus.errors import ErrorCode
+from fakebus.protocol import codec
+from fakebus.protocol.api_keys import ApiKey
+
+KAFKA = "kafka"
+_HANDSHAKES = frozenset(
+    codec.api_name(key)
+    for key in (ApiKey.API_VERSIONS, ApiKey.SASL_HANDSHAKE, ApiKey.SASL_AUTHENTICATE)
+)
+"""Requests that a fault is for only if it names their API."""
+
+Names = Callable[[], Collection[str]]
+"""Returns the names that a request carries; asked only if a fault wants to know."""
+
+
+class Fail(NamedTuple):
+    """Effect: an error instead of carrying the request out."""
+
+    error: ErrorCode
+
+
+class Delay(NamedTuple):
+    """Effect: an answer that comes later, on the machine's clock."""
+
+    seconds: float
+
+
+class Disconnect(NamedTuple):
+    """Effect: a connection that breaks instead of an answer."""
+
+    before: bool
+    """Whether the request is not carried out either."""
+
+
+Effect = Fail | Delay | Disconnect
+
+
+class Api(NamedTuple):
+    """Kind of request of one front end."""
+
+    front_end: str
+    name: str
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Fault:
+    """One thing that goes wrong; ends with ``with``, with :meth:`remove`, or with the test."""
+
+    description: str
+    effect: Effect
+    api: Api | None
+    topic: str | None
+    group: str | None
+    client_id: str | None
+    count: int | None
+    """How often it happens; ``None`` for always."""
+    probability: float
+    remove_from: list[Fault] = field(repr=False)
+    fired: int = 0
+    """How often it has happened."""
+
+    def remove(self) -> None:
+        """Let it not happen any more; does nothing when it is removed already."""
+        if self in self.remove_from:
+            self.remove_from.remove(self)
+
+    def __enter__(self) -> Self:
+        """Return the fault, which is in force already."""
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Remove the fault."""
+        self.remove()
+
+    def is_for(self, api: Api, client_id: str, topics: Names, groups: Names) -> bool:
+        """Whether it happens to this request."""
+        if self.count is not None and self.fired >= self.count:
+            return False
+        if self.api is None:
+            if api.front_end != KAFKA or api.name in _HANDSHAKES:
+                return False
+        elif self.api != api:
+            return False
+        return (
+            (self.client_id is None or self.client_id == client_id)
+            and (self.topic is None or self.topic in topics())
+            and (self.group is None or self.group in groups())
+            and (self.probability >= 1 or random() < self.probability)  # noqa: S311 - no secret
+        )
+
+
+class Faults:
+    """Faults of one bus; they may be added and removed in any thread.
+
+    Args:
+        rebalance: lets the members of a group join again; returns whether there is one.
+    """
+
+    def __init__(self, rebalance: Callable[[str], bool]) -> None:
+        self.rebalance_group = rebalance
+        """Called in the thread of :meth:`rebalance`."""
+        self.active: list[Fault] = []
+        """The faults that may still happen."""
+        self._all: list[Fault] = []
+        self._served: dict[str, Api] = {}
+        self._real_name: Callable[[str], str] = str
+
+    def serve(self, front_end: str, names: Iterable[str]) -> None:
+        """Make the requests of a front end known.
+
+        Args:
+            front_end: which one.
+            names: of its kinds of requests.
+        """
+        self._served |= {_normal(name): Api(front_end, name) for name in names}
+
+    def find(self, api: Api, client_id: str, topics: Names, groups: Names) -> Effect | None:
+        """Return what happens to a request instead of the usual, and count it.
+
+        Args:
+            api: the kind of request.
+            client_id: what the client calls itself.
+            topics: returns the topics that the request names.
+            groups: returns the groups that the request names.
+        """
+        for fault in tuple(self.active):
+            if fault.is_for(api, client_id, topics, groups):
+                fault.fired += 1
+                return fault.effect
+        return None
+
+    def use_names(self, real_name: Callable[[str], str]) -> None:
+        """Find topics and groups under other names than those that faults are given.
+
+        Args:
+            real_name: returns the name on the bus.
+        """
+        self._real_name = real_name
+
+    def fail(
+        self,
+        *,
+        api: str,
+        error: str,
+        topic: str | None = None,
+        group: str | None = None,
+        client_id: str | None = None,
+        count: int | None = 1,
+        probability: float = 1.0,
+    ) -> Fault:
+        """Answer requests with an error, without carrying them out.
+
+        The whole request fails, also for other topics that it names.
+
+        Args:
+            api: Kafka's name of the API, as in ``Produce``; a command of Redis, as in ``XADD``;
+                or a route of HTTP, as in ``POST /subjects/{subject}/versions``.
+            error: Kafka's name of the error, as in ``NOT_LEADER_OR_FOLLOWER``.
+            topic: only requests that name this topic.
+            group: only requests of this consumer group.
+            client_id: only requests of this client.
+            count: how often; ``None`` for always.
+            probability: how likely it is for each of the requests, from 0 to 1.
+
+        Raises:
+            LookupError: there is no such API or error, or the bus does not serve the API.
+            ValueError: ``count`` is not above 0, or ``probability`` not between 0 and 1.
+        """
+        effect, what = Fail(_error(error)), f"fail {api} with {error}"
+        return self._add(what, effect, api, topic, group, client_id, count, probability)
+
+    def delay(
+        self,
+        *,
+        seconds: float,
+        api: str | None = None,
+        topic: str | None = None,
+        group: str | None = None,
+        client_id: str | None = None,
+        count: int | None = 1,
+        probability: float = 1.0,
+    ) -> Fault:
+        """Carry requests out at once, and answer them later.
+
+        Args:
+            seconds: how much later, on the machine's clock.
+            api: as for :meth:`fail`; any of Kafka's when left out.
+            topic: as for :meth:`fail`.
+            group: as for :meth:`fail`.
+            client_id: as for :meth:`fail`.
+            count: as for :meth:`fail`.
+            probability: as for :meth:`fail`.
+
+        Raises:
+            LookupError: there is no such API, or the bus does not serve it.
+            ValueError: ``seconds`` is negative, or as for :meth:`fail`.
+        """
+        if seconds < 0:
+            raise ValueError("a delay cannot be negative")
+        effect, what = Delay(seconds), f"delay {api or 'any request'} by {seconds:g} s"
+        return self._add(what, effect, api, topic, group, client_id, count, probability)
+
+    def disconnect(
+        self,
+        *,
+        api: str | None = None,
+        before: bool = False,
+        after: bool = False,
+        topic: str | None = None,
+        group: str | None = None,
+        client_id: str | None = None,
+        count: int | None = 1,
+        probability: float = 1.0,
+    ) -> Fault:
+        """Close the connection instead of answering.
+
+        Args:
+            api: as for :meth:`delay`.
+            before: close it before the request is carried out.
+            after: close it when the request was carried out, in place of its answer.
+            topic: as for :meth:`fail`.
+            group: as for :meth:`fail`.
+            client_id: as for :meth:`fail`.
+            count: as for :meth:`fail`.
+            probability: as for :meth:`fail`.
+
+        Raises:
+            LookupError: there is no such API, or the bus does not serve it.
+            ValueError: not exactly one of ``before`` and ``after`` is given, or as for
+                :meth:`fail`.
+        """
+        if before == after:
+            raise ValueError("say either before=True or after=True")
+        what = f"disconnect {'before' if before else 'after'} {api or 'any request'}"
+        effect = Disconnect(before)
+        return self._add(what, effect, api, topic, group, client_id, count, probability)
+
+    def rebalance(self, group: str) -> None:
+        """Let the members of a group join again, now.
+
+        Args:
+            group: the consumer group.
+
+        Raises:
+            LookupError: there is no such group.
+        """
+        if not self.rebalance_group(self._real_name(group)):
+            raise LookupError(f"there is no group {group}")
+
+    def _add(
+        self,
+        description: str,
+        effect: Effect,
+        api: str | None,
+        topic: str | None,
+        group: str | None,
+        client_id: str | None,
+        count: int | None,
+        probability: float,
+    ) -> Fault:
+        if count is not None and count < 1:
+            raise ValueError("count is how often it happens, from 1 on, or None for always")
+        if not 0 < probability <= 1:
+            raise ValueError("probability is how likely it is, above 0 and up to 1")
+        wanted = {"topic": topic, "group": group, "client_id": client_id}
+        details = [f"{noun} {name}" for noun, name in wanted.items() if name is not None]
+        fault = Fault(
+            description=", ".join([description, *details]),
+            effect=effect,
+            api=None if api is None else self._api(api),
+            topic=None if topic is None else self._real_name(topic),
+            group=None if group is None else self._real_name(group),
+            client_id=client_id,
+            count=count,
+            probability=probability,
+            remove_from=self.active,
+        )
+        self.active.append(fault)
+        self._all.append(fault)
+        return fault
+
+    @property
+    def never_fired(self) -> list[Fault]:
+        """The faults since :meth:`clear` that have not happened."""
+        return [fault for fault in self._all if not fault.fired]
+
+    def clear(self) -> None:
+        """Remove all faults."""
+        self.active.clear()
+        self._all.clear()
+
+    def _api(self, name: str) -> Api:
+        served = self._served.get(_normal(name))
+        if served is not None:
+            return served
+        if _normal(name) in map(_normal, map(codec.api_name, ApiKey)):
+            raise LookupError(f"fakebus does not serve the API {name}: no client sends it")
+        raise LookupError(f"Kafka has no API {name!r}; names are like 'Produce' and 'OffsetCommit'")
+
+
+def _normal(name: str) -> str:
+    return name.replace("_", "").lower()
+
+
+def _error(name: str) -> ErrorCode:
+    found = ErrorCode.__members__.get(name, ErrorCode.NONE)
+    if found is ErrorCode.NONE:
+        raise LookupError(f"Kafka has no error {name!r}; names are like 'NOT_LEADER_OR_FOLLOWER'")
+    return found

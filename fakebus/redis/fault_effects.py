@@ -1,0 +1,83 @@
+"""Effects of faults on commands of Redis: an error, a late answer, or a lost connection."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from fakebus.broker.broker import Broker
+from fakebus.broker.faults import Api, Delay, Disconnect, Fail
+from fakebus.redis.call import Session
+from fakebus.redis.protocol import RedisError, Reply
+
+REDIS = "redis"
+_BEFORE_GROUP = {"XACK": 2, "XAUTOCLAIM": 2, "XCLAIM": 2, "XPENDING": 2, "XREADGROUP": 2}
+"""How many words stand before the group's name; three in commands of two words."""
+
+
+class LostConnection(Exception):  # noqa: N818 - an instruction, not an error
+    """The client's connection is to be closed without an answer."""
+
+
+async def carry_out(
+    broker: Broker,
+    session: Session,
+    name: str,
+    words: Sequence[bytes],
+    run: Callable[[Session, Sequence[bytes]], Awaitable[Reply]],
+) -> Reply:
+    """Carry out a command, or what a fault makes of it.
+
+    Args:
+        broker: whose faults happen.
+        session: the connection.
+        name: the command's name.
+        words: the command.
+        run: carries it out.
+
+    Raises:
+        LostConnection: the client is not to be answered.
+        RedisError: the command fails.
+    """
+    effect = broker.faults.find(
+        Api(REDIS, name),
+        session.name,
+        lambda: _streams_of(name, words),
+        lambda: _groups_of(name, words),
+    )
+    if isinstance(effect, Fail):
+        raise RedisError(f"ERR {effect.error.name}: {effect.error.text}")
+    if effect == Disconnect(before=True):
+        raise LostConnection
+    try:
+        reply = await run(session, words)
+    except RedisError as failure:
+        reply = failure
+    if isinstance(effect, Disconnect):
+        raise LostConnection
+    if isinstance(effect, Delay):
+        late: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        timer = broker.clock.wait(effect.seconds, lambda: late.set_result(None))
+        try:
+            await late
+        finally:
+            timer.cancel()
+    return reply
+
+
+def _streams_of(name: str, words: Sequence[bytes]) -> set[str]:
+    upper = [word.upper() for word in words]
+    if name in ("XREAD", "XREADGROUP") and b"STREAMS" in upper:
+        names = words[upper.index(b"STREAMS") + 1 :]
+        return {_text(word) for word in names[: len(names) // 2]}
+    at = 2 if " " in name else 1
+    return {_text(word) for word in words[at : at + 1]}
+
+
+def _groups_of(name: str, words: Sequence[bytes]) -> set[str]:
+    at = 3 if " " in name else _BEFORE_GROUP.get(name, len(words))
+    return {_text(word) for word in words[at : at + 1]}
+
+
+def _text(word: bytes) -> str:
+    return word.decode("utf-8", "replace")

@@ -1,0 +1,60 @@
+"""Effects of faults on requests by HTTP: an error, a late answer, or a lost connection."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+
+from fakebus.broker.broker import Broker
+from fakebus.broker.faults import Api, Delay, Disconnect, Fail
+from fakebus.web.errors import STORE_ERROR, error_response
+from fakebus.web.routing import routes
+
+_HTTP = "http"
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def fault_effects(broker: Broker) -> Middleware:
+    """Return what carries requests out, or does what a fault makes of them."""
+    faults = broker.faults
+    faults.serve(_HTTP, (f"{route.method} {route.path}" for route in routes()))
+
+    @web.middleware
+    async def carry_out(request: web.Request, handler: _Handler) -> web.StreamResponse:
+        if not faults.active:
+            return await handler(request)
+        resource = request.match_info.route.resource
+        path = request.path if resource is None else resource.canonical
+
+        def names() -> set[str]:
+            return set(request.match_info.values())
+
+        client_id = request.headers.get("User-Agent", "")
+        effect = faults.find(Api(_HTTP, f"{request.method} {path}"), client_id, names, names)
+        if isinstance(effect, Fail):
+            text = f"{effect.error.name}: {effect.error.text}"
+            return error_response(500, STORE_ERROR, text)
+        if effect == Disconnect(before=True):
+            return _disconnected(request)
+        answer = await handler(request)
+        if isinstance(effect, Disconnect):
+            return _disconnected(request)
+        if isinstance(effect, Delay):
+            late: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            timer = broker.clock.wait(effect.seconds, lambda: late.set_result(None))
+            try:
+                await late
+            finally:
+                timer.cancel()
+        return answer
+
+    return carry_out
+
+
+def _disconnected(request: web.Request) -> web.StreamResponse:
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response()

@@ -1,0 +1,119 @@
+"""Rules of faults: which requests they are for, how often, and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from fakebus.broker import faults as rules
+from fakebus.broker.faults import Api, Delay, Disconnect, Effect, Fail, Faults
+from fakebus.errors import ErrorCode
+
+PRODUCE, FETCH, XADD = Api("kafka", "Produce"), Api("kafka", "Fetch"), Api("redis", "XADD")
+
+
+@pytest.fixture
+def faults() -> Faults:
+    made = Faults(lambda group: group == "g")
+    made.serve("kafka", ["Produce", "Fetch", "ApiVersions"])
+    made.serve("redis", ["XADD"])
+    made.serve("http", ["POST /subjects/{subject}/versions"])
+    return made
+
+
+def find(
+    faults: Faults, api: Api = PRODUCE, *, client: str = "", topic: str = "", group: str = ""
+) -> Effect | None:
+    return faults.find(api, client, lambda: {topic}, lambda: {group})
+
+
+def test_a_fault_is_for_the_requests_that_it_names(faults: Faults) -> None:
+    fault = faults.fail(
+        api="PRODUCE", error="UNKNOWN_SERVER_ERROR", topic="t", group="g", client_id="c", count=None
+    )
+    right = {"client": "c", "topic": "t", "group": "g"}
+    assert find(faults, **right) == Fail(ErrorCode.UNKNOWN_SERVER_ERROR)
+    assert find(faults, FETCH, **right) is None
+    for name in right:
+        assert find(faults, **{**right, name: "another"}) is None
+    assert fault.fired == 1
+
+
+def test_names_of_a_request_are_asked_for_only_by_faults_that_want_them(faults: Faults) -> None:
+    def asked() -> set[str]:
+        raise AssertionError("a request's names are not free")
+
+    faults.fail(api="Fetch", error="UNKNOWN_SERVER_ERROR", topic="t")
+    faults.disconnect(api="Produce", after=True)
+    assert faults.find(PRODUCE, "", asked, asked) == Disconnect(before=False)
+
+
+def test_a_fault_happens_as_often_as_it_says(faults: Faults) -> None:
+    fault = faults.delay(seconds=2, api="Produce", count=2)
+    assert [find(faults) for _ in range(3)] == [Delay(2), Delay(2), None]
+    assert fault.fired == 2
+
+
+def test_a_fault_happens_with_its_probability(
+    faults: Faults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = iter([0.2, 0.3, 0.1])
+    monkeypatch.setattr(rules, "random", lambda: next(drawn))
+    fault = faults.fail(api="Produce", error="UNKNOWN_SERVER_ERROR", probability=0.25, count=None)
+    assert [find(faults) is not None for _ in range(3)] == [True, False, True]
+    assert fault.fired == 2
+
+
+def test_the_first_fault_that_fits_is_the_one_that_happens(faults: Faults) -> None:
+    faults.delay(seconds=1, api="Fetch")
+    faults.delay(seconds=2, api="Produce")
+    faults.delay(seconds=3, api="Produce")
+    assert [find(faults) for _ in range(3)] == [Delay(2), Delay(3), None]
+
+
+def test_any_request_is_any_of_kafkas_but_a_handshake(faults: Faults) -> None:
+    faults.disconnect(before=True)
+    assert find(faults, Api("kafka", "ApiVersions")) is None
+    assert find(faults, XADD) is None
+    assert find(faults, FETCH) == Disconnect(before=True)
+    faults.disconnect(api="ApiVersions", before=True)
+    assert find(faults, Api("kafka", "ApiVersions")) == Disconnect(before=True)
+
+
+def test_a_fault_that_is_removed_happens_no_more(faults: Faults) -> None:
+    with faults.delay(seconds=1, api="Produce", count=None) as fault:
+        assert find(faults) == Delay(1)
+    assert find(faults) is None
+    fault.remove()
+    faults.delay(seconds=1, api="Produce")
+    faults.clear()
+    assert find(faults) is None
+    assert faults.never_fired == []
+
+
+def test_every_front_end_has_its_requests(faults: Faults) -> None:
+    faults.fail(api="xadd", error="UNKNOWN_SERVER_ERROR")
+    assert find(faults, PRODUCE) is None
+    assert find(faults, XADD) == Fail(ErrorCode.UNKNOWN_SERVER_ERROR)
+    faults.delay(api="POST /subjects/{subject}/versions", seconds=1)
+    assert find(faults, Api("http", "POST /subjects/{subject}/versions")) == Delay(1)
+
+
+def test_what_cannot_happen_is_refused(faults: Faults) -> None:
+    with pytest.raises(LookupError, match="does not serve the API Heartbeat"):
+        faults.delay(api="Heartbeat", seconds=1)
+    with pytest.raises(LookupError, match="no API 'Prodoose'"):
+        faults.delay(api="Prodoose", seconds=1)
+    with pytest.raises(LookupError, match="no error 'NONE'"):
+        faults.fail(api="Produce", error="NONE")
+    with pytest.raises(ValueError, match="count"):
+        faults.delay(seconds=1, count=0)
+    for probability in (0, 1.5):
+        with pytest.raises(ValueError, match="probability"):
+            faults.delay(seconds=1, probability=probability)
+    with pytest.raises(ValueError, match="negative"):
+        faults.delay(seconds=-1)
+    with pytest.raises(ValueError, match="either before"):
+        faults.disconnect(before=True, after=True)
+    with pytest.raises(LookupError, match="no group nobody"):
+        faults.rebalance("nobody")
+    faults.rebalance("g")
