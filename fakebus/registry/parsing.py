@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
@@ -15,6 +15,7 @@ from fakebus.registry.errors import (
     operation_timed_out,
     schema_too_large,
 )
+from fakebus.registry.workers import GivenUpError, Workers
 from fakebus.schemas.interface import (
     NEW,
     STORED,
@@ -29,11 +30,11 @@ from fakebus.schemas.languages import SCHEMA_TYPES, language
 MAX_SCHEMA_BYTES = 1_000_000
 """What fits into a record of Kafka's default size, with its key and references."""
 
-INLINE_CHARACTERS = 8 * 1024
-"""Up to here, changing threads takes longer than the work."""
+_INLINE_CHARACTERS = {"AVRO": 8 * 1024}
+"""Up to here, changing threads takes longer than the work. In the other languages a short text
+may take long, or has to wait for protoc."""
 
 _CACHED_CHARACTERS = 32 * 1024 * 1024
-TIMEOUT_SECONDS = 10.0
 
 Result = TypeVar("Result")
 _Key = tuple[str, str, tuple[ResolvedReference, ...], Checks]
@@ -50,13 +51,12 @@ class SchemaParser:
         self._max_bytes = max_bytes
         self._cache: OrderedDict[_Key, ParsedSchema] = OrderedDict()
         self._cached_characters = 0
-        self._threads: ThreadPoolExecutor | None = None
-        self._loaded: set[str] = set()
+        self._workers = Workers()
+        self._loading: dict[str, asyncio.Task[None]] = {}
 
     def close(self) -> None:
-        """Let the worker threads end."""
-        if self._threads is not None:
-            self._threads.shutdown(wait=False, cancel_futures=True)
+        """Give up what is being parsed and compared."""
+        self._workers.close()
 
     async def parse(
         self,
@@ -77,11 +77,9 @@ class SchemaParser:
             return found
         self._check(schema_type, text)
         size = len(text) + sum(len(one.text) for one in references)
-        inline = size <= INLINE_CHARACTERS and schema_type in self._loaded
-        parsed = await self.run(
-            partial(_parse, schema_type, text, references, checks), inline=inline
-        )
-        self._loaded.add(schema_type)
+        await self._load(schema_type)
+        work = partial(_parse, schema_type, text, references, checks)
+        parsed = await self.run(work, schema_type, size)
         self._remember(key, parsed)
         return parsed
 
@@ -97,6 +95,15 @@ class SchemaParser:
             self._remember(key, found)
         return found
 
+    async def _load(self, schema_type: str) -> None:
+        """Import what a language needs, which takes up to a second and must not be interrupted."""
+        task = self._loading.get(schema_type)
+        if task is None:
+            task = asyncio.ensure_future(asyncio.to_thread(_load, schema_type))
+            self._loading[schema_type] = task
+        if not task.done():
+            await asyncio.shield(task)
+
     def _check(self, schema_type: str, text: str) -> None:
         if schema_type not in SCHEMA_TYPES:
             raise invalid_schema(f"Invalid schema type {schema_type}")
@@ -108,25 +115,23 @@ class SchemaParser:
         if too_large:
             raise schema_too_large(len(text), self._max_bytes)
 
-    async def run(self, work: Callable[[], Result], *, inline: bool) -> Result:
+    async def run(self, work: Callable[[], Result], schema_type: str, size: int) -> Result:
         """Return the result of work that needs nothing but time.
 
         Args:
-            work: what to do.
-            inline: whether it is done here and now rather than in a thread.
+            work: what to do; in a thread if it may take long.
+            schema_type: of the schemas that are worked on.
+            size: of their texts together.
 
         Raises:
             RegistryError: 50002, it takes too long.
         """
-        if inline:
+        if size <= _INLINE_CHARACTERS.get(schema_type, -1):
             return work()
-        if self._threads is None:
-            self._threads = ThreadPoolExecutor(2, thread_name_prefix="fakebus-registry")
-        future = asyncio.get_running_loop().run_in_executor(self._threads, work)
         try:
-            return await asyncio.wait_for(future, TIMEOUT_SECONDS)
-        except TimeoutError:
-            raise operation_timed_out(TIMEOUT_SECONDS) from None
+            return await self._workers.run(work)
+        except GivenUpError:
+            raise operation_timed_out() from None
 
     def _remember(self, key: _Key, parsed: ParsedSchema) -> None:
         self._cache[key] = parsed
@@ -134,6 +139,12 @@ class SchemaParser:
         while self._cached_characters > _CACHED_CHARACTERS:
             (_, text, _, _), _ = self._cache.popitem(last=False)
             self._cached_characters -= len(text)
+
+
+def _load(schema_type: str) -> None:
+    # What is wrong with the language, such as a library that is missing, its first schema tells.
+    with suppress(SchemaError, MissingExtraError):
+        language(schema_type).parse("{}")
 
 
 def _parse(

@@ -6,6 +6,7 @@ Nothing is written here: the outcome of a registration is the records to write.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from fakebus.registry.candidates import Candidate, Config, completed
@@ -37,11 +38,21 @@ from fakebus.registry.model import (
     RegisteredSchema,
     SchemaRequest,
 )
-from fakebus.registry.parsing import INLINE_CHARACTERS, SchemaParser
+from fakebus.registry.parsing import SchemaParser
 from fakebus.registry.references import resolve
 from fakebus.registry.settings import ADDITIONS, Settings
 from fakebus.registry.state import State
 from fakebus.schemas.interface import STORED, Checks, ParsedSchema, ResolvedReference
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """Registration that nothing speaks against."""
+
+    candidate: Candidate
+    version: int
+    wanted_id: int
+    """-1 for any."""
 
 
 class Registrar:
@@ -64,38 +75,28 @@ class Registrar:
 
     # Registering
 
-    async def prepare(self, subject: str, request: SchemaRequest) -> None:
-        """Parse a large text, so that registering it finds it parsed.
+    def basis(self, subject: str) -> object:
+        """Return what :meth:`decide` depends on, to see whether that has changed since."""
+        config = self._settings.config_in_scope(subject)
+        mode = self._settings.mode_in_scope(subject)
+        return self._state.versions(subject, deleted=True), config, mode
 
-        Raises:
-            RegistryError: as :meth:`register`.
-        """
-        if len(request.schema) <= INLINE_CHARACTERS:
-            return
-        try:
-            self._settings.check_registrable(subject, with_id=request.schema_id >= 0)
-            checks = self._checks(self._settings.config_in_scope(subject), request)
-            await self._candidate(subject, request, normalize=False, checks=checks)
-        except RegistryError:
-            if await self._known(subject, request, normalize=False) is None:
-                raise
-
-    async def register(
+    async def decide(
         self, subject: str, request: SchemaRequest, *, normalize: bool
-    ) -> tuple[RegisteredSchema, list[NewLogRecord]]:
-        """Return the version that a schema gets or has, and the records that make it so.
+    ) -> RegisteredSchema | Decision:
+        """Return the version that a schema has, or what it takes to register it.
 
         Raises:
             RegistryError: 409, 42201, 42205, 42209 or 42210.
         """
         try:
-            return await self._register(subject, request, normalize=normalize)
+            return await self._decide(subject, request, normalize=normalize)
         except RegistryError:
             # What is there already is held to no rule, and nothing is written.
             known = await self._known(subject, request, normalize=normalize)
             if known is None:
                 raise
-            return known, []
+            return known
 
     async def _known(
         self, subject: str, request: SchemaRequest, *, normalize: bool
@@ -110,9 +111,9 @@ class Registrar:
         is_it = found is not None and request.schema_id in (-1, found.schema_id)
         return found if is_it else None
 
-    async def _register(
+    async def _decide(
         self, subject: str, request: SchemaRequest, *, normalize: bool
-    ) -> tuple[RegisteredSchema, list[NewLogRecord]]:
+    ) -> RegisteredSchema | Decision:
         mode = self._settings.check_registrable(subject, with_id=request.schema_id >= 0)
         config = self._settings.config_in_scope(subject)
         everything = self._state.versions(subject, deleted=True)
@@ -128,7 +129,7 @@ class Registrar:
         )
         known = await self._registered(subject, candidate, request, alive)
         if known is not None:
-            return known, []
+            return known
         if mode == READWRITE:
             found = await self._misfits(candidate, config, alive)
             if found:
@@ -136,8 +137,19 @@ class Registrar:
         version = self._version(request, next_version, mode)
         if version > MAX_NUMBER:
             raise used_up("version", f"subject {subject}")
-        schema = self._new(subject, version, candidate, request.schema_id)
-        return schema, self._records(schema, everything)
+        return Decision(candidate=candidate, version=version, wanted_id=request.schema_id)
+
+    def outcome(
+        self, subject: str, decision: Decision
+    ) -> tuple[RegisteredSchema, list[NewLogRecord]]:
+        """Return the version that a schema gets, and the records that make it so.
+
+        Raises:
+            RegistryError: 42205, the id is another schema's; 42201, a reference is gone.
+        """
+        resolve(self._state, subject, decision.candidate.references, deleted=False)
+        schema = self._new(subject, decision.version, decision.candidate, decision.wanted_id)
+        return schema, self._records(schema, self._state.versions(subject, deleted=True))
 
     async def _registered(
         self,
@@ -303,7 +315,7 @@ class Registrar:
         size = len(candidate.text) + sum(len(one.schema) for one in earlier)
         fields = config.get("validateFields") is True
         compare = partial(messages, level, candidate.parsed, compared, validate_fields=fields)
-        return await self._parser.run(compare, inline=size <= INLINE_CHARACTERS)
+        return await self._parser.run(compare, candidate.schema_type, size)
 
     # Parsing
 

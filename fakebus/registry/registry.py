@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from weakref import WeakValueDictionary
 
 from fakebus.broker.broker import Broker
 from fakebus.registry import queries
@@ -72,6 +73,8 @@ class Registry(RegistryReader):
         self._strict = strict
         self._parser = SchemaParser(max_bytes=max_schema_bytes)
         self._changing = asyncio.Lock()
+        self._locks = WeakValueDictionary[str, asyncio.Lock]()
+        """By subject: its registrations are made one after the other."""
 
     async def start(self) -> None:
         """Replay the log, and follow it from then on.
@@ -134,18 +137,35 @@ class Registry(RegistryReader):
                 stored, 50002 if it could not be checked in time.
         """
         subject = checked_subject(self._subject(subject))
-        # What takes long is done before others have to wait, and remembered.
-        await self._registrar.prepare(subject, request)
-        async with self._changing:
-            schema, records = await self._registrar.register(
-                subject, request, normalize=self._normalize(subject, normalize)
-            )
-            await self._write(*records)
-            # What the log does not give back is not stored.
-            stored = self._log.state.subjects.get(subject, {}).get(schema.version)
-            if stored is None or stored.schema_id != schema.schema_id:
-                raise store_failed(f"version {schema.version} of {subject} is not in it")
-            return stored
+        # What takes long is done while other subjects change, on what this one is at the moment.
+        async with self._lock_of(subject):
+            while True:
+                registrar = self._registrar
+                basis = registrar.basis(subject)
+                outcome = await registrar.decide(
+                    subject, request, normalize=self._normalize(subject, normalize)
+                )
+                if isinstance(outcome, RegisteredSchema):
+                    return outcome
+                async with self._changing:
+                    registrar = self._registrar
+                    if registrar.basis(subject) == basis:
+                        schema, records = registrar.outcome(subject, outcome)
+                        await self._write(*records)
+                        return self._stored(schema)
+
+    def _lock_of(self, subject: str) -> asyncio.Lock:
+        lock = self._locks.get(subject)
+        if lock is None:
+            lock = self._locks[subject] = asyncio.Lock()
+        return lock
+
+    def _stored(self, schema: RegisteredSchema) -> RegisteredSchema:
+        """Return a version as the log has it: what the log does not give back is not stored."""
+        found = self._log.state.subjects.get(schema.subject, {}).get(schema.version)
+        if found is None or found.schema_id != schema.schema_id:
+            raise store_failed(f"version {schema.version} of {schema.subject} is not in it")
+        return found
 
     async def look_up(
         self,

@@ -219,3 +219,19 @@ def test_a_property_of_the_registry_is_refused_where_fields_are_validated() -> N
     JSON.parse(text)
     with pytest.raises(SchemaError, match=r"\$\$a begins with \$\$"):
         JSON.parse(text, (), Checks(fields=True))
+
+
+def test_references_that_lead_to_the_same_part_again_and_again_are_given_up() -> None:
+    links = {
+        f"a{number}": {"allOf": [{"$ref": f"#/$defs/a{number + 1}"}] * 2} for number in range(40)
+    }
+    text = json.dumps({"$defs": {**links, "a40": {"type": "string"}}, "$ref": "#/$defs/a0"})
+    schema = JSON.parse(text.replace('"$ref": "#/$defs/a0"', '"allOf": [{"$ref": "#/$defs/a0"}]'))
+    for work in (lambda: schema.encode("x"), lambda: schema.decode(b'"x"')):
+        with pytest.raises(SchemaDataError, match="too many steps"):
+            work()
+
+
+def test_large_data_may_take_as_many_steps_as_it_has_parts() -> None:
+    schema = JSON.parse('{"items": {"properties": {"a": {"type": "integer"}}}}')
+    assert schema.encode([{"a": number} for number in range(60_000)])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
 
 from jsonschema.exceptions import best_match
 from referencing.exceptions import Unresolvable
@@ -24,7 +23,7 @@ from fakebus.schemas.json_schema.json_text import (
 )
 from fakebus.schemas.json_schema.pattern_syntax import Unmatchable
 from fakebus.schemas.json_schema.schema_documents import SchemaDocuments, schema_documents
-from fakebus.schemas.json_schema.validation import data_validator
+from fakebus.schemas.json_schema.validation import TooManyStepsError, data_validator, errors_of
 from fakebus.schemas.unusable import UnusableSchema
 
 
@@ -97,7 +96,7 @@ class JsonParsedSchema:
             text = compact(data).encode()
         except (TypeError, ValueError, RecursionError) as error:
             raise SchemaDataError(f"not JSON data: {error}") from error
-        self._validate(data)
+        self._validate(data, len(text))
         return text
 
     def decode(self, payload: bytes) -> object:
@@ -112,14 +111,16 @@ class JsonParsedSchema:
             raise SchemaDataError("the payload is not UTF-8") from error
         except JsonTextError as error:
             raise SchemaDataError(f"the payload is {error}") from error
-        self._validate(data)
+        self._validate(data, len(payload))
         return data
 
-    def _validate(self, data: object) -> None:
+    def _validate(self, data: object, size: int) -> None:
         try:
-            error = best_match(self._validator.iter_errors(cast(Any, data)))
+            error = best_match(errors_of(self._validator, data, size))
         except Unmatchable as unmatchable:
             raise SchemaDataError(f"a pattern cannot be matched: {unmatchable}") from unmatchable
+        except TooManyStepsError:
+            raise SchemaDataError("checking the data takes too many steps") from None
         except Unresolvable as unresolvable:
             raise SchemaDataError(
                 f"the reference {unresolvable.ref} leads nowhere"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from attrs import fields
 from jsonschema.exceptions import ValidationError
@@ -17,12 +18,33 @@ from fakebus.schemas.json_schema.schema_documents import SchemaDocuments
 
 Errors = Iterator[ValidationError]
 
+_STEPS = 50_000
+_STEPS_PER_CHARACTER = 20
+_left = threading.local()
+
+
+class TooManyStepsError(Exception):
+    """Data of which every part is checked again and again, as references can make it."""
+
+
+def errors_of(validator: Validator, data: object, size: int) -> Errors:
+    """Yield what is wrong with data.
+
+    Args:
+        validator: from :func:`data_validator`.
+        data: what to check.
+        size: of its text; so much longer may it take.
+
+    Raises:
+        Unmatchable: a pattern is out of bounds.
+        TooManyStepsError: references lead to the same parts too often.
+    """
+    _left.steps = _STEPS + _STEPS_PER_CHARACTER * size
+    return validator.iter_errors(cast(Any, data))
+
 
 def data_validator(documents: SchemaDocuments) -> Validator:
-    """Return what checks data against a schema; ``format`` is an annotation only.
-
-    Its checks raise :class:`Unmatchable` where a pattern is out of bounds.
-    """
+    """Return what :func:`errors_of` checks data with; ``format`` is an annotation only."""
     names = _patterns_of_names([documents.contents, *documents.references.values()])
     bounded = _bounded(documents.draft.validator, frozenset(names))
     return bounded(documents.contents, registry=documents.registry)
@@ -45,6 +67,9 @@ def _bounded(validator: type[Validator], patterns: frozenset[str]) -> type[Valid
 
 
 def _evolve(self: Any, **changes: Any) -> Any:
+    _left.steps -= 1
+    if _left.steps < 0:
+        raise TooManyStepsError
     for field in fields(type(self)):
         if field.init and field.alias not in changes:
             changes[field.alias] = getattr(self, field.name)

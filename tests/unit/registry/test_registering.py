@@ -161,7 +161,7 @@ async def test_a_schema_that_takes_long_does_not_hold_up_others(
 async def test_a_schema_that_takes_too_long_is_given_up(
     registry: Registry, languages: dict[str, TinyLanguage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fakebus.registry.parsing.TIMEOUT_SECONDS", 0.01)
+    monkeypatch.setattr("fakebus.registry.workers.TIMEOUT_SECONDS", 0.01)
     may_go_on = threading.Event()
     languages["AVRO"].before_large = may_go_on.wait
     try:

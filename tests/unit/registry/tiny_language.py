@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from fakebus.registry.parsing import INLINE_CHARACTERS
 from fakebus.schemas.interface import (
     NEW,
     Checks,
@@ -15,6 +14,9 @@ from fakebus.schemas.interface import (
     ResolvedReference,
     SchemaError,
 )
+
+LARGE = 8 * 1024
+"""Characters that are too many to be parsed on the event loop."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class TinyLanguage:
         self, text: str, references: Sequence[ResolvedReference] = (), checks: Checks = NEW
     ) -> ParsedSchema:
         self.parsed += 1
-        if len(text) > INLINE_CHARACTERS:
+        if len(text) > LARGE:
             self.before_large()
         try:
             fields = json.loads(text)

@@ -1,0 +1,121 @@
+"""Threads for work that may take long, and the means to end it.
+
+What is done there is Python code over texts of strangers: parsing and comparing schemas. Nobody
+can tell beforehand how long a text takes, so the work is given up from outside: an exception is
+raised in its thread, which holds nothing but what belongs to it. Work that has had its turn is
+given up early if others wait, so that slow schemas never keep quick ones from being looked at.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, Generic, TypeVar, cast
+
+THREADS = 4
+"""More would take the event loop's turns: each may run for 5 ms before it gives way."""
+TURN_SECONDS = 1.0
+"""How long work may run while others wait for a thread."""
+TIMEOUT_SECONDS = 10.0
+
+Result = TypeVar("Result")
+
+
+class GivenUpError(Exception):
+    """Work that took too long."""
+
+
+class _Interruption(BaseException):
+    """Raised in a thread; no handler of errors in between catches it."""
+
+
+class Workers:
+    """Pool of threads."""
+
+    def __init__(self) -> None:
+        self._jobs: set[_Job[Any]] = set()
+
+    def close(self) -> None:
+        """Give up all work."""
+        for job in tuple(self._jobs):
+            job.give_up()
+
+    async def run(self, work: Callable[[], Result]) -> Result:
+        """Return the result of work that needs nothing but time.
+
+        Raises:
+            GivenUpError: it took too long, or the threads are wanted for others.
+        """
+        await self._wait_for_turn()
+        job = _Job(work)
+        self._jobs.add(job)
+        try:
+            done, _ = await asyncio.wait((job.outcome,), timeout=TIMEOUT_SECONDS)
+            if not done:
+                raise GivenUpError
+            return job.outcome.result()
+        finally:
+            self._jobs.discard(job)
+            job.give_up()
+
+    async def _wait_for_turn(self) -> None:
+        while len(self._jobs) >= THREADS:
+            oldest = min(self._jobs, key=lambda job: job.started)
+            rest = oldest.started + TURN_SECONDS - asyncio.get_running_loop().time()
+            if rest <= 0:
+                self._jobs.discard(oldest)
+                oldest.give_up()
+            else:
+                outcomes = [job.outcome for job in self._jobs]
+                await asyncio.wait(outcomes, timeout=rest, return_when=asyncio.FIRST_COMPLETED)
+
+
+class _Job(Generic[Result]):
+    """Work in a thread of its own."""
+
+    def __init__(self, work: Callable[[], Result]) -> None:
+        loop = asyncio.get_running_loop()
+        self.started = loop.time()
+        self._future: Future[Result] = Future()
+        self.outcome = asyncio.wrap_future(self._future)
+        # Of work that is given up nobody may be left to ask for the outcome.
+        self.outcome.add_done_callback(lambda done: done.cancelled() or done.exception())
+        self._work = work
+        self._lock = threading.Lock()
+        self._is_over = False
+        # A daemon: what cannot be interrupted, such as waiting for protoc, delays no exit.
+        self._thread = threading.Thread(target=self._run, name="fakebus-registry", daemon=True)
+        self._thread.start()
+
+    def give_up(self) -> None:
+        """Let the work end without a result, if it has none yet."""
+        with self._lock:
+            if self._is_over:
+                return
+            self._is_over = True
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                ctypes.c_ulong(self._thread.ident or 0), ctypes.py_object(_Interruption)
+            )
+        self._future.set_exception(GivenUpError())
+
+    def _run(self) -> None:
+        try:
+            try:
+                result, error = self._work(), None
+            except Exception as found:  # noqa: BLE001 - it is raised where the result is awaited
+                result, error = None, found
+            with self._lock:
+                was_over, self._is_over = self._is_over, True
+            while was_over:
+                # The interruption is on its way, and must not come when nothing catches it.
+                time.sleep(0)
+        except _Interruption:
+            return
+        if error is None:
+            self._future.set_result(cast(Result, result))
+        else:
+            self._future.set_exception(error)

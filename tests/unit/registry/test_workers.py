@@ -1,0 +1,142 @@
+"""Work in threads: its result, its errors, its end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator
+from itertools import count
+
+import pytest
+
+from fakebus.registry import workers
+from fakebus.registry.errors import RegistryError
+from fakebus.registry.registry import Registry
+from fakebus.registry.workers import THREADS, GivenUpError, Workers
+from tests.unit.registry.test_registering import request
+from tests.unit.registry.tiny_language import TinyLanguage
+
+
+@pytest.fixture
+async def pool() -> AsyncIterator[Workers]:
+    pool = Workers()
+    yield pool
+    pool.close()
+    for thread in busy_threads():
+        thread.join(10)
+    assert busy_threads() == []
+
+
+def busy_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "fakebus-registry"]
+
+
+def for_ever() -> None:
+    for _ in count():
+        json.loads("[1]")
+
+
+async def test_work_gives_its_result_or_raises_its_error(pool: Workers) -> None:
+    assert await pool.run(lambda: 1 + 1) == 2
+    with pytest.raises(ZeroDivisionError):
+        await pool.run(lambda: 1 / 0)
+
+
+async def test_work_that_takes_too_long_is_given_up(
+    pool: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "TIMEOUT_SECONDS", 0.05)
+    with pytest.raises(GivenUpError):
+        await pool.run(for_ever)
+    assert await pool.run(lambda: 1) == 1
+
+
+async def test_slow_work_makes_room_for_others(
+    pool: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "TURN_SECONDS", 0.05)
+    slow = [asyncio.ensure_future(pool.run(for_ever)) for _ in range(THREADS)]
+    await asyncio.sleep(0)
+    assert await asyncio.gather(*(pool.run(lambda: 1) for _ in range(3))) == [1, 1, 1]
+    given_up = [task for task in slow if task.done()]
+    assert 1 <= len(given_up) < THREADS
+    assert isinstance(given_up[0].exception(), GivenUpError)
+    pool.close()
+    outcomes = await asyncio.gather(*slow, return_exceptions=True)
+    assert {type(one) for one in outcomes} == {GivenUpError}
+
+
+async def test_quick_work_waits_for_its_turn_and_nothing_is_given_up(pool: Workers) -> None:
+    assert await asyncio.gather(*(pool.run(lambda: 1) for _ in range(50))) == [1] * 50
+
+
+async def test_work_that_nobody_waits_for_any_more_ends(pool: Workers) -> None:
+    task = asyncio.ensure_future(pool.run(for_ever))
+    await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_slow_schemas_hold_up_no_other_subject(
+    registry: Registry, languages: dict[str, TinyLanguage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "TURN_SECONDS", 0.05)
+    large = '{"a":"' + "x" * 100_000 + '"}'
+    languages["AVRO"].before_large = for_ever
+    slow = [
+        asyncio.ensure_future(registry.register(f"slow{number}", request(large)))
+        for number in range(THREADS + 2)
+    ]
+    await asyncio.sleep(0.01)
+    languages["AVRO"].before_large = bool
+    assert (await registry.register("large", request(large.replace("a", "b", 1)))).version == 1
+    assert (await registry.register("small", request())).version == 1
+    await registry.close()
+    for outcome in await asyncio.gather(*slow, return_exceptions=True):
+        assert isinstance(outcome, RegistryError)
+        assert outcome.error_code == 50002
+
+
+async def test_a_registration_is_thought_over_when_its_subject_has_changed(
+    registry: Registry, languages: dict[str, TinyLanguage]
+) -> None:
+    await registry.register("s", request('{"a":null}'))
+    loop, reached = asyncio.get_running_loop(), asyncio.Event()
+    may_go_on = threading.Event()
+
+    def wait() -> None:
+        loop.call_soon_threadsafe(reached.set)
+        may_go_on.wait()
+
+    languages["AVRO"].before_large = wait
+    large = request('{"a":null,"b":"' + "x" * 100_000 + '"}')
+    registering = asyncio.ensure_future(registry.register("s", large))
+    await reached.wait()
+    await registry.set_mode("s", "READONLY")
+    may_go_on.set()
+    with pytest.raises(RegistryError) as refused:
+        await registering
+    assert refused.value.error_code == 42205
+
+
+def test_slow_schemas_delay_no_exit() -> None:
+    script = """
+import asyncio
+from fakebus.registry.workers import Workers
+async def main():
+    pool = Workers()
+    tasks = [asyncio.ensure_future(pool.run(lambda: [None for _ in iter(int, 1)])) for _ in "ab"]
+    await asyncio.sleep(0.05)
+    print("leaving", flush=True)
+asyncio.run(main())
+print("left", flush=True)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.stdout.split() == ["leaving", "left"]
+    assert done.returncode == 0
