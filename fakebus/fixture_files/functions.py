@@ -67,8 +67,6 @@ _TIME_FORMS: Mapping[str, Callable[[int], Result]] = {
     "timestamp-millis": lambda ms: ms,
     "timestamp-micros": lambda ms: ms * 1000,
 }
-TIME_FORMS = tuple(_TIME_FORMS)
-"""How a time may be written."""
 
 
 def _time(argument: object, options: Mapping[str, object], context: FunctionContext) -> Result:

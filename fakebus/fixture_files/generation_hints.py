@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
 from functools import lru_cache
@@ -19,7 +19,6 @@ from uuid import UUID, uuid5
 
 from fakebus.errors import MissingExtraError
 from fakebus.fixture_files.formats.format import kind_of_json
-from fakebus.fixture_files.functions import TIME_FORMS
 from fakebus.fixture_files.problems import DataError, Position, did_you_mean, quoted
 
 _NAMESPACE = UUID("3c1d5a52-96a5-5f43-8f5e-2a1f4c4f8f0b")
@@ -67,10 +66,7 @@ class HintFunction:
     make: Callable[[Hint, Draw], object]
     check: Callable[[Hint], None]
     """Raises DataError if what the function takes is wrong."""
-    takes: Mapping[str, object]
-    """The JSON Schema of what it takes."""
-    options: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
-    """The JSON Schemas of its options."""
+    options: tuple[str, ...] = ()
 
 
 def _no_check(_: Hint) -> None:
@@ -259,73 +255,18 @@ def _plain(name: str, made: object) -> object:
     )
 
 
-def _words(doc: str, **words: object) -> dict[str, object]:
-    return {**words, "description": doc}
-
-
-_TEXT = {"type": "string", "minLength": 1}
-_WHOLE = {"type": "integer"}
 HINTS: Mapping[str, HintFunction] = {
-    "boolean": HintFunction(
-        make=_boolean,
-        check=_check_boolean,
-        takes=_words("the share of true", type="number", minimum=0, maximum=1),
-    ),
-    "choice": HintFunction(
-        make=_choice,
-        check=_check_choice,
-        takes=_words("one of these", type="array", minItems=1),
-        options={
-            "weights": _words(
-                "how often each is chosen", type="array", items={"type": "number", "minimum": 0}
-            )
-        },
-    ),
-    "constant": HintFunction(
-        make=lambda hint, _: hint.argument, check=_no_check, takes=_words("always this")
-    ),
-    "faker": HintFunction(
-        make=_faker,
-        check=_check_faker,
-        takes=_words("one of faker's functions, such as email", **_TEXT),
-        options={
-            "args": _words("what the function takes", type="object"),
-            "locale": _words("such as de_DE", **_TEXT),
-        },
-    ),
-    "number": HintFunction(
-        make=_number,
-        check=_check_number,
-        takes=_words(
-            "between these two", type="array", items={"type": "number"}, minItems=2, maxItems=2
-        ),
-        options={"decimals": _words("how many digits behind the point", **_WHOLE)},
-    ),
-    "ref": HintFunction(
-        make=_ref,
-        check=_check_text("write  {ref: courses.value.course_key}"),
-        takes=_words("a key or value of another topic: TOPIC.key or TOPIC.value.FIELD", **_TEXT),
-    ),
-    "sequence": HintFunction(
-        make=_sequence,
-        check=_check_sequence,
-        takes=_words("the first of numbers that go up", **_WHOLE),
-        options={
-            "step": _words("from one number to the next", **_WHOLE),
-            "text": _words("a text with {} where the number goes", **_TEXT),
-        },
-    ),
+    "boolean": HintFunction(make=_boolean, check=_check_boolean),
+    "choice": HintFunction(make=_choice, check=_check_choice, options=("weights",)),
+    "constant": HintFunction(make=lambda hint, _: hint.argument, check=_no_check),
+    "faker": HintFunction(make=_faker, check=_check_faker, options=("args", "locale")),
+    "number": HintFunction(make=_number, check=_check_number, options=("decimals",)),
+    "ref": HintFunction(make=_ref, check=_check_text("write  {ref: courses.value.course_key}")),
+    "sequence": HintFunction(make=_sequence, check=_check_sequence, options=("step", "text")),
     "time": HintFunction(
-        make=_time,
-        check=_check_text('write  {time: "at -5m", as: iso}'),
-        takes=_words("as in $time: at, at -5m, -1d", **_TEXT),
-        options={"as": _words("how the time is written", enum=TIME_FORMS)},
+        make=_time, check=_check_text('write  {time: "at -5m", as: iso}'), options=("as",)
     ),
-    "uuid": HintFunction(
-        make=_uuid,
-        check=_check_text("write  {uuid: user}"),
-        takes=_words("a name; the same name gives the same UUIDs in all topics", **_TEXT),
-    ),
+    "uuid": HintFunction(make=_uuid, check=_check_text("write  {uuid: user}")),
 }
 """Every function, by its name."""
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from fakebus.fixture_files.event_lines import EVENT_FIELDS
 from fakebus.fixture_files.scenario_specs import PUBLISH_FIELDS, Repeat, ScenarioFile, StepModel
-from fakebus.fixture_files.structure.declarations import Schema, object_schema
+from fakebus.fixture_files.structure.declarations import Schema, object_schema, words
 from fakebus.fixture_files.structure.event_models import (
     Format,
     Generate,
     KeyFormat,
     Load,
-    hint_schema,
 )
 from fakebus.fixture_files.structure.models import (
     Group,
@@ -41,8 +40,15 @@ def root_schema() -> Schema:
         **_DRAFT,
         "title": "fakebus.yaml, and the files that it includes",
         **object_schema(RootFile),
-        "$defs": {**definitions, "hint": hint_schema()},
+        "$defs": {**definitions, "hint": _hint_schema()},
     }
+
+
+def _hint_schema() -> Schema:
+    """Return the JSON Schema of the functions that make values."""
+    functions = words()["functions"].items()
+    branches = [_object(properties, name) for name, properties in functions]
+    return {"description": "how a value is made", "oneOf": branches}
 
 
 def event_schema() -> Schema:
@@ -51,7 +57,7 @@ def event_schema() -> Schema:
     return {
         **_DRAFT,
         "title": "an event of a fixture set, one line of an NDJSON file",
-        **_event(EVENT_FIELDS, "value"),
+        **_object(EVENT_FIELDS, "value"),
         "not": {"required": [*both], "properties": both},
     }
 
@@ -69,13 +75,13 @@ def scenario_schema() -> Schema:
         **object_schema(ScenarioFile),
         "$defs": {
             "step": {"oneOf": steps},
-            "publish": _event(PUBLISH_FIELDS, "topic", "value"),
+            "publish": _object(PUBLISH_FIELDS, "topic", "value"),
             "repeat": object_schema(Repeat),
         },
     }
 
 
-def _event(fields: object, *required: str) -> Schema:
+def _object(fields: object, *required: str) -> Schema:
     return {
         "type": "object",
         "additionalProperties": False,

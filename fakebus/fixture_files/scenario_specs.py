@@ -21,7 +21,7 @@ from fakebus.fixture_files.structure.declarations import (
     reference,
     tell_unknown,
 )
-from fakebus.fixture_files.structure.kinds import Custom, Integer, Object, Several, Text
+from fakebus.fixture_files.structure.kinds import custom, integer, mapping, object_of, several, text
 from fakebus.fixture_files.structure.yaml_tree import (
     YamlMapping,
     YamlNode,
@@ -34,7 +34,7 @@ from fakebus.fixture_files.structure.yaml_tree import (
 from fakebus.fixture_files.times import parse_duration
 
 PUBLISH_FIELDS = {
-    "topic": {**Text().schema(), "description": "one of the set's topics"},
+    "topic": {**text().schema(), "description": "one of the set's topics"},
     **{name: EVENT_FIELDS[name] for name in ("key", "value", "headers", "partition", "id")},
 }
 """The fields of an event in a scenario with their JSON Schemas."""
@@ -69,10 +69,7 @@ def _read_step(node: YamlNode, what: str, reading: Reading) -> Any:
     return read_object(StepModel, node, what, reading)
 
 
-def _read_publish(node: YamlNode, what: str, reading: Reading) -> Any:
-    if not isinstance(node, YamlMapping):
-        message = f"{what} must be an object, not {kind_of(node)}"
-        return reading.wrong(node.position, message, "write  name: value")
+def _read_publish(node: YamlMapping, what: str, reading: Reading) -> Any:
     before = len(reading.problems)
     tell_unknown(node, what, PUBLISH_FIELDS, reading)
     topic = node.entries.get("topic")
@@ -81,8 +78,8 @@ def _read_publish(node: YamlNode, what: str, reading: Reading) -> Any:
     return node if len(reading.problems) == before else WRONG
 
 
-PAUSE = Custom(_read_pause, {"type": "string", "pattern": "^([0-9]+(w|d|h|m|s|ms))+$"})
-STEPS = Several(of=Custom(_read_step, reference("step")), empty=("there are no steps", _STEP_HINT))
+PAUSE = custom(_read_pause, {"type": "string", "pattern": "^([0-9]+(w|d|h|m|s|ms))+$"})
+STEPS = several(custom(_read_step, reference("step")), empty=("there are no steps", _STEP_HINT))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,11 +88,9 @@ class Repeat(Model):
 
     WHAT: ClassVar[str] = '"repeat"'
 
-    times: int = declared(
-        Integer(lowest=1, highest=MAX_REPETITIONS), "how often", default=1, required=True
-    )
-    every: int = declared(PAUSE, "the pause between two times", default=0)
-    steps: tuple[StepModel, ...] = declared(STEPS, "what is repeated", default=(), required=True)
+    times: int = declared(integer(1, MAX_REPETITIONS), default=1, required=True)
+    every: int = declared(PAUSE, default=0)
+    steps: tuple[StepModel, ...] = declared(STEPS, default=(), required=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,13 +100,9 @@ class StepModel(Model):
     WHAT: ClassVar[str] = "a step"
     HINT: ClassVar[str] = _STEP_HINT
 
-    publish: YamlMapping | None = declared(
-        Custom(_read_publish, reference("publish")), "an event, with the fields of events files"
-    )
-    wait: int | None = declared(PAUSE, "a pause such as `2s`")
-    repeat: Repeat | None = declared(
-        Object(model=Repeat, reference="repeat"), "steps that are done several times"
-    )
+    publish: YamlMapping | None = declared(mapping(_read_publish, reference("publish")))
+    wait: int | None = declared(PAUSE)
+    repeat: Repeat | None = declared(object_of(Repeat, "repeat"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,12 +111,10 @@ class ScenarioFile(Model):
 
     WHAT: ClassVar[str] = "a scenario"
 
-    version: int | None = declared(Integer(lowest=1, highest=1), "of the format: 1")
-    name: str | None = declared(Text(), "the scenario's name", "the file's name without `.yaml`")
-    description: str | None = declared(Text(), "for people")
-    steps: tuple[StepModel, ...] = declared(
-        STEPS, "what happens, in this order", default=(), required=True
-    )
+    version: int | None = declared(integer(1, 1))
+    name: str | None = declared(text())
+    description: str | None = declared(text())
+    steps: tuple[StepModel, ...] = declared(STEPS, default=(), required=True)
 
 
 Encode = Callable[[EventLine, int], FixtureEvent | None]

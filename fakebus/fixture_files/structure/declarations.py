@@ -7,9 +7,13 @@ the reference. Every mistake becomes a problem with its place, and reading goes 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, Final, NamedTuple, Protocol, TypeVar
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar, Final, NamedTuple, TypeVar
+
+import yaml
 
 from fakebus.fixture_files.problems import Position, ProblemList, did_you_mean, quoted
 from fakebus.fixture_files.sources import FixtureDirectory
@@ -37,20 +41,14 @@ class Reading:
         return WRONG
 
 
-class Kind(Protocol):
+class Kind(NamedTuple):
     """Kind of a value."""
 
-    def read(self, node: YamlNode, what: str, reading: Reading) -> Any:
-        """Return the value of a node, or :data:`WRONG` after telling a mistake.
-
-        Args:
-            node: never null.
-            what: the node's name for messages, such as ``"partitions"`` in quotes.
-            reading: of the file.
-        """
-
-    def schema(self) -> Schema:
-        """Return the JSON Schema of the values."""
+    read: Callable[[YamlNode, str, Reading], Any]
+    """Returns the value of a node that is not null, or :data:`WRONG` after telling a mistake. The
+    text is the node's name for messages, such as ``"partitions"`` in quotes."""
+    schema: Callable[[], Schema]
+    """Returns the JSON Schema of the values."""
 
 
 class Origin(NamedTuple):
@@ -101,10 +99,6 @@ class Declaration:
     kind: Kind
     name: str
     attribute: str
-    doc: str
-    """What it means, in Markdown."""
-    otherwise: str
-    """What holds without it, in Markdown."""
     required: bool
     inner: type[Model] | None
     """The model whose fields stand in its place in tables."""
@@ -114,8 +108,6 @@ class Declaration:
 
 def declared(
     kind: Kind,
-    doc: str,
-    otherwise: str = "none",
     *,
     name: str = "",
     default: Any = None,
@@ -123,20 +115,18 @@ def declared(
     inner: type[Model] | None = None,
     missing: tuple[str, str] | None = None,
 ) -> Any:
-    """Declare a field of a model; see :class:`Declaration`.
+    """Declare a field of a model; see :class:`Declaration`. Its words are in ``words.yaml``.
 
     Args:
         kind: of its values.
-        doc: what it means.
-        otherwise: what holds without it, in words.
         name: in the file, if the attribute has another one.
         default: the value without it; ``dict`` for an empty one.
         required: whether an object without it is left out.
         inner: the model whose fields stand in its place in tables.
         missing: what is said then, and the hint.
     """
-    words = {"name": name, "doc": doc, "otherwise": otherwise, "missing": missing}
-    metadata = {"kind": kind, **words, "required": required, "inner": inner}
+    asked = {"required": required, "missing": missing}
+    metadata = {"kind": kind, "name": name, "inner": inner, **asked}
     if default is dict:
         return field(default_factory=dict, metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -216,7 +206,8 @@ def object_schema(model: type[Model]) -> Schema:
     """Return the JSON Schema of a model."""
     known = declarations(model)
     properties = {
-        name: {**one.kind.schema(), "description": one.doc} for name, one in known.items()
+        name: {**one.kind.schema(), "description": words_of(model, name)[0]}
+        for name, one in known.items()
     }
     required = [name for name, one in known.items() if one.required or one.missing]
     found: Schema = {"type": "object", "additionalProperties": False, "properties": properties}
@@ -236,4 +227,20 @@ def _rows(model: type[Model], prefix: str) -> Iterator[tuple[str, str, str]]:
             yield from _rows(one.inner, f"{prefix}{name}.")
         else:
             needed = one.required or one.missing
-            yield prefix + name, one.doc, "required" if needed else one.otherwise
+            means, *without = words_of(model, name)
+            yield prefix + name, means, "required" if needed else [*without, "none"][0]
+
+
+@cache
+def words() -> Mapping[str, Mapping[str, Any]]:
+    """Return what ``words.yaml`` says."""
+    text = Path(__file__).with_name("words.yaml").read_text(encoding="utf-8")
+    found: Mapping[str, Mapping[str, Any]] = yaml.safe_load(text)
+    return found
+
+
+def words_of(model: type[Model], name: str) -> list[str]:
+    """Return what a field means and, if it is said, what holds without it."""
+    known = (words().get(one.__name__, {}) for one in model.__mro__)
+    found: list[str] = next(fields[name] for fields in known if name in fields)
+    return found

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from fakebus.fixture_files.format_names import format_named
-from fakebus.fixture_files.formats import FORMATS
 from fakebus.fixture_files.formats.registered import FORMATS_BY_TYPE
 from fakebus.fixture_files.generation_hints import HINTS, Hint
 from fakebus.fixture_files.headers import HEADERS_SCHEMA, Headers, parse_headers
@@ -24,13 +23,14 @@ from fakebus.fixture_files.structure.declarations import (
     tell_unknown,
 )
 from fakebus.fixture_files.structure.kinds import (
-    Custom,
-    FileName,
-    Integer,
-    Object,
-    Several,
-    Text,
+    FILE,
     choice,
+    custom,
+    integer,
+    mapping,
+    object_of,
+    several,
+    text,
 )
 from fakebus.fixture_files.structure.yaml_tree import (
     YamlMapping,
@@ -47,23 +47,16 @@ SOURCES = ("schema", FROM_EXAMPLE)
 """What the values are made from: the schema of the topic, or its other events."""
 ROOT_PATH = "$"
 """The path of the whole value."""
-TEXTS = Several(of=Text(), single=YamlScalar)
+TEXTS = several(text(), single=YamlScalar)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Format(Model):
     """How keys or values are written: a format, a subject, or both."""
 
-    name: str | None = declared(
-        Text(parse=str.lower),
-        f"the format of plain data: `{'`, `'.join((*FORMATS, *FORMATS_BY_TYPE.values()))}`",
-        "`string` for keys, `json` for values; the subject's",
-        name="format",
-    )
-    subject: str | None = declared(Text(), "one of `subjects`")
-    version: int | None = declared(
-        Integer(lowest=1, highest=2**31 - 1), "of the subject, from 1 in this set", "the latest"
-    )
+    name: str | None = declared(text(str.lower), name="format")
+    subject: str | None = declared(text())
+    version: int | None = declared(integer(1, 2**31 - 1))
 
     def finished(self, reading: Reading) -> Any:
         """Return the format if there is such a one."""
@@ -90,9 +83,7 @@ class Format(Model):
 class KeyFormat(Format):
     """How keys are written, and where they come from."""
 
-    field: str | None = declared(
-        Text(), "the field of the value that is the key of events without one, see below"
-    )
+    field: str | None = declared(text())
 
 
 def _read_format(model: type[Format], node: YamlNode, what: str, reading: Reading) -> Any:
@@ -109,13 +100,13 @@ def _read_headers(node: YamlNode, what: str, reading: Reading) -> Any:
         return reading.wrong(node.position, str(error), error.hint)
 
 
-KEY_FORMAT = Custom(
+KEY_FORMAT = custom(
     lambda node, what, reading: _read_format(KeyFormat, node, what, reading), reference("key")
 )
-VALUE_FORMAT = Custom(
+VALUE_FORMAT = custom(
     lambda node, what, reading: _read_format(Format, node, what, reading), reference("format")
 )
-HEADERS = Custom(_read_headers, HEADERS_SCHEMA)
+HEADERS = custom(_read_headers, HEADERS_SCHEMA)
 _HEADERS_DOC = "headers of every event: an object, or a list of pairs"
 _NO_HEADERS = Headers()
 
@@ -127,16 +118,13 @@ class Load(Model):
     WHAT: ClassVar[str] = 'an entry of "load"'
     KEY: ClassVar[str] = "file"
 
-    file: str = declared(FileName(), "the file", default="", required=True)
+    file: str = declared(FILE, default="", required=True)
     input_name: str | None = declared(
-        choice(INPUT_NAMES, "there is no format {} of events files"),
-        f"`{'`, `'.join(INPUT_NAMES)}`",
-        "the file's name says it",
-        name="format",
+        choice(INPUT_NAMES, "there is no format {} of events files"), name="format"
     )
-    key: KeyFormat | None = declared(KEY_FORMAT, "how keys are written in it", "the topic's")
-    value: Format | None = declared(VALUE_FORMAT, "how values are written in it", "the topic's")
-    headers: Headers = declared(HEADERS, _HEADERS_DOC, "the topic's", default=_NO_HEADERS)
+    key: KeyFormat | None = declared(KEY_FORMAT)
+    value: Format | None = declared(VALUE_FORMAT)
+    headers: Headers = declared(HEADERS, default=_NO_HEADERS)
 
     @property
     def key_format(self) -> Format | None:
@@ -158,13 +146,13 @@ def read_load(node: YamlNode, what: str, reading: Reading) -> Any:
     """Return what an entry of ``load`` says; a text is the file."""
     if isinstance(node, YamlMapping):
         return read_object(Load, node, what, reading)
-    file = FileName().read(node, what, reading)
+    file = FILE.read(node, what, reading)
     origin = Origin(node.position, {}, reading.relative)
     return WRONG if file is WRONG else Load(origin=origin, file=file)
 
 
-LOADS = Several(
-    of=Custom(read_load, {"oneOf": [Text().schema(), reference("load")]}),
+LOADS = several(
+    custom(read_load, {"oneOf": [text().schema(), reference("load")]}),
     single=(YamlScalar, YamlMapping),
 )
 
@@ -199,10 +187,7 @@ def read_hint(node: YamlNode, what: str, reading: Reading) -> Any:
     return found
 
 
-def _read_hints(node: YamlNode, what: str, reading: Reading) -> Any:
-    if not isinstance(node, YamlMapping):
-        message = f"{what} must be an object, not {kind_of(node)}"
-        return reading.wrong(node.position, message, "write  name: value")
+def _read_hints(node: YamlMapping, what: str, reading: Reading) -> Any:
     found: dict[tuple[str, ...], Hint] = {}
     for path, entry in node.entries.items():
         names = () if path == ROOT_PATH else tuple(path.split("."))
@@ -226,7 +211,7 @@ def _one_in_the_other(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
 
 def _read_generated_key(node: YamlNode, what: str, reading: Reading) -> Any:
     if not isinstance(node, YamlMapping):
-        return Text().read(node, what, reading)
+        return text().read(node, what, reading)
     if {"format", "subject", "version", "field"} & node.entries.keys():
         return _read_format(KeyFormat, node, what, reading)
     return read_hint(node, what, reading)
@@ -236,20 +221,8 @@ def _read_generated_key(node: YamlNode, what: str, reading: Reading) -> Any:
 class TimeRange(Model):
     """When generated events happen."""
 
-    first: str = declared(
-        Text(may_be_time=True),
-        "the events are spread from here: an instant, `now`, or an offset from the anchor",
-        "`-30d`",
-        name="from",
-        default="-30d",
-    )
-    last: str = declared(
-        Text(may_be_time=True),
-        "to here, in order; both offsets or both instants",
-        "`now`",
-        name="to",
-        default="now",
-    )
+    first: str = declared(text(may_be_time=True), name="from", default="-30d")
+    last: str = declared(text(may_be_time=True), name="to", default="now")
 
 
 _ANY_TIME = TimeRange()
@@ -262,49 +235,28 @@ class Generate(Model):
     WHAT: ClassVar[str] = '"generate"'
     IS_WHOLE: ClassVar[bool] = True
 
-    count: int = declared(
-        Integer(lowest=1, highest=MAX_GENERATED),
-        f"how many events, 1 to {MAX_GENERATED}",
-        default=1,
-        required=True,
-    )
+    count: int = declared(integer(1, MAX_GENERATED), default=1, required=True)
     source: str = declared(
-        choice(SOURCES, "nothing can be generated from {}"),
-        "`schema`, or `example`: events like those that the topic's files hold, in the formats "
-        "and with the headers of these files",
-        "`schema`",
-        name="from",
-        default=SOURCES[0],
+        choice(SOURCES, "nothing can be generated from {}"), name="from", default=SOURCES[0]
     )
-    seed: int | None = declared(Integer(), "a number", "the set's")
+    seed: int | None = declared(integer())
     hints: Mapping[tuple[str, ...], Hint] = declared(
-        Custom(
-            _read_hints,
-            {"type": ["object", "null"], "additionalProperties": reference("hint")},
+        mapping(
+            _read_hints, {"type": ["object", "null"], "additionalProperties": reference("hint")}
         ),
-        "how single values are made, by the path of the field; the items of a list share the "
-        "path of the list; `$` is the whole value",
         name="with",
         default=dict,
     )
     key: Hint | str | KeyFormat | None = declared(
-        Custom(
-            _read_generated_key, {"anyOf": [Text().schema(), reference("hint"), reference("key")]}
-        ),
-        "a field of the value, or a function of those below; or `subject`, `format` and `field` "
-        "as in a topic",
-        "the topic's `key.field`, else from the key's schema",
+        custom(
+            _read_generated_key, {"anyOf": [text().schema(), reference("hint"), reference("key")]}
+        )
     )
-    value: Format | None = declared(VALUE_FORMAT, "as in a topic, for these events", "the topic's")
-    headers: Headers = declared(HEADERS, _HEADERS_DOC, "the topic's", default=_NO_HEADERS)
-    range: TimeRange = declared(
-        Object(model=TimeRange), "when they happen", name="at", default=_ANY_TIME, inner=TimeRange
-    )
-    tags: tuple[str, ...] = declared(TEXTS, "tags of the events, for profiles", default=())
-    faker_version: str | None = declared(
-        Text(),
-        "the version of faker that the set was made with; another one is a mistake",
-    )
+    value: Format | None = declared(VALUE_FORMAT)
+    headers: Headers = declared(HEADERS, default=_NO_HEADERS)
+    range: TimeRange = declared(object_of(TimeRange), name="at", default=_ANY_TIME, inner=TimeRange)
+    tags: tuple[str, ...] = declared(TEXTS, default=())
+    faker_version: str | None = declared(text())
 
     @property
     def load(self) -> Load:
@@ -317,20 +269,4 @@ class Generate(Model):
         )
 
 
-GENERATES = Several(of=Object(model=Generate, reference="generate"), single=YamlMapping)
-
-
-def hint_schema() -> dict[str, Any]:
-    """Return the JSON Schema of the functions that make values."""
-    return {
-        "description": "how a value is made",
-        "oneOf": [
-            {
-                "type": "object",
-                "additionalProperties": False,
-                "properties": {name: one.takes, **one.options},
-                "required": [name],
-            }
-            for name, one in HINTS.items()
-        ],
-    }
+GENERATES = several(object_of(Generate, "generate"), single=YamlMapping)

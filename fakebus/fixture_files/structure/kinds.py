@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, NamedTuple
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from fakebus.fixture_files.problems import DataError, did_you_mean, quoted
 from fakebus.fixture_files.sources import MAX_SCHEMA_BYTES
@@ -31,21 +31,25 @@ from fakebus.fixture_files.structure.yaml_tree import (
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,19}", re.ASCII)
 _LOWEST, _HIGHEST = -(2**63), 2**63 - 1
+_ANY_TEXT = {"type": "string", "minLength": 1}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Text:
-    """Text that is not empty."""
+def text(
+    parse: Callable[[str], Any] = str,
+    *,
+    may_be_time: bool = False,
+    words: Mapping[str, Any] = _ANY_TEXT,
+) -> Kind:
+    """Return the kind of texts that are not empty.
 
-    parse: Callable[[str], Any] = str
-    """Makes the value; raises DataError."""
-    may_be_time: bool = False
-    """Whether a date or time without quotes is taken as it is written."""
-    words: Mapping[str, Any] = field(default_factory=lambda: {"type": "string", "minLength": 1})
+    Args:
+        parse: makes the value; raises DataError.
+        may_be_time: whether a date or time without quotes is taken as it is written.
+        words: the JSON Schema.
+    """
+    right = ("str", "timestamp") if may_be_time else ("str",)
 
-    def read(self, node: YamlNode, what: str, reading: Reading) -> Any:
-        """Return what is made of the text."""
-        right = ("str", "timestamp") if self.may_be_time else ("str",)
+    def read(node: YamlNode, what: str, reading: Reading) -> Any:
         if not isinstance(node, YamlScalar) or node.kind not in right:
             hint = "write it in quotes" if isinstance(node, YamlScalar) else ""
             message = f"{what} must be a text, not {kind_of(node)}"
@@ -53,16 +57,14 @@ class Text:
         if not node.text:
             return reading.wrong(node.position, f"{what} is empty", "write a text")
         try:
-            return self.parse(node.text)
+            return parse(node.text)
         except DataError as error:
             return reading.wrong(node.position, str(error), error.hint)
 
-    def schema(self) -> Schema:
-        """Return the JSON Schema."""
-        return dict(self.words)
+    return Kind(read, lambda: dict(words))
 
 
-def choice(known: Sequence[str], unknown: str, *, any_case: bool = False) -> Text:
+def choice(known: Sequence[str], unknown: str, *, any_case: bool = False) -> Kind:
     """Return the kind of texts that are one of several.
 
     Args:
@@ -77,186 +79,139 @@ def choice(known: Sequence[str], unknown: str, *, any_case: bool = False) -> Tex
             raise DataError(unknown.replace("{}", quoted(text)), did_you_mean(found, known))
         return found
 
-    return Text(parse=parse, words={"enum": [*known, *(map(str.lower, known) if any_case else ())]})
+    return text(parse, words={"enum": [*known, *(map(str.lower, known) if any_case else ())]})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Integer:
-    """Whole number between two limits."""
+def integer(lowest: int = _LOWEST, highest: int = _HIGHEST, *, instead: Any = WRONG) -> Kind:
+    """Return the kind of whole numbers between two limits; ``instead`` stands for a wrong one."""
+    hint = f"write a number from {lowest} to {highest}"
 
-    lowest: int = _LOWEST
-    highest: int = _HIGHEST
-    instead: Any = WRONG
-    """What stands for a wrong one."""
-
-    def read(self, node: YamlNode, what: str, reading: Reading) -> Any:
-        """Return the number."""
-        hint = f"write a number from {self.lowest} to {self.highest}"
+    def read(node: YamlNode, what: str, reading: Reading) -> Any:
         if not isinstance(node, YamlScalar) or not _INTEGER.fullmatch(node.text):
             shown = quoted(node.text) if isinstance(node, YamlScalar) else kind_of(node)
             reading.wrong(node.position, f"{what} must be a whole number, not {shown}", hint)
-            return self.instead
+            return instead
         number = int(node.text)
-        if not self.lowest <= number <= self.highest:
+        if not lowest <= number <= highest:
             reading.wrong(node.position, f"{what} is {number}", hint)
-            return self.instead
+            return instead
         return number
 
-    def schema(self) -> Schema:
-        """Return the JSON Schema."""
-        limits = {"minimum": self.lowest} if self.lowest != _LOWEST else {}
-        limits |= {"maximum": self.highest} if self.highest != _HIGHEST else {}
-        return {"type": "integer", **limits}
+    limits = {"minimum": lowest} if lowest != _LOWEST else {}
+    limits |= {"maximum": highest} if highest != _HIGHEST else {}
+    return Kind(read, lambda: {"type": "integer", **limits})
 
 
-class Boolean:
-    """``true`` or ``false``."""
-
-    def read(self, node: YamlNode, what: str, reading: Reading) -> Any:
-        """Return the boolean."""
-        if isinstance(node, YamlScalar) and node.text.lower() in ("true", "false"):
-            return node.text.lower() == "true"
-        message = f"{what} must be true or false, not {kind_of(node)}"
-        return reading.wrong(node.position, message, "write true or false")
-
-    def schema(self) -> Schema:
-        """Return the JSON Schema."""
-        return {"type": "boolean"}
+def _read_boolean(node: YamlNode, what: str, reading: Reading) -> Any:
+    if isinstance(node, YamlScalar) and node.text.lower() in ("true", "false"):
+        return node.text.lower() == "true"
+    message = f"{what} must be true or false, not {kind_of(node)}"
+    return reading.wrong(node.position, message, "write true or false")
 
 
-@dataclass(frozen=True, slots=True)
-class Custom:
-    """Value that is read by a function of its own."""
-
-    reader: Callable[[YamlNode, str, Reading], Any]
-    words: Mapping[str, Any]
-    """The JSON Schema."""
-
-    def read(self, node: YamlNode, what: str, reading: Reading) -> Any:
-        """Return what the function makes of the node."""
-        return self.reader(node, what, reading)
-
-    def schema(self) -> Schema:
-        """Return the JSON Schema."""
-        return dict(self.words)
+BOOLEAN = Kind(_read_boolean, lambda: {"type": "boolean"})
+ANYTHING = Kind(lambda node, what, reading: json_value(node), dict)
 
 
-ANYTHING = Custom(lambda node, what, reading: json_value(node), {})
+def custom(read: Callable[[YamlNode, str, Reading], Any], words: Mapping[str, Any]) -> Kind:
+    """Return a kind that a function of its own reads; ``words`` is its JSON Schema."""
+    return Kind(read, lambda: dict(words))
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
-    """Value with its place, for what is found out about it later."""
+def placed(kind: Kind) -> Kind:
+    """Return a kind whose values come with their places, for what is found out later."""
 
-    kind: Kind
-
-    def read(self, node: YamlNode, what: str, reading: Reading) -> Any:
-        """Return the value and where it stands."""
-        value = self.kind.read(node, what, reading)
+    def read(node: YamlNode, what: str, reading: Reading) -> Any:
+        value = kind.read(node, what, reading)
         return WRONG if value is WRONG else (value, node.position)
 
-    def schema(self) -> Schema:
-        """Return the JSON Schema."""
-        return self.kind.schema()
+    return Kind(read, kind.schema)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Several:
-    """List, for which a single item may stand."""
+def several(
+    of: Kind,
+    *,
+    single: type[YamlNode] | tuple[type[YamlNode], ...] = (),
+    empty: tuple[str, str] | None = None,
+) -> Kind:
+    """Return the kind of lists, of which the items that are right are kept.
 
-    of: Kind
-    single: type[YamlNode] | tuple[type[YamlNode], ...] = ()
-    """What is taken for a list of one."""
-    empty: tuple[str, str] | None = None
-    """What is said of an empty list, and the hint."""
+    Args:
+        of: the kind of the items.
+        single: what is taken for a list of one.
+        empty: what is said of an empty list, and the hint.
+    """
 
-    def read(self, node: YamlNode, what: str, reading: Reading) -> Any:
-        """Return the items that are right."""
+    def read(node: YamlNode, what: str, reading: Reading) -> Any:
         if isinstance(node, YamlSequence):
             nodes: tuple[YamlNode, ...] = node.items
-        elif isinstance(node, self.single):
+        elif isinstance(node, single):
             nodes = (node,)
         else:
             message = f"{what} must be a list, not {kind_of(node)}"
             return reading.wrong(node.position, message, "write  - before each")
-        if not nodes and self.empty:
-            reading.wrong(node.position, *self.empty)
-        items = [self.of.read(item, f"an entry of {what}", reading) for item in nodes]
+        if not nodes and empty:
+            reading.wrong(node.position, *empty)
+        items = [of.read(item, f"an entry of {what}", reading) for item in nodes]
         return tuple(item for item in items if item is not WRONG)
 
-    def schema(self) -> Schema:
-        """Return the JSON Schema."""
-        least = {"minItems": 1} if self.empty else {}
-        items = {"items": self.of.schema(), **least}
-        if not self.single:
-            return {"type": "array" if self.empty else ["array", "null"], **items}
-        return {"oneOf": [self.of.schema(), {"type": "array", **items}]}
+    def schema() -> Schema:
+        items = {"items": of.schema(), **({"minItems": 1} if empty else {})}
+        if single:
+            return {"oneOf": [of.schema(), {"type": "array", **items}]}
+        return {"type": "array" if empty else ["array", "null"], **items}
+
+    return Kind(read, schema)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ByName:
-    """Object whose fields the author of the file names."""
+def mapping(read: Callable[[YamlMapping, str, Reading], Any], words: Mapping[str, Any]) -> Kind:
+    """Return a kind of objects that a function reads; ``words`` is its JSON Schema."""
 
-    of: Kind
-    what: str = '"{}"'
-    """What a field is called in messages."""
-    is_model: bool = False
-    """Whether the values are models that know their names."""
+    def checked(node: YamlNode, what: str, reading: Reading) -> Any:
+        if isinstance(node, YamlMapping):
+            return read(node, what, reading)
+        message = f"{what} must be an object, not {kind_of(node)}"
+        return reading.wrong(node.position, message, "write  name: value")
 
-    def read(self, node: YamlNode, what: str, reading: Reading) -> Any:
-        """Return the fields that are right."""
-        if not isinstance(node, YamlMapping):
-            message = f"{what} must be an object, not {kind_of(node)}"
-            return reading.wrong(node.position, message, "write  name: value")
+    return Kind(checked, lambda: dict(words))
+
+
+def by_name(of: Kind, *, what: str = '"{}"', is_model: bool = False) -> Kind:
+    """Return the kind of objects whose fields the author of the file names.
+
+    Args:
+        of: the kind of the values.
+        what: what a field is called in messages.
+        is_model: whether the values are models that know their names.
+    """
+
+    def read(node: YamlMapping, own: str, reading: Reading) -> Any:
         found = {}
         for name, entry in node.entries.items():
-            if is_null(entry.value) and not self.is_model:
-                reading.wrong(node.position, f'{what} needs the field "{name}"', f"add  {name}:")
+            if is_null(entry.value) and not is_model:
+                reading.wrong(node.position, f'{own} needs the field "{name}"', f"add  {name}:")
                 continue
-            value = self.of.read(entry.value, self.what.replace("{}", name), reading)
+            value = of.read(entry.value, what.replace("{}", name), reading)
             if value is not WRONG:
-                found[name] = replace(value, name=name) if self.is_model else value
+                found[name] = replace(value, name=name) if is_model else value
         return found
 
-    def schema(self) -> Schema:
-        """Return the JSON Schema."""
-        return {"type": ["object", "null"], "additionalProperties": self.of.schema()}
+    checked = mapping(read, {})
+    words = {"type": ["object", "null"]}
+    return Kind(checked.read, lambda: {**words, "additionalProperties": of.schema()})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Object:
-    """Object that a model describes."""
+def object_of(model: type[Model], definition: str = "") -> Kind:
+    """Return the kind of objects that a model describes.
 
-    model: type[Model]
-    reference: str = ""
-    """Its name among the definitions of the JSON Schema; written out when empty."""
-
-    def read(self, node: YamlNode, what: str, reading: Reading) -> Any:
-        """Return the model, or :data:`WRONG`."""
-        return read_object(self.model, node, what, reading)
-
-    def schema(self) -> Schema:
-        """Return the JSON Schema."""
-        return reference(self.reference) if self.reference else object_schema(self.model)
-
-
-@dataclass(frozen=True, slots=True)
-class FileName:
-    """Path of a file within the set, from the folder of the file that names it."""
-
-    text: ClassVar[Text] = Text()
-
-    def read(self, node: YamlNode, what: str, reading: Reading) -> Any:
-        """Return the path from the root."""
-        path = self.text.read(node, what, reading)
-        if path is WRONG:
-            return WRONG
-        file = reading.directory.resolve(reading.relative, path, node.position)
-        return WRONG if file is None else file
-
-    def schema(self) -> Schema:
-        """Return the JSON Schema."""
-        return self.text.schema()
+    Args:
+        model: the model.
+        definition: its name in the JSON Schema; written out when empty.
+    """
+    return Kind(
+        lambda node, what, reading: read_object(model, node, what, reading),
+        lambda: reference(definition) if definition else object_schema(model),
+    )
 
 
 class SchemaFile(NamedTuple):
@@ -269,22 +224,28 @@ class SchemaFile(NamedTuple):
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class SchemaFileName:
-    """Path of a file with a schema, which is read."""
+_TEXT = text()
 
-    text: ClassVar[Text] = Text()
 
-    def read(self, node: YamlNode, what: str, reading: Reading) -> Any:
-        """Return the schema."""
-        file = FileName().read(node, what, reading)
-        if file is WRONG or not isinstance(node, YamlScalar):
-            return WRONG
-        content = reading.directory.read_text(file, node.position, MAX_SCHEMA_BYTES)
-        if content is None:
-            return WRONG
-        return SchemaFile(node.text, reading.directory.display(file), content)
+def _read_file_name(node: YamlNode, what: str, reading: Reading) -> Any:
+    path = _TEXT.read(node, what, reading)
+    if path is WRONG:
+        return WRONG
+    file = reading.directory.resolve(reading.relative, path, node.position)
+    return WRONG if file is None else file
 
-    def schema(self) -> Schema:
-        """Return the JSON Schema."""
-        return self.text.schema()
+
+def _read_schema_file(node: YamlNode, what: str, reading: Reading) -> Any:
+    file = _read_file_name(node, what, reading)
+    if file is WRONG or not isinstance(node, YamlScalar):
+        return WRONG
+    content = reading.directory.read_text(file, node.position, MAX_SCHEMA_BYTES)
+    if content is None:
+        return WRONG
+    return SchemaFile(node.text, reading.directory.display(file), content)
+
+
+FILE = Kind(_read_file_name, _TEXT.schema)
+"""Path of a file within the set, from the folder of the file that names it."""
+SCHEMA_FILE = Kind(_read_schema_file, _TEXT.schema)
+"""Path of a file with a schema, which is read."""

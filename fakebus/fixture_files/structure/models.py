@@ -31,15 +31,16 @@ from fakebus.fixture_files.structure.event_models import (
     Load,
 )
 from fakebus.fixture_files.structure.kinds import (
-    Boolean,
-    ByName,
-    Custom,
-    Integer,
-    Object,
-    Placed,
-    Several,
-    Text,
+    BOOLEAN,
+    by_name,
     choice,
+    custom,
+    integer,
+    mapping,
+    object_of,
+    placed,
+    several,
+    text,
 )
 from fakebus.fixture_files.structure.subject_models import LEVEL, Subject
 from fakebus.fixture_files.structure.yaml_tree import (
@@ -47,7 +48,6 @@ from fakebus.fixture_files.structure.yaml_tree import (
     YamlNode,
     YamlScalar,
     is_null,
-    kind_of,
 )
 from fakebus.fixture_files.times import parse_instant
 from fakebus.fixture_files.topic_rules import config_problem, topic_name_problem
@@ -58,14 +58,11 @@ DEFAULT_PARTITIONER = "consistent_random"
 MAX_PARTITIONS = 10_000
 _OFFSET = re.compile(r"[0-9]{1,18}", re.ASCII)
 PARTITIONER = choice(tuple(PARTITIONERS), "there is no partitioner {}")
-PLACED_TEXTS = Several(of=Placed(Text()), single=YamlScalar)
+PLACED_TEXTS = several(placed(text()), single=YamlScalar)
 Place = tuple[str, Position]
 
 
-def _read_config(node: YamlNode, what: str, reading: Reading) -> Any:
-    if not isinstance(node, YamlMapping):
-        message = f"{what} must be an object, not {kind_of(node)}"
-        return reading.wrong(node.position, message, "write  name: value")
+def _read_config(node: YamlMapping, what: str, reading: Reading) -> Any:
     config = {}
     for key, entry in node.entries.items():
         if not isinstance(entry.value, YamlScalar) or is_null(entry.value):
@@ -105,57 +102,32 @@ class Topic(Model):
     KEY: ClassVar[str] = "name"
 
     name: str = declared(
-        Text(
+        text(
             parse=_topic_name,
             words={"type": "string", "maxLength": 249, "pattern": "^[a-zA-Z0-9._-]+$"},
         ),
-        "Kafka's rules hold: 1 to 249 of `a-z A-Z 0-9 . _ -`; `a.b` collides with `a_b`",
         required=True,
     )
     # After a mistake here, the events' partitions are not complained about as well.
-    partitions: int = declared(
-        Integer(lowest=1, highest=MAX_PARTITIONS, instead=MAX_PARTITIONS),
-        f"1 to {MAX_PARTITIONS}",
-        "`1`",
-        default=1,
-    )
+    partitions: int = declared(integer(1, MAX_PARTITIONS, instead=MAX_PARTITIONS), default=1)
     config: Mapping[str, str] = declared(
-        Custom(
+        mapping(
             _read_config,
             {
                 "type": ["object", "null"],
                 "additionalProperties": {"type": ["string", "number", "boolean"]},
             },
         ),
-        "Kafka's topic configs, such as `cleanup.policy: compact`",
-        "Kafka's, but `retention.ms: -1`",
         default=dict,
     )
-    key: KeyFormat = declared(
-        KEY_FORMAT, "how keys are written", "`string`", default=_STRING, inner=KeyFormat
-    )
-    value: Format = declared(
-        VALUE_FORMAT, "how values are written", "`json`", default=_JSON, inner=Format
-    )
-    headers: Headers = declared(HEADERS, "headers of every event", default=Headers())
-    loads: tuple[Load, ...] = declared(
-        LOADS,
-        "an events file, or a list of them; one may be `{file: …, format: …}`, "
-        "see *Files of other tools*",
-        name="load",
-        default=(),
-    )
-    generates: tuple[Generate, ...] = declared(
-        GENERATES,
-        "events to be made, or a list of such objects; see *Generated events*",
-        name="generate",
-        default=(),
-    )
-    owner: str | None = declared(Text(), "the one service that produces to the topic")
-    consumers: tuple[str, ...] = declared(
-        Several(of=Text()), "the services that read it", default=()
-    )
-    partitioner: str | None = declared(PARTITIONER, "for this topic", "the set's")
+    key: KeyFormat = declared(KEY_FORMAT, default=_STRING, inner=KeyFormat)
+    value: Format = declared(VALUE_FORMAT, default=_JSON, inner=Format)
+    headers: Headers = declared(HEADERS, default=Headers())
+    loads: tuple[Load, ...] = declared(LOADS, name="load", default=())
+    generates: tuple[Generate, ...] = declared(GENERATES, name="generate", default=())
+    owner: str | None = declared(text())
+    consumers: tuple[str, ...] = declared(several(text()), default=())
+    partitioner: str | None = declared(PARTITIONER)
 
     @property
     def key_format(self) -> Format:
@@ -184,10 +156,7 @@ class Offset(NamedTuple):
     start_position: Position
 
 
-def _read_offsets(node: YamlNode, what: str, reading: Reading) -> Any:
-    if not isinstance(node, YamlMapping):
-        message = f"{what} must be an object, not {kind_of(node)}"
-        return reading.wrong(node.position, message, "write  name: value")
+def _read_offsets(node: YamlMapping, what: str, reading: Reading) -> Any:
     found = []
     for topic, entry in node.entries.items():
         if not isinstance(entry.value, YamlMapping):
@@ -231,16 +200,15 @@ class Group(Model):
     HINT: ClassVar[str] = "write  - group: my-group"
     KEY: ClassVar[str] = "group"
 
-    group: str = declared(Text(), "the group's name", required=True)
+    group: str = declared(text(), required=True)
     offsets: tuple[Offset, ...] = declared(
-        Custom(
+        mapping(
             _read_offsets,
             {
                 "type": ["object", "null"],
                 "additionalProperties": {"type": "object", "additionalProperties": _STARTS},
             },
         ),
-        "by topic and partition: `earliest`, `latest` or an offset",
         required=True,
     )
 
@@ -250,23 +218,10 @@ class Profile(Model):
     """A part of a set, such as a demo or a small one for tests."""
 
     name: str = ""
-    tags: tuple[Place, ...] = declared(
-        PLACED_TEXTS,
-        "events with one of these tags, and events without any tag",
-        "all events",
-        default=(),
-    )
-    untagged: bool = declared(
-        Boolean(), "`false` leaves events without tags out", "`true`", default=True
-    )
-    topics: tuple[Place, ...] = declared(
-        PLACED_TEXTS,
-        "topics of these names, `*` is anything; others are not created, and offsets in them "
-        "not set",
-        "all topics",
-        default=(),
-    )
-    include: tuple[Place, ...] = declared(PLACED_TEXTS, "files that are loaded besides", default=())
+    tags: tuple[Place, ...] = declared(PLACED_TEXTS, default=())
+    untagged: bool = declared(BOOLEAN, default=True)
+    topics: tuple[Place, ...] = declared(PLACED_TEXTS, default=())
+    include: tuple[Place, ...] = declared(PLACED_TEXTS, default=())
 
     def keeps_topic(self, topic: str) -> bool:
         """Whether a topic belongs to the profile."""
@@ -312,20 +267,8 @@ class ClockModel(Model):
 
     WHAT: ClassVar[str] = "clock"
 
-    anchor: str = declared(
-        Text(may_be_time=True),
-        "what relative times count from: `now`, or an instant for runs that are the same to the "
-        "byte",
-        "`now`",
-        default="now",
-    )
-    zone: tzinfo = declared(
-        Text(parse=_zone),
-        "time zone of instants without an offset",
-        "`UTC`",
-        name="tz",
-        default=UTC,
-    )
+    anchor: str = declared(text(may_be_time=True), default="now")
+    zone: tzinfo = declared(text(_zone), name="tz", default=UTC)
 
     def finished(self, reading: Reading) -> Self:
         """Return the clock; an anchor that is no point in time is told."""
@@ -348,16 +291,9 @@ class LintModel(Model):
 
     WHAT: ClassVar[str] = "lint"
 
-    ignore: tuple[str, ...] = declared(
-        Several(of=Text(parse=_rule), single=YamlScalar),
-        "list of rules, or `rule/thing`, that `fakebus fixtures check` keeps quiet about",
-        default=(),
-    )
+    ignore: tuple[str, ...] = declared(several(text(_rule), single=YamlScalar), default=())
     conventions: tuple[str, ...] = declared(
-        Several(of=choice(CONVENTIONS, "there are no conventions {}"), single=YamlScalar),
-        "`oep41`: all events of the set follow [OEP-41](#what-check-finds-besides-mistakes)",
-        "Open edX's events only",
-        default=(),
+        several(choice(CONVENTIONS, "there are no conventions {}"), single=YamlScalar), default=()
     )
 
 
@@ -377,30 +313,14 @@ class IncludedFile(Model):
     WHAT: ClassVar[str] = "an included file"
 
     version: int = declared(
-        Custom(_read_version, {"const": 1}),
-        "of this format; must be `1`",
+        custom(_read_version, {"const": 1}),
         default=1,
         missing=("the file has no version", "begin with  version: 1"),
     )
-    subjects: tuple[Subject, ...] = declared(
-        Several(of=Object(model=Subject, reference="subject")),
-        "list of schemas, see *Subjects*",
-        default=(),
-    )
-    topics: tuple[Topic, ...] = declared(
-        Several(of=Object(model=Topic, reference="topic")), "list of topics", default=()
-    )
-    groups: tuple[Group, ...] = declared(
-        Several(of=Object(model=Group, reference="group")),
-        "list of consumer groups with starting offsets",
-        default=(),
-    )
-    include: tuple[Place, ...] = declared(
-        PLACED_TEXTS,
-        "further files: `.yaml` with `version`, `subjects`, `topics`, `groups`, `include`; "
-        "`.ndjson`, `.jsonl` or files of other tools with events that name their topics",
-        default=(),
-    )
+    subjects: tuple[Subject, ...] = declared(several(object_of(Subject, "subject")), default=())
+    topics: tuple[Topic, ...] = declared(several(object_of(Topic, "topic")), default=())
+    groups: tuple[Group, ...] = declared(several(object_of(Group, "group")), default=())
+    include: tuple[Place, ...] = declared(PLACED_TEXTS, default=())
 
 
 _NOW = ClockModel()
@@ -413,33 +333,12 @@ class RootFile(IncludedFile):
 
     WHAT: ClassVar[str] = "fakebus.yaml"
 
-    clock: ClockModel = declared(
-        Object(model=ClockModel), "time in this set", default=_NOW, inner=ClockModel
-    )
-    seed: int = declared(
-        Integer(), "a number that goes into every `$uuid` and generated value", "`0`", default=0
-    )
-    partitioner: str = declared(
-        PARTITIONER,
-        "how keys choose partitions, see below",
-        f"`{DEFAULT_PARTITIONER}`",
-        default=DEFAULT_PARTITIONER,
-    )
-    compatibility: str | None = declared(
-        LEVEL, "the level of every subject that names none", "the registry's"
-    )
-    lint: LintModel = declared(
-        Object(model=LintModel), "findings of `check`", default=_ALL_RULES, inner=LintModel
-    )
+    clock: ClockModel = declared(object_of(ClockModel), default=_NOW, inner=ClockModel)
+    seed: int = declared(integer(), default=0)
+    partitioner: str = declared(PARTITIONER, default=DEFAULT_PARTITIONER)
+    compatibility: str | None = declared(LEVEL)
+    lint: LintModel = declared(object_of(LintModel), default=_ALL_RULES, inner=LintModel)
     profiles: Mapping[str, Profile] = declared(
-        ByName(
-            of=Object(model=Profile, reference="profile"), what='the profile "{}"', is_model=True
-        ),
-        "named parts of the set, see *Profiles*",
-        default=dict,
+        by_name(object_of(Profile, "profile"), what='the profile "{}"', is_model=True), default=dict
     )
-    scenarios: tuple[Place, ...] = declared(
-        PLACED_TEXTS,
-        "files with scenarios, `*` is anything; see *Scenarios*",
-        default=(),
-    )
+    scenarios: tuple[Place, ...] = declared(PLACED_TEXTS, default=())

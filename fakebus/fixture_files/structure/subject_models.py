@@ -11,14 +11,14 @@ from fakebus.fixture_files.problems import quoted
 from fakebus.fixture_files.structure.declarations import WRONG, Model, Reading, declared
 from fakebus.fixture_files.structure.event_models import TEXTS
 from fakebus.fixture_files.structure.kinds import (
-    ByName,
-    Integer,
-    Object,
+    SCHEMA_FILE,
     SchemaFile,
-    SchemaFileName,
-    Several,
-    Text,
+    by_name,
     choice,
+    integer,
+    object_of,
+    several,
+    text,
 )
 
 MAX_SCHEMA_ID = 2**31 - 1
@@ -33,11 +33,9 @@ class Reference(Model):
 
     WHAT: ClassVar[str] = "a reference"
 
-    name: str = declared(Text(), "how the schema names it", required=True)
-    subject: str = declared(Text(), "its subject in this set", required=True)
-    version: int | None = declared(
-        Integer(lowest=1, highest=MAX_SCHEMA_ID), "in this set", "the latest"
-    )
+    name: str = declared(text(), required=True)
+    subject: str = declared(text(), required=True)
+    version: int | None = declared(integer(1, MAX_SCHEMA_ID))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,41 +46,19 @@ class Subject(Model):
     HINT: ClassVar[str] = "write  - {subject: orders-value, schema: schemas/order.avsc}"
     KEY: ClassVar[str] = "subject"
 
-    subject: str = declared(Text(), "the name in the registry", required=True)
-    schema: SchemaFile = declared(
-        SchemaFileName(), "the file: `.avsc`, `.schema.json` or `.proto`", required=True
-    )
+    subject: str = declared(text(), required=True)
+    schema: SchemaFile = declared(SCHEMA_FILE, required=True)
     written_type: str | None = declared(
-        choice(_SCHEMA_TYPES, "there is no schema type {}", any_case=True),
-        "`AVRO`, `JSON` or `PROTOBUF`, for files of other names",
-        "by the name",
-        name="type",
+        choice(_SCHEMA_TYPES, "there is no schema type {}", any_case=True), name="type"
     )
     references: tuple[Reference, ...] = declared(
-        Several(of=Object(model=Reference, reference="reference")),
-        "list of `{name, subject, version}`: what the schema builds on, in this set",
-        default=(),
+        several(object_of(Reference, "reference")), default=()
     )
-    compatibility: str | None = declared(
-        LEVEL,
-        "`BACKWARD`, `FORWARD`, `FULL`, each also with `_TRANSITIVE`, or `NONE`",
-        "the set's",
-    )
-    pinned_id: int | None = declared(
-        Integer(lowest=1, highest=MAX_SCHEMA_ID),
-        "the id that the registry has to give it",
-        "any",
-        name="id",
-    )
-    owner: str | None = declared(Text(), "the service that writes such data", "the topics'")
-    consumers: tuple[str, ...] = declared(
-        TEXTS, "the services that read it, besides the topics'", default=()
-    )
-    readers: Mapping[str, SchemaFile] = declared(
-        ByName(of=SchemaFileName()),
-        "the schema that a service reads with, by service",
-        default=dict,
-    )
+    compatibility: str | None = declared(LEVEL)
+    pinned_id: int | None = declared(integer(1, MAX_SCHEMA_ID), name="id")
+    owner: str | None = declared(text())
+    consumers: tuple[str, ...] = declared(TEXTS, default=())
+    readers: Mapping[str, SchemaFile] = declared(by_name(SCHEMA_FILE), default=dict)
 
     @property
     def schema_type(self) -> str:
