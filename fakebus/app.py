@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from types import TracebackType
@@ -15,8 +15,10 @@ from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.bus_thread import BusThread
 from fakebus.clock import Clock, SystemClock
 from fakebus.config import Address, Settings
+from fakebus.green_threads import demand_real_threads
 from fakebus.kafka.server import KafkaServer
 from fakebus.ready_file import ReadyFile
+from fakebus.real_time import keep_real_time, monotonic
 from fakebus.registry.registry import Registry
 from fakebus.registry.validation import RecordValidator
 from fakebus.servers import Server, reachable
@@ -69,7 +71,7 @@ class FakeBus:
 
     async def __aenter__(self) -> Self:
         """Start everything; afterwards clients are served and the seed is there."""
-        started = time.perf_counter()
+        started = monotonic()
         try:
             await self._start()
         except BaseException:
@@ -77,7 +79,7 @@ class FakeBus:
             raise
         logger.info(
             "ready in %.0f ms: Kafka on %s, HTTP on %s, %d topics, %d records, %s",
-            (time.perf_counter() - started) * 1000,
+            (monotonic() - started) * 1000,
             self.bootstrap_servers,
             self.http_url or "no port",
             self.topic_count(),
@@ -97,6 +99,8 @@ class FakeBus:
 
     async def _start(self) -> None:
         settings, opened = self.settings, self._open
+        demand_real_threads()
+        keep_real_time(asyncio.get_running_loop())
         ready_file = ReadyFile(settings.ready_file)
         ready_file.remove_stale()
         config = BrokerConfig(settings.set)

@@ -8,6 +8,8 @@ from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
+from fakebus.green_threads import demand_real_threads
+
 Service = TypeVar("Service", bound=AbstractAsyncContextManager[Any])
 
 
@@ -28,6 +30,7 @@ class BusThread(Generic[Service]):
 
     def __enter__(self) -> Self:
         """Start the bus; raises what starting it raised."""
+        demand_real_threads()
         self._thread.start()
         self._started.wait()
         if self._failure is not None:

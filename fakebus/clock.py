@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
-import time
 from collections.abc import Callable
 from typing import Protocol
+
+from fakebus import real_time
 
 
 class Timer(Protocol):
@@ -41,11 +42,11 @@ class SystemClock:
 
     def now_ms(self) -> int:
         """Return the wall-clock time in milliseconds since the epoch."""
-        return time.time_ns() // 1_000_000
+        return real_time.now_ms()
 
     def monotonic(self) -> float:
         """Return seconds on a clock that never goes back."""
-        return time.monotonic()
+        return real_time.monotonic()
 
     def call_later(self, delay_s: float, callback: Callable[[], None]) -> Timer:
         """Run ``callback`` on the event loop after ``delay_s`` seconds."""
@@ -119,7 +120,7 @@ class AdjustableClock:
     """
 
     def __init__(self) -> None:
-        self._start_s = time.monotonic()
+        self._start_s = real_time.monotonic()
         self._moved_s = 0.0
         """How far :meth:`monotonic` is ahead of the machine's."""
         self._wall_ms = 0.0
@@ -138,13 +139,13 @@ class AdjustableClock:
     def _now_ms(self) -> float:
         if self._frozen_s is not None:
             return self._frozen_ms
-        return time.time_ns() / 1_000_000 + self._wall_ms
+        return real_time.time_ns() / 1_000_000 + self._wall_ms
 
     def monotonic(self) -> float:
         """Return seconds that stand still when frozen and never go back."""
         if self._frozen_s is not None:
             return self._frozen_s
-        return time.monotonic() - self._start_s + self._moved_s
+        return real_time.monotonic() - self._start_s + self._moved_s
 
     def call_later(self, delay_s: float, callback: Callable[[], None]) -> Timer:
         """Run ``callback`` when this clock has gone on by ``delay_s`` seconds."""
@@ -167,8 +168,8 @@ class AdjustableClock:
         """Let the time run on from where it stands."""
         if self._frozen_s is None:
             return
-        self._moved_s = self._frozen_s - (time.monotonic() - self._start_s)
-        self._wall_ms = self._frozen_ms - time.time_ns() / 1_000_000
+        self._moved_s = self._frozen_s - (real_time.monotonic() - self._start_s)
+        self._wall_ms = self._frozen_ms - real_time.time_ns() / 1_000_000
         self._frozen_s = None
         if self._ringer is not None:
             self._ringer.cancel()
@@ -204,7 +205,7 @@ class AdjustableClock:
         if self._frozen_s is not None:
             self._frozen_ms = float(now_ms)
         else:
-            self._wall_ms = now_ms - time.time_ns() / 1_000_000
+            self._wall_ms = now_ms - real_time.time_ns() / 1_000_000
 
     def reset(self) -> None:
         """Show the machine's time again; :meth:`monotonic` goes on from where it is."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-import time
+
+from fakebus.real_time import monotonic
 
 LINES_A_MINUTE = 10
 _MINUTE_S = 60.0
@@ -22,12 +23,12 @@ class LimitedLog:
     def __init__(self, logger: logging.Logger, lines_a_minute: int = LINES_A_MINUTE) -> None:
         self._logger = logger
         self._limit = lines_a_minute
-        self._minute_began = time.monotonic()
+        self._minute_began = monotonic()
         self._lines = 0
 
     def log(self, level: int, message: str, *arguments: object) -> None:
         """Write a line unless there were too many in this minute."""
-        now = time.monotonic()
+        now = monotonic()
         if now - self._minute_began >= _MINUTE_S:
             left_out = self._lines - self._limit
             if left_out > 0:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import difflib
 import logging
-import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from functools import cached_property
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from fakebus.client.reachability import connect_problems
 from fakebus.config import Address
 from fakebus.errors import FakebusError, MissingExtraError
+from fakebus.real_time import monotonic
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer, KafkaError, Producer
@@ -86,7 +86,7 @@ class Connection:
         self._client_id = client_id
         self._client_config = client_config or {}
         self._metadata: ClusterMetadata | None = None
-        self._deadline = time.monotonic() + METADATA_TIMEOUT_S
+        self._deadline = monotonic() + METADATA_TIMEOUT_S
 
     @property
     def name(self) -> str:
@@ -152,7 +152,7 @@ class Connection:
         if len(problems) == len(self.servers):
             told = "; ".join(f"{problem.address}: {problem}" for problem in problems)
             raise ClientError(f"cannot reach Kafka at {told}; is it running? ({DOCTOR_HINT})")
-        return self.refresh(max(self._deadline - time.monotonic(), 1.0))
+        return self.refresh(max(self._deadline - monotonic(), 1.0))
 
     def refresh(self, timeout_s: float = REQUEST_TIMEOUT_S) -> ClusterMetadata:
         """Ask for brokers and topics again.

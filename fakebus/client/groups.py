@@ -14,6 +14,7 @@ from fakebus.client.connection import (
     nearest,
 )
 from fakebus.client.offsets import LogRange, log_ranges
+from fakebus.real_time import monotonic
 from fakebus.types import TopicPartition
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def describe_members(connection: Connection, name: str) -> ConsumerGroupDescript
 
     # A cluster that has had no groups before needs a moment.
     starting = (KafkaError.COORDINATOR_LOAD_IN_PROGRESS, KafkaError.NOT_COORDINATOR)
-    deadline = time.monotonic() + REQUEST_TIMEOUT_S
+    deadline = monotonic() + REQUEST_TIMEOUT_S
     while True:
         futures = connection.admin.describe_consumer_groups(
             [name], request_timeout=REQUEST_TIMEOUT_S
@@ -108,7 +109,7 @@ def describe_members(connection: Connection, name: str) -> ConsumerGroupDescript
             # Kafka 4 says so; before, a group that is not there was told to be dead.
             if error.code == KafkaError.GROUP_ID_NOT_FOUND:
                 return None
-            if error.code not in starting or time.monotonic() > deadline:
+            if error.code not in starting or monotonic() > deadline:
                 raise
             time.sleep(_LOOK_AGAIN_S)
         else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -12,6 +11,7 @@ from fakebus.client.connection import ClientError, Connection, text_of
 from fakebus.client.offsets import log_ranges, offsets_at, partitions_of, stable_ends
 from fakebus.client.topics import own_configs
 from fakebus.fixture_files.recording import SourceRecord, SourceTopic
+from fakebus.real_time import monotonic
 from fakebus.types import TopicPartition
 
 if TYPE_CHECKING:
@@ -128,12 +128,12 @@ class Reader:
         Raises:
             ClientError: reading failed, or nothing came for so long.
         """
-        heard = time.monotonic()
+        heard = monotonic()
         while self._ends is None or self._ends:
             messages = self._consumer.consume(SLICE_RECORDS, 0) or self._next()
             if messages:
-                heard = time.monotonic()
-            elif silence_s is not None and time.monotonic() - heard > silence_s:
+                heard = monotonic()
+            elif silence_s is not None and monotonic() - heard > silence_s:
                 names = ", ".join(sorted({topic for topic, _ in self._ends or ()}))
                 raise ClientError(f"cannot read {names}: nothing came for {silence_s:g} s")
             else:

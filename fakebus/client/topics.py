@@ -11,6 +11,7 @@ from uuid import UUID
 
 from fakebus.client.connection import REQUEST_TIMEOUT_S, ClientError, Connection
 from fakebus.errors import ConfigError
+from fakebus.real_time import monotonic
 
 if TYPE_CHECKING:
     from confluent_kafka.admin import ConfigEntry  # type: ignore[attr-defined]
@@ -91,9 +92,9 @@ def add_partitions(connection: Connection, topic: str, partitions: int) -> None:
 def _wait_until(
     connection: Connection, condition: Callable[[set[str]], bool], problem: str
 ) -> None:
-    deadline = time.monotonic() + _VISIBLE_S
+    deadline = monotonic() + _VISIBLE_S
     while not condition(set(connection.refresh().topics)):
-        if time.monotonic() > deadline:
+        if monotonic() > deadline:
             raise ClientError(problem)
         time.sleep(_LOOK_AGAIN_S)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable, Iterable
 
+from fakebus.real_time import monotonic
 from fakebus.redis.arguments import SYNTAX_ERROR, Arguments
 from fakebus.redis.call import Call, Session
 from fakebus.redis.protocol import Map, RedisError, Reply
@@ -31,12 +31,12 @@ async def blocking(
     if block_ms is None:
         return await look()
     session = call.session
-    deadline = time.monotonic() + (block_ms or _BLOCK_FOREVER_MS) / 1000
+    deadline = monotonic() + (block_ms or _BLOCK_FOREVER_MS) / 1000
     with call.streams.follow(names) as tail:
         while True:
             tail.mark_seen()
             found = await look()
-            left_s = deadline - time.monotonic()
+            left_s = deadline - monotonic()
             if found is not None or left_s <= 0 or session.gone:
                 return found
             session.waiting = True

@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from fakebus.errors import FakebusError
+from fakebus.green_threads import green_threads
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -53,6 +54,9 @@ class Calling(Generic[W]):
             )
         if self._loop.is_closed():
             return "the bus has stopped"
+        green = green_threads()
+        if green is not None:
+            return green
         if _running_loop() is self._loop:
             return (
                 "this is called in the bus's own thread, which would wait for itself: "

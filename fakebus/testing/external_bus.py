@@ -13,6 +13,8 @@ from typing import Any, Self, TypeVar
 from fakebus.client.connection import ClientError, Connection
 from fakebus.client.reachability import parse_servers
 from fakebus.errors import ConfigError
+from fakebus.green_threads import demand_real_threads
+from fakebus.real_time import keep_real_time
 from fakebus.testing.external_cluster import ExternalCluster, Kafka
 from fakebus.testing.external_registry import ExternalRegistry
 from fakebus.testing.handle import Addresses, TestBus
@@ -33,6 +35,7 @@ class ExternalBus:
         partitions: how many partitions new topics get; the cluster's default when left out.
 
     Raises:
+        FakebusError: the threads of the process are greenlets.
         MissingExtraError: there is no client library.
         ConfigError: the cluster is not reached.
         RegistryClientError: the registry is not reached.
@@ -45,6 +48,7 @@ class ExternalBus:
         fixtures: Sequence[Path] = (),
         partitions: int | None = None,
     ) -> None:
+        demand_real_threads()
         self._registry = ExternalRegistry(registry_url)
         connection = Connection(
             "--fakebus-bootstrap", parse_servers(bootstrap_servers), client_id="fakebus-tests"
@@ -60,6 +64,7 @@ class ExternalBus:
         """Where clients find the cluster."""
         self._fixtures = tuple(fixtures)
         self._loop = asyncio.new_event_loop()
+        keep_real_time(self._loop)
         self._thread = threading.Thread(
             target=self._loop.run_forever, name="fakebus-external", daemon=True
         )

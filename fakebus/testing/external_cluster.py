@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
@@ -19,6 +18,7 @@ from fakebus.client.reading import FetchedRecord, Reader
 from fakebus.client.seeding import SetSeeder
 from fakebus.client.topics import WantedTopic, create_topics, delete_topics
 from fakebus.errors import BrokerError, ErrorCode
+from fakebus.real_time import now_ms
 from fakebus.records.partitioner import consistent
 from fakebus.records.record import NewRecord
 from fakebus.testing.cluster import GroupProgress, NotOnThisCluster, PartitionProgress
@@ -176,7 +176,7 @@ class ExternalCluster:
 
     def now_ms(self) -> int:
         """Return the machine's time; the cluster's own is not known."""
-        return time.time_ns() // 1_000_000
+        return now_ms()
 
     async def begin(self, namespace: Namespace) -> None:
         """Remember where the test's topics end: what was seeded was there before."""

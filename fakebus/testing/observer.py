@@ -7,12 +7,12 @@ same names, so the arguments, results and errors of both are written down here.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from fakebus.escaping import printable_lines
+from fakebus.real_time import monotonic
 from fakebus.records.record import NewRecord
 from fakebus.testing.cluster import Cluster, GroupProgress, NotOnThisCluster
 from fakebus.testing.events import Event, Headers, encode, header_pairs
@@ -399,12 +399,12 @@ class Observer:
 
 
 async def _judged(events: Sequence[Event], wanted: Wanted) -> list[_Judged]:
-    found, began = [], time.perf_counter()
+    found, began = [], monotonic()
     for event in events:
         found.append((event, wanted.problems(event)))
-        if time.perf_counter() - began > _TURN_S:
+        if monotonic() - began > _TURN_S:
             await asyncio.sleep(0)
-            began = time.perf_counter()
+            began = monotonic()
     return found
 
 

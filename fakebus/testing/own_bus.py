@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import Enum
@@ -15,6 +14,7 @@ from fakebus.app import BusThread, FakeBus
 from fakebus.broker.faults import Faults
 from fakebus.clock import AdjustableClock
 from fakebus.config import Address, Settings
+from fakebus.real_time import monotonic
 from fakebus.testing.handle import Addresses, Powers, TestBus
 from fakebus.testing.marks import Mark, Marks
 from fakebus.testing.naming import Namespace, new_namespace
@@ -167,14 +167,14 @@ class OwnBus:
         self._thread.bus.broker.activity.newest.clear()
 
     def _note_members(self) -> None:
-        coordinator, now = self._thread.bus.broker.group_coordinator, time.monotonic()
+        coordinator, now = self._thread.bus.broker.group_coordinator, monotonic()
         for group in coordinator.all_offsets():
             description = coordinator.describe(group)
             for member in description.members if description is not None else ():
                 self._expelled[f"{member.client_id} of group {group}"] = now
 
     def _lately_expelled(self) -> tuple[str, ...]:
-        since = time.monotonic() - _MEMORY_S
+        since = monotonic() - _MEMORY_S
         self._expelled = {who: at for who, at in self._expelled.items() if at > since}
         return tuple(self._expelled)
 

@@ -12,7 +12,7 @@ def test_lines_beyond_the_limit_are_counted_and_told_with_the_next(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 0.0
-    monkeypatch.setattr(limited_log.time, "monotonic", lambda: now)
+    monkeypatch.setattr(limited_log, "monotonic", lambda: now)
     limited = LimitedLog(logging.getLogger("fakebus.test"), lines_a_minute=2)
     for number in range(5):
         limited.warning("line %d", number)
