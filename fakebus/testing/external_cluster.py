@@ -151,7 +151,7 @@ class _ExternalCursor:
             key=record.key,
             value=record.value,
             headers=record.headers,
-            schemas=self._registry.schema,
+            decoder=self._registry,
         )
 
     async def wait(self, timeout_s: float) -> None:
@@ -200,7 +200,7 @@ class ExternalCluster:
             key=record.key,
             value=record.value,
             headers=tuple(record.headers),
-            schemas=self._registry.schema,
+            decoder=self._registry,
         )
 
     def _choose_partition(self, key: bytes | None, partitions: int) -> int:

@@ -36,6 +36,8 @@ def outline(schema: ParsedSchema) -> Outline:
     """Return the outline of a schema of any language."""
     if schema.schema_type == "PROTOBUF":
         return dict(_protobuf(schema.normalized))
+    if schema.schema_type not in ("AVRO", "JSON"):
+        return {"": {TYPE: schema.normalized}}
     contents = json.loads(schema.formatted("resolved") or schema.canonical)
     found = _avro(contents, "", frozenset()) if schema.schema_type == "AVRO" else None
     return dict(found if found is not None else _JsonOutline(contents).at(contents, "", ()))

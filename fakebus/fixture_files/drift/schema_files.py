@@ -14,9 +14,9 @@ from fakebus.schemas.interface import (
     ResolvedReference,
     SchemaError,
 )
-from fakebus.schemas.languages import language
+from fakebus.schemas.languages import LANGUAGES, language
 
-_TYPES = {".avsc": "AVRO", ".proto": "PROTOBUF", ".schema.json": "JSON"}
+_TYPES = {f".{one.suffix}": name for name, one in LANGUAGES.items()}
 _MAX_FILES = 10_000
 _MAX_BYTES = 10 * 1024 * 1024
 

@@ -473,11 +473,11 @@ def _hints(spec: Generate) -> Iterator[Hint]:
 
 
 def _values_of(schema: ParsedSchema | None, name: str) -> AvroValues | JsonSchemaValues | None:
-    if schema is None or schema.schema_type == "PROTOBUF":
-        return None
-    if schema.schema_type == "AVRO":
+    if schema is not None and schema.schema_type == "AVRO":
         return AvroValues(schema.formatted("resolved"), name)
-    return JsonSchemaValues(schema.canonical, name)
+    if schema is not None and schema.schema_type == "JSON":
+        return JsonSchemaValues(schema.canonical, name)
+    return None
 
 
 def is_wrapper(data: object) -> bool:

@@ -20,10 +20,15 @@ from fakebus.fixture_files.structure.kinds import (
     several,
     text,
 )
+from fakebus.schemas.languages import LANGUAGES
 
 MAX_SCHEMA_ID = 2**31 - 1
-_SCHEMA_TYPES = ("AVRO", "JSON", "PROTOBUF")
-_TYPES_BY_SUFFIX = {".avsc": "AVRO", ".json": "JSON", ".proto": "PROTOBUF"}
+_SCHEMA_TYPES = tuple(sorted(LANGUAGES))
+_TYPES_BY_SUFFIX = {
+    # What a subject names is a schema, so that .json is enough.
+    f".{one.suffix.rpartition('.')[2]}": name
+    for name, one in LANGUAGES.items()
+}
 LEVEL = choice(COMPATIBILITY_LEVELS, "there is no compatibility level {}", any_case=True)
 
 
