@@ -1,0 +1,63 @@
+"""Pages that name files and code name what is there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "fakebus"
+ARCHITECTURE = ROOT / "docs" / "explanation" / "architecture.md"
+PAGES = (
+    ARCHITECTURE,
+    ROOT / "docs" / "glossary.md",
+    ROOT / "docs" / "how-to-add.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "tests" / "README.md",
+)
+MADE_BY_A_RUN = {"fixtures.lock", "fakebus.yaml", "fakebus.toml"}
+
+page = pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+
+
+@page
+def test_every_file_that_a_page_names_is_there(page: Path) -> None:
+    text = page.read_text()
+    named = re.findall(r"`((?:[\w.-]+/)*[\w-]+\.(?:py|pyi|txt|yaml|md|toml)|(?:[\w.-]+/)+)`", text)
+    assert named
+    places = (ROOT, PACKAGE, ROOT / "docs", page.parent)
+    missing = {name for name in named if not any((place / name).exists() for place in places)}
+    assert missing - MADE_BY_A_RUN == set()
+
+
+@page
+def test_every_link_leads_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text())
+    assert {link for link in links if not (page.parent / link).exists()} == set()
+
+
+@page
+def test_code_that_a_page_places_in_a_file_is_there(page: Path) -> None:
+    text = " ".join(page.read_text().split())
+    for names, file in re.findall(r"`([A-Za-z_.]+)` in `((?:[\w-]+/)*[\w-]+\.py)`", text):
+        source = next(
+            (place / file).read_text() for place in (ROOT, PACKAGE) if (place / file).exists()
+        )
+        for name in names.split("."):
+            assert re.search(rf"(?m)^ *(?:(?:async )?def|class) {name}\b|^ *{name}\b", source), (
+                f"{names} is not in {file}"
+            )
+
+
+def test_every_room_is_in_the_picture() -> None:
+    text = ARCHITECTURE.read_text()
+    rooms = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    assert {room for room in rooms if f"[{room}/<br>" not in text} == set()
+
+
+def test_every_folder_of_tests_has_its_rule() -> None:
+    text = (ROOT / "tests" / "README.md").read_text()
+    folders = {path.parent.name for path in (ROOT / "tests").glob("*/__init__.py")}
+    assert {folder for folder in folders if f"`{folder}/`" not in text} == set()
