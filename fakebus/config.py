@@ -5,9 +5,11 @@ A flag beats an environment variable, which beats the file, which beats the defa
 
 from __future__ import annotations
 
+import re
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -273,6 +275,8 @@ _PARSERS: dict[str, Callable[[Sequence[str]], Any]] = {
     "log_level": _one_of(LOG_LEVELS),
     "log_format": _one_of(LOG_FORMATS),
 }
+_OTHER_VARIABLES = ("config", "registry_url", "bootstrap_servers")
+_SERVICE = re.compile(r"(SERVICE_(HOST|PORT)|PORT)(_|$)")
 _LISTS = ("fixtures", "kafka", "http", "http_allowed_hosts", "redis", "advertise", "set")
 _TRUE = ("1", "true", "yes", "on")
 _FALSE = ("0", "false", "no", "off", "")
@@ -353,6 +357,19 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Sequence[str]]:
             parts = [part.strip() for part in text.split(",")] if name in _LISTS else [text]
             found[name] = [part for part in parts if part]
     return found
+
+
+def unknown_variables(environ: Mapping[str, str]) -> Iterator[str]:
+    """Yield a sentence for each environment variable that looks like a setting and is none."""
+    known = [name.upper() for name in (*_PARSERS, "memory", *_OTHER_VARIABLES)]
+    for name in sorted(environ):
+        rest = name.removeprefix("FAKEBUS_")
+        # Kubernetes sets FAKEBUS_SERVICE_HOST, FAKEBUS_PORT_9092_TCP… for a service of our name.
+        if rest != name and rest not in known and not _SERVICE.match(rest):
+            near = get_close_matches(rest, known, 1)
+            names = ", ".join(f"FAKEBUS_{one}" for one in near or known)
+            hint = f"did you mean {names}?" if near else f"known: {names}"
+            yield f"the environment variable {name} is no setting and is ignored; {hint}"
 
 
 def _named_file(environ: Mapping[str, str]) -> Path | None:

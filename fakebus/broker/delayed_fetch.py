@@ -17,10 +17,14 @@ from fakebus.broker.turns import TurnBudget
 from fakebus.clock import Clock, Timer
 from fakebus.errors import ErrorCode, StorageError
 from fakebus.limited_log import LimitedLog
+from fakebus.records.batch import HEADER_SIZE
 from fakebus.storage.interface import StoredBatch
 
 SLICE_BYTES = 4 * 1024 * 1024
 """What one answer holds unless the client waits for more; larger answers were not faster."""
+
+SLICE_BATCHES = 2000
+"""How many batches of a partition one answer holds, which bounds its time where they are tiny."""
 
 MAX_ANSWER_BYTES = 55 * 1024 * 1024
 """Kafka's default of fetch.max.bytes on the broker's side."""
@@ -54,6 +58,7 @@ class DelayedFetch:
         "_done",
         "_failed",
         "_isolation",
+        "_max_batches",
         "_max_bytes",
         "_max_wait_ms",
         "_min_bytes",
@@ -85,6 +90,7 @@ class DelayedFetch:
         self._min_bytes = min_bytes = min(min_bytes, max_bytes)
         # A large answer is cut into slices, but never below what the client waits for.
         self._max_bytes = min(max_bytes, max(SLICE_BYTES, 2 * min_bytes))
+        self._max_batches = max(SLICE_BATCHES, min_bytes // HEADER_SIZE)
         self._max_wait_ms = max_wait_ms
         self._isolation = isolation
         self._room = room
@@ -144,7 +150,9 @@ class DelayedFetch:
             # Kafka trips over it as soon as there is something to read.
             self._fail(target, ErrorCode.UNKNOWN_SERVER_ERROR)
             return True
-        batches = target.log.read_cached(target.fetch_offset, target.upto_offset, limit)
+        batches = target.log.read_cached(
+            target.fetch_offset, target.upto_offset, limit, self._max_batches
+        )
         if batches is None:
             return False
         self._take(target, batches)
@@ -162,7 +170,7 @@ class DelayedFetch:
         assert target.log is not None  # noqa: S101 - there is nothing to read otherwise
         try:
             batches = await target.log.read(
-                target.fetch_offset, target.upto_offset, self._limit(target)
+                target.fetch_offset, target.upto_offset, self._limit(target), self._max_batches
             )
         except StorageError as error:
             name = target.log.topic_partition

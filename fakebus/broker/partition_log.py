@@ -33,7 +33,7 @@ from fakebus.broker.producer_state import (
 from fakebus.broker.tail_cache import LogTail, TailCache
 from fakebus.errors import BrokerError, ErrorCode
 from fakebus.records.batch import BatchHeader, assign_offset
-from fakebus.storage.interface import BatchSummary, LogState, LogStore, StoredBatch
+from fakebus.storage.interface import ANY_NUMBER, BatchSummary, LogState, LogStore, StoredBatch
 from fakebus.types import TopicPartition
 
 logger = logging.getLogger("fakebus.broker")
@@ -194,25 +194,27 @@ class PartitionLog:
             pending.result.settle(error)
 
     def read_cached(
-        self, from_offset: int, upto_offset: int, max_bytes: int
+        self, from_offset: int, upto_offset: int, max_bytes: int, max_batches: int = ANY_NUMBER
     ) -> list[StoredBatch] | None:
         """Return batches from memory, or ``None`` when they have to be read from storage."""
-        return self._tail.read(from_offset, upto_offset, max_bytes)
+        return self._tail.read(from_offset, upto_offset, max_bytes, max_batches)
 
     async def read(
-        self, from_offset: int, upto_offset: int, max_bytes: int
+        self, from_offset: int, upto_offset: int, max_bytes: int, max_batches: int = ANY_NUMBER
     ) -> Sequence[StoredBatch]:
         """Return batches from the one that holds ``from_offset``.
 
         At least one batch is returned if there is one, however large; after that
-        ``max_bytes`` holds.
+        ``max_bytes`` and ``max_batches`` hold.
         """
         if from_offset >= upto_offset:
             return ()
-        cached = self._tail.read(from_offset, upto_offset, max_bytes)
+        cached = self._tail.read(from_offset, upto_offset, max_bytes, max_batches)
         if cached is not None:
             return cached
-        return await self._storage.read_batches(self.log_id, from_offset, upto_offset, max_bytes)
+        return await self._storage.read_batches(
+            self.log_id, from_offset, upto_offset, max_bytes, max_batches
+        )
 
     def add_waiter(self, waiter: AppendWaiter) -> None:
         """Tell ``waiter`` of every change until it is removed."""

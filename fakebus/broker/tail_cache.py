@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter, deque
 
-from fakebus.storage.interface import StoredBatch
+from fakebus.storage.interface import ANY_NUMBER, StoredBatch
 
 DEFAULT_BYTES = 32 * 1024 * 1024
 _ROW_OVERHEAD = 300
@@ -48,10 +48,13 @@ class LogTail:
     def __len__(self) -> int:
         return len(self._batches) - self._head
 
-    def read(self, from_offset: int, upto_offset: int, max_bytes: int) -> list[StoredBatch] | None:
+    def read(
+        self, from_offset: int, upto_offset: int, max_bytes: int, max_batches: int = ANY_NUMBER
+    ) -> list[StoredBatch] | None:
         """Return batches from the one that holds ``from_offset``; ``None`` if it is not cached.
 
-        At least one batch is returned, however large; after that ``max_bytes`` holds.
+        At least one batch is returned, however large; after that ``max_bytes`` and
+        ``max_batches`` hold.
         """
         if len(self._batches) == self._head or from_offset < self._bases[self._head]:
             return None
@@ -64,6 +67,8 @@ class LogTail:
                 continue
             size += len(batch.data)
             if batch.base_offset >= upto_offset or (found and size > max_bytes):
+                break
+            if len(found) >= max_batches:
                 break
             found.append(batch)
         return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -11,6 +12,7 @@ from typing import NoReturn, Protocol, cast
 
 from fakebus import __version__
 from fakebus.cli.output import print_text
+from fakebus.config import unknown_variables
 from fakebus.errors import FakebusError
 from fakebus.escaping import printable
 
@@ -102,6 +104,8 @@ def run(arguments: Sequence[str]) -> int:
     parsed = _parser(chosen).parse_args(arguments)
     if chosen != "up":
         gc.enable()
+        for text in unknown_variables(os.environ):
+            print_text(f"fakebus: {text}", error=True)
     try:
         code: int = parsed.command.run(parsed)
     except FakebusError as error:

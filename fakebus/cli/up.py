@@ -19,7 +19,14 @@ from typing import Any
 
 from fakebus.cli.logs import configure_logging
 from fakebus.cli.progress import SeedProgress
-from fakebus.config import DEFAULT_DATA_FILE, LOG_FORMATS, LOG_LEVELS, Settings, load_settings
+from fakebus.config import (
+    DEFAULT_DATA_FILE,
+    LOG_FORMATS,
+    LOG_LEVELS,
+    Settings,
+    load_settings,
+    unknown_variables,
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -153,6 +160,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Serve until Ctrl-C or SIGTERM."""
     settings = settings_from(arguments)
     configure_logging(settings.log_level, settings.log_format)
+    for text in unknown_variables(os.environ):
+        logging.getLogger("fakebus").warning("%s", text)
     _event_loop_runner()(_serve(settings))
     return 0
 

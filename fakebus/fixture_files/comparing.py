@@ -17,10 +17,9 @@ from typing import Any
 
 from fakebus.escaping import printable_lines
 from fakebus.fixture_files.model import FixtureSet
-from fakebus.fixture_files.recording import SchemaSource, SourceTopic
+from fakebus.fixture_files.recording import SourceTopic
 from fakebus.fixture_files.stable_names import offset_text
-from fakebus.schemas.framing import HEADER_SIZE, framed_id
-from fakebus.schemas.interface import ParsedSchema, SchemaDataError
+from fakebus.schemas.payloads import SchemaSource, decode
 
 _TOO_MANY = 20_000
 """From here on records are matched without their order, which takes no quadratic time."""
@@ -91,14 +90,14 @@ class Difference:
 
 
 def set_view(
-    fixture_set: FixtureSet, name: str, parsed: Mapping[int, ParsedSchema], canonical: Canonical
+    fixture_set: FixtureSet, name: str, schemas: SchemaSource[Any], canonical: Canonical
 ) -> View:
     """Return a fixture set as people see it.
 
     Args:
         fixture_set: the set.
         name: what to call it.
-        parsed: its schemas by id.
+        schemas: finds its schemas.
         canonical: the canonical schemas of its subjects.
     """
     topics = {
@@ -113,8 +112,8 @@ def set_view(
                 ViewRecord(
                     where=f"{stream.display_file}:{event.line}",
                     timestamp_ms=record.timestamp_ms,
-                    key=_shown(record.key, parsed.get(framed_id(record.key) or 0)),
-                    value=_shown(record.value, parsed.get(framed_id(record.value) or 0)),
+                    key=_shown(record.key, schemas, stream.topic, is_key=True),
+                    value=_shown(record.value, schemas, stream.topic),
                     headers=_headers(record.headers),
                 )
             )
@@ -133,7 +132,7 @@ Canonical = Mapping[str, tuple[str, ...]]
 
 
 def bus_view(
-    name: str, topics: Iterable[SourceTopic], schemas: SchemaSource | None, subjects: Canonical
+    name: str, topics: Iterable[SourceTopic], schemas: SchemaSource[Any] | None, subjects: Canonical
 ) -> View:
     """Return what is on a bus as people see it.
 
@@ -147,14 +146,12 @@ def bus_view(
     for topic in topics:
         view = ViewTopic(partitions=topic.partitions, config=topic.config)
         for record in sorted(topic.records, key=lambda each: each[:2]):
-            key = _schema(record.key, topic.name, True, schemas)
-            value = _schema(record.value, topic.name, False, schemas)
             view.logs.setdefault(record.partition, []).append(
                 ViewRecord(
                     where=f"{topic.name}[{record.partition}]@{record.offset}",
                     timestamp_ms=record.timestamp_ms,
-                    key=_shown(record.key, key),
-                    value=_shown(record.value, value),
+                    key=_shown(record.key, schemas, topic.name, is_key=True),
+                    value=_shown(record.value, schemas, topic.name),
                     headers=_headers(record.headers),
                 )
             )
@@ -174,36 +171,20 @@ def time_shift(before: View, after: View) -> int:
     return median_low(shifts) if shifts else 0
 
 
-def _schema(
-    data: bytes | None, topic: str, is_key: bool, schemas: SchemaSource | None
-) -> ParsedSchema | None:
-    schema_id = framed_id(data)
-    if schema_id is None or schemas is None:
-        return None
-    found = schemas(schema_id, topic, is_key)
-    return None if found is None else found.parsed
-
-
-def _shown(data: bytes | None, schema: ParsedSchema | None) -> Any:
-    if data is None:
-        return None
-    if schema is not None:
-        try:
-            return schema.decode(data[HEADER_SIZE:])
-        except SchemaDataError:
-            return {"bytes": data.hex()}
-    try:
-        text = data.decode()
-    except UnicodeDecodeError:
-        return {"bytes": data.hex()}
-    try:
-        return json.loads(text) if text[:1] in "{[" else text
-    except ValueError:
-        return text
+def _shown(
+    data: bytes | None, schemas: SchemaSource[Any] | None, topic: str, *, is_key: bool = False
+) -> Any:
+    found = decode(data, schemas, topic=topic, is_key=is_key)
+    if data is None or found.format == "binary":
+        return None if data is None else {"bytes": data.hex()}
+    if found.format == "json" and not isinstance(found.data, dict | list):
+        # A number's spelling counts, as for any other text.
+        return data.decode()
+    return found.data
 
 
 def _headers(headers: Sequence[tuple[str, bytes | None]]) -> tuple[tuple[str, Any], ...]:
-    return tuple((name, _shown(data, None)) for name, data in headers)
+    return tuple((name, _shown(data, None, "")) for name, data in headers)
 
 
 def differences(before: View, after: View) -> Iterator[Difference]:

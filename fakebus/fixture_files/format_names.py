@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fakebus.fixture_files.formats import FORMATS
 from fakebus.fixture_files.formats.format import Format
-from fakebus.fixture_files.formats.registered import FORMATS_BY_TYPE
 from fakebus.fixture_files.problems import DataError, did_you_mean, quoted
+from fakebus.schemas.payloads import FORMATS as FORMATS_BY_TYPE
 
 
 def format_named(name: str) -> Format:

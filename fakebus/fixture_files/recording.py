@@ -12,7 +12,7 @@ import contextlib
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
@@ -28,9 +28,10 @@ from fakebus.fixture_files.times import parse_duration
 from fakebus.fixture_files.written_sets import WrittenSet, file_stems
 from fakebus.output_files import read_regular
 from fakebus.records.partitioner import PARTITIONERS
-from fakebus.schemas.framing import HEADER_SIZE, frame, framed_id
+from fakebus.schemas.framing import framed_id
 from fakebus.schemas.interface import ParsedSchema, SchemaDataError
 from fakebus.schemas.languages import LANGUAGES
+from fakebus.schemas.payloads import Payload, SchemaSource, decode, encode
 
 MADE_BY = "fakebus fixtures record"
 TRACING = re.compile(r"traceparent|tracestate|baggage|x-request-id|x-b3-.*|b3|uber-trace-id", re.I)
@@ -77,10 +78,6 @@ class SourceSchema:
     """The schemas that the references stand for."""
 
 
-SchemaSource = Callable[[int, str, bool], SourceSchema | None]
-"""Returns a schema by its id, with the subject that it has for a topic's key or value."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Written:
     format: str
@@ -116,7 +113,7 @@ class Recorder:
 
     def __init__(
         self,
-        schemas: SchemaSource | None,
+        schemas: SchemaSource[SourceSchema] | None,
         redaction: Redaction,
         *,
         partitioner: str = DEFAULT_PARTITIONER,
@@ -235,7 +232,7 @@ class Recorder:
             schema_id = framed_id(record.key)
             schema = self._find(schema_id, written)
             if schema_id is not None and schema is not None:
-                return frame(schema_id, schema.parsed.encode(data))
+                return encode(schema, data)
         if written.format == "binary":
             return base64.b64decode(str(data))
         if written.format == "json":
@@ -258,43 +255,19 @@ class Recorder:
     def _data(self, data: bytes | None, topic: SourceTopic, is_key: bool) -> _Written | None:
         if data is None:
             return None
-        framed = self._framed(data, topic, is_key)
-        if framed is not None:
-            return framed
-        try:
-            text = data.decode()
-        except UnicodeDecodeError:
+        found = decode(data, self._schemas, topic=topic.name, is_key=is_key)
+        if found.schema is not None:
+            if _is_written_so(data, found):
+                schema = found.schema
+                self._used[schema.subject, schema.version] = schema
+                redacted = self._redaction.data(found.data)
+                return _Written(found.format, schema.subject, redacted, found.data)
+            found = decode(data, topic=topic.name, is_key=is_key)
+        if found.format == "binary":
             return _Written("binary", None, base64.b64encode(data).decode())
-        if not is_key or text[:1] in "{[":
-            try:
-                parsed = json.loads(text)
-            except ValueError:
-                pass
-            else:
-                if parsed is not None and _json_bytes(parsed) == data:
-                    return _Written("json", None, self._redaction.data(parsed), parsed)
-        return _Written("string", None, self._redaction.text(text))
-
-    def _framed(self, data: bytes, topic: SourceTopic, is_key: bool) -> _Written | None:
-        schema_id = framed_id(data)
-        if schema_id is None or self._schemas is None:
-            return None
-        schema = self._schemas(schema_id, topic.name, is_key)
-        if schema is None:
-            return None
-        try:
-            decoded = schema.parsed.decode(data[HEADER_SIZE:])
-            if schema.parsed.encode(decoded) != data[HEADER_SIZE:]:
-                return None
-        except SchemaDataError:
-            return None
-        self._used[schema.subject, schema.version] = schema
-        return _Written(
-            LANGUAGES[schema.schema_type].format_name,
-            schema.subject,
-            self._redaction.data(decoded),
-            decoded,
-        )
+        if found.format == "json" and found.data is not None and _json_bytes(found.data) == data:
+            return _Written("json", None, self._redaction.data(found.data), found.data)
+        return _Written("string", None, self._redaction.text(data.decode()))
 
     def _headers(self, record: SourceRecord, names: StableNames) -> Iterator[list[Any]]:
         for name, data in record.headers:
@@ -424,6 +397,16 @@ def _topic_yaml(
             yield f"    {field}: {{format: {written.format}}}"
     if events_file is not None:
         yield f"    load: {json.dumps(events_file)}"
+
+
+def _is_written_so(data: bytes, found: Payload[SourceSchema]) -> bool:
+    """Return whether seeding what was found would give the same bytes again."""
+    if found.schema is None or found.problem is not None:
+        return False
+    try:
+        return encode(found.schema, found.data) == data
+    except SchemaDataError:
+        return False
 
 
 def _schema_text(schema: SourceSchema) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fakebus.fixture_files.compatibility import misfits
 from fakebus.fixture_files.formats import FORMATS
 from fakebus.fixture_files.formats.format import Format
-from fakebus.fixture_files.formats.registered import FORMATS_BY_TYPE, registered_format
+from fakebus.fixture_files.formats.registered import registered_format
 from fakebus.fixture_files.problems import (
     DataError,
     Position,
@@ -29,6 +29,7 @@ from fakebus.schemas.interface import (
     SchemaError,
 )
 from fakebus.schemas.languages import language
+from fakebus.schemas.payloads import FORMATS as FORMATS_BY_TYPE
 
 SchemaIds = Mapping[tuple[str, int], int]
 """Schema ids by subject and by the version's number within the set, from 1."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from fakebus.broker.activity import OriginOf, in_process
@@ -31,6 +31,8 @@ from fakebus.types import TopicPartition
 Positions = dict[int, int]
 """The next offset to read, by partition."""
 
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+"""Of entries in one answer; commands that read on return what is left with the next."""
 _PORTION = 1000
 """How many entries are read at a time."""
 _CREATING_ID = EntryId(0, 1)
@@ -197,20 +199,29 @@ class Streams:
         return offset
 
     async def between(self, topic: Topic, ids: IdRange, count: int) -> list[Entry]:
-        """Return the first entries of a range; at most ``count``."""
+        """Return the first entries of a range; at most ``count``.
+
+        Raises:
+            RedisError: they are too large for one answer.
+        """
         positions = await self.positions_from(topic, ids.first)
-        found: list[Entry] = []
+        found, size = list[Entry](), 0
         while len(found) < count:
             entries = await self.read(topic, positions, min(count, _PORTION))
             if not entries:
                 break
             for entry in entries:
                 positions[entry.id.partition] = entry.id.offset + 1
-            found += [entry for entry in entries if entry.id in ids]
+            kept = [entry for entry in entries if entry.id in ids]
+            found, size = found + kept, _checked_size(size, kept)
         return found[:count]
 
     async def last_between(self, topic: Topic, ids: IdRange, count: int) -> list[Entry]:
-        """Return the last entries of a range, the newest first; at most ``count``."""
+        """Return the last entries of a range, the newest first; at most ``count``.
+
+        Raises:
+            RedisError: they are too large for one answer.
+        """
         found: list[Entry] = []
         for log in topic.partitions:
             found += await self._last_of_log(log, ids, count)
@@ -219,17 +230,22 @@ class Streams:
         return found[:count]
 
     async def _last_of_log(self, log: PartitionLog, ids: IdRange, count: int) -> list[Entry]:
-        found: list[Entry] = []
+        found, size = list[Entry](), 0
         high, width = log.high_watermark, min(count, _PORTION)
         while high > log.log_start_offset and len(found) < count:
             low = max(high - width, log.log_start_offset)
             entries = await self._read_log(log, low, high - low)
-            found += [e for e in reversed(entries) if e.id.offset < high and e.id in ids]
+            if high - low > 1 and _size_of(entries) >= MAX_ANSWER_BYTES:
+                # They are not all that there are.
+                width = (high - low) // 2
+                continue
+            kept = [e for e in reversed(entries) if e.id.offset < high and e.id in ids]
+            found, size = found + kept, _checked_size(size, kept)
             high, width = low, _PORTION
         return found[:count]
 
     async def read(self, topic: Topic, positions: Mapping[int, int], count: int) -> list[Entry]:
-        """Return the next entries, in the order of time; at most ``count``."""
+        """Return the next entries, in the order of time; at most ``count``, and of one answer."""
         found: list[Entry] = []
         for log in topic.partitions:
             found += await self._read_log(log, positions.get(_index(log), 0), count)
@@ -237,15 +253,18 @@ class Streams:
         return _in_log_order(found[:count]) if len(topic.partitions) == 1 else found[:count]
 
     async def _read_log(self, log: PartitionLog, offset: int, count: int) -> list[Entry]:
-        cursor = LogCursor(log, offset)
+        cursor, size = LogCursor(log, offset), 0
         found: list[Entry] = []
-        while records := await cursor.records(min(count - len(found), SLICE_RECORDS)):
+        while size < MAX_ANSWER_BYTES and (
+            records := await cursor.records(min(count - len(found), SLICE_RECORDS))
+        ):
             if found:
                 # A long answer is put together in portions, between which others are served.
                 await asyncio.sleep(0)
             for record in records:
                 entry_id = EntryId.of(_index(log), record.offset, record.timestamp)
                 found.append(Entry(entry_id, record))
+            size += sum(map(_size, records))
         return found
 
     async def get(self, topic: Topic, entry_id: EntryId) -> Entry | None:
@@ -277,6 +296,23 @@ class Streams:
 
 def _index(log: PartitionLog) -> int:
     return log.topic_partition.partition
+
+
+def _size(record: Record) -> int:
+    return len(record.value or b"") + sum(len(value or b"") for _, value in record.headers)
+
+
+def _size_of(entries: Sequence[Entry]) -> int:
+    return sum(_size(entry.record) for entry in entries)
+
+
+def _checked_size(size: int, more: Sequence[Entry]) -> int:
+    size += _size_of(more)
+    if size > MAX_ANSWER_BYTES:
+        raise RedisError(
+            f"ERR the entries have more than {MAX_ANSWER_BYTES} bytes: ask for less with COUNT"
+        )
+    return size
 
 
 def _time(entry: Entry) -> tuple[int, int]:

@@ -9,7 +9,6 @@ given up early if others wait, so that slow schemas never keep quick ones from b
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import threading
 import time
 from collections.abc import Callable
@@ -97,6 +96,9 @@ class _Job(Generic[Result]):
             if self._is_over:
                 return
             self._is_over = True
+            # Seldom needed, and a megabyte of every start.
+            import ctypes
+
             ctypes.pythonapi.PyThreadState_SetAsyncExc(
                 ctypes.c_ulong(self._thread.ident or 0), ctypes.py_object(_Interruption)
             )

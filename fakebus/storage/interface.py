@@ -31,6 +31,10 @@ When it gets a failure it must not enqueue anything: others are still to be told
 """
 
 
+ANY_NUMBER = 1 << 62
+"""Where a number of batches is not limited."""
+
+
 class StoredBatch(NamedTuple):
     """One record batch as it lies in the file, with the columns needed to find it."""
 
@@ -130,13 +134,18 @@ class LogStore(Protocol):
         """
 
     async def read_batches(
-        self, log_id: int, from_offset: int, upto_offset: int, max_bytes: int
+        self,
+        log_id: int,
+        from_offset: int,
+        upto_offset: int,
+        max_bytes: int,
+        max_batches: int = ANY_NUMBER,
     ) -> list[StoredBatch]:
         """Return committed batches in order, from the one that contains ``from_offset``.
 
         When no batch contains it (compaction leaves gaps) the next one is the first.
-        Stops before ``max_bytes`` would be exceeded, but returns at least one batch if
-        there is one; only batches whose base offset is below ``upto_offset`` count.
+        Stops before ``max_bytes`` or ``max_batches`` would be exceeded, but returns at least one
+        batch if there is one; only batches whose base offset is below ``upto_offset`` count.
         """
 
     async def first_batch_at_or_after(

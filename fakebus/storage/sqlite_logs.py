@@ -10,6 +10,7 @@ from functools import partial
 from fakebus.limited_log import LimitedLog
 from fakebus.storage import sqlite_reads
 from fakebus.storage.interface import (
+    ANY_NUMBER,
     BatchPosition,
     BatchSummary,
     LogState,
@@ -20,6 +21,7 @@ from fakebus.storage.interface import (
 from fakebus.storage.sqlite_compaction import forget_freed_bytes, replace_batches
 from fakebus.storage.sqlite_connection import WorkerConnection
 from fakebus.storage.sqlite_purge import plan_purge
+from fakebus.storage.sqlite_times import TimeBlocks
 from fakebus.storage.sqlite_transaction import MAX_OFFSET, OFFSET_BITS, Operation, Transaction
 from fakebus.storage.sqlite_writer import GroupCommitWriter
 
@@ -41,6 +43,7 @@ class SqliteLogs:
         self._writer = writer
         self._reader = reader
         self._damage = LimitedLog(logging.getLogger("fakebus.storage"))
+        self._blocks: dict[int, TimeBlocks] = {}
         # Batches below these offsets are not there any more, even if their rows still are.
         self._log_starts = log_starts
 
@@ -51,13 +54,21 @@ class SqliteLogs:
             size += len(batch.data)
         self._writer.enqueue(_append, (log_id, batches), on_done, size)
 
+    def _times(self, log_id: int) -> TimeBlocks:
+        return self._blocks.setdefault(log_id, TimeBlocks())
+
     async def read_batches(
-        self, log_id: int, from_offset: int, upto_offset: int, max_bytes: int
+        self,
+        log_id: int,
+        from_offset: int,
+        upto_offset: int,
+        max_bytes: int,
+        max_batches: int = ANY_NUMBER,
     ) -> list[StoredBatch]:
         """Return committed batches in order, from the one that contains ``from_offset``."""
         from_offset = max(from_offset, self._log_starts.get(log_id, 0))
         batches, damaged = await self._reader.read(
-            sqlite_reads.read_batches, log_id, from_offset, upto_offset, max_bytes
+            sqlite_reads.read_batches, log_id, from_offset, upto_offset, max_bytes, max_batches
         )
         for name, base_offset in damaged:
             self._damage.log(
@@ -75,7 +86,12 @@ class SqliteLogs:
         """Return the first batch from ``from_offset`` on with that max_timestamp or a later."""
         from_offset = max(from_offset, self._log_starts.get(log_id, 0))
         return await self._reader.read(
-            sqlite_reads.first_batch_at_or_after, log_id, timestamp, from_offset, upto_offset
+            sqlite_reads.first_batch_at_or_after,
+            log_id,
+            timestamp,
+            from_offset,
+            upto_offset,
+            self._times(log_id),
         )
 
     async def batch_with_max_timestamp(
@@ -84,7 +100,11 @@ class SqliteLogs:
         """Return the earliest batch that holds the largest timestamp."""
         from_offset = max(from_offset, self._log_starts.get(log_id, 0))
         return await self._reader.read(
-            sqlite_reads.batch_with_max_timestamp, log_id, from_offset, upto_offset
+            sqlite_reads.batch_with_max_timestamp,
+            log_id,
+            from_offset,
+            upto_offset,
+            self._times(log_id),
         )
 
     async def retention_cut(
@@ -95,6 +115,7 @@ class SqliteLogs:
             sqlite_reads.retention_cut,
             log_id,
             self._log_starts.get(log_id, 0),
+            self._times(log_id),
             oldest_timestamp=oldest_timestamp,
             max_size_bytes=max_size_bytes,
         )
@@ -154,6 +175,8 @@ class SqliteLogs:
 
     def truncate(self, log_id: int, log_end_offset: int) -> asyncio.Future[None]:
         """Enqueue: drop every batch whose base offset is at or above ``log_end_offset``."""
+        # A search that comes before the truncation is done begins them anew, and so do the next.
+        self._blocks.pop(log_id, None)
         return self._writer.enqueue_with_future(
             _truncate,
             (log_id, log_end_offset),
@@ -161,6 +184,7 @@ class SqliteLogs:
         )
 
     def _truncated(self, log_id: int, log_end_offset: int, failure: BaseException | None) -> None:
+        self._blocks.pop(log_id, None)
         if failure is None and log_end_offset < self._log_starts.get(log_id, 0):
             self._log_starts[log_id] = log_end_offset
 
@@ -168,6 +192,7 @@ class SqliteLogs:
         """The logs are deleted: nothing of them is there any more."""
         for log_id in log_ids:
             self._log_starts[log_id] = MAX_OFFSET
+            self._blocks.pop(log_id, None)
         self._writer.purge_wanted = True
 
 

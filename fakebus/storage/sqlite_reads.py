@@ -13,13 +13,14 @@ from fakebus.storage.interface import (
     StoredBatch,
 )
 from fakebus.storage.sqlite_search import BatchRow, LogRange
+from fakebus.storage.sqlite_times import TimeBlocks
 from fakebus.storage.sqlite_transaction import MAX_OFFSET, OFFSET_BITS
 
 # The bytes of a row that does not fit any more are not read: CASE leaves them alone.
 _READ = """
 SELECT id, last_offset, max_timestamp, ifnull(producer_id, -1), producer_epoch, base_sequence,
        attributes, CASE WHEN id = ? OR cumulative_bytes <= ? THEN data END
-FROM batches WHERE id BETWEEN ? AND ? ORDER BY id
+FROM batches WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?
 """
 
 _SUMMARIES = """
@@ -46,13 +47,14 @@ def read_batches(
     from_offset: int,
     upto_offset: int,
     max_bytes: int,
+    max_batches: int,
 ) -> tuple[list[StoredBatch], list[tuple[str, int]]]:
     """Return batches in order; see :meth:`LogStore.read_batches`.
 
     Returns:
         The batches, and of each that is damaged the partition and the base offset.
     """
-    batches = _read_batches(connection, log_id, from_offset, upto_offset, max_bytes)
+    batches = _read_batches(connection, log_id, from_offset, upto_offset, max_bytes, max_batches)
     damaged = [batch.base_offset for batch in batches if not batch_is_valid_crc(batch.data)]
     if not damaged:
         return batches, []
@@ -67,6 +69,7 @@ def _read_batches(
     from_offset: int,
     upto_offset: int,
     max_bytes: int,
+    max_batches: int,
 ) -> list[StoredBatch]:
     log = LogRange(connection, log_id, from_offset, upto_offset)
     first = log.first()
@@ -78,7 +81,8 @@ def _read_batches(
     batches: list[StoredBatch] = []
     try:
         for start, end, freed in log.freed.stretches(first.id, upto_id):
-            for row in cursor.execute(_READ, (first.id, upto_bytes - freed, start, end)):
+            limits = (first.id, upto_bytes - freed, start, end, max_batches - len(batches))
+            for row in cursor.execute(_READ, limits):
                 if row[-1] is None:
                     return batches
                 batches.append(StoredBatch(row[0] & MAX_OFFSET, *row[1:]))
@@ -105,17 +109,23 @@ def first_batch_at_or_after(
     timestamp: int,
     from_offset: int,
     upto_offset: int,
+    times: TimeBlocks | None = None,
 ) -> BatchPosition | None:
     """Find a batch by time; see :meth:`LogStore.first_batch_at_or_after`."""
-    row = LogRange(connection, log_id, from_offset, upto_offset).first_with_timestamp(timestamp)
+    log = LogRange(connection, log_id, from_offset, upto_offset, times)
+    row = log.first_with_timestamp(timestamp)
     return None if row is None else row.position
 
 
 def batch_with_max_timestamp(
-    connection: sqlite3.Connection, log_id: int, from_offset: int, upto_offset: int
+    connection: sqlite3.Connection,
+    log_id: int,
+    from_offset: int,
+    upto_offset: int,
+    times: TimeBlocks | None = None,
 ) -> BatchPosition | None:
     """Find the newest batch by time; see :meth:`LogStore.batch_with_max_timestamp`."""
-    row = LogRange(connection, log_id, from_offset, upto_offset).with_max_timestamp()
+    row = LogRange(connection, log_id, from_offset, upto_offset, times).with_max_timestamp()
     return None if row is None else row.position
 
 
@@ -123,12 +133,13 @@ def retention_cut(
     connection: sqlite3.Connection,
     log_id: int,
     log_start_offset: int,
+    times: TimeBlocks | None = None,
     *,
     oldest_timestamp: int | None,
     max_size_bytes: int | None,
 ) -> int | None:
     """Say where the log should start; see :meth:`LogStore.retention_cut`."""
-    log = LogRange(connection, log_id, log_start_offset, MAX_OFFSET + 1)
+    log = LogRange(connection, log_id, log_start_offset, MAX_OFFSET + 1, times)
     first = log.first()
     if first is None:
         return None

@@ -11,7 +11,7 @@ running maximum is not corrected: it may be larger than any timestamp that is le
 
 What the running maximum cannot tell is what follows a larger timestamp: neither that of a
 batch below the first visible one, nor that of an earlier batch when the search begins in the
-middle. There, and only there, batches are looked at one by one, without their bytes.
+middle. There, and only there, :class:`TimeBlocks` are searched, which are made in memory.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from fakebus.storage.interface import BatchPosition
+from fakebus.storage.sqlite_times import TimeBlocks
 from fakebus.storage.sqlite_transaction import MAX_OFFSET, OFFSET_BITS
 
 # length() of a blob is in the row's header: the bytes themselves stay on disk.
@@ -31,8 +32,6 @@ FROM batches WHERE id BETWEEN ? AND ?
 """
 AT_OR_BEFORE = _SELECT + "ORDER BY id DESC LIMIT 1"
 AT_OR_AFTER = _SELECT + "ORDER BY id LIMIT 1"
-FIRST_WITH_TIMESTAMP = _SELECT + "AND max_timestamp >= ? ORDER BY id LIMIT 1"
-WITH_MAX_TIMESTAMP = _SELECT + "ORDER BY max_timestamp DESC, id LIMIT 1"
 
 _FREED_BYTES = "SELECT from_offset, bytes FROM freed_bytes WHERE log_id = ? ORDER BY 1 DESC"
 
@@ -103,15 +102,22 @@ class LogRange:
         log_id: the log.
         from_offset: where the range begins; the batch may begin before.
         upto_offset: batches that begin here or later are outside.
+        times: what is known of the log's timestamps besides; kept from search to search.
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, log_id: int, from_offset: int, upto_offset: int
+        self,
+        connection: sqlite3.Connection,
+        log_id: int,
+        from_offset: int,
+        upto_offset: int,
+        times: TimeBlocks | None = None,
     ) -> None:
         self._cursor = connection.cursor()
         self._log_start = log_id << OFFSET_BITS
         self._from_id = self._log_start + from_offset
         self._upto_id = self._log_start + min(upto_offset, MAX_OFFSET + 1) - 1
+        self._times = TimeBlocks() if times is None else times
         self.freed = FreedBytes(self._cursor, log_id)
 
     def _find(self, sql: str, *parameters: int) -> BatchRow | None:
@@ -140,12 +146,12 @@ class LogRange:
         if first is None or first.max_timestamp >= timestamp:
             return first
         if first.running_max_timestamp >= timestamp:
-            return self._find(FIRST_WITH_TIMESTAMP, first.id, self._upto_id, timestamp)
+            return self._first_in_blocks(first.id, timestamp)
         row = self._first(first, lambda row: row.running_max_timestamp >= timestamp)
         if row is None or row.max_timestamp >= timestamp:
             return row
         # Compaction has taken out the one that was so late.
-        return self._find(FIRST_WITH_TIMESTAMP, row.id, self._upto_id, timestamp)
+        return self._first_in_blocks(row.id, timestamp)
 
     def with_max_timestamp(self) -> BatchRow | None:
         """Return the first of the batches with the largest max_timestamp."""
@@ -158,7 +164,12 @@ class LogRange:
             row = self._first(first, lambda row: row.running_max_timestamp >= largest)
         if row is not None and row.max_timestamp == largest:
             return row
-        return self._find(WITH_MAX_TIMESTAMP, first.id, self._upto_id)
+        largest = self._times.largest(self._cursor, first.id, self._upto_id)
+        return self._first_in_blocks(first.id, largest)
+
+    def _first_in_blocks(self, from_id: int, timestamp: int) -> BatchRow | None:
+        found = self._times.first(self._cursor, from_id, self._upto_id, timestamp)
+        return None if found is None else self._find(AT_OR_AFTER, found, found)
 
     def first_with_bytes(self, cumulative_bytes: int) -> BatchRow | None:
         """Return the first batch that brings the bytes so far to ``cumulative_bytes``."""

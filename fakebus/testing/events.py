@@ -6,46 +6,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 from fakebus.escaping import printable
+from fakebus.schemas.payloads import SchemaSource, decode
 
 Headers = Mapping[str, str | bytes | None] | Sequence[tuple[str, str | bytes | None]]
-
-
-class Decoder(Protocol):
-    """Makes something of the bytes of keys and values."""
-
-    def decode(self, topic: str, data: bytes | None, *, is_key: bool) -> Any:
-        """Return what the bytes stand for, or the bytes themselves if that is not known.
-
-        Args:
-            topic: where the record is.
-            data: the key or the value.
-            is_key: which of the two.
-        """
-
-
-class PlainDecoder:
-    """Reads JSON and UTF-8 text; anything else stays what it is."""
-
-    def decode(self, topic: str, data: bytes | None, *, is_key: bool) -> Any:
-        """Return the JSON value, the text or the bytes; a key is never taken for JSON."""
-        if data is None:
-            return None
-        try:
-            text = data.decode()
-        except UnicodeDecodeError:
-            return data
-        if is_key:
-            return text
-        try:
-            return json.loads(text)
-        except ValueError:
-            return text
-
-
-PLAIN = PlainDecoder()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,17 +25,19 @@ class Event:
     key: bytes | None
     value: bytes | None
     headers: tuple[tuple[str, bytes | None], ...]
-    decoder: Decoder = field(default=PLAIN, compare=False, repr=False)
+    schemas: SchemaSource[Any] | None = field(default=None, compare=False, repr=False)
+    """Where the schemas are that key and value may name."""
 
     @property
     def data(self) -> Any:
         """The value decoded: with its schema if it names one, else as JSON, text or bytes."""
-        return self.decoder.decode(self.topic, self.value, is_key=False)
+        return decode(self.value, self.schemas, topic=self.topic).data
 
     @property
     def key_data(self) -> Any:
-        """The key decoded."""
-        return self.decoder.decode(self.topic, self.key, is_key=True)
+        """The key decoded with its schema if it names one, else as text or bytes."""
+        found = decode(self.key, self.schemas, topic=self.topic, is_key=True)
+        return self.key.decode() if self.key and found.format == "json" else found.data
 
     @property
     def text(self) -> str | None:

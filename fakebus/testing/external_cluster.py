@@ -151,7 +151,7 @@ class _ExternalCursor:
             key=record.key,
             value=record.value,
             headers=record.headers,
-            decoder=self._registry,
+            schemas=self._registry.schema,
         )
 
     async def wait(self, timeout_s: float) -> None:
@@ -200,7 +200,7 @@ class ExternalCluster:
             key=record.key,
             value=record.value,
             headers=tuple(record.headers),
-            decoder=self._registry,
+            schemas=self._registry.schema,
         )
 
     def _choose_partition(self, key: bytes | None, partitions: int) -> int:

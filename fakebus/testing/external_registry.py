@@ -9,10 +9,11 @@ from typing import Any
 from fakebus.client.registry import RegistryClient, RegistryRefusalError
 from fakebus.escaping import printable, printable_lines
 from fakebus.fixture_files.model import FixtureSet
-from fakebus.schemas.framing import HEADER_SIZE, frame, framed_id
+from fakebus.fixture_files.recording import SourceSchema
+from fakebus.schemas.framing import framed_id
 from fakebus.schemas.interface import SchemaDataError
+from fakebus.schemas.payloads import encode
 from fakebus.testing.cluster import NotOnThisCluster
-from fakebus.testing.events import PLAIN
 from fakebus.testing.naming import Namespace, new_namespace
 from fakebus.testing.typed import Schema
 
@@ -34,24 +35,16 @@ class ExternalRegistry:
         if self._client is not None:
             self._client.subjects(new_namespace().prefix)
 
-    def decode(self, topic: str, data: bytes | None, *, is_key: bool) -> Any:
-        """Return what the bytes stand for, or the bytes themselves if that is not known."""
-        schema_id = framed_id(data)
-        if data is None or schema_id is None or self._client is None:
-            return PLAIN.decode(topic, data, is_key=is_key)
-        found = self._client.schema(schema_id, topic, is_key)
-        if found is None:
-            return PLAIN.decode(topic, data, is_key=is_key)
-        try:
-            return found.parsed.decode(data[HEADER_SIZE:])
-        except SchemaDataError:
-            return data
+    def schema(self, schema_id: int, topic: str, is_key: bool) -> SourceSchema | None:
+        """Return a schema by its id; ``None`` if it is not known, or there is no registry."""
+        return None if self._client is None else self._client.schema(schema_id, topic, is_key)
 
     def prepare(self, topic: str, records: Iterable[tuple[bytes | None, bytes | None]]) -> None:
         """Look up the schemas of keys and values, so that decoding them does not wait."""
-        for key, value in records:
-            self.decode(topic, key, is_key=True)
-            self.decode(topic, value, is_key=False)
+        for record in records:
+            for data, is_key in zip(record, (True, False), strict=True):
+                if (schema_id := framed_id(data)) is not None:
+                    self.schema(schema_id, topic, is_key)
 
     def framed(self, subject: str, data: Any, schema: Schema | None, schema_type: str) -> bytes:
         """Return data coded with a subject's schema, in Confluent's framing.
@@ -77,7 +70,7 @@ class ExternalRegistry:
         if found is None:
             raise AssertionError(printable(f"{subject}: its latest schema cannot be read here"))
         try:
-            return frame(found.schema_id, found.parsed.encode(data))
+            return encode(found, data)
         except SchemaDataError as error:
             raise AssertionError(
                 printable(f"the data does not fit the schema of {subject}: {error}")

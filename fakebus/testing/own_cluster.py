@@ -22,8 +22,8 @@ from fakebus.records.partitioner import consistent
 from fakebus.records.record import NewRecord, Record
 from fakebus.registry.registry import Registry
 from fakebus.registry.schema_log import TOPIC as SCHEMAS_TOPIC
+from fakebus.registry.sources import RegistrySource
 from fakebus.testing.cluster import GroupProgress, PartitionProgress
-from fakebus.testing.decoding import SchemaDecoder
 from fakebus.testing.events import Event
 from fakebus.testing.marks import Mark
 from fakebus.testing.naming import Namespace, renamed
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 class _TailCursor:
     """Cursor over the events behind a tail."""
 
-    def __init__(self, tail: Tail, decoder: SchemaDecoder) -> None:
+    def __init__(self, tail: Tail, schemas: RegistrySource) -> None:
         self._tail = tail
-        self._decoder = decoder
+        self._schemas = schemas
 
     async def ready(self) -> list[Event]:
         # What is made of the events keeps the loop, so others get their turn before.
@@ -49,8 +49,7 @@ class _TailCursor:
         return [] if read is None else [await self._event(read.log, r) for r in read.records]
 
     async def _event(self, log: PartitionLog, record: Record) -> Event:
-        await self._decoder.prepare(record.key)
-        await self._decoder.prepare(record.value)
+        await self._schemas.prepare(record.key, record.value)
         return Event(
             topic=log.topic_partition.topic,
             partition=log.topic_partition.partition,
@@ -59,7 +58,7 @@ class _TailCursor:
             key=record.key,
             value=record.value,
             headers=tuple(record.headers),
-            decoder=self._decoder,
+            schemas=self._schemas,
         )
 
     async def wait(self, timeout_s: float) -> None:
@@ -86,7 +85,7 @@ class OwnCluster:
         self.broker = broker
         self._registry = registry
         self.mark = mark
-        self._decoder = SchemaDecoder(registry)
+        self._schemas = RegistrySource(registry)
         self._round_robin = 0
 
     def now_ms(self) -> int:
@@ -100,8 +99,7 @@ class OwnCluster:
             known = await self.broker.auto_create(topic, allowed=True)
         if partition is None:
             partition = self._choose_partition(record.key, len(known.partitions))
-        await self._decoder.prepare(record.key)
-        await self._decoder.prepare(record.value)
+        await self._schemas.prepare(record.key, record.value)
         stored = await self.broker.produce(
             TopicPartition(topic, partition), build_batch([record]), origin=_origin
         )
@@ -115,7 +113,7 @@ class OwnCluster:
             key=record.key,
             value=record.value,
             headers=tuple(record.headers),
-            decoder=self._decoder,
+            schemas=self._schemas,
         )
 
     def _choose_partition(self, key: bytes | None, partitions: int) -> int:
@@ -136,7 +134,7 @@ class OwnCluster:
     def follow(self, topic: str) -> Iterator[_TailCursor]:
         """Follow a topic, whether it exists or not, from the mark on."""
         with Tail(self.broker.topics, [topic], self.mark.end_of) as tail:
-            yield _TailCursor(tail, self._decoder)
+            yield _TailCursor(tail, self._schemas)
 
     async def progress(self, group: str) -> GroupProgress | None:
         """Return how far a group is, ``None`` if there is no such group."""
@@ -177,7 +175,7 @@ class OwnCluster:
 
         found: dict[int, list[Event]] = {}
         with Tail(self.broker.topics, [topic], start) as tail:
-            cursor = _TailCursor(tail, self._decoder)
+            cursor = _TailCursor(tail, self._schemas)
             while True:
                 while events := await cursor.ready():
                     found.setdefault(events[0].partition, []).extend(events)

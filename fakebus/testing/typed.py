@@ -10,8 +10,9 @@ from fakebus.escaping import printable, printable_lines
 from fakebus.registry.errors import RegistryError
 from fakebus.registry.model import SchemaRequest
 from fakebus.registry.registry import Registry
-from fakebus.schemas.framing import frame
+from fakebus.registry.sources import RegistrySchema
 from fakebus.schemas.interface import SchemaDataError
+from fakebus.schemas.payloads import encode
 
 Schema = str | Mapping[str, Any]
 """A schema's text, or Avro's and JSON Schema's as data."""
@@ -44,7 +45,7 @@ async def framed(
         else:
             found = registry.version(subject, "latest")
         parsed = await registry.parsed(found.schema_id, subject=subject)
-        return frame(found.schema_id, parsed.encode(data))
+        return encode(RegistrySchema(found.schema_id, parsed), data)
     except RegistryError as error:
         known = ", ".join(registry.subjects()) or "none"
         raise AssertionError(printable(f"{subject}: {error.message}; subjects: {known}")) from None

@@ -21,6 +21,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from fakebus.app import BusThread
 from fakebus.broker.tail import Tail
 from fakebus.config import Address
+from fakebus.redis import streams
 from fakebus.redis.entries import EntryId
 from fakebus.redis.groups import Consumer, _from_json, _to_json
 from tests.redis.conftest import Connect, redis_bus
@@ -470,3 +471,24 @@ def test_what_clients_of_redis_do_is_noted_with_their_names(
     assert {(each.origin.front_end, each.origin.client_id) for each in found} == {
         ("redis", "billing")
     }
+
+
+def test_answers_are_bounded(
+    client: redis.Redis, stream: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "MAX_ANSWER_BYTES", 1_000_000)
+    ids = [client.xadd(stream, {"v": b"x" * 300_000}) for _ in range(8)]
+    for command in (client.xrange, client.xrevrange):
+        with pytest.raises(redis.ResponseError, match="more than 1000000 bytes"):
+            command(stream)
+    assert [each[0] for each in client.xrange(stream, count=3)] == ids[:3]
+    assert [each[0] for each in client.xrevrange(stream, count=3)] == ids[:4:-1]
+    assert [each[0] for each in client.xrange(stream, ids[4], ids[5])] == ids[4:6]
+    assert [each[0] for each in client.xrevrange(stream, ids[2], ids[1])] == [ids[2], ids[1]]
+    # Who reads on gets all of it, in several answers.
+    client.xgroup_create(stream, "g", "0")
+    got: list[bytes] = []
+    while found := entries(client.xreadgroup("g", "c", {stream: ">"}), stream):
+        assert len(found) < len(ids)
+        got += [entry_id for entry_id, _ in found]
+    assert got == ids

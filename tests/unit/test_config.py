@@ -13,6 +13,7 @@ from fakebus.config import (
     parse_address,
     parse_kafka_address,
     protocol_of,
+    unknown_variables,
 )
 from fakebus.errors import ConfigError
 
@@ -191,3 +192,22 @@ def test_one_flag_may_name_several_addresses(tmp_path: Path) -> None:
     assert settings.http == (("c", 1), ("d", 8081))
     assert settings.redis == (("e", 5),)
     assert settings.http_allowed_hosts == ("one", "two", "three")
+
+
+def test_an_unknown_variable_is_told_with_the_nearest_name() -> None:
+    names = ("FAKEBUS_KAFKA", "FAKEBUS_KAFKAS", "FAKEBUS_REGISTRY_URL", "PATH")
+    assert list(unknown_variables(dict.fromkeys(names, "x"))) == [
+        "the environment variable FAKEBUS_KAFKAS is no setting and is ignored; "
+        "did you mean FAKEBUS_KAFKA?"
+    ]
+
+
+def test_an_unknown_variable_that_is_near_to_none_is_told_with_all_names() -> None:
+    (told,) = unknown_variables({"FAKEBUS_XYZQW": "1"})
+    assert "known: FAKEBUS_FIXTURES, FAKEBUS_PROFILE" in told
+    assert "FAKEBUS_BOOTSTRAP_SERVERS" in told
+
+
+@pytest.mark.parametrize("name", ["SERVICE_HOST", "SERVICE_PORT_HTTP", "PORT", "PORT_80_TCP"])
+def test_what_kubernetes_sets_for_a_service_of_our_name_is_not_told(name: str) -> None:
+    assert list(unknown_variables({f"FAKEBUS_{name}": "tcp://10.0.0.1:80"})) == []

@@ -103,14 +103,13 @@ def _ids(registry: RegistryClient | None, fixture_set: FixtureSet) -> SchemaIds 
 
 def _set_view(directory: Path, fixture_set: FixtureSet) -> View:
     from fakebus.fixture_files.comparing import set_view
-    from fakebus.fixture_files.drift.set_subjects import set_subjects
+    from fakebus.fixture_files.drift.set_subjects import set_source, set_subjects
 
     subjects = set_subjects(fixture_set)
-    versions = [version for subject in subjects.values() for version in subject.versions]
     return set_view(
         fixture_set,
         str(directory),
-        {version.schema.schema_id: version.parsed for version in versions},
+        set_source(subjects.values()),
         {
             name: tuple(version.parsed.canonical for version in subject.versions)
             for name, subject in subjects.items()

@@ -6,21 +6,22 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from fakebus.fixture_files.drift.comparison import behind
 from fakebus.fixture_files.drift.findings import BREAKING, DRIFT, NOTE, DriftFinding, Hit, Severity
 from fakebus.fixture_files.drift.outlines import SYMBOLS, outline
-from fakebus.fixture_files.drift.set_subjects import SetSubject
+from fakebus.fixture_files.drift.set_subjects import SetSubject, set_source
 from fakebus.fixture_files.model import FixtureSet, FixtureStream, FixtureTopic
 from fakebus.fixture_files.recording import (
     TRACING,
-    SchemaSource,
     SourceRecord,
     SourceSchema,
     SourceTopic,
 )
-from fakebus.schemas.framing import HEADER_SIZE, framed_id
-from fakebus.schemas.interface import ParsedSchema, SchemaDataError
+from fakebus.records.record import NewRecord
+from fakebus.schemas.interface import ParsedSchema
+from fakebus.schemas.payloads import Known, Payload, SchemaSource, decode
 
 _SHOWN = 20
 _NULL = "null"
@@ -68,7 +69,7 @@ def against_topics(
     fixture_set: FixtureSet,
     subjects: Mapping[str, SetSubject],
     topics: Iterable[SourceTopic],
-    schemas: SchemaSource | None,
+    schemas: SchemaSource[SourceSchema] | None,
     where: str,
 ) -> Iterator[DriftFinding]:
     """Compare a set with what is on a bus.
@@ -124,7 +125,7 @@ class _Topic:
         topic: FixtureTopic,
         found: SourceTopic,
         subjects: Mapping[str, SetSubject],
-        schemas: SchemaSource | None,
+        schemas: SchemaSource[SourceSchema] | None,
         where: str,
     ) -> None:
         self._topic = topic
@@ -165,70 +166,49 @@ class _Topic:
 
     def _ours(self, streams: Sequence[FixtureStream]) -> tuple[_Seen, set[str]]:
         """Return what the set's events hold, and which of key and value are framed."""
-        by_id = {
-            version.schema.schema_id: version.parsed
-            for subject in self._subjects.values()
-            for version in subject.versions
-        }
+        source = set_source(self._subjects.values())
         seen, framed = _Seen(), set()
         for stream in streams:
             for event in stream.events:
                 seen.records += 1
-                record = event.record
-                for part, data in (("key", record.key), ("value", record.value)):
-                    schema = by_id.get(framed_id(data) or 0)
-                    if schema is not None:
+                for part, found in self._parts(event.record, source):
+                    if found.schema is not None:
                         framed.add(part)
-                    self._note(seen, part, data, schema)
-                _note_headers(seen, record.headers)
+                    self._note(seen, part, found)
+                _note_headers(seen, event.record.headers)
         return seen, framed
 
     def _theirs(self, framed: set[str]) -> _Seen:
         seen = _Seen()
         for record in self._found.records:
             seen.records += 1
-            for part, data in (("key", record.key), ("value", record.value)):
-                schema = self._schema_of(part, data, record, expected=part in framed)
-                try:
-                    self._note(seen, part, data, schema)
-                except SchemaDataError as error:
-                    self._problem(f"whose {part} does not fit its schema: {error}", record)
+            for part, found in self._parts(record, self._schemas):
+                if found.schema is not None:
+                    use = found.schema.subject, found.schema.schema_id
+                    self._used[use] = found.schema
+                    self._uses[use] += 1
+                elif part in framed and found.format != "null" and self._schemas is not None:
+                    self._problem(_unframed(part, found), record)
+                if found.problem is not None:
+                    self._problem(f"whose {part} does not fit its schema: {found.problem}", record)
+                else:
+                    self._note(seen, part, found)
             _note_headers(seen, record.headers)
         return seen
 
-    def _schema_of(
-        self, part: str, data: bytes | None, record: SourceRecord, *, expected: bool
-    ) -> ParsedSchema | None:
-        if data is None or self._schemas is None:
-            return None
-        schema_id = framed_id(data)
-        if schema_id is None:
-            if expected:
-                message = f"whose {part} has no schema id, as the set's have and consumers expect"
-                self._problem(message, record)
-            return None
-        found = self._schemas(schema_id, self._topic.name, part == "key")
-        if found is None:
-            if expected:
-                message = f"whose {part} has the schema id {schema_id}, unknown to the registry"
-                self._problem(message, record)
-            return None
-        self._used[found.subject, schema_id] = found
-        self._uses[found.subject, schema_id] += 1
-        return found.parsed
+    def _parts(
+        self, record: NewRecord | SourceRecord, schemas: SchemaSource[Known] | None
+    ) -> Iterator[tuple[str, Payload[Known]]]:
+        name = self._topic.name
+        yield "key", decode(record.key, schemas, topic=name, is_key=True)
+        yield "value", decode(record.value, schemas, topic=name)
 
     def _problem(self, message: str, record: SourceRecord) -> None:
         self._problems.setdefault(message, []).append(record)
 
-    def _note(
-        self, seen: _Seen, part: str, data: bytes | None, schema: ParsedSchema | None
-    ) -> None:
-        if data is None:
-            seen.note(part, None, {})
-        elif schema is not None:
-            seen.note(part, schema.decode(data[HEADER_SIZE:]), self._walked(part, schema))
-        else:
-            seen.note(part, _plain(data), {})
+    def _note(self, seen: _Seen, part: str, found: Payload[Any]) -> None:
+        enums = {} if found.schema is None else self._walked(part, found.schema.parsed)
+        seen.note(part, found.data, enums)
 
     def _walked(self, part: str, schema: ParsedSchema) -> Mapping[str, object]:
         """Return the places of enums and maps in a schema."""
@@ -311,16 +291,10 @@ def _within_missing(path: str, here: _Seen, there: _Seen) -> bool:
     )
 
 
-def _plain(data: bytes) -> object:
-    try:
-        text = data.decode()
-    except UnicodeDecodeError:
-        return data
-    try:
-        found: object = json.loads(text)
-    except ValueError:
-        return text
-    return found
+def _unframed(part: str, found: Payload[Any]) -> str:
+    if found.schema_id is None:
+        return f"whose {part} has no schema id, as the set's have and consumers expect"
+    return f"whose {part} has the schema id {found.schema_id}, unknown to the registry"
 
 
 def _kinds(kinds: Counter[str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fakebus.fixture_files.drift.findings import Hit, hits
@@ -10,6 +10,7 @@ from fakebus.fixture_files.model import FixtureEvent, FixtureSchema, FixtureSet,
 from fakebus.schemas.framing import HEADER_SIZE, framed_id
 from fakebus.schemas.interface import ParsedSchema, ResolvedReference
 from fakebus.schemas.languages import language
+from fakebus.schemas.payloads import SchemaSource
 
 DEFAULT_LEVEL = "BACKWARD"
 """What registries have if nobody says otherwise."""
@@ -22,6 +23,11 @@ class SubjectVersion:
     schema: FixtureSchema
     parsed: ParsedSchema
     references: tuple[ResolvedReference, ...]
+
+    @property
+    def schema_id(self) -> int:
+        """The id that the set's events have."""
+        return self.schema.schema_id
 
 
 @dataclass(slots=True, kw_only=True)
@@ -82,6 +88,12 @@ def set_subjects(fixture_set: FixtureSet) -> dict[str, SetSubject]:
     for name, events in used.events.items():
         subjects[name].events = events
     return subjects
+
+
+def set_source(subjects: Iterable[SetSubject]) -> SchemaSource[SubjectVersion]:
+    """Return the source of a set's schemas, for the payloads of its events."""
+    by_id = {version.schema_id: version for one in subjects for version in one.versions}
+    return lambda schema_id, topic, is_key: by_id.get(schema_id)
 
 
 class _Uses:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from fakebus.fixture_files.format_names import format_named
-from fakebus.fixture_files.formats.registered import FORMATS_BY_TYPE
 from fakebus.fixture_files.generation_hints import HINTS, Hint
 from fakebus.fixture_files.headers import HEADERS_SCHEMA, Headers, parse_headers
 from fakebus.fixture_files.input_names import INPUT_NAMES
@@ -40,6 +39,7 @@ from fakebus.fixture_files.structure.yaml_tree import (
     kind_of,
     plain,
 )
+from fakebus.schemas.payloads import FORMATS as FORMATS_BY_TYPE
 
 MAX_GENERATED = 100_000
 FROM_EXAMPLE = "example"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from fakebus.broker import delayed_fetch
 from fakebus.broker.broker import Broker
 from fakebus.broker.fetching import FetchTarget
 from fakebus.broker.partition_log import PartitionLog
@@ -185,6 +186,24 @@ async def test_a_client_that_has_no_room_for_more_does_not_wait_for_it(broker: B
     limits = {"max_wait_ms": 1000, "min_bytes": 2 * size - 10, "max_bytes": 2 * size - 10}
     broker.begin_fetch([FetchTarget(log, 0, 10_000)], answers.append, **limits)
     assert [target.size_bytes for target in answers[0]] == [size]
+
+
+async def test_an_answer_holds_a_bounded_number_of_tiny_batches(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delayed_fetch, "SLICE_BATCHES", 5)
+    await broker.topics.create("t", 1, {})
+    for _ in range(20):
+        await broker.produce(T0, batch(b"x"))
+    log = broker.partition_log(T0)
+    [found] = await broker.fetch([FetchTarget(log, 3, 100_000)])
+    assert len(found.batches) == 5
+    [found] = await broker.fetch([FetchTarget(log, 3, 100_000)], min_bytes=12 * SIZE)
+    assert len(found.batches) >= 12, "but what the client waits for goes before"
+    monkeypatch.setattr(log, "read_cached", lambda *_: None)
+    broker.topics._tail_cache.forget(log._tail)
+    [found] = await broker.fetch([FetchTarget(log, 3, 100_000)])
+    assert len(found.batches) == 5
 
 
 async def test_a_log_that_is_deleted_ends_the_wait_and_one_that_never_was_does_not(

@@ -125,6 +125,16 @@ def test_a_file_that_is_no_ready_file_is_neither_removed_nor_overwritten(
     assert path.is_symlink() == link
 
 
+def test_an_unknown_variable_is_told_at_the_start(start: Start) -> None:
+    up = start("--memory", *FREE, FAKEBUS_READYFILE="x")
+    up.wait_until_ready()
+    up.process.send_signal(signal.SIGTERM)
+    assert up.wait() == 0
+    assert "FAKEBUS_READYFILE is no setting and is ignored; did you mean FAKEBUS_READY_FILE?" in (
+        up.errors()
+    )
+
+
 def test_an_empty_ready_file_of_mktemp_is_written(start: Start, tmp_path: Path) -> None:
     (tmp_path / "ready.json").touch()
     up = start("--memory", *FREE)

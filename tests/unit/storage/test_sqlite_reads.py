@@ -31,7 +31,7 @@ def test_producers_are_looked_up_in_their_index_and_never_sorted(
     assert "INDEX batches_by_producer (<expr>=? AND producer_id" in step
 
 
-@pytest.mark.parametrize("name", ["AT_OR_BEFORE", "AT_OR_AFTER", "FIRST_WITH_TIMESTAMP"])
+@pytest.mark.parametrize("name", ["AT_OR_BEFORE", "AT_OR_AFTER"])
 def test_batches_are_looked_up_by_row_id(database: sqlite3.Connection, name: str) -> None:
     expected = "SEARCH batches USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"
     assert plan(database, getattr(sqlite_search, name)) == [expected]

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from fakebus.registry.sources import RegistrySchema
+from fakebus.schemas.languages import language
 from fakebus.testing.events import Event, encode, header_pairs
 from fakebus.testing.matching import Wanted, mismatches
 
@@ -110,11 +112,15 @@ def test_values_are_decoded_as_far_as_they_can_be() -> None:
     assert event(b"", key=b"1").key_data == "1"
 
 
-def test_a_decoder_that_knows_more_takes_over() -> None:
-    class Framed:
-        def decode(self, topic: str, data: bytes | None, *, is_key: bool) -> Any:
-            return {"topic": topic, "size": len(data or b""), "is_key": is_key}
+def test_a_source_of_schemas_says_what_framed_bytes_are() -> None:
+    schema = RegistrySchema(7, language("AVRO").parse('"string"'))
 
-    framed = event(b"\x00\x00\x00\x00\x07abc", decoder=Framed())
-    assert framed.data == {"topic": "t", "size": 8, "is_key": False}
-    assert mismatches(framed, {"size": 9}) == ["value.size is 8, not 9"]
+    def source(schema_id: int, topic: str, is_key: bool) -> RegistrySchema | None:
+        return schema if (schema_id, topic, is_key) == (7, "t", False) else None
+
+    framed = event(b"\x00\x00\x00\x00\x07\x02x", schemas=source)
+    assert framed.data == "x"
+    assert mismatches(framed, "y")
+    key = event(b"", key=b"\x00\x00\x00\x00\x07\x02x", schemas=source)
+    assert key.key_data == "\x00\x00\x00\x00\x07\x02x"
+    assert event(b"", key=b'{"a": 1}').key_data == '{"a": 1}'
