@@ -15,7 +15,7 @@ from fakebus.schemas.interface import (
 from fakebus.schemas.json_schema.json_text import JsonTextError, compact, normalized, read_json
 from fakebus.schemas.unusable import UnusableSchema
 
-_LIBRARIES = ("jsonschema", "jsonschema_specifications", "referencing")
+_LIBRARIES = ("jsonschema", "re2", "jsonschema_specifications", "referencing")
 
 
 class JsonSchemaLanguage:

@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from fakebus.schemas.json_schema.differences import Difference, limit, under, unevaluated
-from fakebus.schemas.json_schema.pattern_syntax import Unmatchable
-from fakebus.schemas.json_schema.patterns import matches
+from fakebus.schemas.json_schema.patterns import Unmatchable, matches
 from fakebus.schemas.json_schema.schema_documents import is_legacy
 from fakebus.schemas.json_schema.shapes import Kind, Node, Part, Shape
 

@@ -21,7 +21,7 @@ from fakebus.schemas.json_schema.json_text import (
     normalized,
     read_json,
 )
-from fakebus.schemas.json_schema.pattern_syntax import Unmatchable
+from fakebus.schemas.json_schema.patterns import Unmatchable
 from fakebus.schemas.json_schema.schema_documents import SchemaDocuments, schema_documents
 from fakebus.schemas.json_schema.validation import TooManyStepsError, data_validator, errors_of
 from fakebus.schemas.unusable import UnusableSchema

@@ -12,8 +12,7 @@ from jsonschema.exceptions import ValidationError
 from jsonschema.protocols import Validator
 from jsonschema.validators import extend
 
-from fakebus.schemas.json_schema.pattern_syntax import Unmatchable
-from fakebus.schemas.json_schema.patterns import backtracks_little, matches
+from fakebus.schemas.json_schema.patterns import Unmatchable, backtracks_little, matches
 from fakebus.schemas.json_schema.schema_documents import SchemaDocuments
 
 Errors = Iterator[ValidationError]
