@@ -10,11 +10,12 @@ from contextlib import AsyncExitStack, contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from fakebus.addresses import Address
 from fakebus.broker.broker import Broker
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.bus_thread import BusThread
 from fakebus.clock import Clock, SystemClock
-from fakebus.config import Address, Settings
+from fakebus.config import Settings
 from fakebus.green_threads import demand_real_threads
 from fakebus.kafka.server import KafkaServer
 from fakebus.ready_file import ReadyFile

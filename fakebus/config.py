@@ -10,9 +10,11 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any
 
+from fakebus.addresses import Address, parse_address, parse_kafka_address
 from fakebus.errors import ConfigError
 
 DEFAULT_KAFKA_PORT = 9092
@@ -35,112 +37,9 @@ COMPATIBILITY_LEVELS = (
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("text", "json")
 AUTO = "auto"
-SECURITY_PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
-
-
-class Address(NamedTuple):
-    """A host and a port."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        """Return ``host:port``, with an IPv6 address in brackets."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
-
-
-class KafkaAddress(Address):
-    """An address where Kafka clients are served, and what is spoken there.
-
-    It is the pair of host and port in every other respect.
-
-    Args:
-        host: the host.
-        port: the port.
-        protocol: one of :data:`SECURITY_PROTOCOLS`.
-    """
-
-    protocol: str
-
-    def __new__(cls, host: str, port: int, protocol: str = "PLAINTEXT") -> Self:
-        """Return the address."""
-        address = super().__new__(cls, host, port)
-        address.protocol = protocol
-        return address
-
-    def __getnewargs__(self) -> tuple[str, int, str]:
-        """Return what a copy is made from."""
-        return self.host, self.port, self.protocol
-
-
-def protocol_of(address: Address) -> str:
-    """Return what is spoken at an address; plain text where nothing else is said."""
-    return address.protocol if isinstance(address, KafkaAddress) else "PLAINTEXT"
-
-
-def parse_kafka_address(text: str, default_port: int | None = None) -> Address:
-    """Return the address that ``[PROTOCOL://]HOST:PORT`` names.
-
-    Args:
-        text: what a person wrote; without a protocol it is PLAINTEXT.
-        default_port: as for :func:`parse_address`.
-
-    Raises:
-        ConfigError: it is not an address, or there is no such protocol.
-    """
-    protocol, separator, rest = text.rpartition("://")
-    if not separator:
-        return parse_address(text, default_port)
-    if protocol.upper() not in SECURITY_PROTOCOLS:
-        raise ConfigError(
-            f"{text!r}: there is no protocol {protocol!r}; there are "
-            f"{', '.join(SECURITY_PROTOCOLS)}"
-        )
-    return KafkaAddress(*parse_address(rest, default_port), protocol.upper())
-
-
-def parse_address(text: str, default_port: int | None = None) -> Address:
-    """Return the address that ``host:port`` or ``[ipv6]:port`` names.
-
-    Args:
-        text: what a person wrote; ``:9092`` stands for 127.0.0.1.
-        default_port: the port when there is none; without it a port is demanded.
-
-    Raises:
-        ConfigError: it is not an address.
-    """
-    if not text.isprintable() or " " in text:
-        raise ConfigError(f"{text!r} is not an address: write HOST:PORT, as in 127.0.0.1:9092")
-    if not text.startswith("[") and text.count(":") > 1:
-        raise ConfigError(f"{text!r} is not host:port; write an IPv6 address as [{text}]:PORT")
-    host, colon, port = text.rpartition(":")
-    if text.endswith("]"):
-        host, colon, port = text, "", ""
-    elif not colon:
-        host, port = text, ""
-    if host.startswith("[") and host.endswith("]"):
-        host = host[1:-1]
-    _check_host(host, text)
-    if not port:
-        if default_port is None or colon:
-            raise ConfigError(f"{text!r} is not an address: write HOST:PORT, as in 127.0.0.1:9092")
-        return Address(host or "127.0.0.1", default_port)
-    if not (port.isascii() and port.isdigit()) or int(port) > 65535:
-        raise ConfigError(f"{text!r} is not an address: the port must be a number up to 65535")
-    return Address(host or "127.0.0.1", int(port))
-
-
-def _check_host(host: str, text: str) -> None:
-    if host == text and host.isdecimal():
-        raise ConfigError(f"{text!r} is a port alone: write 127.0.0.1:{text}, or :{text}")
-    try:
-        # What resolvers do first, where this would be no error of theirs.
-        host.encode("idna")
-    except UnicodeError:
-        raise ConfigError(
-            f"{text!r} is not an address: {host!r} cannot be the name of a host"
-        ) from None
+_TABLE = Path(__file__).with_name("settings.txt")
+_TRUE = ("1", "true", "yes", "on")
+_FALSE = ("0", "false", "no", "off", "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,10 +83,6 @@ class Settings:
         return self.advertise[index] if len(self.advertise) > 1 else self.advertise[0]
 
 
-def _fixture_paths(values: Sequence[str]) -> tuple[Path, ...]:
-    return tuple(fixture_path(value) for value in values)
-
-
 def fixture_path(text: str) -> Path:
     """Return the directory of a fixture set.
 
@@ -210,8 +105,10 @@ def _each(values: Sequence[str]) -> list[str]:
     return [part for part in parts if part] or parts[:1]
 
 
-def _addresses(default_port: int) -> Callable[[Sequence[str]], tuple[Address, ...]]:
-    return lambda values: tuple(parse_address(value, default_port) for value in _each(values))
+def _addresses(
+    default_port: int, parse: Callable[[str, int], Address] = parse_address
+) -> Callable[[Sequence[str]], tuple[Address, ...]]:
+    return lambda values: tuple(parse(value, default_port) for value in _each(values))
 
 
 def _advertised(values: Sequence[str]) -> tuple[Address | None, ...]:
@@ -255,31 +152,67 @@ def _level(values: Sequence[str]) -> str:
     return level
 
 
-_PARSERS: dict[str, Callable[[Sequence[str]], Any]] = {
-    "fixtures": _fixture_paths,
-    "profile": lambda values: values[-1],
-    "reset": lambda values: _boolean(values[-1]),
-    "data": lambda values: Path(values[-1]),
-    "kafka": lambda values: tuple(
-        parse_kafka_address(value, DEFAULT_KAFKA_PORT) for value in _each(values)
-    ),
-    "http": _addresses(DEFAULT_HTTP_PORT),
-    "http_allowed_hosts": lambda values: tuple(_each(values)),
-    "redis": _addresses(DEFAULT_REDIS_PORT),
-    "compatibility": _level,
-    "strict_schemas": lambda values: _boolean(values[-1]),
-    "advertise": _advertised,
-    "brokers": _number,
-    "set": parse_assignments,
-    "ready_file": lambda values: Path(values[-1]),
-    "log_level": _one_of(LOG_LEVELS),
-    "log_format": _one_of(LOG_FORMATS),
+def _boolean(text: str) -> bool:
+    if text.lower() in _TRUE:
+        return True
+    if text.lower() in _FALSE:
+        return False
+    raise ConfigError(f"{text!r} is neither true nor false")
+
+
+KINDS: Mapping[str, Callable[[Sequence[str]], Any]] = {
+    "advertised-addresses": _advertised,
+    "assignments": parse_assignments,
+    "http-addresses": _addresses(DEFAULT_HTTP_PORT),
+    "kafka-addresses": _addresses(DEFAULT_KAFKA_PORT, parse_kafka_address),
+    "level": _level,
+    "log-format": _one_of(LOG_FORMATS),
+    "log-level": _one_of(LOG_LEVELS),
+    "names": lambda values: tuple(_each(values)),
+    "number": _number,
+    "path": lambda values: Path(values[-1]),
+    "paths": lambda values: tuple(fixture_path(value) for value in values),
+    "redis-addresses": _addresses(DEFAULT_REDIS_PORT),
+    "switch": lambda values: _boolean(values[-1]),
+    "text": lambda values: values[-1],
 }
+"""How the texts that are given for a setting are read, by the kinds of the table."""
 _OTHER_VARIABLES = ("config", "registry_url", "bootstrap_servers")
 _SERVICE = re.compile(r"(SERVICE_(HOST|PORT)|PORT)(_|$)")
-_LISTS = ("fixtures", "kafka", "http", "http_allowed_hosts", "redis", "advertise", "set")
-_TRUE = ("1", "true", "yes", "on")
-_FALSE = ("0", "false", "no", "off", "")
+_LISTS = ("assignments", "paths")
+"""Kinds that are separated by commas in the environment only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Line of the table of settings."""
+
+    name: str
+    """With dashes, as its flag and its key in fakebus.toml."""
+    kind: str
+    metavar: str
+    help: str
+
+    @property
+    def field(self) -> str:
+        """The name of its field in :class:`Settings`."""
+        return self.name.replace("-", "_")
+
+
+@cache
+def settings_table() -> Mapping[str, Setting]:
+    """Return all settings by the names of their fields, in the order of the help."""
+    found = dict[str, Setting]()
+    definition: list[str] = []
+    for line in _TABLE.read_text(encoding="utf-8").splitlines():
+        if line.startswith("    "):
+            name, kind, *metavar = definition
+            setting = Setting(name, kind, "".join(metavar), line.strip())
+            found[setting.field] = setting
+        elif not line.startswith("#"):
+            definition = line.split()
+    return found
+
 
 Layer = Mapping[str, Sequence[str]]
 
@@ -336,32 +269,25 @@ def _take(values: dict[str, Any], name: str, texts: Sequence[str], place: str) -
         elif name == "set" and "set" in values:
             values["set"] = {**parse_assignments(texts), **values["set"]}
         else:
-            values[name] = _PARSERS[name](texts)
+            values[name] = KINDS[settings_table()[name].kind](texts)
     except ConfigError as error:
         raise ConfigError(f"{shown}: {error}") from None
 
 
-def _boolean(text: str) -> bool:
-    if text.lower() in _TRUE:
-        return True
-    if text.lower() in _FALSE:
-        return False
-    raise ConfigError(f"{text!r} is neither true nor false")
-
-
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Sequence[str]]:
     found: dict[str, Sequence[str]] = {}
-    for name in (*_PARSERS, "memory"):
+    for name, setting in settings_table().items():
         text = environ.get(f"FAKEBUS_{name.upper()}")
         if text:
-            parts = [part.strip() for part in text.split(",")] if name in _LISTS else [text]
+            is_list = setting.kind in _LISTS
+            parts = [part.strip() for part in text.split(",")] if is_list else [text]
             found[name] = [part for part in parts if part]
     return found
 
 
 def unknown_variables(environ: Mapping[str, str]) -> Iterator[str]:
     """Yield a sentence for each environment variable that looks like a setting and is none."""
-    known = [name.upper() for name in (*_PARSERS, "memory", *_OTHER_VARIABLES)]
+    known = [name.upper() for name in (*settings_table(), *_OTHER_VARIABLES)]
     for name in sorted(environ):
         rest = name.removeprefix("FAKEBUS_")
         # Kubernetes sets FAKEBUS_SERVICE_HOST, FAKEBUS_PORT_9092_TCP… for a service of our name.
@@ -386,12 +312,12 @@ def _from_file(named: Path | None, directory: Path) -> tuple[str, dict[str, Sequ
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
-    known = (*_PARSERS, "memory")
+    known = settings_table()
     found: dict[str, Sequence[str]] = {}
     for key, value in content.items():
         name = key.replace("-", "_")
         if name not in known:
-            names = ", ".join(key.replace("_", "-") for key in known)
+            names = ", ".join(setting.name for setting in known.values())
             raise ConfigError(f"{path}: there is no setting {key!r}; there are {names}")
         found[name] = _texts(path, key, value)
     return f"{path}: {{}}", found

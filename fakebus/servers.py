@@ -9,9 +9,10 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from fakebus.addresses import Address
 from fakebus.broker.broker import Broker
 from fakebus.clock import Clock
-from fakebus.config import Address, Settings
+from fakebus.config import Settings
 from fakebus.errors import ConfigError
 from fakebus.registry.registry import Registry
 

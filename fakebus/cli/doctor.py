@@ -18,6 +18,7 @@ import argparse
 import textwrap
 from collections.abc import Iterable, Iterator
 
+from fakebus.addresses import parse_address
 from fakebus.cli.bootstrap import add_bootstrap_arguments, connection_for
 from fakebus.cli.diagnosis.finding import Finding, Severity, fine, problem
 from fakebus.cli.diagnosis.groups import check_group
@@ -33,7 +34,6 @@ from fakebus.cli.output import (
     print_text,
 )
 from fakebus.client.connection import ClientError, Connection
-from fakebus.config import parse_address
 from fakebus.escaping import printable
 
 _WIDTH = 92

@@ -12,8 +12,8 @@ from concurrent.futures import Future
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from fakebus.addresses import Address
 from fakebus.client.reachability import connect_problems
-from fakebus.config import Address
 from fakebus.errors import FakebusError, MissingExtraError
 from fakebus.real_time import monotonic
 

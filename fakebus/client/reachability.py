@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from fakebus.config import DEFAULT_KAFKA_PORT, Address, parse_address
+from fakebus.addresses import Address, parse_address
+from fakebus.config import DEFAULT_KAFKA_PORT
 
 CONNECT_TIMEOUT_S = 2.0
 

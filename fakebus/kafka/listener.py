@@ -6,8 +6,8 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
+from fakebus.addresses import Address
 from fakebus.clock import Timer
-from fakebus.config import Address
 from fakebus.kafka.advertise import AdvertisedAddress
 from fakebus.kafka.api import AdvertisedBroker, ClientConnection
 from fakebus.kafka.authentication import SaslPolicy

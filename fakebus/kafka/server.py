@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from fakebus.addresses import Address, protocol_of
 from fakebus.broker.faults import KAFKA
-from fakebus.config import Address, protocol_of
 from fakebus.kafka.advertise import AdvertisedAddress, FixedAddress, auto_address
 from fakebus.kafka.backpressure import Backpressure
 from fakebus.kafka.handlers import HANDLERS

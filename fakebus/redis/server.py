@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from fakebus.config import Address
+from fakebus.addresses import Address
 from fakebus.memory_budget import MemoryBudget
 from fakebus.redis.commands import Commands
 from fakebus.redis.connection import (

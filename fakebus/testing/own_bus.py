@@ -10,10 +10,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from fakebus.addresses import Address
 from fakebus.app import BusThread, FakeBus
 from fakebus.broker.faults import Faults
 from fakebus.clock import AdjustableClock
-from fakebus.config import Address, Settings
+from fakebus.config import Settings
 from fakebus.real_time import monotonic
 from fakebus.testing.handle import Addresses, Powers, TestBus
 from fakebus.testing.marks import Mark, Marks

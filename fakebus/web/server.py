@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from fakebus.config import Address
+from fakebus.addresses import Address
 from fakebus.servers import Bus, ListeningPort
 
 if TYPE_CHECKING:

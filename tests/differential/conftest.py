@@ -11,8 +11,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from fakebus.addresses import Address
 from fakebus.app import FakeBus
-from fakebus.config import Address, Settings
+from fakebus.config import Settings
 from tests.clients.cluster import referee
 from tests.differential.raw_client import RawClient
 from tests.differential.sides import Side, Sides

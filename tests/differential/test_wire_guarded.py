@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from fakebus.addresses import Address, KafkaAddress
 from fakebus.app import FakeBus
-from fakebus.config import Address, KafkaAddress, Settings
+from fakebus.config import Settings
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import (
     ApiVersionsRequest,

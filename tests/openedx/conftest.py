@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
+from fakebus.addresses import Address
 from fakebus.app import BusThread, FakeBus
-from fakebus.config import Address, Settings
+from fakebus.config import Settings
 from fakebus.openedx.catalogue import CatalogueEvent, load_catalogue
 
 ROOT = Path(__file__).parents[2]

@@ -6,8 +6,9 @@ from contextlib import ExitStack, contextmanager
 import pytest
 import redis
 
+from fakebus.addresses import Address
 from fakebus.app import BusThread, FakeBus
-from fakebus.config import Address, Settings
+from fakebus.config import Settings
 
 ANY_PORT = Address("127.0.0.1", 0)
 

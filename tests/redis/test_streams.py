@@ -18,9 +18,9 @@ from confluent_kafka import Consumer as KafkaConsumer
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from fakebus.addresses import Address
 from fakebus.app import BusThread
 from fakebus.broker.tail import Tail
-from fakebus.config import Address
 from fakebus.redis import streams
 from fakebus.redis.entries import EntryId
 from fakebus.redis.groups import Consumer, _from_json, _to_json

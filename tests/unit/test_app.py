@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 import redis
 
+from fakebus.addresses import Address
 from fakebus.app import FakeBus
 from fakebus.broker.broker import Broker
-from fakebus.config import Address, Settings
+from fakebus.config import Settings
 from fakebus.errors import ConfigError
 from fakebus.kafka.server import KafkaServer
 from fakebus.redis.server import RedisServer

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from fakebus.addresses import Address, parse_address, parse_kafka_address, protocol_of
 from fakebus.config import (
-    Address,
+    KINDS,
+    LOG_FORMATS,
+    LOG_LEVELS,
     Settings,
     load_settings,
-    parse_address,
-    parse_kafka_address,
-    protocol_of,
+    settings_table,
     unknown_variables,
 )
 from fakebus.errors import ConfigError
@@ -192,6 +194,25 @@ def test_one_flag_may_name_several_addresses(tmp_path: Path) -> None:
     assert settings.http == (("c", 1), ("d", 8081))
     assert settings.redis == (("e", 5),)
     assert settings.http_allowed_hosts == ("one", "two", "three")
+
+
+def test_the_table_holds_every_setting_and_the_reference_every_flag() -> None:
+    table = settings_table()
+    assert {name for name in table if name != "memory"} == {each.name for each in fields(Settings)}
+    assert {setting.kind for setting in table.values()} <= set(KINDS)
+    reference = (Path(__file__).parents[2] / "docs/reference/cli.md").read_text(encoding="utf-8")
+    assert [s.name for s in table.values() if f"`--{s.name}" not in reference] == []
+
+
+def test_the_help_tells_the_defaults() -> None:
+    defaults, table = Settings(), settings_table()
+    for name in ("kafka", "http"):
+        [address] = getattr(defaults, name)
+        assert f"(default: {address})" in table[name].help
+    assert f"(default: {defaults.data})" in table["data"].help
+    assert f"(default: {defaults.compatibility})" in table["compatibility"].help
+    assert table["log_level"].help == " | ".join(LOG_LEVELS)
+    assert table["log_format"].help == " | ".join(LOG_FORMATS)
 
 
 def test_an_unknown_variable_is_told_with_the_nearest_name() -> None:

@@ -8,8 +8,9 @@ import warnings
 
 import pytest
 
+from fakebus.addresses import Address
 from fakebus.app import BusThread, FakeBus
-from fakebus.config import Address, Settings
+from fakebus.config import Settings
 
 ANY_PORT = Address("127.0.0.1", 0)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from fakebus.addresses import Address
 from fakebus.app import FakeBus
-from fakebus.config import Address, Settings
+from fakebus.config import Settings
 from tests.web.http_client import Http
 
 

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from fakebus.addresses import Address
 from fakebus.app import BusThread, FakeBus
-from fakebus.config import Address, Settings
+from fakebus.config import Settings
 from tests.wire.client import RawClient
 
 _numbers = itertools.count(1)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 
+from fakebus.addresses import Address
 from fakebus.app import BusThread, FakeBus
-from fakebus.config import Address, Settings
+from fakebus.config import Settings
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import MetadataRequest
 from tests.wire.client import RawClient

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from fakebus.addresses import KafkaAddress
 from fakebus.app import BusThread, FakeBus
-from fakebus.config import KafkaAddress, Settings
+from fakebus.config import Settings
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import (
     ApiVersionsRequest,

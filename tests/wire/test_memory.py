@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from fakebus.addresses import Address
 from fakebus.app import BusThread, FakeBus
 from fakebus.clock import ManualClock
-from fakebus.config import Address, Settings
+from fakebus.config import Settings
 from fakebus.kafka import backpressure
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import MetadataRequest

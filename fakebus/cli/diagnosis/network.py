@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from fakebus.addresses import Address
 from fakebus.cli.diagnosis.finding import Finding, fine, problem
 from fakebus.cli.diagnosis.port_owner import port_owner
 from fakebus.cli.diagnosis.service import Service, identify
 from fakebus.client.reachability import ConnectProblem, connect_problem
-from fakebus.config import Address
 
 _LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1", "0.0.0.0")  # noqa: S104 - a look-up
 

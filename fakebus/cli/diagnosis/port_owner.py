@@ -7,7 +7,7 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-from fakebus.config import Address
+from fakebus.addresses import Address
 
 _LISTEN = "0A"
 _COMMAND_SHOWN = 100

@@ -8,7 +8,7 @@ import ssl
 import struct
 from enum import Enum
 
-from fakebus.config import Address
+from fakebus.addresses import Address
 
 PROBE_TIMEOUT_S = 1.5
 _API_VERSIONS = 18

@@ -15,9 +15,10 @@ from confluent_kafka import DeserializingConsumer, Producer
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroDeserializer
 
+from fakebus.addresses import Address
 from fakebus.app import BusThread, FakeBus
 from fakebus.cli.main import run
-from fakebus.config import Address, Settings
+from fakebus.config import Settings
 from tests.client_logs import without_client_logs
 from tests.clients.cluster import Cluster
 from tests.clients.python.client import wait_until

@@ -8,8 +8,9 @@ import pytest
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.schema_registry import SchemaRegistryClient
 
+from fakebus.addresses import Address
 from fakebus.app import BusThread, FakeBus
-from fakebus.config import Address, Settings
+from fakebus.config import Settings
 from tests.clients.cluster import Cluster
 from tests.clients.python.client import wait_until
 

@@ -18,8 +18,9 @@ from confluent_kafka.schema_registry import Schema, SchemaRegistryClient, Schema
 from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
+from fakebus.addresses import Address
 from fakebus.app import FakeBus
-from fakebus.config import Address, Settings
+from fakebus.config import Settings
 from fakebus.fixture_files.functions import FunctionContext, expand
 from fakebus.openedx.catalogue import load_catalogue
 from fakebus.openedx.samples import samples_of

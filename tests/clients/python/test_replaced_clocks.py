@@ -22,8 +22,9 @@ import time_machine
 from confluent_kafka import Consumer, Message, Producer
 
 from fakebus import real_time
+from fakebus.addresses import Address
 from fakebus.app import FakeBus
-from fakebus.config import Address, Settings
+from fakebus.config import Settings
 from fakebus.testing import TestBus, running_bus
 from fakebus.testing.external_bus import ExternalBus
 

@@ -17,8 +17,9 @@ import aiokafka
 import confluent_kafka
 import pytest
 
+from fakebus.addresses import KafkaAddress
 from fakebus.app import BusThread, FakeBus
-from fakebus.config import KafkaAddress, Settings
+from fakebus.config import Settings
 from fakebus.errors import ConfigError
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import (

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Consumer
 
+from fakebus.addresses import Address
 from fakebus.app import BusThread, FakeBus
 from fakebus.cli.main import run
-from fakebus.config import Address, Settings
+from fakebus.config import Settings
 from fakebus.fixture_files.problems import FixtureError
 
 pytestmark = pytest.mark.clients

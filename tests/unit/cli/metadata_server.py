@@ -9,7 +9,7 @@ import struct
 import threading
 from collections.abc import Iterator
 
-from fakebus.config import Address
+from fakebus.addresses import Address
 
 METADATA, API_VERSIONS = 3, 18
 UNSUPPORTED_VERSION = 35

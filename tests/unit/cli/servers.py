@@ -7,7 +7,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 
-from fakebus.config import Address
+from fakebus.addresses import Address
 
 Answer = Callable[[bytes], bytes]
 

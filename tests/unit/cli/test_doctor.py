@@ -7,8 +7,8 @@ import time
 
 import pytest
 
+from fakebus.addresses import Address
 from fakebus.cli.main import run
-from fakebus.config import Address
 from tests.client_logs import without_client_logs
 from tests.unit.cli.metadata_server import metadata_server
 from tests.unit.cli.servers import answering, closed_port

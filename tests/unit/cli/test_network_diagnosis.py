@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from fakebus.addresses import Address
 from fakebus.cli.diagnosis import network
 from fakebus.cli.diagnosis.finding import Severity
 from fakebus.cli.diagnosis.port_owner import port_owner
 from fakebus.cli.diagnosis.service import Service, identify
-from fakebus.config import Address
 from tests.unit.cli.servers import Answer, answering, closed_port
 
 # What TLS servers answer to what is no TLS: a fatal alert, unexpected_message.

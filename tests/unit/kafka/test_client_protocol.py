@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from fakebus.addresses import Address
 from fakebus.broker.broker import MAX_PENDING_BYTES, Broker
 from fakebus.clock import ManualClock
-from fakebus.config import Address
 from fakebus.kafka import client_protocol
 from fakebus.kafka.advertise import FixedAddress
 from fakebus.kafka.client_protocol import KafkaProtocol
