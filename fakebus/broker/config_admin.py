@@ -9,8 +9,10 @@ Source: ConfigAdminManager and ConfigurationControlManager of Kafka 4.3.
 from __future__ import annotations
 
 import json
+import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from functools import partial
 
 from fakebus.broker import log_levels
 from fakebus.broker.config_requests import (
@@ -41,6 +43,8 @@ from fakebus.broker.topic_names import topic_name_problem
 from fakebus.broker.topics import Topic, Topics
 from fakebus.errors import BrokerError, ConfigError, ErrorCode, StorageError
 from fakebus.storage.interface import MetaStore
+
+logger = logging.getLogger("fakebus.broker")
 
 _MIN_IN_SYNC = "min.insync.replicas"
 _META_PREFIX = "config."
@@ -94,17 +98,11 @@ class ConfigAdmin:
                     for name, text in stored.items()
                     if name in _TABLES[kind] and _TABLES[kind][name].check(text) is None
                 }
-        self._use_broker_configs(str(self._node_id), dynamic.get(str(self._node_id), {}))
+        own, cluster = str(self._node_id), dynamic.get("", {})
+        self._use(ResourceType.BROKER, own, dynamic.get(own, {}))
         # A new Kafka cluster sets this one for the whole cluster (KIP-966).
         in_sync = canonical(self._config.own_value(_MIN_IN_SYNC)) or ""
-        self._use_broker_configs("", {_MIN_IN_SYNC: in_sync, **dynamic.get("", {})})
-
-    def _use_broker_configs(self, name: str, configs: Mapping[str, str]) -> None:
-        if name:
-            self._config.set_dynamic(broker=configs)
-        else:
-            self._config.set_dynamic(default=configs)
-        self._topics.refresh_configs()
+        self._use(ResourceType.BROKER, "", {_MIN_IN_SYNC: in_sync, **cluster})
 
     def changed(self) -> dict[tuple[ResourceType, str], dict[str, str]]:
         """Return all that was changed, of everything but topics, for :meth:`restore`."""
@@ -350,18 +348,29 @@ class ConfigAdmin:
             check_subscription(configs)
         if validate_only:
             return
-        stored = self._storage.set_meta(
-            f"{_META_PREFIX}{kind.name}.{name}", json.dumps(dict(configs)) if configs else None
+        undo = partial(self._use, kind, name, self._current(kind, name))
+        self._use(kind, name, configs)
+        logger.info("the configs of %s %r are changed", kind.name.lower(), name)
+        await self._storage.set_meta(
+            f"{_META_PREFIX}{kind.name}.{name}",
+            json.dumps(dict(configs)) if configs else None,
+            undo,
         )
+
+    def _use(self, kind: ResourceType, name: str, configs: Mapping[str, str]) -> None:
+        """Let the configs of anything but a topic take effect."""
         if kind is ResourceType.BROKER:
-            self._use_broker_configs(name, configs)
-        else:
-            groups = self._config.group_overrides
-            home = groups if kind is ResourceType.GROUP else self._subscriptions
-            home[name] = dict(configs)
-            if not configs:
-                del home[name]
-        await stored
+            if name:
+                self._config.set_dynamic(broker=configs)
+            else:
+                self._config.set_dynamic(default=configs)
+            self._topics.refresh_configs()
+            return
+        groups = self._config.group_overrides
+        home = groups if kind is ResourceType.GROUP else self._subscriptions
+        home[name] = dict(configs)
+        if not configs:
+            del home[name]
 
 
 def _resource_type(number: int) -> ResourceType:

@@ -62,7 +62,7 @@ class GroupCoordinator:
         self._syncer = GroupSyncer(clock, self._rebalancer, self._groups.journal)
         self._offset_requests = OffsetRequests(config, clock, topics, self._groups)
         self._connections: set[object] = set()
-        topics.on_deleted.append(self._topic_deleted)
+        topics.on_deleting.append(self._topic_deleted)
 
     async def load(self) -> None:
         """Restore all groups; members that were there have their session timeout to call.

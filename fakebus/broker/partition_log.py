@@ -8,8 +8,8 @@ it when the commit fails.
 
 An append assigns the offsets, changes the producer state and enqueues the write in one go,
 without an ``await`` in between, so the order of the offsets is the order of the writes.
-When storage fails, it fails everything that is queued before anything else can run; the
-first failure therefore undoes all pending appends of the log, newest first.
+When storage fails, it fails everything that is queued before anything else can run, and has
+every write undo, newest first, what it has changed here.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from fakebus.broker.producer_state import (
 from fakebus.broker.tail_cache import LogTail, TailCache
 from fakebus.errors import BrokerError, ErrorCode
 from fakebus.records.batch import BatchHeader, assign_offset
-from fakebus.storage.interface import ANY_NUMBER, BatchSummary, LogState, LogStore, StoredBatch
+from fakebus.storage.interface import ANY_NUMBER, BatchSummary, LogState, Storage, StoredBatch
 from fakebus.types import TopicPartition
 
 logger = logging.getLogger("fakebus.broker")
@@ -76,7 +76,7 @@ class PartitionLog:
         topic_partition: TopicPartition,
         state: LogState,
         config: TopicConfig,
-        storage: LogStore,
+        storage: Storage,
         tail_cache: TailCache,
     ) -> None:
         self.topic_partition = topic_partition
@@ -94,7 +94,7 @@ class PartitionLog:
         self._tail_cache = tail_cache
         self._tail = LogTail()
         self._pending: deque[_PendingAppend] = deque()
-        self._undone = 0
+        self._lost: deque[AppendResult] = deque()
         self._waiters: set[AppendWaiter] = set()
         self._later_epoch_starts: list[int] = []
         """Where the epochs after the first one began."""
@@ -144,7 +144,7 @@ class PartitionLog:
         result = AppendResult()
         info = LogAppendInfo(base_offset, last_offset, log_append_time_ms, self.log_start_offset)
         self._pending.append(_PendingAppend(batch, info, result, producer_before))
-        self._storage.append_batches(self.log_id, (batch,), self._on_stored)
+        self._storage.append_batches(self.log_id, (batch,), self._on_stored, self._undo_append)
         return result
 
     def _answer_duplicate(self, first: SequenceRange) -> AppendResult:
@@ -163,10 +163,8 @@ class PartitionLog:
 
     def _on_stored(self, failure: BaseException | None) -> None:
         if failure is not None:
-            if self._undone:
-                self._undone -= 1
-            else:
-                self._undo_pending(failure)
+            error = BrokerError(ErrorCode.KAFKA_STORAGE_ERROR, f"not stored: {failure}")
+            self._lost.popleft().settle(error)
             return
         stored = self._pending.popleft()
         batch = stored.batch
@@ -178,20 +176,12 @@ class PartitionLog:
         for waiter in tuple(self._waiters):
             waiter.log_appended(size)
 
-    def _undo_pending(self, failure: BaseException) -> None:
-        lost = list(self._pending)
-        self._pending.clear()
-        # Storage is about to report each of the others as well; by then somebody may have
-        # appended anew, and that must not be undone.
-        self._undone = len(lost) - 1
-        for pending in reversed(lost):
-            if pending.batch.producer_id >= 0:
-                self.producers.put_back(pending.batch.producer_id, pending.producer_before)
-            self.log_end_offset = pending.batch.base_offset
-        error = BrokerError(ErrorCode.KAFKA_STORAGE_ERROR, f"not stored: {failure}")
-        # Whoever is told may append again at once, so everything is undone before.
-        for pending in lost:
-            pending.result.settle(error)
+    def _undo_append(self) -> None:
+        newest = self._pending.pop()
+        self._lost.appendleft(newest.result)
+        if newest.batch.producer_id >= 0:
+            self.producers.put_back(newest.batch.producer_id, newest.producer_before)
+        self.log_end_offset = newest.batch.base_offset
 
     def read_cached(
         self, from_offset: int, upto_offset: int, max_bytes: int, max_batches: int = ANY_NUMBER
@@ -230,6 +220,10 @@ class PartitionLog:
         self._tail_cache.forget(self._tail)
         self._wake_all()
 
+    def mark_restored(self) -> None:
+        """The topic could not be deleted and is there again."""
+        self.deleted = False
+
     async def delete_records(self, before_offset: int) -> int:
         """Move the log start offset forward and return it, the *low watermark*.
 
@@ -248,8 +242,9 @@ class PartitionLog:
                 f"{before_offset}: the log ends at {self.high_watermark}",
             )
         if before_offset > self.log_start_offset:
+            undo = partial(setattr, self, "log_start_offset", self.log_start_offset)
             self.log_start_offset = before_offset
-            stored = self._storage.delete_before(self.log_id, before_offset)
+            stored = self._storage.delete_before(self.log_id, before_offset, undo)
             self._wake_all()
             await stored
         return self.log_start_offset
@@ -279,6 +274,13 @@ class PartitionLog:
         Raises:
             StorageError: it could not be stored.
         """
+        undo = partial(
+            self._undo_rewrite,
+            self.log_start_offset,
+            self.log_end_offset,
+            self.first_dirty_offset,
+            self.producers,
+        )
         self._tail_cache.forget(self._tail)
         self.leader_epoch += 1
         self._later_epoch_starts.append(from_offset)
@@ -286,15 +288,26 @@ class PartitionLog:
         self.log_start_offset = log_start_offset
         self.first_dirty_offset = min(self.first_dirty_offset, from_offset)
         producers, self.producers = self.producers, ProducerState()
-        written: list[asyncio.Future[None]] = [self._storage.truncate(self.log_id, from_offset)]
-        if batches:
-            written.append(asyncio.get_running_loop().create_future())
-            self._storage.append_batches(self.log_id, batches, partial(_settle, written[-1]))
-        if log_start_offset > 0:
-            written.append(self._storage.delete_before(self.log_id, log_start_offset))
+        with self._storage.atomic():
+            written = [self._storage.truncate(self.log_id, from_offset, undo)]
+            if batches:
+                written.append(asyncio.get_running_loop().create_future())
+                self._storage.append_batches(self.log_id, batches, partial(_settle, written[-1]))
+            if log_start_offset > 0:
+                written.append(self._storage.delete_before(self.log_id, log_start_offset))
         self._wake_all()
         await asyncio.gather(*written)
         await self._take_back_producers(producers)
+
+    def _undo_rewrite(
+        self, start_offset: int, end_offset: int, first_dirty_offset: int, producers: ProducerState
+    ) -> None:
+        self.leader_epoch -= 1
+        self._later_epoch_starts.pop()
+        self.log_start_offset = start_offset
+        self.log_end_offset = self.high_watermark = end_offset
+        self.first_dirty_offset = first_dirty_offset
+        self.producers = producers
 
     async def _take_back_producers(self, producers: ProducerState) -> None:
         stored = ProducerState()
@@ -346,8 +359,9 @@ class PartitionLog:
 
     async def mark_compacted(self, upto_offset: int) -> None:
         """Note that everything before ``upto_offset`` went through compaction."""
+        undo = partial(setattr, self, "first_dirty_offset", self.first_dirty_offset)
         self.first_dirty_offset = upto_offset
-        await self._storage.set_first_dirty_offset(self.log_id, upto_offset)
+        await self._storage.set_first_dirty_offset(self.log_id, upto_offset, undo)
 
     async def load_producers(self) -> None:
         """Take over from storage which producers have written to the log."""

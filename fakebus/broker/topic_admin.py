@@ -85,7 +85,8 @@ class TopicAdmin:
         """
         times = Counter(topic.name for topic in wanted)
         too_many = self._too_many(wanted)
-        existing = {topic.name.replace(".", "_"): topic.name for topic in self._topics}
+        # As in Kafka, names are compared with those that were there before the request.
+        colliding = {name: self._topics.colliding(name) for name in times}
         planned = _Planned()
         for new_topic in wanted:
             if times[new_topic.name] > 1:
@@ -93,7 +94,9 @@ class TopicAdmin:
             try:
                 if too_many is not None:
                     raise too_many
-                result, stored = self._create_one(new_topic, existing, validate_only)
+                result, stored = self._create_one(
+                    new_topic, colliding[new_topic.name], validate_only
+                )
             except BrokerError as error:
                 result, stored = _not_created(new_topic.name, error), None
             if stored is not None:
@@ -129,9 +132,9 @@ class TopicAdmin:
         )
 
     def _create_one(
-        self, wanted: NewTopic, existing: Mapping[str, str], validate_only: bool
+        self, wanted: NewTopic, colliding: str | None, validate_only: bool
     ) -> tuple[CreatedTopic, asyncio.Future[None] | None]:
-        self._check_name(wanted.name, existing)
+        self._check_name(wanted.name, colliding)
         config = self._checked_config(wanted.configs)
         partitions, replicas = place(wanted, self._config, self._node_ids)
         topic_id, stored = uuid4(), None
@@ -147,7 +150,7 @@ class TopicAdmin:
         )
         return created, stored
 
-    def _check_name(self, name: str, existing: Mapping[str, str]) -> None:
+    def _check_name(self, name: str, colliding: str | None) -> None:
         if name == CLUSTER_METADATA:
             raise BrokerError(ErrorCode.INVALID_REQUEST, f"{name} is internal to the broker")
         problem = topic_name_problem(name)
@@ -155,11 +158,10 @@ class TopicAdmin:
             raise BrokerError(ErrorCode.INVALID_TOPIC_EXCEPTION, problem)
         if self._topics.get(name) is not None:
             raise BrokerError(ErrorCode.TOPIC_ALREADY_EXISTS, f"the topic {name} already exists")
-        other = existing.get(name.replace(".", "_"))
-        if other is not None:
+        if colliding is not None:
             raise BrokerError(
                 ErrorCode.INVALID_TOPIC_EXCEPTION,
-                f"the topic name {name} collides with the existing {other}: "
+                f"the topic name {name} collides with the existing {colliding}: "
                 "'.' and '_' count as the same",
             )
 
@@ -365,7 +367,7 @@ class TopicAdmin:
             return existing
         if not allowed or not self._config.get_bool("auto.create.topics.enable"):
             raise BrokerError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no topic {name}")
-        self._check_name(name, {topic.name.replace(".", "_"): topic.name for topic in self._topics})
+        self._check_name(name, self._topics.colliding(name))
         partitions, configs = self._auto_created(name)
         return await self._topics.create(name, partitions, configs)
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID, uuid4
 
 from fakebus.broker.configs.broker_config import BrokerConfig
@@ -13,7 +14,7 @@ from fakebus.broker.configs.topic_config import TopicConfig
 from fakebus.broker.partition_log import PartitionLog
 from fakebus.broker.tail_cache import TailCache
 from fakebus.broker.topic_names import is_internal
-from fakebus.storage.interface import LogState, Storage, TopicRow
+from fakebus.storage.interface import LogState, Storage, TopicRow, Undo
 from fakebus.types import TopicPartition
 
 logger = logging.getLogger("fakebus.broker")
@@ -53,8 +54,11 @@ class Topics:
         self._tail_cache = tail_cache
         self._by_name: dict[str, Topic] = {}
         self._by_id: dict[UUID, Topic] = {}
+        self._by_metric_name: dict[str, Topic] = {}
         self.on_deleted: list[Callable[[Topic], None]] = []
-        """Called with every topic that was deleted."""
+        """Called with every topic that was deleted, or could not be stored after all."""
+        self.on_deleting: list[Callable[[Topic], None]] = []
+        """Called when a topic is about to be deleted: what they enqueue is stored with it."""
         self.on_changed: list[Callable[[Topic], None]] = []
         """Called with every topic that was created or got partitions."""
 
@@ -65,6 +69,14 @@ class Topics:
     def by_id(self, topic_id: UUID) -> Topic | None:
         """Return the topic with that id, or ``None``."""
         return self._by_id.get(topic_id)
+
+    def colliding(self, name: str) -> str | None:
+        """Return the topic whose name is the same for Kafka's metrics, or ``None``.
+
+        They cannot tell "." and "_" apart.
+        """
+        topic = self._by_metric_name.get(_metric_name(name))
+        return None if topic is None else topic.name
 
     def __iter__(self) -> Iterator[Topic]:
         return iter(tuple(self._by_name.values()))
@@ -103,15 +115,17 @@ class Topics:
     def _add(self, topic: Topic) -> None:
         self._by_name[topic.name] = topic
         self._by_id[topic.topic_id] = topic
+        self._by_metric_name[_metric_name(topic.name)] = topic
 
-    def _save(self, topic: Topic) -> asyncio.Future[None]:
+    def _save(self, topic: Topic, undo: Undo) -> asyncio.Future[None]:
         return self._storage.save_topic(
             TopicRow(
                 name=topic.name,
                 topic_id=topic.topic_id,
                 log_ids=tuple(log.log_id for log in topic.partitions),
                 configs=dict(topic.config.overrides),
-            )
+            ),
+            undo,
         )
 
     def begin_create(
@@ -127,15 +141,19 @@ class Topics:
         topic = Topic(name, uuid4(), logs, config)
         self._add(topic)
         logger.debug("topic %s is created with %d partitions", name, partitions)
-        stored = self._save(topic)
-        stored.add_done_callback(lambda done: self._forget_unstored(topic, done))
+        stored = self._save(topic, partial(self._remove, topic))
+        stored.add_done_callback(partial(self._announce_unstored, topic))
         for changed in self.on_changed:
             changed(topic)
         return topic, stored
 
-    def _forget_unstored(self, topic: Topic, stored: asyncio.Future[None]) -> None:
+    def _announce_unstored(self, topic: Topic, stored: asyncio.Future[None]) -> None:
         if stored.cancelled() or stored.exception() is not None:
-            self._remove(topic)
+            self._announce_deleted(topic)
+
+    def _announce_deleted(self, topic: Topic) -> None:
+        for deleted in self.on_deleted:
+            deleted(topic)
 
     async def create(self, name: str, partitions: int, configs: Mapping[str, str]) -> Topic:
         """Create a topic and return it when it is stored.
@@ -148,45 +166,78 @@ class Topics:
         return topic
 
     def _remove(self, topic: Topic) -> None:
-        if self._by_id.pop(topic.topic_id, None) is None:
-            return
+        del self._by_id[topic.topic_id]
         del self._by_name[topic.name]
+        # Of two that collide, which internal topics and old files may bring, the later one counts.
+        if self._by_metric_name[_metric_name(topic.name)] is topic:
+            del self._by_metric_name[_metric_name(topic.name)]
         for log in topic.partitions:
             log.mark_deleted()
-        for deleted in self.on_deleted:
-            deleted(topic)
 
     async def delete(self, topic: Topic) -> None:
-        """Forget a topic and its records; waiting fetches are woken."""
-        logger.info("topic %s is deleted with its records", topic.name)
+        """Forget a topic and its records; waiting fetches are woken.
+
+        Raises:
+            StorageError: it could not be stored, and the topic is there again.
+        """
+        if self._by_id.get(topic.topic_id) is not topic:
+            return
         self._remove(topic)
-        await self._storage.delete_topic(topic.topic_id)
+        with self._storage.atomic():
+            stored = self._storage.delete_topic(topic.topic_id, partial(self._put_back, topic))
+            for deleting in self.on_deleting:
+                deleting(topic)
+        await stored
+        logger.info("topic %s is deleted with its records", topic.name)
+        self._announce_deleted(topic)
+
+    def _put_back(self, topic: Topic) -> None:
+        self._add(topic)
+        for log in topic.partitions:
+            log.mark_restored()
 
     async def add_partitions(self, topic: Topic, count: int) -> None:
-        """Grow a topic to ``count`` partitions."""
-        new_logs = [
-            self._new_log(topic.name, index, topic.config)
-            for index in range(len(topic.partitions), count)
+        """Grow a topic to ``count`` partitions.
+
+        Raises:
+            StorageError: it could not be stored, and the topic is as it was.
+        """
+        before = len(topic.partitions)
+        topic.partitions += [
+            self._new_log(topic.name, index, topic.config) for index in range(before, count)
         ]
-        topic.partitions.extend(new_logs)
-        logger.info("topic %s has %d partitions now", topic.name, count)
-        stored = self._save(topic)
+        stored = self._save(topic, partial(self._shrink, topic, before))
         for changed in self.on_changed:
             changed(topic)
         await stored
+        logger.info("topic %s has %d partitions now", topic.name, count)
+
+    @staticmethod
+    def _shrink(topic: Topic, count: int) -> None:
+        for log in topic.partitions[count:]:
+            log.mark_deleted()
+        del topic.partitions[count:]
 
     async def set_configs(self, topic: Topic, configs: Mapping[str, str]) -> None:
-        """Replace the topic's own configs, which are checked already."""
-        self._use_config(topic, TopicConfig(configs, self._config))
-        await self._save(topic)
+        """Replace the topic's own configs, which are checked already.
+
+        Raises:
+            StorageError: it could not be stored, and they are what they were.
+        """
+        undo = partial(self._use_configs, topic, topic.config.overrides)
+        self._use_configs(topic, configs)
+        await self._save(topic, undo)
 
     def refresh_configs(self) -> None:
         """Let all topics see changed broker configs."""
         for topic in self:
-            self._use_config(topic, TopicConfig(topic.config.overrides, self._config))
+            self._use_configs(topic, topic.config.overrides)
 
-    @staticmethod
-    def _use_config(topic: Topic, config: TopicConfig) -> None:
-        topic.config = config
+    def _use_configs(self, topic: Topic, configs: Mapping[str, str]) -> None:
+        topic.config = TopicConfig(configs, self._config)
         for log in topic.partitions:
-            log.config = config
+            log.config = topic.config
+
+
+def _metric_name(name: str) -> str:
+    return name.replace(".", "_")

@@ -109,13 +109,19 @@ class SchemaLog:
         self._cursor = LogCursor(log, on_change=self._log_changed)
 
     def _topic_changed(self, topic: Topic) -> None:
-        if topic.name == TOPIC and (
-            self._cursor is None or topic.partitions[0] is not self._cursor.log
-        ):
+        if topic.name == TOPIC and not self._follows(topic):
+            self._leave()
             self._follow(topic.partitions[0])
 
     def _topic_deleted(self, topic: Topic) -> None:
-        if topic.name == TOPIC and self._cursor is not None:
+        if topic.name == TOPIC and self._follows(topic):
+            self._leave()
+
+    def _follows(self, topic: Topic) -> bool:
+        return self._cursor is not None and topic.partitions[0] is self._cursor.log
+
+    def _leave(self) -> None:
+        if self._cursor is not None:
             logger.info("the topic %s was deleted, and all schemas with it", TOPIC)
             self._cursor.close()
             self._cursor = None

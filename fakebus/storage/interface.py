@@ -8,9 +8,10 @@ whatever else is waiting (group commit). The order of the calls is the order of 
 commits. Writes that are enqueued inside one ``with storage.atomic():`` block are
 committed in one transaction.
 
-When a commit fails, the failed writes **and every write still in the queue** are
-reported as failed before control returns to the event loop, so that a log whose end was
-moved forward can be rolled back before anybody appends to it again.
+When a commit fails, the failed writes **and every write still in the queue** have failed.
+Before control returns to the event loop, what was changed in memory for them is undone,
+newest first, and then each is reported, oldest first. So memory may run ahead of storage:
+whoever enqueues a write says how its change is undone, and nobody sees one that is not kept.
 """
 
 from __future__ import annotations
@@ -28,6 +29,12 @@ OnDone = Callable[[BaseException | None], None]
 """Called on the event loop, synchronously after the commit: ``None`` or the failure.
 
 When it gets a failure it must not enqueue anything: others are still to be told.
+"""
+
+Undo = Callable[[], None]
+"""Takes back in memory what a write that has failed was to keep; it must not enqueue anything.
+
+Also called when the write is refused because storage is closed.
 """
 
 
@@ -127,7 +134,13 @@ class GroupRow:
 class LogStore(Protocol):
     """Record batches of partition logs, addressed by log id and offset."""
 
-    def append_batches(self, log_id: int, batches: Sequence[StoredBatch], on_done: OnDone) -> None:
+    def append_batches(
+        self,
+        log_id: int,
+        batches: Sequence[StoredBatch],
+        on_done: OnDone,
+        undo: Undo | None = None,
+    ) -> None:
         """Enqueue batches whose offsets are assigned; ``on_done`` runs after the commit.
 
         The buffers must stay unchanged until then.
@@ -172,14 +185,18 @@ class LogStore(Protocol):
                 them still holds at least this many bytes; ``None`` for no limit.
         """
 
-    def delete_before(self, log_id: int, log_start_offset: int) -> asyncio.Future[None]:
+    def delete_before(
+        self, log_id: int, log_start_offset: int, undo: Undo | None = None
+    ) -> asyncio.Future[None]:
         """Enqueue: keep the new log start offset and drop the batches wholly below it.
 
         They are out of sight with the commit and leave the file in the background. An offset
         below the log start offset changes nothing.
         """
 
-    def truncate(self, log_id: int, log_end_offset: int) -> asyncio.Future[None]:
+    def truncate(
+        self, log_id: int, log_end_offset: int, undo: Undo | None = None
+    ) -> asyncio.Future[None]:
         """Enqueue: drop every batch whose base offset is at or above ``log_end_offset``.
 
         Below the log start offset this empties the log, which starts over there.
@@ -207,7 +224,9 @@ class LogStore(Protocol):
                 unchanged until the future is done.
         """
 
-    def set_first_dirty_offset(self, log_id: int, offset: int) -> asyncio.Future[None]:
+    def set_first_dirty_offset(
+        self, log_id: int, offset: int, undo: Undo | None = None
+    ) -> asyncio.Future[None]:
         """Enqueue: keep how far compaction has come; truncation takes it back."""
 
     async def producer_batches(self, log_id: int, last: int) -> list[ProducerBatch]:
@@ -228,10 +247,10 @@ class TopicStore(Protocol):
     def next_log_id(self) -> int:
         """Return a log id that no partition has had or will have."""
 
-    def save_topic(self, topic: TopicRow) -> asyncio.Future[None]:
+    def save_topic(self, topic: TopicRow, undo: Undo | None = None) -> asyncio.Future[None]:
         """Enqueue: insert the topic or replace it (new partitions, changed configs)."""
 
-    def delete_topic(self, topic_id: UUID) -> asyncio.Future[None]:
+    def delete_topic(self, topic_id: UUID, undo: Undo | None = None) -> asyncio.Future[None]:
         """Enqueue: forget the topic; its batches leave the file in the background."""
 
     async def load_topics(self) -> list[TopicRow]:
@@ -268,7 +287,9 @@ class MetaStore(Protocol):
     def get_meta(self, key: str) -> str | None:
         """Return a value as of the last ``set_meta``, or ``None``."""
 
-    def set_meta(self, key: str, value: str | None) -> asyncio.Future[None]:
+    def set_meta(
+        self, key: str, value: str | None, undo: Undo | None = None
+    ) -> asyncio.Future[None]:
         """Enqueue: keep a value; ``None`` forgets it."""
 
     def meta_keys(self, prefix: str) -> list[str]:

@@ -80,7 +80,7 @@ class SqliteStorage:
         )
         if wal is not None:
             wal.on_cut_wanted = writer.want_purge
-        logs = SqliteLogs(writer, reader_connection, found.log_starts)
+        self._logs = logs = SqliteLogs(writer, reader_connection, found.log_starts)
         topics = SqliteTopics(writer, reader_connection, logs, found.next_log_id)
         groups = SqliteGroups(writer, reader_connection)
         meta = SqliteMeta(writer, found.meta)
@@ -191,7 +191,7 @@ class SqliteStorage:
         if self._identity is not None:
             self._identity.check()
         with self._writer_connection.explained():
-            self._transaction.run((operation, arguments) for operation, arguments, _, _ in writes)
+            self._transaction.run((operation, arguments) for operation, arguments, *_ in writes)
         self._note(writes)
         return True
 
@@ -203,7 +203,9 @@ class SqliteStorage:
         if self._wal is not None and self._wal.cut_wanted:
             await self._wal.cut(self._reader_connection)
         more: list[bool] = []
-        await self._writer_connection.call(_run, self._transaction, purge_chunk, more)
+        purged: list[int] = []
+        await self._writer_connection.call(_run, self._transaction, purge_chunk, more, purged)
+        self._logs.forget_purged(purged)
         return more[0]
 
     async def close(self) -> None:
@@ -242,7 +244,7 @@ def _commit_group(
     transaction: Transaction,
     writes: list[Write],
 ) -> None:
-    transaction.run((operation, arguments) for operation, arguments, _, _ in writes)
+    transaction.run((operation, arguments) for operation, arguments, *_ in writes)
 
 
 def _run(

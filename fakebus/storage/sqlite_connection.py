@@ -28,12 +28,10 @@ _CALL = "call"
 class _Answer(sqlite3.Cursor):
     """Carries what a function returned through the only door aiosqlite has for values."""
 
-    def __init__(self, connection: sqlite3.Connection, value: object) -> None:
-        super().__init__(connection)
-        self._value = value
+    value: object = None
 
     def fetchall(self) -> list[Any]:
-        return [self._value]
+        return [self.value]
 
 
 class _CallingConnection(sqlite3.Connection):
@@ -43,7 +41,10 @@ class _CallingConnection(sqlite3.Connection):
         if sql is not _CALL:
             return super().execute(sql, parameters)
         function, args, kwargs = parameters
-        return _Answer(self, function(self, *args, **kwargs))
+        # A connection remembers its cursors, and forgets those that are gone only in cursor().
+        answer = self.cursor(_Answer)
+        answer.value = function(self, *args, **kwargs)
+        return answer
 
 
 class WorkerConnection:

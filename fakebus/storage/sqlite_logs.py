@@ -17,6 +17,7 @@ from fakebus.storage.interface import (
     OnDone,
     ProducerBatch,
     StoredBatch,
+    Undo,
 )
 from fakebus.storage.sqlite_compaction import forget_freed_bytes, replace_batches
 from fakebus.storage.sqlite_connection import WorkerConnection
@@ -47,12 +48,18 @@ class SqliteLogs:
         # Batches below these offsets are not there any more, even if their rows still are.
         self._log_starts = log_starts
 
-    def append_batches(self, log_id: int, batches: Sequence[StoredBatch], on_done: OnDone) -> None:
+    def append_batches(
+        self,
+        log_id: int,
+        batches: Sequence[StoredBatch],
+        on_done: OnDone,
+        undo: Undo | None = None,
+    ) -> None:
         """Enqueue batches at the end of a log."""
         size = 0
         for batch in batches:
             size += len(batch.data)
-        self._writer.enqueue(_append, (log_id, batches), on_done, size)
+        self._writer.enqueue(_append, (log_id, batches), on_done, size, undo)
 
     def _times(self, log_id: int) -> TimeBlocks:
         return self._blocks.setdefault(log_id, TimeBlocks())
@@ -146,12 +153,15 @@ class SqliteLogs:
         """Return the state of every log that belongs to a topic."""
         return await self._reader.read(sqlite_reads.load_logs)
 
-    def delete_before(self, log_id: int, log_start_offset: int) -> asyncio.Future[None]:
+    def delete_before(
+        self, log_id: int, log_start_offset: int, undo: Undo | None = None
+    ) -> asyncio.Future[None]:
         """Enqueue: keep the new log start offset; the batches below it leave in time."""
         return self._writer.enqueue_with_future(
             _delete_before,
             (log_id, log_start_offset),
             partial(self._deleted_before, log_id, log_start_offset),
+            undo,
         )
 
     def _deleted_before(
@@ -169,11 +179,17 @@ class SqliteLogs:
             replace_batches, (log_id, from_offset, upto_offset, batches)
         )
 
-    def set_first_dirty_offset(self, log_id: int, offset: int) -> asyncio.Future[None]:
+    def set_first_dirty_offset(
+        self, log_id: int, offset: int, undo: Undo | None = None
+    ) -> asyncio.Future[None]:
         """Enqueue: keep how far compaction has come."""
-        return self._writer.enqueue_with_future(_set_first_dirty_offset, (log_id, offset))
+        return self._writer.enqueue_with_future(
+            _set_first_dirty_offset, (log_id, offset), undo=undo
+        )
 
-    def truncate(self, log_id: int, log_end_offset: int) -> asyncio.Future[None]:
+    def truncate(
+        self, log_id: int, log_end_offset: int, undo: Undo | None = None
+    ) -> asyncio.Future[None]:
         """Enqueue: drop every batch whose base offset is at or above ``log_end_offset``."""
         # A search that comes before the truncation is done begins them anew, and so do the next.
         self._blocks.pop(log_id, None)
@@ -181,6 +197,7 @@ class SqliteLogs:
             _truncate,
             (log_id, log_end_offset),
             partial(self._truncated, log_id, log_end_offset),
+            undo,
         )
 
     def _truncated(self, log_id: int, log_end_offset: int, failure: BaseException | None) -> None:
@@ -194,6 +211,12 @@ class SqliteLogs:
             self._log_starts[log_id] = MAX_OFFSET
             self._blocks.pop(log_id, None)
         self._writer.purge_wanted = True
+
+    def forget_purged(self, log_ids: Sequence[int]) -> None:
+        """The rows of these logs have left the file: those that are deleted need no hiding."""
+        for log_id in log_ids:
+            if self._log_starts.get(log_id) == MAX_OFFSET:
+                del self._log_starts[log_id]
 
 
 def _delete_before(transaction: Transaction, log_id: int, log_start_offset: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
+from fakebus.storage.interface import Undo
 from fakebus.storage.sqlite_transaction import Operation, Transaction
 from fakebus.storage.sqlite_writer import GroupCommitWriter
 
@@ -26,10 +27,12 @@ class SqliteMeta:
         """Return a value as of the last ``set_meta``, or ``None``."""
         return self._values.get(key)
 
-    def set_meta(self, key: str, value: str | None) -> asyncio.Future[None]:
+    def set_meta(
+        self, key: str, value: str | None, undo: Undo | None = None
+    ) -> asyncio.Future[None]:
         """Enqueue: keep a value; ``None`` forgets it."""
         future = self._writer.enqueue_with_future(
-            _set_meta, (key, value), partial(self._done, key, value)
+            _set_meta, (key, value), partial(self._done, key, value), undo
         )
         _put(self._values, key, value)
         return future

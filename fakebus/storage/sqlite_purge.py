@@ -32,12 +32,13 @@ def plan_purge(transaction: Transaction, log_id: int, before_offset: int) -> Non
     )
 
 
-def purge_chunk(transaction: Transaction, more: list[bool]) -> None:
+def purge_chunk(transaction: Transaction, more: list[bool], purged: list[int]) -> None:
     """Delete some of what is to be deleted.
 
     Args:
         transaction: to work in.
         more: gets one item, whether there is anything left to do.
+        purged: gets the log of which nothing is left to delete, if there is one.
     """
     planned = transaction.execute("SELECT log_id, before_offset FROM purges LIMIT 1").fetchone()
     if planned is None:
@@ -60,6 +61,7 @@ def purge_chunk(transaction: Transaction, more: list[bool]) -> None:
         )
     if count == len(rows) < CHUNK_ROWS:
         transaction.execute("DELETE FROM purges WHERE log_id = ?", (log_id,))
+        purged.append(log_id)
     more.append(True)
 
 

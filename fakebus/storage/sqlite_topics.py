@@ -9,7 +9,7 @@ from functools import partial
 from uuid import UUID
 
 from fakebus.errors import StorageError
-from fakebus.storage.interface import TopicRow
+from fakebus.storage.interface import TopicRow, Undo
 from fakebus.storage.sqlite_connection import WorkerConnection
 from fakebus.storage.sqlite_logs import SqliteLogs
 from fakebus.storage.sqlite_purge import plan_purge
@@ -54,18 +54,18 @@ class SqliteTopics:
         self._next_log_id = log_id + 1
         return log_id
 
-    def save_topic(self, topic: TopicRow) -> asyncio.Future[None]:
+    def save_topic(self, topic: TopicRow, undo: Undo | None = None) -> asyncio.Future[None]:
         """Enqueue: insert the topic or replace it (new partitions, changed configs)."""
         dropped: list[int] = []
         return self._writer.enqueue_with_future(
-            _save_topic, (topic, dropped), partial(self._dropped, dropped)
+            _save_topic, (topic, dropped), partial(self._dropped, dropped), undo
         )
 
-    def delete_topic(self, topic_id: UUID) -> asyncio.Future[None]:
+    def delete_topic(self, topic_id: UUID, undo: Undo | None = None) -> asyncio.Future[None]:
         """Enqueue: forget the topic; its batches leave the file in the background."""
         dropped: list[int] = []
         return self._writer.enqueue_with_future(
-            _delete_topic, (topic_id, dropped), partial(self._dropped, dropped)
+            _delete_topic, (topic_id, dropped), partial(self._dropped, dropped), undo
         )
 
     def _dropped(self, log_ids: list[int], failure: BaseException | None) -> None:

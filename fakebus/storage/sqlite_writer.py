@@ -5,8 +5,9 @@ the more writers there are, the larger the groups. A small group that finds the 
 is committed right here instead: two switches between threads cost more than a commit that
 does not wait for the disk, and they are most of what a lone producer waits for.
 
-When a group fails, its writes and all that queued up behind it are reported as failed by one
-plain function, so that nobody can enqueue anything in between.
+When a group fails, its writes and all that queued up behind it are undone in memory, newest
+first, and reported as failed by one plain function, so that nobody can enqueue anything in
+between.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Any
 
 from fakebus.errors import StorageError
 from fakebus.limited_log import LimitedLog
-from fakebus.storage.interface import OnDone
+from fakebus.storage.interface import OnDone, Undo
 from fakebus.storage.sqlite_transaction import Operation
 
 logger = logging.getLogger("fakebus.storage")
@@ -33,8 +34,8 @@ MAX_INLINE_BYTES = 32 * 1024
 MAX_INLINE_WRITES = 32
 """A group up to this size is committed on the event loop, in some 30 microseconds."""
 
-Write = tuple[Operation, tuple[Any, ...], OnDone, int]
-"""The operation, its arguments, whom to tell, and the bytes of batches it holds."""
+Write = tuple[Operation, tuple[Any, ...], OnDone, int, Undo | None]
+"""The operation, its arguments, whom to tell, the bytes of batches it holds, and its undoing."""
 
 
 class GroupCommitWriter:
@@ -75,7 +76,12 @@ class GroupCommitWriter:
         self._task = self._loop.create_task(self._run(), name="fakebus storage writer")
 
     def enqueue(
-        self, operation: Operation, arguments: tuple[Any, ...], on_done: OnDone, size: int = 0
+        self,
+        operation: Operation,
+        arguments: tuple[Any, ...],
+        on_done: OnDone,
+        size: int = 0,
+        undo: Undo | None = None,
     ) -> None:
         """Commit a write after all that were enqueued before it.
 
@@ -84,14 +90,17 @@ class GroupCommitWriter:
             arguments: for the operation; unchanged until it is done.
             on_done: called on the event loop after the commit.
             size: bytes of record batches in the arguments.
+            undo: called if the write fails, before anybody is told.
 
         Raises:
-            StorageError: the writer is closed.
+            StorageError: the writer is closed; ``undo`` was called.
         """
         if self._closing:
+            if undo is not None:
+                undo()
             raise StorageError("the storage is closed")
         self.pending_bytes += size
-        write = (operation, arguments, on_done, size)
+        write = (operation, arguments, on_done, size, undo)
         if self._unit is not None:
             self._unit.append(write)
             return
@@ -151,7 +160,11 @@ class GroupCommitWriter:
         return group if size <= MAX_INLINE_BYTES else None
 
     def enqueue_with_future(
-        self, operation: Operation, arguments: tuple[Any, ...], on_done: OnDone | None = None
+        self,
+        operation: Operation,
+        arguments: tuple[Any, ...],
+        on_done: OnDone | None = None,
+        undo: Undo | None = None,
     ) -> asyncio.Future[None]:
         """Commit a write and return the future that says so.
 
@@ -159,9 +172,10 @@ class GroupCommitWriter:
             operation: run in the writer's thread, with the transaction and ``arguments``.
             arguments: for the operation.
             on_done: called before the future is done.
+            undo: called if the write fails, before anybody is told.
         """
         future: asyncio.Future[None] = self._loop.create_future()
-        self.enqueue(operation, arguments, partial(_finish, future, on_done))
+        self.enqueue(operation, arguments, partial(_finish, future, on_done), undo=undo)
         return future
 
     def want_purge(self) -> None:
@@ -244,20 +258,32 @@ class GroupCommitWriter:
         while self._queue:
             unit = self._queue.popleft()
             group.extend(unit if isinstance(unit, list) else (unit,))
+        for _, _, _, _, undo in reversed(group):
+            if undo is not None:
+                self._tell(undo)
         self._report(group, failure)
 
     def _report(self, writes: list[Write], failure: BaseException | None) -> None:
-        for _, _, on_done, size in writes:
+        for _, _, on_done, size, _ in writes:
             self.pending_bytes -= size
             try:
                 on_done(failure)
             except Exception as error:  # noqa: BLE001 - a mistake of one must not harm others
-                self._loop.call_exception_handler(
-                    {"message": "a callback of a stored write failed", "exception": error}
-                )
+                self._blame(error)
         if self._waiting:
             # In the next turn: whoever is told of a failure must not enqueue anything.
             self._loop.call_soon(self._resume_waiting)
+
+    def _tell(self, undo: Undo) -> None:
+        try:
+            undo()
+        except Exception as error:  # noqa: BLE001 - a mistake of one must not harm others
+            self._blame(error)
+
+    def _blame(self, error: Exception) -> None:
+        self._loop.call_exception_handler(
+            {"message": "a callback of a stored write failed", "exception": error}
+        )
 
     async def _purge_some(self) -> None:
         try:

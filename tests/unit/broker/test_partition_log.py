@@ -14,7 +14,7 @@ from fakebus.broker.partition_log import PartitionLog
 from fakebus.broker.tail_cache import TailCache
 from fakebus.errors import BrokerError, ErrorCode
 from fakebus.records.batch import parse_header
-from fakebus.storage.interface import LogState, LogStore, OnDone, StoredBatch
+from fakebus.storage.interface import LogState, OnDone, Storage, StoredBatch, Undo
 from fakebus.types import TopicPartition
 from tests.unit.broker.batches import batch
 
@@ -23,22 +23,31 @@ class SlowStore:
     """Keeps writes waiting until the test says how they end."""
 
     def __init__(self) -> None:
-        self.waiting: list[tuple[StoredBatch, OnDone]] = []
+        self.waiting: list[tuple[StoredBatch, OnDone, Undo | None]] = []
         self.stored: list[StoredBatch] = []
 
-    def append_batches(self, log_id: int, batches: Sequence[StoredBatch], on_done: OnDone) -> None:
+    def append_batches(
+        self,
+        log_id: int,
+        batches: Sequence[StoredBatch],
+        on_done: OnDone,
+        undo: Undo | None = None,
+    ) -> None:
         (one,) = batches
-        self.waiting.append((one, on_done))
+        self.waiting.append((one, on_done, undo))
 
     def commit(self, count: int = 1) -> None:
         for _ in range(count):
-            one, on_done = self.waiting.pop(0)
+            one, on_done, _ = self.waiting.pop(0)
             self.stored.append(one)
             on_done(None)
 
     def fail(self) -> None:
         waiting, self.waiting = self.waiting, []
-        for _, on_done in waiting:
+        for _, _, undo in reversed(waiting):
+            assert undo is not None
+            undo()
+        for _, on_done, _ in waiting:
             on_done(OSError("no space left"))
 
 
@@ -51,7 +60,7 @@ def store() -> SlowStore:
 def log(store: SlowStore) -> PartitionLog:
     state = LogState(log_id=1, log_start_offset=0, log_end_offset=0, size_bytes=0, max_timestamp=-1)
     config = TopicConfig({}, BrokerConfig())
-    return PartitionLog(TopicPartition("t", 0), state, config, cast(LogStore, store), TailCache())
+    return PartitionLog(TopicPartition("t", 0), state, config, cast(Storage, store), TailCache())
 
 
 Append = Callable[..., AppendResult]
@@ -176,7 +185,7 @@ def test_the_tail_is_read_from_memory_and_bounded(store: SlowStore) -> None:
     state = LogState(log_id=1, log_start_offset=0, log_end_offset=0, size_bytes=0, max_timestamp=-1)
     config = TopicConfig({}, BrokerConfig())
     logs = [
-        PartitionLog(TopicPartition("t", n), state, config, cast(LogStore, store), cache)
+        PartitionLog(TopicPartition("t", n), state, config, cast(Storage, store), cache)
         for n in range(2)
     ]
     for number in range(200):

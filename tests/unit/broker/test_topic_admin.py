@@ -170,9 +170,10 @@ async def test_a_topic_that_cannot_be_stored_is_refused_alone(
 ) -> None:
     save_topic = broker.storage.save_topic
 
-    def fail_for_t(row):  # type: ignore[no-untyped-def]
+    def fail_for_t(row, undo):  # type: ignore[no-untyped-def]
         if row.name != "t":
-            return save_topic(row)
+            return save_topic(row, undo)
+        undo()
         failed = asyncio.get_running_loop().create_future()
         failed.set_exception(StorageError("disk full"))
         return failed

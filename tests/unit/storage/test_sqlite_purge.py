@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sqlite3
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -46,6 +48,23 @@ async def test_deleted_batches_leave_the_file_in_the_background(
     await file_storage.delete_topic(topic.topic_id)
     await until(lambda: rows() == [])
     assert file_storage.get_meta("x") is None
+
+
+def dead_references() -> int:
+    return sum(type(one) is weakref.ref and one() is None for one in gc.get_objects())
+
+
+async def test_deleted_logs_leave_nothing_behind_in_memory(storage: SqliteStorage) -> None:
+    kept = await new_topic(storage, "kept")
+    before = dead_references()
+    for _ in range(300):
+        topic = await new_topic(storage)
+        await append(storage, topic.log_ids[0], batch(0))
+        await storage.delete_topic(topic.topic_id)
+    # A connection may keep one to every cursor that there ever was.
+    assert dead_references() - before < 600
+    await until(lambda: storage._writer.purge_wanted is False)
+    assert storage._logs._log_starts.keys() <= set(kept.log_ids)
 
 
 async def test_a_later_and_smaller_deletion_does_not_stop_a_purge(

@@ -303,7 +303,7 @@ async def test_what_waits_while_a_group_is_away_makes_the_next_group() -> None:
     gate, away = asyncio.Event(), asyncio.Event()
 
     async def commit(writes: list[Write]) -> None:
-        groups.append([arguments[0] for _, arguments, _, _ in writes])
+        groups.append([arguments[0] for _, arguments, *_ in writes])
         away.set()
         await gate.wait()
 

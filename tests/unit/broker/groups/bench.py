@@ -42,7 +42,7 @@ class FakeTopics:
     """Topics ``t`` and ``u`` with four partitions each, whose logs begin at 7."""
 
     def __init__(self) -> None:
-        self.on_deleted: list[Any] = []
+        self.on_deleting: list[Any] = []
         self._topics = {name: self._topic(name) for name in ("t", "u")}
 
     @staticmethod
@@ -59,7 +59,7 @@ class FakeTopics:
 
     def delete(self, name: str) -> None:
         topic = self._topics.pop(name)
-        for deleted in self.on_deleted:
+        for deleted in self.on_deleting:
             deleted(topic)
 
 
@@ -93,7 +93,7 @@ class Bench:
 
     async def restart(self, **config: str) -> None:
         """Come back with what is in storage, as after a kill."""
-        self.topics.on_deleted.clear()
+        self.topics.on_deleting.clear()
         self.clock = ManualClock(self.clock.now_ms())
         self.settings |= {key.replace("_", "."): value for key, value in config.items()}
         self.coordinator = self._new_coordinator()

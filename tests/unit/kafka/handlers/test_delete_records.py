@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
@@ -51,7 +52,8 @@ async def test_a_failure_of_storage_is_an_error_of_the_partition(
     await broker.topics.create("t", 1, {})
     await broker.produce(TopicPartition("t", 0), batch(b"a"))
 
-    def fail(log_id: int, log_start_offset: int) -> asyncio.Future[None]:
+    def fail(log_id: int, log_start_offset: int, undo: Callable[[], None]) -> asyncio.Future[None]:
+        undo()
         failed = asyncio.get_running_loop().create_future()
         failed.set_exception(StorageError("disk full"))
         return failed
