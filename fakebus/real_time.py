@@ -46,6 +46,9 @@ def time_ns() -> int:
 
 def now_ms() -> int:
     """Return milliseconds since the epoch."""
+    # Every record asks for them: one call, wherever nothing is replaced.
+    if "time_machine" not in sys.modules:
+        return _wall_ns() // 1_000_000
     return time_ns() // 1_000_000
 
 
