@@ -52,14 +52,7 @@ class EncodingSettings:
 
 
 class TopicEncoder:
-    """Makes the records of one topic.
-
-    Args:
-        topic: as the set describes it.
-        config: its configs, resolved.
-        settings: those of the set.
-        problems: where mistakes go.
-    """
+    """Makes the records of one topic."""
 
     def __init__(
         self,

@@ -13,10 +13,6 @@ _SHOWN = 20
 def field_of(data: object, path: str) -> object:
     """Return a field of plain data.
 
-    Args:
-        data: an object; objects may be nested in it.
-        path: the field.
-
     Raises:
         DataError: there is no such field, or it is null; the message says what there is.
     """

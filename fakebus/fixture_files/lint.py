@@ -197,12 +197,7 @@ class Linter:
             )
 
     def unused_schemas(self, schemas: SchemaSet, used: frozenset[str]) -> None:
-        """Report subjects that nothing uses.
-
-        Args:
-            schemas: all of the set.
-            used: the subjects of topics, files and events.
-        """
+        """Report subjects that nothing uses."""
         referred = {reference.subject for each in schemas for reference, _ in each.references}
         for each in schemas:
             subject = each.spec.subject

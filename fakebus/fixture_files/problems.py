@@ -70,12 +70,7 @@ class FixtureError(FakebusError):
 
 
 class DataError(FakebusError):
-    """A piece of fixture data is wrong; whoever knows its place makes a problem of it.
-
-    Args:
-        message: what is wrong.
-        hint: how to mend it.
-    """
+    """A piece of fixture data is wrong; whoever knows its place makes a problem of it."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)

@@ -71,9 +71,6 @@ def sarif(problems: Sequence[FixtureProblem]) -> dict[str, Any]:
     """Return a SARIF 2.1.0 log, which code hosts and editors show beside the lines.
 
     Source: https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html
-
-    Args:
-        problems: what was found.
     """
     rules = {INVALID: _INVALID_TEXT, **RULES, LOCK_RULE: _LOCK_TEXT, **DRIFT_RULES}
     return {

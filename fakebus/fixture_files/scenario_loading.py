@@ -14,13 +14,7 @@ from fakebus.fixture_files.structure.models import Topic
 
 
 class ScenarioLoader:
-    """Reads scenarios and encodes each of their events once.
-
-    Args:
-        directory: the set.
-        topics: those of the set by name.
-        problems: where mistakes go.
-    """
+    """Reads scenarios and encodes each of their events once."""
 
     def __init__(
         self,

@@ -199,14 +199,7 @@ def _collect(steps: tuple[Step, ...], found: list[ScenarioLine]) -> None:
 def read_scenario(
     text: str, relative: str, directory: FixtureDirectory, problems: ProblemList
 ) -> ScenarioSpec | None:
-    """Return the scenario of a file; ``None`` if it has none that can be used.
-
-    Args:
-        text: the file.
-        relative: its path from the root.
-        directory: the set.
-        problems: where mistakes go.
-    """
+    """Return the scenario of a file; ``None`` if it has none that can be used."""
     node = parse_yaml(text, directory.display(relative), problems)
     if node is None:
         return None

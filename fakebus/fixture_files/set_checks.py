@@ -102,14 +102,7 @@ def _check_offset(
 def check_profile(
     profile: Profile, topics: Sequence[str], tags: Iterable[str], problems: ProblemList
 ) -> None:
-    """Report tags and topics of a profile that nothing has.
-
-    Args:
-        profile: one of the set.
-        topics: the names of all topics that are loaded.
-        tags: the tags of all events that are loaded.
-        problems: where mistakes go.
-    """
+    """Report tags and topics of a profile that nothing has."""
     known = set(tags)
     for text, position in profile.tags:
         if text not in known:

@@ -41,10 +41,6 @@ class StableNames:
 
     Ids that were made from names get them back: those of an earlier recording, and our own.
     So a recording that was edited and seeded is recorded as it was edited.
-
-    Args:
-        anchor_ms: what times count from.
-        earlier: names that ids may have been made from.
     """
 
     def __init__(self, anchor_ms: int, earlier: Iterable[str] = ()) -> None:

@@ -20,13 +20,7 @@ Reload = Callable[[SchemaIds], FixtureSet]
 
 
 def refusal(schema: FixtureSchema, registry: str, reason: str) -> FixtureError:
-    """Return the error for a schema that a registry does not take.
-
-    Args:
-        schema: the one.
-        registry: how to call the registry.
-        reason: what it says.
-    """
+    """Return the error for a schema that a registry does not take."""
     return FixtureError(
         [
             FixtureProblem(

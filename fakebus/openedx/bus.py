@@ -33,11 +33,7 @@ _current: list[TestBus] = []
 
 @contextmanager
 def use_bus(bus: TestBus) -> Iterator[None]:
-    """Let producers and consumers of this process use a bus while the block runs.
-
-    Args:
-        bus: the handle of a running bus.
-    """
+    """Let producers and consumers of this process use a bus while the block runs."""
     _current.append(bus)
     try:
         yield

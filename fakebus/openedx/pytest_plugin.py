@@ -16,11 +16,7 @@ if TYPE_CHECKING:
 
 
 class OpenEdxEvents:
-    """The events of one test.
-
-    Args:
-        bus: the test's bus.
-    """
+    """The events of one test."""
 
     def __init__(self, bus: TestBus) -> None:
         self.bus = bus

@@ -20,12 +20,7 @@ _NOTHING = "only documentation, the order or the names of types differ"
 
 
 def changes(old: ParsedSchema, new: ParsedSchema) -> list[str]:
-    """Return what is different in the new schema; empty only if the two are the same.
-
-    Args:
-        old: the schema as it was.
-        new: as it is.
-    """
+    """Return what is different in the new schema; empty only if the two are the same."""
     if old.schema_type != new.schema_type:
         return [f"the schema is {new.schema_type} now, was {old.schema_type}"]
     if old.canonical == new.canonical:

@@ -241,10 +241,6 @@ def parse_found(
 
     Files may refer to each other: Avro by full names, Protobuf and JSON Schema by paths.
 
-    Args:
-        files: path and text of each.
-        where: what the files belong to.
-
     Returns:
         The schemas, and a finding for each file that is none.
     """

@@ -110,15 +110,7 @@ def _finding(
 
 
 class _Topic:
-    """One topic of the set and its counterpart.
-
-    Args:
-        topic: the set's.
-        found: the bus's.
-        subjects: the set's.
-        schemas: finds schemas by id.
-        where: the bus.
-    """
+    """One topic of the set and its counterpart."""
 
     def __init__(
         self,

@@ -136,10 +136,6 @@ def lock_problems(directory: Path, fixture_set: FixtureSet) -> list[FixtureProbl
 def version_findings(directory: Path, package: str) -> Iterator[DriftFinding]:
     """Tell if a set was made with another version of a package.
 
-    Args:
-        directory: the set's.
-        package: name and version of what is installed.
-
     Raises:
         FakebusError: the lock is none.
     """

@@ -64,9 +64,6 @@ def parse_files(
 ) -> tuple[list[tuple[str, ParsedSchema]], list[tuple[str, str]]]:
     """Parse schema files that may build on each other.
 
-    Args:
-        files: path and text of each.
-
     Returns:
         Path and schema of each that is valid, and path and reason of each that is not.
     """

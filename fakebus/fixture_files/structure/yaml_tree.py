@@ -74,13 +74,7 @@ class _TooMuch(Exception):  # noqa: N818 - a signal inside this module
 
 
 def parse_yaml(text: str, file: str, problems: ProblemList) -> YamlNode | None:
-    """Return the tree of a YAML text; ``None`` if it is empty or cannot be read.
-
-    Args:
-        text: the whole file.
-        file: its name for problems.
-        problems: where mistakes go.
-    """
+    """Return the tree of a YAML text; ``None`` if it is empty or cannot be read."""
     try:
         _check_depth(text)
         composed = yaml.compose(text, Loader=_LOADER)
