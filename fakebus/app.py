@@ -26,7 +26,7 @@ from fakebus.servers import Server, reachable
 from fakebus.storage.sqlite import SqliteStorage
 
 if TYPE_CHECKING:
-    from fakebus.fixture_files.bus_seed import BusSeed
+    from fakebus.fixture_files.seeding.bus_seed import BusSeed
     from fakebus.kafka.listener import Listener
 
 __all__ = ["BusThread", "FakeBus"]
@@ -150,7 +150,7 @@ class FakeBus:
         settings = self.settings
         if not settings.fixtures:
             return None
-        from fakebus.fixture_files.bus_seed import BusSeed
+        from fakebus.fixture_files.seeding.bus_seed import BusSeed
 
         now_ms, profile = self.clock.now_ms(), settings.profile
         return BusSeed(settings.fixtures, now_ms=now_ms, config=config, profile=profile)

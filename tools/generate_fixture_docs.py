@@ -11,7 +11,7 @@ import re
 import sys
 from pathlib import Path
 
-from fakebus.fixture_files.event_lines import EVENT_FIELDS
+from fakebus.fixture_files.events.event_lines import EVENT_FIELDS
 from fakebus.fixture_files.structure.declarations import table
 from fakebus.fixture_files.structure.event_models import Generate
 from fakebus.fixture_files.structure.models import Profile, RootFile, Topic

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from fakebus.client.connection import ClientError, Connection, text_of
 from fakebus.client.offsets import log_ranges, offsets_at, partitions_of, stable_ends
 from fakebus.client.topics import own_configs
-from fakebus.fixture_files.recording import SourceRecord, SourceTopic
+from fakebus.fixture_files.recording.recorder import SourceRecord, SourceTopic
 from fakebus.real_time import monotonic
 from fakebus.types import TopicPartition
 

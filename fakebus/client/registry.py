@@ -12,8 +12,8 @@ from typing import Any
 
 from fakebus.errors import FakebusError
 from fakebus.fixture_files.model import FixtureSchema
-from fakebus.fixture_files.recording import SourceSchema
-from fakebus.fixture_files.subject_seeding import refusal
+from fakebus.fixture_files.recording.recorder import SourceSchema
+from fakebus.fixture_files.seeding.subject_seeding import refusal
 from fakebus.schemas.interface import STORED, ResolvedReference, SchemaError
 from fakebus.schemas.languages import language
 

@@ -1,8 +1,8 @@
 """Seeding a fixture set through a real client: fakebus, Apache Kafka or any other cluster.
 
 What was seeded is noted in a topic of the cluster itself (see
-:mod:`fakebus.fixture_files.ledger`), so seeding again writes only what is new, whoever did it
-first. A seed that is interrupted may write its last events twice, because a client cannot write
+:mod:`fakebus.fixture_files.seeding.ledger`), so seeding again writes only what is new, whoever did
+it first. A seed that is interrupted may write its last events twice, because a client cannot write
 records and that note in one step as a bus can.
 """
 
@@ -25,10 +25,10 @@ from fakebus.client.topics import (
     delete_topics,
     topic_ids,
 )
-from fakebus.fixture_files.ledger import LEDGER_CONFIG, LEDGER_TOPIC, Ledger
 from fakebus.fixture_files.model import FixtureEvent, FixtureGroup, FixtureSet, FixtureTopic
 from fakebus.fixture_files.problems import FixtureError, FixtureProblem
-from fakebus.fixture_files.schema_set import SchemaIds
+from fakebus.fixture_files.seeding.ledger import LEDGER_CONFIG, LEDGER_TOPIC, Ledger
+from fakebus.fixture_files.structure.schema_set import SchemaIds
 from fakebus.records.record import NewRecord
 from fakebus.types import TopicPartition
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fakebus.fixture_files.format_names import format_named
 from fakebus.fixture_files.formats.format import kind_of_json
+from fakebus.fixture_files.formats.format_names import format_named
 from fakebus.fixture_files.functions import FunctionContext, expand
 from fakebus.fixture_files.problems import DataError, quoted
 

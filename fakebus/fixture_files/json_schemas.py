@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from fakebus.fixture_files.event_lines import EVENT_FIELDS
-from fakebus.fixture_files.scenario_specs import PUBLISH_FIELDS, Repeat, ScenarioFile, StepModel
+from fakebus.fixture_files.events.event_lines import EVENT_FIELDS
+from fakebus.fixture_files.scenarios.scenario_specs import (
+    PUBLISH_FIELDS,
+    Repeat,
+    ScenarioFile,
+    StepModel,
+)
 from fakebus.fixture_files.structure.declarations import Schema, object_schema, words
 from fakebus.fixture_files.structure.event_models import (
     Format,

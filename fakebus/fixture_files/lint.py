@@ -13,12 +13,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from fakebus.fixture_files.event_lines import EventLine
+from fakebus.fixture_files.events.event_lines import EventLine
 from fakebus.fixture_files.lint_rules import OEP41
 from fakebus.fixture_files.problems import Position, ProblemList, quoted
-from fakebus.fixture_files.schema_set import SchemaSet
 from fakebus.fixture_files.sources import ROOT_FILE, files_below
 from fakebus.fixture_files.structure.models import Topic
+from fakebus.fixture_files.structure.schema_set import SchemaSet
 from fakebus.records.record import NewRecord
 from fakebus.schemas.interface import ParsedSchema
 

@@ -14,13 +14,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from fakebus.broker.configs.broker_config import BrokerConfig
-from fakebus.broker.configs.topic_config import TopicConfig
 from fakebus.clock import SystemClock
-from fakebus.errors import ConfigError
 from fakebus.fixture_files.drift.lock import lock_problems
-from fakebus.fixture_files.encoding import EncodingSettings, TopicEncoder
-from fakebus.fixture_files.event_lines import EventFile, EventLine
-from fakebus.fixture_files.input_names import input_of
+from fakebus.fixture_files.encoding.encoder import EncodingSettings, TopicEncoder, topic_config
+from fakebus.fixture_files.encoding.set_results import (
+    fixture_group,
+    fixture_schema,
+    fixture_topic,
+    settings_digest,
+)
+from fakebus.fixture_files.events.event_lines import EventFile, EventLine, topic_of
+from fakebus.fixture_files.events.timeline import Timeline
+from fakebus.fixture_files.inputs.input_names import input_of
 from fakebus.fixture_files.lint import Linter, unused_files
 from fakebus.fixture_files.model import (
     FixtureEvent,
@@ -34,30 +39,20 @@ from fakebus.fixture_files.problems import (
     FixtureProblem,
     Position,
     ProblemList,
-    did_you_mean,
     quoted,
 )
-from fakebus.fixture_files.scenarios import Scenario
-from fakebus.fixture_files.schema_set import SchemaIds, SchemaSet
-from fakebus.fixture_files.set_checks import check_groups, check_profile, check_topics
-from fakebus.fixture_files.set_results import (
-    fixture_group,
-    fixture_schema,
-    fixture_topic,
-    settings_digest,
-)
+from fakebus.fixture_files.scenarios.playing import Scenario
 from fakebus.fixture_files.sources import (
     MAX_EVENTS_BYTES,
     ROOT_FILE,
     FixtureDirectory,
     not_a_directory,
 )
-from fakebus.fixture_files.structure.declarations import Origin
-from fakebus.fixture_files.structure.event_models import Generate, Load
+from fakebus.fixture_files.structure.event_models import Load
 from fakebus.fixture_files.structure.models import Topic
+from fakebus.fixture_files.structure.schema_set import SchemaIds, SchemaSet
+from fakebus.fixture_files.structure.set_checks import check_groups, check_profile, check_topics
 from fakebus.fixture_files.structure.set_reader import SetSpec, read_structure
-from fakebus.fixture_files.timeline import Timeline
-from fakebus.fixture_files.topic_rules import config_problem
 
 MAX_EVENTS = 1_000_000
 
@@ -149,16 +144,7 @@ def load_scenarios(
     config: BrokerConfig | None = None,
     schema_ids: SchemaIds | None = None,
 ) -> dict[str, Scenario]:
-    """Read the scenarios of a fixture directory, with everything else that it holds.
-
-    Args:
-        directory: holds ``fakebus.yaml``.
-        now_ms: the present in milliseconds since the epoch.
-        config: as for :func:`load_fixtures`.
-        schema_ids: as for :func:`load_fixtures`.
-
-    Returns:
-        The scenarios by their names.
+    """Return the scenarios of a fixture directory by name; see :func:`load_fixtures`.
 
     Raises:
         FixtureError: the set has problems; all of them are in the error.
@@ -316,7 +302,10 @@ class _Loader:
 
     def _generate(self, spec: SetSpec, schemas: SchemaSet) -> None:
         if self._to_generate is not None:
-            self._change_generates(spec, *self._to_generate)
+            from fakebus.fixture_files.generation.asking import ask_for
+
+            position = Position(self._directory.display(ROOT_FILE), 1, 1)
+            ask_for(spec.topics, *self._to_generate, position, self._problems)
         if not any(topic.generates for topic in spec.topics):
             return
         from fakebus.fixture_files.generation.generator import GenerationSettings, Generator
@@ -335,29 +324,6 @@ class _Loader:
         if self._to_generate is not None:
             self.generated = [line.text for line in made if line.file.topic == self._to_generate[0]]
 
-    def _change_generates(self, spec: SetSpec, name: str, count: int | None) -> None:
-        found = next((topic for topic in spec.topics if topic.name == name), None)
-        if found is None:
-            self._problems.add(
-                Position(self._directory.display(ROOT_FILE), 1, 1),
-                f"there is no topic {quoted(name)}",
-                did_you_mean(name, [topic.name for topic in spec.topics]),
-            )
-            return
-        wanted = found.generates
-        if not wanted:
-            if count is None:
-                self._problems.add(
-                    found.position,
-                    f"the topic {quoted(name)} has no generate",
-                    "add it, or say how many events to make from its schema with --count",
-                )
-                return
-            wanted = (Generate(origin=Origin(found.position, {}, ROOT_FILE)),)
-        if count is not None:
-            wanted = tuple(replace(one, count=count) for one in wanted)
-        spec.topics[spec.topics.index(found)] = replace(found, generates=wanted)
-
     def _check_profiles(self, spec: SetSpec) -> None:
         names = [topic.name for topic in spec.topics]
         tags = {tag for line in self._lines for tag in line.fields.get("tags") or ()}
@@ -375,7 +341,7 @@ class _Loader:
     ) -> None:
         if not spec.scenarios:
             return
-        from fakebus.fixture_files.scenario_loading import ScenarioLoader
+        from fakebus.fixture_files.scenarios.scenario_loading import ScenarioLoader
 
         # What a scenario repeats is meant to be repeated.
         ignored = {*spec.root.lint.ignore} | {"duplicate-event", "ce-duplicate-id"}
@@ -401,34 +367,6 @@ class _Loader:
                 "give each event its own id",
             )
 
-    def _topic_of(self, event: EventLine, topics: Mapping[str, Topic]) -> Topic | None:
-        named: str | None = event.fields.get("topic")
-        loading = event.file.topic
-        if loading is not None:
-            if named is not None and named != loading:
-                self._problems.add(
-                    event.position("topic"),
-                    f"the event names the topic {quoted(named)}, "
-                    f"but its file is loaded by {quoted(loading)}",
-                    'remove "topic", or load the file with include',
-                )
-                return None
-            return topics[loading]
-        if named is None:
-            self._problems.add(
-                event.position(),
-                "the event names no topic, and no topic loads this file",
-                'add "topic", or load the file from a topic',
-            )
-            return None
-        if named not in topics:
-            self._problems.add(
-                event.position("topic"),
-                f"there is no topic {quoted(named)}",
-                did_you_mean(named, topics) if topics else "add it under topics",
-            )
-        return topics.get(named)
-
     def _settings(
         self, spec: SetSpec, schemas: SchemaSet, linter: Linter | None
     ) -> EncodingSettings:
@@ -446,7 +384,9 @@ class _Loader:
         self, topics: Mapping[str, Topic], settings: EncodingSettings, problems: ProblemList
     ) -> dict[str, TopicEncoder]:
         return {
-            topic.name: TopicEncoder(topic, self._topic_config(topic), settings, problems)
+            topic.name: TopicEncoder(
+                topic, topic_config(topic, self._config, self._problems), settings, problems
+            )
             for topic in topics.values()
         }
 
@@ -463,7 +403,7 @@ class _Loader:
         profile = spec.profile
         streams: _Streams = {}
         for line in self._lines:
-            topic = self._topic_of(line, topics)
+            topic = topic_of(line, topics, self._problems)
             if topic is None:
                 continue
             if profile is not None and not (
@@ -476,19 +416,6 @@ class _Loader:
                 key = (topic.name, line.file.relative)
                 streams.setdefault(key, (line.file, []))[1].append(event)
         return streams
-
-    def _topic_config(self, topic: Topic) -> TopicConfig:
-        # Configs with mistakes are reported already; checks go on with the defaults.
-        valid = {
-            name: text for name, text in topic.config.items() if config_problem(name, text) is None
-        }
-        try:
-            return TopicConfig(valid, self._config)
-        except ConfigError as error:
-            self._problems.add(
-                topic.position, f"the configs of {topic.name} contradict each other: {error}"
-            )
-            return TopicConfig({}, self._config)
 
     def _result(self, spec: SetSpec, schemas: SchemaSet, streams: _Streams) -> FixtureSet:
         topics = {topic.name: topic for topic in spec.topics}

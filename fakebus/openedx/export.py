@@ -16,8 +16,8 @@ from fakebus.clock import SystemClock
 from fakebus.fixture_files.drift.lock import check_lock_target, write_lock
 from fakebus.fixture_files.lint import is_oep41_type
 from fakebus.fixture_files.loader import load_fixtures
+from fakebus.fixture_files.recording.written_sets import ROOT_FILE, WrittenSet
 from fakebus.fixture_files.times import parse_duration
-from fakebus.fixture_files.written_sets import ROOT_FILE, WrittenSet
 from fakebus.openedx.catalogue import CatalogueEvent, events_version, load_catalogue
 from fakebus.openedx.samples import Sample, samples_of
 

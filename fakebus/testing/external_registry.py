@@ -9,7 +9,7 @@ from typing import Any
 from fakebus.client.registry import RegistryClient, RegistryRefusalError
 from fakebus.escaping import printable, printable_lines
 from fakebus.fixture_files.model import FixtureSet
-from fakebus.fixture_files.recording import SourceSchema
+from fakebus.fixture_files.recording.recorder import SourceSchema
 from fakebus.schemas.framing import framed_id
 from fakebus.schemas.interface import SchemaDataError
 from fakebus.schemas.payloads import encode

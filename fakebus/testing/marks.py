@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
-from fakebus.fixture_files.ledger import LEDGER_TOPIC
-from fakebus.fixture_files.seeding import note_new_ids
+from fakebus.fixture_files.seeding.ledger import LEDGER_TOPIC
+from fakebus.fixture_files.seeding.seeder import note_new_ids
 from fakebus.registry.schema_log import TOPIC as SCHEMAS_TOPIC
 from fakebus.types import TopicPartition
 

@@ -14,7 +14,7 @@ from fakebus.broker.broker import Broker
 from fakebus.broker.partition_log import PartitionLog
 from fakebus.broker.tail import Tail
 from fakebus.broker.topics import Topic
-from fakebus.fixture_files.ledger import LEDGER_TOPIC
+from fakebus.fixture_files.seeding.ledger import LEDGER_TOPIC
 from fakebus.protocol.consumer_protocol import decode_assignment
 from fakebus.protocol.errors import DecodeError
 from fakebus.records.builder import build_batch
@@ -32,7 +32,7 @@ from fakebus.types import TopicPartition
 
 if TYPE_CHECKING:
     from fakebus.fixture_files.model import FixtureSet
-    from fakebus.fixture_files.schema_set import SchemaIds
+    from fakebus.fixture_files.structure.schema_set import SchemaIds
 
 
 class _TailCursor:
@@ -197,8 +197,8 @@ class OwnCluster:
     async def seed(self, directory: Path, namespace: Namespace) -> None:
         """Load a directory of fixture files."""
         from fakebus.fixture_files.loader import load_fixtures
-        from fakebus.fixture_files.seeding import seed
-        from fakebus.fixture_files.subject_seeding import register_schemas
+        from fakebus.fixture_files.seeding.seeder import seed
+        from fakebus.fixture_files.seeding.subject_seeding import register_schemas
 
         now_ms, config = self.now_ms(), self.broker.config
 

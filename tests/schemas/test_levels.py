@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fakebus.fixture_files.compatibility import misfits
+from fakebus.fixture_files.structure.compatibility import misfits
 from fakebus.registry.compatibility import messages
 from fakebus.registry.model import LEVELS
 from fakebus.schemas.interface import ParsedSchema

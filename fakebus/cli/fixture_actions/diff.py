@@ -22,9 +22,9 @@ from fakebus.config import fixture_path
 
 if TYPE_CHECKING:
     from fakebus.client.registry import RegistryClient
-    from fakebus.fixture_files.comparing import View
+    from fakebus.fixture_files.drift.comparing import View
     from fakebus.fixture_files.model import FixtureSet
-    from fakebus.fixture_files.schema_set import SchemaIds
+    from fakebus.fixture_files.structure.schema_set import SchemaIds
 
 NAME = "diff"
 HELP = "show what differs between two fixture sets, or a set and a bus"
@@ -56,7 +56,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Compare; 1 if something differs."""
     from fakebus.clock import SystemClock
-    from fakebus.fixture_files.comparing import differences, time_shift
+    from fakebus.fixture_files.drift.comparing import differences, time_shift
     from fakebus.fixture_files.loader import load_fixtures
 
     now_ms = SystemClock().now_ms()
@@ -102,7 +102,7 @@ def _ids(registry: RegistryClient | None, fixture_set: FixtureSet) -> SchemaIds 
 
 
 def _set_view(directory: Path, fixture_set: FixtureSet) -> View:
-    from fakebus.fixture_files.comparing import set_view
+    from fakebus.fixture_files.drift.comparing import set_view
     from fakebus.fixture_files.drift.set_subjects import set_source, set_subjects
 
     subjects = set_subjects(fixture_set)
@@ -119,7 +119,7 @@ def _set_view(directory: Path, fixture_set: FixtureSet) -> View:
 
 def _bus_view(arguments: argparse.Namespace, before: View, registry: RegistryClient | None) -> View:
     from fakebus.client.reading import read_topics
-    from fakebus.fixture_files.comparing import bus_view
+    from fakebus.fixture_files.drift.comparing import bus_view
 
     connection = connect(arguments, "fakebus fixtures diff")
     names = [

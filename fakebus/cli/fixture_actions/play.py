@@ -21,7 +21,7 @@ from fakebus.errors import ConfigError
 if TYPE_CHECKING:
     from fakebus.client.registry import RegistryClient
     from fakebus.fixture_files.model import FixtureSet
-    from fakebus.fixture_files.scenarios import ScenarioRecord
+    from fakebus.fixture_files.scenarios.playing import ScenarioRecord
 
 NAME = "play"
 HELP = "play a scenario into any Kafka"
@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Play the scenario."""
     from fakebus.clock import SystemClock
     from fakebus.fixture_files.loader import load_fixtures, load_scenarios
-    from fakebus.fixture_files.scenarios import play, scenario_named
+    from fakebus.fixture_files.scenarios.playing import play, scenario_named
 
     if not arguments.speed > 0:
         raise ConfigError(f"--speed {arguments.speed:g}: write a number above 0")

@@ -63,8 +63,8 @@ def run(arguments: argparse.Namespace) -> int:
     # YAML and the formats come with these; other commands start without them.
     from fakebus.client.reading import read_topics
     from fakebus.client.topics import matching_topics
-    from fakebus.fixture_files.recording import Recorder, earlier_recording, write_files
-    from fakebus.fixture_files.redaction import RedactedPath, Redaction
+    from fakebus.fixture_files.recording.recorder import Recorder, earlier_recording, write_files
+    from fakebus.fixture_files.recording.redaction import RedactedPath, Redaction
 
     redaction = Redaction(
         [RedactedPath.parse(text) for text in arguments.redact], built_in=not arguments.no_redact

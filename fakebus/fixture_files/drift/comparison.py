@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from fakebus.fixture_files.compatibility import described, misfits
 from fakebus.fixture_files.drift.changes import changes
 from fakebus.fixture_files.drift.findings import BREAKING, DRIFT, NOTE, DriftFinding
 from fakebus.fixture_files.drift.schema_files import parse_files
 from fakebus.fixture_files.drift.set_subjects import SetSubject, SubjectVersion
+from fakebus.fixture_files.structure.compatibility import described, misfits
 from fakebus.schemas.interface import (
     ParsedSchema,
     SchemaDataError,

@@ -13,7 +13,7 @@ from fakebus.fixture_files.drift.findings import BREAKING, DRIFT, NOTE, DriftFin
 from fakebus.fixture_files.drift.outlines import SYMBOLS, outline
 from fakebus.fixture_files.drift.set_subjects import SetSubject, set_source
 from fakebus.fixture_files.model import FixtureSet, FixtureStream, FixtureTopic
-from fakebus.fixture_files.recording import (
+from fakebus.fixture_files.recording.recorder import (
     TRACING,
     SourceRecord,
     SourceSchema,

@@ -10,22 +10,22 @@ from datetime import tzinfo
 from random import Random
 from typing import Any
 
-from fakebus.fixture_files.event_lines import EventFile, EventLine
-from fakebus.fixture_files.field_paths import field_of
+from fakebus.fixture_files.events.event_lines import EventFile, EventLine
+from fakebus.fixture_files.events.field_paths import field_of
+from fakebus.fixture_files.formats.wrappers import is_wrapper, unwrapped, wrapped
 from fakebus.fixture_files.generation.avro_values import AvroValues
 from fakebus.fixture_files.generation.json_schema_values import JsonSchemaValues
-from fakebus.fixture_files.generation.values import Path
+from fakebus.fixture_files.generation.references import References
+from fakebus.fixture_files.generation.values import Path, Times
 from fakebus.fixture_files.generation_hints import Draw, Hint, faker_version, make_value
 from fakebus.fixture_files.problems import DataError, Position, ProblemList, did_you_mean, quoted
-from fakebus.fixture_files.schema_set import SchemaSet
-from fakebus.fixture_files.stable_names import offset_text
 from fakebus.fixture_files.structure.event_models import FROM_EXAMPLE, Generate
 from fakebus.fixture_files.structure.event_models import Format as FormatSpec
 from fakebus.fixture_files.structure.models import Topic
-from fakebus.fixture_files.times import parse_time, to_datetime
+from fakebus.fixture_files.structure.schema_set import SchemaSet
+from fakebus.fixture_files.times import parse_time
 from fakebus.schemas.interface import ParsedSchema
 
-_WRAPPER_FIELDS = frozenset({"type", "data", "subject", "version"})
 _KEY_PLACE = "key"
 
 
@@ -71,7 +71,7 @@ class Generator:
         self._settings = settings
         self._problems = problems
         self._lines = {name: list(found) for name, found in lines.items()}
-        self._values: dict[str, Sequence[object]] = {}
+        self._references = References(self._topics, self._lines)
 
     def lines(self) -> Iterator[EventLine]:
         """Yield every event, topic by topic; those that others refer to come first."""
@@ -105,7 +105,7 @@ class Generator:
             waiting.append(topic.name)
             for hint in (hint for spec in topic.generates for hint in _hints(spec)):
                 if hint.function == "ref":
-                    found = self._split(str(hint.argument))
+                    found = self._references.split(str(hint.argument))
                     if found is not None and found[0] in self._topics:
                         visit(self._topics[found[0]])
             waiting.pop()
@@ -154,7 +154,7 @@ class Generator:
                 f"install faker=={wanted}, or write  faker_version: {installed}",
             )
 
-    def _times(self, spec: Generate) -> _Times:
+    def _times(self, spec: Generate) -> Times:
         settings = self._settings
         try:
             first, last = (
@@ -180,7 +180,7 @@ class Generator:
                 "write both as instants, or both as offsets",
             )
         anchor = settings.anchor_ms if relative[0] else None
-        return _Times(first, last, spec.count, anchor, self.seed_of(spec))
+        return Times(first, last, spec.count, anchor, self.seed_of(spec))
 
     def seed_of(self, spec: Generate) -> int:
         """Return the seed that a topic's events are made with."""
@@ -199,63 +199,8 @@ class Generator:
             return None
 
     def values_of(self, reference: str) -> Sequence[object]:
-        """Return all values that a reference such as ``orders.value.total`` names.
-
-        Raises:
-            DataError: there are none.
-        """
-        if reference not in self._values:
-            self._values[reference] = self._find(reference)
-        return self._values[reference]
-
-    def _split(self, reference: str) -> tuple[str, str, str] | None:
-        for topic in sorted(self._topics, key=len, reverse=True):
-            if reference.startswith(f"{topic}."):
-                part, _, path = reference[len(topic) + 1 :].partition(".")
-                return topic, part, path
-        return None
-
-    def _find(self, reference: str) -> Sequence[object]:
-        found = self._split(reference)
-        if found is None:
-            name = reference.partition(".")[0]
-            raise DataError(
-                f"there is no topic for {quoted(reference)}", did_you_mean(name, self._topics)
-            )
-        topic, part, path = found
-        if part not in ("key", "value") or (part == "key" and path):
-            raise DataError(
-                f"{quoted(reference)} names neither a key nor a value",
-                f"write {topic}.key, {topic}.value or {topic}.value.FIELD",
-            )
-        lines = self._lines.get(topic, ())
-        if not lines:
-            raise DataError(f"{topic} has no events to refer to", "load or generate some")
-        return self._collect(self._topics[topic], lines, part, path)
-
-    def _collect(
-        self, topic: Topic, lines: Sequence[EventLine], part: str, path: str
-    ) -> Sequence[object]:
-        found: list[object] = []
-        failure: DataError | None = None
-        for line in lines:
-            data = unwrapped(line.fields.get(part))
-            key_field = (line.file.load and line.file.load.key_field) or topic.key_field
-            try:
-                if part == "key" and "key" not in line.fields and key_field is not None:
-                    data = field_of(unwrapped(line.fields.get("value")), key_field)
-                if path:
-                    data = field_of(data, path)
-            except DataError as error:
-                failure = error
-                continue
-            if data is not None:
-                found.append(data)
-        if not found:
-            if failure is not None:
-                raise DataError(f"in {topic.name}'s events {failure}", failure.hint)
-            raise DataError(f"no event of {topic.name} has a {part}", "refer to something else")
-        return found
+        """Return all values that a reference names; see :class:`References`."""
+        return self._references.values_of(reference)
 
 
 class _HintError(DataError):
@@ -264,23 +209,6 @@ class _HintError(DataError):
     def __init__(self, position: Position, message: str, hint: str) -> None:
         super().__init__(message, hint)
         self.position = position
-
-
-class _Times:
-    """Spreads events over a range: one in each of as many parts, so that they are in order."""
-
-    def __init__(self, first: int, last: int, count: int, anchor: int | None, seed: int) -> None:
-        self._first = first
-        self._part = (last - first) / count
-        self._anchor = anchor
-        self._seed = seed
-
-    def __call__(self, index: int) -> str:
-        share = Random(f"{self._seed}/at/{index}").random()  # noqa: S311 - test data
-        at = int(self._first + self._part * (index + share))
-        if self._anchor is None:
-            return to_datetime(at).isoformat(timespec="milliseconds")
-        return offset_text(at - self._anchor)
 
 
 class _Template:
@@ -340,16 +268,16 @@ class _Template:
             }
             fields["value"] = self._with_hints(fields.get("value"), maker)
         elif self._values is not None:
-            fields["value"] = _wrapped(self._values.make(maker))
+            fields["value"] = wrapped(self._values.make(maker))
         else:
-            fields["value"] = _wrapped(self._from_hints(maker))
+            fields["value"] = wrapped(self._from_hints(maker))
         self._add_key(fields, index, maker)
         return fields, example
 
     def _add_key(self, fields: dict[str, Any], index: int, maker: _Maker) -> None:
         key = self._spec.key
         if isinstance(key, Hint):
-            fields["key"] = _wrapped(maker.made(key, _KEY_PLACE))
+            fields["key"] = wrapped(maker.made(key, _KEY_PLACE))
         elif isinstance(key, str):
             try:
                 found = field_of(unwrapped(fields["value"]), key)
@@ -357,18 +285,18 @@ class _Template:
                 raise _HintError(self._spec.at("key"), f"the key: {error}", error.hint) from None
             key_format = self._spec.load.key_format or self._topic.key_format
             is_text = key_format.name == "string" and type(found) is int
-            fields["key"] = str(found) if is_text else _wrapped(found)
+            fields["key"] = str(found) if is_text else wrapped(found)
         elif self._key_values is not None and not (
             self._topic.key_field or self._spec.load.key_field
         ):
             without_hints = _Maker(self, index, prefix="key")
-            fields["key"] = _wrapped(self._key_values.make(without_hints))
+            fields["key"] = wrapped(self._key_values.make(without_hints))
 
     def _with_hints(self, value: Any, maker: _Maker) -> Any:
         wrapper = value if is_wrapper(value) else {"data": value}
         for path in self._spec.hints:
             self._set(wrapper, ("data", *path), path, maker, "$")
-        return value if wrapper is value else _wrapped(wrapper["data"])
+        return value if wrapper is value else wrapped(wrapper["data"])
 
     def _set(self, parent: Any, rest: Path, path: Path, maker: _Maker, place: str) -> None:
         name, inner = rest[0], rest[1:]
@@ -478,19 +406,3 @@ def _values_of(schema: ParsedSchema | None, name: str) -> AvroValues | JsonSchem
     if schema is not None and schema.schema_type == "JSON":
         return JsonSchemaValues(schema.canonical, name)
     return None
-
-
-def is_wrapper(data: object) -> bool:
-    """Whether data is written with its format, as in ``{"type": "json", "data": 1}``."""
-    return isinstance(data, dict) and "data" in data and data.keys() <= _WRAPPER_FIELDS
-
-
-def unwrapped(data: Any) -> object:
-    """Return the data of a key or value without what says its format."""
-    return data["data"] if is_wrapper(data) else data
-
-
-def _wrapped(data: object) -> object:
-    if isinstance(data, dict) and data.keys() <= _WRAPPER_FIELDS:
-        return {"data": data}
-    return data

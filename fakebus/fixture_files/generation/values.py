@@ -9,6 +9,8 @@ from typing import Protocol
 from uuid import UUID
 
 from fakebus.fixture_files.problems import DataError
+from fakebus.fixture_files.recording.stable_names import offset_text
+from fakebus.fixture_files.times import to_datetime
 
 Path = tuple[str, ...]
 
@@ -121,3 +123,21 @@ FORMATS: Mapping[str, Callable[[Random], object]] = {
     "uri": lambda random: f"https://example.org/{random.randint(1, 9999)}",
     "uuid": _uuid,
 }
+
+
+class Times:
+    """Spreads events over a range: one in each of as many parts, so that they are in order."""
+
+    def __init__(self, first: int, last: int, count: int, anchor: int | None, seed: int) -> None:
+        self._first = first
+        self._part = (last - first) / count
+        self._anchor = anchor
+        self._seed = seed
+
+    def __call__(self, index: int) -> str:
+        """Return the time of an event."""
+        share = Random(f"{self._seed}/at/{index}").random()  # noqa: S311 - test data
+        at = int(self._first + self._part * (index + share))
+        if self._anchor is None:
+            return to_datetime(at).isoformat(timespec="milliseconds")
+        return offset_text(at - self._anchor)

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from fakebus.fixture_files.format_names import format_named
+from fakebus.fixture_files.formats.format_names import format_named
 from fakebus.fixture_files.generation_hints import HINTS, Hint
 from fakebus.fixture_files.headers import HEADERS_SCHEMA, Headers, parse_headers
-from fakebus.fixture_files.input_names import INPUT_NAMES
+from fakebus.fixture_files.inputs.input_names import INPUT_NAMES
 from fakebus.fixture_files.problems import DataError, did_you_mean, quoted
 from fakebus.fixture_files.structure.declarations import (
     WRONG,

@@ -43,6 +43,7 @@ from fakebus.fixture_files.structure.kinds import (
     text,
 )
 from fakebus.fixture_files.structure.subject_models import LEVEL, Subject
+from fakebus.fixture_files.structure.topic_rules import config_problem, topic_name_problem
 from fakebus.fixture_files.structure.yaml_tree import (
     YamlMapping,
     YamlNode,
@@ -50,7 +51,6 @@ from fakebus.fixture_files.structure.yaml_tree import (
     is_null,
 )
 from fakebus.fixture_files.times import parse_instant
-from fakebus.fixture_files.topic_rules import config_problem, topic_name_problem
 from fakebus.records.partitioner import PARTITIONERS
 
 DEFAULT_PARTITIONER = "consistent_random"

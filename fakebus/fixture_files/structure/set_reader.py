@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from fakebus.fixture_files.input_names import is_events_file
+from fakebus.fixture_files.inputs.input_names import is_events_file
 from fakebus.fixture_files.problems import Position, ProblemList, did_you_mean, quoted
 from fakebus.fixture_files.sources import MAX_YAML_BYTES, ROOT_FILE, FixtureDirectory
 from fakebus.fixture_files.structure.declarations import WRONG, Origin, Reading, read_object

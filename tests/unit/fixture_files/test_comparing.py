@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fakebus.cli.main import run
-from fakebus.fixture_files import comparing
+from fakebus.fixture_files.drift import comparing
 from tests.unit.fixture_files.conftest import WriteSet
 
 FILES = {

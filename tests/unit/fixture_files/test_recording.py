@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from fakebus.errors import FakebusError
 from fakebus.fixture_files.loader import check_fixtures, load_fixtures
-from fakebus.fixture_files.recording import (
+from fakebus.fixture_files.recording.recorder import (
     Recorder,
     SourceRecord,
     SourceSchema,
@@ -22,7 +22,7 @@ from fakebus.fixture_files.recording import (
     earlier_recording,
     write_files,
 )
-from fakebus.fixture_files.redaction import Redaction
+from fakebus.fixture_files.recording.redaction import Redaction
 from fakebus.schemas.framing import frame
 from fakebus.schemas.languages import language
 

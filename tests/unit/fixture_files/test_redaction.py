@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fakebus.errors import ConfigError
-from fakebus.fixture_files.redaction import RedactedPath, Redaction
+from fakebus.fixture_files.recording.redaction import RedactedPath, Redaction
 
 
 @pytest.mark.parametrize(

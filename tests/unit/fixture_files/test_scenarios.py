@@ -9,7 +9,7 @@ import pytest
 
 from fakebus.fixture_files.loader import check_fixtures, load_scenarios
 from fakebus.fixture_files.problems import FixtureError
-from fakebus.fixture_files.scenarios import ScenarioRecord, play, scenario_named
+from fakebus.fixture_files.scenarios.playing import ScenarioRecord, play, scenario_named
 from tests.unit.fixture_files.conftest import WriteSet
 
 NOW_MS = 1_700_000_000_000

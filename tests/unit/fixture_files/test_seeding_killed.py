@@ -17,7 +17,7 @@ import asyncio, sys
 from pathlib import Path
 from fakebus.broker.broker import Broker
 from fakebus.fixture_files.loader import load_fixtures
-from fakebus.fixture_files.seeding import seed
+from fakebus.fixture_files.seeding.seeder import seed
 from fakebus.storage.sqlite import SqliteStorage
 
 async def main():

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fakebus.fixture_files.encoding import _verify
+from fakebus.fixture_files.encoding.encoder import _verify
 from fakebus.fixture_files.formats.format import Format
 from fakebus.fixture_files.loader import check_fixtures
 from fakebus.fixture_files.problems import DataError
@@ -436,7 +436,7 @@ def test_a_language_whose_libraries_are_missing_names_the_extra(
                 "Protobuf needs the extra protobuf: pip install 'fakebus[protobuf]'"
             )
 
-    monkeypatch.setattr("fakebus.fixture_files.schema_set.language", lambda _: Missing())
+    monkeypatch.setattr("fakebus.fixture_files.structure.schema_set.language", lambda _: Missing())
     directory = write_set({"fakebus.yaml": root("  - {subject: o, schema: o.proto}\n"),
                            "o.proto": PROTO, "e.ndjson": GOOD})  # fmt: skip
     assert problems(directory)[0] == (

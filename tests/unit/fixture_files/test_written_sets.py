@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fakebus.fixture_files.written_sets import ROOT_FILE, WrittenSet, file_stems
+from fakebus.fixture_files.recording.written_sets import ROOT_FILE, WrittenSet, file_stems
 from fakebus.output_files import OutputRefusedError
 
 BY = "fakebus test"

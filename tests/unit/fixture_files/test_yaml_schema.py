@@ -15,9 +15,9 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from fakebus.cli.main import run
-from fakebus.fixture_files.event_lines import EVENT_FIELDS
+from fakebus.fixture_files.events.event_lines import EVENT_FIELDS
 from fakebus.fixture_files.generation_hints import HINTS, faker_version
-from fakebus.fixture_files.input_names import INPUT_NAMES
+from fakebus.fixture_files.inputs.input_names import INPUT_NAMES
 from fakebus.fixture_files.json_schemas import DEFINITIONS, SCHEMAS
 from fakebus.fixture_files.loader import check_fixtures
 from fakebus.fixture_files.structure.declarations import Model, declarations

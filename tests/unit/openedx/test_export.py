@@ -14,7 +14,7 @@ from fakebus.errors import FakebusError
 from fakebus.fixture_files.drift.lock import write_lock
 from fakebus.fixture_files.loader import check_fixtures, load_fixtures
 from fakebus.fixture_files.model import FixtureSet
-from fakebus.fixture_files.written_sets import WrittenSet
+from fakebus.fixture_files.recording.written_sets import WrittenSet
 from fakebus.openedx.catalogue import CatalogueEvent, load_catalogue
 from fakebus.openedx.export import MADE_BY, ExportReport, export, files_of_set
 from fakebus.openedx.samples import samples_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 
-from fakebus.fixture_files.event_lines import EventLine
+from fakebus.fixture_files.events.event_lines import EventLine
 from fakebus.fixture_files.problems import DataError, ProblemList, did_you_mean, quoted
 from fakebus.fixture_files.times import check_range, parse_duration, parse_time
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from fakebus.fixture_files.compatibility import misfits
 from fakebus.fixture_files.formats import FORMATS
 from fakebus.fixture_files.formats.format import Format
 from fakebus.fixture_files.formats.registered import registered_format
@@ -20,6 +19,7 @@ from fakebus.fixture_files.problems import (
     did_you_mean,
     quoted,
 )
+from fakebus.fixture_files.structure.compatibility import misfits
 from fakebus.fixture_files.structure.event_models import Format as FormatSpec
 from fakebus.fixture_files.structure.subject_models import Reference, Subject
 from fakebus.schemas.interface import (

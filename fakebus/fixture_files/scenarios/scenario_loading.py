@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from fakebus.fixture_files.encoding import TopicEncoder
+from fakebus.fixture_files.encoding.encoder import TopicEncoder
 from fakebus.fixture_files.problems import ProblemList, did_you_mean, quoted
-from fakebus.fixture_files.scenario_specs import ScenarioLine, ScenarioSpec, read_scenario
-from fakebus.fixture_files.scenarios import Scenario
+from fakebus.fixture_files.scenarios.playing import Scenario
+from fakebus.fixture_files.scenarios.scenario_specs import ScenarioLine, ScenarioSpec, read_scenario
 from fakebus.fixture_files.sources import MAX_YAML_BYTES, FixtureDirectory
 from fakebus.fixture_files.structure.event_models import Load
 from fakebus.fixture_files.structure.models import Topic

@@ -7,22 +7,26 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import NamedTuple
 
+from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.configs.topic_config import TopicConfig
-from fakebus.fixture_files.batching import size_of
-from fakebus.fixture_files.event_lines import EventFile, EventLine
-from fakebus.fixture_files.field_paths import field_of
-from fakebus.fixture_files.format_names import format_named
+from fakebus.errors import ConfigError
+from fakebus.fixture_files.encoding.batching import size_of
+from fakebus.fixture_files.events.event_lines import EventFile, EventLine
+from fakebus.fixture_files.events.field_paths import field_of
 from fakebus.fixture_files.formats import FORMATS
 from fakebus.fixture_files.formats.format import Format
+from fakebus.fixture_files.formats.format_names import format_named
+from fakebus.fixture_files.formats.wrappers import WRAPPER_FIELDS
 from fakebus.fixture_files.functions import FunctionContext, expand
 from fakebus.fixture_files.headers import Headers, RecordHeader, parse_headers
 from fakebus.fixture_files.lint import Linter
 from fakebus.fixture_files.model import FixtureEvent
 from fakebus.fixture_files.problems import DataError, Position, ProblemList, quoted
-from fakebus.fixture_files.schema_set import SchemaSet
 from fakebus.fixture_files.structure.event_models import Format as FormatSpec
 from fakebus.fixture_files.structure.event_models import Load
 from fakebus.fixture_files.structure.models import Topic
+from fakebus.fixture_files.structure.schema_set import SchemaSet
+from fakebus.fixture_files.structure.topic_rules import config_problem
 from fakebus.fixture_files.times import to_datetime
 from fakebus.records.batch import HEADER_SIZE
 from fakebus.records.builder import build_batch
@@ -30,7 +34,6 @@ from fakebus.records.partitioner import PARTITIONERS
 from fakebus.records.record import NewRecord
 from fakebus.schemas.interface import SchemaDataError
 
-_TYPED = frozenset({"type", "data", "subject", "version"})
 _WRAP_HINT = (
     'a payload of its own with the fields "type", "subject", "version" and "data" '
     'is written {"data": {...}}'
@@ -184,7 +187,7 @@ class TopicEncoder:
             return _NO_DATA
 
     def _unwrap(self, data: object, default: Format | None) -> tuple[Format | None, object]:
-        if not isinstance(data, dict) or not data.keys() <= _TYPED:
+        if not isinstance(data, dict) or not data.keys() <= WRAPPER_FIELDS:
             return default, data
         type_name = data.get("type")
         if "data" not in data:
@@ -331,3 +334,16 @@ def _verify(format_: Format, encoded: bytes) -> object:
 def _is_null_type(data: Mapping[str, object]) -> bool:
     type_name = data.get("type")
     return isinstance(type_name, str) and type_name.lower() == "null"
+
+
+def topic_config(topic: Topic, config: BrokerConfig, problems: ProblemList) -> TopicConfig:
+    """Return a topic's configs; those that contradict each other are told."""
+    # Configs with mistakes are reported already; checks go on with the defaults.
+    valid = {
+        name: text for name, text in topic.config.items() if config_problem(name, text) is None
+    }
+    try:
+        return TopicConfig(valid, config)
+    except ConfigError as error:
+        problems.add(topic.position, f"the configs of {topic.name} contradict each other: {error}")
+        return TopicConfig({}, config)

@@ -1,7 +1,7 @@
 """Bring a broker to what a fixture set says: topics, then events, then groups.
 
 Seeding is idempotent. What was seeded is kept in a ledger beside the records (see
-:mod:`fakebus.fixture_files.ledger`):
+:mod:`fakebus.fixture_files.seeding.ledger`):
 
 * a set that has not changed writes nothing;
 * events that were added at the end of a file are appended;
@@ -28,8 +28,13 @@ from fakebus.broker.configs.topic_config import TopicConfig
 from fakebus.broker.tail import LogCursor
 from fakebus.broker.topics import Topic
 from fakebus.errors import BrokerError
-from fakebus.fixture_files.batching import PART_BYTES, PART_EVENTS, batches_of, parts_of, size_of
-from fakebus.fixture_files.ledger import LEDGER_CONFIG, LEDGER_TOPIC, Ledger
+from fakebus.fixture_files.encoding.batching import (
+    PART_BYTES,
+    PART_EVENTS,
+    batches_of,
+    parts_of,
+    size_of,
+)
 from fakebus.fixture_files.model import (
     FixtureEvent,
     FixtureGroup,
@@ -38,7 +43,8 @@ from fakebus.fixture_files.model import (
     FixtureTopic,
 )
 from fakebus.fixture_files.problems import FixtureError, FixtureProblem
-from fakebus.fixture_files.topic_rules import metric_name
+from fakebus.fixture_files.seeding.ledger import LEDGER_CONFIG, LEDGER_TOPIC, Ledger
+from fakebus.fixture_files.structure.topic_rules import metric_name
 from fakebus.records.builder import build_batch
 from fakebus.records.record import NewRecord
 from fakebus.types import TopicPartition

@@ -14,8 +14,8 @@ from typing import Any, NoReturn
 
 from fakebus.fixture_files.formats.format import kind_of_json
 from fakebus.fixture_files.headers import HEADERS_SCHEMA
-from fakebus.fixture_files.input_names import input_of
 from fakebus.fixture_files.inputs.input import Input, InputMistake
+from fakebus.fixture_files.inputs.input_names import input_of
 from fakebus.fixture_files.problems import (
     DataError,
     Position,
@@ -24,6 +24,7 @@ from fakebus.fixture_files.problems import (
     quoted,
 )
 from fakebus.fixture_files.structure.event_models import Load
+from fakebus.fixture_files.structure.models import Topic
 
 _TEXT = {"type": ["string", "null"], "minLength": 1}
 EVENT_FIELDS: Mapping[str, Mapping[str, Any]] = {
@@ -292,3 +293,33 @@ def _check_tags(event: EventLine, problems: ProblemList) -> None:
     if tags is None or (isinstance(tags, list) and all(isinstance(tag, str) for tag in tags)):
         return
     problems.add(event.position("tags"), '"tags" must be a list of texts', 'write ["demo"]')
+
+
+def topic_of(event: EventLine, topics: Mapping[str, Topic], problems: ProblemList) -> Topic | None:
+    """Return the topic that an event goes to; ``None`` after telling that there is none."""
+    named: str | None = event.fields.get("topic")
+    loading = event.file.topic
+    if loading is not None:
+        if named is not None and named != loading:
+            problems.add(
+                event.position("topic"),
+                f"the event names the topic {quoted(named)}, "
+                f"but its file is loaded by {quoted(loading)}",
+                'remove "topic", or load the file with include',
+            )
+            return None
+        return topics[loading]
+    if named is None:
+        problems.add(
+            event.position(),
+            "the event names no topic, and no topic loads this file",
+            'add "topic", or load the file from a topic',
+        )
+        return None
+    if named not in topics:
+        problems.add(
+            event.position("topic"),
+            f"there is no topic {quoted(named)}",
+            did_you_mean(named, topics) if topics else "add it under topics",
+        )
+    return topics.get(named)

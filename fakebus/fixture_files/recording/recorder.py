@@ -19,13 +19,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fakebus.errors import FakebusError
+from fakebus.fixture_files.formats.wrappers import wrapped
 from fakebus.fixture_files.functions import FunctionContext, expand
 from fakebus.fixture_files.problems import DataError
-from fakebus.fixture_files.redaction import Redaction
-from fakebus.fixture_files.stable_names import StableNames, offset_text
+from fakebus.fixture_files.recording.redaction import Redaction
+from fakebus.fixture_files.recording.stable_names import StableNames, offset_text
+from fakebus.fixture_files.recording.written_sets import WrittenSet, file_stems
 from fakebus.fixture_files.structure.models import DEFAULT_PARTITIONER
 from fakebus.fixture_files.times import parse_duration
-from fakebus.fixture_files.written_sets import WrittenSet, file_stems
 from fakebus.output_files import read_regular
 from fakebus.records.partitioner import PARTITIONERS
 from fakebus.schemas.framing import framed_id
@@ -373,12 +374,7 @@ def _typed(written: _Written, data: object, default: _Written) -> object:
         if written.subject is not None:
             return {"subject": written.subject, "data": data}
         return {"type": written.format, "data": data}
-    if data is None or (isinstance(data, dict) and data.keys() <= _WRAPPERS):
-        return {"data": data}
-    return data
-
-
-_WRAPPERS = {"type", "subject", "version", "data"}
+    return {"data": data} if data is None else wrapped(data)
 
 
 def _topic_yaml(

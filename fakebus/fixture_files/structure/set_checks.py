@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 
 from fakebus.fixture_files.problems import ProblemList, did_you_mean, quoted
 from fakebus.fixture_files.structure.models import Group, Offset, Profile, Topic
-from fakebus.fixture_files.topic_rules import metric_name
+from fakebus.fixture_files.structure.topic_rules import metric_name
 
 
 def check_topics(topics: Sequence[Topic], problems: ProblemList) -> None:

@@ -12,10 +12,10 @@ from fakebus.fixture_files.model import (
     FixtureSchema,
     FixtureTopic,
 )
-from fakebus.fixture_files.schema_set import SchemaSet, SetSchema
 from fakebus.fixture_files.structure.event_models import Format as FormatSpec
 from fakebus.fixture_files.structure.event_models import Load
 from fakebus.fixture_files.structure.models import Group, Topic
+from fakebus.fixture_files.structure.schema_set import SchemaSet, SetSchema
 from fakebus.fixture_files.structure.set_reader import SetSpec
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from fakebus.clock import SystemClock
-from fakebus.fixture_files.encoding import TopicEncoder
+from fakebus.fixture_files.encoding.encoder import TopicEncoder
 from fakebus.fixture_files.problems import (
     FixtureError,
     FixtureProblem,
@@ -15,7 +15,7 @@ from fakebus.fixture_files.problems import (
     did_you_mean,
     quoted,
 )
-from fakebus.fixture_files.scenario_specs import (
+from fakebus.fixture_files.scenarios.scenario_specs import (
     PublishStep,
     ScenarioLine,
     ScenarioSpec,

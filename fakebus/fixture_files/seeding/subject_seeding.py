@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from fakebus.fixture_files.model import FixtureSchema, FixtureSet
 from fakebus.fixture_files.problems import FixtureError, FixtureProblem
-from fakebus.fixture_files.schema_set import SchemaIds
+from fakebus.fixture_files.structure.schema_set import SchemaIds
 from fakebus.registry.errors import RegistryError
 from fakebus.registry.model import Reference, SchemaRequest
 from fakebus.registry.registry import Registry

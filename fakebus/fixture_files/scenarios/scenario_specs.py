@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, ClassVar
 
-from fakebus.fixture_files.event_lines import EVENT_FIELDS, EventFile, EventLine, check_shape
+from fakebus.fixture_files.events.event_lines import EVENT_FIELDS, EventFile, EventLine, check_shape
 from fakebus.fixture_files.model import FixtureEvent
 from fakebus.fixture_files.problems import DataError, Position, ProblemList, quoted
 from fakebus.fixture_files.sources import FixtureDirectory

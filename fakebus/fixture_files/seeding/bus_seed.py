@@ -10,9 +10,9 @@ from fakebus.broker.broker import Broker
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.fixture_files.loader import load_fixtures
 from fakebus.fixture_files.model import FixtureSet
-from fakebus.fixture_files.schema_set import SchemaIds
-from fakebus.fixture_files.seeding import Progress, seed
-from fakebus.fixture_files.subject_seeding import register_schemas
+from fakebus.fixture_files.seeding.seeder import Progress, seed
+from fakebus.fixture_files.seeding.subject_seeding import register_schemas
+from fakebus.fixture_files.structure.schema_set import SchemaIds
 from fakebus.registry.registry import Registry
 
 

@@ -1,0 +1,1 @@
+"""Encoding of events: from lines to the records of a set."""

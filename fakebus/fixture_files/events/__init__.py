@@ -1,0 +1,1 @@
+"""Events of a set: the lines of files, and when they happen."""

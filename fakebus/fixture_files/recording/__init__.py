@@ -1,0 +1,1 @@
+"""Recording: from the records of a cluster to the files of a set."""
