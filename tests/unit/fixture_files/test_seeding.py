@@ -13,7 +13,7 @@ from fakebus.broker.broker import Broker
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.topics import Topic
 from fakebus.clock import ManualClock
-from fakebus.fixture_files.encoding.encoder import batching
+from fakebus.fixture_files.encoding import batching
 from fakebus.fixture_files.loader import load_fixtures
 from fakebus.fixture_files.model import FixtureSet
 from fakebus.fixture_files.problems import FixtureError
