@@ -37,7 +37,7 @@ _WITHOUT_LOG_START = (
     ErrorCode.CORRUPT_MESSAGE,
     ErrorCode.KAFKA_STORAGE_ERROR,
 )
-_MOST_RECORD_ERRORS = 1000
+MOST_RECORD_ERRORS = 1000
 """Records of a batch that an answer names; Kafka names all."""
 _MAGIC_AT = 16
 _LENGTH = struct.Struct(">i")
@@ -155,7 +155,7 @@ def is_transactional(data: bytearray | memoryview) -> bool:
 def check_batch(
     data: bytearray | memoryview, header: BatchHeader, config: TopicConfig, now_ms: int
 ) -> None:
-    """Accept a batch of the right shape for a topic.
+    """Accept a batch of the right shape for a topic, as far as its records need no look.
 
     Raises:
         BrokerError: MESSAGE_TOO_LARGE, CORRUPT_MESSAGE, INVALID_RECORD,
@@ -176,15 +176,44 @@ def check_batch(
         raise BrokerError(ErrorCode.INVALID_RECORD, str(error)) from error
     if header.attributes & TRANSACTIONAL_BIT:
         raise BrokerError(ErrorCode.INVALID_TXN_STATE, "transactions are not served yet")
-    if not config.log_append_time:
-        _check_timestamps(data, header, config, now_ms)
-    elif header.attributes & TIMESTAMP_TYPE_BIT:
+    if config.log_append_time and header.attributes & TIMESTAMP_TYPE_BIT:
         problem = "a producer must not set the timestamp type itself"
         raise InvalidRecordsError(
             ErrorCode.INVALID_TIMESTAMP,
             problem,
-            [(index, problem) for index in range(min(header.record_count, _MOST_RECORD_ERRORS))],
+            [(index, problem) for index in range(min(header.record_count, MOST_RECORD_ERRORS))],
         )
+
+
+def looks_at_records(header: BatchHeader, config: TopicConfig, now_ms: int) -> bool:
+    """Whether single records of a batch have to be looked at, which may take long."""
+    return (
+        config.compact
+        or config.compression_type != "producer"
+        or config.validate_keys
+        or config.validate_values
+        or not (config.log_append_time or _fit_timestamps(header, config, now_ms))
+    )
+
+
+def _fit_timestamps(header: BatchHeader, config: TopicConfig, now_ms: int) -> bool:
+    # The first record's timestamp and the newest one stand for all: usually nothing is decoded.
+    return (
+        header.max_timestamp <= now_ms + config.timestamp_after_max_ms
+        and header.base_timestamp >= now_ms - config.timestamp_before_max_ms
+    )
+
+
+def check_records(
+    data: bytearray | memoryview, header: BatchHeader, config: TopicConfig, now_ms: int
+) -> None:
+    """Accept the records of a batch that :func:`check_batch` has accepted.
+
+    Raises:
+        BrokerError: INVALID_RECORD or INVALID_TIMESTAMP.
+    """
+    if not config.log_append_time and not _fit_timestamps(header, config, now_ms):
+        _check_timestamps(data, config, now_ms)
     if config.compact or config.compression_type != "producer":
         _check_records(data)
     if config.compact:
@@ -214,14 +243,9 @@ def _check_header(header: BatchHeader) -> None:
         raise BrokerError(ErrorCode.UNKNOWN_SERVER_ERROR, f"there is no compression type {codec}")
 
 
-def _check_timestamps(
-    data: bytearray | memoryview, header: BatchHeader, config: TopicConfig, now_ms: int
-) -> None:
+def _check_timestamps(data: bytearray | memoryview, config: TopicConfig, now_ms: int) -> None:
     latest = now_ms + config.timestamp_after_max_ms
     earliest = now_ms - config.timestamp_before_max_ms
-    # The first record's timestamp and the newest one stand for all: usually nothing is decoded.
-    if header.max_timestamp <= latest and header.base_timestamp >= earliest:
-        return
     from fakebus.records.reader import read_records
 
     try:
@@ -232,7 +256,7 @@ def _check_timestamps(
         (index, f"timestamp {time} is not between {earliest} and {latest}")
         for index, time in enumerate(times)
         if time != NO_TIMESTAMP and not earliest <= time <= latest
-    ][:_MOST_RECORD_ERRORS]
+    ][:MOST_RECORD_ERRORS]
     if wrong:
         raise InvalidRecordsError(
             ErrorCode.INVALID_TIMESTAMP,
@@ -266,7 +290,7 @@ def _check_keys(data: bytearray | memoryview) -> None:
             "a compacted topic takes only records with a key",
             [
                 (index, "compacted topic cannot accept a record without a key")
-                for index in keyless[:_MOST_RECORD_ERRORS]
+                for index in keyless[:MOST_RECORD_ERRORS]
             ],
         )
 

@@ -10,11 +10,19 @@ import asyncio
 import base64
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from uuid import uuid4
 
 from fakebus.broker.activity import Activities, OriginOf, in_process
 from fakebus.broker.append_result import AppendResult
-from fakebus.broker.batch_checks import check_batch, check_shape, refused, stamp
+from fakebus.broker.batch_checks import (
+    check_batch,
+    check_records,
+    check_shape,
+    looks_at_records,
+    refused,
+    stamp,
+)
 from fakebus.broker.config_admin import ConfigAdmin
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.configs.topic_config import TopicConfig
@@ -30,12 +38,14 @@ from fakebus.broker.nodes import own_node_id
 from fakebus.broker.offset_lookup import TimestampOffset, find_offset
 from fakebus.broker.partition_log import PartitionLog
 from fakebus.broker.producer_ids import ProducerIds
+from fakebus.broker.record_thread import RecordThread, takes_long
 from fakebus.broker.tail_cache import TailCache
 from fakebus.broker.topic_admin import TopicAdmin
 from fakebus.broker.topic_names import is_internal
 from fakebus.broker.topics import Topic, Topics
 from fakebus.clock import Clock, SystemClock
 from fakebus.errors import BrokerError, ErrorCode
+from fakebus.records.batch import BatchHeader
 from fakebus.storage.interface import Storage
 from fakebus.types import Buffer, TopicPartition
 
@@ -82,6 +92,7 @@ class Broker:
             topics=self.topics, config=self.config, storage=storage, node_id=self.node_id
         )
         self.producer_ids = ProducerIds(storage)
+        self.record_thread = RecordThread()
         self.record_validator: RecordValidator | None = None
         """Asked about batches for topics whose configs want their schemas validated."""
         self.waiting_room = WaitingRoom(self.clock)
@@ -103,6 +114,7 @@ class Broker:
         """Stop all timers and tasks; what was acknowledged is in storage."""
         await self._housekeeping.close()
         await self.waiting_room.close()
+        await self.record_thread.close()
         self.group_coordinator.close()
 
     async def run_housekeeping(self) -> None:
@@ -192,15 +204,45 @@ class Broker:
         now_ms = self.clock.now_ms()
         try:
             check_batch(batch, header, log.config, now_ms)
-            self._validate(topic_partition.topic, log.config, batch)
-            batch, header, append_time_ms = stamp(batch, header, log.config, now_ms)
-            result = log.append(batch, header, append_time_ms)
+            result = self._append(topic_partition.topic, log, batch, header, now_ms)
         except BrokerError as error:
             logger.debug("a batch for %s is refused: %s", topic_partition, error)
             raise refused(error, log.log_start_offset) from error
         if self.activity.is_on:
             self.activity.note_append(result, origin, topic_partition)
         return result
+
+    def _append(
+        self,
+        topic: str,
+        log: PartitionLog,
+        batch: bytearray | memoryview,
+        header: BatchHeader,
+        now_ms: int,
+    ) -> AppendResult:
+        config, thread = log.config, self.record_thread
+        if looks_at_records(header, config, now_ms):
+            look = partial(self._look, topic, config, batch, header, now_ms)
+            if log in thread.queues or takes_long(batch, header):
+                return thread.append(log, look)
+            return log.append(*look())
+        if log in thread.queues:
+            return thread.append(log, partial(stamp, batch, header, config, now_ms))
+        return log.append(*stamp(batch, header, config, now_ms))
+
+    def _look(
+        self,
+        topic: str,
+        config: TopicConfig,
+        batch: bytearray | memoryview,
+        header: BatchHeader,
+        now_ms: int,
+    ) -> tuple[bytearray | memoryview, BatchHeader, int]:
+        """Look at a batch's records and return what is appended; perhaps beside the loop."""
+        check_records(batch, header, config, now_ms)
+        if (config.validate_keys or config.validate_values) and self.record_validator is not None:
+            self.record_validator(topic, config, batch)
+        return stamp(batch, header, config, now_ms)
 
     def check_produce(
         self, topic_partition: TopicPartition, data: bytearray | memoryview | None
@@ -212,10 +254,6 @@ class Broker:
         """
         self.partition_log(topic_partition)
         check_shape(data)
-
-    def _validate(self, topic: str, config: TopicConfig, batch: Buffer) -> None:
-        if (config.validate_keys or config.validate_values) and self.record_validator is not None:
-            self.record_validator(topic, config, batch)
 
     def begin_fetch(
         self,
@@ -302,4 +340,4 @@ class Broker:
         self, log: PartitionLog, timestamp: int, isolation: IsolationLevel
     ) -> TimestampOffset:
         """Return the offset that a timestamp (or -1 to -6) stands for in a log."""
-        return await find_offset(log, self.storage, timestamp, isolation)
+        return await find_offset(log, self.storage, timestamp, isolation, self.record_thread)

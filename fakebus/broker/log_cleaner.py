@@ -23,9 +23,11 @@ from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.log_segments import LogSegments, Segment
 from fakebus.broker.partition_log import PartitionLog
 from fakebus.broker.record_retention import OffsetMap, RecordRetention
+from fakebus.broker.record_thread import takes_long
 from fakebus.broker.tail import LogCursor
 from fakebus.broker.topics import Topics
 from fakebus.clock import Clock
+from fakebus.records.batch import parse_header
 from fakebus.storage.interface import StoredBatch
 
 logger = logging.getLogger("fakebus.broker")
@@ -205,7 +207,7 @@ class LogCleaner:
     async def _in_turn(self, batch: StoredBatch, work: Callable[[StoredBatch], _T]) -> _T:
         """Do work on a batch without keeping the event loop for long."""
         size = len(batch.data)
-        if size > _INLINE_BYTES:
+        if size > _INLINE_BYTES or takes_long(batch.data, parse_header(batch.data)):
             return await asyncio.to_thread(work, batch)
         self._bytes_in_a_row += size
         if self._bytes_in_a_row > _INLINE_BYTES:

@@ -6,10 +6,12 @@ and tiered), KIP-1023 (earliest pending upload).
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, ParamSpec, TypeVar
 
 from fakebus.broker.fetching import IsolationLevel
 from fakebus.broker.partition_log import PartitionLog
+from fakebus.broker.record_thread import RecordThread, takes_long
 from fakebus.records.batch import HEADER_SIZE, parse_header
 from fakebus.records.errors import RecordError
 from fakebus.records.reader import find_offset_for_timestamp, max_timestamp_record
@@ -21,6 +23,9 @@ MAX_TIMESTAMP = -3
 EARLIEST_LOCAL = -4
 LATEST_TIERED = -5
 EARLIEST_PENDING_UPLOAD = -6
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class TimestampOffset(NamedTuple):
@@ -34,7 +39,11 @@ NOT_FOUND = TimestampOffset(-1, -1)
 
 
 async def find_offset(
-    log: PartitionLog, storage: LogStore, timestamp: int, isolation: IsolationLevel
+    log: PartitionLog,
+    storage: LogStore,
+    timestamp: int,
+    isolation: IsolationLevel,
+    record_thread: RecordThread,
 ) -> TimestampOffset:
     """Return the offset that ``timestamp`` stands for, :data:`NOT_FOUND` if there is none.
 
@@ -43,6 +52,7 @@ async def find_offset(
         storage: where its batches are.
         timestamp: milliseconds since the epoch, or one of the negative constants above.
         isolation: with READ_COMMITTED "latest" is the last stable offset.
+        record_thread: looks at the records of large batches.
     """
     end = log.high_watermark
     if isolation is IsolationLevel.READ_COMMITTED:
@@ -52,14 +62,14 @@ async def find_offset(
     if timestamp in (EARLIEST, EARLIEST_LOCAL):
         return TimestampOffset(log.log_start_offset, -1)
     if timestamp == MAX_TIMESTAMP:
-        return await _max_timestamp(log, storage, end)
+        return await _max_timestamp(log, storage, end, record_thread)
     if timestamp < 0:
         return NOT_FOUND
-    return await _first_at_or_after(log, storage, timestamp, end)
+    return await _first_at_or_after(log, storage, timestamp, end, record_thread)
 
 
 async def _first_at_or_after(
-    log: PartitionLog, storage: LogStore, timestamp: int, end: int
+    log: PartitionLog, storage: LogStore, timestamp: int, end: int, thread: RecordThread
 ) -> TimestampOffset:
     start = log.log_start_offset
     while start < end:
@@ -68,14 +78,16 @@ async def _first_at_or_after(
             return NOT_FOUND
         batch = await _read_one(log, position.base_offset, end)
         if batch is not None:
-            found = _search(batch, timestamp, log.log_start_offset)
+            found = await _ask(thread, batch, _search, batch, timestamp, log.log_start_offset)
             if found is not None:
                 return found
         start = position.last_offset + 1
     return NOT_FOUND
 
 
-async def _max_timestamp(log: PartitionLog, storage: LogStore, end: int) -> TimestampOffset:
+async def _max_timestamp(
+    log: PartitionLog, storage: LogStore, end: int, thread: RecordThread
+) -> TimestampOffset:
     position = await storage.batch_with_max_timestamp(log.log_id, log.log_start_offset, end)
     if position is None or position.max_timestamp < 0:
         return NOT_FOUND
@@ -84,9 +96,22 @@ async def _max_timestamp(log: PartitionLog, storage: LogStore, end: int) -> Time
         # Compaction has emptied the batch; Kafka does not look for another one either.
         return NOT_FOUND
     try:
-        return TimestampOffset(*max_timestamp_record(batch.data))
+        return TimestampOffset(*await _ask(thread, batch, max_timestamp_record, batch.data))
     except RecordError:
         return TimestampOffset(position.last_offset, position.max_timestamp)
+
+
+async def _ask(
+    thread: RecordThread,
+    batch: StoredBatch,
+    look: Callable[P, R],
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> R:
+    """Return what ``look`` finds in a batch, in the thread if that takes long."""
+    if takes_long(batch.data, parse_header(batch.data)):
+        return await thread.run(look, *args, **kwargs)
+    return look(*args, **kwargs)
 
 
 async def _read_one(log: PartitionLog, offset: int, end: int) -> StoredBatch | None:

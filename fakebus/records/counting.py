@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 SMALLEST_RECORD = 7
 """Length, attributes, timestamp delta, offset delta, no key, no value, no headers."""
 
+MAX_RECORDS = 1_000_000
+"""Records of one batch; no client's configs permit more (librdkafka's ``batch.num.messages``)."""
+
 _SMALLEST_LENGTH = SMALLEST_RECORD - 1
 _FEW_RECORDS = 64
 """So many are counted, which takes no longer than looking for the last one."""
@@ -50,6 +53,8 @@ def check_count(batch: Buffer, header: BatchHeader) -> None:
     Raises:
         InvalidBatchError: there are fewer or more records than the header counts.
     """
+    if header.record_count > MAX_RECORDS:
+        raise InvalidBatchError(f"the record batch counts more than {MAX_RECORDS} records")
     codec = header.attributes & CODEC_MASK
     if codec == Codec.NONE:
         _check_plain(batch, header.record_count)
@@ -57,6 +62,20 @@ def check_count(batch: Buffer, header: BatchHeader) -> None:
         most = _most_unpacked(codec, memoryview(batch)[HEADER_SIZE:]) // SMALLEST_RECORD
         if header.record_count > most:
             raise _too_few(header.record_count)
+
+
+def unpacked_bytes(batch: Buffer, header: BatchHeader) -> int:
+    """Return how many bytes the records unpack to, or the most that it may be.
+
+    Args:
+        batch: exactly one batch.
+        header: its header.
+    """
+    data = memoryview(batch)[HEADER_SIZE:]
+    codec = header.attributes & CODEC_MASK
+    if codec in _BOUNDS or codec in _MOST_UNPACKED:
+        return _most_unpacked(codec, data)
+    return len(data)
 
 
 def _too_few(count: int) -> InvalidBatchError:

@@ -9,9 +9,11 @@ Source: https://docs.confluent.io/platform/current/schema-registry/schema-valida
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Callable
 
-from fakebus.broker.batch_checks import InvalidRecordsError
+from fakebus.broker.batch_checks import MOST_RECORD_ERRORS, InvalidRecordsError
 from fakebus.broker.configs.topic_config import TopicConfig
 from fakebus.errors import ErrorCode
 from fakebus.records.errors import RecordError
@@ -34,12 +36,16 @@ SubjectOf = Callable[[int], str | None]
 class RecordValidator:
     """Validator of every batch for a topic that has opted in.
 
+    It may be called beside the event loop; the registry is asked on the loop.
+
     Args:
         registry: where the schemas are.
     """
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
+        self._loop = asyncio.get_running_loop()
+        self._loop_thread = threading.get_ident()
 
     def __call__(self, topic: str, config: TopicConfig, batch: Buffer) -> None:
         """Accept a batch.
@@ -60,6 +66,8 @@ class RecordValidator:
                 problem = next((one for one in found if one is not None), None)
                 if problem is not None:
                     problems.append((index, problem))
+                    if len(problems) == MOST_RECORD_ERRORS:
+                        break
         except RecordError as error:
             raise InvalidRecordsError(ErrorCode.INVALID_RECORD, str(error), ()) from error
         if problems:
@@ -91,7 +99,7 @@ class RecordValidator:
             if schema_id is None:
                 return f"the {part} does not begin with a zero byte and a schema id"
             if schema_id not in known:
-                known[schema_id] = self._problem(part, schema_id, subject_of)
+                known[schema_id] = self._ask(part, schema_id, subject_of)
             return known[schema_id]
 
         return check
@@ -108,6 +116,15 @@ class RecordValidator:
             return None if found is None else prefix + found
 
         return of_record
+
+    def _ask(self, part: str, schema_id: int, subject_of: SubjectOf) -> str | None:
+        if threading.get_ident() == self._loop_thread:
+            return self._problem(part, schema_id, subject_of)
+
+        async def ask() -> str | None:
+            return self._problem(part, schema_id, subject_of)
+
+        return asyncio.run_coroutine_threadsafe(ask(), self._loop).result()
 
     def _problem(self, part: str, schema_id: int, subject_of: SubjectOf) -> str | None:
         try:

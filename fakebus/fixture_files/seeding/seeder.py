@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from fakebus.broker.activity import Origin
-from fakebus.broker.batch_checks import check_batch, check_shape
+from fakebus.broker.batch_checks import check_batch, check_records, check_shape
 from fakebus.broker.broker import Broker
 from fakebus.broker.configs.topic_config import TopicConfig
 from fakebus.broker.tail import LogCursor
@@ -272,7 +272,9 @@ class _Seeding:
                 raise FixtureError([_topic_problem(fixture_topic, *_DELETED)])
             for partition, batch in batches_of(events, config.max_message_bytes):
                 try:
-                    check_batch(batch, check_shape(batch), config, now_ms)
+                    header = check_shape(batch)
+                    check_batch(batch, header, config, now_ms)
+                    check_records(batch, header, config, now_ms)
                 except BrokerError as error:
                     problem = _topic_problem(
                         fixture_topic,

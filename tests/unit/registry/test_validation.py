@@ -24,7 +24,7 @@ PACKAGE = "io.confluent.kafka.serializers.subject."
 
 
 @pytest.fixture
-def produce(broker: Broker, registry: Registry) -> Produce:
+async def produce(broker: Broker, registry: Registry) -> Produce:
     broker.record_validator = RecordValidator(registry)
 
     async def produce(*values: bytes | None, key: bytes | None = b"k", **configs: str) -> None:
