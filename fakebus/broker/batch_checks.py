@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from itertools import islice
 
 from fakebus.broker.configs.topic_config import TopicConfig
 from fakebus.errors import BrokerError, ErrorCode
@@ -252,11 +253,12 @@ def _check_timestamps(data: bytearray | memoryview, config: TopicConfig, now_ms:
         times = [record.timestamp for record in read_records(data)]
     except RecordError as error:
         raise BrokerError(ErrorCode.UNKNOWN_SERVER_ERROR, str(error)) from error
-    wrong = [
+    found = (
         (index, f"timestamp {time} is not between {earliest} and {latest}")
         for index, time in enumerate(times)
         if time != NO_TIMESTAMP and not earliest <= time <= latest
-    ][:MOST_RECORD_ERRORS]
+    )
+    wrong = list(islice(found, MOST_RECORD_ERRORS))
     if wrong:
         raise InvalidRecordsError(
             ErrorCode.INVALID_TIMESTAMP,

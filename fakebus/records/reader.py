@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 _SMALLEST_RECORD_HEADER = 2
 _NULL = -1
+MOST_PROBLEMS = 1000
+"""Records of a batch whose problems are told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +139,7 @@ def max_timestamp_record(batch: Buffer, max_bytes: int = DEFAULT_MAX_BYTES) -> t
 
 
 def validate_records(batch: Buffer, max_bytes: int = DEFAULT_MAX_BYTES) -> list[RecordProblem]:
-    """Return what is wrong with the single records; an empty list means a sound batch.
+    """Return what is wrong with the first records that are wrong; an empty list means none is.
 
     A record is sound when its offset delta is its place in the batch and its parts fill its
     length exactly.
@@ -157,6 +159,8 @@ def validate_records(batch: Buffer, max_bytes: int = DEFAULT_MAX_BYTES) -> list[
         if delta != index:
             text = f"the record's offset delta is {delta}, but its place {index}"
             problems.append(RecordProblem(index=index, problem=text))
+        if len(problems) >= MOST_PROBLEMS:
+            break
     return problems
 
 

@@ -8,15 +8,19 @@ are those of Kafka's ``ClassicGroup``.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import NamedTuple
 from uuid import uuid4
 
 from fakebus.broker.groups.exchange import (
+    MAX_GROUP_BYTES,
     UNKNOWN_MEMBER_ID,
     GroupProtocol,
     JoinedMember,
+    JoinRequest,
     JoinResult,
+    size_of,
 )
 from fakebus.broker.groups.member import GroupMember
 from fakebus.broker.groups.states import PREDECESSORS, GroupState
@@ -196,13 +200,17 @@ class ClassicGroup:
     # -- protocols --
 
     def supports_protocols(self, protocol_type: str, protocols: tuple[GroupProtocol, ...]) -> bool:
-        """Whether somebody with these protocols can be a member."""
+        """Whether a client with these protocols can be a member."""
         if self.is_empty:
             return bool(protocol_type and protocols)
-        return self.protocol_type == protocol_type and any(
-            all(member.supports(protocol.name) for member in self.members.values())
-            for protocol in protocols
-        )
+        return self.protocol_type == protocol_type and bool(self._common_to(protocols))
+
+    def _common_to(self, protocols: Iterable[GroupProtocol]) -> set[str]:
+        """Return the names of those protocols that all members support."""
+        names = {protocol.name for protocol in protocols}
+        for member in self.members.values():
+            names.intersection_update(protocol.name for protocol in member.protocols)
+        return names
 
     def select_protocol(self) -> str:
         """Return the protocol that most members prefer among those that all support.
@@ -210,16 +218,21 @@ class ClassicGroup:
         Of two with as many votes, the one that the earlier member voted for.
         """
         members = list(self.members.values())
-        candidates = {
-            protocol.name
-            for protocol in members[0].protocols
-            if all(member.supports(protocol.name) for member in members)
-        }
+        candidates = self._common_to(members[0].protocols)
         votes = Counter(
             next(protocol.name for protocol in member.protocols if protocol.name in candidates)
             for member in members
         )
         return votes.most_common(1)[0][0]
+
+    def has_room_for(self, request: JoinRequest) -> bool:
+        """Whether the group can still be kept when a member has what the request brings."""
+        others = sum(
+            member.size_bytes
+            for member in self.members.values()
+            if member.member_id != request.member_id
+        )
+        return others + size_of(request.protocols) <= MAX_GROUP_BYTES
 
     def join_result(self, member: GroupMember) -> JoinResult:
         """Return what a member is told about the present generation."""

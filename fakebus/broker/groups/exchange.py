@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -16,6 +17,19 @@ class GroupProtocol(NamedTuple):
 
     name: str
     metadata: bytes
+
+
+MAX_GROUP_BYTES = 8 * 1024 * 1024
+"""What the members of a group may bring together; Kafka's groups end at a megabyte, the largest
+record (``message.max.bytes``)."""
+
+_OVERHEAD_BYTES = 16
+"""What a protocol takes besides its name and its data."""
+
+
+def size_of(protocols: Iterable[GroupProtocol]) -> int:
+    """Return about how many bytes protocols take where groups are kept."""
+    return sum(len(name) + len(metadata) + _OVERHEAD_BYTES for name, metadata in protocols)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,6 +44,9 @@ class GroupJoiner:
         if not self._has_room(group, request.member_id):
             self._turn_away(group, request.member_id)
             settle(future, JoinResult(error=ErrorCode.GROUP_MAX_SIZE_REACHED))
+        elif not group.has_room_for(request):
+            error = ErrorCode.UNKNOWN_SERVER_ERROR
+            settle(future, JoinResult(error=error, member_id=request.member_id))
         elif not group.supports_protocols(request.protocol_type, request.protocols):
             error = ErrorCode.INCONSISTENT_GROUP_PROTOCOL
             settle(future, JoinResult(error=error, member_id=request.member_id))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from fakebus.broker.groups.deadline import Deadline
-from fakebus.broker.groups.exchange import GroupProtocol, JoinResult, SyncResult
+from fakebus.broker.groups.exchange import GroupProtocol, JoinResult, SyncResult, size_of
 
 _Result = TypeVar("_Result")
 
@@ -49,9 +49,10 @@ class GroupMember:
             self.awaiting_join is not None or self.awaiting_sync is not None
         )
 
-    def supports(self, protocol_name: str) -> bool:
-        """Whether the member can take part in this protocol."""
-        return any(protocol.name == protocol_name for protocol in self.protocols)
+    @property
+    def size_bytes(self) -> int:
+        """About how much of the group's record the member takes."""
+        return size_of(self.protocols) + len(self.assignment)
 
     def metadata(self, protocol_name: str | None) -> bytes:
         """Return the member's data for a protocol, empty if it does not support it."""

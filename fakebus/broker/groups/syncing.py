@@ -6,7 +6,7 @@ import asyncio
 import logging
 
 from fakebus.broker.groups.classic_group import ClassicGroup
-from fakebus.broker.groups.exchange import SyncRequest, SyncResult
+from fakebus.broker.groups.exchange import MAX_GROUP_BYTES, SyncRequest, SyncResult
 from fakebus.broker.groups.journal import GroupJournal
 from fakebus.broker.groups.member import GroupMember, settle
 from fakebus.broker.groups.rebalance import Rebalancer
@@ -69,6 +69,9 @@ class GroupSyncer:
             return ErrorCode.INCONSISTENT_GROUP_PROTOCOL
         if group.state is GroupState.PREPARING_REBALANCE:
             return ErrorCode.REBALANCE_IN_PROGRESS
+        if sum(len(assignment) for _, assignment in request.assignments) > MAX_GROUP_BYTES:
+            # What Kafka says when it cannot write the group's record.
+            return ErrorCode.UNKNOWN_SERVER_ERROR
         return ErrorCode.NONE
 
     def _store(self, group: ClassicGroup, assignments: dict[str, bytes]) -> None:
