@@ -7,6 +7,7 @@ each of them takes seconds, in which no client would be answered.
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from collections import deque
 from collections.abc import Callable
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from fakebus.broker.partition_log import PartitionLog
     from fakebus.records.batch import BatchHeader
     from fakebus.types import Buffer
+
+logger = logging.getLogger("fakebus.broker")
 
 MANY_RECORDS = 2000
 """Records that are looked at on the event loop; more are work for the thread."""
@@ -94,10 +97,12 @@ class RecordThread:
                 else:
                     appended.when_settled(_pass_on(result))
                 queue.popleft()
+        except Exception:  # a bug: nobody may wait for ever
+            logger.exception("looking at a batch for %s failed", log.topic_partition)
         finally:
             del self.queues[log]
             for _, result in queue:
-                result.settle(BrokerError(ErrorCode.UNKNOWN_SERVER_ERROR, "the bus has stopped"))
+                result.settle(BrokerError(ErrorCode.UNKNOWN_SERVER_ERROR))
 
     async def close(self) -> None:
         """Stop; what waits is refused."""

@@ -8,7 +8,7 @@ import pytest
 
 from fakebus.records.batch import HEADER_SIZE, Codec, parse_header
 from fakebus.records.builder import build_batch
-from fakebus.records.counting import check_count
+from fakebus.records.counting import MAX_RECORDS, check_count
 from fakebus.records.errors import InvalidBatchError
 from fakebus.records.record import NewRecord
 from fakebus.records.varint import encode_varint
@@ -116,3 +116,11 @@ def test_a_tail_that_only_looks_like_the_last_record_does_not_count() -> None:
         check(batch, 65)
         with pytest.raises(InvalidBatchError):
             check(batch, MANY)
+
+
+def test_no_batch_has_more_than_a_million_records() -> None:
+    records = b"\x0c" + bytes(3) + b"\x01\x01\x00"
+    batch = batch_of((1,))[:HEADER_SIZE] + records * (MAX_RECORDS + 1)
+    with pytest.raises(InvalidBatchError):
+        check(batch, MAX_RECORDS + 1)
+    check(batch[: -len(records)], MAX_RECORDS)

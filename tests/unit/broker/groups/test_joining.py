@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fakebus.broker.groups.exchange import GroupProtocol, LeavingMember
+from fakebus.broker.groups.exchange import MAX_GROUP_BYTES, GroupProtocol, LeavingMember
 from fakebus.errors import ErrorCode
 from tests.unit.broker.groups.bench import Bench, protocols, subscription
 from tests.unit.broker.groups.conftest import NewBench
@@ -350,3 +350,22 @@ async def test_close_lets_go_of_everybody_who_waits(bench: Bench) -> None:
     bench.coordinator.close()
     assert (await bench.answer(joining)).error is ErrorCode.NOT_COORDINATOR
     await bench.advance(10_000)
+
+
+async def test_what_members_bring_together_is_bounded(bench: Bench) -> None:
+    large = protocols("range", metadata=subscription("t") + bytes(MAX_GROUP_BYTES // 2))
+    assert (await bench.join(protocols=large + large)).error is ErrorCode.UNKNOWN_SERVER_ERROR
+    member_id = await bench.new_id(protocols=large)
+    first = bench.send_join(member_id, protocols=large)
+    second = await bench.join(group_instance_id="i", protocols=large)
+    assert second.error is ErrorCode.UNKNOWN_SERVER_ERROR
+    assert (await bench.answer(first)).error is ErrorCode.NONE
+    assert (await bench.join(member_id, protocols=large)).error is ErrorCode.NONE
+
+
+async def test_as_many_small_protocols_as_fit_are_compared_at_once(bench: Bench) -> None:
+    many = tuple(GroupProtocol(f"p{number}", b"") for number in range(30_000))
+    ids = [await bench.new_id(protocols=many) for _ in range(5)]
+    joins = [bench.send_join(member_id, protocols=many) for member_id in ids]
+    results = [await bench.answer(join) for join in joins]
+    assert {(result.error, result.protocol_name) for result in results} == {(ErrorCode.NONE, "p0")}

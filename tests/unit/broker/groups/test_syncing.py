@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fakebus.broker.groups.exchange import JoinResult
+from fakebus.broker.groups.exchange import MAX_GROUP_BYTES, JoinResult
 from fakebus.errors import ErrorCode
 from tests.unit.broker.groups.bench import Bench, protocols
 from tests.unit.broker.groups.conftest import NewBench
@@ -186,3 +186,10 @@ async def test_delay_of_zero_ends_the_first_join_phase_at_once(new_bench: NewBen
     before = bench.clock.monotonic()
     assert (await bench.answer(joining)).generation_id == 1
     assert bench.clock.monotonic() == before
+
+
+async def test_assignments_that_no_record_of_a_group_can_hold_are_refused(bench: Bench) -> None:
+    joined = await bench.join(await bench.new_id())
+    too_much = {joined.member_id: bytes(MAX_GROUP_BYTES + 1)}
+    assert (await bench.sync(joined, too_much)).error is ErrorCode.UNKNOWN_SERVER_ERROR
+    assert (await bench.sync(joined, {joined.member_id: b"A"})).assignment == b"A"
