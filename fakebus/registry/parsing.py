@@ -9,6 +9,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
+from fakebus.errors import MissingExtraError
 from fakebus.registry.errors import (
     RegistryError,
     invalid_schema,
@@ -20,7 +21,6 @@ from fakebus.schemas.interface import (
     NEW,
     STORED,
     Checks,
-    MissingExtraError,
     ParsedSchema,
     ResolvedReference,
     SchemaError,

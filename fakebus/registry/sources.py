@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fakebus.errors import MissingExtraError
 from fakebus.registry.errors import RegistryError
 from fakebus.registry.registry import Registry
 from fakebus.schemas.framing import framed_id
-from fakebus.schemas.interface import MissingExtraError, ParsedSchema
+from fakebus.schemas.interface import ParsedSchema
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,10 +28,6 @@ class SchemaDataError(ValueError):
     """Data that does not fit its schema, or bytes that do not; the message names the place."""
 
 
-class MissingExtraError(RuntimeError):
-    """A language whose libraries are not installed; the message names the extra."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolvedReference:
     """Another schema that a schema builds on, with its text.
@@ -156,5 +152,5 @@ class SchemaLanguage(Protocol):
         Raises:
             SchemaError: the text is not valid, too deeply nested, or names something that
                 is not among the references.
-            MissingExtraError: the language's libraries are not installed.
+            fakebus.errors.MissingExtraError: the language's libraries are not installed.
         """

@@ -12,9 +12,9 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from fakebus.errors import MissingExtraError
 from fakebus.limited_log import LimitedLog
 from fakebus.registry.errors import RegistryError, invalid_schema
-from fakebus.schemas.interface import MissingExtraError
 
 logger = logging.getLogger("fakebus.web")
 _limited = LimitedLog(logger)

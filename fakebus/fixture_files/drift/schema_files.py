@@ -7,9 +7,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from fakebus.errors import FakebusError
+from fakebus.errors import FakebusError, MissingExtraError
 from fakebus.schemas.interface import (
-    MissingExtraError,
     ParsedSchema,
     ResolvedReference,
     SchemaError,

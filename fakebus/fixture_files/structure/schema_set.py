@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from fakebus.errors import MissingExtraError
 from fakebus.fixture_files.formats import FORMATS
 from fakebus.fixture_files.formats.format import Format
 from fakebus.fixture_files.formats.registered import registered_format
@@ -23,7 +24,6 @@ from fakebus.fixture_files.structure.compatibility import misfits
 from fakebus.fixture_files.structure.event_models import Format as FormatSpec
 from fakebus.fixture_files.structure.subject_models import Reference, Subject
 from fakebus.schemas.interface import (
-    MissingExtraError,
     ParsedSchema,
     ResolvedReference,
     SchemaError,

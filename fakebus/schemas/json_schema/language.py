@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fakebus.errors import MissingExtraError
 from fakebus.schemas.interface import (
     NEW,
     Checks,
-    MissingExtraError,
     ParsedSchema,
     ResolvedReference,
     SchemaError,
@@ -37,9 +37,7 @@ class JsonSchemaLanguage:
         except ModuleNotFoundError as error:
             if error.name is None or error.name.partition(".")[0] not in _LIBRARIES:
                 raise
-            raise MissingExtraError(
-                "JSON Schema needs the extra json: pip install 'fakebus[json]'"
-            ) from error
+            raise MissingExtraError("JSON Schema", "json") from error
         try:
             contents = read_json(text)
         except JsonTextError as error:

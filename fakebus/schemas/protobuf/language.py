@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+from fakebus.errors import MissingExtraError
 from fakebus.schemas.interface import (
     NEW,
     Checks,
     Incompatibility,
-    MissingExtraError,
     ParsedSchema,
     ResolvedReference,
     SchemaDataError,
@@ -210,9 +210,7 @@ class ProtobufLanguage:
     ) -> ParsedSchema:
         """Return the schema of a ``.proto`` text or of the base64 of a FileDescriptorProto."""
         if not AVAILABLE:
-            raise MissingExtraError(
-                "Protobuf schemas need an extra package: run  pip install 'fakebus[protobuf]'"
-            )
+            raise MissingExtraError("Protobuf", "protobuf")
         files = {reference.name: reference.text for reference in references}
         descriptor = _descriptor(text)
         if descriptor is not None:

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from fakebus.errors import MissingExtraError
 from fakebus.fixture_files.encoding.encoder import _verify
 from fakebus.fixture_files.formats.format import Format
 from fakebus.fixture_files.loader import check_fixtures
 from fakebus.fixture_files.problems import DataError
-from fakebus.schemas.interface import MissingExtraError, SchemaDataError
+from fakebus.schemas.interface import SchemaDataError
 from tests.unit.fixture_files.conftest import WriteSet
 
 ORDER = '{"type": "record", "name": "Order", "fields": [{"name": "id", "type": "int"}]}'
@@ -432,15 +433,13 @@ def test_a_language_whose_libraries_are_missing_names_the_extra(
 ) -> None:
     class Missing:
         def parse(self, *_: object) -> None:
-            raise MissingExtraError(
-                "Protobuf needs the extra protobuf: pip install 'fakebus[protobuf]'"
-            )
+            raise MissingExtraError("Protobuf", "protobuf")
 
     monkeypatch.setattr("fakebus.fixture_files.structure.schema_set.language", lambda _: Missing())
     directory = write_set({"fakebus.yaml": root("  - {subject: o, schema: o.proto}\n"),
                            "o.proto": PROTO, "e.ndjson": GOOD})  # fmt: skip
     assert problems(directory)[0] == (
-        "fakebus.yaml:3:15: Protobuf needs the extra protobuf: pip install 'fakebus[protobuf]'"
+        'fakebus.yaml:3:15: Protobuf needs an extra package: run  pip install "fakebus[protobuf]"'
     )
 
 
