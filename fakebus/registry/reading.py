@@ -2,14 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from fakebus.registry import queries
 from fakebus.registry.compatibility import checked_level
-from fakebus.registry.contexts import context_of, context_prefix
-from fakebus.registry.model import RegisteredSchema
+from fakebus.registry.contexts import (
+    DEFAULT_CONTEXT,
+    context_of,
+    context_prefix,
+    matches,
+    qualified,
+)
+from fakebus.registry.errors import (
+    id_not_found,
+    invalid_version,
+    schema_not_found,
+    subject_not_found,
+    version_not_found,
+)
+from fakebus.registry.metadata import properties_of
+from fakebus.registry.model import MAX_NUMBER, RegisteredSchema
 from fakebus.registry.schema_log import SchemaLog
 from fakebus.registry.settings import Settings, required_config, required_mode
+from fakebus.registry.state import State
+
+LATEST = -1
+
+
+def version_number(version: int | str) -> int:
+    """Return a version as a number; -1 is the latest.
+
+    Raises:
+        RegistryError: 42202.
+    """
+    try:
+        number = LATEST if str(version).strip().lower() == "latest" else int(version)
+    except ValueError:
+        raise invalid_version(version) from None
+    if number != LATEST and not 0 < number <= MAX_NUMBER:
+        raise invalid_version(version)
+    return number
+
+
+def everywhere(state: State, subject: str) -> Iterable[str]:
+    """Yield a subject, and if it names no context, the same one in all other contexts."""
+    yield subject
+    if context_of(subject) == DEFAULT_CONTEXT:
+        for context in state.known_contexts():
+            if context != DEFAULT_CONTEXT:
+                yield f":{context}:{subject}"
 
 
 class RegistryReader:
@@ -28,8 +68,12 @@ class RegistryReader:
         self._default_level = checked_level(default_compatibility)
 
     @property
+    def _state(self) -> State:
+        return self._log.state
+
+    @property
     def _settings(self) -> Settings:
-        return Settings(self._log.state, self._default_level)
+        return Settings(self._state, self._default_level)
 
     def _subject(self, subject: str) -> str:
         return self._settings.alias(subject)
@@ -46,7 +90,14 @@ class RegistryReader:
             deleted: those too of which only soft-deleted versions are left.
             deleted_only: only those.
         """
-        return queries.subjects(self._log.state, prefix, deleted=deleted, deleted_only=deleted_only)
+        return sorted(
+            subject
+            for subject, versions in self._state.subjects.items()
+            if _is_listed(
+                all(schema.deleted for schema in versions.values()), deleted, deleted_only
+            )
+            and matches(subject, prefix)
+        )
 
     def versions(
         self,
@@ -67,13 +118,17 @@ class RegistryReader:
         Raises:
             RegistryError: 40401.
         """
-        return queries.versions(
-            self._log.state,
-            self._subject(subject),
-            deleted=deleted,
-            deleted_only=deleted_only,
-            negative=negative,
-        )
+        subject = self._subject(subject)
+        found = self._state.versions(subject, deleted=True)
+        if not deleted and not deleted_only and all(schema.deleted for schema in found):
+            found = []
+        if not found:
+            raise subject_not_found(subject)
+        return [
+            -schema.version if negative and schema.deleted else schema.version
+            for schema in found
+            if _is_listed(schema.deleted, deleted, deleted_only)
+        ]
 
     def version(
         self, subject: str, version: int | str, *, deleted: bool = False
@@ -88,8 +143,16 @@ class RegistryReader:
         Raises:
             RegistryError: 40401, 40402 or 42202.
         """
-        number = queries.version_number(version)
-        return queries.version(self._log.state, self._subject(subject), number, deleted=deleted)
+        number, subject, state = version_number(version), self._subject(subject), self._state
+        for name in everywhere(state, subject):
+            schema = (
+                state.latest(name) if number == LATEST else state.subjects.get(name, {}).get(number)
+            )
+            if schema is not None and (deleted or not schema.deleted):
+                return schema
+        if not state.versions(subject, deleted=deleted):
+            raise subject_not_found(subject)
+        raise version_not_found(number)
 
     def latest_with_metadata(
         self, subject: str, pairs: Mapping[str, str], *, deleted: bool = False
@@ -99,15 +162,24 @@ class RegistryReader:
         Raises:
             RegistryError: 40401 or 40403.
         """
-        return queries.latest_with_metadata(
-            self._log.state, self._subject(subject), pairs, deleted=deleted
-        )
+        subject = self._subject(subject)
+        found = self._state.versions(subject, deleted=deleted)
+        if not found:
+            raise subject_not_found(subject)
+        for schema in reversed(found):
+            if pairs.items() <= properties_of(schema.metadata).items():
+                return schema
+        raise schema_not_found()
 
     def schemas(
         self, *, prefix: str = ":*:", deleted: bool = False, latest_only: bool = False
     ) -> list[RegisteredSchema]:
         """Return the versions of all subjects with a prefix, by subject and version."""
-        return queries.schemas(self._log.state, prefix, deleted=deleted, latest_only=latest_only)
+        found = list[RegisteredSchema]()
+        for subject in sorted(name for name in self._state.subjects if matches(name, prefix)):
+            everything = self._state.versions(subject, deleted=deleted)
+            found += everything[-1:] if latest_only else everything
+        return found
 
     def referenced_by(self, subject: str, version: int | str) -> list[int]:
         """Return the ids of the schemas that refer to a version.
@@ -115,22 +187,35 @@ class RegistryReader:
         Raises:
             RegistryError: 40401, 40402 or 42202.
         """
-        number = queries.version_number(version)
-        return queries.referenced_by(self._log.state, self._subject(subject), number)
+        schema = self.version(subject, version, deleted=True)
+        found = self._state.referrers(schema.subject, schema.version)
+        return sorted({other.schema_id for other in found if not other.deleted})
 
     # Ids
 
     def schema_by_id(self, schema_id: int, *, subject: str = "") -> RegisteredSchema:
-        """Return a schema; the subject only says in which context to look.
+        """Return a schema; the subject is only a hint at the context, and need not exist.
+
+        Without a context, a schema that the subject has anywhere comes first, then whatever has
+        the id in the default context.
 
         Raises:
             RegistryError: 40403.
         """
-        return queries.schema_by_id(self._log.state, schema_id, subject)
+        wanted, state = qualified(subject), self._state
+        if wanted.context == DEFAULT_CONTEXT and wanted.name:
+            for name in everywhere(state, wanted.name):
+                schema = state.schema_of_id(context_of(name), schema_id, name)
+                if schema is not None and schema.subject == name:
+                    return schema
+        schema = state.schema_of_id(wanted.context, schema_id, str(wanted))
+        if schema is None:
+            raise id_not_found(schema_id)
+        return schema
 
     def max_id(self, *, subject: str = "") -> int:
         """Return the highest id that was handed out in a subject's context; 0 for none."""
-        return self._log.state.max_id(context_of(subject))
+        return self._state.max_id(context_of(subject))
 
     def subjects_of_id(
         self, schema_id: int, *, subject: str = "", deleted: bool = False
@@ -152,8 +237,9 @@ class RegistryReader:
         Raises:
             RegistryError: 40403.
         """
-        found = queries.holders_of_id(self._log.state, schema_id, subject, deleted=deleted)
-        return [(schema.subject, schema.version) for schema in found]
+        schema = self.schema_by_id(schema_id, subject=subject)
+        found = self._state.holders(context_of(schema.subject), schema_id)
+        return sorted((one.subject, one.version) for one in found if deleted or not one.deleted)
 
     def schema_by_guid(self, guid: str) -> RegisteredSchema:
         """Return a schema by the id that is the same everywhere.
@@ -165,16 +251,19 @@ class RegistryReader:
         return self.schema_by_id(schema_id, subject=context_prefix(context))
 
     def ids_of_guid(self, guid: str) -> list[tuple[str, int]]:
-        """Return the contexts and ids of a schema.
+        """Return the contexts and ids of a schema, that of the default context first.
 
         Raises:
             RegistryError: 40403.
         """
-        return queries.ids_of_guid(self._log.state, guid)
+        found = sorted(self._state.ids_of_guid(guid).items())
+        if not found:
+            raise id_not_found(guid)
+        return found
 
     def is_registered(self, schema_id: int, subject: str) -> bool:
         """Return whether a version of a subject that is not deleted has a schema."""
-        return any(one.schema_id == schema_id for one in self._log.state.versions(subject))
+        return any(one.schema_id == schema_id for one in self._state.versions(subject))
 
     # Configs, modes, contexts
 
@@ -204,4 +293,8 @@ class RegistryReader:
 
     def contexts(self) -> list[str]:
         """Return the names of the contexts, the default one ``.`` first."""
-        return list(self._log.state.known_contexts())
+        return list(self._state.known_contexts())
+
+
+def _is_listed(is_deleted: bool, deleted: bool, deleted_only: bool) -> bool:
+    return is_deleted if deleted_only else deleted or not is_deleted

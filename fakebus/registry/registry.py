@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
 from fakebus.broker.broker import Broker
-from fakebus.registry import queries
 from fakebus.registry.contexts import (
     DEFAULT_CONTEXT,
     checked_subject,
@@ -31,7 +30,7 @@ from fakebus.registry.errors import (
 from fakebus.registry.log_records import NewLogRecord, context_record
 from fakebus.registry.model import RegisteredSchema, SchemaRequest
 from fakebus.registry.parsing import MAX_SCHEMA_BYTES, SchemaParser
-from fakebus.registry.reading import RegistryReader
+from fakebus.registry.reading import LATEST, RegistryReader, everywhere, version_number
 from fakebus.registry.registration import Registrar
 from fakebus.registry.schema_log import SchemaLog
 from fakebus.registry.state import State
@@ -190,9 +189,7 @@ class Registry(RegistryReader):
         normalize = self._normalize(subject, normalize)
         state = self._log.state
         names = [
-            name
-            for name in queries.everywhere(state, subject)
-            if state.versions(name, deleted=deleted)
+            name for name in everywhere(state, subject) if state.versions(name, deleted=deleted)
         ]
         if not names:
             raise subject_not_found(subject)
@@ -226,8 +223,8 @@ class Registry(RegistryReader):
         subject = self._subject(subject)
         earlier = self._log.state.versions(subject)
         if version is not None:
-            number = queries.version_number(version)
-            if number == queries.LATEST:
+            number = version_number(version)
+            if number == LATEST:
                 earlier = earlier[-1:]
             else:
                 earlier = [one for one in earlier if one.version == number]
@@ -260,7 +257,7 @@ class Registry(RegistryReader):
         Raises:
             RegistryError: 40401, 40402, 40406, 40407, 42202, 42205 or 42206.
         """
-        subject, number = self._subject(subject), queries.version_number(version)
+        subject, number = self._subject(subject), version_number(version)
         async with self._changing:
             self._settings.check_writable(subject)
             found, records = delete_version(self._log.state, subject, number, permanent=permanent)

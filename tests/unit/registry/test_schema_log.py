@@ -273,7 +273,7 @@ async def test_a_write_that_fails_changes_nothing(
 ) -> None:
     await registry.register("s", request("{}"))
 
-    def fail(*args: object) -> None:
+    def fail(*args: object, **named: object) -> None:
         raise BrokerError(ErrorCode.KAFKA_STORAGE_ERROR, "not stored: disk full")
 
     with monkeypatch.context() as patched:
