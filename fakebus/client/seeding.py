@@ -97,12 +97,13 @@ class SetSeeder:
 
     Args:
         connection: the cluster.
-        log: where it is noted; without it nothing is, and all is written.
+        ledger: where it is noted: the cluster's, or one of topics that only the caller knows.
     """
 
-    def __init__(self, connection: Connection, log: SeedLog | None = None) -> None:
+    def __init__(self, connection: Connection, ledger: SeedLog | Ledger) -> None:
         self._connection = connection
-        self._log = log
+        self._log = ledger if isinstance(ledger, SeedLog) else None
+        self._own = Ledger() if isinstance(ledger, SeedLog) else ledger
 
     def seed(
         self, fixture_set: FixtureSet, *, progress: Progress | None = None, reset: bool = False
@@ -120,7 +121,7 @@ class SetSeeder:
         """
         names = [topic.name for topic in fixture_set.topics]
         self._connection.refresh()
-        ledger = Ledger() if self._log is None else self._log.read()
+        ledger = self._own if self._log is None else self._log.read()
         changed = _changed(ledger, fixture_set, topic_ids(self._connection, names))
         if changed and not reset:
             raise FixtureError(list(changed.values()))

@@ -18,6 +18,7 @@ from fakebus.client.reading import FetchedRecord, Reader
 from fakebus.client.seeding import SetSeeder
 from fakebus.client.topics import WantedTopic, create_topics, delete_topics
 from fakebus.errors import BrokerError, ErrorCode
+from fakebus.fixture_files.seeding.ledger import Ledger
 from fakebus.real_time import now_ms
 from fakebus.records.partitioner import consistent
 from fakebus.records.record import NewRecord
@@ -173,6 +174,7 @@ class ExternalCluster:
         self._registry = registry
         self._since: dict[TopicPartition, int] = {}
         self._round_robin = 0
+        self._ledger = Ledger()
 
     def now_ms(self) -> int:
         """Return the machine's time; the cluster's own is not known."""
@@ -264,7 +266,7 @@ class ExternalCluster:
         ids = self._registry.register(loaded, renamed(loaded, namespace))
         if ids:
             loaded = load_fixtures(directory, now_ms=now_ms, schema_ids=ids)
-        SetSeeder(self._kafka.connection).seed(renamed(loaded, namespace))
+        SetSeeder(self._kafka.connection, self._ledger).seed(renamed(loaded, namespace))
 
     async def delete(self, namespace: Namespace) -> None:
         """Delete a test's topics, groups and subjects."""

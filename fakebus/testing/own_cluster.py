@@ -14,7 +14,7 @@ from fakebus.broker.broker import Broker
 from fakebus.broker.partition_log import PartitionLog
 from fakebus.broker.tail import Tail
 from fakebus.broker.topics import Topic
-from fakebus.fixture_files.seeding.ledger import LEDGER_TOPIC
+from fakebus.fixture_files.seeding.ledger import LEDGER_TOPIC, Ledger
 from fakebus.protocol.consumer_protocol import decode_assignment
 from fakebus.protocol.errors import DecodeError
 from fakebus.records.builder import build_batch
@@ -87,6 +87,7 @@ class OwnCluster:
         self.mark = mark
         self._schemas = RegistrySource(registry)
         self._round_robin = 0
+        self._ledger = Ledger()
 
     def now_ms(self) -> int:
         """Return the bus's time, as the test has set it."""
@@ -214,7 +215,9 @@ class OwnCluster:
         registered = await register_schemas(
             self._registry, named, lambda ids: load({own_keys[key]: ids[key] for key in own_keys})
         )
-        await seed(self.broker, renamed(registered, namespace))
+        # Nobody else seeds topics with the names of one test, and they go when it ends.
+        ledger = self._ledger if namespace.prefix else None
+        await seed(self.broker, renamed(registered, namespace), ledger=ledger)
 
 
 def _origin() -> Origin:

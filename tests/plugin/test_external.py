@@ -146,6 +146,8 @@ def test_groups_of_fixtures_start_where_the_file_says(
         with foreign.test() as bus:
             assert bus.lag("late") == {(bus.topic("t"), 0): 0}
             assert bus.lag("early") == {(bus.topic("t"), 0): 1}
+            bus.seed(directory)
+            assert bus.lag("early") == {(bus.topic("t"), 0): 1}
             assert bus.publish("new", "x", partition=1).offset == 0
             assert bus.publish("new", "x").partition == 0
             assert bus.publish("new", "x").partition == 1

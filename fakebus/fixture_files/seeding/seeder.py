@@ -80,6 +80,7 @@ async def seed(
     *,
     progress: Progress | None = None,
     reset: bool = False,
+    ledger: Ledger | None = None,
 ) -> SeedReport:
     """Write a fixture set to a broker.
 
@@ -88,6 +89,7 @@ async def seed(
         fixture_set: from :func:`fakebus.fixture_files.loader.load_fixtures`.
         progress: told after each transaction.
         reset: delete the set's topics first, with all that anybody wrote to them.
+        ledger: of topics that only the caller knows; the bus's own is left alone then.
 
     Raises:
         FixtureError: the set does not fit what is seeded already, or the broker's own
@@ -99,7 +101,7 @@ async def seed(
             topic = broker.topics.get(fixture_topic.name)
             if topic is not None:
                 await broker.topics.delete(topic)
-    return await _Seeding(broker, fixture_set, progress).run()
+    return await _Seeding(broker, fixture_set, progress, ledger).run()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -126,20 +128,29 @@ class _Part:
 
 
 class _Seeding:
-    def __init__(self, broker: Broker, fixture_set: FixtureSet, progress: Progress | None) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        fixture_set: FixtureSet,
+        progress: Progress | None,
+        ledger: Ledger | None,
+    ) -> None:
         self._broker = broker
         self._set = fixture_set
         self._progress = progress
-        self._ledger = Ledger()
+        self._is_shared = ledger is None
+        self._ledger = Ledger() if ledger is None else ledger
         self._topics = {topic.name: topic for topic in fixture_set.topics}
         self._offsets = 0
         self._partitions_added = 0
         self._configs_changed = 0
 
     async def run(self) -> SeedReport:
-        self._ledger = await _read_ledger(self._broker)
+        if self._is_shared:
+            self._ledger = await _read_ledger(self._broker)
         self._check()
-        if self._set.topics and self._broker.topics.get(LEDGER_TOPIC) is None:
+        is_missing = self._broker.topics.get(LEDGER_TOPIC) is None
+        if self._is_shared and self._set.topics and is_missing:
             await self._broker.topics.create(LEDGER_TOPIC, 1, LEDGER_CONFIG)
         skipped = sum(self._seeded_count(stream) for stream in self._set.streams)
         missing = [topic for topic in self._set.topics if self._live(topic.name) is None]
@@ -216,7 +227,7 @@ class _Seeding:
             if configs != dict(topic.config.overrides):
                 await topics.set_configs(topic, configs)
                 self._configs_changed += 1
-            await self._note(self._ledger.note_config(topic.topic_id, fixture_topic))
+            await _all_written(self._noted(self._ledger.note_config(topic.topic_id, fixture_topic)))
 
     def _parts(self) -> Iterator[_Part]:
         """Yield the transactions; at least one, for topics and groups."""
@@ -242,18 +253,18 @@ class _Seeding:
                 )
                 topic_ids[topic.name] = topic.topic_id
                 note = self._ledger.note_config(topic.topic_id, fixture_topic)
-                written += [stored, self._note(note)]
+                written += [stored, *self._noted(note)]
             written += [self._broker.produce(*batch, origin=_origin) for batch in batches]
             for stream, count, _ in part.streams:
                 topic_id = topic_ids[stream.topic]
-                written.append(self._note(self._ledger.note_stream(stream, topic_id, count)))
+                written += self._noted(self._ledger.note_stream(stream, topic_id, count))
             if is_last:
                 for group in self._set.groups:
                     written += self._set_offsets(group)
         await _all_written(written)
 
-    def _note(self, note: NewRecord) -> Awaitable[object]:
-        return _written(self._broker, note)
+    def _noted(self, note: NewRecord) -> list[Awaitable[object]]:
+        return [_written(self._broker, note)] if self._is_shared else []
 
     def _checked_batches(
         self, part: _Part, new_names: set[str]

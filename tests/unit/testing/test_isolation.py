@@ -27,6 +27,7 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
+from fakebus.fixture_files.seeding.ledger import LEDGER_TOPIC
 from fakebus.testing import TestBus
 from fakebus.testing.own_bus import Isolation, OwnBus, bus_settings
 from tests.unit.testing.conftest import take
@@ -237,6 +238,23 @@ def test_fixtures_that_one_test_loads_are_loaded_again_by_the_next(
     with seeded.test() as bus:
         assert bus.expect_none("extra", within=0) is None
         assert bus.publish("extra", "first").offset == 0
+
+
+def test_a_test_with_names_of_its_own_seeds_once_and_leaves_no_notes_of_it(
+    seeded: OwnBus, fixtures: Path
+) -> None:
+    def notes() -> int:
+        with seeded.test(Isolation.NONE) as bus:
+            consumer = Consumer({"bootstrap.servers": bus.bootstrap_servers, "group.id": "none"})
+            _, end = consumer.get_watermark_offsets(TopicPartition(LEDGER_TOPIC, 0), timeout=10)
+            consumer.close()
+            return int(end)
+
+    before = notes()
+    with seeded.test(Isolation.NAMESPACE) as bus:
+        bus.seed(fixtures)
+        assert bus.publish("seeded", "new", partition=0).offset == 5
+    assert notes() == before
 
 
 def test_snapshots_go_back_and_forth(seeded: OwnBus) -> None:
