@@ -7,7 +7,7 @@ from fakebus.fixture_files.scenarios.scenario_specs import (
     PUBLISH_FIELDS,
     Repeat,
     ScenarioFile,
-    StepModel,
+    Step,
 )
 from fakebus.fixture_files.structure.declarations import Schema, object_schema, words
 from fakebus.fixture_files.structure.event_models import (
@@ -69,7 +69,7 @@ def event_schema() -> Schema:
 
 def scenario_schema() -> Schema:
     """Return the JSON Schema of a scenario."""
-    step = object_schema(StepModel)
+    step = object_schema(Step)
     steps = [
         {**step, "properties": {name: one}, "required": [name]}
         for name, one in step["properties"].items()

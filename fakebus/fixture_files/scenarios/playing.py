@@ -15,13 +15,7 @@ from fakebus.fixture_files.problems import (
     did_you_mean,
     quoted,
 )
-from fakebus.fixture_files.scenarios.scenario_specs import (
-    PublishStep,
-    ScenarioLine,
-    ScenarioSpec,
-    Step,
-    WaitStep,
-)
+from fakebus.fixture_files.scenarios.scenario_specs import ScenarioFile, ScenarioLine, Step
 from fakebus.records.record import NewRecord
 
 
@@ -44,7 +38,7 @@ class Scenario:
     wrong with an event.
     """
 
-    spec: ScenarioSpec
+    spec: ScenarioFile
     encoders: Mapping[str, TopicEncoder]
     problems: ProblemList
 
@@ -79,16 +73,16 @@ class Scenario:
         self, steps: tuple[Step, ...], now_ms: Callable[[], int], run: str
     ) -> Iterator[ScenarioRecord | float]:
         for step in steps:
-            if isinstance(step, PublishStep):
-                yield self._record(step.line, now_ms(), run)
-            elif isinstance(step, WaitStep):
-                yield step.milliseconds / 1000
-            else:
-                for number in range(step.times):
-                    if number and step.every_ms:
-                        yield step.every_ms / 1000
+            if step.publish is not None:
+                yield self._record(step.publish, now_ms(), run)
+            elif step.wait is not None:
+                yield step.wait / 1000
+            elif step.repeat is not None:
+                for number in range(step.repeat.times):
+                    if number and step.repeat.every:
+                        yield step.repeat.every / 1000
                     name = f"{run}/{number + 1}" if run else str(number + 1)
-                    yield from self._moments(step.steps, now_ms, name)
+                    yield from self._moments(step.repeat.steps, now_ms, name)
 
     def _record(self, line: ScenarioLine, timestamp_ms: int, run: str) -> ScenarioRecord:
         topic = str(line.fields["topic"])

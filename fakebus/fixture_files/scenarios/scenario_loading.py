@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from fakebus.fixture_files.encoding.encoder import TopicEncoder
 from fakebus.fixture_files.problems import ProblemList, did_you_mean, quoted
 from fakebus.fixture_files.scenarios.playing import Scenario
-from fakebus.fixture_files.scenarios.scenario_specs import ScenarioLine, ScenarioSpec, read_scenario
+from fakebus.fixture_files.scenarios.scenario_specs import ScenarioFile, ScenarioLine, read_scenario
 from fakebus.fixture_files.sources import MAX_YAML_BYTES, FixtureDirectory
 from fakebus.fixture_files.structure.event_models import Load
 from fakebus.fixture_files.structure.models import Topic
@@ -67,7 +67,7 @@ class ScenarioLoader:
         self._problems.extend(self.played)
         return found
 
-    def _read(self, load: Load) -> ScenarioSpec | None:
+    def _read(self, load: Load) -> ScenarioFile | None:
         text = self._directory.read_text(load.file, load.position, MAX_YAML_BYTES)
         if text is None:
             return None

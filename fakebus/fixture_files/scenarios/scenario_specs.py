@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any, ClassVar
 
 from fakebus.fixture_files.events.event_lines import EVENT_FIELDS, EventFile, EventLine, check_shape
-from fakebus.fixture_files.model import FixtureEvent
 from fakebus.fixture_files.problems import DataError, Position, ProblemList, quoted
 from fakebus.fixture_files.sources import FixtureDirectory
 from fakebus.fixture_files.structure.declarations import (
@@ -43,6 +42,30 @@ _STEP_HINT = "write  - publish: {...}, - wait: 2s  or  - repeat: {...}"
 _STEP_NAMES = ("publish", "wait", "repeat")
 
 
+@dataclass(slots=True, kw_only=True, eq=False)
+class ScenarioLine(EventLine):
+    """An event of a scenario."""
+
+    scenario: str = ""
+    step: int = 0
+    """Counted from 1 through the whole file."""
+    places: Mapping[str, Position]
+    """Where the fields stand."""
+    publish_at: Position
+    repetition: str = ""
+    """What tells the event from the same one at another time."""
+
+    @property
+    def name(self) -> str:
+        """What tells the event from all others."""
+        own = str(self.fields.get("id") or f"{self.scenario}/{self.step}")
+        return f"{own}/{self.repetition}" if self.repetition else own
+
+    def position(self, field: str = "") -> Position:
+        """Return where a field's value stands, or the step."""
+        return self.places.get(field, self.publish_at)
+
+
 def _read_pause(node: YamlNode, what: str, reading: Reading) -> Any:
     text = node.text if isinstance(node, YamlScalar) else kind_of(node)
     try:
@@ -66,7 +89,7 @@ def _read_step(node: YamlNode, what: str, reading: Reading) -> Any:
         if is_null(node.entries[name].value):
             message = f'a step needs the field "{name}"'
             return reading.wrong(node.position, message, f"add  {name}:")
-    return read_object(StepModel, node, what, reading)
+    return read_object(Step, node, what, reading)
 
 
 def _read_publish(node: YamlMapping, what: str, reading: Reading) -> Any:
@@ -75,7 +98,19 @@ def _read_publish(node: YamlMapping, what: str, reading: Reading) -> Any:
     topic = node.entries.get("topic")
     if topic is None or is_null(topic.value):
         reading.wrong(node.position, f'{what} needs the field "topic"', "add  topic:")
-    return node if len(reading.problems) == before else WRONG
+    if len(reading.problems) > before:
+        return WRONG
+    written = {name: json_value(entry.value) for name, entry in node.entries.items()}
+    line = ScenarioLine(
+        file=EventFile(reading.relative, node.position.file, "", None),
+        line=node.position.line,
+        text=json.dumps(written),
+        fields=written,
+        is_converted=True,
+        places={name: entry.value.position for name, entry in node.entries.items()},
+        publish_at=node.position,
+    )
+    return line if check_shape(line, reading.problems) else WRONG
 
 
 PAUSE = custom(_read_pause, {"type": "string", "pattern": "^([0-9]+(w|d|h|m|s|ms))+$"})
@@ -90,18 +125,19 @@ class Repeat(Model):
 
     times: int = declared(integer(1, MAX_REPETITIONS), default=1, required=True)
     every: int = declared(PAUSE, default=0)
-    steps: tuple[StepModel, ...] = declared(STEPS, default=(), required=True)
+    steps: tuple[Step, ...] = declared(STEPS, default=(), required=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StepModel(Model):
+class Step(Model):
     """One step, which does one thing."""
 
     WHAT: ClassVar[str] = "a step"
     HINT: ClassVar[str] = _STEP_HINT
 
-    publish: YamlMapping | None = declared(mapping(_read_publish, reference("publish")))
+    publish: ScenarioLine | None = declared(mapping(_read_publish, reference("publish")))
     wait: int | None = declared(PAUSE)
+    """In milliseconds."""
     repeat: Repeat | None = declared(object_of(Repeat, "repeat"))
 
 
@@ -110,95 +146,28 @@ class ScenarioFile(Model):
     """File with a scenario."""
 
     WHAT: ClassVar[str] = "a scenario"
+    KEY: ClassVar[str] = "name"
 
     version: int | None = declared(integer(1, 1))
-    name: str | None = declared(text())
+    name: str = declared(text(), default="")
     description: str | None = declared(text())
-    steps: tuple[StepModel, ...] = declared(STEPS, default=(), required=True)
-
-
-Encode = Callable[[EventLine, int], FixtureEvent | None]
-"""From a line and a time in milliseconds to a record; ``None`` after telling a problem."""
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class ScenarioLine(EventLine):
-    """An event of a scenario."""
-
-    scenario: str
-    step: int
-    """Counted from 1 through the whole file."""
-    places: Mapping[str, Position]
-    """Where the fields stand."""
-    publish_at: Position
-    repetition: str = ""
-    """What tells the event from the same one at another time."""
-
-    @property
-    def name(self) -> str:
-        """What tells the event from all others."""
-        own = str(self.fields.get("id") or f"{self.scenario}/{self.step}")
-        return f"{own}/{self.repetition}" if self.repetition else own
-
-    def position(self, field: str = "") -> Position:
-        """Return where a field's value stands, or the step."""
-        return self.places.get(field, self.publish_at)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PublishStep:
-    """An event is published."""
-
-    line: ScenarioLine
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WaitStep:
-    """Time passes."""
-
-    milliseconds: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RepeatStep:
-    """Steps are done several times."""
-
-    times: int
-    every_ms: int
-    """The pause between two times."""
-    steps: tuple[Step, ...]
-
-
-Step = PublishStep | WaitStep | RepeatStep
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScenarioSpec:
-    """A scenario as written."""
-
-    name: str
-    position: Position
-    description: str
-    steps: tuple[Step, ...]
+    steps: tuple[Step, ...] = declared(STEPS, default=(), required=True)
 
     def lines(self) -> list[ScenarioLine]:
         """Return every event once, in the order of the file."""
-        found: list[ScenarioLine] = []
-        _collect(self.steps, found)
-        return found
+        return [step.publish for step in _flat(self.steps) if step.publish is not None]
 
 
-def _collect(steps: tuple[Step, ...], found: list[ScenarioLine]) -> None:
+def _flat(steps: tuple[Step, ...]) -> Iterator[Step]:
     for step in steps:
-        if isinstance(step, PublishStep):
-            found.append(step.line)
-        elif isinstance(step, RepeatStep):
-            _collect(step.steps, found)
+        yield step
+        if step.repeat is not None:
+            yield from _flat(step.repeat.steps)
 
 
 def read_scenario(
     text: str, relative: str, directory: FixtureDirectory, problems: ProblemList
-) -> ScenarioSpec | None:
+) -> ScenarioFile | None:
     """Return the scenario of a file; ``None`` if it has none that can be used."""
     node = parse_yaml(text, directory.display(relative), problems)
     if node is None:
@@ -211,51 +180,7 @@ def read_scenario(
     if file is WRONG:
         return None
     name = file.name or PurePosixPath(relative).stem
-    steps = _Steps(name, EventFile(relative, directory.display(relative), "", None), problems)
-    return ScenarioSpec(
-        name=name,
-        position=file.at("name"),
-        description=file.description or "",
-        steps=steps.of(file.steps),
-    )
-
-
-class _Steps:
-    """Steps of one scenario, with the number that each publishing one has in the file."""
-
-    def __init__(self, scenario: str, file: EventFile, problems: ProblemList) -> None:
-        self._scenario = scenario
-        self._file = file
-        self._problems = problems
-        self._count = 0
-
-    def of(self, written: tuple[StepModel, ...]) -> tuple[Step, ...]:
-        """Return the steps that can be played."""
-        found = [self._step(step) for step in written]
-        return tuple(step for step in found if step is not None)
-
-    def _step(self, step: StepModel) -> Step | None:
-        self._count += 1
-        if step.wait is not None:
-            return WaitStep(milliseconds=step.wait)
-        if step.repeat is not None:
-            repeat = step.repeat
-            return RepeatStep(
-                times=repeat.times, every_ms=repeat.every, steps=self.of(repeat.steps)
-            )
-        return None if step.publish is None else self._publish(step.publish)
-
-    def _publish(self, node: YamlMapping) -> PublishStep | None:
-        written = {name: json_value(entry.value) for name, entry in node.entries.items()}
-        line = ScenarioLine(
-            file=self._file,
-            line=node.position.line,
-            text=json.dumps(written),
-            fields=written,
-            is_converted=True,
-            scenario=self._scenario,
-            step=self._count,
-            places={name: entry.value.position for name, entry in node.entries.items()},
-            publish_at=node.position,
-        )
-        return PublishStep(line=line) if check_shape(line, self._problems) else None
+    for number, step in enumerate(_flat(file.steps), 1):
+        if step.publish is not None:
+            step.publish.scenario, step.publish.step = name, number
+    return replace(file, name=name)
