@@ -86,15 +86,22 @@ async def test_slow_schemas_hold_up_no_other_subject(
 ) -> None:
     monkeypatch.setattr(workers, "TURN_SECONDS", 0.05)
     large = '{"a":"' + "x" * 100_000 + '"}'
-    languages["AVRO"].before_large = for_ever
+    started = threading.Semaphore(0)
+
+    def work() -> None:
+        started.release()
+        for_ever()
+
+    languages["AVRO"].before_large = work
     slow = [
         asyncio.ensure_future(registry.register(f"slow{number}", request(large)))
-        for number in range(THREADS + 2)
+        for number in range(THREADS)
     ]
-    await asyncio.sleep(0.01)
-    languages["AVRO"].before_large = bool
-    assert (await registry.register("large", request(large.replace("a", "b", 1)))).version == 1
-    assert (await registry.register("small", request())).version == 1
+    for _ in slow:
+        await asyncio.to_thread(started.acquire)
+    for subject, text in (("large", large), ("small", "{}")):
+        found = await registry.register(subject, request(text, schema_type="JSON"))
+        assert found.version == 1
     await registry.close()
     for outcome in await asyncio.gather(*slow, return_exceptions=True):
         assert isinstance(outcome, RegistryError)
