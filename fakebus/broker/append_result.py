@@ -11,7 +11,9 @@ import asyncio
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
+from fakebus.broker.producer_state import ProducerEntry
 from fakebus.errors import BrokerError
+from fakebus.storage.interface import StoredBatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +29,41 @@ class LogAppendInfo:
     log_start_offset: int
 
 
+NOWHERE = LogAppendInfo(-1, -1, -1, -1)
+NO_BATCH = StoredBatch(-1, -1, -1, -1, -1, -1, 0, b"")
+
+
 class AppendResult:
     """Outcome of an append, settled once: the place of the batch, or why it is not stored.
 
     It can be awaited, any number of times, and gives a :class:`LogAppendInfo` or raises
     the BrokerError.
+
+    Args:
+        batch: what is to be stored, until the outcome is known; none when that comes later.
+        expected: where it is if that succeeds.
+        producer_before: what was known of its producer, to take back if it does not.
     """
 
-    __slots__ = ("_callback", "_more_callbacks", "error", "info")
+    __slots__ = (
+        "_callback",
+        "_more_callbacks",
+        "batch",
+        "error",
+        "expected",
+        "info",
+        "producer_before",
+    )
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        batch: StoredBatch = NO_BATCH,
+        expected: LogAppendInfo = NOWHERE,
+        producer_before: ProducerEntry | None = None,
+    ) -> None:
+        self.batch = batch
+        self.expected = expected
+        self.producer_before = producer_before
         self.info: LogAppendInfo | None = None
         self.error: BrokerError | None = None
         self._callback: Callable[[AppendResult], None] | None = None
@@ -49,6 +76,8 @@ class AppendResult:
 
     def settle(self, outcome: LogAppendInfo | BrokerError) -> None:
         """Make the outcome known and run the callbacks, in this very call."""
+        # The result may be kept for long, the bytes need not.
+        self.batch = NO_BATCH
         if isinstance(outcome, BrokerError):
             self.error = outcome
         else:
@@ -62,7 +91,7 @@ class AppendResult:
 
     def when_settled(self, callback: Callable[[AppendResult], None]) -> None:
         """Run ``callback`` with this object when the outcome is known; now if it is."""
-        if self.settled:
+        if self.info is not None or self.error is not None:
             callback(self)
         elif self._callback is None:
             self._callback = callback

@@ -93,6 +93,10 @@ def refused(error: BrokerError, log_start_offset: int) -> BrokerError:
     return error
 
 
+class ImpossibleBatchError(BrokerError):
+    """The length or the format of a batch cannot be, so the whole request is refused."""
+
+
 def check_shape(data: bytearray | memoryview | None, *, allow_zstd: bool = True) -> BatchHeader:
     """Return the header of the one record batch that ``data`` begins with.
 
@@ -120,11 +124,20 @@ def check_shape(data: bytearray | memoryview | None, *, allow_zstd: bool = True)
     header = parse_header(data)
     if not allow_zstd and header.attributes & CODEC_MASK == ZSTD_CODEC:
         raise BrokerError(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE)
-    if size < len(data) and _whole_batch(data, size):
+    if size < len(data):
+        _check_behind(data, size)
+    return header
+
+
+def _check_behind(data: bytearray | memoryview, size: int) -> None:
+    try:
+        another = _whole_batch(data, size)
+    except ImpossibleBatchError as error:
+        raise BrokerError(error.error_code, error.message) from error
+    if another:
         raise BrokerError(
             ErrorCode.INVALID_RECORD, "only one record batch per partition may be sent at a time"
         )
-    return header
 
 
 def _whole_batch(data: bytearray | memoryview, position: int) -> int:
@@ -134,22 +147,20 @@ def _whole_batch(data: bytearray | memoryview, position: int) -> int:
         return 0
     (length,) = _LENGTH.unpack_from(data, position + 8)
     if length < _SMALLEST_LENGTH:
-        raise BrokerError(ErrorCode.CORRUPT_MESSAGE, f"a record batch cannot have length {length}")
+        problem = f"a record batch cannot have length {length}"
+        raise ImpossibleBatchError(ErrorCode.CORRUPT_MESSAGE, problem)
     if there <= _MAGIC_AT:
         return 0
     magic = data[position + _MAGIC_AT]
     if magic > MAGIC:
-        raise BrokerError(ErrorCode.CORRUPT_MESSAGE, f"there is no message format {magic}")
+        problem = f"there is no message format {magic}"
+        raise ImpossibleBatchError(ErrorCode.CORRUPT_MESSAGE, problem)
     size: int = length + LENGTH_OVERHEAD
     return size if size <= there else 0
 
 
 def is_transactional(data: bytearray | memoryview) -> bool:
-    """Return whether bytes that a client sent begin with a batch of a transaction.
-
-    Raises:
-        BrokerError: CORRUPT_MESSAGE when the batch's length or magic is impossible.
-    """
+    """Return whether a batch that was refused for its shape is one of a transaction."""
     return _whole_batch(data, 0) >= HEADER_SIZE and bool(data[22] & TRANSACTIONAL_BIT)
 
 

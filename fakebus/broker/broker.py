@@ -41,11 +41,10 @@ from fakebus.broker.producer_ids import ProducerIds
 from fakebus.broker.record_thread import RecordThread, takes_long
 from fakebus.broker.tail_cache import TailCache
 from fakebus.broker.topic_admin import TopicAdmin
-from fakebus.broker.topic_names import is_internal
 from fakebus.broker.topics import Topic, Topics
 from fakebus.clock import Clock, SystemClock
 from fakebus.errors import BrokerError, ErrorCode
-from fakebus.records.batch import BatchHeader
+from fakebus.records.batch import LENGTH_OVERHEAD, BatchHeader
 from fakebus.storage.interface import Storage
 from fakebus.types import Buffer, TopicPartition
 
@@ -162,8 +161,7 @@ class Broker:
         Raises:
             BrokerError: UNKNOWN_TOPIC_OR_PARTITION.
         """
-        topic = self.topics.get(topic_partition.topic)
-        log = None if topic is None else topic.partition(topic_partition.partition)
+        log = self.topics.log(topic_partition)
         if log is None:
             raise BrokerError(
                 ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no partition {topic_partition}"
@@ -176,6 +174,7 @@ class Broker:
         data: bytearray | memoryview | None,
         *,
         allow_zstd: bool = True,
+        header: BatchHeader | BrokerError | None = None,
         origin: OriginOf = in_process,
     ) -> AppendResult:
         """Append one record batch; the result is settled when it is committed to storage.
@@ -186,17 +185,22 @@ class Broker:
             topic_partition: where to.
             data: a RecordBatch v2 as producers send it; the broker owns and changes it.
             allow_zstd: whether the client's version of the protocol knows zstd.
+            header: what :func:`check_shape` has said of the batch, if it was asked already.
             origin: whose batch it is.
 
         Raises:
             RefusedBatchError: the log does not take the batch; nothing was changed.
             BrokerError: the batch is refused before; nothing was changed.
         """
-        log = self.partition_log(topic_partition)
-        header = check_shape(data, allow_zstd=allow_zstd)
+        log = self.topics.log(topic_partition) or self.partition_log(topic_partition)
+        if header is None:
+            header = check_shape(data, allow_zstd=allow_zstd)
+        if isinstance(header, BrokerError):
+            raise header
         assert data is not None  # noqa: S101 - check_shape refuses None
-        batch = data if len(data) == header.size else data[: header.size]
-        if is_internal(topic_partition.topic):
+        size = header.batch_length + LENGTH_OVERHEAD
+        batch = data if len(data) == size else data[:size]
+        if log.is_internal:
             raise BrokerError(
                 ErrorCode.INVALID_TOPIC_EXCEPTION,
                 f"clients must not write to the internal topic {topic_partition.topic}",
@@ -243,17 +247,6 @@ class Broker:
         if (config.validate_keys or config.validate_values) and self.record_validator is not None:
             self.record_validator(topic, config, batch)
         return stamp(batch, header, config, now_ms)
-
-    def check_produce(
-        self, topic_partition: TopicPartition, data: bytearray | memoryview | None
-    ) -> None:
-        """Check what can be said about a batch without looking at its log.
-
-        Raises:
-            BrokerError: as :meth:`produce`.
-        """
-        self.partition_log(topic_partition)
-        check_shape(data)
 
     def begin_fetch(
         self,

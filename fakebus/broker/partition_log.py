@@ -18,7 +18,6 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
@@ -26,11 +25,11 @@ from fakebus.broker.append_result import AppendResult, LogAppendInfo
 from fakebus.broker.configs.topic_config import TopicConfig
 from fakebus.broker.producer_state import (
     REMEMBERED_BATCHES,
-    ProducerEntry,
     ProducerState,
     SequenceRange,
 )
 from fakebus.broker.tail_cache import LogTail, TailCache
+from fakebus.broker.topic_names import is_internal
 from fakebus.errors import BrokerError, ErrorCode
 from fakebus.records.batch import BatchHeader, assign_offset
 from fakebus.storage.interface import ANY_NUMBER, BatchSummary, LogState, Storage, StoredBatch
@@ -50,14 +49,6 @@ class AppendWaiter(Protocol):
 
     def log_changed(self) -> None:
         """The log start offset moved or the log was deleted: look again."""
-
-
-@dataclass(slots=True)
-class _PendingAppend:
-    batch: StoredBatch
-    info: LogAppendInfo
-    result: AppendResult
-    producer_before: ProducerEntry | None
 
 
 class PartitionLog:
@@ -90,10 +81,11 @@ class PartitionLog:
         """Where the part begins that has not been compacted yet."""
         self.producers = ProducerState()
         self.deleted = False
+        self.is_internal = is_internal(topic_partition.topic)
         self._storage = storage
         self._tail_cache = tail_cache
         self._tail = LogTail()
-        self._pending: deque[_PendingAppend] = deque()
+        self._pending: deque[AppendResult] = deque()
         self._lost: deque[AppendResult] = deque()
         self._waiters: set[AppendWaiter] = set()
         self._later_epoch_starts: list[int] = []
@@ -141,9 +133,9 @@ class PartitionLog:
             header.attributes,
             data,
         )
-        result = AppendResult()
         info = LogAppendInfo(base_offset, last_offset, log_append_time_ms, self.log_start_offset)
-        self._pending.append(_PendingAppend(batch, info, result, producer_before))
+        result = AppendResult(batch, info, producer_before)
+        self._pending.append(result)
         self._storage.append_batches(self.log_id, (batch,), self._on_stored, self._undo_append)
         return result
 
@@ -151,14 +143,13 @@ class PartitionLog:
         for pending in self._pending:
             if pending.batch.base_offset == first.base_offset:
                 # The first copy is not stored yet: what becomes of it is the answer to both.
-                return pending.result
-        result = AppendResult()
-        # Kafka tells the timestamp of the first copy, whoever has set it.
-        result.settle(
-            LogAppendInfo(
-                first.base_offset, first.last_offset, first.max_timestamp, self.log_start_offset
-            )
+                return pending
+        # Kafka tells the timestamp of the first copy, whatever has set it.
+        info = LogAppendInfo(
+            first.base_offset, first.last_offset, first.max_timestamp, self.log_start_offset
         )
+        result = AppendResult()
+        result.settle(info)
         return result
 
     def _on_stored(self, failure: BaseException | None) -> None:
@@ -171,14 +162,14 @@ class PartitionLog:
         self.high_watermark = batch.last_offset + 1
         if not self.deleted:
             self._tail_cache.add(self._tail, batch)
-        stored.result.settle(stored.info)
+        stored.settle(stored.expected)
         size = len(batch.data)
         for waiter in tuple(self._waiters):
             waiter.log_appended(size)
 
     def _undo_append(self) -> None:
         newest = self._pending.pop()
-        self._lost.appendleft(newest.result)
+        self._lost.appendleft(newest)
         if newest.batch.producer_id >= 0:
             self.producers.put_back(newest.batch.producer_id, newest.producer_before)
         self.log_end_offset = newest.batch.base_offset

@@ -16,37 +16,33 @@ _MAX_ORPHANS = 1024
 class LogTail:
     """The cached batches of one log: a run without gaps that ends at the high watermark."""
 
-    __slots__ = ("_bases", "_batches", "_head")
+    __slots__ = ("_head", "bases", "batches")
 
     def __init__(self) -> None:
-        self._bases: list[int] = []
-        self._batches: list[StoredBatch] = []
+        self.bases: list[int] = []
+        """The base offsets of the batches; :class:`TailCache` adds to both lists."""
+        self.batches: list[StoredBatch] = []
         self._head = 0
-
-    def append(self, batch: StoredBatch) -> None:
-        """Add the newest batch."""
-        self._bases.append(batch.base_offset)
-        self._batches.append(batch)
 
     def drop_oldest(self) -> int:
         """Forget the oldest batch and return the bytes that it took."""
-        batch = self._batches[self._head]
+        batch = self.batches[self._head]
         # The slot is emptied at once so that the bytes are freed before the list is compacted.
-        self._batches[self._head] = _EMPTY
+        self.batches[self._head] = _EMPTY
         self._head += 1
-        if self._head > 64 and self._head * 2 > len(self._batches):
-            del self._batches[: self._head]
-            del self._bases[: self._head]
+        if self._head > 64 and self._head * 2 > len(self.batches):
+            del self.batches[: self._head]
+            del self.bases[: self._head]
             self._head = 0
         return len(batch.data) + _ROW_OVERHEAD
 
     @property
     def first_offset(self) -> int:
         """The base offset of the oldest batch; there must be one."""
-        return self._bases[self._head]
+        return self.bases[self._head]
 
     def __len__(self) -> int:
-        return len(self._batches) - self._head
+        return len(self.batches) - self._head
 
     def read(
         self, from_offset: int, upto_offset: int, max_bytes: int, max_batches: int = ANY_NUMBER
@@ -56,13 +52,13 @@ class LogTail:
         At least one batch is returned, however large; after that ``max_bytes`` and
         ``max_batches`` hold.
         """
-        if len(self._batches) == self._head or from_offset < self._bases[self._head]:
+        if len(self.batches) == self._head or from_offset < self.bases[self._head]:
             return None
-        index = bisect_right(self._bases, from_offset, self._head) - 1
+        index = bisect_right(self.bases, from_offset, self._head) - 1
         found: list[StoredBatch] = []
         size = 0
-        for position in range(index, len(self._batches)):
-            batch = self._batches[position]
+        for position in range(index, len(self.batches)):
+            batch = self.batches[position]
             if batch.last_offset < from_offset:
                 continue
             size += len(batch.data)
@@ -93,7 +89,8 @@ class TailCache:
 
     def add(self, tail: LogTail, batch: StoredBatch) -> None:
         """Cache a committed batch and make room for it."""
-        tail.append(batch)
+        tail.bases.append(batch.base_offset)
+        tail.batches.append(batch)
         self._order.append(tail)
         self.size_bytes += len(batch.data) + _ROW_OVERHEAD
         while self.size_bytes > self.max_bytes:

@@ -66,6 +66,14 @@ class Topics:
         """Return the topic of that name, or ``None``."""
         return self._by_name.get(name)
 
+    def log(self, topic_partition: TopicPartition) -> PartitionLog | None:
+        """Return the log of a partition, or ``None``."""
+        name, index = topic_partition
+        topic = self._by_name.get(name)
+        if topic is None or not 0 <= index < len(topic.partitions):
+            return None
+        return topic.partitions[index]
+
     def by_id(self, topic_id: UUID) -> Topic | None:
         """Return the topic with that id, or ``None``."""
         return self._by_id.get(topic_id)

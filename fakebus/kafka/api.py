@@ -12,6 +12,7 @@ client, and nothing else: errors of Kafka go into the response.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -118,7 +119,7 @@ class AdvertisedBroker:
 
 @dataclass(slots=True)
 class RequestContext:
-    """Context of one request: what a handler may use besides the request itself."""
+    """Context of one request: what a handler may use besides, and in the end the answer."""
 
     broker: Broker
     connection: ClientConnection
@@ -130,6 +131,16 @@ class RequestContext:
     """Gives the brokers' addresses that this client can reach."""
     handlers: Sequence[Handler] = ()
     """Every API that is served; ApiVersions is computed from it."""
+    frame_bytes: int = 0
+    done: bool = False
+    """Whether there is an answer, or the client expects none."""
+    response: Any = None
+    response_version: int = 0
+    raw_token: bytes | None = None
+    """The answer instead of a response, when the client sent a bare SASL token."""
+    task: asyncio.Future[Any] | None = None
+    abandon: Callable[[], None] | None = None
+    """Stops what only the client waits for, when it goes away."""
 
     def origin(self) -> Origin:
         """Return who has sent the request."""

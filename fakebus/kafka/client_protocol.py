@@ -16,16 +16,23 @@ import itertools
 import logging
 from collections import deque
 from collections.abc import Awaitable
+from functools import partial
 from typing import Any, cast
 
-from fakebus.kafka.api import ClientConnection, CloseConnection, HandlerResult, PendingResponse
+from fakebus.kafka.api import (
+    ClientConnection,
+    CloseConnection,
+    HandlerResult,
+    PendingResponse,
+    RequestContext,
+)
 from fakebus.kafka.authentication import SaslSession
 from fakebus.kafka.backpressure import SHARE_BYTES, Backpressure
-from fakebus.kafka.connection import FrameReader
+from fakebus.kafka.connection import FrameReader, frame_response
 from fakebus.kafka.dispatch import Dispatcher
-from fakebus.kafka.exchange import Exchange
 from fakebus.kafka.listener_settings import ListenerSettings
 from fakebus.limited_log import LimitedLog
+from fakebus.protocol import codec
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.errors import DecodeError
 from fakebus.types import Buffer
@@ -69,7 +76,7 @@ class KafkaProtocol(asyncio.BufferedProtocol):
         self._reader = FrameReader(settings.max_frame_bytes)
         self._admitted_bytes = 0
         self._inbox: deque[bytearray] = deque()
-        self._outbox: deque[Exchange] = deque()
+        self._outbox: deque[RequestContext] = deque()
         self._reading_paused = False
         self._writing_paused = False
         self._closing = False
@@ -78,7 +85,9 @@ class KafkaProtocol(asyncio.BufferedProtocol):
         self._client: ClientConnection
         self.held_bytes = 0
         self.answered = 0
-        self.last_active_s = 0.0
+        self.is_active = True
+        """Whether anything has come since the listener looked last."""
+        self.last_active_s = self._settings.monotonic()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Note who the client is."""
@@ -99,7 +108,6 @@ class KafkaProtocol(asyncio.BufferedProtocol):
             self._limit_frames(self._client.sasl)
         self._connections.add(self)
         self._backpressure.connections.add(self)
-        self._touch()
 
     def _limit_frames(self, session: SaslSession) -> None:
         # A stranger may not make us keep a large request.
@@ -109,16 +117,13 @@ class KafkaProtocol(asyncio.BufferedProtocol):
         else:
             self._reader.limit(settings.max_frame_bytes, bare_tokens=session.expects_raw_token)
 
-    def _touch(self) -> None:
-        self.last_active_s = self._settings.monotonic()
-
     def get_buffer(self, sizehint: int) -> memoryview:
         """Return where the event loop puts what it reads."""
         return self._reader.get_buffer()
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take in what was read."""
-        self._touch()
+        self.is_active = True
         try:
             frames = self._reader.received(nbytes)
         except DecodeError as error:
@@ -129,7 +134,7 @@ class KafkaProtocol(asyncio.BufferedProtocol):
             self._admitted_bytes = 0
         if frames:
             self._inbox += frames
-            self._backpressure.hold(self, sum(map(len, frames)))
+            self._hold(sum(map(len, frames)))
             self._run()
         elif self._reader.large_bytes:
             self._pace_reading()
@@ -172,10 +177,10 @@ class KafkaProtocol(asyncio.BufferedProtocol):
         return tasks
 
     def _abandon_waits(self) -> None:
-        for exchange in self._outbox:
+        for context in self._outbox:
             # Only waits are given up: what other requests have begun is carried out.
-            if exchange.abandon is not None:
-                exchange.abandon()
+            if context.abandon is not None:
+                context.abandon()
 
     def give_up(self, reason: str) -> None:
         """Close the connection and say why."""
@@ -186,8 +191,8 @@ class KafkaProtocol(asyncio.BufferedProtocol):
 
     def _run(self) -> None:
         while not self._closing:
-            while self._inbox and self._may_start():
-                if self._is_next(_FETCH):
+            while self._inbox and self._may_start(api_key := int.from_bytes(self._inbox[0][:2])):
+                if api_key == _FETCH:
                     self._stand_in_line()
                 else:
                     self._start(self._inbox.popleft())
@@ -198,21 +203,22 @@ class KafkaProtocol(asyncio.BufferedProtocol):
         if not self._closing:
             self._pace_reading()
 
-    def _may_start(self) -> bool:
-        if self._closing or self._writing_paused or self._client.close_after_answer:
+    def _may_start(self, api_key: int) -> bool:
+        if self._writing_paused or self._in_line or self._client.close_after_answer:
             return False
-        if self._in_line:
+        if self._closing or (self._outbox and not api_key == _PRODUCE == self._outbox[-1].api_key):
             return False
-        produces = self._is_next(_PRODUCE)
-        if self._outbox and not (produces and self._outbox[-1].api_key == _PRODUCE):
-            return False
-        if produces and self._backpressure.broker.overloaded:
+        if api_key == _PRODUCE and self._backpressure.broker.overloaded:
             self._backpressure.stall(self)
             return False
         return True
 
-    def _is_next(self, api_key: int) -> bool:
-        return int.from_bytes(self._inbox[0][:2], "big") == api_key
+    def _hold(self, size: int) -> None:
+        """Count bytes of requests; backpressure looks only when others wait for memory."""
+        self.held_bytes += size
+        self._backpressure.held_bytes += size
+        if self._backpressure.waiting:
+            self._backpressure.hold(self, 0)
 
     def _stand_in_line(self) -> None:
         """Start a fetch when its turn comes, so that many of them leave room for producers."""
@@ -227,8 +233,8 @@ class KafkaProtocol(asyncio.BufferedProtocol):
 
     def _start(self, frame: bytearray) -> None:
         try:
-            exchange, result = self._dispatcher.begin(self._client, memoryview(frame))
-            self._attend(exchange, result)
+            context, result = self._dispatcher.begin(self._client, memoryview(frame))
+            self._attend(context, result)
         except (DecodeError, CloseConnection) as error:
             self.give_up(str(error))
             return
@@ -236,38 +242,38 @@ class KafkaProtocol(asyncio.BufferedProtocol):
             logger.exception("a request of %s failed", self._client.client_host)
             self.give_up("internal error")
             return
-        self._outbox.append(exchange)
+        self._outbox.append(context)
 
-    def _attend(self, exchange: Exchange, result: HandlerResult) -> None:
-        if self._client.sasl is not None and exchange.api_key in _SASL_APIS:
+    def _attend(self, context: RequestContext, result: HandlerResult) -> None:
+        if self._client.sasl is not None and context.api_key in _SASL_APIS:
             self._limit_frames(self._client.sasl)
-        if exchange.done:
+        if context.done:
             return
         if isinstance(result, PendingResponse):
-            exchange.abandon = result.abandon
-            result.when_ready(lambda outcome: self._deliver(exchange, outcome))
+            context.abandon = result.abandon
+            result.when_ready(partial(self._deliver, context))
         elif isinstance(result, Awaitable):
-            exchange.task = asyncio.ensure_future(result)
-            exchange.task.add_done_callback(lambda task: self._finish(exchange, task))
+            context.task = asyncio.ensure_future(result)
+            context.task.add_done_callback(lambda task: self._finish(context, task))
         else:
-            exchange.response, exchange.done = result, True
+            context.response, context.done = result, True
 
-    def _deliver(self, exchange: Exchange, outcome: Any) -> None:
-        exchange.done = True
+    def _deliver(self, context: RequestContext, outcome: Any) -> None:
+        context.done = True
         if isinstance(outcome, CloseConnection):
             self.give_up(str(outcome))
             return
-        exchange.response = outcome
-        if self._outbox and self._outbox[0] is exchange:
+        context.response = outcome
+        if self._outbox and self._outbox[0] is context:
             self._run()
 
-    def _finish(self, exchange: Exchange, task: asyncio.Future[Any]) -> None:
-        exchange.done = True
+    def _finish(self, context: RequestContext, task: asyncio.Future[Any]) -> None:
+        context.done = True
         if task.cancelled():
             return
         failure = task.exception()
         if failure is None:
-            exchange.response = task.result()
+            context.response = task.result()
             self._run()
         elif isinstance(failure, CloseConnection):
             self.give_up(str(failure))
@@ -279,11 +285,12 @@ class KafkaProtocol(asyncio.BufferedProtocol):
         buffers: list[Buffer] = []
         answered_bytes = 0
         while self._outbox and self._outbox[0].done:
-            exchange = self._outbox.popleft()
+            context = self._outbox.popleft()
             self.answered += 1
-            answered_bytes += exchange.frame_bytes
-            buffers += exchange.encode()
-        self._backpressure.hold(self, -answered_bytes)
+            answered_bytes += context.frame_bytes
+            buffers += _encode(context)
+        if answered_bytes:
+            self._hold(-answered_bytes)
         if len(buffers) == 1:
             self._transport.write(buffers[0])
         elif buffers:
@@ -316,6 +323,19 @@ class KafkaProtocol(asyncio.BufferedProtocol):
         self._admitted_bytes = self._reader.large_bytes
         self._backpressure.hold(self, self._admitted_bytes)
         return True
+
+
+def _encode(context: RequestContext) -> list[Buffer]:
+    """Return an answer's bytes; nothing when the client expects none."""
+    if context.raw_token is not None:
+        return frame_response(b"", [context.raw_token])
+    if context.response is None:
+        return []
+    api_key, version = context.api_key, context.response_version
+    return frame_response(
+        codec.encode_response_header(api_key, version, context.correlation_id),
+        codec.encode_response(api_key, version, context.response),
+    )
 
 
 def _certified(transport: asyncio.BaseTransport) -> str | None:

@@ -9,6 +9,7 @@ may be changed in place and kept.
 from __future__ import annotations
 
 import struct
+from typing import NoReturn
 
 from fakebus.protocol.errors import DecodeError
 from fakebus.types import Buffer
@@ -109,7 +110,8 @@ class FrameReader:
         frames: list[bytearray] = []
         while self._end - self._start >= 4:
             (length,) = _LENGTH.unpack_from(self._shared, self._start)
-            self._check_length(length)
+            if not self._min_frame_bytes <= length <= self._max_frame_bytes:
+                self._refuse(length)
             body = self._start + 4
             if self._end - body >= length:
                 frames.append(self._shared[body : body + length])
@@ -125,16 +127,15 @@ class FrameReader:
             self._move_to_front()
         return frames
 
-    def _check_length(self, length: int) -> None:
+    def _refuse(self, length: int) -> NoReturn:
         if length < self._min_frame_bytes:
             raise DecodeError(0, f"a frame of {length} bytes cannot hold a request header")
-        if length > self._max_frame_bytes:
-            raise DecodeError(
-                0,
-                f"a frame of {length} bytes is longer than the "
-                f"{self._max_frame_bytes} that socket.request.max.bytes, or before the login "
-                "sasl.server.max.receive.size, permits",
-            )
+        raise DecodeError(
+            0,
+            f"a frame of {length} bytes is longer than the "
+            f"{self._max_frame_bytes} that socket.request.max.bytes, or before the login "
+            "sasl.server.max.receive.size, permits",
+        )
 
     def _begin_large(self, length: int, body: int) -> None:
         self.large_bytes = length

@@ -16,7 +16,6 @@ from fakebus.kafka.api import (
 )
 from fakebus.kafka.authentication import SaslSession
 from fakebus.kafka.error_responses import error_response
-from fakebus.kafka.exchange import Exchange
 from fakebus.kafka.fault_effects import carry_out
 from fakebus.kafka.handlers import HANDLERS
 from fakebus.kafka.sasl import AuthenticationFailed
@@ -48,7 +47,9 @@ class Dispatcher:
         self._faults = broker.faults
         self._advertised = advertised
 
-    def begin(self, client: ClientConnection, frame: memoryview) -> tuple[Exchange, HandlerResult]:
+    def begin(
+        self, client: ClientConnection, frame: memoryview
+    ) -> tuple[RequestContext, HandlerResult]:
         """Decode a request and call its handler.
 
         Args:
@@ -56,73 +57,80 @@ class Dispatcher:
             frame: the request.
 
         Returns:
-            The exchange, and what the handler returned unless the exchange is done.
+            The request's context, and what the handler returned unless it is done already.
 
         Raises:
             CloseConnection: there is no answer to this.
             DecodeError: the bytes are no request.
         """
-        session = client.sasl
-        if session is not None and session.expects_raw_token:
-            return _take_raw_token(client, session, frame), None
-        return self._begin_request(client, frame)
-
-    def _begin_request(
-        self, client: ClientConnection, frame: memoryview
-    ) -> tuple[Exchange, HandlerResult]:
+        if client.sasl is not None and client.sasl.expects_raw_token:
+            return self._take_raw_token(client, client.sasl, frame), None
         header, offset = codec.decode_request_header(frame)
+        api_key, version, correlation_id, client_id = header
         if client.sasl is not None:
-            refusal = client.sasl.refusal(header.api_key)
+            refusal = client.sasl.refusal(api_key)
             if refusal is not None:
-                raise CloseConnection(f"{codec.api_name(header.api_key)}: {refusal}")
-        handler = HANDLERS_BY_KEY.get(header.api_key) or unserved(header.api_key)
-        version = header.api_version
-        exchange = Exchange(header.api_key, version, header.correlation_id, len(frame))
+                raise CloseConnection(f"{codec.api_name(api_key)}: {refusal}")
+        context = RequestContext(
+            self._broker,
+            client,
+            api_key,
+            version,
+            correlation_id,
+            client_id,
+            self._advertised,
+            HANDLERS,
+            len(frame),
+            response_version=version,
+        )
+        handler = HANDLERS_BY_KEY.get(api_key) or unserved(api_key)
         if handler is None or not handler.min_version <= version <= handler.max_version:
-            if header.api_key != _API_VERSIONS:
+            if api_key != _API_VERSIONS:
                 raise CloseConnection(
-                    f"API {codec.api_name(header.api_key)} version {version} is not served"
+                    f"API {codec.api_name(api_key)} version {version} is not served"
                 )
             # The client learns our versions from an answer in the oldest layout (KIP-511).
-            exchange.api_version = 0
+            context.response_version = 0
             request = None
             handler = HANDLERS_BY_KEY[_API_VERSIONS]
         else:
-            request = codec.decode_request(header.api_key, version, frame, offset)
-        if client.sasl is not None and client.sasl.is_out_of_place(header.api_key):
-            _refuse(client, exchange, request)
-            return exchange, None
-        context = RequestContext(
+            request = codec.decode_request(api_key, version, frame, offset)
+        if client.sasl is not None and client.sasl.is_out_of_place(api_key):
+            _refuse(client, context, request)
+            return context, None
+        if self._faults.active:
+            return context, carry_out(handler.function, request, context)
+        return context, handler.function(request, context)
+
+    def _take_raw_token(
+        self, client: ClientConnection, session: SaslSession, frame: memoryview
+    ) -> RequestContext:
+        try:
+            answer = session.authenticate(bytes(frame))
+        except AuthenticationFailed as error:
+            # Without Kafka's framing there is no way to tell the client.
+            raise CloseConnection(str(error)) from None
+        if session.user is not None:
+            client.principal = f"User:{session.user}"
+        return RequestContext(
             broker=self._broker,
             connection=client,
-            api_key=header.api_key,
-            api_version=version,
-            correlation_id=header.correlation_id,
-            client_id=header.client_id,
+            api_key=_SASL_AUTHENTICATE,
+            api_version=0,
+            correlation_id=0,
+            client_id=None,
             advertised=self._advertised,
-            handlers=HANDLERS,
+            frame_bytes=len(frame),
+            done=True,
+            raw_token=answer,
         )
-        if self._faults.active:
-            return exchange, carry_out(handler.function, request, context)
-        return exchange, handler.function(request, context)
 
 
-def _take_raw_token(client: ClientConnection, session: SaslSession, frame: memoryview) -> Exchange:
-    try:
-        answer = session.authenticate(bytes(frame))
-    except AuthenticationFailed as error:
-        # Without Kafka's framing there is no way to tell the client.
-        raise CloseConnection(str(error)) from None
-    if session.user is not None:
-        client.principal = f"User:{session.user}"
-    return Exchange(_SASL_AUTHENTICATE, 0, 0, len(frame), done=True, raw_token=answer)
-
-
-def _refuse(client: ClientConnection, exchange: Exchange, request: Any) -> None:
+def _refuse(client: ClientConnection, context: RequestContext, request: Any) -> None:
     error = ErrorCode.ILLEGAL_SASL_STATE
     try:
-        exchange.response = error_response(exchange.api_key, exchange.api_version, request, error)
+        context.response = error_response(context.api_key, context.api_version, request, error)
     except LookupError:
         raise CloseConnection(error.text) from None
-    exchange.done = True
+    context.done = True
     client.close_after_answer = True

@@ -108,9 +108,12 @@ class Listener:
             )
 
     def _close_idle(self, idle_s: float) -> None:
-        oldest = self._broker.clock.monotonic() - idle_s
+        # What a connection was active at is noted here, so that each of its reads costs nothing.
+        now_s = self._broker.clock.monotonic()
         for connection in tuple(self._connections):
-            if connection.last_active_s < oldest:
+            if connection.is_active:
+                connection.is_active, connection.last_active_s = False, now_s
+            elif connection.last_active_s < now_s - idle_s:
                 connection.close()
         self._plan_idle_check()
 

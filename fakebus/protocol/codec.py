@@ -21,6 +21,7 @@ from fakebus.protocol.schema import ApiSchema, api_schema
 from fakebus.protocol.versions import NO_VERSIONS, VersionRange
 from fakebus.types import Buffer
 
+_NO_TAGS = b"\0"
 _FIXED_HEADER = struct.Struct(">hhih")
 
 
@@ -190,6 +191,8 @@ def decode_request_header(data: memoryview) -> tuple[RequestHeader, int]:
     else:
         null_or_error(offset, length, len(data), "client_id", nullable=True)
     if _has_tagged_request_header(api_key, version):
+        if data[offset : offset + 1] == _NO_TAGS:
+            return RequestHeader(api_key, version, correlation_id, client_id), offset + 1
         try:
             offset = skip_tagged_fields(data, offset + 1, data[offset], len(data))
         except IndexError:

@@ -34,6 +34,9 @@ _WRITE_CACHE_KIB = 8 * 1024
 _READ_CACHE_KIB = 4 * 1024
 
 
+_NOTED_WRITES = 16
+"""Small writes after which the write-ahead log is looked after."""
+
 QUICK_OPERATIONS = APPENDS | OFFSET_WRITES | VALUE_WRITES
 """What is done in microseconds, whatever its arguments: fit for an inline commit."""
 
@@ -75,6 +78,7 @@ class SqliteStorage:
         self._wal = wal
         self._identity = identity
         self._closed = False
+        self._unnoted_writes = 0
         self._writer = writer = GroupCommitWriter(
             self._commit, self._purge, self._commit_inline, QUICK_OPERATIONS
         )
@@ -184,20 +188,24 @@ class SqliteStorage:
         self._note(writes)
 
     def _commit_inline(self, writes: list[Write]) -> bool:
-        if not self._writer_connection.is_idle:
-            return False
-        if self._wal is not None and self._wal.look_due:
+        connection, wal = self._writer_connection, self._wal
+        if connection.calls_begun != connection.calls_ended or (wal and wal.look_due):
             return False
         if self._identity is not None:
             self._identity.check()
-        with self._writer_connection.explained():
-            self._transaction.run((operation, arguments) for operation, arguments, *_ in writes)
-        self._note(writes)
+        try:
+            self._transaction.run(writes)
+        except sqlite3.Error as error:
+            raise connection.explain(error) from error
+        self._unnoted_writes += len(writes)
+        if self._unnoted_writes >= _NOTED_WRITES:
+            self._note(writes)
         return True
 
     def _note(self, writes: list[Write]) -> None:
+        noted, self._unnoted_writes = len(writes) + self._unnoted_writes, 0
         if self._wal is not None:
-            self._wal.note(len(writes), sum(write[3] for write in writes))
+            self._wal.note(noted, sum(write[3] for write in writes))
 
     async def _purge(self) -> bool:
         if self._wal is not None and self._wal.cut_wanted:
@@ -244,7 +252,7 @@ def _commit_group(
     transaction: Transaction,
     writes: list[Write],
 ) -> None:
-    transaction.run((operation, arguments) for operation, arguments, *_ in writes)
+    transaction.run(writes)
 
 
 def _run(

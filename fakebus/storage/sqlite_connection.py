@@ -7,8 +7,7 @@ of our statements. Here one trip carries a function that runs as many statements
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
@@ -58,8 +57,9 @@ class WorkerConnection:
     """
 
     def __init__(self, connection: aiosqlite.Connection, name: str) -> None:
-        self._calls_begun = 0
-        self._calls_ended = 0
+        self.calls_begun = 0
+        self.calls_ended = 0
+        """As many as begun when nothing runs in the thread, nor waits to."""
         self._connection = connection
         self._name = name
         self._closed = False
@@ -103,17 +103,14 @@ class WorkerConnection:
         """
         if self._closed:
             raise StorageError(f"{self._name} is closed")
-        self._calls_begun += 1
-        with self.explained():
+        self.calls_begun += 1
+        try:
             answer = await self._connection.execute_fetchall(
                 _CALL, (self._run_counted, (function, args, kwargs), {})
             )
+        except sqlite3.Error as error:
+            raise self.explain(error) from error
         return cast(list[T], answer)[0]
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether nothing runs in the thread, nor waits to."""
-        return self._calls_begun == self._calls_ended
 
     def _run_counted(
         self,
@@ -126,16 +123,13 @@ class WorkerConnection:
         try:
             return function(connection, *args, **kwargs)
         finally:
-            self._calls_ended += 1
+            self.calls_ended += 1
 
-    @contextmanager
-    def explained(self) -> Iterator[None]:
-        """Turn SQLite's errors in the block into StorageErrors that name the database."""
-        try:
-            yield
-        except sqlite3.Error as error:
-            text = damaged(self._name, error) if is_damage(error) else f"{self._name}: {error}"
-            raise StorageError(text) from error
+    def explain(self, error: sqlite3.Error) -> StorageError:
+        """Return what SQLite reports as an error that names the database."""
+        if is_damage(error):
+            return StorageError(damaged(self._name, error))
+        return StorageError(f"{self._name}: {error}")
 
     async def read(
         self,

@@ -27,7 +27,8 @@ class FileIdentity:
     def __init__(self, path: Path) -> None:
         self._path = str(path)
         self._log_path = f"{path}-wal"
-        self._file = _identity(os.stat(path))
+        found = os.stat(path)
+        self._file = found.st_dev, found.st_ino
         self._log: tuple[int, int] | None = None
         self._size_bytes = 0
 
@@ -39,21 +40,19 @@ class FileIdentity:
         """
         try:
             found = os.stat(self._path)
-            log = _identity(os.stat(self._log_path))
+            log_found = os.stat(self._log_path)
         except FileNotFoundError as error:
             raise StorageError(
                 f"{error.filename} was deleted or moved away while it was in use. {_NOTHING_MORE}"
             ) from None
+        log = log_found.st_dev, log_found.st_ino
         if self._log is None:
             self._log = log
-        for path, before, now in (
-            (self._path, self._file, _identity(found)),
-            (self._log_path, self._log, log),
-        ):
-            if before != now:
-                raise StorageError(
-                    f"{path} was replaced by another file while it was in use. {_NOTHING_MORE}"
-                )
+        if (found.st_dev, found.st_ino) != self._file or log != self._log:
+            path = self._log_path if log != self._log else self._path
+            raise StorageError(
+                f"{path} was replaced by another file while it was in use. {_NOTHING_MORE}"
+            )
         # Pages that are free stay in the file, so it never shrinks by itself.
         if found.st_size < self._size_bytes:
             raise StorageError(
@@ -61,7 +60,3 @@ class FileIdentity:
                 f"{found.st_size} bytes and had {self._size_bytes}. {_NOTHING_MORE}"
             )
         self._size_bytes = found.st_size
-
-
-def _identity(found: os.stat_result) -> tuple[int, int]:
-    return found.st_dev, found.st_ino

@@ -14,7 +14,6 @@ from fakebus.storage.interface import (
     BatchPosition,
     BatchSummary,
     LogState,
-    OnDone,
     ProducerBatch,
     StoredBatch,
     Undo,
@@ -41,25 +40,13 @@ class SqliteLogs:
     def __init__(
         self, writer: GroupCommitWriter, reader: WorkerConnection, log_starts: dict[int, int]
     ) -> None:
+        self.append_batches = partial(writer.enqueue_batches, _append)
         self._writer = writer
         self._reader = reader
         self._damage = LimitedLog(logging.getLogger("fakebus.storage"))
         self._blocks: dict[int, TimeBlocks] = {}
         # Batches below these offsets are not there any more, even if their rows still are.
         self._log_starts = log_starts
-
-    def append_batches(
-        self,
-        log_id: int,
-        batches: Sequence[StoredBatch],
-        on_done: OnDone,
-        undo: Undo | None = None,
-    ) -> None:
-        """Enqueue batches at the end of a log."""
-        size = 0
-        for batch in batches:
-            size += len(batch.data)
-        self._writer.enqueue(_append, (log_id, batches), on_done, size, undo)
 
     def _times(self, log_id: int) -> TimeBlocks:
         return self._blocks.setdefault(log_id, TimeBlocks())

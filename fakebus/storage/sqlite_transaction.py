@@ -46,13 +46,19 @@ class Transaction:
         # By log id: running_max_timestamp and cumulative_bytes of the last row.
         self._totals: dict[int, tuple[int, int]] = {}
 
-    def run(self, operations: Iterable[tuple[Operation, tuple[Any, ...]]]) -> None:
-        """Run operations and commit, or undo them all and raise what went wrong."""
+    def run(self, writes: Iterable[tuple[Any, ...]]) -> None:
+        """Run the operations of writes and commit, or undo them all and raise what went wrong.
+
+        Args:
+            writes: each begins with an operation and its arguments.
+        """
         self._cursor.execute("BEGIN IMMEDIATE")
         try:
-            for operation, arguments in operations:
+            for operation, arguments, *_ in writes:
                 operation(self, *arguments)
-            self._insert_rows()
+            if self._rows:
+                self._cursor.executemany(INSERT_BATCH, self._rows)
+                self._rows.clear()
             self._cursor.execute("COMMIT")
         except BaseException:
             self._rows.clear()

@@ -53,6 +53,8 @@ class WriteAheadLog:
         durable: bool,
         busy_timeout_s: float,
     ) -> None:
+        self.look_due = False
+        """Whether so much was written that :meth:`keep_short` should run before a commit."""
         self.cut_wanted = False
         """Whether it is longer than it should be at rest; :meth:`cut` mends that."""
         self.on_cut_wanted: Callable[[], None] = lambda: None
@@ -75,6 +77,7 @@ class WriteAheadLog:
         added = size_bytes + writes * _BYTES_A_WRITE
         self._commits += 1
         self._written_since_look += added
+        self.look_due = self._written_since_look >= CHECKPOINT_BYTES
         self._written_since_checkpoint += added
         if self._written_since_checkpoint >= BUSY_CHECKPOINT_BYTES:
             self._begin_checkpoint(quiet=False)
@@ -101,18 +104,13 @@ class WriteAheadLog:
             self._written_since_checkpoint = 0
             self._task = asyncio.get_running_loop().create_task(self._run_checkpoint(quiet=quiet))
 
-    @property
-    def look_due(self) -> bool:
-        """Whether so much was written that :meth:`keep_short` should run before a commit."""
-        return self._written_since_look >= CHECKPOINT_BYTES
-
     async def keep_short(self, reader: WorkerConnection) -> None:
         """Start the log over if it has become too long; nothing may be written meanwhile.
 
         Args:
             reader: the connection that reads, and does not while it is busy with this.
         """
-        self._written_since_look = 0
+        self._written_since_look, self.look_due = 0, False
         self._is_long = self._size() > REST_BYTES
         if self._size() > self._next_limit:
             await self.cut(reader)

@@ -15,14 +15,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 from fakebus.errors import StorageError
 from fakebus.limited_log import LimitedLog
-from fakebus.storage.interface import OnDone, Undo
+from fakebus.storage.interface import OnDone, StoredBatch, Undo
 from fakebus.storage.sqlite_transaction import Operation
 
 logger = logging.getLogger("fakebus.storage")
@@ -113,6 +113,20 @@ class GroupCommitWriter:
             self._loop.call_soon(self._commit_small_group)
         else:
             self._wake_up()
+
+    def enqueue_batches(
+        self,
+        operation: Operation,
+        log_id: int,
+        batches: Sequence[StoredBatch],
+        on_done: OnDone,
+        undo: Undo | None = None,
+    ) -> None:
+        """Append batches to a log; see :meth:`enqueue`."""
+        size = 0
+        for batch in batches:
+            size += len(batch.data)
+        self.enqueue(operation, (log_id, batches), on_done, size, undo)
 
     def when_pending_at_most(self, size_bytes: int, resume: Callable[[], None]) -> None:
         """Call ``resume`` once, after a commit that leaves no more than so much enqueued."""

@@ -18,12 +18,15 @@ Version notes:
 
 from __future__ import annotations
 
+from functools import partial
 from typing import cast
 
 from fakebus.broker.append_result import AppendResult
 from fakebus.broker.batch_checks import (
+    ImpossibleBatchError,
     InvalidRecordsError,
     RefusedBatchError,
+    check_shape,
     is_transactional,
 )
 from fakebus.errors import BrokerError, ErrorCode
@@ -35,9 +38,9 @@ from fakebus.protocol.messages import (
     PartitionProduceResponse,
     ProduceRequest,
     ProduceResponse,
-    TopicProduceData,
     TopicProduceResponse,
 )
+from fakebus.records.batch import TRANSACTIONAL_BIT, BatchHeader
 from fakebus.types import TopicPartition
 
 _FIRST_WITH_ZSTD = 7
@@ -47,27 +50,18 @@ _FIRST_WITH_TOPIC_IDS = 13
 class _Answer(PendingResponse):
     """Gathers the partitions' outcomes and is ready when the last one is there."""
 
-    __slots__ = ("_acks", "_failure", "_missing", "_topics")
+    __slots__ = ("_acks", "_failure", "_missing", "topics")
 
     def __init__(self, acks: int) -> None:
         super().__init__()
+        self.topics: list[TopicProduceResponse] = []
         self._acks = acks
-        self._topics: list[TopicProduceResponse] = []
         self._failure: BrokerError | None = None
         self._missing = 1
 
-    def add_topic(self, topic: TopicProduceData) -> list[PartitionProduceResponse]:
-        partitions: list[PartitionProduceResponse] = []
-        self._topics.append(
-            TopicProduceResponse(
-                name=topic.name, topic_id=topic.topic_id, partition_responses=partitions
-            )
-        )
-        return partitions
-
     def wait_for(self, response: PartitionProduceResponse, result: AppendResult) -> None:
         self._missing += 1
-        result.when_settled(lambda settled: self._take(response, settled))
+        result.when_settled(partial(self._take, response))
 
     def _take(self, response: PartitionProduceResponse, result: AppendResult) -> None:
         info = result.info
@@ -88,7 +82,7 @@ class _Answer(PendingResponse):
         if self._missing:
             return
         if self._acks != 0:
-            self.ready(ProduceResponse(responses=self._topics))
+            self.ready(ProduceResponse(responses=self.topics))
         elif self._failure is not None:
             reason = f"a Produce request with acks=0 failed: {self._failure}"
             self.ready(CloseConnection(reason))
@@ -96,22 +90,22 @@ class _Answer(PendingResponse):
             self.ready(None)
 
 
+Looked = tuple[PartitionProduceResponse, PartitionProduceData, BatchHeader | BrokerError]
+"""A partition's answer, its piece of the request, and what was seen of the batch."""
+
+
 @handles(ApiKey.PRODUCE, versions=(3, 13), advertised_min=0)
 def handle_produce(request: ProduceRequest, context: RequestContext) -> PendingResponse:
     """Append the request's batches now; answer when they are committed."""
     answer = _Answer(request.acks)
-    refusal = _refusal(request)
-    for topic in request.topic_data:
-        name = _topic_name(topic, context)
-        responses = answer.add_topic(topic)
-        for partition in {each.index: each for each in topic.partition_data}.values():
-            response = PartitionProduceResponse(index=partition.index)
-            responses.append(response)
+    pieces, refusal = _look_at_all(request, context, answer)
+    for place, looked in pieces:
+        for response, partition, header in looked.values():
             if refusal is not None:
                 answer.refuse(response, refusal)
                 continue
             try:
-                result = _append(request, name, partition, context)
+                result = _append(request, place, partition, header, context)
             except BrokerError as error:
                 answer.refuse(response, error)
             else:
@@ -120,51 +114,87 @@ def handle_produce(request: ProduceRequest, context: RequestContext) -> PendingR
     return answer
 
 
-def _topic_name(topic: TopicProduceData, context: RequestContext) -> str | None:
-    if context.api_version < _FIRST_WITH_TOPIC_IDS:
-        return topic.name
-    known = context.broker.topics.by_id(topic.topic_id)
-    return None if known is None else known.name
+class _WholeRequestError(BrokerError):
+    """Nothing of a request is looked at any further."""
+
+
+def _look_at_all(
+    request: ProduceRequest, context: RequestContext, answer: _Answer
+) -> tuple[list[tuple[str | None, dict[int, Looked]]], BrokerError | None]:
+    """Look at every batch before the first one is appended, for one may refuse all.
+
+    Returns:
+        By topic its name and by partition what was seen; and why all are refused.
+    """
+    pieces: list[tuple[str | None, dict[int, Looked]]] = []
+    refusal: BrokerError | None = None
+    decided = False
+    for topic in request.topic_data:
+        looked: dict[int, Looked] = {}
+        responses: list[PartitionProduceResponse] = []
+        for partition in topic.partition_data:
+            header = _look(partition, context.api_version)
+            if not decided:
+                decided, refusal = _refusal(request, partition, header)
+            response = PartitionProduceResponse(index=partition.index)
+            before = looked.get(partition.index)
+            if before is None:
+                responses.append(response)
+            looked[partition.index] = before[0] if before else response, partition, header
+        name: str | None = topic.name
+        if context.api_version >= _FIRST_WITH_TOPIC_IDS:
+            known = context.broker.topics.by_id(topic.topic_id)
+            name = None if known is None else known.name
+        pieces.append((name, looked))
+        answer.topics.append(
+            TopicProduceResponse(
+                name=topic.name, topic_id=topic.topic_id, partition_responses=responses
+            )
+        )
+    return pieces, refusal
+
+
+def _look(partition: PartitionProduceData, api_version: int) -> BatchHeader | BrokerError:
+    records = cast(memoryview | None, partition.records)
+    try:
+        return check_shape(records, allow_zstd=api_version >= _FIRST_WITH_ZSTD)
+    except BrokerError as error:
+        return error
+
+
+def _refusal(
+    request: ProduceRequest, partition: PartitionProduceData, header: BatchHeader | BrokerError
+) -> tuple[bool, BrokerError | None]:
+    """Return whether a batch decides about the whole request, and why it refuses it."""
+    if isinstance(header, BatchHeader):
+        transactional = bool(header.attributes & TRANSACTIONAL_BIT)
+    elif isinstance(header, ImpossibleBatchError):
+        return True, _WholeRequestError(header.error_code, header.message)
+    else:
+        records = cast(memoryview | None, partition.records)
+        transactional = records is not None and is_transactional(records)
+    if transactional and request.transactional_id is None:
+        return True, BrokerError(ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
+    return transactional, None
 
 
 def _append(
     request: ProduceRequest,
     topic: str | None,
     partition: PartitionProduceData,
+    header: BatchHeader | BrokerError,
     context: RequestContext,
 ) -> AppendResult:
     if topic is None:
         raise BrokerError(ErrorCode.UNKNOWN_TOPIC_ID)
     topic_partition = TopicPartition(topic, partition.index)
-    records = cast(memoryview | None, partition.records)
     if request.acks not in (-1, 0, 1):
-        context.broker.check_produce(topic_partition, records)
+        context.broker.partition_log(topic_partition)
+        if isinstance(header, BrokerError):
+            raise header
         raise BrokerError(ErrorCode.INVALID_REQUIRED_ACKS)
-    return context.broker.produce(
-        topic_partition,
-        records,
-        allow_zstd=context.api_version >= _FIRST_WITH_ZSTD,
-        origin=context.origin,
-    )
-
-
-class _WholeRequestError(BrokerError):
-    """Nothing of a request is looked at any further."""
-
-
-def _refusal(request: ProduceRequest) -> BrokerError | None:
-    try:
-        transactional = any(
-            is_transactional(cast(memoryview, partition.records))
-            for topic in request.topic_data
-            for partition in topic.partition_data
-            if partition.records is not None
-        )
-    except BrokerError as error:
-        return _WholeRequestError(error.error_code, error.message)
-    if transactional and request.transactional_id is None:
-        return BrokerError(ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
-    return None
+    records = cast(memoryview | None, partition.records)
+    return context.broker.produce(topic_partition, records, header=header, origin=context.origin)
 
 
 def _fill_failure(response: PartitionProduceResponse, error: BrokerError) -> None:

@@ -45,7 +45,8 @@ async def test_a_batch_that_is_refused_or_not_stored_is_not_noted(
         noting.produce(T0, batch(b"x" * 2_000_000), origin=shop)
     log = noting.partition_log(T0)
     result = noting.produce(T0, batch(b"a"), origin=shop)
-    log._undo_pending(OSError("full"))
+    log._undo_append()
+    log._on_stored(OSError("full"))
     with pytest.raises(BrokerError):
         await result
     assert noted(noting) == []

@@ -1,0 +1,132 @@
+"""The walk of one record, from the bytes of a socket to the file and back, call by call.
+
+The lists are those of modules that are really entered. Whoever adds a module or a call to what
+every record pays for has to do it here, too, and say why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+
+import fakebus
+from fakebus.app import FakeBus
+from fakebus.config import Address, Settings
+from fakebus.protocol import codec
+from fakebus.protocol.api_keys import ApiKey
+from tests.unit.broker.batches import batch
+from tests.wire.client import frame
+from tests.wire.test_produce_and_fetch import fetch_request, produce_request
+
+PACKAGE = str(Path(fakebus.__file__).parent) + "/"
+
+WIRE = {
+    "kafka/client_protocol.py",
+    "kafka/connection.py",
+    "kafka/dispatch.py",
+    "kafka/api.py",
+    "protocol/codec.py",
+}
+PRODUCE = {
+    *WIRE,
+    "kafka/handlers/produce.py",
+    "broker/broker.py",
+    "broker/topics.py",
+    "broker/batch_checks.py",
+    "records/batch.py",
+    "records/counting.py",
+    "real_time.py",
+    "broker/partition_log.py",
+    "broker/append_result.py",
+    "broker/tail_cache.py",
+}
+STORAGE = {
+    "storage/sqlite.py",
+    "storage/sqlite_identity.py",
+    "storage/sqlite_transaction.py",
+    "storage/sqlite_writer.py",
+}
+FETCH = {
+    *WIRE,
+    "kafka/handlers/fetch.py",
+    "protocol/primitives.py",
+    "broker/broker.py",
+    "broker/topics.py",
+    "broker/fetch_sessions.py",
+    "broker/turns.py",
+    "broker/delayed_fetch.py",
+    "broker/fetching.py",
+    "broker/partition_log.py",
+    "broker/tail_cache.py",
+}
+
+
+class Walk:
+    """Conversation with a bus in the same thread, whose calls are noted."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.calls: list[str] = []
+        self._reader = reader
+        self._writer = writer
+
+    async def ask(self, api: ApiKey, version: int, message: Any) -> Any:
+        """Send a request and return its answer; ``calls`` holds what that took."""
+        body = b"".join(codec.encode_request(int(api), version, message))
+        data = frame(int(api), version, 7, "c", body)
+        self.calls.clear()
+        sys.setprofile(self._note)
+        try:
+            self._writer.write(data)
+            (length,) = struct.unpack(">i", await self._reader.readexactly(4))
+            answer = await self._reader.readexactly(length)
+        finally:
+            sys.setprofile(None)
+        header = len(codec.encode_response_header(int(api), version, 7))
+        return codec.decode_response(int(api), version, memoryview(answer), header)
+
+    def _note(self, frame: FrameType, event: str, _: object) -> None:
+        name = frame.f_code.co_filename
+        # What is generated has no file: constructors, and the coders of messages.
+        if event == "call" and (name.startswith(PACKAGE) or name[0] == "<"):
+            self.calls.append(name.removeprefix(PACKAGE))
+
+    @property
+    def modules(self) -> set[str]:
+        return {name for name in self.calls if name[0] != "<"}
+
+
+@pytest.fixture
+async def walk(tmp_path: Path) -> AsyncIterator[Walk]:
+    settings = Settings(data=tmp_path / "bus.db", kafka=(Address("127.0.0.1", 0),), http=())
+    async with FakeBus(settings) as bus:
+        await bus.broker.topics.create("t", 1, {})
+        host, port = bus.bootstrap_servers.rsplit(":", 1)
+        reader, writer = await asyncio.open_connection(host, int(port))
+        yield Walk(reader, writer)
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_a_produced_batch_enters_few_modules_and_takes_few_calls(walk: Walk) -> None:
+    for expected in range(2):
+        answer = await walk.ask(ApiKey.PRODUCE, 9, produce_request("t", batch(b"v")))
+        assert answer.responses[0].partition_responses[0].base_offset == expected
+    assert walk.modules == PRODUCE | STORAGE
+    assert len(walk.calls) <= 80, walk.calls
+
+
+async def test_a_fetched_batch_comes_from_memory_through_few_modules(walk: Walk) -> None:
+    await walk.ask(ApiKey.PRODUCE, 9, produce_request("t", batch(b"v")))
+    for _ in range(2):
+        answer = await walk.ask(ApiKey.FETCH, 11, fetch_request("t", 0))
+        assert answer.responses[0].partitions[0].records
+    assert walk.modules == FETCH
+    assert len(walk.calls) <= 80, walk.calls
+    assert "storage/sqlite_reads.py" not in walk.modules
