@@ -1,6 +1,6 @@
 """Text of others made safe to print: for terminals, logs, reports and messages of errors.
 
-Names, keys and headers come from whoever writes to the bus. Printed as they are, a line break
+Names, keys and headers come from the clients of the bus. Printed as they are, a line break
 forges a line of the log, an escape sequence reprograms the terminal, a bidirectional override
 turns the words around, and half a surrogate pair is no text at all. Here each such character
 becomes its escape, so that one line stays one line and shows what is there.

@@ -31,7 +31,7 @@ from fakebus.cli.fixture_actions import (
 
 
 class Action(Protocol):
-    """A module of :mod:`fakebus.cli.fixture_actions`."""
+    """Action: a module of :mod:`fakebus.cli.fixture_actions`."""
 
     NAME: str
     HELP: str

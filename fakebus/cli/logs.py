@@ -16,7 +16,7 @@ _ExceptionInfo = (
 
 
 class TextFormatter(logging.Formatter):
-    """One line for each entry; what follows it, such as a traceback, is indented.
+    """Formatter for people: a line for each entry, and indented what follows it.
 
     A line that begins in the first column was therefore written by the bus, whatever names
     clients have.
@@ -43,7 +43,7 @@ def _indented(text: str) -> str:
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time, level, logger, message, and exception if there is one."""
+    """Formatter for programs: one JSON object a line, with the exception if there is one."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
@@ -70,5 +70,5 @@ def configure_logging(level: str, log_format: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    # A debug log of every database statement helps nobody.
+    # A debug log of every database statement is of no help.
     logging.getLogger("aiosqlite").setLevel(logging.WARNING)

@@ -22,7 +22,7 @@ EXIT_BAD_INPUT = 2
 
 
 class Command(Protocol):
-    """A module of this package that is a command."""
+    """Command: a module of this package."""
 
     def configure(self, parser: argparse.ArgumentParser) -> None:
         """Add the command's arguments."""

@@ -45,8 +45,8 @@ def add_repeated_argument(
     parser.add_argument(name, action="append", default=[], metavar=metavar, help=text)
 
 
-def nobody_reads() -> bool:
-    """Whether whoever read standard output has gone, which only writing would tell otherwise."""
+def reader_has_gone() -> bool:
+    """Whether the reader of standard output has gone, which only writing would tell otherwise."""
     try:
         output = sys.stdout.fileno()
     except (OSError, ValueError):

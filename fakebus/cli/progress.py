@@ -16,7 +16,7 @@ PATIENCE_S = 1.0
 
 
 class SeedProgress:
-    """Gives a progress callback while the block runs; ``None`` when nobody would see it."""
+    """Progress of seeding, as a callback while the block runs; ``None`` without a terminal."""
 
     def __init__(self) -> None:
         self._since = time.monotonic()

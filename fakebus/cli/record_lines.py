@@ -36,12 +36,12 @@ _FIELDS = (
 
 
 class RecordLineError(FakebusError):
-    """A line is not a record."""
+    """Error: a line is not a record."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewRecord:
-    """A record that is to be produced."""
+    """Record that is to be produced."""
 
     key: bytes | None = None
     value: bytes | None = None

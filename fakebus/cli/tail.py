@@ -22,7 +22,13 @@ import sys
 import time
 
 from fakebus.cli.bootstrap import add_bootstrap_arguments, connect
-from fakebus.cli.output import JSON, add_format_argument, nobody_reads, print_json_line, print_lines
+from fakebus.cli.output import (
+    JSON,
+    add_format_argument,
+    print_json_line,
+    print_lines,
+    reader_has_gone,
+)
 from fakebus.cli.record_lines import record_to_json, record_to_text
 from fakebus.client.connection import ClientError, Connection
 from fakebus.client.offsets import log_ranges, partitions_of, resolve
@@ -107,7 +113,7 @@ def _print(reader: Reader, arguments: argparse.Namespace) -> None:
         # Perhaps nothing comes for long, so what was printed should be seen now.
         sys.stdout.flush()
         left -= len(records)
-        if left <= 0 or (not records and nobody_reads()):
+        if left <= 0 or (not records and reader_has_gone()):
             return
 
 

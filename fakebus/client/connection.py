@@ -33,7 +33,7 @@ DOCTOR_HINT = "find out why with  fakebus doctor"
 
 
 class ClientError(FakebusError):
-    """The cluster cannot be reached, or it refuses what was asked of it.
+    """Error: the cluster cannot be reached, or it refuses what was asked of it.
 
     Args:
         message: what is the matter.

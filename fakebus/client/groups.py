@@ -41,7 +41,7 @@ class GroupMember:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupPartition:
-    """How far a group is in one partition."""
+    """Progress of a group in one partition."""
 
     topic_partition: TopicPartition
     committed: int | None
@@ -61,7 +61,7 @@ class GroupPartition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupDetails:
-    """A group at one moment."""
+    """Group at one moment."""
 
     name: str
     state: str

@@ -13,7 +13,7 @@ from fakebus.types import TopicPartition
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogRange:
-    """The offsets of one partition."""
+    """Range of the offsets of one partition."""
 
     start: int
     """The first offset that is still there."""

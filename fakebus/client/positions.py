@@ -22,7 +22,7 @@ NEGATIVE_POSITION = re.compile(r"-\d")
 
 
 class PositionKind(Enum):
-    """What a position counts from."""
+    """Kind of a position: what it counts from."""
 
     EARLIEST = "earliest"
     LATEST = "latest"
@@ -33,7 +33,7 @@ class PositionKind(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """A place in every log it is applied to."""
+    """Position in every log that it is applied to."""
 
     kind: PositionKind
     number: int = 0

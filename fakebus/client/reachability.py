@@ -25,7 +25,7 @@ def parse_servers(text: str) -> tuple[Address, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectProblem:
-    """Why no TCP connection comes about."""
+    """Reason why no TCP connection comes about."""
 
     address: Address
     unresolved: bool = False

@@ -22,11 +22,11 @@ _CONTENT_TYPE = "application/vnd.schemaregistry.v1+json"
 
 
 class RegistryClientError(FakebusError):
-    """The registry cannot be reached, is none, or says no."""
+    """Error: the registry cannot be reached, is none, or says no."""
 
 
 class RegistryRefusalError(RegistryClientError):
-    """The registry answered with an error.
+    """Refusal: the registry answered with an error.
 
     Args:
         status: HTTP's number.
@@ -39,7 +39,7 @@ class RegistryRefusalError(RegistryClientError):
 
 
 class RegistryClient:
-    """A schema registry.
+    """Client of a schema registry.
 
     Args:
         url: where it is; a user and password in it are sent.

@@ -1,9 +1,9 @@
 """Seeding a fixture set through a real client: fakebus, Apache Kafka or any other cluster.
 
 What was seeded is noted in a topic of the cluster itself (see
-:mod:`fakebus.fixture_files.seeding.ledger`), so seeding again writes only what is new, whoever did
-it first. A seed that is interrupted may write its last events twice, because a client cannot write
-records and that note in one step as a bus can.
+:mod:`fakebus.fixture_files.seeding.ledger`), so that seeding again writes only what is new, by
+whatever door it came first. A seed that is interrupted may write its last events twice, because
+a client cannot write records and that note in one step as a bus can.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class SeedSummary:
 
 
 class SeedLog:
-    """The cluster's ledger of what was seeded, which is a topic.
+    """Ledger of a cluster, which is one of its topics.
 
     Args:
         connection: the cluster; it gets the topic if it has none.

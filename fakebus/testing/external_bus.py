@@ -1,4 +1,4 @@
-"""A Kafka that somebody else runs, for the same tests."""
+"""A Kafka that runs already, for the same tests."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 class ExternalBus:
-    """A cluster reached as a client, for ``with``.
+    """Bus elsewhere, reached as a client, for ``with``.
 
     Args:
         bootstrap_servers: where it is.

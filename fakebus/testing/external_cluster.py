@@ -108,7 +108,7 @@ class Kafka:
         """Delete a test's topics and groups; groups that have members stay."""
         for group in list_groups(self.connection):
             if namespace.holds(str(group.group_id)):
-                # It is named so that nobody meets it.
+                # One with members stays; its name is the test's own.
                 with suppress(ClientError):
                     delete_group(self.connection, str(group.group_id))
         delete_topics(self.connection, [name for name in self.topics() if namespace.holds(name)])

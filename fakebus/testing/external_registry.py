@@ -1,4 +1,4 @@
-"""A schema registry that somebody else runs, for the tests on their Kafka."""
+"""A schema registry that runs already, for the tests on its Kafka."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Ids = dict[tuple[str, int], int]
 
 
 class ExternalRegistry:
-    """Codes data by the registry's schemas; every call may take a request over the network.
+    """Registry elsewhere, whose schemas code data; every call may take a request over the network.
 
     Args:
         url: where it is; empty if there is none.

@@ -7,7 +7,7 @@ from enum import Enum
 
 
 class Severity(Enum):
-    """How bad it is."""
+    """Severity of a finding."""
 
     FINE = "ok"
     NOTE = "note"
@@ -16,7 +16,7 @@ class Severity(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One sentence about the way to the records, and what to do about it."""
+    """Finding: one sentence about the way to the records, and what to do about it."""
 
     severity: Severity
     text: str

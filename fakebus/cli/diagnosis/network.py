@@ -124,7 +124,7 @@ def _advertise_advice(asked: Address) -> tuple[str, ...]:
 
 
 def check_port(address: Address) -> Finding:
-    """Return who listens on an address, for somebody who wants to start a bus there."""
+    """Return who listens on an address, for a bus that is to be started there."""
     failure = connect_problem(address)
     if failure is not None and failure.refused:
         return fine(f"{address} is free: nothing listens there")

@@ -15,7 +15,7 @@ _COMMAND_SHOWN = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PortOwner:
-    """A process with a listening socket."""
+    """Process with a listening socket."""
 
     process_id: int
     command: str
@@ -34,7 +34,7 @@ def port_owner(address: Address, proc: Path = Path("/proc")) -> PortOwner | None
         proc: where the proc file system is.
 
     Returns:
-        ``None`` if nobody does, if the process belongs to another user or container, or if
+        ``None`` if no process does, if it belongs to another user or container, or if
         there is no /proc.
     """
     listeners = _listening_inodes(address.port, proc)

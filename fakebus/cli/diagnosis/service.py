@@ -16,7 +16,7 @@ _TLS_ALERT_OR_HANDSHAKE = (b"\x15\x03", b"\x16\x03")
 
 
 class Service(Enum):
-    """What a port speaks."""
+    """Protocol that a port speaks."""
 
     KAFKA = "Kafka"
     HTTP = "HTTP"
