@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from fakebus.broker.append_result import AppendResult
     from fakebus.broker.delayed_fetch import OnAnswer
     from fakebus.broker.fetching import FetchTarget
-    from fakebus.broker.groups.exchange import OffsetCommit
     from fakebus.broker.groups.offset_requests import WhenCommitted
+    from fakebus.broker.groups.requests import OffsetCommit
 
 MOST_REMEMBERED = 10_000
 _BASE_OFFSET = slice(0, 8)

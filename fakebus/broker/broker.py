@@ -30,9 +30,9 @@ from fakebus.broker.delayed_fetch import DelayedFetch, OnAnswer, WaitingRoom
 from fakebus.broker.faults import Faults
 from fakebus.broker.fetch_sessions import FetchSessions
 from fakebus.broker.fetching import FetchTarget, IsolationLevel
-from fakebus.broker.group_coordinator import GroupCoordinator
-from fakebus.broker.groups.exchange import OffsetCommit
+from fakebus.broker.groups.coordinator import GroupCoordinator
 from fakebus.broker.groups.offset_requests import WhenCommitted
+from fakebus.broker.groups.requests import OffsetCommit
 from fakebus.broker.housekeeping import Housekeeping
 from fakebus.broker.nodes import own_node_id
 from fakebus.broker.offset_lookup import TimestampOffset, find_offset

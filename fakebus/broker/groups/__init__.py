@@ -1,1 +1,1 @@
-"""Consumer groups of the classic protocol, and committed offsets."""
+"""Groups of every type, and committed offsets."""

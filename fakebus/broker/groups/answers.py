@@ -1,12 +1,19 @@
-"""Log lines about what groups answer: refusals always, the usual course with the level debug."""
+"""Answers to requests that wait, and log lines about them.
+
+Refusals are logged always, the usual course with the level debug.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from typing import TypeVar
 
 from fakebus.errors import ErrorCode
 
 logger = logging.getLogger("fakebus.broker.groups")
+
+_Result = TypeVar("_Result")
 
 _USUAL = frozenset({ErrorCode.NONE, ErrorCode.MEMBER_ID_REQUIRED, ErrorCode.REBALANCE_IN_PROGRESS})
 """What members are told every day, on their way into a group or into its next generation."""
@@ -25,3 +32,9 @@ def note_answer(request: str, group_id: str, member: str, error: ErrorCode) -> N
     if logger.isEnabledFor(level):
         who = member or "a client without a member id"
         logger.log(level, "group %s answers %s of %s: %s", group_id, request, who, error.name)
+
+
+def settle(future: asyncio.Future[_Result] | None, result: _Result) -> None:
+    """Resolve a parked request, unless its client is gone already."""
+    if future is not None and not future.done():
+        future.set_result(result)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
-from fakebus.broker.groups.classic_group import ClassicGroup
-from fakebus.broker.groups.snapshot import encode_group
 from fakebus.errors import ErrorCode, StorageError
 from fakebus.storage.interface import OffsetStore
 
@@ -55,9 +53,8 @@ class GroupJournal:
         self._storage = storage
         self._in_flight: dict[str, asyncio.Future[None]] = {}
 
-    def save(self, group: ClassicGroup, assignments: Mapping[str, bytes] | None = None) -> None:
-        """Store the group as it is now, or as it will be with these assignments."""
-        group_id, snapshot = group.group_id, encode_group(group, assignments)
+    def save(self, group_id: str, snapshot: bytes) -> None:
+        """Store a group as it is now, or as it will be."""
         stored = enqueue(lambda: self._storage.save_group(group_id, snapshot))
         self._in_flight[group_id] = stored
         stored.add_done_callback(lambda done: self._landed(group_id, done))
@@ -67,9 +64,9 @@ class GroupJournal:
         if self._in_flight.get(group_id) is stored:
             del self._in_flight[group_id]
 
-    def when_stored(self, group: ClassicGroup, then: WhenStored) -> None:
+    def when_stored(self, group_id: str, then: WhenStored) -> None:
         """Go on when what was saved of the group so far is stored; at once if it is."""
-        stored = self._in_flight.get(group.group_id)
+        stored = self._in_flight.get(group_id)
         if stored is None:
             then(ErrorCode.NONE)
         else:

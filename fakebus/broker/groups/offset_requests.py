@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from fakebus.broker.configs.broker_config import BrokerConfig
-from fakebus.broker.groups.classic_group import ClassicGroup
-from fakebus.broker.groups.exchange import OffsetCommit, PartitionOffset
+from fakebus.broker.groups.group import Group
 from fakebus.broker.groups.registry import GroupRegistry
-from fakebus.broker.groups.states import GroupState
+from fakebus.broker.groups.requests import OffsetCommit, PartitionOffset
 from fakebus.broker.partition_log import PartitionLog
 from fakebus.broker.topics import Topics
 from fakebus.clock import Clock
@@ -20,24 +19,6 @@ _FOR_EVER = 2**63 - 1
 
 WhenCommitted = Callable[[list[ErrorCode]], None]
 """Called with one error for each offset of the commit."""
-
-
-def check_commit(group: ClassicGroup, commit: OffsetCommit) -> ErrorCode:
-    """Return why a group does not take a commit, NONE if it does."""
-    if group.is_empty and commit.generation_id < 0:
-        # An administrator, or a consumer that assigns its partitions itself.
-        return ErrorCode.NONE
-    if commit.generation_id >= 0 or commit.member_id or commit.group_instance_id is not None:
-        error = group.check_member(commit.member_id, commit.group_instance_id)
-        if error is not ErrorCode.NONE:
-            return error
-        if commit.generation_id != group.generation_id:
-            return ErrorCode.ILLEGAL_GENERATION
-    elif not group.is_empty:
-        return ErrorCode.UNKNOWN_MEMBER_ID
-    if group.state is GroupState.COMPLETING_REBALANCE:
-        return ErrorCode.REBALANCE_IN_PROGRESS
-    return ErrorCode.NONE
 
 
 class OffsetRequests:
@@ -99,10 +80,9 @@ class OffsetRequests:
             if commit.generation_id >= 0:
                 return ErrorCode.GROUP_ID_NOT_FOUND
             group = self._groups.get_or_create(commit.group_id)
-        error = check_commit(group, commit)
-        member = group.members.get(commit.member_id)
-        if error is ErrorCode.NONE and member is not None:
-            self._groups.rebalancer.touch(member)
+        error = group.check_commit(commit)
+        if error is ErrorCode.NONE:
+            group.touch(commit.member_id)
         return error
 
     def rows(self, offsets: Mapping[TopicPartition, int]) -> list[OffsetRow]:
@@ -144,7 +124,7 @@ class OffsetRequests:
         group = self._groups.get(group_id)
         if group is None:
             raise BrokerError(ErrorCode.GROUP_ID_NOT_FOUND)
-        if not group.is_empty and not group.uses_consumer_protocol:
+        if not group.tells_its_topics:
             raise BrokerError(ErrorCode.NON_EMPTY_GROUP)
         errors = [self._delete_error(group, partition) for partition in partitions]
         free = [p for p, error in zip(partitions, errors, strict=True) if error is None]
@@ -155,7 +135,7 @@ class OffsetRequests:
         else:
             then([error or ErrorCode.NONE for error in errors])
 
-    def _delete_error(self, group: ClassicGroup, partition: TopicPartition) -> ErrorCode | None:
+    def _delete_error(self, group: Group, partition: TopicPartition) -> ErrorCode | None:
         if self.log(*partition) is None:
             return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
         if group.is_subscribed_to(partition.topic):

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from fakebus.broker.chores import FailureLog
 from fakebus.broker.configs.broker_config import BrokerConfig
-from fakebus.broker.groups.classic_group import ClassicGroup
-from fakebus.broker.groups.expiry import expired_offsets
-from fakebus.broker.groups.journal import GroupJournal
-from fakebus.broker.groups.member import settle
+from fakebus.broker.groups.answers import settle
+from fakebus.broker.groups.group import CLASSIC, Group, GroupType
+from fakebus.broker.groups.offset_expiry import expired_offsets
 from fakebus.broker.groups.offsets import CommittedOffsets
-from fakebus.broker.groups.rebalance import Rebalancer
-from fakebus.broker.groups.snapshot import decode_group
-from fakebus.broker.groups.states import GroupState
 from fakebus.clock import Clock, Timer
 from fakebus.errors import ErrorCode
 from fakebus.storage.interface import OffsetStore
@@ -32,34 +30,44 @@ class GroupRegistry:
         config: the broker's configs.
         clock: where time and timers come from.
         storage: where groups and offsets are kept.
+        types: the coordinators of the types of groups, by type.
     """
 
-    def __init__(self, config: BrokerConfig, clock: Clock, storage: OffsetStore) -> None:
-        self.journal = GroupJournal(storage)
-        self.rebalancer = Rebalancer(config, clock, self.journal)
+    def __init__(
+        self,
+        config: BrokerConfig,
+        clock: Clock,
+        storage: OffsetStore,
+        types: Mapping[str, GroupType[Any]],
+    ) -> None:
         self.offsets = CommittedOffsets(storage)
         self._config = config
         self._clock = clock
         self._storage = storage
-        self._groups: dict[str, ClassicGroup] = {}
+        self._types = types
+        self._groups: dict[str, Group] = {}
         self._clean_up_timer: Timer | None = None
         self._failures = FailureLog("the expiry of offsets")
 
-    def get(self, group_id: str) -> ClassicGroup | None:
+    def get(self, group_id: str) -> Group | None:
         """Return the group of that name, or ``None``."""
         return self._groups.get(group_id)
 
-    def get_or_create(self, group_id: str) -> ClassicGroup:
+    def get_or_create(self, group_id: str) -> Group:
         """Return the group of that name; a new one is empty and not stored yet."""
         group = self._groups.get(group_id)
         if group is None:
-            group = self._groups[group_id] = ClassicGroup(group_id, self._clock.now_ms())
+            group = self._groups[group_id] = self._types[CLASSIC].new_group(group_id)
         return group
 
-    def __iter__(self) -> Iterator[ClassicGroup]:
+    def type_of(self, group: Group) -> GroupType[Any]:
+        """Return the coordinator of a group's type."""
+        return self._types[group.group_type]
+
+    def __iter__(self) -> Iterator[Group]:
         return iter(tuple(self._groups.values()))
 
-    def delete(self, group: ClassicGroup) -> asyncio.Future[ErrorCode]:
+    def delete(self, group: Group) -> asyncio.Future[ErrorCode]:
         """Delete a group without members and its offsets.
 
         It is gone at once; a client that joins meanwhile founds a new group. If storage
@@ -73,7 +81,7 @@ class GroupRegistry:
 
         def landed(error: ErrorCode) -> None:
             if error is ErrorCode.NONE:
-                self.rebalancer.abandon(group, ErrorCode.UNKNOWN_MEMBER_ID)
+                self.type_of(group).abandon(group, ErrorCode.UNKNOWN_MEMBER_ID)
             else:
                 self._groups.setdefault(group.group_id, group)
             settle(deleted, error)
@@ -89,22 +97,9 @@ class GroupRegistry:
         """
         for row in await self._storage.load_groups():
             self.offsets.load(row.group_id, row.offsets)
-            group = decode_group(
-                row.group_id, row.snapshot, self._clock.now_ms(), self.rebalancer.new_session
-            )
-            self._groups[group.group_id] = group
-            self._resume(group)
+            group_type = self._types.get(_stored_type(row.snapshot), self._types[CLASSIC])
+            self._groups[row.group_id] = group_type.load(row.group_id, row.snapshot)
         self._plan_clean_up()
-
-    def _resume(self, group: ClassicGroup) -> None:
-        for member in group.members.values():
-            self.rebalancer.touch(member)
-        if group.state is GroupState.COMPLETING_REBALANCE:
-            group.pending_sync.update(group.members)
-            self.rebalancer.start_sync_timer(group)
-        if len(group.members) > self._config.get_int("group.max.size"):
-            # The limit was lowered: the last ones to rejoin are turned away.
-            self.rebalancer.prepare_rebalance(group, "it is larger than group.max.size")
 
     def _plan_clean_up(self) -> None:
         interval_ms = self._config.get_int("offsets.retention.check.interval.ms")
@@ -120,7 +115,7 @@ class GroupRegistry:
                 with self._failures.catch(f"group {group.group_id}"):
                     self._expire(group, retention_ms)
 
-    def _expire(self, group: ClassicGroup, retention_ms: int) -> None:
+    def _expire(self, group: Group, retention_ms: int) -> None:
         expired = expired_offsets(
             group, self.offsets.of_group(group.group_id), self._clock.now_ms(), retention_ms
         )
@@ -138,5 +133,13 @@ class GroupRegistry:
         if self._clean_up_timer is not None:
             self._clean_up_timer.cancel()
         for group in self:
-            self.rebalancer.abandon(group, ErrorCode.NOT_COORDINATOR)
+            self.type_of(group).abandon(group, ErrorCode.NOT_COORDINATOR)
         self._groups.clear()
+
+
+def _stored_type(snapshot: bytes | None) -> str:
+    """Return the type that a snapshot names; what cannot be read is the classic type's to tell."""
+    try:
+        return str(json.loads(snapshot or "{}")["type"])
+    except (KeyError, TypeError, ValueError):
+        return CLASSIC

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from fakebus.broker.groups.exchange import GroupProtocol, JoinRequest, JoinResult
+from fakebus.broker.groups.requests import GroupProtocol, JoinRequest, JoinResult
 from fakebus.kafka.api import RequestContext, handles
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import (

@@ -11,7 +11,7 @@ Version notes:
 
 from __future__ import annotations
 
-from fakebus.broker.groups.exchange import LeavingMember
+from fakebus.broker.groups.requests import LeavingMember
 from fakebus.errors import BrokerError
 from fakebus.kafka.api import RequestContext, handles
 from fakebus.protocol.api_keys import ApiKey

@@ -16,7 +16,7 @@ Version notes:
 
 from __future__ import annotations
 
-from fakebus.broker.groups.exchange import OffsetCommit, PartitionOffset
+from fakebus.broker.groups.requests import OffsetCommit, PartitionOffset
 from fakebus.errors import ErrorCode
 from fakebus.kafka.api import PendingResponse, RequestContext, handles
 from fakebus.protocol.api_keys import ApiKey

@@ -9,7 +9,7 @@ import pytest
 from fakebus.broker.activity import MOST_REMEMBERED, Activity, Origin
 from fakebus.broker.broker import Broker
 from fakebus.broker.fetching import FetchTarget
-from fakebus.broker.groups.exchange import OffsetCommit, PartitionOffset
+from fakebus.broker.groups.requests import OffsetCommit, PartitionOffset
 from fakebus.errors import BrokerError, ErrorCode
 from tests.unit.broker.batches import T0, batch
 from tests.unit.broker.conftest import NOW_MS

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from fakebus.broker.broker import Broker
 from fakebus.broker.config_requests import ConfigChange, ResourceChange, ResourceType
-from fakebus.broker.groups.exchange import OffsetCommit, PartitionOffset
+from fakebus.broker.groups.requests import OffsetCommit, PartitionOffset
 from fakebus.broker.topic_requests import NewPartitions, NewTopic, TopicToDelete
 from fakebus.broker.topics import Topic
 from fakebus.clock import ManualClock

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from fakebus.broker.configs.broker_config import BrokerConfig
-from fakebus.broker.group_coordinator import GroupCoordinator
-from fakebus.broker.groups.exchange import (
+from fakebus.broker.groups.coordinator import GroupCoordinator
+from fakebus.broker.groups.requests import (
     GroupProtocol,
     JoinRequest,
     JoinResult,

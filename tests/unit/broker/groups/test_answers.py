@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from fakebus.broker.groups.exchange import LeavingMember, PartitionOffset
+from fakebus.broker.groups.requests import LeavingMember, PartitionOffset
 from tests.unit.broker.groups.bench import Bench, protocols
 from tests.unit.broker.groups.conftest import NewBench
 
@@ -35,7 +35,7 @@ async def test_a_session_that_times_out_is_told(
     await bench.advance(11)
     assert caplog.messages == [
         f"group g: member {member.member_id} is removed: its session timed out",
-        f"preparing to rebalance group g, generation 1: member {member.member_id} was removed: "
+        f"preparing to rebalance group g, generation 1: {member.member_id} was removed: "
         "its session timed out",
         "group g has no members any more",
     ]

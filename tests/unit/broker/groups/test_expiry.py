@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fakebus.broker.groups.exchange import LeavingMember, PartitionOffset
+from fakebus.broker.groups.requests import LeavingMember, PartitionOffset
 from fakebus.errors import ErrorCode
 from fakebus.types import TopicPartition
 from tests.unit.broker.groups.bench import Bench, protocols

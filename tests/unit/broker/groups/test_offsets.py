@@ -7,7 +7,7 @@ import struct
 
 import pytest
 
-from fakebus.broker.groups.exchange import LeavingMember, PartitionOffset
+from fakebus.broker.groups.requests import LeavingMember, PartitionOffset
 from fakebus.errors import BrokerError, ErrorCode, StorageError
 from fakebus.types import TopicPartition
 from tests.unit.broker.groups.bench import Bench, protocols, turns

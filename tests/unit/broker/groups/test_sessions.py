@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fakebus.broker.groups.exchange import LeavingMember
+from fakebus.broker.groups.requests import LeavingMember
 from fakebus.errors import BrokerError, ErrorCode
 from tests.unit.broker.groups.bench import Bench, protocols
 from tests.unit.broker.groups.conftest import NewBench

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fakebus.broker.groups.exchange import JoinResult, LeavingMember
+from fakebus.broker.groups.requests import JoinResult, LeavingMember
 from fakebus.errors import ErrorCode
 from tests.unit.broker.groups.bench import Bench, protocols
 from tests.unit.broker.groups.conftest import NewBench

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TypeVar
 
-from fakebus.broker.groups.deadline import Deadline
-from fakebus.broker.groups.exchange import GroupProtocol, JoinResult, SyncResult, size_of
-
-_Result = TypeVar("_Result")
+from fakebus.broker.groups.answers import settle
+from fakebus.broker.groups.description import MemberDescription
+from fakebus.broker.groups.requests import GroupProtocol, JoinResult, SyncResult, size_of
+from fakebus.broker.groups.sessions import Session
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -23,7 +22,7 @@ class GroupMember:
     session_timeout_ms: int
     rebalance_timeout_ms: int
     protocols: tuple[GroupProtocol, ...]
-    session: Deadline
+    session: Session
     """Passes when nothing was heard of the member for too long."""
     assignment: bytes = b""
     is_new: bool = False
@@ -54,12 +53,27 @@ class GroupMember:
         """About how much of the group's record the member takes."""
         return size_of(self.protocols) + len(self.assignment)
 
+    def touch(self) -> None:
+        """Restart the session: something was heard of the member."""
+        self.session.extend(self.session_timeout_ms)
+
     def metadata(self, protocol_name: str | None) -> bytes:
         """Return the member's data for a protocol, empty if it does not support it."""
         for protocol in self.protocols:
             if protocol.name == protocol_name:
                 return protocol.metadata
         return b""
+
+    def describe(self, protocol_name: str | None) -> MemberDescription:
+        """Return the member as administrators see it, with its metadata for a protocol."""
+        return MemberDescription(
+            member_id=self.member_id,
+            group_instance_id=self.group_instance_id,
+            client_id=self.client_id,
+            client_host=self.client_host,
+            metadata=self.metadata(protocol_name),
+            assignment=self.assignment,
+        )
 
     def answer_join(self, result: JoinResult) -> None:
         """Let a parked JoinGroup go; nothing happens if there is none."""
@@ -71,9 +85,3 @@ class GroupMember:
         future, self.awaiting_sync = self.awaiting_sync, None
         settle(future, result)
         return future is not None
-
-
-def settle(future: asyncio.Future[_Result] | None, result: _Result) -> None:
-    """Resolve a parked request, unless its client is gone already."""
-    if future is not None and not future.done():
-        future.set_result(result)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from fakebus.broker.groups.classic_group import ClassicGroup
-from fakebus.broker.groups.exchange import MAX_GROUP_BYTES, SyncRequest, SyncResult
+from fakebus.broker.groups.answers import settle
+from fakebus.broker.groups.classic.group import ClassicGroup
+from fakebus.broker.groups.classic.member import GroupMember
+from fakebus.broker.groups.classic.rebalance import Rebalancer
+from fakebus.broker.groups.classic.snapshot import encode_group
+from fakebus.broker.groups.classic.states import GroupState
 from fakebus.broker.groups.journal import GroupJournal
-from fakebus.broker.groups.member import GroupMember, settle
-from fakebus.broker.groups.rebalance import Rebalancer
-from fakebus.broker.groups.states import GroupState
+from fakebus.broker.groups.requests import MAX_GROUP_BYTES, SyncRequest, SyncResult
 from fakebus.clock import Clock
 from fakebus.errors import ErrorCode
 
@@ -40,7 +42,7 @@ class GroupSyncer:
             settle(future, SyncResult(error=error))
             return
         member = group.members[request.member_id]
-        self._rebalancer.touch(member)
+        member.touch()
         group.pending_sync.discard(member.member_id)
         if not group.pending_sync:
             self._rebalancer.stop_sync_timer(group)
@@ -76,7 +78,7 @@ class GroupSyncer:
 
     def _store(self, group: ClassicGroup, assignments: dict[str, bytes]) -> None:
         generation_id = group.generation_id
-        self._journal.save(group, assignments)
+        self._journal.save(group.group_id, encode_group(group, assignments))
 
         def stored(error: ErrorCode) -> None:
             # Meanwhile the next rebalance may have begun.
@@ -91,13 +93,13 @@ class GroupSyncer:
                 self._rebalancer.fail_sync(group, error)
                 self._rebalancer.prepare_rebalance(group, "the assignments could not be stored")
 
-        self._journal.when_stored(group, stored)
+        self._journal.when_stored(group.group_id, stored)
 
     def _hand_out(self, group: ClassicGroup, assignments: dict[str, bytes]) -> None:
         for member in group.members.values():
             member.assignment = assignments.get(member.member_id, b"")
             if member.answer_sync(self._result(group, member)):
-                self._rebalancer.touch(member)
+                member.touch()
         group.transition_to(GroupState.STABLE, self._clock.now_ms())
         logger.info(
             "group %s is stable: generation %d, %d members, protocol %s",

@@ -1,6 +1,6 @@
 """A classic consumer group: its members and what follows from them.
 
-The state machine is driven from outside (:mod:`fakebus.broker.groups.rebalance`); this
+The state machine is driven from outside (:mod:`fakebus.broker.groups.classic.rebalance`); this
 module answers questions about the group and keeps its parts consistent. Names and rules
 are those of Kafka's ``ClassicGroup``.
 """
@@ -13,21 +13,25 @@ from contextlib import suppress
 from typing import NamedTuple
 from uuid import uuid4
 
-from fakebus.broker.groups.exchange import (
+from fakebus.broker.groups.classic.member import GroupMember
+from fakebus.broker.groups.classic.states import PREDECESSORS, GroupState
+from fakebus.broker.groups.description import GroupDescription
+from fakebus.broker.groups.group import CLASSIC
+from fakebus.broker.groups.requests import (
     MAX_GROUP_BYTES,
     UNKNOWN_MEMBER_ID,
     GroupProtocol,
     JoinedMember,
     JoinRequest,
     JoinResult,
+    OffsetCommit,
     size_of,
 )
-from fakebus.broker.groups.member import GroupMember
-from fakebus.broker.groups.states import PREDECESSORS, GroupState
 from fakebus.clock import Timer
 from fakebus.errors import ErrorCode
 from fakebus.protocol.consumer_protocol import CONSUMER_PROTOCOL_TYPE, subscribed_topics
 from fakebus.protocol.errors import DecodeError
+from fakebus.storage.interface import OffsetRow
 
 _LAST_GENERATION = 2**31 - 1
 
@@ -76,6 +80,11 @@ class ClassicGroup:
     def is_empty(self) -> bool:
         """Whether the group is in state Empty."""
         return self.state is GroupState.EMPTY
+
+    @property
+    def group_type(self) -> str:
+        """The type, as clients are told it."""
+        return CLASSIC
 
     @property
     def can_rebalance(self) -> bool:
@@ -131,6 +140,29 @@ class ClassicGroup:
             return ErrorCode.UNKNOWN_MEMBER_ID
         return ErrorCode.NONE
 
+    def check_commit(self, commit: OffsetCommit) -> ErrorCode:
+        """Return why the group does not take a commit, NONE if it does."""
+        if self.is_empty and commit.generation_id < 0:
+            # An administrator, or a consumer that assigns its partitions itself.
+            return ErrorCode.NONE
+        if commit.generation_id >= 0 or commit.member_id or commit.group_instance_id is not None:
+            error = self.check_member(commit.member_id, commit.group_instance_id)
+            if error is not ErrorCode.NONE:
+                return error
+            if commit.generation_id != self.generation_id:
+                return ErrorCode.ILLEGAL_GENERATION
+        elif not self.is_empty:
+            return ErrorCode.UNKNOWN_MEMBER_ID
+        if self.state is GroupState.COMPLETING_REBALANCE:
+            return ErrorCode.REBALANCE_IN_PROGRESS
+        return ErrorCode.NONE
+
+    def touch(self, member_id: str) -> None:
+        """Restart a member's session: something was heard of it; it need not be one."""
+        member = self.members.get(member_id)
+        if member is not None:
+            member.touch()
+
     def add(self, member: GroupMember, protocol_type: str) -> None:
         """Take in a member; the first one becomes the leader."""
         if not self.members:
@@ -140,7 +172,7 @@ class ClassicGroup:
         if self.leader_id is None:
             self.leader_id = member.member_id
         self.members[member.member_id] = member
-        self.forget_pending(member.member_id)
+        self._drop_pending(member.member_id)
 
     def remove(self, member_id: str) -> None:
         """Forget a member, pending or not; the leadership passes on."""
@@ -151,7 +183,7 @@ class ClassicGroup:
                 self.static_members.pop(member.group_instance_id, None)
         if self.is_leader(member_id):
             self.leader_id = next(iter(self.members), None)
-        self.forget_pending(member_id)
+        self._drop_pending(member_id)
         self.pending_sync.discard(member_id)
 
     def replace_static(self, old: GroupMember, new: GroupMember) -> None:
@@ -168,8 +200,7 @@ class ClassicGroup:
             self.pending_sync.remove(old.member_id)
             self.pending_sync.add(new.member_id)
 
-    def forget_pending(self, member_id: str) -> None:
-        """Stop waiting for a client that was given this member id."""
+    def _drop_pending(self, member_id: str) -> None:
         pending = self.pending_members.pop(member_id, None)
         if pending is not None:
             pending.timer.cancel()
@@ -221,7 +252,7 @@ class ClassicGroup:
         candidates = self._common_to(members[0].protocols)
         votes = Counter(
             next(protocol.name for protocol in member.protocols if protocol.name in candidates)
-            for member in members
+            for member in self.members.values()
         )
         return votes.most_common(1)[0][0]
 
@@ -258,6 +289,11 @@ class ClassicGroup:
         """Whether the members' metadata are subscriptions."""
         return self.protocol_type == CONSUMER_PROTOCOL_TYPE
 
+    @property
+    def tells_its_topics(self) -> bool:
+        """Whether the broker can know what the members read."""
+        return self.is_empty or self.uses_consumer_protocol
+
     def update_subscribed_topics(self) -> None:
         """Read the subscriptions again after members or protocol have changed."""
         self.subscribed_topics = None
@@ -278,3 +314,40 @@ class ClassicGroup:
         if self.subscribed_topics is None:
             return self.uses_consumer_protocol
         return topic in self.subscribed_topics
+
+    def offset_ages_from(self, row: OffsetRow) -> int | None:
+        """Return the time from which an offset's retention counts; ``None`` if it does not.
+
+        The rules of KIP-211 and KIP-496: the offsets of a group that had members count from
+        the moment it became empty; those of a group that never had any from their commit; those
+        of a stable group of consumers also from their commit, but only for topics that no member
+        subscribes to any more.
+        """
+        if self.is_subscribed_to(row.topic):
+            return None
+        if self.protocol_type is None:
+            return row.commit_timestamp_ms
+        if self.is_empty:
+            return self.state_timestamp_ms
+        if self.state is GroupState.STABLE and self.subscribed_topics is not None:
+            return row.commit_timestamp_ms
+        return None
+
+    # -- as others see it --
+
+    def describe(self) -> GroupDescription:
+        """Return the group as administrators see it.
+
+        As in Kafka, the protocol and the members' metadata are shown for stable groups only:
+        during a rebalance they may be about to change.
+        """
+        protocol_name = self.protocol_name if self.state is GroupState.STABLE else None
+        return GroupDescription(
+            group_id=self.group_id,
+            group_type=CLASSIC,
+            state=self.state.value,
+            protocol_type=self.protocol_type or "",
+            protocol_name=protocol_name or "",
+            generation_id=self.generation_id,
+            members=tuple(member.describe(protocol_name) for member in self.members.values()),
+        )

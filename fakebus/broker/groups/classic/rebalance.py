@@ -11,15 +11,18 @@ the process is killed.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from functools import partial
 
 from fakebus.broker.configs.broker_config import BrokerConfig
-from fakebus.broker.groups.classic_group import ClassicGroup, PendingMember
-from fakebus.broker.groups.deadline import Deadline
-from fakebus.broker.groups.exchange import JoinResult, SyncResult
+from fakebus.broker.groups.answers import settle
+from fakebus.broker.groups.classic.group import ClassicGroup, PendingMember
+from fakebus.broker.groups.classic.member import GroupMember
+from fakebus.broker.groups.classic.snapshot import encode_group
+from fakebus.broker.groups.classic.states import GroupState
 from fakebus.broker.groups.journal import GroupJournal
-from fakebus.broker.groups.member import GroupMember, settle
-from fakebus.broker.groups.states import GroupState
+from fakebus.broker.groups.requests import JoinResult, SyncResult
+from fakebus.broker.groups.sessions import Session
 from fakebus.clock import Clock
 from fakebus.errors import ErrorCode
 
@@ -45,63 +48,40 @@ class Rebalancer:
 
     # -- sessions --
 
-    def new_session(self, group: ClassicGroup, member_id: str) -> Deadline:
+    def new_session(self, group: ClassicGroup, member_id: str) -> Session:
         """Return a session that is not running yet."""
-        return Deadline(self._clock, partial(self._session_timed_out, group, member_id))
-
-    def touch(self, member: GroupMember) -> None:
-        """Restart a member's session: something was heard of it."""
-        member.session.extend(member.session_timeout_ms)
+        return Session(self._clock, partial(self._session_timed_out, group, member_id))
 
     def _session_timed_out(self, group: ClassicGroup, member_id: str) -> None:
-        member = group.members[member_id]
-        if not member.keeps_session_by_waiting:
-            self.remove_member(group, member, "its session timed out")
+        if not group.members[member_id].keeps_session_by_waiting:
+            self.remove(group, (member_id,), "its session timed out")
 
     def add_pending(
         self, group: ClassicGroup, member_id: str, timeout_ms: int, connection: object | None
     ) -> None:
         """Expect a client to come back with the member id that it was given."""
+        reason = "it has not come back with its member id"
         timer = self._clock.call_later(
-            timeout_ms / 1000, partial(self.remove_pending, group, member_id)
+            timeout_ms / 1000, partial(self.remove, group, (member_id,), reason)
         )
         group.pending_members[member_id] = PendingMember(timer, connection)
 
-    def remove_pending(self, group: ClassicGroup, member_id: str) -> None:
-        """Do not expect a client any more; the others need not wait for it."""
-        group.forget_pending(member_id)
-        self.maybe_complete_join(group)
-
-    def remove_member(self, group: ClassicGroup, member: GroupMember, reason: str) -> None:
-        """Take a member out of the group and let the others share its partitions."""
-        logger.info("group %s: member %s is removed: %s", group.group_id, member.member_id, reason)
-        self.discard_member(group, member)
-        self.members_changed(group, f"member {member.member_id} was removed: {reason}")
-
-    def discard_member(self, group: ClassicGroup, member: GroupMember) -> None:
-        """Take a member out of the group without any consequence for the others yet."""
-        # A client that still waits learns that it has to join anew.
-        member.answer_join(JoinResult(error=ErrorCode.UNKNOWN_MEMBER_ID))
-        member.answer_sync(SyncResult(error=ErrorCode.UNKNOWN_MEMBER_ID))
-        group.remove(member.member_id)
-
-    def members_changed(self, group: ClassicGroup, reason: str) -> None:
-        """Rebalance after members have left, or go on with the rebalance under way."""
-        if group.state in (GroupState.STABLE, GroupState.COMPLETING_REBALANCE):
-            self.prepare_rebalance(group, reason)
+    def remove(self, group: ClassicGroup, member_ids: Iterable[str], reason: str) -> None:
+        """Take members, also pending ones, out of the group; the others go on without them."""
+        gone = []
+        for member_id in tuple(member_ids):
+            member = group.members.get(member_id)
+            group.remove(member_id)
+            if member is not None:
+                gone.append(member_id)
+                logger.info("group %s: member %s is removed: %s", group.group_id, member_id, reason)
+                # A client that still waits learns that it has to join anew.
+                member.answer_join(JoinResult(error=ErrorCode.UNKNOWN_MEMBER_ID))
+                member.answer_sync(SyncResult(error=ErrorCode.UNKNOWN_MEMBER_ID))
+        if gone and group.state in (GroupState.STABLE, GroupState.COMPLETING_REBALANCE):
+            self.prepare_rebalance(group, f"{', '.join(gone)} was removed: {reason}")
         else:
             self.maybe_complete_join(group)
-
-    def expel(self, group: ClassicGroup) -> None:
-        """Take everybody out of the group, so that it is empty."""
-        for member in tuple(group.members.values()):
-            self.discard_member(group, member)
-        for member_id in tuple(group.pending_members):
-            group.forget_pending(member_id)
-        if group.state is GroupState.PREPARING_REBALANCE:
-            self.complete_join(group)
-        elif not group.is_empty:
-            self.prepare_rebalance(group, "all members were removed")
 
     # -- the join phase --
 
@@ -184,19 +164,23 @@ class Rebalancer:
         for member in tuple(group.members.values()):
             # Static members keep their place until their session times out (KIP-345).
             if member.awaiting_join is None and not member.is_static:
-                logger.info("group %s goes on without %s", group.group_id, member.member_id)
+                logger.info(
+                    "group %s: member %s is removed: it has not joined again in time",
+                    group.group_id,
+                    member.member_id,
+                )
                 group.remove(member.member_id)
         if not group.elect_joined_leader() and group.members:
             self._start_join_timer(group)
             return
         group.next_generation(self._clock.now_ms())
-        self._journal.save(group)
+        self._journal.save(group.group_id, encode_group(group))
         if group.is_empty:
             logger.info("group %s has no members any more", group.group_id)
             return
         for member in group.members.values():
             self.answer_join(group, member, group.join_result(member))
-            self.touch(member)
+            member.touch()
             member.is_new = False
             group.pending_sync.add(member.member_id)
         self.start_sync_timer(group)
@@ -206,7 +190,7 @@ class Rebalancer:
         future, member.awaiting_join = member.awaiting_join, None
         failure = JoinResult(error=ErrorCode.NOT_COORDINATOR, member_id=member.member_id)
         self._journal.when_stored(
-            group,
+            group.group_id,
             lambda error: settle(future, result if error is ErrorCode.NONE else failure),
         )
 
@@ -226,21 +210,14 @@ class Rebalancer:
 
     def _sync_timed_out(self, group: ClassicGroup) -> None:
         group.sync_timer = None
-        for member_id in tuple(group.pending_sync):
-            logger.info(
-                "group %s: member %s is removed: it has not sent SyncGroup in time",
-                group.group_id,
-                member_id,
-            )
-            self.discard_member(group, group.members[member_id])
-        self.prepare_rebalance(group, "not all members have sent SyncGroup")
+        self.remove(group, group.pending_sync, "it has not sent SyncGroup in time")
 
     def fail_sync(self, group: ClassicGroup, error: ErrorCode) -> None:
         """Take all assignments back and let go of those who wait for one."""
         for member in group.members.values():
             member.assignment = b""
             if member.answer_sync(SyncResult(error=error)):
-                self.touch(member)
+                member.touch()
 
     # -- the end --
 
@@ -253,5 +230,5 @@ class Rebalancer:
             member.answer_join(JoinResult(error=error, member_id=member.member_id))
             member.answer_sync(SyncResult(error=error))
         for member_id in tuple(group.pending_members):
-            group.forget_pending(member_id)
+            group.remove(member_id)
         group.transition_to(GroupState.DEAD, self._clock.now_ms())

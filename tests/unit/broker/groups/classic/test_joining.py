@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fakebus.broker.groups.exchange import MAX_GROUP_BYTES, GroupProtocol, LeavingMember
+from fakebus.broker.groups.requests import MAX_GROUP_BYTES, GroupProtocol, LeavingMember
 from fakebus.errors import ErrorCode
 from tests.unit.broker.groups.bench import Bench, protocols, subscription
 from tests.unit.broker.groups.conftest import NewBench

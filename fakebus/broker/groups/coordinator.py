@@ -1,8 +1,8 @@
-"""Consumer groups and their committed offsets: what the Kafka APIs about groups call.
+"""Coordinator of all groups and their committed offsets: what the APIs about groups call.
 
-The parts are in :mod:`fakebus.broker.groups`. Nothing awaits between reading a group and
-changing it. Requests that wait for other members or for storage return futures; errors of
-single members and partitions are values.
+It finds the group and hands the request to the coordinator of its type. Nothing awaits between
+reading a group and changing it. Requests that wait for other members or for storage return
+futures; errors of single members and partitions are values.
 """
 
 from __future__ import annotations
@@ -13,10 +13,15 @@ from collections.abc import Awaitable, Mapping, Sequence
 from functools import partial
 
 from fakebus.broker.configs.broker_config import BrokerConfig
-from fakebus.broker.groups.answers import note_answer
-from fakebus.broker.groups.classic_group import ClassicGroup
-from fakebus.broker.groups.description import GroupDescription, describe_group
-from fakebus.broker.groups.exchange import (
+from fakebus.broker.groups.answers import note_answer, settle
+from fakebus.broker.groups.classic.coordinator import ClassicCoordinator
+from fakebus.broker.groups.classic.group import ClassicGroup
+from fakebus.broker.groups.description import GroupDescription
+from fakebus.broker.groups.group import CLASSIC, Group
+from fakebus.broker.groups.journal import GroupJournal
+from fakebus.broker.groups.offset_requests import OffsetRequests, WhenCommitted
+from fakebus.broker.groups.registry import GroupRegistry
+from fakebus.broker.groups.requests import (
     UNKNOWN_MEMBER_ID,
     JoinRequest,
     JoinResult,
@@ -25,13 +30,6 @@ from fakebus.broker.groups.exchange import (
     SyncRequest,
     SyncResult,
 )
-from fakebus.broker.groups.joining import GroupJoiner
-from fakebus.broker.groups.leaving import leave
-from fakebus.broker.groups.member import settle
-from fakebus.broker.groups.offset_requests import OffsetRequests, WhenCommitted
-from fakebus.broker.groups.registry import GroupRegistry
-from fakebus.broker.groups.states import GroupState
-from fakebus.broker.groups.syncing import GroupSyncer
 from fakebus.broker.topics import Topic, Topics
 from fakebus.clock import Clock
 from fakebus.errors import BrokerError, ErrorCode, StorageError
@@ -55,11 +53,10 @@ class GroupCoordinator:
         self, *, config: BrokerConfig, clock: Clock, storage: OffsetStore, topics: Topics
     ) -> None:
         self._config = config
-        self._groups = GroupRegistry(config, clock, storage)
+        self._journal = GroupJournal(storage)
+        self._classic = ClassicCoordinator(config, clock, self._journal)
+        self._groups = GroupRegistry(config, clock, storage, {CLASSIC: self._classic})
         self._offsets = self._groups.offsets
-        self._rebalancer = self._groups.rebalancer
-        self._joiner = GroupJoiner(config, self._rebalancer, self._groups.journal)
-        self._syncer = GroupSyncer(clock, self._rebalancer, self._groups.journal)
         self._offset_requests = OffsetRequests(config, clock, topics, self._groups)
         self._connections: set[object] = set()
         topics.on_deleting.append(self._topic_deleted)
@@ -89,9 +86,13 @@ class GroupCoordinator:
             return future
         is_new = self._groups.get(request.group_id) is None
         group = self._groups.get_or_create(request.group_id)
-        self._joiner.join(group, request, future)
+        if not isinstance(group, ClassicGroup):
+            error = ErrorCode.INCONSISTENT_GROUP_PROTOCOL
+            future.set_result(JoinResult(error=error, member_id=request.member_id))
+            return future
+        self._classic.join(group, request, future)
         if is_new and group.is_empty:
-            self._groups.journal.save(group)
+            self._journal.save(group.group_id, self._classic.encode(group))
         return future
 
     def _check_join(self, request: JoinRequest) -> ErrorCode:
@@ -109,13 +110,13 @@ class GroupCoordinator:
         """Give a member its assignment as soon as the leader has brought it."""
         future: asyncio.Future[SyncResult] = asyncio.get_running_loop().create_future()
         future.add_done_callback(partial(_note, "SyncGroup", request.group_id, request.member_id))
-        group = self._groups.get(request.group_id)
+        group = self._classic_group(request.group_id)
         if not request.group_id:
             future.set_result(SyncResult(error=ErrorCode.INVALID_GROUP_ID))
         elif group is None:
             future.set_result(SyncResult(error=ErrorCode.UNKNOWN_MEMBER_ID))
         else:
-            self._syncer.sync(group, request, future)
+            self._classic.sync(group, request, future)
         return future
 
     def heartbeat(
@@ -136,18 +137,15 @@ class GroupCoordinator:
     ) -> ErrorCode:
         if not group_id:
             return ErrorCode.INVALID_GROUP_ID
-        group = self._groups.get(group_id)
+        group = self._classic_group(group_id)
         if group is None:
             return ErrorCode.UNKNOWN_MEMBER_ID
-        error = group.check_member(member_id, group_instance_id)
-        if error is not ErrorCode.NONE:
-            return error
-        if generation_id != group.generation_id:
-            return ErrorCode.ILLEGAL_GENERATION
-        self._rebalancer.touch(group.members[member_id])
-        if group.state is GroupState.PREPARING_REBALANCE:
-            return ErrorCode.REBALANCE_IN_PROGRESS
-        return ErrorCode.NONE
+        return self._classic.heartbeat(group, member_id, generation_id, group_instance_id)
+
+    def _classic_group(self, group_id: str) -> ClassicGroup | None:
+        """Return a group of the classic type; to others its members are unknown."""
+        group = self._groups.get(group_id)
+        return group if isinstance(group, ClassicGroup) else None
 
     def leave_group(
         self, group_id: str, leaving: Sequence[LeavingMember]
@@ -163,18 +161,18 @@ class GroupCoordinator:
         if not group_id:
             raise BrokerError(ErrorCode.INVALID_GROUP_ID)
         future: asyncio.Future[list[ErrorCode]] = asyncio.get_running_loop().create_future()
-        group = self._groups.get(group_id)
+        group = self._classic_group(group_id)
         if group is None:
             errors = [ErrorCode.UNKNOWN_MEMBER_ID] * len(leaving)
         else:
-            errors = leave(group, leaving, self._rebalancer)
+            errors = self._classic.leave(group, leaving)
         for member, error in zip(leaving, errors, strict=True):
             client = member.member_id or member.group_instance_id or ""
             note_answer("LeaveGroup", group_id, client, error)
         if group is None:
             future.set_result(errors)
             return future
-        self._groups.journal.when_stored(group, lambda _: settle(future, errors))
+        self._journal.when_stored(group_id, lambda _: settle(future, errors))
         return future
 
     # -- connections --
@@ -193,33 +191,10 @@ class GroupCoordinator:
         return True
 
     def connection_closed(self, connection: object) -> None:
-        """Remove the members that joined last through this connection.
-
-        Static members stay: to be away for a while is what they are for (KIP-345).
-        """
+        """Remove the members that joined last through this connection."""
         self._connections.discard(connection)
         for group in self._groups:
-            gone = [
-                member
-                for member in group.members.values()
-                if member.connection is connection and not member.is_static
-            ]
-            pending = [
-                member_id
-                for member_id, member in group.pending_members.items()
-                if member.connection is connection
-            ]
-            for member in gone:
-                logger.info(
-                    "group %s: member %s is removed: its connection was closed",
-                    group.group_id,
-                    member.member_id,
-                )
-                self._rebalancer.discard_member(group, member)
-            for member_id in pending:
-                group.forget_pending(member_id)
-            if gone or pending:
-                self._rebalancer.members_changed(group, "connections of members were closed")
+            self._groups.type_of(group).remove_connected(group, connection)
 
     # -- offsets --
 
@@ -279,11 +254,11 @@ class GroupCoordinator:
     def describe(self, group_id: str) -> GroupDescription | None:
         """Return a group and its members, ``None`` if there is no such group."""
         group = self._groups.get(group_id)
-        return None if group is None else describe_group(group)
+        return None if group is None else group.describe()
 
     def list_groups(self) -> list[GroupDescription]:
         """Return all groups, in the order of their creation."""
-        return [describe_group(group) for group in self._groups]
+        return [group.describe() for group in self._groups]
 
     def delete_group(self, group_id: str) -> asyncio.Future[ErrorCode]:
         """Delete a group that has no members, and its offsets.
@@ -321,7 +296,7 @@ class GroupCoordinator:
         """Let the members of a group join again; return whether there is such a group."""
         group = self._groups.get(group_id)
         if group is not None:
-            self._rebalancer.rebalance(group, "somebody asked for it")
+            self._groups.type_of(group).rebalance(group, "it was asked for")
         return group is not None
 
     def set_offsets(
@@ -355,7 +330,7 @@ class GroupCoordinator:
         """
         writes: list[Awaitable[None]] = []
         for group in self._groups:
-            self._rebalancer.expel(group)
+            self._groups.type_of(group).remove_all(group, "its offsets are restored")
             if group.group_id not in offsets:
                 writes.append(self._delete_new(group))
         for group_id, wanted in offsets.items():
@@ -368,7 +343,7 @@ class GroupCoordinator:
                 writes.append(self._store_offsets(group_id, changed))
         await asyncio.gather(*writes)
 
-    async def _delete_new(self, group: ClassicGroup) -> None:
+    async def _delete_new(self, group: Group) -> None:
         if await self._groups.delete(group) is not ErrorCode.NONE:
             raise _not_stored(group.group_id)
 

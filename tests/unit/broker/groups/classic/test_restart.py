@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from fakebus.broker.groups.exchange import LeavingMember
+from fakebus.broker.groups.requests import LeavingMember
 from fakebus.errors import ErrorCode, StorageError
 from fakebus.types import TopicPartition
 from tests.unit.broker.groups.bench import Bench, protocols

@@ -17,7 +17,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from fakebus.broker.groups.exchange import JoinResult, LeavingMember, PartitionOffset
+from fakebus.broker.groups.requests import JoinResult, LeavingMember, PartitionOffset
 from fakebus.errors import ErrorCode
 from tests.unit.broker.groups.bench import Bench, protocols, turns
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fakebus.broker.groups.exchange import MAX_GROUP_BYTES, JoinResult
+from fakebus.broker.groups.requests import MAX_GROUP_BYTES, JoinResult
 from fakebus.errors import ErrorCode
 from tests.unit.broker.groups.bench import Bench, protocols
 from tests.unit.broker.groups.conftest import NewBench

@@ -1,4 +1,4 @@
-"""A deadline that is moved far more often than it passes."""
+"""Sessions of members: how long they may be silent."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from fakebus.clock import Clock, Timer
 _TOLERANCE_S = 0.001
 
 
-class Deadline:
-    """Calls back once the time is up; moving it costs no new timer.
+class Session:
+    """Session of a member, which ends when nothing was heard of it for too long.
 
-    A member's session is extended with every heartbeat and every offset commit, so the
-    timer is left where it is and looks again when it rings.
+    It is extended with every heartbeat and every offset commit, far more often than it ends, so
+    the timer is left where it is and looks again when it rings.
 
     Args:
         clock: where time comes from.
-        on_passed: called when the deadline has passed; it rings again only after
+        on_passed: called when the session has ended; it rings again only after
             :meth:`extend`.
     """
 
@@ -31,7 +31,7 @@ class Deadline:
         self._timer: Timer | None = None
 
     def extend(self, timeout_ms: int) -> None:
-        """Let the deadline pass ``timeout_ms`` milliseconds from now."""
+        """Let the session end ``timeout_ms`` milliseconds from now."""
         self._due_s = self._clock.monotonic() + timeout_ms / 1000
         if self._timer is not None and self._rings_s <= self._due_s:
             return
@@ -39,7 +39,7 @@ class Deadline:
         self._wind_up(timeout_ms / 1000)
 
     def cancel(self) -> None:
-        """Never call back, unless the deadline is extended again."""
+        """Never call back, unless the session is extended again."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -7,17 +7,19 @@ import logging
 from dataclasses import replace
 
 from fakebus.broker.configs.broker_config import BrokerConfig
-from fakebus.broker.groups.classic_group import ClassicGroup
-from fakebus.broker.groups.exchange import (
+from fakebus.broker.groups.answers import settle
+from fakebus.broker.groups.classic.group import ClassicGroup
+from fakebus.broker.groups.classic.member import GroupMember
+from fakebus.broker.groups.classic.rebalance import NEW_MEMBER_JOIN_TIMEOUT_MS, Rebalancer
+from fakebus.broker.groups.classic.snapshot import encode_group
+from fakebus.broker.groups.classic.states import GroupState
+from fakebus.broker.groups.journal import GroupJournal
+from fakebus.broker.groups.requests import (
     UNKNOWN_MEMBER_ID,
     JoinRequest,
     JoinResult,
     SyncResult,
 )
-from fakebus.broker.groups.journal import GroupJournal
-from fakebus.broker.groups.member import GroupMember, settle
-from fakebus.broker.groups.rebalance import NEW_MEMBER_JOIN_TIMEOUT_MS, Rebalancer
-from fakebus.broker.groups.states import GroupState
 from fakebus.errors import ErrorCode
 
 logger = logging.getLogger("fakebus.broker.groups")
@@ -42,7 +44,7 @@ class GroupJoiner:
     def join(self, group: ClassicGroup, request: JoinRequest, future: JoinFuture) -> None:
         """Take the request in; ``future`` gets the answer, perhaps much later."""
         if not self._has_room(group, request.member_id):
-            self._turn_away(group, request.member_id)
+            self._rebalancer.remove(group, (request.member_id,), "the group is full")
             settle(future, JoinResult(error=ErrorCode.GROUP_MAX_SIZE_REACHED))
         elif not group.has_room_for(request):
             error = ErrorCode.UNKNOWN_SERVER_ERROR
@@ -67,10 +69,6 @@ class GroupJoiner:
             waiting = sum(m.awaiting_join is not None for m in group.members.values())
             return waiting < limit or (member is not None and member.awaiting_join is not None)
         return member is not None or len(group.members) < limit
-
-    def _turn_away(self, group: ClassicGroup, member_id: str) -> None:
-        group.remove(member_id)
-        self._rebalancer.maybe_complete_join(group)
 
     # -- clients without a member id --
 
@@ -159,7 +157,7 @@ class GroupJoiner:
         error = ErrorCode.FENCED_INSTANCE_ID
         old.answer_join(JoinResult(error=error, member_id=old.member_id))
         old.answer_sync(SyncResult(error=error))
-        self._rebalancer.touch(member)
+        member.touch()
         if group.state is GroupState.STABLE and group.select_protocol() == group.protocol_name:
             self._keep_assignment(group, request, member, old_leader)
         else:
@@ -169,7 +167,7 @@ class GroupJoiner:
     def _keep_assignment(
         self, group: ClassicGroup, request: JoinRequest, member: GroupMember, old_leader: str
     ) -> None:
-        self._journal.save(group)
+        self._journal.save(group.group_id, encode_group(group))
         result = group.join_result(member)
         if not request.supports_skip_assignment:
             # An older client that is told that it leads would assign anew.
@@ -203,7 +201,7 @@ class GroupJoiner:
                 f"{request.reason or 'none'}",
             )
         else:
-            self._rebalancer.touch(member)
+            member.touch()
             self._rebalancer.answer_join(group, member, group.join_result(member))
 
     @staticmethod

@@ -11,18 +11,18 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from fakebus.broker.groups.classic_group import ClassicGroup
-from fakebus.broker.groups.deadline import Deadline
-from fakebus.broker.groups.exchange import GroupProtocol
-from fakebus.broker.groups.member import GroupMember
-from fakebus.broker.groups.states import GroupState
+from fakebus.broker.groups.classic.group import ClassicGroup
+from fakebus.broker.groups.classic.member import GroupMember
+from fakebus.broker.groups.classic.states import GroupState
+from fakebus.broker.groups.requests import GroupProtocol
+from fakebus.broker.groups.sessions import Session
 from fakebus.errors import StorageError
 
 _VERSION = 1
 _STORED_STATES = (GroupState.EMPTY, GroupState.COMPLETING_REBALANCE, GroupState.STABLE)
 """Who waits in the join phase is not stored: the clients will ask again."""
 
-NewSession = Callable[[ClassicGroup, str], Deadline]
+NewSession = Callable[[ClassicGroup, str], Session]
 """Makes the session of a member, by member id."""
 
 

@@ -1,0 +1,1 @@
+"""Groups whose members share out their partitions among themselves (the classic protocol)."""

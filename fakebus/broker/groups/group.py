@@ -1,0 +1,85 @@
+"""What every group is and every type of group does, whatever its members speak."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Generic, Protocol, TypeVar
+
+from fakebus.broker.groups.description import GroupDescription
+from fakebus.broker.groups.requests import OffsetCommit
+from fakebus.errors import ErrorCode
+from fakebus.storage.interface import OffsetRow
+
+CLASSIC = "classic"
+"""The type of the groups whose members assign partitions among themselves.
+
+Also of a group that has nothing but offsets, which were committed from outside.
+"""
+
+
+class Group(Protocol):
+    """A group as the coordinator of all types sees it."""
+
+    group_id: str
+
+    @property
+    def group_type(self) -> str:
+        """The type, as clients are told it."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the group has no members and no rebalance is under way."""
+
+    def check_commit(self, commit: OffsetCommit) -> ErrorCode:
+        """Return why the group does not take a commit, NONE if it does."""
+
+    def touch(self, member_id: str) -> None:
+        """Restart a member's session: something was heard of it; it need not be one."""
+
+    @property
+    def tells_its_topics(self) -> bool:
+        """Whether the broker can know what the members read."""
+
+    def is_subscribed_to(self, topic: str) -> bool:
+        """Whether a member reads the topic, as far as the broker can tell."""
+
+    def offset_ages_from(self, row: OffsetRow) -> int | None:
+        """Return the time from which an offset's retention counts; ``None`` if it does not."""
+
+    def describe(self) -> GroupDescription:
+        """Return the group as administrators see it."""
+
+
+G = TypeVar("G")
+
+
+class GroupType(Protocol, Generic[G]):
+    """Coordinator of the groups of one type."""
+
+    def new_group(self, group_id: str) -> G:
+        """Return a group without members."""
+
+    def load(self, group_id: str, snapshot: bytes | None) -> G:
+        """Return a stored group, whose members have their session timeout to call.
+
+        Raises:
+            StorageError: the snapshot cannot be read.
+        """
+
+    def encode(self, group: G) -> bytes:
+        """Return a group as it is stored: JSON with its ``type``."""
+
+    def rebalance(self, group: G, reason: str) -> None:
+        """Let the members share out their partitions anew."""
+
+    def remove(self, group: G, member_ids: Iterable[str], reason: str) -> None:
+        """Take members out of the group and let the others share their partitions."""
+
+    def remove_all(self, group: G, reason: str) -> None:
+        """Take all members out of the group, so that it is empty."""
+
+    def remove_connected(self, group: G, connection: object) -> None:
+        """Take out the members that joined last through a connection, now closed."""
+
+    def abandon(self, group: G, error: ErrorCode) -> None:
+        """Stop everything about a group that is deleted or unloaded."""
