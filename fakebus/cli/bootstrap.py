@@ -9,9 +9,12 @@ from fakebus.cli.output import add_repeated_argument
 from fakebus.client.connection import Connection
 from fakebus.client.reachability import parse_servers
 from fakebus.config import DEFAULT_KAFKA_PORT, parse_assignments
+from fakebus.errors import ConfigError
 
 ENVIRONMENT_VARIABLE = "FAKEBUS_BOOTSTRAP_SERVERS"
 DEFAULT_BOOTSTRAP_SERVERS = f"127.0.0.1:{DEFAULT_KAFKA_PORT}"
+_BYTES = ("file", "header", "key", "key_separator", "value")
+"""Arguments that may be any bytes: files, and parts of records."""
 
 
 def add_bootstrap_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,8 +51,22 @@ def connect(arguments: argparse.Namespace, feature: str) -> Connection:
     return connection
 
 
+def _check_text(arguments: argparse.Namespace) -> None:
+    """Refuse names that are not UTF-8, which end the client library or the whole process."""
+    for option, given in vars(arguments).items():
+        for text in given if isinstance(given, list) else [given]:
+            if option not in _BYTES and isinstance(text, str) and not _is_text(text):
+                raise ConfigError(f"{text!r} is not UTF-8")
+
+
+def _is_text(text: str) -> bool:
+    # Bytes that are not UTF-8 reach Python as lone surrogates.
+    return not any("\ud800" <= char <= "\udfff" for char in text)
+
+
 def connection_for(arguments: argparse.Namespace, feature: str) -> Connection:
     """Return a connection without having tried it; arguments and errors as ``connect``."""
+    _check_text(arguments)
     servers = (
         arguments.bootstrap_server
         or os.environ.get(ENVIRONMENT_VARIABLE)

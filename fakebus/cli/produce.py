@@ -29,7 +29,13 @@ from typing import IO
 
 from fakebus.cli.bootstrap import add_bootstrap_arguments, connect
 from fakebus.cli.output import add_repeated_argument, counted, print_lines
-from fakebus.cli.record_lines import Headers, NewRecord, RecordLineError, record_from_json
+from fakebus.cli.record_lines import (
+    Headers,
+    NewRecord,
+    RecordLineError,
+    header_name,
+    record_from_json,
+)
 from fakebus.client.connection import ClientError, Connection, nearest
 from fakebus.client.publishing import Publisher
 from fakebus.config import parse_assignments
@@ -107,7 +113,8 @@ def _check(arguments: argparse.Namespace) -> None:
 def _records(arguments: argparse.Namespace) -> Iterator[NewRecord]:
     key = None if arguments.key is None else _bytes(arguments.key)
     headers: Headers = tuple(
-        (name, _bytes(value)) for name, value in parse_assignments(arguments.header).items()
+        (header_name(name), _bytes(value))
+        for name, value in parse_assignments(arguments.header).items()
     )
 
     def record(value: bytes | None) -> NewRecord:

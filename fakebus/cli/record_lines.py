@@ -127,10 +127,16 @@ def _headers(value: object) -> Headers:
 def _header(pair: Any) -> tuple[str, bytes | None]:
     if not isinstance(pair, list | tuple) or len(pair) != 2 or not isinstance(pair[0], str):
         raise RecordLineError(f'{pair!r} is not a header: write ["name", "value"]')
-    name, value = pair
+    name, value = header_name(pair[0]), pair[1]
     if isinstance(value, dict) and set(value) == {"base64"}:
         return name, _decoded(value["base64"])
     return name, _bytes(value)
+
+
+def header_name(name: str) -> str:
+    """Return a name if it is text; RecordLineError if it holds half of a surrogate pair."""
+    _utf8(name)
+    return name
 
 
 def _partition(value: object) -> int | None:

@@ -56,6 +56,9 @@ class Publisher:
         Raises:
             ClientError: it cannot be sent, or one before it was refused.
         """
+        if any("\0" in name for name, _ in record.headers):
+            # The library would end the name there without a word.
+            raise ClientError("the name of a header cannot hold a null character")
         options: dict[str, Any] = {}
         if partition is not None:
             options["partition"] = partition

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import re
 import sys
 from pathlib import Path
 from types import FrameType
@@ -60,6 +61,14 @@ def test_every_command_file_is_in_the_list() -> None:
         if hasattr(importlib.import_module(f"fakebus.cli.{name}"), "configure")
     }
     assert listed == commands
+
+
+def test_commands_write_in_one_place_where_it_is_escaped() -> None:
+    writing = re.compile(r"\bprint\(|sys\.std(?:out|err)\.write")
+    writers = {
+        path.name for path in (PACKAGE / "cli").rglob("*.py") if writing.search(path.read_text())
+    }
+    assert writers == {"output.py"}
 
 
 def test_modules_stay_small() -> None:

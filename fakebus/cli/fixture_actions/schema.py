@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
+
+from fakebus.cli.output import print_json
 
 NAME = "schema"
 HELP = "print the JSON Schema of fakebus.yaml, of events or of scenarios"
@@ -38,6 +38,5 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the schema."""
     from fakebus.fixture_files.json_schemas import SCHEMAS
 
-    schema = SCHEMAS[arguments.kind or "fakebus"]()
-    sys.stdout.write(json.dumps(schema, indent=1, ensure_ascii=False) + "\n")
+    print_json(SCHEMAS[arguments.kind or "fakebus"]())
     return 0

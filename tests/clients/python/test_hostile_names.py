@@ -100,6 +100,15 @@ def test_the_doctor_escapes_them_too(cli: CommandLine, topic: str, group: str) -
     assert "did you mean" in harmless(output)
 
 
+def test_a_header_whose_name_the_client_library_would_cut_is_refused(
+    cli: CommandLine, topic: str, tmp_path: Path
+) -> None:
+    lines = tmp_path / "lines"
+    lines.write_text('{"headers": {"a\\u0000b": "c"}}\n')
+    error = cli.error("produce", topic, "--json", "--file", str(lines))
+    assert "the name of a header cannot hold a null character" in error
+
+
 def test_a_name_that_is_suggested_is_escaped(cli: CommandLine, group: str) -> None:
     error = harmless(cli.error("groups", "--delete", f"{group}x"))
     assert "did you mean" in error

@@ -34,6 +34,13 @@ REFERENCE = Path(__file__).resolve().parents[3] / "docs" / "reference" / "cli.md
         (["groups", "g", "--reset", "t"], "is not KEY=VALUE"),
         (["groups", "g", "--reset", "t=soon"], "is not a position"),
         (["groups", "g", "--delete", "h"], "stands alone"),
+        (["topics", "\udcff"], r"'\udcff' is not UTF-8"),
+        (["topics", "--create", "t", "--config", "a\udcff=b"], "is not UTF-8"),
+        (["tail", "t", "--group", "\udcff"], "is not UTF-8"),
+        (["groups", "\udcff"], "is not UTF-8"),
+        (["produce", "\udcff", "--value", "v"], "is not UTF-8"),
+        (["doctor", "--group", "\udcff"], "is not UTF-8"),
+        (["topics", "--client-config", "client.id=\udcff"], "is not UTF-8"),
     ],
 )
 def test_arguments_that_make_no_sense_are_refused_before_anything_is_sent(

@@ -73,6 +73,7 @@ def test_a_json_line_becomes_a_record(fields: dict[str, object], expected: NewRe
         ('{"partition": -1}', "not a partition"),
         ('{"partition": true}', "not a partition"),
         ('{"timestamp": "soon"}', "not a timestamp"),
+        (r'{"headers": {"\ud800": "a"}}', "half of a surrogate pair"),
         ('{"headers": 1}', "headers are"),
         ('{"headers": [["a"]]}', "not a header"),
         ('{"value": "\\ud800"}', "surrogate"),
