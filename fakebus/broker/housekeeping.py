@@ -5,9 +5,10 @@ Retention, forgetting old producers, and compaction.
 
 from __future__ import annotations
 
-from fakebus.broker.chores import Chore, FailureLog
+from fakebus.broker.chores import Chore
+from fakebus.broker.compaction.cleaner import LogCleaner
 from fakebus.broker.configs.broker_config import BrokerConfig
-from fakebus.broker.log_cleaner import LogCleaner
+from fakebus.broker.retention import Retention
 from fakebus.broker.topics import Topics
 from fakebus.clock import Clock
 
@@ -22,14 +23,11 @@ class Housekeeping:
     """
 
     def __init__(self, topics: Topics, config: BrokerConfig, clock: Clock) -> None:
-        self._topics = topics
-        self._config = config
-        self._clock = clock
         self._cleaner = LogCleaner(topics, config, clock)
         self._chores = (
             Chore(
                 "retention",
-                self._enforce_retention,
+                Retention(topics, config, clock).run,
                 lambda: config.get_int("log.retention.check.interval.ms"),
                 clock,
             ),
@@ -56,15 +54,6 @@ class Housekeeping:
         for failure in failures:
             if failure is not None:
                 raise failure
-
-    async def _enforce_retention(self, failures: FailureLog) -> None:
-        now_ms = self._clock.now_ms()
-        expiration_ms = self._config.get_int("producer.id.expiration.ms")
-        for topic in self._topics:
-            for log in topic.partitions:
-                with failures.catch(str(log.topic_partition)):
-                    log.producers.expire(now_ms - expiration_ms)
-                    await log.enforce_retention(now_ms)
 
     async def close(self) -> None:
         """Plan nothing more and wait for runs under way."""

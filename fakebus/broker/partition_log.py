@@ -15,7 +15,6 @@ every write undo, newest first, what it has changed here.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import Sequence
 from functools import partial
@@ -34,8 +33,6 @@ from fakebus.errors import BrokerError, ErrorCode
 from fakebus.records.batch import BatchHeader, assign_offset
 from fakebus.storage.interface import ANY_NUMBER, BatchSummary, LogState, Storage, StoredBatch
 from fakebus.types import TopicPartition
-
-logger = logging.getLogger("fakebus.broker")
 
 FIRST_LEADER_EPOCH = 0
 """There is one broker and it leads for ever: the epoch moves only when a log is truncated."""
@@ -76,7 +73,7 @@ class PartitionLog:
         self.log_start_offset = state.log_start_offset
         self.log_end_offset = state.log_end_offset
         self.high_watermark = state.log_end_offset
-        self.leader_epoch = FIRST_LEADER_EPOCH
+        self.leader_epoch = FIRST_LEADER_EPOCH + len(state.epoch_starts)
         self.first_dirty_offset = state.first_dirty_offset
         """Where the part begins that has not been compacted yet."""
         self.producers = ProducerState()
@@ -88,7 +85,7 @@ class PartitionLog:
         self._pending: deque[AppendResult] = deque()
         self._lost: deque[AppendResult] = deque()
         self._waiters: set[AppendWaiter] = set()
-        self._later_epoch_starts: list[int] = []
+        self._later_epoch_starts = list(state.epoch_starts)
         """Where the epochs after the first one began."""
 
     @property
@@ -284,6 +281,7 @@ class PartitionLog:
             if batches:
                 written.append(asyncio.get_running_loop().create_future())
                 self._storage.append_batches(self.log_id, batches, partial(_settle, written[-1]))
+            written.append(self._storage.begin_epoch(self.log_id, self.leader_epoch, from_offset))
             if log_start_offset > 0:
                 written.append(self._storage.delete_before(self.log_id, log_start_offset))
         self._wake_all()
@@ -360,26 +358,19 @@ class PartitionLog:
             last = REMEMBERED_BATCHES
             self.producers.restore(await self._storage.producer_batches(self.log_id, last))
 
-    async def enforce_retention(self, now_ms: int) -> None:
-        """Delete what is too old (retention.ms) or too much (retention.bytes)."""
-        if not self.config.delete:
-            return
-        retention_ms, retention_bytes = self.config.retention_ms, self.config.retention_bytes
-        if retention_ms < 0 and retention_bytes < 0:
-            return
+    async def retention_cut(self, now_ms: int) -> int | None:
+        """Return the log start offset that the topic's retention asks for, if it moves."""
+        config = self.config
+        if not config.delete or (config.retention_ms < 0 and config.retention_bytes < 0):
+            return None
         cut = await self._storage.retention_cut(
             self.log_id,
-            oldest_timestamp=now_ms - retention_ms if retention_ms >= 0 else None,
-            max_size_bytes=retention_bytes if retention_bytes >= 0 else None,
+            oldest_timestamp=now_ms - config.retention_ms if config.retention_ms >= 0 else None,
+            max_size_bytes=config.retention_bytes if config.retention_bytes >= 0 else None,
         )
-        if cut is not None and self.log_start_offset < cut <= self.high_watermark:
-            logger.info(
-                "retention deletes the records of %s from offset %d to %d",
-                self.topic_partition,
-                self.log_start_offset,
-                cut - 1,
-            )
-            await self.delete_records(cut)
+        return (
+            cut if cut is not None and self.log_start_offset < cut <= self.high_watermark else None
+        )
 
     def _wake_all(self) -> None:
         for waiter in tuple(self._waiters):

@@ -96,6 +96,8 @@ class LogState:
     """Largest timestamp in the log, in milliseconds; -1 when it is empty."""
     first_dirty_offset: int = 0
     """What was last given to ``set_first_dirty_offset``, or the log end after a truncation."""
+    epoch_starts: tuple[int, ...] = ()
+    """Where the leader epochs after the first one began, as given to ``begin_epoch``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,6 +230,11 @@ class LogStore(Protocol):
         self, log_id: int, offset: int, undo: Undo | None = None
     ) -> asyncio.Future[None]:
         """Enqueue: keep how far compaction has come; truncation takes it back."""
+
+    def begin_epoch(
+        self, log_id: int, leader_epoch: int, start_offset: int
+    ) -> asyncio.Future[None]:
+        """Enqueue: keep that a leader epoch, 1 or later, began at an offset."""
 
     async def producer_batches(self, log_id: int, last: int) -> list[ProducerBatch]:
         """Return the ``last`` newest batches of every producer id in the log, oldest first."""

@@ -99,6 +99,17 @@ MIGRATIONS: tuple[Migration, ...] = (
         ) WITHOUT ROWID
         """,
     ),
+    (
+        # Where the leader epochs after the first one began in a log.
+        """
+        CREATE TABLE leader_epochs (
+            log_id INTEGER NOT NULL,
+            epoch INTEGER NOT NULL,
+            start_offset INTEGER NOT NULL,
+            PRIMARY KEY (log_id, epoch)
+        ) WITHOUT ROWID
+        """,
+    ),
 )
 
 

@@ -99,6 +99,7 @@ class SqliteStorage:
         self.summaries = logs.summaries
         self.replace_batches = logs.replace_batches
         self.set_first_dirty_offset = logs.set_first_dirty_offset
+        self.begin_epoch = logs.begin_epoch
         self.producer_batches = logs.producer_batches
         self.size_bytes = logs.size_bytes
         self.load_logs = logs.load_logs

@@ -174,6 +174,12 @@ class SqliteLogs:
             _set_first_dirty_offset, (log_id, offset), undo=undo
         )
 
+    def begin_epoch(
+        self, log_id: int, leader_epoch: int, start_offset: int
+    ) -> asyncio.Future[None]:
+        """Enqueue: keep that a leader epoch began at an offset."""
+        return self._writer.enqueue_with_future(_begin_epoch, (log_id, leader_epoch, start_offset))
+
     def truncate(
         self, log_id: int, log_end_offset: int, undo: Undo | None = None
     ) -> asyncio.Future[None]:
@@ -216,6 +222,14 @@ def _delete_before(transaction: Transaction, log_id: int, log_start_offset: int)
 
 def _set_first_dirty_offset(transaction: Transaction, log_id: int, offset: int) -> None:
     transaction.execute("UPDATE logs SET first_dirty_offset = ? WHERE log_id = ?", (offset, log_id))
+
+
+def _begin_epoch(
+    transaction: Transaction, log_id: int, leader_epoch: int, start_offset: int
+) -> None:
+    transaction.execute(
+        "INSERT INTO leader_epochs VALUES (?, ?, ?)", (log_id, leader_epoch, start_offset)
+    )
 
 
 def _truncate(transaction: Transaction, log_id: int, log_end_offset: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 
 from fakebus.records.batch import batch_is_valid_crc
 from fakebus.storage.interface import (
@@ -201,7 +202,16 @@ def load_log_starts(connection: sqlite3.Connection) -> dict[int, int]:
 def load_logs(connection: sqlite3.Connection) -> list[LogState]:
     """Return the state of every log, from its first and last batch."""
     rows = connection.execute("SELECT log_id, log_start_offset, first_dirty_offset FROM logs")
-    return [_load_log(connection, *row) for row in rows.fetchall()]
+    found = [_load_log(connection, *row) for row in rows.fetchall()]
+    starts: dict[int, list[int]] = {}
+    for log_id, start_offset in connection.execute(
+        "SELECT log_id, start_offset FROM leader_epochs ORDER BY log_id, epoch"
+    ):
+        starts.setdefault(log_id, []).append(start_offset)
+    return [
+        replace(log, epoch_starts=tuple(starts[log.log_id])) if log.log_id in starts else log
+        for log in found
+    ]
 
 
 def _load_log(

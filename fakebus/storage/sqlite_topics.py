@@ -120,6 +120,7 @@ def _drop_logs(transaction: Transaction, log_ids: set[int], dropped: list[int]) 
     for log_id in log_ids:
         plan_purge(transaction, log_id, MAX_OFFSET)
         transaction.execute("DELETE FROM logs WHERE log_id = ?", (log_id,))
+        transaction.execute("DELETE FROM leader_epochs WHERE log_id = ?", (log_id,))
     dropped.extend(log_ids)
 
 

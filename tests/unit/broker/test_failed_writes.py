@@ -78,6 +78,7 @@ def state(broker: Broker) -> dict[str, Any]:
                         log.log_end_offset,
                         log.high_watermark,
                         log.first_dirty_offset,
+                        [log.end_of_epoch(epoch) for epoch in range(log.leader_epoch + 1)],
                         log.deleted,
                         dict(log.config.overrides),
                         {n: list(entry.batches) for n, entry in log.producers.entries.items()},

@@ -50,7 +50,7 @@ async def test_retention_of_the_other_logs_goes_on_when_one_fails(
     for name in ("t", "u"):
         await broker.topics.create(name, 1, OLD)
         await broker.produce(TopicPartition(name, 0), batch(b"x", at=NOW_MS - 5000))
-    breakage = Breakage(monkeypatch, "enforce_retention", "t")
+    breakage = Breakage(monkeypatch, "retention_cut", "t")
     breakage.error = KeyError("surprise")
     with pytest.raises(KeyError, match="surprise"):
         await broker.run_housekeeping()
@@ -108,7 +108,7 @@ async def test_a_kind_of_failure_is_told_once_until_a_run_was_without_it(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     await broker.topics.create("t", 3, OLD)
-    breakage = Breakage(monkeypatch, "enforce_retention", "t")
+    breakage = Breakage(monkeypatch, "retention_cut", "t")
     for error, lines in (
         (ValueError("first"), ["retention failed for t-0: first"]),
         (ValueError("second"), []),
@@ -126,7 +126,7 @@ async def test_only_what_is_not_foreseen_has_a_traceback(
     broker: Broker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     await broker.topics.create("t", 1, OLD)
-    breakage = Breakage(monkeypatch, "enforce_retention", "t")
+    breakage = Breakage(monkeypatch, "retention_cut", "t")
     for error in (StorageError("disk full"), KeyError("surprise")):
         breakage.error = error
         with pytest.raises(type(error)):
@@ -143,14 +143,14 @@ async def test_close_is_clean_while_a_run_fails(
     await broker.topics.create("t", 1, OLD)
     reached, go_on, runs = asyncio.Event(), asyncio.Event(), 0
 
-    async def stuck(log: PartitionLog, now_ms: int) -> None:
+    async def stuck(log: PartitionLog, now_ms: int) -> int | None:
         nonlocal runs
         runs += 1
         reached.set()
         await go_on.wait()
         raise RuntimeError("surprise")
 
-    monkeypatch.setattr(PartitionLog, "enforce_retention", stuck)
+    monkeypatch.setattr(PartitionLog, "retention_cut", stuck)
     clock.advance(RETENTION_S)
     await reached.wait()
     closing = asyncio.ensure_future(broker.close())

@@ -83,3 +83,33 @@ async def test_a_producer_whose_batches_are_gone_may_go_on(
     # The other one has lost nothing, so what it repeats is a duplicate still.
     assert (await broker.produce(T0, numbered(8, 0))).base_offset == end - 1
     assert (await broker.produce(T0, numbered(8, 1))).base_offset == end + 1
+
+
+async def test_epochs_and_their_ends_are_known_after_a_restart(
+    broker: Broker, log: PartitionLog
+) -> None:
+    await log.rewrite(2, (), log_start_offset=0, log_end_offset=2)
+    await broker.produce(T0, batch(b"d"))
+    await log.rewrite(1, (), log_start_offset=0, log_end_offset=1)
+    await broker.produce(T0, batch(b"e"))
+    again = Broker(broker.storage)
+    await again.start()
+    found = again.partition_log(T0)
+    assert found.leader_epoch == 2
+    assert [found.end_of_epoch(epoch) for epoch in range(4)] == [1, 1, 2, None]
+    (fenced,) = await again.fetch([FetchTarget(found, 0, 1000, current_leader_epoch=1)])
+    assert fenced.error is ErrorCode.FENCED_LEADER_EPOCH
+    await again.close()
+
+
+async def test_the_epochs_of_a_deleted_topic_are_forgotten(
+    broker: Broker, log: PartitionLog
+) -> None:
+    await log.rewrite(2, (), log_start_offset=0, log_end_offset=2)
+    assert [state.epoch_starts for state in await broker.storage.load_logs()] == [(2,)]
+    topic = broker.topics.get("t")
+    assert topic is not None
+    await broker.topics.delete(topic)
+    await broker.topics.create("t", 1, {})
+    assert [state.epoch_starts for state in await broker.storage.load_logs()] == [()]
+    assert broker.partition_log(T0).leader_epoch == 0

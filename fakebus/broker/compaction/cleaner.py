@@ -19,10 +19,10 @@ from typing import TypeVar
 from weakref import WeakKeyDictionary
 
 from fakebus.broker.chores import FailureLog
+from fakebus.broker.compaction.record_retention import OffsetMap, RecordRetention
+from fakebus.broker.compaction.segments import LogSegments, Segment
 from fakebus.broker.configs.broker_config import BrokerConfig
-from fakebus.broker.log_segments import LogSegments, Segment
 from fakebus.broker.partition_log import PartitionLog
-from fakebus.broker.record_retention import OffsetMap, RecordRetention
 from fakebus.broker.record_thread import takes_long
 from fakebus.broker.tail import LogCursor
 from fakebus.broker.topics import Topics
