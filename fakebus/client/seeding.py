@@ -16,8 +16,8 @@ from fakebus.client.connection import ClientError, Connection
 from fakebus.client.groups import committed_offsets, set_offsets
 from fakebus.client.offsets import log_ranges
 from fakebus.client.publishing import Publisher
-from fakebus.client.reading import read_topics
 from fakebus.client.registry import RegistryClient
+from fakebus.client.topic_contents import read_topics
 from fakebus.client.topics import (
     WantedTopic,
     add_partitions,

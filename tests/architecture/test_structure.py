@@ -127,7 +127,18 @@ async def test_a_bus_without_listeners_is_a_plain_library() -> None:
         await asyncio.sleep(0)
 
 
-@pytest.mark.parametrize("module", ["fakebus.cli.main", "fakebus.pytest_plugin"])
+NEEDS_LITTLE = (
+    "fakebus.cli.main",
+    "fakebus.cli.tail",
+    "fakebus.cli.produce",
+    "fakebus.cli.topics",
+    "fakebus.cli.groups",
+    "fakebus.cli.doctor",
+    "fakebus.pytest_plugin",
+)
+
+
+@pytest.mark.parametrize("module", NEEDS_LITTLE)
 def test_start_up_does_not_import_what_it_does_not_need(module: str) -> None:
     import subprocess
 

@@ -118,7 +118,7 @@ def _set_view(directory: Path, fixture_set: FixtureSet) -> View:
 
 
 def _bus_view(arguments: argparse.Namespace, before: View, registry: RegistryClient | None) -> View:
-    from fakebus.client.reading import read_topics
+    from fakebus.client.topic_contents import read_topics
     from fakebus.fixture_files.drift.comparing import bus_view
 
     connection = connect(arguments, "fakebus fixtures diff")

@@ -149,7 +149,7 @@ def _live(
 ) -> Iterator[DriftFinding]:
     if not arguments.live:
         return
-    from fakebus.client.reading import read_topics
+    from fakebus.client.topic_contents import read_topics
     from fakebus.fixture_files.drift.live import against_topics
 
     registry = registry_of(arguments)

@@ -61,7 +61,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Record the topics."""
     # YAML and the formats come with these; other commands start without them.
-    from fakebus.client.reading import read_topics
+    from fakebus.client.topic_contents import read_topics
     from fakebus.client.topics import matching_topics
     from fakebus.fixture_files.recording.recorder import Recorder, earlier_recording, write_files
     from fakebus.fixture_files.recording.redaction import RedactedPath, Redaction
