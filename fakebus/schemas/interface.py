@@ -62,7 +62,7 @@ STORED = Checks(new=False)
 """For what is stored."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Incompatibility:
     """One reason why data of the writer cannot be read."""
 

@@ -120,7 +120,7 @@ def _reasons(
         told.add(pair)
         meeting = meetings[pair]
         for kind, below, message in meeting.problems:
-            yield Incompatibility(kind=kind, path=f"{path}{below}" or "/", message=message)
+            yield Incompatibility(kind, f"{path}{below}" or "/", message)
         if meeting.choices is not None:
             yield _missing_branch(path, pair[1])
         bad_parts = [(below, part) for below, part in meeting.parts if part in bad]
@@ -133,9 +133,9 @@ def _reasons(
 
 def _missing_branch(path: str, writer: Node) -> Incompatibility:
     return Incompatibility(
-        kind="MISSING_UNION_BRANCH",
-        path=path or "/",
-        message=f"The reader's union has no branch for the writer's type {type_name(writer)}.",
+        "MISSING_UNION_BRANCH",
+        path or "/",
+        f"The reader's union has no branch for the writer's type {type_name(writer)}.",
     )
 
 

@@ -142,7 +142,7 @@ class _Encoder:
             fitting = (i for i, one in enumerate(node.branches) if fits_default(one, value))
             at = next(fitting, -1)
             if at < 0:
-                raise SchemaDataError(f"{path}: the default {shown(value)} fits no branch")
+                raise SchemaDataError(f"{place(path)}: the default {shown(value)} fits no branch")
         elif (named := named_branch(node, value)) is not None and isinstance(value, Mapping):
             at, [value] = named, value.values()
         else:

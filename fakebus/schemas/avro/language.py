@@ -26,14 +26,11 @@ from fakebus.schemas.interface import (
 class AvroSchema:
     """A valid Avro schema."""
 
+    schema_type = "AVRO"
+
     node: Node = field(repr=False)
     known: frozenset[str] = frozenset()
     """Full names of the types that the references define."""
-
-    @property
-    def schema_type(self) -> str:
-        """Always ``AVRO``."""
-        return "AVRO"
 
     @property
     def canonical(self) -> str:
@@ -63,7 +60,7 @@ class AvroSchema:
         """Return why this schema cannot read data of the writer; empty if it can."""
         if not isinstance(writer, AvroSchema):
             message = f"The reader's schema is AVRO, the writer's {writer.schema_type}."
-            return [Incompatibility(kind="TYPE_MISMATCH", path="/", message=message)]
+            return [Incompatibility("TYPE_MISMATCH", "/", message)]
         return incompatibilities(self.node, writer.node)
 
     def encode(self, data: object) -> bytes:
@@ -86,10 +83,7 @@ class AvroSchema:
 class AvroLanguage:
     """Reads Avro schemas."""
 
-    @property
-    def schema_type(self) -> str:
-        """Always ``AVRO``."""
-        return "AVRO"
+    schema_type = "AVRO"
 
     def parse(
         self, text: str, references: Sequence[ResolvedReference] = (), checks: Checks = NEW

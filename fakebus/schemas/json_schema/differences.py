@@ -1,14 +1,15 @@
 """The kinds of differences between two schemas, in Confluent's words.
 
-Only the kinds that break a reader are listed with a sentence. The others are found and named
-by the comparisons all the same, since a kind says more than a missing branch; they are
-compatible. Source: https://docs.confluent.io/platform/current/schema-registry/fundamentals/
-serdes-develop/serdes-json.html (JSON Schema compatibility rules).
+Only the kinds that break a reader are listed, with a sentence, in ``breaking.txt``. The others are
+found and named by the comparisons all the same, since a kind says more than a missing branch;
+they are compatible. Source: https://docs.confluent.io/platform/current/schema-registry/
+fundamentals/serdes-develop/serdes-json.html (JSON Schema compatibility rules).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 MAX_DIFFERENCES = 50
@@ -33,102 +34,14 @@ class Difference(NamedTuple):
         return "#/" + "/".join(part.replace("~", "~0").replace("/", "~1") for part in self.path)
 
 
-_ADDED = "the reader has this constraint and the writer has not"
-_RAISED = "the reader's lower limit is higher than the writer's"
-_LOWERED = "the reader's upper limit is lower than the writer's"
+def _table() -> dict[str, str]:
+    text = (Path(__file__).parent / "breaking.txt").read_text(encoding="utf-8")
+    rows = (line.partition(": ") for line in text.splitlines() if line and line[0] != "#")
+    return {kind: sentence for kind, _, sentence in rows}
 
-BREAKING = {
-    "SCHEMA_ADDED": "the reader has a schema here and the writer allows anything",
-    "TYPE_CHANGED": "the writer's type is none that the reader takes",
-    "TYPE_NARROWED": "the writer may write any number and the reader takes integers only",
-    "MAX_LENGTH_ADDED": _ADDED,
-    "MAX_LENGTH_DECREASED": _LOWERED,
-    "MIN_LENGTH_ADDED": _ADDED,
-    "MIN_LENGTH_INCREASED": _RAISED,
-    "PATTERN_ADDED": _ADDED,
-    "PATTERN_CHANGED": "the patterns differ, and nobody knows which strings match both",
-    "MAXIMUM_ADDED": _ADDED,
-    "MAXIMUM_DECREASED": _LOWERED,
-    "MINIMUM_ADDED": _ADDED,
-    "MINIMUM_INCREASED": _RAISED,
-    "EXCLUSIVE_MAXIMUM_ADDED": _ADDED,
-    "EXCLUSIVE_MAXIMUM_DECREASED": _LOWERED,
-    "EXCLUSIVE_MINIMUM_ADDED": _ADDED,
-    "EXCLUSIVE_MINIMUM_INCREASED": _RAISED,
-    "MULTIPLE_OF_ADDED": _ADDED,
-    "MULTIPLE_OF_EXPANDED": "the reader takes multiples of a multiple only",
-    "MULTIPLE_OF_CHANGED": "the reader takes other multiples than the writer writes",
-    "REQUIRED_ATTRIBUTE_ADDED": "the reader requires a property that the writer may leave out",
-    "MAX_PROPERTIES_ADDED": _ADDED,
-    "MAX_PROPERTIES_DECREASED": _LOWERED,
-    "MIN_PROPERTIES_ADDED": _ADDED,
-    "MIN_PROPERTIES_INCREASED": _RAISED,
-    "ADDITIONAL_PROPERTIES_REMOVED": "the writer may write properties that the reader refuses",
-    "ADDITIONAL_PROPERTIES_NARROWED": "the reader constrains properties that the writer does not",
-    "UNEVALUATED_PROPERTIES_REMOVED": "the writer may write properties that the reader refuses",
-    "UNEVALUATED_PROPERTIES_NARROWED": "the reader constrains properties that the writer does not",
-    "DEPENDENCY_ARRAY_ADDED": "the reader requires further properties where this one is present",
-    "DEPENDENCY_ARRAY_EXTENDED": "the reader requires more properties where this one is present",
-    "DEPENDENCY_ARRAY_CHANGED": "the reader requires other properties where this one is present",
-    "DEPENDENCY_SCHEMA_ADDED": "the reader constrains objects in which this property is present",
-    "REQUIRED_PROPERTY_ADDED_TO_OPEN_CONTENT_MODEL": (
-        "the writer's open content model may hold this property as anything or leave it out, "
-        "and the reader requires it"
-    ),
-    "REQUIRED_PROPERTY_WITH_DEFAULT_ADDED_TO_OPEN_CONTENT_MODEL": (
-        "the writer's open content model may hold anything under this property's name"
-    ),
-    "OPTIONAL_PROPERTY_ADDED_TO_OPEN_CONTENT_MODEL": (
-        "the writer's open content model may hold anything under this property's name"
-    ),
-    "REQUIRED_PROPERTY_ADDED_TO_UNOPEN_CONTENT_MODEL": (
-        "the reader requires a property that the writer does not know"
-    ),
-    "PROPERTY_REMOVED_FROM_CLOSED_CONTENT_MODEL": (
-        "the reader's closed content model refuses a property that the writer may write"
-    ),
-    "PROPERTY_REMOVED_NOT_COVERED_BY_PARTIALLY_OPEN_CONTENT_MODEL": (
-        "what the reader takes as further properties does not cover this one"
-    ),
-    "PROPERTY_ADDED_NOT_COVERED_BY_PARTIALLY_OPEN_CONTENT_MODEL": (
-        "what the writer writes as further properties does not fit this one"
-    ),
-    "MAX_ITEMS_ADDED": _ADDED,
-    "MAX_ITEMS_DECREASED": _LOWERED,
-    "MIN_ITEMS_ADDED": _ADDED,
-    "MIN_ITEMS_INCREASED": _RAISED,
-    "MAX_CONTAINS_ADDED": _ADDED,
-    "MAX_CONTAINS_DECREASED": _LOWERED,
-    "MIN_CONTAINS_ADDED": _ADDED,
-    "MIN_CONTAINS_INCREASED": _RAISED,
-    "UNIQUE_ITEMS_ADDED": _ADDED,
-    "ADDITIONAL_ITEMS_REMOVED": "the writer may write more items than the reader takes",
-    "ADDITIONAL_ITEMS_NARROWED": "the reader constrains further items and the writer does not",
-    "UNEVALUATED_ITEMS_REMOVED": "the writer may write items that the reader refuses",
-    "UNEVALUATED_ITEMS_NARROWED": "the reader constrains items that the writer does not",
-    "ITEM_ADDED_TO_OPEN_CONTENT_MODEL": (
-        "the writer's open content model may hold anything as this item"
-    ),
-    "ITEM_REMOVED_FROM_CLOSED_CONTENT_MODEL": (
-        "the reader's closed content model refuses an item that the writer may write"
-    ),
-    "ITEM_REMOVED_NOT_COVERED_BY_PARTIALLY_OPEN_CONTENT_MODEL": (
-        "what the reader takes as further items does not cover this one"
-    ),
-    "ITEM_ADDED_NOT_COVERED_BY_PARTIALLY_OPEN_CONTENT_MODEL": (
-        "what the writer writes as further items does not fit this one"
-    ),
-    "ENUM_ARRAY_NARROWED": "the writer may write a value that the reader no longer lists",
-    "ENUM_ARRAY_CHANGED": "the writer may write a value that the reader does not list",
-    "COMBINED_TYPE_CHANGED": "the reader combines its schemas in a stricter way",
-    "PRODUCT_TYPE_EXTENDED": "the reader asks for more schemas to fit at once",
-    "SUM_TYPE_NARROWED": "the reader offers fewer alternatives",
-    "COMBINED_TYPE_SUBSCHEMAS_CHANGED": "the combined schemas cannot be paired off compatibly",
-    "NOT_TYPE_EXTENDED": "the reader forbids more than the writer does",
-    "CONDITION_CHANGED": "the conditions differ, and nobody knows what passes both",
-    "COMPARISON_TOO_LARGE": "the schemas refer to each other in too many ways to be compared",
-}
-"""What each breaking kind means. The last two are not Confluent's."""
+
+BREAKING = _table()
+"""What each breaking kind means."""
 
 
 def under(path: tuple[str, ...], differences: Iterable[Difference]) -> Iterator[Difference]:

@@ -70,18 +70,18 @@ class JsonParsedSchema:
         if not isinstance(writer, JsonParsedSchema):
             return [
                 Incompatibility(
-                    kind="SCHEMA_TYPE_CHANGED",
-                    path="#/",
-                    message=f"The writer's schema is {writer.schema_type}, the reader's JSON.",
+                    "SCHEMA_TYPE_CHANGED",
+                    "#/",
+                    f"The writer's schema is {writer.schema_type}, the reader's JSON.",
                 )
             ]
         if writer.documents.same_as(self.documents):
             return []
         return [
             Incompatibility(
-                kind=difference.kind,
-                path=difference.pointer,
-                message=f"At {difference.pointer} {BREAKING[difference.kind]}.",
+                difference.kind,
+                difference.pointer,
+                f"At {difference.pointer} {BREAKING[difference.kind]}.",
             )
             for difference in breaking_differences(writer.documents, self.documents)
         ]

@@ -86,9 +86,9 @@ def compare(
         found.insert(
             0,
             Incompatibility(
-                kind="PACKAGE_CHANGED",
-                path="#/",
-                message=f"The package is {writer.package!r} for the writer and "
+                "PACKAGE_CHANGED",
+                "#/",
+                f"The package is {writer.package!r} for the writer and "
                 f"{reader.package!r} for the reader, so no message has the same name",
             ),
         )
@@ -115,9 +115,9 @@ class _Comparison:
             other = of_reader.get(message.name)
             if other is None:
                 yield Incompatibility(
-                    kind="MESSAGE_REMOVED",
-                    path=here,
-                    message=f"The message {message.name} is in the writer and not in the reader",
+                    "MESSAGE_REMOVED",
+                    here,
+                    f"The message {message.name} is in the writer and not in the reader",
                 )
             else:
                 yield from self.message(message, other, here)
@@ -152,9 +152,9 @@ class _Comparison:
                 "MULTIPLE_FIELDS_MOVED_TO_ONEOF" if single > 1 else "FIELD_MOVED_TO_EXISTING_ONEOF"
             )
             yield Incompatibility(
-                kind=kind,
-                path=f"{path}/{reader.oneof_decl[index].name}",
-                message=f"Fields that a writer may set together are alternatives of the oneof "
+                kind,
+                f"{path}/{reader.oneof_decl[index].name}",
+                f"Fields that a writer may set together are alternatives of the oneof "
                 f"{oneof.name} in the reader, which keeps only one of them",
             )
 
@@ -171,10 +171,9 @@ class _Comparison:
             elif old is None and new is not None:
                 if new.label == _REQUIRED and _oneof(reader, new) is None:
                     yield Incompatibility(
-                        kind="REQUIRED_FIELD_ADDED",
-                        path=f"{path}/{number}",
-                        message=f"The reader requires the field {new.name}, which the writer "
-                        "does not have",
+                        "REQUIRED_FIELD_ADDED",
+                        f"{path}/{number}",
+                        f"The reader requires the field {new.name}, which the writer does not have",
                     )
             elif old is not None and new is not None:
                 oneof = _oneof(reader, new)
@@ -187,16 +186,16 @@ class _Comparison:
         oneof = _oneof(writer, field)
         if oneof is not None and oneof not in deleted:
             yield Incompatibility(
-                kind="ONEOF_FIELD_REMOVED",
-                path=f"{path}/{oneof}/{field.number}",
-                message=f"The reader lacks {field.name}, an alternative of the oneof {oneof}, and "
+                "ONEOF_FIELD_REMOVED",
+                f"{path}/{oneof}/{field.number}",
+                f"The reader lacks {field.name}, an alternative of the oneof {oneof}, and "
                 "would see none of them set",
             )
         elif oneof is None and field.label == _REQUIRED:
             yield Incompatibility(
-                kind="REQUIRED_FIELD_REMOVED",
-                path=f"{path}/{field.number}",
-                message=f"The required field {field.name} of the writer is not in the reader",
+                "REQUIRED_FIELD_REMOVED",
+                f"{path}/{field.number}",
+                f"The required field {field.name} of the writer is not in the reader",
             )
 
     def _field(
@@ -206,10 +205,9 @@ class _Comparison:
         old_kind, new_kind = _kind(old, old_entry), _kind(new, new_entry)
         if old_kind != new_kind:
             yield Incompatibility(
-                kind="FIELD_KIND_CHANGED",
-                path=path,
-                message=f"The field {new.name} is {old_kind} for the writer and {new_kind} for "
-                "the reader",
+                "FIELD_KIND_CHANGED",
+                path,
+                f"The field {new.name} is {old_kind} for the writer and {new_kind} for the reader",
             )
         elif old_entry is not None and new_entry is not None:
             for old_part, new_part in zip(old_entry.field, new_entry.field, strict=True):
@@ -223,9 +221,9 @@ class _Comparison:
         old_kind, new_kind = _kind(old, None), _kind(new, None)
         if old_kind != new_kind:
             yield Incompatibility(
-                kind="FIELD_KIND_CHANGED",
-                path=path,
-                message=f"It is {old_kind} for the writer and {new_kind} for the reader",
+                "FIELD_KIND_CHANGED",
+                path,
+                f"It is {old_kind} for the writer and {new_kind} for the reader",
             )
         elif old_kind == "a message":
             yield from self._message_types(old, new, path)
@@ -239,9 +237,9 @@ class _Comparison:
         new_type = self._reader.messages.get(new.type_name)
         if old_type is None or new_type is None or old_type.local_name != new_type.local_name:
             yield Incompatibility(
-                kind="FIELD_NAMED_TYPE_CHANGED",
-                path=path,
-                message=f"The field {new.name} is a {old.type_name.lstrip('.')} for the writer "
+                "FIELD_NAMED_TYPE_CHANGED",
+                path,
+                f"The field {new.name} is a {old.type_name.lstrip('.')} for the writer "
                 f"and a {new.type_name.lstrip('.')} for the reader",
             )
             return
@@ -250,9 +248,9 @@ class _Comparison:
         yield from inner
         if inner:
             yield Incompatibility(
-                kind="FIELD_NAMED_TYPE_CHANGED",
-                path=path,
-                message=f"The reader cannot read every {new_type.local_name} that the writer "
+                "FIELD_NAMED_TYPE_CHANGED",
+                path,
+                f"The reader cannot read every {new_type.local_name} that the writer "
                 f"puts into {new.name}",
             )
 
@@ -263,9 +261,9 @@ class _Comparison:
         new_group = _WIRE_GROUPS[scalar_name(new.type) or "enum"]
         if old_group != new_group:
             yield Incompatibility(
-                kind="FIELD_SCALAR_KIND_CHANGED",
-                path=path,
-                message=f"The field {new.name} is {old_group} on the wire for the writer and "
+                "FIELD_SCALAR_KIND_CHANGED",
+                path,
+                f"The field {new.name} is {old_group} on the wire for the writer and "
                 f"{new_group} for the reader",
             )
             return
@@ -273,9 +271,9 @@ class _Comparison:
         changed = with_label and None not in (old_label, new_label) and old_label != new_label
         if changed and old_group != "text or bytes":
             yield Incompatibility(
-                kind="FIELD_NUMERIC_LABEL_CHANGED",
-                path=path,
-                message=f"The number {new.name} is {old_label} for the writer and {new_label} for "
+                "FIELD_NUMERIC_LABEL_CHANGED",
+                path,
+                f"The number {new.name} is {old_label} for the writer and {new_label} for "
                 "the reader, which are written differently",
             )
 

@@ -127,9 +127,9 @@ class ProtobufSchema:
         if not isinstance(writer, ProtobufSchema):
             return [
                 Incompatibility(
-                    kind="SCHEMA_TYPE_MISMATCH",
-                    path="#",
-                    message=f"A {writer.schema_type} schema is no Protobuf schema",
+                    "SCHEMA_TYPE_MISMATCH",
+                    "#",
+                    f"A {writer.schema_type} schema is no Protobuf schema",
                 )
             ]
         return compare(self.file, self.types, writer.file, writer.types)
