@@ -8,11 +8,14 @@ what lies beneath them all, and keeps the real ones in its escape hatch.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import sys
 import time
 from functools import partial
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import asyncio
 
 monotonic = (
     partial(time.clock_gettime, time.CLOCK_MONOTONIC)
@@ -57,5 +60,8 @@ def keep_real_time(loop: asyncio.AbstractEventLoop) -> None:
 
     Loops that have a time of their own, as uvloop and those of other test tools, keep it.
     """
+    # Commands that only ask for the time do without it.
+    import asyncio
+
     if getattr(type(loop), "time", None) is asyncio.BaseEventLoop.time:
         loop.time = monotonic  # type: ignore[method-assign]

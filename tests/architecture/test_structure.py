@@ -146,3 +146,4 @@ def test_start_up_does_not_import_what_it_does_not_need(module: str) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
     assert not loaded & {"aiohttp", "rich", "confluent_kafka", "yaml", "cramjam", "hypothesis"}
+    assert "asyncio" not in loaded or module == "fakebus.pytest_plugin"
