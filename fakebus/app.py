@@ -16,6 +16,7 @@ from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.bus_thread import BusThread
 from fakebus.clock import Clock, SystemClock
 from fakebus.config import Settings
+from fakebus.fixture_files.seed_notes import SeedNotes
 from fakebus.green_threads import demand_real_threads
 from fakebus.kafka.server import KafkaServer
 from fakebus.ready_file import ReadyFile
@@ -124,6 +125,8 @@ class FakeBus:
         await self.broker.start()
         await self.registry.start()
         self.broker.record_validator = RecordValidator(self.registry)
+        self.broker.snapshots.join(self.registry)
+        self.broker.snapshots.join(SeedNotes(self.broker))
         if seed is not None:
             await seed.write(
                 self.broker, self.registry, reset=settings.reset, progress=self._progress

@@ -30,7 +30,7 @@ from fakebus.escaping import printable_lines
 if TYPE_CHECKING:
     from fakebus.config import Settings
     from fakebus.testing.handle import Addresses, TestBus
-    from fakebus.testing.own_bus import Isolation
+    from fakebus.testing.isolation import Isolation
 
 _ISOLATIONS = ("rollback", "advance", "namespace", "none")
 _NEEDS = ("faults", "clock", "snapshot")
@@ -240,7 +240,7 @@ def fakebus(
     fakebus_buses: Callable[[int | None, Mapping[str, str]], _Bus],
 ) -> Iterator[TestBus]:
     """A bus on free ports that is as it was seeded; see :class:`fakebus.testing.TestBus`."""
-    from fakebus.testing.own_bus import Isolation
+    from fakebus.testing.isolation import Isolation
 
     config = request.config
     with ExitStack() as stack:

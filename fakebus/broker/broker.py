@@ -39,6 +39,7 @@ from fakebus.broker.offset_lookup import TimestampOffset, find_offset
 from fakebus.broker.partition_log import PartitionLog
 from fakebus.broker.producer_ids import ProducerIds
 from fakebus.broker.record_thread import RecordThread, takes_long
+from fakebus.broker.snapshots import Snapshots
 from fakebus.broker.tail_cache import TailCache
 from fakebus.broker.topic_admin import TopicAdmin
 from fakebus.broker.topics import Topic, Topics
@@ -92,6 +93,7 @@ class Broker:
         )
         self.producer_ids = ProducerIds(storage)
         self.record_thread = RecordThread()
+        self.snapshots = Snapshots(self)
         self.record_validator: RecordValidator | None = None
         """Asked about batches for topics whose configs want their schemas validated."""
         self.waiting_room = WaitingRoom(self.clock)
@@ -115,6 +117,14 @@ class Broker:
         await self.waiting_room.close()
         await self.record_thread.close()
         self.group_coordinator.close()
+
+    async def settle(self) -> None:
+        """Return when everything that was begun before is stored.
+
+        Raises:
+            StorageError: it could not be stored.
+        """
+        await self.storage.flush()
 
     async def run_housekeeping(self) -> None:
         """Enforce retention, compact logs and expire idle producers now, not when it is due."""

@@ -16,8 +16,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from itertools import islice
 from typing import Protocol
 
 from fakebus.broker.append_result import AppendResult, LogAppendInfo
@@ -36,6 +37,10 @@ from fakebus.types import TopicPartition
 
 FIRST_LEADER_EPOCH = 0
 """There is one broker and it leads for ever: the epoch moves only when a log is truncated."""
+
+
+BeforeChange = Callable[["PartitionLog", int, int], Awaitable[None]]
+"""Told of a log and of a range of offsets: the batches that begin there are about to go."""
 
 
 class AppendWaiter(Protocol):
@@ -57,6 +62,7 @@ class PartitionLog:
         config: the topic's configs; replaced when they change.
         storage: where the batches go.
         tail_cache: the budget that this log's tail shares.
+        before_change: awaited before stored batches are deleted or replaced.
     """
 
     def __init__(
@@ -66,6 +72,7 @@ class PartitionLog:
         config: TopicConfig,
         storage: Storage,
         tail_cache: TailCache,
+        before_change: Sequence[BeforeChange] = (),
     ) -> None:
         self.topic_partition = topic_partition
         self.log_id = state.log_id
@@ -81,8 +88,11 @@ class PartitionLog:
         self.is_internal = is_internal(topic_partition.topic)
         self._storage = storage
         self._tail_cache = tail_cache
+        self._before_change = before_change
         self._tail = LogTail()
         self._pending: deque[AppendResult] = deque()
+        self._taken_back = 0
+        """How many of the oldest pending appends a rollback takes back, once they are stored."""
         self._lost: deque[AppendResult] = deque()
         self._waiters: set[AppendWaiter] = set()
         self._later_epoch_starts = list(state.epoch_starts)
@@ -137,7 +147,7 @@ class PartitionLog:
         return result
 
     def _answer_duplicate(self, first: SequenceRange) -> AppendResult:
-        for pending in self._pending:
+        for pending in islice(self._pending, self._taken_back, None):
             if pending.batch.base_offset == first.base_offset:
                 # The first copy is not stored yet: what becomes of it is the answer to both.
                 return pending
@@ -155,6 +165,10 @@ class PartitionLog:
             self._lost.popleft().settle(error)
             return
         stored = self._pending.popleft()
+        if self._taken_back:
+            self._taken_back -= 1
+            stored.settle(stored.expected)
+            return
         batch = stored.batch
         self.high_watermark = batch.last_offset + 1
         if not self.deleted:
@@ -221,6 +235,8 @@ class PartitionLog:
         Raises:
             BrokerError: OFFSET_OUT_OF_RANGE when the offset lies beyond the high watermark.
         """
+        end = self.high_watermark if before_offset == -1 else before_offset
+        await self.let_keep(self.log_start_offset, end)
         if before_offset == -1:
             before_offset = self.high_watermark
         if before_offset < 0 or before_offset > self.high_watermark:
@@ -247,8 +263,9 @@ class PartitionLog:
     ) -> None:
         """Put other batches in the place of everything from ``from_offset`` on.
 
-        No Kafka API does this; tests are isolated from each other with it. Nothing may be
-        under way in the log; what is appended from the moment of the call on comes behind.
+        No Kafka API does this; tests are isolated from each other with it. What is under way is
+        taken back too, although it is acknowledged; what is appended from the moment of the
+        call on comes behind.
         A new leader epoch begins, by which consumers that have read further notice that what
         they have read is gone (KIP-320). What compaction has dropped in favour of a record
         that is taken back does not return by itself.
@@ -266,10 +283,13 @@ class PartitionLog:
             self._undo_rewrite,
             self.log_start_offset,
             self.log_end_offset,
+            self.high_watermark,
             self.first_dirty_offset,
             self.producers,
+            tuple(islice(self._pending, self._taken_back, None)),
         )
         self._tail_cache.forget(self._tail)
+        self._taken_back = len(self._pending)
         self.leader_epoch += 1
         self._later_epoch_starts.append(from_offset)
         self.log_end_offset = self.high_watermark = log_end_offset
@@ -289,12 +309,23 @@ class PartitionLog:
         await self._take_back_producers(producers)
 
     def _undo_rewrite(
-        self, start_offset: int, end_offset: int, first_dirty_offset: int, producers: ProducerState
+        self,
+        start_offset: int,
+        end_offset: int,
+        high_watermark: int,
+        first_dirty_offset: int,
+        producers: ProducerState,
+        taken_back: Sequence[AppendResult],
     ) -> None:
+        self._taken_back = max(0, self._taken_back - len(taken_back))
+        for pending in taken_back:
+            if pending.info is not None:
+                # It was stored before the log could not be rolled back.
+                high_watermark = pending.info.last_offset + 1
         self.leader_epoch -= 1
         self._later_epoch_starts.pop()
         self.log_start_offset = start_offset
-        self.log_end_offset = self.high_watermark = end_offset
+        self.log_end_offset, self.high_watermark = end_offset, high_watermark
         self.first_dirty_offset = first_dirty_offset
         self.producers = producers
 
@@ -341,10 +372,19 @@ class PartitionLog:
 
         The range is below the high watermark and does not hold the last batch.
         """
+        leader_epoch = self.leader_epoch
+        await self.let_keep(from_offset, upto_offset)
+        if self.deleted or self.leader_epoch != leader_epoch:
+            return
         # What was deleted in the meantime must not come back.
         batches = [batch for batch in batches if batch.last_offset >= self.log_start_offset]
         await self._storage.replace_batches(self.log_id, from_offset, upto_offset, batches)
         self._tail_cache.forget(self._tail, upto_offset)
+
+    async def let_keep(self, from_offset: int, upto_offset: int) -> None:
+        """Let those who need them copy the batches that begin in a range of offsets."""
+        for before in self._before_change:
+            await before(self, from_offset, upto_offset)
 
     async def mark_compacted(self, upto_offset: int) -> None:
         """Note that everything before ``upto_offset`` went through compaction."""

@@ -39,7 +39,7 @@ _RECORDS_IN_A_ROW = 1000
 _INLINE_PACKED_BYTES = 4096
 """Compressed batches up to this size unpack to a few megabytes at most, in milliseconds."""
 
-Start = Callable[[Topic, PartitionLog], int]
+Start = Callable[[PartitionLog], int]
 """Returns the offset at which to begin in a log."""
 
 
@@ -276,7 +276,7 @@ class Tail:
             return
         for log in topic.partitions:
             if log not in self._cursors:
-                position = None if self._start is None else self._start(topic, log)
+                position = None if self._start is None else self._start(log)
                 cursor = LogCursor(log, position, on_change=self._wake)
                 self._cursors[log] = cursor
                 self._wake(cursor)

@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.configs.topic_config import TopicConfig
-from fakebus.broker.partition_log import PartitionLog
+from fakebus.broker.partition_log import BeforeChange, PartitionLog
 from fakebus.broker.tail_cache import TailCache
 from fakebus.broker.topic_names import is_internal
 from fakebus.storage.interface import LogState, Storage, TopicRow, Undo
@@ -55,6 +55,8 @@ class Topics:
         self._by_name: dict[str, Topic] = {}
         self._by_id: dict[UUID, Topic] = {}
         self._by_metric_name: dict[str, Topic] = {}
+        self.before_change: list[BeforeChange] = []
+        """Awaited before stored batches of a log are deleted or replaced."""
         self.on_deleted: list[Callable[[Topic], None]] = []
         """Called with every topic that was deleted, or could not be stored after all."""
         self.on_deleting: list[Callable[[Topic], None]] = []
@@ -108,7 +110,9 @@ class Topics:
         self, name: str, index: int, state: LogState, config: TopicConfig
     ) -> PartitionLog:
         topic_partition = TopicPartition(name, index)
-        return PartitionLog(topic_partition, state, config, self._storage, self._tail_cache)
+        return PartitionLog(
+            topic_partition, state, config, self._storage, self._tail_cache, self.before_change
+        )
 
     def _new_log(self, name: str, index: int, config: TopicConfig) -> PartitionLog:
         state = LogState(
@@ -189,6 +193,11 @@ class Topics:
             StorageError: it could not be stored, and the topic is there again.
         """
         if self._by_id.get(topic.topic_id) is not topic:
+            return
+        for log in topic.partitions:
+            await log.let_keep(log.log_start_offset, log.high_watermark)
+        if self._by_id.get(topic.topic_id) is not topic:
+            # Somebody else was faster.
             return
         self._remove(topic)
         with self._storage.atomic():

@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 from fakebus.broker.broker import Broker
 from fakebus.broker.topics import Topic
@@ -136,6 +138,27 @@ class StreamGroups:
                 self._broker.storage.set_meta(_meta_key(key), json.dumps(_to_json(group)))
                 self._show_offsets(topic, group)
         self._dirty.clear()
+
+    # Participation in snapshots
+
+    def mark(self) -> Mapping[tuple[str, str], str]:
+        """Return all groups."""
+        return {key: json.dumps(_to_json(group)) for key, group in self._groups.items()}
+
+    async def roll_back(
+        self, mark: Mapping[tuple[str, str], str], new_ids: Mapping[UUID, UUID]
+    ) -> None:
+        """Go back to the groups of a mark, after the topics went back."""
+        ids = {str(old): str(new) for old, new in new_ids.items()}
+        for key in self._groups:
+            self._broker.storage.set_meta(_meta_key(key), None)
+        self._groups = {
+            (ids.get(topic_id, topic_id), name): _from_json(name, json.loads(text))
+            for (topic_id, name), text in mark.items()
+        }
+        self._dirty = set(self._groups)
+        self.write()
+        await self._broker.settle()
 
     def _show_offsets(self, topic: Topic, group: StreamGroup) -> None:
         # Kafka's tools show the group and its lag; a Kafka group with members is left alone.

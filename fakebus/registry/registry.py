@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from uuid import UUID
 from weakref import WeakValueDictionary
 
 from fakebus.broker.broker import Broker
@@ -369,13 +370,13 @@ class Registry(RegistryReader):
         """
         return self._registrar.parse_now(self.schema_by_id(schema_id)).name
 
-    # Isolation of tests
+    # Participation in snapshots
 
     def mark(self) -> RegistryMark:
         """Return where everything stands."""
         return RegistryMark(self._log.mark())
 
-    async def roll_back(self, mark: RegistryMark) -> None:
+    async def roll_back(self, mark: RegistryMark, new_ids: Mapping[UUID, UUID]) -> None:
         """Go back to a mark, after the topics went back to where they were at that moment.
 
         Ids that were handed out since are never given to other schemas.

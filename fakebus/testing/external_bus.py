@@ -18,9 +18,9 @@ from fakebus.real_time import keep_real_time
 from fakebus.testing.external_cluster import ExternalCluster, Kafka
 from fakebus.testing.external_registry import ExternalRegistry
 from fakebus.testing.handle import Addresses, TestBus
+from fakebus.testing.isolation import Isolation
 from fakebus.testing.naming import new_namespace
 from fakebus.testing.observer import Observer
-from fakebus.testing.own_bus import Isolation
 
 T = TypeVar("T")
 

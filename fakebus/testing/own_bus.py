@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from enum import Enum
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -13,11 +12,12 @@ from typing import Any, Self, TypeVar
 from fakebus.addresses import Address
 from fakebus.app import BusThread, FakeBus
 from fakebus.broker.faults import Faults
+from fakebus.broker.snapshots import Snapshot, Snapshots
 from fakebus.clock import AdjustableClock
 from fakebus.config import Settings
 from fakebus.real_time import monotonic
 from fakebus.testing.handle import Addresses, Powers, TestBus
-from fakebus.testing.marks import Mark, Marks
+from fakebus.testing.isolation import Isolation, advance, delete
 from fakebus.testing.naming import Namespace, new_namespace
 from fakebus.testing.observer import Observer
 from fakebus.testing.own_cluster import OwnCluster
@@ -39,19 +39,6 @@ TEST_CONFIGS: Mapping[str, str] = {
 no connection is cut because a test has moved the clock."""
 
 
-class Isolation(Enum):
-    """What becomes of a test's doings when it ends."""
-
-    ROLLBACK = "rollback"
-    """Everything is as it was before; offsets go back."""
-    ADVANCE = "advance"
-    """Records are deleted; offsets never go back, and groups keep theirs."""
-    NAMESPACE = "namespace"
-    """The test has topics and groups of its own, which are deleted."""
-    NONE = "none"
-    """Everything stays."""
-
-
 class OwnBus:
     """A bus in a thread of its own, for ``with``.
 
@@ -63,7 +50,7 @@ class OwnBus:
         self._settings = settings
         self._clock = AdjustableClock()
         self._thread = BusThread(FakeBus(settings, clock=self._clock, synchronous=False))
-        self._marks: Marks
+        self._snapshots: Snapshots
         self._faults: Faults
         self._expelled: dict[str, float] = {}
         """What members were taken out of their groups, and when, on the machine's clock."""
@@ -95,7 +82,7 @@ class OwnBus:
 
             return asyncio.run_coroutine_threadsafe(ask(), loop).result()
 
-        self._marks = Marks(bus.broker, bus.registry)
+        self._snapshots = bus.broker.snapshots
         self._faults = bus.broker.faults
         self._faults.rebalance_group = rebalance
         bus.broker.activity.is_on = True
@@ -126,25 +113,25 @@ class OwnBus:
         if isolation is Isolation.NAMESPACE:
             namespace = new_namespace()
             fixtures = [*self._settings.fixtures, *fixtures]
-        mark = self._run(self._marks.take())
-        restorer = Restorer(self._marks, mark)
+        begin = self._run(self._snapshots.take())
+        restorer = Restorer(self._snapshots, begin)
         try:
-            yield self._run(self._handle(mark, restorer, namespace, fixtures))
+            yield self._run(self._handle(begin, restorer, namespace, fixtures))
         finally:
-            self._run(self._end(isolation, mark, namespace))
+            self._run(self._end(isolation, begin, namespace))
             restorer.forget()
 
     async def _handle(
-        self, mark: Mark, restorer: Restorer, namespace: Namespace, fixtures: Sequence[Path]
+        self, begin: Snapshot, restorer: Restorer, namespace: Namespace, fixtures: Sequence[Path]
     ) -> TestBus:
         bus = self._thread.bus
-        cluster = OwnCluster(bus.broker, mark, bus.registry)
+        cluster = OwnCluster(bus.broker, begin, bus.registry)
         for directory in fixtures:
             await cluster.seed(directory, namespace)
         if fixtures:
             # What was seeded counts as having been there before.
-            cluster.mark = await self._marks.take()
-            self._marks.drop(cluster.mark)
+            cluster.begin = await self._snapshots.take()
+            self._snapshots.forget(cluster.begin)
         self._faults.use_names(namespace.real)
         powers = Powers(
             timekeeper=Timekeeper(bus.broker, self._clock),
@@ -154,18 +141,19 @@ class OwnBus:
         observer = Observer(cluster, namespace, restorer)
         return TestBus(observer, self._thread.loop, self.addresses, powers)
 
-    async def _end(self, isolation: Isolation, mark: Mark, namespace: Namespace) -> None:
+    async def _end(self, isolation: Isolation, begin: Snapshot, namespace: Namespace) -> None:
+        bus = self._thread.bus
         self._faults.clear()
         self._clock.reset()
         if isolation is Isolation.ROLLBACK:
             self._note_members()
-            await self._marks.roll_back(mark)
+            await self._snapshots.roll_back(begin)
         elif isolation is Isolation.ADVANCE:
-            await self._marks.advance(mark)
+            await advance(bus.broker, begin)
         elif isolation is Isolation.NAMESPACE:
-            await self._marks.delete(namespace.holds)
-            await delete_subjects(self._thread.bus.registry, namespace.holds)
-        self._thread.bus.broker.activity.newest.clear()
+            await delete(bus.broker, namespace.holds)
+            await delete_subjects(bus.registry, namespace.holds)
+        bus.broker.activity.newest.clear()
 
     def _note_members(self) -> None:
         coordinator, now = self._thread.bus.broker.group_coordinator, monotonic()

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from fakebus.broker.activity import Activity, Origin
 from fakebus.broker.broker import Broker
 from fakebus.broker.partition_log import PartitionLog
+from fakebus.broker.snapshots import Snapshot
 from fakebus.broker.tail import Tail
-from fakebus.broker.topics import Topic
 from fakebus.fixture_files.seeding.ledger import LEDGER_TOPIC, Ledger
 from fakebus.protocol.consumer_protocol import decode_assignment
 from fakebus.protocol.errors import DecodeError
@@ -25,7 +25,6 @@ from fakebus.registry.schema_log import TOPIC as SCHEMAS_TOPIC
 from fakebus.registry.sources import RegistrySource
 from fakebus.testing.cluster import GroupProgress, PartitionProgress
 from fakebus.testing.events import Event
-from fakebus.testing.marks import Mark
 from fakebus.testing.naming import Namespace, renamed
 from fakebus.testing.typed import Schema, check_compatible, framed
 from fakebus.types import TopicPartition
@@ -66,11 +65,11 @@ class _TailCursor:
 
 
 class OwnCluster:
-    """One bus, from a mark on.
+    """One bus, from a snapshot on.
 
     Args:
         broker: the bus.
-        mark: where the test began.
+        begin: where the test began.
         registry: the bus's schema registry.
     """
 
@@ -79,12 +78,12 @@ class OwnCluster:
     def __init__(
         self,
         broker: Broker,
-        mark: Mark,
+        begin: Snapshot,
         registry: Registry,
     ) -> None:
         self.broker = broker
         self._registry = registry
-        self.mark = mark
+        self.begin = begin
         self._schemas = RegistrySource(registry)
         self._round_robin = 0
         self._ledger = Ledger()
@@ -133,8 +132,8 @@ class OwnCluster:
 
     @contextmanager
     def follow(self, topic: str) -> Iterator[_TailCursor]:
-        """Follow a topic, whether it exists or not, from the mark on."""
-        with Tail(self.broker.topics, [topic], self.mark.end_of) as tail:
+        """Follow a topic, whether it exists or not, from the beginning of the test on."""
+        with Tail(self.broker.topics, [topic], self.begin.end_of) as tail:
             yield _TailCursor(tail, self._schemas)
 
     async def progress(self, group: str) -> GroupProgress | None:
@@ -170,9 +169,9 @@ class OwnCluster:
         coordinator, loop = self.broker.group_coordinator, asyncio.get_running_loop()
         deadline = loop.time() + timeout_s
 
-        def start(topic: Topic, log: PartitionLog) -> int:
+        def start(log: PartitionLog) -> int:
             committed = coordinator.committed_offset(group, log.topic_partition)
-            return self.mark.end_of(topic, log) if committed is None else committed
+            return self.begin.end_of(log) if committed is None else committed
 
         found: dict[int, list[Event]] = {}
         with Tail(self.broker.topics, [topic], start) as tail:

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from fakebus.testing.marks import Mark, Marks
+from fakebus.broker.snapshots import Snapshot, Snapshots
 
 
 class Restorer:
-    """Takes and restores one test's snapshots.
+    """Taker and restorer of one test's snapshots.
 
     Args:
-        marks: the marks of the bus.
-        begin: the mark where the test began.
+        snapshots: those of the bus.
+        begin: the one from where the test began.
     """
 
-    def __init__(self, marks: Marks, begin: Mark) -> None:
-        self._marks = marks
-        self._snapshots: dict[str | None, Mark] = {None: begin}
+    def __init__(self, snapshots: Snapshots, begin: Snapshot) -> None:
+        self._snapshots = snapshots
+        self._by_name: dict[str | None, Snapshot] = {None: begin}
         self._begin = begin
 
     async def snapshot(self, name: str | None) -> None:
         """Remember everything under a name; an older snapshot of that name is forgotten."""
-        mark = await self._marks.take()
-        old = self._snapshots.get(name)
-        self._snapshots[name] = mark
+        taken = await self._snapshots.take()
+        old = self._by_name.get(name)
+        self._by_name[name] = taken
         if old is not None and old is not self._begin:
-            self._marks.drop(old)
+            self._snapshots.forget(old)
 
     async def rollback(self, name: str | None) -> None:
         """Go back to a snapshot.
@@ -32,12 +32,12 @@ class Restorer:
         Raises:
             LookupError: there is none of that name.
         """
-        mark = self._snapshots.get(name)
-        if mark is None:
-            known = ", ".join(repr(known) for known in self._snapshots if known is not None)
+        snapshot = self._by_name.get(name)
+        if snapshot is None:
+            known = ", ".join(repr(known) for known in self._by_name if known is not None)
             raise LookupError(f"there is no snapshot {name!r}; there are: {known or 'none'}")
-        await self._marks.roll_back(mark)
+        await self._snapshots.roll_back(snapshot)
 
     def forget(self) -> None:
-        """The test is over."""
-        self._marks.drop(*self._snapshots.values(), self._begin)
+        """Let go of everything: the test is over."""
+        self._snapshots.forget(*self._by_name.values(), self._begin)

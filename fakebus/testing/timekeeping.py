@@ -68,4 +68,4 @@ class Timekeeper:
 
     async def _let_it_happen(self) -> None:
         await self._broker.run_housekeeping()
-        await self._broker.storage.flush()
+        await self._broker.settle()

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from fakebus.broker.activity import MOST_REMEMBERED, Activity, Origin
+from fakebus.broker.append_result import AppendResult
 from fakebus.broker.broker import Broker
 from fakebus.broker.fetching import FetchTarget
 from fakebus.broker.groups.requests import OffsetCommit, PartitionOffset
@@ -43,12 +44,10 @@ async def test_a_batch_that_is_refused_or_not_stored_is_not_noted(
 ) -> None:
     with pytest.raises(BrokerError):
         noting.produce(T0, batch(b"x" * 2_000_000), origin=shop)
-    log = noting.partition_log(T0)
-    result = noting.produce(T0, batch(b"a"), origin=shop)
-    log._undo_append()
-    log._on_stored(OSError("full"))
-    with pytest.raises(BrokerError):
-        await result
+    lost = AppendResult()
+    monkeypatch.setattr(noting.partition_log(T0), "append", lambda *_: lost)
+    noting.produce(T0, batch(b"a"), origin=shop)
+    lost.settle(BrokerError(ErrorCode.KAFKA_STORAGE_ERROR))
     assert noted(noting) == []
 
 

@@ -289,6 +289,22 @@ async def test_what_is_written_behind_a_rewrite_goes_with_it() -> None:
     await check([rewrite, produce, produce_in_sequence, delete_records])
 
 
+@pytest.mark.parametrize("room", range(5))
+async def test_of_a_rewrite_that_has_overtaken_appends_memory_has_what_is_stored(room: int) -> None:
+    async with filled_broker() as (broker, storage, disk):
+        disk.room = room
+        changes = (produce, produce_in_sequence, rewrite, produce)
+        ends = await asyncio.gather(*(each(broker) for each in changes), return_exceptions=True)
+        assert [end is None for end in ends] == [stored < room for stored in range(4)]
+        await settle()
+        disk.full, disk.room = False, None
+        again = Broker(storage, clock=ManualClock(NOW_MS))
+        await again.start()
+        assert state(again)["topics"]["t"][2][0][:4] == state(broker)["topics"]["t"][2][0][:4]
+        await again.close()
+        await produce(broker)
+
+
 async def test_what_is_asked_of_a_closed_storage_changes_nothing() -> None:
     async with filled_broker() as (broker, storage, _):
         before = state(broker)

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from fakebus.broker.append_result import AppendResult
 from fakebus.broker.broker import Broker
 from fakebus.broker.fetching import FetchTarget
 from fakebus.broker.partition_log import PartitionLog
@@ -113,3 +114,33 @@ async def test_the_epochs_of_a_deleted_topic_are_forgotten(
     await broker.topics.create("t", 1, {})
     assert [state.epoch_starts for state in await broker.storage.load_logs()] == [()]
     assert broker.partition_log(T0).leader_epoch == 0
+
+
+async def test_what_is_under_way_is_taken_back_and_acknowledged(
+    broker: Broker, log: PartitionLog
+) -> None:
+    under_way = broker.produce(T0, batch(b"d"))
+    rewriting = asyncio.create_task(log.rewrite(2, (), log_start_offset=0, log_end_offset=2))
+    await asyncio.sleep(0)
+    after = broker.produce(T0, batch(b"e"))
+    await rewriting
+    assert (await under_way).base_offset == 3
+    assert (await after).base_offset == 2
+    assert (log.high_watermark, log.log_end_offset) == (3, 3)
+    assert await values(broker) == [(0, b"a"), (1, b"b"), (2, b"e")]
+
+
+async def test_a_duplicate_waits_for_its_own_first_copy_and_not_for_one_taken_back(
+    broker: Broker, log: PartitionLog
+) -> None:
+    def write() -> AppendResult:
+        return broker.produce(T0, batch(b"d", producer_id=7, producer_epoch=0, base_sequence=0))
+
+    write()
+    rewriting = log.rewrite(3, (), log_start_offset=0, log_end_offset=3)
+    # Up to where it waits for storage.
+    rewriting.send(None)
+    first = write()
+    assert write() is first
+    rewriting.close()
+    assert (await first).base_offset == 3

@@ -312,7 +312,7 @@ async def test_a_tail_follows_topics_partitions_and_topics_to_come(broker: Broke
 
 async def test_a_tail_begins_where_it_is_told_to(broker: Broker, log: PartitionLog) -> None:
     await put(broker, b"a", b"b")
-    with Tail(broker.topics, ["t"], lambda topic, log: 1) as tail:
+    with Tail(broker.topics, ["t"], lambda log: 1) as tail:
         assert await rest(tail) == [b"b"]
         assert tail.positions == {T0: 2}
 

@@ -14,7 +14,8 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from fakebus.testing import TestBus
-from fakebus.testing.own_bus import Isolation, OwnBus
+from fakebus.testing.isolation import Isolation
+from fakebus.testing.own_bus import OwnBus
 from tests.unit.testing.conftest import MakeConsumer, MakeProducer, deliver, take
 
 

@@ -29,7 +29,8 @@ from confluent_kafka.admin import (
 
 from fakebus.fixture_files.seeding.ledger import LEDGER_TOPIC
 from fakebus.testing import TestBus
-from fakebus.testing.own_bus import Isolation, OwnBus, bus_settings
+from fakebus.testing.isolation import Isolation
+from fakebus.testing.own_bus import OwnBus, bus_settings
 from tests.unit.testing.conftest import take
 
 

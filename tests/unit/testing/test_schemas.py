@@ -12,7 +12,8 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 
 from fakebus.testing import TestBus
-from fakebus.testing.own_bus import Isolation, OwnBus, bus_settings
+from fakebus.testing.isolation import Isolation
+from fakebus.testing.own_bus import OwnBus, bus_settings
 
 SCHEMA = {"type": "record", "name": "Order", "fields": [{"name": "id", "type": "int"}]}
 

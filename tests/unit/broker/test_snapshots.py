@@ -1,0 +1,422 @@
+"""Snapshots: what they hold, what they cost, and what is there again after a rollback."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+
+from fakebus.broker.broker import Broker
+from fakebus.broker.partition_log import PartitionLog
+from fakebus.broker.snapshots import LogCopy, Snapshot
+from fakebus.clock import ManualClock
+from fakebus.storage.interface import StoredBatch
+from fakebus.storage.sqlite import SqliteStorage
+from fakebus.types import TopicPartition
+from tests.unit.broker.batches import T0, batch
+
+Content = list[tuple[int, int, bytes]]
+
+
+async def content(log: PartitionLog) -> Content:
+    """Return a log's batches byte for byte, with their offsets."""
+    found: Content = []
+    offset = log.log_start_offset
+    while offset < log.high_watermark:
+        batches = await log.read(offset, log.high_watermark, 10_000_000)
+        if not batches:
+            break
+        found += [(b.base_offset, b.last_offset, bytes(b.data)) for b in batches]
+        offset = batches[-1].last_offset + 1
+    return found
+
+
+@pytest.fixture
+async def log(broker: Broker) -> PartitionLog:
+    topic = await broker.topics.create("t", 1, {})
+    for value in (b"a", b"b", b"c"):
+        await broker.produce(T0, batch(value, value))
+    return topic.partitions[0]
+
+
+def copy_of(snapshot: Snapshot, log: PartitionLog) -> LogCopy:
+    found = snapshot.copy_of(log)
+    assert found is not None
+    return found
+
+
+async def test_a_snapshot_waits_for_writes_under_way(broker: Broker, log: PartitionLog) -> None:
+    result = broker.produce(T0, batch(b"under way"))
+    assert not result.settled
+    snapshot = await broker.snapshots.take()
+    assert result.settled
+    before = await content(log)
+    await broker.produce(T0, batch(b"later"))
+    await broker.snapshots.roll_back(snapshot)
+    assert await content(log) == before
+    assert log.high_watermark == 7
+
+
+async def test_a_snapshot_reads_nothing_and_keeps_nothing(
+    broker: Broker, log: PartitionLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def read(*_: int) -> list[StoredBatch]:
+        raise AssertionError("a snapshot must not read the log")
+
+    monkeypatch.setattr(log, "read", read)
+    snapshot = await broker.snapshots.take()
+    await broker.produce(T0, batch(b"later"))
+    broker.snapshots.forget(await broker.snapshots.take())
+    await broker.snapshots.roll_back(snapshot)
+    assert copy_of(snapshot, log).kept == {}
+
+
+async def test_records_that_are_deleted_are_kept_and_come_back_byte_for_byte(
+    broker: Broker, log: PartitionLog
+) -> None:
+    before = await content(log)
+    snapshot = await broker.snapshots.take()
+    # The middle of the second batch.
+    await log.delete_records(3)
+    assert sorted(copy_of(snapshot, log).kept) == [0, 2]
+    await log.delete_records(-1)
+    await broker.produce(T0, batch(b"later"))
+    await log.delete_records(-1)
+    assert sorted(copy_of(snapshot, log).kept) == [0, 2, 4]
+    await broker.snapshots.roll_back(snapshot)
+    assert (log.log_start_offset, log.high_watermark) == (0, 6)
+    assert await content(log) == before
+    assert copy_of(snapshot, log).kept == {}
+
+
+async def test_a_compacted_log_comes_back_byte_for_byte(broker: Broker, log: PartitionLog) -> None:
+    before = await content(log)
+    snapshot = await broker.snapshots.take()
+    first, second, _ = await log.read(0, 6, 10_000)
+    shorter = batch(b"B", b"B")
+    shorter[:8] = (2).to_bytes(8, "big")
+    await log.replace_batches(0, 4, [second._replace(data=shorter)])
+    assert await content(log) != before
+    await log.replace_batches(0, 4, [])
+    assert copy_of(snapshot, log).kept[0].data == first.data
+    await broker.snapshots.roll_back(snapshot)
+    assert await content(log) == before
+
+
+async def test_a_deleted_topic_comes_back_byte_for_byte_with_its_place(
+    broker: Broker, log: PartitionLog
+) -> None:
+    await log.delete_records(3)
+    before = await content(log)
+    snapshot = await broker.snapshots.take()
+    for _ in range(2):
+        topic = broker.topics.get("t")
+        assert topic is not None
+        await broker.topics.delete(topic)
+        await broker.topics.create("t", 2, {})
+        await broker.produce(T0, batch(b"another"))
+        await broker.snapshots.roll_back(snapshot)
+        back = broker.partition_log(T0)
+        assert (back.log_start_offset, back.high_watermark) == (3, 6)
+        assert await content(back) == before
+        again = broker.topics.get("t")
+        assert again is not None
+        assert len(again.partitions) == 1
+
+
+async def test_an_older_and_a_newer_snapshot_do_not_spoil_each_other(
+    broker: Broker, log: PartitionLog
+) -> None:
+    older, content_then = await broker.snapshots.take(), await content(log)
+    await broker.produce(T0, batch(b"d", b"d"))
+    newer, content_later = await broker.snapshots.take(), await content(log)
+    await broker.snapshots.roll_back(older)
+    await broker.produce(T0, batch(b"X"))
+    await broker.snapshots.roll_back(newer)
+    assert await content(log) == content_later
+    await log.delete_records(4)
+    await broker.snapshots.roll_back(older)
+    assert await content(log) == content_then
+    await broker.snapshots.roll_back(newer)
+    assert await content(log) == content_later
+
+
+async def test_a_snapshot_that_is_forgotten_keeps_nothing_and_is_not_gone_back_to(
+    broker: Broker, log: PartitionLog
+) -> None:
+    snapshot = await broker.snapshots.take()
+    broker.snapshots.forget(snapshot)
+    await log.delete_records(4)
+    assert copy_of(snapshot, log).kept == {}
+    with pytest.raises(LookupError, match="forgotten"):
+        await broker.snapshots.roll_back(snapshot)
+
+
+async def test_what_is_produced_during_a_rollback_comes_behind(
+    broker: Broker, log: PartitionLog
+) -> None:
+    before = await content(log)
+    snapshot = await broker.snapshots.take()
+    await broker.produce(T0, batch(b"later"))
+    rolling_back = asyncio.create_task(broker.snapshots.roll_back(snapshot))
+    results = []
+    for _ in range(1000):
+        results.append(broker.produce(T0, batch(b"meanwhile")))
+        await asyncio.sleep(0)
+        if rolling_back.done():
+            break
+    await rolling_back
+    await asyncio.gather(*results)
+    await broker.produce(T0, batch(b"after"))
+    found = await content(log)
+    assert found[:3] == before
+    assert [offset for offset, _, _ in found[3:]] == list(range(6, log.high_watermark))
+    assert b"later" not in b"".join(data for _, _, data in found)
+
+
+async def test_compaction_that_a_rollback_has_overtaken_writes_nothing(
+    broker: Broker, log: PartitionLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = await content(log)
+    snapshot = await broker.snapshots.take()
+    await broker.produce(T0, batch(b"later"))
+    keep, keeping, go_on = LogCopy.keep, asyncio.Event(), asyncio.Event()
+
+    async def slow(copied: LogCopy, kept_log: PartitionLog, begin: int, end: int) -> None:
+        keeping.set()
+        await go_on.wait()
+        await keep(copied, kept_log, begin, end)
+
+    monkeypatch.setattr(LogCopy, "keep", slow)
+    compacting = asyncio.create_task(log.replace_batches(0, 4, []))
+    await keeping.wait()
+    await broker.snapshots.roll_back(snapshot)
+    go_on.set()
+    await compacting
+    assert await content(log) == before
+
+
+@dataclass
+class _Counter:
+    """State that takes part in snapshots."""
+
+    value: int = 0
+    new_ids: dict[UUID, UUID] = field(default_factory=dict)
+
+    def mark(self) -> int:
+        return self.value
+
+    async def roll_back(self, mark: int, new_ids: Mapping[UUID, UUID]) -> None:
+        self.value, self.new_ids = mark, dict(new_ids)
+
+
+async def test_what_has_joined_goes_back_and_learns_of_new_ids(
+    broker: Broker, log: PartitionLog
+) -> None:
+    counter = _Counter(1)
+    broker.snapshots.join(counter)
+    snapshot = await broker.snapshots.take()
+    topic = broker.topics.get("t")
+    assert topic is not None
+    old_id = topic.topic_id
+    for _ in range(2):
+        counter.value = 2
+        present = broker.topics.get("t")
+        assert present is not None
+        await broker.topics.delete(present)
+        await broker.snapshots.roll_back(snapshot)
+        back = broker.topics.get("t")
+        assert back is not None
+        assert counter == _Counter(1, {old_id: back.topic_id})
+
+
+@dataclass
+class ModelLog:
+    start: int = 0
+    batches: Content = field(default_factory=list)
+    end: int = 0
+
+    @property
+    def visible(self) -> Content:
+        return [each for each in self.batches if each[1] >= self.start]
+
+
+@dataclass
+class Model:
+    topics: dict[str, list[ModelLog]] = field(default_factory=dict)
+    configs: dict[str, dict[str, str]] = field(default_factory=dict)
+    offsets: dict[str, int] = field(default_factory=dict)
+
+
+NAMES = st.sampled_from(["a", "b"])
+OFFSETS = st.integers(0, 12)
+
+
+class SnapshotMachine(RuleBasedStateMachine):
+    """Bus whose snapshots must give back what a model remembers."""
+
+    snapshots = Bundle("snapshots")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.model = Model()
+        self.written = 0
+
+        async def start() -> tuple[SqliteStorage, Broker]:
+            storage = await SqliteStorage.open(None)
+            broker = Broker(storage, clock=ManualClock(1_700_000_000_000))
+            await broker.start()
+            return storage, broker
+
+        self.storage, self.broker = self.runner.run(start())
+
+    def teardown(self) -> None:
+        async def stop() -> None:
+            await self.broker.close()
+            await self.storage.close()
+
+        self.runner.run(stop())
+        self.runner.close()
+
+    def log(self, name: str, index: int) -> tuple[PartitionLog, ModelLog] | None:
+        logs = self.model.topics.get(name, [])
+        if index >= len(logs):
+            return None
+        return self.broker.partition_log(TopicPartition(name, index)), logs[index]
+
+    @rule(name=NAMES)
+    def create(self, name: str) -> None:
+        if name not in self.model.topics:
+            self.model.topics[name] = [ModelLog()]
+            self.model.configs[name] = {}
+            self.runner.run(self.broker.topics.create(name, 1, {}))
+
+    @rule(name=NAMES)
+    def delete(self, name: str) -> None:
+        topic = self.broker.topics.get(name)
+        assert (topic is not None) == (name in self.model.topics)
+        if topic is not None:
+            self.runner.run(self.broker.topics.delete(topic))
+            del self.model.topics[name], self.model.configs[name]
+            self.model.offsets.pop(name, None)
+
+    @rule(name=NAMES)
+    def add_partition(self, name: str) -> None:
+        topic = self.broker.topics.get(name)
+        if topic is not None and len(topic.partitions) < 3:
+            self.model.topics[name].append(ModelLog())
+            self.runner.run(self.broker.topics.add_partitions(topic, len(topic.partitions) + 1))
+
+    @rule(name=NAMES, index=st.integers(0, 2), count=st.integers(1, 3))
+    def produce(self, name: str, index: int, count: int) -> None:
+        found = self.log(name, index)
+        if found is None:
+            return
+        log, model = found
+
+        async def write() -> Content:
+            self.written += 1
+            value = str(self.written).encode()
+            place = TopicPartition(name, index)
+            info = await self.broker.produce(place, batch(*[value] * count, at=1_700_000_000_000))
+            (stored,) = await log.read(info.base_offset, info.last_offset + 1, 1)
+            return [(stored.base_offset, stored.last_offset, bytes(stored.data))]
+
+        model.batches += self.runner.run(write())
+        model.end = model.batches[-1][1] + 1
+
+    @rule(name=NAMES, index=st.integers(0, 2), offset=OFFSETS)
+    def delete_records(self, name: str, index: int, offset: int) -> None:
+        found = self.log(name, index)
+        if found is not None and offset <= found[1].end:
+            self.runner.run(found[0].delete_records(offset))
+            found[1].start = max(found[1].start, offset)
+
+    @rule(name=NAMES, index=st.integers(0, 2), first=OFFSETS, count=st.integers(1, 3))
+    def compact(self, name: str, index: int, first: int, count: int) -> None:
+        found = self.log(name, index)
+        if found is None:
+            return
+        log, model = found
+        # The last batch stays where it is; what is left is another batch of the same offsets.
+        chosen = [each for each in model.visible[:-1] if each[0] >= first][:count]
+        if not chosen:
+            return
+        self.written += 1
+        base, last, _ = chosen[-1]
+        data = batch(*[str(self.written).encode()] * (last - base + 1), at=1_700_000_000_000)
+        data[:8] = base.to_bytes(8, "big")
+        kept = StoredBatch(base, last, 1_700_000_000_000, -1, -1, -1, 0, data)
+        self.runner.run(log.replace_batches(chosen[0][0], last + 1, [kept]))
+        at = model.batches.index(chosen[0])
+        model.batches[at : at + len(chosen)] = [(base, last, bytes(data))]
+
+    @rule(name=NAMES, retention=st.sampled_from(["1000", "2000"]))
+    def set_config(self, name: str, retention: str) -> None:
+        topic = self.broker.topics.get(name)
+        if topic is not None:
+            self.model.configs[name] = {"retention.bytes": retention}
+            self.runner.run(self.broker.topics.set_configs(topic, self.model.configs[name]))
+
+    @rule(name=NAMES, offset=OFFSETS)
+    def commit(self, name: str, offset: int) -> None:
+        if name in self.model.topics:
+            place = TopicPartition(name, 0)
+
+            async def commit() -> None:
+                await self.broker.group_coordinator.set_offsets(f"group-{name}", {place: offset})
+
+            self.runner.run(commit())
+            self.model.offsets[name] = offset
+
+    @rule(target=snapshots)
+    def take(self) -> tuple[Snapshot, Model]:
+        snapshot = self.runner.run(self.broker.snapshots.take())
+        return snapshot, copy.deepcopy(self.model)
+
+    @rule(taken=snapshots)
+    def roll_back(self, taken: tuple[Snapshot, Model]) -> None:
+        snapshot, model = taken
+        self.runner.run(self.broker.snapshots.roll_back(snapshot))
+        self.model = copy.deepcopy(model)
+
+    @rule(taken=consumes(snapshots))
+    def forget(self, taken: tuple[Snapshot, Model]) -> None:
+        self.broker.snapshots.forget(taken[0])
+
+    @invariant()
+    def everything_is_as_in_the_model(self) -> None:
+        topics = {topic.name: topic for topic in self.broker.topics}
+        assert {name: dict(topics[name].config.overrides) for name in topics} == self.model.configs
+        for name, models in self.model.topics.items():
+            for log, model in zip(topics[name].partitions, models, strict=True):
+                assert (log.log_start_offset, log.high_watermark) == (model.start, model.end)
+                assert self.runner.run(content(log)) == model.visible
+        committed = {
+            place.topic: row.offset
+            for offsets in self.broker.group_coordinator.all_offsets().values()
+            for place, row in offsets.items()
+        }
+        assert committed == self.model.offsets
+
+
+LIMITS = settings(
+    max_examples=60,
+    stateful_step_count=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+
+
+def test_snapshots_agree_with_a_model_that_remembers_everything() -> None:
+    case = SnapshotMachine.TestCase
+    case.settings = LIMITS
+    case().runTest()
