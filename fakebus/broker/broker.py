@@ -93,7 +93,13 @@ class Broker:
         )
         self.producer_ids = ProducerIds(storage)
         self.record_thread = RecordThread()
-        self.snapshots = Snapshots(self)
+        self.snapshots = Snapshots(
+            topics=self.topics,
+            groups=self.group_coordinator,
+            configs=self.config_admin,
+            fetch_sessions=self.fetch_sessions,
+            storage=storage,
+        )
         self.record_validator: RecordValidator | None = None
         """Asked about batches for topics whose configs want their schemas validated."""
         self.waiting_room = WaitingRoom(self.clock)

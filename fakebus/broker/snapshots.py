@@ -23,9 +23,12 @@ from fakebus.broker.tail import LogCursor
 from fakebus.types import TopicPartition
 
 if TYPE_CHECKING:
-    from fakebus.broker.broker import Broker
+    from fakebus.broker.config_admin import ConfigAdmin
+    from fakebus.broker.fetch_sessions import FetchSessions
+    from fakebus.broker.group_coordinator import GroupCoordinator
     from fakebus.broker.partition_log import PartitionLog
-    from fakebus.storage.interface import OffsetRow, StoredBatch
+    from fakebus.broker.topics import Topics
+    from fakebus.storage.interface import OffsetRow, Storage, StoredBatch
 
 
 class Participant(Protocol):
@@ -129,14 +132,30 @@ class Snapshots:
     """Snapshots of one bus.
 
     Args:
-        broker: the bus.
+        topics: its topics.
+        groups: the offsets of its groups.
+        configs: its dynamic configs.
+        fetch_sessions: what clients were told last.
+        storage: where everything is kept.
     """
 
-    def __init__(self, broker: Broker) -> None:
-        self._broker = broker
+    def __init__(
+        self,
+        *,
+        topics: Topics,
+        groups: GroupCoordinator,
+        configs: ConfigAdmin,
+        fetch_sessions: FetchSessions,
+        storage: Storage,
+    ) -> None:
+        self._topics = topics
+        self._groups = groups
+        self._configs = configs
+        self._fetch_sessions = fetch_sessions
+        self._storage = storage
         self._participants: list[Participant] = []
         self._alive: list[Snapshot] = []
-        broker.topics.before_change.append(self._keep)
+        topics.before_change.append(self._keep)
 
     def join(self, participant: Participant) -> None:
         """Let further state be part of the snapshots that are taken from now on."""
@@ -144,14 +163,13 @@ class Snapshots:
 
     async def take(self) -> Snapshot:
         """Return a snapshot of this moment, with everything that is under way."""
-        broker = self._broker
-        await broker.settle()
+        await self._storage.flush()
         snapshot = Snapshot(
-            configs=broker.config_admin.changed(),
-            _offsets=broker.group_coordinator.all_offsets(),
+            configs=self._configs.changed(),
+            _offsets=self._groups.all_offsets(),
             _marks=[(each, each.mark()) for each in self._participants],
         )
-        for topic in broker.topics:
+        for topic in self._topics:
             copies = [
                 LogCopy(log.log_id, log.log_start_offset, log.high_watermark)
                 for log in topic.partitions
@@ -182,24 +200,23 @@ class Snapshots:
         """
         if snapshot not in self._alive:
             raise LookupError("the snapshot is forgotten, and what it needs is not kept any more")
-        broker = self._broker
         # The members go first, so that they do not commit what is about to vanish.
-        await broker.group_coordinator.restore_offsets(snapshot._offsets)
-        if broker.config_admin.changed() != snapshot.configs:
-            await broker.config_admin.restore(snapshot.configs)
-        for topic in broker.topics:
+        await self._groups.restore_offsets(snapshot._offsets)
+        if self._configs.changed() != snapshot.configs:
+            await self._configs.restore(snapshot.configs)
+        for topic in self._topics:
             if topic.name not in snapshot.topics:
-                await broker.topics.delete(topic)
+                await self._topics.delete(topic)
         for name in snapshot.topics:
             await self._roll_back_topic(snapshot, name)
-        if broker.group_coordinator.all_offsets() != snapshot._offsets:
+        if self._groups.all_offsets() != snapshot._offsets:
             # Offsets go with their topic, and the topic is back.
-            await broker.group_coordinator.restore_offsets(snapshot._offsets)
+            await self._groups.restore_offsets(snapshot._offsets)
         for participant, mark in snapshot._marks:
             await participant.roll_back(mark, snapshot._new_ids)
 
     async def _roll_back_topic(self, snapshot: Snapshot, name: str) -> None:
-        topics, copied = self._broker.topics, snapshot.topics[name]
+        topics, copied = self._topics, snapshot.topics[name]
         topic = topics.get(name)
         if topic is not None and (
             topic.topic_id != copied.topic_id or len(topic.partitions) != len(copied.logs)
@@ -225,7 +242,7 @@ class Snapshots:
             return
         begin, batches = copy.intact_upto, await copy.batches(log)
         await self._keep(log, begin, log.high_watermark, but=snapshot)
-        self._broker.fetch_sessions.clear()
+        self._fetch_sessions.clear()
         written = log.rewrite(begin, batches, log_start_offset=copy.start, log_end_offset=copy.end)
         copy.log_is_back()
         await written
