@@ -25,7 +25,7 @@ from fakebus.types import TopicPartition
 if TYPE_CHECKING:
     from fakebus.broker.config_admin import ConfigAdmin
     from fakebus.broker.fetch_sessions import FetchSessions
-    from fakebus.broker.group_coordinator import GroupCoordinator
+    from fakebus.broker.groups.coordinator import GroupCoordinator
     from fakebus.broker.partition_log import PartitionLog
     from fakebus.broker.topics import Topics
     from fakebus.storage.interface import OffsetRow, Storage, StoredBatch
