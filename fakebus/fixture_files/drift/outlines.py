@@ -22,7 +22,7 @@ REQUIRED = "required"
 NUMBER = "number"
 
 _MAX_DEPTH = 40
-_MAX_PLACES = 20_000
+_MAX_PLACES = 5_000
 """Schemas that refer to each other have more paths than anybody can look at."""
 _PROTOBUF_FIELD = re.compile(
     r"(?P<type>(?:(?:optional|required|repeated) )?[\w.]+(?:<[^>]+>)?) (?P<name>\w+) = "

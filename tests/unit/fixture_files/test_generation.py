@@ -620,6 +620,14 @@ RECURSIVE: dict[str, tuple[str, Any]] = {
     ),
     "json expression": ("json", {"oneOf": [{"type": "integer"}, PAIR]}),
     "json types": ("json", {**PAIR, "type": ["object", "array", "integer"], "items": ITSELF}),
+    "json object or number": (
+        "json",
+        {
+            "type": ["object", "integer"],
+            "required": ["a", "b", "c"],
+            "properties": {"a": ITSELF, "b": ITSELF, "c": ITSELF},
+        },
+    ),
     "json items": (
         "json",
         {"anyOf": [{"type": "array", "minItems": 2, "items": ITSELF}, {"type": "boolean"}]},

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from fakebus.fixture_files.drift.changes import changes
+from fakebus.fixture_files.drift.outlines import outline
 from fakebus.schemas.languages import language
 
 
@@ -92,6 +93,15 @@ def test_a_record_within_itself_is_walked_once() -> None:
     assert changes(parse(json.dumps(node)), parse(json.dumps(wider))) == [
         '"x" (int) is new and has no default'
     ]
+
+
+def test_schemas_that_all_refer_to_each_other_are_walked_to_a_bound() -> None:
+    names = [f"d{number}" for number in range(8)]
+    links = {name: {"$ref": f"#/$defs/{name}"} for name in names}
+    defined = {name: {"type": "object", "properties": links} for name in names}
+    schema = {"type": "object", "properties": links, "$defs": defined}
+    found = outline(language("JSON").parse(json.dumps(schema)))
+    assert 4_000 < len(found) < 6_000
 
 
 def json_schema(properties: dict[str, object], *required: str, **more: object) -> str:
