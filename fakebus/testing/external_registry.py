@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import Any
 
 from fakebus.client.registry import RegistryClient, RegistryRefusalError
-from fakebus.escaping import printable, printable_lines
 from fakebus.fixture_files.model import FixtureSet
 from fakebus.fixture_files.recording.recorder import SourceSchema
 from fakebus.schemas.framing import framed_id
-from fakebus.schemas.interface import SchemaDataError
-from fakebus.schemas.payloads import encode
 from fakebus.testing.cluster import NotOnThisCluster
 from fakebus.testing.naming import Namespace, new_namespace
-from fakebus.testing.typed import Schema
+from fakebus.testing.typed import Schema, assert_compatible, coded, refused, schema_text
 
 Ids = dict[tuple[str, int], int]
 
@@ -66,15 +62,10 @@ class ExternalRegistry:
                 client.post_schema(subject, _body(schema, schema_type))
             found = client.version(subject, "latest")
         except RegistryRefusalError as error:
-            raise AssertionError(printable(f"{subject}: {error}")) from None
+            raise refused(subject, str(error)) from None
         if found is None:
-            raise AssertionError(printable(f"{subject}: its latest schema cannot be read here"))
-        try:
-            return encode(found, data)
-        except SchemaDataError as error:
-            raise AssertionError(
-                printable(f"the data does not fit the schema of {subject}: {error}")
-            ) from None
+            raise refused(subject, "its latest schema cannot be read here")
+        return coded(subject, found, data)
 
     def check_compatible(self, subject: str, schema: Schema, schema_type: str) -> None:
         """Make sure that a schema could be registered as the next version of a subject.
@@ -88,10 +79,8 @@ class ExternalRegistry:
             reasons = client.check(subject, _body(schema, schema_type))
             level = client.level(subject)
         except RegistryRefusalError as error:
-            raise AssertionError(printable(f"{subject}: {error}")) from None
-        if reasons:
-            lines = [f"the schema is not compatible with {subject} under {level}:"]
-            raise AssertionError(printable_lines([*lines, *(f"  {reason}" for reason in reasons)]))
+            raise refused(subject, str(error)) from None
+        assert_compatible(subject, level, reasons)
 
     def register(self, loaded: FixtureSet, named: FixtureSet) -> Ids:
         """Register the schemas of a set and return their ids.
@@ -125,5 +114,4 @@ class ExternalRegistry:
 
 
 def _body(schema: Schema, schema_type: str) -> dict[str, Any]:
-    text = schema if isinstance(schema, str) else json.dumps(schema)
-    return {"schema": text, "schemaType": schema_type}
+    return {"schema": schema_text(schema), "schemaType": schema_type}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fakebus.escaping import printable, printable_lines
@@ -12,14 +12,36 @@ from fakebus.registry.model import SchemaRequest
 from fakebus.registry.registry import Registry
 from fakebus.registry.sources import RegistrySchema
 from fakebus.schemas.interface import SchemaDataError
-from fakebus.schemas.payloads import encode
+from fakebus.schemas.payloads import KnownSchema, encode
 
 Schema = str | Mapping[str, Any]
 """A schema's text, or Avro's and JSON Schema's as data."""
 
 
-def _text(schema: Schema) -> str:
+def schema_text(schema: Schema) -> str:
+    """Return the text of a schema."""
     return schema if isinstance(schema, str) else json.dumps(schema)
+
+
+def refused(subject: str, reason: str) -> AssertionError:
+    """Return the failure of a test whose schema a registry does not take or know."""
+    return AssertionError(printable(f"{subject}: {reason}"))
+
+
+def coded(subject: str, schema: KnownSchema, data: Any) -> bytes:
+    """Return data in the framing of a subject's schema; AssertionError if it does not fit."""
+    try:
+        return encode(schema, data)
+    except SchemaDataError as error:
+        reason = f"the data does not fit the schema of {subject}: {error}"
+        raise AssertionError(printable(reason)) from None
+
+
+def assert_compatible(subject: str, level: object, problems: Sequence[object]) -> None:
+    """Fail if there are reasons why a schema may not be a subject's next version."""
+    if problems:
+        lines = [f"the schema is not compatible with {subject} under {level}:"]
+        raise AssertionError(printable_lines([*lines, *(f"  {problem}" for problem in problems)]))
 
 
 async def framed(
@@ -40,19 +62,15 @@ async def framed(
     """
     try:
         if schema is not None:
-            request = SchemaRequest(schema=_text(schema), schema_type=schema_type)
+            request = SchemaRequest(schema=schema_text(schema), schema_type=schema_type)
             found = await registry.register(subject, request)
         else:
             found = registry.version(subject, "latest")
         parsed = await registry.parsed(found.schema_id, subject=subject)
-        return encode(RegistrySchema(found.schema_id, parsed), data)
     except RegistryError as error:
         known = ", ".join(registry.subjects()) or "none"
-        raise AssertionError(printable(f"{subject}: {error.message}; subjects: {known}")) from None
-    except SchemaDataError as error:
-        raise AssertionError(
-            printable(f"the data does not fit the schema of {subject}: {error}")
-        ) from None
+        raise refused(subject, f"{error.message}; subjects: {known}") from None
+    return coded(subject, RegistrySchema(found.schema_id, parsed), data)
 
 
 async def check_compatible(
@@ -63,15 +81,13 @@ async def check_compatible(
     Raises:
         AssertionError: it could not; the message gives every reason.
     """
-    request = SchemaRequest(schema=_text(schema), schema_type=schema_type)
+    request = SchemaRequest(schema=schema_text(schema), schema_type=schema_type)
     try:
         problems = await registry.check_compatibility(subject, None, request)
     except RegistryError as error:
-        raise AssertionError(printable(f"{subject}: {error.message}")) from None
-    if problems:
-        level = registry.config(subject, default_to_global=True).get("compatibilityLevel")
-        lines = [f"the schema is not compatible with {subject} under {level}:"]
-        raise AssertionError(printable_lines([*lines, *(f"  {problem}" for problem in problems)]))
+        raise refused(subject, error.message) from None
+    level = registry.config(subject, default_to_global=True).get("compatibilityLevel")
+    assert_compatible(subject, level, problems)
 
 
 async def delete_subjects(registry: Registry, wanted: Callable[[str], bool]) -> None:
