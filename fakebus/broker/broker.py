@@ -10,6 +10,7 @@ import asyncio
 import base64
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from uuid import uuid4
 
@@ -43,6 +44,7 @@ from fakebus.broker.snapshots import Snapshots
 from fakebus.broker.tail_cache import TailCache
 from fakebus.broker.topic_admin import TopicAdmin
 from fakebus.broker.topics import Topic, Topics
+from fakebus.broker.values import Values
 from fakebus.clock import Clock, SystemClock
 from fakebus.errors import BrokerError, ErrorCode
 from fakebus.records.batch import LENGTH_OVERHEAD, BatchHeader
@@ -71,7 +73,7 @@ class Broker:
     def __init__(
         self, storage: Storage, *, config: BrokerConfig | None = None, clock: Clock | None = None
     ) -> None:
-        self.storage = storage
+        self._storage = storage
         self.config = config if config is not None else BrokerConfig()
         self.clock: Clock = clock if clock is not None else SystemClock()
         self.node_id = own_node_id(self.config)
@@ -124,34 +126,42 @@ class Broker:
         await self.record_thread.close()
         self.group_coordinator.close()
 
+    def atomic(self) -> AbstractContextManager[None]:
+        """Make the writes that begin inside the block one transaction; it must not await."""
+        return self._storage.atomic()
+
+    def values(self, prefix: str) -> Values:
+        """Return the named values that begin with a prefix, which belongs to the caller."""
+        return Values(self._storage, prefix)
+
     async def settle(self) -> None:
         """Return when everything that was begun before is stored.
 
         Raises:
             StorageError: it could not be stored.
         """
-        await self.storage.flush()
+        await self._storage.flush()
 
     async def run_housekeeping(self) -> None:
         """Enforce retention, compact logs and expire idle producers now, not when it is due."""
         await self._housekeeping.run()
 
     async def _load_cluster_id(self) -> None:
-        stored = self.storage.get_meta(_CLUSTER_ID_KEY)
+        stored = self._storage.get_meta(_CLUSTER_ID_KEY)
         if stored is None:
             # Kafka's form: a random UUID in URL-safe base64 without padding.
             stored = base64.urlsafe_b64encode(uuid4().bytes).rstrip(b"=").decode()
-            await self.storage.set_meta(_CLUSTER_ID_KEY, stored)
+            await self._storage.set_meta(_CLUSTER_ID_KEY, stored)
         self.cluster_id = stored
 
     @property
     def overloaded(self) -> bool:
         """Whether so much waits to be stored that nobody should produce more just now."""
-        return self.storage.pending_bytes > MAX_PENDING_BYTES
+        return self._storage.pending_bytes > MAX_PENDING_BYTES
 
     def when_not_overloaded(self, resume: Callable[[], None]) -> None:
         """Call ``resume`` once, when so much is stored that there is room for more."""
-        self.storage.when_pending_at_most(MAX_PENDING_BYTES, resume)
+        self._storage.when_pending_at_most(MAX_PENDING_BYTES, resume)
 
     async def auto_create(self, name: str, *, allowed: bool) -> Topic:
         """Return an unknown topic that a client has asked for, created if that is allowed.
@@ -349,4 +359,4 @@ class Broker:
         self, log: PartitionLog, timestamp: int, isolation: IsolationLevel
     ) -> TimestampOffset:
         """Return the offset that a timestamp (or -1 to -6) stands for in a log."""
-        return await find_offset(log, self.storage, timestamp, isolation, self.record_thread)
+        return await find_offset(log, self._storage, timestamp, isolation, self.record_thread)

@@ -361,6 +361,10 @@ class PartitionLog:
         """Return up to ``limit`` committed batches from an offset on, without their bytes."""
         return await self._storage.summaries(self.log_id, from_offset, self.high_watermark, limit)
 
+    async def size_bytes(self) -> int:
+        """Return the bytes of all committed batches."""
+        return await self._storage.size_bytes(self.log_id)
+
     async def size_before(self, offset: int) -> int:
         """Return the bytes of the committed batches that begin before ``offset``."""
         return await self._storage.size_bytes(self.log_id, offset)

@@ -85,11 +85,10 @@ class StreamGroups:
         self._groups: dict[tuple[str, str], StreamGroup] = {}
         self._dirty: set[tuple[str, str]] = set()
         self._timer: asyncio.TimerHandle | None = None
-        for key in broker.storage.meta_keys(_KEY_PREFIX):
-            topic_id, name = key.removeprefix(_KEY_PREFIX).split("/", 1)
-            stored = broker.storage.get_meta(key)
-            if stored is not None:
-                self._groups[topic_id, name] = _from_json(name, json.loads(stored))
+        self._values = broker.values(_KEY_PREFIX)
+        for key, text in self._values.all().items():
+            topic_id, name = key.split("/", 1)
+            self._groups[topic_id, name] = _from_json(name, json.loads(text))
 
     def get(self, topic: Topic, name: str) -> StreamGroup | None:
         """Return a group."""
@@ -111,7 +110,7 @@ class StreamGroups:
         if self._groups.pop(key, None) is None:
             return False
         self._dirty.discard(key)
-        self._broker.storage.set_meta(_meta_key(key), None)
+        self._values.set(_key(key), None)
         return True
 
     def changed(self, topic: Topic, group: StreamGroup) -> None:
@@ -126,16 +125,16 @@ class StreamGroups:
             self._timer.cancel()
             self._timer = None
         topics = {str(topic.topic_id): topic for topic in self._broker.topics}
-        with self._broker.storage.atomic():
+        with self._broker.atomic():
             for key in self._dirty:
                 group = self._groups[key]
                 topic = topics.get(key[0])
                 if topic is None:
                     logger.info("group %s is removed: its stream was deleted", key[1])
                     del self._groups[key]
-                    self._broker.storage.set_meta(_meta_key(key), None)
+                    self._values.set(_key(key), None)
                     continue
-                self._broker.storage.set_meta(_meta_key(key), json.dumps(_to_json(group)))
+                self._values.set(_key(key), json.dumps(_to_json(group)))
                 self._show_offsets(topic, group)
         self._dirty.clear()
 
@@ -151,7 +150,7 @@ class StreamGroups:
         """Go back to the groups of a mark, after the topics went back."""
         ids = {str(old): str(new) for old, new in new_ids.items()}
         for key in self._groups:
-            self._broker.storage.set_meta(_meta_key(key), None)
+            self._values.set(_key(key), None)
         self._groups = {
             (ids.get(topic_id, topic_id), name): _from_json(name, json.loads(text))
             for (topic_id, name), text in mark.items()
@@ -172,8 +171,8 @@ class StreamGroups:
         self._broker.group_coordinator.set_offsets(group.name, offsets)
 
 
-def _meta_key(key: tuple[str, str]) -> str:
-    return f"{_KEY_PREFIX}{key[0]}/{key[1]}"
+def _key(key: tuple[str, str]) -> str:
+    return f"{key[0]}/{key[1]}"
 
 
 def _to_json(group: StreamGroup) -> dict[str, Any]:

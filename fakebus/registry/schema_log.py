@@ -56,6 +56,7 @@ class SchemaLog:
         """Batches that are read and not applied, which is put off until somebody asks."""
         self._working_off: asyncio.Task[None] | None = None
         self._broker = broker
+        self._values = broker.values(_MAX_ID_PREFIX)
         self._cursor: LogCursor | None = None
         self._reading: asyncio.Task[None] | None = None
         self._saved_max_ids: dict[str, int] = {}
@@ -70,9 +71,8 @@ class SchemaLog:
 
     async def start(self) -> None:
         """Read the log and follow it from then on."""
-        storage = self._broker.storage
-        for key in storage.meta_keys(_MAX_ID_PREFIX):
-            self._saved_max_ids[key.removeprefix(_MAX_ID_PREFIX)] = int(storage.get_meta(key) or 0)
+        for context, text in self._values.all().items():
+            self._saved_max_ids[context] = int(text)
         self._state.raise_max_ids(self._saved_max_ids)
         topics = self._broker.topics
         topics.on_changed.append(self._topic_changed)
@@ -201,8 +201,7 @@ class SchemaLog:
         for context, schema_id in self._state.max_ids.items():
             if schema_id > self._saved_max_ids.get(context, 0):
                 self._saved_max_ids[context] = schema_id
-                key = _MAX_ID_PREFIX + context
-                stored = self._broker.storage.set_meta(key, str(schema_id))
+                stored = self._values.set(context, str(schema_id))
                 stored.add_done_callback(_log_failure)
 
     # Writing

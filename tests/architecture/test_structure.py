@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import importlib
 import re
@@ -69,6 +70,30 @@ def test_commands_write_in_one_place_where_it_is_escaped() -> None:
         path.name for path in (PACKAGE / "cli").rglob("*.py") if writing.search(path.read_text())
     }
     assert writers == {"output.py"}
+
+
+def test_only_the_broker_reaches_its_storage() -> None:
+    reaching = {
+        f"{path.relative_to(PACKAGE)}:{node.lineno}"
+        for path in PACKAGE.rglob("*.py")
+        if path.relative_to(PACKAGE).parts[0] not in ("broker", "storage")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr in ("storage", "_storage")
+    }
+    assert reaching == set()
+
+
+def test_logs_are_read_by_fetches_and_by_cursors_alone() -> None:
+    readers = {
+        str(path.relative_to(PACKAGE))
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr in ("read_cached", "read")
+        if isinstance(node.value, ast.Name | ast.Attribute)
+        if (node.value.id if isinstance(node.value, ast.Name) else node.value.attr) == "log"
+    }
+    # A look-up by time reads the one batch that it has found.
+    assert readers == {"broker/delayed_fetch.py", "broker/offset_lookup.py", "broker/tail.py"}
 
 
 def test_modules_stay_small() -> None:

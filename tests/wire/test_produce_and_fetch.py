@@ -381,7 +381,7 @@ def test_producers_wait_their_turn_when_too_much_waits_to_be_stored(
 ) -> None:
     clients = [connect() for _ in range(3)]
     ensure(clients[0], topic)
-    writer = running.bus.broker.storage._writer  # type: ignore[attr-defined]
+    writer = running.bus.broker._storage._writer  # type: ignore[attr-defined]
     commit, go_on = writer._commit, threading.Event()
 
     async def commit_when_told(writes: list[Any]) -> None:

@@ -245,7 +245,7 @@ class _Seeding:
     async def _write(self, part: _Part, new_topics: Sequence[FixtureTopic], is_last: bool) -> None:
         batches = list(self._checked_batches(part, {topic.name for topic in new_topics}))
         written: list[Awaitable[object]] = []
-        with self._broker.storage.atomic():
+        with self._broker.atomic():
             topic_ids = {topic.name: topic.topic_id for topic in self._broker.topics}
             for fixture_topic in new_topics:
                 topic, stored = self._broker.topics.begin_create(

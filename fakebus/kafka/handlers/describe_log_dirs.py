@@ -55,6 +55,6 @@ async def _describe(
     for index in indexes:
         log = topic.partition(index)
         if log is not None:
-            size = await context.broker.storage.size_bytes(log.log_id)
+            size = await log.size_bytes()
             partitions.append(DescribeLogDirsPartition(partition_index=index, partition_size=size))
     return DescribeLogDirsTopic(name=topic.name, partitions=partitions)

@@ -20,6 +20,6 @@ async def test_a_topic_compresses_at_its_level(broker: Broker, codec: str) -> No
             "t", 1, {"compression.type": codec, f"compression.{codec}.level": level}
         )
         await broker.produce(T0, build_batch(RECORDS))
-        sizes.append(await broker.storage.size_bytes(topic.partitions[0].log_id))
+        sizes.append(await broker._storage.size_bytes(topic.partitions[0].log_id))
         await broker.topics.delete(topic)
     assert sizes[0] > sizes[1]

@@ -242,7 +242,7 @@ async def test_changes_outlast_a_restart(tmp_path_factory: pytest.TempPathFactor
 
 
 async def test_a_stored_value_that_is_not_valid_any_more_is_left_out(broker: Broker) -> None:
-    await broker.storage.set_meta(
+    await broker._storage.set_meta(
         "config.BROKER.1", '{"message.max.bytes": "-5", "gone": "1", "log.retention.ms": "6"}'
     )
     broker.config_admin.load()

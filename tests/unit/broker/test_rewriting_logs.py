@@ -93,7 +93,7 @@ async def test_epochs_and_their_ends_are_known_after_a_restart(
     await broker.produce(T0, batch(b"d"))
     await log.rewrite(1, (), log_start_offset=0, log_end_offset=1)
     await broker.produce(T0, batch(b"e"))
-    again = Broker(broker.storage)
+    again = Broker(broker._storage)
     await again.start()
     found = again.partition_log(T0)
     assert found.leader_epoch == 2
@@ -107,12 +107,12 @@ async def test_the_epochs_of_a_deleted_topic_are_forgotten(
     broker: Broker, log: PartitionLog
 ) -> None:
     await log.rewrite(2, (), log_start_offset=0, log_end_offset=2)
-    assert [state.epoch_starts for state in await broker.storage.load_logs()] == [(2,)]
+    assert [state.epoch_starts for state in await broker._storage.load_logs()] == [(2,)]
     topic = broker.topics.get("t")
     assert topic is not None
     await broker.topics.delete(topic)
     await broker.topics.create("t", 1, {})
-    assert [state.epoch_starts for state in await broker.storage.load_logs()] == [()]
+    assert [state.epoch_starts for state in await broker._storage.load_logs()] == [()]
     assert broker.partition_log(T0).leader_epoch == 0
 
 

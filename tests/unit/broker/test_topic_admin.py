@@ -168,7 +168,7 @@ async def test_a_request_for_too_many_partitions_creates_nothing(broker: Broker)
 async def test_a_topic_that_cannot_be_stored_is_refused_alone(
     broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save_topic = broker.storage.save_topic
+    save_topic = broker._storage.save_topic
 
     def fail_for_t(row, undo):  # type: ignore[no-untyped-def]
         if row.name != "t":
@@ -178,7 +178,7 @@ async def test_a_topic_that_cannot_be_stored_is_refused_alone(
         failed.set_exception(StorageError("disk full"))
         return failed
 
-    monkeypatch.setattr(broker.storage, "save_topic", fail_for_t)
+    monkeypatch.setattr(broker._storage, "save_topic", fail_for_t)
     wanted = [NewTopic(name="t"), NewTopic(name="u")]
     results = await broker.topic_admin.create_topics(wanted)
     assert [result.error_code for result in results] == [

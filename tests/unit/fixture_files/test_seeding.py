@@ -72,7 +72,7 @@ def live(broker: Broker, name: str) -> Topic:
 
 async def read(broker: Broker, topic: str, partition: int) -> list[Record]:
     log = live(broker, topic).partitions[partition]
-    rows = await broker.storage.read_batches(log.log_id, 0, log.high_watermark, 1 << 30)
+    rows = await broker._storage.read_batches(log.log_id, 0, log.high_watermark, 1 << 30)
     return [record for row in rows for record in read_records(row.data)]
 
 
@@ -412,7 +412,7 @@ async def test_batches_respect_max_message_bytes(bus: SeedBus, write_set: WriteS
     await bus.seed(root)
     async with bus.broker() as broker:
         log = live(broker, "orders").partitions[0]
-        rows = await broker.storage.read_batches(log.log_id, 0, 100, 1 << 30)
+        rows = await broker._storage.read_batches(log.log_id, 0, 100, 1 << 30)
         assert len(rows) > 1
         assert all(len(row.data) <= 1000 for row in rows)
         assert [record.offset for row in rows for record in read_records(row.data)] == list(

@@ -207,7 +207,7 @@ async def test_the_last_batch_of_a_producer_stays_for_its_sequence(
         (4, 1),
         (5, 1),
     ]
-    restarted = Broker(broker.storage, clock=clock)
+    restarted = Broker(broker._storage, clock=clock)
     await restarted.topics.load()
     assert restarted.partition_log(T0).producers.entries[7].last_sequence == 2
     assert restarted.partition_log(T0).first_dirty_offset == 5
@@ -332,14 +332,14 @@ async def test_nothing_returns_that_was_deleted_while_the_log_was_compacted(
     async def read_and_delete(*arguments: int) -> Sequence[StoredBatch]:
         batches = await read(*arguments)
         await log.delete_records(2)
-        await broker.storage.flush()
+        await broker._storage.flush()
         return batches
 
     log.read = read_and_delete  # type: ignore[assignment,method-assign]
     await broker.run_housekeeping()
     log.read = read  # type: ignore[method-assign]
     assert await records(broker) == [(2, b"a", b"x"), (3, b"c", b"x")]
-    assert await broker.storage.size_bytes(log.log_id) == sum(
+    assert await broker._storage.size_bytes(log.log_id) == sum(
         len(batch.data) for batch in await stored(broker)
     )
 

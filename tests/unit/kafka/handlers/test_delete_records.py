@@ -58,6 +58,6 @@ async def test_a_failure_of_storage_is_an_error_of_the_partition(
         failed.set_exception(StorageError("disk full"))
         return failed
 
-    monkeypatch.setattr(broker.storage, "delete_before", fail)
+    monkeypatch.setattr(broker._storage, "delete_before", fail)
     response = await call(handle_delete_records, request(("t", 0, 1)), broker)
     assert response.topics[0].partitions[0].error_code == 56

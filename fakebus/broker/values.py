@@ -1,0 +1,30 @@
+"""Named values that others keep with the bus: small texts under a prefix of their own."""
+
+from __future__ import annotations
+
+import asyncio
+
+from fakebus.storage.interface import MetaStore
+
+
+class Values:
+    """Named values under one prefix.
+
+    Args:
+        store: where they are kept.
+        prefix: what all their keys begin with.
+    """
+
+    def __init__(self, store: MetaStore, prefix: str) -> None:
+        self._store = store
+        self._prefix = prefix
+
+    def all(self) -> dict[str, str]:
+        """Return the values by their names, without the prefix."""
+        keys = self._store.meta_keys(self._prefix)
+        found = {key.removeprefix(self._prefix): self._store.get_meta(key) for key in keys}
+        return {name: value for name, value in found.items() if value is not None}
+
+    def set(self, name: str, value: str | None) -> asyncio.Future[None]:
+        """Keep a value, or forget it if it is ``None``; done when that is stored."""
+        return self._store.set_meta(self._prefix + name, value)
