@@ -492,3 +492,34 @@ def test_answers_are_bounded(
         assert len(found) < len(ids)
         got += [entry_id for entry_id, _ in found]
     assert got == ids
+
+
+def test_the_server_is_described_by_sections(client: redis.Redis) -> None:
+    assert {"redis_version", "db0"} <= client.info().keys()
+    assert "redis_version" in client.info("SERVER")
+    assert "db0" not in client.info("server")
+    assert "db0" in client.info("everything")
+    assert client.info("no-such-section") == {}
+
+
+def test_passwords_are_taken_and_not_asked_for(client: redis.Redis) -> None:
+    assert client.execute_command("AUTH", "secret") in (b"OK", True)
+    assert client.execute_command("AUTH", "user", "secret") in (b"OK", True)
+    hello = client.execute_command("HELLO", "2", "AUTH", "user", "secret", "SETNAME", "me")
+    assert hello
+    assert client.client_getname() in (b"me", "me")
+
+
+def test_records_of_kafka_show_their_keys(
+    running: BusThread, client: redis.Redis, stream: str
+) -> None:
+    producer = Producer({"bootstrap.servers": running.bus.bootstrap_servers})
+    producer.produce(stream, b"1", key=b"k", headers=[("h", b"x")])
+    producer.produce(stream, b"2")
+    producer.produce(stream, None, key=b"gone")
+    assert producer.flush(20) == 0
+    assert [fields for _, fields in client.xrange(stream)] == [
+        {b"key": b"k", b"h": b"x", b"value": b"1"},
+        {b"value": b"2"},
+        {b"key": b"gone", b"value": b""},
+    ]
