@@ -1,7 +1,7 @@
 """``python -m benchmarks.isolation``: what it costs a test to find the bus as it was seeded.
 
 A bus is seeded with 10,000 events in three topics; then 200 tests each write a few records,
-one of them to a topic of their own. What is timed is everything around the test: the mark,
+one of them to a topic of their own. What is timed is everything around the test: the snapshot,
 the handle, and the rollback.
 """
 
@@ -13,7 +13,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from fakebus.testing.own_bus import Isolation, OwnBus, bus_settings
+from fakebus.testing.embedded_bus import EmbeddedBus, bus_settings
+from fakebus.testing.isolation import Isolation
 
 EVENTS = 10_000
 TOPICS = 3
@@ -34,7 +35,7 @@ def write_fixtures(directory: Path) -> None:
         (directory / f"e{number}.ndjson").write_text("\n".join(lines) + "\n")
 
 
-def measure(bus: OwnBus, isolation: Isolation) -> tuple[list[float], list[float]]:
+def measure(bus: EmbeddedBus, isolation: Isolation) -> tuple[list[float], list[float]]:
     """Return the seconds before and after each test."""
     before, after = [], []
     for number in range(TESTS):
@@ -56,7 +57,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         write_fixtures(Path(name))
         start = time.perf_counter()
-        with OwnBus(bus_settings(fixtures=[Path(name)], configs={})) as bus:
+        with EmbeddedBus(bus_settings(fixtures=[Path(name)], configs={})) as bus:
             print(f"started and seeded with {EVENTS} events in {time.perf_counter() - start:.2f} s")
             for isolation in (Isolation.ROLLBACK, Isolation.ADVANCE, Isolation.NONE):
                 before, after = measure(bus, isolation)

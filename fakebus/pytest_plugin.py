@@ -168,7 +168,7 @@ class _Bus(Protocol):
 def fakebus_settings(pytestconfig: pytest.Config) -> Settings:
     """Settings of the session's bus; override it to change more than the options can."""
     from fakebus.config import parse_assignments
-    from fakebus.testing.own_bus import bus_settings
+    from fakebus.testing.embedded_bus import bus_settings
 
     option = pytestconfig.getoption
     fixtures = [*pytestconfig.getini("fakebus_fixtures")]
@@ -211,13 +211,13 @@ def fakebus_buses(
                 return stack.enter_context(ExternalBus(bootstrap, registry, fixtures, partitions))
             from dataclasses import replace
 
-            from fakebus.testing.own_bus import OwnBus
+            from fakebus.testing.embedded_bus import EmbeddedBus
 
             wanted = dict(fakebus_settings.set)
             if partitions is not None:
                 wanted["num.partitions"] = str(partitions)
             settings = replace(fakebus_settings, set={**wanted, **configs})
-            return stack.enter_context(OwnBus(settings))
+            return stack.enter_context(EmbeddedBus(settings))
 
         yield bus
 
@@ -294,7 +294,7 @@ def pytest_runtest_makereport(
         report.sections.append(("fakebus timeline", handle.timeline() or "nothing happened"))
         if handle.expelled:
             report.sections.append(("fakebus consumers of earlier tests", _expelled(handle)))
-    called = report.when == "call" and not handle.is_foreign
+    called = report.when == "call" and not handle.is_external
     idle = handle.faults.never_fired if called else []
     if idle:
         texts = printable_lines(fault.description for fault in idle)

@@ -66,7 +66,7 @@ class EventCursor(Protocol):
 class Cluster(Protocol):
     """One cluster, from the beginning of a test on."""
 
-    is_foreign: bool
+    is_external: bool
     """Whether it is somebody else's, who knows neither faults nor snapshots."""
 
     def now_ms(self) -> int:

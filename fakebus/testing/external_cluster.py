@@ -167,7 +167,7 @@ class ExternalCluster:
         registry: its schema registry.
     """
 
-    is_foreign = True
+    is_external = True
 
     def __init__(self, kafka: Kafka, registry: ExternalRegistry) -> None:
         self._kafka = kafka

@@ -48,7 +48,7 @@ class AsyncTestClock(Awaiting[Timekeeper]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Powers:
+class Capabilities:
     """What a test can do to a bus of our own, and to no other cluster."""
 
     timekeeper: Timekeeper
@@ -62,7 +62,7 @@ class _Named:
 
     _addresses: Addresses
     _observer: Observer
-    _powers: Powers | None
+    _capabilities: Capabilities | None
 
     @property
     def bootstrap_servers(self) -> str:
@@ -80,9 +80,9 @@ class _Named:
         return self._addresses.schema_registry_url
 
     @property
-    def is_foreign(self) -> bool:
+    def is_external(self) -> bool:
         """Whether the cluster is a Kafka that somebody else runs."""
-        return self._observer.cluster.is_foreign
+        return self._observer.cluster.is_external
 
     def topic(self, name: str) -> str:
         """Return the name that a topic really has; another one only under ``namespace``."""
@@ -92,13 +92,13 @@ class _Named:
         """Return the name that a group really has; another one only under ``namespace``."""
         return self._observer.namespace.real(name)
 
-    def _power(self, noun: str) -> Powers:
-        if self._powers is None:
+    def _capability(self, noun: str) -> Capabilities:
+        if self._capabilities is None:
             raise NotOnThisCluster(
                 f"{noun} needs a bus of our own; mark the test "
                 f'@pytest.mark.fakebus(needs="{noun}") to skip it here'
             )
-        return self._powers
+        return self._capabilities
 
     @property
     def expelled(self) -> tuple[str, ...]:
@@ -106,16 +106,16 @@ class _Named:
 
         They notice by their next heartbeat, and may miss records and fail to commit until then.
         """
-        return () if self._powers is None else self._powers.expelled
+        return () if self._capabilities is None else self._capabilities.expelled
 
     @property
     def faults(self) -> Faults:
         """What goes wrong on purpose; see :class:`Faults`.
 
         Raises:
-            NotOnThisCluster: the cluster is a foreign one.
+            NotOnThisCluster: the cluster is an external one.
         """
-        return self._power("faults").faults
+        return self._capability("faults").faults
 
 
 class AsyncTestBus(Awaiting[Observer], _Named):
@@ -128,15 +128,15 @@ class AsyncTestBus(Awaiting[Observer], _Named):
         observer: Observer,
         loop: asyncio.AbstractEventLoop,
         addresses: Addresses,
-        powers: Powers | None,
+        capabilities: Capabilities | None,
     ) -> None:
         super().__init__(observer, loop)
-        self._observer, self._addresses, self._powers = observer, addresses, powers
+        self._observer, self._addresses, self._capabilities = observer, addresses, capabilities
 
     @property
     def clock(self) -> AsyncTestClock:
         """The bus's time; as :attr:`TestBus.clock`."""
-        return AsyncTestClock(self._power("clock").timekeeper, self._loop)
+        return AsyncTestClock(self._capability("clock").timekeeper, self._loop)
 
     publish = awaiting(Observer.publish)
     publish_event = awaiting(Observer.publish_event)
@@ -161,7 +161,7 @@ class TestBus(Blocking[Observer], _Named):
         observer: does the work in the cluster's own event loop.
         loop: that event loop, in another thread.
         addresses: where clients find the cluster.
-        powers: the clock and the faults of a bus of our own.
+        capabilities: the clock and the faults of a bus of our own.
     """
 
     __test__ = False
@@ -171,20 +171,20 @@ class TestBus(Blocking[Observer], _Named):
         observer: Observer,
         loop: asyncio.AbstractEventLoop,
         addresses: Addresses,
-        powers: Powers | None,
+        capabilities: Capabilities | None,
     ) -> None:
         super().__init__(observer, loop)
-        self._observer, self._addresses, self._powers = observer, addresses, powers
-        self.aio = AsyncTestBus(observer, loop, addresses, powers)
+        self._observer, self._addresses, self._capabilities = observer, addresses, capabilities
+        self.aio = AsyncTestBus(observer, loop, addresses, capabilities)
 
     @property
     def clock(self) -> TestClock:
         """The bus's time.
 
         Raises:
-            NotOnThisCluster: the cluster is a foreign one.
+            NotOnThisCluster: the cluster is an external one.
         """
-        return TestClock(self._power("clock").timekeeper, self._loop)
+        return TestClock(self._capability("clock").timekeeper, self._loop)
 
     publish = blocking(Observer.publish)
     publish_event = blocking(Observer.publish_event)

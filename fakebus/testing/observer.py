@@ -372,7 +372,7 @@ class Observer:
             name: under which name; the test has one snapshot without a name.
 
         Raises:
-            NotOnThisCluster: the cluster is a foreign one.
+            NotOnThisCluster: the cluster is an external one.
         """
         await self._restoring().snapshot(name)
 
@@ -385,7 +385,7 @@ class Observer:
 
         Raises:
             LookupError: there is no snapshot of that name.
-            NotOnThisCluster: the cluster is a foreign one.
+            NotOnThisCluster: the cluster is an external one.
         """
         await self._restoring().rollback(name)
 

@@ -14,8 +14,8 @@ from fakebus.client.reading import FetchedRecord, Reader
 from fakebus.client.registry import RegistryClientError
 from fakebus.errors import BrokerError, ConfigError, ErrorCode, MissingExtraError
 from fakebus.testing import NotOnThisCluster, TestBus, running_bus
+from fakebus.testing.embedded_bus import EmbeddedBus, bus_settings
 from fakebus.testing.external_bus import ExternalBus
-from fakebus.testing.own_bus import OwnBus, bus_settings
 from tests.plugin.test_options import fixture_set
 from tests.plugin.test_plugin import few_plugins, run
 
@@ -24,7 +24,7 @@ __all__ = ["few_plugins"]
 
 @pytest.fixture(scope="module")
 def elsewhere() -> Iterator[TestBus]:
-    with OwnBus(bus_settings(configs={})) as running, running.test() as handle:
+    with EmbeddedBus(bus_settings(configs={})) as running, running.test() as handle:
         yield handle
 
 
@@ -89,7 +89,7 @@ def test_wrong(fakebus):
 def test_what_only_a_bus_of_our_own_can_do_is_refused(elsewhere: TestBus) -> None:
     with ExternalBus(elsewhere.bootstrap_servers, "") as foreign:
         with foreign.test() as bus:
-            assert bus.is_foreign
+            assert bus.is_external
             assert bus.schema_registry_url == ""
             for refused in (
                 lambda: bus.snapshot(),

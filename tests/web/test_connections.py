@@ -21,7 +21,7 @@ POST = (
 
 
 @pytest.fixture
-def own_bus() -> Iterator[FakeBus]:
+def embedded_bus() -> Iterator[FakeBus]:
     """A bus whose limits a test may change before it connects."""
     with http_bus() as running:
         yield running
@@ -87,25 +87,25 @@ def test_rubbish_in_a_loop_fills_no_log(
 
 @pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHost: loc"])
 def test_headers_that_do_not_come_end_the_connection(
-    own_bus: FakeBus, sent: bytes, monkeypatch: pytest.MonkeyPatch
+    embedded_bus: FakeBus, sent: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "HEADERS_TIMEOUT_S", 0.2)
-    with _open(own_bus) as client:
+    with _open(embedded_bus) as client:
         client.sendall(sent)
         assert _answer(client) == (0, None)
 
 
 def test_a_body_that_does_not_come_is_told(
-    own_bus: FakeBus, monkeypatch: pytest.MonkeyPatch
+    embedded_bus: FakeBus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(body, "BODY_TIMEOUT_S", 0.2)
-    with _open(own_bus) as client:
+    with _open(embedded_bus) as client:
         client.sendall(POST + b"Content-Length: 100\r\n\r\n{")
         assert b" 408 " in client.recv(65_536)
 
 
-def test_a_body_without_an_end_is_refused_before_it_fills_memory(own_bus: FakeBus) -> None:
-    with _open(own_bus) as client:
+def test_a_body_without_an_end_is_refused_before_it_fills_memory(embedded_bus: FakeBus) -> None:
+    with _open(embedded_bus) as client:
         client.sendall(POST + b"Transfer-Encoding: chunked\r\n\r\n")
         chunk = b"100000\r\n" + b"x" * 0x100000 + b"\r\n"
         sent = 0
@@ -127,32 +127,32 @@ def test_a_body_without_an_end_is_refused_before_it_fills_memory(own_bus: FakeBu
 
 
 def test_large_bodies_of_many_clients_are_bounded_together(
-    own_bus: FakeBus, monkeypatch: pytest.MonkeyPatch
+    embedded_bus: FakeBus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(body._budget, "limit", 100_000)
-    with _open(own_bus) as client:
+    with _open(embedded_bus) as client:
         client.sendall(POST + b"Content-Length: 200000\r\n\r\n" + b" " * 150_000)
         assert b" 503 " in client.recv(65_536)
-    other = connect(own_bus)
+    other = connect(embedded_bus)
     assert other.register("s-value", {"type": "string"}) == 1
     other.close()
     assert body._budget.used == 0
 
 
 def test_more_clients_than_there_may_be_are_refused(
-    own_bus: FakeBus, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    embedded_bus: FakeBus, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(connection, "MAX_CONNECTIONS", 2)
     monkeypatch.setattr(connection, "_limited", LimitedLog(connection.logger))
-    served = [connect(own_bus) for _ in range(2)]
+    served = [connect(embedded_bus) for _ in range(2)]
     assert [client.get("/subjects").status for client in served] == [200, 200]
-    with _open(own_bus) as refused:
+    with _open(embedded_bus) as refused:
         assert _answer(refused) == (0, None)
     assert [record.getMessage() for record in caplog.records] == [
         "an HTTP client was refused: there are 2 of them"
     ]
     served.pop().close()
-    _until_served(own_bus)
+    _until_served(embedded_bus)
     served.pop().close()
 
 

@@ -10,21 +10,21 @@ import pytest
 from confluent_kafka import Consumer, KafkaException, Message, Producer
 
 from fakebus.testing import TestBus
-from fakebus.testing.own_bus import OwnBus, bus_settings
+from fakebus.testing.embedded_bus import EmbeddedBus, bus_settings
 
 MakeConsumer = Callable[..., Consumer]
 MakeProducer = Callable[..., Producer]
 
 
 @pytest.fixture(scope="session")
-def own_bus() -> Iterator[OwnBus]:
-    with OwnBus(bus_settings(configs={})) as running:
+def embedded_bus() -> Iterator[EmbeddedBus]:
+    with EmbeddedBus(bus_settings(configs={})) as running:
         yield running
 
 
 @pytest.fixture
-def bus(own_bus: OwnBus) -> Iterator[TestBus]:
-    with own_bus.test() as handle:
+def bus(embedded_bus: EmbeddedBus) -> Iterator[TestBus]:
+    with embedded_bus.test() as handle:
         yield handle
 
 

@@ -14,8 +14,8 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from fakebus.testing import TestBus
+from fakebus.testing.embedded_bus import EmbeddedBus
 from fakebus.testing.isolation import Isolation
-from fakebus.testing.own_bus import OwnBus
 from tests.unit.testing.conftest import MakeConsumer, MakeProducer, deliver, take
 
 
@@ -213,8 +213,8 @@ def test_wrong_names_are_refused(bus: TestBus) -> None:
         bus.faults.disconnect(api="Produce")
 
 
-def test_faults_take_the_short_names_of_a_namespace(own_bus: OwnBus) -> None:
-    with own_bus.test(Isolation.NAMESPACE) as bus:
+def test_faults_take_the_short_names_of_a_namespace(embedded_bus: EmbeddedBus) -> None:
+    with embedded_bus.test(Isolation.NAMESPACE) as bus:
         producer = Producer({"bootstrap.servers": bus.bootstrap_servers})
         with bus.faults.fail(api="Produce", error="MESSAGE_TOO_LARGE", topic="t") as fault:
             producer.produce(bus.topic("t"), "a")
@@ -226,5 +226,5 @@ def test_faults_take_the_short_names_of_a_namespace(own_bus: OwnBus) -> None:
         consumer.commit(offsets=[TopicPartition(bus.topic("t"), 0, 0)], asynchronous=False)
         consumer.close()
         bus.faults.rebalance("g")
-    with own_bus.test() as bus, pytest.raises(LookupError, match="there is no group g"):
+    with embedded_bus.test() as bus, pytest.raises(LookupError, match="there is no group g"):
         bus.faults.rebalance("g")

@@ -162,7 +162,7 @@ async def test_a_group_is_waited_for_while_the_loop_goes_on(
 class Newcomers:
     """A cluster whose only group has members and nothing else."""
 
-    is_foreign = True
+    is_external = True
 
     def now_ms(self) -> int:
         return 0

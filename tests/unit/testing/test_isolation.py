@@ -29,8 +29,8 @@ from confluent_kafka.admin import (
 
 from fakebus.fixture_files.seeding.ledger import LEDGER_TOPIC
 from fakebus.testing import TestBus
+from fakebus.testing.embedded_bus import EmbeddedBus, bus_settings
 from fakebus.testing.isolation import Isolation
-from fakebus.testing.own_bus import OwnBus, bus_settings
 from tests.unit.testing.conftest import take
 
 
@@ -50,8 +50,8 @@ def fixtures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def seeded(fixtures: Path) -> Iterator[OwnBus]:
-    with OwnBus(bus_settings(fixtures=[fixtures], configs={})) as running:
+def seeded(fixtures: Path) -> Iterator[EmbeddedBus]:
+    with EmbeddedBus(bus_settings(fixtures=[fixtures], configs={})) as running:
         yield running
 
 
@@ -194,7 +194,7 @@ DEEDS: list[Callable[[TestBus], None]] = [
 
 
 @pytest.mark.parametrize("deed", DEEDS, ids=lambda deed: deed.__name__)
-def test_a_rollback_leaves_no_trace(seeded: OwnBus, deed: Callable[[TestBus], None]) -> None:
+def test_a_rollback_leaves_no_trace(seeded: EmbeddedBus, deed: Callable[[TestBus], None]) -> None:
     with seeded.test(Isolation.NONE) as bus:
         before = everything(bus)
         assert len(before["seeded-0"]) == len(before["seeded-1"]) == 6
@@ -221,7 +221,7 @@ def deliver_one(bus: TestBus) -> int:
 
 
 def test_fixtures_that_one_test_loads_are_loaded_again_by_the_next(
-    seeded: OwnBus, tmp_path: Path
+    seeded: EmbeddedBus, tmp_path: Path
 ) -> None:
     (tmp_path / "fakebus.yaml").write_text(
         "version: 1\ntopics: [{name: extra, value: {format: string}, load: more.ndjson}]\n"
@@ -242,7 +242,7 @@ def test_fixtures_that_one_test_loads_are_loaded_again_by_the_next(
 
 
 def test_a_test_with_names_of_its_own_seeds_once_and_leaves_no_notes_of_it(
-    seeded: OwnBus, fixtures: Path
+    seeded: EmbeddedBus, fixtures: Path
 ) -> None:
     def notes() -> int:
         with seeded.test(Isolation.NONE) as bus:
@@ -258,7 +258,7 @@ def test_a_test_with_names_of_its_own_seeds_once_and_leaves_no_notes_of_it(
     assert notes() == before
 
 
-def test_snapshots_go_back_and_forth(seeded: OwnBus) -> None:
+def test_snapshots_go_back_and_forth(seeded: EmbeddedBus) -> None:
     def texts(bus: TestBus) -> list[str | None]:
         return [event.text for event in bus.events("t")]
 
@@ -289,7 +289,7 @@ def test_snapshots_go_back_and_forth(seeded: OwnBus) -> None:
         assert bus.publish("seeded", "new", partition=0).offset == 5
 
 
-def test_a_rollback_brings_back_what_was_committed_beside_an_offset(seeded: OwnBus) -> None:
+def test_a_rollback_brings_back_what_was_committed_beside_an_offset(seeded: EmbeddedBus) -> None:
     with seeded.test() as bus:
         consumer = Consumer({"bootstrap.servers": bus.bootstrap_servers, "group.id": "noted"})
         place = TopicPartition("seeded", 0, 1, "a note")
@@ -303,7 +303,7 @@ def test_a_rollback_brings_back_what_was_committed_beside_an_offset(seeded: OwnB
 
 
 def test_a_consumer_that_lives_across_tests_misses_nothing_and_repeats_nothing(
-    seeded: OwnBus,
+    seeded: EmbeddedBus,
 ) -> None:
     with seeded.test(Isolation.NONE) as bus:
         service = reader(bus, "work", "service")
@@ -323,7 +323,7 @@ def test_a_consumer_that_lives_across_tests_misses_nothing_and_repeats_nothing(
 
 
 def test_a_consumer_without_a_group_notices_that_what_it_has_read_is_gone(
-    seeded: OwnBus,
+    seeded: EmbeddedBus,
 ) -> None:
     consumer = None
     try:
@@ -344,7 +344,7 @@ def test_a_consumer_without_a_group_notices_that_what_it_has_read_is_gone(
             consumer.close()
 
 
-def test_advance_never_gives_an_offset_twice(seeded: OwnBus) -> None:
+def test_advance_never_gives_an_offset_twice(seeded: EmbeddedBus) -> None:
     with seeded.test() as outer:
         with seeded.test(Isolation.ADVANCE) as bus:
             service = reader(bus, "stream", "service")
@@ -362,7 +362,7 @@ def test_advance_never_gives_an_offset_twice(seeded: OwnBus) -> None:
 
 
 def test_a_namespace_has_topics_groups_and_fixtures_of_its_own(
-    seeded: OwnBus, fixtures: Path
+    seeded: EmbeddedBus, fixtures: Path
 ) -> None:
     with seeded.test(Isolation.NONE) as outside:
         before = everything(outside)
@@ -384,7 +384,7 @@ def test_a_namespace_has_topics_groups_and_fixtures_of_its_own(
         assert everything(outside) == before
 
 
-def test_a_service_that_goes_on_writing_does_not_disturb_the_rollback(seeded: OwnBus) -> None:
+def test_a_service_that_goes_on_writing_does_not_disturb_the_rollback(seeded: EmbeddedBus) -> None:
     stop = False
 
     async def service(bus: TestBus) -> None:

@@ -12,15 +12,15 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 
 from fakebus.testing import TestBus
+from fakebus.testing.embedded_bus import EmbeddedBus, bus_settings
 from fakebus.testing.isolation import Isolation
-from fakebus.testing.own_bus import OwnBus, bus_settings
 
 SCHEMA = {"type": "record", "name": "Order", "fields": [{"name": "id", "type": "int"}]}
 
 
 @pytest.fixture(scope="module")
-def with_registry() -> Iterator[OwnBus]:
-    with OwnBus(bus_settings(configs={}, http=True)) as running:
+def with_registry() -> Iterator[EmbeddedBus]:
+    with EmbeddedBus(bus_settings(configs={}, http=True)) as running:
         yield running
 
 
@@ -39,7 +39,7 @@ def register(bus: TestBus, subject: str) -> int:
     return int(answer["id"])
 
 
-def test_what_a_test_registers_is_gone_afterwards(with_registry: OwnBus) -> None:
+def test_what_a_test_registers_is_gone_afterwards(with_registry: EmbeddedBus) -> None:
     for _ in range(3):
         with with_registry.test() as bus:
             assert ask(bus, "/subjects") == []
@@ -48,7 +48,7 @@ def test_what_a_test_registers_is_gone_afterwards(with_registry: OwnBus) -> None
             assert bus.emitted() == []
 
 
-def test_snapshots_hold_schemas(with_registry: OwnBus) -> None:
+def test_snapshots_hold_schemas(with_registry: EmbeddedBus) -> None:
     with with_registry.test() as bus:
         register(bus, "a")
         bus.snapshot()
@@ -59,7 +59,7 @@ def test_snapshots_hold_schemas(with_registry: OwnBus) -> None:
         assert ask(bus, "/subjects") == ["a", "c"]
 
 
-def test_a_namespace_has_subjects_of_its_own(with_registry: OwnBus) -> None:
+def test_a_namespace_has_subjects_of_its_own(with_registry: EmbeddedBus) -> None:
     with with_registry.test() as before:
         subjects = ask(before, "/subjects")
     with with_registry.test(Isolation.NAMESPACE) as bus:
@@ -79,7 +79,7 @@ def test_a_namespace_has_subjects_of_its_own(with_registry: OwnBus) -> None:
 
 
 def test_what_is_registered_stays_when_records_are_deleted() -> None:
-    with OwnBus(bus_settings(configs={}, http=True)) as running:
+    with EmbeddedBus(bus_settings(configs={}, http=True)) as running:
         with running.test(Isolation.ADVANCE) as bus:
             register(bus, "orders-value")
         with running.test() as bus:
@@ -90,7 +90,7 @@ def test_what_is_registered_stays_when_records_are_deleted() -> None:
             assert start < end
 
 
-def test_fixtures_of_a_test_bring_their_schemas(with_registry: OwnBus, tmp_path: Path) -> None:
+def test_fixtures_of_a_test_bring_their_schemas(with_registry: EmbeddedBus, tmp_path: Path) -> None:
     (tmp_path / "order.avsc").write_text(json.dumps(SCHEMA))
     (tmp_path / "fakebus.yaml").write_text(
         "version: 1\n"
@@ -110,7 +110,7 @@ def test_fixtures_of_a_test_bring_their_schemas(with_registry: OwnBus, tmp_path:
             assert json.loads(ask(bus, f"/schemas/ids/{schema_id}")["schema"]) == SCHEMA
 
 
-def test_what_only_looks_framed_stays_as_it_is(with_registry: OwnBus) -> None:
+def test_what_only_looks_framed_stays_as_it_is(with_registry: EmbeddedBus) -> None:
     with with_registry.test() as bus:
         known = b"\0" + register(bus, "orders-value").to_bytes(4, "big")
         for data in (b"\0\0\0\x7f\xffabc", known + b"\xff" * 6):

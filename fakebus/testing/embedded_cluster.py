@@ -64,7 +64,7 @@ class _TailCursor:
         await self._tail.wait(timeout_s)
 
 
-class OwnCluster:
+class EmbeddedCluster:
     """One bus, from a snapshot on.
 
     Args:
@@ -73,7 +73,7 @@ class OwnCluster:
         registry: the bus's schema registry.
     """
 
-    is_foreign = False
+    is_external = False
 
     def __init__(
         self,

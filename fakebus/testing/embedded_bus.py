@@ -16,11 +16,11 @@ from fakebus.broker.snapshots import Snapshot, Snapshots
 from fakebus.clock import AdjustableClock
 from fakebus.config import Settings
 from fakebus.real_time import monotonic
-from fakebus.testing.handle import Addresses, Powers, TestBus
+from fakebus.testing.embedded_cluster import EmbeddedCluster
+from fakebus.testing.handle import Addresses, Capabilities, TestBus
 from fakebus.testing.isolation import Isolation, advance, delete
 from fakebus.testing.naming import Namespace, new_namespace
 from fakebus.testing.observer import Observer
-from fakebus.testing.own_cluster import OwnCluster
 from fakebus.testing.restoring import Restorer
 from fakebus.testing.timekeeping import Timekeeper
 from fakebus.testing.typed import delete_subjects
@@ -39,7 +39,7 @@ TEST_CONFIGS: Mapping[str, str] = {
 no connection is cut because a test has moved the clock."""
 
 
-class OwnBus:
+class EmbeddedBus:
     """A bus in a thread of its own, for ``with``.
 
     Args:
@@ -125,7 +125,7 @@ class OwnBus:
         self, begin: Snapshot, restorer: Restorer, namespace: Namespace, fixtures: Sequence[Path]
     ) -> TestBus:
         bus = self._thread.bus
-        cluster = OwnCluster(bus.broker, begin, bus.registry)
+        cluster = EmbeddedCluster(bus.broker, begin, bus.registry)
         for directory in fixtures:
             await cluster.seed(directory, namespace)
         if fixtures:
@@ -133,13 +133,13 @@ class OwnBus:
             cluster.begin = await self._snapshots.take()
             self._snapshots.forget(cluster.begin)
         self._faults.use_names(namespace.real)
-        powers = Powers(
+        capabilities = Capabilities(
             timekeeper=Timekeeper(bus.broker, self._clock),
             faults=self._faults,
             expelled=self._lately_expelled(),
         )
         observer = Observer(cluster, namespace, restorer)
-        return TestBus(observer, self._thread.loop, self.addresses, powers)
+        return TestBus(observer, self._thread.loop, self.addresses, capabilities)
 
     async def _end(self, isolation: Isolation, begin: Snapshot, namespace: Namespace) -> None:
         bus = self._thread.bus
@@ -195,7 +195,7 @@ def running_bus(
         configs=set or {},
         http=http,
     )
-    with OwnBus(settings) as bus, bus.test(Isolation.NONE) as handle:
+    with EmbeddedBus(settings) as bus, bus.test(Isolation.NONE) as handle:
         yield handle
 
 
