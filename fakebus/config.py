@@ -9,7 +9,6 @@ import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -292,6 +291,9 @@ def unknown_variables(environ: Mapping[str, str]) -> Iterator[str]:
         rest = name.removeprefix("FAKEBUS_")
         # Kubernetes sets FAKEBUS_SERVICE_HOST, FAKEBUS_PORT_9092_TCP… for a service of our name.
         if rest != name and rest not in known and not _SERVICE.match(rest):
+            # Imported here because every start would pay for it.
+            from difflib import get_close_matches
+
             near = get_close_matches(rest, known, 1)
             names = ", ".join(f"FAKEBUS_{one}" for one in near or known)
             hint = f"did you mean {names}?" if near else f"known: {names}"

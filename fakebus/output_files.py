@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -101,7 +100,7 @@ def read_regular(path: Path) -> bytes | None:
 
 
 def _replace(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".fakebus-{secrets.token_hex(8)}")
+    temporary = path.with_name(f".fakebus-{os.urandom(8).hex()}")
     try:
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         try:
