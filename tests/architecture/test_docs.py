@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from fakebus.redis.commands import _COMMANDS as COMMANDS
+
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "fakebus"
 ARCHITECTURE = ROOT / "docs" / "explanation" / "architecture.md"
@@ -55,6 +57,11 @@ def test_every_room_is_in_the_picture() -> None:
     text = ARCHITECTURE.read_text()
     rooms = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
     assert {room for room in rooms if f"[{room}/<br>" not in text} == set()
+
+
+def test_every_command_of_redis_is_in_the_reference() -> None:
+    words = set(re.findall(r"[A-Z-]+", (ROOT / "docs" / "reference" / "redis.md").read_text()))
+    assert {name for name in COMMANDS if not words.issuperset(name.split())} == set()
 
 
 def test_every_folder_of_tests_has_its_rule() -> None:

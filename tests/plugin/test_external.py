@@ -87,8 +87,8 @@ def test_wrong(fakebus):
 
 
 def test_what_only_a_bus_of_our_own_can_do_is_refused(elsewhere: TestBus) -> None:
-    with ExternalBus(elsewhere.bootstrap_servers, "") as foreign:
-        with foreign.test() as bus:
+    with ExternalBus(elsewhere.bootstrap_servers, "") as external:
+        with external.test() as bus:
             assert bus.is_external
             assert bus.schema_registry_url == ""
             for refused in (
@@ -108,10 +108,10 @@ def test_what_only_a_bus_of_our_own_can_do_is_refused(elsewhere: TestBus) -> Non
                     needs_registry()
 
 
-@pytest.mark.parametrize("foreign", [False, True], ids=["ours", "foreign"])
-def test_what_is_refused_is_refused_alike(elsewhere: TestBus, foreign: bool) -> None:
+@pytest.mark.parametrize("external", [False, True], ids=["ours", "external"])
+def test_what_is_refused_is_refused_alike(elsewhere: TestBus, external: bool) -> None:
     with ExitStack() as stack:
-        if not foreign:
+        if not external:
             bus = stack.enter_context(running_bus())
         else:
             there = stack.enter_context(ExternalBus(elsewhere.bootstrap_servers, ""))
@@ -142,8 +142,8 @@ def test_groups_of_fixtures_start_where_the_file_says(
         path.read_text() + "groups: [{group: late, offsets: {t: {'*': latest}}},\n"
         "  {group: early, offsets: {t: {0: 0}}}]\n"
     )
-    with ExternalBus(elsewhere.bootstrap_servers, "", [directory], 2) as foreign:
-        with foreign.test() as bus:
+    with ExternalBus(elsewhere.bootstrap_servers, "", [directory], 2) as external:
+        with external.test() as bus:
             assert bus.lag("late") == {(bus.topic("t"), 0): 0}
             assert bus.lag("early") == {(bus.topic("t"), 0): 1}
             bus.seed(directory)
