@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
 
-.PHONY: up test check test-clients test-kafka bench kafka lock clean format
+.PHONY: up test check mutants test-clients test-kafka bench kafka lock clean format
 
 up: $(STAMP)  ## Start the seeded bus: Kafka on 127.0.0.1:9092, HTTP on 127.0.0.1:8081
 	$(BIN)/fakebus up --fixtures fixtures $(ARGS)
@@ -25,6 +25,9 @@ test-clients: $(STAMP)  ## kcat, Java, Go and Node clients (needs their toolchai
 test-kafka: $(STAMP)  ## The same scenarios on a real Apache Kafka, and both asked the same (Java 17, Maven)
 	$(BIN)/python tests/clients/build.py
 	$(BIN)/python -m pytest -q -n 2 --dist loadgroup tests/clients/python tests/clients/test_other_languages.py tests/differential --cluster kafka $(ARGS)
+
+mutants: $(STAMP)  ## Change guards of the modules that differ from main, and see whether a test notices
+	$(BIN)/python tools/mutants.py $(ARGS)
 
 bench: $(STAMP)  ## Ratios against librdkafka's mock cluster, in one run
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -95,3 +95,16 @@ def test_a_second_login_is_refused_without_harm(stranger: RawClient) -> None:
     assert (again.error_code, again.mechanisms) == (34, [])
     assert stranger.call(ApiKey.SASL_AUTHENTICATE, 2, TOKEN).error_code == 34
     assert stranger.call(ApiKey.METADATA, 9, METADATA).brokers
+
+
+def test_large_requests_are_taken_from_clients_that_have_logged_in_and_from_no_others(
+    stranger: RawClient, address: str
+) -> None:
+    large = MetadataRequest(topics=[MetadataRequestTopic(name="t" * 200)] * 3000)
+    with RawClient(address) as other:
+        other.call(ApiKey.SASL_HANDSHAKE, 1, HANDSHAKE)
+        other.send(ApiKey.METADATA, 9, large)
+        assert other.is_closed_by_peer()
+    stranger.call(ApiKey.SASL_HANDSHAKE, 1, HANDSHAKE)
+    assert stranger.call(ApiKey.SASL_AUTHENTICATE, 2, TOKEN).error_code == 0
+    assert stranger.call(ApiKey.METADATA, 9, large).brokers

@@ -30,6 +30,25 @@ async def test_work_beyond_the_budget_waits_for_the_next_turns_in_order() -> Non
     assert seen == [2, 4, 6, 7]
 
 
+async def test_work_does_not_overtake_what_stands_in_line() -> None:
+    done: list[str] = []
+    turns = TurnBudget()
+    turns.run_later(1, lambda: done.append("first"))
+    turns.run(1, lambda: done.append("second"))
+    assert done == []
+    await asyncio.sleep(0)
+    assert done == ["first", "second"]
+
+
+async def test_the_budget_is_new_in_the_next_turn() -> None:
+    done: list[int] = []
+    turns = TurnBudget(units=2)
+    turns.run(2, lambda: done.append(1))
+    await asyncio.sleep(0)
+    turns.run(2, lambda: done.append(2))
+    assert done == [1, 2]
+
+
 async def test_a_piece_larger_than_the_budget_has_a_turn_of_its_own() -> None:
     done: list[str] = []
     turns = TurnBudget(units=10)
