@@ -80,6 +80,24 @@ class Arguments:
         """Return all words that are left as text."""
         return [word.decode("utf-8", "replace") for word in self.rest()]
 
+    def options(self, *numbers: str, flags: Sequence[str] = ()) -> dict[str, int]:
+        """Return what is left as options, of which the last one of a name counts.
+
+        Args:
+            numbers: names that a whole number follows.
+            flags: names that stand alone; they are in the answer if they are given.
+        """
+        found: dict[str, int] = {}
+        while self.left:
+            name = self.word()
+            if name in numbers and self.left:
+                found[name] = self.integer()
+            elif name in flags:
+                found[name] = 1
+            else:
+                raise RedisError(SYNTAX_ERROR)
+        return found
+
     def end(self) -> None:
         """Refuse words that are left: nothing that a client asks for is passed over."""
         if self.left:

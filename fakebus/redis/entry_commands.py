@@ -97,12 +97,7 @@ async def xrevrange(call: Call) -> Reply:
 
 
 def _count(arguments: Arguments) -> int:
-    count = ALL
-    while arguments.left:
-        if arguments.word() != "COUNT":
-            raise RedisError(SYNTAX_ERROR)
-        count = max(arguments.integer(), 0)
-    return count
+    return max(arguments.options("COUNT").get("COUNT", ALL), 0)
 
 
 async def xread(call: Call) -> Reply:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fakebus.redis.arguments import SYNTAX_ERROR, Arguments
+from fakebus.redis.arguments import Arguments
 from fakebus.redis.call import Call
 from fakebus.redis.entries import EntryId, IdRange
 from fakebus.redis.groups import Pending, StreamGroup
@@ -169,7 +169,10 @@ async def xautoclaim(call: Call) -> Reply:
     topic, group = call.topic_and_group()
     claim = _new_claim(call, "XAUTOCLAIM")
     ids = IdRange.parse(call.arguments.raw(), b"+")
-    count = _autoclaim_options(call.arguments, claim)
+    options = call.arguments.options("COUNT", flags=("JUSTID",))
+    claim.ids_only, count = "JUSTID" in options, options.get("COUNT", 100)
+    if count <= 0:
+        raise RedisError("ERR COUNT must be > 0")
     group.saw(claim.consumer, call.now_ms)
     wanted = sorted(entry_id for entry_id in group.pending if entry_id in ids)
     claimed: list[Reply] = []
@@ -194,19 +197,3 @@ async def xautoclaim(call: Call) -> Reply:
         group.saw(claim.consumer, call.now_ms, active=True)
     call.groups.changed(topic, group)
     return [str(wanted[looked_at]) if looked_at < len(wanted) else "0-0", claimed, deleted]
-
-
-def _autoclaim_options(arguments: Arguments, claim: _Claim) -> int:
-    """Put the options of XAUTOCLAIM into a claim; return COUNT."""
-    count = 100
-    while arguments.left:
-        option = arguments.word()
-        if option == "JUSTID":
-            claim.ids_only = True
-        elif option == "COUNT" and arguments.left:
-            count = arguments.integer()
-            if count <= 0:
-                raise RedisError("ERR COUNT must be > 0")
-        else:
-            raise RedisError(SYNTAX_ERROR)
-    return count
