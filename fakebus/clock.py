@@ -37,6 +37,16 @@ class Clock(Protocol):
         """
 
 
+async def keep_waiting(clock: Clock, seconds: float) -> None:
+    """Return when a client has been kept waiting for so long; see :meth:`Clock.wait`."""
+    over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    timer = clock.wait(seconds, lambda: over.set_result(None))
+    try:
+        await over
+    finally:
+        timer.cancel()
+
+
 class SystemClock:
     """The machine's clock and the running event loop's timers."""
 

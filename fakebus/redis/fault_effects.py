@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from fakebus.broker.broker import Broker
 from fakebus.broker.faults import Api, Delay, Disconnect, Fail
+from fakebus.clock import keep_waiting
 from fakebus.redis.call import Session
 from fakebus.redis.protocol import RedisError, Reply
 
@@ -56,12 +56,7 @@ async def carry_out(
     if isinstance(effect, Disconnect):
         raise LostConnection
     if isinstance(effect, Delay):
-        late: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        timer = broker.clock.wait(effect.seconds, lambda: late.set_result(None))
-        try:
-            await late
-        finally:
-            timer.cancel()
+        await keep_waiting(broker.clock, effect.seconds)
     return reply
 
 

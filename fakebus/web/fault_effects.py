@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
@@ -10,6 +9,7 @@ from aiohttp.typedefs import Middleware
 
 from fakebus.broker.broker import Broker
 from fakebus.broker.faults import Api, Delay, Disconnect, Fail
+from fakebus.clock import keep_waiting
 from fakebus.web.errors import STORE_ERROR, error_response
 from fakebus.web.routing import routes
 
@@ -43,12 +43,7 @@ def fault_effects(broker: Broker) -> Middleware:
         if isinstance(effect, Disconnect):
             return _disconnected(request)
         if isinstance(effect, Delay):
-            late: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            timer = broker.clock.wait(effect.seconds, lambda: late.set_result(None))
-            try:
-                await late
-            finally:
-                timer.cancel()
+            await keep_waiting(broker.clock, effect.seconds)
         return answer
 
     return carry_out
