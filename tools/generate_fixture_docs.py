@@ -11,8 +11,7 @@ import re
 import sys
 from pathlib import Path
 
-from fakebus.fixture_files.events.event_lines import EVENT_FIELDS
-from fakebus.fixture_files.structure.declarations import table
+from fakebus.fixture_files.structure.declarations import table, words
 from fakebus.fixture_files.structure.event_models import Generate
 from fakebus.fixture_files.structure.models import Profile, RootFile, Topic
 from fakebus.fixture_files.structure.subject_models import Subject
@@ -25,7 +24,7 @@ TABLE = re.compile(r"(<!-- Generated from (\w+); .*? -->\n)(?:\|.*\n)*")
 def main() -> int:
     """Write the tables, or compare them."""
     tables = {model.__name__: table(model) for model in MODELS}
-    rows = [f"| `{name}` | {one['description']} |\n" for name, one in EVENT_FIELDS.items()]
+    rows = [f"| `{name}` | {means} |\n" for name, means in words()["events"].items()]
     tables["events"] = "".join(["| field | meaning |\n|---|---|\n", *rows])
     present = TARGET.read_text()
     text = TABLE.sub(lambda found: found[1] + tables[found[2]], present)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from fakebus.fixture_files.events.event_lines import EVENT_FIELDS
 from fakebus.fixture_files.scenarios.scenario_specs import (
     PUBLISH_FIELDS,
@@ -16,6 +18,7 @@ from fakebus.fixture_files.structure.event_models import (
     KeyFormat,
     Load,
 )
+from fakebus.fixture_files.structure.kinds import text
 from fakebus.fixture_files.structure.models import (
     Group,
     Profile,
@@ -62,7 +65,7 @@ def event_schema() -> Schema:
     return {
         **_DRAFT,
         "title": "an event of a fixture set, one line of an NDJSON file",
-        **_object(EVENT_FIELDS, "value"),
+        **_object(_event_fields(EVENT_FIELDS), "value"),
         "not": {"required": [*both], "properties": both},
     }
 
@@ -70,6 +73,8 @@ def event_schema() -> Schema:
 def scenario_schema() -> Schema:
     """Return the JSON Schema of a scenario."""
     step = object_schema(Step)
+    event = _event_fields(PUBLISH_FIELDS)
+    topic = {**text().schema(), "description": "one of the set's topics"}
     steps = [
         {**step, "properties": {name: one}, "required": [name]}
         for name, one in step["properties"].items()
@@ -80,10 +85,15 @@ def scenario_schema() -> Schema:
         **object_schema(ScenarioFile),
         "$defs": {
             "step": {"oneOf": steps},
-            "publish": _object(PUBLISH_FIELDS, "topic", "value"),
+            "publish": _object({**event, "topic": topic}, "topic", "value"),
             "repeat": object_schema(Repeat),
         },
     }
+
+
+def _event_fields(names: Iterable[str]) -> Schema:
+    means = words()["events"]
+    return {name: {**EVENT_FIELDS[name].words, "description": means[name]} for name in names}
 
 
 def _object(fields: object, *required: str) -> Schema:

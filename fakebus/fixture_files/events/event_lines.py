@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from json.decoder import JSONDecodeError
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from fakebus.fixture_files.formats.format import kind_of_json
 from fakebus.fixture_files.headers import HEADERS_SCHEMA
@@ -26,46 +26,45 @@ from fakebus.fixture_files.problems import (
 from fakebus.fixture_files.structure.event_models import Load
 from fakebus.fixture_files.structure.models import Topic
 
-_TEXT = {"type": ["string", "null"], "minLength": 1}
-EVENT_FIELDS: Mapping[str, Mapping[str, Any]] = {
-    "topic": {
-        **_TEXT,
-        "description": "needed in included files; a file that a topic loads belongs to that topic",
-    },
-    "key": {"description": "plain or with a format; missing or `null` is no key"},
-    "value": {"description": "plain or with a format; `null` is a tombstone; required"},
-    "headers": {
-        "description": "list of `[name, value]` pairs (order and duplicates are kept), or an "
-        "object",
-        **HEADERS_SCHEMA,
-    },
-    "at": {
-        **_TEXT,
-        "description": "the timestamp: an instant, `now`, or an offset from the anchor such as "
-        "`-2d3h` or `+30s`",
-    },
-    "after": {
-        **_TEXT,
-        "description": "instead of `at`: the id of another event, in any file, and a delay: "
-        "`order-1 +5s`",
-    },
-    "partition": {
-        "type": ["integer", "null"],
-        "minimum": 0,
-        "description": "a number; without it the key decides",
-    },
-    "id": {
-        **_TEXT,
-        "pattern": r"^\S+$",
-        "description": "a name for `after`, unique in the set; not part of the record",
-    },
-    "tags": {
-        "type": ["array", "null"],
-        "items": {"type": "string"},
-        "description": "list of texts, for profiles; not part of the record",
-    },
+
+class EventField(NamedTuple):
+    """Field of an event; ``structure/words.yaml`` tells what it means."""
+
+    words: Mapping[str, Any]
+    """The JSON Schema of what may stand in it; null is as if it were missing."""
+    fits: Callable[[Any], bool] = lambda data: True
+    must_be: str = ""
+    """What is said of something else, which ``{}`` stands for."""
+    hint: str = ""
+
+
+_TEXT = EventField(
+    {"type": ["string", "null"], "minLength": 1},
+    lambda data: isinstance(data, str) and bool(data),
+    "a text, not {}",
+    "write a text",
+)
+EVENT_FIELDS: Mapping[str, EventField] = {
+    "topic": _TEXT,
+    "key": EventField({}),
+    "value": EventField({}),
+    "headers": EventField(HEADERS_SCHEMA),
+    "at": _TEXT,
+    "after": _TEXT,
+    "partition": EventField(
+        {"type": ["integer", "null"], "minimum": 0},
+        lambda data: type(data) is int and data >= 0,
+        "a whole number from 0",
+        "leave it out to let the key decide",
+    ),
+    "id": _TEXT._replace(words={**_TEXT.words, "pattern": r"^\S+$"}),
+    "tags": EventField(
+        {"type": ["array", "null"], "items": {"type": "string"}},
+        lambda data: isinstance(data, list) and all(isinstance(tag, str) for tag in data),
+        "a list of texts",
+        'write ["demo"]',
+    ),
 }
-"""The fields of an event with their JSON Schemas."""
 _SPACE = " \t\r"
 _DIGEST_SIZE = 8
 
@@ -257,42 +256,18 @@ def check_shape(event: EventLine, problems: ProblemList) -> bool:
         problems.add(
             event.position(), "the event has no value", 'write "value": null for a tombstone'
         )
-    for name in ("topic", "id", "at", "after"):
-        _check_text(event, name, problems)
+    for name, field in EVENT_FIELDS.items():
+        data = fields.get(name)
+        if data is not None and not field.fits(data):
+            shown = "empty" if data == "" else kind_of_json(data)
+            message = f'"{name}" must be {field.must_be.replace("{}", shown)}'
+            problems.add(event.position(name), message, field.hint)
     event_id = fields.get("id")
     if isinstance(event_id, str) and event_id and len(event_id.split()) != 1:
         problems.add(event.position("id"), "an id must not hold spaces", 'write "id": "order-7"')
     if fields.get("at") is not None and fields.get("after") is not None:
         problems.add(event.position("after"), '"at" and "after" exclude each other', "remove one")
-    _check_partition(event, problems)
-    _check_tags(event, problems)
     return len(problems) == before
-
-
-def _check_text(event: EventLine, name: str, problems: ProblemList) -> None:
-    data = event.fields.get(name)
-    if data is None or (isinstance(data, str) and data):
-        return
-    shown = "empty" if data == "" else kind_of_json(data)
-    problems.add(event.position(name), f'"{name}" must be a text, not {shown}', "write a text")
-
-
-def _check_partition(event: EventLine, problems: ProblemList) -> None:
-    partition = event.fields.get("partition")
-    if partition is None or (type(partition) is int and partition >= 0):
-        return
-    problems.add(
-        event.position("partition"),
-        '"partition" must be a whole number from 0',
-        "leave it out to let the key decide",
-    )
-
-
-def _check_tags(event: EventLine, problems: ProblemList) -> None:
-    tags = event.fields.get("tags")
-    if tags is None or (isinstance(tags, list) and all(isinstance(tag, str) for tag in tags)):
-        return
-    problems.add(event.position("tags"), '"tags" must be a list of texts', 'write ["demo"]')
 
 
 def topic_of(event: EventLine, topics: Mapping[str, Topic], problems: ProblemList) -> Topic | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any, ClassVar
 
-from fakebus.fixture_files.events.event_lines import EVENT_FIELDS, EventFile, EventLine, check_shape
+from fakebus.fixture_files.events.event_lines import EventFile, EventLine, check_shape
 from fakebus.fixture_files.problems import DataError, Position, ProblemList, quoted
 from fakebus.fixture_files.sources import FixtureDirectory
 from fakebus.fixture_files.structure.declarations import (
@@ -32,11 +32,8 @@ from fakebus.fixture_files.structure.yaml_tree import (
 )
 from fakebus.fixture_files.times import parse_duration
 
-PUBLISH_FIELDS = {
-    "topic": {**text().schema(), "description": "one of the set's topics"},
-    **{name: EVENT_FIELDS[name] for name in ("key", "value", "headers", "partition", "id")},
-}
-"""The fields of an event in a scenario with their JSON Schemas."""
+PUBLISH_FIELDS = ("topic", "key", "value", "headers", "partition", "id")
+"""The fields of an event that a scenario may say."""
 MAX_REPETITIONS = 10_000
 _STEP_HINT = "write  - publish: {...}, - wait: 2s  or  - repeat: {...}"
 _STEP_NAMES = ("publish", "wait", "repeat")
