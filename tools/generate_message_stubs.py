@@ -13,7 +13,6 @@ from fakebus.protocol.schema import (
     FieldSchema,
     StructSchema,
     all_messages,
-    struct_schemas,
 )
 
 STUB = Path(messages.__file__).with_suffix(".pyi")
@@ -63,7 +62,8 @@ def class_lines(struct: StructSchema, is_request: bool) -> list[str]:
 def stub_text() -> str:
     lines = [HEAD]
     requests = request_structs()
-    for struct in struct_schemas().values():
+    structs = {struct.name: struct for message in all_messages() for struct in message.root.walk()}
+    for struct in structs.values():
         lines += class_lines(struct, struct.name in requests)
     return "\n".join(lines)
 

@@ -17,7 +17,7 @@ from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.compiler import Decoder, Encoder
 from fakebus.protocol.errors import DecodeError, EncodeError
 from fakebus.protocol.primitives import null_or_error, skip_tagged_fields
-from fakebus.protocol.schema import ApiSchema, api_schema
+from fakebus.protocol.schema import ApiSchema, api_heads, api_schema
 from fakebus.protocol.versions import NO_VERSIONS, VersionRange
 from fakebus.types import Buffer
 
@@ -36,15 +36,15 @@ class RequestHeader(NamedTuple):
 
 def valid_versions(api_key: int) -> VersionRange:
     """Return the versions that can be read and written; an empty range for an unknown API."""
-    schema = api_schema(api_key)
-    return NO_VERSIONS if schema is None else schema.request.versions
+    head = api_heads().get(api_key)
+    return NO_VERSIONS if head is None else head[1]
 
 
 def api_name(api_key: int) -> str:
     """Return Kafka's name of an API, as in ``Produce``; ``ApiKey 99`` for an unknown one."""
-    schema = api_schema(api_key)
-    if schema is not None:
-        return schema.name
+    head = api_heads().get(api_key)
+    if head is not None:
+        return head[0]
     try:
         return ApiKey(api_key).name.title().replace("_", "")
     except ValueError:

@@ -27,9 +27,9 @@ Records = Buffer | list[Buffer] | list[bytes] | list[memoryview] | tuple[Buffer,
 
 
 def __getattr__(name: str) -> Any:
-    """Make a class when it is first asked for."""
-    schema = None if name.startswith("_") else struct_schemas().get(name)
-    if schema is None:
+    """Make the classes of a message when one of them is first asked for."""
+    made = {schema.name: struct_class(schema) for schema in struct_schemas(name)}
+    if name not in made:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()[name] = struct_class(schema)
-    return globals()[name]
+    globals().update(made)
+    return made[name]

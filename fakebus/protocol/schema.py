@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -117,7 +118,6 @@ class ApiSchema:
     """A request and its response."""
 
     api_key: int
-    name: str
     request: MessageSchema
     response: MessageSchema
 
@@ -126,9 +126,11 @@ _FIELD = re.compile(
     r"(?P<indent> +)(?P<name>\w+) (?P<array>\[\])?(?P<type>\w+) (?P<versions>[\d+-]+)"
     r"(?: \?(?P<nullable>[\d+-]+))?(?: #(?P<tag>\d+):(?P<tagged>[\d+-]+))?(?: =(?P<default>\S*))?"
 )
+_STRUCT_NAME = re.compile(r"^ *(?:\w+ (?:\[\])?)?([A-Z]\w+) \d", re.MULTILINE)
 _INDENT = 2
 # Not importlib.resources: importing it costs more than reading all the files.
 _DEFINITIONS = os.path.join(os.path.dirname(__file__), "definitions")
+_CONSUMER_PROTOCOL = "consumer_protocol.txt"
 
 
 def _parse_fields(
@@ -144,8 +146,8 @@ def _parse_fields(
             raise ValueError(f"{line.string!r}: a struct has fields, and nothing else has")
         fields.append(
             FieldSchema(
-                name=line["name"],
-                type=line["type"],
+                name=sys.intern(line["name"]),
+                type=sys.intern(line["type"]),
                 is_array=line["array"] is not None,
                 struct=StructSchema(name=line["type"], fields=inner) if is_struct else None,
                 versions=parse_versions(line["versions"]),
@@ -193,7 +195,17 @@ def _read(file_name: str) -> list[str]:
 
 def api_keys() -> list[int]:
     """Return the keys of the APIs that have a definition, ascending."""
-    return list(_file_names())
+    return list(api_heads())
+
+
+@cache
+def api_heads() -> dict[int, tuple[str, VersionRange]]:
+    """Return the name and the versions of each API, without reading its fields."""
+    heads = {key: _read(file_name)[0].split(maxsplit=2) for key, file_name in _file_names().items()}
+    return {
+        key: (name.removesuffix("Request"), parse_versions(versions))
+        for key, (name, versions, _) in heads.items()
+    }
 
 
 @cache
@@ -203,14 +215,13 @@ def api_schema(api_key: int) -> ApiSchema | None:
     if file_name is None:
         return None
     request, response = (parse_message(text, api_key) for text in _read(file_name))
-    name = request.root.name.removesuffix("Request")
-    return ApiSchema(api_key=api_key, name=name, request=request, response=response)
+    return ApiSchema(api_key=api_key, request=request, response=response)
 
 
 @cache
 def consumer_protocol_schemas() -> dict[str, MessageSchema]:
     """Return the messages of the consumer protocol by name."""
-    messages = [parse_message(text, None) for text in _read("consumer_protocol.txt")]
+    messages = [parse_message(text, None) for text in _read(_CONSUMER_PROTOCOL)]
     return {message.root.name: message for message in messages}
 
 
@@ -225,6 +236,24 @@ def all_messages() -> Iterator[MessageSchema]:
 
 
 @cache
-def struct_schemas() -> dict[str, StructSchema]:
-    """Return every message and every struct inside one, by the name of its class."""
-    return {struct.name: struct for message in all_messages() for struct in message.root.walk()}
+def _texts_by_struct() -> dict[str, str]:
+    texts: dict[str, str] = {}
+    for file_name in (*_file_names().values(), _CONSUMER_PROTOCOL):
+        for text in _read(file_name):
+            texts.update(dict.fromkeys(_STRUCT_NAME.findall(text), text))
+    return texts
+
+
+def struct_names() -> list[str]:
+    """Return the names of the classes of all messages and of all structs inside them."""
+    return list(_texts_by_struct())
+
+
+def struct_schemas(name: str) -> Iterator[StructSchema]:
+    """Yield the structs of a message that has a struct of this name; none if none has.
+
+    They are read anew each time: a broker needs most classes, but few definitions.
+    """
+    text = _texts_by_struct().get(name)
+    if text is not None:
+        yield from parse_message(text, None).root.walk()
