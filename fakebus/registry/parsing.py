@@ -153,13 +153,12 @@ def _parse(
     try:
         parsed = language(schema_type).parse(text, references, checks)
         # Some languages work these out only now, and they may fail like the parser.
-        if parsed.canonical and parsed.normalized:
-            return parsed
+        _ = parsed.canonical, parsed.normalized
     except (SchemaError, MissingExtraError) as error:
         raise _invalid(schema_type, str(error)) from error
     except RecursionError:
         raise _invalid(schema_type, "it is nested too deeply") from None
-    raise _invalid(schema_type, "it is empty")
+    return parsed
 
 
 def _invalid(schema_type: str, reason: str) -> RegistryError:
