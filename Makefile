@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
 
-.PHONY: up test check mutants test-clients test-kafka bench kafka lock clean format
+.PHONY: up test check mutants test-clients test-kafka bench fuzz kafka lock clean format
 
 up: $(STAMP)  ## Start the seeded bus: Kafka on 127.0.0.1:9092, HTTP on 127.0.0.1:8081
 	$(BIN)/fakebus up --fixtures fixtures $(ARGS)
@@ -31,6 +31,9 @@ mutants: $(STAMP)  ## Change guards of the modules that differ from main, and se
 
 bench: $(STAMP)  ## Ratios against librdkafka's mock cluster, in one run
 	$(BIN)/python -m benchmarks $(ARGS)
+
+fuzz: $(STAMP)  ## 100,000 mutated frames for every API, and a healthy client whose acknowledgements are measured
+	$(BIN)/python -m fuzzing $(ARGS)
 
 kafka: $(STAMP)  ## A real Apache Kafka on 127.0.0.1:19092, to settle questions of behaviour
 	$(BIN)/python tools/kafka.py run $(ARGS)

@@ -34,7 +34,7 @@ from fakebus.kafka.listener_settings import ListenerSettings
 from fakebus.limited_log import LimitedLog
 from fakebus.protocol import codec
 from fakebus.protocol.api_keys import ApiKey
-from fakebus.protocol.errors import DecodeError
+from fakebus.protocol.errors import DecodeError, EncodeError
 from fakebus.types import Buffer
 
 logger = logging.getLogger("fakebus.kafka")
@@ -288,7 +288,12 @@ class KafkaProtocol(asyncio.BufferedProtocol):
             context = self._outbox.popleft()
             self.answered += 1
             answered_bytes += context.frame_bytes
-            buffers += _encode(context)
+            try:
+                buffers += _encode(context)
+            except EncodeError:  # a bug costs one connection
+                logger.exception("an answer to %s cannot be written", self._client.client_host)
+                self.give_up("internal error")
+                return
         if answered_bytes:
             self._hold(-answered_bytes)
         if len(buffers) == 1:

@@ -63,6 +63,8 @@ def _answer(
             items = _answers(field.struct, asked, request, version, error)
             inner_error = inner_error or bool(items)
             setattr(answer, field.name, items)
+        elif field.type == "rec" and not field.is_nullable_in(version):
+            setattr(answer, field.name, b"")
         elif field.name != _ERROR_CODE:
             _copy(answer, field, request)
     # Beside errors about single things, one about the whole would hide them.

@@ -62,13 +62,14 @@ class FieldSchema:
         return self.tagged is not None and version in self.tagged
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class StructSchema:
-    """A message, or a struct inside one."""
+    """A message, or a struct inside one; each is made once, and is a key by its identity."""
 
     name: str
     fields: tuple[FieldSchema, ...]
 
+    @cache  # noqa: B019 - schemas live as long as the process
     def fields_in(self, version: int) -> list[FieldSchema]:
         """Return the fields that stand in order in this version, without tagged ones."""
         return [f for f in self.fields if version in f.versions and not f.is_tagged_in(version)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +13,8 @@ from fakebus.kafka.error_responses import error_response
 from fakebus.kafka.handlers import HANDLERS
 from fakebus.protocol import codec, messages
 from fakebus.protocol.api_keys import ApiKey
+from fakebus.protocol.schema import api_keys, api_schema
+from fuzzing.corpus import filled
 
 ERROR = ErrorCode.NOT_LEADER_OR_FOLLOWER
 
@@ -39,6 +42,21 @@ def test_every_api_that_is_served_can_fail(handler: Any) -> None:
         assert set(codes(answer)) <= {ERROR.code}
         written = b"".join(map(bytes, codec.encode_response(key, version, answer)))
         assert codec.decode_response(key, version, memoryview(written)) is not None
+
+
+@pytest.mark.parametrize("key", api_keys())
+def test_an_answer_to_any_request_can_be_written(key: int) -> None:
+    schema = api_schema(key)
+    assert schema is not None
+    for version in range(schema.request.versions.min, schema.request.versions.max + 1):
+        request = filled(schema.request.root, version, random.Random(version))
+        try:
+            answer = error_response(key, version, request, ERROR)
+        except LookupError:
+            continue
+        written = b"".join(map(bytes, codec.encode_response(key, version, answer)))
+        decoded = codec.decode_response(key, version, memoryview(written))
+        assert ERROR.code in codes(decoded)
 
 
 ID = UUID(int=7)
