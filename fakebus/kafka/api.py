@@ -12,7 +12,6 @@ client, and nothing else: errors of Kafka go into the response.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -138,7 +137,6 @@ class RequestContext:
     response_version: int = 0
     raw_token: bytes | None = None
     """The answer instead of a response, when the client sent a bare SASL token."""
-    task: asyncio.Future[Any] | None = None
     abandon: Callable[[], None] | None = None
     """Stops what only the client waits for, when it goes away."""
 

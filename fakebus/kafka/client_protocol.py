@@ -57,6 +57,7 @@ class KafkaProtocol(asyncio.BufferedProtocol):
         dispatcher: calls the handlers.
         backpressure: lets connections wait.
         connections: those of the listener; this one is among them while it is open.
+        tasks: the requests that are being carried out, also those of connections that closed.
         log: where it is told why a connection is closed.
     """
 
@@ -66,12 +67,14 @@ class KafkaProtocol(asyncio.BufferedProtocol):
         dispatcher: Dispatcher,
         backpressure: Backpressure,
         connections: set[KafkaProtocol],
+        tasks: set[asyncio.Future[Any]],
         log: LimitedLog,
     ) -> None:
         self._settings = settings
         self._dispatcher = dispatcher
         self._backpressure = backpressure
         self._connections = connections
+        self._tasks = tasks
         self._log = log
         self._reader = FrameReader(settings.max_frame_bytes)
         self._admitted_bytes = 0
@@ -156,7 +159,7 @@ class KafkaProtocol(asyncio.BufferedProtocol):
         """Give up what only this client waited for."""
         self._closing = True
         self._inbox.clear()
-        self._abandon_waits()
+        self.abandon_waits()
         self._connections.discard(self)
         self._backpressure.forget(self)
         for callback in self._client.on_close:
@@ -168,17 +171,10 @@ class KafkaProtocol(asyncio.BufferedProtocol):
             self._closing = True
             self._transport.close()
 
-    def abort_tasks(self) -> list[asyncio.Future[Any]]:
-        """Cancel what is under way and return it, for shutting down."""
-        self._abandon_waits()
-        tasks = [e.task for e in self._outbox if e.task is not None and not e.task.done()]
-        for task in tasks:
-            task.cancel()
-        return tasks
-
-    def _abandon_waits(self) -> None:
+    def abandon_waits(self) -> None:
+        """Give up what only this client waits for."""
         for context in self._outbox:
-            # Only waits are given up: what other requests have begun is carried out.
+            # What other requests have begun is carried out.
             if context.abandon is not None:
                 context.abandon()
 
@@ -253,8 +249,9 @@ class KafkaProtocol(asyncio.BufferedProtocol):
             context.abandon = result.abandon
             result.when_ready(partial(self._deliver, context))
         elif isinstance(result, Awaitable):
-            context.task = asyncio.ensure_future(result)
-            context.task.add_done_callback(lambda task: self._finish(context, task))
+            begun = asyncio.ensure_future(result)
+            self._tasks.add(begun)
+            begun.add_done_callback(lambda task: self._finish(context, task))
         else:
             context.response, context.done = result, True
 
@@ -269,6 +266,7 @@ class KafkaProtocol(asyncio.BufferedProtocol):
 
     def _finish(self, context: RequestContext, task: asyncio.Future[Any]) -> None:
         context.done = True
+        self._tasks.discard(task)
         if task.cancelled():
             return
         failure = task.exception()

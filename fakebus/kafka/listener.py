@@ -63,6 +63,7 @@ class Listener:
         self._backpressure = backpressure or Backpressure(broker)
         self._log = LimitedLog(logger)
         self._connections: set[KafkaProtocol] = set()
+        self._tasks: set[asyncio.Future[Any]] = set()
         self._ssl_context = ssl_context
         self._port = ListeningPort(address, "Kafka clients", "--kafka")
         self._advertised_address = advertised
@@ -83,7 +84,12 @@ class Listener:
 
     def _new_connection(self) -> KafkaProtocol:
         return KafkaProtocol(
-            self._settings, self.dispatcher, self._backpressure, self._connections, self._log
+            self._settings,
+            self.dispatcher,
+            self._backpressure,
+            self._connections,
+            self._tasks,
+            self._log,
         )
 
     async def start(self) -> None:
@@ -123,9 +129,9 @@ class Listener:
             self._idle_timer.cancel()
         self._backpressure.close()
         await self._port.close()
-        tasks: list[asyncio.Future[Any]] = []
         for connection in tuple(self._connections):
-            tasks += connection.abort_tasks()
+            connection.abandon_waits()
             connection.close()
-        if tasks:
-            await asyncio.gather(*tasks, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -17,7 +17,7 @@ from fuzzing.mutation import Mutator
 from fuzzing.sending import Sender
 from tests.wire.client import RawClient
 
-FRAMES = 3_000
+FRAMES = 1_500
 
 
 @pytest.mark.filterwarnings("ignore:.* is deprecated:DeprecationWarning")

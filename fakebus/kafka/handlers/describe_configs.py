@@ -5,6 +5,7 @@ Behaviour:
       fakebus only keeps and shows; no list of names, or an empty one, means all.
     * Resources are topics, this broker, the cluster (a broker without a name), loggers,
       groups and client metrics subscriptions.
+    * A resource that is named twice in the same words is answered once.
     * Secrets have no value. A resource that does not exist has an error of its own.
 
 Version notes:
@@ -13,7 +14,8 @@ Version notes:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Iterable
 
 from fakebus.broker.config_requests import ResourceType
 from fakebus.broker.configs.describing import DescribedConfig
@@ -40,19 +42,27 @@ _Documentation = Callable[[int, str], str | None]
 
 
 @handles(ApiKey.DESCRIBE_CONFIGS, versions=(1, 4))
-def handle_describe_configs(
+async def handle_describe_configs(
     request: DescribeConfigsRequest, context: RequestContext
 ) -> DescribeConfigsResponse:
     """Show configs."""
     documentation: _Documentation = _no_documentation
     if request.include_documentation:
         documentation = _documentation
-    return DescribeConfigsResponse(
-        results=[
-            _describe(resource, request.include_synonyms, documentation, context)
-            for resource in request.resources
-        ]
-    )
+    results: list[DescribeConfigsResult] = []
+    for resource in _different(request.resources):
+        if results:
+            await asyncio.sleep(0)  # each has hundreds of configs: others get their turn
+        results.append(_describe(resource, request.include_synonyms, documentation, context))
+    return DescribeConfigsResponse(results=results)
+
+
+def _different(resources: Iterable[DescribeConfigsResource]) -> Iterable[DescribeConfigsResource]:
+    """Return the resources without those that were named in the same words before."""
+    return {
+        (each.resource_type, each.resource_name, tuple(each.configuration_keys or ("all",))): each
+        for each in resources
+    }.values()
 
 
 def _no_documentation(resource_type: int, name: str) -> str | None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -94,3 +95,25 @@ async def test_a_secret_has_no_value(broker: Broker) -> None:
     config = await describe_one(broker, BROKER, "1", "ssl.keystore.password", include_synonyms=True)
     assert (config.is_sensitive, config.value) == (True, None)
     assert [one.value for one in config.synonyms] == [None]
+
+
+async def test_a_resource_that_is_named_again_and_again_is_described_once(broker: Broker) -> None:
+    wanted = request(*[(BROKER, "1"), (TOPIC, "nope")] * 1_000)
+    response = await call(handle_describe_configs, wanted, broker)
+    assert [result.resource_name for result in response.results] == ["1", "nope"]
+
+
+async def test_others_get_their_turn_between_the_resources(broker: Broker) -> None:
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.ensure_future(count())
+    names = [(GROUP, f"g{number}") for number in range(50)]
+    await call(handle_describe_configs, request(*names), broker)
+    counting.cancel()
+    assert turns >= 49
