@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -400,6 +401,33 @@ def test_a_worker_that_does_not_answer_costs_its_own_text_only(
     assert process.poll() is not None
     assert compiler.compile(text, "a.proto")
     compiler._stop()
+
+
+class Interruption(BaseException):
+    """What ends the work of a thread that takes too long."""
+
+
+@pytest.mark.parametrize("place", ["select", "read"])
+def test_who_is_interrupted_leaves_no_answer_to_the_next(
+    monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    compiler = Compiler()
+    text = 'syntax = "proto3"; message %s {}'
+    assert compiler.compile({"a": text % "First"}, "a").files
+
+    def interrupt(*_: object) -> None:
+        raise Interruption
+
+    with monkeypatch.context() as patched:
+        patched.setattr(*{"select": (select, "select"), "read": (os, "read")}[place], interrupt)
+        with pytest.raises(Interruption):
+            compiler.compile({"a": text % "Second"}, "a")
+    [third] = compiler.compile({"a": text % "Third"}, "a").files
+    assert third.message_type[0].name == "Third"
+    compiler._asked += 1
+    monkeypatch.setattr(compiler, "_ask", lambda _: b'{"number": 1, "files": []}')
+    with pytest.raises(SchemaError, match="another question"):
+        compiler.compile({"a": text % "Fourth"}, "a")
 
 
 def test_no_worker_outlives_the_process_that_started_it() -> None:

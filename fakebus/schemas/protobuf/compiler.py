@@ -48,6 +48,7 @@ class Compiler:
         self._process: subprocess.Popen[bytes] | None = None
         self._pid = 0
         self._answered = False
+        self._asked = 0
 
     def compile(
         self, files: Mapping[str, str], main: str, *, imported_only: bool = False
@@ -87,9 +88,13 @@ class Compiler:
         return Compiled(found, has_unknown_options=bool(unknown))
 
     def _answer(self, texts: Mapping[str, str], main: str) -> dict[str, Any]:
-        request = json.dumps({"files": texts, "main": main}).encode() + b"\n"
         with self._lock:
-            answer: dict[str, Any] = json.loads(self._ask(request))
+            self._asked += 1
+            question = {"number": self._asked, "files": texts, "main": main}
+            answer: dict[str, Any] = json.loads(self._ask(json.dumps(question).encode() + b"\n"))
+            if answer["number"] != self._asked:
+                self._stop()
+                raise SchemaError("protoc answers another question")
         return answer
 
     def _ask(self, request: bytes) -> bytes:
@@ -102,6 +107,10 @@ class Compiler:
         except (OSError, _GoneError):
             self._stop()
             raise SchemaError("protoc did not survive the text, or took too long over it") from None
+        except BaseException:
+            # Who is interrupted leaves an answer behind that the next one would take for theirs.
+            self._stop()
+            raise
 
     def _read_line(self, process: subprocess.Popen[bytes]) -> bytes:
         assert process.stdout is not None  # noqa: S101 - it was started with pipes

@@ -1,9 +1,10 @@
 """protoc in a process of its own: it is C++ code that reads texts of strangers.
 
 Reads requests from standard input and answers on standard output, one JSON object a line:
-``{"files": {name: text}, "main": name}`` gives ``{"files": [base64 of FileDescriptorProto]}``,
-dependencies first, or ``{"error": text}``. Ends with its input. The names become paths: they
-are those of :mod:`fakebus.schemas.protobuf.sources`, never those of clients.
+``{"number": n, "files": {name: text}, "main": name}`` gives the number again and ``{"files":
+[base64 of FileDescriptorProto]}``, dependencies first, or ``{"error": text}``. Ends with its
+input. The names become paths: they are those of :mod:`fakebus.schemas.protobuf.sources`, never
+those of clients.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ def main() -> None:
     for line in sys.stdin:
         request = json.loads(line)
         answer = compile_files(request["files"], request["main"])
-        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.write(json.dumps({"number": request["number"], **answer}) + "\n")
         sys.stdout.flush()
 
 
