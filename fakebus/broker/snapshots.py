@@ -84,9 +84,7 @@ class LogCopy:
         """Return the snapshot's batches from :attr:`intact_upto` on."""
         begin = self.intact_upto
         present = [
-            batch
-            for batch in await _read(log, begin, self.end)
-            if batch.base_offset >= begin and not self._is_changed(batch)
+            batch for batch in await _read(log, begin, self.end) if not self._is_changed(batch)
         ]
         return sorted([*present, *self.kept.values()], key=lambda batch: batch.base_offset)
 

@@ -7,7 +7,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from fakebus.app import BusThread
 from fakebus.broker.tail import Tail
 from fakebus.redis import streams
 from fakebus.redis.entries import EntryId
-from fakebus.redis.groups import Consumer, _from_json, _to_json
+from fakebus.redis.groups import Consumer, StreamGroups, _from_json, _to_json
 from tests.redis.conftest import Connect, redis_bus
 
 
@@ -523,3 +523,35 @@ def test_records_of_kafka_show_their_keys(
         {b"value": b"2"},
         {b"key": b"gone", b"value": b""},
     ]
+
+
+def test_groups_of_streams_go_back_with_a_snapshot(
+    running: BusThread, client: redis.Redis, stream: str
+) -> None:
+    broker, loop = running.bus.broker, running.loop
+
+    def run(work: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, loop).result(10)
+
+    first, second = client.xadd(stream, {"n": 1}), client.xadd(stream, {"n": 2})
+    client.xgroup_create(stream, "g", "0")
+    client.xreadgroup("g", "c", {stream: ">"}, count=1)
+    snapshot = run(broker.snapshots.take())
+    for deletes_topic in (False, True):
+        client.xack(stream, "g", first)
+        client.xreadgroup("g", "d", {stream: ">"})
+        client.xgroup_create(stream, "later", "0")
+        if deletes_topic:
+            topic = broker.topics.get(stream)
+            assert topic is not None
+            run(broker.topics.delete(topic))
+        run(broker.snapshots.roll_back(snapshot))
+        assert [each["name"] for each in client.xinfo_groups(stream)] == [b"g"]
+        back = broker.topics.get(stream)
+        assert back is not None
+        assert [group.name for group in StreamGroups(broker).of_topic(back)] == ["g"]
+        pending = client.xpending_range(stream, "g", "-", "+", 10)
+        assert [(each["message_id"], each["consumer"]) for each in pending] == [(first, b"c")]
+        read = entries(client.xreadgroup("g", "c", {stream: ">"}), stream)
+        assert [entry_id for entry_id, _ in read] == [second]
+    broker.snapshots.forget(snapshot)

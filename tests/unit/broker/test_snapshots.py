@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
 from fakebus.broker.broker import Broker
+from fakebus.broker.fetching import FetchTarget
 from fakebus.broker.partition_log import PartitionLog
 from fakebus.broker.snapshots import LogCopy, Snapshot
 from fakebus.clock import ManualClock
+from fakebus.errors import ErrorCode
 from fakebus.storage.interface import StoredBatch
 from fakebus.storage.sqlite import SqliteStorage
 from fakebus.types import TopicPartition
@@ -76,6 +78,26 @@ async def test_a_snapshot_reads_nothing_and_keeps_nothing(
     broker.snapshots.forget(await broker.snapshots.take())
     await broker.snapshots.roll_back(snapshot)
     assert copy_of(snapshot, log).kept == {}
+
+
+async def test_a_log_that_has_not_changed_is_left_alone(broker: Broker, log: PartitionLog) -> None:
+    snapshot = await broker.snapshots.take()
+    await broker.snapshots.roll_back(snapshot)
+    assert log.leader_epoch == 0
+    assert snapshot.end_of(log) == 6
+
+
+async def test_clients_are_told_anew_what_a_rollback_has_changed(
+    broker: Broker, log: PartitionLog
+) -> None:
+    snapshot = await broker.snapshots.take()
+    wanted = [(("t", 0), FetchTarget(log, 0, 1000))]
+    plan = broker.fetch_sessions.plan(0, 0, wanted, [], uses_topic_ids=False)
+    assert plan.session_id
+    await broker.produce(T0, batch(b"later"))
+    await broker.snapshots.roll_back(snapshot)
+    again = broker.fetch_sessions.plan(plan.session_id, 1, [], [], uses_topic_ids=False)
+    assert again.error is ErrorCode.FETCH_SESSION_ID_NOT_FOUND
 
 
 async def test_records_that_are_deleted_are_kept_and_come_back_byte_for_byte(
@@ -231,6 +253,9 @@ async def test_what_has_joined_goes_back_and_learns_of_new_ids(
         present = broker.topics.get("t")
         assert present is not None
         await broker.topics.delete(present)
+        # Another topic of that name is not the one that was there.
+        other = await broker.topics.create("t", 1, {})
+        assert snapshot.end_of(other.partitions[0]) == 0
         await broker.snapshots.roll_back(snapshot)
         back = broker.topics.get("t")
         assert back is not None
