@@ -65,6 +65,8 @@ COMPARISONS: dict[type[ast.cmpop], str] = {
     ast.In: "not in",
     ast.NotIn: "in",
 }
+SURVIVED = "SURVIVED"
+HANGS = ["hangs"]
 UNTOUCHED = ("logger", "log", "_log", "logging")
 """What is said in logs is not a rule of the code."""
 
@@ -208,12 +210,20 @@ def python_files(names: Sequence[str]) -> list[Path]:
 
 
 def tests_of(path: Path) -> Iterator[list[str]]:
-    """Yield the tests of a module: those beside it first, which are quick and most likely."""
+    """Yield the tests of a module: those beside it, those that name it, those of its room."""
     parts = path.relative_to(CHECKOUT / "fakebus").parts
     folder = Path("tests/unit", *parts[:-1])
     own = folder / f"test_{parts[-1]}"
     if (CHECKOUT / own).exists():
         yield [str(own)]
+    dotted = ".".join(("fakebus", *path.relative_to(CHECKOUT / "fakebus").with_suffix("").parts))
+    users = [
+        test.relative_to(CHECKOUT)
+        for test in (CHECKOUT / "tests" / "unit").rglob("test_*.py")
+        if dotted in test.read_text() and test.relative_to(CHECKOUT) != own
+    ]
+    if users:
+        yield sorted(map(str, users))
     room = Path("tests/unit", *parts[:1])
     yield [
         name for name in (str(room), *MORE_TESTS.get(parts[0], ())) if (CHECKOUT / name).exists()
@@ -225,7 +235,7 @@ class Copy:
 
     Args:
         directory: where it is made.
-        limit_s: how long the tests of one mutant may take; a mutant that hangs is noticed.
+        limit_s: how long tests may take; a mutant with which they hang counts as noticed.
     """
 
     def __init__(self, directory: Path, limit_s: float) -> None:
@@ -240,29 +250,38 @@ class Copy:
             elif source.exists():
                 shutil.copy(source, directory / name)
 
-    def notices(self, mutant: Mutant) -> bool:
-        """Return whether a test of the mutant's module fails."""
+    def try_out(self, mutant: Mutant) -> str:
+        """Run the tests of the mutant's module; return what becomes of it."""
         target = self._directory / mutant.path.relative_to(CHECKOUT)
         original = target.read_bytes()
         changed = original[: mutant.start] + mutant.replacement.encode() + original[mutant.end :]
         tests = tests_of(mutant.path)
         names = next(tests)
         while True:
-            target.write_bytes(changed)
+            self._write(target, changed)
             try:
                 failed = self._run(names)
             finally:
-                target.write_bytes(original)
+                self._write(target, original)
             if failed is None:
                 names = next(tests, [])
                 if not names:
-                    return False
+                    return SURVIVED
+            elif failed == HANGS:
+                return "hangs"
             elif failed and self._run(failed) is not None:
                 # It fails without the change too, and says nothing.
                 print(f"left out, as they fail in any case: {' '.join(failed)}", flush=True)
                 self._deselected += failed
             else:
-                return True
+                return "noticed"
+
+    @staticmethod
+    def _write(target: Path, content: bytes) -> None:
+        target.write_bytes(content)
+        # Python takes a compiled module of the same second and size for this one.
+        for compiled in target.parent.glob(f"__pycache__/{target.stem}.*"):
+            compiled.unlink()
 
     def _run(self, names: Sequence[str]) -> list[str] | None:
         """Return the tests that failed, maybe none by name; ``None`` when all pass."""
@@ -272,17 +291,21 @@ class Copy:
             done = subprocess.run(
                 command,
                 cwd=self._directory,
-                env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+                env=_environment(),
                 capture_output=True,
                 text=True,
                 timeout=self._limit_s,
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            return []
+            return HANGS
         if done.returncode == 0:
             return None
         return re.findall(r"^(?:FAILED|ERROR) (\S+::\S+)", done.stdout, re.MULTILINE)
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def try_all(mutants: Sequence[Mutant], limit_s: float) -> list[Mutant]:
@@ -292,11 +315,10 @@ def try_all(mutants: Sequence[Mutant], limit_s: float) -> list[Mutant]:
         copy = Copy(Path(directory), limit_s)
         for number, mutant in enumerate(mutants, start=1):
             began = time.monotonic()
-            noticed = copy.notices(mutant)
-            verdict = "noticed" if noticed else "SURVIVED"
+            verdict = copy.try_out(mutant)
             took = time.monotonic() - began
             print(f"{number}/{len(mutants)} {verdict} in {took:.0f} s: {mutant}", flush=True)
-            if not noticed:
+            if verdict == SURVIVED:
                 survivors.append(mutant)
     return survivors
 
@@ -307,7 +329,7 @@ def main() -> int:
     parser.add_argument("names", nargs="*", help="files and folders; what differs from main")
     parser.add_argument("--count", type=int, default=20, help="how many mutants to try")
     parser.add_argument("--seed", type=int, default=0, help="which ones")
-    parser.add_argument("--limit", type=float, default=180, help="seconds for the tests of one")
+    parser.add_argument("--limit", type=float, default=600, help="seconds for the tests of one")
     parser.add_argument("--list", action="store_true", help="say what would be changed")
     options = parser.parse_args()
     mutants = [mutant for path in python_files(options.names) for mutant in Finder(path).find()]

@@ -241,6 +241,18 @@ async def test_nothing_starts_for_a_client_that_does_not_take_its_answers(
     assert client.answered == [1, 2]
 
 
+async def test_a_listener_that_is_closed_gives_its_port_back(listener: Listener) -> None:
+    await listener.bind()
+    await listener.start()
+    address = listener.address
+    reader, writer = await asyncio.open_connection(address.host, address.port)
+    await listener.close()
+    assert await reader.read() == b""
+    writer.close()
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection(address.host, address.port)
+
+
 async def test_closing_a_listener_gives_up_its_fetches(broker: Broker, listener: Listener) -> None:
     client = Client(listener)
     client.fetch(1)
