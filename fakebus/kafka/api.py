@@ -12,9 +12,10 @@ client, and nothing else: errors of Kafka go into the response.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from fakebus.broker.activity import Origin
 from fakebus.kafka.authentication import SaslSession
@@ -22,6 +23,9 @@ from fakebus.protocol.api_keys import ApiKey
 
 if TYPE_CHECKING:
     from fakebus.broker.broker import Broker
+
+
+T = TypeVar("T")
 
 
 class PendingResponse:
@@ -178,3 +182,16 @@ def handles(
         return Handler(api_key, low, high, function, shown)
 
     return declare
+
+
+async def in_turns(items: Iterable[T], in_a_row: int = 200) -> AsyncIterator[T]:
+    """Yield items and leave the event loop to others in between, for requests that name many.
+
+    Args:
+        items: what a request names.
+        in_a_row: how many are yielded before others get their turn.
+    """
+    for number, item in enumerate(items):
+        if number and number % in_a_row == 0:
+            await asyncio.sleep(0)
+        yield item

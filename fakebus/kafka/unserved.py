@@ -20,6 +20,9 @@ from fakebus.protocol.codec import api_name, valid_versions
 
 _log = LimitedLog(logging.getLogger("fakebus.kafka"))
 
+_MOST_BYTES = 64 * 1024
+"""A longer request is not worth the time that it takes to say no to all that it names."""
+
 
 @cache
 def unserved(api_key: int) -> Handler | None:
@@ -34,6 +37,8 @@ def _refuse(request: Any, context: RequestContext) -> Any:
     name = api_name(context.api_key)
     client = context.client_id or context.connection.client_host
     _log.warning("%s of %s: this API is not served, see docs/skipped.md", name, client)
+    if context.frame_bytes > _MOST_BYTES:
+        raise CloseConnection(f"{name} is not served, and its request is too long to be answered")
     try:
         return error_response(
             context.api_key, context.api_version, request, ErrorCode.UNSUPPORTED_VERSION

@@ -277,3 +277,11 @@ def test_all_that_an_unserved_api_is_asked_is_unsupported(client: RawClient) -> 
         ("b", UNSUPPORTED_VERSION),
         ("c", UNSUPPORTED_VERSION),
     ]
+
+
+def test_an_unserved_api_that_is_asked_very_much_costs_the_connection(client: RawClient) -> None:
+    request = AlterUserScramCredentialsRequest(
+        deletions=[ScramCredentialDeletion(name="a" * 30, mechanism=1)] * 3_000, upsertions=[]
+    )
+    client.send(ApiKey.ALTER_USER_SCRAM_CREDENTIALS, 0, request)
+    assert client.is_closed_by_peer()

@@ -14,14 +14,13 @@ Version notes:
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable
 
 from fakebus.broker.config_requests import ResourceType
 from fakebus.broker.configs.describing import DescribedConfig
 from fakebus.broker.configs.keys import documentation_of
 from fakebus.errors import BrokerError
-from fakebus.kafka.api import RequestContext, handles
+from fakebus.kafka.api import RequestContext, handles, in_turns
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import (
     DescribeConfigsRequest,
@@ -49,12 +48,13 @@ async def handle_describe_configs(
     documentation: _Documentation = _no_documentation
     if request.include_documentation:
         documentation = _documentation
-    results: list[DescribeConfigsResult] = []
-    for resource in _different(request.resources):
-        if results:
-            await asyncio.sleep(0)  # each has hundreds of configs: others get their turn
-        results.append(_describe(resource, request.include_synonyms, documentation, context))
-    return DescribeConfigsResponse(results=results)
+    return DescribeConfigsResponse(
+        results=[
+            _describe(resource, request.include_synonyms, documentation, context)
+            # Each has hundreds of configs.
+            async for resource in in_turns(_different(request.resources), 1)
+        ]
+    )
 
 
 def _different(resources: Iterable[DescribeConfigsResource]) -> Iterable[DescribeConfigsResource]:

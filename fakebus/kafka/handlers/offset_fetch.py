@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from fakebus.errors import ErrorCode
-from fakebus.kafka.api import RequestContext, handles
+from fakebus.kafka.api import RequestContext, handles, in_turns
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import (
     OffsetFetchRequest,
@@ -48,7 +48,7 @@ async def handle_offset_fetch(
     if request.require_stable:
         for group in groups:
             await context.broker.group_coordinator.offsets_settled(group.group_id)
-    answers = [_fetch(group, context) for group in groups]
+    answers = [await _fetch(group, context) async for group in in_turns(groups)]
     if context.api_version >= _FIRST_WITH_SEVERAL_GROUPS:
         return OffsetFetchResponse(groups=answers)
     return OffsetFetchResponse(topics=[_old_topic(topic) for topic in answers[0].topics])
@@ -67,11 +67,13 @@ def _as_group(request: OffsetFetchRequest) -> OffsetFetchRequestGroup:
     )
 
 
-def _fetch(group: OffsetFetchRequestGroup, context: RequestContext) -> OffsetFetchResponseGroup:
+async def _fetch(
+    group: OffsetFetchRequestGroup, context: RequestContext
+) -> OffsetFetchResponseGroup:
     if group.topics is None:
         topics = _all_topics(group.group_id, context)
     else:
-        topics = [_topic(group.group_id, topic, context) for topic in group.topics]
+        topics = [_topic(group.group_id, each, context) async for each in in_turns(group.topics)]
     return OffsetFetchResponseGroup(group_id=group.group_id, topics=topics)
 
 
