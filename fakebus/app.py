@@ -80,10 +80,11 @@ class FakeBus:
             await self.close()
             raise
         logger.info(
-            "ready in %.0f ms: Kafka on %s, HTTP on %s, %d topics, %d records, %s",
+            "ready in %.0f ms: Kafka on %s, HTTP on %s%s, %d topics, %d records, %s",
             (monotonic() - started) * 1000,
             self.bootstrap_servers,
             self.http_url or "no port",
+            "".join(f", Redis on {url}" for url in self.redis_urls[:1]),
             self.topic_count(),
             self.record_count(),
             f"data in {self.settings.data}" if self.settings.data else "data in memory",

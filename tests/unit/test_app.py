@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import socket
 import threading
 from pathlib import Path
@@ -100,6 +101,15 @@ def test_several_ports_of_redis_serve_the_same_groups() -> None:
             assert second.xreadgroup("g", "c", {"s": ">"})
             assert first.xack("s", "g", entry_id) == 1
             assert second.xpending("s", "g")["pending"] == 0
+
+
+def test_the_log_tells_where_clients_are_served(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "fakebus"), FakeBus.thread(settings()) as bus:
+        addresses = f"Kafka on {bus.bootstrap_servers}, HTTP on {bus.http_url}, Redis on "
+        assert f"{addresses}{bus.redis_urls[0]}, 0 topics" in caplog.text
+    caplog.clear()
+    with caplog.at_level(logging.INFO, "fakebus"), FakeBus.thread(settings(http=(), redis=())):
+        assert "HTTP on no port, 0 topics" in caplog.text
 
 
 def test_the_ready_file_is_there_while_the_bus_is_ready(tmp_path: Path) -> None:
