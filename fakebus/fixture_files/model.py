@@ -63,6 +63,8 @@ class FixtureTopic:
     """The services that read it."""
     subjects: tuple[str, ...] = ()
     """The subjects that the topic, or a file that it loads, names for its keys and values."""
+    formats: tuple[str, str] = ("", "")
+    """The format or the subject of keys and of values; empty if it is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -208,6 +208,7 @@ def _fixture_set(path: Path, body: Any, now_ms: int, ids: SchemaIds) -> FixtureS
                     "position": Position(*each["position"]),
                     "consumers": tuple(each["consumers"]),
                     "subjects": tuple(each.get("subjects", ())),
+                    "formats": tuple(each.get("formats", ("", ""))),
                 }
             )
             for each in body["topics"]

@@ -37,8 +37,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Check the directories; 1 if there are mistakes."""
     # The reader of fixtures brings YAML and the formats with it; other commands need neither.
-    from fakebus.fixture_files.loader import check_fixtures
+    from fakebus.clock import SystemClock
+    from fakebus.fixture_files.loader import check_fixtures, load_fixtures
     from fakebus.fixture_files.problems import INVALID
+    from fakebus.fixture_files.set_conflicts import set_conflicts
 
     directories: list[Path] = arguments.directories
     problems = [
@@ -46,6 +48,13 @@ def run(arguments: argparse.Namespace) -> int:
         for directory in directories
         for problem in check_fixtures(directory, profile=arguments.profile)
     ]
+    if len(directories) > 1 and not problems:
+        now_ms = SystemClock().now_ms()
+        sets = [
+            load_fixtures(directory, now_ms=now_ms, profile=arguments.profile)
+            for directory in directories
+        ]
+        problems += set_conflicts(sets)
     if arguments.format == JSON:
         print_json([asdict(problem) for problem in problems])
     elif not print_report(arguments, NAME, directories, problems):

@@ -31,7 +31,12 @@ def fixture_topic(spec: SetSpec, topic: Topic) -> FixtureTopic:
         owner=topic.owner,
         consumers=topic.consumers,
         subjects=tuple(_subjects(topic)),
+        formats=(_named(topic.key_format), _named(topic.value_format)),
     )
+
+
+def _named(format_: FormatSpec) -> str:
+    return format_.subject or format_.name or ""
 
 
 def _subjects(topic: Topic) -> list[str]:

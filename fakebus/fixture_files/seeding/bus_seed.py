@@ -10,8 +10,10 @@ from fakebus.broker.broker import Broker
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.fixture_files.loader import load_fixtures
 from fakebus.fixture_files.model import FixtureSet
+from fakebus.fixture_files.problems import FixtureError
 from fakebus.fixture_files.seeding.seeder import Progress, seed
 from fakebus.fixture_files.seeding.subject_seeding import register_schemas
+from fakebus.fixture_files.set_conflicts import set_conflicts
 from fakebus.fixture_files.structure.schema_set import SchemaIds
 from fakebus.registry.registry import Registry
 
@@ -26,7 +28,7 @@ class BusSeed:
         profile: the part of the sets that is wanted; ``None`` is all of them.
 
     Raises:
-        FixtureError: a set has problems.
+        FixtureError: a set has problems, or sets contradict each other.
     """
 
     def __init__(
@@ -39,6 +41,9 @@ class BusSeed:
     ) -> None:
         self._load = partial(load_fixtures, now_ms=now_ms, config=config, profile=profile)
         self._sets = [self._load(directory) for directory in directories]
+        problems = list(set_conflicts(self._sets))
+        if problems:
+            raise FixtureError(problems)
 
     async def write(
         self,
