@@ -6,7 +6,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
+from functools import lru_cache, partial
 from typing import TypeVar
 
 from fakebus.errors import MissingExtraError
@@ -19,7 +19,6 @@ from fakebus.registry.errors import (
 from fakebus.registry.workers import GivenUpError, Workers
 from fakebus.schemas.interface import (
     NEW,
-    STORED,
     Checks,
     ParsedSchema,
     ResolvedReference,
@@ -83,18 +82,6 @@ class SchemaParser:
         self._remember(key, parsed)
         return parsed
 
-    def parse_now(
-        self, schema_type: str, text: str, references: tuple[ResolvedReference, ...] = ()
-    ) -> ParsedSchema:
-        """Return the schema of a text that is registered; raises as :meth:`parse` does."""
-        key = schema_type, text, references, STORED
-        found = self._cache.get(key)
-        if found is None:
-            self._check(schema_type, text)
-            found = _parse(schema_type, text, references, STORED)
-            self._remember(key, found)
-        return found
-
     async def _load(self, schema_type: str) -> None:
         """Import what a language needs, which takes up to a second and must not be interrupted."""
         task = self._loading.get(schema_type)
@@ -139,6 +126,19 @@ class SchemaParser:
         while self._cached_characters > _CACHED_CHARACTERS:
             (_, text, _, _), _ = self._cache.popitem(last=False)
             self._cached_characters -= len(text)
+
+
+@lru_cache(maxsize=1024)
+def name_of(schema_type: str, text: str) -> str | None:
+    """Return the name of a schema without parsing it all, for those who cannot wait.
+
+    Raises:
+        RegistryError: 42201, it was stored by others and is not valid.
+    """
+    try:
+        return language(schema_type).name_of(text)
+    except (KeyError, SchemaError, MissingExtraError) as error:
+        raise _invalid(schema_type, str(error)) from error
 
 
 def _load(schema_type: str) -> None:

@@ -328,11 +328,6 @@ class Registrar:
         _, resolved = resolve(self._state, schema.subject, schema.references, deleted=True)
         return await self._parser.parse(schema.schema_type, schema.schema, resolved, STORED)
 
-    def parse_now(self, schema: RegisteredSchema) -> ParsedSchema:
-        """Do the same without giving way to others, for those who cannot wait."""
-        _, resolved = resolve(self._state, schema.subject, schema.references, deleted=True)
-        return self._parser.parse_now(schema.schema_type, schema.schema, resolved)
-
     async def _candidate(
         self,
         subject: str,

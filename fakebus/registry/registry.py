@@ -30,7 +30,7 @@ from fakebus.registry.errors import (
 )
 from fakebus.registry.log_records import NewLogRecord, context_record
 from fakebus.registry.model import RegisteredSchema, SchemaRequest
-from fakebus.registry.parsing import MAX_SCHEMA_BYTES, SchemaParser
+from fakebus.registry.parsing import MAX_SCHEMA_BYTES, SchemaParser, name_of
 from fakebus.registry.reading import LATEST, RegistryReader, everywhere, version_number
 from fakebus.registry.registration import Registrar
 from fakebus.registry.schema_log import SchemaLog
@@ -368,7 +368,8 @@ class Registry(RegistryReader):
         Raises:
             RegistryError: 40403, or 42201 as for :meth:`formatted`.
         """
-        return self._registrar.parse_now(self.schema_by_id(schema_id)).name
+        schema = self.schema_by_id(schema_id)
+        return name_of(schema.schema_type, schema.schema)
 
     # Participation in snapshots
 

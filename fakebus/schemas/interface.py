@@ -139,6 +139,15 @@ class SchemaLanguage(Protocol):
     def schema_type(self) -> str:
         """``AVRO``, ``JSON`` or ``PROTOBUF``."""
 
+    def name_of(self, text: str) -> str | None:
+        """Return the name of a valid schema, as :attr:`ParsedSchema.name`, at once.
+
+        It is for those who cannot wait for all of the text to be looked at.
+
+        Raises:
+            SchemaError: not even that can be read.
+        """
+
     def parse(
         self, text: str, references: Sequence[ResolvedReference] = (), checks: Checks = NEW
     ) -> ParsedSchema:

@@ -107,6 +107,14 @@ def test_a_stored_schema_is_the_schema_that_was_registered(schema_type: str) -> 
 
 
 @pytest.mark.parametrize("schema_type", LANGUAGES)
+def test_the_name_of_a_schema_is_known_without_parsing_it(schema_type: str) -> None:
+    name_of = language(schema_type).name_of
+    for text, schema in zip(_texts(schema_type), corpus(schema_type), strict=True):
+        assert name_of(text) == schema.name
+        assert name_of(schema.canonical) == schema.name
+
+
+@pytest.mark.parametrize("schema_type", LANGUAGES)
 @settings(max_examples=100, deadline=None)
 @given(data=st.data())
 def test_no_level_minds_whether_a_schema_is_new_or_stored(

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fakebus.schemas.avro.canonical_text import canonical_text, identity_text, normalized_text
 from fakebus.schemas.avro.compatibility import incompatibilities
 from fakebus.schemas.avro.decoder import decode
 from fakebus.schemas.avro.encoder import encode
+from fakebus.schemas.avro.json_text import load
 from fakebus.schemas.avro.nodes import Named, Node
-from fakebus.schemas.avro.parser import Parser
+from fakebus.schemas.avro.parser import Parser, defined_name
 from fakebus.schemas.interface import (
     NEW,
     STORED,
@@ -84,6 +85,11 @@ class AvroLanguage:
     """Reads Avro schemas."""
 
     schema_type = "AVRO"
+
+    def name_of(self, text: str) -> str | None:
+        """Return the full name of a record, an enum or a fixed."""
+        declared = load(text)
+        return defined_name(declared, None) if isinstance(declared, Mapping) else None
 
     def parse(
         self, text: str, references: Sequence[ResolvedReference] = (), checks: Checks = NEW

@@ -44,6 +44,7 @@ _TYPE_WORDS = frozenset(
 )
 _ENUM_WORDS = _TYPE_WORDS | {"default"}
 _FIELD_WORDS = frozenset(("default", "doc", "name", "order", "type", "aliases"))
+_NAMED = ("record", "error", "enum", "fixed")
 _ORDERS = ("ascending", "descending", "ignore")
 
 
@@ -287,6 +288,16 @@ class Parser:
         return node
 
 
+def defined_name(declared: JsonObject, namespace: str | None) -> str | None:
+    """Return the full name of the type that a declaration defines, if it defines one."""
+    name, own = declared.get("name"), declared.get("namespace")
+    if declared.get("type") not in _NAMED or not isinstance(name, str):
+        return None
+    before, dot, simple = name.rpartition(".")
+    around = before if dot else own if isinstance(own, str) else namespace
+    return f"{around}.{simple}" if around else simple
+
+
 def _definitions(
     declared: object, namespace: str | None
 ) -> Iterator[tuple[str, tuple[JsonObject, str | None]]]:
@@ -298,14 +309,11 @@ def _definitions(
             waiting += [(branch, namespace) for branch in declared]
         if not isinstance(declared, Mapping):
             continue
-        kind, name = declared.get("type"), declared.get("name")
         around = namespace
-        if kind in ("record", "error", "enum", "fixed") and isinstance(name, str):
-            own = declared.get("namespace")
-            before, dot, simple = name.rpartition(".")
-            around = before if dot else own if isinstance(own, str) else namespace
-            yield f"{around}.{simple}" if around else simple, (declared, namespace)
-        fields = declared.get("fields") if kind in ("record", "error") else None
+        if (name := defined_name(declared, namespace)) is not None:
+            around = name.rpartition(".")[0]
+            yield name, (declared, namespace)
+        fields = declared.get("fields") if declared.get("type") in ("record", "error") else None
         for field in fields if isinstance(fields, list) else ():
             waiting.append((field.get("type") if isinstance(field, Mapping) else None, around))
         waiting += [(declared.get("items"), namespace), (declared.get("values"), namespace)]

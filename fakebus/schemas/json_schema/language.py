@@ -23,6 +23,15 @@ class JsonSchemaLanguage:
 
     schema_type = "JSON"
 
+    def name_of(self, text: str) -> str | None:
+        """Return the ``title``."""
+        try:
+            contents = read_json(text)
+        except JsonTextError as error:
+            raise SchemaError(str(error), error.place) from error
+        title = contents.get("title") if isinstance(contents, dict) else None
+        return title if isinstance(title, str) else None
+
     def parse(
         self, text: str, references: Sequence[ResolvedReference] = (), checks: Checks = NEW
     ) -> ParsedSchema:

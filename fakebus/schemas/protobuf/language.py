@@ -18,6 +18,7 @@ from fakebus.schemas.interface import (
     SchemaDataError,
     SchemaError,
 )
+from fakebus.schemas.protobuf.sources import first_type
 from fakebus.schemas.unusable import UnusableSchema
 
 try:
@@ -204,6 +205,10 @@ class ProtobufLanguage:
     """Protocol Buffers, version 2, 3 and editions."""
 
     schema_type = "PROTOBUF"
+
+    def name_of(self, text: str) -> str | None:
+        """Return the full name of the first message, or of the first enum where there is none."""
+        return first_type(text)
 
     def parse(
         self, text: str, references: Sequence[ResolvedReference] = (), checks: Checks = NEW

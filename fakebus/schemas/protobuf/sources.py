@@ -71,14 +71,25 @@ def imports_of(text: str) -> Iterator[Import]:
 
 def declared_types(text: str) -> frozenset[str]:
     """Return the full names of the messages and enums of a file, without what is in them."""
-    package, names = "", set()
+    return frozenset(name for names in _declared(text).values() for name in names)
+
+
+def first_type(text: str) -> str | None:
+    """Return the full name of the first message of a file, or else of the first enum."""
+    declared = _declared(text)
+    return next(iter((*declared["message"], *declared["enum"])), None)
+
+
+def _declared(text: str) -> dict[str, list[str]]:
+    package = ""
+    names: dict[str, list[str]] = {"message": [], "enum": []}
     for statement in _statements(text):
         words = [word for word, _, _ in statement[:2]]
         if words[0] == "package":
             package = f"{words[-1]}."
-        elif words[0] in ("message", "enum"):
-            names.add(words[-1])
-    return frozenset(package + name for name in names)
+        elif words[0] in names:
+            names[words[0]].append(words[-1])
+    return {kind: [package + name for name in found] for kind, found in names.items()}
 
 
 def without_comments(text: str) -> str:

@@ -14,6 +14,7 @@ from fakebus.registry.log_records import schema_key
 from fakebus.registry.model import MAX_NUMBER, Reference
 from fakebus.registry.registry import Registry
 from fakebus.schemas.interface import SchemaDataError
+from fakebus.schemas.languages import language
 from fakebus.types import TopicPartition
 from tests.unit.registry.test_registering import request
 
@@ -244,3 +245,38 @@ async def test_what_the_log_does_not_give_back_was_not_registered(
         await registry.register("s", request('"int"', schema_id=2**31, version=1))
     assert failure.value.error_code == 50001
     assert registry.subjects() == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "name"),
+    [
+        ("AVRO", '{"type":"record","name":"R","namespace":"n","fields":[]}', "n.R"),
+        ("JSON", '{"title":"T","enum":[[1],[2]]}', "T"),
+        ("PROTOBUF", 'syntax = "proto3"; package p; enum E { A = 0; } message M {}', "p.M"),
+    ],
+)
+async def test_a_record_name_is_told_without_parsing_the_schema(
+    registry: Registry,
+    broker: Broker,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    text: str,
+    name: str,
+) -> None:
+    def parse(*_: object) -> None:
+        raise AssertionError("the event loop would wait for this")
+
+    await store(broker, "s", 1, 5, schema=text, schemaType=kind)
+    monkeypatch.setattr(type(language(kind)), "parse", parse)
+    assert registry.record_name(5) == name
+
+
+async def test_the_record_name_of_what_is_no_schema_is_an_error(
+    registry: Registry, broker: Broker
+) -> None:
+    await store(broker, "s", 1, 5, schema="no JSON at all")
+    await store(broker, "s", 2, 6, schema='"string"', schemaType="KLINGON")
+    for schema_id in (5, 6):
+        with pytest.raises(RegistryError) as failure:
+            registry.record_name(schema_id)
+        assert failure.value.error_code == 42201

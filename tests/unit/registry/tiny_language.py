@@ -76,6 +76,9 @@ class TinyLanguage:
         self.before_large: Callable[[], object] = bool
         """Called before a large text is parsed."""
 
+    def name_of(self, text: str) -> str | None:
+        return self.parse(text).name
+
     def parse(
         self, text: str, references: Sequence[ResolvedReference] = (), checks: Checks = NEW
     ) -> ParsedSchema:
