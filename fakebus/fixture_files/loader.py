@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.clock import SystemClock
-from fakebus.fixture_files.drift.lock import lock_problems
 from fakebus.fixture_files.encoding.encoder import EncodingSettings, TopicEncoder, topic_config
 from fakebus.fixture_files.encoding.set_results import (
     fixture_group,
@@ -26,13 +26,11 @@ from fakebus.fixture_files.encoding.set_results import (
 from fakebus.fixture_files.events.event_lines import EventFile, EventLine, topic_of
 from fakebus.fixture_files.events.timeline import Timeline
 from fakebus.fixture_files.inputs.input_names import input_of
-from fakebus.fixture_files.lint import Linter, unused_files
 from fakebus.fixture_files.model import (
     FixtureEvent,
     FixtureSet,
     FixtureStream,
 )
-from fakebus.fixture_files.packs import is_pack, packed_set
 from fakebus.fixture_files.problems import (
     INVALID,
     FixtureError,
@@ -46,6 +44,7 @@ from fakebus.fixture_files.sources import (
     MAX_EVENTS_BYTES,
     ROOT_FILE,
     FixtureDirectory,
+    is_pack,
     not_a_directory,
 )
 from fakebus.fixture_files.structure.event_models import Load
@@ -53,6 +52,9 @@ from fakebus.fixture_files.structure.models import Topic
 from fakebus.fixture_files.structure.schema_set import SchemaIds, SchemaSet
 from fakebus.fixture_files.structure.set_checks import check_groups, check_profile, check_topics
 from fakebus.fixture_files.structure.set_reader import SetSpec, read_structure
+
+if TYPE_CHECKING:
+    from fakebus.fixture_files.lint import Linter
 
 MAX_EVENTS = 1_000_000
 
@@ -85,6 +87,8 @@ def load_fixtures(
     problems = ProblemList()
     with _collector_paused():
         if is_pack(directory):
+            from fakebus.fixture_files.packs import packed_set
+
             return packed_set(directory, profile, now_ms=now_ms, schema_ids=schema_ids)
         loader = _Loader(directory, now_ms, config or BrokerConfig(), problems, profile)
         fixture_set = loader.load(schema_ids, verify=verify)
@@ -105,6 +109,8 @@ def check_fixtures(
     """
     now_ms = SystemClock().now_ms() if now_ms is None else now_ms
     if is_pack(directory):
+        from fakebus.fixture_files.packs import packed_set
+
         try:
             packed_set(directory, profile, now_ms=now_ms)
         except FixtureError as error:
@@ -120,6 +126,8 @@ def check_fixtures(
             found += [one for one in more if one not in found]
             named |= loaded.named
     if all(one.rule != INVALID for one in found):
+        from fakebus.fixture_files.lint import unused_files
+
         found += unused_files(directory, named, loader.spec.root.lint.ignore).sorted()
     return found
 
@@ -133,6 +141,8 @@ def _check(
         fixture_set = loader.load(None, verify=True)
     found = problems.sorted()
     if profile is None and all(one.rule != INVALID for one in found):
+        from fakebus.fixture_files.drift.lock import lock_problems
+
         found += lock_problems(directory, fixture_set)
     return found, loader
 
@@ -238,9 +248,7 @@ class _Loader:
         self._generate(spec, schemas)
         self._check_profiles(spec)
         findings = ProblemList()
-        linter = (
-            Linter(findings, spec.root.lint.ignore, spec.root.lint.conventions) if verify else None
-        )
+        linter = _linter(findings, spec) if verify else None
         settings = self._settings(spec, schemas, linter)
         streams = self._encode(spec, topics, settings)
         self._read_scenarios(spec, topics, settings, findings)
@@ -344,12 +352,8 @@ class _Loader:
         from fakebus.fixture_files.scenarios.scenario_loading import ScenarioLoader
 
         # What a scenario repeats is meant to be repeated.
-        ignored = {*spec.root.lint.ignore} | {"duplicate-event", "ce-duplicate-id"}
-        linter = (
-            None
-            if settings.linter is None
-            else Linter(findings, ignored, spec.root.lint.conventions)
-        )
+        repeated = "duplicate-event", "ce-duplicate-id"
+        linter = None if settings.linter is None else _linter(findings, spec, *repeated)
         loader = ScenarioLoader(self._directory, topics, self._problems)
         encoders = self._encoders(topics, replace(settings, linter=linter), loader.played)
         self.scenarios = loader.load(spec.scenarios, encoders, self._now_ms)
@@ -440,3 +444,10 @@ class _Loader:
 
 
 _Streams = dict[tuple[str, str], tuple[EventFile, list[FixtureEvent]]]
+
+
+def _linter(findings: ProblemList, spec: SetSpec, *ignored: str) -> Linter:
+    # A bus that starts is in a hurry, and lints nothing.
+    from fakebus.fixture_files.lint import Linter
+
+    return Linter(findings, {*spec.root.lint.ignore, *ignored}, spec.root.lint.conventions)

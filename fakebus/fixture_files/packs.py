@@ -34,7 +34,6 @@ from fakebus.records.compression import compress, decompress
 from fakebus.records.record import NewRecord
 from fakebus.schemas.framing import frame
 
-PACK_SUFFIX = ".fbpack"
 PACK_VERSION = 1
 MAX_UNPACKED_BYTES = 2 << 30
 _FORMAT = "fakebus-pack"
@@ -43,11 +42,6 @@ _VALUE_FRAMED = 2
 _HEADER_SIZE = 5
 
 SchemaIds = Mapping[tuple[str, int], int]
-
-
-def is_pack(path: Path) -> bool:
-    """Whether a path names a pack and not a directory."""
-    return path.suffix == PACK_SUFFIX and not path.is_dir()
 
 
 def write_pack(path: Path, fixture_set: FixtureSet, other_ids: FixtureSet) -> int:

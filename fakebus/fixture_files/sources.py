@@ -15,6 +15,7 @@ from pathlib import Path
 from fakebus.fixture_files.problems import Position, ProblemList, quoted
 
 ROOT_FILE = "fakebus.yaml"
+PACK_SUFFIX = ".fbpack"
 MAX_YAML_BYTES = 1 << 20
 MAX_EVENTS_BYTES = 64 << 20
 MAX_SCHEMA_BYTES = 1 << 20
@@ -160,6 +161,11 @@ class FixtureDirectory:
             )
             return None
         return text
+
+
+def is_pack(path: Path) -> bool:
+    """Whether a path names a pack and not a directory."""
+    return path.suffix == PACK_SUFFIX and not path.is_dir()
 
 
 def not_a_directory(root: Path) -> tuple[Position, str, str]:

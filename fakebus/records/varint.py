@@ -64,7 +64,7 @@ def _encode(value: int) -> bytes:
 
 # Offset deltas, lengths and most timestamp deltas are small: a table makes building a batch
 # about twice as fast.
-_SMALL = tuple(_encode(value) for value in range(4096))
+_SMALL = tuple(_encode(value) for value in range(1024))
 
 
 def encode_varint(value: int) -> bytes:

@@ -37,7 +37,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Write the pack."""
     from fakebus.clock import SystemClock
     from fakebus.fixture_files.loader import load_fixtures
-    from fakebus.fixture_files.packs import PACK_SUFFIX, is_pack, write_pack
+    from fakebus.fixture_files.packs import write_pack
+    from fakebus.fixture_files.sources import PACK_SUFFIX, is_pack
 
     directory: Path = arguments.directory
     output: Path = arguments.output or Path(f"{directory.resolve().name}{PACK_SUFFIX}")

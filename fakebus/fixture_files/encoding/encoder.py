@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.configs.topic_config import TopicConfig
@@ -19,7 +19,6 @@ from fakebus.fixture_files.formats.format_names import format_named
 from fakebus.fixture_files.formats.wrappers import WRAPPER_FIELDS
 from fakebus.fixture_files.functions import FunctionContext, expand
 from fakebus.fixture_files.headers import Headers, RecordHeader, parse_headers
-from fakebus.fixture_files.lint import Linter
 from fakebus.fixture_files.model import FixtureEvent
 from fakebus.fixture_files.problems import DataError, Position, ProblemList, quoted
 from fakebus.fixture_files.structure.event_models import Format as FormatSpec
@@ -38,6 +37,9 @@ _WRAP_HINT = (
     'a payload of its own with the fields "type", "subject", "version" and "data" '
     'is written {"data": {...}}'
 )
+
+if TYPE_CHECKING:
+    from fakebus.fixture_files.lint import Linter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import msgpack  # type: ignore[import-untyped]
-
 from fakebus.fixture_files.formats.format import Format
 from fakebus.fixture_files.problems import DataError
 
 
 def _encode(data: object) -> bytes:
+    import msgpack  # type: ignore[import-untyped]
+
     try:
         packed: bytes = msgpack.packb(data)
     except UnicodeEncodeError:
