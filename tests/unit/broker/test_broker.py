@@ -237,3 +237,13 @@ async def test_limits_count_over_all_partitions_of_a_fetch(broker: Broker) -> No
     assert [info.size_bytes for info in found] == [size, size, 0]
     found = await broker.fetch([FetchTarget(log, 0, 1) for log in logs])
     assert [info.size_bytes for info in found] == [size, 0, 0]
+
+
+@pytest.mark.parametrize("name", ["__consumer_offsets", "__transaction_state"])
+async def test_clients_write_to_no_internal_topic(broker: Broker, name: str) -> None:
+    await broker.ensure_internal_topic(name)
+    partition = TopicPartition(name, 0)
+    with pytest.raises(BrokerError) as caught:
+        await broker.produce(partition, batch(b"x"))
+    assert caught.value.error_code is ErrorCode.INVALID_TOPIC_EXCEPTION
+    assert broker.partition_log(partition).log_end_offset == 0

@@ -170,3 +170,16 @@ async def test_retention_says_what_it_deletes(
     await broker.produce(T0, batch(b"x", b"y", at=NOW_MS - 5000))
     await broker.run_housekeeping()
     assert "retention deletes the records of t-0 from offset 0 to 1" in caplog.messages
+
+
+async def test_producers_that_were_idle_for_too_long_are_forgotten(
+    broker: Broker, clock: ManualClock
+) -> None:
+    await broker.topics.create("t", 1, {})
+    day_ms = 86_400_000
+    for producer_id, at in ((7, NOW_MS), (8, NOW_MS + 1000)):
+        data = batch(b"x", at=at, producer_id=producer_id, producer_epoch=0, base_sequence=0)
+        await broker.produce(T0, data)
+    clock.advance((day_ms + 500) / 1000)
+    await settle()
+    assert set(broker.partition_log(T0).producers.entries) == {8}

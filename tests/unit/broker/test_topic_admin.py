@@ -372,3 +372,15 @@ async def test_internal_topics_are_created_as_kafka_does(broker: Broker, name: s
     assert topic.config.cleanup_policy == {"compact"}
     assert topic.config.segment_bytes == 104857600
     assert topic.is_internal
+
+
+async def test_the_later_of_two_colliding_topics_still_collides_when_the_other_is_gone(
+    broker: Broker,
+) -> None:
+    # The admin refuses the second one; an old data file may hold both.
+    first = await broker.topics.create("a.b", 1, {})
+    await broker.topics.create("a_b", 1, {})
+    await broker.topics.delete(first)
+    assert broker.topics.colliding("a.b") == "a_b"
+    (refused,) = await broker.topic_admin.create_topics([NewTopic(name="a.b")])
+    assert refused.error_code is ErrorCode.INVALID_TOPIC_EXCEPTION

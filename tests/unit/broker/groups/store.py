@@ -30,6 +30,10 @@ class HeldStore:
         for future, apply in held:
             self._finish(future, apply)
 
+    def release_one(self) -> None:
+        """Commit, or let fail, the oldest of what is held back; the rest stays so."""
+        self._finish(*self._held.pop(0))
+
     def _finish(self, future: asyncio.Future[None], apply: Callable[[], None]) -> None:
         if self.fails:
             future.set_exception(StorageError("the disk is full"))
