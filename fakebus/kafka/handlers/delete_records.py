@@ -12,7 +12,7 @@ Version notes:
 from __future__ import annotations
 
 from fakebus.errors import BrokerError, ErrorCode, StorageError
-from fakebus.kafka.api import RequestContext, handles
+from fakebus.kafka.api import RequestContext, handles, in_turns
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import (
     DeleteRecordsPartition,
@@ -36,10 +36,11 @@ async def handle_delete_records(
             DeleteRecordsTopicResult(
                 name=topic.name,
                 partitions=[
-                    await _delete(topic.name, partition, context) for partition in topic.partitions
+                    await _delete(topic.name, partition, context)
+                    async for partition in in_turns(topic.partitions)
                 ],
             )
-            for topic in request.topics
+            async for topic in in_turns(request.topics)
         ]
     )
 

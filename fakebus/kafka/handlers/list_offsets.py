@@ -17,7 +17,7 @@ from __future__ import annotations
 from fakebus.broker.fetching import NO_EPOCH, IsolationLevel, check_leader_epoch
 from fakebus.broker.offset_lookup import LATEST
 from fakebus.errors import ErrorCode, FakebusError
-from fakebus.kafka.api import RequestContext, handles
+from fakebus.kafka.api import RequestContext, handles, in_turns
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import (
     ListOffsetsPartition,
@@ -49,10 +49,10 @@ async def handle_list_offsets(
                     _failure(partition, ErrorCode.INVALID_REQUEST)
                     if again
                     else await _look_up(name, partition, request.isolation_level, context)
-                    for partition, *again in partitions.values()
+                    async for partition, *again in in_turns(partitions.values())
                 ],
             )
-            for name, partitions in wanted.items()
+            async for name, partitions in in_turns(wanted.items())
         ]
     )
 

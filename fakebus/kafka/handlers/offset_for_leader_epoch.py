@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from fakebus.broker.fetching import check_leader_epoch, epoch_end
 from fakebus.errors import ErrorCode
-from fakebus.kafka.api import RequestContext, handles
+from fakebus.kafka.api import RequestContext, handles, in_turns
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import (
     OffsetForLeaderEpochRequest,
@@ -24,7 +24,7 @@ from fakebus.protocol.messages import (
 
 
 @handles(ApiKey.OFFSET_FOR_LEADER_EPOCH, versions=(2, 4))
-def handle_offset_for_leader_epoch(
+async def handle_offset_for_leader_epoch(
     request: OffsetForLeaderEpochRequest, context: RequestContext
 ) -> OffsetForLeaderEpochResponse:
     """Say where a leader epoch ends."""
@@ -32,9 +32,12 @@ def handle_offset_for_leader_epoch(
         topics=[
             OffsetForLeaderTopicResult(
                 topic=topic.topic,
-                partitions=[_end(topic.topic, wanted, context) for wanted in topic.partitions],
+                partitions=[
+                    _end(topic.topic, wanted, context)
+                    async for wanted in in_turns(topic.partitions)
+                ],
             )
-            for topic in request.topics
+            async for topic in in_turns(request.topics)
         ]
     )
 
