@@ -31,7 +31,7 @@ _MAX_DEPTH = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionContext:
-    """What functions may depend on: all of it comes from the set and the event."""
+    """Context of functions: all that they may depend on comes from the set and the event."""
 
     seed: int
     anchor_ms: int

@@ -27,7 +27,7 @@ _NAMESPACE = UUID("3c1d5a52-96a5-5f43-8f5e-2a1f4c4f8f0b")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hint:
-    """How one value is made: a function, what it takes, and where that is written."""
+    """Hint that says how a value is made: a function, what it takes, and where that is written."""
 
     function: str
     argument: object
@@ -37,7 +37,7 @@ class Hint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draw:
-    """One value to be made: which one it is, and what it may be made from."""
+    """Draw of one value: which one it is, and what it may be made from."""
 
     seed: int
     topic: str
@@ -61,7 +61,7 @@ class Draw:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HintFunction:
-    """One of the functions."""
+    """Function that makes values."""
 
     make: Callable[[Hint, Draw], object]
     check: Callable[[Hint], None]

@@ -34,7 +34,7 @@ _EVENT_FILES = (".ndjson", ".jsonl")
 
 
 class Linter:
-    """Looks at the events of a set, one after the other.
+    """Linter of the events of a set, one after the other.
 
     Args:
         problems: where findings go.

@@ -25,7 +25,7 @@ class FixtureReader:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FixtureSchema:
-    """One version of a subject."""
+    """Version of a subject."""
 
     subject: str
     version: int
@@ -69,7 +69,7 @@ class FixtureTopic:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FixtureEvent:
-    """One record to be, with the line that it comes from."""
+    """Record to be, with the line that it comes from."""
 
     line: int
     digest: bytes
@@ -96,7 +96,7 @@ class FixtureStream:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FixtureOffset:
-    """Where a group starts in one partition, or in all that are not named otherwise."""
+    """Starting offset of a group in one partition, or in all that are not named otherwise."""
 
     topic: str
     partition: int | None
@@ -115,7 +115,7 @@ class FixtureGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FixtureSet:
-    """Everything that one fixture directory holds."""
+    """Fixture set: everything that one directory holds."""
 
     root: Path
     anchor_ms: int

@@ -29,7 +29,7 @@ class Position(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FixtureProblem:
-    """One mistake in a fixture set.
+    """Mistake in a fixture set.
 
     ``file`` is the path as the user gave it, with the directory in front. ``line`` and
     ``column`` count from 1. ``hint`` says how to mend it.
@@ -78,7 +78,7 @@ class DataError(FakebusError):
 
 
 class ProblemList:
-    """Collects problems while a set is read."""
+    """List of problems, collected while a set is read."""
 
     def __init__(self) -> None:
         self._problems: list[FixtureProblem] = []

@@ -22,7 +22,7 @@ class MissingEventsError(FakebusError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CatalogueEvent:
-    """One public signal that the event bus can carry."""
+    """Public signal that the event bus can carry."""
 
     event_type: str
     topic: str

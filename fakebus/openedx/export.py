@@ -28,7 +28,7 @@ MADE_BY = "fakebus openedx export"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportReport:
-    """What was written."""
+    """Report of an export."""
 
     version: str
     """Of openedx-events."""

@@ -14,7 +14,7 @@ _PREFIX = "org.openedx."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """Where the events of some types go."""
+    """Route of the events of some types."""
 
     topic: str
     key_field: str

@@ -57,7 +57,7 @@ class ViewTopic:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """One side of a comparison."""
+    """Side of a comparison."""
 
     name: str
     topics: Mapping[str, ViewTopic]
@@ -69,7 +69,7 @@ class View:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """One thing that is not the same."""
+    """Difference between two sides."""
 
     place: str
     """The topic with partition, the subject or the group."""

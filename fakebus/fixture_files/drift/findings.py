@@ -29,7 +29,7 @@ RULES: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hit:
-    """Who has to do with a subject or a topic."""
+    """Services that have to do with a subject or a topic."""
 
     producers: tuple[str, ...] = ()
     consumers: tuple[str, ...] = ()
@@ -46,7 +46,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DriftFinding:
-    """One place where a set and the world differ."""
+    """Finding of drift: a place where a set and the world differ."""
 
     severity: Severity
     subject: str

@@ -29,7 +29,7 @@ _NULL = "null"
 
 @dataclass(slots=True)
 class _Seen:
-    """What the records of a topic have been seen to hold."""
+    """Contents that the records of a topic have been seen to hold."""
 
     records: int = 0
     paths: dict[str, Counter[str]] = field(default_factory=dict)
@@ -110,7 +110,7 @@ def _finding(
 
 
 class _Topic:
-    """One topic of the set and its counterpart."""
+    """Topic of the set and its counterpart."""
 
     def __init__(
         self,

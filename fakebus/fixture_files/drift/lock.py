@@ -29,7 +29,7 @@ _HINT = "look at the events of the subject, then run  fakebus fixtures lock"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lock:
-    """What a lock file says."""
+    """Contents of a lock file."""
 
     made_with: str | None
     """The package that the schemas come from, with its version."""

@@ -98,7 +98,7 @@ def _avro_type(node: Any) -> str:
 
 
 class _JsonOutline:
-    """Walks a JSON Schema along properties, items and branches."""
+    """Outline of a JSON Schema, walked along properties, items and branches."""
 
     _BRANCHES = ("allOf", "anyOf", "oneOf")
     _WALKED = frozenset({"properties", "items", "required", "$defs", "definitions", *_BRANCHES})

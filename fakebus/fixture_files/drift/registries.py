@@ -18,7 +18,7 @@ from fakebus.fixture_files.recording.recorder import SourceSchema
 
 
 class Registry(Protocol):
-    """What is read of a registry; nothing is ever written to it."""
+    """Registry to compare with; it is only read."""
 
     @property
     def url(self) -> str:

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncodingSettings:
-    """What all topics of a set share."""
+    """Settings that all topics of a set share."""
 
     seed: int
     anchor_ms: int
@@ -57,7 +57,7 @@ class EncodingSettings:
 
 
 class TopicEncoder:
-    """Makes the records of one topic."""
+    """Encoder of one topic's events."""
 
     def __init__(
         self,
@@ -295,7 +295,7 @@ _NO_DATA = _Encoded()
 
 @dataclass(slots=True)
 class _FileDefaults:
-    """What the events of one file have if they say nothing else."""
+    """Defaults of the events of one file."""
 
     key_format: Format | None
     """``None`` after a mistake that is reported already."""

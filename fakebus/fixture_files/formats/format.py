@@ -10,7 +10,7 @@ from fakebus.schemas.interface import ParsedSchema
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Format:
-    """One way to write keys and values.
+    """Format of keys and values.
 
     ``encode`` takes the ``data`` of an event, never ``None``, and raises
     :class:`~fakebus.fixture_files.problems.DataError` if the format cannot hold it.

@@ -22,7 +22,7 @@ from fakebus.fixture_files.problems import DataError, quoted
 
 
 class AvroValues:
-    """Makes values of an Avro schema.
+    """Values made from an Avro schema.
 
     Args:
         text: the schema, references written out.

@@ -42,7 +42,7 @@ class GeneratedLine(EventLine):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenerationSettings:
-    """What all generated events of a set share."""
+    """Settings that all generated events of a set share."""
 
     seed: int
     anchor_ms: int
@@ -51,7 +51,7 @@ class GenerationSettings:
 
 
 class Generator:
-    """Makes the events of all topics.
+    """Generator of the events of all topics.
 
     Args:
         topics: all of the set.
@@ -212,7 +212,7 @@ class _HintError(DataError):
 
 
 class _Template:
-    """Makes the keys and values of one topic's events."""
+    """Template of the keys and values of one topic's events."""
 
     def __init__(self, generator: Generator, topic: Topic, spec: Generate, name: str) -> None:
         self._name = name

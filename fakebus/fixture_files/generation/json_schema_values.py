@@ -25,7 +25,7 @@ _MAX_STEPS = 200
 
 
 class JsonSchemaValues:
-    """Makes values of a JSON Schema.
+    """Values made from a JSON Schema.
 
     Args:
         text: the schema.
@@ -220,7 +220,7 @@ class JsonSchemaValues:
 
 
 class _Choice(NamedTuple):
-    """What the choice between the branches of a schema depends on."""
+    """Circumstances of a choice between the branches of a schema."""
 
     random: Random
     has_hint_below: bool

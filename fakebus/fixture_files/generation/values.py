@@ -24,7 +24,7 @@ _SHOWN_NAMES = 4
 
 
 class Maker(Protocol):
-    """What gives the values of one event: hints and random sources by place."""
+    """Source of the values of one event: hints and random sources by place."""
 
     def has_hint(self, path: Path) -> bool:
         """Whether a hint stands at a path."""
@@ -126,7 +126,7 @@ FORMATS: Mapping[str, Callable[[Random], object]] = {
 
 
 class Times:
-    """Spreads events over a range: one in each of as many parts, so that they are in order."""
+    """Times of events over a range: one in each of as many parts, so that they are in order."""
 
     def __init__(self, first: int, last: int, count: int, anchor: int | None, seed: int) -> None:
         self._first = first

@@ -13,7 +13,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputEvent:
-    """One event of a file."""
+    """Event of a file."""
 
     line: int
     """Where it begins, from 1."""
@@ -23,7 +23,7 @@ class InputEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputMistake:
-    """Something that is no event."""
+    """Mistake in a file, instead of an event."""
 
     line: int
     column: int = 1
@@ -36,7 +36,7 @@ Reading = Iterator[InputEvent | InputMistake]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Input:
-    """One kind of file.
+    """Kind of file of another tool.
 
     ``read`` takes the text of a file, and whether its events say which topic they go to.
     """

@@ -90,7 +90,7 @@ class _Written:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EarlierRecording:
-    """What is kept of the recording that is replaced, so that edits survive."""
+    """Recording that is replaced: what is kept of it, so that edits survive."""
 
     names: tuple[str, ...] = ()
     """Names of ids."""
@@ -102,7 +102,7 @@ _NOTHING_EARLIER = EarlierRecording()
 
 
 class Recorder:
-    """Makes the files of a set.
+    """Recorder: from records to the files of a set.
 
     Args:
         schemas: finds schemas; ``None`` where there is no registry.

@@ -37,7 +37,7 @@ def offset_text(milliseconds: int) -> str:
 
 
 class StableNames:
-    """Replaces times and ids, and remembers which id has which name.
+    """Names of ids, and offsets of times, which stand for them in recordings.
 
     Ids that were made from names get them back: those of an earlier recording, and our own.
     So a recording that was edited and seeded is recorded as it was edited.

@@ -14,7 +14,7 @@ from fakebus.fixture_files.structure.models import Topic
 
 
 class ScenarioLoader:
-    """Reads scenarios and encodes each of their events once."""
+    """Loader of scenarios, which encodes each of their events once."""
 
     def __init__(
         self,

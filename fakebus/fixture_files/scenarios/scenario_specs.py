@@ -127,7 +127,7 @@ class Repeat(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step(Model):
-    """One step, which does one thing."""
+    """Step of a scenario, which does one thing."""
 
     WHAT: ClassVar[str] = "a step"
     HINT: ClassVar[str] = _STEP_HINT

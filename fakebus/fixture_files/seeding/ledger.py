@@ -44,7 +44,7 @@ class _StreamEntry:
 
 
 class Ledger:
-    """What was seeded.
+    """Ledger of what was seeded.
 
     Args:
         notes: keys and values of the topic's records, in their order.

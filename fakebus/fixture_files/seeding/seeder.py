@@ -58,7 +58,7 @@ _DELETED = ("somebody deleted the topic while it was being seeded", "seed again"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeedReport:
-    """What seeding did."""
+    """Report of a seeding."""
 
     topics: int
     """Topics of the set."""
@@ -106,7 +106,7 @@ async def seed(
 
 @dataclass(slots=True, kw_only=True)
 class _Part:
-    """What goes into one transaction."""
+    """Part of a set that goes into one transaction."""
 
     streams: list[tuple[FixtureStream, int, Sequence[FixtureEvent]]] = field(default_factory=list)
     """Stream, number of its events after this part, events."""

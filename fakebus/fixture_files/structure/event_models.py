@@ -52,7 +52,7 @@ TEXTS = several(text(), single=YamlScalar)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Format(Model):
-    """How keys or values are written: a format, a subject, or both."""
+    """Format of keys or values: its name, a subject, or both."""
 
     name: str | None = declared(text(str.lower), name="format")
     subject: str | None = declared(text())
@@ -81,7 +81,7 @@ class Format(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyFormat(Format):
-    """How keys are written, and where they come from."""
+    """Format of keys, and where they come from."""
 
     field: str | None = declared(text())
 
@@ -219,7 +219,7 @@ def _read_generated_key(node: YamlNode, what: str, reading: Reading) -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimeRange(Model):
-    """When generated events happen."""
+    """Range of time in which generated events happen."""
 
     first: str = declared(text(may_be_time=True), name="from", default="-30d")
     last: str = declared(text(may_be_time=True), name="to", default="now")

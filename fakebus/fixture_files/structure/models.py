@@ -146,7 +146,7 @@ class Topic(Model):
 
 
 class Offset(NamedTuple):
-    """One entry of a group's offsets."""
+    """Entry of a group's offsets."""
 
     topic: str
     topic_position: Position
@@ -287,7 +287,7 @@ class ClockModel(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LintModel(Model):
-    """What ``fakebus fixtures check`` looks at."""
+    """Rules that ``fakebus fixtures check`` applies."""
 
     WHAT: ClassVar[str] = "lint"
 

@@ -37,7 +37,7 @@ SchemaIds = Mapping[tuple[str, int], int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetSchema:
-    """One version of a subject, parsed."""
+    """Version of a subject, parsed."""
 
     spec: Subject
     version: int
@@ -51,7 +51,7 @@ class SetSchema:
 
 
 class SchemaSet:
-    """All subjects of a set.
+    """Schemas of a set, subject by subject.
 
     Args:
         specs: in the order of the files.

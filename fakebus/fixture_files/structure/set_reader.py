@@ -27,7 +27,7 @@ _MAX_YAML_FILES = 1000
 
 @dataclass(slots=True, kw_only=True)
 class SetSpec:
-    """All YAML files of a set together."""
+    """Set as written: all its YAML files together."""
 
     anchor_ms: int
     root: RootFile = field(default_factory=RootFile)
