@@ -107,9 +107,10 @@ def test_a_table_on_a_terminal_is_boxed_and_takes_brackets_as_they_are(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    print_table(("topic", "records"), [("[red]orders", 5)])
+    print_table(("topic", "records"), [("[red]orders\n\x1b[2J", 5)], title="\x1b[2J")
     output = capsys.readouterr().out
-    assert "[red]orders" in output
+    assert "[red]orders\\n\\x1b[2J" in output
+    assert "\x1b[2J" not in output
     assert "│" in output
 
 

@@ -11,7 +11,10 @@ import pytest
 
 from fakebus import __version__
 from fakebus.cli.main import run
+from fakebus.fixture_files import reports
+from fakebus.fixture_files.drift.findings import DriftFinding
 from fakebus.fixture_files.lint_rules import RULES
+from fakebus.fixture_files.problems import FixtureProblem
 from tests.unit.fixture_files.conftest import WriteSet
 
 FILES = {
@@ -73,6 +76,30 @@ def test_junit_can_hold_whatever_a_file_holds(
     directory = write_set({"fakebus.yaml": 'version: 1\n"\\x01<&>\\"\U0001f393": 1\n'})
     (case,) = junit(checked(capsys, "junit", directory))
     assert "<&>" in case[0].attrib["message"]
+
+
+def test_names_of_files_and_messages_cannot_break_a_report() -> None:
+    hostile = "a\x1b[31m\nb\u202e\udcff"
+    problem = FixtureProblem(file=f"{hostile}.yaml", line=1, column=1, message=hostile)
+    suite = junit(reports.junit([problem], [Path(hostile)]))
+    shown = "a\\x1b[31m\\nb\\u202e\\udcff"
+    assert [case.get("name") for case in suite] == [shown, f"{shown}.yaml"]
+    assert suite[1].get("file") == f"{shown}.yaml"
+    assert suite[1][0].get("message") == shown
+    assert suite[1][0].text == f"{shown}.yaml:1:1: {shown}"
+
+
+def test_a_finding_of_drift_has_no_line_that_others_have_written() -> None:
+    hostile = "a\nfakebus: forged"
+    finding = DriftFinding(
+        severity="note",
+        subject="s",
+        file="f",
+        message=hostile,
+        changes=(hostile,),
+        hint=hostile,
+    )
+    assert [line[:8] for line in finding.text().split("\n")] == ["f:1: not", "  change", "  to do:"]
 
 
 def test_sarif_names_rules_places_and_levels(
