@@ -39,6 +39,7 @@ from fakebus.broker.configs.group_config import GroupConfig, group_config
 from fakebus.broker.configs.keys import BROKER_KEYS, CLIENT_METRICS_KEYS, GROUP_KEYS, TOPIC_KEYS
 from fakebus.broker.configs.topic_config import TopicConfig
 from fakebus.broker.configs.values import canonical
+from fakebus.broker.refusals import refusal
 from fakebus.broker.topic_names import topic_name_problem
 from fakebus.broker.topics import Topic, Topics
 from fakebus.errors import BrokerError, ConfigError, ErrorCode, StorageError
@@ -238,12 +239,10 @@ class ConfigAdmin:
                         ErrorCode.INVALID_REQUEST, "the request names the resource more than once"
                     )
                 await change(_resource_type(one.resource_type), one, validate_only)
-            except BrokerError as error:
-                error_code, message = error.error_code, error.message
-            except ConfigError as error:
-                error_code, message = ErrorCode.INVALID_CONFIG, str(error)
-            except StorageError as error:
-                error_code, message = ErrorCode.KAFKA_STORAGE_ERROR, str(error)
+            except (BrokerError, ConfigError, StorageError) as error:
+                error_code, message = refusal(
+                    f"a change of the configs of {one.resource_name!r}", error
+                )
             results.append(
                 ResourceResult(
                     resource_type=one.resource_type,

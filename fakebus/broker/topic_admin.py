@@ -18,6 +18,7 @@ from uuid import UUID, uuid4
 
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.configs.topic_config import TopicConfig
+from fakebus.broker.refusals import refusal
 from fakebus.broker.replica_placement import check_replicas, place
 from fakebus.broker.topic_names import (
     CLUSTER_METADATA,
@@ -35,7 +36,7 @@ from fakebus.broker.topic_requests import (
     TopicToDelete,
 )
 from fakebus.broker.topics import Topic, Topics
-from fakebus.errors import BrokerError, ConfigError, ErrorCode, StorageError
+from fakebus.errors import BrokerError, ConfigError, ErrorCode, FakebusError, StorageError
 from fakebus.types import ZERO_UUID, TopicPartition
 
 logger = logging.getLogger("fakebus.broker")
@@ -97,7 +98,7 @@ class TopicAdmin:
                 result, stored = self._create_one(
                     new_topic, colliding[new_topic.name], validate_only
                 )
-            except BrokerError as error:
+            except (BrokerError, StorageError) as error:
                 result, stored = _not_created(new_topic.name, error), None
             if stored is not None:
                 planned.stored[len(planned.results)] = stored
@@ -110,11 +111,7 @@ class TopicAdmin:
             try:
                 await stored
             except StorageError as error:
-                planned.results[index] = CreatedTopic(
-                    name=planned.results[index].name,
-                    error_code=ErrorCode.KAFKA_STORAGE_ERROR,
-                    error_message=str(error),
-                )
+                planned.results[index] = _not_created(planned.results[index].name, error)
         return planned.results
 
     def _too_many(self, wanted: Iterable[NewTopic]) -> BrokerError | None:
@@ -215,11 +212,13 @@ class TopicAdmin:
             try:
                 await deletion
             except StorageError as error:
+                topic = found[reference]
+                code, message = refusal(f"the deletion of topic {topic.name}", error)
                 results[reference] = DeletedTopic(
-                    name=found[reference].name,
-                    topic_id=found[reference].topic_id,
-                    error_code=ErrorCode.KAFKA_STORAGE_ERROR,
-                    error_message=str(error),
+                    name=topic.name,
+                    topic_id=topic.topic_id,
+                    error_code=code,
+                    error_message=message,
                 )
         return [results[one] for one in dict.fromkeys(wanted) if one in results]
 
@@ -272,22 +271,10 @@ class TopicAdmin:
                 if not validate_only:
                     await self._topics.add_partitions(topic, new_partitions.count)
                 results.append(TopicResult(name=new_partitions.name))
-            except BrokerError as error:
-                results.append(
-                    TopicResult(
-                        name=new_partitions.name,
-                        error_code=error.error_code,
-                        error_message=error.message,
-                    )
-                )
-            except StorageError as error:
-                results.append(
-                    TopicResult(
-                        name=new_partitions.name,
-                        error_code=ErrorCode.KAFKA_STORAGE_ERROR,
-                        error_message=str(error),
-                    )
-                )
+            except (BrokerError, StorageError) as error:
+                name = new_partitions.name
+                code, message = refusal(f"the growth of topic {name}", error)
+                results.append(TopicResult(name=name, error_code=code, error_message=message))
         return results
 
     def _growable(self, wanted: NewPartitions) -> Topic:
@@ -402,8 +389,9 @@ class TopicAdmin:
         return self._config.get_int("num.partitions"), {}
 
 
-def _not_created(name: str, error: BrokerError) -> CreatedTopic:
-    return CreatedTopic(name=name, error_code=error.error_code, error_message=error.message)
+def _not_created(name: str, error: FakebusError) -> CreatedTopic:
+    code, message = refusal(f"the creation of topic {name}", error)
+    return CreatedTopic(name=name, error_code=code, error_message=message)
 
 
 def _refused(wanted: TopicToDelete, message: str, topic: Topic | None = None) -> DeletedTopic:

@@ -384,3 +384,18 @@ async def test_the_later_of_two_colliding_topics_still_collides_when_the_other_i
     assert broker.topics.colliding("a.b") == "a_b"
     (refused,) = await broker.topic_admin.create_topics([NewTopic(name="a.b")])
     assert refused.error_code is ErrorCode.INVALID_TOPIC_EXCEPTION
+
+
+async def test_every_refusal_has_a_line_in_the_log(
+    broker: Broker, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "fakebus")
+    await broker.topic_admin.create_topics([NewTopic(name="t")])
+    caplog.clear()
+    await broker.topic_admin.create_topics([NewTopic(name="t")])
+    await broker.topic_admin.create_partitions([NewPartitions(name="t", count=1)])
+    assert caplog.messages == [
+        "the creation of topic t is refused: TOPIC_ALREADY_EXISTS: the topic t already exists",
+        "the growth of topic t is refused: INVALID_PARTITIONS: the topic t has 1 partitions "
+        "already; 1 would be no increase",
+    ]

@@ -1,0 +1,27 @@
+"""Refusals of administrators' requests: what clients are told, and the line in the log."""
+
+from __future__ import annotations
+
+import logging
+
+from fakebus.errors import BrokerError, ConfigError, ErrorCode, FakebusError
+
+logger = logging.getLogger("fakebus.broker")
+
+
+def refusal(what: str, error: FakebusError) -> tuple[ErrorCode, str]:
+    """Return the code and the text that a client is told, and log them.
+
+    Args:
+        what: what was asked for, for the log.
+        error: why it is refused: a config that is not valid, storage that has failed, or an
+            error that names its code.
+    """
+    if isinstance(error, BrokerError):
+        code, text = error.error_code, error.message
+    elif isinstance(error, ConfigError):
+        code, text = ErrorCode.INVALID_CONFIG, str(error)
+    else:
+        code, text = ErrorCode.KAFKA_STORAGE_ERROR, str(error)
+    logger.info("%s is refused: %s: %s", what, code.name, text)
+    return code, text
