@@ -217,7 +217,7 @@ class PartitionLog:
         self._waiters.discard(waiter)
 
     def mark_deleted(self) -> None:
-        """The topic is gone: wake everybody and free the memory."""
+        """Wake all that wait and free the memory: the topic is gone."""
         self.deleted = True
         self._tail_cache.forget(self._tail)
         self._wake_all()
@@ -386,7 +386,7 @@ class PartitionLog:
         self._tail_cache.forget(self._tail, upto_offset)
 
     async def let_keep(self, from_offset: int, upto_offset: int) -> None:
-        """Let those who need them copy the batches that begin in a range of offsets."""
+        """Let snapshots copy the batches that begin in a range of offsets and are about to go."""
         for before in self._before_change:
             await before(self, from_offset, upto_offset)
 

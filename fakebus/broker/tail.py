@@ -1,4 +1,4 @@
-"""Following topics by cursor: how everybody but a Fetch reads records.
+"""Following topics by cursor: how all readers but a Fetch read records.
 
 A :class:`LogCursor` is a place in one partition's log; a :class:`Tail` holds one for every
 partition of some topics, also of those that are created later. Both hand out what lies

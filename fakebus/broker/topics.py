@@ -197,7 +197,7 @@ class Topics:
         for log in topic.partitions:
             await log.let_keep(log.log_start_offset, log.high_watermark)
         if self._by_id.get(topic.topic_id) is not topic:
-            # Somebody else was faster.
+            # It was deleted meanwhile.
             return
         self._remove(topic)
         with self._storage.atomic():

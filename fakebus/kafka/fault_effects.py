@@ -73,7 +73,7 @@ def _failed(
 def replace_outcome(
     result: HandlerResult, replace: Callable[[Any, PendingResponse], None]
 ) -> HandlerResult:
-    """Let somebody else decide what is answered, and when.
+    """Leave it to a function what is answered, and when.
 
     Args:
         result: what the handler returned.

@@ -67,7 +67,7 @@ class Cluster(Protocol):
     """One cluster, from the beginning of a test on."""
 
     is_external: bool
-    """Whether it is somebody else's, who knows neither faults nor snapshots."""
+    """Whether it is a Kafka that runs elsewhere, with neither faults nor snapshots."""
 
     def now_ms(self) -> int:
         """Return the cluster's time in milliseconds since the epoch."""
