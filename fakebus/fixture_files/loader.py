@@ -102,7 +102,6 @@ def check_fixtures(
     """Return every problem of a fixture directory; an empty list if it can be seeded.
 
     Args:
-        directory: holds ``fakebus.yaml``.
         now_ms: the present; the machine's clock when left out.
         profile: the profile to check; when left out the whole set, and every profile that
             has files of its own.
@@ -172,9 +171,6 @@ def generate_lines(
     """Return the events that a topic has generated, as lines for an events file.
 
     Args:
-        directory: holds ``fakebus.yaml``.
-        topic: the topic.
-        now_ms: the present in milliseconds since the epoch.
         count: how many events to make, instead of what ``generate`` says. A topic without
             ``generate`` has them made from its schema.
 
