@@ -49,6 +49,9 @@ class Bus(Protocol):
     def ready(self) -> bool:
         """Whether the seed is there and all clients are served."""
 
+    def topic_count(self) -> int:
+        """Return how many topics there are; not those that clients need not see."""
+
 
 class Server(Protocol):
     """Front end: listening addresses and the clients that come in through them."""
