@@ -39,6 +39,10 @@ OnAnswer = Callable[[Sequence[FetchTarget]], None]
 """Called once with the targets, which hold what was found."""
 
 
+def _to_nobody(_: Sequence[FetchTarget]) -> None:
+    """Take the answer of a fetch that was given already, or is not wanted any more."""
+
+
 class DelayedFetch:
     """Fetch under way: what it has found so far, and the wait for more.
 
@@ -241,11 +245,14 @@ class DelayedFetch:
             self._read_changed()
 
     def _answer(self) -> None:
+        on_answer = self._on_answer
         self._stop()
-        self._on_answer(self._targets)
+        on_answer(self._targets)
 
     def _stop(self) -> None:
         self._done = True
+        # It knows the fetch in its turn; what was found must not wait for a collector.
+        self._on_answer = _to_nobody
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -44,15 +44,21 @@ class PendingResponse:
 
     def ready(self, outcome: Any) -> None:
         """Give the response, ``None`` for none, or a :class:`CloseConnection`."""
-        self._outcome, self._ready = outcome, True
-        if self._listener is not None:
-            self._listener(outcome)
+        # What is told on is let go of: an answer may hold megabytes, and waits for no collector.
+        self._ready = True
+        listener, self._listener, self._abandon = self._listener, None, None
+        if listener is None:
+            self._outcome = outcome
+        else:
+            listener(outcome)
 
     def when_ready(self, listener: Callable[[Any], None]) -> None:
         """Call ``listener`` with the outcome as soon as it is there."""
-        self._listener = listener
         if self._ready:
-            listener(self._outcome)
+            outcome, self._outcome = self._outcome, None
+            listener(outcome)
+        else:
+            self._listener = listener
 
     def when_abandoned(self, abandon: Callable[[], None]) -> None:
         """Call ``abandon`` when the client goes away; without one the request is carried out."""

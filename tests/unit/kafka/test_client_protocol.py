@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from fakebus.addresses import Address
 from fakebus.broker.broker import MAX_PENDING_BYTES, Broker
+from fakebus.broker.delayed_fetch import DelayedFetch
 from fakebus.clock import ManualClock
 from fakebus.kafka import client_protocol
 from fakebus.kafka.advertise import FixedAddress
@@ -259,3 +261,22 @@ async def test_closing_a_listener_gives_up_its_fetches(broker: Broker, listener:
     await listener.close()
     assert client.transport.closed
     assert not broker.partition_log(T0)._waiters
+
+
+async def test_what_was_fetched_is_let_go_of_without_the_garbage_collector(
+    broker: Broker, listener: Listener
+) -> None:
+    await broker.produce(T0, batch(b"x"))
+    client = Client(listener)
+    gc.collect()
+    gc.disable()
+    try:
+        client.fetch(1)
+        client.fetch(2, offset=1)
+        await broker.produce(T0, batch(b"y"))
+        await turns()
+        assert client.answered == [1, 2]
+        kept = [each for each in gc.get_objects() if isinstance(each, DelayedFetch)]
+        assert kept == []
+    finally:
+        gc.enable()
