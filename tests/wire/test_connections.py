@@ -9,7 +9,10 @@ from collections.abc import Callable
 
 import pytest
 
+from fakebus.kafka import client_protocol
+from fakebus.kafka.api import RequestContext
 from fakebus.protocol.api_keys import ApiKey
+from fakebus.protocol.errors import EncodeError
 from fakebus.protocol.messages import (
     ApiVersionsRequest,
     FetchRequest,
@@ -18,6 +21,7 @@ from fakebus.protocol.messages import (
     MetadataRequest,
     MetadataRequestTopic,
 )
+from fakebus.types import Buffer
 from tests.wire.client import RawClient, frame
 
 Connect = Callable[[], RawClient]
@@ -161,3 +165,21 @@ def test_a_bad_topic_name_is_refused_and_not_created(client: RawClient, name: st
     assert topic.error_code == 17
     everything = client.call(ApiKey.METADATA, 4, MetadataRequest(topics=None)).topics
     assert name not in [t.name for t in everything]
+
+
+def test_an_answer_that_cannot_be_written_costs_one_connection(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good, bad = connect(), connect()
+    encode = client_protocol._encode
+
+    def fail(context: RequestContext) -> list[Buffer]:
+        if context.api_key == ApiKey.METADATA:
+            raise EncodeError("a value is missing")
+        return encode(context)
+
+    monkeypatch.setattr(client_protocol, "_encode", fail)
+    bad.send(ApiKey.METADATA, 1, MetadataRequest(topics=[]))
+    assert bad.is_closed_by_peer()
+    request = ApiVersionsRequest(client_software_name="raw", client_software_version="1")
+    assert good.call(ApiKey.API_VERSIONS, 3, request).error_code == 0
