@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from asyncio import Future
 from collections.abc import Callable, Sequence
 from typing import cast
 
 import pytest
 
 from fakebus.broker.append_result import AppendResult
+from fakebus.broker.broker import Broker
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.configs.topic_config import TopicConfig
 from fakebus.broker.partition_log import PartitionLog
@@ -201,3 +203,51 @@ def test_the_tail_is_read_from_memory_and_bounded(store: SlowStore) -> None:
     logs[0].mark_deleted()
     logs[1].mark_deleted()
     assert cache.size_bytes == 0
+
+
+def test_what_is_stored_after_a_deletion_takes_no_memory(
+    log: PartitionLog, store: SlowStore, append: Append
+) -> None:
+    append(b"a")
+    log.mark_deleted()
+    store.commit()
+    assert log._tail_cache.size_bytes == 0
+    assert log.read_cached(0, 1, 1000) is None
+
+
+async def test_compaction_brings_nothing_back_that_was_deleted_meanwhile(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic = await broker.topics.create("t", 1, {})
+    for value in (b"a", b"b", b"c"):
+        await broker.produce(TopicPartition("t", 0), batch(value))
+    log = topic.partitions[0]
+    read = list(await log.read(0, 2, 10_000))
+    await log.delete_records(1)
+    written: list[int] = []
+    replace_batches = log._storage.replace_batches
+
+    def note(log_id: int, start: int, end: int, batches: Sequence[StoredBatch]) -> Future[None]:
+        written.extend(one.base_offset for one in batches)
+        return replace_batches(log_id, start, end, batches)
+
+    monkeypatch.setattr(log._storage, "replace_batches", note)
+    await log.replace_batches(0, 2, read)
+    assert written == [1]
+
+
+@pytest.mark.parametrize(("cut", "used"), [(0, None), (1, None), (2, 2), (3, 3), (4, None)])
+async def test_retention_moves_the_start_only_forward_and_within_the_log(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch, cut: int, used: int | None
+) -> None:
+    topic = await broker.topics.create("t", 1, {})
+    for value in (b"a", b"b", b"c"):
+        await broker.produce(TopicPartition("t", 0), batch(value))
+    log = topic.partitions[0]
+    await log.delete_records(1)
+
+    async def answer(log_id: int, **limits: int | None) -> int:
+        return cut
+
+    monkeypatch.setattr(log._storage, "retention_cut", answer)
+    assert await log.retention_cut(10**13) == used
