@@ -82,7 +82,8 @@ class LongPolls:
         consumer.sendall(self._frame)
 
     def run(self) -> None:
-        """Take answers and ask again, until the process is ended."""
+        """Take answers and ask again, until the process is ended; say when all have had one."""
+        silent = {key.fd for key in self._selector.get_map().values()}
         while True:
             for key, _ in self._selector.select():
                 assert isinstance(key.fileobj, socket.socket)
@@ -94,6 +95,10 @@ class LongPolls:
                 frame = bytearray(self._frame)
                 frame[self._offset_at : self._offset_at + 8] = received[at : at + 8]
                 received.clear()
+                if key.fd in silent:
+                    silent.discard(key.fd)
+                    if not silent:
+                        print("waiting", flush=True)
                 key.fileobj.sendall(frame)
 
 
@@ -105,6 +110,7 @@ def waiting(bootstrap_servers: str, topic: str, partitions: int, count: int) -> 
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
+            # Until all have been answered once, some may not have begun to wait.
             process.stdout.readline()
             time.sleep(1)
             yield
@@ -157,7 +163,6 @@ def main() -> None:
         servers, topic, partitions, count = arguments.consume
         host, port = servers.rsplit(":", 1)
         polls = LongPolls((host, int(port)), topic, int(partitions), int(count))
-        print("waiting", flush=True)
         polls.run()
     compare(arguments.rounds, arguments.count)
 

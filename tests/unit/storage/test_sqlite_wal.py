@@ -86,6 +86,7 @@ async def test_the_log_is_copied_in_a_quiet_moment(
     assert file.stat().st_size < MB
     wal = storage._wal
     assert wal is not None
+    assert wal._quiet is not None, "a quiet moment is waited for"
     monkeypatch.setattr(sqlite_wal, "QUIET_S", 0.01)
     # There were commits since the timer was set, so it is set again first.
     wal._look_for_quiet(commits=0)
