@@ -25,6 +25,7 @@ from fakebus.registry.registry import Registry
 from fakebus.registry.validation import RecordValidator
 from fakebus.servers import Server, reachable
 from fakebus.storage.sqlite import SqliteStorage
+from fakebus.wording import counted
 
 if TYPE_CHECKING:
     from fakebus.fixture_files.seeding.bus_seed import BusSeed
@@ -80,13 +81,13 @@ class FakeBus:
             await self.close()
             raise
         logger.info(
-            "ready in %.0f ms: Kafka on %s, HTTP on %s%s, %d topics, %d records, %s",
+            "ready in %.0f ms: Kafka on %s, HTTP on %s%s, %s, %s, %s",
             (monotonic() - started) * 1000,
             self.bootstrap_servers,
             self.http_url or "no port",
             "".join(f", Redis on {url}" for url in self.redis_urls[:1]),
-            self.topic_count(),
-            self.record_count(),
+            counted(self.topic_count(), "topic"),
+            counted(self.record_count(), "record"),
             f"data in {self.settings.data}" if self.settings.data else "data in memory",
         )
         return self

@@ -16,6 +16,7 @@ from fakebus.broker.tail_cache import TailCache
 from fakebus.broker.topic_names import is_internal
 from fakebus.storage.interface import LogState, Storage, TopicRow, Undo
 from fakebus.types import TopicPartition
+from fakebus.wording import counted
 
 logger = logging.getLogger("fakebus.broker")
 
@@ -152,7 +153,7 @@ class Topics:
         logs = [self._new_log(name, index, config) for index in range(partitions)]
         topic = Topic(name, uuid4(), logs, config)
         self._add(topic)
-        logger.debug("topic %s is created with %d partitions", name, partitions)
+        logger.debug("topic %s is created with %s", name, counted(partitions, "partition"))
         stored = self._save(topic, partial(self._remove, topic))
         stored.add_done_callback(partial(self._announce_unstored, topic))
         for changed in self.on_changed:
@@ -227,7 +228,7 @@ class Topics:
         for changed in self.on_changed:
             changed(topic)
         await stored
-        logger.info("topic %s has %d partitions now", topic.name, count)
+        logger.info("topic %s has %s now", topic.name, counted(count, "partition"))
 
     @staticmethod
     def _shrink(topic: Topic, count: int) -> None:

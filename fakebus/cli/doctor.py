@@ -28,13 +28,13 @@ from fakebus.cli.output import (
     JSON,
     add_format_argument,
     add_repeated_argument,
-    counted,
     print_json,
     print_lines,
     print_text,
 )
 from fakebus.client.connection import ClientError, Connection
 from fakebus.escaping import printable
+from fakebus.wording import counted
 
 _WIDTH = 92
 

@@ -26,7 +26,6 @@ from fakebus.cli.output import (
     Cell,
     add_format_argument,
     add_repeated_argument,
-    counted,
     print_json,
     print_lines,
     print_rows,
@@ -49,6 +48,7 @@ from fakebus.client.positions import POSITION_HELP, Position, parse_position
 from fakebus.config import parse_assignments
 from fakebus.errors import ConfigError
 from fakebus.types import TopicPartition
+from fakebus.wording import counted
 
 _PLACE = ("topic", "partition", "committed", "end", "lag")
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from fakebus.cli.output import print_lines
 from fakebus.config import DEFAULT_FIXTURES
+from fakebus.wording import counted
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -50,8 +51,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     report = export(arguments.directory, prefix=arguments.prefix)
     print_lines(
-        f"{arguments.directory}: {report.event_types} event types of openedx-events "
-        f"{report.version} in {report.topics} topics, {report.events} sample events"
+        f"{arguments.directory}: {counted(report.event_types, 'event type')} of openedx-events "
+        f"{report.version} in {counted(report.topics, 'topic')}, "
+        f"{counted(report.events, 'sample event')}"
     )
     for event_type in report.without_samples:
         print_lines(f"no sample events for {event_type}: it is newer than this fakebus")

@@ -86,11 +86,6 @@ def print_json_line(line: str) -> None:
     print(printable_json(line))
 
 
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun, which takes an s where there are more or fewer than one."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
 def print_rows(
     form: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]], nothing: str
 ) -> None:

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import IO
 
 from fakebus.cli.bootstrap import add_bootstrap_arguments, connect
-from fakebus.cli.output import add_repeated_argument, counted, print_lines
+from fakebus.cli.output import add_repeated_argument, print_lines
 from fakebus.cli.record_lines import (
     Headers,
     NewRecord,
@@ -41,6 +41,7 @@ from fakebus.client.publishing import Publisher
 from fakebus.config import parse_assignments
 from fakebus.errors import ConfigError
 from fakebus.records import record as records
+from fakebus.wording import counted
 
 CREATION_POLLS = 10
 CREATION_POLL_S = 0.1

@@ -20,7 +20,6 @@ from fakebus.cli.output import (
     JSON,
     add_format_argument,
     add_repeated_argument,
-    counted,
     print_json,
     print_lines,
     print_rows,
@@ -37,6 +36,7 @@ from fakebus.client.topics import (
 )
 from fakebus.config import parse_assignments
 from fakebus.errors import ConfigError
+from fakebus.wording import counted
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -12,6 +12,7 @@ from fakebus.redis.protocol import Map, RedisError, Reply
 from fakebus.redis.reading import ALL, blocking, read_options, streams_reply
 from fakebus.redis.streams import Positions
 from fakebus.redis.trimming import Trimming
+from fakebus.wording import counted
 
 logger = logging.getLogger("fakebus.redis")
 
@@ -39,7 +40,7 @@ async def xadd(call: Call) -> Reply:
         removed = await call.streams.trim(topic, trimming)
         if removed:
             # Clients that bound a stream do so with each entry.
-            logger.debug("XADD has removed %d entries of stream %s", removed, name)
+            logger.debug("XADD has removed %s of stream %s", _entries(removed), name)
     return str(entry_id)
 
 
@@ -74,7 +75,7 @@ async def xtrim(call: Call) -> Reply:
         return 0
     removed = await call.streams.trim(topic, trimming)
     if removed:
-        logger.info("XTRIM has removed %d entries of stream %s", removed, topic.name)
+        logger.info("XTRIM has removed %s of stream %s", _entries(removed), topic.name)
     return removed
 
 
@@ -134,3 +135,7 @@ async def xread(call: Call) -> Reply:
     names = [name for name, _, _ in wanted]
     found = await blocking(call, look, names, options.block_ms)
     return streams_reply(found, call.session)
+
+
+def _entries(number: int) -> str:
+    return counted(number, "entry", "entries")

@@ -11,6 +11,7 @@ from fakebus.redis.groups import Pending, StreamGroup
 from fakebus.redis.protocol import Map, RedisError, Reply
 from fakebus.redis.reading import ReadOptions, blocking, read_options, streams_reply
 from fakebus.redis.streams import Entry
+from fakebus.wording import counted
 
 logger = logging.getLogger("fakebus.redis")
 
@@ -109,11 +110,11 @@ def delete_consumer(call: Call) -> Reply:
         del group.pending[entry_id]
     if known is not None:
         logger.info(
-            "consumer %s of group %s of stream %s is removed, with %d pending entries",
+            "consumer %s of group %s of stream %s is removed, with %s",
             consumer,
             group.name,
             topic.name,
-            len(own),
+            counted(len(own), "pending entry", "pending entries"),
         )
     call.groups.changed(topic, group)
     return len(own)

@@ -124,9 +124,9 @@ def test_refusals_and_deletions_have_one_line_each(
         client.xgroup_destroy("s", "g")
         client.xtrim("s", 0, approximate=False)
         assert lines(logging.INFO) == [
-            "consumer c of group g of stream s is removed, with 1 pending entries",
+            "consumer c of group g of stream s is removed, with 1 pending entry",
             "group g of stream s is removed, as a client has asked",
-            "XTRIM has removed 1 entries of stream s",
+            "XTRIM has removed 1 entry of stream s",
         ]
 
 

@@ -17,6 +17,7 @@ from fakebus.broker.groups.offsets import CommittedOffsets
 from fakebus.clock import Clock, Timer
 from fakebus.errors import ErrorCode
 from fakebus.storage.interface import OffsetStore
+from fakebus.wording import counted
 
 logger = logging.getLogger("fakebus.broker.groups")
 
@@ -124,7 +125,9 @@ class GroupRegistry:
             self.delete(group)
         elif expired.partitions:
             logger.info(
-                "%d committed offsets of group %s expire", len(expired.partitions), group.group_id
+                "group %s: %s expired",
+                group.group_id,
+                counted(len(expired.partitions), "committed offset"),
             )
             self.offsets.delete(group.group_id, expired.partitions)
 

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from fakebus.cli.diagnosis.finding import Finding, fine, problem
-from fakebus.cli.output import counted
 from fakebus.client.connection import Connection, nearest
 from fakebus.client.groups import (
     REBALANCING,
@@ -16,6 +15,7 @@ from fakebus.client.groups import (
     list_groups,
 )
 from fakebus.client.offsets import log_ranges, partitions_of
+from fakebus.wording import counted
 
 PATIENCE_S = 3.0
 """How long a group may rebalance before that is called stuck."""

@@ -6,10 +6,10 @@ import time
 from collections.abc import Iterator, Sequence
 
 from fakebus.cli.diagnosis.finding import Finding, fine, note, problem
-from fakebus.cli.output import counted
 from fakebus.client.connection import Connection, nearest
 from fakebus.client.offsets import LogRange, log_ranges, offsets_at, partitions_of, stable_ends
 from fakebus.types import TopicPartition
+from fakebus.wording import counted
 
 
 def check_count(topics: Sequence[str]) -> Finding:
@@ -54,7 +54,7 @@ def _records(topic: str, ranges: dict[TopicPartition, LogRange]) -> Finding:
         return fine(f"topic {topic} has {counted(count, 'record')} in {partitions}")
     if ever:
         return problem(
-            f"topic {topic} is empty: it had {ever} records, and all of them were deleted",
+            f"topic {topic} is empty: it had {counted(ever, 'record')}, and none is left",
             f"look at retention.ms and retention.bytes:  fakebus topics {topic}",
             "a record is deleted by its own timestamp: an old one is old on arrival",
         )

@@ -7,8 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from fakebus.cli.fixture_arguments import add_report_argument, print_report
-from fakebus.cli.output import JSON, counted, print_json, print_lines
+from fakebus.cli.output import JSON, print_json, print_lines
 from fakebus.config import DEFAULT_FIXTURES, fixture_path
+from fakebus.wording import counted
 
 NAME = "check"
 HELP = "report every mistake in fixture files"

@@ -13,12 +13,12 @@ from fakebus.cli.fixture_arguments import add_registry_argument, registry_of
 from fakebus.cli.output import (
     JSON,
     add_format_argument,
-    counted,
     print_json,
     print_lines,
     print_text,
 )
 from fakebus.config import fixture_path
+from fakebus.wording import counted
 
 if TYPE_CHECKING:
     from fakebus.client.registry import RegistryClient

@@ -8,6 +8,7 @@ from pathlib import Path
 from fakebus.cli.fixture_arguments import add_directory_argument
 from fakebus.cli.output import print_json_line, print_lines
 from fakebus.errors import ConfigError
+from fakebus.wording import counted
 
 NAME = "generate"
 HELP = "write the events that generate makes as NDJSON"
@@ -61,5 +62,5 @@ def run(arguments: argparse.Namespace) -> int:
     write_output(output, text.encode(), is_ours=lambda content: True, made_by="")
     version = faker_version()
     made_with = f" (faker {version} is installed)" if version else ""
-    print_lines(f"{output}: {len(lines)} events for {arguments.topic}{made_with}")
+    print_lines(f"{output}: {counted(len(lines), 'event')} for {arguments.topic}{made_with}")
     return 0

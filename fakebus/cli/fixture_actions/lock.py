@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 
 from fakebus.cli.fixture_arguments import add_directory_argument
-from fakebus.cli.output import counted, print_lines
+from fakebus.cli.output import print_lines
+from fakebus.wording import counted
 
 NAME = "lock"
 HELP = "pin the schemas that the events were made with"

@@ -8,6 +8,7 @@ from pathlib import Path
 from fakebus.cli.fixture_arguments import add_directory_argument
 from fakebus.cli.output import print_lines
 from fakebus.errors import ConfigError
+from fakebus.wording import counted
 
 NAME = "pack"
 HELP = "write fixture files into one file that loads fast"
@@ -57,5 +58,5 @@ def run(arguments: argparse.Namespace) -> int:
             directory, now_ms=now_ms, profile=arguments.profile, schema_ids=others
         )
     size = write_pack(output, fixture_set, other_ids)
-    print_lines(f"{output}: {fixture_set.record_count} events, {size} bytes")
+    print_lines(f"{output}: {counted(fixture_set.record_count, 'event')}, {size} bytes")
     return 0

@@ -17,6 +17,7 @@ from fakebus.cli.output import print_lines
 from fakebus.client.connection import ClientError
 from fakebus.client.publishing import Publisher
 from fakebus.errors import ConfigError
+from fakebus.wording import counted
 
 if TYPE_CHECKING:
     from fakebus.client.registry import RegistryClient
@@ -76,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     name = str(now_ms) if arguments.run_name is None else arguments.run_name
     count = play(scenario, publish, time.sleep, speed=arguments.speed, run=name)
-    print_lines(f"{scenario.name}: {count} events published")
+    print_lines(f"{scenario.name}: {counted(count, 'event')} published")
     return 0
 
 

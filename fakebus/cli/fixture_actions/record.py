@@ -9,6 +9,7 @@ from fakebus.cli.bootstrap import add_bootstrap_arguments, connect
 from fakebus.cli.fixture_arguments import add_registry_argument, registry_of
 from fakebus.cli.output import add_repeated_argument, print_lines
 from fakebus.records.partitioner import PARTITIONERS
+from fakebus.wording import counted
 
 NAME = "record"
 HELP = "write a fixture set from the records of any Kafka"
@@ -83,7 +84,9 @@ def run(arguments: argparse.Namespace) -> int:
     files = recorder.files(topics)
     write_files(arguments.output, files)
     count = sum(len(topic.records) for topic in topics)
-    print_lines(f"{arguments.output}: {count} records of {len(topics)} topics")
+    print_lines(
+        f"{arguments.output}: {counted(count, 'record')} of {counted(len(topics), 'topic')}"
+    )
     print_lines(*(f"note: {note}" for note in recorder.notes), error=True)
     return 0
 

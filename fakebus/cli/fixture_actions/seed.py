@@ -16,6 +16,7 @@ from fakebus.cli.fixture_arguments import (
 from fakebus.cli.output import print_lines, print_text
 from fakebus.cli.progress import SeedProgress
 from fakebus.errors import FakebusError
+from fakebus.wording import counted
 
 if TYPE_CHECKING:
     from fakebus.client.registry import RegistryClient
@@ -97,8 +98,8 @@ def _seed(
     with SeedProgress() as progress:
         done = seeder.seed(fixture_set, progress=progress, reset=reset)
     print_lines(
-        f"{directory}: {done.records} events written, {done.skipped} were there; "
-        f"{done.topics_created} topics created, {done.schemas} schemas",
+        f"{directory}: {counted(done.records, 'event')} written, {done.skipped} already there; "
+        f"{counted(done.topics_created, 'topic')} created, {counted(done.schemas, 'schema')}",
         flush=True,
     )
 

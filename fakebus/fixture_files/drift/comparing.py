@@ -20,6 +20,7 @@ from fakebus.fixture_files.model import FixtureSet
 from fakebus.fixture_files.recording.recorder import SourceTopic
 from fakebus.fixture_files.recording.stable_names import offset_text
 from fakebus.schemas.payloads import SchemaSource, decode
+from fakebus.wording import counted
 
 _TOO_MANY = 20_000
 """From here on records are matched without their order, which takes no quadratic time."""
@@ -249,8 +250,7 @@ def _entry_changes(before: Mapping[str, str], after: Mapping[str, str]) -> Itera
 def _topic_words(topic: ViewTopic | None) -> Iterator[str]:
     if topic is not None:
         count = sum(map(len, topic.logs.values()))
-        partitions = f"{topic.partitions} partition{'' if topic.partitions == 1 else 's'}"
-        yield f"{partitions}, {count} record{'' if count == 1 else 's'}"
+        yield f"{counted(topic.partitions, 'partition')}, {counted(count, 'record')}"
 
 
 def _topic_changes(before: ViewTopic, after: ViewTopic) -> Iterator[str]:

@@ -22,6 +22,7 @@ from fakebus.fixture_files.recording.recorder import (
 from fakebus.records.record import NewRecord
 from fakebus.schemas.interface import ParsedSchema
 from fakebus.schemas.payloads import Known, Payload, SchemaSource, decode
+from fakebus.wording import counted
 
 _SHOWN = 20
 _NULL = "null"
@@ -136,7 +137,7 @@ class _Topic:
             yield _finding(
                 self._topic,
                 DRIFT,
-                f"{self._where} has {_count(self._found.partitions, 'partition')}, "
+                f"{self._where} has {counted(self._found.partitions, 'partition')}, "
                 f"the set's has {self._topic.partitions}; keys go to other partitions",
             )
         if not self._found.records:
@@ -149,7 +150,7 @@ class _Topic:
             yield _finding(
                 self._topic,
                 BREAKING,
-                f"{self._where}: {_count(len(records), 'record')} {message}; "
+                f"{self._where}: {counted(len(records), 'record')} {message}; "
                 f"the first is partition {first.partition}, offset {first.offset}",
             )
         yield from self._schema_findings()
@@ -221,7 +222,7 @@ class _Topic:
     def _schema_findings(self) -> Iterator[DriftFinding]:
         for (name, schema_id), found in sorted(self._used.items(), key=lambda item: item[0]):
             subject = self._subjects.get(name)
-            records = _count(self._uses[name, schema_id], "record")
+            records = counted(self._uses[name, schema_id], "record")
             if subject is None:
                 message = f"{self._where} has {records} of {name}, a subject that is not in the set"
                 yield _finding(self._topic, DRIFT, message)
@@ -238,7 +239,7 @@ class _Topic:
 
     def _data_findings(self, ours: _Seen, theirs: _Seen) -> Iterator[DriftFinding]:
         new = [
-            f'"{path}" ({_kinds(kinds)}) in {_count(kinds.total(), "place")}'
+            f'"{path}" ({_kinds(kinds)}) in {counted(kinds.total(), "place")}'
             for path, kinds in theirs.paths.items()
             if path not in ours.paths and not _within_missing(path, theirs, ours)
         ]
@@ -264,7 +265,7 @@ class _Topic:
         )
         for severity, what, found in outcomes:
             if found:
-                message = f"{self._where} {what} ({_count(theirs.records, 'record')} read)"
+                message = f"{self._where} {what} ({counted(theirs.records, 'record')} read)"
                 more = [f"and {len(found) - _SHOWN} more"] if len(found) > _SHOWN else []
                 yield _finding(self._topic, severity, message, [*found[:_SHOWN], *more])
 
@@ -291,7 +292,3 @@ def _unframed(part: str, found: Payload[Any]) -> str:
 
 def _kinds(kinds: Counter[str]) -> str:
     return " or ".join(sorted(kinds))
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -125,12 +125,12 @@ def edit(path: Path, old: str, new: str) -> None:
 def test_seeding_again_writes_only_what_is_new(
     commands: Commands, order_set: Path, name: str, confluent: ConfluentClient
 ) -> None:
-    report = f"{order_set}: {{}} events written, {{}} were there; {{}} topics created, 2 schemas\n"
-    assert commands("seed", order_set) == report.format(10, 0, 1)
-    assert commands("seed", order_set) == report.format(0, 10, 0)
+    report = f"{order_set}: {{}} written, {{}} already there; {{}} created, 2 schemas\n"
+    assert commands("seed", order_set) == report.format("10 events", 0, "1 topic")
+    assert commands("seed", order_set) == report.format("0 events", 10, "0 topics")
     with (order_set / "orders.ndjson").open("a") as file:
         file.write('{"key": "new", "value": {"id": 10, "total": 1, "state": "PAID"}}\n')
-    assert commands("seed", order_set) == report.format(1, 10, 0)
+    assert commands("seed", order_set) == report.format("1 event", 10, "0 topics")
     assert confluent.topics()[name] == 3
 
 
@@ -142,7 +142,7 @@ def test_a_changed_event_is_refused_unless_the_topic_may_go(
     error = commands("seed", order_set, code=2)
     assert error.startswith(f"fakebus: {order_set}/orders.ndjson:1:1: ")
     assert "--reset" in error
-    assert "10 events written, 0 were there; 1 topics created" in commands(
+    assert "10 events written, 0 already there; 1 topic created" in commands(
         "seed", order_set, "--reset"
     )
     assert commands("diff", order_set).endswith(": no differences\n")
@@ -306,7 +306,7 @@ def test_what_was_recorded_seeded_and_recorded_again_is_the_same(
 ) -> None:
     commands("seed", order_set)
     first, second = tmp_path / "first", tmp_path / "second"
-    assert commands("record", name, "-o", first) == f"{first}: 10 records of 1 topics\n"
+    assert commands("record", name, "-o", first) == f"{first}: 10 records of 1 topic\n"
     files = snapshot(first)
     assert files.keys() == {
         "fakebus.yaml",

@@ -64,10 +64,10 @@ def test_what_the_bus_seeded_when_it_started_the_command_does_not_write_again(
 ) -> None:
     with bus(None, fixtures) as servers:
         seed(servers, fixtures)
-        assert "0 events written, 1 were there" in capsys.readouterr().out
+        assert "0 events written, 1 already there" in capsys.readouterr().out
         write(fixtures, "one", "two")
         seed(servers, fixtures)
-        assert "1 events written, 1 were there" in capsys.readouterr().out
+        assert "1 event written, 1 already there" in capsys.readouterr().out
         assert values(servers) == ["one", "two"]
 
 
@@ -103,4 +103,4 @@ def test_a_ledger_entry_fits_where_events_have_to_be_small(
     with BusThread(FakeBus(settings)) as running:
         assert running.bus.record_count() == 400
         seed(running.bus.bootstrap_servers, fixtures)
-        assert "0 events written, 400 were there" in capsys.readouterr().out
+        assert "0 events written, 400 already there" in capsys.readouterr().out

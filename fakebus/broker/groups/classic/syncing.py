@@ -15,6 +15,7 @@ from fakebus.broker.groups.journal import GroupJournal
 from fakebus.broker.groups.requests import MAX_GROUP_BYTES, SyncRequest, SyncResult
 from fakebus.clock import Clock
 from fakebus.errors import ErrorCode
+from fakebus.wording import counted
 
 logger = logging.getLogger("fakebus.broker.groups")
 
@@ -102,10 +103,10 @@ class GroupSyncer:
                 member.touch()
         group.transition_to(GroupState.STABLE, self._clock.now_ms())
         logger.info(
-            "group %s is stable: generation %d, %d members, protocol %s",
+            "group %s is stable: generation %d, %s, protocol %s",
             group.group_id,
             group.generation_id,
-            len(group.members),
+            counted(len(group.members), "member"),
             group.protocol_name,
         )
 

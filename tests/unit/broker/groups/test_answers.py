@@ -23,7 +23,7 @@ async def test_a_rebalance_is_told_at_its_beginning_and_at_its_end(
     assert caplog.messages == [
         f"preparing to rebalance group g, generation 0: member {member.member_id} joins; "
         "the client's reason: none",
-        "group g is stable: generation 1, 1 members, protocol range",
+        "group g is stable: generation 1, 1 member, protocol range",
     ]
 
 
