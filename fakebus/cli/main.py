@@ -68,8 +68,8 @@ class _Parser(argparse.ArgumentParser):
     """Parser of a command line that quotes what it refuses so that it prints."""
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong, and end with the exit code of wrong usage."""
-        super().error(printable(message))
+        """Say what is wrong and where help is, and end with the exit code of wrong usage."""
+        super().error(f"{printable(message)} (see  {self.prog} --help)")
 
 
 def _parser(chosen: str) -> argparse.ArgumentParser:

@@ -50,6 +50,18 @@ def test_arguments_that_make_no_sense_are_refused_before_anything_is_sent(
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "command"),
+    [([], "fakebus"), (["tpics"], "fakebus"), (["fixtures"], "fakebus fixtures")],
+)
+def test_wrong_usage_is_told_with_the_way_to_the_help(
+    arguments: list[str], command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        run(arguments)
+    assert capsys.readouterr().err.endswith(f"(see  {command} --help)\n")
+
+
 @pytest.mark.parametrize("command", ["topics", "groups", "doctor"])
 def test_a_missing_client_library_is_said_with_the_extra_that_brings_it(
     command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -67,7 +79,9 @@ def test_every_option_is_in_the_reference(command: str, capsys: pytest.CaptureFi
         run([command, "--help"])
     usage = capsys.readouterr().out.split("\n\n")[0]
     reference = REFERENCE.read_text()
-    section = reference.split(f"\n## fakebus {command}\n")[1].split("\n## ")[0]
+    heading = f"\n## fakebus {command}\n"
+    assert heading in reference, f"the command {command} has no section in {REFERENCE.name}"
+    section = reference.split(heading)[1].split("\n## ")[0]
     shared = reference.split("\n## Which cluster\n")[1].split("\n## ")[0]
     options = re.findall(r"--[a-z-]+", usage)
     assert command in {"fixtures", "openedx"} or options

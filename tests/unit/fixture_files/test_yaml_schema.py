@@ -16,14 +16,17 @@ from jsonschema import Draft202012Validator
 
 from fakebus.cli.main import run
 from fakebus.fixture_files.events.event_lines import EVENT_FIELDS
+from fakebus.fixture_files.formats import FORMATS
 from fakebus.fixture_files.generation_hints import HINTS, faker_version
+from fakebus.fixture_files.inputs import INPUTS
 from fakebus.fixture_files.inputs.input_names import INPUT_NAMES
 from fakebus.fixture_files.json_schemas import DEFINITIONS, SCHEMAS
 from fakebus.fixture_files.loader import check_fixtures
-from fakebus.fixture_files.structure.declarations import Model, declarations
+from fakebus.fixture_files.structure.declarations import Model, declarations, words
 from fakebus.fixture_files.structure.event_models import MAX_GENERATED, TimeRange
 from fakebus.fixture_files.structure.models import ClockModel, LintModel, RootFile
 from fakebus.records.partitioner import PARTITIONERS
+from fakebus.schemas.payloads import FORMATS as FORMATS_BY_TYPE
 from tests.unit.fixture_files.conftest import WriteSet
 from tests.unit.fixture_files.test_scenarios import REFUND
 
@@ -161,6 +164,17 @@ def test_the_tables_of_the_reference_are_those_of_the_declarations() -> None:
     tool = REPOSITORY / "tools" / "generate_fixture_docs.py"
     check = subprocess.run([sys.executable, tool, "--check"], check=False)
     assert check.returncode == 0, "run: python tools/generate_fixture_docs.py"
+
+
+def test_the_formats_are_named_where_people_look_for_them() -> None:
+    formats = [*FORMATS, *FORMATS_BY_TYPE.values()]
+    said = {
+        model: re.findall(r"`(\w+)`", words()[model]["format"][0]) for model in ("Load", "Format")
+    }
+    assert (sorted(said["Load"]), sorted(said["Format"])) == (sorted(INPUT_NAMES), sorted(formats))
+    reference = (REPOSITORY / "docs" / "reference" / "fixtures.md").read_text()
+    rows = re.findall(r"(?m)^\| `(\w+)` \|", reference)
+    assert {*INPUTS, *formats} - set(rows) == set()
 
 
 def test_the_functions_and_names_of_the_schema_are_those_of_the_loader() -> None:
