@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from math import inf
 from random import Random
-from typing import Any
+from typing import Any, NoReturn
 
 from fakebus.fixture_files.generation.values import (
     LOGICAL_TYPES,
@@ -147,7 +147,7 @@ class AvroValues:
             }
         if kind in ("array", "map"):
             return self._several(schema, maker, path, place, depth, growth)
-        return self._leaf(schema, maker.random(place), path[-1] if path else self._name)
+        return self._leaf(schema, maker.random(place), path[-1] if path else self._name, growth)
 
     def _check_end(self, schema: Any, path: Path, depth: int, growth: Growth) -> None:
         if self._costs[id(schema)] == inf and growth.is_over(depth, recursive=True):
@@ -187,6 +187,7 @@ class AvroValues:
                 return None
             if self._truthy_optionals and branches == ["boolean"]:
                 return True
+        branches = branches or _nothing_to_choose(path[-1] if path else self._name, "branch")
         branch = min(branches, key=self._cost) if is_over else random.choice(branches)
         made = self._make(branch, maker, path, place, depth, growth)
         return made if len(branches) == 1 else {self._branch_name(branch): made}
@@ -198,16 +199,22 @@ class AvroValues:
             branch = self._types[branch]
         return self._full_names.get(id(branch)) or str(branch["type"])
 
-    def _leaf(self, schema: Any, random: Random, name: str) -> object:
+    def _leaf(self, schema: Any, random: Random, name: str, growth: Growth) -> object:
         kind, logical = schema["type"], schema.get("logicalType")
         if kind == "enum":
-            return random.choice(schema["symbols"])
+            return random.choice(schema["symbols"] or _nothing_to_choose(name, "symbol"))
         if logical == "decimal":
             scale = schema.get("scale", 0)
+            growth.count_letters(scale)
             digits = min(schema["precision"], 8)
             return f"{random.randint(1, 10**digits - 1) / 10**scale:.{scale}f}"
         if kind == "fixed":
+            growth.count_letters(schema["size"])
             return latin(random, schema["size"])
         if logical in LOGICAL_TYPES:
             return LOGICAL_TYPES[logical](random)
         return self._simple[kind](random, name)
+
+
+def _nothing_to_choose(name: str, what: str) -> NoReturn:
+    raise DataError(f"the schema of {name} has no {what}, so no value fits", "mend the schema")

@@ -22,6 +22,8 @@ from fakebus.fixture_files.problems import DataError, quoted
 _BRANCHES = ("allOf", "oneOf", "anyOf")
 _MAX_STEPS = 200
 """How many references and branches may lie between a place and its type."""
+_MOST_STEPS = 2**62
+"""How many multiples of a number are counted; of more, chance finds none."""
 
 
 class JsonSchemaValues:
@@ -68,7 +70,7 @@ class JsonSchemaValues:
         if kind == "array":
             return self._array(schema, maker, path, place, depth, growth)
         if kind == "string":
-            return _string(schema, random, path or (self._name,))
+            return _string(schema, random, path or (self._name,), growth)
         return _scalar(kind, schema, random)
 
     def _kind(self, schema: Mapping[str, Any], random: Random, depth: int, growth: Growth) -> str:
@@ -203,8 +205,9 @@ class JsonSchemaValues:
     ) -> list[object]:
         positions, items = _items(schema)
         is_over = growth.is_over(depth, recursive=self._is_recursive(items))
-        lowest = schema.get("minItems", 0 if is_over else 1)
-        highest = lowest if is_over else min(schema.get("maxItems", lowest + 2), lowest + 2)
+        # JSON Schema's whole numbers may be written as 3.0.
+        lowest = int(schema.get("minItems", 0 if is_over else 1))
+        highest = lowest if is_over else int(min(schema.get("maxItems", lowest + 2), lowest + 2))
         count = maker.random(f"{place}#").randint(lowest, max(lowest, highest))
         return [
             self._make(
@@ -282,7 +285,7 @@ def _json_kinds(schema: Mapping[str, Any]) -> list[str]:
     return ["string"]
 
 
-def _string(schema: Mapping[str, Any], random: Random, path: Path) -> object:
+def _string(schema: Mapping[str, Any], random: Random, path: Path, growth: Growth) -> object:
     if "pattern" in schema:
         raise DataError(
             f"the texts of {'.'.join(path)} must match a pattern",
@@ -291,8 +294,10 @@ def _string(schema: Mapping[str, Any], random: Random, path: Path) -> object:
     if schema.get("format") in FORMATS:
         return FORMATS[schema["format"]](random)
     text = plain_text(random, path[-1])
-    shortest = schema.get("minLength", 0)
-    return (text + "x" * (shortest - len(text)))[: schema.get("maxLength")]
+    # These may be written as 3.0, too.
+    shortest, longest = int(schema.get("minLength", 0)), schema.get("maxLength")
+    growth.count_letters(shortest)
+    return text.ljust(shortest, "x")[: None if longest is None else int(longest)]
 
 
 def _scalar(kind: str, schema: Mapping[str, Any], random: Random) -> object:
@@ -302,7 +307,7 @@ def _scalar(kind: str, schema: Mapping[str, Any], random: Random) -> object:
         return None
     lowest, highest = _limits(schema)
     step = schema.get("multipleOf")
-    if step:
+    if step and highest // step < _MOST_STEPS:
         first, last = -(-lowest // step), highest // step
         return random.randint(int(first), int(max(first, last))) * step
     if kind == "integer":

@@ -20,6 +20,8 @@ _MAX_DEPTH = 20
 _MAX_RECURSIVE = 300
 _MAX_VALUES = 3_000
 _MOST_VALUES = 50_000
+_MOST_LETTERS = 1_000_000
+"""As a topic's default max.message.bytes, which a larger event does not fit into."""
 _SHOWN_NAMES = 4
 
 
@@ -42,11 +44,13 @@ class Maker(Protocol):
 class Growth:
     """Bound on one event: how many values it has so far, and when it is to come to an end.
 
-    Depth alone bounds nothing where a type holds itself twice: each level doubles the event.
+    Depth alone bounds nothing where a type holds itself twice: each level doubles the event. Nor
+    does the number of values where a schema demands long ones.
     """
 
     def __init__(self) -> None:
         self._values = 0
+        self._letters = 0
 
     def count(self) -> None:
         """Count one value.
@@ -59,6 +63,20 @@ class Growth:
             raise DataError(
                 f"an event of this schema would have more than {_MOST_VALUES} values",
                 "give the part that repeats a hint under with",
+            )
+
+    def count_letters(self, count: int) -> None:
+        """Count the letters or bytes that the schema demands of one value.
+
+        Raises:
+            DataError: the schema demands more of them than an event may have.
+        """
+        self._letters += count
+        if self._letters > _MOST_LETTERS:
+            raise DataError(
+                f"the texts and bytes of an event of this schema would be longer than "
+                f"{_MOST_LETTERS}",
+                "give the part that is long a hint under with",
             )
 
     def is_over(self, depth: int, *, recursive: bool = False) -> bool:

@@ -676,6 +676,44 @@ def test_an_event_of_a_recursive_schema_ends_and_stays_small(
             "an event of this schema would have more than 50000 values; "
             "give the part that repeats a hint under with",
         ),
+        (
+            "json",
+            {"type": "string", "minLength": 10**9},
+            "the texts and bytes of an event of this schema would be longer than 1000000; "
+            "give the part that is long a hint under with",
+        ),
+        (
+            "json",
+            {"type": "array", "minItems": 20_000, "items": {"type": "string", "minLength": 99}},
+            "the texts and bytes of an event of this schema would be longer than 1000000; "
+            "give the part that is long a hint under with",
+        ),
+        (
+            "avsc",
+            record("F", f={"type": "fixed", "name": "Blob", "size": 2 * 10**9}),
+            "the texts and bytes of an event of this schema would be longer than 1000000; "
+            "give the part that is long a hint under with",
+        ),
+        (
+            "avsc",
+            record(
+                "D",
+                d={"type": "bytes", "logicalType": "decimal", "precision": 2 * 10**9}
+                | {"scale": 10**9},
+            ),
+            "the texts and bytes of an event of this schema would be longer than 1000000; "
+            "give the part that is long a hint under with",
+        ),
+        (
+            "avsc",
+            record("E", e={"type": "enum", "name": "None_", "symbols": []}),
+            "the schema of e has no symbol, so no value fits; mend the schema",
+        ),
+        (
+            "avsc",
+            record("U", u=[]),
+            "the schema of u has no branch, so no value fits; mend the schema",
+        ),
         ("json", {"allOf": [ITSELF]}, "the schema's references never end; mend the schema"),
         (
             "json",
@@ -684,7 +722,7 @@ def test_an_event_of_a_recursive_schema_ends_and_stays_small(
         ),
     ],
 )
-def test_a_schema_that_cannot_end_is_told(
+def test_a_schema_that_cannot_end_or_have_a_value_is_told(
     write_set: WriteSet, suffix: str, schema: Any, expected: str
 ) -> None:
     text = (
@@ -694,6 +732,32 @@ def test_a_schema_that_cannot_end_is_told(
     root = write_set({"fakebus.yaml": text, f"v.{suffix}": json.dumps(schema)})
     (problem,) = check_fixtures(root, now_ms=NOW_MS)
     assert str(problem).endswith(expected)
+
+
+def test_bounds_of_json_schema_may_be_written_with_a_fraction_of_zero(write_set: WriteSet) -> None:
+    schema = {
+        "type": "array",
+        "minItems": 2.0,
+        "maxItems": 2.0,
+        "items": {"type": "string", "minLength": 12.0, "maxLength": 12.0},
+    }
+    text = (
+        f"{HEAD}subjects: [{{subject: v, schema: v.json}}]\n"
+        "topics: [{name: users, value: {subject: v}, generate: {count: 2}}]\n"
+    )
+    root = write_set({"fakebus.yaml": text, "v.json": json.dumps(schema)})
+    assert check_fixtures(root, now_ms=NOW_MS) == []
+
+
+def test_steps_that_are_too_small_to_be_counted_are_left_to_chance(write_set: WriteSet) -> None:
+    text = (
+        f"{HEAD}subjects: [{{subject: v, schema: v.json}}]\n"
+        "topics: [{name: users, value: {subject: v}, generate: {count: 2}}]\n"
+    )
+    schema = json.dumps({"type": "number", "multipleOf": 1e-320})
+    root = write_set({"fakebus.yaml": text, "v.json": schema})
+    for problem in check_fixtures(root, now_ms=NOW_MS):
+        assert "is not a multiple of" in problem.message
 
 
 def test_a_hint_ends_what_cannot_end_by_itself(write_set: WriteSet) -> None:
