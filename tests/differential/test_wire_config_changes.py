@@ -95,6 +95,9 @@ def replaced(
 
 
 def described(side: Side, kind: int, name: str, *keys: str, version: int = 4, **fields: Any) -> Any:
+    # Kafka's broker hears of changes after its controller has answered, in the order of one log:
+    # when a new topic is there, what was changed before it is seen.
+    side.new_topic()
     resource = DescribeConfigsResource(
         resource_type=kind, resource_name=name, configuration_keys=list(keys) or None
     )

@@ -17,9 +17,14 @@ from kafka.admin import (
     ResourcePatternFilter,
     ResourceType,
 )
-from kafka.errors import SecurityDisabledError, TransactionalIdNotFoundError
+from kafka.errors import (
+    RetriableError,
+    SecurityDisabledError,
+    TransactionalIdNotFoundError,
+)
 
 from tests.clients.cluster import Cluster
+from tests.clients.python.client import wait_until
 
 pytestmark = pytest.mark.clients
 
@@ -52,8 +57,20 @@ def test_kafka_python_is_told_that_there_is_no_security(kafka_python: Any) -> No
 def test_kafka_python_finds_no_transactions(kafka_python: Any) -> None:
     assert not any(kafka_python.list_transactions().values())
     assert kafka_python.find_hanging_transactions() == []
-    with pytest.raises(TransactionalIdNotFoundError):
-        kafka_python.describe_transactions(["unknown"])
+
+
+def test_kafka_python_does_not_know_a_transactional_id(kafka_python: Any) -> None:
+    def is_unknown() -> bool:
+        try:
+            kafka_python.describe_transactions(["unknown"])
+        except RetriableError:
+            # A cluster that has had no transactions before needs a moment.
+            return False
+        except TransactionalIdNotFoundError:
+            return True
+        raise AssertionError("the cluster describes a transaction that never was")
+
+    wait_until(is_unknown, "a coordinator of transactions")
 
 
 def test_kafka_python_describes_the_node(kafka_python: Any, new_topic: Callable[[], str]) -> None:
