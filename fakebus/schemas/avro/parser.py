@@ -180,7 +180,7 @@ class Parser:
         symbols = declared.get("symbols")
         if not isinstance(symbols, list):
             raise SchemaError(f'The enum {name.full!r} needs "symbols", a list of names.')
-        checked = tuple(check_simple_name(one, what, strict=self._checks.strict) for one in symbols)
+        checked = tuple(check_simple_name(one, what, checks=self._checks) for one in symbols)
         if len(set(checked)) < len(checked):
             [(twice, _)] = Counter(checked).most_common(1)
             raise SchemaError(f"The enum {name.full!r} has the symbol {twice!r} twice.")
@@ -240,7 +240,7 @@ class Parser:
         if not isinstance(declared, Mapping):
             raise SchemaError(f"A field of {record.full!r} must be an object, not {declared!r}.")
         name = check_simple_name(
-            declared.get("name"), f"a field of {record.full}", strict=self._checks.strict
+            declared.get("name"), f"a field of {record.full}", checks=self._checks
         )
         what = f"The field {name!r} of {record.full!r}"
         if "type" not in declared:
@@ -268,14 +268,12 @@ class Parser:
         own = declared.get("namespace")
         around = own if isinstance(own, str) else namespace
         kind = declared["type"]
-        return parse_name(
-            declared.get("name"), around, f"a type {kind!r}", strict=self._checks.strict
-        )
+        return parse_name(declared.get("name"), around, f"a type {kind!r}", checks=self._checks)
 
     def _type_aliases(self, declared: JsonObject, name: Name) -> tuple[Name, ...]:
         what = f"an alias of {name.full}"
         return tuple(
-            parse_name(alias, name.namespace, what, strict=self._checks.strict)
+            parse_name(alias, name.namespace, what, checks=self._checks)
             for alias in _aliases(declared)
         )
 

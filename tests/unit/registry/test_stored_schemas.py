@@ -39,6 +39,10 @@ WRONG_DEFAULT = (
     '{"type":"record","name":"P","fields":['
     '{"name":"x","type":["int","null"],"default":"null"},{"name":"y","type":"string","default":1}]}'
 )
+WRONG_NAMES = (
+    '{"type":"record","name":"P-x","namespace":"1","fields":['
+    '{"name":"x-y","type":{"type":"enum","name":"E e","symbols":["a-b"]},"aliases":["ü!"]}]}'
+)
 MENDED = '{"type":"record","name":"P","fields":[{"name":"x","type":["int","null"],"default":1}]}'
 
 SAME = {
@@ -155,8 +159,9 @@ async def test_a_wrong_default_is_refused_of_a_new_schema_only(
 
 
 async def test_the_check_of_new_schemas_can_be_turned_off(registry: Registry) -> None:
-    await registry.set_config("s", {"validateNewSchemas": False})
+    await registry.set_config("s", {"validateNewSchemas": False, "compatibility": "NONE"})
     assert (await registry.register("s", request(WRONG_DEFAULT))).version == 1
+    assert (await registry.register("s", request(WRONG_NAMES))).version == 2
     assert await registry.check_compatibility("s", "latest", request(WRONG_DEFAULT)) == []
     await registry.set_config("s", {"validateNewSchemas": True})
     assert (await registry.register("s", request(WRONG_DEFAULT))).version == 1
@@ -168,6 +173,7 @@ async def test_the_check_of_new_schemas_can_be_turned_off(registry: Registry) ->
     ("kind", "text"),
     [
         ("AVRO", WRONG_DEFAULT),
+        ("AVRO", WRONG_NAMES),
         ("JSON", '{"$ref": "gone.json", "type": 5}'),
         ("PROTOBUF", 'syntax = "proto3"; import "gone.proto"; message A { gone.G g = 1; }'),
     ],
