@@ -45,11 +45,11 @@ MORE_TESTS = {
     "broker": ("tests/wire",),
     "kafka": ("tests/wire",),
     "protocol": ("tests/unit/kafka", "tests/wire"),
-    "registry": ("tests/web/registry",),
-    "redis": ("tests/redis",),
-    "schemas": ("tests/schemas", "tests/unit/registry"),
+    "registry": ("tests/unit/web/registry",),
+    "redis": ("tests/unit/redis",),
+    "schemas": ("tests/unit/schemas", "tests/unit/registry"),
     "storage": ("tests/unit/broker", "tests/wire"),
-    "web": ("tests/web",),
+    "web": ("tests/unit/web",),
 }
 """Besides the folder in tests/unit, the folders whose tests go through a room."""
 

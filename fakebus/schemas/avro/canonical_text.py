@@ -3,7 +3,7 @@
 Confluent's registry goes by that text: words that mean nothing where they stand are gone,
 attributes are in one order, a namespace is said only where it changes, and a type is defined
 where it comes first. Facts from org.apache.avro.Schema.toString(); the order of attributes
-is held against Java by tests/schemas/avro_java/compare.py.
+is held against Java by tests/unit/schemas/avro_java/compare.py.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.web.http_client import REGISTRY_TYPE, Answer, Http, body
-from tests.web.registry.schemas import FIRST
+from tests.unit.web.http_client import REGISTRY_TYPE, Answer, Http, body
+from tests.unit.web.registry.schemas import FIRST
 
 DEEP = 100_000
 LARGEST = 30_000

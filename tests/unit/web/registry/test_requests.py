@@ -11,9 +11,9 @@ import pytest
 from fakebus.app import FakeBus
 from fakebus.limited_log import LimitedLog
 from fakebus.web import errors
-from tests.web.http_client import REGISTRY_TYPE, Answer, Http, body
-from tests.web.registry.schemas import FIRST
-from tests.web.server import connect, http_bus
+from tests.unit.web.http_client import REGISTRY_TYPE, Answer, Http, body
+from tests.unit.web.registry.schemas import FIRST
+from tests.unit.web.server import connect, http_bus
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.web.http_client import Http, body
-from tests.web.registry.schemas import CUSTOMER, FIRST, SALE, SECOND, named
+from tests.unit.web.http_client import Http, body
+from tests.unit.web.registry.schemas import CUSTOMER, FIRST, SALE, SECOND, named
 
 
 def test_an_empty_registry_has_no_subjects(fresh: Http) -> None:

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from fakebus.schemas.avro.language import LANGUAGE, AvroSchema
 from fakebus.schemas.interface import SchemaDataError
-from tests.schemas.avro_openedx import openedx_schemas
-from tests.schemas.avro_pairs import array, enum, field, fixed, logical, map_of, record
-from tests.schemas.avro_strategies import data_for, schemas
+from tests.unit.schemas.avro_openedx import openedx_schemas
+from tests.unit.schemas.avro_pairs import array, enum, field, fixed, logical, map_of, record
+from tests.unit.schemas.avro_strategies import data_for, schemas
 
 PERSON = record(
     field("name", "string"),

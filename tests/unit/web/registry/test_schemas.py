@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from tests.web.http_client import Http
-from tests.web.registry.schemas import FIRST, JSON_SCHEMA, SECOND, named
+from tests.unit.web.http_client import Http
+from tests.unit.web.registry.schemas import FIRST, JSON_SCHEMA, SECOND, named
 
 
 def test_an_id_is_answered_even_if_the_subject_named_does_not_exist(

@@ -21,9 +21,9 @@ from fakebus.schemas.interface import (
     SchemaDataError,
     SchemaError,
 )
-from tests.schemas.avro_openedx import openedx_schemas
-from tests.schemas.avro_strategies import Schema, schemas
-from tests.schemas.avro_texts import INVALID, TEXTS, record
+from tests.unit.schemas.avro_openedx import openedx_schemas
+from tests.unit.schemas.avro_strategies import Schema, schemas
+from tests.unit.schemas.avro_texts import INVALID, TEXTS, record
 
 HYPHENATED = "org.openedx.enterprise.subsidy.redemption-reversed.v1"
 

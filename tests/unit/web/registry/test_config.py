@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.web.http_client import Http
-from tests.web.registry.schemas import FIRST
+from tests.unit.web.http_client import Http
+from tests.unit.web.registry.schemas import FIRST
 
 
 def test_the_global_level_is_backward_until_it_is_changed(fresh: Http) -> None:

@@ -19,7 +19,7 @@ from fakebus.redis import connection
 from fakebus.redis.connection import MAX_WAITING_BYTES, WaitingRequests
 from fakebus.redis.protocol import CrossProtocolError, Parser
 from fakebus.redis.server import RedisServer
-from tests.redis.conftest import redis_bus
+from tests.unit.redis.conftest import redis_bus
 
 XADD = b"XADD %b * event evil\r\n"
 

@@ -24,7 +24,7 @@ from fakebus.broker.tail import Tail
 from fakebus.redis import streams
 from fakebus.redis.entries import EntryId
 from fakebus.redis.groups import Consumer, StreamGroups, _from_json, _to_json
-from tests.redis.conftest import Connect, redis_bus
+from tests.unit.redis.conftest import Connect, redis_bus
 
 
 def entries(reply: Any, stream: str) -> list[tuple[bytes, Mapping[bytes, bytes]]]:

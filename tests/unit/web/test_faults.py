@@ -9,7 +9,7 @@ import pytest
 
 from fakebus.app import FakeBus
 from fakebus.broker.faults import Faults
-from tests.web.http_client import Http
+from tests.unit.web.http_client import Http
 
 ROUTE = "GET /subjects/{subject}/versions"
 

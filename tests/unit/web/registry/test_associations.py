@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.web.http_client import Http
+from tests.unit.web.http_client import Http
 
 
 @pytest.mark.parametrize(

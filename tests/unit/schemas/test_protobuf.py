@@ -33,7 +33,7 @@ from fakebus.schemas.protobuf.indexes import read_indexes, write_indexes
 from fakebus.schemas.protobuf.language import ProtobufSchema
 from fakebus.schemas.protobuf.sources import Sources, import_statement, imports_of
 from fakebus.schemas.protobuf.worker import compile_files
-from tests.schemas.protobuf_pairs import PAIRS, Pair
+from tests.unit.schemas.protobuf_pairs import PAIRS, Pair
 
 PROTOBUF = language("PROTOBUF")
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.web.http_client import Http, body
-from tests.web.registry.schemas import FIRST, SECOND, THIRD
+from tests.unit.web.http_client import Http, body
+from tests.unit.web.registry.schemas import FIRST, SECOND, THIRD
 
 
 def test_a_schema_is_compared_with_one_version(http: Http, subject: str) -> None:

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from tests.web.http_client import Http, body
-from tests.web.registry.schemas import FIRST, SECOND, named
+from tests.unit.web.http_client import Http, body
+from tests.unit.web.registry.schemas import FIRST, SECOND, named
 
 
 def test_a_subject_of_a_context_has_its_qualified_name(http: Http, subject: str) -> None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from fakebus.addresses import Address
 from fakebus.app import FakeBus
 from fakebus.config import Settings
-from tests.web.http_client import Http
+from tests.unit.web.http_client import Http
 
 
 @contextmanager

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.web.http_client import Http, body
-from tests.web.registry.schemas import FIRST, SECOND
+from tests.unit.web.http_client import Http, body
+from tests.unit.web.registry.schemas import FIRST, SECOND
 
 
 def test_the_global_mode_is_readwrite_until_it_is_changed(fresh: Http) -> None:

@@ -9,9 +9,9 @@ import pytest
 import requests
 
 from fakebus.app import FakeBus
-from tests.web.http_client import Http
-from tests.web.registry.schemas import FIRST, JSON_SCHEMA
-from tests.web.server import connect, http_bus
+from tests.unit.web.http_client import Http
+from tests.unit.web.registry.schemas import FIRST, JSON_SCHEMA
+from tests.unit.web.server import connect, http_bus
 
 _numbers = itertools.count(1)
 

@@ -19,8 +19,8 @@ from fakebus.web import openapi
 from fakebus.web.openapi import description
 from fakebus.web.rooms import all_rooms
 from fakebus.web.routing import routes, web_routes
-from tests.web.http_client import Http
-from tests.web.server import connect, http_bus
+from tests.unit.web.http_client import Http
+from tests.unit.web.server import connect, http_bus
 
 ROOMS = all_rooms(FakeBus())
 DESCRIPTION: dict[str, Any] = description(ROOMS)

@@ -1,6 +1,6 @@
 """Hold texts, refusals and answers of compatibility against Avro's Java library; run by hand.
 
-    python -m tests.schemas.avro_java.compare [--random N]
+    python -m tests.unit.schemas.avro_java.compare [--random N]
 
 Needs Java 17 and Maven. Schemas: the pairs of `avro_pairs`, the texts of `avro_texts`, all
 events of the installed openedx-events, and N random ones.
@@ -24,13 +24,13 @@ from fakebus.schemas.avro.canonical_text import identity_text
 from fakebus.schemas.avro.json_text import load
 from fakebus.schemas.avro.language import LANGUAGE
 from fakebus.schemas.interface import SchemaError
-from tests.schemas.avro_openedx import openedx_schemas
-from tests.schemas.avro_pairs import PAIRS
-from tests.schemas.avro_strategies import schemas
-from tests.schemas.avro_texts import INVALID, TEXTS
+from tests.unit.schemas.avro_openedx import openedx_schemas
+from tests.unit.schemas.avro_pairs import PAIRS
+from tests.unit.schemas.avro_strategies import schemas
+from tests.unit.schemas.avro_texts import INVALID, TEXTS
 
 HERE = Path(__file__).parent
-JARS = HERE.parents[2] / ".cache" / "avro-java"
+JARS = HERE.parents[3] / ".cache" / "avro-java"
 
 KNOWN_DIFFERENCES = {
     # Java was told to let any name pass, to be able to read Open edX's.

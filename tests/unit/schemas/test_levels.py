@@ -17,8 +17,8 @@ from fakebus.registry.compatibility import messages
 from fakebus.registry.model import LEVELS
 from fakebus.schemas.interface import STORED, ParsedSchema, SchemaError
 from fakebus.schemas.languages import language
-from tests.schemas import avro_pairs, protobuf_pairs
-from tests.schemas.avro_strategies import schemas as avro_schemas
+from tests.unit.schemas import avro_pairs, protobuf_pairs
+from tests.unit.schemas.avro_strategies import schemas as avro_schemas
 
 LANGUAGES = ("AVRO", "JSON", "PROTOBUF")
 TRANSITIVE = [level for level in sorted(LEVELS) if level.endswith("_TRANSITIVE")]

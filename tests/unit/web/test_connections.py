@@ -12,8 +12,8 @@ import pytest
 from fakebus.app import FakeBus
 from fakebus.limited_log import LimitedLog
 from fakebus.web import body, connection
-from tests.web.http_client import Http
-from tests.web.server import connect, http_bus
+from tests.unit.web.http_client import Http
+from tests.unit.web.server import connect, http_bus
 
 POST = (
     b"POST /subjects/s/versions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"

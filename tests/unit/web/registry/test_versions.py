@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from tests.web.http_client import Http, body
-from tests.web.registry.schemas import (
+from tests.unit.web.http_client import Http, body
+from tests.unit.web.registry.schemas import (
     CUSTOMER,
     FIRST,
     JSON_SCHEMA,

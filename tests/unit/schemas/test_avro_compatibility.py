@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from fakebus.schemas.avro.language import LANGUAGE, AvroSchema
 from fakebus.schemas.interface import ParsedSchema
-from tests.schemas.avro_openedx import openedx_schemas
-from tests.schemas.avro_pairs import (
+from tests.unit.schemas.avro_openedx import openedx_schemas
+from tests.unit.schemas.avro_pairs import (
     PAIRS,
     A,
     B,
@@ -25,7 +25,7 @@ from tests.schemas.avro_pairs import (
     map_of,
     record,
 )
-from tests.schemas.avro_strategies import data_for, schemas
+from tests.unit.schemas.avro_strategies import data_for, schemas
 
 
 def parsed(declared: Any) -> AvroSchema:

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from fakebus.app import FakeBus
-from tests.web.http_client import Http, body
-from tests.web.registry.schemas import FIRST, JSON_SCHEMA, PROTO
-from tests.web.server import connect
+from tests.unit.web.http_client import Http, body
+from tests.unit.web.registry.schemas import FIRST, JSON_SCHEMA, PROTO
+from tests.unit.web.server import connect
 
 
 @pytest.fixture(autouse=True, scope="module")
