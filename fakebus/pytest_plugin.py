@@ -80,7 +80,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Wishes:
-    """What the markers of one test say; the nearest one wins."""
+    """Wishes of one test, from its markers; the nearest one wins."""
 
     fixtures: tuple[Path, ...]
     partitions: int | None

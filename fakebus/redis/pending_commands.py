@@ -69,7 +69,7 @@ def _summary(group: StreamGroup) -> Reply:
 
 @dataclass(slots=True, kw_only=True)
 class _Claim:
-    """How entries are given to another consumer."""
+    """Claim: how entries are given to another consumer."""
 
     consumer: str
     min_idle_ms: int

@@ -23,7 +23,7 @@ class NotOnThisCluster(FakebusError):  # noqa: N818 - it says what is the matter
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartitionProgress:
-    """How far a group has come in one partition."""
+    """Progress of a group in one partition."""
 
     committed: int | None
     """The committed offset, ``None`` if there is none."""

@@ -18,7 +18,7 @@ from fakebus.testing.timekeeping import Timekeeper
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Addresses:
-    """Where a cluster is reached."""
+    """Addresses at which a cluster is reached."""
 
     bootstrap_servers: str
     http_url: str = ""
@@ -49,7 +49,7 @@ class AsyncTestClock(Awaiting[Timekeeper]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
-    """What a test can do to a bus of our own, and to no other cluster."""
+    """Capabilities of a bus of our own, which no other cluster has."""
 
     timekeeper: Timekeeper
     faults: Faults
@@ -58,7 +58,7 @@ class Capabilities:
 
 
 class _Named:
-    """What both handles know of the cluster."""
+    """Names of the cluster's parts that both handles know."""
 
     _addresses: Addresses
     _observer: Observer

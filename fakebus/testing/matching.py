@@ -14,7 +14,7 @@ Match = Callable[[Event], bool] | Mapping[str, Any] | Sequence[Any] | str | byte
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What a test waits for; see :meth:`fakebus.testing.observer.Observer.expect`."""
+    """Wish of a test: what it waits for; see :meth:`fakebus.testing.observer.Observer.expect`."""
 
     match: Match | None = None
     key: Any = None

@@ -23,7 +23,7 @@ from fakebus.records.record import NewRecord
 from fakebus.types import TopicPartition
 
 PACKAGE = Path(fakebus.__file__).parent
-MAX_LINES = 500
+MAX_LINES = 450
 NOT_COMMANDS = {"__init__", "main"}
 
 
@@ -94,6 +94,18 @@ def test_logs_are_read_by_fetches_and_by_cursors_alone() -> None:
     }
     # A look-up by time reads the one batch that it has found.
     assert readers == {"broker/delayed_fetch.py", "broker/offset_lookup.py", "broker/tail.py"}
+
+
+def test_the_docstring_of_a_class_begins_with_its_noun() -> None:
+    wrong = {"what", "who", "whoever", "where", "how", "which", "whether", "somebody", "something"}
+    found = [
+        f"{path.relative_to(PACKAGE)}: {node.name}"
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef)
+        and (ast.get_docstring(node) or "").partition(" ")[0].lower() in wrong
+    ]
+    assert found == []
 
 
 def test_modules_stay_small() -> None:

@@ -13,7 +13,7 @@ from fakebus.errors import ConfigError
 
 
 class ConfigSource(Enum):
-    """Where a value comes from, with its number in DescribeConfigs responses."""
+    """Source of a config's value, with its number in DescribeConfigs responses."""
 
     UNKNOWN = 0
     TOPIC = 1

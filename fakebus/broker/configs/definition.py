@@ -11,7 +11,7 @@ from fakebus.errors import ConfigError
 
 
 class UpdateMode(Enum):
-    """Where a config may be changed while the broker runs."""
+    """Update mode of a config: where it may be changed while the broker runs."""
 
     READ_ONLY = "read-only"
     PER_BROKER = "per-broker"

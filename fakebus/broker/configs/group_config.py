@@ -26,7 +26,7 @@ def group_config(group_id: str, broker_config: BrokerConfig) -> GroupConfig:
 
 
 class GroupConfig:
-    """What holds for one group. Values of the broker are looked up when they are asked for.
+    """Configs of one group. Values of the broker are looked up when they are asked for.
 
     Args:
         overrides: the group's own configs.

@@ -12,7 +12,7 @@ from fakebus.errors import ConfigError
 
 
 class TopicConfig:
-    """What holds for one topic, as plain attributes for the paths that run per request.
+    """Configs of one topic, as plain attributes for the paths that run per request.
 
     Never changed: a new one is made when the topic's or the broker's configs change.
 

@@ -11,7 +11,7 @@ from fakebus.types import TopicPartition
 
 
 class ExpiredOffsets(NamedTuple):
-    """What is to be forgotten of a group."""
+    """Offsets of a group that are to be forgotten."""
 
     partitions: list[TopicPartition]
     all_expired: bool

@@ -57,7 +57,7 @@ class JoinRequest:
 
 
 class JoinedMember(NamedTuple):
-    """What the leader learns of a member."""
+    """Member as the leader learns of it."""
 
     member_id: str
     group_instance_id: str | None
@@ -106,7 +106,7 @@ class SyncResult:
 
 
 class LeavingMember(NamedTuple):
-    """Who is to leave: a member id, or an instance id alone (KIP-345)."""
+    """Member that is to leave: a member id, or an instance id alone (KIP-345)."""
 
     member_id: str
     group_instance_id: str | None = None

@@ -24,7 +24,7 @@ from fakebus.schemas.json_schema.schema_documents import (
 
 
 class Kind(StrEnum):
-    """What a shape is; two shapes of one kind have their keywords compared."""
+    """Kind of a shape; two shapes of one kind have their keywords compared."""
 
     ANYTHING = "anything"
     NOTHING = "nothing"
@@ -94,7 +94,7 @@ _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """Where a schema stands: what its references are relative to, and its draft."""
+    """Scope of a schema: what its references are relative to, and its draft."""
 
     resolver: Resolver
     draft: Draft

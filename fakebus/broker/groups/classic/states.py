@@ -6,7 +6,7 @@ from enum import Enum
 
 
 class GroupState(Enum):
-    """Where a group is in its rebalance; the value is the name that clients are told."""
+    """State of a group in its rebalance; the value is the name that clients are told."""
 
     EMPTY = "Empty"
     """No members; there may be committed offsets."""
