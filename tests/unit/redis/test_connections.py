@@ -7,7 +7,7 @@ import logging
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 
 import psutil
 import pytest
@@ -158,7 +158,7 @@ def test_a_client_that_sends_behind_a_blocked_command_is_not_read_from(bus: BusT
 
 
 def test_large_requests_of_many_clients_are_bounded_together(
-    bus: BusThread, monkeypatch: pytest.MonkeyPatch
+    bus: BusThread, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     [server] = [each for each in bus.bus.servers if isinstance(each, RedisServer)]
     monkeypatch.setattr(server._budget, "limit", 8_000_000)
@@ -166,8 +166,11 @@ def test_large_requests_of_many_clients_are_bounded_together(
     with _open(bus) as first, _open(bus) as second:
         first.sendall(part)
         _until(lambda: server._budget.used > 4_000_000)
-        second.sendall(part)
-        assert b"all clients together" in second.recv(4096)
+        # What was not read when the connection is closed may take the answer along.
+        with suppress(ConnectionError):
+            second.sendall(part)
+            assert b"all clients together" in second.recv(4096)
+        _until(lambda: "all clients together" in caplog.text)
         # Small requests of others go on, and what is closed is counted no more.
         with closing(redis.Redis.from_url(bus.bus.redis_urls[0])) as client:
             assert client.ping()
