@@ -276,7 +276,7 @@ async def test_what_was_fetched_is_let_go_of_without_the_garbage_collector(
         await broker.produce(T0, batch(b"y"))
         await turns()
         assert client.answered == [1, 2]
-        kept = [each for each in gc.get_objects() if isinstance(each, DelayedFetch)]
+        kept = [each for each in gc.get_objects() if type(each) is DelayedFetch]
         assert kept == []
     finally:
         gc.enable()
