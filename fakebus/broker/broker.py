@@ -35,7 +35,7 @@ from fakebus.broker.groups.coordinator import GroupCoordinator
 from fakebus.broker.groups.offset_requests import WhenCommitted
 from fakebus.broker.groups.requests import OffsetCommit
 from fakebus.broker.housekeeping import Housekeeping
-from fakebus.broker.nodes import own_node_id
+from fakebus.broker.nodes import node_of
 from fakebus.broker.offset_lookup import TimestampOffset, find_offset
 from fakebus.broker.partition_log import PartitionLog
 from fakebus.broker.producer_ids import ProducerIds
@@ -62,7 +62,7 @@ RecordValidator = Callable[[str, TopicConfig, Buffer], None]
 
 
 class Broker:
-    """One Kafka node in process.
+    """Kafka cluster in process.
 
     Args:
         storage: where topics, batches and offsets are kept; the broker does not close it.
@@ -76,7 +76,8 @@ class Broker:
         self._storage = storage
         self.config = config if config is not None else BrokerConfig()
         self.clock: Clock = clock if clock is not None else SystemClock()
-        self.node_id = own_node_id(self.config)
+        self.nodes = (node_of(self.config),)
+        node_ids = [node.node_id for node in self.nodes]
         self.cluster_id = ""
         self.activity = Activities(self.clock)
         self.topics = Topics(storage, self.config, TailCache())
@@ -87,11 +88,9 @@ class Broker:
             config=self.config, clock=self.clock, storage=storage, topics=self.topics
         )
         self.faults = Faults(self.group_coordinator.rebalance)
-        self.topic_admin = TopicAdmin(
-            topics=self.topics, config=self.config, node_ids=(self.node_id,)
-        )
+        self.topic_admin = TopicAdmin(topics=self.topics, config=self.config, node_ids=node_ids)
         self.config_admin = ConfigAdmin(
-            topics=self.topics, config=self.config, storage=storage, node_id=self.node_id
+            topics=self.topics, config=self.config, storage=storage, node_ids=node_ids
         )
         self.producer_ids = ProducerIds(storage)
         self.record_thread = RecordThread()

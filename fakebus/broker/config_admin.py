@@ -66,16 +66,16 @@ class ConfigAdmin:
         topics: the topics, which hold their own configs.
         config: the broker's configs.
         storage: where changed configs of everything else are kept.
-        node_id: this broker.
+        node_ids: the brokers, which have their changed configs in common.
     """
 
     def __init__(
-        self, *, topics: Topics, config: BrokerConfig, storage: MetaStore, node_id: int = 1
+        self, *, topics: Topics, config: BrokerConfig, storage: MetaStore, node_ids: Sequence[int]
     ) -> None:
         self._topics = topics
         self._config = config
         self._storage = storage
-        self._node_id = node_id
+        self._node_names = [str(node_id) for node_id in node_ids]
         self._subscriptions: dict[str, dict[str, str]] = {}
         """Client metrics subscriptions by name."""
 
@@ -99,16 +99,17 @@ class ConfigAdmin:
                     for name, text in stored.items()
                     if name in _TABLES[kind] and _TABLES[kind][name].check(text) is None
                 }
-        own, cluster = str(self._node_id), dynamic.get("", {})
-        self._use(ResourceType.BROKER, own, dynamic.get(own, {}))
+        for name in self._node_names:
+            if name in dynamic:
+                self._use(ResourceType.BROKER, name, dynamic[name])
         # A new Kafka cluster sets this one for the whole cluster (KIP-966).
         in_sync = canonical(self._config.own_value(_MIN_IN_SYNC)) or ""
-        self._use(ResourceType.BROKER, "", {_MIN_IN_SYNC: in_sync, **cluster})
+        self._use(ResourceType.BROKER, "", {_MIN_IN_SYNC: in_sync, **dynamic.get("", {})})
 
     def changed(self) -> dict[tuple[ResourceType, str], dict[str, str]]:
         """Return all that was changed, of everything but topics, for :meth:`restore`."""
         own = {
-            (ResourceType.BROKER, str(self._node_id)): self._config.dynamic_broker,
+            (ResourceType.BROKER, self._node_names[0]): self._config.dynamic_broker,
             (ResourceType.BROKER, ""): self._config.dynamic_default,
         }
         groups = {(ResourceType.GROUP, n): c for n, c in self._config.group_overrides.items()}
@@ -143,15 +144,20 @@ class ConfigAdmin:
             )
         found = [
             *((ResourceType.TOPIC, topic.name) for topic in self._topics),
-            (ResourceType.BROKER, str(self._node_id)),
-            (ResourceType.BROKER_LOGGER, str(self._node_id)),
+            *((ResourceType.BROKER, name) for name in self._node_names),
+            *((ResourceType.BROKER_LOGGER, name) for name in self._node_names),
             *((ResourceType.GROUP, group_id) for group_id in self._config.group_overrides),
             *((ResourceType.CLIENT_METRICS, name) for name in self._subscriptions),
         ]
         return [(kind.value, name) for kind, name in found if not types or kind.value in types]
 
     def describe(
-        self, resource_type: int, name: str, names: Collection[str] | None = None
+        self,
+        resource_type: int,
+        name: str,
+        names: Collection[str] | None = None,
+        *,
+        node_id: int,
     ) -> list[DescribedConfig]:
         """Return the configs of a resource.
 
@@ -159,6 +165,7 @@ class ConfigAdmin:
             resource_type: Kafka's number, see :class:`ResourceType`.
             name: the topic, broker id, group id or subscription; empty for all brokers.
             names: the wanted configs; all for ``None`` or none.
+            node_id: the broker that was asked, which knows its own configs only.
 
         Raises:
             BrokerError: INVALID_REQUEST, INVALID_TOPIC_EXCEPTION or
@@ -170,10 +177,10 @@ class ConfigAdmin:
         if kind is ResourceType.BROKER:
             if not name:
                 return describe_cluster(self._config, names)
-            self._check_node_id(name)
-            return describe_broker(self._config, names)
+            _check_node_id(name, node_id)
+            return describe_broker(self._config.of_node(node_id), names)
         if kind is ResourceType.BROKER_LOGGER:
-            self._check_node_id(name)
+            _check_node_id(name, node_id)
             return [
                 DescribedConfig(name=key, value=text, source=ConfigSource.DYNAMIC_BROKER_LOGGER)
                 for key, text in log_levels.logger_levels().items()
@@ -194,39 +201,35 @@ class ConfigAdmin:
             raise BrokerError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no topic {name}")
         return topic
 
-    def _check_node_id(self, name: str) -> None:
-        if name != str(self._node_id):
-            raise BrokerError(
-                ErrorCode.INVALID_REQUEST,
-                f"the resource must be named after this broker, {self._node_id}, not {name!r}",
-            )
-
     async def alter(
-        self, wanted: Sequence[ResourceChange], *, validate_only: bool = False
+        self, wanted: Sequence[ResourceChange], *, node_id: int, validate_only: bool = False
     ) -> list[ResourceResult]:
         """Change single configs of resources (IncrementalAlterConfigs, KIP-339).
 
         Args:
             wanted: the changes.
+            node_id: the broker that was asked, which changes no other one's configs.
             validate_only: check everything and change nothing.
         """
-        return await self._for_each(wanted, self._alter_one, validate_only)
+        return await self._for_each(wanted, self._alter_one, node_id, validate_only)
 
     async def replace(
-        self, wanted: Sequence[ResourceChange], *, validate_only: bool = False
+        self, wanted: Sequence[ResourceChange], *, node_id: int, validate_only: bool = False
     ) -> list[ResourceResult]:
         """Replace all configs of resources, as the old AlterConfigs does.
 
         Args:
             wanted: the configs that remain; operations in them are not looked at.
+            node_id: the broker that was asked.
             validate_only: check everything and change nothing.
         """
-        return await self._for_each(wanted, self._replace_one, validate_only)
+        return await self._for_each(wanted, self._replace_one, node_id, validate_only)
 
     async def _for_each(
         self,
         wanted: Sequence[ResourceChange],
-        change: Callable[[ResourceType, ResourceChange, bool], Awaitable[None]],
+        change: Callable[[ResourceType, ResourceChange, int, bool], Awaitable[None]],
+        node_id: int,
         validate_only: bool,
     ) -> list[ResourceResult]:
         times = Counter((one.resource_type, one.resource_name) for one in wanted)
@@ -238,7 +241,7 @@ class ConfigAdmin:
                     raise BrokerError(
                         ErrorCode.INVALID_REQUEST, "the request names the resource more than once"
                     )
-                await change(_resource_type(one.resource_type), one, validate_only)
+                await change(_resource_type(one.resource_type), one, node_id, validate_only)
             except (BrokerError, ConfigError, StorageError) as error:
                 error_code, message = refusal(
                     f"a change of the configs of {one.resource_name!r}", error
@@ -254,16 +257,17 @@ class ConfigAdmin:
         return results
 
     async def _alter_one(
-        self, kind: ResourceType, wanted: ResourceChange, validate_only: bool
+        self, kind: ResourceType, wanted: ResourceChange, node_id: int, validate_only: bool
     ) -> None:
         operations = [(change, operation_of(change)) for change in wanted.changes]
         _check_request(
             wanted, [change for change, operation in operations if operation != Operation.DELETE]
         )
         if kind is ResourceType.BROKER_LOGGER:
-            self._alter_loggers(wanted, operations, validate_only)
+            _check_node_id(wanted.resource_name, node_id)
+            _alter_loggers(operations, validate_only)
             return
-        current = self._current(kind, wanted.resource_name)
+        current = self._own_configs(kind, wanted.resource_name, node_id)
         configs = dict(current)
         for change, operation in operations:
             if operation is Operation.DELETE:
@@ -278,40 +282,21 @@ class ConfigAdmin:
         await self._store(kind, wanted.resource_name, configs, validate_only)
 
     async def _replace_one(
-        self, kind: ResourceType, wanted: ResourceChange, validate_only: bool
+        self, kind: ResourceType, wanted: ResourceChange, node_id: int, validate_only: bool
     ) -> None:
         if kind is ResourceType.BROKER_LOGGER:
             raise BrokerError(
                 ErrorCode.INVALID_REQUEST, "log levels can be changed only one by one"
             )
         _check_request(wanted, wanted.changes)
-        self._current(kind, wanted.resource_name)
+        self._own_configs(kind, wanted.resource_name, node_id)
         configs = {change.name: change.value or "" for change in wanted.changes}
         await self._store(kind, wanted.resource_name, configs, validate_only)
 
-    def _alter_loggers(
-        self,
-        wanted: ResourceChange,
-        operations: Sequence[tuple[ConfigChange, Operation]],
-        validate_only: bool,
-    ) -> None:
-        self._check_node_id(wanted.resource_name)
-        for change, operation in operations:
-            if operation is Operation.SET:
-                log_levels.check_logger_level(change.name, change.value or "")
-            elif operation is Operation.DELETE:
-                log_levels.check_logger_reset(change.name)
-            else:
-                raise BrokerError(
-                    ErrorCode.INVALID_REQUEST, f"a log level is no list to {operation.name}"
-                )
-        if validate_only:
-            return
-        for change, operation in operations:
-            if operation is Operation.SET:
-                log_levels.set_logger_level(change.name, change.value or "")
-            else:
-                log_levels.reset_logger_level(change.name)
+    def _own_configs(self, kind: ResourceType, name: str, node_id: int) -> Mapping[str, str]:
+        if kind is ResourceType.BROKER and name:
+            _check_node_id(name, node_id)
+        return self._current(kind, name)
 
     def _current(self, kind: ResourceType, name: str) -> Mapping[str, str]:
         """Return the resource's own configs; raise when there can be no such resource."""
@@ -320,10 +305,7 @@ class ConfigAdmin:
                 raise BrokerError(ErrorCode.INVALID_REQUEST, "there is no default topic")
             return self._topic(name).config.overrides
         if kind is ResourceType.BROKER:
-            if not name:
-                return self._config.dynamic_default
-            self._check_node_id(name)
-            return self._config.dynamic_broker
+            return self._config.dynamic_broker if name else self._config.dynamic_default
         if not name:
             raise BrokerError(ErrorCode.INVALID_REQUEST, "the resource's name must not be empty")
         if kind is ResourceType.GROUP:
@@ -370,6 +352,35 @@ class ConfigAdmin:
         home[name] = dict(configs)
         if not configs:
             del home[name]
+
+
+def _check_node_id(name: str, node_id: int) -> None:
+    if name != str(node_id):
+        raise BrokerError(
+            ErrorCode.INVALID_REQUEST,
+            f"the resource must be named after this broker, {node_id}, not {name!r}",
+        )
+
+
+def _alter_loggers(
+    operations: Sequence[tuple[ConfigChange, Operation]], validate_only: bool
+) -> None:
+    for change, operation in operations:
+        if operation is Operation.SET:
+            log_levels.check_logger_level(change.name, change.value or "")
+        elif operation is Operation.DELETE:
+            log_levels.check_logger_reset(change.name)
+        else:
+            raise BrokerError(
+                ErrorCode.INVALID_REQUEST, f"a log level is no list to {operation.name}"
+            )
+    if validate_only:
+        return
+    for change, operation in operations:
+        if operation is Operation.SET:
+            log_levels.set_logger_level(change.name, change.value or "")
+        else:
+            log_levels.reset_logger_level(change.name)
 
 
 def _resource_type(number: int) -> ResourceType:

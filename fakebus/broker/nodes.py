@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fakebus.errors import ConfigError
@@ -9,28 +10,37 @@ from fakebus.errors import ConfigError
 if TYPE_CHECKING:
     from fakebus.broker.configs.broker_config import BrokerConfig
 
-
 _LOG_DIRECTORY = "fakebus"
 """What is answered when the broker was not told where its logs are."""
 
 
-def own_node_id(config: BrokerConfig) -> int:
-    """Return this node's number; ``broker.id`` may name it instead of ``node.id``, as in Kafka.
+@dataclass(frozen=True, slots=True)
+class Node:
+    """Node of the cluster, for which one or more listeners answer."""
+
+    node_id: int
+    rack: str | None = None
+
+
+def node_of(config: BrokerConfig) -> Node:
+    """Return the node that the configs describe.
+
+    ``broker.id`` may number it instead of ``node.id``, as in Kafka.
 
     Raises:
         ConfigError: the two are given and differ.
     """
     node_id, broker_id = config.get_int("node.id"), config.get_int("broker.id")
     if "broker.id" not in config.static:
-        return node_id
-    if broker_id < 0:
+        broker_id = node_id
+    elif broker_id < 0:
         raise ConfigError(f"broker.id cannot be {broker_id}; the numbers of nodes begin with 0")
-    if "node.id" in config.static and node_id != broker_id:
+    elif "node.id" in config.static and node_id != broker_id:
         raise ConfigError(
             f"node.id is {node_id} and broker.id is {broker_id}; they have to be the same, so "
             "give one of them"
         )
-    return broker_id
+    return Node(broker_id, config.get_str("broker.rack") or None)
 
 
 def log_directory(config: BrokerConfig) -> str:

@@ -63,16 +63,10 @@ class TopicAdmin:
         node_ids: the brokers that replicas can be placed on.
     """
 
-    def __init__(
-        self,
-        *,
-        topics: Topics,
-        config: BrokerConfig,
-        node_ids: Sequence[int] = (1,),
-    ) -> None:
+    def __init__(self, *, topics: Topics, config: BrokerConfig, node_ids: Sequence[int]) -> None:
         self._topics = topics
         self._config = config
-        self._node_ids = tuple(node_ids)
+        self._node_ids = node_ids
 
     async def create_topics(
         self, wanted: Sequence[NewTopic], *, validate_only: bool = False

@@ -123,7 +123,7 @@ class AdvertisedBroker:
     node_id: int
     host: str
     port: int
-    rack: str | None = None
+    rack: str | None
 
 
 @dataclass(slots=True)
@@ -131,6 +131,8 @@ class RequestContext:
     """Context of one request: what a handler may use besides, and in the end the answer."""
 
     broker: Broker
+    node_id: int
+    """The node that answers: the one of the listener."""
     connection: ClientConnection
     api_key: int
     api_version: int
@@ -157,6 +159,10 @@ class RequestContext:
     def brokers(self) -> list[AdvertisedBroker]:
         """Return the brokers at the addresses that this client can reach."""
         return self.advertised(self.connection)
+
+    def own_address(self) -> AdvertisedBroker:
+        """Return the node that answers at the address that this client can reach."""
+        return next(each for each in self.brokers() if each.node_id == self.node_id)
 
 
 @dataclass(frozen=True, slots=True)

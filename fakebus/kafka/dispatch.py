@@ -25,6 +25,7 @@ from fakebus.protocol.api_keys import ApiKey
 
 if TYPE_CHECKING:
     from fakebus.broker.broker import Broker
+    from fakebus.broker.nodes import Node
 
 HANDLERS_BY_KEY: dict[int, Handler] = {int(handler.api_key): handler for handler in HANDLERS}
 
@@ -37,13 +38,18 @@ class Dispatcher:
 
     Args:
         broker: answers them.
+        node: the node that clients meet there.
         advertised: gives the brokers' addresses that a client can reach.
     """
 
     def __init__(
-        self, broker: Broker, advertised: Callable[[ClientConnection], list[AdvertisedBroker]]
+        self,
+        broker: Broker,
+        node: Node,
+        advertised: Callable[[ClientConnection], list[AdvertisedBroker]],
     ) -> None:
         self._broker = broker
+        self._node_id = node.node_id
         self._faults = broker.faults
         self._advertised = advertised
 
@@ -73,6 +79,7 @@ class Dispatcher:
                 raise CloseConnection(f"{codec.api_name(api_key)}: {refusal}")
         context = RequestContext(
             self._broker,
+            self._node_id,
             client,
             api_key,
             version,
@@ -114,6 +121,7 @@ class Dispatcher:
             client.principal = f"User:{session.user}"
         return RequestContext(
             broker=self._broker,
+            node_id=self._node_id,
             connection=client,
             api_key=_SASL_AUTHENTICATE,
             api_version=0,

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import ssl
 
     from fakebus.broker.broker import Broker
+    from fakebus.broker.nodes import Node
 
 logger = logging.getLogger("fakebus.kafka")
 
@@ -31,6 +32,7 @@ class Listener:
 
     Args:
         broker: answers the requests.
+        node: the node that clients meet here.
         address: where to listen; all addresses of a name are used, and port 0 is any free one.
         advertised: the address that clients are told; see :mod:`fakebus.kafka.advertise`.
         name: the listener's name in logs.
@@ -42,6 +44,7 @@ class Listener:
     def __init__(
         self,
         broker: Broker,
+        node: Node,
         address: Address,
         advertised: AdvertisedAddress,
         name: str = "PLAINTEXT",
@@ -51,8 +54,9 @@ class Listener:
         backpressure: Backpressure | None = None,
     ) -> None:
         self.name = name
-        self.dispatcher = Dispatcher(broker, self.advertised)
+        self.dispatcher = Dispatcher(broker, node, self.advertised)
         self._broker = broker
+        self._node = node
         self._settings = ListenerSettings(
             name=name,
             max_frame_bytes=broker.config.get_int("socket.request.max.bytes"),
@@ -104,7 +108,7 @@ class Listener:
     def advertised(self, connection: ClientConnection) -> list[AdvertisedBroker]:
         """Return the broker's address as this client has to use it."""
         host, port = self._advertised_address.for_client(connection, self.address.port)
-        return [AdvertisedBroker(self._broker.node_id, host, port)]
+        return [AdvertisedBroker(self._node.node_id, host, port, self._node.rack)]
 
     def _plan_idle_check(self) -> None:
         idle_ms = self._broker.config.get_int("connections.max.idle.ms")

@@ -45,6 +45,7 @@ class KafkaServer:
         for index, (address, protocol) in enumerate(zip(addresses, protocols, strict=True)):
             yield Listener(
                 broker,
+                broker.nodes[0],
                 address,
                 self._advertised(index),
                 name=protocol,
@@ -71,8 +72,6 @@ class KafkaServer:
     def _facts(self) -> dict[str, str]:
         settings = self._bus.settings
         facts = {
-            "node.id": str(self._bus.broker.node_id),
-            "broker.id": str(self._bus.broker.node_id),
             "process.roles": "broker,controller",
             "log.dirs": str(settings.data) if settings.data else "memory",
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from typing import NamedTuple
@@ -105,6 +106,13 @@ class BrokerConfig:
         self._values.clear()
         for changed in self.on_changed:
             changed()
+
+    def of_node(self, node_id: int) -> BrokerConfig:
+        """Return what the broker of this number shows as its configs."""
+        shown = copy.copy(self)
+        shown.static = {**self.static, "node.id": str(node_id), "broker.id": str(node_id)}
+        shown._values = {}
+        return shown
 
     def _layers(self) -> tuple[tuple[Mapping[str, str], ConfigSource], ...]:
         return (

@@ -36,7 +36,9 @@ async def handle_alter_configs(
         )
         for resource in request.resources
     ]
-    results = await context.broker.config_admin.replace(wanted, validate_only=request.validate_only)
+    results = await context.broker.config_admin.replace(
+        wanted, node_id=context.node_id, validate_only=request.validate_only
+    )
     return AlterConfigsResponse(
         responses=[
             AlterConfigsResourceResponse(

@@ -55,7 +55,7 @@ def _result(
         error_code = ErrorCode.NO_REASSIGNMENT_IN_PROGRESS
     else:
         try:
-            check_replicas(wanted.replicas, len(wanted.replicas), (context.broker.node_id,))
+            check_replicas(wanted.replicas, len(wanted.replicas), (context.node_id,))
         except BrokerError as error:
             error_code, message = error.error_code, error.message
     return ReassignablePartitionResponse(

@@ -84,7 +84,9 @@ def _describe(
 ) -> DescribeConfigsResult:
     kind, name = resource.resource_type, resource.resource_name
     try:
-        configs = context.broker.config_admin.describe(kind, name, resource.configuration_keys)
+        configs = context.broker.config_admin.describe(
+            kind, name, resource.configuration_keys, node_id=context.node_id
+        )
     except BrokerError as error:
         return DescribeConfigsResult(
             error_code=error.error_code.code,

@@ -66,10 +66,9 @@ def handle_describe_quorum(
 
 
 def _leader(context: RequestContext) -> DescribeQuorumResponsePartitionData:
-    broker = context.broker
-    now_ms = broker.clock.now_ms()
+    now_ms = context.broker.clock.now_ms()
     voter = DescribeQuorumResponseReplicaState(
-        replica_id=broker.node_id,
+        replica_id=context.node_id,
         log_end_offset=_ONLY,
         last_fetch_timestamp=now_ms,
         last_caught_up_timestamp=now_ms,
@@ -77,7 +76,7 @@ def _leader(context: RequestContext) -> DescribeQuorumResponsePartitionData:
     return DescribeQuorumResponsePartitionData(
         partition_index=0,
         error_message="",
-        leader_id=broker.node_id,
+        leader_id=context.node_id,
         leader_epoch=_ONLY,
         high_watermark=_ONLY,
         current_voters=[voter],

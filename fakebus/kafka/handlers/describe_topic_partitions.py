@@ -53,7 +53,7 @@ def handle_describe_topic_partitions(
             topic_name=page.next_cursor.topic, partition_index=page.next_cursor.partition
         )
     return DescribeTopicPartitionsResponse(
-        topics=[_topic(listed, broker.node_id) for listed in page.topics],
+        topics=[_topic(listed, context.node_id) for listed in page.topics],
         next_cursor=next_cursor,
     )
 

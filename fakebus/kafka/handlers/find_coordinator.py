@@ -24,7 +24,7 @@ from fakebus.protocol.messages import (
 
 _FIRST_WITH_SEVERAL_KEYS = 4
 _GROUP, _TRANSACTION = 0, 1
-_NOBODY = AdvertisedBroker(-1, "", -1)
+_NOBODY = AdvertisedBroker(-1, "", -1, None)
 
 
 @handles(ApiKey.FIND_COORDINATOR, versions=(0, 6))
@@ -33,7 +33,7 @@ async def handle_find_coordinator(
 ) -> FindCoordinatorResponse:
     """Name the broker that coordinates a group or a transactional id."""
     error = await _prepare(request.key_type, context)
-    node = context.brokers()[0] if error is ErrorCode.NONE else _NOBODY
+    node = context.own_address() if error is ErrorCode.NONE else _NOBODY
     if context.api_version < _FIRST_WITH_SEVERAL_KEYS:
         return FindCoordinatorResponse(
             error_code=error.code,

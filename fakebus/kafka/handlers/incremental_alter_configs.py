@@ -40,7 +40,9 @@ async def handle_incremental_alter_configs(
         )
         for resource in request.resources
     ]
-    results = await context.broker.config_admin.alter(wanted, validate_only=request.validate_only)
+    results = await context.broker.config_admin.alter(
+        wanted, node_id=context.node_id, validate_only=request.validate_only
+    )
     return IncrementalAlterConfigsResponse(
         responses=[
             AlterConfigsResourceResponse(

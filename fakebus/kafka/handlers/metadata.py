@@ -64,7 +64,7 @@ async def handle_metadata(request: MetadataRequest, context: RequestContext) -> 
             for b in context.brokers()
         ],
         cluster_id=broker.cluster_id,
-        controller_id=broker.node_id,
+        controller_id=context.node_id,
         topics=topics,
         cluster_authorized_operations=(
             CLUSTER_OPERATIONS if request.include_cluster_authorized_operations else NOT_ASKED
@@ -140,7 +140,7 @@ async def _find(
 def _describe(
     topic: Topic, request: MetadataRequest, context: RequestContext
 ) -> MetadataResponseTopic:
-    node_id = context.broker.node_id
+    node_id = context.node_id
     replicas: list[int] = [node_id]
     offline: list[int] = []
     return MetadataResponseTopic(

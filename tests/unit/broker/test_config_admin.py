@@ -31,7 +31,7 @@ async def alter(
     broker: Broker, kind: int, name: str, changes: Changes, *, validate_only: bool = False
 ) -> int:
     [result] = await broker.config_admin.alter(
-        [change(kind, name, changes)], validate_only=validate_only
+        [change(kind, name, changes)], node_id=1, validate_only=validate_only
     )
     return result.error_code.code
 
@@ -51,12 +51,14 @@ async def replace(
     broker: Broker, kind: int, name: str, configs: dict[str, str | None], **options: bool
 ) -> int:
     changes = [(config, SET, value) for config, value in configs.items()]
-    [result] = await broker.config_admin.replace([change(kind, name, changes)], **options)
+    [result] = await broker.config_admin.replace(
+        [change(kind, name, changes)], node_id=1, **options
+    )
     return result.error_code.code
 
 
 def described(broker: Broker, kind: int, name: str, config: str) -> DescribedConfig:
-    [found] = broker.config_admin.describe(kind, name, [config])
+    [found] = broker.config_admin.describe(kind, name, [config], node_id=1)
     return found
 
 
@@ -154,7 +156,8 @@ async def test_each_resource_of_a_request_has_its_own_result(broker: Broker, top
             change(TOPIC, "u", [("retention.ms", SET, "7")]),
             change(BROKER, "", []),
             change(BROKER, "", []),
-        ]
+        ],
+        node_id=1,
     )
     assert [result.error_code.code for result in results] == [40, 0, 42, 42]
     assert (topic.config.overrides, other.config.retention_ms) == ({}, 7)
@@ -272,14 +275,14 @@ async def test_groups_and_subscriptions_are_checked(
 async def test_a_topic_shows_all_configs_and_where_they_come_from(
     broker: Broker, topic: Topic
 ) -> None:
-    configs = broker.config_admin.describe(TOPIC, "t")
+    configs = broker.config_admin.describe(TOPIC, "t", node_id=1)
     assert len(configs) == 33
     sources = {config.name: config.source for config in configs}
     assert sources.pop("min.insync.replicas") is ConfigSource.DYNAMIC_DEFAULT_BROKER
     assert set(sources.values()) == {ConfigSource.DEFAULT}
     assert not any(config.read_only or config.sensitive for config in configs)
-    assert broker.config_admin.describe(TOPIC, "t", []) == configs
-    assert broker.config_admin.describe(TOPIC, "t", ["nope"]) == []
+    assert broker.config_admin.describe(TOPIC, "t", [], node_id=1) == configs
+    assert broker.config_admin.describe(TOPIC, "t", ["nope"], node_id=1) == []
     policy = described(broker, TOPIC, "t", "cleanup.policy")
     assert (policy.value, policy.type) == ("delete", ConfigType.LIST)
     assert synonyms(policy) == [("log.cleanup.policy", "delete", 5)]
@@ -328,13 +331,15 @@ async def test_a_hidden_config_is_shown_once_it_is_set(broker: Broker, topic: To
 
 async def test_a_quota_is_shown_once_it_is_set(broker: Broker) -> None:
     name = "leader.replication.throttled.rate"
-    assert broker.config_admin.describe(BROKER, "1", [name]) == []
+    assert broker.config_admin.describe(BROKER, "1", [name], node_id=1) == []
     await alter(broker, BROKER, "1", [(name, SET, "5")])
     assert synonyms(described(broker, BROKER, "1", name)) == [(name, "5", 2)]
 
 
 async def test_the_broker_shows_all_its_configs(broker: Broker) -> None:
-    configs = {config.name: config for config in broker.config_admin.describe(BROKER, "1")}
+    configs = {
+        config.name: config for config in broker.config_admin.describe(BROKER, "1", node_id=1)
+    }
     assert configs["num.partitions"].read_only
     assert not configs["message.max.bytes"].read_only
     assert configs["fakebus.new.groups"].value == ""
@@ -352,15 +357,15 @@ async def test_secrets_have_no_value(broker: Broker) -> None:
 
 
 async def test_the_cluster_shows_only_what_was_changed(broker: Broker) -> None:
-    [set_by_itself] = broker.config_admin.describe(BROKER, "")
+    [set_by_itself] = broker.config_admin.describe(BROKER, "", node_id=1)
     assert set_by_itself.name == "min.insync.replicas"
     await alter(broker, BROKER, "", [("message.max.bytes", SET, "20")])
     await alter(broker, BROKER, "1", [("message.max.bytes", SET, "30")])
-    [config, _] = broker.config_admin.describe(BROKER, "")
+    [config, _] = broker.config_admin.describe(BROKER, "", node_id=1)
     assert (config.name, config.value) == ("message.max.bytes", "20")
     assert config.source is ConfigSource.DYNAMIC_DEFAULT_BROKER
     assert synonyms(config) == [("message.max.bytes", "20", 3)]
-    assert broker.config_admin.describe(BROKER, "", ["log.retention.ms"]) == []
+    assert broker.config_admin.describe(BROKER, "", ["log.retention.ms"], node_id=1) == []
 
 
 async def test_a_group_shows_its_own_values_before_the_brokers(broker: Broker) -> None:
@@ -376,14 +381,14 @@ async def test_a_group_shows_its_own_values_before_the_brokers(broker: Broker) -
     ]
     reset = described(broker, GROUP, "g", "share.auto.offset.reset")
     assert synonyms(reset) == [("share.auto.offset.reset", "latest", 5)]
-    assert len(broker.config_admin.describe(GROUP, "g")) == 17
+    assert len(broker.config_admin.describe(GROUP, "g", node_id=1)) == 17
 
 
 async def test_a_metrics_subscription_shows_its_configs(broker: Broker) -> None:
     await alter(broker, METRICS, "m", [("interval.ms", SET, "1000")])
     shown = [
         (config.name, config.value, config.source.value, synonyms(config))
-        for config in broker.config_admin.describe(METRICS, "m")
+        for config in broker.config_admin.describe(METRICS, "m", node_id=1)
     ]
     assert shown == [
         ("interval.ms", "1000", 7, [("interval.ms", "1000", 7)]),
@@ -410,7 +415,7 @@ async def test_what_does_not_exist_is_not_shown(
     broker: Broker, kind: int, name: str, error: ErrorCode
 ) -> None:
     with pytest.raises(BrokerError) as caught:
-        broker.config_admin.describe(kind, name)
+        broker.config_admin.describe(kind, name, node_id=1)
     assert caught.value.error_code is error
 
 

@@ -121,7 +121,7 @@ async def alter(broker: Broker, kind: ResourceType, name: str, config: str, valu
         resource_name=name,
         changes=[ConfigChange(name=config, value=value)],
     )
-    (result,) = await broker.config_admin.alter([change])
+    (result,) = await broker.config_admin.alter([change], node_id=1)
     raise_for(result.error_code)
 
 

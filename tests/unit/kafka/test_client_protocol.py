@@ -99,7 +99,9 @@ async def broker() -> AsyncIterator[Broker]:
 
 @pytest.fixture
 async def listener(broker: Broker) -> AsyncIterator[Listener]:
-    listener = Listener(broker, Address("127.0.0.1", 0), FixedAddress("127.0.0.1", 1))
+    listener = Listener(
+        broker, broker.nodes[0], Address("127.0.0.1", 0), FixedAddress("127.0.0.1", 1)
+    )
     yield listener
     for connection in tuple(listener._connections):
         connection.connection_lost(None)

@@ -33,12 +33,13 @@ async def call(
     key = int(handler.api_key)
     context = RequestContext(
         broker=broker,
+        node_id=broker.nodes[0].node_id,
         connection=connection or ClientConnection(1, "PLAINTEXT", "/127.0.0.1"),
         api_key=key,
         api_version=version,
         correlation_id=1,
         client_id="test",
-        advertised=lambda _: [AdvertisedBroker(broker.node_id, "kafka.test", 9092, "r1")],
+        advertised=lambda _: [AdvertisedBroker(broker.nodes[0].node_id, "kafka.test", 9092, "r1")],
         handlers=HANDLERS,
     )
     sent = decode_request(key, version, _bytes(encode_request(key, version, request)))

@@ -17,7 +17,7 @@ async def subscribed(broker: Broker) -> Broker:
         resource_name="m",
         changes=[ConfigChange(name="interval.ms", value="1000")],
     )
-    await broker.config_admin.alter([change])
+    await broker.config_admin.alter([change], node_id=1)
     return broker
 
 
