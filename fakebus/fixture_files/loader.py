@@ -26,11 +26,7 @@ from fakebus.fixture_files.encoding.set_results import (
 from fakebus.fixture_files.events.event_lines import EventFile, EventLine, topic_of
 from fakebus.fixture_files.events.timeline import Timeline
 from fakebus.fixture_files.inputs.input_names import input_of
-from fakebus.fixture_files.model import (
-    FixtureEvent,
-    FixtureSet,
-    FixtureStream,
-)
+from fakebus.fixture_files.model import FixtureEvent, FixtureSet, FixtureStream
 from fakebus.fixture_files.problems import (
     INVALID,
     FixtureError,
@@ -421,6 +417,8 @@ class _Loader:
         topics = {topic.name: topic for topic in spec.topics}
         return FixtureSet(
             root=self._root,
+            name=spec.root.name,
+            version=spec.root.release,
             anchor_ms=spec.anchor_ms,
             now_ms=self._now_ms,
             schemas=tuple(fixture_schema(schema) for schema in schemas),

@@ -118,6 +118,10 @@ class FixtureSet:
     """Fixture set: everything that one directory holds."""
 
     root: Path
+    name: str | None = None
+    """What the set is called where others use it."""
+    version: str | None = None
+    """The version of the set itself."""
     anchor_ms: int
     """What relative times count from, in milliseconds since the epoch."""
     now_ms: int

@@ -221,8 +221,8 @@ def _read_generated_key(node: YamlNode, what: str, reading: Reading) -> Any:
 class TimeRange(Model):
     """Range of time in which generated events happen."""
 
-    first: str = declared(text(may_be_time=True), name="from", default="-30d")
-    last: str = declared(text(may_be_time=True), name="to", default="now")
+    first: str = declared(text(also=("timestamp",)), name="from", default="-30d")
+    last: str = declared(text(also=("timestamp",)), name="to", default="now")
 
 
 _ANY_TIME = TimeRange()

@@ -37,20 +37,19 @@ _ANY_TEXT = {"type": "string", "minLength": 1}
 def text(
     parse: Callable[[str], Any] = str,
     *,
-    may_be_time: bool = False,
+    also: Sequence[str] = (),
     words: Mapping[str, Any] = _ANY_TEXT,
 ) -> Kind:
     """Return the kind of texts that are not empty.
 
     Args:
         parse: makes the value; raises DataError.
-        may_be_time: whether a date or time without quotes is taken as it is written.
+        also: kinds of YAML's that are taken as they are written, without quotes.
         words: the JSON Schema.
     """
-    right = ("str", "timestamp") if may_be_time else ("str",)
 
     def read(node: YamlNode, what: str, reading: Reading) -> Any:
-        if not isinstance(node, YamlScalar) or node.kind not in right:
+        if not isinstance(node, YamlScalar) or node.kind not in ("str", *also):
             hint = "write it in quotes" if isinstance(node, YamlScalar) else ""
             message = f"{what} must be a text, not {kind_of(node)}"
             return reading.wrong(node.position, message, hint)

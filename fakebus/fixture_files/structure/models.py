@@ -57,6 +57,7 @@ DEFAULT_PARTITIONER = "consistent_random"
 """What librdkafka does, and with it confluent-kafka and so Open edX."""
 MAX_PARTITIONS = 10_000
 _OFFSET = re.compile(r"[0-9]{1,18}", re.ASCII)
+_SET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 PARTITIONER = choice(tuple(PARTITIONERS), "there is no partitioner {}")
 PLACED_TEXTS = several(placed(text()), single=YamlScalar)
 Place = tuple[str, Position]
@@ -267,7 +268,7 @@ class ClockModel(Model):
 
     WHAT: ClassVar[str] = "clock"
 
-    anchor: str = declared(text(may_be_time=True), default="now")
+    anchor: str = declared(text(also=("timestamp",)), default="now")
     zone: tzinfo = declared(text(_zone), name="tz", default=UTC)
 
     def finished(self, reading: Reading) -> Self:
@@ -302,8 +303,18 @@ def _read_version(node: YamlNode, what: str, reading: Reading) -> Any:
         return 1
     shown = quoted(node.text) if isinstance(node, YamlScalar) else "not a number"
     message = f"the version of the fixture format is {shown}; this fakebus reads version 1"
-    reading.wrong(node.position, message, "write  version: 1")
+    hint = "write  version: 1; the version of a set itself is its  release:"
+    reading.wrong(node.position, message, hint)
     return 1
+
+
+def _set_name(name: str) -> str:
+    if not _SET_NAME.fullmatch(name):
+        raise DataError(
+            f"{quoted(name)} is not a name for a set",
+            "write letters, digits, dots, dashes and underscores, such as parcel-events",
+        )
+    return name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -333,6 +344,12 @@ class RootFile(IncludedFile):
 
     WHAT: ClassVar[str] = "fakebus.yaml"
 
+    name: str | None = declared(
+        text(_set_name, words={"type": "string", "pattern": f"^{_SET_NAME.pattern}$"})
+    )
+    release: str | None = declared(
+        text(also=("int", "float"), words={"type": ["string", "number"]})
+    )
     clock: ClockModel = declared(object_of(ClockModel), default=_NOW, inner=ClockModel)
     seed: int = declared(integer(), default=0)
     partitioner: str = declared(PARTITIONER, default=DEFAULT_PARTITIONER)

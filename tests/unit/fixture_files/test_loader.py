@@ -426,3 +426,9 @@ def test_checking_a_set_overwrites_no_file_that_a_reference_is_named_after(
     )
     assert [problem.rule for problem in check_fixtures(root)] == ["unused-schema"]
     assert victim.read_text() == "mine"
+
+
+def test_a_set_has_the_name_and_the_version_that_it_says(write_set: WriteSet) -> None:
+    root = write_set({"fakebus.yaml": "version: 1\nname: parcel-events\nrelease: 2.10\n"})
+    found = load_fixtures(root, now_ms=NOW_MS)
+    assert (found.name, found.version) == ("parcel-events", "2.10")

@@ -113,8 +113,20 @@ YAML_CASES: dict[str, tuple[str | bytes, str]] = {
         "version: 2\n",
         (
             'fakebus.yaml:1:10: the version of the fixture format is "2"; this '
-            "fakebus reads version 1; write  version: 1"
+            "fakebus reads version 1; write  version: 1; the version of a set itself is its  "
+            "release:"
         ),
+    ),
+    "set name": (
+        HEAD + "name: a b\n",
+        (
+            'fakebus.yaml:2:7: "a b" is not a name for a set; write letters, digits, dots, dashes '
+            "and underscores, such as parcel-events"
+        ),
+    ),
+    "set release": (
+        HEAD + "release: [1]\n",
+        'fakebus.yaml:2:10: "release" must be a text, not a list',
     ),
     "unknown root": (
         HEAD + "topcis: []\n",

@@ -34,6 +34,8 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 SETS = [REPOSITORY / "fixtures", REPOSITORY / "examples" / "json-events"]
 EVERYTHING = """\
 version: 1
+name: orders-set
+release: 2.10
 clock: {anchor: "2023-11-14T22:13:20Z", tz: UTC}
 seed: 1
 partitioner: murmur2_random
