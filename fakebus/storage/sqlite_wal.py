@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -125,7 +126,7 @@ class WriteAheadLog:
         # SQLite does not wait for another checkpoint, it gives up.
         await self._wait()
         try:
-            await reader.call(_truncate)
+            await reader.call(_truncate, self._path)
         except StorageError as error:
             # Not fatal in itself; a full disk will fail the next commit.
             logger.warning("the write-ahead log could not be cut short: %s", error)
@@ -146,7 +147,7 @@ class WriteAheadLog:
                 self._connection = await WorkerConnection.open(
                     self._path, busy_timeout_s=self._busy_timeout_s
                 )
-            await self._connection.call(_copy, self._durable)
+            await self._connection.call(_copy, self._path, self._durable)
             self._is_long = self._size() > REST_BYTES
             if quiet and self._is_long:
                 self.cut_wanted = True
@@ -172,11 +173,30 @@ class WriteAheadLog:
                 await self._connection.close()
 
 
-def _copy(connection: sqlite3.Connection, durable: bool) -> None:
+def _copy(connection: sqlite3.Connection, path: Path, durable: bool) -> None:
+    _demand_room(connection, path)
     connection.execute(f"PRAGMA synchronous = {'NORMAL' if durable else 'OFF'}").fetchall()
     connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
 
-def _truncate(connection: sqlite3.Connection) -> None:
+def _truncate(connection: sqlite3.Connection, path: Path) -> None:
+    _demand_room(connection, path)
     # Truncated, so that the size tells when it has grown again.
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
+def _demand_room(connection: sqlite3.Connection, path: Path) -> None:
+    """Raise StorageError where the file would not have the room to take in all of the log.
+
+    A copy that ends half-way frees nothing of the log and leaves the next writes no room.
+    """
+    pages, page_size = (
+        connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size")
+    )
+    try:
+        growth = pages * page_size - path.stat().st_size
+        free = shutil.disk_usage(path.parent).free
+    except OSError as error:
+        raise StorageError(f"{path}: {error.strerror}") from None
+    if growth > free:
+        raise StorageError(f"{path}: the file has to grow by {growth} bytes and {free} are free")

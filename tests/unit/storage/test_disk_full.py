@@ -74,6 +74,8 @@ async def main(directory):
     for outcome in await asyncio.gather(*waiting, return_exceptions=True):
         assert isinstance(outcome, StorageError), outcome
     ballast.unlink()
+    # Long enough for a quiet moment, in which the write-ahead log would be copied if it fitted.
+    await asyncio.sleep(0.2)
     await append(storage, log_id, batch(stored, size=300_000))
     await storage.close()
     storage = await SqliteStorage.open(directory / "bus.db")
