@@ -23,10 +23,12 @@ from fakebus.client.topics import (
     add_partitions,
     create_topics,
     delete_topics,
+    own_configs,
+    set_configs,
     topic_ids,
 )
 from fakebus.fixture_files.model import FixtureEvent, FixtureGroup, FixtureSet, FixtureTopic
-from fakebus.fixture_files.problems import FixtureError, FixtureProblem
+from fakebus.fixture_files.problems import FixtureError
 from fakebus.fixture_files.seeding.ledger import LEDGER_CONFIG, LEDGER_TOPIC, Ledger
 from fakebus.fixture_files.structure.schema_set import SchemaIds
 from fakebus.records.record import NewRecord
@@ -67,9 +69,10 @@ class SeedLog:
         (topic,) = read_topics(self._connection, [LEDGER_TOPIC])
         return Ledger((record.key, record.value) for record in topic.records)
 
-    def write(self, note: NewRecord) -> None:
-        """Append a note; ClientError if the cluster does not take it."""
-        self._publisher.send(LEDGER_TOPIC, note)
+    def write(self, *notes: NewRecord) -> None:
+        """Append notes; ClientError if the cluster does not take them."""
+        for note in notes:
+            self._publisher.send(LEDGER_TOPIC, note)
         self._publisher.flush()
 
 
@@ -122,12 +125,13 @@ class SetSeeder:
         names = [topic.name for topic in fixture_set.topics]
         self._connection.refresh()
         ledger = self._own if self._log is None else self._log.read()
-        changed = _changed(ledger, fixture_set, topic_ids(self._connection, names))
-        if changed and not reset:
-            raise FixtureError(list(changed.values()))
-        delete_topics(self._connection, sorted(changed))
-        created = self._change_topics(fixture_set.topics)
+        changes = ledger.changes(fixture_set, topic_ids(self._connection, names))
+        if changes and not reset:
+            raise FixtureError([problem for _, problem in changes])
+        delete_topics(self._connection, sorted({topic for topic, _ in changes}))
+        created = self._create_topics(fixture_set.topics)
         ids = topic_ids(self._connection, names)
+        self._change_configs(fixture_set.topics, created, ledger, ids)
         skipped = written = 0
         publisher = Publisher(self._connection, {"linger.ms": 20}, timeout_s=_FLUSH_S)
         for stream in fixture_set.streams:
@@ -147,22 +151,43 @@ class SetSeeder:
         for group in fixture_set.groups:
             self._set_offsets(group, fixture_set.topics)
         return SeedSummary(
-            topics_created=created,
+            topics_created=len(created),
             records=written,
             skipped=skipped,
             schemas=len(fixture_set.schemas),
         )
 
-    def _change_topics(self, topics: Sequence[FixtureTopic]) -> int:
-        there = self._connection.metadata.topics
-        missing = [topic for topic in topics if topic.name not in there]
+    def _create_topics(self, topics: Sequence[FixtureTopic]) -> set[str]:
+        missing = [topic for topic in topics if topic.name not in self._connection.metadata.topics]
         create_topics(
             self._connection,
             [WantedTopic(topic.name, topic.partitions, topic.config) for topic in missing],
         )
         for topic in topics:
             add_partitions(self._connection, topic.name, topic.partitions)
-        return len(missing)
+        return {topic.name for topic in missing}
+
+    def _change_configs(
+        self,
+        topics: Sequence[FixtureTopic],
+        created: set[str],
+        ledger: Ledger,
+        ids: Mapping[str, UUID],
+    ) -> None:
+        applied = {each.name: ledger.applied_config(each.name, ids[each.name]) for each in topics}
+        changed = [topic for topic in topics if applied[topic.name] != topic.config]
+        older = [topic for topic in changed if topic.name not in created]
+        there = own_configs(self._connection, [topic.name for topic in older])
+        for topic in older:
+            # Only what the file says changes; what clients altered besides stays.
+            removed = (applied[topic.name] or {}).keys() - topic.config.keys()
+            removed &= there[topic.name].keys()
+            wanted = dict(topic.config.items() - there[topic.name].items())
+            if wanted or removed:
+                set_configs(self._connection, topic.name, wanted, removed)
+        notes = [ledger.note_config(ids[topic.name], topic) for topic in changed]
+        if notes and self._log is not None:
+            self._log.write(*notes)
 
     def _set_offsets(self, group: FixtureGroup, topics: Sequence[FixtureTopic]) -> None:
         partitions = {topic.name: topic.partitions for topic in topics}
@@ -180,18 +205,6 @@ class SetSeeder:
         }
         offsets = {each: int(place) for each, place in places.items()}
         set_offsets(self._connection, group.group, offsets)
-
-
-def _changed(
-    ledger: Ledger, fixture_set: FixtureSet, ids: Mapping[str, UUID]
-) -> dict[str, FixtureProblem]:
-    """Return the topics whose seeded events have changed, and what has."""
-    found = {}
-    for stream in fixture_set.streams:
-        problem = ledger.changes(stream, ids.get(stream.topic))
-        if problem is not None:
-            found[stream.topic] = problem
-    return found
 
 
 def _parts(events: Sequence[FixtureEvent]) -> Iterator[Sequence[FixtureEvent]]:

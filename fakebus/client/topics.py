@@ -125,6 +125,8 @@ def changed_configs(
     )
 
     resources = {ConfigResource(ResourceType.TOPIC, name): name for name in names}
+    if not resources:
+        return {}
     futures = connection.admin.describe_configs(list(resources), request_timeout=REQUEST_TIMEOUT_S)
     found = {}
     for resource, name in resources.items():
@@ -150,6 +152,37 @@ def own_configs(connection: Connection, names: Iterable[str]) -> dict[str, dict[
         name: {key: str(entry.value) for key, entry in configs.items() if is_set_on_topic(entry)}
         for name, configs in changed_configs(connection, names).items()
     }
+
+
+def set_configs(
+    connection: Connection, topic: str, configs: Mapping[str, str], removed: Iterable[str] = ()
+) -> None:
+    """Set configs of a topic and take others back to the defaults; the rest stays.
+
+    Raises:
+        ClientError: the cluster refuses.
+    """
+    from confluent_kafka.admin import (  # type: ignore[attr-defined]
+        AlterConfigOpType,
+        ConfigEntry,
+        ConfigResource,
+        ResourceType,
+    )
+
+    changes = [
+        ConfigEntry(name, text, incremental_operation=AlterConfigOpType.SET)
+        for name, text in configs.items()
+    ]
+    changes += [
+        # The client library wants a value here, too.
+        ConfigEntry(name, "", incremental_operation=AlterConfigOpType.DELETE)
+        for name in removed
+    ]
+    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=changes)
+    (future,) = connection.admin.incremental_alter_configs(
+        [resource], request_timeout=REQUEST_TIMEOUT_S
+    ).values()
+    connection.result(future, f"cannot change the configs of {topic}")
 
 
 def matching_topics(connection: Connection, patterns: Sequence[str]) -> list[str]:

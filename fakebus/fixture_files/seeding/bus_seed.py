@@ -11,7 +11,7 @@ from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.fixture_files.loader import load_fixtures
 from fakebus.fixture_files.model import FixtureSet
 from fakebus.fixture_files.problems import FixtureError
-from fakebus.fixture_files.seeding.seeder import Progress, seed
+from fakebus.fixture_files.seeding.seeder import Progress, delete_topics, seed
 from fakebus.fixture_files.seeding.subject_seeding import register_schemas
 from fakebus.fixture_files.set_conflicts import set_conflicts
 from fakebus.fixture_files.structure.schema_set import SchemaIds
@@ -64,10 +64,13 @@ class BusSeed:
         Raises:
             FixtureError: what is there already does not fit.
         """
+        if reset:
+            # All of them before the first set is seeded, since sets may share a topic.
+            await delete_topics(broker, self._sets)
         for fixture_set in self._sets:
 
             def reload(ids: SchemaIds, root: Path = fixture_set.root) -> FixtureSet:
                 return self._load(root, schema_ids=ids)
 
             registered = await register_schemas(registry, fixture_set, reload)
-            await seed(broker, registered, progress=progress, reset=reset)
+            await seed(broker, registered, progress=progress)

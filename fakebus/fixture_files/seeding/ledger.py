@@ -5,6 +5,9 @@ the bus when it starts, a test, or a client from outside, of fakebus or of any o
 writes it in the same transactions as the records, so it is never ahead of them nor behind. Per
 stream (the events that one file has for one topic) it keeps how many events were seeded and
 hashes of their lines, in at most 1024 blocks: one per line for files of ordinary size.
+A stream goes by its topic and by the file's path within its set, never by where the set lies. One
+that is not known by them, but holds what another file was seeded with that the set no longer has,
+is that file under a new name.
 Everything is tied to the topic's id, so a topic that was deleted counts as never seeded.
 """
 
@@ -16,9 +19,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from fakebus.fixture_files.model import FixtureEvent, FixtureStream, FixtureTopic
+from fakebus.fixture_files.model import FixtureEvent, FixtureSet, FixtureStream, FixtureTopic
 from fakebus.fixture_files.problems import FixtureProblem
 from fakebus.records.record import NewRecord
+from fakebus.wording import counted
 
 LEDGER_TOPIC = "__fakebus_seeded"
 """Two underscores, as topics have that clients need not see."""
@@ -31,7 +35,10 @@ _STREAM_KEY = "fixtures.stream:"
 _CONFIG_KEY = "fixtures.config:"
 _MAX_BLOCKS = 1024
 _BLOCK_HEX = 8
-_RESEED_HINT = "add new events at the end; to seed the set afresh, use --reset or a new data file"
+_RESEED_HINT = (
+    "add new events at the end, and seed the same profile as before; "
+    "to seed the set afresh, use --reset or a new data file"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +48,8 @@ class _StreamEntry:
     settings_digest: str
     block_size: int
     blocks: str
+    file: str = ""
+    """Where the events came from, for messages; notes of older versions do not say."""
 
 
 class Ledger:
@@ -93,30 +102,40 @@ class Ledger:
         entry = self._entry(stream, topic_id)
         return 0 if entry is None else entry.events
 
-    def changes(self, stream: FixtureStream, topic_id: UUID | None) -> FixtureProblem | None:
-        """Return what has changed in the part of a stream that is seeded already, if any."""
-        entry = self._entry(stream, topic_id)
-        if entry is None or not entry.events:
-            return None
-        if entry.settings_digest != stream.settings_digest:
-            return _problem(
-                stream,
-                1,
-                f"the headers, formats, seed, clock or partitioner of {stream.topic} have "
-                "changed since these events were seeded",
-            )
-        blocks = _hash_blocks(stream.events[: entry.events], entry.block_size)
-        for index in range(0, min(len(blocks), len(entry.blocks)), _BLOCK_HEX):
-            if blocks[index : index + _BLOCK_HEX] != entry.blocks[index : index + _BLOCK_HEX]:
-                return _changed_lines(stream, index // _BLOCK_HEX, entry)
-        if len(stream.events) < entry.events:
-            return _problem(
-                stream,
-                stream.events[-1].line,
-                f"{entry.events} events for {stream.topic} were seeded from this file, "
-                f"and it has {len(stream.events)} now",
-            )
-        return None
+    def changes(
+        self, fixture_set: FixtureSet, topic_ids: Mapping[str, UUID]
+    ) -> list[tuple[str, FixtureProblem]]:
+        """Return what has changed in the parts of a set that are seeded already, by topic.
+
+        Args:
+            fixture_set: the set; files of it that were renamed are known afterwards.
+            topic_ids: the ids of those of its topics that are there.
+        """
+        self._recognise_renamed(fixture_set.streams, topic_ids)
+        found = []
+        for stream in fixture_set.streams:
+            entry = self._entry(stream, topic_ids.get(stream.topic))
+            problem = None if entry is None else _change(stream, entry)
+            if problem is not None:
+                found.append((stream.topic, problem))
+        return found
+
+    def _recognise_renamed(
+        self, streams: Sequence[FixtureStream], topic_ids: Mapping[str, UUID]
+    ) -> None:
+        taken = {_stream_key(stream) for stream in streams}
+        for stream in streams:
+            topic_id = topic_ids.get(stream.topic)
+            if topic_id is None or self._entry(stream, topic_id) is not None:
+                continue
+            for key, text in self._values.items():
+                if key in taken or not key.startswith(_stream_key(stream, "")):
+                    continue
+                entry = _StreamEntry(**json.loads(text))
+                if entry.topic_id == str(topic_id) and _change(stream, entry) is None:
+                    taken.add(key)
+                    self._values[_stream_key(stream)] = text
+                    break
 
     def note_stream(self, stream: FixtureStream, topic_id: UUID, count: int) -> NewRecord:
         """Return the record which says that the first ``count`` events of a stream are there."""
@@ -127,6 +146,7 @@ class Ledger:
             "settings_digest": stream.settings_digest,
             "block_size": block_size,
             "blocks": _hash_blocks(stream.events[:count], block_size),
+            "file": stream.display_file,
         }
         return self._note(_stream_key(stream), entry)
 
@@ -138,8 +158,36 @@ class Ledger:
         return entry if entry.topic_id == str(topic_id) else None
 
 
-def _stream_key(stream: FixtureStream) -> str:
-    return f"{_STREAM_KEY}{stream.topic}:{stream.file}"
+def _stream_key(stream: FixtureStream, file: str | None = None) -> str:
+    return f"{_STREAM_KEY}{stream.topic}:{stream.file if file is None else file}"
+
+
+def _change(stream: FixtureStream, entry: _StreamEntry) -> FixtureProblem | None:
+    """Return what differs between a stream and what was seeded of it, if anything does."""
+    if entry.settings_digest != stream.settings_digest:
+        return _problem(
+            stream,
+            1,
+            f"the headers, formats, seed, clock or partitioner of {stream.topic} have "
+            f"changed since these events were seeded{_origin(stream, entry)}",
+        )
+    blocks = _hash_blocks(stream.events[: entry.events], entry.block_size)
+    for index in range(0, min(len(blocks), len(entry.blocks)), _BLOCK_HEX):
+        if blocks[index : index + _BLOCK_HEX] != entry.blocks[index : index + _BLOCK_HEX]:
+            return _changed_lines(stream, index // _BLOCK_HEX, entry)
+    if len(stream.events) < entry.events:
+        return _problem(
+            stream,
+            stream.events[-1].line,
+            f"{counted(entry.events, 'event')} for {stream.topic} were seeded from this file"
+            f"{_origin(stream, entry)}, and it has {len(stream.events)} now",
+        )
+    return None
+
+
+def _origin(stream: FixtureStream, entry: _StreamEntry) -> str:
+    """Return where the events came from, which may be a file of this name in another set."""
+    return "" if entry.file in ("", stream.display_file) else f" from {entry.file}"
 
 
 def _hash_blocks(events: Sequence[FixtureEvent], block_size: int) -> str:
@@ -157,7 +205,8 @@ def _changed_lines(stream: FixtureStream, block: int, entry: _StreamEntry) -> Fi
     end = min(start + entry.block_size, entry.events, len(stream.events))
     first, last = stream.events[start].line, stream.events[end - 1].line
     which = "this event" if first == last else f"one of the events up to line {last}"
-    return _problem(stream, first, f"{which} has changed since it was seeded to {stream.topic}")
+    message = f"{which} has changed since it was seeded to {stream.topic}{_origin(stream, entry)}"
+    return _problem(stream, first, message)
 
 
 def _problem(stream: FixtureStream, line: int, message: str) -> FixtureProblem:

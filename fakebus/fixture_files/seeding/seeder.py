@@ -79,7 +79,6 @@ async def seed(
     fixture_set: FixtureSet,
     *,
     progress: Progress | None = None,
-    reset: bool = False,
     ledger: Ledger | None = None,
 ) -> SeedReport:
     """Write a fixture set to a broker.
@@ -88,7 +87,6 @@ async def seed(
         broker: a started broker.
         fixture_set: from :func:`fakebus.fixture_files.loader.load_fixtures`.
         progress: told after each transaction.
-        reset: delete the set's topics first, with all that anybody wrote to them.
         ledger: of topics that only the caller knows; the bus's own is left alone then.
 
     Raises:
@@ -96,12 +94,14 @@ async def seed(
             configs refuse an event.
         StorageError: storage failed; what is reported as seeded so far stays.
     """
-    if reset:
-        for fixture_topic in fixture_set.topics:
-            topic = broker.topics.get(fixture_topic.name)
-            if topic is not None:
-                await broker.topics.delete(topic)
     return await _Seeding(broker, fixture_set, progress, ledger).run()
+
+
+async def delete_topics(broker: Broker, sets: Sequence[FixtureSet]) -> None:
+    """Delete the topics of sets, with all that anybody wrote to them."""
+    for name in {topic.name for each in sets for topic in each.topics}:
+        if (topic := broker.topics.get(name)) is not None:
+            await broker.topics.delete(topic)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -180,12 +180,8 @@ class _Seeding:
         return self._ledger.seeded_count(stream, None if topic is None else topic.topic_id)
 
     def _check(self) -> None:
-        problems = []
-        for stream in self._set.streams:
-            topic = self._live(stream.topic)
-            found = self._ledger.changes(stream, None if topic is None else topic.topic_id)
-            if found is not None:
-                problems.append(found)
+        topic_ids = {topic.name: topic.topic_id for topic in self._broker.topics}
+        problems = [problem for _, problem in self._ledger.changes(self._set, topic_ids)]
         others = {
             metric_name(topic.name): topic.name
             for topic in self._broker.topics

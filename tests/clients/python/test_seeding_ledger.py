@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shutil import copy, copytree
 
 import pytest
 from confluent_kafka import Consumer
@@ -36,9 +37,9 @@ def write(directory: Path, *values: str) -> None:
 
 
 @contextmanager
-def bus(data: Path | None, *fixtures: Path) -> Iterator[str]:
+def bus(data: Path | None, *fixtures: Path, reset: bool = False) -> Iterator[str]:
     """Run a bus, seeded as ``fakebus up`` does, and give its address."""
-    settings = Settings(data=data, kafka=(ANY_PORT,), http=(), fixtures=fixtures)
+    settings = Settings(data=data, kafka=(ANY_PORT,), http=(), fixtures=fixtures, reset=reset)
     with BusThread(FakeBus(settings)) as running:
         yield running.bus.bootstrap_servers
 
@@ -104,3 +105,83 @@ def test_a_ledger_entry_fits_where_events_have_to_be_small(
         assert running.bus.record_count() == 400
         seed(running.bus.bootstrap_servers, fixtures)
         assert "0 events written, 400 already there" in capsys.readouterr().out
+
+
+def test_a_set_is_the_same_by_any_path_as_a_copy_and_as_a_pack(
+    fixtures: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link").symlink_to(fixtures)
+    copytree(fixtures, tmp_path / "copy")
+    assert run(["fixtures", "pack", "set", "-o", "set.fbpack"]) == 0
+    with bus(None, Path("link"), tmp_path / "set.fbpack") as servers:
+        for name in ("set", "./set/", "link/../set", "link", "copy", "set.fbpack", str(fixtures)):
+            capsys.readouterr()
+            seed(servers, Path(name))
+            assert "0 events written, 1 already there" in capsys.readouterr().out
+        assert values(servers) == ["one"]
+
+
+def test_a_file_under_a_new_name_is_not_written_again(fixtures: Path, tmp_path: Path) -> None:
+    data = tmp_path / "bus.db"
+    with bus(data, fixtures):
+        pass
+    (fixtures / "t.ndjson").rename(fixtures / "renamed.ndjson")
+    (fixtures / "fakebus.yaml").write_text(SET.replace("t.ndjson", "renamed.ndjson"))
+    (fixtures / "renamed.ndjson").write_text('{"value": "one"}\n{"value": "two"}\n')
+    with bus(data) as servers:
+        seed(servers, fixtures)
+    with bus(data, fixtures) as servers:
+        assert values(servers) == ["one", "two"]
+
+
+def test_a_second_file_that_holds_the_same_is_written(fixtures: Path, tmp_path: Path) -> None:
+    data = tmp_path / "bus.db"
+    with bus(data, fixtures):
+        pass
+    copy(fixtures / "t.ndjson", fixtures / "again.ndjson")
+    (fixtures / "fakebus.yaml").write_text(SET.replace("t.ndjson", "[t.ndjson, again.ndjson]"))
+    with bus(data) as servers:
+        seed(servers, fixtures)
+        assert values(servers) == ["one", "one"]
+
+
+def test_a_file_of_another_set_is_told_with_its_place(
+    fixtures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other"
+    copytree(fixtures, other)
+    write(other, "mine")
+    with bus(None, fixtures) as servers:
+        seed(servers, other, code=2)
+        error = capsys.readouterr().err
+        assert f"has changed since it was seeded to t from {fixtures}/t.ndjson; " in error
+
+
+def test_sets_that_share_a_topic_are_reset_together(fixtures: Path, tmp_path: Path) -> None:
+    other, data = tmp_path / "other", tmp_path / "bus.db"
+    other.mkdir()
+    (other / "fakebus.yaml").write_text(SET.replace("t.ndjson", "u.ndjson"))
+    (other / "u.ndjson").write_text('{"value": "other"}\n')
+    with bus(data, fixtures, other):
+        pass
+    with bus(data, fixtures, other, reset=True) as servers:
+        assert values(servers) == ["one", "other"]
+
+
+def test_the_command_applies_a_changed_config_as_the_bus_does(
+    fixtures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def configured(config: str) -> None:
+        (fixtures / "fakebus.yaml").write_text(SET.replace("t,", f"t, config: {{{config}}},"))
+        seed(servers, fixtures)
+        capsys.readouterr()
+        assert run(["fixtures", "diff", str(fixtures), "--bootstrap-server", servers]) == 0
+
+    with bus(None, fixtures) as servers:
+        configured("retention.bytes: 1000000")
+        configured("segment.bytes: 2000000")
+        configured("")

@@ -18,7 +18,7 @@ from fakebus.fixture_files.loader import load_fixtures
 from fakebus.fixture_files.model import FixtureSet
 from fakebus.fixture_files.problems import FixtureError
 from fakebus.fixture_files.seeding.ledger import LEDGER_TOPIC
-from fakebus.fixture_files.seeding.seeder import SeedReport, seed
+from fakebus.fixture_files.seeding.seeder import SeedReport, delete_topics, seed
 from fakebus.records.builder import build_batch
 from fakebus.records.reader import read_records
 from fakebus.records.record import NewRecord, Record
@@ -52,7 +52,10 @@ class SeedBus:
 
     async def seed(self, root: Path, *, reset: bool = False) -> SeedReport:
         async with self.broker() as broker:
-            return await seed(broker, load_fixtures(root, now_ms=NOW_MS), reset=reset)
+            fixture_set = load_fixtures(root, now_ms=NOW_MS)
+            if reset:
+                await delete_topics(broker, [fixture_set])
+            return await seed(broker, fixture_set)
 
     async def values(self, topic: str, partition: int) -> list[bytes | None]:
         async with self.broker() as broker:
@@ -179,8 +182,8 @@ async def test_changed_events_are_refused_and_nothing_is_written(
     with pytest.raises(FixtureError) as raised:
         await bus.seed(root)
     assert str(raised.value) == (
-        f"{root / 'e.ndjson'}{message} add new events at the end; "
-        "to seed the set afresh, use --reset or a new data file"
+        f"{root / 'e.ndjson'}{message} add new events at the end, and seed the same profile as "
+        "before; to seed the set afresh, use --reset or a new data file"
     )
     assert await bus.values("orders", 0) == [b"1", b"2", b"3"]
     async with bus.broker() as broker:
