@@ -7,12 +7,15 @@ While nothing listens it costs one look at a flag.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from fakebus.clock import Clock
 from fakebus.errors import ErrorCode
+from fakebus.protocol.consumer_protocol import assigned_partitions, subscribed_topics
+from fakebus.protocol.errors import DecodeError
 from fakebus.types import TopicPartition
 
 if TYPE_CHECKING:
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from fakebus.broker.fetching import FetchTarget
     from fakebus.broker.groups.offset_requests import WhenCommitted
     from fakebus.broker.groups.requests import OffsetCommit
+    from fakebus.storage.interface import OffsetRow
 
 MOST_REMEMBERED = 10_000
 _BASE_OFFSET = slice(0, 8)
@@ -52,11 +56,17 @@ def in_process() -> Origin:
     return Origin(front_end="library")
 
 
+NOWHERE = TopicPartition("", -1)
+"""The place of what a client does to a group, and no partition."""
+
+
 class Activity(NamedTuple):
-    """Activity of one client on one partition."""
+    """Activity of one client on one partition, or in one group."""
 
     verb: str
-    """``produced``, ``fetched``, ``committed`` or, by ids of Redis, ``acknowledged``."""
+    """``produced``, ``fetched``, ``committed`` or, by ids of Redis, ``acknowledged``; ``joined``
+    and ``was assigned``; ``asked for`` a topic that was not there; ``found`` the offset that its
+    group has committed, -1 for none; ``looked up`` the earliest or latest offset."""
     at_ms: int
     origin: Origin
     topic: str
@@ -65,6 +75,9 @@ class Activity(NamedTuple):
     """The first offset; the committed one of a commit."""
     last_offset: int
     group: str = ""
+    detail: str = ""
+    """The topics that a member subscribes to or the partitions that it was assigned;
+    ``earliest`` or ``latest``; whether the topic that was asked for was created."""
 
 
 class Activities:
@@ -79,6 +92,16 @@ class Activities:
         """Whether anything is noted."""
         self.newest: deque[Activity] = deque(maxlen=MOST_REMEMBERED)
         self._clock = clock
+        self._positions: dict[int, dict[tuple[str, TopicPartition], int]] = {}
+        """By connection: where its clients fetched last."""
+        self._asked: set[tuple[str, str]] = set()
+
+    def clear(self) -> None:
+        """Forget all that was noted."""
+        self.newest.clear()
+        self._asked.clear()
+        for positions in self._positions.values():
+            positions.clear()
 
     def note(
         self,
@@ -87,8 +110,9 @@ class Activities:
         place: TopicPartition,
         offsets: tuple[int, int],
         group: str = "",
+        detail: str = "",
     ) -> None:
-        """Note one activity.
+        """Note one activity; see :class:`Activity` for the words.
 
         Args:
             verb: what was done.
@@ -96,9 +120,55 @@ class Activities:
             place: the partition.
             offsets: the first and the last offset.
             group: the consumer group.
+            detail: more about it.
         """
         now_ms = self._clock.now_ms()
-        self.newest.append(Activity(verb, now_ms, origin, *place, *offsets, group))
+        self.newest.append(Activity(verb, now_ms, origin, *place, *offsets, group, detail))
+
+    def note_join(self, origin: OriginOf, group: str, metadata: bytes) -> None:
+        """Note that a client has become, or stays, a member of a group.
+
+        Args:
+            origin: the client.
+            group: the group.
+            metadata: what it joined with, a subscription if it is a consumer.
+        """
+        if self.is_on:
+            topics = ""
+            with suppress(DecodeError):
+                topics = ", ".join(subscribed_topics(metadata))
+            self.note("joined", origin(), NOWHERE, (-1, -1), group, topics)
+
+    def note_assignment(self, origin: OriginOf, group: str, assignment: bytes) -> None:
+        """Note which partitions a member of a group was assigned."""
+        if self.is_on:
+            places = (f"{topic}[{number}]" for topic, number in assigned_partitions(assignment))
+            detail = ", ".join(places) or "nothing"
+            self.note("was assigned", origin(), NOWHERE, (-1, -1), group, detail)
+
+    def note_committed_offsets(
+        self, origin: OriginOf, group: str, topic: str, rows: Mapping[int, OffsetRow | None]
+    ) -> None:
+        """Note where a client was told that its group goes on reading, by partition."""
+        if self.is_on:
+            for partition, row in rows.items():
+                offset = -1 if row is None else row.offset
+                place = TopicPartition(topic, partition)
+                self.note("found", origin(), place, (offset, offset), group)
+
+    def note_lookup(self, origin: OriginOf, place: TopicPartition, which: str, offset: int) -> None:
+        """Note that a client was told the ``earliest`` or ``latest`` offset of a partition."""
+        if self.is_on:
+            self.note("looked up", origin(), place, (offset, offset), "", which)
+
+    def note_missing_topic(self, origin: OriginOf, topic: str, *, created: bool) -> None:
+        """Note, once for each client, that it has asked for a topic that was not there."""
+        if self.is_on:
+            client = origin()
+            if (client.client_id, topic) not in self._asked:
+                self._asked.add((client.client_id, topic))
+                detail = "created" if created else ""
+                self.note("asked for", client, TopicPartition(topic, -1), (-1, -1), "", detail)
 
     def note_append(self, result: AppendResult, origin: OriginOf, place: TopicPartition) -> None:
         """Note an append as soon as it is stored, and not at all if it is not."""
@@ -110,14 +180,43 @@ class Activities:
 
         result.when_settled(stored)
 
-    def noting_fetch(self, origin: OriginOf, on_answer: OnAnswer) -> OnAnswer:
-        """Return what tells the answer of a fetch on, and notes what was found."""
+    def noting_fetch(
+        self, origin: OriginOf, targets: Sequence[FetchTarget], on_answer: OnAnswer
+    ) -> OnAnswer:
+        """Note where a fetch begins; return what tells its answer on, and notes what it found."""
+        client = origin()
+        positions = self._positions.setdefault(client.connection_id, {})
+        for target in targets:
+            if target.log is not None:
+                place = target.log.topic_partition
+                positions[client.client_id, place] = target.fetch_offset
 
         def answer(targets: Sequence[FetchTarget]) -> None:
             self._note_fetch(targets, origin)
             on_answer(targets)
 
         return answer
+
+    def follows(self, connection_id: int) -> bool:
+        """Whether :meth:`connection_closed` has to be told of this connection already."""
+        return connection_id in self._positions
+
+    def connection_closed(self, connection_id: int) -> None:
+        """Forget where a connection's clients stood."""
+        self._positions.pop(connection_id, None)
+
+    def position(self, client_id: str, place: TopicPartition) -> int | None:
+        """Return up to where a client has fetched a partition, ``None`` if it has not.
+
+        That is where its newest fetch begins, since it asks for more only when it has the rest.
+        Of several clients of that name it is the one that is farthest behind.
+        """
+        found = [
+            positions[client_id, place]
+            for positions in self._positions.values()
+            if (client_id, place) in positions
+        ]
+        return min(found, default=None)
 
     def _note_fetch(self, targets: Sequence[FetchTarget], origin: OriginOf) -> None:
         for target in targets:

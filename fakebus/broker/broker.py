@@ -300,7 +300,7 @@ class Broker:
             origin: whose fetch it is.
         """
         if self.activity.is_on:
-            on_answer = self.activity.noting_fetch(origin, on_answer)
+            on_answer = self.activity.noting_fetch(origin, targets, on_answer)
         return DelayedFetch(
             self.waiting_room,
             targets,

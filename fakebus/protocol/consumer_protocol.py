@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from fakebus.protocol.compiler import message_decoder, message_encoder
 from fakebus.protocol.errors import DecodeError, EncodeError
 from fakebus.protocol.schema import MessageSchema, consumer_protocol_schemas
-from fakebus.types import Buffer
+from fakebus.types import Buffer, TopicPartition
 
 if TYPE_CHECKING:
     from fakebus.protocol.messages import (
@@ -61,6 +61,19 @@ def decode_assignment(data: Buffer) -> ConsumerProtocolAssignment:
     """
     assignment: ConsumerProtocolAssignment = _decode("ConsumerProtocolAssignment", data)
     return assignment
+
+
+def assigned_partitions(data: Buffer) -> list[TopicPartition]:
+    """Return the partitions of an assignment; none if the bytes are none, or empty."""
+    try:
+        assignment = decode_assignment(data)
+    except DecodeError:
+        return []
+    return [
+        TopicPartition(topic.topic, partition)
+        for topic in assignment.assigned_partitions
+        for partition in topic.partitions
+    ]
 
 
 def encode_subscription(subscription: ConsumerProtocolSubscription, version: int = 3) -> bytes:

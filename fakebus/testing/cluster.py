@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,41 +11,13 @@ from fakebus.broker.activity import Activity
 from fakebus.errors import FakebusError
 from fakebus.records.record import NewRecord
 from fakebus.testing.events import Event
+from fakebus.testing.groups import GroupProgress
 from fakebus.testing.naming import Namespace
 from fakebus.testing.typed import Schema
-from fakebus.types import TopicPartition
 
 
 class NotOnThisCluster(FakebusError):  # noqa: N818 - it says what is the matter
     """The test asks for what only a bus of our own can do."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PartitionProgress:
-    """Progress of a group in one partition."""
-
-    committed: int | None
-    """The committed offset, ``None`` if there is none."""
-    start: int
-    """The log start offset."""
-    end: int
-    """One past the last record."""
-
-    @property
-    def lag(self) -> int:
-        """The number of offsets that are still to be committed."""
-        return max(0, self.end - max(self.start, self.committed or 0))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GroupProgress:
-    """A consumer group as it is at some moment."""
-
-    state: str
-    members: tuple[str, ...] = ()
-    """The members' client ids."""
-    partitions: dict[TopicPartition, PartitionProgress] = field(default_factory=dict)
-    """All partitions that a member has or that the group has committed."""
 
 
 class EventCursor(Protocol):

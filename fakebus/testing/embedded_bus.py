@@ -153,7 +153,7 @@ class EmbeddedBus:
         elif isolation is Isolation.NAMESPACE:
             await delete(bus.broker, namespace.holds)
             await delete_subjects(bus.registry, namespace.holds)
-        bus.broker.activity.newest.clear()
+        bus.broker.activity.clear()
 
     def _note_members(self) -> None:
         coordinator, now = self._thread.bus.broker.group_coordinator, monotonic()

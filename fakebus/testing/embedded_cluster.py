@@ -15,16 +15,15 @@ from fakebus.broker.partition_log import PartitionLog
 from fakebus.broker.snapshots import Snapshot
 from fakebus.broker.tail import Tail
 from fakebus.fixture_files.seeding.ledger import LEDGER_TOPIC, Ledger
-from fakebus.protocol.consumer_protocol import decode_assignment
-from fakebus.protocol.errors import DecodeError
+from fakebus.protocol.consumer_protocol import assigned_partitions
 from fakebus.records.builder import build_batch
 from fakebus.records.partitioner import consistent
 from fakebus.records.record import NewRecord, Record
 from fakebus.registry.registry import Registry
 from fakebus.registry.schema_log import TOPIC as SCHEMAS_TOPIC
 from fakebus.registry.sources import RegistrySource
-from fakebus.testing.cluster import GroupProgress, PartitionProgress
 from fakebus.testing.events import Event
+from fakebus.testing.groups import GroupProgress, PartitionProgress
 from fakebus.testing.naming import Namespace, renamed
 from fakebus.testing.typed import Schema, check_compatible, framed
 from fakebus.types import TopicPartition
@@ -144,16 +143,22 @@ class EmbeddedCluster:
             return None
         offsets = coordinator.offsets(group)
         partitions: dict[TopicPartition, PartitionProgress] = {}
-        assigned = [p for m in description.members for p in _assigned(m.assignment)]
-        for topic_partition in sorted({*offsets, *assigned}):
-            topic = self.broker.topics.get(topic_partition.topic)
-            log = topic.partition(topic_partition.partition) if topic is not None else None
+        owners = {
+            p: m.client_id for m in description.members for p in assigned_partitions(m.assignment)
+        }
+        for place in sorted({*offsets, *owners}):
+            log = self.broker.topics.log(place)
             if log is not None:
-                row = offsets.get(topic_partition)
-                partitions[topic_partition] = PartitionProgress(
+                row, fetched = offsets.get(place), None
+                if place in owners:
+                    fetched = self.broker.activity.position(owners[place], place)
+                    fetched = -1 if fetched is None else fetched
+                partitions[place] = PartitionProgress(
                     committed=None if row is None else row.offset,
                     start=log.log_start_offset,
                     end=log.high_watermark,
+                    fetched=fetched,
+                    member=owners.get(place, ""),
                 )
         clients = tuple(member.client_id for member in description.members)
         return GroupProgress(state=description.state, members=clients, partitions=partitions)
@@ -221,14 +226,3 @@ class EmbeddedCluster:
 
 def _origin() -> Origin:
     return Origin(front_end="test", client_id="the test")
-
-
-def _assigned(assignment: bytes) -> Iterator[TopicPartition]:
-    try:
-        decoded = decode_assignment(assignment)
-    except DecodeError:
-        # Nothing was assigned yet, or the members speak a protocol of their own.
-        return
-    for topic in decoded.assigned_partitions:
-        for partition in topic.partitions:
-            yield TopicPartition(topic.topic, partition)

@@ -22,9 +22,10 @@ from fakebus.fixture_files.seeding.ledger import Ledger
 from fakebus.real_time import now_ms
 from fakebus.records.partitioner import consistent
 from fakebus.records.record import NewRecord
-from fakebus.testing.cluster import GroupProgress, NotOnThisCluster, PartitionProgress
+from fakebus.testing.cluster import NotOnThisCluster
 from fakebus.testing.events import Event
 from fakebus.testing.external_registry import ExternalRegistry
+from fakebus.testing.groups import GroupProgress, PartitionProgress
 from fakebus.testing.naming import Namespace, renamed
 from fakebus.testing.typed import Schema
 from fakebus.types import TopicPartition
@@ -233,7 +234,10 @@ class ExternalCluster:
             members=tuple(member.client_id for member in found.members),
             partitions={
                 each.topic_partition: PartitionProgress(
-                    committed=each.committed, start=each.log.start, end=each.log.end
+                    committed=each.committed,
+                    start=each.log.start,
+                    end=each.log.end,
+                    member=each.member.client_id if each.member is not None else "",
                 )
                 for each in found.partitions
                 if each.log is not None

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from typing import Any
 
 from fakebus.broker.faults import Faults
 from fakebus.testing.calling import Awaiting, Blocking, awaiting, blocking
+from fakebus.testing.client_settings import Library, client_config
 from fakebus.testing.cluster import NotOnThisCluster
 from fakebus.testing.observer import Observer
 from fakebus.testing.timekeeping import Timekeeper
@@ -23,6 +25,17 @@ class Addresses:
     bootstrap_servers: str
     http_url: str = ""
     schema_registry_url: str = ""
+
+    def client_config(
+        self, group: str | None = None, *, library: Library = "librdkafka"
+    ) -> dict[str, Any]:
+        """Return settings that make a client quick enough for tests.
+
+        Args:
+            group: the group of a consumer; without one they fit producers and admin clients.
+            library: whose spelling: ``librdkafka``, ``java``, ``aiokafka`` or ``kafka-python``.
+        """
+        return client_config(self.bootstrap_servers, group, library)
 
 
 class TestClock(Blocking[Timekeeper]):
@@ -83,6 +96,19 @@ class _Named:
     def is_external(self) -> bool:
         """Whether the cluster is a Kafka that somebody else runs."""
         return self._observer.cluster.is_external
+
+    def client_config(
+        self, group: str | None = None, *, library: Library = "librdkafka"
+    ) -> dict[str, Any]:
+        """Return settings that make a client quick enough for tests.
+
+        Args:
+            group: the group of a consumer, as for :meth:`group`; without one they fit producers
+                and admin clients.
+            library: whose spelling: ``librdkafka``, ``java``, ``aiokafka`` or ``kafka-python``.
+        """
+        real = None if group is None else self.group(group)
+        return self._addresses.client_config(real, library=library)
 
     def topic(self, name: str) -> str:
         """Return the name that a topic really has; another one only under ``namespace``."""
@@ -147,6 +173,7 @@ class AsyncTestBus(Awaiting[Observer], _Named):
     events = awaiting(Observer.events)
     emitted = awaiting(Observer.emitted)
     wait_for_group = awaiting(Observer.wait_for_group)
+    wait_for_members = awaiting(Observer.wait_for_members)
     lag = awaiting(Observer.lag)
     seed = awaiting(Observer.seed)
     timeline = awaiting(Observer.timeline)
@@ -195,6 +222,7 @@ class TestBus(Blocking[Observer], _Named):
     events = blocking(Observer.events)
     emitted = blocking(Observer.emitted)
     wait_for_group = blocking(Observer.wait_for_group)
+    wait_for_members = blocking(Observer.wait_for_members)
     lag = blocking(Observer.lag)
     seed = blocking(Observer.seed)
     timeline = blocking(Observer.timeline)

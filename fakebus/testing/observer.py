@@ -14,8 +14,10 @@ from typing import Any
 from fakebus.escaping import printable_lines
 from fakebus.real_time import monotonic
 from fakebus.records.record import NewRecord
-from fakebus.testing.cluster import Cluster, GroupProgress, NotOnThisCluster
+from fakebus.testing.cluster import Cluster, NotOnThisCluster
 from fakebus.testing.events import Event, Headers, encode, header_pairs
+from fakebus.testing.group_waiting import GroupWatch
+from fakebus.testing.groups import Until
 from fakebus.testing.matching import Match, Wanted
 from fakebus.testing.naming import Namespace
 from fakebus.testing.restoring import Restorer
@@ -27,7 +29,6 @@ DEFAULT_TIMEOUT_S = 5.0
 GROUP_TIMEOUT_S = 10.0
 """Twice what clients let pass between commits by default (auto.commit.interval.ms)."""
 _SHOWN_EVENTS = 5
-_POLL_S = 0.01
 _TURN_S = 0.005
 """For how long events are looked at before others get their turn."""
 
@@ -308,30 +309,45 @@ class Observer:
                 del nearest[_SHOWN_EVENTS:]
         return count, nearest
 
-    async def wait_for_group(self, group: str, *, timeout: float = GROUP_TIMEOUT_S) -> None:
+    async def wait_for_group(
+        self, group: str, *, until: Until = "committed", timeout: float = GROUP_TIMEOUT_S
+    ) -> None:
         """Wait until a consumer group has caught up.
 
-        It has when its committed offset is at the end of every partition that it has
-        committed or that a member is assigned, and there is at least one.
+        It has when it is at the end of every partition that it has committed or that a member
+        is assigned, and there is at least one.
 
         Args:
             group: the consumer group.
+            until: ``fetched`` is content when members have fetched everything, of which their
+                code may not have seen all; only a bus of our own knows that.
             timeout: how long to wait, in seconds; clients commit every 5 s unless their
                 auto.commit.interval.ms says otherwise, or they commit themselves.
 
         Raises:
-            AssertionError: it has not; the message says in which partitions and who is in
-                the group.
+            AssertionError: it has not; the message says in which partitions, whether the fetch
+                or the commit is missing, and what helps.
+            NotOnThisCluster: ``fetched`` on an external cluster.
         """
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + timeout
-        while True:
-            progress = await self.cluster.progress(self.namespace.real(group))
-            if progress is not None and _has_caught_up(progress):
-                return
-            if loop.time() >= deadline:
-                raise AssertionError(_hanging(group, progress, timeout))
-            await asyncio.sleep(_POLL_S)
+        await self._watch(group).caught_up(until, timeout)
+
+    async def wait_for_members(
+        self, group: str, count: int = 1, *, timeout: float = GROUP_TIMEOUT_S
+    ) -> None:
+        """Wait until a consumer group has members, and they have shared out their partitions.
+
+        Args:
+            group: the consumer group.
+            count: how many members, at least.
+            timeout: how long to wait, in seconds.
+
+        Raises:
+            AssertionError: it has too few; the message says who is in it.
+        """
+        await self._watch(group).has_members(count, timeout)
+
+    def _watch(self, group: str) -> GroupWatch:
+        return GroupWatch(self.cluster, group, self.namespace.real(group))
 
     async def lag(self, group: str) -> dict[TopicPartition, int]:
         """Return how many offsets a group has still to commit, for each of its partitions.
@@ -358,12 +374,15 @@ class Observer:
 
     async def timeline(self) -> str:
         """Return what has happened since the test began, for people to read."""
-        return draw_timeline(
-            await self.emitted(),
-            [each for each in self.cluster.activities() if self.namespace.holds(each.topic)],
-            self._published,
-            self._began_ms,
-        )
+        # A topic that is not there may be missing because its name lacks the prefix.
+        activities = [
+            each
+            for each in self.cluster.activities()
+            if each.verb == "asked for" or self.namespace.holds(each.topic or each.group)
+        ]
+        topics = await self.cluster.topic_names()
+        events = await self.emitted()
+        return draw_timeline(events, activities, topics, self._published, self._began_ms)
 
     async def snapshot(self, name: str | None = None) -> None:
         """Remember everything as it is now, for :meth:`rollback`.
@@ -406,32 +425,3 @@ async def _judged(events: Sequence[Event], wanted: Wanted) -> list[_Judged]:
             await asyncio.sleep(0)
             began = monotonic()
     return found
-
-
-def _has_caught_up(progress: GroupProgress) -> bool:
-    return bool(progress.partitions) and all(
-        (at.committed is not None and at.committed >= at.end) or at.end == at.start
-        for at in progress.partitions.values()
-    )
-
-
-def _hanging(group: str, progress: GroupProgress | None, timeout: float) -> str:
-    lines = [f"group {group} has not caught up within {timeout:g} s"]
-    if progress is None:
-        return printable_lines([*lines, "there is no such group"])
-    members = ", ".join(progress.members) or "none"
-    lines.append(f"state {progress.state}, members: {members}")
-    if not progress.partitions:
-        lines.append("nothing is assigned to it and it has committed nothing")
-    for topic_partition, at in progress.partitions.items():
-        if at.lag:
-            committed = "nothing" if at.committed is None else f"offset {at.committed}"
-            lines.append(
-                f"  {topic_partition} hangs: committed {committed}, the log ends at {at.end}"
-            )
-    if progress.members and any(at.lag for at in progress.partitions.values()):
-        lines.append(
-            "what was read counts when it is committed: every 5 s by default, or as often as the "
-            "consumer's auto.commit.interval.ms says"
-        )
-    return printable_lines(lines)

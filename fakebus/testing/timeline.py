@@ -8,24 +8,30 @@ from functools import partial
 from fakebus.broker.activity import Activity
 from fakebus.escaping import printable_lines
 from fakebus.testing.events import Event, shown
+from fakebus.testing.groups import Start, missing_topic, starts
 
 _MOST_LINES = 200
 _VALUE_LENGTH = 120
 _HEADERS_OF_NOTE = ("ce_type", "ce_id", "ce_source", "content-type", "traceparent", "event-type")
 _OTHER_HEADERS = 3
+_GROUP_WORDS = {"joined": "to read", "was assigned": ""}
+_IN_OTHER_LINES = ("produced", "found", "looked up")
+"""What stands in the line of the record, or of where a member begins."""
 
 
 def draw_timeline(
     events: Sequence[Event],
     activities: Sequence[Activity],
+    topics: Collection[str],
     published: Collection[tuple[str, int, int]],
     began_ms: int,
 ) -> str:
-    """Return one line for each record and for each time that one was fetched or committed.
+    """Return one line for each record and for each thing that a client did.
 
     Args:
         events: the records since the test began.
         activities: what clients did.
+        topics: all that there are.
         published: topic, partition and offset of the records that the test wrote itself.
         began_ms: when the test began, in milliseconds since the epoch.
     """
@@ -42,8 +48,16 @@ def draw_timeline(
         at_ms = event.timestamp_ms if write is None else write.at_ms
         who = "the test" if place in published else "" if write is None else str(write.origin)
         lines.append((at_ms, partial(_event_line, event, who)))
-    others = (each for each in activities if each.verb != "produced")
-    lines += [(each.at_ms, partial(_activity_line, each)) for each in others]
+    began = {id(start.at): start for start in starts(activities)}
+    for each in activities:
+        if id(each) in began:
+            lines.append((each.at_ms, partial(_start_line, began[id(each)])))
+        elif each.verb == "asked for":
+            lines.append((each.at_ms, partial(_missing_line, each, topics)))
+        elif each.verb in _GROUP_WORDS:
+            lines.append((each.at_ms, partial(_member_line, each)))
+        elif each.verb not in _IN_OTHER_LINES:
+            lines.append((each.at_ms, partial(_activity_line, each)))
     lines.sort(key=lambda line: line[0])
     # Only what is shown is decoded.
     shown_lines = lines[-_MOST_LINES:]
@@ -83,3 +97,19 @@ def _activity_line(activity: Activity) -> str:
     where = f"{activity.topic}[{activity.partition}]@{offsets}"
     group = f" for group {activity.group}" if activity.group else ""
     return f"{where}  {activity.verb} by {activity.origin}{group}"
+
+
+def _start_line(start: Start) -> str:
+    at = start.at
+    where = f"{at.topic}[{at.partition}]@{at.offset}"
+    return f"{where}  {at.origin} starts here for group {start.group}: {start.how}"
+
+
+def _member_line(activity: Activity) -> str:
+    words = [activity.verb, _GROUP_WORDS[activity.verb], activity.detail]
+    did = " ".join(filter(None, words if activity.detail else words[:1]))
+    return f"group {activity.group}  {activity.origin} {did}"
+
+
+def _missing_line(activity: Activity, topics: Collection[str]) -> str:
+    return f"{activity.topic}  {missing_topic(activity, topics)}"

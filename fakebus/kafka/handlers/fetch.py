@@ -16,6 +16,7 @@ Version notes:
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from uuid import UUID
 
 from fakebus.broker.fetch_sessions import FetchPlan, PartitionKey
@@ -53,6 +54,9 @@ def handle_fetch(request: FetchRequest, context: RequestContext) -> FetchRespons
         return FetchResponse(error_code=plan.error.code)
     if plan.incremental:
         _find_logs(plan, context)
+    activity, connection = context.broker.activity, context.connection
+    if activity.is_on and not activity.follows(connection.connection_id):
+        connection.on_close.append(partial(activity.connection_closed, connection.connection_id))
     isolation = IsolationLevel(request.isolation_level)
     pending = PendingResponse()
 

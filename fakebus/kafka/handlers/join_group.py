@@ -17,6 +17,7 @@ from __future__ import annotations
 from functools import partial
 
 from fakebus.broker.groups.requests import GroupProtocol, JoinRequest, JoinResult
+from fakebus.errors import ErrorCode
 from fakebus.kafka.api import RequestContext, handles
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import (
@@ -39,7 +40,11 @@ async def handle_join_group(
     coordinator, connection = context.broker.group_coordinator, context.connection
     if coordinator.watch_connection(connection):
         connection.on_close.append(partial(coordinator.connection_closed, connection))
-    result = await coordinator.join_group(_join_request(request, context))
+    wanted = _join_request(request, context)
+    result = await coordinator.join_group(wanted)
+    if result.error is ErrorCode.NONE and wanted.protocols:
+        metadata = wanted.protocols[0].metadata
+        context.broker.activity.note_join(context.origin, wanted.group_id, metadata)
     return _response(result, context.api_version)
 
 

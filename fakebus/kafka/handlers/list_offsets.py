@@ -15,7 +15,7 @@ Version notes:
 from __future__ import annotations
 
 from fakebus.broker.fetching import NO_EPOCH, IsolationLevel, check_leader_epoch
-from fakebus.broker.offset_lookup import LATEST
+from fakebus.broker.offset_lookup import EARLIEST, LATEST
 from fakebus.errors import ErrorCode, FakebusError
 from fakebus.kafka.api import RequestContext, handles, in_turns
 from fakebus.protocol.api_keys import ApiKey
@@ -28,6 +28,7 @@ from fakebus.protocol.messages import (
 )
 
 _ISOLATION_LEVELS = [level.value for level in IsolationLevel]
+_RESETS = {EARLIEST: "earliest", LATEST: "latest"}
 _FIRST_VERSION_OF = {-3: 7, -4: 8, -5: 9, -6: 11}
 
 
@@ -76,6 +77,9 @@ async def _look_up(
         found = await context.broker.find_offset(log, timestamp, IsolationLevel(isolation_level))
     except FakebusError:
         return _failure(partition, ErrorCode.KAFKA_STORAGE_ERROR)
+    if timestamp in _RESETS:
+        activity, which = context.broker.activity, _RESETS[timestamp]
+        activity.note_lookup(context.origin, log.topic_partition, which, found.offset)
     return ListOffsetsPartitionResponse(
         partition_index=partition.partition_index,
         timestamp=found.timestamp,

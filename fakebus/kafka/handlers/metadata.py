@@ -121,9 +121,12 @@ async def _find(
             context.api_version < _FIRST_WITH_AUTO_CREATION_FLAG
             or request.allow_auto_topic_creation
         )
+        activity, origin = context.broker.activity, context.origin
         try:
             topic = await context.broker.auto_create(name, allowed=allowed)
+            activity.note_missing_topic(origin, name, created=True)
         except FakebusError as error:
+            activity.note_missing_topic(origin, name, created=False)
             code = (
                 error.error_code
                 if isinstance(error, BrokerError)

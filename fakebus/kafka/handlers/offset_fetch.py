@@ -111,6 +111,7 @@ def _topic(
         index: coordinator.fetch_offset(group_id, TopicPartition(name, index))
         for index in topic.partition_indexes
     }
+    context.broker.activity.note_committed_offsets(context.origin, group_id, name, rows)
     return OffsetFetchResponseTopics(
         name=name, topic_id=topic.topic_id, partitions=_partitions(rows)
     )

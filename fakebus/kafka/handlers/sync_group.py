@@ -43,6 +43,9 @@ async def handle_sync_group(
             ),
         )
     )
+    if result.error is ErrorCode.NONE:
+        activity, assignment = context.broker.activity, result.assignment
+        activity.note_assignment(context.origin, request.group_id, assignment)
     return SyncGroupResponse(
         error_code=result.error.code,
         protocol_type=result.protocol_type,

@@ -83,7 +83,47 @@ async def test_nothing_is_noted_and_no_origin_asked_for_while_it_is_off(broker: 
     found: asyncio.Queue[object] = asyncio.Queue()
     broker.begin_fetch([FetchTarget(broker.partition_log(T0), 0, 1000)], found.put_nowait)
     await found.get()
-    assert not broker.activity.newest
+    activity = broker.activity
+    activity.note_join(asked, "g", b"")
+    activity.note_assignment(asked, "g", b"")
+    activity.note_committed_offsets(asked, "g", "t", {0: None})
+    activity.note_lookup(asked, T0, "latest", 1)
+    activity.note_missing_topic(asked, "u", created=False)
+    assert not activity.newest
+
+
+async def test_a_client_stands_where_its_newest_fetch_begins(noting: Broker) -> None:
+    log, activity = noting.partition_log(T0), noting.activity
+
+    def fetch(connection_id: int, offset: int) -> None:
+        origin = Origin(front_end="kafka", client_id="shop", connection_id=connection_id)
+        target = FetchTarget(log, offset, 1000)
+        noting.begin_fetch([target], lambda _: None, origin=lambda: origin)
+
+    assert activity.position("shop", T0) is None
+    for offset in (3, 5, 4):
+        fetch(7, offset)
+    assert activity.position("shop", T0) == 4
+    assert activity.position("other", T0) is None
+    # Another client of that name is farther behind, until it has gone.
+    assert not activity.follows(8)
+    fetch(8, 1)
+    assert activity.follows(8)
+    assert activity.position("shop", T0) == 1
+    activity.connection_closed(8)
+    assert activity.position("shop", T0) == 4
+    activity.clear()
+    assert activity.position("shop", T0) is None
+
+
+async def test_a_missing_topic_is_noted_once_for_each_client(noting: Broker) -> None:
+    for _ in range(2):
+        noting.activity.note_missing_topic(shop, "u", created=False)
+    noting.activity.note_missing_topic(shop, "v", created=True)
+    assert [(each.verb, each.topic, each.detail) for each in noting.activity.newest] == [
+        ("asked for", "u", ""),
+        ("asked for", "v", "created"),
+    ]
 
 
 async def test_only_the_newest_activities_are_remembered(noting: Broker) -> None:

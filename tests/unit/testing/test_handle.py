@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from typing import cast
 
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from fakebus.testing import AsyncTestBus, NotOnThisCluster, TestBus, running_bus
-from fakebus.testing.cluster import Cluster, GroupProgress
 from fakebus.testing.events import Event
 from fakebus.testing.handle import AsyncTestClock, TestClock
-from fakebus.testing.observer import Observer
 from tests.unit.testing.conftest import MakeConsumer, MakeProducer, deliver, take
 
 
@@ -119,69 +115,6 @@ def test_the_nearest_event_is_shown_first(bus: TestBus) -> None:
     assert lines[-1].strip() == "… and 4 more"
 
 
-def test_a_group_is_waited_for_until_it_has_caught_up(bus: TestBus, consumer: MakeConsumer) -> None:
-    for index in range(3):
-        bus.publish("t", f"{index}")
-    assert bus.lag("g") == {}
-    with pytest.raises(AssertionError, match="there is no such group"):
-        bus.wait_for_group("g", timeout=0)
-    member = consumer("g", "t")
-    messages = take(member, 3)
-    assert bus.lag("g") == {("t", 0): 3}
-    member.commit(messages[1], asynchronous=False)
-    with pytest.raises(AssertionError) as caught:
-        bus.wait_for_group("g", timeout=0.05)
-    assert "state Stable, members: g-client" in str(caught.value)
-    assert "t-0 hangs: committed offset 2, the log ends at 3" in str(caught.value)
-    assert "auto.commit.interval.ms" in str(caught.value)
-    member.commit(messages[2], asynchronous=False)
-    bus.wait_for_group("g")
-    assert bus.lag("g") == {("t", 0): 0}
-    bus.publish("t", "more")
-    assert bus.lag("g") == {("t", 0): 1}
-
-
-def test_a_consumer_with_its_own_defaults_commits_before_the_wait_for_its_group_ends() -> None:
-    # librdkafka and the Java client commit every 5 s (auto.commit.interval.ms).
-    default: float = inspect.signature(Observer.wait_for_group).parameters["timeout"].default
-    assert default >= 2 * 5.0
-
-
-async def test_a_group_is_waited_for_while_the_loop_goes_on(
-    bus: TestBus, consumer: MakeConsumer
-) -> None:
-    await bus.aio.publish("t", "x")
-    waiting = asyncio.ensure_future(bus.aio.wait_for_group("g", timeout=10))
-    member = consumer("g", "t")
-    (message,) = await asyncio.to_thread(take, member, 1)
-    assert not waiting.done()
-    await asyncio.to_thread(member.commit, message, asynchronous=False)
-    await waiting
-
-
-class Newcomers:
-    """A cluster whose only group has members and nothing else."""
-
-    is_external = True
-
-    def now_ms(self) -> int:
-        return 0
-
-    async def progress(self, group: str) -> GroupProgress:
-        return GroupProgress(state="PreparingRebalance", members=("one", "two"))
-
-
-async def test_a_group_without_partitions_has_not_caught_up() -> None:
-    observer = Observer(cast(Cluster, Newcomers()))
-    with pytest.raises(AssertionError) as caught:
-        await observer.wait_for_group("g", timeout=0)
-    assert str(caught.value).splitlines() == [
-        "group g has not caught up within 0 s",
-        "state PreparingRebalance, members: one, two",
-        "nothing is assigned to it and it has committed nothing",
-    ]
-
-
 def test_retention_follows_the_clock(bus: TestBus) -> None:
     bus.publish("t", "old")
     bus.clock.advance(6 * 86_400)
@@ -275,6 +208,7 @@ def test_a_timeline_tells_who_has_produced_and_fetched(
     bus.publish("t", "y")
     take(consumer("g", "t"), 2)
     lines = bus.timeline().splitlines()
-    assert "produced by shop" in lines[0]
-    assert "produced by the test" in lines[1]
+    assert "created, as shop has asked for it" in lines[0]
+    assert "produced by shop" in lines[1]
+    assert "produced by the test" in lines[2]
     assert any("t[0]@0-1  fetched by g-client" in line for line in lines)
