@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from typing import TYPE_CHECKING
 
 from fakebus.cli.output import add_repeated_argument
 from fakebus.client.connection import Connection
@@ -11,8 +12,12 @@ from fakebus.client.reachability import parse_servers
 from fakebus.config import DEFAULT_KAFKA_PORT, parse_assignments
 from fakebus.errors import ConfigError
 
+if TYPE_CHECKING:
+    from fakebus.client.registry import RegistryClient
+
 ENVIRONMENT_VARIABLE = "FAKEBUS_BOOTSTRAP_SERVERS"
 DEFAULT_BOOTSTRAP_SERVERS = f"127.0.0.1:{DEFAULT_KAFKA_PORT}"
+REGISTRY_VARIABLE = "FAKEBUS_REGISTRY_URL"
 _BYTES = ("file", "header", "key", "key_separator", "value")
 """Arguments that may be any bytes: files, and parts of records."""
 
@@ -33,6 +38,34 @@ def add_bootstrap_arguments(parser: argparse.ArgumentParser) -> None:
         "KEY=VALUE",
         "a setting of the client by librdkafka's name, as in security.protocol=SASL_SSL",
     )
+
+
+def add_registry_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says where the schema registry is."""
+    parser.add_argument(
+        "--registry",
+        metavar="URL",
+        default=os.environ.get(REGISTRY_VARIABLE),
+        help="the schema registry (default: the environment variable "
+        f"{REGISTRY_VARIABLE}, or what a fakebus tells)",
+    )
+
+
+def registry_of(
+    arguments: argparse.Namespace, connection: Connection | None = None
+) -> RegistryClient | None:
+    """Return the registry that the arguments name, or else that of the cluster, if it tells.
+
+    Raises:
+        RegistryClientError: it is no address.
+    """
+    # The languages of schemas come with it; other commands start without them.
+    from fakebus.client.registry import RegistryClient, registry_url
+
+    url = arguments.registry
+    if url is None and connection is not None:
+        url = registry_url(connection)
+    return None if url is None else RegistryClient(url)
 
 
 def connect(arguments: argparse.Namespace, feature: str) -> Connection:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,10 +11,8 @@ from fakebus.cli.output import JSON, TEXT, print_json, print_text
 from fakebus.config import DEFAULT_FIXTURES, fixture_path
 
 if TYPE_CHECKING:
-    from fakebus.client.registry import RegistryClient
     from fakebus.fixture_files.problems import FixtureProblem
 
-REGISTRY_VARIABLE = "FAKEBUS_REGISTRY_URL"
 _JUNIT = "junit"
 _SARIF = "sarif"
 
@@ -30,29 +27,6 @@ def add_directory_argument(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="the fixture set (default: ./fixtures; openedx is the one that comes with fakebus)",
     )
-
-
-def add_registry_argument(parser: argparse.ArgumentParser) -> None:
-    """Add the option that says where the schema registry is."""
-    parser.add_argument(
-        "--registry",
-        metavar="URL",
-        default=os.environ.get(REGISTRY_VARIABLE),
-        help="the schema registry (default: the environment variable "
-        f"{REGISTRY_VARIABLE}, or none)",
-    )
-
-
-def registry_of(arguments: argparse.Namespace) -> RegistryClient | None:
-    """Return the registry that the arguments name, if they name one.
-
-    Raises:
-        RegistryClientError: it is no address.
-    """
-    # The languages of schemas come with it; other commands start without them.
-    from fakebus.client.registry import RegistryClient
-
-    return None if arguments.registry is None else RegistryClient(arguments.registry)
 
 
 def add_report_argument(parser: argparse.ArgumentParser) -> None:

@@ -35,6 +35,9 @@ def add_format_argument(parser: argparse.ArgumentParser, json_is: str) -> None:
         default=TEXT,
         help=f"text for people (default), or {json_is}",
     )
+    parser.add_argument(
+        "--json", action="store_const", const=JSON, dest="format", help="short for --format json"
+    )
 
 
 def add_repeated_argument(

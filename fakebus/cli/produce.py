@@ -7,40 +7,46 @@ cluster has acknowledged every record.
 Examples:
   echo hello | fakebus produce orders
   fakebus produce orders --value '{"n": 1}' --key a --header trace=abc
+  fakebus produce orders --value '{"n": 1}' --value-schema orders-value
   fakebus produce orders --key-separator : < lines-with-keys.txt
   fakebus produce orders --key a --null                 a tombstone deletes the key
   fakebus produce orders --file picture.png --whole
-  fakebus tail orders --from earliest --exit --format json | fakebus produce copy --json
+  fakebus tail orders --from earliest --exit --json | fakebus produce copy --json
 
-With --json each line is an object; all fields are optional:
+With --value-schema or --key-schema JSON is written as Avro, JSON Schema or Protobuf with a schema
+of the registry, which a fakebus tells and --registry names.
+
+With --json each line is an event as in fixture files; all fields but value are optional:
   {"key": "a", "value": {"n": 1}, "headers": {"trace": "abc"}, "partition": 0,
-   "timestamp": "2024-05-01T09:00:00Z"}
-A key or value that is no text is written as JSON; key_base64 and value_base64 give bytes.
+   "at": "2024-05-01T09:00:00Z"}
+A key is text and a value is JSON, unless they say their type: {"type": "string", "data": "hello"},
+{"type": "binary", "data": "AAEC"}, {"subject": "orders-value", "data": {"n": 1}}. Without TOPIC
+the lines are of this kind and name their topics.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from fakebus.cli.bootstrap import add_bootstrap_arguments, connect
+from fakebus.cli.bootstrap import add_bootstrap_arguments, add_registry_argument, connect
 from fakebus.cli.output import add_repeated_argument, print_lines
-from fakebus.cli.record_lines import (
-    Headers,
-    NewRecord,
-    RecordLineError,
-    header_name,
-    record_from_json,
-)
+from fakebus.cli.record_lines import Schemas, WrittenRecord, record_of_event
 from fakebus.client.connection import ClientError, Connection, nearest
 from fakebus.client.publishing import Publisher
 from fakebus.config import parse_assignments
 from fakebus.errors import ConfigError
-from fakebus.records import record as records
+from fakebus.fixture_files.formats import FORMATS
+from fakebus.fixture_files.formats.format import Format
+from fakebus.fixture_files.formats.wrappers import WrittenFormat
+from fakebus.fixture_files.headers import RecordHeader
+from fakebus.fixture_files.problems import DataError
+from fakebus.records.record import NewRecord
 from fakebus.wording import counted
 
 CREATION_POLLS = 10
@@ -50,7 +56,9 @@ CREATION_POLL_S = 0.1
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``fakebus produce``."""
     add = parser.add_argument
-    add("topic", metavar="TOPIC", help="the topic to write to")
+    add(
+        "topic", nargs="?", metavar="TOPIC", help="the topic to write to; without it as with --json"
+    )
     source = parser.add_mutually_exclusive_group()
     source.add_argument(
         "--value",
@@ -63,7 +71,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--file", metavar="FILE", help="read FILE instead of standard input (-, the default)"
     )
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="each line is a record as a JSON object")
+    form.add_argument(
+        "--json", action="store_true", help="each line is an event as fixture files have them"
+    )
     form.add_argument(
         "--whole", action="store_true", help="the whole input is one value, byte for byte"
     )
@@ -75,22 +85,31 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--key", metavar="TEXT", help="the key of every record (default: no key)")
     add_repeated_argument(parser, "--header", "KEY=VALUE", "a header of every record")
     add("--partition", type=int, metavar="N", help="the partition (default: chosen by the key)")
+    for part in ("value", "key"):
+        add(
+            f"--{part}-schema",
+            metavar="SUBJECT[:VERSION]",
+            help=f"{part}s are JSON, and are written with this schema of the registry, framed",
+        )
     add("--quiet", action="store_true", help="print nothing when all went well")
+    add_registry_argument(parser)
     add_bootstrap_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the records and wait for their acknowledgement."""
+    arguments.json = arguments.json or arguments.topic is None
     _check(arguments)
     connection = connect(arguments, "fakebus produce")
-    delivery = _Delivery(connection, arguments.topic)
+    source = _Source(arguments, Schemas(arguments, connection))
+    delivery = _Delivery(connection)
     try:
-        for record in _records(arguments):
+        for record in source.records():
             delivery.send(record)
     finally:
         delivery.finish()
     if not arguments.quiet:
-        print_lines(delivery.summary())
+        print_lines(*delivery.summary(arguments.topic))
     return 0
 
 
@@ -98,7 +117,9 @@ def _check(arguments: argparse.Namespace) -> None:
     lines = arguments.value is None and not arguments.null
     if not lines and (arguments.json or arguments.whole or arguments.key_separator is not None):
         raise ConfigError(
-            "--json, --whole and --key-separator say how lines are read; leave out "
+            "--value and --null need TOPIC"
+            if arguments.topic is None
+            else "--json, --whole and --key-separator say how lines are read; leave out "
             "--value and --null"
         )
     if arguments.key_separator == "":
@@ -111,73 +132,112 @@ def _check(arguments: argparse.Namespace) -> None:
         raise ConfigError("--partition must be a number from 0")
 
 
-def _records(arguments: argparse.Namespace) -> Iterator[NewRecord]:
-    key = None if arguments.key is None else _bytes(arguments.key)
-    headers: Headers = tuple(
-        (header_name(name), _bytes(value))
-        for name, value in parse_assignments(arguments.header).items()
-    )
+class _Source:
+    """Records that the arguments name or the input holds."""
 
-    def record(value: bytes | None) -> NewRecord:
-        return NewRecord(key=key, value=value, headers=headers, partition=arguments.partition)
+    def __init__(self, arguments: argparse.Namespace, schemas: Schemas) -> None:
+        self._arguments = arguments
+        self._schemas = schemas
+        self._key_format = self._format(arguments.key_schema)
+        self._value_format = self._format(arguments.value_schema)
+        self._headers: tuple[RecordHeader, ...] = tuple(
+            (_name(name), _bytes(value))
+            for name, value in parse_assignments(arguments.header).items()
+        )
+        self._key: bytes | None = None
+        if arguments.key is not None:
+            self._key = self._data(_bytes(arguments.key), self._key_format, "--key")
 
-    if arguments.null:
-        yield record(None)
-    elif arguments.value is not None:
-        for value in arguments.value:
-            yield record(_bytes(value))
-    else:
-        with _input(arguments.file) as (name, stream):
-            if arguments.whole:
-                yield record(stream.read())
-            else:
-                yield from _from_lines(arguments, name, stream, record)
-
-
-def _from_lines(
-    arguments: argparse.Namespace,
-    name: str,
-    stream: IO[bytes],
-    record: Callable[[bytes | None], NewRecord],
-) -> Iterator[NewRecord]:
-    defaults = record(None)
-    separator = None if arguments.key_separator is None else _bytes(arguments.key_separator)
-    for number, line in enumerate(stream, 1):
-        text = line.removesuffix(b"\n").removesuffix(b"\r")
+    def _format(self, named: str | None) -> Format | None:
+        if named is None:
+            return None
+        subject, colon, version = named.rpartition(":")
+        number = int(version) if colon and version.isascii() and version.isdigit() else None
         try:
-            if arguments.json:
-                if text.strip():
-                    yield _with_defaults(record_from_json(_text(text)), defaults)
-            elif separator is not None:
-                yield _split(text, separator, defaults)
-            else:
-                yield record(text)
-        except RecordLineError as error:
-            raise RecordLineError(f"{name}:{number}: {error}") from None
+            if number is not None:
+                return self._schemas.format(WrittenFormat(None, subject, number))
+            return self._schemas.format(WrittenFormat(None, named))
+        except DataError as error:
+            raise ConfigError(f"{error}; {error.hint}" if error.hint else str(error)) from None
+
+    def records(self) -> Iterator[WrittenRecord]:
+        """Yield the records; FakebusError with the place of one that is none."""
+        arguments = self._arguments
+        if arguments.null:
+            yield self._record(self._key, None)
+        elif arguments.value is not None:
+            for value in arguments.value:
+                yield self._record(self._key, self._value(_bytes(value), "--value"))
+        else:
+            with _input(arguments.file) as (name, stream):
+                if arguments.whole:
+                    yield self._record(self._key, self._value(stream.read(), name))
+                    return
+                for number, line in enumerate(stream, 1):
+                    text = line.removesuffix(b"\n").removesuffix(b"\r")
+                    if not arguments.json:
+                        yield self._of_line(text, f"{name}:{number}")
+                    elif text.strip():
+                        yield self._of_event(text, name, number)
+
+    def _of_line(self, line: bytes, place: str) -> WrittenRecord:
+        key, value = self._key, line
+        if self._arguments.key_separator is not None:
+            written, found, value = line.partition(_bytes(self._arguments.key_separator))
+            if not found:
+                raise ConfigError(
+                    f"{place}: there is no {self._arguments.key_separator!r} between key and value"
+                )
+            key = self._data(written, self._key_format, place)
+        return self._record(key, self._value(value, place))
+
+    def _of_event(self, line: bytes, name: str, number: int) -> WrittenRecord:
+        try:
+            text = line.decode()
+        except UnicodeDecodeError:
+            raise ConfigError(f"{name}:{number}: not UTF-8") from None
+        found = record_of_event(
+            text,
+            (name, number),
+            self._schemas,
+            self._key_format or FORMATS["string"],
+            self._value_format or FORMATS["json"],
+        )
+        topic, partition = self._arguments.topic or found.topic, self._arguments.partition
+        if topic is None:
+            raise ConfigError(f'{name}:{number}: the event names no topic; add "topic", or TOPIC')
+        record = NewRecord(
+            self._key if found.record.key is None else found.record.key,
+            found.record.value,
+            (*self._headers, *found.record.headers),
+            found.record.timestamp_ms,
+        )
+        return WrittenRecord(
+            record, partition if found.partition is None else found.partition, topic
+        )
+
+    def _record(self, key: bytes | None, value: bytes | None) -> WrittenRecord:
+        record = NewRecord(key, value, self._headers)
+        return WrittenRecord(record, self._arguments.partition, self._arguments.topic)
+
+    def _value(self, data: bytes, place: str) -> bytes | None:
+        return self._data(data, self._value_format, place)
+
+    def _data(self, data: bytes, format_: Format | None, place: str) -> bytes | None:
+        if format_ is None:
+            return data
+        try:
+            return format_.encode(json.loads(data))
+        except DataError as error:
+            raise ConfigError(f"{place}: {error}") from None
+        except (ValueError, RecursionError) as error:
+            raise ConfigError(f"{place}: what has a schema is written as JSON: {error}") from None
 
 
-def _text(line: bytes) -> str:
-    try:
-        return line.decode()
-    except UnicodeDecodeError:
-        raise RecordLineError("not UTF-8") from None
-
-
-def _split(line: bytes, separator: bytes, defaults: NewRecord) -> NewRecord:
-    key, found, value = line.partition(separator)
-    if not found:
-        raise RecordLineError(f"there is no {separator.decode()!r} between key and value")
-    return NewRecord(key=key, value=value, headers=defaults.headers, partition=defaults.partition)
-
-
-def _with_defaults(record: NewRecord, defaults: NewRecord) -> NewRecord:
-    return NewRecord(
-        key=defaults.key if record.key is None else record.key,
-        value=record.value,
-        headers=defaults.headers + record.headers,
-        partition=defaults.partition if record.partition is None else record.partition,
-        timestamp_ms=record.timestamp_ms,
-    )
+def _name(text: str) -> str:
+    if any("\ud800" <= char <= "\udfff" for char in text):
+        raise ConfigError(f"the name of the header {text!r} is not UTF-8")
+    return text
 
 
 def _bytes(text: str) -> bytes:
@@ -203,23 +263,24 @@ def _input(file: str | None) -> Iterator[tuple[str, IO[bytes]]]:
 class _Delivery:
     """Records on their way, and the places of those that have arrived."""
 
-    def __init__(self, connection: Connection, topic: str) -> None:
-        self._topic = topic
-        self._partitions = _partition_count(connection, topic)
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._partitions: dict[str, int] = {}
         self._publisher = Publisher(connection, on_stored=self._stored)
-        self._offsets: dict[int, list[int]] = {}
+        self._offsets: dict[tuple[str, int], list[int]] = {}
 
-    def send(self, record: NewRecord) -> None:
+    def send(self, record: WrittenRecord) -> None:
         """Queue a record; ClientError if one before it was refused or this one cannot be sent."""
-        if record.partition is not None and record.partition >= self._partitions:
-            raise ClientError(
-                f"there is no partition {record.partition}: {self._topic} has {self._partitions}"
-            )
-        stored = record.key, record.value, record.headers, record.timestamp_ms
-        self._publisher.send(self._topic, records.NewRecord(*stored), record.partition)
+        topic, partition = record.topic or "", record.partition
+        if topic not in self._partitions:
+            self._partitions[topic] = _partition_count(self._connection, topic)
+        count = self._partitions[topic]
+        if partition is not None and partition >= count:
+            raise ClientError(f"there is no partition {partition}: {topic} has {count}")
+        self._publisher.send(topic, record.record, partition)
 
-    def _stored(self, _: str, partition: int, offset: int) -> None:
-        seen = self._offsets.setdefault(partition, [offset, offset, 0])
+    def _stored(self, topic: str, partition: int, offset: int) -> None:
+        seen = self._offsets.setdefault((topic, partition), [offset, offset, 0])
         seen[0], seen[1] = min(seen[0], offset), max(seen[1], offset)
         seen[2] += 1
 
@@ -227,15 +288,21 @@ class _Delivery:
         """Wait until every record is acknowledged; ClientError if one was not."""
         self._publisher.flush()
 
-    def summary(self) -> str:
-        """Return how many records went where."""
-        total = sum(count for _, _, count in self._offsets.values())
-        places = "; ".join(
-            f"partition {partition} "
-            + (f"offset {first}" if first == last else f"offsets {first} to {last}")
-            for partition, (first, last, _) in sorted(self._offsets.items())
-        )
-        return f"{counted(total, 'record')} to {self._topic}" + (f": {places}" if places else "")
+    def summary(self, topic: str | None) -> Iterator[str]:
+        """Yield how many records went where, a line for each topic.
+
+        Args:
+            topic: the one that was named.
+        """
+        for name in dict.fromkeys([*self._partitions, *([] if topic is None else [topic])]):
+            found = sorted((key[1], *seen) for key, seen in self._offsets.items() if key[0] == name)
+            places = "; ".join(
+                f"partition {partition} "
+                + (f"offset {first}" if first == last else f"offsets {first} to {last}")
+                for partition, first, last, _ in found
+            )
+            total = sum(count for *_, count in found)
+            yield f"{counted(total, 'record')} to {name}" + (f": {places}" if places else "")
 
 
 def _partition_count(connection: Connection, topic: str) -> int:

@@ -1,223 +1,182 @@
 """Records as lines of text and of JSON, in both directions.
 
-What ``fakebus tail --format json`` prints, ``fakebus produce --json`` reads.
+A JSON line is an event of a fixture file: what ``fakebus tail --json`` prints, ``fakebus produce``
+writes again, byte for byte, and a fixture set loads.
 """
 
 from __future__ import annotations
 
+import argparse
 import base64
-import binascii
 import json
-from dataclasses import dataclass
+import time
+from dataclasses import replace
 from datetime import UTC
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fakebus.client.connection import nearest
+from fakebus.cli.bootstrap import registry_of
+from fakebus.cli.output import print_lines
+from fakebus.client.connection import Connection
 from fakebus.client.reading import FetchedRecord
-from fakebus.errors import FakebusError
 from fakebus.escaping import printable
-from fakebus.fixture_files.problems import DataError
-from fakebus.fixture_files.times import parse_instant, to_datetime
+from fakebus.fixture_files.encoding.unwrapping import unwrap
+from fakebus.fixture_files.events.event_lines import EventFile, EventLine
+from fakebus.fixture_files.formats import FORMATS
+from fakebus.fixture_files.formats.format import Format
+from fakebus.fixture_files.formats.wrappers import WrittenFormat, wrapped
+from fakebus.fixture_files.functions import FunctionContext, expand
+from fakebus.fixture_files.headers import RecordHeader, parse_headers
+from fakebus.fixture_files.inputs.input import literal, payload
+from fakebus.fixture_files.problems import DataError, FixtureError, ProblemList
+from fakebus.fixture_files.times import LATEST_MS, parse_time, to_datetime
 from fakebus.records.batch import NO_TIMESTAMP
+from fakebus.records.record import NewRecord
+from fakebus.schemas.interface import SchemaDataError
+from fakebus.schemas.payloads import FORMATS as FORMATS_BY_TYPE
+from fakebus.schemas.payloads import Payload, decode, encode
 
-Headers = tuple[tuple[str, bytes | None], ...]
+if TYPE_CHECKING:
+    from fakebus.client.registry import RegistryClient
+    from fakebus.fixture_files.recording.recorder import SourceSchema
 
-_FIELDS = (
-    "key",
-    "value",
-    "key_base64",
-    "value_base64",
-    "headers",
-    "partition",
-    "timestamp",
-    "topic",
-    "offset",
-)
+_CONTEXT = FunctionContext(seed=0, anchor_ms=0, zone=UTC, event_ms=0)
 
 
-class RecordLineError(FakebusError):
-    """Error: a line is not a record."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewRecord:
-    """Record that is to be produced."""
-
-    key: bytes | None = None
-    value: bytes | None = None
-    """``None`` is a tombstone."""
-    headers: Headers = ()
-    partition: int | None = None
-    """``None`` leaves it to the partitioner."""
-    timestamp_ms: int = NO_TIMESTAMP
-    """The present if there is none."""
-
-
-def record_from_json(line: str) -> NewRecord:
-    """Return the record that one line of NDJSON describes.
+class Schemas:
+    """Schemas of a cluster's registry, which is looked for when the first one is needed.
 
     Args:
-        line: an object with the fields key, value, headers, partition and timestamp, all of
-            them optional. Text stands for itself; any other JSON value becomes its compact
-            JSON. key_base64 and value_base64 give bytes. topic and offset, which
-            ``fakebus tail`` writes, say nothing here.
-
-    Raises:
-        RecordLineError: it is none.
+        arguments: with ``--registry``.
+        connection: the cluster.
     """
-    try:
-        fields = json.loads(line)
-    except ValueError as error:
-        raise RecordLineError(f"not JSON: {error}") from None
-    if not isinstance(fields, dict):
-        raise RecordLineError('not a JSON object such as {"key": "a", "value": {"n": 1}}')
-    for name in fields:
-        if name not in _FIELDS:
-            raise RecordLineError(f"unknown field {name!r}; {nearest(name, _FIELDS)}")
-    return NewRecord(
-        key=_payload(fields, "key"),
-        value=_payload(fields, "value"),
-        headers=_headers(fields.get("headers")),
-        partition=_partition(fields.get("partition")),
-        timestamp_ms=_timestamp(fields.get("timestamp")),
-    )
+
+    def __init__(self, arguments: argparse.Namespace, connection: Connection) -> None:
+        self._arguments = arguments
+        self._connection = connection
+        self._has_failed = False
+        self._formats: dict[WrittenFormat, Format] = {}
+
+    @cached_property
+    def client(self) -> RegistryClient | None:
+        """The registry, if there is one."""
+        return registry_of(self._arguments, self._connection)
+
+    def __call__(self, schema_id: int, topic: str, is_key: bool) -> SourceSchema | None:
+        """Return the schema of an id; without it records are shown as bytes, which is told."""
+        from fakebus.client.registry import RegistryClientError
+
+        if self.client is None or self._has_failed:
+            return None
+        try:
+            return self.client.schema(schema_id, topic, is_key)
+        except RegistryClientError as error:
+            self._has_failed = True
+            print_lines(f"fakebus: {error}; what has a schema is shown as bytes", error=True)
+            return None
+
+    def format(self, spec: WrittenFormat) -> Format:
+        """Return the format of data with the schema of a subject.
+
+        Raises:
+            DataError: there is no such subject or version, or it is of another kind.
+            RegistryClientError: the registry does not answer.
+        """
+        if spec not in self._formats:
+            self._formats[spec] = self._format(spec)
+        return self._formats[spec]
+
+    def _format(self, spec: WrittenFormat) -> Format:
+        from fakebus.client.registry import RegistryRefusalError
+        from fakebus.fixture_files.formats.registered import registered_format
+
+        if self.client is None:
+            raise DataError(
+                "the cluster does not tell where its schemas are", "name it with --registry URL"
+            )
+        try:
+            schema = self.client.version(spec.subject or "", spec.version or "latest")
+        except RegistryRefusalError as error:
+            raise DataError(f"the registry at {self.client.url}: {error}") from None
+        if schema is None:
+            raise DataError(f"the schema of {spec.subject} cannot be parsed here")
+        name = FORMATS_BY_TYPE[schema.schema_type]
+        if spec.name not in (None, name):
+            raise DataError(
+                f"the schema of {spec.subject} is {schema.schema_type}, so the format cannot be "
+                f"{spec.name}",
+                f"write {name}, or leave the type out",
+            )
+        return registered_format(name, schema.parsed, schema.schema_id)
 
 
-def _payload(fields: dict[str, Any], name: str) -> bytes | None:
-    encoded = fields.get(f"{name}_base64")
-    if encoded is None:
-        return _bytes(fields.get(name))
-    if name in fields:
-        raise RecordLineError(f"both {name} and {name}_base64")
-    return _decoded(encoded)
+class ReadRecord:
+    """Record of a topic, its key and value decoded.
 
-
-def _bytes(value: object) -> bytes | None:
-    if value is None:
-        return None
-    if isinstance(value, str):
-        return _utf8(value)
-    return _utf8(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
-
-
-def _utf8(text: str) -> bytes:
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        raise RecordLineError("half of a surrogate pair cannot be written as UTF-8") from None
-
-
-def _decoded(encoded: object) -> bytes:
-    try:
-        return base64.b64decode(str(encoded), validate=True)
-    except (binascii.Error, ValueError):
-        raise RecordLineError(f"{encoded!r} is not base64") from None
-
-
-def _headers(value: object) -> Headers:
-    """Read ``{"name": "value"}``, or pairs where a name comes twice."""
-    if value is None:
-        return ()
-    pairs = list(value.items()) if isinstance(value, dict) else value
-    if not isinstance(pairs, list):
-        raise RecordLineError('headers are an object, or a list of ["name", "value"] pairs')
-    return tuple(_header(pair) for pair in pairs)
-
-
-def _header(pair: Any) -> tuple[str, bytes | None]:
-    if not isinstance(pair, list | tuple) or len(pair) != 2 or not isinstance(pair[0], str):
-        raise RecordLineError(f'{pair!r} is not a header: write ["name", "value"]')
-    name, value = header_name(pair[0]), pair[1]
-    if isinstance(value, dict) and set(value) == {"base64"}:
-        return name, _decoded(value["base64"])
-    return name, _bytes(value)
-
-
-def header_name(name: str) -> str:
-    """Return a name if it is text; RecordLineError if it holds half of a surrogate pair."""
-    _utf8(name)
-    return name
-
-
-def _partition(value: object) -> int | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise RecordLineError(f"{value!r} is not a partition: write a number from 0")
-    return value
-
-
-def _timestamp(value: object) -> int:
-    if value is None:
-        return NO_TIMESTAMP
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return value
-    try:
-        return parse_instant(str(value), UTC)
-    except DataError:
-        raise RecordLineError(
-            f"{value!r} is not a timestamp: write milliseconds since 1970 or an instant such as "
-            '"2024-05-01T09:00:00Z"'
-        ) from None
-
-
-def record_to_json(record: FetchedRecord) -> str:
-    """Return one line of NDJSON that ``record_from_json`` reads."""
-    fields: dict[str, Any] = {
-        "topic": record.topic,
-        "partition": record.partition,
-        "offset": record.offset,
-    }
-    if record.timestamp_ms is not None:
-        fields["timestamp"] = _instant(record.timestamp_ms)
-    fields |= _payload_fields("key", record.key) | _payload_fields("value", record.value)
-    if record.headers:
-        fields["headers"] = [[name, _header_value(value)] for name, value in record.headers]
-    return json.dumps(fields, ensure_ascii=False)
-
-
-def _instant(timestamp_ms: int) -> str | int:
-    try:
-        moment = to_datetime(timestamp_ms)
-    except OverflowError:
-        return timestamp_ms
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _payload_fields(name: str, payload: bytes | None) -> dict[str, str | None]:
-    if payload is None:
-        return {name: None}
-    try:
-        return {name: payload.decode()}
-    except UnicodeDecodeError:
-        return {f"{name}_base64": base64.b64encode(payload).decode()}
-
-
-def _header_value(value: bytes | None) -> object:
-    if value is None:
-        return None
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return {"base64": base64.b64encode(value).decode()}
-
-
-def record_to_text(record: FetchedRecord) -> str:
-    """Return one line for people: where, when, key, value, headers.
-
-    Line breaks and other control characters are escaped, so that a record is always one
-    line and cannot reprogram the terminal.
+    Args:
+        record: as it was fetched.
+        schemas: those of the registry.
     """
-    parts = [f"{record.topic}-{record.partition}@{record.offset}", _local(record.timestamp_ms)]
-    parts.append(f"{_shown(record.key)}:" if record.key is not None else "-")
-    parts.append(_shown(record.value) if record.value is not None else "(null)")
-    if record.headers:
-        headers = (
-            f"{name}={_shown(value) if value is not None else '(null)'}"
-            for name, value in record.headers
-        )
-        parts.append(f"[{', '.join(headers)}]")
-    return printable("  ".join(parts))
+
+    def __init__(self, record: FetchedRecord, schemas: Schemas) -> None:
+        self.record = record
+        self.key = decode(record.key, schemas, topic=record.topic, is_key=True)
+        self.value = decode(record.value, schemas, topic=record.topic)
+
+    def fields(self) -> dict[str, Any]:
+        """Return what filters see: fields as in JSON, with plain data and headers by name."""
+        record = self.record
+        return {
+            "topic": record.topic,
+            "partition": record.partition,
+            "offset": record.offset,
+            "at": None if record.timestamp_ms is None else _instant(record.timestamp_ms),
+            "key": _plain(self.key),
+            "value": _plain(self.value),
+            "headers": {name: data and _shown(data) for name, data in record.headers},
+        }
+
+    def json(self) -> str:
+        """Return the record as an event of a fixture file."""
+        record = self.record
+        event: dict[str, Any] = {
+            "topic": record.topic,
+            "partition": record.partition,
+            "offset": record.offset,
+        }
+        at = None if record.timestamp_ms is None else _instant(record.timestamp_ms)
+        if at is not None:
+            event["at"] = at
+        event["key"] = _written(record.key, self.key, is_key=True)
+        event["value"] = _written(record.value, self.value, is_key=False)
+        if record.headers:
+            event["headers"] = [[name, _text_or_binary(data)] for name, data in record.headers]
+        return json.dumps(event, ensure_ascii=False)
+
+    def text(self) -> str:
+        """Return one line for people: where, when, key, value, headers.
+
+        Line breaks and other control characters are escaped, so that a record is always one
+        line and cannot reprogram the terminal.
+        """
+        record = self.record
+        parts = [f"{record.topic}-{record.partition}@{record.offset}", _local(record.timestamp_ms)]
+        parts.append("-" if record.key is None else f"{_shown(record.key, self.key)}:")
+        parts.append(_shown(record.value, self.value))
+        if record.headers:
+            shown = (f"{name}={_shown(data)}" for name, data in record.headers)
+            parts.append(f"[{', '.join(shown)}]")
+        return printable("  ".join(parts))
+
+
+def _instant(timestamp_ms: int) -> str | None:
+    if timestamp_ms > LATEST_MS:
+        return None  # after the year 9999, which ISO 8601 has no name for
+    return to_datetime(timestamp_ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _plain(found: Payload[Any]) -> Any:
+    return _shown(found.data) if isinstance(found.data, bytes) else found.data
 
 
 def _local(timestamp_ms: int | None) -> str:
@@ -229,10 +188,134 @@ def _local(timestamp_ms: int | None) -> str:
         return str(timestamp_ms)
 
 
-def _shown(payload: bytes) -> str:
+def _shown(data: bytes | None, found: Payload[Any] | None = None) -> str:
+    if data is None:
+        return "(null)"
+    if found is not None and found.schema is not None and found.problem is None:
+        return json.dumps(found.data, ensure_ascii=False)
     try:
-        text = payload.decode()
+        return data.decode()
     except UnicodeDecodeError:
-        text = payload.decode("latin-1")
+        text = data.decode("latin-1")
         return "".join(c if " " <= c <= "~" else f"\\x{ord(c):02x}" for c in text)
-    return text
+
+
+def _written(data: bytes | None, found: Payload[SourceSchema], *, is_key: bool) -> object:
+    """Return a key or value as events have them, so that it becomes the same bytes again."""
+    if data is None:
+        return None
+    if found.schema is not None:
+        schema = found.schema
+        try:
+            if found.problem is None and encode(schema, found.data) == data:
+                return {
+                    "type": found.format,
+                    "subject": schema.subject,
+                    "version": schema.version,
+                    "data": _as_data(found.data, data),
+                }
+        except (SchemaDataError, DataError):
+            pass  # what its schema would write in other words stays as it is
+        return _text_or_binary(data, wrap_text=True)
+    if found.format == "json" and not is_key and found.data is not None:
+        try:
+            if FORMATS["json"].encode(found.data) == data:
+                return wrapped(_as_data(found.data, data))
+        except DataError:
+            pass  # JSON that only Python writes, such as NaN
+    return _text_or_binary(data, wrap_text=not is_key)
+
+
+def _as_data(decoded: object, data: bytes) -> object:
+    """Return data in which no function is seen; DataError where it is nested too deeply for it."""
+    if b"$" not in data:
+        return decoded
+    written = literal(decoded)
+    expand(written, _CONTEXT)
+    return written
+
+
+def _text_or_binary(data: bytes | None, *, wrap_text: bool = False) -> object:
+    if data is None:
+        return None
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        return payload(base64.b64encode(data).decode(), "binary")
+    return payload(text, "string") if wrap_text else text
+
+
+class WrittenRecord(NamedTuple):
+    """Record that is to be produced, and where to."""
+
+    record: NewRecord
+    partition: int | None = None
+    """``None`` leaves it to the partitioner."""
+    topic: str | None = None
+    """``None`` if the line names none."""
+
+
+def record_of_event(
+    line: str, place: tuple[str, int], schemas: Schemas, key: Format, value: Format
+) -> WrittenRecord:
+    """Return the record that an event is, without the set that it may come from.
+
+    Args:
+        line: NDJSON.
+        place: file and line, for messages.
+        schemas: those that the event may name.
+        key: the format of plain keys.
+        value: the format of plain values.
+
+    Raises:
+        FixtureError: it is no event, or one that needs its set.
+        RegistryClientError: the registry does not answer.
+    """
+    problems = ProblemList()
+    found: WrittenRecord | None = None
+    for event in EventFile("", place[0], line, None).read(problems):
+        found = _record(event, problems, schemas, {"key": key, "value": value})
+    if len(problems) or found is None:
+        raise FixtureError([replace(each, line=place[1]) for each in problems.sorted()])
+    return found
+
+
+def _record(
+    event: EventLine, problems: ProblemList, schemas: Schemas, plain: dict[str, Format]
+) -> WrittenRecord:
+    now_ms = time.time_ns() // 1_000_000
+    context = FunctionContext(
+        seed=0, anchor_ms=now_ms, zone=UTC, event_ms=now_ms, event_name=event.name
+    )
+    timestamp_ms = NO_TIMESTAMP
+    headers: tuple[RecordHeader, ...] = ()
+    data: dict[str, bytes | None] = {}
+    field = "at"
+    try:
+        if event.fields.get("at") is not None:
+            timestamp_ms = parse_time(event.fields["at"], anchor_ms=now_ms, zone=UTC)
+            context = replace(context, event_ms=timestamp_ms)
+        field = "after"
+        if event.fields.get("after") is not None:
+            raise DataError(
+                "only a fixture set knows the other event", "seed it:  fakebus fixtures seed DIR"
+            )
+        for field in ("key", "value"):
+            data[field] = _encoded(event, event.fields.get(field), plain[field], context, schemas)
+        field = "headers"
+        headers = parse_headers(event.fields.get("headers")).encode(context)
+    except DataError as error:
+        problems.add(event.position(field), f'"{field}": {error}', error.hint)
+    record = NewRecord(data.get("key"), data.get("value"), headers, timestamp_ms)
+    return WrittenRecord(record, event.fields.get("partition"), event.fields.get("topic"))
+
+
+def _encoded(
+    event: EventLine, written: object, plain: Format, context: FunctionContext, schemas: Schemas
+) -> bytes | None:
+    if written is None:
+        return None
+    format_, data = unwrap(written, plain, schemas.format)
+    if event.has_calls:
+        data = expand(data, context)
+    return None if data is None or format_ is None else format_.encode(data)

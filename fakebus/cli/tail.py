@@ -1,27 +1,31 @@
 """Print the records of topics as they arrive, one line for each.
 
-A line holds partition and offset, time, key, value and headers; with --format json it is an
-object that fakebus produce --json reads. Within a partition the order is the log's;
-between partitions there is none. Nothing is committed, unless --group is given: then the
-command is a member of that consumer group, begins where the group has stopped, and commits
-what it has printed.
+A line holds partition and offset, time, key, value and headers; with --json it is an object that
+fakebus produce reads and fixture files have. Values with a schema (Avro, JSON Schema, Protobuf)
+are decoded; a fakebus tells where its registry is, for others name it with --registry. Within a
+partition the order is the log's; between partitions there is none. Topics that are not there yet
+are waited for, and patterns go on to match new ones. Nothing is committed, unless --group is
+given: then the command is a member of that consumer group, begins where the group has stopped,
+and commits what it has printed.
 
 Examples:
   fakebus tail orders                                   new records only; Ctrl-C ends
-  fakebus tail orders payments --from earliest
+  fakebus tail orders 'dev-*' '^(eu|us)-.*' --from earliest
   fakebus tail orders --from -10                        the last 10 of each partition, then new
   fakebus tail orders --from -5m --exit                 the last five minutes
   fakebus tail orders --from 2024-05-01T09:00:00Z --count 1
-  fakebus tail orders --from earliest --exit --format json | jq .value
+  fakebus tail orders --filter 'value.total > 100 and headers.ce_type contains "order"'
+  fakebus tail orders --from earliest --exit --json | jq .value
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 import time
 
-from fakebus.cli.bootstrap import add_bootstrap_arguments, connect
+from fakebus.cli.bootstrap import add_bootstrap_arguments, add_registry_argument, connect
 from fakebus.cli.output import (
     JSON,
     add_format_argument,
@@ -29,20 +33,26 @@ from fakebus.cli.output import (
     print_lines,
     reader_has_gone,
 )
-from fakebus.cli.record_lines import record_to_json, record_to_text
-from fakebus.client.connection import ClientError, Connection
-from fakebus.client.offsets import log_ranges, partitions_of, resolve
+from fakebus.cli.record_filter import FILTER_HELP, parse_filter
+from fakebus.cli.record_lines import ReadRecord, Schemas
+from fakebus.client.connection import ClientError, Connection, nearest
+from fakebus.client.offsets import LogRange, log_ranges, partitions_of, resolve
 from fakebus.client.positions import (
     NEGATIVE_POSITION,
     POSITION_HELP,
+    Position,
     PositionKind,
     parse_position,
 )
 from fakebus.client.reading import Reader
+from fakebus.client.topics import TopicPattern
 from fakebus.errors import ConfigError
+from fakebus.real_time import monotonic
 from fakebus.types import TopicPartition
 
 _WAIT_MS = 500
+_LOOK_S = 1.0
+"""How often new topics and partitions are looked for."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +60,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     # So that `--from -5m` is not taken for an option; argparse offers no public way.
     parser._negative_number_matcher = NEGATIVE_POSITION
     add = parser.add_argument
-    add("topics", nargs="+", metavar="TOPIC", help="what to read")
+    add(
+        "topics",
+        nargs="+",
+        metavar="TOPIC",
+        help="what to read: a name, a pattern with * and ?, or a regular expression after ^",
+    )
     add(
         "--from",
         dest="start",
@@ -59,6 +74,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--group: earliest or latest, for partitions that the group has not committed",
     )
     add("--partition", type=int, metavar="N", help="read this partition only")
+    add(
+        "--filter",
+        metavar="EXPRESSION",
+        help=f"print only records for which it holds: {FILTER_HELP}",
+    )
     add("--count", type=int, metavar="N", help="stop after N records")
     add(
         "--exit",
@@ -71,6 +91,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="read as a member of this consumer group and commit what was printed",
     )
     add_format_argument(parser, "a JSON object on each line")
+    add_registry_argument(parser)
     add_bootstrap_arguments(parser)
 
 
@@ -78,43 +99,38 @@ def run(arguments: argparse.Namespace) -> int:
     """Print records until there are enough of them, or until Ctrl-C."""
     position = parse_position(arguments.start or "latest", time.time_ns() // 1_000_000)
     _check(arguments, position.kind)
+    wanted = parse_filter(arguments.filter) if arguments.filter is not None else None
+    patterns = [TopicPattern(text) for text in arguments.topics]
     connection = connect(arguments, "fakebus tail")
-    partitions = _partitions(connection, arguments)
-    ranges = log_ranges(connection, partitions)
+    schemas = Schemas(arguments, connection)
     reset = position.kind.value if arguments.group else "earliest"
+    left: int = sys.maxsize if arguments.count is None else arguments.count
     with Reader(connection, group=arguments.group, reset=reset, wait_ms=_WAIT_MS) as reader:
-        if arguments.group:
-            reader.subscribe(arguments.topics)
-            ends = {partition: log.end for partition, log in ranges.items() if log.records}
-        else:
-            starts = resolve(connection, dict.fromkeys(partitions, position), ranges)
-            reader.assign(starts)
-            ends = {
-                partition: log.end
-                for partition, log in ranges.items()
-                if starts[partition] < log.end and log.records
-            }
-        if arguments.exit:
-            reader.stop_at(ends)
-        _print(reader, arguments)
+        topics = _Topics(connection, reader, patterns, arguments)
+        topics.begin(position)
+        for records in reader.slices():
+            for fetched in records:
+                record = ReadRecord(fetched, schemas)
+                if wanted is None or wanted(record.fields()):
+                    _print(record, arguments.format)
+                    left -= 1
+                if arguments.group:
+                    reader.store(fetched)
+                if not left:
+                    break
+            # Perhaps nothing comes for long, so what was printed should be seen now.
+            sys.stdout.flush()
+            if not left or (not records and reader_has_gone()):
+                break
+            topics.follow()
     return 0
 
 
-def _print(reader: Reader, arguments: argparse.Namespace) -> None:
-    left: int = sys.maxsize if arguments.count is None else arguments.count
-    for records in reader.slices():
-        for record in records[:left]:
-            if arguments.format == JSON:
-                print_json_line(record_to_json(record))
-            else:
-                print_lines(record_to_text(record))
-            if arguments.group:
-                reader.store(record)
-        # Perhaps nothing comes for long, so what was printed should be seen now.
-        sys.stdout.flush()
-        left -= len(records)
-        if left <= 0 or (not records and reader_has_gone()):
-            return
+def _print(record: ReadRecord, form: str) -> None:
+    if form == JSON:
+        print_json_line(record.json())
+    else:
+        print_lines(record.text())
 
 
 def _check(arguments: argparse.Namespace, kind: PositionKind) -> None:
@@ -131,12 +147,102 @@ def _check(arguments: argparse.Namespace, kind: PositionKind) -> None:
         )
 
 
-def _partitions(connection: Connection, arguments: argparse.Namespace) -> list[TopicPartition]:
-    everything = partitions_of(connection, dict.fromkeys(arguments.topics))
-    if arguments.partition is None:
-        return everything
-    for topic in arguments.topics:
-        if TopicPartition(topic, arguments.partition) not in everything:
-            count = connection.partition_count(topic)
-            raise ClientError(f"there is no partition {arguments.partition}: {topic} has {count}")
-    return [found for found in everything if found.partition == arguments.partition]
+class _Topics:
+    """Topics that are read: those that are there, and those that come."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        reader: Reader,
+        patterns: list[TopicPattern],
+        arguments: argparse.Namespace,
+    ) -> None:
+        self._connection = connection
+        self._reader = reader
+        self._patterns = patterns
+        self._partition: int | None = arguments.partition
+        self._in_group = arguments.group is not None
+        self._exits = arguments.exit
+        self._looked = monotonic()
+        self._read: set[TopicPartition] = set()
+
+    def begin(self, position: Position) -> None:
+        """Read what is there, from a position on.
+
+        Raises:
+            ClientError: the partition is not there, or a topic that is not waited for.
+        """
+        self._tell_missing()
+        found = self._partitions()
+        if self._partition is not None:
+            for topic in self._names():
+                if TopicPartition(topic, self._partition) not in found:
+                    count = self._connection.partition_count(topic)
+                    raise ClientError(
+                        f"there is no partition {self._partition}: {topic} has {count}"
+                    )
+        self._read = set(found)
+        ranges = log_ranges(self._connection, found)
+        if self._in_group:
+            self._subscribe()
+            starts = {each: log.start for each, log in ranges.items()}
+        else:
+            starts = resolve(self._connection, dict.fromkeys(found, position), ranges)
+            self._reader.assign(starts)
+        if self._exits:
+            self._reader.stop_at(_ends(starts, ranges))
+
+    def follow(self) -> None:
+        """Read also what has come since, from its beginning."""
+        if self._exits or monotonic() - self._looked < _LOOK_S:
+            return
+        self._looked = monotonic()
+        # A cluster that is restarted is waited for.
+        with contextlib.suppress(ClientError):
+            self._connection.refresh(_LOOK_S)
+        found = set(self._partitions())
+        new, gone = found - self._read, self._read - found
+        if not new and not gone:
+            return
+        known = {each.topic for each in self._read}
+        self._read = found
+        if self._in_group:
+            self._subscribe()
+        else:
+            self._reader.change(gone, new)
+        for topic in sorted({each.topic for each in new} - known):
+            print_lines(f"fakebus: now reading {topic}", error=True, flush=True)
+
+    def _subscribe(self) -> None:
+        names = self._names()
+        if names:
+            self._reader.subscribe(names)
+
+    def _names(self) -> list[str]:
+        known = self._connection.topic_names()
+        return [name for name in known if any(each.matches(name) for each in self._patterns)]
+
+    def _partitions(self) -> list[TopicPartition]:
+        return [
+            each
+            for each in partitions_of(self._connection, self._names())
+            if self._partition in (None, each.partition)
+        ]
+
+    def _tell_missing(self) -> None:
+        known = self._connection.topic_names()
+        for pattern in self._patterns:
+            if any(map(pattern.matches, known)):
+                continue
+            what = f"no topic matches {pattern.text!r}"
+            if pattern.is_name:
+                what = f"there is no topic {pattern.text!r}; {nearest(pattern.text, known)}"
+            if self._exits:
+                raise ClientError(what)
+            print_lines(f"fakebus: {what} (waiting for it; Ctrl-C ends)", error=True, flush=True)
+
+
+def _ends(
+    starts: dict[TopicPartition, int], ranges: dict[TopicPartition, LogRange]
+) -> dict[TopicPartition, int]:
+    return {each: log.end for each, log in ranges.items() if starts[each] < log.end and log.records}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
@@ -98,6 +99,22 @@ class Reader:
             names = ", ".join(sorted({partition.topic for partition in starts}))
             raise ClientError(f"cannot read {names}: {text_of(error)}") from None
 
+    def change(self, gone: Iterable[TopicPartition], new: Iterable[TopicPartition]) -> None:
+        """Stop reading some partitions, and begin to read others from their first record on."""
+        from confluent_kafka import OFFSET_BEGINNING, KafkaException
+        from confluent_kafka import TopicPartition as ClientPartition
+
+        # The library looks for the leaders of unknown topics by itself, but seconds later.
+        with contextlib.suppress(KafkaException):
+            self._consumer.list_topics(timeout=_POLL_S)
+        mine = {_plain(each) for each in self._consumer.assignment()}
+        self._consumer.incremental_unassign(
+            [ClientPartition(*each) for each in gone if each in mine]
+        )
+        self._consumer.incremental_assign(
+            [ClientPartition(*each, OFFSET_BEGINNING) for each in new if each not in mine]
+        )
+
     def subscribe(self, topics: Iterable[str]) -> None:
         """Become a member of the group."""
         self._consumer.subscribe(list(dict.fromkeys(topics)), on_assign=self._assigned)
@@ -164,6 +181,13 @@ class Reader:
         if error.code() == KafkaError._PARTITION_EOF:
             if self._ends is not None and topic is not None and partition is not None:
                 self._ends.pop(TopicPartition(topic, partition), None)
+        elif self._ends is None and error.code() in (
+            KafkaError.UNKNOWN_TOPIC_OR_PART,
+            KafkaError._UNKNOWN_TOPIC,
+            KafkaError._UNKNOWN_PARTITION,
+        ):
+            # It was deleted; whoever reads without an end may see it come again.
+            return
         elif not error.retriable():
             raise ClientError(f"cannot read {topic or 'topics'}: {error.str()}", error.code())
 

@@ -10,6 +10,8 @@ import urllib.request
 from collections.abc import Mapping
 from typing import Any
 
+from fakebus.addresses import Address
+from fakebus.client.connection import ClientError, Connection
 from fakebus.errors import FakebusError
 from fakebus.fixture_files.model import FixtureSchema
 from fakebus.fixture_files.recording.recorder import SourceSchema
@@ -18,6 +20,9 @@ from fakebus.schemas.interface import STORED, ResolvedReference, SchemaError
 from fakebus.schemas.languages import language
 
 _TIMEOUT_S = 10.0
+_HTTP_PORT = 80
+_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - a look-up
+_CONFIG = "fakebus.registry.url"
 _CONTENT_TYPE = "application/vnd.schemaregistry.v1+json"
 
 
@@ -233,6 +238,29 @@ class RegistryClient:
             parsed=parsed,
             dependencies=tuple(dependencies),
         )
+
+
+def registry_url(connection: Connection) -> str | None:
+    """Return where the registry of a fakebus is; ``None`` for other clusters."""
+    from confluent_kafka.admin import (  # type: ignore[attr-defined]
+        ConfigResource,
+        ResourceType,
+    )
+
+    resource = ConfigResource(ResourceType.BROKER, str(min(connection.metadata.brokers, default=0)))
+    future = connection.admin.describe_configs([resource])[resource]
+    try:
+        found = connection.result(future, "the broker's configs").get(_CONFIG)
+    except ClientError:  # others do not let everybody read them
+        return None
+    if found is None or not found.value:
+        return None
+    parts = urllib.parse.urlsplit(found.value)
+    if parts.hostname in _EVERYWHERE:
+        # It listens on all addresses, so also on the one by which Kafka was reached.
+        host = Address(connection.servers[0].host, parts.port or _HTTP_PORT)
+        parts = parts._replace(netloc=str(host))
+    return str(urllib.parse.urlunsplit(parts))
 
 
 def registration(schema: FixtureSchema) -> dict[str, Any]:

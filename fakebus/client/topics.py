@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
@@ -185,21 +186,43 @@ def set_configs(
     connection.result(future, f"cannot change the configs of {topic}")
 
 
+class TopicPattern:
+    """Pattern of topic names: a name, ``*`` and ``?`` in it, or a regular expression after ``^``.
+
+    Args:
+        text: as it was given; internal topics are matched only by their names.
+
+    Raises:
+        ConfigError: it is a regular expression that cannot be read.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.is_name = not text.startswith("^") and not any(char in text for char in "*?[")
+        try:
+            self._matches = re.compile(text if text[:1] == "^" else fnmatch.translate(text))
+        except re.error as error:
+            column = "" if error.pos is None else f", column {error.pos + 1}"
+            raise ConfigError(f"{text!r} is no regular expression{column}: {error.msg}") from None
+
+    def matches(self, name: str) -> bool:
+        """Return whether a topic is meant."""
+        if name.startswith("_") and name != self.text:
+            return False
+        return self._matches.fullmatch(name) is not None
+
+
 def matching_topics(connection: Connection, patterns: Sequence[str]) -> list[str]:
-    """Return the topics that match any of the patterns; internal ones only by their names.
+    """Return the topics that match any of the patterns.
 
     Raises:
         ClientError: a pattern matches nothing.
     """
     names = connection.topic_names()
-    found: dict[str, None] = {}
+    found = set[str]()
     for pattern in patterns:
-        matched = [
-            name
-            for name in names
-            if fnmatch.fnmatchcase(name, pattern) and (not name.startswith("_") or pattern == name)
-        ]
+        matched = list(filter(TopicPattern(pattern).matches, names))
         if not matched:
             raise ClientError(f"no topic matches {pattern!r}; there are {', '.join(names)}")
-        found.update(dict.fromkeys(matched))
+        found.update(matched)
     return sorted(found)

@@ -32,9 +32,12 @@ class WebServer:
         return [port.address for port in self._ports]
 
     async def bind(self) -> None:
-        """Take all ports; see :class:`~fakebus.servers.Server`."""
+        """Take all ports and have the broker's configs tell of them; see :class:`Server`."""
         for port in self._ports:
             await port.bind(self._connection)
+        if self._ports:
+            url = f"http://{self._ports[0].address}"
+            self._bus.broker.config.set_static({"fakebus.registry.url": url})
 
     def _connection(self) -> asyncio.BaseProtocol:
         assert self._application is not None  # noqa: S101 - nobody is served before the start

@@ -26,7 +26,12 @@ pytestmark = pytest.mark.kafka
 
 TOPIC, BROKER, METRICS, GROUP = 2, 4, 16, 32
 DEFAULT = 5
-OURS_ALONE = {"fakebus.evict.on.disconnect", "fakebus.new.groups", "fakebus.sasl.users"}
+OURS_ALONE = {
+    "fakebus.evict.on.disconnect",
+    "fakebus.new.groups",
+    "fakebus.registry.url",
+    "fakebus.sasl.users",
+}
 OTHER_DEFAULTS = {
     "group.initial.rebalance.delay.ms",  # 0 for quick tests
     "broker.id",  # always 1

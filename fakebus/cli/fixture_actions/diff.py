@@ -8,8 +8,12 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fakebus.cli.bootstrap import add_bootstrap_arguments, connect
-from fakebus.cli.fixture_arguments import add_registry_argument, registry_of
+from fakebus.cli.bootstrap import (
+    add_bootstrap_arguments,
+    add_registry_argument,
+    connect,
+    registry_of,
+)
 from fakebus.cli.output import (
     JSON,
     add_format_argument,

@@ -9,14 +9,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fakebus.cli.bootstrap import add_bootstrap_arguments, connect
-from fakebus.cli.fixture_arguments import (
-    add_directory_argument,
+from fakebus.cli.bootstrap import (
+    add_bootstrap_arguments,
     add_registry_argument,
-    add_report_argument,
-    print_report,
+    connect,
     registry_of,
 )
+from fakebus.cli.fixture_arguments import add_directory_argument, add_report_argument, print_report
 from fakebus.cli.output import JSON, add_repeated_argument, print_json, print_lines, print_text
 from fakebus.errors import ConfigError
 

@@ -7,12 +7,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fakebus.cli.bootstrap import add_bootstrap_arguments, connect
-from fakebus.cli.fixture_arguments import (
-    add_directory_argument,
+from fakebus.cli.bootstrap import (
+    add_bootstrap_arguments,
     add_registry_argument,
+    connect,
     registry_of,
 )
+from fakebus.cli.fixture_arguments import add_directory_argument
 from fakebus.cli.output import print_lines
 from fakebus.client.connection import ClientError
 from fakebus.client.publishing import Publisher
@@ -61,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
     connection = connect(arguments, "fakebus fixtures play")
     fixture_set = load_fixtures(directory, now_ms=now_ms)
     if fixture_set.schemas:
-        ids = _schema_ids(fixture_set, registry_of(arguments))
+        ids = _schema_ids(fixture_set, registry_of(arguments, connection))
         scenarios = load_scenarios(directory, now_ms=now_ms, schema_ids=ids)
         scenario = scenario_named(scenarios, arguments.name, file)
     for topic in scenario.topics():

@@ -5,8 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from fakebus.cli.bootstrap import add_bootstrap_arguments, connect
-from fakebus.cli.fixture_arguments import add_registry_argument, registry_of
+from fakebus.cli.bootstrap import (
+    add_bootstrap_arguments,
+    add_registry_argument,
+    connect,
+    registry_of,
+)
 from fakebus.cli.output import add_repeated_argument, print_lines
 from fakebus.records.partitioner import PARTITIONERS
 from fakebus.wording import counted
@@ -71,8 +75,8 @@ def run(arguments: argparse.Namespace) -> int:
         [RedactedPath.parse(text) for text in arguments.redact], built_in=not arguments.no_redact
     )
     since_ms = None if arguments.since is None else _instant(arguments.since)
-    registry = registry_of(arguments)
     connection = connect(arguments, "fakebus fixtures record")
+    registry = registry_of(arguments, connection)
     topics = read_topics(connection, matching_topics(connection, arguments.topics), since_ms)
     recorder = Recorder(
         None if registry is None else registry.schema,

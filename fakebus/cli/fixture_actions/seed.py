@@ -7,12 +7,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fakebus.cli.bootstrap import add_bootstrap_arguments, connect
-from fakebus.cli.fixture_arguments import (
-    add_directory_argument,
+from fakebus.cli.bootstrap import (
+    add_bootstrap_arguments,
     add_registry_argument,
+    connect,
     registry_of,
 )
+from fakebus.cli.fixture_arguments import add_directory_argument
 from fakebus.cli.output import print_lines, print_text
 from fakebus.cli.progress import SeedProgress
 from fakebus.errors import FakebusError
@@ -58,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     # YAML and the formats come with these; other commands start without them.
     from fakebus.client.seeding import SeedLog, SetSeeder
 
-    registry = registry_of(arguments)
+    registry = registry_of(arguments, connection)
     seeder = SetSeeder(connection, SeedLog(connection))
     directory: Path = arguments.directory
     seen = _stamps(directory)

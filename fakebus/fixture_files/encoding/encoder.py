@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
 from typing import TYPE_CHECKING, NamedTuple
@@ -11,12 +10,11 @@ from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.configs.topic_config import TopicConfig
 from fakebus.errors import ConfigError
 from fakebus.fixture_files.encoding.batching import size_of
+from fakebus.fixture_files.encoding.unwrapping import unwrap
 from fakebus.fixture_files.events.event_lines import EventFile, EventLine
 from fakebus.fixture_files.events.field_paths import field_of
 from fakebus.fixture_files.formats import FORMATS
 from fakebus.fixture_files.formats.format import Format
-from fakebus.fixture_files.formats.format_names import format_named
-from fakebus.fixture_files.formats.wrappers import WRAPPER_FIELDS
 from fakebus.fixture_files.functions import FunctionContext, expand
 from fakebus.fixture_files.headers import Headers, RecordHeader, parse_headers
 from fakebus.fixture_files.model import FixtureEvent
@@ -32,11 +30,6 @@ from fakebus.records.builder import build_batch
 from fakebus.records.partitioner import PARTITIONERS
 from fakebus.records.record import NewRecord
 from fakebus.schemas.interface import SchemaDataError
-
-_WRAP_HINT = (
-    'a payload of its own with the fields "type", "subject", "version" and "data" '
-    'is written {"data": {...}}'
-)
 
 if TYPE_CHECKING:
     from fakebus.fixture_files.lint import Linter
@@ -150,7 +143,9 @@ class TopicEncoder:
 
     def _key_from_value(self, event: EventLine, field: str, defaults: _FileDefaults) -> object:
         try:
-            _, data = self._unwrap(event.fields.get("value"), defaults.value_format)
+            _, data = unwrap(
+                event.fields.get("value"), defaults.value_format, self._settings.schemas.format
+            )
             found = field_of(data, field)
         except DataError as error:
             self._problems.add(
@@ -175,7 +170,7 @@ class TopicEncoder:
         if data is None:
             return _NO_DATA
         try:
-            format_, data = self._unwrap(data, default)
+            format_, data = unwrap(data, default, self._settings.schemas.format)
             if event.has_calls:
                 data = expand(data, context)
             if data is None or format_ is None:
@@ -187,27 +182,6 @@ class TopicEncoder:
         except DataError as error:
             self._problems.add(event.position(name), f'"{name}": {error}', error.hint)
             return _NO_DATA
-
-    def _unwrap(self, data: object, default: Format | None) -> tuple[Format | None, object]:
-        if not isinstance(data, dict) or not data.keys() <= WRAPPER_FIELDS:
-            return default, data
-        type_name = data.get("type")
-        if "data" not in data:
-            return (FORMATS["null"], None) if _is_null_type(data) else (default, data)
-        if "subject" in data:
-            return self._settings.schemas.format(_format_spec(data)), data["data"]
-        if "version" in data:
-            return default, data
-        if type_name is None:
-            return default, data["data"]
-        if not isinstance(type_name, str):
-            raise DataError('"type" must be the name of a format', _WRAP_HINT)
-        if default is not None and type_name.lower() == default.name:
-            return default, data["data"]
-        try:
-            return format_named(type_name), data["data"]
-        except DataError as error:
-            raise DataError(str(error), f"{error.hint}; {_WRAP_HINT}") from None
 
     def _headers(
         self, event: EventLine, defaults: _FileDefaults, context: FunctionContext
@@ -305,17 +279,6 @@ class _FileDefaults:
     constant_headers: tuple[RecordHeader, ...] | None = None
 
 
-def _format_spec(data: Mapping[str, object]) -> FormatSpec:
-    name, subject, version = data.get("type"), data["subject"], data.get("version")
-    if not (name is None or isinstance(name, str)):
-        raise DataError('"type" must be the name of a format', _WRAP_HINT)
-    if not isinstance(subject, str) or not subject:
-        raise DataError('"subject" must be a text', _WRAP_HINT)
-    if not (version is None or type(version) is int):
-        raise DataError('"version" must be a whole number', _WRAP_HINT)
-    return FormatSpec(name=name and name.lower(), subject=subject, version=version)
-
-
 def _verify(format_: Format, encoded: bytes) -> object:
     """Return what is read back, after seeing that nothing is lost on the way."""
     if format_.decode is None:
@@ -331,11 +294,6 @@ def _verify(format_: Format, encoded: bytes) -> object:
             "a field is lost on the way; write the data as the schema has it",
         )
     return decoded
-
-
-def _is_null_type(data: Mapping[str, object]) -> bool:
-    type_name = data.get("type")
-    return isinstance(type_name, str) and type_name.lower() == "null"
 
 
 def topic_config(topic: Topic, config: BrokerConfig, problems: ProblemList) -> TopicConfig:

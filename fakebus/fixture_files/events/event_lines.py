@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from json.decoder import JSONDecodeError
-from typing import Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from fakebus.fixture_files.formats.format import kind_of_json
 from fakebus.fixture_files.headers import HEADERS_SCHEMA
@@ -23,8 +23,10 @@ from fakebus.fixture_files.problems import (
     did_you_mean,
     quoted,
 )
-from fakebus.fixture_files.structure.event_models import Load
-from fakebus.fixture_files.structure.models import Topic
+
+if TYPE_CHECKING:
+    from fakebus.fixture_files.structure.event_models import Load
+    from fakebus.fixture_files.structure.models import Topic
 
 
 class EventField(NamedTuple):
@@ -57,6 +59,7 @@ EVENT_FIELDS: Mapping[str, EventField] = {
         "a whole number from 0",
         "leave it out to let the key decide",
     ),
+    "offset": EventField({}),
     "id": _TEXT._replace(words={**_TEXT.words, "pattern": r"^\S+$"}),
     "tags": EventField(
         {"type": ["array", "null"], "items": {"type": "string"}},

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 WRAPPER_FIELDS = frozenset({"type", "data", "subject", "version"})
+
+
+class WrittenFormat(NamedTuple):
+    """Format as a key or value names it."""
+
+    name: str | None = None
+    subject: str | None = None
+    version: int | None = None
 
 
 def is_wrapper(data: object) -> bool:

@@ -13,6 +13,7 @@ from fakebus.errors import MissingExtraError
 from fakebus.fixture_files.formats import FORMATS
 from fakebus.fixture_files.formats.format import Format
 from fakebus.fixture_files.formats.registered import registered_format
+from fakebus.fixture_files.formats.wrappers import WrittenFormat
 from fakebus.fixture_files.problems import (
     DataError,
     Position,
@@ -233,7 +234,7 @@ class SchemaSet:
             self._next_id += 1
         return known
 
-    def format(self, spec: FormatSpec) -> Format:
+    def format(self, spec: FormatSpec | WrittenFormat) -> Format:
         """Return what a topic, a file or an event asks for.
 
         Raises:

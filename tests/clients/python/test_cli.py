@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,12 @@ import pytest
 from confluent_kafka import Consumer, Producer
 
 from fakebus.cli.main import run
+from fakebus.client.connection import Connection
+from fakebus.client.publishing import Publisher
+from fakebus.client.reachability import parse_servers
+from fakebus.client.topics import WantedTopic, create_topics
+from fakebus.fixture_files.formats.wrappers import unwrapped
+from fakebus.records.record import NewRecord
 from tests.client_logs import without_client_logs
 from tests.clients.cluster import Cluster
 
@@ -60,7 +67,7 @@ class CommandLine:
         return [json.loads(line) for line in lines]
 
     def values(self, *arguments: str) -> list[str]:
-        return [record["value"] for record in self.tail(*arguments)]
+        return [str(unwrapped(record["value"])) for record in self.tail(*arguments)]
 
     def doctor(self, *arguments: str, code: int) -> str:
         """Return the findings with line breaks made to spaces."""
@@ -155,7 +162,9 @@ def test_a_topic_that_cannot_be_made_is_bad_input(cli: CommandLine, topic: str) 
     assert "is not created" in cli.error("topics", "--create", "x", "--partitions", "0")
 
 
-@pytest.mark.parametrize("command", [["topics"], ["tail"], ["topics", "--delete"], ["produce"]])
+@pytest.mark.parametrize(
+    "command", [["topics"], ["tail", "--exit"], ["topics", "--delete"], ["produce"]]
+)
 def test_an_unknown_topic_is_bad_input_that_names_the_nearest(
     cli: CommandLine, topic: str, command: list[str]
 ) -> None:
@@ -176,7 +185,7 @@ def test_lines_keys_and_headers_are_produced_and_tailed(
     )
     assert output.startswith(f"3 records to {topic}: partition ")
     found = cli.tail(topic, "--from", "earliest")
-    pairs = sorted((record["key"], record["value"]) for record in found)
+    pairs = sorted((record["key"], str(unwrapped(record["value"]))) for record in found)
     assert pairs == [("a", ""), ("a", "1"), ("b", "2:3")]
     assert all(record["headers"] == [["h", "x=y"]] for record in found)
     assert len({record["partition"] for record in found if record["key"] == "a"}) == 1
@@ -190,7 +199,7 @@ def test_a_tombstone_and_a_whole_file_arrive_byte_for_byte(
     cli.run("produce", topic, "--file", str(file), "--whole", "--partition", "0", "--quiet")
     cli.run("produce", topic, "--null", "--key", "k", "--partition", "0", "--quiet")
     picture, tombstone = cli.tail(topic, "--from", "earliest")
-    assert picture["value_base64"] == "/woNCgA="
+    assert picture["value"] == {"type": "binary", "data": "/woNCgA="}
     assert (tombstone["key"], tombstone["value"]) == ("k", None)
     assert "(null)" in cli.run("tail", topic, "--from", "1", "--partition", "0", "--exit")
 
@@ -200,14 +209,15 @@ def test_what_tail_writes_as_json_produce_copies_with_everything(
 ) -> None:
     lines = tmp_path / "lines.ndjson"
     lines.write_text(
-        '{"key": "a", "value": {"n": 1}, "headers": {"h": null}, "timestamp": 1700000000000}\n'
+        '{"key": "a", "value": {"n": 1}, "headers": {"h": null}, "at": "2023-11-14T22:13:20Z"}\n'
         "\n"
-        '{"value_base64": "/w==", "headers": [["h", "1"], ["h", "2"]], "partition": 1}\n'
+        '{"value": {"type": "binary", "data": "/w=="}, "headers": [["h", "1"], ["h", "2"]], '
+        '"partition": 1}\n'
     )
     cli.run("produce", topic, "--file", str(lines), "--json")
     copy = unique("copy")
     cli.run("topics", "--create", copy, "--partitions", "2")
-    lines.write_text(cli.run("tail", topic, "--from", "earliest", "--exit", "--format", "json"))
+    lines.write_text(cli.run("tail", topic, "--from", "earliest", "--exit", "--json"))
     cli.run("produce", copy, "--file", str(lines), "--json")
 
     def contents(name: str) -> list[dict[str, Any]]:
@@ -215,16 +225,19 @@ def test_what_tail_writes_as_json_produce_copies_with_everything(
         return sorted(({**record, "topic": ""} for record in records), key=str)
 
     assert contents(copy) == contents(topic)
-    assert {record["timestamp"] for record in contents(copy)} > {"2023-11-14T22:13:20.000Z"}
+    assert {record["at"] for record in contents(copy)} > {"2023-11-14T22:13:20.000Z"}
+    before = contents(topic)
+    assert f"2 records to {topic}" in cli.run("produce", "--file", str(lines))
+    assert len(contents(topic)) == 2 * len(before)
 
 
 def test_a_bad_line_is_told_with_its_number_after_the_good_ones_are_written(
     cli: CommandLine, topic: str, tmp_path: Path
 ) -> None:
     file = tmp_path / "lines"
-    file.write_text('{"value": "a"}\n{"valu": "b"}\n')
+    file.write_text('{"value": "a"}\n{"value": "b", "kay": 1}\n')
     message = cli.error("produce", topic, "--file", str(file), "--json")
-    assert f"{file}:2: unknown field 'valu'" in message
+    assert f'{file}:2:23: an event has no field "kay"; did you mean "key"?' in message
     assert cli.values(topic, "--from", "earliest") == ["a"]
 
 
@@ -236,12 +249,10 @@ def test_a_partition_that_is_not_there_is_bad_input(cli: CommandLine, topic: str
 
 def test_tail_begins_where_it_is_told(cli: CommandLine, topic: str, tmp_path: Path) -> None:
     lines = tmp_path / "lines.ndjson"
-    now_ms = time.time_ns() // 1_000_000
     ages_s = (7200, 60, 50, 0)
     lines.write_text(
         "".join(
-            json.dumps({"value": str(age), "partition": 0, "timestamp": now_ms - age * 1000}) + "\n"
-            for age in ages_s
+            json.dumps({"value": age, "partition": 0, "at": f"-{age}s"}) + "\n" for age in ages_s
         )
     )
     cli.run("produce", topic, "--file", str(lines), "--json")
@@ -256,25 +267,86 @@ def test_tail_begins_where_it_is_told(cli: CommandLine, topic: str, tmp_path: Pa
     assert cli.values(topic, "--from", "earliest", "--count", "2") == ["7200", "60"]
 
 
-def test_tail_without_exit_waits_for_new_records(cli: CommandLine, topic: str) -> None:
-    cli.run("produce", topic, "--value", "old")
+@contextmanager
+def producing(cli: CommandLine, *topics: str) -> Iterator[None]:
+    """Produce again and again: from when on tail counts as new is not to be seen from outside."""
     producer = Producer({"bootstrap.servers": cli.servers})
     stop = threading.Event()
 
     def produce() -> None:
-        # The moment from which tail counts as new is not to be seen from outside.
         while not stop.wait(0.05):
-            producer.produce(topic, value=b"new")
+            for topic in topics:
+                producer.produce(topic, value=b"new")
             producer.flush(WAIT_SECONDS)
 
     thread = threading.Thread(target=produce)
     thread.start()
     try:
-        line = cli.run("tail", topic, "--count", "1")
+        yield
     finally:
         stop.set()
         thread.join()
+
+
+def test_tail_without_exit_waits_for_new_records(cli: CommandLine, topic: str) -> None:
+    cli.run("produce", topic, "--value", "old")
+    with producing(cli, topic):
+        line = cli.run("tail", topic, "--count", "1")
     assert line.rstrip().endswith("new")
+
+
+@pytest.mark.parametrize("in_group", [False, True])
+def test_tail_waits_for_topics_that_come_to_match_and_says_so(
+    cli: CommandLine, unique: Unique, in_group: bool
+) -> None:
+    name = unique("late")
+    more = ("--group", unique("group"), "--from", "earliest") if in_group else ()
+
+    def create() -> None:
+        time.sleep(0.5)
+        for each in (f"{name}-b", f"x{name}", f"{name}-a"):
+            create_topics(connection, [WantedTopic(each, 1)])
+            publisher.send(each, NewRecord(None, b"late", ()))
+        publisher.flush()
+
+    connection = Connection("test", parse_servers(cli.servers))
+    publisher = Publisher(connection)
+    thread = threading.Thread(target=create)
+    thread.start()
+    output, errors = cli.both("tail", f"{name}-?", name, "--count", "2", *more, code=0)
+    thread.join()
+    told = errors.splitlines()
+    assert told[0] == f"fakebus: no topic matches '{name}-?' (waiting for it; Ctrl-C ends)"
+    assert told[1].startswith(f"fakebus: there is no topic '{name}'; ")
+    assert set(told[2:]) == {f"fakebus: now reading {name}-{each}" for each in "ab"}
+    assert sorted(line.split("@")[0] for line in output.splitlines()) == [
+        f"{name}-a-0",
+        f"{name}-b-0",
+    ]
+
+
+def test_tail_takes_patterns_and_regular_expressions(cli: CommandLine, unique: Unique) -> None:
+    name = unique("pattern")
+    connection = Connection("test", parse_servers(cli.servers))
+    create_topics(connection, [WantedTopic(f"{name}-{each}") for each in ("a1", "b2", "c3")])
+    for each in ("a1", "b2", "c3"):
+        cli.run("produce", f"{name}-{each}", "--value", each)
+    everything = ("--from", "earliest")
+    assert sorted(cli.values(f"{name}-*", *everything)) == ["a1", "b2", "c3"]
+    assert sorted(cli.values(f"^{name}-(a|c).$", *everything)) == ["a1", "c3"]
+    assert cli.values(f"{name}-?2", *everything) == ["b2"]
+    assert "no topic matches" in cli.error("tail", f"{name}-z*", "--exit")
+    assert "is no regular expression, column 2" in cli.error("tail", "^(", "--exit")
+
+
+def test_tail_prints_only_what_a_filter_lets_pass(cli: CommandLine, topic: str) -> None:
+    values = [value for n in range(5) for value in ("--value", json.dumps({"n": n}))]
+    cli.run("produce", topic, *values, "--key", "k", "--header", "h=eu-1")
+    wanted = 'value.n >= 2 and key = "k" and headers.h contains "eu"'
+    arguments = (topic, "--from", "earliest", "--filter", wanted)
+    assert [record["value"]["n"] for record in cli.tail(*arguments)] == [2, 3, 4]
+    assert [record["value"]["n"] for record in cli.tail(*arguments, "--count", "1")] == [2]
+    assert "--filter, column 9: " in cli.error("tail", topic, "--filter", "value.n ? 1")
 
 
 def test_tail_ends_when_nobody_reads_it_any_more(cli: CommandLine, topic: str) -> None:
@@ -418,9 +490,8 @@ def test_the_doctor_notes_timestamps_from_the_future(
     topic = unique("topic")
     # Kafka refuses timestamps more than an hour ahead unless it is told otherwise.
     cli.run("topics", "--create", topic, "--config", "message.timestamp.after.max.ms=86400000")
-    ahead_ms = time.time_ns() // 1_000_000 + 5 * 3_600_000
     lines = tmp_path / "lines.ndjson"
-    lines.write_text(json.dumps({"value": "a", "timestamp": ahead_ms, "partition": 0}))
+    lines.write_text('{"value": "a", "at": "+5h", "partition": 0}')
     cli.run("produce", topic, "--file", str(lines), "--json")
     findings = cli.doctor("--topic", topic, code=0)
     assert f"more than an hour ahead of this machine's clock (in {topic}-0)" in findings

@@ -1,0 +1,217 @@
+"""Expressions that choose records, as in ``value.total > 100 and key contains "eu-"``.
+
+Nothing is evaluated by Python: an expression is fields, values and these operators, and can only
+be true or false.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any, NamedTuple, NoReturn
+
+from fakebus.errors import ConfigError
+
+FILTER_HELP = (
+    "fields (key, value.user.id, value.items[0], headers.ce_type, topic, partition, offset, at), "
+    "texts in quotes, numbers, true, false, null; = != < <= > >= contains; and, or, not, ()"
+)
+ROOTS = ("key", "value", "headers", "topic", "partition", "offset", "at")
+_JOINING = ("and", "or", "not", "contains")
+_MOST_NESTED = 50
+_MOST_DIGITS = 300
+_TOKEN = re.compile(
+    r"""\s*(?:
+    (?P<text>"(?:[^"\\]|\\.)*"|'[^']*')
+    |(?P<number>-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?(?![\w.]))
+    |(?P<word>[^\W\d][\w-]*(?:\.[\w$-]+|\[\d+\]|\["[^"]*"\])*)
+    |(?P<mark>==|!=|<=|>=|[=<>()])
+    )""",
+    re.VERBOSE,
+)
+_STEP = re.compile(r"\.([\w$-]+)|\[(\d+)\]|\[\"([^\"]*)\"\]")
+_WORDS = {"true": True, "false": False, "null": None}
+_MISSING = object()
+
+Fields = Mapping[str, Any]
+Test = Callable[[Fields], Any]
+
+
+class _Token(NamedTuple):
+    kind: str
+    text: str
+    column: int
+
+
+def parse_filter(text: str) -> Callable[[Fields], bool]:
+    """Return whether a record is wanted, as a function of its fields.
+
+    Args:
+        text: as ``FILTER_HELP`` says.
+
+    Raises:
+        ConfigError: it is no expression; the message names the column.
+    """
+    parser = _Parser(text)
+    test = parser.either(0)
+    if parser.next.kind != "end":
+        parser.refuse("and or or is missing here")
+    return lambda fields: bool(test(fields))
+
+
+class _Parser:
+    """Parser of one expression, by recursive descent."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._tokens = self._cut()
+        self._at = 0
+
+    def _cut(self) -> list[_Token]:
+        found, at = [], 0
+        end = len(self._text.rstrip())
+        while at < end:
+            match = _TOKEN.match(self._text, at)
+            if match is None:
+                at += len(self._text[at:]) - len(self._text[at:].lstrip())
+                self._refuse_at(at + 1, f"{self._text[at]!r} cannot stand here")
+            kind = str(match.lastgroup)
+            found.append(_Token(kind, match[kind], match.start(kind) + 1))
+            at = match.end()
+        return [*found, _Token("end", "", end + 1)]
+
+    def refuse(self, reason: str) -> NoReturn:
+        """Raise what is wrong at the next token."""
+        self._refuse_at(self.next.column, reason)
+
+    def _refuse_at(self, column: int, reason: str) -> NoReturn:
+        raise ConfigError(f"--filter, column {column}: {reason}; an expression has {FILTER_HELP}")
+
+    @property
+    def next(self) -> _Token:
+        """The token that is to be read."""
+        return self._tokens[self._at]
+
+    def _take(self, *texts: str) -> str | None:
+        """Read the next token if it is one of these words or marks."""
+        if self.next.kind in ("word", "mark") and self.next.text in texts:
+            self._at += 1
+            return self._tokens[self._at - 1].text
+        return None
+
+    def either(self, depth: int) -> Test:
+        """Read what ``or`` joins."""
+        parts = [self._both(depth)]
+        while self._take("or"):
+            parts.append(self._both(depth))
+        return parts[0] if len(parts) == 1 else lambda fields: any(part(fields) for part in parts)
+
+    def _both(self, depth: int) -> Test:
+        parts = [self._single(depth)]
+        while self._take("and"):
+            parts.append(self._single(depth))
+        return parts[0] if len(parts) == 1 else lambda fields: all(part(fields) for part in parts)
+
+    def _single(self, depth: int) -> Test:
+        if depth > _MOST_NESTED:
+            self.refuse("this is nested too deeply")
+        if self._take("not"):
+            negated = self._single(depth + 1)
+            return lambda fields: not negated(fields)
+        if self._take("("):
+            inner = self.either(depth + 1)
+            if not self._take(")"):
+                self.refuse("a closing bracket is missing")
+            return inner
+        left = self._operand()
+        operator = self._take(*_OPERATORS)
+        if operator is None:
+            # A field alone is there and not false, empty or 0.
+            return lambda fields: left(fields) not in (_MISSING, None, False, 0, "")
+        compare, right = _OPERATORS[operator], self._operand()
+        return lambda fields: compare(left(fields), right(fields))
+
+    def _operand(self) -> Test:
+        token = self.next
+        if token.kind == "end":
+            self.refuse("a field or a value is missing")
+        self._at += 1
+        if token.kind == "number":
+            is_whole = token.text.lstrip("-").isdigit() and len(token.text) < _MOST_DIGITS
+            number = int(token.text) if is_whole else float(token.text)
+            return lambda _: number
+        if token.kind == "text":
+            text = self._string(token)
+            return lambda _: text
+        if token.kind == "word" and token.text in _WORDS:
+            return lambda _: _WORDS[token.text]
+        if token.kind == "word" and token.text not in _JOINING:
+            return self._field(token)
+        self._refuse_at(token.column, f"a field or a value is missing before {token.text!r}")
+
+    def _string(self, token: _Token) -> str:
+        if token.text[0] == "'":
+            return token.text[1:-1]
+        try:
+            return str(json.loads(token.text))
+        except ValueError:
+            self._refuse_at(token.column, "this is no text in JSON's quotes")
+
+    def _field(self, token: _Token) -> Test:
+        root = re.split(r"[.\[]", token.text)[0]
+        if root not in ROOTS:
+            near = get_close_matches(root, ROOTS, 1)
+            meant = near[0] + token.text[len(root) :] if near else f"value.{token.text}"
+            self._refuse_at(token.column, f"there is no field {root!r}; did you mean {meant}?")
+        steps = [
+            int(index) if index else name or quoted
+            for name, index, quoted in _STEP.findall(token.text[len(root) :])
+        ]
+        return lambda fields: _at(fields.get(root), steps)
+
+
+def _at(data: Any, steps: Sequence[str | int]) -> Any:
+    for step in steps:
+        if isinstance(data, dict) and str(step) in data:
+            data = data[str(step)]
+        elif isinstance(data, list) and isinstance(step, int) and step < len(data):
+            data = data[step]
+        else:
+            return _MISSING
+    return data
+
+
+def _equal(left: Any, right: Any) -> bool:
+    if left is _MISSING or right is _MISSING:
+        # What is missing is null, as in JSON.
+        return (left in (_MISSING, None)) and (right in (_MISSING, None))
+    return isinstance(left, bool) == isinstance(right, bool) and bool(left == right)
+
+
+def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
+    def test(left: Any, right: Any) -> bool:
+        both = (left, right)
+        numbers = all(isinstance(each, int | float) and not isinstance(each, bool) for each in both)
+        return (numbers or all(isinstance(each, str) for each in both)) and compare(left, right)
+
+    return test
+
+
+def _contains(left: Any, right: Any) -> bool:
+    if isinstance(left, str):
+        return isinstance(right, str) and right in left
+    return isinstance(left, list | dict) and any(_equal(each, right) for each in left)
+
+
+_OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
+    "=": _equal,
+    "==": _equal,
+    "!=": lambda left, right: not _equal(left, right),
+    "<": _ordered(lambda left, right: left < right),
+    "<=": _ordered(lambda left, right: left <= right),
+    ">": _ordered(lambda left, right: left > right),
+    ">=": _ordered(lambda left, right: left >= right),
+    "contains": _contains,
+}

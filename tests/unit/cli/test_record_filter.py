@@ -1,0 +1,118 @@
+"""Expressions that choose records."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fakebus.cli.record_filter import parse_filter
+from fakebus.errors import ConfigError
+
+FIELDS = {
+    "topic": "orders",
+    "partition": 2,
+    "offset": 17,
+    "at": "2024-05-01T09:00:00.000Z",
+    "key": "customer-7",
+    "value": {
+        "total": 12.5,
+        "paid": False,
+        "note": None,
+        "n": 1,
+        "a-b": {"$c": "x"},
+        "items": [{"price": 3}, {"price": 4}],
+        "tags": ["new", "eu"],
+    },
+    "headers": {"ce_type": "order.created", "content-type": "application/json"},
+}
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "value.total = 12.5",
+        "value.total == 12.5 and partition = 2",
+        "value.total > 12 and value.total >= 12.5 and value.total < 13 and value.total <= 12.5",
+        "value.total != 12",
+        "value.total > -1e3",
+        "value.paid = false",
+        "not value.paid",
+        "value.note = null",
+        "value.missing = null",
+        "null = value.items[7].price",
+        "value.items[1].price = 4",
+        'value["a-b"].$c = "x"',
+        "value.a-b.$c = 'x'",
+        'value.tags contains "eu"',
+        'key contains "customer"',
+        'headers.ce_type contains "created" and headers.content-type = "application/json"',
+        'headers["ce_type"] = "order.created"',
+        'at >= "2024-05-01" and at < "2024-05-02"',
+        'topic = "orders" and offset > 16',
+        "(value.n = 2 or value.n = 1) and not (value.n = 3)",
+        "value.n = 2 and value.n = 3 or value.n = 1",
+        "value.items",
+        r'key != "\u00e9"',
+    ],
+)
+def test_an_expression_that_holds(expression: str) -> None:
+    assert parse_filter(expression)(FIELDS) is True
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "value.total = 12",
+        "value.total = '12.5'",
+        "value.n = true",
+        "value.paid = 0",
+        "value.total < 'a'",
+        "value.paid < 1",
+        "value.missing != null",
+        "value.missing > 0",
+        "value.missing",
+        "value.note",
+        "key contains 7",
+        "value.n contains 1",
+        "value.tags contains 'e'",
+        "key.inner = 'x'",
+    ],
+)
+def test_an_expression_that_does_not_hold(expression: str) -> None:
+    assert parse_filter(expression)(FIELDS) is False
+
+
+@pytest.mark.parametrize(
+    ("expression", "message"),
+    [
+        ("", "column 1: a field or a value is missing"),
+        ("value.n =", "column 10: a field or a value is missing"),
+        ("value.n = = 1", "column 11: a field or a value is missing before '='"),
+        ("value.n = 1 value.n", "column 13: and or or is missing here"),
+        ("(value.n = 1", "column 13: a closing bracket is missing"),
+        ("total > 1", "column 1: there is no field 'total'; did you mean value.total?"),
+        ("key = 'a' and valu.n = 1", "column 15: there is no field 'valu'; did you mean value.n?"),
+        ("value.n =  ; 1", "column 12: ';' cannot stand here"),
+        ("key = 'a", 'column 7: "\'" cannot stand here'),
+        ('key = "\\x"', "column 7: this is no text"),
+        ("value.n = 1abc", "cannot stand here"),
+        ("and", "column 1: a field or a value is missing before 'and'"),
+        ("not " * 60 + "key", "nested too deeply"),
+        ("(" * 5000, "nested too deeply"),
+        ("__import__('os')", "column 1: there is no field '__import__'"),
+    ],
+)
+def test_what_is_no_expression_is_refused_with_its_column(expression: str, message: str) -> None:
+    with pytest.raises(ConfigError) as refusal:
+        parse_filter(expression)
+    assert message in str(refusal.value)
+
+
+@given(st.text(alphabet="value.n()=<>!andor not'\"[]0123456789-e$ ", max_size=40))
+def test_any_text_is_an_expression_or_refused(text: str) -> None:
+    try:
+        holds = parse_filter(text)
+    except ConfigError:
+        return
+    assert holds(FIELDS) in (True, False)
