@@ -328,6 +328,10 @@ class Tail:
         self._grown.clear()
         self._woken.clear()
 
+    def wake(self) -> None:
+        """Let :meth:`wait` return although nothing has come."""
+        self._woken.set()
+
     async def wait(self, timeout_s: float) -> None:
         """Return when another pass may find something, after ``timeout_s`` at the latest."""
         try:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
-from fakebus.storage.interface import MetaStore
+from fakebus.storage.interface import MetaStore, Undo
 
 
 class Values:
@@ -28,3 +29,10 @@ class Values:
     def set(self, name: str, value: str | None) -> asyncio.Future[None]:
         """Keep a value, or forget it if it is ``None``; done when that is stored."""
         return self._store.set_meta(self._prefix + name, value)
+
+    def set_all(
+        self, values: Mapping[str, str | None], undo: Undo | None = None
+    ) -> asyncio.Future[None]:
+        """Keep or forget several values at once; ``undo`` is called if that cannot be stored."""
+        named = {self._prefix + name: value for name, value in values.items()}
+        return self._store.set_all_meta(named, undo)

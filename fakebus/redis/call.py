@@ -10,7 +10,7 @@ from fakebus.broker.broker import Broker
 from fakebus.broker.topics import Topic
 from fakebus.redis.arguments import Arguments
 from fakebus.redis.entries import EntryId
-from fakebus.redis.groups import StreamGroup, StreamGroups
+from fakebus.redis.groups import StreamGroup, StreamGroups, no_group
 from fakebus.redis.protocol import RedisError, Reply, Status
 from fakebus.redis.streams import Entry, Streams
 from fakebus.types import TopicPartition
@@ -73,18 +73,46 @@ class Call:
         """Return the topic of the stream that the next word names."""
         return self.streams.topic(self.arguments.text())
 
+    def existing_topic(self, problem: str = "ERR no such key") -> Topic:
+        """Return the topic of the stream that the next word names.
+
+        Args:
+            problem: the error when there is none.
+        """
+        topic = self.topic()
+        if topic is None:
+            raise RedisError(problem)
+        return topic
+
     def topic_and_group(self) -> tuple[Topic, StreamGroup]:
         """Return the stream and the group that the next two words name.
 
         Raises:
             RedisError: there is no such stream or group.
         """
-        name, group_name = self.arguments.text(), self.arguments.text()
+        return self.topic_and_group_of(self.arguments.text(), self.arguments.text())
+
+    def topic_and_group_of(
+        self, name: str, group_name: str, where: str = ""
+    ) -> tuple[Topic, StreamGroup]:
+        """Return a stream and a group; ``where`` ends the error when one is not there."""
         topic = self.streams.topic(name)
         group = None if topic is None else self.groups.get(topic, group_name)
         if topic is None or group is None:
-            raise no_group(name, group_name)
+            raise no_group(name, group_name, where)
         return topic, group
+
+    def group_of(self, topic: Topic) -> StreamGroup:
+        """Return the group of a stream that the next word names.
+
+        Raises:
+            RedisError: there is no such group.
+        """
+        name = self.arguments.text()
+        group = self.groups.get(topic, name)
+        if group is None:
+            raise RedisError(f"NOGROUP No such consumer group '{name}' for key name '{topic.name}'")
+        return group
 
     def note(self, verb: str, topic: Topic, entries: Iterable[EntryId], group: str = "") -> None:
         """Note what the client has done with entries, if such things are noted."""
@@ -96,13 +124,3 @@ class Call:
     def entry(self, entry: Entry) -> Reply:
         """Return an entry as an answer has it."""
         return [str(entry.id), self.streams.fields(entry)]
-
-
-def no_group(name: str, group: str) -> RedisError:
-    """Return the error for a stream or a group that is not there."""
-    return RedisError(f"NOGROUP No such key '{name}' or consumer group '{group}'")
-
-
-def no_group_of(name: str, group: str) -> RedisError:
-    """Return the error for a group that is not there, as commands on groups have it."""
-    return RedisError(f"NOGROUP No such consumer group '{group}' for key name '{name}'")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from fakebus.broker.broker import Broker
+from fakebus.errors import StorageError
 from fakebus.redis import (
     connection_commands,
     entry_commands,
@@ -36,6 +37,7 @@ _COMMANDS: Mapping[str, tuple[Handler, int]] = {
     "CLIENT SETINFO": (connection_commands.accept, 4),
     "CLIENT SETNAME": (connection_commands.client_setname, 3),
     "COMMAND": (connection_commands.command, -1),
+    "DEL": (connection_commands.delete, -2),
     "ECHO": (connection_commands.echo, 2),
     "EXISTS": (connection_commands.exists, -2),
     "HELLO": (connection_commands.hello, -1),
@@ -45,6 +47,7 @@ _COMMANDS: Mapping[str, tuple[Handler, int]] = {
     "QUIT": (connection_commands.quit, -1),
     "SELECT": (connection_commands.select, 2),
     "TYPE": (connection_commands.type_of, 2),
+    "UNLINK": (connection_commands.delete, -2),
     "XACK": (pending_commands.xack, -4),
     "XADD": (entry_commands.xadd, -5),
     "XAUTOCLAIM": (pending_commands.xautoclaim, -6),
@@ -93,6 +96,9 @@ class Commands:
             return await self._run(session, words)
         except RedisError as failure:
             return failure
+        except StorageError as failure:
+            # As Redis says it when its append-only file cannot be written.
+            return RedisError(f"MISCONF {failure}")
 
     async def _run(self, session: Session, words: Sequence[bytes]) -> Reply:
         handler, behind = _find(words)

@@ -6,6 +6,8 @@ import re
 from fnmatch import fnmatchcase
 
 from fakebus import __version__
+from fakebus.broker.topic_requests import TopicToDelete
+from fakebus.errors import BrokerError, ErrorCode
 from fakebus.redis.arguments import Arguments
 from fakebus.redis.call import OK, Call
 from fakebus.redis.protocol import Map, RedisError, Reply, Status
@@ -127,6 +129,20 @@ def command(call: Call) -> Reply:
 def exists(call: Call) -> Reply:
     """Count the streams that there are."""
     return sum(call.streams.topic(name) is not None for name in call.arguments.rest_as_text())
+
+
+async def delete(call: Call) -> Reply:
+    """Delete streams, with the topics that they are."""
+    names = dict.fromkeys(call.arguments.text() for _ in range(call.arguments.left))
+    wanted = [TopicToDelete(name=name) for name in names if call.streams.topic(name) is not None]
+    try:
+        deleted = await call.broker.topic_admin.delete_topics(wanted)
+    except BrokerError as error:
+        raise RedisError(f"ERR {error}") from error
+    for each in deleted:
+        if each.error_code is not ErrorCode.NONE:
+            raise RedisError(f"ERR {each.name}: {each.error_message or each.error_code.text}")
+    return len(deleted)
 
 
 def type_of(call: Call) -> Reply:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import logging
 
 from fakebus.broker.topics import Topic
-from fakebus.redis.call import OK, Call, no_group, no_group_of
+from fakebus.redis.call import OK, Call
 from fakebus.redis.entries import EntryId
 from fakebus.redis.groups import Pending, StreamGroup
 from fakebus.redis.protocol import Map, RedisError, Reply
 from fakebus.redis.reading import ReadOptions, blocking, read_options, streams_reply
-from fakebus.redis.streams import Entry
+from fakebus.redis.streams import Entry, Positions
 from fakebus.wording import counted
 
 logger = logging.getLogger("fakebus.redis")
 
+_READING = " in XREADGROUP with GROUP option"
+_GROUP_GONE = "NOGROUP the consumer group this client was blocked on no longer exists"
 _NO_KEY = (
     "ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to "
     "use the MKSTREAM option to create an empty stream automatically."
@@ -37,11 +39,10 @@ async def create(call: Call) -> Reply:
             raise RedisError(_NO_KEY)
         _start_id(start)
         topic = await call.streams.create(name)
+    positions, last_id = await _beginning(call, topic, start)
     if call.groups.get(topic, group_name) is not None:
         raise RedisError("BUSYGROUP Consumer Group name already exists")
-    group = StreamGroup(group_name, {})
-    await _begin_at(call, topic, group, start)
-    call.groups.add(topic, group)
+    await call.groups.add(topic, StreamGroup(group_name, positions, last_id))
     return OK
 
 
@@ -51,8 +52,9 @@ async def set_id(call: Call) -> Reply:
     start = call.arguments.raw()
     if call.arguments.left:
         raise _unknown_option("SETID", call.arguments.word())
-    await _begin_at(call, topic, group, start)
-    call.groups.changed(topic, group)
+    positions, last_id = await _beginning(call, topic, start)
+    async with call.groups.changing(topic, group):
+        group.positions, group.last_id, group.has_read = positions, last_id, False
     return OK
 
 
@@ -69,70 +71,62 @@ def _start_id(start: bytes) -> EntryId | None:
     return None if start == b"$" else EntryId.parse(start)
 
 
-async def _begin_at(call: Call, topic: Topic, group: StreamGroup, start: bytes) -> None:
+async def _beginning(call: Call, topic: Topic, start: bytes) -> tuple[Positions, EntryId]:
     last_id = _start_id(start)
-    if last_id is None:
-        group.positions = call.streams.end(topic)
-        last = await call.streams.last(topic)
-        last_id = EntryId(0, 0) if last is None else last.id
-    else:
-        group.positions = await call.streams.positions_after(topic, last_id)
-    group.last_id, group.has_read = last_id, False
+    if last_id is not None:
+        return await call.streams.positions_after(topic, last_id), last_id
+    positions, last = call.streams.end(topic), await call.streams.last(topic)
+    return positions, EntryId(0, 0) if last is None else last.id
 
 
-def destroy(call: Call) -> Reply:
+async def destroy(call: Call) -> Reply:
     """Remove a group."""
-    topic, name = _existing(call), call.arguments.text()
-    removed = call.groups.remove(topic, name)
+    topic, name = call.existing_topic(_NO_KEY), call.arguments.text()
+    removed = await call.groups.remove(topic, name)
     if removed:
         logger.info("group %s of stream %s is removed, as a client has asked", name, topic.name)
     return int(removed)
 
 
-def create_consumer(call: Call) -> Reply:
+async def create_consumer(call: Call) -> Reply:
     """Add a consumer."""
     topic, group = _named(call)
-    consumer = call.arguments.text()
-    created = consumer not in group.consumers
-    if created:
+    return int(await _make_known(call, topic, group, call.arguments.text()))
+
+
+async def _make_known(call: Call, topic: Topic, group: StreamGroup, consumer: str) -> bool:
+    """Add a consumer that the group does not have; return whether that was so."""
+    if consumer in group.consumers:
+        return False
+    async with call.groups.changing(topic, group):
         group.saw(consumer, call.now_ms)
-        call.groups.changed(topic, group)
-    return int(created)
+    return True
 
 
-def delete_consumer(call: Call) -> Reply:
+async def delete_consumer(call: Call) -> Reply:
     """Remove a consumer and what is pending for it."""
     topic, group = _named(call)
     consumer = call.arguments.text()
-    known = group.consumers.pop(consumer, None)
-    own = [key for key, pending in group.pending.items() if pending.consumer == consumer]
-    for entry_id in own:
-        del group.pending[entry_id]
-    if known is not None:
-        logger.info(
-            "consumer %s of group %s of stream %s is removed, with %s",
-            consumer,
-            group.name,
-            topic.name,
-            counted(len(own), "pending entry", "pending entries"),
-        )
-    call.groups.changed(topic, group)
+    if consumer not in group.consumers:
+        return 0
+    own = [entry_id for entry_id, each in group.pending.items() if each.consumer == consumer]
+    async with call.groups.changing(topic, group) as change:
+        del group.consumers[consumer]
+        for entry_id in own:
+            change.put(entry_id, None)
+    logger.info(
+        "consumer %s of group %s of stream %s is removed, with %s",
+        consumer,
+        group.name,
+        topic.name,
+        counted(len(own), "pending entry", "pending entries"),
+    )
     return len(own)
 
 
-def _existing(call: Call) -> Topic:
-    topic = call.topic()
-    if topic is None:
-        raise RedisError(_NO_KEY)
-    return topic
-
-
 def _named(call: Call) -> tuple[Topic, StreamGroup]:
-    topic, name = _existing(call), call.arguments.text()
-    group = call.groups.get(topic, name)
-    if group is None:
-        raise no_group_of(topic.name, name)
-    return topic, group
+    topic = call.existing_topic(_NO_KEY)
+    return topic, call.group_of(topic)
 
 
 async def xreadgroup(call: Call) -> Reply:
@@ -141,23 +135,21 @@ async def xreadgroup(call: Call) -> Reply:
         raise RedisError("ERR Missing GROUP option for XREADGROUP")
     group_name, consumer = call.arguments.text(), call.arguments.text()
     options = read_options(call.arguments, "XREADGROUP")
-    wanted: list[tuple[str, Topic, StreamGroup, EntryId | None]] = []
-    for name, after in options.streams:
-        topic = call.streams.topic(name)
-        group = None if topic is None else call.groups.get(topic, group_name)
-        if topic is None or group is None:
-            raise no_group(name, group_name)
-        wanted.append((name, topic, group, None if after == b">" else EntryId.parse(after)))
+    wanted = [
+        (name, *call.topic_and_group_of(name, group_name, _READING), _start_of(after))
+        for name, after in options.streams
+    ]
     for _, topic, group, _ in wanted:
+        await _make_known(call, topic, group, consumer)
         group.saw(consumer, call.now_ms)
-        call.groups.changed(topic, group)
 
     async def look() -> Map | None:
         found = Map()
         for name, topic, group, after in wanted:
-            is_there = call.streams.topic(name) is topic
-            if not is_there or call.groups.get(topic, group_name) is not group:
-                raise no_group(name, group_name)
+            if call.streams.topic(name) is not topic:
+                raise RedisError("UNBLOCKED the stream key no longer exists")
+            if call.groups.get(topic, group_name) is not group:
+                raise RedisError(_GROUP_GONE)
             if after is not None:
                 found[name] = await _deliver_again(call, topic, group, consumer, after, options)
                 continue
@@ -168,26 +160,30 @@ async def xreadgroup(call: Call) -> Reply:
         return found or None
 
     names = [name for name, _, _, _ in wanted]
-    found = await blocking(call, look, names, options.block_ms)
+    groups = [group for _, _, group, _ in wanted]
+    found = await blocking(call, look, names, options.block_ms, groups)
     return streams_reply(found, call.session)
+
+
+def _start_of(after: bytes) -> EntryId | None:
+    """Return behind which pending entry to begin; ``None`` is for new ones."""
+    return None if after == b">" else EntryId.parse(after)
 
 
 async def _deliver(
     call: Call, topic: Topic, group: StreamGroup, consumer: str, options: ReadOptions
 ) -> list[Entry]:
-    entries = []
-    for entry in await call.streams.read(topic, group.positions, options.count):
-        # Another consumer may have been given it while this one read.
-        if entry.id.offset < group.positions.get(entry.id.partition, 0):
-            continue
-        group.positions[entry.id.partition] = entry.id.offset + 1
-        group.last_id, group.has_read = entry.id, True
-        if not options.no_ack:
-            group.pending[entry.id] = Pending(consumer, call.now_ms)
-        entries.append(entry)
+    entries = await call.streams.read(topic, group.positions, options.count)
+    # Another consumer may have been given some of them while this one read.
+    entries = [e for e in entries if e.id.offset >= group.positions.get(e.id.partition, 0)]
     if entries:
-        group.saw(consumer, call.now_ms, active=True)
-        call.groups.changed(topic, group)
+        async with call.groups.changing(topic, group) as change:
+            for entry in entries:
+                group.positions[entry.id.partition] = entry.id.offset + 1
+                if not options.no_ack:
+                    change.put(entry.id, Pending(consumer, call.now_ms))
+            group.last_id, group.has_read = entries[-1].id, True
+            group.saw(consumer, call.now_ms, active=True)
     return entries
 
 
@@ -204,21 +200,20 @@ async def _deliver_again(
         for entry_id, pending in group.pending.items()
         if pending.consumer == consumer and entry_id > after
     )
+    entries = [(each, await call.streams.get(topic, each)) for each in own[: options.count]]
     found: list[Reply] = []
-    for entry_id in own[: options.count]:
-        entry = await call.streams.get(topic, entry_id)
-        pending = group.pending.get(entry_id)
-        if pending is None or pending.consumer != consumer:
-            # Acknowledged or claimed meanwhile.
-            continue
-        if entry is None:
-            found.append([str(entry_id), None])
-            continue
-        # A consumer that dies of an entry shows by how often it came.
-        pending.count += 1
-        pending.delivered_ms = call.now_ms
-        found.append(call.entry(entry))
-    if found:
-        group.saw(consumer, call.now_ms, active=True)
-    call.groups.changed(topic, group)
+    async with call.groups.changing(topic, group) as change:
+        for entry_id, entry in entries:
+            pending = group.pending.get(entry_id)
+            if pending is None or pending.consumer != consumer:
+                # Acknowledged or claimed meanwhile.
+                continue
+            if entry is None:
+                found.append([str(entry_id), None])
+                continue
+            # A consumer that dies of an entry shows by how often it came.
+            change.put(entry_id, Pending(consumer, call.now_ms, pending.times + 1))
+            found.append(call.entry(entry))
+        if found:
+            group.saw(consumer, call.now_ms, active=True)
     return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from fakebus.broker.topics import Topic
 from fakebus.redis.call import Call
 from fakebus.redis.groups import StreamGroup
@@ -10,7 +12,7 @@ from fakebus.redis.protocol import Map, RedisError, Reply
 
 async def groups(call: Call) -> Reply:
     """Describe the groups of a stream."""
-    topic = _existing(call)
+    topic = call.existing_topic()
     return [_group(call, topic, group) for group in call.groups.of_topic(topic)]
 
 
@@ -30,17 +32,13 @@ def _group(call: Call, topic: Topic, group: StreamGroup) -> Reply:
 
 def consumers(call: Call) -> Reply:
     """Describe the consumers of a group."""
-    topic, group_name = _existing(call), call.arguments.text()
-    group = call.groups.get(topic, group_name)
-    if group is None:
-        raise RedisError(
-            f"NOGROUP No such consumer group '{group_name}' for key name '{topic.name}'"
-        )
-    now_ms = call.now_ms
+    topic = call.existing_topic()
+    group, now_ms = call.group_of(topic), call.now_ms
+    pending = Counter(each.consumer for each in group.pending.values())
     return [
         Map(
             name=name,
-            pending=sum(each.consumer == name for each in group.pending.values()),
+            pending=pending[name],
             idle=max(now_ms - consumer.seen_ms, 0),
             inactive=-1 if consumer.active_ms is None else max(now_ms - consumer.active_ms, 0),
         )
@@ -50,7 +48,7 @@ def consumers(call: Call) -> Reply:
 
 async def stream(call: Call) -> Reply:
     """Describe a stream."""
-    topic = _existing(call)
+    topic = call.existing_topic()
     if call.arguments.left:
         raise RedisError("ERR syntax error: fakebus has no XINFO STREAM with FULL")
     first = await call.streams.first(topic)
@@ -66,10 +64,3 @@ async def stream(call: Call) -> Reply:
             "last-entry": None if last is None else call.entry(last),
         }
     )
-
-
-def _existing(call: Call) -> Topic:
-    topic = call.topic()
-    if topic is None:
-        raise RedisError("ERR no such key")
-    return topic

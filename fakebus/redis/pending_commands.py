@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from fakebus.redis.arguments import Arguments
 from fakebus.redis.call import Call
 from fakebus.redis.entries import EntryId, IdRange
-from fakebus.redis.groups import Pending, StreamGroup
+from fakebus.redis.groups import Change, Pending, StreamGroup
 from fakebus.redis.protocol import RedisError, Reply
+from fakebus.redis.streams import Entry
 
 _ATTEMPTS_FACTOR = 10
 """How many entries XAUTOCLAIM looks at for each that it may answer, as in Redis."""
 
 
-def xack(call: Call) -> Reply:
+async def xack(call: Call) -> Reply:
     """Take entries out of what is pending."""
     topic = call.topic()
     group = None if topic is None else call.groups.get(topic, call.arguments.text())
     if topic is None or group is None:
         return 0
     entry_ids = [EntryId.parse(word) for word in call.arguments.rest()]
-    done = [each for each in entry_ids if group.pending.pop(each, None) is not None]
-    if done:
-        call.note("acknowledged", topic, done, group.name)
-        call.groups.changed(topic, group)
+    if group.pending.keys().isdisjoint(entry_ids):
+        return 0
+    async with call.groups.changing(topic, group) as change:
+        done = [each for each in entry_ids if change.put(each, None)]
+    call.note("acknowledged", topic, done, group.name)
     return len(done)
 
 
@@ -49,16 +52,14 @@ def xpending(call: Call) -> Reply:
             and idle >= min_idle
             and entry_id in ids
         ):
-            rows.append([str(entry_id), pending.consumer, idle, pending.count])
+            rows.append([str(entry_id), pending.consumer, idle, pending.times])
     return rows
 
 
 def _summary(group: StreamGroup) -> Reply:
     if not group.pending:
         return [0, None, None, None]
-    counts: dict[str, int] = {}
-    for pending in group.pending.values():
-        counts[pending.consumer] = counts.get(pending.consumer, 0) + 1
+    counts = Counter(pending.consumer for pending in group.pending.values())
     return [
         len(group.pending),
         str(min(group.pending)),
@@ -81,15 +82,15 @@ class _Claim:
     def matches(self, pending: Pending, now_ms: int) -> bool:
         return now_ms - pending.delivered_ms >= self.min_idle_ms
 
-    def take(self, group: StreamGroup, entry_id: EntryId) -> None:
-        before = group.pending.get(entry_id)
+    def take(self, change: Change, entry_id: EntryId) -> None:
+        before = change.group.pending.get(entry_id)
         # What is forced into the list counts as delivered once before.
-        count = 1 if before is None else before.count
+        count = 1 if before is None else before.times
         if self.count is not None:
             count = self.count
         elif not self.ids_only:
             count += 1
-        group.pending[entry_id] = Pending(self.consumer, self.delivered_ms, count)
+        change.put(entry_id, Pending(self.consumer, self.delivered_ms, count))
 
 
 async def xclaim(call: Call) -> Reply:
@@ -98,22 +99,22 @@ async def xclaim(call: Call) -> Reply:
     claim = _new_claim(call, "XCLAIM")
     entry_ids = _leading_ids(call.arguments)
     force, last_id = _claim_options(call, claim)
-    if last_id > group.last_id:
-        await call.streams.advance(topic, group.positions, last_id)
-        group.last_id = last_id
-    group.saw(claim.consumer, call.now_ms)
+    entries = [(each, await call.streams.get(topic, each)) for each in entry_ids]
+    positions = await call.streams.positions_after(topic, last_id)
     claimed: list[Reply] = []
-    for entry_id in entry_ids:
-        entry = await call.streams.get(topic, entry_id)
-        pending = group.pending.get(entry_id)
-        if entry is None:
-            group.pending.pop(entry_id, None)
-        elif force if pending is None else claim.matches(pending, call.now_ms):
-            claim.take(group, entry_id)
-            claimed.append(str(entry_id) if claim.ids_only else call.entry(entry))
-    if claimed:
-        group.saw(claim.consumer, call.now_ms, active=True)
-    call.groups.changed(topic, group)
+    async with call.groups.changing(topic, group) as change:
+        if last_id > group.last_id:
+            group.last_id = last_id
+            for partition, offset in positions.items():
+                group.positions[partition] = max(group.positions.get(partition, 0), offset)
+        for entry_id, entry in entries:
+            pending = group.pending.get(entry_id)
+            if entry is None:
+                change.put(entry_id, None)
+            elif force if pending is None else claim.matches(pending, call.now_ms):
+                claim.take(change, entry_id)
+                claimed.append(str(entry_id) if claim.ids_only else call.entry(entry))
+        group.saw(claim.consumer, call.now_ms, active=bool(claimed))
     return claimed
 
 
@@ -173,27 +174,29 @@ async def xautoclaim(call: Call) -> Reply:
     claim.ids_only, count = "JUSTID" in options, options.get("COUNT", 100)
     if count <= 0:
         raise RedisError("ERR COUNT must be > 0")
-    group.saw(claim.consumer, call.now_ms)
     wanted = sorted(entry_id for entry_id in group.pending if entry_id in ids)
     claimed: list[Reply] = []
     deleted: list[Reply] = []
     looked_at = 0
+    taken: list[tuple[EntryId, Entry | None]] = []
     for entry_id in wanted[: count * _ATTEMPTS_FACTOR]:
-        if len(claimed) + len(deleted) == count:
+        if len(taken) == count:
             break
         looked_at += 1
         entry = await call.streams.get(topic, entry_id)
         pending = group.pending.get(entry_id)
-        if pending is None:
-            # Acknowledged meanwhile.
-            continue
-        if entry is None:
-            del group.pending[entry_id]
-            deleted.append(str(entry_id))
-        elif claim.matches(pending, call.now_ms):
-            claim.take(group, entry_id)
-            claimed.append(str(entry_id) if claim.ids_only else call.entry(entry))
-    if claimed:
-        group.saw(claim.consumer, call.now_ms, active=True)
-    call.groups.changed(topic, group)
+        if pending is not None and (entry is None or claim.matches(pending, call.now_ms)):
+            taken.append((entry_id, entry))
+    async with call.groups.changing(topic, group) as change:
+        for entry_id, entry in taken:
+            if entry_id not in group.pending:
+                # Acknowledged meanwhile.
+                continue
+            if entry is None:
+                change.put(entry_id, None)
+                deleted.append(str(entry_id))
+            else:
+                claim.take(change, entry_id)
+                claimed.append(str(entry_id) if claim.ids_only else call.entry(entry))
+        group.saw(claim.consumer, call.now_ms, active=bool(claimed))
     return [str(wanted[looked_at]) if looked_at < len(wanted) else "0-0", claimed, deleted]

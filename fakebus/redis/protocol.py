@@ -5,6 +5,7 @@ Source: https://redis.io/docs/latest/develop/reference/protocol-spec/ (RESP2 and
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Union
 
@@ -15,6 +16,16 @@ _MAX_LINE = 64 * 1024
 WORD_OVERHEAD = 48
 """What Python adds to the bytes of a word, and the list that holds it."""
 _CRLF = b"\r\n"
+_INLINE_WORD = re.compile(
+    rb"""
+    \s*+ (?: ([^ \t\r\n"']++) (?= [ \t\r\n] | $ )  # a word without quotes, or one
+           | ([^ \t\r\n"']*+)                      # that ends with a pair of them
+             (?: " ((?: \\. | [^"\\] )*+) " | ' ((?: \\' | [^'] )*+) ' ) (?= \s | $ ) )
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_ESCAPE = re.compile(rb"\\(?:x([0-9a-fA-F]{2})|(.))", re.DOTALL)
+_ESCAPED = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"a": b"\a"}
 
 Reply = Union[None, bool, int, str, bytes, "RedisError", "Status", Sequence["Reply"], "Map"]
 
@@ -78,7 +89,7 @@ class Parser:
                 return None
             if not line.startswith(b"*"):
                 # An inline command, as people type them with netcat.
-                words = line.split()
+                words = _inline_words(line)
                 if len(words) == 3 and words[2].startswith(b"HTTP/"):
                     raise CrossProtocolError("this is HTTP, and Redis is served here")
                 return words
@@ -121,6 +132,29 @@ class Parser:
         del self._buffer[: begin + size + 2]
         self._room -= size
         return word
+
+
+def _inline_words(line: bytes) -> list[bytes]:
+    """Return the words of an inline command, which may stand in quotes as in redis-cli.
+
+    Raises:
+        ProtocolError: a quote is not closed, or something follows behind one that closes.
+    """
+    words, position, end = list[bytes](), 0, len(line.rstrip())
+    while position < end:
+        found = _INLINE_WORD.match(line, position)
+        if found is None:
+            raise ProtocolError("unbalanced quotes in request")
+        word, begun, double, single = found.groups(b"")
+        quoted = _ESCAPE.sub(_unescape, double) + single.replace(b"\\'", b"'")
+        words.append(word or begun + quoted)
+        position = found.end()
+    return words
+
+
+def _unescape(found: re.Match[bytes]) -> bytes:
+    code, letter = found.groups()
+    return bytes.fromhex(code.decode()) if code else _ESCAPED.get(letter, letter)
 
 
 def size_in_memory(words: Sequence[bytes]) -> int:

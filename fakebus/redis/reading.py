@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from fakebus.real_time import monotonic
 from fakebus.redis.arguments import SYNTAX_ERROR, Arguments
 from fakebus.redis.call import Call, Session
+from fakebus.redis.groups import StreamGroup
 from fakebus.redis.protocol import Map, RedisError, Reply
 
 ALL = 2**31
@@ -19,6 +20,7 @@ async def blocking(
     look: Callable[[], Awaitable[Map | None]],
     names: Iterable[str],
     block_ms: int | None,
+    groups: Sequence[StreamGroup] = (),
 ) -> Map | None:
     """Return what there is, or what comes within a time.
 
@@ -27,21 +29,28 @@ async def blocking(
         look: returns what there is.
         names: the streams where something new may come, whether they exist or not.
         block_ms: how long to wait; 0 is for ever, ``None`` not at all.
+        groups: the groups that it reads in, which wake it when they are removed.
     """
     if block_ms is None:
         return await look()
     session = call.session
     deadline = monotonic() + (block_ms or _BLOCK_FOREVER_MS) / 1000
     with call.streams.follow(names) as tail:
-        while True:
-            tail.mark_seen()
-            found = await look()
-            left_s = deadline - monotonic()
-            if found is not None or left_s <= 0 or session.gone:
-                return found
-            session.waiting = True
-            await tail.wait(left_s)
-            session.waiting = False
+        for group in groups:
+            group.readers.add(tail)
+        try:
+            while True:
+                tail.mark_seen()
+                found = await look()
+                left_s = deadline - monotonic()
+                if found is not None or left_s <= 0 or session.gone:
+                    return found
+                session.waiting = True
+                await tail.wait(left_s)
+                session.waiting = False
+        finally:
+            for group in groups:
+                group.readers.discard(tail)
 
 
 class ReadOptions:

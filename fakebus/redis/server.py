@@ -74,7 +74,7 @@ class RedisServer:
         waits = [writer.wait_closed() for writer in connections.values()]
         await asyncio.gather(*waits, return_exceptions=True)
         if self._groups is not None:
-            self._groups.write()
+            self._groups.close()
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if len(self._connections) >= MAX_CONNECTIONS:

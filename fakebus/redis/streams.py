@@ -181,11 +181,6 @@ class Streams:
             positions[entry_id.partition] += 1
         return positions
 
-    async def advance(self, topic: Topic, positions: Positions, entry_id: EntryId) -> None:
-        """Move positions behind an entry, and none of them back."""
-        for partition, offset in (await self.positions_after(topic, entry_id)).items():
-            positions[partition] = max(positions.get(partition, 0), offset)
-
     async def _position_at(
         self, log: PartitionLog, entry_id: EntryId, *, exact: bool = True
     ) -> int:

@@ -299,6 +299,11 @@ class MetaStore(Protocol):
     ) -> asyncio.Future[None]:
         """Enqueue: keep a value; ``None`` forgets it."""
 
+    def set_all_meta(
+        self, values: Mapping[str, str | None], undo: Undo | None = None
+    ) -> asyncio.Future[None]:
+        """Enqueue: keep or forget several values, as one write."""
+
     def meta_keys(self, prefix: str) -> list[str]:
         """Return the keys that begin with ``prefix``, sorted."""
 

@@ -114,6 +114,7 @@ class SqliteStorage:
         self.load_groups = groups.load_groups
         self.get_meta = meta.get_meta
         self.set_meta = meta.set_meta
+        self.set_all_meta = meta.set_all_meta
         self.meta_keys = meta.meta_keys
 
     @classmethod

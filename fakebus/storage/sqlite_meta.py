@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from functools import partial
 
 from fakebus.storage.interface import Undo
@@ -32,17 +33,29 @@ class SqliteMeta:
     ) -> asyncio.Future[None]:
         """Enqueue: keep a value; ``None`` forgets it."""
         future = self._writer.enqueue_with_future(
-            _set_meta, (key, value), partial(self._done, key, value), undo
+            _set_meta, (key, value), partial(self._done, {key: value}), undo
         )
         _put(self._values, key, value)
         return future
 
-    def _done(self, key: str, value: str | None, failure: BaseException | None) -> None:
-        if failure is None:
-            _put(self._stored, key, value)
-        else:
-            # Everything that waits has failed with it.
-            self._values = dict(self._stored)
+    def set_all_meta(
+        self, values: Mapping[str, str | None], undo: Undo | None = None
+    ) -> asyncio.Future[None]:
+        """Enqueue: keep or forget several values, as one write."""
+        future = self._writer.enqueue_with_future(
+            _set_all_meta, (values,), partial(self._done, values), undo
+        )
+        for key, value in values.items():
+            _put(self._values, key, value)
+        return future
+
+    def _done(self, values: Mapping[str, str | None], failure: BaseException | None) -> None:
+        for key, value in values.items():
+            if failure is None:
+                _put(self._stored, key, value)
+            else:
+                # Everything that waits has failed with it: what is stored is what holds.
+                _put(self._values, key, self._stored.get(key))
 
     def meta_keys(self, prefix: str) -> list[str]:
         """Return the keys that begin with ``prefix``, sorted."""
@@ -61,6 +74,11 @@ def _set_meta(transaction: Transaction, key: str, value: str | None) -> None:
         transaction.execute("DELETE FROM meta WHERE key = ?", (key,))
     else:
         transaction.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+
+def _set_all_meta(transaction: Transaction, values: Mapping[str, str | None]) -> None:
+    for key, value in values.items():
+        _set_meta(transaction, key, value)
 
 
 VALUE_WRITES: frozenset[Operation] = frozenset({_set_meta})

@@ -8,6 +8,7 @@ import redis
 
 from fakebus.addresses import Address
 from fakebus.app import BusThread, FakeBus
+from fakebus.broker.tail import Tail
 from fakebus.config import Settings
 
 ANY_PORT = Address("127.0.0.1", 0)
@@ -20,6 +21,12 @@ def redis_bus(**settings: object) -> Iterator[BusThread]:
     chosen = {"data": None, "kafka": (ANY_PORT,), "http": (), "redis": (ANY_PORT,), **settings}
     with BusThread(FakeBus(Settings(**chosen))) as running:  # type: ignore[arg-type]
         yield running
+
+
+def blocked_reads(running: BusThread) -> int:
+    """Return how many commands wait for entries."""
+    listening = running.bus.broker.topics.on_changed
+    return sum(isinstance(getattr(each, "__self__", None), Tail) for each in list(listening))
 
 
 @pytest.fixture(scope="module")

@@ -160,6 +160,7 @@ def test_a_client_that_sends_behind_a_blocked_command_is_not_read_from(bus: BusT
 def test_large_requests_of_many_clients_are_bounded_together(
     bus: BusThread, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    monkeypatch.setattr(connection, "_limited", LimitedLog(connection.logger))
     [server] = [each for each in bus.bus.servers if isinstance(each, RedisServer)]
     monkeypatch.setattr(server._budget, "limit", 8_000_000)
     part = b"*2\r\n$4\r\nECHO\r\n$60000000\r\n" + b"x" * 5_000_000

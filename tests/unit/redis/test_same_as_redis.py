@@ -9,14 +9,18 @@ from __future__ import annotations
 import ast
 import os
 import re
+import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 
 import pytest
 import redis
 
 from fakebus.app import BusThread
+from tests.unit.redis.conftest import blocked_reads
 
 REAL = os.environ.get("FAKEBUS_TEST_REDIS")
 _ID = re.compile(rb"\d{10,}-\d+")
@@ -31,6 +35,7 @@ class Side:
         self.client = redis.Redis.from_url(url, protocol=2)
         # Answers as they come: what redis-py makes of them hides half.
         self.client.response_callbacks.clear()
+        self.url = url
         self.stream = stream
         self.ids: list[bytes] = []
 
@@ -49,6 +54,12 @@ class Side:
         if words[0] == "XADD" and isinstance(answer, bytes):
             self.ids.append(answer)
         return self._plain(answer)
+
+    def blocked_clients(self, running: BusThread) -> int:
+        if self.url == REAL:
+            info = self.client.execute_command("INFO", "clients").decode()
+            return int(info.partition("blocked_clients:")[2].split()[0])
+        return blocked_reads(running)
 
     def _plain(self, answer: Raw) -> Raw:
         if isinstance(answer, list | tuple):
@@ -330,6 +341,9 @@ MISTAKES = {
     "XREAD FOO STREAMS q 0": "syntax error",
     "XREAD STREAMS q": "wrong number of arguments for 'xread' command",
     "XREADGROUP GROUP g c STREAMS q x": INVALID_ID,
+    "XREADGROUP GROUP nope c STREAMS q >": "NOGROUP No such key 'q' or consumer group 'nope' in "
+    "XREADGROUP with GROUP option",
+    "DEL": "wrong number of arguments for 'del' command",
     "XREADGROUP STREAMS q 0": "wrong number of arguments for 'xreadgroup' command",
     "XGROUP": "wrong number of arguments for 'xgroup' command",
     "XGROUP FOO q g": "unknown subcommand 'FOO'. Try XGROUP HELP.",
@@ -402,3 +416,72 @@ def test_keys_are_found_by_patterns(side: Side) -> None:
         KEYS k*1* => ['key-a1', 'key-b1']
         """,
     )
+
+
+def _talk(side: Side, sent: bytes) -> bytes:
+    """Return what is answered until the connection is closed, or to the end of what is sent."""
+    host = side.client.connection_pool.connection_kwargs
+    with socket.create_connection((host["host"], host["port"]), timeout=20) as connection:
+        connection.sendall(sent)
+        connection.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: connection.recv(4096), b""))
+
+
+UNBALANCED = b"-ERR Protocol error: unbalanced quotes in request\r\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "answer"),
+    [
+        (rb'"a b"', b"a b"),
+        (rb"'a b'", b"a b"),
+        (rb'""', b""),
+        (rb'foo"bar baz"', b"foobar baz"),
+        (rb'"\x41\n\q\\\xZZ\"\a\b\t\r"', b'A\nq\\xZZ"\x07\x08\t\r'),
+        (rb"'a\'\b'", rb"a'\b"),
+        (rb"a\b", rb"a\b"),
+        (b"a\vb", b"a\vb"),
+        (rb'"a b', None),
+        (rb"'", None),
+        (rb'"a"b', None),
+        (rb"""'a'"b" """, None),
+        (rb"a\"b", None),
+        (rb'"a\"', None),
+        (rb"'a\'", None),
+        (rb"'a\\'", None),
+    ],
+)
+def test_inline_commands_may_have_quotes(side: Side, line: bytes, answer: bytes | None) -> None:
+    said = _talk(side, b"PING\r\nECHO " + line + b"\r\nPING\r\n")
+    if answer is None:
+        # What follows is not read: it might be in the quotes.
+        assert said == b"+PONG\r\n" + UNBALANCED
+    else:
+        assert said == b"+PONG\r\n$%d\r\n%b\r\n+PONG\r\n" % (len(answer), answer)
+
+
+@pytest.mark.parametrize(
+    ("removal", "error"),
+    [
+        ("XGROUP DESTROY q g", "NOGROUP the consumer group this client was blocked on no longer"),
+        ("DEL q", "UNBLOCKED the stream key no longer exists"),
+        ("UNLINK q", "UNBLOCKED the stream key no longer exists"),
+    ],
+)
+def test_a_blocked_command_ends_when_its_group_is_gone(
+    side: Side, running: BusThread, removal: str, error: str
+) -> None:
+    play(side, ONE)
+    other = f"{side.stream}-2"
+    side.client.delete(other)
+    side.client.execute_command("XGROUP", "CREATE", other, "g", "0", "MKSTREAM")
+    play(side, "XREADGROUP GROUP g c STREAMS q >")
+    words = "XREADGROUP", "GROUP", "g", "c", "BLOCK", 20_000, "STREAMS", other, side.stream, ">"
+    blocked = redis.Redis.from_url(side.url)
+    with closing(blocked), ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(blocked.execute_command, *words, ">")
+        while not side.blocked_clients(running):
+            side.client.ping()
+        play(side, f"{removal} => 1")
+        with pytest.raises(redis.ResponseError, match=error):
+            waiting.result(10)

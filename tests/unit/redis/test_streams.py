@@ -20,11 +20,11 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from fakebus.addresses import Address
 from fakebus.app import BusThread
-from fakebus.broker.tail import Tail
+from fakebus.errors import StorageError
 from fakebus.redis import streams
 from fakebus.redis.entries import EntryId
-from fakebus.redis.groups import Consumer, StreamGroups, _from_json, _to_json
-from tests.unit.redis.conftest import Connect, redis_bus
+from fakebus.redis.groups import Pending, StreamGroup, StreamGroups
+from tests.unit.redis.conftest import Connect, blocked_reads, redis_bus
 
 
 def entries(reply: Any, stream: str) -> list[tuple[bytes, Mapping[bytes, bytes]]]:
@@ -36,12 +36,6 @@ def entries(reply: Any, stream: str) -> list[tuple[bytes, Mapping[bytes, bytes]]
     [(name, found)] = reply
     assert name == stream.encode()
     return list(found)
-
-
-def blocked_reads(running: BusThread) -> int:
-    """Return how many commands wait for entries."""
-    listening = running.bus.broker.topics.on_changed
-    return sum(isinstance(getattr(each, "__self__", None), Tail) for each in list(listening))
 
 
 def test_entries_come_back_as_they_were_added(client: redis.Redis, stream: str) -> None:
@@ -162,7 +156,7 @@ def test_a_read_outlives_the_topic_of_its_stream(
         other.ping()
         added = other.xadd(stream, {"n": 1})
         assert [entry_id for entry_id, _ in entries(reading.result(20), stream)] == [added]
-        with pytest.raises(redis.ResponseError, match="NOGROUP"):
+        with pytest.raises(redis.ResponseError, match="UNBLOCKED the stream key no longer exists"):
             in_group.result(20)
 
 
@@ -347,12 +341,141 @@ def test_counters_and_times_survive_a_restart(tmp_path: Path, connect: Connect) 
         assert idle[b"idle"] == -1 < idle[b"d"]
 
 
-def test_groups_that_an_older_version_wrote_are_read() -> None:
-    stored = {"positions": [[0, 5]], "last_id": "7-4", "pending": [], "consumers": {"c": 9}}
-    group = _from_json("g", stored)
-    assert group.consumers == {"c": Consumer(9, 9)}
-    assert (group.positions, group.last_id, group.has_read) == ({0: 5}, EntryId(7, 4), False)
-    assert _from_json("g", json.loads(json.dumps(_to_json(group)))) == group
+def test_groups_that_an_older_version_wrote_are_read(tmp_path: Path, connect: Connect) -> None:
+    data = tmp_path / "bus.db"
+    with redis_bus(data=data) as running:
+        added = connect(running).xadd("s", {"a": "b"}).decode()
+        topic = running.bus.broker.topics.get("s")
+        assert topic is not None
+        stored = {
+            "positions": [[0, 1]],
+            "last_id": added,
+            "pending": [[added, "c", 5, 2]],
+            "consumers": {"c": 9},
+        }
+        key = f"redis.group/{topic.topic_id}/a/b"
+
+        async def write() -> None:
+            await running.bus.broker.values("").set(key, json.dumps(stored))
+
+        asyncio.run_coroutine_threadsafe(write(), running.loop).result(10)
+    for _ in range(2):
+        with redis_bus(data=data) as running:
+            client = connect(running)
+            [pending] = client.xpending_range("s", "a/b", "-", "+", 5)
+            assert (pending["message_id"], pending["times_delivered"]) == (added.encode(), 2)
+            consumer = client.xinfo_consumers("s", "a/b")[0]
+            assert consumer["inactive"] > 1_000_000_000_000
+            # What is written now leaves nothing out.
+            client.xgroup_createconsumer("s", "a/b", "d")
+
+
+def test_a_change_writes_what_it_concerns_and_not_all_that_is_pending(
+    running: BusThread, client: redis.Redis, stream: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.xgroup_create(stream, "g", "0", mkstream=True)
+    ids = [client.xadd(stream, {"n": n}) for n in range(50)]
+    client.xreadgroup("g", "c", {stream: ">"})
+    written: list[int] = []
+    storage: Any = running.bus.broker._storage
+    store = storage.set_all_meta
+
+    def measured(values: Mapping[str, str | None], undo: Any = None) -> Any:
+        written.append(sum(len(value or "") for value in values.values()))
+        return store(values, undo)
+
+    monkeypatch.setattr(storage, "set_all_meta", measured)
+    assert client.xack(stream, "g", ids[7]) == 1
+    assert client.xack(stream, "g", ids[7]) == 0
+    assert not client.xreadgroup("g", "c", {stream: ">"})
+    assert len(written) == 1
+    assert written[0] < 300
+
+
+def test_an_answer_waits_until_it_is_stored_and_a_failed_write_changes_nothing(
+    running: BusThread, client: redis.Redis, stream: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(3):
+        client.xadd(stream, {"n": n})
+    client.xgroup_create(stream, "g", "0")
+    [[first, _]] = entries(client.xreadgroup("g", "c", {stream: ">"}, count=1), stream)
+    writer: Any = running.bus.broker._storage._writer  # type: ignore[attr-defined]
+
+    def state() -> object:
+        described = client.xinfo_groups(stream), len(client.xinfo_consumers(stream, "g"))
+        rows = client.xpending_range(stream, "g", "-", "+", 9)
+        return described, [
+            (row["message_id"], row["consumer"], row["times_delivered"]) for row in rows
+        ]
+
+    async def fail(writes: Any) -> None:
+        raise StorageError("disk full")
+
+    def fail_inline(writes: Any) -> bool:
+        raise StorageError("disk full")
+
+    before = state()
+    with monkeypatch.context() as broken:
+        broken.setattr(writer, "_commit", fail)
+        broken.setattr(writer, "_commit_inline", fail_inline)
+        for command in (
+            ("XACK", stream, "g", first),
+            ("XREADGROUP", "GROUP", "g", "d", "STREAMS", stream, ">"),
+            ("XREADGROUP", "GROUP", "g", "c", "STREAMS", stream, ">"),
+            ("XREADGROUP", "GROUP", "g", "c", "STREAMS", stream, "0"),
+            ("XCLAIM", stream, "g", "d", "0", first, "LASTID", "99999999999999-0"),
+            ("XAUTOCLAIM", stream, "g", "d", "0", "0"),
+            ("XGROUP", "CREATE", stream, "h", "0"),
+            ("XGROUP", "SETID", stream, "g", "$"),
+            ("XGROUP", "CREATECONSUMER", stream, "g", "d"),
+            ("XGROUP", "DELCONSUMER", stream, "g", "c"),
+            ("XGROUP", "DESTROY", stream, "g"),
+            ("DEL", stream),
+        ):
+            with pytest.raises(redis.ResponseError, match=r"disk full|could not be stored"):
+                client.execute_command(*command)
+            assert state() == before, command
+    read = entries(client.xreadgroup("g", "c", {stream: ">"}), stream)
+    assert [fields for _, fields in read] == [{b"n": b"1"}, {b"n": b"2"}]
+
+
+def test_what_is_committed_follows_the_oldest_that_is_pending() -> None:
+    group = StreamGroup("g", {0: 1000, 1: 5})
+    ids = [EntryId.of(0, offset, 5) for offset in range(1000)]
+    for each in ids:
+        group.put(each, Pending("c", 0))
+    group.put(EntryId.of(1, 3, 5), Pending("c", 0))
+    for each in (ids[0], ids[2], *ids[400:]):
+        group.put(each, None)
+    assert group.committed() == {0: 1, 1: 3}
+    for each in ids[:400]:
+        group.put(each, None)
+    assert group.committed() == {0: 1000, 1: 3}
+    group.put(ids[7], Pending("c", 0))
+    assert group.committed() == {0: 7, 1: 3}
+    # One that is never acknowledged does not keep what comes after it in memory.
+    for offset in range(1000, 5000):
+        group.put(EntryId.of(0, offset, 5), Pending("c", 0))
+        group.put(EntryId.of(0, offset, 5), None)
+    assert len(group._oldest[0]) < 200
+    assert group.committed()[0] == 7
+
+
+def test_deleted_streams_take_their_groups_along(
+    running: BusThread, client: redis.Redis, stream: str
+) -> None:
+    client.xgroup_create(stream, "g", "0", mkstream=True)
+    client.xadd(stream, {"n": 1})
+    client.xreadgroup("g", "c", {stream: ">"})
+    topic = running.bus.broker.topics.get(stream)
+    assert topic is not None
+    assert client.delete(stream, stream, "nowhere") == 1
+    assert client.exists(stream) == 0
+    client.xgroup_create(stream, "g", "0", mkstream=True)
+    assert client.xpending(stream, "g")["pending"] == 0
+    assert client.unlink(stream) == 1
+    kept = running.bus.broker.values("redis.").all()
+    assert not [key for key in kept if str(topic.topic_id) in key]
 
 
 def test_entries_of_several_partitions_are_trimmed_and_read_backwards(
