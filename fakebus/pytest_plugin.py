@@ -34,9 +34,11 @@ if TYPE_CHECKING:
 
 _ISOLATIONS = ("rollback", "advance", "namespace", "none")
 _NEEDS = ("faults", "clock", "snapshot")
+_ARGUMENTS = {"fixtures", "partitions", "isolation", "set", "needs", "consumes"}
 _MARKER = (
-    "fakebus(fixtures=..., partitions=..., isolation=..., set={...}, needs=...): what this test "
-    "wants of its bus; needs names what only a bus of our own can do: faults, clock, snapshot"
+    "fakebus(fixtures=..., partitions=..., isolation=..., set={...}, needs=..., consumes=...): "
+    "what this test wants of its bus; needs names what only a bus of our own can do: faults, "
+    "clock, snapshot; consumes names topics whose shared events the test runs over"
 )
 _HANDLE: pytest.StashKey[TestBus] = pytest.StashKey()
 
@@ -135,7 +137,7 @@ def _wishes(item: pytest.Item) -> _Wishes:
         if not isinstance(wanted, Mapping):
             raise pytest.UsageError(f"set is a dictionary of broker configs, not {wanted!r}")
         configs |= {name: str(text) for name, text in wanted.items()}
-    unknown = arguments.keys() - {"fixtures", "partitions", "isolation", "set", "needs"}
+    unknown = arguments.keys() - _ARGUMENTS
     if unknown:
         raise pytest.UsageError(f"@pytest.mark.fakebus has no {min(unknown)!r}; it is {_MARKER}")
     needs = _texts("needs", arguments.get("needs", ()))
@@ -149,6 +151,23 @@ def _wishes(item: pytest.Item) -> _Wishes:
         set=configs,
         needs=needs,
     )
+
+
+def _session_fixtures(config: pytest.Config) -> list[Path]:
+    named = config.getoption("fakebus_fixtures")
+    return [
+        *config.getini("fakebus_fixtures"),
+        *(config.invocation_params.dir / name for name in named),
+    ]
+
+
+def fixture_directories(config: pytest.Config, item: pytest.Item) -> list[Path]:
+    """Return the directories of the fixture files that a test finds.
+
+    Raises:
+        pytest.UsageError: its markers are wrong.
+    """
+    return [*_session_fixtures(config), *_wishes(item).fixtures]
 
 
 class _Bus(Protocol):
@@ -171,14 +190,12 @@ def fakebus_settings(pytestconfig: pytest.Config) -> Settings:
     from fakebus.testing.embedded_bus import bus_settings
 
     option = pytestconfig.getoption
-    fixtures = [*pytestconfig.getini("fakebus_fixtures")]
-    fixtures += [pytestconfig.invocation_params.dir / name for name in option("fakebus_fixtures")]
     partitions = option("fakebus_partitions")
     if partitions is None:
         partitions = pytestconfig.getini("fakebus_partitions")
     with _plain_errors():
         return bus_settings(
-            fixtures=fixtures,
+            fixtures=_session_fixtures(pytestconfig),
             partitions=_partitions(partitions),
             configs=parse_assignments(
                 [*pytestconfig.getini("fakebus_set"), *option("fakebus_set")],

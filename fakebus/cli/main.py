@@ -39,6 +39,7 @@ COMMANDS: Mapping[str, str] = {
     "groups": "show consumer groups, move their offsets, delete them",
     "doctor": "find out why a client sees nothing",
     "fixtures": "work with fixture files",
+    "contract": "compare what services produce and accept",
     "openedx": "write a fixture set from the installed openedx-events",
 }
 """Each command, which is the name of its module, and what it is for in a few words."""

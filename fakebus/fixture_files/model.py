@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from fakebus.fixture_files.problems import Position
 from fakebus.records.record import NewRecord
@@ -48,6 +48,17 @@ class FixtureSchema:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TopicContract:
+    """Promise of a topic to those who read it, beyond what its events and schemas show."""
+
+    type: str = ""
+    """Where the type of an event stands, such as ``headers.kind``; found as usual when empty."""
+    match: Mapping[str, Any] = field(default_factory=dict)
+    """What values must be like, by the type of the event; see
+    :mod:`fakebus.fixture_files.matchers`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FixtureTopic:
     """A topic of the set."""
 
@@ -65,6 +76,7 @@ class FixtureTopic:
     """The subjects that the topic, or a file that it loads, names for its keys and values."""
     formats: tuple[str, str] = ("", "")
     """The format or the subject of keys and of values; empty if it is not known."""
+    contract: TopicContract = TopicContract()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,6 +26,7 @@ from fakebus.fixture_files.model import (
     FixtureSet,
     FixtureStream,
     FixtureTopic,
+    TopicContract,
 )
 from fakebus.fixture_files.problems import FixtureError, FixtureProblem, Position, quoted
 from fakebus.output_files import write_output
@@ -203,6 +204,7 @@ def _fixture_set(path: Path, body: Any, now_ms: int, ids: SchemaIds) -> FixtureS
                     "consumers": tuple(each["consumers"]),
                     "subjects": tuple(each.get("subjects", ())),
                     "formats": tuple(each.get("formats", ("", ""))),
+                    "contract": TopicContract(**each.get("contract", {})),
                 }
             )
             for each in body["topics"]

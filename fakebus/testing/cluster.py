@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
 from fakebus.broker.activity import Activity
 from fakebus.errors import FakebusError
+from fakebus.fixture_files.model import FixtureSchema
 from fakebus.records.record import NewRecord
 from fakebus.testing.events import Event
 from fakebus.testing.groups import GroupProgress
@@ -57,6 +58,14 @@ class Cluster(Protocol):
 
     async def seed(self, directory: Path, namespace: Namespace) -> None:
         """Load a directory of fixture files, its topics and groups under a test's names."""
+
+    async def schema_ids(
+        self, schemas: Sequence[FixtureSchema], namespace: Namespace
+    ) -> Mapping[tuple[str, int], int]:
+        """Return the ids of schemas by subject and version; what is not registered is now."""
+
+    async def clear(self, topic: str) -> None:
+        """Delete the records of a topic; one that does not exist has none."""
 
     async def framed(
         self, subject: str, data: Any, schema: Schema | None, schema_type: str

@@ -138,7 +138,8 @@ class EmbeddedBus:
             faults=self._faults,
             expelled=self._lately_expelled(),
         )
-        observer = Observer(cluster, namespace, restorer)
+        sets = [*self._settings.fixtures, *fixtures]
+        observer = Observer(cluster, namespace, restorer, sets)
         return TestBus(observer, self._thread.loop, self.addresses, capabilities)
 
     async def _end(self, isolation: Isolation, begin: Snapshot, namespace: Namespace) -> None:

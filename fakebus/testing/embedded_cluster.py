@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,7 @@ from fakebus.testing.typed import Schema, check_compatible, framed
 from fakebus.types import TopicPartition
 
 if TYPE_CHECKING:
-    from fakebus.fixture_files.model import FixtureSet
+    from fakebus.fixture_files.model import FixtureSchema, FixtureSet
     from fakebus.fixture_files.structure.schema_set import SchemaIds
 
 
@@ -162,6 +162,23 @@ class EmbeddedCluster:
                 )
         clients = tuple(member.client_id for member in description.members)
         return GroupProgress(state=description.state, members=clients, partitions=partitions)
+
+    async def schema_ids(
+        self, schemas: Sequence[FixtureSchema], namespace: Namespace
+    ) -> Mapping[tuple[str, int], int]:
+        """Return the ids of schemas by subject and version; what is not registered is now."""
+        from fakebus.fixture_files.seeding.subject_seeding import register_schema
+
+        return {
+            (each.subject, each.version): await register_schema(self._registry, each)
+            for each in schemas
+        }
+
+    async def clear(self, topic: str) -> None:
+        """Delete the records of a topic; one that does not exist has none."""
+        known = self.broker.topics.get(topic)
+        for log in known.partitions if known is not None else ():
+            await log.delete_records(-1)
 
     async def framed(
         self, subject: str, data: Any, schema: Schema | None, schema_type: str

@@ -104,7 +104,7 @@ class ExternalBus:
         """
         namespace = new_namespace()
         cluster = ExternalCluster(self._kafka, self._registry)
-        observer = Observer(cluster, namespace)
+        observer = Observer(cluster, namespace, fixtures=(*self._fixtures, *fixtures))
         try:
             for directory in (*self._fixtures, *fixtures):
                 self._run(cluster.seed(directory, namespace))

@@ -18,6 +18,7 @@ from fakebus.client.reading import FetchedRecord, Reader
 from fakebus.client.seeding import SetSeeder
 from fakebus.client.topics import WantedTopic, create_topics, delete_topics
 from fakebus.errors import BrokerError, ErrorCode
+from fakebus.fixture_files.model import FixtureSchema
 from fakebus.fixture_files.seeding.ledger import Ledger
 from fakebus.real_time import now_ms
 from fakebus.records.partitioner import consistent
@@ -104,6 +105,16 @@ class Kafka:
             there = partitions_of(self.connection, [topic])
             starts = {partition: positions.get(partition, 0) for partition in there}
             return [record for records in self._reader.read(starts) for record in records]
+
+    def clear(self, topic: str) -> None:
+        """Delete the records of a topic; ClientError if the cluster refuses it."""
+        from confluent_kafka import TopicPartition as Place
+
+        ends = self.ends([topic] if topic in self.topics() else [])
+        places = [Place(each.topic, each.partition, end) for each, end in ends.items() if end]
+        if places:
+            for future in self.connection.admin.delete_records(places).values():
+                self.connection.result(future, f"delete the records of {topic}")
 
     def delete(self, namespace: Namespace) -> None:
         """Delete a test's topics and groups; groups that have members stay."""
@@ -243,6 +254,16 @@ class ExternalCluster:
                 if each.log is not None
             },
         )
+
+    async def schema_ids(
+        self, schemas: Sequence[FixtureSchema], namespace: Namespace
+    ) -> Mapping[tuple[str, int], int]:
+        """Return the ids of schemas by subject and version; what is not registered is now."""
+        return await asyncio.to_thread(self._registry.ids, schemas, namespace)
+
+    async def clear(self, topic: str) -> None:
+        """Delete the records of a topic; one that does not exist has none."""
+        await asyncio.to_thread(self._kafka.clear, topic)
 
     async def framed(
         self, subject: str, data: Any, schema: Schema | None, schema_type: str

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from fakebus.client.registry import RegistryClient, RegistryRefusalError
-from fakebus.fixture_files.model import FixtureSet
+from fakebus.fixture_files.model import FixtureSchema, FixtureSet
 from fakebus.fixture_files.recording.recorder import SourceSchema
 from fakebus.schemas.framing import framed_id
 from fakebus.testing.cluster import NotOnThisCluster
@@ -99,6 +100,27 @@ class ExternalRegistry:
         return {
             (mine.subject, mine.version): client.register(theirs)
             for mine, theirs in zip(loaded.schemas, named.schemas, strict=True)
+        }
+
+    def ids(self, schemas: Sequence[FixtureSchema], namespace: Namespace) -> Ids:
+        """Return the ids of schemas under a test's own subjects, where they are deleted with it.
+
+        Raises:
+            NotOnThisCluster: there are some, and no registry was named.
+            FixtureError: the registry refuses one.
+        """
+        if not schemas:
+            return {}
+        client, real = self._known("a shared event with a schema"), namespace.real
+        return {
+            (each.subject, each.version): client.register(
+                replace(
+                    each,
+                    subject=real(each.subject),
+                    references=tuple((n, real(of), at) for n, of, at in each.references),
+                )
+            )
+            for each in schemas
         }
 
     def delete(self, namespace: Namespace) -> None:

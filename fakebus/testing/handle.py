@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fakebus.broker.faults import Faults
+from fakebus.testing import contracts
 from fakebus.testing.calling import Awaiting, Blocking, awaiting, blocking
 from fakebus.testing.client_settings import Library, client_config
 from fakebus.testing.cluster import NotOnThisCluster
@@ -168,6 +169,10 @@ class AsyncTestBus(Awaiting[Observer], _Named):
     publish_event = awaiting(Observer.publish_event)
     take = awaiting(Observer.take)
     assert_schema_compatible = awaiting(Observer.assert_schema_compatible)
+    assert_emitted_as_shared = awaiting(contracts.assert_emitted_as_shared)
+    deliver = awaiting(contracts.deliver)
+    produced = awaiting(contracts.produced)
+    shared_sets = awaiting(contracts.shared_sets)
     expect = awaiting(Observer.expect)
     expect_none = awaiting(Observer.expect_none)
     events = awaiting(Observer.events)
@@ -217,6 +222,10 @@ class TestBus(Blocking[Observer], _Named):
     publish_event = blocking(Observer.publish_event)
     take = blocking(Observer.take)
     assert_schema_compatible = blocking(Observer.assert_schema_compatible)
+    assert_emitted_as_shared = blocking(contracts.assert_emitted_as_shared)
+    deliver = blocking(contracts.deliver)
+    produced = blocking(contracts.produced)
+    shared_sets = blocking(contracts.shared_sets)
     expect = blocking(Observer.expect)
     expect_none = blocking(Observer.expect_none)
     events = blocking(Observer.events)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fakebus.fixture_files.matchers import differences
 from fakebus.testing.events import Event, Headers, encode, header_pairs, shown
 
 Match = Callable[[Event], bool] | Mapping[str, Any] | Sequence[Any] | str | bytes | int | float
@@ -57,7 +58,9 @@ def mismatches(event: Event, match: Match | None) -> list[str]:
         event: the record.
         match: ``None`` matches everything; a function decides; bytes are the exact value,
             a text the exact value as UTF-8 or JSON; a mapping names the fields that the
-            decoded value must have, nested ones too, others are free. A function that
+            decoded value must have, nested ones too, others are free; an object such as
+            ``{"$type": "number"}`` is one of the matchers of :mod:`fakebus.fixture_files.matchers`.
+            A function that
             raises an exception says no, so it may take one kind of event for granted.
 
     Raises:
@@ -74,7 +77,7 @@ def mismatches(event: Event, match: Match | None) -> list[str]:
     value = event.data
     if isinstance(value, bytes):
         return [f"value is neither JSON nor text: {shown(value)}"]
-    return _differences("value", match, value)
+    return list(differences("value", match, value))
 
 
 def _objections(match: Callable[[Event], bool], event: Event) -> list[str]:
@@ -87,31 +90,3 @@ def _objections(match: Callable[[Event], bool], event: Event) -> list[str]:
         fits.close()
         raise TypeError("a function that looks at an event cannot be a coroutine")
     return [] if fits else ["the function said no"]
-
-
-def _differences(path: str, wanted: Any, found: Any) -> list[str]:
-    if isinstance(wanted, Mapping):
-        return _mapping_differences(path, wanted, found)
-    if isinstance(wanted, list | tuple) and isinstance(found, list):
-        if len(wanted) != len(found):
-            return [f"{path} has {len(found)} items, not {len(wanted)}"]
-        return [
-            problem
-            for index, (inner, item) in enumerate(zip(wanted, found, strict=True))
-            for problem in _differences(f"{path}[{index}]", inner, item)
-        ]
-    if wanted != found or isinstance(wanted, bool) != isinstance(found, bool):
-        return [f"{path} is {found!r}, not {wanted!r}"]
-    return []
-
-
-def _mapping_differences(path: str, wanted: Mapping[str, Any], found: Any) -> list[str]:
-    if not isinstance(found, Mapping):
-        return [f"{path} is {found!r}, not an object"]
-    problems = []
-    for name, inner in wanted.items():
-        if name in found:
-            problems += _differences(f"{path}.{name}", inner, found[name])
-        else:
-            problems.append(f"{path}.{name} is missing")
-    return problems

@@ -48,6 +48,7 @@ class Observer:
         cluster: the cluster, from the beginning of the test on.
         namespace: the prefix of the test's topics and groups, if it has one.
         restorer: takes and restores snapshots, where that is possible.
+        fixtures: directories of the fixture files that the test finds.
     """
 
     def __init__(
@@ -55,12 +56,16 @@ class Observer:
         cluster: Cluster,
         namespace: Namespace | None = None,
         restorer: Restorer | None = None,
+        fixtures: Sequence[Path] = (),
     ) -> None:
         self.cluster = cluster
         self.namespace = namespace if namespace is not None else Namespace()
         self._restorer = restorer
+        self.fixtures = dict.fromkeys(fixtures)
+        """The directories that the test finds the fixture files of."""
         self._began_ms = cluster.now_ms()
-        self._published: set[tuple[str, int, int]] = set()
+        self.published: set[tuple[str, int, int]] = set()
+        """The topics, partitions and offsets of what the test has written itself."""
 
     async def publish(
         self,
@@ -92,7 +97,7 @@ class Observer:
             timestamp_ms=self.cluster.now_ms() if timestamp_ms is None else timestamp_ms,
         )
         event = await self.cluster.produce(self.namespace.real(topic), partition, record)
-        self._published.add((event.topic, event.partition, event.offset))
+        self.published.add((event.topic, event.partition, event.offset))
         return event
 
     async def publish_event(
@@ -371,6 +376,7 @@ class Observer:
         if directory.name == "fakebus.yaml":
             directory = directory.parent
         await self.cluster.seed(directory, self.namespace)
+        self.fixtures[directory] = None
 
     async def timeline(self) -> str:
         """Return what has happened since the test began, for people to read."""
@@ -382,7 +388,7 @@ class Observer:
         ]
         topics = await self.cluster.topic_names()
         events = await self.emitted()
-        return draw_timeline(events, activities, topics, self._published, self._began_ms)
+        return draw_timeline(events, activities, topics, self.published, self._began_ms)
 
     async def snapshot(self, name: str | None = None) -> None:
         """Remember everything as it is now, for :meth:`rollback`.

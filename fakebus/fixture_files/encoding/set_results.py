@@ -32,6 +32,7 @@ def fixture_topic(spec: SetSpec, topic: Topic) -> FixtureTopic:
         consumers=topic.consumers,
         subjects=tuple(_subjects(topic)),
         formats=(_named(topic.key_format), _named(topic.value_format)),
+        contract=topic.contract.of_topic,
     )
 
 

@@ -53,14 +53,15 @@ async def register_schemas(
     ids: dict[tuple[str, int], int] = {}
     for schema in fixture_set.schemas:
         try:
-            ids[schema.subject, schema.version] = await _register(registry, schema)
+            ids[schema.subject, schema.version] = await register_schema(registry, schema)
         except RegistryError as error:
             raise refusal(schema, "the registry", error.message) from error
     guessed = {(schema.subject, schema.version): schema.schema_id for schema in fixture_set.schemas}
     return fixture_set if ids == guessed else reload(ids)
 
 
-async def _register(registry: Registry, schema: FixtureSchema) -> int:
+async def register_schema(registry: Registry, schema: FixtureSchema) -> int:
+    """Return the id of a schema, which is registered if it is not yet; may raise RegistryError."""
     request = SchemaRequest(
         schema=schema.text,
         schema_type=schema.schema_type,

@@ -18,6 +18,7 @@ from fakebus.fixture_files.headers import Headers
 from fakebus.fixture_files.lint_rules import CONVENTIONS, RULES
 from fakebus.fixture_files.model import StartOffset
 from fakebus.fixture_files.problems import DataError, Position, did_you_mean, quoted
+from fakebus.fixture_files.structure.contract_models import Contract
 from fakebus.fixture_files.structure.declarations import Model, Reading, declared
 from fakebus.fixture_files.structure.event_models import (
     GENERATES,
@@ -92,6 +93,7 @@ def _topic_name(name: str) -> str:
 
 _STRING = KeyFormat(name="string")
 _JSON = Format(name="json")
+_NO_CONTRACT = Contract()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +131,7 @@ class Topic(Model):
     owner: str | None = declared(text())
     consumers: tuple[str, ...] = declared(several(text()), default=())
     partitioner: str | None = declared(PARTITIONER)
+    contract: Contract = declared(object_of(Contract), default=_NO_CONTRACT, inner=Contract)
 
     @property
     def key_format(self) -> Format:

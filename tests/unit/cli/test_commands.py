@@ -84,7 +84,7 @@ def test_every_option_is_in_the_reference(command: str, capsys: pytest.CaptureFi
     section = reference.split(heading)[1].split("\n## ")[0]
     shared = reference.split("\n## Which cluster\n")[1].split("\n## ")[0]
     options = re.findall(r"--[a-z-]+", usage)
-    assert command in {"fixtures", "openedx"} or options
+    assert command in {"contract", "fixtures", "openedx"} or options
     missing = {option for option in options if f"`{option}" not in section + shared}
     assert not missing
 

@@ -1,0 +1,178 @@
+"""What one service was seen to produce and to accept, as a small JSON document.
+
+The document is sorted and holds no times, so that it changes only when the service does, and may be
+kept beside the set or published by a build.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fakebus.errors import FakebusError
+from fakebus.escaping import printable
+from fakebus.fixture_files.contracts.shapes import Shape, from_text, merged, to_text
+
+VERSION = 1
+MAX_BYTES = 16 << 20
+
+
+class ReportError(FakebusError):
+    """A report that cannot be read; the message names the file and the way out."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Observation:
+    """Events of one type on one topic, as they were seen."""
+
+    shape: Shape = field(default_factory=dict)
+    schemas: set[str] = field(default_factory=set)
+    """The schemas of their values, each with subject and version where the set has it."""
+    unknown_fields: bool = False
+    """Whether events with a field that nobody knows were accepted."""
+
+    def add(self, other: Observation) -> None:
+        """Take in what was seen elsewhere."""
+        self.shape = merged(self.shape, other.shape) if self.shape else other.shape
+        self.schemas |= other.schemas
+        self.unknown_fields |= other.unknown_fields
+
+
+Observations = dict[str, dict[str, Observation]]
+"""What was seen, by topic and event type."""
+
+
+@dataclass(slots=True, kw_only=True)
+class ServiceReport:
+    """Report of a service."""
+
+    service: str
+    sets: dict[str, str] = field(default_factory=dict)
+    """The versions of the sets that its tests ran with, by the sets' names."""
+    produces: Observations = field(default_factory=dict)
+    accepts: Observations = field(default_factory=dict)
+    file: str = ""
+    """Where it was read from, for messages."""
+
+    def add(self, other: ServiceReport) -> None:
+        """Take in another report of the same service."""
+        self.sets |= other.sets
+        for ours, theirs in ((self.produces, other.produces), (self.accepts, other.accepts)):
+            for topic, types in theirs.items():
+                for event_type, seen in types.items():
+                    note(ours, topic, event_type, seen)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the document."""
+        return {
+            "version": VERSION,
+            "service": self.service,
+            "sets": dict(sorted(self.sets.items())),
+            "produces": _observations_json(self.produces),
+            "accepts": _observations_json(self.accepts),
+        }
+
+
+def note(observations: Observations, topic: str, event_type: str, seen: Observation) -> None:
+    """Add what was seen of a type of events on a topic."""
+    types = observations.setdefault(topic, {})
+    if event_type in types:
+        types[event_type].add(seen)
+    else:
+        types[event_type] = seen
+
+
+def _observations_json(observations: Observations) -> dict[str, Any]:
+    return {
+        topic: {name: _observation_json(types[name]) for name in sorted(types)}
+        for topic, types in sorted(observations.items())
+    }
+
+
+def _observation_json(seen: Observation) -> dict[str, Any]:
+    found: dict[str, Any] = {"fields": to_text(seen.shape)}
+    if seen.schemas:
+        found["schemas"] = sorted(seen.schemas)
+    if seen.unknown_fields:
+        found["unknownFields"] = True
+    return found
+
+
+def write_report(report: ServiceReport, path: Path) -> None:
+    """Write a report; OSError if the file cannot be written."""
+    text = json.dumps(report.to_json(), indent=2, ensure_ascii=False) + "\n"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def read_report(path: Path) -> ServiceReport:
+    """Return the report in a file.
+
+    Raises:
+        ReportError: there is none, or it is not one of ours.
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ReportError(f"{_name(path)} has more than {MAX_BYTES} bytes; it is no report")
+        document = json.loads(path.read_bytes())
+    except OSError as error:
+        raise ReportError(f"{_name(path)} cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise ReportError(f"{_name(path)} is not JSON: {printable(str(error))}") from None
+    try:
+        if document["version"] != VERSION:
+            raise ReportError(
+                f"{_name(path)} is of version {document['version']!r}; this fakebus reads version "
+                f"{VERSION}: write it again"
+            )
+        return ServiceReport(
+            service=_string(document["service"]),
+            sets={_string(name): _string(at) for name, at in document["sets"].items()},
+            produces=_observations(document["produces"]),
+            accepts=_observations(document["accepts"]),
+            file=str(path),
+        )
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        reason = printable(f"{type(error).__name__}: {error}")
+        raise ReportError(
+            f"{_name(path)} is not a contract report ({reason}); write one with  "
+            "fakebus contract report"
+        ) from None
+
+
+def _name(path: Path) -> str:
+    return printable(str(path))
+
+
+def _string(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is not a text")
+    return value
+
+
+def _observations(document: Mapping[str, Any]) -> Observations:
+    return {
+        topic: {
+            name: Observation(
+                shape=from_text(seen["fields"]),
+                schemas={_string(each) for each in seen.get("schemas", ())},
+                unknown_fields=seen.get("unknownFields") is True,
+            )
+            for name, seen in types.items()
+        }
+        for topic, types in document.items()
+    }
+
+
+def merge_reports(reports: Iterable[ServiceReport]) -> dict[str, ServiceReport]:
+    """Return one report for each service, by their names."""
+    found: dict[str, ServiceReport] = {}
+    for report in reports:
+        if report.service in found:
+            found[report.service].add(report)
+        else:
+            found[report.service] = report
+    return dict(sorted(found.items()))
