@@ -22,6 +22,7 @@ from fakebus.fixture_files.inputs import INPUTS
 from fakebus.fixture_files.inputs.input_names import INPUT_NAMES
 from fakebus.fixture_files.json_schemas import DEFINITIONS, SCHEMAS
 from fakebus.fixture_files.loader import check_fixtures
+from fakebus.fixture_files.structure.contract_models import Contract
 from fakebus.fixture_files.structure.declarations import Model, declarations, words
 from fakebus.fixture_files.structure.event_models import MAX_GENERATED, TimeRange
 from fakebus.fixture_files.structure.models import ClockModel, LintModel, RootFile
@@ -73,7 +74,9 @@ topics:
     owner: lms
     consumers: [billing]
     partitioner: consistent
-  - {name: refunds, key: {field: order}}
+  - name: refunds
+    key: {field: order}
+    contract: {type: value.kind, match: {"*": {order: {$type: string}}}}
 groups:
   - {group: g, offsets: {orders: {"*": earliest, "1": 0}}}
 """.replace("{FAKER}", faker_version() or "1.2.3")
@@ -155,7 +158,7 @@ def test_mistakes_do_not_fit_the_schema(name: str, data: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "model", [*DEFINITIONS.values(), RootFile, ClockModel, LintModel, TimeRange]
+    "model", [*DEFINITIONS.values(), RootFile, ClockModel, Contract, LintModel, TimeRange]
 )
 def test_the_set_with_everything_has_every_field(model: type[Model]) -> None:
     for name in declarations(model):
