@@ -21,7 +21,6 @@ DEFAULT_HTTP_PORT = 8081
 DEFAULT_REDIS_PORT = 6379
 DEFAULT_DATA_FILE = Path("fakebus.db")
 DEFAULT_FIXTURES = Path("fixtures")
-SHIPPED_FIXTURES = "openedx"
 DEFAULT_CONFIG_FILE = Path("fakebus.toml")
 COMPATIBILITY_LEVELS = (
     "NONE",
@@ -46,7 +45,7 @@ class Settings:
     """Settings of ``fakebus up``."""
 
     fixtures: tuple[Path, ...] = ()
-    """Directories of fixture files, or packs of them, to seed from."""
+    """Fixture sets to seed from: directories, packs, or names such as ``package:NAME``."""
     profile: str | None = None
     """The profile of the fixtures to seed; ``None`` is all of them."""
     reset: bool = False
@@ -80,22 +79,6 @@ class Settings:
     def advertised_for(self, index: int) -> Address | None:
         """Return what the clients of the ``index``-th Kafka listener are told."""
         return self.advertise[index] if len(self.advertise) > 1 else self.advertise[0]
-
-
-def fixture_path(text: str) -> Path:
-    """Return the directory of a fixture set.
-
-    Args:
-        text: a path, or ``openedx`` for the set that fakebus brings along, if there is no
-            directory of that name.
-    """
-    path = Path(text)
-    if text != SHIPPED_FIXTURES or path.exists():
-        return path
-    package = Path(__file__).parent
-    installed = package / "openedx" / "fixtures"
-    # An editable installation has them where the repository has.
-    return installed if installed.exists() else package.parent / "fixtures"
 
 
 def _each(values: Sequence[str]) -> list[str]:
@@ -170,7 +153,7 @@ KINDS: Mapping[str, Callable[[Sequence[str]], Any]] = {
     "names": lambda values: tuple(_each(values)),
     "number": _number,
     "path": lambda values: Path(values[-1]),
-    "paths": lambda values: tuple(fixture_path(value) for value in values),
+    "paths": lambda values: tuple(map(Path, values)),
     "redis-addresses": _addresses(DEFAULT_REDIS_PORT),
     "switch": lambda values: _boolean(values[-1]),
     "text": lambda values: values[-1],

@@ -45,7 +45,7 @@ _HANDLE: pytest.StashKey[TestBus] = pytest.StashKey()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the options."""
-    parser.addini("fakebus_fixtures", "directories of fixture files to seed from", type="paths")
+    parser.addini("fakebus_fixtures", "fixture sets to seed from", type="args")
     parser.addini("fakebus_set", "broker configs, key=value", type="linelist")
     parser.addini("fakebus_partitions", "how many partitions topics get by default", default="")
     parser.addini("fakebus_isolation", f"one of {', '.join(_ISOLATIONS)}", default="")
@@ -140,12 +140,14 @@ def _wishes(item: pytest.Item) -> _Wishes:
     unknown = arguments.keys() - _ARGUMENTS
     if unknown:
         raise pytest.UsageError(f"@pytest.mark.fakebus has no {min(unknown)!r}; it is {_MARKER}")
+    from fakebus.fixture_files.set_sources import set_path
+
     needs = _texts("needs", arguments.get("needs", ()))
     if not set(needs) <= set(_NEEDS):
         raise pytest.UsageError(f"needs names {', '.join(_NEEDS)}, not {', '.join(needs)}")
     fixtures = _texts("fixtures", arguments.get("fixtures", ()))
     return _Wishes(
-        fixtures=tuple(item.path.parent / name for name in fixtures),
+        fixtures=tuple(set_path(name, item.path.parent) for name in fixtures),
         partitions=_partitions(arguments.get("partitions")),
         isolation=_isolation(arguments.get("isolation")),
         set=configs,
@@ -154,10 +156,13 @@ def _wishes(item: pytest.Item) -> _Wishes:
 
 
 def _session_fixtures(config: pytest.Config) -> list[Path]:
-    named = config.getoption("fakebus_fixtures")
+    from fakebus.fixture_files.set_sources import set_path
+
+    here = config.invocation_params.dir
+    ini = here if config.inipath is None else config.inipath.parent
     return [
-        *config.getini("fakebus_fixtures"),
-        *(config.invocation_params.dir / name for name in named),
+        *(set_path(name, ini) for name in config.getini("fakebus_fixtures")),
+        *(set_path(name, here) for name in config.getoption("fakebus_fixtures")),
     ]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fakebus.cli.output import JSON, TEXT, print_json, print_text
-from fakebus.config import DEFAULT_FIXTURES, fixture_path
+from fakebus.config import DEFAULT_FIXTURES
 
 if TYPE_CHECKING:
     from fakebus.fixture_files.problems import FixtureProblem
@@ -22,10 +22,11 @@ def add_directory_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "directory",
         nargs="?",
-        type=fixture_path,
+        type=Path,
         default=DEFAULT_FIXTURES,
         metavar="DIR",
-        help="the fixture set (default: ./fixtures; openedx is the one that comes with fakebus)",
+        help="the fixture set: a directory, a pack, package:NAME of an installed package, or "
+        "openedx, which comes with fakebus (default: ./fixtures)",
     )
 
 

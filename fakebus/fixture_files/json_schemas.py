@@ -26,6 +26,7 @@ from fakebus.fixture_files.structure.models import (
     Topic,
 )
 from fakebus.fixture_files.structure.subject_models import Reference, Subject
+from fakebus.fixture_files.structure.uses import Use
 
 _DRAFT = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
 DEFINITIONS = {
@@ -38,6 +39,7 @@ DEFINITIONS = {
     "generate": Generate,
     "group": Group,
     "profile": Profile,
+    "use": Use,
 }
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from fakebus.fixture_files.problems import Position
 from fakebus.records.record import NewRecord
 
+NOWHERE = Position("", 1, 1)
 StartOffset = int | Literal["earliest", "latest"]
 """Where a group begins to read: an offset, or an end of the log."""
 
@@ -40,6 +41,8 @@ class FixtureSchema:
     """What the set's records are framed with."""
     display_file: str
     """The schema file's path for messages."""
+    position: Position = NOWHERE
+    """Where the set names it."""
     owner: str | None = None
     """The service that writes such data, if the subject says so itself."""
     consumers: tuple[str, ...] = ()
@@ -77,6 +80,10 @@ class FixtureTopic:
     formats: tuple[str, str] = ("", "")
     """The format or the subject of keys and of values; empty if it is not known."""
     contract: TopicContract = TopicContract()
+    key_field: str | None = None
+    """The field of the value that is the key of events without one."""
+    headers: tuple[tuple[str, object], ...] = ()
+    """Headers of every event, as the set says them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +106,10 @@ class FixtureStream:
     topic: str
     file: str
     """The file's path relative to the set's root."""
+    set_name: str | None = None
+    """The name of the set that has them, which tells them from the events of files of the same name
+    in other sets; ``None`` for sets without one. Empty for events that such a set has for a topic
+    of another one."""
     display_file: str
     """The file's path for messages."""
     settings_digest: str
@@ -144,6 +155,18 @@ class FixtureSet:
     streams: tuple[FixtureStream, ...]
     """In the order of loading; a topic's records lie in its log in this order."""
     groups: tuple[FixtureGroup, ...]
+    uses: tuple[FixtureSet, ...] = ()
+    """The sets that it uses itself, each with what it has of its own; what they have is in the set
+    too."""
+    is_joined: bool = False
+    """Whether it has nothing of its own, and stands for several sets that were named together."""
+
+    def all_sets(self) -> dict[Path, FixtureSet]:
+        """Return the sets that were named, and all that they use, by where they lie."""
+        found = {} if self.is_joined else {self.root: self}
+        for used in self.uses:
+            found |= used.all_sets()
+        return found
 
     @property
     def record_count(self) -> int:

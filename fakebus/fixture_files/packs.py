@@ -62,6 +62,8 @@ def write_pack(path: Path, fixture_set: FixtureSet, other_ids: FixtureSet) -> in
         "schemas": [asdict(schema) for schema in fixture_set.schemas],
         "topics": [asdict(topic) for topic in fixture_set.topics],
         "groups": [asdict(group) for group in fixture_set.groups],
+        "name": fixture_set.name,
+        "set_version": fixture_set.version,
         "streams": [
             _stream(stream, other)
             for stream, other in zip(fixture_set.streams, other_ids.streams, strict=True)
@@ -92,6 +94,7 @@ def _stream(stream: FixtureStream, other: FixtureStream) -> dict[str, Any]:
     return {
         "topic": stream.topic,
         "file": stream.file,
+        "set_name": stream.set_name,
         "display_file": stream.display_file,
         "settings_digest": stream.settings_digest,
         "lines": [event.line for event in events],
@@ -193,6 +196,8 @@ def _fixture_set(path: Path, body: Any, now_ms: int, ids: SchemaIds) -> FixtureS
     }
     return FixtureSet(
         root=path,
+        name=body.get("name"),
+        version=body.get("set_version"),
         anchor_ms=body["anchor_ms"],
         now_ms=now_ms,
         schemas=schemas,
@@ -205,6 +210,7 @@ def _fixture_set(path: Path, body: Any, now_ms: int, ids: SchemaIds) -> FixtureS
                     "subjects": tuple(each.get("subjects", ())),
                     "formats": tuple(each.get("formats", ("", ""))),
                     "contract": TopicContract(**each.get("contract", {})),
+                    "headers": tuple((name, value) for name, value in each.get("headers", ())),
                 }
             )
             for each in body["topics"]
@@ -227,6 +233,7 @@ def _schema(packed: dict[str, Any], ids: SchemaIds) -> FixtureSchema:
         **{
             **packed,
             "references": tuple((name, of, at) for name, of, at in packed["references"]),
+            "position": Position(*packed.get("position", (packed["display_file"], 1, 1))),
             "consumers": tuple(packed.get("consumers", ())),
             "readers": tuple(FixtureReader(**each) for each in packed.get("readers", ())),
             "schema_id": ids.get(key, packed["schema_id"]),
@@ -256,6 +263,7 @@ def _events(packed: dict[str, Any], reframed: Mapping[bytes, bytes]) -> FixtureS
     return FixtureStream(
         topic=packed["topic"],
         file=packed["file"],
+        set_name=packed.get("set_name"),
         display_file=packed["display_file"],
         settings_digest=packed["settings_digest"],
         events=tuple(

@@ -96,6 +96,10 @@ class ProblemList:
             )
         )
 
+    def append(self, problem: FixtureProblem) -> None:
+        """Keep one that is made already."""
+        self._problems.append(problem)
+
     def extend(self, others: ProblemList) -> None:
         """Keep all of another list."""
         self._problems += others._problems

@@ -56,7 +56,7 @@ class Cluster(Protocol):
     async def progress(self, group: str) -> GroupProgress | None:
         """Return how far a group is, ``None`` if there is no such group."""
 
-    async def seed(self, directory: Path, namespace: Namespace) -> None:
+    async def seed(self, sets: Sequence[Path], namespace: Namespace) -> None:
         """Load a directory of fixture files, its topics and groups under a test's names."""
 
     async def schema_ids(

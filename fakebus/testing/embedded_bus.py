@@ -126,9 +126,8 @@ class EmbeddedBus:
     ) -> TestBus:
         bus = self._thread.bus
         cluster = EmbeddedCluster(bus.broker, begin, bus.registry)
-        for directory in fixtures:
-            await cluster.seed(directory, namespace)
         if fixtures:
+            await cluster.seed(fixtures, namespace)
             # What was seeded counts as having been there before.
             cluster.begin = await self._snapshots.take()
             self._snapshots.forget(cluster.begin)

@@ -216,8 +216,8 @@ class EmbeddedCluster:
         """Return what clients have done since the test began."""
         return tuple(self.broker.activity.newest)
 
-    async def seed(self, directory: Path, namespace: Namespace) -> None:
-        """Load a directory of fixture files."""
+    async def seed(self, sets: Sequence[Path], namespace: Namespace) -> None:
+        """Load fixture sets, as one."""
         from fakebus.fixture_files.loader import load_fixtures
         from fakebus.fixture_files.seeding.seeder import seed
         from fakebus.fixture_files.seeding.subject_seeding import register_schemas
@@ -225,7 +225,7 @@ class EmbeddedCluster:
         now_ms, config = self.now_ms(), self.broker.config
 
         def load(schema_ids: SchemaIds | None = None) -> FixtureSet:
-            return load_fixtures(directory, now_ms=now_ms, config=config, schema_ids=schema_ids)
+            return load_fixtures(sets, now_ms=now_ms, config=config, schema_ids=schema_ids)
 
         loaded = load()
         named = renamed(loaded, namespace)

@@ -106,8 +106,8 @@ class ExternalBus:
         cluster = ExternalCluster(self._kafka, self._registry)
         observer = Observer(cluster, namespace, fixtures=(*self._fixtures, *fixtures))
         try:
-            for directory in (*self._fixtures, *fixtures):
-                self._run(cluster.seed(directory, namespace))
+            if sets := (*self._fixtures, *fixtures):
+                self._run(cluster.seed(sets, namespace))
             self._run(cluster.begin(namespace))
             yield TestBus(observer, self._loop, self.addresses, None)
         finally:

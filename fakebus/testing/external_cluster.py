@@ -279,18 +279,18 @@ class ExternalCluster:
         """Ask the registry whether a schema could be a subject's next version."""
         await asyncio.to_thread(self._registry.check_compatible, subject, schema, schema_type)
 
-    async def seed(self, directory: Path, namespace: Namespace) -> None:
-        """Load a directory of fixture files, its topics and groups under a test's names."""
-        await asyncio.to_thread(self._seed, directory, namespace)
+    async def seed(self, sets: Sequence[Path], namespace: Namespace) -> None:
+        """Load fixture sets as one, their topics and groups under a test's names."""
+        await asyncio.to_thread(self._seed, sets, namespace)
 
-    def _seed(self, directory: Path, namespace: Namespace) -> None:
+    def _seed(self, sets: Sequence[Path], namespace: Namespace) -> None:
         from fakebus.fixture_files.loader import load_fixtures
 
         now_ms = self.now_ms()
-        loaded = load_fixtures(directory, now_ms=now_ms)
+        loaded = load_fixtures(sets, now_ms=now_ms)
         ids = self._registry.register(loaded, renamed(loaded, namespace))
         if ids:
-            loaded = load_fixtures(directory, now_ms=now_ms, schema_ids=ids)
+            loaded = load_fixtures(sets, now_ms=now_ms, schema_ids=ids)
         SetSeeder(self._kafka.connection, self._ledger).seed(renamed(loaded, namespace))
 
     async def delete(self, namespace: Namespace) -> None:

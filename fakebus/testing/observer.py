@@ -363,20 +363,20 @@ class Observer:
         progress = await self.cluster.progress(self.namespace.real(group))
         return {} if progress is None else {p: at.lag for p, at in progress.partitions.items()}
 
-    async def seed(self, path: str | Path) -> None:
-        """Load more fixture files; they are gone again after the test.
+    async def seed(self, *sets: str | Path) -> None:
+        """Load more fixture sets, together as one; they are gone again after the test.
 
         Args:
-            path: a directory with a ``fakebus.yaml``, or that file.
+            sets: each a directory with a ``fakebus.yaml`` or that file, a pack, ``openedx``, or
+                ``package:NAME``.
 
         Raises:
             FixtureError: the set has problems, or does not fit what is on the bus.
         """
-        directory = Path(path)
-        if directory.name == "fakebus.yaml":
-            directory = directory.parent
-        await self.cluster.seed(directory, self.namespace)
-        self.fixtures[directory] = None
+        paths = [Path(each) for each in sets]
+        named = [path.parent if path.name == "fakebus.yaml" else path for path in paths]
+        await self.cluster.seed(named, self.namespace)
+        self.fixtures |= dict.fromkeys(named)
 
     async def timeline(self) -> str:
         """Return what has happened since the test began, for people to read."""

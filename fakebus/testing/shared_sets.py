@@ -29,27 +29,20 @@ class SharedSets:
 
     def __init__(self, directories: Sequence[Path]) -> None:
         now_ms = SystemClock().now_ms()
-        self.sets = [load_fixtures(directory, now_ms=now_ms) for directory in directories]
-        self.topics: dict[str, SharedTopic] = {}
-        for one in self.sets:
-            for name, topic in shared_topics(one).items():
-                known = self.topics.setdefault(name, topic)
-                if known is not topic:
-                    for event_type, events in topic.events.items():
-                        known.events.setdefault(event_type, []).extend(events)
+        self._set = load_fixtures(directories, now_ms=now_ms)
+        self.topics: dict[str, SharedTopic] = shared_topics(self._set)
 
     @property
     def versions(self) -> dict[str, str]:
         """The versions of the sets by their names."""
-        return {_name(one): one.version or "" for one in self.sets}
+        return {_name(one): one.version or "" for one in self._set.all_sets().values()}
 
     def cases(self, topic: str) -> list[SharedCase]:
         """Return the events that a consumer of a topic has to take; none if it is not shared."""
         shared = self.topics.get(topic)
         if shared is None:
             return []
-        schemas = [schema for one in self.sets for schema in one.schemas]
-        return list(shared_cases(shared, schemas))
+        return list(shared_cases(shared, self._set.schemas))
 
     def problems(self, topic: str, event: Event) -> list[str]:
         """Return why an event is not as the sets say; see :class:`SharedTopic`."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fakebus.cli.fixture_arguments import add_report_argument, print_report
 from fakebus.cli.output import JSON, print_json, print_lines
-from fakebus.config import DEFAULT_FIXTURES, fixture_path
+from fakebus.config import DEFAULT_FIXTURES
 from fakebus.wording import counted
 
 NAME = "check"
@@ -24,10 +24,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "directories",
         nargs="*",
-        type=fixture_path,
+        type=Path,
         default=[DEFAULT_FIXTURES],
         metavar="DIR",
-        help="directories with a fakebus.yaml (default: ./fixtures)",
+        help="fixture sets, which are checked together: directories, packs, package:NAME, openedx "
+        "(default: ./fixtures)",
     )
     parser.add_argument(
         "--profile", metavar="NAME", help="check only this profile (default: everything)"
@@ -38,24 +39,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Check the directories; 1 if there are mistakes."""
     # The reader of fixtures brings YAML and the formats with it; other commands need neither.
-    from fakebus.clock import SystemClock
-    from fakebus.fixture_files.loader import check_fixtures, load_fixtures
+    from fakebus.fixture_files.loader import check_fixtures
     from fakebus.fixture_files.problems import INVALID
-    from fakebus.fixture_files.set_conflicts import set_conflicts
 
     directories: list[Path] = arguments.directories
-    problems = [
-        problem
-        for directory in directories
-        for problem in check_fixtures(directory, profile=arguments.profile)
-    ]
-    if len(directories) > 1 and not problems:
-        now_ms = SystemClock().now_ms()
-        sets = [
-            load_fixtures(directory, now_ms=now_ms, profile=arguments.profile)
-            for directory in directories
-        ]
-        problems += set_conflicts(sets)
+    problems = check_fixtures(directories, profile=arguments.profile)
     if arguments.format == JSON:
         print_json([asdict(problem) for problem in problems])
     elif not print_report(arguments, NAME, directories, problems):

@@ -21,7 +21,6 @@ from fakebus.cli.output import (
     print_lines,
     print_text,
 )
-from fakebus.config import fixture_path
 from fakebus.wording import counted
 
 if TYPE_CHECKING:
@@ -41,11 +40,11 @@ DESCRIPTION = (
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the action's arguments."""
-    parser.add_argument("before", type=fixture_path, metavar="DIR", help="a fixture set")
+    parser.add_argument("before", type=Path, metavar="DIR", help="a fixture set")
     parser.add_argument(
         "after",
         nargs="?",
-        type=fixture_path,
+        type=Path,
         metavar="OTHER",
         help="another fixture set (default: the bus)",
     )

@@ -33,6 +33,8 @@ def fixture_topic(spec: SetSpec, topic: Topic) -> FixtureTopic:
         subjects=tuple(_subjects(topic)),
         formats=(_named(topic.key_format), _named(topic.value_format)),
         contract=topic.contract.of_topic,
+        key_field=topic.key_field,
+        headers=topic.headers.pairs,
     )
 
 
@@ -74,6 +76,7 @@ def fixture_schema(schema: SetSchema) -> FixtureSchema:
         pinned_id=written.pinned_id,
         schema_id=schema.schema_id,
         display_file=written.schema.display,
+        position=written.position,
         owner=written.owner,
         consumers=written.consumers,
         readers=tuple(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import tzinfo
+from collections.abc import Sequence
+from datetime import UTC, tzinfo
 
 from fakebus.fixture_files.events.event_lines import EventLine
 from fakebus.fixture_files.problems import DataError, ProblemList, did_you_mean, quoted
@@ -13,28 +13,48 @@ _AFTER_HINT = 'write "after": "id-of-an-event +5s"'
 
 
 class Timeline:
-    """Computes timestamps.
+    """Timestamps of the events of a set.
 
     Args:
-        anchor_ms: what offsets count from, and the time of events that give none.
-        zone: the zone of instants without an offset.
-        by_id: all events that have an id.
         problems: where mistakes go.
     """
 
-    def __init__(
-        self,
-        *,
-        anchor_ms: int,
-        zone: tzinfo,
-        by_id: Mapping[str, EventLine],
-        problems: ProblemList,
-    ) -> None:
+    def __init__(self, problems: ProblemList) -> None:
+        self._problems = problems
+        self._anchor_ms = 0
+        self._zone: tzinfo = UTC
+        self._by_id: dict[str, EventLine] = {}
+        self._known: dict[EventLine, int] = {}
+        self.used: Sequence[Timeline] = ()
+        """Those of the sets that the set uses, whose ids it must not give again."""
+        self.beside: Sequence[Timeline] = ()
+        """Those of sets that are loaded beside it, whose events it may name."""
+
+    def starts(self, anchor_ms: int, zone: tzinfo) -> None:
+        """Count offsets from here; an event that says no time happens at it.
+
+        Args:
+            anchor_ms: the moment.
+            zone: the zone of instants without an offset.
+        """
         self._anchor_ms = anchor_ms
         self._zone = zone
-        self._by_id = by_id
-        self._problems = problems
-        self._known: dict[EventLine, int] = {}
+
+    def add(self, event: EventLine) -> None:
+        """Know an event by its id, if it has one; an id that is taken is told."""
+        event_id = event.fields.get("id")
+        if event_id is None:
+            return
+        first = self._by_id.setdefault(event_id, event)
+        for other in self.used:
+            first = other._by_id.get(event_id, first)
+        if first is not event:
+            self._problems.add(
+                event.position("id"),
+                f"the id {quoted(event_id)} is used twice "
+                f"(first in {first.file.display}:{first.line})",
+                "give each event its own id",
+            )
 
     def timestamp_of(self, event: EventLine) -> int:
         """Return an event's timestamp in milliseconds; the anchor if it cannot be told."""
@@ -54,27 +74,28 @@ class Timeline:
             return self._anchor_ms
 
     def _resolve_chain(self, event: EventLine) -> None:
-        # A chain of "after" may be as long as the file, so this does not recurse.
-        chain: dict[EventLine, int] = {}
-        current = event
-        while current not in self._known:
+        # A chain of "after" may be as long as the file, and lead from set to set, so this does not
+        # recurse. Each event is told of by the timeline of its own set.
+        chain: dict[EventLine, tuple[Timeline, int]] = {}
+        current, timeline = event, self
+        while current not in timeline._known:
             if current.fields.get("after") is None:
-                self._known[current] = self._absolute(current)
+                timeline._known[current] = timeline._absolute(current)
                 break
             if current in chain:
-                self._report_cycle(list(chain)[list(chain).index(current) :])
-                self._known[current] = self._anchor_ms
+                timeline._report_cycle(list(chain)[list(chain).index(current) :])
+                timeline._known[current] = timeline._anchor_ms
                 break
-            target, delay_ms = self._target(current)
+            target, delay_ms = timeline._target(current)
             if target is None:
-                self._known[current] = self._anchor_ms
+                timeline._known[current] = timeline._anchor_ms
                 break
-            chain[current] = delay_ms
-            current = target
-        timestamp = self._known[current]
-        for link, delay_ms in reversed(chain.items()):
-            timestamp = self._later(link, timestamp, delay_ms)
-            self._known.setdefault(link, timestamp)
+            chain[current] = timeline, delay_ms
+            current, timeline = target
+        timestamp = timeline._known[current]
+        for link, (owner, delay_ms) in reversed(chain.items()):
+            timestamp = owner._later(link, timestamp, delay_ms)
+            owner._known.setdefault(link, timestamp)
 
     def _later(self, event: EventLine, timestamp: int, delay_ms: int) -> int:
         try:
@@ -83,7 +104,7 @@ class Timeline:
             self._problems.add(event.position("after"), str(error), error.hint)
             return self._anchor_ms
 
-    def _target(self, event: EventLine) -> tuple[EventLine | None, int]:
+    def _target(self, event: EventLine) -> tuple[tuple[EventLine, Timeline] | None, int]:
         words: Sequence[str] = event.fields["after"].split()
         try:
             if len(words) not in (1, 2):
@@ -94,13 +115,23 @@ class Timeline:
         except DataError as error:
             self._problems.add(event.position("after"), f'"after": {error}', _AFTER_HINT)
             return None, 0
-        target = self._by_id.get(words[0])
-        if target is None:
-            hint = did_you_mean(words[0], self._by_id) if len(self._by_id) < 1000 else _AFTER_HINT
-            self._problems.add(
-                event.position("after"), f"there is no event with the id {quoted(words[0])}", hint
-            )
-        return target, delay_ms
+        return self._named(words[0], event), delay_ms
+
+    def _named(self, name: str, event: EventLine) -> tuple[EventLine, Timeline] | None:
+        timelines = [self, *self.used, *self.beside]
+        found = [(each._by_id[name], each) for each in timelines if name in each._by_id]
+        if found and (len(found) == 1 or found[0][1] is self):
+            return found[0]
+        if found:
+            places = " and ".join(f"{line.file.display}:{line.line}" for line, _ in found)
+            message = f"several sets have an event with the id {quoted(name)}: {places}"
+            hint = "give one of them another id"
+        else:
+            ids = [known for each in timelines for known in each._by_id]
+            message = f"there is no event with the id {quoted(name)}"
+            hint = did_you_mean(name, ids) if len(ids) < 1000 else _AFTER_HINT
+        self._problems.add(event.position("after"), message, hint)
+        return None
 
     def _report_cycle(self, cycle: Sequence[EventLine]) -> None:
         ids = [str(event.fields.get("id")) for event in cycle[:5]]

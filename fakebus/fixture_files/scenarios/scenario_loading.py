@@ -75,7 +75,7 @@ class ScenarioLoader:
 
     def _check(self, line: ScenarioLine, encoders: Mapping[str, TopicEncoder], now_ms: int) -> None:
         topic = str(line.fields["topic"])
-        if topic in encoders:
+        if topic in self._topics:
             encoders[topic].encode(line, now_ms)
             return
         self._problems.add(

@@ -10,10 +10,8 @@ from fakebus.broker.broker import Broker
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.fixture_files.loader import load_fixtures
 from fakebus.fixture_files.model import FixtureSet
-from fakebus.fixture_files.problems import FixtureError
 from fakebus.fixture_files.seeding.seeder import Progress, delete_topics, seed
 from fakebus.fixture_files.seeding.subject_seeding import register_schemas
-from fakebus.fixture_files.set_conflicts import set_conflicts
 from fakebus.fixture_files.structure.schema_set import SchemaIds
 from fakebus.registry.registry import Registry
 
@@ -39,11 +37,10 @@ class BusSeed:
         config: BrokerConfig,
         profile: str | None = None,
     ) -> None:
-        self._load = partial(load_fixtures, now_ms=now_ms, config=config, profile=profile)
-        self._sets = [self._load(directory) for directory in directories]
-        problems = list(set_conflicts(self._sets))
-        if problems:
-            raise FixtureError(problems)
+        self._load = partial(
+            load_fixtures, directories, now_ms=now_ms, config=config, profile=profile
+        )
+        self._set = self._load()
 
     async def write(
         self,
@@ -65,12 +62,10 @@ class BusSeed:
             FixtureError: what is there already does not fit.
         """
         if reset:
-            # All of them before the first set is seeded, since sets may share a topic.
-            await delete_topics(broker, self._sets)
-        for fixture_set in self._sets:
+            await delete_topics(broker, self._set)
 
-            def reload(ids: SchemaIds, root: Path = fixture_set.root) -> FixtureSet:
-                return self._load(root, schema_ids=ids)
+        def reload(ids: SchemaIds) -> FixtureSet:
+            return self._load(schema_ids=ids)
 
-            registered = await register_schemas(registry, fixture_set, reload)
-            await seed(broker, registered, progress=progress)
+        registered = await register_schemas(registry, self._set, reload)
+        await seed(broker, registered, progress=progress)

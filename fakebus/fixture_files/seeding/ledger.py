@@ -5,9 +5,9 @@ the bus when it starts, a test, or a client from outside, of fakebus or of any o
 writes it in the same transactions as the records, so it is never ahead of them nor behind. Per
 stream (the events that one file has for one topic) it keeps how many events were seeded and
 hashes of their lines, in at most 1024 blocks: one per line for files of ordinary size.
-A stream goes by its topic and by the file's path within its set, never by where the set lies. One
-that is not known by them, but holds what another file was seeded with that the set no longer has,
-is that file under a new name.
+A stream goes by its topic, its set's name if it has one, and the file's path within the set, never
+by where the set lies. One that is not known by them, but holds what another file was seeded with
+that the set no longer has, is that file under a new name.
 Everything is tied to the topic's id, so a topic that was deleted counts as never seeded.
 """
 
@@ -129,7 +129,7 @@ class Ledger:
             if topic_id is None or self._entry(stream, topic_id) is not None:
                 continue
             for key, text in self._values.items():
-                if key in taken or not key.startswith(_stream_key(stream, "")):
+                if key in taken or not key.startswith(_topic_key(stream)):
                     continue
                 entry = _StreamEntry(**json.loads(text))
                 if entry.topic_id == str(topic_id) and _change(stream, entry) is None:
@@ -158,8 +158,13 @@ class Ledger:
         return entry if entry.topic_id == str(topic_id) else None
 
 
-def _stream_key(stream: FixtureStream, file: str | None = None) -> str:
-    return f"{_STREAM_KEY}{stream.topic}:{stream.file if file is None else file}"
+def _stream_key(stream: FixtureStream) -> str:
+    of_set = "" if stream.set_name is None else f"{stream.set_name}:"
+    return f"{_topic_key(stream)}{of_set}{stream.file}"
+
+
+def _topic_key(stream: FixtureStream) -> str:
+    return f"{_STREAM_KEY}{stream.topic}:"
 
 
 def _change(stream: FixtureStream, entry: _StreamEntry) -> FixtureProblem | None:

@@ -97,10 +97,10 @@ async def seed(
     return await _Seeding(broker, fixture_set, progress, ledger).run()
 
 
-async def delete_topics(broker: Broker, sets: Sequence[FixtureSet]) -> None:
-    """Delete the topics of sets, with all that anybody wrote to them."""
-    for name in {topic.name for each in sets for topic in each.topics}:
-        if (topic := broker.topics.get(name)) is not None:
+async def delete_topics(broker: Broker, fixture_set: FixtureSet) -> None:
+    """Delete the topics of a set, with all that anybody wrote to them."""
+    for fixture_topic in fixture_set.topics:
+        if (topic := broker.topics.get(fixture_topic.name)) is not None:
             await broker.topics.delete(topic)
 
 

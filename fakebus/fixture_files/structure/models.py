@@ -45,6 +45,7 @@ from fakebus.fixture_files.structure.kinds import (
 )
 from fakebus.fixture_files.structure.subject_models import LEVEL, Subject
 from fakebus.fixture_files.structure.topic_rules import config_problem, topic_name_problem
+from fakebus.fixture_files.structure.uses import USES, Use
 from fakebus.fixture_files.structure.yaml_tree import (
     YamlMapping,
     YamlNode,
@@ -358,6 +359,7 @@ class RootFile(IncludedFile):
     partitioner: str = declared(PARTITIONER, default=DEFAULT_PARTITIONER)
     compatibility: str | None = declared(LEVEL)
     lint: LintModel = declared(object_of(LintModel), default=_ALL_RULES, inner=LintModel)
+    uses: tuple[Use, ...] = declared(USES, default=())
     profiles: Mapping[str, Profile] = declared(
         by_name(object_of(Profile, "profile"), what='the profile "{}"', is_model=True), default=dict
     )

@@ -6,7 +6,7 @@ would: the first new schema is 1, a schema that two subjects share has one id.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from fakebus.errors import MissingExtraError
@@ -51,39 +51,103 @@ class SetSchema:
     """The level that holds from this version on; ``None`` is the registry's own."""
 
 
+Identity = tuple[object, ...]
+"""What makes schemas the same for a registry."""
+
+
+class SchemaIdTable:
+    """Table of the ids of all schemas that are loaded together.
+
+    Args:
+        given: known ids; the others are counted.
+    """
+
+    def __init__(self, given: SchemaIds | None = None) -> None:
+        self._given = given or {}
+        self._next_id = 1
+        self._id_of: dict[Identity, tuple[int, Position]] = {}
+        self._pinned: dict[int, tuple[Identity, Position]] = {}
+        self._taken: set[int] = set()
+        self.has_skipped = False
+        """Whether an id was not given out because a set pins it."""
+
+    def reserve(self, specs: Iterable[Subject]) -> None:
+        """Give no schema an id that one of these pins."""
+        self._taken |= {spec.pinned_id for spec in specs if spec.pinned_id is not None}
+
+    def id_of(self, spec: Subject, version: int, identity: Identity, problems: ProblemList) -> int:
+        """Return the id of a version of a subject; one that does not fit is told."""
+        given = self._given.get((spec.subject, version))
+        if given is not None:
+            return given
+        known, first = self._id_of.get(identity, (None, spec.position))
+        pinned = spec.pinned_id
+        if pinned is not None:
+            same, at = self._pinned.setdefault(pinned, (identity, spec.at("id")))
+            reason = ""
+            if same != identity:
+                reason = f"another schema has it, in {at.file}:{at.line}"
+            elif known not in (None, pinned):
+                reason = f"the same schema has the id {known} already, in {first.file}:{first.line}"
+            if reason:
+                message = f"the id {pinned} does not fit: {reason}"
+                hint = "give each schema one id of its own, in all its subjects the same"
+                problems.add(spec.at("id"), message, hint)
+            self._id_of[identity] = pinned, spec.at("id")
+            return pinned
+        if known is None:
+            while self._next_id in self._taken:
+                self._next_id += 1
+                self.has_skipped = True
+            known = self._next_id
+            self._id_of[identity] = known, spec.position
+            self._next_id += 1
+        return known
+
+
 class SchemaSet:
     """Schemas of a set, subject by subject.
 
     Args:
         specs: in the order of the files.
-        ids: known ids; the others are counted.
+        ids: which ids they have.
         problems: where mistakes go; a schema with mistakes is left out.
         compatibility: the level of subjects that name none.
+        visible: those of other sets that this one sees.
     """
 
     def __init__(
         self,
         specs: Sequence[Subject],
-        ids: SchemaIds | None,
+        ids: SchemaIdTable,
         problems: ProblemList,
         compatibility: str | None = None,
+        visible: Iterable[SetSchema] = (),
     ) -> None:
         self._problems = problems
-        self._given = ids or {}
+        self._ids = ids
         self._versions: dict[str, list[SetSchema]] = {}
         self._broken: set[str] = set()
         self._compatibility = compatibility
         self._levels: dict[str, str] = {}
         self._all: list[SetSchema] = []
-        self._next_id = 1
-        self._id_of: dict[tuple[object, ...], int] = {}
-        self._pinned: dict[int, tuple[object, ...]] = {}
         self._formats: dict[tuple[str, int], Format] = {}
         self.used: set[str] = set()
         """The subjects that a format was asked for."""
-        self._taken = {spec.pinned_id for spec in specs if spec.pinned_id is not None}
+        self._own = {spec.subject for spec in specs}
+        self.see(visible)
         for spec in specs:
             self._add(spec)
+
+    def see(self, schemas: Iterable[SetSchema]) -> None:
+        """Let what the set has refer to schemas of other sets.
+
+        A subject of its own hides theirs; that it is the same is seen when the sets merge.
+        """
+        for schema in schemas:
+            versions = self._versions.setdefault(schema.spec.subject, [])
+            if schema.spec.subject not in self._own and len(versions) < schema.version:
+                versions.append(schema)
 
     def __iter__(self) -> Iterator[SetSchema]:
         return iter(self._all)
@@ -118,7 +182,7 @@ class SchemaSet:
         versions = self._versions.setdefault(spec.subject, [])
         level = spec.compatibility or self._levels.get(spec.subject, self._compatibility)
         self._check_compatibility(spec, schema, level, versions)
-        identity = (
+        identity: Identity = (
             spec.schema_type,
             schema.canonical,
             tuple((ref.name, target.schema_id) for ref, target in references),
@@ -129,7 +193,7 @@ class SchemaSet:
             version=version,
             schema=schema,
             references=tuple((ref, target.version) for ref, target in references),
-            schema_id=self._id(spec, version, identity),
+            schema_id=self._ids.id_of(spec, version, identity, self._problems),
             compatibility=level,
         )
         versions.append(found)
@@ -205,34 +269,6 @@ class SchemaSet:
             if self._versions
             else "define what is referred to first",
         )
-
-    def _id(self, spec: Subject, version: int, identity: tuple[object, ...]) -> int:
-        given = self._given.get((spec.subject, version))
-        if given is not None:
-            return given
-        known = self._id_of.get(identity)
-        pinned = spec.pinned_id
-        if pinned is not None:
-            first = self._pinned.setdefault(pinned, identity)
-            if first != identity or known not in (None, pinned):
-                self._problems.add(
-                    spec.at("id"),
-                    f"the id {pinned} does not fit: "
-                    + (
-                        "another schema has it"
-                        if first != identity
-                        else f"the same schema has the id {known} already"
-                    ),
-                    "give each schema one id of its own, in all its subjects the same",
-                )
-            self._id_of[identity] = pinned
-            return pinned
-        if known is None:
-            while self._next_id in self._taken:
-                self._next_id += 1
-            known = self._id_of[identity] = self._next_id
-            self._next_id += 1
-        return known
 
     def format(self, spec: FormatSpec | WrittenFormat) -> Format:
         """Return what a topic, a file or an event asks for.

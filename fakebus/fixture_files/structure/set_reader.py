@@ -46,21 +46,20 @@ class SetSpec:
 def read_structure(
     directory: FixtureDirectory,
     problems: ProblemList,
-    *,
-    now_ms: int,
+    spec: SetSpec,
     profile: str | None = None,
-) -> SetSpec:
+    profile_at: Position | None = None,
+) -> None:
     """Read ``fakebus.yaml`` and every YAML file that it includes.
 
     Args:
         directory: the set.
         problems: where mistakes go; what is wrong is left out of the result.
-        now_ms: the present, for ``anchor: now``.
+        spec: where it is written down.
         profile: which of the set's profiles to read; the whole set when left out.
+        profile_at: where another set asks for it.
     """
-    spec = SetSpec(anchor_ms=now_ms)
-    _StructureReader(directory, problems, spec, profile).read()
-    return spec
+    _StructureReader(directory, problems, spec, profile, profile_at).read()
 
 
 class _StructureReader:
@@ -70,8 +69,10 @@ class _StructureReader:
         problems: ProblemList,
         spec: SetSpec,
         profile: str | None,
+        profile_at: Position | None,
     ) -> None:
         self._profile = profile
+        self._profile_at = profile_at
         self._directory = directory
         self._problems = problems
         self._spec = spec
@@ -135,12 +136,14 @@ class _StructureReader:
             return []
         self._spec.profile = root.profiles.get(self._profile)
         if self._spec.profile is None:
+            if root.profiles:
+                hint = did_you_mean(self._profile, root.profiles)
+            else:
+                hint = "add it under profiles" if self._profile_at is None else "it has none"
             self._problems.add(
-                root.at("profiles"),
+                self._profile_at or root.at("profiles"),
                 f"the set has no profile {quoted(self._profile)}",
-                did_you_mean(self._profile, root.profiles)
-                if root.profiles
-                else "add it under profiles",
+                hint,
             )
             return []
         return self._read_includes(self._spec.profile.include, ROOT_FILE)

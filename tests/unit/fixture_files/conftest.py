@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
+
+from tests.unit.fixture_files.packages import Install, install
 
 WriteSet = Callable[[Mapping[str, str | bytes]], Path]
 
@@ -22,3 +25,12 @@ def write_set(tmp_path: Path) -> WriteSet:
         return root
 
     return write
+
+
+@pytest.fixture
+def install_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
+    """Install distributions with sets, which the machine forgets after the test."""
+    site = tmp_path / "site"
+    site.mkdir()
+    monkeypatch.syspath_prepend(str(site))
+    return partial(install, site)

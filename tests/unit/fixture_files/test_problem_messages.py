@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fakebus.fixture_files import loader
+from fakebus.fixture_files import directory_loading
 from fakebus.fixture_files.loader import check_fixtures, load_fixtures
 from fakebus.fixture_files.problems import (
     INVALID,
@@ -961,7 +961,7 @@ def test_event_too_old_for_its_topic_is_told(write_set: WriteSet) -> None:
 def test_set_of_too_many_events_is_told_once(
     write_set: WriteSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loader, "MAX_EVENTS", 3)
+    monkeypatch.setattr(directory_loading, "MAX_EVENTS", 3)
     assert texts(write_set({"fakebus.yaml": TOPIC, "e.ndjson": GOOD * 3})) == []
     assert texts(write_set({"e.ndjson": GOOD * 9})) == [
         "e.ndjson:4:1: the set has more than 3 events; split it into several directories"

@@ -54,7 +54,7 @@ class SeedBus:
         async with self.broker() as broker:
             fixture_set = load_fixtures(root, now_ms=NOW_MS)
             if reset:
-                await delete_topics(broker, [fixture_set])
+                await delete_topics(broker, fixture_set)
             return await seed(broker, fixture_set)
 
     async def values(self, topic: str, partition: int) -> list[bytes | None]:

@@ -29,6 +29,7 @@ from fakebus.fixture_files.structure.models import ClockModel, LintModel, RootFi
 from fakebus.records.partitioner import PARTITIONERS
 from fakebus.schemas.payloads import FORMATS as FORMATS_BY_TYPE
 from tests.unit.fixture_files.conftest import WriteSet
+from tests.unit.fixture_files.packages import Install
 from tests.unit.fixture_files.test_scenarios import REFUND
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -44,6 +45,11 @@ compatibility: FULL
 lint: {ignore: [unused-schema], conventions: oep41}
 include: [more.yaml]
 scenarios: refund.yaml
+uses:
+  - {package: parcel-events, version: ">=2,<3"}
+  - {path: ../shared, profile: small}
+  - pack: ../other.fbpack
+  - openedx: true
 profiles: {demo: {tags: [demo], topics: 'o*', untagged: true}}
 subjects:
   - {subject: r, schema: r.avsc}
@@ -128,8 +134,17 @@ def test_the_sets_of_the_repository_fit_the_schemas(root: Path) -> None:
             assert validator.is_valid(json.loads(line)), (path.name, line)
 
 
-def test_a_set_with_everything_fits_the_schema_and_the_loader(write_set: WriteSet) -> None:
+def test_a_set_with_everything_fits_the_schema_and_the_loader(
+    write_set: WriteSet, install_set: Install
+) -> None:
     root = write_set(FILES)
+    install_set("parcel-events", {"fakebus.yaml": "version: 1\n"}, version="2.3")
+    (root.parent / "shared").mkdir()
+    (root.parent / "shared" / "fakebus.yaml").write_text("version: 1\nprofiles: {small: {}}\n")
+    other = root.parent / "other"
+    other.mkdir()
+    (other / "fakebus.yaml").write_text("version: 1\n")
+    assert run(["fixtures", "pack", str(other), "-o", f"{other}.fbpack"]) == 0
     assert check_fixtures(root, now_ms=1_700_000_000_000) == []
     assert mistakes("fakebus", yaml.safe_load(EVERYTHING)) == []
     assert mistakes("scenario", yaml.safe_load(REFUND)) == []
@@ -145,6 +160,8 @@ def test_a_set_with_everything_fits_the_schema_and_the_loader(write_set: WriteSe
         ("fakebus", {"version": 1, "topics": [{"name": "a", "value": {"field": "x"}}]}),
         ("fakebus", {"version": 1, "topics": [{"name": "a", "generate": {"count": 0}}]}),
         ("fakebus", {"version": 1, "profiles": {"p": {"tag": "x"}}}),
+        ("fakebus", {"version": 1, "uses": ["shared"]}),
+        ("fakebus", {"version": 1, "uses": [{"folder": "shared"}]}),
         ("event", {"key": 1}),
         ("event", {"value": 1, "at": "now", "after": "x"}),
         ("event", {"value": 1, "id": "a b"}),

@@ -1,0 +1,263 @@
+"""Sets that are loaded together: those that are named, and all that they use."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from fakebus.fixture_files.directory_loading import DirectoryLoader
+from fakebus.fixture_files.events.timeline import Timeline
+from fakebus.fixture_files.merging import conflicts, merged
+from fakebus.fixture_files.model import FixtureSet
+from fakebus.fixture_files.pack_loading import PackLoader
+from fakebus.fixture_files.problems import (
+    DataError,
+    FixtureProblem,
+    Position,
+    ProblemList,
+    quoted,
+)
+from fakebus.fixture_files.set_parts import LoadSettings, Part, PartLoader, deepest_first
+from fakebus.fixture_files.set_sources import SetSource, source_of
+from fakebus.fixture_files.sources import is_pack, not_a_directory
+from fakebus.fixture_files.structure.schema_set import SchemaSet
+from fakebus.fixture_files.structure.set_reader import SetSpec
+
+MAX_DEPTH = 20
+_Way = tuple[tuple[Path, Position], ...]
+"""The sets that lead to one, with the places where they are named."""
+
+
+class SetLoading:
+    """Loading of sets, step by step for all of them: structure, schemas, events, records."""
+
+    def __init__(self, settings: LoadSettings) -> None:
+        self.roots: list[PartLoader] = []
+        """Loaders of the sets that are named, in their order."""
+        self._settings = settings
+        self._loaders: dict[Path, PartLoader] = {}
+        self._own_problems = ProblemList()
+        self._is_complete = True
+
+    def load(
+        self,
+        sets: Sequence[tuple[Path, str | None]],
+        generate: tuple[str, int | None] | None = None,
+    ) -> FixtureSet | None:
+        """Return all sets as one; ``None`` if there are problems.
+
+        Args:
+            sets: where sets are that are named, each with the profile that is wanted.
+            generate: a topic to generate events for, whatever the sets say, and how many.
+        """
+        for path, profile in sets:
+            self._open_named(path, profile, generate)
+        self._check_names()
+        if not self._is_complete:
+            # What a set that is not there would have said is not complained about as well.
+            return None
+        named = [root.part for root in self.roots]
+        for part in named:
+            part.beside = [other for other in named if other is not part]
+        parts = self.parts()
+        self._read_schemas(parts)
+        self._read_events([self._loaders[part.source.root.resolve()] for part in parts])
+        results = [result for part in parts for result in part.results]
+        for problem in conflicts(results):
+            self._own_problems.append(problem)
+        if self.problems():
+            return None
+        own = [part.results[0] for part in named]
+        return merged(own, results, self._settings.ids, self._settings.now_ms)
+
+    def parts(self) -> list[Part]:
+        """Return all sets, each behind those that it builds on."""
+        return list(deepest_first(_by_need([root.part for root in self.roots]), {}))
+
+    def _read_events(self, loaders: Sequence[PartLoader]) -> None:
+        for loader in loaders:
+            loader.read_events()
+        for loader in loaders:
+            loader.encode()
+        for loader in loaders:
+            loader.check()
+
+    def _read_schemas(self, parts: Sequence[Part]) -> None:
+        for part in parts:
+            self._settings.ids.reserve(part.spec.subjects)
+        for part in parts:
+            part.schemas = SchemaSet(
+                part.spec.subjects,
+                self._settings.ids,
+                part.problems,
+                part.spec.root.compatibility,
+                part.visible_schemas(),
+            )
+        for part in parts:
+            if part.beside:
+                # Some of these were read only after it.
+                part.schemas.see(part.visible_schemas())
+            part.timeline.starts(part.spec.anchor_ms, part.spec.root.clock.zone)
+            part.timeline.used = [other.timeline for other in part.used()]
+            part.timeline.beside = [
+                other.timeline for other in part.seen() if other.timeline not in part.timeline.used
+            ]
+
+    def problems(self) -> list[FixtureProblem]:
+        """Return what is wrong, set by set."""
+        lists = [part.problems for part in self.parts()] + [self._own_problems]
+        return list(dict.fromkeys(problem for each in lists for problem in each.sorted()))
+
+    def _open_named(
+        self, path: Path, profile: str | None, generate: tuple[str, int | None] | None
+    ) -> None:
+        position = Position(str(path), 1, 1)
+        try:
+            source = source_of(path)
+        except DataError as error:
+            self._missing(self._own_problems, position, str(error), error.hint)
+            return
+        if not source.root.is_dir() and not is_pack(source.root):
+            self._missing(self._own_problems, *not_a_directory(source.root))
+            return
+        part = self._open(source, profile, position, self._own_problems, (), generate)
+        loader = self._loaders.get(source.root.resolve())
+        if part is not None and loader is not None and loader not in self.roots:
+            self.roots.append(loader)
+
+    def _open(
+        self,
+        source: SetSource,
+        profile: str | None,
+        position: Position,
+        problems: ProblemList,
+        way: _Way,
+        generate: tuple[str, int | None] | None = None,
+        profile_at: Position | None = None,
+    ) -> Part | None:
+        root = source.root.resolve()
+        if root in [each for each, _ in way]:
+            self._missing(problems, position, *_circle(root, position, way))
+            return None
+        known = self._loaders.get(root)
+        if known is not None:
+            if known.part.profile != profile:
+                self._tell_profiles(known.part, profile, position, problems)
+            return known.part
+        if len(way) >= MAX_DEPTH:
+            message = f"the sets use each other more than {MAX_DEPTH} deep"
+            self._missing(problems, position, message, "let the set use what it needs itself")
+            return None
+        part = self._new_part(source, profile, position, generate)
+        part.profile_at = profile_at
+        loader = (PackLoader if is_pack(source.root) else DirectoryLoader)(part, self._settings)
+        loader.read()
+        for use in part.spec.root.uses:
+            place = use.place
+            try:
+                found = use.source(source.root)
+            except DataError as error:
+                self._missing(part.problems, place, str(error), error.hint)
+                continue
+            way_there = (*way, (root, place))
+            inner = self._open(
+                found, use.profile, place, part.problems, way_there, profile_at=use.at("profile")
+            )
+            if inner in part.uses:
+                part.problems.add(place, "the set uses this one twice", "name it once")
+            elif inner is not None:
+                part.uses.append(inner)
+        self._loaders[root] = loader
+        return part
+
+    def _new_part(
+        self,
+        source: SetSource,
+        profile: str | None,
+        position: Position,
+        generate: tuple[str, int | None] | None,
+    ) -> Part:
+        problems = ProblemList()
+        spec = SetSpec(anchor_ms=self._settings.now_ms)
+        return Part(
+            source=source,
+            position=position,
+            profile=profile,
+            generate=generate,
+            problems=problems,
+            spec=spec,
+            schemas=SchemaSet((), self._settings.ids, problems),
+            timeline=Timeline(problems),
+        )
+
+    def _missing(
+        self, problems: ProblemList, position: Position, message: str, hint: str = ""
+    ) -> None:
+        problems.add(position, message, hint)
+        self._is_complete = False
+
+    def _tell_profiles(
+        self, known: Part, profile: str | None, position: Position, problems: ProblemList
+    ) -> None:
+        here, there = (
+            "as a whole" if one is None else f"with the profile {quoted(one)}"
+            for one in (profile, known.profile)
+        )
+        first = known.position
+        problems.add(
+            position,
+            f"the set {known.name or known.source.root} is used {here} here and {there} in "
+            f"{first.file}:{first.line}",
+            "a set is loaded once; ask for the same in both places",
+        )
+
+    def _check_names(self) -> None:
+        by_name: dict[str, Part] = {}
+        for loader in self._loaders.values():
+            part = loader.part
+            first = by_name.setdefault(part.name or str(part.source.root), part)
+            if first is not part:
+                self._missing(
+                    part.problems,
+                    part.position,
+                    f"two sets are called {quoted(part.name or '')}: {_described(part)}, and "
+                    f"{_described(first)}, which {first.position.file}:{first.position.line} names",
+                    "use it from one place, or give one of them another  name:",
+                )
+
+
+def _described(part: Part) -> str:
+    version = f" {part.version}" if part.version else ""
+    return f"that{version} in {part.source.root}"
+
+
+def _circle(root: Path, position: Position, way: _Way) -> tuple[str, str]:
+    inside = way[[each for each, _ in way].index(root) :]
+    if len(inside) == 1:
+        return "the set uses itself", "take the entry out"
+    places = [f"{place.file}:{place.line}" for _, place in inside]
+    message = f"the sets use each other in a circle: {' -> '.join([*places, places[0]])}"
+    return message, "take one entry out; what several sets need belongs into one of its own"
+
+
+def _by_need(roots: Sequence[Part]) -> list[Part]:
+    """Return sets in an order in which schemas that others refer to come first."""
+    waiting, ordered = list(roots), list[Part]()
+    subjects = {
+        part: {spec.subject for each in (part, *part.used()) for spec in each.spec.subjects}
+        for part in roots
+    }
+    needs = {
+        part: {reference.subject for spec in part.spec.subjects for reference in spec.references}
+        - subjects[part]
+        for part in roots
+    }
+    while waiting:
+        free = (
+            part
+            for part in waiting
+            if not any(needs[part] & subjects[other] for other in waiting if other is not part)
+        )
+        ordered.append(next(free, waiting[0]))
+        waiting.remove(ordered[-1])
+    return ordered

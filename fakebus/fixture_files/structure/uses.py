@@ -1,0 +1,141 @@
+"""Sets that a set uses: where each is found, and what of it is wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from fakebus.fixture_files.problems import DataError, Position, quoted
+from fakebus.fixture_files.set_sources import (
+    SHIPPED,
+    SetSource,
+    directory_source,
+    pack_source,
+    package_source,
+    shipped_source,
+)
+from fakebus.fixture_files.structure.declarations import (
+    WRONG,
+    Model,
+    Origin,
+    Reading,
+    declared,
+    read_object,
+)
+from fakebus.fixture_files.structure.kinds import BOOLEAN, custom, several, text
+from fakebus.fixture_files.structure.yaml_tree import YamlMapping, YamlNode, YamlScalar
+
+KINDS: Mapping[str, Callable[[str, Path], SetSource]] = {
+    "package": lambda name, folder: package_source(name),
+    "path": directory_source,
+    "pack": pack_source,
+    SHIPPED: lambda name, folder: shipped_source(),
+}
+"""How the source of a set is found, by what an entry of ``uses`` names it with."""
+_HINT = f"write  - package: NAME,  - path: ../shared,  - pack: FILE.fbpack  or  - {SHIPPED}"
+
+
+def _range(text: str) -> str:
+    # Most sets ask for no version.
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+    try:
+        SpecifierSet(text)
+    except InvalidSpecifier:
+        exact = f', or "=={text}" for just this one' if text[:1].isdigit() else ""
+        raise DataError(
+            f"{quoted(text)} is not a range of versions", f'write ">=2,<3"{exact}'
+        ) from None
+    return text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Use(Model):
+    """Set that another one uses."""
+
+    WHAT: ClassVar[str] = 'an entry of "uses"'
+    HINT: ClassVar[str] = _HINT
+
+    package: str | None = declared(text())
+    path: str | None = declared(text())
+    pack: str | None = declared(text())
+    openedx: bool | None = declared(BOOLEAN)
+    profile: str | None = declared(text())
+    version: str | None = declared(text(_range, also=("int", "float")))
+
+    @property
+    def kind(self) -> str:
+        """What names the set: one of :data:`KINDS`."""
+        return next(name for name in KINDS if getattr(self, name))
+
+    @property
+    def place(self) -> Position:
+        """Where the set is named."""
+        return self.at(self.kind)
+
+    def source(self, folder: Path) -> SetSource:
+        """Return where the set lies.
+
+        Args:
+            folder: where relative paths begin.
+
+        Raises:
+            DataError: it is not there, or has another version.
+        """
+        found = KINDS[self.kind](str(getattr(self, self.kind)), folder)
+        if self.version is not None:
+            self._check_version(found)
+        return found
+
+    def _check_version(self, found: SetSource) -> None:
+        from packaging.specifiers import SpecifierSet
+        from packaging.version import InvalidVersion, Version
+
+        if found.version is None:
+            raise DataError(
+                f"the package {quoted(self.package or '')} is not installed as a distribution, so "
+                "it has no version",
+                "leave  version:  out, or install it with pip",
+            )
+        try:
+            holds = SpecifierSet(self.version or "").contains(Version(found.version), True)
+        except InvalidVersion:
+            holds = False
+        if not holds:
+            raise DataError(
+                f"{found.name} {found.version} is installed, and {quoted(self.version or '')} is "
+                "wanted",
+                f'run  pip install "{found.name}{self.version}", or change  version:',
+            )
+
+    def finished(self, reading: Reading) -> Any:
+        """Return the entry if it names one set, and asks for nothing that the set cannot have."""
+        named = [name for name in KINDS if getattr(self, name)]
+        if len(named) != 1:
+            message = f"the entry names {' and '.join(named) or 'no set'}"
+            return reading.wrong(self.position, message, "keep one of them" if named else _HINT)
+        if self.version is not None and self.kind != "package":
+            message = f"a {self.kind} has no range of versions"
+            return reading.wrong(self.at("version"), message, "write  version:  with a package")
+        if self.profile is not None and self.kind == "pack":
+            return reading.wrong(
+                self.at("profile"),
+                f"a pack has no profiles, so there is no {quoted(self.profile)} in it",
+                "pack the profile by itself, with --profile",
+            )
+        return self
+
+
+def _read_use(node: YamlNode, what: str, reading: Reading) -> Any:
+    if isinstance(node, YamlScalar) and node.text == SHIPPED:
+        return Use(origin=Origin(node.position, {}, reading.relative), openedx=True)
+    before = len(reading.problems)
+    use = read_object(Use, node, what, reading)
+    if isinstance(node, YamlMapping) and len(reading.problems) > before:
+        return WRONG
+    return use
+
+
+USES = several(custom(_read_use, {"oneOf": [{"const": SHIPPED}, {"$ref": "#/$defs/use"}]}))
