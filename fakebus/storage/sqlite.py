@@ -18,8 +18,8 @@ from fakebus.errors import StorageError
 from fakebus.storage.migrations import migrate
 from fakebus.storage.sqlite_connection import PAGE_SIZE, WorkerConnection, damaged, is_damage
 from fakebus.storage.sqlite_file import FileLock, check_data_file
+from fakebus.storage.sqlite_files import OpenFiles
 from fakebus.storage.sqlite_groups import OFFSET_WRITES, SqliteGroups
-from fakebus.storage.sqlite_identity import FileIdentity
 from fakebus.storage.sqlite_logs import APPENDS, SqliteLogs
 from fakebus.storage.sqlite_meta import VALUE_WRITES, SqliteMeta
 from fakebus.storage.sqlite_purge import purge_chunk
@@ -27,15 +27,11 @@ from fakebus.storage.sqlite_reads import load_log_starts
 from fakebus.storage.sqlite_topics import SqliteTopics, read_next_log_id
 from fakebus.storage.sqlite_transaction import Transaction
 from fakebus.storage.sqlite_wal import MAX_WAL_BYTES, WriteAheadLog
-from fakebus.storage.sqlite_writer import GroupCommitWriter, Write
+from fakebus.storage.sqlite_writer import GroupCommitWriter
 
 _BUSY_TIMEOUT_S = 1.0
 _WRITE_CACHE_KIB = 8 * 1024
 _READ_CACHE_KIB = 4 * 1024
-
-
-_NOTED_WRITES = 16
-"""Small writes after which the write-ahead log is looked after."""
 
 QUICK_OPERATIONS = APPENDS | OFFSET_WRITES | VALUE_WRITES
 """What is done in microseconds, whatever its arguments: fit for an inline commit."""
@@ -59,7 +55,7 @@ class SqliteStorage:
         lock: released at the end.
         found: what the file says.
         wal: the file's write-ahead log; ``None`` in memory.
-        identity: notices when the file goes away; ``None`` in memory.
+        files: notice when the file goes away; ``None`` in memory.
     """
 
     def __init__(
@@ -69,21 +65,19 @@ class SqliteStorage:
         lock: FileLock | None,
         found: _Found,
         wal: WriteAheadLog | None,
-        identity: FileIdentity | None,
+        files: OpenFiles | None,
     ) -> None:
         self._writer_connection = writer_connection
         self._reader_connection = reader_connection
         self._lock = lock
         self._transaction = found.transaction
         self._wal = wal
-        self._identity = identity
+        self._files = self._transaction.files = files
+        self._keeper: sqlite3.Connection | None = None
         self._closed = False
-        self._unnoted_writes = 0
         self._writer = writer = GroupCommitWriter(
-            self._commit, self._purge, self._commit_inline, QUICK_OPERATIONS
+            writer_connection, found.transaction, self._purge, QUICK_OPERATIONS, wal
         )
-        if wal is not None:
-            wal.on_cut_wanted = writer.want_purge
         self._logs = logs = SqliteLogs(writer, reader_connection, found.log_starts)
         topics = SqliteTopics(writer, reader_connection, logs, found.next_log_id)
         groups = SqliteGroups(writer, reader_connection)
@@ -154,9 +148,9 @@ class SqliteStorage:
             reader = await WorkerConnection.open(path, busy_timeout_s=_BUSY_TIMEOUT_S)
             try:
                 await reader.call(_prepare_reader, durable)
-                identity = FileIdentity(path)
-                wal = WriteAheadLog(path, identity, durable=durable, busy_timeout_s=_BUSY_TIMEOUT_S)
-                return cls(writer, reader, lock, found, wal, identity)
+                files = OpenFiles(path)
+                wal = WriteAheadLog(path, files, reader, durable, _BUSY_TIMEOUT_S)
+                return cls(writer, reader, lock, found, wal, files)
             except BaseException:
                 await reader.close()
                 raise
@@ -181,37 +175,9 @@ class SqliteStorage:
         """Return when everything enqueued so far is committed; raise if that failed."""
         await self._writer.flush()
 
-    async def _commit(self, writes: list[Write]) -> None:
-        if self._identity is not None:
-            self._identity.check()
-        if self._wal is not None and self._wal.look_due:
-            await self._wal.keep_short(self._reader_connection)
-        await self._writer_connection.call(_commit_group, self._transaction, writes)
-        self._note(writes)
-
-    def _commit_inline(self, writes: list[Write]) -> bool:
-        connection, wal = self._writer_connection, self._wal
-        if connection.calls_begun != connection.calls_ended or (wal and wal.look_due):
-            return False
-        if self._identity is not None:
-            self._identity.check()
-        try:
-            self._transaction.run(writes)
-        except sqlite3.Error as error:
-            raise connection.explain(error) from error
-        self._unnoted_writes += len(writes)
-        if self._unnoted_writes >= _NOTED_WRITES:
-            self._note(writes)
-        return True
-
-    def _note(self, writes: list[Write]) -> None:
-        noted, self._unnoted_writes = len(writes) + self._unnoted_writes, 0
-        if self._wal is not None:
-            self._wal.note(noted, sum(write[3] for write in writes))
-
     async def _purge(self) -> bool:
         if self._wal is not None and self._wal.cut_wanted:
-            await self._wal.cut(self._reader_connection)
+            await self._wal.cut()
         more: list[bool] = []
         purged: list[int] = []
         await self._writer_connection.call(_run, self._transaction, purge_chunk, more, purged)
@@ -222,7 +188,7 @@ class SqliteStorage:
         """Commit what is enqueued and let go of the file; may be called twice.
 
         Raises:
-            StorageError: the file has gone, and what was stored with it.
+            StorageError: the file has gone or was harmed, and what was stored with it.
         """
         if self._closed:
             return
@@ -232,29 +198,36 @@ class SqliteStorage:
         async with AsyncExitStack() as stack:
             if self._lock is not None:
                 stack.callback(self._lock.release)
+            if self._files is not None:
+                stack.callback(self._files.close)
+            stack.callback(self._close_keeper)
             # The last connection moves the write-ahead log into the file.
             stack.push_async_callback(self._writer_connection.close)
             if self._reader_connection is not self._writer_connection:
                 stack.push_async_callback(self._reader_connection.close)
             if self._wal is not None:
                 stack.push_async_callback(self._wal.close)
-            if self._identity is not None:
-                stack.callback(self._identity.check)
+            stack.callback(self._look_for_harm)
             await self._writer.close()
+
+    def _look_for_harm(self) -> None:
+        if self._files is None:
+            return
+        try:
+            self._files.look()
+        except StorageError:
+            self._keeper = self._files.hold_back()
+            raise
+
+    def _close_keeper(self) -> None:
+        if self._keeper is not None:
+            self._keeper.close()
 
 
 def _lock(path: Path) -> tuple[Path, FileLock]:
     # By its real path, so that two names of one file are one lock.
     path = path.expanduser().resolve()
     return path, FileLock(path)
-
-
-def _commit_group(
-    _connection: sqlite3.Connection,
-    transaction: Transaction,
-    writes: list[Write],
-) -> None:
-    transaction.run(writes)
 
 
 def _run(

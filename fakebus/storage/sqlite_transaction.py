@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from fakebus.storage.interface import StoredBatch
+from fakebus.storage.sqlite_files import OpenFiles
 
 OFFSET_BITS = 44
 """A batch's row id is ``log_id << OFFSET_BITS | base_offset``."""
@@ -41,6 +42,8 @@ class Transaction:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self.files: OpenFiles | None = None
+        """The database's files, which are looked at first; none in memory."""
         self._cursor = connection.cursor()
         self._rows: list[tuple[Any, ...]] = []
         # By log id: running_max_timestamp and cumulative_bytes of the last row.
@@ -51,7 +54,12 @@ class Transaction:
 
         Args:
             writes: each begins with an operation and its arguments.
+
+        Raises:
+            StorageError: a file has gone or is not what it was.
         """
+        if self.files is not None:
+            self.files.check()
         self._cursor.execute("BEGIN IMMEDIATE")
         try:
             for operation, arguments, *_ in writes:

@@ -1,12 +1,12 @@
 """Keeping the write-ahead log short while reads and writes go on.
 
 The log is copied into the file by a connection of its own, so that no write waits for the disk:
-in the first quiet moment after 8 MB, and without one after 48 MB, because a copy that runs beside
+in the first quiet moment after 8 MB, and without one after 72 MB, because a copy that runs beside
 the writes costs them speed. SQLite starts the log over when all of it is copied and nobody reads
-it. Under constant load that moment may never come, and the log grows. When it has become too long,
-the next commit waits while the reading connection, which then does not read, copies the rest and
-starts the log over. In a quiet moment the writer does the same with a log that is longer than it
-should be at rest, because a log that is copied keeps its length.
+it. Under constant load that moment may never come, and the log grows. When it has become too
+long, the next commit waits while the reading connection, which then does not read, copies the rest
+and starts the log over in the same file: the system would have to fetch an empty one's pages anew.
+In a quiet moment a log whose file is longer than it should be at rest is made empty.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from pathlib import Path
 
 from fakebus.errors import StorageError
 from fakebus.storage.sqlite_connection import WorkerConnection
-from fakebus.storage.sqlite_identity import FileIdentity
+from fakebus.storage.sqlite_files import OpenFiles
 
 logger = logging.getLogger("fakebus.storage")
 
 CHECKPOINT_BYTES = 8 * 1024 * 1024
-BUSY_CHECKPOINT_BYTES = 48 * 1024 * 1024
-MAX_WAL_BYTES = 96 * 1024 * 1024
-REST_BYTES = 32 * 1024 * 1024
-"""How long the log may stay while nothing is written."""
+BUSY_CHECKPOINT_BYTES = 72 * 1024 * 1024
+MAX_WAL_BYTES = 104 * 1024 * 1024
+REST_BYTES = 56 * 1024 * 1024
+"""How long the log's file may stay while nothing is written."""
 QUIET_S = 0.05
 """A moment without writes that is long enough to copy the log in."""
 _BYTES_A_WRITE = 3 * 16384
@@ -41,7 +41,8 @@ class WriteAheadLog:
 
     Args:
         path: the database.
-        identity: notices when the database goes away; another one is not touched.
+        files: notice when the database goes away; another one is not touched.
+        reader: the connection that reads, and does not while it starts the log over.
         durable: whether the file survives a crash of the machine.
         busy_timeout_s: how long to wait for readers of other processes.
     """
@@ -49,8 +50,8 @@ class WriteAheadLog:
     def __init__(
         self,
         path: Path,
-        identity: FileIdentity,
-        *,
+        files: OpenFiles,
+        reader: WorkerConnection,
         durable: bool,
         busy_timeout_s: float,
     ) -> None:
@@ -60,7 +61,8 @@ class WriteAheadLog:
         """Whether it is longer than it should be at rest; :meth:`cut` mends that."""
         self.on_cut_wanted: Callable[[], None] = lambda: None
         self._path = path
-        self._identity = identity
+        self._files = files
+        self._reader = reader
         self._wal_path = f"{path}-wal"
         self._durable = durable
         self._busy_timeout_s = busy_timeout_s
@@ -105,33 +107,32 @@ class WriteAheadLog:
             self._written_since_checkpoint = 0
             self._task = asyncio.get_running_loop().create_task(self._run_checkpoint(quiet=quiet))
 
-    async def keep_short(self, reader: WorkerConnection) -> None:
-        """Start the log over if it has become too long; nothing may be written meanwhile.
-
-        Args:
-            reader: the connection that reads, and does not while it is busy with this.
-        """
+    async def keep_short(self) -> None:
+        """Start the log over if it has become too long; nothing may be written meanwhile."""
         self._written_since_look, self.look_due = 0, False
         self._is_long = self._size() > REST_BYTES
-        if self._size() > self._next_limit:
-            await self.cut(reader)
+        if self._files.log_bytes() > self._next_limit:
+            await self.cut("RESTART")
 
-    async def cut(self, reader: WorkerConnection) -> None:
-        """Copy what is left of the log and make it empty; nothing may be written meanwhile.
+    async def cut(self, mode: str = "TRUNCATE") -> None:
+        """Copy what is left of the log and start it over; nothing may be written meanwhile.
 
         Args:
-            reader: the connection that reads, and does not while it is busy with this.
+            mode: RESTART to keep the length of the file, TRUNCATE to make it empty.
         """
         self.cut_wanted = False
         # SQLite does not wait for another checkpoint, it gives up.
         await self._wait()
+        is_over = False
         try:
-            await reader.call(_truncate, self._path)
+            self._files.look()
+            is_over = await self._reader.call(_start_over, self._path, mode)
         except StorageError as error:
             # Not fatal in itself; a full disk will fail the next commit.
             logger.warning("the write-ahead log could not be cut short: %s", error)
         # A foreign reader may hold it for long; then the next try is some way off.
-        self._next_limit = self._size() + MAX_WAL_BYTES
+        self._files.note_size()
+        self._next_limit = MAX_WAL_BYTES + (0 if is_over else self._files.log_bytes())
         self._is_long = False
 
     def _size(self) -> int:
@@ -142,12 +143,13 @@ class WriteAheadLog:
 
     async def _run_checkpoint(self, *, quiet: bool) -> None:
         try:
-            self._identity.check()
+            self._files.look()
             if self._connection is None:
                 self._connection = await WorkerConnection.open(
                     self._path, busy_timeout_s=self._busy_timeout_s
                 )
             await self._connection.call(_copy, self._path, self._durable)
+            self._files.note_size()
             self._is_long = self._size() > REST_BYTES
             if quiet and self._is_long:
                 self.cut_wanted = True
@@ -179,10 +181,10 @@ def _copy(connection: sqlite3.Connection, path: Path, durable: bool) -> None:
     connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
 
-def _truncate(connection: sqlite3.Connection, path: Path) -> None:
+def _start_over(connection: sqlite3.Connection, path: Path, mode: str) -> bool:
     _demand_room(connection, path)
-    # Truncated, so that the size tells when it has grown again.
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    [(is_busy, _, _)] = connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchall()
+    return not is_busy
 
 
 def _demand_room(connection: sqlite3.Connection, path: Path) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,7 +24,9 @@ from typing import Any
 from fakebus.errors import StorageError
 from fakebus.limited_log import LimitedLog
 from fakebus.storage.interface import OnDone, StoredBatch, Undo
-from fakebus.storage.sqlite_transaction import Operation
+from fakebus.storage.sqlite_connection import WorkerConnection
+from fakebus.storage.sqlite_transaction import Operation, Transaction
+from fakebus.storage.sqlite_wal import WriteAheadLog
 
 logger = logging.getLogger("fakebus.storage")
 
@@ -34,6 +37,9 @@ MAX_INLINE_BYTES = 32 * 1024
 MAX_INLINE_WRITES = 32
 """A group up to this size is committed on the event loop, in some 30 microseconds."""
 
+_NOTED_WRITES = 16
+"""Small writes after which the write-ahead log is looked after."""
+
 Write = tuple[Operation, tuple[Any, ...], OnDone, int, Undo | None]
 """The operation, its arguments, whom to tell, the bytes of batches it holds, and its undoing."""
 
@@ -42,27 +48,32 @@ class GroupCommitWriter:
     """The queue of writes and the task that empties it.
 
     Args:
-        commit: commits the operations of a list of writes, in another thread.
+        connection: that of the transaction; groups are committed in its thread.
+        transaction: commits a group.
         purge: does a bounded piece of work in the background, between two groups, and
             returns whether there is more to do.
-        commit_inline: commits like ``commit``, but at once and in this thread; returns
-            false when that would take long.
         quick: the operations that are always quick, so that they may be committed inline.
+        wal: the write-ahead log, which is kept short; none in memory.
     """
 
     def __init__(
         self,
-        commit: Callable[[list[Write]], Awaitable[None]],
+        connection: WorkerConnection,
+        transaction: Transaction,
         purge: Callable[[], Awaitable[bool]],
-        commit_inline: Callable[[list[Write]], bool] = lambda writes: False,
         quick: frozenset[Operation] = frozenset(),
+        wal: WriteAheadLog | None = None,
     ) -> None:
         self.pending_bytes = 0
         self.purge_wanted = True
-        self._commit = commit
+        self._connection = connection
+        self._transaction = transaction
         self._purge = purge
-        self._commit_inline = commit_inline
         self._quick = quick
+        self._wal = wal
+        if wal is not None:
+            wal.on_cut_wanted = self.want_purge
+        self._unnoted_writes = 0
         self._inline_planned = False
         self._failures = LimitedLog(logger)
         self._waiting: list[tuple[int, Callable[[], None]]] = []
@@ -160,6 +171,31 @@ class GroupCommitWriter:
             return
         self._queue.clear()
         self._report(group, None)
+
+    def _commit_inline(self, group: list[Write]) -> bool:
+        """Commit a group at once, in this thread; false when that would take long."""
+        connection, wal = self._connection, self._wal
+        if connection.calls_begun != connection.calls_ended or (wal and wal.look_due):
+            return False
+        try:
+            self._transaction.run(group)
+        except sqlite3.Error as error:
+            raise connection.explain(error) from error
+        self._unnoted_writes += len(group)
+        if self._unnoted_writes >= _NOTED_WRITES:
+            self._note(group)
+        return True
+
+    async def _commit(self, group: list[Write]) -> None:
+        if self._wal is not None and self._wal.look_due:
+            await self._wal.keep_short()
+        await self._connection.call(_run, self._transaction, group)
+        self._note(group)
+
+    def _note(self, group: list[Write]) -> None:
+        noted, self._unnoted_writes = len(group) + self._unnoted_writes, 0
+        if self._wal is not None:
+            self._wal.note(noted, sum(write[3] for write in group))
 
     def _small_group(self) -> list[Write] | None:
         if len(self._queue) > MAX_INLINE_WRITES:
@@ -327,6 +363,10 @@ def _finish(
         future.set_result(None)
     else:
         future.set_exception(failure)
+
+
+def _run(_: sqlite3.Connection, transaction: Transaction, group: list[Write]) -> None:
+    transaction.run(group)
 
 
 def _do_nothing(_transaction: object) -> None:

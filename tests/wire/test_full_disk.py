@@ -16,6 +16,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import confluent_kafka
+import pytest
+
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import (
     CreatableTopic,
@@ -131,3 +134,45 @@ def test_a_data_file_that_is_deleted_refuses_writes_and_is_told(tmp_path: Path) 
     assert "writes failed" in log
     assert "start it with a backup or a new file" in log.splitlines()[-1]
     assert not (tmp_path / "bus.db").exists()
+
+
+def outcomes(directory: Path, count: int) -> list[int]:
+    """Return what librdkafka is told of that many messages: 0, or the number of an error."""
+    told: list[int] = []
+    servers = json.loads((directory / "ready.json").read_text())["bootstrap_servers"]
+    producer = confluent_kafka.Producer({"bootstrap.servers": servers, "retries": 0})
+    for _ in range(count):
+        producer.produce(
+            "t", b"x" * 1000, on_delivery=lambda error, _: told.append(error.code() if error else 0)
+        )
+        producer.flush(10)
+    return told
+
+
+@pytest.mark.parametrize("name", ["bus.db-wal", "bus.db"])
+def test_a_client_is_refused_once_its_records_would_be_lost_with_a_file_cut_short(
+    tmp_path: Path, name: str
+) -> None:
+    with bus(tmp_path, exit_code=2) as client:
+        ensure(client, "t")
+        assert outcomes(tmp_path, 20) == [0] * 20
+        os.truncate(tmp_path / name, 0)
+        assert outcomes(tmp_path, 5) == [STORAGE_ERROR] * 5
+    log = (tmp_path / "log").read_text()
+    assert f"{name} was overwritten or cut short while it was in use" in log
+    assert "with a backup or a new file" in log.splitlines()[-1]
+
+
+def test_a_client_notices_nothing_of_an_index_cut_short_nor_of_another_program_that_reads(
+    tmp_path: Path,
+) -> None:
+    with bus(tmp_path) as client:
+        ensure(client, "t")
+        assert outcomes(tmp_path, 5) == [0] * 5
+        os.truncate(tmp_path / "bus.db-shm", 0)
+        assert outcomes(tmp_path, 5) == [0] * 5
+        read = "import sqlite3; print(sqlite3.connect('bus.db').execute('select 1').fetchall())"
+        subprocess.run([sys.executable, "-c", read], cwd=tmp_path, check=True)
+        assert outcomes(tmp_path, 5) == [0] * 5
+    with bus(tmp_path) as client:
+        assert fetch(client, "t", 0).high_watermark == 15

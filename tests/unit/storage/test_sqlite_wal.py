@@ -159,7 +159,7 @@ async def test_a_log_that_cannot_be_cut_does_not_fail_the_commit(
     def refuse(*_: object) -> None:
         raise sqlite3.OperationalError("disk I/O error")
 
-    monkeypatch.setattr(sqlite_wal, "_truncate", refuse)
+    monkeypatch.setattr(sqlite_wal, "_start_over", refuse)
     monkeypatch.setattr(sqlite_wal, "_copy", refuse)
     storage = await open_storage(data_file)
     log_id = await new_log(storage)

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,6 +27,18 @@ class Outcomes:
 
     def of(self, name: str):  # type: ignore[no-untyped-def]
         return lambda failure: self.noted.append((name, failure is None))
+
+
+def writer_with(commit: Callable[[list[Write]], Awaitable[None]]) -> GroupCommitWriter:
+    """A writer that has nothing but a way to commit."""
+
+    async def purge() -> bool:
+        return False
+
+    nothing: Any = None
+    writer = GroupCommitWriter(nothing, nothing, purge)
+    writer._commit = commit  # type: ignore[method-assign]
+    return writer
 
 
 def poison() -> StoredBatch:
@@ -307,10 +321,7 @@ async def test_what_waits_while_a_group_is_away_makes_the_next_group() -> None:
         away.set()
         await gate.wait()
 
-    async def purge() -> bool:
-        return False
-
-    writer = GroupCommitWriter(commit, purge)
+    writer = writer_with(commit)
     for number in range(3):
         writer.enqueue(print, (number,), lambda _: None)
     await away.wait()
@@ -328,10 +339,7 @@ async def test_a_group_ends_when_it_is_large_enough(monkeypatch: pytest.MonkeyPa
     async def commit(writes: list[Write]) -> None:
         sizes.append(sum(write[3] for write in writes))
 
-    async def purge() -> bool:
-        return False
-
-    writer = GroupCommitWriter(commit, purge)
+    writer = writer_with(commit)
     for size in (4, 4, 4, 1, 50, 3):
         writer.enqueue(print, (), lambda _: None, size)
     with writer.atomic():

@@ -1,9 +1,12 @@
-"""A data file that goes away while it is in use, and one that is found damaged."""
+"""Files that go away or are harmed while they are in use, and ones that are found damaged."""
 
 from __future__ import annotations
 
 import logging
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,11 +15,16 @@ import pytest
 from fakebus.errors import StorageError
 from fakebus.records.builder import build_batch
 from fakebus.records.record import NewRecord
-from fakebus.storage import sqlite_file
+from fakebus.storage import sqlite_file, sqlite_files
 from fakebus.storage.sqlite import SqliteStorage
 
 from .batches import append, batch, new_log, offsets
 from .conftest import OpenStorage
+
+
+@pytest.fixture(autouse=True)
+def look_before_every_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite_files, "LOOK_INTERVAL_S", 0)
 
 
 def delete(path: Path) -> None:
@@ -37,8 +45,36 @@ def replace(path: Path) -> None:
     path.with_name("backup").replace(path)
 
 
+def delete_index(path: Path) -> None:
+    path.with_name("bus.db-shm").unlink()
+
+
 def empty(path: Path) -> None:
     path.write_bytes(b"")
+
+
+def overwrite_head(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.write(b"not SQLite any more")
+
+
+def empty_log(path: Path) -> None:
+    os.truncate(f"{path}-wal", 0)
+
+
+def cut_log(path: Path) -> None:
+    os.truncate(f"{path}-wal", os.stat(f"{path}-wal").st_size - 1)
+
+
+def overwrite_log(path: Path) -> None:
+    with Path(f"{path}-wal").open("r+b") as file:
+        file.write(bytes(32))
+
+
+def put_a_hole_into_the_log(path: Path) -> None:
+    size = os.stat(f"{path}-wal").st_size
+    os.truncate(f"{path}-wal", size // 2)
+    os.truncate(f"{path}-wal", size)
 
 
 def move(path: Path, name: str) -> Path:
@@ -60,7 +96,13 @@ def overwrite(path: Path, content: bytes) -> None:
         (delete_all, "bus.db was deleted or moved away while it was in use"),
         (delete_log, "bus.db-wal was deleted or moved away while it was in use"),
         (replace, "bus.db was replaced by another file while it was in use"),
+        (delete_index, "bus.db-shm was deleted or moved away while it was in use"),
         (empty, "bus.db was overwritten or cut short while it was in use"),
+        (overwrite_head, "bus.db was overwritten or cut short while it was in use"),
+        (empty_log, "bus.db-wal was overwritten or cut short while it was in use"),
+        (cut_log, "bus.db-wal was overwritten or cut short while it was in use"),
+        (overwrite_log, "bus.db-wal was overwritten or cut short while it was in use"),
+        (put_a_hole_into_the_log, "bus.db-wal was overwritten or cut short while it was in use"),
     ],
 )
 @pytest.mark.parametrize("size", [10, 100_000])
@@ -80,11 +122,102 @@ async def test_nothing_is_acknowledged_once_the_file_has_gone(
     with pytest.raises(StorageError, match="start it with a backup or a new file"):
         await storage.set_meta("a", "b")
     assert message in caplog.text
-    if harm is not empty:
+    if "deleted" in message or "replaced" in message:
         assert await offsets(storage, log_id) == [0], "what is open can still be read"
+    harmed = contents(data_file)
     with pytest.raises(StorageError, match=message):
         await storage.close()
     await storage.close()
+    assert "bus.db-wal was overwritten" not in message or contents(data_file) == harmed, (
+        "what is left is not made worse at the end"
+    )
+
+
+def contents(path: Path) -> dict[str, bytes]:
+    files = (path, path.with_name("bus.db-wal"))
+    return {file.name: file.read_bytes() for file in files if file.exists()}
+
+
+IN_ANOTHER_PROCESS = """
+import sqlite3, sys
+database = sqlite3.connect(sys.argv[1], isolation_level=None)
+for statement in sys.argv[2:]:
+    print(database.execute(statement).fetchall())
+database.close()
+"""
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        ["SELECT count(*) FROM batches"],
+        ["PRAGMA wal_checkpoint(PASSIVE)"],
+        ["PRAGMA wal_checkpoint(RESTART)"],
+        ["PRAGMA wal_checkpoint(TRUNCATE)"],
+        ["PRAGMA journal_size_limit = 0", "PRAGMA wal_checkpoint(RESTART)", "SELECT 1"],
+    ],
+)
+async def test_another_program_may_read_the_file_and_copy_its_log(
+    open_storage: OpenStorage, data_file: Path, statements: list[str]
+) -> None:
+    storage = await open_storage(data_file)
+    log_id = await new_log(storage)
+    for offset in range(3):
+        await append(storage, log_id, batch(offset))
+        command = [sys.executable, "-c", IN_ANOTHER_PROCESS, str(data_file), *statements]
+        answer = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: ASYNC221
+        assert "(1, " not in answer.stdout, "it was busy"
+    await append(storage, log_id, batch(3, size=100_000))
+    assert await offsets(storage, log_id) == [0, 1, 2, 3]
+    await storage.close()
+    again = await open_storage(data_file)
+    assert await offsets(again, log_id) == [0, 1, 2, 3]
+
+
+async def test_an_index_that_is_cut_short_is_made_anew_and_nothing_is_lost(
+    open_storage: OpenStorage, data_file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    storage = await open_storage(data_file)
+    log_id = await new_log(storage)
+    for offset in range(3):
+        await append(storage, log_id, batch(offset))
+        os.truncate(f"{data_file}-shm", offset * 20)
+    await append(storage, log_id, batch(3))
+    assert await offsets(storage, log_id) == [0, 1, 2, 3]
+    [line] = {message for message in caplog.messages if "cut short" in message}
+    assert "bus.db-shm was cut short while it was in use; nothing is lost" in line
+    await storage.close()
+    again = await open_storage(data_file)
+    assert await offsets(again, log_id) == [0, 1, 2, 3]
+
+
+async def test_an_index_that_is_overwritten_is_made_anew(
+    open_storage: OpenStorage, data_file: Path
+) -> None:
+    storage = await open_storage(data_file)
+    log_id = await new_log(storage)
+    await append(storage, log_id, batch(0))
+    with Path(f"{data_file}-shm").open("r+b") as file:  # noqa: ASYNC230
+        file.write(b"\xff" * 4096)
+    await append(storage, log_id, batch(1))
+    assert await offsets(storage, log_id) == [0, 1]
+
+
+async def test_of_transactions_close_behind_each_other_one_waits_for_the_look(
+    data_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_files, "LOOK_INTERVAL_S", 3600)
+    storage = await SqliteStorage.open(data_file, durable=False)
+    log_id = await new_log(storage)
+    delete(data_file)
+    await append(storage, log_id, batch(0))
+    files = storage._files
+    assert files is not None
+    files._next_look_s = 0
+    with pytest.raises(StorageError, match="deleted or moved away"):
+        await append(storage, log_id, batch(1))
+    with pytest.raises(StorageError, match="deleted or moved away"):
+        await storage.close()
 
 
 async def test_a_file_that_is_moved_back_takes_writes_again(
