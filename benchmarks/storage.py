@@ -70,7 +70,7 @@ class Log:
 
         for number in range(total // size):
             self.append(data, done)
-            if self.storage.pending_bytes > MAX_PENDING or number % 1000 == 999:
+            if self.storage.writes.pending_bytes > MAX_PENDING or number % 1000 == 999:
                 room.clear()
                 await room.wait()
                 self.peak_rss_mib = max(self.peak_rss_mib, rss_mib())

@@ -14,8 +14,8 @@ from fakebus.protocol import codec
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.schema import StructSchema, api_keys, api_schema
 from fakebus.protocol.struct_classes import struct_class
-from fakebus.records.batch import Codec
 from fakebus.records.builder import build_batch
+from fakebus.records.codecs import Codec
 from fakebus.records.record import NewRecord
 
 PRODUCE = int(ApiKey.PRODUCE)

@@ -19,7 +19,7 @@ from fakebus.protocol.errors import DecodeError
 from fakebus.types import TopicPartition
 
 if TYPE_CHECKING:
-    from fakebus.broker.append_result import AppendResult
+    from fakebus.broker.appending import AppendResult, LogAppendInfo
     from fakebus.broker.delayed_fetch import OnAnswer
     from fakebus.broker.fetching import FetchTarget
     from fakebus.broker.groups.offset_requests import WhenCommitted
@@ -173,10 +173,9 @@ class Activities:
     def note_append(self, result: AppendResult, origin: OriginOf, place: TopicPartition) -> None:
         """Note an append as soon as it is stored, and not at all if it is not."""
 
-        def stored(result: AppendResult) -> None:
-            if result.info is not None:
-                offsets = result.info.base_offset, result.info.last_offset
-                self.note("produced", origin(), place, offsets)
+        def stored(outcome: LogAppendInfo | Exception) -> None:
+            if not isinstance(outcome, Exception):
+                self.note("produced", origin(), place, (outcome.base_offset, outcome.last_offset))
 
         result.when_settled(stored)
 

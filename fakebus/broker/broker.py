@@ -15,12 +15,11 @@ from functools import partial
 from uuid import uuid4
 
 from fakebus.broker.activity import Activities, OriginOf, in_process
-from fakebus.broker.append_result import AppendResult
-from fakebus.broker.batch_checks import (
+from fakebus.broker.appending import (
+    AppendResult,
     check_batch,
     check_records,
     check_shape,
-    looks_at_records,
     refused,
     stamp,
 )
@@ -156,11 +155,11 @@ class Broker:
     @property
     def overloaded(self) -> bool:
         """Whether so much waits to be stored that nobody should produce more just now."""
-        return self._storage.pending_bytes > MAX_PENDING_BYTES
+        return self._storage.writes.pending_bytes > MAX_PENDING_BYTES
 
     def when_not_overloaded(self, resume: Callable[[], None]) -> None:
         """Call ``resume`` once, when so much is stored that there is room for more."""
-        self._storage.when_pending_at_most(MAX_PENDING_BYTES, resume)
+        self._storage.writes.when_pending_at_most(MAX_PENDING_BYTES, resume)
 
     async def auto_create(self, name: str, *, allowed: bool) -> Topic:
         """Return an unknown topic that a client has asked for, created if that is allowed.
@@ -186,7 +185,7 @@ class Broker:
         Raises:
             BrokerError: UNKNOWN_TOPIC_OR_PARTITION.
         """
-        log = self.topics.log(topic_partition)
+        log = self.topics.logs.get(topic_partition)
         if log is None:
             raise BrokerError(
                 ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no partition {topic_partition}"
@@ -217,7 +216,7 @@ class Broker:
             RefusedBatchError: the log does not take the batch; nothing was changed.
             BrokerError: the batch is refused before; nothing was changed.
         """
-        log = self.topics.log(topic_partition) or self.partition_log(topic_partition)
+        log = self.topics.logs.get(topic_partition) or self.partition_log(topic_partition)
         if header is None:
             header = check_shape(data, allow_zstd=allow_zstd)
         if isinstance(header, BrokerError):
@@ -232,8 +231,11 @@ class Broker:
             )
         now_ms = self.clock.now_ms()
         try:
-            check_batch(batch, header, log.config, now_ms)
-            result = self._append(topic_partition.topic, log, batch, header, now_ms)
+            looks = check_batch(batch, header, log.config, now_ms)
+            if looks or log in self.record_thread.queues:
+                result = self._append_in_turn(log, batch, header, now_ms, looks)
+            else:
+                result = log.append(*stamp(batch, header, log.config, now_ms))
         except BrokerError as error:
             logger.debug("a batch for %s is refused: %s", topic_partition, error)
             raise refused(error, log.log_start_offset) from error
@@ -241,23 +243,23 @@ class Broker:
             self.activity.note_append(result, origin, topic_partition)
         return result
 
-    def _append(
+    def _append_in_turn(
         self,
-        topic: str,
         log: PartitionLog,
         batch: bytearray | memoryview,
         header: BatchHeader,
         now_ms: int,
+        looks: bool,
     ) -> AppendResult:
-        config, thread = log.config, self.record_thread
-        if looks_at_records(header, config, now_ms):
-            look = partial(self._look, topic, config, batch, header, now_ms)
-            if log in thread.queues or takes_long(batch, header):
-                return thread.append(log, look)
-            return log.append(*look())
-        if log in thread.queues:
-            return thread.append(log, partial(stamp, batch, header, config, now_ms))
-        return log.append(*stamp(batch, header, config, now_ms))
+        """Append a batch whose records have to be looked at, or that waits for such ones."""
+        thread = self.record_thread
+        if not looks:
+            return thread.append(log, partial(stamp, batch, header, log.config, now_ms))
+        topic = log.topic_partition.topic
+        look = partial(self._look, topic, log.config, batch, header, now_ms)
+        if log in thread.queues or takes_long(batch, header):
+            return thread.append(log, look)
+        return log.append(*look())
 
     def _look(
         self,

@@ -21,10 +21,11 @@ from functools import partial
 from itertools import islice
 from typing import Protocol
 
-from fakebus.broker.append_result import AppendResult, LogAppendInfo
+from fakebus.broker.appending import AppendResult, LogAppendInfo
 from fakebus.broker.configs.topic_config import TopicConfig
 from fakebus.broker.producer_state import (
     REMEMBERED_BATCHES,
+    ProducerEntry,
     ProducerState,
     SequenceRange,
 )
@@ -38,6 +39,10 @@ from fakebus.types import TopicPartition
 FIRST_LEADER_EPOCH = 0
 """There is one broker and it leads for ever: the epoch moves only when a log is truncated."""
 
+
+_Pending = tuple[AppendResult, StoredBatch, LogAppendInfo, ProducerEntry | None]
+"""An append under way: whom to tell, what is to be stored, where it is if that succeeds, and what
+was known of its producer, to take back if it does not."""
 
 BeforeChange = Callable[["PartitionLog", int, int], Awaitable[None]]
 """Told of a log and of a range of offsets: the batches that begin there are about to go."""
@@ -90,10 +95,10 @@ class PartitionLog:
         self._tail_cache = tail_cache
         self._before_change = before_change
         self._tail = LogTail()
-        self._pending: deque[AppendResult] = deque()
+        self._pending: deque[_Pending] = deque()
         self._taken_back = 0
         """How many of the oldest pending appends a rollback takes back, once they are stored."""
-        self._lost: deque[AppendResult] = deque()
+        self._lost: deque[_Pending] = deque()
         self._waiters: set[AppendWaiter] = set()
         self._later_epoch_starts = list(state.epoch_starts)
         """Where the epochs after the first one began."""
@@ -141,14 +146,14 @@ class PartitionLog:
             data,
         )
         info = LogAppendInfo(base_offset, last_offset, log_append_time_ms, self.log_start_offset)
-        result = AppendResult(batch, info, producer_before)
-        self._pending.append(result)
+        result = AppendResult()
+        self._pending.append((result, batch, info, producer_before))
         self._storage.append_batches(self.log_id, (batch,), self._on_stored, self._undo_append)
         return result
 
     def _answer_duplicate(self, first: SequenceRange) -> AppendResult:
-        for pending in islice(self._pending, self._taken_back, None):
-            if pending.batch.base_offset == first.base_offset:
+        for pending, batch, *_ in islice(self._pending, self._taken_back, None):
+            if batch.base_offset == first.base_offset:
                 # The first copy is not stored yet: what becomes of it is the answer to both.
                 return pending
         # Kafka tells the timestamp of the first copy, whatever has set it.
@@ -162,18 +167,17 @@ class PartitionLog:
     def _on_stored(self, failure: BaseException | None) -> None:
         if failure is not None:
             error = BrokerError(ErrorCode.KAFKA_STORAGE_ERROR, f"not stored: {failure}")
-            self._lost.popleft().settle(error)
+            self._lost.popleft()[0].settle(error)
             return
-        stored = self._pending.popleft()
+        result, batch, info, _ = self._pending.popleft()
         if self._taken_back:
             self._taken_back -= 1
-            stored.settle(stored.expected)
+            result.settle(info)
             return
-        batch = stored.batch
         self.high_watermark = batch.last_offset + 1
         if not self.deleted:
             self._tail_cache.add(self._tail, batch)
-        stored.settle(stored.expected)
+        result.settle(info)
         size = len(batch.data)
         for waiter in tuple(self._waiters):
             waiter.log_appended(size)
@@ -181,9 +185,10 @@ class PartitionLog:
     def _undo_append(self) -> None:
         newest = self._pending.pop()
         self._lost.appendleft(newest)
-        if newest.batch.producer_id >= 0:
-            self.producers.put_back(newest.batch.producer_id, newest.producer_before)
-        self.log_end_offset = newest.batch.base_offset
+        _, batch, _, producer_before = newest
+        if batch.producer_id >= 0:
+            self.producers.put_back(batch.producer_id, producer_before)
+        self.log_end_offset = batch.base_offset
 
     def read_cached(
         self, from_offset: int, upto_offset: int, max_bytes: int, max_batches: int = ANY_NUMBER
@@ -315,13 +320,13 @@ class PartitionLog:
         high_watermark: int,
         first_dirty_offset: int,
         producers: ProducerState,
-        taken_back: Sequence[AppendResult],
+        taken_back: Sequence[_Pending],
     ) -> None:
         self._taken_back = max(0, self._taken_back - len(taken_back))
-        for pending in taken_back:
-            if pending.info is not None:
+        for result, _, info, _ in taken_back:
+            if result.settled:
                 # It was stored before the log could not be rolled back.
-                high_watermark = pending.info.last_offset + 1
+                high_watermark = info.last_offset + 1
         self.leader_epoch -= 1
         self._later_epoch_starts.pop()
         self.log_start_offset = start_offset

@@ -15,10 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from fakebus.broker.append_result import AppendResult
-from fakebus.broker.batch_checks import refused
+from fakebus.broker.appending import AppendResult, refused
 from fakebus.errors import BrokerError, ErrorCode
-from fakebus.records.counting import unpacked_bytes
+from fakebus.records.batch import unpacked_bytes
 
 if TYPE_CHECKING:
     from fakebus.broker.partition_log import PartitionLog
@@ -95,7 +94,7 @@ class RecordThread:
                 except BrokerError as error:
                     result.settle(refused(error, log.log_start_offset))
                 else:
-                    appended.when_settled(_pass_on(result))
+                    appended.when_settled(result.settle)
                 queue.popleft()
         except Exception:  # a bug: nobody may wait for ever
             logger.exception("looking at a batch for %s failed", log.topic_partition)
@@ -121,12 +120,3 @@ def _politely(function: Callable[[], R]) -> R:
         return function()
     finally:
         sys.setswitchinterval(before)
-
-
-def _pass_on(result: AppendResult) -> Callable[[AppendResult], None]:
-    def settle(appended: AppendResult) -> None:
-        outcome = appended.info or appended.error
-        assert outcome is not None  # noqa: S101 - it is settled
-        result.settle(outcome)
-
-    return settle

@@ -23,7 +23,8 @@ from typing import NamedTuple, Self
 
 from fakebus.broker.partition_log import PartitionLog
 from fakebus.broker.topics import Topic, Topics
-from fakebus.records.batch import CODEC_MASK, CONTROL_BIT
+from fakebus.records.batch import CONTROL_BIT
+from fakebus.records.codecs import CODEC_MASK
 from fakebus.records.errors import RecordError
 from fakebus.records.reader import read_records
 from fakebus.records.record import Record

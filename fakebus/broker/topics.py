@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from uuid import UUID, uuid4
@@ -53,6 +53,8 @@ class Topics:
         self._storage = storage
         self._config = config
         self._tail_cache = tail_cache
+        self.logs: dict[TopicPartition, PartitionLog] = {}
+        """The logs of all partitions."""
         self._by_name: dict[str, Topic] = {}
         self._by_id: dict[UUID, Topic] = {}
         self._by_metric_name: dict[str, Topic] = {}
@@ -68,14 +70,6 @@ class Topics:
     def get(self, name: str) -> Topic | None:
         """Return the topic of that name, or ``None``."""
         return self._by_name.get(name)
-
-    def log(self, topic_partition: TopicPartition) -> PartitionLog | None:
-        """Return the log of a partition, or ``None``."""
-        name, index = topic_partition
-        topic = self._by_name.get(name)
-        if topic is None or not 0 <= index < len(topic.partitions):
-            return None
-        return topic.partitions[index]
 
     def by_id(self, topic_id: UUID) -> Topic | None:
         """Return the topic with that id, or ``None``."""
@@ -129,6 +123,7 @@ class Topics:
         self._by_name[topic.name] = topic
         self._by_id[topic.topic_id] = topic
         self._by_metric_name[_metric_name(topic.name)] = topic
+        self.logs.update((log.topic_partition, log) for log in topic.partitions)
 
     def _save(self, topic: Topic, undo: Undo) -> asyncio.Future[None]:
         return self._storage.save_topic(
@@ -184,7 +179,11 @@ class Topics:
         # Of two that collide, which internal topics and old files may bring, the later one counts.
         if self._by_metric_name[_metric_name(topic.name)] is topic:
             del self._by_metric_name[_metric_name(topic.name)]
-        for log in topic.partitions:
+        self._forget(topic.partitions)
+
+    def _forget(self, logs: Sequence[PartitionLog]) -> None:
+        for log in logs:
+            del self.logs[log.topic_partition]
             log.mark_deleted()
 
     async def delete(self, topic: Topic) -> None:
@@ -224,16 +223,15 @@ class Topics:
         topic.partitions += [
             self._new_log(topic.name, index, topic.config) for index in range(before, count)
         ]
+        self.logs.update((log.topic_partition, log) for log in topic.partitions[before:])
         stored = self._save(topic, partial(self._shrink, topic, before))
         for changed in self.on_changed:
             changed(topic)
         await stored
         logger.info("topic %s has %s now", topic.name, counted(count, "partition"))
 
-    @staticmethod
-    def _shrink(topic: Topic, count: int) -> None:
-        for log in topic.partitions[count:]:
-            log.mark_deleted()
+    def _shrink(self, topic: Topic, count: int) -> None:
+        self._forget(topic.partitions[count:])
         del topic.partitions[count:]
 
     async def set_configs(self, topic: Topic, configs: Mapping[str, str]) -> None:

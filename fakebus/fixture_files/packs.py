@@ -30,7 +30,7 @@ from fakebus.fixture_files.model import (
 )
 from fakebus.fixture_files.problems import FixtureError, FixtureProblem, Position, quoted
 from fakebus.output_files import write_output
-from fakebus.records.batch import Codec
+from fakebus.records.codecs import Codec
 from fakebus.records.compression import compress, decompress
 from fakebus.records.record import NewRecord
 from fakebus.schemas.framing import frame

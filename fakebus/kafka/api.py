@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fakebus.broker.activity import Origin
+from fakebus.broker.appending import Outcome
 from fakebus.kafka.authentication import SaslSession
 from fakebus.protocol.api_keys import ApiKey
 
@@ -28,46 +29,15 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class PendingResponse:
+class PendingResponse(Outcome[Any]):
     """A response that comes later, without the turns of the event loop that a task takes.
 
-    The handler calls :meth:`ready` once, now or later; the listener asks to be told.
+    The handler settles it once, now or later: with the response, ``None`` for none, or a
+    :class:`CloseConnection`.
     """
 
-    __slots__ = ("_abandon", "_listener", "_outcome", "_ready")
-
-    def __init__(self) -> None:
-        self._abandon: Callable[[], None] | None = None
-        self._listener: Callable[[Any], None] | None = None
-        self._outcome: Any = None
-        self._ready = False
-
-    def ready(self, outcome: Any) -> None:
-        """Give the response, ``None`` for none, or a :class:`CloseConnection`."""
-        # What is told on is let go of: an answer may hold megabytes, and waits for no collector.
-        self._ready = True
-        listener, self._listener, self._abandon = self._listener, None, None
-        if listener is None:
-            self._outcome = outcome
-        else:
-            listener(outcome)
-
-    def when_ready(self, listener: Callable[[Any], None]) -> None:
-        """Call ``listener`` with the outcome as soon as it is there."""
-        if self._ready:
-            outcome, self._outcome = self._outcome, None
-            listener(outcome)
-        else:
-            self._listener = listener
-
-    def when_abandoned(self, abandon: Callable[[], None]) -> None:
-        """Call ``abandon`` when the client goes away; without one the request is carried out."""
-        self._abandon = abandon
-
-    def abandon(self) -> None:
-        """Stop what only the client waits for, which has gone."""
-        if self._abandon is not None:
-            self._abandon()
+    abandon: Callable[[], None] | None = None
+    """Stops what only the client waits for; without it the request is carried out."""
 
 
 HandlerResult = Any | None | Awaitable[Any | None] | PendingResponse

@@ -28,7 +28,6 @@ from fakebus.kafka.api import (
 )
 from fakebus.kafka.authentication import SaslSession
 from fakebus.kafka.backpressure import SHARE_BYTES, Backpressure
-from fakebus.kafka.connection import FrameReader, frame_response
 from fakebus.kafka.dispatch import Dispatcher
 from fakebus.kafka.listener_settings import ListenerSettings
 from fakebus.limited_log import LimitedLog
@@ -76,7 +75,8 @@ class KafkaProtocol(asyncio.BufferedProtocol):
         self._connections = connections
         self._tasks = tasks
         self._log = log
-        self._reader = FrameReader(settings.max_frame_bytes)
+        self._reader = codec.FrameReader(settings.max_frame_bytes)
+        self.get_buffer = self._reader.get_buffer  # type: ignore[method-assign]
         self._admitted_bytes = 0
         self._inbox: deque[bytearray] = deque()
         self._outbox: deque[RequestContext] = deque()
@@ -119,10 +119,6 @@ class KafkaProtocol(asyncio.BufferedProtocol):
             self._reader.limit(settings.max_token_bytes, bare_tokens=True)
         else:
             self._reader.limit(settings.max_frame_bytes, bare_tokens=session.expects_raw_token)
-
-    def get_buffer(self, sizehint: int) -> memoryview:
-        """Return where the event loop puts what it reads."""
-        return self._reader.get_buffer()
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take in what was read."""
@@ -247,7 +243,7 @@ class KafkaProtocol(asyncio.BufferedProtocol):
             return
         if isinstance(result, PendingResponse):
             context.abandon = result.abandon
-            result.when_ready(partial(self._deliver, context))
+            result.when_settled(partial(self._deliver, context))
         elif isinstance(result, Awaitable):
             begun = asyncio.ensure_future(result)
             self._tasks.add(begun)
@@ -256,7 +252,7 @@ class KafkaProtocol(asyncio.BufferedProtocol):
             context.response, context.done = result, True
 
     def _deliver(self, context: RequestContext, outcome: Any) -> None:
-        context.done = True
+        context.done, context.abandon = True, None
         if isinstance(outcome, CloseConnection):
             self.give_up(str(outcome))
             return
@@ -331,13 +327,11 @@ class KafkaProtocol(asyncio.BufferedProtocol):
 def _encode(context: RequestContext) -> list[Buffer]:
     """Return an answer's bytes; nothing when the client expects none."""
     if context.raw_token is not None:
-        return frame_response(b"", [context.raw_token])
+        return codec.framed(b"", [context.raw_token])
     if context.response is None:
         return []
-    api_key, version = context.api_key, context.response_version
-    return frame_response(
-        codec.encode_response_header(api_key, version, context.correlation_id),
-        codec.encode_response(api_key, version, context.response),
+    return codec.response_frame(
+        context.api_key, context.response_version, context.correlation_id, context.response
     )
 
 

@@ -50,9 +50,9 @@ def _affected(
 
     def replace(outcome: Any, pending: PendingResponse) -> None:
         if isinstance(effect, Delay):
-            context.broker.clock.wait(effect.seconds, lambda: pending.ready(outcome))
+            context.broker.clock.wait(effect.seconds, lambda: pending.settle(outcome))
         else:
-            pending.ready(CloseConnection(_REASON))
+            pending.settle(CloseConnection(_REASON))
 
     return replace_outcome(function(request, context), replace)
 
@@ -84,8 +84,8 @@ def replace_outcome(
     if isinstance(result, Awaitable):
         return _await_both(result, replace, pending)
     if isinstance(result, PendingResponse):
-        pending.when_abandoned(result.abandon)
-        result.when_ready(lambda outcome: replace(outcome, pending))
+        pending.abandon = result.abandon
+        result.when_settled(lambda outcome: replace(outcome, pending))
     else:
         replace(result, pending)
     return pending
@@ -103,7 +103,7 @@ async def _await_both(
         if not settled.done():
             settled.set_result(outcome)
 
-    pending.when_ready(settle)
+    pending.when_settled(settle)
     outcome = await settled
     if isinstance(outcome, CloseConnection):
         raise outcome

@@ -1,4 +1,4 @@
-"""The header of a record batch (format 2): parse it, check it, patch it in place.
+"""The header of a record batch (format 2): parse it, check it, count by it, patch it in place.
 
 Layout, big-endian, 61 bytes: base offset int64, length of what follows int32, partition
 leader epoch int32, magic int8, CRC uint32, attributes int16, last offset delta int32, base
@@ -6,7 +6,16 @@ timestamp int64, max timestamp int64, producer id int64, producer epoch int16, b
 int32, record count int32. The CRC covers everything from the attributes on, so the base
 offset and the leader epoch may change without a new CRC.
 
-Source: "Record Batch" in Kafka's documentation of its message format; KIP-98.
+Few plain records are counted, by going from length to length. Of many, the last one is looked
+for: where its length reaches exactly to the end and its offset delta is the last one, nothing
+more is read; anything else is counted. Compressed ones are not unpacked: what their codec says
+about the unpacked size, or the most that it can make of so many bytes, bounds the count. That is
+cheap enough for every batch that comes in, and enough to keep a count from being believed before
+there are bytes for it.
+
+Source: "Record Batch" in Kafka's documentation of its message format; KIP-98;
+DefaultRecordBatch.iterator and LogValidator in Kafka; RFC 1952 (the size at the end of gzip),
+snappy's format description (the size at the start of a block).
 """
 
 from __future__ import annotations
@@ -16,7 +25,9 @@ from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from fakebus.records.checksum import crc32c
+from fakebus.records.codecs import CODEC_MASK, Codec, most_unpacked
 from fakebus.records.errors import CorruptBatchError, InvalidBatchError, UnsupportedCodecError
+from fakebus.records.varint import encode_varint, read_varint
 
 if TYPE_CHECKING:
     from fakebus.types import Buffer
@@ -34,7 +45,6 @@ CRC_START = 21
 MAGIC = 2
 """The only record format that Kafka 4 still writes."""
 
-CODEC_MASK = 0x07
 TIMESTAMP_TYPE_BIT = 0x08
 TRANSACTIONAL_BIT = 0x10
 CONTROL_BIT = 0x20
@@ -56,25 +66,29 @@ _ATTRIBUTES_AT = 21
 _MAX_TIMESTAMP_AT = 35
 
 
-class Codec(IntEnum):
-    """The compression of a batch's records, as numbered in the attributes."""
-
-    NONE = 0
-    GZIP = 1
-    SNAPPY = 2
-    LZ4 = 3
-    ZSTD = 4
-
-
-ZSTD_CODEC = Codec.ZSTD
-"""The codec that Produce requests may carry only from version 7 on (KIP-110)."""
-
-
 class TimestampType(IntEnum):
     """Type of a batch's timestamps: set by the producer, or by the broker on append."""
 
     CREATE_TIME = 0
     LOG_APPEND_TIME = 1
+
+
+SMALLEST_RECORD = 7
+"""Length, attributes, timestamp delta, offset delta, no key, no value, no headers."""
+
+MAX_RECORDS = 1_000_000
+"""Records of one batch; no client's configs permit more (librdkafka's ``batch.num.messages``)."""
+
+_SMALLEST_LENGTH = SMALLEST_RECORD - 1
+_FEW_RECORDS = 64
+"""So many are counted, which takes no longer than looking for the last one."""
+_TAIL_BYTES = 16 * 1024
+"""Where the last of many records is looked for."""
+_LOOKS = 16
+"""Places in the tail that may look like its offset delta, by chance or on purpose."""
+_LONGEST_LENGTH = 3
+"""Bytes of a length within the tail."""
+_CONTINUES = 0x80
 
 
 class BatchHeader(NamedTuple):
@@ -232,3 +246,99 @@ def clear_timestamp_type(buffer: bytearray | memoryview) -> None:
 def write_crc(buffer: bytearray | memoryview) -> None:
     """Write the CRC that the batch ought to have into its header."""
     _UINT32.pack_into(buffer, _CRC_AT, compute_crc(buffer))
+
+
+def check_count(batch: Buffer, header: BatchHeader) -> None:
+    """Accept a batch whose record count its bytes bear out.
+
+    Args:
+        batch: exactly one batch.
+        header: its header; a codec number without a meaning is let through.
+
+    Raises:
+        InvalidBatchError: there are fewer or more records than the header counts.
+    """
+    count = header.record_count
+    if count > MAX_RECORDS:
+        raise InvalidBatchError(f"the record batch counts more than {MAX_RECORDS} records")
+    codec = header.attributes & CODEC_MASK
+    if codec:
+        if codec <= Codec.ZSTD and count > unpacked_bytes(batch, header) // SMALLEST_RECORD:
+            raise _too_few(count)
+        return
+    size = len(batch) - HEADER_SIZE
+    if count > size // SMALLEST_RECORD:
+        raise _too_few(count)
+    if count > _FEW_RECORDS and _ends_with(bytes(memoryview(batch)[-_TAIL_BYTES:]), count - 1):
+        return
+    _count_plain(bytes(memoryview(batch)[HEADER_SIZE:]), count)
+
+
+def unpacked_bytes(batch: Buffer, header: BatchHeader) -> int:
+    """Return how many bytes the records unpack to, or the most that it may be.
+
+    Args:
+        batch: exactly one batch.
+        header: its header.
+    """
+    return most_unpacked(header.attributes & CODEC_MASK, memoryview(batch)[HEADER_SIZE:])
+
+
+def _too_few(count: int) -> InvalidBatchError:
+    return InvalidBatchError(f"the record batch holds fewer records than the {count} it counts")
+
+
+def _count_plain(data: bytes, count: int) -> None:
+    # bytes are indexed faster than a memoryview.
+    size, position = len(data), 0
+    try:
+        for _ in range(count):
+            raw = data[position]
+            position += 1
+            if raw >= _CONTINUES:
+                second = data[position]
+                position += 1
+                raw += (second - 1) << 7
+                if second >= _CONTINUES:
+                    length, position = read_varint(data, position - 2)
+                    raw = length << 1
+            # A zigzag number: odd ones are negative.
+            if raw & 1 or raw < _SMALLEST_LENGTH << 1:
+                raise InvalidBatchError("a record of the batch has an impossible length")
+            position += raw >> 1
+    except IndexError:
+        raise _too_few(count) from None
+    if position > size:
+        raise _too_few(count)
+    if position < size:
+        raise InvalidBatchError(
+            f"{size - position} bytes follow the {count} records that the record batch counts"
+        )
+
+
+def _ends_with(tail: bytes, offset_delta: int) -> bool:
+    wanted = encode_varint(offset_delta)
+    at = len(tail)
+    for _ in range(_LOOKS):
+        at = tail.rfind(wanted, 0, at)
+        if at < 0:
+            return False
+        if _is_last_record(tail, at):
+            return True
+        at += len(wanted) - 1
+    return False
+
+
+def _is_last_record(tail: bytes, offset_delta_at: int) -> bool:
+    """Return whether a record with its offset delta at a place reaches exactly to the end."""
+    # A timestamp delta stands before it: one byte that ends it, after those that continue.
+    attributes_at = offset_delta_at - 2
+    while attributes_at > _LONGEST_LENGTH and tail[attributes_at] >= _CONTINUES:
+        attributes_at -= 1
+    if attributes_at <= _LONGEST_LENGTH or tail[attributes_at]:
+        return False
+    for size in range(1, _LONGEST_LENGTH + 1):
+        length, end = read_varint(tail, attributes_at - size)
+        if end == attributes_at and end + length == len(tail):
+            return True
+    return False

@@ -18,10 +18,10 @@ from fakebus.records.batch import (
     NO_SEQUENCE,
     TIMESTAMP_TYPE_BIT,
     TRANSACTIONAL_BIT,
-    Codec,
     TimestampType,
     write_crc,
 )
+from fakebus.records.codecs import Codec
 from fakebus.records.compression import compress
 from fakebus.records.errors import InvalidBatchError
 from fakebus.records.record import ControlRecordType, NewRecord

@@ -11,18 +11,12 @@ import zlib
 from struct import Struct
 from typing import TYPE_CHECKING, Any
 
-from fakebus.records.batch import (
-    CODEC_MASK,
-    HEADER_SIZE,
-    LENGTH_OVERHEAD,
-    Codec,
-    check_whole,
-    write_crc,
-)
+from fakebus.records.batch import HEADER_SIZE, LENGTH_OVERHEAD, check_whole, write_crc
+from fakebus.records.codecs import CODEC_MASK, XERIAL_HEADER, Codec, snappy_blocks
 from fakebus.records.errors import DecompressionError, UnsupportedCodecError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from fakebus.types import Buffer
 
@@ -37,8 +31,6 @@ _ZSTD_LEVEL = 3
 # The stream of the snappy-java library ("xerial"), which Kafka's Java client writes: magic,
 # version 1, readable since version 1, then blocks with their length in front. librdkafka
 # sends one raw block without any of that.
-_XERIAL_MAGIC = b"\x82SNAPPY\x00"
-_XERIAL_HEADER = _XERIAL_MAGIC + b"\x00\x00\x00\x01\x00\x00\x00\x01"
 _XERIAL_BLOCK_SIZE = 32 * 1024
 
 _SMALLEST_OUTPUT = 64 * 1024
@@ -182,7 +174,7 @@ def _decompress_gzip(data: Buffer, max_bytes: int) -> Buffer:
 def _compress_snappy(data: Buffer, _level: int | None) -> Buffer:
     compress_block = _cramjam().snappy.compress_raw
     view = memoryview(data)
-    output = bytearray(_XERIAL_HEADER)
+    output = bytearray(XERIAL_HEADER)
     for start in range(0, len(view), _XERIAL_BLOCK_SIZE):
         block = bytes(compress_block(view[start : start + _XERIAL_BLOCK_SIZE]))
         output += _INT32.pack(len(block))
@@ -196,28 +188,6 @@ def _decompress_snappy(data: Buffer, max_bytes: int) -> Buffer:
     for block in snappy_blocks(data):
         output += _snappy_block(cramjam, block, max_bytes, len(output))
     return output
-
-
-def snappy_blocks(data: Buffer) -> Iterator[memoryview]:
-    """Yield the raw blocks of snappy records: those of a xerial stream, or the only one.
-
-    Raises:
-        DecompressionError: the stream is cut off.
-    """
-    view = memoryview(data)
-    if view[: len(_XERIAL_MAGIC)] != _XERIAL_MAGIC:
-        yield view
-        return
-    position = len(_XERIAL_HEADER)
-    while position < len(view):
-        start = position + _INT32.size
-        if start > len(view):
-            raise DecompressionError("the snappy records are cut off")
-        length = _INT32.unpack_from(view, position)[0]
-        position = start + length
-        if length <= 0 or position > len(view):
-            raise DecompressionError(f"a snappy block cannot be {length} bytes long here")
-        yield view[start:position]
 
 
 def _snappy_block(cramjam: Any, block: memoryview, max_bytes: int, used_bytes: int) -> bytearray:

@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from fakebus.records.batch import (
-    CODEC_MASK,
     DELETE_HORIZON_BIT,
     HEADER,
     LENGTH_OVERHEAD,
@@ -19,6 +18,7 @@ from fakebus.records.batch import (
     BatchHeader,
     write_crc,
 )
+from fakebus.records.codecs import CODEC_MASK
 from fakebus.records.compression import DEFAULT_MAX_BYTES, compress
 from fakebus.records.errors import InvalidBatchError
 from fakebus.records.varint import encode_varint, read_varint

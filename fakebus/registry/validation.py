@@ -13,7 +13,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 
-from fakebus.broker.batch_checks import MOST_RECORD_ERRORS, InvalidRecordsError
+from fakebus.broker.appending import MOST_RECORD_ERRORS, InvalidRecordsError
 from fakebus.broker.configs.topic_config import TopicConfig
 from fakebus.errors import ErrorCode
 from fakebus.records.errors import RecordError

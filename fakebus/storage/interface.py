@@ -308,6 +308,16 @@ class MetaStore(Protocol):
         """Return the keys that begin with ``prefix``, sorted."""
 
 
+class PendingWrites(Protocol):
+    """Writes that are enqueued and not yet committed, for back-pressure."""
+
+    pending_bytes: int
+    """Bytes of their batches."""
+
+    def when_pending_at_most(self, size_bytes: int, resume: Callable[[], None]) -> None:
+        """Call ``resume`` once, after a commit that leaves no more than so much enqueued."""
+
+
 class Storage(LogStore, TopicStore, OffsetStore, MetaStore, Protocol):
     """Storage of the broker, in one file or in memory."""
 
@@ -319,11 +329,8 @@ class Storage(LogStore, TopicStore, OffsetStore, MetaStore, Protocol):
         """
 
     @property
-    def pending_bytes(self) -> int:
-        """Bytes of batches that are enqueued and not yet committed (for back-pressure)."""
-
-    def when_pending_at_most(self, size_bytes: int, resume: Callable[[], None]) -> None:
-        """Call ``resume`` once, after a commit that leaves no more than so much enqueued."""
+    def writes(self) -> PendingWrites:
+        """What is enqueued and not yet committed."""
 
     async def flush(self) -> None:
         """Return when everything enqueued so far is committed; raise if that failed."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from contextlib import AbstractContextManager, AsyncExitStack
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,14 +18,13 @@ from fakebus.errors import StorageError
 from fakebus.storage.migrations import migrate
 from fakebus.storage.sqlite_connection import PAGE_SIZE, WorkerConnection, damaged, is_damage
 from fakebus.storage.sqlite_file import FileLock, check_data_file
-from fakebus.storage.sqlite_files import OpenFiles
 from fakebus.storage.sqlite_groups import OFFSET_WRITES, SqliteGroups
 from fakebus.storage.sqlite_logs import APPENDS, SqliteLogs
 from fakebus.storage.sqlite_meta import VALUE_WRITES, SqliteMeta
 from fakebus.storage.sqlite_purge import purge_chunk
 from fakebus.storage.sqlite_reads import load_log_starts
 from fakebus.storage.sqlite_topics import SqliteTopics, read_next_log_id
-from fakebus.storage.sqlite_transaction import Transaction
+from fakebus.storage.sqlite_transaction import OpenFiles, Transaction
 from fakebus.storage.sqlite_wal import MAX_WAL_BYTES, WriteAheadLog
 from fakebus.storage.sqlite_writer import GroupCommitWriter
 
@@ -83,6 +82,9 @@ class SqliteStorage:
         groups = SqliteGroups(writer, reader_connection)
         meta = SqliteMeta(writer, found.meta)
 
+        self.writes = writer
+        self.atomic = writer.atomic
+        self.flush = writer.flush
         self.append_batches = logs.append_batches
         self.read_batches = logs.read_batches
         self.first_batch_at_or_after = logs.first_batch_at_or_after
@@ -157,23 +159,6 @@ class SqliteStorage:
         except BaseException:
             await writer.close()
             raise
-
-    @property
-    def pending_bytes(self) -> int:
-        """Bytes of batches that are enqueued and not yet committed."""
-        return self._writer.pending_bytes
-
-    def when_pending_at_most(self, size_bytes: int, resume: Callable[[], None]) -> None:
-        """Call ``resume`` once, after a commit that leaves no more than so much enqueued."""
-        self._writer.when_pending_at_most(size_bytes, resume)
-
-    def atomic(self) -> AbstractContextManager[None]:
-        """Make the writes enqueued inside the block one transaction."""
-        return self._writer.atomic()
-
-    async def flush(self) -> None:
-        """Return when everything enqueued so far is committed; raise if that failed."""
-        await self._writer.flush()
 
     async def _purge(self) -> bool:
         if self._wal is not None and self._wal.cut_wanted:

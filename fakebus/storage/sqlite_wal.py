@@ -21,7 +21,7 @@ from pathlib import Path
 
 from fakebus.errors import StorageError
 from fakebus.storage.sqlite_connection import WorkerConnection
-from fakebus.storage.sqlite_files import OpenFiles
+from fakebus.storage.sqlite_transaction import OpenFiles
 
 logger = logging.getLogger("fakebus.storage")
 

@@ -19,6 +19,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from fakebus.errors import StorageError
@@ -156,18 +157,21 @@ class GroupCommitWriter:
         self._inline_planned = False
         if self._wake is None or not self._queue:
             return
-        group = self._small_group()
-        if group is None:
-            self._wake_up()
-            return
+        group: list[Write] = []
+        size = 0
+        for unit in islice(self._queue, MAX_INLINE_WRITES):
+            if isinstance(unit, list) or unit[0] not in self._quick:
+                break
+            size += unit[3]
+            group.append(unit)
+        is_small = len(group) == len(self._queue) and size <= MAX_INLINE_BYTES
         try:
-            done = self._commit_inline(group)
+            if not is_small or not self._commit_inline(group):
+                self._wake_up()
+                return
         except Exception as error:  # noqa: BLE001 - it goes to those it concerns
             self._queue.clear()
             self._fail(group, _as_storage_error(error))
-            return
-        if not done:
-            self._wake_up()
             return
         self._queue.clear()
         self._report(group, None)
@@ -196,18 +200,6 @@ class GroupCommitWriter:
         noted, self._unnoted_writes = len(group) + self._unnoted_writes, 0
         if self._wal is not None:
             self._wal.note(noted, sum(write[3] for write in group))
-
-    def _small_group(self) -> list[Write] | None:
-        if len(self._queue) > MAX_INLINE_WRITES:
-            return None
-        group: list[Write] = []
-        size = 0
-        for unit in self._queue:
-            if isinstance(unit, list) or unit[0] not in self._quick:
-                return None
-            size += unit[3]
-            group.append(unit)
-        return group if size <= MAX_INLINE_BYTES else None
 
     def enqueue_with_future(
         self,

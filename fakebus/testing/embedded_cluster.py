@@ -147,7 +147,7 @@ class EmbeddedCluster:
             p: m.client_id for m in description.members for p in assigned_partitions(m.assignment)
         }
         for place in sorted({*offsets, *owners}):
-            log = self.broker.topics.log(place)
+            log = self.broker.topics.logs.get(place)
             if log is not None:
                 row, fetched = offsets.get(place), None
                 if place in owners:

@@ -15,7 +15,7 @@ from fakebus.protocol.messages import (
     OffsetForLeaderPartition,
     OffsetForLeaderTopic,
 )
-from fakebus.records.batch import Codec
+from fakebus.records.codecs import Codec
 from tests.differential.fetch_cases import fetch
 from tests.differential.offset_cases import delete_records, list_offsets
 from tests.differential.produce_cases import DAY, NOW, batch, produce, timed

@@ -18,7 +18,8 @@ from fakebus.protocol.messages import (
     ProduceRequest,
     TopicProduceData,
 )
-from fakebus.records.batch import Codec, TimestampType
+from fakebus.records.batch import TimestampType
+from fakebus.records.codecs import Codec
 from tests.differential.produce_cases import (
     DAY,
     NOW,

@@ -9,15 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fakebus.records.batch import (
-    Codec,
     assign_offset,
     batch_is_valid_crc,
+    check_count,
     parse_header,
     set_log_append_time,
 )
 from fakebus.records.builder import build_batch
+from fakebus.records.codecs import Codec
 from fakebus.records.compression import decompress, recompress
-from fakebus.records.counting import check_count
 from fakebus.records.errors import RecordError
 from fakebus.records.partitioner import PARTITIONERS
 from fakebus.records.reader import (

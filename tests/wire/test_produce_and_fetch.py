@@ -171,7 +171,7 @@ def test_a_bad_batch_is_refused_and_leaves_no_trace(
 
 
 def test_zstd_needs_version_7(client: RawClient, topic: str) -> None:
-    from fakebus.records.batch import Codec
+    from fakebus.records.codecs import Codec
 
     ensure(client, topic)
     assert produce(client, topic, batch(b"x", codec=Codec.ZSTD), 6).error_code == 76

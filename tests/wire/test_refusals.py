@@ -30,7 +30,7 @@ from fakebus.protocol.messages import (
     OffsetForLeaderTopic,
     PartitionProduceData,
 )
-from fakebus.records.batch import Codec
+from fakebus.records.codecs import Codec
 from tests.wire.client import RawClient
 from tests.wire.test_produce_and_fetch import (
     NOW,

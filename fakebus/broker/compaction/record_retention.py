@@ -10,7 +10,8 @@ from hashlib import blake2b
 
 from fakebus.broker.configs.topic_config import TopicConfig
 from fakebus.broker.producer_state import ProducerState
-from fakebus.records.batch import CONTROL_BIT, BatchHeader, Codec, parse_header
+from fakebus.records.batch import CONTROL_BIT, BatchHeader, parse_header
+from fakebus.records.codecs import Codec
 from fakebus.records.errors import RecordError
 from fakebus.records.filtering import KeyedRecord, UnpackedBatch, without_records
 from fakebus.storage.interface import StoredBatch

@@ -34,6 +34,7 @@ class TopicConfig:
         "delete_retention_ms",
         "key_subject_strategy",
         "log_append_time",
+        "looks_at_records",
         "max_compaction_lag_ms",
         "max_message_bytes",
         "min_cleanable_dirty_ratio",
@@ -100,6 +101,13 @@ class TopicConfig:
         self.segment_ms = self._int("segment.ms")
         self.validate_keys = bool(self._values["confluent.key.schema.validation"])
         self.validate_values = bool(self._values["confluent.value.schema.validation"])
+        self.looks_at_records = (
+            self.compact
+            or self.compression_type != "producer"
+            or self.validate_keys
+            or self.validate_values
+        )
+        """Whether a batch's records have to be looked at one by one before they are stored."""
         self.key_subject_strategy = str(self._values["confluent.key.subject.name.strategy"])
         self.value_subject_strategy = str(self._values["confluent.value.subject.name.strategy"])
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from fakebus.broker.activity import Origin
-from fakebus.broker.batch_checks import check_batch, check_records, check_shape
+from fakebus.broker.appending import check_batch, check_records, check_shape
 from fakebus.broker.broker import Broker
 from fakebus.broker.configs.topic_config import TopicConfig
 from fakebus.broker.tail import LogCursor

@@ -62,7 +62,7 @@ def handle_fetch(request: FetchRequest, context: RequestContext) -> FetchRespons
 
     def answer(_: Sequence[FetchTarget]) -> None:
         topics = _topics(plan, isolation)
-        pending.ready(FetchResponse(session_id=plan.session_id, responses=topics))
+        pending.settle(FetchResponse(session_id=plan.session_id, responses=topics))
 
     fetch = context.broker.begin_fetch(
         [target for _, target in plan.partitions],
@@ -73,7 +73,7 @@ def handle_fetch(request: FetchRequest, context: RequestContext) -> FetchRespons
         isolation=isolation,
         origin=context.origin,
     )
-    pending.when_abandoned(fetch.abandon)
+    pending.abandon = fetch.abandon
     return pending
 
 

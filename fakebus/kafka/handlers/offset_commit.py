@@ -70,7 +70,7 @@ def handle_offset_commit(request: OffsetCommitRequest, context: RequestContext) 
     def done(errors: list[ErrorCode]) -> None:
         for response, error in zip(responses, errors, strict=True):
             response.error_code = _for_version(error, context.api_version).code
-        answer.ready(OffsetCommitResponse(topics=topics))
+        answer.settle(OffsetCommitResponse(topics=topics))
 
     context.broker.commit_offsets(
         OffsetCommit(

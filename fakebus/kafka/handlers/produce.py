@@ -21,10 +21,11 @@ from __future__ import annotations
 from functools import partial
 from typing import cast
 
-from fakebus.broker.append_result import AppendResult
-from fakebus.broker.batch_checks import (
+from fakebus.broker.appending import (
+    AppendResult,
     ImpossibleBatchError,
     InvalidRecordsError,
+    LogAppendInfo,
     RefusedBatchError,
     check_shape,
     is_transactional,
@@ -63,14 +64,15 @@ class _Answer(PendingResponse):
         self._missing += 1
         result.when_settled(partial(self._take, response))
 
-    def _take(self, response: PartitionProduceResponse, result: AppendResult) -> None:
-        info = result.info
-        if info is None:
-            self.refuse(response, result.error or BrokerError(ErrorCode.UNKNOWN_SERVER_ERROR))
+    def _take(
+        self, response: PartitionProduceResponse, outcome: LogAppendInfo | BrokerError
+    ) -> None:
+        if isinstance(outcome, BrokerError):
+            self.refuse(response, outcome)
         else:
-            response.base_offset = info.base_offset
-            response.log_append_time_ms = info.log_append_time_ms
-            response.log_start_offset = info.log_start_offset
+            response.base_offset = outcome.base_offset
+            response.log_append_time_ms = outcome.log_append_time_ms
+            response.log_start_offset = outcome.log_start_offset
         self.one_done()
 
     def refuse(self, response: PartitionProduceResponse, error: BrokerError) -> None:
@@ -82,12 +84,12 @@ class _Answer(PendingResponse):
         if self._missing:
             return
         if self._acks != 0:
-            self.ready(ProduceResponse(responses=self.topics))
+            self.settle(ProduceResponse(responses=self.topics))
         elif self._failure is not None:
             reason = f"a Produce request with acks=0 failed: {self._failure}"
-            self.ready(CloseConnection(reason))
+            self.settle(CloseConnection(reason))
         else:
-            self.ready(None)
+            self.settle(None)
 
 
 Looked = tuple[PartitionProduceResponse, PartitionProduceData, BatchHeader | BrokerError]

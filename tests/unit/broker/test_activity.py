@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from fakebus.broker.activity import MOST_REMEMBERED, Activity, Origin
-from fakebus.broker.append_result import AppendResult
+from fakebus.broker.appending import AppendResult
 from fakebus.broker.broker import Broker
 from fakebus.broker.fetching import FetchTarget
 from fakebus.broker.groups.requests import OffsetCommit, PartitionOffset

@@ -7,13 +7,14 @@ import struct
 
 import pytest
 
-from fakebus.broker.batch_checks import InvalidRecordsError
+from fakebus.broker.appending import InvalidRecordsError
 from fakebus.broker.broker import Broker
 from fakebus.broker.fetching import FetchTarget, IsolationLevel
 from fakebus.clock import ManualClock
 from fakebus.errors import BrokerError, ErrorCode
-from fakebus.records.batch import Codec, TimestampType, compute_crc, parse_header, write_crc
+from fakebus.records.batch import TimestampType, compute_crc, parse_header, write_crc
 from fakebus.records.builder import build_batch
+from fakebus.records.codecs import Codec
 from fakebus.records.reader import read_records
 from fakebus.records.record import NewRecord
 from fakebus.types import TopicPartition

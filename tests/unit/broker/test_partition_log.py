@@ -8,7 +8,7 @@ from typing import cast
 
 import pytest
 
-from fakebus.broker.append_result import AppendResult
+from fakebus.broker.appending import AppendResult
 from fakebus.broker.broker import Broker
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.configs.topic_config import TopicConfig
@@ -91,8 +91,8 @@ def test_a_failed_commit_takes_back_everything_behind_it(
     store.fail()
     assert (log.log_end_offset, log.high_watermark) == (1, 1)
     for result in lost:
-        assert result.error is not None
-        assert result.error.error_code is ErrorCode.KAFKA_STORAGE_ERROR
+        assert isinstance(result.outcome, BrokerError)
+        assert result.outcome.error_code is ErrorCode.KAFKA_STORAGE_ERROR
     again = append(b"e")
     store.commit()
     assert again.result().base_offset == 1

@@ -13,7 +13,7 @@ from fakebus.broker.broker import Broker
 from fakebus.broker.fetching import IsolationLevel
 from fakebus.broker.record_thread import MANY_BYTES, MANY_RECORDS, RecordThread
 from fakebus.errors import BrokerError, ErrorCode
-from fakebus.records.batch import Codec
+from fakebus.records.codecs import Codec
 from tests.unit.broker.batches import T0, batch, read
 from tests.unit.broker.conftest import NOW_MS
 

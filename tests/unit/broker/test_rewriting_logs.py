@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from fakebus.broker.append_result import AppendResult
+from fakebus.broker.appending import AppendResult
 from fakebus.broker.broker import Broker
 from fakebus.broker.fetching import FetchTarget
 from fakebus.broker.partition_log import PartitionLog

@@ -12,7 +12,8 @@ import pytest
 from fakebus.broker.broker import Broker
 from fakebus.broker.partition_log import PartitionLog
 from fakebus.broker.tail import SLICE_BYTES, LogCursor, Tail
-from fakebus.records.batch import CONTROL_BIT, Codec
+from fakebus.records.batch import CONTROL_BIT
+from fakebus.records.codecs import Codec
 from fakebus.storage.interface import StoredBatch
 from fakebus.types import TopicPartition
 from tests.unit.broker.batches import T0, batch

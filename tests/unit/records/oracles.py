@@ -19,7 +19,7 @@ with warnings.catch_warnings():
     from kafka.record.default_records import DefaultRecordBatch as KafkaPythonBatch
     from kafka.record.default_records import DefaultRecordBatchBuilder as KafkaPythonBuilder
 
-from fakebus.records.batch import Codec
+from fakebus.records.codecs import Codec
 from fakebus.records.record import NewRecord, Record
 
 MURMUR2: list[Callable[[bytes], int]] = [aiokafka_murmur2, kafka_python_murmur2]

@@ -11,7 +11,6 @@ import pytest
 from fakebus.records.batch import (
     HEADER_SIZE,
     BatchHeader,
-    Codec,
     TimestampType,
     assign_offset,
     batch_is_valid_crc,
@@ -23,6 +22,7 @@ from fakebus.records.batch import (
     set_log_append_time,
 )
 from fakebus.records.checksum import crc32c
+from fakebus.records.codecs import Codec
 from fakebus.records.errors import CorruptBatchError, InvalidBatchError, UnsupportedCodecError
 
 # One record (key b"key", value b"value", timestamp 1700000000000) as the Java client writes it.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from fakebus.records.batch import Codec, TimestampType, batch_is_valid_crc, parse_header
+from fakebus.records.batch import TimestampType, batch_is_valid_crc, parse_header
 from fakebus.records.builder import build_batch, build_end_marker
+from fakebus.records.codecs import Codec
 from fakebus.records.errors import InvalidBatchError
 from fakebus.records.reader import read_records
 from fakebus.records.record import ControlRecordType, NewRecord, control_record_type

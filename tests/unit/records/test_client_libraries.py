@@ -11,7 +11,6 @@ from confluent_kafka import Producer
 
 from fakebus.records.batch import (
     HEADER_SIZE,
-    Codec,
     assign_offset,
     batch_is_valid_crc,
     codec_of,
@@ -19,6 +18,7 @@ from fakebus.records.batch import (
     set_log_append_time,
 )
 from fakebus.records.builder import build_batch, build_end_marker
+from fakebus.records.codecs import Codec
 from fakebus.records.compression import decompress
 from fakebus.records.reader import iterate_batches, read_records, validate_records
 from fakebus.records.record import NewRecord, Record

@@ -10,8 +10,9 @@ import zlib
 import cramjam
 import pytest
 
-from fakebus.records.batch import Codec, batch_is_valid_crc, parse_header
+from fakebus.records.batch import batch_is_valid_crc, parse_header
 from fakebus.records.builder import build_batch
+from fakebus.records.codecs import Codec
 from fakebus.records.compression import codec_for_name, compress, decompress, recompress
 from fakebus.records.errors import (
     CorruptBatchError,

@@ -6,9 +6,9 @@ import struct
 
 import pytest
 
-from fakebus.records.batch import HEADER_SIZE, Codec, parse_header
+from fakebus.records.batch import HEADER_SIZE, MAX_RECORDS, check_count, parse_header
 from fakebus.records.builder import build_batch
-from fakebus.records.counting import MAX_RECORDS, check_count
+from fakebus.records.codecs import Codec
 from fakebus.records.errors import InvalidBatchError
 from fakebus.records.record import NewRecord
 from fakebus.records.varint import encode_varint

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from fakebus.records.batch import Codec, TimestampType, batch_is_valid_crc, parse_header
+from fakebus.records.batch import TimestampType, batch_is_valid_crc, parse_header
 from fakebus.records.builder import build_batch
+from fakebus.records.codecs import Codec
 from fakebus.records.compression import decompress
 from fakebus.records.filtering import UnpackedBatch, without_records
 from fakebus.records.reader import read_records

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from fakebus.records.batch import Codec, TimestampType, assign_offset, set_log_append_time
+from fakebus.records.batch import TimestampType, assign_offset, set_log_append_time
 from fakebus.records.builder import build_batch
+from fakebus.records.codecs import Codec
 from fakebus.records.errors import (
     CorruptBatchError,
     DecompressionError,

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from fakebus.broker.batch_checks import InvalidRecordsError
+from fakebus.broker.appending import InvalidRecordsError
 from fakebus.broker.broker import Broker
 from fakebus.broker.configs.describing import describe_topic
 from fakebus.errors import ErrorCode

@@ -15,7 +15,7 @@ import pytest
 from fakebus.errors import StorageError
 from fakebus.records.builder import build_batch
 from fakebus.records.record import NewRecord
-from fakebus.storage import sqlite_file, sqlite_files
+from fakebus.storage import sqlite_file, sqlite_transaction
 from fakebus.storage.sqlite import SqliteStorage
 
 from .batches import append, batch, new_log, offsets
@@ -24,7 +24,7 @@ from .conftest import OpenStorage
 
 @pytest.fixture(autouse=True)
 def look_before_every_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite_files, "LOOK_INTERVAL_S", 0)
+    monkeypatch.setattr(sqlite_transaction, "LOOK_INTERVAL_S", 0)
 
 
 def delete(path: Path) -> None:
@@ -206,14 +206,14 @@ async def test_an_index_that_is_overwritten_is_made_anew(
 async def test_of_transactions_close_behind_each_other_one_waits_for_the_look(
     data_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite_files, "LOOK_INTERVAL_S", 3600)
+    monkeypatch.setattr(sqlite_transaction, "LOOK_INTERVAL_S", 3600)
     storage = await SqliteStorage.open(data_file, durable=False)
     log_id = await new_log(storage)
     delete(data_file)
     await append(storage, log_id, batch(0))
     files = storage._files
     assert files is not None
-    files._next_look_s = 0
+    files.look_due_s = 0
     with pytest.raises(StorageError, match="deleted or moved away"):
         await append(storage, log_id, batch(1))
     with pytest.raises(StorageError, match="deleted or moved away"):

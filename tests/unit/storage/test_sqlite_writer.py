@@ -67,14 +67,16 @@ async def test_nothing_is_reported_before_control_returns_to_the_loop(storage: S
 async def test_pending_bytes_are_those_not_yet_committed(storage: Storage) -> None:
     log_id = await new_log(storage)
     seen: list[int] = []
-    assert storage.pending_bytes == 0
+    assert storage.writes.pending_bytes == 0
     storage.append_batches(
         log_id,
         [batch(0, size=100), batch(1, size=11)],
-        lambda _: seen.append(storage.pending_bytes),
+        lambda _: seen.append(storage.writes.pending_bytes),
     )
-    storage.append_batches(log_id, [batch(2, size=7)], lambda _: seen.append(storage.pending_bytes))
-    assert storage.pending_bytes == 118
+    storage.append_batches(
+        log_id, [batch(2, size=7)], lambda _: seen.append(storage.writes.pending_bytes)
+    )
+    assert storage.writes.pending_bytes == 118
     await storage.flush()
     assert seen == [7, 0]
 
@@ -83,8 +85,8 @@ async def test_who_waits_for_room_goes_on_when_enough_is_stored(storage: Storage
     log_id = await new_log(storage)
     resumed: list[str] = []
     storage.append_batches(log_id, [batch(0, size=100)], lambda _: None)
-    storage.when_pending_at_most(99, lambda: resumed.append("at most 99"))
-    storage.when_pending_at_most(-1, lambda: resumed.append("never"))
+    storage.writes.when_pending_at_most(99, lambda: resumed.append("at most 99"))
+    storage.writes.when_pending_at_most(-1, lambda: resumed.append("never"))
     await storage.flush()
     await asyncio.sleep(0)
     assert resumed == ["at most 99"]
@@ -103,8 +105,8 @@ async def test_who_goes_on_may_make_the_next_one_wait(storage: Storage) -> None:
         storage.append_batches(log_id, [batch(1, size=100)], lambda _: None)
 
     storage.append_batches(log_id, [batch(0, size=100)], lambda _: None)
-    storage.when_pending_at_most(50, lambda: go_on(1))
-    storage.when_pending_at_most(50, lambda: resumed.append(2))
+    storage.writes.when_pending_at_most(50, lambda: go_on(1))
+    storage.writes.when_pending_at_most(50, lambda: resumed.append(2))
     await storage.flush()
     await asyncio.sleep(0)
     assert resumed == [1]
@@ -135,7 +137,7 @@ async def test_a_failure_takes_everything_in_the_group_and_in_the_queue_with_it(
         await offsets_stored
     assert await offsets(storage, log_id) == [0]
     assert await storage.load_groups() == []
-    assert storage.pending_bytes == 0
+    assert storage.writes.pending_bytes == 0
 
 
 async def test_no_other_task_runs_between_the_first_failure_and_the_last(

@@ -16,8 +16,9 @@ from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.fetching import IsolationLevel
 from fakebus.broker.tail_cache import LogTail, TailCache
 from fakebus.clock import ManualClock
-from fakebus.records.batch import Codec, batch_is_valid_crc, parse_header
+from fakebus.records.batch import batch_is_valid_crc, parse_header
 from fakebus.records.builder import build_batch
+from fakebus.records.codecs import Codec
 from fakebus.records.reader import read_records
 from fakebus.records.record import NewRecord
 from fakebus.storage.interface import StoredBatch

@@ -76,7 +76,7 @@ def awaiting(handler: Handler) -> Handler:
         answered: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         pending = handler.function(request, context)
         assert isinstance(pending, PendingResponse)
-        pending.when_ready(answered.set_result)
+        pending.when_settled(answered.set_result)
         return answered
 
     return replace(handler, function=function)

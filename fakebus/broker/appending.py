@@ -1,4 +1,4 @@
-"""What a producer's record batch has to look like before it may enter a log.
+"""What a producer's record batch has to look like before it may enter a log, and its outcome.
 
 Source: Kafka's ProduceRequest.validateRecords, UnifiedLog.analyzeAndValidateRecords and
 LogValidator. Only the header is read, the CRC computed over the bytes, and the records counted;
@@ -7,14 +7,16 @@ they are decoded only where a topic's configs speak about single records.
 
 from __future__ import annotations
 
+import asyncio
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
 from itertools import islice
+from typing import Generic, NoReturn, TypeVar
 
 from fakebus.broker.configs.topic_config import TopicConfig
 from fakebus.errors import BrokerError, ErrorCode
 from fakebus.records.batch import (
-    CODEC_MASK,
     CONTROL_BIT,
     HEADER_SIZE,
     LENGTH_OVERHEAD,
@@ -22,14 +24,14 @@ from fakebus.records.batch import (
     NO_TIMESTAMP,
     TIMESTAMP_TYPE_BIT,
     TRANSACTIONAL_BIT,
-    ZSTD_CODEC,
     BatchHeader,
+    check_count,
     clear_timestamp_type,
     compute_crc,
     parse_header,
     set_log_append_time,
 )
-from fakebus.records.counting import check_count
+from fakebus.records.codecs import CODEC_MASK, ZSTD_CODEC
 from fakebus.records.errors import InvalidBatchError, RecordError, UnsupportedCodecError
 
 _HIGHEST_CODEC = 4
@@ -44,6 +46,80 @@ _MAGIC_AT = 16
 _LENGTH = struct.Struct(">i")
 _SMALLEST_LENGTH = 14
 """What follows the length of the smallest message of format 0."""
+
+T = TypeVar("T")
+
+
+class Outcome(Generic[T]):
+    """Outcome of what is under way, told in the very call in which it becomes known.
+
+    A future would do, but a future tells its callbacks in the next turn of the event loop.
+    Telling them at once saves a producer a third of its waiting time.
+    """
+
+    __slots__ = ("_callbacks", "outcome", "settled")
+
+    def __init__(self) -> None:
+        self.settled = False
+        """Whether the outcome is known."""
+        self.outcome: T
+        self._callbacks: tuple[Callable[[T], None], ...] = ()
+
+    def settle(self, outcome: T) -> None:
+        """Make the outcome known and run the callbacks."""
+        self.outcome, self.settled = outcome, True
+        callbacks, self._callbacks = self._callbacks, ()
+        for callback in callbacks:
+            callback(outcome)
+
+    def when_settled(self, callback: Callable[[T], None]) -> None:
+        """Run ``callback`` with the outcome when it is known; now if it is."""
+        if self.settled:
+            callback(self.outcome)
+        else:
+            self._callbacks += (callback,)
+
+
+@dataclass(frozen=True, slots=True)
+class LogAppendInfo:
+    """Place of a stored batch, and what the log looked like then.
+
+    ``log_append_time_ms`` is -1 unless the topic stamps records itself.
+    """
+
+    base_offset: int
+    last_offset: int
+    log_append_time_ms: int
+    log_start_offset: int
+
+
+class AppendResult(Outcome[LogAppendInfo | BrokerError]):
+    """Outcome of an append: the place of the batch, or why it is not stored.
+
+    It can be awaited, any number of times, and gives a :class:`LogAppendInfo` or raises
+    the BrokerError.
+    """
+
+    __slots__ = ()
+
+    def result(self) -> LogAppendInfo:
+        """Return where the batch is, or raise the BrokerError; only when settled."""
+        if isinstance(self.outcome, BrokerError):
+            raise self.outcome
+        return self.outcome
+
+    def __await__(self) -> Generator[None, None, LogAppendInfo]:
+        """Wait for the outcome."""
+        if not self.settled:
+            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+            def wake(_: LogAppendInfo | BrokerError) -> None:
+                if not future.done():
+                    future.set_result(None)
+
+            self.when_settled(wake)
+            yield from future
+        return self.result()
 
 
 class RefusedBatchError(BrokerError):
@@ -111,6 +187,18 @@ def check_shape(data: bytearray | memoryview | None, *, allow_zstd: bool = True)
             CORRUPT_MESSAGE when its length or magic is impossible,
             UNSUPPORTED_COMPRESSION_TYPE.
     """
+    if data is not None and len(data) >= HEADER_SIZE:
+        header = parse_header(data)
+        if (
+            header.batch_length + LENGTH_OVERHEAD == len(data)
+            and header.magic == MAGIC
+            and (allow_zstd or header.attributes & CODEC_MASK != ZSTD_CODEC)
+        ):
+            return header
+    return _look_closely(data, allow_zstd)
+
+
+def _look_closely(data: bytearray | memoryview | None, allow_zstd: bool) -> BatchHeader:
     size = 0 if data is None else _whole_batch(data, 0)
     if not size or data is None:
         raise BrokerError(ErrorCode.INVALID_RECORD, "no complete record batch was sent")
@@ -166,8 +254,11 @@ def is_transactional(data: bytearray | memoryview) -> bool:
 
 def check_batch(
     data: bytearray | memoryview, header: BatchHeader, config: TopicConfig, now_ms: int
-) -> None:
+) -> bool:
     """Accept a batch of the right shape for a topic, as far as its records need no look.
+
+    Returns:
+        Whether its records need one, which may take long.
 
     Raises:
         BrokerError: MESSAGE_TOO_LARGE, CORRUPT_MESSAGE, INVALID_RECORD,
@@ -181,7 +272,14 @@ def check_batch(
         )
     if compute_crc(data) != header.crc:
         raise BrokerError(ErrorCode.CORRUPT_MESSAGE)
-    _check_header(header)
+    if (
+        not header.record_count == header.last_offset_delta + 1 > 0
+        or header.base_offset
+        or header.attributes & CONTROL_BIT
+        or header.attributes & CODEC_MASK > _HIGHEST_CODEC
+        or header.producer_id >= 0 > header.base_sequence
+    ):
+        _refuse_header(header)
     try:
         check_count(data, header)
     except InvalidBatchError as error:
@@ -195,16 +293,8 @@ def check_batch(
             problem,
             [(index, problem) for index in range(min(header.record_count, MOST_RECORD_ERRORS))],
         )
-
-
-def looks_at_records(header: BatchHeader, config: TopicConfig, now_ms: int) -> bool:
-    """Whether single records of a batch have to be looked at, which may take long."""
-    return (
-        config.compact
-        or config.compression_type != "producer"
-        or config.validate_keys
-        or config.validate_values
-        or not (config.log_append_time or _fit_timestamps(header, config, now_ms))
+    return config.looks_at_records or not (
+        config.log_append_time or _fit_timestamps(header, config, now_ms)
     )
 
 
@@ -232,8 +322,8 @@ def check_records(
         _check_keys(data)
 
 
-def _check_header(header: BatchHeader) -> None:
-    problem = None
+def _refuse_header(header: BatchHeader) -> NoReturn:
+    codec = header.attributes & CODEC_MASK
     if header.record_count <= 0:
         problem = f"the record batch counts {header.record_count} records"
     elif header.last_offset_delta + 1 != header.record_count:
@@ -245,14 +335,12 @@ def _check_header(header: BatchHeader) -> None:
         problem = f"the base offset must be 0, not {header.base_offset}"
     elif header.attributes & CONTROL_BIT:
         problem = "clients must not write control batches"
-    elif header.producer_id >= 0 and header.base_sequence < 0:
+    elif header.producer_id >= 0 > header.base_sequence:
         problem = f"producer {header.producer_id} sent sequence {header.base_sequence}"
-    if problem is not None:
-        raise BrokerError(ErrorCode.INVALID_RECORD, problem)
-    codec = header.attributes & CODEC_MASK
-    if codec > _HIGHEST_CODEC:
+    else:
         # Not UNSUPPORTED_COMPRESSION_TYPE: Kafka does not expect it and reports a failure.
         raise BrokerError(ErrorCode.UNKNOWN_SERVER_ERROR, f"there is no compression type {codec}")
+    raise BrokerError(ErrorCode.INVALID_RECORD, problem)
 
 
 def _check_timestamps(data: bytearray | memoryview, config: TopicConfig, now_ms: int) -> None:

@@ -7,14 +7,14 @@ import struct
 
 import pytest
 
-from fakebus.kafka.connection import (
+from fakebus.protocol.codec import (
     BUFFER_GROWTH,
     FIRST_LARGE_BUFFER_BYTES,
     FIRST_RECEIVE_BUFFER_BYTES,
     LARGE_FRAME_BYTES,
     RECEIVE_BUFFER_BYTES,
     FrameReader,
-    frame_response,
+    framed,
 )
 from fakebus.protocol.errors import DecodeError
 
@@ -112,8 +112,8 @@ def test_an_idle_connection_has_a_small_buffer_and_a_busy_one_a_large() -> None:
 
 
 def test_a_small_response_is_one_buffer_and_a_large_one_is_not_copied() -> None:
-    assert frame_response(b"hh", [b"abc", b"de"]) == [b"\0\0\0\x07hhabcde"]
+    assert framed(b"hh", [b"abc", b"de"]) == [b"\0\0\0\x07hhabcde"]
     records = memoryview(bytes(100_000))
-    parts = frame_response(b"hh", [b"abc", records])
+    parts = framed(b"hh", [b"abc", records])
     assert parts[0] == struct.pack(">i", 100_005) + b"hh"
     assert parts[2] is records
