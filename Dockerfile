@@ -11,13 +11,15 @@ RUN python -m venv /opt/fakebus \
 COPY pyproject.toml README.md LICENSE ./
 COPY fakebus fakebus
 COPY fixtures fixtures
-RUN /opt/fakebus/bin/pip install --no-deps . \
+RUN /opt/fakebus/bin/pip wheel --no-deps --wheel-dir /wheels . \
+    && /opt/fakebus/bin/pip install --no-deps /wheels/*.whl \
     && /opt/fakebus/bin/python -m compileall -q /opt/fakebus/lib \
     && rm -rf /opt/fakebus/lib/python3*/site-packages/pip*
 
 FROM python:3.13-slim
 LABEL org.opencontainers.image.title="fakebus" \
       org.opencontainers.image.description="The Kafka you don't have to run" \
+      org.opencontainers.image.source="https://github.com/fakebus/fakebus" \
       org.opencontainers.image.licenses="Apache-2.0"
 RUN useradd --system --uid 10001 --home-dir /data --no-create-home fakebus \
     && install -d -o fakebus -g fakebus /data /fixtures

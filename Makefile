@@ -4,13 +4,23 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
 
-.PHONY: up test check mutants test-clients test-kafka bench fuzz kafka lock clean format
+.PHONY: up test smoke wheel image check mutants test-clients test-kafka bench fuzz kafka lock clean format
 
 up: $(STAMP)  ## Start the seeded bus: Kafka on 127.0.0.1:9092, HTTP on 127.0.0.1:8081
 	$(BIN)/fakebus up --fixtures fixtures $(ARGS)
 
 test: $(STAMP)  ## Unit tests and the Python clients
 	$(BIN)/python -m pytest -q -n 2 --dist loadgroup --ignore tests/clients/test_other_languages.py --ignore tests/clients/test_registry_other_languages.py --ignore tests/devstack --ignore tests/differential $(ARGS)
+
+smoke: $(STAMP)  ## Install a wheel into a new environment, start it, use it and stop it
+	$(BIN)/python tools/smoke.py $(ARGS)
+
+wheel: $(STAMP)  ## fakebus-VERSION-py3-none-any.whl in the checkout
+	rm -f fakebus-*.whl
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir . .
+
+image:  ## The container image, from a wheel of the checkout
+	docker build --tag fakebus .
 
 check: $(STAMP)  ## Format, lint, types, layers
 	$(BIN)/ruff format --check .

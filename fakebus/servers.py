@@ -49,6 +49,10 @@ class Bus(Protocol):
     def ready(self) -> bool:
         """Whether the seed is there and all clients are served."""
 
+    @property
+    def redis_urls(self) -> Sequence[str]:
+        """Where Redis Streams are served, one for each listener."""
+
     def topic_count(self) -> int:
         """Return how many topics there are; not those that clients need not see."""
 

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from fakebus import __version__
 from fakebus.servers import Bus
+from fakebus.web.front_page import FrontPageRoom
 from fakebus.web.registry.room import RegistryRoom
 from fakebus.web.routing import Handler, Room, RoomHandler
 
@@ -70,6 +71,6 @@ class ServerRoom:
 
 def all_rooms(bus: Bus) -> dict[str, Room]:
     """Return all rooms by the names that the table of routes has."""
-    rooms: dict[str, Room] = {"registry": RegistryRoom(bus)}
+    rooms: dict[str, Room] = {"front_page": FrontPageRoom(bus), "registry": RegistryRoom(bus)}
     rooms["server"] = ServerRoom(bus, rooms)
     return rooms

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,19 @@ def test_every_file_that_a_page_names_is_there(page: Path) -> None:
 def test_every_link_leads_somewhere(page: Path) -> None:
     links = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text())
     assert {link for link in links if not (page.parent / link).exists()} == set()
+
+
+def test_links_of_the_readme_lead_somewhere_from_everywhere_else() -> None:
+    # It is shown on pages of others, where a path of the checkout leads nowhere.
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    home = project["urls"]["Homepage"]
+    links = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", (ROOT / "README.md").read_text())
+    links += project["urls"].values()
+    files = [re.fullmatch(rf"{home}/(?:blob|tree)/main/(.+)", link) for link in links]
+    assert [link for link in links if not link.startswith("https://")] == []
+    missing = {found[1] for found in files if found is not None and not (ROOT / found[1]).exists()}
+    assert missing == set()
+    assert sum(found is not None for found in files) > 10
 
 
 @page
