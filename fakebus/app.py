@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from fakebus.addresses import Address
+from fakebus.broker.activity_log import ActivityLog
 from fakebus.broker.broker import Broker
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.bus_thread import BusThread
@@ -112,6 +113,9 @@ class FakeBus:
         storage = await SqliteStorage.open(settings.data, durable=self._synchronous)
         opened.push_async_callback(storage.close)
         self.broker = Broker(storage, config=config, clock=self.clock)
+        if logging.getLogger("fakebus.clients").isEnabledFor(logging.DEBUG):
+            self.broker.activity.is_on = True
+            self.broker.activity.on_note = ActivityLog()
         self.registry = Registry(
             self.broker,
             default_compatibility=settings.compatibility,

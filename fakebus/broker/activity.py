@@ -1,13 +1,14 @@
 """Activity of clients: who has produced, fetched and committed what, by whichever front end.
 
 It is noted at the broker's door, from what the door knows anyhow: no batch is parsed for it.
-While nothing listens it costs one look at a flag.
+What comes with every request is noted only while somebody listens, and costs one look at a flag
+else; what is rare (who joins, begins where, asks for a topic that is not there) is always noted.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from fakebus.storage.interface import OffsetRow
 
 MOST_REMEMBERED = 10_000
+_FREQUENT = ("produced", "fetched", "committed", "acknowledged")
+"""What is noted only while it is switched on."""
+_MOST_LETTERS = 1000
 _BASE_OFFSET = slice(0, 8)
 _LAST_OFFSET_DELTA = slice(23, 27)
 
@@ -80,6 +84,11 @@ class Activity(NamedTuple):
     ``earliest`` or ``latest``; whether the topic that was asked for was created."""
 
 
+def _short(text: str) -> str:
+    """Return as much of a name or a list as is remembered, for clients may send megabytes."""
+    return text[:_MOST_LETTERS]
+
+
 class Activities:
     """Ring of the newest activities.
 
@@ -89,12 +98,14 @@ class Activities:
 
     def __init__(self, clock: Clock) -> None:
         self.is_on = False
-        """Whether anything is noted."""
+        """Whether what was produced, fetched and committed is noted too."""
+        self.on_note: Callable[[Activity], None] | None = None
+        """Told of each activity, and of connections and of fetches that begin somewhere new."""
         self.newest: deque[Activity] = deque(maxlen=MOST_REMEMBERED)
         self._clock = clock
         self._positions: dict[int, dict[tuple[str, TopicPartition], int]] = {}
         """By connection: where its clients fetched last."""
-        self._asked: set[tuple[str, str]] = set()
+        self._asked: dict[tuple[str, str], Activity] = {}
 
     def clear(self) -> None:
         """Forget all that was noted."""
@@ -122,8 +133,18 @@ class Activities:
             group: the consumer group.
             detail: more about it.
         """
-        now_ms = self._clock.now_ms()
-        self.newest.append(Activity(verb, now_ms, origin, *place, *offsets, group, detail))
+        activity = Activity(verb, self._clock.now_ms(), origin, *place, *offsets, group, detail)
+        self.newest.append(activity)
+        if self.on_note is not None:
+            self.on_note(activity)
+
+    def tell(
+        self, verb: str, origin: Origin, place: TopicPartition, offset: int, detail: str = ""
+    ) -> None:
+        """Tell the listener of what is not remembered; see :meth:`note`."""
+        if self.on_note is not None:
+            now_ms = self._clock.now_ms()
+            self.on_note(Activity(verb, now_ms, origin, *place, offset, offset, "", detail))
 
     def note_join(self, origin: OriginOf, group: str, metadata: bytes) -> None:
         """Note that a client has become, or stays, a member of a group.
@@ -133,42 +154,44 @@ class Activities:
             group: the group.
             metadata: what it joined with, a subscription if it is a consumer.
         """
-        if self.is_on:
-            topics = ""
-            with suppress(DecodeError):
-                topics = ", ".join(subscribed_topics(metadata))
-            self.note("joined", origin(), NOWHERE, (-1, -1), group, topics)
+        topics = ""
+        with suppress(DecodeError):
+            topics = ", ".join(subscribed_topics(metadata))
+        self.note("joined", origin(), NOWHERE, (-1, -1), _short(group), _short(topics))
 
     def note_assignment(self, origin: OriginOf, group: str, assignment: bytes) -> None:
         """Note which partitions a member of a group was assigned."""
-        if self.is_on:
-            places = (f"{topic}[{number}]" for topic, number in assigned_partitions(assignment))
-            detail = ", ".join(places) or "nothing"
-            self.note("was assigned", origin(), NOWHERE, (-1, -1), group, detail)
+        places = (f"{topic}[{number}]" for topic, number in assigned_partitions(assignment))
+        detail = _short(", ".join(places)) or "nothing"
+        self.note("was assigned", origin(), NOWHERE, (-1, -1), _short(group), detail)
 
     def note_committed_offsets(
         self, origin: OriginOf, group: str, topic: str, rows: Mapping[int, OffsetRow | None]
     ) -> None:
         """Note where a client was told that its group goes on reading, by partition."""
-        if self.is_on:
-            for partition, row in rows.items():
-                offset = -1 if row is None else row.offset
-                place = TopicPartition(topic, partition)
-                self.note("found", origin(), place, (offset, offset), group)
+        for partition, row in rows.items():
+            offset = -1 if row is None else row.offset
+            place = TopicPartition(_short(topic), partition)
+            self.note("found", origin(), place, (offset, offset), _short(group))
 
     def note_lookup(self, origin: OriginOf, place: TopicPartition, which: str, offset: int) -> None:
         """Note that a client was told the ``earliest`` or ``latest`` offset of a partition."""
-        if self.is_on:
-            self.note("looked up", origin(), place, (offset, offset), "", which)
+        self.note("looked up", origin(), place, (offset, offset), "", which)
 
     def note_missing_topic(self, origin: OriginOf, topic: str, *, created: bool) -> None:
         """Note, once for each client, that it has asked for a topic that was not there."""
-        if self.is_on:
-            client = origin()
-            if (client.client_id, topic) not in self._asked:
-                self._asked.add((client.client_id, topic))
-                detail = "created" if created else ""
-                self.note("asked for", client, TopicPartition(topic, -1), (-1, -1), "", detail)
+        client, topic = origin(), _short(topic)
+        if (client.client_id, topic) not in self._asked:
+            if len(self._asked) >= MOST_REMEMBERED:
+                self._asked.clear()
+            detail = "created" if created else ""
+            self.note("asked for", client, TopicPartition(topic, -1), (-1, -1), "", detail)
+            self._asked[client.client_id, topic] = self.newest[-1]
+
+    def rare(self) -> list[Activity]:
+        """Return what is always noted; who asked for missing topics is not crowded out."""
+        others = (each for each in self.newest if each.verb not in (*_FREQUENT, "asked for"))
+        return sorted((*others, *self._asked.values()), key=lambda each: each.at_ms)
 
     def note_append(self, result: AppendResult, origin: OriginOf, place: TopicPartition) -> None:
         """Note an append as soon as it is stored, and not at all if it is not."""
@@ -188,6 +211,8 @@ class Activities:
         for target in targets:
             if target.log is not None:
                 place = target.log.topic_partition
+                if (client.client_id, place) not in positions:
+                    self.tell("fetches", client, place, target.fetch_offset)
                 positions[client.client_id, place] = target.fetch_offset
 
         def answer(targets: Sequence[FetchTarget]) -> None:
@@ -216,6 +241,14 @@ class Activities:
             if (client_id, place) in positions
         ]
         return min(found, default=None)
+
+    def positions(self) -> Iterator[tuple[str, TopicPartition, int]]:
+        """Yield client, partition and offset of where clients fetch, see :meth:`position`."""
+        places = {key for found in self._positions.values() for key in found}
+        for client_id, place in sorted(places):
+            offset = self.position(client_id, place)
+            if offset is not None:
+                yield client_id, place, offset
 
     def _note_fetch(self, targets: Sequence[FetchTarget], origin: OriginOf) -> None:
         for target in targets:

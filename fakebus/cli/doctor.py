@@ -1,9 +1,10 @@
 """Find out why a client sees nothing, and say what to do about it.
 
-The doctor goes the way that records go: does something listen, is it Kafka, can the
-address be reached that the broker tells its clients, is the topic there, does it hold
-records, has the group members, do they get partitions, how far are they. It changes
-nothing. The exit code is 0 if all is fine and 1 if something was found.
+The doctor goes the way that records go: does something listen, is it Kafka, can the address be
+reached that the broker tells its clients, does the registry answer, is the topic there, does
+it hold records that fit their schemas, has the group members, do they get partitions, how far
+are they. Of a fakebus it also learns which topics clients have asked for in vain, and where
+they read. It changes nothing. The exit code is 0 if all is fine and 1 if something was found.
 
 Examples:
   fakebus doctor
@@ -17,12 +18,22 @@ from __future__ import annotations
 import argparse
 import textwrap
 from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING
 
 from fakebus.addresses import parse_address
-from fakebus.cli.bootstrap import add_bootstrap_arguments, connection_for
+from fakebus.cli.bootstrap import (
+    add_bootstrap_arguments,
+    add_registry_argument,
+    connection_for,
+    registry_of,
+)
+from fakebus.cli.diagnosis.clients import check_missing_topics, view_clients
+from fakebus.cli.diagnosis.data import check_data
 from fakebus.cli.diagnosis.finding import Finding, Severity, fine, problem
 from fakebus.cli.diagnosis.groups import check_group
 from fakebus.cli.diagnosis.network import check_advertised, check_bootstrap, check_port
+from fakebus.cli.diagnosis.registry import check_registry, no_answer
 from fakebus.cli.diagnosis.topics import check_clock, check_count, check_topic
 from fakebus.cli.output import (
     JSON,
@@ -35,6 +46,9 @@ from fakebus.cli.output import (
 from fakebus.client.connection import ClientError, Connection
 from fakebus.escaping import printable
 from fakebus.wording import counted
+
+if TYPE_CHECKING:
+    from fakebus.client.registry import RegistryClient
 
 _WIDTH = 92
 
@@ -54,6 +68,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="only say whether a bus could listen there, and who does so now",
     )
     add_format_argument(parser, "a JSON list of objects with severity, text and advice")
+    add_registry_argument(parser)
     add_bootstrap_arguments(parser)
 
 
@@ -64,7 +79,8 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         # Made first: a missing client library or a wrong option is no finding.
         connection = connection_for(arguments, "fakebus doctor")
-        found = list(_examine(connection, arguments.topic, arguments.group))
+        registry = registry_of(arguments)
+        found = list(_examine(connection, registry, arguments))
     if arguments.format == JSON:
         print_json(
             [
@@ -77,7 +93,9 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if any(item.severity is Severity.PROBLEM for item in found) else 0
 
 
-def _examine(connection: Connection, topics: list[str], groups: list[str]) -> Iterator[Finding]:
+def _examine(
+    connection: Connection, registry: RegistryClient | None, arguments: argparse.Namespace
+) -> Iterator[Finding]:
     """Yield findings up to the first one that makes all later questions pointless."""
     reached = [
         check_bootstrap(address, encrypted=connection.is_encrypted)
@@ -93,18 +111,35 @@ def _examine(connection: Connection, topics: list[str], groups: list[str]) -> It
         yield from advertised
         if any(item.severity is Severity.PROBLEM for item in advertised):
             return
-        yield from _contents(connection, topics, groups)
+        registry = registry or registry_of(arguments, connection)
+        yield from _contents(connection, registry, arguments.topic, arguments.group)
     except ClientError as error:
         yield problem(str(error), "look at the broker's log; with a login, check user and password")
 
 
-def _contents(connection: Connection, topics: list[str], groups: list[str]) -> Iterator[Finding]:
-    yield check_count(connection.topic_names())
+def _contents(
+    connection: Connection, registry: RegistryClient | None, topics: list[str], groups: list[str]
+) -> Iterator[Finding]:
+    from fakebus.client.registry import RegistryClientError
+
+    names = connection.topic_names()
+    yield check_count(names)
+    view = None
+    try:
+        yield from check_registry(registry, topics)
+        view = view_clients(registry)
+    except RegistryClientError as error:
+        yield no_answer(error)
+        registry = None
+    if view is not None:
+        yield from check_missing_topics(view, names)
     for topic in topics:
         yield from check_topic(connection, topic)
-        yield from check_clock(connection, topic)
+        if topic in names:
+            yield from check_clock(connection, topic)
+            yield from check_data(connection, topic, registry)
     for group in groups:
-        yield from check_group(connection, group, topics)
+        yield from check_group(connection, group, topics, partial(view_clients, registry))
 
 
 def _print(found: Iterable[Finding]) -> None:

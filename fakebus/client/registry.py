@@ -120,7 +120,7 @@ class RegistryClient:
 
     def versions(self, subject: str) -> list[int]:
         """Return the versions of a subject, oldest first; none if there is no such subject."""
-        quoted = urllib.parse.quote(subject, safe="")
+        quoted = self.quoted(subject)
         try:
             numbers: list[int] = self.request("GET", f"/subjects/{quoted}/versions")
         except RegistryRefusalError as error:
@@ -131,7 +131,7 @@ class RegistryClient:
 
     def level(self, subject: str) -> str:
         """Return the compatibility level that holds for a subject."""
-        quoted = urllib.parse.quote(subject, safe="")
+        quoted = self.quoted(subject)
         found = self.request("GET", f"/config/{quoted}?defaultToGlobal=true")
         return str(found["compatibilityLevel"])
 
@@ -150,7 +150,7 @@ class RegistryClient:
             raise refusal(schema, f"the registry at {self.url}", str(error)) from error
 
     def _register(self, schema: FixtureSchema) -> int:
-        subject = urllib.parse.quote(schema.subject, safe="")
+        subject = self.quoted(schema.subject)
         body = registration(schema)
         if schema.compatibility is not None:
             self.request("PUT", f"/config/{subject}", {"compatibility": schema.compatibility})
@@ -171,33 +171,38 @@ class RegistryClient:
             subject: its name.
             body: the request as the registry takes it.
         """
-        quoted = urllib.parse.quote(subject, safe="")
+        quoted = self.quoted(subject)
         return int(self.request("POST", f"/subjects/{quoted}/versions", body)["id"])
 
     def check(self, subject: str, body: Mapping[str, Any]) -> list[str]:
         """Return why a schema may not be a subject's next version; empty if it may."""
-        quoted = urllib.parse.quote(subject, safe="")
+        quoted = self.quoted(subject)
         path = f"/compatibility/subjects/{quoted}/versions?verbose=true"
         found = self.request("POST", path, body)
         if found["is_compatible"]:
             return []
         return [str(each) for each in found.get("messages") or ["the registry gives no reason"]]
 
+    @staticmethod
+    def quoted(name: str) -> str:
+        """Return a subject's name as it stands in paths."""
+        return urllib.parse.quote(name, safe="")
+
     def subjects(self, prefix: str) -> list[str]:
         """Return the subjects whose names begin so."""
-        quoted = urllib.parse.quote(prefix, safe="")
+        quoted = self.quoted(prefix)
         names: list[str] = self.request("GET", f"/subjects?subjectPrefix={quoted}")
         return [name for name in names if name.startswith(prefix)]
 
     def delete(self, subject: str) -> None:
         """Delete a subject for good."""
-        quoted = urllib.parse.quote(subject, safe="")
+        quoted = self.quoted(subject)
         self.request("DELETE", f"/subjects/{quoted}")
         self.request("DELETE", f"/subjects/{quoted}?permanent=true")
 
     def lookup(self, schema: FixtureSchema) -> int | None:
         """Return the id that the registry has given to a schema under its subject."""
-        quoted = urllib.parse.quote(schema.subject, safe="")
+        quoted = self.quoted(schema.subject)
         try:
             found = self.request("POST", f"/subjects/{quoted}", registration(schema))
         except RegistryRefusalError as error:
@@ -208,7 +213,7 @@ class RegistryClient:
 
     def version(self, subject: str, version: int | str) -> SourceSchema | None:
         """Return one version of a subject; ``None`` if it cannot be parsed here."""
-        quoted = urllib.parse.quote(subject, safe="")
+        quoted = self.quoted(subject)
         found = self.request("GET", f"/subjects/{quoted}/versions/{version}")
         references = tuple(
             (each["name"], each["subject"], each["version"])

@@ -29,6 +29,28 @@ async def ready(room: ServerRoom) -> object:
     )
 
 
+async def clients(room: ServerRoom) -> object:
+    """Tell what clients have done besides reading and writing, and where they read."""
+    activity = room.bus.broker.activity
+    # It costs every request a little, so that it waits for somebody who wants to know.
+    activity.is_on = True
+    return {
+        "activities": [
+            {**each._asdict(), "origin": {"client_id": each.origin.client_id}}
+            for each in activity.rare()
+        ],
+        "positions": [
+            {
+                "client_id": client_id,
+                "topic": place.topic,
+                "partition": place.partition,
+                "offset": offset,
+            }
+            for client_id, place, offset in activity.positions()
+        ],
+    }
+
+
 async def openapi(room: ServerRoom) -> object:
     """Describe the routes, as OpenAPI."""
     return room.description
@@ -42,7 +64,12 @@ class ServerRoom:
         rooms: all rooms; may be completed later.
     """
 
-    handlers: Mapping[str, RoomHandler] = {"health": health, "ready": ready, "openapi": openapi}
+    handlers: Mapping[str, RoomHandler] = {
+        "health": health,
+        "ready": ready,
+        "clients": clients,
+        "openapi": openapi,
+    }
     prefix = ""
     content_types = ("application/json",)
     general_errors = (421,)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 
+from fakebus.cli.diagnosis.clients import ClientView
 from fakebus.cli.diagnosis.finding import Finding, fine, problem
+from fakebus.cli.diagnosis.watching import EVICT, WATCH_S, Watched, from_earliest
 from fakebus.client.connection import Connection, nearest
 from fakebus.client.groups import (
     REBALANCING,
@@ -21,16 +23,12 @@ PATIENCE_S = 3.0
 """How long a group may rebalance before that is called stuck."""
 LOOK_AGAIN_S = 0.3
 
-_NEW_GROUPS = (
-    "a group that has committed nothing begins where its client's auto.offset.reset says, and "
-    "the usual default is latest: only what is written after the consumer has joined"
-)
-
 
 def check_group(
     connection: Connection,
     name: str,
     topics: Sequence[str],
+    look: Callable[[], ClientView | None] = lambda: None,
     *,
     pause: Callable[[float], None] = time.sleep,
 ) -> Iterator[Finding]:
@@ -40,7 +38,8 @@ def check_group(
         connection: a cluster that can be reached.
         name: the group as the user gave it.
         topics: the topics that it should read; empty for those it reads.
-        pause: waits some seconds while a group rebalances.
+        look: tells what the bus knows of its clients, if it is one that does.
+        pause: waits some seconds, while a group rebalances or its members are watched.
 
     Raises:
         ClientError: the cluster does not answer.
@@ -55,11 +54,17 @@ def check_group(
             "consumers that call assign() instead of subscribe() are in no group until they commit",
         )
         return
+    watched = None
+    if group.members and group.state not in REBALANCING and look() is not None:
+        pause(WATCH_S)
+        view = look()
+        if view is not None:
+            watched, group = Watched(group, view), group_details(connection, name) or group
     yield from _members(group)
     wanted = [topic for topic in topics if topic in connection.metadata.topics]
     for topic in wanted:
         yield from _subscription(group, topic)
-    yield from _progress(connection, group, wanted)
+    yield from _progress(connection, group, wanted, watched)
 
 
 def _settled(
@@ -83,8 +88,7 @@ def _members(group: GroupDetails) -> Iterator[Finding]:
             "records until every member has joined again",
             "a member that does not call poll() holds the others up, for at most its "
             "max.poll.interval.ms: look for a consumer that hangs in its own code",
-            "a consumer that was killed counts as a member until its session.timeout.ms is over: "
-            "wait, or let consumers call close()",
+            EVICT,
         )
     elif not group.members:
         yield problem(
@@ -124,7 +128,7 @@ def _subscription(group: GroupDetails, topic: str) -> Iterator[Finding]:
 
 
 def _progress(
-    connection: Connection, group: GroupDetails, topics: Sequence[str]
+    connection: Connection, group: GroupDetails, topics: Sequence[str], watched: Watched | None
 ) -> Iterator[Finding]:
     known = {found.topic_partition: found for found in group.partitions}
     silent = [topic for topic in topics if not any(part.topic == topic for part in known)]
@@ -135,13 +139,12 @@ def _progress(
         part for part in group.partitions if not topics or part.topic_partition.topic in topics
     ]
     for topic in dict.fromkeys(part.topic_partition.topic for part in relevant):
-        yield from _topic_progress(
-            group, topic, [part for part in relevant if part.topic_partition.topic == topic]
-        )
+        parts = [part for part in relevant if part.topic_partition.topic == topic]
+        yield from _topic_progress(group, topic, parts, watched)
 
 
 def _topic_progress(
-    group: GroupDetails, topic: str, partitions: list[GroupPartition]
+    group: GroupDetails, topic: str, partitions: list[GroupPartition], watched: Watched | None
 ) -> Iterator[Finding]:
     if any(part.log is None for part in partitions):
         yield problem(
@@ -150,6 +153,10 @@ def _topic_progress(
         )
         return
     yield from _outside(group, topic, partitions)
+    causes = list(watched.causes(partitions)) if watched is not None else []
+    if causes:
+        yield from causes
+        return
     uncommitted = sum(
         part.log.records for part in partitions if part.committed is None and part.log
     )
@@ -191,17 +198,14 @@ def _never_committed(group: str, topic: str, records: int) -> Iterator[Finding]:
     if records:
         yield problem(
             f"group {group} has committed nothing for {topic}, where "
-            + ("1 record is" if records == 1 else f"{records} records are"),
-            f"{_NEW_GROUPS}. Set auto.offset.reset=earliest in the consumer",
-            "or let the broker decide for every new group (fakebus only):  fakebus up --set "
-            "fakebus.new.groups=earliest",
-            f"or stop the consumer and run  fakebus groups {group} --reset {topic}=earliest",
+            f"{counted(records, 'record')} {'is' if records == 1 else 'are'}",
+            *from_earliest(group, topic),
             "if the consumer does get records: does it commit? See enable.auto.commit",
         )
 
 
 def _lagging(group: GroupDetails, topic: str, lag: int) -> Finding:
-    records = "1 record waits" if lag == 1 else f"{lag} records wait"
+    records = f"{counted(lag, 'record')} {'waits' if lag == 1 else 'wait'}"
     if not group.members:
         return problem(
             f"group {group.name}: {records} in {topic}", "start the consumer; nobody reads them now"

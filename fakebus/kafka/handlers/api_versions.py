@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from fakebus.broker.activity import NOWHERE
 from fakebus.broker.features import FEATURES, FEATURES_EPOCH
 from fakebus.errors import ErrorCode
 from fakebus.kafka.api import Handler, RequestContext, handles
@@ -48,6 +49,7 @@ def handle_api_versions(
             return _response(ErrorCode.INVALID_REQUEST, [])
         context.connection.client_software_name = name
         context.connection.client_software_version = version
+    _tell(context)
     if context.connection.sasl is not None:
         context.connection.sasl.tell_versions()
     response = _response(ErrorCode.NONE, context.handlers)
@@ -64,6 +66,14 @@ def handle_api_versions(
         for each in FEATURES
     ]
     return response
+
+
+def _tell(context: RequestContext) -> None:
+    connection = context.connection
+    software = f"{connection.client_software_name} {connection.client_software_version}".strip()
+    host = connection.client_host.removeprefix("/")
+    detail = f"{software or 'software that does not name itself'} from {host}"
+    context.broker.activity.tell("connects", context.origin(), NOWHERE, -1, detail)
 
 
 def _response(error: ErrorCode, handlers: Iterable[Handler]) -> ApiVersionsResponse:

@@ -73,7 +73,9 @@ async def test_only_offsets_that_were_kept_are_noted_as_committed(noting: Broker
     assert noted(noting) == [("committed", 5, 5, "g")]
 
 
-async def test_nothing_is_noted_and_no_origin_asked_for_while_it_is_off(broker: Broker) -> None:
+async def test_what_is_frequent_is_not_noted_and_no_origin_asked_for_while_it_is_off(
+    broker: Broker,
+) -> None:
     await broker.topics.create("t", 1, {})
 
     def asked() -> Origin:
@@ -83,13 +85,37 @@ async def test_nothing_is_noted_and_no_origin_asked_for_while_it_is_off(broker: 
     found: asyncio.Queue[object] = asyncio.Queue()
     broker.begin_fetch([FetchTarget(broker.partition_log(T0), 0, 1000)], found.put_nowait)
     await found.get()
-    activity = broker.activity
-    activity.note_join(asked, "g", b"")
-    activity.note_assignment(asked, "g", b"")
-    activity.note_committed_offsets(asked, "g", "t", {0: None})
-    activity.note_lookup(asked, T0, "latest", 1)
-    activity.note_missing_topic(asked, "u", created=False)
-    assert not activity.newest
+    assert not broker.activity.newest
+
+
+async def test_what_is_rare_is_always_noted_and_of_names_only_so_much(broker: Broker) -> None:
+    activity, long = broker.activity, "x" * 5000
+    activity.note_join(shop, long, b"")
+    activity.note_assignment(shop, "g", b"")
+    activity.note_committed_offsets(shop, "g", "t", {0: None})
+    activity.note_lookup(shop, T0, "latest", 1)
+    activity.note_missing_topic(shop, long, created=False)
+    verbs = ["joined", "was assigned", "found", "looked up", "asked for"]
+    assert [each.verb for each in activity.rare()] == verbs
+    assert max(len(each.group + each.topic) for each in activity.newest) == 1000
+
+
+async def test_who_asked_for_missing_topics_is_not_crowded_out(noting: Broker) -> None:
+    activity = noting.activity
+    activity.note_missing_topic(shop, "u", created=False)
+    for offset in range(MOST_REMEMBERED + 5):
+        activity.note("fetched", shop(), T0, (offset, offset))
+    assert [(each.verb, each.topic) for each in activity.rare()] == [("asked for", "u")]
+
+
+async def test_clients_that_ask_for_ever_new_topics_are_remembered_up_to_a_bound(
+    broker: Broker,
+) -> None:
+    for number in range(MOST_REMEMBERED + 5):
+        broker.activity.note_missing_topic(shop, f"u{number}", created=False)
+    assert [each.topic for each in broker.activity.rare()] == [
+        f"u{MOST_REMEMBERED + n}" for n in range(5)
+    ]
 
 
 async def test_a_client_stands_where_its_newest_fetch_begins(noting: Broker) -> None:
