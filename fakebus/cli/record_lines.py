@@ -38,7 +38,7 @@ from fakebus.schemas.payloads import Payload, decode, encode
 
 if TYPE_CHECKING:
     from fakebus.client.registry import RegistryClient
-    from fakebus.fixture_files.recording.recorder import SourceSchema
+    from fakebus.fixture_files.recording.reading import SourceSchema
 
 _CONTEXT = FunctionContext(seed=0, anchor_ms=0, zone=UTC, event_ms=0)
 

@@ -14,7 +14,7 @@ from fakebus.addresses import Address
 from fakebus.client.connection import ClientError, Connection
 from fakebus.errors import FakebusError
 from fakebus.fixture_files.model import FixtureSchema
-from fakebus.fixture_files.recording.recorder import SourceSchema
+from fakebus.fixture_files.recording.reading import SourceSchema
 from fakebus.fixture_files.seeding.subject_seeding import refusal
 from fakebus.schemas.interface import STORED, ResolvedReference, SchemaError
 from fakebus.schemas.languages import language

@@ -8,7 +8,7 @@ from fakebus.client.connection import Connection
 from fakebus.client.offsets import log_ranges, offsets_at, partitions_of
 from fakebus.client.reading import Reader
 from fakebus.client.topics import own_configs
-from fakebus.fixture_files.recording.recorder import SourceRecord, SourceTopic
+from fakebus.fixture_files.recording.reading import SourceRecord, SourceTopic
 
 
 def read_topics(

@@ -15,18 +15,15 @@ from uuid import UUID, uuid5
 
 from fakebus.fixture_files.formats.format import kind_of_json
 from fakebus.fixture_files.problems import DataError, did_you_mean, quoted
-from fakebus.fixture_files.times import (
-    HINT,
-    check_range,
-    parse_duration,
-    parse_time,
-    to_datetime,
-)
+from fakebus.fixture_files.time_forms import time_form
+from fakebus.fixture_files.times import HINT, check_range, parse_duration_ns, parse_time
 
 _NAMESPACE = UUID("6f3f6a5e-0c0b-5d0e-9a53-fa4eb05f1e55")
 """Ours; a constant so that ``$uuid`` gives the same text everywhere and for ever."""
 
 _MAX_DEPTH = 100
+_MS = 1_000_000
+"""Nanoseconds of a millisecond."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +37,7 @@ class FunctionContext:
     event_name: str = ""
 
 
-Result = str | int
+Result = str | int | float
 Function = Callable[[object, Mapping[str, object], FunctionContext], Result]
 
 
@@ -60,36 +57,29 @@ def _unpaired_refused(text: str) -> str:
     return text
 
 
-_TIME_FORMS: Mapping[str, Callable[[int], Result]] = {
-    "iso": lambda ms: to_datetime(ms).isoformat(timespec="microseconds"),
-    "date": lambda ms: to_datetime(ms).date().isoformat(),
-    "timestamp-seconds": lambda ms: ms // 1000,
-    "timestamp-millis": lambda ms: ms,
-    "timestamp-micros": lambda ms: ms * 1000,
-}
+def _moment(text: str, context: FunctionContext) -> int:
+    """Return the nanoseconds since the epoch that the text of ``$time`` stands for."""
+    if text == "at":
+        return context.event_ms * _MS
+    if text.startswith("at "):
+        moment = context.event_ms * _MS + parse_duration_ns(text[3:])
+    elif text.startswith(("+", "-")):
+        moment = context.anchor_ms * _MS + parse_duration_ns(text)
+    else:
+        return parse_time(text, anchor_ms=context.anchor_ms, zone=context.zone) * _MS
+    check_range(moment // _MS)
+    return moment
 
 
 def _time(argument: object, options: Mapping[str, object], context: FunctionContext) -> Result:
     _check_options("$time", options, ("as",))
     if not isinstance(argument, str):
         raise DataError(f"$time needs a text, not {kind_of_json(argument)}", HINT)
-    form = options.get("as", "iso")
-    if not isinstance(form, str) or form not in _TIME_FORMS:
-        raise DataError(
-            f"$time cannot be written as {quoted(str(form))}", did_you_mean(str(form), _TIME_FORMS)
-        )
+    form = time_form(str(options.get("as", "iso")))
     try:
-        return _TIME_FORMS[form](_moment(argument, context))
+        return form(_moment(argument, context))
     except DataError as error:
         raise DataError(str(error), HINT + ', or "at" for the time of the event') from None
-
-
-def _moment(text: str, context: FunctionContext) -> int:
-    if text == "at":
-        return context.event_ms
-    if text.startswith("at "):
-        return check_range(context.event_ms + parse_duration(text[3:]))
-    return parse_time(text, anchor_ms=context.anchor_ms, zone=context.zone)
 
 
 def _check_options(name: str, options: Mapping[str, object], known: tuple[str, ...]) -> None:

@@ -19,10 +19,20 @@ LATEST_MS = 253_402_300_799_999
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DURATION = re.compile(
     r"([+-])(?:(\d{1,6})w)?(?:(\d{1,6})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?"
-    r"(?:(\d{1,12})ms)?",
+    r"(?:(\d{1,12})ms)?(?:(\d{1,15})us)?(?:(\d{1,18})ns)?",
     re.ASCII,
 )
-_UNIT_MS = (7 * 86_400_000, 86_400_000, 3_600_000, 60_000, 1000, 1)
+DAY_NS = 86_400_000_000_000
+_UNITS = {
+    "w": 7 * DAY_NS,
+    "d": DAY_NS,
+    "h": 3_600_000_000_000,
+    "m": 60_000_000_000,
+    "s": 1_000_000_000,
+    "ms": 1_000_000,
+    "us": 1000,
+    "ns": 1,
+}
 
 HINT = (
     'write an instant such as "2024-05-01T09:00:00Z" or an offset from the anchor '
@@ -31,8 +41,8 @@ HINT = (
 
 
 @lru_cache(maxsize=4096)
-def parse_duration(text: str) -> int:
-    """Return the milliseconds of a signed duration such as ``-2d3h``.
+def parse_duration_ns(text: str) -> int:
+    """Return the nanoseconds of a signed duration such as ``-2d3h``.
 
     Raises:
         DataError: it is none.
@@ -40,9 +50,38 @@ def parse_duration(text: str) -> int:
     found = _DURATION.fullmatch(text)
     if found is None or not any(found.groups()[1:]):
         raise DataError(f'"{text}" is not a duration', HINT)
-    amounts = zip(found.groups()[1:], _UNIT_MS, strict=True)
+    amounts = zip(found.groups()[1:], _UNITS.values(), strict=True)
     total = sum(int(amount) * unit for amount, unit in amounts if amount)
     return -total if found[1] == "-" else total
+
+
+def parse_duration(text: str) -> int:
+    """Return the milliseconds of a signed duration.
+
+    Raises:
+        DataError: it is none, or not of whole milliseconds.
+    """
+    milliseconds, rest = divmod(parse_duration_ns(text), _UNITS["ms"])
+    if rest:
+        raise DataError(f'"{text}" is not of whole milliseconds, as the times of records are', HINT)
+    return milliseconds
+
+
+def duration_text(nanoseconds: int) -> str:
+    """Return a duration as :func:`parse_duration_ns` reads it; one of no length is ``now``."""
+    if not nanoseconds:
+        return "now"
+    left, parts = abs(nanoseconds), []
+    for unit, size in list(_UNITS.items())[1:]:
+        count, left = divmod(left, size)
+        if count:
+            parts.append(f"{count}{unit}")
+    return ("-" if nanoseconds < 0 else "+") + "".join(parts)
+
+
+def offset_text(milliseconds: int) -> str:
+    """Return a distance from the anchor as ``at`` has it, such as ``-2d3h``."""
+    return duration_text(milliseconds * _UNITS["ms"])
 
 
 def parse_instant(text: str, zone: tzinfo) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 from fakebus.client.registry import RegistryClient, RegistryRefusalError
 from fakebus.fixture_files.model import FixtureSchema, FixtureSet
-from fakebus.fixture_files.recording.recorder import SourceSchema
+from fakebus.fixture_files.recording.reading import SourceSchema
 from fakebus.schemas.framing import framed_id
 from fakebus.testing.cluster import NotOnThisCluster
 from fakebus.testing.naming import Namespace, new_namespace

@@ -19,10 +19,12 @@ NAME = "record"
 HELP = "write a fixture set from the records of any Kafka"
 DESCRIPTION = (
     "Write a fixture set from the records of any Kafka cluster. Times become offsets from the "
-    "newest record and ids become names, so that the set is alive when it is seeded. Addresses, "
-    "names and secrets of people are redacted, and headers of tracing are left out. The same "
+    "newest record and ids become names, so that the set is alive when it is seeded. People and "
+    "secrets are redacted, by the names of fields and by what texts look like, and headers of "
+    "tracing are left out; what was redacted and what was left as it was is listed. The same "
     "records give the same files."
 )
+_STRICT = "strict"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +48,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         parser,
         "--redact",
         "PATH",
-        "redact what stands at a path of keys or values as well, as in $.user.city or $..street",
+        "redact what stands at a path of keys or values as well, as in $.user.city or $..street, "
+        "or at $.headers.NAME; strict: every text that no --allow names",
+    )
+    add_repeated_argument(
+        parser, "--allow", "PATH", "leave what stands at a path as it is, whatever else says"
     )
     parser.add_argument(
         "--no-redact", action="store_true", help="redact only what --redact names, nothing else"
@@ -72,7 +78,10 @@ def run(arguments: argparse.Namespace) -> int:
     from fakebus.fixture_files.recording.redaction import RedactedPath, Redaction
 
     redaction = Redaction(
-        [RedactedPath.parse(text) for text in arguments.redact], built_in=not arguments.no_redact
+        [RedactedPath.parse(text) for text in arguments.redact if text != _STRICT],
+        allowed=[RedactedPath.parse(text) for text in arguments.allow],
+        built_in=not arguments.no_redact,
+        strict=_STRICT in arguments.redact,
     )
     since_ms = None if arguments.since is None else _instant(arguments.since)
     connection = connect(arguments, "fakebus fixtures record")
@@ -91,6 +100,7 @@ def run(arguments: argparse.Namespace) -> int:
     print_lines(
         f"{arguments.output}: {counted(count, 'record')} of {counted(len(topics), 'topic')}"
     )
+    print_lines(*recorder.listing.lines())
     print_lines(*(f"note: {note}" for note in recorder.notes), error=True)
     return 0
 

@@ -17,8 +17,8 @@ from typing import Any
 
 from fakebus.escaping import printable_lines
 from fakebus.fixture_files.model import FixtureSet
-from fakebus.fixture_files.recording.recorder import SourceTopic
-from fakebus.fixture_files.recording.stable_names import offset_text
+from fakebus.fixture_files.recording.reading import SourceTopic
+from fakebus.fixture_files.times import offset_text
 from fakebus.schemas.payloads import SchemaSource, decode
 from fakebus.wording import counted
 

@@ -13,12 +13,8 @@ from fakebus.fixture_files.drift.findings import BREAKING, DRIFT, NOTE, DriftFin
 from fakebus.fixture_files.drift.outlines import SYMBOLS, outline
 from fakebus.fixture_files.drift.set_subjects import SetSubject, set_source
 from fakebus.fixture_files.model import FixtureSet, FixtureStream, FixtureTopic
-from fakebus.fixture_files.recording.recorder import (
-    TRACING,
-    SourceRecord,
-    SourceSchema,
-    SourceTopic,
-)
+from fakebus.fixture_files.recording.reading import SourceRecord, SourceSchema, SourceTopic
+from fakebus.fixture_files.recording.recorder import TRACING
 from fakebus.records.record import NewRecord
 from fakebus.schemas.interface import ParsedSchema
 from fakebus.schemas.payloads import Known, Payload, SchemaSource, decode

@@ -14,7 +14,7 @@ from fakebus.fixture_files.drift.findings import (
     Severity,
 )
 from fakebus.fixture_files.drift.set_subjects import SetSubject
-from fakebus.fixture_files.recording.recorder import SourceSchema
+from fakebus.fixture_files.recording.reading import SourceSchema
 
 
 class Registry(Protocol):

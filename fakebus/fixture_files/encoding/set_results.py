@@ -14,7 +14,7 @@ from fakebus.fixture_files.model import (
 )
 from fakebus.fixture_files.structure.event_models import Format as FormatSpec
 from fakebus.fixture_files.structure.event_models import Load
-from fakebus.fixture_files.structure.models import Group, Topic
+from fakebus.fixture_files.structure.models import DEFAULT_TOPIC_CONFIG, Group, Topic
 from fakebus.fixture_files.structure.schema_set import SchemaSet, SetSchema
 from fakebus.fixture_files.structure.set_reader import SetSpec
 
@@ -25,8 +25,7 @@ def fixture_topic(spec: SetSpec, topic: Topic) -> FixtureTopic:
         name=topic.name,
         position=topic.position,
         partitions=topic.partitions,
-        # Events of last year are meant to be there, so nothing is retired unless asked for.
-        config={"retention.ms": "-1", **topic.config},
+        config={**DEFAULT_TOPIC_CONFIG, **topic.config},
         partitioner=topic.partitioner or spec.root.partitioner,
         owner=topic.owner,
         consumers=topic.consumers,

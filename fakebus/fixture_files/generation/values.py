@@ -9,8 +9,7 @@ from typing import Protocol
 from uuid import UUID
 
 from fakebus.fixture_files.problems import DataError
-from fakebus.fixture_files.recording.stable_names import offset_text
-from fakebus.fixture_files.times import to_datetime
+from fakebus.fixture_files.times import offset_text, to_datetime
 
 Path = tuple[str, ...]
 

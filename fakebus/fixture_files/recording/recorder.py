@@ -15,77 +15,41 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from fakebus.errors import FakebusError
 from fakebus.fixture_files.formats.wrappers import wrapped
 from fakebus.fixture_files.functions import FunctionContext, expand
 from fakebus.fixture_files.problems import DataError
+from fakebus.fixture_files.recording.listing import Listing
+from fakebus.fixture_files.recording.reading import (
+    ReadRecord,
+    RecordReader,
+    SourceRecord,
+    SourceSchema,
+    SourceTopic,
+    Written,
+    json_bytes,
+    told,
+)
 from fakebus.fixture_files.recording.redaction import Redaction
-from fakebus.fixture_files.recording.stable_names import StableNames, offset_text
+from fakebus.fixture_files.recording.stable_names import StableNames
 from fakebus.fixture_files.recording.written_sets import WrittenSet, file_stems
-from fakebus.fixture_files.structure.models import DEFAULT_PARTITIONER
-from fakebus.fixture_files.times import parse_duration
+from fakebus.fixture_files.structure.models import DEFAULT_PARTITIONER, DEFAULT_TOPIC_CONFIG
+from fakebus.fixture_files.times import offset_text, parse_duration
 from fakebus.output_files import read_regular
 from fakebus.records.partitioner import PARTITIONERS
-from fakebus.schemas.framing import framed_id
-from fakebus.schemas.interface import ParsedSchema, SchemaDataError
+from fakebus.schemas.interface import SchemaDataError
 from fakebus.schemas.languages import LANGUAGES
-from fakebus.schemas.payloads import Payload, SchemaSource, decode, encode
+from fakebus.schemas.payloads import SchemaSource, encode
 
 MADE_BY = "fakebus fixtures record"
 TRACING = re.compile(r"traceparent|tracestate|baggage|x-request-id|x-b3-.*|b3|uber-trace-id", re.I)
 """Headers that only trace a request."""
 _NAMED = re.compile(r'\{"\$uuid": "([^"\\]+)"\}')
 _AT = re.compile(r'"at": "((?:[-+]\d|now)[^"]*)"')
-
-
-class SourceRecord(NamedTuple):
-    """A record of a cluster."""
-
-    partition: int
-    offset: int
-    timestamp_ms: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes | None]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceTopic:
-    """A topic of a cluster with the records to keep."""
-
-    name: str
-    partitions: int
-    config: Mapping[str, str]
-    """The configs that are not the cluster's defaults."""
-    records: Sequence[SourceRecord]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceSchema:
-    """A schema of a registry."""
-
-    schema_id: int
-    subject: str
-    version: int
-    schema_type: str
-    text: str
-    references: tuple[tuple[str, str, int], ...]
-    """Name, subject and version of each."""
-    parsed: ParsedSchema
-    dependencies: tuple[SourceSchema, ...] = ()
-    """The schemas that the references stand for."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Written:
-    format: str
-    subject: str | None
-    data: object
-    original: object = None
-    """The data before it was redacted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,41 +85,44 @@ class Recorder:
         keep_tracing: bool = False,
         earlier: EarlierRecording = _NOTHING_EARLIER,
     ) -> None:
-        self._schemas = schemas
+        self._reader = RecordReader(schemas)
         self._redaction = redaction
         self._partitioner = partitioner
         self._keep_tracing = keep_tracing
         self._earlier = earlier
-        self._used: dict[tuple[str, int], SourceSchema] = {}
-        self._unread: Counter[str] = Counter()
-        self._framed_topics: set[str] = set()
+        self.listing = Listing()
+        """What was redacted, and what stands in the files as it was."""
 
     @property
     def notes(self) -> list[str]:
         """What whoever records should know of the files that were made, a sentence each."""
-        return [
-            f"{topic}: {count} keys and values could not be read and stand in the files as they "
-            "are; nothing in them is redacted"
-            + (
-                "; they begin like those of a schema registry, which --registry names"
-                if topic in self._framed_topics
-                else ""
-            )
-            for topic, count in sorted(self._unread.items())
-        ]
+        return self._reader.notes
 
     def files(self, topics: Sequence[SourceTopic]) -> dict[str, str]:
-        """Return every file of the set by its path from the root."""
+        """Return every file of the set by its path from the root.
+
+        Raises:
+            FakebusError: redaction is strict, and there is something that cannot be read.
+        """
         times = [record.timestamp_ms for topic in topics for record in topic.records]
         anchor_ms = max(times, default=0) - self._earlier.newest_ms
         names = StableNames(anchor_ms, self._earlier.names)
-        self._learn(topics, names)
+        read = {topic.name: self._reader.read(topic) for topic in topics}
+        ordered = sorted(topics, key=lambda topic: topic.name)
+        self._refuse_unread()
+        for topic in ordered:
+            for record in read[topic.name]:
+                for _, header in record.source.headers:
+                    names.expect((header or b"").decode(errors="replace"))
+                for written in (record.value, record.key):
+                    names.expect(written and written.data)
+        self._learn(record for topic in ordered for record in read[topic.name])
         stems = file_stems(topic.name for topic in topics)
         files: dict[str, str] = {}
         described: list[str] = []
-        for topic in sorted(topics, key=lambda topic: topic.name):
+        for topic in ordered:
             file = f"events/{stems[topic.name]}.ndjson"
-            lines, yaml = self._topic(topic, names, anchor_ms, file)
+            lines, yaml = self._topic(topic, read.pop(topic.name), names, anchor_ms, file)
             described += yaml
             if lines:
                 files[file] = "\n".join(lines) + "\n"
@@ -166,46 +133,56 @@ class Recorder:
         files["fakebus.yaml"] = "\n".join(root) + "\n"
         return files
 
-    def _learn(self, topics: Sequence[SourceTopic], names: StableNames) -> None:
-        originals = []
-        for topic in sorted(topics, key=lambda topic: topic.name):
-            for record in sorted(topic.records, key=lambda each: (each.timestamp_ms, *each[:2])):
-                for _, header in record.headers:
-                    names.expect((header or b"").decode(errors="replace"))
-                for data, is_key in ((record.value, False), (record.key, True)):
-                    written = self._data(data, topic, is_key)
-                    if written is not None:
-                        self._note(topic.name, data, written)
-                        names.expect(written.original)
-                        if not is_key:
-                            originals.append(written.original)
-        self._redaction.learn(originals)
+    def _refuse_unread(self) -> None:
+        unread = self._reader.unread
+        if self._redaction.is_strict and unread:
+            raise FakebusError(
+                "--redact strict, but "
+                + "; ".join(f"{topic}: {told(n)}" for topic, n in sorted(unread.items()))
+                + "; say where their schemas are, with --registry, or leave the topics out"
+            )
+
+    def _learn(self, records: Iterable[ReadRecord]) -> None:
+        written = [each for record in records for each in (record.value, record.key) if each]
+        readable = [each for each in written if each.format != "binary"]
+        self._redaction.learn([each.data for each in readable])
+        for each in readable:
+            # Finds the forms that schemas take, for all places where the same text stands.
+            if each.schema is not None:
+                self._redacted(each)
+        self._redaction.applied.clear()
+
+    def _redacted(self, written: Written) -> object:
+        if written.format == "binary":
+            return written.data
+        schema = written.schema
+        if schema is None:
+            return self._redaction.data(written.data)
+        return self._redaction.fitting(written.data, partial(_is_accepted, schema))
 
     def _topic(
-        self, topic: SourceTopic, names: StableNames, anchor_ms: int, file: str
+        self,
+        topic: SourceTopic,
+        records: Sequence[ReadRecord],
+        names: StableNames,
+        anchor_ms: int,
+        file: str,
     ) -> tuple[list[str], list[str]]:
-        ordered = sorted(topic.records, key=lambda each: (each.timestamp_ms, *each[:2]))
-        # Within a partition the order of the log counts, whatever the timestamps.
-        ordered = _in_log_order(ordered)
-        written = [
-            (record, self._data(record.key, topic, True), self._data(record.value, topic, False))
-            for record in ordered
-        ]
-        key = _most_common((key for _, key, _ in written), "string")
-        value = _most_common((value for _, _, value in written), "json")
+        key = _most_common((record.key for record in records), "string")
+        value = _most_common((record.value for record in records), "json")
         choose = PARTITIONERS[self._partitioner]
         lines, keyless = [], 0
-        for record, record_key, record_value in written:
+        for record, record_key, record_value in records:
             event: dict[str, Any] = {"at": offset_text(record.timestamp_ms - anchor_ms)}
             stable_key = None
             if record_key is not None:
-                stable_key = names.data(record_key.data, record.timestamp_ms)
+                stable_key = self._stable(topic.name, "key", record_key, record, names)
                 event["key"] = _typed(record_key, stable_key, key)
             event["value"] = None
             if record_value is not None:
-                stable = names.data(record_value.data, record.timestamp_ms)
+                stable = self._stable(topic.name, "value", record_value, record, names)
                 event["value"] = _typed(record_value, stable, value)
-            headers = list(self._headers(record, names))
+            headers = list(self._headers(topic.name, record, names))
             if headers:
                 event["headers"] = headers
             chosen = choose(
@@ -214,13 +191,26 @@ class Recorder:
             if chosen is None:
                 chosen = keyless % topic.partitions
                 keyless += record.partition == chosen
-            if chosen != record.partition:
+            # A key with a time in it is another one whenever the set is seeded.
+            if chosen != record.partition or _has_time(stable_key):
                 event["partition"] = record.partition
             lines.append(json.dumps(event, ensure_ascii=False))
         return lines, list(_topic_yaml(topic, key, value, file if lines else None))
 
+    def _stable(
+        self, topic: str, part: str, written: Written, record: SourceRecord, names: StableNames
+    ) -> object:
+        redacted = self._redacted(written)
+        self.listing.add_redacted(topic, part, self._redaction.applied)
+        self._redaction.applied.clear()
+        # Avro's times of day are texts as well; elsewhere 09:00 may be when a shop opens.
+        is_avro = written.format == "avro"
+        stable = names.data(redacted, record.timestamp_ms, time_of_day=is_avro)
+        self.listing.add_kept(topic, part, written.data, stable, self._redaction.refused)
+        return stable
+
     def _seeded_key(
-        self, written: _Written | None, stable: object, record: SourceRecord, anchor_ms: int
+        self, written: Written | None, stable: object, record: SourceRecord, anchor_ms: int
     ) -> bytes | None:
         """Return the bytes that the key will have when the set is seeded."""
         if written is None or record.key is None:
@@ -229,48 +219,15 @@ class Recorder:
             seed=0, anchor_ms=anchor_ms, zone=UTC, event_ms=record.timestamp_ms
         )
         data = expand(stable, context)
-        if written.subject is not None:
-            schema_id = framed_id(record.key)
-            schema = self._find(schema_id, written)
-            if schema_id is not None and schema is not None:
-                return encode(schema, data)
+        if written.schema is not None:
+            return encode(written.schema, data)
         if written.format == "binary":
             return base64.b64decode(str(data))
         if written.format == "json":
-            return _json_bytes(data)
+            return json_bytes(data)
         return str(data).encode()
 
-    def _note(self, topic: str, data: bytes | None, written: _Written) -> None:
-        framed = written.subject is None and framed_id(data) is not None
-        if framed or written.format == "binary":
-            self._unread[topic] += 1
-        if framed and self._schemas is None:
-            self._framed_topics.add(topic)
-
-    def _find(self, schema_id: int | None, written: _Written) -> SourceSchema | None:
-        for schema in self._used.values():
-            if schema.schema_id == schema_id and schema.subject == written.subject:
-                return schema
-        return None
-
-    def _data(self, data: bytes | None, topic: SourceTopic, is_key: bool) -> _Written | None:
-        if data is None:
-            return None
-        found = decode(data, self._schemas, topic=topic.name, is_key=is_key)
-        if found.schema is not None:
-            if _is_written_so(data, found):
-                schema = found.schema
-                self._used[schema.subject, schema.version] = schema
-                redacted = self._redaction.data(found.data)
-                return _Written(found.format, schema.subject, redacted, found.data)
-            found = decode(data, topic=topic.name, is_key=is_key)
-        if found.format == "binary":
-            return _Written("binary", None, base64.b64encode(data).decode())
-        if found.format == "json" and found.data is not None and _json_bytes(found.data) == data:
-            return _Written("json", None, self._redaction.data(found.data), found.data)
-        return _Written("string", None, self._redaction.text(data.decode()))
-
-    def _headers(self, record: SourceRecord, names: StableNames) -> Iterator[list[Any]]:
+    def _headers(self, topic: str, record: SourceRecord, names: StableNames) -> Iterator[list[Any]]:
         for name, data in record.headers:
             if TRACING.fullmatch(name) and not self._keep_tracing:
                 continue
@@ -278,11 +235,18 @@ class Recorder:
                 yield [name, None]
                 continue
             try:
-                text = self._redaction.text(data.decode())
+                text = data.decode()
             except UnicodeDecodeError:
-                yield [name, {"type": "binary", "data": base64.b64encode(data).decode()}]
-            else:
-                yield [name, names.data(text, record.timestamp_ms)]
+                bytes_text = base64.b64encode(data).decode()
+                yield [name, {"type": "binary", "data": bytes_text}]
+                self.listing.add_kept(topic, f"header {name} (bytes)", bytes_text, bytes_text)
+                continue
+            redacted = self._redaction.data(text, ("headers", name))
+            self.listing.add_redacted(topic, f"header {name}", self._redaction.applied)
+            self._redaction.applied.clear()
+            stable = names.data(redacted, record.timestamp_ms, name=name)
+            self.listing.add_kept(topic, f"header {name}", text, stable)
+            yield [name, stable]
 
     def _subjects(self, files: dict[str, str]) -> Iterator[str]:
         counts: Counter[str] = Counter()
@@ -310,7 +274,7 @@ class Recorder:
                 add(each)
             ordered.setdefault((schema.subject, schema.version), schema)
 
-        for _, schema in sorted(self._used.items()):
+        for _, schema in sorted(self._reader.used.items()):
             add(schema)
         return list(ordered.values())
 
@@ -352,24 +316,16 @@ def _is_events_file(path: str) -> bool:
     return path.startswith("events/")
 
 
-def _in_log_order(records: Sequence[SourceRecord]) -> list[SourceRecord]:
-    queues: dict[int, list[SourceRecord]] = {}
-    for record in records:
-        queues.setdefault(record.partition, []).append(record)
-    for queue in queues.values():
-        queue.sort(key=lambda each: each.offset, reverse=True)
-    return [queues[record.partition].pop() for record in records]
-
-
-def _most_common(written: Iterable[_Written | None], default: str) -> _Written:
-    counts = Counter((each.format, each.subject) for each in written if each is not None)
+def _most_common(written: Iterable[Written | None], default: str) -> Written:
+    kinds = [each for each in written if each is not None]
+    counts = Counter((each.format, each.subject) for each in kinds)
     if not counts:
-        return _Written(default, None, None)
-    (format_, subject), _ = max(counts.items(), key=lambda item: (item[1], str(item[0])))
-    return _Written(format_, subject, None)
+        return Written(default)
+    chosen, _ = max(counts.items(), key=lambda item: (item[1], str(item[0])))
+    return next(each for each in kinds if (each.format, each.subject) == chosen)
 
 
-def _typed(written: _Written, data: object, default: _Written) -> object:
+def _typed(written: Written, data: object, default: Written) -> object:
     if (written.format, written.subject) != (default.format, default.subject):
         if written.subject is not None:
             return {"subject": written.subject, "data": data}
@@ -378,13 +334,13 @@ def _typed(written: _Written, data: object, default: _Written) -> object:
 
 
 def _topic_yaml(
-    topic: SourceTopic, key: _Written, value: _Written, events_file: str | None
+    topic: SourceTopic, key: Written, value: Written, events_file: str | None
 ) -> Iterator[str]:
     yield f"  - name: {json.dumps(topic.name)}"
     yield f"    partitions: {topic.partitions}"
-    if topic.config:
+    if config := topic.config.items() - DEFAULT_TOPIC_CONFIG.items():
         yield "    config:"
-        for name, text in sorted(topic.config.items()):
+        for name, text in sorted(config):
             yield f"      {name}: {json.dumps(text)}"
     for field, written, default in (("key", key, "string"), ("value", value, "json")):
         if written.subject is not None:
@@ -395,21 +351,21 @@ def _topic_yaml(
         yield f"    load: {json.dumps(events_file)}"
 
 
-def _is_written_so(data: bytes, found: Payload[SourceSchema]) -> bool:
-    """Return whether seeding what was found would give the same bytes again."""
-    if found.schema is None or found.problem is not None:
-        return False
+def _is_accepted(schema: SourceSchema, data: object) -> bool:
     try:
-        return encode(found.schema, found.data) == data
+        encode(schema, data)
     except SchemaDataError:
         return False
+    return True
+
+
+def _has_time(data: object) -> bool:
+    if isinstance(data, dict):
+        return "$time" in data or any(map(_has_time, data.values()))
+    return isinstance(data, list) and any(map(_has_time, data))
 
 
 def _schema_text(schema: SourceSchema) -> str:
     if schema.schema_type not in ("AVRO", "JSON"):
         return schema.text
     return json.dumps(json.loads(schema.text), indent=2, ensure_ascii=False) + "\n"
-
-
-def _json_bytes(data: object) -> bytes:
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()

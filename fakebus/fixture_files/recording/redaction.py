@@ -7,43 +7,51 @@ is redacted already changes nothing.
 
 from __future__ import annotations
 
+import base64
+import binascii
+import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import count
+from functools import partial
+from typing import TypeVar
 
 from fakebus.errors import ConfigError
-
-_EMAIL = re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9.-]{1,255}\.[A-Za-z]{2,24}")
-_JWT = re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*")
-_BEARER = re.compile(r"\b(?:Bearer|Basic) [A-Za-z0-9._~+/=-]{8,}")
-_KEY = re.compile(r"\b(?:sk|pk|ghp|gho|xox[abp])[-_][A-Za-z0-9_-]{16,}")
-
-_SECRETS = re.compile(
-    r"(?:.*_)?(?:password|passwd|secret|token|api_?key|authorization|cookie|session_?id)", re.I
+from fakebus.fixture_files.recording.redaction_rules import Rule, field_names, rule_table
+from fakebus.fixture_files.recording.relative_times import is_time
+from fakebus.fixture_files.recording.replacements import (
+    AS_IT_WAS,
+    BIRTH,
+    CHECKS,
+    NORMAL,
+    Replacements,
 )
-_PERSONAL: Sequence[tuple[re.Pattern[str], str]] = (
-    (re.compile(r"(?:.*_)?e?_?mail(?:_address)?", re.I), "person-{}@example.org"),
-    (re.compile(r"user_?name|login", re.I), "user-{}"),
-    (re.compile(r"(?:full|first|last|given|family|sur)_?name", re.I), "Name {}"),
-    (re.compile(r"(?:.*_)?(?:phone|mobile)(?:_number)?", re.I), "+1555{:07d}"),
-    (re.compile(r"(?:street|postal)_?address|street", re.I), "{} Example Street"),
-)
-_SHAPES = {
-    each: re.compile(r"(\d{1,9})".join(map(re.escape, re.split(r"\{.*\}", each))))
-    for each in (*(text for _, text in _PERSONAL), "redacted-{}", "secret-{}", "Name {}")
-}
-"""What texts look like that were redacted before, with the number in a group."""
-_PERSON_MARKS = ("email", "username", "user_name")
-"""Beside one of these, ``name`` is a person's; alone it may be a course's."""
+
+PATH_RULE = Rule(rule="a path that was named", instead="redacted-{}", numbers=True)
+STRICT_RULE = Rule(rule="strict", instead="redacted-{}")
+_PERSON_MARKS = ("e-mail address", "user name")
+"""Beside a field of one of these rules, ``name`` is a person's; alone it may be a course's."""
 _SHORTEST_NAME = 3
 """Shorter texts mean too many other things to be taken for a person elsewhere."""
+_SHORTEST_VALUE = 6
+"""In letters: a@b.co."""
+_SHORTEST_BASE64 = 12
+_SMALLEST_NUMBER = 1000
+"""Smaller numbers are no secret, and stand for too many other things."""
+_BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.I)
+_MAX_NESTED = 4
+"""How deep JSON in texts of JSON is looked into."""
 _STEP = re.compile(r"(\.\.|\.)([A-Za-z_][A-Za-z0-9_-]*|\*)|\[\*\]|\[(\d+)\]")
+
+Path = tuple[str, ...]
+Redacted = TypeVar("Redacted", str, int)
 
 
 @dataclass(frozen=True, slots=True)
 class RedactedPath:
-    """A place in data: ``$.user.email``, ``$..email``, ``$.items[*].name``.
+    """Place in data: ``$.user.email``, ``$..email``, ``$.items[*].name``, or ``$`` for all of it.
 
     Args:
         steps: (any depth, name) pairs; a name ``*`` is any.
@@ -68,8 +76,6 @@ class RedactedPath:
             name = found[2] or found[3] or "*"
             steps.append((found[1] == "..", name))
             position = found.end()
-        if not steps:
-            raise ConfigError(f"{text!r} names no field: write $.user.email")
         return cls(tuple(steps))
 
     def matches(self, path: Sequence[str]) -> bool:
@@ -87,20 +93,44 @@ def _matches(steps: Sequence[tuple[bool, str]], path: Sequence[str]) -> bool:
     )
 
 
+def _any_matches(paths: Iterable[RedactedPath], place: Sequence[str]) -> bool:
+    """Whether a place, or something around it, is meant by any of some paths."""
+    return any(each.matches(place[:end]) for each in paths for end in range(len(place) + 1))
+
+
 class Redaction:
-    """Redacts data and remembers what stands for what.
+    """Redaction of one recording, which remembers what stands for what.
 
     Args:
         paths: places to redact whatever stands there.
-        built_in: whether e-mail addresses, names, tokens and the like are found as well.
+        allowed: places that are left as they are, whatever the rules say.
+        built_in: whether the rules of ``redaction_rules.yaml`` hold.
+        strict: whether every other text that is no time and no id is replaced, too.
     """
 
-    def __init__(self, paths: Iterable[RedactedPath] = (), *, built_in: bool = True) -> None:
+    def __init__(
+        self,
+        paths: Iterable[RedactedPath] = (),
+        *,
+        allowed: Iterable[RedactedPath] = (),
+        built_in: bool = True,
+        strict: bool = False,
+    ) -> None:
         self._paths = tuple(paths)
-        self._built_in = built_in
-        self._known: dict[str, dict[str, str]] = {}
-        self._whole: dict[str, str] = {}
-        self._taken: dict[str, set[int]] = {}
+        self._allowed = tuple(allowed)
+        self._table = rule_table() if built_in else None
+        self.is_strict = strict
+        insteads = {rule.instead for rule in (*rule_table().rules, PATH_RULE)}
+        self._replacements = Replacements(sorted(insteads))
+        self._whole: dict[str, tuple[Rule, str]] = {}
+        self._forms: dict[str, int] = {}
+        """Texts that a schema takes in another form only."""
+        self._only: str | None = None
+        """The one text that is redacted, while its form is looked for."""
+        self.refused: set[str] = set()
+        """Texts that schemas take in no other form."""
+        self.applied: Counter[tuple[Path, str]] = Counter()
+        """How often which rule has redacted what place; names of items are ``*``."""
 
     def learn(self, data: Sequence[object]) -> None:
         """Find out who is in data, so that the same texts are redacted elsewhere.
@@ -108,81 +138,216 @@ class Redaction:
         A key that is somebody's user name does not say so; a value beside it does. What was
         redacted before keeps its numbers, wherever it stands now.
         """
+        seen: set[str] = set()
         for each in data:
-            self._reserve(each)
+            self._reserve(each, seen)
         for each in data:
             self.data(each)
+        self.applied.clear()
 
-    def _reserve(self, data: object) -> None:
+    def _reserve(self, data: object, seen: set[str]) -> None:
         if isinstance(data, dict):
-            for inner in data.values():
-                self._reserve(inner)
+            for name, inner in data.items():
+                self._reserve(name, seen)
+                self._reserve(inner, seen)
         elif isinstance(data, list):
             for inner in data:
-                self._reserve(inner)
-        elif isinstance(data, str):
-            for replacement, shape in _SHAPES.items():
-                for found in shape.finditer(data):
-                    self._taken.setdefault(replacement, set()).add(int(found[1]))
+                self._reserve(inner, seen)
+        elif isinstance(data, str) and data not in seen:
+            seen.add(data)
+            self._replacements.reserve(data)
 
-    def data(self, data: object, path: tuple[str, ...] = ()) -> object:
-        """Return data of a key or value with everything redacted."""
+    def fitting(self, data: object, accepts: Callable[[object], bool]) -> object:
+        """Return data of a key or value, redacted so that a schema still takes it.
+
+        Args:
+            data: the original.
+            accepts: whether the schema takes something.
+        """
+        redacted = self.data(data)
+        if redacted == data or accepts(redacted):
+            return redacted
+        applied = self.applied.copy()
+        for text in dict.fromkeys(_texts(data)):
+            self._only = text
+            while (one := self.data(data)) != data and not accepts(one):
+                self._forms[text] = self._forms.get(text, NORMAL) + 1
+                if self._forms[text] == AS_IT_WAS:
+                    self.refused.add(text)
+        self._only = None
+        self.applied = applied
+        return self.data(data)
+
+    def data(self, data: object, path: Path = (), *, is_person: bool = False) -> object:
+        """Return data of a key, value or header with everything redacted.
+
+        Args:
+            data: as it was.
+            path: where it stands; nothing for a whole key or value.
+            is_person: whether what stands beside it belongs to a person.
+        """
         if isinstance(data, dict):
-            person = any(mark in data for mark in _PERSON_MARKS)
+            person = self._table is not None and any(
+                (mark := self._table.of_field(name)) is not None and mark.rule in _PERSON_MARKS
+                for name in data
+            )
             return {
-                name: self._field(inner, (*path, name), is_person=person)
+                self._map_key(name, path): self.data(inner, (*path, name), is_person=person)
                 for name, inner in data.items()
             }
         if isinstance(data, list):
-            return [self.data(item, (*path, str(index))) for index, item in enumerate(data)]
-        if isinstance(data, str):
-            if any(each.matches(path) for each in self._paths):
-                return self._replace(data, "redacted-{}")
-            return self.text(data)
-        return data
-
-    def text(self, text: str) -> str:
-        """Return a text with the addresses and secrets in it redacted."""
-        if not self._built_in:
-            return text
-        if text in self._whole:
-            return self._whole[text]
-        for pattern in (_JWT, _BEARER, _KEY):
-            text = pattern.sub(self._by("secret-{}"), text)
-        return _EMAIL.sub(self._by("person-{}@example.org"), text)
-
-    def _field(self, data: object, path: tuple[str, ...], *, is_person: bool) -> object:
-        if not isinstance(data, str) or not data:
-            return self.data(data, path)
-        if any(each.matches(path) for each in self._paths):
-            return self._replace(data, "redacted-{}")
-        if not self._built_in:
+            return [
+                self.data(item, (*path, str(index)), is_person=is_person)
+                for index, item in enumerate(data)
+            ]
+        if isinstance(data, bool) or not isinstance(data, str | int):
             return data
-        name = path[-1]
-        if _SECRETS.fullmatch(name):
-            return self._replace(data, "secret-{}")
-        for pattern, replacement in _PERSONAL:
-            if pattern.fullmatch(name):
-                return self._replace(data, replacement)
-        if is_person and name in ("name", "display_name"):
-            return self._replace(data, "Name {}")
-        return self.text(data)
+        text = str(data)
+        if not text or self._forms.get(text) == AS_IT_WAS or self._only not in (None, text):
+            return data
+        if _any_matches(self._allowed, path):
+            return data
+        if isinstance(data, str):
+            only, self._only = self._only, None
+            try:
+                return self._leaf(data, path, is_person)
+            finally:
+                self._only = only
+        rule = self._rule_of_place(path, is_person) or self._rule_of_whole(text, path)
+        if rule is None or not rule.numbers or abs(data) < _SMALLEST_NUMBER:
+            return data
+        return self._noted(data, self._replacements.number(data, rule.instead), path, rule)
 
-    def _by(self, replacement: str) -> Callable[[re.Match[str]], str]:
-        return lambda found: self._replace(found[0], replacement)
+    def _leaf(self, text: str, path: Path, is_person: bool) -> str:
+        rule = self._rule_of_place(path, is_person)
+        if rule is not PATH_RULE:
+            # An id is given a name in a recording, whoever it belongs to; so it is with times.
+            if _UUID.fullmatch(text) or (is_time(text) and (rule is None or rule.instead != BIRTH)):
+                return text
+            if rule is None or rule.rule != "secret":
+                rule = self._rule_of_whole(text, path) or rule
+        if rule is None and (nested := self._nested(text, path)) is not None:
+            return nested
+        if rule is None and self._table is not None:
+            name = next(field_names(path), "")
+            rule = self._table.of_named_person(name, text)
+        if rule is not None:
+            return self._replaced(text, path, rule, is_whole=rule is not PATH_RULE)
+        if text in self._whole:
+            rule, replacement = self._whole[text]
+            return self._noted(text, replacement, path, rule)
+        found = self._parts(text, path)
+        if found == text and self.is_strict:
+            return self._replaced(text, path, STRICT_RULE, is_whole=False)
+        return found
 
-    def _replace(self, text: str, replacement: str) -> str:
-        known = self._known.setdefault(replacement, {})
-        if text not in known:
-            known[text] = self._substitute(text, replacement)
-            if len(text) >= _SHORTEST_NAME:
-                self._whole.setdefault(text, known[text])
-        return known[text]
+    def _rule_of_place(self, path: Path, is_person: bool) -> Rule | None:
+        if _any_matches(self._paths, path):
+            return PATH_RULE
+        if self._table is None or not path:
+            return None
+        names = field_names(path)
+        name = next(names, "")
+        return self._table.of_field(name, next(names, ""), is_person=is_person)
 
-    def _substitute(self, text: str, replacement: str) -> str:
-        if _SHAPES[replacement].fullmatch(text):
-            return text
-        taken = self._taken.setdefault(replacement, set())
-        number = next(each for each in count(len(taken) + 1) if each not in taken)
-        taken.add(number)
-        return replacement.format(number)
+    def _rule_of_whole(self, text: str, path: Path) -> Rule | None:
+        """Return the rule for what a whole text is."""
+        return next(
+            (
+                rule
+                for rule in self._rules_of_values(text, path)
+                for pattern in rule.values
+                if (found := pattern.search(text)) and found[0] == text and _passes(rule, text)
+            ),
+            None,
+        )
+
+    def _parts(self, text: str, path: Path) -> str:
+        """Return a text with everything replaced in it that shows what it is."""
+        redacted = text
+        for rule in self._rules_of_values(text, path):
+            replace = partial(self._replaced_part, text, path, rule)
+            for pattern in rule.values:
+                redacted = pattern.sub(replace, redacted)
+        return redacted
+
+    def _rules_of_values(self, text: str, path: Path) -> Iterable[Rule]:
+        if self._table is None or len(text) < _SHORTEST_VALUE:
+            return ()
+        name = next(field_names(path), "")
+        return self._table.for_values(text, name)
+
+    def _replaced_part(self, whole: str, path: Path, rule: Rule, found: re.Match[str]) -> str:
+        if not _passes(rule, found[0]):
+            return found[0]
+        form = self._forms.get(whole, NORMAL)
+        replacement = self._replacements.text(found[0], rule.instead, form)
+        return self._noted(found[0], replacement, path, rule)
+
+    def _replaced(self, text: str, path: Path, rule: Rule, *, is_whole: bool) -> str:
+        replacement = self._replacements.text(text, rule.instead, self._forms.get(text, NORMAL))
+        if is_whole and len(text) >= _SHORTEST_NAME and replacement != text:
+            self._whole[text] = rule, replacement
+        return self._noted(text, replacement, path, rule)
+
+    def _map_key(self, name: str, path: Path) -> str:
+        """Return the name of a field, redacted if it is itself an address or a secret."""
+        if self._only is not None and name != self._only:
+            return name
+        return self._parts(name, (*path, "*"))
+
+    def _nested(self, text: str, path: Path) -> str | None:
+        """Return JSON, or a text in base64, with everything in it redacted."""
+        if text[0] in "{[":
+            try:
+                data = json.loads(text)
+            except (ValueError, RecursionError):
+                return None
+            if not isinstance(data, dict | list) or path.count(_INSIDE) >= _MAX_NESTED:
+                return None
+            redacted = self.data(data, (*path, _INSIDE))
+            return text if redacted == data else _json_like(redacted, text)
+        if len(text) < _SHORTEST_BASE64 or len(text) % 4 or not _BASE64.fullmatch(text):
+            return None
+        try:
+            inner = base64.b64decode(text, validate=True).decode()
+        except (binascii.Error, UnicodeDecodeError):
+            return None
+        if not inner.isprintable():
+            return None
+        found = self._nested(inner, path) if inner[0] in "{[" else self._parts(inner, path)
+        return None if found in (None, inner) else base64.b64encode(str(found).encode()).decode()
+
+    def _noted(self, before: Redacted, after: Redacted, path: Path, rule: Rule) -> Redacted:
+        if before != after:
+            self.applied[path, rule.rule] += 1
+        return after
+
+
+_INSIDE = "(JSON)"
+"""Step of a path from a text to the JSON in it."""
+
+
+def _passes(rule: Rule, text: str) -> bool:
+    return not rule.check or CHECKS[rule.check](text)
+
+
+def _texts(data: object) -> Iterable[str]:
+    if isinstance(data, dict):
+        for name, inner in data.items():
+            yield name
+            yield from _texts(inner)
+    elif isinstance(data, list):
+        for inner in data:
+            yield from _texts(inner)
+    elif isinstance(data, str):
+        yield data
+    elif isinstance(data, int):
+        yield str(data)
+
+
+def _json_like(data: object, text: str) -> str:
+    """Return JSON that is spaced like another text."""
+    is_compact = not re.search(r"[:,\]}]\s", text)
+    separators = (",", ":") if is_compact else None
+    return json.dumps(data, ensure_ascii=text.isascii(), separators=separators)

@@ -9,31 +9,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC
 from itertools import count
 
 from fakebus.fixture_files.functions import FunctionContext, expand
+from fakebus.fixture_files.recording.relative_times import RelativeTimes
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_ISO = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}\+00:00")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PROBED_AT_LEAST = 1000
 _PROBED_PER_ID = 4
 """How many names of our own are tried for each id that occurs."""
-_UNITS = (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1))
-
-
-def offset_text(milliseconds: int) -> str:
-    """Return a distance from the anchor as fixture files write it, such as ``-2d3h``."""
-    if not milliseconds:
-        return "now"
-    sign, left = ("-", -milliseconds) if milliseconds < 0 else ("+", milliseconds)
-    parts = []
-    for unit, size in _UNITS:
-        count, left = divmod(left, size)
-        if count:
-            parts.append(f"{count}{unit}")
-    return sign + "".join(parts)
 
 
 class StableNames:
@@ -44,7 +29,7 @@ class StableNames:
     """
 
     def __init__(self, anchor_ms: int, earlier: Iterable[str] = ()) -> None:
-        self._anchor_ms = anchor_ms
+        self._times = RelativeTimes(anchor_ms)
         self._names: dict[str, str] = {}
         self._made_from = {_uuid_of(name): name for name in earlier}
         self._probed = 0
@@ -72,43 +57,36 @@ class StableNames:
                 self._names[data] = name_before
                 self._taken.add(name_before)
 
-    def data(self, data: object, event_ms: int) -> object:
+    def data(
+        self, data: object, event_ms: int, *, name: str = "", time_of_day: bool = False
+    ) -> object:
         """Return data with functions in the place of times and ids.
 
         Args:
             data: of a key, value or header.
             event_ms: the record's timestamp, which is ``at``.
+            name: the field or header that holds the data.
+            time_of_day: whether texts such as ``23:59:59`` are times as well.
         """
         if isinstance(data, dict):
             return {
                 # A name that begins with $ would be taken for a function.
-                f"${name}" if name.startswith("$") else name: self.data(inner, event_ms)
-                for name, inner in data.items()
+                f"${inner}" if inner.startswith("$") else inner: self.data(
+                    item, event_ms, name=inner, time_of_day=time_of_day
+                )
+                for inner, item in data.items()
             }
         if isinstance(data, list):
-            return [self.data(item, event_ms) for item in data]
-        if isinstance(data, str):
-            return self._text(data, event_ms)
-        return data
-
-    def _text(self, text: str, event_ms: int) -> object:
-        if _UUID.fullmatch(text):
-            if text not in self._names:
-                self._names[text] = next(self._free)
-            return {"$uuid": self._names[text]}
-        if not _ISO.fullmatch(text):
-            return text
-        try:
-            micros = (datetime.fromisoformat(text) - _EPOCH) // timedelta(microseconds=1)
-        except ValueError:
-            return text
-        if micros % 1000:
-            # Functions count milliseconds; a finer time stays as it is.
-            return text
-        time_ms = micros // 1000
-        if time_ms == event_ms:
-            return {"$time": "at"}
-        return {"$time": offset_text(time_ms - self._anchor_ms)}
+            return [self.data(item, event_ms, name=name, time_of_day=time_of_day) for item in data]
+        if isinstance(data, int | float):
+            return self._times.number(data, name, event_ms)
+        if not isinstance(data, str):
+            return data
+        if _UUID.fullmatch(data):
+            if data not in self._names:
+                self._names[data] = next(self._free)
+            return {"$uuid": self._names[data]}
+        return self._times.text(data, name, event_ms, time_of_day=time_of_day)
 
 
 def _uuid_of(name: str) -> str:

@@ -57,6 +57,8 @@ from fakebus.records.partitioner import PARTITIONERS
 
 DEFAULT_PARTITIONER = "consistent_random"
 """What librdkafka does, and with it confluent-kafka and so Open edX."""
+# Events of last year are meant to be there, so nothing is retired unless asked for.
+DEFAULT_TOPIC_CONFIG: Mapping[str, str] = {"retention.ms": "-1"}
 MAX_PARTITIONS = 10_000
 _OFFSET = re.compile(r"[0-9]{1,18}", re.ASCII)
 _SET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)

@@ -7,13 +7,15 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
 from confluent_kafka import DeserializingConsumer, Producer
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
-from confluent_kafka.schema_registry.avro import AvroDeserializer
+from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
+from confluent_kafka.serialization import MessageField, SerializationContext
 
 from fakebus.addresses import Address
 from fakebus.app import BusThread, FakeBus
@@ -306,7 +308,11 @@ def test_what_was_recorded_seeded_and_recorded_again_is_the_same(
 ) -> None:
     commands("seed", order_set)
     first, second = tmp_path / "first", tmp_path / "second"
-    assert commands("record", name, "-o", first) == f"{first}: 10 records of 1 topic\n"
+    assert commands("record", name, "-o", first).splitlines() == [
+        f"{first}: 10 records of 1 topic",
+        f"{name}: redacted nothing",
+        f"{name}: left as it was: header kind, key, value.id, value.note, value.state, value.total",
+    ]
     files = snapshot(first)
     assert files.keys() == {
         "fakebus.yaml",
@@ -323,6 +329,75 @@ def test_what_was_recorded_seeded_and_recorded_again_is_the_same(
     assert snapshot(second) == snapshot(first)
     assert commands("diff", first, second).endswith(": no differences\n")
     assert '"total": 44.5' in snapshot(second)[f"events/{name}.ndjson"]
+
+
+def test_times_of_real_producers_move_with_the_set_and_are_recorded_as_the_same(
+    commands: Commands,
+    name: str,
+    tmp_path: Path,
+    confluent: ConfluentClient,
+    new_topic: Callable[..., str],
+) -> None:
+    topic = new_topic(partitions=2)
+    logical = {
+        "day": ("int", "date"),
+        "clock": ("int", "time-millis"),
+        "at": ("long", "timestamp-micros"),
+        "local": ("long", "local-timestamp-millis"),
+    }
+    fields = [
+        {"name": field, "type": {"type": kind, "logicalType": word}}
+        for field, (kind, word) in logical.items()
+    ]
+    registry = SchemaRegistryClient({"url": commands.registry})
+    serializer = AvroSerializer(
+        registry, json.dumps({"type": "record", "name": "T", "fields": fields})
+    )
+    now = datetime.now(UTC)
+    moments = {"day": now.date(), "clock": now.time(), "at": now, "local": now.replace(tzinfo=None)}
+    value = serializer(moments, SerializationContext(topic, MessageField.VALUE))
+    plain = {
+        "with_z": f"{now:%Y-%m-%dT%H:%M:%S}Z",
+        "offset": now.astimezone(timezone(timedelta(hours=2))).isoformat(timespec="milliseconds"),
+        "day": f"{now:%Y-%m-%d}",
+        "created_at": now.timestamp(),
+        "ts_ms": int(now.timestamp() * 1000),
+        "expires": int(now.timestamp()) + 3600,
+        "customer": {"name": "Ada", "email": "ada@b.co"},
+        "n": 1764371000,
+    }
+    producer = Producer({"bootstrap.servers": commands.servers})
+    producer.produce(topic, value, key="ada@b.co", headers={"x-user-email": "ada@b.co"})
+    producer.produce(topic, json.dumps(plain), key="a", headers={"ce_time": plain["with_z"]})
+    assert producer.flush(10) == 0
+    first, second = tmp_path / "first", tmp_path / "second"
+    listed = commands("record", topic, "-o", first)
+    assert "left as it was: key, value.n\n" in listed
+    recorded = snapshot(first)
+    assert "ada" not in recorded[f"events/{topic}.ndjson"].lower()
+    assert recorded[f"events/{topic}.ndjson"].count('"$time"') == 4 + 6 + 1
+    confluent.delete_topic(topic)
+    wait_until(lambda: topic not in confluent.topics(), "the topic is gone")
+    commands("seed", first)
+    assert commands("diff", first).endswith(": no differences\n")
+    commands("record", topic, "-o", second)
+    assert snapshot(second) == recorded
+
+
+def test_strict_records_only_what_is_allowed(
+    commands: Commands, tmp_path: Path, producer: Producer, new_topic: Callable[..., str]
+) -> None:
+    topic = new_topic()
+    producer.produce(topic, '{"state": "NEW", "note": "call Ada"}', key="k", headers={"h": "x"})
+    assert producer.flush(10) == 0
+    allow = ["--allow", "$.state", "--allow", "$.headers.h"]
+    listed = commands("record", topic, "-o", tmp_path / "set", "--redact", "strict", *allow)
+    assert listed.splitlines()[1:] == [
+        f"{topic}: redacted key (strict, 1 time), value.note (strict, 1 time)",
+        f"{topic}: left as it was: header h, value.state",
+    ]
+    recorded = (tmp_path / "set" / "events" / f"{topic}.ndjson").read_text()
+    assert '"value": {"state": "NEW", "note": "redacted-1"}' in recorded
 
 
 def test_people_and_secrets_are_not_recorded(

@@ -20,7 +20,7 @@ from fakebus.fixture_files.formats.registered import registered_format
 from fakebus.fixture_files.formats.wrappers import WrittenFormat
 from fakebus.fixture_files.loader import load_fixtures
 from fakebus.fixture_files.problems import DataError
-from fakebus.fixture_files.recording.recorder import SourceSchema
+from fakebus.fixture_files.recording.reading import SourceSchema
 from fakebus.fixture_files.times import LATEST_MS
 from fakebus.records.record import NewRecord
 from fakebus.schemas.framing import frame

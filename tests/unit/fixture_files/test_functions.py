@@ -40,10 +40,34 @@ def test_uuid_depends_on_name_and_seed() -> None:
         ({"$time": "at", "as": "timestamp-millis"}, 1_699_999_000_000),
         ({"$time": "at -1s", "as": "timestamp-millis"}, 1_699_998_999_000),
         ({"$time": "2024-05-01", "as": "timestamp-seconds"}, 1_714_521_600),
+        ({"$time": "-1us", "as": "timestamp-nanos"}, 1_700_000_000_122_999_000),
+        ({"$time": "at +5ns", "as": "timestamp-nanos"}, 1_699_999_000_000_000_005),
+        ({"$time": "now", "as": "timestamp-seconds-float"}, 1_700_000_000.123),
+        ({"$time": "now", "as": "timestamp-millis-text"}, "1700000000123"),
+        ({"$time": "now", "as": "YYYY-MM-DDThh:mm:ssZ"}, "2023-11-14T22:13:20Z"),
+        ({"$time": "now", "as": "YYYY-MM-DD hh:mm"}, "2023-11-14 22:13"),
+        ({"$time": "now", "as": "YYYY-MM-DDThh:mm:ss,ff+05:30"}, "2023-11-15T03:43:20,12+05:30"),
+        ({"$time": "now", "as": "hh:mm:ss.fffffffff"}, "22:13:20.123000000"),
     ],
 )
 def test_time_is_written_in_the_form_asked_for(call: object, expected: object) -> None:
     assert expand(call, CONTEXT) == expected
+
+
+@pytest.mark.parametrize(
+    "form",
+    ["", "soon", "YYYY", "YYYY-MM-DDT", "YYYY-MM-DDhh:mm", "Thh:mm", "hh:mm.ff", "YYYY-MM-DDZ",
+     "hh:mm:ssZ", "YYYY-MM-DDThh:mm:ss.", "YYYY-MM-DDThh:mm:ss.ffffffffff", "iso-text", "Z"],
+)  # fmt: skip
+def test_a_form_that_is_none_is_refused(form: str) -> None:
+    with pytest.raises(DataError, match="cannot be written as") as raised:
+        expand({"$time": "now", "as": form}, CONTEXT)
+    assert "YYYY-MM-DDThh:mm:ss.fffZ" in (raised.value.hint or "")
+
+
+def test_a_zone_in_which_a_time_lies_after_9999_is_refused() -> None:
+    with pytest.raises(DataError, match="after 9999"):
+        expand({"$time": "9999-12-31T23:59Z", "as": "YYYY-MM-DDThh:mm+14:00"}, CONTEXT)
 
 
 def test_calls_are_found_at_any_depth_and_the_rest_stays() -> None:

@@ -772,7 +772,8 @@ EVENT_CASES: dict[str, tuple[str | bytes, str]] = {
         '{"value": {"$time": "-1d", "as": "millis"}}',
         (
             'e.ndjson:1:11: "value": $time cannot be written as "millis"; known: '
-            "date, iso, timestamp-micros, timestamp-millis, timestamp-seconds"
+            "date, iso, timestamp-micros, timestamp-millis, timestamp-nanos, timestamp-seconds, "
+            'timestamp-seconds-float; or show it, as in "YYYY-MM-DDThh:mm:ss.fffZ"'
         ),
     ),
     "fn header": (

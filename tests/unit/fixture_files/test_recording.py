@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -14,14 +15,8 @@ from hypothesis import strategies as st
 
 from fakebus.errors import FakebusError
 from fakebus.fixture_files.loader import check_fixtures, load_fixtures
-from fakebus.fixture_files.recording.recorder import (
-    Recorder,
-    SourceRecord,
-    SourceSchema,
-    SourceTopic,
-    earlier_recording,
-    write_files,
-)
+from fakebus.fixture_files.recording.reading import SourceRecord, SourceSchema, SourceTopic
+from fakebus.fixture_files.recording.recorder import Recorder, earlier_recording, write_files
 from fakebus.fixture_files.recording.redaction import Redaction
 from fakebus.schemas.framing import frame
 from fakebus.schemas.languages import language
@@ -60,7 +55,7 @@ def topic_of(records: Sequence[tuple[Any, ...]], partitions: int = 1) -> SourceT
 
 def seeded(directory: Path) -> list[SourceTopic]:
     """Return what a cluster holds after the set was seeded to it."""
-    fixture_set = load_fixtures(directory, now_ms=NOW_MS)
+    fixture_set = load_fixtures(directory, now_ms=NOW_MS + 777_777_777)
     rows: dict[str, list[tuple[Any, ...]]] = {topic.name: [] for topic in fixture_set.topics}
     for stream in fixture_set.streams:
         for event in stream.events:
@@ -76,19 +71,25 @@ def lines(files: Mapping[str, str]) -> list[Any]:
 
 texts = st.text(st.characters(codec="utf-8"), max_size=8)
 uuids = st.uuids().map(str)
+times = st.datetimes(datetime(1960, 1, 1), datetime(2060, 1, 1)).flatmap(
+    lambda at: st.sampled_from([at.isoformat(), f"{at:%Y-%m-%d}", f"{at:%Y-%m-%dT%H:%M:%S}Z"])
+)
+people = st.sampled_from(["a@b.co", "+49 30 1234567", "Ada Lovelace", "10.1.2.3", '{"pin": "x"}'])
+names = texts | st.sampled_from(["created_at", "user_name", "email", "birthDate", "tel", "x@y.zz"])
 json_data = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**40), 2**40) | texts | uuids,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    st.none() | st.booleans() | st.integers(-(2**42), 2**42) | texts | uuids | times | people,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=3),
     max_leaves=6,
 )
 payloads = st.one_of(
     st.none(),
     st.binary(max_size=12),
     texts.map(str.encode),
-    uuids.map(str.encode),
+    st.one_of(uuids, times, people).map(str.encode),
     json_data.map(
         lambda data: json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
     ),
+    json_data.map(lambda data: json.dumps(data, indent=1).encode()),
     texts.map(lambda text: frame(SCHEMA_ID, AVRO.encode({"s": text}))),
 )
 records = st.lists(
@@ -104,7 +105,7 @@ records = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(records=records)
 def test_what_is_seeded_from_a_recording_is_recorded_as_the_same_files(
     records: list[tuple[Any, ...]], tmp_path_factory: pytest.TempPathFactory
@@ -145,7 +146,7 @@ def test_ids_and_times_have_names() -> None:
         "id": {"$uuid": "id-1"},
         "at": {"$time": "at"},
         "day": {"$time": "-1d"},
-        "micro": "2023-11-14T22:13:20.000001+00:00",
+        "micro": {"$time": "+1us"},
     }
     assert line["headers"] == [["ce_id", {"$uuid": "id-1"}]]
 
@@ -182,7 +183,9 @@ def test_a_new_id_has_a_name_that_no_other_id_has(tmp_path: Path) -> None:
     ids = [str(UUID(int=number)) for number in range(2)]
     write_files(tmp_path, recorded([topic_of([row({"id": each}) for each in ids])]))
     (topic,) = seeded(tmp_path)
-    newcomer = SourceRecord(0, 2, NOW_MS + 1, None, b'{"id":"%s"}' % str(UUID(int=9)).encode(), ())
+    newcomer = SourceRecord(
+        0, 2, NOW_MS + 777_777_778, None, b'{"id":"%s"}' % str(UUID(int=9)).encode(), ()
+    )
     wider = SourceTopic(name="t", partitions=1, config={}, records=[newcomer, *topic.records])
     named = [line["value"]["id"]["$uuid"] for line in lines(recorded([wider]))]
     assert named == ["id-1", "id-2", "id-3"]
@@ -224,6 +227,160 @@ def test_what_cannot_be_read_and_redacted_is_told() -> None:
         "--registry names"
     ]
     assert notes([*framed[:1], *readable, other], registry=True) == [f"t: 3 keys and values {told}"]
+    assert notes(framed[:1], registry=True) == [f"t: 1 key or value {told}"]
+
+
+def test_strict_records_nothing_that_cannot_be_read() -> None:
+    topic = topic_of([(0, NOW_MS, None, b"\xff", ()), (0, NOW_MS, None, b"{}", ())])
+    with pytest.raises(
+        FakebusError, match=r"strict, but t: 1 key or value could not be read .*--reg"
+    ):
+        Recorder(schemas, Redaction(strict=True)).files([topic])
+
+
+def test_json_is_recorded_as_json_however_it_is_spaced() -> None:
+    spaced = [b'{"a": 1, "b": [1.5, "\\u00fc"]}', b'{\n  "a": 1\n}\n']
+    exact = [b'{"a": 1, "a": 2}', b'{"a": 1.50}', b'{"a": NaN}', b" 5", b'{"a": 1e400}']
+    rows = [(0, NOW_MS, spaced[0], value, ()) for value in (*spaced, *exact)]
+    found = lines(recorded([topic_of(rows)]))
+    assert [line["value"] for line in found] == [
+        *({"type": "json", "data": data} for data in ({"a": 1, "b": [1.5, "\u00fc"]}, {"a": 1})),
+        *(each.decode() for each in exact),
+    ]
+    # The bytes of a key choose its partition.
+    assert found[0]["key"] == spaced[0].decode()
+
+
+def test_a_key_with_a_time_stays_in_its_partition() -> None:
+    rows = [(2, NOW_MS, b"2023-11-14", b"{}", ()), (1, NOW_MS, b"2023-11-13", b"{}", ())]
+    found = lines(recorded([topic_of(rows, 3)]))
+    assert {(line["key"]["$time"], line["partition"]) for line in found} == {("now", 2), ("-1d", 1)}
+
+
+def test_what_was_redacted_and_what_was_left_is_listed() -> None:
+    value = {"email": "a@b.co", "n": 7, "at": "2023-11-14T22:13:20Z", "tags": ["x", "a@b.co"]}
+    topic = topic_of([row(value, key=b"k", headers=(("kind", b"h"), ("raw", b"\xff")))])
+    recorder = Recorder(None, Redaction())
+    recorder.files([topic])
+    assert list(recorder.listing.lines()) == [
+        "t: redacted value.email (e-mail address, 1 time), value.tags[*] (e-mail address, 1 time)",
+        "t: left as it was: header kind, header raw (bytes), key, value.n, value.tags[*]",
+    ]
+
+
+def test_many_keys_of_a_map_are_one_field_of_the_list() -> None:
+    topic = topic_of([row({"prices": {f"p{n}": n for n in range(50)}, "b": {"c": 1, "d": True}})])
+    recorder = Recorder(None, Redaction())
+    recorder.files([topic])
+    (_, kept) = recorder.listing.lines()
+    assert kept == "t: left as it was: value.b.c, value.prices.*"
+
+
+ACCOUNT = {
+    "type": "record",
+    "name": "O",
+    "fields": [
+        {"name": "email", "type": "string"},
+        {"name": "phone", "type": {"type": "fixed", "name": "P", "size": 8}},
+        {"name": "password", "type": {"type": "enum", "name": "E", "symbols": ["ON", "OFF"]}},
+        {"name": "ssn", "type": "int"},
+        {"name": "token", "type": "bytes"},
+        {"name": "dob", "type": {"type": "int", "logicalType": "date"}},
+        {"name": "contact", "type": ["null", "string"]},
+        {"name": "map", "type": {"type": "map", "values": "string"}},
+    ],
+}
+PATTERNS = {
+    "type": "object",
+    "properties": {
+        "email": {"type": "string", "maxLength": 8},
+        "phone": {"type": "string", "pattern": "^[1-9][0-9]{7}$"},
+        "ip": {"type": "string", "format": "ipv4"},
+        "customer_name": {"type": "string", "pattern": "^[A-Z][a-z]+$"},
+        "password": {"enum": ["ON", "OFF"]},
+        "iban": {"type": "string", "pattern": "^GB[0-9]{2}[A-Z]{4}[0-9]{14}$"},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "data", "redacted", "kept"),
+    [
+        (
+            "AVRO",
+            ACCOUNT,
+            {
+                "email": "a@b.co",
+                "phone": "12345678",
+                "password": "ON",
+                "ssn": 123456789,
+                "token": "Bearer abcdefgh",
+                "dob": "1990-02-03",
+                "contact": "+49 30 123456",
+                "map": {"x@y.zz": "v"},
+            },
+            {
+                "email": "person-1@example.org",
+                "phone": "00000001",
+                "password": "ON",
+                "ssn": 900000001,
+                "token": "secret-2",
+                "dob": "2000-01-01",
+                "contact": "+15550000002",
+                "map": {"person-2@example.org": "v"},
+            },
+            "t: left as it was: value.password (its schema takes nothing else)",
+        ),
+        (
+            "JSON",
+            PATTERNS,
+            {
+                "email": "a@b.co",
+                "phone": "91234567",
+                "ip": "10.1.2.3",
+                "customer_name": "Ada",
+                "password": "ON",
+                "iban": "GB29NWBK60161331926819",
+                "other": "a@b.co",
+            },
+            {
+                "email": "x@x.xy",
+                "phone": "90000001",
+                "ip": "198.18.0.1",
+                "customer_name": "Xxy",
+                "password": "ON",
+                "iban": "GB49XXXX00000000000001",
+                "other": "x@x.xy",
+            },
+            "t: left as it was: value.password (its schema takes nothing else)",
+        ),
+    ],
+)
+def test_what_stands_instead_fits_the_schema(
+    kind: str, text: Any, data: Any, redacted: Any, kept: str, tmp_path: Path
+) -> None:
+    parsed = language(kind).parse(json.dumps(text))
+
+    def find(schema_id: int, topic: str, is_key: bool) -> SourceSchema:
+        return SourceSchema(
+            schema_id=schema_id,
+            subject="t-value",
+            version=1,
+            schema_type=kind,
+            text=json.dumps(text),
+            references=(),
+            parsed=parsed,
+        )
+
+    rows = [(0, NOW_MS, None, frame(SCHEMA_ID, parsed.encode(data)), ())]
+    recorder = Recorder(find, Redaction())
+    files = recorder.files([topic_of(rows)])
+    (line,) = lines(files)
+    assert line["value"] == redacted
+    assert list(recorder.listing.lines())[1] == kept
+    write_files(tmp_path, files)
+    assert [one for one in check_fixtures(tmp_path) if one.rule == "invalid"] == []
+    assert Recorder(find, Redaction()).files(seeded(tmp_path)) == files
 
 
 def test_only_a_recording_is_replaced(tmp_path: Path) -> None:

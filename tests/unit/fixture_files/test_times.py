@@ -6,7 +6,13 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from fakebus.fixture_files.problems import DataError
-from fakebus.fixture_files.times import parse_duration, parse_instant, parse_time
+from fakebus.fixture_files.times import (
+    duration_text,
+    parse_duration,
+    parse_duration_ns,
+    parse_instant,
+    parse_time,
+)
 
 
 @pytest.mark.parametrize(
@@ -33,6 +39,21 @@ def test_duration_counts_its_units(text: str, milliseconds: int) -> None:
 def test_anything_else_is_no_duration(text: str) -> None:
     with pytest.raises(DataError, match="is not a duration"):
         parse_duration(text)
+
+
+@pytest.mark.parametrize("text", ["+1us", "-5m1ns", "+1w2d3h4m5s6ms7us8ns"])
+def test_the_time_of_a_record_has_whole_milliseconds(text: str) -> None:
+    with pytest.raises(DataError, match="is not of whole milliseconds"):
+        parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "nanoseconds"),
+    [("now", 0), ("+1ns", 1), ("-2d3us", -172_800_000_003_000), ("+14d1ms", 1_209_600_001_000_000)],
+)
+def test_a_duration_is_written_as_it_is_read(text: str, nanoseconds: int) -> None:
+    assert duration_text(nanoseconds) == text
+    assert text == "now" or parse_duration_ns(text) == nanoseconds
 
 
 def test_instant_without_offset_is_local_time() -> None:

@@ -11,7 +11,7 @@ import pytest
 from fakebus.fixture_files.drift.live import against_topics
 from fakebus.fixture_files.drift.set_subjects import set_subjects
 from fakebus.fixture_files.loader import load_fixtures
-from fakebus.fixture_files.recording.recorder import SourceRecord, SourceTopic
+from fakebus.fixture_files.recording.reading import SourceRecord, SourceTopic
 from tests.unit.fixture_files.conftest import WriteSet
 
 Live = Callable[[Sequence[tuple[Any, Any]]], list[str]]

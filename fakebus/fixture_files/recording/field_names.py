@@ -1,0 +1,37 @@
+"""Names of fields, cut into the words that they are made of."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+_WORD = re.compile(r"[A-Z]{2,}s(?![a-z])|[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_a-zA-Z]+")
+_JOINED = {("e", "mail"): "email", ("e", "mails"): "email", ("i", "ban"): "iban", ("i", "p"): "ip"}
+
+
+@lru_cache(maxsize=65536)
+def name_parts(name: str) -> tuple[str, ...]:
+    """Return the words of a name: small letters, in the singular, without numbers.
+
+    ``customer_name``, ``customerNames``, ``CUSTOMER-NAME`` and ``customer.name2`` are all
+    ``("customer", "name")``.
+    """
+    words = [word.lower() for word in _WORD.findall(name)]
+    parts: list[str] = []
+    for word in words:
+        joined = _JOINED.get((parts[-1], word)) if parts else None
+        if joined is not None:
+            parts[-1] = joined
+        else:
+            parts.append(_singular(word))
+    return tuple(parts)
+
+
+def _singular(word: str) -> str:
+    if len(word) <= 3 or not word.endswith("s") or word.endswith(("ss", "us", "is")):
+        return word
+    if word.endswith("ies"):
+        return f"{word[:-3]}y"
+    if word.endswith(("sses", "xes", "ches", "shes")):
+        return word[:-2]
+    return word[:-1]
