@@ -172,7 +172,7 @@ def fixture_directories(config: pytest.Config, item: pytest.Item) -> list[Path]:
     Raises:
         pytest.UsageError: its markers are wrong.
     """
-    return [*_session_fixtures(config), *_wishes(item).fixtures]
+    return list(dict.fromkeys([*_session_fixtures(config), *_wishes(item).fixtures]))
 
 
 class _Bus(Protocol):

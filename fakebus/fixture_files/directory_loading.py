@@ -67,6 +67,11 @@ class DirectoryLoader:
         part = self.part
         wanted = part.profile, part.profile_at
         read_structure(self._directory, self._problems, part.spec, *wanted)
+        self._show_topics()
+
+    def _show_topics(self) -> None:
+        """Let other sets see the topics."""
+        part = self.part
         check_topics(part.spec.topics, self._problems)
         profile = part.spec.profile
         part.topics = {

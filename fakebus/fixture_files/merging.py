@@ -18,6 +18,7 @@ from fakebus.fixture_files.model import (
     FixtureStream,
     FixtureTopic,
     StartOffset,
+    TopicContract,
 )
 from fakebus.fixture_files.problems import FixtureProblem, Position, quoted
 from fakebus.fixture_files.structure.schema_set import SchemaIdTable
@@ -65,8 +66,15 @@ def _topic_differences(topic: FixtureTopic, first: FixtureTopic) -> Iterator[_Sa
             yield f"{name}:", here, there
     if topic.partitioner != first.partitioner:
         yield "the partitioner", topic.partitioner, first.partitioner
+    if topic.contract.is_said and first.contract.is_said and topic.contract != first.contract:
+        yield "the contract", _shown(topic.contract), _shown(first.contract)
     if topic.owner and first.owner and topic.owner != first.owner:
         yield "owner:", topic.owner, first.owner
+
+
+def _shown(contract: TopicContract) -> str:
+    types = ", ".join(contract.match) or "no types"
+    return f"type: {contract.type or 'as usual'}, match: {types}"
 
 
 def _subject_conflicts(sets: Sequence[FixtureSet]) -> Iterator[FixtureProblem]:
@@ -234,6 +242,7 @@ def _topics(sets: Sequence[FixtureSet]) -> Iterable[FixtureTopic]:
             first,
             owner=first.owner or topic.owner,
             consumers=_union(first.consumers, topic.consumers),
+            contract=first.contract if first.contract.is_said else topic.contract,
             subjects=_union(first.subjects, topic.subjects),
         )
     return found.values()

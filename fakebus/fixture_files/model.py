@@ -60,6 +60,11 @@ class TopicContract:
     """What values must be like, by the type of the event; see
     :mod:`fakebus.fixture_files.matchers`."""
 
+    @property
+    def is_said(self) -> bool:
+        """Whether there is one."""
+        return bool(self.type or self.match)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FixtureTopic:

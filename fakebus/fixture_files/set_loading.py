@@ -19,7 +19,7 @@ from fakebus.fixture_files.problems import (
 )
 from fakebus.fixture_files.set_parts import LoadSettings, Part, PartLoader, deepest_first
 from fakebus.fixture_files.set_sources import SetSource, source_of
-from fakebus.fixture_files.sources import is_pack, not_a_directory
+from fakebus.fixture_files.sources import is_asyncapi, is_pack, not_a_directory
 from fakebus.fixture_files.structure.schema_set import SchemaSet
 from fakebus.fixture_files.structure.set_reader import SetSpec
 
@@ -117,7 +117,7 @@ class SetLoading:
         except DataError as error:
             self._missing(self._own_problems, position, str(error), error.hint)
             return
-        if not source.root.is_dir() and not is_pack(source.root):
+        if not (source.root.is_dir() or is_pack(source.root) or is_asyncapi(source.root)):
             self._missing(self._own_problems, *not_a_directory(source.root))
             return
         part = self._open(source, profile, position, self._own_problems, (), generate)
@@ -150,7 +150,7 @@ class SetLoading:
             return None
         part = self._new_part(source, profile, position, generate)
         part.profile_at = profile_at
-        loader = (PackLoader if is_pack(source.root) else DirectoryLoader)(part, self._settings)
+        loader = self._new_loader(part)
         loader.read()
         for use in part.spec.root.uses:
             place = use.place
@@ -169,6 +169,15 @@ class SetLoading:
                 part.uses.append(inner)
         self._loaders[root] = loader
         return part
+
+    def _new_loader(self, part: Part) -> PartLoader:
+        if is_pack(part.source.root):
+            return PackLoader(part, self._settings)
+        if is_asyncapi(part.source.root):
+            from fakebus.fixture_files.asyncapi.loading import AsyncApiLoader
+
+            return AsyncApiLoader(part, self._settings)
+        return DirectoryLoader(part, self._settings)
 
     def _new_part(
         self,

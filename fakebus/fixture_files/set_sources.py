@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fakebus.fixture_files.problems import DataError, did_you_mean, quoted
-from fakebus.fixture_files.sources import PACK_SUFFIX, ROOT_FILE
+from fakebus.fixture_files.sources import PACK_SUFFIX, ROOT_FILE, is_asyncapi
 
 ENTRY_POINTS = "fakebus.fixtures"
 """The group of entry points whose values name the packages that hold a set."""
@@ -108,6 +108,22 @@ def pack_source(text: str, folder: Path) -> SetSource:
     if not root.is_file():
         raise DataError(
             f"there is no pack {quoted(text)}", f"looked for {root}; fakebus fixtures pack makes it"
+        )
+    return SetSource(root)
+
+
+def asyncapi_source(text: str, folder: Path) -> SetSource:
+    """Return the source of a set that a document of AsyncAPI describes.
+
+    Raises:
+        DataError: there is none.
+    """
+    root = _joined(folder, text)
+    if not root.is_file():
+        raise DataError(f"there is no file {quoted(text)}", f"looked for {root}")
+    if not is_asyncapi(root):
+        raise DataError(
+            f"{quoted(text)} is not a document of AsyncAPI", "its name ends with .yaml or .json"
         )
     return SetSource(root)
 

@@ -16,6 +16,7 @@ from fakebus.fixture_files.problems import Position, ProblemList, quoted
 
 ROOT_FILE = "fakebus.yaml"
 PACK_SUFFIX = ".fbpack"
+_ASYNCAPI_SUFFIXES = (".yaml", ".yml", ".json")
 MAX_YAML_BYTES = 1 << 20
 MAX_EVENTS_BYTES = 64 << 20
 MAX_SCHEMA_BYTES = 1 << 20
@@ -166,6 +167,11 @@ class FixtureDirectory:
 def is_pack(path: Path) -> bool:
     """Whether a path names a pack and not a directory."""
     return path.suffix == PACK_SUFFIX and not path.is_dir()
+
+
+def is_asyncapi(path: Path) -> bool:
+    """Whether a path names a document of AsyncAPI and not a set of our own."""
+    return path.suffix in _ASYNCAPI_SUFFIXES and path.name != ROOT_FILE and path.is_file()
 
 
 def not_a_directory(root: Path) -> tuple[Position, str, str]:

@@ -18,7 +18,7 @@ from fakebus.fixture_files.drift.set_subjects import (
     set_source,
     set_subjects,
 )
-from fakebus.fixture_files.model import FixtureEvent, FixtureSet, FixtureTopic
+from fakebus.fixture_files.model import FixtureEvent, FixtureSet, FixtureStream, FixtureTopic
 from fakebus.fixture_files.problems import did_you_mean
 from fakebus.schemas.payloads import KnownSchema, Payload, SchemaSource, decode
 
@@ -91,7 +91,7 @@ class SharedEvent:
     """Event of a set."""
 
     where: str
-    """File, from the root of the set, and line."""
+    """The set's name if it has one, the file from its root, and the line."""
     event: FixtureEvent
     content: Content
 
@@ -202,6 +202,10 @@ def _unknown_type(event_type: str, known: Mapping[str, object]) -> str:
     )
 
 
+def _file(stream: FixtureStream) -> str:
+    return f"{stream.set_name}/{stream.file}" if stream.set_name else stream.file
+
+
 def shared_topics(fixture_set: FixtureSet) -> dict[str, SharedTopic]:
     """Return the topics of a set by name, with their events decoded."""
     subjects = set_subjects(fixture_set)
@@ -217,6 +221,6 @@ def shared_topics(fixture_set: FixtureSet) -> dict[str, SharedTopic]:
                 stream.topic, record.key, record.value, tuple(record.headers), source
             )
             shared.events.setdefault(shared.type_of(content), []).append(
-                SharedEvent(where=f"{stream.file}:{event.line}", event=event, content=content)
+                SharedEvent(where=f"{_file(stream)}:{event.line}", event=event, content=content)
             )
     return found

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from fakebus.fixture_files.problems import DataError, did_you_mean, quoted
+from fakebus.fixture_files.problems import DataError, Position, did_you_mean, quoted
 from fakebus.fixture_files.sources import MAX_SCHEMA_BYTES
 from fakebus.fixture_files.structure.declarations import (
     WRONG,
@@ -221,6 +221,16 @@ class SchemaFile(NamedTuple):
     display: str
     """The path for messages."""
     text: str
+    inside: Position | None = None
+    """Where it stands, if it is a part of another file."""
+
+    def position(self, place: tuple[int, int] = (1, 1)) -> Position:
+        """Return a place in the schema as the user finds it.
+
+        Args:
+            place: line and column in the text.
+        """
+        return self.inside or Position(self.display, *place)
 
 
 _TEXT = text()

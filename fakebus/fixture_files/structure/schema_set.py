@@ -168,7 +168,7 @@ class SchemaSet:
             schema = language(spec.schema_type).parse(spec.schema.text, tuple(texts.values()))
         except SchemaError as error:
             self._problems.add(
-                Position(spec.schema.display, *error.place),
+                spec.schema.position(error.place),
                 f"the schema of {quoted(spec.subject)} is not valid: {str(error).rstrip('.')}",
                 "mend the schema",
             )
@@ -217,7 +217,7 @@ class SchemaSet:
         reasons = misfits(level, schema, earlier)
         if reasons:
             self._problems.add(
-                Position(spec.schema.display, 1, 1),
+                spec.schema.position(),
                 f"version {len(versions) + 1} of {quoted(spec.subject)} is not compatible with "
                 f"what came before under {level}: {'; '.join(reasons)}",
                 "make it compatible, or set another level with  compatibility:",
@@ -229,7 +229,7 @@ class SchemaSet:
                 language(spec.schema_type).parse(reader.text, references)
             except SchemaError as error:
                 self._problems.add(
-                    Position(reader.display, *error.place),
+                    reader.position(error.place),
                     f"the schema that {quoted(service)} reads {quoted(spec.subject)} "
                     f"with is not valid: {str(error).rstrip('.')}",
                     "mend the schema",

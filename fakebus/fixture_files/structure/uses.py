@@ -11,6 +11,7 @@ from fakebus.fixture_files.problems import DataError, Position, quoted
 from fakebus.fixture_files.set_sources import (
     SHIPPED,
     SetSource,
+    asyncapi_source,
     directory_source,
     pack_source,
     package_source,
@@ -31,9 +32,14 @@ KINDS: Mapping[str, Callable[[str, Path], SetSource]] = {
     "package": lambda name, folder: package_source(name),
     "path": directory_source,
     "pack": pack_source,
+    "asyncapi": asyncapi_source,
     SHIPPED: lambda name, folder: shipped_source(),
 }
 """How the source of a set is found, by what an entry of ``uses`` names it with."""
+_WITHOUT_PROFILES = {
+    "pack": ("a pack", "pack the profile by itself, with --profile"),
+    "asyncapi": ("a document of AsyncAPI", "leave  profile:  out"),
+}
 _HINT = f"write  - package: NAME,  - path: ../shared,  - pack: FILE.fbpack  or  - {SHIPPED}"
 
 
@@ -61,6 +67,7 @@ class Use(Model):
     package: str | None = declared(text())
     path: str | None = declared(text())
     pack: str | None = declared(text())
+    asyncapi: str | None = declared(text())
     openedx: bool | None = declared(BOOLEAN)
     profile: str | None = declared(text())
     version: str | None = declared(text(_range, also=("int", "float")))
@@ -117,14 +124,13 @@ class Use(Model):
             message = f"the entry names {' and '.join(named) or 'no set'}"
             return reading.wrong(self.position, message, "keep one of them" if named else _HINT)
         if self.version is not None and self.kind != "package":
-            message = f"a {self.kind} has no range of versions"
+            what = _WITHOUT_PROFILES.get(self.kind, (f"a {self.kind}",))[0]
+            message = f"{what} has no range of versions"
             return reading.wrong(self.at("version"), message, "write  version:  with a package")
-        if self.profile is not None and self.kind == "pack":
-            return reading.wrong(
-                self.at("profile"),
-                f"a pack has no profiles, so there is no {quoted(self.profile)} in it",
-                "pack the profile by itself, with --profile",
-            )
+        if self.profile is not None and self.kind in _WITHOUT_PROFILES:
+            what, hint = _WITHOUT_PROFILES[self.kind]
+            message = f"{what} has no profiles, so there is no {quoted(self.profile)} in it"
+            return reading.wrong(self.at("profile"), message, hint)
         return self
 
 

@@ -49,6 +49,7 @@ uses:
   - {package: parcel-events, version: ">=2,<3"}
   - {path: ../shared, profile: small}
   - pack: ../other.fbpack
+  - asyncapi: ../other-team.yaml
   - openedx: true
 profiles: {demo: {tags: [demo], topics: 'o*', untagged: true}}
 subjects:
@@ -144,6 +145,7 @@ def test_a_set_with_everything_fits_the_schema_and_the_loader(
     other = root.parent / "other"
     other.mkdir()
     (other / "fakebus.yaml").write_text("version: 1\n")
+    (root.parent / "other-team.yaml").write_text("asyncapi: 3.0.0\ninfo: {title: Other}\n")
     assert run(["fixtures", "pack", str(other), "-o", f"{other}.fbpack"]) == 0
     assert check_fixtures(root, now_ms=1_700_000_000_000) == []
     assert mistakes("fakebus", yaml.safe_load(EVERYTHING)) == []

@@ -1,0 +1,1 @@
+"""AsyncAPI documents of other teams, as sets: their topics, schemas and examples."""

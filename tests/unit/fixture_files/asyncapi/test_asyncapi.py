@@ -1,0 +1,244 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from fakebus.fixture_files.drift.set_subjects import set_source, set_subjects
+from fakebus.fixture_files.loader import check_fixtures, load_fixtures
+from fakebus.fixture_files.model import FixtureSet
+from fakebus.schemas.payloads import decode
+
+from ..conftest import WriteSet
+
+DOCUMENT = """\
+asyncapi: 3.0.0
+info: {title: Shop Events, version: 1.4.0}
+channels:
+  orders:
+    address: "{env}.orders"
+    parameters:
+      env: {enum: [dev, prod]}
+    bindings:
+      kafka:
+        partitions: 3
+        topicConfiguration: {cleanup.policy: [compact, delete], retention.ms: 604800000}
+    messages:
+      placed: {$ref: '#/components/messages/placed'}
+      cancelled:
+        name: cancelled
+        payload: {type: object, required: [id], properties: {id: {type: string}}}
+        examples:
+          - {name: gone, payload: {id: o-1, $odd: {$twice: 1}}, headers: {source: shop, n: 3}}
+  shipments:
+    messages:
+      shipment:
+        name: Shipment
+        bindings:
+          kafka:
+            key:
+              schemaFormat: application/vnd.apache.avro+json;version=1.9.0
+              schema: {type: string, default: s-1}
+        payload:
+          schemaFormat: application/vnd.apache.avro;version=1.9.0
+          schema: {$ref: 'schemas/shipment.avsc'}
+        examples:
+          - payload: {id: s-1, weight: 2.5}
+  parcels:
+    bindings: {kafka: {topic: the.parcels}}
+    messages:
+      parcel:
+        payload:
+          schemaFormat: application/vnd.google.protobuf;version=3
+          schema: 'syntax = "proto3"; message Parcel { string id = 1; }'
+        examples: [{payload: {id: p-1}}]
+  bills:
+    messages:
+      bill:
+        bindings: {kafka: {schemaIdLocation: payload}}
+        payload: {$ref: '#/components/schemas/Order'}
+        examples: [{payload: {id: b-1}}]
+operations:
+  sendOrder: {action: send, channel: {$ref: '#/channels/orders'}}
+  takeShipment: {action: receive, channel: {$ref: '#/channels/shipments'}}
+components:
+  messages:
+    placed:
+      name: placed
+      bindings: {kafka: {key: {type: string, examples: [o-1]}}}
+      payload: {$ref: '#/components/schemas/Order'}
+      examples:
+        - name: first
+          payload: {id: o-1, lines: [{sku: a, parts: [{sku: b}]}]}
+  schemas:
+    Order:
+      type: object
+      required: [id]
+      properties:
+        id: {type: string}
+        lines: {type: array, items: {$ref: '#/components/schemas/Line'}}
+    Line:
+      type: object
+      required: [sku]
+      properties:
+        sku: {type: string}
+        parts: {type: array, items: {$ref: '#/components/schemas/Line'}}
+"""
+PARAMETER = """\
+    address: "{env}.orders"
+    parameters:
+      env: {enum: [dev, prod]}
+"""
+SHIPMENT = {
+    "type": "record",
+    "name": "Shipment",
+    "fields": [{"name": "id", "type": "string"}, {"name": "weight", "type": "double"}],
+}
+FILES = {
+    "shop.yaml": DOCUMENT,
+    "schemas/shipment.avsc": json.dumps(SHIPMENT),
+    "fakebus.yaml": "version: 1\nname: billing\nuses: [{asyncapi: shop.yaml}]\n"
+    "include: [more.ndjson]\n",
+    "more.ndjson": '{"topic": "dev.orders", "key": "o-7", "value": {"id": "o-7"}}\n',
+}
+
+
+def contents(fixture_set: FixtureSet) -> dict[str, list[tuple[object, object]]]:
+    source = set_source(set_subjects(fixture_set).values())
+    found: dict[str, list[tuple[object, object]]] = {}
+    for stream in fixture_set.streams:
+        for event in stream.events:
+            key = decode(event.record.key, source, is_key=True).data
+            value = decode(event.record.value, source).data
+            found.setdefault(stream.topic, []).append((key, value))
+    return found
+
+
+def test_a_set_uses_the_topics_schemas_and_examples_of_a_document(write_set: WriteSet) -> None:
+    root = write_set(FILES)
+    assert check_fixtures(root) == []
+    found = load_fixtures(root, now_ms=0)
+    topics = {topic.name: topic for topic in found.topics}
+    orders = topics["dev.orders"]
+    assert sorted(topics) == ["bills", "dev.orders", "shipments", "the.parcels"]
+    assert (orders.partitions, orders.owner, orders.consumers) == (3, "shop-events", ())
+    assert orders.config == {"cleanup.policy": "compact,delete", "retention.ms": "604800000"}
+    assert topics["shipments"].consumers == ("shop-events",)
+    assert [(each.subject, each.schema_type) for each in found.schemas] == [
+        ("shipments-value", "AVRO"),
+        ("shipments-key", "AVRO"),
+        ("the.parcels-value", "PROTOBUF"),
+        ("bills-value", "JSON"),
+    ]
+    assert contents(found) == {
+        "dev.orders": [
+            ("o-1", {"id": "o-1", "lines": [{"sku": "a", "parts": [{"sku": "b"}]}]}),
+            ("o-1", {"id": "o-1", "$odd": {"$twice": 1}}),
+            ("o-7", {"id": "o-7"}),
+        ],
+        "shipments": [("s-1", {"id": "s-1", "weight": 2.5})],
+        "the.parcels": [(None, {"id": "p-1"})],
+        "bills": [(None, {"id": "b-1"})],
+    }
+    (cancelled,) = [
+        event
+        for stream in found.streams
+        for event in stream.events
+        if event.event_id == "cancelled/gone"
+    ]
+    assert cancelled.record.headers == (("source", b"shop"), ("n", b"3"))
+    assert (found.uses[0].name, found.uses[0].version) == ("shop-events", "1.4.0")
+
+
+def test_a_document_is_a_set_by_itself(write_set: WriteSet) -> None:
+    document = write_set(FILES) / "shop.yaml"
+    assert check_fixtures(document) == []
+    assert load_fixtures(document, now_ms=0).record_count == 5
+
+
+def test_a_schema_refers_to_nothing_outside(write_set: WriteSet) -> None:
+    found = load_fixtures(write_set(FILES), now_ms=0)
+    text = next(each.text for each in found.schemas if each.subject == "bills-value")
+    definitions = json.loads(text)["definitions"]
+    assert list(definitions) == ["Line"]
+    assert definitions["Line"]["properties"]["parts"]["items"] == {"$ref": "#/definitions/Line"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("asyncapi: 3.0.0", "asyncapi: 2.6.0", "this is AsyncAPI 2.6.0"),
+        ("asyncapi: 3.0.0", "openapi: 3.0.0", "this is no AsyncAPI document"),
+        (
+            PARAMETER,
+            PARAMETER.replace("enum: [dev, prod]", ""),
+            'has the parameter "env", for which there is',
+        ),
+        ('"{env}.orders"', '"a b"', "the topic name"),
+        ("partitions: 3", "partitions: many", 'there are no "many" partitions'),
+        ("retention.ms: 604800000", "retention.ms: long", "retention.ms"),
+        ("messages/placed'", "messages/plced'", "leads nowhere"),
+        ("'schemas/shipment.avsc'", "'schemas/none.avsc'", "there is no file"),
+        ("'schemas/shipment.avsc'", "'../shipment.avsc'", "leaves the fixture directory"),
+        (
+            "'schemas/shipment.avsc'",
+            "'https://example.org/a.avsc'",
+            "lies elsewhere and is not fetched",
+        ),
+        ("application/vnd.apache.avro;", "application/raml+yaml;", "are not read"),
+        ("payload: {id: s-1, weight: 2.5}", "payload: {id: s-1}", "'weight' is missing"),
+        ("lines: [{sku: a,", "lines: [{", "the example does not fit the message's payload"),
+        ("[{payload: {id: b-1}}]", "[{payload: {}}]", "id"),
+        ("message Parcel {", "message Parcel", "Expected"),
+    ],
+)
+def test_mistakes_have_their_place_in_the_document(
+    write_set: WriteSet, old: str, new: str, message: str
+) -> None:
+    line = DOCUMENT[: DOCUMENT.index(old)].count("\n") + 1
+    document = write_set({**FILES, "shop.yaml": DOCUMENT.replace(old, new, 1)}) / "shop.yaml"
+    problems = check_fixtures(document)
+    assert any(
+        message in problem.message and line == problem.line and problem.file == str(document)
+        for problem in problems
+    ), list(map(str, problems))
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"uses": "{asyncapi: none.yaml}"}, 'there is no file "none.yaml"'),
+        ({"uses": "{asyncapi: more.ndjson}"}, '"more.ndjson" is not a document of AsyncAPI'),
+        ({"uses": "{asyncapi: shop.yaml, profile: x}"}, "a document of AsyncAPI has no profiles"),
+        (
+            {"uses": "{asyncapi: shop.yaml, version: '>1'}"},
+            "a document of AsyncAPI has no range of versions",
+        ),
+    ],
+)
+def test_mistakes_in_uses(write_set: WriteSet, files: Mapping[str, str], message: str) -> None:
+    text = f"version: 1\nname: billing\nuses: [{files['uses']}]\n"
+    problems = check_fixtures(write_set({**FILES, "fakebus.yaml": text}))
+    assert any(message in problem.message for problem in problems), list(map(str, problems))
+
+
+def test_references_in_a_circle_end(write_set: WriteSet) -> None:
+    text = DOCUMENT.replace(
+        "placed: {$ref: '#/components/messages/placed'}", "placed: {$ref: '#/x/y'}", 1
+    ).replace("components:\n", "x: {y: {$ref: '#/x/y'}}\ncomponents:\n", 1)
+    problems = check_fixtures(write_set({**FILES, "shop.yaml": text}) / "shop.yaml")
+    assert any("more than 32 references" in problem.message for problem in problems)
+
+
+def test_real_documents_of_the_initiative_have_the_same_parts(tmp_path: Path) -> None:
+    # The shape that its own Kafka example has: traits, parameters without a default.
+    document = tmp_path / "lights.yaml"
+    document.write_text(
+        "asyncapi: 3.1.0\ninfo: {title: Lights, version: 1.0.0}\nchannels:\n  measured:\n"
+        "    address: 'lights.{id}.measured'\n    parameters: {id: {description: the light}}\n"
+        "    messages: {m: {payload: {type: object}}}\n"
+    )
+    (problem,) = check_fixtures(document)
+    assert problem.hint == "add  default:  to the parameter id"
