@@ -7,7 +7,8 @@ Options, in the ini file and on the command line:
     fakebus_fixtures, --fakebus-fixtures: directories of fixture files to seed from.
     fakebus_set, --fakebus-set: broker configs by Kafka's names, ``key=value``.
     fakebus_partitions, --fakebus-partitions: how many partitions topics get by default.
-    fakebus_isolation, --fakebus-isolation: rollback (default), advance, namespace or none.
+    fakebus_isolation, --fakebus-isolation: rollback (default), advance, namespace,
+        topics or none.
     fakebus_http: whether HTTP and the schema registry are served.
     --fakebus-bootstrap, --fakebus-registry: run the tests on a Kafka that runs already.
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from fakebus.testing.handle import Addresses, TestBus
     from fakebus.testing.isolation import Isolation
 
-_ISOLATIONS = ("rollback", "advance", "namespace", "none")
+_ISOLATIONS = ("rollback", "advance", "namespace", "topics", "none")
 _NEEDS = ("faults", "clock", "snapshot")
 _ARGUMENTS = {"fixtures", "partitions", "isolation", "set", "needs", "consumes"}
 _MARKER = (

@@ -18,12 +18,11 @@ from fakebus.config import Settings
 from fakebus.real_time import monotonic
 from fakebus.testing.embedded_cluster import EmbeddedCluster
 from fakebus.testing.handle import Addresses, Capabilities, TestBus
-from fakebus.testing.isolation import Isolation, advance, delete
-from fakebus.testing.naming import Namespace, new_namespace
+from fakebus.testing.isolation import Isolation, advance, delete, names_there
+from fakebus.testing.naming import Namespace, OwnNames, new_namespace
 from fakebus.testing.observer import Observer
 from fakebus.testing.restoring import Restorer
 from fakebus.testing.timekeeping import Timekeeper
-from fakebus.testing.typed import delete_subjects
 
 T = TypeVar("T")
 
@@ -114,11 +113,12 @@ class EmbeddedBus:
             namespace = new_namespace()
             fixtures = [*self._settings.fixtures, *fixtures]
         begin = self._run(self._snapshots.take())
+        own = self._run(self._own_names(isolation, namespace))
         restorer = Restorer(self._snapshots, begin)
         try:
             yield self._run(self._handle(begin, restorer, namespace, fixtures))
         finally:
-            self._run(self._end(isolation, begin, namespace))
+            self._run(self._end(isolation, begin, own))
             restorer.forget()
 
     async def _handle(
@@ -141,7 +141,12 @@ class EmbeddedBus:
         observer = Observer(cluster, namespace, restorer, sets)
         return TestBus(observer, self._thread.loop, self.addresses, capabilities)
 
-    async def _end(self, isolation: Isolation, begin: Snapshot, namespace: Namespace) -> None:
+    async def _own_names(self, isolation: Isolation, namespace: Namespace) -> OwnNames:
+        if isolation is not Isolation.TOPICS:
+            return OwnNames(namespace=namespace)
+        return names_there(self._thread.bus.broker, self._thread.bus.registry, namespace)
+
+    async def _end(self, isolation: Isolation, begin: Snapshot, own: OwnNames) -> None:
         bus = self._thread.bus
         self._faults.clear()
         self._clock.reset()
@@ -150,9 +155,8 @@ class EmbeddedBus:
             await self._snapshots.roll_back(begin)
         elif isolation is Isolation.ADVANCE:
             await advance(bus.broker, begin)
-        elif isolation is Isolation.NAMESPACE:
-            await delete(bus.broker, namespace.holds)
-            await delete_subjects(bus.registry, namespace.holds)
+        elif isolation is not Isolation.NONE:
+            await delete(bus.broker, bus.registry, own)
         bus.broker.activity.clear()
 
     def _note_members(self) -> None:

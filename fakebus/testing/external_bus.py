@@ -19,7 +19,7 @@ from fakebus.testing.external_cluster import ExternalCluster, Kafka
 from fakebus.testing.external_registry import ExternalRegistry
 from fakebus.testing.handle import Addresses, TestBus
 from fakebus.testing.isolation import Isolation
-from fakebus.testing.naming import new_namespace
+from fakebus.testing.naming import Namespace, OwnNames, new_namespace
 from fakebus.testing.observer import Observer
 
 T = TypeVar("T")
@@ -31,7 +31,7 @@ class ExternalBus:
     Args:
         bootstrap_servers: where it is.
         registry_url: where its schema registry is; empty for none.
-        fixtures: directories of fixture files that every test finds in its namespace.
+        fixtures: directories of fixture files that every test finds.
         partitions: how many partitions new topics get; the cluster's default when left out.
 
     Raises:
@@ -62,7 +62,7 @@ class ExternalBus:
             schema_registry_url=registry_url,
         )
         """Where clients find the cluster."""
-        self._fixtures = tuple(fixtures)
+        self._fixtures = self._unseeded = tuple(fixtures)
         self._loop = asyncio.new_event_loop()
         keep_real_time(self._loop)
         self._thread = threading.Thread(
@@ -99,17 +99,34 @@ class ExternalBus:
         """Give one test its handle; its topics and groups are deleted at the end of the block.
 
         Args:
-            isolation: ``none`` leaves them there; anything else is ``namespace`` here.
+            isolation: ``topics`` leaves all names as they are; ``none`` deletes nothing; anything
+                else is ``namespace`` here.
             fixtures: directories of fixture files that this test wants besides.
         """
-        namespace = new_namespace()
         cluster = ExternalCluster(self._kafka, self._registry)
-        observer = Observer(cluster, namespace, fixtures=(*self._fixtures, *fixtures))
+        every = (*self._fixtures, *fixtures)
+        if isolation is Isolation.TOPICS:
+            self._seed_once()
+            namespace = Namespace()
+            own = self._run(cluster.names_there())
+            sets = tuple(fixtures)
+        else:
+            namespace = new_namespace()
+            own = OwnNames(namespace=namespace)
+            sets = every
+        observer = Observer(cluster, namespace, fixtures=every)
         try:
-            if sets := (*self._fixtures, *fixtures):
+            if sets:
                 self._run(cluster.seed(sets, namespace))
             self._run(cluster.begin(namespace))
             yield TestBus(observer, self._loop, self.addresses, None)
         finally:
             if isolation is not Isolation.NONE:
-                self._run(cluster.delete(namespace))
+                self._run(cluster.delete(own))
+
+    def _seed_once(self) -> None:
+        """Seed the session's fixtures under their own names, as ``fixtures seed`` does."""
+        if self._unseeded:
+            cluster = ExternalCluster(self._kafka, self._registry, self._kafka.seed_log())
+            self._run(cluster.seed(self._unseeded, Namespace()))
+            self._unseeded = ()

@@ -12,10 +12,10 @@ from typing import Any
 from fakebus.broker.activity import Activity
 from fakebus.client.connection import ClientError, Connection
 from fakebus.client.groups import delete_group, group_details, list_groups
-from fakebus.client.offsets import log_ranges, partitions_of
+from fakebus.client.offsets import log_ranges, offsets_at, partitions_of
 from fakebus.client.publishing import Publisher
 from fakebus.client.reading import FetchedRecord, Reader
-from fakebus.client.seeding import SetSeeder
+from fakebus.client.seeding import SeedLog, SetSeeder
 from fakebus.client.topics import WantedTopic, create_topics, delete_topics
 from fakebus.errors import BrokerError, ErrorCode
 from fakebus.fixture_files.model import FixtureSchema
@@ -23,11 +23,12 @@ from fakebus.fixture_files.seeding.ledger import Ledger
 from fakebus.real_time import now_ms
 from fakebus.records.partitioner import consistent
 from fakebus.records.record import NewRecord
+from fakebus.registry.schema_log import TOPIC as SCHEMAS_TOPIC
 from fakebus.testing.cluster import NotOnThisCluster
 from fakebus.testing.events import Event
 from fakebus.testing.external_registry import ExternalRegistry
 from fakebus.testing.groups import GroupProgress, PartitionProgress
-from fakebus.testing.naming import Namespace, renamed
+from fakebus.testing.naming import Namespace, OwnNames, renamed
 from fakebus.testing.typed import Schema
 from fakebus.types import TopicPartition
 
@@ -62,10 +63,14 @@ class Kafka:
         """Disconnect."""
         self._reader.close()
 
-    def topics(self) -> dict[str, int]:
-        """Return the numbers of partitions of all topics but the internal ones."""
-        found = self.connection.refresh().topics
-        return {n: len(t.partitions) for n, t in found.items() if not n.startswith("__")}
+    def topics(self) -> list[str]:
+        """Return all topics but those of Kafka, of the schema registry and of seeding."""
+        names = self.connection.refresh().topics
+        return [name for name in names if not name.startswith("__") and name != SCHEMAS_TOPIC]
+
+    def seed_log(self) -> SeedLog:
+        """Return the cluster's own notes of what was seeded."""
+        return SeedLog(self.connection)
 
     def partition_count(self, topic: str) -> int:
         """Return how many partitions a topic has, which is created if it is not there."""
@@ -92,6 +97,14 @@ class Kafka:
         ranges = log_ranges(self.connection, partitions_of(self.connection, topics))
         return {partition: log.end for partition, log in ranges.items()}
 
+    def ends_at(self, topic: str, moment_ms: int) -> dict[TopicPartition, int]:
+        """Return where a topic's logs ended at a moment; nothing if it is not there."""
+        if topic not in self.topics():
+            return {}
+        ends = self.ends([topic])
+        later = offsets_at(self.connection, dict.fromkeys(ends, moment_ms))
+        return {place: end if later[place] < 0 else later[place] for place, end in ends.items()}
+
     def read(self, topic: str, positions: Mapping[TopicPartition, int]) -> list[FetchedRecord]:
         """Return the records from positions to the ends of a topic's logs.
 
@@ -116,14 +129,16 @@ class Kafka:
             for future in self.connection.admin.delete_records(places).values():
                 self.connection.result(future, f"delete the records of {topic}")
 
-    def delete(self, namespace: Namespace) -> None:
+    def groups(self) -> list[str]:
+        """Return all groups."""
+        return [str(group.group_id) for group in list_groups(self.connection)]
+
+    def delete(self, own: OwnNames) -> None:
         """Delete a test's topics and groups; groups that have members stay."""
-        for group in list_groups(self.connection):
-            if namespace.holds(str(group.group_id)):
-                # One with members stays; its name is the test's own.
-                with suppress(ClientError):
-                    delete_group(self.connection, str(group.group_id))
-        delete_topics(self.connection, [name for name in self.topics() if namespace.holds(name)])
+        for group in filter(own.group, self.groups()):
+            with suppress(ClientError):
+                delete_group(self.connection, group)
+        delete_topics(self.connection, list(filter(own.topic, self.topics())))
 
 
 class _ExternalCursor:
@@ -134,12 +149,13 @@ class _ExternalCursor:
         kafka: Kafka,
         registry: ExternalRegistry,
         topic: str,
-        since: Mapping[TopicPartition, int],
+        since: Mapping[TopicPartition, int] | int,
     ) -> None:
         self._kafka = kafka
         self._registry = registry
         self._topic = topic
-        self._positions = dict(since)
+        self._since = since
+        self._positions: dict[TopicPartition, int] | None = None
         self._is_done = False
 
     async def ready(self) -> list[Event]:
@@ -149,6 +165,11 @@ class _ExternalCursor:
         return found
 
     def _read(self) -> list[Event]:
+        if self._positions is None:
+            at = self._since
+            self._positions = (
+                self._kafka.ends_at(self._topic, at) if isinstance(at, int) else dict(at)
+            )
         records = self._kafka.read(self._topic, self._positions)
         self._registry.prepare(self._topic, [(record.key, record.value) for record in records])
         for record in records:
@@ -177,16 +198,21 @@ class ExternalCluster:
     Args:
         kafka: its clients.
         registry: its schema registry.
+        ledger: where seeding is noted; what is the test's own needs no notes.
     """
 
     is_external = True
 
-    def __init__(self, kafka: Kafka, registry: ExternalRegistry) -> None:
+    def __init__(
+        self, kafka: Kafka, registry: ExternalRegistry, ledger: SeedLog | None = None
+    ) -> None:
         self._kafka = kafka
         self._registry = registry
         self._since: dict[TopicPartition, int] = {}
+        self._namespace = Namespace()
+        self._began_ms = now_ms()
         self._round_robin = 0
-        self._ledger = Ledger()
+        self._ledger = ledger or Ledger()
 
     def now_ms(self) -> int:
         """Return the machine's time; the cluster's own is not known."""
@@ -194,8 +220,18 @@ class ExternalCluster:
 
     async def begin(self, namespace: Namespace) -> None:
         """Remember where the test's topics end: what was seeded was there before."""
+        self._namespace = namespace
         names = [name for name in await self.topic_names() if namespace.holds(name)]
         self._since = await asyncio.to_thread(self._kafka.ends, names)
+
+    async def names_there(self) -> OwnNames:
+        """Return what tells a test's own topics, groups and subjects from those there are now."""
+        return OwnNames(
+            namespace=Namespace(),
+            topics=frozenset(await self.topic_names()),
+            groups=frozenset(await asyncio.to_thread(self._kafka.groups)),
+            subjects=frozenset(await asyncio.to_thread(self._registry.subjects, "")),
+        )
 
     async def produce(self, topic: str, partition: int | None, record: NewRecord) -> Event:
         """Write a record and return it as it was stored; creates the topic if need be."""
@@ -224,12 +260,16 @@ class ExternalCluster:
         return (self._round_robin - 1) % partitions
 
     async def topic_names(self) -> list[str]:
-        """Return all topics but the internal ones."""
-        return list(await asyncio.to_thread(self._kafka.topics))
+        """Return all topics but those of Kafka, of the schema registry and of seeding."""
+        return await asyncio.to_thread(self._kafka.topics)
 
     def follow(self, topic: str) -> AbstractContextManager[_ExternalCursor]:
-        """Follow a topic by looking again after a short while."""
-        return nullcontext(_ExternalCursor(self._kafka, self._registry, topic, self._since))
+        """Follow a topic by looking again after a short while.
+
+        Where topics outside of the namespace ended is known by the time alone.
+        """
+        since = self._since if self._namespace.holds(topic) else self._began_ms
+        return nullcontext(_ExternalCursor(self._kafka, self._registry, topic, since))
 
     async def progress(self, group: str) -> GroupProgress | None:
         """Return how far a group is, ``None`` if there is no such group."""
@@ -293,10 +333,10 @@ class ExternalCluster:
             loaded = load_fixtures(sets, now_ms=now_ms, schema_ids=ids)
         SetSeeder(self._kafka.connection, self._ledger).seed(renamed(loaded, namespace))
 
-    async def delete(self, namespace: Namespace) -> None:
+    async def delete(self, own: OwnNames) -> None:
         """Delete a test's topics, groups and subjects."""
-        await asyncio.to_thread(self._kafka.delete, namespace)
-        await asyncio.to_thread(self._registry.delete, namespace)
+        await asyncio.to_thread(self._kafka.delete, own)
+        await asyncio.to_thread(self._registry.delete, own)
 
     def activities(self) -> Sequence[Activity]:
         """Return nothing: what other clients do is not known."""

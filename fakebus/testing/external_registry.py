@@ -11,7 +11,7 @@ from fakebus.fixture_files.model import FixtureSchema, FixtureSet
 from fakebus.fixture_files.recording.reading import SourceSchema
 from fakebus.schemas.framing import framed_id
 from fakebus.testing.cluster import NotOnThisCluster
-from fakebus.testing.naming import Namespace, new_namespace
+from fakebus.testing.naming import OwnNames, new_namespace
 from fakebus.testing.typed import Schema, assert_compatible, coded, refused, schema_text
 
 Ids = dict[tuple[str, int], int]
@@ -123,11 +123,14 @@ class ExternalRegistry:
             for each in schemas
         }
 
-    def delete(self, namespace: Namespace) -> None:
+    def subjects(self, prefix: str) -> list[str]:
+        """Return the subjects that begin with a prefix; none if there is no registry."""
+        return [] if self._client is None else self._client.subjects(prefix)
+
+    def delete(self, own: OwnNames) -> None:
         """Delete the subjects of a test."""
-        if self._client is not None and namespace.prefix:
-            for subject in self._client.subjects(namespace.prefix):
-                self._client.delete(subject)
+        for subject in filter(own.subject, self.subjects(own.namespace.prefix)):
+            self._known("deleting").delete(subject)
 
     def _known(self, what: str) -> RegistryClient:
         if self._client is None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from enum import Enum
 
 from fakebus.broker.broker import Broker
 from fakebus.broker.snapshots import Snapshot
 from fakebus.fixture_files.seeding.ledger import LEDGER_TOPIC
+from fakebus.registry.registry import Registry
 from fakebus.registry.schema_log import TOPIC as SCHEMAS_TOPIC
+from fakebus.testing.naming import Namespace, OwnNames
+from fakebus.testing.typed import delete_subjects
+
+_KEPT = (SCHEMAS_TOPIC, LEDGER_TOPIC)
+"""What is registered or was seeded stays, and this is where it is kept."""
 
 
 class Isolation(Enum):
@@ -20,6 +25,8 @@ class Isolation(Enum):
     """Records are deleted; offsets never go back, and groups keep theirs."""
     NAMESPACE = "namespace"
     """The test has topics and groups of its own, which are deleted."""
+    TOPICS = "topics"
+    """Names and offsets stay as they are; topics and groups that the test made are deleted."""
     NONE = "none"
     """Everything stays."""
 
@@ -36,24 +43,30 @@ async def advance(broker: Broker, snapshot: Snapshot) -> None:
         copied = snapshot.topics.get(topic.name)
         if copied is not None and dict(topic.config.overrides) != copied.configs:
             await broker.topics.set_configs(topic, copied.configs)
-        if topic.name in (SCHEMAS_TOPIC, LEDGER_TOPIC):
-            # What is registered or was seeded stays, and this is where it is kept.
+        if topic.name in _KEPT:
             continue
         for log in topic.partitions:
             if log.high_watermark > snapshot.end_of(log):
                 await log.delete_records(-1)
 
 
-async def delete(broker: Broker, wanted: Callable[[str], bool]) -> None:
-    """Delete the topics and groups of certain names, whatever clients use them.
+def names_there(broker: Broker, registry: Registry, namespace: Namespace) -> OwnNames:
+    """Return what tells a test's own topics, groups and subjects from those there are now."""
+    return OwnNames(
+        namespace=namespace,
+        topics=frozenset(topic.name for topic in broker.topics),
+        groups=frozenset(broker.group_coordinator.all_offsets()),
+        subjects=frozenset(registry.subjects(deleted=True)),
+    )
 
-    Args:
-        broker: the bus.
-        wanted: whether a name is one of them.
-    """
-    coordinator = broker.group_coordinator
-    kept = {group: o for group, o in coordinator.all_offsets().items() if not wanted(group)}
-    await coordinator.restore_offsets(kept)
+
+async def delete(broker: Broker, registry: Registry, own: OwnNames) -> None:
+    """Delete a test's topics, groups and subjects, whatever clients use them."""
+    for group in list(broker.group_coordinator.all_offsets()):
+        if own.group(group):
+            broker.group_coordinator.dismiss(group, "its test has ended")
+            await broker.group_coordinator.delete_group(group)
     for topic in broker.topics:
-        if wanted(topic.name):
+        if own.topic(topic.name) and not topic.is_internal and topic.name not in _KEPT:
             await broker.topics.delete(topic)
+    await delete_subjects(registry, own.subject)

@@ -25,6 +25,29 @@ class Namespace:
         return real_name.startswith(self.prefix)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnNames:
+    """Names that are a test's own: they are in its namespace and were not there before."""
+
+    namespace: Namespace
+    topics: frozenset[str] = frozenset()
+    """The topics that were there before."""
+    groups: frozenset[str] = frozenset()
+    subjects: frozenset[str] = frozenset()
+
+    def topic(self, name: str) -> bool:
+        """Whether a topic is the test's own."""
+        return self.namespace.holds(name) and name not in self.topics
+
+    def group(self, name: str) -> bool:
+        """Whether a group is the test's own."""
+        return self.namespace.holds(name) and name not in self.groups
+
+    def subject(self, name: str) -> bool:
+        """Whether a subject is the test's own."""
+        return self.namespace.holds(name) and name not in self.subjects
+
+
 def new_namespace() -> Namespace:
     """Return a namespace that nobody else has."""
     return Namespace(f"test-{uuid4().hex[:10]}-")

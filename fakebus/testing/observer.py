@@ -24,6 +24,7 @@ from fakebus.testing.restoring import Restorer
 from fakebus.testing.timeline import draw_timeline
 from fakebus.testing.typed import Schema
 from fakebus.types import TopicPartition
+from fakebus.wording import counted
 
 DEFAULT_TIMEOUT_S = 5.0
 GROUP_TIMEOUT_S = 10.0
@@ -288,11 +289,13 @@ class Observer:
         lines = [f"no matching event came to {topic} within {timeout:g} s"]
         if str(wanted):
             lines.append(f"wanted: {wanted}")
-        names = await self.cluster.topic_names()
-        if self.namespace.real(topic) not in names:
+        names, real = await self.cluster.topic_names(), self.namespace.real(topic)
+        if real != topic and topic in names:
+            lines += await self._came_to_plain_name(topic, wanted)
+        if real not in names:
             known = ", ".join(sorted(filter(self.namespace.holds, names))) or "none"
             return printable_lines([*lines, f"there is no topic of that name; topics: {known}"])
-        count, nearest = await self._nearest(topic, wanted)
+        count, nearest = await self._nearest(real, wanted)
         if not count:
             lines.append("nothing was written to it since the test began")
         for event, problems in nearest:
@@ -302,11 +305,24 @@ class Observer:
             lines.append(f"  … and {count - len(nearest)} more")
         return printable_lines(lines)
 
-    async def _nearest(self, topic: str, wanted: Wanted) -> tuple[int, list[_Judged]]:
+    async def _came_to_plain_name(self, topic: str, wanted: Wanted) -> list[str]:
+        """Return what a service has written that does not know the test's namespace."""
+        count, nearest = await self._nearest(topic, wanted)
+        if not count:
+            return []
+        came = counted(count, "event") + " came"
+        if not nearest[0][1]:
+            came = f"a matching one ({nearest[0][0]}) came"
+        return [
+            f"{came} to {topic} itself, without this test's prefix: give the service "
+            f'fakebus.topic("{topic}"), or use the isolation topics'
+        ]
+
+    async def _nearest(self, name: str, wanted: Wanted) -> tuple[int, list[_Judged]]:
         """Return how many events there are, and those that have the fewest problems."""
         count = 0
         nearest: list[_Judged] = []
-        with self.cluster.follow(self.namespace.real(topic)) as cursor:
+        with self.cluster.follow(name) as cursor:
             while events := await cursor.ready():
                 count += len(events)
                 nearest += await _judged(events, wanted)

@@ -49,7 +49,14 @@ def draw_timeline(
         who = "the test" if place in published else "" if write is None else str(write.origin)
         lines.append((at_ms, partial(_event_line, event, who)))
     began = {id(start.at): start for start in starts(activities)}
+    committed: dict[tuple[str, str, str, int], int] = {}
     for each in activities:
+        if each.verb == "committed":
+            who = each.origin.client_id, each.group, each.topic, each.partition
+            if committed.get(who) == each.offset:
+                # Some clients commit at every interval, whether there is something new or not.
+                continue
+            committed[who] = each.offset
         if id(each) in began:
             lines.append((each.at_ms, partial(_start_line, began[id(each)])))
         elif each.verb == "asked for":

@@ -16,6 +16,7 @@ from fakebus.errors import BrokerError, ConfigError, ErrorCode, MissingExtraErro
 from fakebus.testing import NotOnThisCluster, TestBus, running_bus
 from fakebus.testing.embedded_bus import EmbeddedBus, bus_settings
 from fakebus.testing.external_bus import ExternalBus
+from fakebus.testing.isolation import Isolation
 from tests.plugin.test_options import fixture_set
 from tests.plugin.test_plugin import few_plugins, run
 
@@ -151,6 +152,50 @@ def test_groups_of_fixtures_start_where_the_file_says(
             assert bus.publish("new", "x", partition=1).offset == 0
             assert bus.publish("new", "x").partition == 0
             assert bus.publish("new", "x").partition == 1
+
+
+def test_a_cluster_that_is_ours_alone_keeps_its_names(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    directory = tmp_path_factory.mktemp("root") / "set"
+    fixture_set(directory, "seeded")
+    alone = EmbeddedBus(bus_settings(configs={}))
+    with alone, alone.test(Isolation.NONE) as there:
+        for _ in range(2):
+            with ExternalBus(there.bootstrap_servers, "", [directory]) as external:
+                offset = len(there.events("seeded"))
+                for turn in range(2):
+                    with external.test(Isolation.TOPICS) as bus:
+                        assert (bus.topic("new"), bus.group("g")) == ("new", "g")
+                        assert (bus.emitted(), bus.lag("g")) == ([], {})
+                        there.publish("new", "x")
+                        assert bus.expect("new", "x").offset == 0
+                        assert bus.publish("seeded", f"{turn}").offset == max(1, offset) + turn
+                        assert [e.text for e in bus.events("seeded")] == [f"{turn}"]
+                        there.take("new", "g")
+                        assert bus.lag("g") == {("new", 0): 0}
+        assert [event.text for event in there.events("seeded")] == ["one", *"0101"]
+        assert there.events("new") == []
+        assert there.lag("g") == {}
+
+
+def test_events_that_came_without_the_tests_prefix_are_told(elsewhere: TestBus) -> None:
+    elsewhere.publish("invoices", "old")
+    with ExternalBus(elsewhere.bootstrap_servers, "") as external:
+        with external.test() as bus:
+            elsewhere.publish("invoices", {"order": 7})
+            elsewhere.publish("invoices", {"order": 8})
+            with pytest.raises(AssertionError) as failure:
+                bus.expect("invoices", {"order": 8}, timeout=0)
+            assert "a matching one (invoices[0]@2 " in str(failure.value)
+            with pytest.raises(AssertionError) as failure:
+                bus.expect("invoices", {"order": 9}, timeout=0)
+            assert "2 events came to invoices itself, without" in str(failure.value)
+            assert 'give the service fakebus.topic("invoices")' in str(failure.value)
+            bus.publish("invoices", "mine")
+            with pytest.raises(AssertionError, match="2 events came to invoices itself"):
+                bus.expect("invoices", {"order": 9}, timeout=0)
+    elsewhere.rollback()
 
 
 def test_waiting_for_an_event_reads_each_record_once(

@@ -299,6 +299,12 @@ class GroupCoordinator:
             self._groups.type_of(group).rebalance(group, "it was asked for")
         return group is not None
 
+    def dismiss(self, group_id: str, reason: str) -> None:
+        """Take all members out of a group; they find out by their next heartbeat."""
+        group = self._groups.get(group_id)
+        if group is not None:
+            self._groups.type_of(group).remove_all(group, reason)
+
     def set_offsets(
         self, group_id: str, offsets: Mapping[TopicPartition, int]
     ) -> asyncio.Future[None]:

@@ -8,6 +8,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from fakebus.addresses import Address
+from fakebus.app import BusThread, FakeBus
+from fakebus.config import Settings
 from tests.clients.cluster import Cluster
 from tests.clients.python.client import Client, Committed, Partition, wait_until
 from tests.clients.python.clients import CLIENTS
@@ -59,3 +62,12 @@ def new_topic(cluster: Cluster, unique: Callable[[str], str]) -> Callable[..., s
         return topic
 
     return create
+
+
+@pytest.fixture
+def registry_url() -> Iterator[str]:
+    """A schema registry, which is the one of a fakebus of its own."""
+    any_port = Address("127.0.0.1", 0)
+    settings = Settings(data=None, kafka=(any_port,), http=(any_port,))
+    with BusThread(FakeBus(settings)) as running:
+        yield running.bus.http_urls[0]

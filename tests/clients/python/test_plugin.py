@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.schema_registry import SchemaRegistryClient
 
-from fakebus.addresses import Address
-from fakebus.app import BusThread, FakeBus
-from fakebus.config import Settings
 from tests.clients.cluster import Cluster
 from tests.clients.python.client import wait_until
 
 pytestmark = pytest.mark.clients
-
-ANY_PORT = Address("127.0.0.1", 0)
 
 FILES = {
     "fakebus.yaml": (
@@ -87,13 +82,6 @@ def test_schemas_are_compared_where_they_are(fakebus):
     with pytest.raises(AssertionError, match="nothing-value: "):
         fakebus.publish_event("nothing", {"id": 1})
 """
-
-
-@pytest.fixture
-def registry_url() -> Iterator[str]:
-    settings = Settings(data=None, kafka=(ANY_PORT,), http=(ANY_PORT,))
-    with BusThread(FakeBus(settings)) as running:
-        yield running.bus.http_urls[0]
 
 
 @pytest.fixture

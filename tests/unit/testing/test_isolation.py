@@ -33,6 +33,8 @@ from fakebus.testing.embedded_bus import EmbeddedBus, bus_settings
 from fakebus.testing.isolation import Isolation
 from tests.unit.testing.conftest import take
 
+SCHEMA = {"type": "record", "name": "Order", "fields": [{"name": "id", "type": "int"}]}
+
 
 @pytest.fixture(scope="module")
 def fixtures(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -382,6 +384,45 @@ def test_a_namespace_has_topics_groups_and_fixtures_of_its_own(
         consumer.close()
     with seeded.test(Isolation.NONE) as outside:
         assert everything(outside) == before
+
+
+def test_a_test_with_the_names_of_all_takes_back_what_it_has_made(seeded: EmbeddedBus) -> None:
+    with seeded.test() as outer:
+        outer.publish("there", "before")
+        outer.take("there", "stays")
+        for turn in (1, 2):
+            with seeded.test(Isolation.TOPICS) as bus:
+                assert (bus.topic("new"), bus.emitted()) == ("new", [])
+                assert bus.publish("new", "x").offset == 0
+                assert bus.publish("there", "x").offset == turn
+                assert len(bus.events("there")) == 1
+                assert bus.take("new", "goes")
+                assert bus.lag("stays") == {("there", 0): turn}
+                bus.publish_event("typed", {"id": 7}, schema=SCHEMA)
+                consumer = Consumer(bus.client_config("member"))
+                consumer.subscribe(["new"])
+                take(consumer, 1)
+            assert "new" not in client(outer).list_topics(timeout=10).topics
+            assert (outer.lag("goes"), outer.lag("member")) == ({}, {})
+            assert outer.lag("stays") == {("there", 0): turn}
+            with pytest.raises(AssertionError, match=r"typed-value: .*not found"):
+                outer.publish_event("typed", {"id": 7})
+            consumer.close()
+
+
+def test_a_consumer_of_another_group_stays_a_member_when_a_namespace_ends(
+    seeded: EmbeddedBus,
+) -> None:
+    with seeded.test() as outer:
+        consumer = Consumer(outer.client_config("beside"))
+        consumer.subscribe(["seeded"])
+        take(consumer, 10)
+        with seeded.test(Isolation.NAMESPACE) as bus:
+            bus.take("seeded", "g")
+            assert bus.lag("g") == {(bus.topic("seeded"), number): 0 for number in (0, 1)}
+        outer.wait_for_members("beside", timeout=0)
+        assert outer.lag("g").keys() == {("seeded", 0), ("seeded", 1)}
+        consumer.close()
 
 
 def test_a_service_that_goes_on_writing_does_not_disturb_the_rollback(seeded: EmbeddedBus) -> None:
