@@ -11,7 +11,7 @@ from fakebus.fixture_files.model import FixtureSchema, FixtureSet
 from fakebus.fixture_files.recording.reading import SourceSchema
 from fakebus.schemas.framing import framed_id
 from fakebus.testing.cluster import NotOnThisCluster
-from fakebus.testing.naming import OwnNames, new_namespace
+from fakebus.testing.naming import Namespace, OwnNames, new_namespace
 from fakebus.testing.typed import Schema, assert_compatible, coded, refused, schema_text
 
 Ids = dict[tuple[str, int], int]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 
 from fakebus.broker.activity import Activity
@@ -49,14 +49,7 @@ def draw_timeline(
         who = "the test" if place in published else "" if write is None else str(write.origin)
         lines.append((at_ms, partial(_event_line, event, who)))
     began = {id(start.at): start for start in starts(activities)}
-    committed: dict[tuple[str, str, str, int], int] = {}
-    for each in activities:
-        if each.verb == "committed":
-            who = each.origin.client_id, each.group, each.topic, each.partition
-            if committed.get(who) == each.offset:
-                # Some clients commit at every interval, whether there is something new or not.
-                continue
-            committed[who] = each.offset
+    for each in _without_repetitions(activities):
         if id(each) in began:
             lines.append((each.at_ms, partial(_start_line, began[id(each)])))
         elif each.verb == "asked for":
@@ -72,6 +65,17 @@ def draw_timeline(
     if len(lines) > len(drawn):
         drawn.insert(0, f"… {len(lines) - len(drawn)} earlier lines")
     return printable_lines(drawn)
+
+
+def _without_repetitions(activities: Iterable[Activity]) -> Iterator[Activity]:
+    """Yield activities without commits of what is committed, which some clients never tire of."""
+    committed: dict[tuple[str, str, str, int], int] = {}
+    for each in activities:
+        place = each.origin.client_id, each.group, each.topic, each.partition
+        if each.verb != "committed" or committed.get(place) != each.offset:
+            yield each
+        if each.verb == "committed":
+            committed[place] = each.offset
 
 
 def _event_line(event: Event, who: str) -> str:

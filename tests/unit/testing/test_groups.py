@@ -243,3 +243,13 @@ def test_the_settings_are_spelt_as_their_library_wants_them(embedded_bus: Embedd
         }
         with pytest.raises(ValueError, match="library is one of librdkafka, java, "):
             bus.client_config(library="sarama")  # type: ignore[arg-type]
+
+
+async def test_a_timeline_tells_a_repeated_commit_once(bus: TestBus) -> None:
+    await bus.aio.publish("t", "x")
+    async with AIOKafkaConsumer("t", **bus.client_config("g", library="aiokafka")) as consumer:
+        await consumer.getone()
+        for _ in range(3):
+            await consumer.commit()
+    lines = (await bus.aio.timeline()).splitlines()
+    assert len([line for line in lines if "committed by aiokafka" in line]) == 1
