@@ -42,6 +42,7 @@ from fakebus.broker.configs.values import canonical
 from fakebus.broker.refusals import refusal
 from fakebus.broker.topic_names import topic_name_problem
 from fakebus.broker.topics import Topic, Topics
+from fakebus.broker.turns import in_turns
 from fakebus.errors import BrokerError, ConfigError, ErrorCode, StorageError
 from fakebus.storage.interface import MetaStore
 
@@ -234,7 +235,7 @@ class ConfigAdmin:
     ) -> list[ResourceResult]:
         times = Counter((one.resource_type, one.resource_name) for one in wanted)
         results = []
-        for one in wanted:
+        async for one in in_turns(wanted):
             error_code, message = ErrorCode.NONE, None
             try:
                 if times[one.resource_type, one.resource_name] > 1:

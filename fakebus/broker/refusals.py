@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 
 from fakebus.errors import BrokerError, ConfigError, ErrorCode, FakebusError
+from fakebus.limited_log import LimitedLog
 
-logger = logging.getLogger("fakebus.broker")
+_log = LimitedLog(logging.getLogger("fakebus.broker"), 500)
 
 
 def refusal(what: str, error: FakebusError) -> tuple[ErrorCode, str]:
@@ -23,5 +24,5 @@ def refusal(what: str, error: FakebusError) -> tuple[ErrorCode, str]:
         code, text = ErrorCode.INVALID_CONFIG, str(error)
     else:
         code, text = ErrorCode.KAFKA_STORAGE_ERROR, str(error)
-    logger.info("%s is refused: %s: %s", what, code.name, text)
+    _log.log(logging.INFO, "%s is refused: %s: %s", what, code.name, text)
     return code, text

@@ -36,6 +36,7 @@ from fakebus.broker.topic_requests import (
     TopicToDelete,
 )
 from fakebus.broker.topics import Topic, Topics
+from fakebus.broker.turns import in_turns
 from fakebus.errors import BrokerError, ConfigError, ErrorCode, FakebusError, StorageError
 from fakebus.types import ZERO_UUID, TopicPartition
 
@@ -83,12 +84,12 @@ class TopicAdmin:
         # As in Kafka, names are compared with those that were there before the request.
         colliding = {name: self._topics.colliding(name) for name in times}
         planned = _Planned()
-        for new_topic in wanted:
+        async for new_topic in in_turns(wanted):
             if times[new_topic.name] > 1:
                 continue
             try:
                 if too_many is not None:
-                    raise too_many
+                    raise BrokerError(ErrorCode.POLICY_VIOLATION, too_many)
                 result, stored = self._create_one(
                     new_topic, colliding[new_topic.name], validate_only
                 )
@@ -108,7 +109,7 @@ class TopicAdmin:
                 planned.results[index] = _not_created(planned.results[index].name, error)
         return planned.results
 
-    def _too_many(self, wanted: Iterable[NewTopic]) -> BrokerError | None:
+    def _too_many(self, wanted: Iterable[NewTopic]) -> str | None:
         default = self._config.get_int("num.partitions")
         total = sum(
             len(topic.assignments)
@@ -117,10 +118,7 @@ class TopicAdmin:
         )
         if total <= MAX_NEW_PARTITIONS:
             return None
-        return BrokerError(
-            ErrorCode.POLICY_VIOLATION,
-            f"the request asks for {total} partitions; {MAX_NEW_PARTITIONS} are allowed",
-        )
+        return f"the request asks for {total} partitions; {MAX_NEW_PARTITIONS} are allowed"
 
     def _create_one(
         self, wanted: NewTopic, colliding: str | None, validate_only: bool
@@ -257,7 +255,7 @@ class TopicAdmin:
             for name, count in times.items()
             if count > 1
         ]
-        for new_partitions in wanted:
+        async for new_partitions in in_turns(wanted):
             if times[new_partitions.name] > 1:
                 continue
             try:

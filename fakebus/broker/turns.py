@@ -3,14 +3,25 @@
 A message that hundreds of waiting consumers want makes hundreds of answers. Written in one
 go they would keep every producer waiting, so they take turns: what exceeds the budget of one
 turn of the event loop stands in line for the next turns, between which sockets are served.
+
+A request that names ten thousands of things is carried out in slices, see :func:`in_turns`.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterable
+from typing import TypeVar
 
+from fakebus.real_time import monotonic
+
+T = TypeVar("T")
+
+LARGE_REQUEST_BYTES = 16 * 1024
+"""Requests from this size on may name so much that it is done in turns."""
+SLICE_S = 0.005
+"""How long one slice of such a request keeps the event loop."""
 TURN_UNITS = 250
 """Work in one turn of the event loop, some 1 ms: a partition of a fetch is one unit."""
 
@@ -67,3 +78,17 @@ class TurnBudget:
             # Also when a piece has failed: the others must not wait for ever.
             if self._line:
                 self._plan()
+
+
+async def in_turns(items: Iterable[T]) -> AsyncIterator[T]:
+    """Yield items, and leave the event loop to others whenever a slice of time is used up.
+
+    Args:
+        items: what a request names.
+    """
+    until = monotonic() + SLICE_S
+    for item in items:
+        if monotonic() > until:
+            await asyncio.sleep(0)
+            until = monotonic() + SLICE_S
+        yield item

@@ -13,20 +13,18 @@ client, and nothing else: errors of Kafka go into the response.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from fakebus.broker.activity import Origin
 from fakebus.broker.appending import Outcome
 from fakebus.kafka.authentication import SaslSession
 from fakebus.protocol.api_keys import ApiKey
+from fakebus.types import Buffer
 
 if TYPE_CHECKING:
     from fakebus.broker.broker import Broker
-
-
-T = TypeVar("T")
 
 
 class PendingResponse(Outcome[Any]):
@@ -38,6 +36,19 @@ class PendingResponse(Outcome[Any]):
 
     abandon: Callable[[], None] | None = None
     """Stops what only the client waits for; without it the request is carried out."""
+
+    async def response(self) -> Any:
+        """Return the response as soon as it is there.
+
+        Raises:
+            CloseConnection: that is what was given instead.
+        """
+        told: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self.when_settled(lambda outcome: None if told.done() else told.set_result(outcome))
+        outcome = await told
+        if isinstance(outcome, CloseConnection):
+            raise outcome
+        return outcome
 
 
 HandlerResult = Any | None | Awaitable[Any | None] | PendingResponse
@@ -113,12 +124,14 @@ class RequestContext:
     handlers: Sequence[Handler] = ()
     """Every API that is served; ApiVersions is computed from it."""
     frame_bytes: int = 0
+    overlaps: bool = False
+    """Whether the next Produce may be begun before this one is answered."""
     done: bool = False
     """Whether there is an answer, or the client expects none."""
     response: Any = None
     response_version: int = 0
-    raw_token: bytes | None = None
-    """The answer instead of a response, when the client sent a bare SASL token."""
+    encoded: list[Buffer] | None = None
+    """The answer's frame, where it is there already instead of a response."""
     abandon: Callable[[], None] | None = None
     """Stops what only the client waits for, when it goes away."""
 
@@ -164,16 +177,3 @@ def handles(
         return Handler(api_key, low, high, function, shown)
 
     return declare
-
-
-async def in_turns(items: Iterable[T], in_a_row: int = 200) -> AsyncIterator[T]:
-    """Yield items and leave the event loop to others in between, for requests that name many.
-
-    Args:
-        items: what a request names.
-        in_a_row: how many are yielded before others get their turn.
-    """
-    for number, item in enumerate(items):
-        if number and number % in_a_row == 0:
-            await asyncio.sleep(0)
-        yield item

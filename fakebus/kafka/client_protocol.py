@@ -28,7 +28,7 @@ from fakebus.kafka.api import (
 )
 from fakebus.kafka.authentication import SaslSession
 from fakebus.kafka.backpressure import SHARE_BYTES, Backpressure
-from fakebus.kafka.dispatch import Dispatcher
+from fakebus.kafka.dispatch import Dispatcher, encode
 from fakebus.kafka.listener_settings import ListenerSettings
 from fakebus.limited_log import LimitedLog
 from fakebus.protocol import codec
@@ -198,7 +198,9 @@ class KafkaProtocol(asyncio.BufferedProtocol):
     def _may_start(self, api_key: int) -> bool:
         if self._writing_paused or self._in_line or self._client.close_after_answer:
             return False
-        if self._closing or (self._outbox and not api_key == _PRODUCE == self._outbox[-1].api_key):
+        if self._closing or (
+            self._outbox and not (api_key == _PRODUCE and self._outbox[-1].overlaps)
+        ):
             return False
         if api_key == _PRODUCE and self._backpressure.broker.overloaded:
             self._backpressure.stall(self)
@@ -243,6 +245,7 @@ class KafkaProtocol(asyncio.BufferedProtocol):
             return
         if isinstance(result, PendingResponse):
             context.abandon = result.abandon
+            context.overlaps = context.api_key == _PRODUCE
             result.when_settled(partial(self._deliver, context))
         elif isinstance(result, Awaitable):
             begun = asyncio.ensure_future(result)
@@ -283,7 +286,7 @@ class KafkaProtocol(asyncio.BufferedProtocol):
             self.answered += 1
             answered_bytes += context.frame_bytes
             try:
-                buffers += _encode(context)
+                buffers += encode(context) if context.encoded is None else context.encoded
             except EncodeError:  # a bug costs one connection
                 logger.exception("an answer to %s cannot be written", self._client.client_host)
                 self.give_up("internal error")
@@ -322,17 +325,6 @@ class KafkaProtocol(asyncio.BufferedProtocol):
         self._admitted_bytes = self._reader.large_bytes
         self._backpressure.hold(self, self._admitted_bytes)
         return True
-
-
-def _encode(context: RequestContext) -> list[Buffer]:
-    """Return an answer's bytes; nothing when the client expects none."""
-    if context.raw_token is not None:
-        return codec.framed(b"", [context.raw_token])
-    if context.response is None:
-        return []
-    return codec.response_frame(
-        context.api_key, context.response_version, context.correlation_id, context.response
-    )
 
 
 def _certified(transport: asyncio.BaseTransport) -> str | None:

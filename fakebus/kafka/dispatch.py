@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from fakebus.broker.turns import LARGE_REQUEST_BYTES
 from fakebus.errors import ErrorCode
 from fakebus.kafka.api import (
     AdvertisedBroker,
     ClientConnection,
     CloseConnection,
     Handler,
+    HandlerFunction,
     HandlerResult,
+    PendingResponse,
     RequestContext,
 )
 from fakebus.kafka.authentication import SaslSession
@@ -22,6 +26,7 @@ from fakebus.kafka.sasl import AuthenticationFailed
 from fakebus.kafka.unserved import unserved
 from fakebus.protocol import codec
 from fakebus.protocol.api_keys import ApiKey
+from fakebus.types import Buffer
 
 if TYPE_CHECKING:
     from fakebus.broker.broker import Broker
@@ -29,6 +34,11 @@ if TYPE_CHECKING:
 
 HANDLERS_BY_KEY: dict[int, Handler] = {int(handler.api_key): handler for handler in HANDLERS}
 
+_IN_TURNS = frozenset((int(ApiKey.PRODUCE), int(ApiKey.FETCH)))
+"""Those that see to it themselves: producers need their order, and fetches may be abandoned."""
+MAX_TEXT_BYTES = 16 * 1024 * 1024
+"""How long a request may be that brings no records, subscriptions or assignments. As many of the
+longest names as a request may have take half of that."""
 _API_VERSIONS = int(ApiKey.API_VERSIONS)
 _SASL_AUTHENTICATE = int(ApiKey.SASL_AUTHENTICATE)
 
@@ -101,13 +111,21 @@ class Dispatcher:
             request = None
             handler = HANDLERS_BY_KEY[_API_VERSIONS]
         else:
+            if len(frame) > MAX_TEXT_BYTES and not codec.holds_bytes(api_key):
+                raise CloseConnection(
+                    f"{codec.api_name(api_key)}: a request of {len(frame)} bytes, which all are "
+                    f"names, is longer than {MAX_TEXT_BYTES}"
+                )
             request = codec.decode_request(api_key, version, frame, offset)
         if client.sasl is not None and client.sasl.is_out_of_place(api_key):
             _refuse(client, context, request)
             return context, None
+        function = handler.function
         if self._faults.active:
-            return context, carry_out(handler.function, request, context)
-        return context, handler.function(request, context)
+            function = partial(carry_out, function)
+        if len(frame) > LARGE_REQUEST_BYTES and api_key not in _IN_TURNS:
+            return context, _in_its_own_turn(function, request, context)
+        return context, function(request, context)
 
     def _take_raw_token(
         self, client: ClientConnection, session: SaslSession, frame: memoryview
@@ -130,8 +148,36 @@ class Dispatcher:
             advertised=self._advertised,
             frame_bytes=len(frame),
             done=True,
-            raw_token=answer,
+            encoded=codec.framed(b"", [answer]),
         )
+
+
+async def _in_its_own_turn(function: HandlerFunction, request: Any, context: RequestContext) -> Any:
+    """Carry out a large request in another turn of the event loop than it was decoded in.
+
+    Its answer may be larger still, and is encoded beside the loop.
+    """
+    result = function(request, context)
+    if isinstance(result, PendingResponse):
+        result = await result.response()
+    elif isinstance(result, Awaitable):
+        result = await result
+    context.response = result
+    context.encoded = await context.broker.record_thread.run(encode, context)
+    return result
+
+
+def encode(context: RequestContext) -> list[Buffer]:
+    """Return an answer's frame; nothing when the client expects none.
+
+    Raises:
+        EncodeError: the response cannot be written.
+    """
+    if context.response is None:
+        return []
+    return codec.response_frame(
+        context.api_key, context.response_version, context.correlation_id, context.response
+    )
 
 
 def _refuse(client: ClientConnection, context: RequestContext, request: Any) -> None:

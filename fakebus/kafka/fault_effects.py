@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
@@ -97,17 +96,7 @@ async def _await_both(
     pending: PendingResponse,
 ) -> Any:
     replace(await result, pending)
-    settled: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-
-    def settle(outcome: Any) -> None:
-        if not settled.done():
-            settled.set_result(outcome)
-
-    pending.when_settled(settle)
-    outcome = await settled
-    if isinstance(outcome, CloseConnection):
-        raise outcome
-    return outcome
+    return await pending.response()
 
 
 async def _with_brokers(result: HandlerResult, answer: Any) -> Any:

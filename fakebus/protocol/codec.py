@@ -20,7 +20,7 @@ from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.compiler import Decoder, Encoder
 from fakebus.protocol.errors import DecodeError, EncodeError
 from fakebus.protocol.primitives import null_or_error, skip_tagged_fields
-from fakebus.protocol.schema import ApiSchema, api_heads, api_schema
+from fakebus.protocol.schema import ApiSchema, StructSchema, api_heads, api_schema
 from fakebus.protocol.versions import NO_VERSIONS, VersionRange
 from fakebus.types import Buffer
 
@@ -67,6 +67,20 @@ def api_name(api_key: int) -> str:
         return ApiKey(api_key).name.title().replace("_", "")
     except ValueError:
         return f"ApiKey {api_key}"
+
+
+@cache
+def holds_bytes(api_key: int) -> bool:
+    """Tell whether requests of an API bring bytes or records, and not only names and numbers."""
+    schema = api_schema(api_key)
+    return schema is not None and _has_bytes(schema.request.root)
+
+
+def _has_bytes(struct: StructSchema) -> bool:
+    return any(
+        field.type in ("bytes", "rec") or (field.struct is not None and _has_bytes(field.struct))
+        for field in struct.fields
+    )
 
 
 def _schema(api_key: int, version: int) -> ApiSchema:
@@ -212,7 +226,7 @@ def decode_request_header(data: memoryview) -> tuple[RequestHeader, int]:
         if data[offset : offset + 1] == _NO_TAGS:
             return RequestHeader(api_key, version, correlation_id, client_id), offset + 1
         try:
-            offset = skip_tagged_fields(data, offset + 1, data[offset], len(data))
+            offset, _ = skip_tagged_fields(data, offset + 1, data[offset], len(data))
         except IndexError:
             raise DecodeError(offset, "the request header ends too early") from None
     return RequestHeader(api_key, version, correlation_id, client_id), offset

@@ -215,10 +215,11 @@ class DecoderSource:
         self._read("B", "n")
         self._flush()
         if not tagged:
-            self.writer.line("if n: p = skip_tagged_fields(d, p, n, e)")
+            self.writer.line("if n: p, t = skip_tagged_fields(d, p, n, e, t)")
             return
         with self.writer.block("if n:"):
-            self.writer.line("n, p = read_uvarint(d, p, n)")
+            self.writer.line("n, p = read_uvarint(d, p, n); t += n")
+            self.writer.line(f"if t > {MAX_ELEMENTS}: raise array_error(p, n, 'tagged fields')")
             with self.writer.block("for _ in range(n):"):
                 self._tagged_fields(tagged, variable)
 

@@ -18,8 +18,8 @@ MAX_STRING_LENGTH = 0x7FFF
 """Kafka refuses longer strings in both encodings."""
 
 MAX_ELEMENTS = 30_000
-"""Array elements in one message. To read one, to look it up and to answer it takes some ten
-microseconds: this keeps a hostile frame from holding up everybody else for long."""
+"""Array elements and tagged fields in one message. To read one, to look it up and to answer it
+takes some ten microseconds: this keeps a hostile frame from holding up everybody else for long."""
 
 JOIN_BELOW = 4096
 """Record batches below this size are copied behind the bytes before them; larger ones stay
@@ -107,7 +107,9 @@ def length_error(position: int, length: int, end: int, name: str) -> DecodeError
     return DecodeError(position, f"{name} ends beyond the frame, {end - position} bytes are left")
 
 
-def skip_tagged_fields(data: memoryview, position: int, first: int, end: int) -> int:
+def skip_tagged_fields(
+    data: memoryview, position: int, first: int, end: int, elements: int = 0
+) -> tuple[int, int]:
     """Pass over a tag section none of whose tags we know (KIP-482).
 
     Args:
@@ -115,21 +117,25 @@ def skip_tagged_fields(data: memoryview, position: int, first: int, end: int) ->
         position: the byte after the first of the section's count.
         first: that first byte.
         end: the length of the frame.
+        elements: how many array elements and tagged fields there were before.
 
     Returns:
-        The position after the section.
+        The position after the section, and how many there are now.
 
     Raises:
-        DecodeError: a size leads out of the frame.
+        DecodeError: a size leads out of the frame, or there are too many.
     """
     count, position = read_uvarint(data, position, first)
+    elements += count
+    if elements > MAX_ELEMENTS:
+        raise array_error(position, count, "tagged fields")
     for _ in range(count):
         _, position = read_uvarint(data, position + 1, data[position])
         size, position = read_uvarint(data, position + 1, data[position])
         position += size
         if position > end:
             raise DecodeError(position - size, f"a tagged field of {size} bytes ends too late")
-    return position
+    return position, elements
 
 
 def array_error(position: int, count: int, name: str) -> DecodeError:

@@ -171,14 +171,14 @@ def test_an_answer_that_cannot_be_written_costs_one_connection(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     good, bad = connect(), connect()
-    encode = client_protocol._encode
+    encode = client_protocol.encode
 
     def fail(context: RequestContext) -> list[Buffer]:
         if context.api_key == ApiKey.METADATA:
             raise EncodeError("a value is missing")
         return encode(context)
 
-    monkeypatch.setattr(client_protocol, "_encode", fail)
+    monkeypatch.setattr(client_protocol, "encode", fail)
     bad.send(ApiKey.METADATA, 1, MetadataRequest(topics=[]))
     assert bad.is_closed_by_peer()
     request = ApiVersionsRequest(client_software_name="raw", client_software_version="1")

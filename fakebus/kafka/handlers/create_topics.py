@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from fakebus.broker.configs.describing import describe_topic
 from fakebus.broker.topic_requests import CreatedTopic, NewTopic
+from fakebus.broker.turns import in_turns
 from fakebus.kafka.api import RequestContext, handles
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import (
@@ -36,7 +37,9 @@ async def handle_create_topics(
     created = await context.broker.topic_admin.create_topics(
         [_new_topic(topic) for topic in request.topics], validate_only=request.validate_only
     )
-    return CreateTopicsResponse(topics=[_result(topic, context) for topic in created])
+    return CreateTopicsResponse(
+        topics=[_result(topic, context) async for topic in in_turns(created)]
+    )
 
 
 def _new_topic(topic: CreatableTopic) -> NewTopic:

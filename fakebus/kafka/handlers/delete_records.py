@@ -11,8 +11,9 @@ Version notes:
 
 from __future__ import annotations
 
+from fakebus.broker.turns import in_turns
 from fakebus.errors import BrokerError, ErrorCode, StorageError
-from fakebus.kafka.api import RequestContext, handles, in_turns
+from fakebus.kafka.api import RequestContext, handles
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import (
     DeleteRecordsPartition,

@@ -19,8 +19,9 @@ from collections.abc import Callable, Iterable
 from fakebus.broker.config_requests import ResourceType
 from fakebus.broker.configs.describing import DescribedConfig
 from fakebus.broker.configs.keys import documentation_of
+from fakebus.broker.turns import in_turns
 from fakebus.errors import BrokerError
-from fakebus.kafka.api import RequestContext, handles, in_turns
+from fakebus.kafka.api import RequestContext, handles
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import (
     DescribeConfigsRequest,
@@ -51,8 +52,7 @@ async def handle_describe_configs(
     return DescribeConfigsResponse(
         results=[
             _describe(resource, request.include_synonyms, documentation, context)
-            # Each has hundreds of configs.
-            async for resource in in_turns(_different(request.resources), 1)
+            async for resource in in_turns(_different(request.resources))
         ]
     )
 

@@ -1,7 +1,7 @@
 """DescribeGroups 0-6.
 
 Behaviour:
-    * A group that does not exist is Dead.
+    * A group that does not exist is Dead; one that is named twice is described once.
     * The protocol and the members' metadata are shown for stable groups only.
     * Without an authorizer every operation on a group is authorised.
 
@@ -33,7 +33,8 @@ def handle_describe_groups(
 ) -> DescribeGroupsResponse:
     """Show groups with their members."""
     return DescribeGroupsResponse(
-        groups=[_describe(group_id, request, context) for group_id in request.groups]
+        # A group may be some megabytes: it is told once, however often it is named.
+        groups=[_describe(name, request, context) for name in dict.fromkeys(request.groups)]
     )
 
 

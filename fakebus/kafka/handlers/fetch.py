@@ -15,13 +15,15 @@ Version notes:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from uuid import UUID
 
+from fakebus.broker.delayed_fetch import DelayedFetch
 from fakebus.broker.fetch_sessions import FetchPlan, PartitionKey
 from fakebus.broker.fetching import NO_EPOCH, FetchTarget, IsolationLevel
 from fakebus.broker.topics import Topic
+from fakebus.broker.turns import LARGE_REQUEST_BYTES, TURN_UNITS
 from fakebus.errors import ErrorCode
 from fakebus.kafka.api import PendingResponse, RequestContext, handles
 from fakebus.protocol.api_keys import ApiKey
@@ -38,11 +40,50 @@ _ISOLATION_LEVELS = [level.value for level in IsolationLevel]
 
 
 @handles(ApiKey.FETCH, versions=(4, 18))
-def handle_fetch(request: FetchRequest, context: RequestContext) -> FetchResponse | PendingResponse:
+def handle_fetch(request: FetchRequest, context: RequestContext) -> PendingResponse:
     """Return what there is, or wait for it."""
+    pending = PendingResponse()
+    if context.frame_bytes >= LARGE_REQUEST_BYTES:
+        _begin_later(request, context, pending)
+        return pending
+    fetch = _begin(request, context, pending, None)
+    if fetch is not None:
+        pending.abandon = fetch.abandon
+    return pending
+
+
+def _begin_later(request: FetchRequest, context: RequestContext, pending: PendingResponse) -> None:
+    """Let a large fetch be decoded, begun and answered in a turn of the event loop each."""
+    later = partial(context.broker.waiting_room.turns.run_later, TURN_UNITS)
+    fetch: DelayedFetch | None = None
+    gone = False
+
+    def begin() -> None:
+        nonlocal fetch
+        if not gone:
+            fetch = _begin(request, context, pending, later)
+
+    def abandon() -> None:
+        nonlocal gone
+        gone = True
+        if fetch is not None:
+            fetch.abandon()
+
+    pending.abandon = abandon
+    later(begin)
+
+
+def _begin(
+    request: FetchRequest,
+    context: RequestContext,
+    pending: PendingResponse,
+    later: Callable[[Callable[[], None]], None] | None,
+) -> DelayedFetch | None:
+    """Begin a fetch that nothing speaks against; ``later`` is where a large one is answered."""
     by_id = context.api_version >= _FIRST_WITH_TOPIC_IDS
     if request.isolation_level not in _ISOLATION_LEVELS:
-        return _failed(request, by_id)
+        pending.settle(_failed(request, by_id))
+        return None
     plan = context.broker.fetch_sessions.plan(
         request.session_id,
         request.session_epoch,
@@ -51,14 +92,14 @@ def handle_fetch(request: FetchRequest, context: RequestContext) -> FetchRespons
         uses_topic_ids=by_id,
     )
     if plan.error is not ErrorCode.NONE:
-        return FetchResponse(error_code=plan.error.code)
+        pending.settle(FetchResponse(error_code=plan.error.code))
+        return None
     if plan.incremental:
         _find_logs(plan, context)
     activity, connection = context.broker.activity, context.connection
     if activity.is_on and not activity.follows(connection.connection_id):
         connection.on_close.append(partial(activity.connection_closed, connection.connection_id))
     isolation = IsolationLevel(request.isolation_level)
-    pending = PendingResponse()
 
     def answer(_: Sequence[FetchTarget]) -> None:
         topics = _topics(plan, isolation)
@@ -66,15 +107,14 @@ def handle_fetch(request: FetchRequest, context: RequestContext) -> FetchRespons
 
     fetch = context.broker.begin_fetch(
         [target for _, target in plan.partitions],
-        answer,
+        answer if later is None else lambda targets: later(partial(answer, targets)),
         max_wait_ms=request.max_wait_ms,
         min_bytes=request.min_bytes,
         max_bytes=request.max_bytes,
         isolation=isolation,
         origin=context.origin,
     )
-    pending.abandon = fetch.abandon
-    return pending
+    return fetch
 
 
 def _wanted(

@@ -16,8 +16,9 @@ from __future__ import annotations
 
 from fakebus.broker.fetching import NO_EPOCH, IsolationLevel, check_leader_epoch
 from fakebus.broker.offset_lookup import EARLIEST, LATEST
+from fakebus.broker.turns import in_turns
 from fakebus.errors import ErrorCode, FakebusError
-from fakebus.kafka.api import RequestContext, handles, in_turns
+from fakebus.kafka.api import RequestContext, handles
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import (
     ListOffsetsPartition,

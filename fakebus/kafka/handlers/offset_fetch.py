@@ -15,8 +15,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from fakebus.broker.turns import in_turns
 from fakebus.errors import ErrorCode
-from fakebus.kafka.api import RequestContext, handles, in_turns
+from fakebus.kafka.api import RequestContext, handles
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import (
     OffsetFetchRequest,
@@ -42,7 +43,7 @@ async def handle_offset_fetch(
 ) -> OffsetFetchResponse:
     """Tell groups where they stopped reading."""
     if context.api_version >= _FIRST_WITH_SEVERAL_GROUPS:
-        groups = request.groups
+        groups = list(_different(request.groups))
     else:
         groups = [_as_group(request)]
     if request.require_stable:
@@ -52,6 +53,14 @@ async def handle_offset_fetch(
     if context.api_version >= _FIRST_WITH_SEVERAL_GROUPS:
         return OffsetFetchResponse(groups=answers)
     return OffsetFetchResponse(topics=[_old_topic(topic) for topic in answers[0].topics])
+
+
+def _different(groups: Iterable[OffsetFetchRequestGroup]) -> Iterable[OffsetFetchRequestGroup]:
+    """Return the groups, but none twice whose offsets are all wanted: there may be many."""
+    return {
+        (group.group_id, None if group.topics is None else number): group
+        for number, group in enumerate(groups)
+    }.values()
 
 
 def _as_group(request: OffsetFetchRequest) -> OffsetFetchRequestGroup:

@@ -19,7 +19,7 @@ Version notes:
 from __future__ import annotations
 
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 from fakebus.broker.appending import (
     AppendResult,
@@ -30,8 +30,15 @@ from fakebus.broker.appending import (
     check_shape,
     is_transactional,
 )
+from fakebus.broker.turns import LARGE_REQUEST_BYTES, in_turns
 from fakebus.errors import BrokerError, ErrorCode
-from fakebus.kafka.api import CloseConnection, PendingResponse, RequestContext, handles
+from fakebus.kafka.api import (
+    CloseConnection,
+    HandlerResult,
+    PendingResponse,
+    RequestContext,
+    handles,
+)
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import (
     BatchIndexAndErrorMessage,
@@ -39,6 +46,7 @@ from fakebus.protocol.messages import (
     PartitionProduceResponse,
     ProduceRequest,
     ProduceResponse,
+    TopicProduceData,
     TopicProduceResponse,
 )
 from fakebus.records.batch import TRANSACTIONAL_BIT, BatchHeader
@@ -46,44 +54,100 @@ from fakebus.types import TopicPartition
 
 _FIRST_WITH_ZSTD = 7
 _FIRST_WITH_TOPIC_IDS = 13
+_MANY_PARTITIONS = 500
 
 
 class _Answer(PendingResponse):
-    """Gathers the partitions' outcomes and is ready when the last one is there."""
+    """Answer to a request that gathers the partitions' outcomes.
 
-    __slots__ = ("_acks", "_failure", "_missing", "topics")
+    It is ready when the last one is there.
+    """
 
-    def __init__(self, acks: int) -> None:
+    __slots__ = (
+        "_context",
+        "_decided",
+        "_failure",
+        "_missing",
+        "_refusal",
+        "_request",
+        "pieces",
+        "topics",
+    )
+
+    def __init__(self, request: ProduceRequest, context: RequestContext) -> None:
         super().__init__()
         self.topics: list[TopicProduceResponse] = []
-        self._acks = acks
+        self.pieces: list[_Piece] = []
+        self._request = request
+        self._context = context
+        self._refusal: BrokerError | None = None
+        """Why nothing of the request is appended."""
+        self._decided = False
         self._failure: BrokerError | None = None
         self._missing = 1
 
-    def wait_for(self, response: PartitionProduceResponse, result: AppendResult) -> None:
-        self._missing += 1
-        result.when_settled(partial(self._take, response))
+    def look_at(self, topic: TopicProduceData) -> None:
+        """Look at a topic's batches, before any is appended: one may refuse them all."""
+        request, version = self._request, self._context.api_version
+        looked: dict[int, _Piece] = {}
+        responses: list[PartitionProduceResponse] = []
+        name: str | None = topic.name
+        if version >= _FIRST_WITH_TOPIC_IDS:
+            known = self._context.broker.topics.by_id(topic.topic_id)
+            name = None if known is None else known.name
+        for partition in topic.partition_data:
+            header = _look(partition, version)
+            if not self._decided:
+                self._decided, self._refusal = _refusal(request, partition, header)
+            before = looked.get(partition.index)
+            if before is None:
+                response = PartitionProduceResponse(index=partition.index)
+                responses.append(response)
+            else:
+                response = before[1]
+            looked[partition.index] = name, response, partition, header
+        self.pieces += looked.values()
+        self.topics.append(
+            TopicProduceResponse(
+                name=topic.name, topic_id=topic.topic_id, partition_responses=responses
+            )
+        )
+
+    def append(self, piece: _Piece) -> None:
+        """Append a batch that was looked at, or say why not."""
+        name, response, partition, header = piece
+        if self._refusal is not None:
+            self._refuse(response, self._refusal)
+            return
+        try:
+            result = _append(self._request, name, partition, header, self._context)
+        except BrokerError as error:
+            self._refuse(response, error)
+        else:
+            self._missing += 1
+            result.when_settled(partial(self._take, response))
 
     def _take(
         self, response: PartitionProduceResponse, outcome: LogAppendInfo | BrokerError
     ) -> None:
         if isinstance(outcome, BrokerError):
-            self.refuse(response, outcome)
+            self._refuse(response, outcome)
         else:
             response.base_offset = outcome.base_offset
             response.log_append_time_ms = outcome.log_append_time_ms
             response.log_start_offset = outcome.log_start_offset
         self.one_done()
 
-    def refuse(self, response: PartitionProduceResponse, error: BrokerError) -> None:
+    def _refuse(self, response: PartitionProduceResponse, error: BrokerError) -> None:
         _fill_failure(response, error)
         self._failure = error
 
     def one_done(self) -> None:
+        """Note that a batch is settled, or that all were begun."""
         self._missing -= 1
         if self._missing:
             return
-        if self._acks != 0:
+        if self._request.acks != 0:
             self.settle(ProduceResponse(responses=self.topics))
         elif self._failure is not None:
             reason = f"a Produce request with acks=0 failed: {self._failure}"
@@ -92,68 +156,43 @@ class _Answer(PendingResponse):
             self.settle(None)
 
 
-Looked = tuple[PartitionProduceResponse, PartitionProduceData, BatchHeader | BrokerError]
-"""A partition's answer, its piece of the request, and what was seen of the batch."""
+_Piece = tuple[
+    str | None, PartitionProduceResponse, PartitionProduceData, BatchHeader | BrokerError
+]
+"""A batch: its topic's name, its answer, its part of the request, and what was seen of it."""
 
 
 @handles(ApiKey.PRODUCE, versions=(3, 13), advertised_min=0)
-def handle_produce(request: ProduceRequest, context: RequestContext) -> PendingResponse:
+def handle_produce(request: ProduceRequest, context: RequestContext) -> HandlerResult:
     """Append the request's batches now; answer when they are committed."""
-    answer = _Answer(request.acks)
-    pieces, refusal = _look_at_all(request, context, answer)
-    for place, looked in pieces:
-        for response, partition, header in looked.values():
-            if refusal is not None:
-                answer.refuse(response, refusal)
-                continue
-            try:
-                result = _append(request, place, partition, header, context)
-            except BrokerError as error:
-                answer.refuse(response, error)
-            else:
-                answer.wait_for(response, result)
+    answer = _Answer(request, context)
+    if context.frame_bytes > LARGE_REQUEST_BYTES and _names_many(request):
+        return _in_turns(request, answer)
+    for topic in request.topic_data:
+        answer.look_at(topic)
+    for piece in answer.pieces:
+        answer.append(piece)
     answer.one_done()
     return answer
 
 
+def _names_many(request: ProduceRequest) -> bool:
+    many = _MANY_PARTITIONS - len(request.topic_data)
+    return many < 0 or sum(len(topic.partition_data) for topic in request.topic_data) > many
+
+
+async def _in_turns(request: ProduceRequest, answer: _Answer) -> Any:
+    # The connection begins no other Produce before this one is answered.
+    async for topic in in_turns(request.topic_data):
+        answer.look_at(topic)
+    async for piece in in_turns(answer.pieces):
+        answer.append(piece)
+    answer.one_done()
+    return await answer.response()
+
+
 class _WholeRequestError(BrokerError):
     """Nothing of a request is looked at any further."""
-
-
-def _look_at_all(
-    request: ProduceRequest, context: RequestContext, answer: _Answer
-) -> tuple[list[tuple[str | None, dict[int, Looked]]], BrokerError | None]:
-    """Look at every batch before the first one is appended, for one may refuse all.
-
-    Returns:
-        By topic its name and by partition what was seen; and why all are refused.
-    """
-    pieces: list[tuple[str | None, dict[int, Looked]]] = []
-    refusal: BrokerError | None = None
-    decided = False
-    for topic in request.topic_data:
-        looked: dict[int, Looked] = {}
-        responses: list[PartitionProduceResponse] = []
-        for partition in topic.partition_data:
-            header = _look(partition, context.api_version)
-            if not decided:
-                decided, refusal = _refusal(request, partition, header)
-            response = PartitionProduceResponse(index=partition.index)
-            before = looked.get(partition.index)
-            if before is None:
-                responses.append(response)
-            looked[partition.index] = before[0] if before else response, partition, header
-        name: str | None = topic.name
-        if context.api_version >= _FIRST_WITH_TOPIC_IDS:
-            known = context.broker.topics.by_id(topic.topic_id)
-            name = None if known is None else known.name
-        pieces.append((name, looked))
-        answer.topics.append(
-            TopicProduceResponse(
-                name=topic.name, topic_id=topic.topic_id, partition_responses=responses
-            )
-        )
-    return pieces, refusal
 
 
 def _look(partition: PartitionProduceData, api_version: int) -> BatchHeader | BrokerError:

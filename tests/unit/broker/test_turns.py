@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from fakebus.broker.turns import TurnBudget
+from fakebus.broker import turns as turns_module
+from fakebus.broker.turns import SLICE_S, TurnBudget, in_turns
 
 
 async def test_work_within_the_budget_is_done_at_once() -> None:
@@ -85,3 +86,18 @@ async def test_a_piece_that_fails_does_not_hold_up_the_others() -> None:
     assert done == [1]
     with pytest.raises(ValueError, match="broken"):
         raise failures[0]  # type: ignore[misc]
+
+
+async def test_a_slice_that_is_used_up_leaves_the_loop_to_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    others: list[int] = []
+    seen: list[int] = []
+    now = 0.0
+    monkeypatch.setattr(turns_module, "monotonic", lambda: now)
+    asyncio.get_running_loop().call_soon(others.append, 1)
+    async for item in in_turns(range(4)):
+        now += SLICE_S / 2 + 0.0001
+        seen.append(len(others))
+        asyncio.get_running_loop().call_soon(others.append, item)
+    assert seen == [0, 0, 3, 3]

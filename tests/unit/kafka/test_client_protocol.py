@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from fakebus.addresses import Address
+from fakebus.broker import turns as loop_turns
 from fakebus.broker.broker import MAX_PENDING_BYTES, Broker
 from fakebus.broker.delayed_fetch import DelayedFetch
 from fakebus.clock import ManualClock
-from fakebus.kafka import client_protocol
+from fakebus.kafka import client_protocol, dispatch
 from fakebus.kafka.advertise import FixedAddress
 from fakebus.kafka.client_protocol import KafkaProtocol
 from fakebus.kafka.listener import Listener
 from fakebus.protocol import codec
 from fakebus.protocol.api_keys import ApiKey
-from fakebus.protocol.messages import MetadataRequest
+from fakebus.protocol.messages import (
+    DescribeGroupsRequest,
+    FetchRequest,
+    FetchRequestFetchPartition,
+    ListTransactionsRequest,
+    MetadataRequest,
+    ProduceRequest,
+)
 from fakebus.storage.sqlite import SqliteStorage
 from fakebus.types import TopicPartition
 from tests.unit.broker.batches import T0, batch
@@ -77,6 +86,10 @@ class Client:
     def fetch(self, correlation_id: int, offset: int = 0) -> None:
         request = fetch_request("t", offset, max_wait_ms=1000)
         self.send(ApiKey.FETCH, 11, request, correlation_id)
+
+    def ask_at_once(self, correlation_id: int) -> None:
+        """Ask what is answered before this returns."""
+        self.send(ApiKey.LIST_TRANSACTIONS, 0, ListTransactionsRequest(), correlation_id)
 
     def ask(self, correlation_id: int) -> None:
         self.send(ApiKey.METADATA, 1, MetadataRequest(topics=[]), correlation_id)
@@ -282,3 +295,99 @@ async def test_what_was_fetched_is_let_go_of_without_the_garbage_collector(
         assert kept == []
     finally:
         gc.enable()
+
+
+MANY = 1000
+"""Partitions that make a request large."""
+
+
+def large_produce(first: bytes) -> ProduceRequest:
+    request = produce_request("t", batch(first))
+    for number in range(MANY):
+        request.topic_data += produce_request(f"none-{number}", batch(b"x")).topic_data
+    return request
+
+
+async def until_answered(client: Client, count: int) -> None:
+    async with asyncio.timeout(10):
+        for _ in itertools.takewhile(lambda _: len(client.answered) < count, itertools.count()):
+            await asyncio.sleep(0)
+
+
+async def test_a_large_produce_leaves_the_loop_to_others_and_keeps_its_place(
+    broker: Broker, listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop_turns, "SLICE_S", 0.0)
+    large, other = Client(listener), Client(listener)
+    large.send(ApiKey.PRODUCE, 9, large_produce(b"first"), 1)
+    large.produce(2, b"second")
+    other.ask_at_once(1)
+    assert other.answered == [1]
+    assert broker.partition_log(T0).log_end_offset == 0
+    await until_answered(large, 2)
+    assert large.answered == [1, 2]
+    stored = b"".join(bytes(b.data) for b in await broker.partition_log(T0).read(0, 2, 10_000))
+    assert stored.index(b"first") < stored.index(b"second")
+
+
+def large_fetch(max_wait_ms: int) -> FetchRequest:
+    request = fetch_request("t", 0, max_wait_ms=max_wait_ms)
+    [topic] = request.topics
+    topic.partitions += [
+        FetchRequestFetchPartition(partition=index, fetch_offset=0, partition_max_bytes=1)
+        for index in range(MANY)
+    ]
+    return request
+
+
+async def test_a_large_fetch_is_decoded_begun_and_answered_in_a_turn_each(
+    listener: Listener, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[int] = []
+    client, other = Client(listener), Client(listener)
+    begin_fetch = broker.begin_fetch
+
+    def begin(*args: Any, **options: Any) -> Any:
+        begun.append(len(other.answered))
+        return begin_fetch(*args, **options)
+
+    monkeypatch.setattr(broker, "begin_fetch", begin)
+    client.send(ApiKey.FETCH, 11, large_fetch(max_wait_ms=0), 1)
+    assert begun == []
+    other.ask_at_once(1)
+    await until_answered(client, 1)
+    assert begun == [1]
+
+
+async def test_a_large_fetch_whose_client_goes_before_it_is_begun_does_not_wait(
+    listener: Listener, broker: Broker
+) -> None:
+    client = Client(listener)
+    client.send(ApiKey.FETCH, 11, large_fetch(max_wait_ms=1000), 1)
+    client.protocol.connection_lost(None)
+    await turns()
+    assert not broker.partition_log(T0)._waiters
+
+
+async def test_a_large_request_is_carried_out_and_encoded_apart_from_the_others(
+    listener: Listener, broker: Broker
+) -> None:
+    client, other = Client(listener), Client(listener)
+    request = DescribeGroupsRequest(groups=[f"group-{number:020}" for number in range(MANY)])
+    client.send(ApiKey.DESCRIBE_GROUPS, 5, request, 1)
+    other.ask_at_once(1)
+    assert (client.answered, other.answered) == ([], [1])
+    await until_answered(client, 1)
+
+
+async def test_a_request_of_nothing_but_names_has_a_length_that_they_can_need(
+    listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatch, "MAX_TEXT_BYTES", 1_000)
+    client, other = Client(listener), Client(listener)
+    request = DescribeGroupsRequest(groups=["g" * 1_000])
+    client.send(ApiKey.DESCRIBE_GROUPS, 5, request, 1)
+    assert client.transport.closed
+    other.produce(1, b"x" * 2_000)
+    await until_answered(other, 1)
+    assert not other.transport.closed

@@ -188,3 +188,18 @@ def test_the_error_says_where_it_happened() -> None:
 def test_an_offset_beyond_the_frame_is_refused() -> None:
     with pytest.raises(DecodeError):
         codec.decode_request(ApiKey.METADATA, 9, memoryview(b"ab"), 7)
+
+
+def test_unknown_tagged_fields_count_as_elements() -> None:
+    tags = uvarint_bytes(MAX_ELEMENTS) + b"\x7f\x00" * MAX_ELEMENTS
+    assert "tagged fields" in refusal(ApiKey.METADATA, 9, b"\x02\x02a" + tags + b"\x01\x00\x00\x00")
+    with pytest.raises(DecodeError, match="tagged fields"):
+        codec.decode_request_header(
+            memoryview(b"\x00\x03\x00\x09\x00\x00\x00\x01\xff\xff" + tags[:2] + b"\x02")
+        )
+
+
+def test_repeated_tagged_fields_count_as_elements() -> None:
+    body = bytes.fromhex("00000000 00000000 00000000 00 00000000 00000000 01 01 01")
+    tags = uvarint_bytes(MAX_ELEMENTS + 1) + b"\x7f\x00" * (MAX_ELEMENTS + 1)
+    assert "tagged fields" in refusal(ApiKey.FETCH, 15, body + tags)

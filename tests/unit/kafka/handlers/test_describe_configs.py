@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from fakebus.broker import turns as turns_of_the_loop
 from fakebus.broker.broker import Broker
 from fakebus.kafka.handlers.describe_configs import handle_describe_configs
 from fakebus.protocol.messages import DescribeConfigsRequest, DescribeConfigsResource
@@ -103,7 +104,10 @@ async def test_a_resource_that_is_named_again_and_again_is_described_once(broker
     assert [result.resource_name for result in response.results] == ["1", "nope"]
 
 
-async def test_others_get_their_turn_between_the_resources(broker: Broker) -> None:
+async def test_others_get_their_turn_between_the_resources(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns_of_the_loop, "SLICE_S", 0.0)
     turns = 0
 
     async def count() -> None:

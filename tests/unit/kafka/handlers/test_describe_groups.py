@@ -43,3 +43,10 @@ async def test_all_operations_are_authorised_when_asked(broker: Broker) -> None:
     request = DescribeGroupsRequest(groups=["g"])
     response = await call(handle_describe_groups, request, broker)
     assert response.groups[0].authorized_operations == -(2**31)
+
+
+async def test_a_group_that_is_named_again_and_again_is_told_once(broker: Broker) -> None:
+    await stable_member(broker)
+    request = DescribeGroupsRequest(groups=["g", "x"] * 1_000)
+    response = await call(handle_describe_groups, request, broker)
+    assert [group.group_id for group in response.groups] == ["g", "x"]

@@ -122,3 +122,12 @@ async def test_new_groups_start_at_the_log_start_if_asked_to(broker: Broker) -> 
     offsets = [p.committed_offset for p in response.groups[0].topics[0].partitions]
     assert offsets == [5, 0, -1]
     assert broker.group_coordinator.committed_offset("g", TopicPartition("t", 1)) is None
+
+
+async def test_all_offsets_of_a_group_are_told_once_however_often_it_is_named(
+    broker: Broker,
+) -> None:
+    everything = OffsetFetchRequestGroup(group_id="g", topics=None)
+    request = OffsetFetchRequest(groups=[everything] * 1_000)
+    response = await call(handle_offset_fetch, request, broker)
+    assert [group.group_id for group in response.groups] == ["g"]
