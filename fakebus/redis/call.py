@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from fakebus.broker.activity import Origin
 from fakebus.broker.broker import Broker
@@ -37,32 +38,16 @@ class Session:
         return Origin(front_end="redis", client_id=self.name, connection_id=self.id)
 
 
+@dataclass(frozen=True, slots=True)
 class Call:
-    """Command of a client.
+    """Command of a client."""
 
-    Args:
-        broker: the bus.
-        streams: its topics.
-        groups: the groups of all streams.
-        session: the connection.
-        arguments: the words behind the command's name.
-    """
-
-    __slots__ = ("arguments", "broker", "groups", "session", "streams")
-
-    def __init__(
-        self,
-        broker: Broker,
-        streams: Streams,
-        groups: StreamGroups,
-        session: Session,
-        arguments: Arguments,
-    ) -> None:
-        self.broker = broker
-        self.streams = streams
-        self.groups = groups
-        self.session = session
-        self.arguments = arguments
+    broker: Broker
+    streams: Streams
+    groups: StreamGroups
+    session: Session
+    arguments: Arguments
+    """The words behind the command's name."""
 
     @property
     def now_ms(self) -> int:

@@ -26,14 +26,7 @@ async def carry_out(
     words: Sequence[bytes],
     run: Callable[[Session, Sequence[bytes]], Awaitable[Reply]],
 ) -> Reply:
-    """Carry out a command, or what a fault makes of it.
-
-    Args:
-        broker: whose faults happen.
-        session: the connection.
-        name: the command's name.
-        words: the command.
-        run: carries it out.
+    """Carry out a command by ``run``, or what a fault makes of it.
 
     Raises:
         LostConnection: the client is not to be answered.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 from fakebus.real_time import monotonic
 from fakebus.redis.arguments import SYNTAX_ERROR, Arguments
@@ -53,14 +54,14 @@ async def blocking(
                 group.readers.discard(tail)
 
 
+@dataclass(slots=True)
 class ReadOptions:
     """COUNT, BLOCK, NOACK and STREAMS of a reading command."""
 
-    def __init__(self) -> None:
-        self.count = ALL
-        self.block_ms: int | None = None
-        self.no_ack = False
-        self.streams: list[tuple[str, bytes]] = []
+    count: int = ALL
+    block_ms: int | None = None
+    no_ack: bool = False
+    streams: Sequence[tuple[str, bytes]] = ()
 
 
 def read_options(arguments: Arguments, command: str) -> ReadOptions:

@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from fakebus.clock import AdjustableClock, ManualClock
+from fakebus.clock import AdjustableClock
+from tests.manual_clock import ManualClock
 
 
 def test_timers_run_in_the_order_of_their_times() -> None:

@@ -10,11 +10,11 @@ import pytest
 
 from fakebus.addresses import Address
 from fakebus.app import BusThread, FakeBus
-from fakebus.clock import ManualClock
 from fakebus.config import Settings
 from fakebus.kafka import backpressure
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import MetadataRequest
+from tests.manual_clock import ManualClock
 from tests.wire.client import RawClient
 from tests.wire.test_produce_and_fetch import (
     NOW,

@@ -10,7 +10,6 @@ import pytest
 from fakebus.broker.appending import InvalidRecordsError
 from fakebus.broker.broker import Broker
 from fakebus.broker.fetching import FetchTarget, IsolationLevel
-from fakebus.clock import ManualClock
 from fakebus.errors import BrokerError, ErrorCode
 from fakebus.records.batch import TimestampType, compute_crc, parse_header, write_crc
 from fakebus.records.builder import build_batch
@@ -18,6 +17,7 @@ from fakebus.records.codecs import Codec
 from fakebus.records.reader import read_records
 from fakebus.records.record import NewRecord
 from fakebus.types import TopicPartition
+from tests.manual_clock import ManualClock
 from tests.unit.broker.batches import T0, batch, read
 from tests.unit.broker.conftest import NOW_MS
 

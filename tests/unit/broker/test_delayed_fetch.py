@@ -11,10 +11,10 @@ from fakebus.broker import delayed_fetch
 from fakebus.broker.broker import Broker
 from fakebus.broker.fetching import FetchTarget
 from fakebus.broker.partition_log import PartitionLog
-from fakebus.clock import ManualClock
 from fakebus.errors import ErrorCode, StorageError
 from fakebus.storage.interface import StoredBatch
 from fakebus.types import TopicPartition
+from tests.manual_clock import ManualClock
 from tests.unit.broker.batches import T0, batch
 
 SIZE = len(batch(b"x"))

@@ -16,10 +16,10 @@ from fakebus.broker.config_requests import ConfigChange, ResourceChange, Resourc
 from fakebus.broker.groups.requests import OffsetCommit, PartitionOffset
 from fakebus.broker.topic_requests import NewPartitions, NewTopic, TopicToDelete
 from fakebus.broker.topics import Topic
-from fakebus.clock import ManualClock
 from fakebus.errors import BrokerError, ErrorCode, StorageError
 from fakebus.storage.sqlite import SqliteStorage
 from fakebus.types import TopicPartition
+from tests.manual_clock import ManualClock
 from tests.unit.broker.batches import T0, batch
 from tests.unit.broker.conftest import NOW_MS
 

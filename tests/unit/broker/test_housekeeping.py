@@ -9,9 +9,9 @@ import pytest
 
 from fakebus.broker.broker import Broker
 from fakebus.broker.partition_log import PartitionLog
-from fakebus.clock import ManualClock
 from fakebus.errors import StorageError
 from fakebus.types import TopicPartition
+from tests.manual_clock import ManualClock
 from tests.unit.broker.batches import T0, batch
 from tests.unit.broker.conftest import NOW_MS
 

@@ -17,11 +17,11 @@ from fakebus.broker.broker import Broker
 from fakebus.broker.fetching import FetchTarget
 from fakebus.broker.partition_log import PartitionLog
 from fakebus.broker.snapshots import LogCopy, Snapshot
-from fakebus.clock import ManualClock
 from fakebus.errors import ErrorCode
 from fakebus.storage.interface import StoredBatch
 from fakebus.storage.sqlite import SqliteStorage
 from fakebus.types import TopicPartition
+from tests.manual_clock import ManualClock
 from tests.unit.broker.batches import T0, batch
 
 Content = list[tuple[int, int, bytes]]

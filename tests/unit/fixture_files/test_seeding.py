@@ -12,7 +12,6 @@ import pytest
 from fakebus.broker.broker import Broker
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.topics import Topic
-from fakebus.clock import ManualClock
 from fakebus.fixture_files.encoding import batching
 from fakebus.fixture_files.loader import load_fixtures
 from fakebus.fixture_files.model import FixtureSet
@@ -24,6 +23,7 @@ from fakebus.records.reader import read_records
 from fakebus.records.record import NewRecord, Record
 from fakebus.storage.sqlite import SqliteStorage
 from fakebus.types import TopicPartition
+from tests.manual_clock import ManualClock
 from tests.unit.fixture_files.conftest import WriteSet
 
 NOW_MS = 1_700_000_000_000

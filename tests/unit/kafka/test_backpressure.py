@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from fakebus.broker.configs.broker_config import BrokerConfig
-from fakebus.clock import ManualClock
 from fakebus.kafka.backpressure import (
     DEFAULT_HELD_BYTES,
     PATIENCE_S,
     SHARE_BYTES,
     Backpressure,
 )
+from tests.manual_clock import ManualClock
 
 LIMIT = 10 * SHARE_BYTES
 

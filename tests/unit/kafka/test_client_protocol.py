@@ -14,7 +14,6 @@ from fakebus.addresses import Address
 from fakebus.broker import turns as loop_turns
 from fakebus.broker.broker import MAX_PENDING_BYTES, Broker
 from fakebus.broker.delayed_fetch import DelayedFetch
-from fakebus.clock import ManualClock
 from fakebus.kafka import client_protocol, dispatch
 from fakebus.kafka.advertise import FixedAddress
 from fakebus.kafka.client_protocol import KafkaProtocol
@@ -31,6 +30,7 @@ from fakebus.protocol.messages import (
 )
 from fakebus.storage.sqlite import SqliteStorage
 from fakebus.types import TopicPartition
+from tests.manual_clock import ManualClock
 from tests.unit.broker.batches import T0, batch
 from tests.wire.client import frame
 from tests.wire.test_produce_and_fetch import fetch_request, produce_request

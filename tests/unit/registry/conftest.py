@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from fakebus.broker.broker import Broker
-from fakebus.clock import ManualClock
 from fakebus.registry.registry import Registry
 from fakebus.storage.sqlite import SqliteStorage
+from tests.manual_clock import ManualClock
 from tests.unit.registry.tiny_language import TinyLanguage
 
 NOW_MS = 1_700_000_000_000

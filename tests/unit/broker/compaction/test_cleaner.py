@@ -15,7 +15,6 @@ from fakebus.broker.broker import Broker
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.fetching import IsolationLevel
 from fakebus.broker.tail_cache import LogTail, TailCache
-from fakebus.clock import ManualClock
 from fakebus.records.batch import batch_is_valid_crc, parse_header
 from fakebus.records.builder import build_batch
 from fakebus.records.codecs import Codec
@@ -23,6 +22,7 @@ from fakebus.records.reader import read_records
 from fakebus.records.record import NewRecord
 from fakebus.storage.interface import StoredBatch
 from fakebus.storage.sqlite import SqliteStorage
+from tests.manual_clock import ManualClock
 from tests.unit.broker.batches import T0
 from tests.unit.broker.conftest import NOW_MS
 

@@ -19,9 +19,9 @@ from fakebus.broker.groups.requests import (
     SyncRequest,
     SyncResult,
 )
-from fakebus.clock import ManualClock
 from fakebus.errors import ErrorCode
 from fakebus.types import TopicPartition
+from tests.manual_clock import ManualClock
 from tests.unit.broker.groups.store import HeldStore
 
 SESSION_MS = 10_000

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from fakebus.broker.broker import Broker
-from fakebus.clock import ManualClock
 from fakebus.storage.sqlite import SqliteStorage
+from tests.manual_clock import ManualClock
 
 
 @pytest.fixture

@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 
 from fakebus.broker.broker import Broker
-from fakebus.clock import ManualClock
 from fakebus.errors import ErrorCode
 from fakebus.kafka.handlers.heartbeat import handle_heartbeat
 from fakebus.protocol.messages import HeartbeatRequest
+from tests.manual_clock import ManualClock
 from tests.unit.kafka.handlers.calling import call
 from tests.unit.kafka.handlers.consumers import stable_member
 

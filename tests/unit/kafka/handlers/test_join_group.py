@@ -5,12 +5,12 @@ import asyncio
 import pytest
 
 from fakebus.broker.broker import Broker
-from fakebus.clock import ManualClock
 from fakebus.errors import ErrorCode
 from fakebus.kafka.api import ClientConnection
 from fakebus.kafka.handlers.join_group import handle_join_group
 from fakebus.kafka.handlers.sync_group import handle_sync_group
 from fakebus.protocol.messages import JoinGroupRequestProtocol
+from tests.manual_clock import ManualClock
 from tests.unit.kafka.handlers.calling import call
 from tests.unit.kafka.handlers.consumers import (
     SUBSCRIPTION,
