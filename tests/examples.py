@@ -15,10 +15,23 @@ INI = """
 asyncio_mode = auto
 asyncio_default_fixture_loop_scope = function
 addopts = --import-mode=importlib
+fakebus_fixtures = shared
 """
+SHARED = {
+    "fakebus.yaml": """
+version: 1
+topics: [{name: orders, load: orders.ndjson, contract: {type: value.kind}}]
+""",
+    "orders.ndjson": """{"value": {"kind": "placed", "item": "pears", "total": 2}}
+""",
+}
+"""The set that the examples speak of."""
 SETTINGS = """
+import json
+
 import django
 import pytest
+from confluent_kafka import Producer
 from django.conf import settings
 
 LOGIN = "org.openedx.learning.auth.session.login.completed.v1"
@@ -33,11 +46,37 @@ settings.configure(
 django.setup()
 
 
+@pytest.fixture
+def shop(fakebus):
+    class Shop:
+        def order(self, item):
+            producer = Producer(fakebus.client_config())
+            order = {"kind": "placed", "item": item, "total": 1}
+            producer.produce(fakebus.topic("orders"), json.dumps(order))
+            producer.flush()
+
+    return Shop()
+
+
+@pytest.fixture
+def billing():
+    class Billing:
+        def handle(self, order):
+            assert order["total"] >= 0
+
+    return Billing()
+
+
 def pytest_collection_modifyitems(items):
     for item in items:
         item.add_marker(pytest.mark.fakebus(isolation=item.path.parent.name))
 """
-PLUGINS = ("fakebus.pytest_plugin", "fakebus.openedx.pytest_plugin", "pytest_asyncio.plugin")
+PLUGINS = (
+    "fakebus.pytest_plugin",
+    "fakebus.contract_plugin",
+    "fakebus.openedx.pytest_plugin",
+    "pytest_asyncio.plugin",
+)
 
 
 def python_blocks() -> dict[str, str]:
@@ -60,6 +99,9 @@ def run_examples(
     """
     pytester.makeini(INI)
     pytester.makeconftest(SETTINGS)
+    shared = pytester.mkdir("shared")
+    for name, text in SHARED.items():
+        (shared / name).write_text(text)
     for isolation in isolations:
         directory = pytester.mkdir(isolation)
         for name, block in python_blocks().items():

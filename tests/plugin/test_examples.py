@@ -15,5 +15,8 @@ __all__ = ["few_plugins"]
 def test_the_examples_pass_under_every_isolation(pytester: pytest.Pytester) -> None:
     assert set(_ISOLATIONS) == {isolation.value for isolation in Isolation}
     tests = sum(block.count("def test_") for block in python_blocks().values())
-    assert tests >= 9
-    assert run_examples(pytester, _ISOLATIONS) == {"passed": tests * len(_ISOLATIONS)}
+    assert tests >= 11
+    outcomes = run_examples(pytester, _ISOLATIONS)
+    assert outcomes.keys() == {"passed"}
+    # One that is given every shared event runs several times.
+    assert outcomes["passed"] >= tests * len(_ISOLATIONS)

@@ -27,4 +27,6 @@ def test_the_examples_pass_on_a_cluster(
             "--fakebus-registry",
             registry_url,
         )
-    assert outcomes == {"passed": (tests - ours) * 3, "skipped": ours * 3}
+    assert outcomes.keys() == {"passed", "skipped"}
+    assert outcomes["skipped"] == ours * 3
+    assert outcomes["passed"] >= (tests - ours) * 3
