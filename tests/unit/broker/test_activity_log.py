@@ -9,8 +9,8 @@ import pytest
 from fakebus.broker import activity_log
 from fakebus.broker.activity import NOWHERE, Activities, Origin
 from fakebus.broker.activity_log import ActivityLog
-from fakebus.clock import ManualClock
 from fakebus.types import TopicPartition
+from tests.manual_clock import ManualClock
 
 T0 = TopicPartition("t", 0)
 
