@@ -56,6 +56,25 @@ def load_fixtures(
     return _loaded(sets, settings, profile)[0]
 
 
+def load_whole(sets: Sets, *, now_ms: int) -> Iterator[FixtureSet]:
+    """Yield fixture sets with all that they use, and again what profiles have or leave out.
+
+    That is each set of which only a profile is used, as a whole, and each profile that brings files
+    of its own.
+
+    Raises:
+        FixtureError: a set has problems.
+    """
+    settings = LoadSettings(now_ms, BrokerConfig(), SchemaIdTable())
+    found, loading = _loaded(sets, settings)
+    yield found
+    for part in loading.parts():
+        profiles: list[str | None] = [] if part.profile is None else [None]
+        profiles += [one.name for one in part.spec.root.profiles.values() if one.include]
+        for profile in profiles:
+            yield load_fixtures(part.source.root, now_ms=now_ms, profile=profile)
+
+
 def check_fixtures(
     sets: Sets, *, now_ms: int | None = None, profile: str | None = None
 ) -> list[FixtureProblem]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from fakebus.fixture_files.contracts.cases import SharedCase, shared_cases
 from fakebus.fixture_files.contracts.reports import Observation, Observations, note
 from fakebus.fixture_files.contracts.shapes import shape_of
 from fakebus.fixture_files.contracts.shared import Content, SharedTopic, content_of, shared_topics
-from fakebus.fixture_files.loader import load_fixtures
+from fakebus.fixture_files.loader import load_whole
 from fakebus.fixture_files.model import FixtureSet
 from fakebus.schemas.payloads import KnownSchema
 from fakebus.testing.events import Event
@@ -29,20 +30,33 @@ class SharedSets:
 
     def __init__(self, directories: Sequence[Path]) -> None:
         now_ms = SystemClock().now_ms()
-        self._set = load_fixtures(directories, now_ms=now_ms)
-        self.topics: dict[str, SharedTopic] = shared_topics(self._set)
+        self._sets = list(load_whole(directories, now_ms=now_ms))
+        # Each knows its schemas by ids of its own.
+        self._topics = [shared_topics(each) for each in self._sets]
+        self.topics: dict[str, SharedTopic] = {}
+        seen: set[tuple[str, int]] = set()
+        for topics in self._topics:
+            for name, topic in topics.items():
+                for event_type, events in topic.events.items():
+                    topic.events[event_type] = [one for one in events if one.place not in seen]
+                    seen.update(one.place for one in events)
+                known = self.topics.setdefault(name, replace(topic, events={}))
+                for event_type, events in topic.events.items():
+                    known.events.setdefault(event_type, []).extend(events)
 
     @property
     def versions(self) -> dict[str, str]:
         """The versions of the sets by their names."""
-        return {_name(one): one.version or "" for one in self._set.all_sets().values()}
+        return {_name(one): one.version or "" for one in self._sets[0].all_sets().values()}
 
     def cases(self, topic: str) -> list[SharedCase]:
         """Return the events that a consumer of a topic has to take; none if it is not shared."""
-        shared = self.topics.get(topic)
-        if shared is None:
-            return []
-        return list(shared_cases(shared, self._set.schemas))
+        return [
+            case
+            for fixture_set, topics in zip(self._sets, self._topics, strict=True)
+            if topic in topics
+            for case in shared_cases(topics[topic], fixture_set.schemas)
+        ]
 
     def problems(self, topic: str, event: Event) -> list[str]:
         """Return why an event is not as the sets say; see :class:`SharedTopic`."""

@@ -92,6 +92,8 @@ class SharedEvent:
 
     where: str
     """The set's name if it has one, the file from its root, and the line."""
+    place: tuple[str, int]
+    """The file as it is found from here, and the line."""
     event: FixtureEvent
     content: Content
 
@@ -221,6 +223,11 @@ def shared_topics(fixture_set: FixtureSet) -> dict[str, SharedTopic]:
                 stream.topic, record.key, record.value, tuple(record.headers), source
             )
             shared.events.setdefault(shared.type_of(content), []).append(
-                SharedEvent(where=f"{_file(stream)}:{event.line}", event=event, content=content)
+                SharedEvent(
+                    where=f"{_file(stream)}:{event.line}",
+                    place=(stream.display_file, event.line),
+                    event=event,
+                    content=content,
+                )
             )
     return found
