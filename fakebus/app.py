@@ -7,6 +7,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -154,6 +155,21 @@ class FakeBus:
             from fakebus.redis.server import RedisServer
 
             yield RedisServer(self)
+
+    async def serve_http(self, *addresses: Address) -> None:
+        """Serve HTTP, and with it the schema registry, on a bus that does not yet.
+
+        Raises:
+            ConfigError: an address cannot be listened on.
+        """
+        from fakebus.web.server import WebServer
+
+        self.settings = replace(self.settings, http=addresses)
+        server = WebServer(self)
+        self._open.push_async_callback(server.close)
+        await server.bind()
+        await server.start()
+        self.servers.append(server)
 
     def _read_seed(self, config: BrokerConfig) -> BusSeed | None:
         settings = self.settings

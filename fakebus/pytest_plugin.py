@@ -34,12 +34,12 @@ if TYPE_CHECKING:
     from fakebus.testing.isolation import Isolation
 
 _ISOLATIONS = ("rollback", "advance", "namespace", "topics", "none")
-_NEEDS = ("faults", "clock", "snapshot")
+_NEEDS = ("faults", "clock", "snapshot", "registry")
 _ARGUMENTS = {"fixtures", "partitions", "isolation", "set", "needs", "consumes"}
 _MARKER = (
     "fakebus(fixtures=..., partitions=..., isolation=..., set={...}, needs=..., consumes=...): "
-    "what this test wants of its bus; needs names what only a bus of our own can do: faults, "
-    "clock, snapshot; consumes names topics whose shared events the test runs over"
+    "what this test wants of its bus; needs names what not every Kafka can do: faults, clock, "
+    "snapshot, registry; consumes names topics whose shared events the test runs over"
 )
 _HANDLE: pytest.StashKey[TestBus] = pytest.StashKey()
 
@@ -272,7 +272,7 @@ def fakebus(
             chosen = wishes.isolation or config.getoption("fakebus_isolation")
             chosen = chosen or _isolation(config.getini("fakebus_isolation") or "rollback")
             if config.getoption("fakebus_bootstrap"):
-                _skip_if_impossible(wishes)
+                _skip_if_impossible(wishes, config.getoption("fakebus_registry") or "")
             bus = fakebus_buses(wishes.partitions, wishes.set)
             handle = stack.enter_context(bus.test(Isolation(chosen), wishes.fixtures))
         request.node.stash[_HANDLE] = handle
@@ -280,9 +280,12 @@ def fakebus(
         del request.node.stash[_HANDLE]
 
 
-def _skip_if_impossible(wishes: _Wishes) -> None:
-    if wishes.needs:
-        pytest.skip(f"needs {', '.join(wishes.needs)}, which only a bus of our own has")
+def _skip_if_impossible(wishes: _Wishes, registry: str) -> None:
+    ours = ", ".join(need for need in wishes.needs if need != "registry")
+    if ours:
+        pytest.skip(f"needs {ours}, which only a bus of our own has")
+    if "registry" in wishes.needs and not registry:
+        pytest.skip("needs a registry: name it with --fakebus-registry URL")
     if wishes.set:
         pytest.skip("sets broker configs, which are not ours to set")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,6 +52,7 @@ class EmbeddedBus:
         self._thread = BusThread(FakeBus(settings, clock=self._clock, synchronous=False))
         self._snapshots: Snapshots
         self._faults: Faults
+        self._asking_for_http = threading.Lock()
         self._expelled: dict[str, float] = {}
         """What members were taken out of their groups, and when, on the machine's clock."""
 
@@ -92,9 +94,17 @@ class EmbeddedBus:
         bus = self._thread.bus
         return Addresses(
             bootstrap_servers=bus.bootstrap_servers,
-            http_url=bus.http_url,
-            schema_registry_url=bus.http_url,
+            find_http=self._http_url,
+            find_registry=self._http_url,
         )
+
+    def _http_url(self) -> str:
+        bus = self._thread.bus
+        with self._asking_for_http:
+            if not bus.http_url:
+                # Importing what serves it takes longer than all the rest, and few tests need it.
+                self._run(bus.serve_http(Address("127.0.0.1", 0)))
+            return bus.http_url
 
     @contextmanager
     def test(
@@ -186,7 +196,7 @@ def running_bus(
         fixtures: directories of fixture files to seed from.
         partitions: how many partitions topics get that say nothing else.
         set: broker configs by Kafka's names.
-        http: whether HTTP is served, and with it the schema registry.
+        http: whether HTTP is served from the beginning, not only when it is asked for.
 
     Raises:
         ConfigError: a config is not known or not valid.
@@ -216,7 +226,7 @@ def bus_settings(
         fixtures: directories of fixture files to seed from.
         partitions: Kafka's ``num.partitions``.
         configs: broker configs by Kafka's names; they win.
-        http: whether HTTP is served.
+        http: whether HTTP is served from the beginning.
     """
     own = dict(TEST_CONFIGS)
     if partitions is not None:

@@ -45,8 +45,24 @@ class Event:
         return None if self.value is None else self.value.decode()
 
     def json(self) -> Any:
-        """Return the value parsed as JSON; raises ValueError if it is none."""
-        return None if self.value is None else json.loads(self.value)
+        """Return the value parsed as JSON, or decoded with the schema that it names.
+
+        Raises:
+            ValueError: it is neither; the message says what it is and what takes it.
+        """
+        found = decode(self.value, self.schemas, topic=self.topic)
+        if found.format not in ("string", "binary"):
+            return found.data
+        if found.schema_id is None:
+            raise ValueError(f"the value is not JSON: {shown(found.data)}; use text or value")
+        if found.problem is not None:
+            reason = f"does not fit the schema of id {found.schema_id}: {found.problem}"
+        else:
+            reason = (
+                f"names the schema of id {found.schema_id}, which no registry here has (that of a "
+                "Kafka elsewhere is named by --fakebus-registry URL)"
+            )
+        raise ValueError(f"the value {reason}; use value for its bytes")
 
     @property
     def time(self) -> datetime:

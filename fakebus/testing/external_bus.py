@@ -15,6 +15,7 @@ from fakebus.client.reachability import parse_servers
 from fakebus.errors import ConfigError
 from fakebus.green_threads import demand_real_threads
 from fakebus.real_time import keep_real_time
+from fakebus.testing.cluster import NotOnThisCluster
 from fakebus.testing.external_cluster import ExternalCluster, Kafka
 from fakebus.testing.external_registry import ExternalRegistry
 from fakebus.testing.handle import Addresses, TestBus
@@ -23,6 +24,10 @@ from fakebus.testing.naming import Namespace, OwnNames, new_namespace
 from fakebus.testing.observer import Observer
 
 T = TypeVar("T")
+
+
+def _no_http() -> str:
+    raise NotOnThisCluster("HTTP is served by a bus of our own only; see schema_registry_url")
 
 
 class ExternalBus:
@@ -59,7 +64,8 @@ class ExternalBus:
             raise ConfigError(f"no Kafka answers at {bootstrap_servers}: {error}") from None
         self.addresses = Addresses(
             bootstrap_servers=bootstrap_servers,
-            schema_registry_url=registry_url,
+            find_http=_no_http,
+            find_registry=self._registry.url,
         )
         """Where clients find the cluster."""
         self._fixtures = self._unseeded = tuple(fixtures)

@@ -28,9 +28,15 @@ class ExternalRegistry:
     """
 
     def __init__(self, url: str) -> None:
+        self._url = url
         self._client = RegistryClient(url) if url else None
         if self._client is not None:
             self._client.subjects(new_namespace().prefix)
+
+    def url(self) -> str:
+        """Return where it is; NotOnThisCluster if none was named."""
+        self._known("schema_registry_url")
+        return self._url
 
     def schema(self, schema_id: int, topic: str, is_key: bool) -> SourceSchema | None:
         """Return a schema by its id; ``None`` if it is not known, or there is no registry."""
@@ -134,7 +140,10 @@ class ExternalRegistry:
 
     def _known(self, what: str) -> RegistryClient:
         if self._client is None:
-            raise NotOnThisCluster(f"{what} needs a registry: name it with --fakebus-registry URL")
+            raise NotOnThisCluster(
+                f"{what} needs a registry: name it with --fakebus-registry URL, or skip the test "
+                'without one by @pytest.mark.fakebus(needs="registry")'
+            )
         return self._client
 
 

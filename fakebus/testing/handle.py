@@ -7,7 +7,8 @@ the same methods as coroutines, for tests whose event loop must go on while they
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 from fakebus.broker.faults import Faults
@@ -24,8 +25,26 @@ class Addresses:
     """Addresses at which a cluster is reached."""
 
     bootstrap_servers: str
-    http_url: str = ""
-    schema_registry_url: str = ""
+    find_http: Callable[[], str] = field(repr=False)
+    find_registry: Callable[[], str] = field(repr=False)
+
+    @property
+    def http_url(self) -> str:
+        """Where HTTP is served; a bus of our own begins to when this is asked for.
+
+        Raises:
+            NotOnThisCluster: the cluster is an external one.
+        """
+        return self.find_http()
+
+    @property
+    def schema_registry_url(self) -> str:
+        """Where schemas are registered; of a bus of our own the same as :attr:`http_url`.
+
+        Raises:
+            NotOnThisCluster: the cluster is an external one, and no registry was named.
+        """
+        return self.find_registry()
 
     def client_config(
         self, group: str | None = None, *, library: Library = "librdkafka"
@@ -85,12 +104,12 @@ class _Named:
 
     @property
     def http_url(self) -> str:
-        """Where HTTP is served; an empty text when it is not."""
+        """Where HTTP is served; see :attr:`Addresses.http_url`."""
         return self._addresses.http_url
 
     @property
     def schema_registry_url(self) -> str:
-        """Where schemas are registered; an empty text when there is no registry."""
+        """Where schemas are registered; see :attr:`Addresses.schema_registry_url`."""
         return self._addresses.schema_registry_url
 
     @property

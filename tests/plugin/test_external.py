@@ -91,7 +91,6 @@ def test_what_only_a_bus_of_our_own_can_do_is_refused(elsewhere: TestBus) -> Non
     with ExternalBus(elsewhere.bootstrap_servers, "") as external:
         with external.test() as bus:
             assert bus.is_external
-            assert bus.schema_registry_url == ""
             for refused in (
                 lambda: bus.snapshot(),
                 lambda: bus.rollback(),
@@ -101,7 +100,10 @@ def test_what_only_a_bus_of_our_own_can_do_is_refused(elsewhere: TestBus) -> Non
             ):
                 with pytest.raises(NotOnThisCluster, match="a bus of our own"):
                     refused()
+            with pytest.raises(NotOnThisCluster, match="a bus of our own only"):
+                assert bus.http_url
             for needs_registry in (
+                lambda: bus.schema_registry_url,
                 lambda: bus.publish_event("t", {}),
                 lambda: bus.assert_schema_compatible("t-value", "{}"),
             ):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import re
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
@@ -29,6 +31,21 @@ def test_both_handles_have_the_same_names_and_arguments() -> None:
         if callable(ours):
             assert inspect.signature(ours) == inspect.signature(theirs)
             assert ours.__doc__ == theirs.__doc__
+
+
+def test_the_guide_has_a_row_for_everything_that_a_handle_and_an_event_have() -> None:
+    guide = (Path(__file__).parents[3] / "docs" / "how-to" / "pytest.md").read_text()
+    handle, event = (
+        re.findall(rf"^## {title}$(.*?)^## ", guide, re.DOTALL | re.MULTILINE)[0]
+        for title in ("The handle", "Events")
+    )
+
+    def named(section: str) -> set[str]:
+        cells = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+        return {name for cell in cells for name in re.findall(r"`(\w+)", cell)}
+
+    assert named(handle) == names(TestBus) | {"aio"}
+    assert named(event) == names(Event) - {"schemas"}
 
 
 def test_everything_that_was_emitted_comes_in_the_order_of_time(
@@ -164,7 +181,6 @@ def test_a_session_times_out_when_the_clock_is_advanced(
 def test_a_bus_runs_without_pytest() -> None:
     with running_bus(partitions=2, set={"message.max.bytes": "2000"}) as bus:
         assert bus.publish("t", "x", partition=1).offset == 0
-        assert bus.http_url == ""
         with pytest.raises(Exception, match="2000"):
             bus.publish("t", "x" * 5000)
         assert issubclass(NotOnThisCluster, Exception)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,37 @@ def ask(bus: TestBus, path: str, body: Any = None) -> Any:
 def register(bus: TestBus, subject: str) -> int:
     answer = ask(bus, f"/subjects/{subject}/versions", {"schema": json.dumps(SCHEMA)})
     return int(answer["id"])
+
+
+def test_the_registry_is_served_when_a_test_asks_for_it() -> None:
+    with EmbeddedBus(bus_settings(configs={})) as running:
+        assert running._thread.bus.http_urls == []
+        with running.test() as bus, ThreadPoolExecutor(4) as pool:
+            registry_id = register(bus, "orders-value")
+            framed = b"\0" + registry_id.to_bytes(4, "big") + b"\x0e"
+            assert bus.publish("orders", framed).json() == {"id": 7}
+            urls = set(pool.map(lambda _: bus.http_url, range(4)))
+            assert urls == {bus.schema_registry_url}
+        with running.test() as bus:
+            assert ask(bus, "/subjects") == []
+            assert {bus.http_url} == urls
+
+
+def test_the_json_of_a_framed_value_is_what_its_schema_says_or_told(
+    with_registry: EmbeddedBus,
+) -> None:
+    with with_registry.test() as bus:
+        assert bus.publish_event("orders", {"id": 7}, schema=SCHEMA).json() == {"id": 7}
+        assert bus.publish("orders", None).json() is None
+        known = b"\0" + register(bus, "orders-value").to_bytes(4, "big")
+        for value, problem in (
+            (known + b"\xff" * 6, r"does not fit the schema of id \d+: .*use value for its bytes"),
+            (b"\0\0\0\x7f\xffab", "names the schema of id 32767, which no registry here has"),
+            (b"\xff", "the value is not JSON: b'.xff'; use text or value"),
+            (b"{oops", "the value is not JSON: {oops; use text or value"),
+        ):
+            with pytest.raises(ValueError, match=problem):
+                bus.publish("orders", value).json()
 
 
 def test_what_a_test_registers_is_gone_afterwards(with_registry: EmbeddedBus) -> None:
