@@ -32,6 +32,7 @@ from fakebus.protocol.struct_classes import struct_class
 from fakebus.records.builder import build_batch
 from fakebus.records.record import NewRecord
 from fuzzing.corpus import frame_of, read_exactly
+from fuzzing.measured import MeasuredLoop
 
 CONFIGS = {"group.min.session.timeout.ms": "10", "group.initial.rebalance.delay.ms": "0"}
 LONG_BYTES = 32_000
@@ -40,17 +41,6 @@ _FIXED = {"acks": -1, "num_partitions": 1, "count": 1, "replication_factor": 1} 
     ("timeout_ms", "max_wait_ms", "session_timeout_ms", "rebalance_timeout_ms"), 10
 )
 BATCH = bytes(build_batch([NewRecord(None, b"", (), int(time.time() * 1000))]))
-
-
-class MeasuredLoop(asyncio.SelectorEventLoop):
-    """Event loop that knows what its longest turn has cost."""
-
-    worst_s = 0.0
-
-    def _run_once(self) -> None:
-        before = time.thread_time()
-        super()._run_once()  # type: ignore[misc]
-        self.worst_s = max(self.worst_s, time.thread_time() - before)
 
 
 class Filling:

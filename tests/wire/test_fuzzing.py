@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import logging
 import random
+from uuid import UUID
 
 import pytest
 
 from fakebus.addresses import Address, KafkaAddress
 from fakebus.app import BusThread, FakeBus
 from fakebus.config import Settings
+from fakebus.kafka.handlers import HANDLERS
+from fakebus.protocol import codec
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import MetadataRequest
+from fuzzing import largest
 from fuzzing.corpus import from_clients, of_every_api
 from fuzzing.mutation import Mutator
 from fuzzing.sending import Sender
@@ -47,3 +51,21 @@ def test_mutated_frames_end_in_answers_or_closed_connections_and_nothing_else(
         with RawClient(running.bus.bootstrap_servers) as client:
             assert client.call(ApiKey.METADATA, 12, MetadataRequest(topics=[])).brokers
     assert [record.getMessage() for record in caplog.records] == []
+
+
+def test_the_largest_requests_of_every_api_are_legal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(largest, "MAX_ELEMENTS", 60)
+    monkeypatch.setattr(largest, "LONG_BYTES", 80)
+    apis = set()
+    for _, frame in largest.largest(UUID(int=1)):
+        header, offset = codec.decode_request_header(memoryview(frame))
+        codec.decode_request(header.api_key, header.api_version, memoryview(frame), offset)
+        apis.add(header.api_key)
+    bring_no_arrays = {
+        ApiKey.API_VERSIONS,
+        ApiKey.HEARTBEAT,
+        ApiKey.INIT_PRODUCER_ID,
+        ApiKey.SASL_AUTHENTICATE,
+        ApiKey.SASL_HANDSHAKE,
+    }
+    assert {handler.api_key for handler in HANDLERS} - apis <= bring_no_arrays
