@@ -132,8 +132,7 @@ class FakeBus:
         await self.broker.start()
         await self.registry.start()
         self.broker.record_validator = RecordValidator(self.registry)
-        self.broker.snapshots.join(self.registry)
-        self.broker.snapshots.join(SeedNotes(self.broker))
+        self.broker.participants += (self.registry, SeedNotes(self.broker))
         if seed is not None:
             await seed.write(
                 self.broker, self.registry, reset=settings.reset, progress=self._progress

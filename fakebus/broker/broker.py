@@ -11,7 +11,8 @@ import base64
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from functools import partial
+from functools import cached_property, partial
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from fakebus.broker.activity import Activities, OriginOf, in_process
@@ -39,9 +40,7 @@ from fakebus.broker.offset_lookup import TimestampOffset, find_offset
 from fakebus.broker.partition_log import PartitionLog
 from fakebus.broker.producer_ids import ProducerIds
 from fakebus.broker.record_thread import RecordThread, takes_long
-from fakebus.broker.snapshots import Snapshots
 from fakebus.broker.tail_cache import TailCache
-from fakebus.broker.topic_admin import TopicAdmin
 from fakebus.broker.topics import Topic, Topics
 from fakebus.broker.values import Values
 from fakebus.clock import Clock, SystemClock
@@ -49,6 +48,10 @@ from fakebus.errors import BrokerError, ErrorCode
 from fakebus.records.batch import LENGTH_OVERHEAD, BatchHeader
 from fakebus.storage.interface import Storage
 from fakebus.types import Buffer, TopicPartition
+
+if TYPE_CHECKING:
+    from fakebus.broker.snapshots import Participant, Snapshots
+    from fakebus.broker.topic_admin import TopicAdmin
 
 logger = logging.getLogger("fakebus.broker")
 
@@ -87,23 +90,41 @@ class Broker:
             config=self.config, clock=self.clock, storage=storage, topics=self.topics
         )
         self.faults = Faults(self.group_coordinator.rebalance)
-        self.topic_admin = TopicAdmin(topics=self.topics, config=self.config, node_ids=node_ids)
+        self._node_ids = node_ids
         self.config_admin = ConfigAdmin(
             topics=self.topics, config=self.config, storage=storage, node_ids=node_ids
         )
         self.producer_ids = ProducerIds(storage)
         self.record_thread = RecordThread()
-        self.snapshots = Snapshots(
-            topics=self.topics,
-            groups=self.group_coordinator,
-            configs=self.config_admin,
-            fetch_sessions=self.fetch_sessions,
-            storage=storage,
-        )
+        self.participants: list[Participant] = []
+        """Who has state that belongs to the snapshots that are taken from now on."""
         self.record_validator: RecordValidator | None = None
         """Asked about batches for topics whose configs want their schemas validated."""
         self.waiting_room = WaitingRoom(self.clock)
         self._housekeeping = Housekeeping(self.topics, self.config, self.clock)
+
+    # What most buses do not need while they rest is loaded when it is asked for.
+
+    @cached_property
+    def topic_admin(self) -> TopicAdmin:
+        """What creates, grows and deletes topics."""
+        from fakebus.broker.topic_admin import TopicAdmin
+
+        return TopicAdmin(topics=self.topics, config=self.config, node_ids=self._node_ids)
+
+    @cached_property
+    def snapshots(self) -> Snapshots:
+        """Where everything stands, and the way back."""
+        from fakebus.broker.snapshots import Snapshots
+
+        return Snapshots(
+            topics=self.topics,
+            groups=self.group_coordinator,
+            configs=self.config_admin,
+            fetch_sessions=self.fetch_sessions,
+            storage=self._storage,
+            participants=self.participants,
+        )
 
     async def start(self) -> None:
         """Load what storage holds; after that the broker can be used.

@@ -5,12 +5,16 @@ Retention, forgetting old producers, and compaction.
 
 from __future__ import annotations
 
-from fakebus.broker.chores import Chore
-from fakebus.broker.compaction.cleaner import LogCleaner
+from typing import TYPE_CHECKING
+
+from fakebus.broker.chores import Chore, FailureLog
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.retention import Retention
 from fakebus.broker.topics import Topics
 from fakebus.clock import Clock
+
+if TYPE_CHECKING:
+    from fakebus.broker.compaction.cleaner import LogCleaner
 
 
 class Housekeeping:
@@ -23,7 +27,8 @@ class Housekeeping:
     """
 
     def __init__(self, topics: Topics, config: BrokerConfig, clock: Clock) -> None:
-        self._cleaner = LogCleaner(topics, config, clock)
+        self._topics, self._config, self._clock = topics, config, clock
+        self._cleaner: LogCleaner | None = None
         self._chores = (
             Chore(
                 "retention",
@@ -33,11 +38,22 @@ class Housekeeping:
             ),
             Chore(
                 "compaction",
-                self._cleaner.run,
+                self._compact,
                 lambda: config.get_int("log.cleaner.backoff.ms"),
                 clock,
             ),
         )
+
+    async def _compact(self, failures: FailureLog) -> None:
+        if self._cleaner is None:
+            compacted = [topic for topic in self._topics if topic.config.compact]
+            if not any(log.log_end_offset for topic in compacted for log in topic.partitions):
+                return
+            # Most buses have nothing to compact, and are smaller without what does it.
+            from fakebus.broker.compaction.cleaner import LogCleaner
+
+            self._cleaner = LogCleaner(self._topics, self._config, self._clock)
+        await self._cleaner.run(failures)
 
     def start(self) -> None:
         """Plan the first runs."""
@@ -57,6 +73,7 @@ class Housekeeping:
 
     async def close(self) -> None:
         """Plan nothing more and wait for runs under way."""
-        self._cleaner.stop()
+        if self._cleaner is not None:
+            self._cleaner.stop()
         for chore in self._chores:
             await chore.close()

@@ -135,6 +135,7 @@ class Snapshots:
         configs: its dynamic configs.
         fetch_sessions: what clients were told last.
         storage: where everything is kept.
+        participants: what else has a part in the snapshots that are taken from now on.
     """
 
     def __init__(
@@ -145,19 +146,16 @@ class Snapshots:
         configs: ConfigAdmin,
         fetch_sessions: FetchSessions,
         storage: Storage,
+        participants: list[Participant],
     ) -> None:
         self._topics = topics
         self._groups = groups
         self._configs = configs
         self._fetch_sessions = fetch_sessions
         self._storage = storage
-        self._participants: list[Participant] = []
+        self._participants = participants
         self._alive: list[Snapshot] = []
         topics.before_change.append(self._keep)
-
-    def join(self, participant: Participant) -> None:
-        """Let further state be part of the snapshots that are taken from now on."""
-        self._participants.append(participant)
 
     async def take(self) -> Snapshot:
         """Return a snapshot of this moment, with everything that is under way."""

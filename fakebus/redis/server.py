@@ -55,7 +55,7 @@ class RedisServer:
         """Serve clients with the groups that storage holds."""
         broker = self._bus.broker
         self._groups = StreamGroups(broker)
-        broker.snapshots.join(self._groups)
+        broker.participants.append(self._groups)
         self._commands = Commands(broker, Streams(broker, self._bus.registry), self._groups)
         for port in self._ports:
             await port.start()

@@ -243,7 +243,7 @@ async def test_what_has_joined_goes_back_and_learns_of_new_ids(
     broker: Broker, log: PartitionLog
 ) -> None:
     counter = _Counter(1)
-    broker.snapshots.join(counter)
+    broker.participants.append(counter)
     snapshot = await broker.snapshots.take()
     topic = broker.topics.get("t")
     assert topic is not None

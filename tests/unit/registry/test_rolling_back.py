@@ -13,7 +13,7 @@ from tests.unit.registry.test_registering import request
 
 @pytest.fixture
 def snapshots(broker: Broker, registry: Registry) -> Snapshots:
-    broker.snapshots.join(registry)
+    broker.participants.append(registry)
     return broker.snapshots
 
 
