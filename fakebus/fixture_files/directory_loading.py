@@ -228,6 +228,7 @@ class DirectoryLoader:
             partitioner=spec.root.partitioner,
             schemas=self.part.schemas,
             linter=self._linter(),
+            keep_calls=self._settings.keep_calls,
         )
 
     def _encoders(

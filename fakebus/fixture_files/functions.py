@@ -146,3 +146,26 @@ def _call(name: str, data: dict[str, object], context: FunctionContext) -> Resul
         )
     options = {option: value for option, value in data.items() if option != name}
     return function(data[name], options, context)
+
+
+def settle(data: object, context: FunctionContext) -> tuple[object, bool]:
+    """Return data with the calls made that always give the same, and whether others are left.
+
+    What is left are times that count from the anchor or from the event.
+
+    Args:
+        data: of a key, value or header, with no mistakes.
+        context: of the event.
+    """
+    if isinstance(data, list):
+        settled = [settle(item, context) for item in data]
+        return [item for item, _ in settled], any(moves for _, moves in settled)
+    if not isinstance(data, dict):
+        return data, False
+    if any(name[:1] == "$" and name[:2] != "$$" for name in data):
+        text = data.get("$time")
+        if isinstance(text, str) and text.startswith(("+", "-", "at", "now")):
+            return data, True
+        return expand(data, context), False
+    inner = {name: settle(item, context) for name, item in data.items()}
+    return {name: item for name, (item, _) in inner.items()}, any(m for _, m in inner.values())

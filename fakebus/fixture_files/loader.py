@@ -34,6 +34,7 @@ def load_fixtures(
     schema_ids: SchemaIds | None = None,
     verify: bool = False,
     profile: str | None = None,
+    keep_calls: bool = False,
 ) -> FixtureSet:
     """Read fixture sets with all that they use.
 
@@ -47,12 +48,14 @@ def load_fixtures(
         verify: whether every record with a schema is decoded again and compared, and the
             rules of :mod:`fakebus.fixture_files.lint` are applied.
         profile: the profile to load; the whole set when left out.
+        keep_calls: whether events keep the data whose calls give something else at another time.
 
     Raises:
         FixtureError: a set has problems, or no such profile; all of them are in the error.
     """
     config = config or BrokerConfig()
-    settings = LoadSettings(now_ms, config, SchemaIdTable(schema_ids), verify=verify)
+    ids = SchemaIdTable(schema_ids)
+    settings = LoadSettings(now_ms, config, ids, verify=verify, keep_calls=keep_calls)
     return _loaded(sets, settings, profile)[0]
 
 

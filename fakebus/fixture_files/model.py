@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from fakebus.fixture_files.problems import Position
 from fakebus.records.record import NewRecord
@@ -91,6 +91,27 @@ class FixtureTopic:
     """Headers of every event, as the set says them."""
 
 
+class FormattedData(NamedTuple):
+    """Data with calls, and the format that it is written in."""
+
+    format: str | None
+    """``None`` for that of the schema whose id stands in front of the bytes."""
+    data: object
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventCalls:
+    """Data of an event with the calls in it that give something else at another time."""
+
+    anchor_ms: int
+    key: FormattedData | None
+    """Nothing if there are none in it; so it is with the value and the headers."""
+    value: FormattedData | None
+    headers: tuple[tuple[str, object], ...] | None
+    key_decides: bool
+    """Whether the key decides on the partition."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FixtureEvent:
     """Record to be, with the line that it comes from."""
@@ -102,6 +123,8 @@ class FixtureEvent:
     record: NewRecord
     event_id: str | None
     tags: tuple[str, ...]
+    calls: EventCalls | None = None
+    """Kept for packs only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

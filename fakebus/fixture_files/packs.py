@@ -1,9 +1,10 @@
 """Packs: a whole fixture set in one file, encoded already, for sets that are large.
 
 A pack is MessagePack. Events lie in columns, so that reading it takes a fraction of the time
-that JSON lines, schemas and checks take. Relative times have become instants. Records name
-schemas by id; a pack knows which do, and they are given the ids of the registry where the
-pack is loaded.
+that JSON lines, schemas and checks take. Records name schemas by id; a pack knows which do, and
+they are given the ids of the registry where the pack is loaded. A pack knows as well which
+timestamps count from the anchor, and keeps the data that has such times in it, so that it is as
+alive whenever it is loaded as its directory.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgpack  # type: ignore[import-untyped]
 
@@ -28,6 +29,7 @@ from fakebus.fixture_files.model import (
     FixtureTopic,
     TopicContract,
 )
+from fakebus.fixture_files.pack_calls import PackedCalls, packed_calls
 from fakebus.fixture_files.problems import FixtureError, FixtureProblem, Position, quoted
 from fakebus.output_files import write_output
 from fakebus.records.codecs import Codec
@@ -35,29 +37,45 @@ from fakebus.records.compression import compress, decompress
 from fakebus.records.record import NewRecord
 from fakebus.schemas.framing import frame
 
-PACK_VERSION = 1
+PACK_VERSION = 2
+_FROZEN_VERSION = 1
+"""Of packs whose relative times became instants when they were made."""
 MAX_UNPACKED_BYTES = 2 << 30
 _FORMAT = "fakebus-pack"
 _KEY_FRAMED = 1
 _VALUE_FRAMED = 2
+_MOVES = 4
+"""The timestamp counts from the anchor."""
 _HEADER_SIZE = 5
 
 SchemaIds = Mapping[tuple[str, int], int]
 
 
-def write_pack(path: Path, fixture_set: FixtureSet, other_ids: FixtureSet) -> int:
+class Loads(NamedTuple):
+    """Loads of one set, of which the differences tell what a pack has to know."""
+
+    fixture_set: FixtureSet
+    """The set, with its calls kept."""
+    other_ids: FixtureSet
+    """Encoded with other ids for all its schemas: what differs is a record that names one."""
+    later: FixtureSet
+    """Loaded at another time, with its calls kept: what differs counts from the anchor."""
+
+
+def write_pack(path: Path, loads: Loads) -> int:
     """Write a set into one file and return the number of bytes.
 
     Args:
         path: the file; a pack that lies there is replaced.
-        fixture_set: the set.
-        other_ids: the same set, encoded with other ids for all its schemas. What differs
-            between the two is a record that names a schema.
+        loads: of the set.
 
     Raises:
         FakebusError: the file cannot be written, or something else lies there.
     """
+    fixture_set = loads.fixture_set
     body = {
+        "now_ms": fixture_set.now_ms,
+        "anchor_moves": fixture_set.anchor_ms != loads.later.anchor_ms,
         "anchor_ms": fixture_set.anchor_ms,
         "schemas": [asdict(schema) for schema in fixture_set.schemas],
         "topics": [asdict(topic) for topic in fixture_set.topics],
@@ -65,8 +83,7 @@ def write_pack(path: Path, fixture_set: FixtureSet, other_ids: FixtureSet) -> in
         "name": fixture_set.name,
         "set_version": fixture_set.version,
         "streams": [
-            _stream(stream, other)
-            for stream, other in zip(fixture_set.streams, other_ids.streams, strict=True)
+            _stream(*streams) for streams in zip(*(each.streams for each in loads), strict=True)
         ],
     }
     packed = bytes(compress(Codec.ZSTD, msgpack.packb(body)))
@@ -88,7 +105,9 @@ def write_pack(path: Path, fixture_set: FixtureSet, other_ids: FixtureSet) -> in
     return len(data)
 
 
-def _stream(stream: FixtureStream, other: FixtureStream) -> dict[str, Any]:
+def _stream(
+    stream: FixtureStream, other_ids: FixtureStream, later: FixtureStream
+) -> dict[str, Any]:
     events = stream.events
     headers: dict[tuple[tuple[str, bytes | None], ...], int] = {}
     return {
@@ -112,8 +131,10 @@ def _stream(stream: FixtureStream, other: FixtureStream) -> dict[str, Any]:
         "framed": bytes(
             _KEY_FRAMED * (one.record.key != two.record.key)
             + _VALUE_FRAMED * (one.record.value != two.record.value)
-            for one, two in zip(events, other.events, strict=True)
+            + _MOVES * (one.record.timestamp_ms != after.record.timestamp_ms)
+            for one, two, after in zip(events, other_ids.events, later.events, strict=True)
         ),
+        "calls": packed_calls(events, later.events),
     }
 
 
@@ -171,12 +192,12 @@ def _body(path: Path) -> Any:
         raise _problem(
             path, "this is not a pack of fixtures", "make one with  fakebus fixtures pack DIR"
         )
-    if outer.get("version") != PACK_VERSION:
+    if outer.get("version") not in (_FROZEN_VERSION, PACK_VERSION):
         raise _problem(
             path,
             f"the version of the pack is {outer.get('version')}; "
-            f"this fakebus reads version {PACK_VERSION}",
-            "pack the set again",
+            f"this fakebus reads versions {_FROZEN_VERSION} and {PACK_VERSION}",
+            "pack the set again, with this version of fakebus",
         )
     packed = outer.get("body")
     if not isinstance(packed, bytes) or hashlib.sha256(packed).hexdigest() != outer.get("sha256"):
@@ -194,28 +215,22 @@ def _fixture_set(path: Path, body: Any, now_ms: int, ids: SchemaIds) -> FixtureS
         for each, schema in zip(body["schemas"], schemas, strict=True)
         if each["schema_id"] != schema.schema_id
     }
+    topics = {each["name"]: _topic(each) for each in body["topics"]}
+    # Packs of the first version have no times that move.
+    later_ms = now_ms - body.get("now_ms", now_ms)
+    calls = PackedCalls(schemas, later_ms)
     return FixtureSet(
         root=path,
         name=body.get("name"),
         version=body.get("set_version"),
-        anchor_ms=body["anchor_ms"],
+        anchor_ms=body["anchor_ms"] + later_ms * body.get("anchor_moves", False),
         now_ms=now_ms,
         schemas=schemas,
-        topics=tuple(
-            FixtureTopic(
-                **{
-                    **each,
-                    "position": Position(*each["position"]),
-                    "consumers": tuple(each["consumers"]),
-                    "subjects": tuple(each.get("subjects", ())),
-                    "formats": tuple(each.get("formats", ("", ""))),
-                    "contract": TopicContract(**each.get("contract", {})),
-                    "headers": tuple((name, value) for name, value in each.get("headers", ())),
-                }
-            )
-            for each in body["topics"]
+        topics=tuple(topics.values()),
+        streams=tuple(
+            _events(each, reframed, later_ms, calls, topics[each["topic"]])
+            for each in body["streams"]
         ),
-        streams=tuple(_events(each, reframed) for each in body["streams"]),
         groups=tuple(
             FixtureGroup(
                 group=each["group"],
@@ -224,6 +239,20 @@ def _fixture_set(path: Path, body: Any, now_ms: int, ids: SchemaIds) -> FixtureS
             )
             for each in body["groups"]
         ),
+    )
+
+
+def _topic(packed: dict[str, Any]) -> FixtureTopic:
+    return FixtureTopic(
+        **{
+            **packed,
+            "position": Position(*packed["position"]),
+            "consumers": tuple(packed["consumers"]),
+            "subjects": tuple(packed.get("subjects", ())),
+            "formats": tuple(packed.get("formats", ("", ""))),
+            "contract": TopicContract(**packed.get("contract", {})),
+            "headers": tuple((name, value) for name, value in packed.get("headers", ())),
+        }
     )
 
 
@@ -241,13 +270,25 @@ def _schema(packed: dict[str, Any], ids: SchemaIds) -> FixtureSchema:
     )
 
 
-def _events(packed: dict[str, Any], reframed: Mapping[bytes, bytes]) -> FixtureStream:
+def _events(
+    packed: dict[str, Any],
+    reframed: Mapping[bytes, bytes],
+    later_ms: int,
+    calls: PackedCalls,
+    topic: FixtureTopic,
+) -> FixtureStream:
     headers = [tuple((name, value) for name, value in each) for each in packed["headers"]]
     keys: Sequence[bytes | None] = packed["keys"]
     values: Sequence[bytes | None] = packed["values"]
     if reframed:
         keys = _with_ids(keys, packed["framed"], _KEY_FRAMED, reframed)
         values = _with_ids(values, packed["framed"], _VALUE_FRAMED, reframed)
+    timestamps: Sequence[int] = packed["timestamps"]
+    if later_ms:
+        timestamps = [
+            at + later_ms if flags & _MOVES else at
+            for at, flags in zip(timestamps, packed["framed"], strict=True)
+        ]
     columns = zip(
         packed["lines"],
         packed["digests"],
@@ -255,28 +296,29 @@ def _events(packed: dict[str, Any], reframed: Mapping[bytes, bytes]) -> FixtureS
         keys,
         values,
         packed["headers_of"],
-        packed["timestamps"],
+        timestamps,
         packed["ids"],
         packed["tags"],
         strict=True,
     )
+    events = [
+        FixtureEvent(
+            line=line,
+            digest=digest,
+            partition=partition,
+            record=NewRecord(key, value, headers[header], timestamp),
+            event_id=event_id,
+            tags=tuple(tags),
+        )
+        for line, digest, partition, key, value, header, timestamp, event_id, tags in columns
+    ]
     return FixtureStream(
         topic=packed["topic"],
         file=packed["file"],
         set_name=packed.get("set_name"),
         display_file=packed["display_file"],
         settings_digest=packed["settings_digest"],
-        events=tuple(
-            FixtureEvent(
-                line=line,
-                digest=digest,
-                partition=partition,
-                record=NewRecord(key, value, headers[header], timestamp),
-                event_id=event_id,
-                tags=tuple(tags),
-            )
-            for line, digest, partition, key, value, header, timestamp, event_id, tags in columns
-        ),
+        events=calls.made_again(packed.get("calls", {}), topic, events),
     )
 
 

@@ -25,6 +25,8 @@ class LoadSettings(NamedTuple):
     ids: SchemaIdTable
     verify: bool = False
     """Whether records are decoded again and compared, and the rules of lint are applied."""
+    keep_calls: bool = False
+    """Whether events keep the data whose calls give something else at another time."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

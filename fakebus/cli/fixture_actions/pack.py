@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 from fakebus.cli.fixture_arguments import add_directory_argument
@@ -15,7 +16,7 @@ HELP = "write fixture files into one file that loads fast"
 DESCRIPTION = (
     "Write a set into one file, encoded already. The pack stands wherever the "
     "directory would: fakebus up --fixtures set.fbpack, fakebus fixtures seed set.fbpack. "
-    "Relative times become instants, counted from now."
+    "Relative times stay relative."
 )
 
 
@@ -38,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Write the pack."""
     from fakebus.clock import SystemClock
     from fakebus.fixture_files.loader import load_fixtures
-    from fakebus.fixture_files.packs import write_pack
+    from fakebus.fixture_files.packs import Loads, write_pack
     from fakebus.fixture_files.sources import PACK_SUFFIX, is_pack
 
     directory: Path = arguments.directory
@@ -48,15 +49,16 @@ def run(arguments: argparse.Namespace) -> int:
     if is_pack(directory):
         raise ConfigError(f"{directory} is a pack already")
     now_ms = SystemClock().now_ms()
-    fixture_set = load_fixtures(directory, now_ms=now_ms, profile=arguments.profile)
+    load = partial(load_fixtures, directory, profile=arguments.profile)
+    fixture_set = load(now_ms=now_ms, keep_calls=True)
     # Ids beyond those that are in use, so that every record that names a schema differs.
     shift = max((each.schema_id for each in fixture_set.schemas), default=0)
     others = {(each.subject, each.version): each.schema_id + shift for each in fixture_set.schemas}
-    other_ids = fixture_set
-    if others:
-        other_ids = load_fixtures(
-            directory, now_ms=now_ms, profile=arguments.profile, schema_ids=others
-        )
-    size = write_pack(output, fixture_set, other_ids)
+    loads = Loads(
+        fixture_set,
+        load(now_ms=now_ms, schema_ids=others) if others else fixture_set,
+        load(now_ms=now_ms + 1, keep_calls=True),
+    )
+    size = write_pack(output, loads)
     print_lines(f"{output}: {counted(fixture_set.record_count, 'event')}, {size} bytes")
     return 0

@@ -59,11 +59,12 @@ class SetSubject:
         return self.latest.schema.compatibility or DEFAULT_LEVEL
 
 
-def set_subjects(fixture_set: FixtureSet) -> dict[str, SetSubject]:
-    """Return the subjects of a set by name, in its order."""
+def parsed_versions(
+    schemas: Iterable[FixtureSchema],
+) -> dict[tuple[str, int], SubjectVersion]:
+    """Return the schemas of a set, by subject and version, in its order."""
     parsed: dict[tuple[str, int], SubjectVersion] = {}
-    by_id: dict[int, list[SubjectVersion]] = {}
-    for schema in fixture_set.schemas:
+    for schema in schemas:
         references: dict[str, ResolvedReference] = {}
         for name, subject, version in schema.references:
             target = parsed[subject, version]
@@ -72,13 +73,20 @@ def set_subjects(fixture_set: FixtureSet) -> dict[str, SetSubject]:
             text = target.parsed.canonical
             references.setdefault(name, ResolvedReference(name=name, text=text))
         resolved = tuple(references.values())
-        one = SubjectVersion(
+        parsed[schema.subject, schema.version] = SubjectVersion(
             schema=schema,
             parsed=language(schema.schema_type).parse(schema.text, resolved),
             references=resolved,
         )
-        parsed[schema.subject, schema.version] = one
-        by_id.setdefault(schema.schema_id, []).append(one)
+    return parsed
+
+
+def set_subjects(fixture_set: FixtureSet) -> dict[str, SetSubject]:
+    """Return the subjects of a set by name, in its order."""
+    parsed = parsed_versions(fixture_set.schemas)
+    by_id: dict[int, list[SubjectVersion]] = {}
+    for one in parsed.values():
+        by_id.setdefault(one.schema_id, []).append(one)
     used = _Uses(fixture_set, by_id)
     who = hits(fixture_set, used.topics)
     subjects: dict[str, SetSubject] = {}

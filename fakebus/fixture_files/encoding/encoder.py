@@ -15,9 +15,9 @@ from fakebus.fixture_files.events.event_lines import EventFile, EventLine
 from fakebus.fixture_files.events.field_paths import field_of
 from fakebus.fixture_files.formats import FORMATS
 from fakebus.fixture_files.formats.format import Format
-from fakebus.fixture_files.functions import FunctionContext, expand
+from fakebus.fixture_files.functions import FunctionContext, expand, settle
 from fakebus.fixture_files.headers import Headers, RecordHeader, parse_headers
-from fakebus.fixture_files.model import FixtureEvent
+from fakebus.fixture_files.model import EventCalls, FixtureEvent, FormattedData
 from fakebus.fixture_files.problems import DataError, Position, ProblemList, quoted
 from fakebus.fixture_files.structure.event_models import Format as FormatSpec
 from fakebus.fixture_files.structure.event_models import Load
@@ -47,6 +47,8 @@ class EncodingSettings:
     schemas: SchemaSet
     linter: Linter | None
     """Looks at every event, which is decoded again and compared; ``None`` to load only."""
+    keep_calls: bool = False
+    """Whether events keep the data whose calls give something else at another time."""
 
 
 class TopicEncoder:
@@ -112,7 +114,37 @@ class TopicEncoder:
             record=record,
             event_id=event.fields.get("id"),
             tags=tuple(event.fields.get("tags") or ()),
+            calls=self._calls(event, written, defaults, context),
         )
+
+    def _calls(
+        self, event: EventLine, key: object, defaults: _FileDefaults, context: FunctionContext
+    ) -> EventCalls | None:
+        if not self._settings.keep_calls:
+            return None
+        headers = parse_headers(event.fields.get("headers")).over(defaults.headers)
+        pairs = [(name, *settle(data, context)) for name, data in headers.pairs]
+        value = event.fields.get("value")
+        return EventCalls(
+            anchor_ms=context.anchor_ms,
+            key=self._moving(event, key, defaults.key_format, context),
+            value=self._moving(event, value, defaults.value_format, context),
+            headers=tuple((name, data) for name, data, _ in pairs)
+            if any(moves for _, _, moves in pairs)
+            else None,
+            key_decides=event.fields.get("partition") is None,
+        )
+
+    def _moving(
+        self, event: EventLine, data: object, default: Format | None, context: FunctionContext
+    ) -> FormattedData | None:
+        if data is None or not event.has_calls:
+            return None
+        format_, plain = unwrap(data, default, self._settings.schemas.format)
+        settled, moves = settle(plain, context)
+        if format_ is None or not moves:
+            return None
+        return FormattedData(None if format_.schema else format_.name, settled)
 
     def _defaults_of(self, file: EventFile) -> _FileDefaults:
         found = self._defaults.get(file.relative)

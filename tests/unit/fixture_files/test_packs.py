@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,10 +11,13 @@ import msgpack  # type: ignore[import-untyped]
 import pytest
 
 from fakebus.cli.main import run
+from fakebus.clock import SystemClock
 from fakebus.fixture_files.loader import check_fixtures, load_fixtures
 from fakebus.fixture_files.model import FixtureSet
-from fakebus.fixture_files.packs import write_pack
+from fakebus.fixture_files.packs import Loads, write_pack
 from fakebus.fixture_files.problems import FixtureError
+from fakebus.records.codecs import Codec
+from fakebus.records.compression import compress, decompress
 from tests.unit.fixture_files.conftest import WriteSet
 
 NOW_MS = 1_700_000_000_000
@@ -71,6 +76,90 @@ def test_records_are_given_the_ids_of_the_registry(root: Path, pack: Path) -> No
     assert found.streams[1].events[0].record.value == b"\0\0\0\0\1\2"
 
 
+MOVING = {
+    "fakebus.yaml": (
+        "version: 1\nname: moving\nrelease: 2.3\n"
+        "subjects:\n  - {subject: r, schema: r.avsc}\n  - {subject: v, schema: v.avsc, "
+        "references: [{name: R, subject: r}]}\n"
+        "topics:\n  - {name: a, partitions: 9, value: {subject: v}, load: a.ndjson,"
+        ' headers: {ce_time: {$time: at, as: "YYYY-MM-DDThh:mm:ssZ"}, ce_id: {$event: uuid}}}\n'
+        "  - {name: j, load: [j.ndjson, k.ndjson]}\n"
+    ),
+    "r.avsc": json.dumps(
+        {"type": "record", "name": "R", "fields": [{"name": "t", "type": "long"}]}
+    ),
+    "v.avsc": json.dumps(
+        {
+            "type": "record",
+            "name": "V",
+            "fields": [
+                {"name": "r", "type": "R"},
+                {"name": "d", "type": {"type": "int", "logicalType": "date"}},
+                {"name": "c", "type": {"type": "int", "logicalType": "time-millis"}},
+            ],
+        }
+    ),
+    "a.ndjson": (
+        '{"key": {"type": "json", "data": {"on": {"$time": "-1d", "as": "date"}}}, "value": {"r": '
+        '{"t": {"$time": "-2d", "as": "timestamp-micros"}}, "d": {"$time": "now", "as": "date"}, '
+        '"c": {"$time": "-1h", "as": "hh:mm:ss.fff"}}, "id": "e", "at": "-3h"}\n'
+    ),
+    "j.ndjson": (
+        '{"value": {"$$x": {"$time": "now"}, "u": {"$uuid": "u"}, "n": 123456789012345678901234}, '
+        '"after": "e +1s"}\n'
+        '{"value": {"u": {"$uuid": "u"}, "t": {"$time": "2020-01-01"}}, "at": "2024-01-01"}\n'
+        '{"value": [{"$time": "at -1s", "as": "timestamp-seconds"}], "headers": {"h": "x"}}\n'
+    ),
+    "k.ndjson": '{"value": "plain", "at": "-5m"}\n',
+}
+
+
+@pytest.mark.parametrize("days", [0, 3, 400, 10_000])
+def test_times_of_a_pack_are_as_old_as_those_of_its_directory(
+    write_set: WriteSet, tmp_path: Path, days: int
+) -> None:
+    root, path = write_set(MOVING), tmp_path / "set.fbpack"
+    assert run(["fixtures", "pack", str(root), "-o", str(path)]) == 0
+    now_ms = SystemClock().now_ms() + days * 86_400_000 + 12_345_678
+    for ids in (None, {("r", 1): 500, ("v", 1): 600}):
+        expected = load_fixtures(root, now_ms=now_ms, schema_ids=ids)
+        found = load_fixtures(path, now_ms=now_ms, schema_ids=ids)
+        assert comparable(found) == comparable(expected)
+    assert (found.name, found.version) == ("moving", "2.3")
+
+
+def test_a_pack_of_the_first_version_has_the_times_that_it_was_made_with(
+    write_set: WriteSet, tmp_path: Path
+) -> None:
+    root, path = write_set(MOVING), tmp_path / "set.fbpack"
+    assert run(["fixtures", "pack", str(root), "-o", str(path)]) == 0
+    outer = msgpack.unpackb(path.read_bytes())
+    body = msgpack.unpackb(decompress(Codec.ZSTD, outer["body"], 1 << 20))
+    made_ms = body.pop("now_ms")
+    for stream in body["streams"]:
+        del stream["calls"]
+    packed = bytes(compress(Codec.ZSTD, msgpack.packb(body)))
+    digest = hashlib.sha256(packed).hexdigest()
+    path.write_bytes(msgpack.packb({**outer, "version": 1, "body": packed, "sha256": digest}))
+    expected = load_fixtures(root, now_ms=made_ms)
+    found = load_fixtures(path, now_ms=made_ms + 86_400_000)
+    assert found.streams == expected.streams
+
+
+def test_a_pack_holds_what_its_set_uses(write_set: WriteSet, tmp_path: Path) -> None:
+    write_set({f"shared/{name}": text for name, text in MOVING.items()})
+    text = "version: 1\nuses: [{path: ../shared}]\ninclude: [own.ndjson]\n"
+    own = '{"topic": "j", "value": {"mine": {"$time": "now", "as": "date"}}}\n'
+    root = write_set({"own/fakebus.yaml": text, "own/own.ndjson": own}) / "own"
+    path = tmp_path / "set.fbpack"
+    assert run(["fixtures", "pack", str(root), "-o", str(path)]) == 0
+    now_ms = SystemClock().now_ms() + 5 * 86_400_000
+    expected = load_fixtures(root, now_ms=now_ms)
+    found = load_fixtures(path, now_ms=now_ms)
+    assert found.record_count == 6
+    assert comparable(found) == comparable(replace(expected, uses=()))
+
+
 def test_a_pack_of_a_profile_holds_only_that(
     write_set: WriteSet, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -103,8 +192,9 @@ def test_what_is_no_pack_is_refused_with_the_reason(pack: Path) -> None:
         b"\xc1": f"the pack is damaged: it is not MessagePack; {damaged}",
         data[:-9]: f"the pack is damaged: it is not MessagePack; {damaged}",
         b"\x05": "this is not a pack of fixtures; make one with  fakebus fixtures pack DIR",
-        changed(data, version=2): (
-            f"the version of the pack is 2; this fakebus reads version 1; {damaged}"
+        changed(data, version=3): (
+            "the version of the pack is 3; this fakebus reads versions 1 and 2; "
+            f"{damaged}, with this version of fakebus"
         ),
         changed(data, body=b"x"): f"the pack is damaged: its checksum is wrong; {damaged}",
     }
@@ -112,8 +202,6 @@ def test_what_is_no_pack_is_refused_with_the_reason(pack: Path) -> None:
         pack.write_bytes(content)
         (problem,) = check_fixtures(pack, now_ms=NOW_MS)
         assert str(problem) == f"{pack}:1:1: {expected}"
-    import hashlib
-
     for body in (b"x", empty):
         digest = hashlib.sha256(body).hexdigest()
         pack.write_bytes(changed(data, body=body, sha256=digest))
@@ -124,7 +212,7 @@ def test_what_is_no_pack_is_refused_with_the_reason(pack: Path) -> None:
 def test_a_body_of_another_shape_is_refused(root: Path, pack: Path) -> None:
     fixture_set = load_fixtures(root, now_ms=NOW_MS)
     broken = replace(fixture_set, topics=(), groups=(), schemas=(), streams=())
-    write_pack(pack, broken, broken)
+    write_pack(pack, Loads(broken, broken, broken))
     assert load_fixtures(pack, now_ms=NOW_MS).record_count == 0
 
 
