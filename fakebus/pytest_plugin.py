@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pytest
 
 from fakebus.errors import FakebusError
-from fakebus.escaping import printable_lines
+from fakebus.escaping import printable, printable_lines
 
 if TYPE_CHECKING:
     from fakebus.config import Settings
@@ -79,6 +79,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the marker."""
     config.addinivalue_line("markers", _MARKER)
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Say which versions of which fixture sets the tests are run with."""
+    fixtures = _session_fixtures(config)
+    if not fixtures:
+        return []
+    from fakebus.fixture_files.loader import set_labels
+
+    labels = ", ".join(set_labels(fixtures))
+    return [f"fakebus: tested with {printable(labels)}"] if labels else []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -291,5 +291,4 @@ class DirectoryLoader:
                 for (topic, relative), (file, events) in streams.items()
             ),
             groups=tuple(fixture_group(group) for group in spec.groups),
-            uses=tuple(result for used in part.uses for result in used.results),
         )

@@ -78,6 +78,20 @@ def load_whole(sets: Sets, *, now_ms: int) -> Iterator[FixtureSet]:
             yield load_fixtures(part.source.root, now_ms=now_ms, profile=profile)
 
 
+def set_labels(sets: Sets) -> list[str]:
+    """Return the names and versions of fixture sets and of all that they use.
+
+    Only YAML and schemas are read. What is wrong with a set is told where it is loaded.
+
+    Args:
+        sets: as for :func:`load_fixtures`.
+    """
+    settings = LoadSettings(SystemClock().now_ms(), BrokerConfig(), SchemaIdTable())
+    loading = SetLoading(settings)
+    loading.open([(path, None) for path in _paths(sets)])
+    return [part.label for part in loading.parts()]
+
+
 def check_fixtures(
     sets: Sets, *, now_ms: int | None = None, profile: str | None = None
 ) -> list[FixtureProblem]:
@@ -89,11 +103,34 @@ def check_fixtures(
         profile: the profile to check; when left out the whole set, and every profile that
             has files of its own.
     """
+    return check_used(sets, now_ms=now_ms, profile=profile)[0]
+
+
+def check_used(
+    sets: Sets, *, now_ms: int | None = None, profile: str | None = None
+) -> tuple[list[FixtureProblem], list[str]]:
+    """Return every problem as :func:`check_fixtures`, and what the sets were checked with.
+
+    Returns:
+        The problems, and the names and versions of the sets that they use.
+    """
     now_ms = SystemClock().now_ms() if now_ms is None else now_ms
     paths = [(path, profile) for path in _paths(sets)]
     found, loading = _check(paths, now_ms)
-    if profile is not None or len(loading.roots) < len(paths):
-        return found
+    named = [root.part for root in loading.roots]
+    labels = [part.label for part in loading.parts() if part not in named]
+    if profile is None and len(named) == len(paths):
+        _check_profiles(loading, paths, now_ms, found)
+    return found, labels
+
+
+def _check_profiles(
+    loading: SetLoading,
+    paths: Sequence[tuple[Path, str | None]],
+    now_ms: int,
+    found: list[FixtureProblem],
+) -> None:
+    """Add what is wrong with the profiles that have files, and the files that no profile loads."""
     roots = [root for root in loading.roots if isinstance(root, DirectoryLoader)]
     named = {root.part.source.root: set(root.named) for root in roots}
     for index, root in enumerate(loading.roots):
@@ -112,7 +149,6 @@ def check_fixtures(
         for root in roots:
             directory, lint = root.part.source.root, root.part.spec.root.lint
             found += unused_files(directory, named[directory], lint.ignore).sorted()
-    return found
 
 
 def _check(
@@ -122,13 +158,13 @@ def _check(
     with _collector_paused():
         loading.load(paths)
     found = loading.problems()
-    if all(one.rule != INVALID for one in found):
-        from fakebus.fixture_files.drift.lock import lock_problems
+    from fakebus.fixture_files.drift.lock import lock_problems
 
-        for part in loading.parts():
-            if part.profile is None:
-                for result in part.results:
-                    found += lock_problems(part.source.root, result)
+    for part in loading.parts():
+        whole = loading.whole(part)
+        if part.profile is None and whole is not None:
+            only_uses = part.problems.has_invalid
+            found += lock_problems(part.source.root, whole, only_uses=only_uses)
     return found, loading
 
 

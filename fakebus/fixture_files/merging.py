@@ -211,11 +211,11 @@ def merged(
         "streams": tuple({_key(one): one for each in sets for one in each.streams}.values()),
         "groups": tuple(_groups(sets)),
     }
+    if len(sets) > 1:
+        parts["parts"] = tuple(sets)
     if len(named) == 1:
         return replace(named[0], **parts)
-    return FixtureSet(
-        root=Path(), anchor_ms=now_ms, now_ms=now_ms, uses=tuple(named), is_joined=True, **parts
-    )
+    return FixtureSet(root=Path(), anchor_ms=now_ms, now_ms=now_ms, **parts)
 
 
 def _with_both(first: FixtureSchema, schema: FixtureSchema) -> FixtureSchema:

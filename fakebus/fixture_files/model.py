@@ -164,6 +164,11 @@ class FixtureGroup:
     offsets: tuple[FixtureOffset, ...]
 
 
+def set_label(name: str | None, version: str | None, root: Path) -> str:
+    """Return the name of a set, or where it lies, with its version if it has one."""
+    return f"{name or root} {version or ''}".rstrip()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FixtureSet:
     """Fixture set: everything that one directory holds."""
@@ -183,18 +188,24 @@ class FixtureSet:
     streams: tuple[FixtureStream, ...]
     """In the order of loading; a topic's records lie in its log in this order."""
     groups: tuple[FixtureGroup, ...]
-    uses: tuple[FixtureSet, ...] = ()
-    """The sets that it uses itself, each with what it has of its own; what they have is in the set
-    too."""
-    is_joined: bool = False
-    """Whether it has nothing of its own, and stands for several sets that were named together."""
+    parts: tuple[FixtureSet, ...] = ()
+    """What each of several sets has of its own: of those that were named, and of all that they use,
+    each behind those that it builds on. Empty for a set that uses none."""
 
-    def all_sets(self) -> dict[Path, FixtureSet]:
-        """Return the sets that were named, and all that they use, by where they lie."""
-        found = {} if self.is_joined else {self.root: self}
-        for used in self.uses:
-            found |= used.all_sets()
-        return found
+    @property
+    def label(self) -> str:
+        """The name of the set, or where it lies, with its version if it has one."""
+        return set_label(self.name, self.version, self.root)
+
+    @property
+    def own(self) -> FixtureSet:
+        """What the set has of its own."""
+        return next((part for part in self.parts if part.root == self.root), self)
+
+    @property
+    def uses(self) -> tuple[FixtureSet, ...]:
+        """All sets that are in it but itself."""
+        return tuple(part for part in self.parts if part.root != self.root)
 
     @property
     def record_count(self) -> int:

@@ -107,6 +107,11 @@ class ProblemList:
     def __len__(self) -> int:
         return len(self._problems)
 
+    @property
+    def has_invalid(self) -> bool:
+        """Whether something cannot be used at all."""
+        return any(problem.rule == INVALID for problem in self._problems)
+
     def sorted(self) -> list[FixtureProblem]:
         """Return all problems, file by file in the order of reading, then by place."""
         order: dict[str, int] = {}

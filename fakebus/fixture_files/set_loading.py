@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from fakebus.fixture_files.directory_loading import DirectoryLoader
@@ -50,8 +51,7 @@ class SetLoading:
             sets: where sets are that are named, each with the profile that is wanted.
             generate: a topic to generate events for, whatever the sets say, and how many.
         """
-        for path, profile in sets:
-            self._open_named(path, profile, generate)
+        self.open(sets, generate)
         self._check_names()
         if not self._is_complete:
             # What a set that is not there would have said is not complained about as well.
@@ -69,6 +69,15 @@ class SetLoading:
             return None
         own = [part.results[0] for part in named]
         return merged(own, results, self._settings.ids, self._settings.now_ms)
+
+    def open(
+        self,
+        sets: Sequence[tuple[Path, str | None]],
+        generate: tuple[str, int | None] | None = None,
+    ) -> None:
+        """Read what sets consist of, and all that they use; as for :meth:`load`."""
+        for path, profile in sets:
+            self._open_named(path, profile, generate)
 
     def parts(self) -> list[Part]:
         """Return all sets, each behind those that it builds on."""
@@ -102,6 +111,23 @@ class SetLoading:
             part.timeline.beside = [
                 other.timeline for other in part.seen() if other.timeline not in part.timeline.used
             ]
+
+    def whole(self, part: Part) -> FixtureSet | None:
+        """Return a set with all that it uses, if these have no problems.
+
+        If the set itself has problems, it is what it uses.
+        """
+        seen = part.seen()
+        if not part.results or any(one.problems.has_invalid for one in seen):
+            return None
+        own = part.results[0]
+        if part.problems.has_invalid:
+            own = replace(own, schemas=(), streams=(), topics=(), groups=())
+        # What is only beside it may be referred to, but is not used.
+        used = [result for one in part.used() for result in one.results]
+        every = [*(result for one in seen for result in one.results), own]
+        found = merged([own], every, self._settings.ids, self._settings.now_ms)
+        return replace(found, parts=(*used, own) if used else ())
 
     def problems(self) -> list[FixtureProblem]:
         """Return what is wrong, set by set."""

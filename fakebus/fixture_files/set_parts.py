@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.fixture_files.events.event_lines import EventLine
 from fakebus.fixture_files.events.timeline import Timeline
-from fakebus.fixture_files.model import FixtureSet
+from fakebus.fixture_files.model import FixtureSet, set_label
 from fakebus.fixture_files.problems import Position, ProblemList
 from fakebus.fixture_files.set_sources import SetSource
 from fakebus.fixture_files.structure.models import Topic
@@ -64,6 +64,11 @@ class Part:
     def version(self) -> str | None:
         """The set's own version."""
         return self.spec.root.release or self.source.version
+
+    @property
+    def label(self) -> str:
+        """The name of the set, or where it lies, with its version if it has one."""
+        return set_label(self.name, self.version, self.source.root)
 
     def used(self) -> list[Part]:
         """Return the sets that it uses, and those that they use, the deepest first."""

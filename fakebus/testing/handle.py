@@ -117,6 +117,13 @@ class _Named:
         """Whether the cluster is a Kafka that somebody else runs."""
         return self._observer.cluster.is_external
 
+    @property
+    def tested_with(self) -> list[str]:
+        """The names and versions of the fixture sets that the test finds, and of those they use."""
+        from fakebus.fixture_files.loader import set_labels
+
+        return set_labels(list(self._observer.fixtures))
+
     def client_config(
         self, group: str | None = None, *, library: Library = "librdkafka"
     ) -> dict[str, Any]:

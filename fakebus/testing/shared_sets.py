@@ -47,7 +47,9 @@ class SharedSets:
     @property
     def versions(self) -> dict[str, str]:
         """The versions of the sets by their names."""
-        return {_name(one): one.version or "" for one in self._sets[0].all_sets().values()}
+        whole = self._sets[0]
+        sets = whole.parts or (whole,)
+        return {_name(one): one.version or "" for one in sets if one.root != Path()}
 
     def cases(self, topic: str) -> list[SharedCase]:
         """Return the events that a consumer of a topic has to take; none if it is not shared."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.plugin.test_plugin import few_plugins, run
+from tests.unit.fixture_files.packages import install
 
 __all__ = ["few_plugins"]
 
@@ -258,3 +259,43 @@ def test_quiet(fakebus):
     assert "orders[0]@1  committed by billing-1 for group billing" in timeline
     assert "fail Heartbeat with UNKNOWN_MEMBER_ID, group nobody" in timeline
     assert "nothing happened" in output
+
+
+def test_packages_are_named_wherever_sets_are(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = pytester.path / "site"
+    monkeypatch.setenv("PYTHONPATH", str(site))
+    for name, version in {"one": "1.5", "two": "2.0", "three": "3.1"}.items():
+        text = (
+            f"version: 1\ntopics: [{{name: {name}, value: {{format: string}}, load: e.ndjson}}]\n"
+        )
+        files = {"fakebus.yaml": text, "e.ndjson": '{"value": "x"}\n'}
+        install(site, f"set-{name}", files, version=version)
+    (pytester.path / "own").mkdir()
+    (pytester.path / "own" / "fakebus.yaml").write_text(
+        "version: 1\nname: billing\nuses: [{package: set-three}]\ninclude: more.ndjson\n"
+    )
+    (pytester.path / "own" / "more.ndjson").write_text('{"topic": "three", "value": "y"}\n')
+    code = """
+import pytest
+
+
+@pytest.mark.fakebus(fixtures="package:set-two")
+def test_all(fakebus):
+    assert fakebus.tested_with == ["set-one 1.5", "set-two 2.0"]
+    fakebus.seed("own", "package:set-one")
+    assert fakebus.tested_with[2:] == ["set-three 3.1", "billing"]
+    offsets = [fakebus.publish(topic, "z").offset for topic in ("one", "two", "three")]
+    assert offsets == [1, 1, 2]
+
+
+@pytest.mark.fakebus(fixtures="package:set-two", isolation="namespace")
+def test_namespace(fakebus):
+    assert [fakebus.publish(topic, "z").offset for topic in ("one", "two")] == [1, 1]
+"""
+    pytester.makeini("[pytest]\nfakebus_fixtures = package:set-one\n")
+    assert "\nfakebus: tested with set-one 1.5\n" in run(pytester, code, passed=2)
+    code = "def test(fakebus): ..."
+    output = run(pytester, code, "--fakebus-fixtures", "package:gone", errors=1)
+    assert 'there is no package "gone" here; install it beside fakebus' in output

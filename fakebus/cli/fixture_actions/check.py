@@ -39,17 +39,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Check the directories; 1 if there are mistakes."""
     # The reader of fixtures brings YAML and the formats with it; other commands need neither.
-    from fakebus.fixture_files.loader import check_fixtures
+    from fakebus.fixture_files.loader import check_used
     from fakebus.fixture_files.problems import INVALID
 
     directories: list[Path] = arguments.directories
-    problems = check_fixtures(directories, profile=arguments.profile)
+    problems, used = check_used(directories, profile=arguments.profile)
     if arguments.format == JSON:
         print_json([asdict(problem) for problem in problems])
     elif not print_report(arguments, NAME, directories, problems):
         for problem in problems:
             rule = "" if problem.rule == INVALID else f" [{problem.rule}]"
             print_lines(f"{problem}{rule}")
+        if used:
+            print_lines(f"tested with {', '.join(used)}")
         found = counted(len(problems), "problem") if problems else "no problems"
         print_lines(f"{', '.join(map(str, directories))}: {found}")
     return 1 if problems else 0

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from fakebus.cli.fixture_arguments import add_directory_argument
 from fakebus.cli.output import print_lines
+from fakebus.errors import ConfigError
 from fakebus.wording import counted
 
 NAME = "lock"
-HELP = "pin the schemas that the events were made with"
+HELP = "pin the schemas that the events were made with, and the sets that are used"
 DESCRIPTION = (
-    "Write fixtures.lock, which pins every schema of the set. From then on a changed schema is a "
-    "problem for fakebus fixtures check until somebody has looked at the events and locked anew."
+    "Write fixtures.lock, which pins every schema of the set and every set that it uses. From then "
+    "on a changed schema, or a used set that has changed, is a problem for fakebus fixtures check, "
+    "until somebody has looked at the events and locked anew."
 )
 
 
@@ -25,10 +26,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="note the package that the schemas come from, with its installed version",
     )
-    parser.add_argument(
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument(
         "--check",
         action="store_true",
         help="write nothing; exit code 1 if the lock is missing or does not fit",
+    )
+    what.add_argument(
+        "--update",
+        action="store_true",
+        help="pin the used sets as they are now, and say what has changed in them",
     )
 
 
@@ -39,20 +46,27 @@ def run(arguments: argparse.Namespace) -> int:
     from fakebus.fixture_files.drift.lock import LOCK_FILE, lock_problems, read_lock, write_lock
     from fakebus.fixture_files.loader import load_fixtures
 
-    directory: Path = arguments.directory
-    fixture_set = load_fixtures(directory, now_ms=SystemClock().now_ms())
-    if not arguments.check:
-        earlier = read_lock(directory)
-        made_with = None if earlier is None else earlier.made_with
-        if arguments.package is not None:
-            made_with = package_version(arguments.package)
-        path = write_lock(fixture_set, made_with)
-        count = len(fixture_set.schemas)
-        print_lines(f"{path}: {counted(count, 'schema')}")
-        return 0
-    problems = lock_problems(directory, fixture_set)
-    print_lines(*map(str, problems))
-    if read_lock(directory) is None:
-        print_lines(f"{directory / LOCK_FILE}:1:1: there is no lock; run  fakebus fixtures lock")
-        return 1
-    return 1 if problems else 0
+    fixture_set = load_fixtures(arguments.directory, now_ms=SystemClock().now_ms())
+    directory = fixture_set.root
+    if not directory.is_dir():
+        raise ConfigError(f"{directory} is a pack, which needs no lock: it does not change")
+    earlier = read_lock(directory)
+    if arguments.check:
+        problems = lock_problems(directory, fixture_set)
+        print_lines(*map(str, problems))
+        if earlier is None:
+            path = directory / LOCK_FILE
+            print_lines(f"{path}:1:1: there is no lock; run  fakebus fixtures lock")
+        return 1 if problems or earlier is None else 0
+    changed = lock_problems(directory, fixture_set, only_uses=True)
+    if earlier is not None and earlier.uses:
+        print_lines(*(one.message if arguments.update else str(one) for one in changed))
+        if changed and not arguments.update:
+            return 1
+    made_with = None if earlier is None else earlier.made_with
+    if arguments.package is not None:
+        made_with = package_version(arguments.package)
+    path = write_lock(fixture_set, made_with)
+    pinned = counted(len(fixture_set.own.schemas), "schema")
+    print_lines(f"{path}: {', '.join([pinned, *(one.label for one in fixture_set.uses)])}")
+    return 0

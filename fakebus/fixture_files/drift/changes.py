@@ -25,19 +25,20 @@ def changes(old: ParsedSchema, new: ParsedSchema) -> list[str]:
         return [f"the schema is {new.schema_type} now, was {old.schema_type}"]
     if old.canonical == new.canonical:
         return []
-    return list(_changes(outline(old), outline(new))) or [_NOTHING]
+    return [words for _, words in outline_changes(outline(old), outline(new))] or [_NOTHING]
 
 
-def _changes(old: Outline, new: Outline) -> Iterator[str]:
+def outline_changes(old: Outline, new: Outline) -> Iterator[tuple[str, str]]:
+    """Yield what differs between two outlines, each with the path that it is about."""
     for path, facts in old.items():
         if path not in new:
             if not _parent_of(path, old, new):
-                yield f'"{path}" ({_shown(facts)}) is gone'
+                yield path, f'"{path}" ({_shown(facts)}) is gone'
         elif new[path] != facts:
-            yield from _fact_changes(path, facts, new[path])
+            yield from ((path, words) for words in _fact_changes(path, facts, new[path]))
     for path, facts in new.items():
         if path not in old and not _parent_of(path, new, old):
-            yield f'"{path}" ({_shown(facts)}) is new{_obligation(facts)}'
+            yield path, f'"{path}" ({_shown(facts)}) is new{_obligation(facts)}'
 
 
 def _parent_of(path: str, here: Outline, there: Outline) -> bool:

@@ -1,11 +1,13 @@
-"""``fixtures.lock``: the fingerprints of the schemas that a set's events were made with.
+"""``fixtures.lock``: the schemas that a set's events were made with, and the sets that it uses.
 
-Whoever changes a schema has to look at the events, and says so by writing the lock again.
+Whoever changes a schema, or takes over another version of a set, has to look at the events, and
+says so by writing the lock again.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +17,8 @@ import yaml
 
 from fakebus.errors import FakebusError
 from fakebus.fixture_files.drift.findings import NOTE, DriftFinding
-from fakebus.fixture_files.model import FixtureSchema, FixtureSet
+from fakebus.fixture_files.drift.pins import Pin, fingerprint, pin_changes, pins
+from fakebus.fixture_files.model import FixtureSet
 from fakebus.fixture_files.problems import FixtureProblem, quoted
 from fakebus.output_files import check_output, write_output
 
@@ -25,6 +28,8 @@ RULE = "lock"
 _MADE_BY = "fakebus fixtures lock"
 _MARK = f"# Written by: {_MADE_BY}. The schemas that the events were made with."
 _HINT = "look at the events of the subject, then run  fakebus fixtures lock"
+_USE_HINT = "look at what it means here, then run  fakebus fixtures lock --update"
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,13 +41,9 @@ class Lock:
     fingerprints: dict[tuple[str, int], str]
     """By subject and version."""
     lines: dict[tuple[str, int], int]
-
-
-def fingerprint(schema: FixtureSchema) -> str:
-    """Return a hash of a schema's type, text and references; white space does not count."""
-    text = " ".join(schema.text.split())
-    parts = [schema.schema_type, text, *(f"{name}={of}:{at}" for name, of, at in schema.references)]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    uses: dict[str, Pin]
+    """By the name of the set."""
+    use_lines: dict[str, int]
 
 
 def write_lock(fixture_set: FixtureSet, made_with: str | None = None) -> Path:
@@ -58,15 +59,27 @@ def write_lock(fixture_set: FixtureSet, made_with: str | None = None) -> Path:
     lines = [_MARK, f"version: {LOCK_VERSION}"]
     if made_with is not None:
         lines.append(f"made_with: {_scalar(made_with)}")
-    lines.append("schemas:" if fixture_set.schemas else "schemas: []")
-    for schema in fixture_set.schemas:
+    own = fixture_set.own
+    lines.append("schemas:" if own.schemas else "schemas: []")
+    for schema in own.schemas:
         lines.append(
             f"  - {{subject: {_scalar(schema.subject)}, version: {schema.version}, "
             f"sha256: {fingerprint(schema)}}}"
         )
+    text = "\n".join([*lines, ""])
+    uses = [
+        {"set": name, "version": pin.pop("version"), "sha256": _sum(pin), **pin}
+        for name, pin in pins(fixture_set).items()
+    ]
+    if uses:
+        text += yaml.safe_dump({"uses": uses}, allow_unicode=True, sort_keys=False, width=100)
     path = fixture_set.root / LOCK_FILE
-    write_output(path, "\n".join([*lines, ""]).encode(), is_ours=_is_lock, made_by=_MADE_BY)
+    write_output(path, text.encode(), is_ours=_is_lock, made_by=_MADE_BY)
     return path
+
+
+def _sum(pin: Pin) -> str:
+    return hashlib.sha256(json.dumps(pin, sort_keys=True).encode()).hexdigest()
 
 
 def check_lock_target(directory: Path) -> None:
@@ -97,7 +110,7 @@ def read_lock(directory: Path) -> Lock | None:
         return None
     try:
         text = path.read_text(encoding="utf-8")
-        contents: Any = yaml.safe_load(text)
+        contents: Any = yaml.load(text, Loader=_LOADER)  # noqa: S506 - a safe one
         if contents["version"] != LOCK_VERSION:
             raise FakebusError(
                 f"{path}:1:1: the lock has version {contents['version']}; this fakebus reads "
@@ -107,30 +120,75 @@ def read_lock(directory: Path) -> Lock | None:
             (str(each["subject"]), int(each["version"])): str(each["sha256"])
             for each in contents["schemas"]
         }
+        uses = {str(each["set"]): _pinned(each) for each in contents.get("uses", ())}
     except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, ValueError):
         raise FakebusError(
             f"{path}:1:1: this is not a lock of fixtures; "
             "remove it, and write it again with  fakebus fixtures lock"
         ) from None
     made_with = contents.get("made_with")
-    numbers = [
-        number for number, line in enumerate(text.splitlines(), 1) if line.lstrip().startswith("- ")
-    ]
     return Lock(
         made_with=None if made_with is None else str(made_with),
         fingerprints=fingerprints,
-        lines=dict(zip(fingerprints, numbers, strict=False)),
+        lines=dict(zip(fingerprints, _numbers(text, "  - {subject:"), strict=False)),
+        uses=uses,
+        use_lines=dict(zip(uses, _numbers(text, "- set:"), strict=False)),
     )
 
 
-def lock_problems(directory: Path, fixture_set: FixtureSet) -> list[FixtureProblem]:
-    """Return where a set and its lock differ; nothing if it has no lock."""
+def _pinned(entry: dict[str, Any]) -> Pin:
+    pin = {name: value for name, value in entry.items() if name not in ("set", "version", "sha256")}
+    if _sum(pin) != entry["sha256"]:
+        raise ValueError
+    return {"version": str(entry["version"]), **pin}
+
+
+def _numbers(text: str, begin: str) -> list[int]:
+    lines = enumerate(text.splitlines(), 1)
+    return [number for number, line in lines if line.startswith(begin)]
+
+
+def lock_problems(
+    directory: Path, fixture_set: FixtureSet, *, only_uses: bool = False
+) -> list[FixtureProblem]:
+    """Return where a set and its lock differ; nothing if it has no lock.
+
+    Args:
+        directory: the set's.
+        fixture_set: the set, with all that it uses.
+        only_uses: whether only what it uses is looked at.
+    """
     try:
         lock = read_lock(directory)
     except FakebusError as error:
         message = str(error).partition(":1:1: ")[2]
         return [_problem(str(directory / LOCK_FILE), 1, message, "")]
-    return [] if lock is None else list(_differences(directory, fixture_set, lock))
+    if lock is None:
+        return []
+    own = () if only_uses else _differences(directory, fixture_set.own, lock)
+    return [*own, *_use_differences(directory / LOCK_FILE, fixture_set, lock)]
+
+
+def _use_differences(file: Path, fixture_set: FixtureSet, lock: Lock) -> Iterator[FixtureProblem]:
+    found = pins(fixture_set)
+    for name, pin in found.items():
+        old = lock.uses.get(name)
+        line = lock.use_lines.get(name, 1)
+        if old is None:
+            message = f"the set {quoted(name)}, which is used, is not in {LOCK_FILE}"
+            yield _problem(str(file), line, message, _USE_HINT)
+        elif old != pin:
+            versions = name if old["version"] == pin["version"] else _versions(name, old, pin)
+            for change in list(pin_changes(old, pin, fixture_set)) or ["nothing else has changed"]:
+                yield _problem(str(file), line, f"{versions}: {change}", _USE_HINT)
+    for name in lock.uses.keys() - found.keys():
+        message = f"{LOCK_FILE} pins the set {quoted(name)}, which is not used any more"
+        yield _problem(str(file), lock.use_lines[name], message, _USE_HINT)
+
+
+def _versions(name: str, old: Pin, new: Pin) -> str:
+    before, after = (one["version"] or "without a version" for one in (old, new))
+    return f"{name} is {after} now, was {before}"
 
 
 def version_findings(directory: Path, package: str) -> Iterator[DriftFinding]:

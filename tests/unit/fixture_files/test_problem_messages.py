@@ -541,7 +541,7 @@ EVENT_CASES: dict[str, tuple[str | bytes, str]] = {
         '{"generate": {}, "value": 2}',
         (
             'e.ndjson:1:14: an event has no field "generate"; known: after, at, headers, '
-            "id, key, partition, tags, topic, value"
+            "id, key, offset, partition, tags, topic, value"
         ),
     ),
     "no value": (
