@@ -8,7 +8,7 @@ from typing import Literal
 
 from fakebus.escaping import printable
 from fakebus.fixture_files.contracts.reports import Observation, ServiceReport
-from fakebus.fixture_files.contracts.shapes import misfits, unknown_fields
+from fakebus.fixture_files.shapes import misfits, unknown_fields
 
 Severity = Literal["breaks", "note"]
 

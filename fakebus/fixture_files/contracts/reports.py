@@ -14,7 +14,7 @@ from typing import Any
 
 from fakebus.errors import FakebusError
 from fakebus.escaping import printable
-from fakebus.fixture_files.contracts.shapes import Shape, from_text, merged, to_text
+from fakebus.fixture_files.shapes import Shape, from_text, merged, to_text
 
 VERSION = 1
 MAX_BYTES = 16 << 20

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fakebus.fixture_files import matchers
-from fakebus.fixture_files.contracts.shapes import Shape, misfits, shape_of
 from fakebus.fixture_files.drift.set_subjects import (
     SetSubject,
     SubjectVersion,
@@ -20,6 +19,7 @@ from fakebus.fixture_files.drift.set_subjects import (
 )
 from fakebus.fixture_files.model import FixtureEvent, FixtureSet, FixtureStream, FixtureTopic
 from fakebus.fixture_files.problems import did_you_mean
+from fakebus.fixture_files.shapes import Shape, misfits, shape_of
 from fakebus.schemas.payloads import KnownSchema, Payload, SchemaSource, decode
 
 ANY_TYPE = "*"

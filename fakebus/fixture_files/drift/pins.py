@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from fakebus.fixture_files.contracts.shapes import shape_of
 from fakebus.fixture_files.drift.changes import outline_changes
 from fakebus.fixture_files.drift.findings import Hit
 from fakebus.fixture_files.drift.outlines import REQUIRED, TYPE, outline
 from fakebus.fixture_files.drift.set_subjects import SetSubject, set_subjects
 from fakebus.fixture_files.model import FixtureSchema, FixtureSet, FixtureStream, FixtureTopic
 from fakebus.fixture_files.problems import quoted
+from fakebus.fixture_files.shapes import shape_of
 from fakebus.schemas.languages import language
 from fakebus.wording import counted
 

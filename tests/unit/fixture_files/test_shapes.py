@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fakebus.fixture_files.contracts.shapes import (
+from fakebus.fixture_files.shapes import (
     from_text,
     merged,
     misfits,
