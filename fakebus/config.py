@@ -158,8 +158,11 @@ KINDS: Mapping[str, Callable[[Sequence[str]], Any]] = {
     "text": lambda values: values[-1],
 }
 """How the texts that are given for a setting are read, by the kinds of the table."""
-_OTHER_VARIABLES = ("config", "registry_url", "bootstrap_servers")
-_SERVICE = re.compile(r"(SERVICE_(HOST|PORT)|PORT)(_|$)")
+_VARIABLES = {"bootstrap_server": "BOOTSTRAP_SERVERS", "registry": "REGISTRY_URL"}
+"""Names of environment variables that are not those of the settings."""
+_OURS = re.compile(r"FAKE[-_]?BUS[-_]+|FAKBUS_+|FAKEBSU_+", re.I)
+"""How the names of our variables begin, misspelt ones too."""
+_SERVICE = re.compile(r"FAKEBUS_(SERVICE_(HOST|PORT)|PORT)(_|$)")
 _LISTS = ("assignments", "paths")
 """Kinds that are separated by commas in the environment only."""
 
@@ -179,20 +182,37 @@ class Setting:
         """The name of its field in :class:`Settings`."""
         return self.name.replace("-", "_")
 
+    @property
+    def variable(self) -> str:
+        """Its environment variable."""
+        return f"FAKEBUS_{_VARIABLES.get(self.field, self.field.upper())}"
+
+
+def settings_table() -> Mapping[str, Setting]:
+    """Return the settings of ``up`` by the names of their fields, in the order of the help."""
+    return _tables()[0]
+
+
+def command_settings_table() -> Mapping[str, Setting]:
+    """Return the settings of all other commands by the names of their options."""
+    return _tables()[1]
+
 
 @cache
-def settings_table() -> Mapping[str, Setting]:
-    """Return all settings by the names of their fields, in the order of the help."""
-    found = dict[str, Setting]()
+def _tables() -> tuple[Mapping[str, Setting], Mapping[str, Setting]]:
+    found, of_commands = dict[str, Setting](), dict[str, Setting]()
+    table = found
     definition: list[str] = []
     for line in _TABLE.read_text(encoding="utf-8").splitlines():
         if line.startswith("    "):
             name, kind, *metavar = definition
             setting = Setting(name, kind, "".join(metavar), line.strip())
-            found[setting.field] = setting
+            table[setting.field] = setting
+        elif line == "[commands]":
+            table = of_commands
         elif not line.startswith("#"):
             definition = line.split()
-    return found
+    return found, of_commands
 
 
 Layer = Mapping[str, Sequence[str]]
@@ -220,15 +240,19 @@ def load_settings(
     directory = directory if directory is not None else Path()
     layers = [
         ("flag --{}", dict(flags)),
-        ("environment variable FAKEBUS_{}", _from_environment(environ)),
-        _from_file(config_file or _named_file(environ), directory),
+        ("environment variable FAKEBUS_{}", environment_layer(environ, settings_table())),
+        file_layer(environ, config_file, directory),
     ]
     values: dict[str, Any] = {}
     for place, layer in layers:
+        if "data" in layer and _boolean(layer.get("memory", ("",))[-1]):
+            raise ConfigError(f"{_place(place, 'memory')} and data exclude each other")
         storage_chosen = "data" in values
         for name, texts in layer.items():
-            if (name in values and name != "set") or (
-                name in ("data", "memory") and storage_chosen
+            if (
+                name not in settings_table()
+                or (name in values and name != "set")
+                or (name in ("data", "memory") and storage_chosen)
             ):
                 continue
             _take(values, name, texts, place)
@@ -240,7 +264,7 @@ def load_settings(
 
 
 def _take(values: dict[str, Any], name: str, texts: Sequence[str], place: str) -> None:
-    shown = place.format(name.upper() if "FAKEBUS" in place else name.replace("_", "-"))
+    shown = _place(place, name)
     try:
         if any("\0" in text for text in texts):
             raise ConfigError("a null character is part of no setting")
@@ -255,10 +279,17 @@ def _take(values: dict[str, Any], name: str, texts: Sequence[str], place: str) -
         raise ConfigError(f"{shown}: {error}") from None
 
 
-def _from_environment(environ: Mapping[str, str]) -> dict[str, Sequence[str]]:
+def _place(place: str, name: str) -> str:
+    return place.format(name.upper() if "FAKEBUS" in place else name.replace("_", "-"))
+
+
+def environment_layer(
+    environ: Mapping[str, str], table: Mapping[str, Setting]
+) -> dict[str, Sequence[str]]:
+    """Return what environment variables give for the settings of a table."""
     found: dict[str, Sequence[str]] = {}
-    for name, setting in settings_table().items():
-        text = environ.get(f"FAKEBUS_{name.upper()}")
+    for name, setting in table.items():
+        text = environ.get(setting.variable)
         if text:
             is_list = setting.kind in _LISTS
             parts = [part.strip() for part in text.split(",")] if is_list else [text]
@@ -268,26 +299,40 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Sequence[str]]:
 
 def unknown_variables(environ: Mapping[str, str]) -> Iterator[str]:
     """Yield a sentence for each environment variable that looks like a setting and is none."""
-    known = [name.upper() for name in (*settings_table(), *_OTHER_VARIABLES)]
+    settings = [*settings_table().values(), *command_settings_table().values()]
+    known = [*(setting.variable for setting in settings), "FAKEBUS_CONFIG"]
     for name in sorted(environ):
-        rest = name.removeprefix("FAKEBUS_")
         # Kubernetes sets FAKEBUS_SERVICE_HOST, FAKEBUS_PORT_9092_TCP… for a service of our name.
-        if rest != name and rest not in known and not _SERVICE.match(rest):
-            # Imported here because every start would pay for it.
-            from difflib import get_close_matches
+        if name in known or not _OURS.match(name) or _SERVICE.match(name):
+            continue
+        # Imported here because every start would pay for it.
+        from difflib import get_close_matches
 
-            near = get_close_matches(rest, known, 1)
-            names = ", ".join(f"FAKEBUS_{one}" for one in near or known)
-            hint = f"did you mean {names}?" if near else f"known: {names}"
-            yield f"the environment variable {name} is no setting and is ignored; {hint}"
-
-
-def _named_file(environ: Mapping[str, str]) -> Path | None:
-    return Path(environ["FAKEBUS_CONFIG"]) if environ.get("FAKEBUS_CONFIG") else None
+        rest = _OURS.sub("FAKEBUS_", name).upper()
+        near = [rest] if rest in known else get_close_matches(rest, known, 1, cutoff=0.75)
+        hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
+        yield f"the environment variable {name} is no setting and is ignored; {hint}"
 
 
-def _from_file(named: Path | None, directory: Path) -> tuple[str, dict[str, Sequence[str]]]:
-    path = named if named is not None else directory / DEFAULT_CONFIG_FILE
+def file_layer(
+    environ: Mapping[str, str], named: Path | None = None, directory: Path | None = None
+) -> tuple[str, dict[str, Sequence[str]]]:
+    """Return what the file of settings gives, ``up``'s and the commands', and its name.
+
+    Args:
+        environ: FAKEBUS_CONFIG names the file, unless ``named`` does.
+        named: the file; without any name it is ``fakebus.toml``, if there is one.
+        directory: where that is looked for; the current one when left out.
+
+    Returns:
+        A text that says where a setting comes from, with ``{}`` for its name; and the settings.
+
+    Raises:
+        ConfigError: it cannot be read, or names a setting that does not exist.
+    """
+    if named is None and environ.get("FAKEBUS_CONFIG"):
+        named = Path(environ["FAKEBUS_CONFIG"])
+    path = named or (directory or Path()) / DEFAULT_CONFIG_FILE
     if named is None and not path.exists():
         return "", {}
     import tomllib  # most buses are started without a file: a megabyte less at rest
@@ -298,13 +343,17 @@ def _from_file(named: Path | None, directory: Path) -> tuple[str, dict[str, Sequ
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
-    known = settings_table()
+    known = {**settings_table(), **command_settings_table()}
     found: dict[str, Sequence[str]] = {}
     for key, value in content.items():
         name = key.replace("-", "_")
         if name not in known:
-            names = ", ".join(setting.name for setting in known.values())
-            raise ConfigError(f"{path}: there is no setting {key!r}; there are {names}")
+            from difflib import get_close_matches
+
+            names = [setting.name for setting in known.values()]
+            near = get_close_matches(key, names, 1, cutoff=0.75)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
+            raise ConfigError(f"{path}: there is no setting {key!r}; {hint}")
         found[name] = _texts(path, key, value)
     return f"{path}: {{}}", found
 
@@ -316,7 +365,7 @@ def _texts(path: Path, key: str, value: object) -> Sequence[str]:
         return [str(value)]
     if isinstance(value, list) and all(isinstance(item, str | int | float) for item in value):
         return [str(item) for item in value]
-    if isinstance(value, dict) and key == "set":
+    if isinstance(value, dict) and key in ("set", "client-config"):
         return [f"{name}={_plain(setting)}" for name, setting in _flatten(value)]
     raise ConfigError(f"{path}: {key} must be a text, a number, or a list of them")
 

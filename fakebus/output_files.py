@@ -114,3 +114,14 @@ def _replace(path: Path, data: bytes) -> None:
             raise
     except OSError as error:
         raise FakebusError(f"{path} cannot be written: {error.strerror}") from None
+
+
+def misnamed(path: Path) -> str | None:
+    """Return the file that has nearly the name of one that is not there, in the same folder."""
+    from difflib import get_close_matches
+
+    try:
+        names = [] if path.exists() else os.listdir(path.parent)
+    except OSError:
+        names = []
+    return next(iter(get_close_matches(path.name, names, 1, cutoff=0.9)), None)

@@ -3,52 +3,38 @@
 from __future__ import annotations
 
 import argparse
-import os
 from typing import TYPE_CHECKING
 
 from fakebus.cli.output import add_repeated_argument
 from fakebus.client.connection import Connection
 from fakebus.client.reachability import parse_servers
-from fakebus.config import DEFAULT_KAFKA_PORT, parse_assignments
+from fakebus.config import command_settings_table, parse_assignments
 from fakebus.errors import ConfigError
 
 if TYPE_CHECKING:
     from fakebus.client.registry import RegistryClient
 
-ENVIRONMENT_VARIABLE = "FAKEBUS_BOOTSTRAP_SERVERS"
-DEFAULT_BOOTSTRAP_SERVERS = f"127.0.0.1:{DEFAULT_KAFKA_PORT}"
-REGISTRY_VARIABLE = "FAKEBUS_REGISTRY_URL"
 _BYTES = ("file", "header", "key", "key_separator", "value")
 """Arguments that may be any bytes: files, and parts of records."""
 
 
 def add_bootstrap_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that say which cluster a command speaks to."""
+    settings = command_settings_table()
     group = parser.add_argument_group("connection")
     group.add_argument(
         "--bootstrap-server",
         "--bootstrap-servers",
         metavar="HOST:PORT",
-        help="the Kafka cluster, fakebus or not; several addresses separated by commas (default: "
-        f"the environment variable {ENVIRONMENT_VARIABLE}, or {DEFAULT_BOOTSTRAP_SERVERS})",
+        help=settings["bootstrap_server"].help,
     )
-    add_repeated_argument(
-        group,
-        "--client-config",
-        "KEY=VALUE",
-        "a setting of the client by librdkafka's name, as in security.protocol=SASL_SSL",
-    )
+    add_repeated_argument(group, "--client-config", "KEY=VALUE", settings["client_config"].help)
 
 
 def add_registry_argument(parser: argparse.ArgumentParser) -> None:
     """Add the option that says where the schema registry is."""
-    parser.add_argument(
-        "--registry",
-        metavar="URL",
-        default=os.environ.get(REGISTRY_VARIABLE),
-        help="the schema registry (default: the environment variable "
-        f"{REGISTRY_VARIABLE}, or what a fakebus tells)",
-    )
+    help_text = command_settings_table()["registry"].help
+    parser.add_argument("--registry", metavar="URL", help=help_text)
 
 
 def registry_of(
@@ -100,9 +86,8 @@ def _is_text(text: str) -> bool:
 def connection_for(arguments: argparse.Namespace, feature: str) -> Connection:
     """Return a connection without having tried it; arguments and errors as ``connect``."""
     _check_text(arguments)
-    servers = (
-        arguments.bootstrap_server
-        or os.environ.get(ENVIRONMENT_VARIABLE)
-        or DEFAULT_BOOTSTRAP_SERVERS
+    return Connection(
+        feature,
+        parse_servers(arguments.bootstrap_server),
+        parse_assignments(arguments.client_config),
     )
-    return Connection(feature, parse_servers(servers), parse_assignments(arguments.client_config))

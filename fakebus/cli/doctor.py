@@ -44,6 +44,7 @@ from fakebus.cli.output import (
     print_text,
 )
 from fakebus.client.connection import ClientError, Connection
+from fakebus.errors import ConfigError
 from fakebus.escaping import printable
 from fakebus.wording import counted
 
@@ -75,6 +76,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print what was found; 1 if there is a problem."""
     if arguments.port_check:
+        if arguments.topic or arguments.group:
+            raise ConfigError("--port-check stands alone; ask for topics and groups without it")
         found = [check_port(parse_address(arguments.port_check))]
     else:
         # Made first: a missing client library or a wrong option is no finding.

@@ -35,7 +35,6 @@ def add_report_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format",
         choices=(TEXT, JSON, _JUNIT, _SARIF),
-        default=TEXT,
         help="text for people (default); json: a list of objects; junit and sarif for CI and "
         "editors",
     )

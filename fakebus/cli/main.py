@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import NoReturn, Protocol, cast
 
 from fakebus import __version__
+from fakebus.cli.command_settings import complete
 from fakebus.cli.output import print_text
 from fakebus.config import unknown_variables
 from fakebus.errors import FakebusError
@@ -33,6 +34,8 @@ class Command(Protocol):
 
 COMMANDS: Mapping[str, str] = {
     "up": "start the bus",
+    "down": "stop the bus that was started in the background",
+    "status": "tell whether the bus in the background runs",
     "topics": "show, create and delete topics",
     "produce": "write records to a topic",
     "tail": "print the records of topics as they arrive",
@@ -103,11 +106,12 @@ def run(arguments: Sequence[str]) -> int:
     """
     chosen = arguments[0] if arguments else ""
     parsed = _parser(chosen).parse_args(arguments)
-    if chosen != "up":
-        gc.enable()
-        for text in unknown_variables(os.environ):
-            print_text(f"fakebus: {text}", error=True)
     try:
+        if chosen != "up":
+            gc.enable()
+            for text in unknown_variables(os.environ):
+                print_text(f"fakebus: {text}", error=True)
+            complete(parsed, os.environ)
         code: int = parsed.command.run(parsed)
     except FakebusError as error:
         print_text(f"fakebus: {error}", error=True)

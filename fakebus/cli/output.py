@@ -32,7 +32,6 @@ def add_format_argument(parser: argparse.ArgumentParser, json_is: str) -> None:
     parser.add_argument(
         "--format",
         choices=(TEXT, JSON),
-        default=TEXT,
         help=f"text for people (default), or {json_is}",
     )
     parser.add_argument(

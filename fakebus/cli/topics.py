@@ -86,6 +86,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _check(arguments: argparse.Namespace) -> None:
     if arguments.topic and (arguments.create or arguments.delete):
         raise ConfigError("name the topic once: after --create or --delete, or alone to see it")
+    if arguments.internal and (arguments.topic or arguments.create or arguments.delete):
+        raise ConfigError("--internal is for the list of all topics; leave it out")
     if (arguments.partitions is not None or arguments.config) and not arguments.create:
         raise ConfigError("--partitions and --config belong to --create NAME")
 

@@ -2,7 +2,8 @@
 
 Every flag can also be given as an environment variable (FAKEBUS_KAFKA, lists separated by
 commas) or in fakebus.toml (kafka = ["127.0.0.1:9092"]); a flag beats the environment,
-which beats the file. Ctrl-C or SIGTERM stops the bus; what was acknowledged is kept.
+which beats the file. Ctrl-C or SIGTERM stops the bus; what was acknowledged is kept. With
+--detach it goes on in the background, and fakebus down stops it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from fakebus.cli.logs import configure_logging
+from fakebus.cli.oversights import oversights
 from fakebus.cli.progress import SeedProgress
 from fakebus.config import Settings, load_settings, settings_table, unknown_variables
 
@@ -38,6 +40,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config", metavar="FILE", help="read settings from FILE (default: ./fakebus.toml)"
     )
+    parser.add_argument(
+        "--detach",
+        action="store_true",
+        help="run in the background: return when clients are served; see fakebus status and down",
+    )
 
 
 def settings_from(arguments: argparse.Namespace) -> Settings:
@@ -51,10 +58,33 @@ def settings_from(arguments: argparse.Namespace) -> Settings:
 def run(arguments: argparse.Namespace) -> int:
     """Serve until Ctrl-C or SIGTERM."""
     settings = settings_from(arguments)
+    if arguments.detach:
+        return _detach(arguments, settings)
     configure_logging(settings.log_level, settings.log_format)
-    for text in unknown_variables(os.environ):
+    for text in (
+        *unknown_variables(os.environ),
+        *oversights(settings, Path(), arguments.config or os.environ.get("FAKEBUS_CONFIG")),
+    ):
         logging.getLogger("fakebus").warning("%s", text)
     _event_loop_runner()(_serve(settings))
+    return 0
+
+
+def _detach(arguments: argparse.Namespace, settings: Settings) -> int:
+    # The bus itself starts without what only commands need.
+    from fakebus.cli.detached import Detached
+    from fakebus.cli.output import print_lines
+    from fakebus.cli.status import description
+
+    flags = [
+        f"--{setting.name}" if setting.kind == "switch" else f"--{setting.name}={text}"
+        for name, setting in settings_table().items()
+        for text in getattr(arguments, name) or ()
+    ]
+    if arguments.config:
+        flags.append(f"--config={arguments.config}")
+    state = Detached(Path(), os.environ).start(flags, settings.ready_file)
+    print_lines(*description(state))
     return 0
 
 

@@ -13,6 +13,7 @@ import stat
 from pathlib import Path
 
 from fakebus.fixture_files.problems import Position, ProblemList, quoted
+from fakebus.output_files import misnamed
 
 ROOT_FILE = "fakebus.yaml"
 PACK_SUFFIX = ".fbpack"
@@ -111,10 +112,11 @@ class FixtureDirectory:
         try:
             data = self._read(relative, max_bytes)
         except FileNotFoundError:
+            other = misnamed(self._root / relative)
             self._problems.add(
                 named_at,
                 f"there is no file {quoted(relative)} in {self._root}",
-                "create it or mend the path",
+                f"did you mean {quoted(other)}?" if other else "create it or mend the path",
             )
             return None
         except (OSError, ValueError) as error:

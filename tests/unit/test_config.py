@@ -130,7 +130,10 @@ def test_fixtures_beside_the_command_are_found_by_themselves(tmp_path: Path) -> 
         ({"ready_file": ["r"], "kafka": ["x:y"]}, {}, None, "flag --kafka: 'x:y'"),
         ({}, {"FAKEBUS_LOG_LEVEL": "loud"}, None, "FAKEBUS_LOG_LEVEL: 'loud' is not one of"),
         ({}, {"FAKEBUS_MEMORY": "maybe"}, None, "neither true nor false"),
-        ({}, {}, "kafkaa = 1\n", "there is no setting 'kafkaa'"),
+        ({}, {}, "kafkaa = 1\n", "there is no setting 'kafkaa'; did you mean kafka?"),
+        ({}, {}, "xyzqw = 1\n", "there is no setting 'xyzqw'; there are fixtures, profile"),
+        ({}, {}, "data = 'x'\nmemory = true\n", "memory and data exclude each other"),
+        ({}, {"FAKEBUS_DATA": "x", "FAKEBUS_MEMORY": "1"}, None, "FAKEBUS_MEMORY and data exclude"),
         ({}, {}, "kafka = [\n", "not valid TOML"),
         ({}, {}, "kafka = {a = 1}\n", "kafka must be a text"),
         ({"brokers": ["3"]}, {}, None, "only one broker"),
@@ -221,6 +224,24 @@ def test_an_unknown_variable_is_told_with_the_nearest_name() -> None:
         "the environment variable FAKEBUS_KAFKAS is no setting and is ignored; "
         "did you mean FAKEBUS_KAFKA?"
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("FAKEBUS_REGISTRY", "FAKEBUS_REGISTRY_URL"),
+        ("FAKEBUS_BOOTSTRAP_SERVER", "FAKEBUS_BOOTSTRAP_SERVERS"),
+        ("FAKE_BUS_KAFKA", "FAKEBUS_KAFKA"),
+        ("FAKEBUS__KAFKA", "FAKEBUS_KAFKA"),
+        ("fakebus_log_level", "FAKEBUS_LOG_LEVEL"),
+        ("FAKBUS_DATA", "FAKEBUS_DATA"),
+        ("FAKEBUS_CLIENT_CONFIGS", "FAKEBUS_CLIENT_CONFIG"),
+    ],
+)
+def test_a_misspelt_variable_leads_to_the_right_one(name: str, meant: str) -> None:
+    (told,) = unknown_variables({name: "1", meant: "1"})
+    assert told.startswith(f"the environment variable {name} is no setting")
+    assert told.endswith(f"did you mean {meant}?")
 
 
 def test_an_unknown_variable_that_is_near_to_none_is_told_with_all_names() -> None:

@@ -30,6 +30,8 @@ REFERENCE = Path(__file__).resolve().parents[3] / "docs" / "reference" / "cli.md
         (["tail", "t", "--group", "g", "--partition", "0"], "exclude each other"),
         (["topics", "t", "--delete", "u"], "name the topic once"),
         (["topics", "--partitions", "3"], "belong to --create"),
+        (["topics", "t", "--internal"], "--internal is for the list"),
+        (["doctor", "--port-check", "127.0.0.1:1", "--topic", "t"], "--port-check stands alone"),
         (["groups", "--reset", "t=earliest"], "--reset needs the group"),
         (["groups", "g", "--reset", "t"], "is not KEY=VALUE"),
         (["groups", "g", "--reset", "t=soon"], "is not a position"),
@@ -84,7 +86,7 @@ def test_every_option_is_in_the_reference(command: str, capsys: pytest.CaptureFi
     section = reference.split(heading)[1].split("\n## ")[0]
     shared = reference.split("\n## Which cluster\n")[1].split("\n## ")[0]
     options = re.findall(r"--[a-z-]+", usage)
-    assert command in {"contract", "fixtures", "openedx"} or options
+    assert command in {"contract", "down", "fixtures", "openedx"} or options
     missing = {option for option in options if f"`{option}" not in section + shared}
     assert not missing
 

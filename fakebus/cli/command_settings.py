@@ -1,0 +1,63 @@
+"""What the commands beside ``up`` take from the environment and fakebus.toml."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+
+from fakebus.addresses import protocol_of
+from fakebus.cli.output import JSON, TEXT
+from fakebus.config import (
+    DEFAULT_KAFKA_PORT,
+    KINDS,
+    command_settings_table,
+    environment_layer,
+    file_layer,
+)
+from fakebus.errors import ConfigError
+
+_DEFAULTS: Mapping[str, Sequence[str]] = {
+    "bootstrap_server": [f"127.0.0.1:{DEFAULT_KAFKA_PORT}"],
+    "format": [TEXT],
+}
+
+
+def complete(arguments: argparse.Namespace, environ: Mapping[str, str]) -> None:
+    """Give options that the command line leaves out the values of environment, file or default.
+
+    Args:
+        arguments: a parsed command line.
+        environ: the environment.
+
+    Raises:
+        ConfigError: the file cannot be read, or a value is not valid.
+    """
+    table = command_settings_table()
+    if not any(hasattr(arguments, name) for name in table):
+        return
+    _, file = file_layer(environ)
+    layers = [environment_layer(environ, table), file, _bus_of(file), _DEFAULTS]
+    for name, setting in table.items():
+        if name == "client_config" and hasattr(arguments, name):
+            # Of two values for one key the last one counts.
+            found = [text for layer in reversed(layers) for text in layer.get(name, ())]
+            arguments.client_config = found + arguments.client_config
+        elif getattr(arguments, name, "") is None:
+            given = next((layer[name] for layer in layers if name in layer), None)
+            value = None if given is None else ",".join(given)
+            if name == "format" and value not in (TEXT, JSON):
+                where = f"{setting.variable} or format in the file of settings"
+                raise ConfigError(f"{where}: {value!r} is not text or json")
+            setattr(arguments, name, value)
+
+
+def _bus_of(file: Mapping[str, Sequence[str]]) -> Mapping[str, Sequence[str]]:
+    """Return where the bus listens that the same file starts."""
+    if "kafka" not in file:
+        return {}
+    # The broker comes with it.
+    from fakebus.servers import reachable
+
+    served = [each for each in KINDS["kafka-addresses"](file["kafka"]) if each.port]
+    plain = [each for each in served if protocol_of(each) == "PLAINTEXT"]
+    return {"bootstrap_server": [str(reachable(plain[0]))]} if plain else {}

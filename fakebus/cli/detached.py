@@ -1,0 +1,165 @@
+"""Bus in the background of a directory: ``up --detach`` starts it, ``status`` and ``down`` find it.
+
+Its state lies in the user's cache, in a folder for each directory that a bus was started in. The
+process holds a lock on a file there as long as it lives, so that what a killed one has left
+behind is never taken for a running bus, whoever has its process id by now.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from fakebus.errors import ConfigError, FakebusError
+from fakebus.real_time import monotonic
+
+_LOOK_AGAIN_S = 0.05
+_STOP_S = 30.0
+_LINES_OF_LOG = 20
+
+
+class Detached:
+    """Bus that was started in the background of a directory, or none.
+
+    Args:
+        directory: where it was started.
+        environ: names the user's cache.
+    """
+
+    def __init__(self, directory: Path, environ: Mapping[str, str]) -> None:
+        self.directory = directory.resolve()
+        cache = Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        key = hashlib.sha256(os.fsencode(self.directory)).hexdigest()[:16]
+        self._folder = cache / "fakebus" / key
+        self._state = self._folder / "state.json"
+        self.log = self._folder / "bus.log"
+
+    def state(self) -> dict[str, Any] | None:
+        """Return process id, addresses and so on; ``None`` if no bus runs."""
+        lock = self._lock(fcntl.LOCK_SH)
+        if lock is not None:
+            os.close(lock)
+            return None
+        try:
+            found = json.loads(self._state.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            found = {}  # another command is just starting it
+        return {**found, "directory": str(self.directory), "log": str(self.log)}
+
+    def _lock(self, kind: int) -> int | None:
+        """Return the open lock file, ``None`` if a running bus holds it.
+
+        Args:
+            kind: LOCK_EX for the bus; LOCK_SH for those who only ask, so that several may.
+        """
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            lock = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise FakebusError(f"{self._folder} cannot be used: {error.strerror}") from None
+        try:
+            fcntl.flock(lock, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            return None
+        return lock
+
+    def start(self, arguments: Sequence[str], ready_file: Path | None) -> dict[str, Any]:
+        """Start a bus and return its state when clients are served.
+
+        Args:
+            arguments: those of ``fakebus up``.
+            ready_file: the one that they name, if they name one.
+
+        Raises:
+            ConfigError: one runs already, or it did not start.
+        """
+        lock = self._lock(fcntl.LOCK_EX)
+        if lock is None:
+            pid = (self.state() or {}).get("pid", "unknown")
+            raise ConfigError(
+                f"a bus runs in the background of {self.directory} already (process {pid}); see  "
+                "fakebus status, or stop it by  fakebus down"
+            )
+        try:
+            own = self._folder / "ready.json"
+            if ready_file is None:
+                arguments = [*arguments, f"--ready-file={own}"]
+            with self.log.open("wb") as log:
+                process = subprocess.Popen(  # noqa: S603 - our own program
+                    [sys.executable, "-m", "fakebus", "up", *arguments],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                    # It shares the lock, which is free again when all who share it have closed it.
+                    pass_fds=(lock,),
+                )
+            self._write({"pid": process.pid})
+            try:
+                return self._wait(process, ready_file or own)
+            except BaseException:
+                process.terminate()
+                raise
+        finally:
+            os.close(lock)
+
+    def _wait(self, process: subprocess.Popen[bytes], ready_file: Path) -> dict[str, Any]:
+        while process.poll() is None:
+            try:
+                told: dict[str, Any] = json.loads(ready_file.read_text(encoding="utf-8"))
+            except (OSError, ValueError):
+                told = {}
+            if told.get("pid") == process.pid:
+                self._write(told)
+                # It goes on without us; Popen would warn that nobody waits for it.
+                process.returncode = 0
+                return self.state() or {}
+            time.sleep(_LOOK_AGAIN_S)
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        shown = "\n".join(lines[-_LINES_OF_LOG:])
+        raise StartError(f"the bus did not start (exit code {process.returncode}):\n{shown}")
+
+    def _write(self, state: Mapping[str, Any]) -> None:
+        self._state.write_text(json.dumps(state) + "\n", encoding="utf-8")
+
+    def stop(self) -> int | None:
+        """Stop the bus and wait until it has ended; return its process id, ``None`` if none ran.
+
+        Raises:
+            FakebusError: it does not end.
+        """
+        state = self.state()
+        if state is None:
+            return None
+        pid = state.get("pid")
+        if not isinstance(pid, int):
+            raise FakebusError("the bus is just being started; try again")
+        os.kill(pid, signal.SIGTERM)
+        deadline = monotonic() + _STOP_S
+        while self.state() is not None:
+            if monotonic() > deadline:
+                raise FakebusError(
+                    f"process {pid} has not ended within {_STOP_S:.0f} s; see {self.log}, or  "
+                    f"kill -9 {pid}"
+                )
+            time.sleep(_LOOK_AGAIN_S)
+        self._state.unlink(missing_ok=True)
+        return pid
+
+
+class StartError(FakebusError):
+    """Error: a bus in the background has ended before it was ready; its text has several lines."""
+
+    def __str__(self) -> str:
+        """Return the text, whose lines are those of the log."""
+        return str(self.args[0])

@@ -1,0 +1,114 @@
+"""A bus in the background: ``up --detach``, ``status`` and ``down``."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fakebus.addresses import parse_address
+from fakebus.cli.detached import Detached
+from fakebus.cli.main import run
+from fakebus.client.reachability import connect_problem
+
+UP = ["up", "--detach", "--memory", "--kafka", "127.0.0.1:0", "--http", "127.0.0.1:0"]
+WAIT_SECONDS = 15.0
+
+
+class Directory:
+    """Directory with a bus in its background, as commands in it see it."""
+
+    def __init__(self, capfd: pytest.CaptureFixture[str]) -> None:
+        self._capfd = capfd
+        self.bus = Detached(Path(), os.environ)
+
+    def run(self, *arguments: str, code: int = 0) -> str:
+        self._capfd.readouterr()
+        assert run(list(arguments)) == code
+        output, errors = self._capfd.readouterr()
+        return errors if code == 2 else output
+
+    def status(self, code: int = 0) -> Any:
+        return json.loads(self.run("status", "--json", code=code))
+
+    def wait_until_free(self) -> None:
+        deadline = time.monotonic() + WAIT_SECONDS
+        while self.bus.state() is not None:
+            assert time.monotonic() < deadline
+            threading.Event().wait(0.02)
+
+
+@pytest.fixture
+def here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Iterator[Directory]:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "project").mkdir()
+    monkeypatch.chdir(tmp_path / "project")
+    directory = Directory(capfd)
+    yield directory
+    directory.bus.stop()
+
+
+def test_a_bus_is_started_found_and_stopped(here: Directory, tmp_path: Path) -> None:
+    output = here.run(*UP, "--ready-file", "mine.json")
+    state = here.status()
+    assert state["running"] is True
+    assert f"running as process {state['pid']}: Kafka on {state['bootstrap_servers']}" in output
+    # It serves clients already.
+    assert connect_problem(parse_address(state["bootstrap_servers"])) is None
+    assert json.loads(Path("mine.json").read_text())["pid"] == state["pid"]
+    assert output == here.run("status")
+    assert "ready in" in Path(state["log"]).read_text()
+    assert f"already (process {state['pid']})" in here.run(*UP, code=2)
+    assert here.run("down") == f"stopped process {state['pid']}\n"
+    assert not Path("mine.json").exists()
+    assert here.status(code=1)["running"] is False
+    assert "no bus runs" in here.run("down")
+
+
+def test_each_directory_has_its_own(
+    here: Directory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here.run(*UP)
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path / "other")
+    assert here.status(code=1) == {"running": False, "directory": str(tmp_path / "other")}
+    assert "no bus runs" in here.run("down")
+    monkeypatch.chdir(tmp_path / "project")
+    assert here.status()["running"] is True
+
+
+def test_what_a_killed_bus_has_left_is_not_taken_for_a_running_one(here: Directory) -> None:
+    here.run(*UP)
+    os.kill(here.status()["pid"], signal.SIGKILL)
+    here.wait_until_free()
+    assert "the log of the last one" in here.run("status", code=1)
+    assert "no bus runs" in here.run("down")
+    here.run(*UP)
+    assert here.status()["running"] is True
+
+
+def test_a_bus_that_does_not_start_says_why(here: Directory) -> None:
+    message = here.run(*UP, "--set", "no.such=1", code=2)
+    assert "the bus did not start (exit code 2):\nfakebus: " in message
+    assert "no.such" in message
+    assert here.status(code=1)["running"] is False
+
+
+def test_a_bus_that_is_just_starting_is_told_so(here: Directory) -> None:
+    lock = here.bus._lock(fcntl.LOCK_EX)
+    assert lock is not None
+    try:
+        assert "a bus is starting (process unknown)" in here.run("status")
+        assert "just being started" in here.run("down", code=2)
+    finally:
+        os.close(lock)
