@@ -35,6 +35,9 @@ may take long, or has to wait for protoc."""
 
 _CACHED_CHARACTERS = 32 * 1024 * 1024
 
+_SMALLEST = {"AVRO": '"null"', "PROTOBUF": ""}
+"""A valid schema of each language in which ``{}`` is none."""
+
 Result = TypeVar("Result")
 _Key = tuple[str, str, tuple[ResolvedReference, ...], Checks]
 
@@ -121,6 +124,9 @@ class SchemaParser:
             raise operation_timed_out() from None
 
     def _remember(self, key: _Key, parsed: ParsedSchema) -> None:
+        if key in self._cache:
+            # Somebody else has parsed the same meanwhile.
+            return
         self._cache[key] = parsed
         self._cached_characters += len(key[1])
         while self._cached_characters > _CACHED_CHARACTERS:
@@ -144,7 +150,9 @@ def name_of(schema_type: str, text: str) -> str | None:
 def _load(schema_type: str) -> None:
     # What is wrong with the language, such as a library that is missing, its first schema tells.
     with suppress(SchemaError, MissingExtraError):
-        language(schema_type).parse("{}")
+        parsed = language(schema_type).parse(_SMALLEST.get(schema_type, "{}"))
+        # What is imported late is imported now: an interruption would leave its lock taken.
+        parsed.incompatibilities(parsed)
 
 
 def _parse(

@@ -75,11 +75,20 @@ class Registrar:
 
     # Registering
 
-    def basis(self, subject: str) -> object:
+    def basis(self, subject: str, request: SchemaRequest) -> object:
         """Return what :meth:`decide` depends on, to see whether that has changed since."""
         config = self._settings.config_in_scope(subject)
         mode = self._settings.mode_in_scope(subject)
-        return self._state.versions(subject, deleted=True), config, mode
+        versions = self._state.versions(subject, deleted=True)
+        references = [request.references, *(one.references for one in versions)]
+        referred = [self._referred(subject, one) for one in references if one]
+        return versions, config, mode, referred
+
+    def _referred(self, subject: str, references: tuple[Reference, ...]) -> object:
+        try:
+            return resolve(self._state, subject, references, deleted=False)
+        except RegistryError as error:
+            return error.message
 
     async def decide(
         self, subject: str, request: SchemaRequest, *, normalize: bool

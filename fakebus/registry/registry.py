@@ -7,7 +7,8 @@ committed in the ``_schemas`` topic, and changes are made one after the other.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from uuid import UUID
 from weakref import WeakValueDictionary
@@ -22,6 +23,7 @@ from fakebus.registry.contexts import (
 )
 from fakebus.registry.deletion import delete_subject, delete_version
 from fakebus.registry.errors import (
+    RegistryError,
     context_not_empty,
     schema_not_found,
     store_failed,
@@ -72,7 +74,7 @@ class Registry(RegistryReader):
         super().__init__(SchemaLog(broker), default_compatibility)
         self._strict = strict
         self._parser = SchemaParser(max_bytes=max_schema_bytes)
-        self._changing = asyncio.Lock()
+        self._change = asyncio.Lock()
         self._locks = WeakValueDictionary[str, asyncio.Lock]()
         """By subject: its registrations are made one after the other."""
 
@@ -92,6 +94,13 @@ class Registry(RegistryReader):
     @property
     def _registrar(self) -> Registrar:
         return Registrar(self._log.state, self._settings, self._parser, strict=self._strict)
+
+    @asynccontextmanager
+    async def _changing(self) -> AsyncIterator[None]:
+        """Let nothing else change, from a state that is all that the log says."""
+        async with self._change:
+            await self._log.caught_up()
+            yield
 
     def _normalize(self, subject: str, normalize: bool) -> bool:
         return normalize or self._settings.config_in_scope(subject).get("normalize") is True
@@ -141,15 +150,20 @@ class Registry(RegistryReader):
         async with self._lock_of(subject):
             while True:
                 registrar = self._registrar
-                basis = registrar.basis(subject)
-                outcome = await registrar.decide(
-                    subject, request, normalize=self._normalize(subject, normalize)
-                )
+                basis = registrar.basis(subject, request)
+                try:
+                    outcome = await registrar.decide(
+                        subject, request, normalize=self._normalize(subject, normalize)
+                    )
+                except RegistryError:
+                    if self._registrar.basis(subject, request) == basis:
+                        raise
+                    continue
                 if isinstance(outcome, RegisteredSchema):
                     return outcome
-                async with self._changing:
+                async with self._changing():
                     registrar = self._registrar
-                    if registrar.basis(subject) == basis:
+                    if registrar.basis(subject, request) == basis:
                         schema, records = registrar.outcome(subject, outcome)
                         await self._write(*records)
                         return self._stored(schema)
@@ -244,7 +258,7 @@ class Registry(RegistryReader):
             RegistryError: 40401, 40404, 40405, 42205 or 42206.
         """
         subject = self._subject(subject)
-        async with self._changing:
+        async with self._changing():
             self._settings.check_writable(subject)
             versions, records = delete_subject(self._log.state, subject, permanent=permanent)
             await self._write(*records)
@@ -259,7 +273,7 @@ class Registry(RegistryReader):
             RegistryError: 40401, 40402, 40406, 40407, 42202, 42205 or 42206.
         """
         subject, number = self._subject(subject), version_number(version)
-        async with self._changing:
+        async with self._changing():
             self._settings.check_writable(subject)
             found, records = delete_version(self._log.state, subject, number, permanent=permanent)
             await self._write(*records)
@@ -280,7 +294,7 @@ class Registry(RegistryReader):
         Raises:
             RegistryError: 42203, 42205, 42208 or 42210.
         """
-        async with self._changing:
+        async with self._changing():
             await self._write(self._settings.changed_config(subject, changes))
         return self._log.state.configs.get(scope(subject), {}).copy()
 
@@ -290,7 +304,7 @@ class Registry(RegistryReader):
         Raises:
             RegistryError: 40401 or 42205.
         """
-        async with self._changing:
+        async with self._changing():
             old, record = self._settings.deleted_config(subject)
             await self._write(record)
         return old
@@ -306,7 +320,7 @@ class Registry(RegistryReader):
         Raises:
             RegistryError: 42204, 42205, 42206 or 42208.
         """
-        async with self._changing:
+        async with self._changing():
             await self._write(*self._settings.changed_mode(subject, mode, force=force))
         return mode.upper()
 
@@ -320,7 +334,7 @@ class Registry(RegistryReader):
         Raises:
             RegistryError: 40401.
         """
-        async with self._changing:
+        async with self._changing():
             old, records = self._settings.deleted_mode(subject, recursive=recursive)
             await self._write(*records)
         return old
@@ -334,7 +348,7 @@ class Registry(RegistryReader):
             RegistryError: 40401, 42211.
         """
         name = context_name(context)
-        async with self._changing:
+        async with self._changing():
             state = self._log.state
             if any(context_of(subject) == name for subject in state.subjects):
                 raise context_not_empty(context)
@@ -382,5 +396,5 @@ class Registry(RegistryReader):
 
         Ids that were handed out since are never given to other schemas.
         """
-        async with self._changing:
+        async with self._changing():
             await self._log.roll_back(mark.state)

@@ -52,13 +52,15 @@ class SchemaLog:
 
     def __init__(self, broker: Broker) -> None:
         self._state = State()
+        self._rebuilt: State | None = None
+        """What a log says that was taken back: shown when it is read to its end, and no part."""
         self._backlog: deque[_Unread] = deque()
         """Batches that are read and not applied, which is put off until somebody asks."""
         self._working_off: asyncio.Task[None] | None = None
         self._broker = broker
         self._values = broker.values(_MAX_ID_PREFIX)
         self._cursor: LogCursor | None = None
-        self._reading: asyncio.Task[None] | None = None
+        self._reading: asyncio.Task[bool] | None = None
         self._saved_max_ids: dict[str, int] = {}
         self._snapshot: State | None = None
 
@@ -125,20 +127,22 @@ class SchemaLog:
             logger.info("the topic %s was deleted, and all schemas with it", TOPIC)
             self._cursor.close()
             self._cursor = None
-            self._start_over()
+            self._state, self._rebuilt = self._without_records(), None
 
     def _log_changed(self, cursor: LogCursor) -> None:
         # What was taken back may have changed anything; a log that starts later changes nothing.
         if cursor.settle():
             cursor.position = cursor.log.log_start_offset
-            self._start_over()
+            self._rebuilt = self._without_records()
         self._catch_up()
 
-    def _start_over(self) -> None:
-        old, self._state = self.state, State()
-        self._state.keep_ids_of(old)
-        self._state.revision = old.revision + 1
-        self._snapshot = None
+    def _without_records(self) -> State:
+        old, fresh = self.state, State()
+        for known in (old, self._rebuilt):
+            if known is not None:
+                fresh.keep_ids_of(known)
+        fresh.revision = old.revision + 1
+        return fresh
 
     def _catch_up(self) -> None:
         cursor = self._cursor
@@ -151,14 +155,22 @@ class SchemaLog:
                 return
             self._take(read)
             self._work_off(len(self._backlog))
+        self._show_rebuilt()
 
-    async def _read_in_background(self) -> None:
+    def _show_rebuilt(self) -> None:
+        if self._rebuilt is not None:
+            self._state, self._rebuilt = self._rebuilt, None
+
+    async def _read_in_background(self) -> bool:
         try:
             await self._read_rest()
         except StorageError as error:
             logger.error("the topic %s cannot be read: %s", TOPIC, error)
+            return False
         finally:
             self._reading = None
+        self._show_rebuilt()
+        return True
 
     async def _read_rest(self, *, later: bool = False) -> None:
         while self._cursor is not None and (read := await self._cursor.read(_READ_BYTES)):
@@ -193,7 +205,8 @@ class SchemaLog:
         self, offset: int, key: bytes, value: bytes | None, timestamp_ms: int
     ) -> None:
         try:
-            self._state.apply(read_key(key), value, timestamp_ms)
+            state = self._state if self._rebuilt is None else self._rebuilt
+            state.apply(read_key(key), value, timestamp_ms)
         except ValueError as error:
             logger.warning("skipped the record of %s at offset %s: %s", TOPIC, offset, error)
 
@@ -223,10 +236,23 @@ class SchemaLog:
                 limit = cursor.log.config.max_message_bytes
                 raise schema_too_large(size, limit) from error
             raise store_failed(str(error)) from error
-        while cursor.position <= info.last_offset and cursor.has_more():
+        await self.caught_up(info.last_offset + 1)
+
+    async def caught_up(self, end: int | None = None) -> None:
+        """Return when the state knows all records before an offset; all that there are now.
+
+        Raises:
+            RegistryError: 50001, they cannot be read.
+        """
+        cursor = self._cursor
+        if cursor is None:
+            return
+        if end is None:
+            end = readable_end(cursor.log)
+        while cursor.position < end and cursor.has_more():
             self._catch_up()
-            if self._reading is not None:
-                await asyncio.wait((self._reading,))
+            if self._reading is not None and not await asyncio.shield(self._reading):
+                raise store_failed(f"the topic {TOPIC} cannot be read")
 
     async def _following(self) -> LogCursor:
         if self._cursor is None:
@@ -251,8 +277,9 @@ class SchemaLog:
         """Make the state what it was; the log was taken back by whoever takes back topics."""
         while self._reading is not None:
             await asyncio.wait((self._reading,))
-        if self.state.revision != mark.revision:
-            old, self._state = self.state, mark.copy()
+        old, self._rebuilt = self.state, None
+        if old.revision != mark.revision:
+            self._state = mark.copy()
             self._state.keep_ids_of(old)
             self._state.revision = old.revision + 1
         if self._cursor is not None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, Generic, TypeVar, cast
@@ -96,12 +95,7 @@ class _Job(Generic[Result]):
             if self._is_over:
                 return
             self._is_over = True
-            # Seldom needed, and a megabyte of every start.
-            import ctypes
-
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(
-                ctypes.c_ulong(self._thread.ident or 0), ctypes.py_object(_Interruption)
-            )
+            _interrupt(self._thread, _Interruption)
         self._future.set_exception(GivenUpError())
 
     def _run(self) -> None:
@@ -111,13 +105,24 @@ class _Job(Generic[Result]):
             except Exception as found:  # noqa: BLE001 - it is raised where the result is awaited
                 result, error = None, found
             with self._lock:
-                was_over, self._is_over = self._is_over, True
-            while was_over:
-                # The interruption is on its way, and must not come when nothing catches it.
-                time.sleep(0)
+                if self._is_over:
+                    # The work may have swallowed the interruption. If not, it is still to come,
+                    # and must not when nothing catches it any more.
+                    _interrupt(self._thread, None)
+                    return
+                self._is_over = True
         except _Interruption:
             return
         if error is None:
             self._future.set_result(cast(Result, result))
         else:
             self._future.set_exception(error)
+
+
+def _interrupt(thread: threading.Thread, error: type[BaseException] | None) -> None:
+    """Let an exception be raised in a thread; ``None`` takes back one that was not raised yet."""
+    # Seldom needed, and a megabyte of every start.
+    import ctypes
+
+    raised = None if error is None else ctypes.py_object(error)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), raised)

@@ -81,6 +81,48 @@ async def test_work_that_nobody_waits_for_any_more_ends(pool: Workers) -> None:
         await task
 
 
+async def test_a_thread_ends_although_its_work_swallows_the_interruption(pool: Workers) -> None:
+    started, swallowed = threading.Event(), threading.Event()
+
+    def work() -> None:
+        try:
+            started.set()
+            for_ever()
+        except BaseException:  # noqa: BLE001 - as a library may do it
+            swallowed.set()
+
+    task = asyncio.ensure_future(pool.run(work))
+    await asyncio.to_thread(started.wait)
+    pool.close()
+    with pytest.raises(GivenUpError):
+        await task
+    assert swallowed.wait(10)
+    # The fixture sees to it that the thread has ended.
+
+
+async def test_an_interruption_that_comes_too_late_hits_nothing(
+    pool: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupted: list[object] = []
+    monkeypatch.setattr(workers, "_interrupt", lambda _, error: interrupted.append(error))
+    started, may_end = threading.Event(), threading.Event()
+
+    def work() -> None:
+        started.set()
+        may_end.wait()
+
+    task = asyncio.ensure_future(pool.run(work))
+    await asyncio.to_thread(started.wait)
+    [thread] = busy_threads()
+    pool.close()
+    may_end.set()
+    thread.join(10)
+    with pytest.raises(GivenUpError):
+        await task
+    # The second call takes the exception back that the first one has set.
+    assert interrupted[1:] == [None]
+
+
 async def test_slow_schemas_hold_up_no_other_subject(
     registry: Registry, languages: dict[str, TinyLanguage], monkeypatch: pytest.MonkeyPatch
 ) -> None:

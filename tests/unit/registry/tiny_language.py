@@ -93,4 +93,6 @@ class TinyLanguage:
             raise SchemaError("it is no object")
         if checks.strict and "_" in fields:
             raise SchemaError("illegal name")
+        if any("poison" in one.text for one in references):
+            raise SchemaError("a reference is of no use")
         return TinySchema(self.schema_type, fields, tuple(references))
