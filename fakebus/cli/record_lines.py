@@ -294,7 +294,7 @@ def _record(
     try:
         if event.fields.get("at") is not None:
             timestamp_ms = parse_time(event.fields["at"], anchor_ms=now_ms, zone=UTC)
-            context = replace(context, event_ms=timestamp_ms)
+            context = context._replace(event_ms=timestamp_ms)
         field = "after"
         if event.fields.get("after") is not None:
             raise DataError(

@@ -42,7 +42,14 @@ class Headers:
         Raises:
             DataError: a value cannot be a header.
         """
-        return tuple((name, _encode_value(name, value, context)) for name, value in self.pairs)
+        return tuple(
+            [
+                (name, value.encode())
+                if isinstance(value, str) and value.isascii()
+                else (name, _encode_value(name, value, context))
+                for name, value in self.pairs
+            ]
+        )
 
     def over(self, defaults: Headers) -> Headers:
         """Return these headers behind those defaults whose names they do not have."""

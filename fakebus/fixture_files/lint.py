@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ class Linter:
         self._ids: dict[tuple[bytes | None, bytes | None], EventLine] = {}
         self._sources: dict[bytes, bytes | None] = {}
         self._types: set[bytes] = set()
-        self._trees: dict[int, tuple[ParsedSchema, Any]] = {}
+        self._finders: dict[int, tuple[ParsedSchema, _Finder | None]] = {}
 
     def _add(
         self,
@@ -94,11 +95,11 @@ class Linter:
                 f"the event is the same as in {first.file.display}:{first.line}",
                 "remove one, or give them different times",
             )
-        if any(name.startswith("ce_") for name, _ in record.headers):
+        headers = dict(record.headers)
+        if any([name[:3] == "ce_" for name in headers]):
             self._cloud_event(event, record.headers)
         size = len(record.value or b"")
-        event_type = dict(record.headers).get("ce_type") or b""
-        if size > _MAX_EVENT_BYTES and record.headers and self._is_openedx(event_type):
+        if size > _MAX_EVENT_BYTES and headers and self._is_openedx(headers.get("ce_type") or b""):
             self._add(
                 event,
                 "oep41-size",
@@ -178,19 +179,15 @@ class Linter:
         )
 
     def _falsy(self, event: EventLine, schema: ParsedSchema, value: object) -> None:
-        if id(schema) not in self._trees:
+        if id(schema) not in self._finders:
             # The schema is kept, so that its id stays its own.
-            self._trees[id(schema)] = (schema, json.loads(schema.canonical))
-        parsed = self._trees[id(schema)][1]
-        if not isinstance(parsed, dict):
-            return
-        if not str(parsed.get("namespace", "")).startswith(_OPENEDX):
-            return
-        for path in _falsy_optionals(parsed, value, "$", {}):
+            self._finders[id(schema)] = (schema, _openedx_finder(json.loads(schema.canonical)))
+        find = self._finders[id(schema)][1]
+        for path in () if find is None else find(value):
             self._add(
                 event,
                 "openedx-falsy-optional",
-                f"{path} is optional and falsy: Open edX's consumers read it as missing",
+                f"${path} is optional and falsy: Open edX's consumers read it as missing",
                 "leave it out, or give it another value",
                 field="value",
                 thing=schema.name or "",
@@ -259,9 +256,8 @@ def _ill_formed(
             f"ce_time is {quoted(_text(time))}, which is not a time of RFC 3339",
             'write {"$time": "at"}',
         )
-    names = _SHORT_CE_HEADERS if are_short else _CE_HEADERS
     for name in found:
-        if name.startswith("ce_") and not names.fullmatch(name):
+        if name[:3] == "ce_" and not _is_attribute(name, are_short):
             count = "1 to 20 " if are_short else ""
             yield (
                 name,
@@ -271,6 +267,11 @@ def _ill_formed(
             )
 
 
+@lru_cache(maxsize=1024)
+def _is_attribute(name: str, is_short: bool) -> bool:
+    return (_SHORT_CE_HEADERS if is_short else _CE_HEADERS).fullmatch(name) is not None
+
+
 def _is_rfc3339(text: str) -> bool:
     try:
         return datetime.fromisoformat(text).tzinfo is not None and "T" in text.upper()
@@ -278,26 +279,56 @@ def _is_rfc3339(text: str) -> bool:
         return False
 
 
-def _falsy_optionals(schema: Any, value: Any, path: str, types: dict[str, Any]) -> Iterator[str]:
+_Finder = Callable[[Any], Sequence[str]]
+"""Gives the places below a value of what is optional and falsy."""
+
+
+def _openedx_finder(schema: Any) -> _Finder | None:
+    """Return what finds falsy optional fields in the data of a schema, if it is Open edX's."""
+    is_openedx = isinstance(schema, dict) and str(schema.get("namespace", "")).startswith(_OPENEDX)
+    return _finder(schema, {}) if is_openedx else None
+
+
+def _finder(schema: Any, known: dict[str, _Finder]) -> _Finder | None:
     if isinstance(schema, list):
         others = [branch for branch in schema if branch != "null"]
-        if value is not None and len(others) == 1:
-            yield from _falsy_optionals(others[0], value, path, types)
-        return
+        return _finder(others[0], known) if len(others) == 1 else None
     if isinstance(schema, str):
-        schema = types.get(schema)
-    if not isinstance(schema, dict):
-        return
-    if schema.get("type") == "array" and isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _falsy_optionals(schema["items"], item, f"{path}[{index}]", types)
-    if schema.get("type") != "record" or not isinstance(value, dict):
-        return
-    types[schema["name"]] = schema
+        return known.get(schema)
+    if schema.get("type") == "array":
+        items = _finder(schema["items"], known)
+        return None if items is None else _array_finder(items)
+    if schema.get("type") != "record":
+        return None
+    # The fields are added behind, for they may be of the same type.
+    parts: list[tuple[str, bool, _Finder | None]] = []
+    found = known[schema["name"]] = _record_finder(parts)
     for field in schema["fields"]:
-        inner, name = value.get(field["name"]), f"{path}.{field['name']}"
         optional = isinstance(field["type"], list) and "null" in field["type"]
-        if optional and inner is not None and not inner:
-            yield name
-        else:
-            yield from _falsy_optionals(field["type"], inner, name, types)
+        inner = _finder(field["type"], known)
+        if optional or inner is not None:
+            parts.append((field["name"], optional, inner))
+    return found
+
+
+def _array_finder(items: _Finder) -> _Finder:
+    def find(value: Any) -> Sequence[str]:
+        if not isinstance(value, list):
+            return ()
+        return [f"[{at}]{below}" for at, item in enumerate(value) for below in items(item)]
+
+    return find
+
+
+def _record_finder(parts: Sequence[tuple[str, bool, _Finder | None]]) -> _Finder:
+    def find(value: Any) -> Sequence[str]:
+        found: list[str] = []
+        for name, optional, inner in parts if isinstance(value, dict) else ():
+            item = value.get(name)
+            if optional and not item and item is not None:
+                found.append(f".{name}")
+            elif inner is not None and item is not None:
+                found += [f".{name}{below}" for below in inner(item)]
+        return found
+
+    return find

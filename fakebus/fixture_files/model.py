@@ -112,8 +112,7 @@ class EventCalls:
     """Whether the key decides on the partition."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FixtureEvent:
+class FixtureEvent(NamedTuple):
     """Record to be, with the line that it comes from."""
 
     line: int

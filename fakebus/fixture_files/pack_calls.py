@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC
 from functools import cached_property
 from typing import Any
@@ -102,7 +101,7 @@ class PackedCalls:
         if headers is not None:
             pairs = tuple((name, data) for name, data in json.loads(headers))
             record = record._replace(headers=Headers(pairs=pairs).encode(context))
-        return replace(event, record=record, partition=partition)
+        return event._replace(record=record, partition=partition)
 
     def _bytes(
         self, data: bytes | None, packed: Sequence[str], context: FunctionContext

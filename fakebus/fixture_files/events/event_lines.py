@@ -249,19 +249,16 @@ def check_shape(event: EventLine, problems: ProblemList) -> bool:
     """Report unknown fields and fields of another kind; return whether all is well."""
     fields = event.fields
     before = len(problems)
-    for name in fields.keys() - EVENT_FIELDS.keys():
-        problems.add(
-            event.position(name),
-            f"an event has no field {quoted(name)}",
-            did_you_mean(name, EVENT_FIELDS),
-        )
     if "value" not in fields:
         problems.add(
             event.position(), "the event has no value", 'write "value": null for a tombstone'
         )
-    for name, field in EVENT_FIELDS.items():
-        data = fields.get(name)
-        if data is not None and not field.fits(data):
+    for name, data in fields.items():
+        field = EVENT_FIELDS.get(name)
+        if field is None:
+            hint = did_you_mean(name, EVENT_FIELDS)
+            problems.add(event.position(name), f"an event has no field {quoted(name)}", hint)
+        elif data is not None and not field.fits(data):
             shown = "empty" if data == "" else kind_of_json(data)
             message = f'"{name}" must be {field.must_be.replace("{}", shown)}'
             problems.add(event.position(name), message, field.hint)

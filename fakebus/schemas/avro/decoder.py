@@ -3,16 +3,17 @@
 ``bytes`` and ``fixed`` come as Avro's JSON has them, text with a character per byte; decimals,
 UUIDs, dates and times as text; what is not a number by its name; a branch of a union as
 ``{"name of the branch": value}`` where the plain value could mean another one.
-Source: the specification, Binary Encoding.
+Source: the specification, Binary Encoding. As for the encoder, a schema becomes functions.
 """
 
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 from fakebus.schemas.avro.defaults import INT_RANGE, LONG_RANGE
-from fakebus.schemas.avro.encoder import MAX_DATA_DEPTH, Path, place
+from fakebus.schemas.avro.misfits import MAX_DATA_DEPTH, Misfit, too_deep
 from fakebus.schemas.avro.nodes import (
     Array,
     Enum,
@@ -25,8 +26,13 @@ from fakebus.schemas.avro.nodes import (
     Union,
     type_name,
 )
-from fakebus.schemas.avro.scalars import plain_bytes, plain_float, plain_integer
-from fakebus.schemas.avro.union_branches import is_plain
+from fakebus.schemas.avro.scalars import Scalar, plain_bytes, plain_float, plain_integer
+from fakebus.schemas.avro.union_branches import (
+    PLAIN_TYPES,
+    is_plain,
+    is_plainly_optional,
+    named_branch,
+)
 from fakebus.schemas.interface import SchemaDataError
 
 _FREE_VALUES = 100_000
@@ -34,139 +40,243 @@ _FREE_VALUES = 100_000
 _LONGEST_VARINT = 10
 
 
-def decode(node: Node, payload: bytes) -> object:
-    """Return the data of a binary form.
+def decoder_of(node: Node) -> Callable[[bytes], object]:
+    """Return what turns the binary form of a type into data.
 
-    Raises:
-        SchemaDataError: the bytes do not fit, or some are left over.
+    It raises a SchemaDataError if the bytes do not fit, or some are left over.
     """
-    decoder = _Decoder(data=bytes(payload))
-    value = decoder.read(node, None, 0)
-    if decoder.at < len(payload):
-        raise SchemaDataError(
-            f"$: {len(payload) - decoder.at} bytes are left over after {decoder.at}"
-        )
-    return value
+    read = _Readers().of(node)
 
-
-@dataclass(slots=True, kw_only=True)
-class _Decoder:
-    data: bytes
-    at: int = 0
-    values: int = 0
-
-    def read(self, node: Node, path: Path, depth: int) -> object:
-        self._count(path, depth)
-        match node:
-            case Record():
-                return {
-                    one.name: self.read(one.type, (path, one.name), depth + 1)
-                    for one in node.fields
-                }
-            case Union():
-                return self._union(node, path, depth)
-            case Array():
-                return self._array(node, path, depth)
-            case Map():
-                return self._map(node, path, depth)
-            case Enum():
-                at = self._long(path)
-                if not 0 <= at < len(node.symbols):
-                    raise SchemaDataError(f"{place(path)}: {node.name.full} has no symbol {at}")
-                return node.symbols[at]
-            case Fixed():
-                return self._plain_bytes(node.logical, self._take(node.size, path), path)
-            case Primitive():
-                return self._primitive(node, path)
-
-    def _primitive(self, node: Primitive, path: Path) -> object:
-        match node.kind:
-            case "null":
-                return None
-            case "boolean":
-                flag = self._take(1, path)[0]
-                if flag > 1:
-                    raise SchemaDataError(f"{place(path)}: a boolean is 0 or 1, not {flag}")
-                return flag == 1
-            case "int" | "long":
-                number = self._long(path)
-                if node.kind == "int" and number not in INT_RANGE:
-                    raise SchemaDataError(f"{place(path)}: {number} is out of the range of int")
-                return plain_integer(node.logical, number)
-            case "float":
-                return plain_float(struct.unpack("<f", self._take(4, path))[0])
-            case "double":
-                return plain_float(struct.unpack("<d", self._take(8, path))[0])
-            case "bytes":
-                return self._plain_bytes(node.logical, self._take(self._long(path), path), path)
-        return self._text(path)
-
-    def _union(self, node: Union, path: Path, depth: int) -> object:
-        at = self._long(path)
-        if not 0 <= at < len(node.branches):
-            raise SchemaDataError(f"{place(path)}: the union has no branch {at}")
-        value = self.read(node.branches[at], path, depth + 1)
-        return value if is_plain(node, at, value) else {type_name(node.branches[at]): value}
-
-    def _array(self, node: Array, path: Path, depth: int) -> list[object]:
-        items: list[object] = []
-        while count := self._block(path):
-            for _ in range(count):
-                items.append(self.read(node.items, (path, len(items)), depth + 1))
-        return items
-
-    def _map(self, node: Map, path: Path, depth: int) -> dict[str, object]:
-        entries: dict[str, object] = {}
-        while count := self._block(path):
-            for _ in range(count):
-                key = self._text(path)
-                entries[key] = self.read(node.values, (path, key), depth + 1)
-        return entries
-
-    def _block(self, path: Path) -> int:
-        count = self._long(path)
-        if count < 0:
-            # A negative count is followed by the size of the block, for readers that skip it.
-            self._long(path)
-        return abs(count)
-
-    def _text(self, path: Path) -> str:
+    def decode(payload: bytes) -> object:
+        source = _Source(bytes(payload))
         try:
-            return self._take(self._long(path), path).decode()
-        except UnicodeDecodeError:
-            raise SchemaDataError(f"{place(path)}: a string is not UTF-8") from None
+            value = read(source, 0)
+        except Misfit as misfit:
+            raise SchemaDataError(str(misfit)) from None
+        if source.at < len(payload):
+            raise SchemaDataError(
+                f"$: {len(payload) - source.at} bytes are left over after {source.at}"
+            )
+        return value
 
-    def _plain_bytes(self, logical: LogicalType | None, data: bytes, path: Path) -> str:
-        try:
-            return plain_bytes(logical, data)
-        except ValueError as error:
-            raise SchemaDataError(f"{place(path)}: {error}") from None
+    return decode
 
-    def _take(self, size: int, path: Path) -> bytes:
+
+class _Source:
+    """Bytes, and how far they are read."""
+
+    __slots__ = ("at", "data", "values_left")
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.at = 0
+        self.values_left = _FREE_VALUES + MAX_DATA_DEPTH * len(data)
+
+    def take(self, size: int) -> bytes:
+        """Return the next bytes."""
         if not 0 <= size <= len(self.data) - self.at:
             left = len(self.data) - self.at
-            message = f"needs {size} bytes at {self.at}, there are {left}"
-            raise SchemaDataError(f"{place(path)}: {message}")
+            raise Misfit(f"needs {size} bytes at {self.at}, there are {left}")
         self.at += size
         return self.data[self.at - size : self.at]
 
-    def _long(self, path: Path) -> int:
+    def long(self) -> int:
+        """Return the next number."""
+        at, data = self.at, self.data
+        if at < len(data) and (byte := data[at]) < 0x80:
+            self.at = at + 1
+            return (byte >> 1) ^ -(byte & 1)
         value = 0
         for shift in range(0, 7 * _LONGEST_VARINT, 7):
-            byte = self._take(1, path)[0]
+            byte = self.take(1)[0]
             value |= (byte & 0x7F) << shift
             if byte < 0x80:
                 number = (value >> 1) ^ -(value & 1)
                 if number in LONG_RANGE:
                     return number
                 break
-        raise SchemaDataError(f"{place(path)}: a number has more than 64 bits")
+        raise Misfit("a number has more than 64 bits")
 
-    def _count(self, path: Path, depth: int) -> None:
+    def block(self) -> int:
+        """Return how many items follow."""
+        count = self.long()
+        if count < 0:
+            # A negative count is followed by the size of the block, for readers that skip it.
+            self.long()
+        return abs(count)
+
+    def count(self, values: int, depth: int) -> None:
+        """Count values that lie so many levels deep."""
         if depth > MAX_DATA_DEPTH:
-            raise SchemaDataError(
-                f"{place(path)}: the data is nested deeper than {MAX_DATA_DEPTH} levels"
-            )
-        self.values += 1
-        if self.values > _FREE_VALUES + MAX_DATA_DEPTH * len(self.data):
-            raise SchemaDataError(f"{place(path)}: too many values for {len(self.data)} bytes")
+            raise too_deep()
+        self.values_left -= values
+        if self.values_left < 0:
+            raise Misfit(f"too many values for {len(self.data)} bytes")
+
+
+_Read: TypeAlias = Callable[[_Source, int], Any]
+"""Returns the next value, which lies so many levels deep."""
+
+
+class _Readers:
+    """Readers of types, each made once."""
+
+    def __init__(self) -> None:
+        self._known: dict[Node, _Read] = {}
+
+    def of(self, node: Node) -> _Read:
+        """Return what reads values of a type."""
+        if node not in self._known:
+            match node:
+                case Record():
+                    # Its fields are added behind, for they may be of the same type.
+                    parts: list[tuple[str, _Read]] = []
+                    self._known[node] = _record_reader(parts)
+                    parts += [(one.name, self.of(one.type)) for one in node.fields]
+                case Array():
+                    self._known[node] = _array_reader(self.of(node.items))
+                case Map():
+                    self._known[node] = _map_reader(self.of(node.values))
+                case Union():
+                    branches = [self.of(branch) for branch in node.branches]
+                    self._known[node] = _union_reader(node, branches)
+                case _:
+                    self._known[node] = _scalar_reader(node)
+        return self._known[node]
+
+
+def _record_reader(parts: list[tuple[str, _Read]]) -> _Read:
+    def read(source: _Source, depth: int) -> dict[str, Any]:
+        source.count(1 + len(parts), depth)
+        found, name = {}, ""
+        try:
+            for name, part in parts:
+                found[name] = part(source, depth + 1)
+        except Misfit as misfit:
+            misfit.path.append(name)
+            raise
+        return found
+
+    return read
+
+
+def _array_reader(item: _Read) -> _Read:
+    def read(source: _Source, depth: int) -> list[Any]:
+        items: list[Any] = []
+        source.count(1, depth)
+        while count := source.block():
+            try:
+                for _ in range(count):
+                    source.count(1, depth)
+                    items.append(item(source, depth + 1))
+            except Misfit as misfit:
+                misfit.path.append(len(items))
+                raise
+        return items
+
+    return read
+
+
+def _map_reader(value: _Read) -> _Read:
+    def read(source: _Source, depth: int) -> dict[str, Any]:
+        entries: dict[str, Any] = {}
+        source.count(1, depth)
+        while count := source.block():
+            for _ in range(count):
+                key = _read_text(source, depth)
+                try:
+                    entries[key] = value(source, depth + 1)
+                except Misfit as misfit:
+                    misfit.path.append(key)
+                    raise
+        return entries
+
+    return read
+
+
+def _union_reader(node: Union, branches: list[_Read]) -> _Read:
+    # What is no object can only mean the one branch that is not null.
+    is_clear = is_plainly_optional(node)
+
+    def read(source: _Source, depth: int) -> Any:
+        source.count(1, depth)
+        at = source.long()
+        if not 0 <= at < len(branches):
+            raise Misfit(f"the union has no branch {at}")
+        value = branches[at](source, depth + 1)
+        if is_clear and type(value) in PLAIN_TYPES:
+            return value
+        if named_branch(node, value) is None if is_clear else is_plain(node, at, value):
+            return value
+        return {type_name(node.branches[at]): value}
+
+    return read
+
+
+def _scalar_reader(node: Scalar) -> _Read:
+    match node:
+        case Enum():
+            return _symbol_reader(node)
+        case Fixed():
+            return lambda source, _: _plain_bytes(node.logical, source.take(node.size))
+        case Primitive(kind="int" | "long"):
+            return _integer_reader(node)
+    return {
+        "null": lambda source, _: None,
+        "boolean": _read_boolean,
+        "float": lambda source, _: plain_float(struct.unpack("<f", source.take(4))[0]),
+        "double": lambda source, _: plain_float(struct.unpack("<d", source.take(8))[0]),
+        "bytes": lambda source, _: _plain_bytes(node.logical, source.take(source.long())),
+        "string": _read_text,
+    }[node.kind]
+
+
+def _symbol_reader(node: Enum) -> _Read:
+    def read(source: _Source, depth: int) -> str:
+        at = source.long()
+        if not 0 <= at < len(node.symbols):
+            raise Misfit(f"{node.name.full} has no symbol {at}")
+        return node.symbols[at]
+
+    return read
+
+
+def _integer_reader(node: Primitive) -> _Read:
+    numbers = INT_RANGE if node.kind == "int" else LONG_RANGE
+
+    def read(source: _Source, depth: int) -> int | str:
+        number = source.long()
+        if number not in numbers:
+            raise Misfit(f"{number} is out of the range of int")
+        return plain_integer(node.logical, number)
+
+    return read
+
+
+def _read_text(source: _Source, depth: int) -> str:
+    # Most are short, with one byte for their size, which is even.
+    at, data = source.at, source.data
+    size = data[at] if at < len(data) else 0x80
+    end = at + 1 + (size >> 1)
+    if size < 0x80 and not size & 1 and end <= len(data):
+        source.at, found = end, data[at + 1 : end]
+    else:
+        found = source.take(source.long())
+    try:
+        return found.decode()
+    except UnicodeDecodeError:
+        raise Misfit("a string is not UTF-8") from None
+
+
+def _read_boolean(source: _Source, depth: int) -> bool:
+    flag = source.take(1)[0]
+    if flag > 1:
+        raise Misfit(f"a boolean is 0 or 1, not {flag}")
+    return flag == 1
+
+
+def _plain_bytes(logical: LogicalType | None, data: bytes) -> str:
+    try:
+        return plain_bytes(logical, data)
+    except ValueError as error:
+        raise Misfit(str(error)) from None

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 
 from fakebus.schemas.avro.canonical_text import canonical_text, identity_text, normalized_text
-from fakebus.schemas.avro.decoder import decode
-from fakebus.schemas.avro.encoder import encode
+from fakebus.schemas.avro.decoder import decoder_of
+from fakebus.schemas.avro.encoder import encoder_of
 from fakebus.schemas.avro.json_text import load
 from fakebus.schemas.avro.nodes import Named, Node
 from fakebus.schemas.avro.parser import Parser, defined_name
@@ -22,20 +21,23 @@ from fakebus.schemas.interface import (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AvroSchema:
-    """A valid Avro schema."""
+    """A valid Avro schema.
+
+    Args:
+        node: its type.
+        known: full names of the types that the references define.
+    """
 
     schema_type = "AVRO"
 
-    node: Node = field(repr=False)
-    known: frozenset[str] = frozenset()
-    """Full names of the types that the references define."""
-
-    @property
-    def canonical(self) -> str:
+    def __init__(self, node: Node, known: frozenset[str] = frozenset()) -> None:
+        self.node = node
+        self.known = known
+        self.canonical = canonical_text(node, known)
         """What ``Schema.toString()`` prints in Java."""
-        return canonical_text(self.node, self.known)
+        self._encode: Callable[[object], bytes] | None = None
+        self._decode: Callable[[bytes], object] | None = None
 
     @property
     def normalized(self) -> str:
@@ -72,7 +74,9 @@ class AvroSchema:
         Raises:
             SchemaDataError: the data does not fit.
         """
-        return encode(self.node, data)
+        if self._encode is None:
+            self._encode = encoder_of(self.node)
+        return self._encode(data)
 
     def decode(self, payload: bytes) -> object:
         """Return the data of a binary form; see :mod:`fakebus.schemas.avro.decoder`.
@@ -80,7 +84,9 @@ class AvroSchema:
         Raises:
             SchemaDataError: the bytes do not fit, or some are left over.
         """
-        return decode(self.node, payload)
+        if self._decode is None:
+            self._decode = decoder_of(self.node)
+        return self._decode(payload)
 
 
 class AvroLanguage:

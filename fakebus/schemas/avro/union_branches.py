@@ -23,6 +23,9 @@ from fakebus.schemas.avro.nodes import (
 )
 from fakebus.schemas.avro.scalars import scalar_bytes
 
+PLAIN_TYPES = frozenset((str, int, bool, float, type(None)))
+"""Of values that name no branch: to ask whether one is a mapping takes longer."""
+
 _OWN_FORMS: dict[str, tuple[type, ...]] = {
     "null": (type(None),),
     "boolean": (bool,),
@@ -38,6 +41,19 @@ _OWN_FORMS: dict[str, tuple[type, ...]] = {
     "map": (Mapping,),
     "record": (Mapping,),
 }
+
+
+def is_optional(union: Union) -> bool:
+    """Return whether a union is of ``null`` and one other branch."""
+    return len(union.branches) == 2 and any(one.kind == "null" for one in union.branches)
+
+
+def is_plainly_optional(union: Union) -> bool:
+    """Return whether a value that is read of either branch means it, unless it names one."""
+    return is_optional(union) and not any(
+        isinstance(one, Primitive | Fixed) and (one.logical or one.kind in ("bytes", "fixed"))
+        for one in union.branches
+    )
 
 
 def named_branch(union: Union, value: object) -> int | None:

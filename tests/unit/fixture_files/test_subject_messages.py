@@ -447,10 +447,10 @@ def test_a_language_whose_libraries_are_missing_names_the_extra(
 def test_an_encoding_that_loses_something_is_told() -> None:
     lossy = Format(name="x", encode=lambda _: b"new", decode=lambda _: {})
     with pytest.raises(DataError, match="what was written is read back as something else"):
-        _verify(lossy, b"old")
+        _verify(lossy, "data", b"old")
 
     def fails(_: bytes) -> object:
         raise SchemaDataError("$: bad")
 
     with pytest.raises(DataError, match=r"what was written cannot be read back: \$: bad"):
-        _verify(Format(name="x", encode=lambda _: b"", decode=fails), b"old")
+        _verify(Format(name="x", encode=lambda _: b"", decode=fails), "data", b"old")
