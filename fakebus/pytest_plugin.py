@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from inspect import isasyncgenfunction, iscoroutinefunction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -90,6 +91,54 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
     labels = ", ".join(set_labels(fixtures))
     return [f"fakebus: tested with {printable(labels)}"] if labels else []
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Make sure that the Kafka elsewhere answers: once, and not in every test."""
+    config = session.config
+    bootstrap = config.getoption("fakebus_bootstrap")
+    if not bootstrap or config.option.collectonly or hasattr(config, "workerinput"):
+        return
+    from fakebus.testing.external_bus import ExternalBus
+
+    try:
+        with ExternalBus(bootstrap, config.getoption("fakebus_registry") or ""):
+            pass
+    except FakebusError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def _not_awaited(config: pytest.Config, name: str) -> BaseException:
+    """Return the failure of a test or fixture that is asynchronous and that no plugin runs."""
+    way = "mark it @pytest.mark.asyncio or set asyncio_mode = auto"
+    if not hasattr(config.option, "asyncio_mode"):
+        way = f'run  pip install "fakebus[pytest-asyncio]"  and {way}'
+    text = f"{name} is asynchronous, and no plugin runs it: {way} (or use anyio's plugin)"
+    return pytest.fail.Exception(text, pytrace=False)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """Name the extra that an asynchronous test needs."""
+    try:
+        return (yield)
+    except (pytest.fail.Exception, pytest.skip.Exception) as failure:
+        # By now a plugin has put a function that is not asynchronous in its place, if there is one.
+        if _HANDLE in pyfuncitem.stash and "not natively supported" in str(failure):
+            raise _not_awaited(pyfuncitem.config, pyfuncitem.name) from None
+        raise
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+) -> Generator[None, object, object]:
+    """Name the extra that an asynchronous fixture needs."""
+    function = fixturedef.func
+    is_asynchronous = iscoroutinefunction(function) or isasyncgenfunction(function)
+    if is_asynchronous and "fakebus" in fixturedef.argnames:
+        raise _not_awaited(request.config, fixturedef.argname)
+    return (yield)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

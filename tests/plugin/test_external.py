@@ -227,6 +227,29 @@ def test_a_cluster_that_does_not_answer_is_named() -> None:
         ExternalBus("127.0.0.1:1", "")
 
 
+@pytest.mark.parametrize("workers", [(), ("-p", "xdist.plugin", "-n", "2")], ids=["one", "xdist"])
+def test_a_cluster_that_does_not_answer_fails_once(
+    pytester: pytest.Pytester, workers: tuple[str, ...]
+) -> None:
+    code = """
+import pytest
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_it(fakebus, number): pass
+"""
+    pytester.makepyfile(code)
+    result = pytester.runpytest_subprocess(
+        *("-p", "no:cacheprovider", "-p", "fakebus.pytest_plugin", *workers),
+        *("--fakebus-bootstrap", "127.0.0.1:1"),
+    )
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    errors = (result.stdout.str() + result.stderr.str()).splitlines()
+    (told,) = (line for line in errors if "no Kafka answers at" in line)
+    assert told.startswith("ERROR: no Kafka answers at 127.0.0.1:1: ")
+    assert "nothing listens on port 1" in told
+
+
 def test_a_missing_client_library_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "confluent_kafka", None)
     with pytest.raises(MissingExtraError, match=r'pip install "fakebus\[client\]"'):

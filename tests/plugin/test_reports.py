@@ -148,6 +148,34 @@ def test_it(invoice): pass
     assert 'orders[0]@0  value={"id": 7}  produced by the test' in timeline
 
 
+def test_what_is_asynchronous_and_not_run_names_what_runs_it(pytester: pytest.Pytester) -> None:
+    code = """
+import pytest
+
+
+async def test_coroutine(fakebus): pass
+
+
+@pytest.fixture
+async def service(fakebus):
+    yield
+
+
+def test_fixture(service): pass
+
+
+async def test_of_another_kind(): pass
+"""
+    output = run(pytester, code, failed=2, errors=1)
+    extra = 'run  pip install "fakebus[pytest-asyncio]"  and mark it @pytest.mark.asyncio'
+    assert f"test_coroutine is asynchronous, and no plugin runs it: {extra}" in output
+    assert f"service is asynchronous, and no plugin runs it: {extra}" in output
+    assert output.count("no plugin runs it") == 2
+    output = run(pytester, code, "-p", "pytest_asyncio.plugin", failed=2, errors=1)
+    assert "test_coroutine is asynchronous, and no plugin runs it: mark it @pytest" in output
+    run(pytester, code, "-p", "pytest_asyncio.plugin", "--asyncio-mode=auto", passed=3)
+
+
 def test_a_helper_that_blocks_the_loop_it_waits_for_says_so(pytester: pytest.Pytester) -> None:
     code = """
 import asyncio
