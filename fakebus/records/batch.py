@@ -30,6 +30,8 @@ from fakebus.records.errors import CorruptBatchError, InvalidBatchError, Unsuppo
 from fakebus.records.varint import encode_varint, read_varint
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from fakebus.types import Buffer
 
 HEADER = Struct(">qiibIhiqqqhii")
@@ -210,11 +212,15 @@ def compute_crc(buffer: Buffer) -> int:
     return crc32c(memoryview(buffer)[CRC_START:], 0)
 
 
-def batch_is_valid_crc(buffer: Buffer) -> bool:
-    """Return whether the CRC in the header is that of the batch; False when cut off."""
-    if len(buffer) < HEADER_SIZE:
-        return False
-    return bool(_UINT32.unpack_from(buffer, _CRC_AT)[0] == compute_crc(buffer))
+def invalid_crcs(batches: Sequence[Buffer]) -> list[int]:
+    """Return which of these batches do not have the CRC of their header, or are cut off."""
+    wrong = []
+    for place, buffer in enumerate(batches):
+        if len(buffer) < HEADER_SIZE or (
+            crc32c(memoryview(buffer)[CRC_START:], 0) != _UINT32.unpack_from(buffer, _CRC_AT)[0]
+        ):
+            wrong.append(place)
+    return wrong
 
 
 def assign_offset(buffer: bytearray | memoryview, base_offset: int, leader_epoch: int) -> None:

@@ -13,11 +13,11 @@ from fakebus.records.batch import (
     BatchHeader,
     TimestampType,
     assign_offset,
-    batch_is_valid_crc,
     check_whole,
     clear_timestamp_type,
     codec_of,
     compute_crc,
+    invalid_crcs,
     parse_header,
     set_log_append_time,
 )
@@ -109,7 +109,7 @@ def test_every_field_of_the_header_is_parsed_at_its_place() -> None:
 def test_a_cut_off_header_is_corrupt(length: int) -> None:
     with pytest.raises(CorruptBatchError):
         parse_header(one_record()[:length])
-    assert not batch_is_valid_crc(one_record()[:length])
+    assert invalid_crcs([one_record()[:length]])
     assert codec_of(one_record()[:length]) == 0
 
 
@@ -176,10 +176,10 @@ def test_the_sequence_wraps_to_zero_after_the_largest_int32(
 
 def test_a_changed_bit_behind_the_crc_is_noticed() -> None:
     batch = one_record()
-    assert batch_is_valid_crc(batch)
+    assert not invalid_crcs([batch])
     assert compute_crc(batch) == parse_header(batch).crc
     batch[-1] ^= 1
-    assert not batch_is_valid_crc(batch)
+    assert invalid_crcs([batch])
 
 
 @pytest.mark.parametrize("wrap", [bytearray, lambda batch: memoryview(batch)])
@@ -189,7 +189,7 @@ def test_offset_and_leader_epoch_are_assigned_without_touching_anything_else(wra
     assign_offset(wrap(batch) if wrap is not bytearray else batch, 2**50, 12)  # type: ignore[operator]
     assert parse_header(batch) == before._replace(base_offset=2**50, partition_leader_epoch=12)
     assert batch[61:] == one_record()[61:]
-    assert batch_is_valid_crc(batch)
+    assert not invalid_crcs([batch])
 
 
 def test_log_append_time_sets_the_type_and_the_max_timestamp_and_renews_the_crc() -> None:
@@ -202,7 +202,7 @@ def test_log_append_time_sets_the_type_and_the_max_timestamp_and_renews_the_crc(
     assert after == before._replace(
         attributes=before.attributes | 8, max_timestamp=1800000000123, crc=after.crc
     )
-    assert batch_is_valid_crc(batch)
+    assert not invalid_crcs([batch])
 
 
 def test_clearing_the_timestamp_type_undoes_only_that_bit() -> None:
@@ -210,7 +210,7 @@ def test_clearing_the_timestamp_type_undoes_only_that_bit() -> None:
     batch[22] = 0x1A
     clear_timestamp_type(batch)
     assert batch[22] == 0x12
-    assert batch_is_valid_crc(batch)
+    assert not invalid_crcs([batch])
 
 
 def test_clearing_a_timestamp_type_that_is_not_set_leaves_even_a_wrong_crc() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fakebus.records.batch import TimestampType, batch_is_valid_crc, parse_header
+from fakebus.records.batch import TimestampType, invalid_crcs, parse_header
 from fakebus.records.builder import build_batch, build_end_marker
 from fakebus.records.codecs import Codec
 from fakebus.records.errors import InvalidBatchError
@@ -30,7 +30,7 @@ def test_the_header_says_what_was_asked_for() -> None:
         *(0, 0, -1, 2, 0, 0x3B, 1, 30, 50, 11, 12, 13, 2),
     )
     assert header.size == len(batch)
-    assert batch_is_valid_crc(batch)
+    assert not invalid_crcs([batch])
 
 
 def test_times_are_counted_from_the_first_record_unless_told_otherwise() -> None:

@@ -10,6 +10,7 @@ import pytest
 from fakebus.storage.interface import BatchPosition, Storage, StoredBatch
 from fakebus.storage.migrations import migrate
 from fakebus.storage.sqlite import SqliteStorage
+from fakebus.storage.sqlite_reads import read_batches
 from fakebus.storage.sqlite_search import LogRange
 from fakebus.storage.sqlite_transaction import Transaction
 
@@ -129,6 +130,29 @@ def database() -> Iterator[sqlite3.Connection]:
     migrate(connection, "db")
     yield connection
     connection.close()
+
+
+def test_a_read_takes_as_many_steps_in_a_long_log_as_in_a_short_one(
+    database: sqlite3.Connection,
+) -> None:
+    taken: list[int] = []
+    steps = 0
+
+    def count() -> int:
+        nonlocal steps
+        steps += 1
+        return 0
+
+    for log_id, length in ((1, 1_000), (2, 20_000)):
+        batches = [batch(n, timestamp=n, size=70) for n in range(length)]
+        Transaction(database).run([(Transaction.append, (log_id, batches))])
+        steps = 0
+        database.set_progress_handler(count, 10)
+        found, _ = read_batches(database, log_id, length // 2, END, 70 * 300, 1_000)
+        database.set_progress_handler(None, 0)
+        assert [each.base_offset for each in found] == list(range(length // 2, length // 2 + 300))
+        taken.append(steps)
+    assert taken[1] < taken[0] * 1.2
 
 
 @pytest.mark.parametrize("jitter", [0, 50])

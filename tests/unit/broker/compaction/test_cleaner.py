@@ -15,7 +15,7 @@ from fakebus.broker.broker import Broker
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.fetching import IsolationLevel
 from fakebus.broker.tail_cache import LogTail, TailCache
-from fakebus.records.batch import batch_is_valid_crc, parse_header
+from fakebus.records.batch import invalid_crcs, parse_header
 from fakebus.records.builder import build_batch
 from fakebus.records.codecs import Codec
 from fakebus.records.reader import read_records
@@ -98,7 +98,7 @@ async def test_a_batch_keeps_its_offsets_and_its_codec(broker: Broker, codec: Co
     assert (first.base_offset, first.last_offset) == (0, 3)
     assert (header.base_offset, header.last_offset, header.record_count) == (0, 3, 1)
     assert header.codec is codec
-    assert batch_is_valid_crc(first.data)
+    assert not invalid_crcs([first.data])
     assert (await records(broker))[0] == (2, b"a", b"2")
 
 
