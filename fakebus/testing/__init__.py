@@ -4,5 +4,13 @@ from fakebus.testing.cluster import NotOnThisCluster
 from fakebus.testing.embedded_bus import running_bus
 from fakebus.testing.events import Event
 from fakebus.testing.handle import AsyncTestBus, TestBus
+from fakebus.testing.unittest_case import FakebusTestCase
 
-__all__ = ["AsyncTestBus", "Event", "NotOnThisCluster", "TestBus", "running_bus"]
+__all__ = [
+    "AsyncTestBus",
+    "Event",
+    "FakebusTestCase",
+    "NotOnThisCluster",
+    "TestBus",
+    "running_bus",
+]
