@@ -3,15 +3,19 @@
 At the end of its ``fakebus.yaml`` such a set lists its files, with checksums. Only these are
 replaced or removed when the set is written again, and only as long as nobody has changed them;
 what else lies in the directory is left alone or, where it would be overwritten, refused. All of
-it is looked at before anything is written.
+it is looked at before anything is written. While a set is written, the list knows the files before
+and after, so that a run that was interrupted can be repeated.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
+import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from fakebus.errors import FakebusError
@@ -24,7 +28,9 @@ _EXPLANATION = """\
 # The files of this set with checksums. Writing the set again replaces what is listed here and
 # has not been changed; a file with - may be changed. Other files are left alone.
 """
-_LINE = re.compile(r"#   (\S+) ([0-9a-f]{16}|-)")
+_LINE = re.compile(r"#   (\S+) (-?(?:[0-9a-f]{16}(?:,[0-9a-f]{16})*)?)\n")
+_EDITABLE = "-"
+"""In front of the checksum of a file that may be changed by hand; older lists have nothing else."""
 
 Editable = Callable[[str], bool]
 
@@ -109,6 +115,30 @@ class WrittenSet:
             FakebusError: a file is there that this did not write, or nothing can be written;
                 in the first case nothing has changed.
         """
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise FakebusError(f"{self._directory} cannot be made: {error.strerror}") from None
+        with self._alone():
+            self._replace(files, editable)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        try:
+            handle = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError as error:
+            raise FakebusError(f"{self._directory} cannot be read: {error.strerror}") from None
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+        except BlockingIOError:
+            raise FakebusError(
+                f"another command is writing to {self._directory}; wait until it has ended"
+            ) from None
+        finally:
+            os.close(handle)
+
+    def _replace(self, files: Mapping[str, str], editable: Editable) -> None:
         listed = self.listed()
         stale = [path for path in listed if path not in files]
         for path in [*files, *stale]:
@@ -116,22 +146,24 @@ class WrittenSet:
                 self._check(path, files.get(path), listed.get(path))
         others = {path: text for path, text in files.items() if path != ROOT_FILE}
         entries = {
-            path: "-" if editable(path) else _checksum(text) for path, text in others.items()
+            path: _EDITABLE * editable(path) + _checksum(text) for path, text in others.items()
         }
-        root = files[ROOT_FILE] + _EXPLANATION + _table(entries, files[ROOT_FILE])
         try:
-            self._directory.mkdir(parents=True, exist_ok=True)
             for folder in sorted({(self._directory / path).parent for path in files}):
                 folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise FakebusError(f"{self._directory} cannot be made: {error.strerror}") from None
-        # The root file last, so that it is the newest unless somebody changes something.
-        for path, text in {**others, ROOT_FILE: root}.items():
-            write_output(
-                self._directory / path, text.encode(), is_ours=_looked_at, made_by=self._made_by
-            )
+            raise FakebusError(f"{self._directory} cannot be written: {error.strerror}") from None
+        self._write(ROOT_FILE, _with_table(files[ROOT_FILE], _both(listed, entries)))
+        for path, text in others.items():
+            self._write(path, text)
         for path in stale:
             remove_output(self._directory / path, is_ours=_looked_at, made_by=self._made_by)
+        self._write(ROOT_FILE, _with_table(files[ROOT_FILE], entries))
+
+    def _write(self, path: str, text: str) -> None:
+        write_output(
+            self._directory / path, text.encode(), is_ours=_looked_at, made_by=self._made_by
+        )
 
     def _check(self, path: str, text: str | None, listed: str | None) -> None:
         """Refuse a file that may not be replaced by a text, or removed."""
@@ -145,17 +177,20 @@ class WrittenSet:
                 raise OutputRefusedError(f"{folder} is no directory; choose another directory")
         file = self._directory / path
         present = read_regular(file)
-        if not present or present == (text or "").encode() or (listed == "-" and text is not None):
+        if not present or present == (text or "").encode():
             return
         if listed is None:
             raise OutputRefusedError(
                 f"{file} was not written by {self._made_by} and would be overwritten; "
                 "choose another directory, or move the file"
             )
-        if listed == "-":
-            changed = file.stat().st_mtime_ns > (self._directory / ROOT_FILE).stat().st_mtime_ns
+        is_editable, sums = listed.startswith(_EDITABLE), listed.removeprefix(_EDITABLE)
+        if is_editable and text is not None:
+            return
+        if sums:
+            changed = _checksum(present.decode(errors="replace")) not in sums.split(",")
         else:
-            changed = _checksum(present.decode(errors="replace")) != listed
+            changed = file.stat().st_mtime_ns > (self._directory / ROOT_FILE).stat().st_mtime_ns
         if changed:
             raise OutputRefusedError(
                 f"{file} has been changed since {self._made_by} wrote it and would be lost; "
@@ -182,6 +217,20 @@ def _looked_at(content: bytes) -> bool:
 def _checksum(text: str) -> str:
     # Git may have changed the ends of the lines.
     return hashlib.sha256(text.replace("\r\n", "\n").encode(errors="replace")).hexdigest()[:16]
+
+
+def _both(listed: Mapping[str, str], entries: Mapping[str, str]) -> dict[str, str]:
+    """Return a list in which files are known by what they were and by what they will be."""
+    both = dict(listed)
+    for path, entry in entries.items():
+        # Repeated runs that are interrupted again need no more than the last two.
+        before = listed.get(path, "").removeprefix(_EDITABLE).rpartition(",")[2]
+        both[path] = f"{entry},{before}" if before and before not in entry else entry
+    return both
+
+
+def _with_table(above: str, entries: Mapping[str, str]) -> str:
+    return above + _EXPLANATION + _table(entries, above)
 
 
 def _table(entries: Mapping[str, str], above: str) -> str:
