@@ -66,14 +66,21 @@ class SeedLog:
 
     def read(self) -> Ledger:
         """Return what it says now."""
-        (topic,) = read_topics(self._connection, [LEDGER_TOPIC])
-        return Ledger((record.key, record.value) for record in topic.records)
+        return read_ledger(self._connection)
 
     def write(self, *notes: NewRecord) -> None:
         """Append notes; ClientError if the cluster does not take them."""
         for note in notes:
             self._publisher.send(LEDGER_TOPIC, note)
         self._publisher.flush()
+
+
+def read_ledger(connection: Connection) -> Ledger:
+    """Return the ledger of a cluster; an empty one if it was never seeded."""
+    if LEDGER_TOPIC not in connection.metadata.topics:
+        return Ledger()
+    (topic,) = read_topics(connection, [LEDGER_TOPIC])
+    return Ledger((record.key, record.value) for record in topic.records)
 
 
 def register_schemas(registry: RegistryClient | None, fixture_set: FixtureSet) -> SchemaIds:
@@ -143,7 +150,7 @@ class SetSeeder:
                 publisher.flush()
                 count += len(part)
                 written += len(part)
-                note = ledger.note_stream(stream, ids[stream.topic], count)
+                note = ledger.note_stream(stream, ids[stream.topic], count, fixture_set.now_ms)
                 if self._log is not None:
                     self._log.write(note)
                 if progress is not None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +26,7 @@ from fakebus.cli.output import (
 from fakebus.wording import counted
 
 if TYPE_CHECKING:
+    from fakebus.client.connection import Connection
     from fakebus.client.registry import RegistryClient
     from fakebus.fixture_files.drift.comparing import View
     from fakebus.fixture_files.model import FixtureSet
@@ -34,7 +37,8 @@ HELP = "show what differs between two fixture sets, or a set and a bus"
 DESCRIPTION = (
     "Show what differs between two fixture sets, or, with one directory, between the set and "
     "what is on a bus: topics, schemas, and events field by field. Exit code 1 if anything does. "
-    "Relative times are laid so that most events of the set and the bus are equally old."
+    "Relative times count from when the set was seeded; elsewhere they are laid so that most "
+    "events of the set and the bus are equally old."
 )
 
 
@@ -72,13 +76,15 @@ def run(arguments: argparse.Namespace) -> int:
         registry = registry_of(arguments)
         ids = _ids(registry, load_fixtures(arguments.before, now_ms=now_ms))
 
-        def laid(at_ms: int) -> View:
-            fixture_set = load_fixtures(arguments.before, now_ms=at_ms, schema_ids=ids)
-            return _set_view(arguments.before, fixture_set)
+        @cache
+        def load(at_ms: int) -> FixtureSet:
+            return load_fixtures(arguments.before, now_ms=at_ms, schema_ids=ids)
 
-        before = laid(now_ms)
-        after = _bus_view(arguments, before, registry)
-        before = laid(now_ms + time_shift(before, after))
+        connection = connect(arguments, "fakebus fixtures diff")
+        before = _set_view(arguments.before, load(now_ms))
+        after = _bus_view(arguments, connection, before, registry)
+        laid = load(now_ms + time_shift(before, after))
+        before = _set_view(arguments.before, _as_seeded(laid, load, connection))
     found = list(differences(before, after))
     if arguments.format == JSON:
         print_json([asdict(one) for one in found])
@@ -120,11 +126,41 @@ def _set_view(directory: Path, fixture_set: FixtureSet) -> View:
     )
 
 
-def _bus_view(arguments: argparse.Namespace, before: View, registry: RegistryClient | None) -> View:
+def _as_seeded(
+    laid: FixtureSet, load: Callable[[int], FixtureSet], connection: Connection
+) -> FixtureSet:
+    """Return a set with its events as old as they were when they were seeded.
+
+    Args:
+        laid: the set, for what was not seeded from it.
+        load: loads it at another time.
+        connection: the cluster, which notes when it was seeded.
+    """
+    from fakebus.client.seeding import read_ledger
+    from fakebus.client.topics import topic_ids
+
+    ledger = read_ledger(connection)
+    ids = topic_ids(connection, [topic.name for topic in laid.topics])
+    # Knows files under their new names as well.
+    ledger.changes(laid, ids)
+    streams = []
+    for number, stream in enumerate(laid.streams):
+        events = list(stream.events)
+        for start, at_ms in ledger.times(stream, ids.get(stream.topic)):
+            events[start:] = load(at_ms).streams[number].events[start:]
+        streams.append(replace(stream, events=tuple(events)))
+    return replace(laid, streams=tuple(streams))
+
+
+def _bus_view(
+    arguments: argparse.Namespace,
+    connection: Connection,
+    before: View,
+    registry: RegistryClient | None,
+) -> View:
     from fakebus.client.topic_contents import read_topics
     from fakebus.fixture_files.drift.comparing import bus_view
 
-    connection = connect(arguments, "fakebus fixtures diff")
     names = [
         name
         for name in connection.topic_names()

@@ -50,6 +50,8 @@ class _StreamEntry:
     blocks: str
     file: str = ""
     """Where the events came from, for messages; notes of older versions do not say."""
+    times: Sequence[tuple[int, int]] = ()
+    """From which event on the set was loaded at which time, in milliseconds since the epoch."""
 
 
 class Ledger:
@@ -137,8 +139,26 @@ class Ledger:
                     self._values[_stream_key(stream)] = text
                     break
 
-    def note_stream(self, stream: FixtureStream, topic_id: UUID, count: int) -> NewRecord:
-        """Return the record which says that the first ``count`` events of a stream are there."""
+    def times(self, stream: FixtureStream, topic_id: UUID | None) -> Sequence[tuple[int, int]]:
+        """Return from which of its seeded events on a stream's set was loaded when."""
+        entry = self._entry(stream, topic_id)
+        return () if entry is None else entry.times
+
+    def note_stream(
+        self, stream: FixtureStream, topic_id: UUID, count: int, now_ms: int
+    ) -> NewRecord:
+        """Return the record which says that the first events of a stream are there.
+
+        Args:
+            stream: of the set.
+            topic_id: of its topic.
+            count: how many events are there.
+            now_ms: when the set was loaded.
+        """
+        before = self._entry(stream, topic_id)
+        times = [] if before is None else list(before.times)
+        if not times or times[-1][1] != now_ms:
+            times.append((0 if before is None else before.events, now_ms))
         block_size = max(1, -(-len(stream.events) // _MAX_BLOCKS))
         entry = {
             "topic_id": str(topic_id),
@@ -147,6 +167,7 @@ class Ledger:
             "block_size": block_size,
             "blocks": _hash_blocks(stream.events[:count], block_size),
             "file": stream.display_file,
+            "times": times,
         }
         return self._note(_stream_key(stream), entry)
 

@@ -253,7 +253,8 @@ class _Seeding:
             written += [self._broker.produce(*batch, origin=_origin) for batch in batches]
             for stream, count, _ in part.streams:
                 topic_id = topic_ids[stream.topic]
-                written += self._noted(self._ledger.note_stream(stream, topic_id, count))
+                note = self._ledger.note_stream(stream, topic_id, count, self._set.now_ms)
+                written += self._noted(note)
             if is_last:
                 for group in self._set.groups:
                     written += self._set_offsets(group)

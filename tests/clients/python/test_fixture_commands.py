@@ -303,6 +303,10 @@ def snapshot(directory: Path) -> dict[str, str]:
     }
 
 
+def without_list(files: dict[str, str]) -> dict[str, str]:
+    return {**files, "fakebus.yaml": files["fakebus.yaml"].partition("# The files of this set")[0]}
+
+
 def test_what_was_recorded_seeded_and_recorded_again_is_the_same(
     commands: Commands, order_set: Path, name: str, tmp_path: Path, confluent: ConfluentClient
 ) -> None:
@@ -326,7 +330,8 @@ def test_what_was_recorded_seeded_and_recorded_again_is_the_same(
     wait_until(lambda: name not in confluent.topics(), "the topic is gone")
     commands("seed", first)
     commands("record", name, "-o", second)
-    assert snapshot(second) == snapshot(first)
+    # The list of files knows which events were edited.
+    assert without_list(snapshot(second)) == without_list(snapshot(first))
     assert commands("diff", first, second).endswith(": no differences\n")
     assert '"total": 44.5' in snapshot(second)[f"events/{name}.ndjson"]
 

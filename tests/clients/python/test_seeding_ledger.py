@@ -172,6 +172,26 @@ def test_sets_that_share_a_topic_are_reset_together(fixtures: Path, tmp_path: Pa
         assert values(servers) == ["one", "other"]
 
 
+def test_events_that_were_seeded_at_other_times_are_no_difference(
+    fixtures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Most of the events have times of their own, so that their age tells nothing."""
+    lines = [
+        '{"at": "2025-01-01", "value": "a"}',
+        '{"at": "2025-01-02", "value": "b"}',
+        '{"at": "-1h", "value": {"$time": "at", "as": "YYYY-MM-DDThh:mm:ss.fffZ"}}',
+        '{"value": {"$time": "now"}}',
+    ]
+    (fixtures / "t.ndjson").write_text("\n".join(lines[:3]))
+    with bus(None, fixtures) as servers:
+        (fixtures / "t.ndjson").write_text("\n".join(lines))
+        seed(servers, fixtures)
+        capsys.readouterr()
+        assert run(["fixtures", "diff", str(fixtures), "--bootstrap-server", servers]) == 0
+        (fixtures / "t.ndjson").write_text("\n".join([*lines[:2], *lines[3:]]))
+        assert run(["fixtures", "diff", str(fixtures), "--bootstrap-server", servers]) == 1
+
+
 def test_the_command_applies_a_changed_config_as_the_bus_does(
     fixtures: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
