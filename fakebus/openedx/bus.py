@@ -156,6 +156,29 @@ class FakebusEventConsumer(EventBusConsumer):  # type: ignore[misc]
         self._stopping.set()
 
 
+def plain_data(event_type: str, data: Any) -> Any:
+    """Return data as openedx-events puts it on the bus: attrs objects, keys and times.
+
+    Args:
+        event_type: the type of the event that the data is for, whole or in part.
+        data: what a signal is sent with, plain data, or a mixture.
+
+    Raises:
+        TypeError: a value is of a class that openedx-events cannot send.
+    """
+    if data is None or isinstance(data, str | bytes | int | float) or callable(data):
+        return data
+    if isinstance(data, Mapping):
+        return {name: plain_data(event_type, value) for name, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [plain_data(event_type, value) for value in data]
+    serializer = AvroSignalSerializer(OpenEdxPublicSignal.get_signal_by_type(event_type))
+    try:
+        return serializer.to_dict({"": data})[""]
+    except ValueError:
+        raise TypeError(f"openedx-events has no serializer for {type(data).__name__}") from None
+
+
 def deliver(event: Event) -> None:
     """Send an event of the bus to the Django receivers of its signal."""
     metadata = metadata_of(event)

@@ -6,7 +6,7 @@ fixture puts a bus of the test behind them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -30,28 +30,27 @@ class OpenEdxEvents:
 
         Args:
             event_type: such as ``org.openedx.learning.course.enrollment.created.v1``.
-            data: what its data must have among other things.
+            data: what its data must have among other things, by name; attrs objects as signals
+                are sent with, or plain data.
             timeout: how long to wait, in seconds.
 
         Raises:
             AssertionError: none came; the message shows the nearest.
         """
-        return self.bus.expect(
-            self._topic(event_type), data, headers={"ce_type": event_type}, timeout=timeout
-        )
+        topic, wanted = self._topic(event_type), self._plain(event_type, data)
+        return self.bus.expect(topic, wanted, headers={"ce_type": event_type}, timeout=timeout)
 
     def expect_none(self, event_type: str, data: Any = None, *, within: float = 0.1) -> None:
         """Make sure that no such event comes; arguments as for :meth:`expect`."""
-        self.bus.expect_none(
-            self._topic(event_type), data, headers={"ce_type": event_type}, within=within
-        )
+        topic, wanted = self._topic(event_type), self._plain(event_type, data)
+        self.bus.expect_none(topic, wanted, headers={"ce_type": event_type}, within=within)
 
-    def send(self, event_type: str, data: dict[str, Any]) -> None:
+    def send(self, event_type: str, data: Mapping[str, Any]) -> None:
         """Deliver an event to the service's receivers, as if another service had sent it.
 
         Args:
             event_type: its type.
-            data: plain data, as in fixture files and for ``produce_event``.
+            data: attrs objects as signals are sent with, or plain data as in fixture files.
         """
         from openedx_events.data import EventsMetadata
         from openedx_events.event_bus.avro.deserializer import AvroSignalDeserializer
@@ -59,8 +58,13 @@ class OpenEdxEvents:
 
         signal = OpenEdxPublicSignal.get_signal_by_type(event_type)
         metadata = EventsMetadata(event_type=event_type, source="openedx/another/web")
-        arguments = AvroSignalDeserializer(signal).from_dict(data)
+        arguments = AvroSignalDeserializer(signal).from_dict(self._plain(event_type, data))
         signal.send_event_with_custom_metadata(metadata, **arguments)
+
+    def _plain(self, event_type: str, data: Any) -> Any:
+        from fakebus.openedx.bus import plain_data
+
+        return plain_data(event_type, data)
 
     def _topic(self, event_type: str) -> str:
         from django.conf import settings

@@ -12,10 +12,20 @@ ROOT = Path(__file__).parents[2]
 
 SERVICE_TESTS = """
 import threading
+from datetime import UTC, datetime
 
+import attr
 import pytest
-from openedx_events.learning.data import UserData, UserPersonalData
-from openedx_events.learning.signals import SESSION_LOGIN_COMPLETED
+from opaque_keys.edx.keys import CourseKey
+from openedx_events.learning.data import (
+    CourseData, CourseEnrollmentData, UserData, UserPersonalData,
+)
+from openedx_events.learning.signals import COURSE_ENROLLMENT_CREATED, SESSION_LOGIN_COMPLETED
+
+from fakebus.openedx.bus import plain_data
+
+DEMO = CourseKey.from_string("course-v1:edX+DemoX+1")
+ENROLLED = "org.openedx.learning.course.enrollment.created.v1"
 
 LOGIN = "org.openedx.learning.auth.session.login.completed.v1"
 ADA = UserData(id=5, is_active=True, pii=UserPersonalData(username="ada", email="a@b.c", name="Ä"))
@@ -55,6 +65,35 @@ def test_an_event_of_another_service_reaches_the_receivers(openedx_events):
     openedx_events.send(LOGIN, data)
     SESSION_LOGIN_COMPLETED.disconnect(receive)
     assert got == [("openedx/another/web", ADA)]
+
+
+def test_attrs_objects_are_taken_as_signals_take_them(openedx_events):
+    got = []
+
+    def receive(signal, metadata, enrollment, **kwargs):
+        got.append(enrollment)
+
+    enrollment = CourseEnrollmentData(
+        user=ADA, course=CourseData(course_key=DEMO), mode="audit", is_active=True,
+        creation_date=datetime(2026, 1, 2, tzinfo=UTC),
+    )
+    COURSE_ENROLLMENT_CREATED.connect(receive)
+    openedx_events.send(ENROLLED, {"enrollment": enrollment})
+    COURSE_ENROLLMENT_CREATED.disconnect(receive)
+    assert got == [enrollment]
+
+    SESSION_LOGIN_COMPLETED.send_event(user=ADA)
+    openedx_events.expect(LOGIN, {"user": ADA})
+    event = openedx_events.expect(LOGIN, {"user": {"pii": ADA.pii}})
+    assert event.json() == event.data
+    bob = attr.evolve(ADA, pii=attr.evolve(ADA.pii, username="bob"))
+    openedx_events.expect_none(LOGIN, {"user": bob}, within=0)
+    with pytest.raises(AssertionError, match="value.user.pii.username is 'ada', not 'bob'"):
+        openedx_events.expect(LOGIN, {"user": bob}, timeout=0)
+    with pytest.raises(TypeError, match="no serializer for object"):
+        openedx_events.expect(LOGIN, {"user": object()}, timeout=0)
+    assert plain_data(ENROLLED, {"course_key": DEMO, "at": [enrollment.creation_date]}) == {
+        "course_key": "course-v1:edX+DemoX+1", "at": ["2026-01-02T00:00:00+00:00"]}
 
 
 def test_a_consumer_gets_what_a_producer_sends(openedx_events):
@@ -148,4 +187,4 @@ def test_the_tests_of_a_service_run_on_it(tmp_path: Path) -> None:
         timeout=100,
     )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
-    assert "7 passed" in done.stdout
+    assert "8 passed" in done.stdout
