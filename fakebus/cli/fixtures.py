@@ -14,6 +14,7 @@ Examples:
 from __future__ import annotations
 
 import argparse
+from contextlib import nullcontext
 from typing import Protocol
 
 from fakebus.cli.fixture_actions import (
@@ -28,6 +29,7 @@ from fakebus.cli.fixture_actions import (
     schema,
     seed,
 )
+from fakebus.cli.progress import working
 
 
 class Action(Protocol):
@@ -58,6 +60,17 @@ ACTIONS: tuple[Action, ...] = (
 )
 
 
+_WORK = {
+    "check": "checking",
+    "diff": "comparing",
+    "drift": "comparing",
+    "generate": "generating",
+    "pack": "packing",
+    "record": "recording",
+}
+"""What is said while an action takes long; some wait, or tell more themselves."""
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the actions of ``fakebus fixtures``."""
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
@@ -69,5 +82,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry out the chosen action."""
-    code: int = arguments.action.run(arguments)
+    action = arguments.action
+    with working(_WORK[action.NAME]) if action.NAME in _WORK else nullcontext():
+        code: int = action.run(arguments)
     return code

@@ -7,7 +7,9 @@ import logging
 import sys
 from datetime import UTC, datetime
 from types import TracebackType
+from typing import TextIO
 
+from fakebus.cli.progress import hidden
 from fakebus.escaping import printable, printable_json
 
 _ExceptionInfo = (
@@ -58,6 +60,15 @@ class JsonFormatter(logging.Formatter):
         return printable_json(json.dumps(entry, ensure_ascii=False))
 
 
+class _Handler(logging.StreamHandler[TextIO]):
+    """Handler that keeps the line of progress out of the log."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line."""
+        with hidden():
+            super().emit(record)
+
+
 def configure_logging(level: str, log_format: str) -> None:
     """Send the log to standard error.
 
@@ -65,7 +76,7 @@ def configure_logging(level: str, log_format: str) -> None:
         level: the least severe level that is shown: debug, info, warning or error.
         log_format: ``text`` or ``json``.
     """
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Handler(sys.stderr)
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]

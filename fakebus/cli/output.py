@@ -14,6 +14,7 @@ import stat
 import sys
 from collections.abc import Sequence
 
+from fakebus.cli.progress import hidden
 from fakebus.escaping import printable, printable_json
 
 TEXT = "text"
@@ -69,8 +70,9 @@ def print_lines(*lines: str, error: bool = False, flush: bool = False) -> None:
         flush: let a reader at the other end of a pipe have them now.
     """
     stream = sys.stderr if error else sys.stdout
-    for line in lines:
-        print(printable(line), file=stream, flush=flush)
+    with hidden():
+        for line in lines:
+            print(printable(line), file=stream, flush=flush)
 
 
 def print_text(text: str, *, error: bool = False) -> None:
@@ -80,12 +82,13 @@ def print_text(text: str, *, error: bool = False) -> None:
 
 def print_json(value: object) -> None:
     """Print a value as JSON, indented."""
-    print(printable_json(json.dumps(value, indent=2, ensure_ascii=False)))
+    print_json_line(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def print_json_line(line: str) -> None:
-    """Print a line that is JSON."""
-    print(printable_json(line))
+    """Print a text that is JSON."""
+    with hidden():
+        print(printable_json(line))
 
 
 def print_rows(
@@ -158,4 +161,5 @@ def _print_boxed(
     for row in rows:
         # As Text, so that square brackets in a value are not taken for markup.
         table.add_row(*map(Text, row))
-    Console().print(table)
+    with hidden():
+        Console().print(table)

@@ -20,7 +20,7 @@ from typing import Any
 
 from fakebus.cli.logs import configure_logging
 from fakebus.cli.oversights import oversights
-from fakebus.cli.progress import SeedProgress
+from fakebus.cli.progress import counter, working
 from fakebus.config import Settings, load_settings, settings_table, unknown_variables
 
 
@@ -105,8 +105,8 @@ async def _serve(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    with SeedProgress() as progress:
-        bus = FakeBus(settings, progress=progress)
+    with working("starting"):
+        bus = FakeBus(settings, progress=counter())
         starting = asyncio.ensure_future(bus.__aenter__())
         stopping = asyncio.ensure_future(stop.wait())
         await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)

@@ -15,7 +15,7 @@ from fakebus.cli.bootstrap import (
 )
 from fakebus.cli.fixture_arguments import add_directory_argument
 from fakebus.cli.output import print_lines, print_text
-from fakebus.cli.progress import SeedProgress
+from fakebus.cli.progress import counter, working
 from fakebus.errors import FakebusError
 from fakebus.wording import counted
 
@@ -96,8 +96,8 @@ def _seed(
     ids = register_schemas(registry, fixture_set)
     if any(ids[each.subject, each.version] != each.schema_id for each in fixture_set.schemas):
         fixture_set = load_fixtures(directory, now_ms=now_ms, schema_ids=ids, profile=profile)
-    with SeedProgress() as progress:
-        done = seeder.seed(fixture_set, progress=progress, reset=reset)
+    with working("seeding"):
+        done = seeder.seed(fixture_set, progress=counter(), reset=reset)
     print_lines(
         f"{directory}: {counted(done.records, 'event')} written, {done.skipped} already there; "
         f"{counted(done.topics_created, 'topic')} created, {counted(done.schemas, 'schema')}",
