@@ -15,7 +15,7 @@ from fakebus.broker.record_thread import RecordThread, takes_long
 from fakebus.records.batch import HEADER_SIZE, parse_header
 from fakebus.records.errors import RecordError
 from fakebus.records.reader import find_offset_for_timestamp, max_timestamp_record
-from fakebus.storage.interface import LogStore, StoredBatch
+from fakebus.storage.interface import LogSearch, StoredBatch
 
 LATEST = -1
 EARLIEST = -2
@@ -40,7 +40,7 @@ NOT_FOUND = TimestampOffset(-1, -1)
 
 async def find_offset(
     log: PartitionLog,
-    storage: LogStore,
+    storage: LogSearch,
     timestamp: int,
     isolation: IsolationLevel,
     record_thread: RecordThread,
@@ -69,7 +69,7 @@ async def find_offset(
 
 
 async def _first_at_or_after(
-    log: PartitionLog, storage: LogStore, timestamp: int, end: int, thread: RecordThread
+    log: PartitionLog, storage: LogSearch, timestamp: int, end: int, thread: RecordThread
 ) -> TimestampOffset:
     start = log.log_start_offset
     while start < end:
@@ -86,7 +86,7 @@ async def _first_at_or_after(
 
 
 async def _max_timestamp(
-    log: PartitionLog, storage: LogStore, end: int, thread: RecordThread
+    log: PartitionLog, storage: LogSearch, end: int, thread: RecordThread
 ) -> TimestampOffset:
     position = await storage.batch_with_max_timestamp(log.log_id, log.log_start_offset, end)
     if position is None or position.max_timestamp < 0:

@@ -33,7 +33,7 @@ from fakebus.broker.tail_cache import LogTail, TailCache
 from fakebus.broker.topic_names import is_internal
 from fakebus.errors import BrokerError, ErrorCode
 from fakebus.records.batch import BatchHeader, assign_offset
-from fakebus.storage.interface import ANY_NUMBER, BatchSummary, LogState, Storage, StoredBatch
+from fakebus.storage.interface import ANY_NUMBER, BatchSummary, LogState, LogStorage, StoredBatch
 from fakebus.types import TopicPartition
 
 FIRST_LEADER_EPOCH = 0
@@ -75,7 +75,7 @@ class PartitionLog:
         topic_partition: TopicPartition,
         state: LogState,
         config: TopicConfig,
-        storage: Storage,
+        storage: LogStorage,
         tail_cache: TailCache,
         before_change: Sequence[BeforeChange] = (),
     ) -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from fakebus.broker.groups.coordinator import GroupCoordinator
     from fakebus.broker.partition_log import PartitionLog
     from fakebus.broker.topics import Topics
-    from fakebus.storage.interface import OffsetRow, Storage, StoredBatch
+    from fakebus.storage.interface import OffsetRow, StoredBatch, Transactions
 
 
 class Participant(Protocol):
@@ -134,7 +134,7 @@ class Snapshots:
         groups: the offsets of its groups.
         configs: its dynamic configs.
         fetch_sessions: what clients were told last.
-        storage: where everything is kept.
+        storage: what is under way in it belongs to a snapshot.
         participants: what else has a part in the snapshots that are taken from now on.
     """
 
@@ -145,7 +145,7 @@ class Snapshots:
         groups: GroupCoordinator,
         configs: ConfigAdmin,
         fetch_sessions: FetchSessions,
-        storage: Storage,
+        storage: Transactions,
         participants: list[Participant],
     ) -> None:
         self._topics = topics

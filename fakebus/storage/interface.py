@@ -133,8 +133,8 @@ class GroupRow:
     offsets: tuple[OffsetRow, ...]
 
 
-class LogStore(Protocol):
-    """Record batches of partition logs, addressed by log id and offset."""
+class LogAppends(Protocol):
+    """Batches in, at the end of a log."""
 
     def append_batches(
         self,
@@ -147,6 +147,10 @@ class LogStore(Protocol):
 
         The buffers must stay unchanged until then.
         """
+
+
+class LogReads(Protocol):
+    """Batches out, by offset."""
 
     async def read_batches(
         self,
@@ -163,6 +167,29 @@ class LogStore(Protocol):
         batch if there is one; only batches whose base offset is below ``upto_offset`` count.
         """
 
+    async def summaries(
+        self, log_id: int, from_offset: int, upto_offset: int, limit: int
+    ) -> list[BatchSummary]:
+        """Return the first ``limit`` committed batches in order, without their bytes.
+
+        As with :meth:`read_batches` the first one contains ``from_offset`` or follows it.
+        """
+
+    async def size_bytes(self, log_id: int, upto_offset: int | None = None) -> int:
+        """Return the number of bytes that the log's committed batches take.
+
+        Args:
+            log_id: the log.
+            upto_offset: count only batches that begin before it.
+        """
+
+    async def producer_batches(self, log_id: int, last: int) -> list[ProducerBatch]:
+        """Return the ``last`` newest batches of every producer id in the log, oldest first."""
+
+
+class LogSearch(Protocol):
+    """Batches by time."""
+
     async def first_batch_at_or_after(
         self, log_id: int, timestamp: int, from_offset: int, upto_offset: int
     ) -> BatchPosition | None:
@@ -172,6 +199,33 @@ class LogStore(Protocol):
         self, log_id: int, from_offset: int, upto_offset: int
     ) -> BatchPosition | None:
         """Return the earliest batch that holds the largest timestamp."""
+
+
+class LogCompaction(Protocol):
+    """Batches replaced by what is kept of them."""
+
+    def replace_batches(
+        self, log_id: int, from_offset: int, upto_offset: int, batches: Sequence[StoredBatch]
+    ) -> asyncio.Future[None]:
+        """Enqueue: put batches in the place of those that begin in a range of offsets.
+
+        Args:
+            log_id: the log.
+            from_offset: where the range begins.
+            upto_offset: where it ends; a batch that begins here stays as it is.
+            batches: what is kept of the batches in the range, or nothing; no timestamp
+                may be larger than what stood in its place. The buffers must stay
+                unchanged until the future is done.
+        """
+
+    def set_first_dirty_offset(
+        self, log_id: int, offset: int, undo: Undo | None = None
+    ) -> asyncio.Future[None]:
+        """Enqueue: keep how far compaction has come; truncation takes it back."""
+
+
+class LogRetention(Protocol):
+    """Both ends of a log, which are cut off."""
 
     async def retention_cut(
         self, log_id: int, *, oldest_timestamp: int | None, max_size_bytes: int | None
@@ -204,48 +258,14 @@ class LogStore(Protocol):
         Below the log start offset this empties the log, which starts over there.
         """
 
-    async def summaries(
-        self, log_id: int, from_offset: int, upto_offset: int, limit: int
-    ) -> list[BatchSummary]:
-        """Return the first ``limit`` committed batches in order, without their bytes.
-
-        As with :meth:`read_batches` the first one contains ``from_offset`` or follows it.
-        """
-
-    def replace_batches(
-        self, log_id: int, from_offset: int, upto_offset: int, batches: Sequence[StoredBatch]
-    ) -> asyncio.Future[None]:
-        """Enqueue: put batches in the place of those that begin in a range of offsets.
-
-        Args:
-            log_id: the log.
-            from_offset: where the range begins.
-            upto_offset: where it ends; a batch that begins here stays as it is.
-            batches: what is kept of the batches in the range, or nothing; no timestamp
-                may be larger than what stood in its place. The buffers must stay
-                unchanged until the future is done.
-        """
-
-    def set_first_dirty_offset(
-        self, log_id: int, offset: int, undo: Undo | None = None
-    ) -> asyncio.Future[None]:
-        """Enqueue: keep how far compaction has come; truncation takes it back."""
-
     def begin_epoch(
         self, log_id: int, leader_epoch: int, start_offset: int
     ) -> asyncio.Future[None]:
         """Enqueue: keep that a leader epoch, 1 or later, began at an offset."""
 
-    async def producer_batches(self, log_id: int, last: int) -> list[ProducerBatch]:
-        """Return the ``last`` newest batches of every producer id in the log, oldest first."""
 
-    async def size_bytes(self, log_id: int, upto_offset: int | None = None) -> int:
-        """Return the number of bytes that the log's committed batches take.
-
-        Args:
-            log_id: the log.
-            upto_offset: count only batches that begin before it.
-        """
+class LogStore(LogAppends, LogReads, LogSearch, LogCompaction, LogRetention, Protocol):
+    """Record batches of partition logs, addressed by log id and offset."""
 
 
 class TopicStore(Protocol):
@@ -318,8 +338,8 @@ class PendingWrites(Protocol):
         """Call ``resume`` once, after a commit that leaves no more than so much enqueued."""
 
 
-class Storage(LogStore, TopicStore, OffsetStore, MetaStore, Protocol):
-    """Storage of the broker, in one file or in memory."""
+class Transactions(Protocol):
+    """Writes that belong together, and those that are under way."""
 
     def atomic(self) -> AbstractContextManager[None]:
         """Make the writes enqueued inside the block one transaction.
@@ -334,6 +354,14 @@ class Storage(LogStore, TopicStore, OffsetStore, MetaStore, Protocol):
 
     async def flush(self) -> None:
         """Return when everything enqueued so far is committed; raise if that failed."""
+
+
+class LogStorage(LogStore, Transactions, Protocol):
+    """Storage of one log, as the log itself uses it."""
+
+
+class Storage(LogStorage, TopicStore, OffsetStore, MetaStore, Protocol):
+    """Storage of the broker, in one file or in memory."""
 
     async def close(self) -> None:
         """Commit what is enqueued and let go of the file."""

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fakebus.errors import StorageError
+from fakebus.storage import sqlite_groups as groups
 from fakebus.storage.migrations import migrate
 from fakebus.storage.sqlite_connection import PAGE_SIZE, WorkerConnection, damaged, is_damage
 from fakebus.storage.sqlite_file import FileLock, check_data_file
-from fakebus.storage.sqlite_groups import OFFSET_WRITES, SqliteGroups
 from fakebus.storage.sqlite_logs import APPENDS, SqliteLogs
 from fakebus.storage.sqlite_meta import VALUE_WRITES, SqliteMeta
 from fakebus.storage.sqlite_purge import purge_chunk
@@ -32,7 +32,7 @@ _BUSY_TIMEOUT_S = 1.0
 _WRITE_CACHE_KIB = 8 * 1024
 _READ_CACHE_KIB = 4 * 1024
 
-QUICK_OPERATIONS = APPENDS | OFFSET_WRITES | VALUE_WRITES
+QUICK_OPERATIONS = APPENDS | groups.OFFSET_WRITES | VALUE_WRITES
 """What is done in microseconds, whatever its arguments: fit for an inline commit."""
 
 
@@ -79,7 +79,6 @@ class SqliteStorage:
         )
         self._logs = logs = SqliteLogs(writer, reader_connection, found.log_starts)
         topics = SqliteTopics(writer, reader_connection, logs, found.next_log_id)
-        groups = SqliteGroups(writer, reader_connection)
         meta = SqliteMeta(writer, found.meta)
 
         self.writes = writer
@@ -103,11 +102,11 @@ class SqliteStorage:
         self.save_topic = topics.save_topic
         self.delete_topic = topics.delete_topic
         self.load_topics = topics.load_topics
-        self.commit_offsets = groups.commit_offsets
-        self.delete_offsets = groups.delete_offsets
-        self.save_group = groups.save_group
-        self.delete_group = groups.delete_group
-        self.load_groups = groups.load_groups
+        self.commit_offsets = writer.writing(groups.commit_offsets)
+        self.delete_offsets = writer.writing(groups.delete_offsets)
+        self.save_group = writer.writing(groups.save_group)
+        self.delete_group = writer.writing(groups.delete_group)
+        self.load_groups = reader_connection.reading(groups.load_groups)
         self.get_meta = meta.get_meta
         self.set_meta = meta.set_meta
         self.set_all_meta = meta.set_all_meta

@@ -7,7 +7,8 @@ of our statements. Here one trip carries a function that runs as many statements
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
@@ -143,6 +144,12 @@ class WorkerConnection:
             StorageError: SQLite reported an error, or the connection is closed.
         """
         return await self.call(_in_read_transaction, function, args, kwargs)
+
+    def reading(
+        self, function: Callable[Concatenate[sqlite3.Connection, P], T]
+    ) -> Callable[P, Coroutine[Any, Any, T]]:
+        """Return the coroutine function that reads with the arguments that it is given."""
+        return partial(self.read, function)
 
     async def close(self) -> None:
         """Finish what was called, close the connection and end its thread."""

@@ -2,53 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 from collections.abc import Sequence
 from itertools import groupby
 
 from fakebus.storage.interface import GroupRow, OffsetRow
-from fakebus.storage.sqlite_connection import WorkerConnection
 from fakebus.storage.sqlite_transaction import Operation, Transaction
-from fakebus.storage.sqlite_writer import GroupCommitWriter
 
 
-class SqliteGroups:
-    """Groups by id; see :class:`~fakebus.storage.interface.OffsetStore`.
-
-    Args:
-        writer: takes the writes.
-        reader: where reads run.
-    """
-
-    def __init__(self, writer: GroupCommitWriter, reader: WorkerConnection) -> None:
-        self._writer = writer
-        self._reader = reader
-
-    def commit_offsets(self, group_id: str, offsets: Sequence[OffsetRow]) -> asyncio.Future[None]:
-        """Enqueue: insert or replace the group's offsets; creates the group if needed."""
-        return self._writer.enqueue_with_future(_commit_offsets, (group_id, offsets))
-
-    def delete_offsets(
-        self, group_id: str, partitions: Sequence[tuple[str, int]]
-    ) -> asyncio.Future[None]:
-        """Enqueue: forget the group's offsets of these (topic, partition) pairs."""
-        return self._writer.enqueue_with_future(_delete_offsets, (group_id, partitions))
-
-    def save_group(self, group_id: str, snapshot: bytes) -> asyncio.Future[None]:
-        """Enqueue: keep the coordinator's own snapshot of the group."""
-        return self._writer.enqueue_with_future(_save_group, (group_id, snapshot))
-
-    def delete_group(self, group_id: str) -> asyncio.Future[None]:
-        """Enqueue: forget the group and all its offsets."""
-        return self._writer.enqueue_with_future(_delete_group, (group_id,))
-
-    async def load_groups(self) -> list[GroupRow]:
-        """Return every group."""
-        return await self._reader.read(_load_groups)
-
-
-def _commit_offsets(transaction: Transaction, group_id: str, offsets: Sequence[OffsetRow]) -> None:
+def commit_offsets(transaction: Transaction, group_id: str, offsets: Sequence[OffsetRow]) -> None:
+    """Insert or replace the group's offsets; creates the group if needed."""
     transaction.execute(
         "INSERT INTO groups (group_id) VALUES (?) ON CONFLICT DO NOTHING", (group_id,)
     )
@@ -70,25 +33,29 @@ def _commit_offsets(transaction: Transaction, group_id: str, offsets: Sequence[O
     )
 
 
-def _delete_offsets(
+def delete_offsets(
     transaction: Transaction, group_id: str, partitions: Sequence[tuple[str, int]]
 ) -> None:
+    """Forget the group's offsets of these (topic, partition) pairs."""
     transaction.executemany(
         "DELETE FROM group_offsets WHERE group_id = ? AND topic = ? AND partition = ?",
         ((group_id, topic, partition) for topic, partition in partitions),
     )
 
 
-def _save_group(transaction: Transaction, group_id: str, snapshot: bytes) -> None:
+def save_group(transaction: Transaction, group_id: str, snapshot: bytes) -> None:
+    """Keep the coordinator's own snapshot of the group."""
     transaction.execute("INSERT OR REPLACE INTO groups VALUES (?, ?)", (group_id, snapshot))
 
 
-def _delete_group(transaction: Transaction, group_id: str) -> None:
+def delete_group(transaction: Transaction, group_id: str) -> None:
+    """Forget the group and all its offsets."""
     transaction.execute("DELETE FROM group_offsets WHERE group_id = ?", (group_id,))
     transaction.execute("DELETE FROM groups WHERE group_id = ?", (group_id,))
 
 
-def _load_groups(connection: sqlite3.Connection) -> list[GroupRow]:
+def load_groups(connection: sqlite3.Connection) -> list[GroupRow]:
+    """Return every group."""
     rows = connection.execute("SELECT * FROM group_offsets ORDER BY group_id, topic, partition")
     offsets = {
         group_id: tuple(_offset_row(row) for row in group)
@@ -113,5 +80,5 @@ def _offset_row(row: tuple[str, str, int, int, int, str, int, int | None]) -> Of
     )
 
 
-OFFSET_WRITES: frozenset[Operation] = frozenset({_commit_offsets, _save_group})
+OFFSET_WRITES: frozenset[Operation] = frozenset({commit_offsets, save_group})
 """The operations of this module that may be committed inline."""

@@ -13,7 +13,6 @@ from fakebus.storage.interface import (
     ANY_NUMBER,
     BatchPosition,
     BatchSummary,
-    LogState,
     ProducerBatch,
     StoredBatch,
     Undo,
@@ -41,6 +40,9 @@ class SqliteLogs:
         self, writer: GroupCommitWriter, reader: WorkerConnection, log_starts: dict[int, int]
     ) -> None:
         self.append_batches = partial(writer.enqueue_batches, _append)
+        self.replace_batches = writer.writing(replace_batches)
+        self.begin_epoch = writer.writing(_begin_epoch)
+        self.load_logs = reader.reading(sqlite_reads.load_logs)
         self._writer = writer
         self._reader = reader
         self._damage = LimitedLog(logging.getLogger("fakebus.storage"))
@@ -136,10 +138,6 @@ class SqliteLogs:
             sqlite_reads.summaries, log_id, from_offset, upto_offset, limit
         )
 
-    async def load_logs(self) -> list[LogState]:
-        """Return the state of every log that belongs to a topic."""
-        return await self._reader.read(sqlite_reads.load_logs)
-
     def delete_before(
         self, log_id: int, log_start_offset: int, undo: Undo | None = None
     ) -> asyncio.Future[None]:
@@ -158,14 +156,6 @@ class SqliteLogs:
             self._log_starts[log_id] = max(self._log_starts.get(log_id, 0), log_start_offset)
             self._writer.purge_wanted = True
 
-    def replace_batches(
-        self, log_id: int, from_offset: int, upto_offset: int, batches: Sequence[StoredBatch]
-    ) -> asyncio.Future[None]:
-        """Enqueue: put batches in the place of those that begin in a range of offsets."""
-        return self._writer.enqueue_with_future(
-            replace_batches, (log_id, from_offset, upto_offset, batches)
-        )
-
     def set_first_dirty_offset(
         self, log_id: int, offset: int, undo: Undo | None = None
     ) -> asyncio.Future[None]:
@@ -173,12 +163,6 @@ class SqliteLogs:
         return self._writer.enqueue_with_future(
             _set_first_dirty_offset, (log_id, offset), undo=undo
         )
-
-    def begin_epoch(
-        self, log_id: int, leader_epoch: int, start_offset: int
-    ) -> asyncio.Future[None]:
-        """Enqueue: keep that a leader epoch began at an offset."""
-        return self._writer.enqueue_with_future(_begin_epoch, (log_id, leader_epoch, start_offset))
 
     def truncate(
         self, log_id: int, log_end_offset: int, undo: Undo | None = None

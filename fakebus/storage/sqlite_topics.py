@@ -35,7 +35,7 @@ class SqliteTopics:
         next_log_id: int,
     ) -> None:
         self._writer = writer
-        self._reader = reader
+        self.load_topics = reader.reading(_load_topics)
         self._logs = logs
         self._next_log_id = next_log_id
 
@@ -71,10 +71,6 @@ class SqliteTopics:
     def _dropped(self, log_ids: list[int], failure: BaseException | None) -> None:
         if failure is None and log_ids:
             self._logs.hide(log_ids)
-
-    async def load_topics(self) -> list[TopicRow]:
-        """Return every topic, in the order of creation."""
-        return await self._reader.read(_load_topics)
 
 
 def read_next_log_id(connection: sqlite3.Connection) -> int:

@@ -20,7 +20,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import islice
-from typing import Any
+from typing import Any, Concatenate, ParamSpec
 
 from fakebus.errors import StorageError
 from fakebus.limited_log import LimitedLog
@@ -30,6 +30,8 @@ from fakebus.storage.sqlite_transaction import Operation, Transaction
 from fakebus.storage.sqlite_wal import WriteAheadLog
 
 logger = logging.getLogger("fakebus.storage")
+
+P = ParamSpec("P")
 
 MAX_GROUP_BYTES = 16 * 1024 * 1024
 """A group is closed when its batches reach this size."""
@@ -219,6 +221,18 @@ class GroupCommitWriter:
         future: asyncio.Future[None] = self._loop.create_future()
         self.enqueue(operation, arguments, partial(_finish, future, on_done), undo=undo)
         return future
+
+    def writing(
+        self, operation: Callable[Concatenate[Transaction, P], None]
+    ) -> Callable[P, asyncio.Future[None]]:
+        """Return the function that enqueues an operation with the arguments that it is given."""
+
+        def enqueue(*arguments: P.args, **named: P.kwargs) -> asyncio.Future[None]:
+            if named:
+                raise TypeError("what is written is given by position")
+            return self.enqueue_with_future(operation, arguments)
+
+        return enqueue
 
     def want_purge(self) -> None:
         """Do background work as soon as nothing waits to be written."""
