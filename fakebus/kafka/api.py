@@ -160,6 +160,10 @@ class Handler:
     """What ApiVersions says; lower than ``min_version`` only for Produce (KAFKA-18659)."""
 
 
+DECLARED: list[Handler] = []
+"""The handlers in the order in which their modules are imported."""
+
+
 def handles(
     api_key: ApiKey, *, versions: tuple[int, int], advertised_min: int | None = None
 ) -> Callable[[HandlerFunction], Handler]:
@@ -174,6 +178,7 @@ def handles(
     def declare(function: HandlerFunction) -> Handler:
         low, high = versions
         shown = low if advertised_min is None else advertised_min
-        return Handler(api_key, low, high, function, shown)
+        DECLARED.append(Handler(api_key, low, high, function, shown))
+        return DECLARED[-1]
 
     return declare

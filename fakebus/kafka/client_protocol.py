@@ -15,7 +15,8 @@ import asyncio
 import itertools
 import logging
 from collections import deque
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
@@ -26,10 +27,9 @@ from fakebus.kafka.api import (
     PendingResponse,
     RequestContext,
 )
-from fakebus.kafka.authentication import SaslSession
+from fakebus.kafka.authentication import SaslPolicy, SaslSession
 from fakebus.kafka.backpressure import SHARE_BYTES, Backpressure
 from fakebus.kafka.dispatch import Dispatcher, encode
-from fakebus.kafka.listener_settings import ListenerSettings
 from fakebus.limited_log import LimitedLog
 from fakebus.protocol import codec
 from fakebus.protocol.api_keys import ApiKey
@@ -46,6 +46,21 @@ _PRODUCE = int(ApiKey.PRODUCE)
 _FETCH = int(ApiKey.FETCH)
 _SASL_APIS = frozenset((int(ApiKey.SASL_HANDSHAKE), int(ApiKey.SASL_AUTHENTICATE)))
 _connection_ids = itertools.count(1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenerSettings:
+    """Settings of a listener, as its connections need them."""
+
+    name: str
+    max_frame_bytes: int
+    """socket.request.max.bytes"""
+    max_token_bytes: int
+    """sasl.server.max.receive.size: the longest frame before the login."""
+    sasl: SaslPolicy | None
+    """How clients log in; they need not when it is ``None``."""
+    monotonic: Callable[[], float]
+    """Gives the time in seconds."""
 
 
 class KafkaProtocol(asyncio.BufferedProtocol):

@@ -12,9 +12,8 @@ from fakebus.kafka.advertise import AdvertisedAddress
 from fakebus.kafka.api import AdvertisedBroker, ClientConnection
 from fakebus.kafka.authentication import SaslPolicy
 from fakebus.kafka.backpressure import Backpressure
-from fakebus.kafka.client_protocol import KafkaProtocol
+from fakebus.kafka.client_protocol import KafkaProtocol, ListenerSettings
 from fakebus.kafka.dispatch import Dispatcher
-from fakebus.kafka.listener_settings import ListenerSettings
 from fakebus.limited_log import LimitedLog
 from fakebus.servers import ListeningPort
 

@@ -94,39 +94,26 @@ def _schema(api_key: int, version: int) -> ApiSchema:
 def request_decoder(api_key: int, version: int) -> Decoder:
     """Return the function that reads a request body: ``decode(data, offset=0)``.
 
-    Raises:
-        LookupError: there is no such API or version.
+    This and the next three raise LookupError when there is no such API or version.
     """
     return compiler.message_decoder(_schema(api_key, version).request, version)
 
 
 @cache
 def request_encoder(api_key: int, version: int) -> Encoder:
-    """Return the function that writes a request body.
-
-    Raises:
-        LookupError: there is no such API or version.
-    """
+    """Return the function that writes a request body."""
     return compiler.message_encoder(_schema(api_key, version).request, version)
 
 
 @cache
 def response_decoder(api_key: int, version: int) -> Decoder:
-    """Return the function that reads a response body: ``decode(data, offset=0)``.
-
-    Raises:
-        LookupError: there is no such API or version.
-    """
+    """Return the function that reads a response body: ``decode(data, offset=0)``."""
     return compiler.message_decoder(_schema(api_key, version).response, version)
 
 
 @cache
 def response_encoder(api_key: int, version: int) -> Encoder:
-    """Return the function that writes a response body.
-
-    Raises:
-        LookupError: there is no such API or version.
-    """
+    """Return the function that writes a response body."""
     return compiler.message_encoder(_schema(api_key, version).response, version)
 
 
@@ -139,23 +126,17 @@ def decode_request(api_key: int, version: int, data: memoryview, offset: int = 0
         DecodeError: the bytes are no such request, or there is no such API or version.
     """
     try:
-        decode = request_decoder(api_key, version)
+        return request_decoder(api_key, version)(data, offset)
     except LookupError as error:
         raise DecodeError(offset, str(error)) from None
-    return decode(data, offset)
 
 
 def decode_response(api_key: int, version: int, data: memoryview, offset: int = 0) -> Any:
-    """Return the response whose body starts at ``offset``; bytes behind it are ignored.
-
-    Raises:
-        DecodeError: the bytes are no such response, or there is no such API or version.
-    """
+    """Return the response whose body starts at ``offset``, as :func:`decode_request` does."""
     try:
-        decode = response_decoder(api_key, version)
+        return response_decoder(api_key, version)(data, offset)
     except LookupError as error:
         raise DecodeError(offset, str(error)) from None
-    return decode(data, offset)
 
 
 def encode_request(api_key: int, version: int, message: Any) -> list[Buffer]:
@@ -165,23 +146,17 @@ def encode_request(api_key: int, version: int, message: Any) -> list[Buffer]:
         EncodeError: the message cannot be written, or there is no such API or version.
     """
     try:
-        encode = request_encoder(api_key, version)
+        return request_encoder(api_key, version)(message)
     except LookupError as error:
         raise EncodeError(str(error)) from None
-    return encode(message)
 
 
 def encode_response(api_key: int, version: int, message: Any) -> list[Buffer]:
-    """Return the buffers of a response body; large record batches are not copied.
-
-    Raises:
-        EncodeError: the message cannot be written, or there is no such API or version.
-    """
+    """Return the buffers of a response body, as :func:`encode_request` does."""
     try:
-        encode = response_encoder(api_key, version)
+        return response_encoder(api_key, version)(message)
     except LookupError as error:
         raise EncodeError(str(error)) from None
-    return encode(message)
 
 
 @cache

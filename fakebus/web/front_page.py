@@ -81,8 +81,10 @@ def page(bus: Bus, host: str) -> str:
     """
     topics = sorted((t for t in bus.broker.topics if not t.name.startswith("__")), key=_name)
     subjects = bus.registry.subjects()
+    # What the listeners have told the broker, not what somebody has set.
+    told = bus.broker.config.static.get("advertised.listeners", "")
     addresses = [
-        *(("Kafka", each) for each in bus.broker.config.get_list("advertised.listeners")),
+        *(("Kafka", each) for each in told.split(",") if each),
         ("Schema registry", f"http://{host}"),
         *(("Redis Streams", url) for url in bus.redis_urls),
     ]

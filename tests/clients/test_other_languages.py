@@ -31,6 +31,8 @@ pytestmark = [pytest.mark.clients, pytest.mark.xdist_group("other-languages")]
 
 Unique = Callable[[str], str]
 
+SECURITY_DISABLED = 54
+RESOURCE_NOT_FOUND = 91
 SESSION_TIMEOUT_MS = 1500
 FRAMED_SNAPPY = ("java", "sarama", "segmentio")
 """Clients that write snappy in the blocks of xerial's Java library, which not all can read."""
@@ -386,6 +388,26 @@ def test_configs_of_the_broker_are_described(client: str, program: Program) -> N
     assert configs["log.retention.hours"]["default"]
     if client == "java":
         assert configs["node.id"]["read_only"]
+
+
+@pytest.mark.parametrize("client", ["sarama"])
+def test_calls_for_acls_and_quotas_are_refused_and_leave_the_connection_alone(
+    client: str, program: Program, unique: Unique
+) -> None:
+    topic = unique("acls")
+    program.call("create_topic", topic=topic, partitions=1, configs={})
+
+    said = program.call("unsecured", topic=topic)
+
+    assert said == {
+        "created": [SECURITY_DISABLED] * 2,
+        "listed": SECURITY_DISABLED,
+        "deleted": SECURITY_DISABLED,
+        "quotas": 0,
+        "quotas_error": 0,
+        "user": RESOURCE_NOT_FOUND,
+        "connected": True,
+    }
 
 
 @clients()

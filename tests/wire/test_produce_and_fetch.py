@@ -401,3 +401,14 @@ def test_producers_wait_their_turn_when_too_much_waits_to_be_stored(
         for client in clients
     }
     assert offsets == {0, 1, 2}
+
+
+def test_aborted_transactions_are_told_only_to_who_reads_what_is_committed(
+    client: RawClient, topic: str
+) -> None:
+    ensure(client, topic)
+    produce(client, topic, batch(b"x"))
+    assert fetch(client, topic, 0, isolation_level=0).aborted_transactions is None
+    assert fetch(client, topic, 0, isolation_level=1).aborted_transactions == []
+    refused = fetch(client, topic, 99, isolation_level=1)  # OFFSET_OUT_OF_RANGE
+    assert (refused.error_code, refused.aborted_transactions) == (1, None)

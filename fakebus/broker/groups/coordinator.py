@@ -16,8 +16,7 @@ from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.groups.answers import note_answer, settle
 from fakebus.broker.groups.classic.coordinator import ClassicCoordinator
 from fakebus.broker.groups.classic.group import ClassicGroup
-from fakebus.broker.groups.description import GroupDescription
-from fakebus.broker.groups.group import CLASSIC, Group
+from fakebus.broker.groups.group import CLASSIC, Group, GroupDescription
 from fakebus.broker.groups.journal import GroupJournal
 from fakebus.broker.groups.offset_requests import OffsetRequests, WhenCommitted
 from fakebus.broker.groups.registry import GroupRegistry

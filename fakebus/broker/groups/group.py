@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from fakebus.broker.groups.description import GroupDescription
 from fakebus.broker.groups.requests import OffsetCommit
 from fakebus.errors import ErrorCode
 from fakebus.storage.interface import OffsetRow
@@ -15,6 +15,32 @@ CLASSIC = "classic"
 
 Also of a group that has nothing but offsets, which were committed from outside.
 """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberDescription:
+    """A member of a group."""
+
+    member_id: str
+    group_instance_id: str | None
+    client_id: str
+    client_host: str
+    metadata: bytes
+    """What it joined with for the group's protocol; empty unless the group is stable."""
+    assignment: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupDescription:
+    """A group and its members."""
+
+    group_id: str
+    group_type: str
+    state: str
+    protocol_type: str
+    protocol_name: str
+    generation_id: int
+    members: tuple[MemberDescription, ...]
 
 
 class Group(Protocol):

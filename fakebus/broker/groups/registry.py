@@ -12,7 +12,6 @@ from fakebus.broker.chores import FailureLog
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.groups.answers import settle
 from fakebus.broker.groups.group import CLASSIC, Group, GroupType
-from fakebus.broker.groups.offset_expiry import expired_offsets
 from fakebus.broker.groups.offsets import CommittedOffsets
 from fakebus.clock import Clock, Timer
 from fakebus.errors import ErrorCode
@@ -117,19 +116,25 @@ class GroupRegistry:
                     self._expire(group, retention_ms)
 
     def _expire(self, group: Group, retention_ms: int) -> None:
-        expired = expired_offsets(
-            group, self.offsets.of_group(group.group_id), self._clock.now_ms(), retention_ms
-        )
-        if expired.all_expired and group.is_empty:
+        """Forget offsets that are too old (offsets.retention.minutes).
+
+        An offset that was committed with a retention time of its own (OffsetCommit 2 to 4)
+        expires at the end of that time, once the group lets it age.
+        """
+        offsets, expired = self.offsets.of_group(group.group_id), []
+        for partition, row in offsets.items():
+            since_ms, ends_ms = group.offset_ages_from(row), row.expire_timestamp_ms
+            if since_ms is not None and self._clock.now_ms() >= (
+                since_ms + retention_ms if ends_ms is None else ends_ms
+            ):
+                expired.append(partition)
+        if len(expired) == len(offsets) and group.is_empty:
             logger.info("group %s is deleted: it has neither members nor offsets", group.group_id)
             self.delete(group)
-        elif expired.partitions:
-            logger.info(
-                "group %s: %s expired",
-                group.group_id,
-                counted(len(expired.partitions), "committed offset"),
-            )
-            self.offsets.delete(group.group_id, expired.partitions)
+        elif expired:
+            count = counted(len(expired), "committed offset")
+            logger.info("group %s: %s expired", group.group_id, count)
+            self.offsets.delete(group.group_id, expired)
 
     def close(self) -> None:
         """Stop all timers and let go of all clients that wait."""

@@ -12,7 +12,7 @@ Version notes:
 
 from __future__ import annotations
 
-from fakebus.broker.groups.description import MemberDescription
+from fakebus.broker.groups.group import MemberDescription
 from fakebus.broker.operations import GROUP_OPERATIONS, NOT_ASKED
 from fakebus.errors import ErrorCode
 from fakebus.kafka.api import RequestContext, handles

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from fakebus.broker.configs.broker_config import BrokerConfig
-from fakebus.broker.groups.classic.group import ClassicGroup
+from fakebus.broker.groups.classic.group import ClassicGroup, GroupState
 from fakebus.broker.groups.classic.joining import GroupJoiner, JoinFuture
 from fakebus.broker.groups.classic.rebalance import Rebalancer
 from fakebus.broker.groups.classic.snapshot import decode_group, encode_group
-from fakebus.broker.groups.classic.states import GroupState
 from fakebus.broker.groups.classic.syncing import GroupSyncer, SyncFuture
 from fakebus.broker.groups.journal import GroupJournal
 from fakebus.broker.groups.requests import (

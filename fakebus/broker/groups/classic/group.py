@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
+from enum import Enum
 from typing import NamedTuple
 from uuid import uuid4
 
 from fakebus.broker.groups.classic.member import GroupMember
-from fakebus.broker.groups.classic.states import PREDECESSORS, GroupState
-from fakebus.broker.groups.description import GroupDescription
-from fakebus.broker.groups.group import CLASSIC
+from fakebus.broker.groups.group import CLASSIC, GroupDescription
 from fakebus.broker.groups.requests import (
     MAX_GROUP_BYTES,
     UNKNOWN_MEMBER_ID,
@@ -34,6 +33,33 @@ from fakebus.protocol.errors import DecodeError
 from fakebus.storage.interface import OffsetRow
 
 _LAST_GENERATION = 2**31 - 1
+
+
+class GroupState(Enum):
+    """State of a group in its rebalance; the value is the name that clients are told."""
+
+    EMPTY = "Empty"
+    """No members; there may be committed offsets."""
+    PREPARING_REBALANCE = "PreparingRebalance"
+    """Members are to join; JoinGroup requests wait until all have, or the time is up."""
+    COMPLETING_REBALANCE = "CompletingRebalance"
+    """The members are fixed; SyncGroup requests wait for the leader's assignment."""
+    STABLE = "Stable"
+    """Every member can get its assignment."""
+    DEAD = "Dead"
+    """The group is deleted; nothing may change any more."""
+
+
+PREDECESSORS = {
+    GroupState.EMPTY: frozenset({GroupState.PREPARING_REBALANCE}),
+    GroupState.PREPARING_REBALANCE: frozenset(
+        {GroupState.EMPTY, GroupState.COMPLETING_REBALANCE, GroupState.STABLE}
+    ),
+    GroupState.COMPLETING_REBALANCE: frozenset({GroupState.PREPARING_REBALANCE}),
+    GroupState.STABLE: frozenset({GroupState.COMPLETING_REBALANCE}),
+    GroupState.DEAD: frozenset(GroupState),
+}
+"""For each state, the states that it may follow."""
 
 
 class PendingMember(NamedTuple):

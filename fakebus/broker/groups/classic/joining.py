@@ -8,11 +8,10 @@ from dataclasses import replace
 
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.groups.answers import settle
-from fakebus.broker.groups.classic.group import ClassicGroup
+from fakebus.broker.groups.classic.group import ClassicGroup, GroupState
 from fakebus.broker.groups.classic.member import GroupMember
 from fakebus.broker.groups.classic.rebalance import NEW_MEMBER_JOIN_TIMEOUT_MS, Rebalancer
 from fakebus.broker.groups.classic.snapshot import encode_group
-from fakebus.broker.groups.classic.states import GroupState
 from fakebus.broker.groups.journal import GroupJournal
 from fakebus.broker.groups.requests import (
     UNKNOWN_MEMBER_ID,

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 
 from fakebus.broker.groups.answers import settle
-from fakebus.broker.groups.description import MemberDescription
+from fakebus.broker.groups.group import MemberDescription
 from fakebus.broker.groups.requests import GroupProtocol, JoinResult, SyncResult, size_of
 from fakebus.broker.groups.sessions import Session
 

@@ -16,10 +16,9 @@ from functools import partial
 
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.groups.answers import settle
-from fakebus.broker.groups.classic.group import ClassicGroup, PendingMember
+from fakebus.broker.groups.classic.group import ClassicGroup, GroupState, PendingMember
 from fakebus.broker.groups.classic.member import GroupMember
 from fakebus.broker.groups.classic.snapshot import encode_group
-from fakebus.broker.groups.classic.states import GroupState
 from fakebus.broker.groups.journal import GroupJournal
 from fakebus.broker.groups.requests import JoinResult, SyncResult
 from fakebus.broker.groups.sessions import Session

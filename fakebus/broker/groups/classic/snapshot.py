@@ -11,9 +11,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from fakebus.broker.groups.classic.group import ClassicGroup
+from fakebus.broker.groups.classic.group import ClassicGroup, GroupState
 from fakebus.broker.groups.classic.member import GroupMember
-from fakebus.broker.groups.classic.states import GroupState
 from fakebus.broker.groups.requests import GroupProtocol
 from fakebus.broker.groups.sessions import Session
 from fakebus.errors import StorageError

@@ -6,11 +6,10 @@ import asyncio
 import logging
 
 from fakebus.broker.groups.answers import settle
-from fakebus.broker.groups.classic.group import ClassicGroup
+from fakebus.broker.groups.classic.group import ClassicGroup, GroupState
 from fakebus.broker.groups.classic.member import GroupMember
 from fakebus.broker.groups.classic.rebalance import Rebalancer
 from fakebus.broker.groups.classic.snapshot import encode_group
-from fakebus.broker.groups.classic.states import GroupState
 from fakebus.broker.groups.journal import GroupJournal
 from fakebus.broker.groups.requests import MAX_GROUP_BYTES, SyncRequest, SyncResult
 from fakebus.clock import Clock

@@ -47,6 +47,7 @@ func main() {
 		"alter_offsets":     p.alterOffsets,
 		"delete_offsets":    p.deleteOffsets,
 		"delete_group":      p.deleteGroup,
+		"unsecured":         p.unsecured,
 	}, codeOf)
 }
 

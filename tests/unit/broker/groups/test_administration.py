@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fakebus.broker.groups.description import MemberDescription
+from fakebus.broker.groups.group import MemberDescription
 from fakebus.broker.groups.requests import LeavingMember
 from fakebus.errors import ErrorCode
 from tests.unit.broker.groups.bench import Bench, subscription
