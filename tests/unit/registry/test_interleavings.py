@@ -16,12 +16,12 @@ import pytest
 from fakebus.broker.broker import Broker
 from fakebus.broker.partition_log import PartitionLog
 from fakebus.broker.snapshots import Snapshot
-from fakebus.clock import ManualClock
 from fakebus.registry import parsing
 from fakebus.registry.errors import RegistryError
 from fakebus.registry.model import Reference, SchemaRequest
 from fakebus.registry.registry import Registry
 from fakebus.storage.sqlite import SqliteStorage
+from tests.manual_clock import ManualClock
 from tests.unit.registry.conftest import NOW_MS
 from tests.unit.registry.test_registering import request
 from tests.unit.registry.test_schema_log import LOG, write
@@ -97,7 +97,7 @@ async def world() -> AsyncIterator[World]:
     registry, gates = Registry(broker), Gates(are_open=True)
     registry._parser._workers = gates  # type: ignore[assignment]
     await registry.start()
-    broker.snapshots.join(registry)
+    broker.participants.append(registry)
     await registry.register("r", json_request('{"x":1}'))
     await registry.register("s", json_request('{"a":null}'))
     snapshot = await broker.snapshots.take()
