@@ -1,7 +1,7 @@
 """What the commands print: tables for people, plain columns for pipes, JSON for programs.
 
-Nothing else in this package writes to standard output or error, so that whatever others have
-written is escaped once and everywhere.
+Nothing else in this package writes to standard output or error, but the line of progress, whose
+words are our own: so whatever others have written is escaped once and everywhere.
 """
 
 from __future__ import annotations
