@@ -140,4 +140,4 @@ def _chosen(config: BrokerConfig) -> list[str]:
     # Kafka's default, GSSAPI, needs a Kerberos server, which nobody has next to a fake.
     if next(config.settings(_ENABLED)).source is ConfigSource.DEFAULT:
         return list(MECHANISMS)
-    return config.get_list(_ENABLED)
+    return config.get_list("sasl.enabled.mechanisms")
