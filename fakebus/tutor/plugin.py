@@ -20,7 +20,11 @@ _DEFAULTS = [
     # kafka or redis: which event bus the services speak.
     ("FAKEBUS_EVENT_BUS", "kafka"),
     ("FAKEBUS_TOPIC_PREFIX", "dev"),
-    # A directory of this machine with fixture files; without one the shipped set is seeded.
+    # Sets that are seeded, as fakebus up --fixtures takes them: openedx, package:NAME, DIR.
+    ("FAKEBUS_FIXTURES", ["openedx"]),
+    # What pip installs into the image besides: the packages that hold these sets.
+    ("FAKEBUS_REQUIREMENTS", []),
+    # A directory of this machine with fixture files, which is seeded instead.
     ("FAKEBUS_FIXTURES_DIR", ""),
     # Where people reach it in development, on 127.0.0.1.
     ("FAKEBUS_KAFKA_PORT", 9092),
@@ -51,7 +55,7 @@ fakebus:
     FAKEBUS_ADVERTISE: "fakebus:29092,localhost:{{ FAKEBUS_KAFKA_PORT }}"
     FAKEBUS_HTTP: "0.0.0.0:8081"
     FAKEBUS_REDIS: "0.0.0.0:6379"
-    FAKEBUS_FIXTURES: "{% if FAKEBUS_FIXTURES_DIR %}/fixtures{% else %}openedx{% endif %}"
+    FAKEBUS_FIXTURES: "{{ '/fixtures' if FAKEBUS_FIXTURES_DIR else FAKEBUS_FIXTURES | join(',') }}"
     FAKEBUS_SET: "fakebus.evict.on.disconnect=true"
   volumes:
     - ../../data/fakebus:/data:z

@@ -112,7 +112,7 @@ def test_the_service_is_one_that_fakebus_up_understands(save: Save) -> None:
     }
     assert advertised == {"0.0.0.0:29092": "fakebus:29092", "0.0.0.0:9092": "localhost:9092"}
     assert [str(address) for address in settings.redis] == ["0.0.0.0:6379"]
-    assert (settings.fixtures[0] / "fakebus.yaml").exists()
+    assert settings.fixtures == (Path("openedx"),)
     assert "fakebus" in compose(env, "local")["lms"]["depends_on"]
     # Only a developer's machine has ports, and only for itself.
     assert "ports" not in service
@@ -127,6 +127,18 @@ def test_own_fixtures_are_mounted(save: Save) -> None:
     service = compose(save(FAKEBUS_FIXTURES_DIR="/srv/fixtures"), "local")["fakebus"]
     assert "/srv/fixtures:/fixtures:ro" in service["volumes"]
     assert service["environment"]["FAKEBUS_FIXTURES"] == "/fixtures"
+
+
+@pytest.mark.timeout(300)
+def test_packages_of_sets_are_installed_and_seeded(save: Save) -> None:
+    env = save(
+        FAKEBUS_FIXTURES='["package:parcel-events", "openedx"]',
+        FAKEBUS_REQUIREMENTS='["parcel-events>=2,<3"]',
+    )
+    settings = load_settings({}, environ=compose(env, "local")["fakebus"]["environment"])
+    assert settings.fixtures == (Path("package:parcel-events"), Path("openedx"))
+    dockerfile = (env / "plugins/fakebus/build/fakebus/Dockerfile").read_text()
+    assert f'"fakebus[fast]=={__version__}" "parcel-events>=2,<3" ' in dockerfile
 
 
 @pytest.mark.timeout(300)

@@ -43,14 +43,16 @@ def run(arguments: argparse.Namespace) -> int:
     from fakebus.fixture_files.sources import PACK_SUFFIX, is_pack
 
     directory: Path = arguments.directory
-    output: Path = arguments.output or Path(f"{directory.resolve().name}{PACK_SUFFIX}")
-    if output.suffix != PACK_SUFFIX:
-        raise ConfigError(f"--output {output}: the name of a pack ends with {PACK_SUFFIX}")
+    wanted: Path | None = arguments.output
+    if wanted is not None and wanted.suffix != PACK_SUFFIX:
+        raise ConfigError(f"--output {wanted}: the name of a pack ends with {PACK_SUFFIX}")
     if is_pack(directory):
         raise ConfigError(f"{directory} is a pack already")
     now_ms = SystemClock().now_ms()
     load = partial(load_fixtures, directory, profile=arguments.profile)
     fixture_set = load(now_ms=now_ms, keep_calls=True)
+    name = directory.resolve().name if directory.is_dir() else fixture_set.name
+    output = wanted or Path(f"{name}{PACK_SUFFIX}")
     # Ids beyond those that are in use, so that every record that names a schema differs.
     shift = max((each.schema_id for each in fixture_set.schemas), default=0)
     others = {(each.subject, each.version): each.schema_id + shift for each in fixture_set.schemas}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,17 +64,17 @@ def run(arguments: argparse.Namespace) -> int:
     registry = registry_of(arguments, connection)
     seeder = SetSeeder(connection, SeedLog(connection))
     directory: Path = arguments.directory
-    seen = _stamps(directory)
     profile: str | None = arguments.profile
-    _seed(seeder, registry, directory, profile, reset=arguments.reset or arguments.watch)
+    roots = _seed(seeder, registry, directory, profile, reset=arguments.reset or arguments.watch)
+    seen = _stamps(roots)
     while arguments.watch:
         time.sleep(_LOOK_AGAIN_S)
-        now = _stamps(directory)
+        now = _stamps(roots)
         if now == seen:
             continue
         seen = now
         try:
-            _seed(seeder, registry, directory, profile, reset=True)
+            roots = _seed(seeder, registry, directory, profile, reset=True)
         except FakebusError as error:
             # A file that is being written is mended soon; the next change is looked at again.
             print_text(str(error), error=True)
@@ -86,7 +88,8 @@ def _seed(
     profile: str | None,
     *,
     reset: bool,
-) -> None:
+) -> list[Path]:
+    """Seed a set, and return where it lies and all that it uses."""
     from fakebus.client.seeding import register_schemas
     from fakebus.clock import SystemClock
     from fakebus.fixture_files.loader import load_fixtures
@@ -103,11 +106,12 @@ def _seed(
         f"{counted(done.topics_created, 'topic')} created, {counted(done.schemas, 'schema')}",
         flush=True,
     )
+    return [part.root for part in fixture_set.parts or (fixture_set,)]
 
 
-def _stamps(directory: Path) -> dict[Path, tuple[int, int]]:
+def _stamps(roots: Sequence[Path]) -> dict[Path, tuple[int, int]]:
     found = {}
-    for path in directory.rglob("*"):
+    for path in chain(roots, *(root.rglob("*") for root in roots)):
         try:
             status = path.stat()
         except FileNotFoundError:
