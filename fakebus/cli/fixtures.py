@@ -22,6 +22,7 @@ from fakebus.cli.fixture_actions import (
     diff,
     drift,
     generate,
+    init,
     lock,
     pack,
     play,
@@ -47,6 +48,7 @@ class Action(Protocol):
 
 
 ACTIONS: tuple[Action, ...] = (
+    init,
     check,
     seed,
     play,
