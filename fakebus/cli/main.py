@@ -104,6 +104,11 @@ def run(arguments: Sequence[str]) -> int:
     Args:
         arguments: the words after ``fakebus``.
     """
+    if "_ARGCOMPLETE" in os.environ:
+        # The shell has called for argcomplete, and not the user.
+        from fakebus.cli.completion import propose
+
+        propose(_parser, os.environ)
     chosen = arguments[0] if arguments else ""
     parsed = _parser(chosen).parse_args(arguments)
     try:
