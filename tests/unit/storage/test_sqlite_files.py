@@ -184,6 +184,9 @@ async def test_an_index_that_is_cut_short_is_made_anew_and_nothing_is_lost(
         os.truncate(f"{data_file}-shm", offset * 20)
     await append(storage, log_id, batch(3))
     assert await offsets(storage, log_id) == [0, 1, 2, 3]
+    size = os.stat(f"{data_file}-shm").st_size
+    assert size >= 2 * 32768, "one part more than SQLite can have mapped"
+    assert size % 32768 == 0
     [line] = {message for message in caplog.messages if "cut short" in message}
     assert "bus.db-shm was cut short while it was in use; nothing is lost" in line
     await storage.close()
@@ -201,6 +204,78 @@ async def test_an_index_that_is_overwritten_is_made_anew(
         file.write(b"\xff" * 4096)
     await append(storage, log_id, batch(1))
     assert await offsets(storage, log_id) == [0, 1]
+
+
+async def harmed_at_the_end(storage: SqliteStorage) -> None:
+    with pytest.raises(StorageError):
+        await storage.close()
+
+
+async def test_a_file_that_goes_in_the_same_tick_of_a_coarse_clock_is_noticed(
+    data_file: Path,
+) -> None:
+    storage = await SqliteStorage.open(data_file, durable=False)
+    log_id = await new_log(storage)
+    await append(storage, log_id, batch(0))
+    changed_ns = data_file.parent.stat().st_mtime_ns
+    delete(data_file)
+    os.utime(data_file.parent, ns=(changed_ns, changed_ns))
+    with pytest.raises(StorageError, match="deleted or moved away"):
+        await append(storage, log_id, batch(1))
+    await harmed_at_the_end(storage)
+
+
+async def test_names_are_not_looked_at_again_in_a_directory_that_rests(
+    open_storage: OpenStorage, data_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = await open_storage(data_file)
+    log_id = await new_log(storage)
+    os.utime(data_file.parent, ns=(1, 1))
+    await append(storage, log_id, batch(0))
+    looks: list[None] = []
+    monkeypatch.setattr(sqlite_transaction.OpenFiles, "_check_names", lambda _: looks.append(None))
+    await append(storage, log_id, batch(1))
+    assert looks == []
+    data_file.with_name("another").touch()
+    await append(storage, log_id, batch(2))
+    assert looks == [None]
+
+
+async def test_a_data_file_that_loses_what_a_copy_of_the_log_has_brought_is_noticed(
+    data_file: Path,
+) -> None:
+    storage = await SqliteStorage.open(data_file, durable=False)
+    log_id = await new_log(storage)
+    await append(storage, log_id, batch(0, size=200_000))
+    assert storage._wal is not None
+    await storage._wal._run_checkpoint(quiet=False)
+    os.truncate(data_file, os.stat(data_file).st_size - 1)
+    with pytest.raises(StorageError, match="overwritten or cut short while it was in use"):
+        await append(storage, log_id, batch(1))
+    await harmed_at_the_end(storage)
+
+
+async def test_a_log_that_another_program_begins_anew_between_two_glances_raises_no_alarm(
+    data_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = await SqliteStorage.open(data_file, durable=False)
+    log_id = await new_log(storage)
+    await append(storage, log_id, batch(0))
+    files = storage._files
+    assert files is not None
+    before = files._read_index()
+    command = [sys.executable, "-c", IN_ANOTHER_PROCESS, str(data_file)]
+    command.append("PRAGMA wal_checkpoint(TRUNCATE)")
+    subprocess.run(command, capture_output=True, check=True)  # noqa: ASYNC221
+    glances = [files._read_index(), before]
+    monkeypatch.setattr(files, "_read_index", lambda: glances.pop())
+    files._check_log()
+    assert glances == [], "it looked again"
+    glances = [before, before]
+    with pytest.raises(StorageError, match="-wal was overwritten or cut short"):
+        files._check_log()
+    monkeypatch.undo()
+    await storage.close()
 
 
 async def test_of_transactions_close_behind_each_other_one_waits_for_the_look(

@@ -115,6 +115,21 @@ async def test_who_goes_on_may_make_the_next_one_wait(storage: Storage) -> None:
     assert resumed == [1, 2]
 
 
+async def test_a_small_write_that_fails_is_taken_back_and_told_once(storage: Storage) -> None:
+    log_id, outcomes = await new_log(storage), Outcomes()
+    undone: list[str] = []
+    storage.append_batches(
+        log_id, [poison()], outcomes.of("poison"), lambda: undone.append("poison")
+    )
+    # Two turns: the first ends this one, the second commits what is small.
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert outcomes.noted == [("poison", False)]
+    assert undone == ["poison"]
+    assert storage.writes.pending_bytes == 0
+    await append(storage, log_id, batch(0))
+
+
 async def test_a_failure_takes_everything_in_the_group_and_in_the_queue_with_it(
     storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
