@@ -46,6 +46,8 @@ class RuleTable:
 
     def __init__(self, table: Mapping[str, Any]) -> None:
         self.rules = [_rule(each) for each in table["rules"]]
+        self._with_values = [rule for rule in self.rules if rule.values]
+        self._needs = re.compile("|".join(rule.needs.pattern for rule in self._with_values))
         self._people = {tuple(each.split()) for each in table["people"]}
         self._endings = frozenset(table["endings"])
         self._found: dict[tuple[str, str, bool], Rule | None] = {}
@@ -88,9 +90,11 @@ class RuleTable:
 
     def for_values(self, text: str, name: str) -> Iterator[Rule]:
         """Yield the rules that may find something in a text of a field."""
+        if self._needs.search(text) is None:
+            return
         parts = name_parts(name)
-        for rule in self.rules:
-            if rule.values and rule.needs.search(text) and rule.unless.isdisjoint(parts):
+        for rule in self._with_values:
+            if rule.needs.search(text) and rule.unless.isdisjoint(parts):
                 yield rule
 
     def of_named_person(self, name: str, text: str) -> Rule | None:
