@@ -70,8 +70,12 @@ def _unpaired_refused(text: str) -> str:
     return text
 
 
-def _moment(text: str, context: FunctionContext) -> int:
-    """Return the nanoseconds since the epoch that the text of ``$time`` stands for."""
+def moment_of(text: str, context: FunctionContext) -> int:
+    """Return the nanoseconds since the epoch that the text of ``$time`` stands for.
+
+    Raises:
+        DataError: it is none, or lies before 1970 or after 9999.
+    """
     if text == "at":
         return context.event_ms * _MS
     if text.startswith("at "):
@@ -93,7 +97,8 @@ def _in_range(moment: int) -> int:
 
 
 @lru_cache(maxsize=4096)
-def _written(form: str, moment: int) -> Result:
+def written_time(form: str, moment: int) -> Result:
+    """Return nanoseconds since the epoch in a form of ``$time``."""
     return time_form(form)(moment)
 
 
@@ -105,7 +110,7 @@ def _time(argument: object, options: Mapping[str, object], context: FunctionCont
     form = str(options.get("as", "iso"))
     time_form(form)
     try:
-        return _written(form, _moment(argument, context))
+        return written_time(form, moment_of(argument, context))
     except DataError as error:
         raise DataError(str(error), HINT + ', or "at" for the time of the event') from None
 

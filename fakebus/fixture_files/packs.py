@@ -29,7 +29,7 @@ from fakebus.fixture_files.model import (
     FixtureTopic,
     TopicContract,
 )
-from fakebus.fixture_files.pack_calls import PackedCalls, packed_calls
+from fakebus.fixture_files.pack_calls import EventColumns, PackedCalls
 from fakebus.fixture_files.problems import FixtureError, FixtureProblem, Position, quoted
 from fakebus.output_files import write_output
 from fakebus.records.codecs import Codec
@@ -73,6 +73,7 @@ def write_pack(path: Path, loads: Loads) -> int:
         FakebusError: the file cannot be written, or something else lies there.
     """
     fixture_set = loads.fixture_set
+    calls = PackedCalls(fixture_set.schemas)
     body = {
         "now_ms": fixture_set.now_ms,
         "anchor_moves": fixture_set.anchor_ms != loads.later.anchor_ms,
@@ -83,7 +84,8 @@ def write_pack(path: Path, loads: Loads) -> int:
         "name": fixture_set.name,
         "set_version": fixture_set.version,
         "streams": [
-            _stream(*streams) for streams in zip(*(each.streams for each in loads), strict=True)
+            _stream(calls, *streams)
+            for streams in zip(*(each.streams for each in loads), strict=True)
         ],
     }
     packed = bytes(compress(Codec.ZSTD, msgpack.packb(body)))
@@ -106,7 +108,7 @@ def write_pack(path: Path, loads: Loads) -> int:
 
 
 def _stream(
-    stream: FixtureStream, other_ids: FixtureStream, later: FixtureStream
+    calls: PackedCalls, stream: FixtureStream, other_ids: FixtureStream, later: FixtureStream
 ) -> dict[str, Any]:
     events = stream.events
     headers: dict[tuple[tuple[str, bytes | None], ...], int] = {}
@@ -134,7 +136,7 @@ def _stream(
             + _MOVES * (one.record.timestamp_ms != after.record.timestamp_ms)
             for one, two, after in zip(events, other_ids.events, later.events, strict=True)
         ),
-        "calls": packed_calls(events, later.events),
+        "calls": calls.packed(stream, later),
     }
 
 
@@ -218,7 +220,7 @@ def _fixture_set(path: Path, body: Any, now_ms: int, ids: SchemaIds) -> FixtureS
     topics = {each["name"]: _topic(each) for each in body["topics"]}
     # Packs of the first version have no times that move.
     later_ms = now_ms - body.get("now_ms", now_ms)
-    calls = PackedCalls(schemas, later_ms)
+    calls = PackedCalls(schemas)
     return FixtureSet(
         root=path,
         name=body.get("name"),
@@ -289,36 +291,41 @@ def _events(
             at + later_ms if flags & _MOVES else at
             for at, flags in zip(timestamps, packed["framed"], strict=True)
         ]
-    columns = zip(
+    columns = EventColumns(
+        packed["partitions"],
+        list(keys),
+        list(values),
+        [headers[index] for index in packed["headers_of"]],
+        timestamps,
+    )
+    if later_ms and "calls" in packed:
+        calls.make_again(packed["calls"], later_ms, topic, columns)
+    rows = zip(
         packed["lines"],
         packed["digests"],
-        packed["partitions"],
-        keys,
-        values,
-        packed["headers_of"],
-        timestamps,
+        *columns,
         packed["ids"],
         packed["tags"],
         strict=True,
     )
-    events = [
+    events = tuple(
         FixtureEvent(
             line=line,
             digest=digest,
             partition=partition,
-            record=NewRecord(key, value, headers[header], timestamp),
+            record=NewRecord(key, value, of_record, timestamp),
             event_id=event_id,
             tags=tuple(tags),
         )
-        for line, digest, partition, key, value, header, timestamp, event_id, tags in columns
-    ]
+        for line, digest, partition, key, value, of_record, timestamp, event_id, tags in rows
+    )
     return FixtureStream(
         topic=packed["topic"],
         file=packed["file"],
         set_name=packed.get("set_name"),
         display_file=packed["display_file"],
         settings_digest=packed["settings_digest"],
-        events=calls.made_again(packed.get("calls", {}), topic, events),
+        events=events,
     )
 
 

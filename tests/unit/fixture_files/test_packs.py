@@ -128,6 +128,51 @@ def test_times_of_a_pack_are_as_old_as_those_of_its_directory(
     assert (found.name, found.version) == ("moving", "2.3")
 
 
+PROTO = """syntax = "proto3";
+import "google/protobuf/timestamp.proto";
+message P { google.protobuf.Timestamp at = 1; int64 ms = 2; string s = 3; }
+"""
+TEMPLATED = {
+    "iso": ("json", '{"t": {"$time": "-1d"}, "u": [{"$time": "at", "as": "hh:mm:ss.ffffff"}]}'),
+    "number": ("json", '{"n": {"$time": "at", "as": "timestamp-seconds-float"}}'),
+    "avro": ("v", '{"d": {"$time": "now", "as": "date"}, "c": {"$time": "-1h", "as": "hh:mm:ss"}}'),
+    "protobuf": ("p", '{"ms": {"$time": "at", "as": "timestamp-millis-text"}, "s": "x"}'),
+}
+AS_DATA = {
+    # The length of what is around it depends on the time.
+    "nested": ("p", '{"at": {"$time": "now", "as": "YYYY-MM-DDThh:mm:ss.fffZ"}}'),
+    "msgpack": ("msgpack", '{"at": {"$time": "now", "as": "timestamp-millis"}}'),
+}
+
+
+@pytest.mark.parametrize("name", [*TEMPLATED, *AS_DATA])
+def test_a_pack_has_templates_where_a_time_can_be_put_into_the_bytes(
+    name: str, write_set: WriteSet, tmp_path: Path
+) -> None:
+    kind, value = {**TEMPLATED, **AS_DATA}[name]
+    written = f"format: {kind}" if kind in ("json", "msgpack") else f"subject: {kind}"
+    avro = json.loads(MOVING["v.avsc"])
+    root = write_set(
+        {
+            "fakebus.yaml": "version: 1\nsubjects: [{subject: v, schema: v.avsc}, "
+            "{subject: p, schema: p.proto}]\n"
+            f"topics: [{{name: a, value: {{{written}}}, load: a.ndjson}}]\n",
+            "v.avsc": json.dumps({**avro, "fields": avro["fields"][1:]}),
+            "p.proto": PROTO,
+            "a.ndjson": f'{{"value": {value}}}\n',
+        }
+    )
+    path = tmp_path / "set.fbpack"
+    assert run(["fixtures", "pack", str(root), "-o", str(path)]) == 0
+    outer = msgpack.unpackb(path.read_bytes())
+    body = msgpack.unpackb(decompress(Codec.ZSTD, outer["body"], 1 << 20))
+    ((_, _, (_, content), _, _),) = body["streams"][0]["calls"]["events"]
+    assert isinstance(content, str) == (name in AS_DATA)
+    now_ms = SystemClock().now_ms() + 12_345_678
+    found = load_fixtures(path, now_ms=now_ms)
+    assert found.streams == load_fixtures(root, now_ms=now_ms).streams
+
+
 def test_a_pack_of_the_first_version_has_the_times_that_it_was_made_with(
     write_set: WriteSet, tmp_path: Path
 ) -> None:
@@ -157,7 +202,7 @@ def test_a_pack_holds_what_its_set_uses(write_set: WriteSet, tmp_path: Path) -> 
     expected = load_fixtures(root, now_ms=now_ms)
     found = load_fixtures(path, now_ms=now_ms)
     assert found.record_count == 6
-    assert comparable(found) == comparable(replace(expected, uses=()))
+    assert comparable(found) == comparable(replace(expected, parts=()))
 
 
 def test_a_pack_of_a_profile_holds_only_that(
