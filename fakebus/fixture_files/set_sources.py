@@ -245,8 +245,6 @@ def _package_root(name: str) -> Path | None:
 
 
 def _spec(name: str, folders: list[str] | None) -> ModuleSpec | None:
-    for finder in sys.meta_path:
-        spec = finder.find_spec(name, folders)
-        if spec is not None:
-            return spec
-    return None
+    finders = (finder for finder in sys.meta_path if hasattr(finder, "find_spec"))
+    specs = (finder.find_spec(name, folders) for finder in finders)
+    return next((spec for spec in specs if spec is not None), None)

@@ -157,6 +157,9 @@ def _yaml(
     yield f"# Written by: {MADE_BY} (openedx-events {version})."
     yield "# Every event that Open edX's services can put on the bus, with sample events."
     yield "version: 1"
+    # Sets for several prefixes may be used together, and are told apart by their names.
+    yield "name: openedx" + ("" if prefix == DEFAULT_PREFIX else f"-{prefix or 'unprefixed'}")
+    yield f'release: "{version}"'
     yield "clock: {anchor: now, tz: UTC}  # all times are relative: yesterday stays yesterday"
     yield "partitioner: consistent_random  # what confluent-kafka does"
     yield "compatibility: FORWARD  # Open edX's policy: fields may be added"

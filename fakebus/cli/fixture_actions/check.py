@@ -39,6 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Check the directories; 1 if there are mistakes."""
     # The reader of fixtures brings YAML and the formats with it; other commands need neither.
+    from fakebus.fixture_files.drift.lock import LOCK_FILE
     from fakebus.fixture_files.loader import check_used
     from fakebus.fixture_files.problems import INVALID
 
@@ -52,6 +53,10 @@ def run(arguments: argparse.Namespace) -> int:
             print_lines(f"{problem}{rule}")
         if used:
             print_lines(f"tested with {', '.join(used)}")
+            without = [
+                one for one in directories if one.is_dir() and not (one / LOCK_FILE).exists()
+            ]
+            print_lines(*(f"to pin them, run  fakebus fixtures lock {one}" for one in without))
         found = counted(len(problems), "problem") if problems else "no problems"
         print_lines(f"{', '.join(map(str, directories))}: {found}")
     return 1 if problems else 0

@@ -78,7 +78,7 @@ def _fields(part: FixtureSet) -> Iterator[tuple[str, dict[str, dict[str, str]]]]
     for name in plain:
         streams = (one for one in part.streams if one.topic == name)
         values = (event.record.value for one in streams for event in one.events)
-        data = (json.loads(value) for value in islice(values, _MAX_EVENTS) if value is not None)
+        data = map(_json, islice(values, _MAX_EVENTS))
         shape = shape_of(each for each in data if isinstance(each, Mapping))
         if shape:
             yield (
@@ -91,6 +91,14 @@ def _fields(part: FixtureSet) -> Iterator[tuple[str, dict[str, dict[str, str]]]]
                     for path, field in shape.items()
                 },
             )
+
+
+def _json(value: bytes | None) -> Any:
+    try:
+        return None if value is None else json.loads(value)
+    except ValueError:
+        # An event may have a schema although its topic has none.
+        return None
 
 
 def _events(stream: FixtureStream) -> dict[str, Any]:

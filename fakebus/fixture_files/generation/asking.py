@@ -29,7 +29,9 @@ def ask_for(
         problems.add(
             root,
             f"there is no topic {quoted(name)}",
-            did_you_mean(name, [topic.name for topic in topics]),
+            did_you_mean(name, [topic.name for topic in topics])
+            if topics
+            else "add it under topics",
         )
         return
     wanted = found.generates

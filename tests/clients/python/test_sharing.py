@@ -75,7 +75,8 @@ def test_two_services_and_a_set_as_the_guide_tells_it(
         if "include" in text:
             (fixtures / "events" / "refund.ndjson").write_text(event)
         assert fakebus(name, "fixtures", "check") == (
-            "tested with shop-events 1.0\nfixtures: no problems\n"
+            "tested with shop-events 1.0\nto pin them, run  fakebus fixtures lock fixtures\n"
+            "fixtures: no problems\n"
         )
         assert fakebus(name, "fixtures", "lock").endswith("0 schemas, shop-events 1.0\n")
         assert fakebus(name, "fixtures", "lock", "--check") == ""

@@ -272,6 +272,14 @@ def test_the_lock_of_a_used_set_is_checked_as_that_sets(
     assert check_fixtures(own)[0].file == f"{shared}/order.avsc"
 
 
+def test_the_shipped_set_whose_events_name_their_schemas_can_be_pinned(
+    own: Path, lock: Call
+) -> None:
+    change(own / "fakebus.yaml", "{path: ../shared}", "openedx")
+    assert lock()[0].startswith("fixtures.lock: 0 schemas, openedx ")
+    assert told(own) == []
+
+
 def test_a_lock_that_was_edited_is_no_lock(own: Path, lock: Call) -> None:
     lock()
     change(own / "fixtures.lock", "type: double", "type: float")
@@ -284,7 +292,9 @@ def test_the_check_says_with_what_it_was_made(
     own: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["fixtures", "check", str(own)]) == 0
-    assert capsys.readouterr().out == f"tested with shared 3\n{own}: no problems\n"
+    assert capsys.readouterr().out == (
+        f"tested with shared 3\nto pin them, run  fakebus fixtures lock {own}\n{own}: no problems\n"
+    )
 
 
 def test_a_file_of_very_many_events_has_one_fingerprint(
