@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import count as count_from
+from itertools import islice
 from math import inf
 from random import Random
 from typing import Any, NamedTuple
@@ -20,6 +22,9 @@ from fakebus.fixture_files.generation.values import (
 from fakebus.fixture_files.problems import DataError, quoted
 
 _BRANCHES = ("allOf", "oneOf", "anyOf")
+_REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
+"""In a schema that is one document, a dynamic reference leads where a plain one does."""
+_ANCHORS = ("$anchor", "$dynamicAnchor")
 _MAX_STEPS = 200
 """How many references and branches may lie between a place and its type."""
 _MOST_STEPS = 2**62
@@ -39,6 +44,9 @@ class JsonSchemaValues:
         self._root = json.loads(text)
         self._costs: dict[str, float] = {}
         self._recursive: dict[int, bool] = {}
+        draft = str(self._root.get("$schema")) if isinstance(self._root, dict) else ""
+        self._ref_stands_alone = not ("2019-09" in draft or "2020-12" in draft)
+        """Older drafts ignore what stands beside a reference."""
         self._settle_costs()
 
     def make(self, maker: Maker) -> object:
@@ -91,8 +99,11 @@ class JsonSchemaValues:
         for _ in steps:
             if not isinstance(schema, dict):
                 return {}
-            if "$ref" in schema:
-                schema = self._target(schema["$ref"])
+            if (reference := _reference(schema)) is not None:
+                beside = {key: part for key, part in schema.items() if key not in _REFERENCES}
+                schema = self._target(reference)
+                if beside and not self._ref_stands_alone:
+                    schema = {"allOf": [schema], **beside}
             elif "allOf" in schema:
                 schema = _merged(
                     [{key: part for key, part in schema.items() if key != "allOf"}]
@@ -128,9 +139,9 @@ class JsonSchemaValues:
     def _cost(self, schema: Any) -> float:
         """Return how many values a value takes at least; infinite if it cannot end."""
         if not isinstance(schema, dict):
-            return 1
-        if "$ref" in schema:
-            return self._costs.get(schema["$ref"], 1)
+            return inf if schema is False else 1
+        if (reference := _reference(schema)) is not None:
+            return self._costs.get(reference, 1)
         if "const" in schema or schema.get("enum") or schema.get("examples"):
             return 1
         cost = min(self._kind_cost(kind, schema) for kind in _json_kinds(schema))
@@ -143,8 +154,16 @@ class JsonSchemaValues:
 
     def _kind_cost(self, kind: str, schema: Mapping[str, Any]) -> float:
         if kind == "object":
-            fields = schema.get("properties", {})
-            return 1 + sum(self._cost(fields.get(name)) for name in schema.get("required", ()))
+            fields, required = schema.get("properties", {}), schema.get("required", ())
+            others = sorted(self._cost(one) for name, one in fields.items() if name not in required)
+            missing = int(max(schema.get("minProperties", 0) - len(required), 0))
+            further = max(missing - len(others), 0)
+            return (
+                1
+                + sum(self._cost(fields.get(name)) for name in required)
+                + sum(others[:missing])
+                + (further and further * self._cost(schema.get("additionalProperties")))
+            )
         if kind == "array":
             positions, items = _items(schema)
             further = int(max(schema.get("minItems", 0) - len(positions), 0))
@@ -160,22 +179,23 @@ class JsonSchemaValues:
             return True
         if own not in self._recursive:
             parts = [part for word in _BRANCHES for part in schema.get(word, ())]
-            if schema.get("$ref") in self._costs:
-                parts.append(self._target(schema["$ref"]))
+            if (reference := _reference(schema)) in self._costs:
+                parts.append(self._target(reference))
             inside = (*within, own)
             self._recursive[own] = any(
                 self._is_recursive(part, inside) for part in (*parts, *_parts_of_value(schema))
             )
         return self._recursive[own]
 
-    def _target(self, reference: str) -> Any:
+    def _target(self, reference: Any) -> Any:
         if not reference.startswith("#"):
             raise DataError(
                 f"the schema refers to {quoted(reference)}, which lies outside of it",
                 "give the field a hint under with",
             )
-        found = self._root
-        for name in reference[1:].split("/")[1:]:
+        name, *names = reference[1:].split("/")
+        found = _anchored(self._root, name) if name else self._root
+        for name in names:
             name = name.replace("~1", "/").replace("~0", "~")
             found = found[int(name)] if isinstance(found, list) else found.get(name, {})
         return found
@@ -183,21 +203,31 @@ class JsonSchemaValues:
     def _object(
         self, schema: Any, maker: Maker, path: Path, place: str, depth: int, growth: Growth
     ) -> dict[str, object]:
-        required = schema.get("required", ())
+        fields = schema.get("properties", {})
+        required = list(dict.fromkeys(schema.get("required", ())))
+        lowest = int(schema.get("minProperties", 0))
+        highest = int(min(schema.get("maxProperties", inf), lowest + len(fields) + len(required)))
+        chosen, left_out = list[str](), list[str]()
+        for name, inner in fields.items():
+            if name in required or inner is False:
+                continue
+            is_hinted = maker.has_hint_below((*path, name))
+            is_over = growth.is_over(depth, recursive=self._is_recursive(inner))
+            is_missing = maker.random(f"{place}.{name}?").random() < MISSING_SHARE
+            (chosen if is_hinted or not (is_over or is_missing) else left_out).append(name)
+        del chosen[max(highest - len(required), 0) :]
+        left_out.sort(key=lambda name: self._cost(fields[name]))
+        chosen += left_out[: max(lowest - len(required) - len(chosen), 0)]
+        names = [name for name in fields if name in required or name in chosen]
+        names += [name for name in required if name not in fields]
+        names += _further_names(schema, names, lowest - len(names))
         made: dict[str, object] = {}
-        for name, inner in schema.get("properties", {}).items():
+        for name in names:
+            inner = fields.get(name, schema.get("additionalProperties", {}))
             at, where = (*path, name), f"{place}.{name}"
-            if name not in required and not maker.has_hint_below(at):
-                is_over = growth.is_over(depth, recursive=self._is_recursive(inner))
-                if is_over or maker.random(f"{where}?").random() < MISSING_SHARE:
-                    continue
             # What begins with a dollar sign would be taken for a function.
             written = f"${name}" if name.startswith("$") else name
             made[written] = self._make(inner, maker, at, where, depth + 1, growth)
-        for name in required:
-            if name not in schema.get("properties", {}):
-                at, where = (*path, name), f"{place}.{name}"
-                made[name] = self._make({}, maker, at, where, depth + 1, growth)
         return made
 
     def _array(
@@ -209,6 +239,15 @@ class JsonSchemaValues:
         lowest = int(schema.get("minItems", 0 if is_over else 1))
         highest = lowest if is_over else int(min(schema.get("maxItems", lowest + 2), lowest + 2))
         count = maker.random(f"{place}#").randint(lowest, max(lowest, highest))
+        count = int(min(max(count, len(positions)), schema.get("maxItems", inf)))
+        if items is False:
+            count, needed = min(count, len(positions)), int(schema.get("minItems", 0))
+            if needed > count:
+                raise DataError(
+                    f"{shown(path) or self._name} needs {needed} items, and no more than "
+                    f"{count} are allowed",
+                    "mend the schema",
+                )
         return [
             self._make(
                 positions[index] if index < len(positions) else items,
@@ -218,7 +257,7 @@ class JsonSchemaValues:
                 depth + 1,
                 growth,
             )
-            for index in range(max(count, len(positions)))
+            for index in range(count)
         ]
 
 
@@ -237,11 +276,44 @@ def _references(schema: Any) -> Iterator[str]:
         for item in schema:
             yield from _references(item)
     elif isinstance(schema, dict):
-        reference = schema.get("$ref")
-        if isinstance(reference, str) and reference.startswith("#"):
+        reference = _reference(schema)
+        if reference is not None and reference.startswith("#"):
             yield reference
         for inner in schema.values():
             yield from _references(inner)
+
+
+def _reference(schema: Mapping[str, Any]) -> str | None:
+    """Return where a schema refers to, if it does."""
+    found = (schema[word] for word in _REFERENCES if isinstance(schema.get(word), str))
+    return next(found, None)
+
+
+def _anchored(schema: Any, name: str) -> Any:
+    """Return the part of a schema that has an anchor; an empty schema if none has it."""
+    waiting = [schema]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, dict):
+            if name in [part.get(word) for word in _ANCHORS] or part.get("$id") == f"#{name}":
+                return part
+            waiting += part.values()
+        elif isinstance(part, list):
+            waiting += part
+    return {}
+
+
+def _further_names(schema: Mapping[str, Any], names: Sequence[str], count: int) -> list[str]:
+    """Return names of properties that a schema does not list and needs to have enough."""
+    if count > 0 and schema.get("additionalProperties") is False:
+        raise DataError(
+            f"an object needs {len(names) + count} properties, and no more than "
+            f"{len(names)} are allowed",
+            "mend the schema",
+        )
+    listed = {*names, *schema.get("properties", {})}
+    numbered = (f"property{number}" for number in count_from(1))
+    return list(islice((name for name in numbered if name not in listed), max(count, 0)))
 
 
 def _items(schema: Mapping[str, Any]) -> tuple[Sequence[Any], Any]:

@@ -25,12 +25,15 @@ from fakebus.fixture_files.structure.compatibility import misfits
 from fakebus.fixture_files.structure.event_models import Format as FormatSpec
 from fakebus.fixture_files.structure.subject_models import Reference, Subject
 from fakebus.schemas.interface import (
+    NEW,
+    STORED,
     ParsedSchema,
     ResolvedReference,
     SchemaError,
 )
 from fakebus.schemas.languages import language
 from fakebus.schemas.payloads import FORMATS as FORMATS_BY_TYPE
+from fakebus.schemas.unusable import UnusableSchema
 
 SchemaIds = Mapping[tuple[str, int], int]
 """Schema ids by subject and by the version's number within the set, from 1."""
@@ -165,7 +168,7 @@ class SchemaSet:
         for reference, target in references:
             self._collect(reference.name, target, texts)
         try:
-            schema = language(spec.schema_type).parse(spec.schema.text, tuple(texts.values()))
+            schema = _parsed(spec, tuple(texts.values()))
         except SchemaError as error:
             self._problems.add(
                 spec.schema.position(error.place),
@@ -312,3 +315,13 @@ class SchemaSet:
         if key not in self._formats:
             self._formats[key] = registered_format(expected, chosen.schema, chosen.schema_id)
         return self._formats[key]
+
+
+def _parsed(spec: Subject, references: Sequence[ResolvedReference]) -> ParsedSchema:
+    # A schema with its id is stored somewhere, and need not keep the rules for new ones; the
+    # registry takes it as it is, too.
+    checks = NEW if spec.pinned_id is None else STORED
+    schema = language(spec.schema_type).parse(spec.schema.text, references, checks)
+    if isinstance(schema, UnusableSchema):
+        raise SchemaError(schema.problem)
+    return schema

@@ -454,3 +454,48 @@ def test_an_encoding_that_loses_something_is_told() -> None:
 
     with pytest.raises(DataError, match=r"what was written cannot be read back: \$: bad"):
         _verify(Format(name="x", encode=lambda _: b"", decode=fails), "data", b"old")
+
+
+OLDER = """{"type": "record", "name": "Order", "fields": [
+    {"name": "id", "type": "int"}, {"name": "old", "type": "int", "default": "none"}]}"""
+
+
+@pytest.mark.parametrize(("pinned", "is_told"), [("", True), (", id: 7", False)])
+def test_a_schema_with_its_id_is_held_to_no_rule_for_new_ones(
+    write_set: WriteSet, pinned: str, is_told: bool
+) -> None:
+    directory = write_set(
+        {
+            "fakebus.yaml": root(f"  - {{subject: o, schema: o.avsc{pinned}}}\n"),
+            "o.avsc": OLDER,
+            "e.ndjson": '{"value": {"id": 1, "old": 2}}\n',
+        }
+    )
+    found = problems(directory)
+    assert (found != []) is is_told
+    assert ["has the default" in one for one in found[:1]] == [True] * is_told
+
+
+def test_a_default_that_does_not_fit_is_told_where_it_is_needed(write_set: WriteSet) -> None:
+    directory = write_set(
+        {
+            "fakebus.yaml": root("  - {subject: o, schema: o.avsc, id: 7}\n"),
+            "o.avsc": OLDER,
+            "e.ndjson": GOOD,
+        }
+    )
+    assert problems(directory) == [
+        "e.ndjson:1:11: \"value\": $.old: expected int, got 'none'; mend the data, or the schema"
+    ]
+
+
+def test_a_schema_with_its_id_that_nothing_can_use_is_told(write_set: WriteSet) -> None:
+    directory = write_set(
+        {
+            "fakebus.yaml": root("  - {subject: o, schema: o.json, id: 7}\n"),
+            "o.json": '{"type": "no such type"}',
+            "e.ndjson": GOOD,
+        }
+    )
+    assert "fakebus.yaml" not in problems(directory)[0]
+    assert 'the schema of "o" is not valid' in problems(directory)[0]
