@@ -1,8 +1,7 @@
 """What consumers put into JoinGroup and SyncGroup: subscriptions and assignments.
 
-The coordinator passes these bytes on and reads no more of them than the topics; tools that
-describe a group read all. They are an int16 version and a message of that version, as Kafka's
-``ConsumerProtocol`` writes them.
+The coordinator passes these bytes on and reads no more of them than the topics. They are an int16
+version and a message of that version, as Kafka's ``ConsumerProtocol`` writes them.
 """
 
 from __future__ import annotations
@@ -10,33 +9,18 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Any
 
-from fakebus.protocol.compiler import message_decoder, message_encoder
-from fakebus.protocol.errors import DecodeError, EncodeError
-from fakebus.protocol.schema import MessageSchema, consumer_protocol_schemas
+from fakebus.protocol.compiler import message_decoder
+from fakebus.protocol.errors import DecodeError
+from fakebus.protocol.schema import consumer_protocol_schemas
 from fakebus.types import Buffer, TopicPartition
 
 if TYPE_CHECKING:
-    from fakebus.protocol.messages import (
-        ConsumerProtocolAssignment,
-        ConsumerProtocolSubscription,
-    )
+    from fakebus.protocol.messages import ConsumerProtocolAssignment
 
 CONSUMER_PROTOCOL_TYPE = "consumer"
 """The ``protocol_type`` of the groups whose members speak this protocol."""
 
 _VERSION = struct.Struct(">h")
-
-
-def decode_subscription(data: Buffer) -> ConsumerProtocolSubscription:
-    """Return what a consumer sent as the metadata of a JoinGroup protocol.
-
-    A version newer than ours is read as our newest: fields are only ever added at the end.
-
-    Raises:
-        DecodeError: the bytes are no subscription.
-    """
-    subscription: ConsumerProtocolSubscription = _decode("ConsumerProtocolSubscription", data)
-    return subscription
 
 
 def subscribed_topics(data: Buffer) -> list[str]:
@@ -54,6 +38,8 @@ def subscribed_topics(data: Buffer) -> list[str]:
 
 def decode_assignment(data: Buffer) -> ConsumerProtocolAssignment:
     """Return what a group's leader sent as a member's assignment.
+
+    A version newer than ours is read as our newest: fields are only ever added at the end.
 
     Raises:
         DecodeError: the bytes are no assignment; empty ones, which members get that have
@@ -76,30 +62,8 @@ def assigned_partitions(data: Buffer) -> list[TopicPartition]:
     ]
 
 
-def encode_subscription(subscription: ConsumerProtocolSubscription, version: int = 3) -> bytes:
-    """Return a subscription as consumers send it.
-
-    Raises:
-        EncodeError: there is no such version, or a value is missing or out of range.
-    """
-    return _encode("ConsumerProtocolSubscription", subscription, version)
-
-
-def encode_assignment(assignment: ConsumerProtocolAssignment, version: int = 3) -> bytes:
-    """Return an assignment as a group's leader sends it.
-
-    Raises:
-        EncodeError: there is no such version, or a value is missing or out of range.
-    """
-    return _encode("ConsumerProtocolAssignment", assignment, version)
-
-
-def _schema(name: str) -> MessageSchema:
-    return consumer_protocol_schemas()[name]
-
-
 def _decode(name: str, data: Buffer, newest: int | None = None) -> Any:
-    schema = _schema(name)
+    schema = consumer_protocol_schemas()[name]
     try:
         (version,) = _VERSION.unpack_from(data)
     except struct.error:
@@ -110,10 +74,3 @@ def _decode(name: str, data: Buffer, newest: int | None = None) -> Any:
         schema, min(version, schema.versions.max if newest is None else newest)
     )
     return decode(memoryview(data), _VERSION.size)
-
-
-def _encode(name: str, message: object, version: int) -> bytes:
-    schema = _schema(name)
-    if version not in schema.versions:
-        raise EncodeError(f"{name} has no version {version}")
-    return b"".join([_VERSION.pack(version), *message_encoder(schema, version)(message)])

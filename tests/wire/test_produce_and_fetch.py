@@ -412,3 +412,17 @@ def test_aborted_transactions_are_told_only_to_who_reads_what_is_committed(
     assert fetch(client, topic, 0, isolation_level=1).aborted_transactions == []
     refused = fetch(client, topic, 99, isolation_level=1)  # OFFSET_OUT_OF_RANGE
     assert (refused.error_code, refused.aborted_transactions) == (1, None)
+
+
+@pytest.mark.parametrize("version", [13, 18])
+def test_topics_are_named_by_their_ids_from_version_13_on(
+    client: RawClient, topic: str, version: int
+) -> None:
+    ensure(client, topic)
+    produce(client, topic, batch(b"x"))
+    asked = MetadataRequest(topics=[MetadataRequestTopic(name=topic)])
+    request = fetch_request("", 0)
+    request.topics[0].topic_id = client.call(ApiKey.METADATA, 12, asked).topics[0].topic_id
+    [answered] = client.call(ApiKey.FETCH, version, request).responses
+    assert answered.topic_id == request.topics[0].topic_id
+    assert values(answered.partitions[0].records) == [b"x"]

@@ -173,13 +173,6 @@ class BrokerConfig:
             raise ConfigError(f"{name} is not a whole number but {value!r}")
         return value
 
-    def get_float(self, name: str) -> float:
-        """Return the value of a config of type DOUBLE."""
-        value = self.value(name)
-        if not isinstance(value, float):
-            raise ConfigError(f"{name} is not a number but {value!r}")
-        return value
-
     def get_bool(self, name: str) -> bool:
         """Return the value of a config of type BOOLEAN."""
         value = self.value(name)

@@ -38,3 +38,10 @@ def settle(future: asyncio.Future[_Result] | None, result: _Result) -> None:
     """Resolve a parked request, unless its client is gone already."""
     if future is not None and not future.done():
         future.set_result(result)
+
+
+def settled(result: _Result) -> asyncio.Future[_Result]:
+    """Return a future that is done."""
+    future: asyncio.Future[_Result] = asyncio.get_running_loop().create_future()
+    future.set_result(result)
+    return future

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Mapping, Sequence
 from functools import partial
 
 from fakebus.broker.configs.broker_config import BrokerConfig
-from fakebus.broker.groups.answers import note_answer, settle
+from fakebus.broker.groups.answers import note_answer, settle, settled
 from fakebus.broker.groups.classic.coordinator import ClassicCoordinator
 from fakebus.broker.groups.classic.group import ClassicGroup
 from fakebus.broker.groups.group import CLASSIC, Group, GroupDescription
@@ -159,7 +159,6 @@ class GroupCoordinator:
         """
         if not group_id:
             raise BrokerError(ErrorCode.INVALID_GROUP_ID)
-        future: asyncio.Future[list[ErrorCode]] = asyncio.get_running_loop().create_future()
         group = self._classic_group(group_id)
         if group is None:
             errors = [ErrorCode.UNKNOWN_MEMBER_ID] * len(leaving)
@@ -169,8 +168,8 @@ class GroupCoordinator:
             client = member.member_id or member.group_instance_id or ""
             note_answer("LeaveGroup", group_id, client, error)
         if group is None:
-            future.set_result(errors)
-            return future
+            return settled(errors)
+        future: asyncio.Future[list[ErrorCode]] = asyncio.get_running_loop().create_future()
         self._journal.when_stored(group_id, lambda _: settle(future, errors))
         return future
 
@@ -270,11 +269,9 @@ class GroupCoordinator:
         if group is not None and group.is_empty:
             logger.info("group %s is deleted, as a client has asked", group_id)
             return self._groups.delete(group)
-        refused: asyncio.Future[ErrorCode] = asyncio.get_running_loop().create_future()
         error = ErrorCode.GROUP_ID_NOT_FOUND if group is None else ErrorCode.NON_EMPTY_GROUP
         note_answer("DeleteGroups", group_id, "", error)
-        refused.set_result(error)
-        return refused
+        return settled(error)
 
     def offsets(self, group_id: str) -> dict[TopicPartition, OffsetRow]:
         """Return all committed offsets of a group."""

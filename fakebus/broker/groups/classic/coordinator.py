@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.groups.classic.group import ClassicGroup, GroupState
-from fakebus.broker.groups.classic.joining import GroupJoiner, JoinFuture
+from fakebus.broker.groups.classic.joining import GroupJoiner
 from fakebus.broker.groups.classic.rebalance import Rebalancer
 from fakebus.broker.groups.classic.snapshot import decode_group, encode_group
-from fakebus.broker.groups.classic.syncing import GroupSyncer, SyncFuture
+from fakebus.broker.groups.classic.syncing import GroupSyncer
 from fakebus.broker.groups.journal import GroupJournal
-from fakebus.broker.groups.requests import (
-    UNKNOWN_MEMBER_ID,
-    JoinRequest,
-    LeavingMember,
-    SyncRequest,
-)
+from fakebus.broker.groups.requests import UNKNOWN_MEMBER_ID, LeavingMember
 from fakebus.clock import Clock
 from fakebus.errors import ErrorCode
 
@@ -34,18 +29,14 @@ class ClassicCoordinator:
         self._config = config
         self._clock = clock
         self._rebalancer = Rebalancer(config, clock, journal)
-        self._joiner = GroupJoiner(config, self._rebalancer, journal)
-        self._syncer = GroupSyncer(clock, self._rebalancer, journal)
+        self.join = GroupJoiner(config, self._rebalancer, journal).join
+        self.sync = GroupSyncer(clock, self._rebalancer, journal).sync
+        self.encode = encode_group
+        self.rebalance = self._rebalancer.rebalance
+        self.remove = self._rebalancer.remove
+        self.abandon = self._rebalancer.abandon
 
     # -- members --
-
-    def join(self, group: ClassicGroup, request: JoinRequest, future: JoinFuture) -> None:
-        """Let a client become, or stay, a member; the future is done with the join phase."""
-        self._joiner.join(group, request, future)
-
-    def sync(self, group: ClassicGroup, request: SyncRequest, future: SyncFuture) -> None:
-        """Give a member its assignment as soon as the leader has brought it."""
-        self._syncer.sync(group, request, future)
 
     def heartbeat(
         self,
@@ -108,18 +99,6 @@ class ClassicCoordinator:
             self._rebalancer.prepare_rebalance(group, "it is larger than group.max.size")
         return group
 
-    def encode(self, group: ClassicGroup) -> bytes:
-        """Return a group as it is stored."""
-        return encode_group(group)
-
-    def rebalance(self, group: ClassicGroup, reason: str) -> None:
-        """Let the members join again."""
-        self._rebalancer.rebalance(group, reason)
-
-    def remove(self, group: ClassicGroup, member_ids: Iterable[str], reason: str) -> None:
-        """Take members out of the group and let the others share their partitions."""
-        self._rebalancer.remove(group, member_ids, reason)
-
     def remove_all(self, group: ClassicGroup, reason: str) -> None:
         """Take all members out of the group, so that it is empty."""
         self.remove(group, (*group.pending_members, *group.members), reason)
@@ -143,7 +122,3 @@ class ClassicCoordinator:
         ]
         if gone:
             self.remove(group, gone, "its connection was closed")
-
-    def abandon(self, group: ClassicGroup, error: ErrorCode) -> None:
-        """Stop everything about a group that is deleted or unloaded."""
-        self._rebalancer.abandon(group, error)

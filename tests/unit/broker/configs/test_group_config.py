@@ -12,8 +12,8 @@ def test_a_group_without_its_own_value_has_the_brokers() -> None:
     config = GroupConfig({"consumer.heartbeat.interval.ms": "6000"}, broker)
     assert config.get_int("consumer.session.timeout.ms") == 46000
     assert config.get_int("consumer.heartbeat.interval.ms") == 6000
-    assert config.get_str("share.auto.offset.reset") == "latest"
-    assert config.get_bool("share.renew.acknowledge.enable") is True
+    assert config.value("share.auto.offset.reset") == "latest"
+    assert config.value("share.renew.acknowledge.enable") is True
 
 
 @pytest.mark.parametrize(
