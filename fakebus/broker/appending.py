@@ -33,6 +33,7 @@ from fakebus.records.batch import (
 )
 from fakebus.records.codecs import CODEC_MASK, ZSTD_CODEC
 from fakebus.records.errors import InvalidBatchError, RecordError, UnsupportedCodecError
+from fakebus.wording import counted
 
 _HIGHEST_CODEC = 4
 _WITHOUT_LOG_START = (
@@ -325,10 +326,10 @@ def check_records(
 def _refuse_header(header: BatchHeader) -> NoReturn:
     codec = header.attributes & CODEC_MASK
     if header.record_count <= 0:
-        problem = f"the record batch counts {header.record_count} records"
+        problem = f"the record batch counts {counted(header.record_count, 'record')}"
     elif header.last_offset_delta + 1 != header.record_count:
         problem = (
-            f"the record batch counts {header.record_count} records, "
+            f"the record batch counts {counted(header.record_count, 'record')}, "
             f"but its last offset delta is {header.last_offset_delta}"
         )
     elif header.base_offset != 0:

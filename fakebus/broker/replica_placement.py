@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.topic_requests import DEFAULT, NewTopic
 from fakebus.errors import BrokerError, ErrorCode
+from fakebus.wording import counted
 
 
 def place(wanted: NewTopic, config: BrokerConfig, node_ids: Sequence[int]) -> tuple[int, int]:
@@ -42,7 +43,8 @@ def place(wanted: NewTopic, config: BrokerConfig, node_ids: Sequence[int]) -> tu
     if replicas > len(node_ids):
         raise BrokerError(
             ErrorCode.INVALID_REPLICATION_FACTOR,
-            f"the replication factor is {replicas}, but there are only {len(node_ids)} brokers",
+            f"the replication factor is {replicas}, but only "
+            f"{counted(len(node_ids), 'broker')} can be had",
         )
     return partitions, replicas
 
@@ -87,6 +89,6 @@ def check_replicas(broker_ids: Sequence[int], replicas: int, node_ids: Sequence[
     elif len(set(broker_ids)) < len(broker_ids):
         problem = "a partition is assigned to the same broker twice"
     elif len(broker_ids) != replicas:
-        problem = f"a partition has {len(broker_ids)} replicas, others have {replicas}"
+        problem = f"a partition has {counted(len(broker_ids), 'replica')}, others have {replicas}"
     if problem is not None:
         raise BrokerError(ErrorCode.INVALID_REPLICA_ASSIGNMENT, problem)

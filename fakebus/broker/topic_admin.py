@@ -39,6 +39,7 @@ from fakebus.broker.topics import Topic, Topics
 from fakebus.broker.turns import in_turns
 from fakebus.errors import BrokerError, ConfigError, ErrorCode, FakebusError, StorageError
 from fakebus.types import ZERO_UUID, TopicPartition
+from fakebus.wording import counted
 
 logger = logging.getLogger("fakebus.broker")
 
@@ -118,7 +119,9 @@ class TopicAdmin:
         )
         if total <= MAX_NEW_PARTITIONS:
             return None
-        return f"the request asks for {total} partitions; {MAX_NEW_PARTITIONS} are allowed"
+        return (
+            f"the request asks for {counted(total, 'partition')}; {MAX_NEW_PARTITIONS} are allowed"
+        )
 
     def _create_one(
         self, wanted: NewTopic, colliding: str | None, validate_only: bool
@@ -277,7 +280,7 @@ class TopicAdmin:
         if wanted.count <= current:
             raise BrokerError(
                 ErrorCode.INVALID_PARTITIONS,
-                f"the topic {wanted.name} has {current} partitions already; "
+                f"the topic {wanted.name} has {counted(current, 'partition')} already; "
                 f"{wanted.count} would be no increase",
             )
         additional = wanted.count - current
@@ -290,8 +293,8 @@ class TopicAdmin:
             if len(wanted.assignments) != additional:
                 raise BrokerError(
                     ErrorCode.INVALID_REPLICA_ASSIGNMENT,
-                    f"{additional} partitions are to be added, but replicas are assigned "
-                    f"for {len(wanted.assignments)}",
+                    "replicas are assigned for "
+                    f"{counted(len(wanted.assignments), 'partition')}, and {additional} are wanted",
                 )
             for broker_ids in wanted.assignments:
                 check_replicas(broker_ids, 1, self._node_ids)

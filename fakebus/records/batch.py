@@ -28,6 +28,7 @@ from fakebus.records.checksum import crc32c
 from fakebus.records.codecs import CODEC_MASK, Codec, most_unpacked
 from fakebus.records.errors import CorruptBatchError, InvalidBatchError, UnsupportedCodecError
 from fakebus.records.varint import encode_varint, read_varint
+from fakebus.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -318,7 +319,8 @@ def _count_plain(data: bytes, count: int) -> None:
         raise _too_few(count)
     if position < size:
         raise InvalidBatchError(
-            f"{size - position} bytes follow the {count} records that the record batch counts"
+            f"{counted(size - position, 'byte')} more than the record batch needs for the "
+            f"{counted(count, 'record')} that it counts"
         )
 
 

@@ -11,6 +11,7 @@ from fakebus.records.batch import HEADER_SIZE, TIMESTAMP_TYPE_BIT, BatchHeader, 
 from fakebus.records.compression import decompress
 from fakebus.records.errors import InvalidBatchError
 from fakebus.records.varint import read_varint, read_varlong
+from fakebus.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +35,7 @@ def unpack(batch: Buffer, max_bytes: int) -> tuple[BatchHeader, bytes]:
     """
     header = check_whole(batch)
     if header.record_count < 0:
-        raise InvalidBatchError(f"the record batch counts {header.record_count} records")
+        raise InvalidBatchError(f"the record batch counts {counted(header.record_count, 'record')}")
     if header.last_offset > _MAX_INT64:
         raise InvalidBatchError("the record batch ends behind the largest offset")
     # bytes are indexed faster than a memoryview, and their slices are what records hold.

@@ -107,9 +107,10 @@ def _idle_members(group: GroupDetails) -> Iterator[Finding]:
         return
     assigned = sum(len(member.partitions) for member in group.members)
     names = ", ".join(sorted({member.client_id for member in idle}))
+    members = counted(len(group.members), "member")
     yield problem(
-        f"group {group.name}: {len(idle)} of {len(group.members)} members have no partition "
-        f"({names}); all members together have {assigned}",
+        f"group {group.name}: {len(idle)} of {members} have no partition ({names}); all "
+        f"members together have {assigned}",
         "a partition goes to one member only: with more members than partitions the rest wait. "
         "Stop some, or create the topic with more partitions",
         "with no partitions at all, the subscribed topic does not exist or its name is misspelt",
