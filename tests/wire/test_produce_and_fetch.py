@@ -426,3 +426,27 @@ def test_topics_are_named_by_their_ids_from_version_13_on(
     [answered] = client.call(ApiKey.FETCH, version, request).responses
     assert answered.topic_id == request.topics[0].topic_id
     assert values(answered.partitions[0].records) == [b"x"]
+
+
+def test_a_session_gives_records_of_a_topic_that_came_after_it(
+    client: RawClient, topic: str
+) -> None:
+    request = fetch_request(topic, 0, session_id=0, session_epoch=0)
+    opened = client.call(ApiKey.FETCH, 11, request)
+    assert opened.responses[0].partitions[0].error_code == 3
+    ensure(client, topic)
+    produce(client, topic, batch(b"x"))
+    request = fetch_request(topic, 0, session_id=opened.session_id, session_epoch=1)
+    request.topics = []
+    [answered] = client.call(ApiKey.FETCH, 11, request).responses
+    assert values(answered.partitions[0].records) == [b"x"]
+
+
+def test_two_batches_for_one_partition_are_refused_alone(client: RawClient, topic: str) -> None:
+    ensure(client, topic)
+    request = produce_request(f"{topic}-other", batch(b"one") + batch(b"two"))
+    request.topic_data += produce_request(topic, batch(b"good")).topic_data
+    first, second = client.call(ApiKey.PRODUCE, 9, request).responses
+    assert first.partition_responses[0].error_code != 0
+    assert second.partition_responses[0].error_code == 0
+    assert values(fetch(client, topic, 0).records) == [b"good"]

@@ -23,7 +23,7 @@ from fakebus.broker.delayed_fetch import DelayedFetch
 from fakebus.broker.fetch_sessions import FetchPlan, PartitionKey
 from fakebus.broker.fetching import NO_EPOCH, FetchTarget, IsolationLevel
 from fakebus.broker.topics import Topic
-from fakebus.broker.turns import LARGE_REQUEST_BYTES, TURN_UNITS
+from fakebus.broker.turns import LARGE_REQUEST_BYTES, TURN_UNITS, in_turns
 from fakebus.errors import ErrorCode
 from fakebus.kafka.api import PendingResponse, RequestContext, handles
 from fakebus.protocol.api_keys import ApiKey
@@ -46,22 +46,24 @@ def handle_fetch(request: FetchRequest, context: RequestContext) -> PendingRespo
     if context.frame_bytes >= LARGE_REQUEST_BYTES:
         _begin_later(request, context, pending)
         return pending
-    fetch = _begin(request, context, pending, None)
+    fetch = _begin(request, context, pending, _wanted(request, context), None)
     if fetch is not None:
         pending.abandon = fetch.abandon
     return pending
 
 
 def _begin_later(request: FetchRequest, context: RequestContext, pending: PendingResponse) -> None:
-    """Let a large fetch be decoded, begun and answered in a turn of the event loop each."""
-    later = partial(context.broker.waiting_room.turns.run_later, TURN_UNITS)
+    """Let a large fetch be decoded, begun and answered in turns of the event loop of their own."""
+    room = context.broker.waiting_room
+    later = partial(room.turns.run_later, TURN_UNITS)
     fetch: DelayedFetch | None = None
     gone = False
 
-    def begin() -> None:
+    async def begin() -> None:
         nonlocal fetch
+        wanted = [each async for each in in_turns(_wanted(request, context))]
         if not gone:
-            fetch = _begin(request, context, pending, later)
+            fetch = _begin(request, context, pending, wanted, later)
 
     def abandon() -> None:
         nonlocal gone
@@ -70,13 +72,14 @@ def _begin_later(request: FetchRequest, context: RequestContext, pending: Pendin
             fetch.abandon()
 
     pending.abandon = abandon
-    later(begin)
+    room.spawn(begin())
 
 
 def _begin(
     request: FetchRequest,
     context: RequestContext,
     pending: PendingResponse,
+    wanted: Iterable[tuple[PartitionKey, FetchTarget]],
     later: Callable[[Callable[[], None]], None] | None,
 ) -> DelayedFetch | None:
     """Begin a fetch that nothing speaks against; ``later`` is where a large one is answered."""
@@ -87,7 +90,7 @@ def _begin(
     plan = context.broker.fetch_sessions.plan(
         request.session_id,
         request.session_epoch,
-        _wanted(request, context, by_id),
+        wanted,
         _forgotten(request, by_id),
         uses_topic_ids=by_id,
     )
@@ -118,8 +121,9 @@ def _begin(
 
 
 def _wanted(
-    request: FetchRequest, context: RequestContext, by_id: bool
+    request: FetchRequest, context: RequestContext
 ) -> Iterable[tuple[PartitionKey, FetchTarget]]:
+    by_id = context.api_version >= _FIRST_WITH_TOPIC_IDS
     for wanted in request.topics:
         name = wanted.topic_id if by_id else wanted.topic
         topic, unknown = _topic(name, context)

@@ -82,7 +82,9 @@ async def _fetch(
     if group.topics is None:
         topics = _all_topics(group.group_id, context)
     else:
-        topics = [_topic(group.group_id, each, context) async for each in in_turns(group.topics)]
+        topics = [
+            await _topic(group.group_id, each, context) async for each in in_turns(group.topics)
+        ]
     return OffsetFetchResponseGroup(group_id=group.group_id, topics=topics)
 
 
@@ -104,7 +106,7 @@ def _all_topics(group_id: str, context: RequestContext) -> list[OffsetFetchRespo
     return answers
 
 
-def _topic(
+async def _topic(
     group_id: str, topic: OffsetFetchRequestTopics, context: RequestContext
 ) -> OffsetFetchResponseTopics:
     name = topic.name
@@ -118,7 +120,7 @@ def _topic(
     coordinator = context.broker.group_coordinator
     rows = {
         index: coordinator.fetch_offset(group_id, TopicPartition(name, index))
-        for index in topic.partition_indexes
+        async for index in in_turns(topic.partition_indexes)
     }
     context.broker.activity.note_committed_offsets(context.origin, group_id, name, rows)
     return OffsetFetchResponseTopics(
