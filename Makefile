@@ -9,8 +9,9 @@ STAMP = $(VENV)/.installed
 up: $(STAMP)  ## Start the seeded bus: Kafka on 127.0.0.1:9092, HTTP on 127.0.0.1:8081
 	$(BIN)/fakebus up --fixtures fixtures $(ARGS)
 
+# Three at a time, also on two cores: much of it is waiting for clients.
 test: $(STAMP)  ## Unit tests and the Python clients
-	$(BIN)/python -m pytest -q -n 2 --dist loadgroup --ignore tests/clients/test_other_languages.py --ignore tests/clients/test_registry_other_languages.py --ignore tests/devstack --ignore tests/differential $(ARGS)
+	$(BIN)/python -m pytest -q -n 3 --dist loadgroup --ignore tests/clients/test_other_languages.py --ignore tests/clients/test_registry_other_languages.py --ignore tests/devstack --ignore tests/differential $(ARGS)
 
 smoke: $(STAMP)  ## Install a wheel into a new environment, start it, use it and stop it
 	$(BIN)/python tools/smoke.py $(ARGS)

@@ -31,5 +31,5 @@ def test_a_client_that_comes_while_the_bus_stops_leaves_nothing_open(port_of: st
                 clients = [socket.create_connection((host, int(port))) for _ in range(3)]
             for client in clients:
                 client.close()
-            gc.collect()
+        gc.collect()
     assert [str(one.message) for one in caught if "unclosed" in str(one.message)] == []

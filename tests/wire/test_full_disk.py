@@ -68,6 +68,7 @@ def bus(directory: Path, limit_bytes: int | None = None, exit_code: int = 0) -> 
         assert process.wait(10) == exit_code
 
 
+@pytest.mark.slow
 def test_a_full_disk_refuses_writes_and_loses_nothing(tmp_path: Path) -> None:
     stored = 0
     with bus(tmp_path, LIMIT_BYTES) as client:

@@ -515,6 +515,7 @@ def test_generated_events_are_what_consumers_read(
     assert {value["state"] for _, value in found} <= {"NEW", "PAID"}
 
 
+@pytest.mark.slow
 def test_a_watched_set_is_seeded_again_when_a_file_changes(
     commands: Commands, order_set: Path, name: str, tmp_path: Path, unique: Unique
 ) -> None:

@@ -11,7 +11,7 @@ from confluent_kafka.schema_registry import SchemaRegistryClient
 from tests.clients.cluster import Cluster
 from tests.clients.python.client import wait_until
 
-pytestmark = pytest.mark.clients
+pytestmark = [pytest.mark.clients, pytest.mark.slow]
 
 FILES = {
     "fakebus.yaml": (

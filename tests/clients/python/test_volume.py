@@ -11,7 +11,7 @@ import pytest
 
 from tests.clients.python.client import LATEST, Client, Partition, read, read_topic
 
-pytestmark = pytest.mark.clients
+pytestmark = [pytest.mark.clients, pytest.mark.slow]
 
 NewTopic = Callable[..., str]
 RECORDS = 50_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import socket
@@ -18,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from fakebus.cli.main import run
 
 START_TIMEOUT_S = 20
 
@@ -250,16 +253,27 @@ def test_two_processes_cannot_have_the_same_data_file(start: Start, tmp_path: Pa
     ],
 )
 def test_bad_input_exits_with_2_and_a_clear_line(
-    start: Start, arguments: tuple[str, ...], says: str
+    arguments: tuple[str, ...],
+    says: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.chdir(tmp_path)
+    # The command has the log for itself.
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", list(root.handlers))
+    level = root.level
     storage = () if "--data" in arguments else ("--memory",)
-    up = (
-        start(*storage, *FREE, *arguments)
-        if "--kafka" not in arguments
-        else start(*storage, "--http", "127.0.0.1:0", *arguments)
-    )
-    assert up.wait() == 2
-    text = up.errors()
+    ports = FREE if "--kafka" not in arguments else FREE[2:]
+    try:
+        status = run(["up", *storage, *ports, *arguments])
+    except SystemExit as end:
+        status = int(end.code or 0)
+    finally:
+        root.setLevel(level)
+    assert status == 2
+    text = capfd.readouterr().err
     assert says in text
     assert "Traceback" not in text
     assert all(line.isprintable() for line in text.split("\n"))
