@@ -158,7 +158,7 @@ def _stream_conflicts(sets: Sequence[FixtureSet]) -> Iterator[FixtureProblem]:
     known: dict[tuple[str, str | None, str], FixtureStream] = {}
     for stream in (stream for each in sets for stream in each.streams):
         first = known.setdefault(_key(stream), stream)
-        if _digests(stream) != _digests(first):
+        if stream is not first and _digests(stream) != _digests(first):
             yield _problem(
                 Position(stream.display_file, 1, 1),
                 f"once they are seeded, these events for {stream.topic} could not be told from "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from fakebus.fixture_files.directory_loading import DirectoryLoader
 from fakebus.fixture_files.events.timeline import Timeline
@@ -29,6 +30,16 @@ _Way = tuple[tuple[Path, Position], ...]
 """The sets that lead to one, with the places where they are named."""
 
 
+class _Naming(NamedTuple):
+    """Place where a set is named."""
+
+    position: Position
+    problems: ProblemList
+    """Where it is told what is wrong with the set that is named."""
+    profile: str | None = None
+    profile_at: Position | None = None
+
+
 class SetLoading:
     """Loading of sets, step by step for all of them: structure, schemas, events, records."""
 
@@ -51,13 +62,14 @@ class SetLoading:
             sets: where sets are that are named, each with the profile that is wanted.
             generate: a topic to generate events for, whatever the sets say, and how many.
         """
-        self.open(sets, generate)
+        self.open(sets)
         self._check_names()
         if not self._is_complete:
             # What a set that is not there would have said is not complained about as well.
             return None
         named = [root.part for root in self.roots]
         for part in named:
+            part.generate = generate
             part.beside = [other for other in named if other is not part]
         parts = self.parts()
         self._read_schemas(parts)
@@ -70,14 +82,10 @@ class SetLoading:
         own = [part.results[0] for part in named]
         return merged(own, results, self._settings.ids, self._settings.now_ms)
 
-    def open(
-        self,
-        sets: Sequence[tuple[Path, str | None]],
-        generate: tuple[str, int | None] | None = None,
-    ) -> None:
+    def open(self, sets: Sequence[tuple[Path, str | None]]) -> None:
         """Read what sets consist of, and all that they use; as for :meth:`load`."""
         for path, profile in sets:
-            self._open_named(path, profile, generate)
+            self._open_named(path, profile)
 
     def parts(self) -> list[Part]:
         """Return all sets, each behind those that it builds on."""
@@ -134,66 +142,68 @@ class SetLoading:
         lists = [part.problems for part in self.parts()] + [self._own_problems]
         return list(dict.fromkeys(problem for each in lists for problem in each.sorted()))
 
-    def _open_named(
-        self, path: Path, profile: str | None, generate: tuple[str, int | None] | None
-    ) -> None:
-        position = Position(str(path), 1, 1)
+    def _open_named(self, path: Path, profile: str | None) -> None:
+        naming = _Naming(Position(str(path), 1, 1), self._own_problems, profile)
         try:
             source = source_of(path)
         except DataError as error:
-            self._missing(self._own_problems, position, str(error), error.hint)
+            self._missing(naming, str(error), error.hint)
             return
         if not (source.root.is_dir() or is_pack(source.root) or is_asyncapi(source.root)):
-            self._missing(self._own_problems, *not_a_directory(source.root))
+            position, *told = not_a_directory(source.root)
+            self._missing(naming._replace(position=position), *told)
             return
-        part = self._open(source, profile, position, self._own_problems, (), generate)
-        loader = self._loaders.get(source.root.resolve())
-        if part is not None and loader is not None and loader not in self.roots:
-            self.roots.append(loader)
+        if self._open(source, naming, ()) is not None:
+            loader = self._loaders[source.root.resolve()]
+            if loader not in self.roots:
+                self.roots.append(loader)
 
-    def _open(
-        self,
-        source: SetSource,
-        profile: str | None,
-        position: Position,
-        problems: ProblemList,
-        way: _Way,
-        generate: tuple[str, int | None] | None = None,
-        profile_at: Position | None = None,
-    ) -> Part | None:
+    def _open(self, source: SetSource, naming: _Naming, way: _Way) -> Part | None:
         root = source.root.resolve()
         if root in [each for each, _ in way]:
-            self._missing(problems, position, *_circle(root, position, way))
+            self._missing(naming, *_circle(root, way))
             return None
-        known = self._loaders.get(root)
-        if known is not None:
-            if known.part.profile != profile:
-                self._tell_profiles(known.part, profile, position, problems)
-            return known.part
+        if root in self._loaders:
+            return self._known(self._loaders[root].part, source, naming)
         if len(way) >= MAX_DEPTH:
             message = f"the sets use each other more than {MAX_DEPTH} deep"
-            self._missing(problems, position, message, "let the set use what it needs itself")
+            self._missing(naming, message, "let the set use what it needs itself")
             return None
-        part = self._new_part(source, profile, position, generate)
-        part.profile_at = profile_at
+        part = self._new_part(source, naming)
         loader = self._new_loader(part)
         loader.read()
         for use in part.spec.root.uses:
-            place = use.place
+            used = _Naming(use.place, part.problems, use.profile, use.at("profile"))
             try:
                 found = use.source(source.root)
             except DataError as error:
-                self._missing(part.problems, place, str(error), error.hint)
+                self._missing(used, str(error), error.hint)
                 continue
-            way_there = (*way, (root, place))
-            inner = self._open(
-                found, use.profile, place, part.problems, way_there, profile_at=use.at("profile")
-            )
+            inner = self._open(found, used, (*way, (root, use.place)))
             if inner in part.uses:
-                part.problems.add(place, "the set uses this one twice", "name it once")
+                part.problems.add(use.place, "the set uses this one twice", "name it once")
             elif inner is not None:
                 part.uses.append(inner)
         self._loaders[root] = loader
+        return part
+
+    def _known(self, part: Part, source: SetSource, naming: _Naming) -> Part:
+        """Return a set that is named once more, after telling if another profile is wanted."""
+        if part.profile != naming.profile:
+            here, there = (
+                "as a whole" if one is None else f"with the profile {quoted(one)}"
+                for one in (naming.profile, part.profile)
+            )
+            first = part.position
+            naming.problems.add(
+                naming.position,
+                f"the set {part.name or part.source.root} is used {here} here and {there} in "
+                f"{first.file}:{first.line}",
+                "a set is loaded once; ask for the same in both places",
+            )
+        if part.source.name is None:
+            # As a package it has a name, whichever way it was found first.
+            part.source = source._replace(root=part.source.root)
         return part
 
     def _new_loader(self, part: Part) -> PartLoader:
@@ -205,46 +215,22 @@ class SetLoading:
             return AsyncApiLoader(part, self._settings)
         return DirectoryLoader(part, self._settings)
 
-    def _new_part(
-        self,
-        source: SetSource,
-        profile: str | None,
-        position: Position,
-        generate: tuple[str, int | None] | None,
-    ) -> Part:
+    def _new_part(self, source: SetSource, naming: _Naming) -> Part:
         problems = ProblemList()
-        spec = SetSpec(anchor_ms=self._settings.now_ms)
         return Part(
             source=source,
-            position=position,
-            profile=profile,
-            generate=generate,
+            position=naming.position,
+            profile=naming.profile,
+            profile_at=naming.profile_at,
             problems=problems,
-            spec=spec,
+            spec=SetSpec(anchor_ms=self._settings.now_ms),
             schemas=SchemaSet((), self._settings.ids, problems),
             timeline=Timeline(problems),
         )
 
-    def _missing(
-        self, problems: ProblemList, position: Position, message: str, hint: str = ""
-    ) -> None:
-        problems.add(position, message, hint)
+    def _missing(self, naming: _Naming, message: str, hint: str = "") -> None:
+        naming.problems.add(naming.position, message, hint)
         self._is_complete = False
-
-    def _tell_profiles(
-        self, known: Part, profile: str | None, position: Position, problems: ProblemList
-    ) -> None:
-        here, there = (
-            "as a whole" if one is None else f"with the profile {quoted(one)}"
-            for one in (profile, known.profile)
-        )
-        first = known.position
-        problems.add(
-            position,
-            f"the set {known.name or known.source.root} is used {here} here and {there} in "
-            f"{first.file}:{first.line}",
-            "a set is loaded once; ask for the same in both places",
-        )
 
     def _check_names(self) -> None:
         by_name: dict[str, Part] = {}
@@ -253,8 +239,7 @@ class SetLoading:
             first = by_name.setdefault(part.name or str(part.source.root), part)
             if first is not part:
                 self._missing(
-                    part.problems,
-                    part.position,
+                    _Naming(part.position, part.problems),
                     f"two sets are called {quoted(part.name or '')}: {_described(part)}, and "
                     f"{_described(first)}, which {first.position.file}:{first.position.line} names",
                     "use it from one place, or give one of them another  name:",
@@ -266,7 +251,7 @@ def _described(part: Part) -> str:
     return f"that{version} in {part.source.root}"
 
 
-def _circle(root: Path, position: Position, way: _Way) -> tuple[str, str]:
+def _circle(root: Path, way: _Way) -> tuple[str, str]:
     inside = way[[each for each, _ in way].index(root) :]
     if len(inside) == 1:
         return "the set uses itself", "take the entry out"

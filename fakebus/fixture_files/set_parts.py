@@ -37,14 +37,14 @@ class Part:
     position: Position
     """Where it is named first."""
     profile: str | None
-    generate: tuple[str, int | None] | None
-    """A topic to generate events for, whatever the set says, and how many."""
     problems: ProblemList
     spec: SetSpec
     schemas: SchemaSet
     timeline: Timeline
     profile_at: Position | None = None
     """Where the profile is asked for, if it is another set that does."""
+    generate: tuple[str, int | None] | None = None
+    """A topic to generate events for, whatever the set says, and how many."""
     uses: list[Part] = field(default_factory=list)
     """The sets that it uses itself."""
     beside: list[Part] = field(default_factory=list)

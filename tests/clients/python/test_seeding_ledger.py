@@ -48,11 +48,11 @@ def seed(servers: str, directory: Path, *, code: int = 0) -> None:
     assert run(["fixtures", "seed", str(directory), "--bootstrap-server", servers]) == code
 
 
-def values(servers: str) -> list[str]:
+def values(servers: str, topic: str = "t") -> list[str]:
     consumer = Consumer(
         {"bootstrap.servers": servers, "group.id": "g", "auto.offset.reset": "earliest"}
     )
-    consumer.subscribe(["t"])
+    consumer.subscribe([topic])
     found = []
     while (message := consumer.poll(10 if not found else 0.5)) is not None:
         found.append((message.value() or b"").decode())

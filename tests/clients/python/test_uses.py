@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from fakebus.testing.embedded_bus import running_bus
 from tests.clients.python.test_seeding_ledger import bus, seed, values
 from tests.unit.fixture_files.packages import install
 
@@ -69,3 +70,24 @@ def test_what_was_seeded_before_the_set_had_a_name_is_not_seeded_again(
         (shared / "t.ndjson").write_text('{"value": "theirs"}\n{"value": "new"}\n')
         seed(servers, PACKAGE)
         assert values(servers) == ["theirs", "new"]
+
+
+def test_ids_that_a_user_pins_are_free_although_other_schemas_come_first(tmp_path: Path) -> None:
+    """The registry counts from 1, and has to come to the pinned schema before it gives 1 away."""
+    for name, text in {
+        "shared": "topics: [{name: t, value: {subject: a}, load: t.ndjson}]\n"
+        "subjects: [{subject: a, schema: a.avsc}]\n",
+        "own": "uses: [{path: ../shared}]\n"
+        "topics: [{name: own, value: {subject: b}, load: t.ndjson}]\n"
+        "subjects: [{subject: b, schema: a.avsc, id: 1}]\n",
+    }.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "fakebus.yaml").write_text(f"version: 1\n{text}")
+        (tmp_path / name / "a.avsc").write_text('"string"' if name == "own" else '"long"')
+        (tmp_path / name / "t.ndjson").write_text(
+            '{"value": "v"}\n' if name == "own" else '{"value": 1}\n'
+        )
+    with running_bus(fixtures=tmp_path / "own", http=True) as running:
+        servers = running.bootstrap_servers
+        assert values(servers) == ["\0\0\0\0\2\2"]
+        assert values(servers, "own") == ["\0\0\0\0\1\2v"]

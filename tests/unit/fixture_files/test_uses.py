@@ -613,3 +613,34 @@ def test_what_is_named_to_a_command_is_told_too(
     told = capsys.readouterr().out
     assert told.startswith('package:gone:1:1: there is no package "gone" here; ')
     assert load(shared, shared / ".").record_count == 1
+
+
+def test_a_package_has_its_name_even_if_a_path_led_to_it_first(
+    write: Write, install_set: Install
+) -> None:
+    root = install_set("parcel-events", yaml("topics: [{name: a}]"), version="2.3")
+    write("left", yaml("name: left\nuses: [{package: parcel-events}]"))
+    own = write("own", yaml(f"uses: [{{path: {root}}}, {{path: ../left}}]"))
+    assert [one.label for one in load(own).uses] == ["parcel-events 2.3", "left"]
+
+
+def test_a_package_without_a_distribution_has_no_version(
+    write: Write, install_set: Install
+) -> None:
+    root = install_set("parcel-events", yaml(""), version="2.3")
+    for path in (root.parent / "parcel_events-2.3.dist-info").iterdir():
+        path.unlink()
+    (root.parent / "parcel_events-2.3.dist-info").rmdir()
+    assert load(write("own", yaml("uses: [{package: parcel-events}]"))).topics == ()
+    own = write("own", yaml('uses: [{package: parcel-events, version: ">=1"}]'))
+    assert told(own) == [
+        'own/fakebus.yaml:2:18: the package "parcel-events" is not installed as a distribution, '
+        "so it has no version; leave  version:  out, or install it with pip"
+    ]
+
+
+def test_a_set_that_is_named_and_used_is_loaded_once_in_any_order(write: Write) -> None:
+    sets = [write("shared"), write("own", OWN)]
+    for each in (sets, sets[::-1]):
+        assert check_fixtures(each, now_ms=NOW_MS) == []
+        assert load(*each).record_count == 2
