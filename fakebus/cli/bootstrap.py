@@ -74,12 +74,12 @@ def _check_text(arguments: argparse.Namespace) -> None:
     """Refuse names that are not UTF-8, which end the client library or the whole process."""
     for option, given in vars(arguments).items():
         for text in given if isinstance(given, list) else [given]:
-            if option not in _BYTES and isinstance(text, str) and not _is_text(text):
+            if option not in _BYTES and isinstance(text, str) and not is_text(text):
                 raise ConfigError(f"{text!r} is not UTF-8")
 
 
-def _is_text(text: str) -> bool:
-    # Bytes that are not UTF-8 reach Python as lone surrogates.
+def is_text(text: str) -> bool:
+    """Whether an argument is UTF-8; other bytes reach Python as lone surrogates."""
     return not any("\ud800" <= char <= "\udfff" for char in text)
 
 

@@ -85,12 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
         registry = registry_of(arguments)
         found = list(_examine(connection, registry, arguments))
     if arguments.format == JSON:
-        print_json(
-            [
-                {"severity": item.severity.value, "text": item.text, "advice": list(item.advice)}
-                for item in found
-            ]
-        )
+        print_json([{**item._asdict(), "severity": item.severity.value} for item in found])
     else:
         _print(found)
     return 1 if any(item.severity is Severity.PROBLEM for item in found) else 0

@@ -30,21 +30,16 @@ from fakebus.cli.fixture_actions import (
     schema,
     seed,
 )
+from fakebus.cli.main import Command
 from fakebus.cli.progress import working
 
 
-class Action(Protocol):
+class Action(Command, Protocol):
     """Action: a module of :mod:`fakebus.cli.fixture_actions`."""
 
     NAME: str
     HELP: str
     DESCRIPTION: str
-
-    def configure(self, parser: argparse.ArgumentParser) -> None:
-        """Add the action's arguments."""
-
-    def run(self, arguments: argparse.Namespace) -> int:
-        """Carry the action out and return the exit code."""
 
 
 ACTIONS: tuple[Action, ...] = (

@@ -31,7 +31,7 @@ from fakebus.cli.output import (
     print_rows,
     print_table,
 )
-from fakebus.client.connection import ClientError, Connection
+from fakebus.client.connection import Connection
 from fakebus.client.groups import (
     GroupDetails,
     GroupPartition,
@@ -43,7 +43,7 @@ from fakebus.client.groups import (
     set_offsets,
     unknown_group,
 )
-from fakebus.client.offsets import log_ranges, partitions_of, resolve
+from fakebus.client.offsets import log_ranges, partition_of, partitions_of, resolve
 from fakebus.client.positions import POSITION_HELP, Position, parse_position
 from fakebus.config import parse_assignments
 from fakebus.errors import ConfigError
@@ -159,10 +159,7 @@ def _targets(connection: Connection, target: str) -> list[TopicPartition]:
         return partitions_of(connection, [target])
     if not (number.isascii() and number.isdigit()):
         raise ConfigError(f"{target!r} is not TOPIC:PARTITION, as in orders:0")
-    count = connection.partition_count(topic)
-    if int(number) >= count:
-        raise ClientError(f"there is no partition {number}: {topic} has {count}")
-    return [TopicPartition(topic, int(number))]
+    return [partition_of(connection, topic, int(number))]
 
 
 def _reset(connection: Connection, group: str, wanted: dict[str, Position]) -> None:

@@ -34,7 +34,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from fakebus.cli.bootstrap import add_bootstrap_arguments, add_registry_argument, connect
+from fakebus.cli.bootstrap import (
+    add_bootstrap_arguments,
+    add_registry_argument,
+    connect,
+    is_text,
+)
 from fakebus.cli.output import add_repeated_argument, print_lines
 from fakebus.cli.record_lines import Schemas, WrittenRecord, record_of_event
 from fakebus.client.connection import ClientError, Connection, nearest
@@ -140,9 +145,12 @@ class _Source:
         self._schemas = schemas
         self._key_format = self._format(arguments.key_schema)
         self._value_format = self._format(arguments.value_schema)
+        headers = parse_assignments(arguments.header)
+        for name in headers:
+            if not is_text(name):
+                raise ConfigError(f"the name of the header {name!r} is not UTF-8")
         self._headers: tuple[RecordHeader, ...] = tuple(
-            (_name(name), _bytes(value))
-            for name, value in parse_assignments(arguments.header).items()
+            (name, _bytes(value)) for name, value in headers.items()
         )
         self._key: bytes | None = None
         if arguments.key is not None:
@@ -232,12 +240,6 @@ class _Source:
             raise ConfigError(f"{place}: {error}") from None
         except (ValueError, RecursionError) as error:
             raise ConfigError(f"{place}: what has a schema is written as JSON: {error}") from None
-
-
-def _name(text: str) -> str:
-    if any("\ud800" <= char <= "\udfff" for char in text):
-        raise ConfigError(f"the name of the header {text!r} is not UTF-8")
-    return text
 
 
 def _bytes(text: str) -> bytes:

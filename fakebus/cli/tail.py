@@ -21,7 +21,6 @@ Examples:
 from __future__ import annotations
 
 import argparse
-import contextlib
 import sys
 import time
 
@@ -36,7 +35,7 @@ from fakebus.cli.output import (
 from fakebus.cli.record_filter import FILTER_HELP, parse_filter
 from fakebus.cli.record_lines import ReadRecord, Schemas
 from fakebus.client.connection import ClientError, Connection, nearest
-from fakebus.client.offsets import LogRange, log_ranges, partitions_of, resolve
+from fakebus.client.offsets import log_ranges, partition_of, partitions_of, resolve
 from fakebus.client.positions import (
     NEGATIVE_POSITION,
     POSITION_HELP,
@@ -112,7 +111,10 @@ def run(arguments: argparse.Namespace) -> int:
             for fetched in records:
                 record = ReadRecord(fetched, schemas)
                 if wanted is None or wanted(record.fields()):
-                    _print(record, arguments.format)
+                    if arguments.format == JSON:
+                        print_json_line(record.json())
+                    else:
+                        print_lines(record.text())
                     left -= 1
                 if arguments.group:
                     reader.store(fetched)
@@ -124,13 +126,6 @@ def run(arguments: argparse.Namespace) -> int:
                 break
             topics.follow()
     return 0
-
-
-def _print(record: ReadRecord, form: str) -> None:
-    if form == JSON:
-        print_json_line(record.json())
-    else:
-        print_lines(record.text())
 
 
 def _check(arguments: argparse.Namespace, kind: PositionKind) -> None:
@@ -173,14 +168,10 @@ class _Topics:
             ClientError: the partition is not there, or a topic that is not waited for.
         """
         self._tell_missing()
-        found = self._partitions()
         if self._partition is not None:
             for topic in self._names():
-                if TopicPartition(topic, self._partition) not in found:
-                    count = self._connection.partition_count(topic)
-                    raise ClientError(
-                        f"there is no partition {self._partition}: {topic} has {count}"
-                    )
+                partition_of(self._connection, topic, self._partition)
+        found = self._partitions()
         self._read = set(found)
         ranges = log_ranges(self._connection, found)
         if self._in_group:
@@ -190,17 +181,19 @@ class _Topics:
             starts = resolve(self._connection, dict.fromkeys(found, position), ranges)
             self._reader.assign(starts)
         if self._exits:
-            self._reader.stop_at(_ends(starts, ranges))
+            ends = {each: log.end for each, log in ranges.items() if log.records}
+            self._reader.stop_at({each: end for each, end in ends.items() if starts[each] < end})
 
     def follow(self) -> None:
         """Read also what has come since, from its beginning."""
         if self._exits or monotonic() - self._looked < _LOOK_S:
             return
         self._looked = monotonic()
-        # A cluster that is restarted is waited for.
-        with contextlib.suppress(ClientError):
+        try:
             self._connection.refresh(_LOOK_S)
-        found = set(self._partitions())
+            found = set(self._partitions())
+        except ClientError:
+            return  # the cluster restarts, or is just creating a topic: it is asked again soon
         new, gone = found - self._read, self._read - found
         if not new and not gone:
             return
@@ -240,9 +233,3 @@ class _Topics:
             if self._exits:
                 raise ClientError(what)
             print_lines(f"fakebus: {what} (waiting for it; Ctrl-C ends)", error=True, flush=True)
-
-
-def _ends(
-    starts: dict[TopicPartition, int], ranges: dict[TopicPartition, LogRange]
-) -> dict[TopicPartition, int]:
-    return {each: log.end for each, log in ranges.items() if starts[each] < log.end and log.records}

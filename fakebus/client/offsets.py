@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fakebus.client.connection import REQUEST_TIMEOUT_S, Connection
+from fakebus.client.connection import REQUEST_TIMEOUT_S, ClientError, Connection
 from fakebus.client.positions import Position, PositionKind
 from fakebus.types import TopicPartition
 
@@ -33,6 +33,14 @@ def partitions_of(connection: Connection, topics: Iterable[str]) -> list[TopicPa
         for topic in topics
         for partition in range(connection.partition_count(topic))
     ]
+
+
+def partition_of(connection: Connection, topic: str, number: int) -> TopicPartition:
+    """Return one partition of a topic; ClientError if there is no such topic or partition."""
+    count = connection.partition_count(topic)
+    if number >= count:
+        raise ClientError(f"there is no partition {number}: {topic} has {count}")
+    return TopicPartition(topic, number)
 
 
 def _offset_spec() -> Any:

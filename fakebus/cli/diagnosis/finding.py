@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 
 class Severity(Enum):
@@ -14,8 +14,7 @@ class Severity(Enum):
     PROBLEM = "problem"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Finding(NamedTuple):
     """Finding: one sentence about the way to the records, and what to do about it."""
 
     severity: Severity
@@ -26,14 +25,14 @@ class Finding:
 
 def fine(text: str) -> Finding:
     """Return a finding that needs nothing done."""
-    return Finding(severity=Severity.FINE, text=text)
+    return Finding(Severity.FINE, text)
 
 
 def note(text: str, *advice: str) -> Finding:
     """Return a finding that is no mistake but may explain something."""
-    return Finding(severity=Severity.NOTE, text=text, advice=advice)
+    return Finding(Severity.NOTE, text, advice)
 
 
 def problem(text: str, *advice: str) -> Finding:
     """Return a finding that makes the doctor's exit code 1."""
-    return Finding(severity=Severity.PROBLEM, text=text, advice=advice)
+    return Finding(Severity.PROBLEM, text, advice)
