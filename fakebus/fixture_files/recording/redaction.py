@@ -12,7 +12,7 @@ import binascii
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -191,9 +191,11 @@ class Redaction:
                 (mark := self._table.of_field(name)) is not None and mark.rule in _PERSON_MARKS
                 for name in data
             )
+            # Places are told by the names that they have afterwards.
+            names = {self._map_key(name, path): inner for name, inner in data.items()}
             return {
-                self._map_key(name, path): self.data(inner, (*path, name), is_person=person)
-                for name, inner in data.items()
+                name: self.data(inner, (*path, name), is_person=person)
+                for name, inner in names.items()
             }
         if isinstance(data, list):
             return [
@@ -324,6 +326,7 @@ class Redaction:
         return after
 
 
+_SCALAR = re.compile(r'"(?:[^"\\]|\\.)*"|[^\s,:\[\]{}"]+')
 _INSIDE = "(JSON)"
 """Step of a path from a text to the JSON in it."""
 
@@ -347,7 +350,29 @@ def _texts(data: object) -> Iterable[str]:
 
 
 def _json_like(data: object, text: str) -> str:
-    """Return JSON that is spaced like another text."""
-    is_compact = not re.search(r"[:,\]}]\s", text)
-    separators = (",", ":") if is_compact else None
-    return json.dumps(data, ensure_ascii=text.isascii(), separators=separators)
+    """Return JSON that is written as another text of the same structure."""
+    scalars = list(_scalars(data))
+    if len(scalars) != len(_SCALAR.findall(text)):
+        # A name stands twice in an object.
+        return json.dumps(data, ensure_ascii=text.isascii())
+    left = iter(scalars)
+
+    def written(found: re.Match[str]) -> str:
+        scalar = next(left)
+        is_same = json.loads(found[0]) == scalar
+        return found[0] if is_same else json.dumps(scalar, ensure_ascii=text.isascii())
+
+    return _SCALAR.sub(written, text)
+
+
+def _scalars(data: object) -> Iterator[object]:
+    """Yield names and values of JSON in the order in which they are written."""
+    if isinstance(data, dict):
+        for name, inner in data.items():
+            yield name
+            yield from _scalars(inner)
+    elif isinstance(data, list):
+        for inner in data:
+            yield from _scalars(inner)
+    else:
+        yield data

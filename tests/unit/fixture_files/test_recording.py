@@ -268,6 +268,17 @@ def test_what_was_redacted_and_what_was_left_is_listed() -> None:
     ]
 
 
+def test_the_list_tells_nobody_who_is_a_key_of_a_map() -> None:
+    value = {"a@b.co": {"email": "c@d.co", "$ref": "x"}}
+    recorder = Recorder(None, Redaction())
+    recorder.files([topic_of([row(value)])])
+    assert list(recorder.listing.lines()) == [
+        "t: redacted value.* (e-mail address, 1 time), "
+        "value.person-1@example.org.email (e-mail address, 1 time)",
+        "t: left as it was: value.person-1@example.org.$ref",
+    ]
+
+
 def test_many_keys_of_a_map_are_one_field_of_the_list() -> None:
     topic = topic_of([row({"prices": {f"p{n}": n for n in range(50)}, "b": {"c": 1, "d": True}})])
     recorder = Recorder(None, Redaction())
@@ -329,7 +340,8 @@ PATTERNS = {
                 "contact": "+15550000002",
                 "map": {"person-2@example.org": "v"},
             },
-            "t: left as it was: value.password (its schema takes nothing else)",
+            "t: left as it was: value.password (its schema takes nothing else), "
+            "value.map.person-2@example.org",
         ),
         (
             "JSON",

@@ -269,6 +269,19 @@ def test_numbers_are_redacted_where_a_field_says_what_they_are() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("text", "redacted"),
+    [
+        ('[ "a@b.co" ]', '[ "person-1@example.org" ]'),
+        ('{"x":\t"a@b.co",\n "n": 1.50}', '{"x":\t"person-1@example.org",\n "n": 1.50}'),
+        ('{"a@b.co": "\\u00fc", "pin":12345}', '{"person-1@example.org": "\\u00fc", "pin":90001}'),
+        ('{"x": "a@b.co", "x": "c@d.co"}', '{"x": "person-1@example.org"}'),
+    ],
+)
+def test_json_in_a_text_keeps_its_spacing(text: str, redacted: str) -> None:
+    assert Redaction().data({"x": text}) == {"x": redacted}
+
+
 def test_headers_are_redacted_by_name_and_by_value() -> None:
     redaction = Redaction()
     assert redaction.data("abc", ("headers", "X-Api-Key")) == "secret-1"
