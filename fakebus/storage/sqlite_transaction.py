@@ -14,9 +14,9 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from struct import Struct
 from typing import Any
 
 from fakebus.errors import StorageError
@@ -57,7 +57,9 @@ _FIXED_BYTES = 24
 """The beginning of the data file that no transaction changes."""
 
 _INDEX_VERSION = 3007000
-_INDEX_HEADER_BYTES = 48
+_INDEX = Struct("=I10xHI12x8s8x")
+"""Of the header of an index: its version, the size of a page, the frames of the log, their salt."""
+_INDEX_HEADER_BYTES = _INDEX.size
 """Of each of its two copies, which are the same while nobody writes it."""
 _INDEX_REGION_BYTES = 32 * 1024
 _INDEX_REGION_FRAMES = 4096
@@ -158,6 +160,7 @@ class OpenFiles:
         index = os.pread(self._index, 2 * _INDEX_HEADER_BYTES, 0)
         if len(index) < 2 * _INDEX_HEADER_BYTES:
             self._mend_index()
+            return bytes(2 * _INDEX_HEADER_BYTES)
         return index
 
     def _mend_index(self) -> None:
@@ -174,13 +177,11 @@ class OpenFiles:
 
     def _has_frames(self, index: bytes) -> bool:
         """Whether the log holds the frames that its index counts, those of the last look too."""
-        frames, page_bytes = _frames_and_page(index)
+        frames, frame_bytes, salt = _frames_of(index)
         if not frames:
             return True
-        salt = index[32:40]
         if os.pread(self._log, 8, 16) != salt:
             return False
-        frame_bytes = _FRAME_HEADER_BYTES + page_bytes
         if not os.pread(self._log, 1, _LOG_HEADER_BYTES + frames * frame_bytes - 1):
             return False
         if salt == self._salt and self._last_frame:
@@ -194,8 +195,8 @@ class OpenFiles:
 
     def log_bytes(self) -> int:
         """Return how long the log is that has not been begun anew, in bytes."""
-        frames, page_bytes = _frames_and_page(self._read_index())
-        return frames * (_FRAME_HEADER_BYTES + page_bytes)
+        frames, frame_bytes, _ = _frames_of(self._read_index())
+        return frames * frame_bytes
 
     def hold_back(self) -> sqlite3.Connection | None:
         """Return a connection that, closed last, keeps SQLite from copying the log at the end.
@@ -227,16 +228,15 @@ def _gone(name: str) -> StorageError:
     return StorageError(f"{name} was deleted or moved away while it was in use. {_NOTHING_MORE}")
 
 
-def _frames_and_page(index: bytes) -> tuple[int, int]:
-    """Return how many frames a log's index counts, and the size of a page.
+def _frames_of(index: bytes) -> tuple[int, int, bytes]:
+    """Return how many frames a log's index counts, the bytes of one, and their salt.
 
     What is no index, or only a part of one, counts none: SQLite makes it anew before it uses it.
     """
-    copy = index[_INDEX_HEADER_BYTES:]
-    if not index.startswith(copy) or int.from_bytes(copy[:4], sys.byteorder) != _INDEX_VERSION:
-        return 0, 0
-    page_bytes = int.from_bytes(index[14:16], sys.byteorder)
-    return int.from_bytes(index[16:20], sys.byteorder), 65536 if page_bytes == 1 else page_bytes
+    version, page_bytes, frames, salt = _INDEX.unpack_from(index)
+    if version != _INDEX_VERSION or not index.startswith(index[_INDEX_HEADER_BYTES:]):
+        return 0, 0, b""
+    return frames, _FRAME_HEADER_BYTES + (65536 if page_bytes == 1 else page_bytes), salt
 
 
 class Transaction:
