@@ -19,11 +19,10 @@ from fakebus.kafka.api import (
     RequestContext,
 )
 from fakebus.kafka.authentication import SaslSession
-from fakebus.kafka.error_responses import error_response
+from fakebus.kafka.error_responses import error_response, unserved
 from fakebus.kafka.fault_effects import carry_out
 from fakebus.kafka.handlers import HANDLERS
 from fakebus.kafka.sasl import AuthenticationFailed
-from fakebus.kafka.unserved import unserved
 from fakebus.protocol import codec
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.types import Buffer
