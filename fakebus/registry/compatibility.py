@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from fakebus.registry.errors import RegistryError, invalid_level, invalid_schema
+from fakebus.registry.errors import invalid_level, invalid_schema
 from fakebus.registry.model import LEVELS
 from fakebus.schemas.interface import Incompatibility, ParsedSchema, SchemaError
 
@@ -29,11 +29,7 @@ def checked_level(value: object) -> str:
     """
     if isinstance(value, str) and value.upper() in LEVELS:
         return value.upper()
-    raise _no_level()
-
-
-def _no_level() -> RegistryError:
-    return invalid_level(
+    raise invalid_level(
         "Invalid compatibility level. Valid values are none, backward, forward, full, "
         "backward_transitive, forward_transitive, and full_transitive"
     )

@@ -11,10 +11,13 @@ from fakebus.registry.contexts import (
     context_prefix,
     matches,
     qualified,
+    scope,
 )
 from fakebus.registry.errors import (
     id_not_found,
     invalid_version,
+    no_subject_level,
+    no_subject_mode,
     schema_not_found,
     subject_not_found,
     version_not_found,
@@ -22,7 +25,7 @@ from fakebus.registry.errors import (
 from fakebus.registry.metadata import properties_of
 from fakebus.registry.model import MAX_NUMBER, RegisteredSchema
 from fakebus.registry.schema_log import SchemaLog
-from fakebus.registry.settings import Settings, required_config, required_mode
+from fakebus.registry.settings import Settings
 from fakebus.registry.state import State
 
 LATEST = -1
@@ -279,7 +282,10 @@ class RegistryReader:
         """
         if default_to_global:
             return self._settings.config_in_scope(subject)
-        return required_config(self._settings, subject)
+        found = self._settings.config(subject)
+        if found is None:
+            raise no_subject_level(str(scope(subject)))
+        return found
 
     def mode(self, subject: str | None, *, default_to_global: bool = False) -> str:
         """Return a mode; arguments as for :meth:`config`.
@@ -289,7 +295,10 @@ class RegistryReader:
         """
         if default_to_global:
             return self._settings.mode_in_scope(subject)
-        return required_mode(self._settings, subject)
+        found = self._settings.mode(subject)
+        if found is None:
+            raise no_subject_mode(str(scope(subject)))
+        return found
 
     def contexts(self) -> list[str]:
         """Return the names of the contexts, the default one ``.`` first."""

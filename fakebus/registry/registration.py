@@ -42,7 +42,7 @@ from fakebus.registry.parsing import SchemaParser
 from fakebus.registry.references import resolve
 from fakebus.registry.settings import ADDITIONS, Settings
 from fakebus.registry.state import State
-from fakebus.schemas.interface import STORED, Checks, ParsedSchema, ResolvedReference
+from fakebus.schemas.interface import STORED, Checks, ParsedSchema
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -350,7 +350,7 @@ class Registrar:
             raise invalid_schema("Empty schema")
         metadata = canonical_metadata(request.metadata)
         rule_set = canonical_rules(request.rule_set)
-        references, resolved = self._resolve(subject, request, deleted=deleted)
+        references, resolved = resolve(self._state, subject, request.references, deleted=deleted)
         if normalize:
             references = tuple(sorted(dict.fromkeys(references), key=lambda one: one.name))
         parsed = await self._parser.parse(request.schema_type, request.schema, resolved, checks)
@@ -365,11 +365,6 @@ class Registrar:
             metadata=metadata,
             rule_set=rule_set,
         )
-
-    def _resolve(
-        self, subject: str, request: SchemaRequest, *, deleted: bool
-    ) -> tuple[tuple[Reference, ...], tuple[ResolvedReference, ...]]:
-        return resolve(self._state, subject, request.references, deleted=deleted)
 
     def _checks(self, config: Config, request: SchemaRequest) -> Checks:
         wanted = config.get("validateNewSchemas")

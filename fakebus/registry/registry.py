@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from uuid import UUID
 from weakref import WeakValueDictionary
 
@@ -38,13 +37,6 @@ from fakebus.registry.registration import Registrar
 from fakebus.registry.schema_log import SchemaLog
 from fakebus.registry.state import State
 from fakebus.schemas.interface import ParsedSchema
-
-
-@dataclass(frozen=True, slots=True)
-class RegistryMark:
-    """Mark of where the registry stood."""
-
-    state: State
 
 
 class Registry(RegistryReader):
@@ -387,14 +379,14 @@ class Registry(RegistryReader):
 
     # Participation in snapshots
 
-    def mark(self) -> RegistryMark:
+    def mark(self) -> State:
         """Return where everything stands."""
-        return RegistryMark(self._log.mark())
+        return self._log.mark()
 
-    async def roll_back(self, mark: RegistryMark, new_ids: Mapping[UUID, UUID]) -> None:
+    async def roll_back(self, mark: State, new_ids: Mapping[UUID, UUID]) -> None:
         """Go back to a mark, after the topics went back to where they were at that moment.
 
         Ids that were handed out since are never given to other schemas.
         """
         async with self._changing():
-            await self._log.roll_back(mark.state)
+            await self._log.roll_back(mark)

@@ -21,8 +21,6 @@ from fakebus.registry.contexts import (
 from fakebus.registry.errors import (
     RegistryError,
     invalid_mode,
-    no_subject_level,
-    no_subject_mode,
     not_permitted,
     reference_exists,
     subject_not_found,
@@ -238,30 +236,6 @@ class Settings:
                 if one not in (None, key) and qualified(one).context == context
             ]
         return old or "", records
-
-
-def required_config(settings: Settings, subject: str | None) -> dict[str, object]:
-    """Return the config that is set for exactly this.
-
-    Raises:
-        RegistryError: 40408.
-    """
-    found = settings.config(subject)
-    if found is None:
-        raise no_subject_level(str(scope(subject)))
-    return found
-
-
-def required_mode(settings: Settings, subject: str | None) -> str:
-    """Return the mode that is set for exactly this.
-
-    Raises:
-        RegistryError: 40409.
-    """
-    found = settings.mode(subject)
-    if found is None:
-        raise no_subject_mode(str(scope(subject)))
-    return found
 
 
 def _place(subject: str | None) -> str:

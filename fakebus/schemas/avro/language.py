@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 
 from fakebus.schemas.avro.canonical_text import canonical_text, identity_text, normalized_text
 from fakebus.schemas.avro.decoder import decoder_of
@@ -44,7 +45,7 @@ class AvroSchema:
         """The canonical text with full names and sorted properties."""
         return normalized_text(self.node, self.known)
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """The text that equal schemas have in common, with references written out."""
         return identity_text(self.node)

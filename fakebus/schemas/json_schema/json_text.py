@@ -6,6 +6,8 @@ import json
 import re
 from typing import NoReturn
 
+from fakebus.schemas.interface import SchemaError
+
 MAX_DEPTH = 100
 """Nested arrays and objects in one text; checking a schema takes some nine frames a level."""
 
@@ -13,24 +15,11 @@ MAX_DEPTH = 100
 _TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{]|[\]}]', re.DOTALL)
 
 
-class JsonTextError(ValueError):
-    """A text that is not JSON, or is out of bounds; the message is for people.
-
-    Args:
-        message: what is wrong.
-        place: line and column, counted from 1.
-    """
-
-    def __init__(self, message: str, place: tuple[int, int] = (1, 1)) -> None:
-        super().__init__(message)
-        self.place = place
-
-
 def read_json(text: str) -> object:
     """Return the value of a JSON text.
 
     Raises:
-        JsonTextError: it is not JSON (RFC 8259: so no ``NaN``), is nested more deeply than
+        SchemaError: it is not JSON (RFC 8259: so no ``NaN``), is nested more deeply than
             :data:`MAX_DEPTH`, or holds a number or a string that cannot be kept.
     """
     _check_depth(text)
@@ -39,11 +28,13 @@ def read_json(text: str) -> object:
         # A lone surrogate has an escape in JSON but no UTF-8, so it could not be stored.
         compact(value).encode()
     except UnicodeEncodeError as error:
-        raise JsonTextError("a string holds half of a surrogate pair") from error
+        raise SchemaError("a string holds half of a surrogate pair") from error
     except json.JSONDecodeError as error:
-        raise JsonTextError(f"not JSON: {error}", (error.lineno, error.colno)) from error
+        raise SchemaError(f"not JSON: {error}", (error.lineno, error.colno)) from error
+    except SchemaError:
+        raise
     except ValueError as error:
-        raise JsonTextError(str(error)) from error
+        raise SchemaError(str(error)) from error
     return value
 
 
@@ -70,19 +61,19 @@ def _check_depth(text: str) -> None:
         if first in "[{":
             depth += 1
             if depth > MAX_DEPTH:
-                raise JsonTextError(f"nested more than {MAX_DEPTH} levels deep")
+                raise SchemaError(f"nested more than {MAX_DEPTH} levels deep")
         elif first in "]}":
             depth -= 1
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise JsonTextError(f"{name} is not JSON")
+    raise SchemaError(f"{name} is not JSON")
 
 
 def _float(text: str) -> float:
     number = float(text)
     if number in (float("inf"), float("-inf")):
-        raise JsonTextError(f"the number {text[:40]} is too large")
+        raise SchemaError(f"the number {text[:40]} is too large")
     return number
 
 

@@ -12,7 +12,7 @@ from fakebus.schemas.interface import (
     ResolvedReference,
     SchemaError,
 )
-from fakebus.schemas.json_schema.json_text import JsonTextError, compact, normalized, read_json
+from fakebus.schemas.json_schema.json_text import compact, normalized, read_json
 from fakebus.schemas.unusable import UnusableSchema
 
 _LIBRARIES = ("jsonschema", "re2", "jsonschema_specifications", "referencing")
@@ -25,10 +25,7 @@ class JsonSchemaLanguage:
 
     def name_of(self, text: str) -> str | None:
         """Return the ``title``."""
-        try:
-            contents = read_json(text)
-        except JsonTextError as error:
-            raise SchemaError(str(error), error.place) from error
+        contents = read_json(text)
         title = contents.get("title") if isinstance(contents, dict) else None
         return title if isinstance(title, str) else None
 
@@ -47,10 +44,7 @@ class JsonSchemaLanguage:
             if error.name is None or error.name.partition(".")[0] not in _LIBRARIES:
                 raise
             raise MissingExtraError("JSON Schema", "json") from error
-        try:
-            contents = read_json(text)
-        except JsonTextError as error:
-            raise SchemaError(str(error), error.place) from error
+        contents = read_json(text)
         if checks.fields and (name := restricted_property(contents)) is not None:
             raise SchemaError(f"the property {name} begins with $$, which is for the registry")
         try:
@@ -64,7 +58,7 @@ class JsonSchemaLanguage:
 def _reference(reference: ResolvedReference) -> object:
     try:
         return read_json(reference.text)
-    except JsonTextError as error:
+    except SchemaError as error:
         raise SchemaError(f"reference {reference.name}: {error}") from error
 
 

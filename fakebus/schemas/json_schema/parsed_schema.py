@@ -15,12 +15,7 @@ from fakebus.schemas.interface import (
 )
 from fakebus.schemas.json_schema.comparison import breaking_differences
 from fakebus.schemas.json_schema.differences import BREAKING
-from fakebus.schemas.json_schema.json_text import (
-    JsonTextError,
-    compact,
-    normalized,
-    read_json,
-)
+from fakebus.schemas.json_schema.json_text import compact, normalized, read_json
 from fakebus.schemas.json_schema.patterns import Unmatchable
 from fakebus.schemas.json_schema.schema_documents import SchemaDocuments, schema_documents
 from fakebus.schemas.json_schema.validation import TooManyStepsError, data_validator, errors_of
@@ -35,6 +30,8 @@ class JsonParsedSchema:
     def __init__(self, documents: SchemaDocuments) -> None:
         self.documents = documents
         self._validator = data_validator(documents)
+        self._checked: tuple[bytes, object] = b"", None
+        """What was encoded last: who checks what was written reads it back at once."""
 
     @property
     def canonical(self) -> str:
@@ -97,6 +94,7 @@ class JsonParsedSchema:
         except (TypeError, ValueError, RecursionError) as error:
             raise SchemaDataError(f"not JSON data: {error}") from error
         self._validate(data, len(text))
+        self._checked = text, data
         return text
 
     def decode(self, payload: bytes) -> object:
@@ -109,9 +107,10 @@ class JsonParsedSchema:
             data = read_json(payload.decode())
         except UnicodeDecodeError as error:
             raise SchemaDataError("the payload is not UTF-8") from error
-        except JsonTextError as error:
+        except SchemaError as error:
             raise SchemaDataError(f"the payload is {error}") from error
-        self._validate(data, len(payload))
+        if self._checked != (payload, data):
+            self._validate(data, len(payload))
         return data
 
     def _validate(self, data: object, size: int) -> None:

@@ -69,10 +69,15 @@ def _evolve(self: Any, **changes: Any) -> Any:
     _left.steps -= 1
     if _left.steps < 0:
         raise TooManyStepsError
-    for field in fields(type(self)):
-        if field.init and field.alias not in changes:
-            changes[field.alias] = getattr(self, field.name)
-    return type(self)(**changes)
+    kind: Any = type(self)
+    kept = {alias: getattr(self, name) for alias, name in _arguments(kind) if alias not in changes}
+    return kind(**kept, **changes)
+
+
+@lru_cache(maxsize=1024)
+def _arguments(validator: type) -> tuple[tuple[str, str], ...]:
+    """Return what a validator is made from: the argument, and the attribute with its value."""
+    return tuple((field.alias, field.name) for field in fields(validator) if field.init)
 
 
 def _pattern(_: Any, pattern: str, instance: object, __: Any) -> Errors:

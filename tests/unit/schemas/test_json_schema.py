@@ -235,3 +235,13 @@ def test_references_that_lead_to_the_same_part_again_and_again_are_given_up() ->
 def test_large_data_may_take_as_many_steps_as_it_has_parts() -> None:
     schema = JSON.parse('{"items": {"properties": {"a": {"type": "integer"}}}}')
     assert schema.encode([{"a": number} for number in range(60_000)])
+
+
+def test_what_was_just_written_is_known_to_fit_and_nothing_else_is() -> None:
+    schema = JSON.parse('{"properties":{"1":{"type":"integer"}}}')
+    assert schema.decode(schema.encode({"1": 1})) == {"1": 1}
+    with pytest.raises(SchemaDataError):
+        schema.decode(b'{"1":"x"}')
+    # A key that is no text becomes one in the payload, which is another value than was checked.
+    with pytest.raises(SchemaDataError):
+        schema.decode(schema.encode({1: "x"}))
