@@ -43,14 +43,14 @@ class SetSource(NamedTuple):
     """Its version if it does not say so itself."""
 
 
-def is_set_name(text: str) -> bool:
-    """Whether a text names a set without being a path, wherever it stands."""
-    return text.startswith(_PACKAGE) or (text == SHIPPED and not Path(text).exists())
+def _is_name(text: str, folder: Path) -> bool:
+    """Whether a text names a set and is no path from a folder."""
+    return text.startswith(_PACKAGE) or (text == SHIPPED and not (folder / text).exists())
 
 
 def set_path(text: str | Path, folder: Path = Path()) -> Path:
     """Return the path that stands for a set's name; a relative one begins at a folder."""
-    return Path(text) if is_set_name(str(text)) else folder / text
+    return Path(text) if _is_name(str(text), folder) else folder / text
 
 
 def source_of(path: Path) -> SetSource:
@@ -62,7 +62,7 @@ def source_of(path: Path) -> SetSource:
     name = str(path)
     if name.startswith(_PACKAGE):
         return package_source(name.removeprefix(_PACKAGE))
-    return shipped_source() if is_set_name(name) else SetSource(path)
+    return shipped_source() if _is_name(name, Path()) else SetSource(path)
 
 
 def shipped_source() -> SetSource:

@@ -14,7 +14,7 @@ from typing import Any
 
 from fakebus.fixture_files.drift.changes import outline_changes
 from fakebus.fixture_files.drift.findings import Hit
-from fakebus.fixture_files.drift.outlines import REQUIRED, TYPE, outline
+from fakebus.fixture_files.drift.outlines import REQUIRED, TYPE, Outline, outline
 from fakebus.fixture_files.drift.set_subjects import SetSubject, set_subjects
 from fakebus.fixture_files.model import FixtureSchema, FixtureSet, FixtureStream, FixtureTopic
 from fakebus.fixture_files.problems import quoted
@@ -25,6 +25,8 @@ from fakebus.wording import counted
 _MAX_EVENTS = 1000
 """The events of a file whose names a lock keeps; of more it keeps one fingerprint."""
 _SHOWN = 5
+_WHOLE = "$"
+"""Stands for the schema as a whole, whose path is empty."""
 
 Pin = dict[str, Any]
 
@@ -50,7 +52,7 @@ def _pin(part: FixtureSet, subjects: Mapping[str, SetSubject]) -> Pin:
     versions: dict[str, list[dict[str, Any]]] = {}
     for schema in part.schemas:
         parsed = subjects[schema.subject].versions[schema.version - 1].parsed
-        fields = {path: dict(facts) for path, facts in outline(parsed).items()}
+        fields = {path or _WHOLE: dict(facts) for path, facts in outline(parsed).items()}
         pinned = {"sha256": fingerprint(schema), "fields": fields}
         versions.setdefault(schema.subject, []).append(pinned)
     events: dict[str, dict[str, Any]] = {}
@@ -172,13 +174,17 @@ def _subject_changes(
         yield f"the subject {quoted(name)} has {versions} now, was {len(old)}{who.of_subject(name)}"
     before, after = old[-1], new[-1]
     told = False
-    for path, words in outline_changes(before["fields"], after["fields"]):
+    for path, words in outline_changes(_outline(before), _outline(after)):
         told = True
         yield f"{words}, in {name}{who.of_subject(name, path)}"
     if not told and before["sha256"] != after["sha256"]:
         yield f"the schema of {quoted(name)} is written otherwise, with the same fields"
     elif any(one["sha256"] != other["sha256"] for one, other in zip(old[:-1], new, strict=False)):
         yield f"an older version of {quoted(name)} is another schema now"
+
+
+def _outline(pinned: Mapping[str, Any]) -> Outline:
+    return {"" if path == _WHOLE else path: facts for path, facts in pinned["fields"].items()}
 
 
 def _event_changes(

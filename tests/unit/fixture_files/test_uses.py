@@ -12,6 +12,7 @@ from fakebus.cli.main import run
 from fakebus.fixture_files.loader import check_fixtures, load_fixtures
 from fakebus.fixture_files.model import FixtureSet
 from fakebus.fixture_files.problems import FixtureError
+from fakebus.fixture_files.set_sources import set_path
 from fakebus.records.partitioner import PARTITIONERS
 from tests.unit.fixture_files.packages import Install
 
@@ -644,3 +645,15 @@ def test_a_set_that_is_named_and_used_is_loaded_once_in_any_order(write: Write) 
     for each in (sets, sets[::-1]):
         assert check_fixtures(each, now_ms=NOW_MS) == []
         assert load(*each).record_count == 2
+
+
+def test_a_directory_of_the_shipped_sets_name_comes_first_where_names_begin(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = write("openedx")
+    assert set_path("openedx") == Path("openedx")
+    assert set_path("openedx", tmp_path) == root
+    assert load(Path("openedx")).name == "openedx"
+    monkeypatch.chdir(tmp_path)
+    assert load(Path("openedx")).name == "shared"
+    assert set_path("package:a", tmp_path) == Path("package:a")
