@@ -34,7 +34,7 @@ from pathlib import Path
 CHECKOUT = Path(__file__).resolve().parent.parent
 POM = CHECKOUT / "tools" / "kafka" / "pom.xml"
 LOG_CONFIG = CHECKOUT / "tools" / "kafka" / "log4j2.properties"
-CACHE = Path(os.environ.get("FAKEBUS_KAFKA_CACHE", CHECKOUT / ".cache" / "kafka"))
+CACHE = Path(os.environ.get("KAFKA_CACHE", CHECKOUT / ".cache" / "kafka"))
 DEFAULT_PORT = 19092
 OLDEST_JAVA = 17
 START_TIMEOUT_SECONDS = 60.0

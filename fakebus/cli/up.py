@@ -14,7 +14,7 @@ import gc
 import logging
 import os
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,24 +58,24 @@ def settings_from(arguments: argparse.Namespace) -> Settings:
 def run(arguments: argparse.Namespace) -> int:
     """Serve until Ctrl-C or SIGTERM."""
     settings = settings_from(arguments)
+    config_file = arguments.config or os.environ.get("FAKEBUS_CONFIG")
+    told = [*unknown_variables(os.environ), *oversights(settings, Path(), config_file)]
     if arguments.detach:
-        return _detach(arguments, settings)
+        return _detach(arguments, settings, told)
     configure_logging(settings.log_level, settings.log_format)
-    for text in (
-        *unknown_variables(os.environ),
-        *oversights(settings, Path(), arguments.config or os.environ.get("FAKEBUS_CONFIG")),
-    ):
+    for text in told:
         logging.getLogger("fakebus").warning("%s", text)
     _event_loop_runner()(_serve(settings))
     return 0
 
 
-def _detach(arguments: argparse.Namespace, settings: Settings) -> int:
+def _detach(arguments: argparse.Namespace, settings: Settings, told: Sequence[str]) -> int:
     # The bus itself starts without what only commands need.
     from fakebus.cli.detached import Detached
     from fakebus.cli.output import print_lines
     from fakebus.cli.status import description
 
+    print_lines(*(f"fakebus: {text}" for text in told), error=True)
     flags = [
         f"--{setting.name}" if setting.kind == "switch" else f"--{setting.name}={text}"
         for name, setting in settings_table().items()
