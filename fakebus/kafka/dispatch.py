@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -162,7 +163,8 @@ async def _in_its_own_turn(function: HandlerFunction, request: Any, context: Req
     elif isinstance(result, Awaitable):
         result = await result
     context.response = result
-    context.encoded = await context.broker.record_thread.run(encode, context)
+    # Not in the thread for records, which may be busy with batches for a minute.
+    context.encoded = await asyncio.to_thread(encode, context)
     return result
 
 

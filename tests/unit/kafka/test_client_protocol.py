@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import itertools
+import threading
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -391,3 +392,17 @@ async def test_a_request_of_nothing_but_names_has_a_length_that_they_can_need(
     other.produce(1, b"x" * 2_000)
     await until_answered(other, 1)
     assert not other.transport.closed
+
+
+async def test_the_answer_to_a_large_request_does_not_wait_for_batches_that_are_looked_at(
+    listener: Listener, broker: Broker
+) -> None:
+    seen = threading.Event()
+    looking = asyncio.ensure_future(broker.record_thread.run(seen.wait, 10))
+    client = Client(listener)
+    request = DescribeGroupsRequest(groups=[f"group-{number:020}" for number in range(MANY)])
+    client.send(ApiKey.DESCRIBE_GROUPS, 5, request, 1)
+    await until_answered(client, 1)
+    assert not looking.done()
+    seen.set()
+    await looking
