@@ -278,6 +278,17 @@ async def test_a_log_that_another_program_begins_anew_between_two_glances_raises
     await storage.close()
 
 
+async def test_no_descriptor_is_left_open_at_the_end(data_file: Path) -> None:
+    storage = await SqliteStorage.open(data_file, durable=False)
+    assert storage._files is not None
+    opened = tuple(storage._files._descriptors)
+    assert len(opened) == 3
+    await storage.close()
+    for descriptor in opened:
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(descriptor)
+
+
 async def test_of_transactions_close_behind_each_other_one_waits_for_the_look(
     data_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
