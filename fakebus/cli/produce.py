@@ -28,6 +28,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -103,8 +104,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the records and wait for their acknowledgement."""
-    arguments.json = arguments.json or arguments.topic is None
     _check(arguments)
+    arguments.json = arguments.json or arguments.topic is None
     connection = connect(arguments, "fakebus produce")
     source = _Source(arguments, Schemas(arguments, connection))
     delivery = _Delivery(connection)
@@ -119,12 +120,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> None:
-    lines = arguments.value is None and not arguments.null
-    if not lines and (arguments.json or arguments.whole or arguments.key_separator is not None):
+    has_form = arguments.whole or arguments.key_separator is not None
+    has_value = arguments.value is not None or arguments.null
+    if arguments.topic is None and (has_form or has_value):
+        raise ConfigError("name the TOPIC; without it each line is an event that names its own")
+    if has_value and (arguments.json or has_form):
         raise ConfigError(
-            "--value and --null need TOPIC"
-            if arguments.topic is None
-            else "--json, --whole and --key-separator say how lines are read; leave out "
+            "--json, --whole and --key-separator say how lines are read; leave out "
             "--value and --null"
         )
     if arguments.key_separator == "":
@@ -159,12 +161,10 @@ class _Source:
     def _format(self, named: str | None) -> Format | None:
         if named is None:
             return None
-        subject, colon, version = named.rpartition(":")
-        number = int(version) if colon and version.isascii() and version.isdigit() else None
+        versioned = re.fullmatch(r"(.+):([0-9]{1,9})", named)
+        subject, version = (versioned[1], int(versioned[2])) if versioned else (named, None)
         try:
-            if number is not None:
-                return self._schemas.format(WrittenFormat(None, subject, number))
-            return self._schemas.format(WrittenFormat(None, named))
+            return self._schemas.format(WrittenFormat(None, subject, version))
         except DataError as error:
             raise ConfigError(f"{error}; {error.hint}" if error.hint else str(error)) from None
 
@@ -175,11 +175,13 @@ class _Source:
             yield self._record(self._key, None)
         elif arguments.value is not None:
             for value in arguments.value:
-                yield self._record(self._key, self._value(_bytes(value), "--value"))
+                data = self._data(_bytes(value), self._value_format, "--value")
+                yield self._record(self._key, data)
         else:
             with _input(arguments.file) as (name, stream):
                 if arguments.whole:
-                    yield self._record(self._key, self._value(stream.read(), name))
+                    data = self._data(stream.read(), self._value_format, name)
+                    yield self._record(self._key, data)
                     return
                 for number, line in enumerate(stream, 1):
                     text = line.removesuffix(b"\n").removesuffix(b"\r")
@@ -197,7 +199,7 @@ class _Source:
                     f"{place}: there is no {self._arguments.key_separator!r} between key and value"
                 )
             key = self._data(written, self._key_format, place)
-        return self._record(key, self._value(value, place))
+        return self._record(key, self._data(value, self._value_format, place))
 
     def _of_event(self, line: bytes, name: str, number: int) -> WrittenRecord:
         try:
@@ -227,9 +229,6 @@ class _Source:
     def _record(self, key: bytes | None, value: bytes | None) -> WrittenRecord:
         record = NewRecord(key, value, self._headers)
         return WrittenRecord(record, self._arguments.partition, self._arguments.topic)
-
-    def _value(self, data: bytes, place: str) -> bytes | None:
-        return self._data(data, self._value_format, place)
 
     def _data(self, data: bytes, format_: Format | None, place: str) -> bytes | None:
         if format_ is None:

@@ -73,14 +73,15 @@ def run(arguments: argparse.Namespace) -> int:
             for directory in (arguments.before, arguments.after)
         )
     else:
-        registry = registry_of(arguments)
-        ids = _ids(registry, load_fixtures(arguments.before, now_ms=now_ms))
+        fixture_set = load_fixtures(arguments.before, now_ms=now_ms)
+        connection = connect(arguments, "fakebus fixtures diff")
+        registry = registry_of(arguments, connection)
+        ids = _ids(registry, fixture_set)
 
         @cache
         def load(at_ms: int) -> FixtureSet:
             return load_fixtures(arguments.before, now_ms=at_ms, schema_ids=ids)
 
-        connection = connect(arguments, "fakebus fixtures diff")
         before = _set_view(arguments.before, load(now_ms))
         after = _bus_view(arguments, connection, before, registry)
         laid = load(now_ms + time_shift(before, after))

@@ -21,6 +21,9 @@ REFERENCE = Path(__file__).resolve().parents[3] / "docs" / "reference" / "cli.md
     [
         (["produce", "t", "--null"], "--null needs --key"),
         (["produce", "t", "--value", "a", "--json"], "leave out --value"),
+        (["produce", "--value", "a"], "name the TOPIC"),
+        (["produce", "--whole"], "name the TOPIC"),
+        (["produce", "--key-separator", ":"], "name the TOPIC"),
         (["produce", "t", "--key", "a", "--key-separator", ":"], "leave one out"),
         (["produce", "t", "--key-separator", ""], "must not be empty"),
         (["produce", "t", "--value", "a", "--partition", "-1"], "from 0"),
