@@ -428,3 +428,17 @@ def sample(declared: Any, records: dict[str, Any]) -> Any:
             records[name.rpartition(".")[2]] = declared
             return {one["name"]: sample(one["type"], records) for one in fields}
     return sample(declared["type"], records)
+
+
+@pytest.mark.parametrize("length", [0, 1, 63, 64, 65, 8191, 8192])
+def test_texts_of_any_length_come_back(length: int) -> None:
+    schema = LANGUAGE.parse('"string"')
+    for text in ("a" * length, "ß" * length):
+        assert schema.decode(schema.encode(text)) == text
+
+
+def test_an_optional_value_that_its_type_does_not_take_back_names_its_branch() -> None:
+    decimal = {"type": "bytes", "logicalType": "decimal", "precision": 2}
+    schema = LANGUAGE.parse(json.dumps(["null", decimal]))
+    assert schema.decode(b"\x02\x02\x0c") == "12"
+    assert schema.decode(b"\x02\x04\x30\x39") == {"bytes": "12345"}
