@@ -32,7 +32,6 @@ from fakebus.fixture_files.problems import FixtureError
 from fakebus.fixture_files.seeding.ledger import LEDGER_CONFIG, LEDGER_TOPIC, Ledger
 from fakebus.fixture_files.structure.schema_set import SchemaIds
 from fakebus.records.record import NewRecord
-from fakebus.types import TopicPartition
 
 _FLUSH_S = 60.0
 _PART = 10_000
@@ -197,13 +196,7 @@ class SetSeeder:
             self._log.write(*notes)
 
     def _set_offsets(self, group: FixtureGroup, topics: Sequence[FixtureTopic]) -> None:
-        partitions = {topic.name: topic.partitions for topic in topics}
-        wanted: dict[TopicPartition, int | str] = {}
-        # What names a partition comes last and wins over "*".
-        for offset in sorted(group.offsets, key=lambda each: each.partition is not None):
-            indexes = range(partitions[offset.topic])
-            for index in indexes if offset.partition is None else (offset.partition,):
-                wanted[TopicPartition(offset.topic, index)] = offset.start
+        wanted = group.starts({topic.name: topic.partitions for topic in topics})
         missing = wanted.keys() - committed_offsets(self._connection, group.group).keys()
         ranges = log_ranges(self._connection, missing)
         places = {

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from fakebus.fixture_files.problems import Position
 from fakebus.records.record import NewRecord
+from fakebus.types import TopicPartition
 
 NOWHERE = Position("", 1, 1)
 StartOffset = int | Literal["earliest", "latest"]
@@ -161,6 +162,20 @@ class FixtureGroup:
     group: str
     position: Position
     offsets: tuple[FixtureOffset, ...]
+
+    def starts(self, partitions: Mapping[str, int]) -> dict[TopicPartition, StartOffset]:
+        """Return where the group begins, by partition.
+
+        Args:
+            partitions: how many partitions topics have; others are left out.
+        """
+        found: dict[TopicPartition, StartOffset] = {}
+        # What names a partition comes last and wins over "*".
+        for offset in sorted(self.offsets, key=lambda each: each.partition is not None):
+            for index in range(partitions.get(offset.topic, 0)):
+                if offset.partition in (None, index):
+                    found[TopicPartition(offset.topic, index)] = offset.start
+        return found
 
 
 def set_label(name: str | None, version: str | None, root: Path) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fakebus.fixture_files.events.event_lines import EventFile, EventLine
 from fakebus.fixture_files.headers import Headers
 from fakebus.fixture_files.model import FixtureSchema, FixtureSet, FixtureTopic
-from fakebus.fixture_files.packs import packed_set
+from fakebus.fixture_files.packs import load_pack
 from fakebus.fixture_files.problems import FixtureError, Position
 from fakebus.fixture_files.set_parts import LoadSettings, Part
 from fakebus.fixture_files.structure.declarations import Origin
@@ -28,7 +28,7 @@ class PackLoader:
         """Read the pack."""
         part = self.part
         try:
-            packed = packed_set(part.source.root, part.profile, now_ms=self._settings.now_ms)
+            packed = load_pack(part.source.root, profile=part.profile, now_ms=self._settings.now_ms)
         except FixtureError as error:
             for one in error.problems:
                 part.problems.add(Position(one.file, one.line, one.column), one.message, one.hint)
@@ -62,7 +62,7 @@ class PackLoader:
         packed = {(one.subject, one.version): one.schema_id for one in self._packed.schemas}
         if ids != packed:
             root, now_ms = self.part.source.root, self._settings.now_ms
-            self._packed = packed_set(root, None, now_ms=now_ms, schema_ids=ids)
+            self._packed = load_pack(root, now_ms=now_ms, schema_ids=ids)
         self.part.results.append(self._packed)
 
     def check(self) -> None:

@@ -140,37 +140,20 @@ def _stream(
     }
 
 
-def load_pack(path: Path, *, now_ms: int, schema_ids: SchemaIds | None = None) -> FixtureSet:
+def load_pack(
+    path: Path, *, now_ms: int, profile: str | None = None, schema_ids: SchemaIds | None = None
+) -> FixtureSet:
     """Return the set that a pack holds.
 
     Args:
         path: the file.
         now_ms: the present in milliseconds since the epoch.
+        profile: refused, because a pack holds one profile or the whole set.
         schema_ids: the ids that a registry gave; those of the pack when left out.
 
     Raises:
-        FixtureError: it is no pack, a damaged one, or one of another version.
-    """
-    body = _body(path)
-    try:
-        return _fixture_set(path, body, now_ms, schema_ids or {})
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise _broken(path, f"its content has another shape ({error})") from error
-
-
-def packed_set(
-    path: Path, profile: str | None, *, now_ms: int, schema_ids: SchemaIds | None = None
-) -> FixtureSet:
-    """Return the set of a pack that somebody asks for with a profile.
-
-    Args:
-        path: the file.
-        profile: refused, because a pack holds one profile or the whole set.
-        now_ms: as for :func:`load_pack`.
-        schema_ids: as for :func:`load_pack`.
-
-    Raises:
-        FixtureError: as for :func:`load_pack`, or there is a profile.
+        FixtureError: it is no pack, a damaged one, or one of another version, or there is a
+            profile.
     """
     if profile is not None:
         raise _problem(
@@ -178,7 +161,11 @@ def packed_set(
             f"a pack has no profiles, so there is no {quoted(profile)} in it",
             "pack the profile by itself, with --profile",
         )
-    return load_pack(path, now_ms=now_ms, schema_ids=schema_ids)
+    body = _body(path)
+    try:
+        return _fixture_set(path, body, now_ms, schema_ids or {})
+    except (KeyError, TypeError, ValueError, IndexError, FakebusError) as error:
+        raise _broken(path, f"its content has another shape ({error})") from error
 
 
 def _body(path: Path) -> Any:

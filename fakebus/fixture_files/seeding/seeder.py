@@ -294,25 +294,14 @@ class _Seeding:
 
     def _set_offsets(self, group: FixtureGroup) -> list[Awaitable[object]]:
         coordinator = self._broker.group_coordinator
-        offsets: dict[TopicPartition, int] = {}
-        # What names a partition comes last and wins over "*".
-        for wanted in sorted(group.offsets, key=lambda offset: offset.partition is not None):
-            topic = self._live(wanted.topic)
-            logs = [] if topic is None else topic.partitions
-            if wanted.partition is not None:
-                logs = logs[wanted.partition : wanted.partition + 1]
-            for log in logs:
-                offset = wanted.start
-                if offset == "earliest":
-                    offset = log.log_start_offset
-                elif offset == "latest":
-                    offset = log.log_end_offset
-                offsets[log.topic_partition] = offset
-        missing = {
-            topic_partition: offset
-            for topic_partition, offset in offsets.items()
-            if coordinator.committed_offset(group.group, topic_partition) is None
-        }
+        topics = {topic.name: topic for topic in self._broker.topics}
+        missing: dict[TopicPartition, int] = {}
+        starts = group.starts({name: len(topic.partitions) for name, topic in topics.items()})
+        for each, start in starts.items():
+            if coordinator.committed_offset(group.group, each) is None:
+                log = topics[each.topic].partitions[each.partition]
+                ends = {"earliest": log.log_start_offset, "latest": log.log_end_offset}
+                missing[each] = ends[start] if isinstance(start, str) else start
         if not missing:
             return []
         self._offsets += len(missing)
