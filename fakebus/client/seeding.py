@@ -8,14 +8,16 @@ a client cannot write records and that note in one step as a bus can.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from fakebus.client.connection import ClientError, Connection
 from fakebus.client.groups import committed_offsets, set_offsets
-from fakebus.client.offsets import log_ranges
+from fakebus.client.offsets import log_ranges, partitions_of
 from fakebus.client.publishing import Publisher
+from fakebus.client.reading import Reader
 from fakebus.client.registry import RegistryClient
 from fakebus.client.topic_contents import read_topics
 from fakebus.client.topics import (
@@ -27,11 +29,18 @@ from fakebus.client.topics import (
     set_configs,
     topic_ids,
 )
-from fakebus.fixture_files.model import FixtureEvent, FixtureGroup, FixtureSet, FixtureTopic
+from fakebus.fixture_files.model import (
+    FixtureEvent,
+    FixtureGroup,
+    FixtureSet,
+    FixtureStream,
+    FixtureTopic,
+)
 from fakebus.fixture_files.problems import FixtureError
 from fakebus.fixture_files.seeding.ledger import LEDGER_CONFIG, LEDGER_TOPIC, Ledger
 from fakebus.fixture_files.structure.schema_set import SchemaIds
 from fakebus.records.record import NewRecord
+from fakebus.types import TopicPartition
 
 _FLUSH_S = 60.0
 _PART = 10_000
@@ -141,15 +150,21 @@ class SetSeeder:
         skipped = written = 0
         publisher = Publisher(self._connection, {"linger.ms": 20}, timeout_s=_FLUSH_S)
         for stream in fixture_set.streams:
-            count = ledger.seeded_count(stream, ids[stream.topic])
-            skipped += count
-            for part in _parts(stream.events[count:]):
+            topic_id, now_ms = ids[stream.topic], fixture_set.now_ms
+            count, rest = self._unfinished(ledger, stream, topic_id)
+            skipped += count - len(rest or ())
+            parts = _parts(stream.events[count:])
+            for part in itertools.chain([] if rest is None else [rest], parts):
+                if part is not rest:
+                    if self._log is not None:
+                        ends = {each.partition: at for each, at in self._ends(stream.topic).items()}
+                        self._log.write(ledger.note_begun(stream, topic_id, part, now_ms, ends))
+                    count += len(part)
                 for event in part:
                     publisher.send(stream.topic, event.record, event.partition)
                 publisher.flush()
-                count += len(part)
                 written += len(part)
-                note = ledger.note_stream(stream, ids[stream.topic], count, fixture_set.now_ms)
+                note = ledger.note_stream(stream, topic_id, count, now_ms)
                 if self._log is not None:
                     self._log.write(note)
                 if progress is not None:
@@ -162,6 +177,26 @@ class SetSeeder:
             skipped=skipped,
             schemas=len(fixture_set.schemas),
         )
+
+    def _unfinished(
+        self, ledger: Ledger, stream: FixtureStream, topic_id: UUID
+    ) -> tuple[int, list[FixtureEvent] | None]:
+        """Return how far seeding came, and what is missing of a part that was begun."""
+        begun = ledger.begun(stream, topic_id)
+        if begun is None:
+            return ledger.seeded_count(stream, topic_id), None
+        starts = {TopicPartition(stream.topic, each): end for each, end in begun.items()}
+        with Reader(self._connection) as reader:
+            there = [
+                (partition, key, value)
+                for fetched in reader.read(starts)
+                for _, partition, _, _, key, value, _ in fetched
+            ]
+        return ledger.unwritten(stream, topic_id, there)
+
+    def _ends(self, topic: str) -> dict[TopicPartition, int]:
+        partitions = partitions_of(self._connection, [topic])
+        return {each: log.end for each, log in log_ranges(self._connection, partitions).items()}
 
     def _create_topics(self, topics: Sequence[FixtureTopic]) -> set[str]:
         missing = [topic for topic in topics if topic.name not in self._connection.metadata.topics]

@@ -8,6 +8,8 @@ hashes of their lines, in at most 1024 blocks: one per line for files of ordinar
 A stream goes by its topic, its set's name if it has one, and the file's path within the set, never
 by where the set lies. One that is not known by them, but holds what another file was seeded with
 that the set no longer has, is that file under a new name.
+A client, which cannot write records and a note in one step, notes before each part where the logs
+end and what it is about to write, so that whoever seeds next finds out how far it came.
 Everything is tied to the topic's id, so a topic that was deleted counts as never seeded.
 """
 
@@ -15,8 +17,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from fakebus.fixture_files.model import FixtureEvent, FixtureSet, FixtureStream, FixtureTopic
@@ -35,6 +38,10 @@ _STREAM_KEY = "fixtures.stream:"
 _CONFIG_KEY = "fixtures.config:"
 _MAX_BLOCKS = 1024
 _BLOCK_HEX = 8
+_RECORD_HASH = 4
+"""In bytes; a part of 10,000 events has to fit into a note."""
+LogRecord = tuple[int, bytes | None, bytes | None]
+"""Partition, key and value."""
 _RESEED_HINT = (
     "add new events at the end, and seed the same profile as before; "
     "to seed the set afresh, use --reset or a new data file"
@@ -50,6 +57,9 @@ class _StreamEntry:
     blocks: str
     file: str = ""
     """Where the events came from, for messages; notes of older versions do not say."""
+    begun: Mapping[str, Any] | None = None
+    """Of a part that ends with the last event and may be there or not: the events before it, where
+    the logs ended, and hashes of its records."""
     times: Sequence[tuple[int, int]] = ()
     """From which event on the set was loaded at which time, in milliseconds since the epoch."""
 
@@ -102,7 +112,10 @@ class Ledger:
     def seeded_count(self, stream: FixtureStream, topic_id: UUID | None) -> int:
         """Return how many of a stream's events are in the topic's log; changed ones count."""
         entry = self._entry(stream, topic_id)
-        return 0 if entry is None else entry.events
+        if entry is None:
+            return 0
+        count: int = entry.events if entry.begun is None else entry.begun["events"]
+        return count
 
     def changes(
         self, fixture_set: FixtureSet, topic_ids: Mapping[str, UUID]
@@ -144,8 +157,69 @@ class Ledger:
         entry = self._entry(stream, topic_id)
         return () if entry is None else entry.times
 
+    def begun(self, stream: FixtureStream, topic_id: UUID | None) -> Mapping[int, int] | None:
+        """Return where a topic's logs ended before a part that was perhaps not finished."""
+        entry = self._entry(stream, topic_id)
+        if entry is None or entry.begun is None:
+            return None
+        return {int(partition): end for partition, end in entry.begun["ends"].items()}
+
+    def unwritten(
+        self, stream: FixtureStream, topic_id: UUID, there: Iterable[LogRecord]
+    ) -> tuple[int, list[FixtureEvent]]:
+        """Return how far a part that was begun goes, and those of its events that are not there.
+
+        Args:
+            stream: of the set.
+            topic_id: of its topic.
+            there: partition, key and value of what is in the logs from :meth:`begun` on.
+        """
+        entry = self._entry(stream, topic_id)
+        if entry is None or entry.begun is None:
+            return 0, []
+        found: dict[int, Iterator[bytes]] = {}
+        logs: dict[int, list[bytes]] = {}
+        for record in there:
+            logs.setdefault(record[0], []).append(_record_hash(*record[1:]))
+        hashes = bytes.fromhex(entry.begun["hashes"])
+        missing = []
+        for number, event in enumerate(stream.events[entry.begun["events"] : entry.events]):
+            wanted = hashes[number * _RECORD_HASH : (number + 1) * _RECORD_HASH]
+            # A partition has its part of them in their order, perhaps among records of others.
+            log = found.setdefault(event.partition, iter(logs.get(event.partition, ())))
+            if wanted not in log:
+                missing.append(event)
+        return entry.events, missing
+
+    def note_begun(
+        self,
+        stream: FixtureStream,
+        topic_id: UUID,
+        part: Sequence[FixtureEvent],
+        now_ms: int,
+        ends: Mapping[int, int],
+    ) -> NewRecord:
+        """Return the record which says that a part of a stream is about to be written.
+
+        Args:
+            stream: of the set.
+            topic_id: of its topic.
+            part: the events that follow those that are there.
+            now_ms: when the set was loaded.
+            ends: where the topic's logs end.
+        """
+        count = self.seeded_count(stream, topic_id)
+        hashes = b"".join(_record_hash(each.record.key, each.record.value) for each in part)
+        begun = {"events": count, "ends": ends, "hashes": hashes.hex()}
+        return self.note_stream(stream, topic_id, count + len(part), now_ms, begun)
+
     def note_stream(
-        self, stream: FixtureStream, topic_id: UUID, count: int, now_ms: int
+        self,
+        stream: FixtureStream,
+        topic_id: UUID,
+        count: int,
+        now_ms: int,
+        begun: Mapping[str, Any] | None = None,
     ) -> NewRecord:
         """Return the record which says that the first events of a stream are there.
 
@@ -154,11 +228,12 @@ class Ledger:
             topic_id: of its topic.
             count: how many events are there.
             now_ms: when the set was loaded.
+            begun: of a part that is only about to be written.
         """
         before = self._entry(stream, topic_id)
         times = [] if before is None else list(before.times)
         if not times or times[-1][1] != now_ms:
-            times.append((0 if before is None else before.events, now_ms))
+            times.append((self.seeded_count(stream, topic_id), now_ms))
         block_size = max(1, -(-len(stream.events) // _MAX_BLOCKS))
         entry = {
             "topic_id": str(topic_id),
@@ -168,6 +243,7 @@ class Ledger:
             "blocks": _hash_blocks(stream.events[:count], block_size),
             "file": stream.display_file,
             "times": times,
+            **({} if begun is None else {"begun": begun}),
         }
         return self._note(_stream_key(stream), entry)
 
@@ -214,6 +290,11 @@ def _change(stream: FixtureStream, entry: _StreamEntry) -> FixtureProblem | None
 def _origin(stream: FixtureStream, entry: _StreamEntry) -> str:
     """Return where the events came from, which may be a file of this name in another set."""
     return "" if entry.file in ("", stream.display_file) else f" from {entry.file}"
+
+
+def _record_hash(key: bytes | None, value: bytes | None) -> bytes:
+    told = repr((key, value)).encode()
+    return hashlib.blake2b(told, digest_size=_RECORD_HASH).digest()
 
 
 def _hash_blocks(events: Sequence[FixtureEvent], block_size: int) -> str:

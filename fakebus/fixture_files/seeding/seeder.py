@@ -152,11 +152,12 @@ class _Seeding:
         is_missing = self._broker.topics.get(LEDGER_TOPIC) is None
         if self._is_shared and self._set.topics and is_missing:
             await self._broker.topics.create(LEDGER_TOPIC, 1, LEDGER_CONFIG)
-        skipped = sum(self._seeded_count(stream) for stream in self._set.streams)
+        begun = [await self._begun(stream) for stream in self._set.streams]
+        skipped = sum(count - len(rest or ()) for count, rest in begun)
         missing = [topic for topic in self._set.topics if self._live(topic.name) is None]
         await self._change_topics()
         done = skipped
-        parts = list(self._parts())
+        parts = list(self._parts(begun))
         for number, part in enumerate(parts):
             await self._write(part, missing if number == 0 else [], number == len(parts) - 1)
             done += part.events
@@ -225,11 +226,26 @@ class _Seeding:
                 self._configs_changed += 1
             await _all_written(self._noted(self._ledger.note_config(topic.topic_id, fixture_topic)))
 
-    def _parts(self) -> Iterator[_Part]:
+    async def _begun(self, stream: FixtureStream) -> tuple[int, list[FixtureEvent] | None]:
+        """Return how far seeding came, and what is missing of a part that was begun."""
+        topic = self._live(stream.topic)
+        begun = None if topic is None else self._ledger.begun(stream, topic.topic_id)
+        if topic is None or begun is None:
+            return self._seeded_count(stream), None
+        there = []
+        for partition, end in begun.items():
+            cursor = LogCursor(topic.partitions[partition], end)
+            while records := await cursor.records():
+                there += [(partition, each.key, each.value) for each in records]
+        return self._ledger.unwritten(stream, topic.topic_id, there)
+
+    def _parts(self, begun: Sequence[tuple[int, list[FixtureEvent] | None]]) -> Iterator[_Part]:
         """Yield the transactions; at least one, for topics and groups."""
         part = _Part()
-        for stream in self._set.streams:
-            count = self._seeded_count(stream)
+        for stream, (count, rest) in zip(self._set.streams, begun, strict=True):
+            if rest is not None:
+                # What a client has begun and not finished.
+                part.add(stream, count, rest)
             for events in parts_of(stream.events[count:]):
                 count += len(events)
                 if not part.has_room_for(events):

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from shutil import copy, copytree
+from typing import Any
 
 import pytest
-from confluent_kafka import Consumer
+from confluent_kafka import Consumer, Producer
 
 from fakebus.addresses import Address
 from fakebus.app import BusThread, FakeBus
 from fakebus.cli.main import run
+from fakebus.client.publishing import Publisher
 from fakebus.config import Settings
 from fakebus.fixture_files.problems import FixtureError
+from fakebus.fixture_files.seeding.ledger import Ledger
 
 pytestmark = pytest.mark.clients
 
@@ -81,6 +85,54 @@ def test_what_the_command_seeded_the_bus_does_not_write_again(
     write(fixtures, "one", "two")
     with bus(data, fixtures) as servers:
         assert values(servers) == ["one", "two"]
+
+
+class Killed(BaseException):
+    """End of a process in the middle of seeding."""
+
+
+def die_after(calls: int, function: Callable[..., Any]) -> Callable[..., Any]:
+    left = iter(range(calls))
+
+    def call(*arguments: Any) -> Any:
+        if next(left, None) is None:
+            raise Killed
+        return function(*arguments)
+
+    return call
+
+
+@pytest.mark.parametrize("by_the_bus", [False, True])
+@pytest.mark.parametrize("sent", range(6))
+def test_a_seed_that_was_killed_writes_nothing_twice(
+    fixtures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent: int, by_the_bus: bool
+) -> None:
+    write(fixtures, *"abcde")
+    (fixtures / "fakebus.yaml").write_text(SET.replace("t,", "t, partitions: 2,"))
+    data = tmp_path / "bus.db"
+    send, left = Publisher.send, iter(range(sent))
+
+    def send_or_die(self: Publisher, topic: str, *arguments: Any) -> None:
+        if topic == "t" and next(left, None) is None:
+            self.flush()
+            raise Killed
+        send(self, topic, *arguments)
+
+    with bus(data) as servers:
+        with monkeypatch.context() as patch:
+            patch.setattr(Publisher, "send", send_or_die)
+            if sent == 5:
+                patch.setattr(Ledger, "note_stream", die_after(2, Ledger.note_stream))
+            with contextlib.suppress(Killed):
+                seed(servers, fixtures)
+        produced = Producer({"bootstrap.servers": servers})
+        produced.produce("t", b"of somebody else", partition=0)
+        assert produced.flush(10) == 0
+        if not by_the_bus:
+            seed(servers, fixtures)
+            seed(servers, fixtures)
+    with bus(data, *[fixtures] * by_the_bus) as servers:
+        assert sorted(values(servers)) == [*"abcde", "of somebody else"]
 
 
 def test_a_change_is_refused_at_the_other_door_too(
