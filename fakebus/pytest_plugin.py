@@ -17,12 +17,12 @@ The marker ``fakebus`` says the same for single tests; see docs/how-to/pytest.md
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from inspect import isasyncgenfunction, iscoroutinefunction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -31,8 +31,13 @@ from fakebus.escaping import printable, printable_lines
 
 if TYPE_CHECKING:
     from fakebus.config import Settings
+    from fakebus.testing.embedded_bus import EmbeddedBus
+    from fakebus.testing.external_bus import ExternalBus
     from fakebus.testing.handle import Addresses, TestBus
-    from fakebus.testing.isolation import Isolation
+
+    Bus = EmbeddedBus | ExternalBus
+    _BusOf = Callable[[int | None, Mapping[str, str]], Bus]
+    """Gives the bus of so many partitions by default, and with such configs."""
 
 _ISOLATIONS = ("rollback", "advance", "namespace", "topics", "none")
 _NEEDS = ("faults", "clock", "snapshot", "registry")
@@ -236,19 +241,6 @@ def fixture_directories(config: pytest.Config, item: pytest.Item) -> list[Path]:
     return list(dict.fromkeys([*_session_fixtures(config), *_wishes(item).fixtures]))
 
 
-class _Bus(Protocol):
-    """Our own bus, or a Kafka somewhere else."""
-
-    @property
-    def addresses(self) -> Addresses:
-        """Where clients find it."""
-
-    def test(
-        self, isolation: Isolation = ..., fixtures: Sequence[Path] = ...
-    ) -> AbstractContextManager[TestBus]:
-        """Give one test its handle."""
-
-
 @pytest.fixture(scope="session")
 def fakebus_settings(pytestconfig: pytest.Config) -> Settings:
     """Settings of the session's bus; override it to change more than the options can."""
@@ -271,21 +263,19 @@ def fakebus_settings(pytestconfig: pytest.Config) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def fakebus_buses(
-    fakebus_settings: Settings, pytestconfig: pytest.Config
-) -> Iterator[Callable[[int | None, Mapping[str, str]], _Bus]]:
+def fakebus_buses(fakebus_settings: Settings, pytestconfig: pytest.Config) -> Iterator[_BusOf]:
     """Gives the session's bus, or another one for tests whose markers want other configs."""
-    running: dict[Any, _Bus] = {}
+    running: dict[Any, Bus] = {}
     bootstrap = pytestconfig.getoption("fakebus_bootstrap")
     with ExitStack() as stack:
 
-        def bus(partitions: int | None, configs: Mapping[str, str]) -> _Bus:
+        def bus(partitions: int | None, configs: Mapping[str, str]) -> Bus:
             key = (partitions, frozenset(configs.items()))
             if key not in running:
                 running[key] = start(partitions, configs)
             return running[key]
 
-        def start(partitions: int | None, configs: Mapping[str, str]) -> _Bus:
+        def start(partitions: int | None, configs: Mapping[str, str]) -> Bus:
             if bootstrap:
                 from fakebus.testing.external_bus import ExternalBus
 
@@ -307,7 +297,7 @@ def fakebus_buses(
 
 @pytest.fixture(scope="session")
 def fakebus_addresses(
-    fakebus_buses: Callable[[int | None, Mapping[str, str]], _Bus],
+    fakebus_buses: _BusOf,
 ) -> Addresses:
     """Where the session's bus is found, for fixtures that live longer than one test.
 
@@ -320,7 +310,7 @@ def fakebus_addresses(
 @pytest.fixture
 def fakebus(
     request: pytest.FixtureRequest,
-    fakebus_buses: Callable[[int | None, Mapping[str, str]], _Bus],
+    fakebus_buses: _BusOf,
 ) -> Iterator[TestBus]:
     """A bus on free ports that is as it was seeded; see :class:`fakebus.testing.TestBus`."""
     from fakebus.testing.isolation import Isolation

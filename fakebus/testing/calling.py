@@ -38,44 +38,53 @@ class Calling(Generic[W]):
         self._process_id = os.getpid()
 
     def _begin(self, coroutine: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
-        """Start a coroutine; raises FakebusError where nobody would ever finish it."""
         __tracebackhide__ = True
-        problem = self._problem()
-        if problem is not None:
-            coroutine.close()
-            raise FakebusError(problem)
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
-
-    def _problem(self) -> str | None:
-        if os.getpid() != self._process_id:
-            return (
-                "the bus runs in the process that has forked this one: "
-                "connect a client to its bootstrap_servers here"
-            )
-        if self._loop.is_closed():
-            return "the bus has stopped"
-        green = green_threads()
-        if green is not None:
-            return green
-        if _running_loop() is self._loop:
-            return (
-                "this is called in the bus's own thread, which would wait for itself: "
-                "a function that looks at an event must not use the bus"
-            )
-        return None
+        return begin(coroutine, self._loop, self._process_id)
 
 
-class Blocking(Calling[W]):
-    """Waits for the coroutines; see :class:`Calling`."""
+def begin(
+    coroutine: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop, process_id: int
+) -> concurrent.futures.Future[T]:
+    """Start a coroutine in an event loop of another thread.
+
+    Args:
+        coroutine: what is started.
+        loop: where.
+        process_id: the process that the loop's thread runs in.
+
+    Raises:
+        FakebusError: nobody would ever finish it.
+    """
+    __tracebackhide__ = True
+    problem = _problem(loop, process_id)
+    if problem is not None:
+        coroutine.close()
+        raise FakebusError(problem)
+    return asyncio.run_coroutine_threadsafe(coroutine, loop)
 
 
-class Awaiting(Calling[W]):
-    """Awaits the coroutines in another event loop, asyncio's or trio's; see :class:`Calling`."""
+def _problem(loop: asyncio.AbstractEventLoop, process_id: int) -> str | None:
+    if os.getpid() != process_id:
+        return (
+            "the bus runs in the process that has forked this one: "
+            "connect a client to its bootstrap_servers here"
+        )
+    if loop.is_closed():
+        return "the bus has stopped"
+    green = green_threads()
+    if green is not None:
+        return green
+    if _running_loop() is loop:
+        return (
+            "this is called in the bus's own thread, which would wait for itself: "
+            "a function that looks at an event must not use the bus"
+        )
+    return None
 
 
 def blocking(
     work: Callable[Concatenate[W, P], Coroutine[Any, Any, T]],
-) -> Callable[Concatenate[Blocking[W], P], T]:
+) -> Callable[Concatenate[Calling[W], P], T]:
     """Return a method that blocks until the worker's coroutine is done.
 
     Args:
@@ -83,7 +92,7 @@ def blocking(
     """
 
     @functools.wraps(work)
-    def call(self: Blocking[W], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    def call(self: Calling[W], /, *args: P.args, **kwargs: P.kwargs) -> T:
         __tracebackhide__ = True
         future = self._begin(work(self._worker, *args, **kwargs))
         try:
@@ -102,15 +111,15 @@ def blocking(
 
 def awaiting(
     work: Callable[Concatenate[W, P], Coroutine[Any, Any, T]],
-) -> Callable[Concatenate[Awaiting[W], P], Coroutine[Any, Any, T]]:
-    """Return a coroutine method that awaits the worker's coroutine.
+) -> Callable[Concatenate[Calling[W], P], Coroutine[Any, Any, T]]:
+    """Return a coroutine method that awaits the worker's coroutine, in asyncio or in trio.
 
     Args:
         work: a coroutine method of the worker's class.
     """
 
     @functools.wraps(work)
-    async def call(self: Awaiting[W], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    async def call(self: Calling[W], /, *args: P.args, **kwargs: P.kwargs) -> T:
         __tracebackhide__ = True
         try:
             return await _outcome(self._begin(work(self._worker, *args, **kwargs)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, Protocol
 from fakebus.broker.activity import Activity
 from fakebus.errors import FakebusError
 from fakebus.fixture_files.model import FixtureSchema
+from fakebus.records.partitioner import consistent
 from fakebus.records.record import NewRecord
 from fakebus.testing.events import Event
 from fakebus.testing.groups import GroupProgress
@@ -33,6 +35,17 @@ class EventCursor(Protocol):
 
     async def wait(self, timeout_s: float) -> None:
         """Return when there may be more events, after ``timeout_s`` at the latest."""
+
+
+class PartitionChooser:
+    """Chooser of partitions: by the key, as librdkafka does, else in turns."""
+
+    def __init__(self) -> None:
+        self._turn = itertools.count()
+
+    def choose(self, key: bytes | None, partitions: int) -> int:
+        """Return the partition of the next record."""
+        return next(self._turn) % partitions if key is None else consistent(key, partitions)
 
 
 class Cluster(Protocol):
@@ -77,6 +90,12 @@ class Cluster(Protocol):
 
     async def check_compatible(self, subject: str, schema: Schema, schema_type: str) -> None:
         """Fail if a schema could not be a subject's next version."""
+
+    async def snapshot(self, name: str | None) -> None:
+        """Remember everything under a name; an older snapshot of that name is forgotten."""
+
+    async def rollback(self, name: str | None) -> None:
+        """Go back to a snapshot; without one of no name, to where the test began."""
 
     def activities(self) -> Sequence[Activity]:
         """Return what clients have done since the test began, as far as it is known."""

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
+import os
 import threading
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from fakebus.addresses import Address
 from fakebus.app import BusThread, FakeBus
 from fakebus.broker.faults import Faults
-from fakebus.broker.snapshots import Snapshot, Snapshots
+from fakebus.broker.snapshots import Snapshot
 from fakebus.clock import AdjustableClock
 from fakebus.config import Settings
 from fakebus.real_time import monotonic
+from fakebus.testing.calling import begin
 from fakebus.testing.embedded_cluster import EmbeddedCluster
 from fakebus.testing.handle import Addresses, Capabilities, TestBus
 from fakebus.testing.isolation import Isolation, advance, delete, names_there
 from fakebus.testing.naming import Namespace, OwnNames, new_namespace
 from fakebus.testing.observer import Observer
-from fakebus.testing.restoring import Restorer
 from fakebus.testing.timekeeping import Timekeeper
 
 T = TypeVar("T")
@@ -50,7 +49,7 @@ class EmbeddedBus:
         self._settings = settings
         self._clock = AdjustableClock()
         self._thread = BusThread(FakeBus(settings, clock=self._clock, synchronous=False))
-        self._snapshots: Snapshots
+        self._process_id = os.getpid()
         self._faults: Faults
         self._asking_for_http = threading.Lock()
         self._expelled: dict[str, float] = {}
@@ -62,31 +61,22 @@ class EmbeddedBus:
         self._run(self._prepare())
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         """Stop the bus."""
-        self._thread.__exit__(exc_type, exc, traceback)
+        self._thread.__exit__(None, None, None)
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._thread.loop).result()
+        return begin(work, self._thread.loop, self._process_id).result()
 
     async def _prepare(self) -> None:
-        bus, loop = self._thread.bus, self._thread.loop
+        broker = self._thread.bus.broker
 
-        def rebalance(group: str) -> bool:
-            async def ask() -> bool:
-                return bus.broker.group_coordinator.rebalance(group)
+        async def rebalance(group: str) -> bool:
+            return broker.group_coordinator.rebalance(group)
 
-            return asyncio.run_coroutine_threadsafe(ask(), loop).result()
-
-        self._snapshots = bus.broker.snapshots
-        self._faults = bus.broker.faults
-        self._faults.rebalance_group = rebalance
-        bus.broker.activity.is_on = True
+        self._faults = broker.faults
+        self._faults.rebalance_group = lambda group: self._run(rebalance(group))
+        broker.activity.is_on = True
 
     @property
     def addresses(self) -> Addresses:
@@ -122,33 +112,31 @@ class EmbeddedBus:
         if isolation is Isolation.NAMESPACE:
             namespace = new_namespace()
             fixtures = [*self._settings.fixtures, *fixtures]
-        begin = self._run(self._snapshots.take())
+        bus = self._thread.bus
+        snapshots = bus.broker.snapshots
+        begin = self._run(snapshots.take())
         own = self._run(self._own_names(isolation, namespace))
-        restorer = Restorer(self._snapshots, begin)
+        cluster = EmbeddedCluster(bus.broker, begin, bus.registry)
         try:
-            yield self._run(self._handle(begin, restorer, namespace, fixtures))
+            yield self._run(self._handle(cluster, namespace, fixtures))
         finally:
             self._run(self._end(isolation, begin, own))
-            restorer.forget()
+            cluster.forget()
+            snapshots.forget(begin)
 
     async def _handle(
-        self, begin: Snapshot, restorer: Restorer, namespace: Namespace, fixtures: Sequence[Path]
+        self, cluster: EmbeddedCluster, namespace: Namespace, fixtures: Sequence[Path]
     ) -> TestBus:
-        bus = self._thread.bus
-        cluster = EmbeddedCluster(bus.broker, begin, bus.registry)
         if fixtures:
             await cluster.seed(fixtures, namespace)
-            # What was seeded counts as having been there before.
-            cluster.begin = await self._snapshots.take()
-            self._snapshots.forget(cluster.begin)
+            await cluster.begin_anew()
         self._faults.use_names(namespace.real)
         capabilities = Capabilities(
-            timekeeper=Timekeeper(bus.broker, self._clock),
+            timekeeper=Timekeeper(cluster.broker, self._clock),
             faults=self._faults,
             expelled=self._lately_expelled(),
         )
-        sets = [*self._settings.fixtures, *fixtures]
-        observer = Observer(cluster, namespace, restorer, sets)
+        observer = Observer(cluster, namespace, [*self._settings.fixtures, *fixtures])
         return TestBus(observer, self._thread.loop, self.addresses, capabilities)
 
     async def _own_names(self, isolation: Isolation, namespace: Namespace) -> OwnNames:
@@ -162,7 +150,7 @@ class EmbeddedBus:
         self._clock.reset()
         if isolation is Isolation.ROLLBACK:
             self._note_members()
-            await self._snapshots.roll_back(begin)
+            await bus.broker.snapshots.roll_back(begin)
         elif isolation is Isolation.ADVANCE:
             await advance(bus.broker, begin)
         elif isolation is not Isolation.NONE:

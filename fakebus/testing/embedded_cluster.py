@@ -17,12 +17,12 @@ from fakebus.broker.tail import Tail
 from fakebus.fixture_files.seeding.ledger import LEDGER_TOPIC, Ledger
 from fakebus.protocol.consumer_protocol import assigned_partitions
 from fakebus.records.builder import build_batch
-from fakebus.records.partitioner import consistent
 from fakebus.records.record import NewRecord, Record
 from fakebus.registry.registry import Registry
 from fakebus.registry.schema_log import TOPIC as SCHEMAS_TOPIC
 from fakebus.registry.sources import RegistrySource
-from fakebus.testing.events import Event
+from fakebus.testing.cluster import PartitionChooser
+from fakebus.testing.events import Event, event_of
 from fakebus.testing.groups import GroupProgress, PartitionProgress
 from fakebus.testing.naming import Namespace, renamed
 from fakebus.testing.typed import Schema, check_compatible, framed
@@ -48,16 +48,8 @@ class _TailCursor:
 
     async def _event(self, log: PartitionLog, record: Record) -> Event:
         await self._schemas.prepare(record.key, record.value)
-        return Event(
-            topic=log.topic_partition.topic,
-            partition=log.topic_partition.partition,
-            offset=record.offset,
-            timestamp_ms=record.timestamp,
-            key=record.key,
-            value=record.value,
-            headers=tuple(record.headers),
-            schemas=self._schemas,
-        )
+        place = log.topic_partition
+        return event_of(place, record.offset, record.timestamp, record, self._schemas)
 
     async def wait(self, timeout_s: float) -> None:
         await self._tail.wait(timeout_s)
@@ -74,17 +66,13 @@ class EmbeddedCluster:
 
     is_external = False
 
-    def __init__(
-        self,
-        broker: Broker,
-        begin: Snapshot,
-        registry: Registry,
-    ) -> None:
+    def __init__(self, broker: Broker, begin: Snapshot, registry: Registry) -> None:
         self.broker = broker
         self._registry = registry
-        self.begin = begin
+        self._begin = begin
+        self._snapshots: dict[str | None, Snapshot] = {}
         self._schemas = RegistrySource(registry)
-        self._round_robin = 0
+        self._chooser = PartitionChooser()
         self._ledger = Ledger()
 
     def now_ms(self) -> int:
@@ -97,29 +85,40 @@ class EmbeddedCluster:
         if known is None:
             known = await self.broker.auto_create(topic, allowed=True)
         if partition is None:
-            partition = self._choose_partition(record.key, len(known.partitions))
+            partition = self._chooser.choose(record.key, len(known.partitions))
+        place = TopicPartition(topic, partition)
         await self._schemas.prepare(record.key, record.value)
-        stored = await self.broker.produce(
-            TopicPartition(topic, partition), build_batch([record]), origin=_origin
-        )
-        return Event(
-            topic=topic,
-            partition=partition,
-            offset=stored.base_offset,
-            timestamp_ms=(
-                record.timestamp_ms if stored.log_append_time_ms < 0 else stored.log_append_time_ms
-            ),
-            key=record.key,
-            value=record.value,
-            headers=tuple(record.headers),
-            schemas=self._schemas,
-        )
+        stored = await self.broker.produce(place, build_batch([record]), origin=_origin)
+        timestamp_ms = stored.log_append_time_ms
+        if timestamp_ms < 0:
+            timestamp_ms = record.timestamp_ms
+        return event_of(place, stored.base_offset, timestamp_ms, record, self._schemas)
 
-    def _choose_partition(self, key: bytes | None, partitions: int) -> int:
-        if key is not None:
-            return consistent(key, partitions)
-        self._round_robin += 1
-        return (self._round_robin - 1) % partitions
+    async def begin_anew(self) -> None:
+        """Let the test begin now: what was seeded was there before."""
+        self._begin = await self.broker.snapshots.take()
+
+    async def snapshot(self, name: str | None) -> None:
+        """Remember everything under a name; an older snapshot of that name is forgotten."""
+        old = self._snapshots.get(name)
+        self._snapshots[name] = await self.broker.snapshots.take()
+        if old is not None:
+            self.broker.snapshots.forget(old)
+
+    async def rollback(self, name: str | None) -> None:
+        """Go back to a snapshot; without one of no name, to where the test began.
+
+        Raises:
+            LookupError: there is none of that name.
+        """
+        if name is not None and name not in self._snapshots:
+            known = ", ".join(repr(known) for known in self._snapshots if known is not None)
+            raise LookupError(f"there is no snapshot {name!r}; there are: {known or 'none'}")
+        await self.broker.snapshots.roll_back(self._snapshots.get(name, self._begin))
+
+    def forget(self) -> None:
+        """Let go of all snapshots: the test is over."""
+        self.broker.snapshots.forget(self._begin, *self._snapshots.values())
 
     async def topic_names(self) -> list[str]:
         """Return all topics but those of Kafka, of the schema registry and of seeding."""
@@ -132,7 +131,7 @@ class EmbeddedCluster:
     @contextmanager
     def follow(self, topic: str) -> Iterator[_TailCursor]:
         """Follow a topic, whether it exists or not, from the beginning of the test on."""
-        with Tail(self.broker.topics, [topic], self.begin.end_of) as tail:
+        with Tail(self.broker.topics, [topic], self._begin.end_of) as tail:
             yield _TailCursor(tail, self._schemas)
 
     async def progress(self, group: str) -> GroupProgress | None:
@@ -193,7 +192,7 @@ class EmbeddedCluster:
 
         def start(log: PartitionLog) -> int:
             committed = coordinator.committed_offset(group, log.topic_partition)
-            return self.begin.end_of(log) if committed is None else committed
+            return self._begin.end_of(log) if committed is None else committed
 
         found: dict[int, list[Event]] = {}
         with Tail(self.broker.topics, [topic], start) as tail:

@@ -6,10 +6,15 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fakebus.escaping import printable
 from fakebus.schemas.payloads import SchemaSource, decode
+from fakebus.types import TopicPartition
+
+if TYPE_CHECKING:
+    from fakebus.client.reading import FetchedRecord
+    from fakebus.records.record import NewRecord, Record
 
 Headers = Mapping[str, str | bytes | None] | Sequence[tuple[str, str | bytes | None]]
 
@@ -79,6 +84,26 @@ class Event:
             f"{self.topic}[{self.partition}]@{self.offset} "
             f"key={shown(self.key_data)} value={shown(self.data)}"
         )
+
+
+def event_of(
+    place: TopicPartition,
+    offset: int,
+    timestamp_ms: int,
+    record: NewRecord | Record | FetchedRecord,
+    schemas: SchemaSource[Any],
+) -> Event:
+    """Return a record as an event, with where it is and where its schemas are."""
+    return Event(
+        topic=place.topic,
+        partition=place.partition,
+        offset=offset,
+        timestamp_ms=timestamp_ms,
+        key=record.key,
+        value=record.value,
+        headers=tuple(record.headers),
+        schemas=schemas,
+    )
 
 
 def shown(data: Any, limit: int = 300) -> str:

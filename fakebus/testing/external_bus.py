@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
+import os
 from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from fakebus.bus_thread import BusThread
 from fakebus.client.connection import ClientError, Connection
 from fakebus.client.reachability import parse_servers
 from fakebus.errors import ConfigError
 from fakebus.green_threads import demand_real_threads
-from fakebus.real_time import keep_real_time
+from fakebus.testing.calling import begin
 from fakebus.testing.cluster import NotOnThisCluster
 from fakebus.testing.external_cluster import ExternalCluster, Kafka
 from fakebus.testing.external_registry import ExternalRegistry
@@ -69,32 +68,20 @@ class ExternalBus:
         )
         """Where clients find the cluster."""
         self._fixtures = self._unseeded = tuple(fixtures)
-        self._loop = asyncio.new_event_loop()
-        keep_real_time(self._loop)
-        self._thread = threading.Thread(
-            target=self._loop.run_forever, name="fakebus-external", daemon=True
-        )
+        self._thread = BusThread(self._kafka)
+        self._process_id = os.getpid()
 
     def __enter__(self) -> Self:
         """Connect."""
-        self._thread.start()
+        self._thread.__enter__()
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         """Disconnect."""
-        self._run(self._loop.shutdown_default_executor())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-        self._kafka.close()
+        self._thread.__exit__(None, None, None)
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        return begin(work, self._thread.loop, self._process_id).result()
 
     @contextmanager
     def test(
@@ -125,7 +112,7 @@ class ExternalBus:
             if sets:
                 self._run(cluster.seed(sets, namespace))
             self._run(cluster.begin(namespace))
-            yield TestBus(observer, self._loop, self.addresses, None)
+            yield TestBus(observer, self._thread.loop, self.addresses, None)
         finally:
             if isolation is not Isolation.NONE:
                 self._run(cluster.delete(own))

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from fakebus.broker.activity import Activity
 from fakebus.client.connection import ClientError, Connection
@@ -20,12 +20,11 @@ from fakebus.client.topics import WantedTopic, create_topics, delete_topics
 from fakebus.errors import BrokerError, ErrorCode
 from fakebus.fixture_files.model import FixtureSchema
 from fakebus.fixture_files.seeding.ledger import Ledger
-from fakebus.real_time import now_ms
-from fakebus.records.partitioner import consistent
+from fakebus.real_time import keep_real_time, now_ms
 from fakebus.records.record import NewRecord
 from fakebus.registry.schema_log import TOPIC as SCHEMAS_TOPIC
-from fakebus.testing.cluster import NotOnThisCluster
-from fakebus.testing.events import Event
+from fakebus.testing.cluster import NotOnThisCluster, PartitionChooser
+from fakebus.testing.events import Event, event_of
 from fakebus.testing.external_registry import ExternalRegistry
 from fakebus.testing.groups import GroupProgress, PartitionProgress
 from fakebus.testing.naming import Namespace, OwnNames, renamed
@@ -59,7 +58,12 @@ class Kafka:
             on_stored=lambda _topic, _partition, offset: self._places.append(offset),
         )
 
-    def close(self) -> None:
+    async def __aenter__(self) -> Self:
+        """Begin to be used in the running event loop."""
+        keep_real_time(asyncio.get_running_loop())
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
         """Disconnect."""
         self._reader.close()
 
@@ -177,16 +181,9 @@ class _ExternalCursor:
         return [self._event(record) for record in records]
 
     def _event(self, record: FetchedRecord) -> Event:
-        return Event(
-            topic=record.topic,
-            partition=record.partition,
-            offset=record.offset,
-            timestamp_ms=-1 if record.timestamp_ms is None else record.timestamp_ms,
-            key=record.key,
-            value=record.value,
-            headers=record.headers,
-            schemas=self._registry.schema,
-        )
+        timestamp_ms = -1 if record.timestamp_ms is None else record.timestamp_ms
+        place = TopicPartition(record.topic, record.partition)
+        return event_of(place, record.offset, timestamp_ms, record, self._registry.schema)
 
     async def wait(self, timeout_s: float) -> None:
         await asyncio.sleep(min(_LOOK_AGAIN_S, timeout_s))
@@ -211,7 +208,7 @@ class ExternalCluster:
         self._since: dict[TopicPartition, int] = {}
         self._namespace = Namespace()
         self._began_ms = now_ms()
-        self._round_robin = 0
+        self._chooser = PartitionChooser()
         self._ledger = ledger or Ledger()
 
     def now_ms(self) -> int:
@@ -238,26 +235,12 @@ class ExternalCluster:
         try:
             count = await asyncio.to_thread(self._kafka.partition_count, topic)
             if partition is None:
-                partition = self._choose_partition(record.key, count)
+                partition = self._chooser.choose(record.key, count)
             offset = await asyncio.to_thread(self._kafka.produce, topic, partition, record)
         except ClientError as error:
             raise _refusal(error) from None
-        return Event(
-            topic=topic,
-            partition=partition,
-            offset=offset,
-            timestamp_ms=record.timestamp_ms,
-            key=record.key,
-            value=record.value,
-            headers=tuple(record.headers),
-            schemas=self._registry.schema,
-        )
-
-    def _choose_partition(self, key: bytes | None, partitions: int) -> int:
-        if key is not None:
-            return consistent(key, partitions)
-        self._round_robin += 1
-        return (self._round_robin - 1) % partitions
+        place = TopicPartition(topic, partition)
+        return event_of(place, offset, record.timestamp_ms, record, self._registry.schema)
 
     async def topic_names(self) -> list[str]:
         """Return all topics but those of Kafka, of the schema registry and of seeding."""
@@ -337,6 +320,15 @@ class ExternalCluster:
         """Delete a test's topics, groups and subjects."""
         await asyncio.to_thread(self._kafka.delete, own)
         await asyncio.to_thread(self._registry.delete, own)
+
+    async def snapshot(self, name: str | None) -> None:
+        """Raise NotOnThisCluster: a Kafka cannot go back."""
+        raise NotOnThisCluster(
+            "snapshots need a bus of our own; mark the test "
+            '@pytest.mark.fakebus(needs="snapshot") to skip it here'
+        )
+
+    rollback = snapshot
 
     def activities(self) -> Sequence[Activity]:
         """Return nothing: what other clients do is not known."""

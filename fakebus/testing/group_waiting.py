@@ -134,10 +134,15 @@ def _hint(at: PartitionProgress, reset: Activity | None) -> str:
             f"the fetch is missing: {at.member} has the partition and does not ask for more; it "
             "may be paused, or busy with a record"
         )
-    return (
+    missing = (
         "the commit is missing: what was fetched counts once it is committed. With "
         "enable.auto.commit a consumer does so every 5 s, or as often as its "
         "auto.commit.interval.ms says; without, when its code commits. "
-        "fakebus.client_config(group) has settings for tests, and "
-        'until="fetched" does not wait for commits'
+        "fakebus.client_config(group) has settings for tests"
+    )
+    if at.fetched is not None:
+        return f'{missing}, and until="fetched" does not wait for commits'
+    return (
+        f"{missing}. Or the fetch is, which a Kafka elsewhere does not tell: if {at.member} began "
+        "behind the records, set its auto.offset.reset=earliest"
     )

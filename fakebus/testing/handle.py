@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from fakebus.broker.faults import Faults
 from fakebus.testing import contracts
-from fakebus.testing.calling import Awaiting, Blocking, awaiting, blocking
+from fakebus.testing.calling import Calling, awaiting, blocking
 from fakebus.testing.client_settings import Library, client_config
 from fakebus.testing.cluster import NotOnThisCluster
 from fakebus.testing.observer import Observer
@@ -58,7 +59,7 @@ class Addresses:
         return client_config(self.bootstrap_servers, group, library)
 
 
-class TestClock(Blocking[Timekeeper]):
+class TestClock(Calling[Timekeeper]):
     """The bus's time; see :class:`Timekeeper`."""
 
     __test__ = False
@@ -70,7 +71,7 @@ class TestClock(Blocking[Timekeeper]):
     set = blocking(Timekeeper.set)
 
 
-class AsyncTestClock(Awaiting[Timekeeper]):
+class AsyncTestClock(Calling[Timekeeper]):
     """The methods of :class:`TestClock` as coroutines."""
 
     now = awaiting(Timekeeper.now)
@@ -90,12 +91,27 @@ class Capabilities:
     """Consumers that the rollbacks of the last tests have taken out of their groups."""
 
 
-class _Named:
-    """Names of the cluster's parts that both handles know."""
+class _Handle(Calling[Observer]):
+    """Handle of a test; what is the same for coroutines.
 
-    _addresses: Addresses
-    _observer: Observer
-    _capabilities: Capabilities | None
+    Args:
+        observer: does the work in the cluster's own event loop.
+        loop: that event loop, in another thread.
+        addresses: where clients find the cluster.
+        capabilities: the clock and the faults of a bus of our own.
+    """
+
+    __test__ = False
+
+    def __init__(
+        self,
+        observer: Observer,
+        loop: asyncio.AbstractEventLoop,
+        addresses: Addresses,
+        capabilities: Capabilities | None,
+    ) -> None:
+        super().__init__(observer, loop)
+        self._addresses, self._capabilities = addresses, capabilities
 
     @property
     def bootstrap_servers(self) -> str:
@@ -115,14 +131,14 @@ class _Named:
     @property
     def is_external(self) -> bool:
         """Whether the cluster is a Kafka that somebody else runs."""
-        return self._observer.cluster.is_external
+        return self._worker.cluster.is_external
 
     @property
     def tested_with(self) -> list[str]:
         """The names and versions of the fixture sets that the test finds, and of those they use."""
         from fakebus.fixture_files.loader import set_labels
 
-        return set_labels(list(self._observer.fixtures))
+        return set_labels(list(self._worker.fixtures))
 
     def client_config(
         self, group: str | None = None, *, library: Library = "librdkafka"
@@ -139,11 +155,11 @@ class _Named:
 
     def topic(self, name: str) -> str:
         """Return the name that a topic really has; another one only under ``namespace``."""
-        return self._observer.namespace.real(name)
+        return self._worker.namespace.real(name)
 
     def group(self, name: str) -> str:
         """Return the name that a group really has; another one only under ``namespace``."""
-        return self._observer.namespace.real(name)
+        return self._worker.namespace.real(name)
 
     def _capability(self, noun: str) -> Capabilities:
         if self._capabilities is None:
@@ -171,20 +187,8 @@ class _Named:
         return self._capability("faults").faults
 
 
-class AsyncTestBus(Awaiting[Observer], _Named):
+class AsyncTestBus(_Handle):
     """The methods of :class:`TestBus` as coroutines."""
-
-    __test__ = False
-
-    def __init__(
-        self,
-        observer: Observer,
-        loop: asyncio.AbstractEventLoop,
-        addresses: Addresses,
-        capabilities: Capabilities | None,
-    ) -> None:
-        super().__init__(observer, loop)
-        self._observer, self._addresses, self._capabilities = observer, addresses, capabilities
 
     @property
     def clock(self) -> AsyncTestClock:
@@ -212,28 +216,13 @@ class AsyncTestBus(Awaiting[Observer], _Named):
     rollback = awaiting(Observer.rollback)
 
 
-class TestBus(Blocking[Observer], _Named):
-    """A running cluster as a test uses it.
+class TestBus(_Handle):
+    """A running cluster as a test uses it."""
 
-    Args:
-        observer: does the work in the cluster's own event loop.
-        loop: that event loop, in another thread.
-        addresses: where clients find the cluster.
-        capabilities: the clock and the faults of a bus of our own.
-    """
-
-    __test__ = False
-
-    def __init__(
-        self,
-        observer: Observer,
-        loop: asyncio.AbstractEventLoop,
-        addresses: Addresses,
-        capabilities: Capabilities | None,
-    ) -> None:
-        super().__init__(observer, loop)
-        self._observer, self._addresses, self._capabilities = observer, addresses, capabilities
-        self.aio = AsyncTestBus(observer, loop, addresses, capabilities)
+    @cached_property
+    def aio(self) -> AsyncTestBus:
+        """The same methods as coroutines."""
+        return AsyncTestBus(self._worker, self._loop, self._addresses, self._capabilities)
 
     @property
     def clock(self) -> TestClock:

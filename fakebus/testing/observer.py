@@ -14,13 +14,12 @@ from typing import Any
 from fakebus.escaping import printable_lines
 from fakebus.real_time import monotonic
 from fakebus.records.record import NewRecord
-from fakebus.testing.cluster import Cluster, NotOnThisCluster
+from fakebus.testing.cluster import Cluster
 from fakebus.testing.events import Event, Headers, encode, header_pairs
 from fakebus.testing.group_waiting import GroupWatch
 from fakebus.testing.groups import Until
 from fakebus.testing.matching import Match, Wanted
 from fakebus.testing.naming import Namespace
-from fakebus.testing.restoring import Restorer
 from fakebus.testing.timeline import draw_timeline
 from fakebus.testing.typed import Schema
 from fakebus.types import TopicPartition
@@ -48,7 +47,6 @@ class Observer:
     Args:
         cluster: the cluster, from the beginning of the test on.
         namespace: the prefix of the test's topics and groups, if it has one.
-        restorer: takes and restores snapshots, where that is possible.
         fixtures: directories of the fixture files that the test finds.
     """
 
@@ -56,12 +54,10 @@ class Observer:
         self,
         cluster: Cluster,
         namespace: Namespace | None = None,
-        restorer: Restorer | None = None,
         fixtures: Sequence[Path] = (),
     ) -> None:
         self.cluster = cluster
         self.namespace = namespace if namespace is not None else Namespace()
-        self._restorer = restorer
         self.fixtures = dict.fromkeys(fixtures)
         """The directories that the test finds the fixture files of."""
         self._began_ms = cluster.now_ms()
@@ -415,7 +411,7 @@ class Observer:
         Raises:
             NotOnThisCluster: the cluster is an external one.
         """
-        await self._restoring().snapshot(name)
+        await self.cluster.snapshot(name)
 
     async def rollback(self, name: str | None = None) -> None:
         """Make everything as it was: records, offsets, groups, topics, configs, schemas.
@@ -428,15 +424,7 @@ class Observer:
             LookupError: there is no snapshot of that name.
             NotOnThisCluster: the cluster is an external one.
         """
-        await self._restoring().rollback(name)
-
-    def _restoring(self) -> Restorer:
-        if self._restorer is None:
-            raise NotOnThisCluster(
-                "snapshots need a bus of our own; mark the test "
-                '@pytest.mark.fakebus(needs="snapshot") to skip it here'
-            )
-        return self._restorer
+        await self.cluster.rollback(name)
 
 
 async def _judged(events: Sequence[Event], wanted: Wanted) -> list[_Judged]:

@@ -54,8 +54,13 @@ def test_it(fakebus, turn):
     consumer.subscribe([topic])
     assert [consumer.poll(10).value() for _ in range(2)] == [b'{"id": 7}', b'{"id":8}']
     assert fakebus.lag("nobody") == {}
-    with pytest.raises(AssertionError, match="hangs: committed nothing, the log ends at 2"):
+    with pytest.raises(AssertionError, match="hangs: committed nothing, the log ends at 2") as told:
         fakebus.wait_for_group("g", timeout=0.1)
+    for setting in ("enable.auto.commit", "auto.commit.interval.ms", "auto.offset.reset"):
+        assert setting in str(told.value)
+    with pytest.raises(Exception, match="known on a bus of our own only"):
+        fakebus.wait_for_group("g", until="fetched")
+    fakebus.wait_for_members("g")
     consumer.commit(asynchronous=False)
     fakebus.wait_for_group("g")
     assert fakebus.lag("g") == {(topic, 0): 0}

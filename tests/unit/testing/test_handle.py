@@ -24,7 +24,7 @@ def names(kind: type) -> set[str]:
 
 
 def test_both_handles_have_the_same_names_and_arguments() -> None:
-    assert names(TestBus) == names(AsyncTestBus)
+    assert names(TestBus) - {"aio"} == names(AsyncTestBus)
     assert names(TestClock) == names(AsyncTestClock)
     for name in names(AsyncTestBus):
         ours, theirs = getattr(TestBus, name), getattr(AsyncTestBus, name)
@@ -44,7 +44,7 @@ def test_the_guide_has_a_row_for_everything_that_a_handle_and_an_event_have() ->
         cells = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
         return {name for cell in cells for name in re.findall(r"`(\w+)", cell)}
 
-    assert named(handle) == names(TestBus) | {"aio"}
+    assert named(handle) == names(TestBus)
     assert named(event) == names(Event) - {"schemas"}
 
 

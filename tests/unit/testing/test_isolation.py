@@ -260,6 +260,17 @@ def test_a_test_with_names_of_its_own_seeds_once_and_leaves_no_notes_of_it(
     assert notes() == before
 
 
+def test_the_beginning_of_a_test_is_when_its_fixtures_are_there(
+    embedded_bus: EmbeddedBus, fixtures: Path
+) -> None:
+    with embedded_bus.test(fixtures=[fixtures]) as bus:
+        assert bus.publish("seeded", "x", partition=0).offset == 5
+        bus.rollback()
+        assert bus.publish("seeded", "x", partition=0).offset == 5
+    with embedded_bus.test() as bus:
+        assert bus.publish("seeded", "x", partition=0).offset == 0
+
+
 def test_snapshots_go_back_and_forth(seeded: EmbeddedBus) -> None:
     def texts(bus: TestBus) -> list[str | None]:
         return [event.text for event in bus.events("t")]
