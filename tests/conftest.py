@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import pkgutil
 
 import pytest
 from hypothesis import settings
+
+import fakebus.registry
+import fakebus.schemas
+import fakebus.testing
+import fakebus.web
 
 # CI decides about a change, so it looks at the same examples every time; whoever runs the
 # tests at their desk looks at new ones.
@@ -21,3 +28,15 @@ _LONG = ("kill", "slow", "xdist_group")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let what takes long come first, so that no worker is left alone with it at the end."""
     items.sort(key=lambda item: not any(map(item.get_closest_marker, _LONG)))
+
+
+@pytest.fixture(scope="session")
+def imported_modules() -> None:
+    """All modules of the rooms that import some late, for tests that use pytester and a bus.
+
+    pytester takes away again what was imported meanwhile. Imported a second time it has classes of
+    its own, and a schema that an older one has parsed is of none of them.
+    """
+    for room in (fakebus.registry, fakebus.schemas, fakebus.testing, fakebus.web):
+        for module in pkgutil.walk_packages(room.__path__, f"{room.__name__}."):
+            importlib.import_module(module.name)

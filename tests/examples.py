@@ -22,8 +22,9 @@ SHARED = {
 version: 1
 topics: [{name: orders, load: orders.ndjson, contract: {type: value.kind}}]
 """,
-    "orders.ndjson": """{"value": {"kind": "placed", "item": "pears", "total": 2}}
-""",
+    "orders.ndjson": (
+        '{"key": "customer-7", "value": {"kind": "placed", "item": "pears", "total": 2}}\n'
+    ),
 }
 """The set that the examples speak of."""
 SETTINGS = """
@@ -52,7 +53,7 @@ def shop(fakebus):
         def order(self, item):
             producer = Producer(fakebus.client_config())
             order = {"kind": "placed", "item": item, "total": 1}
-            producer.produce(fakebus.topic("orders"), json.dumps(order))
+            producer.produce(fakebus.topic("orders"), json.dumps(order), key="customer-7")
             producer.flush()
 
     return Shop()
@@ -67,9 +68,16 @@ def billing():
     return Billing()
 
 
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(items, config):
     for item in items:
-        item.add_marker(pytest.mark.fakebus(isolation=item.path.parent.name))
+        isolation = item.path.parent.name
+        item.add_marker(pytest.mark.fakebus(isolation=isolation))
+        if not config.getoption("fakebus_bootstrap"):
+            # Other configs mean another bus, so that what some isolations leave stays there.
+            interval = {"log.retention.check.interval.ms": 300_000 + len(isolation)}
+            item.add_marker(pytest.mark.fakebus(set=interval))
+    # This one reads what was seeded, which others may take away or put more to.
+    items.sort(key=lambda item: not item.path.name.startswith("test_share_a_set"))
 """
 PLUGINS = (
     "fakebus.pytest_plugin",

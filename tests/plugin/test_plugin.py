@@ -17,7 +17,7 @@ def produce(servers, topic, value):
 
 
 @pytest.fixture(autouse=True)
-def few_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
+def few_plugins(monkeypatch: pytest.MonkeyPatch, imported_modules: None) -> None:
     # Loading all that are installed takes longer than most of these tests.
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
 

@@ -65,7 +65,7 @@ def new_topic(cluster: Cluster, unique: Callable[[str], str]) -> Callable[..., s
 
 
 @pytest.fixture
-def registry_url() -> Iterator[str]:
+def registry_url(imported_modules: None) -> Iterator[str]:
     """A schema registry, which is the one of a fakebus of its own."""
     any_port = Address("127.0.0.1", 0)
     settings = Settings(data=None, kafka=(any_port,), http=(any_port,))
