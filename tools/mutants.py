@@ -301,7 +301,8 @@ class Copy:
             return HANGS
         if done.returncode == 0:
             return None
-        return re.findall(r"^(?:FAILED|ERROR) (\S+::\S+)", done.stdout, re.MULTILINE)
+        # Without its parameters, whose names may hold spaces, and are cut off in the report.
+        return re.findall(r"^(?:FAILED|ERROR) (\S+::[^\s\[]+)", done.stdout, re.MULTILINE)
 
 
 def _environment() -> dict[str, str]:
