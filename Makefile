@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
+# What is compiled once need not be compiled by each process of the tests.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: up test smoke wheel image check mutants test-clients test-kafka bench fuzz kafka lock clean format
 

@@ -90,32 +90,26 @@ class Commands:
     async def run(self, session: Session, words: Sequence[bytes]) -> Reply:
         """Return the answer to one request."""
         try:
+            name, behind = _find(words)
+            arguments = Arguments(words[behind:])
+            call = Call(self._broker, self._streams, self._groups, session, arguments)
             if self._broker.faults.active:
-                name = _name(words)
-                return await carry_out(self._broker, session, name, words, self._run)
-            return await self._run(session, words)
+                return await carry_out(call, name, words, lambda: _reply(name, call))
+            return await _reply(name, call)
         except RedisError as failure:
             return failure
         except StorageError as failure:
             # As Redis says it when its append-only file cannot be written.
             return RedisError(f"MISCONF {failure}")
 
-    async def _run(self, session: Session, words: Sequence[bytes]) -> Reply:
-        handler, behind = _find(words)
-        arguments = Arguments(words[behind:])
-        reply = handler(Call(self._broker, self._streams, self._groups, session, arguments))
-        return await reply if isinstance(reply, Awaitable) else reply
+
+async def _reply(name: str, call: Call) -> Reply:
+    reply = _COMMANDS[name][0](call)
+    return await reply if isinstance(reply, Awaitable) else reply
 
 
-def _name(words: Sequence[bytes]) -> str:
-    name = words[0].upper().decode("ascii", "replace")
-    if name in _CONTAINERS and len(words) > 1:
-        return f"{name} {words[1].upper().decode('ascii', 'replace')}"
-    return name
-
-
-def _find(words: Sequence[bytes]) -> tuple[Handler, int]:
-    """Return a request's handler and how many words its name has."""
+def _find(words: Sequence[bytes]) -> tuple[str, int]:
+    """Return the name of a request's command and how many words it has."""
     name, behind = words[0].upper().decode("ascii", "replace"), 1
     if name in _CONTAINERS and len(words) > 1:
         action = words[1].decode("ascii", "replace")
@@ -126,10 +120,10 @@ def _find(words: Sequence[bytes]) -> tuple[Handler, int]:
         raise _wrong_number(name)
     if name not in _COMMANDS:
         raise RedisError(f"ERR unknown command '{name[:40]}': fakebus has Redis Streams only")
-    handler, arity = _COMMANDS[name]
+    arity = _COMMANDS[name][1]
     if len(words) < abs(arity) or len(words) > arity > 0:
         raise _wrong_number(name)
-    return handler, behind
+    return name, behind
 
 
 def _wrong_number(name: str) -> RedisError:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from fakebus.broker.broker import Broker
 from fakebus.broker.faults import Api, Delay, Disconnect, Fail
 from fakebus.clock import keep_waiting
-from fakebus.redis.call import Session
+from fakebus.redis.call import Call
 from fakebus.redis.protocol import RedisError, Reply
 
 REDIS = "redis"
@@ -20,11 +19,7 @@ class LostConnection(Exception):  # noqa: N818 - an instruction, not an error
 
 
 async def carry_out(
-    broker: Broker,
-    session: Session,
-    name: str,
-    words: Sequence[bytes],
-    run: Callable[[Session, Sequence[bytes]], Awaitable[Reply]],
+    call: Call, name: str, words: Sequence[bytes], run: Callable[[], Awaitable[Reply]]
 ) -> Reply:
     """Carry out a command by ``run``, or what a fault makes of it.
 
@@ -32,9 +27,9 @@ async def carry_out(
         LostConnection: the client is not to be answered.
         RedisError: the command fails.
     """
-    effect = broker.faults.find(
+    effect = call.broker.faults.find(
         Api(REDIS, name),
-        session.name,
+        call.session.name,
         lambda: _streams_of(name, words),
         lambda: _groups_of(name, words),
     )
@@ -43,13 +38,13 @@ async def carry_out(
     if effect == Disconnect(before=True):
         raise LostConnection
     try:
-        reply = await run(session, words)
+        reply = await run()
     except RedisError as failure:
         reply = failure
     if isinstance(effect, Disconnect):
         raise LostConnection
     if isinstance(effect, Delay):
-        await keep_waiting(broker.clock, effect.seconds)
+        await keep_waiting(call.broker.clock, effect.seconds)
     return reply
 
 
