@@ -109,25 +109,25 @@ def _examine(
         yield from advertised
         if any(item.severity is Severity.PROBLEM for item in advertised):
             return
-        registry = registry or registry_of(arguments, connection)
-        yield from _contents(connection, registry, arguments.topic, arguments.group)
+        yield from _contents(connection, registry, arguments)
     except ClientError as error:
         yield problem(str(error), "look at the broker's log; with a login, check user and password")
 
 
 def _contents(
-    connection: Connection, registry: RegistryClient | None, topics: list[str], groups: list[str]
+    connection: Connection, named: RegistryClient | None, arguments: argparse.Namespace
 ) -> Iterator[Finding]:
     from fakebus.client.registry import RegistryClientError
 
-    names = connection.topic_names()
+    names, topics = connection.topic_names(), arguments.topic
+    registry = named or registry_of(arguments, connection)
     yield check_count(names)
     view = None
     try:
         yield from check_registry(registry, topics)
         view = view_clients(registry)
     except RegistryClientError as error:
-        yield no_answer(error)
+        yield no_answer(error, is_named=named is not None)
         registry = None
     if view is not None:
         yield from check_missing_topics(view, names)
@@ -136,7 +136,7 @@ def _contents(
         if topic in names:
             yield from check_clock(connection, topic)
             yield from check_data(connection, topic, registry)
-    for group in groups:
+    for group in arguments.group:
         yield from check_group(connection, group, topics, partial(view_clients, registry))
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import socket
 import struct
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from fakebus.addresses import Address
 
@@ -13,8 +14,7 @@ _LISTEN = "0A"
 _COMMAND_SHOWN = 100
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PortOwner:
+class PortOwner(NamedTuple):
     """Process with a listening socket."""
 
     process_id: int
@@ -37,42 +37,34 @@ def port_owner(address: Address, proc: Path = Path("/proc")) -> PortOwner | None
         ``None`` if no process does, if it belongs to another user or container, or if
         there is no /proc.
     """
-    listeners = _listening_inodes(address.port, proc)
-    wanted = _numeric(address.host)
+    try:
+        wanted = str(socket.getaddrinfo(address.host, None)[0][4][0])
+    except OSError:
+        wanted = address.host
+    listeners = list(_listeners(address.port, proc))
     exact = [inode for host, inode in listeners if host == wanted]
     for inode in exact or [inode for _, inode in listeners]:
-        owner = _owner_of(inode, proc)
-        if owner is not None:
-            return owner
+        for directory in proc.iterdir():
+            if directory.name.isdigit() and _has_socket(directory / "fd", inode):
+                return PortOwner(int(directory.name), _command(directory))
     return None
 
 
-def _numeric(host: str) -> str:
-    try:
-        return str(socket.getaddrinfo(host, None)[0][4][0])
-    except OSError:
-        return host
+def _listeners(port: int, proc: Path) -> Iterator[tuple[str, str]]:
+    """Yield host and inode of the sockets that listen on a port.
 
-
-def _listening_inodes(port: int, proc: Path) -> list[tuple[str, str]]:
-    """Read the columns of proc(5): 1 is local address:port in hex, 3 the state, 9 the inode."""
-    found = []
+    The columns of proc(5): 1 is local address:port in hex, 3 the state, 9 the inode.
+    """
     for table in ("tcp", "tcp6"):
-        for line in _lines(proc / "net" / table)[1:]:
-            fields = line.split()
-            if len(fields) < 10 or fields[3] != _LISTEN:
-                continue
-            host, _, number = fields[1].rpartition(":")
-            if int(number, 16) == port:
-                found.append((_host(host), fields[9]))
-    return found
-
-
-def _lines(file: Path) -> list[str]:
-    try:
-        return file.read_text().splitlines()
-    except OSError:
-        return []
+        try:
+            lines = (proc / "net" / table).read_text().splitlines()
+        except OSError:
+            continue
+        for fields in map(str.split, lines[1:]):
+            if len(fields) >= 10 and fields[3] == _LISTEN:
+                host, _, number = fields[1].rpartition(":")
+                if int(number, 16) == port:
+                    yield _host(host), fields[9]
 
 
 def _host(text: str) -> str:
@@ -80,13 +72,6 @@ def _host(text: str) -> str:
     words = [int(text[at : at + 8], 16) for at in range(0, len(text), 8)]
     family = socket.AF_INET if len(words) == 1 else socket.AF_INET6
     return socket.inet_ntop(family, struct.pack(f"={len(words)}I", *words))
-
-
-def _owner_of(inode: str, proc: Path) -> PortOwner | None:
-    for directory in proc.iterdir():
-        if directory.name.isdigit() and _has_socket(directory / "fd", inode):
-            return PortOwner(process_id=int(directory.name), command=_command(directory))
-    return None
 
 
 def _has_socket(descriptors: Path, inode: str) -> bool:

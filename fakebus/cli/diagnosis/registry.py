@@ -20,9 +20,15 @@ _MODES = {
 _SHOWN = 10
 
 
-def no_answer(error: Exception) -> Finding:
-    """Return the finding that the registry cannot be reached."""
-    return problem(
+def no_answer(error: Exception, *, is_named: bool) -> Finding:
+    """Return the finding that the registry cannot be reached.
+
+    Args:
+        error: what was tried.
+        is_named: whether the user named it; else it is only what the bus says of itself, and
+            perhaps nobody needs it.
+    """
+    return (problem if is_named else note)(
         str(error),
         "compare host and port; fakebus serves its registry on its HTTP address, by default "
         "127.0.0.1:8081",

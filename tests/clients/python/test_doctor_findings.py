@@ -20,6 +20,7 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 from fakebus.addresses import Address
 from fakebus.app import FakeBus
 from fakebus.cli.main import run
+from fakebus.client import registry
 from fakebus.client.connection import Connection
 from fakebus.client.registry import RegistryClient
 from fakebus.client.topics import WantedTopic, create_topics
@@ -148,6 +149,15 @@ def test_a_registry_that_does_not_answer(doctor: Callable[..., str]) -> None:
     found = doctor("--registry", "http://127.0.0.1:9")
     assert "no schema registry answers at http://127.0.0.1:9" in found
     assert "publish the HTTP port too" in found
+
+
+def test_a_registry_that_the_bus_has_and_others_cannot_reach_is_only_noted(
+    doctor: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As where a container publishes only the port of Kafka.
+    monkeypatch.setattr(registry, "registry_url", lambda _: "http://127.0.0.1:9")
+    found = doctor(code=0)
+    assert "note: no schema registry answers at http://127.0.0.1:9" in found
 
 
 def test_a_registry_that_takes_no_schemas(bench: Bench, doctor: Callable[..., str]) -> None:
