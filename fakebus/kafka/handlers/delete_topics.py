@@ -12,6 +12,7 @@ Version notes:
 from __future__ import annotations
 
 from fakebus.broker.topic_requests import DeletedTopic, TopicToDelete
+from fakebus.broker.turns import in_turns
 from fakebus.errors import BrokerError, ErrorCode
 from fakebus.kafka.api import RequestContext, handles
 from fakebus.protocol.api_keys import ApiKey
@@ -45,7 +46,7 @@ async def handle_delete_topics(
                 error_code=result.error_code.code,
                 error_message=result.error_message,
             )
-            for result in results
+            async for result in in_turns(results)
         ]
     )
 
