@@ -301,6 +301,17 @@ def test_what_a_used_set_says_nobody_says_otherwise(write: Write, text: str, exp
     assert told(own) == [expected]
 
 
+def test_names_of_topics_that_kafka_takes_for_the_same_are_told_across_sets(write: Write) -> None:
+    sets = [
+        write(name, yaml(f"topics: [{{name: {topic}}}]"))
+        for name, topic in (("a", "x.y"), ("b", "x_y"))
+    ]
+    assert told(*sets) == [
+        'b/fakebus.yaml:2:17: "x_y" collides, because Kafka takes "." and "_" for the same, with '
+        '"x.y" in a/fakebus.yaml:2; rename one of them'
+    ]
+
+
 def test_a_set_sees_only_what_it_uses(write: Write) -> None:
     write("shared")
     write("other", {**OWN, **yaml("name: other\ninclude: more.ndjson")})
