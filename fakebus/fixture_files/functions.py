@@ -27,7 +27,7 @@ _UUID_MARKS = 0xF << 76 | 0b11 << 62
 """The bits of a UUID's version and variant."""
 _UUID5 = 5 << 76 | 0b10 << 62
 
-_MAX_DEPTH = 100
+MAX_DEPTH = 100
 _MS = 1_000_000
 """Nanoseconds of a millisecond."""
 
@@ -151,9 +151,9 @@ def expand(data: object, context: FunctionContext, depth: int = 0) -> object:
     Raises:
         DataError: a call is wrong, or the data is nested deeper than 100 levels.
     """
-    if depth > _MAX_DEPTH:
+    if depth > MAX_DEPTH:
         raise DataError(
-            f"functions work only down to {_MAX_DEPTH} levels of nesting", "flatten the data"
+            f"functions work only down to {MAX_DEPTH} levels of nesting", "flatten the data"
         )
     # Most values are scalars; they are passed by without a call of their own.
     if isinstance(data, dict):

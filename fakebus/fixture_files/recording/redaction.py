@@ -18,6 +18,7 @@ from functools import partial
 from typing import TypeVar
 
 from fakebus.errors import ConfigError
+from fakebus.fixture_files.recording.reading import is_deep
 from fakebus.fixture_files.recording.redaction_rules import Rule, field_names, rule_table
 from fakebus.fixture_files.recording.relative_times import is_time
 from fakebus.fixture_files.recording.replacements import (
@@ -27,6 +28,7 @@ from fakebus.fixture_files.recording.replacements import (
     NORMAL,
     Replacements,
 )
+from fakebus.fixture_files.recording.stable_names import UUID
 
 PATH_RULE = Rule(rule="a path that was named", instead="redacted-{}", numbers=True)
 STRICT_RULE = Rule(rule="strict", instead="redacted-{}")
@@ -40,7 +42,6 @@ _SHORTEST_BASE64 = 12
 _SMALLEST_NUMBER = 1000
 """Smaller numbers are no secret, and stand for too many other things."""
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.I)
 _MAX_NESTED = 4
 """How deep JSON in texts of JSON is looked into."""
 _STEP = re.compile(r"(\.\.|\.)([A-Za-z_][A-Za-z0-9_-]*|\*)|\[\*\]|\[(\d+)\]")
@@ -224,7 +225,7 @@ class Redaction:
         rule = self._rule_of_place(path, is_person)
         if rule is not PATH_RULE:
             # An id is given a name in a recording, whoever it belongs to; so it is with times.
-            if _UUID.fullmatch(text) or (is_time(text) and (rule is None or rule.instead != BIRTH)):
+            if UUID.fullmatch(text) or (is_time(text) and (rule is None or rule.instead != BIRTH)):
                 return text
             if rule is None or rule.rule != "secret":
                 rule = self._rule_of_whole(text, path) or rule
@@ -305,7 +306,7 @@ class Redaction:
                 data = json.loads(text)
             except (ValueError, RecursionError):
                 return None
-            if not isinstance(data, dict | list) or path.count(_INSIDE) >= _MAX_NESTED:
+            if is_deep(data) or path.count(_INSIDE) >= _MAX_NESTED:
                 return None
             redacted = self.data(data, (*path, _INSIDE))
             return text if redacted == data else _json_like(redacted, text)

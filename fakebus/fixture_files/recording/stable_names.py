@@ -15,7 +15,8 @@ from itertools import count
 from fakebus.fixture_files.functions import FunctionContext, expand
 from fakebus.fixture_files.recording.relative_times import RelativeTimes
 
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""Those that ``$uuid`` writes: in small letters."""
 _PROBED_AT_LEAST = 1000
 _PROBED_PER_ID = 4
 """How many names of our own are tried for each id that occurs."""
@@ -45,7 +46,7 @@ class StableNames:
         elif isinstance(data, list):
             for inner in data:
                 self.expect(inner)
-        elif isinstance(data, str) and _UUID.fullmatch(data) and data not in self._seen:
+        elif isinstance(data, str) and UUID.fullmatch(data) and data not in self._seen:
             self._seen.add(data)
             # An edited recording may have lost most of its ids, so that numbers run ahead.
             while self._probed < len(self._seen) * _PROBED_PER_ID + _PROBED_AT_LEAST:
@@ -82,7 +83,7 @@ class StableNames:
             return self._times.number(data, name, event_ms)
         if not isinstance(data, str):
             return data
-        if _UUID.fullmatch(data):
+        if UUID.fullmatch(data):
             if data not in self._names:
                 self._names[data] = next(self._free)
             return {"$uuid": self._names[data]}

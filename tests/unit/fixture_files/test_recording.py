@@ -251,6 +251,15 @@ def test_json_is_recorded_as_json_however_it_is_spaced() -> None:
     assert found[0]["key"] == spaced[0].decode()
 
 
+@pytest.mark.parametrize("depth", [90, 100, 101, 600, 900])
+def test_data_that_is_nested_deeply_is_recorded_and_redacted(depth: int, tmp_path: Path) -> None:
+    deep = b"[" * depth + b'"a@b.co"' + b"]" * depth
+    files = recorded([topic_of([(0, NOW_MS, deep, deep, ()), row({"x": deep.decode()})])])
+    assert "a@b.co" not in files["events/t.ndjson"]
+    write_files(tmp_path, files)
+    assert [one for one in check_fixtures(tmp_path) if one.rule == "invalid"] == []
+
+
 def test_a_key_with_a_time_stays_in_its_partition() -> None:
     rows = [(2, NOW_MS, b"2023-11-14", b"{}", ()), (1, NOW_MS, b"2023-11-13", b"{}", ())]
     found = lines(recorded([topic_of(rows, 3)]))

@@ -292,6 +292,8 @@ def test_headers_are_redacted_by_name_and_by_value() -> None:
 def test_ids_and_times_are_left_to_be_named() -> None:
     data = {"token": "0188aaaa-0000-4000-8000-000000000001", "secret": "2025-01-01T00:00:00Z"}
     assert Redaction().data(data) == data
+    shouted = {"token": "0188AAAA-0000-4000-8000-000000000001"}
+    assert Redaction().data(shouted) == {"token": "secret-1"}
 
 
 def test_dates_of_birth_keep_their_form() -> None:
