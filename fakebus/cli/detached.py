@@ -91,6 +91,8 @@ class Detached:
                 "fakebus status, or stop it by  fakebus down"
             )
         try:
+            # What a killed bus has left would be taken for the state of this one.
+            self._state.unlink(missing_ok=True)
             own = self._folder / "ready.json"
             if ready_file is None:
                 arguments = [*arguments, f"--ready-file={own}"]

@@ -33,7 +33,6 @@ _TOKEN = re.compile(
 )
 _STEP = re.compile(r"\.([\w$-]+)|\[(\d+)\]|\[\"([^\"]*)\"\]")
 _WORDS = {"true": True, "false": False, "null": None}
-_MISSING = object()
 
 Fields = Mapping[str, Any]
 Test = Callable[[Fields], Any]
@@ -54,10 +53,8 @@ def parse_filter(text: str) -> Callable[[Fields], bool]:
     Raises:
         ConfigError: it is no expression; the message names the column.
     """
-    parser = _Parser(text)
-    test = parser.either(0)
-    if parser.next.kind != "end":
-        parser.refuse("and or or is missing here")
+    test = _Parser(text).whole()
+    # A field alone holds if it is there and not null, false, 0 or empty.
     return lambda fields: bool(test(fields))
 
 
@@ -76,33 +73,33 @@ class _Parser:
             match = _TOKEN.match(self._text, at)
             if match is None:
                 at += len(self._text[at:]) - len(self._text[at:].lstrip())
-                self._refuse_at(at + 1, f"{self._text[at]!r} cannot stand here")
+                self._refuse(f"{self._text[at]!r} cannot stand here", at + 1)
             kind = str(match.lastgroup)
             found.append(_Token(kind, match[kind], match.start(kind) + 1))
             at = match.end()
         return [*found, _Token("end", "", end + 1)]
 
-    def refuse(self, reason: str) -> NoReturn:
-        """Raise what is wrong at the next token."""
-        self._refuse_at(self.next.column, reason)
-
-    def _refuse_at(self, column: int, reason: str) -> NoReturn:
-        raise ConfigError(f"--filter, column {column}: {reason}; an expression has {FILTER_HELP}")
-
-    @property
-    def next(self) -> _Token:
-        """The token that is to be read."""
-        return self._tokens[self._at]
+    def _refuse(self, reason: str, column: int | None = None) -> NoReturn:
+        """Raise what is wrong at a column, or else at the next token."""
+        at = self._tokens[self._at].column if column is None else column
+        raise ConfigError(f"--filter, column {at}: {reason}; an expression has {FILTER_HELP}")
 
     def _take(self, *texts: str) -> str | None:
         """Read the next token if it is one of these words or marks."""
-        if self.next.kind in ("word", "mark") and self.next.text in texts:
+        token = self._tokens[self._at]
+        if token.kind in ("word", "mark") and token.text in texts:
             self._at += 1
-            return self._tokens[self._at - 1].text
+            return token.text
         return None
 
-    def either(self, depth: int) -> Test:
-        """Read what ``or`` joins."""
+    def whole(self) -> Test:
+        """Read everything."""
+        test = self._either(0)
+        if self._tokens[self._at].kind != "end":
+            self._refuse("and or or is missing here")
+        return test
+
+    def _either(self, depth: int) -> Test:
         parts = [self._both(depth)]
         while self._take("or"):
             parts.append(self._both(depth))
@@ -116,27 +113,26 @@ class _Parser:
 
     def _single(self, depth: int) -> Test:
         if depth > _MOST_NESTED:
-            self.refuse("this is nested too deeply")
+            self._refuse("this is nested too deeply")
         if self._take("not"):
             negated = self._single(depth + 1)
             return lambda fields: not negated(fields)
         if self._take("("):
-            inner = self.either(depth + 1)
+            inner = self._either(depth + 1)
             if not self._take(")"):
-                self.refuse("a closing bracket is missing")
+                self._refuse("a closing bracket is missing")
             return inner
         left = self._operand()
         operator = self._take(*_OPERATORS)
         if operator is None:
-            # A field alone is there and not false, empty or 0.
-            return lambda fields: left(fields) not in (_MISSING, None, False, 0, "")
+            return left
         compare, right = _OPERATORS[operator], self._operand()
         return lambda fields: compare(left(fields), right(fields))
 
     def _operand(self) -> Test:
-        token = self.next
+        token = self._tokens[self._at]
         if token.kind == "end":
-            self.refuse("a field or a value is missing")
+            self._refuse("a field or a value is missing")
         self._at += 1
         if token.kind == "number":
             is_whole = token.text.lstrip("-").isdigit() and len(token.text) < _MOST_DIGITS
@@ -149,7 +145,7 @@ class _Parser:
             return lambda _: _WORDS[token.text]
         if token.kind == "word" and token.text not in _JOINING:
             return self._field(token)
-        self._refuse_at(token.column, f"a field or a value is missing before {token.text!r}")
+        self._refuse(f"a field or a value is missing before {token.text!r}", token.column)
 
     def _string(self, token: _Token) -> str:
         if token.text[0] == "'":
@@ -157,14 +153,14 @@ class _Parser:
         try:
             return str(json.loads(token.text))
         except ValueError:
-            self._refuse_at(token.column, "this is no text in JSON's quotes")
+            self._refuse("this is no text in JSON's quotes", token.column)
 
     def _field(self, token: _Token) -> Test:
         root = re.split(r"[.\[]", token.text)[0]
         if root not in ROOTS:
             near = get_close_matches(root, ROOTS, 1)
             meant = near[0] + token.text[len(root) :] if near else f"value.{token.text}"
-            self._refuse_at(token.column, f"there is no field {root!r}; did you mean {meant}?")
+            self._refuse(f"there is no field {root!r}; did you mean {meant}?", token.column)
         steps = [
             int(index) if index else name or quoted
             for name, index, quoted in _STEP.findall(token.text[len(root) :])
@@ -179,14 +175,11 @@ def _at(data: Any, steps: Sequence[str | int]) -> Any:
         elif isinstance(data, list) and isinstance(step, int) and step < len(data):
             data = data[step]
         else:
-            return _MISSING
+            return None
     return data
 
 
 def _equal(left: Any, right: Any) -> bool:
-    if left is _MISSING or right is _MISSING:
-        # What is missing is null, as in JSON.
-        return (left in (_MISSING, None)) and (right in (_MISSING, None))
     return isinstance(left, bool) == isinstance(right, bool) and bool(left == right)
 
 

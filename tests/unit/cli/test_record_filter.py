@@ -23,6 +23,7 @@ FIELDS = {
         "a-b": {"$c": "x"},
         "items": [{"price": 3}, {"price": 4}],
         "tags": ["new", "eu"],
+        "empty": [],
     },
     "headers": {"ce_type": "order.created", "content-type": "application/json"},
 }
@@ -73,6 +74,8 @@ def test_an_expression_that_holds(expression: str) -> None:
         "value.missing > 0",
         "value.missing",
         "value.note",
+        "value.empty",
+        "value.n.inner.more",
         "key contains 7",
         "value.n contains 1",
         "value.tags contains 'e'",
