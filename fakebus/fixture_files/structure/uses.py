@@ -18,7 +18,6 @@ from fakebus.fixture_files.set_sources import (
     shipped_source,
 )
 from fakebus.fixture_files.structure.declarations import (
-    WRONG,
     Model,
     Origin,
     Reading,
@@ -26,7 +25,7 @@ from fakebus.fixture_files.structure.declarations import (
     read_object,
 )
 from fakebus.fixture_files.structure.kinds import BOOLEAN, custom, several, text
-from fakebus.fixture_files.structure.yaml_tree import YamlMapping, YamlNode, YamlScalar
+from fakebus.fixture_files.structure.yaml_tree import YamlNode, YamlScalar
 
 KINDS: Mapping[str, Callable[[str, Path], SetSource]] = {
     "package": lambda name, folder: package_source(name),
@@ -40,7 +39,7 @@ _WITHOUT_PROFILES = {
     "pack": ("a pack", "pack the profile by itself, with --profile"),
     "asyncapi": ("a document of AsyncAPI", "leave  profile:  out"),
 }
-_HINT = f"write  - package: NAME,  - path: ../shared,  - pack: FILE.fbpack  or  - {SHIPPED}"
+_HINT = f"write  - package: NAME;  instead of package: {', '.join([*KINDS][1:])}"
 
 
 def _range(text: str) -> str:
@@ -63,6 +62,7 @@ class Use(Model):
 
     WHAT: ClassVar[str] = 'an entry of "uses"'
     HINT: ClassVar[str] = _HINT
+    IS_WHOLE: ClassVar[bool] = True
 
     package: str | None = declared(text())
     path: str | None = declared(text())
@@ -124,9 +124,8 @@ class Use(Model):
             message = f"the entry names {' and '.join(named) or 'no set'}"
             return reading.wrong(self.position, message, "keep one of them" if named else _HINT)
         if self.version is not None and self.kind != "package":
-            what = _WITHOUT_PROFILES.get(self.kind, (f"a {self.kind}",))[0]
-            message = f"{what} has no range of versions"
-            return reading.wrong(self.at("version"), message, "write  version:  with a package")
+            message = "only packages have a range of versions"
+            return reading.wrong(self.at("version"), message, "leave  version:  out")
         if self.profile is not None and self.kind in _WITHOUT_PROFILES:
             what, hint = _WITHOUT_PROFILES[self.kind]
             message = f"{what} has no profiles, so there is no {quoted(self.profile)} in it"
@@ -137,11 +136,7 @@ class Use(Model):
 def _read_use(node: YamlNode, what: str, reading: Reading) -> Any:
     if isinstance(node, YamlScalar) and node.text == SHIPPED:
         return Use(origin=Origin(node.position, {}, reading.relative), openedx=True)
-    before = len(reading.problems)
-    use = read_object(Use, node, what, reading)
-    if isinstance(node, YamlMapping) and len(reading.problems) > before:
-        return WRONG
-    return use
+    return read_object(Use, node, what, reading)
 
 
 USES = several(custom(_read_use, {"oneOf": [{"const": SHIPPED}, {"$ref": "#/$defs/use"}]}))

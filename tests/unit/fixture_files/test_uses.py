@@ -438,7 +438,7 @@ def test_a_package_is_found_by_its_files_and_by_an_entry_of_another_name(
 
 
 PLACE = "own/fakebus.yaml:2:"
-KINDS = "write  - package: NAME,  - path: ../shared,  - pack: FILE.fbpack  or  - openedx"
+KINDS = "write  - package: NAME;  instead of package: path, pack, asyncapi, openedx"
 MISTAKES = {
     "not a list": (
         "uses: {path: ../shared}",
@@ -492,7 +492,7 @@ MISTAKES = {
     ),
     "pack with version": (
         'uses: [{pack: ../some.fbpack, version: ">=1"}]',
-        "40: a pack has no range of versions; write  version:  with a package",
+        "40: only packages have a range of versions; leave  version:  out",
     ),
     "openedx off": ("uses: [{openedx: false}]", f"8: the entry names no set; {KINDS}"),
     "no package": (
@@ -548,7 +548,11 @@ MISTAKES = {
     ),
     "path with version": (
         'uses: [{path: ../shared, version: ">=3"}]',
-        "35: a path has no range of versions; write  version:  with a package",
+        "35: only packages have a range of versions; leave  version:  out",
+    ),
+    "openedx with version": (
+        'uses: [{openedx: true, version: ">=3"}]',
+        "33: only packages have a range of versions; leave  version:  out",
     ),
     "twice": (
         "uses: [{path: ../shared}, {path: ../shared/.}]",
