@@ -296,9 +296,7 @@ def fakebus_buses(fakebus_settings: Settings, pytestconfig: pytest.Config) -> It
 
 
 @pytest.fixture(scope="session")
-def fakebus_addresses(
-    fakebus_buses: _BusOf,
-) -> Addresses:
+def fakebus_addresses(fakebus_buses: _BusOf) -> Addresses:
     """Where the session's bus is found, for fixtures that live longer than one test.
 
     Tests whose markers ask for other partitions or configs have another bus.
@@ -308,10 +306,7 @@ def fakebus_addresses(
 
 
 @pytest.fixture
-def fakebus(
-    request: pytest.FixtureRequest,
-    fakebus_buses: _BusOf,
-) -> Iterator[TestBus]:
+def fakebus(request: pytest.FixtureRequest, fakebus_buses: _BusOf) -> Iterator[TestBus]:
     """A bus on free ports that is as it was seeded; see :class:`fakebus.testing.TestBus`."""
     from fakebus.testing.isolation import Isolation
 
@@ -322,7 +317,7 @@ def fakebus(
             chosen = wishes.isolation or config.getoption("fakebus_isolation")
             chosen = chosen or _isolation(config.getini("fakebus_isolation") or "rollback")
             if config.getoption("fakebus_bootstrap"):
-                _skip_if_impossible(wishes, config.getoption("fakebus_registry") or "")
+                _check_elsewhere(config, wishes, chosen)
             bus = fakebus_buses(wishes.partitions, wishes.set)
             handle = stack.enter_context(bus.test(Isolation(chosen), wishes.fixtures))
         request.node.stash[_HANDLE] = handle
@@ -330,11 +325,18 @@ def fakebus(
         del request.node.stash[_HANDLE]
 
 
-def _skip_if_impossible(wishes: _Wishes, registry: str) -> None:
+def _check_elsewhere(config: pytest.Config, wishes: _Wishes, isolation: str | None) -> None:
+    """Skip what a Kafka elsewhere cannot do; tests that share its names cannot run side by side."""
+    workers = getattr(config, "workerinput", {}).get("workercount", 1)
+    if isolation == "topics" and workers > 1:
+        raise pytest.UsageError(
+            f"{workers} workers share one Kafka, where the isolation topics takes what appears "
+            "during a test for the test's own: run without -n, or with the isolation namespace"
+        )
     ours = ", ".join(need for need in wishes.needs if need != "registry")
     if ours:
         pytest.skip(f"needs {ours}, which only a bus of our own has")
-    if "registry" in wishes.needs and not registry:
+    if "registry" in wishes.needs and not config.getoption("fakebus_registry"):
         pytest.skip("needs a registry: name it with --fakebus-registry URL")
     if wishes.set:
         pytest.skip("sets broker configs, which are not ours to set")

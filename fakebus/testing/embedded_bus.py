@@ -58,17 +58,6 @@ class EmbeddedBus:
     def __enter__(self) -> Self:
         """Start the bus; raises what starting it raised."""
         self._thread.__enter__()
-        self._run(self._prepare())
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        """Stop the bus."""
-        self._thread.__exit__(None, None, None)
-
-    def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        return begin(work, self._thread.loop, self._process_id).result()
-
-    async def _prepare(self) -> None:
         broker = self._thread.bus.broker
 
         async def rebalance(group: str) -> bool:
@@ -77,6 +66,14 @@ class EmbeddedBus:
         self._faults = broker.faults
         self._faults.rebalance_group = lambda group: self._run(rebalance(group))
         broker.activity.is_on = True
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Stop the bus."""
+        self._thread.__exit__(None, None, None)
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        return begin(work, self._thread.loop, self._process_id).result()
 
     @property
     def addresses(self) -> Addresses:
@@ -115,7 +112,9 @@ class EmbeddedBus:
         bus = self._thread.bus
         snapshots = bus.broker.snapshots
         begin = self._run(snapshots.take())
-        own = self._run(self._own_names(isolation, namespace))
+        own = OwnNames(namespace=namespace)
+        if isolation is Isolation.TOPICS:
+            own = self._run(names_there(bus.broker, bus.registry, namespace))
         cluster = EmbeddedCluster(bus.broker, begin, bus.registry)
         try:
             yield self._run(self._handle(cluster, namespace, fixtures))
@@ -138,11 +137,6 @@ class EmbeddedBus:
         )
         observer = Observer(cluster, namespace, [*self._settings.fixtures, *fixtures])
         return TestBus(observer, self._thread.loop, self.addresses, capabilities)
-
-    async def _own_names(self, isolation: Isolation, namespace: Namespace) -> OwnNames:
-        if isolation is not Isolation.TOPICS:
-            return OwnNames(namespace=namespace)
-        return names_there(self._thread.bus.broker, self._thread.bus.registry, namespace)
 
     async def _end(self, isolation: Isolation, begin: Snapshot, own: OwnNames) -> None:
         bus = self._thread.bus

@@ -50,12 +50,7 @@ class Addresses:
     def client_config(
         self, group: str | None = None, *, library: Library = "librdkafka"
     ) -> dict[str, Any]:
-        """Return settings that make a client quick enough for tests.
-
-        Args:
-            group: the group of a consumer; without one they fit producers and admin clients.
-            library: whose spelling: ``librdkafka``, ``java``, ``aiokafka`` or ``kafka-python``.
-        """
+        """Return settings that make a client quick enough for tests; see :func:`client_config`."""
         return client_config(self.bootstrap_servers, group, library)
 
 
@@ -146,8 +141,7 @@ class _Handle(Calling[Observer]):
         """Return settings that make a client quick enough for tests.
 
         Args:
-            group: the group of a consumer, as for :meth:`group`; without one they fit producers
-                and admin clients.
+            group: the group of a consumer; without one they fit producers and admin clients.
             library: whose spelling: ``librdkafka``, ``java``, ``aiokafka`` or ``kafka-python``.
         """
         real = None if group is None else self.group(group)

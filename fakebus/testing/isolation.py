@@ -50,7 +50,7 @@ async def advance(broker: Broker, snapshot: Snapshot) -> None:
                 await log.delete_records(-1)
 
 
-def names_there(broker: Broker, registry: Registry, namespace: Namespace) -> OwnNames:
+async def names_there(broker: Broker, registry: Registry, namespace: Namespace) -> OwnNames:
     """Return what tells a test's own topics, groups and subjects from those there are now."""
     return OwnNames(
         namespace=namespace,

@@ -115,7 +115,8 @@ class Observer:
         """Write one record whose value is coded with a schema, as serializers do.
 
         Args:
-            topic: as for :meth:`publish`.
+            topic: as for :meth:`publish`, and so are ``headers``, ``partition`` and
+                ``timestamp_ms``.
             data: what the schema describes.
             subject: whose latest schema codes the data; ``<topic>-value`` when left out.
             schema: registered under the subject first, if given; a text, or data.
@@ -123,9 +124,6 @@ class Observer:
             key: as for :meth:`publish`; coded with a schema if ``key_subject`` names one.
             key_subject: whose latest schema codes the key.
             key_schema: registered under ``key_subject`` first, if given.
-            headers: as for :meth:`publish`.
-            partition: as for :meth:`publish`.
-            timestamp_ms: as for :meth:`publish`.
 
         Raises:
             AssertionError: there is no such subject, the schema is refused, or the data
@@ -252,10 +250,7 @@ class Observer:
         """Make sure that no matching record is there or comes.
 
         Args:
-            topic: where to look.
-            match: see :func:`fakebus.testing.matching.mismatches`.
-            key: as for :meth:`expect`.
-            headers: as for :meth:`expect`.
+            topic: where to look; ``match``, ``key`` and ``headers`` are as for :meth:`expect`.
             within: how long to wait for one, in seconds.
 
         Raises:

@@ -255,6 +255,25 @@ def test_it(fakebus, number): pass
     assert "nothing listens on port 1" in told
 
 
+def test_workers_cannot_share_the_names_of_a_cluster(
+    pytester: pytest.Pytester, elsewhere: TestBus
+) -> None:
+    code = """
+import pytest
+
+
+def test_it(fakebus): pass
+
+
+@pytest.mark.fakebus(isolation="namespace")
+def test_beside(fakebus): pass
+"""
+    arguments = ("--fakebus-bootstrap", elsewhere.bootstrap_servers)
+    arguments += ("--fakebus-isolation", "topics", "-p", "xdist.plugin", "-n", "2")
+    output = run(pytester, code, *arguments, passed=1, errors=1)
+    assert "run without -n, or with the isolation namespace" in output
+
+
 def test_a_missing_client_library_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "confluent_kafka", None)
     with pytest.raises(MissingExtraError, match=r'pip install "fakebus\[client\]"'):
