@@ -124,4 +124,6 @@ def misnamed(path: Path) -> str | None:
         names = [] if path.exists() else os.listdir(path.parent)
     except OSError:
         names = []
-    return next(iter(get_close_matches(path.name, names, 1, cutoff=0.9)), None)
+    by_lower = {name.lower(): name for name in names}
+    near = get_close_matches(path.name.lower(), by_lower, 1, cutoff=0.93)
+    return by_lower[near[0]] if near else None

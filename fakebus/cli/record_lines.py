@@ -10,6 +10,7 @@ import argparse
 import base64
 import json
 import time
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC
 from functools import cached_property
@@ -218,11 +219,11 @@ def _written(data: bytes | None, found: Payload[SourceSchema], *, is_key: bool) 
             pass  # what its schema would write in other words stays as it is
         return _text_or_binary(data, wrap_text=True)
     if found.format == "json" and not is_key and found.data is not None:
-        try:
-            if FORMATS["json"].encode(found.data) == data:
-                return wrapped(_as_data(found.data, data))
-        except DataError:
-            pass  # JSON that only Python writes, such as NaN
+        for name in ("json", "json-python"):
+            with suppress(DataError):  # such as NaN, which is no JSON
+                if FORMATS[name].encode(found.data) == data:
+                    written = _as_data(found.data, data)
+                    return wrapped(written) if name == "json" else {"type": name, "data": written}
     return _text_or_binary(data, wrap_text=not is_key)
 
 

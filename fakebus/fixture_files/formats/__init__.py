@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fakebus.fixture_files.formats.binary import BINARY
-from fakebus.fixture_files.formats.json import JSON
+from fakebus.fixture_files.formats.json import JSON, PYTHON_JSON
 from fakebus.fixture_files.formats.msgpack import MSGPACK
 from fakebus.fixture_files.formats.null import NULL
 from fakebus.fixture_files.formats.string import STRING
@@ -15,6 +15,7 @@ FORMATS = {
         JSON,
         MSGPACK,
         NULL,
+        PYTHON_JSON,
         STRING,
     )
 }

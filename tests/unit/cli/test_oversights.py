@@ -17,6 +17,7 @@ from fakebus.config import Settings
         ([], Settings(profile="demo"), None, ["profile has no effect"]),
         ([], Settings(reset=True), None, ["reset has no effect"]),
         (["fixtures/fakebus.yml"], Settings(), None, ["rename it to fixtures/fakebus.yaml"]),
+        (["fixtures/Fakebus.yaml"], Settings(), None, ["fixtures/Fakebus.yaml is ignored"]),
         (["fixtures/.fakebus.yaml"], Settings(), None, ["fixtures/.fakebus.yaml is ignored"]),
         (["fakebus.yaml"], Settings(), None, ["fakebus up --fixtures ."]),
         ([".fakebus.toml"], Settings(), None, [".fakebus.toml is ignored; settings are read from"]),

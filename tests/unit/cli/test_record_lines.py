@@ -81,7 +81,10 @@ json_texts = st.recursive(
         st.lists(inner, max_size=3)
         | st.dictionaries(st.sampled_from(["type", "data", "$uuid", "a", "$$"]), inner, max_size=3)
     ),
-).map(lambda data: json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode())
+)
+json_texts = json_texts.map(
+    lambda data: json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
+) | json_texts.map(lambda data: json.dumps(data).encode())
 framed = st.builds(frame, st.integers(0, 4), st.binary(max_size=12) | json_texts)
 payloads = (
     st.none()
@@ -108,6 +111,27 @@ def test_a_tailed_line_gives_back_the_record_byte_for_byte(
     assert read(line) == WrittenRecord(
         NewRecord(key, value, found_headers, timestamp_ms), partition=3, topic="t"
     )
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (b'{"a":"\xc3\xa9"}', {"a": "\u00e9"}),
+        (b'{"a": "\\u00e9", "b": 1}', {"type": "json-python", "data": {"a": "\u00e9", "b": 1}}),
+        (b'{"a" : 1}', {"type": "string", "data": '{"a" : 1}'}),
+        (b'{"a":1,"a":2}', {"type": "string", "data": '{"a":1,"a":2}'}),
+        (b"hello", {"type": "string", "data": "hello"}),
+        (b'"hello"', "hello"),
+        (b"null", {"type": "string", "data": "null"}),
+        (b"\xff", {"type": "binary", "data": "/w=="}),
+    ],
+)
+def test_values_without_a_schema_are_told_as_data_where_that_gives_the_same_bytes(
+    value: bytes, expected: object
+) -> None:
+    line = ReadRecord(fetched(value=value), SCHEMAS).json()
+    assert json.loads(line)["value"] == expected
+    assert read(line).record.value == value
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])

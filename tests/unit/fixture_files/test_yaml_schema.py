@@ -193,11 +193,12 @@ def test_the_tables_of_the_reference_are_those_of_the_declarations() -> None:
 def test_the_formats_are_named_where_people_look_for_them() -> None:
     formats = [*FORMATS, *FORMATS_BY_TYPE.values()]
     said = {
-        model: re.findall(r"`(\w+)`", words()[model]["format"][0]) for model in ("Load", "Format")
+        model: re.findall(r"`([\w-]+)`", words()[model]["format"][0])
+        for model in ("Load", "Format")
     }
     assert (sorted(said["Load"]), sorted(said["Format"])) == (sorted(INPUT_NAMES), sorted(formats))
     reference = (REPOSITORY / "docs" / "reference" / "fixtures.md").read_text()
-    rows = re.findall(r"(?m)^\| `(\w+)` \|", reference)
+    rows = re.findall(r"(?m)^\| `([\w-]+)` \|", reference)
     assert {*INPUTS, *formats} - set(rows) == set()
 
 
