@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from fakebus.broker.configs.broker_config import BrokerConfig
@@ -76,6 +77,35 @@ def load_whole(sets: Sets, *, now_ms: int) -> Iterator[FixtureSet]:
         profiles += [one.name for one in part.spec.root.profiles.values() if one.include]
         for profile in profiles:
             yield load_fixtures(part.source.root, now_ms=now_ms, profile=profile)
+
+
+def load_onto(
+    there: Sequence[Path],
+    sets: Sequence[Path],
+    *,
+    now_ms: int,
+    config: BrokerConfig,
+    schema_ids: SchemaIds | None = None,
+) -> FixtureSet:
+    """Read fixture sets that may add to others; these are in the result only if it takes them.
+
+    Args:
+        there: sets that are seeded already.
+        sets: as for :func:`load_fixtures`, like the rest.
+        now_ms: the present in milliseconds since the epoch.
+        config: the broker's configs.
+        schema_ids: the ids that a registry gave.
+
+    Raises:
+        FixtureError: the sets have problems, with the others too.
+    """
+    load = partial(load_fixtures, now_ms=now_ms, config=config, schema_ids=schema_ids)
+    try:
+        return load(sets)
+    except FixtureError:
+        if not there:
+            raise
+        return load([*there, *sets])
 
 
 def set_labels(sets: Sets) -> list[str]:

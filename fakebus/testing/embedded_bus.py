@@ -116,6 +116,8 @@ class EmbeddedBus:
         if isolation is Isolation.TOPICS:
             own = self._run(names_there(bus.broker, bus.registry, namespace))
         cluster = EmbeddedCluster(bus.broker, begin, bus.registry)
+        if isolation is not Isolation.NAMESPACE:
+            cluster.seeded += self._settings.fixtures
         try:
             yield self._run(self._handle(cluster, namespace, fixtures))
         finally:

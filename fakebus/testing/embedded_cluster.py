@@ -74,6 +74,8 @@ class EmbeddedCluster:
         self._schemas = RegistrySource(registry)
         self._chooser = PartitionChooser()
         self._ledger = Ledger()
+        self.seeded: list[Path] = []
+        """The fixture sets that are on the bus, under the names of the test."""
 
     def now_ms(self) -> int:
         """Return the bus's time, as the test has set it."""
@@ -216,15 +218,15 @@ class EmbeddedCluster:
         return tuple(self.broker.activity.newest)
 
     async def seed(self, sets: Sequence[Path], namespace: Namespace) -> None:
-        """Load fixture sets, as one."""
-        from fakebus.fixture_files.loader import load_fixtures
+        """Load fixture sets as one; they may add to what is seeded already."""
+        from fakebus.fixture_files.loader import load_onto
         from fakebus.fixture_files.seeding.seeder import seed
         from fakebus.fixture_files.seeding.subject_seeding import register_schemas
 
         now_ms, config = self.now_ms(), self.broker.config
 
         def load(schema_ids: SchemaIds | None = None) -> FixtureSet:
-            return load_fixtures(sets, now_ms=now_ms, config=config, schema_ids=schema_ids)
+            return load_onto(self.seeded, sets, now_ms=now_ms, config=config, schema_ids=schema_ids)
 
         loaded = load()
         named = renamed(loaded, namespace)
@@ -238,6 +240,7 @@ class EmbeddedCluster:
         # Nobody else seeds topics with the names of one test, and they go when it ends.
         ledger = self._ledger if namespace.prefix else None
         await seed(self.broker, renamed(registered, namespace), ledger=ledger)
+        self.seeded += [each for each in sets if each not in self.seeded]
 
 
 def _origin() -> Origin:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -272,6 +273,12 @@ def test_packages_are_named_wherever_sets_are(
         )
         files = {"fakebus.yaml": text, "e.ndjson": '{"value": "x"}\n'}
         install(site, f"set-{name}", files, version=version)
+    for folder in (pytester.path / "adds", pytester.path / "adds" / "again"):
+        folder.mkdir()
+        (folder / "fakebus.yaml").write_text("version: 1\ninclude: e.ndjson\n")
+        event = {"topic": "one", "value": folder.name}
+        (folder / "e.ndjson").write_text(json.dumps(event))
+    (folder / "fakebus.yaml").write_text("version: 1\nname: again\ninclude: e.ndjson\n")
     (pytester.path / "own").mkdir()
     (pytester.path / "own" / "fakebus.yaml").write_text(
         "version: 1\nname: billing\nuses: [{package: set-three}]\ninclude: more.ndjson\n"
@@ -290,12 +297,25 @@ def test_all(fakebus):
     assert offsets == [1, 1, 2]
 
 
+@pytest.mark.fakebus(fixtures="adds")
+def test_a_set_of_a_test_adds_to_those_of_the_session(fakebus):
+    assert fakebus.publish("one", "z").offset == 2
+    fakebus.seed("adds/again")
+    assert fakebus.publish("one", "z").offset == 4
+
+
+@pytest.mark.fakebus(fixtures="adds", isolation="namespace")
+def test_a_set_of_a_test_adds_in_its_names_too(fakebus):
+    fakebus.seed("adds/again")
+    assert fakebus.publish("one", "z").offset == 3
+
+
 @pytest.mark.fakebus(fixtures="package:set-two", isolation="namespace")
 def test_namespace(fakebus):
     assert [fakebus.publish(topic, "z").offset for topic in ("one", "two")] == [1, 1]
 """
     pytester.makeini("[pytest]\nfakebus_fixtures = package:set-one\n")
-    assert "\nfakebus: tested with set-one 1.5\n" in run(pytester, code, passed=2)
+    assert "\nfakebus: tested with set-one 1.5\n" in run(pytester, code, passed=4)
     code = "def test(fakebus): ..."
     output = run(pytester, code, "--fakebus-fixtures", "package:gone", errors=1)
     assert 'there is no package "gone" here; install it beside fakebus' in output
