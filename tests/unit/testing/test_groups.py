@@ -17,9 +17,10 @@ from fakebus.broker.activity import Activity
 from fakebus.testing import TestBus
 from fakebus.testing.cluster import Cluster
 from fakebus.testing.embedded_bus import EmbeddedBus
-from fakebus.testing.groups import GroupProgress
+from fakebus.testing.groups import GroupProgress, PartitionProgress
 from fakebus.testing.isolation import Isolation
 from fakebus.testing.observer import Observer
+from fakebus.types import TopicPartition
 from tests.clients.python.kafka_python import kafka
 from tests.unit.testing.conftest import MakeConsumer, take
 
@@ -67,16 +68,19 @@ async def test_a_group_is_waited_for_while_the_loop_goes_on(
     await waiting
 
 
-class Newcomers:
-    """A cluster whose only group has members and nothing else."""
+class Elsewhere:
+    """A cluster that knows what its only group has committed, and no more."""
 
     is_external = True
+
+    def __init__(self, progress: GroupProgress) -> None:
+        self._progress = progress
 
     def now_ms(self) -> int:
         return 0
 
     async def progress(self, group: str) -> GroupProgress:
-        return GroupProgress(state="PreparingRebalance", members=("one", "two"))
+        return self._progress
 
     async def topic_names(self) -> list[str]:
         return []
@@ -85,11 +89,28 @@ class Newcomers:
         return ()
 
 
-async def test_a_group_without_partitions_has_not_caught_up() -> None:
-    observer = Observer(cast(Cluster, Newcomers()))
+async def failure_elsewhere(progress: GroupProgress) -> str:
+    observer = Observer(cast(Cluster, Elsewhere(progress)))
     with pytest.raises(AssertionError) as caught:
         await observer.wait_for_group("g", timeout=0)
-    assert str(caught.value).splitlines() == [
+    return str(caught.value)
+
+
+async def test_both_causes_are_told_where_it_is_not_known_what_was_fetched() -> None:
+    at = PartitionProgress(committed=1, start=0, end=2, member="shop")
+    told = await failure_elsewhere(
+        GroupProgress(state="Stable", members=("shop",), partitions={TopicPartition("t", 0): at})
+    )
+    assert "t-0 hangs: committed offset 1, the log ends at 2" in told
+    assert "the commit is missing" in told
+    assert "if shop began behind the records, set its auto.offset.reset=earliest" in told
+
+
+async def test_a_group_without_partitions_has_not_caught_up() -> None:
+    told = await failure_elsewhere(
+        GroupProgress(state="PreparingRebalance", members=("one", "two"))
+    )
+    assert told.splitlines() == [
         "group g has not caught up within 0 s",
         "state PreparingRebalance, members: one, two",
         "nothing is assigned to it and it has committed nothing",

@@ -372,6 +372,8 @@ def test_advance_never_gives_an_offset_twice(seeded: EmbeddedBus) -> None:
             assert config(bus, ResourceType.TOPIC, "seeded", "retention.ms") == "86400000"
             service.close()
         assert outer.lag("service") == {("stream", 0): 0}
+        # What nothing was written to keeps what was seeded.
+        assert outer.lag("g") == {("seeded", 0): 5, ("seeded", 1): 5}
 
 
 def test_a_namespace_has_topics_groups_and_fixtures_of_its_own(

@@ -122,6 +122,17 @@ def test_what_is_registered_stays_when_records_are_deleted() -> None:
             assert start < end
 
 
+def test_the_registrys_own_topic_stays_when_a_test_takes_back_what_it_has_made() -> None:
+    with EmbeddedBus(bus_settings(configs={})) as running:
+        for _ in range(2):
+            with running.test(Isolation.TOPICS) as bus:
+                bus.publish_event("orders", {"id": 7}, schema=SCHEMA)
+        with running.test() as bus:
+            consumer = Consumer({"bootstrap.servers": bus.bootstrap_servers, "group.id": "g"})
+            assert [*consumer.list_topics(timeout=10).topics] == ["_schemas"]
+            consumer.close()
+
+
 def test_fixtures_of_a_test_bring_their_schemas(with_registry: EmbeddedBus, tmp_path: Path) -> None:
     (tmp_path / "order.avsc").write_text(json.dumps(SCHEMA))
     (tmp_path / "fakebus.yaml").write_text(
