@@ -129,7 +129,8 @@ def test_the_registrys_own_topic_stays_when_a_test_takes_back_what_it_has_made()
                 bus.publish_event("orders", {"id": 7}, schema=SCHEMA)
         with running.test() as bus:
             consumer = Consumer({"bootstrap.servers": bus.bootstrap_servers, "group.id": "g"})
-            assert [*consumer.list_topics(timeout=10).topics] == ["_schemas"]
+            topics = consumer.list_topics(timeout=10).topics
+            assert ("_schemas" in topics, "orders" in topics) == (True, False)
             consumer.close()
 
 
