@@ -147,7 +147,7 @@ class SetSeeder:
         created = self._create_topics(fixture_set.topics)
         ids = topic_ids(self._connection, names)
         self._change_configs(fixture_set.topics, created, ledger, ids)
-        skipped = written = 0
+        topics_created, skipped, written = len(created), 0, 0
         publisher = Publisher(self._connection, {"linger.ms": 20}, timeout_s=_FLUSH_S)
         for stream in fixture_set.streams:
             topic_id, now_ms = ids[stream.topic], fixture_set.now_ms
@@ -157,12 +157,13 @@ class SetSeeder:
             for part in itertools.chain([] if rest is None else [rest], parts):
                 if part is not rest:
                     if self._log is not None:
-                        ends = {each.partition: at for each, at in self._ends(stream.topic).items()}
+                        ends = self._ends(stream.topic, is_new=stream.topic in created)
                         self._log.write(ledger.note_begun(stream, topic_id, part, now_ms, ends))
                     count += len(part)
                 for event in part:
                     publisher.send(stream.topic, event.record, event.partition)
                 publisher.flush()
+                created.discard(stream.topic)
                 written += len(part)
                 note = ledger.note_stream(stream, topic_id, count, now_ms)
                 if self._log is not None:
@@ -172,7 +173,7 @@ class SetSeeder:
         for group in fixture_set.groups:
             self._set_offsets(group, fixture_set.topics)
         return SeedSummary(
-            topics_created=len(created),
+            topics_created=topics_created,
             records=written,
             skipped=skipped,
             schemas=len(fixture_set.schemas),
@@ -194,9 +195,13 @@ class SetSeeder:
             ]
         return ledger.unwritten(stream, topic_id, there)
 
-    def _ends(self, topic: str) -> dict[TopicPartition, int]:
+    def _ends(self, topic: str, *, is_new: bool) -> dict[int, int]:
         partitions = partitions_of(self._connection, [topic])
-        return {each: log.end for each, log in log_ranges(self._connection, partitions).items()}
+        if is_new:
+            # Kafka may not yet know who leads them.
+            return {each.partition: 0 for each in partitions}
+        ranges = log_ranges(self._connection, partitions)
+        return {each.partition: log.end for each, log in ranges.items()}
 
     def _create_topics(self, topics: Sequence[FixtureTopic]) -> set[str]:
         missing = [topic for topic in topics if topic.name not in self._connection.metadata.topics]
