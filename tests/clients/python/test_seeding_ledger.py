@@ -10,7 +10,7 @@ from shutil import copy, copytree
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Consumer, Producer, TopicPartition
 
 from fakebus.addresses import Address
 from fakebus.app import BusThread, FakeBus
@@ -53,12 +53,15 @@ def seed(servers: str, directory: Path, *, code: int = 0) -> None:
 
 
 def values(servers: str, topic: str = "t") -> list[str]:
-    consumer = Consumer(
-        {"bootstrap.servers": servers, "group.id": "g", "auto.offset.reset": "earliest"}
-    )
-    consumer.subscribe([topic])
-    found = []
-    while (message := consumer.poll(10 if not found else 0.5)) is not None:
+    consumer = Consumer({"bootstrap.servers": servers, "group.id": "g"})
+    partitions = consumer.list_topics(topic).topics[topic].partitions
+    places = [TopicPartition(topic, each, 0) for each in partitions]
+    consumer.assign(places)
+    left = sum(consumer.get_watermark_offsets(each)[1] for each in places)
+    found: list[str] = []
+    while len(found) < left:
+        message = consumer.poll(10)
+        assert message is not None, found
         found.append((message.value() or b"").decode())
     consumer.close()
     return found
