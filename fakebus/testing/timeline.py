@@ -15,8 +15,8 @@ _VALUE_LENGTH = 120
 _HEADERS_OF_NOTE = ("ce_type", "ce_id", "ce_source", "content-type", "traceparent", "event-type")
 _OTHER_HEADERS = 3
 _GROUP_WORDS = {"joined": "to read", "was assigned": ""}
-_IN_OTHER_LINES = ("produced", "found", "looked up")
-"""What stands in the line of the record, or of where a member begins."""
+_IN_OTHER_LINES = ("produced", "found", "looked up", "asked for")
+"""What stands in the line of the record, of where a member begins, or of the missing topic."""
 
 
 def draw_timeline(
@@ -41,7 +41,11 @@ def draw_timeline(
         if each.verb == "produced"
         for offset in range(each.offset, each.last_offset + 1)
     }
-    lines: list[tuple[int, Callable[[], str]]] = []
+    # Of what happened in one millisecond, a topic is asked for before it is written to.
+    asked = (each for each in activities if each.verb == "asked for")
+    lines: list[tuple[int, Callable[[], str]]] = [
+        (each.at_ms, partial(_missing_line, each, topics)) for each in asked
+    ]
     for event in events:
         place = event.topic, event.partition, event.offset
         write = producers.get(place)
@@ -52,8 +56,6 @@ def draw_timeline(
     for each in _without_repetitions(activities):
         if id(each) in began:
             lines.append((each.at_ms, partial(_start_line, began[id(each)])))
-        elif each.verb == "asked for":
-            lines.append((each.at_ms, partial(_missing_line, each, topics)))
         elif each.verb in _GROUP_WORDS:
             lines.append((each.at_ms, partial(_member_line, each)))
         elif each.verb not in _IN_OTHER_LINES:
