@@ -7,6 +7,7 @@ behind is never taken for a running bus, whoever has its process id by now.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -37,10 +38,10 @@ class Detached:
 
     def __init__(self, directory: Path, environ: Mapping[str, str]) -> None:
         self.directory = directory.resolve()
-        cache = Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         key = hashlib.sha256(os.fsencode(self.directory)).hexdigest()[:16]
-        self._folder = cache / "fakebus" / key
+        self._folder = _cache(environ) / "fakebus" / key
         self._state = self._folder / "state.json"
+        self._lock_file = self._folder / "lock"
         self.log = self._folder / "bus.log"
 
     def state(self) -> dict[str, Any] | None:
@@ -49,11 +50,8 @@ class Detached:
         if lock is not None:
             os.close(lock)
             return None
-        try:
-            found = json.loads(self._state.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            found = {}  # another command is just starting it
-        return {**found, "directory": str(self.directory), "log": str(self.log)}
+        # Another command may be just starting it; then nothing is there yet.
+        return {**_read(self._state), "directory": str(self.directory), "log": str(self.log)}
 
     def _lock(self, kind: int) -> int | None:
         """Return the open lock file, ``None`` if a running bus holds it.
@@ -63,9 +61,15 @@ class Detached:
         """
         try:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            lock = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+            for folder in (self._folder.parent, self._folder):
+                # Who owns it could let our log overwrite any file, and name any process to stop.
+                if {folder.lstat().st_uid, folder.stat().st_uid} != {os.geteuid()}:
+                    raise ConfigError(
+                        f"{folder} is another user's; name another cache with XDG_CACHE_HOME"
+                    )
         except OSError as error:
             raise FakebusError(f"{self._folder} cannot be used: {error.strerror}") from None
+        lock = _open(self._lock_file, os.O_RDWR)
         try:
             fcntl.flock(lock, kind | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -96,9 +100,11 @@ class Detached:
             own = self._folder / "ready.json"
             if ready_file is None:
                 arguments = [*arguments, f"--ready-file={own}"]
-            with self.log.open("wb") as log:
+            self._write({})  # the process of the last one is nobody's that down may stop
+            with os.fdopen(_open(self.log, os.O_WRONLY | os.O_TRUNC), "wb") as log:
                 process = subprocess.Popen(  # noqa: S603 - our own program
-                    [sys.executable, "-m", "fakebus", "up", *arguments],
+                    # -P: what lies in the current directory is no module of ours.
+                    [sys.executable, "-P", "-m", "fakebus", "up", *arguments],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
@@ -117,10 +123,7 @@ class Detached:
 
     def _wait(self, process: subprocess.Popen[bytes], ready_file: Path) -> dict[str, Any]:
         while process.poll() is None:
-            try:
-                told: dict[str, Any] = json.loads(ready_file.read_text(encoding="utf-8"))
-            except (OSError, ValueError):
-                told = {}
+            told = _read(ready_file)
             if told.get("pid") == process.pid:
                 self._write(told)
                 # It goes on without us; Popen would warn that nobody waits for it.
@@ -132,7 +135,8 @@ class Detached:
         raise StartError(f"the bus did not start (exit code {process.returncode}):\n{shown}")
 
     def _write(self, state: Mapping[str, Any]) -> None:
-        self._state.write_text(json.dumps(state) + "\n", encoding="utf-8")
+        with os.fdopen(_open(self._state, os.O_WRONLY | os.O_TRUNC), "wb") as file:
+            file.write(json.dumps(state).encode() + b"\n")
 
     def stop(self) -> int | None:
         """Stop the bus and wait until it has ended; return its process id, ``None`` if none ran.
@@ -144,9 +148,14 @@ class Detached:
         if state is None:
             return None
         pid = state.get("pid")
-        if not isinstance(pid, int):
+        if type(pid) is not int or not self._is_held_by(pid):
             raise FakebusError("the bus is just being started; try again")
-        os.kill(pid, signal.SIGTERM)
+        try:
+            os.kill(pid, signal.SIGTERM)
+        except ProcessLookupError:
+            pass  # it has ended by itself
+        except PermissionError:
+            raise FakebusError(f"process {pid} is another user's, who has to stop it") from None
         deadline = monotonic() + _STOP_S
         while self.state() is not None:
             if monotonic() > deadline:
@@ -157,6 +166,51 @@ class Detached:
             time.sleep(_LOOK_AGAIN_S)
         self._state.unlink(missing_ok=True)
         return pid
+
+    def _is_held_by(self, pid: int) -> bool:
+        """Whether a process is the bus, which has the lock open, and not one with its old id."""
+        if pid <= 1:
+            return False
+        if not Path("/proc/self/fd").is_dir():
+            return True  # no Linux; the lock says that a bus runs, and the state which
+        lock = self._lock_file.stat()
+        try:
+            descriptors = list(Path(f"/proc/{pid}/fd").iterdir())
+        except OSError:
+            return False
+        for descriptor in descriptors:
+            with contextlib.suppress(OSError):  # closed by now
+                if os.path.samestat(descriptor.stat(), lock):
+                    return True
+        return False
+
+
+def _cache(environ: Mapping[str, str]) -> Path:
+    # A relative path is to be ignored, as the XDG Base Directory Specification has it.
+    named = Path(environ.get("XDG_CACHE_HOME", ""))
+    try:
+        return named if named.is_absolute() else Path.home() / ".cache"
+    except RuntimeError:
+        raise ConfigError(
+            "there is no home directory to keep the log in; name a cache with XDG_CACHE_HOME"
+        ) from None
+
+
+def _open(path: Path, flags: int) -> int:
+    """Return an open file of ours, created if need be; never one that a link leads to."""
+    try:
+        return os.open(path, flags | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+    except OSError as error:
+        raise FakebusError(f"{path} cannot be used: {error.strerror}; remove it") from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Return the object in a file of JSON; an empty one if there is none."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 class StartError(FakebusError):

@@ -131,7 +131,8 @@ class Compiler:
         # After a fork the pipe belongs to the parent as well.
         if self._process is None or self._pid != os.getpid():
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "fakebus.schemas.protobuf.worker"],
+                # -P: what lies in the current directory is no module of ours.
+                [sys.executable, "-P", "-m", "fakebus.schemas.protobuf.worker"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
             )

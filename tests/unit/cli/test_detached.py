@@ -18,6 +18,7 @@ from fakebus.addresses import parse_address
 from fakebus.cli.detached import Detached
 from fakebus.cli.main import run
 from fakebus.client.reachability import connect_problem
+from fakebus.errors import ConfigError
 
 UP = ["up", "--detach", "--memory", "--kafka", "127.0.0.1:0", "--http", "127.0.0.1:0"]
 WAIT_SECONDS = 15.0
@@ -113,3 +114,57 @@ def test_a_bus_that_is_just_starting_is_told_so(here: Directory) -> None:
         assert "just being started" in here.run("down", code=2)
     finally:
         os.close(lock)
+
+
+def test_nothing_in_the_current_directory_is_run(here: Directory) -> None:
+    Path("select.py").write_text('raise SystemExit("this was run")\n')
+    Path("fakebus.py").write_text('raise SystemExit("this was run")\n')
+    here.run(*UP)
+    assert here.status()["running"] is True
+
+
+@pytest.mark.parametrize("pid", [-1, 0, 1, True, "17", None, os.getppid(), 2**40])
+def test_no_process_is_stopped_but_the_one_that_holds_the_lock(
+    here: Directory, monkeypatch: pytest.MonkeyPatch, pid: object
+) -> None:
+    signals: list[int] = []
+    monkeypatch.setattr(os, "kill", lambda process, signal: signals.append(process))
+    lock = here.bus._lock(fcntl.LOCK_EX)
+    assert lock is not None
+    try:
+        here.bus._write({"pid": pid})
+        assert "just being started" in here.run("down", code=2)
+    finally:
+        os.close(lock)
+    assert signals == []
+
+
+def test_the_log_overwrites_nothing_that_a_link_leads_to(here: Directory, tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("kept")
+    assert here.bus.state() is None
+    here.bus.log.symlink_to(tmp_path / "precious")
+    assert "cannot be used" in here.run(*UP, code=2)
+    assert (tmp_path / "precious").read_text() == "kept"
+
+
+def test_a_cache_of_another_user_is_not_used(
+    here: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "geteuid", lambda: 12345)
+        assert "is another user's" in here.run("status", code=2)
+
+
+def test_a_relative_cache_is_ignored_and_a_missing_home_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    environ = {"XDG_CACHE_HOME": "cache"}
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    assert Detached(Path(), environ).log.is_relative_to(tmp_path / ".cache")
+
+    def none() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", none)
+    with pytest.raises(ConfigError, match="XDG_CACHE_HOME"):
+        Detached(Path(), environ)

@@ -677,3 +677,14 @@ def test_what_is_stored_and_cannot_be_used_is_told_from_others() -> None:
             work()
     with pytest.raises(SchemaError, match="Expected"):
         PROTOBUF.parse("this is no proto", (), STORED)
+
+
+def test_nothing_in_the_current_directory_is_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "select.py").write_text('raise SystemExit("this was run")\n')
+    (tmp_path / "fakebus.py").write_text('raise SystemExit("this was run")\n')
+    monkeypatch.chdir(tmp_path)
+    compiler = Compiler()
+    assert compiler.compile({"a": 'syntax = "proto3"; message A {}'}, "a").files
+    compiler._stop()
