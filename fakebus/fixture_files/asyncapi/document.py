@@ -25,6 +25,7 @@ from fakebus.fixture_files.structure.yaml_tree import (
 _MAX_STEPS = 32
 """How many references may lead from one to the next."""
 _MAX_FILES = 200
+_MAX_DIGITS = 18
 _DEFINITIONS = "definitions"
 _DRAFT_7 = "http://json-schema.org/draft-07/schema#"
 
@@ -149,6 +150,11 @@ class Document:
         return _SchemaText(self).whole(place)
 
 
+def whole_number(text: str) -> int | None:
+    """Return the number that a text writes; ``None`` if it is none, or beyond all reason."""
+    return int(text) if text.isdecimal() and len(text) <= _MAX_DIGITS else None
+
+
 def _reference(place: Place) -> Place | None:
     if isinstance(place.node, YamlMapping):
         entry = place.node.entries.get("$ref")
@@ -160,8 +166,9 @@ def _reference(place: Place) -> Place | None:
 def _step(node: YamlNode, key: str) -> YamlNode | None:
     if isinstance(node, YamlMapping):
         return node.entries[key].value if key in node.entries else None
-    if isinstance(node, YamlSequence) and key.isdecimal() and int(key) < len(node.items):
-        return node.items[int(key)]
+    if isinstance(node, YamlSequence):
+        index = whole_number(key)
+        return None if index is None or index >= len(node.items) else node.items[index]
     return None
 
 
@@ -171,13 +178,21 @@ class _SchemaText:
     def __init__(self, document: Document) -> None:
         self._document = document
         self._names: dict[int, str] = {}
+        self._numbers: dict[str, int] = {}
         self._definitions: dict[str, Any] = {}
+        self._waiting: list[tuple[str, Place]] = []
 
     def whole(self, place: Place) -> dict[str, Any]:
         found = self._converted(place)
         text = found if isinstance(found, dict) else {"not": {}} if found is False else {}
+        # One after the other, since a chain of references may be longer than calls may nest.
+        while self._waiting:
+            name, target = self._waiting.pop()
+            self._definitions[name] = self._converted(target)
         if self._definitions:
-            text = {**text, _DEFINITIONS: {**text.get(_DEFINITIONS, {}), **self._definitions}}
+            own = text.get(_DEFINITIONS)
+            own = own if isinstance(own, dict) else {}
+            text = {**text, _DEFINITIONS: {**own, **self._definitions}}
         return {"$schema": _DRAFT_7, **text}
 
     def _converted(self, place: Place) -> Any:
@@ -201,15 +216,16 @@ class _SchemaText:
         name = self._names.get(id(target.node))
         if name is None:
             name = self._names[id(target.node)] = self._free_name(reference.text)
-            self._definitions[name] = self._converted(target)
+            self._waiting.append((name, target))
         return {"$ref": f"#/{_DEFINITIONS}/{name}"}
 
     def _free_name(self, reference: str) -> str:
         stem = PurePosixPath(reference.partition("#")[0]).stem
         last = reference.rpartition("/")[2] if "#/" in reference else stem
         name = "".join(each if each.isalnum() or each in "-_." else "_" for each in last) or "root"
-        number = 2
         free = name
-        while free in self._names.values():
-            free, number = f"{name}_{number}", number + 1
+        while free in self._numbers:
+            self._numbers[name] += 1
+            free = f"{name}_{self._numbers[name]}"
+        self._numbers[free] = 1
         return free

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fakebus.fixture_files.asyncapi.document import Document, Place
+from fakebus.fixture_files.asyncapi.document import Document, Place, whole_number
 from fakebus.fixture_files.problems import DataError, quoted
 from fakebus.fixture_files.structure.declarations import Origin
 from fakebus.fixture_files.structure.event_models import Format, KeyFormat
@@ -172,11 +172,12 @@ class AsyncApiReader:
         place = self._document.field(kafka, "partitions")
         if place is None:
             return 1
-        if not place.text.isdecimal() or not 1 <= int(place.text) <= MAX_PARTITIONS:
+        partitions = whole_number(place.text)
+        if partitions is None or not 1 <= partitions <= MAX_PARTITIONS:
             hint = f"write a number from 1 to {MAX_PARTITIONS}"
             self._document.wrong(place, f"there are no {quoted(place.text)} partitions", hint)
             return 1
-        return int(place.text)
+        return partitions
 
     def _config(self, kafka: Place | None) -> Mapping[str, str]:
         found = {}
@@ -276,7 +277,7 @@ class AsyncApiReader:
             named = {"subject": format_.subject} if format_.subject else {"type": "json"}
             fields: dict[str, Any] = {
                 "topic": topic,
-                "key": None if key is None else _first_example(key.text),
+                "key": None if key is None else _escaped(_first_example(key)),
                 "value": {**named, "data": _escaped(value)},
                 "headers": {name: _header(each) for name, each in document.fields(headers)},
             }
@@ -299,13 +300,15 @@ class AsyncApiReader:
             self._document.wrong(data, message, "mend the example or the schema")
 
 
-def _first_example(schema: str) -> Any:
+def _first_example(schema: _Payload) -> Any:
     """Return what a key may be, as far as its schema gives an example."""
-    document = json.loads(schema)
-    for name in ("examples", "enum"):
-        if isinstance(document, dict) and document.get(name):
-            return document[name][0]
-    return document.get("default") if isinstance(document, dict) else None
+    document = None if schema.language == _PROTOBUF else json.loads(schema.text)
+    if not isinstance(document, dict):
+        return None
+    given = (document.get(name) for name in ("examples", "enum"))
+    return next(
+        (each[0] for each in given if isinstance(each, list) and each), document.get("default")
+    )
 
 
 def _escaped(data: Any) -> Any:

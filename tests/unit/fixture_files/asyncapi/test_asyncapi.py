@@ -242,3 +242,60 @@ def test_real_documents_of_the_initiative_have_the_same_parts(tmp_path: Path) ->
     )
     (problem,) = check_fixtures(document)
     assert problem.hint == "add  default:  to the parameter id"
+
+
+def _checked(directory: Path, **parts: object) -> list[str]:
+    document = {"asyncapi": "3.0.0", "info": {"title": "t", "version": "1"}, **parts}
+    file = directory / "asyncapi.json"
+    file.write_text(json.dumps(document))
+    return [problem.message for problem in check_fixtures(file)]
+
+
+def _channel(**message: object) -> dict[str, object]:
+    return {"c": {"messages": {"m": {"examples": [{"payload": {}}], **message}}}}
+
+
+def test_chains_of_references_and_references_of_one_name_may_be_long(tmp_path: Path) -> None:
+    chain = {f"s{n}": {"not": {"$ref": f"#/components/schemas/s{n + 1}"}} for n in range(1500)}
+    names = [{"x": {}} for _ in range(1500)]
+    properties = {
+        "chain": {"$ref": "#/components/schemas/s0"},
+        **{f"p{n}": {"$ref": f"#/components/names/{n}/x"} for n in range(1500)},
+    }
+    problems = _checked(
+        tmp_path,
+        channels=_channel(payload={"properties": properties}),
+        components={"schemas": {**chain, "s1500": {}}, "names": names},
+    )
+    assert problems == []
+
+
+@pytest.mark.parametrize("given", [{"a": True}, 5, True, None, [], "text"])
+def test_examples_of_keys_that_are_no_list_are_none(tmp_path: Path, given: object) -> None:
+    key = {"type": "string", "examples": given, "enum": given}
+    payload = {"definitions": given, "not": {"$ref": "#/x"}}
+    channels = _channel(payload=payload, bindings={"kafka": {"key": key}})
+    assert _checked(tmp_path, channels=channels, x={"type": "string"}) == []
+
+
+def test_an_example_of_a_key_calls_no_function(tmp_path: Path) -> None:
+    key = {"type": "object", "examples": [{"$time": "now"}]}
+    _checked(tmp_path, channels=_channel(payload={}, bindings={"kafka": {"key": key}}))
+    [stream] = load_fixtures(tmp_path / "asyncapi.json", now_ms=0).streams
+    assert stream.events[0].record.key == b'{"$time":"now"}'
+
+
+def test_a_key_in_protobuf_has_no_example(tmp_path: Path) -> None:
+    proto = 'syntax = "proto3"; message A { string a = 1; }'
+    key = {"schemaFormat": "application/vnd.google.protobuf;version=3", "schema": proto}
+    channels = _channel(payload={}, bindings={"kafka": {"key": key}})
+    assert _checked(tmp_path, channels=channels) == []
+
+
+def test_numbers_beyond_all_reason_are_refused(tmp_path: Path) -> None:
+    number = "9" * 5000
+    partitions = {"bindings": {"kafka": {"partitions": number}}}
+    channels = {"c": partitions, "d": {"$ref": f"#/list/{number}"}}
+    first, second = _checked(tmp_path, channels=channels, list=[])
+    assert first.startswith("there are no ")
+    assert second.endswith("leads nowhere")
