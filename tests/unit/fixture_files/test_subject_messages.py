@@ -129,7 +129,7 @@ SUBJECT_CASES = {
     ),
     "reader without a file": (
         "  - {subject: o, schema: o.avsc, readers: {mail: no.avsc}}\n",
-        'fakebus.yaml:3:50: there is no file "no.avsc" in DIRECTORY; did you mean "o.avsc"?',
+        'fakebus.yaml:3:50: there is no file "no.avsc" in DIRECTORY; create it or mend the path',
     ),
     "reader's schema broken": (
         "  - {subject: o, schema: o.avsc, readers: {mail: odd.avsc}}\n",
