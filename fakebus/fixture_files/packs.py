@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,6 +30,12 @@ from fakebus.fixture_files.model import (
     TopicContract,
 )
 from fakebus.fixture_files.pack_calls import EventColumns, PackedCalls
+from fakebus.fixture_files.pack_checks import (
+    check_events,
+    check_schema,
+    check_shape,
+    check_topic,
+)
 from fakebus.fixture_files.problems import FixtureError, FixtureProblem, Position, quoted
 from fakebus.output_files import write_output
 from fakebus.records.codecs import Codec
@@ -47,6 +53,16 @@ _VALUE_FRAMED = 2
 _MOVES = 4
 """The timestamp counts from the anchor."""
 _HEADER_SIZE = 5
+_OTHER_SHAPE = (
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+    FakebusError,
+)
+"""What comes of reading content that has not the shape of a pack's."""
 
 SchemaIds = Mapping[tuple[str, int], int]
 
@@ -164,7 +180,7 @@ def load_pack(
     body = _body(path)
     try:
         return _fixture_set(path, body, now_ms, schema_ids or {})
-    except (KeyError, TypeError, ValueError, IndexError, FakebusError) as error:
+    except _OTHER_SHAPE as error:
         raise _broken(path, f"its content has another shape ({error})") from error
 
 
@@ -199,16 +215,20 @@ def _body(path: Path) -> Any:
 
 def _fixture_set(path: Path, body: Any, now_ms: int, ids: SchemaIds) -> FixtureSet:
     schemas = tuple(_schema(each, ids) for each in body["schemas"])
+    for schema in schemas:
+        check_schema(schema)
     reframed = {
         frame(each["schema_id"], b""): frame(schema.schema_id, b"")
         for each, schema in zip(body["schemas"], schemas, strict=True)
         if each["schema_id"] != schema.schema_id
     }
     topics = {each["name"]: _topic(each) for each in body["topics"]}
+    for topic in topics.values():
+        check_topic(topic)
     # Packs of the first version have no times that move.
     later_ms = now_ms - body.get("now_ms", now_ms)
     calls = PackedCalls(schemas)
-    return FixtureSet(
+    found = FixtureSet(
         root=path,
         name=body.get("name"),
         version=body.get("set_version"),
@@ -229,6 +249,9 @@ def _fixture_set(path: Path, body: Any, now_ms: int, ids: SchemaIds) -> FixtureS
             for each in body["groups"]
         ),
     )
+    # Events are not looked at one by one.
+    check_shape(replace(found, streams=tuple(replace(each, events=()) for each in found.streams)))
+    return found
 
 
 def _topic(packed: dict[str, Any]) -> FixtureTopic:
@@ -306,7 +329,7 @@ def _events(
         )
         for line, digest, partition, key, value, of_record, timestamp, event_id, tags in rows
     )
-    return FixtureStream(
+    stream = FixtureStream(
         topic=packed["topic"],
         file=packed["file"],
         set_name=packed.get("set_name"),
@@ -314,6 +337,8 @@ def _events(
         settings_digest=packed["settings_digest"],
         events=events,
     )
+    check_events(stream, topic)
+    return stream
 
 
 def _with_ids(

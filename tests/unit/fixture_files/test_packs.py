@@ -261,6 +261,56 @@ def test_a_body_of_another_shape_is_refused(root: Path, pack: Path) -> None:
     assert load_fixtures(pack, now_ms=NOW_MS).record_count == 0
 
 
+@pytest.mark.parametrize(
+    ("path", "data"),
+    [
+        (("topics", 0, "partitions"), 10**9),
+        (("topics", 0, "partitions"), True),
+        (("topics", 0, "name"), "a/b"),
+        (("topics", 0, "config"), {"no.such": "x"}),
+        (("topics", 0, "config"), 5),
+        (("topics", 0, "consumers"), [5]),
+        (("topics", 0, "position"), ["file", None, 1]),
+        (("topics", 0, "contract"), {"type": 5, "match": {}}),
+        (("schemas", 0, "schema_id"), 2**40),
+        (("schemas", 0, "schema_id"), "1"),
+        (("schemas", 0, "text"), 5),
+        (("schemas", 0, "schema_type"), "XML"),
+        (("streams", 0, "keys", 0), "text"),
+        (("streams", 0, "values", 0), 5),
+        (("streams", 0, "partitions", 0), 99),
+        (("streams", 0, "partitions", 0), "0"),
+        (("streams", 0, "timestamps", 0), 2**63),
+        (("streams", 0, "headers", 0), [[5, None]]),
+        (("streams", 0, "lines", 0), "1"),
+        (("streams", 0, "ids", 0), 5),
+        (("streams", 0, "tags", 0), [5]),
+        (("streams", 0, "digests", 0), "text"),
+        (("streams", 0, "file"), 5),
+        (("streams", 0, "calls"), {"anchor_ms": 0, "events": [[0, None, ["json", "[" * 10**5]]]}),
+        (("streams", 0, "calls"), [5]),
+        (("groups", 0, "group"), 5),
+        (("groups", 0, "offsets", 0, "start"), "now"),
+        (("name",), 5),
+        (("set_version",), [1]),
+    ],
+)
+def test_what_a_directory_could_not_hold_is_refused_in_a_pack(
+    pack: Path, path: tuple[str | int, ...], data: object
+) -> None:
+    outer = msgpack.unpackb(pack.read_bytes())
+    body = msgpack.unpackb(decompress(Codec.ZSTD, outer["body"], 1 << 20))
+    place = body
+    for step in path[:-1]:
+        place = place[step]
+    place[path[-1]] = data
+    packed = bytes(compress(Codec.ZSTD, msgpack.packb(body)))
+    digest = hashlib.sha256(packed).hexdigest()
+    pack.write_bytes(changed(pack.read_bytes(), body=packed, sha256=digest))
+    [problem] = check_fixtures(pack, now_ms=NOW_MS)
+    assert problem.message.startswith("the pack is damaged: its content has another shape (")
+
+
 def test_a_pack_that_is_not_there_is_told(tmp_path: Path) -> None:
     path = tmp_path / "none.fbpack"
     (problem,) = check_fixtures(path, now_ms=NOW_MS)
