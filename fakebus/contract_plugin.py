@@ -51,12 +51,12 @@ def pytest_configure(config: pytest.Config) -> None:
     service = _service(config)
     if not service:
         return
-    from fakebus.fixture_files.contracts.reports import ServiceReport
+    from fakebus.fixture_files.contracts.reports import ServiceReport, remove_report
 
     config.stash[_REPORT] = ServiceReport(service=service)
     if not hasattr(config, "workerinput"):
         for earlier in (config.rootpath / OBSERVED).glob("*.json"):
-            earlier.unlink()
+            remove_report(earlier)
 
 
 def _consumed(markers: Iterable[pytest.Mark]) -> tuple[str, ...]:

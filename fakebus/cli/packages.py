@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
-from importlib.util import find_spec
-from pathlib import Path
 
 from fakebus.errors import FakebusError
 
@@ -32,22 +30,16 @@ def package_schemas(name: str) -> tuple[str, list[tuple[str, str]], str | None]:
         events = [(f"{each.event_type}.avsc", json.dumps(each.schema)) for each in load_catalogue()]
         return f"{OPENEDX_EVENTS} {events_version()}", events, "org.openedx."
     from fakebus.fixture_files.drift.schema_files import read_folder
+    from fakebus.fixture_files.set_sources import package_folders
 
     module = name.replace("-", "_")
-    try:
-        found = find_spec(module)
-    except (ImportError, ValueError):
-        found = None
-    if found is None or not found.submodule_search_locations:
+    folders = package_folders(module)
+    if not folders:
         raise FakebusError(
             f"there is no package {name} here; install it beside fakebus, or name the folder of "
             "its schemas with --from-avsc"
         )
-    files = [
-        file
-        for location in found.submodule_search_locations
-        for file in read_folder(Path(location))
-    ]
+    files = [file for folder in folders for file in read_folder(folder)]
     return _with_version(name, module), files, None
 
 

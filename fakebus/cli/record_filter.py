@@ -162,7 +162,7 @@ class _Parser:
             meant = near[0] + token.text[len(root) :] if near else f"value.{token.text}"
             self._refuse(f"there is no field {root!r}; did you mean {meant}?", token.column)
         steps = [
-            int(index) if index else name or quoted
+            int(index) if index and len(index) < _MOST_DIGITS else index or name or quoted
             for name, index, quoted in _STEP.findall(token.text[len(root) :])
         ]
         return lambda fields: _at(fields.get(root), steps)

@@ -37,6 +37,7 @@ from fakebus.fixture_files.pack_checks import (
     check_topic,
 )
 from fakebus.fixture_files.problems import FixtureError, FixtureProblem, Position, quoted
+from fakebus.fixture_files.sources import read_bounded
 from fakebus.output_files import write_output
 from fakebus.records.codecs import Codec
 from fakebus.records.compression import compress, decompress
@@ -186,11 +187,12 @@ def load_pack(
 
 def _body(path: Path) -> Any:
     try:
-        outer = msgpack.unpackb(path.read_bytes())
-    except OSError as error:
-        raise _problem(
-            path, f"the pack cannot be read: {error.strerror}", "mend the path"
-        ) from None
+        data = read_bounded(path, MAX_UNPACKED_BYTES)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise _problem(path, f"the pack cannot be read: {reason}", "mend the path") from None
+    try:
+        outer = msgpack.unpackb(data)
     except ValueError as error:
         raise _broken(path, "it is not MessagePack") from error
     if not isinstance(outer, dict) or outer.get("format") != _FORMAT:

@@ -228,7 +228,14 @@ def _roots_of(dist: Distribution) -> Iterator[Path]:
 
 
 def _package_root(name: str) -> Path | None:
-    """Return the folder of a package; the one with a set, if it lies in several.
+    """Return the folder of a package; the one with a set, if it lies in several."""
+    roots = package_folders(name)
+    with_set = (root for root in roots if (root / ROOT_FILE).is_file())
+    return next(with_set, next(iter(roots), None))
+
+
+def package_folders(name: str) -> list[Path]:
+    """Return the folders of a package, none if it is not there; nothing of it is run.
 
     ``importlib.util.find_spec`` would import the packages around an inner one.
     """
@@ -237,11 +244,9 @@ def _package_root(name: str) -> Path | None:
     for count in range(1, len(parts) + 1):
         spec = _spec(".".join(parts[:count]), folders)
         if spec is None or spec.submodule_search_locations is None:
-            return None
+            return []
         folders = list(spec.submodule_search_locations)
-    roots = [Path(folder) for folder in folders or ()]
-    with_set = (root for root in roots if (root / ROOT_FILE).is_file())
-    return next(with_set, next(iter(roots), None))
+    return [Path(folder) for folder in folders or ()]
 
 
 def _spec(name: str, folders: list[str] | None) -> ModuleSpec | None:

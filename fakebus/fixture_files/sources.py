@@ -110,7 +110,7 @@ class FixtureDirectory:
                 surrogates, as ``surrogateescape`` has it.
         """
         try:
-            data = self._read(relative, max_bytes)
+            data = read_bounded(self._root / relative, max_bytes)
         except FileNotFoundError:
             other = misnamed(self._root / relative)
             self._problems.add(
@@ -128,15 +128,6 @@ class FixtureDirectory:
         if keep_bytes:
             return data.decode(errors="surrogateescape")
         return self._decode(data, self.display(relative))
-
-    def _read(self, relative: str, max_bytes: int) -> bytes:
-        path = self._root / relative
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode):
-            raise ValueError("it is not a regular file")
-        if found.st_size > max_bytes:
-            raise ValueError(f"it has {found.st_size} bytes; at most {max_bytes} are allowed")
-        return path.read_bytes()
 
     def _decode(self, data: bytes, file: str) -> str | None:
         hint = "save the file as UTF-8 without a byte order mark"
@@ -164,6 +155,21 @@ class FixtureDirectory:
             )
             return None
         return text
+
+
+def read_bounded(path: Path, max_bytes: int) -> bytes:
+    """Return the content of a regular file; a pipe or a device might never end.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no regular file, or larger than it may be.
+    """
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise ValueError("it is not a regular file")
+    if found.st_size > max_bytes:
+        raise ValueError(f"it has {found.st_size} bytes; at most {max_bytes} are allowed")
+    return path.read_bytes()
 
 
 def is_pack(path: Path) -> bool:

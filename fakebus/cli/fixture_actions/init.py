@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import keyword
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 from fakebus.cli.output import print_lines
 from fakebus.config import DEFAULT_FIXTURES
 from fakebus.errors import ConfigError, FakebusError
+from fakebus.escaping import printable
 
 NAME = "init"
 HELP = "write a small fixture set to begin with, or a package of one"
@@ -53,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
     directory: Path = arguments.directory or Path(package or DEFAULT_FIXTURES)
     files = dict(_set(directory) if package is None else _package(package))
-    there = [path for path in files if (directory / path).exists()]
+    there = [path for path in files if os.path.lexists(directory / path)]
     if there:
         raise ConfigError(
             f"{directory} has {', '.join(sorted(there))} already, and nothing is overwritten; "
@@ -63,7 +65,8 @@ def run(arguments: argparse.Namespace) -> int:
         target = directory / path
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(text, encoding="utf-8", newline="\n")
+            with target.open("x", encoding="utf-8", newline="\n") as file:
+                file.write(text)
         except OSError as error:
             raise FakebusError(f"{target} cannot be written: {error.strerror}") from None
     print_lines(*(f"{directory / path}" for path in files))
@@ -75,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _set(directory: Path) -> Iterator[tuple[str, str]]:
-    yield from _filled("set", {"DIRECTORY": str(directory), "IDENTITY": _OWN_NAME})
+    yield from _filled("set", {"DIRECTORY": printable(str(directory)), "IDENTITY": _OWN_NAME})
 
 
 def _package(name: str) -> Iterator[tuple[str, str]]:

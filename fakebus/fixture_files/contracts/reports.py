@@ -6,6 +6,7 @@ kept beside the set or published by a build.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -13,11 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from fakebus.errors import FakebusError
-from fakebus.escaping import printable
+from fakebus.escaping import printable, printable_json
 from fakebus.fixture_files.shapes import Shape, from_text, merged, to_text
+from fakebus.fixture_files.sources import read_bounded
+from fakebus.output_files import OutputRefusedError, remove_output, write_output
 
 VERSION = 1
 MAX_BYTES = 16 << 20
+_MADE_BY = "fakebus contract report"
 
 
 class ReportError(FakebusError):
@@ -102,10 +106,37 @@ def _observation_json(seen: Observation) -> dict[str, Any]:
 
 
 def write_report(report: ServiceReport, path: Path) -> None:
-    """Write a report; OSError if the file cannot be written."""
+    """Write a report; a report that lies there is replaced.
+
+    Raises:
+        OSError: its directory cannot be made.
+        FakebusError: the file cannot be written, or something else lies there.
+    """
     text = json.dumps(report.to_json(), indent=2, ensure_ascii=False) + "\n"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    data = printable_json(text).encode()
+    write_output(path, data, is_ours=is_report, made_by=_MADE_BY)
+
+
+def remove_report(path: Path) -> None:
+    """Remove a report; something else that lies there stays."""
+    with contextlib.suppress(OutputRefusedError):
+        remove_output(path, is_ours=is_report, made_by=_MADE_BY)
+
+
+def is_report(content: bytes) -> bool:
+    """Whether the content of a file is a report's."""
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(document, dict) and document.keys() == {
+        "version",
+        "service",
+        "sets",
+        "produces",
+        "accepts",
+    }
 
 
 def read_report(path: Path) -> ServiceReport:
@@ -115,11 +146,12 @@ def read_report(path: Path) -> ServiceReport:
         ReportError: there is none, or it is not one of ours.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ReportError(f"{_name(path)} has more than {MAX_BYTES} bytes; it is no report")
-        document = json.loads(path.read_bytes())
-    except OSError as error:
-        raise ReportError(f"{_name(path)} cannot be read: {error.strerror}") from None
+        content = read_bounded(path, MAX_BYTES)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ReportError(f"{_name(path)} cannot be read: {reason}") from None
+    try:
+        document = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise ReportError(f"{_name(path)} is not JSON: {printable(str(error))}") from None
     try:

@@ -145,3 +145,19 @@ def test_a_table_on_a_terminal_is_boxed_and_takes_brackets_as_they_are(
 )
 def test_a_misspelt_name_leads_to_the_nearest(word: str, known: list[str], expected: str) -> None:
     assert expected in nearest(word, known)
+
+
+def test_init_writes_nothing_through_a_link(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "fakebus.yaml").symlink_to(tmp_path / "elsewhere")
+    assert run(["fixtures", "init", str(tmp_path / "set")]) == 2
+    assert "nothing is overwritten" in capsys.readouterr().err
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_the_name_of_a_directory_stays_in_the_comment_of_its_set(tmp_path: Path) -> None:
+    directory = tmp_path / "a\nversion: 5\nb"
+    assert run(["fixtures", "init", str(directory)]) == 0
+    assert run(["fixtures", "check", str(directory)]) == 0

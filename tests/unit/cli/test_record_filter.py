@@ -112,6 +112,10 @@ def test_what_is_no_expression_is_refused_with_its_column(expression: str, messa
     assert message in str(refusal.value)
 
 
+def test_an_item_beyond_all_reason_is_not_there() -> None:
+    assert not parse_filter(f"value[9{'0' * 5000}]")({"value": [1]})
+
+
 @given(st.text(alphabet="value.n()=<>!andor not'\"[]0123456789-e$ ", max_size=40))
 def test_any_text_is_an_expression_or_refused(text: str) -> None:
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -309,6 +310,13 @@ def test_what_a_directory_could_not_hold_is_refused_in_a_pack(
     pack.write_bytes(changed(pack.read_bytes(), body=packed, sha256=digest))
     [problem] = check_fixtures(pack, now_ms=NOW_MS)
     assert problem.message.startswith("the pack is damaged: its content has another shape (")
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "pipe.fbpack"
+    os.mkfifo(path)
+    [problem] = check_fixtures(path, now_ms=NOW_MS)
+    assert problem.message == "the pack cannot be read: it is not a regular file"
 
 
 def test_a_pack_that_is_not_there_is_told(tmp_path: Path) -> None:

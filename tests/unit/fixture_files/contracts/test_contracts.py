@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 
 from fakebus.cli.main import run
 from fakebus.fixture_files.contracts.cases import UNKNOWN_FIELD, shared_cases
+from fakebus.fixture_files.contracts.reports import ServiceReport, remove_report, write_report
 from fakebus.fixture_files.contracts.shared import SharedTopic, content_of, shared_topics
 from fakebus.fixture_files.drift.set_subjects import set_source
 from fakebus.fixture_files.loader import check_fixtures, load_fixtures
@@ -286,6 +288,32 @@ def test_a_report_that_is_none_is_told(
     error = capsys.readouterr().err
     assert str(path) in error
     assert message in error
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo(tmp_path / "pipe.json")
+    assert run(["contract", "check", str(tmp_path)]) == 2
+    assert "pipe.json cannot be read: it is not a regular file" in capsys.readouterr().err
+
+
+def test_only_a_report_is_overwritten_or_removed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_report(ServiceReport(service="bil\ud800\x1b[31m"), tmp_path / "observed" / "main.json")
+    assert "\x1b" not in (tmp_path / "observed" / "main.json").read_text()
+    report = ["contract", "report", str(tmp_path / "observed"), "-o"]
+    mine, link = tmp_path / "mine.json", tmp_path / "link.json"
+    mine.write_text('{"mine": 1}')
+    link.symlink_to(mine)
+    for path in (mine, link):
+        assert run([*report, str(path)]) == 2
+        assert path.name in capsys.readouterr().err
+        remove_report(path)
+    assert mine.read_text() == '{"mine": 1}'
+    for _ in range(2):
+        assert run([*report, str(tmp_path / "new.json")]) == 0
+    remove_report(tmp_path / "new.json")
+    assert not (tmp_path / "new.json").exists()
 
 
 def test_directories_without_reports_and_observations_are_told(

@@ -105,6 +105,9 @@ def test_new_and_gone_schemas_are_problems(root: Path, lock: Lock) -> None:
                 "version: 1\nschemas: [1]\n",
                 "{",
                 "version: 1\nschemas: [{subject: o, version: x, sha256: y}]",
+                "a: &a0 [1, 1]\n"
+                + "".join(f"a{n}: &a{n} [{f'*a{n - 1},' * 9}]\n" for n in range(1, 9))
+                + "version: *a8\n",
             )
         ),
     ],

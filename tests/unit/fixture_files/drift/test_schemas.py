@@ -165,13 +165,14 @@ def test_a_package_that_has_schema_files(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    package = tmp_path / "shop_events"
+    package = tmp_path / "shop_events" / "inner"
     (package / "avro").mkdir(parents=True)
     (package / "__init__.py").touch()
+    (package.parent / "__init__.py").touch()
     (package / "avro" / "order.avsc").write_text(avro(ID, NOTE_WITH_DEFAULT))
     monkeypatch.syspath_prepend(tmp_path)
-    told = drift(order_set(), "--package", "shop-events", code=0)
-    assert "drift: shop-events (avro/order.avsc) has another schema for orders-value" in told
+    told = drift(order_set(), "--package", "shop-events.inner", code=0)
+    assert "drift: shop-events.inner (avro/order.avsc) has another schema for orders-value" in told
     assert "shop_events" not in sys.modules
 
 
