@@ -133,12 +133,12 @@ class ProblemList:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return a hint that names the nearest known word, or lists them all."""
+    """Return a hint that names the nearest known word, lists them all, or says there are none."""
     choices = sorted(known)
     nearest = difflib.get_close_matches(word, choices, n=1, cutoff=0.6)
     if nearest:
         return f'did you mean "{nearest[0]}"?'
-    return "known: " + ", ".join(choices)
+    return "known: " + ", ".join(choices) if choices else "there are none"
 
 
 def quoted(text: str) -> str:

@@ -11,6 +11,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib.machinery import ModuleSpec
 from importlib.metadata import (
     Distribution,
@@ -88,7 +89,11 @@ def directory_source(text: str, folder: Path) -> SetSource:
     if not root.is_dir():
         raise DataError(f"there is no directory {quoted(text)}", f"looked for {root}")
     if not (root / ROOT_FILE).is_file():
-        raise DataError(f"the directory {quoted(text)} has no {ROOT_FILE}", f"looked in {root}")
+        hint = f"looked in {root}"
+        with suppress(OSError):
+            if not any(root.iterdir()):
+                hint += ", which is empty; for a submodule of git run  git submodule update --init"
+        raise DataError(f"the directory {quoted(text)} has no {ROOT_FILE}", hint)
     return SetSource(root)
 
 

@@ -71,9 +71,10 @@ def run(arguments: argparse.Namespace) -> int:
             raise FakebusError(f"{target} cannot be written: {error.strerror}") from None
     print_lines(*(f"{directory / path}" for path in files))
     named = directory if package is None else f"package:{package}"
+    steps = [f"fakebus fixtures check {named}", f"fakebus up --fixtures {named}"]
     if package is not None:
-        print_lines(f"next:  pip install -e {directory}")
-    print_lines(f"next:  fakebus fixtures check {named}", f"       fakebus up --fixtures {named}")
+        steps.insert(0, f"pip install -e {directory}")
+    print_lines(f"next:  {steps[0]}", *(f"       {step}" for step in steps[1:]))
     return 0
 
 
@@ -87,7 +88,7 @@ def _package(name: str) -> Iterator[tuple[str, str]]:
         module += "_events"
     words = {"NAME": name, "MODULE": module, "DIRECTORY": f"package:{name}", "IDENTITY": ""}
     # Tools that look for packages and workflows must not find the templates.
-    places = {"init.py": f"{module}/__init__.py"}
+    places = {"init.py": f"{module}/__init__.py", "gitignore": ".gitignore"}
     for path, text in _filled("package", words):
         yield places.get(path, path.replace("github/", ".github/")), text
     for path, text in _filled("set", words):

@@ -43,10 +43,23 @@ def run(arguments: argparse.Namespace) -> int:
     """Write or check the lock."""
     from fakebus.cli.packages import package_version
     from fakebus.clock import SystemClock
-    from fakebus.fixture_files.drift.lock import LOCK_FILE, lock_problems, read_lock, write_lock
-    from fakebus.fixture_files.loader import load_fixtures
+    from fakebus.fixture_files.drift.lock import (
+        LOCK_FILE,
+        RULE,
+        lock_problems,
+        read_lock,
+        write_lock,
+    )
+    from fakebus.fixture_files.loader import check_fixtures, load_fixtures
+    from fakebus.fixture_files.problems import FixtureError
 
-    fixture_set = load_fixtures(arguments.directory, now_ms=SystemClock().now_ms())
+    try:
+        fixture_set = load_fixtures(arguments.directory, now_ms=SystemClock().now_ms())
+    except FixtureError:
+        # What does not fit often has its cause in what has changed, so that is told first.
+        found = check_fixtures(arguments.directory)
+        print_lines(*(str(one) for one in found if one.rule == RULE))
+        raise
     directory = fixture_set.root
     if not directory.is_dir():
         raise ConfigError(f"{directory} is a pack, which needs no lock: it does not change")

@@ -141,7 +141,8 @@ def pin_changes(old: Pin, new: Pin, fixture_set: FixtureSet) -> Iterator[str]:
         before, after = (pin["events"].get(name, {}) for pin in (old, new))
         # What becomes of a line depends on schemas and formats too, of which all is said above.
         same = old["subjects"] == new["subjects"] and old["topics"][name] == new["topics"][name]
-        yield from _event_changes(name, before, after, same)
+        for words in _event_changes(name, before, after, same):
+            yield f"{words}{who.of_topic(name)}"
 
 
 def _common(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
@@ -178,9 +179,10 @@ def _subject_changes(
         told = True
         yield f"{words}, in {name}{who.of_subject(name, path)}"
     if not told and before["sha256"] != after["sha256"]:
-        yield f"the schema of {quoted(name)} is written otherwise, with the same fields"
+        words = f"the schema of {quoted(name)} is written otherwise, with the same fields"
+        yield f"{words}{who.of_subject(name)}"
     elif any(one["sha256"] != other["sha256"] for one, other in zip(old[:-1], new, strict=False)):
-        yield f"an older version of {quoted(name)} is another schema now"
+        yield f"an older version of {quoted(name)} is another schema now{who.of_subject(name)}"
 
 
 def _outline(pinned: Mapping[str, Any]) -> Outline:

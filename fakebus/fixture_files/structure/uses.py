@@ -114,7 +114,8 @@ class Use(Model):
             raise DataError(
                 f"{found.name} {found.version} is installed, and {quoted(self.version or '')} is "
                 "wanted",
-                f'run  pip install "{found.name}{self.version}", or change  version:',
+                f'run  pip install "{found.name}{self.version}", or widen  version:  and have  '
+                "fakebus fixtures check  say what has changed",
             )
 
     def finished(self, reading: Reading) -> Any:

@@ -131,7 +131,9 @@ def keys(servers: str) -> list[bytes | None]:
 def test_the_package_that_init_writes_is_built_installed_and_used(
     tmp_path: Path, fakebus: Fakebus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fakebus(".", "fixtures", "init", "--package", "parcel-events")
+    told = fakebus(".", "fixtures", "init", "--package", "parcel-events")
+    assert "parcel-events/.gitignore\n" in told
+    assert "next:  pip install -e parcel-events\n       fakebus fixtures check package:" in told
     project, venv = tmp_path / "parcel-events", tmp_path / "venv"
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
     monkeypatch.chdir(project)

@@ -461,7 +461,8 @@ MISTAKES = {
     ),
     "path without a set": (
         "uses: [{path: ../empty}]",
-        '15: the directory "../empty" has no fakebus.yaml; looked in empty',
+        '15: the directory "../empty" has no fakebus.yaml; looked in empty, which is empty; for a '
+        "submodule of git run  git submodule update --init",
     ),
     "path is a file": (
         "uses: [{path: ../shared/order.avsc}]",
@@ -536,7 +537,8 @@ MISTAKES = {
     "version does not hold": (
         'uses: [{package: parcel-events, version: ">=3"}]',
         '18: parcel-events 2.3 is installed, and ">=3" is wanted; run  pip install '
-        '"parcel-events>=3", or change  version:',
+        '"parcel-events>=3", or widen  version:  and have  fakebus fixtures check  say what has '
+        "changed",
     ),
     "not a range": (
         "uses: [{package: parcel-events, version: 2.3}]",

@@ -40,6 +40,7 @@ topics:
 }
 HINT = "; look at what it means here, then run  fakebus fixtures lock --update"
 WHO = "; billing (this service) reads it, shop writes it, mail reads it"
+PARCELS_WHO = "; billing (this service) reads it, depot writes it"
 Call = Callable[..., list[str]]
 
 
@@ -93,7 +94,7 @@ CHANGES: dict[str, tuple[dict[str, tuple[str, str]], list[str]]] = {
         [
             '"total" (double) is gone, in orders-value; billing (this service) reads it, shop '
             "writes it, mail does not read it, as {root}/mail.avsc has no such field",
-            "in orders.ndjson for orders: 1 event changed (order-1)",
+            f"in orders.ndjson for orders: 1 event changed (order-1){WHO}",
         ],
     ),
     "field of a reader": (
@@ -111,7 +112,7 @@ CHANGES: dict[str, tuple[dict[str, tuple[str, str]], list[str]]] = {
         [
             '"n" (int) is new and has no default, in orders-value; billing (this service) reads '
             "it, shop writes it, mail does not read it, as {root}/mail.avsc has no such field",
-            "in orders.ndjson for orders: 1 event changed (order-1)",
+            f"in orders.ndjson for orders: 1 event changed (order-1){WHO}",
         ],
     ),
     "field without a schema": (
@@ -121,12 +122,12 @@ CHANGES: dict[str, tuple[dict[str, tuple[str, str]], list[str]]] = {
             "service) reads it, depot writes it",
             '"grams" (integer, required) is new, in the events of parcels; billing (this service) '
             "reads it, depot writes it",
-            "in parcels.ndjson for parcels: 1 event added; 1 event removed",
+            f"in parcels.ndjson for parcels: 1 event added; 1 event removed{PARCELS_WHO}",
         ],
     ),
     "documentation": (
         {"order.avsc": ('"fields"', '"doc": "new", "fields"')},
-        ['the schema of "orders-value" is written otherwise, with the same fields'],
+        [f'the schema of "orders-value" is written otherwise, with the same fields{WHO}'],
     ),
     "topic new": (
         {"fakebus.yaml": ("topics:\n", "topics:\n  - {name: refunds, owner: shop}\n")},
@@ -179,16 +180,16 @@ CHANGES: dict[str, tuple[dict[str, tuple[str, str]], list[str]]] = {
         },
         [
             "in orders.ndjson for orders: 7 events added (order-2, order-3, order-4, order-5, "
-            "order-6, …); 1 event removed (order-1)"
+            f"order-6, …); 1 event removed (order-1){WHO}"
         ],
     ),
     "clock": (
         {"fakebus.yaml": ("release: 3\n", "release: 3\nseed: 5\n")},
         [
             "in orders.ndjson for orders: the headers, formats, seed, clock or partitioner are "
-            "others",
+            f"others{WHO}",
             "in parcels.ndjson for parcels: the headers, formats, seed, clock or partitioner are "
-            "others",
+            f"others{PARCELS_WHO}",
         ],
     ),
 }
@@ -227,7 +228,9 @@ def test_another_version_is_to_be_looked_at_even_if_all_is_the_same(
     assert told(own) == [f"shared is 3.1 now, was 3: nothing else has changed{HINT}"]
     change(shared / "orders.ndjson", "1.5", "2.5")
     assert told(own) == [
-        "shared is 3.1 now, was 3: in orders.ndjson for orders: 1 event changed (order-1)" + HINT
+        "shared is 3.1 now, was 3: in orders.ndjson for orders: 1 event changed (order-1)"
+        + WHO
+        + HINT
     ]
     change(shared / "fakebus.yaml", "release: 3.1\n", "")
     assert told(own)[0].startswith("shared is without a version now, was 3: in orders.ndjson")
@@ -307,5 +310,27 @@ def test_a_file_of_very_many_events_has_one_fingerprint(
     change(shared / "orders.ndjson", '"-1s"', '"-2000s"')
     assert told(own) == [
         "shared: in orders.ndjson for orders: 1001 events now, were 1001, and not all the same"
+        + WHO
         + HINT
     ]
+
+
+def test_a_lock_says_what_has_changed_when_an_own_event_no_longer_fits(
+    own: Path, shared: Path, lock: Call
+) -> None:
+    _write(
+        own,
+        {"more.ndjson": '{"topic": "orders", "after": "order-1", "value": {"id": 2, "total": 2}}'},
+    )
+    with (own / "fakebus.yaml").open("a") as file:
+        file.write("include: more.ndjson\n")
+    lock()
+    change(shared / "orders.ndjson", '"id": "order-1", ', "")
+    change(shared / "orders.ndjson", "1.5", "2.5")
+    for arguments in ((), ("--check",), ("--update",)):
+        told = lock(*arguments, code=2)
+        assert told == [
+            "fixtures.lock:5:1: shared: in orders.ndjson for orders: 1 event added; 1 event "
+            f"removed (order-1){WHO}{HINT}",
+            'fakebus: more.ndjson:1:30: there is no event with the id "order-1"; there are none',
+        ]
