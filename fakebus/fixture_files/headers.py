@@ -30,6 +30,7 @@ class Headers:
     """Headers whose ``$`` calls are not made yet."""
 
     pairs: tuple[tuple[str, object], ...] = ()
+    """Names and values as they are written, or bytes that are ready."""
 
     @property
     def has_calls(self) -> bool:
@@ -44,12 +45,22 @@ class Headers:
         """
         return tuple(
             [
-                (name, value.encode())
+                (name, value)
+                if type(value) is bytes
+                else (name, value.encode())
                 if isinstance(value, str) and value.isascii()
                 else (name, _encode_value(name, value, context))
                 for name, value in self.pairs
             ]
         )
+
+    def ready(self) -> Headers:
+        """Return the same headers for many records: what is plain text is encoded already."""
+        pairs = [
+            (name, value.encode() if isinstance(value, str) and value.isascii() else value)
+            for name, value in self.pairs
+        ]
+        return Headers(pairs=tuple(pairs))
 
     def over(self, defaults: Headers) -> Headers:
         """Return these headers behind those defaults whose names they do not have."""
@@ -97,7 +108,7 @@ def _check_name(name: str) -> None:
 def _encode_value(name: str, value: object, context: FunctionContext) -> bytes | None:
     try:
         if isinstance(value, dict):
-            if value.keys() <= {"type", "data"} and "data" in value:
+            if "data" in value and value.keys() <= {"type", "data"}:
                 return _encode_typed(value, context)
             value = expand(value, context)
             if isinstance(value, int):

@@ -271,4 +271,8 @@ def _collector_paused() -> Iterator[None]:
         yield
     finally:
         if was_enabled:
+            if not gc.get_freeze_count():
+                # They go to the old objects without being looked at, which takes half a second.
+                gc.freeze()
+                gc.unfreeze()
             gc.enable()

@@ -249,7 +249,8 @@ class SchemaLog:
             return
         if end is None:
             end = readable_end(cursor.log)
-        while cursor.position < end and cursor.has_more():
+        # What follows another log by now moves this cursor no more.
+        while cursor is self._cursor and cursor.position < end and cursor.has_more():
             self._catch_up()
             if self._reading is not None and not await asyncio.shield(self._reading):
                 raise store_failed(f"the topic {TOPIC} cannot be read")

@@ -19,6 +19,8 @@ THREADS = 4
 TURN_SECONDS = 1.0
 """How long work may run while others wait for a thread."""
 TIMEOUT_SECONDS = 10.0
+REPEAT_SECONDS = 1.0
+"""How long work that is given up may go on before it is interrupted again."""
 
 Result = TypeVar("Result")
 
@@ -84,7 +86,7 @@ class _Job(Generic[Result]):
         self.outcome.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._work = work
         self._lock = threading.Lock()
-        self._is_over = False
+        self._is_over = self._is_given_up = self._has_ended = False
         # A daemon: what cannot be interrupted, such as waiting for protoc, delays no exit.
         self._thread = threading.Thread(target=self._run, name="fakebus-registry", daemon=True)
         self._thread.start()
@@ -94,11 +96,34 @@ class _Job(Generic[Result]):
         with self._lock:
             if self._is_over:
                 return
-            self._is_over = True
+            self._is_over = self._is_given_up = True
             _interrupt(self._thread, _Interruption)
         self._future.set_exception(GivenUpError())
+        threading.Thread(target=self._insist, name="fakebus-interrupting", daemon=True).start()
+
+    def _insist(self) -> None:
+        # Python only prints what is raised in a finalizer or in a callback of the collector, and
+        # libraries swallow more: the work would go on and take a core until the process ends.
+        while True:
+            self._thread.join(REPEAT_SECONDS)
+            with self._lock:
+                if self._has_ended or not self._thread.is_alive():
+                    return
+                _interrupt(self._thread, _Interruption)
 
     def _run(self) -> None:
+        try:
+            self._work_off()
+        except _Interruption:
+            pass
+        finally:
+            with self._lock:
+                self._has_ended = True
+                if self._is_given_up:
+                    # What is still to come must not when nothing catches it any more.
+                    _interrupt(self._thread, None)
+
+    def _work_off(self) -> None:
         try:
             try:
                 result, error = self._work(), None
@@ -106,9 +131,6 @@ class _Job(Generic[Result]):
                 result, error = None, found
             with self._lock:
                 if self._is_over:
-                    # The work may have swallowed the interruption. If not, it is still to come,
-                    # and must not when nothing catches it any more.
-                    _interrupt(self._thread, None)
                     return
                 self._is_over = True
         except _Interruption:

@@ -68,6 +68,8 @@ class TopicEncoder:
         self._partitioner = PARTITIONERS[topic.partitioner or settings.partitioner]
         self._keyless = 0
         self._defaults: dict[str, _FileDefaults] = {}
+        self._keys: dict[tuple[int, object], _Encoded] = {}
+        """By format, which what is known keeps alive, and text."""
         self._key_format = self._default_format(topic.key_format, topic.at("key"))
         self._value_format = self._default_format(topic.value_format, topic.at("value"))
 
@@ -207,13 +209,25 @@ class TopicEncoder:
                 data = expand(data, context)
             if data is None or format_ is None:
                 return _NO_DATA
-            encoded = format_.encode(data)
-            if self._settings.linter is None or encoded is None:
-                return _Encoded(encoded, format_)
-            return _Encoded(encoded, format_, _verify(format_, data, encoded))
+            # Keys come again and again; a text is written once in each format.
+            known = self._keys if name == "key" and type(data) is str else None
+            found = None if known is None else known.get((id(format_), data))
+            if found is None:
+                found = self._encoded(format_, data)
+                if known is not None:
+                    if len(known) >= _KNOWN_KEYS:
+                        known.clear()
+                    known[id(format_), data] = found
+            return found
         except DataError as error:
             self._problems.add(event.position(name), f'"{name}": {error}', error.hint)
             return _NO_DATA
+
+    def _encoded(self, format_: Format, data: object) -> _Encoded:
+        encoded = format_.encode(data)
+        if self._settings.linter is None or encoded is None:
+            return _Encoded(encoded, format_)
+        return _Encoded(encoded, format_, _verify(format_, data, encoded))
 
     def _headers(
         self, event: EventLine, defaults: _FileDefaults, context: FunctionContext
@@ -222,7 +236,9 @@ class TopicEncoder:
         if not written and defaults.constant_headers is not None:
             return defaults.constant_headers
         try:
-            headers = defaults.headers
+            if defaults.ready_headers is None:
+                defaults.ready_headers = defaults.headers.ready()
+            headers = defaults.ready_headers
             if written:
                 headers = parse_headers(written).over(headers)
             encoded = headers.encode(context)
@@ -297,6 +313,7 @@ class _Encoded(NamedTuple):
 
 
 _NO_DATA = _Encoded()
+_KNOWN_KEYS = 10_000
 
 
 @dataclass(slots=True)
@@ -308,6 +325,7 @@ class _FileDefaults:
     value_format: Format | None
     headers: Headers
     key_field: str | None
+    ready_headers: Headers | None = None
     constant_headers: tuple[RecordHeader, ...] | None = None
 
 
@@ -318,7 +336,7 @@ def _verify(format_: Format, data: object, encoded: bytes) -> object:
     try:
         decoded = format_.decode(encoded)
         # Defaults are filled in and times are written out, so that it need not be the same.
-        again = encoded if decoded == data else format_.encode(decoded)
+        again = encoded if _is_same(data, decoded) else format_.encode(decoded)
     except (SchemaDataError, DataError) as error:
         raise DataError(f"what was written cannot be read back: {error}") from None
     if again != encoded:
@@ -327,6 +345,24 @@ def _verify(format_: Format, data: object, encoded: bytes) -> object:
             "a field is lost on the way; write the data as the schema has it",
         )
     return decoded
+
+
+def _is_same(data: object, decoded: object) -> bool:
+    """Whether data is what was read back, but for fields that are null and were left out."""
+    if decoded == data:
+        return True
+    if type(data) is not dict or type(decoded) is not dict:
+        return False
+    filled = 0
+    for name, item in decoded.items():
+        if name not in data:
+            # Null is written in one way alone.
+            if item is not None:
+                return False
+            filled += 1
+        elif item != (own := data[name]) and not _is_same(own, item):
+            return False
+    return len(decoded) == len(data) + filled
 
 
 def topic_config(topic: Topic, config: BrokerConfig, problems: ProblemList) -> TopicConfig:

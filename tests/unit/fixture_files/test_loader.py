@@ -371,6 +371,13 @@ def test_garbage_collector_is_left_as_it_was(write_set: WriteSet) -> None:
 
     load(write_set, "topics: []")
     assert gc.isenabled()
+    assert gc.get_freeze_count() == 0
+    gc.freeze()
+    try:
+        load(write_set, "topics: []")
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()
     gc.disable()
     try:
         load(write_set, "topics: []")

@@ -449,6 +449,14 @@ def test_an_encoding_that_loses_something_is_told() -> None:
     with pytest.raises(DataError, match="what was written is read back as something else"):
         _verify(lossy, "data", b"old")
 
+    # What was left out may come back as null, but as nothing else, and nothing may be missing.
+    for read in ({"a": {"b": 1, "c": 0}}, {"a": {"c": None}}, {"a": {"b": 2, "c": None}}, {}):
+        other = Format(name="x", encode=lambda _: b"new", decode=lambda _, read=read: read)
+        with pytest.raises(DataError, match="read back as something else"):
+            _verify(other, {"a": {"b": 1}}, b"old")
+    filled = Format(name="x", encode=lambda _: b"new", decode=lambda _: {"a": {"c": None, "b": 1}})
+    assert _verify(filled, {"a": {"b": 1}}, b"old") == {"a": {"b": 1, "c": None}}
+
     def fails(_: bytes) -> object:
         raise SchemaDataError("$: bad")
 

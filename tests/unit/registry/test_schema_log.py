@@ -10,12 +10,14 @@ from collections.abc import Sequence
 import pytest
 
 from fakebus.broker.broker import Broker
+from fakebus.broker.partition_log import PartitionLog
 from fakebus.errors import BrokerError, ErrorCode
 from fakebus.records.builder import build_batch
 from fakebus.records.reader import read_records
 from fakebus.records.record import NewRecord
 from fakebus.registry.errors import RegistryError
 from fakebus.registry.registry import Registry
+from fakebus.registry.schema_log import SchemaLog
 from fakebus.storage.interface import StoredBatch
 from fakebus.types import TopicPartition
 from tests.unit.registry.conftest import NOW_MS
@@ -126,6 +128,37 @@ async def test_a_restart_brings_everything_back(
     assert languages["AVRO"].parsed == parsed, "nothing is parsed before it is used"
     assert (await other.register("u", request('{"new":1}'))).schema_id == 3
     await other.close()
+
+
+async def test_nobody_waits_for_a_log_that_is_followed_no_more(
+    registry: Registry, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await registry.register("s", request())
+    log = registry._log
+    assert log._cursor is not None
+
+    async def read_of_another(self: SchemaLog) -> bool:
+        # The topic went and came back while its records were read.
+        topic = broker.topics.get("_schemas")
+        assert topic is not None
+        self._leave()
+        self._follow(topic.partitions[0])
+        self._reading = None
+        return True
+
+    rounds = iter("12345")
+    catch_up = SchemaLog._catch_up
+
+    def counted_catch_up(self: SchemaLog) -> None:
+        # A loop that gives way to nothing would let no timeout end the test.
+        assert next(rounds, None), "it goes on for ever"
+        catch_up(self)
+
+    monkeypatch.setattr(SchemaLog, "_catch_up", counted_catch_up)
+    monkeypatch.setattr(SchemaLog, "_read_in_background", read_of_another)
+    monkeypatch.setattr(PartitionLog, "read_cached", lambda *_: None)
+    log._cursor.position = 0
+    await log.caught_up()
 
 
 async def test_two_registries_on_one_log_follow_each_other(

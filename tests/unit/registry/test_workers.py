@@ -100,6 +100,27 @@ async def test_a_thread_ends_although_its_work_swallows_the_interruption(pool: W
     # The fixture sees to it that the thread has ended.
 
 
+async def test_work_ends_although_it_goes_on_after_its_interruption(
+    pool: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "REPEAT_SECONDS", 0.01)
+    started = threading.Event()
+
+    def work() -> None:
+        try:
+            started.set()
+            for_ever()
+        except BaseException:  # noqa: BLE001 - as what is raised in a finalizer is swallowed
+            for_ever()
+
+    task = asyncio.ensure_future(pool.run(work))
+    await asyncio.to_thread(started.wait)
+    pool.close()
+    with pytest.raises(GivenUpError):
+        await task
+    # The fixture sees to it that the thread has ended.
+
+
 async def test_an_interruption_that_comes_too_late_hits_nothing(
     pool: Workers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
