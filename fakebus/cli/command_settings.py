@@ -13,9 +13,14 @@ from fakebus.config import (
     command_settings_table,
     environment_layer,
     file_layer,
+    parse_assignments,
 )
 from fakebus.errors import ConfigError
 
+_RUNS_CODE = frozenset(
+    ("plugin.library.paths", "sasl.kerberos.kinit.cmd", "ssl.engine.location", "ssl.providers")
+)
+"""What lets librdkafka load a library or start a command."""
 _DEFAULTS: Mapping[str, Sequence[str]] = {
     "bootstrap_server": [f"127.0.0.1:{DEFAULT_KAFKA_PORT}"],
     "format": [TEXT],
@@ -36,6 +41,12 @@ def complete(arguments: argparse.Namespace, environ: Mapping[str, str]) -> None:
     if not any(hasattr(arguments, name) for name in table):
         return
     _, file = file_layer(environ)
+    for name in parse_assignments(file.get("client_config", ())):
+        if name in _RUNS_CODE:
+            raise ConfigError(
+                f"client-config in the file of settings: {name} runs programs, which a file that "
+                "comes with a checkout may not; give it by --client-config"
+            )
     layers = [environment_layer(environ, table), file, _bus_of(file), _DEFAULTS]
     for name, setting in table.items():
         if name == "client_config" and hasattr(arguments, name):

@@ -78,7 +78,7 @@ def _regex_mistake(argument: Any) -> str:
         return "a regular expression"
     try:
         re.compile(argument)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         return f"a regular expression, which this is not: {error}"
     return ""
 

@@ -47,6 +47,6 @@ def check_subscription(configs: Mapping[str, str]) -> None:
 def _compiles(pattern: str) -> bool:
     try:
         re.compile(pattern)
-    except re.error:
+    except (re.error, OverflowError, RecursionError):
         return False
     return bool(pattern)

@@ -263,6 +263,7 @@ async def test_a_stored_value_that_is_not_valid_any_more_is_left_out(broker: Bro
         (METRICS, "m", [("nope", SET, "1")], 42),
         (METRICS, "m", [("match", SET, "nope=a")], 40),
         (METRICS, "m", [("match", SET, "client_id=(")], 40),
+        (METRICS, "m", [("match", SET, "client_id=a{99999999999}")], 40),
         (METRICS, "m", [("match", SET, "client_id=a.*"), ("metrics", SET, "*")], 0),
     ],
 )

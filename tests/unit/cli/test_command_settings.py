@@ -52,6 +52,23 @@ def test_the_file_serves_every_command_and_names_its_own_bus(directory: Path) ->
     assert completed().bootstrap_server == "a:1,b:2"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[client-config]\nplugin.library.paths = 'evil.so'",
+        "client-config = [' sasl.kerberos.kinit.cmd =rm']",
+        "client-config = 'ssl.engine.location=evil.so'",
+    ],
+)
+def test_a_file_that_comes_with_a_checkout_runs_no_program(directory: Path, text: str) -> None:
+    (directory / "fakebus.toml").write_text(text)
+    with pytest.raises(ConfigError, match="runs programs"):
+        completed()
+    (directory / "fakebus.toml").unlink()
+    given = ["plugin.library.paths=mine.so"]
+    assert completed(client_config=given).client_config == given
+
+
 def test_a_flag_beats_the_environment_which_beats_the_file(directory: Path) -> None:
     (directory / "fakebus.toml").write_text(FILE)
     environ = {

@@ -56,6 +56,8 @@ def test_matchers(wanted: Any, found: Any, problems: list[str]) -> None:
         ({"$type": "text"}, "$type takes one of null"),
         ({"$type": []}, "$type takes a type, or a list of types"),
         ({"$regex": "("}, "$regex takes a regular expression, which this is not"),
+        ({"$regex": "a{99999999999}"}, "$regex takes a regular expression, which this is not"),
+        ({"$regex": "(" * 5000}, "$regex takes a regular expression, which this is not"),
         ({"$regex": 1}, "$regex takes a regular expression"),
         ({"$len": -1}, "$len takes a length"),
         ({"$len": {"least": 1}}, "$len takes min and max, not 'least'"),
