@@ -7,8 +7,10 @@ import json
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import wraps
+from http.client import HTTPException
+from typing import Any, ParamSpec, TypeVar
 
 from fakebus.addresses import Address
 from fakebus.client.connection import ClientError, Connection
@@ -19,7 +21,11 @@ from fakebus.fixture_files.seeding.subject_seeding import refusal
 from fakebus.schemas.interface import STORED, ResolvedReference, SchemaError
 from fakebus.schemas.languages import language
 
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
+
 _TIMEOUT_S = 10.0
+_MAX_ANSWER_BYTES = 64 << 20
 _HTTP_PORT = 80
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - a look-up
 _CONFIG = "fakebus.registry.url"
@@ -41,6 +47,22 @@ class RegistryRefusalError(RegistryClientError):
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status = status
+
+
+def _understood(read: Callable[Given, Result]) -> Callable[Given, Result]:
+    """Return a method that tells an answer that no registry gives."""
+
+    @wraps(read)
+    def method(*given: Given.args, **named: Given.kwargs) -> Result:
+        try:
+            return read(*given, **named)
+        except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+            raise RegistryClientError(
+                f"the answer is not that of a schema registry ({type(error).__name__}: {error}); "
+                "look at its address"
+            ) from error
+
+    return method
 
 
 class RegistryClient:
@@ -78,10 +100,10 @@ class RegistryClient:
         )
         try:
             with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:  # noqa: S310
-                return json.load(answer)
+                return json.loads(answer.read(_MAX_ANSWER_BYTES))
         except urllib.error.HTTPError as error:
             raise RegistryRefusalError(error.code, _message(error)) from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError, HTTPException) as error:
             reason = getattr(error, "reason", error)
             raise RegistryClientError(
                 f"no schema registry answers at {self.url}: {reason}"
@@ -97,6 +119,7 @@ class RegistryClient:
             self._schemas[key] = self._find(schema_id, topic, is_key)
         return self._schemas[key]
 
+    @_understood
     def _find(self, schema_id: int, topic: str, is_key: bool) -> SourceSchema | None:
         try:
             versions = self.request("GET", f"/schemas/ids/{schema_id}/versions")
@@ -118,6 +141,7 @@ class RegistryClient:
         )
         return self.version(best["subject"], best["version"])
 
+    @_understood
     def versions(self, subject: str) -> list[int]:
         """Return the versions of a subject, oldest first; none if there is no such subject."""
         quoted = self.quoted(subject)
@@ -127,8 +151,9 @@ class RegistryClient:
             if error.status == 404:
                 return []
             raise
-        return numbers
+        return list(map(int, numbers))
 
+    @_understood
     def level(self, subject: str) -> str:
         """Return the compatibility level that holds for a subject."""
         quoted = self.quoted(subject)
@@ -164,6 +189,7 @@ class RegistryClient:
         finally:
             self.request("DELETE", f"/mode/{subject}")
 
+    @_understood
     def post_schema(self, subject: str, body: Mapping[str, Any]) -> int:
         """Register a schema under a subject and return its id.
 
@@ -174,6 +200,7 @@ class RegistryClient:
         quoted = self.quoted(subject)
         return int(self.request("POST", f"/subjects/{quoted}/versions", body)["id"])
 
+    @_understood
     def check(self, subject: str, body: Mapping[str, Any]) -> list[str]:
         """Return why a schema may not be a subject's next version; empty if it may."""
         quoted = self.quoted(subject)
@@ -188,6 +215,7 @@ class RegistryClient:
         """Return a subject's name as it stands in paths."""
         return urllib.parse.quote(name, safe="")
 
+    @_understood
     def subjects(self, prefix: str) -> list[str]:
         """Return the subjects whose names begin so."""
         quoted = self.quoted(prefix)
@@ -200,6 +228,7 @@ class RegistryClient:
         self.request("DELETE", f"/subjects/{quoted}")
         self.request("DELETE", f"/subjects/{quoted}?permanent=true")
 
+    @_understood
     def lookup(self, schema: FixtureSchema) -> int | None:
         """Return the id that the registry has given to a schema under its subject."""
         quoted = self.quoted(schema.subject)
@@ -211,6 +240,7 @@ class RegistryClient:
             raise
         return int(found["id"])
 
+    @_understood
     def version(self, subject: str, version: int | str) -> SourceSchema | None:
         """Return one version of a subject; ``None`` if it cannot be parsed here."""
         quoted = self.quoted(subject)
@@ -234,9 +264,9 @@ class RegistryClient:
         except SchemaError:
             return None
         return SourceSchema(
-            schema_id=found["id"],
+            schema_id=int(found["id"]),
             subject=found["subject"],
-            version=found["version"],
+            version=int(found["version"]),
             schema_type=schema_type,
             text=found["schema"],
             references=references,
@@ -288,6 +318,6 @@ def _collect(name: str, schema: SourceSchema, into: dict[str, ResolvedReference]
 
 def _message(error: urllib.error.HTTPError) -> str:
     try:
-        return str(json.load(error)["message"])
-    except (ValueError, KeyError, TypeError):
+        return str(json.loads(error.read(_MAX_ANSWER_BYTES))["message"])
+    except (ValueError, KeyError, TypeError, RecursionError):
         return f"HTTP {error.code} {error.reason}"
