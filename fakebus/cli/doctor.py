@@ -130,7 +130,7 @@ def _contents(
         yield no_answer(error, is_named=named is not None)
         registry = None
     if view is not None:
-        yield from check_missing_topics(view, names)
+        yield from check_missing_topics(view, names, topics)
     for topic in topics:
         yield from check_topic(connection, topic)
         if topic in names:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, NamedTuple
 
-from fakebus.cli.diagnosis.finding import Finding, problem
+from fakebus.cli.diagnosis.finding import Finding, note, problem
 from fakebus.client.connection import nearest
 from fakebus.fixture_files.times import to_datetime
 from fakebus.types import TopicPartition
@@ -62,18 +63,24 @@ def view_clients(registry: RegistryClient | None) -> ClientView | None:
     return ClientView(missing, began, positions)
 
 
-def check_missing_topics(view: ClientView, topics: Collection[str]) -> Iterator[Finding]:
+def check_missing_topics(
+    view: ClientView, topics: Collection[str], looked_at: Collection[str]
+) -> Iterator[Finding]:
     """Yield which clients have asked for topics that are not there, and what they meant.
 
     Args:
         view: the clients.
         topics: all that there are.
+        looked_at: those that the doctor was asked about; what was meant for another one is only
+            worth knowing then. All when empty.
     """
     for asked in view.missing:
         if asked.topic in topics or asked.origin.client_id == _OURS:
             continue
         at = to_datetime(asked.at_ms).astimezone().strftime("%H:%M:%S")
-        yield problem(
+        meant = get_close_matches(asked.topic, looked_at, n=1)
+        say = problem if meant or not looked_at else note
+        yield say(
             f"client {asked.origin} has asked for topic {asked.topic!r} (first at {at}), which is "
             f"not there; {nearest(asked.topic, topics)}",
             "compare the name in the client: it must be exactly the topic's, with its prefix",
