@@ -15,6 +15,7 @@ from fakebus.fixture_files.structure.models import MAX_PARTITIONS
 from fakebus.fixture_files.structure.topic_rules import config_problem, topic_name_problem
 from fakebus.fixture_files.times import LATEST_MS
 from fakebus.schemas.languages import SCHEMA_TYPES
+from fakebus.wording import counted
 
 _MAX_SCHEMA_ID = 2**31 - 1
 _TEXT, _BYTES, _NONE = {str}, {bytes}, {type(None)}
@@ -65,7 +66,7 @@ def check_topic(topic: FixtureTopic) -> None:
     """
     check_shape(topic)
     if not 1 <= topic.partitions <= MAX_PARTITIONS:
-        raise ValueError(f"a topic has {topic.partitions} partitions")
+        raise ValueError(f"a topic has {counted(topic.partitions, 'partition')}")
     problems = (config_problem(name, text) for name, text in topic.config.items())
     for problem in (topic_name_problem(topic.name), *problems):
         if problem is not None:
