@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -26,6 +27,7 @@ from tests.unit.registry.conftest import NOW_MS
 from tests.unit.registry.test_registering import request
 from tests.unit.registry.test_schema_log import LOG, write
 
+_PATIENCE_S = 60
 Result = object
 Event = Callable[["World"], Awaitable[None]]
 
@@ -49,11 +51,21 @@ class Gates:
 
     async def reached(self, other: asyncio.Task[str]) -> bool:
         """Wait for the next gate; return False if a task ends without one."""
-        while not self.waiting:
-            if other.done():
-                return False
-            await asyncio.sleep(0)
+        async with asyncio.timeout(_PATIENCE_S):
+            while not self.waiting:
+                if other.done():
+                    return False
+                await asyncio.sleep(0)
         return True
+
+    async def opened_until_done(self, other: asyncio.Future[Any]) -> None:
+        """Open each gate that is reached, the newest first, until some work is done."""
+        async with asyncio.timeout(_PATIENCE_S):
+            while not other.done():
+                await asyncio.sleep(0)
+                if self.waiting:
+                    # Nothing depends on which thread is quicker.
+                    self.waiting.pop().set()
 
 
 @dataclass
@@ -312,11 +324,7 @@ async def test_registrations_of_a_subject_that_come_at_once_are_judged_in_turn()
         richer = asyncio.ensure_future(here.register(REQUESTS["richer"]))
         poorer = asyncio.ensure_future(here.register(json_request('{"a":null,"b":1}')))
         both = asyncio.gather(richer, poorer)
-        while not both.done():
-            await asyncio.sleep(0)
-            if here.gates.waiting:
-                # The newest first: nothing depends on which thread is quicker.
-                here.gates.waiting.pop().set()
+        await here.gates.opened_until_done(both)
         assert await both == ["3 4", "2 3"]
 
 
@@ -359,10 +367,7 @@ async def test_schemas_that_are_parsed_twice_at_once_are_counted_once(
     async with world() as here:
         parser = here.registry._parser
         parsing_both = asyncio.gather(*(parser.parse("JSON", '{"twice":1}') for _ in range(4)))
-        while not parsing_both.done():
-            await asyncio.sleep(0)
-            if here.gates.waiting:
-                here.gates.waiting.pop().set()
+        await here.gates.opened_until_done(parsing_both)
         here.gates.are_open = True
         assert parser._cached_characters == len('{"twice":1}')
         for number in range(10):
