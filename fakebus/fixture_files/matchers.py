@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from fakebus.fixture_files.problems import DataError, did_you_mean, quoted
+from fakebus.schemas.interface import SchemaError
+from fakebus.schemas.json_schema import patterns
 
 _NUMBER = (int, float)
 
@@ -69,8 +71,17 @@ def _type_mistake(argument: Any) -> str:
 
 
 def _regex(path: str, argument: Any, found: Any) -> Iterator[str]:
-    if not isinstance(found, str) or not re.fullmatch(argument, found):
+    try:
+        is_right = isinstance(found, str) and patterns.matches(_whole(argument), found)
+    except patterns.Unmatchable:
+        yield f"{path} cannot be told to be as {argument!r} has it: that may take without end"
+        return
+    if not is_right:
         yield f"{path} is {found!r}, which is not as {argument!r} has it"
+
+
+def _whole(expression: str) -> str:
+    return rf"\A(?:{expression})\z"
 
 
 def _regex_mistake(argument: Any) -> str:
@@ -78,7 +89,8 @@ def _regex_mistake(argument: Any) -> str:
         return "a regular expression"
     try:
         re.compile(argument)
-    except (re.error, OverflowError, RecursionError) as error:
+        patterns.check_pattern(_whole(argument))
+    except (re.error, OverflowError, RecursionError, SchemaError) as error:
         return f"a regular expression, which this is not: {error}"
     return ""
 

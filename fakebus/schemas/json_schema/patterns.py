@@ -21,7 +21,11 @@ from typing import Any
 
 from fakebus.schemas.interface import SchemaError
 
-_re2: Any = import_module("re2")
+try:
+    _re2: Any = import_module("re2")
+except ModuleNotFoundError:
+    # It comes with JSON Schema; matchers of fixtures do with what backtracks little.
+    _re2 = None
 _parser: Any = import_module("re._parser")
 """The parser of ``re``: not public, but the same since Python 3.11; the tests hold it."""
 
@@ -35,8 +39,9 @@ _MANY = 100
 _UNBOUNDED = 2**31
 """No pattern repeats as often as this but one without a limit."""
 
-_OPTIONS: Any = _re2.Options()
-_OPTIONS.log_errors = False
+_OPTIONS: Any = None if _re2 is None else _re2.Options()
+if _OPTIONS is not None:
+    _OPTIONS.log_errors = False
 
 
 class Unmatchable(Exception):  # noqa: N818 - it is no error of the pattern
@@ -91,6 +96,8 @@ class _Pattern:
     @cached_property
     def re2(self) -> Any:
         """RE2's matcher, or ``None`` if it takes no such pattern."""
+        if _re2 is None:
+            return None
         try:
             return _re2.compile(self.in_re2, _OPTIONS)
         except _re2.error:

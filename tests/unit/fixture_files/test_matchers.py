@@ -18,6 +18,12 @@ from fakebus.fixture_files.problems import DataError
         ({"$type": "integer"}, True, ["value is True, of type boolean and not integer"]),
         ({"$regex": "[A-Z]{3}"}, "EUR", []),
         ({"$regex": "[A-Z]{3}"}, "EURO", ["value is 'EURO', which is not as '[A-Z]{3}' has it"]),
+        (
+            {"$regex": "(a+)+$"},
+            "a" * 40 + "b",
+            [f"value is {'a' * 40 + 'b'!r}, which is not as '(a+)+$' has it"],
+        ),
+        ({"$regex": "(a|b)(?!c)"}, "a", []),
         ({"$regex": ".*"}, 7, ["value is 7, which is not as '.*' has it"]),
         ({"$len": 2}, [1, 2], []),
         ({"$len": {"min": 1}}, "", ["value has the length 0, not at least 1"]),
@@ -79,3 +85,9 @@ def test_every_matcher_is_tested_and_documented() -> None:
 
     text = (Path(__file__).parents[3] / "docs" / "how-to" / "contracts.md").read_text()
     assert [name for name in MATCHERS if f'"{name}"' not in text] == []
+
+
+def test_an_expression_that_only_backtracking_can_match_and_that_may_not_end_is_told() -> None:
+    wanted = {"$regex": "(?!x)(a+)+$"}
+    (problem,) = differences("value", wanted, "a" * 40 + "b")
+    assert problem.endswith("that may take without end")
