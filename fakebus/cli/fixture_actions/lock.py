@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise
     directory = fixture_set.root
     if not directory.is_dir():
-        raise ConfigError(f"{directory} is a pack, which needs no lock: it does not change")
+        raise ConfigError(f"{directory} is a file, which needs no lock: it does not change")
     earlier = read_lock(directory)
     if arguments.check:
         problems = lock_problems(directory, fixture_set)
@@ -71,6 +71,11 @@ def run(arguments: argparse.Namespace) -> int:
             path = directory / LOCK_FILE
             print_lines(f"{path}:1:1: there is no lock; run  fakebus fixtures lock")
         return 1 if problems or earlier is None else 0
+    if directory != arguments.directory:
+        raise ConfigError(
+            f"{arguments.directory} is installed in {directory}: lock it where it is written, and "
+            "install it again"
+        )
     changed = lock_problems(directory, fixture_set, only_uses=True)
     if earlier is not None and earlier.uses:
         print_lines(*(one.message if arguments.update else str(one) for one in changed))

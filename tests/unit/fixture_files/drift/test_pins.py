@@ -11,6 +11,7 @@ import pytest
 
 from fakebus.cli.main import run
 from fakebus.fixture_files.loader import check_fixtures
+from tests.unit.fixture_files.packages import Install
 
 ORDER: dict[str, Any] = {
     "type": "record",
@@ -334,3 +335,12 @@ def test_a_lock_says_what_has_changed_when_an_own_event_no_longer_fits(
             f"removed (order-1){WHO}{HINT}",
             'fakebus: more.ndjson:1:30: there is no event with the id "order-1"; there are none',
         ]
+
+
+def test_the_lock_of_an_installed_set_is_written_where_the_set_is(
+    install_set: Install, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = install_set("parcel-events", {"fakebus.yaml": "version: 1\n"})
+    assert run(["fixtures", "lock", "package:parcel-events"]) == 2
+    assert "lock it where it is written, and install it again" in capsys.readouterr().err
+    assert not (root / "fixtures.lock").exists()
