@@ -97,7 +97,7 @@ class _Job(Generic[Result]):
             if self._is_over:
                 return
             self._is_over = self._is_given_up = True
-            _interrupt(self._thread, _Interruption)
+            _interrupt(self._thread)
         self._future.set_exception(GivenUpError())
         threading.Thread(target=self._insist, name="fakebus-interrupting", daemon=True).start()
 
@@ -109,19 +109,24 @@ class _Job(Generic[Result]):
             with self._lock:
                 if self._has_ended or not self._thread.is_alive():
                     return
-                _interrupt(self._thread, _Interruption)
+                _interrupt(self._thread)
 
     def _run(self) -> None:
         try:
             self._work_off()
         except _Interruption:
             pass
-        finally:
-            with self._lock:
-                self._has_ended = True
+        is_clear = False
+        while not is_clear:
+            try:
+                with self._lock:
+                    self._has_ended = True
+                is_clear = True
                 if self._is_given_up:
                     # What is still to come must not when nothing catches it any more.
-                    _interrupt(self._thread, None)
+                    _clear_interruption()
+            except _Interruption:
+                pass
 
     def _work_off(self) -> None:
         try:
@@ -141,10 +146,28 @@ class _Job(Generic[Result]):
             self._future.set_exception(error)
 
 
-def _interrupt(thread: threading.Thread, error: type[BaseException] | None) -> None:
-    """Let an exception be raised in a thread; ``None`` takes back one that was not raised yet."""
+def _interrupt(thread: threading.Thread) -> None:
+    """Let an exception be raised in another thread, the next time that it has to give way."""
+    _raise_in(thread.ident)
+    # Until 3.12 one mark tells all threads that there is something to raise, and only raising takes
+    # it away. While a thread waits outside of Python, each call of every other one would look
+    # for something that is not there, and under a profiler or a debugger never get any further.
+    _clear_interruption()
+
+
+def _clear_interruption() -> None:
+    """Raise and catch what is to be raised in this thread, or something in its place."""
+    try:
+        _raise_in(threading.get_ident())
+        while True:
+            pass
+    except _Interruption:
+        pass
+
+
+def _raise_in(ident: int | None) -> None:
     # Seldom needed, and a megabyte of every start.
     import ctypes
 
-    raised = None if error is None else ctypes.py_object(error)
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), raised)
+    error = ctypes.py_object(_Interruption)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident or 0), error)
