@@ -65,8 +65,10 @@ def run(arguments: argparse.Namespace) -> int:
     seeder = SetSeeder(connection, SeedLog(connection))
     directory: Path = arguments.directory
     profile: str | None = arguments.profile
+    began_ns = time.time_ns()
     roots = _seed(seeder, registry, directory, profile, reset=arguments.reset or arguments.watch)
-    seen = _stamps(roots)
+    # What was changed meanwhile may have been read before.
+    seen = {path: stamp for path, stamp in _stamps(roots).items() if stamp[0] < began_ns}
     while arguments.watch:
         time.sleep(_LOOK_AGAIN_S)
         now = _stamps(roots)

@@ -523,7 +523,13 @@ def test_a_watched_set_is_seeded_again_when_a_file_changes(
     command = [sys.executable, "-m", "fakebus", "fixtures", "seed", str(order_set), "--watch"]
     log = tmp_path / "watch.log"
     with log.open("wb") as output:
-        watching = subprocess.Popen([*command, *where], stdout=output, stderr=output)
+        watching = subprocess.Popen(
+            [*command, *where],
+            stdout=output,
+            stderr=output,
+            # A job in the background of a script ignores Ctrl-C, and so would this.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
     try:
         wait_until(lambda: "10 events written" in log.read_text(), "the set is seeded")
         edit(order_set / "orders.ndjson", '"id": 0', '"id": "broken"')
