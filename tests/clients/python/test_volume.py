@@ -40,7 +40,7 @@ def test_long_poll_of_64_partitions_wakes_for_each_record(
     client: Client, new_topic: NewTopic
 ) -> None:
     topic = new_topic(partitions=64)
-    patience_seconds = 8
+    patience_seconds = 20
     consumer = client.consumer(max_wait_ms=patience_seconds * 1_000)
     consumer.assign({Partition(topic, number): 0 for number in range(64)})
     assert consumer.poll(0.3) == []
