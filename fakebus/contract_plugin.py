@@ -15,7 +15,6 @@ Options, in the ini file and on the command line:
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
     from fakebus.testing.events import Event
     from fakebus.testing.handle import TestBus
 
-OBSERVED = Path(".fakebus") / "observed"
-"""Where the observations of the last run are kept, beneath pytest's root directory."""
 _REPORT: pytest.StashKey[ServiceReport] = pytest.StashKey()
 _FIXTURE = "shared_event"
 
@@ -51,7 +48,7 @@ def pytest_configure(config: pytest.Config) -> None:
     service = _service(config)
     if not service:
         return
-    from fakebus.fixture_files.contracts.reports import ServiceReport, remove_report
+    from fakebus.fixture_files.contracts.reports import OBSERVED, ServiceReport, remove_report
 
     config.stash[_REPORT] = ServiceReport(service=service)
     if not hasattr(config, "workerinput"):
@@ -133,7 +130,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     observed = session.config.stash.get(_REPORT, None)
     if observed is None or not (observed.produces or observed.accepts):
         return
-    from fakebus.fixture_files.contracts.reports import write_report
+    from fakebus.fixture_files.contracts.reports import OBSERVED, write_report
 
     worker = getattr(session.config, "workerinput", {}).get("workerid", "main")
     write_report(observed, session.config.rootpath / OBSERVED / f"{worker}.json")

@@ -25,12 +25,13 @@ from fakebus.wording import counted
 if TYPE_CHECKING:
     from fakebus.fixture_files.contracts.reports import Observations
 
-_OBSERVED = Path(".fakebus") / "observed"
 _CONTRACTS = Path("contracts")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the actions of ``fakebus contract``."""
+    from fakebus.fixture_files.contracts.reports import OBSERVED
+
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     report = actions.add_parser(
         "report",
@@ -41,9 +42,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "observed",
         nargs="?",
         type=Path,
-        default=_OBSERVED,
+        default=OBSERVED,
         metavar="DIR",
-        help=f"where pytest has kept it (default: {_OBSERVED})",
+        help=f"where pytest has kept it (default: {OBSERVED})",
     )
     report.add_argument(
         "-o",

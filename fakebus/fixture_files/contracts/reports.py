@@ -20,6 +20,8 @@ from fakebus.fixture_files.sources import read_bounded
 from fakebus.output_files import OutputRefusedError, remove_output, write_output
 
 VERSION = 1
+OBSERVED = Path(".fakebus") / "observed"
+"""Where tests keep what they have seen until a report is written, beneath the root of the tests."""
 MAX_BYTES = 16 << 20
 _MADE_BY = "fakebus contract report"
 

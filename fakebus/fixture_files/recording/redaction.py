@@ -337,17 +337,7 @@ def _passes(rule: Rule, text: str) -> bool:
 
 
 def _texts(data: object) -> Iterable[str]:
-    if isinstance(data, dict):
-        for name, inner in data.items():
-            yield name
-            yield from _texts(inner)
-    elif isinstance(data, list):
-        for inner in data:
-            yield from _texts(inner)
-    elif isinstance(data, str):
-        yield data
-    elif isinstance(data, int):
-        yield str(data)
+    return (str(each) for each in _scalars(data) if isinstance(each, str | int))
 
 
 def _json_like(data: object, text: str) -> str:
