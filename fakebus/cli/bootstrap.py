@@ -37,6 +37,12 @@ def add_registry_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--registry", metavar="URL", help=help_text)
 
 
+def add_http_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says where a fakebus serves HTTP, for ``BusHttp``."""
+    help_text = command_settings_table()["http_url"].help
+    parser.add_argument("--http", dest="http_url", metavar="URL", help=help_text)
+
+
 def registry_of(
     arguments: argparse.Namespace, connection: Connection | None = None
 ) -> RegistryClient | None:

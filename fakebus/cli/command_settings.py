@@ -64,11 +64,17 @@ def complete(arguments: argparse.Namespace, environ: Mapping[str, str]) -> None:
 
 def _bus_of(file: Mapping[str, Sequence[str]]) -> Mapping[str, Sequence[str]]:
     """Return where the bus listens that the same file starts."""
-    if "kafka" not in file:
+    if "kafka" not in file and "http" not in file:
         return {}
     # The broker comes with it.
     from fakebus.servers import reachable
 
-    served = [each for each in KINDS["kafka-addresses"](file["kafka"]) if each.port]
+    found = {}
+    served = [each for each in KINDS["kafka-addresses"](file.get("kafka", ())) if each.port]
     plain = [each for each in served if protocol_of(each) == "PLAINTEXT"]
-    return {"bootstrap_server": [str(reachable(plain[0]))]} if plain else {}
+    if plain:
+        found["bootstrap_server"] = [str(reachable(plain[0]))]
+    http = [each for each in KINDS["http-addresses"](file.get("http", ())) if each.port]
+    if http:
+        found["http_url"] = [f"http://{reachable(http[0])}"]
+    return found

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from fakebus import __version__
 from fakebus.servers import Bus
+from fakebus.web.admin.room import AdminRoom
 from fakebus.web.front_page import FrontPageRoom
 from fakebus.web.registry.room import RegistryRoom
 from fakebus.web.routing import Handler, Room, RoomHandler
@@ -29,28 +30,6 @@ async def ready(room: ServerRoom) -> object:
     )
 
 
-async def clients(room: ServerRoom) -> object:
-    """Tell what clients have done besides reading and writing, and where they read."""
-    activity = room.bus.broker.activity
-    # It costs every request a little, so that it waits for somebody who wants to know.
-    activity.is_on = True
-    return {
-        "activities": [
-            {**each._asdict(), "origin": {"client_id": each.origin.client_id}}
-            for each in activity.rare()
-        ],
-        "positions": [
-            {
-                "client_id": client_id,
-                "topic": place.topic,
-                "partition": place.partition,
-                "offset": offset,
-            }
-            for client_id, place, offset in activity.positions()
-        ],
-    }
-
-
 async def openapi(room: ServerRoom) -> object:
     """Describe the routes, as OpenAPI."""
     return room.description
@@ -67,7 +46,6 @@ class ServerRoom:
     handlers: Mapping[str, RoomHandler] = {
         "health": health,
         "ready": ready,
-        "clients": clients,
         "openapi": openapi,
     }
     prefix = ""
@@ -98,6 +76,10 @@ class ServerRoom:
 
 def all_rooms(bus: Bus) -> dict[str, Room]:
     """Return all rooms by the names that the table of routes has."""
-    rooms: dict[str, Room] = {"front_page": FrontPageRoom(bus), "registry": RegistryRoom(bus)}
+    rooms: dict[str, Room] = {
+        "admin": AdminRoom(bus),
+        "front_page": FrontPageRoom(bus),
+        "registry": RegistryRoom(bus),
+    }
     rooms["server"] = ServerRoom(bus, rooms)
     return rooms

@@ -44,7 +44,7 @@ def view_clients(registry: RegistryClient | None) -> ClientView | None:
     if registry is None:
         return None
     try:
-        told = registry.request("GET", "/clients")
+        told = registry.request("GET", "/_fakebus/v1/activities")
     except RegistryRefusalError:
         return None
     activities = [

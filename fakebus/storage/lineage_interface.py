@@ -1,0 +1,102 @@
+"""What lineage needs from storage: notes of who did what, identities of records, clients."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+
+class NoteRow(NamedTuple):
+    """Note of what a client did to a range of offsets of a partition, or to a group."""
+
+    seq: int
+    """The order of all notes; grows over restarts."""
+    at_ms: int
+    until_ms: int
+    """When the last of the merged activities was."""
+    verb: str
+    client: int
+    """The client's row; 0 for the bus itself."""
+    topic: str
+    """Empty for what concerns no topic."""
+    partition: int
+    first: int
+    last: int
+    """Offsets, both of them included; the committed offset of a commit stands in both."""
+    group: str = ""
+    member: str = ""
+    detail: str = ""
+
+
+class ClientRow(NamedTuple):
+    """Client as it was seen; one row for what cannot be told apart."""
+
+    client: int
+    first_seen_ms: int
+    last_seen_ms: int
+    facts: Mapping[str, object]
+    """What is known of it, as JSON: client_id, front_end, software, address, process…"""
+
+
+class IdentityRow(NamedTuple):
+    """Identity or cause of a record, as one of its headers or fields says it."""
+
+    kind: str
+    """``identity``, ``cause``, ``correlation``, ``trace``, ``origin``, ``reply`` or ``key``."""
+    value: bytes
+    topic: str
+    partition: int
+    offset: int
+    rule: str
+    """The header or field that says so."""
+
+
+class LineageStore(Protocol):
+    """Store of lineage; bounded, and apart from the records themselves."""
+
+    def add_notes(self, notes: Sequence[NoteRow], clients: Sequence[ClientRow]) -> None:
+        """Enqueue: keep notes, and keep or replace clients; nobody waits for it."""
+
+    def trim_notes(self, most: int, before_ms: int) -> None:
+        """Enqueue: forget the oldest notes and identities beyond a number or before a time."""
+
+    def forget_notes_after(self, seq: int) -> asyncio.Future[None]:
+        """Enqueue: forget what was noted later, as a rollback does."""
+
+    async def load_clients(self) -> tuple[int, list[ClientRow]]:
+        """Return the highest ``seq`` in use and all clients."""
+
+    async def notes_at(
+        self, topic: str, partition: int, offset: int, verbs: Sequence[str], most: int
+    ) -> list[NoteRow]:
+        """Return the notes of some verbs whose range holds an offset, oldest first."""
+
+    async def notes_of_clients(
+        self, clients: Sequence[int], seqs: tuple[int, int], verbs: Sequence[str], most: int
+    ) -> list[NoteRow]:
+        """Return notes of clients between two numbers (both included), newest first."""
+
+    async def notes_of_group(
+        self, group: str, verbs: Sequence[str], most: int, topic: str = "", partition: int = -1
+    ) -> list[NoteRow]:
+        """Return the newest notes of a group, of one partition if it is named, newest first."""
+
+    def add_identities(
+        self, rows: Sequence[IdentityRow], positions: Mapping[tuple[str, int], int]
+    ) -> None:
+        """Enqueue: keep what records say, and up to where each partition has been looked at."""
+
+    async def identity_positions(self) -> dict[tuple[str, int], int]:
+        """Return up to where each partition has been looked at."""
+
+    async def with_identity(
+        self, kinds: Sequence[str], value: bytes, most: int
+    ) -> list[IdentityRow]:
+        """Return what has a value, newest first."""
+
+    async def identities_of(self, topic: str, partition: int, offset: int) -> list[IdentityRow]:
+        """Return what is known of one record."""
+
+    def forget_identities_from(self, positions: Mapping[tuple[str, int], int]) -> None:
+        """Enqueue: forget what is known of records from an offset on, by partition."""

@@ -1,0 +1,1 @@
+"""The bus's own questions and switches, as JSON under ``/_fakebus/v1``."""

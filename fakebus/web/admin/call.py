@@ -1,0 +1,64 @@
+"""What a handler of an admin route is called with."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from fakebus.servers import Bus
+from fakebus.web.body import read_body
+from fakebus.web.errors import RequestError
+
+
+@dataclass(frozen=True, slots=True)
+class AdminCall:
+    """Call of an admin route."""
+
+    bus: Bus
+    request: web.Request
+
+    def path(self, name: str) -> str:
+        """Return a part of the path."""
+        return self.request.match_info[name]
+
+    def text(self, name: str, default: str = "") -> str:
+        """Return a parameter of the query; the last one where it is given several times."""
+        return self.request.query.getall(name, [default])[-1]
+
+    def number(self, name: str, default: int, *, least: int = 0) -> int:
+        """Return a parameter of the query that is a whole number.
+
+        Raises:
+            RequestError: 400, it is none, or smaller than ``least``.
+        """
+        text = self.text(name)
+        try:
+            # More digits are no number of anything, and take long to read.
+            value = int(text[:20]) if text else default
+        except ValueError:
+            raise RequestError(400, f"{name} is a whole number, not {text[:80]!r}") from None
+        if value < least:
+            raise RequestError(400, f"{name} is at least {least}, not {value}")
+        return value
+
+    def flag(self, name: str) -> bool:
+        """Return a parameter of the query that is true or false."""
+        return self.text(name).lower() in ("true", "1", "yes")
+
+    async def body(self) -> dict[str, Any]:
+        """Return the body, a JSON object; an empty one for none.
+
+        Raises:
+            RequestError: 400 or 422, it is none.
+        """
+        raw = await read_body(self.request)
+        try:
+            data = json.loads(raw) if raw.strip() else {}
+        except (ValueError, RecursionError) as error:
+            raise RequestError(400, f"the body is not JSON: {str(error)[:200]}") from None
+        if not isinstance(data, dict):
+            raise RequestError(422, "the body is a JSON object")
+        return data
