@@ -22,9 +22,9 @@ import pytest
 from fakebus.errors import FakebusError
 
 if TYPE_CHECKING:
+    from fakebus.cluster.events import Event
     from fakebus.fixture_files.contracts.cases import SharedCase
     from fakebus.fixture_files.contracts.reports import ServiceReport
-    from fakebus.testing.events import Event
     from fakebus.testing.handle import TestBus
 
 _REPORT: pytest.StashKey[ServiceReport] = pytest.StashKey()

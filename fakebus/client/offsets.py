@@ -141,12 +141,19 @@ def resolve(
         },
     )
     return {
-        partition: _offset(position, ranges[partition], moments.get(partition, -1))
+        partition: offset_of(position, ranges[partition], moments.get(partition, -1))
         for partition, position in positions.items()
     }
 
 
-def _offset(position: Position, log: LogRange, moment: int) -> int:
+def offset_of(position: Position, log: LogRange, moment: int) -> int:
+    """Return the offset that a position means in a log.
+
+    Args:
+        position: what was asked for; what lies outside becomes the nearest end.
+        log: where the log begins and ends.
+        moment: the offset that the log has for a point in time; -1 for none.
+    """
     if position.kind is PositionKind.EARLIEST:
         return log.start
     if position.kind is PositionKind.OFFSET:

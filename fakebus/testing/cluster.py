@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from fakebus.broker.activity import Activity
+from fakebus.cluster.events import Event
 from fakebus.errors import FakebusError
 from fakebus.fixture_files.model import FixtureSchema
 from fakebus.records.partitioner import consistent
 from fakebus.records.record import NewRecord
-from fakebus.testing.events import Event
 from fakebus.testing.groups import GroupProgress
 from fakebus.testing.naming import Namespace
 from fakebus.testing.typed import Schema

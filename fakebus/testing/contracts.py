@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from fakebus.cluster.events import Event
 from fakebus.escaping import printable_lines
-from fakebus.testing.events import Event
 from fakebus.testing.observer import Observer
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from fakebus.broker.broker import Broker
 from fakebus.broker.partition_log import PartitionLog
 from fakebus.broker.snapshots import Snapshot
 from fakebus.broker.tail import Tail
+from fakebus.cluster.events import Event, event_of
 from fakebus.fixture_files.seeding.ledger import LEDGER_TOPIC, Ledger
 from fakebus.protocol.consumer_protocol import assigned_partitions
 from fakebus.records.builder import build_batch
@@ -22,7 +23,6 @@ from fakebus.registry.registry import Registry
 from fakebus.registry.schema_log import TOPIC as SCHEMAS_TOPIC
 from fakebus.registry.sources import RegistrySource
 from fakebus.testing.cluster import PartitionChooser
-from fakebus.testing.events import Event, event_of
 from fakebus.testing.groups import GroupProgress, PartitionProgress
 from fakebus.testing.naming import Namespace, renamed
 from fakebus.testing.typed import Schema, check_compatible, framed

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fakebus.cluster.events import Event, Headers, encode, header_pairs, shown
 from fakebus.fixture_files.matchers import differences
-from fakebus.testing.events import Event, Headers, encode, header_pairs, shown
 
 Match = Callable[[Event], bool] | Mapping[str, Any] | Sequence[Any] | str | bytes | int | float
 

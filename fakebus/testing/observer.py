@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from fakebus.cluster.events import Event, Headers, encode, header_pairs
 from fakebus.escaping import printable_lines
 from fakebus.real_time import monotonic
 from fakebus.records.record import NewRecord
 from fakebus.testing.cluster import Cluster
-from fakebus.testing.events import Event, Headers, encode, header_pairs
 from fakebus.testing.group_waiting import GroupWatch
 from fakebus.testing.groups import Until
 from fakebus.testing.matching import Match, Wanted

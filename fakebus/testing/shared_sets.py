@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from fakebus.clock import SystemClock
+from fakebus.cluster.events import Event
 from fakebus.fixture_files.contracts.cases import SharedCase, shared_cases
 from fakebus.fixture_files.contracts.reports import Observation, Observations, note
 from fakebus.fixture_files.contracts.shared import Content, SharedTopic, content_of, shared_topics
@@ -15,7 +16,6 @@ from fakebus.fixture_files.loader import load_whole
 from fakebus.fixture_files.model import FixtureSet
 from fakebus.fixture_files.shapes import shape_of
 from fakebus.schemas.payloads import KnownSchema
-from fakebus.testing.events import Event
 
 
 class SharedSets:

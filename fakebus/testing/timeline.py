@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 
 from fakebus.broker.activity import Activity
+from fakebus.cluster.events import Event, shown
 from fakebus.escaping import printable_lines
-from fakebus.testing.events import Event, shown
 from fakebus.testing.groups import Start, missing_topic, starts
 
 _MOST_LINES = 200

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from fakebus.cluster.events import Event
 from fakebus.testing import AsyncTestBus, NotOnThisCluster, TestBus, running_bus
-from fakebus.testing.events import Event
 from fakebus.testing.handle import AsyncTestClock, TestClock
 from tests.unit.testing.conftest import MakeConsumer, MakeProducer, deliver, take
 

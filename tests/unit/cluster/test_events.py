@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from fakebus.cluster.events import Event, encode, header_pairs
 from fakebus.registry.sources import RegistrySchema
 from fakebus.schemas.languages import language
-from fakebus.testing.events import Event, encode, header_pairs
 from fakebus.testing.matching import Wanted, mismatches
 
 

@@ -1,4 +1,4 @@
-"""Events as tests see them."""
+"""Events: records with what their bytes stand for."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from fakebus.escaping import printable
-from fakebus.schemas.payloads import SchemaSource, decode
+from fakebus.schemas.payloads import Payload, SchemaSource, decode
 from fakebus.types import TopicPartition
 
 if TYPE_CHECKING:
@@ -34,14 +34,35 @@ class Event:
     """Where the schemas are that key and value may name."""
 
     @property
+    def name(self) -> str:
+        """The record's name: ``topic[partition]@offset``."""
+        return f"{self.topic}[{self.partition}]@{self.offset}"
+
+    @property
+    def payload(self) -> Payload[Any]:
+        """The value with its format, and why it could not be decoded if it could not."""
+        return decode(self.value, self.schemas, topic=self.topic)
+
+    @property
+    def key_payload(self) -> Payload[Any]:
+        """The key with its format, and why it could not be decoded if it could not."""
+        return decode(self.key, self.schemas, topic=self.topic, is_key=True)
+
+    @property
+    def size_bytes(self) -> int:
+        """The bytes of key, value and headers."""
+        parts = (self.key, self.value, *(part for pair in self.headers for part in pair))
+        return sum(len(part) for part in parts if part is not None)
+
+    @property
     def data(self) -> Any:
         """The value decoded: with its schema if it names one, else as JSON, text or bytes."""
-        return decode(self.value, self.schemas, topic=self.topic).data
+        return self.payload.data
 
     @property
     def key_data(self) -> Any:
         """The key decoded with its schema if it names one, else as text or bytes."""
-        found = decode(self.key, self.schemas, topic=self.topic, is_key=True)
+        found = self.key_payload
         return self.key.decode() if self.key and found.format == "json" else found.data
 
     @property
@@ -55,7 +76,7 @@ class Event:
         Raises:
             ValueError: it is neither; the message says what it is and what takes it.
         """
-        found = decode(self.value, self.schemas, topic=self.topic)
+        found = self.payload
         if found.format not in ("string", "binary"):
             return found.data
         if found.schema_id is None:
@@ -80,10 +101,7 @@ class Event:
 
     def __str__(self) -> str:
         """Return one line for a failure report."""
-        return printable(
-            f"{self.topic}[{self.partition}]@{self.offset} "
-            f"key={shown(self.key_data)} value={shown(self.data)}"
-        )
+        return printable(f"{self.name} key={shown(self.key_data)} value={shown(self.data)}")
 
 
 def event_of(

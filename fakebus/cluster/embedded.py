@@ -1,0 +1,399 @@
+"""A bus of this process as a cluster: the broker and the registry, without a socket."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from fakebus.broker.activity import Origin
+from fakebus.broker.config_requests import ConfigChange, Operation, ResourceChange, ResourceType
+from fakebus.broker.configs.describing import DescribedConfig
+from fakebus.broker.fetching import IsolationLevel
+from fakebus.broker.groups.group import GroupDescription
+from fakebus.broker.partition_log import PartitionLog
+from fakebus.broker.tail import LogCursor, Start, Tail, readable_end
+from fakebus.broker.topic_requests import DEFAULT, NewPartitions, NewTopic, TopicToDelete
+from fakebus.broker.topics import Topic
+from fakebus.client.connection import nearest
+from fakebus.client.groups import GroupDetails, GroupMember, GroupPartition, group_in_use
+from fakebus.client.offsets import LogRange
+from fakebus.cluster.embedded_schemas import EmbeddedSchemas
+from fakebus.cluster.events import Event, event_of
+from fakebus.cluster.interface import (
+    BrokerNode,
+    ClusterError,
+    ConfigValue,
+    GroupSummary,
+    NotFoundError,
+    PartitionDetails,
+    TopicDetails,
+    TopicSummary,
+    is_internal_topic,
+)
+from fakebus.errors import ErrorCode
+from fakebus.protocol.consumer_protocol import assigned_partitions
+from fakebus.records.batch import NO_TIMESTAMP
+from fakebus.records.builder import build_batch
+from fakebus.records.partitioner import consistent
+from fakebus.records.record import NewRecord, Record
+from fakebus.registry.sources import RegistrySource
+from fakebus.servers import Bus
+from fakebus.types import TopicPartition
+
+_SILENCE_S = 0.5
+_STATES = {
+    "PreparingRebalance": "preparing_rebalancing",
+    "CompletingRebalance": "completing_rebalancing",
+}
+"""The states of groups that client libraries call something else."""
+
+
+class PartitionChooser:
+    """Chooser of partitions: by the key, as librdkafka does, else in turns."""
+
+    def __init__(self) -> None:
+        self._turn = itertools.count()
+
+    def choose(self, key: bytes | None, partitions: int) -> int:
+        """Return the partition of the next record."""
+        return next(self._turn) % partitions if key is None else consistent(key, partitions)
+
+
+class EmbeddedCluster:
+    """Cluster that is a bus of this process; to be used in its event loop.
+
+    Args:
+        bus: the bus.
+        origin: what the bus notes as the origin of what is done here.
+    """
+
+    is_external = False
+    name = "this bus"
+
+    def __init__(self, bus: Bus, origin: Origin) -> None:
+        self._bus = bus
+        self._broker = bus.broker
+        self._origin = origin
+        self._chooser = PartitionChooser()
+        self._source = RegistrySource(bus.registry)
+        self.schemas = EmbeddedSchemas(bus.registry)
+
+    def now_ms(self) -> int:
+        """Return the bus's time in milliseconds since the epoch."""
+        return self._broker.clock.now_ms()
+
+    def bus(self, what: str) -> Bus:
+        """Return the bus."""
+        return self._bus
+
+    async def close(self) -> None:
+        """Leave the bus as it is."""
+
+    async def topics(self) -> list[TopicSummary]:
+        """Return all topics by name, internal ones too."""
+        topics = sorted(self._broker.topics, key=lambda topic: topic.name)
+        return [
+            TopicSummary(
+                name=topic.name,
+                partitions=len(topic.partitions),
+                records=sum(_range(log).records for log in topic.partitions),
+                size_bytes=sum([await log.size_bytes() for log in topic.partitions]),
+                is_internal=is_internal_topic(topic.name),
+            )
+            for topic in topics
+        ]
+
+    def _topic(self, name: str) -> Topic:
+        topic = self._broker.topics.get(name)
+        if topic is None:
+            known = (each.name for each in self._broker.topics)
+            raise NotFoundError(f"there is no topic {name!r}; {nearest(name, known)}")
+        return topic
+
+    async def topic(self, name: str) -> TopicDetails:
+        """Return one topic; NotFoundError names the nearest ones if it is not there."""
+        topic, node = self._topic(name), self._broker.nodes[0].node_id
+        return TopicDetails(
+            name=name,
+            is_internal=is_internal_topic(name),
+            partitions=tuple(
+                [
+                    PartitionDetails(
+                        partition=log.topic_partition.partition,
+                        log=_range(log),
+                        size_bytes=await log.size_bytes(),
+                        leader=node,
+                        replicas=(node,),
+                    )
+                    for log in topic.partitions
+                ]
+            ),
+            configs=tuple(self._configs(ResourceType.TOPIC, name)),
+        )
+
+    def _configs(self, kind: ResourceType, name: str) -> list[ConfigValue]:
+        admin, node = self._broker.config_admin, self._broker.nodes[0].node_id
+        found = admin.describe(kind.value, name, node_id=node)
+        return [_config(each) for each in sorted(found, key=lambda each: each.name)]
+
+    async def create_topic(
+        self, name: str, partitions: int | None = None, configs: Mapping[str, str] | None = None
+    ) -> None:
+        """Create a topic; with the bus's default number of partitions when left out."""
+        wanted = NewTopic(
+            name=name,
+            partitions=DEFAULT if partitions is None else partitions,
+            configs=tuple((configs or {}).items()),
+        )
+        (done,) = await self._broker.topic_admin.create_topics([wanted])
+        _demand(done.error_code, done.error_message)
+
+    async def add_partitions(self, name: str, count: int) -> None:
+        """Let a topic have ``count`` partitions in all."""
+        wanted = NewPartitions(name=self._topic(name).name, count=count)
+        (done,) = await self._broker.topic_admin.create_partitions([wanted])
+        _demand(done.error_code, done.error_message)
+
+    async def set_topic_configs(
+        self, name: str, configs: Mapping[str, str], removed: Iterable[str] = ()
+    ) -> None:
+        """Set configs of a topic and take others back to their defaults; the rest stays."""
+        changes = [ConfigChange(name=key, value=text) for key, text in configs.items()]
+        changes += [
+            ConfigChange(name=key, value=None, operation=Operation.DELETE.value) for key in removed
+        ]
+        change = ResourceChange(
+            resource_type=ResourceType.TOPIC.value,
+            resource_name=self._topic(name).name,
+            changes=changes,
+        )
+        admin, node = self._broker.config_admin, self._broker.nodes[0].node_id
+        (done,) = await admin.alter([change], node_id=node)
+        _demand(done.error_code, done.error_message)
+
+    async def empty_topic(self, name: str) -> None:
+        """Delete all records of a topic; it and its offsets go on."""
+        for log in self._topic(name).partitions:
+            await self._broker.topic_admin.delete_records(log.topic_partition, -1)
+
+    async def delete_topic(self, name: str) -> None:
+        """Delete a topic."""
+        wanted = TopicToDelete(name=self._topic(name).name)
+        (done,) = await self._broker.topic_admin.delete_topics([wanted])
+        _demand(done.error_code, done.error_message)
+
+    async def ranges(self, topics: Iterable[str]) -> dict[TopicPartition, LogRange]:
+        """Return where the logs of topics begin and end; NotFoundError if one is not there."""
+        return {
+            log.topic_partition: _range(log)
+            for name in topics
+            for log in self._topic(name).partitions
+        }
+
+    async def offsets_at(self, moments: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+        """Return the first offsets with a timestamp of at least some milliseconds, or -1."""
+        found = {}
+        for place, moment in moments.items():
+            log = self._log(place)
+            at = await self._broker.find_offset(log, moment, IsolationLevel.READ_UNCOMMITTED)
+            found[place] = at.offset
+        return found
+
+    def _log(self, place: TopicPartition) -> PartitionLog:
+        log = self._topic(place.topic).partition(place.partition)
+        if log is None:
+            raise NotFoundError(f"there is no partition {place}")
+        return log
+
+    async def slices(
+        self, wanted: Mapping[TopicPartition, LogRange]
+    ) -> AsyncGenerator[Sequence[Event], None]:
+        """Yield the records of ranges, in slices of one partition each, bounded in size."""
+        for place, log in wanted.items():
+            cursor = LogCursor(self._log(place), log.start, end=log.end)
+            while records := await cursor.records():
+                yield await self.events(place, records)
+
+    async def events(self, place: TopicPartition, records: Iterable[Record]) -> list[Event]:
+        """Return records of a partition as events that can be decoded."""
+        found = []
+        for record in records:
+            await self._source.prepare(record.key, record.value)
+            found.append(event_of(place, record.offset, record.timestamp, record, self._source))
+        return found
+
+    @contextmanager
+    def tail(self, topics: Iterable[str], start: Start | None = None) -> Iterator[EventTail]:
+        """Follow topics, whether they exist or not, from given places on."""
+        with Tail(self._broker.topics, topics, start) as tail:
+            yield EventTail(self, tail)
+
+    async def follow(
+        self, topics: Iterable[str], positions: Mapping[TopicPartition, int] | None = None
+    ) -> AsyncGenerator[Sequence[Event], None]:
+        """Yield what is written to topics as it arrives, also to those created later."""
+        begin = {
+            log.topic_partition: readable_end(log) for log in self._broker.topics.logs.values()
+        }
+        begin |= positions or {}
+        with self.tail(topics, lambda log: begin.get(log.topic_partition, 0)) as tail:
+            while True:
+                while events := await tail.ready():
+                    yield events
+                yield ()
+                await tail.wait(_SILENCE_S)
+
+    async def produce(self, topic: str, partition: int | None, record: NewRecord) -> Event:
+        """Write a record and return it as it was stored; see :class:`Cluster`."""
+        known = self._topic(topic)
+        if partition is None:
+            partition = self._chooser.choose(record.key, len(known.partitions))
+        if record.timestamp_ms == NO_TIMESTAMP:
+            record = record._replace(timestamp_ms=self.now_ms())
+        place = TopicPartition(topic, partition)
+        await self._source.prepare(record.key, record.value)
+        stored = await self._broker.produce(
+            place, build_batch([record]), origin=lambda: self._origin
+        )
+        timestamp_ms = stored.log_append_time_ms
+        if timestamp_ms < 0:
+            timestamp_ms = record.timestamp_ms
+        return event_of(place, stored.base_offset, timestamp_ms, record, self._source)
+
+    async def groups(self) -> list[GroupSummary]:
+        """Return all consumer groups by name."""
+        found = []
+        for description in self._broker.group_coordinator.list_groups():
+            details = self._details(description)
+            lags = [each.lag for each in details.partitions if each.lag is not None]
+            found.append(
+                GroupSummary(
+                    name=details.name,
+                    state=details.state,
+                    kind=details.kind,
+                    members=len(details.members),
+                    topics=tuple(
+                        dict.fromkeys(p.topic_partition.topic for p in details.partitions)
+                    ),
+                    lag=sum(lags) if lags else None,
+                )
+            )
+        return sorted(found, key=lambda group: group.name)
+
+    async def group(self, name: str) -> GroupDetails:
+        """Return one group; NotFoundError names the nearest ones if it is not there."""
+        description = self._broker.group_coordinator.describe(name)
+        if description is None:
+            known = (each.group_id for each in self._broker.group_coordinator.list_groups())
+            raise NotFoundError(f"there is no group {name!r}; {nearest(name, known)}")
+        return self._details(description)
+
+    def _details(self, description: GroupDescription) -> GroupDetails:
+        committed = self._broker.group_coordinator.offsets(description.group_id)
+        members = tuple(
+            GroupMember(
+                member_id=member.member_id,
+                client_id=member.client_id,
+                host=member.client_host,
+                partitions=tuple(assigned_partitions(member.assignment)),
+            )
+            for member in description.members
+        )
+        owners = {place: member for member in members for place in member.partitions}
+        logs = self._broker.topics.logs
+        return GroupDetails(
+            name=description.group_id,
+            state=_STATES.get(description.state, description.state.lower()),
+            kind=description.group_type,
+            assignor=description.protocol_name,
+            members=members,
+            partitions=tuple(
+                GroupPartition(
+                    topic_partition=place,
+                    committed=committed[place].offset if place in committed else None,
+                    log=_range(logs[place]) if place in logs else None,
+                    member=owners.get(place),
+                )
+                for place in sorted({*owners, *committed})
+            ),
+        )
+
+    async def set_offsets(self, group: str, offsets: Mapping[TopicPartition, int]) -> None:
+        """Commit offsets for a group without members; creates the group if there is none."""
+        description = self._broker.group_coordinator.describe(group)
+        if description is not None and description.members:
+            raise group_in_use(group, "its offsets can be moved")
+        for place in offsets:
+            self._log(place)
+        await self._broker.group_coordinator.set_offsets(group, offsets)
+
+    async def delete_group(self, name: str) -> None:
+        """Delete a group without members, and what it has committed."""
+        await self.group(name)
+        error = await self._broker.group_coordinator.delete_group(name)
+        if error is ErrorCode.NON_EMPTY_GROUP:
+            raise group_in_use(name, "it can be deleted")
+        _demand(error, None)
+
+    async def brokers(self) -> list[BrokerNode]:
+        """Return all brokers by id."""
+        told = self._broker.config.static.get("advertised.listeners", "")
+        return [
+            BrokerNode(node_id=node.node_id, address=told, is_controller=True)
+            for node in self._broker.nodes
+        ]
+
+    async def broker_configs(self, node_id: int) -> list[ConfigValue]:
+        """Return all configs of a broker by name; NotFoundError if there is none of that id."""
+        if node_id not in [node.node_id for node in self._broker.nodes]:
+            raise NotFoundError(f"there is no broker {node_id}")
+        return self._configs(ResourceType.BROKER, str(node_id))
+
+
+class EventTail:
+    """Cursor over the events behind a tail.
+
+    Args:
+        cluster: where it is.
+        tail: what is read; its positions tell how far.
+    """
+
+    def __init__(self, cluster: EmbeddedCluster, tail: Tail) -> None:
+        self._cluster = cluster
+        self._tail = tail
+        self.wait = tail.wait
+
+    @property
+    def positions(self) -> dict[TopicPartition, int]:
+        """The next offset of each partition."""
+        return self._tail.positions
+
+    async def ready(self) -> list[Event]:
+        """Return some of the events that are there; none ends the pass."""
+        # What is made of the events keeps the loop, so others get their turn before.
+        await asyncio.sleep(0)
+        read = await self._tail.read()
+        if read is None:
+            return []
+        return await self._cluster.events(read.log.topic_partition, read.records)
+
+
+def _range(log: PartitionLog) -> LogRange:
+    return LogRange(start=log.log_start_offset, end=readable_end(log))
+
+
+def _config(found: DescribedConfig) -> ConfigValue:
+    return ConfigValue(
+        name=found.name,
+        value=found.value,
+        source=found.source.name.lower(),
+        is_read_only=found.read_only,
+        is_sensitive=found.sensitive,
+    )
+
+
+def _demand(code: ErrorCode, message: str | None) -> None:
+    if code is not ErrorCode.NONE:
+        raise ClusterError(message or code.text)
