@@ -33,7 +33,14 @@ from fakebus.broker.tail_cache import LogTail, TailCache
 from fakebus.broker.topic_names import is_internal
 from fakebus.errors import BrokerError, ErrorCode
 from fakebus.records.batch import BatchHeader, assign_offset
-from fakebus.storage.interface import ANY_NUMBER, BatchSummary, LogState, LogStorage, StoredBatch
+from fakebus.storage.interface import (
+    ANY_NUMBER,
+    BatchSummary,
+    KeptRange,
+    LogState,
+    LogStorage,
+    StoredBatch,
+)
 from fakebus.types import TopicPartition
 
 FIRST_LEADER_EPOCH = 0
@@ -44,8 +51,11 @@ _Pending = tuple[AppendResult, StoredBatch, LogAppendInfo, ProducerEntry | None]
 """An append under way: whom to tell, what is to be stored, where it is if that succeeds, and what
 was known of its producer, to take back if it does not."""
 
-BeforeChange = Callable[["PartitionLog", int, int], Awaitable[None]]
-"""Told of a log and of a range of offsets: the batches that begin there are about to go."""
+LogRange = tuple["PartitionLog", int, int]
+"""A log and a range of offsets in it."""
+
+BeforeChange = Callable[[Sequence[LogRange]], Awaitable[None]]
+"""Told of logs and of ranges of offsets: the batches that begin there are about to go."""
 
 
 class AppendWaiter(Protocol):
@@ -261,7 +271,7 @@ class PartitionLog:
     async def rewrite(
         self,
         from_offset: int,
-        batches: Sequence[StoredBatch],
+        put_back: Sequence[KeptRange],
         *,
         log_start_offset: int,
         log_end_offset: int,
@@ -277,7 +287,7 @@ class PartitionLog:
 
         Args:
             from_offset: where the log is cut off, at the beginning of a batch.
-            batches: what comes behind, with the offsets that it had before.
+            put_back: what comes behind, with the offsets that it had before.
             log_start_offset: where the log starts afterwards.
             log_end_offset: where the log ends afterwards.
 
@@ -303,9 +313,8 @@ class PartitionLog:
         producers, self.producers = self.producers, ProducerState()
         with self._storage.atomic():
             written = [self._storage.truncate(self.log_id, from_offset, undo)]
-            if batches:
-                written.append(asyncio.get_running_loop().create_future())
-                self._storage.append_batches(self.log_id, batches, partial(_settle, written[-1]))
+            if put_back:
+                written.append(self._storage.put_back_batches(self.log_id, put_back))
             written.append(self._storage.begin_epoch(self.log_id, self.leader_epoch, from_offset))
             if log_start_offset > 0:
                 written.append(self._storage.delete_before(self.log_id, log_start_offset))
@@ -393,7 +402,7 @@ class PartitionLog:
     async def let_keep(self, from_offset: int, upto_offset: int) -> None:
         """Let snapshots copy the batches that begin in a range of offsets and are about to go."""
         for before in self._before_change:
-            await before(self, from_offset, upto_offset)
+            await before([(self, from_offset, upto_offset)])
 
     async def mark_compacted(self, upto_offset: int) -> None:
         """Note that everything before ``upto_offset`` went through compaction."""
@@ -424,10 +433,3 @@ class PartitionLog:
     def _wake_all(self) -> None:
         for waiter in tuple(self._waiters):
             waiter.log_changed()
-
-
-def _settle(stored: asyncio.Future[None], failure: BaseException | None) -> None:
-    if failure is None:
-        stored.set_result(None)
-    else:
-        stored.set_exception(failure)

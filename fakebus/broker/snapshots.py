@@ -3,8 +3,13 @@
 Logs only grow, so what is written after a snapshot lies beyond the positions that it knows, and
 going back cuts it off. A snapshot therefore reads no records and costs a few numbers for each
 partition, however much the bus holds. Only when something is about to change what lies below
-these positions (records are deleted, a log is compacted, rolled back or goes with its topic) what
-lies there is kept in memory, for each snapshot that is alive; see :class:`LogCopy`.
+these positions (records are deleted, a log is compacted, rolled back or goes with its topic)
+storage keeps a copy of what begins there, once for all snapshots that need it.
+
+These *changes* are numbered in their order. A snapshot knows the number of the last one before it,
+so what stood at an offset is what the first later change has kept of it, or what still lies in
+the log; see :meth:`Snapshots.ranges`. That holds at any moment, also when a rollback was
+interrupted: it only has to be done again.
 
 What else has a state of its own joins as a :class:`Participant`.
 
@@ -14,28 +19,41 @@ not make sense of anything else.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from uuid import UUID
 
-from fakebus.broker.tail import LogCursor
+from fakebus.storage.interface import KeptRange, LogChange
 from fakebus.types import TopicPartition
 
 if TYPE_CHECKING:
     from fakebus.broker.config_admin import ConfigAdmin
     from fakebus.broker.fetch_sessions import FetchSessions
     from fakebus.broker.groups.coordinator import GroupCoordinator
-    from fakebus.broker.partition_log import PartitionLog
+    from fakebus.broker.partition_log import LogRange, PartitionLog
     from fakebus.broker.topics import Topics
-    from fakebus.storage.interface import OffsetRow, StoredBatch, Transactions
+    from fakebus.storage.interface import OffsetRow, Storage
+
+_KEPT_AT_ONCE_BYTES = 4 * 1024 * 1024
+"""What is copied in one go; others write between two of them."""
+_SUMMARIES = 1000
 
 
 class Participant(Protocol):
     """State that is part of snapshots and does not lie in topics, groups or configs."""
 
+    @property
+    def name(self) -> str:
+        """By which a saved snapshot knows it."""
+
     def mark(self) -> Any:
-        """Return the state, for :meth:`roll_back`; all that was written before is stored."""
+        """Return the state, for :meth:`roll_back`; all that was written before is stored.
+
+        Of a snapshot that was saved, a mark that JSON cannot hold is ``None`` after a restart.
+        """
 
     async def roll_back(self, mark: Any, new_ids: Mapping[UUID, UUID]) -> None:
         """Go back to a state; topics and groups are back already.
@@ -47,69 +65,45 @@ class Participant(Protocol):
         """
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True)
 class LogCopy:
-    """Copy of one log as it was at a snapshot, as far as the log itself is not that any more."""
+    """Copy of one log as it was at a snapshot: its ends, and from which change on it is kept."""
 
     log_id: int
     start: int
     end: int
-    changed: list[tuple[int, int]] = field(default_factory=list)
-    """Ranges of offsets: batches that begin there are not those of the snapshot."""
-    kept: dict[int, StoredBatch] = field(default_factory=dict)
-    """What began in these ranges, by base offset."""
-
-    async def keep(self, log: PartitionLog, from_offset: int, upto_offset: int) -> None:
-        """Copy what begins in a range of offsets and is about to change."""
-        upto_offset = min(upto_offset, self.end)
-        if from_offset >= upto_offset:
-            return
-        batches = await _read(log, from_offset, upto_offset)
-        for batch in batches:
-            # The range may begin inside of the first batch.
-            from_offset = min(from_offset, batch.base_offset)
-            if not self._is_changed(batch):
-                self.kept[batch.base_offset] = batch
-        self.changed.append((from_offset, upto_offset))
-
-    def _is_changed(self, batch: StoredBatch) -> bool:
-        return any(begin <= batch.base_offset < end for begin, end in self.changed)
-
-    @property
-    def intact_upto(self) -> int:
-        """Where the first change is."""
-        return min((begin for begin, _ in self.changed), default=self.end)
-
-    async def batches(self, log: PartitionLog) -> list[StoredBatch]:
-        """Return the snapshot's batches from :attr:`intact_upto` on."""
-        begin = self.intact_upto
-        present = [
-            batch for batch in await _read(log, begin, self.end) if not self._is_changed(batch)
-        ]
-        return sorted([*present, *self.kept.values()], key=lambda batch: batch.base_offset)
-
-    def log_is_back(self) -> None:
-        """Forget the copies: the log is what it was."""
-        self.changed.clear()
-        self.kept.clear()
+    last_change: int
+    """The last change that the copy has seen."""
 
 
 @dataclass(slots=True)
-class _TopicCopy:
+class TopicCopy:
+    """Copy of a topic as it was at a snapshot."""
+
     topic_id: UUID
     logs: list[LogCopy]
     configs: dict[str, str]
+
+
+class SourceRange(NamedTuple):
+    """Range of offsets, and where the batches are that began there."""
+
+    from_offset: int
+    upto_offset: int
+    change_id: int | None
+    """The change that has kept them; ``None`` if they lie in the log."""
 
 
 @dataclass(slots=True, eq=False)
 class Snapshot:
     """Snapshot of a whole bus."""
 
-    topics: dict[str, _TopicCopy] = field(default_factory=dict)
+    topics: dict[str, TopicCopy] = field(default_factory=dict)
     configs: Any = None
-    _offsets: dict[str, dict[TopicPartition, OffsetRow]] = field(default_factory=dict)
-    _marks: list[tuple[Participant, Any]] = field(default_factory=list)
-    _new_ids: dict[UUID, UUID] = field(default_factory=dict)
+    offsets: dict[str, dict[TopicPartition, OffsetRow]] = field(default_factory=dict)
+    marks: dict[str, Any] = field(default_factory=dict)
+    """By the participants' names."""
+    new_ids: dict[UUID, UUID] = field(default_factory=dict)
 
     def copy_of(self, log: PartitionLog) -> LogCopy | None:
         """Return the copy of a log; ``None`` if it did not exist."""
@@ -134,7 +128,7 @@ class Snapshots:
         groups: the offsets of its groups.
         configs: its dynamic configs.
         fetch_sessions: what clients were told last.
-        storage: what is under way in it belongs to a snapshot.
+        storage: keeps what would be lost; what is under way in it belongs to a snapshot.
         participants: what else has a part in the snapshots that are taken from now on.
     """
 
@@ -145,7 +139,7 @@ class Snapshots:
         groups: GroupCoordinator,
         configs: ConfigAdmin,
         fetch_sessions: FetchSessions,
-        storage: Transactions,
+        storage: Storage,
         participants: list[Participant],
     ) -> None:
         self._topics = topics
@@ -155,37 +149,130 @@ class Snapshots:
         self._storage = storage
         self._participants = participants
         self._alive: list[Snapshot] = []
+        self._changes: dict[int, list[LogChange]] = {}
+        """By log, in their order."""
+        self._last_change = 0
+        self._rolling_back = asyncio.Lock()
         topics.before_change.append(self._keep)
+
+    def load(self, alive: Iterable[Snapshot], changes: Sequence[LogChange]) -> None:
+        """Take over snapshots that were saved, and the changes since."""
+        self._alive += alive
+        for change in changes:
+            self._changes.setdefault(change.log_id, []).append(change)
+        seen = [copy.last_change for snapshot in self._alive for copy in _copies(snapshot)]
+        self._last_change = max([*seen, *(change.change_id for change in changes)], default=0)
+        self._forget_changes()
 
     async def take(self) -> Snapshot:
         """Return a snapshot of this moment, with everything that is under way."""
         await self._storage.flush()
         snapshot = Snapshot(
             configs=self._configs.changed(),
-            _offsets=self._groups.all_offsets(),
-            _marks=[(each, each.mark()) for each in self._participants],
+            offsets=self._groups.all_offsets(),
+            marks={each.name: each.mark() for each in self._participants},
         )
         for topic in self._topics:
             copies = [
-                LogCopy(log.log_id, log.log_start_offset, log.high_watermark)
+                LogCopy(log.log_id, log.log_start_offset, log.high_watermark, self._last_change)
                 for log in topic.partitions
             ]
             configs = dict(topic.config.overrides)
-            snapshot.topics[topic.name] = _TopicCopy(topic.topic_id, copies, configs)
+            snapshot.topics[topic.name] = TopicCopy(topic.topic_id, copies, configs)
         self._alive.append(snapshot)
         return snapshot
 
     def forget(self, *snapshots: Snapshot) -> None:
         """Let go of snapshots that are not gone back to any more."""
         self._alive = [snapshot for snapshot in self._alive if snapshot not in snapshots]
+        self._forget_changes()
 
-    async def _keep(
-        self, log: PartitionLog, begin: int, end: int, but: Snapshot | None = None
-    ) -> None:
-        for snapshot in self._alive:
-            copy = None if snapshot is but else snapshot.copy_of(log)
-            if copy is not None:
-                await copy.keep(log, begin, end)
+    # What would be lost
+
+    def ranges(self, copy: LogCopy, from_offset: int = 0) -> list[SourceRange]:
+        """Return where the batches of a copy are that began at an offset or later, in order."""
+        left, found = [(from_offset, copy.end)], []
+        for change in self.changes_since(copy):
+            uncovered = []
+            for begin, end in left:
+                first, last = max(begin, change.from_offset), min(end, change.upto_offset)
+                if first >= last:
+                    uncovered.append((begin, end))
+                    continue
+                found.append(SourceRange(first, last, change.change_id))
+                uncovered += [(begin, first)] * (begin < first) + [(last, end)] * (last < end)
+            left = uncovered
+        found += [SourceRange(begin, end, None) for begin, end in left if begin < end]
+        return sorted(found)
+
+    def changes_since(self, copy: LogCopy) -> list[LogChange]:
+        """Return the changes of a log since a snapshot that concern its copy."""
+        return [
+            change
+            for change in self._changes.get(copy.log_id, ())
+            if change.change_id > copy.last_change and change.from_offset < copy.end
+        ]
+
+    def _missing(self, places: Sequence[LogRange]) -> LogRange | None:
+        """Return the first range that a snapshot needs and nothing has kept yet."""
+        for log, from_offset, upto_offset in places:
+            needed = [
+                max(each.from_offset, from_offset)
+                for copy in filter(None, (each.copy_of(log) for each in self._alive))
+                for each in self.ranges(copy, from_offset)
+                if each.change_id is None and each.from_offset < upto_offset
+            ]
+            if needed:
+                return log, min(needed), upto_offset
+        return None
+
+    async def _keep(self, places: Sequence[LogRange]) -> None:
+        # There is no await after the last look: what is taken meanwhile is looked after too.
+        while (missing := self._missing(places)) is not None:
+            log, begin, end = missing
+            begin, end = await self._at_once(log, begin, end)
+            self._last_change += 1
+            change = LogChange(self._last_change, log.log_id, begin, end)
+            self._changes.setdefault(log.log_id, []).append(change)
+            await self._storage.keep_batches(change, partial(self._drop, {change.change_id}))
+
+    def _drop(self, change_ids: Set[int]) -> None:
+        for log_id, changes in list(self._changes.items()):
+            self._changes[log_id] = [each for each in changes if each.change_id not in change_ids]
+            if not self._changes[log_id]:
+                del self._changes[log_id]
+
+    async def _at_once(self, log: PartitionLog, begin: int, end: int) -> tuple[int, int]:
+        """Return a part of a range, from the beginning of the batch that holds its first offset."""
+        size = 0
+        for count, batch in enumerate(await log.summaries(begin, _SUMMARIES)):
+            if batch.base_offset >= end:
+                break
+            begin = min(begin, batch.base_offset)
+            if (size and size + batch.size_bytes > _KEPT_AT_ONCE_BYTES) or count == _SUMMARIES - 1:
+                return begin, batch.base_offset
+            size += batch.size_bytes
+        return begin, end
+
+    def _forget_changes(self) -> None:
+        """Drop what no snapshot needs any more."""
+        if self._rolling_back.locked():
+            # Should it be interrupted, a saved snapshot goes back by what it knew before.
+            return
+        needed = {
+            change.change_id
+            for snapshot in self._alive
+            for copy in _copies(snapshot)
+            for change in self.changes_since(copy)
+        }
+        known = {each.change_id for changes in self._changes.values() for each in changes}
+        if known - needed:
+            self._drop(known - needed)
+            # What cannot be dropped now is when the bus starts again.
+            done = self._storage.forget_changes(sorted(known - needed))
+            done.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    # The way back
 
     async def roll_back(self, snapshot: Snapshot) -> None:
         """Make everything as it was at a snapshot, which can be used again.
@@ -194,10 +281,16 @@ class Snapshots:
             LookupError: the snapshot is forgotten.
             StorageError: what has to be written could not be stored.
         """
-        if snapshot not in self._alive:
-            raise LookupError("the snapshot is forgotten, and what it needs is not kept any more")
+        async with self._rolling_back:
+            if snapshot not in self._alive:
+                raise LookupError(
+                    "the snapshot is forgotten, and what it needs is not kept any more"
+                )
+            await self._roll_back(snapshot)
+
+    async def _roll_back(self, snapshot: Snapshot) -> None:
         # The members go first, so that they do not commit what is about to vanish.
-        await self._groups.restore_offsets(snapshot._offsets)
+        await self._groups.restore_offsets(snapshot.offsets)
         if self._configs.changed() != snapshot.configs:
             await self._configs.restore(snapshot.configs)
         for topic in self._topics:
@@ -205,11 +298,13 @@ class Snapshots:
                 await self._topics.delete(topic)
         for name in snapshot.topics:
             await self._roll_back_topic(snapshot, name)
-        if self._groups.all_offsets() != snapshot._offsets:
+        if self._groups.all_offsets() != snapshot.offsets:
             # Offsets go with their topic, and the topic is back.
-            await self._groups.restore_offsets(snapshot._offsets)
-        for participant, mark in snapshot._marks:
-            await participant.roll_back(mark, snapshot._new_ids)
+            await self._groups.restore_offsets(snapshot.offsets)
+        for participant in self._participants:
+            if participant.name in snapshot.marks:
+                mark = snapshot.marks[participant.name]
+                await participant.roll_back(mark, snapshot.new_ids)
 
     async def _roll_back_topic(self, snapshot: Snapshot, name: str) -> None:
         topics, copied = self._topics, snapshot.topics[name]
@@ -221,32 +316,47 @@ class Snapshots:
             topic = None
         if topic is None:
             topic = await topics.create(name, len(copied.logs), copied.configs)
-            old_ids = {new: old for old, new in snapshot._new_ids.items()}
+            old_ids = {new: old for old, new in snapshot.new_ids.items()}
             old_id = old_ids.get(copied.topic_id, copied.topic_id)
-            snapshot._new_ids[old_id] = copied.topic_id = topic.topic_id
-            for log, copy in zip(topic.partitions, copied.logs, strict=True):
-                copy.log_id = log.log_id
-                # Nothing of it lies in the new log.
-                copy.changed = [(0, copy.end)]
+            snapshot.new_ids[old_id] = copied.topic_id = topic.topic_id
         elif dict(topic.config.overrides) != copied.configs:
             await topics.set_configs(topic, copied.configs)
         for log, copy in zip(topic.partitions, copied.logs, strict=True):
-            await self._roll_back_log(snapshot, log, copy)
+            await self._roll_back_log(log, copy)
 
-    async def _roll_back_log(self, snapshot: Snapshot, log: PartitionLog, copy: LogCopy) -> None:
-        if log.log_end_offset == copy.end and not copy.changed:
-            return
-        begin, batches = copy.intact_upto, await copy.batches(log)
-        await self._keep(log, begin, log.high_watermark, but=snapshot)
+    async def _roll_back_log(self, log: PartitionLog, copy: LogCopy) -> None:
+        begin = 0
+        if log.log_id == copy.log_id:
+            if log.log_end_offset == copy.end and not self.changes_since(copy):
+                return
+            begin = await self._keep_behind_changes(log, copy)
         self._fetch_sessions.clear()
-        written = log.rewrite(begin, batches, log_start_offset=copy.start, log_end_offset=copy.end)
-        copy.log_is_back()
-        await written
+        ranges = [
+            KeptRange(each.from_offset, each.upto_offset, each.change_id)
+            for each in self.ranges(copy, begin)
+            if each.change_id is not None
+        ]
+        before = copy.log_id, copy.last_change
+        written = log.rewrite(begin, ranges, log_start_offset=copy.start, log_end_offset=copy.end)
+        copy.log_id, copy.last_change = log.log_id, self._last_change
+        try:
+            await written
+        except BaseException:
+            copy.log_id, copy.last_change = before
+            raise
+
+    async def _keep_behind_changes(self, log: PartitionLog, copy: LogCopy) -> int:
+        """Keep what is about to be written anew, and return where that begins."""
+        while True:
+            begin = self._intact_upto(copy)
+            await self._keep([(log, begin, log.high_watermark)])
+            if begin == self._intact_upto(copy):
+                return begin
+
+    def _intact_upto(self, copy: LogCopy) -> int:
+        """Return where the first change of a copy is."""
+        return min((each.from_offset for each in self.changes_since(copy)), default=copy.end)
 
 
-async def _read(log: PartitionLog, from_offset: int, upto_offset: int) -> list[StoredBatch]:
-    cursor = LogCursor(log, from_offset, end=upto_offset)
-    found: list[StoredBatch] = []
-    while (read := await cursor.read()) is not None:
-        found += read.batches
-    return found
+def _copies(snapshot: Snapshot) -> list[LogCopy]:
+    return [copy for topic in snapshot.topics.values() for copy in topic.logs]

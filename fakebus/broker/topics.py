@@ -194,8 +194,10 @@ class Topics:
         """
         if self._by_id.get(topic.topic_id) is not topic:
             return
-        for log in topic.partitions:
-            await log.let_keep(log.log_start_offset, log.high_watermark)
+        for before in self.before_change:
+            await before(
+                [(log, log.log_start_offset, log.high_watermark) for log in topic.partitions]
+            )
         if self._by_id.get(topic.topic_id) is not topic:
             # It was deleted meanwhile.
             return

@@ -17,6 +17,8 @@ class SeedNotes:
         broker: the bus.
     """
 
+    name = "seed notes"
+
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
 

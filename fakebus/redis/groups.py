@@ -264,23 +264,29 @@ class StreamGroups:
 
     # Participation in snapshots
 
-    def mark(self) -> Mapping[Key, StreamGroup]:
-        """Return copies of all groups."""
-        return {key: group.copy() for key, group in self._groups.items()}
+    name = "redis"
 
-    async def roll_back(
-        self, mark: Mapping[Key, StreamGroup], new_ids: Mapping[UUID, UUID]
-    ) -> None:
+    def mark(self) -> dict[str, str | None]:
+        """Return what is stored of all groups."""
+        rows: dict[str, str | None] = {}
+        for key, group in self._groups.items():
+            rows |= _rows(key, group, group.pending)
+        return rows
+
+    async def roll_back(self, mark: Mapping[str, str | None], new_ids: Mapping[UUID, UUID]) -> None:
         """Go back to the groups of a mark, after the topics went back."""
         ids = {str(old): str(new) for old, new in new_ids.items()}
         topics = {str(topic.topic_id): topic for topic in self._broker.topics}
+        rows = {}
+        for row, text in mark.items():
+            kind, topic_id, rest = row.split("/", 2)
+            rows[f"{kind}/{ids.get(topic_id, topic_id)}/{rest}"] = text
         with self._broker.atomic():
             writes = [self._forget(key) for key in list(self._groups)]
-            for (topic_id, name), marked in mark.items():
-                key = ids.get(topic_id, topic_id), name
-                group = self._groups[key] = marked.copy()
-                writes.append(self._values.set_all(_rows(key, group, group.pending)))
-                writes += self._show_offsets(topics[key[0]], group)
+            writes.append(self._values.set_all(rows))
+            self._load()
+            for (topic_id, _), group in self._groups.items():
+                writes += self._show_offsets(topics[topic_id], group)
         await asyncio.gather(*writes)
 
 

@@ -379,11 +379,13 @@ class Registry(RegistryReader):
 
     # Participation in snapshots
 
+    name = "registry"
+
     def mark(self) -> State:
         """Return where everything stands."""
         return self._log.mark()
 
-    async def roll_back(self, mark: State, new_ids: Mapping[UUID, UUID]) -> None:
+    async def roll_back(self, mark: State | None, new_ids: Mapping[UUID, UUID]) -> None:
         """Go back to a mark, after the topics went back to where they were at that moment.
 
         Ids that were handed out since are never given to other schemas.

@@ -274,10 +274,17 @@ class SchemaLog:
             self._snapshot = self.state.copy()
         return self._snapshot
 
-    async def roll_back(self, mark: State) -> None:
-        """Make the state what it was; the log was taken back by whoever takes back topics."""
+    async def roll_back(self, mark: State | None) -> None:
+        """Make the state what it was; the log was taken back by whoever takes back topics.
+
+        Args:
+            mark: the state, which need not be read then; ``None`` if only the log tells it.
+        """
         while self._reading is not None:
             await asyncio.wait((self._reading,))
+        if mark is None:
+            await self.caught_up()
+            return
         old, self._rebuilt = self.state, None
         if old.revision != mark.revision:
             self._state = mark.copy()

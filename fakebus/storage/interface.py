@@ -328,6 +328,49 @@ class MetaStore(Protocol):
         """Return the keys that begin with ``prefix``, sorted."""
 
 
+class LogChange(NamedTuple):
+    """Change of a log: what began in a range of offsets before it is kept."""
+
+    change_id: int
+    """The order of all changes."""
+    log_id: int
+    from_offset: int
+    upto_offset: int
+
+
+class KeptRange(NamedTuple):
+    """Range of offsets whose batches were kept with a change."""
+
+    from_offset: int
+    upto_offset: int
+    change_id: int
+
+
+class SnapshotStore(Protocol):
+    """Named snapshots, and the batches that only snapshots still hold."""
+
+    def save_snapshot(self, name: str, content: str | None) -> asyncio.Future[None]:
+        """Enqueue: insert or replace a snapshot; ``None`` forgets it."""
+
+    async def load_snapshots(self) -> tuple[dict[str, str], list[LogChange]]:
+        """Return the snapshots by name, and all changes in their order."""
+
+    def keep_batches(self, change: LogChange, undo: Undo | None = None) -> asyncio.Future[None]:
+        """Enqueue: note a change, and copy the batches that begin in its range."""
+
+    def put_back_batches(self, log_id: int, ranges: Sequence[KeptRange]) -> asyncio.Future[None]:
+        """Enqueue: append what was kept to a log that ends where the first range begins."""
+
+    def forget_changes(self, change_ids: Sequence[int]) -> asyncio.Future[None]:
+        """Enqueue: drop changes and what was kept with them."""
+
+    async def read_kept(self, kept: KeptRange, max_batches: int) -> list[StoredBatch]:
+        """Return the first ``max_batches`` batches of a range, in order."""
+
+    async def kept_bytes(self) -> dict[int, int]:
+        """Return how many bytes are kept with each change."""
+
+
 class PendingWrites(Protocol):
     """Writes that are enqueued and not yet committed, for back-pressure."""
 
@@ -356,7 +399,7 @@ class Transactions(Protocol):
         """Return when everything enqueued so far is committed; raise if that failed."""
 
 
-class LogStorage(LogStore, Transactions, Protocol):
+class LogStorage(LogStore, SnapshotStore, Transactions, Protocol):
     """Storage of one log, as the log itself uses it."""
 
 

@@ -110,6 +110,32 @@ MIGRATIONS: tuple[Migration, ...] = (
         ) WITHOUT ROWID
         """,
     ),
+    (
+        "CREATE TABLE snapshots (name TEXT PRIMARY KEY, content TEXT NOT NULL)",
+        # Changes of what snapshots hold, in their order, and the batches that began there before.
+        """
+        CREATE TABLE log_changes (
+            id INTEGER PRIMARY KEY,
+            log_id INTEGER NOT NULL,
+            from_offset INTEGER NOT NULL,
+            upto_offset INTEGER NOT NULL
+        )
+        """,
+        """
+        CREATE TABLE kept_batches (
+            change INTEGER NOT NULL,
+            base_offset INTEGER NOT NULL,
+            last_offset INTEGER NOT NULL,
+            max_timestamp INTEGER NOT NULL,
+            producer_id INTEGER,
+            producer_epoch INTEGER NOT NULL,
+            base_sequence INTEGER NOT NULL,
+            attributes INTEGER NOT NULL,
+            data BLOB NOT NULL
+        )
+        """,
+        "CREATE INDEX kept_batches_by_change ON kept_batches (change, base_offset)",
+    ),
 )
 
 

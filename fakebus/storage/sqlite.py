@@ -8,6 +8,7 @@ database in memory belongs to one connection, so there reads wait for the group 
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -16,6 +17,8 @@ from typing import Any, NamedTuple
 
 from fakebus.errors import StorageError
 from fakebus.storage import sqlite_groups as groups
+from fakebus.storage import sqlite_snapshots as snapshots
+from fakebus.storage.interface import LogChange, Undo
 from fakebus.storage.migrations import migrate
 from fakebus.storage.sqlite_connection import PAGE_SIZE, WorkerConnection, damaged, is_damage
 from fakebus.storage.sqlite_file import FileLock, check_data_file
@@ -107,10 +110,20 @@ class SqliteStorage:
         self.save_group = writer.writing(groups.save_group)
         self.delete_group = writer.writing(groups.delete_group)
         self.load_groups = reader_connection.reading(groups.load_groups)
+        self.save_snapshot = writer.writing(snapshots.save_snapshot)
+        self.load_snapshots = reader_connection.reading(snapshots.load_snapshots)
+        self.put_back_batches = writer.writing(snapshots.put_back_batches)
+        self.forget_changes = writer.writing(snapshots.forget_changes)
+        self.read_kept = reader_connection.reading(snapshots.read_kept)
+        self.kept_bytes = reader_connection.reading(snapshots.kept_bytes)
         self.get_meta = meta.get_meta
         self.set_meta = meta.set_meta
         self.set_all_meta = meta.set_all_meta
         self.meta_keys = meta.meta_keys
+
+    def keep_batches(self, change: LogChange, undo: Undo | None = None) -> asyncio.Future[None]:
+        """Enqueue: note a change, and copy the batches that begin in its range."""
+        return self._writer.enqueue_with_future(snapshots.keep_batches, (change,), undo=undo)
 
     @classmethod
     async def open(cls, path: Path | None, *, durable: bool = True) -> SqliteStorage:

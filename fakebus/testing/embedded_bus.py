@@ -110,8 +110,7 @@ class EmbeddedBus:
             namespace = new_namespace()
             fixtures = [*self._settings.fixtures, *fixtures]
         bus = self._thread.bus
-        snapshots = bus.broker.snapshots
-        begin = self._run(snapshots.take())
+        begin = self._run(bus.broker.snapshots.take())
         own = OwnNames(namespace=namespace)
         if isolation is Isolation.TOPICS:
             own = self._run(names_there(bus.broker, bus.registry, namespace))
@@ -121,9 +120,7 @@ class EmbeddedBus:
         try:
             yield self._run(self._handle(cluster, namespace, fixtures))
         finally:
-            self._run(self._end(isolation, begin, own))
-            cluster.forget()
-            snapshots.forget(begin)
+            self._run(self._end(isolation, begin, own, cluster))
 
     async def _handle(
         self, cluster: EmbeddedCluster, namespace: Namespace, fixtures: Sequence[Path]
@@ -140,18 +137,24 @@ class EmbeddedBus:
         observer = Observer(cluster, namespace, [*self._settings.fixtures, *fixtures])
         return TestBus(observer, self._thread.loop, self.addresses, capabilities)
 
-    async def _end(self, isolation: Isolation, begin: Snapshot, own: OwnNames) -> None:
+    async def _end(
+        self, isolation: Isolation, begin: Snapshot, own: OwnNames, cluster: EmbeddedCluster
+    ) -> None:
         bus = self._thread.bus
-        self._faults.clear()
-        self._clock.reset()
-        if isolation is Isolation.ROLLBACK:
-            self._note_members()
-            await bus.broker.snapshots.roll_back(begin)
-        elif isolation is Isolation.ADVANCE:
-            await advance(bus.broker, begin)
-        elif isolation is not Isolation.NONE:
-            await delete(bus.broker, bus.registry, own)
-        bus.broker.activity.clear()
+        try:
+            cluster.forget(but=begin)
+            self._faults.clear()
+            self._clock.reset()
+            if isolation is Isolation.ROLLBACK:
+                self._note_members()
+                await bus.broker.snapshots.roll_back(begin)
+            elif isolation is Isolation.ADVANCE:
+                await advance(bus.broker, begin)
+            elif isolation is not Isolation.NONE:
+                await delete(bus.broker, bus.registry, own)
+            bus.broker.activity.clear()
+        finally:
+            bus.broker.snapshots.forget(begin)
 
     def _note_members(self) -> None:
         coordinator, now = self._thread.bus.broker.group_coordinator, monotonic()

@@ -118,9 +118,10 @@ class EmbeddedCluster:
             raise LookupError(f"there is no snapshot {name!r}; there are: {known or 'none'}")
         await self.broker.snapshots.roll_back(self._snapshots.get(name, self._begin))
 
-    def forget(self) -> None:
-        """Let go of all snapshots: the test is over."""
-        self.broker.snapshots.forget(self._begin, *self._snapshots.values())
+    def forget(self, but: Snapshot) -> None:
+        """Let go of all snapshots except one: the test is over."""
+        own = (each for each in (self._begin, *self._snapshots.values()) if each is not but)
+        self.broker.snapshots.forget(*own)
 
     async def topic_names(self) -> list[str]:
         """Return all topics but those of Kafka, of the schema registry and of seeding."""

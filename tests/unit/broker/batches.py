@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from fakebus.broker.broker import Broker
@@ -9,6 +10,7 @@ from fakebus.broker.fetching import FetchTarget
 from fakebus.records.builder import build_batch
 from fakebus.records.reader import read_records
 from fakebus.records.record import NewRecord, Record
+from fakebus.storage.interface import KeptRange, LogChange, StoredBatch
 from fakebus.types import TopicPartition
 
 T0 = TopicPartition("t", 0)
@@ -33,3 +35,12 @@ async def read(broker: Broker, offset: int = 0, partition: TopicPartition = T0) 
                     records.append(record)
         offset = records[-1].offset + 1
     return records
+
+
+async def keep(broker: Broker, batches: Sequence[StoredBatch]) -> list[KeptRange]:
+    """Let storage keep batches as it does for snapshots, and return where they are."""
+    storage, end = broker._storage, batches[-1].last_offset + 1
+    elsewhere = storage.next_log_id()
+    storage.append_batches(elsewhere, batches, lambda failure: None)
+    await storage.keep_batches(LogChange(elsewhere, elsewhere, 0, end))
+    return [KeptRange(0, end, elsewhere)]

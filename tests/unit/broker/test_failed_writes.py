@@ -20,7 +20,7 @@ from fakebus.errors import BrokerError, ErrorCode, StorageError
 from fakebus.storage.sqlite import SqliteStorage
 from fakebus.types import TopicPartition
 from tests.manual_clock import ManualClock
-from tests.unit.broker.batches import T0, batch
+from tests.unit.broker.batches import T0, batch, keep
 from tests.unit.broker.conftest import NOW_MS
 
 U0 = TopicPartition("u", 0)
@@ -343,7 +343,7 @@ async def test_a_topic_and_its_committed_offsets_go_in_one_transaction() -> None
 async def test_the_parts_of_a_rewrite_go_in_one_transaction() -> None:
     async with filled_broker() as (broker, _, disk):
         log = broker.partition_log(T0)
-        kept = list(await log.read(1, 2, 10_000))
+        kept = await keep(broker, await log.read(1, 2, 10_000))
         disk.room = 1
         await log.rewrite(1, kept, log_start_offset=1, log_end_offset=2)
         assert (log.log_start_offset, log.log_end_offset) == (1, 2)

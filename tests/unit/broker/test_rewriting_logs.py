@@ -11,7 +11,7 @@ from fakebus.broker.broker import Broker
 from fakebus.broker.fetching import FetchTarget
 from fakebus.broker.partition_log import PartitionLog
 from fakebus.errors import ErrorCode
-from tests.unit.broker.batches import T0, batch, read
+from tests.unit.broker.batches import T0, batch, keep, read
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ async def test_an_epoch_ends_where_the_log_was_cut_off(broker: Broker, log: Part
 async def test_what_was_deleted_is_put_back_with_its_offsets(
     broker: Broker, log: PartitionLog
 ) -> None:
-    kept = list(await log.read(0, 3, 10_000))
+    kept = await keep(broker, await log.read(0, 3, 10_000))
     await log.delete_records(2)
     await broker.produce(T0, batch(b"d"))
     await log.rewrite(0, kept, log_start_offset=1, log_end_offset=3)
@@ -58,7 +58,7 @@ async def test_an_empty_log_keeps_its_place(broker: Broker, log: PartitionLog) -
 
 
 async def test_what_is_appended_meanwhile_comes_behind(broker: Broker, log: PartitionLog) -> None:
-    kept = list(await log.read(0, 3, 10_000))
+    kept = await keep(broker, await log.read(0, 3, 10_000))
     rewriting = asyncio.ensure_future(log.rewrite(0, kept, log_start_offset=0, log_end_offset=3))
     await asyncio.sleep(0)
     appended = broker.produce(T0, batch(b"new"))

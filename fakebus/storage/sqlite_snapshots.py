@@ -1,0 +1,82 @@
+"""Snapshots in SQLite: the SnapshotStore of the interface."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+from fakebus.storage.interface import KeptRange, LogChange, StoredBatch
+from fakebus.storage.sqlite_transaction import MAX_OFFSET, OFFSET_BITS, Transaction
+
+_BATCHES_AT_ONCE = 64
+"""Batches that are in memory at once; each may have megabytes."""
+
+_COPY = """
+INSERT INTO kept_batches
+SELECT ?, id & ?, last_offset, max_timestamp, producer_id, producer_epoch, base_sequence,
+       attributes, data
+FROM batches WHERE id BETWEEN ? AND ? ORDER BY id
+"""
+_KEPT = """
+SELECT base_offset, last_offset, max_timestamp, ifnull(producer_id, -1), producer_epoch,
+       base_sequence, attributes, data
+FROM kept_batches WHERE change = ? AND base_offset >= ? AND base_offset < ?
+ORDER BY base_offset LIMIT ?
+"""
+
+
+def save_snapshot(transaction: Transaction, name: str, content: str | None) -> None:
+    """Insert or replace a snapshot; ``None`` forgets it."""
+    if content is None:
+        transaction.execute("DELETE FROM snapshots WHERE name = ?", (name,))
+    else:
+        transaction.execute("INSERT OR REPLACE INTO snapshots VALUES (?, ?)", (name, content))
+
+
+def load_snapshots(connection: sqlite3.Connection) -> tuple[dict[str, str], list[LogChange]]:
+    """Return the snapshots by name, and all changes in their order."""
+    changes = connection.execute("SELECT * FROM log_changes ORDER BY id").fetchall()
+    snapshots = connection.execute("SELECT * FROM snapshots ORDER BY name").fetchall()
+    return dict(snapshots), list(map(LogChange._make, changes))
+
+
+def keep_batches(transaction: Transaction, change: LogChange) -> None:
+    """Note a change, and copy the batches that begin in its range."""
+    transaction.execute("INSERT INTO log_changes VALUES (?, ?, ?, ?)", change)
+    first = (change.log_id << OFFSET_BITS) + change.from_offset
+    last = (change.log_id << OFFSET_BITS) + change.upto_offset - 1
+    transaction.execute(_COPY, (change.change_id, MAX_OFFSET, first, last))
+
+
+def put_back_batches(transaction: Transaction, log_id: int, ranges: Sequence[KeptRange]) -> None:
+    """Append what was kept to a log that ends where the first range begins."""
+    for kept in ranges:
+        begin = kept.from_offset
+        while True:
+            where = (kept.change_id, begin, kept.upto_offset, _BATCHES_AT_ONCE)
+            batches = list(map(StoredBatch._make, transaction.execute(_KEPT, where)))
+            if not batches:
+                break
+            transaction.append(log_id, batches)
+            begin = batches[-1].base_offset + 1
+
+
+def forget_changes(transaction: Transaction, change_ids: Sequence[int]) -> None:
+    """Drop changes and what was kept with them."""
+    ids = [(each,) for each in change_ids]
+    transaction.executemany("DELETE FROM kept_batches WHERE change = ?", ids)
+    transaction.executemany("DELETE FROM log_changes WHERE id = ?", ids)
+
+
+def read_kept(
+    connection: sqlite3.Connection, kept: KeptRange, max_batches: int
+) -> list[StoredBatch]:
+    """Return the first ``max_batches`` batches of a range, in order."""
+    where = (kept.change_id, kept.from_offset, kept.upto_offset, max_batches)
+    return list(map(StoredBatch._make, connection.execute(_KEPT, where)))
+
+
+def kept_bytes(connection: sqlite3.Connection) -> dict[int, int]:
+    """Return how many bytes are kept with each change."""
+    sizes = "SELECT change, sum(length(data)) FROM kept_batches GROUP BY change"
+    return dict(connection.execute(sizes).fetchall())
