@@ -8,11 +8,12 @@ else; what is rare (who joins, begins where, asks for a topic that is not there)
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from fakebus.broker.fetch_positions import FetchPositions, Streams
 from fakebus.clock import Clock
 from fakebus.errors import ErrorCode
 from fakebus.protocol.consumer_protocol import assigned_partitions, subscribed_topics
@@ -103,16 +104,15 @@ class Activities:
         """Told of each activity, and of connections and of fetches that begin somewhere new."""
         self.newest: deque[Activity] = deque(maxlen=MOST_REMEMBERED)
         self._clock = clock
-        self._positions: dict[int, dict[tuple[str, TopicPartition], int]] = {}
-        """By connection: where its clients fetched last."""
+        self.positions = FetchPositions()
+        """Where clients fetch."""
         self._asked: dict[tuple[str, str], Activity] = {}
 
     def clear(self) -> None:
         """Forget all that was noted."""
         self.newest.clear()
         self._asked.clear()
-        for positions in self._positions.values():
-            positions.clear()
+        self.positions.clear()
 
     def note(
         self,
@@ -173,6 +173,7 @@ class Activities:
             offset = -1 if row is None else row.offset
             place = TopicPartition(_short(topic), partition)
             self.note("found", origin(), place, (offset, offset), _short(group))
+            self.positions.expect(origin().client_id, place, _short(group))
 
     def note_lookup(self, origin: OriginOf, place: TopicPartition, which: str, offset: int) -> None:
         """Note that a client was told the ``earliest`` or ``latest`` offset of a partition."""
@@ -206,59 +207,41 @@ class Activities:
         self, origin: OriginOf, targets: Sequence[FetchTarget], on_answer: OnAnswer
     ) -> OnAnswer:
         """Note where a fetch begins; return what tells its answer on, and notes what it found."""
-        client = origin()
-        positions = self._positions.setdefault(client.connection_id, {})
+        client, positions, now_ms = origin(), self.positions, self._clock.now_ms()
+        streams = positions.streams_of(client.connection_id)
         for target in targets:
             if target.log is not None:
-                place = target.log.topic_partition
-                if (client.client_id, place) not in positions:
-                    self.tell("fetches", client, place, target.fetch_offset)
-                positions[client.client_id, place] = target.fetch_offset
+                place, offset = target.log.topic_partition, target.fetch_offset
+                if positions.fetch(client.connection_id, client.client_id, place, offset, now_ms):
+                    self.tell("fetches", client, place, offset)
 
         def answer(targets: Sequence[FetchTarget]) -> None:
-            self._note_fetch(targets, origin)
+            self._note_fetch(targets, client, streams)
             on_answer(targets)
 
         return answer
 
-    def follows(self, connection_id: int) -> bool:
-        """Whether :meth:`connection_closed` has to be told of this connection already."""
-        return connection_id in self._positions
-
     def connection_closed(self, connection_id: int) -> None:
         """Forget where a connection's clients stood."""
-        self._positions.pop(connection_id, None)
+        self.positions.close(connection_id, self._clock.now_ms())
 
-    def position(self, client_id: str, place: TopicPartition) -> int | None:
-        """Return up to where a client has fetched a partition, ``None`` if it has not.
-
-        That is where its newest fetch begins, since it asks for more only when it has the rest.
-        Of several clients of that name it is the one that is farthest behind.
-        """
-        found = [
-            positions[client_id, place]
-            for positions in self._positions.values()
-            if (client_id, place) in positions
-        ]
-        return min(found, default=None)
-
-    def positions(self) -> Iterator[tuple[str, TopicPartition, int]]:
-        """Yield client, partition and offset of where clients fetch, see :meth:`position`."""
-        places = {key for found in self._positions.values() for key in found}
-        for client_id, place in sorted(places):
-            offset = self.position(client_id, place)
-            if offset is not None:
-                yield client_id, place, offset
-
-    def _note_fetch(self, targets: Sequence[FetchTarget], origin: OriginOf) -> None:
+    def _note_fetch(self, targets: Sequence[FetchTarget], client: Origin, streams: Streams) -> None:
+        now_ms = self._clock.now_ms()
         for target in targets:
-            if target.batches and target.log is not None:
+            if target.log is None:
+                continue
+            place, sent_to = target.log.topic_partition, -1
+            if target.batches:
                 first, last = target.batches[0], target.batches[-1]
                 # A commit of storage stands behind these bytes, so they can be believed.
                 base_offset = int.from_bytes(last[_BASE_OFFSET], "big")
                 last_offset = base_offset + int.from_bytes(last[_LAST_OFFSET_DELTA], "big")
                 offsets = int.from_bytes(first[_BASE_OFFSET], "big"), last_offset
-                self.note("fetched", origin(), target.log.topic_partition, offsets)
+                self.note("fetched", client, place, offsets)
+                sent_to = last_offset + 1
+            stream = streams.get((client.client_id, place))
+            if stream is not None:
+                self.positions.answer(stream, sent_to, now_ms)
 
     def noting_commit(
         self,

@@ -153,7 +153,7 @@ class EmbeddedCluster:
             if log is not None:
                 row, fetched = offsets.get(place), None
                 if place in owners:
-                    fetched = self.broker.activity.position(owners[place], place)
+                    fetched = self.broker.activity.positions.position(owners[place], place)
                     fetched = -1 if fetched is None else fetched
                 partitions[place] = PartitionProgress(
                     committed=None if row is None else row.offset,

@@ -100,7 +100,7 @@ def _begin(
     if plan.incremental:
         _find_logs(plan, context)
     activity, connection = context.broker.activity, context.connection
-    if activity.is_on and not activity.follows(connection.connection_id):
+    if activity.is_on and not activity.positions.follows(connection.connection_id):
         connection.on_close.append(partial(activity.connection_closed, connection.connection_id))
     isolation = IsolationLevel(request.isolation_level)
 

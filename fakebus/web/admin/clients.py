@@ -22,6 +22,6 @@ async def activities(call: AdminCall) -> object:
                 "partition": place.partition,
                 "offset": offset,
             }
-            for client_id, place, offset in activity.positions()
+            for client_id, place, offset in activity.positions.all()
         ],
     }

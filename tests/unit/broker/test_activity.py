@@ -126,20 +126,20 @@ async def test_a_client_stands_where_its_newest_fetch_begins(noting: Broker) -> 
         target = FetchTarget(log, offset, 1000)
         noting.begin_fetch([target], lambda _: None, origin=lambda: origin)
 
-    assert activity.position("shop", T0) is None
+    assert activity.positions.position("shop", T0) is None
     for offset in (3, 5, 4):
         fetch(7, offset)
-    assert activity.position("shop", T0) == 4
-    assert activity.position("other", T0) is None
+    assert activity.positions.position("shop", T0) == 4
+    assert activity.positions.position("other", T0) is None
     # Another client of that name is farther behind, until it has gone.
-    assert not activity.follows(8)
+    assert not activity.positions.follows(8)
     fetch(8, 1)
-    assert activity.follows(8)
-    assert activity.position("shop", T0) == 1
+    assert activity.positions.follows(8)
+    assert activity.positions.position("shop", T0) == 1
     activity.connection_closed(8)
-    assert activity.position("shop", T0) == 4
+    assert activity.positions.position("shop", T0) == 4
     activity.clear()
-    assert activity.position("shop", T0) is None
+    assert activity.positions.position("shop", T0) is None
 
 
 async def test_a_missing_topic_is_noted_once_for_each_client(noting: Broker) -> None:

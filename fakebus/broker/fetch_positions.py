@@ -1,0 +1,189 @@
+"""Positions of clients in the partitions that they fetch, and where they began anew.
+
+A Fetch names no group. The group of a stream of fetches is the one that the same client has asked
+for the committed offset of that partition before, as consumers do whenever they are assigned one.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from fakebus.types import TopicPartition
+
+_MOST_PLACES = 10_000
+_MOST_BEGINNINGS = 32
+_NOWHERE = -1
+
+
+class FetchStream:
+    """Stream of the fetches of a client from one partition, over one connection.
+
+    Args:
+        client_id: what the client calls itself.
+        connection_id: the number of the connection.
+        place: the partition.
+    """
+
+    __slots__ = (
+        "asked_ms",
+        "client_id",
+        "closed_ms",
+        "connection_id",
+        "delivered",
+        "group",
+        "is_waiting",
+        "offset",
+        "place",
+        "sent_to",
+        "since_ms",
+    )
+
+    def __init__(self, client_id: str, connection_id: int, place: TopicPartition) -> None:
+        self.client_id = client_id
+        self.connection_id = connection_id
+        self.place = place
+        self.group = ""
+        """Empty when it has asked for no group's offset."""
+        self.offset = _NOWHERE
+        """Where the newest fetch begins: the client has all that was sent before."""
+        self.since_ms = 0
+        """Since when its fetches begin there."""
+        self.asked_ms = 0
+        """When the newest fetch came."""
+        self.is_waiting = False
+        """Whether the newest fetch is not answered yet."""
+        self.delivered = _NOWHERE
+        """Where the newest fetch began that was answered with records; -1 for none."""
+        self.sent_to = _NOWHERE
+        """One past the last record that was sent; -1 for none."""
+        self.closed_ms: int | None = None
+        """When its connection was closed."""
+
+
+Streams = dict[tuple[str, TopicPartition], FetchStream]
+"""Streams of a connection, by client id and partition."""
+
+
+class Beginning(NamedTuple):
+    """Beginning of a stream at an offset, or its return to one that it was sent before."""
+
+    offset: int
+    at_ms: int
+    """When records were sent from there on."""
+    stream: FetchStream
+
+
+class FetchPositions:
+    """Positions of all clients that fetch, and the newest beginnings in each partition."""
+
+    def __init__(self) -> None:
+        self._by_connection: dict[int, Streams] = {}
+        self._by_place: dict[TopicPartition, dict[FetchStream, None]] = {}
+        self._beginnings: dict[TopicPartition, deque[Beginning]] = {}
+        self._groups: dict[tuple[str, TopicPartition], str] = {}
+        """The groups whose offsets clients have asked for, and not fetched from there yet."""
+
+    def clear(self) -> None:
+        """Forget where clients stand, and that they began; their connections stay."""
+        for streams in self._by_connection.values():
+            streams.clear()
+        self._by_place.clear()
+        self._beginnings.clear()
+        self._groups.clear()
+
+    def expect(self, client_id: str, place: TopicPartition, group: str) -> None:
+        """Take the client's next fetches from a partition for those of a group."""
+        if len(self._groups) >= _MOST_PLACES:
+            self._groups.clear()
+        self._groups[client_id, place] = group
+
+    def streams_of(self, connection_id: int) -> Streams:
+        """Return the streams of a connection."""
+        return self._by_connection.setdefault(connection_id, {})
+
+    def fetch(
+        self,
+        connection_id: int,
+        client_id: str,
+        place: TopicPartition,
+        offset: int,
+        now_ms: int,
+    ) -> bool:
+        """Note that a client fetches from an offset on; return whether the stream is new."""
+        streams, key = self.streams_of(connection_id), (client_id, place)
+        stream = streams.get(key)
+        is_new = stream is None
+        if stream is None:
+            stream = streams[key] = FetchStream(client_id, connection_id, place)
+            self._by_place.setdefault(place, {})[stream] = None
+        if self._groups and key in self._groups:
+            stream.group = self._groups.pop(key)
+        if stream.offset != offset:
+            stream.offset, stream.since_ms = offset, now_ms
+        stream.asked_ms, stream.is_waiting = now_ms, True
+        return is_new
+
+    def answer(self, stream: FetchStream, sent_to: int, now_ms: int) -> None:
+        """Note that the newest fetch is answered.
+
+        Args:
+            stream: of the client.
+            sent_to: one past the last record of the answer; -1 if it has none.
+            now_ms: the time.
+        """
+        stream.is_waiting = False
+        if sent_to < 0:
+            return
+        stream.sent_to = sent_to
+        if stream.offset <= stream.delivered or stream.delivered == _NOWHERE:
+            self._begin(Beginning(stream.offset, now_ms, stream))
+        stream.delivered = stream.offset
+
+    def _begin(self, beginning: Beginning) -> None:
+        place = beginning.stream.place
+        found = self._beginnings.get(place)
+        if found is None:
+            if len(self._beginnings) >= _MOST_PLACES:
+                del self._beginnings[next(iter(self._beginnings))]
+            found = self._beginnings[place] = deque(maxlen=_MOST_BEGINNINGS)
+        found.append(beginning)
+
+    def follows(self, connection_id: int) -> bool:
+        """Whether :meth:`close` has to be told of this connection already."""
+        return connection_id in self._by_connection
+
+    def close(self, connection_id: int, now_ms: int) -> None:
+        """Forget where a connection's clients stood."""
+        for stream in self._by_connection.pop(connection_id, {}).values():
+            stream.closed_ms = now_ms
+            others = self._by_place.get(stream.place, {})
+            others.pop(stream, None)
+            if not others:
+                self._by_place.pop(stream.place, None)
+
+    def at(self, place: TopicPartition) -> Sequence[FetchStream]:
+        """Return the streams from a partition whose connections are open."""
+        return tuple(self._by_place.get(place, ()))
+
+    def beginnings(self, place: TopicPartition) -> Sequence[Beginning]:
+        """Return the newest beginnings in a partition, oldest first."""
+        return tuple(self._beginnings.get(place, ()))
+
+    def position(self, client_id: str, place: TopicPartition) -> int | None:
+        """Return up to where a client has fetched a partition, ``None`` if it has not.
+
+        That is where its newest fetch begins, since it asks for more only when it has the rest.
+        Of several clients of that name it is the one that is farthest behind.
+        """
+        found = [each.offset for each in self.at(place) if each.client_id == client_id]
+        return min(found, default=None)
+
+    def all(self) -> Iterator[tuple[str, TopicPartition, int]]:
+        """Yield client, partition and offset of where clients fetch, see :meth:`position`."""
+        places = {key for found in self._by_connection.values() for key in found}
+        for client_id, place in sorted(places):
+            offset = self.position(client_id, place)
+            if offset is not None:
+                yield client_id, place, offset

@@ -1,0 +1,70 @@
+from fakebus.broker.fetch_positions import FetchPositions, FetchStream
+from fakebus.types import TopicPartition
+
+PLACE = TopicPartition("orders", 0)
+
+
+def _fetch(
+    positions: FetchPositions, connection_id: int, offset: int, sent_to: int, now_ms: int = 1000
+) -> FetchStream:
+    positions.fetch(connection_id, "shop", PLACE, offset, now_ms)
+    stream = positions.streams_of(connection_id)["shop", PLACE]
+    positions.answer(stream, sent_to, now_ms + 1)
+    return stream
+
+
+def test_a_client_that_reads_on_begins_once() -> None:
+    positions = FetchPositions()
+    for offset in (0, 5, 10):
+        _fetch(positions, 1, offset, offset + 5)
+    _fetch(positions, 1, 15, -1)
+    _fetch(positions, 1, 15, 20)
+    assert [each.offset for each in positions.beginnings(PLACE)] == [0]
+
+
+def test_a_client_that_returns_to_an_offset_or_connects_anew_begins_again() -> None:
+    positions = FetchPositions()
+    for connection_id in (1, 1, 2):
+        _fetch(positions, connection_id, 3, 9)
+        _fetch(positions, connection_id, 9, 12)
+        positions.close(2, 5000)
+    begun = positions.beginnings(PLACE)
+    assert [each.offset for each in begun] == [3, 3, 3]
+    assert [each.stream.closed_ms for each in begun] == [None, None, 5000]
+
+
+def test_nothing_begins_before_records_are_sent() -> None:
+    positions = FetchPositions()
+    _fetch(positions, 1, 7, -1)
+    assert positions.beginnings(PLACE) == ()
+
+
+def test_the_time_at_an_offset_counts_from_the_first_fetch_there() -> None:
+    positions = FetchPositions()
+    _fetch(positions, 1, 7, -1, now_ms=100)
+    stream = _fetch(positions, 1, 7, -1, now_ms=600)
+    assert (stream.since_ms, stream.asked_ms, stream.is_waiting) == (100, 600, False)
+
+
+def test_a_stream_is_for_the_group_whose_offset_its_client_asked_for_last() -> None:
+    positions = FetchPositions()
+    positions.expect("shop", PLACE, "billing")
+    positions.expect("other", PLACE, "audit")
+    assert _fetch(positions, 1, 0, -1).group == "billing"
+    assert _fetch(positions, 2, 0, -1).group == ""
+    assert {each.group for each in positions.at(PLACE)} == {"billing", ""}
+
+
+def test_what_is_remembered_of_partitions_and_groups_is_bounded() -> None:
+    positions = FetchPositions()
+    streams = positions.streams_of(1)
+    for number in range(10_001):
+        place = TopicPartition("orders", number)
+        positions.expect("other", place, "billing")
+        positions.fetch(1, "shop", place, 0, 0)
+        positions.answer(streams["shop", place], 1, 0)
+    for _ in range(100):
+        positions.answer(streams["shop", place], 1, 0)
+    assert not positions.beginnings(TopicPartition("orders", 0))
+    assert len(positions.beginnings(place)) == 32
+    assert len(positions._groups) == 1
