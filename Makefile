@@ -6,14 +6,14 @@ STAMP = $(VENV)/.installed
 # What is compiled once need not be compiled by each process of the tests.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: up test smoke wheel image check mutants test-clients test-kafka bench fuzz kafka lock clean format
+.PHONY: up test smoke wheel image check mutants test-clients test-console test-kafka bench fuzz kafka lock clean format
 
 up: $(STAMP)  ## Start the seeded bus: Kafka on 127.0.0.1:9092, HTTP on 127.0.0.1:8081
 	$(BIN)/fakebus up --fixtures fixtures $(ARGS)
 
 # Three at a time, also on two cores: much of it is waiting for clients.
 test: $(STAMP)  ## Unit tests and the Python clients
-	$(BIN)/python -m pytest -q -n 3 --dist loadgroup --ignore tests/clients/test_other_languages.py --ignore tests/clients/test_registry_other_languages.py --ignore tests/devstack --ignore tests/differential $(ARGS)
+	$(BIN)/python -m pytest -q -n 3 --dist loadgroup --ignore tests/clients/test_other_languages.py --ignore tests/clients/test_registry_other_languages.py --ignore tests/devstack --ignore tests/differential --ignore tests/console $(ARGS)
 
 smoke: $(STAMP)  ## Install a wheel into a new environment, start it, use it and stop it
 	$(BIN)/python tools/smoke.py $(ARGS)
@@ -34,6 +34,9 @@ check: $(STAMP)  ## Format, lint, types, layers
 test-clients: $(STAMP)  ## kcat, Java, Go and Node clients (needs their toolchains)
 	$(BIN)/python tests/clients/build.py
 	$(BIN)/python -m pytest -q tests/clients/test_other_languages.py tests/clients/test_registry_other_languages.py tests/devstack $(ARGS)
+
+test-console: $(VENV)/.console  ## The console in Chromium
+	timeout 150 $(BIN)/python -m pytest -q tests/console $(ARGS)
 
 test-kafka: $(STAMP)  ## The same scenarios on a real Apache Kafka, and both asked the same (Java 17, Maven)
 	$(BIN)/python tests/clients/build.py
@@ -66,4 +69,8 @@ $(STAMP): pyproject.toml requirements-dev.lock
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@touch $@
+
+$(VENV)/.console: $(STAMP) tests/console/requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/console/requirements.lock
 	@touch $@

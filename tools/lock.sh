@@ -9,6 +9,10 @@ uv pip compile --universal --python-version 3.11 --no-emit-index-url --no-emit-f
 uv pip compile --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links \
   --generate-hashes --extra fast --extra json --extra protobuf --custom-compile-command "make lock" \
   --constraint requirements-dev.lock --output-file requirements.lock pyproject.toml
+# What drives the browser of the console's tests, beside what all tests need.
+uv pip compile --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links \
+  --generate-hashes --group console --custom-compile-command "make lock" \
+  --constraint requirements-dev.lock --output-file tests/console/requirements.lock "$@"
 # Tutor, whose real configuration the tests of our plugin look at, in an environment of its own.
 uv pip compile --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links \
   --generate-hashes --custom-compile-command "make lock" \

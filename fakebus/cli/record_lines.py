@@ -20,6 +20,8 @@ from fakebus.cli.bootstrap import registry_of
 from fakebus.cli.output import print_lines
 from fakebus.client.connection import Connection
 from fakebus.client.reading import FetchedRecord
+from fakebus.cluster.events import event_of
+from fakebus.cluster.filters import EventFields, bytes_as_text, instant
 from fakebus.escaping import printable
 from fakebus.fixture_files.encoding.unwrapping import unwrap
 from fakebus.fixture_files.events.event_lines import EventFile, EventLine
@@ -30,12 +32,13 @@ from fakebus.fixture_files.functions import FunctionContext, expand
 from fakebus.fixture_files.headers import RecordHeader, parse_headers
 from fakebus.fixture_files.inputs.input import literal, payload
 from fakebus.fixture_files.problems import DataError, FixtureError, ProblemList
-from fakebus.fixture_files.times import LATEST_MS, parse_time, to_datetime
+from fakebus.fixture_files.times import parse_time, to_datetime
 from fakebus.records.batch import NO_TIMESTAMP
 from fakebus.records.record import NewRecord
 from fakebus.schemas.interface import SchemaDataError
 from fakebus.schemas.payloads import FORMATS as FORMATS_BY_TYPE
 from fakebus.schemas.payloads import Payload, decode, encode
+from fakebus.types import TopicPartition
 
 if TYPE_CHECKING:
     from fakebus.client.registry import RegistryClient
@@ -121,21 +124,16 @@ class ReadRecord:
 
     def __init__(self, record: FetchedRecord, schemas: Schemas) -> None:
         self.record = record
+        self._schemas = schemas
         self.key = decode(record.key, schemas, topic=record.topic, is_key=True)
         self.value = decode(record.value, schemas, topic=record.topic)
 
-    def fields(self) -> dict[str, Any]:
-        """Return what filters see: fields as in JSON, with plain data and headers by name."""
+    def fields(self) -> EventFields:
+        """Return what filters see."""
         record = self.record
-        return {
-            "topic": record.topic,
-            "partition": record.partition,
-            "offset": record.offset,
-            "at": None if record.timestamp_ms is None else _instant(record.timestamp_ms),
-            "key": _plain(self.key),
-            "value": _plain(self.value),
-            "headers": {name: data and _shown(data) for name, data in record.headers},
-        }
+        place = TopicPartition(record.topic, record.partition)
+        timestamp_ms = NO_TIMESTAMP if record.timestamp_ms is None else record.timestamp_ms
+        return EventFields(event_of(place, record.offset, timestamp_ms, record, self._schemas))
 
     def json(self) -> str:
         """Return the record as an event of a fixture file."""
@@ -145,7 +143,7 @@ class ReadRecord:
             "partition": record.partition,
             "offset": record.offset,
         }
-        at = None if record.timestamp_ms is None else _instant(record.timestamp_ms)
+        at = None if record.timestamp_ms is None else instant(record.timestamp_ms)
         if at is not None:
             event["at"] = at
         event["key"] = _written(record.key, self.key, is_key=True)
@@ -170,16 +168,6 @@ class ReadRecord:
         return printable("  ".join(parts))
 
 
-def _instant(timestamp_ms: int) -> str | None:
-    if timestamp_ms > LATEST_MS:
-        return None  # after the year 9999, which ISO 8601 has no name for
-    return to_datetime(timestamp_ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _plain(found: Payload[Any]) -> Any:
-    return _shown(found.data) if isinstance(found.data, bytes) else found.data
-
-
 def _local(timestamp_ms: int | None) -> str:
     if timestamp_ms is None:
         return "-"
@@ -194,11 +182,7 @@ def _shown(data: bytes | None, found: Payload[Any] | None = None) -> str:
         return "(null)"
     if found is not None and found.schema is not None and found.problem is None:
         return json.dumps(found.data, ensure_ascii=False)
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        text = data.decode("latin-1")
-        return "".join(c if " " <= c <= "~" else f"\\x{ord(c):02x}" for c in text)
+    return bytes_as_text(data)
 
 
 def _written(data: bytes | None, found: Payload[SourceSchema], *, is_key: bool) -> object:

@@ -32,7 +32,6 @@ from fakebus.cli.output import (
     print_lines,
     reader_has_gone,
 )
-from fakebus.cli.record_filter import FILTER_HELP, parse_filter
 from fakebus.cli.record_lines import ReadRecord, Schemas
 from fakebus.client.connection import ClientError, Connection, nearest
 from fakebus.client.offsets import log_ranges, partition_of, partitions_of, resolve
@@ -45,6 +44,7 @@ from fakebus.client.positions import (
 )
 from fakebus.client.reading import Reader
 from fakebus.client.topics import TopicPattern
+from fakebus.cluster.filters import FILTER_HELP, parse_filter
 from fakebus.errors import ConfigError
 from fakebus.real_time import monotonic
 from fakebus.types import TopicPartition
@@ -98,7 +98,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print records until there are enough of them, or until Ctrl-C."""
     position = parse_position(arguments.start or "latest", time.time_ns() // 1_000_000)
     _check(arguments, position.kind)
-    wanted = parse_filter(arguments.filter) if arguments.filter is not None else None
+    wanted = parse_filter(arguments.filter, "--filter") if arguments.filter is not None else None
     patterns = [TopicPattern(text) for text in arguments.topics]
     connection = connect(arguments, "fakebus tail")
     schemas = Schemas(arguments, connection)

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from fakebus.broker.activity import Origin
 from fakebus.servers import Bus
 from fakebus.web.connection import HttpConnection
+from fakebus.web.console.door import ConsoleDoor, redirect_browsers
 from fakebus.web.errors import json_errors
 from fakebus.web.fault_effects import fault_effects
 from fakebus.web.rooms import all_rooms
 from fakebus.web.routing import web_routes
 from fakebus.web.security import HostCheck
+
+if TYPE_CHECKING:
+    from fakebus.cluster.interface import Cluster
 
 _SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -32,8 +39,11 @@ class HttpApplication:
         settings = bus.settings
         hosts = HostCheck([*settings.http_allowed_hosts, *(each.host for each in settings.http)])
         faults = fault_effects(bus.broker)
-        application = web.Application(middlewares=[faults, json_errors, hosts.middleware()])
+        application = web.Application(
+            middlewares=[faults, json_errors, hosts.middleware(), redirect_browsers]
+        )
         application.add_routes(web_routes(all_rooms(bus)))
+        ConsoleDoor(partial(_cluster_of, bus)).add_to(application)
         application.on_response_prepare.append(_add_security_headers)
         self._runner = web.AppRunner(application, shutdown_timeout=0.5)
 
@@ -50,6 +60,12 @@ class HttpApplication:
     async def close(self) -> None:
         """Drop all clients."""
         await self._runner.cleanup()
+
+
+def _cluster_of(bus: Bus) -> Cluster:
+    from fakebus.cluster.embedded import EmbeddedCluster
+
+    return EmbeddedCluster(bus, Origin(front_end="console", client_id="console"))
 
 
 async def _add_security_headers(request: web.Request, response: web.StreamResponse) -> None:

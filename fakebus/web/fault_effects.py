@@ -10,6 +10,7 @@ from aiohttp.typedefs import Middleware
 from fakebus.broker.broker import Broker
 from fakebus.broker.faults import Api, Delay, Disconnect, Fail
 from fakebus.clock import keep_waiting
+from fakebus.web.console.addresses import PREFIX
 from fakebus.web.errors import STORE_ERROR, error_response
 from fakebus.web.routing import routes
 
@@ -24,7 +25,8 @@ def fault_effects(broker: Broker) -> Middleware:
 
     @web.middleware
     async def carry_out(request: web.Request, handler: _Handler) -> web.StreamResponse:
-        if not faults.active:
+        # What takes faults away has to be there while they are on.
+        if not faults.active or request.path.startswith(PREFIX):
             return await handler(request)
         resource = request.match_info.route.resource
         path = request.path if resource is None else resource.canonical

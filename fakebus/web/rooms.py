@@ -10,7 +10,6 @@ from aiohttp import web
 from fakebus import __version__
 from fakebus.servers import Bus
 from fakebus.web.admin.room import AdminRoom
-from fakebus.web.front_page import FrontPageRoom
 from fakebus.web.registry.room import RegistryRoom
 from fakebus.web.routing import Handler, Room, RoomHandler
 
@@ -78,7 +77,6 @@ def all_rooms(bus: Bus) -> dict[str, Room]:
     """Return all rooms by the names that the table of routes has."""
     rooms: dict[str, Room] = {
         "admin": AdminRoom(bus),
-        "front_page": FrontPageRoom(bus),
         "registry": RegistryRoom(bus),
     }
     rooms["server"] = ServerRoom(bus, rooms)

@@ -1,25 +1,28 @@
 """Expressions that choose records, as in ``value.total > 100 and key contains "eu-"``.
 
 Nothing is evaluated by Python: an expression is fields, values and these operators, and can only
-be true or false.
+be true or false. What they cannot say, ``where`` says in JMESPath: ``where 'length(value.items)'``.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, NamedTuple, NoReturn
 
+from fakebus.cluster.events import Event
 from fakebus.errors import ConfigError
+from fakebus.fixture_files.times import LATEST_MS, to_datetime
+from fakebus.schemas.payloads import Payload
 
 FILTER_HELP = (
     "fields (key, value.user.id, value.items[0], headers.ce_type, topic, partition, offset, at), "
-    "texts in quotes, numbers, true, false, null; = != < <= > >= contains; and, or, not, ()"
+    "texts in quotes, numbers, true, false, null; = != < <= > >= contains; and, or, not, (); "
+    "where and JMESPath in quotes"
 )
-ROOTS = ("key", "value", "headers", "topic", "partition", "offset", "at")
-_JOINING = ("and", "or", "not", "contains")
+_JOINING = ("and", "or", "not", "contains", "where")
 _MOST_NESTED = 50
 _MOST_DIGITS = 300
 _TOKEN = re.compile(
@@ -44,16 +47,83 @@ class _Token(NamedTuple):
     column: int
 
 
-def parse_filter(text: str) -> Callable[[Fields], bool]:
+class EventFields(Mapping[str, Any]):
+    """Fields of a record as filters see them, each made when it is asked for.
+
+    Args:
+        event: the record.
+    """
+
+    def __init__(self, event: Event) -> None:
+        self._event = event
+        self._made: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        """Return a field; bytes that are no text with escapes, headers by name."""
+        if name not in self._made:
+            self._made[name] = _FIELDS[name](self._event)
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Return the names."""
+        return iter(_FIELDS)
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(_FIELDS)
+
+
+def instant(timestamp_ms: int) -> str | None:
+    """Return a timestamp in ISO 8601, in UTC; ``None`` for none and after the year 9999."""
+    if not 0 <= timestamp_ms <= LATEST_MS:
+        return None
+    return to_datetime(timestamp_ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def bytes_as_text(data: bytes) -> str:
+    r"""Return bytes as text; with escapes such as ``\x00`` if they are none."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        text = data.decode("latin-1")
+        return "".join(c if " " <= c <= "~" else f"\\x{ord(c):02x}" for c in text)
+
+
+def _plain(found: Payload[Any]) -> Any:
+    return bytes_as_text(found.data) if isinstance(found.data, bytes) else found.data
+
+
+_FIELDS: Mapping[str, Callable[[Event], Any]] = {
+    "key": lambda event: _plain(event.key_payload),
+    "value": lambda event: _plain(event.payload),
+    "headers": lambda event: {
+        name: data if data is None else bytes_as_text(data) for name, data in event.headers
+    },
+    "topic": lambda event: event.topic,
+    "partition": lambda event: event.partition,
+    "offset": lambda event: event.offset,
+    "at": lambda event: instant(event.timestamp_ms),
+}
+ROOTS = tuple(_FIELDS)
+
+
+def event_filter(text: str) -> Callable[[Event], bool]:
+    """Return whether an event is wanted; see :func:`parse_filter`."""
+    test = parse_filter(text)
+    return lambda event: test(EventFields(event))
+
+
+def parse_filter(text: str, name: str = "filter") -> Callable[[Fields], bool]:
     """Return whether a record is wanted, as a function of its fields.
 
     Args:
         text: as ``FILTER_HELP`` says.
+        name: what it is called, for messages.
 
     Raises:
         ConfigError: it is no expression; the message names the column.
     """
-    test = _Parser(text).whole()
+    test = _Parser(text, name).whole()
     # A field alone holds if it is there and not null, false, 0 or empty.
     return lambda fields: bool(test(fields))
 
@@ -61,8 +131,9 @@ def parse_filter(text: str) -> Callable[[Fields], bool]:
 class _Parser:
     """Parser of one expression, by recursive descent."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, name: str) -> None:
         self._text = text
+        self._name = name
         self._tokens = self._cut()
         self._at = 0
 
@@ -82,7 +153,7 @@ class _Parser:
     def _refuse(self, reason: str, column: int | None = None) -> NoReturn:
         """Raise what is wrong at a column, or else at the next token."""
         at = self._tokens[self._at].column if column is None else column
-        raise ConfigError(f"--filter, column {at}: {reason}; an expression has {FILTER_HELP}")
+        raise ConfigError(f"{self._name}, column {at}: {reason}; an expression has {FILTER_HELP}")
 
     def _take(self, *texts: str) -> str | None:
         """Read the next token if it is one of these words or marks."""
@@ -122,12 +193,27 @@ class _Parser:
             if not self._take(")"):
                 self._refuse("a closing bracket is missing")
             return inner
+        if self._take("where"):
+            return self._where()
         left = self._operand()
         operator = self._take(*_OPERATORS)
         if operator is None:
             return left
         compare, right = _OPERATORS[operator], self._operand()
         return lambda fields: compare(left(fields), right(fields))
+
+    def _where(self) -> Test:
+        token = self._tokens[self._at]
+        if token.kind != "text":
+            self._refuse("JMESPath in quotes is missing behind where")
+        self._at += 1
+        # Few filters have it, and the command line need not wait for it.
+        from fakebus.cluster.jmespath_tests import jmespath_test
+
+        try:
+            return jmespath_test(self._string(token), ROOTS)
+        except ValueError as error:
+            self._refuse(str(error), token.column)
 
     def _operand(self) -> Test:
         token = self._tokens[self._at]

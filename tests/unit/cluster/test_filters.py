@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fakebus.cli.record_filter import parse_filter
+from fakebus.cluster.events import Event
+from fakebus.cluster.filters import event_filter, parse_filter
 from fakebus.errors import ConfigError
 
 FIELDS = {
@@ -55,6 +56,9 @@ FIELDS = {
         "value.n = 2 and value.n = 3 or value.n = 1",
         "value.items",
         r'key != "\u00e9"',
+        "where 'length(value.items) == `2`' and partition = 2",
+        "where 'value.items[?price > `3`]'",
+        """not where "contains(keys(value), 'gone')\"""",
     ],
 )
 def test_an_expression_that_holds(expression: str) -> None:
@@ -80,6 +84,10 @@ def test_an_expression_that_holds(expression: str) -> None:
         "value.n contains 1",
         "value.tags contains 'e'",
         "key.inner = 'x'",
+        "where 'value.missing'",
+        "where 'value.empty'",
+        "where 'abs(key)'",
+        "where 'timestamp'",
     ],
 )
 def test_an_expression_that_does_not_hold(expression: str) -> None:
@@ -103,6 +111,11 @@ def test_an_expression_that_does_not_hold(expression: str) -> None:
         ("and", "column 1: a field or a value is missing before 'and'"),
         ("not " * 60 + "key", "nested too deeply"),
         ("(" * 5000, "nested too deeply"),
+        ("where key", "column 7: JMESPath in quotes is missing"),
+        ("where 'a ='", "column 7: no JMESPath: "),
+        ("where 'explode(@)'", "column 7: no JMESPath: Unknown function: explode"),
+        (f"where '{'(' * 900}'", "column 7: no JMESPath: "),
+        (f"where '{'a.' * 900}a'", "column 7: JMESPath has at most 1000 characters"),
         ("__import__('os')", "column 1: there is no field '__import__'"),
     ],
 )
@@ -123,3 +136,34 @@ def test_any_text_is_an_expression_or_refused(text: str) -> None:
     except ConfigError:
         return
     assert holds(FIELDS) in (True, False)
+
+
+def test_jmespath_that_grows_without_end_holds_for_no_record() -> None:
+    for bomb in ("|".join(["[@,@][]"] * 60), "key|" + "|".join(["join('',[@,@])"] * 50)):
+        assert parse_filter(f'where "{bomb}"')(FIELDS) is False
+
+
+EVENT = Event(
+    topic="orders",
+    partition=2,
+    offset=17,
+    timestamp_ms=1_700_000_000_000,
+    key=b"\xff7",
+    value=b'{"total": 12.5}',
+    headers=(("ce_type", b"order.created"), ("note", None)),
+)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "value.total > 12 and topic = 'orders' and partition = 2 and offset = 17",
+        r"key = '\xff7'",
+        "at >= '2023-11-14T22:13:20.000Z' and at < '2023-11-15'",
+        "headers.ce_type contains 'created' and headers.note = null and headers.gone = null",
+        "where 'value.total == `12.5` && headers.ce_type'",
+    ],
+)
+def test_an_event_has_fields(expression: str) -> None:
+    assert event_filter(expression)(EVENT)
+    assert not event_filter(f"not ({expression})")(EVENT)
