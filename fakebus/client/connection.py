@@ -45,6 +45,10 @@ class ClientError(FakebusError):
         self.code = code
 
 
+class NotFoundError(ClientError):
+    """Error: there is no topic, partition, group, subject or broker of that name."""
+
+
 def silent_logger() -> logging.Logger:
     """Return the logger that swallows the client library's own log.
 
@@ -184,11 +188,12 @@ class Connection:
         """Return the number of partitions of a topic.
 
         Raises:
-            ClientError: there is no such topic; the message names the nearest ones.
+            NotFoundError: there is no such topic; the message names the nearest ones.
         """
         found = self.metadata.topics.get(topic)
         if found is None:
-            raise ClientError(f"there is no topic {topic!r}; {nearest(topic, self.topic_names())}")
+            near = nearest(topic, self.topic_names())
+            raise NotFoundError(f"there is no topic {topic!r}; {near}")
         if found.error is not None:
             raise ClientError(f"topic {topic!r}: {found.error.str()}", found.error.code())
         return len(found.partitions)

@@ -11,6 +11,7 @@ from fakebus.client.connection import (
     REQUEST_TIMEOUT_S,
     ClientError,
     Connection,
+    NotFoundError,
     nearest,
 )
 from fakebus.client.offsets import LogRange, log_ranges
@@ -86,10 +87,10 @@ def list_groups(connection: Connection) -> list[ConsumerGroupListing]:
     return found
 
 
-def unknown_group(connection: Connection, name: str) -> ClientError:
+def unknown_group(connection: Connection, name: str) -> NotFoundError:
     """Return the error for a group that does not exist; it names the nearest ones."""
     names = [group.group_id for group in list_groups(connection)]
-    return ClientError(f"there is no group {name!r}; {nearest(name, names)}")
+    return NotFoundError(f"there is no group {name!r}; {nearest(name, names)}")
 
 
 def describe_members(connection: Connection, name: str) -> ConsumerGroupDescription | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fakebus.client.connection import REQUEST_TIMEOUT_S, ClientError, Connection
+from fakebus.client.connection import REQUEST_TIMEOUT_S, Connection, NotFoundError
 from fakebus.client.positions import Position, PositionKind
 from fakebus.types import TopicPartition
 
@@ -27,7 +27,7 @@ class LogRange:
 
 
 def partitions_of(connection: Connection, topics: Iterable[str]) -> list[TopicPartition]:
-    """Return all partitions of some topics; ClientError if there is no such topic."""
+    """Return all partitions of some topics; NotFoundError if there is no such topic."""
     return [
         TopicPartition(topic, partition)
         for topic in topics
@@ -36,10 +36,10 @@ def partitions_of(connection: Connection, topics: Iterable[str]) -> list[TopicPa
 
 
 def partition_of(connection: Connection, topic: str, number: int) -> TopicPartition:
-    """Return one partition of a topic; ClientError if there is no such topic or partition."""
+    """Return one partition of a topic; NotFoundError if there is no such topic or partition."""
     count = connection.partition_count(topic)
     if number >= count:
-        raise ClientError(f"there is no partition {number}: {topic} has {count}")
+        raise NotFoundError(f"there is no partition {number}: {topic} has {count}")
     return TopicPartition(topic, number)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -170,9 +169,11 @@ class Reader:
         record = _record(message)
         partition = TopicPartition(record.topic, record.partition)
         if self._ends is not None:
-            end = self._ends.get(partition, sys.maxsize)
-            if record.offset + 1 >= end:
+            end = self._ends.get(partition, -1)
+            if record.offset + 1 >= end >= 0:
                 del self._ends[partition]
+            if record.offset >= end:
+                return None
         return record
 
     def _take_error(self, error: KafkaError, topic: str | None, partition: int | None) -> None:
@@ -197,18 +198,25 @@ class Reader:
             mine = {_plain(partition) for partition in self._consumer.assignment()}
             self._ends = {key: end for key, end in self._ends.items() if key in mine}
 
-    def read(self, starts: Mapping[TopicPartition, int]) -> Iterator[list[FetchedRecord]]:
+    def read(
+        self,
+        starts: Mapping[TopicPartition, int],
+        upto: Mapping[TopicPartition, int] | None = None,
+    ) -> Iterator[list[FetchedRecord]]:
         """Yield what there is from given offsets to the ends of the logs as they are now.
 
         What an open transaction holds back is not there.
 
         Args:
             starts: the first offset of each partition that counts.
+            upto: stop before these offsets.
 
         Raises:
             ClientError: the cluster does not answer.
         """
         ends = stable_ends(self._connection, starts)
+        if upto is not None:
+            ends = {each: min(end, upto[each]) for each, end in ends.items()}
         wanted = {each: start for each, start in starts.items() if start < ends[each]}
         if not wanted:
             return

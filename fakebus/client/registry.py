@@ -8,9 +8,10 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import wraps
 from http.client import HTTPException
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 from fakebus.addresses import Address
 from fakebus.client.connection import ClientError, Connection
@@ -63,6 +64,36 @@ def _understood(read: Callable[Given, Result]) -> Callable[Given, Result]:
             ) from error
 
     return method
+
+
+class SchemaText(Protocol):
+    """Schema as a registry takes it."""
+
+    @property
+    def text(self) -> str:
+        """The schema itself."""
+
+    @property
+    def schema_type(self) -> str:
+        """``AVRO``, ``JSON`` or ``PROTOBUF``."""
+
+    @property
+    def references(self) -> tuple[tuple[str, str, int], ...]:
+        """Name, subject and version of what it builds on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchemaDetails:
+    """Version of a subject."""
+
+    subject: str
+    version: int
+    schema_id: int
+    schema_type: str
+    """``AVRO``, ``JSON`` or ``PROTOBUF``."""
+    text: str
+    references: tuple[tuple[str, str, int], ...] = ()
+    """Name, subject and version of what it builds on."""
 
 
 class RegistryClient:
@@ -119,6 +150,10 @@ class RegistryClient:
             self._schemas[key] = self._find(schema_id, topic, is_key)
         return self._schemas[key]
 
+    def known(self, schema_id: int, topic: str, is_key: bool) -> SourceSchema | None:
+        """Return what :meth:`schema` has found before, without asking for it."""
+        return self._schemas.get((schema_id, topic, is_key))
+
     @_understood
     def _find(self, schema_id: int, topic: str, is_key: bool) -> SourceSchema | None:
         try:
@@ -154,11 +189,21 @@ class RegistryClient:
         return list(map(int, numbers))
 
     @_understood
-    def level(self, subject: str) -> str:
-        """Return the compatibility level that holds for a subject."""
-        quoted = self.quoted(subject)
-        found = self.request("GET", f"/config/{quoted}?defaultToGlobal=true")
+    def level(self, subject: str | None) -> str:
+        """Return the compatibility level that holds for a subject, or for all without one."""
+        found = self.request("GET", f"{self._config_path(subject)}?defaultToGlobal=true")
         return str(found["compatibilityLevel"])
+
+    def set_level(self, subject: str | None, level: str | None) -> None:
+        """Set the level of a subject, or of all without one; ``None`` takes it back."""
+        path = self._config_path(subject)
+        if level is None:
+            self.request("DELETE", path)
+        else:
+            self.request("PUT", path, {"compatibility": level})
+
+    def _config_path(self, subject: str | None) -> str:
+        return "/config" if subject is None else f"/config/{self.quoted(subject)}"
 
     def register(self, schema: FixtureSchema) -> int:
         """Register a version of a subject, under the level and the id that the set asks for.
@@ -178,7 +223,7 @@ class RegistryClient:
         subject = self.quoted(schema.subject)
         body = registration(schema)
         if schema.compatibility is not None:
-            self.request("PUT", f"/config/{subject}", {"compatibility": schema.compatibility})
+            self.set_level(schema.subject, schema.compatibility)
         if schema.pinned_id is None:
             return self.post_schema(schema.subject, body)
         if self.lookup(schema) == schema.pinned_id:
@@ -222,11 +267,12 @@ class RegistryClient:
         names: list[str] = self.request("GET", f"/subjects?subjectPrefix={quoted}")
         return [name for name in names if name.startswith(prefix)]
 
-    def delete(self, subject: str) -> None:
-        """Delete a subject for good."""
+    def delete(self, subject: str, *, for_good: bool = True) -> None:
+        """Delete all versions of a subject; their ids stay known unless it is for good."""
         quoted = self.quoted(subject)
         self.request("DELETE", f"/subjects/{quoted}")
-        self.request("DELETE", f"/subjects/{quoted}?permanent=true")
+        if for_good:
+            self.request("DELETE", f"/subjects/{quoted}?permanent=true")
 
     @_understood
     def lookup(self, schema: FixtureSchema) -> int | None:
@@ -241,35 +287,46 @@ class RegistryClient:
         return int(found["id"])
 
     @_understood
-    def version(self, subject: str, version: int | str) -> SourceSchema | None:
-        """Return one version of a subject; ``None`` if it cannot be parsed here."""
+    def details(self, subject: str, version: int | str) -> SchemaDetails:
+        """Return one version of a subject as the registry tells it."""
         quoted = self.quoted(subject)
         found = self.request("GET", f"/subjects/{quoted}/versions/{version}")
-        references = tuple(
-            (each["name"], each["subject"], each["version"])
-            for each in found.get("references") or ()
+        return SchemaDetails(
+            subject=found["subject"],
+            version=int(found["version"]),
+            schema_id=int(found["id"]),
+            schema_type=found.get("schemaType", "AVRO"),
+            text=found["schema"],
+            references=tuple(
+                (each["name"], each["subject"], each["version"])
+                for each in found.get("references") or ()
+            ),
         )
+
+    @_understood
+    def version(self, subject: str, version: int | str) -> SourceSchema | None:
+        """Return one version of a subject; ``None`` if it cannot be parsed here."""
+        found = self.details(subject, version)
         dependencies = []
-        for _, of, at in references:
+        for _, of, at in found.references:
             dependency = self.version(of, at)
             if dependency is None:
                 return None
             dependencies.append(dependency)
-        schema_type = found.get("schemaType", "AVRO")
         resolved: dict[str, ResolvedReference] = {}
-        for (name, _, _), dependency in zip(references, dependencies, strict=True):
+        for (name, _, _), dependency in zip(found.references, dependencies, strict=True):
             _collect(name, dependency, resolved)
         try:
-            parsed = language(schema_type).parse(found["schema"], tuple(resolved.values()), STORED)
+            parsed = language(found.schema_type).parse(found.text, tuple(resolved.values()), STORED)
         except SchemaError:
             return None
         return SourceSchema(
-            schema_id=int(found["id"]),
-            subject=found["subject"],
-            version=int(found["version"]),
-            schema_type=schema_type,
-            text=found["schema"],
-            references=references,
+            schema_id=found.schema_id,
+            subject=found.subject,
+            version=found.version,
+            schema_type=found.schema_type,
+            text=found.text,
+            references=found.references,
             parsed=parsed,
             dependencies=tuple(dependencies),
         )
@@ -298,7 +355,7 @@ def registry_url(connection: Connection) -> str | None:
     return str(urllib.parse.urlunsplit(parts))
 
 
-def registration(schema: FixtureSchema) -> dict[str, Any]:
+def registration(schema: SchemaText) -> dict[str, Any]:
     """Return the body of the request that registers a schema, or looks it up."""
     return {
         "schema": schema.text,

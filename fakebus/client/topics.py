@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
 from fakebus.client.connection import REQUEST_TIMEOUT_S, ClientError, Connection
+from fakebus.client.offsets import log_ranges, partitions_of
 from fakebus.errors import ConfigError
 from fakebus.real_time import monotonic
 
@@ -90,6 +91,16 @@ def add_partitions(connection: Connection, topic: str, partitions: int) -> None:
         connection.refresh()
 
 
+def empty_topic(connection: Connection, topic: str) -> None:
+    """Delete the records of a topic; ClientError if the cluster refuses it."""
+    from confluent_kafka import TopicPartition as ClientPartition
+
+    ranges = log_ranges(connection, partitions_of(connection, [topic]))
+    ends = [ClientPartition(*place, log.end) for place, log in ranges.items() if log.records]
+    for future in connection.admin.delete_records(ends).values() if ends else ():
+        connection.result(future, f"the records of {topic} are not deleted")
+
+
 def _wait_until(
     connection: Connection, condition: Callable[[set[str]], bool], problem: str
 ) -> None:
@@ -115,29 +126,46 @@ def topic_ids(connection: Connection, names: Iterable[str]) -> dict[str, UUID]:
     return ids
 
 
-def changed_configs(
-    connection: Connection, names: Iterable[str]
+def all_configs(
+    connection: Connection, names: Iterable[str], kind: str = "TOPIC"
 ) -> dict[str, dict[str, ConfigEntry]]:
-    """Return the configs of topics that are not Kafka's defaults, wherever they are set."""
-    from confluent_kafka.admin import (  # type: ignore[attr-defined]
-        ConfigResource,
-        ConfigSource,
-        ResourceType,
-    )
+    """Return all configs of topics, or of brokers by their ids, by name.
 
-    resources = {ConfigResource(ResourceType.TOPIC, name): name for name in names}
+    Args:
+        connection: the cluster.
+        names: whose.
+        kind: ``TOPIC`` or ``BROKER``.
+
+    Raises:
+        ClientError: the cluster does not tell.
+    """
+    from confluent_kafka.admin import ConfigResource, ResourceType  # type: ignore[attr-defined]
+
+    resources = {ConfigResource(ResourceType[kind], name): name for name in names}
     if not resources:
         return {}
     futures = connection.admin.describe_configs(list(resources), request_timeout=REQUEST_TIMEOUT_S)
     found = {}
     for resource, name in resources.items():
         entries = connection.result(futures[resource], f"cannot read the configs of {name}")
-        found[name] = {
+        found[name] = dict(sorted(entries.items()))
+    return found
+
+
+def changed_configs(
+    connection: Connection, names: Iterable[str]
+) -> dict[str, dict[str, ConfigEntry]]:
+    """Return the configs of topics that are not Kafka's defaults, wherever they are set."""
+    from confluent_kafka.admin import ConfigSource  # type: ignore[attr-defined]
+
+    return {
+        name: {
             key: entry
-            for key, entry in sorted(entries.items())
+            for key, entry in entries.items()
             if ConfigSource(entry.source) is not ConfigSource.DEFAULT_CONFIG
         }
-    return found
+        for name, entries in all_configs(connection, names).items()
+    }
 
 
 def is_set_on_topic(entry: ConfigEntry) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -16,7 +15,7 @@ from fakebus.broker.partition_log import PartitionLog
 from fakebus.broker.tail import LogCursor, Start, Tail, readable_end
 from fakebus.broker.topic_requests import DEFAULT, NewPartitions, NewTopic, TopicToDelete
 from fakebus.broker.topics import Topic
-from fakebus.client.connection import nearest
+from fakebus.client.connection import NotFoundError, nearest
 from fakebus.client.groups import GroupDetails, GroupMember, GroupPartition, group_in_use
 from fakebus.client.offsets import LogRange
 from fakebus.cluster.embedded_schemas import EmbeddedSchemas
@@ -26,17 +25,17 @@ from fakebus.cluster.interface import (
     ClusterError,
     ConfigValue,
     GroupSummary,
-    NotFoundError,
     PartitionDetails,
     TopicDetails,
     TopicSummary,
     is_internal_topic,
+    summary_of,
 )
 from fakebus.errors import ErrorCode
 from fakebus.protocol.consumer_protocol import assigned_partitions
 from fakebus.records.batch import NO_TIMESTAMP
 from fakebus.records.builder import build_batch
-from fakebus.records.partitioner import consistent
+from fakebus.records.partitioner import PartitionChooser
 from fakebus.records.record import NewRecord, Record
 from fakebus.registry.sources import RegistrySource
 from fakebus.servers import Bus
@@ -48,17 +47,6 @@ _STATES = {
     "CompletingRebalance": "completing_rebalancing",
 }
 """The states of groups that client libraries call something else."""
-
-
-class PartitionChooser:
-    """Chooser of partitions: by the key, as librdkafka does, else in turns."""
-
-    def __init__(self) -> None:
-        self._turn = itertools.count()
-
-    def choose(self, key: bytes | None, partitions: int) -> int:
-        """Return the partition of the next record."""
-        return next(self._turn) % partitions if key is None else consistent(key, partitions)
 
 
 class EmbeddedCluster:
@@ -264,22 +252,8 @@ class EmbeddedCluster:
 
     async def groups(self) -> list[GroupSummary]:
         """Return all consumer groups by name."""
-        found = []
-        for description in self._broker.group_coordinator.list_groups():
-            details = self._details(description)
-            lags = [each.lag for each in details.partitions if each.lag is not None]
-            found.append(
-                GroupSummary(
-                    name=details.name,
-                    state=details.state,
-                    kind=details.kind,
-                    members=len(details.members),
-                    topics=tuple(
-                        dict.fromkeys(p.topic_partition.topic for p in details.partitions)
-                    ),
-                    lag=sum(lags) if lags else None,
-                )
-            )
+        listed = self._broker.group_coordinator.list_groups()
+        found = [summary_of(self._details(each)) for each in listed]
         return sorted(found, key=lambda group: group.name)
 
     async def group(self, name: str) -> GroupDetails:

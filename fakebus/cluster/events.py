@@ -109,7 +109,7 @@ def event_of(
     offset: int,
     timestamp_ms: int,
     record: NewRecord | Record | FetchedRecord,
-    schemas: SchemaSource[Any],
+    schemas: SchemaSource[Any] | None,
 ) -> Event:
     """Return a record as an event, with where it is and where its schemas are."""
     return Event(

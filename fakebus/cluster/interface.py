@@ -16,8 +16,10 @@ from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from fakebus.client.connection import NotFoundError as NotFoundError
 from fakebus.client.groups import GroupDetails
 from fakebus.client.offsets import LogRange
+from fakebus.client.registry import SchemaDetails as SchemaDetails
 from fakebus.errors import FakebusError
 from fakebus.registry.schema_log import TOPIC as SCHEMAS_TOPIC
 from fakebus.types import TopicPartition
@@ -34,10 +36,6 @@ class NotOnThisCluster(FakebusError):  # noqa: N818 - it says what is the matter
 
 class ClusterError(FakebusError):
     """Error: the cluster refuses what was asked of it."""
-
-
-class NotFoundError(ClusterError):
-    """Error: there is no topic, partition, group, subject or broker of that name."""
 
 
 def is_internal_topic(name: str) -> bool:
@@ -117,18 +115,17 @@ class GroupSummary:
     """Over all committed partitions; ``None`` if nothing is committed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SchemaDetails:
-    """Version of a subject."""
-
-    subject: str
-    version: int
-    schema_id: int
-    schema_type: str
-    """``AVRO``, ``JSON`` or ``PROTOBUF``."""
-    text: str
-    references: tuple[tuple[str, str, int], ...] = ()
-    """Name, subject and version of what it builds on."""
+def summary_of(details: GroupDetails) -> GroupSummary:
+    """Return what a list of groups shows of one."""
+    lags = [each.lag for each in details.partitions if each.lag is not None]
+    return GroupSummary(
+        name=details.name,
+        state=details.state,
+        kind=details.kind,
+        members=len(details.members),
+        topics=tuple(dict.fromkeys(each.topic_partition.topic for each in details.partitions)),
+        lag=sum(lags) if lags else None,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ partition until a batch is full (KIP-480), and that is not a question of the key
 
 from __future__ import annotations
 
+import itertools
 import zlib
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -101,3 +102,14 @@ PARTITIONERS: Mapping[str, Partitioner] = MappingProxyType(
 
 DEFAULT_PARTITIONER = "murmur2_random"
 """What a Java producer does with a key."""
+
+
+class PartitionChooser:
+    """Chooser of partitions: by the key, as librdkafka does, else in turns."""
+
+    def __init__(self) -> None:
+        self._turn = itertools.count()
+
+    def choose(self, key: bytes | None, partitions: int) -> int:
+        """Return the partition of the next record."""
+        return next(self._turn) % partitions if key is None else consistent(key, partitions)

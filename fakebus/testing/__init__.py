@@ -1,7 +1,7 @@
 """Tests with a bus: what the pytest plugin gives, for any runner."""
 
 from fakebus.cluster.events import Event
-from fakebus.testing.cluster import NotOnThisCluster
+from fakebus.cluster.interface import NotOnThisCluster
 from fakebus.testing.embedded_bus import running_bus
 from fakebus.testing.handle import AsyncTestBus, TestBus
 from fakebus.testing.unittest_case import FakebusTestCase

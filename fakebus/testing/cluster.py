@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -10,17 +9,11 @@ from typing import Any, Protocol
 
 from fakebus.broker.activity import Activity
 from fakebus.cluster.events import Event
-from fakebus.errors import FakebusError
 from fakebus.fixture_files.model import FixtureSchema
-from fakebus.records.partitioner import consistent
 from fakebus.records.record import NewRecord
 from fakebus.testing.groups import GroupProgress
 from fakebus.testing.naming import Namespace
 from fakebus.testing.typed import Schema
-
-
-class NotOnThisCluster(FakebusError):  # noqa: N818 - it says what is the matter
-    """The test asks for what only a bus of our own can do."""
 
 
 class EventCursor(Protocol):
@@ -35,17 +28,6 @@ class EventCursor(Protocol):
 
     async def wait(self, timeout_s: float) -> None:
         """Return when there may be more events, after ``timeout_s`` at the latest."""
-
-
-class PartitionChooser:
-    """Chooser of partitions: by the key, as librdkafka does, else in turns."""
-
-    def __init__(self) -> None:
-        self._turn = itertools.count()
-
-    def choose(self, key: bytes | None, partitions: int) -> int:
-        """Return the partition of the next record."""
-        return next(self._turn) % partitions if key is None else consistent(key, partitions)
 
 
 class Cluster(Protocol):

@@ -18,11 +18,11 @@ from fakebus.cluster.events import Event, event_of
 from fakebus.fixture_files.seeding.ledger import LEDGER_TOPIC, Ledger
 from fakebus.protocol.consumer_protocol import assigned_partitions
 from fakebus.records.builder import build_batch
+from fakebus.records.partitioner import PartitionChooser
 from fakebus.records.record import NewRecord, Record
 from fakebus.registry.registry import Registry
 from fakebus.registry.schema_log import TOPIC as SCHEMAS_TOPIC
 from fakebus.registry.sources import RegistrySource
-from fakebus.testing.cluster import PartitionChooser
 from fakebus.testing.groups import GroupProgress, PartitionProgress
 from fakebus.testing.naming import Namespace, renamed
 from fakebus.testing.typed import Schema, check_compatible, framed

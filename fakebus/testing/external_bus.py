@@ -11,10 +11,10 @@ from typing import Any, Self, TypeVar
 from fakebus.bus_thread import BusThread
 from fakebus.client.connection import ClientError, Connection
 from fakebus.client.reachability import parse_servers
+from fakebus.cluster.interface import NotOnThisCluster
 from fakebus.errors import ConfigError
 from fakebus.green_threads import demand_real_threads
 from fakebus.testing.calling import begin
-from fakebus.testing.cluster import NotOnThisCluster
 from fakebus.testing.external_cluster import ExternalCluster, Kafka
 from fakebus.testing.external_registry import ExternalRegistry
 from fakebus.testing.handle import Addresses, TestBus

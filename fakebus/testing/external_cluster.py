@@ -18,13 +18,14 @@ from fakebus.client.reading import FetchedRecord, Reader
 from fakebus.client.seeding import SeedLog, SetSeeder
 from fakebus.client.topics import WantedTopic, create_topics, delete_topics
 from fakebus.cluster.events import Event, event_of
+from fakebus.cluster.interface import NotOnThisCluster
 from fakebus.errors import BrokerError, ErrorCode
 from fakebus.fixture_files.model import FixtureSchema
 from fakebus.fixture_files.seeding.ledger import Ledger
 from fakebus.real_time import keep_real_time, now_ms
+from fakebus.records.partitioner import PartitionChooser
 from fakebus.records.record import NewRecord
 from fakebus.registry.schema_log import TOPIC as SCHEMAS_TOPIC
-from fakebus.testing.cluster import NotOnThisCluster, PartitionChooser
 from fakebus.testing.external_registry import ExternalRegistry
 from fakebus.testing.groups import GroupProgress, PartitionProgress
 from fakebus.testing.naming import Namespace, OwnNames, renamed

@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from fakebus.client.registry import RegistryClient, RegistryRefusalError
+from fakebus.cluster.interface import NotOnThisCluster
 from fakebus.fixture_files.model import FixtureSchema, FixtureSet
 from fakebus.fixture_files.recording.reading import SourceSchema
 from fakebus.schemas.framing import framed_id
-from fakebus.testing.cluster import NotOnThisCluster
 from fakebus.testing.naming import Namespace, OwnNames, new_namespace
 from fakebus.testing.typed import Schema, assert_compatible, coded, refused, schema_text
 

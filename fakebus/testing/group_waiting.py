@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import get_args
 
 from fakebus.broker.activity import Activity
+from fakebus.cluster.interface import NotOnThisCluster
 from fakebus.escaping import printable_lines
-from fakebus.testing.cluster import Cluster, NotOnThisCluster
+from fakebus.testing.cluster import Cluster
 from fakebus.testing.groups import (
     GroupProgress,
     PartitionProgress,

@@ -13,10 +13,10 @@ from functools import cached_property
 from typing import Any
 
 from fakebus.broker.faults import Faults
+from fakebus.cluster.interface import NotOnThisCluster
 from fakebus.testing import contracts
 from fakebus.testing.calling import Calling, awaiting, blocking
 from fakebus.testing.client_settings import Library, client_config
-from fakebus.testing.cluster import NotOnThisCluster
 from fakebus.testing.observer import Observer
 from fakebus.testing.timekeeping import Timekeeper
 

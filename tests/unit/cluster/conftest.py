@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -9,7 +10,11 @@ import pytest
 from fakebus.addresses import Address
 from fakebus.app import FakeBus
 from fakebus.broker.activity import Origin
+from fakebus.client.connection import Connection
+from fakebus.client.reachability import parse_servers
+from fakebus.client.registry import RegistryClient
 from fakebus.cluster.embedded import EmbeddedCluster
+from fakebus.cluster.external import ExternalCluster
 from fakebus.cluster.interface import Cluster
 from fakebus.config import Settings
 
@@ -22,9 +27,12 @@ async def bus() -> AsyncIterator[FakeBus]:
         yield running
 
 
-@pytest.fixture(params=["embedded"])
+@pytest.fixture(params=["embedded", "external"])
 async def cluster(bus: FakeBus, request: pytest.FixtureRequest) -> AsyncIterator[Cluster]:
     """The same bus, seen from within and from outside: every test holds for both."""
     found: Cluster = EmbeddedCluster(bus, Origin(front_end="test"))
+    if request.param == "external":
+        connection = Connection("tests", parse_servers(bus.bootstrap_servers))
+        found = await asyncio.to_thread(ExternalCluster, connection, RegistryClient(bus.http_url))
     yield found
     await found.close()
