@@ -43,6 +43,7 @@ COMMANDS: Mapping[str, str] = {
     "doctor": "find out why a client sees nothing",
     "fixtures": "work with fixture files",
     "contract": "compare what services produce and accept",
+    "impact": "say whom a change of a schema would break",
     "openedx": "write a fixture set from the installed openedx-events",
 }
 """Each command, which is the name of its module, and what it is for in a few words."""

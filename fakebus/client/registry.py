@@ -17,9 +17,9 @@ from fakebus.addresses import Address
 from fakebus.client.connection import ClientError, Connection
 from fakebus.errors import FakebusError
 from fakebus.fixture_files.model import FixtureSchema
-from fakebus.fixture_files.recording.reading import SourceSchema
+from fakebus.fixture_files.recording.reading import SourceSchema, resolved_references
 from fakebus.fixture_files.seeding.subject_seeding import refusal
-from fakebus.schemas.interface import STORED, ResolvedReference, SchemaError
+from fakebus.schemas.interface import STORED, SchemaError
 from fakebus.schemas.languages import language
 
 Given = ParamSpec("Given")
@@ -313,9 +313,7 @@ class RegistryClient:
             if dependency is None:
                 return None
             dependencies.append(dependency)
-        resolved: dict[str, ResolvedReference] = {}
-        for (name, _, _), dependency in zip(found.references, dependencies, strict=True):
-            _collect(name, dependency, resolved)
+        resolved = resolved_references(found.references, dependencies)
         try:
             parsed = language(found.schema_type).parse(found.text, tuple(resolved.values()), STORED)
         except SchemaError:
@@ -365,12 +363,6 @@ def registration(schema: SchemaText) -> dict[str, Any]:
             for name, of, version in schema.references
         ],
     }
-
-
-def _collect(name: str, schema: SourceSchema, into: dict[str, ResolvedReference]) -> None:
-    for (inner, _, _), dependency in zip(schema.references, schema.dependencies, strict=True):
-        _collect(inner, dependency, into)
-    into.setdefault(name, ResolvedReference(name=name, text=schema.text))
 
 
 def _message(error: urllib.error.HTTPError) -> str:

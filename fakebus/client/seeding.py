@@ -36,6 +36,7 @@ from fakebus.fixture_files.model import (
     FixtureStream,
     FixtureTopic,
 )
+from fakebus.fixture_files.parties import parties_of
 from fakebus.fixture_files.problems import FixtureError
 from fakebus.fixture_files.seeding.ledger import LEDGER_CONFIG, LEDGER_TOPIC, Ledger
 from fakebus.fixture_files.structure.schema_set import SchemaIds
@@ -147,6 +148,7 @@ class SetSeeder:
         created = self._create_topics(fixture_set.topics)
         ids = topic_ids(self._connection, names)
         self._change_configs(fixture_set.topics, created, ledger, ids)
+        self._note(ledger.note_parties(parties_of(fixture_set)))
         topics_created, skipped, written = len(created), 0, 0
         publisher = Publisher(self._connection, {"linger.ms": 20}, timeout_s=_FLUSH_S)
         for stream in fixture_set.streams:
@@ -165,9 +167,7 @@ class SetSeeder:
                 publisher.flush()
                 created.discard(stream.topic)
                 written += len(part)
-                note = ledger.note_stream(stream, topic_id, count, now_ms)
-                if self._log is not None:
-                    self._log.write(note)
+                self._note([ledger.note_stream(stream, topic_id, count, now_ms)])
                 if progress is not None:
                     progress(skipped + written, fixture_set.record_count)
         for group in fixture_set.groups:
@@ -231,7 +231,9 @@ class SetSeeder:
             wanted = dict(topic.config.items() - there[topic.name].items())
             if wanted or removed:
                 set_configs(self._connection, topic.name, wanted, removed)
-        notes = [ledger.note_config(ids[topic.name], topic) for topic in changed]
+        self._note([ledger.note_config(ids[topic.name], topic) for topic in changed])
+
+    def _note(self, notes: Sequence[NewRecord]) -> None:
         if notes and self._log is not None:
             self._log.write(*notes)
 

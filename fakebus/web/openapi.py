@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from fakebus import __version__
+from fakebus.web.errors import ERROR_CONTENT_TYPE
 from fakebus.web.routing import Room, Route, routes
 
 _COMPONENTS = Path(__file__).with_name("components.yaml")
@@ -100,11 +101,11 @@ class _Operation:
             status, prefix = (code, "") if code < 1000 else (code // 100, f"{code}: ")
             reasons.setdefault(status, []).append(prefix + text)
         for status, texts in reasons.items():
-            content = _content("Error", types[:1])
+            content = _content("Error", dict.fromkeys((*types[:1], ERROR_CONTENT_TYPE)))
             responses[str(status)] = {"description": "; ".join(texts), "content": content}
         return responses
 
 
-def _content(name: str, content_types: Sequence[str]) -> dict[str, object]:
+def _content(name: str, content_types: Iterable[str]) -> dict[str, object]:
     schema = {"schema": {"$ref": f"#/components/schemas/{name}"}}
     return dict.fromkeys(content_types, schema)

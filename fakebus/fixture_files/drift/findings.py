@@ -91,6 +91,19 @@ class DriftFinding:
         )
 
 
+def reading_words(file: str, reads: bool, what: str = "it") -> str:
+    """Return in words whether a service reads something.
+
+    Args:
+        file: the schema that it reads with.
+        reads: whether it is in that schema.
+        what: what is read.
+    """
+    return (
+        f"reads {what} by {file}" if reads else f"does not read {what}, as {file} has no such field"
+    )
+
+
 def hits(fixture_set: FixtureSet, used_by: Mapping[str, Iterable[str]]) -> dict[str, Hit]:
     """Return who writes and reads each subject.
 

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any
 
 from fakebus.fixture_files.drift.changes import outline_changes
-from fakebus.fixture_files.drift.findings import Hit
+from fakebus.fixture_files.drift.findings import Hit, reading_words
 from fakebus.fixture_files.drift.outlines import REQUIRED, TYPE, Outline, outline
 from fakebus.fixture_files.drift.set_subjects import SetSubject, set_subjects
 from fakebus.fixture_files.model import FixtureSchema, FixtureSet, FixtureStream, FixtureTopic
@@ -281,7 +281,4 @@ def _reading(subject: SetSubject, path: str) -> Iterator[tuple[str, str]]:
     latest = subject.latest
     for reader in latest.schema.readers:
         parsed = language(latest.schema.schema_type).parse(reader.text, latest.references)
-        if path in outline(parsed):
-            yield reader.service, f"reads it by {reader.display_file}"
-        else:
-            yield reader.service, f"does not read it, as {reader.display_file} has no such field"
+        yield reader.service, reading_words(reader.display_file, path in outline(parsed))

@@ -37,13 +37,7 @@ def read_folder(folder: Path) -> list[tuple[str, str]]:
             continue
         if len(found) == _MAX_FILES:
             raise FakebusError(f"{folder} holds more than {_MAX_FILES} schema files")
-        if path.stat().st_size > _MAX_BYTES:
-            raise FakebusError(f"{path} is larger than {_MAX_BYTES} bytes, too large for a schema")
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise FakebusError(f"{path} cannot be read: {error}") from None
-        found.append((path.relative_to(folder).as_posix(), text))
+        found.append((path.relative_to(folder).as_posix(), read_schema_file(path)[0]))
     if not found:
         raise FakebusError(
             f"{folder} holds no schema files: they end with .avsc, .proto or .schema.json"
@@ -118,3 +112,18 @@ def _needed(
 
     add(path, (path,))
     return list(found.items())
+
+
+def read_schema_file(path: Path) -> tuple[str, str | None]:
+    """Return the text of one schema file, and its type if the name says it.
+
+    Raises:
+        FakebusError: it cannot be read.
+    """
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise FakebusError(f"{path} is larger than {_MAX_BYTES} bytes, too large for a schema")
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise FakebusError(f"{path} cannot be read: {error}") from None
+    return text, _type(path.name) or ("JSON" if path.name.endswith(".json") else None)

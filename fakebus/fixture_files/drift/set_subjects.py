@@ -36,6 +36,8 @@ class SetSubject:
 
     name: str
     hit: Hit
+    topics: tuple[str, ...] = ()
+    """Where its data are."""
     versions: list[SubjectVersion] = field(default_factory=list)
     """Oldest first."""
     events: list[tuple[FixtureStream, FixtureEvent, bytes, SubjectVersion]] = field(
@@ -92,6 +94,7 @@ def set_subjects(fixture_set: FixtureSet) -> dict[str, SetSubject]:
     subjects: dict[str, SetSubject] = {}
     for (name, _), one in parsed.items():
         found = subjects.setdefault(name, SetSubject(name=name, hit=who[name]))
+        found.topics = tuple(used.topics.get(name, ()))
         found.versions.append(one)
     for name, events in used.events.items():
         subjects[name].events = events

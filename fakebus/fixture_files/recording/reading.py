@@ -11,7 +11,7 @@ from typing import NamedTuple, NoReturn
 
 from fakebus.fixture_files.functions import MAX_DEPTH
 from fakebus.schemas.framing import framed_id
-from fakebus.schemas.interface import ParsedSchema, SchemaDataError
+from fakebus.schemas.interface import ParsedSchema, ResolvedReference, SchemaDataError
 from fakebus.schemas.payloads import Payload, SchemaSource, decode, encode
 from fakebus.wording import counted
 
@@ -52,6 +52,27 @@ class SourceSchema:
     parsed: ParsedSchema
     dependencies: tuple[SourceSchema, ...] = ()
     """The schemas that the references stand for."""
+
+    def resolved(self) -> dict[str, ResolvedReference]:
+        """Return all that the schema builds on, dependencies first, by the names it goes by."""
+        return resolved_references(self.references, self.dependencies)
+
+
+def resolved_references(
+    references: Sequence[tuple[str, str, int]], dependencies: Sequence[SourceSchema]
+) -> dict[str, ResolvedReference]:
+    """Return what references lead to, dependencies first, by the names that schemas give it.
+
+    Args:
+        references: name, subject and version of each.
+        dependencies: the schemas that they stand for.
+    """
+    found: dict[str, ResolvedReference] = {}
+    for (name, _, _), dependency in zip(references, dependencies, strict=True):
+        for inner in dependency.resolved().values():
+            found.setdefault(inner.name, inner)
+        found.setdefault(name, ResolvedReference(name=name, text=dependency.text))
+    return found
 
 
 @dataclass(frozen=True, slots=True)

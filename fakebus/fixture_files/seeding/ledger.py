@@ -23,6 +23,7 @@ from typing import Any
 from uuid import UUID
 
 from fakebus.fixture_files.model import FixtureEvent, FixtureSet, FixtureStream, FixtureTopic
+from fakebus.fixture_files.parties import Parties, noted_parties
 from fakebus.fixture_files.problems import FixtureProblem
 from fakebus.records.record import NewRecord
 from fakebus.wording import counted
@@ -95,6 +96,19 @@ class Ledger:
         text = self._values[key] = json.dumps(entry)
         return NewRecord(key.encode(), text.encode())
 
+    def note_parties(self, parties: Parties) -> list[NewRecord]:
+        """Return the records which say what is new of who has to do with topics and subjects."""
+        return [
+            self._note(key, entry)
+            for key, entry in parties.notes()
+            if self._values.get(key) != json.dumps(entry)
+        ]
+
+    @property
+    def parties(self) -> Parties:
+        """Who has to do with the topics and subjects that were seeded."""
+        return noted_parties(self._values)
+
     def note_new_ids(self, ids: Mapping[UUID, UUID]) -> list[NewRecord]:
         """Return the records which say that topics are the same under other ids.
 
@@ -106,7 +120,7 @@ class Ledger:
         return [
             self._note(key, {**entry, "topic_id": new[entry["topic_id"]]})
             for key, entry in entries.items()
-            if entry["topic_id"] in new
+            if entry.get("topic_id") in new
         ]
 
     def seeded_count(self, stream: FixtureStream, topic_id: UUID | None) -> int:

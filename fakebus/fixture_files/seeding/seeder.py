@@ -42,6 +42,7 @@ from fakebus.fixture_files.model import (
     FixtureStream,
     FixtureTopic,
 )
+from fakebus.fixture_files.parties import parties_of
 from fakebus.fixture_files.problems import FixtureError, FixtureProblem
 from fakebus.fixture_files.seeding.ledger import LEDGER_CONFIG, LEDGER_TOPIC, Ledger
 from fakebus.fixture_files.structure.topic_rules import metric_name
@@ -147,10 +148,10 @@ class _Seeding:
 
     async def run(self) -> SeedReport:
         if self._is_shared:
-            self._ledger = await _read_ledger(self._broker)
+            self._ledger = await read_ledger(self._broker)
         self._check()
         is_missing = self._broker.topics.get(LEDGER_TOPIC) is None
-        if self._is_shared and self._set.topics and is_missing:
+        if self._is_shared and (self._set.topics or self._set.schemas) and is_missing:
             await self._broker.topics.create(LEDGER_TOPIC, 1, LEDGER_CONFIG)
         begun = [await self._begun(stream) for stream in self._set.streams]
         skipped = sum(count - len(rest or ()) for count, rest in begun)
@@ -272,6 +273,8 @@ class _Seeding:
                 note = self._ledger.note_stream(stream, topic_id, count, self._set.now_ms)
                 written += self._noted(note)
             if is_last:
+                for note in self._ledger.note_parties(parties_of(self._set)):
+                    written += self._noted(note)
                 for group in self._set.groups:
                     written += self._set_offsets(group)
         await _all_written(written)
@@ -332,7 +335,7 @@ async def note_new_ids(broker: Broker, ids: Mapping[UUID, UUID]) -> None:
         ids: their new ids by the old ones.
     """
     if ids:
-        ledger = await _read_ledger(broker)
+        ledger = await read_ledger(broker)
         await _all_written([_written(broker, note) for note in ledger.note_new_ids(ids)])
 
 
@@ -341,7 +344,8 @@ def _written(broker: Broker, note: NewRecord) -> Awaitable[object]:
     return broker.produce(TopicPartition(LEDGER_TOPIC, 0), build_batch([record]))
 
 
-async def _read_ledger(broker: Broker) -> Ledger:
+async def read_ledger(broker: Broker) -> Ledger:
+    """Return what was seeded to a broker."""
     topic = broker.topics.get(LEDGER_TOPIC)
     notes = []
     if topic is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -69,6 +69,20 @@ class ProtobufSchema:
         self.file = self.files[-1]
         self._imports = imports
         self._text = None if text is None else without_comments(text)
+
+    def copied(self) -> ProtobufSchema:
+        """Return the same schema with descriptors of its own, which may be changed at first."""
+        files = [FileDescriptorProto.FromString(each.SerializeToString()) for each in self.files]
+        return ProtobufSchema(files, self._imports)
+
+    def messages(self) -> Iterator[tuple[str, ProtobufSchema]]:
+        """Yield the messages of the file, each by its full name as a schema of its own."""
+        package = f"{self.file.package}." if self.file.package else ""
+        for message in self.file.message_type:
+            file = FileDescriptorProto(package=self.file.package, syntax=self.file.syntax)
+            file.name = f"{_MAIN}.{message.name}"
+            file.message_type.append(message)
+            yield f"{package}{message.name}", ProtobufSchema([*self.files, file], self._imports)
 
     @cached_property
     def _pool(self) -> DescriptorPool:

@@ -1,0 +1,127 @@
+"""Parties of a fixture set: the services that own, write and read its topics and subjects."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from fakebus.fixture_files.model import FixtureReader, FixtureSet
+
+_MAX_READER_LETTERS = 200_000
+"""A longer schema does not fit into a note; its reader is kept as one whose schema is unknown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicParties:
+    """Services that have to do with a topic, as a set declares them."""
+
+    name: str
+    owner: str | None = None
+    consumers: tuple[str, ...] = ()
+    subjects: tuple[str, ...] = ()
+    """What its keys and values are written with."""
+    place: str = ""
+    """File and line."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubjectParties:
+    """Services that have to do with a subject, as a set declares them."""
+
+    name: str
+    owner: str | None = None
+    consumers: tuple[str, ...] = ()
+    readers: tuple[FixtureReader, ...] = ()
+    place: str = ""
+    """File and line of the newest version."""
+
+
+@dataclass(slots=True)
+class Parties:
+    """Parties by topic and by subject."""
+
+    topics: dict[str, TopicParties] = field(default_factory=dict)
+    subjects: dict[str, SubjectParties] = field(default_factory=dict)
+
+    def topics_of(self, subject: str) -> tuple[str, ...]:
+        """Return the topics that are written with a subject."""
+        return tuple(one.name for one in self.topics.values() if subject in one.subjects)
+
+    def producers(self, subject: str) -> tuple[str, ...]:
+        """Return the services that are said to write a subject."""
+        own = self.subjects.get(subject, SubjectParties(name=subject)).owner
+        owners = [own, *(self.topics[name].owner for name in self.topics_of(subject))]
+        return tuple(dict.fromkeys(filter(None, owners)))
+
+    def consumers(self, subject: str) -> tuple[str, ...]:
+        """Return the services that are said to read a subject."""
+        own = self.subjects.get(subject, SubjectParties(name=subject))
+        found = [*own.consumers, *(reader.service for reader in own.readers)]
+        for name in self.topics_of(subject):
+            found += self.topics[name].consumers
+        return tuple(dict.fromkeys(found))
+
+    def notes(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield what is kept of each party, under a key."""
+        for topic in self.topics.values():
+            yield f"{_TOPIC}{topic.name}", asdict(topic)
+        for subject in self.subjects.values():
+            entry = asdict(subject)
+            entry["readers"] = [
+                {**one, "text": one["text"] if len(one["text"]) < _MAX_READER_LETTERS else ""}
+                for one in entry["readers"]
+            ]
+            yield f"{_SUBJECT}{subject.name}", entry
+
+
+_TOPIC = "fixtures.topic:"
+_SUBJECT = "fixtures.subject:"
+
+
+def parties_of(fixture_set: FixtureSet) -> Parties:
+    """Return what a set declares."""
+    found = Parties()
+    for topic in fixture_set.topics:
+        found.topics[topic.name] = TopicParties(
+            name=topic.name,
+            owner=topic.owner,
+            consumers=topic.consumers,
+            subjects=topic.subjects,
+            place=f"{topic.position.file}:{topic.position.line}",
+        )
+    for schema in fixture_set.schemas:
+        before = found.subjects.get(schema.subject, SubjectParties(name=schema.subject))
+        found.subjects[schema.subject] = SubjectParties(
+            name=schema.subject,
+            owner=schema.owner or before.owner,
+            consumers=tuple(dict.fromkeys([*before.consumers, *schema.consumers])),
+            readers=schema.readers,
+            place=f"{schema.position.file}:{schema.position.line}",
+        )
+    return found
+
+
+def noted_parties(notes: Mapping[str, str]) -> Parties:
+    """Return what was kept of parties; the reverse of :meth:`Parties.notes`.
+
+    Args:
+        notes: JSON texts by key; those of other things are left out.
+    """
+    found = Parties()
+    for key, text in notes.items():
+        if key.startswith(_TOPIC):
+            entry = _texts(json.loads(text))
+            found.topics[entry["name"]] = TopicParties(**entry)
+        elif key.startswith(_SUBJECT):
+            entry = _texts(json.loads(text))
+            entry["readers"] = tuple(FixtureReader(**one) for one in entry["readers"])
+            found.subjects[entry["name"]] = SubjectParties(**entry)
+    return found
+
+
+def _texts(entry: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: tuple(value) if isinstance(value, list) else value for name, value in entry.items()
+    }
