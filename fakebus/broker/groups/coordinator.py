@@ -17,6 +17,7 @@ from fakebus.broker.groups.answers import note_answer, settle, settled
 from fakebus.broker.groups.classic.coordinator import ClassicCoordinator
 from fakebus.broker.groups.classic.group import ClassicGroup
 from fakebus.broker.groups.group import CLASSIC, Group, GroupDescription
+from fakebus.broker.groups.history import GroupHistory
 from fakebus.broker.groups.journal import GroupJournal
 from fakebus.broker.groups.offset_requests import OffsetRequests, WhenCommitted
 from fakebus.broker.groups.registry import GroupRegistry
@@ -53,7 +54,9 @@ class GroupCoordinator:
     ) -> None:
         self._config = config
         self._journal = GroupJournal(storage)
-        self._classic = ClassicCoordinator(config, clock, self._journal)
+        self.history = GroupHistory(clock)
+        """What has become of the groups lately."""
+        self._classic = ClassicCoordinator(config, clock, self._journal, self.history)
         self._groups = GroupRegistry(config, clock, storage, {CLASSIC: self._classic})
         self._offsets = self._groups.offsets
         self._offset_requests = OffsetRequests(config, clock, topics, self._groups)
@@ -77,6 +80,7 @@ class GroupCoordinator:
     def join_group(self, request: JoinRequest) -> asyncio.Future[JoinResult]:
         """Let a client become, or stay, a member; the future is done with the join phase."""
         future: asyncio.Future[JoinResult] = asyncio.get_running_loop().create_future()
+        self.history.reached(request.group_id)
         client = request.member_id or request.group_instance_id or request.client_id
         future.add_done_callback(partial(_note, "JoinGroup", request.group_id, client))
         error = self._check_join(request)
@@ -210,8 +214,15 @@ class GroupCoordinator:
             client = commit.member_id or commit.group_instance_id or ""
             for error in dict.fromkeys(errors):
                 note_answer("OffsetCommit", commit.group_id, client, error)
+                if error is not ErrorCode.NONE:
+                    self.history.note("refused", commit.group_id, "", client, error.name)
+            for offset, error in zip(commit.offsets, errors, strict=True):
+                if error is ErrorCode.NONE:
+                    place = TopicPartition(offset.topic, offset.partition)
+                    self.history.committed(commit.group_id, place, offset.offset)
             then(errors)
 
+        self.history.reached(commit.group_id)
         self._offset_requests.commit(commit, committed)
 
     def fetch_offset(self, group_id: str, partition: TopicPartition) -> OffsetRow | None:

@@ -28,6 +28,13 @@ class MemberDescription:
     metadata: bytes
     """What it joined with for the group's protocol; empty unless the group is stable."""
     assignment: bytes
+    is_missing: bool = False
+    """Whether a rebalance under way waits for it."""
+    silent_ms: int = 0
+    """How long ago something was heard of it."""
+    session_timeout_ms: int = 0
+    rebalance_timeout_ms: int = 0
+    """As consumers send their max.poll.interval.ms."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +48,8 @@ class GroupDescription:
     protocol_name: str
     generation_id: int
     members: tuple[MemberDescription, ...]
+    since_ms: int = 0
+    """Since when it is in its state."""
 
 
 class Group(Protocol):

@@ -21,22 +21,29 @@ class Session:
             :meth:`extend`.
     """
 
-    __slots__ = ("_clock", "_due_s", "_on_passed", "_rings_s", "_timer")
+    __slots__ = ("_clock", "_due_s", "_extended_s", "_on_passed", "_rings_s", "_timer")
 
     def __init__(self, clock: Clock, on_passed: Callable[[], None]) -> None:
         self._clock = clock
         self._on_passed = on_passed
         self._due_s = 0.0
+        self._extended_s = clock.monotonic()
         self._rings_s = 0.0
         self._timer: Timer | None = None
 
     def extend(self, timeout_ms: int) -> None:
         """Let the session end ``timeout_ms`` milliseconds from now."""
-        self._due_s = self._clock.monotonic() + timeout_ms / 1000
+        self._extended_s = self._clock.monotonic()
+        self._due_s = self._extended_s + timeout_ms / 1000
         if self._timer is not None and self._rings_s <= self._due_s:
             return
         self.cancel()
         self._wind_up(timeout_ms / 1000)
+
+    @property
+    def silent_ms(self) -> int:
+        """How long ago it was extended last."""
+        return round((self._clock.monotonic() - self._extended_s) * 1000)
 
     def cancel(self) -> None:
         """Never call back, unless the session is extended again."""

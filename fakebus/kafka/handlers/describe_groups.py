@@ -42,6 +42,7 @@ def _describe(
     group_id: str, request: DescribeGroupsRequest, context: RequestContext
 ) -> DescribeGroupsResponseDescribedGroup:
     operations = GROUP_OPERATIONS if request.include_authorized_operations else NOT_ASKED
+    context.broker.group_coordinator.history.reached(group_id)
     group = context.broker.group_coordinator.describe(group_id)
     if group is None:
         if context.api_version >= _FIRST_WITH_GROUP_ID_NOT_FOUND:

@@ -34,6 +34,10 @@ async def handle_find_coordinator(
     """Name the broker that coordinates a group or a transactional id."""
     error = await _prepare(request.key_type, context)
     node = context.own_address() if error is ErrorCode.NONE else _NOBODY
+    if request.key_type == _GROUP and node is not _NOBODY:
+        history = context.broker.group_coordinator.history
+        for group in request.coordinator_keys or (request.key,):
+            history.looked_for(group, context.client_id or "", f"{node.host}:{node.port}")
     if context.api_version < _FIRST_WITH_SEVERAL_KEYS:
         return FindCoordinatorResponse(
             error_code=error.code,

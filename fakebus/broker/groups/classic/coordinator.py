@@ -10,6 +10,7 @@ from fakebus.broker.groups.classic.joining import GroupJoiner
 from fakebus.broker.groups.classic.rebalance import Rebalancer
 from fakebus.broker.groups.classic.snapshot import decode_group, encode_group
 from fakebus.broker.groups.classic.syncing import GroupSyncer
+from fakebus.broker.groups.history import LEFT, GroupHistory
 from fakebus.broker.groups.journal import GroupJournal
 from fakebus.broker.groups.requests import UNKNOWN_MEMBER_ID, LeavingMember
 from fakebus.clock import Clock
@@ -23,14 +24,17 @@ class ClassicCoordinator:
         config: the broker's configs.
         clock: where time and timers come from.
         journal: stores groups.
+        history: is told what becomes of members and groups.
     """
 
-    def __init__(self, config: BrokerConfig, clock: Clock, journal: GroupJournal) -> None:
+    def __init__(
+        self, config: BrokerConfig, clock: Clock, journal: GroupJournal, history: GroupHistory
+    ) -> None:
         self._config = config
         self._clock = clock
-        self._rebalancer = Rebalancer(config, clock, journal)
-        self.join = GroupJoiner(config, self._rebalancer, journal).join
-        self.sync = GroupSyncer(clock, self._rebalancer, journal).sync
+        self._rebalancer = Rebalancer(config, clock, journal, history)
+        self.join = GroupJoiner(config, self._rebalancer, journal, history).join
+        self.sync = GroupSyncer(clock, self._rebalancer, journal, history).sync
         self.encode = encode_group
         self.rebalance = self._rebalancer.rebalance
         self.remove = self._rebalancer.remove
@@ -59,7 +63,7 @@ class ClassicCoordinator:
     def leave(self, group: ClassicGroup, leaving: Sequence[LeavingMember]) -> list[ErrorCode]:
         """Remove members that leave by themselves or are sent away; return each one's error."""
         gone: dict[str, None] = {}
-        errors = []
+        errors, reasons = [], []
         for member in leaving:
             member_id = member.member_id
             if member_id == UNKNOWN_MEMBER_ID:
@@ -73,7 +77,8 @@ class ClassicCoordinator:
             if error is ErrorCode.NONE:
                 gone[member_id] = None
             errors.append(error)
-        self.remove(group, gone, "it left")
+            reasons += filter(None, (member.reason,))
+        self.remove(group, gone, ": ".join((LEFT, *reasons[:1])))
         return errors
 
     # -- what every type does --

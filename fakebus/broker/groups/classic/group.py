@@ -375,5 +375,16 @@ class ClassicGroup:
             protocol_type=self.protocol_type or "",
             protocol_name=protocol_name or "",
             generation_id=self.generation_id,
-            members=tuple(member.describe(protocol_name) for member in self.members.values()),
+            members=tuple(
+                member.describe(protocol_name, is_missing=self._is_missing(member))
+                for member in self.members.values()
+            ),
+            since_ms=self.state_timestamp_ms,
+        )
+
+    def _is_missing(self, member: GroupMember) -> bool:
+        if self.state is GroupState.PREPARING_REBALANCE:
+            return member.awaiting_join is None
+        return (
+            self.state is GroupState.COMPLETING_REBALANCE and member.member_id in self.pending_sync
         )

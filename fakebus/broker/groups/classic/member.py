@@ -64,8 +64,13 @@ class GroupMember:
                 return protocol.metadata
         return b""
 
-    def describe(self, protocol_name: str | None) -> MemberDescription:
-        """Return the member as administrators see it, with its metadata for a protocol."""
+    def describe(self, protocol_name: str | None, *, is_missing: bool) -> MemberDescription:
+        """Return the member as administrators see it.
+
+        Args:
+            protocol_name: the protocol that its metadata are shown for.
+            is_missing: whether a rebalance under way waits for it.
+        """
         return MemberDescription(
             member_id=self.member_id,
             group_instance_id=self.group_instance_id,
@@ -73,6 +78,10 @@ class GroupMember:
             client_host=self.client_host,
             metadata=self.metadata(protocol_name),
             assignment=self.assignment,
+            is_missing=is_missing,
+            silent_ms=self.session.silent_ms,
+            session_timeout_ms=self.session_timeout_ms,
+            rebalance_timeout_ms=self.rebalance_timeout_ms,
         )
 
     def answer_join(self, result: JoinResult) -> None:

@@ -19,6 +19,7 @@ from fakebus.broker.groups.answers import settle
 from fakebus.broker.groups.classic.group import ClassicGroup, GroupState, PendingMember
 from fakebus.broker.groups.classic.member import GroupMember
 from fakebus.broker.groups.classic.snapshot import encode_group
+from fakebus.broker.groups.history import LEFT, GroupHistory
 from fakebus.broker.groups.journal import GroupJournal
 from fakebus.broker.groups.requests import JoinResult, SyncResult
 from fakebus.broker.groups.sessions import Session
@@ -38,12 +39,16 @@ class Rebalancer:
         config: the broker's configs.
         clock: where time and timers come from.
         journal: stores what has to survive.
+        history: is told what becomes of members and groups.
     """
 
-    def __init__(self, config: BrokerConfig, clock: Clock, journal: GroupJournal) -> None:
+    def __init__(
+        self, config: BrokerConfig, clock: Clock, journal: GroupJournal, history: GroupHistory
+    ) -> None:
         self._config = config
         self._clock = clock
         self._journal = journal
+        self._history = history
 
     # -- sessions --
 
@@ -73,7 +78,7 @@ class Rebalancer:
             group.remove(member_id)
             if member is not None:
                 gone.append(member_id)
-                logger.info("group %s: member %s is removed: %s", group.group_id, member_id, reason)
+                self.note_removed(group, member, reason)
                 # A client that still waits learns that it has to join anew.
                 member.answer_join(JoinResult(error=ErrorCode.UNKNOWN_MEMBER_ID))
                 member.answer_sync(SyncResult(error=ErrorCode.UNKNOWN_MEMBER_ID))
@@ -81,6 +86,12 @@ class Rebalancer:
             self.prepare_rebalance(group, f"{', '.join(gone)} was removed: {reason}")
         else:
             self.maybe_complete_join(group)
+
+    def note_removed(self, group: ClassicGroup, member: GroupMember, reason: str) -> None:
+        """Tell that a member is none any more."""
+        logger.info("group %s: member %s is removed: %s", group.group_id, member.member_id, reason)
+        verb = "left" if reason.startswith(LEFT) else "expelled"
+        self._history.note(verb, group.group_id, member.client_id, member.member_id, reason)
 
     # -- the join phase --
 
@@ -104,6 +115,7 @@ class Rebalancer:
             group.generation_id,
             reason,
         )
+        self._history.note("rebalancing", group.group_id, detail=reason)
         if initial:
             # The members of a new group tend to arrive together.
             delay_ms = self._config.get_int("group.initial.rebalance.delay.ms")
@@ -163,11 +175,7 @@ class Rebalancer:
         for member in tuple(group.members.values()):
             # Static members keep their place until their session times out (KIP-345).
             if member.awaiting_join is None and not member.is_static:
-                logger.info(
-                    "group %s: member %s is removed: it has not joined again in time",
-                    group.group_id,
-                    member.member_id,
-                )
+                self.note_removed(group, member, "it has not joined again in time")
                 group.remove(member.member_id)
         if not group.elect_joined_leader() and group.members:
             self._start_join_timer(group)

@@ -1,0 +1,124 @@
+"""What has become of groups lately: who came and went, rebalances, refused and taken commits."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import NamedTuple, TypeVar
+
+from fakebus.clock import Clock
+from fakebus.types import TopicPartition
+
+_MOST_REMEMBERED = 10_000
+_MOST_EVENTS = 64
+_MOST_LETTERS = 1000
+_MOST_COMMITS = 8
+_COMMIT_STEP_MS = 1000
+
+LEFT = "it left"
+"""Why a member is removed that has asked for it."""
+
+_Value = TypeVar("_Value")
+
+
+class GroupEvent(NamedTuple):
+    """Event in the life of a group."""
+
+    at_ms: int
+    verb: str
+    """``joined``, ``left`` or ``expelled``, of members; ``rebalancing`` and ``stable``; ``refused``
+    a commit."""
+    group: str
+    client_id: str = ""
+    member_id: str = ""
+    detail: str = ""
+    """The reason, or the name of the error."""
+
+
+class CommitPoint(NamedTuple):
+    """Offset that a group has committed at some time."""
+
+    at_ms: int
+    offset: int
+
+
+class Search(NamedTuple):
+    """Search for a group's coordinator whose clients have not come to it yet."""
+
+    client_id: str
+    address: str
+    """Where the newest client was told that the coordinator is."""
+    since_ms: int
+    times: int
+
+
+class GroupHistory:
+    """Newest events of groups, and how fast they have committed lately.
+
+    Args:
+        clock: gives the time of each.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._events: dict[str, deque[GroupEvent]] = {}
+        self._searches: dict[str, Search] = {}
+        self._commits: dict[tuple[str, TopicPartition], deque[CommitPoint]] = {}
+
+    def note(
+        self, verb: str, group: str, client_id: str = "", member_id: str = "", detail: str = ""
+    ) -> None:
+        """Note an event; see :class:`GroupEvent` for the words."""
+        texts = (text[:_MOST_LETTERS] for text in (group, client_id, member_id, detail))
+        event = GroupEvent(self._clock.now_ms(), verb, *texts)
+        _newest(self._events, event.group, _MOST_EVENTS).append(event)
+
+    def committed(self, group: str, place: TopicPartition, offset: int) -> None:
+        """Note an offset that was committed; of many within a second the first and the last."""
+        points, now_ms = _newest(self._commits, (group, place), _MOST_COMMITS), self._clock.now_ms()
+        if points and points[-1].offset == offset:
+            return
+        if len(points) > 1 and now_ms - points[-2].at_ms < _COMMIT_STEP_MS:
+            points.pop()
+        points.append(CommitPoint(now_ms, offset))
+
+    def looked_for(self, group: str, client_id: str, address: str) -> None:
+        """Note that a client was told where a group's coordinator is."""
+        group, client_id = group[:_MOST_LETTERS], client_id[:_MOST_LETTERS]
+        before = self._searches.pop(group, None)
+        if len(self._searches) >= _MOST_REMEMBERED:
+            del self._searches[next(iter(self._searches))]
+        since_ms = self._clock.now_ms() if before is None else before.since_ms
+        times = 1 if before is None else before.times + 1
+        self._searches[group] = Search(client_id, address, since_ms, times)
+
+    def reached(self, group: str) -> None:
+        """Note that a client has come to the coordinator with a request about a group."""
+        if self._searches:
+            self._searches.pop(group[:_MOST_LETTERS], None)
+
+    def search(self, group: str) -> Search | None:
+        """Return the search for a group's coordinator that has not come to an end."""
+        return self._searches.get(group[:_MOST_LETTERS])
+
+    def events(self, group: str) -> Sequence[GroupEvent]:
+        """Return a group's newest events, oldest first."""
+        return tuple(self._events.get(group[:_MOST_LETTERS], ()))
+
+    def commits(self, group: str, place: TopicPartition) -> Sequence[CommitPoint]:
+        """Return some of the newest commits that have moved a group's offset, oldest first."""
+        return tuple(self._commits.get((group, place), ()))
+
+
+_Key = TypeVar("_Key")
+
+
+def _newest(remembered: dict[_Key, deque[_Value]], key: _Key, most: int) -> deque[_Value]:
+    """Return what is remembered of a key, which becomes the last one to be forgotten."""
+    found = remembered.pop(key, None)
+    if found is None:
+        if len(remembered) >= _MOST_REMEMBERED:
+            del remembered[next(iter(remembered))]
+        found = deque(maxlen=most)
+    remembered[key] = found
+    return found
