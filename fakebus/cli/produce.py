@@ -43,7 +43,7 @@ from fakebus.cli.bootstrap import (
 )
 from fakebus.cli.output import add_repeated_argument, print_lines
 from fakebus.cli.record_lines import Schemas, WrittenRecord, record_of_event
-from fakebus.client.connection import ClientError, Connection, nearest
+from fakebus.client.connection import ClientError, Connection
 from fakebus.client.publishing import Publisher
 from fakebus.config import parse_assignments
 from fakebus.errors import ConfigError
@@ -53,7 +53,7 @@ from fakebus.fixture_files.formats.wrappers import WrittenFormat
 from fakebus.fixture_files.headers import RecordHeader
 from fakebus.fixture_files.problems import DataError
 from fakebus.records.record import NewRecord
-from fakebus.wording import counted
+from fakebus.wording import counted, nearest
 
 CREATION_POLLS = 10
 CREATION_POLL_S = 0.1

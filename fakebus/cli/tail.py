@@ -33,7 +33,7 @@ from fakebus.cli.output import (
     reader_has_gone,
 )
 from fakebus.cli.record_lines import ReadRecord, Schemas
-from fakebus.client.connection import ClientError, Connection, nearest
+from fakebus.client.connection import ClientError, Connection
 from fakebus.client.offsets import log_ranges, partition_of, partitions_of, resolve
 from fakebus.client.positions import (
     NEGATIVE_POSITION,
@@ -48,6 +48,7 @@ from fakebus.cluster.filters import FILTER_HELP, parse_filter
 from fakebus.errors import ConfigError
 from fakebus.real_time import monotonic
 from fakebus.types import TopicPartition
+from fakebus.wording import nearest
 
 _WAIT_MS = 500
 _LOOK_S = 1.0

@@ -5,9 +5,8 @@ confluent-kafka is an extra and slow to import; it is loaded when the first clie
 
 from __future__ import annotations
 
-import difflib
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,6 +15,7 @@ from fakebus.addresses import Address
 from fakebus.client.reachability import connect_problems
 from fakebus.errors import FakebusError, MissingExtraError
 from fakebus.real_time import monotonic
+from fakebus.wording import nearest
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer, KafkaError, Producer
@@ -257,15 +257,3 @@ def text_of(error: Exception) -> str:
     """Return what a KafkaException says, without librdkafka's punctuation."""
     text = str(error.args[0].str()).removeprefix("Broker: ").removeprefix("Local: ")
     return text.rstrip(".")
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """Return words that lead from a misspelt name to the right one."""
-    names = {name.lower(): name for name in sorted(known) if not name.startswith("__")}
-    close = difflib.get_close_matches(word.lower(), names, n=3, cutoff=0.6)
-    if close:
-        return "did you mean " + " or ".join(names[name] for name in close) + "?"
-    if not names:
-        return "there are none at all"
-    shown = ", ".join(list(names.values())[:8])
-    return f"there are {shown}" + (f" and {len(names) - 8} more" if len(names) > 8 else "")

@@ -7,16 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fakebus.client.connection import (
-    REQUEST_TIMEOUT_S,
-    ClientError,
-    Connection,
-    NotFoundError,
-    nearest,
-)
+from fakebus.client.connection import REQUEST_TIMEOUT_S, ClientError, Connection, NotFoundError
 from fakebus.client.offsets import LogRange, log_ranges
 from fakebus.real_time import monotonic
 from fakebus.types import TopicPartition
+from fakebus.wording import nearest
 
 if TYPE_CHECKING:
     from confluent_kafka.admin import (  # type: ignore[attr-defined]

@@ -15,7 +15,7 @@ from fakebus.broker.partition_log import PartitionLog
 from fakebus.broker.tail import LogCursor, Start, Tail, readable_end
 from fakebus.broker.topic_requests import DEFAULT, NewPartitions, NewTopic, TopicToDelete
 from fakebus.broker.topics import Topic
-from fakebus.client.connection import NotFoundError, nearest
+from fakebus.client.connection import NotFoundError
 from fakebus.client.groups import GroupDetails, GroupMember, GroupPartition, group_in_use
 from fakebus.client.offsets import LogRange
 from fakebus.cluster.embedded_schemas import EmbeddedSchemas
@@ -40,6 +40,7 @@ from fakebus.records.record import NewRecord, Record
 from fakebus.registry.sources import RegistrySource
 from fakebus.servers import Bus
 from fakebus.types import TopicPartition
+from fakebus.wording import nearest
 
 _SILENCE_S = 0.5
 _STATES = {

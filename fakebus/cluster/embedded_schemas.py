@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from fakebus.client.connection import nearest
 from fakebus.cluster.interface import ClusterError, NewSchema, NotFoundError, SchemaDetails
 from fakebus.registry.errors import RegistryError
 from fakebus.registry.model import Reference, SchemaRequest
@@ -14,6 +13,7 @@ from fakebus.registry.registry import Registry
 from fakebus.registry.sources import RegistrySchema
 from fakebus.schemas.interface import SchemaDataError
 from fakebus.schemas.payloads import encode
+from fakebus.wording import nearest
 
 
 class EmbeddedSchemas:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar, TypeVarTuple
 
-from fakebus.client.connection import NotFoundError, nearest
+from fakebus.client.connection import NotFoundError
 from fakebus.client.reading import FetchedRecord
 from fakebus.client.registry import (
     RegistryClient,
@@ -22,6 +22,7 @@ from fakebus.fixture_files.recording.reading import SourceSchema
 from fakebus.schemas.framing import framed_id
 from fakebus.schemas.interface import SchemaDataError
 from fakebus.schemas.payloads import encode
+from fakebus.wording import nearest
 
 Given = TypeVarTuple("Given")
 Result = TypeVar("Result")

@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 
 from fakebus.broker.activity import Activity
 from fakebus.types import TopicPartition
+from fakebus.wording import nearest
 
 Until = Literal["committed", "fetched"]
 """What a group is waited for to have done with every record."""
@@ -97,8 +98,6 @@ def starts(activities: Iterable[Activity]) -> Iterator[Start]:
 
 def missing_topic(asked: Activity, topics: Iterable[str]) -> str:
     """Return who has asked for a topic that was not there, and what was probably meant."""
-    from fakebus.client.connection import nearest
-
     if asked.detail:
         return f"created, as {asked.origin} has asked for it"
     others = (name for name in topics if name != asked.topic)

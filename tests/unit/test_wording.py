@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import fakebus
-from fakebus.wording import counted
+from fakebus.wording import close_names, counted, nearest
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,15 @@ def test_nothing_is_counted_by_hand_so_that_one_is_told_in_the_plural() -> None:
     }
     # One is told apart there.
     assert found == {"fixture_files/drift/comparison.py: {count} events"}
+
+
+def test_a_misspelt_name_leads_to_the_right_one_among_many() -> None:
+    many = ["Orders-EU", *(f"topic-{number:05}" for number in range(5000))]
+    assert close_names("orders-ue", many) == ["Orders-EU"]
+    assert nearest("topic-0498", many[:2000]).startswith("did you mean topic-0")
+
+
+def test_a_name_that_is_like_no_other_leads_to_what_there_is() -> None:
+    assert nearest("orders", ["__consumer_offsets"]) == "there are none at all"
+    told = nearest("orders", ["__x", *(f"z{number}" for number in range(9))])
+    assert told == "there are z0, z1, z2, z3, z4, z5, z6, z7 and 1 more"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 from fakebus.broker.groups.requests import OffsetCommit
@@ -28,12 +28,12 @@ class MemberDescription:
     metadata: bytes
     """What it joined with for the group's protocol; empty unless the group is stable."""
     assignment: bytes
-    is_missing: bool = False
+    is_missing: bool = field(default=False, compare=False)
     """Whether a rebalance under way waits for it."""
-    silent_ms: int = 0
+    silent_ms: int = field(default=0, compare=False)
     """How long ago something was heard of it."""
-    session_timeout_ms: int = 0
-    rebalance_timeout_ms: int = 0
+    session_timeout_ms: int = field(default=0, compare=False)
+    rebalance_timeout_ms: int = field(default=0, compare=False)
     """As consumers send their max.poll.interval.ms."""
 
 
@@ -48,7 +48,7 @@ class GroupDescription:
     protocol_name: str
     generation_id: int
     members: tuple[MemberDescription, ...]
-    since_ms: int = 0
+    since_ms: int = field(default=0, compare=False)
     """Since when it is in its state."""
 
 

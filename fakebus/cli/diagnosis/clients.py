@@ -7,9 +7,9 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, NamedTuple
 
 from fakebus.cli.diagnosis.finding import Finding, note, problem
-from fakebus.client.connection import nearest
 from fakebus.fixture_files.times import to_datetime
 from fakebus.types import TopicPartition
+from fakebus.wording import nearest
 
 if TYPE_CHECKING:
     from fakebus.broker.activity import Activity

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from fakebus.cli.diagnosis.clients import ClientView
 from fakebus.cli.diagnosis.finding import Finding, fine, problem
 from fakebus.cli.diagnosis.watching import EVICT, WATCH_S, Watched, from_earliest
-from fakebus.client.connection import Connection, nearest
+from fakebus.client.connection import Connection
 from fakebus.client.groups import (
     REBALANCING,
     GroupDetails,
@@ -17,7 +17,7 @@ from fakebus.client.groups import (
     list_groups,
 )
 from fakebus.client.offsets import log_ranges, partitions_of
-from fakebus.wording import counted
+from fakebus.wording import counted, nearest
 
 PATIENCE_S = 3.0
 """How long a group may rebalance before that is called stuck."""

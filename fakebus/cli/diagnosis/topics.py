@@ -6,10 +6,10 @@ import time
 from collections.abc import Iterator, Sequence
 
 from fakebus.cli.diagnosis.finding import Finding, fine, note, problem
-from fakebus.client.connection import Connection, nearest
+from fakebus.client.connection import Connection
 from fakebus.client.offsets import LogRange, log_ranges, offsets_at, partitions_of, stable_ends
 from fakebus.types import TopicPartition
-from fakebus.wording import counted
+from fakebus.wording import counted, nearest
 
 
 def check_count(topics: Sequence[str]) -> Finding:

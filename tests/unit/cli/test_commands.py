@@ -11,7 +11,7 @@ import pytest
 
 from fakebus.cli.main import COMMANDS, run
 from fakebus.cli.output import print_table
-from fakebus.client.connection import nearest
+from fakebus.wording import nearest
 
 REFERENCE = Path(__file__).resolve().parents[3] / "docs" / "reference" / "cli.md"
 

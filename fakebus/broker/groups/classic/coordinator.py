@@ -63,7 +63,8 @@ class ClassicCoordinator:
     def leave(self, group: ClassicGroup, leaving: Sequence[LeavingMember]) -> list[ErrorCode]:
         """Remove members that leave by themselves or are sent away; return each one's error."""
         gone: dict[str, None] = {}
-        errors, reasons = [], []
+        errors = []
+        reasons: list[str] = []
         for member in leaving:
             member_id = member.member_id
             if member_id == UNKNOWN_MEMBER_ID:
