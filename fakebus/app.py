@@ -147,9 +147,9 @@ class FakeBus:
         # What a bus does not serve is not imported either.
         yield KafkaServer(self)
         if self.settings.http:
-            from fakebus.web.server import WebServer
+            from fakebus.web.server import bus_server
 
-            yield WebServer(self)
+            yield bus_server(self)
         if self.settings.redis:
             from fakebus.redis.server import RedisServer
 
@@ -161,10 +161,10 @@ class FakeBus:
         Raises:
             ConfigError: an address cannot be listened on.
         """
-        from fakebus.web.server import WebServer
+        from fakebus.web.server import bus_server
 
         self.settings = replace(self.settings, http=addresses)
-        server = WebServer(self)
+        server = bus_server(self)
         self._open.push_async_callback(server.close)
         await server.bind()
         await server.start()

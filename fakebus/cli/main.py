@@ -40,6 +40,7 @@ COMMANDS: Mapping[str, str] = {
     "produce": "write records to a topic",
     "tail": "print the records of topics as they arrive",
     "groups": "show consumer groups, move their offsets, delete them",
+    "console": "serve the console of any Kafka cluster",
     "doctor": "find out why a client sees nothing",
     "fixtures": "work with fixture files",
     "contract": "compare what services produce and accept",

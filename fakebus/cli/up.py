@@ -101,10 +101,7 @@ async def _serve(settings: Settings) -> None:
     # Other commands do without the broker, and their users without the time to import it.
     from fakebus.app import FakeBus
 
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+    stop = stop_signal()
     with working("starting"):
         bus = FakeBus(settings, progress=counter())
         starting = asyncio.ensure_future(bus.__aenter__())
@@ -127,3 +124,11 @@ async def _serve(settings: Settings) -> None:
     finally:
         await bus.close()
         logging.getLogger("fakebus").info("stopped")
+
+
+def stop_signal() -> asyncio.Event:
+    """Return what is set by Ctrl-C or SIGTERM from now on."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    return stop

@@ -1,18 +1,21 @@
-"""The HTTP side as one aiohttp application."""
+"""The HTTP side as one aiohttp application: that of a bus, or a console alone."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from fakebus.broker.activity import Origin
+from fakebus.cluster.interface import NotOnThisCluster
 from fakebus.servers import Bus
 from fakebus.web.connection import HttpConnection
 from fakebus.web.console.door import ConsoleDoor, redirect_browsers
-from fakebus.web.errors import json_errors
+from fakebus.web.errors import RequestError, json_errors
 from fakebus.web.fault_effects import fault_effects
 from fakebus.web.rooms import all_rooms
 from fakebus.web.routing import web_routes
@@ -29,21 +32,26 @@ _SECURITY_HEADERS = {
 
 
 class HttpApplication:
-    """Routes of a bus and the connections that ask for them.
+    """Routes and the connections that ask for them.
 
     Args:
-        bus: what is served.
+        hosts: what HTTP may be asked for as, besides the names of this machine.
+        console: the console at ``/ui``.
+        routes: the other routes.
+        outermost: what sees every request first.
     """
 
-    def __init__(self, bus: Bus) -> None:
-        settings = bus.settings
-        hosts = HostCheck([*settings.http_allowed_hosts, *(each.host for each in settings.http)])
-        faults = fault_effects(bus.broker)
-        application = web.Application(
-            middlewares=[faults, json_errors, hosts.middleware(), redirect_browsers]
-        )
-        application.add_routes(web_routes(all_rooms(bus)))
-        ConsoleDoor(partial(_cluster_of, bus)).add_to(application)
+    def __init__(
+        self,
+        hosts: Sequence[str],
+        console: ConsoleDoor,
+        routes: Iterable[web.RouteDef],
+        outermost: Sequence[Middleware] = (),
+    ) -> None:
+        checks = [json_errors, HostCheck(hosts).middleware(), redirect_browsers]
+        application = web.Application(middlewares=[*outermost, *checks])
+        application.add_routes(routes)
+        console.add_to(application)
         application.on_response_prepare.append(_add_security_headers)
         self._runner = web.AppRunner(application, shutdown_timeout=0.5)
 
@@ -60,6 +68,36 @@ class HttpApplication:
     async def close(self) -> None:
         """Drop all clients."""
         await self._runner.cleanup()
+
+
+def bus_application(bus: Bus) -> HttpApplication:
+    """Return all that a bus serves by HTTP."""
+    settings = bus.settings
+    return HttpApplication(
+        [*settings.http_allowed_hosts, *(each.host for each in settings.http)],
+        ConsoleDoor(partial(_cluster_of, bus)),
+        web_routes(all_rooms(bus)),
+        [fault_effects(bus.broker)],
+    )
+
+
+def console_application(cluster: Cluster, hosts: Sequence[str]) -> HttpApplication:
+    """Return the console of a cluster that runs elsewhere.
+
+    Args:
+        cluster: what it shows; disconnected from at the end.
+        hosts: what HTTP may be asked for as, besides the names of this machine.
+    """
+
+    async def not_here(request: web.Request) -> web.StreamResponse:
+        try:
+            cluster.bus(f"what {request.path} tells")
+        except NotOnThisCluster as error:
+            raise RequestError(501, str(error)) from None
+        raise RequestError(404, "ask the bus itself")
+
+    routes = [web.route("*", "/_fakebus/{path:.*}", not_here)]
+    return HttpApplication(hosts, ConsoleDoor(lambda: cluster), routes)
 
 
 def _cluster_of(bus: Bus) -> Cluster:

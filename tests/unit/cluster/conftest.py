@@ -1,8 +1,7 @@
-"""A bus, and the clusters that look at it: from within, and through a client library."""
+"""A bus, as consoles see it from within."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -10,11 +9,7 @@ import pytest
 from fakebus.addresses import Address
 from fakebus.app import FakeBus
 from fakebus.broker.activity import Origin
-from fakebus.client.connection import Connection
-from fakebus.client.reachability import parse_servers
-from fakebus.client.registry import RegistryClient
 from fakebus.cluster.embedded import EmbeddedCluster
-from fakebus.cluster.external import ExternalCluster
 from fakebus.cluster.interface import Cluster
 from fakebus.config import Settings
 
@@ -23,16 +18,23 @@ _ANY = Address("127.0.0.1", 0)
 
 @pytest.fixture
 async def bus() -> AsyncIterator[FakeBus]:
-    async with FakeBus(Settings(data=None, kafka=(_ANY,), http=(_ANY,))) as running:
+    async with FakeBus(Settings(data=None, kafka=(_ANY,), http=())) as running:
         yield running
 
 
-@pytest.fixture(params=["embedded", "external"])
-async def cluster(bus: FakeBus, request: pytest.FixtureRequest) -> AsyncIterator[Cluster]:
-    """The same bus, seen from within and from outside: every test holds for both."""
-    found: Cluster = EmbeddedCluster(bus, Origin(front_end="test"))
-    if request.param == "external":
-        connection = Connection("tests", parse_servers(bus.bootstrap_servers))
-        found = await asyncio.to_thread(ExternalCluster, connection, RegistryClient(bus.http_url))
-    yield found
-    await found.close()
+@pytest.fixture
+def view(bus: FakeBus) -> Cluster:
+    """The bus as consoles see it."""
+    return EmbeddedCluster(bus, Origin(front_end="test"))
+
+
+@pytest.fixture
+def orders() -> str:
+    """The name of a topic."""
+    return "orders"
+
+
+@pytest.fixture
+def billing() -> str:
+    """The name of a group."""
+    return "billing"
