@@ -7,6 +7,7 @@ A value is a text, ``null``, a ``$`` call, or ``{"type": ..., "data": ...}``.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from fakebus.fixture_files.formats.format import kind_of_json
 from fakebus.fixture_files.formats.format_names import format_named
@@ -35,7 +36,7 @@ class Headers:
     @property
     def has_calls(self) -> bool:
         """Whether the headers may differ from record to record."""
-        return any(isinstance(value, dict) for _, value in self.pairs)
+        return any([type(value) is dict for _, value in self.pairs])
 
     def encode(self, context: FunctionContext) -> tuple[RecordHeader, ...]:
         """Return the headers of one record.
@@ -43,16 +44,12 @@ class Headers:
         Raises:
             DataError: a value cannot be a header.
         """
-        return tuple(
-            [
-                (name, value)
-                if type(value) is bytes
-                else (name, value.encode())
-                if isinstance(value, str) and value.isascii()
-                else (name, _encode_value(name, value, context))
-                for name, value in self.pairs
-            ]
-        )
+        # What is ready is the same object in many records.
+        found: list[Any] = [
+            pair if type(pair[1]) is bytes else (pair[0], _encode_value(*pair, context))
+            for pair in self.pairs
+        ]
+        return tuple(found)
 
     def ready(self) -> Headers:
         """Return the same headers for many records: what is plain text is encoded already."""
@@ -107,6 +104,8 @@ def _check_name(name: str) -> None:
 
 def _encode_value(name: str, value: object, context: FunctionContext) -> bytes | None:
     try:
+        if type(value) is str:
+            return value.encode()
         if isinstance(value, dict):
             if "data" in value and value.keys() <= {"type", "data"}:
                 return _encode_typed(value, context)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from fakebus.fixture_files.events.event_lines import EventLine
 from fakebus.fixture_files.lint_rules import OEP41
@@ -31,6 +31,7 @@ _SHORT_CE_HEADERS = re.compile(r"ce_[a-z0-9]{1,20}")
 _OEP41_TYPE = re.compile(r"[a-z]+\.[a-z0-9]+(\.[a-z0-9_]+){3,}\.v[0-9]+")
 _MAX_EVENT_BYTES = 64 * 1024
 _OPENEDX = "org.openedx."
+_OPENEDX_BYTES = _OPENEDX.encode()
 _EVENT_FILES = (".ndjson", ".jsonl")
 
 
@@ -54,7 +55,7 @@ class Linter:
         self._ids: dict[tuple[bytes | None, bytes | None], EventLine] = {}
         self._sources: dict[bytes, bytes | None] = {}
         self._types: set[bytes] = set()
-        self._finders: dict[int, tuple[ParsedSchema, _Finder | None]] = {}
+        self._finders: dict[ParsedSchema, _Finder | None] = {}
 
     def _add(
         self,
@@ -96,10 +97,13 @@ class Linter:
                 "remove one, or give them different times",
             )
         headers = dict(record.headers)
-        if any([name[:3] == "ce_" for name in headers]):
-            self._cloud_event(event, record.headers)
+        is_openedx = self._is_openedx(headers.get("ce_type"))
+        names = tuple([name for name, _ in record.headers])
+        attributes = _attributes(names, are_short=is_openedx)
+        if attributes.is_any:
+            self._cloud_event(event, headers, attributes, is_openedx)
         size = len(record.value or b"")
-        if size > _MAX_EVENT_BYTES and headers and self._is_openedx(headers.get("ce_type") or b""):
+        if size > _MAX_EVENT_BYTES and names and is_openedx:
             self._add(
                 event,
                 "oep41-size",
@@ -111,33 +115,49 @@ class Linter:
         if schema is not None and schema.schema_type == "AVRO":
             self._falsy(event, schema, value)
 
-    def _cloud_event(self, event: EventLine, headers: Sequence[tuple[str, bytes | None]]) -> None:
-        found: dict[str, bytes | None] = {}
-        for name, header in headers:
-            if name in found and name.startswith("ce_"):
-                self._attribute(event, f"the header {name} stands twice", "remove one", name)
-            found[name] = header
+    def _cloud_event(
+        self,
+        event: EventLine,
+        found: Mapping[str, bytes | None],
+        attributes: _Attributes,
+        is_openedx: bool,
+    ) -> None:
+        for name in attributes.twice:
+            self._attribute(event, f"the header {name} stands twice", "remove one", name)
         for name in _REQUIRED:
             if not found.get(name):
                 self._attribute(
                     event, f"the CloudEvent has no {name}", f'add the header "{name}"', name
                 )
-        is_openedx = self._is_openedx(found.get("ce_type") or b"")
-        for name, message, hint in _ill_formed(found, is_openedx):
-            self._attribute(event, message, hint, name)
-        self._identity(event, found)
+        version, time = found.get("ce_specversion"), found.get("ce_time")
+        if version and version != b"1.0":
+            message = f"ce_specversion is {_text(version)}; the only version is 1.0"
+            self._attribute(event, message, 'write "1.0", in quotes', "ce_specversion")
+        if time and not _is_rfc3339(_text(time)):
+            message = f"ce_time is {quoted(_text(time))}, which is not a time of RFC 3339"
+            self._attribute(event, message, 'write {"$time": "at"}', "ce_time")
+        for name in attributes.ill_formed:
+            count = "1 to 20 " if is_openedx else ""
+            message = (
+                f"the header {quoted(name)} is no CloudEvents attribute: "
+                f"their names are {count}lower-case letters and digits"
+            )
+            self._attribute(event, message, "rename it, or leave out ce_", name)
+        self._identity(event, found, is_openedx)
         event_type = found.get("ce_type")
         if event_type and is_openedx and event_type not in self._types:
             self._types.add(event_type)
             self._type(event, event_type.decode("utf-8", "replace"))
 
-    def _is_openedx(self, event_type: bytes) -> bool:
-        return self._follows_oep41 or event_type.startswith(_OPENEDX.encode())
+    def _is_openedx(self, event_type: bytes | None) -> bool:
+        return self._follows_oep41 or (event_type or b"").startswith(_OPENEDX_BYTES)
 
     def _attribute(self, event: EventLine, message: str, hint: str, name: str) -> None:
         self._add(event, "ce-attribute", message, hint, field="headers", thing=name)
 
-    def _identity(self, event: EventLine, found: Mapping[str, bytes | None]) -> None:
+    def _identity(
+        self, event: EventLine, found: Mapping[str, bytes | None], is_openedx: bool
+    ) -> None:
         source, event_id = found.get("ce_source"), found.get("ce_id")
         if event_id:
             first = self._ids.setdefault((source, event_id), event)
@@ -151,7 +171,7 @@ class Linter:
                     field="headers",
                 )
         event_type = found.get("ce_type")
-        if not event_type or not source or not self._is_openedx(event_type):
+        if not event_type or not source or not is_openedx:
             return
         known = self._sources.setdefault(event_type, source)
         if known != source:
@@ -179,10 +199,9 @@ class Linter:
         )
 
     def _falsy(self, event: EventLine, schema: ParsedSchema, value: object) -> None:
-        if id(schema) not in self._finders:
-            # The schema is kept, so that its id stays its own.
-            self._finders[id(schema)] = (schema, _openedx_finder(json.loads(schema.canonical)))
-        find = self._finders[id(schema)][1]
+        if schema not in self._finders:
+            self._finders[schema] = _openedx_finder(json.loads(schema.canonical))
+        find = self._finders[schema]
         for path in () if find is None else find(value):
             self._add(
                 event,
@@ -239,37 +258,24 @@ def _text(data: bytes | None) -> str:
     return "nowhere" if data is None else data.decode("utf-8", "replace")
 
 
-def _ill_formed(
-    found: Mapping[str, bytes | None], are_short: bool
-) -> Iterator[tuple[str, str, str]]:
-    version = found.get("ce_specversion")
-    if version and version != b"1.0":
-        yield (
-            "ce_specversion",
-            f"ce_specversion is {_text(version)}; the only version is 1.0",
-            'write "1.0", in quotes',
-        )
-    time = found.get("ce_time")
-    if time and not _is_rfc3339(_text(time)):
-        yield (
-            "ce_time",
-            f"ce_time is {quoted(_text(time))}, which is not a time of RFC 3339",
-            'write {"$time": "at"}',
-        )
-    for name in found:
-        if name[:3] == "ce_" and not _is_attribute(name, are_short):
-            count = "1 to 20 " if are_short else ""
-            yield (
-                name,
-                f"the header {quoted(name)} is no CloudEvents attribute: "
-                f"their names are {count}lower-case letters and digits",
-                "rename it, or leave out ce_",
-            )
+class _Attributes(NamedTuple):
+    """Attributes of a CloudEvent, as the names of its headers tell them."""
+
+    is_any: bool
+    twice: Sequence[str]
+    ill_formed: Collection[str]
 
 
+# The events of a topic have the same headers.
 @lru_cache(maxsize=1024)
-def _is_attribute(name: str, is_short: bool) -> bool:
-    return (_SHORT_CE_HEADERS if is_short else _CE_HEADERS).fullmatch(name) is not None
+def _attributes(names: tuple[str, ...], are_short: bool) -> _Attributes:
+    well_formed = _SHORT_CE_HEADERS if are_short else _CE_HEADERS
+    found = [name for name in names if name.startswith("ce_")]
+    return _Attributes(
+        is_any=bool(found),
+        twice=[name for at, name in enumerate(found) if name in found[:at]],
+        ill_formed=dict.fromkeys(name for name in found if not well_formed.fullmatch(name)),
+    )
 
 
 def _is_rfc3339(text: str) -> bool:
@@ -302,13 +308,15 @@ def _finder(schema: Any, known: dict[str, _Finder]) -> _Finder | None:
         return None
     # The fields are added behind, for they may be of the same type.
     parts: list[tuple[str, bool, _Finder | None]] = []
-    found = known[schema["name"]] = _record_finder(parts)
+    known[schema["name"]] = found = _record_finder(parts)
     for field in schema["fields"]:
         optional = isinstance(field["type"], list) and "null" in field["type"]
         inner = _finder(field["type"], known)
         if optional or inner is not None:
             parts.append((field["name"], optional, inner))
-    return found
+    if not parts:
+        del known[schema["name"]]
+    return found if parts else None
 
 
 def _array_finder(items: _Finder) -> _Finder:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 
 from fakebus.fixture_files.problems import DataError, did_you_mean, quoted
@@ -39,7 +39,7 @@ _EXAMPLE = re.compile(
     r"(?:(?P<minutes>hh:mm)(?P<seconds>:ss)?(?:(?P<point>[.,])(?P<fraction>f{1,9}))?)?"
     r"(?P<zone>Z|z|[+-](?P<hours>\d\d)(?::?(?P<rest>\d\d))?)?"
 )
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH = datetime(1970, 1, 1)
 _SECOND = 1_000_000_000
 
 
@@ -75,25 +75,27 @@ def _is_whole(found: re.Match[str]) -> bool:
     )
 
 
+def _moment(ns: int, away: timedelta) -> datetime:
+    try:
+        return _EPOCH + timedelta(seconds=ns // _SECOND) + away
+    except OverflowError:
+        raise DataError("the time lies after 9999") from None
+
+
 def _shown(found: re.Match[str]) -> Form:
     zone = found["zone"] or ""
     away = timedelta(hours=int(found["hours"] or 0), minutes=int(found["rest"] or 0))
     if zone.startswith("-"):
         away = -away
-    minutes = "%H:%M" if found["minutes"] else ""
-    clock = f"{minutes}:%S" if found["seconds"] else minutes
+    if not found["minutes"]:
+        return lambda ns: _moment(ns, away).date().isoformat()
+    has_date, between, point = bool(found["date"]), found["between"], found["point"] or ""
+    parts = "seconds" if found["seconds"] else "minutes"
     digits = len(found["fraction"] or "")
 
     def write(ns: int) -> str:
-        seconds, fraction = divmod(ns, _SECOND)
-        try:
-            moment = _EPOCH + timedelta(seconds=seconds) + away
-        except OverflowError:
-            raise DataError("the time lies after 9999") from None
-        text = moment.date().isoformat() if found["date"] else ""
-        text += found["between"] + moment.strftime(clock)
-        if digits:
-            text += found["point"] + f"{fraction:09}"[:digits]
-        return text + zone
+        moment = _moment(ns, away)
+        text = moment.isoformat(between, parts) if has_date else moment.time().isoformat(parts)
+        return f"{text}{point}{f'{ns % _SECOND:09}'[:digits]}{zone}"
 
     return write

@@ -29,10 +29,11 @@ _UNITS = {
     "h": 3_600_000_000_000,
     "m": 60_000_000_000,
     "s": 1_000_000_000,
-    "ms": 1_000_000,
+    "ms": (_MS := 1_000_000),
     "us": 1000,
     "ns": 1,
 }
+_SIZES = tuple(_UNITS.values())
 
 HINT = (
     'write an instant such as "2024-05-01T09:00:00Z" or an offset from the anchor '
@@ -48,11 +49,15 @@ def parse_duration_ns(text: str) -> int:
         DataError: it is none.
     """
     found = _DURATION.fullmatch(text)
-    if found is None or not any(found.groups()[1:]):
+    # The sign is a group of its own.
+    if found is None or found.lastindex == 1:
         raise DataError(f'"{text}" is not a duration', HINT)
-    amounts = zip(found.groups()[1:], _UNITS.values(), strict=True)
-    total = sum(int(amount) * unit for amount, unit in amounts if amount)
-    return -total if found[1] == "-" else total
+    sign, *amounts = found.groups()
+    total = 0
+    for amount, unit in zip(amounts, _SIZES, strict=True):
+        if amount:
+            total += int(amount) * unit
+    return -total if sign == "-" else total
 
 
 def parse_duration(text: str) -> int:
@@ -61,7 +66,7 @@ def parse_duration(text: str) -> int:
     Raises:
         DataError: it is none, or not of whole milliseconds.
     """
-    milliseconds, rest = divmod(parse_duration_ns(text), _UNITS["ms"])
+    milliseconds, rest = divmod(parse_duration_ns(text), _MS)
     if rest:
         raise DataError(f'"{text}" is not of whole milliseconds, as the times of records are', HINT)
     return milliseconds
@@ -81,7 +86,7 @@ def duration_text(nanoseconds: int) -> str:
 
 def offset_text(milliseconds: int) -> str:
     """Return a distance from the anchor as ``at`` has it, such as ``-2d3h``."""
-    return duration_text(milliseconds * _UNITS["ms"])
+    return duration_text(milliseconds * _MS)
 
 
 def parse_instant(text: str, zone: tzinfo) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class SchemaError(ValueError):
@@ -129,6 +129,18 @@ class ParsedSchema(Protocol):
 
         Raises:
             SchemaDataError: the bytes do not fit, or some are left over.
+        """
+
+
+@runtime_checkable
+class PlainEncoding(Protocol):
+    """A schema with a quick way to write plain data."""
+
+    def encode_plain(self, data: object) -> bytes | None:
+        """Return what ``encode`` returns for plain data, nothing for other data.
+
+        That is data of which it is sure that :meth:`ParsedSchema.decode` gives it back, but for
+        fields that are null and were left out, and times in other forms.
         """
 
 

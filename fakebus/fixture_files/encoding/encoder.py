@@ -155,8 +155,10 @@ class TopicEncoder:
         return found
 
     def _read_defaults(self, load: Load | None) -> _FileDefaults:
+        topic = self._topic
+        headers = topic.headers if load is None else load.headers.over(topic.headers)
         defaults = _FileDefaults(
-            self._key_format, self._value_format, self._topic.headers, self._topic.key_field
+            self._key_format, self._value_format, headers, headers.ready(), topic.key_field
         )
         if load is None:
             return defaults
@@ -164,8 +166,7 @@ class TopicEncoder:
             defaults.key_format = self._default_format(load.key_format, load.at("key"))
         if load.value_format is not None:
             defaults.value_format = self._default_format(load.value_format, load.at("value"))
-        defaults.headers = load.headers.over(defaults.headers)
-        defaults.key_field = load.key_field or defaults.key_field
+        defaults.key_field = load.key_field or topic.key_field
         return defaults
 
     def _default_format(self, spec: FormatSpec, position: Position) -> Format | None:
@@ -224,6 +225,10 @@ class TopicEncoder:
             return _NO_DATA
 
     def _encoded(self, format_: Format, data: object) -> _Encoded:
+        if format_.encode_plain is not None:
+            plain = format_.encode_plain(data)
+            if plain is not None:
+                return _Encoded(plain, format_, data)
         encoded = format_.encode(data)
         if self._settings.linter is None or encoded is None:
             return _Encoded(encoded, format_)
@@ -236,8 +241,6 @@ class TopicEncoder:
         if not written and defaults.constant_headers is not None:
             return defaults.constant_headers
         try:
-            if defaults.ready_headers is None:
-                defaults.ready_headers = defaults.headers.ready()
             headers = defaults.ready_headers
             if written:
                 headers = parse_headers(written).over(headers)
@@ -245,7 +248,7 @@ class TopicEncoder:
         except DataError as error:
             self._problems.add(event.position("headers"), str(error), error.hint)
             return ()
-        if not written and not defaults.headers.has_calls:
+        if not written and not headers.has_calls:
             defaults.constant_headers = encoded
         return encoded
 
@@ -324,8 +327,8 @@ class _FileDefaults:
     """``None`` after a mistake that is reported already."""
     value_format: Format | None
     headers: Headers
+    ready_headers: Headers
     key_field: str | None
-    ready_headers: Headers | None = None
     constant_headers: tuple[RecordHeader, ...] | None = None
 
 

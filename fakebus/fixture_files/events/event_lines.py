@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from json.decoder import JSONDecodeError
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from fakebus.fixture_files.formats.format import kind_of_json
@@ -69,6 +71,8 @@ EVENT_FIELDS: Mapping[str, EventField] = {
     ),
 }
 _SPACE = " \t\r"
+_LINES_AT_ONCE = 200
+_BETWEEN = token_hex()
 _DIGEST_SIZE = 8
 
 
@@ -156,11 +160,14 @@ class EventFile:
             )
 
     def _events(self, problems: ProblemList) -> Iterator[EventLine]:
-        for number, raw in enumerate(self._lines, 1):
-            text = raw.strip(_SPACE)
-            fields = self._parse(text, number, problems) if text else None
-            if fields is not None:
-                yield EventLine(file=self, line=number, text=text, fields=fields)
+        lines = ((number, raw.strip(_SPACE)) for number, raw in enumerate(self._lines, 1))
+        filled = (line for line in lines if line[1])
+        while part := list(islice(filled, _LINES_AT_ONCE)):
+            together = _decoded([text for _, text in part])
+            for at, (number, text) in enumerate(part):
+                fields = together[at] if together else self._parse(text, number, problems)
+                if fields is not None:
+                    yield EventLine(file=self, line=number, text=text, fields=fields)
 
     def _read(self, input_: Input, problems: ProblemList) -> Iterator[EventLine]:
         for found in input_.read(self._text, self.topic is None):
@@ -222,6 +229,20 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 _decoder = json.JSONDecoder(object_pairs_hook=_unique_fields, parse_constant=_refuse_constant)
+
+
+def _decoded(lines: Sequence[str]) -> Sequence[dict[str, Any]] | None:
+    """Return the objects of lines, which share the names of their fields; nothing if one is wrong.
+
+    No line can hold what stands between the lines: where it is found, a line has ended.
+    """
+    try:
+        found = _decoder.decode(f"[{f',{json.dumps(_BETWEEN)},'.join(lines)}]")
+    except (ValueError, DataError, RecursionError):
+        return None
+    objects = found[::2]
+    is_right = len(objects) == len(lines) and found[1::2] == [_BETWEEN] * (len(lines) - 1)
+    return objects if is_right and all([type(each) is dict for each in objects]) else None
 
 
 def _columns(text: str) -> dict[str, int]:

@@ -20,6 +20,8 @@ class Format:
     encode: Callable[[object], bytes | None]
     decode: Callable[[bytes], object] | None = None
     """The way back, for formats whose bytes are checked against their schema."""
+    encode_plain: Callable[[object], bytes | None] | None = None
+    """See :class:`~fakebus.schemas.interface.PlainEncoding`; the bytes are framed."""
     schema: ParsedSchema | None = None
     """The schema of a format that has one."""
 

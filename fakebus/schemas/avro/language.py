@@ -7,7 +7,7 @@ from functools import cached_property
 
 from fakebus.schemas.avro.canonical_text import canonical_text, identity_text, normalized_text
 from fakebus.schemas.avro.decoder import decoder_of
-from fakebus.schemas.avro.encoder import encoder_of
+from fakebus.schemas.avro.encoder import MAX_SIZE, encoder_of
 from fakebus.schemas.avro.json_text import load
 from fakebus.schemas.avro.nodes import Named, Node
 from fakebus.schemas.avro.parser import Parser, defined_name
@@ -20,6 +20,9 @@ from fakebus.schemas.interface import (
     ResolvedReference,
     SchemaError,
 )
+
+_COMPILED_AT = 500
+"""Values after which the quick way has paid for its making."""
 
 
 class AvroSchema:
@@ -38,6 +41,8 @@ class AvroSchema:
         self.canonical = canonical_text(node, known)
         """What ``Schema.toString()`` prints in Java."""
         self._encode: Callable[[object], bytes] | None = None
+        self._encode_plain: Callable[[object], bytes | None] | None = None
+        self._plain_calls = 0
         self._decode: Callable[[bytes], object] | None = None
 
     @property
@@ -78,6 +83,15 @@ class AvroSchema:
         if self._encode is None:
             self._encode = encoder_of(self.node)
         return self._encode(data)
+
+    def encode_plain(self, data: object) -> bytes | None:
+        """Return the binary form of plain data; see :class:`PlainEncoding`."""
+        self._plain_calls += 1
+        if self._plain_calls == _COMPILED_AT:
+            from fakebus.schemas.avro.plain_encoder import plain_encoder_of
+
+            self._encode_plain = plain_encoder_of(self.node, MAX_SIZE)
+        return None if self._encode_plain is None else self._encode_plain(data)
 
     def decode(self, payload: bytes) -> object:
         """Return the data of a binary form; see :mod:`fakebus.schemas.avro.decoder`.

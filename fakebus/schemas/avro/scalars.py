@@ -36,6 +36,8 @@ def shown(value: object) -> str:
 def long_bytes(value: int) -> bytes:
     """Return a number in zigzag, seven bits a byte."""
     rest = (value << 1) ^ (value >> 63)
+    if rest < 0x4000:
+        return bytes((rest & 0x7F | 0x80, rest >> 7) if rest > 0x7F else (rest,))
     out = bytearray()
     while rest > 0x7F:
         out.append(rest & 0x7F | 0x80)

@@ -82,6 +82,8 @@ def _record(draw: st.DrawFn, names: Names, depth: int) -> Schema:
         field: dict[str, Any] = {"name": field_name, "type": type_}
         if type_ in ("int", "long") and draw(st.booleans()):
             field["default"] = draw(st.integers(-5, 5))
+        if isinstance(type_, list) and type_[0] == "null" and draw(st.booleans()):
+            field["default"] = None
         fields.append(field)
     names[name] = True
     return {"type": "record", "name": name, "fields": fields}
