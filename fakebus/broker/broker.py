@@ -37,6 +37,7 @@ from fakebus.broker.groups.requests import OffsetCommit
 from fakebus.broker.housekeeping import Housekeeping
 from fakebus.broker.nodes import node_of
 from fakebus.broker.offset_lookup import TimestampOffset, find_offset
+from fakebus.broker.ownership import ServiceOf, check_owner, client_service
 from fakebus.broker.partition_log import PartitionLog
 from fakebus.broker.producer_ids import ProducerIds
 from fakebus.broker.record_thread import RecordThread, takes_long
@@ -100,6 +101,8 @@ class Broker:
         """Who has state that belongs to the snapshots that are taken from now on."""
         self.record_validator: RecordValidator | None = None
         """Asked about batches for topics whose configs want their schemas validated."""
+        self.service_of: ServiceOf = client_service
+        """Tells which service a client is."""
         self.waiting_room = WaitingRoom(self.clock)
         self._housekeeping = Housekeeping(self.topics, self.config, self.clock)
 
@@ -250,6 +253,8 @@ class Broker:
                 ErrorCode.INVALID_TOPIC_EXCEPTION,
                 f"clients must not write to the internal topic {topic_partition.topic}",
             )
+        if log.config.producers:
+            check_owner(topic_partition.topic, log.config.producers, self.service_of, origin())
         now_ms = self.clock.now_ms()
         try:
             looks = check_batch(batch, header, log.config, now_ms)

@@ -134,7 +134,16 @@ def impact_of(
     new = proposal.schema_for(subject)
     if new is None:
         return _removal(landscape, subject)
-    old = subject.latest.parsed
+    try:
+        return _changed(landscape, subject, new, refusals)
+    except SchemaError as error:
+        raise FakebusError(f"a version of {name} cannot be read: {error}") from None
+
+
+def _changed(
+    landscape: Landscape, subject: Subject, new: ParsedSchema, refusals: Sequence[str] | None
+) -> Impact:
+    name, old = subject.name, subject.latest.parsed
     if refusals is None:
         earlier = [one.parsed for one in reversed(subject.versions)]
         refusals = misfits(subject.level, new, earlier)
@@ -323,6 +332,8 @@ class _Change:
                 continue
             if any(one.text in texts for one in other.latest.resolved):
                 yield self._referring(other, texts)
+                continue
+            if other.latest.schema_type != self._old.schema_type:
                 continue
             for name, theirs in carried_types(other.latest.parsed).items():
                 old, new = before.get(name), after.get(name)

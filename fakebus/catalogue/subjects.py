@@ -1,29 +1,45 @@
-"""Subjects with all that is known of them: versions, who writes and reads them, events."""
+"""Subjects and topics with all that is known of them: schemas, events, writers and readers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 from fakebus.fixture_files.drift.set_subjects import SetSubject, set_subjects
 from fakebus.fixture_files.model import FixtureReader, FixtureSet
-from fakebus.fixture_files.parties import Parties
-from fakebus.schemas.interface import ParsedSchema, ResolvedReference
+from fakebus.fixture_files.parties import Parties, TopicParties, parties_of
+from fakebus.schemas.framing import framed_id
+from fakebus.schemas.interface import STORED, ParsedSchema, ResolvedReference, SchemaError
+from fakebus.schemas.languages import language
+from fakebus.schemas.payloads import Payload, decode
+from fakebus.schemas.unusable import UnusableSchema
+
+_EXAMPLES = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Version:
     """Version of a subject."""
 
     number: int
-    parsed: ParsedSchema
+    schema_id: int | None
+    """``None`` where no registry has given one."""
+    schema_type: str
     text: str
     references: tuple[tuple[str, str, int], ...] = ()
     """Name, subject and version of each."""
     resolved: tuple[ResolvedReference, ...] = ()
     """The schemas that it builds on."""
+
+    @cached_property
+    def parsed(self) -> ParsedSchema:
+        """The schema; one that cannot be used if what others have stored is none."""
+        try:
+            return language(self.schema_type).parse(self.text, self.resolved, STORED)
+        except SchemaError as error:
+            return UnusableSchema(self.schema_type, self.text, self.text, str(error))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,12 +58,30 @@ class Subject:
     readers: tuple[FixtureReader, ...] = ()
     """The schemas that services read it with."""
     place: str = ""
-    """Where the newest version is written: file and line, or the registry."""
+    """Where the newest version is written: file and line, or the subject's version."""
 
     @property
     def latest(self) -> Version:
         """The newest version."""
         return self.versions[-1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicFacts:
+    """Topic with what is declared and seen of it."""
+
+    name: str
+    parties: TopicParties
+    config: Mapping[str, str] = field(default_factory=dict)
+    """The configs that are not the cluster's defaults."""
+    partitions: int = 1
+    records: int = 0
+    seen_producers: tuple[str, ...] = ()
+    """The services that were seen to write it."""
+    examples: Sequence[object] = ()
+    """Values of events."""
+    links: tuple[str, ...] = ()
+    """Where the code lives, as the package of the set tells."""
 
 
 class FixtureUse(NamedTuple):
@@ -69,16 +103,18 @@ class LiveConsumer:
     topic: str
     where: str
     """The record that it reads next."""
-    committed_at_ms: int
+    committed_at_ms: int = -1
+    """-1 where the cluster does not tell."""
     services: tuple[str, ...] = ()
     """What its members are called: services, and client ids."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Landscape:
-    """All that a change can meet."""
+    """Landscape that a change can meet: all that is declared, and all that is there."""
 
     subjects: Mapping[str, Subject]
+    topics: Mapping[str, TopicFacts] = field(default_factory=dict)
     uses: Mapping[str, Iterable[FixtureUse]] = field(default_factory=dict)
     """The events of fixture sets by subject."""
     live: Sequence[LiveConsumer] = ()
@@ -88,20 +124,40 @@ def of_set(fixture_set: FixtureSet) -> Landscape:
     """Return what a fixture set says."""
     found = set_subjects(fixture_set)
     who = fixture_set.name or fixture_set.root.resolve().name
+    parties = parties_of(fixture_set)
+    for name, one in found.items():
+        # A topic may have events of a subject that its head does not name.
+        for topic in one.topics:
+            before = parties.topics[topic]
+            if name not in before.subjects:
+                parties.topics[topic] = replace(before, subjects=(*before.subjects, name))
     return Landscape(
-        subjects={name: _subject(one) for name, one in found.items()},
+        subjects={name: _subject(one, parties) for name, one in found.items()},
+        topics={
+            topic.name: TopicFacts(
+                name=topic.name,
+                parties=parties.topics[topic.name],
+                config=topic.config,
+                partitions=topic.partitions,
+                records=sum(
+                    len(one.events) for one in fixture_set.streams if one.topic == topic.name
+                ),
+                examples=_plain_examples(fixture_set, topic.name),
+            )
+            for topic in fixture_set.topics
+        },
         uses={name: list(_uses(one, who)) for name, one in found.items()},
     )
 
 
-def _subject(found: SetSubject) -> Subject:
-    schema = found.latest.schema
+def _subject(found: SetSubject, parties: Parties) -> Subject:
     return Subject(
         name=found.name,
         versions=[
             Version(
                 number=one.schema.version,
-                parsed=one.parsed,
+                schema_id=one.schema.pinned_id,
+                schema_type=one.schema.schema_type,
                 text=one.schema.text,
                 references=one.schema.references,
                 resolved=one.references,
@@ -109,11 +165,7 @@ def _subject(found: SetSubject) -> Subject:
             for one in found.versions
         ],
         level=found.level,
-        topics=found.topics,
-        producers=found.hit.producers,
-        consumers=found.hit.consumers,
-        readers=schema.readers,
-        place=f"{schema.position.file}:{schema.position.line}",
+        **declared(found.name, parties, ()),
     )
 
 
@@ -122,6 +174,19 @@ def _uses(found: SetSubject, who: str) -> Iterable[FixtureUse]:
         name = f"{who} {event.event_id}" if event.event_id else who
         where = f"{stream.display_file}:{event.line}"
         yield FixtureUse(name, where, partial(version.parsed.decode, payload))
+
+
+def _plain_examples(fixture_set: FixtureSet, topic: str) -> list[object]:
+    """Return the first values of a topic that need no schema."""
+    found: list[object] = []
+    for stream in fixture_set.streams:
+        if stream.topic == topic:
+            for event in stream.events[:20]:
+                value = event.record.value
+                payload: Payload[Any] = decode(value, topic=topic)
+                if payload.format in ("json", "string") and framed_id(value) is None:
+                    found.append(payload.data)
+    return found[:_EXAMPLES]
 
 
 def declared(name: str, parties: Parties, topics: Iterable[str]) -> dict[str, Any]:
@@ -151,25 +216,31 @@ def declared(name: str, parties: Parties, topics: Iterable[str]) -> dict[str, An
 
 
 def overlaid(landscape: Landscape, said: Landscape) -> Landscape:
-    """Return a landscape of a registry with what fixture sets say of its subjects.
+    """Return a landscape of a cluster with what fixture sets say of it.
 
-    What only the sets have is kept too; of what both have, versions and level are the registry's.
+    What only the sets have is kept too. Versions, levels and configs of what both have are those of
+    the cluster.
     """
     subjects = dict(said.subjects)
     for name, subject in landscape.subjects.items():
-        declared = subjects.get(name, subject)
-        subjects[name] = Subject(
-            name=name,
-            versions=subject.versions,
-            level=subject.level,
-            topics=tuple(dict.fromkeys([*subject.topics, *declared.topics])),
-            producers=declared.producers,
-            consumers=declared.consumers,
-            readers=declared.readers,
-            place=declared.place or subject.place,
-        )
+        if (other := subjects.get(name)) is not None:
+            subject = replace(
+                subject,
+                topics=tuple(dict.fromkeys([*subject.topics, *other.topics])),
+                producers=other.producers,
+                consumers=other.consumers,
+                readers=other.readers,
+                place=other.place,
+            )
+        subjects[name] = subject
+    topics = dict(said.topics)
+    for name, facts in landscape.topics.items():
+        if (known := topics.get(name)) is not None:
+            facts = replace(facts, parties=known.parties, examples=known.examples or facts.examples)
+        topics[name] = facts
     return Landscape(
         subjects=subjects,
+        topics=topics,
         uses={**landscape.uses, **said.uses},
         live=[*landscape.live, *said.live],
     )

@@ -17,11 +17,10 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fakebus.cli.bootstrap import add_http_argument, add_registry_argument
+from fakebus.cli.landscapes import add_landscape_arguments, asks_a_bus, landscape_of
 from fakebus.cli.output import (
     JSON,
     add_format_argument,
-    add_repeated_argument,
     print_json,
     print_lines,
 )
@@ -29,7 +28,6 @@ from fakebus.wording import counted
 
 if TYPE_CHECKING:
     from fakebus.catalogue.impact import Proposal
-    from fakebus.catalogue.subjects import Landscape
 
 _SHOWN = 20
 """Of fixture events, which may be many; all of them are in the JSON."""
@@ -44,23 +42,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--remove-field", metavar="FIELD", help="it loses a field, such as address.street"
     )
     change.add_argument("--remove", action="store_true", help="it goes")
-    add_repeated_argument(
-        parser, "--fixtures", "DIR", "a fixture set that says who reads what, instead of a bus"
-    )
-    add_http_argument(parser)
-    add_registry_argument(parser)
+    add_landscape_arguments(parser)
     add_format_argument(parser, "json: an object with subject, compatible, level and breaks")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what breaks; 1 if anything does."""
     proposal = _proposal(arguments)
-    if arguments.fixtures or arguments.registry is not None:
+    if asks_a_bus(arguments):
+        found = _asked(arguments, proposal)
+    else:
         from fakebus.catalogue.impact import impact_of
 
-        found = impact_of(_landscape(arguments), arguments.subject, proposal).as_json()
-    else:
-        found = _asked(arguments, proposal)
+        landscape = landscape_of(arguments, "fakebus impact")
+        found = impact_of(landscape, arguments.subject, proposal).as_json()
     if arguments.format == JSON:
         print_json(found)
     else:
@@ -76,22 +71,6 @@ def _proposal(arguments: argparse.Namespace) -> Proposal:
         return Proposal(field=arguments.remove_field)
     text, kind = read_schema_file(arguments.schema)
     return Proposal(schema=text, schema_type=kind, file=str(arguments.schema))
-
-
-def _landscape(arguments: argparse.Namespace) -> Landscape:
-    from fakebus.catalogue.of_registry import registry_landscape
-    from fakebus.catalogue.subjects import Landscape, of_set, overlaid
-    from fakebus.client.registry import RegistryClient
-    from fakebus.clock import SystemClock
-    from fakebus.fixture_files.loader import load_fixtures
-
-    said = Landscape(subjects={})
-    if arguments.fixtures:
-        sets = [Path(name) for name in arguments.fixtures]
-        said = of_set(load_fixtures(sets, now_ms=SystemClock().now_ms()))
-    if arguments.registry is None:
-        return said
-    return overlaid(registry_landscape(RegistryClient(arguments.registry)), said)
 
 
 def _asked(arguments: argparse.Namespace, proposal: Proposal) -> dict[str, Any]:

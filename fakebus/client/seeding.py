@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from fakebus.client.connection import ClientError, Connection
@@ -23,6 +23,7 @@ from fakebus.client.topic_contents import read_topics
 from fakebus.client.topics import (
     WantedTopic,
     add_partitions,
+    all_configs,
     create_topics,
     delete_topics,
     own_configs,
@@ -140,6 +141,7 @@ class SetSeeder:
         """
         names = [topic.name for topic in fixture_set.topics]
         self._connection.refresh()
+        fixture_set = self._understood(fixture_set)
         ledger = self._own if self._log is None else self._log.read()
         changes = ledger.changes(fixture_set, topic_ids(self._connection, names))
         if changes and not reset:
@@ -178,6 +180,20 @@ class SetSeeder:
             skipped=skipped,
             schemas=len(fixture_set.schemas),
         )
+
+    def _understood(self, fixture_set: FixtureSet) -> FixtureSet:
+        """Return a set without the configs that only a fakebus knows, for other clusters."""
+        own = {name for topic in fixture_set.topics for name in topic.config if _is_own(name)}
+        if not own:
+            return fixture_set
+        broker = str(min(self._connection.metadata.brokers, default=0))
+        if any(map(_is_own, all_configs(self._connection, [broker], "BROKER")[broker])):
+            return fixture_set
+        topics = [
+            replace(topic, config={k: v for k, v in topic.config.items() if k not in own})
+            for topic in fixture_set.topics
+        ]
+        return replace(fixture_set, topics=tuple(topics))
 
     def _unfinished(
         self, ledger: Ledger, stream: FixtureStream, topic_id: UUID
@@ -247,6 +263,10 @@ class SetSeeder:
         }
         offsets = {each: int(place) for each, place in places.items()}
         set_offsets(self._connection, group.group, offsets)
+
+
+def _is_own(config: str) -> bool:
+    return config.startswith("fakebus.")
 
 
 def _parts(events: Sequence[FixtureEvent]) -> Iterator[Sequence[FixtureEvent]]:

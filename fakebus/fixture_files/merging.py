@@ -242,6 +242,8 @@ def _topics(sets: Sequence[FixtureSet]) -> Iterable[FixtureTopic]:
             first,
             owner=first.owner or topic.owner,
             consumers=_union(first.consumers, topic.consumers),
+            producers=_union(first.producers, topic.producers),
+            description=first.description or topic.description,
             contract=first.contract if first.contract.is_said else topic.contract,
             subjects=_union(first.subjects, topic.subjects),
         )

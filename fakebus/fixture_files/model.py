@@ -78,9 +78,13 @@ class FixtureTopic:
     """Kafka's topic configs, ``retention.ms`` among them even if the file has none."""
     partitioner: str
     owner: str | None
-    """The one service that produces to the topic."""
+    """The service that the topic belongs to, and that produces to it."""
     consumers: tuple[str, ...]
     """The services that read it."""
+    producers: tuple[str, ...] = ()
+    """Further services that produce to it."""
+    description: str = ""
+    """What its events mean."""
     subjects: tuple[str, ...] = ()
     """The subjects that the topic, or a file that it loads, names for its keys and values."""
     formats: tuple[str, str] = ("", "")

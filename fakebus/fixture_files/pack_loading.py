@@ -104,6 +104,8 @@ def _topic(topic: FixtureTopic) -> Topic:
         value=Format(name=value[0], subject=value[1]),
         headers=Headers(pairs=topic.headers),
         owner=topic.owner,
+        producers=topic.producers,
         consumers=topic.consumers,
+        description=topic.description,
         partitioner=topic.partitioner,
     )

@@ -262,6 +262,7 @@ def _topic(packed: dict[str, Any]) -> FixtureTopic:
             **packed,
             "position": Position(*packed["position"]),
             "consumers": tuple(packed["consumers"]),
+            "producers": tuple(packed.get("producers", ())),
             "subjects": tuple(packed.get("subjects", ())),
             "formats": tuple(packed.get("formats", ("", ""))),
             "contract": TopicContract(**packed.get("contract", {})),

@@ -19,7 +19,12 @@ class TopicParties:
 
     name: str
     owner: str | None = None
+    producers: tuple[str, ...] = ()
+    """Further services that write it."""
     consumers: tuple[str, ...] = ()
+    formats: tuple[str, str] = ("", "")
+    """The format or the subject of keys and of values."""
+    description: str = ""
     subjects: tuple[str, ...] = ()
     """What its keys and values are written with."""
     place: str = ""
@@ -52,8 +57,10 @@ class Parties:
     def producers(self, subject: str) -> tuple[str, ...]:
         """Return the services that are said to write a subject."""
         own = self.subjects.get(subject, SubjectParties(name=subject)).owner
-        owners = [own, *(self.topics[name].owner for name in self.topics_of(subject))]
-        return tuple(dict.fromkeys(filter(None, owners)))
+        found = [own]
+        for name in self.topics_of(subject):
+            found += [self.topics[name].owner, *self.topics[name].producers]
+        return tuple(dict.fromkeys(filter(None, found)))
 
     def consumers(self, subject: str) -> tuple[str, ...]:
         """Return the services that are said to read a subject."""
@@ -87,7 +94,10 @@ def parties_of(fixture_set: FixtureSet) -> Parties:
         found.topics[topic.name] = TopicParties(
             name=topic.name,
             owner=topic.owner,
+            producers=topic.producers,
             consumers=topic.consumers,
+            formats=topic.formats,
+            description=topic.description,
             subjects=topic.subjects,
             place=f"{topic.position.file}:{topic.position.line}",
         )

@@ -33,11 +33,10 @@ from fakebus.registry.log_records import NewLogRecord, context_record
 from fakebus.registry.model import RegisteredSchema, SchemaRequest
 from fakebus.registry.parsing import MAX_SCHEMA_BYTES, SchemaParser, name_of
 from fakebus.registry.reading import LATEST, RegistryReader, everywhere, version_number
-from fakebus.registry.references import resolve
 from fakebus.registry.registration import Registrar
 from fakebus.registry.schema_log import SchemaLog
 from fakebus.registry.state import State
-from fakebus.schemas.interface import ParsedSchema, ResolvedReference
+from fakebus.schemas.interface import ParsedSchema
 
 
 class Registry(RegistryReader):
@@ -360,17 +359,6 @@ class Registry(RegistryReader):
         if not output_format.strip():
             return schema.schema
         return (await self._registrar.parse(schema)).formatted(output_format)
-
-    async def parsed_version(
-        self, schema: RegisteredSchema
-    ) -> tuple[ParsedSchema, tuple[ResolvedReference, ...]]:
-        """Return a version parsed, and the schemas that it builds on.
-
-        Raises:
-            RegistryError: 42201 as for :meth:`formatted`, or one of those is gone.
-        """
-        references = resolve(self._state, schema.subject, schema.references, deleted=True)[1]
-        return await self._registrar.parse(schema), references
 
     async def parsed(self, schema_id: int, *, subject: str = "") -> ParsedSchema:
         """Return a parsed schema, to code data with.

@@ -10,6 +10,8 @@ from fakebus.broker.configs.keys import TOPIC_KEYS
 from fakebus.broker.configs.values import ConfigValue
 from fakebus.errors import ConfigError
 
+PRODUCERS = "fakebus.producers"
+
 
 class TopicConfig:
     """Configs of one topic, as plain attributes for the paths that run per request.
@@ -40,6 +42,7 @@ class TopicConfig:
         "min_cleanable_dirty_ratio",
         "min_compaction_lag_ms",
         "overrides",
+        "producers",
         "retention_bytes",
         "retention_ms",
         "segment_bytes",
@@ -99,6 +102,9 @@ class TopicConfig:
             "internal.segment.bytes" if tiny_segments else "segment.bytes"
         )
         self.segment_ms = self._int("segment.ms")
+        producers = self._values[PRODUCERS]
+        self.producers = frozenset(producers if isinstance(producers, list) else ())
+        """The services that may write; all of them if it is empty."""
         self.validate_keys = bool(self._values["confluent.key.schema.validation"])
         self.validate_values = bool(self._values["confluent.value.schema.validation"])
         self.looks_at_records = (

@@ -115,7 +115,9 @@ def hits(fixture_set: FixtureSet, used_by: Mapping[str, Iterable[str]]) -> dict[
     found: dict[str, Hit] = {}
     for schema in fixture_set.schemas:
         using = [topics[name] for name in used_by.get(schema.subject, ()) if name in topics]
-        producers = [schema.owner, *(topic.owner for topic in using)]
+        producers = [schema.owner]
+        for topic in using:
+            producers += [topic.owner, *topic.producers]
         consumers = [*schema.consumers, *(reader.service for reader in schema.readers)]
         for topic in using:
             consumers += topic.consumers

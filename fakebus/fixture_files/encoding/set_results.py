@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 
+from fakebus.broker.configs.topic_config import PRODUCERS
 from fakebus.fixture_files.model import (
     FixtureGroup,
     FixtureOffset,
@@ -25,16 +26,22 @@ def fixture_topic(spec: SetSpec, topic: Topic) -> FixtureTopic:
         name=topic.name,
         position=topic.position,
         partitions=topic.partitions,
-        config={**DEFAULT_TOPIC_CONFIG, **topic.config},
+        config={**DEFAULT_TOPIC_CONFIG, **topic.config, **_ownership(topic)},
         partitioner=topic.partitioner or spec.root.partitioner,
         owner=topic.owner,
         consumers=topic.consumers,
+        producers=topic.producers,
+        description=topic.description,
         subjects=tuple(_subjects(topic)),
         formats=(_named(topic.key_format), _named(topic.value_format)),
         contract=topic.contract.of_topic,
         key_field=topic.key_field,
         headers=topic.headers.pairs,
     )
+
+
+def _ownership(topic: Topic) -> dict[str, str]:
+    return {PRODUCERS: ",".join(topic.writers)} if topic.only_owner else {}
 
 
 def _named(format_: FormatSpec) -> str:

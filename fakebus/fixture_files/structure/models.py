@@ -132,9 +132,27 @@ class Topic(Model):
     loads: tuple[Load, ...] = declared(LOADS, name="load", default=())
     generates: tuple[Generate, ...] = declared(GENERATES, name="generate", default=())
     owner: str | None = declared(text())
+    producers: tuple[str, ...] = declared(several(text()), default=())
+    only_owner: bool = declared(BOOLEAN, default=False)
     consumers: tuple[str, ...] = declared(several(text()), default=())
+    description: str = declared(text(), default="")
     partitioner: str | None = declared(PARTITIONER)
     contract: Contract = declared(object_of(Contract), default=_NO_CONTRACT, inner=Contract)
+
+    @property
+    def writers(self) -> tuple[str, ...]:
+        """The services that are declared to write the topic, its owner first."""
+        return tuple(filter(None, (self.owner, *self.producers)))
+
+    def finished(self, reading: Reading) -> Self:
+        """Return the topic; that only an unknown owner may write it is told."""
+        if self.only_owner and not self.owner:
+            reading.wrong(
+                self.at("only_owner"),
+                f"the topic {quoted(self.name)} is for its owner only, and has none",
+                "name the service that writes it with  owner:",
+            )
+        return self
 
     @property
     def key_format(self) -> Format:

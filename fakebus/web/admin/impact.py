@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
+from fakebus.broker.activity import Origin
 from fakebus.catalogue.impact import Proposal, UnknownSubjectError, impact_of
-from fakebus.catalogue.of_bus import DAYS, bus_landscape
+from fakebus.catalogue.of_cluster import DAYS, bus_landscape
+from fakebus.cluster.embedded import EmbeddedCluster
 from fakebus.errors import FakebusError
 from fakebus.schemas.languages import LANGUAGES
 from fakebus.web.admin.call import AdminCall
@@ -33,15 +36,14 @@ async def ask_impact(call: AdminCall) -> object:
 
 async def _impact(call: AdminCall, given: dict[str, Any]) -> object:
     subject, proposal = _proposal(given)
-    bus = call.bus
     days = given.get("days", call.number("days", DAYS))
     if not isinstance(days, int) or not 0 <= days <= _MAX_DAYS:
         raise RequestError(422, f"days is a whole number up to {_MAX_DAYS}")
-    landscape = await bus_landscape(
-        bus.broker, bus.registry, bus.settings.fixtures, bus.settings.profile, days
-    )
+    landscape = await bus_landscape(EmbeddedCluster(call.bus, Origin(front_end="http")), days=days)
     try:
-        return impact_of(landscape, subject, proposal).as_json()
+        # Comparing takes its time, which clients need not wait for.
+        found = await asyncio.to_thread(impact_of, landscape, subject, proposal)
+        return found.as_json()
     except UnknownSubjectError as error:
         raise RequestError(404, str(error), error_code=40401) from None
     except FakebusError as error:

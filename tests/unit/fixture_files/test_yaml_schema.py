@@ -79,7 +79,10 @@ topics:
         tags: [demo]
       - {count: 1, from: example, key: total, with: {total: {sequence: 1}}}
     owner: lms
+    producers: [importer]
+    only_owner: true
     consumers: [billing]
+    description: what was ordered
     partitioner: consistent
   - name: refunds
     key: {field: order}

@@ -38,6 +38,7 @@ ATTRIBUTES = {
     "compression.lz4.level": "compression_level",
     "compression.zstd.level": "compression_level",
     "delete.retention.ms": "delete_retention_ms",
+    "fakebus.producers": "producers",
     "min.compaction.lag.ms": "min_compaction_lag_ms",
     "max.compaction.lag.ms": "max_compaction_lag_ms",
     "min.cleanable.dirty.ratio": "min_cleanable_dirty_ratio",

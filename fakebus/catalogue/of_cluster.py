@@ -1,0 +1,232 @@
+"""What a cluster and its registry know: a bus of this process, or any Kafka."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from pathlib import Path
+
+from fakebus.broker.broker import Broker
+from fakebus.catalogue.subjects import (
+    Landscape,
+    LiveConsumer,
+    Subject,
+    TopicFacts,
+    Version,
+    declared,
+    of_set,
+    overlaid,
+)
+from fakebus.client.offsets import LogRange
+from fakebus.cluster.interface import Cluster, NotOnThisCluster, SchemaDetails, Schemas
+from fakebus.errors import FakebusError
+from fakebus.fixture_files.loader import load_fixtures
+from fakebus.fixture_files.parties import Parties, TopicParties
+from fakebus.fixture_files.seeding.ledger import LEDGER_TOPIC, Ledger
+from fakebus.schemas.interface import ResolvedReference
+from fakebus.types import TopicPartition
+
+DAYS = 7
+"""For how long a group counts as a consumer after its last commit."""
+_DAY_MS = 24 * 60 * 60 * 1000
+_EXAMPLES = 3
+_MOST_REFERENCES = 1_000
+logger = logging.getLogger("fakebus.catalogue")
+
+
+async def cluster_landscape(
+    cluster: Cluster, *, days: int = DAYS, details: bool = False, examples: bool = False
+) -> Landscape:
+    """Return what a cluster knows.
+
+    Args:
+        cluster: the cluster.
+        days: for how long a group counts as a consumer after its last commit, where the cluster
+            tells when that was.
+        details: whether to ask for the configs of topics as well.
+        examples: whether to read the newest records of topics.
+    """
+    summaries = [one for one in await cluster.topics() if not one.is_internal]
+    parties = await noted_parties_of(cluster)
+    names = [one.name for one in summaries]
+    topics = {}
+    for one in summaries:
+        facts = TopicFacts(
+            name=one.name,
+            parties=parties.topics.get(one.name, TopicParties(name=one.name)),
+            partitions=one.partitions,
+            records=one.records,
+        )
+        if details:
+            configs = (await cluster.topic(one.name)).configs
+            own = {each.name: each.value or "" for each in configs if each.source == "topic"}
+            facts = replace(facts, config=own)
+        if examples:
+            facts = replace(facts, examples=await _newest(cluster, one.name))
+        topics[one.name] = facts
+    try:
+        subjects = await subjects_of(cluster.schemas, parties, names)
+    except NotOnThisCluster:
+        subjects = {}
+    return Landscape(subjects=subjects, topics=topics, live=await _live(cluster, days))
+
+
+async def bus_landscape(
+    cluster: Cluster, *, days: int = DAYS, details: bool = False, examples: bool = False
+) -> Landscape:
+    """Return what a bus of this process knows, with the sets that it was seeded from.
+
+    They are read again for their events. If the files are gone, what is noted of them is left.
+    """
+    found = await cluster_landscape(cluster, days=days, details=details, examples=examples)
+    settings = cluster.bus("what it was seeded from").settings
+    if not settings.fixtures:
+        return found
+    try:
+        # Large sets take their time, which clients need not wait for.
+        said = await asyncio.to_thread(_said, settings.fixtures, settings.profile, cluster.now_ms())
+    except FakebusError as error:
+        logger.warning("the events of fixtures are left out, as they cannot be read: %s", error)
+        return found
+    return overlaid(found, said)
+
+
+def _said(fixtures: Sequence[Path], profile: str | None, now_ms: int) -> Landscape:
+    return of_set(load_fixtures(fixtures, now_ms=now_ms, profile=profile))
+
+
+async def noted_parties_of(cluster: Cluster) -> Parties:
+    """Return who has to do with what was seeded to a cluster."""
+    notes = []
+    for place, found in (await _ranges(cluster, LEDGER_TOPIC)).items():
+        async with aclosing(cluster.slices({place: found})) as slices:
+            async for events in slices:
+                notes += [(event.key, event.value) for event in events]
+    return Ledger(notes).parties
+
+
+async def _ranges(cluster: Cluster, topic: str) -> dict[TopicPartition, LogRange]:
+    there = {one.name for one in await cluster.topics()}
+    return await cluster.ranges([topic]) if topic in there else {}
+
+
+async def _newest(cluster: Cluster, topic: str) -> list[object]:
+    """Return the values of the newest records of a topic, the newest last."""
+    found = []
+    for place, log in (await cluster.ranges([topic])).items():
+        wanted = LogRange(start=max(log.start, log.end - _EXAMPLES), end=log.end)
+        async with aclosing(cluster.slices({place: wanted})) as slices:
+            async for events in slices:
+                found += [each for each in events if each.payload.format != "null"]
+    newest = sorted(found, key=lambda each: each.timestamp_ms)[-_EXAMPLES:]
+    return [each.data for each in newest if each.payload.format != "binary"]
+
+
+async def subjects_of(
+    schemas: Schemas, parties: Parties, topics: Sequence[str] = ()
+) -> dict[str, Subject]:
+    """Return the subjects of a registry by name.
+
+    Args:
+        schemas: the registry.
+        parties: who is said to write and read them.
+        topics: those of the cluster that it serves, as far as they are known.
+    """
+    search = _Search(schemas)
+    found = {}
+    for name in await schemas.subjects():
+        versions = []
+        for number in await schemas.versions(name):
+            versions.append(await search.version(name, number))
+        known = declared(name, parties, topics)
+        known["place"] = known["place"] or f"{name} version {versions[-1].number}"
+        level = await schemas.level(name)
+        found[name] = Subject(name=name, versions=versions, level=level, **known)
+    return found
+
+
+class _Search:
+    """Search for schemas with all that they build on; each is asked for once."""
+
+    def __init__(self, schemas: Schemas) -> None:
+        self._schemas = schemas
+        self._found: dict[tuple[str, int], SchemaDetails] = {}
+
+    async def version(self, subject: str, number: int) -> Version:
+        """Return a version of a subject."""
+        details = await self._details(subject, number)
+        resolved: dict[str, ResolvedReference] = {}
+        await self._resolve(details, resolved, ())
+        return Version(
+            number=details.version,
+            schema_id=details.schema_id,
+            schema_type=details.schema_type,
+            text=details.text,
+            references=details.references,
+            resolved=tuple(resolved.values()),
+        )
+
+    async def _details(self, subject: str, number: int) -> SchemaDetails:
+        if (subject, number) not in self._found:
+            self._found[subject, number] = await self._schemas.version(subject, number)
+        return self._found[subject, number]
+
+    async def _resolve(
+        self, details: SchemaDetails, into: dict[str, ResolvedReference], within: tuple[str, ...]
+    ) -> None:
+        for name, subject, number in details.references:
+            if name in into or name in within or len(into) >= _MOST_REFERENCES:
+                continue
+            try:
+                inner = await self._details(subject, number)
+            except FakebusError:
+                # It is deleted by now; the schema is told to be unusable when it is looked at.
+                continue
+            await self._resolve(inner, into, (*within, name))
+            into[name] = ResolvedReference(name=name, text=inner.text)
+
+
+async def _live(cluster: Cluster, days: int) -> list[LiveConsumer]:
+    if not cluster.is_external:
+        return live_consumers(cluster.bus("who reads").broker, days)
+    found: dict[tuple[str, str], LiveConsumer] = {}
+    for summary in await cluster.groups():
+        details = await cluster.group(summary.name)
+        names = tuple(dict.fromkeys(member.client_id for member in details.members))
+        for each in details.partitions:
+            topic, partition = each.topic_partition
+            if each.committed is not None:
+                found[summary.name, topic] = LiveConsumer(
+                    group=summary.name,
+                    topic=topic,
+                    where=f"{topic}[{partition}]@{each.committed}",
+                    services=names,
+                )
+    return list(found.values())
+
+
+def live_consumers(broker: Broker, days: int = DAYS) -> list[LiveConsumer]:
+    """Return the groups that have committed in the last days, once for each topic."""
+    coordinator = broker.group_coordinator
+    since_ms = broker.clock.now_ms() - days * _DAY_MS
+    found: dict[tuple[str, str], LiveConsumer] = {}
+    for group, rows in coordinator.all_offsets().items():
+        description = coordinator.describe(group)
+        members = () if description is None else description.members
+        names = tuple(dict.fromkeys(member.client_id for member in members))
+        for place, row in rows.items():
+            before = found.get((group, place.topic))
+            at_ms = row.commit_timestamp_ms
+            if at_ms < since_ms or (before is not None and before.committed_at_ms >= at_ms):
+                continue
+            found[group, place.topic] = LiveConsumer(
+                group=group,
+                topic=place.topic,
+                where=f"{place.topic}[{place.partition}]@{row.offset}",
+                committed_at_ms=at_ms,
+                services=names,
+            )
+    return list(found.values())
