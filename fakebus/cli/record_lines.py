@@ -1,43 +1,30 @@
-"""Records as lines of text and of JSON, in both directions.
-
-A JSON line is an event of a fixture file: what ``fakebus tail --json`` prints, ``fakebus produce``
-writes again, byte for byte, and a fixture set loads.
-"""
+"""Lines of JSON as records, and what was fetched as events."""
 
 from __future__ import annotations
 
 import argparse
-import base64
-import json
 import time
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from fakebus.cli.bootstrap import registry_of
 from fakebus.cli.output import print_lines
 from fakebus.client.connection import Connection
 from fakebus.client.reading import FetchedRecord
-from fakebus.cluster.events import event_of
-from fakebus.cluster.filters import EventFields, bytes_as_text, instant
-from fakebus.escaping import printable
+from fakebus.cluster.events import Event, event_of
 from fakebus.fixture_files.encoding.unwrapping import unwrap
 from fakebus.fixture_files.events.event_lines import EventFile, EventLine
-from fakebus.fixture_files.formats import FORMATS
 from fakebus.fixture_files.formats.format import Format
-from fakebus.fixture_files.formats.wrappers import WrittenFormat, wrapped
+from fakebus.fixture_files.formats.wrappers import WrittenFormat
 from fakebus.fixture_files.functions import FunctionContext, expand
 from fakebus.fixture_files.headers import RecordHeader, parse_headers
-from fakebus.fixture_files.inputs.input import literal, payload
 from fakebus.fixture_files.problems import DataError, FixtureError, ProblemList
-from fakebus.fixture_files.times import parse_time, to_datetime
+from fakebus.fixture_files.times import parse_time
 from fakebus.records.batch import NO_TIMESTAMP
 from fakebus.records.record import NewRecord
-from fakebus.schemas.interface import SchemaDataError
 from fakebus.schemas.payloads import FORMATS as FORMATS_BY_TYPE
-from fakebus.schemas.payloads import Payload, decode, encode
 from fakebus.types import TopicPartition
 
 if TYPE_CHECKING:
@@ -79,6 +66,12 @@ class Schemas:
             print_lines(f"fakebus: {error}; what has a schema is shown as bytes", error=True)
             return None
 
+    def event(self, record: FetchedRecord) -> Event:
+        """Return a record that was fetched as an event."""
+        timestamp_ms = NO_TIMESTAMP if record.timestamp_ms is None else record.timestamp_ms
+        place = TopicPartition(record.topic, record.partition)
+        return event_of(place, record.offset, timestamp_ms, record, self)
+
     def format(self, spec: WrittenFormat) -> Format:
         """Return the format of data with the schema of a subject.
 
@@ -112,122 +105,6 @@ class Schemas:
                 f"write {name}, or leave the type out",
             )
         return registered_format(name, schema.parsed, schema.schema_id)
-
-
-class ReadRecord:
-    """Record of a topic, its key and value decoded.
-
-    Args:
-        record: as it was fetched.
-        schemas: those of the registry.
-    """
-
-    def __init__(self, record: FetchedRecord, schemas: Schemas) -> None:
-        self.record = record
-        self._schemas = schemas
-        self.key = decode(record.key, schemas, topic=record.topic, is_key=True)
-        self.value = decode(record.value, schemas, topic=record.topic)
-
-    def fields(self) -> EventFields:
-        """Return what filters see."""
-        record = self.record
-        place = TopicPartition(record.topic, record.partition)
-        timestamp_ms = NO_TIMESTAMP if record.timestamp_ms is None else record.timestamp_ms
-        return EventFields(event_of(place, record.offset, timestamp_ms, record, self._schemas))
-
-    def json(self) -> str:
-        """Return the record as an event of a fixture file."""
-        record = self.record
-        event: dict[str, Any] = {
-            "topic": record.topic,
-            "partition": record.partition,
-            "offset": record.offset,
-        }
-        at = None if record.timestamp_ms is None else instant(record.timestamp_ms)
-        if at is not None:
-            event["at"] = at
-        event["key"] = _written(record.key, self.key, is_key=True)
-        event["value"] = _written(record.value, self.value, is_key=False)
-        if record.headers:
-            event["headers"] = [[name, _text_or_binary(data)] for name, data in record.headers]
-        return json.dumps(event, ensure_ascii=False)
-
-    def text(self) -> str:
-        """Return one line for people: where, when, key, value, headers.
-
-        Line breaks and other control characters are escaped, so that a record is always one
-        line and cannot reprogram the terminal.
-        """
-        record = self.record
-        parts = [f"{record.topic}-{record.partition}@{record.offset}", _local(record.timestamp_ms)]
-        parts.append("-" if record.key is None else f"{_shown(record.key, self.key)}:")
-        parts.append(_shown(record.value, self.value))
-        if record.headers:
-            shown = (f"{name}={_shown(data)}" for name, data in record.headers)
-            parts.append(f"[{', '.join(shown)}]")
-        return printable("  ".join(parts))
-
-
-def _local(timestamp_ms: int | None) -> str:
-    if timestamp_ms is None:
-        return "-"
-    try:
-        return to_datetime(timestamp_ms).astimezone().isoformat(sep=" ", timespec="milliseconds")
-    except OverflowError:
-        return str(timestamp_ms)
-
-
-def _shown(data: bytes | None, found: Payload[Any] | None = None) -> str:
-    if data is None:
-        return "(null)"
-    if found is not None and found.schema is not None and found.problem is None:
-        return json.dumps(found.data, ensure_ascii=False)
-    return bytes_as_text(data)
-
-
-def _written(data: bytes | None, found: Payload[SourceSchema], *, is_key: bool) -> object:
-    """Return a key or value as events have them, so that it becomes the same bytes again."""
-    if data is None:
-        return None
-    if found.schema is not None:
-        schema = found.schema
-        try:
-            if found.problem is None and encode(schema, found.data) == data:
-                return {
-                    "type": found.format,
-                    "subject": schema.subject,
-                    "version": schema.version,
-                    "data": _as_data(found.data, data),
-                }
-        except (SchemaDataError, DataError):
-            pass  # what its schema would write in other words stays as it is
-        return _text_or_binary(data, wrap_text=True)
-    if found.format == "json" and not is_key and found.data is not None:
-        for name in ("json", "json-python"):
-            with suppress(DataError):  # such as NaN, which is no JSON
-                if FORMATS[name].encode(found.data) == data:
-                    written = _as_data(found.data, data)
-                    return wrapped(written) if name == "json" else {"type": name, "data": written}
-    return _text_or_binary(data, wrap_text=not is_key)
-
-
-def _as_data(decoded: object, data: bytes) -> object:
-    """Return data in which no function is seen; DataError where it is nested too deeply for it."""
-    if b"$" not in data:
-        return decoded
-    written = literal(decoded)
-    expand(written, _CONTEXT)
-    return written
-
-
-def _text_or_binary(data: bytes | None, *, wrap_text: bool = False) -> object:
-    if data is None:
-        return None
-    try:
-        text = data.decode()
-    except UnicodeDecodeError:
-        return payload(base64.b64encode(data).decode(), "binary")
-    return payload(text, "string") if wrap_text else text
 
 
 class WrittenRecord(NamedTuple):

@@ -32,7 +32,7 @@ from fakebus.cli.output import (
     print_lines,
     reader_has_gone,
 )
-from fakebus.cli.record_lines import ReadRecord, Schemas
+from fakebus.cli.record_lines import Schemas
 from fakebus.client.connection import ClientError, Connection
 from fakebus.client.offsets import log_ranges, partition_of, partitions_of, resolve
 from fakebus.client.positions import (
@@ -44,7 +44,8 @@ from fakebus.client.positions import (
 )
 from fakebus.client.reading import Reader
 from fakebus.client.topics import TopicPattern
-from fakebus.cluster.filters import FILTER_HELP, parse_filter
+from fakebus.cluster.event_lines import event_line, event_text
+from fakebus.cluster.filters import FILTER_HELP, EventFields, parse_filter
 from fakebus.errors import ConfigError
 from fakebus.real_time import monotonic
 from fakebus.types import TopicPartition
@@ -110,12 +111,12 @@ def run(arguments: argparse.Namespace) -> int:
         topics.begin(position)
         for records in reader.slices():
             for fetched in records:
-                record = ReadRecord(fetched, schemas)
-                if wanted is None or wanted(record.fields()):
+                event = schemas.event(fetched)
+                if wanted is None or wanted(EventFields(event)):
                     if arguments.format == JSON:
-                        print_json_line(record.json())
+                        print_json_line(event_line(event))
                     else:
-                        print_lines(record.text())
+                        print_lines(event_text(event))
                     left -= 1
                 if arguments.group:
                     reader.store(fetched)

@@ -19,6 +19,7 @@ from fakebus.errors import FakebusError
 from fakebus.fixture_files.model import FixtureSchema
 from fakebus.fixture_files.recording.reading import SourceSchema, resolved_references
 from fakebus.fixture_files.seeding.subject_seeding import refusal
+from fakebus.registry.sources import best_subject
 from fakebus.schemas.interface import STORED, SchemaError
 from fakebus.schemas.languages import language
 
@@ -162,19 +163,9 @@ class RegistryClient:
             if error.status == 404:
                 return None
             raise
-        if not versions:
-            return None
-        suffix = "-key" if is_key else "-value"
-        # The topic's own name comes first, then subjects that begin with it.
-        best = min(
-            versions,
-            key=lambda each: (
-                each["subject"] != topic + suffix,
-                not each["subject"].startswith(f"{topic}-"),
-                each["subject"],
-            ),
-        )
-        return self.version(best["subject"], best["version"])
+        held = ((each["subject"], each["version"]) for each in versions)
+        best = best_subject(held, topic, is_key)
+        return None if best is None else self.version(*best)
 
     @_understood
     def versions(self, subject: str) -> list[int]:

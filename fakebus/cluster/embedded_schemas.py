@@ -88,10 +88,10 @@ class EmbeddedSchemas:
         with self._asked(subject):
             await self._registry.delete_subject(subject)
 
-    async def encode(self, subject: str, data: Any) -> bytes:
-        """Return data in the framing of a subject's latest schema; see :class:`Schemas`."""
+    async def encode(self, subject: str, data: Any, version: int | str = "latest") -> bytes:
+        """Return data in the framing of a schema of a subject; see :class:`Schemas`."""
         with self._asked(subject):
-            found = self._registry.version(subject, "latest")
+            found = self._registry.version(subject, version)
             parsed = await self._registry.parsed(found.schema_id, subject=subject)
         try:
             return encode(RegistrySchema(found.schema_id, parsed), data)

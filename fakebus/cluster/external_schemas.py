@@ -115,9 +115,9 @@ class ExternalSchemas:
         """Delete all versions of a subject; deletion is soft, their ids stay known."""
         await self._ask(subject, partial(self._client.delete, subject, for_good=False))
 
-    async def encode(self, subject: str, data: Any) -> bytes:
-        """Return data in the framing of a subject's latest schema; see :class:`Schemas`."""
-        found = await self._ask(subject, self._client.version, subject, "latest")
+    async def encode(self, subject: str, data: Any, version: int | str = "latest") -> bytes:
+        """Return data in the framing of a schema of a subject; see :class:`Schemas`."""
+        found = await self._ask(subject, self._client.version, subject, version)
         if found is None:
             raise ClusterError(f"{subject}: its latest schema cannot be read here")
         try:

@@ -174,8 +174,8 @@ class Schemas(Protocol):
     async def delete(self, subject: str) -> None:
         """Delete all versions of a subject; deletion is soft, their ids stay known."""
 
-    async def encode(self, subject: str, data: Any) -> bytes:
-        """Return data in the framing of a subject's latest schema.
+    async def encode(self, subject: str, data: Any, version: int | str = "latest") -> bytes:
+        """Return data in the framing of a schema of a subject.
 
         Raises:
             NotFoundError: there is no such subject.

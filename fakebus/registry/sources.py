@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from fakebus.errors import MissingExtraError
@@ -17,6 +18,25 @@ class RegistrySchema:
 
     schema_id: int
     parsed: ParsedSchema
+    subject: str = ""
+    """A subject that it is registered under, the topic's own if there is one; empty if none is."""
+    version: int = 0
+    """There."""
+
+
+def best_subject(
+    versions: Iterable[tuple[str, int]], topic: str, is_key: bool
+) -> tuple[str, int] | None:
+    """Return the subject and version to name for a topic, of all that hold a schema.
+
+    The topic's own name comes first, then subjects that begin with it.
+    """
+    own = topic + ("-key" if is_key else "-value")
+    return min(
+        versions,
+        key=lambda each: (each[0] != own, not each[0].startswith(f"{topic}-"), each[0]),
+        default=None,
+    )
 
 
 class RegistrySource:
@@ -30,20 +50,32 @@ class RegistrySource:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._schemas: dict[int, RegistrySchema] = {}
+        self._parsed: dict[int, ParsedSchema] = {}
+        self._schemas: dict[tuple[int, str, bool], RegistrySchema] = {}
 
     async def prepare(self, *payloads: bytes | None) -> None:
         """Look up the schemas that keys and values name, if they name any."""
         for schema_id in map(framed_id, payloads):
-            if schema_id is None or schema_id in self._schemas:
+            if schema_id is None or schema_id in self._parsed:
                 continue
             try:
                 parsed = await self._registry.parsed(schema_id)
             except (RegistryError, MissingExtraError):
                 # It only looks framed, or its schema cannot be read here.
                 continue
-            self._schemas[schema_id] = RegistrySchema(schema_id, parsed)
+            self._parsed[schema_id] = parsed
 
     def __call__(self, schema_id: int, topic: str, is_key: bool) -> RegistrySchema | None:
         """Return a schema that was looked up."""
-        return self._schemas.get(schema_id)
+        key = (schema_id, topic, is_key)
+        if key not in self._schemas and schema_id in self._parsed:
+            self._schemas[key] = self._named(*key)
+        return self._schemas.get(key)
+
+    def _named(self, schema_id: int, topic: str, is_key: bool) -> RegistrySchema:
+        try:
+            versions = self._registry.versions_of_id(schema_id)
+        except RegistryError:
+            versions = []
+        subject, version = best_subject(versions, topic, is_key) or ("", 0)
+        return RegistrySchema(schema_id, self._parsed[schema_id], subject, version)

@@ -7,7 +7,7 @@ from fakebus.fixture_files.problems import DataError
 
 
 def _encode(data: object) -> bytes:
-    import msgpack  # type: ignore[import-untyped]
+    import msgpack
 
     try:
         packed: bytes = msgpack.packb(data)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from fakebus.servers import Bus
-from fakebus.web.admin import clients, impact
+from fakebus.web.admin import clients, impact, records
 from fakebus.web.admin.call import AdminCall
 from fakebus.web.routing import Handler, RoomHandler, handlers_of
 
@@ -20,6 +20,7 @@ class AdminRoom:
     handlers = handlers_of(
         clients,
         impact,
+        records,
     )
     prefix = ""
     content_types = ("application/json",)

@@ -86,3 +86,9 @@ class Call:
     query: Fields
     form: Fields
     """Empty unless it is a POST."""
+
+    @property
+    def is_abandoned(self) -> bool:
+        """Whether nobody waits for the answer any more."""
+        transport = self.request.transport
+        return transport is None or transport.is_closing()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from fakebus.cluster.filters import instant
 from fakebus.escaping import printable, printable_lines
 from fakebus.web.console.addresses import PREFIX, page_url
 from fakebus.wording import counted
@@ -50,7 +50,13 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters.update(
-        raw=raw, lines=lines, number=number, size=size, time=time_tag, duration=duration
+        raw=raw,
+        lines=lines,
+        number=number,
+        size=size,
+        time=time_tag,
+        instant=instant,
+        duration=duration,
     )
     made.globals.update(url=page_url, static=static_url, counted=counted)
     return made
@@ -71,9 +77,9 @@ def lines(text: str) -> Markup:
     return escape(printable_lines(text.split("\n")))
 
 
-def number(value: int) -> str:
+def number(value: int) -> Markup:
     """Return a number with its thousands apart."""
-    return f"{value:,}".replace(",", "\u202f")
+    return escape(f"{value:,}".replace(",", "\u202f"))
 
 
 def size(value: int | None) -> str:
@@ -101,11 +107,8 @@ def duration(seconds: float | None) -> str:
 
 def time_tag(ms: int | None) -> Markup:
     """Return a moment, in UTC; a script may show it in the reader's zone."""
-    if ms is None or ms < 0:
+    told = None if ms is None else instant(ms)
+    if told is None:
         return escape(NONE)
-    try:
-        moment = datetime.fromtimestamp(ms / 1000, UTC)
-    except (ValueError, OverflowError, OSError):
-        return Markup("{} ms").format(ms)
-    text = moment.isoformat(sep=" ", timespec="milliseconds").removesuffix("+00:00")
-    return Markup('<time datetime="{}Z">{}</time>').format(text.replace(" ", "T"), text)
+    text = told.replace("T", " ").removesuffix("Z")
+    return Markup('<time datetime="{}">{}</time>').format(told, text)

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fakebus.cli.record_lines import ReadRecord, WrittenRecord, record_of_event
-from fakebus.client.reading import FetchedRecord
+from fakebus.cli.record_lines import WrittenRecord, record_of_event
+from fakebus.cluster.event_lines import event_line, event_text
+from fakebus.cluster.events import Event
 from fakebus.errors import FakebusError
 from fakebus.fixture_files.formats import FORMATS
 from fakebus.fixture_files.formats.format import Format
@@ -70,9 +71,10 @@ def read(line: str) -> WrittenRecord:
     return record_of_event(line, ("lines", 7), SCHEMAS, FORMATS["string"], FORMATS["json"])
 
 
-def fetched(**fields: object) -> FetchedRecord:
-    plain = {"topic": "t", "partition": 3, "offset": 1, "timestamp_ms": None, "key": None}
-    return FetchedRecord(**{**plain, "value": b"", "headers": (), **fields})  # type: ignore[arg-type]
+def stored(**fields: object) -> Event:
+    plain = {"topic": "t", "partition": 3, "offset": 1, "timestamp_ms": -1, "key": None}
+    given = {**plain, "value": b"", "headers": (), "schemas": SCHEMAS, **fields}
+    return Event(**given)  # type: ignore[arg-type]
 
 
 json_texts = st.recursive(
@@ -105,8 +107,8 @@ def test_a_tailed_line_gives_back_the_record_byte_for_byte(
     found_headers: tuple[tuple[str, bytes | None], ...],
     timestamp_ms: int,
 ) -> None:
-    record = fetched(key=key, value=value, headers=found_headers, timestamp_ms=timestamp_ms)
-    line = ReadRecord(record, SCHEMAS).json()
+    record = stored(key=key, value=value, headers=found_headers, timestamp_ms=timestamp_ms)
+    line = event_line(record)
     assert "\n" not in line
     assert read(line) == WrittenRecord(
         NewRecord(key, value, found_headers, timestamp_ms), partition=3, topic="t"
@@ -129,7 +131,7 @@ def test_a_tailed_line_gives_back_the_record_byte_for_byte(
 def test_values_without_a_schema_are_told_as_data_where_that_gives_the_same_bytes(
     value: bytes, expected: object
 ) -> None:
-    line = ReadRecord(fetched(value=value), SCHEMAS).json()
+    line = event_line(stored(value=value))
     assert json.loads(line)["value"] == expected
     assert read(line).record.value == value
 
@@ -139,21 +141,21 @@ def test_data_with_a_schema_is_told_with_its_subject(number: int) -> None:
     schema = SCHEMAS.known[number - 1]
     data = {"n": 1.0, "m": {"$a": "b"}} if number == 1 else {"n": 1}
     framed_value = frame(number, schema.parsed.encode(data))
-    line = ReadRecord(fetched(value=framed_value), SCHEMAS).json()
+    line = event_line(stored(value=framed_value))
     event = json.loads(line)["value"]
     assert event["subject"] == schema.subject
     assert event["type"] == FORMATS_BY_TYPE[schema.schema_type]
     assert event["data"]["n"] == 1
     assert read(line).record.value == framed_value
-    assert '"n": 1' in ReadRecord(fetched(value=framed_value), SCHEMAS).text()
+    assert '"n": 1' in event_text(stored(value=framed_value))
 
 
 def test_a_tailed_line_is_an_event_of_a_fixture_set(tmp_path: Path) -> None:
-    record = fetched(key=b"\xff", value=b"hello", headers=(("h", b"\x80"),), timestamp_ms=5)
+    record = stored(key=b"\xff", value=b"hello", headers=(("h", b"\x80"),), timestamp_ms=5)
     (tmp_path / "fakebus.yaml").write_text(
         "version: 1\ntopics: [{name: t, partitions: 4, load: t.ndjson}]\n"
     )
-    (tmp_path / "t.ndjson").write_text(ReadRecord(record, SCHEMAS).json() + "\n")
+    (tmp_path / "t.ndjson").write_text(event_line(record) + "\n")
     found = load_fixtures(tmp_path, now_ms=time.time_ns() // 1_000_000)
     (event,) = found.streams[0].events
     assert event.partition == 3
@@ -162,7 +164,7 @@ def test_a_tailed_line_is_an_event_of_a_fixture_set(tmp_path: Path) -> None:
 
 def test_json_that_is_nested_more_deeply_than_functions_may_be_stays_as_it_is() -> None:
     deep = b'{"$a":' + b"[" * 150 + b"]" * 150 + b"}"
-    line = ReadRecord(fetched(value=deep), SCHEMAS).json()
+    line = event_line(stored(value=deep))
     assert read(line).record.value == deep
 
 
@@ -218,7 +220,7 @@ def test_a_line_that_is_no_event_is_refused_with_its_place(line: str, message: s
 
 
 def text_of(**fields: object) -> str:
-    return ReadRecord(fetched(**{"partition": 0, **fields}), SCHEMAS).text()
+    return event_text(stored(**{"partition": 0, **fields}))
 
 
 def test_a_record_is_one_line_that_cannot_reprogram_the_terminal() -> None:

@@ -20,6 +20,9 @@ class Schemas:
             raise RegistryError(404, 40403, "Schema not found")
         return object()
 
+    def versions_of_id(self, schema_id: int) -> list[tuple[str, int]]:
+        return [("a", 1), ("t-b", 2), ("t-value", 3)]
+
 
 async def test_a_schema_is_looked_up_once_and_plain_payloads_name_none() -> None:
     registry: Any = Schemas()
@@ -29,5 +32,12 @@ async def test_a_schema_is_looked_up_once_and_plain_payloads_name_none() -> None
     await source.prepare(framed, b"plain", None, unknown)
     await source.prepare(framed, b"plain")
     assert registry.asked == [7, 8]
-    assert source(7, "t", False) is not None
+    for topic, is_key, named in (
+        ("t", False, ("t-value", 3)),
+        ("t", True, ("t-b", 2)),
+        ("u", False, ("a", 1)),
+    ):
+        found = source(7, topic, is_key)
+        assert found is not None
+        assert (found.subject, found.version) == named
     assert source(8, "t", False) is None

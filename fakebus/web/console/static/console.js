@@ -37,5 +37,5 @@ for (const block of document.querySelectorAll('[data-copy]')) {
     await navigator.clipboard.writeText(block.textContent);
     button.textContent = 'Copied';
   });
-  block.before(button);
+  block.tagName === 'PRE' ? block.before(button) : block.after(' ', button);
 }

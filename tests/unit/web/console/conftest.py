@@ -1,7 +1,8 @@
-"""pytest fixtures: one seeded bus for all pages, and a browser without JavaScript."""
+"""pytest fixtures: a bus for all pages of a module, and a browser without JavaScript."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from fakebus.app import FakeBus
 from tests.unit.web.console.pages import Browser
 from tests.unit.web.server import connect, http_bus
+
+_numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
@@ -24,3 +27,12 @@ def browser(bus: FakeBus) -> Iterator[Browser]:
     connection = connect(bus)
     yield Browser(connection)
     connection.close()
+
+
+@pytest.fixture
+def topic(browser: Browser) -> str:
+    """A topic of two partitions that no other test uses."""
+    name = f"topic-{next(_numbers)}"
+    page = browser.get("/ui/topics")
+    assert browser.send(page.form("/ui/topics"), name=name, partitions="2").status == 200
+    return name

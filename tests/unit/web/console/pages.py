@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from urllib.parse import urlencode, urljoin
 
@@ -39,18 +39,21 @@ class Page(HTMLParser):
         return self.answer.status
 
     def form(self, action: str) -> Form:
-        """Return the form with an action, compared without its query."""
-        (found,) = [each for each in self.forms if each.action.partition("?")[0] == action]
+        """Return the form that is posted to an address."""
+        (found,) = [each for each in self.forms if each.method == "post" and each.action == action]
         return found
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
         self.tags.append(tag)
+        self._texts.append(" ")
         self.attributes.update(given)
         if "href" in given:
             self.links.append(given["href"])
         if tag == "form":
-            self.forms.append(Form(urljoin(self.url, given.get("action", "")), {}))
+            self.forms.append(
+                Form(urljoin(self.url, given.get("action", "")), given.get("method", "get"))
+            )
         elif (
             self.forms
             and given.get("name")
@@ -79,7 +82,8 @@ class Form:
     """Form of a page, with what stands in its fields."""
 
     action: str
-    fields: dict[str, str]
+    method: str
+    fields: dict[str, str] = field(default_factory=dict)
 
 
 class Browser:
@@ -110,3 +114,10 @@ class Browser:
         if answer.status in (302, 303):
             return self._follow("GET", urljoin(url, answer.headers["Location"]), None, {})
         return Page(answer, url)
+
+    def write(self, topic: str, value: object = None, **fields: object) -> str:
+        """Write a record and return its name."""
+        answer = self.http.post("/_fakebus/v1/records", {"topic": topic, "value": value, **fields})
+        assert answer.status == 200, answer.body
+        name: str = answer.json["record"]
+        return name

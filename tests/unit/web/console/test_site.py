@@ -14,6 +14,7 @@ from fakebus.web.console.table import page_routes
 from tests.unit.web.console.pages import BROWSER, Browser
 from tests.unit.web.http_client import REGISTRY_TYPE
 
+OUTCOMES = ("Page", "Redirect", "web.Response", "web.StreamResponse")
 HERE = Path(fakebus.web.console.__file__).parent
 
 
@@ -50,7 +51,7 @@ def test_every_page_function_has_a_line() -> None:
             for name, found in vars(module).items()
             if iscoroutinefunction(found)
             and found.__module__ == module.__name__
-            and str(found.__annotations__.get("call")) == "Call"
+            and found.__annotations__["return"].rpartition(" ")[2] in OUTCOMES
             and not name.startswith("_")
         }
         assert pages <= listed

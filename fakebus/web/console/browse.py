@@ -1,0 +1,194 @@
+"""The message browser's question, as its form and its links have it, and the rows of its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from fakebus.client.positions import Position, PositionKind, parse_position
+from fakebus.cluster.browsing import Matches, ReadRequest, RecordPage
+from fakebus.cluster.events import Event
+from fakebus.cluster.filters import event_filter
+from fakebus.errors import ConfigError
+from fakebus.types import TopicPartition
+from fakebus.web.console.call import Fields
+from fakebus.web.console.payload_views import PayloadView, header_text, view
+from fakebus.web.errors import RequestError
+
+LIMITS = (20, 50, 200, 500)
+_TELLING = ("ce_type", "eventType", "message_type", "__TypeId__")
+"""Headers that say what a record is, best first; a row shows one of them, and counts the rest."""
+FORM = ("from", "order", "partition", "contains", "filter", "limit")
+"""The fields of the form, which all links between the pages of an answer keep."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """Question for records of a topic."""
+
+    topic: str
+    start: str = ""
+    """A position as people write it; empty for the end that the order begins with."""
+    newest_first: bool = True
+    partition: str = ""
+    contains: str = ""
+    filter: str = ""
+    limit: int = LIMITS[1]
+    cursor: Mapping[TopicPartition, int] | None = None
+
+    @property
+    def is_search(self) -> bool:
+        """Whether records are passed over, so that an answer may take long."""
+        return bool(self.contains or self.filter)
+
+    @property
+    def fields(self) -> dict[str, object]:
+        """What the form's fields hold, for links to it; what is as by default is left out."""
+        return {
+            "from": self.start,
+            "order": "" if self.newest_first else "oldest",
+            "partition": self.partition,
+            "contains": self.contains,
+            "filter": self.filter,
+            "limit": "" if self.limit == LIMITS[1] else self.limit,
+        }
+
+    def request(self, now_ms: int) -> ReadRequest:
+        """Return the question as the cluster is asked.
+
+        Raises:
+            ConfigError: the position or the filter is none; the message says why.
+        """
+        start = parse_position(self.start, now_ms) if self.start else None
+        if start is not None and self.newest_first and start.kind is PositionKind.OFFSET:
+            # The record that somebody names is what they want to see first.
+            start = Position(kind=PositionKind.OFFSET, number=start.number + 1)
+        return ReadRequest(
+            topics=(self.topic,),
+            partitions=frozenset((int(self.partition),)) if self.partition else None,
+            start=start,
+            newest_first=self.newest_first,
+            cursor=self.cursor,
+            matches=self.matches(),
+            limit=self.limit,
+        )
+
+    def matches(self) -> Matches | None:
+        """Return which records are wanted; ``None`` if all are.
+
+        Raises:
+            ConfigError: the filter is none.
+        """
+        tests: list[Matches] = []
+        if self.contains:
+            tests.append(_containing(self.contains))
+        if self.filter:
+            tests.append(event_filter(self.filter))
+        if not tests:
+            return None
+        return lambda event: all(test(event) for test in tests)
+
+
+def _containing(text: str) -> Matches:
+    """Return whether a record has a text anywhere, in capitals or not."""
+    wanted = text.lower().encode("utf-8", "replace")
+
+    def test(event: Event) -> bool:
+        if wanted in (event.value or b"").lower() or wanted in (event.key or b"").lower():
+            return True
+        return any(
+            wanted in name.lower().encode("utf-8", "replace") or wanted in (value or b"").lower()
+            for name, value in event.headers
+        )
+
+    return test
+
+
+def question_of(topic: str, query: Fields) -> Question:
+    """Return the question that a query has.
+
+    Raises:
+        RequestError: 400, a field has what it cannot have.
+    """
+    partition = query.text("partition")
+    if partition and query.number("partition", 0) < 0:
+        raise RequestError(400, f"there is no partition {partition}")
+    return Question(
+        topic=topic,
+        start=query.text("from"),
+        newest_first=query.text("order") != "oldest",
+        partition=partition,
+        contains=query.raw("contains"),
+        filter=query.text("filter"),
+        limit=min(max(query.number("limit", LIMITS[1]), 1), LIMITS[-1]),
+        cursor=_cursor(topic, query.text("cursor")),
+    )
+
+
+def _cursor(topic: str, text: str) -> Mapping[TopicPartition, int] | None:
+    """Return the places that a link names: ``0-17.1-9`` is 17 in partition 0, and 9 in 1."""
+    if not text:
+        return None
+    try:
+        pairs = [part.split("-") for part in text.split(".")]
+        return {TopicPartition(topic, int(number)): int(offset) for number, offset in pairs}
+    except ValueError:
+        raise RequestError(400, "the link to the next page is broken") from None
+
+
+def cursor_text(cursor: Mapping[TopicPartition, int]) -> str:
+    """Return places as a link names them."""
+    return ".".join(f"{place.partition}-{offset}" for place, offset in sorted(cursor.items()))
+
+
+class Row(NamedTuple):
+    """Row of the table of records."""
+
+    event: Event
+    key: PayloadView
+    value: PayloadView
+    headers: list[tuple[str, str]]
+    more_headers: int
+
+    def data(self) -> dict[str, object]:
+        """Return it as scripts get it; they show it as text."""
+        event = self.event
+        return {
+            "topic": event.topic,
+            "partition": event.partition,
+            "offset": event.offset,
+            "timestamp": event.timestamp_ms,
+            "key": self.key.text,
+            "keyCut": self.key.is_cut,
+            "value": self.value.text,
+            "cut": self.value.is_cut,
+            "format": self.value.format,
+            "problem": self.value.problem,
+            "headers": self.headers,
+            "moreHeaders": self.more_headers,
+        }
+
+
+async def row_of(event: Event) -> Row:
+    """Return a record as a row."""
+    named = dict(event.headers)
+    shown = [(name, header_text(named[name], 80)) for name in _TELLING if name in named][:1]
+    return Row(
+        event,
+        await view(event, is_key=True),
+        await view(event),
+        shown,
+        len(event.headers) - len(shown),
+    )
+
+
+async def rows_of(page: RecordPage) -> list[Row]:
+    """Return the records of a page as rows."""
+    return [await row_of(event) for event in page.events]
+
+
+def explain(error: ConfigError) -> str:
+    """Return what is wrong with a form, as a sentence."""
+    text = str(error)
+    return text[:1].upper() + text[1:]

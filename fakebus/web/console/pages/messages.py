@@ -1,0 +1,79 @@
+"""The records of a topic: a page of them from any place on, and how many came when."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from aiohttp import web
+
+from fakebus.cluster.browsing import read_page, search
+from fakebus.cluster.event_lines import event_line
+from fakebus.errors import ConfigError
+from fakebus.web.console.browse import (
+    LIMITS,
+    Row,
+    cursor_text,
+    explain,
+    question_of,
+    rows_of,
+)
+from fakebus.web.console.call import Call, Page
+from fakebus.web.console.responses import attachment
+from fakebus.web.console.timeline import volume
+from fakebus.web.errors import RequestError
+
+MAX_DOWNLOADED = 10_000
+_DOWNLOAD_LETTERS = 32 << 20
+
+
+async def browse(call: Call) -> Page:
+    """Show records."""
+    topic = await call.cluster.topic(call.parts["topic"])
+    question = question_of(topic.name, call.query)
+    rows: list[Row] = []
+    values: dict[str, object] = {"problem": None, "cursor": "", "scanned": 0, "left": 0}
+    try:
+        page = await read_page(call.cluster, question.request(call.cluster.now_ms()))
+    except ConfigError as error:
+        values["problem"] = explain(error)
+    else:
+        rows = await rows_of(page)
+        values |= {
+            "cursor": cursor_text(page.cursor) if page.left else "",
+            "scanned": page.scanned,
+            "left": page.left,
+        }
+    return Page(
+        template="messages.html",
+        status=400 if values["problem"] else 200,
+        values={
+            "topic": topic,
+            "question": question,
+            "limits": LIMITS,
+            "rows": rows,
+            "bars": await volume(call.cluster, topic.name) if question.cursor is None else [],
+            **values,
+        },
+    )
+
+
+async def download(call: Call) -> web.StreamResponse:
+    """Give the records of a page, from where it begins to its end, as lines of a fixture file."""
+    topic = await call.cluster.topic(call.parts["topic"])
+    question = replace(question_of(topic.name, call.query), limit=MAX_DOWNLOADED)
+    try:
+        request = question.request(call.cluster.now_ms())
+    except ConfigError as error:
+        raise RequestError(400, explain(error)) from None
+    lines = []
+    async for page in search(call.cluster, request):
+        for event in page.events:
+            lines.append(event_line(event))
+            if len(lines) % 100 == 0:
+                await asyncio.sleep(0)
+        is_full = len(lines) >= MAX_DOWNLOADED or sum(map(len, lines)) > _DOWNLOAD_LETTERS
+        if is_full or call.is_abandoned:
+            break
+    body = "".join(line + "\n" for line in lines[:MAX_DOWNLOADED])
+    return attachment(body.encode(), f"{topic.name}.ndjson", "application/x-ndjson")

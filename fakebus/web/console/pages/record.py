@@ -1,0 +1,101 @@
+"""One record: what it holds, and its bytes to take away."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+
+from aiohttp import web
+
+from fakebus.client.offsets import LogRange
+from fakebus.cluster.events import Event
+from fakebus.cluster.interface import NotFoundError
+from fakebus.types import TopicPartition
+from fakebus.web.console.call import Call, Page
+from fakebus.web.console.copies import copies_of
+from fakebus.web.console.payload_views import (
+    CUT,
+    FORMS,
+    MAX_SHOWN,
+    header_text,
+    is_cloud_event,
+    view,
+)
+from fakebus.web.console.responses import attachment
+from fakebus.web.errors import RequestError
+
+_HEADERS = 100
+"""Headers that are shown until all are asked for."""
+_MAX_HEADERS = 10_000
+
+
+async def show(call: Call) -> Page:
+    """Show a record."""
+    event, log = await record_of(call)
+    form = call.query.text("as", FORMS[0])
+    if form not in FORMS:
+        raise RequestError(400, f"a value is read as one of {', '.join(FORMS)}")
+    whole = bool(call.query.text("all"))
+    letters = MAX_SHOWN if whole else CUT
+    most = _MAX_HEADERS if whole else _HEADERS
+    bootstrap = (await call.cluster.brokers())[0].address.rpartition("://")[2]
+    http = "" if call.cluster.is_external else f"http://{call.request.host}"
+    return Page(
+        template="record.html",
+        values={
+            "event": event,
+            "log": log,
+            "key": await view(event, is_key=True, letters=letters, indent=2),
+            "value": await view(event, form=form, letters=letters, indent=2),
+            "headers": [(name, header_text(data, letters)) for name, data in event.headers[:most]],
+            "more_headers": max(len(event.headers) - most, 0),
+            "is_cloud_event": is_cloud_event(event),
+            "form": form,
+            "forms": FORMS,
+            "whole": whole,
+            "copies": copies_of(event, bootstrap, http),
+        },
+    )
+
+
+async def record_of(call: Call) -> tuple[Event, LogRange]:
+    """Return the record that a path names, and the range of its log.
+
+    Raises:
+        NotFoundError: it is not there; the message says what is.
+        RequestError: 404, the path has no numbers.
+    """
+    topic = call.parts["topic"]
+    try:
+        place = TopicPartition(topic, _number(call.parts["partition"]))
+        offset = _number(call.parts["offset"])
+    except ValueError:
+        raise RequestError(404, "there is no such page") from None
+    log = (await call.cluster.ranges([topic])).get(place)
+    if log is None:
+        raise NotFoundError(f"{topic} has no partition {place.partition}")
+    if log.start <= offset < log.end:
+        wanted = {place: LogRange(start=offset, end=offset + 1)}
+        async with aclosing(call.cluster.slices(wanted)) as slices:
+            async for events in slices:
+                for event in events:
+                    return event, log
+        raise NotFoundError(
+            f"{topic}[{place.partition}]@{offset} is gone: it has been compacted away, or was the "
+            "mark of a transaction"
+        )
+    what = f"has offsets {log.start} to {log.end - 1}" if log.records else "is empty"
+    raise NotFoundError(f"there is no {topic}[{place.partition}]@{offset}: the partition {what}")
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 20):
+        raise ValueError(text)
+    return int(text)
+
+
+async def download(call: Call) -> web.Response:
+    """Give the bytes of the value, or of the key, as a file."""
+    event, _ = await record_of(call)
+    is_key = call.query.text("part") == "key"
+    name = f"{event.topic}-{event.partition}-{event.offset}{'-key' if is_key else ''}.bin"
+    return attachment((event.key if is_key else event.value) or b"", name)

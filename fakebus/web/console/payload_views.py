@@ -1,0 +1,165 @@
+"""Keys, values and headers as pages show them: decoded if possible, and always bounded."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass, replace
+from typing import Any
+
+import msgpack
+
+from fakebus.cluster.events import Event
+from fakebus.schemas.payloads import Payload, decode
+
+MAX_DECODED = 4 << 20
+"""Bytes of a payload that are decoded; of larger ones the beginning is shown."""
+_INLINE = 64 << 10
+"""Bytes that are decoded in the event loop."""
+CELL = 300
+"""Letters of a payload in a table."""
+CUT = 20_000
+"""Letters of a payload on its own page, until all of it is asked for."""
+MAX_SHOWN = 2_000_000
+"""Letters of a payload that a page ever shows; what is longer can be downloaded."""
+_DUMP_LINE = 76
+"""Letters of a line of 16 bytes."""
+FORMS = ("auto", "text", "json", "msgpack", "hex")
+"""Ways to read a payload's bytes that can be chosen."""
+_NAMES = {
+    "avro": "Avro",
+    "jsonschema": "JSON Schema",
+    "protobuf": "Protobuf",
+    "json": "JSON",
+    "string": "text",
+    "binary": "bytes",
+    "msgpack": "MessagePack",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PayloadView:
+    """Payload as it is shown."""
+
+    format: str
+    text: str
+    """On several lines where it is indented or a dump of bytes."""
+    size: int
+    is_cut: bool = False
+    """Whether there is more than was asked for."""
+    schema_id: int | None = None
+    problem: str | None = None
+    """Why the bytes do not fit the schema that they name."""
+
+
+async def view(
+    event: Event, *, is_key: bool = False, form: str = "auto", letters: int = CELL, indent: int = 0
+) -> PayloadView:
+    """Return an event's value or key as it is shown, decoded beside the loop if it is large.
+
+    Args:
+        event: the record.
+        is_key: whether its key is wanted.
+        form: one of ``FORMS``.
+        letters: where the text is cut.
+        indent: of JSON; on one line when 0.
+    """
+    data = event.key if is_key else event.value
+    if data is None or len(data) <= _INLINE:
+        return _view(event, data, is_key, form, letters, indent)
+    return await asyncio.to_thread(_view, event, data, is_key, form, letters, indent)
+
+
+def _view(
+    event: Event, data: bytes | None, is_key: bool, form: str, letters: int, indent: int
+) -> PayloadView:
+    if data is None:
+        return PayloadView(format="null", text="null", size=0)
+    if form == "hex":
+        return _bytes_view(data, letters)
+    if form == "text" or len(data) > MAX_DECODED:
+        # A letter has four bytes at most.
+        text = data[: 4 * letters].decode("utf-8", "backslashreplace")
+        is_cut = len(text) > letters or len(data) > 4 * letters
+        return PayloadView(format="text", text=text[:letters], size=len(data), is_cut=is_cut)
+    schemas = event.schemas if form == "auto" else None
+    found = decode(data, schemas, topic=event.topic, is_key=is_key and form == "auto")
+    if form == "msgpack" or (found.format == "binary" and found.problem is None):
+        found = _msgpack(data, found)
+    if isinstance(found.data, bytes):
+        shown = _bytes_view(data, letters)
+    else:
+        name = _NAMES[found.format]
+        if name == "JSON" and is_cloud_event(event):
+            name = "CloudEvents JSON"
+        text = found.data if isinstance(found.data, str) else _json(found.data, data, indent)
+        shown = PayloadView(
+            format=name, text=text[:letters], size=len(data), is_cut=len(text) > letters
+        )
+    if found.schema_id is None or (found.schema is None and found.format != "binary"):
+        return shown
+    problem = found.problem
+    if found.schema is None:
+        problem = f"it looks as if it named the schema {found.schema_id}, which is not known"
+    return replace(shown, schema_id=found.schema_id, problem=problem)
+
+
+def _json(data: Any, source: bytes, indent: int) -> str:
+    try:
+        return json.dumps(data, ensure_ascii=False, default=_as_text, indent=indent or None)
+    except (RecursionError, ValueError):
+        return source.decode("utf-8", "backslashreplace")
+
+
+def _as_text(data: object) -> object:
+    if isinstance(data, bytes):
+        return data.decode("utf-8", "backslashreplace")
+    return str(data)
+
+
+def _msgpack(data: bytes, otherwise: Payload[Any]) -> Payload[Any]:
+    """Return bytes that are one map or list of MessagePack, and nothing else, as that."""
+    try:
+        found = msgpack.unpackb(data, strict_map_key=False, timestamp=3)
+    except (ValueError, msgpack.UnpackException, RecursionError, OverflowError, TypeError):
+        return otherwise
+    if not isinstance(found, dict | list):
+        return otherwise
+    return Payload(format="msgpack", data=found, schema_id=otherwise.schema_id)
+
+
+def _bytes_view(data: bytes, letters: int) -> PayloadView:
+    if letters <= CELL:
+        text, shown = data[: letters // 3].hex(" "), letters // 3
+    else:
+        shown = letters // _DUMP_LINE * 16
+        text = "\n".join(hex_lines(data[:shown]))
+    return PayloadView(format="bytes", text=text, size=len(data), is_cut=shown < len(data))
+
+
+def hex_lines(data: bytes) -> list[str]:
+    """Return lines of 16 bytes each: where they are, the bytes, and their letters."""
+    lines = []
+    for at in range(0, len(data), 16):
+        part = data[at : at + 16]
+        letters = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in part)
+        lines.append(f"{at:08x}  {part.hex(' '):<47}  {letters}")
+    return lines
+
+
+def is_cloud_event(event: Event) -> bool:
+    """Return whether a record is a CloudEvent, in either mode of Kafka's binding."""
+    kind = event.header("content-type") or b""
+    return kind.startswith(b"application/cloudevents") or event.header("ce_specversion") is not None
+
+
+def header_text(value: bytes | None, letters: int = CELL) -> str:
+    """Return a header's value: text, or its bytes if it is none."""
+    if value is None:
+        return "null"
+    try:
+        text = value[: 4 * letters].decode()
+    except UnicodeDecodeError:
+        text = value[: letters // 3].hex(" ")
+        return text + (" …" if len(value) > letters // 3 else "")
+    return text[:letters] + ("…" if len(text) > letters or len(value) > 4 * letters else "")
