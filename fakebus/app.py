@@ -133,6 +133,7 @@ class FakeBus:
         await self.registry.start()
         self.broker.record_validator = RecordValidator(self.registry)
         self.broker.participants += (self.registry, SeedNotes(self.broker))
+        await self.broker.finish_restoring()
         if seed is not None:
             await seed.write(
                 self.broker, self.registry, reset=settings.reset, progress=self._progress

@@ -51,6 +51,7 @@ from fakebus.storage.interface import Storage
 from fakebus.types import Buffer, TopicPartition
 
 if TYPE_CHECKING:
+    from fakebus.broker.saved_snapshots import SavedSnapshots
     from fakebus.broker.snapshots import Participant, Snapshots
     from fakebus.broker.topic_admin import TopicAdmin
 
@@ -104,7 +105,9 @@ class Broker:
         self.service_of: ServiceOf = client_service
         """Tells which service a client is."""
         self.waiting_room = WaitingRoom(self.clock)
-        self._housekeeping = Housekeeping(self.topics, self.config, self.clock)
+        self._housekeeping = Housekeeping(
+            self.topics, self.config, self.clock, self._expire_snapshots
+        )
 
     # What most buses do not need while they rest is loaded when it is asked for.
 
@@ -129,6 +132,13 @@ class Broker:
             participants=self.participants,
         )
 
+    @cached_property
+    def saved_snapshots(self) -> SavedSnapshots:
+        """The snapshots that have names and outlive the process."""
+        from fakebus.broker.saved_snapshots import SavedSnapshots
+
+        return SavedSnapshots(self.snapshots, self._storage, self.config, self.clock)
+
     async def start(self) -> None:
         """Load what storage holds; after that the broker can be used.
 
@@ -139,6 +149,9 @@ class Broker:
         await self.topics.load()
         self.config_admin.load()
         await self.group_coordinator.load()
+        saved, changes = await self._storage.load_snapshots()
+        if saved or changes:
+            self.saved_snapshots.load(saved, changes)
         self._housekeeping.start()
 
     async def close(self) -> None:
@@ -165,8 +178,21 @@ class Broker:
         await self._storage.flush()
 
     async def run_housekeeping(self) -> None:
-        """Enforce retention, compact logs and expire idle producers now, not when it is due."""
+        """Do now, and not when it is due, what the broker does by itself: retention and so on."""
         await self._housekeeping.run()
+
+    async def finish_restoring(self) -> None:
+        """Go back to a snapshot if the last process has not come to the end of it.
+
+        Raises:
+            StorageError: something could not be stored.
+        """
+        if "saved_snapshots" in vars(self):
+            await self.saved_snapshots.finish_restoring()
+
+    async def _expire_snapshots(self) -> None:
+        if "saved_snapshots" in vars(self):
+            await self.saved_snapshots.expire()
 
     async def _load_cluster_id(self) -> None:
         stored = self._storage.get_meta(_CLUSTER_ID_KEY)

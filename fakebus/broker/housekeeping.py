@@ -1,10 +1,11 @@
 """What the broker does from time to time by itself.
 
-Retention, forgetting old producers, and compaction.
+Retention, forgetting old producers and snapshots, and compaction.
 """
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from fakebus.broker.chores import Chore, FailureLog
@@ -24,15 +25,24 @@ class Housekeeping:
         topics: whose logs are looked after.
         config: gives the intervals and the age at which producer ids expire.
         clock: times the runs.
+        expire_snapshots: forgets those that are too old.
     """
 
-    def __init__(self, topics: Topics, config: BrokerConfig, clock: Clock) -> None:
+    def __init__(
+        self,
+        topics: Topics,
+        config: BrokerConfig,
+        clock: Clock,
+        expire_snapshots: Callable[[], Awaitable[None]],
+    ) -> None:
         self._topics, self._config, self._clock = topics, config, clock
+        self._retention = Retention(topics, config, clock)
+        self._expire_snapshots = expire_snapshots
         self._cleaner: LogCleaner | None = None
         self._chores = (
             Chore(
                 "retention",
-                Retention(topics, config, clock).run,
+                self._retain,
                 lambda: config.get_int("log.retention.check.interval.ms"),
                 clock,
             ),
@@ -43,6 +53,11 @@ class Housekeeping:
                 clock,
             ),
         )
+
+    async def _retain(self, failures: FailureLog) -> None:
+        with failures.catch("snapshots"):
+            await self._expire_snapshots()
+        await self._retention.run(failures)
 
     async def _compact(self, failures: FailureLog) -> None:
         if self._cleaner is None:
@@ -61,7 +76,7 @@ class Housekeeping:
             chore.start()
 
     async def run(self) -> None:
-        """Enforce retention, expire idle producers and compact logs, now.
+        """Enforce retention, expire idle producers and old snapshots, and compact logs, now.
 
         Raises:
             Exception: the first failure; what is behind it was done all the same.

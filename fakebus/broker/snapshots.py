@@ -160,7 +160,8 @@ class Snapshots:
         self._alive += alive
         for change in changes:
             self._changes.setdefault(change.log_id, []).append(change)
-        seen = [copy.last_change for snapshot in self._alive for copy in _copies(snapshot)]
+        topics = [topic for snapshot in self._alive for topic in snapshot.topics.values()]
+        seen = [copy.last_change for topic in topics for copy in topic.logs]
         self._last_change = max([*seen, *(change.change_id for change in changes)], default=0)
         self._forget_changes()
 
@@ -204,6 +205,11 @@ class Snapshots:
             left = uncovered
         found += [SourceRange(begin, end, None) for begin, end in left if begin < end]
         return sorted(found)
+
+    def changes_of(self, snapshot: Snapshot) -> set[int]:
+        """Return the changes since a snapshot with which something of it was kept."""
+        copies = [copy for topic in snapshot.topics.values() for copy in topic.logs]
+        return {change.change_id for copy in copies for change in self.changes_since(copy)}
 
     def changes_since(self, copy: LogCopy) -> list[LogChange]:
         """Return the changes of a log since a snapshot that concern its copy."""
@@ -259,12 +265,7 @@ class Snapshots:
         if self._rolling_back.locked():
             # Should it be interrupted, a saved snapshot goes back by what it knew before.
             return
-        needed = {
-            change.change_id
-            for snapshot in self._alive
-            for copy in _copies(snapshot)
-            for change in self.changes_since(copy)
-        }
+        needed = set().union(*map(self.changes_of, self._alive))
         known = {each.change_id for changes in self._changes.values() for each in changes}
         if known - needed:
             self._drop(known - needed)
@@ -356,7 +357,3 @@ class Snapshots:
     def _intact_upto(self, copy: LogCopy) -> int:
         """Return where the first change of a copy is."""
         return min((each.from_offset for each in self.changes_since(copy)), default=copy.end)
-
-
-def _copies(snapshot: Snapshot) -> list[LogCopy]:
-    return [copy for topic in snapshot.topics.values() for copy in topic.logs]

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from uuid import UUID
 
 import pytest
@@ -291,10 +295,8 @@ NAMES = st.sampled_from(["a", "b"])
 OFFSETS = st.integers(0, 12)
 
 
-class SnapshotMachine(RuleBasedStateMachine):
-    """Bus whose snapshots must give back what a model remembers."""
-
-    snapshots = Bundle("snapshots")
+class BusMachine(RuleBasedStateMachine):
+    """Bus and a model of what it holds."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -302,20 +304,27 @@ class SnapshotMachine(RuleBasedStateMachine):
         self.model = Model()
         self.written = 0
 
+        self.start(None)
+
+    def start(self, path: Path | None) -> None:
         async def start() -> tuple[SqliteStorage, Broker]:
-            storage = await SqliteStorage.open(None)
+            storage = await SqliteStorage.open(path, durable=False)
             broker = Broker(storage, clock=ManualClock(1_700_000_000_000))
             await broker.start()
+            await broker.finish_restoring()
             return storage, broker
 
         self.storage, self.broker = self.runner.run(start())
 
-    def teardown(self) -> None:
+    def stop(self) -> None:
         async def stop() -> None:
             await self.broker.close()
             await self.storage.close()
 
         self.runner.run(stop())
+
+    def teardown(self) -> None:
+        self.stop()
         self.runner.close()
 
     def log(self, name: str, index: int) -> tuple[PartitionLog, ModelLog] | None:
@@ -409,26 +418,14 @@ class SnapshotMachine(RuleBasedStateMachine):
             self.runner.run(commit())
             self.model.offsets[name] = offset
 
-    @rule(target=snapshots)
-    def take(self) -> tuple[Snapshot, Model]:
-        snapshot = self.runner.run(self.broker.snapshots.take())
-        return snapshot, copy.deepcopy(self.model)
-
-    @rule(taken=snapshots)
-    def roll_back(self, taken: tuple[Snapshot, Model]) -> None:
-        snapshot, model = taken
-        self.runner.run(self.broker.snapshots.roll_back(snapshot))
-        self.model = copy.deepcopy(model)
-
-    @rule(taken=consumes(snapshots))
-    def forget(self, taken: tuple[Snapshot, Model]) -> None:
-        self.broker.snapshots.forget(taken[0])
-
     @invariant()
     def everything_is_as_in_the_model(self) -> None:
+        self.compare(self.model)
+
+    def compare(self, expected: Model) -> None:
         topics = {topic.name: topic for topic in self.broker.topics}
-        assert {name: dict(topics[name].config.overrides) for name in topics} == self.model.configs
-        for name, models in self.model.topics.items():
+        assert {name: dict(topics[name].config.overrides) for name in topics} == expected.configs
+        for name, models in expected.topics.items():
             for log, model in zip(topics[name].partitions, models, strict=True):
                 assert (log.log_start_offset, log.high_watermark) == (model.start, model.end)
                 assert self.runner.run(content(log)) == model.visible
@@ -437,7 +434,29 @@ class SnapshotMachine(RuleBasedStateMachine):
             for offsets in self.broker.group_coordinator.all_offsets().values()
             for place, row in offsets.items()
         }
-        assert committed == self.model.offsets
+        assert committed == expected.offsets
+
+
+class SnapshotMachine(BusMachine):
+    """Bus whose snapshots must give back what a model remembers."""
+
+    snapshots = Bundle("snapshots")
+
+    @rule(target=snapshots)
+    def take(self) -> tuple[Snapshot, Model]:
+        return self.runner.run(self.broker.snapshots.take()), copy.deepcopy(self.model)
+
+    @rule(taken=snapshots)
+    def roll_back(self, taken: tuple[Snapshot, Model]) -> None:
+        self.runner.run(self.broker.snapshots.roll_back(taken[0]))
+        self.model = copy.deepcopy(taken[1])
+
+    @rule(taken=consumes(snapshots))
+    def forget(self, taken: tuple[Snapshot, Model]) -> None:
+        async def forget() -> None:
+            self.broker.snapshots.forget(taken[0])
+
+        self.runner.run(forget())
 
 
 LIMITS = settings(
@@ -451,4 +470,80 @@ LIMITS = settings(
 def test_snapshots_agree_with_a_model_that_remembers_everything() -> None:
     case = SnapshotMachine.TestCase
     case.settings = LIMITS
+    case().runTest()
+
+
+class SavedSnapshotMachine(BusMachine):
+    """Bus whose snapshots have names and must survive that its process is killed."""
+
+    saved = Bundle("saved")
+
+    def __init__(self) -> None:
+        self.directory = TemporaryDirectory()
+        self.starts = 0
+        super().__init__()
+
+    def start(self, path: Path | None) -> None:
+        super().start(self.path)
+
+    @property
+    def path(self) -> Path:
+        return Path(self.directory.name, f"{self.starts}.db")
+
+    def teardown(self) -> None:
+        super().teardown()
+        self.directory.cleanup()
+
+    @rule(target=saved)
+    def save(self) -> tuple[str, Model]:
+        self.written += 1
+        name = f"snapshot-{self.written}"
+        self.runner.run(self.broker.saved_snapshots.save(name))
+        return name, copy.deepcopy(self.model)
+
+    @rule(taken=saved)
+    def restore(self, taken: tuple[str, Model]) -> None:
+        self.runner.run(self.broker.saved_snapshots.restore(taken[0]))
+        self.model = copy.deepcopy(taken[1])
+
+    @rule(taken=consumes(saved))
+    def delete_saved(self, taken: tuple[str, Model]) -> None:
+        self.runner.run(self.broker.saved_snapshots.delete(taken[0]))
+
+    @rule(taken=saved, steps=st.integers(0, 40))
+    def be_killed_while_restoring(self, taken: tuple[str, Model], steps: int) -> None:
+        async def restore() -> None:
+            restoring = asyncio.ensure_future(self.broker.saved_snapshots.restore(taken[0]))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            self.copy_files()
+            await restoring
+
+        self.runner.run(restore())
+        self.go_on_with_copy()
+        with suppress(AssertionError):
+            # All of it or nothing, as far as it had come.
+            self.compare(taken[1])
+            self.model = copy.deepcopy(taken[1])
+
+    @rule()
+    def be_killed(self) -> None:
+        self.copy_files()
+        self.go_on_with_copy()
+
+    def copy_files(self) -> None:
+        """Copy the files as they are, which is what a killed process leaves."""
+        before = self.path
+        self.starts += 1
+        for suffix in ("", "-wal"):
+            shutil.copy(f"{before}{suffix}", f"{self.path}{suffix}")
+
+    def go_on_with_copy(self) -> None:
+        self.stop()
+        self.start(None)
+
+
+def test_saved_snapshots_agree_with_the_model_however_often_the_process_is_killed() -> None:
+    case = SavedSnapshotMachine.TestCase
+    case.settings = settings(LIMITS, max_examples=20, stateful_step_count=19)
     case().runTest()
