@@ -16,6 +16,7 @@ from fakebus.addresses import Address, parse_address, parse_kafka_address
 from fakebus.errors import ConfigError
 
 DEFAULT_KAFKA_PORT = 9092
+DEFAULT_BOOTSTRAP_SERVER = f"127.0.0.1:{DEFAULT_KAFKA_PORT}"
 DEFAULT_HTTP_PORT = 8081
 DEFAULT_REDIS_PORT = 6379
 DEFAULT_DATA_FILE = Path("fakebus.db")

@@ -130,6 +130,7 @@ class Broker:
             fetch_sessions=self.fetch_sessions,
             storage=self._storage,
             participants=self.participants,
+            clock=self.clock,
         )
 
     @cached_property

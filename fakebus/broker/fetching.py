@@ -131,7 +131,7 @@ class FetchTarget:
         if self.last_fetched_epoch != NO_EPOCH:
             known = epoch_end(log, self.last_fetched_epoch)
             return ErrorCode.OFFSET_OUT_OF_RANGE if known is None else ErrorCode.NONE
-        if self.fetch_offset > log.log_end_offset:
+        if self.fetch_offset > log.log_end_offset and self.fetch_offset > log.former_end_offset:
             return ErrorCode.OFFSET_OUT_OF_RANGE
         return ErrorCode.NONE
 

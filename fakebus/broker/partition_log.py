@@ -110,6 +110,8 @@ class PartitionLog:
         """How many of the oldest pending appends a rollback takes back, once they are stored."""
         self._lost: deque[_Pending] = deque()
         self._waiters: set[AppendWaiter] = set()
+        self.former_end_offset = 0
+        """Up to where consumers may still ask, and get nothing, although the log was cut off."""
         self._later_epoch_starts = list(state.epoch_starts)
         """Where the epochs after the first one began."""
 

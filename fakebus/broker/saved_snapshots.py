@@ -23,11 +23,11 @@ from fakebus.clock import Clock
 from fakebus.errors import FakebusError
 from fakebus.storage.interface import LogChange, OffsetRow, Storage
 from fakebus.types import TopicPartition
+from fakebus.wording import nearest
 
 logger = logging.getLogger("fakebus.broker")
 
 _NAME = re.compile(r"[a-zA-Z0-9._-]{1,100}")
-_NAMED = 10
 _RESTORING = "snapshot.restoring"
 
 
@@ -113,8 +113,9 @@ class SavedSnapshots:
         """
         found = self._saved.get(name)
         if found is None:
-            known = ", ".join([each.name for each in self.all()][:_NAMED]) or "none"
-            raise UnknownSnapshotError(f"there is no snapshot {name[:200]!r}; there are: {known}")
+            raise UnknownSnapshotError(
+                f"there is no snapshot {name[:200]!r}; {nearest(name[:200], self._saved)}"
+            )
         return found
 
     async def sizes(self) -> dict[str, int]:
@@ -143,10 +144,9 @@ class SavedSnapshots:
             await self._expire()
             most = self._config.get_int("fakebus.snapshot.max.count")
             if name not in self._saved and len(self._saved) >= most:
-                oldest = self.all()[-1].name
                 raise TooManySnapshotsError(
-                    f"there are {len(self._saved)} snapshots, and fakebus.snapshot.max.count is {most}; "
-                    f"delete one, the oldest is {oldest}"
+                    f"there are {len(self._saved)} snapshots, and fakebus.snapshot.max.count is "
+                    f"{most}; delete one, the oldest is {self.all()[-1].name}"
                 )
             old, snapshot = self._saved.get(name), await self._snapshots.take()
             try:

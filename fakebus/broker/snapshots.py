@@ -35,11 +35,14 @@ if TYPE_CHECKING:
     from fakebus.broker.groups.coordinator import GroupCoordinator
     from fakebus.broker.partition_log import LogRange, PartitionLog
     from fakebus.broker.topics import Topics
+    from fakebus.clock import Clock
     from fakebus.storage.interface import OffsetRow, Storage
 
 _KEPT_AT_ONCE_BYTES = 4 * 1024 * 1024
 """What is copied in one go; others write between two of them."""
 _SUMMARIES = 1000
+_NOTICE_S = 10.0
+"""How long members of groups may take to notice that they have to join again."""
 
 
 class Participant(Protocol):
@@ -130,6 +133,7 @@ class Snapshots:
         fetch_sessions: what clients were told last.
         storage: keeps what would be lost; what is under way in it belongs to a snapshot.
         participants: what else has a part in the snapshots that are taken from now on.
+        clock: times what clients get to notice a rollback.
     """
 
     def __init__(
@@ -141,6 +145,7 @@ class Snapshots:
         fetch_sessions: FetchSessions,
         storage: Storage,
         participants: list[Participant],
+        clock: Clock,
     ) -> None:
         self._topics = topics
         self._groups = groups
@@ -148,11 +153,14 @@ class Snapshots:
         self._fetch_sessions = fetch_sessions
         self._storage = storage
         self._participants = participants
+        self._clock = clock
         self._alive: list[Snapshot] = []
         self._changes: dict[int, list[LogChange]] = {}
         """By log, in their order."""
         self._last_change = 0
         self._rolling_back = asyncio.Lock()
+        self._has_members = False
+        """Whether some group had members when the rollback began."""
         topics.before_change.append(self._keep)
 
     def load(self, alive: Iterable[Snapshot], changes: Sequence[LogChange]) -> None:
@@ -290,6 +298,8 @@ class Snapshots:
             await self._roll_back(snapshot)
 
     async def _roll_back(self, snapshot: Snapshot) -> None:
+        groups = map(self._groups.describe, self._groups.all_offsets())
+        self._has_members = any(group is not None and group.members for group in groups)
         # The members go first, so that they do not commit what is about to vanish.
         await self._groups.restore_offsets(snapshot.offsets)
         if self._configs.changed() != snapshot.configs:
@@ -332,6 +342,8 @@ class Snapshots:
                 return
             begin = await self._keep_behind_changes(log, copy)
         self._fetch_sessions.clear()
+        if self._has_members:
+            self._let_notice(log)
         ranges = [
             KeptRange(each.from_offset, each.upto_offset, each.change_id)
             for each in self.ranges(copy, begin)
@@ -345,6 +357,20 @@ class Snapshots:
         except BaseException:
             copy.log_id, copy.last_change = before
             raise
+
+    def _let_notice(self, log: PartitionLog) -> None:
+        """Let consumers wait that have read further than the log will reach.
+
+        An error would have them begin where auto.offset.reset says, before a heartbeat has told
+        them to join again and to read on from what their group has committed.
+        """
+        end = log.former_end_offset = log.log_end_offset
+
+        def over() -> None:
+            if log.former_end_offset == end:
+                log.former_end_offset = 0
+
+        self._clock.wait(_NOTICE_S, over)
 
     async def _keep_behind_changes(self, log: PartitionLog, copy: LogCopy) -> int:
         """Keep what is about to be written anew, and return where that begins."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import urllib.parse
 from typing import TYPE_CHECKING
 
+from fakebus.addresses import Address
 from fakebus.cli.output import add_repeated_argument
+from fakebus.client.bus_http import DEFAULT_URL, BusHttp
 from fakebus.client.connection import Connection
-from fakebus.client.reachability import parse_servers
-from fakebus.config import command_settings_table, parse_assignments
+from fakebus.client.reachability import connect_problem, parse_servers
+from fakebus.config import DEFAULT_BOOTSTRAP_SERVER, command_settings_table, parse_assignments
 from fakebus.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -41,6 +44,40 @@ def add_http_argument(parser: argparse.ArgumentParser) -> None:
     """Add the option that says where a fakebus serves HTTP, for ``BusHttp``."""
     help_text = command_settings_table()["http_url"].help
     parser.add_argument("--http", dest="http_url", metavar="URL", help=help_text)
+
+
+def add_bus_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say where a fakebus is, for :func:`bus_of`."""
+    add_http_argument(parser)
+    add_bootstrap_arguments(parser)
+
+
+def bus_of(arguments: argparse.Namespace, feature: str) -> BusHttp:
+    """Return the HTTP side of the bus that the arguments name, by its Kafka address if need be.
+
+    Args:
+        arguments: with the options of ``add_bus_arguments``.
+        feature: as for :func:`connect`.
+
+    Raises:
+        FakebusError: nothing answers, or what answers is no fakebus.
+    """
+    if arguments.http_url is not None:
+        return BusHttp(arguments.http_url)
+    if arguments.bootstrap_server == DEFAULT_BOOTSTRAP_SERVER:
+        default = urllib.parse.urlsplit(DEFAULT_URL)
+        if connect_problem(Address(default.hostname or "", default.port or 80)) is None:
+            return BusHttp()
+    from fakebus.client.registry import registry_url
+
+    connection = connect(arguments, feature)
+    url = registry_url(connection)
+    if url is None:
+        raise ConfigError(
+            f"the cluster at {arguments.bootstrap_server} cannot do that: {feature} needs a "
+            "fakebus that serves HTTP; say where one is by --http URL or FAKEBUS_HTTP_URL"
+        )
+    return BusHttp(url)
 
 
 def registry_of(

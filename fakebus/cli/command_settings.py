@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from fakebus.addresses import protocol_of
 from fakebus.cli.output import JSON, TEXT
 from fakebus.config import (
-    DEFAULT_KAFKA_PORT,
+    DEFAULT_BOOTSTRAP_SERVER,
     KINDS,
     command_settings_table,
     environment_layer,
@@ -22,7 +22,7 @@ _RUNS_CODE = frozenset(
 )
 """What lets librdkafka load a library or start a command."""
 _DEFAULTS: Mapping[str, Sequence[str]] = {
-    "bootstrap_server": [f"127.0.0.1:{DEFAULT_KAFKA_PORT}"],
+    "bootstrap_server": [DEFAULT_BOOTSTRAP_SERVER],
     "format": [TEXT],
 }
 

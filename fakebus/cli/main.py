@@ -41,6 +41,7 @@ COMMANDS: Mapping[str, str] = {
     "tail": "print the records of topics as they arrive",
     "groups": "show consumer groups, move their offsets, delete them",
     "console": "serve the console of any Kafka cluster",
+    "snapshot": "keep the state of a whole bus, go back to it, compare",
     "doctor": "find out why a client sees nothing",
     "fixtures": "work with fixture files",
     "contract": "compare what services produce and accept",

@@ -60,7 +60,7 @@ def event_text(event: Event) -> str:
     Line breaks and other control characters are escaped, so that a record is always one line and
     cannot reprogram the terminal.
     """
-    parts = [f"{event.topic}-{event.partition}@{event.offset}", _local(event.timestamp_ms)]
+    parts = [f"{event.topic}-{event.partition}@{event.offset}", local_time(event.timestamp_ms)]
     parts.append("-" if event.key is None else f"{_shown(event.key, event.key_payload)}:")
     parts.append(_shown(event.value, event.payload))
     if event.headers:
@@ -69,7 +69,8 @@ def event_text(event: Event) -> str:
     return printable("  ".join(parts))
 
 
-def _local(timestamp_ms: int) -> str:
+def local_time(timestamp_ms: int) -> str:
+    """Return a time in the zone of this machine; the number where the calendar ends before it."""
     if timestamp_ms < 0:
         return "-"
     try:

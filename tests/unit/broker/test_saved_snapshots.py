@@ -166,7 +166,7 @@ async def test_an_unknown_snapshot_is_told_with_those_there_are() -> None:
     async with bus() as broker:
         await broker.saved_snapshots.save("known")
         for work in (broker.saved_snapshots.restore, broker.saved_snapshots.delete):
-            with pytest.raises(UnknownSnapshotError, match="'nown'; there are: known"):
+            with pytest.raises(UnknownSnapshotError, match="'nown'; did you mean known"):
                 await work("nown")
 
 
