@@ -26,6 +26,7 @@ class Page(HTMLParser):
         self._texts: list[str] = []
         self._textarea = ""
         self._select = ""
+        self._is_option = False
         if answer.headers["Content-Type"].startswith("text/html"):
             self.feed(answer.body.decode())
 
@@ -64,8 +65,13 @@ class Page(HTMLParser):
             self._textarea = given.get("name", "")
         elif tag == "select":
             self._select = given.get("name", "")
-        elif tag == "option" and self.forms and "selected" in given:
-            self.forms[-1].fields[self._select] = given.get("value", "")
+            if self.forms:
+                self.forms[-1].fields.pop(self._select, None)
+        elif tag == "option" and self.forms:
+            fields = self.forms[-1].fields
+            if "selected" in given or self._select not in fields:
+                fields[self._select] = given.get("value", "")
+                self._is_option = "value" not in given
 
     def handle_endtag(self, tag: str) -> None:
         if tag == "textarea":
@@ -73,6 +79,9 @@ class Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self._texts.append(data)
+        if self._is_option:
+            self.forms[-1].fields[self._select] = data
+            self._is_option = False
         if self._textarea and self.forms:
             self.forms[-1].fields[self._textarea] += data.removeprefix("\n")
 

@@ -1,0 +1,102 @@
+"""Consumer groups: who reads what, how far behind, and from where on they read next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fakebus.client.groups import GroupDetails
+from fakebus.client.positions import POSITION_HELP, parse_position
+from fakebus.cluster.browsing import OffsetMove, preview_reset, waiting_since
+from fakebus.errors import ConfigError
+from fakebus.types import TopicPartition
+from fakebus.web.console.addresses import page_url
+from fakebus.web.console.browse import explain
+from fakebus.web.console.call import Call, Page, Redirect
+from fakebus.web.console.pages.start import is_stuck
+from fakebus.web.errors import RequestError
+
+_MAX_ROWS = 500
+
+
+async def index(call: Call) -> Page:
+    """List groups, those first that are furthest behind."""
+    wanted = call.query.text("q").lower()
+    groups = [g for g in await call.cluster.groups() if wanted in g.name.lower()]
+    groups.sort(key=lambda group: (-(group.lag or 0), group.name))
+    return Page(
+        template="groups.html",
+        values={
+            "groups": groups[:_MAX_ROWS],
+            "left": max(len(groups) - _MAX_ROWS, 0),
+            "stuck": {group.name for group in groups if is_stuck(group)},
+            "wanted": call.query.text("q"),
+        },
+    )
+
+
+async def show(call: Call) -> Page:
+    """Show a group, and what a reset would change if one is asked for."""
+    group = await call.cluster.group(call.query.raw("name"))
+    since = await waiting_since(call.cluster, group)
+    now_ms = call.cluster.now_ms()
+    lags = [each.lag for each in group.partitions if each.lag is not None]
+    target, moves, problem = call.query.text("to"), list[OffsetMove](), ""
+    if target:
+        try:
+            moves = await _preview(call, group, target)
+        except ConfigError as error:
+            problem = explain(error)
+    return Page(
+        template="group.html",
+        status=400 if problem else 200,
+        values={
+            "group": group,
+            "lag": sum(lags) if lags else None,
+            "behind_s": {p: max(now_ms - ms, 0) / 1000 for p, ms in since.items()},
+            "topics": list(dict.fromkeys(p.topic_partition.topic for p in group.partitions)),
+            "target": target,
+            "topic": call.query.text("topic"),
+            "moves": moves,
+            "problem": problem,
+            "position_help": POSITION_HELP,
+        },
+    )
+
+
+async def _preview(call: Call, group: GroupDetails, target: str) -> list[OffsetMove]:
+    position = parse_position(target, call.cluster.now_ms())
+    topic = call.query.text("topic")
+    if topic:
+        places = list(await call.cluster.ranges([topic]))
+    else:
+        places = [each.topic_partition for each in group.partitions if each.log is not None]
+    return await preview_reset(call.cluster, group.name, dict.fromkeys(places, position))
+
+
+async def reset(call: Call) -> Redirect:
+    """Move the group to the offsets of a preview."""
+    name = call.form.raw("name")
+    await call.cluster.set_offsets(name, _moves(call))
+    return Redirect(url=page_url("group", name=name), done="The group has been moved.")
+
+
+def _moves(call: Call) -> Mapping[TopicPartition, int]:
+    moves = {}
+    for text in call.form.all("move"):
+        place, _, offset = text.rpartition("@")
+        topic, _, partition = place.rpartition("-")
+        if not (partition.isdigit() and offset.isdigit()):
+            raise RequestError(400, "the form is broken; load the page again")
+        moves[TopicPartition(topic, int(partition))] = int(offset)
+    if not moves:
+        raise RequestError(400, "nothing is to be moved")
+    return moves
+
+
+async def delete(call: Call) -> Redirect:
+    """Delete a group."""
+    name = call.form.raw("name")
+    if call.form.text("confirm") != name.strip():
+        raise RequestError(400, f"nothing was done: type the group's name, {name}, to confirm")
+    await call.cluster.delete_group(name)
+    return Redirect(url=page_url("groups"), done=f"The group {name} has been deleted.")
