@@ -21,6 +21,7 @@ from fakebus.config import Settings
 from fakebus.fixture_files.seed_notes import SeedNotes
 from fakebus.green_threads import demand_real_threads
 from fakebus.kafka.server import KafkaServer
+from fakebus.lineage.lineage import Lineage
 from fakebus.ready_file import ReadyFile
 from fakebus.real_time import keep_real_time, monotonic
 from fakebus.registry.registry import Registry
@@ -66,6 +67,7 @@ class FakeBus:
         self.clock: Clock = clock if clock is not None else SystemClock()
         self.broker: Broker
         self.registry: Registry
+        self.lineage: Lineage
         self.servers: list[Server] = []
         """The front ends, in the order in which they begin to serve."""
         self.ready = False
@@ -115,13 +117,14 @@ class FakeBus:
         opened.push_async_callback(storage.close)
         self.broker = Broker(storage, config=config, clock=self.clock)
         if logging.getLogger("fakebus.clients").isEnabledFor(logging.DEBUG):
-            self.broker.activity.is_on = True
             self.broker.activity.on_note = ActivityLog()
         self.registry = Registry(
             self.broker,
             default_compatibility=settings.compatibility,
             strict=settings.strict_schemas,
         )
+        self.lineage = Lineage(self.broker, storage.lineage)
+        opened.push_async_callback(self.lineage.close)
         opened.push_async_callback(self.broker.close)
         opened.push_async_callback(self.registry.close)
         self.servers += self._front_ends()
@@ -130,9 +133,10 @@ class FakeBus:
             # A port that is taken is found out before anything is written.
             await server.bind()
         await self.broker.start()
+        await self.lineage.start()
         await self.registry.start()
         self.broker.record_validator = RecordValidator(self.registry)
-        self.broker.participants += (self.registry, SeedNotes(self.broker))
+        self.broker.participants += (self.registry, SeedNotes(self.broker), self.lineage)
         await self.broker.finish_restoring()
         if seed is not None:
             await seed.write(

@@ -14,6 +14,7 @@ from fakebus.broker.broker import Broker
 from fakebus.clock import Clock
 from fakebus.config import Settings
 from fakebus.errors import ConfigError
+from fakebus.lineage.lineage import Lineage
 from fakebus.registry.registry import Registry
 
 if TYPE_CHECKING:
@@ -44,6 +45,10 @@ class Bus(Protocol):
     @property
     def registry(self) -> Registry:
         """The schemas."""
+
+    @property
+    def lineage(self) -> Lineage:
+        """What clients did."""
 
     @property
     def ready(self) -> bool:

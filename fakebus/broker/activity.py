@@ -1,44 +1,67 @@
 """Activity of clients: who has produced, fetched and committed what, by whichever front end.
 
-It is noted at the broker's door, from what the door knows anyhow: no batch is parsed for it.
-What comes with every request is noted only while somebody listens, and costs one look at a flag
-else; what is rare (who joins, begins where, asks for a topic that is not there) is always noted.
+It is noted at the broker's door, from what the door knows anyhow: no batch is parsed for it. On the
+way of a record it costs one tuple in a queue; what becomes of it is worked out later, by whoever
+takes the queue (:mod:`fakebus.lineage.notes`).
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from fakebus.broker.fetch_positions import FetchPositions, Streams
+from fakebus.broker.fetch_positions import FetchPositions
 from fakebus.clock import Clock
-from fakebus.errors import ErrorCode
+from fakebus.errors import BrokerError, ErrorCode
 from fakebus.protocol.consumer_protocol import assigned_partitions, subscribed_topics
 from fakebus.protocol.errors import DecodeError
 from fakebus.types import TopicPartition
 
 if TYPE_CHECKING:
-    from fakebus.broker.appending import AppendResult, LogAppendInfo
+    from fakebus.broker.appending import AppendResult
     from fakebus.broker.delayed_fetch import OnAnswer
     from fakebus.broker.fetching import FetchTarget
     from fakebus.broker.groups.offset_requests import WhenCommitted
     from fakebus.broker.groups.requests import OffsetCommit
+    from fakebus.processes import Process
     from fakebus.storage.interface import OffsetRow
 
 MOST_REMEMBERED = 10_000
+MOST_WAITING = 20_000
+"""Activities that wait to be taken; if nobody takes them, the oldest go."""
 _FREQUENT = ("produced", "fetched", "committed", "acknowledged")
-"""What is noted only while it is switched on."""
 _MOST_LETTERS = 1000
-_BASE_OFFSET = slice(0, 8)
-_LAST_OFFSET_DELTA = slice(23, 27)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, eq=False, kw_only=True)
+class Peer:
+    """Other end of a connection."""
+
+    host: str
+    port: int
+    local_port: int
+    """The port of ours that it connected to."""
+    listener: str = ""
+    software: str = ""
+    """What the client library calls itself, and its version."""
+    process: Process | None = None
+    """Its process, if it is one of this machine and was found."""
+    host_name: str = ""
+    """The name of its address, if that is not this machine's."""
+    looked_up: bool = False
+    """Whether no more will be found out about it."""
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
 class Origin:
-    """Origin of a request: the client, and the front end that it came in by."""
+    """Origin of requests: the client, and the front end that it came in by.
+
+    There is one for each client id of a connection, as long as that lasts.
+    """
 
     front_end: str
     """``kafka``, ``redis``, ``registry``, ``fixtures``, ``test`` or ``library``."""
@@ -47,31 +70,58 @@ class Origin:
     connection_id: int = -1
     """The number of its connection; -1 when it has none."""
     principal: str = "User:ANONYMOUS"
+    peer: Peer | None = None
+    closed: bool = False
+    """Whether nothing more comes from it."""
+    client: Any = None
+    """What lineage keeps of it."""
 
     def __str__(self) -> str:
         return self.client_id or "a client without an id"
 
 
-OriginOf = Callable[[], Origin]
-"""Tells the origin of a request, which is asked for only if something is noted."""
-
-
-def in_process() -> Origin:
-    """Return the origin of code that uses the broker as a library and does not name itself."""
-    return Origin(front_end="library")
-
+LIBRARY = Origin(front_end="library")
+"""Code that uses the broker as a library and does not name itself."""
 
 NOWHERE = TopicPartition("", -1)
 """The place of what a client does to a group, and no partition."""
+
+VERBS: Mapping[str, str] = {
+    "produced": "wrote a range of offsets",
+    "seeded": "wrote it from fixture files; the detail is file:line of the first one",
+    "replayed": "wrote it again; the detail says from where",
+    "fetched": "was sent a range of offsets",
+    "committed": "committed behind an offset, for a group",
+    "acknowledged": "acknowledged entries of a stream of Redis",
+    "skipped": "passed offsets for a group that no member was sent; the detail says how",
+    "commit refused": "was not allowed to commit; the detail is Kafka's error",
+    "out of range": "fetched from an offset that is not there",
+    "joined": "became, or stays, a member; the detail names the topics",
+    "was assigned": "got partitions, which the detail names",
+    "left": "left its group",
+    "was expelled": "was taken out of its group; the detail says why",
+    "rebalances": "a group lets all members join again; the detail says why",
+    "asked for": "asked for a topic that was not there; the detail says whether it was created",
+    "found": "was told the offset that its group has committed, -1 for none",
+    "looked up": "was told the earliest or latest offset, which the detail says",
+    "fault fired": "met a fault that is switched on; the detail is the rule",
+    "schema registered": "the detail is subject and version",
+    "topic created": "",
+    "topic deleted": "",
+    "topic changed": "the detail names the configs",
+    "records deleted": "a range of offsets is gone; the detail says why",
+    "connects": "the detail is its software and address; not kept",
+    "fetches": "fetches a partition for the first time, from an offset on; not kept",
+}
+"""What can be noted, and what it says of the client."""
+_NOT_KEPT = ("connects", "fetches")
 
 
 class Activity(NamedTuple):
     """Activity of one client on one partition, or in one group."""
 
     verb: str
-    """``produced``, ``fetched``, ``committed`` or, by ids of Redis, ``acknowledged``; ``joined``
-    and ``was assigned``; ``asked for`` a topic that was not there; ``found`` the offset that its
-    group has committed, -1 for none; ``looked up`` the earliest or latest offset."""
+    """See :data:`VERBS`."""
     at_ms: int
     origin: Origin
     topic: str
@@ -81,8 +131,13 @@ class Activity(NamedTuple):
     last_offset: int
     group: str = ""
     detail: str = ""
-    """The topics that a member subscribes to or the partitions that it was assigned;
-    ``earliest`` or ``latest``; whether the topic that was asked for was created."""
+    member: str = ""
+    before: int = -1
+    """The offset that a commit takes the place of."""
+
+
+_Written = tuple[int, Origin, TopicPartition, "AppendResult"]
+"""An append under way: when it came, whose it is, where to, and what becomes of it."""
 
 
 def _short(text: str) -> str:
@@ -90,173 +145,248 @@ def _short(text: str) -> str:
     return text[:_MOST_LETTERS]
 
 
+def _do_nothing() -> None:
+    """Wake nobody."""
+
+
 class Activities:
-    """Ring of the newest activities.
+    """Queue and ring of activities.
 
     Args:
         clock: gives the time of each.
+        enabled: whether anything is noted.
     """
 
-    def __init__(self, clock: Clock) -> None:
-        self.is_on = False
-        """Whether what was produced, fetched and committed is noted too."""
+    def __init__(self, clock: Clock, *, enabled: bool = True) -> None:
+        self.enabled = enabled
         self.on_note: Callable[[Activity], None] | None = None
         """Told of each activity, and of connections and of fetches that begin somewhere new."""
-        self.newest: deque[Activity] = deque(maxlen=MOST_REMEMBERED)
+        self.on_peer: Callable[[Peer], None] | None = None
+        """Told of each new connection."""
+        self.wake: Callable[[], object] = _do_nothing
+        """Called when something waits again."""
+        self.waiting: deque[Activity | _Written] = deque(maxlen=MOST_WAITING)
+        """What has come and was not looked at yet; appends to a log come here as they are."""
+        self._gathered: deque[Activity] = deque(maxlen=MOST_WAITING)
+        self._newest: deque[Activity] = deque(maxlen=MOST_REMEMBERED)
         self._clock = clock
         self.positions = FetchPositions()
         """Where clients fetch."""
         self._asked: dict[tuple[str, str], Activity] = {}
 
     def clear(self) -> None:
-        """Forget all that was noted."""
-        self.newest.clear()
+        """Forget all that was noted, but for what is still to be taken."""
+        self._gather()
+        self._newest.clear()
         self._asked.clear()
         self.positions.clear()
+
+    @property
+    def newest(self) -> Sequence[Activity]:
+        """The newest activities, oldest first."""
+        self._gather()
+        return tuple(self._newest)
+
+    @property
+    def unsettled(self) -> AppendResult | None:
+        """The append that has to be stored before anything behind it can be taken."""
+        self._gather()
+        return cast(_Written, self.waiting[0])[3] if self.waiting else None
+
+    def take(self) -> Iterator[Activity]:
+        """Yield what has come since this was called last, in its order, and forget it here.
+
+        It ends before an append that is still under way.
+        """
+        self._gather()
+        while self._gathered:
+            yield self._gathered.popleft()
+
+    def _gather(self) -> None:
+        waiting, gathered = self.waiting, self._gathered
+        while waiting:
+            each = waiting[0]
+            if not isinstance(each, Activity):
+                at_ms, origin, place, result = each
+                if not result.settled:
+                    return
+                if isinstance(result.outcome, BrokerError):
+                    waiting.popleft()
+                    continue
+                info = result.outcome
+                verb = "seeded" if origin.front_end == "fixtures" else "produced"
+                each = Activity(verb, at_ms, origin, *place, info.base_offset, info.last_offset)
+            waiting.popleft()
+            if self.on_note is not None:
+                self.on_note(each)
+            if each.verb not in _NOT_KEPT:
+                gathered.append(each)
+                self._newest.append(each)
 
     def note(
         self,
         verb: str,
         origin: Origin,
-        place: TopicPartition,
-        offsets: tuple[int, int],
+        place: TopicPartition = NOWHERE,
+        offsets: tuple[int, int] = (-1, -1),
         group: str = "",
         detail: str = "",
+        member: str = "",
+        before: int = -1,
     ) -> None:
-        """Note one activity; see :class:`Activity` for the words.
+        """Note one activity.
 
         Args:
-            verb: what was done.
+            verb: what was done, see :data:`VERBS`.
             origin: the client.
             place: the partition.
             offsets: the first and the last offset.
             group: the consumer group.
             detail: more about it.
+            member: the member's id.
+            before: what a commit takes the place of.
         """
-        activity = Activity(verb, self._clock.now_ms(), origin, *place, *offsets, group, detail)
-        self.newest.append(activity)
+        if not self.enabled:
+            return
+        activity = Activity(
+            verb,
+            self._clock.now_ms(),
+            origin,
+            _short(place.topic),
+            place.partition,
+            *offsets,
+            _short(group),
+            _short(detail),
+            member[:_MOST_LETTERS],
+            before,
+        )
+        if not self.waiting:
+            self.wake()
+        self.waiting.append(activity)
         if self.on_note is not None:
-            self.on_note(activity)
+            self._gather()
 
-    def tell(
-        self, verb: str, origin: Origin, place: TopicPartition, offset: int, detail: str = ""
-    ) -> None:
-        """Tell the listener of what is not remembered; see :meth:`note`."""
-        if self.on_note is not None:
-            now_ms = self._clock.now_ms()
-            self.on_note(Activity(verb, now_ms, origin, *place, offset, offset, "", detail))
-
-    def note_join(self, origin: OriginOf, group: str, metadata: bytes) -> None:
+    def note_join(self, origin: Origin, group: str, member: str, metadata: bytes) -> None:
         """Note that a client has become, or stays, a member of a group.
 
         Args:
             origin: the client.
             group: the group.
+            member: its id there.
             metadata: what it joined with, a subscription if it is a consumer.
         """
         topics = ""
         with suppress(DecodeError):
             topics = ", ".join(subscribed_topics(metadata))
-        self.note("joined", origin(), NOWHERE, (-1, -1), _short(group), _short(topics))
+        self.note("joined", origin, group=group, detail=topics, member=member)
 
-    def note_assignment(self, origin: OriginOf, group: str, assignment: bytes) -> None:
+    def note_assignment(self, origin: Origin, group: str, member: str, assignment: bytes) -> None:
         """Note which partitions a member of a group was assigned."""
         places = (f"{topic}[{number}]" for topic, number in assigned_partitions(assignment))
-        detail = _short(", ".join(places)) or "nothing"
-        self.note("was assigned", origin(), NOWHERE, (-1, -1), _short(group), detail)
+        detail = ", ".join(places) or "nothing"
+        self.note("was assigned", origin, group=group, detail=detail, member=member)
 
     def note_committed_offsets(
-        self, origin: OriginOf, group: str, topic: str, rows: Mapping[int, OffsetRow | None]
+        self, origin: Origin, group: str, topic: str, rows: Mapping[int, OffsetRow | None]
     ) -> None:
         """Note where a client was told that its group goes on reading, by partition."""
         for partition, row in rows.items():
             offset = -1 if row is None else row.offset
             place = TopicPartition(_short(topic), partition)
-            self.note("found", origin(), place, (offset, offset), _short(group))
-            self.positions.expect(origin().client_id, place, _short(group))
+            self.note("found", origin, place, (offset, offset), group)
+            self.positions.expect(origin.client_id, place, _short(group))
 
-    def note_lookup(self, origin: OriginOf, place: TopicPartition, which: str, offset: int) -> None:
+    def note_lookup(self, origin: Origin, place: TopicPartition, which: str, offset: int) -> None:
         """Note that a client was told the ``earliest`` or ``latest`` offset of a partition."""
-        self.note("looked up", origin(), place, (offset, offset), "", which)
+        self.note("looked up", origin, place, (offset, offset), detail=which)
 
-    def note_missing_topic(self, origin: OriginOf, topic: str, *, created: bool) -> None:
+    def note_missing_topic(self, origin: Origin, topic: str, *, created: bool) -> None:
         """Note, once for each client, that it has asked for a topic that was not there."""
-        client, topic = origin(), _short(topic)
-        if (client.client_id, topic) not in self._asked:
+        client = origin.client_id, _short(topic)
+        if client not in self._asked:
             if len(self._asked) >= MOST_REMEMBERED:
                 self._asked.clear()
-            detail = "created" if created else ""
-            self.note("asked for", client, TopicPartition(topic, -1), (-1, -1), "", detail)
-            self._asked[client.client_id, topic] = self.newest[-1]
+            detail, place = "created" if created else "", TopicPartition(topic, -1)
+            self.note("asked for", origin, place, detail=detail)
+            now_ms = self._clock.now_ms()
+            self._asked[client] = Activity(
+                "asked for", now_ms, origin, client[1], -1, -1, -1, "", detail
+            )
 
     def rare(self) -> list[Activity]:
-        """Return what is always noted; who asked for missing topics is not crowded out."""
+        """Return all but what is frequent; who asked for missing topics is not crowded out."""
         others = (each for each in self.newest if each.verb not in (*_FREQUENT, "asked for"))
         return sorted((*others, *self._asked.values()), key=lambda each: each.at_ms)
 
-    def note_append(self, result: AppendResult, origin: OriginOf, place: TopicPartition) -> None:
-        """Note an append as soon as it is stored, and not at all if it is not."""
-
-        def stored(outcome: LogAppendInfo | Exception) -> None:
-            if not isinstance(outcome, Exception):
-                self.note("produced", origin(), place, (outcome.base_offset, outcome.last_offset))
-
-        result.when_settled(stored)
-
     def noting_fetch(
-        self, origin: OriginOf, targets: Sequence[FetchTarget], on_answer: OnAnswer
+        self, origin: Origin, targets: Sequence[FetchTarget], on_answer: OnAnswer
     ) -> OnAnswer:
         """Note where a fetch begins; return what tells its answer on, and notes what it found."""
-        client, positions, now_ms = origin(), self.positions, self._clock.now_ms()
-        streams = positions.streams_of(client.connection_id)
+        for place, offset in self.positions.begin(
+            origin.connection_id, origin.client_id, targets, self._clock.now_ms()
+        ):
+            self.note("fetches", origin, place, (offset, offset))
+        return partial(self._note_fetch, origin, on_answer)
+
+    def _note_fetch(
+        self, origin: Origin, on_answer: OnAnswer, targets: Sequence[FetchTarget]
+    ) -> None:
+        now_ms = self._clock.now_ms()
+        self.positions.end(origin.connection_id, origin.client_id, targets, now_ms)
         for target in targets:
-            if target.log is not None:
+            if target.log is None:
+                continue
+            if target.batches:
+                if not self.waiting:
+                    self.wake()
+                place, first = target.log.topic_partition, target.fetch_offset
+                self.waiting.append(
+                    Activity("fetched", now_ms, origin, *place, first, target.last_offset)
+                )
+            elif target.error is ErrorCode.OFFSET_OUT_OF_RANGE:
                 place, offset = target.log.topic_partition, target.fetch_offset
-                if positions.fetch(client.connection_id, client.client_id, place, offset, now_ms):
-                    self.tell("fetches", client, place, offset)
-
-        def answer(targets: Sequence[FetchTarget]) -> None:
-            self._note_fetch(targets, client, streams)
-            on_answer(targets)
-
-        return answer
+                self.note("out of range", origin, place, (offset, offset))
+        on_answer(targets)
 
     def connection_closed(self, connection_id: int) -> None:
         """Forget where a connection's clients stood."""
         self.positions.close(connection_id, self._clock.now_ms())
 
-    def _note_fetch(self, targets: Sequence[FetchTarget], client: Origin, streams: Streams) -> None:
-        now_ms = self._clock.now_ms()
-        for target in targets:
-            if target.log is None:
-                continue
-            place, sent_to = target.log.topic_partition, -1
-            if target.batches:
-                first, last = target.batches[0], target.batches[-1]
-                # A commit of storage stands behind these bytes, so they can be believed.
-                base_offset = int.from_bytes(last[_BASE_OFFSET], "big")
-                last_offset = base_offset + int.from_bytes(last[_LAST_OFFSET_DELTA], "big")
-                offsets = int.from_bytes(first[_BASE_OFFSET], "big"), last_offset
-                self.note("fetched", client, place, offsets)
-                sent_to = last_offset + 1
-            stream = streams.get((client.client_id, place))
-            if stream is not None:
-                self.positions.answer(stream, sent_to, now_ms)
-
     def noting_commit(
         self,
         commit: OffsetCommit,
-        origin: OriginOf,
+        origin: Origin,
+        committed: Callable[[str, TopicPartition], int | None],
         on_done: WhenCommitted,
     ) -> WhenCommitted:
-        """Return what tells the outcome of a commit on, and notes what is committed."""
+        """Return what tells the outcome of a commit on, and notes what is committed.
+
+        Args:
+            commit: what is to be committed.
+            origin: by whom.
+            committed: gives the offset that a group has committed already.
+            on_done: is told the outcome.
+        """
+        places = [TopicPartition(wanted.topic, wanted.partition) for wanted in commit.offsets]
+        before = [committed(commit.group_id, place) for place in places]
 
         def done(errors: list[ErrorCode]) -> None:
-            for wanted, error in zip(commit.offsets, errors, strict=True):
-                if error is ErrorCode.NONE:
-                    place = TopicPartition(wanted.topic, wanted.partition)
-                    offsets = wanted.offset, wanted.offset
-                    self.note("committed", origin(), place, offsets, commit.group_id)
+            for wanted, place, old, error in zip(
+                commit.offsets, places, before, errors, strict=True
+            ):
+                verb, detail = "committed", ""
+                if error is not ErrorCode.NONE:
+                    verb, detail = "commit refused", error.name
+                self.note(
+                    verb,
+                    origin,
+                    place,
+                    (wanted.offset, wanted.offset),
+                    commit.group_id,
+                    detail,
+                    commit.member_id,
+                    -1 if old is None else old,
+                )
             on_done(errors)
 
         return done

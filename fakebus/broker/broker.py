@@ -15,7 +15,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from fakebus.broker.activity import Activities, OriginOf, in_process
+from fakebus.broker.activity import LIBRARY, Activities, Origin
 from fakebus.broker.appending import (
     AppendResult,
     check_batch,
@@ -83,7 +83,9 @@ class Broker:
         self.nodes = (node_of(self.config),)
         node_ids = [node.node_id for node in self.nodes]
         self.cluster_id = ""
-        self.activity = Activities(self.clock)
+        self.activity = Activities(
+            self.clock, enabled=self.config.get_bool("fakebus.lineage.enable")
+        )
         self.topics = Topics(storage, self.config, TailCache())
         self.fetch_sessions = FetchSessions(
             self.clock, self.config.get_int("max.incremental.fetch.session.cache.slots")
@@ -250,7 +252,7 @@ class Broker:
         *,
         allow_zstd: bool = True,
         header: BatchHeader | BrokerError | None = None,
-        origin: OriginOf = in_process,
+        origin: Origin = LIBRARY,
     ) -> AppendResult:
         """Append one record batch; the result is settled when it is committed to storage.
 
@@ -292,8 +294,10 @@ class Broker:
         except BrokerError as error:
             logger.debug("a batch for %s is refused: %s", topic_partition, error)
             raise refused(error, log.log_start_offset) from error
-        if self.activity.is_on:
-            self.activity.note_append(result, origin, topic_partition)
+        if self.activity.enabled:
+            if not self.activity.waiting:
+                self.activity.wake()
+            self.activity.waiting.append((now_ms, origin, topic_partition, result))
         return result
 
     def _append_in_turn(
@@ -337,7 +341,7 @@ class Broker:
         min_bytes: int = 1,
         max_bytes: int = 2**31 - 1,
         isolation: IsolationLevel = IsolationLevel.READ_UNCOMMITTED,
-        origin: OriginOf = in_process,
+        origin: Origin = LIBRARY,
     ) -> DelayedFetch:
         """Read stored batches from several partitions.
 
@@ -354,7 +358,7 @@ class Broker:
             isolation: what may be seen.
             origin: whose fetch it is.
         """
-        if self.activity.is_on:
+        if self.activity.enabled:
             on_answer = self.activity.noting_fetch(origin, targets, on_answer)
         return DelayedFetch(
             self.waiting_room,
@@ -396,7 +400,7 @@ class Broker:
             fetch.abandon()
 
     def commit_offsets(
-        self, commit: OffsetCommit, then: WhenCommitted, origin: OriginOf = in_process
+        self, commit: OffsetCommit, then: WhenCommitted, origin: Origin = LIBRARY
     ) -> None:
         """Keep offsets for a group; see :meth:`GroupCoordinator.commit_offsets`.
 
@@ -405,8 +409,9 @@ class Broker:
             then: told the outcome for each partition, maybe in this call.
             origin: whose commit it is.
         """
-        if self.activity.is_on:
-            then = self.activity.noting_commit(commit, origin, then)
+        if self.activity.enabled:
+            committed = self.group_coordinator.committed_offset
+            then = self.activity.noting_commit(commit, origin, committed, then)
         self.group_coordinator.commit_offsets(commit, then)
 
     async def find_offset(

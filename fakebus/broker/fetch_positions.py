@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from fakebus.types import TopicPartition
+
+if TYPE_CHECKING:
+    from fakebus.broker.fetching import FetchTarget
 
 _MOST_PLACES = 10_000
 _MOST_BEGINNINGS = 32
@@ -103,6 +106,41 @@ class FetchPositions:
         """Return the streams of a connection."""
         return self._by_connection.setdefault(connection_id, {})
 
+    def begin(
+        self, connection_id: int, client_id: str, targets: Sequence[FetchTarget], now_ms: int
+    ) -> list[tuple[TopicPartition, int]]:
+        """Note a client's fetch; return the partitions and offsets of the streams that are new."""
+        streams, expected = self.streams_of(connection_id), bool(self._groups)
+        new = []
+        for target in targets:
+            if target.log is None:
+                continue
+            place, offset = target.log.topic_partition, target.fetch_offset
+            stream = streams.get((client_id, place))
+            if stream is None or expected:
+                if self.fetch(connection_id, client_id, place, offset, now_ms):
+                    new.append((place, offset))
+                continue
+            if stream.offset != offset:
+                stream.offset, stream.since_ms = offset, now_ms
+            stream.asked_ms, stream.is_waiting = now_ms, True
+        return new
+
+    def end(
+        self, connection_id: int, client_id: str, targets: Sequence[FetchTarget], now_ms: int
+    ) -> None:
+        """Note the answer to a client's fetch."""
+        streams = self._by_connection.get(connection_id, {})
+        for target in targets:
+            if target.log is None:
+                continue
+            stream = streams.get((client_id, target.log.topic_partition))
+            if stream is not None:
+                if target.batches:
+                    self.answer(stream, target.last_offset + 1, now_ms)
+                else:
+                    stream.is_waiting = False
+
     def fetch(
         self,
         connection_id: int,
@@ -149,10 +187,6 @@ class FetchPositions:
                 del self._beginnings[next(iter(self._beginnings))]
             found = self._beginnings[place] = deque(maxlen=_MOST_BEGINNINGS)
         found.append(beginning)
-
-    def follows(self, connection_id: int) -> bool:
-        """Whether :meth:`close` has to be told of this connection already."""
-        return connection_id in self._by_connection
 
     def close(self, connection_id: int, now_ms: int) -> None:
         """Forget where a connection's clients stood."""

@@ -76,6 +76,8 @@ class FetchTarget:
     """The fetch that waits for the log."""
     index: int = 0
     """Its place in that fetch."""
+    last_offset: int = -1
+    """The last one of the batches."""
     told_high_watermark: int = -1
     told_log_start_offset: int = -1
     """What the client of a fetch session was told last."""
@@ -146,6 +148,7 @@ class FetchTarget:
         if batches and (whole_first or len(batches[0].data) <= limit):
             self.batches = [batch.data for batch in batches]
             self.size_bytes = self.counted_bytes = sum(map(len, self.batches))
+            self.last_offset = batches[-1].last_offset
             if batches[-1].last_offset + 1 >= self.upto_offset:
                 return
         # Like Kafka, a fetch that cannot hold what there is does not wait for more of it.

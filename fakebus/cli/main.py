@@ -39,6 +39,7 @@ COMMANDS: Mapping[str, str] = {
     "topics": "show, create and delete topics",
     "produce": "write records to a topic",
     "tail": "print the records of topics as they arrive",
+    "clients": "show the clients of a fakebus, and what they do",
     "groups": "show consumer groups, move their offsets, delete them",
     "console": "serve the console of any Kafka cluster",
     "snapshot": "keep the state of a whole bus, go back to it, compare",

@@ -243,9 +243,7 @@ class EmbeddedCluster:
             record = record._replace(timestamp_ms=self.now_ms())
         place = TopicPartition(topic, partition)
         await self._source.prepare(record.key, record.value)
-        stored = await self._broker.produce(
-            place, build_batch([record]), origin=lambda: self._origin
-        )
+        stored = await self._broker.produce(place, build_batch([record]), origin=self._origin)
         timestamp_ms = stored.log_append_time_ms
         if timestamp_ms < 0:
             timestamp_ms = record.timestamp_ms

@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from fakebus.broker.activity import Origin
+from fakebus.broker.activity import Origin, Peer
 from fakebus.broker.appending import Outcome
 from fakebus.kafka.authentication import SaslSession
 from fakebus.protocol.api_keys import ApiKey
@@ -50,6 +50,9 @@ class PendingResponse(Outcome[Any]):
             raise outcome
         return outcome
 
+
+_MOST_CLIENT_IDS = 100
+"""That one connection is remembered by."""
 
 HandlerResult = Any | None | Awaitable[Any | None] | PendingResponse
 HandlerFunction = Callable[[Any, "RequestContext"], HandlerResult]
@@ -86,15 +89,31 @@ class ClientConnection:
     """Whether the connection ends with the answer to the request under way."""
     on_close: list[Callable[[], None]] = field(default_factory=list)
     """Called once when the connection has closed."""
+    peer: Peer = field(default_factory=lambda: Peer(host="", port=0, local_port=0))
+    origins: dict[str | None, Origin] = field(default_factory=dict)
+    """By the client id that requests carry; usually there is one."""
 
     def origin(self, client_id: str | None) -> Origin:
         """Return who has sent a request that carries this client id."""
-        return Origin(
+        known = self.origins.get(client_id)
+        if known is not None and known.principal == self.principal:
+            return known
+        self.close_origins(but=_MOST_CLIENT_IDS)
+        origin = self.origins[client_id] = Origin(
             front_end="kafka",
             client_id=client_id or "",
             connection_id=self.connection_id,
             principal=self.principal,
+            peer=self.peer,
         )
+        return origin
+
+    def close_origins(self, but: int = 0) -> None:
+        """Forget who has sent requests, if there are more than so many; nothing comes from them."""
+        if len(self.origins) > but:
+            for origin in self.origins.values():
+                origin.closed = True
+            self.origins.clear()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +138,8 @@ class RequestContext:
     api_version: int
     correlation_id: int
     client_id: str | None
+    origin: Origin
+    """Who has sent the request."""
     advertised: Callable[[ClientConnection], list[AdvertisedBroker]]
     """Gives the brokers' addresses that this client can reach."""
     handlers: Sequence[Handler] = ()
@@ -134,10 +155,6 @@ class RequestContext:
     """The answer's frame, where it is there already instead of a response."""
     abandon: Callable[[], None] | None = None
     """Stops what only the client waits for, when it goes away."""
-
-    def origin(self) -> Origin:
-        """Return who has sent the request."""
-        return self.connection.origin(self.client_id)
 
     def brokers(self) -> list[AdvertisedBroker]:
         """Return the brokers at the addresses that this client can reach."""

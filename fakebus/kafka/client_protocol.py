@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
+from fakebus.broker.activity import Peer
 from fakebus.kafka.api import (
     ClientConnection,
     CloseConnection,
@@ -118,7 +119,12 @@ class KafkaProtocol(asyncio.BufferedProtocol):
             client_host=f"/{peer[0]}",
             local_host=local[0],
             local_port=local[1],
+            peer=Peer(
+                host=peer[0], port=peer[1], local_port=local[1], listener=self._settings.name
+            ),
         )
+        if (on_peer := self._backpressure.broker.activity.on_peer) is not None:
+            on_peer(self._client.peer)
         if transport.get_extra_info("peercert"):
             self._client.principal = _certified(transport) or self._client.principal
         if self._settings.sasl is not None:
@@ -173,6 +179,8 @@ class KafkaProtocol(asyncio.BufferedProtocol):
         self.abandon_waits()
         self._connections.discard(self)
         self._backpressure.forget(self)
+        self._client.close_origins()
+        self._backpressure.broker.activity.connection_closed(self._client.connection_id)
         for callback in self._client.on_close:
             callback()
 

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from fakebus.broker.activity import Origin
+from fakebus.broker.activity import Origin, Peer
 from fakebus.broker.broker import Broker
 from fakebus.broker.topics import Topic
 from fakebus.redis.arguments import Arguments
@@ -32,10 +32,16 @@ class Session:
         """Whether nothing more comes from the client; nothing is waited for then."""
         self.waiting = False
         """Whether a blocked command is waiting."""
+        self.peer: Peer | None = None
+        self._origin = Origin(front_end="redis", connection_id=self.id)
 
     def origin(self) -> Origin:
         """Return whose connection it is."""
-        return Origin(front_end="redis", client_id=self.name, connection_id=self.id)
+        if self._origin.client_id != self.name or self._origin.peer is not self.peer:
+            self._origin = Origin(
+                front_end="redis", client_id=self.name, connection_id=self.id, peer=self.peer
+            )
+        return self._origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +106,10 @@ class Call:
         return group
 
     def note(self, verb: str, topic: Topic, entries: Iterable[EntryId], group: str = "") -> None:
-        """Note what the client has done with entries, if such things are noted."""
-        if self.broker.activity.is_on:
-            for each in entries:
-                place, offsets = TopicPartition(topic.name, each.partition), (each.offset,) * 2
-                self.broker.activity.note(verb, self.session.origin(), place, offsets, group)
+        """Note what the client has done with entries."""
+        for each in entries:
+            place, offsets = TopicPartition(topic.name, each.partition), (each.offset,) * 2
+            self.broker.activity.note(verb, self.session.origin(), place, offsets, group)
 
     def entry(self, entry: Entry) -> Reply:
         """Return an entry as an answer has it."""

@@ -35,7 +35,7 @@ async def xadd(call: Call) -> Reply:
     if not create and call.streams.topic(name) is None:
         return None
     pairs = list(zip(fields[::2], fields[1::2], strict=True))
-    entry_id, topic = await call.streams.add(name, wanted, pairs, call.session.origin)
+    entry_id, topic = await call.streams.add(name, wanted, pairs, call.session.origin())
     if trimming.wanted:
         removed = await call.streams.trim(topic, trimming)
         if removed:

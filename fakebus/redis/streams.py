@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from fakebus.broker.activity import OriginOf, in_process
+from fakebus.broker.activity import LIBRARY, Origin
 from fakebus.broker.broker import Broker
 from fakebus.broker.partition_log import PartitionLog
 from fakebus.broker.tail import SLICE_RECORDS, LogCursor, Tail
@@ -83,7 +83,7 @@ class Streams:
         name: str,
         entry_id: EntryId | None,
         fields: Fields,
-        origin: OriginOf = in_process,
+        origin: Origin = LIBRARY,
     ) -> tuple[EntryId, Topic]:
         """Append an entry and return its id.
 

@@ -230,7 +230,7 @@ class SchemaLog:
         batch = build_batch([NewRecord(key, value, (), now_ms) for key, value in records])
         size = len(batch)
         try:
-            info = await self._broker.produce(_PARTITION, batch, origin=_origin)
+            info = await self._broker.produce(_PARTITION, batch, origin=_ORIGIN)
         except BrokerError as error:
             if error.error_code is ErrorCode.MESSAGE_TOO_LARGE:
                 limit = cursor.log.config.max_message_bytes
@@ -300,5 +300,4 @@ def _log_failure(stored: asyncio.Future[None]) -> None:
         logger.error("the highest schema id could not be stored: %s", stored.exception())
 
 
-def _origin() -> Origin:
-    return Origin(front_end="registry")
+_ORIGIN = Origin(front_end="registry")

@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
+from fakebus.storage.lineage_interface import LineageStore
 from fakebus.types import Buffer
 
 OnDone = Callable[[BaseException | None], None]
@@ -405,6 +406,10 @@ class LogStorage(LogStore, SnapshotStore, Transactions, Protocol):
 
 class Storage(LogStorage, TopicStore, OffsetStore, MetaStore, Protocol):
     """Storage of the broker, in one file or in memory."""
+
+    @property
+    def lineage(self) -> LineageStore:
+        """Who did what with the records."""
 
     async def close(self) -> None:
         """Commit what is enqueued and let go of the file."""

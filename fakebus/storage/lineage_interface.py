@@ -23,7 +23,9 @@ class NoteRow(NamedTuple):
     partition: int
     first: int
     last: int
-    """Offsets, both of them included; the committed offset of a commit stands in both."""
+    """Offsets, both of them included, of the records that it concerns; ``first`` is larger when it
+    concerns none. A commit concerns those that it has passed: the committed offset is
+    ``last + 1``."""
     group: str = ""
     member: str = ""
     detail: str = ""
@@ -59,10 +61,13 @@ class LineageStore(Protocol):
         """Enqueue: keep notes, and keep or replace clients; nobody waits for it."""
 
     def trim_notes(self, most: int, before_ms: int) -> None:
-        """Enqueue: forget the oldest notes and identities beyond a number or before a time."""
+        """Enqueue: forget the oldest notes beyond a number or before a time, some of them."""
 
-    def forget_notes_after(self, seq: int) -> asyncio.Future[None]:
-        """Enqueue: forget what was noted later, as a rollback does."""
+    def trim_identities(self, most: int) -> None:
+        """Enqueue: forget the oldest identities beyond a number, some of them."""
+
+    def forget_notes_after(self, seq: int, client: int) -> asyncio.Future[None]:
+        """Enqueue: forget the notes and the clients that came later, as a rollback does."""
 
     async def load_clients(self) -> tuple[int, list[ClientRow]]:
         """Return the highest ``seq`` in use and all clients."""

@@ -136,6 +136,67 @@ MIGRATIONS: tuple[Migration, ...] = (
         """,
         "CREATE INDEX kept_batches_by_change ON kept_batches (change, base_offset)",
     ),
+    (
+        # Topics, groups, verbs and kinds of the tables below, as numbers.
+        "CREATE TABLE lineage_names (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)",
+        "INSERT INTO lineage_names VALUES (0, '')",
+        """
+        CREATE TABLE lineage_clients (
+            client INTEGER PRIMARY KEY,
+            first_seen_ms INTEGER NOT NULL,
+            last_seen_ms INTEGER NOT NULL,
+            facts TEXT NOT NULL
+        )
+        """,
+        # span is the smallest aligned range of 2**n offsets that holds first to last.
+        """
+        CREATE TABLE notes (
+            seq INTEGER PRIMARY KEY,
+            at_ms INTEGER NOT NULL,
+            until_ms INTEGER NOT NULL,
+            verb INTEGER NOT NULL,
+            client INTEGER NOT NULL,
+            topic INTEGER NOT NULL,
+            partition INTEGER NOT NULL,
+            first INTEGER NOT NULL,
+            last INTEGER NOT NULL,
+            span INTEGER,
+            group_name INTEGER NOT NULL,
+            member TEXT NOT NULL,
+            detail TEXT NOT NULL
+        )
+        """,
+        """
+        CREATE INDEX notes_by_span ON notes (topic, partition, span, verb, first, last)
+        WHERE span IS NOT NULL
+        """,
+        "CREATE INDEX notes_by_client ON notes (client, seq, verb)",
+        """
+        CREATE INDEX notes_by_group ON notes (group_name, verb, topic, partition)
+        WHERE group_name > 0
+        """,
+        """
+        CREATE TABLE identities (
+            id INTEGER PRIMARY KEY,
+            kind INTEGER NOT NULL,
+            value BLOB NOT NULL,
+            topic INTEGER NOT NULL,
+            partition INTEGER NOT NULL,
+            "offset" INTEGER NOT NULL,
+            rule INTEGER NOT NULL
+        )
+        """,
+        "CREATE INDEX identities_by_value ON identities (value, kind)",
+        'CREATE INDEX identities_by_place ON identities (topic, partition, "offset")',
+        """
+        CREATE TABLE identity_positions (
+            topic TEXT NOT NULL,
+            partition INTEGER NOT NULL,
+            "offset" INTEGER NOT NULL,
+            PRIMARY KEY (topic, partition)
+        ) WITHOUT ROWID
+        """,
+    ),
 )
 
 

@@ -22,6 +22,7 @@ from fakebus.storage.interface import LogChange, Undo
 from fakebus.storage.migrations import migrate
 from fakebus.storage.sqlite_connection import PAGE_SIZE, WorkerConnection, damaged, is_damage
 from fakebus.storage.sqlite_file import FileLock, check_data_file
+from fakebus.storage.sqlite_lineage import SqliteLineage
 from fakebus.storage.sqlite_logs import APPENDS, SqliteLogs
 from fakebus.storage.sqlite_meta import VALUE_WRITES, SqliteMeta
 from fakebus.storage.sqlite_purge import purge_chunk
@@ -120,6 +121,7 @@ class SqliteStorage:
         self.set_meta = meta.set_meta
         self.set_all_meta = meta.set_all_meta
         self.meta_keys = meta.meta_keys
+        self.lineage = SqliteLineage(writer, reader_connection)
 
     def keep_batches(self, change: LogChange, undo: Undo | None = None) -> asyncio.Future[None]:
         """Enqueue: note a change, and copy the batches that begin in its range."""

@@ -65,7 +65,6 @@ class EmbeddedBus:
 
         self._faults = broker.faults
         self._faults.rebalance_group = lambda group: self._run(rebalance(group))
-        broker.activity.is_on = True
         return self
 
     def __exit__(self, *exc: object) -> None:

@@ -90,7 +90,7 @@ class EmbeddedCluster:
             partition = self._chooser.choose(record.key, len(known.partitions))
         place = TopicPartition(topic, partition)
         await self._schemas.prepare(record.key, record.value)
-        stored = await self.broker.produce(place, build_batch([record]), origin=_origin)
+        stored = await self.broker.produce(place, build_batch([record]), origin=_ORIGIN)
         timestamp_ms = stored.log_append_time_ms
         if timestamp_ms < 0:
             timestamp_ms = record.timestamp_ms
@@ -216,7 +216,7 @@ class EmbeddedCluster:
 
     def activities(self) -> Sequence[Activity]:
         """Return what clients have done since the test began."""
-        return tuple(self.broker.activity.newest)
+        return self.broker.activity.newest
 
     async def seed(self, sets: Sequence[Path], namespace: Namespace) -> None:
         """Load fixture sets as one; they may add to what is seeded already."""
@@ -244,5 +244,4 @@ class EmbeddedCluster:
         self.seeded += [each for each in sets if each not in self.seeded]
 
 
-def _origin() -> Origin:
-    return Origin(front_end="test", client_id="the test")
+_ORIGIN = Origin(front_end="test", client_id="the test")

@@ -124,6 +124,8 @@ WALK = {
     "broker/tail_cache.py",
     "broker/topic_names.py",
     "broker/topics.py",
+    "broker/activity.py",
+    "broker/fetch_positions.py",
     "broker/fetching.py",
     "broker/delayed_fetch.py",
     "records/batch.py",

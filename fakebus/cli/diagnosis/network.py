@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from fakebus.addresses import Address
 from fakebus.cli.diagnosis.finding import Finding, fine, problem
-from fakebus.cli.diagnosis.port_owner import port_owner
 from fakebus.cli.diagnosis.service import Service, identify
 from fakebus.client.reachability import ConnectProblem, connect_problem
+from fakebus.processes import port_owner
 
 _LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1", "0.0.0.0")  # noqa: S104 - a look-up
 
@@ -133,7 +133,7 @@ def check_port(address: Address) -> Finding:
     owner = port_owner(address)
     who = f" by {owner}" if owner else ""
     end_it = (
-        f"or stop the process, if it may be stopped:  kill {owner.process_id}"
+        f"or stop the process, if it may be stopped:  kill {owner.pid}"
         if owner
         else f"see who it is:  lsof -nP -iTCP:{address.port} -sTCP:LISTEN  or  docker ps (the "
         "process belongs to another user or container)"

@@ -267,7 +267,7 @@ class _Seeding:
                 topic_ids[topic.name] = topic.topic_id
                 note = self._ledger.note_config(topic.topic_id, fixture_topic)
                 written += [stored, *self._noted(note)]
-            written += [self._broker.produce(*batch, origin=_origin) for batch in batches]
+            written += [self._broker.produce(*batch, origin=_ORIGIN) for batch in batches]
             for stream, count, _ in part.streams:
                 topic_id = topic_ids[stream.topic]
                 note = self._ledger.note_stream(stream, topic_id, count, self._set.now_ms)
@@ -374,5 +374,4 @@ async def _all_written(written: Sequence[Awaitable[object]]) -> None:
             raise result
 
 
-def _origin() -> Origin:
-    return Origin(front_end="fixtures")
+_ORIGIN = Origin(front_end="fixtures")

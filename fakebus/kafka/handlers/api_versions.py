@@ -16,7 +16,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from fakebus.broker.activity import NOWHERE
 from fakebus.broker.features import FEATURES, FEATURES_EPOCH
 from fakebus.errors import ErrorCode
 from fakebus.kafka.api import Handler, RequestContext, handles
@@ -70,10 +69,12 @@ def handle_api_versions(
 
 def _tell(context: RequestContext) -> None:
     connection = context.connection
-    software = f"{connection.client_software_name} {connection.client_software_version}".strip()
-    host = connection.client_host.removeprefix("/")
-    detail = f"{software or 'software that does not name itself'} from {host}"
-    context.broker.activity.tell("connects", context.origin(), NOWHERE, -1, detail)
+    peer = connection.peer
+    peer.software = (
+        f"{connection.client_software_name} {connection.client_software_version}".strip()
+    )
+    detail = f"{peer.software or 'software that does not name itself'} from {peer.host}"
+    context.broker.activity.note("connects", context.origin, detail=detail)
 
 
 def _response(error: ErrorCode, handlers: Iterable[Handler]) -> ApiVersionsResponse:

@@ -99,9 +99,6 @@ def _begin(
         return None
     if plan.incremental:
         _find_logs(plan, context)
-    activity, connection = context.broker.activity, context.connection
-    if activity.is_on and not activity.positions.follows(connection.connection_id):
-        connection.on_close.append(partial(activity.connection_closed, connection.connection_id))
     isolation = IsolationLevel(request.isolation_level)
 
     def answer(_: Sequence[FetchTarget]) -> None:

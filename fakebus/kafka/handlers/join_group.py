@@ -44,7 +44,9 @@ async def handle_join_group(
     result = await coordinator.join_group(wanted)
     if result.error is ErrorCode.NONE and wanted.protocols:
         metadata = wanted.protocols[0].metadata
-        context.broker.activity.note_join(context.origin, wanted.group_id, metadata)
+        context.broker.activity.note_join(
+            context.origin, wanted.group_id, result.member_id, metadata
+        )
     return _response(result, context.api_version)
 
 

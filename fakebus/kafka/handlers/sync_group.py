@@ -45,7 +45,8 @@ async def handle_sync_group(
     )
     if result.error is ErrorCode.NONE:
         activity, assignment = context.broker.activity, result.assignment
-        activity.note_assignment(context.origin, request.group_id, assignment)
+        member = context.origin, request.group_id, request.member_id
+        activity.note_assignment(*member, assignment)
     return SyncGroupResponse(
         error_code=result.error.code,
         protocol_type=result.protocol_type,

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from fakebus.broker.activity import Activity
 from fakebus.web.admin.call import AdminCall
+
+
+async def clients(call: AdminCall) -> object:
+    """Tell which clients the bus has met, and what they do."""
+    return await call.bus.lineage.list_clients()
 
 
 async def activities(call: AdminCall) -> object:
     """Tell what clients have done besides reading and writing, and where they read."""
     activity = call.bus.broker.activity
-    # It costs every request a little, so that it waits for somebody who wants to know.
-    activity.is_on = True
     return {
         "activities": [
-            {**each._asdict(), "origin": {"client_id": each.origin.client_id}}
+            {**_told(each), "origin": {"client_id": each.origin.client_id}}
             for each in activity.rare()
         ],
         "positions": [
@@ -25,3 +29,8 @@ async def activities(call: AdminCall) -> object:
             for client_id, place, offset in activity.positions.all()
         ],
     }
+
+
+def _told(activity: Activity) -> dict[str, object]:
+    fields = ("verb", "at_ms", "topic", "partition", "offset", "last_offset", "group", "detail")
+    return {name: getattr(activity, name) for name in fields}

@@ -6,36 +6,35 @@ import asyncio
 
 import pytest
 
-from fakebus.broker.activity import MOST_REMEMBERED, Activity, Origin
-from fakebus.broker.appending import AppendResult
+from fakebus.broker.activity import MOST_REMEMBERED, MOST_WAITING, Activity, Origin
+from fakebus.broker.appending import AppendResult, LogAppendInfo
 from fakebus.broker.broker import Broker
+from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.fetching import FetchTarget
 from fakebus.broker.groups.requests import OffsetCommit, PartitionOffset
 from fakebus.errors import BrokerError, ErrorCode
+from fakebus.storage.sqlite import SqliteStorage
 from tests.unit.broker.batches import T0, batch
 from tests.unit.broker.conftest import NOW_MS
 
-
-def shop() -> Origin:
-    return Origin(front_end="kafka", client_id="shop", connection_id=7, principal="User:anna")
+SHOP = Origin(front_end="kafka", client_id="shop", connection_id=7, principal="User:anna")
 
 
 @pytest.fixture
 async def noting(broker: Broker) -> Broker:
     await broker.topics.create("t", 1, {})
-    broker.activity.is_on = True
     return broker
 
 
 def noted(broker: Broker) -> list[tuple[str, int, int, str]]:
     found = list(broker.activity.newest)
-    assert {(a.topic, a.partition, a.at_ms, a.origin) for a in found} <= {("t", 0, NOW_MS, shop())}
+    assert {(a.topic, a.partition, a.at_ms, a.origin) for a in found} <= {("t", 0, NOW_MS, SHOP)}
     return [(a.verb, a.offset, a.last_offset, a.group) for a in found]
 
 
 async def test_produced_batches_are_noted_with_their_offsets(noting: Broker) -> None:
-    await noting.produce(T0, batch(b"a", b"b"), origin=shop)
-    await noting.produce(T0, batch(b"c"), origin=shop)
+    await noting.produce(T0, batch(b"a", b"b"), origin=SHOP)
+    await noting.produce(T0, batch(b"c"), origin=SHOP)
     assert noted(noting) == [("produced", 0, 1, ""), ("produced", 2, 2, "")]
 
 
@@ -43,58 +42,88 @@ async def test_a_batch_that_is_refused_or_not_stored_is_not_noted(
     noting: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(BrokerError):
-        noting.produce(T0, batch(b"x" * 2_000_000), origin=shop)
+        noting.produce(T0, batch(b"x" * 2_000_000), origin=SHOP)
     lost = AppendResult()
     monkeypatch.setattr(noting.partition_log(T0), "append", lambda *_: lost)
-    noting.produce(T0, batch(b"a"), origin=shop)
+    noting.produce(T0, batch(b"a"), origin=SHOP)
     lost.settle(BrokerError(ErrorCode.KAFKA_STORAGE_ERROR))
     assert noted(noting) == []
 
 
 async def test_what_a_fetch_finds_is_noted_and_an_empty_one_is_not(noting: Broker) -> None:
     log = noting.partition_log(T0)
-    await noting.produce(T0, batch(b"a", b"b"), origin=shop)
-    await noting.produce(T0, batch(b"c", b"d"), origin=shop)
-    noting.activity.newest.clear()
+    await noting.produce(T0, batch(b"a", b"b"), origin=SHOP)
+    await noting.produce(T0, batch(b"c", b"d"), origin=SHOP)
+    noting.activity.clear()
     found: asyncio.Queue[object] = asyncio.Queue()
-    noting.begin_fetch([FetchTarget(log, 1, 10_000)], found.put_nowait, origin=shop)
+    noting.begin_fetch([FetchTarget(log, 1, 10_000)], found.put_nowait, origin=SHOP)
     await found.get()
-    noting.begin_fetch([FetchTarget(log, 4, 10_000)], found.put_nowait, origin=shop)
+    noting.begin_fetch([FetchTarget(log, 4, 10_000)], found.put_nowait, origin=SHOP)
     await found.get()
-    assert noted(noting) == [("fetched", 0, 3, "")]
+    assert noted(noting) == [("fetched", 1, 3, "")]
 
 
 async def test_only_offsets_that_were_kept_are_noted_as_committed(noting: Broker) -> None:
     done: asyncio.Future[list[ErrorCode]] = asyncio.get_running_loop().create_future()
     offsets = [PartitionOffset("t", 0, 5), PartitionOffset("no-such-topic", 0, 6)]
     commit = OffsetCommit(group_id="g", offsets=offsets)
-    noting.commit_offsets(commit, done.set_result, shop)
+    noting.commit_offsets(commit, done.set_result, SHOP)
     assert [error is ErrorCode.NONE for error in await done] == [True, False]
-    assert noted(noting) == [("committed", 5, 5, "g")]
+    assert [(each.verb, each.offset, each.detail) for each in noting.activity.newest] == [
+        ("committed", 5, ""),
+        ("commit refused", 6, "UNKNOWN_TOPIC_OR_PARTITION"),
+    ]
 
 
-async def test_what_is_frequent_is_not_noted_and_no_origin_asked_for_while_it_is_off(
-    broker: Broker,
-) -> None:
+async def test_nothing_is_noted_where_lineage_is_switched_off() -> None:
+    storage = await SqliteStorage.open(None)
+    broker = Broker(storage, config=BrokerConfig({"fakebus.lineage.enable": "false"}))
+    await broker.start()
     await broker.topics.create("t", 1, {})
-
-    def asked() -> Origin:
-        raise AssertionError("the origin of a request is not free")
-
-    await broker.produce(T0, batch(b"a"), origin=asked)
-    found: asyncio.Queue[object] = asyncio.Queue()
-    broker.begin_fetch([FetchTarget(broker.partition_log(T0), 0, 1000)], found.put_nowait)
-    await found.get()
+    await broker.produce(T0, batch(b"a"))
+    await broker.fetch([FetchTarget(broker.partition_log(T0), 0, 1000)])
+    broker.activity.note_missing_topic(SHOP, "u", created=False)
     assert not broker.activity.newest
+    await broker.close()
+    await storage.close()
+
+
+async def test_an_append_under_way_holds_back_what_came_after_it(
+    noting: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    under_way = AppendResult()
+    monkeypatch.setattr(noting.partition_log(T0), "append", lambda *_: under_way)
+    noting.produce(T0, batch(b"a"), origin=SHOP)
+    noting.activity.note("left", SHOP)
+    assert not list(noting.activity.take())
+    assert noting.activity.unsettled is under_way
+    under_way.settle(LogAppendInfo(4, 4, -1, 0))
+    assert [each.verb for each in noting.activity.take()] == ["produced", "left"]
+    assert noting.activity.unsettled is None
+
+
+async def test_who_takes_activities_is_woken_once(noting: Broker) -> None:
+    woken: list[int] = []
+    list(noting.activity.take())
+    noting.activity.wake = lambda: woken.append(1)
+    await noting.produce(T0, batch(b"a"), origin=SHOP)
+    noting.activity.note("left", SHOP)
+    assert woken == [1]
+
+
+async def test_what_nobody_takes_is_bounded(noting: Broker) -> None:
+    for _ in range(MOST_WAITING + 5):
+        noting.activity.note("left", SHOP)
+    assert len(noting.activity.waiting) == MOST_WAITING
 
 
 async def test_what_is_rare_is_always_noted_and_of_names_only_so_much(broker: Broker) -> None:
     activity, long = broker.activity, "x" * 5000
-    activity.note_join(shop, long, b"")
-    activity.note_assignment(shop, "g", b"")
-    activity.note_committed_offsets(shop, "g", "t", {0: None})
-    activity.note_lookup(shop, T0, "latest", 1)
-    activity.note_missing_topic(shop, long, created=False)
+    activity.note_join(SHOP, long, "m", b"")
+    activity.note_assignment(SHOP, "g", "m", b"")
+    activity.note_committed_offsets(SHOP, "g", "t", {0: None})
+    activity.note_lookup(SHOP, T0, "latest", 1)
+    activity.note_missing_topic(SHOP, long, created=False)
     verbs = ["joined", "was assigned", "found", "looked up", "asked for"]
     assert [each.verb for each in activity.rare()] == verbs
     assert max(len(each.group + each.topic) for each in activity.newest) == 1000
@@ -102,9 +131,9 @@ async def test_what_is_rare_is_always_noted_and_of_names_only_so_much(broker: Br
 
 async def test_who_asked_for_missing_topics_is_not_crowded_out(noting: Broker) -> None:
     activity = noting.activity
-    activity.note_missing_topic(shop, "u", created=False)
+    activity.note_missing_topic(SHOP, "u", created=False)
     for offset in range(MOST_REMEMBERED + 5):
-        activity.note("fetched", shop(), T0, (offset, offset))
+        activity.note("fetched", SHOP, T0, (offset, offset))
     assert [(each.verb, each.topic) for each in activity.rare()] == [("asked for", "u")]
 
 
@@ -112,7 +141,7 @@ async def test_clients_that_ask_for_ever_new_topics_are_remembered_up_to_a_bound
     broker: Broker,
 ) -> None:
     for number in range(MOST_REMEMBERED + 5):
-        broker.activity.note_missing_topic(shop, f"u{number}", created=False)
+        broker.activity.note_missing_topic(SHOP, f"u{number}", created=False)
     assert [each.topic for each in broker.activity.rare()] == [
         f"u{MOST_REMEMBERED + n}" for n in range(5)
     ]
@@ -124,7 +153,7 @@ async def test_a_client_stands_where_its_newest_fetch_begins(noting: Broker) -> 
     def fetch(connection_id: int, offset: int) -> None:
         origin = Origin(front_end="kafka", client_id="shop", connection_id=connection_id)
         target = FetchTarget(log, offset, 1000)
-        noting.begin_fetch([target], lambda _: None, origin=lambda: origin)
+        noting.begin_fetch([target], lambda _: None, origin=origin)
 
     assert activity.positions.position("shop", T0) is None
     for offset in (3, 5, 4):
@@ -132,9 +161,7 @@ async def test_a_client_stands_where_its_newest_fetch_begins(noting: Broker) -> 
     assert activity.positions.position("shop", T0) == 4
     assert activity.positions.position("other", T0) is None
     # Another client of that name is farther behind, until it has gone.
-    assert not activity.positions.follows(8)
     fetch(8, 1)
-    assert activity.positions.follows(8)
     assert activity.positions.position("shop", T0) == 1
     activity.connection_closed(8)
     assert activity.positions.position("shop", T0) == 4
@@ -144,8 +171,8 @@ async def test_a_client_stands_where_its_newest_fetch_begins(noting: Broker) -> 
 
 async def test_a_missing_topic_is_noted_once_for_each_client(noting: Broker) -> None:
     for _ in range(2):
-        noting.activity.note_missing_topic(shop, "u", created=False)
-    noting.activity.note_missing_topic(shop, "v", created=True)
+        noting.activity.note_missing_topic(SHOP, "u", created=False)
+    noting.activity.note_missing_topic(SHOP, "v", created=True)
     assert [(each.verb, each.topic, each.detail) for each in noting.activity.newest] == [
         ("asked for", "u", ""),
         ("asked for", "v", "created"),
@@ -154,7 +181,7 @@ async def test_a_missing_topic_is_noted_once_for_each_client(noting: Broker) -> 
 
 async def test_only_the_newest_activities_are_remembered(noting: Broker) -> None:
     for offset in range(MOST_REMEMBERED + 5):
-        noting.activity.note("produced", shop(), T0, (offset, offset))
+        noting.activity.note("produced", SHOP, T0, (offset, offset))
     newest = noting.activity.newest
     assert (len(newest), newest[0].offset) == (MOST_REMEMBERED, 5)
     assert isinstance(newest[0], Activity)

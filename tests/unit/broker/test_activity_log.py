@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from fakebus.broker import activity_log
-from fakebus.broker.activity import NOWHERE, Activities, Origin
+from fakebus.broker.activity import Activities, Origin
 from fakebus.broker.activity_log import ActivityLog
 from fakebus.types import TopicPartition
 from tests.manual_clock import ManualClock
@@ -15,8 +15,7 @@ from tests.manual_clock import ManualClock
 T0 = TopicPartition("t", 0)
 
 
-def shop() -> Origin:
-    return Origin(front_end="kafka", client_id="shop", connection_id=7)
+SHOP = Origin(front_end="kafka", client_id="shop", connection_id=7)
 
 
 @pytest.fixture
@@ -30,12 +29,12 @@ def activity(caplog: pytest.LogCaptureFixture) -> Activities:
 def test_each_thing_that_a_client_does_is_one_line(
     activity: Activities, caplog: pytest.LogCaptureFixture
 ) -> None:
-    activity.tell("connects", shop(), NOWHERE, -1, "librdkafka 2.6 from 127.0.0.1")
-    activity.note_assignment(shop, "g", b"")
-    activity.note_committed_offsets(shop, "g", "t", {0: None})
-    activity.note_lookup(shop, T0, "latest", 4)
-    activity.note_missing_topic(shop, "u", created=False)
-    activity.note("committed", shop(), T0, (5, 5), "g")
+    activity.note("connects", SHOP, detail="librdkafka 2.6 from 127.0.0.1")
+    activity.note_assignment(SHOP, "g", "m", b"")
+    activity.note_committed_offsets(SHOP, "g", "t", {0: None})
+    activity.note_lookup(SHOP, T0, "latest", 4)
+    activity.note_missing_topic(SHOP, "u", created=False)
+    activity.note("committed", SHOP, T0, (5, 5), "g")
     assert caplog.messages == [
         "shop (connection 7) connects with librdkafka 2.6 from 127.0.0.1",
         "shop (connection 7) is assigned nothing in group g",
@@ -52,9 +51,9 @@ def test_what_clients_do_all_the_time_is_told_once(
     for offset in range(3):
         for partition in range(2):
             place = TopicPartition("t", partition)
-            activity.note("produced", shop(), place, (offset, offset))
-            activity.note("fetched", shop(), place, (offset, offset))
-            activity.tell("fetches", shop(), place, offset)
+            activity.note("produced", SHOP, place, (offset, offset))
+            activity.note("fetched", SHOP, place, (offset, offset))
+            activity.note("fetches", SHOP, place, (offset, offset))
     assert [message.partition(") ")[2] for message in caplog.messages] == [
         "produces to t",
         "fetches t-0 from offset 0 on",
@@ -68,5 +67,5 @@ def test_lines_are_limited_to_so_many_a_minute(
     monkeypatch.setattr(activity_log, "_LINES_A_MINUTE", 5)
     activity.on_note = ActivityLog()
     for offset in range(100):
-        activity.note("committed", shop(), T0, (offset, offset), "g")
+        activity.note("committed", SHOP, T0, (offset, offset), "g")
     assert len(caplog.messages) == 5

@@ -12,8 +12,8 @@ import pytest
 from fakebus.addresses import Address
 from fakebus.cli.diagnosis import network
 from fakebus.cli.diagnosis.finding import Severity
-from fakebus.cli.diagnosis.port_owner import port_owner
 from fakebus.cli.diagnosis.service import Service, identify
+from fakebus.processes import port_owner
 from tests.unit.cli.servers import Answer, answering, closed_port
 
 # What TLS servers answer to what is no TLS: a fatal alert, unexpected_message.
@@ -132,7 +132,7 @@ def test_the_owner_of_a_port_is_found_in_proc(host: str) -> None:
         address = Address(host, listener.getsockname()[1])
         owner = port_owner(address)
     assert owner is not None
-    assert owner.process_id == os.getpid()
+    assert owner.pid == os.getpid()
     assert port_owner(address) is None
 
 

@@ -1,0 +1,258 @@
+"""Clients that the bus has met: who they are, which process and service they belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from fakebus.broker.activity import Activity, Origin, Peer
+from fakebus.lineage.services import Services
+from fakebus.processes import Process
+from fakebus.storage.lineage_interface import ClientRow
+from fakebus.types import TopicPartition
+
+THE_BUS = 0
+"""The client's number of what the bus does itself."""
+_OWN_FRONT_ENDS = ("registry", "fixtures", "library")
+_MOST_TOPICS = 200
+"""That are remembered of one client, for each thing that it does with topics."""
+_MOST_CLIENTS = 5000
+_KEEP_SEEN_MS = 5000
+"""How far behind what is stored of a client's last sign of life may be."""
+_LISTS = ("groups", "produces", "consumes", "asked_for_unknown")
+
+
+@dataclass(slots=True, eq=False)
+class Run:
+    """Run of activities of one kind by one process, and what it was sent."""
+
+    verb: str = ""
+    notes: dict[tuple[int, str, int], Any] = field(default_factory=dict)
+    """The notes of this run that may still grow, by client and partition."""
+    fetched: dict[TopicPartition, list[tuple[int, int]]] = field(default_factory=dict)
+    """The offsets that the process was sent and has not committed, as ranges."""
+
+
+@dataclass(slots=True, eq=False)
+class Client:
+    """Client: what cannot be told apart is one."""
+
+    number: int
+    first_seen_ms: int
+    last_seen_ms: int
+    facts: dict[str, Any]
+    """What is known of it, as it is stored."""
+    run: Run
+    is_old: bool = False
+    """Whether it was known before the bus was started."""
+    stored_ms: int = -1
+    """``last_seen_ms`` as it is stored; -1 when something else is to be stored, too."""
+    origins: dict[Origin, None] = field(default_factory=dict)
+    """Its connections that may still be open."""
+
+    def row(self) -> ClientRow:
+        """Return it as it is stored from now on."""
+        self.stored_ms = self.last_seen_ms
+        return ClientRow(self.number, self.first_seen_ms, self.last_seen_ms, dict(self.facts))
+
+    def add(self, name: str, value: str) -> None:
+        """Add to one of its lists, such as the topics that it produces to."""
+        known = self.facts[name]
+        if value and value not in known and len(known) < _MOST_TOPICS:
+            # What is stored is another list, which does not change while it is written.
+            self.facts[name] = [*known, value]
+            self.stored_ms = -1
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether one of its connections is open."""
+        return any(not origin.closed for origin in self.origins)
+
+
+class Clients:
+    """All clients, by what tells them apart.
+
+    Args:
+        services: tells which service a client belongs to.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        self.by_number: dict[int, Client] = {}
+        self.last = THE_BUS
+        """The highest number in use."""
+        self._by_key: dict[tuple[object, ...], Client] = {}
+        self._runs: dict[tuple[object, ...], Run] = {}
+        self._bus = Client(THE_BUS, 0, 0, {name: [] for name in _LISTS}, Run())
+
+    def load(self, rows: Iterable[ClientRow]) -> None:
+        """Take what is stored for what there is, instead of what was known."""
+        self.by_number.clear()
+        self._by_key.clear()
+        self._runs.clear()
+        for row in rows:
+            facts = dict(row.facts)
+            client = Client(*row[:3], facts, self._run_of(facts), is_old=True, stored_ms=row[2])
+            self.by_number[client.number] = client
+            self._by_key.setdefault(_key(facts), client)
+            self.last = max(self.last, client.number)
+
+    def of(self, origin: Origin, at_ms: int) -> Client:
+        """Return the client of an origin, which has given a sign of life."""
+        client: Client | None = origin.client
+        if client is None or self.by_number.get(client.number) is not client:
+            client = self._new(origin, at_ms)
+        client.last_seen_ms = at_ms
+        return client
+
+    def _new(self, origin: Origin, at_ms: int) -> Client:
+        if origin.front_end in _OWN_FRONT_ENDS:
+            return self._bus
+        facts = self._facts(origin)
+        key = _key(facts)
+        if origin.peer is not None and not origin.peer.looked_up:
+            # It may turn out to be somebody else.
+            key = (*key, origin.peer)
+        client = self._by_key.get(key)
+        if client is None:
+            self._make_room()
+            self.last += 1
+            client = Client(self.last, at_ms, at_ms, facts, self._run_of(facts))
+            self.by_number[client.number] = self._by_key[key] = client
+        client.origins = {each: None for each in client.origins if not each.closed}
+        client.origins[origin] = None
+        origin.client = client
+        return client
+
+    def _facts(self, origin: Origin) -> dict[str, Any]:
+        peer = origin.peer
+        facts: dict[str, Any] = {
+            "client_id": origin.client_id,
+            "front_end": origin.front_end,
+            "principal": origin.principal,
+            "listener": peer.listener if peer else "",
+            "software": peer.software if peer else "",
+            "address": peer.host if peer else "",
+            "host_name": peer.host_name if peer else "",
+            "process": _process_facts(peer.process) if peer else None,
+            **{name: [] for name in _LISTS},
+        }
+        return facts
+
+    def _run_of(self, facts: Mapping[str, Any]) -> Run:
+        """Return the run that all clients of one process share."""
+        process = facts["process"]
+        if process is None:
+            return Run()
+        return self._runs.setdefault((process["pid"], process["started"]), Run())
+
+    def _make_room(self) -> None:
+        if len(self.by_number) >= _MOST_CLIENTS:
+            idle = [each for each in self.by_number.values() if not each.is_connected]
+            for client in sorted(idle, key=lambda each: each.last_seen_ms)[: _MOST_CLIENTS // 10]:
+                del self.by_number[client.number]
+            self._by_key = {
+                key: client
+                for key, client in self._by_key.items()
+                if self.by_number.get(client.number) is client
+            }
+
+    def looked_up(self, peer: Peer) -> None:
+        """Complete the clients of a connection whose process has been looked for."""
+        for key, client in list(self._by_key.items()):
+            if key[-1] is peer:
+                del self._by_key[key]
+                client.facts |= {
+                    "process": _process_facts(peer.process),
+                    "host_name": peer.host_name,
+                }
+                client.stored_ms = -1
+                client.run = self._run_of(client.facts)
+                self._by_key.setdefault(_key(client.facts), client)
+
+    def changed(self) -> list[ClientRow]:
+        """Return what is to be stored of clients."""
+        return [
+            client.row()
+            for client in self.by_number.values()
+            if client.stored_ms < 0 or client.last_seen_ms - client.stored_ms > _KEEP_SEEN_MS
+        ]
+
+    def service_of(self, client: Client) -> str:
+        """Return the service that a client belongs to."""
+        return self.services.service_of(client.facts)
+
+    def listed(self, now_ms: int) -> list[dict[str, Any]]:
+        """Return all clients as others see them, those that are the same to them as one."""
+        found: dict[tuple[object, ...], dict[str, Any]] = {}
+        for client in self.by_number.values():
+            told = self.told(client, now_ms)
+            if not (told["connected"] or any(told[name] for name in _LISTS)):
+                # Many libraries ask on a connection of its own where the brokers are.
+                continue
+            process = told["process"]
+            key = (
+                *(told[name] for name in ("client_id", "service", "software", "address")),
+                process and process["pid"],
+            )
+            if key in found:
+                _merge(found[key], told)
+            else:
+                found[key] = told
+        return sorted(found.values(), key=lambda told: (told["service"], told["client_id"]))
+
+    def told(self, client: Client, now_ms: int) -> dict[str, Any]:
+        """Return one client as others see it."""
+        facts, connected = client.facts, client.is_connected
+        process = facts["process"]
+        return {
+            "client_id": facts["client_id"],
+            "service": self.service_of(client),
+            "software": facts["software"],
+            "address": facts["address"],
+            "process": process
+            and {
+                "pid": process["pid"],
+                "command": " ".join(process["arguments"]),
+                "directory": process["directory"],
+            },
+            **{name: sorted(facts[name]) for name in _LISTS},
+            "first_seen_ms": client.first_seen_ms,
+            "last_seen_ms": now_ms if connected else client.last_seen_ms,
+            "host_name": facts["host_name"],
+            "front_end": facts["front_end"],
+            "listener": facts["listener"],
+            "principal": facts["principal"],
+            "connected": connected,
+        }
+
+    def see(self, activity: Activity, client: Client) -> None:
+        """Add to what a client is known for."""
+        verb, topic = activity.verb, activity.topic
+        if verb in ("produced", "replayed"):
+            client.add("produces", topic)
+        elif verb in ("fetched", "fetches", "acknowledged"):
+            client.add("consumes", topic)
+        elif verb == "asked for" and not activity.detail:
+            client.add("asked_for_unknown", topic)
+        if activity.group and verb in ("joined", "was assigned", "committed", "acknowledged"):
+            client.add("groups", activity.group)
+
+
+def _key(facts: Mapping[str, Any]) -> tuple[object, ...]:
+    process = facts["process"]
+    names = ("front_end", "client_id", "principal", "listener", "software", "address", "host_name")
+    return (*(facts[name] for name in names), process and (process["pid"], process["started"]))
+
+
+def _process_facts(process: Process | None) -> dict[str, Any] | None:
+    return None if process is None else {**process._asdict(), "arguments": list(process.arguments)}
+
+
+def _merge(told: dict[str, Any], other: Mapping[str, Any]) -> None:
+    for name in _LISTS:
+        told[name] = sorted({*told[name], *other[name]})
+    told["first_seen_ms"] = min(told["first_seen_ms"], other["first_seen_ms"])
+    told["last_seen_ms"] = max(told["last_seen_ms"], other["last_seen_ms"])
+    told["connected"] |= other["connected"]

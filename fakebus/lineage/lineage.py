@@ -1,0 +1,151 @@
+"""Lineage of one bus: takes what the broker notes, keeps it and answers from it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from fakebus.broker.broker import Broker
+from fakebus.clock import Timer
+from fakebus.errors import BrokerError, StorageError
+from fakebus.lineage.clients import Clients
+from fakebus.lineage.notes import Notebook
+from fakebus.lineage.peers import PeerFinder
+from fakebus.lineage.services import Services
+from fakebus.storage.lineage_interface import ClientRow, LineageStore
+
+logger = logging.getLogger("fakebus.lineage")
+
+_WRITE_S = 0.15
+"""How long activities wait until they are stored."""
+_AT_ONCE = 500
+"""Activities that are worked on without letting clients have their turn."""
+_TRIM_EVERY = 100
+"""Notes after which old ones are looked for."""
+
+
+class Lineage:
+    """Notes of a bus, and what can be asked about them.
+
+    Args:
+        broker: the bus.
+        store: where it is kept.
+    """
+
+    def __init__(self, broker: Broker, store: LineageStore) -> None:
+        self.store = store
+        self.services = Services()
+        self.clients = Clients(self.services)
+        self._broker = broker
+        self._notebook = Notebook(self.clients)
+        self._peers = PeerFinder(self.clients.looked_up)
+        self._timer: Timer | None = None
+        self._untrimmed = 0
+        self._closed = False
+
+    async def start(self) -> None:
+        """Go on where the bus was before.
+
+        Raises:
+            StorageError: what is stored cannot be read.
+        """
+        activity = self._broker.activity
+        if not activity.enabled:
+            return
+        self._notebook.last_seq, rows = await self.store.load_clients()
+        self.clients.load(rows)
+        activity.on_peer = self._peers.look_for
+        activity.wake = partial(self._broker.clock.wait, _WRITE_S, self._write)
+        if activity.waiting:
+            self._write()
+
+    async def close(self) -> None:
+        """Store what has come; nothing more is noted."""
+        activity = self._broker.activity
+        activity.on_peer = None
+        await self._peers.close()
+        with contextlib.suppress(StorageError):
+            self._write_all()
+        self._closed = True
+
+    async def settle(self) -> None:
+        """Return when all that has happened is stored and can be asked for.
+
+        Raises:
+            StorageError: it could not be stored.
+        """
+        await self._peers.settle()
+        while (append := self._broker.activity.unsettled) is not None:
+            with contextlib.suppress(BrokerError):
+                await append
+        self._write_all()
+        await self._broker.settle()
+
+    def _write(self) -> None:
+        """Store what has come, some of it at a time."""
+        if self._closed:
+            return
+        if self._take(_AT_ONCE) or self._broker.activity.waiting:
+            self._broker.activity.wake()
+        with contextlib.suppress(StorageError):
+            self._store()
+
+    def _write_all(self) -> None:
+        while self._take(_AT_ONCE):
+            pass
+        self._store()
+
+    def _take(self, most: int) -> bool:
+        """Take in some activities; return whether there are more."""
+        note = self._notebook.note
+        for count, activity in enumerate(self._broker.activity.take()):
+            note(activity)
+            if count >= most:
+                return True
+        return False
+
+    def _store(self) -> None:
+        notes, clients = self._notebook.take(), self.clients.changed()
+        if not notes and not clients:
+            return
+        self.store.add_notes(notes, clients)
+        self._untrimmed += len(notes)
+        if self._untrimmed >= _TRIM_EVERY:
+            self._untrimmed = 0
+            config, now_ms = self._broker.config, self._broker.clock.now_ms()
+            before_ms = now_ms - config.get_int("fakebus.lineage.retention.ms")
+            self.store.trim_notes(config.get_int("fakebus.lineage.max.notes"), before_ms)
+
+    # -- snapshots --
+
+    name = "lineage"
+
+    def mark(self) -> Mapping[str, Any]:
+        """Return where the lineage stands."""
+        self._write_all()
+        self._notebook.begin_anew()
+        return {
+            "seq": self._notebook.last_seq,
+            "client": self.clients.last,
+            "clients": [client.row() for client in self.clients.by_number.values()],
+        }
+
+    async def roll_back(self, mark: Mapping[str, Any], new_ids: Mapping[UUID, UUID]) -> None:
+        """Forget what was noted after a mark."""
+        await self.settle()
+        self._notebook.forget()
+        rows = [ClientRow._make(row) for row in mark["clients"]]
+        self.clients.load(rows)
+        self.store.add_notes([], rows)
+        await self.store.forget_notes_after(mark["seq"], mark["client"])
+
+    # -- questions --
+
+    async def list_clients(self) -> list[dict[str, Any]]:
+        """Return all clients, by service and client id."""
+        await self.settle()
+        return self.clients.listed(self._broker.clock.now_ms())

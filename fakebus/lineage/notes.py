@@ -1,0 +1,220 @@
+"""Notes of what clients did, in the order of all: activities, merged, numbered and stored.
+
+Ranges that one process writes or is sent without a pause, and without doing anything else in
+between, are one note. So the numbers of notes tell what a process had been sent when it wrote.
+
+A commit concerns the records that it passes: those that a process of its group was sent are noted
+as committed, the others as skipped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from fakebus.broker.activity import Activity
+from fakebus.lineage.clients import Client, Clients, Run
+from fakebus.storage.lineage_interface import NoteRow
+from fakebus.types import TopicPartition
+
+MERGE_GAP_MS = 100
+"""How long the pauses may be between what is one note."""
+MERGE_MS = 1000
+"""How long what is one note may take in all."""
+_MERGED = ("produced", "seeded", "replayed", "fetched")
+_MOST_RANGES = 100
+"""Of offsets that a process was sent of one partition and has not committed."""
+_MOST_STARTS = 10_000
+
+
+class Notebook:
+    """Notes that are being written.
+
+    Args:
+        clients: who does it.
+    """
+
+    def __init__(self, clients: Clients) -> None:
+        self.last_seq = 0
+        """The highest number in use."""
+        self._clients = clients
+        self._changed: dict[int, NoteRow] = {}
+        """What is to be stored, by number."""
+        self._runs: set[Run] = set()
+        self._groups: dict[str, dict[Run, None]] = {}
+        """The processes that read for a group."""
+        self._starts: dict[tuple[int, TopicPartition], tuple[str, int, str]] = {}
+        """Where a client has still to choose where it begins: for which group, up to where it has
+        read, and why."""
+        self._found: dict[tuple[int, str, TopicPartition], int] = {}
+        self._kinds: Mapping[str, Callable[[Activity, Client], None]] = {
+            **dict.fromkeys(_MERGED, self._merge),
+            "committed": self._commit,
+            "found": self._find,
+            "looked up": self._look_up,
+            "out of range": self._lose,
+            "fetches": lambda *_: None,
+        }
+
+    def note(self, activity: Activity) -> None:
+        """Take an activity in."""
+        client = self._clients.of(activity.origin, activity.at_ms)
+        self._clients.see(activity, client)
+        self._kinds.get(activity.verb, self._add)(activity, client)
+
+    def take(self) -> list[NoteRow]:
+        """Return the notes that are new or have grown since this was called last."""
+        changed, self._changed = list(self._changed.values()), {}
+        return changed
+
+    def begin_anew(self) -> None:
+        """Let nothing that comes be merged with what was before."""
+        for run in self._runs:
+            run.notes.clear()
+        self._runs.clear()
+
+    def forget(self) -> None:
+        """Forget what clients were sent and have not committed, and what is not stored yet."""
+        self.begin_anew()
+        self._changed.clear()
+        self._groups.clear()
+        self._starts.clear()
+        self._found.clear()
+
+    def _add(
+        self, activity: Activity, client: Client, first: int | None = None, **changes: Any
+    ) -> NoteRow:
+        self.last_seq += 1
+        note = NoteRow(
+            self.last_seq,
+            activity.at_ms,
+            activity.at_ms,
+            activity.verb,
+            client.number,
+            activity.topic,
+            activity.partition,
+            activity.offset if first is None else first,
+            activity.last_offset,
+            activity.group,
+            activity.member,
+            activity.detail,
+        )
+        if changes:
+            note = note._replace(**changes)
+        self._changed[note.seq] = note
+        if client.run.verb != note.verb:
+            client.run.notes.clear()
+            client.run.verb = note.verb
+        return note
+
+    # -- what a process writes and is sent --
+
+    def _merge(self, activity: Activity, client: Client) -> None:
+        verb, at_ms, _, topic, partition, first, last, *_ = activity
+        run, key = client.run, (client.number, topic, partition)
+        if verb == "fetched":
+            _add_range(run.fetched.setdefault(TopicPartition(topic, partition), []), first, last)
+        note: NoteRow | None = run.notes.get(key) if run.verb == verb else None
+        if (
+            note is not None
+            and note.last + 1 == first
+            and at_ms - note.until_ms < MERGE_GAP_MS
+            and at_ms - note.at_ms < MERGE_MS
+            and not activity.detail
+        ):
+            note = note._replace(last=last, until_ms=at_ms)
+            self._changed[note.seq] = note
+        else:
+            note = self._add(activity, client)
+            self._runs.add(run)
+        run.notes[key] = note
+
+    # -- how far groups are --
+
+    def _commit(self, activity: Activity, client: Client) -> None:
+        place = TopicPartition(activity.topic, activity.partition)
+        readers = self._groups.setdefault(activity.group, {})
+        readers[client.run] = None
+        first, end = activity.before, activity.offset
+        add = partial(self._add, activity, client)
+        if end == first:
+            return
+        if end < first:
+            add(first=end, last=end - 1, detail=f"back from {first}")
+            return
+        sent = sorted(each for run in readers for each in run.fetched.get(place, ()))
+        if not sent and client.is_old:
+            # What it was sent before the bus was started anew is not known any more.
+            sent = [(max(first, 0), end - 1)]
+        at = first if first >= 0 else sent[0][0] if sent else 0
+        for begin, last in sent:
+            begin, last = max(begin, at), min(last, end - 1)
+            if begin > last:
+                continue
+            if begin > at:
+                add(first=at, last=begin - 1, verb="skipped", detail="committed without fetching")
+            add(first=begin, last=last)
+            at = last + 1
+        if at < end:
+            add(first=at, last=end - 1, verb="skipped", detail="committed without fetching")
+        for run in readers:
+            if place in run.fetched:
+                run.fetched[place] = [each for each in run.fetched[place] if each[1] >= end]
+
+    def _find(self, activity: Activity, client: Client) -> None:
+        place = TopicPartition(activity.topic, activity.partition)
+        self._groups.setdefault(activity.group, {})[client.run] = None
+        if activity.offset < 0:
+            self._will_begin(client, place, (activity.group, 0, "auto.offset.reset"))
+        key = client.number, activity.group, place
+        if self._found.get(key) != activity.offset:
+            if len(self._found) >= _MOST_STARTS:
+                self._found.clear()
+            self._found[key] = activity.offset
+            self._add(activity, client)
+
+    def _will_begin(
+        self, client: Client, place: TopicPartition, start: tuple[str, int, str]
+    ) -> None:
+        if len(self._starts) >= _MOST_STARTS:
+            self._starts.clear()
+        self._starts[client.number, place] = start
+
+    def _lose(self, activity: Activity, client: Client) -> None:
+        place = TopicPartition(activity.topic, activity.partition)
+        groups = client.facts["groups"]
+        group = groups[0] if len(groups) == 1 else ""
+        self._will_begin(client, place, (group, activity.offset, "offset out of range"))
+        self._add(activity, client, group=group)
+
+    def _look_up(self, activity: Activity, client: Client) -> None:
+        # Others look up offsets too, who only want to know how long a log is.
+        place = TopicPartition(activity.topic, activity.partition)
+        start = self._starts.pop((client.number, place), None)
+        if start is None:
+            return
+        group, read, why = start
+        self._add(activity, client, group=group)
+        if read < activity.offset:
+            self._add(
+                activity,
+                client,
+                first=read,
+                verb="skipped",
+                last=activity.offset - 1,
+                group=group,
+                detail=f"{why}: begins at the {activity.detail} offset",
+            )
+
+
+def _add_range(ranges: list[tuple[int, int]], first: int, last: int) -> None:
+    """Add a range of offsets to others, which are apart from each other."""
+    if ranges and ranges[-1][0] <= first <= ranges[-1][1] + 1:
+        ranges[-1] = ranges[-1][0], max(last, ranges[-1][1])
+        return
+    apart = [each for each in ranges if each[1] + 1 < first or each[0] > last + 1]
+    joined = [each for each in ranges if each not in apart]
+    first = min([first, *(each[0] for each in joined)])
+    last = max([last, *(each[1] for each in joined)])
+    ranges[:] = sorted([*apart, (first, last)])[-_MOST_RANGES:]

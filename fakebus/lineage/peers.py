@@ -1,0 +1,123 @@
+"""Look-up of who is at the other end of connections, beside the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+
+from fakebus.broker.activity import Peer
+from fakebus.processes import Ports, host_name, processes_of
+from fakebus.real_time import monotonic
+
+logger = logging.getLogger("fakebus.lineage")
+
+_MOST_WAITING = 5000
+_NAME_TIMEOUT_S = 0.5
+_KNOWN_PROCESSES = 20
+_MOST_SPENT_S = 0.3
+_SHARE = 0.2
+"""When clients come in crowds: how long looking for them may take in one go, and then its share."""
+
+
+class PeerFinder:
+    """Finder of processes and names of clients.
+
+    Clients may be gone in a moment, so that the first one is looked for at once.
+
+    Args:
+        on_found: told of each peer when all is known of it that can be.
+    """
+
+    def __init__(self, on_found: Callable[[Peer], None]) -> None:
+        self._on_found = on_found
+        self._waiting: deque[Peer] = deque()
+        self._known: deque[int] = deque(maxlen=_KNOWN_PROCESSES)
+        self._names: dict[str, str] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._spent_s = 0.0
+        self._ended_s = 0.0
+
+    def look_for(self, peer: Peer) -> None:
+        """Find out who a peer is, in the background."""
+        if len(self._waiting) >= _MOST_WAITING:
+            self._found(peer)
+            return
+        self._waiting.append(peer)
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._find_all())
+
+    async def settle(self) -> None:
+        """Return when all peers are known so far as they can be."""
+        if self._task is not None:
+            await asyncio.wait((self._task,))
+
+    async def close(self) -> None:
+        """Stop looking."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait((self._task,))
+
+    async def _find_all(self) -> None:
+        while self._waiting:
+            began, peers = monotonic(), list(self._waiting)
+            self._waiting.clear()
+            try:
+                await self._find(peers)
+            except OSError as error:
+                logger.debug("the processes of clients cannot be told: %s", error)
+            for peer in peers:
+                self._found(peer)
+            self._spent_s = max(0.0, self._spent_s - _SHARE * (began - self._ended_s))
+            self._ended_s = monotonic()
+            self._spent_s += self._ended_s - began
+            if self._spent_s > _MOST_SPENT_S:
+                await asyncio.sleep((self._spent_s - _MOST_SPENT_S) / _SHARE)
+
+    async def _find(self, peers: list[Peer]) -> None:
+        by_ports: dict[Ports, Peer] = {(each.port, each.local_port): each for each in peers}
+        found = await asyncio.to_thread(processes_of, list(by_ports), list(self._known))
+        for ports, process in found.items():
+            by_ports[ports].process = process
+            if process.pid in self._known:
+                self._known.remove(process.pid)
+            self._known.appendleft(process.pid)
+        for peer in peers:
+            if peer.process is None:
+                peer.host_name = await self._name(peer.host)
+
+    async def _name(self, host: str) -> str:
+        if host not in self._names:
+            if len(self._names) >= _MOST_WAITING:
+                self._names.clear()
+            self._names[host] = await _name_of(host)
+        return self._names[host]
+
+    def _found(self, peer: Peer) -> None:
+        peer.looked_up = True
+        self._on_found(peer)
+
+
+async def _name_of(host: str) -> str:
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[str] = loop.create_future()
+
+    def tell(name: str) -> None:
+        if not answer.done():
+            answer.set_result(name)
+
+    def look_up() -> None:
+        name = host_name(host)
+        # Nobody may be waiting by now, and the loop may be closed.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(tell, name)
+
+    # A resolver may take its time; the threads of a pool would be waited for at the end.
+    threading.Thread(target=look_up, name="fakebus-names", daemon=True).start()
+    try:
+        return await asyncio.wait_for(answer, _NAME_TIMEOUT_S)
+    except TimeoutError:
+        return ""

@@ -1,0 +1,202 @@
+"""Services: what clients are parts of, as people name them.
+
+A rule names a service by client ids, groups, addresses or commands. Where no rule says anything,
+the program that runs is the service, else the name of its container, else what it calls itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from pathlib import PurePosixPath
+from typing import Any, NamedTuple
+
+_GENERIC = frozenset(
+    "main app run manage server index start __main__ cli worker consumer producer service wsgi "
+    "asgi application program".split()
+)
+"""Names of files that say nothing: the directory is the name then."""
+_LAYOUT = frozenset("src dist build lib bin app out target exe debug release cmd".split())
+"""Directories that stand between a project and its files."""
+_INTERPRETERS = frozenset(
+    "python pypy node nodejs deno bun ts-node tsx ruby perl php bash sh dotnet".split()
+)
+_TAKES_A_VALUE = frozenset("-W -X -r --require --import --loader -I -E --env-file".split())
+"""Options of interpreters that the next word belongs to."""
+_RUNNERS = frozenset(
+    "uvicorn gunicorn hypercorn daphne granian faststream faust celery flask fastapi".split()
+)
+"""Programs whose argument is the module that really runs."""
+_DEFAULT_IDS = re.compile(
+    r"(rdkafka|kafkajs|sarama|kgo|kafka-python.*|aiokafka.*|confluent-kafka.*|client|(ad)?min"
+    r"|adminclient|producer|consumer|perf-producer-client|)"
+)
+"""What client libraries call themselves if nobody tells them otherwise."""
+_NUMBER = re.compile(r"[-_.]?(\d+|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$")
+_VERSION = re.compile(r"[-_]v?\d[\w.]*$")
+_ADDRESS_LABEL = re.compile(r"\d+([-.]\d+){3}")
+
+
+class ServiceRule(NamedTuple):
+    """Rule that clients belong to a service; a pattern may have ``*`` and ``?``."""
+
+    service: str
+    client_ids: Sequence[str] = ()
+    groups: Sequence[str] = ()
+    addresses: Sequence[str] = ()
+    """IP addresses or host names."""
+    commands: Sequence[str] = ()
+    """Of the whole command line."""
+
+    def matches(self, facts: Mapping[str, Any]) -> bool:
+        """Whether a client is of this service."""
+        process = facts["process"]
+        command = " ".join(process["arguments"]) if process else ""
+        return (
+            _any_fits(self.client_ids, [facts["client_id"]])
+            or _any_fits(self.groups, facts["groups"])
+            or _any_fits(self.addresses, [facts["address"], facts["host_name"]])
+            or _any_fits(self.commands, [command])
+        )
+
+
+def _any_fits(patterns: Iterable[str], texts: Iterable[str]) -> bool:
+    return any(text and fnmatchcase(text, pattern) for pattern in patterns for text in texts)
+
+
+class Services:
+    """Rules of which client belongs to which service; the first one that fits counts."""
+
+    def __init__(self, rules: Iterable[ServiceRule] = ()) -> None:
+        self.rules: list[ServiceRule] = list(rules)
+
+    def service_of(self, facts: Mapping[str, Any]) -> str:
+        """Return the service of a client.
+
+        Args:
+            facts: what is known of it: client_id, groups, address, host_name, process.
+        """
+        for rule in self.rules:
+            if rule.matches(facts):
+                return rule.service
+        process = facts["process"]
+        named = process and program_name(process["arguments"], process["directory"])
+        return (
+            named
+            or container_name(facts["host_name"])
+            or _own_name(facts)
+            or (process and process["arguments"] and _stem(process["arguments"][0]))
+            or facts["address"]
+            or facts["front_end"]
+        )
+
+
+def _own_name(facts: Mapping[str, Any]) -> str:
+    """Return what a client or its groups call themselves, without trailing numbers."""
+    names = (_without_number(name) for name in (facts["client_id"], *facts["groups"]))
+    return next((name for name in names if not _DEFAULT_IDS.fullmatch(name)), "")
+
+
+def _without_number(name: str) -> str:
+    shorter = _NUMBER.sub("", name)
+    return _without_number(shorter) if shorter != name else name
+
+
+def container_name(host_name: str) -> str:
+    """Return the service that the name of a container's address gives; empty for none.
+
+    Docker Compose calls it ``project-service-1.project_network``, Kubernetes
+    ``service-0.service.namespace.svc.cluster.local``.
+    """
+    first, _, rest = host_name.partition(".")
+    if _ADDRESS_LABEL.fullmatch(first):
+        first, _, rest = rest.partition(".")
+    if not rest or first in ("localhost", "_gateway", "gateway", "host"):
+        return ""
+    name = _NUMBER.sub("", first)
+    if name == first:
+        return first
+    project = rest.partition("_")[0]
+    for separator in "-_":
+        if name.startswith(project + separator):
+            return name[len(project) + 1 :]
+    return name
+
+
+def program_name(arguments: Sequence[str], directory: str) -> str:
+    """Return what a process runs: its script, module, jar or binary; empty if none has a name.
+
+    Args:
+        arguments: the program and its arguments.
+        directory: where it works.
+    """
+    if not arguments:
+        return ""
+    program = _stem(arguments[0]).lstrip("-")
+    kind, rest = _VERSION.sub("", program).rstrip("0123456789."), list(arguments[1:])
+    if kind == "java":
+        return _java_program(rest)
+    if kind not in _INTERPRETERS:
+        return _runner_target(program, rest, directory) or _path_name(arguments[0], directory)
+    while rest:
+        word = rest.pop(0)
+        if word == "-m" and rest:
+            return _runner_target(rest[0], rest[1:], directory) or _module_name(rest[0], directory)
+        if word in ("-c", "-e", "-", "-p", "--eval"):
+            return ""
+        if word in _TAKES_A_VALUE and rest:
+            rest.pop(0)
+        elif not word.startswith("-") and word not in ("run", "exec"):
+            # A Django project of several services takes the service as its first argument.
+            if _stem(word) == "manage" and rest[:1] in (["lms"], ["cms"]):
+                return rest[0]
+            return _runner_target(_stem(word), rest, directory) or _path_name(word, directory)
+    return ""
+
+
+def _java_program(rest: list[str]) -> str:
+    while rest:
+        word = rest.pop(0)
+        if word == "-jar" and rest:
+            return _VERSION.sub("", _stem(rest[0]))
+        if word in ("-cp", "-classpath", "--class-path", "-p", "--module-path") and rest:
+            rest.pop(0)
+        elif not word.startswith("-"):
+            return word.rpartition(".")[2]
+    return ""
+
+
+def _runner_target(program: str, rest: Sequence[str], directory: str) -> str:
+    if program not in _RUNNERS:
+        return ""
+    for at, word in enumerate(rest):
+        if word in ("-A", "--app") and at + 1 < len(rest):
+            return _module_name(rest[at + 1], directory)
+        if not word.startswith("-") and (":" in word or "." in word) and "/" not in word:
+            return _module_name(word, directory)
+    return ""
+
+
+def _module_name(module: str, directory: str) -> str:
+    parts = [part for part in module.partition(":")[0].split(".") if part not in _GENERIC]
+    return parts[-1] if parts else _directory_name(PurePosixPath(directory))
+
+
+def _stem(path: str) -> str:
+    name = path.replace("\\", "/").rpartition("/")[2]
+    stem, dot, ending = name.rpartition(".")
+    return stem if dot and ending.isalpha() and stem else name
+
+
+def _path_name(path: str, directory: str) -> str:
+    stem = _stem(path)
+    if stem not in _GENERIC:
+        return stem
+    whole = PurePosixPath(directory or "/") / path
+    return _directory_name(whole.parent) or stem
+
+
+def _directory_name(directory: PurePosixPath) -> str:
+    names = [part for part in directory.parts if part not in (*_LAYOUT, "/", ".", "..")]
+    return names[-1] if names else ""

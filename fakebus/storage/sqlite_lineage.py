@@ -1,0 +1,341 @@
+"""Lineage in SQLite: the LineageStore of the interface.
+
+Names (topics, groups, verbs, kinds) are kept once and stand in the rows as numbers, so that a row
+takes some 40 bytes. What is noted of an offset is found by the *span* of a note: the smallest
+aligned range of 2**n offsets that holds it all. An offset lies in 45 of these, one for each n, so
+a question is 45 look-ups in one index however many notes there are: an interval tree kept in rows.
+
+Writes ride with the groups of the writer, in pieces so small that no acknowledgement in the same
+group waits noticeably. They are never committed on the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from fakebus.storage.lineage_interface import ClientRow, IdentityRow, NoteRow
+from fakebus.storage.sqlite_connection import WorkerConnection
+from fakebus.storage.sqlite_transaction import MAX_OFFSET, OFFSET_BITS, Operation, Transaction
+from fakebus.storage.sqlite_writer import GroupCommitWriter
+
+_ROWS_AT_ONCE = 100
+"""Rows of one write: a millisecond."""
+_LEVELS = OFFSET_BITS + 1
+
+_NOTE = """
+SELECT seq, at_ms, until_ms, verb, client, topic, partition, first, last, group_name, member, detail
+FROM notes
+"""
+_IDENTITY = 'SELECT kind, value, topic, partition, "offset", rule FROM identities '
+_OLDEST_NOTES = """
+DELETE FROM notes WHERE seq IN (
+    SELECT seq FROM (SELECT seq, until_ms FROM notes ORDER BY seq LIMIT ?)
+    WHERE seq <= (SELECT max(seq) FROM notes) - ? OR until_ms < ?
+)
+"""
+_OLDEST_IDENTITIES = """
+DELETE FROM identities WHERE id IN (
+    SELECT id FROM identities WHERE id <= (SELECT max(id) FROM identities) - ? ORDER BY id LIMIT ?
+)
+"""
+
+
+class SqliteLineage:
+    """Notes, clients and identities: a ``LineageStore``.
+
+    Args:
+        writer: takes the writes.
+        reader: answers the questions.
+    """
+
+    def __init__(self, writer: GroupCommitWriter, reader: WorkerConnection) -> None:
+        self._writer = writer
+        self.load_clients = reader.reading(_load_clients)
+        self.notes_at = reader.reading(_notes_at)
+        self.notes_of_clients = reader.reading(_notes_of_clients)
+        self.notes_of_group = reader.reading(_notes_of_group)
+        self.identity_positions = reader.reading(_identity_positions)
+        self.with_identity = reader.reading(_with_identity)
+        self.identities_of = reader.reading(_identities_of)
+
+    def _enqueue(self, operation: Operation, *arguments: Any) -> None:
+        self._writer.enqueue(operation, arguments, _tell_nobody)
+
+    def add_notes(self, notes: Sequence[NoteRow], clients: Sequence[ClientRow]) -> None:
+        """Enqueue: keep notes, and keep or replace clients; nobody waits for it."""
+        if clients:
+            self._enqueue(_keep_clients, clients)
+        for at in range(0, len(notes), _ROWS_AT_ONCE):
+            self._enqueue(_keep_notes, notes[at : at + _ROWS_AT_ONCE])
+
+    def trim_notes(self, most: int, before_ms: int) -> None:
+        """Enqueue: forget the oldest notes beyond a number or before a time, some of them."""
+        self._enqueue(_trim_notes, most, before_ms)
+
+    def trim_identities(self, most: int) -> None:
+        """Enqueue: forget the oldest identities beyond a number, some of them."""
+        self._enqueue(_trim_identities, most)
+
+    def forget_notes_after(self, seq: int, client: int) -> asyncio.Future[None]:
+        """Enqueue: forget the notes and the clients that came later, as a rollback does."""
+        return self._writer.enqueue_with_future(_forget_after, (seq, client))
+
+    def add_identities(
+        self, rows: Sequence[IdentityRow], positions: Mapping[tuple[str, int], int]
+    ) -> None:
+        """Enqueue: keep what records say, and up to where each partition has been looked at."""
+        for at in range(0, len(rows), _ROWS_AT_ONCE):
+            self._enqueue(_keep_identities, rows[at : at + _ROWS_AT_ONCE])
+        if positions:
+            self._enqueue(_keep_positions, positions)
+
+    def forget_identities_from(self, positions: Mapping[tuple[str, int], int]) -> None:
+        """Enqueue: forget what is known of records from an offset on, by partition."""
+        self._enqueue(_forget_identities, positions)
+
+
+def _tell_nobody(_failure: BaseException | None) -> None:
+    """The writer has logged it, and nobody's answer depends on it."""
+
+
+def _text(value: str) -> str:
+    # What SQLite refuses would fail the whole group, and with it records of others.
+    return value if value.isascii() else value.encode(errors="replace").decode()
+
+
+# -- names --
+
+
+def _numbers(connection: sqlite3.Cursor | Transaction, names: Iterable[str]) -> dict[str, int]:
+    """Return the numbers of those of the names that have one."""
+    found = {}
+    for name in names:
+        row = connection.execute("SELECT id FROM lineage_names WHERE name = ?", (name,)).fetchone()
+        if row is not None:
+            found[name] = row[0]
+    return found
+
+
+def _give_numbers(transaction: Transaction, names: Iterable[str]) -> dict[str, int]:
+    """Return the numbers of names, which get one if they have none."""
+    rows = [(name,) for name in names]
+    transaction.executemany("INSERT OR IGNORE INTO lineage_names (name) VALUES (?)", rows)
+    return _numbers(transaction, (name for (name,) in rows))
+
+
+def _names(connection: sqlite3.Connection, numbers: set[int]) -> dict[int, str]:
+    find = partial(connection.execute, "SELECT name FROM lineage_names WHERE id = ?")
+    return {number: find((number,)).fetchone()[0] for number in numbers}
+
+
+# -- notes --
+
+
+def _span(first: int, last: int) -> int | None:
+    """Return the number of the smallest aligned range that holds offsets; none for no offsets."""
+    if not 0 <= first <= last <= MAX_OFFSET:
+        return None
+    level = (first ^ last).bit_length()
+    return level << OFFSET_BITS | last >> level
+
+
+def _keep_clients(transaction: Transaction, clients: Sequence[ClientRow]) -> None:
+    transaction.executemany(
+        "INSERT OR REPLACE INTO lineage_clients VALUES (?, ?, ?, ?)",
+        ((*row[:3], json.dumps(row.facts)) for row in clients),
+    )
+
+
+def _keep_notes(transaction: Transaction, notes: Sequence[NoteRow]) -> None:
+    names = {_text(name) for row in notes for name in (row.verb, row.topic, row.group)}
+    numbers = _give_numbers(transaction, names)
+    transaction.executemany(
+        "INSERT OR REPLACE INTO notes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            (
+                *row[:3],
+                numbers[row.verb],
+                row.client,
+                numbers[_text(row.topic)],
+                row.partition,
+                row.first,
+                row.last,
+                _span(row.first, row.last),
+                numbers[_text(row.group)],
+                _text(row.member),
+                _text(row.detail),
+            )
+            for row in notes
+        ),
+    )
+
+
+def _trim_notes(transaction: Transaction, most: int, before_ms: int) -> None:
+    transaction.execute(_OLDEST_NOTES, (2 * _ROWS_AT_ONCE, most, before_ms))
+
+
+def _trim_identities(transaction: Transaction, most: int) -> None:
+    transaction.execute(_OLDEST_IDENTITIES, (most, 2 * _ROWS_AT_ONCE))
+
+
+def _forget_after(transaction: Transaction, seq: int, client: int) -> None:
+    transaction.execute("DELETE FROM notes WHERE seq > ?", (seq,))
+    transaction.execute("DELETE FROM lineage_clients WHERE client > ?", (client,))
+
+
+def _load_clients(connection: sqlite3.Connection) -> tuple[int, list[ClientRow]]:
+    [seq] = connection.execute("SELECT ifnull(max(seq), 0) FROM notes").fetchone()
+    rows = connection.execute("SELECT * FROM lineage_clients ORDER BY client")
+    return seq, [ClientRow._make((*row[:3], json.loads(row[3]))) for row in rows]
+
+
+def _notes(
+    connection: sqlite3.Connection, verbs: Sequence[str], where: str, arguments: Sequence[int]
+) -> list[NoteRow]:
+    """Return the notes of some verbs that a condition, its order and its limit select."""
+    kinds = list(_numbers(connection.cursor(), verbs).values())
+    condition = f"WHERE verb IN ({_marks(kinds)}) AND {where}"
+    rows = connection.execute(_NOTE + condition, (*kinds, *arguments)).fetchall()
+    names = _names(connection, {row[at] for row in rows for at in (3, 5, 9)})
+    return [
+        NoteRow._make(
+            (*row[:3], names[row[3]], row[4], names[row[5]], *row[6:9], names[row[9]], *row[10:])
+        )
+        for row in rows
+    ]
+
+
+def _marks(values: Sequence[object]) -> str:
+    return ", ".join("?" * len(values))
+
+
+def _notes_at(
+    connection: sqlite3.Connection,
+    topic: str,
+    partition: int,
+    offset: int,
+    verbs: Sequence[str],
+    most: int,
+) -> list[NoteRow]:
+    place = _numbers(connection.cursor(), [topic])
+    if not place:
+        return []
+    spans = [level << OFFSET_BITS | offset >> level for level in range(_LEVELS)]
+    where = (
+        f"topic = ? AND partition = ? AND span IN ({_marks(spans)}) AND first <= ? AND last >= ? "
+        "ORDER BY seq LIMIT ?"
+    )
+    return _notes(connection, verbs, where, (place[topic], partition, *spans, offset, offset, most))
+
+
+def _notes_of_clients(
+    connection: sqlite3.Connection,
+    clients: Sequence[int],
+    seqs: tuple[int, int],
+    verbs: Sequence[str],
+    most: int,
+) -> list[NoteRow]:
+    where = f"client IN ({_marks(clients)}) AND seq BETWEEN ? AND ? ORDER BY seq DESC LIMIT ?"
+    return _notes(connection, verbs, where, (*clients, *seqs, most))
+
+
+def _notes_of_group(
+    connection: sqlite3.Connection,
+    group: str,
+    verbs: Sequence[str],
+    most: int,
+    topic: str = "",
+    partition: int = -1,
+) -> list[NoteRow]:
+    names = _numbers(connection.cursor(), {group, topic})
+    if group not in names or topic not in names:
+        return []
+    if partition < 0:
+        where, place = "group_name = ? ", [names[group]]
+    else:
+        where = "group_name = ? AND topic = ? AND partition = ? "
+        place = [names[group], names[topic], partition]
+    return _notes(connection, verbs, where + "ORDER BY seq DESC LIMIT ?", (*place, most))
+
+
+# -- identities --
+
+
+def _keep_identities(transaction: Transaction, rows: Sequence[IdentityRow]) -> None:
+    names = {_text(name) for row in rows for name in (row.kind, row.topic, row.rule)}
+    numbers = _give_numbers(transaction, names)
+    transaction.executemany(
+        'INSERT INTO identities (kind, value, topic, partition, "offset", rule) '
+        "VALUES (?, ?, ?, ?, ?, ?)",
+        (
+            (
+                numbers[row.kind],
+                row.value,
+                numbers[_text(row.topic)],
+                row.partition,
+                row.offset,
+                numbers[_text(row.rule)],
+            )
+            for row in rows
+        ),
+    )
+
+
+def _keep_positions(transaction: Transaction, positions: Mapping[tuple[str, int], int]) -> None:
+    transaction.executemany(
+        "INSERT OR REPLACE INTO identity_positions VALUES (?, ?, ?)",
+        ((_text(topic), partition, offset) for (topic, partition), offset in positions.items()),
+    )
+
+
+def _forget_identities(transaction: Transaction, positions: Mapping[tuple[str, int], int]) -> None:
+    for (topic, partition), offset in positions.items():
+        transaction.execute(
+            "DELETE FROM identities WHERE topic = (SELECT id FROM lineage_names WHERE name = ?) "
+            'AND partition = ? AND "offset" >= ?',
+            (_text(topic), partition, offset),
+        )
+        transaction.execute(
+            'UPDATE identity_positions SET "offset" = min("offset", ?) '
+            "WHERE topic = ? AND partition = ?",
+            (offset, _text(topic), partition),
+        )
+
+
+def _identity_positions(connection: sqlite3.Connection) -> dict[tuple[str, int], int]:
+    rows = connection.execute("SELECT * FROM identity_positions")
+    return {(topic, partition): offset for topic, partition, offset in rows}
+
+
+def _identities(
+    connection: sqlite3.Connection, where: str, arguments: Sequence[object]
+) -> list[IdentityRow]:
+    rows = connection.execute(_IDENTITY + where, arguments).fetchall()
+    names = _names(connection, {row[at] for row in rows for at in (0, 2, 5)})
+    return [
+        IdentityRow(names[kind], value, names[topic], partition, offset, names[rule])
+        for kind, value, topic, partition, offset, rule in rows
+    ]
+
+
+def _with_identity(
+    connection: sqlite3.Connection, kinds: Sequence[str], value: bytes, most: int
+) -> list[IdentityRow]:
+    numbers = list(_numbers(connection.cursor(), kinds).values())
+    where = f"WHERE value = ? AND kind IN ({_marks(numbers)}) ORDER BY id DESC LIMIT ?"
+    return _identities(connection, where, (value, *numbers, most))
+
+
+def _identities_of(
+    connection: sqlite3.Connection, topic: str, partition: int, offset: int
+) -> list[IdentityRow]:
+    where = (
+        "WHERE topic = (SELECT id FROM lineage_names WHERE name = ?) AND partition = ? "
+        'AND "offset" = ? ORDER BY id'
+    )
+    return _identities(connection, where, (topic, partition, offset))

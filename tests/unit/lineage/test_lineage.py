@@ -1,0 +1,87 @@
+"""The lineage of a whole bus."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fakebus.app import FakeBus
+from fakebus.broker.activity import Origin
+from fakebus.config import Settings
+from fakebus.storage.lineage_interface import NoteRow
+from fakebus.types import TopicPartition
+from tests.unit.broker.batches import batch
+
+T0 = TopicPartition("t", 0)
+
+
+def settings(data: Path | None = None, **configs: str) -> Settings:
+    return Settings(data=data, kafka=(), http=(), set=configs)
+
+
+async def produced(bus: FakeBus, offset: int) -> list[NoteRow]:
+    await bus.lineage.settle()
+    return await bus.lineage.store.notes_at("t", 0, offset, ["produced"], 9)
+
+
+def shop() -> Origin:
+    return Origin(front_end="kafka", client_id="shop")
+
+
+async def test_who_produced_is_known_after_a_restart(tmp_path: Path) -> None:
+    async with FakeBus(settings(tmp_path / "bus.db")) as bus:
+        await bus.broker.topics.create("t", 1, {})
+        await bus.broker.produce(T0, batch(b"a"), origin=shop())
+    async with FakeBus(settings(tmp_path / "bus.db")) as bus:
+        [note] = await produced(bus, 0)
+        assert bus.lineage.clients.by_number[note.client].facts["client_id"] == "shop"
+        await bus.broker.produce(T0, batch(b"b"), origin=shop())
+        [later] = await produced(bus, 1)
+        assert (later.client, later.seq > note.seq) == (note.client, True)
+        [told] = await bus.lineage.list_clients()
+        assert (told["client_id"], told["produces"]) == ("shop", ["t"])
+
+
+async def test_a_rollback_takes_back_notes_and_clients() -> None:
+    async with FakeBus(settings()) as bus:
+        await bus.broker.topics.create("t", 1, {})
+        who = shop()
+        await bus.broker.produce(T0, batch(b"a"), origin=who)
+        snapshot = await bus.broker.snapshots.take()
+        await bus.broker.produce(T0, batch(b"b"), origin=who)
+        await bus.broker.produce(T0, batch(b"c"), origin=Origin(front_end="test", client_id="x"))
+        assert len(await bus.lineage.list_clients()) == 2
+        await bus.broker.snapshots.roll_back(snapshot)
+        assert [each["client_id"] for each in await bus.lineage.list_clients()] == ["shop"]
+        assert [note.last for note in await produced(bus, 0)] == [0]
+        assert await produced(bus, 1) == []
+        await bus.broker.produce(T0, batch(b"d"), origin=Origin(front_end="test", client_id="y"))
+        assert [each["client_id"] for each in await bus.lineage.list_clients()] == ["shop", "y"]
+
+
+async def test_notes_are_stored_in_the_background(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fakebus.lineage.lineage._WRITE_S", 0.001)
+    async with FakeBus(settings()) as bus:
+        await bus.broker.topics.create("t", 1, {})
+        await bus.broker.produce(T0, batch(b"a"), origin=shop())
+        while not await bus.lineage.store.notes_at("t", 0, 0, ["produced"], 9):
+            pass
+
+
+async def test_notes_are_bounded_by_their_number() -> None:
+    async with FakeBus(settings(**{"fakebus.lineage.max.notes": "100"})) as bus:
+        await bus.broker.topics.create("t", 1, {})
+        for number in range(250):
+            bus.broker.activity.note("fault fired", shop(), T0, (number, number))
+        await bus.lineage.settle()
+        kept = await bus.lineage.store.notes_of_clients([1], (0, 999), ["fault fired"], 999)
+        assert 100 <= len(kept) < 250
+
+
+async def test_nothing_is_kept_where_lineage_is_switched_off() -> None:
+    async with FakeBus(settings(**{"fakebus.lineage.enable": "false"})) as bus:
+        await bus.broker.topics.create("t", 1, {})
+        await bus.broker.produce(T0, batch(b"a"), origin=shop())
+        assert await produced(bus, 0) == []
+        assert await bus.lineage.list_clients() == []

@@ -1,0 +1,159 @@
+"""What becomes of activities: notes that are merged, and what commits say of records."""
+
+from __future__ import annotations
+
+import pytest
+
+from fakebus.broker.activity import Peer
+from fakebus.lineage.notes import MERGE_GAP_MS, MERGE_MS
+from fakebus.processes import Process
+from tests.unit.lineage.conftest import Diary, origin
+
+SHOP = Process(7, ("python", "shop.py"), "/srv", 1)
+
+
+def of_process(client_id: str, process: Process = SHOP) -> object:
+    peer = Peer(host="127.0.0.1", port=1, local_port=2, process=process, looked_up=True)
+    return origin(client_id, peer=peer)
+
+
+def test_what_is_written_without_a_pause_is_one_note(diary: Diary) -> None:
+    shop = origin()
+    for offset in range(0, 30, 10):
+        diary.does(shop, "produced", offset, offset + 9)
+        diary.does(shop, "produced", offset, offset, partition=1)
+        diary.now_ms += MERGE_GAP_MS - 1
+    assert diary.notes() == [
+        ("produced", 0, 29),
+        ("produced", 0, 0),
+        ("produced", 10, 10),
+        ("produced", 20, 20),
+    ]
+
+
+def test_a_pause_a_gap_and_a_long_time_begin_another_note(diary: Diary) -> None:
+    shop = origin()
+    diary.does(shop, "produced", 0, 9)
+    diary.now_ms += MERGE_GAP_MS
+    diary.does(shop, "produced", 10, 19)
+    diary.does(shop, "produced", 21, 29)
+    assert diary.notes() == [("produced", 0, 9), ("produced", 10, 19), ("produced", 21, 29)]
+    for offset in range(30, 30 + MERGE_MS // 50 + 2):
+        diary.does(shop, "produced", offset, offset)
+        diary.now_ms += 50
+    assert diary.notes()[2:] == [("produced", 21, 49), ("produced", 50, 51)]
+
+
+def test_a_note_ends_where_the_process_does_something_else(diary: Diary) -> None:
+    producer, consumer, other = of_process("a"), of_process("b"), origin("other")
+    diary.does(producer, "produced", 0, 0)
+    diary.does(other, "fetched", 0, 0)
+    diary.does(producer, "produced", 1, 1)
+    diary.does(consumer, "fetched", 5, 5)
+    diary.does(producer, "produced", 2, 2)
+    diary.does(consumer, "fetched", 6, 6)
+    assert diary.notes() == [
+        ("produced", 0, 1),
+        ("fetched", 0, 0),
+        ("fetched", 5, 5),
+        ("produced", 2, 2),
+        ("fetched", 6, 6),
+    ]
+
+
+def test_what_is_sent_again_is_another_note(diary: Diary) -> None:
+    shop = origin()
+    for _ in range(3):
+        diary.does(shop, "fetched", 4, 4)
+    assert diary.notes() == [("fetched", 4, 4)] * 3
+
+
+def test_two_producers_of_one_partition_are_told_apart(diary: Diary) -> None:
+    for offset in range(4):
+        diary.does(origin(str(offset % 2)), "produced", offset, offset)
+    assert len(diary.notes()) == 4
+
+
+def test_nothing_is_merged_with_what_was_before_a_snapshot(diary: Diary) -> None:
+    shop = origin()
+    diary.does(shop, "produced", 0, 0)
+    diary.book.begin_anew()
+    diary.does(shop, "produced", 1, 1)
+    assert diary.notes() == [("produced", 0, 0), ("produced", 1, 1)]
+
+
+def commit(diary: Diary, who: object, offset: int, before: int) -> None:
+    diary.does(who, "committed", offset, offset, group="g", before=before)  # type: ignore[arg-type]
+
+
+def test_a_commit_concerns_the_records_that_it_passes(diary: Diary) -> None:
+    shop = origin()
+    diary.does(shop, "fetched", 0, 9)
+    commit(diary, shop, 4, -1)
+    commit(diary, shop, 4, 4)
+    commit(diary, shop, 10, 4)
+    assert diary.notes() == [("fetched", 0, 9), ("committed", 0, 3), ("committed", 4, 9)]
+
+
+def test_what_is_passed_without_being_sent_is_skipped(diary: Diary) -> None:
+    shop = origin()
+    diary.does(shop, "fetched", 2, 3)
+    diary.does(shop, "fetched", 8, 9)
+    commit(diary, shop, 12, 0)
+    assert diary.notes()[2:] == [
+        ("skipped", 0, 1),
+        ("committed", 2, 3),
+        ("skipped", 4, 7),
+        ("committed", 8, 9),
+        ("skipped", 10, 11),
+    ]
+
+
+def test_offsets_that_an_administrator_sets_are_skipped(diary: Diary) -> None:
+    shop, admin = origin(), origin("admin")
+    diary.does(shop, "fetched", 0, 4)
+    commit(diary, shop, 3, -1)
+    commit(diary, admin, 20, 3)
+    # 3 and 4 were sent to a member, whatever has become of them.
+    assert diary.notes()[1:] == [("committed", 0, 2), ("committed", 3, 4), ("skipped", 5, 19)]
+    commit(diary, admin, 2, 20)
+    assert diary.notes()[-1] == ("committed", 2, 1)
+    assert diary.rows[diary.book.last_seq].detail == "back from 20"
+
+
+def test_a_client_of_before_the_restart_is_not_said_to_have_skipped(diary: Diary) -> None:
+    shop = origin()
+    diary.does(shop, "joined", group="g")
+    diary.clients.load([each.row() for each in diary.clients.by_number.values()])
+    commit(diary, origin(), 9, 4)
+    assert diary.notes()[-1] == ("committed", 4, 8)
+
+
+@pytest.mark.parametrize(("which", "skipped"), [("latest", [("skipped", 0, 8)]), ("earliest", [])])
+def test_a_group_without_offsets_skips_what_is_before_its_beginning(
+    diary: Diary, which: str, skipped: list[object]
+) -> None:
+    shop, at = origin(), 9 if which == "latest" else 0
+    diary.does(shop, "found", -1, -1, group="g")
+    diary.does(shop, "looked up", at, at, detail=which)
+    diary.does(shop, "looked up", 50, 50, detail="latest")
+    assert diary.notes()[2:] == skipped
+    assert {row.group for row in diary.rows.values()} == {"g"}
+
+
+def test_a_client_that_was_out_of_range_skips_what_is_before_its_new_beginning(
+    diary: Diary,
+) -> None:
+    shop = origin()
+    diary.does(shop, "joined", group="g")
+    diary.does(shop, "out of range", 3, 3)
+    diary.does(shop, "looked up", 8, 8, detail="earliest")
+    assert diary.notes()[-1] == ("skipped", 3, 7)
+
+
+def test_what_is_asked_for_again_and_again_is_noted_once(diary: Diary) -> None:
+    for offset in (5, 5, 5, 6):
+        diary.does(origin(), "found", offset, offset, group="g")
+    for _ in range(3):
+        diary.does(origin(), "looked up", 9, 9, detail="latest")
+    assert diary.notes() == [("found", 5, 5), ("found", 6, 6)]
