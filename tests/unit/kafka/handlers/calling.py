@@ -31,14 +31,16 @@ async def call(
     """Return the response that a client would read; the newest version is the default."""
     version = handler.max_version if version is None else version
     key = int(handler.api_key)
+    connection = connection or ClientConnection(1, "PLAINTEXT", "/127.0.0.1")
     context = RequestContext(
         broker=broker,
         node_id=broker.nodes[0].node_id,
-        connection=connection or ClientConnection(1, "PLAINTEXT", "/127.0.0.1"),
+        connection=connection,
         api_key=key,
         api_version=version,
         correlation_id=1,
         client_id="test",
+        origin=connection.origin("test"),
         advertised=lambda _: [AdvertisedBroker(broker.nodes[0].node_id, "kafka.test", 9092, "r1")],
         handlers=HANDLERS,
     )
