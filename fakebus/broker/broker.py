@@ -283,7 +283,7 @@ class Broker:
                 f"clients must not write to the internal topic {topic_partition.topic}",
             )
         if log.config.producers:
-            check_owner(topic_partition.topic, log.config.producers, self.service_of, origin())
+            check_owner(topic_partition.topic, log.config.producers, self.service_of, origin)
         now_ms = self.clock.now_ms()
         try:
             looks = check_batch(batch, header, log.config, now_ms)
