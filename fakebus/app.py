@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import replace
+from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -21,6 +22,8 @@ from fakebus.config import Settings
 from fakebus.fixture_files.seed_notes import SeedNotes
 from fakebus.green_threads import demand_real_threads
 from fakebus.kafka.server import KafkaServer
+from fakebus.lineage.header_rules import IdentityReader
+from fakebus.lineage.identities import Identities
 from fakebus.lineage.lineage import Lineage
 from fakebus.ready_file import ReadyFile
 from fakebus.real_time import keep_real_time, monotonic
@@ -33,6 +36,7 @@ from fakebus.wording import counted
 if TYPE_CHECKING:
     from fakebus.fixture_files.seeding.bus_seed import BusSeed
     from fakebus.kafka.listener import Listener
+    from fakebus.lineage.flow import Flows
 
 __all__ = ["BusThread", "FakeBus"]
 
@@ -68,6 +72,7 @@ class FakeBus:
         self.broker: Broker
         self.registry: Registry
         self.lineage: Lineage
+        self.identities: Identities
         self.servers: list[Server] = []
         """The front ends, in the order in which they begin to serve."""
         self.ready = False
@@ -125,6 +130,8 @@ class FakeBus:
         )
         self.lineage = Lineage(self.broker, storage.lineage)
         opened.push_async_callback(self.lineage.close)
+        self.identities = Identities(self.broker.topics, storage.lineage, IdentityReader())
+        opened.push_async_callback(self.identities.close)
         opened.push_async_callback(self.broker.close)
         opened.push_async_callback(self.registry.close)
         self.servers += self._front_ends()
@@ -136,17 +143,37 @@ class FakeBus:
         await self.lineage.start()
         await self.registry.start()
         self.broker.record_validator = RecordValidator(self.registry)
-        self.broker.participants += (self.registry, SeedNotes(self.broker), self.lineage)
+        own = (self.registry, SeedNotes(self.broker), self.lineage, self.identities)
+        self.broker.participants += own
         await self.broker.finish_restoring()
         if seed is not None:
             await seed.write(
                 self.broker, self.registry, reset=settings.reset, progress=self._progress
             )
+        if self.broker.activity.enabled:
+            await self.identities.start()
+            self.lineage.on_stored = self.identities.wake
         for server in self.servers:
             await server.start()
         self.ready = True
         opened.callback(ready_file.remove)
         ready_file.write(self._description())
+
+    @cached_property
+    def flows(self) -> Flows:
+        """What caused which record, and what became of it."""
+        # Nobody has to wait for what it takes before the first question.
+        from fakebus.fixture_files.seeding.declared_readers import DeclaredReaders
+        from fakebus.lineage.flow import Flows
+        from fakebus.registry.sources import RegistrySource
+
+        return Flows(
+            self.broker,
+            self.lineage,
+            self.identities,
+            decode=RegistrySource(self.registry).data_of,
+            refusal=DeclaredReaders(self.broker, self.registry).refusal,
+        )
 
     def _front_ends(self) -> Iterator[Server]:
         # What a bus does not serve is not imported either.

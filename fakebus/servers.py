@@ -20,6 +20,8 @@ from fakebus.registry.registry import Registry
 if TYPE_CHECKING:
     import ssl
 
+    from fakebus.lineage.flow import Flows
+
 _ROUNDS = 4
 """The rounds of the loop between accepting a connection and telling its protocol; asyncio
 needs three."""
@@ -49,6 +51,10 @@ class Bus(Protocol):
     @property
     def lineage(self) -> Lineage:
         """What clients did."""
+
+    @property
+    def flows(self) -> Flows:
+        """What caused which record, and what became of it."""
 
     @property
     def ready(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -28,6 +28,10 @@ _TRIM_EVERY = 100
 """Notes after which old ones are looked for."""
 
 
+def _do_nothing() -> None:
+    """Tell nobody."""
+
+
 class Lineage:
     """Notes of a bus, and what can be asked about them.
 
@@ -40,6 +44,8 @@ class Lineage:
         self.store = store
         self.services = Services()
         self.clients = Clients(self.services)
+        self.on_stored: Callable[[], object] = _do_nothing
+        """Called when something new is stored."""
         self._broker = broker
         self._notebook = Notebook(self.clients)
         self._peers = PeerFinder(self.clients.looked_up)
@@ -113,6 +119,7 @@ class Lineage:
         if not notes and not clients:
             return
         self.store.add_notes(notes, clients)
+        self.on_stored()
         self._untrimmed += len(notes)
         if self._untrimmed >= _TRIM_EVERY:
             self._untrimmed = 0

@@ -10,6 +10,7 @@ from fakebus.registry.errors import RegistryError
 from fakebus.registry.registry import Registry
 from fakebus.schemas.framing import framed_id
 from fakebus.schemas.interface import ParsedSchema
+from fakebus.schemas.payloads import decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,3 +80,8 @@ class RegistrySource:
             versions = []
         subject, version = best_subject(versions, topic, is_key) or ("", 0)
         return RegistrySchema(schema_id, self._parsed[schema_id], subject, version)
+
+    async def data_of(self, topic: str, value: bytes | None) -> object:
+        """Return what a value stands for, as far as it can be told."""
+        await self.prepare(value)
+        return decode(value, self, topic=topic).data

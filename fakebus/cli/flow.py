@@ -1,0 +1,62 @@
+"""Show what caused a record, what it caused, and what became of it in each consumer group.
+
+Each step says how it is known: *stated* by the record itself (a causation id, a dead letter's
+origin), *correlated* by a trace or a correlation id, or *observed*: the same process had the one in
+its hands when it produced the other. Where several causes are possible, all are shown. A running
+fakebus is asked.
+
+Examples:
+  fakebus flow 'orders[0]@12'
+  fakebus flow --find 4bf92f3577b34da6a3ce929d0e0e4736
+  fakebus flow 'orders[0]@12' --depth 1 --json
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from fakebus.cli.bootstrap import add_http_argument
+from fakebus.cli.output import JSON, add_format_argument, print_json, print_lines
+from fakebus.client.bus_http import BusHttp, BusHttpError
+from fakebus.errors import FakebusError
+from fakebus.lineage.flow_text import drawn
+
+_NEVER_WAS = (404, 422)
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``fakebus flow``."""
+    asked = parser.add_mutually_exclusive_group(required=True)
+    asked.add_argument(
+        "record", nargs="?", metavar="TOPIC[PARTITION]@OFFSET", help="the record to begin from"
+    )
+    asked.add_argument(
+        "--find",
+        metavar="TEXT",
+        help="begin from all records with this id, trace id, correlation id or key, or these words",
+    )
+    parser.add_argument(
+        "--depth", type=int, metavar="N", help="steps from where it begins (default: all)"
+    )
+    add_http_argument(parser)
+    add_format_argument(parser, "json: an object with records, edges, asked and behind")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the flow; 2 for a record that never was."""
+    if arguments.depth is not None and arguments.depth < 0:
+        raise FakebusError(f"--depth is 0 or more, not {arguments.depth}")
+    try:
+        flow = BusHttp(arguments.http_url).get(
+            "/flow", record=arguments.record, find=arguments.find, depth=arguments.depth
+        )
+    except BusHttpError as error:
+        if error.status not in _NEVER_WAS:
+            raise
+        print_lines(f"fakebus flow: {error}", error=True)
+        return 2
+    if arguments.format == JSON:
+        print_json(flow)
+    else:
+        print_lines(*drawn(flow))
+    return 0

@@ -1,0 +1,91 @@
+"""Readers that fixture sets declare, and the records that these could not read."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+
+from fakebus.broker.broker import Broker
+from fakebus.errors import MissingExtraError
+from fakebus.fixture_files.model import FixtureReader
+from fakebus.fixture_files.parties import Parties, TopicParties
+from fakebus.fixture_files.seeding.ledger import LEDGER_TOPIC
+from fakebus.records.record import Record
+from fakebus.registry.errors import RegistryError
+from fakebus.registry.registry import Registry
+from fakebus.schemas.framing import HEADER_SIZE, framed_id
+from fakebus.schemas.interface import STORED, ParsedSchema, SchemaDataError, SchemaError
+from fakebus.schemas.languages import language
+
+
+class DeclaredReaders:
+    """Schemas that services read a bus's topics with, as the sets say that it was seeded from.
+
+    Args:
+        broker: knows the notes of seeding.
+        registry: knows what records were written with.
+    """
+
+    def __init__(self, broker: Broker, registry: Registry) -> None:
+        self._broker = broker
+        self._registry = registry
+        self._parties = Parties()
+        self._seen: tuple[object, ...] = ()
+
+    async def refusal(self, services: Collection[str], topic: str, record: Record) -> str | None:
+        """Return why services could not read a record's value; ``None`` if they can, or might.
+
+        Args:
+            services: the names that a group, or what reads for it, goes by.
+            topic: where the record is.
+            record: the record; one without a value needs no schema.
+        """
+        readers = {
+            subject: [one for one in declared if one.service in services]
+            for subject, declared in (await self._of(topic)).items()
+        }
+        if not any(readers.values()) or record.value is None:
+            return None
+        schema_id = framed_id(record.value)
+        if schema_id is None:
+            return "the value does not begin with the id of a schema"
+        try:
+            writer = await self._registry.parsed(schema_id)
+            subjects = self._registry.subjects_of_id(schema_id)
+        except RegistryError:
+            return f"the value names schema {schema_id}, which the registry does not have"
+        except MissingExtraError:
+            return None
+        try:
+            writer.decode(record.value[HEADER_SIZE:])
+        except SchemaDataError as error:
+            return f"the value does not fit schema {schema_id}: {error}"
+        concerned = [one for subject in subjects for one in readers.get(subject, ())]
+        return next(_reasons(concerned, writer), None)
+
+    async def _of(self, topic: str) -> dict[str, tuple[FixtureReader, ...]]:
+        """Return what is declared for the values of a topic, by subject."""
+        # Imported late: what was never seeded need not know how.
+        from fakebus.fixture_files.seeding.seeder import read_ledger
+
+        known = self._broker.topics.get(LEDGER_TOPIC)
+        if known is None:
+            return {}
+        log = known.partitions[0]
+        seen = (known.topic_id, log.leader_epoch, log.high_watermark)
+        if seen != self._seen:
+            self._parties, self._seen = (await read_ledger(self._broker)).parties, seen
+        told = self._parties.topics.get(topic, TopicParties(name=topic))
+        names = {*told.subjects, f"{topic}-value"} - {told.formats[0]}
+        subjects = self._parties.subjects
+        return {name: subjects[name].readers for name in names if name in subjects}
+
+
+def _reasons(readers: Iterable[FixtureReader], writer: ParsedSchema) -> Iterator[str]:
+    for reader in readers:
+        try:
+            parsed = language(writer.schema_type).parse(reader.text, (), STORED)
+        except (SchemaError, MissingExtraError):
+            # It builds on schemas that are not noted, or was too long to be noted.
+            continue
+        for reason in parsed.incompatibilities(writer):
+            yield f"{reason.message} ({reader.display_file})"

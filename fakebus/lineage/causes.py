@@ -1,0 +1,345 @@
+"""Causes of a record, and how each of them is known.
+
+*Stated* is what a record says itself: the id of its cause, where it was put aside from, which
+request it answers. *Correlated* are records of one trace or one transaction; of those only direct
+causes are joined, which is settled by what was stated and by which process was sent what, and by
+time where nothing is known of that. *Observed* is what :mod:`fakebus.lineage.history` tells. A
+cause that is stated, or correlated and observed, leaves no room for others that are only observed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, Protocol
+
+from fakebus.lineage.history import SENT, VERBS, WINDOW_MS, Candidates, History
+from fakebus.lineage.place import Place, parse_place
+from fakebus.lineage.ranking import ranked
+from fakebus.lineage.records import Records
+from fakebus.storage.lineage_interface import IdentityRow, NoteRow
+
+STATED, CORRELATED, OBSERVED, HINTED = EVIDENCE = ("stated", "correlated", "observed", "hinted")
+"""How a cause is known, the strongest first."""
+WRITTEN = ("produced", "seeded", "replayed")
+MOST_OF_A_FLOW = 100
+"""Records of one trace or transaction whose order is worked out."""
+MOST_RIVALS = 500
+"""Possible causes of one record that are told."""
+MOST_EFFECTS = 500
+_MOST_NOTES = 2000
+"""Notes of a process that are looked at before a record."""
+_CHUNK = 5000
+_MOST_CHUNKS = 4
+_FOREVER = 1 << 62
+_BELONGING = ("trace", "correlation")
+
+
+class Clients(Protocol):
+    """Clients, as far as causes depend on them."""
+
+    def of_process(self, client: int) -> Sequence[int]:
+        """Return the clients of a client's process, itself included."""
+
+
+class Known(Protocol):
+    """Store of lineage, as far as causes depend on it."""
+
+    async def notes_at(
+        self, topic: str, partition: int, offset: int, verbs: Sequence[str], most: int
+    ) -> list[NoteRow]:
+        """Return the notes of some verbs whose range holds an offset, oldest first."""
+
+    async def notes_of_clients(
+        self, clients: Sequence[int], seqs: tuple[int, int], verbs: Sequence[str], most: int
+    ) -> list[NoteRow]:
+        """Return notes of clients between two numbers (both included), newest first."""
+
+    async def with_identity(
+        self, kinds: Sequence[str], value: bytes, most: int
+    ) -> list[IdentityRow]:
+        """Return what has a value, newest first."""
+
+    async def identities_of(self, topic: str, partition: int, offset: int) -> list[IdentityRow]:
+        """Return what is known of one record."""
+
+
+class Link(NamedTuple):
+    """Link of a cause and its effect."""
+
+    cause: Place
+    effect: Place
+    evidence: str
+    by: str
+    """What says so: the header, or ``fetch``."""
+    rank: int
+    rivals: int
+
+
+class Causes:
+    """Causes and effects of records, for the time of one question.
+
+    Args:
+        store: what is known of records and clients.
+        clients: which of them are one process.
+        records: what is in the records.
+        window_ms: for how long a committed record may still be a cause.
+    """
+
+    def __init__(
+        self, store: Known, clients: Clients, records: Records, window_ms: int = WINDOW_MS
+    ) -> None:
+        self.cut: dict[str, None] = {}
+        """What was left out, in words."""
+        self._store = store
+        self._clients = clients
+        self._records = records
+        self._window_ms = window_ms
+        self._written: dict[Place, NoteRow | None] = {}
+        self._identities: dict[Place, list[IdentityRow]] = {}
+        self._candidates: dict[int, Candidates] = {}
+        """By the number of the note of what was produced."""
+        self._turns: dict[int, int] = {}
+        self._direct: dict[tuple[str, bytes], dict[Place, list[Place]]] = {}
+        self._links: dict[Place, list[Link]] = {}
+
+    async def written(self, place: Place) -> NoteRow | None:
+        """Return the note of who wrote a record, ``None`` if it is not known any more."""
+        if place not in self._written:
+            notes = await self._store.notes_at(*place, WRITTEN, MOST_RIVALS)
+            # A topic of that name may have been there before.
+            self._written[place] = notes[-1] if notes else None
+        return self._written[place]
+
+    async def identities(self, place: Place) -> list[IdentityRow]:
+        """Return what a record says of itself."""
+        if place not in self._identities:
+            self._identities[place] = await self._store.identities_of(*place)
+        return self._identities[place]
+
+    async def of(self, effect: Place) -> list[Link]:
+        """Return the links to a record from its causes, the likeliest first."""
+        if effect not in self._links:
+            self._links[effect] = await self._find(effect)
+        return self._links[effect]
+
+    async def _find(self, effect: Place) -> list[Link]:
+        found = {cause: (STATED, by) for cause, by in (await self._stated(effect)).items()}
+        observed = await self.candidates(effect)
+        if not found:
+            settled = False
+            for row in await self.identities(effect):
+                if row.kind in _BELONGING:
+                    direct = (await self._direct_causes(row)).get(effect, ())
+                    settled = settled or any(observed.holds(*cause) for cause in direct)
+                    for cause in direct:
+                        found.setdefault(cause, (CORRELATED, row.rule))
+            unsure = [] if settled else list(observed.newest(MOST_RIVALS))
+            for place in await self._by_likeness(effect, [Place(*each) for each in unsure]):
+                found.setdefault(place, (OBSERVED, "fetch"))
+            left_out = 0 if settled else observed.count - len(unsure)
+            if left_out:
+                self.cut[f"{left_out} more possible causes of {effect}"] = None
+        else:
+            left_out = 0
+        rivals = len(found) + left_out - 1
+        return [
+            Link(cause, effect, evidence, by, rank, rivals)
+            for rank, (cause, (evidence, by)) in enumerate(found.items(), 1)
+        ]
+
+    # -- stated --
+
+    async def _stated(self, effect: Place) -> dict[Place, str]:
+        found: dict[Place, str] = {}
+        for row in await self.identities(effect):
+            if row.kind == "origin":
+                origin = parse_place(row.value.decode("utf-8", "replace"))
+                if origin is not None and origin != effect and await self._was(origin):
+                    found[origin] = row.rule
+            elif row.kind in ("cause", "reply"):
+                kind = "identity" if row.kind == "cause" else "request"
+                found.update(dict.fromkeys(await self._named(effect, kind, row.value), row.rule))
+        return found
+
+    async def _was(self, place: Place) -> bool:
+        """Whether there is, or was, such a record."""
+        return self._records.ever_was(place) or await self.written(place) is not None
+
+    async def _named(self, effect: Place, kind: str, value: bytes) -> list[Place]:
+        """Return what had an id before a record named it: copies only where it is not settled."""
+        rows = await self._store.with_identity([kind], value, MOST_OF_A_FLOW)
+        earlier = await self._before(effect, {Place(*row[2:5]) for row in rows})
+        sent = await self._sent_to_writer(effect, earlier)
+        return sent or earlier
+
+    async def _before(self, effect: Place, places: Iterable[Place]) -> list[Place]:
+        """Return those of some records that are older than another one, in their order."""
+        end = await self._moment(effect)
+        moments = [(await self._moment(place), place) for place in places if place != effect]
+        return [place for moment, place in sorted(moments) if moment < end]
+
+    async def _moment(self, place: Place) -> tuple[int, int, int]:
+        """Return what orders records by when they came; their own time only if nothing else is."""
+        note = await self.written(place)
+        if note is not None:
+            return note.at_ms, note.seq, place.offset
+        record = await self._records.read(place)
+        return (0 if record is None else record.timestamp, 0, place.offset)
+
+    async def _sent_to_writer(self, effect: Place, places: Sequence[Place]) -> list[Place]:
+        """Return those of some records that the process which wrote another one was sent before."""
+        note = await self.written(effect)
+        if note is None:
+            return []
+        clients = set(self._clients.of_process(note.client))
+        found = []
+        for place in places:
+            sent = await self._store.notes_at(*place, [SENT], MOST_RIVALS)
+            if any(each.client in clients and each.seq < note.seq for each in sent):
+                found.append(place)
+        return found
+
+    # -- correlated --
+
+    async def _direct_causes(self, row: IdentityRow) -> dict[Place, list[Place]]:
+        """Return, for each record of a trace or transaction, its direct causes among them."""
+        key = row.kind, row.value
+        if key not in self._direct:
+            rows = await self._store.with_identity([row.kind], row.value, MOST_OF_A_FLOW + 1)
+            if len(rows) > MOST_OF_A_FLOW:
+                self.cut[f"records of the same {row.kind} before the newest {MOST_OF_A_FLOW}"] = (
+                    None
+                )
+            members = {Place(*each[2:5]) for each in rows[:MOST_OF_A_FLOW]} | {Place(*row[2:5])}
+            self._direct[key] = await self._joined(members)
+        return self._direct[key]
+
+    async def _joined(self, members: set[Place]) -> dict[Place, list[Place]]:
+        moments = sorted([(await self._moment(place), place) for place in members])
+        order = [place for _, place in moments]
+        direct: dict[Place, list[Place]] = {}
+        ancestors: dict[Place, set[Place]] = {}
+        for at, effect in enumerate(order):
+            earlier = order[:at]
+            causes = [cause for cause in await self._stated(effect) if cause in ancestors]
+            if not causes:
+                sent = await self._sent_to_writer(effect, earlier)
+                in_flight = await self.candidates(effect)
+                causes = [cause for cause in sent if in_flight.holds(*cause)] or sent
+            if not causes:
+                causes = earlier[-1:]
+            nearest = [
+                cause
+                for cause in causes
+                if not any(cause in ancestors[other] for other in causes if other != cause)
+            ]
+            direct[effect] = nearest
+            ancestors[effect] = set(nearest).union(*(ancestors[cause] for cause in nearest))
+        return direct
+
+    # -- observed --
+
+    async def candidates(self, effect: Place) -> Candidates:
+        """Return what the process that produced a record had in its hands then."""
+        note = await self.written(effect)
+        if note is None or note.verb != "produced":
+            return Candidates(())
+        if note.seq not in self._candidates:
+            clients = tuple(self._clients.of_process(note.client))
+            end = note.seq if note.until_ms == note.at_ms else note.seq + _CHUNK
+            await self._load(clients, note.seq, end)
+        return self._candidates.get(note.seq, Candidates(()))
+
+    async def _load(self, clients: Sequence[int], seq: int, end: int) -> list[NoteRow]:
+        """Work out the candidates of what a process has produced from one note on to another."""
+        notes = await self._store.notes_of_clients(clients, (0, seq), VERBS, _MOST_NOTES)
+        notes.reverse()
+        if end > seq:
+            later = await self._store.notes_of_clients(clients, (seq + 1, end), VERBS, _CHUNK)
+            notes += reversed(later)
+        produced = []
+        for note, candidates in History(notes, self._window_ms).candidates():
+            # Of two questions the one that has seen more of what was before is right.
+            if note.seq >= seq or note.seq not in self._candidates:
+                self._candidates[note.seq] = candidates
+                self._turns[note.seq] = _turn(notes, note, candidates)
+            if note.seq >= seq:
+                produced.append(note)
+        return produced
+
+    async def _by_likeness(self, effect: Place, causes: Sequence[Place]) -> list[Place]:
+        note = await self.written(effect)
+        if len(causes) < 2 or note is None:
+            return list(causes)
+        contents = await self._records.contents([effect, *causes])
+        turn = self._turns.get(note.seq, 0) + effect.offset - note.first
+        return ranked(contents[effect], turn, causes, contents)
+
+    # -- effects --
+
+    async def effects(self, cause: Place) -> list[Link]:
+        """Return the links from a record to its effects, in the order in which they came."""
+        found: dict[Place, None] = {}
+        for row in await self.identities(cause):
+            if row.kind in ("identity", "request"):
+                kind = "cause" if row.kind == "identity" else "reply"
+                found.update(await self._with(kind, row.value))
+            elif row.kind in _BELONGING:
+                direct = await self._direct_causes(row)
+                found.update(dict.fromkeys(each for each in direct if cause in direct[each]))
+        found.update(await self._with("origin", str(cause).encode()))
+        found.update(await self._observed_effects(cause))
+        if len(found) > MOST_EFFECTS:
+            self.cut[f"{len(found) - MOST_EFFECTS} more possible effects of {cause}"] = None
+        links = [
+            link
+            for effect in list(found)[:MOST_EFFECTS]
+            for link in await self.of(effect)
+            if link.cause == cause
+        ]
+        moments = {link.effect: await self._moment(link.effect) for link in links}
+        return sorted(links, key=lambda link: moments[link.effect])
+
+    async def _with(self, kind: str, value: bytes) -> dict[Place, None]:
+        rows = await self._store.with_identity([kind], value, MOST_EFFECTS)
+        return {Place(*row[2:5]): None for row in reversed(rows)}
+
+    async def _observed_effects(self, cause: Place) -> dict[Place, None]:
+        """Return what was produced by processes that had a record in their hands."""
+        found: dict[Place, None] = {}
+        seen: dict[tuple[int, ...], int] = {}
+        for sent in await self._store.notes_at(*cause, [SENT], MOST_RIVALS):
+            clients = tuple(self._clients.of_process(sent.client))
+            begin = sent.seq
+            for _ in range(_MOST_CHUNKS):
+                if begin <= seen.get(clients, -1):
+                    break
+                produced = await self._load(clients, begin, begin + _CHUNK)
+                seen[clients] = begin
+                held = [note for note in produced if self._candidates[note.seq].holds(*cause)]
+                for note in held:
+                    for offset in range(note.first, note.last + 1):
+                        place = Place(note.topic, note.partition, offset)
+                        found[place] = None
+                        self._written.setdefault(place, note)
+                        if len(found) > MOST_EFFECTS:
+                            return found
+                if produced and (not held or held[-1] is not produced[-1]):
+                    break
+                begin += _CHUNK
+        return found
+
+
+def _turn(notes: Sequence[NoteRow], effect: NoteRow, candidates: Candidates) -> int:
+    """Return how many records a process had produced since it was sent the first candidate."""
+    if not candidates.ranges:
+        return 0
+    since = min(sent.at_ms for sent in candidates.ranges)
+    return sum(
+        note.last - note.first + 1
+        for note in notes
+        if note.verb == "produced"
+        and note.topic == effect.topic
+        and note.seq < effect.seq
+        and note.at_ms >= since
+    )

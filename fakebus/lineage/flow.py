@@ -1,0 +1,263 @@
+"""Flow of a record: what caused it, what it caused, and what became of each step in each group.
+
+What comes out is what ``fakebus flow --json`` prints and ``/_fakebus/v1/flow`` answers.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from fakebus.broker.broker import Broker
+from fakebus.errors import FakebusError
+from fakebus.lineage.causes import WRITTEN, Causes, Link
+from fakebus.lineage.group_states import GroupStates, Refusal
+from fakebus.lineage.header_rules import bounded
+from fakebus.lineage.history import WINDOW_MS
+from fakebus.lineage.identities import Identities
+from fakebus.lineage.known_clients import KnownClients
+from fakebus.lineage.lineage import Lineage
+from fakebus.lineage.place import Place, parse_place
+from fakebus.lineage.records import Decode, LogRecords, Records
+from fakebus.records.record import Record
+from fakebus.storage.lineage_interface import NoteRow
+from fakebus.wording import nearest
+
+MOST_RECORDS = 1000
+"""Records of one answer."""
+MOST_STATES = 200
+"""Records whose state in each group is told."""
+MOST_FOUND = 50
+"""Records whose flows are told when they are looked for by an id."""
+_CATCH_UP_S = 2.0
+FOUND_BY = ("identity", "trace", "correlation", "request", "reply", "cause")
+"""Kinds of ids by which records are looked for."""
+_FRONT_ENDS = ("rest", "redis")
+
+
+class FlowError(FakebusError):
+    """Error: there is no such record, and never was."""
+
+
+class Flows:
+    """Flows of the records of a bus.
+
+    Args:
+        broker: the bus.
+        lineage: knows what clients did.
+        identities: knows what records say of themselves.
+        decode: understands values.
+        refusal: tells what a group cannot read.
+        window_ms: for how long a committed record may still be a cause.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        lineage: Lineage,
+        identities: Identities,
+        decode: Decode,
+        refusal: Refusal,
+        window_ms: int = WINDOW_MS,
+    ) -> None:
+        self._broker = broker
+        self._lineage = lineage
+        self._store = lineage.store
+        self._identities = identities
+        self._decode = decode
+        self._refusal = refusal
+        self._window_ms = window_ms
+
+    async def of_record(self, name: str, depth: int | None = None) -> dict[str, Any]:
+        """Return the flow of one record.
+
+        Args:
+            name: ``topic[partition]@offset``.
+            depth: how many steps away from it; all that are when left out.
+
+        Raises:
+            FlowError: it is no name of a record, or there never was such a record.
+        """
+        place = parse_place(name)
+        if place is None:
+            raise FlowError(f"{name!r} is no record: write TOPIC[PARTITION]@OFFSET")
+        await self._catch_up()
+        await self._check(place)
+        return await self._answer(str(place), [place], depth)
+
+    async def of_records(
+        self, asked: str, places: Iterable[Place], depth: int | None = None
+    ) -> dict[str, Any]:
+        """Return the flows of several records, such as those that a text was found in."""
+        await self._catch_up()
+        return await self._answer(asked, list(dict.fromkeys(places)), depth)
+
+    async def with_id(self, text: str) -> list[Place]:
+        """Return the records that say an id of themselves, oldest first."""
+        await self._catch_up()
+        value = bounded(text.encode("utf-8", "surrogatepass"))
+        found: dict[Place, None] = {}
+        for each in dict.fromkeys((value, value.lower(), value.lower().lstrip(b"0"))):
+            rows = await self._store.with_identity(FOUND_BY, each, MOST_FOUND)
+            found.update({Place(*row[2:5]): None for row in rows})
+        return sorted(found)
+
+    async def _catch_up(self) -> None:
+        await self._identities.catch_up(_CATCH_UP_S)
+        await self._lineage.settle()
+
+    async def _check(self, place: Place) -> None:
+        """Raise FlowError if a record never was."""
+        topic = self._broker.topics.get(place.topic)
+        log = None if topic is None else topic.partition(place.partition)
+        if log is not None and place.offset < log.high_watermark:
+            return
+        if await self._store.notes_at(*place, WRITTEN, 1):
+            # It went with its topic.
+            return
+        if topic is None:
+            names = [each.name for each in self._broker.topics]
+            raise FlowError(f"there is no topic {place.topic!r}: {nearest(place.topic, names)}")
+        if log is None:
+            count = len(topic.partitions)
+            raise FlowError(
+                f"topic {place.topic!r} has no partition {place.partition}: "
+                f"its partitions are 0 to {count - 1}"
+            )
+        end = log.high_watermark
+        newest = f"the newest one has offset {end - 1}" if end else "the partition is empty"
+        raise FlowError(f"there never was a record {place}: {newest}")
+
+    async def _answer(self, asked: str, starts: list[Place], depth: int | None) -> dict[str, Any]:
+        records = LogRecords(self._broker.topics, self._decode)
+        clients = KnownClients(self._lineage.clients, self._broker.clock.now_ms())
+        causes = Causes(self._store, clients, records, self._window_ms)
+        states = GroupStates(self._broker, self._store, clients, self._refusal)
+        flow = await answer(starts, depth, causes, records, clients, states)
+        return {**flow, "asked": asked, "behind": self._identities.behind}
+
+
+async def answer(
+    starts: Iterable[Place],
+    depth: int | None,
+    causes: Causes,
+    records: Records,
+    clients: KnownClients | None = None,
+    states: GroupStates | None = None,
+) -> dict[str, Any]:
+    """Return records, edges and what was left out of the flows of some records.
+
+    Args:
+        starts: the records.
+        depth: how many steps away from them; all when left out.
+        causes: knows the links.
+        records: knows what is in them.
+        clients: who wrote them, where that can be known.
+        states: what became of them in groups, where that can be known.
+    """
+    places, links = await _walk(causes, starts, depth)
+    told: dict[Place, dict[str, Any]] = {}
+    moments: dict[Place, tuple[int, int, Place]] = {}
+    # Those that were asked for and what follows surely from them come first.
+    for place in places:
+        record, note = await records.read(place), await causes.written(place)
+        groups = []
+        if states is not None and len(told) < MOST_STATES:
+            groups = await states.of(place, record, known=note is not None)
+        who = clients.told(note.client) if clients is not None and note is not None else {}
+        told[place] = _told(place, record, note, who, groups)
+        at_ms, seq = (note.at_ms, note.seq) if note else (told[place]["timestamp_ms"], 0)
+        moments[place] = (at_ms, seq, place)
+    if states is not None and len(places) > MOST_STATES:
+        causes.cut[f"the groups of {len(places) - MOST_STATES} records"] = None
+    links.sort(key=lambda link: (*moments[link.effect], link.rank))
+    return {
+        "records": [told[place] for place in sorted(told, key=lambda place: moments[place])],
+        "edges": [_edge(link, told) for link in links],
+        "left_out": list(causes.cut),
+    }
+
+
+async def _walk(
+    causes: Causes, starts: Iterable[Place], depth: int | None
+) -> tuple[list[Place], list[Link]]:
+    """Return the records of flows, and their links.
+
+    Of several possible causes all are told, but only the likeliest one is followed: the flows of
+    the others are those of other records.
+    """
+    distances = dict.fromkeys(starts, 0)
+    places = dict.fromkeys(distances)
+    links: dict[tuple[Place, Place], Link] = {}
+    waiting = deque(distances)
+    while waiting:
+        place = waiting.popleft()
+        if depth is not None and distances[place] >= depth:
+            continue
+        for link in [*await causes.of(place), *await causes.effects(place)]:
+            other = link.cause if link.effect == place else link.effect
+            if other not in places and len(places) >= MOST_RECORDS:
+                causes.cut[f"records beyond the first {MOST_RECORDS}"] = None
+                continue
+            places[other] = None
+            links[link.cause, link.effect] = link
+            if other not in distances and link.rank == 1:
+                distances[other] = distances[place] + 1
+                waiting.append(other)
+    return [*distances, *(place for place in places if place not in distances)], list(
+        links.values()
+    )
+
+
+def _told(
+    place: Place,
+    record: Record | None,
+    note: NoteRow | None,
+    who: Mapping[str, Any],
+    groups: list[dict[str, Any]],
+) -> dict[str, Any]:
+    front_end = who.get("front_end", "")
+    origin = "produced" if note is None else note.verb
+    if origin == "produced" and front_end in _FRONT_ENDS:
+        origin = front_end
+    timestamp_ms = note.at_ms if note is not None else -1
+    if record is not None and record.timestamp >= 0:
+        timestamp_ms = record.timestamp
+    return {
+        "record": str(place),
+        "topic": place.topic,
+        "partition": place.partition,
+        "offset": place.offset,
+        "timestamp_ms": timestamp_ms,
+        "written_at_ms": None if note is None else note.at_ms,
+        "origin": origin,
+        "origin_detail": "" if note is None else note.detail,
+        "service": who.get("service", ""),
+        "client_id": who.get("client_id", ""),
+        "process": who.get("process"),
+        "address": who.get("address", ""),
+        "type": _type(record),
+        "gone": record is None,
+        "groups": groups,
+    }
+
+
+def _type(record: Record | None) -> str:
+    """Return what an event calls its type; empty for nothing."""
+    for name, value in () if record is None else record.headers[:100]:
+        if name.lower() in ("ce_type", "type", "event-type", "eventtype") and value:
+            return value[:200].decode("utf-8", "replace")
+    return ""
+
+
+def _edge(link: Link, told: Mapping[Place, Mapping[str, Any]]) -> dict[str, Any]:
+    return {
+        "from": str(link.cause),
+        "to": str(link.effect),
+        "evidence": link.evidence,
+        "by": link.by,
+        "delay_ms": told[link.effect]["timestamp_ms"] - told[link.cause]["timestamp_ms"],
+        "rivals": link.rivals,
+        "rank": link.rank,
+    }

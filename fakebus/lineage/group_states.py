@@ -1,0 +1,208 @@
+"""State of a record in each group: whether it was handled, and if not, why."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from typing import Any
+
+from fakebus.broker.broker import Broker
+from fakebus.broker.groups.group import GroupDescription
+from fakebus.lineage.history import SENT
+from fakebus.lineage.known_clients import KnownClients
+from fakebus.lineage.place import Place
+from fakebus.protocol.consumer_protocol import assigned_partitions, subscribed_topics
+from fakebus.protocol.errors import DecodeError
+from fakebus.records.record import Record
+from fakebus.storage.lineage_interface import LineageStore, NoteRow
+from fakebus.types import TopicPartition
+from fakebus.wording import counted
+
+Refusal = Callable[[Collection[str], str, Record], Awaitable[str | None]]
+"""Returns why a service of these names cannot read a topic's record with its declared schema."""
+_PASSED = ("committed", "acknowledged")
+_MOST = 1000
+
+
+class GroupStates:
+    """States of records in groups, for the time of one question.
+
+    Args:
+        broker: the bus.
+        store: what is known of what clients did.
+        clients: the clients.
+        refusal: tells what a group cannot read.
+    """
+
+    def __init__(
+        self, broker: Broker, store: LineageStore, clients: KnownClients, refusal: Refusal
+    ) -> None:
+        self._broker = broker
+        self._store = store
+        self._clients = clients
+        self._refusal = refusal
+        self._groups: dict[str, list[str]] = {}
+
+    async def of(self, place: Place, record: Record | None, *, known: bool) -> list[dict[str, Any]]:
+        """Return the state of a record in each group that has, or had, to do with its topic.
+
+        Args:
+            place: where it is, or was.
+            record: what is there.
+            known: whether it is known who wrote it, and so all that was done with it since.
+        """
+        sent = await self._store.notes_at(*place, [SENT], _MOST)
+        passed = await self._store.notes_at(*place, [*_PASSED, "skipped"], _MOST)
+        found = []
+        for group in await self._groups_of(place):
+            clients = self._clients.of_group(group)
+            own = [each for each in sent if (each.group or group) == group]
+            own = [each for each in own if each.group or each.client in clients]
+            commits = [each for each in passed if each.group == group]
+            state = await self._state(group, place, record, own, commits, known=known)
+            found.append({"group": group, **state})
+        return found
+
+    async def _groups_of(self, place: Place) -> list[str]:
+        topic = place.topic
+        if topic not in self._groups:
+            coordinator = self._broker.group_coordinator
+            found = {
+                each.group_id
+                for each in coordinator.list_groups()
+                if any(at.topic == topic for at in coordinator.offsets(each.group_id))
+                or _subscribers(each, topic)
+            }
+            for group in self._clients.groups_reading(topic) - found:
+                joined = await self._store.notes_of_group(group, ["joined"], _MOST)
+                if any(topic in note.detail.split(", ") for note in joined):
+                    found.add(group)
+            self._groups[topic] = sorted(found)
+        passed = await self._store.notes_at(*place, _PASSED, _MOST)
+        return sorted({*self._groups[topic], *(note.group for note in passed if note.group)})
+
+    async def _state(
+        self,
+        group: str,
+        place: Place,
+        record: Record | None,
+        sent: Sequence[NoteRow],
+        commits: Sequence[NoteRow],
+        *,
+        known: bool,
+    ) -> dict[str, Any]:
+        coordinator = self._broker.group_coordinator
+        position = TopicPartition(place.topic, place.partition)
+        committed = coordinator.committed_offset(group, position)
+        is_passed = bool(commits) if committed is None else committed > place.offset
+        told: dict[str, Any] = {
+            "state": "waiting",
+            "member": "",
+            "service": "",
+            "fetched_at_ms": None,
+            "attempts": len(sent),
+            "committed_at_ms": None,
+            "reason": "",
+        }
+        if sent:
+            told["fetched_at_ms"] = sent[-1].at_ms
+            told["service"] = self._clients.service(sent[-1].client)
+        if is_passed:
+            self._tell_passed(told, sent, commits, known=known)
+        services = {group, *map(self._clients.service, self._clients.of_group(group))}
+        refused = None if record is None else await self._refusal(services, place.topic, record)
+        if refused is not None and told["state"] != "skipped":
+            told["state"] = "unreadable"
+            told["reason"] = (
+                f"the schema that is declared for {group} cannot read it: {refused}"
+                + ("; it was committed all the same" if is_passed else "")
+            )
+        elif not is_passed:
+            self._tell_open(told, group, place, record, sent)
+        return told
+
+    def _tell_passed(
+        self,
+        told: dict[str, Any],
+        sent: Sequence[NoteRow],
+        commits: Sequence[NoteRow],
+        *,
+        known: bool,
+    ) -> None:
+        done = next((each for each in commits if each.verb in _PASSED), None)
+        if done is not None:
+            told["committed_at_ms"] = done.at_ms
+            told["member"] = done.member
+            told["service"] = self._clients.service(done.client) or told["service"]
+        first = sent[0] if sent else None
+        if first is not None and (done is None or first.seq < done.seq):
+            told["state"] = "handled"
+            took = "" if done is None else f" {max(0, done.at_ms - first.at_ms)} ms"
+            times = f", at the {counted(len(sent), 'delivery', 'deliveries')}" if sent[1:] else ""
+            told["reason"] = f"committed{took} after it was sent{times}"
+        elif known:
+            told["state"] = "skipped"
+            skip = next((each for each in commits if each.verb == "skipped"), None)
+            how = f": {skip.detail}" if skip is not None and skip.detail else ""
+            told["reason"] = f"the group's offset was set past it and no member was sent it{how}"
+        else:
+            told["state"] = "handled"
+            told["reason"] = "committed before anything that is remembered"
+
+    def _tell_open(
+        self,
+        told: dict[str, Any],
+        group: str,
+        place: Place,
+        record: Record | None,
+        sent: Sequence[NoteRow],
+    ) -> None:
+        topic = self._broker.topics.get(place.topic)
+        log = topic.partition(place.partition) if topic is not None else None
+        description = self._broker.group_coordinator.describe(group)
+        if log is None:
+            told["state"], told["reason"] = "gone", "the topic was deleted before it was committed"
+        elif log.last_stable_offset <= place.offset < log.high_watermark:
+            told["state"], told["reason"] = "hidden", "it belongs to an open transaction"
+        elif record is None:
+            how = "retention or a deletion" if place.offset < log.log_start_offset else "compaction"
+            told["state"], told["reason"] = "gone", f"{how} has taken it before it was committed"
+        elif sent:
+            times = counted(len(sent), "time")
+            told["state"] = "fetched"
+            told["reason"] = f"sent {times} and not committed"
+        else:
+            told["state"], told["member"], told["reason"] = _waiting(description, place)
+            committed = self._broker.group_coordinator.offsets(group)
+            if told["state"] == "not_subscribed" and any(
+                at.topic == place.topic for at in committed
+            ):
+                told["state"] = "waiting"
+                told["reason"] = "the group has no member that is subscribed to the topic"
+
+
+def _subscribers(description: GroupDescription, topic: str) -> list[str]:
+    """Return the ids of the members that are subscribed to a topic."""
+    found = []
+    for member in description.members:
+        try:
+            topics = subscribed_topics(member.metadata)
+        except DecodeError:
+            continue
+        if topic in topics:
+            found.append(member.member_id)
+    return found
+
+
+def _waiting(description: GroupDescription | None, place: Place) -> tuple[str, str, str]:
+    """Return state, member and reason of a record that no member of a group was sent."""
+    if description is None or not description.members:
+        subscribed = description is not None
+        state = "waiting" if subscribed else "not_subscribed"
+        return state, "", "the group has no member"
+    for member in description.members:
+        if TopicPartition(place.topic, place.partition) in assigned_partitions(member.assignment):
+            who = member.client_id or member.member_id
+            return "waiting", member.member_id, f"{who} owns the partition and was not sent it yet"
+    if _subscribers(description, place.topic):
+        return "waiting", "", "no member owns the partition yet: the group is rebalancing"
+    return "not_subscribed", "", "no member is subscribed to the topic"

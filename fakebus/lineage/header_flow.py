@@ -1,0 +1,93 @@
+"""Flows as far as headers tell, of a cluster that tells nothing else."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from fakebus.lineage.causes import Causes
+from fakebus.lineage.flow import FOUND_BY, answer
+from fakebus.lineage.header_rules import IdentityReader, bounded
+from fakebus.lineage.place import Place
+from fakebus.lineage.ranking import NOTHING, Contents
+from fakebus.records.record import Record
+from fakebus.storage.lineage_interface import IdentityRow, NoteRow
+
+
+class HeaderFlows:
+    """Flows of the records that it was given.
+
+    Args:
+        reader: finds what records say of themselves.
+    """
+
+    def __init__(self, reader: IdentityReader | None = None) -> None:
+        self._reader = reader if reader is not None else IdentityReader()
+        self._records: dict[Place, Record] = {}
+        self._by_place: dict[Place, list[IdentityRow]] = {}
+        self._by_value: dict[bytes, list[IdentityRow]] = defaultdict(list)
+
+    def add(self, place: Place, record: Record) -> None:
+        """Take a record in."""
+        self._records[place] = record
+        for kind, value, rule in self._reader.read(place.topic, record):
+            row = IdentityRow(kind, value, *place, rule)
+            self._by_place.setdefault(place, []).append(row)
+            self._by_value[value].append(row)
+
+    async def of(
+        self, asked: str, places: Iterable[Place], depth: int | None = None
+    ) -> dict[str, Any]:
+        """Return the flows of records; see :class:`fakebus.lineage.flow.Flows`."""
+        flow = await answer(list(places), depth, Causes(self, self, self), self)
+        return {**flow, "asked": asked, "behind": 0}
+
+    def with_id(self, text: str) -> list[Place]:
+        """Return the records that say an id of themselves or have it as their key."""
+        value = bounded(text.encode("utf-8", "surrogatepass"))
+        rows = [*self._by_value.get(value, ()), *self._by_value.get(value.lower(), ())]
+        found = {Place(*row[2:5]) for row in rows if row.kind in FOUND_BY}
+        found |= {place for place, record in self._records.items() if record.key == value}
+        return sorted(found)
+
+    # -- what Causes asks --
+
+    def of_process(self, client: int) -> Sequence[int]:
+        """Return the client: nothing is known of processes."""
+        return [client]
+
+    def ever_was(self, place: Place) -> bool:
+        """Whether there is such a record."""
+        return place in self._records
+
+    async def read(self, place: Place) -> Record | None:
+        """Return a record."""
+        return self._records.get(place)
+
+    async def contents(self, places: Iterable[Place]) -> dict[Place, Contents]:
+        """Return nothing: nothing is observed that would have to be compared."""
+        return dict.fromkeys(places, NOTHING)
+
+    async def notes_at(
+        self, topic: str, partition: int, offset: int, verbs: Sequence[str], most: int
+    ) -> list[NoteRow]:
+        """Return nothing: nobody has noted what clients did."""
+        return []
+
+    async def notes_of_clients(
+        self, clients: Sequence[int], seqs: tuple[int, int], verbs: Sequence[str], most: int
+    ) -> list[NoteRow]:
+        """Return nothing: nobody has noted what clients did."""
+        return []
+
+    async def with_identity(
+        self, kinds: Sequence[str], value: bytes, most: int
+    ) -> list[IdentityRow]:
+        """Return what has a value, newest first."""
+        found = [row for row in self._by_value.get(value, ()) if row.kind in kinds]
+        return found[: -most - 1 : -1]
+
+    async def identities_of(self, topic: str, partition: int, offset: int) -> list[IdentityRow]:
+        """Return what a record says of itself."""
+        return self._by_place.get(Place(topic, partition, offset), [])

@@ -1,0 +1,185 @@
+"""History of one process: which records it had in its hands when it produced another one.
+
+What a broker sees is less than what happened. A client fetches ahead of its program, and commits
+before or after it is done, or by a timer; so nothing here guesses. A record that was sent to a
+process is a *candidate* for the cause of what the process produces
+
+- from when it was sent,
+- until it is committed, and for the time of a window after that, or
+- until the same client is sent a newer one after the commit, if that is earlier.
+
+All candidates are told, and how many there are where they are too many to be told.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from fakebus.storage.lineage_interface import NoteRow
+
+SENT, COMMITTED, PRODUCED = "fetched", "committed", "produced"
+VERBS = (SENT, COMMITTED, PRODUCED)
+WINDOW_MS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Candidates for the cause of a record: ranges of offsets that a process was sent."""
+
+    ranges: tuple[SentRange, ...]
+    """The oldest first."""
+
+    @property
+    def count(self) -> int:
+        """How many records they are."""
+        return sum(sent.last - sent.first + 1 for sent in self.ranges)
+
+    def holds(self, topic: str, partition: int, offset: int) -> bool:
+        """Whether a record is one of them."""
+        return any(
+            (sent.topic, sent.partition) == (topic, partition) and sent.first <= offset <= sent.last
+            for sent in self.ranges
+        )
+
+    def newest(self, most: int) -> Iterator[tuple[str, int, int]]:
+        """Yield topic, partition and offset of the newest, in the order in which they were sent."""
+        left = self.count - most
+        for sent in self.ranges:
+            skipped = max(0, min(left, sent.last - sent.first + 1))
+            left -= skipped
+            for offset in range(sent.first + skipped, sent.last + 1):
+                yield sent.topic, sent.partition, offset
+
+
+@dataclass(slots=True)
+class SentRange:
+    """Records of a partition that a client was sent together, and what it has committed of them."""
+
+    topic: str
+    partition: int
+    first: int
+    last: int
+    client: int
+    group: str
+    """The group that it was sent for, as far as that is known."""
+    at_ms: int
+    waits_for: frozenset[str] = frozenset()
+    """The groups that the client commits the partition for and has not yet."""
+    committed_ms: int | None = None
+
+
+@dataclass(slots=True)
+class History:
+    """History of a process.
+
+    Args:
+        notes: what its clients did, in order.
+        window_ms: for how long a committed record may still be the cause of another one.
+    """
+
+    notes: Sequence[NoteRow]
+    window_ms: int = WINDOW_MS
+    _groups: dict[tuple[int, str], set[str]] = field(default_factory=lambda: defaultdict(set))
+
+    def __post_init__(self) -> None:
+        for note in self.notes:
+            if note.verb == COMMITTED:
+                self._groups[note.client, note.topic].add(note.group)
+
+    def candidates(self) -> Iterator[tuple[NoteRow, Candidates]]:
+        """Yield each note of what was produced with the candidates for its cause."""
+        in_flight: list[SentRange] = []
+        for at, note in enumerate(self.notes):
+            if note.verb == SENT:
+                in_flight = self._sent(in_flight, note)
+            elif note.verb == COMMITTED:
+                in_flight = list(_committed(in_flight, note))
+            elif note.verb == PRODUCED:
+                yield note, self._candidates(in_flight, at, note)
+
+    def _sent(self, in_flight: list[SentRange], note: NoteRow) -> list[SentRange]:
+        if note.first > note.last:
+            return in_flight
+        groups = {note.group} if note.group else self._groups.get((note.client, note.topic), ())
+        kept = [
+            sent
+            for sent in in_flight
+            if (sent.client, sent.group) != (note.client, note.group)
+            or (sent.committed_ms is None and not _is(sent, note))
+        ]
+        who = note.client, note.group
+        where = note.topic, note.partition, note.first, note.last
+        return [*kept, SentRange(*where, *who, note.at_ms, frozenset(groups))]
+
+    def _candidates(self, in_flight: list[SentRange], at: int, note: NoteRow) -> Candidates:
+        found = [
+            sent
+            for sent in in_flight
+            if sent.committed_ms is None or note.at_ms - sent.committed_ms <= self.window_ms
+        ]
+        # A note of several records says when the first and the last one came: what was sent
+        # in between was sent before some of them.
+        for later in self.notes[at + 1 :]:
+            if later.at_ms >= note.until_ms:
+                break
+            if later.verb == SENT and later.first <= later.last:
+                found += self._sent([], later)
+        return Candidates(tuple(_distinct(found)))
+
+
+def _distinct(ranges: Iterable[SentRange]) -> Iterator[SentRange]:
+    """Yield ranges without what was sent several times, for several groups."""
+    seen: dict[tuple[str, int], list[SentRange]] = defaultdict(list)
+    for sent in ranges:
+        known = seen[sent.topic, sent.partition]
+        parts = [sent]
+        for other in known:
+            parts = [rest for part in parts for rest in _without(part, other)]
+        known += parts
+        yield from parts
+
+
+def _without(sent: SentRange, other: SentRange) -> Iterator[SentRange]:
+    if other.first > sent.last or other.last < sent.first:
+        yield sent
+        return
+    if sent.first < other.first:
+        yield _part(sent, sent.first, other.first - 1)
+    if other.last < sent.last:
+        yield _part(sent, other.last + 1, sent.last)
+
+
+def _is(sent: SentRange, note: NoteRow) -> bool:
+    """Whether a client is sent the same records again."""
+    same = (sent.topic, sent.partition) == (note.topic, note.partition)
+    return same and note.first <= sent.first and sent.last <= note.last
+
+
+def _committed(in_flight: list[SentRange], note: NoteRow) -> Iterator[SentRange]:
+    """Yield the ranges as they are after a commit, which may divide one."""
+    for sent in in_flight:
+        same = (sent.topic, sent.partition, sent.client) == (
+            note.topic,
+            note.partition,
+            note.client,
+        )
+        first, last = max(sent.first, note.first), min(sent.last, note.last)
+        is_other = sent.committed_ms is not None or (sent.group and sent.group != note.group)
+        if not same or is_other or first > last:
+            yield sent
+            continue
+        if sent.first < first:
+            yield _part(sent, sent.first, first - 1)
+        passed = _part(sent, first, last)
+        passed.waits_for = sent.waits_for - {note.group}
+        if not passed.waits_for:
+            passed.committed_ms = note.until_ms
+        yield passed
+        if last < sent.last:
+            yield _part(sent, last + 1, sent.last)
+
+
+def _part(sent: SentRange, first: int, last: int) -> SentRange:
+    return replace(sent, first=first, last=last)

@@ -1,0 +1,222 @@
+"""Follower of all topics: it keeps what records say of themselves, so that they can be found by it.
+
+It looks at records when nobody else wants the event loop, and says how many it has not looked at
+yet. Whoever asks a question first has it catch up, for as long as the question may take. Records
+that say nothing leave no trace but the position of their partition.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from uuid import UUID
+
+from fakebus.broker.chores import FailureLog
+from fakebus.broker.partition_log import PartitionLog
+from fakebus.broker.tail import LogCursor
+from fakebus.broker.topics import Topic, Topics
+from fakebus.lineage.header_rules import IdentityReader
+from fakebus.real_time import monotonic
+from fakebus.records.record import Record
+from fakebus.storage.lineage_interface import IdentityRow, LineageStore
+
+_LOOK_EVERY_S = 0.25
+"""How long what comes in is gathered: to wake for every record would cost each of them."""
+_LOOK_AGAIN_S = 60.0
+_BUSY_SHARE = 0.25
+"""From this share of the loop's thread on that others use, there is no time for the past."""
+_BUSY_REST = 60
+_IDLE_REST = 1
+"""How long it rests, in times that the last slice has taken."""
+_LONGEST_REST_S = 1.0
+_ROWS_AT_ONCE = 500
+
+
+class Identities:
+    """Follower of all topics.
+
+    Args:
+        topics: the broker's topics.
+        store: keeps what is found, and up to where.
+        reader: finds it.
+        most: how many identities are kept; the oldest go first.
+    """
+
+    name = "identities"
+
+    def __init__(
+        self, topics: Topics, store: LineageStore, reader: IdentityReader, most: int = 200_000
+    ) -> None:
+        self.reader = reader
+        self._topics = topics
+        self._store = store
+        self._most = most
+        self._cursors: dict[PartitionLog, LogCursor] = {}
+        self._upto: dict[tuple[str, int], int] = {}
+        """Up to where each partition has been looked at."""
+        self._moved: dict[tuple[str, int], int] = {}
+        self._rows: list[IdentityRow] = []
+        self._waiting: list[asyncio.Future[None]] = []
+        self._urgent = asyncio.Event()
+        self._woken = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Go on where it stood when the bus was stopped."""
+        self._upto = await self._store.identity_positions()
+        self._topics.on_deleted.append(self._topic_deleted)
+        self._task = asyncio.get_running_loop().create_task(self._follow())
+
+    async def close(self) -> None:
+        """Stop; what was looked at is kept."""
+        if self._task is None:
+            return
+        task, self._task = self._task, None
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        self._topics.on_deleted.remove(self._topic_deleted)
+        self._save()
+        _settle(self._waiting)
+
+    @property
+    def behind(self) -> int:
+        """How many offsets have not been looked at yet."""
+        return sum(max(0, log.high_watermark - self._place_in(log)) for log in self._logs())
+
+    def wake(self) -> None:
+        """Look whether there is something new, in a moment."""
+        self._woken.set()
+
+    async def catch_up(self, timeout_s: float) -> bool:
+        """Look at what is there now, before anything else; return whether all of it was."""
+        if self._task is None or (not self._rows and not self.behind):
+            return True
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(done)
+        self._urgent.set()
+        self._woken.set()
+        try:
+            async with asyncio.timeout(timeout_s):
+                await done
+        except TimeoutError:
+            return False
+        finally:
+            if done in self._waiting:
+                self._waiting.remove(done)
+            if not self._waiting:
+                self._urgent.clear()
+        return True
+
+    def mark(self) -> None:
+        """Return nothing: what is known of records follows from them."""
+
+    async def roll_back(self, mark: None, new_ids: Mapping[UUID, UUID]) -> None:
+        """Forget what was known of records that have been taken back."""
+        for topic in self._topics:
+            for log in topic.partitions:
+                if self._upto.get(log.topic_partition, 0) > log.high_watermark:
+                    self._forget(log.topic_partition, log.high_watermark)
+
+    def _logs(self) -> Iterator[PartitionLog]:
+        return (log for topic in self._topics if not topic.is_internal for log in topic.partitions)
+
+    def _place_in(self, log: PartitionLog) -> int:
+        """Return where to go on in a log."""
+        cursor = self._cursors.get(log)
+        if cursor is not None:
+            cursor.settle()
+            return cursor.position
+        upto = self._upto.get(log.topic_partition, 0)
+        return min(max(upto, log.log_start_offset), log.high_watermark)
+
+    def _topic_deleted(self, topic: Topic) -> None:
+        for log in topic.partitions:
+            self._cursors.pop(log, None)
+            self._forget(log.topic_partition, 0)
+
+    def _forget(self, place: tuple[str, int], offset: int) -> None:
+        # What has been found and not been kept yet comes first, or it would come back.
+        self._save()
+        self._upto[place] = offset
+        self._store.forget_identities_from({place: offset})
+
+    async def _follow(self) -> None:
+        failures = FailureLog("looking at records")
+        while True:
+            waiting, began = tuple(self._waiting), monotonic()
+            failures.begin_run()
+            with failures.catch("all topics"):
+                await self._pass()
+            _settle(waiting)
+            await self._sleep(began + _LOOK_EVERY_S - monotonic())
+            await self._wait_for_more()
+
+    async def _wait_for_more(self) -> None:
+        # What is stored without a note, as after a restart, is looked for now and then.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LOOK_AGAIN_S):
+                await self._woken.wait()
+
+    async def _pass(self) -> None:
+        """Look at what is there now."""
+        self._woken.clear()
+        # A cursor that waits for its log would cost every append a call.
+        for log in list(self._logs()):
+            position = self._place_in(log)
+            if position >= log.high_watermark:
+                continue
+            cursor = self._cursors.setdefault(log, LogCursor(log, position))
+            cursor.end = log.high_watermark
+            began = monotonic()
+            while records := await cursor.records():
+                self._look(log, records)
+                await self._rest(monotonic() - began)
+                began = monotonic()
+        self._save()
+
+    def _look(self, log: PartitionLog, records: Sequence[Record]) -> None:
+        place = log.topic_partition
+        if records[0].offset < self._upto.get(place, 0):
+            # The log was taken back to here.
+            self._forget(place, records[0].offset)
+        for record in records:
+            for kind, value, rule in self.reader.read(place.topic, record):
+                self._rows.append(IdentityRow(kind, value, *place, record.offset, rule))
+        self._upto[place] = self._moved[place] = records[-1].offset + 1
+        if len(self._rows) >= _ROWS_AT_ONCE:
+            self._save()
+
+    def _save(self) -> None:
+        rows, moved = self._rows, self._moved
+        if rows or moved:
+            self._rows, self._moved = [], {}
+            self._store.add_identities(rows, moved)
+        if rows:
+            self._store.trim_identities(self._most)
+
+    async def _rest(self, took_s: float) -> None:
+        """Give way to others, for longer if they have much to do."""
+        if self._urgent.is_set():
+            await asyncio.sleep(0)
+            return
+        rest_s = max(took_s * _IDLE_REST, 0.001)
+        began, used = monotonic(), time.thread_time()
+        await self._sleep(rest_s)
+        share = (time.thread_time() - used) / max(monotonic() - began, 1e-6)
+        if share > _BUSY_SHARE:
+            await self._sleep(min(took_s * _BUSY_REST, _LONGEST_REST_S))
+
+    async def _sleep(self, rest_s: float) -> None:
+        """Sleep, but not when somebody waits for an answer."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(rest_s):
+                await self._urgent.wait()
+
+
+def _settle(waiting: Iterable[asyncio.Future[None]]) -> None:
+    for done in waiting:
+        if not done.done():
+            done.set_result(None)

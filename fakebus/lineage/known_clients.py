@@ -1,0 +1,96 @@
+"""Clients as flows see them: which of them are one process, and which read for a group."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fakebus.lineage.clients import Client, Clients
+
+_WRITES, _READS = 1, 2
+
+
+class KnownClients:
+    """Clients of a bus, for the time of one question.
+
+    Clients of one process on this machine are one. Elsewhere, those of one service at one address
+    are. In the process that the bus itself runs in, which is that of a test, several services may
+    live: there a client id under which is both read and written is a service of its own, apart
+    from others like it. What only reads or only writes may be a part of any of them.
+
+    Args:
+        clients: the clients.
+        now_ms: the time of the question.
+    """
+
+    def __init__(self, clients: Clients, now_ms: int) -> None:
+        self._clients = clients
+        self._now_ms = now_ms
+        self._processes: dict[object, list[Client]] = defaultdict(list)
+        self._uses: dict[str, int] = defaultdict(int)
+        """What is done under a client id in this process: it writes, reads, or both."""
+        for client in clients.by_number.values():
+            self._processes[self._process(client)].append(client)
+            if _is_here(client):
+                facts = client.facts
+                use = _WRITES * bool(facts["produces"]) | _READS * bool(facts["consumes"])
+                self._uses[facts["client_id"]] |= use
+
+    def _process(self, client: Client) -> object:
+        facts = client.facts
+        process = facts["process"]
+        if process is not None:
+            return process["pid"], process["started"]
+        if facts["address"]:
+            return facts["address"], self._clients.service_of(client)
+        return client.number
+
+    def of_process(self, client: int) -> Sequence[int]:
+        """Return the clients of a client's process, itself included."""
+        known = self._clients.by_number.get(client)
+        if known is None:
+            return [client]
+        kin = self._processes[self._process(known)]
+        if _is_here(known) and self._is_whole(known):
+            own = known.facts["client_id"]
+            kin = [
+                each for each in kin if each.facts["client_id"] == own or not self._is_whole(each)
+            ]
+        return sorted(each.number for each in kin)
+
+    def _is_whole(self, client: Client) -> bool:
+        return self._uses[client.facts["client_id"]] == _WRITES | _READS
+
+    def of_group(self, group: str) -> set[int]:
+        """Return the clients that are, or were, members of a group."""
+        return {
+            client.number
+            for client in self._clients.by_number.values()
+            if group in client.facts["groups"]
+        }
+
+    def groups_reading(self, topic: str) -> set[str]:
+        """Return the groups whose clients were sent records of a topic."""
+        return {
+            group
+            for client in self._clients.by_number.values()
+            if topic in client.facts["consumes"]
+            for group in client.facts["groups"]
+        }
+
+    def service(self, client: int) -> str:
+        """Return the service of a client; empty for none."""
+        known = self._clients.by_number.get(client)
+        return "" if known is None else self._clients.service_of(known)
+
+    def told(self, client: int) -> Mapping[str, Any]:
+        """Return client_id, service, process, address and front_end of a client."""
+        known = self._clients.by_number.get(client)
+        return {} if known is None else self._clients.told(known, self._now_ms)
+
+
+def _is_here(client: Client) -> bool:
+    process = client.facts["process"]
+    return process is not None and process["pid"] == os.getpid()

@@ -1,0 +1,261 @@
+"""Which causes of a record are told, and how they are known."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.lineage.stories import Story
+
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+async def test_three_services_that_pass_an_order_along_are_observed() -> None:
+    story = Story()
+    order = story.writes("shop", "orders")
+    story.sent("billing", order)
+    invoice = story.writes("billing", "invoices")
+    story.commits("billing", order)
+    story.sent("shipping", invoice)
+    story.commits("shipping", invoice)
+    story.writes("shipping", "parcels")
+    assert await story.edges() == [
+        "invoices[0]@0 -> parcels[0]@0 observed by fetch",
+        "orders[0]@0 -> invoices[0]@0 observed by fetch",
+    ]
+
+
+async def test_a_consumer_and_a_producer_of_one_process_are_one() -> None:
+    story = Story()
+    order = story.writes("shop", "orders")
+    story.sent("billing consumer", order)
+    story.writes("billing producer", "invoices")
+    story.writes("tax producer", "taxes")
+    assert await story.edges() == ["orders[0]@0 -> invoices[0]@0 observed by fetch"]
+
+
+async def test_a_trace_makes_the_same_steps_correlated_and_adds_none() -> None:
+    story = Story()
+    order = story.writes("shop", "orders", {"traceparent": TRACE})
+    story.sent("billing", order)
+    story.sent("shipping", order)
+    invoice = story.writes("billing", "invoices", {"traceparent": TRACE})
+    story.commits("billing", order)
+    story.sent("mail", invoice)
+    story.writes("mail", "letters", {"traceparent": TRACE})
+    story.writes("shipping", "parcels", {"traceparent": TRACE})
+    assert await story.edges() == [
+        "invoices[0]@0 -> letters[0]@0 correlated by traceparent",
+        "orders[0]@0 -> invoices[0]@0 correlated by traceparent",
+        "orders[0]@0 -> parcels[0]@0 correlated by traceparent",
+    ]
+
+
+async def test_a_trace_of_which_nothing_else_is_known_is_a_chain_in_time() -> None:
+    story = Story()
+    for topic in ("a", "b", "c"):
+        story.writes("test", topic, {"correlation_id": "c1"}, known=False)
+        story.later(5)
+    assert await story.edges() == [
+        "a[0]@0 -> b[0]@0 correlated by correlation_id",
+        "b[0]@0 -> c[0]@0 correlated by correlation_id",
+    ]
+
+
+async def test_of_what_a_process_was_sent_of_a_trace_the_nearest_is_the_cause() -> None:
+    """It read the order and the invoice, and its own record follows from the invoice."""
+    story = Story()
+    order = story.writes("shop", "orders", {"traceparent": TRACE})
+    story.sent("billing", order)
+    invoice = story.writes("billing", "invoices", {"traceparent": TRACE})
+    story.sent("mail", order)
+    story.sent("mail", invoice)
+    story.writes("mail", "letters", {"traceparent": TRACE})
+    assert await story.edges() == [
+        "invoices[0]@0 -> letters[0]@0 correlated by traceparent",
+        "orders[0]@0 -> invoices[0]@0 correlated by traceparent",
+    ]
+
+
+async def test_in_a_batch_the_trace_tells_which_record_it_was() -> None:
+    story = Story()
+    traces = [TRACE.replace("4bf92f", f"{number:06x}") for number in range(1, 6)]
+    orders = [story.writes("shop", "orders", {"traceparent": trace}) for trace in traces]
+    story.sent("billing", *orders)
+    story.writes("billing", "invoices", {"traceparent": traces[3]})
+    assert await story.edges() == ["orders[0]@3 -> invoices[0]@0 correlated by traceparent"]
+
+
+async def test_a_causation_id_states_the_cause_and_leaves_no_rivals() -> None:
+    story = Story()
+    orders = [story.writes("shop", "orders", {"ce_id": str(number)}) for number in range(10, 15)]
+    story.sent("billing", *orders)
+    story.writes("billing", "invoices", {"ce_id": "20", "ce_causationid": "12"})
+    assert await story.edges() == ["orders[0]@2 -> invoices[0]@0 stated by ce_causationid"]
+
+
+async def test_a_causation_id_that_nothing_has_states_nothing() -> None:
+    story = Story()
+    order = story.writes("shop", "orders", {"ce_id": "1"})
+    story.sent("billing", order)
+    story.writes("billing", "invoices", {"ce_causationid": "2"})
+    assert await story.edges() == ["orders[0]@0 -> invoices[0]@0 observed by fetch"]
+
+
+async def test_a_record_does_not_cause_itself_nor_what_came_before_it() -> None:
+    story = Story()
+    story.writes("shop", "orders", {"ce_id": "1", "ce_causationid": "1"})
+    story.writes("billing", "invoices", {"ce_causationid": "2"})
+    story.writes("shop", "orders", {"ce_id": "2"})
+    assert await story.edges() == []
+
+
+async def test_of_copies_with_the_same_id_the_one_that_the_process_was_sent_is_the_cause() -> None:
+    story = Story()
+    story.writes("shop", "orders", {"ce_id": "1"})
+    copy = story.writes("mirror", "orders-copy", {"ce_id": "1"})
+    story.sent("billing", copy)
+    story.writes("billing", "invoices", {"ce_causationid": "1"})
+    assert await story.edges() == ["orders-copy[0]@0 -> invoices[0]@0 stated by ce_causationid"]
+
+
+async def test_copies_that_cannot_be_told_apart_are_rivals() -> None:
+    story = Story()
+    story.writes("shop", "orders", {"ce_id": "1"})
+    story.writes("mirror", "orders-copy", {"ce_id": "1"})
+    story.writes("billing", "invoices", {"ce_causationid": "1"})
+    assert await story.edges() == [
+        "orders-copy[0]@0 -> invoices[0]@0 stated by ce_causationid (2 of 2)",
+        "orders[0]@0 -> invoices[0]@0 stated by ce_causationid (1 of 2)",
+    ]
+
+
+async def test_stated_causes_settle_what_a_trace_leaves_open() -> None:
+    """Both invoices follow from the order, although the second came after the first."""
+    story = Story()
+    story.writes("shop", "orders", {"ce_id": "1", "traceparent": TRACE})
+    story.writes("billing", "invoices", {"ce_causationid": "1", "traceparent": TRACE})
+    story.writes("tax", "taxes", {"ce_causationid": "1", "traceparent": TRACE})
+    assert await story.edges() == [
+        "orders[0]@0 -> invoices[0]@0 stated by ce_causationid",
+        "orders[0]@0 -> taxes[0]@0 stated by ce_causationid",
+    ]
+
+
+async def test_a_dead_letter_is_stated_by_its_origin() -> None:
+    story = Story()
+    orders = [story.writes("shop", "orders", {"ce_id": str(n)}) for n in range(1, 4)]
+    story.sent("billing", *orders)
+    headers = {
+        "ce_id": "2",
+        "kafka_dlt-original-topic": "orders",
+        "kafka_dlt-original-partition": bytes(4),
+        "kafka_dlt-original-offset": (1).to_bytes(8, "big"),
+    }
+    story.writes("billing", "orders.DLT", headers)
+    edges = await story.edges()
+    assert edges == ["orders[0]@1 -> orders.DLT[0]@0 stated by kafka_dlt-original-topic"]
+
+
+async def test_an_origin_that_never_was_states_nothing() -> None:
+    story = Story()
+    headers = {
+        "__connect.errors.topic": "orders",
+        "__connect.errors.partition": "0",
+        "__connect.errors.offset": "7",
+    }
+    story.writes("connect", "dlq", headers)
+    assert await story.edges() == []
+
+
+async def test_a_reply_states_its_request() -> None:
+    story = Story()
+    story.writes("shop", "prices", {"kafka_correlationId": b"\1" * 16, "kafka_replyTopic": "r"})
+    story.writes("catalogue", "replies", {"kafka_correlationId": b"\1" * 16})
+    edges = await story.edges()
+    assert edges == ["prices[0]@0 -> replies[0]@0 stated by kafka_correlationId"]
+
+
+async def test_the_effects_of_a_batch_have_all_of_it_as_possible_causes_in_order() -> None:
+    story = Story()
+    orders = [story.writes("shop", "orders") for _ in range(3)]
+    story.sent("billing", *orders)
+    for _ in orders:
+        story.writes("billing", "invoices")
+    edges = await story.edges()
+    assert len(edges) == 9
+    assert [edge for edge in edges if "(1 of 3)" in edge] == [
+        f"orders[0]@{n} -> invoices[0]@{n} observed by fetch (1 of 3)" for n in range(3)
+    ]
+
+
+async def test_the_same_key_makes_a_possible_cause_the_likeliest() -> None:
+    story = Story()
+    orders = [story.writes("shop", "orders", key=b"%d" % n) for n in range(5)]
+    story.sent("billing", *orders)
+    story.writes("billing", "invoices", key=b"3")
+    assert "orders[0]@3 -> invoices[0]@0 observed by fetch (1 of 5)" in await story.edges()
+
+
+async def test_an_id_of_the_payload_makes_a_possible_cause_the_likeliest() -> None:
+    story = Story()
+    orders = [
+        story.writes("shop", "orders", value={"id": f"order-{n}", "state": "new", "n": 77})
+        for n in range(5)
+    ]
+    story.sent("billing", *orders)
+    story.writes("billing", "invoices", value={"order": {"ref": "order-3"}, "state": "new"})
+    assert "orders[0]@3 -> invoices[0]@0 observed by fetch (1 of 5)" in await story.edges()
+
+
+async def test_five_hundred_records_in_flight_are_all_possible() -> None:
+    story = Story()
+    orders = [story.writes("shop", "orders") for _ in range(500)]
+    story.sent("billing", *orders)
+    invoice = story.writes("billing", "invoices", key=b"k")
+    links = await story.causes.of(story.place(invoice))
+    assert len(links) == 500
+    assert {link.rivals for link in links} == {499}
+    assert sorted(link.rank for link in links) == list(range(1, 501))
+
+
+async def test_what_is_more_than_can_be_told_is_told_by_number() -> None:
+    story = Story()
+    orders = [story.writes("shop", "orders") for _ in range(700)]
+    story.sent("billing", *orders)
+    invoice = story.writes("billing", "invoices")
+    causes = story.causes
+    links = await causes.of(story.place(invoice))
+    assert len(links) == 500
+    assert {link.rivals for link in links} == {699}
+    assert list(causes.cut) == ["200 more possible causes of invoices[0]@0"]
+
+
+async def test_an_effect_long_after_its_cause_is_found_from_the_cause_too() -> None:
+    story = Story()
+    order = story.writes("shop", "orders")
+    story.sent("billing", order)
+    for _ in range(6000):
+        story.writes("clock", "ticks")
+    story.writes("billing", "invoices")
+    place = story.place(order)
+    assert [str(link.effect) for link in await story.causes.effects(place)] == ["invoices[0]@0"]
+
+
+@pytest.mark.parametrize("verb", ["seeded", "replayed"])
+async def test_what_is_seeded_or_replayed_is_not_caused_by_what_the_bus_was_sent(verb: str) -> None:
+    story = Story()
+    order = story.writes("shop", "orders")
+    story.sent("billing", order)
+    story.writes("billing", "invoices", verb=verb)
+    assert await story.edges() == []
+
+
+async def test_clocks_that_differ_do_not_turn_cause_and_effect_around() -> None:
+    """What orders records is when they came, and not the timestamps that producers give."""
+    story = Story()
+    order = story.writes("shop", "orders", {"ce_id": "1"})
+    story.sent("billing", order)
+    invoice = story.writes("billing", "invoices", {"ce_causationid": "1"})
+    place = story.place(invoice)
+    story.records[place] = story.records[place]._replace(timestamp=5)
+    assert await story.edges() == ["orders[0]@0 -> invoices[0]@0 stated by ce_causationid"]

@@ -1,0 +1,322 @@
+"""The flow of records on a whole bus, with clients that are played."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fakebus.app import FakeBus
+from fakebus.broker.activity import Origin, Peer
+from fakebus.broker.fetching import FetchTarget
+from fakebus.broker.groups.requests import OffsetCommit, PartitionOffset
+from fakebus.config import Settings
+from fakebus.lineage.flow import FlowError
+from fakebus.processes import Process
+from fakebus.records.builder import build_batch
+from fakebus.records.record import NewRecord
+from fakebus.types import TopicPartition
+
+ANOTHER_PID = os.getpid() + 1_000_000
+
+
+class Played:
+    """Services that write, read and commit through the broker's doors.
+
+    A service is a process of its own; those named ``test …`` live in the process of the bus.
+    """
+
+    def __init__(self, bus: FakeBus) -> None:
+        self.bus = bus
+        self._origins: dict[tuple[str, str], Origin] = {}
+
+    def origin(self, service: str, client_id: str) -> Origin:
+        key = service, client_id
+        if key not in self._origins:
+            pid = os.getpid() if service.startswith("test") else ANOTHER_PID + len(self._origins)
+            pids = [
+                each.peer.process.pid
+                for (name, _), each in self._origins.items()
+                if name == service and each.peer and each.peer.process
+            ]
+            process = Process((pids or [pid])[0], ("python", f"{service}.py"), "/srv", 1)
+            peer = Peer(host="127.0.0.1", port=1, local_port=2, process=process, looked_up=True)
+            self._origins[key] = Origin(front_end="kafka", client_id=client_id, peer=peer)
+        return self._origins[key]
+
+    async def write(
+        self,
+        service: str,
+        topic: str,
+        *headers: tuple[str, str],
+        client_id: str = "rdkafka",
+        value: bytes = b"{}",
+    ) -> str:
+        """Let a service write a record; return its name."""
+        if self.bus.broker.topics.get(topic) is None:
+            await self.bus.broker.auto_create(topic, allowed=True)
+        record = NewRecord(None, value, [(name, text.encode()) for name, text in headers], 1000)
+        info = await self.bus.broker.produce(
+            TopicPartition(topic, 0),
+            build_batch([record]),
+            origin=self.origin(service, client_id),
+        )
+        return f"{topic}[0]@{info.base_offset}"
+
+    async def fetch(self, service: str, name: str, *, client_id: str = "rdkafka") -> None:
+        """Let a service be sent everything from a record on."""
+        topic, offset = name.split("[0]@")
+        log = self.bus.broker.topics.logs[TopicPartition(topic, 0)]
+        self.bus.broker.begin_fetch(
+            [FetchTarget(log, int(offset), 1 << 20)],
+            lambda _: None,
+            origin=self.origin(service, client_id),
+        )
+
+    async def commit(
+        self, service: str, name: str, *, group: str = "", client_id: str = "rdkafka"
+    ) -> None:
+        """Let a service commit behind a record."""
+        topic, offset = name.split("[0]@")
+        offsets = [PartitionOffset(topic, 0, int(offset) + 1)]
+        commit = OffsetCommit(group_id=group or service, offsets=offsets)
+        self.bus.broker.commit_offsets(commit, lambda _: None, self.origin(service, client_id))
+        await self.bus.broker.settle()
+
+    async def handle(self, service: str, name: str, topic: str, *headers: tuple[str, str]) -> str:
+        """Let a service be sent a record, write another one and commit."""
+        await self.fetch(service, name)
+        written = await self.write(service, topic, *headers)
+        await self.commit(service, name)
+        return written
+
+    async def flow(self, name: str, depth: int | None = None) -> dict[str, Any]:
+        return await self.bus.flows.of_record(name, depth)
+
+    async def edges(self, name: str, depth: int | None = None) -> list[str]:
+        return [
+            f"{edge['from']} -> {edge['to']} {edge['evidence']} {edge['rivals']}"
+            for edge in (await self.flow(name, depth))["edges"]
+        ]
+
+    async def state(self, name: str, group: str) -> dict[str, Any]:
+        records = {each["record"]: each for each in (await self.flow(name))["records"]}
+        groups = {each["group"]: each for each in records[name]["groups"]}
+        found: dict[str, Any] = groups[group]
+        return found
+
+
+def settings(data: Path | None = None, **configs: str) -> Settings:
+    return Settings(data=data, kafka=(), http=(), set=configs)
+
+
+@pytest.fixture
+async def played() -> AsyncIterator[Played]:
+    async with FakeBus(settings()) as bus:
+        yield Played(bus)
+
+
+async def passed_along(played: Played) -> tuple[str, str, str]:
+    order = await played.write("shop", "orders")
+    invoice = await played.handle("billing", order, "invoices")
+    return order, invoice, await played.handle("shipping", invoice, "parcels")
+
+
+CHAIN = [
+    "orders[0]@0 -> invoices[0]@0 observed 0",
+    "invoices[0]@0 -> parcels[0]@0 observed 0",
+]
+
+
+async def test_the_flow_of_any_step_is_that_of_all_steps(played: Played) -> None:
+    for name in await passed_along(played):
+        assert await played.edges(name) == CHAIN
+
+
+async def test_the_depth_says_how_many_steps_are_told(played: Played) -> None:
+    order, invoice, _ = await passed_along(played)
+    assert await played.edges(order, 1) == CHAIN[:1]
+    assert await played.edges(invoice, 1) == CHAIN
+    assert await played.edges(order, 0) == []
+    assert [each["record"] for each in (await played.flow(order, 0))["records"]] == [order]
+
+
+async def test_a_record_tells_who_wrote_it(played: Played) -> None:
+    order, _, _ = await passed_along(played)
+    flow = await played.flow(order)
+    assert (flow["asked"], flow["behind"], flow["left_out"]) == (order, 0, [])
+    first = flow["records"][0]
+    assert {name: first[name] for name in ("topic", "partition", "offset", "timestamp_ms")} == {
+        "topic": "orders",
+        "partition": 0,
+        "offset": 0,
+        "timestamp_ms": 1000,
+    }
+    assert (first["service"], first["client_id"], first["origin"]) == (
+        "shop",
+        "rdkafka",
+        "produced",
+    )
+    assert first["process"]["command"] == "python shop.py"
+    assert flow["edges"][0]["delay_ms"] == 0
+    assert flow["edges"][0]["by"] == "fetch"
+
+
+async def test_what_became_of_a_record_is_told_by_group(played: Played) -> None:
+    order, _, _ = await passed_along(played)
+    state = await played.state(order, "billing")
+    assert (state["state"], state["attempts"], state["service"]) == ("handled", 1, "billing")
+    assert state["committed_at_ms"] >= state["fetched_at_ms"] > 0
+
+
+async def test_a_record_that_is_sent_and_not_committed_is_fetched(played: Played) -> None:
+    first = await played.write("shop", "orders")
+    await played.fetch("billing", first)
+    await played.commit("billing", first)
+    order = await played.write("shop", "orders")
+    await played.fetch("billing", order)
+    state = await played.state(order, "billing")
+    assert (state["state"], state["attempts"], state["committed_at_ms"]) == ("fetched", 1, None)
+
+
+async def test_attempts_are_counted_over_all_processes_of_a_group(played: Played) -> None:
+    first = await played.write("shop", "orders")
+    for service in ("billing", "billing again"):
+        await played.fetch(service, first)
+        await played.commit(service, first, group="billing")
+    order = await played.write("shop", "orders")
+    await played.fetch("billing", order)
+    await played.fetch("billing", order)
+    await played.fetch("billing again", order)
+    assert (await played.state(order, "billing"))["attempts"] == 3
+
+
+async def test_a_record_that_a_commit_has_passed_unsent_is_skipped(played: Played) -> None:
+    names = [await played.write("shop", "orders") for _ in range(4)]
+    await played.fetch("billing", names[0])
+    await played.commit("billing", names[0])
+    late = await played.write("shop", "orders")
+    last = await played.write("shop", "orders")
+    await played.fetch("billing", last)
+    await played.commit("billing", last)
+    state = await played.state(late, "billing")
+    assert state["state"] == "skipped"
+    assert "was set past it" in state["reason"]
+    assert (await played.state(last, "billing"))["state"] == "handled"
+
+
+async def test_a_record_that_waits_says_for_what(played: Played) -> None:
+    first = await played.write("shop", "orders")
+    await played.fetch("billing", first)
+    await played.commit("billing", first)
+    order = await played.write("shop", "orders")
+    state = await played.state(order, "billing")
+    assert (state["state"], state["reason"]) == ("waiting", "the group has no member")
+
+
+async def test_a_record_that_went_before_it_was_committed_is_gone(played: Played) -> None:
+    first = await played.write("shop", "orders")
+    await played.fetch("billing", first)
+    await played.commit("billing", first)
+    order = await played.write("shop", "orders")
+    await played.bus.broker.topics.logs[TopicPartition("orders", 0)].delete_records(-1)
+    flow = await played.flow(order)
+    assert flow["records"][0]["gone"]
+    assert (await played.state(order, "billing"))["state"] == "gone"
+    assert (await played.state(first, "billing"))["state"] == "handled"
+
+
+async def test_a_record_that_went_with_its_topic_is_still_answered(played: Played) -> None:
+    order, _, _ = await passed_along(played)
+    topic = played.bus.broker.topics.get("orders")
+    assert topic is not None
+    await played.bus.broker.topics.delete(topic)
+    assert await played.edges(order) == CHAIN
+    assert (await played.flow(order))["records"][0]["service"] == "shop"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("order[0]@0", "there is no topic 'order': did you mean orders?"),
+        ("orders[3]@0", "has no partition 3: its partitions are 0 to 0"),
+        ("orders[0]@9", "there never was a record orders[0]@9: the newest one has offset 0"),
+        ("orders", "'orders' is no record: write TOPIC[PARTITION]@OFFSET"),
+        ("orders[0]@-1", "is no record"),
+    ],
+)
+async def test_a_record_that_never_was_is_told(played: Played, name: str, message: str) -> None:
+    await passed_along(played)
+    with pytest.raises(FlowError) as told:
+        await played.flow(name)
+    assert message in str(told.value)
+
+
+async def test_the_flow_survives_a_restart(tmp_path: Path) -> None:
+    async with FakeBus(settings(tmp_path / "bus.db")) as bus:
+        order, *_ = await passed_along(Played(bus))
+    async with FakeBus(settings(tmp_path / "bus.db")) as bus:
+        again = Played(bus)
+        assert await again.edges(order) == CHAIN
+        assert (await again.flow(order))["records"][1]["process"]["command"] == "python billing.py"
+
+
+async def test_a_rollback_takes_the_flow_back(played: Played) -> None:
+    order = await played.write("shop", "orders", ("ce_id", "1"))
+    snapshot = await played.bus.broker.snapshots.take()
+    await played.handle("billing", order, "invoices", ("ce_causationid", "1"))
+    assert await played.edges(order) == ["orders[0]@0 -> invoices[0]@0 stated 0"]
+    await played.bus.broker.snapshots.roll_back(snapshot)
+    assert await played.edges(order) == []
+
+
+async def test_services_in_the_process_of_a_test_are_told_apart_by_client_ids(
+    played: Played,
+) -> None:
+    one = await played.write("shop", "orders")
+    other = await played.write("shop", "ticks")
+    for client_id, name in (("billing", one), ("clock", other)):
+        await played.fetch("test", name, client_id=client_id)
+        await played.write("test", f"from-{client_id}", client_id=client_id)
+    assert await played.edges(one) == ["orders[0]@0 -> from-billing[0]@0 observed 0"]
+    assert await played.edges(other) == ["ticks[0]@0 -> from-clock[0]@0 observed 0"]
+
+
+async def test_services_of_a_test_that_are_not_told_apart_are_rivals(played: Played) -> None:
+    one = await played.write("shop", "orders")
+    other = await played.write("shop", "ticks")
+    await played.fetch("test", one, client_id="billing reader")
+    await played.fetch("test", other, client_id="clock reader")
+    await played.write("test", "invoices", client_id="billing writer")
+    assert await played.edges("invoices[0]@0") == [
+        "orders[0]@0 -> invoices[0]@0 observed 1",
+        "ticks[0]@0 -> invoices[0]@0 observed 1",
+    ]
+
+
+async def test_what_a_test_publishes_itself_has_no_cause(played: Played) -> None:
+    order = await played.write("shop", "orders")
+    await played.fetch("test", order)
+    await played.bus.broker.produce(
+        TopicPartition("orders", 0),
+        build_batch([NewRecord(None, b"x")]),
+        origin=Origin(front_end="test", client_id="the test"),
+    )
+    assert await played.edges("orders[0]@1") == []
+
+
+async def test_records_are_found_by_their_ids(played: Played) -> None:
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    parent = f"00-{trace}-00f067aa0ba902b7-01"
+    await played.write("shop", "orders", ("traceparent", parent), ("ce_id", "A-1"))
+    await played.write("billing", "invoices", ("traceparent", parent))
+    flows = played.bus.flows
+    assert [str(place) for place in await flows.with_id(trace.upper())] == [
+        "invoices[0]@0",
+        "orders[0]@0",
+    ]
+    assert [str(place) for place in await flows.with_id("A-1")] == ["orders[0]@0"]
+    assert await flows.with_id("A-2") == []

@@ -1,0 +1,236 @@
+"""What a process had in its hands when it produced a record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fakebus.lineage.history import History
+from fakebus.storage.lineage_interface import NoteRow
+
+CONSUMER, PRODUCER, OTHER = 1, 2, 3
+
+
+class Told:
+    """Story of a process, told note by note."""
+
+    def __init__(self) -> None:
+        self.notes: list[NoteRow] = []
+
+    def _note(
+        self,
+        verb: str,
+        at_ms: int,
+        client: int,
+        topic: str,
+        first: int,
+        last: int,
+        *,
+        group: str = "",
+        until_ms: int | None = None,
+    ) -> None:
+        until_ms = at_ms if until_ms is None else until_ms
+        seq = len(self.notes) + 1
+        self.notes.append(NoteRow(seq, at_ms, until_ms, verb, client, topic, 0, first, last, group))
+
+    def sent(
+        self,
+        at_ms: int,
+        first: int,
+        last: int | None = None,
+        *,
+        topic: str = "orders",
+        client: int = CONSUMER,
+        group: str = "",
+    ) -> None:
+        last = first if last is None else last
+        self._note("fetched", at_ms, client, topic, first, last, group=group)
+
+    def commits(
+        self,
+        at_ms: int,
+        first: int,
+        last: int | None = None,
+        group: str = "g",
+        client: int = CONSUMER,
+    ) -> None:
+        last = first if last is None else last
+        self._note("committed", at_ms, client, "orders", first, last, group=group)
+
+    def produces(self, at_ms: int, until_ms: int | None = None) -> list[str]:
+        """Return what may have caused what is produced now."""
+        self._note("produced", at_ms, PRODUCER, "invoices", 0, 0, until_ms=until_ms)
+        return self.causes()
+
+    def causes(self) -> list[str]:
+        *_, (_, candidates) = History(self.notes).candidates()
+        return [f"{topic}@{offset}" for topic, _, offset in candidates.newest(100)]
+
+
+def test_a_record_that_was_sent_and_not_committed_is_a_cause() -> None:
+    told = Told()
+    told.sent(0, 5)
+    assert told.produces(60_000) == ["orders@5"]
+
+
+def test_what_was_produced_before_anything_was_sent_has_no_cause() -> None:
+    told = Told()
+    assert told.produces(0) == []
+    told.sent(1, 5)
+
+
+def test_a_committed_record_is_a_cause_for_a_second() -> None:
+    told = Told()
+    told.sent(0, 5)
+    told.commits(10, 5)
+    assert told.produces(1010) == ["orders@5"]
+    assert told.produces(1011) == []
+
+
+def test_a_record_produced_three_seconds_after_the_last_commit_has_no_cause() -> None:
+    told = Told()
+    told.sent(0, 5)
+    told.commits(10, 5)
+    assert told.produces(3010) == []
+
+
+def test_a_committed_record_is_no_cause_any_more_when_a_newer_one_was_sent() -> None:
+    told = Told()
+    told.sent(0, 5)
+    told.commits(10, 5)
+    told.sent(20, 6)
+    assert told.produces(30) == ["orders@6"]
+
+
+def test_a_client_that_has_fetched_ahead_may_still_be_at_what_it_has_committed() -> None:
+    """It commits before it produces, and was sent the next record in the meantime."""
+    told = Told()
+    told.sent(0, 5)
+    told.sent(5, 6)
+    told.commits(10, 5)
+    assert told.produces(30) == ["orders@5", "orders@6"]
+
+
+def test_records_that_wait_for_a_commit_by_timer_are_all_causes() -> None:
+    told = Told()
+    told.sent(0, 5)
+    assert told.produces(10) == ["orders@5"]
+    told.sent(1000, 6)
+    assert told.produces(1010) == ["orders@5", "orders@6"]
+    told.commits(5000, 5, 6)
+    told.sent(5500, 7)
+    assert told.produces(5510) == ["orders@7"]
+
+
+def test_all_records_of_a_batch_in_flight_are_causes() -> None:
+    told = Told()
+    told.sent(0, 0, 499)
+    told.commits(5, 0, 99)
+    *_, (_, candidates) = [told.produces(10), *History(told.notes).candidates()]
+    assert candidates.count == 500  # type: ignore[union-attr]
+    told.sent(20, 500, 509)
+    told.produces(30)
+    *_, (_, candidates) = History(told.notes).candidates()
+    assert candidates.count == 410
+    assert list(candidates.newest(3)) == [("orders", 0, offset) for offset in (507, 508, 509)]
+
+
+def test_a_record_that_is_sent_again_is_one_cause() -> None:
+    told = Told()
+    told.sent(0, 5)
+    told.sent(10, 5)
+    assert told.produces(20) == ["orders@5"]
+
+
+def test_a_replay_makes_an_old_record_a_cause_again() -> None:
+    told = Told()
+    told.sent(0, 5, 6)
+    told.commits(10, 5, 6)
+    assert told.produces(5000) == []
+    told.sent(6000, 5)
+    assert told.produces(6010) == ["orders@5"]
+
+
+def test_what_two_groups_of_a_process_were_sent_in_part_counts_once() -> None:
+    told = Told()
+    told.sent(0, 3, 5, group="one")
+    told.sent(1, 1, 7, group="two")
+    assert told.produces(30) == [f"orders@{offset}" for offset in (3, 4, 5, 1, 2, 6, 7)]
+
+
+def test_what_another_consumer_of_the_process_was_sent_ends_nothing() -> None:
+    told = Told()
+    told.sent(0, 5)
+    told.commits(10, 5)
+    told.sent(20, 9, topic="ticks", client=OTHER)
+    assert told.produces(30) == ["orders@5", "ticks@9"]
+
+
+def test_a_commit_of_one_of_two_groups_behind_one_client_ends_nothing() -> None:
+    """Two consumers that call themselves the same: each was sent the record."""
+    told = Told()
+    told.sent(0, 5, group="one")
+    told.sent(1, 5, group="two")
+    told.commits(10, 5, group="one")
+    told.sent(20, 6, group="one")
+    assert told.produces(30) == ["orders@5", "orders@6"]
+    told.commits(40, 5, group="two")
+    told.sent(50, 6, group="two")
+    assert told.produces(60) == ["orders@6"]
+
+
+def test_where_a_fetch_names_no_group_all_that_commit_have_to() -> None:
+    told = Told()
+    told.sent(0, 5)
+    told.commits(10, 5, group="one")
+    told.sent(20, 6)
+    told.produces(30)
+    told.commits(40, 5, group="two")
+    *_, (_, candidates) = History(told.notes).candidates()
+    assert [each[2] for each in candidates.newest(9)] == [5, 6]
+
+
+def test_a_commit_by_another_process_leaves_the_record_in_the_hands_of_this_one() -> None:
+    told = Told()
+    told.sent(0, 5)
+    told.commits(10, 5, client=OTHER)
+    told.sent(20, 6)
+    assert told.produces(30) == ["orders@5", "orders@6"]
+
+
+def test_a_commit_that_passes_a_part_of_what_was_sent_leaves_the_rest() -> None:
+    told = Told()
+    told.sent(0, 0, 9)
+    told.commits(10, 0, 3)
+    told.commits(11, 6, 7)
+    told.sent(20, 10)
+    assert told.produces(30) == [f"orders@{offset}" for offset in (4, 5, 8, 9, 10)]
+
+
+def test_a_commit_of_nothing_changes_nothing() -> None:
+    told = Told()
+    told.sent(0, 5)
+    told.commits(10, 5, 4)
+    assert told.produces(5000) == ["orders@5"]
+
+
+def test_what_was_sent_while_several_records_were_produced_may_have_caused_the_last() -> None:
+    told = Told()
+    told.sent(0, 5)
+    told.produces(10, until_ms=50)
+    told.sent(30, 6, client=OTHER)
+    assert told.causes() == ["orders@5", "orders@6"]
+    told.sent(60, 7, client=OTHER)
+    assert told.causes() == ["orders@5", "orders@6"]
+
+
+def _ranges(notes: Sequence[NoteRow]) -> int:
+    *_, (_, candidates) = History(notes).candidates()
+    return len(candidates.ranges)
+
+
+def test_a_consumer_that_never_commits_keeps_ranges_and_not_records() -> None:
+    told = Told()
+    for at in range(20):
+        told.sent(at, at * 1000, at * 1000 + 999)
+    told.produces(100)
+    assert _ranges(told.notes) == 20

@@ -1,0 +1,178 @@
+"""The follower of all topics, on a real broker."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from fakebus.broker.broker import Broker
+from fakebus.lineage.header_rules import IdentityReader
+from fakebus.lineage.identities import Identities
+from fakebus.records.builder import build_batch
+from fakebus.records.record import NewRecord
+from fakebus.storage.sqlite import SqliteStorage
+from fakebus.types import TopicPartition
+from tests.unit.lineage.memory_store import MemoryLineageStore
+
+SOON_S = 10.0
+
+
+@pytest.fixture
+async def broker() -> AsyncIterator[Broker]:
+    storage = await SqliteStorage.open(None)
+    broker = Broker(storage)
+    await broker.start()
+    yield broker
+    await broker.close()
+    await storage.close()
+
+
+@pytest.fixture
+def store() -> MemoryLineageStore:
+    return MemoryLineageStore()
+
+
+@pytest.fixture
+async def identities(broker: Broker, store: MemoryLineageStore) -> AsyncIterator[Identities]:
+    identities = Identities(broker.topics, store, IdentityReader(), most=1000)
+    broker.participants.append(identities)
+    await identities.start()
+    yield identities
+    await identities.close()
+
+
+async def write(broker: Broker, topic: str, *ids: str, count: int = 1) -> None:
+    """Write a record for each id, or plain ones."""
+    if broker.topics.get(topic) is None:
+        await broker.auto_create(topic, allowed=True)
+    records = [NewRecord(None, b"x", [("ce_id", each.encode())]) for each in ids]
+    records = records or [NewRecord(b"k", b"x" * 100)] * count
+    await broker.produce(TopicPartition(topic, 0), build_batch(records))
+
+
+async def known(identities: Identities, store: MemoryLineageStore) -> list[str]:
+    assert await identities.catch_up(SOON_S)
+    return [f"{row.topic}@{row.offset}={row.value.decode()}" for row in store.identities]
+
+
+async def test_what_records_say_is_found_in_all_topics_also_in_new_ones(
+    broker: Broker, identities: Identities, store: MemoryLineageStore
+) -> None:
+    await write(broker, "orders", "1", "2")
+    assert await known(identities, store) == ["orders@0=1", "orders@1=2"]
+    await write(broker, "invoices", "3")
+    await write(broker, "orders", "4")
+    assert sorted(await known(identities, store))[0] == "invoices@0=3"
+    assert len(store.identities) == 4
+    assert identities.behind == 0
+
+
+async def test_how_far_behind_it_is_is_told(broker: Broker, store: MemoryLineageStore) -> None:
+    await write(broker, "orders", "1", "2", "3")
+    identities = Identities(broker.topics, store, IdentityReader())
+    await identities.start()
+    assert identities.behind == 3
+    assert not await identities.catch_up(0)
+    assert await identities.catch_up(SOON_S)
+    assert identities.behind == 0
+    await identities.close()
+
+
+async def test_records_that_say_nothing_leave_a_position_and_no_rows(
+    broker: Broker, identities: Identities, store: MemoryLineageStore
+) -> None:
+    for _ in range(5):
+        await write(broker, "orders", count=1000)
+    assert await known(identities, store) == []
+    assert store.positions == {("orders", 0): 5000}
+
+
+async def test_the_oldest_identities_go(
+    broker: Broker, identities: Identities, store: MemoryLineageStore
+) -> None:
+    await write(broker, "orders", *map(str, range(1200)))
+    await known(identities, store)
+    assert len(store.identities) == 1000
+    assert store.identities[-1].value == b"1199"
+
+
+async def test_after_a_restart_it_goes_on_where_it_was(
+    broker: Broker, identities: Identities, store: MemoryLineageStore
+) -> None:
+    await write(broker, "orders", "1")
+    await known(identities, store)
+    await identities.close()
+    await write(broker, "orders", "2")
+    again = Identities(broker.topics, store, IdentityReader())
+    await again.start()
+    assert again.behind == 1
+    assert await known(again, store) == ["orders@0=1", "orders@1=2"]
+    await again.close()
+
+
+async def test_a_rollback_takes_back_what_was_known(
+    broker: Broker, identities: Identities, store: MemoryLineageStore
+) -> None:
+    await write(broker, "orders", "1")
+    snapshot = await broker.snapshots.take()
+    await write(broker, "orders", "2")
+    await write(broker, "invoices", "3")
+    await known(identities, store)
+    await broker.snapshots.roll_back(snapshot)
+    assert [row.value for row in store.identities] == [b"1"]
+    await write(broker, "orders", "4")
+    assert await known(identities, store) == ["orders@0=1", "orders@1=4"]
+
+
+async def test_a_rollback_takes_back_what_was_found_and_not_kept_yet(
+    broker: Broker, identities: Identities, store: MemoryLineageStore
+) -> None:
+    await write(broker, "orders", "1")
+    snapshot = await broker.snapshots.take()
+    await write(broker, "orders", "2")
+    await known(identities, store)
+    await write(broker, "orders", "3")
+    await broker.snapshots.roll_back(snapshot)
+    await write(broker, "orders", "5", "6", "7")
+    assert await known(identities, store) == [
+        f"orders@{at}={value}" for at, value in enumerate(("1", "5", "6", "7"))
+    ]
+
+
+async def test_a_topic_that_comes_again_is_another_one(
+    broker: Broker, identities: Identities, store: MemoryLineageStore
+) -> None:
+    await write(broker, "orders", "1", "2")
+    await known(identities, store)
+    topic = broker.topics.get("orders")
+    assert topic is not None
+    await broker.topics.delete(topic)
+    assert store.identities == []
+    await write(broker, "orders", "3")
+    assert await known(identities, store) == ["orders@0=3"]
+
+
+async def test_a_record_that_cannot_be_looked_at_keeps_nothing_from_the_others(
+    broker: Broker,
+    store: MemoryLineageStore,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    reader = IdentityReader()
+    read = reader.read
+
+    def fails(topic: str, record: NewRecord) -> list[object]:
+        if topic == "bad":
+            raise ZeroDivisionError
+        return list(read(topic, record))
+
+    monkeypatch.setattr(reader, "read", fails)
+    identities = Identities(broker.topics, store, reader)
+    await identities.start()
+    await write(broker, "bad", "1")
+    await write(broker, "orders", "2")
+    await identities.catch_up(SOON_S)
+    assert await known(identities, store) == ["orders@0=2"]
+    assert "looking at records failed" in caplog.text
+    await identities.close()
