@@ -46,6 +46,7 @@ COMMANDS: Mapping[str, str] = {
     "doctor": "find out why a client sees nothing",
     "fixtures": "work with fixture files",
     "contract": "compare what services produce and accept",
+    "catalogue": "show every event type, and who owns, writes and reads it",
     "flow": "show what caused a record, what it caused, and what became of it",
     "impact": "say whom a change of a schema would break",
     "openedx": "write a fixture set from the installed openedx-events",

@@ -35,6 +35,8 @@ _FORMATS = {
     "vnd.aai.asyncapi": _JSON,
 }
 _KAFKA = ("bindings", "kafka")
+SERVICE = "x-service"
+"""The extension of an operation that says whose it is, in documents of several services."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,13 +105,16 @@ class AsyncApiReader:
         return found
 
     def _read_operations(self, root: Place) -> None:
-        # The document is one application's: what it sends it owns, what it receives it consumes.
+        # A document is one application's, unless operations say whose they are: what it sends it
+        # owns, what it receives it consumes.
         for _, operation in self._document.fields(self._document.field(root, "operations")):
             action = self._document.field(operation, "action")
             channel = self._document.field(operation, "channel")
             if action is not None and channel is not None and action.text in self._services:
                 place = str(channel.position)
-                self._services[action.text].setdefault(place, []).append(self._found.name)
+                whose = self._document.field(operation, SERVICE)
+                service = whose.text if whose is not None and whose.text else self._found.name
+                self._services[action.text].setdefault(place, []).append(service)
 
     def _read_channel(self, name: str, channel: Place) -> None:
         document = self._document
@@ -134,6 +139,7 @@ class AsyncApiReader:
                 key=self._key_format(topic, key),
                 value=formats[0] if lone and formats else Format(name="json"),
                 owner=senders[0] if senders else None,
+                producers=tuple(dict.fromkeys(senders[1:])),
                 consumers=tuple(dict.fromkeys(receivers)),
             )
         )

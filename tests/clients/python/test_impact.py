@@ -114,3 +114,35 @@ def test_who_reads_what_is_known_when_the_files_are_gone(
         (tmp_path / "set").rename(tmp_path / "elsewhere")
         assert run(["impact", "orders-value", "--remove", "--http", running.http_url]) == 1
     assert "breaks reader billing" in capsys.readouterr().out
+
+
+def test_the_catalogue_has_what_is_declared_and_seen(
+    bus: FakeBus, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["catalogue", "--http", bus.http_url, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    order = next(each for each in told["event_types"] if each["name"] == "shop.Order")
+    consumers = {one["service"]: one for one in order["consumers"]}
+    assert (consumers["billing"]["declared"], consumers["billing"]["seen"]) == (True, True)
+    assert (consumers["watching"]["declared"], consumers["watching"]["groups"]) == (
+        False,
+        ["watching"],
+    )
+    assert (consumers["audit"]["declared"], consumers["audit"]["seen"]) == (True, False)
+    assert order["schema"]["id"] is not None
+    assert order["records"] == 2
+    document = requests.get(
+        f"{bus.http_url}/_fakebus/v1/catalogue?format=asyncapi&search=order", timeout=9
+    ).json()
+    assert list(document["channels"]) == ["orders"]
+
+
+def test_any_cluster_is_catalogued_as_a_client(
+    bus: FakeBus, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["catalogue", "--bootstrap-server", bus.bootstrap_servers, "--json", "--examples"]
+    assert run([*words, "--registry", bus.http_url]) == 0
+    told = json.loads(capsys.readouterr().out)
+    order = next(each for each in told["event_types"] if each["name"] == "shop.Order")
+    assert {"billing", "watching", "shipping"} <= {one["service"] for one in order["consumers"]}
+    assert {each["id"] for each in order["examples"]} == {"1", "2"}

@@ -1,0 +1,62 @@
+"""The catalogue as AsyncAPI, read by AsyncAPI's own parser."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from fakebus.cli.main import run
+from tests.clients.build import ToolMissingError, node_command
+
+pytestmark = [pytest.mark.clients, pytest.mark.xdist_group("other-languages")]
+
+FILES = {
+    "fakebus.yaml": """\
+version: 1
+subjects:
+  - {subject: a-value, schema: a.avsc}
+  - {subject: b-value, schema: b.proto}
+  - {subject: c-value, schema: c.json}
+topics:
+  - {name: a, owner: shop, consumers: ["b & c", mail], value: {subject: a-value}, load: a.ndjson}
+  - {name: b, owner: shop, value: {subject: b-value}, config: {cleanup.policy: "compact,delete"}}
+  - {name: c, owner: "<shop> 2", value: {subject: c-value}, config: {retention.ms: 86400000}}
+  - {name: d, partitions: 3, load: d.ndjson}
+""",
+    "a.avsc": '{"type": "record", "name": "A", "namespace": "x", "doc": "What A *is*", "fields": '
+    '[{"name": "id", "type": "string"}, {"name": "n", "type": ["null", "long"], "default": null}]}',
+    "b.proto": 'syntax = "proto3"; package x; message B { string id = 1; }',
+    "c.json": '{"title": "C", "type": "object", "properties": {"id": {"type": "string"}}}',
+    "a.ndjson": '{"key": "1", "value": {"id": "1"}}\n',
+    "d.ndjson": '{"key": "1", "value": {"kind": "d"}}\n',
+}
+
+
+def test_the_official_parser_finds_no_error_and_everything(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text)
+    assert run(["catalogue", "--fixtures", str(tmp_path), "--format", "asyncapi"]) == 0
+    document = capsys.readouterr().out
+    try:
+        command = node_command("asyncapi")
+    except ToolMissingError as error:
+        pytest.skip(str(error))
+    told = subprocess.run(
+        command, input=document, capture_output=True, text=True, check=True, timeout=60
+    )
+    found = json.loads(told.stdout)
+    assert found["errors"] == []
+    assert sorted(found["channels"]) == ["a", "b", "c", "d"]
+    assert sorted(found["messages"]) == ["C", "d", "x.A", "x.B"]
+    assert sorted(map(tuple, found["operations"])) == [
+        ("receive", "a"),
+        ("receive", "a"),
+        ("send", "a"),
+        ("send", "b"),
+        ("send", "c"),
+    ]
