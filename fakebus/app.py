@@ -141,6 +141,7 @@ class FakeBus:
             await server.bind()
         await self.broker.start()
         await self.lineage.start()
+        self.broker.service_of = self.lineage.service_of
         await self.registry.start()
         self.broker.record_validator = RecordValidator(self.registry)
         own = (self.registry, SeedNotes(self.broker), self.lineage, self.identities)

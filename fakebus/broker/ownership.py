@@ -39,13 +39,13 @@ def check_owner(
     Raises:
         BrokerError: TOPIC_AUTHORIZATION_FAILED.
     """
-    if origin.front_end in _OURS or origin.client_id in producers:
+    if origin.front_end in _OURS:
         return
-    service = service_of(origin)
-    if service in producers:
+    names = origin.client_id, client_service(origin), service_of(origin)
+    if any(name in producers for name in names):
         return
     message = (
-        f"{printable(service or str(origin))} must not write to {topic}: "
+        f"{printable(origin.client_id or names[-1] or str(origin))} must not write to {topic}: "
         f"only {', '.join(sorted(producers))} may, as fakebus.producers says"
     )
     _limited.warning("%s", message)

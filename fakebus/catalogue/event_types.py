@@ -249,8 +249,7 @@ def _shared(
     there = {one.name for one in topics}
     for live in landscape.live:
         if live.topic in there:
-            known = [each for each in (live.group, *live.services) if each in consumers]
-            service = known[0] if known else live.group
+            service = live.as_service(consumers)
             party = consumers.setdefault(service, Party(service=service))
             party.seen = True
             party.groups.append(live.group)

@@ -203,8 +203,8 @@ def _unknown_readers(landscape: Landscape, subject: Subject) -> Iterator[Break]:
     known = {reader.service for reader in subject.readers}
     live: dict[str, LiveConsumer] = {}
     for one in landscape.live:
-        if one.topic in subject.topics and not known & {one.group, *one.services}:
-            declared = [each for each in (one.group, *one.services) if each in subject.consumers]
+        if one.topic in subject.topics and known.isdisjoint(one.names):
+            declared = [each for each in one.names if each in subject.consumers]
             live.setdefault(declared[0] if declared else one.group, one)
     for name in dict.fromkeys([*subject.consumers, *live]):
         if name in known:

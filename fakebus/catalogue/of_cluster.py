@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from fakebus.broker.broker import Broker
 from fakebus.catalogue.subjects import (
     Landscape,
     LiveConsumer,
@@ -34,6 +34,8 @@ DAYS = 7
 _DAY_MS = 24 * 60 * 60 * 1000
 _EXAMPLES = 3
 _MOST_REFERENCES = 1_000
+Client = Mapping[str, Any]
+"""What a bus tells of a client: its ``service``, ``groups`` and the topics it ``produces``."""
 logger = logging.getLogger("fakebus.catalogue")
 
 
@@ -51,6 +53,10 @@ async def cluster_landscape(
     """
     summaries = [one for one in await cluster.topics() if not one.is_internal]
     parties = await noted_parties_of(cluster)
+    # Who produces, only a bus knows.
+    clients: Sequence[Client] = ()
+    if not cluster.is_external:
+        clients = await cluster.bus("who produces").lineage.list_clients()
     names = [one.name for one in summaries]
     topics = {}
     for one in summaries:
@@ -59,6 +65,9 @@ async def cluster_landscape(
             parties=parties.topics.get(one.name, TopicParties(name=one.name)),
             partitions=one.partitions,
             records=one.records,
+            seen_producers=tuple(
+                dict.fromkeys(each["service"] for each in clients if one.name in each["produces"])
+            ),
         )
         if details:
             configs = (await cluster.topic(one.name)).configs
@@ -71,7 +80,7 @@ async def cluster_landscape(
         subjects = await subjects_of(cluster.schemas, parties, names)
     except NotOnThisCluster:
         subjects = {}
-    return Landscape(subjects=subjects, topics=topics, live=await _live(cluster, days))
+    return Landscape(subjects=subjects, topics=topics, live=await _live(cluster, clients, days))
 
 
 async def bus_landscape(
@@ -189,44 +198,44 @@ class _Search:
             into[name] = ResolvedReference(name=name, text=inner.text)
 
 
-async def _live(cluster: Cluster, days: int) -> list[LiveConsumer]:
-    if not cluster.is_external:
-        return live_consumers(cluster.bus("who reads").broker, days)
-    found: dict[tuple[str, str], LiveConsumer] = {}
-    for summary in await cluster.groups():
-        details = await cluster.group(summary.name)
-        names = tuple(dict.fromkeys(member.client_id for member in details.members))
-        for each in details.partitions:
-            topic, partition = each.topic_partition
-            if each.committed is not None:
-                found[summary.name, topic] = LiveConsumer(
-                    group=summary.name,
-                    topic=topic,
-                    where=f"{topic}[{partition}]@{each.committed}",
-                    services=names,
-                )
-    return list(found.values())
-
-
-def live_consumers(broker: Broker, days: int = DAYS) -> list[LiveConsumer]:
+async def _live(cluster: Cluster, clients: Sequence[Client], days: int) -> list[LiveConsumer]:
     """Return the groups that have committed in the last days, once for each topic."""
-    coordinator = broker.group_coordinator
-    since_ms = broker.clock.now_ms() - days * _DAY_MS
+    services: dict[str, list[str]] = {}
+    for client in clients:
+        for group in client["groups"]:
+            services.setdefault(group, []).append(client["service"])
     found: dict[tuple[str, str], LiveConsumer] = {}
-    for group, rows in coordinator.all_offsets().items():
-        description = coordinator.describe(group)
-        members = () if description is None else description.members
-        names = tuple(dict.fromkeys(member.client_id for member in members))
-        for place, row in rows.items():
-            before = found.get((group, place.topic))
-            at_ms = row.commit_timestamp_ms
-            if at_ms < since_ms or (before is not None and before.committed_at_ms >= at_ms):
-                continue
+    async for group, members, place, offset, at_ms in _commits(cluster, days):
+        before = found.get((group, place.topic))
+        if before is None or before.committed_at_ms < at_ms:
             found[group, place.topic] = LiveConsumer(
                 group=group,
                 topic=place.topic,
-                where=f"{place.topic}[{place.partition}]@{row.offset}",
+                where=f"{place.topic}[{place.partition}]@{offset}",
                 committed_at_ms=at_ms,
-                services=names,
+                services=tuple(dict.fromkeys(services.get(group, ()))),
+                client_ids=tuple(dict.fromkeys(members)),
             )
     return list(found.values())
+
+
+async def _commits(
+    cluster: Cluster, days: int
+) -> AsyncGenerator[tuple[str, list[str], TopicPartition, int, int], None]:
+    """Yield group, client ids of its members, place, offset and time of commits; -1 if unknown."""
+    if not cluster.is_external:
+        broker = cluster.bus("when groups have committed").broker
+        since_ms = cluster.now_ms() - days * _DAY_MS
+        for group, rows in broker.group_coordinator.all_offsets().items():
+            description = broker.group_coordinator.describe(group)
+            members = [] if description is None else [one.client_id for one in description.members]
+            for place, row in rows.items():
+                if row.commit_timestamp_ms >= since_ms:
+                    yield group, members, place, row.offset, row.commit_timestamp_ms
+        return
+    for summary in await cluster.groups():
+        details = await cluster.group(summary.name)
+        members = [one.client_id for one in details.members]
+        for each in details.partitions:
+            if each.committed is not None:
+                yield summary.name, members, each.topic_partition, each.committed, -1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any, NamedTuple
@@ -106,7 +106,18 @@ class LiveConsumer:
     committed_at_ms: int = -1
     """-1 where the cluster does not tell."""
     services: tuple[str, ...] = ()
-    """What its members are called: services, and client ids."""
+    """The services that its members belong to, where a bus knows them."""
+    client_ids: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What declarations may call it."""
+        return (self.group, *self.services, *self.client_ids)
+
+    def as_service(self, known: Collection[str]) -> str:
+        """Return the service that reads: a known one, or else what the bus says, or the group."""
+        found = (name for name in self.names if name in known)
+        return next(found, next(iter(self.services), self.group))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

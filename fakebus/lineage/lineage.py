@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
+from fakebus.broker.activity import Origin
 from fakebus.broker.broker import Broker
 from fakebus.clock import Timer
 from fakebus.errors import BrokerError, StorageError
@@ -151,6 +152,11 @@ class Lineage:
         await self.store.forget_notes_after(mark["seq"], mark["client"])
 
     # -- questions --
+
+    def service_of(self, origin: Origin) -> str:
+        """Return the service of a client, as far as it is known by now."""
+        client = self.clients.of(origin, self._broker.clock.now_ms())
+        return self.clients.service_of(client)
 
     async def list_clients(self) -> list[dict[str, Any]]:
         """Return all clients, by service and client id."""
