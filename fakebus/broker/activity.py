@@ -340,8 +340,9 @@ class Activities:
                 if not self.waiting:
                     self.wake()
                 place, first = target.log.topic_partition, target.fetch_offset
+                group = self.positions.group_of(origin.connection_id, origin.client_id, place)
                 self.waiting.append(
-                    Activity("fetched", now_ms, origin, *place, first, target.last_offset)
+                    Activity("fetched", now_ms, origin, *place, first, target.last_offset, group)
                 )
             elif target.error is ErrorCode.OFFSET_OUT_OF_RANGE:
                 place, offset = target.log.topic_partition, target.fetch_offset

@@ -179,6 +179,11 @@ class FetchPositions:
             self._begin(Beginning(stream.offset, now_ms, stream))
         stream.delivered = stream.offset
 
+    def group_of(self, connection_id: int, client_id: str, place: TopicPartition) -> str:
+        """Return the group that a client fetches a partition for; empty if that is not known."""
+        stream = self._by_connection.get(connection_id, {}).get((client_id, place))
+        return "" if stream is None else stream.group
+
     def _begin(self, beginning: Beginning) -> None:
         place = beginning.stream.place
         found = self._beginnings.get(place)

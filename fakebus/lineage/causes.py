@@ -40,6 +40,9 @@ class Clients(Protocol):
     def of_process(self, client: int) -> Sequence[int]:
         """Return the clients of a client's process, itself included."""
 
+    def group_of(self, sent: NoteRow) -> str:
+        """Return the group that a client was sent records for; empty if that is not known."""
+
 
 class Known(Protocol):
     """Store of lineage, as far as causes depend on it."""
@@ -257,6 +260,10 @@ class Causes:
         if end > seq:
             later = await self._store.notes_of_clients(clients, (seq + 1, end), VERBS, _CHUNK)
             notes += reversed(later)
+        notes = [
+            note._replace(group=self._clients.group_of(note)) if note.verb == SENT else note
+            for note in notes
+        ]
         produced = []
         for note, candidates in History(notes, self._window_ms).candidates():
             # Of two questions the one that has seen more of what was before is right.

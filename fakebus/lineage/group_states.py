@@ -54,9 +54,12 @@ class GroupStates:
         passed = await self._store.notes_at(*place, [*_PASSED, "skipped"], _MOST)
         found = []
         for group in await self._groups_of(place):
-            clients = self._clients.of_group(group)
-            own = [each for each in sent if (each.group or group) == group]
-            own = [each for each in own if each.group or each.client in clients]
+            members = self._clients.of_group(group)
+            own = [
+                each
+                for each in sent
+                if (self._clients.group_of(each) or group) == group and each.client in members
+            ]
             commits = [each for each in passed if each.group == group]
             state = await self._state(group, place, record, own, commits, known=known)
             found.append({"group": group, **state})

@@ -57,6 +57,10 @@ class HeaderFlows:
         """Return the client: nothing is known of processes."""
         return [client]
 
+    def group_of(self, sent: NoteRow) -> str:
+        """Return nothing: nobody has noted what clients were sent."""
+        return ""
+
     def ever_was(self, place: Place) -> bool:
         """Whether there is such a record."""
         return place in self._records

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fakebus.lineage.clients import Client, Clients
+from fakebus.storage.lineage_interface import NoteRow
 
 _WRITES, _READS = 1, 2
 
@@ -62,6 +63,16 @@ class KnownClients:
 
     def _is_whole(self, client: Client) -> bool:
         return self._uses[client.facts["client_id"]] == _WRITES | _READS
+
+    def group_of(self, sent: NoteRow) -> str:
+        """Return the group that a client was sent records for; empty if that is not known.
+
+        That of a fetch follows from what the client has asked before, by its id; two processes
+        may have the same. A client that was a member of one group only is a surer sign.
+        """
+        known = self._clients.by_number.get(sent.client)
+        groups: Sequence[str] = [] if known is None else known.facts["groups"]
+        return groups[0] if len(groups) == 1 else sent.group
 
     def of_group(self, group: str) -> set[int]:
         """Return the clients that are, or were, members of a group."""

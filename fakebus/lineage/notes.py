@@ -111,8 +111,8 @@ class Notebook:
     # -- what a process writes and is sent --
 
     def _merge(self, activity: Activity, client: Client) -> None:
-        verb, at_ms, _, topic, partition, first, last, *_ = activity
-        run, key = client.run, (client.number, topic, partition)
+        verb, at_ms, _, topic, partition, first, last, group, *_ = activity
+        run, key = client.run, (client.number, topic, partition, group)
         if verb == "fetched":
             _add_range(run.fetched.setdefault(TopicPartition(topic, partition), []), first, last)
         note: NoteRow | None = run.notes.get(key) if run.verb == verb else None
