@@ -200,7 +200,7 @@ def _reader_break(service: str, why: str, file: str, line: int) -> Break:
 
 def _unknown_readers(landscape: Landscape, subject: Subject) -> Iterator[Break]:
     """Yield the consumers of which no schema is known: those that are declared, and live ones."""
-    known = {reader.service for reader in subject.readers}
+    known = {reader.service for reader in subject.readers if reader.text}
     live: dict[str, LiveConsumer] = {}
     for one in landscape.live:
         if one.topic in subject.topics and known.isdisjoint(one.names):
@@ -271,13 +271,11 @@ class _Change:
 
     def readers(self) -> Iterator[Party]:
         """Yield the services whose schemas are known and that read what changes."""
-        latest = self._subject.latest
+        schemas = self._subject.read_by()
         for reader in self._subject.readers:
-            if not reader.text:
+            if reader.service not in schemas:
                 continue
-            kind = self._old.schema_type
-            parsed = language(kind).parse(reader.text, latest.resolved, STORED)
-            verdict = _verdict(parsed, self._old, self._new)
+            verdict = _verdict(schemas[reader.service], self._old, self._new)
             if not verdict.reasons and not verdict.losses:
                 continue
             what = " and ".join(f'"{path}"' for path in verdict.paths) or self._subject.name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
@@ -19,8 +19,10 @@ from fakebus.catalogue.subjects import (
     declared,
     of_set,
     overlaid,
+    sampled,
 )
 from fakebus.client.offsets import LogRange
+from fakebus.cluster.events import Event
 from fakebus.cluster.interface import Cluster, NotOnThisCluster, SchemaDetails, Schemas
 from fakebus.errors import FakebusError
 from fakebus.fixture_files.loader import load_fixtures
@@ -33,6 +35,8 @@ DAYS = 7
 """For how long a group counts as a consumer after its last commit."""
 _DAY_MS = 24 * 60 * 60 * 1000
 _EXAMPLES = 3
+_SAMPLE = 50
+"""How many records of a partition are looked at."""
 _MOST_REFERENCES = 1_000
 Client = Mapping[str, Any]
 """What a bus tells of a client: its ``service``, ``groups`` and the topics it ``produces``."""
@@ -74,7 +78,9 @@ async def cluster_landscape(
             own = {each.name: each.value or "" for each in configs if each.source == "topic"}
             facts = replace(facts, config=own)
         if examples:
-            facts = replace(facts, examples=await _newest(cluster, one.name))
+            newest = await _newest(cluster, one.name)
+            sample = sampled((each.key, each.size_bytes) for each in newest)
+            facts = replace(facts, examples=_examples(newest), sample=sample)
         topics[one.name] = facts
     try:
         subjects = await subjects_of(cluster.schemas, parties, names)
@@ -122,16 +128,26 @@ async def _ranges(cluster: Cluster, topic: str) -> dict[TopicPartition, LogRange
     return await cluster.ranges([topic]) if topic in there else {}
 
 
-async def _newest(cluster: Cluster, topic: str) -> list[object]:
-    """Return the values of the newest records of a topic, the newest last."""
-    found = []
+async def _newest(cluster: Cluster, topic: str) -> list[Event]:
+    """Return the newest records of each partition of a topic, the newest last."""
+    found: list[Event] = []
     for place, log in (await cluster.ranges([topic])).items():
-        wanted = LogRange(start=max(log.start, log.end - _EXAMPLES), end=log.end)
+        wanted = LogRange(start=max(log.start, log.end - _SAMPLE), end=log.end)
         async with aclosing(cluster.slices({place: wanted})) as slices:
             async for events in slices:
-                found += [each for each in events if each.payload.format != "null"]
-    newest = sorted(found, key=lambda each: each.timestamp_ms)[-_EXAMPLES:]
-    return [each.data for each in newest if each.payload.format != "binary"]
+                found += events
+    return sorted(found, key=lambda each: each.timestamp_ms)
+
+
+def _examples(events: Sequence[Event]) -> list[object]:
+    found = []
+    for each in reversed(events):
+        payload = each.payload
+        if payload.format not in ("null", "binary"):
+            found.append(payload.data)
+        if len(found) == _EXAMPLES:
+            break
+    return found[::-1]
 
 
 async def subjects_of(
@@ -205,37 +221,38 @@ async def _live(cluster: Cluster, clients: Sequence[Client], days: int) -> list[
         for group in client["groups"]:
             services.setdefault(group, []).append(client["service"])
     found: dict[tuple[str, str], LiveConsumer] = {}
-    async for group, members, place, offset, at_ms in _commits(cluster, days):
-        before = found.get((group, place.topic))
-        if before is None or before.committed_at_ms < at_ms:
-            found[group, place.topic] = LiveConsumer(
-                group=group,
+    for summary in await cluster.groups():
+        details = await cluster.group(summary.name)
+        times = _commit_times(cluster, summary.name)
+        members = tuple(dict.fromkeys(one.client_id for one in details.members))
+        for each in details.partitions:
+            place = each.topic_partition
+            at_ms = times.get(place, -1)
+            if each.committed is None or (
+                not cluster.is_external and at_ms < cluster.now_ms() - days * _DAY_MS
+            ):
+                continue
+            key = summary.name, place.topic
+            before = found.get(key)
+            lag = (each.lag or 0) + ((before.lag or 0) if before is not None else 0)
+            if before is not None and before.committed_at_ms >= at_ms:
+                found[key] = replace(before, lag=lag)
+                continue
+            found[key] = LiveConsumer(
+                group=summary.name,
                 topic=place.topic,
-                where=f"{place.topic}[{place.partition}]@{offset}",
+                where=f"{place.topic}[{place.partition}]@{each.committed}",
                 committed_at_ms=at_ms,
-                services=tuple(dict.fromkeys(services.get(group, ()))),
-                client_ids=tuple(dict.fromkeys(members)),
+                lag=lag,
+                services=tuple(dict.fromkeys(services.get(summary.name, ()))),
+                client_ids=members,
             )
     return list(found.values())
 
 
-async def _commits(
-    cluster: Cluster, days: int
-) -> AsyncGenerator[tuple[str, list[str], TopicPartition, int, int], None]:
-    """Yield group, client ids of its members, place, offset and time of commits; -1 if unknown."""
-    if not cluster.is_external:
-        broker = cluster.bus("when groups have committed").broker
-        since_ms = cluster.now_ms() - days * _DAY_MS
-        for group, rows in broker.group_coordinator.all_offsets().items():
-            description = broker.group_coordinator.describe(group)
-            members = [] if description is None else [one.client_id for one in description.members]
-            for place, row in rows.items():
-                if row.commit_timestamp_ms >= since_ms:
-                    yield group, members, place, row.offset, row.commit_timestamp_ms
-        return
-    for summary in await cluster.groups():
-        details = await cluster.group(summary.name)
-        members = [one.client_id for one in details.members]
-        for each in details.partitions:
-            if each.committed is not None:
-                yield summary.name, members, each.topic_partition, each.committed, -1
+def _commit_times(cluster: Cluster, group: str) -> dict[TopicPartition, int]:
+    """Return when a group has committed, which only a bus tells."""
+    if cluster.is_external:
+        return {}
+    coordinator = cluster.bus("when groups have committed").broker.group_coordinator
+    return {place: row.commit_timestamp_ms for place, row in coordinator.offsets(group).items()}

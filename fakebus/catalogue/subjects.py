@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 from fakebus.fixture_files.drift.set_subjects import SetSubject, set_subjects
+from fakebus.fixture_files.encoding.batching import size_of
 from fakebus.fixture_files.model import FixtureReader, FixtureSet
 from fakebus.fixture_files.parties import Parties, TopicParties, parties_of
 from fakebus.schemas.framing import framed_id
@@ -65,6 +67,45 @@ class Subject:
         """The newest version."""
         return self.versions[-1]
 
+    def read_by(self) -> dict[str, ParsedSchema]:
+        """Return the schemas that services are known to read with, by service."""
+        kind, resolved = self.latest.schema_type, self.latest.resolved
+        return {
+            one.service: language(kind).parse(one.text, resolved, STORED)
+            for one in self.readers
+            # One that was too long to be noted is unknown.
+            if one.text
+        }
+
+
+class Sample(NamedTuple):
+    """Sample of the records of a topic."""
+
+    records: int = 0
+    without_key: int = 0
+    most_of_a_key: int = 0
+    """How many records the commonest key has."""
+    p95_bytes: int = 0
+    """The size that all but one of twenty records are below."""
+
+
+_NO_SAMPLE = Sample()
+
+
+def sampled(records: Iterable[tuple[bytes | None, int]]) -> Sample:
+    """Return what records show by their keys and sizes in bytes."""
+    looked_at = list(records)
+    if not looked_at:
+        return _NO_SAMPLE
+    keys = Counter(key for key, _ in looked_at if key is not None)
+    sizes = sorted(size for _, size in looked_at)
+    return Sample(
+        records=len(looked_at),
+        without_key=len(looked_at) - keys.total(),
+        most_of_a_key=max(keys.values(), default=0),
+        p95_bytes=sizes[len(sizes) * 95 // 100],
+    )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopicFacts:
@@ -80,6 +121,7 @@ class TopicFacts:
     """The services that were seen to write it."""
     examples: Sequence[object] = ()
     """Values of events."""
+    sample: Sample = _NO_SAMPLE
     links: tuple[str, ...] = ()
     """Where the code lives, as the package of the set tells."""
 
@@ -105,6 +147,8 @@ class LiveConsumer:
     """The record that it reads next."""
     committed_at_ms: int = -1
     """-1 where the cluster does not tell."""
+    lag: int | None = None
+    """How many records it is behind in the topic; ``None`` if it is not known."""
     services: tuple[str, ...] = ()
     """The services that its members belong to, where a bus knows them."""
     client_ids: tuple[str, ...] = ()
@@ -154,6 +198,7 @@ def of_set(fixture_set: FixtureSet) -> Landscape:
                     len(one.events) for one in fixture_set.streams if one.topic == topic.name
                 ),
                 examples=_plain_examples(fixture_set, topic.name),
+                sample=sampled(_keys_and_sizes(fixture_set, topic.name)),
             )
             for topic in fixture_set.topics
         },
@@ -185,6 +230,12 @@ def _uses(found: SetSubject, who: str) -> Iterable[FixtureUse]:
         name = f"{who} {event.event_id}" if event.event_id else who
         where = f"{stream.display_file}:{event.line}"
         yield FixtureUse(name, where, partial(version.parsed.decode, payload))
+
+
+def _keys_and_sizes(fixture_set: FixtureSet, topic: str) -> Iterator[tuple[bytes | None, int]]:
+    for stream in fixture_set.streams:
+        for event in stream.events if stream.topic == topic else ():
+            yield event.record.key, size_of(event.record)
 
 
 def _plain_examples(fixture_set: FixtureSet, topic: str) -> list[object]:
@@ -247,7 +298,12 @@ def overlaid(landscape: Landscape, said: Landscape) -> Landscape:
     topics = dict(said.topics)
     for name, facts in landscape.topics.items():
         if (known := topics.get(name)) is not None:
-            facts = replace(facts, parties=known.parties, examples=known.examples or facts.examples)
+            facts = replace(
+                facts,
+                parties=known.parties,
+                examples=known.examples or facts.examples,
+                sample=facts.sample if facts.sample.records else known.sample,
+            )
         topics[name] = facts
     return Landscape(
         subjects=subjects,

@@ -51,11 +51,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="read the newest records of a cluster as examples; a fakebus gives them anyhow",
     )
+    parser.add_argument(
+        "--smells",
+        action="store_true",
+        help="tell what may be wrong with the events instead, why, and what to consider",
+    )
     add_landscape_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print or write the catalogue."""
+    if arguments.smells:
+        _print_smells(arguments)
+        return 0
     if arguments.format == _EVENTCATALOG and arguments.output is None:
         raise ConfigError("--format eventcatalog makes folders: say where, with -o DIR")
     found = _catalogue(arguments).found(arguments.search)
@@ -82,6 +90,31 @@ def _catalogue(arguments: argparse.Namespace) -> Catalogue:
     return catalogue_of(
         landscape_of(arguments, "fakebus catalogue", details=True, examples=arguments.examples)
     )
+
+
+def _print_smells(arguments: argparse.Namespace) -> None:
+    if arguments.format not in (TEXT, JSON) or arguments.output is not None or arguments.search:
+        raise ConfigError("--smells stands alone, or with --json")
+    if asks_a_bus(arguments):
+        from fakebus.client.bus_http import BusHttp
+
+        found = BusHttp(arguments.http_url).get("/smells")
+    else:
+        from fakebus.catalogue.smells import smells_of
+
+        landscape = landscape_of(
+            arguments, "fakebus catalogue", details=True, examples=arguments.examples
+        )
+        found = [each.as_json() for each in smells_of(landscape)]
+    if arguments.format == JSON:
+        print_json(found)
+        return
+    for each in found:
+        where = f"{each['where']}: " if each["where"] else ""
+        print_lines(f"{where}{each['about']}: {each['smell'].replace('_', ' ')}")
+        print_lines(*(f"  seen by    {text}" for text in (*each["evidence"], *each["records"])))
+        print_lines(f"  matters    {each['why']}", f"  consider   {each['consider']}")
+    print_lines(counted(len(found), "smell"))
 
 
 def _document(found: Catalogue, form: str) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,7 +32,9 @@ def bus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeBus]:
     root = tmp_path_factory.mktemp("owned")
     (root / "fakebus.yaml").write_text(SET)
     (root / "orders.ndjson").write_text('{"key": "1", "value": {}}\n')
-    with FakeBus.thread(Settings(fixtures=(root,), kafka=ANY_PORT, data=None)) as running:
+    with FakeBus.thread(
+        Settings(fixtures=(root,), kafka=ANY_PORT, http=ANY_PORT, data=None)
+    ) as running:
         yield running
 
 
@@ -75,8 +78,15 @@ async def test_another_library_is_told_the_same(bus: FakeBus) -> None:
         await producer.stop()
 
 
-def test_a_topic_that_does_not_say_so_takes_everybody(bus: FakeBus) -> None:
+def test_a_topic_that_does_not_say_so_takes_everybody_and_that_smells(
+    bus: FakeBus, capsys: pytest.CaptureFixture[str]
+) -> None:
     produce(bus, "billing", "open")
+    assert run(["catalogue", "--smells", "--http", bus.http_url, "--json"]) == 0
+    found = [each for each in json.loads(capsys.readouterr().out) if each["about"] == "open"]
+    smells = {each["smell"]: each["evidence"] for each in found}
+    assert smells["foreign_writer"][-1] == "shop should"
+    assert "nobody_listens" in smells
 
 
 def test_a_command_seeds_an_owned_topic_only_as_one_of_its_producers(
