@@ -15,7 +15,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from fakebus.broker.activity import LIBRARY, Activities, Origin
+from fakebus.broker.activity import LIBRARY, NOWHERE, Activities, Origin
 from fakebus.broker.appending import (
     AppendResult,
     check_batch,
@@ -32,6 +32,7 @@ from fakebus.broker.faults import Faults
 from fakebus.broker.fetch_sessions import FetchSessions
 from fakebus.broker.fetching import FetchTarget, IsolationLevel
 from fakebus.broker.groups.coordinator import GroupCoordinator
+from fakebus.broker.groups.history import GroupEvent
 from fakebus.broker.groups.offset_requests import WhenCommitted
 from fakebus.broker.groups.requests import OffsetCommit
 from fakebus.broker.housekeeping import Housekeeping
@@ -94,6 +95,11 @@ class Broker:
             config=self.config, clock=self.clock, storage=storage, topics=self.topics
         )
         self.faults = Faults(self.group_coordinator.rebalance)
+        self.topics.note = self._note
+        self.group_coordinator.history.on_event = self._note_group
+        self.faults.on_fired = lambda client, fault: self._note(
+            "fault fired", detail=f"{client or 'a client without an id'}: {fault}"
+        )
         self._node_ids = node_ids
         self.config_admin = ConfigAdmin(
             topics=self.topics, config=self.config, storage=storage, node_ids=node_ids
@@ -110,6 +116,29 @@ class Broker:
         self._housekeeping = Housekeeping(
             self.topics, self.config, self.clock, self._expire_snapshots
         )
+
+    def _note(
+        self,
+        verb: str,
+        /,
+        place: TopicPartition = NOWHERE,
+        offsets: tuple[int, int] = (-1, -1),
+        *,
+        detail: str = "",
+    ) -> None:
+        self.activity.note(verb, LIBRARY, place, offsets, detail=detail)
+
+    def _note_group(self, event: GroupEvent) -> None:
+        # What members ask for themselves is noted with their requests.
+        if event.verb in ("left", "expelled", "rebalancing"):
+            who = f"{event.client_id}: " if event.client_id else ""
+            self.activity.note(
+                event.verb,
+                LIBRARY,
+                group=event.group,
+                detail=who + event.detail,
+                member=event.member_id,
+            )
 
     # What most buses do not need while they rest is loaded when it is asked for.
 

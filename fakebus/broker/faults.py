@@ -119,6 +119,8 @@ class Faults:
     def __init__(self, rebalance: Callable[[str], bool]) -> None:
         self.rebalance_group = rebalance
         """Called in the thread of :meth:`rebalance`."""
+        self.on_fired: Callable[[str, str], None] = lambda client_id, fault: None
+        """Told of the client and what it meets."""
         self.active: list[Fault] = []
         """The faults that may still happen."""
         self._all: list[Fault] = []
@@ -146,6 +148,7 @@ class Faults:
         for fault in tuple(self.active):
             if fault.is_for(api, client_id, topics, groups):
                 fault.fired += 1
+                self.on_fired(client_id, fault.description)
                 return fault.effect
         return None
 

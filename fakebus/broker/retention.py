@@ -38,16 +38,19 @@ class Retention:
             for log in topic.partitions:
                 with failures.catch(str(log.topic_partition)):
                     log.producers.expire(oldest_ms)
-                    await _enforce(log, now_ms)
+                    await self._enforce(log, now_ms)
 
-
-async def _enforce(log: PartitionLog, now_ms: int) -> None:
-    cut = await log.retention_cut(now_ms)
-    if cut is not None and not log.deleted:
-        logger.info(
-            "retention deletes the records of %s from offset %d to %d",
-            log.topic_partition,
-            log.log_start_offset,
-            cut - 1,
-        )
-        await log.delete_records(cut)
+    async def _enforce(self, log: PartitionLog, now_ms: int) -> None:
+        cut = await log.retention_cut(now_ms)
+        if cut is not None and not log.deleted:
+            logger.info(
+                "retention deletes the records of %s from offset %d to %d",
+                log.topic_partition,
+                log.log_start_offset,
+                cut - 1,
+            )
+            first = log.log_start_offset
+            await log.delete_records(cut)
+            self._topics.note(
+                "records deleted", log.topic_partition, (first, cut - 1), detail="retention"
+            )

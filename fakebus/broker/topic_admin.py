@@ -321,7 +321,11 @@ class TopicAdmin:
                 ErrorCode.POLICY_VIOLATION,
                 f"the records of {topic_partition} stay: its cleanup.policy is compact",
             )
+        first = log.log_start_offset
         low_watermark = await log.delete_records(before_offset)
+        if first < low_watermark:
+            offsets, why = (first, low_watermark - 1), "a client has asked for it"
+            self._topics.note("records deleted", topic_partition, offsets, detail=why)
         logger.info(
             "the records of %s before offset %d are deleted, as a client has asked",
             topic_partition,

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 from uuid import UUID, uuid4
 
 from fakebus.broker.configs.broker_config import BrokerConfig
@@ -40,6 +41,27 @@ class Topic:
         return self.partitions[index] if 0 <= index < len(self.partitions) else None
 
 
+class Note(Protocol):
+    """Listener that notes what becomes of topics."""
+
+    def __call__(
+        self,
+        verb: str,
+        /,
+        place: TopicPartition,
+        offsets: tuple[int, int] = (-1, -1),
+        *,
+        detail: str = "",
+    ) -> None:
+        """Note it."""
+
+
+def _note_nothing(
+    verb: str, /, place: TopicPartition, offsets: tuple[int, int] = (-1, -1), *, detail: str = ""
+) -> None:
+    """Note nothing: nobody wants to know."""
+
+
 class Topics:
     """All topics of the broker.
 
@@ -66,6 +88,8 @@ class Topics:
         """Called when a topic is about to be deleted: what they enqueue is stored with it."""
         self.on_changed: list[Callable[[Topic], None]] = []
         """Called with every topic that was created or got partitions."""
+        self.note: Note = _note_nothing
+        """Told what becomes of topics and of ranges of their records."""
 
     def get(self, name: str) -> Topic | None:
         """Return the topic of that name, or ``None``."""
@@ -151,6 +175,9 @@ class Topics:
         logger.debug("topic %s is created with %s", name, counted(partitions, "partition"))
         stored = self._save(topic, partial(self._remove, topic))
         stored.add_done_callback(partial(self._announce_unstored, topic))
+        self.note(
+            "topic created", TopicPartition(name, -1), detail=counted(partitions, "partition")
+        )
         for changed in self.on_changed:
             changed(topic)
         return topic, stored
@@ -208,6 +235,7 @@ class Topics:
                 deleting(topic)
         await stored
         logger.info("topic %s is deleted with its records", topic.name)
+        self.note("topic deleted", TopicPartition(topic.name, -1))
         self._announce_deleted(topic)
 
     def _put_back(self, topic: Topic) -> None:
@@ -231,6 +259,8 @@ class Topics:
             changed(topic)
         await stored
         logger.info("topic %s has %s now", topic.name, counted(count, "partition"))
+        detail = counted(count, "partition")
+        self.note("topic changed", TopicPartition(topic.name, -1), detail=detail)
 
     def _shrink(self, topic: Topic, count: int) -> None:
         self._forget(topic.partitions[count:])
@@ -242,9 +272,14 @@ class Topics:
         Raises:
             StorageError: it could not be stored, and they are what they were.
         """
-        undo = partial(self._use_configs, topic, topic.config.overrides)
+        before = topic.config.overrides
         self._use_configs(topic, configs)
-        await self._save(topic, undo)
+        await self._save(topic, partial(self._use_configs, topic, before))
+        changed = sorted(
+            name for name in {*before, *configs} if before.get(name) != configs.get(name)
+        )
+        if changed:
+            self.note("topic changed", TopicPartition(topic.name, -1), detail=", ".join(changed))
 
     def refresh_configs(self) -> None:
         """Let all topics see changed broker configs."""

@@ -7,6 +7,7 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 
+from fakebus.broker.activity import Peer
 from fakebus.limited_log import LimitedLog
 from fakebus.memory_budget import MemoryBudget
 from fakebus.redis.call import Session
@@ -86,6 +87,7 @@ class RedisConnection:
         budget: what all connections share.
         reader: the bytes that come.
         writer: takes those that go.
+        peer: the client.
     """
 
     def __init__(
@@ -94,12 +96,14 @@ class RedisConnection:
         budget: MemoryBudget,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
+        peer: Peer | None = None,
     ) -> None:
         self._run = run
         self._budget = budget
         self._reader = reader
         self._writer = writer
         self._session = Session()
+        self._session.peer = peer
         self._parser = Parser()
         self._requests = WaitingRequests()
         self._counted = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from fakebus.addresses import Address
+from fakebus.broker.activity import Peer
 from fakebus.memory_budget import MemoryBudget
 from fakebus.redis.commands import Commands
 from fakebus.redis.connection import (
@@ -80,7 +81,12 @@ class RedisServer:
         if len(self._connections) >= MAX_CONNECTIONS:
             refuse(writer)
             return
-        connection = RedisConnection(self._commands.run, self._budget, reader, writer)
+        host, port = (writer.get_extra_info("peername") or ("", 0))[:2]
+        local = writer.get_extra_info("sockname") or ("", 0)
+        peer = Peer(host=host, port=port, local_port=local[1], listener="REDIS")
+        if (on_peer := self._bus.broker.activity.on_peer) is not None:
+            on_peer(peer)
+        connection = RedisConnection(self._commands.run, self._budget, reader, writer, peer)
         # A task of our own: asyncio's reports being cancelled when the bus stops as an error.
         task = asyncio.get_running_loop().create_task(connection.serve())
         self._connections[task] = writer

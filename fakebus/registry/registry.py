@@ -34,7 +34,7 @@ from fakebus.registry.model import RegisteredSchema, SchemaRequest
 from fakebus.registry.parsing import MAX_SCHEMA_BYTES, SchemaParser, name_of
 from fakebus.registry.reading import LATEST, RegistryReader, everywhere, version_number
 from fakebus.registry.registration import Registrar
-from fakebus.registry.schema_log import SchemaLog
+from fakebus.registry.schema_log import ORIGIN, SchemaLog
 from fakebus.registry.state import State
 from fakebus.schemas.interface import ParsedSchema
 
@@ -64,6 +64,7 @@ class Registry(RegistryReader):
         max_schema_bytes: int = MAX_SCHEMA_BYTES,
     ) -> None:
         super().__init__(SchemaLog(broker), default_compatibility)
+        self._activity = broker.activity
         self._strict = strict
         self._parser = SchemaParser(max_bytes=max_schema_bytes)
         self._change = asyncio.Lock()
@@ -158,7 +159,12 @@ class Registry(RegistryReader):
                     if registrar.basis(subject, request) == basis:
                         schema, records = registrar.outcome(subject, outcome)
                         await self._write(*records)
-                        return self._stored(schema)
+                        return self._noted(self._stored(schema))
+
+    def _noted(self, schema: RegisteredSchema) -> RegisteredSchema:
+        detail = f"{schema.subject} version {schema.version}"
+        self._activity.note("schema registered", ORIGIN, detail=detail)
+        return schema
 
     def _lock_of(self, subject: str) -> asyncio.Lock:
         lock = self._locks.get(subject)

@@ -31,6 +31,7 @@ from fakebus.storage.interface import StoredBatch
 from fakebus.types import TopicPartition
 
 logger = logging.getLogger("fakebus.registry")
+ORIGIN = Origin(front_end="registry")
 
 TOPIC = "_schemas"
 _PARTITION = TopicPartition(TOPIC, 0)
@@ -230,7 +231,7 @@ class SchemaLog:
         batch = build_batch([NewRecord(key, value, (), now_ms) for key, value in records])
         size = len(batch)
         try:
-            info = await self._broker.produce(_PARTITION, batch, origin=_ORIGIN)
+            info = await self._broker.produce(_PARTITION, batch, origin=ORIGIN)
         except BrokerError as error:
             if error.error_code is ErrorCode.MESSAGE_TOO_LARGE:
                 limit = cursor.log.config.max_message_bytes
@@ -298,6 +299,3 @@ class SchemaLog:
 def _log_failure(stored: asyncio.Future[None]) -> None:
     if not stored.cancelled() and stored.exception() is not None:
         logger.error("the highest schema id could not be stored: %s", stored.exception())
-
-
-_ORIGIN = Origin(front_end="registry")

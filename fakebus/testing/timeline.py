@@ -15,8 +15,9 @@ _VALUE_LENGTH = 120
 _HEADERS_OF_NOTE = ("ce_type", "ce_id", "ce_source", "content-type", "traceparent", "event-type")
 _OTHER_HEADERS = 3
 _GROUP_WORDS = {"joined": "to read", "was assigned": ""}
-_IN_OTHER_LINES = ("produced", "found", "looked up", "asked for")
-"""What stands in the line of the record, of where a member begins, or of the missing topic."""
+_OWN_LINES = ("fetched", "committed", "acknowledged", "commit refused", "out of range")
+"""What stands neither in the line of a record, of where a member begins or of a missing topic, nor
+is done by the bus itself."""
 
 
 def draw_timeline(
@@ -58,7 +59,7 @@ def draw_timeline(
             lines.append((each.at_ms, partial(_start_line, began[id(each)])))
         elif each.verb in _GROUP_WORDS:
             lines.append((each.at_ms, partial(_member_line, each)))
-        elif each.verb not in _IN_OTHER_LINES:
+        elif each.verb in _OWN_LINES:
             lines.append((each.at_ms, partial(_activity_line, each)))
     lines.sort(key=lambda line: line[0])
     # Only what is shown is decoded.

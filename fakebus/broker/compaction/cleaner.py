@@ -185,6 +185,12 @@ class LogCleaner:
             if kept != batches:
                 upto_offset = batches[-1].last_offset + 1
                 await log.replace_batches(batches[0].base_offset, upto_offset, kept)
+                self._topics.note(
+                    "records deleted",
+                    log.topic_partition,
+                    (batches[0].base_offset, upto_offset - 1),
+                    detail="compaction, of each key but the newest",
+                )
         if not cleanable.is_outdated:
             await log.mark_compacted(offsets.end_offset)
             logger.debug("compacted %s up to %d", log.topic_partition, offsets.end_offset)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
 from fakebus.clock import Clock
@@ -61,6 +61,8 @@ class GroupHistory:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self.on_event: Callable[[GroupEvent], None] = lambda event: None
+        """Told of each event."""
         self._events: dict[str, deque[GroupEvent]] = {}
         self._searches: dict[str, Search] = {}
         self._commits: dict[tuple[str, TopicPartition], deque[CommitPoint]] = {}
@@ -72,6 +74,7 @@ class GroupHistory:
         texts = (text[:_MOST_LETTERS] for text in (group, client_id, member_id, detail))
         event = GroupEvent(self._clock.now_ms(), verb, *texts)
         _newest(self._events, event.group, _MOST_EVENTS).append(event)
+        self.on_event(event)
 
     def committed(self, group: str, place: TopicPartition, offset: int) -> None:
         """Note an offset that was committed; of many within a second the first and the last."""

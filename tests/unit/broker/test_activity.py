@@ -23,6 +23,8 @@ SHOP = Origin(front_end="kafka", client_id="shop", connection_id=7, principal="U
 @pytest.fixture
 async def noting(broker: Broker) -> Broker:
     await broker.topics.create("t", 1, {})
+    list(broker.activity.take())
+    broker.activity.clear()
     return broker
 
 

@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 
 from fakebus.app import FakeBus
-from fakebus.broker.activity import Origin
+from fakebus.broker.activity import VERBS, Origin
+from fakebus.broker.faults import Api
 from fakebus.config import Settings
+from fakebus.lineage.clients import THE_BUS
+from fakebus.registry.model import SchemaRequest
 from fakebus.storage.lineage_interface import NoteRow
 from fakebus.types import TopicPartition
 from tests.unit.broker.batches import batch
@@ -85,3 +88,35 @@ async def test_nothing_is_kept_where_lineage_is_switched_off() -> None:
         await bus.broker.produce(T0, batch(b"a"), origin=shop())
         assert await produced(bus, 0) == []
         assert await bus.lineage.list_clients() == []
+
+
+async def test_what_becomes_of_topics_records_schemas_and_groups_is_noted() -> None:
+    async with FakeBus(settings()) as bus:
+        broker, verbs = bus.broker, [*VERBS]
+        topic = await broker.topics.create("t", 1, {})
+        await broker.topics.set_configs(topic, {"retention.ms": "5"})
+        await broker.topics.add_partitions(topic, 2)
+        await broker.produce(T0, batch(b"a", b"b", b"c"))
+        await broker.topic_admin.delete_records(T0, 2)
+        await bus.registry.register("s", SchemaRequest(schema='"string"'))
+        broker.faults.serve("kafka", ["Fetch"])
+        broker.faults.delay(seconds=0.0, api="Fetch")
+        broker.faults.find(Api("kafka", "Fetch"), "shop", list, list)
+        broker.group_coordinator.history.note("expelled", "g", "shop", "m", "its session timed out")
+        await broker.topics.delete(topic)
+        await bus.lineage.settle()
+        found = await bus.lineage.store.notes_of_clients([THE_BUS], (0, 999), verbs, 999)
+        told = [(each.verb, each.topic, each.first, each.last, each.detail) for each in found[::-1]]
+        assert [each for each in told if each[1] != "_schemas"] == [
+            ("topic created", "t", -1, -1, "1 partition"),
+            ("topic changed", "t", -1, -1, "retention.ms"),
+            ("topic changed", "t", -1, -1, "2 partitions"),
+            ("produced", "t", 0, 2, ""),
+            ("records deleted", "t", 0, 1, "a client has asked for it"),
+            ("schema registered", "", -1, -1, "s version 1"),
+            ("fault fired", "", -1, -1, "shop: delay Fetch by 0 s"),
+            ("expelled", "", -1, -1, "shop: its session timed out"),
+            ("topic deleted", "t", -1, -1, ""),
+        ]
+        [deleted] = await bus.lineage.store.notes_at("t", 0, 1, ["records deleted"], 9)
+        assert (deleted.client, deleted.group, found[1].group) == (THE_BUS, "", "g")
