@@ -88,6 +88,8 @@ def processes_of(
     for _, port, other, _, inode in _sockets(proc, {port for port, _ in wanted}):
         if (port, other) in wanted and inode != "0":
             inodes[inode] = port, other
+            if len(inodes) == len(wanted):
+                break
     return {inodes[i]: process for i, process in _owners(inodes, known, proc).items()}
 
 

@@ -65,7 +65,7 @@ class RecordThread:
             self._executor = ThreadPoolExecutor(1, "fakebus-records")
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(
-            self._executor, lambda: _politely(partial(function, *args, **kwargs))
+            self._executor, lambda: politely(partial(function, *args, **kwargs))
         )
 
     def append(self, log: PartitionLog, check: Check) -> AppendResult:
@@ -112,8 +112,8 @@ class RecordThread:
             self._executor.shutdown(wait=False, cancel_futures=True)
 
 
-def _politely(function: Callable[[], R]) -> R:
-    """Call a function so that the event loop gets its turn often."""
+def politely(function: Callable[[], R]) -> R:
+    """Call a function so that this thread and the event loop get their turns often."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(min(before, _SWITCH_INTERVAL_S))
     try:

@@ -8,8 +8,10 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 
 from fakebus.broker.activity import Peer
+from fakebus.broker.record_thread import politely
 from fakebus.processes import Ports, host_name, processes_of
 from fakebus.real_time import monotonic
 
@@ -18,6 +20,8 @@ logger = logging.getLogger("fakebus.lineage")
 _MOST_WAITING = 5000
 _NAME_TIMEOUT_S = 0.5
 _KNOWN_PROCESSES = 20
+_AT_ONCE = 4
+"""Look-ups."""
 _MOST_SPENT_S = 0.3
 _SHARE = 0.2
 """When clients come in crowds: how long looking for them may take in one go, and then its share."""
@@ -37,7 +41,7 @@ class PeerFinder:
         self._waiting: deque[Peer] = deque()
         self._known: deque[int] = deque(maxlen=_KNOWN_PROCESSES)
         self._names: dict[str, str] = {}
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
         self._spent_s = 0.0
         self._ended_s = 0.0
 
@@ -47,19 +51,22 @@ class PeerFinder:
             self._found(peer)
             return
         self._waiting.append(peer)
-        if self._task is None or self._task.done():
-            self._task = asyncio.get_running_loop().create_task(self._find_all())
+        # One that has gone already is looked for in vain, which takes long; others do not wait.
+        if len(self._tasks) < _AT_ONCE:
+            task = asyncio.get_running_loop().create_task(self._find_all())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     async def settle(self) -> None:
         """Return when all peers are known so far as they can be."""
-        if self._task is not None:
-            await asyncio.wait((self._task,))
+        if self._tasks:
+            await asyncio.wait(tuple(self._tasks))
 
     async def close(self) -> None:
         """Stop looking."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait((self._task,))
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _find_all(self) -> None:
         while self._waiting:
@@ -79,7 +86,9 @@ class PeerFinder:
 
     async def _find(self, peers: list[Peer]) -> None:
         by_ports: dict[Ports, Peer] = {(each.port, each.local_port): each for each in peers}
-        found = await asyncio.to_thread(processes_of, list(by_ports), list(self._known))
+        look = partial(processes_of, list(by_ports), list(self._known))
+        # A client may be gone in milliseconds: each turn of the thread is worth waiting for.
+        found = await asyncio.to_thread(politely, look)
         for ports, process in found.items():
             by_ports[ports].process = process
             if process.pid in self._known:
