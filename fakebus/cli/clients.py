@@ -1,31 +1,64 @@
 """Show the clients that a fakebus has met: which service and process each is, and what it does.
 
-It asks the bus over HTTP, wherever clients connect to. The same program is the same service;
-services: in fakebus.yaml names them otherwise.
+It asks the bus over HTTP, wherever clients connect to. The same program is the same service, unless
+--service names one.
 """
 
 from __future__ import annotations
 
 import argparse
 from typing import Any
+from urllib.parse import quote
 
 from fakebus.cli.bootstrap import add_http_argument
-from fakebus.cli.output import JSON, add_format_argument, print_json, print_lines, print_rows
+from fakebus.cli.output import (
+    JSON,
+    add_format_argument,
+    add_repeated_argument,
+    print_json,
+    print_lines,
+    print_rows,
+)
 from fakebus.client.bus_http import BusHttp
+from fakebus.errors import ConfigError
 from fakebus.fixture_files.times import to_datetime
 
 _COMMAND_SHOWN = 60
+_PATTERNS = (
+    ("--client-id", "PATTERN", "client ids of the service, with * and ?"),
+    ("--group", "PATTERN", "consumer groups of the service"),
+    ("--address", "PATTERN", "addresses or host names of the service"),
+    ("--command-line", "PATTERN", "command lines of the service"),
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``fakebus clients``."""
     add_http_argument(parser)
+    parser.add_argument(
+        "--service",
+        metavar="NAME",
+        help="say first which clients are this service; without a pattern, forget what was said",
+    )
+    for option, metavar, help_text in _PATTERNS:
+        add_repeated_argument(parser, option, metavar, help_text)
     add_format_argument(parser, "a JSON array of all that the bus knows of each client")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the clients."""
-    clients = BusHttp(arguments.http_url).get("/clients")
+    bus = BusHttp(arguments.http_url)
+    patterns = {
+        "client_ids": arguments.client_id,
+        "groups": arguments.group,
+        "addresses": arguments.address,
+        "commands": arguments.command_line,
+    }
+    if arguments.service is not None:
+        bus.request("PUT", f"/services/{quote(arguments.service, safe='')}", patterns)
+    elif any(patterns.values()):
+        raise ConfigError("patterns are those of a service: say its name by --service NAME")
+    clients = bus.get("/clients")
     if arguments.format == JSON:
         print_json(clients)
         return 0

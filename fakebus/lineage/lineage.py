@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -11,12 +12,11 @@ from uuid import UUID
 
 from fakebus.broker.activity import Origin
 from fakebus.broker.broker import Broker
-from fakebus.clock import Timer
 from fakebus.errors import BrokerError, StorageError
 from fakebus.lineage.clients import Clients
 from fakebus.lineage.notes import Notebook
 from fakebus.lineage.peers import PeerFinder
-from fakebus.lineage.services import Services
+from fakebus.lineage.services import ServiceRule, Services
 from fakebus.storage.lineage_interface import ClientRow, LineageStore
 
 logger = logging.getLogger("fakebus.lineage")
@@ -50,7 +50,7 @@ class Lineage:
         self._broker = broker
         self._notebook = Notebook(self.clients)
         self._peers = PeerFinder(self.clients.looked_up)
-        self._timer: Timer | None = None
+        self._rules = broker.values("lineage.service.")
         self._untrimmed = 0
         self._closed = False
 
@@ -60,6 +60,8 @@ class Lineage:
         Raises:
             StorageError: what is stored cannot be read.
         """
+        for service, patterns in self._rules.all().items():
+            self.services.set(ServiceRule(service, **json.loads(patterns)))
         activity = self._broker.activity
         if not activity.enabled:
             return
@@ -150,6 +152,19 @@ class Lineage:
         self.clients.load(rows)
         self.store.add_notes([], rows)
         await self.store.forget_notes_after(mark["seq"], mark["client"])
+
+    async def set_service(self, rule: ServiceRule) -> None:
+        """Name a service by a rule, which comes before what is known otherwise and is kept.
+
+        Args:
+            rule: takes the place of the service's earlier one; without patterns there is none.
+
+        Raises:
+            StorageError: it could not be stored.
+        """
+        patterns = {name: list(found) for name, found in rule.patterns.items() if found}
+        await self._rules.set(rule.service, json.dumps(patterns) if patterns else None)
+        self.services.set(rule)
 
     # -- questions --
 

@@ -49,6 +49,11 @@ class ServiceRule(NamedTuple):
     commands: Sequence[str] = ()
     """Of the whole command line."""
 
+    @property
+    def patterns(self) -> dict[str, Sequence[str]]:
+        """What it goes by."""
+        return {name: getattr(self, name) for name in PATTERNS}
+
     def matches(self, facts: Mapping[str, Any]) -> bool:
         """Whether a client is of this service."""
         process = facts["process"]
@@ -61,6 +66,9 @@ class ServiceRule(NamedTuple):
         )
 
 
+PATTERNS = ServiceRule._fields[1:]
+
+
 def _any_fits(patterns: Iterable[str], texts: Iterable[str]) -> bool:
     return any(text and fnmatchcase(text, pattern) for pattern in patterns for text in texts)
 
@@ -70,6 +78,12 @@ class Services:
 
     def __init__(self, rules: Iterable[ServiceRule] = ()) -> None:
         self.rules: list[ServiceRule] = list(rules)
+
+    def set(self, rule: ServiceRule) -> None:
+        """Put a rule before all others, in the place of the one that the service had."""
+        self.rules = [each for each in self.rules if each.service != rule.service]
+        if any(rule.patterns.values()):
+            self.rules.insert(0, rule)
 
     def service_of(self, facts: Mapping[str, Any]) -> str:
         """Return the service of a client.

@@ -3,12 +3,36 @@
 from __future__ import annotations
 
 from fakebus.broker.activity import Activity
+from fakebus.lineage.services import PATTERNS, ServiceRule
 from fakebus.web.admin.call import AdminCall
+from fakebus.web.errors import RequestError
+
+_MOST_LETTERS = 10_000
 
 
 async def clients(call: AdminCall) -> object:
     """Tell which clients the bus has met, and what they do."""
     return await call.bus.lineage.list_clients()
+
+
+async def list_services(call: AdminCall) -> object:
+    """Tell which services are named by rules, and by what."""
+    return [rule._asdict() for rule in call.bus.lineage.services.rules]
+
+
+async def name_service(call: AdminCall) -> object:
+    """Say which clients belong to a service; without patterns its rule goes."""
+    body = await call.body()
+    for name, found in body.items():
+        if name not in PATTERNS:
+            raise RequestError(422, f"{name[:80]!r} is none of {', '.join(PATTERNS)}")
+        if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
+            raise RequestError(422, f"{name} is a list of texts, which may have * and ?")
+        if sum(map(len, found)) > _MOST_LETTERS:
+            raise RequestError(422, f"{name} has more than {_MOST_LETTERS} letters")
+    rule = ServiceRule(call.path("service"), **body)
+    await call.bus.lineage.set_service(rule)
+    return rule._asdict()
 
 
 async def activities(call: AdminCall) -> object:

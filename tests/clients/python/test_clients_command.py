@@ -71,8 +71,9 @@ class Up:
         told = json.loads(self.ready.read_text())
         self.bootstrap, self.http = told["bootstrap_servers"], told["http_url"]
 
-    def clients(self) -> dict[str, dict[str, Any]]:
+    def clients(self, *options: str) -> dict[str, dict[str, Any]]:
         command = [sys.executable, "-m", "fakebus", "clients", "--json", "--http", self.http]
+        command += options
         answer = subprocess.run(command, capture_output=True, text=True, check=True)
         return {each["service"]: each for each in json.loads(answer.stdout)}
 
@@ -113,10 +114,13 @@ def test_three_programs_are_three_services_also_after_a_kill(tmp_path: Path) -> 
             "billing_worker": ([], ["orders"], ["billing"]),
             "mailer": ([], ["orders"], ["mail"]),
         }
+        named = bus.clients("--service", "Post", "--group", "mail", "--client-id", "none*")
+        assert set(named) == {"shop", "billing_worker", "Post"}
         time.sleep(0.5)  # what is stored in the background every 150 ms is stored by then
         bus.end(signal.SIGKILL)
         bus = Up(tmp_path)
-        again = bus.clients()
+        assert set(bus.clients()) == {"shop", "billing_worker", "Post"}
+        again = bus.clients("--service", "Post")
         assert {name: each["process"] for name, each in again.items()} == {
             name: each["process"] for name, each in found.items()
         }

@@ -1,0 +1,87 @@
+"""Which service a client belongs to, without any setting and with rules."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fakebus.lineage.services import ServiceRule, Services, container_name, program_name
+
+
+@pytest.mark.parametrize(
+    ("words", "directory", "name"),
+    [
+        ("/venv/bin/python3.11 -W error orders.py --fast", "/srv/shop", "orders"),
+        ("python -m billing.worker", "/srv", "billing"),
+        ("python main.py", "/srv/shop/src", "shop"),
+        ("python mail/main.py", "/srv", "mail"),
+        ("/venv/bin/python /venv/bin/uvicorn orders.main:app --port 1", "/srv", "orders"),
+        ("python manage.py lms runserver", "/edx/app", "lms"),
+        ("python manage.py consume_events", "/srv/credentials", "credentials"),
+        ("python -c import+x", "/srv", ""),
+        ("node --require ./tracing.js dist/index.js", "/srv/cart", "cart"),
+        ("node mailer.js", "/srv", "mailer"),
+        ("java -Xmx1g -cp a.jar:b.jar com.acme.OrdersApplication", "/", "OrdersApplication"),
+        ("java -jar /opt/orders-1.2.3.jar", "/", "orders"),
+        ("/opt/bin/ledger --port 9", "/", "ledger"),
+        ("/srv/stock/bin/main", "/", "stock"),
+        ("", "/", ""),
+    ],
+)
+def test_a_program_is_named_by_what_it_runs(words: str, directory: str, name: str) -> None:
+    assert program_name(words.split(), directory) == name
+
+
+@pytest.mark.parametrize(
+    ("host_name", "name"),
+    [
+        ("shop-orders-1.shop_default", "orders"),
+        ("my-shop-order-api-2.my-shop_default", "order-api"),
+        ("orders-0.orders.prod.svc.cluster.local", "orders"),
+        ("10-1-2-3.orders.prod.svc.cluster.local", "orders"),
+        ("ledger.network", "ledger"),
+        ("_gateway", ""),
+        ("localhost.localdomain", ""),
+        ("", ""),
+    ],
+)
+def test_a_container_is_named_by_its_network(host_name: str, name: str) -> None:
+    assert container_name(host_name) == name
+
+
+def facts(**changes: Any) -> dict[str, Any]:
+    empty = {"client_id": "", "groups": [], "address": "", "host_name": "", "process": None}
+    return {**empty, "front_end": "kafka", **changes}
+
+
+@pytest.mark.parametrize(
+    ("known", "name"),
+    [
+        ({"client_id": "billing-12"}, "billing"),
+        ({"client_id": "rdkafka", "groups": ["mail-2"]}, "mail"),
+        ({"client_id": "consumer-orders-1", "groups": ["x"]}, "consumer-orders"),
+        ({"client_id": "rdkafka", "address": "10.0.0.9"}, "10.0.0.9"),
+        ({}, "kafka"),
+    ],
+)
+def test_other_clients_are_what_they_call_themselves(known: dict[str, Any], name: str) -> None:
+    assert Services().service_of(facts(**known)) == name
+
+
+def test_a_rule_comes_first_and_can_be_taken_back() -> None:
+    services = Services()
+    process = {"arguments": ["python", "orders.py", "--shop"], "directory": "/"}
+    client = facts(client_id="a-1", groups=["g"], address="10.0.0.9", process=process)
+    for rule in (
+        ServiceRule("one", client_ids=["a-*"]),
+        ServiceRule("one", groups=["?"]),
+        ServiceRule("one", addresses=["10.*"]),
+        ServiceRule("one", commands=["*--shop"]),
+    ):
+        services.set(rule)
+        assert (services.service_of(client), len(services.rules)) == ("one", 1)
+    services.set(ServiceRule("one", client_ids=["b"]))
+    assert services.service_of(client) == "orders"
+    services.set(ServiceRule("one"))
+    assert services.rules == []
