@@ -8,6 +8,7 @@ from typing import Literal
 
 from fakebus.catalogue.carried_types import carried_types
 from fakebus.catalogue.fields import NONE, Field, fields, lost_fields, without_field
+from fakebus.catalogue.loading_tests import loading_tests
 from fakebus.catalogue.subjects import FixtureUse, Landscape, LiveConsumer, Subject
 from fakebus.errors import FakebusError
 from fakebus.fixture_files.drift.changes import changes
@@ -60,6 +61,8 @@ class Impact:
     """Who has to do with what changes, and goes on working."""
     changes: list[str] = field(default_factory=list)
     """What is different in the new schema."""
+    tests: list[str] = field(default_factory=list)
+    """Where tests are told to load the sets whose events break: file and line."""
 
     def as_json(self) -> dict[str, object]:
         """Return the impact as commands and HTTP give it."""
@@ -131,13 +134,21 @@ def impact_of(
         FakebusError: the proposal is not valid.
     """
     subject = subject_of(landscape, name)
-    new = proposal.schema_for(subject)
+    found = _impact(landscape, subject, proposal.schema_for(subject), refusals)
+    if any(one.kind == "fixture" for one in found.breaks):
+        found.tests = [place for root in landscape.roots for place in loading_tests(root)]
+    return found
+
+
+def _impact(
+    landscape: Landscape, subject: Subject, new: ParsedSchema | None, refusals: Sequence[str] | None
+) -> Impact:
     if new is None:
         return _removal(landscape, subject)
     try:
         return _changed(landscape, subject, new, refusals)
     except SchemaError as error:
-        raise FakebusError(f"a version of {name} cannot be read: {error}") from None
+        raise FakebusError(f"a version of {subject.name} cannot be read: {error}") from None
 
 
 def _changed(

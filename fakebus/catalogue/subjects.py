@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from fakebus.fixture_files.drift.set_subjects import SetSubject, set_subjects
@@ -173,6 +174,8 @@ class Landscape:
     uses: Mapping[str, Iterable[FixtureUse]] = field(default_factory=dict)
     """The events of fixture sets by subject."""
     live: Sequence[LiveConsumer] = ()
+    roots: Sequence[Path] = ()
+    """The directories of the fixture sets."""
 
 
 def of_set(fixture_set: FixtureSet) -> Landscape:
@@ -203,6 +206,7 @@ def of_set(fixture_set: FixtureSet) -> Landscape:
             for topic in fixture_set.topics
         },
         uses={name: list(_uses(one, who)) for name, one in found.items()},
+        roots=[part.root for part in fixture_set.parts] or [fixture_set.root],
     )
 
 
@@ -310,4 +314,5 @@ def overlaid(landscape: Landscape, said: Landscape) -> Landscape:
         topics=topics,
         uses={**landscape.uses, **said.uses},
         live=[*landscape.live, *said.live],
+        roots=[*landscape.roots, *said.roots],
     )

@@ -101,6 +101,8 @@ def _print(found: dict[str, Any]) -> None:
                 print_lines(f"{title} {one['kind']} {one['who']}: {one['why']} ({one['where']})")
         if events > _SHOWN:
             print_lines(f"and {events - _SHOWN} more events of fixtures")
+    for place in found["tests"]:
+        print_lines(f"tests load these events: {place}")
     if not found["breaks"]:
         print_lines("breaks nobody that is known")
     else:

@@ -250,3 +250,18 @@ def test_text_for_people_names_the_same_and_hides_no_exit_code(
     assert "orders-value: compatible under BACKWARD" in output
     assert "breaks reader billing: reads" in output
     assert "(set/orders.ndjson:1)" in output
+
+
+def test_the_tests_that_load_broken_events_are_named(impact: Impact, tmp_path: Path) -> None:
+    (tmp_path / "pytest.ini").write_text("[pytest]\nfakebus_fixtures = other set\n")
+    (tmp_path / "tests").mkdir()
+    marked = 'x = 1\n@pytest.mark.fakebus(fixtures="../set")\ndef test_it(fakebus): ...\n'
+    (tmp_path / "tests" / "test_orders.py").write_text(marked)
+    (tmp_path / "tests" / "test_others.py").write_text(marked.replace("../set", "../other"))
+    found = impact("orders-value", "--remove-field", "email")
+    assert found["tests"] == ["pytest.ini:2", "tests/test_orders.py:2"]
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    assert impact("orders-value", "--remove")["tests"] == ["tests/test_orders.py:2"]
+    order = FILES["set/order.avsc"].replace('"string"}', '"string", "doc": "x"}', 1)
+    same = impact("orders-value", "--schema", "new.avsc", files={"new.avsc": order}, code=0)
+    assert same["tests"] == []
