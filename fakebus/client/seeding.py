@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from uuid import UUID
 
 from fakebus.client.connection import ClientError, Connection
@@ -41,6 +42,7 @@ from fakebus.fixture_files.parties import parties_of
 from fakebus.fixture_files.problems import FixtureError
 from fakebus.fixture_files.seeding.ledger import LEDGER_CONFIG, LEDGER_TOPIC, Ledger
 from fakebus.fixture_files.structure.schema_set import SchemaIds
+from fakebus.real_time import now_ms
 from fakebus.records.record import NewRecord
 from fakebus.types import TopicPartition
 
@@ -110,6 +112,43 @@ def register_schemas(registry: RegistryClient | None, fixture_set: FixtureSet) -
         (schema.subject, schema.version): registry.register(schema)
         for schema in fixture_set.schemas
     }
+
+
+def seed_directory(
+    seeder: SetSeeder,
+    registry: RegistryClient | None,
+    directory: Path,
+    profile: str | None = None,
+    *,
+    reset: bool = False,
+    progress: Progress | None = None,
+) -> tuple[list[Path], SeedSummary]:
+    """Load a fixture set, register its schemas, and write what of it is not there yet.
+
+    Args:
+        seeder: writes it.
+        registry: the cluster's, if one is known.
+        directory: the set.
+        profile: a part of it; everything when left out.
+        reset: as of :meth:`SetSeeder.seed`.
+        progress: as of :meth:`SetSeeder.seed`.
+
+    Returns:
+        Where it lies and all that it uses, and what was done.
+
+    Raises:
+        FixtureError: the set has problems.
+        ClientError: the cluster refuses something.
+    """
+    from fakebus.fixture_files.loader import load_fixtures
+
+    moment = now_ms()
+    loaded = load_fixtures(directory, now_ms=moment, profile=profile)
+    ids = register_schemas(registry, loaded)
+    if any(ids[each.subject, each.version] != each.schema_id for each in loaded.schemas):
+        loaded = load_fixtures(directory, now_ms=moment, schema_ids=ids, profile=profile)
+    done = seeder.seed(loaded, progress=progress, reset=reset)
+    return [part.root for part in loaded.parts or (loaded,)], done
 
 
 class SetSeeder:

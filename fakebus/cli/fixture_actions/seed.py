@@ -92,23 +92,18 @@ def _seed(
     reset: bool,
 ) -> list[Path]:
     """Seed a set, and return where it lies and all that it uses."""
-    from fakebus.client.seeding import register_schemas
-    from fakebus.clock import SystemClock
-    from fakebus.fixture_files.loader import load_fixtures
+    from fakebus.client.seeding import seed_directory
 
-    now_ms = SystemClock().now_ms()
-    fixture_set = load_fixtures(directory, now_ms=now_ms, profile=profile)
-    ids = register_schemas(registry, fixture_set)
-    if any(ids[each.subject, each.version] != each.schema_id for each in fixture_set.schemas):
-        fixture_set = load_fixtures(directory, now_ms=now_ms, schema_ids=ids, profile=profile)
     with working("seeding"):
-        done = seeder.seed(fixture_set, progress=counter(), reset=reset)
+        roots, done = seed_directory(
+            seeder, registry, directory, profile, reset=reset, progress=counter()
+        )
     print_lines(
         f"{directory}: {counted(done.records, 'event')} written, {done.skipped} already there; "
         f"{counted(done.topics_created, 'topic')} created, {counted(done.schemas, 'schema')}",
         flush=True,
     )
-    return [part.root for part in fixture_set.parts or (fixture_set,)]
+    return roots
 
 
 def _stamps(roots: Sequence[Path]) -> dict[Path, tuple[int, int]]:
