@@ -62,10 +62,10 @@ class Places:
         bus = await asyncio.to_thread(self._bus)
         return await asyncio.to_thread(lambda: bus.get(path, **query))
 
-    async def post(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
+    async def tell(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """Return what a fakebus answers when it is told something; BusHttpError if none does."""
         bus = await asyncio.to_thread(self._bus)
-        return await asyncio.to_thread(bus.request, "POST", path, body)
+        return await asyncio.to_thread(bus.request, method, path, body)
 
     async def seed(self, directory: Path, *, reset: bool) -> SeedSummary:
         """Write a fixture set to the cluster; see :func:`fakebus.client.seeding.seed_directory`."""

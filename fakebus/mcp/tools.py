@@ -268,7 +268,7 @@ class Tools:
             "removeField": remove_field,
             "remove": remove,
         }
-        found: Found = await self._places.post("/impact", change)
+        found: Found = await self._places.tell("POST", "/impact", change)
         return found
 
     async def check_fixtures(self, directory: Directory = "fixtures") -> Found:
@@ -358,13 +358,15 @@ class Tools:
         }
 
     async def save_snapshot(self, name: str) -> Found:
-        """Remember everything on the bus under a name."""
-        return {"snapshot": await self._places.post("/snapshots", {"name": name})}
+        """Remember everything on the bus under a name, in the place of an older snapshot."""
+        found: Found = await self._places.tell("PUT", f"/snapshots/{quote(name, safe='')}")
+        return found
 
     async def restore_snapshot(self, name: str) -> Found:
         """Take the whole bus back to a snapshot; what was written since is gone."""
         path = f"/snapshots/{quote(name, safe='')}/restore"
-        return {"restored": await self._places.post(path)}
+        found: Found = await self._places.tell("POST", path)
+        return found
 
 
 def _mentions(event: Event, text: str) -> bool:

@@ -154,6 +154,18 @@ async def test_fixture_sets_are_checked_seeded_and_filled(
             assert "no directory below" in await refusal(agent, "check_fixtures", directory=outside)
 
 
+async def test_snapshots_are_saved_and_restored(server: MCPServer[Any], unique: Any) -> None:
+    async with Client(server) as agent:
+        orders, name = unique("orders"), unique("before")
+        await ask(agent, "save_snapshot", name=name)
+        await ask(agent, "create_topic", topic=orders)
+        listed = (await ask(agent, "list_snapshots"))["snapshots"]
+        assert [each["name"] for each in listed] == [name]
+        await ask(agent, "restore_snapshot", name=name)
+        assert (await ask(agent, "list_topics", pattern=orders))["topics"] == []
+        assert "no snapshot" in await refusal(agent, "restore_snapshot", name="a/b")
+
+
 async def test_what_records_hold_is_data(server: MCPServer[Any], unique: Any) -> None:
     async with Client(server) as agent:
         orders = unique("orders")
