@@ -31,12 +31,12 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def bus() -> Iterator[FakeBus]:
-    """A bus seeded with the JSON events of the examples."""
+    """A bus seeded with the fixtures of the checkout."""
     settings = Settings(
         data=None,
         kafka=(ANYWHERE,),
         http=(ANYWHERE,),
-        fixtures=(ROOT / "examples" / "json-events",),
+        fixtures=(ROOT / "fixtures",),
     )
     with FakeBus.thread(settings) as running:
         yield running

@@ -19,8 +19,6 @@ from fakebus.web.errors import RequestError
 LIMITS = (20, 50, 200, 500)
 _TELLING = ("ce_type", "eventType", "message_type", "__TypeId__")
 """Headers that say what a record is, best first; a row shows one of them, and counts the rest."""
-FORM = ("from", "order", "partition", "contains", "filter", "limit")
-"""The fields of the form, which all links between the pages of an answer keep."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +47,7 @@ class Question:
             "from": self.start,
             "order": "" if self.newest_first else "oldest",
             "partition": self.partition,
-            "contains": self.contains,
+            "text": self.contains,
             "filter": self.filter,
             "limit": "" if self.limit == LIMITS[1] else self.limit,
         }
@@ -119,7 +117,7 @@ def question_of(topic: str, query: Fields) -> Question:
         start=query.text("from"),
         newest_first=query.text("order") != "oldest",
         partition=partition,
-        contains=query.raw("contains"),
+        contains=query.raw("text"),
         filter=query.text("filter"),
         limit=min(max(query.number("limit", LIMITS[1]), 1), LIMITS[-1]),
         cursor=_cursor(topic, query.text("cursor")),

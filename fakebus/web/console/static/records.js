@@ -19,10 +19,10 @@ export function printable(text) {
   });
 }
 
-export function row(record) {
+export function row(record, withTopic = false) {
   const link = document.createElement('a');
   link.href = ['/ui/topics', record.topic, record.partition, record.offset].join('/');
-  link.textContent = `[${record.partition}]@${record.offset}`;
+  link.textContent = `${withTopic ? record.topic : ''}[${record.partition}]@${record.offset}`;
   const head = cell('th', 'nowrap', link);
   head.scope = 'row';
   const time = document.createElement('time');

@@ -21,6 +21,8 @@ class Page(HTMLParser):
         self.url = url
         self.tags: list[str] = []
         self.links: list[str] = []
+        self.scripts: list[str] = []
+        """The sources of scripts; empty for one that stands in the page."""
         self.attributes: set[str] = set()
         self.forms: list[Form] = []
         self._texts: list[str] = []
@@ -39,6 +41,11 @@ class Page(HTMLParser):
     def status(self) -> int:
         return self.answer.status
 
+    @property
+    def runs_own_scripts_only(self) -> bool:
+        """Whether all scripts are files of the console."""
+        return all(source.startswith("/ui/static/") for source in self.scripts)
+
     def form(self, action: str) -> Form:
         """Return the form that is posted to an address."""
         (found,) = [each for each in self.forms if each.method == "post" and each.action == action]
@@ -51,6 +58,8 @@ class Page(HTMLParser):
         self.attributes.update(given)
         if "href" in given:
             self.links.append(given["href"])
+        if tag == "script":
+            self.scripts.append(given.get("src", ""))
         if tag == "form":
             self.forms.append(
                 Form(urljoin(self.url, given.get("action", "")), given.get("method", "get"))

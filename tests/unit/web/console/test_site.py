@@ -74,7 +74,7 @@ def test_the_policy_allows_what_comes_from_here_and_nothing_else(browser: Browse
         "require-trusted-types-for": "'script'",
     }
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
-    assert answer.headers["Referrer-Policy"] == "no-referrer"
+    assert answer.headers["Referrer-Policy"] == "same-origin"
     assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
     assert "Access-Control-Allow-Origin" not in answer.headers
 

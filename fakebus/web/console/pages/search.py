@@ -1,0 +1,101 @@
+"""Whatever is asked for, anywhere: names of topics, groups and subjects, and text in records."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
+from dataclasses import replace
+
+from aiohttp import web
+
+from fakebus.cluster.browsing import ReadRequest, read_page, search
+from fakebus.cluster.interface import NotOnThisCluster
+from fakebus.errors import ConfigError
+from fakebus.web.console.browse import Question, explain, question_of, row_of, rows_of
+from fakebus.web.console.call import Call, Page, Redirect
+from fakebus.web.console.places import record_url
+from fakebus.web.console.responses import event_stream
+from fakebus.web.errors import RequestError
+
+_MAX_NAMES = 20
+_FIRST_LOOK = 2_000
+"""Records that are looked at before the page is shown; a script goes on from there."""
+_MOST_LOOK = 1_000_000
+_MOST_FOUND = 500
+_STEP = 5_000
+"""Records that are looked at until the progress is told."""
+
+
+async def everything(call: Call) -> Page | Redirect:
+    """Find what a text names, and the newest records that have it."""
+    text = call.query.text("q")
+    url = record_url(text)
+    if url:
+        return Redirect(url=url)
+    cluster = call.cluster
+    topics = [topic.name for topic in await cluster.topics() if not topic.is_internal]
+    groups = [group.name for group in await cluster.groups()]
+    try:
+        subjects = await cluster.schemas.subjects()
+    except NotOnThisCluster:
+        subjects = []
+    look = min(max(call.query.number("look", _FIRST_LOOK), 1), _MOST_LOOK)
+    request = replace(_request(text, topics), max_scanned=look)
+    page = await read_page(cluster, request) if text and topics else None
+    return Page(
+        template="search.html",
+        values={
+            "asked": text,
+            "topics": _named(text, topics),
+            "groups": _named(text, groups),
+            "subjects": _named(text, subjects),
+            "rows": await rows_of(page) if page is not None else [],
+            "scanned": page.scanned if page is not None else 0,
+            "left": page.left if page is not None else 0,
+            "more": min(look * 10, _MOST_LOOK) if look < _MOST_LOOK else 0,
+        },
+    )
+
+
+def _named(text: str, names: Iterable[str]) -> list[str]:
+    found = [name for name in names if text and text.lower() in name.lower()]
+    return sorted(found, key=lambda name: (name != text, len(name), name))[:_MAX_NAMES]
+
+
+def _request(text: str, topics: Iterable[str]) -> ReadRequest:
+    matches = Question(topic="", contains=text).matches()
+    return ReadRequest(topics=tuple(topics), newest_first=True, matches=matches)
+
+
+async def everything_events(call: Call) -> web.StreamResponse:
+    """Stream the records that have a text, and how far the search has come."""
+    topics = [topic.name for topic in await call.cluster.topics() if not topic.is_internal]
+    request = _request(call.query.text("q"), topics)
+    return await event_stream(call.request, _found(call, request))
+
+
+async def topic_events(call: Call) -> web.StreamResponse:
+    """Stream the records of a topic that are wanted, and how far the search has come."""
+    topic = await call.cluster.topic(call.parts["topic"])
+    question = question_of(topic.name, call.query)
+    try:
+        request = question.request(call.cluster.now_ms())
+    except ConfigError as error:
+        raise RequestError(400, explain(error)) from None
+    return await event_stream(call.request, _found(call, request))
+
+
+async def _found(
+    call: Call, request: ReadRequest
+) -> AsyncGenerator[tuple[str, object] | None, None]:
+    scanned = found = 0
+    stepwise = replace(request, max_scanned=_STEP)
+    async with aclosing(search(call.cluster, stepwise)) as pages:
+        async for page in pages:
+            scanned += page.scanned
+            rows = [(await row_of(event)).data() for event in page.events]
+            found += len(rows)
+            yield "page", {"rows": rows, "scanned": scanned, "left": page.left}
+            if found >= _MOST_FOUND:
+                break
+    yield "end", {"scanned": scanned, "left": page.left}
