@@ -294,7 +294,7 @@ class Activities:
             offset = -1 if row is None else row.offset
             place = TopicPartition(_short(topic), partition)
             self.note("found", origin, place, (offset, offset), group)
-            self.positions.expect(origin.client_id, place, _short(group))
+            self.positions.expect(origin.client_id, place, _short(group), is_reset=row is None)
 
     def note_lookup(self, origin: Origin, place: TopicPartition, which: str, offset: int) -> None:
         """Note that a client was told the ``earliest`` or ``latest`` offset of a partition."""
@@ -312,6 +312,10 @@ class Activities:
             self._asked[client] = Activity(
                 "asked for", now_ms, origin, client[1], -1, -1, -1, "", detail
             )
+
+    def missing_topics(self) -> list[Activity]:
+        """Return who has asked for topics that were not there."""
+        return list(self._asked.values())
 
     def rare(self) -> list[Activity]:
         """Return all but what is frequent; who asked for missing topics is not crowded out."""

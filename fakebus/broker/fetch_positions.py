@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from fakebus.types import TopicPartition
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _MOST_PLACES = 10_000
 _MOST_BEGINNINGS = 32
+_MOST_MARKS = 16
+_MARK_STEP_MS = 1000
 _NOWHERE = -1
 
 
@@ -31,12 +33,15 @@ class FetchStream:
 
     __slots__ = (
         "asked_ms",
+        "began",
         "client_id",
         "closed_ms",
         "connection_id",
         "delivered",
         "group",
+        "is_reset",
         "is_waiting",
+        "marks",
         "offset",
         "place",
         "sent_to",
@@ -49,6 +54,10 @@ class FetchStream:
         self.place = place
         self.group = ""
         """Empty when it has asked for no group's offset."""
+        self.began = _NOWHERE
+        """Where it began after it had asked for its group's offset; -1 if it has not."""
+        self.is_reset = False
+        """Whether its group had committed nothing then, so that auto.offset.reset has decided."""
         self.offset = _NOWHERE
         """Where the newest fetch begins: the client has all that was sent before."""
         self.since_ms = 0
@@ -61,8 +70,16 @@ class FetchStream:
         """Where the newest fetch began that was answered with records; -1 for none."""
         self.sent_to = _NOWHERE
         """One past the last record that was sent; -1 for none."""
+        self.marks: deque[tuple[int, int]] = deque(maxlen=_MOST_MARKS)
+        """From which offset on records were sent, and when; the first of each second."""
         self.closed_ms: int | None = None
         """When its connection was closed."""
+
+    def sent_ms(self, offset: int) -> int | None:
+        """Return about when the client was sent an offset that it has, ``None`` if never."""
+        if not self.marks or offset >= self.sent_to:
+            return None
+        return next((ms for first, ms in reversed(self.marks) if first <= offset), self.marks[0][1])
 
 
 Streams = dict[tuple[str, TopicPartition], FetchStream]
@@ -85,8 +102,10 @@ class FetchPositions:
         self._by_connection: dict[int, Streams] = {}
         self._by_place: dict[TopicPartition, dict[FetchStream, None]] = {}
         self._beginnings: dict[TopicPartition, deque[Beginning]] = {}
-        self._groups: dict[tuple[str, TopicPartition], str] = {}
-        """The groups whose offsets clients have asked for, and not fetched from there yet."""
+        self._closed: dict[TopicPartition, deque[FetchStream]] = {}
+        self._groups: dict[tuple[str, TopicPartition], tuple[str, bool]] = {}
+        """The groups whose offsets clients have asked for, and not fetched from there yet, and
+        whether they have committed none."""
 
     def clear(self) -> None:
         """Forget where clients stand, and that they began; their connections stay."""
@@ -94,13 +113,21 @@ class FetchPositions:
             streams.clear()
         self._by_place.clear()
         self._beginnings.clear()
+        self._closed.clear()
         self._groups.clear()
 
-    def expect(self, client_id: str, place: TopicPartition, group: str) -> None:
-        """Take the client's next fetches from a partition for those of a group."""
+    def expect(self, client_id: str, place: TopicPartition, group: str, *, is_reset: bool) -> None:
+        """Take the client's next fetches from a partition for those of a group.
+
+        Args:
+            client_id: what the client calls itself.
+            place: the partition.
+            group: the group whose offset it has asked for.
+            is_reset: whether there is none.
+        """
         if len(self._groups) >= _MOST_PLACES:
             self._groups.clear()
-        self._groups[client_id, place] = group
+        self._groups[client_id, place] = group, is_reset
 
     def streams_of(self, connection_id: int) -> Streams:
         """Return the streams of a connection."""
@@ -157,7 +184,8 @@ class FetchPositions:
             stream = streams[key] = FetchStream(client_id, connection_id, place)
             self._by_place.setdefault(place, {})[stream] = None
         if self._groups and key in self._groups:
-            stream.group = self._groups.pop(key)
+            stream.group, stream.is_reset = self._groups.pop(key)
+            stream.began = offset
         if stream.offset != offset:
             stream.offset, stream.since_ms = offset, now_ms
         stream.asked_ms, stream.is_waiting = now_ms, True
@@ -175,8 +203,11 @@ class FetchPositions:
         if sent_to < 0:
             return
         stream.sent_to = sent_to
+        if not stream.marks or now_ms - stream.marks[-1][1] >= _MARK_STEP_MS:
+            stream.marks.append((stream.offset, now_ms))
         if stream.offset <= stream.delivered or stream.delivered == _NOWHERE:
-            self._begin(Beginning(stream.offset, now_ms, stream))
+            begun = _newest(self._beginnings, stream.place)
+            begun.append(Beginning(stream.offset, now_ms, stream))
         stream.delivered = stream.offset
 
     def group_of(self, connection_id: int, client_id: str, place: TopicPartition) -> str:
@@ -184,19 +215,11 @@ class FetchPositions:
         stream = self._by_connection.get(connection_id, {}).get((client_id, place))
         return "" if stream is None else stream.group
 
-    def _begin(self, beginning: Beginning) -> None:
-        place = beginning.stream.place
-        found = self._beginnings.get(place)
-        if found is None:
-            if len(self._beginnings) >= _MOST_PLACES:
-                del self._beginnings[next(iter(self._beginnings))]
-            found = self._beginnings[place] = deque(maxlen=_MOST_BEGINNINGS)
-        found.append(beginning)
-
     def close(self, connection_id: int, now_ms: int) -> None:
         """Forget where a connection's clients stood."""
         for stream in self._by_connection.pop(connection_id, {}).values():
             stream.closed_ms = now_ms
+            _newest(self._closed, stream.place).append(stream)
             others = self._by_place.get(stream.place, {})
             others.pop(stream, None)
             if not others:
@@ -205,6 +228,10 @@ class FetchPositions:
     def at(self, place: TopicPartition) -> Sequence[FetchStream]:
         """Return the streams from a partition whose connections are open."""
         return tuple(self._by_place.get(place, ()))
+
+    def closed(self, place: TopicPartition) -> Sequence[FetchStream]:
+        """Return the newest streams from a partition whose connections are closed, oldest first."""
+        return tuple(self._closed.get(place, ()))
 
     def beginnings(self, place: TopicPartition) -> Sequence[Beginning]:
         """Return the newest beginnings in a partition, oldest first."""
@@ -226,3 +253,18 @@ class FetchPositions:
             offset = self.position(client_id, place)
             if offset is not None:
                 yield client_id, place, offset
+
+
+_Value = TypeVar("_Value")
+
+
+def _newest(
+    remembered: dict[TopicPartition, deque[_Value]], place: TopicPartition
+) -> deque[_Value]:
+    """Return what is remembered of a partition; of too many the one added first is forgotten."""
+    found = remembered.get(place)
+    if found is None:
+        if len(remembered) >= _MOST_PLACES:
+            del remembered[next(iter(remembered))]
+        found = remembered[place] = deque(maxlen=_MOST_BEGINNINGS)
+    return found

@@ -16,7 +16,6 @@ Examples:
 from __future__ import annotations
 
 import argparse
-import textwrap
 from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
@@ -42,16 +41,14 @@ from fakebus.cli.output import (
     print_json,
     print_lines,
     print_text,
+    wrapped,
 )
 from fakebus.client.connection import ClientError, Connection
 from fakebus.errors import ConfigError
-from fakebus.escaping import printable
 from fakebus.wording import counted
 
 if TYPE_CHECKING:
     from fakebus.client.registry import RegistryClient
-
-_WIDTH = 92
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -143,20 +140,8 @@ def _contents(
 def _print(found: Iterable[Finding]) -> None:
     problems = 0
     for item in found:
-        print_text(_wrapped(item.text, f"{item.severity.value}:".ljust(9)))
+        print_text(wrapped(item.text, f"{item.severity.value}:".ljust(9)))
         for advice in item.advice:
-            print_text(_wrapped(advice, " " * 9 + "-> "))
+            print_text(wrapped(advice, " " * 9 + "-> "))
         problems += item.severity is Severity.PROBLEM
     print_lines("", f"{counted(problems, 'problem')} found" if problems else "all fine")
-
-
-def _wrapped(text: str, start: str) -> str:
-    return textwrap.fill(
-        printable(text),
-        _WIDTH,
-        initial_indent=start,
-        subsequent_indent=" " * len(start),
-        # Addresses and commands must survive copying.
-        break_long_words=False,
-        break_on_hyphens=False,
-    )

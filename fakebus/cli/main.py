@@ -44,6 +44,7 @@ COMMANDS: Mapping[str, str] = {
     "console": "serve the console of any Kafka cluster",
     "snapshot": "keep the state of a whole bus, go back to it, compare",
     "mcp": "give coding agents tools for the bus",
+    "why": "explain why a consumer group is stuck",
     "doctor": "find out why a client sees nothing",
     "fixtures": "work with fixture files",
     "contract": "compare what services produce and accept",

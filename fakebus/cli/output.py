@@ -12,6 +12,7 @@ import os
 import select
 import stat
 import sys
+import textwrap
 from collections.abc import Sequence
 
 from fakebus.cli.progress import hidden
@@ -21,6 +22,8 @@ TEXT = "text"
 JSON = "json"
 
 Cell = str | int | None
+_WIDTH = 92
+_MOST_INDENTED = 9
 
 
 def add_format_argument(parser: argparse.ArgumentParser, json_is: str) -> None:
@@ -78,6 +81,19 @@ def print_lines(*lines: str, error: bool = False, flush: bool = False) -> None:
 def print_text(text: str, *, error: bool = False) -> None:
     """Print a text of several lines, whose breaks are our own: a report, an error."""
     print_lines(*text.split("\n"), error=error, flush=error)
+
+
+def wrapped(text: str, start: str) -> str:
+    """Return a text in lines of a report, which begin below each other behind the first's start."""
+    return textwrap.fill(
+        printable(text),
+        _WIDTH,
+        initial_indent=start,
+        subsequent_indent=" " * min(len(start), _MOST_INDENTED),
+        # Addresses and commands must survive copying.
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def print_json(value: object) -> None:

@@ -219,7 +219,9 @@ class GroupCoordinator:
             for offset, error in zip(commit.offsets, errors, strict=True):
                 if error is ErrorCode.NONE:
                     place = TopicPartition(offset.topic, offset.partition)
-                    self.history.committed(commit.group_id, place, offset.offset)
+                    log = self._offset_requests.log(*place)
+                    end = offset.offset if log is None else log.high_watermark
+                    self.history.committed(commit.group_id, place, offset.offset, end)
             then(errors)
 
         self.history.reached(commit.group_id)
@@ -264,6 +266,10 @@ class GroupCoordinator:
         """Return a group and its members, ``None`` if there is no such group."""
         group = self._groups.get(group_id)
         return None if group is None else group.describe()
+
+    def names(self) -> list[str]:
+        """Return the names of all groups, in the order of their creation."""
+        return [group.group_id for group in self._groups]
 
     def list_groups(self) -> list[GroupDescription]:
         """Return all groups, in the order of their creation."""

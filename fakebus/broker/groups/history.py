@@ -40,6 +40,8 @@ class CommitPoint(NamedTuple):
 
     at_ms: int
     offset: int
+    end: int
+    """One past the last record of the partition then."""
 
 
 class Search(NamedTuple):
@@ -76,14 +78,14 @@ class GroupHistory:
         _newest(self._events, event.group, _MOST_EVENTS).append(event)
         self.on_event(event)
 
-    def committed(self, group: str, place: TopicPartition, offset: int) -> None:
+    def committed(self, group: str, place: TopicPartition, offset: int, end: int) -> None:
         """Note an offset that was committed; of many within a second the first and the last."""
         points, now_ms = _newest(self._commits, (group, place), _MOST_COMMITS), self._clock.now_ms()
         if points and points[-1].offset == offset:
             return
         if len(points) > 1 and now_ms - points[-2].at_ms < _COMMIT_STEP_MS:
             points.pop()
-        points.append(CommitPoint(now_ms, offset))
+        points.append(CommitPoint(now_ms, offset, end))
 
     def looked_for(self, group: str, client_id: str, address: str) -> None:
         """Note that a client was told where a group's coordinator is."""

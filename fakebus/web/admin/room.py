@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from fakebus.servers import Bus
-from fakebus.web.admin import catalogue, clients, flow, impact, records, snapshots
+from fakebus.web.admin import catalogue, clients, flow, impact, records, snapshots, why
 from fakebus.web.admin.call import AdminCall
 from fakebus.web.routing import Handler, RoomHandler, handlers_of
 
@@ -24,6 +24,7 @@ class AdminRoom:
         impact,
         records,
         snapshots,
+        why,
     )
     prefix = ""
     content_types = ("application/json",)

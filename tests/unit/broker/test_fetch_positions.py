@@ -48,8 +48,8 @@ def test_the_time_at_an_offset_counts_from_the_first_fetch_there() -> None:
 
 def test_a_stream_is_for_the_group_whose_offset_its_client_asked_for_last() -> None:
     positions = FetchPositions()
-    positions.expect("shop", PLACE, "billing")
-    positions.expect("other", PLACE, "audit")
+    positions.expect("shop", PLACE, "billing", is_reset=False)
+    positions.expect("other", PLACE, "audit", is_reset=False)
     assert _fetch(positions, 1, 0, -1).group == "billing"
     assert _fetch(positions, 2, 0, -1).group == ""
     assert {each.group for each in positions.at(PLACE)} == {"billing", ""}
@@ -60,7 +60,7 @@ def test_what_is_remembered_of_partitions_and_groups_is_bounded() -> None:
     streams = positions.streams_of(1)
     for number in range(10_001):
         place = TopicPartition("orders", number)
-        positions.expect("other", place, "billing")
+        positions.expect("other", place, "billing", is_reset=False)
         positions.fetch(1, "shop", place, 0, 0)
         positions.answer(streams["shop", place], 1, 0)
     for _ in range(100):

@@ -39,7 +39,7 @@ def protocols(*names: str, metadata: bytes = b"m") -> tuple[GroupProtocol, ...]:
 
 
 class FakeTopics:
-    """Topics ``t`` and ``u`` with four partitions each, whose logs begin at 7."""
+    """Topics ``t`` and ``u`` with four partitions each, whose logs go from 7 to 9."""
 
     def __init__(self) -> None:
         self.on_deleting: list[Any] = []
@@ -47,7 +47,7 @@ class FakeTopics:
 
     @staticmethod
     def _topic(name: str) -> Any:
-        logs = [SimpleNamespace(log_start_offset=7) for _ in range(4)]
+        logs = [SimpleNamespace(log_start_offset=7, high_watermark=9) for _ in range(4)]
         return SimpleNamespace(
             name=name,
             partitions=logs,

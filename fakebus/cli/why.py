@@ -1,0 +1,59 @@
+"""Explain why a consumer group is stuck, and say what to do about it.
+
+The bus looks at the group's members, at what they have fetched and committed, and at what became
+of them lately, and tells every cause that holds, the likeliest first. It changes nothing. The exit
+code is 0 when the group is well, 1 when it is not, and 2 when there is no such group.
+
+Examples:
+  fakebus why billing
+  fakebus why billing --json
+  fakebus why billing --http http://127.0.0.1:8081
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+from urllib.parse import quote
+
+from fakebus.cli.bootstrap import add_http_argument
+from fakebus.cli.output import (
+    JSON,
+    add_format_argument,
+    print_json,
+    print_lines,
+    print_text,
+    wrapped,
+)
+from fakebus.client.bus_http import BusHttp
+from fakebus.wording import counted
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``fakebus why``."""
+    parser.add_argument("group", metavar="GROUP", help="the consumer group")
+    add_format_argument(parser, "one JSON object with group, state, lag, well and causes")
+    add_http_argument(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print why the group is stuck; 1 if it is."""
+    found: dict[str, Any] = BusHttp(arguments.http_url).get(
+        f"/why/{quote(arguments.group, safe='')}"
+    )
+    if arguments.format == JSON:
+        print_json(found)
+    else:
+        _print(found)
+    return 0 if found["well"] else 1
+
+
+def _print(found: dict[str, Any]) -> None:
+    lag = "nothing committed" if found["lag"] is None else f"lag {found['lag']}"
+    print_lines(f"{found['group']}: {found['state']}, {lag}")
+    for cause in found["causes"]:
+        print_lines("")
+        print_text(wrapped(cause["text"], f"{cause['code']}: "))
+        for remedy in cause["remedy"].split("; "):
+            print_text(wrapped(remedy, "  -> "))
+    print_lines("", counted(len(found["causes"]), "cause") if found["causes"] else "all well")

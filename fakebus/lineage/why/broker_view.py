@@ -1,0 +1,153 @@
+"""View of a group of a bus of our own, and why it is stuck."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from typing import Any
+
+from fakebus.broker.broker import Broker
+from fakebus.broker.faults import KAFKA, Fault
+from fakebus.broker.fetch_positions import FetchStream
+from fakebus.broker.groups.group import GroupDescription, MemberDescription
+from fakebus.broker.topics import Topics
+from fakebus.lineage.why.explanation import explain
+from fakebus.lineage.why.view import GroupView, Member, Progress
+from fakebus.protocol.consumer_protocol import assigned_partitions, subscribed_topics
+from fakebus.protocol.errors import DecodeError
+
+_CONSUMER_APIS = frozenset(
+    "ApiVersions Metadata FindCoordinator JoinGroup SyncGroup Heartbeat OffsetFetch ListOffsets "
+    "Fetch OffsetCommit LeaveGroup".split()
+)
+"""What consumers ask."""
+
+
+async def explain_group(broker: Broker, name: str) -> dict[str, Any] | None:
+    """Return what is the matter with a group of a bus; ``None`` if there is no such group.
+
+    A group that clients have looked for, and could not come to, is one too.
+    """
+    view = view_group(broker, name)
+    # Finding out takes long where a group has thousands of partitions.
+    return None if view is None else await asyncio.to_thread(explain, view)
+
+
+def view_group(broker: Broker, name: str) -> GroupView | None:
+    """Return a group as it is now, ``None`` if nobody has ever named it."""
+    coordinator = broker.group_coordinator
+    described, search = coordinator.describe(name), coordinator.history.search(name)
+    if described is None and search is None:
+        return None
+    members = () if described is None else tuple(map(_member, described.members))
+    partitions = tuple(_progress(broker, name, members))
+    return GroupView(
+        name=name,
+        state="Dead" if described is None else described.state,
+        now_ms=broker.clock.now_ms(),
+        since_ms=None if described is None else described.since_ms,
+        members=members,
+        partitions=partitions,
+        topics=_TopicSizes(broker.topics),
+        events=coordinator.history.events(name),
+        missing_topics=broker.activity.missing_topics(),
+        faults=tuple(_faults(broker, name, described, partitions)),
+        search=search,
+    )
+
+
+class _TopicSizes(Mapping[str, int]):
+    """Sizes of topics in records; counted when they are asked for, as few need them."""
+
+    def __init__(self, topics: Topics) -> None:
+        self._topics = topics
+        self._names = tuple(topic.name for topic in topics if not topic.is_internal)
+
+    def __getitem__(self, name: str) -> int:
+        topic = self._topics.get(name)
+        if topic is None:
+            raise KeyError(name)
+        return sum(log.high_watermark - log.log_start_offset for log in topic.partitions)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+def _member(member: MemberDescription) -> Member:
+    topics = None
+    if member.metadata:
+        with suppress(DecodeError):
+            topics = frozenset(subscribed_topics(member.metadata))
+    return Member(
+        member_id=member.member_id,
+        client_id=member.client_id,
+        host=member.client_host,
+        topics=topics,
+        partitions=tuple(assigned_partitions(member.assignment)),
+        is_missing=member.is_missing,
+        silent_ms=member.silent_ms,
+        session_timeout_ms=member.session_timeout_ms,
+        rebalance_timeout_ms=member.rebalance_timeout_ms,
+    )
+
+
+def _progress(broker: Broker, group: str, members: Iterable[Member]) -> Iterator[Progress]:
+    coordinator, positions = broker.group_coordinator, broker.activity.positions
+    owners = {place: member for member in members for place in member.partitions}
+    offsets = coordinator.offsets(group)
+    clients = {member.client_id for member in members} | {
+        event.client_id for event in coordinator.history.events(group) if event.client_id
+    }
+
+    def is_ours(stream: FetchStream) -> bool:
+        return stream.group == group or (not stream.group and stream.client_id in clients)
+
+    for place in sorted({*offsets, *owners}):
+        log = broker.topics.logs.get(place)
+        if log is None:
+            continue
+        row, owner = offsets.get(place), owners.get(place)
+        mine = [
+            stream
+            for stream in positions.at(place)
+            if owner is not None and is_ours(stream) and stream.client_id == owner.client_id
+        ]
+        yield Progress(
+            place=place,
+            committed=None if row is None else row.offset,
+            start=log.log_start_offset,
+            end=log.high_watermark,
+            stable_end=log.last_stable_offset,
+            member=owner,
+            stream=max(mine, key=lambda stream: stream.asked_ms, default=None),
+            last_stream=next(filter(is_ours, reversed(positions.closed(place))), None),
+            commits=coordinator.history.commits(group, place),
+            beginnings=[each for each in positions.beginnings(place) if is_ours(each.stream)],
+        )
+
+
+def _faults(
+    broker: Broker,
+    group: str,
+    described: GroupDescription | None,
+    partitions: Iterable[Progress],
+) -> Iterator[Fault]:
+    """Yield the faults that may still happen to what the group's clients ask."""
+    topics = {part.place.topic for part in partitions}
+    clients = {member.client_id for member in described.members} if described else set()
+    for fault in tuple(broker.faults.active):
+        is_asked = fault.api is None or (
+            fault.api.front_end == KAFKA and fault.api.name in _CONSUMER_APIS
+        )
+        if (
+            is_asked
+            and (fault.count is None or fault.fired < fault.count)
+            and fault.group in (None, group)
+            and (fault.topic is None or fault.topic in topics)
+            and (fault.client_id is None or fault.client_id in clients)
+        ):
+            yield fault

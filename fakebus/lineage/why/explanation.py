@@ -1,0 +1,52 @@
+"""Explanation of a consumer group: the list of all causes, likeliest first, and what holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from fakebus.lineage.why.cause import Cause
+from fakebus.lineage.why.membership import idle_members, no_member, not_subscribed, rebalancing
+from fakebus.lineage.why.progress import (
+    commit_refused,
+    not_committing,
+    not_fetching,
+    offset_out_of_range,
+    open_transaction,
+    poison_record,
+    slow,
+    waits_at_latest,
+)
+from fakebus.lineage.why.surroundings import fault_or_throttle, unknown_topic, unreachable_address
+from fakebus.lineage.why.view import GroupView
+
+CAUSES: tuple[Callable[[GroupView], Iterator[Cause]], ...] = (
+    fault_or_throttle,
+    unreachable_address,
+    unknown_topic,
+    poison_record,
+    commit_refused,
+    no_member,
+    rebalancing,
+    offset_out_of_range,
+    open_transaction,
+    not_fetching,
+    not_subscribed,
+    not_committing,
+    idle_members,
+    waits_at_latest,
+    slow,
+)
+"""All causes, the likeliest first: where several hold, the first ones tend to bring the others."""
+
+
+def explain(view: GroupView) -> dict[str, Any]:
+    """Return what is the matter with a group, as ``fakebus why --json`` prints it."""
+    causes = [found._asdict() for cause in CAUSES for found in cause(view)]
+    return {
+        "group": view.name,
+        "state": view.state,
+        "lag": view.lag,
+        "well": not causes,
+        "causes": causes,
+    }

@@ -1,0 +1,158 @@
+"""Causes in the membership of the group: nobody is there, or not everybody gets something."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fakebus.lineage.why.cause import EVICT, MOST_LISTED, Cause, ago, reset_command, short, some
+from fakebus.lineage.why.view import GroupView
+from fakebus.wording import counted
+
+_PATIENCE_MS = 2000
+"""How long a rebalance may take, and idle members may wait for the next one."""
+_OFTEN = 5
+_LATELY_MS = 60_000
+_REBALANCING = ("PreparingRebalance", "CompletingRebalance", "Assigning", "Reconciling")
+
+
+def no_member(view: GroupView) -> Iterator[Cause]:
+    """Records wait, and no consumer is in the group."""
+    if view.members or view.state in _REBALANCING:
+        return
+    last = view.newest("joined", "left", "expelled")
+    gone = view.newest("left", "expelled")
+    was_lost = last is not None and last.verb == "expelled"
+    if not view.lag and not (view.lag is None and was_lost):
+        return
+    waiting = "" if view.lag is None else f", and {counted(view.lag, 'record')} wait for it"
+    text = f"no consumer is in group {view.name}{waiting}"
+    remedy = (
+        "start the consumer; if it runs, compare its group.id and bootstrap address: fakebus groups"
+    )
+    evidence: dict[str, object] = {"since_ms": view.since_ms, "members": []}
+    if gone is not None:
+        how = "left" if gone.verb == "left" else "was taken out"
+        text += (
+            f"; the last one, {gone.client_id or gone.member_id}, {how} "
+            f"{ago(view.ago_ms(gone.at_ms))} ago: {short(gone.detail)}"
+        )
+        if gone.verb == "expelled" or "poll" in gone.detail:
+            remedy += (
+                "; if it hangs in its own code, let it call poll() more often, or give it more "
+                "time: max.poll.interval.ms"
+            )
+        evidence |= {
+            "last_member": gone.member_id,
+            "client_id": gone.client_id,
+            "left_ms": gone.at_ms,
+            "how": gone.verb,
+            "reason": gone.detail,
+        }
+    yield Cause("no_member", text, remedy, evidence)
+
+
+def rebalancing(view: GroupView) -> Iterator[Cause]:
+    """The members are joining again, and somebody is waited for; or they do all the time."""
+    begun = [
+        each
+        for each in view.events
+        if each.verb == "rebalancing" and view.ago_ms(each.at_ms) < _LATELY_MS
+    ]
+    missing = [member for member in view.members if member.is_missing]
+    evidence: dict[str, object] = {
+        "since_ms": view.since_ms,
+        "rebalances_last_minute": len(begun),
+        "reason": begun[-1].detail if begun else None,
+        "missing": [
+            member.facts() | {"silent_ms": member.silent_ms} for member in missing[:MOST_LISTED]
+        ],
+    }
+    took_ms = None if view.since_ms is None else view.ago_ms(view.since_ms)
+    if view.state in _REBALANCING:
+        if took_ms is not None and took_ms < _PATIENCE_MS:
+            return
+        since = "" if took_ms is None else f" for {ago(took_ms)}"
+        who = some(member.client_id for member in missing)
+        longest_ms = max((member.rebalance_timeout_ms for member in view.members), default=0)
+        at_most = f", at most {ago(longest_ms)} (its max.poll.interval.ms)" if longest_ms else ""
+        yield Cause(
+            "rebalancing",
+            f"group {view.name} has been rebalancing{since}: nobody gets records until "
+            + (f"{who} has joined again" if who else "every member has joined again"),
+            "a member that does not call poll() holds the others up"
+            f"{at_most}: look for a consumer that hangs in its own code; {EVICT}",
+            evidence,
+        )
+    elif len(begun) >= _OFTEN and view.lag != 0:
+        yield Cause(
+            "rebalancing",
+            f"group {view.name} has begun to rebalance {counted(len(begun), 'time')} in the last "
+            f"minute, the last time because {short(begun[-1].detail)}",
+            "look for a consumer that is started again and again, or that is thrown out because it "
+            "does not call poll() within max.poll.interval.ms or send heartbeats within "
+            "session.timeout.ms",
+            evidence,
+        )
+
+
+def not_subscribed(view: GroupView) -> Iterator[Cause]:
+    """The group has an offset in a topic where records wait, and no member reads it any more."""
+    if not view.members or not view.is_stable:
+        return
+    if any(member.topics is None for member in view.members):
+        subscribed = {place.topic for member in view.members for place in member.partitions}
+    else:
+        subscribed = {topic for member in view.members for topic in member.topics or ()}
+    forgotten: dict[str, int] = {}
+    for part in view.partitions:
+        if part.lag and part.place.topic not in subscribed:
+            forgotten[part.place.topic] = forgotten.get(part.place.topic, 0) + part.lag
+    if not forgotten:
+        return
+    topics = some(forgotten)
+    first = next(iter(forgotten))
+    yield Cause(
+        "not_subscribed",
+        f"no member of group {view.name} subscribes to {topics}, where "
+        f"{counted(sum(forgotten.values()), 'record')} wait; they read {some(sorted(subscribed))}",
+        f"subscribe the consumer to {short(first)}; if two applications share the group.id, give "
+        "each its own; if the group is not to read it any more, forget its offsets: "
+        + reset_command(view.name, first, "latest"),
+        {
+            "topics": list(forgotten)[:MOST_LISTED],
+            "subscribed": sorted(subscribed)[:MOST_LISTED],
+            "members": [member.facts() for member in view.members[:MOST_LISTED]],
+        },
+    )
+
+
+def idle_members(view: GroupView) -> Iterator[Cause]:
+    """There are more members than partitions."""
+    if not view.is_stable or (
+        view.since_ms is not None and view.ago_ms(view.since_ms) < _PATIENCE_MS // 2
+    ):
+        return
+    idle = [
+        member
+        for member in view.members
+        if not member.partitions
+        and (member.topics is None or any(topic in view.topics for topic in member.topics))
+    ]
+    assigned = sum(len(member.partitions) for member in view.members)
+    if not idle or not assigned:
+        return
+    topics = sorted({place.topic for member in view.members for place in member.partitions})
+    yield Cause(
+        "idle_members",
+        f"{len(idle)} of {counted(len(view.members), 'member')} of group {view.name} have no "
+        f"partition ({some(member.client_id for member in idle)}); the others have "
+        f"{counted(assigned, 'partition')}",
+        "a partition goes to one member only: stop the idle ones, or create the topic with more "
+        f"partitions: fakebus topics {short(topics[0])}; consumers that should all see every "
+        "record need a group.id each",
+        {
+            "idle": [member.facts() for member in idle[:MOST_LISTED]],
+            "partitions": assigned,
+            "topics": topics[:MOST_LISTED],
+        },
+    )

@@ -1,0 +1,95 @@
+"""Causes outside the group: faults on purpose, addresses, topics that are not there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fakebus.lineage.why.cause import MOST_LISTED, Cause, ago, short, some
+from fakebus.lineage.why.view import GroupView
+from fakebus.wording import close_names, counted
+
+_SEARCH_MS = 2000
+
+
+def fault_or_throttle(view: GroupView) -> Iterator[Cause]:
+    """Faults on purpose are switched on for what the group's clients ask."""
+    if not view.faults:
+        return
+    faults = list(view.faults)
+    fired = sum(fault.fired for fault in faults)
+    what = "; ".join(short(fault.description) for fault in faults[:3])
+    yield Cause(
+        "fault_or_throttle",
+        f"{counted(len(faults), 'fault')} on purpose for what the clients of group {view.name} ask "
+        f"for: {what} (happened {counted(fired, 'time')} so far)",
+        "switch it off: fakebus faults; in a test end its with block, or call its remove()",
+        {
+            "faults": [
+                {"fault": fault.description, "fired": fault.fired, "count": fault.count}
+                for fault in faults[:MOST_LISTED]
+            ]
+        },
+    )
+
+
+def unreachable_address(view: GroupView) -> Iterator[Cause]:
+    """Clients are told an address of the coordinator, and never come there."""
+    search = view.search
+    if search is None or view.members or view.ago_ms(search.since_ms) < _SEARCH_MS:
+        return
+    asked = {each.origin.client_id for each in view.missing_topics}
+    if search.client_id in asked:
+        return  # it waits for its topic before it joins
+    yield Cause(
+        "unreachable_address",
+        f"{search.client_id or 'a client'} has asked {counted(search.times, 'time')} in the last "
+        f"{ago(view.ago_ms(search.since_ms))} where group {view.name} is coordinated, was told "
+        f"{search.address}, and has not come there: that address cannot be reached from where it "
+        "runs",
+        "advertise an address that the client can reach: fakebus up --advertise HOST:PORT, or "
+        "--advertise auto; try it from there: fakebus doctor --bootstrap-server HOST:PORT",
+        {
+            "address": search.address,
+            "client_id": search.client_id,
+            "times": search.times,
+            "since_ms": search.since_ms,
+        },
+    )
+
+
+def unknown_topic(view: GroupView) -> Iterator[Cause]:
+    """Members read a topic that is not there, or that only their asking has made."""
+    clients = {member.client_id for member in view.members}
+    if view.search is not None and not view.members:
+        clients.add(view.search.client_id)
+    asked = {each.topic: each for each in view.missing_topics if each.origin.client_id in clients}
+    subscribed = {topic for member in view.members for topic in member.topics or ()}
+    wanted = {topic for topic in subscribed if topic not in view.topics} | {
+        topic for topic in asked if topic not in view.topics
+    }
+    # Made because it was asked for: there is no better sign that another one was meant than that
+    # nothing was ever written to it.
+    made = {topic for topic in asked if not view.topics.get(topic, 1) and topic in subscribed}
+    for topic in sorted(wanted | made)[:MOST_LISTED]:
+        others = (name for name, records in view.topics.items() if name != topic and records)
+        meant = close_names(topic, others, 1)
+        if topic in made and not meant:
+            continue
+        since_ms = asked[topic].at_ms if topic in asked else None
+        readers = [each for each in view.members if topic in (each.topics or ())]
+        who = some(each.client_id for each in readers) if readers else asked[topic].origin.client_id
+        is_made = "was made only because it was asked for, and is empty"
+        yield Cause(
+            "unknown_topic",
+            f"{who or 'a client'} reads topic {topic}, which "
+            f"{is_made if topic in made else 'is not there'}"
+            + (f"; did you mean {meant[0]}?" if meant else ""),
+            f"put the topic's exact name into the consumer{f': {meant[0]}' if meant else ''}; or "
+            f"make the topic: fakebus topics --create {topic}",
+            {
+                "topic": topic,
+                "did_you_mean": meant[0] if meant else None,
+                "since_ms": since_ms,
+                "members": [each.facts() for each in readers[:MOST_LISTED]],
+            },
+        )

@@ -1,0 +1,154 @@
+"""Consumer group at one moment, with all that the causes of its being stuck are told from.
+
+What a cluster cannot tell is ``None`` or empty, so that the same causes are found, as far as they
+can be, on a cluster that is not ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from fakebus.broker.activity import Activity
+from fakebus.broker.faults import Fault
+from fakebus.broker.fetch_positions import Beginning, FetchStream
+from fakebus.broker.groups.history import CommitPoint, GroupEvent, Search
+from fakebus.lineage.why.cause import place_name
+from fakebus.types import TopicPartition
+
+STABLE = "Stable"
+EMPTY = "Empty"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """Member of a group."""
+
+    member_id: str
+    client_id: str
+    host: str
+    topics: frozenset[str] | None = None
+    """What it subscribes to; ``None`` if that is not known."""
+    partitions: tuple[TopicPartition, ...] = ()
+    is_missing: bool = False
+    """Whether a rebalance under way waits for it."""
+    silent_ms: int | None = None
+    """How long ago something was heard of it; ``None`` if that is not known."""
+    session_timeout_ms: int = 0
+    rebalance_timeout_ms: int = 0
+
+    def facts(self) -> dict[str, object]:
+        """Return what evidence says of a member."""
+        return {"member": self.member_id, "client_id": self.client_id, "address": self.host}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """Progress of a group in one partition."""
+
+    place: TopicPartition
+    committed: int | None
+    """The next offset to be read; ``None`` if nothing was committed."""
+    start: int
+    end: int
+    """One past the last record."""
+    stable_end: int
+    """One past the last record that no open transaction can take back."""
+    member: Member | None = None
+    """The one that it is assigned to."""
+    stream: FetchStream | None = None
+    """The member's fetches; ``None`` if there are none, or the cluster does not tell."""
+    last_stream: FetchStream | None = None
+    """The group's newest fetches of which the connection is closed by now."""
+    commits: Sequence[CommitPoint] = ()
+    """Some of the newest that have moved the offset, oldest first."""
+    beginnings: Sequence[Beginning] = ()
+    """Where clients of the group began anew, oldest first."""
+
+    @property
+    def name(self) -> str:
+        """The partition, as records are named after it."""
+        return place_name(self.place)
+
+    @property
+    def lag(self) -> int | None:
+        """How many records are still to be handled; ``None`` if nothing was committed."""
+        if self.committed is None:
+            return None
+        return max(self.end - max(self.committed, self.start), 0)
+
+    @property
+    def handled_to(self) -> int:
+        """The offset up to which the group has nothing to handle any more."""
+        if self.committed is not None:
+            return max(self.committed, self.start)
+        began = -1 if self.stream is None else self.stream.began
+        return max(began, self.start)
+
+    @property
+    def waiting(self) -> int:
+        """How many records wait to be handled, also if nothing was committed."""
+        return max(self.end - self.handled_to, 0)
+
+    @property
+    def moved_ms(self) -> int | None:
+        """When the committed offset has moved last, as far as that is remembered."""
+        return self.commits[-1].at_ms if self.commits else None
+
+    def facts(self) -> dict[str, object]:
+        """Return what evidence says of a partition."""
+        found: dict[str, object] = {
+            "partition": self.name,
+            "committed": self.committed,
+            "end": self.end,
+            "waiting": self.waiting,
+        }
+        if self.member is not None:
+            found |= self.member.facts()
+        return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupView:
+    """Group at one moment."""
+
+    name: str
+    state: str
+    """By Kafka's name: ``Stable``, ``Empty``, ``PreparingRebalance`` and so on."""
+    now_ms: int
+    since_ms: int | None = None
+    """Since when it is in its state; ``None`` if that is not known."""
+    members: Sequence[Member] = ()
+    partitions: Sequence[Progress] = ()
+    """Those that are assigned or have a committed offset, in order."""
+    topics: Mapping[str, int] = field(default_factory=dict)
+    """All topics of the cluster, and how many records each has."""
+    events: Sequence[GroupEvent] = ()
+    """What became of it lately, oldest first."""
+    missing_topics: Sequence[Activity] = ()
+    """Which clients have asked for topics that were not there."""
+    faults: Collection[Fault] = ()
+    """Faults on purpose that concern it."""
+    search: Search | None = None
+    """Clients that were told where its coordinator is, and have not come there."""
+    sees_fetches: bool = True
+    """Whether the cluster tells what clients fetch."""
+
+    @property
+    def lag(self) -> int | None:
+        """How many records are still to be handled; ``None`` if nothing was committed."""
+        lags = [each.lag for each in self.partitions if each.lag is not None]
+        return sum(lags) if lags else None
+
+    @property
+    def is_stable(self) -> bool:
+        """Whether members have their partitions."""
+        return self.state == STABLE
+
+    def newest(self, *verbs: str) -> GroupEvent | None:
+        """Return the newest event of some verbs, ``None`` if there is none."""
+        return next((each for each in reversed(self.events) if each.verb in verbs), None)
+
+    def ago_ms(self, at_ms: int) -> int:
+        """Return how many milliseconds ago something was."""
+        return max(self.now_ms - at_ms, 0)
