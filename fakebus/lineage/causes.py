@@ -40,8 +40,8 @@ class Clients(Protocol):
     def of_process(self, client: int) -> Sequence[int]:
         """Return the clients of a client's process, itself included."""
 
-    def group_of(self, sent: NoteRow) -> str:
-        """Return the group that a client was sent records for; empty if that is not known."""
+    def completed(self, note: NoteRow) -> NoteRow:
+        """Return a note with what became known later: which client it was, and of which group."""
 
 
 class Known(Protocol):
@@ -260,10 +260,7 @@ class Causes:
         if end > seq:
             later = await self._store.notes_of_clients(clients, (seq + 1, end), VERBS, _CHUNK)
             notes += reversed(later)
-        notes = [
-            note._replace(group=self._clients.group_of(note)) if note.verb == SENT else note
-            for note in notes
-        ]
+        notes = list(map(self._clients.completed, notes))
         produced = []
         for note, candidates in History(notes, self._window_ms).candidates():
             # Of two questions the one that has seen more of what was before is right.

@@ -169,7 +169,20 @@ class Clients:
                 }
                 client.stored_ms = -1
                 client.run = self._run_of(client.facts)
-                self._by_key.setdefault(_key(client.facts), client)
+                known = self._by_key.setdefault(_key(client.facts), client)
+                if known is not client:
+                    # What was noted stays with the row that it has; what comes goes to the first.
+                    known.origins |= client.origins
+                    for origin in client.origins:
+                        origin.client = known
+                    for name in _LISTS:
+                        for value in client.facts[name]:
+                            known.add(name, value)
+
+    def key_of(self, client: Client) -> object:
+        """Return what all rows of one client have in common, as far as that is known already."""
+        pending = [each for each in client.origins if each.peer and not each.peer.looked_up]
+        return client.number if pending else _key(client.facts)
 
     def changed(self) -> list[ClientRow]:
         """Return what is to be stored of clients."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from fakebus.broker.broker import Broker
 from fakebus.broker.groups.group import GroupDescription
-from fakebus.lineage.history import SENT
+from fakebus.lineage.history import COMMITTED, SENT, SKIPPED
 from fakebus.lineage.known_clients import KnownClients
 from fakebus.lineage.place import Place
 from fakebus.protocol.consumer_protocol import assigned_partitions, subscribed_topics
@@ -19,7 +19,7 @@ from fakebus.wording import counted
 
 Refusal = Callable[[Collection[str], str, Record], Awaitable[str | None]]
 """Returns why a service of these names cannot read a topic's record with its declared schema."""
-_PASSED = ("committed", "acknowledged")
+_PASSED = (COMMITTED, "acknowledged")
 _MOST = 1000
 
 
@@ -51,16 +51,26 @@ class GroupStates:
             known: whether it is known who wrote it, and so all that was done with it since.
         """
         sent = await self._store.notes_at(*place, [SENT], _MOST)
-        passed = await self._store.notes_at(*place, [*_PASSED, "skipped"], _MOST)
+        passed = await self._store.notes_at(*place, [*_PASSED, SKIPPED], _MOST)
         found = []
         for group in await self._groups_of(place):
             members = self._clients.of_group(group)
             own = [
                 each
                 for each in sent
-                if (self._clients.group_of(each) or group) == group and each.client in members
+                if (self._clients.completed(each).group or group) == group
+                and each.client in members
             ]
-            commits = [each for each in passed if each.group == group]
+            commits = [
+                # It was only not known yet that who commits is who was sent it.
+                each._replace(verb=COMMITTED)
+                if each.verb == SKIPPED
+                and any(before.seq < each.seq for before in own)
+                and each.client in members
+                else each
+                for each in passed
+                if each.group == group
+            ]
             state = await self._state(group, place, record, own, commits, known=known)
             found.append({"group": group, **state})
         return found
@@ -144,7 +154,7 @@ class GroupStates:
             told["reason"] = f"committed{took} after it was sent{times}"
         elif known:
             told["state"] = "skipped"
-            skip = next((each for each in commits if each.verb == "skipped"), None)
+            skip = next((each for each in commits if each.verb == SKIPPED), None)
             how = f": {skip.detail}" if skip is not None and skip.detail else ""
             told["reason"] = f"the group's offset was set past it and no member was sent it{how}"
         else:

@@ -57,9 +57,9 @@ class HeaderFlows:
         """Return the client: nothing is known of processes."""
         return [client]
 
-    def group_of(self, sent: NoteRow) -> str:
-        """Return nothing: nobody has noted what clients were sent."""
-        return ""
+    def completed(self, note: NoteRow) -> NoteRow:
+        """Return the note: nothing more is known of clients."""
+        return note
 
     def ever_was(self, place: Place) -> bool:
         """Whether there is such a record."""

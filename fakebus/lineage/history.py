@@ -19,8 +19,11 @@ from dataclasses import dataclass, field, replace
 
 from fakebus.storage.lineage_interface import NoteRow
 
-SENT, COMMITTED, PRODUCED = "fetched", "committed", "produced"
-VERBS = (SENT, COMMITTED, PRODUCED)
+SENT, COMMITTED, SKIPPED, PRODUCED = "fetched", "committed", "skipped", "produced"
+VERBS = (SENT, COMMITTED, SKIPPED, PRODUCED)
+_PASSED = (COMMITTED, SKIPPED)
+"""A commit of what nobody seemed to have been sent is one of what was sent before it was known that
+two connections belong to one process."""
 WINDOW_MS = 1000
 
 
@@ -85,7 +88,7 @@ class History:
 
     def __post_init__(self) -> None:
         for note in self.notes:
-            if note.verb == COMMITTED:
+            if note.verb in _PASSED:
                 self._groups[note.client, note.topic].add(note.group)
 
     def candidates(self) -> Iterator[tuple[NoteRow, Candidates]]:
@@ -94,7 +97,7 @@ class History:
         for at, note in enumerate(self.notes):
             if note.verb == SENT:
                 in_flight = self._sent(in_flight, note)
-            elif note.verb == COMMITTED:
+            elif note.verb in _PASSED:
                 in_flight = list(_committed(in_flight, note))
             elif note.verb == PRODUCED:
                 yield note, self._candidates(in_flight, at, note)

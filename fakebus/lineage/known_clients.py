@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fakebus.lineage.clients import Client, Clients
+from fakebus.lineage.history import SENT
 from fakebus.storage.lineage_interface import NoteRow
 
 _WRITES, _READS = 1, 2
@@ -30,10 +31,13 @@ class KnownClients:
         self._clients = clients
         self._now_ms = now_ms
         self._processes: dict[object, list[Client]] = defaultdict(list)
+        self._same: dict[object, list[Client]] = defaultdict(list)
+        """Those that turned out to be one when it was found which process they belong to."""
         self._uses: dict[str, int] = defaultdict(int)
         """What is done under a client id in this process: it writes, reads, or both."""
         for client in clients.by_number.values():
             self._processes[self._process(client)].append(client)
+            self._same[clients.key_of(client)].append(client)
             if _is_here(client):
                 facts = client.facts
                 use = _WRITES * bool(facts["produces"]) | _READS * bool(facts["consumes"])
@@ -64,31 +68,41 @@ class KnownClients:
     def _is_whole(self, client: Client) -> bool:
         return self._uses[client.facts["client_id"]] == _WRITES | _READS
 
-    def group_of(self, sent: NoteRow) -> str:
-        """Return the group that a client was sent records for; empty if that is not known.
+    def _rows_of(self, client: int) -> Sequence[Client]:
+        """Return all rows of one client; none for one that is not known any more."""
+        known = self._clients.by_number.get(client)
+        return [] if known is None else self._same[self._clients.key_of(known)]
 
-        That of a fetch follows from what the client has asked before, by its id; two processes
+    def completed(self, note: NoteRow) -> NoteRow:
+        """Return a note with what became known later: which client it was, and of which group.
+
+        The group of a fetch follows from what the client has asked before, by its id; two processes
         may have the same. A client that was a member of one group only is a surer sign.
         """
-        known = self._clients.by_number.get(sent.client)
-        groups: Sequence[str] = [] if known is None else known.facts["groups"]
-        return groups[0] if len(groups) == 1 else sent.group
+        rows = self._rows_of(note.client)
+        if not rows:
+            return note
+        groups = {group for each in rows for group in each.facts["groups"]}
+        group = next(iter(groups)) if note.verb == SENT and len(groups) == 1 else note.group
+        return note._replace(client=rows[0].number, group=group)
 
     def of_group(self, group: str) -> set[int]:
         """Return the clients that are, or were, members of a group."""
         return {
-            client.number
-            for client in self._clients.by_number.values()
-            if group in client.facts["groups"]
+            each.number
+            for rows in self._same.values()
+            if any(group in row.facts["groups"] for row in rows)
+            for each in rows
         }
 
     def groups_reading(self, topic: str) -> set[str]:
         """Return the groups whose clients were sent records of a topic."""
         return {
             group
-            for client in self._clients.by_number.values()
-            if topic in client.facts["consumes"]
-            for group in client.facts["groups"]
+            for rows in self._same.values()
+            if any(topic in row.facts["consumes"] for row in rows)
+            for row in rows
+            for group in row.facts["groups"]
         }
 
     def service(self, client: int) -> str:

@@ -94,8 +94,8 @@ class Story:
         word = names[client].split()[0]
         return [number for name, number in self._numbers.items() if name.split()[0] == word]
 
-    def group_of(self, sent: NoteRow) -> str:
-        return sent.group
+    def completed(self, note: NoteRow) -> NoteRow:
+        return note
 
     def ever_was(self, place: Place) -> bool:
         return place in self.records

@@ -172,6 +172,41 @@ async def test_what_became_of_a_record_is_told_by_group(played: Played) -> None:
     assert state["committed_at_ms"] >= state["fetched_at_ms"] > 0
 
 
+async def test_connections_of_one_client_are_one_however_late_its_process_is_found(
+    played: Played,
+) -> None:
+    orders = [await played.write("shop", "orders") for _ in range(2)]
+    process = Process(ANOTHER_PID - 1, ("python", "billing.py"), "/srv", 1)
+    fetching, committing, producing = (
+        Origin(
+            front_end="kafka",
+            client_id="rdkafka",
+            peer=Peer(host="127.0.0.1", port=port, local_port=9092),
+        )
+        for port in (1, 2, 3)
+    )
+    as_billing = played._origins.__setitem__
+    for order in orders:
+        as_billing(("billing", "rdkafka"), fetching)
+        await played.fetch("billing", order)
+        as_billing(("billing", "rdkafka"), committing)
+        await played.commit("billing", order)
+    as_billing(("billing", "rdkafka"), producing)
+    invoice = await played.write("billing", "invoices")
+    await played.bus.lineage.settle()
+    for each in (fetching, committing, producing):
+        assert each.peer is not None
+        each.peer.process, each.peer.looked_up = process, True
+        played.bus.lineage.clients.looked_up(each.peer)
+
+    # The first order was committed before the second one was sent.
+    assert await played.edges(invoice) == [f"{orders[1]} -> {invoice} observed 0"]
+    for order in orders:
+        assert (await played.state(order, "billing"))["state"] == "handled"
+    billing = [each for each in await played.bus.lineage.list_clients() if each["process"]]
+    assert [each["produces"] for each in billing if each["groups"]] == [["invoices"]]
+
+
 async def test_a_record_that_is_sent_and_not_committed_is_fetched(played: Played) -> None:
     first = await played.write("shop", "orders")
     await played.fetch("billing", first)
