@@ -119,8 +119,9 @@ def bulk_burst(facts: Facts, limits: Limits) -> Iterator[Found]:
             each for each in others if start <= each["timestamp_ms"] <= end + limits["within_ms"]
         )
         if before and behind and median(behind) > limits["slower"] * max(median(before), 1):
+            least = counted(limits["events"], "record")
             evidence = [
-                f"{service} wrote at least {limits['events']} records within {end - start} ms",
+                f"{service} wrote at least {least} within {end - start} ms",
                 f"others waited {median(behind):.0f} ms, and {median(before):.0f} ms before it",
             ]
             yield Found(about=f"{service} on {topic}", evidence=evidence)

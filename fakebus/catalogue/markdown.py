@@ -17,6 +17,7 @@ import yaml
 from fakebus.catalogue.event_types import Catalogue, EventType, Party
 from fakebus.escaping import printable
 from fakebus.schemas.languages import LANGUAGES
+from fakebus.wording import counted
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]()#+!|<>~&$-])")
 _FENCES = {"AVRO": "json", "JSON": "json", "PROTOBUF": "protobuf"}
@@ -151,7 +152,7 @@ def eventcatalog_files(catalogue: Catalogue) -> dict[str, str]:
                 "address": topic,
                 "protocols": ["kafka"],
             },
-            [f"{events[0].partitions} partitions.", "", "<ChannelInformation />"],
+            [f"{counted(events[0].partitions, 'partition')}.", "", "<ChannelInformation />"],
         )
     return files
 

@@ -22,7 +22,7 @@ from fakebus.lineage.place import Place, parse_place
 from fakebus.lineage.records import Decode, LogRecords, Records
 from fakebus.records.record import Record
 from fakebus.storage.lineage_interface import NoteRow
-from fakebus.wording import nearest
+from fakebus.wording import counted, nearest
 
 MOST_RECORDS = 1000
 """Records of one answer."""
@@ -170,7 +170,7 @@ async def answer(
         at_ms, seq = (note.at_ms, note.seq) if note else (told[place]["timestamp_ms"], 0)
         moments[place] = (at_ms, seq, place)
     if states is not None and len(places) > MOST_STATES:
-        causes.cut[f"the groups of {len(places) - MOST_STATES} records"] = None
+        causes.cut[f"the groups of {counted(len(places) - MOST_STATES, 'record')}"] = None
     links.sort(key=lambda link: (*moments[link.effect], link.rank))
     return {
         "records": [told[place] for place in sorted(told, key=lambda place: moments[place])],

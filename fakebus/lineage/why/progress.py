@@ -407,8 +407,8 @@ def slow(view: GroupView) -> Iterator[Cause]:
     client = "" if part.member is None else part.member.client_id
     yield Cause(
         "slow",
-        f"group {view.name} is only slow: {short(client)} handles {rate_out:.1f} records a second "
-        f"of {part.name}, {rate_in:.1f} a second are written, {counted(part.lag or 0, 'record')} "
+        f"group {view.name} is only slow: {short(client)} handles {rate_out:.1f} a second "
+        f"of {part.name}, {rate_in:.1f} are written, {counted(part.lag or 0, 'record')} "
         f"wait, {until}",
         "wait; or make the handler faster, or start more consumers of the group, up to one for "
         "each partition",

@@ -6,6 +6,7 @@ from fakebus.web.console.addresses import page_url
 from fakebus.web.console.call import Call, Page, Redirect
 from fakebus.web.console.pages.topics import configs_of
 from fakebus.web.errors import RequestError
+from fakebus.wording import counted
 
 
 async def show(call: Call) -> Page:
@@ -36,7 +37,7 @@ async def grow(call: Call) -> Redirect:
     name = call.parts["topic"]
     count = call.form.number("partitions", 0)
     await call.cluster.add_partitions(name, count)
-    return _back(name, f"{name} has {count} partitions now.")
+    return _back(name, f"{name} has {counted(count, 'partition')} now.")
 
 
 async def empty(call: Call) -> Redirect:
