@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from fakebus.wording import counted
 
@@ -17,11 +17,10 @@ _END_OF_TIME_MS = 253_402_300_800_000
 
 def drawn(flow: Mapping[str, Any]) -> Iterator[str]:
     """Yield the lines of a flow: its tree, then its timeline."""
-    records = {each["record"]: each for each in flow["records"]}
-    if not records:
+    if not flow["records"]:
         yield f"no record has {flow['asked']!r} as an id or key, or says it"
-    yield from _Tree(records, flow["edges"], flow["asked"]).lines()
-    if len(records) > 1:
+    yield from FlowTree(flow).lines()
+    if len(flow["records"]) > 1:
         yield ""
         yield from _timeline(flow["records"])
     for left_out in flow.get("left_out", ()):
@@ -30,56 +29,81 @@ def drawn(flow: Mapping[str, Any]) -> Iterator[str]:
         yield f"{counted(flow['behind'], 'record')} not looked at yet: there may be more to it"
 
 
-class _Tree:
-    """Tree of a flow: causes above their effects, each record once."""
+class Step(NamedTuple):
+    """Record in the tree of a flow."""
 
-    def __init__(
-        self,
-        records: Mapping[str, Mapping[str, Any]],
-        edges: list[Mapping[str, Any]],
-        asked: str,
-    ) -> None:
-        self._records = records
-        self._asked = asked
+    name: str
+    edge: Mapping[str, Any] | None
+    """From the cause that it stands below; ``None`` at a root."""
+    depth: int
+    indent: str
+    """What is drawn before it, which shows what it stands below."""
+    again: bool
+    """Whether it stands above already, with all that stands below it."""
+    below: str
+    """What is drawn before that which stands below it."""
+    effects: Sequence[Mapping[str, Any]]
+    """Edges to the records whose likeliest cause it is."""
+
+
+class FlowTree:
+    """Tree of a flow: causes above their effects, each record once.
+
+    Args:
+        flow: what ``fakebus flow --json`` prints.
+    """
+
+    def __init__(self, flow: Mapping[str, Any]) -> None:
+        self._records = {each["record"]: each for each in flow["records"]}
+        self._asked = flow["asked"]
         self._effects: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
         self._causes: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
-        for edge in edges:
+        for edge in flow["edges"]:
             self._effects[edge["from"]].append(edge)
             self._causes[edge["to"]].append(edge)
-        self._drawn: set[str] = set()
 
-    def lines(self) -> Iterator[str]:
-        """Yield the lines; what is only one of several possible causes or effects has no own."""
+    def steps(self) -> Iterator[Step]:
+        """Yield the records; what is only one of several possible causes or effects has no own."""
         likeliest = [
             edge for edges in self._effects.values() for edge in edges if edge["rank"] == 1
         ]
         main = {self._asked, *(edge[end] for edge in likeliest for end in ("from", "to"))}
         main |= {name for name in self._records if not self._effects[name] + self._causes[name]}
         below = {edge["to"] for edge in likeliest}
+        drawn: set[str] = set()
         # Of what goes round in circles the oldest record is as good a beginning as any.
         for name in (*(each for each in self._records if each not in below), *self._records):
-            if name in main and name not in self._drawn:
-                yield from self._subtree(name)
+            if name in main and name not in drawn:
+                yield from self._subtree(name, drawn)
 
-    def _subtree(self, root: str) -> Iterator[str]:
+    def _subtree(self, root: str, drawn: set[str]) -> Iterator[Step]:
         # Not by recursion: a flow may be a chain of a thousand records.
-        waiting: list[tuple[str, Mapping[str, Any] | None, str, bool]] = [(root, None, "", True)]
+        waiting: list[tuple[str, Mapping[str, Any] | None, int, str, bool]]
+        waiting = [(root, None, 0, "", True)]
         while waiting:
-            name, edge, indent, is_last = waiting.pop()
-            again = name in self._drawn
-            self._drawn.add(name)
+            name, edge, depth, indent, is_last = waiting.pop()
+            again = name in drawn
+            drawn.add(name)
             branch = "" if edge is None else "└─ " if is_last else "├─ "
-            yield f"{indent}{branch}{self._step(name, edge)}{' (see above)' if again else ''}"
-            if again:
-                continue
             below = indent if edge is None else indent + ("   " if is_last else "│  ")
             effects = [one for one in self._effects[name] if one["rank"] == 1]
-            bar = "│  " if effects else "   "
-            for group in self._records[name]["groups"]:
-                yield f"{below}{bar}· {_group(group)}"
-            yield from (f"{below}{bar}· {line}" for line in self._possible(name))
+            yield Step(name, edge, depth, indent + branch, again, below, effects)
+            if again:
+                continue
             for place, effect in reversed(list(enumerate(effects, 1))):
-                waiting.append((effect["to"], effect, below, place == len(effects)))
+                waiting.append((effect["to"], effect, depth + 1, below, place == len(effects)))
+
+    def lines(self) -> Iterator[str]:
+        """Yield the tree as it is drawn in a terminal."""
+        for step in self.steps():
+            above = " (see above)" if step.again else ""
+            yield f"{step.indent}{self._step(step.name, step.edge)}{above}"
+            if step.again:
+                continue
+            bar = step.below + ("│  " if step.effects else "   ")
+            for group in self._records[step.name]["groups"]:
+                yield f"{bar}· {_group(group)}"
+            yield from (f"{bar}· {line}" for line in self.possible(step.name))
 
     def _step(self, name: str, edge: Mapping[str, Any] | None) -> str:
         record = self._records[name]
@@ -89,7 +113,8 @@ class _Tree:
         )
         return f"{name}{_what(record)}{known}{mark}"
 
-    def _possible(self, name: str) -> Iterator[str]:
+    def possible(self, name: str) -> Iterator[str]:
+        """Yield what else may have caused a record, and what else it may have caused."""
         rivals = [edge for edge in self._causes[name] if edge["rivals"]]
         if rivals:
             count = rivals[0]["rivals"] + 1

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Consumer, Producer
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from fakebus.addresses import Address
@@ -71,3 +72,30 @@ def context(chromium: Browser, bus: FakeBus) -> Iterator[BrowserContext]:
 def page(context: BrowserContext) -> Page:
     """A page of the browser."""
     return context.new_page()
+
+
+@pytest.fixture(scope="session")
+def shop(bus: FakeBus) -> str:
+    """An order that two services have passed along, as a client of others does it."""
+    producer = Producer({"bootstrap.servers": bus.bootstrap_servers, "client.id": "shop"})
+    producer.produce("console-orders", b'{"order": 1}', key=b"1")
+    producer.flush(10)
+    settings = {
+        "bootstrap.servers": bus.bootstrap_servers,
+        "auto.offset.reset": "earliest",
+        "enable.auto.commit": False,
+    }
+    billing = Consumer({**settings, "group.id": "billing", "client.id": "billing"})
+    invoices = Producer({"bootstrap.servers": bus.bootstrap_servers, "client.id": "billing"})
+    billing.subscribe(["console-orders"])
+    order = billing.poll(20)
+    assert order is not None
+    invoices.produce("console-invoices", b'{"invoice": 1}', key=b"1")
+    invoices.flush(10)
+    billing.commit(message=order, asynchronous=False)
+    billing.close()
+    mail = Consumer({**settings, "group.id": "mail", "client.id": "mail"})
+    mail.subscribe(["console-invoices"])
+    assert mail.poll(20) is not None
+    mail.close()
+    return f"console-orders[{order.partition()}]@{order.offset()}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fakebus.broker.activity import Origin
 from fakebus.cluster.browsing import ReadRequest, search
 from fakebus.cluster.embedded import EmbeddedCluster
@@ -9,6 +11,7 @@ from fakebus.cluster.events import Event
 from fakebus.lineage.flow import MOST_FOUND, FlowError
 from fakebus.lineage.place import Place
 from fakebus.real_time import monotonic
+from fakebus.servers import Bus
 from fakebus.web.admin.call import AdminCall
 from fakebus.web.errors import RequestError
 
@@ -29,9 +32,14 @@ async def read_flow(call: AdminCall) -> object:
             return await flows.of_record(record[:_LONGEST_TEXT], depth)
     except FlowError as error:
         raise RequestError(404, str(error)) from None
-    text = text[:_LONGEST_TEXT]
+    return await flow_of_text(call.bus, text, depth)
+
+
+async def flow_of_text(bus: Bus, text: str, depth: int | None = None) -> dict[str, Any]:
+    """Return the flows of the records that a text names, is the key of, or stands in."""
+    flows, text = bus.flows, text[:_LONGEST_TEXT]
     places = dict.fromkeys(await flows.with_id(text))
-    found, left = await _search(call, text)
+    found, left = await _search(bus, text)
     places.update(dict.fromkeys(found))
     flow = await flows.of_records(text, list(places)[:MOST_FOUND], depth)
     if len(places) > MOST_FOUND:
@@ -41,9 +49,9 @@ async def read_flow(call: AdminCall) -> object:
     return flow
 
 
-async def _search(call: AdminCall, text: str) -> tuple[list[Place], int]:
+async def _search(bus: Bus, text: str) -> tuple[list[Place], int]:
     """Return records that have a text as their key or say it, newest first."""
-    cluster = EmbeddedCluster(call.bus, Origin(front_end="http"))
+    cluster = EmbeddedCluster(bus, Origin(front_end="http"))
     needle = text.encode("utf-8", "surrogatepass")
 
     def says(event: Event) -> bool:

@@ -1,0 +1,77 @@
+"""Flow of records: what caused them, what they caused, and what became of them in each group."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+from fakebus.lineage.flow import FlowError
+from fakebus.lineage.flow_text import FlowTree
+from fakebus.web.admin.flow import flow_of_text
+from fakebus.web.console.call import Call, Page
+from fakebus.web.console.places import record_url
+from fakebus.web.console.waterfall import waterfall, written_ms
+from fakebus.web.errors import RequestError
+
+_MOST_ROWS = 200
+_MOST_GROUPS = 20
+_MOST_CAUSES = 5
+_EVIDENCE = {
+    "stated": "the record says so",
+    "correlated": "both carry the same trace or correlation id",
+    "observed": "its writer had been sent the cause and had not finished with it",
+    "hinted": "the same key shortly before",
+}
+"""What each kind of evidence means, the strongest first."""
+_UNWELL = ("skipped", "unreadable", "gone", "hidden")
+
+
+async def show(call: Call) -> Page:
+    """Show the flow of a record, or those of the records that a text names."""
+    record, text = call.query.text("record"), call.query.text("find")
+    bus = call.cluster.bus("the flow of a record")
+    if bool(record) == bool(text):
+        raise RequestError(400, "name a record, or a text to find records by")
+    try:
+        flow = await (bus.flows.of_record(record) if record else flow_of_text(bus, text))
+    except FlowError as error:
+        raise RequestError(404, str(error)) from None
+    return Page(template="flow.html", values=_values(flow))
+
+
+def _values(flow: Mapping[str, Any]) -> dict[str, Any]:
+    causes = defaultdict(list)
+    for edge in flow["edges"]:
+        causes[edge["to"]].append(edge)
+    records = flow["records"]
+    first_ms = min((ms for each in records if (ms := written_ms(each)) >= 0), default=0)
+    tree = FlowTree(flow)
+    steps = list(tree.steps())
+    return {
+        "flow": flow,
+        "known": {each["record"]: each for each in records},
+        "drawing": waterfall(flow),
+        "steps": steps[:_MOST_ROWS],
+        "possible": {step.name: list(tree.possible(step.name)) for step in steps[:_MOST_ROWS]},
+        "rows": [
+            {
+                **each,
+                "at_ms": written_ms(each),
+                "since_ms": written_ms(each) - first_ms if written_ms(each) >= 0 else None,
+                "causes": sorted(causes[each["record"]], key=lambda edge: edge["rank"]),
+                "shown_groups": each["groups"][:_MOST_GROUPS],
+            }
+            for each in records[:_MOST_ROWS]
+        ],
+        "more_rows": max(len(records) - _MOST_ROWS, 0),
+        "most_causes": _MOST_CAUSES,
+        "evidence": _EVIDENCE,
+        "unwell": _UNWELL,
+        "open": sum(
+            group["state"] not in ("handled", "not_subscribed")
+            for each in records
+            for group in each["groups"]
+        ),
+        "place_url": record_url,
+    }

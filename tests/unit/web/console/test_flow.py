@@ -1,0 +1,134 @@
+"""Flow of a record: its waterfall, its tree, and its table."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from fakebus.lineage.flow import Flows
+from fakebus.web.console.waterfall import MOST_DRAWN, waterfall
+from tests.unit.web.console.pages import Browser
+from tests.unit.web.console.test_groups import commit
+
+HOSTILE = "<script>alert(1)</script>\u202e"
+
+
+@pytest.fixture
+def chain(browser: Browser, topic: str) -> list[str]:
+    """Three records, each of which names the one before as its cause; a group had the first."""
+    names, cause = [], ""
+    for number in range(3):
+        headers = {"ce_id": f"{topic}-{number}", "ce_type": f"step {HOSTILE}"}
+        if cause:
+            headers["ce_causationid"] = cause
+        names.append(browser.write(topic, {"n": number}, partition=0, headers=headers))
+        cause = headers["ce_id"]
+    commit(browser, f"{topic}-{HOSTILE}", topic, 1)
+    return names
+
+
+def flow(browser: Browser, record: str) -> str:
+    page = browser.get(f"/ui/flow?record={quote(record)}")
+    assert (page.status, page.runs_own_scripts_only) == (200, True)
+    assert "\u202e" not in page.text
+    return page.text
+
+
+def test_a_flow_tells_its_steps_with_evidence_and_what_groups_did(
+    browser: Browser, topic: str, chain: list[str]
+) -> None:
+    text = flow(browser, chain[1])
+    assert "3 records, 2 links of cause and effect" in text
+    assert f"{chain[1]} asked for" in text
+    assert f"{chain[2]} step <script>alert(1)</script>\\u202e" in text
+    assert f"stated {chain[0]} by ce_causationid" in text
+    assert f"{topic}-<script>alert(1)</script>\\u202e skipped" in text
+    assert "the group's offset was set past it and no member was sent it" in text
+    assert "3 deliveries have not been handled" in text
+
+
+def test_a_flow_is_drawn_with_a_link_for_each_record(
+    browser: Browser, topic: str, chain: list[str]
+) -> None:
+    page = browser.get(f"/ui/flow?record={quote(chain[0])}")
+    assert (page.tags.count("circle"), page.tags.count("path")) == (3, 2)
+    for offset in range(3):
+        # In the drawing, in the tree, and in the table.
+        assert page.links.count(f"/ui/topics/{topic}/0/{offset}") >= 3
+
+
+def test_several_possible_causes_are_shown_as_several(
+    browser: Browser, topic: str, chain: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = Flows.of_record
+
+    async def unsure(flows: Flows, name: str) -> dict[str, Any]:
+        flow = await known(flows, name)
+        rival = {**flow["edges"][1], "from": chain[0], "rank": 2, "evidence": "observed"}
+        edges = [flow["edges"][0], {**flow["edges"][1], "rivals": 1}, {**rival, "rivals": 1}]
+        return {**flow, "edges": edges}
+
+    monkeypatch.setattr(Flows, "of_record", unsure)
+    text = flow(browser, chain[2])
+    assert f"2 possible causes, the likeliest first: stated {chain[1]} by ce_causationid" in text
+    assert f"2. {chain[0]} observed (ce_causationid)" in text
+    assert f"may also have caused {chain[2]}" in text
+
+
+def test_records_are_found_by_an_id_and_a_record_leads_to_its_flow(
+    browser: Browser, topic: str, chain: list[str]
+) -> None:
+    assert "3 records, 2 links" in browser.get(f"/ui/flow?find={topic}-2").text
+    assert f"/ui/flow?find={topic}-2" in browser.get(f"/ui/search?q={topic}-2").links
+    page = browser.get(f"/ui/topics/{topic}/0/0")
+    assert f"/ui/flow?record={quote(chain[0], safe='')}" in page.links
+    assert "No record has this" in browser.get("/ui/flow?find=nowhere-to-be-found").text
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "told"),
+    [
+        ("", 400, "name a record, or a text"),
+        ("record=a&find=b", 400, "name a record, or a text"),
+        ("record=%3Cb%3E", 404, "is no record: write TOPIC[PARTITION]@OFFSET"),
+        ("record=nowhere[0]@1", 404, "there is no topic"),
+    ],
+)
+def test_what_has_no_flow_is_told(browser: Browser, query: str, status: int, told: str) -> None:
+    page = browser.get(f"/ui/flow?{query}")
+    assert (page.status, told in page.text) == (status, True)
+
+
+def record(offset: int, at_ms: int, groups: list[dict[str, object]]) -> dict[str, object]:
+    name = f"t[0]@{offset}"
+    told = {"record": name, "service": "shop", "client_id": "", "timestamp_ms": at_ms}
+    return {**told, "written_at_ms": None, "groups": groups}
+
+
+def test_work_is_drawn_from_its_beginning_to_its_end_in_the_lane_of_who_did_it() -> None:
+    work = {"group": "g", "service": "billing", "state": "handled", "reason": ""}
+    times = [{"fetched_at_ms": 25, "committed_at_ms": 50}, {"fetched_at_ms": 75}]
+    groups = [{**work, "committed_at_ms": None, **each} for each in times]
+    drawing = waterfall({"records": [record(0, 0, groups), record(1, 100, [])], "edges": []})
+    assert drawing is not None
+    shop, billing = drawing.lanes
+    first, last = (item.x for item in shop.items)
+    quarter = (last - first) / 4
+    bars = [(round(item.x - first), round(item.width), item.is_open) for item in billing.items]
+    assert bars == [
+        (round(quarter), round(quarter), False),
+        (round(3 * quarter), round(quarter), True),
+    ]
+    assert [seconds for _, seconds in drawing.ticks] == [0, 0.025, 0.05, 0.075, 0.1]
+
+
+def test_of_many_records_the_first_are_drawn_and_none_covers_another() -> None:
+    records = [record(offset, 5, []) for offset in range(MOST_DRAWN + 7)]
+    drawing = waterfall({"records": records, "edges": []})
+    assert drawing is not None
+    assert drawing.left_out == 7
+    places = {(item.x, item.y) for item in drawing.lanes[0].items}
+    assert len(places) == MOST_DRAWN
+    assert waterfall({"records": [record(0, -1, [])], "edges": []}) is None
