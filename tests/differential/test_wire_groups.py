@@ -175,7 +175,12 @@ def test_joins_that_are_refused(sides: Sides, version: int) -> None:
             group = new_group(side)
             member = Member(side, group, version)
             with closing(member):
-                return member.join(**fields), describe(side, group)
+                joined, described = member.join(**fields), describe(side, group)
+                # Kafka forgets an empty group some time later, and then calls it dead.
+                for found in described["groups"]:
+                    if found["group_state"] == "Dead":
+                        found["group_state"] = "Empty"
+                return joined, described
 
         return [
             answer(member_id="somebody"),

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable
 
 import confluent_kafka
 import pytest
 
 from tests.clients.cluster import Cluster
-from tests.clients.python.client import Committed, Partition, read_topic, wait_until
+from tests.clients.python.client import (
+    ClientError,
+    Committed,
+    Consumer,
+    Partition,
+    read_topic,
+    wait_until,
+)
 from tests.clients.python.clients import CLIENTS
 from tests.clients.python.confluent import ConfluentClient
 
@@ -33,6 +41,19 @@ def topic_id(client: ConfluentClient, topic: str) -> str:
     asked = confluent_kafka.TopicCollection([topic])
     (future,) = client.admin.describe_topics(asked).values()
     return str(future.result(10).topic_id)
+
+
+def once_groups_are_loaded(consumer: Consumer, partition: Partition) -> Committed | None:
+    """Return a commit as soon as Kafka has its groups again; clients give up before that."""
+    not_coordinator = 16
+    for _ in range(20):
+        try:
+            return consumer.committed(partition)
+        except ClientError as error:
+            if error.code != not_coordinator:
+                raise
+            time.sleep(0.5)
+    return consumer.committed(partition)
 
 
 @pytest.mark.parametrize("restart", [restart_cleanly, crash])
@@ -77,7 +98,7 @@ def test_records_offsets_configs_and_topic_ids_survive(
             consumer = client.consumer(f"{group}-{client.name}")
             # Not by the admin client: that of librdkafka 2.16 crashes when it is told
             # NOT_COORDINATOR, as Kafka does while it loads its groups (librdkafka issue 5040).
-            found_commit = consumer.committed(Partition(topic, 1))
+            found_commit = once_groups_are_loaded(consumer, Partition(topic, 1))
             assert found_commit == Committed(number + 1, f"by {client.name}")
             consumer.close()
             producer = client.producer()

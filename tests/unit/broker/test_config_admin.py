@@ -277,7 +277,7 @@ async def test_a_topic_shows_all_configs_and_where_they_come_from(
     broker: Broker, topic: Topic
 ) -> None:
     configs = broker.config_admin.describe(TOPIC, "t", node_id=1)
-    assert len(configs) == 34
+    assert len(configs) == 33
     sources = {config.name: config.source for config in configs}
     assert sources.pop("min.insync.replicas") is ConfigSource.DYNAMIC_DEFAULT_BROKER
     assert set(sources.values()) == {ConfigSource.DEFAULT}

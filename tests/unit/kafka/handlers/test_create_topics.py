@@ -43,7 +43,7 @@ async def test_a_created_topic_is_answered_with_id_partitions_and_configs(broker
     )
     assert result.topic_config_error_code == 0
     configs = {config.name: config for config in result.configs}
-    assert len(configs) == 34
+    assert len(configs) == 33
     assert list(configs) == sorted(configs)
     assert (configs["retention.ms"].value, configs["retention.ms"].config_source) == ("5", 1)
     assert (configs["cleanup.policy"].value, configs["cleanup.policy"].config_source) == (
@@ -58,7 +58,7 @@ async def test_every_version_creates_topics(broker: Broker, version: int) -> Non
     [result] = response.topics
     assert result.error_code == 0
     assert result.num_partitions == (3 if version >= 5 else -1)
-    assert len(result.configs) == (34 if version >= 5 else 0)
+    assert len(result.configs) == (33 if version >= 5 else 0)
     assert (result.topic_id != ZERO_UUID) is (version >= 7)
 
 
