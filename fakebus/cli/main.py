@@ -33,6 +33,7 @@ class Command(Protocol):
 
 
 COMMANDS: Mapping[str, str] = {
+    "demo": "show what this is for: a small shop with a mistake to find",
     "up": "start the bus",
     "down": "stop the bus that was started in the background",
     "status": "tell whether the bus in the background runs",
@@ -62,6 +63,7 @@ its data in one SQLite file and is seeded from fixture files.
 
 _EPILOG = """\
 Try this:
+  fakebus demo                        a small shop, its events, and what is wrong with it
   fakebus up                          Kafka on 127.0.0.1:9092, seeded from ./fixtures
   fakebus topics                      what is on the bus
   fakebus tail my-topic --from earliest

@@ -68,7 +68,7 @@ def test_wrong_usage_is_told_with_the_way_to_the_help(
     assert capsys.readouterr().err.endswith(f"(see  {command} --help)\n")
 
 
-@pytest.mark.parametrize("command", ["topics", "groups", "doctor"])
+@pytest.mark.parametrize("command", ["topics", "groups", "doctor", "demo"])
 def test_a_missing_client_library_is_said_with_the_extra_that_brings_it(
     command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
