@@ -126,7 +126,7 @@ async def _tell(bus: FakeBus) -> None:
 
     print_lines(f"a shop of three services on {bus.bootstrap_servers}: {', '.join(_SERVICES)}")
     offset = await _found(lambda: _finished_order(bus))
-    page = page_url("topics", "orders", 0, offset)
+    page = page_url("flow", record=f"orders[0]@{offset}")
     print_lines(f"an order on its way:   {bus.http_url}{page}", flush=True)
     await _found(lambda: _noticed(bus))
     http = f"--http {bus.http_url}"
