@@ -40,12 +40,12 @@ if TYPE_CHECKING:
     """Gives the bus of so many partitions by default, and with such configs."""
 
 _ISOLATIONS = ("rollback", "advance", "namespace", "topics", "none")
-_NEEDS = ("faults", "clock", "snapshot", "registry")
+_NEEDS = ("faults", "clock", "snapshot", "flows", "registry")
 _ARGUMENTS = {"fixtures", "partitions", "isolation", "set", "needs", "consumes"}
 _MARKER = (
     "fakebus(fixtures=..., partitions=..., isolation=..., set={...}, needs=..., consumes=...): "
     "what this test wants of its bus; needs names what not every Kafka can do: faults, clock, "
-    "snapshot, registry; consumes names topics whose shared events the test runs over"
+    "snapshot, flows, registry; consumes names topics whose shared events the test runs over"
 )
 _HANDLE: pytest.StashKey[TestBus] = pytest.StashKey()
 

@@ -103,6 +103,11 @@ class Flows:
             found.update({Place(*row[2:5]): None for row in rows})
         return sorted(found)
 
+    def has_members(self, group: str) -> bool:
+        """Whether a client is, or was, a member of a group."""
+        clients = self._lineage.clients.by_number.values()
+        return any(group in client.facts["groups"] for client in clients)
+
     async def _catch_up(self) -> None:
         await self._identities.catch_up(_CATCH_UP_S)
         await self._lineage.settle()

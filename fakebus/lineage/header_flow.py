@@ -36,6 +36,10 @@ class HeaderFlows:
             self._by_place.setdefault(place, []).append(row)
             self._by_value[value].append(row)
 
+    def places(self) -> Iterable[Place]:
+        """Return where the records are."""
+        return self._records
+
     async def of(
         self, asked: str, places: Iterable[Place], depth: int | None = None
     ) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from fakebus.broker.activity import Activity
 from fakebus.cluster.events import Event
@@ -14,6 +14,9 @@ from fakebus.records.record import NewRecord
 from fakebus.testing.groups import GroupProgress
 from fakebus.testing.naming import Namespace
 from fakebus.testing.typed import Schema
+
+if TYPE_CHECKING:
+    from fakebus.lineage.flow import Flows
 
 
 class EventCursor(Protocol):
@@ -81,3 +84,6 @@ class Cluster(Protocol):
 
     def activities(self) -> Sequence[Activity]:
         """Return what clients have done since the test began, as far as it is known."""
+
+    def flows(self) -> Flows:
+        """Return what knows causes and effects; NotOnThisCluster on an external cluster."""

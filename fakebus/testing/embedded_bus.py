@@ -113,7 +113,7 @@ class EmbeddedBus:
         own = OwnNames(namespace=namespace)
         if isolation is Isolation.TOPICS:
             own = self._run(names_there(bus.broker, bus.registry, namespace))
-        cluster = EmbeddedCluster(bus.broker, begin, bus.registry)
+        cluster = EmbeddedCluster(bus.broker, begin, bus.registry, lambda: bus.flows)
         if isolation is not Isolation.NAMESPACE:
             cluster.seeded += self._settings.fixtures
         try:

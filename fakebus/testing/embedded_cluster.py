@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,7 @@ from fakebus.types import TopicPartition
 if TYPE_CHECKING:
     from fakebus.fixture_files.model import FixtureSchema, FixtureSet
     from fakebus.fixture_files.structure.schema_set import SchemaIds
+    from fakebus.lineage.flow import Flows
 
 
 class _TailCursor:
@@ -62,12 +63,16 @@ class EmbeddedCluster:
         broker: the bus.
         begin: where the test began.
         registry: the bus's schema registry.
+        flows: returns what knows causes and effects.
     """
 
     is_external = False
 
-    def __init__(self, broker: Broker, begin: Snapshot, registry: Registry) -> None:
+    def __init__(
+        self, broker: Broker, begin: Snapshot, registry: Registry, flows: Callable[[], Flows]
+    ) -> None:
         self.broker = broker
+        self.flows = flows
         self._registry = registry
         self._begin = begin
         self._snapshots: dict[str | None, Snapshot] = {}

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from fakebus.broker.activity import Activity
 from fakebus.client.connection import ClientError, Connection
@@ -31,6 +31,9 @@ from fakebus.testing.groups import GroupProgress, PartitionProgress
 from fakebus.testing.naming import Namespace, OwnNames, renamed
 from fakebus.testing.typed import Schema
 from fakebus.types import TopicPartition
+
+if TYPE_CHECKING:
+    from fakebus.lineage.flow import Flows
 
 _LOOK_AGAIN_S = 0.05
 
@@ -298,6 +301,10 @@ class ExternalCluster:
     async def take(self, topic: str, group: str, timeout_s: float) -> list[Event]:
         """Raise NotOnThisCluster: groups there are for real consumers."""
         raise NotOnThisCluster("take works on a bus of our own; use a consumer")
+
+    def flows(self) -> Flows:
+        """Raise NotOnThisCluster: nobody has noted there what clients did."""
+        raise NotOnThisCluster("what clients did is known by a bus of our own only")
 
     async def check_compatible(self, subject: str, schema: Schema, schema_type: str) -> None:
         """Ask the registry whether a schema could be a subject's next version."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from fakebus.broker.faults import Faults
 from fakebus.cluster.interface import NotOnThisCluster
-from fakebus.testing import contracts
+from fakebus.testing import contracts, flows
 from fakebus.testing.calling import Calling, awaiting, blocking
 from fakebus.testing.client_settings import Library, client_config
 from fakebus.testing.observer import Observer
@@ -198,6 +198,8 @@ class AsyncTestBus(_Handle):
     produced = awaiting(contracts.produced)
     shared_sets = awaiting(contracts.shared_sets)
     expect = awaiting(Observer.expect)
+    flow = awaiting(flows.flow)
+    assert_no_unhandled = awaiting(flows.assert_no_unhandled)
     expect_none = awaiting(Observer.expect_none)
     events = awaiting(Observer.events)
     emitted = awaiting(Observer.emitted)
@@ -236,6 +238,8 @@ class TestBus(_Handle):
     produced = blocking(contracts.produced)
     shared_sets = blocking(contracts.shared_sets)
     expect = blocking(Observer.expect)
+    flow = blocking(flows.flow)
+    assert_no_unhandled = blocking(flows.assert_no_unhandled)
     expect_none = blocking(Observer.expect_none)
     events = blocking(Observer.events)
     emitted = blocking(Observer.emitted)

@@ -16,6 +16,7 @@ from fakebus.escaping import printable_lines
 from fakebus.real_time import monotonic
 from fakebus.records.record import NewRecord
 from fakebus.testing.cluster import Cluster
+from fakebus.testing.flows import LOOK_AGAIN_S, Effects, drawn_flows
 from fakebus.testing.group_waiting import GroupWatch
 from fakebus.testing.groups import Until
 from fakebus.testing.matching import Match, Wanted
@@ -215,6 +216,7 @@ class Observer:
         *,
         key: Any = None,
         headers: Headers | None = None,
+        caused_by: Event | str | None = None,
         timeout: float = DEFAULT_TIMEOUT_S,
     ) -> Event:
         """Wait until the topic has a matching record, and return the first one.
@@ -226,6 +228,8 @@ class Observer:
             match: see :func:`fakebus.testing.matching.mismatches`.
             key: the exact key, as :meth:`publish` would take it; any when left out.
             headers: headers that the record must have among others.
+            caused_by: an event that has caused the record, itself or by others in between, as
+                :func:`fakebus.testing.flows.flow` tells.
             timeout: how long to wait, in seconds.
 
         Raises:
@@ -233,9 +237,11 @@ class Observer:
                 do not match.
         """
         wanted = Wanted(match=match, key=key, headers=headers)
-        event = await self._wait_for(topic, wanted, timeout)
+        effects = None if caused_by is None else Effects(self, caused_by)
+        event = await self._wait_for(topic, wanted, timeout, effects)
         if event is None:
-            raise AssertionError(await self._report(topic, wanted, timeout))
+            report = await self._report(topic, wanted, timeout)
+            raise AssertionError(report if effects is None else report + effects.report())
         return event
 
     async def expect_none(
@@ -261,20 +267,26 @@ class Observer:
         if event is not None:
             raise AssertionError(f"expected no such event on {topic}, but there is {event}")
 
-    async def _wait_for(self, topic: str, wanted: Wanted, timeout: float) -> Event | None:
+    async def _wait_for(
+        self, topic: str, wanted: Wanted, timeout: float, effects: Effects | None = None
+    ) -> Event | None:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
+        found: list[Event] = []
         with self.cluster.follow(self.namespace.real(topic)) as cursor:
             while True:
-                found: list[Event] = []
                 while events := await cursor.ready():
                     judged = await _judged(events, wanted)
                     found += [event for event, problems in judged if not problems]
-                    found = sorted(found, key=_by_time)[:1]
+                    found = sorted(found, key=_by_time)
+                    if effects is None:
+                        del found[1:]
+                fit = found if effects is None else await effects.among(found)
                 left = deadline - loop.time()
-                if found or left <= 0:
-                    return found[0] if found else None
-                await cursor.wait(left)
+                if fit or left <= 0:
+                    return fit[0] if fit else None
+                # What has caused an event may be known later than that it came.
+                await cursor.wait(min(left, LOOK_AGAIN_S) if found else left)
 
     async def _report(self, topic: str, wanted: Wanted, timeout: float) -> str:
         lines = [f"no matching event came to {topic} within {timeout:g} s"]
@@ -395,7 +407,8 @@ class Observer:
         ]
         topics = await self.cluster.topic_names()
         events = await self.emitted()
-        return draw_timeline(events, activities, topics, self.published, self._began_ms)
+        timeline = draw_timeline(events, activities, topics, self.published, self._began_ms)
+        return timeline + await drawn_flows(self)
 
     async def snapshot(self, name: str | None = None) -> None:
         """Remember everything as it is now, for :meth:`rollback`.
