@@ -94,7 +94,7 @@ class Broker:
         self.group_coordinator = GroupCoordinator(
             config=self.config, clock=self.clock, storage=storage, topics=self.topics
         )
-        self.faults = Faults(self.group_coordinator.rebalance)
+        self.faults = Faults(self.group_coordinator.rebalance, self.clock)
         self.topics.note = self._note
         self.group_coordinator.history.on_event = self._note_group
         self.faults.on_fired = lambda client, fault: self._note(

@@ -2,17 +2,20 @@
 
 A :class:`Fault` says which requests it is for and what happens to them. The rules are decided
 here, for every front end; how an effect looks is each front end's own matter. While there are
-none, a request costs one look at :attr:`Faults.active`.
+none, a request costs one look at :attr:`Faults.active`. They lie in memory only: a bus that is
+started again has none.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from random import random
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, TypedDict, Unpack
 
+from fakebus.clock import Clock
 from fakebus.errors import ErrorCode
 from fakebus.protocol import codec
 from fakebus.protocol.api_keys import ApiKey
@@ -50,6 +53,17 @@ class Disconnect(NamedTuple):
 Effect = Fail | Delay | Disconnect
 
 
+class Aim(TypedDict, total=False):
+    """Choice of requests that something happens to, as :meth:`Faults.fail` takes it."""
+
+    topic: str | None
+    group: str | None
+    client_id: str | None
+    count: int | None
+    probability: float
+    for_s: float | None
+
+
 class Api(NamedTuple):
     """Kind of request of one front end."""
 
@@ -61,6 +75,8 @@ class Api(NamedTuple):
 class Fault:
     """One thing that goes wrong; ends with ``with``, with :meth:`remove`, or with the test."""
 
+    number: int
+    """By which it is named in the process."""
     description: str
     effect: Effect
     api: Api | None
@@ -70,9 +86,18 @@ class Fault:
     count: int | None
     """How often it happens; ``None`` for always."""
     probability: float
+    since_ms: int
+    """When it was added."""
+    until_s: float | None
+    """When it ends, on the monotonic clock; ``None`` if it does not end by itself."""
     remove_from: list[Fault] = field(repr=False)
     fired: int = 0
     """How often it has happened."""
+
+    @property
+    def left(self) -> int | None:
+        """How often it may still happen; ``None`` for always."""
+        return None if self.count is None else max(0, self.count - self.fired)
 
     def remove(self) -> None:
         """Let it not happen any more; does nothing when it is removed already."""
@@ -94,8 +119,6 @@ class Fault:
 
     def is_for(self, api: Api, client_id: str, topics: Names, groups: Names) -> bool:
         """Whether it happens to this request."""
-        if self.count is not None and self.fired >= self.count:
-            return False
         if self.api is None:
             if api.front_end != KAFKA or api.name in _HANDSHAKES:
                 return False
@@ -114,16 +137,19 @@ class Faults:
 
     Args:
         rebalance: lets the members of a group join again; returns whether there is one.
+        clock: says when one has ended.
     """
 
-    def __init__(self, rebalance: Callable[[str], bool]) -> None:
+    def __init__(self, rebalance: Callable[[str], bool], clock: Clock) -> None:
         self.rebalance_group = rebalance
         """Called in the thread of :meth:`rebalance`."""
         self.on_fired: Callable[[str, str], None] = lambda client_id, fault: None
         """Told of the client and what it meets."""
         self.active: list[Fault] = []
-        """The faults that may still happen."""
+        """The faults that may still happen, unless their time is over by now."""
         self._all: list[Fault] = []
+        self._clock = clock
+        self._numbers = itertools.count(1)
         self._served: dict[str, Api] = {}
         self._real_name: Callable[[str], str] = str
 
@@ -136,6 +162,14 @@ class Faults:
         """
         self._served |= {_normal(name): Api(front_end, name) for name in names}
 
+    def in_force(self) -> list[Fault]:
+        """Return the faults that may still happen, oldest first."""
+        now_s = self._clock.monotonic()
+        for fault in tuple(self.active):
+            if fault.until_s is not None and fault.until_s <= now_s:
+                fault.remove()
+        return list(self.active)
+
     def find(self, api: Api, client_id: str, topics: Names, groups: Names) -> Effect | None:
         """Return what happens to a request instead of the usual, and count it.
 
@@ -145,9 +179,11 @@ class Faults:
             topics: returns the topics that the request names.
             groups: returns the groups that the request names.
         """
-        for fault in tuple(self.active):
+        for fault in self.in_force():
             if fault.is_for(api, client_id, topics, groups):
                 fault.fired += 1
+                if fault.left == 0:
+                    fault.remove()
                 self.on_fired(client_id, fault.description)
                 return fault.effect
         return None
@@ -160,17 +196,7 @@ class Faults:
         """
         self._real_name = real_name
 
-    def fail(
-        self,
-        *,
-        api: str,
-        error: str,
-        topic: str | None = None,
-        group: str | None = None,
-        client_id: str | None = None,
-        count: int | None = 1,
-        probability: float = 1.0,
-    ) -> Fault:
+    def fail(self, *, api: str, error: str, **aim: Unpack[Aim]) -> Fault:
         """Answer requests with an error, without carrying them out.
 
         The whole request fails, also for other topics that it names.
@@ -179,40 +205,25 @@ class Faults:
             api: Kafka's name of the API, as in ``Produce``; a command of Redis, as in ``XADD``;
                 or a route of HTTP, as in ``POST /subjects/{subject}/versions``.
             error: Kafka's name of the error, as in ``NOT_LEADER_OR_FOLLOWER``.
-            topic: only requests that name this topic.
-            group: only requests of this consumer group.
-            client_id: only requests of this client.
-            count: how often; ``None`` for always.
-            probability: how likely it is for each of the requests, from 0 to 1.
+            aim: ``topic``, ``group`` and ``client_id``: only requests that name this topic, or are
+                of this consumer group or client; ``count``: how often, once when left out and
+                always for ``None``; ``probability``: how likely it is for each of the requests,
+                from 0 to 1; ``for_s``: after how many seconds it ends by itself.
 
         Raises:
             LookupError: there is no such API or error, or the bus does not serve the API.
-            ValueError: ``count`` is not above 0, or ``probability`` not between 0 and 1.
+            ValueError: ``count`` or ``for_s`` is not above 0, or ``probability`` not between 0
+                and 1.
         """
-        effect, what = Fail(_error(error)), f"fail {api} with {error}"
-        return self._add(what, effect, api, topic, group, client_id, count, probability)
+        return self._add(f"fail {api} with {error}", Fail(_error(error)), api, **aim)
 
-    def delay(
-        self,
-        *,
-        seconds: float,
-        api: str | None = None,
-        topic: str | None = None,
-        group: str | None = None,
-        client_id: str | None = None,
-        count: int | None = 1,
-        probability: float = 1.0,
-    ) -> Fault:
+    def delay(self, *, seconds: float, api: str | None = None, **aim: Unpack[Aim]) -> Fault:
         """Carry requests out at once, and answer them later.
 
         Args:
             seconds: how much later, on the machine's clock.
             api: as for :meth:`fail`; any of Kafka's when left out.
-            topic: as for :meth:`fail`.
-            group: as for :meth:`fail`.
-            client_id: as for :meth:`fail`.
-            count: as for :meth:`fail`.
-            probability: as for :meth:`fail`.
+            aim: as for :meth:`fail`.
 
         Raises:
             LookupError: there is no such API, or the bus does not serve it.
@@ -220,8 +231,8 @@ class Faults:
         """
         if seconds < 0:
             raise ValueError("a delay cannot be negative")
-        effect, what = Delay(seconds), f"delay {api or 'any request'} by {seconds:g} s"
-        return self._add(what, effect, api, topic, group, client_id, count, probability)
+        what = f"delay {api or 'any request'} by {seconds:g} s"
+        return self._add(what, Delay(seconds), api, **aim)
 
     def disconnect(
         self,
@@ -229,11 +240,7 @@ class Faults:
         api: str | None = None,
         before: bool = False,
         after: bool = False,
-        topic: str | None = None,
-        group: str | None = None,
-        client_id: str | None = None,
-        count: int | None = 1,
-        probability: float = 1.0,
+        **aim: Unpack[Aim],
     ) -> Fault:
         """Close the connection instead of answering.
 
@@ -241,11 +248,7 @@ class Faults:
             api: as for :meth:`delay`.
             before: close it before the request is carried out.
             after: close it when the request was carried out, in place of its answer.
-            topic: as for :meth:`fail`.
-            group: as for :meth:`fail`.
-            client_id: as for :meth:`fail`.
-            count: as for :meth:`fail`.
-            probability: as for :meth:`fail`.
+            aim: as for :meth:`fail`.
 
         Raises:
             LookupError: there is no such API, or the bus does not serve it.
@@ -255,8 +258,7 @@ class Faults:
         if before == after:
             raise ValueError("say either before=True or after=True")
         what = f"disconnect {'before' if before else 'after'} {api or 'any request'}"
-        effect = Disconnect(before)
-        return self._add(what, effect, api, topic, group, client_id, count, probability)
+        return self._add(what, Disconnect(before), api, **aim)
 
     def rebalance(self, group: str) -> None:
         """Let the members of a group join again, now.
@@ -275,19 +277,24 @@ class Faults:
         description: str,
         effect: Effect,
         api: str | None,
-        topic: str | None,
-        group: str | None,
-        client_id: str | None,
-        count: int | None,
-        probability: float,
+        *,
+        topic: str | None = None,
+        group: str | None = None,
+        client_id: str | None = None,
+        count: int | None = 1,
+        probability: float = 1.0,
+        for_s: float | None = None,
     ) -> Fault:
         if count is not None and count < 1:
             raise ValueError("count is how often it happens, from 1 on, or None for always")
         if not 0 < probability <= 1:
             raise ValueError("probability is how likely it is, above 0 and up to 1")
+        if for_s is not None and not for_s > 0:
+            raise ValueError("for_s is how long it is in force, in seconds and above 0")
         wanted = {"topic": topic, "group": group, "client_id": client_id}
         details = [f"{noun} {name}" for noun, name in wanted.items() if name is not None]
         fault = Fault(
+            number=next(self._numbers),
             description=", ".join([description, *details]),
             effect=effect,
             api=None if api is None else self._api(api),
@@ -296,6 +303,8 @@ class Faults:
             client_id=client_id,
             count=count,
             probability=probability,
+            since_ms=self._clock.now_ms(),
+            until_s=None if for_s is None else self._clock.monotonic() + for_s,
             remove_from=self.active,
         )
         self.active.append(fault)

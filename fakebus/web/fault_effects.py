@@ -15,18 +15,20 @@ from fakebus.web.errors import STORE_ERROR, error_response
 from fakebus.web.routing import routes
 
 _HTTP = "http"
+_SWITCHES = (PREFIX, "/_fakebus/")
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def fault_effects(broker: Broker) -> Middleware:
     """Return what carries requests out, or does what a fault makes of them."""
     faults = broker.faults
-    faults.serve(_HTTP, (f"{route.method} {route.path}" for route in routes()))
+    served = (route for route in routes() if not route.path.startswith(_SWITCHES))
+    faults.serve(_HTTP, (f"{route.method} {route.path}" for route in served))
 
     @web.middleware
     async def carry_out(request: web.Request, handler: _Handler) -> web.StreamResponse:
         # What takes faults away has to be there while they are on.
-        if not faults.active or request.path.startswith(PREFIX):
+        if not faults.active or request.path.startswith(_SWITCHES):
             return await handler(request)
         resource = request.match_info.route.resource
         path = request.path if resource is None else resource.canonical

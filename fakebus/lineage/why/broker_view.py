@@ -139,13 +139,12 @@ def _faults(
     """Yield the faults that may still happen to what the group's clients ask."""
     topics = {part.place.topic for part in partitions}
     clients = {member.client_id for member in described.members} if described else set()
-    for fault in tuple(broker.faults.active):
+    for fault in broker.faults.in_force():
         is_asked = fault.api is None or (
             fault.api.front_end == KAFKA and fault.api.name in _CONSUMER_APIS
         )
         if (
             is_asked
-            and (fault.count is None or fault.fired < fault.count)
             and fault.group in (None, group)
             and (fault.topic is None or fault.topic in topics)
             and (fault.client_id is None or fault.client_id in clients)

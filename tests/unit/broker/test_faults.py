@@ -7,13 +7,25 @@ import pytest
 from fakebus.broker import faults as rules
 from fakebus.broker.faults import Api, Delay, Disconnect, Effect, Fail, Faults
 from fakebus.errors import ErrorCode
+from tests.manual_clock import ManualClock
 
 PRODUCE, FETCH, XADD = Api("kafka", "Produce"), Api("kafka", "Fetch"), Api("redis", "XADD")
 
 
 @pytest.fixture
-def faults() -> Faults:
-    made = Faults(lambda group: group == "g")
+def clock() -> ManualClock:
+    return ManualClock(1_700_000_000_000)
+
+
+@pytest.fixture
+def noted() -> list[tuple[str, str]]:
+    return []
+
+
+@pytest.fixture
+def faults(clock: ManualClock, noted: list[tuple[str, str]]) -> Faults:
+    made = Faults(lambda group: group == "g", clock)
+    made.on_fired = lambda client_id, fault: noted.append((client_id, fault))
     made.serve("kafka", ["Produce", "Fetch", "ApiVersions"])
     made.serve("redis", ["XADD"])
     made.serve("http", ["POST /subjects/{subject}/versions"])
@@ -110,6 +122,9 @@ def test_what_cannot_happen_is_refused(faults: Faults) -> None:
     for probability in (0, 1.5):
         with pytest.raises(ValueError, match="probability"):
             faults.delay(seconds=1, probability=probability)
+    for seconds in (0, -1, float("nan")):
+        with pytest.raises(ValueError, match="for_s"):
+            faults.delay(seconds=1, for_s=seconds)
     with pytest.raises(ValueError, match="negative"):
         faults.delay(seconds=-1)
     with pytest.raises(ValueError, match="either before"):
@@ -117,3 +132,34 @@ def test_what_cannot_happen_is_refused(faults: Faults) -> None:
     with pytest.raises(LookupError, match="no group nobody"):
         faults.rebalance("nobody")
     faults.rebalance("g")
+
+
+def test_a_fault_ends_by_itself_when_its_time_is_over(faults: Faults, clock: ManualClock) -> None:
+    fault = faults.delay(seconds=1, count=None, for_s=30)
+    lasting = faults.delay(seconds=2, count=None)
+    clock.advance(29.9)
+    assert find(faults) == Delay(1)
+    assert faults.in_force() == [fault, lasting]
+    clock.advance(0.2)
+    assert find(faults) == Delay(2)
+    assert faults.in_force() == [lasting]
+
+
+def test_a_fault_that_has_happened_as_often_as_it_may_is_not_in_force(faults: Faults) -> None:
+    fault = faults.delay(seconds=1, count=2)
+    assert (fault.left, faults.in_force()) == (2, [fault])
+    find(faults)
+    assert (fault.left, faults.in_force()) == (1, [fault])
+    find(faults)
+    assert (fault.left, faults.active) == (0, [])
+
+
+def test_each_time_that_a_fault_happens_is_told_with_the_client(
+    faults: Faults, noted: list[tuple[str, str]]
+) -> None:
+    faults.fail(api="Produce", error="UNKNOWN_SERVER_ERROR", client_id="shop")
+    find(faults, client="billing")
+    find(faults, client="shop")
+    find(faults, client="shop")
+    text = "fail Produce with UNKNOWN_SERVER_ERROR, client_id shop"
+    assert noted == [("shop", text)]
