@@ -1,16 +1,18 @@
-"""Processes behind the sockets of this machine, as far as Linux's /proc tells."""
+"""Processes behind the sockets of this machine, as far as Linux tells."""
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import os
 import socket
 import struct
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from fakebus.addresses import Address
+from fakebus.real_time import monotonic
 
 _LISTEN = "0A"
 _SHOWN_LETTERS = 100
@@ -20,8 +22,24 @@ _MOST_SOCKETS = 4096
 """Of a process that is looked through; the bus itself may have very many."""
 
 _PROC = Path("/proc")
-Ports = tuple[int, int]
-"""A connection of this machine: the port of the process that is looked for, and the other end's."""
+_SOCK_DIAG, _BY_FAMILY = 4, 20
+"""The netlink protocol that tells of single sockets and its message, see sock_diag(7)."""
+_REQUEST = struct.Struct("=IHHII BBBBI")
+"""Length, type, flags, number and port of a message; family, protocol, two unused, states."""
+_IDS = struct.Struct("!HH16s16s12s")
+"""Ports and addresses of the socket's end and of the other one; any interface, any cookie."""
+_ANY = b"\0\0\0\0" + b"\xff" * 8
+_ANSWER = struct.Struct("=IHHII 68x I")
+"""A message, and of what it tells the inode."""
+
+
+class Connection(NamedTuple):
+    """Connection, seen from the end whose process is looked for."""
+
+    host: str
+    port: int
+    other_host: str
+    other_port: int
 
 
 class Process(NamedTuple):
@@ -63,34 +81,110 @@ def port_owner(address: Address, proc: Path = _PROC) -> Process | None:
     except OSError:
         wanted = address.host
     listeners = [
-        (_host(host), inode)
+        (_host(host), int(inode))
         for host, port, _, state, inode in _sockets(proc, {address.port})
         if state == _LISTEN and port == address.port
     ]
     exact = [inode for host, inode in listeners if host == wanted]
     inodes = exact or [inode for _, inode in listeners]
-    owners = _owners(inodes, (), proc)
+    owners = owners_of(inodes, (), proc)
     return next((owners[inode] for inode in inodes if inode in owners), None)
 
 
-def processes_of(
-    connections: Collection[Ports], known: Collection[int] = (), proc: Path = _PROC
-) -> dict[Ports, Process]:
-    """Return the processes at one end of connections, as far as they can be told.
+class SocketDiagnosis:
+    """Questions to the kernel about single sockets of this machine, each a few microseconds."""
 
-    Args:
-        connections: the ports of both ends.
-        known: the ids of processes that are likely.
-        proc: where the proc file system is.
-    """
-    wanted = set(connections)
-    inodes: dict[str, Ports] = {}
+    def __init__(self) -> None:
+        self._socket: socket.socket | None = None
+        self._asked = 0
+
+    def inode(self, connection: Connection) -> int | None:
+        """Return the inode of a socket; 0 when none is open, ``None`` when that cannot be told."""
+        host, other_host = (_unmapped(each) for each in (connection.host, connection.other_host))
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        try:
+            ends = socket.inet_pton(family, host), socket.inet_pton(family, other_host)
+            if self._socket is None:
+                self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _SOCK_DIAG)
+                self._socket.setblocking(False)
+            self._asked += 1
+            ids = _IDS.pack(connection.port, connection.other_port, *ends, _ANY)
+            size = _REQUEST.size + len(ids)
+            head = size, _BY_FAMILY, 1, self._asked, 0
+            what = family, socket.IPPROTO_TCP, 0, 0, 0xFFFFFFFF
+            self._socket.sendto(_REQUEST.pack(*head, *what) + ids, (0, 0))
+            return _answer(self._socket, self._asked)
+        except (OSError, AttributeError, struct.error):
+            # No such address, no netlink, or nothing that it may tell.
+            return None
+
+    def close(self) -> None:
+        """Ask no more."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+
+def _answer(netlink: socket.socket, question: int) -> int:
+    while True:
+        # The kernel has answered when the question was sent.
+        answer = netlink.recv(4096)
+        _, kind, _, number, _ = struct.unpack_from("=IHHII", answer)
+        if number == question:
+            break
+    if kind == _BY_FAMILY:
+        return int(_ANSWER.unpack_from(answer)[-1])
+    error = -struct.unpack_from("=i", answer, 16)[0]
+    if error != errno.ENOENT:
+        raise OSError(error, os.strerror(error))
+    return 0
+
+
+def _unmapped(host: str) -> str:
+    # A socket for both families is found by the address of the one that it uses.
+    return host[7:] if host.startswith("::ffff:") and "." in host else host
+
+
+def inodes_of(connections: Collection[Connection], proc: Path = _PROC) -> dict[Connection, int]:
+    """Return the inodes of sockets as the table of all sockets tells, which may take long."""
+    wanted = {(each.port, each.other_port): each for each in connections}
+    found: dict[Connection, int] = {}
     for _, port, other, _, inode in _sockets(proc, {port for port, _ in wanted}):
         if (port, other) in wanted and inode != "0":
-            inodes[inode] = port, other
-            if len(inodes) == len(wanted):
+            found[wanted[port, other]] = int(inode)
+            if len(found) == len(wanted):
                 break
-    return {inodes[i]: process for i, process in _owners(inodes, known, proc).items()}
+    return found
+
+
+def owners_of(
+    inodes: Collection[int],
+    likely: Iterable[int],
+    proc: Path = _PROC,
+    *,
+    within_s: float | None = None,
+) -> dict[int, Process]:
+    """Return the processes that have sockets open.
+
+    Args:
+        inodes: the sockets.
+        likely: the ids of processes that are tried first.
+        proc: where the proc file system is.
+        within_s: for how long the likely ones are tried and no others, if given.
+    """
+    missing = {f"socket:[{inode}]": inode for inode in inodes}
+    found: dict[int, Process] = {}
+    end = None if within_s is None else monotonic() + within_s
+    others = (os.getpid(), *_all_processes(proc)) if end is None else ()
+    for pid in dict.fromkeys((*likely, *others)) if missing else ():
+        process = None
+        for name in _open_files(proc / str(pid) / "fd"):
+            if (inode := missing.pop(name, None)) is not None:
+                process = process or _process(pid, proc / str(pid))
+                found[inode] = process
+            if not missing or (end is not None and monotonic() > end):
+                return found
+    return found
 
 
 def host_name(host: str) -> str:
@@ -130,23 +224,6 @@ def _host(text: str) -> str:
     return socket.inet_ntop(family, struct.pack(f"={len(words)}I", *words))
 
 
-def _owners(inodes: Collection[str], known: Collection[int], proc: Path) -> dict[str, Process]:
-    """Return the processes that have sockets open: this one and known ones are tried first."""
-    missing = {f"socket:[{inode}]": inode for inode in inodes}
-    found: dict[str, Process] = {}
-    if not missing:
-        return found
-    for pid in dict.fromkeys((os.getpid(), *known, *_all_processes(proc))):
-        process = None
-        for name in _open_files(proc / str(pid) / "fd"):
-            if (inode := missing.pop(name, None)) is not None:
-                process = process or _process(pid, proc / str(pid))
-                found[inode] = process
-        if not missing:
-            break
-    return found
-
-
 def _all_processes(proc: Path) -> Iterator[int]:
     """Yield the processes that there are, the newest first."""
     try:
@@ -162,7 +239,7 @@ def _open_files(directory: Path) -> Iterator[str]:
     except OSError:
         # Another user's process, or one that has just ended.
         return
-    for name in names[-_MOST_SOCKETS:]:
+    for name in reversed(names[-_MOST_SOCKETS:]):
         try:
             yield os.readlink(directory / name)
         except OSError:

@@ -45,6 +45,7 @@ class Peer:
     port: int
     local_port: int
     """The port of ours that it connected to."""
+    local_host: str = ""
     listener: str = ""
     software: str = ""
     """What the client library calls itself, and its version."""

@@ -120,7 +120,11 @@ class KafkaProtocol(asyncio.BufferedProtocol):
             local_host=local[0],
             local_port=local[1],
             peer=Peer(
-                host=peer[0], port=peer[1], local_port=local[1], listener=self._settings.name
+                host=peer[0],
+                port=peer[1],
+                local_host=local[0],
+                local_port=local[1],
+                listener=self._settings.name,
             ),
         )
         if (on_peer := self._backpressure.broker.activity.on_peer) is not None:

@@ -7,12 +7,19 @@ import contextlib
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 
 from fakebus.broker.activity import Peer
 from fakebus.broker.record_thread import politely
-from fakebus.processes import Ports, host_name, processes_of
+from fakebus.processes import (
+    Connection,
+    Process,
+    SocketDiagnosis,
+    host_name,
+    inodes_of,
+    owners_of,
+)
 from fakebus.real_time import monotonic
 
 logger = logging.getLogger("fakebus.lineage")
@@ -20,6 +27,8 @@ logger = logging.getLogger("fakebus.lineage")
 _MOST_WAITING = 5000
 _NAME_TIMEOUT_S = 0.5
 _KNOWN_PROCESSES = 20
+_LOOK_AT_ONCE_S = 0.001
+"""For how long a client is looked for among known processes while others wait."""
 _AT_ONCE = 4
 """Look-ups."""
 _MOST_SPENT_S = 0.3
@@ -30,7 +39,8 @@ _SHARE = 0.2
 class PeerFinder:
     """Finder of processes and names of clients.
 
-    Clients may be gone in a moment, so that the first one is looked for at once.
+    Clients may be gone in a moment, so that known processes are looked through at once, and others
+    as soon as can be.
 
     Args:
         on_found: told of each peer when all is known of it that can be.
@@ -38,7 +48,9 @@ class PeerFinder:
 
     def __init__(self, on_found: Callable[[Peer], None]) -> None:
         self._on_found = on_found
-        self._waiting: deque[Peer] = deque()
+        self._sockets = SocketDiagnosis()
+        self._waiting: dict[Peer, int | None] = {}
+        """The inode of each, as far as it is known; 0 for one of another machine."""
         self._known: deque[int] = deque(maxlen=_KNOWN_PROCESSES)
         self._names: dict[str, str] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -46,11 +58,15 @@ class PeerFinder:
         self._ended_s = 0.0
 
     def look_for(self, peer: Peer) -> None:
-        """Find out who a peer is, in the background."""
-        if len(self._waiting) >= _MOST_WAITING:
+        """Find out who a peer is, at once or in the background."""
+        inode = self._sockets.inode(_connection(peer))
+        if inode:
+            owners = owners_of([inode], self._known, within_s=_LOOK_AT_ONCE_S)
+            self._take(peer, owners.get(inode))
+        if peer.process is not None or len(self._waiting) >= _MOST_WAITING:
             self._found(peer)
             return
-        self._waiting.append(peer)
+        self._waiting[peer] = inode
         # One that has gone already is looked for in vain, which takes long; others do not wait.
         if len(self._tasks) < _AT_ONCE:
             task = asyncio.get_running_loop().create_task(self._find_all())
@@ -67,11 +83,12 @@ class PeerFinder:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._sockets.close()
 
     async def _find_all(self) -> None:
         while self._waiting:
-            began, peers = monotonic(), list(self._waiting)
-            self._waiting.clear()
+            began, peers = monotonic(), self._waiting
+            self._waiting = {}
             try:
                 await self._find(peers)
             except OSError as error:
@@ -84,19 +101,22 @@ class PeerFinder:
             if self._spent_s > _MOST_SPENT_S:
                 await asyncio.sleep((self._spent_s - _MOST_SPENT_S) / _SHARE)
 
-    async def _find(self, peers: list[Peer]) -> None:
-        by_ports: dict[Ports, Peer] = {(each.port, each.local_port): each for each in peers}
-        look = partial(processes_of, list(by_ports), list(self._known))
-        # A client may be gone in milliseconds: each turn of the thread is worth waiting for.
-        found = await asyncio.to_thread(politely, look)
-        for ports, process in found.items():
-            by_ports[ports].process = process
-            if process.pid in self._known:
-                self._known.remove(process.pid)
-            self._known.appendleft(process.pid)
+    async def _find(self, peers: Mapping[Peer, int | None]) -> None:
+        if any(inode != 0 for inode in peers.values()):
+            # A client may be gone in milliseconds: each turn of the thread is worth waiting for.
+            found = await asyncio.to_thread(politely, partial(_owners, peers, list(self._known)))
+            for peer, process in found.items():
+                self._take(peer, process)
         for peer in peers:
             if peer.process is None:
                 peer.host_name = await self._name(peer.host)
+
+    def _take(self, peer: Peer, process: Process | None) -> None:
+        if process is not None:
+            peer.process = process
+            if process.pid in self._known:
+                self._known.remove(process.pid)
+            self._known.appendleft(process.pid)
 
     async def _name(self, host: str) -> str:
         if host not in self._names:
@@ -108,6 +128,17 @@ class PeerFinder:
     def _found(self, peer: Peer) -> None:
         peer.looked_up = True
         self._on_found(peer)
+
+
+def _connection(peer: Peer) -> Connection:
+    return Connection(peer.host, peer.port, peer.local_host, peer.local_port)
+
+
+def _owners(peers: Mapping[Peer, int | None], likely: Collection[int]) -> dict[Peer, Process]:
+    table = inodes_of([_connection(peer) for peer, inode in peers.items() if inode is None])
+    sockets = {inode or table.get(_connection(peer)): peer for peer, inode in peers.items()}
+    owners = owners_of([inode for inode in sockets if inode], likely)
+    return {sockets[inode]: process for inode, process in owners.items()}
 
 
 async def _name_of(host: str) -> str:

@@ -82,8 +82,8 @@ class RedisServer:
             refuse(writer)
             return
         host, port = (writer.get_extra_info("peername") or ("", 0))[:2]
-        local = writer.get_extra_info("sockname") or ("", 0)
-        peer = Peer(host=host, port=port, local_port=local[1], listener="REDIS")
+        local, at = (writer.get_extra_info("sockname") or ("", 0))[:2]
+        peer = Peer(host=host, port=port, local_host=local, local_port=at, listener="REDIS")
         if (on_peer := self._bus.broker.activity.on_peer) is not None:
             on_peer(peer)
         connection = RedisConnection(self._commands.run, self._budget, reader, writer, peer)
