@@ -110,10 +110,10 @@ class TopicEncoder:
         if len(self._problems) != before:
             return None
         return FixtureEvent(
-            line=event.line,
-            digest=event.digest(),
-            partition=partition,
-            record=record,
+            event.line,
+            event.digest(),
+            partition,
+            record,
             event_id=event.fields.get("id"),
             tags=tuple(event.fields.get("tags") or ()),
             calls=self._calls(event, written, defaults, context),
@@ -158,7 +158,12 @@ class TopicEncoder:
         topic = self._topic
         headers = topic.headers if load is None else load.headers.over(topic.headers)
         defaults = _FileDefaults(
-            self._key_format, self._value_format, headers, headers.ready(), topic.key_field
+            key_format=self._key_format,
+            value_format=self._value_format,
+            headers=headers,
+            ready_headers=headers.ready(),
+            key_field=topic.key_field,
+            has_calls=headers.has_calls,
         )
         if load is None:
             return defaults
@@ -248,7 +253,7 @@ class TopicEncoder:
         except DataError as error:
             self._problems.add(event.position("headers"), str(error), error.hint)
             return ()
-        if not written and not headers.has_calls:
+        if not written and not defaults.has_calls:
             defaults.constant_headers = encoded
         return encoded
 
@@ -319,7 +324,7 @@ _NO_DATA = _Encoded()
 _KNOWN_KEYS = 10_000
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _FileDefaults:
     """Defaults of the events of one file."""
 
@@ -329,6 +334,8 @@ class _FileDefaults:
     headers: Headers
     ready_headers: Headers
     key_field: str | None
+    has_calls: bool
+    """Whether headers that no event says itself may differ from record to record."""
     constant_headers: tuple[RecordHeader, ...] | None = None
 
 
