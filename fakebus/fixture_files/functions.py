@@ -162,29 +162,19 @@ def expand(data: object, context: FunctionContext, depth: int = 0) -> object:
             if name[:1] == "$":
                 if name[:2] != "$$":
                     return _call(name, data, context)
-                return _expand_renamed(data, context, depth)
+                found[name] = item
             if isinstance(item, _NESTED):
                 expanded = expand(item, context, depth + 1)
                 if expanded is not item:
                     found[name] = expanded
-        return {**data, **found} if found else data
+        if not found:
+            return data
+        return {name.removeprefix("$"): found.get(name, item) for name, item in data.items()}
     if isinstance(data, list):
         return [
             expand(item, context, depth + 1) if isinstance(item, _NESTED) else item for item in data
         ]
     return data
-
-
-def _expand_renamed(data: dict[str, object], context: FunctionContext, depth: int) -> object:
-    """Expand an object of which names begin with ``$$``."""
-    found: dict[str, object] = {}
-    for name, item in data.items():
-        if name[:1] == "$":
-            if name[:2] != "$$":
-                return _call(name, data, context)
-            name = name[1:]
-        found[name] = expand(item, context, depth + 1) if isinstance(item, _NESTED) else item
-    return found
 
 
 def _call(name: str, data: dict[str, object], context: FunctionContext) -> Result:

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 
 _WORD = re.compile(r"[A-Z]{2,}s(?![a-z])|[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_a-zA-Z]+")
 _JOINED = {("e", "mail"): "email", ("e", "mails"): "email", ("i", "ban"): "iban", ("i", "p"): "ip"}
+
+_BRANCHES = frozenset(("string", "bytes", "int", "long", "float", "double", "boolean"))
+
+
+def field_names(path: tuple[str, ...]) -> Iterator[str]:
+    """Yield the names of the fields that a place lies in, the innermost first.
+
+    Numbers of items, and the names that Avro gives branches of unions, are none.
+    """
+    return (name for name in reversed(path) if name_parts(name) and name not in _BRANCHES)
 
 
 @lru_cache(maxsize=65536)

@@ -18,8 +18,9 @@ from functools import partial
 from typing import TypeVar
 
 from fakebus.errors import ConfigError
+from fakebus.fixture_files.recording.field_names import field_names
 from fakebus.fixture_files.recording.reading import is_deep
-from fakebus.fixture_files.recording.redaction_rules import Rule, field_names, rule_table
+from fakebus.fixture_files.recording.redaction_rules import Rule, rule_table
 from fakebus.fixture_files.recording.relative_times import is_time
 from fakebus.fixture_files.recording.replacements import (
     AS_IT_WAS,

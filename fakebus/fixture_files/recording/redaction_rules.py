@@ -140,14 +140,3 @@ def _rule(entry: Mapping[str, Any]) -> Rule:
 def rule_table() -> RuleTable:
     """Return the table that comes with fakebus."""
     return RuleTable(yaml.safe_load(_TABLE.read_text(encoding="utf-8")))
-
-
-def field_names(path: tuple[str, ...]) -> Iterator[str]:
-    """Yield the names of the fields that a place lies in, the innermost first.
-
-    Numbers of items, and the names that Avro gives branches of unions, are none.
-    """
-    return (name for name in reversed(path) if name_parts(name) and name not in _BRANCHES)
-
-
-_BRANCHES = frozenset(("string", "bytes", "int", "long", "float", "double", "boolean"))

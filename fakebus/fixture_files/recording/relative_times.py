@@ -49,7 +49,8 @@ _UNIT_WORDS = {
     **dict.fromkeys(("us", "micro", "usec", "microsecond"), "timestamp-micros"),
     **dict.fromkeys(("ns", "nano", "nsec", "nanosecond"), "timestamp-nanos"),
 }
-_BIRTH = frozenset(("birth", "birthday", "birthdate", "dob", "born"))
+_BIRTH = ("birth", "birthday", "birthdate", "dob", "born")
+"""How a word of the name of a date of birth ends."""
 _FILLERS = frozenset(("utc", "unix", "gmt", "epoch", "in", "since", "number", "num", "value"))
 
 
@@ -72,7 +73,7 @@ class RelativeTimes:
             event_ms: the record's timestamp, which is ``at``.
             time_of_day: whether a time without a date is one as well.
         """
-        if not text[:1].isdigit() or not _BIRTH.isdisjoint(name_parts(name)):
+        if not text[:1].isdigit() or any(part.endswith(_BIRTH) for part in name_parts(name)):
             return text
         if text.isascii() and text.isdigit() and 9 <= len(text) <= 19 and text[0] != "0":
             found = self.number(int(text), name, event_ms, TEXT)

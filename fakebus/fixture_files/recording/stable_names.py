@@ -13,6 +13,7 @@ from datetime import UTC
 from itertools import count
 
 from fakebus.fixture_files.functions import FunctionContext, expand
+from fakebus.fixture_files.recording.field_names import field_names
 from fakebus.fixture_files.recording.relative_times import RelativeTimes
 
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -73,7 +74,10 @@ class StableNames:
             return {
                 # A name that begins with $ would be taken for a function.
                 f"${inner}" if inner.startswith("$") else inner: self.data(
-                    item, event_ms, name=inner, time_of_day=time_of_day
+                    item,
+                    event_ms,
+                    name=next(field_names((name, inner)), ""),
+                    time_of_day=time_of_day,
                 )
                 for inner, item in data.items()
             }

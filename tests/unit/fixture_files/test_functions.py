@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 from datetime import UTC
 
 import pytest
@@ -77,6 +78,16 @@ def test_calls_are_found_at_any_depth_and_the_rest_stays() -> None:
         "c": None,
         "price$": "$5",
     }
+
+
+def test_data_without_calls_is_not_copied_and_data_with_calls_stays_as_it_was() -> None:
+    plain = {"a": {"b": 1}}
+    assert expand(plain, CONTEXT) is plain
+    called = {"a": {"$event": "id"}, "$$b": {"c": 2}}
+    before = copy.deepcopy(called)
+    expanded = expand(called, CONTEXT)
+    assert list(expanded.items()) == [("a", CONTEXT.event_name), ("$b", {"c": 2})]  # type: ignore[attr-defined]
+    assert called == before
 
 
 def test_two_dollar_signs_stand_for_one() -> None:

@@ -132,6 +132,14 @@ def test_within_a_partition_the_log_counts_whatever_the_timestamps() -> None:
     assert [(line["at"], line["value"]) for line in lines(files)] == [("now", 1), ("-5s", 2)]
 
 
+@pytest.mark.parametrize("branch", ["string", "", "0"])
+def test_data_inside_a_branch_of_a_union_is_called_as_the_field_around_it(branch: str) -> None:
+    born = {"birthDate": {branch: "1990-02-03"}, "created_at": {"long": NOW_MS}}
+    (line,) = lines(recorded([topic_of([row(born)])]))
+    assert line["value"]["birthDate"] == {branch: "2000-01-01"}
+    assert line["value"]["created_at"]["long"]["as"] == "timestamp-millis"
+
+
 def test_ids_and_times_have_names() -> None:
     one = "0188aaaa-0000-4000-8000-000000000001"
     value = {

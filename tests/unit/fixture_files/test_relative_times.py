@@ -146,7 +146,7 @@ def test_other_numbers_stay(name: str, number: int) -> None:
 
 
 def test_dates_of_birth_stay() -> None:
-    for name in ("dob", "birthDate", "date_of_birth", "born_at"):
+    for name in ("dob", "birthDate", "date_of_birth", "born_at", "learnerbirthdate"):
         assert recorded("1990-02-03", ANCHOR_MS, EVENT_MS, name) == "1990-02-03"
 
 
