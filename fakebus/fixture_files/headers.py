@@ -7,6 +7,7 @@ A value is a text, ``null``, a ``$`` call, or ``{"type": ..., "data": ...}``.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from fakebus.fixture_files.formats.format import kind_of_json
@@ -46,7 +47,11 @@ class Headers:
         """
         # What is ready is the same object in many records.
         found: list[Any] = [
-            pair if type(pair[1]) is bytes else (pair[0], _encode_value(*pair, context))
+            pair
+            if type(pair[1]) is bytes
+            else _text_header(*pair)
+            if type(pair[1]) is str
+            else (pair[0], _encode_value(*pair, context))
             for pair in self.pairs
         ]
         return tuple(found)
@@ -102,10 +107,17 @@ def _check_name(name: str) -> None:
         raise DataError("a header's name holds half of a surrogate pair") from None
 
 
+# Most headers say the same in all events of a file.
+@lru_cache(maxsize=4096)
+def _text_header(name: str, value: str) -> RecordHeader:
+    try:
+        return name, value.encode()
+    except UnicodeEncodeError:
+        raise DataError(f"the header {quoted(name)} holds half of a surrogate pair") from None
+
+
 def _encode_value(name: str, value: object, context: FunctionContext) -> bytes | None:
     try:
-        if type(value) is str:
-            return value.encode()
         if isinstance(value, dict):
             if "data" in value and value.keys() <= {"type", "data"}:
                 return _encode_typed(value, context)
