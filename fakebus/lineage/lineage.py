@@ -176,4 +176,12 @@ class Lineage:
     async def list_clients(self) -> list[dict[str, Any]]:
         """Return all clients, by service and client id."""
         await self.settle()
-        return self.clients.listed(self._broker.clock.now_ms())
+        found = self.clients.listed(self._broker.clock.now_ms())
+        for told in found:
+            told["asked_for_unknown"] = [
+                # Many clients ask for a topic a little before somebody makes it.
+                name
+                for name in told["asked_for_unknown"]
+                if self._broker.topics.get(name) is None
+            ]
+        return found

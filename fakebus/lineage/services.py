@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
+from zlib import crc32
 
 _GENERIC = frozenset(
     "main app run manage server index start __main__ cli worker consumer producer service wsgi "
@@ -100,10 +101,18 @@ class Services:
             named
             or container_name(facts["host_name"])
             or _own_name(facts)
-            or (process and process["arguments"] and _stem(process["arguments"][0]))
+            or (process and _inline_name(process["arguments"]))
             or facts["address"]
             or facts["front_end"]
         )
+
+
+def _inline_name(arguments: Sequence[str]) -> str:
+    """Return a name for a program that has none, as ``python -c`` runs: that of its text."""
+    if len(arguments) < 2:
+        return _stem(arguments[0]) if arguments else ""
+    text = "\0".join(arguments[1:]).encode(errors="replace")
+    return f"{_stem(arguments[0])}-{crc32(text):08x}"
 
 
 def _own_name(facts: Mapping[str, Any]) -> str:

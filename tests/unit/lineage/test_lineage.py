@@ -120,3 +120,12 @@ async def test_what_becomes_of_topics_records_schemas_and_groups_is_noted() -> N
         ]
         [deleted] = await bus.lineage.store.notes_at("t", 0, 1, ["records deleted"], 9)
         assert (deleted.client, deleted.group, found[1].group) == (THE_BUS, "", "g")
+
+
+async def test_a_topic_that_is_there_by_now_was_not_asked_for_in_vain() -> None:
+    async with FakeBus(settings()) as bus:
+        for topic in ("orders", "ordres"):
+            bus.broker.activity.note_missing_topic(shop(), topic, created=False)
+        await bus.broker.topics.create("orders", 1, {})
+        [told] = await bus.lineage.list_clients()
+        assert told["asked_for_unknown"] == ["ordres"]

@@ -85,3 +85,16 @@ def test_a_rule_comes_first_and_can_be_taken_back() -> None:
     assert services.service_of(client) == "orders"
     services.set(ServiceRule("one"))
     assert services.rules == []
+
+
+def test_programs_without_a_name_are_services_by_their_text() -> None:
+    def service(*arguments: str, **more: Any) -> str:
+        process = {"arguments": list(arguments), "directory": "/"}
+        return Services().service_of(facts(process=process, **more))
+
+    first, second = service("python3", "-c", "send(1)"), service("python3", "-c", "send(2)")
+    assert first.startswith("python3-")
+    assert first != second
+    assert first == service("python3", "-c", "send(1)")
+    assert service("python3", "-c", "send(1)", groups=["billing"]) == "billing"
+    assert service("python3") == "python3"
