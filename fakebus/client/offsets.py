@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fakebus.client.connection import REQUEST_TIMEOUT_S, Connection, NotFoundError
+from fakebus.client.connection import REQUEST_TIMEOUT_S, ClientError, Connection, NotFoundError
 from fakebus.client.positions import Position, PositionKind
+from fakebus.real_time import monotonic
 from fakebus.types import TopicPartition
+
+_LOOK_AGAIN_S = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,24 +70,31 @@ def list_offsets(
     Raises:
         ClientError: the cluster refused or did not answer.
     """
-    from confluent_kafka import IsolationLevel
+    from confluent_kafka import IsolationLevel, KafkaError
     from confluent_kafka import TopicPartition as ClientPartition
 
     if not specs:
         return {}
     asked = {ClientPartition(*partition): spec for partition, spec in specs.items()}
-    futures = connection.admin.list_offsets(
-        asked,
-        isolation_level=IsolationLevel.READ_COMMITTED
-        if committed_only
-        else IsolationLevel.READ_UNCOMMITTED,
-        request_timeout=REQUEST_TIMEOUT_S,
-    )
-    found = {}
-    for answered, future in futures.items():
-        partition = TopicPartition(answered.topic, answered.partition)
-        found[partition] = connection.result(future, f"the offsets of {partition}").offset
-    return found
+    isolation = IsolationLevel.READ_COMMITTED if committed_only else IsolationLevel.READ_UNCOMMITTED
+    deadline = monotonic() + REQUEST_TIMEOUT_S
+    while True:
+        futures = connection.admin.list_offsets(
+            asked, isolation_level=isolation, request_timeout=REQUEST_TIMEOUT_S
+        )
+        found = {}
+        try:
+            for answered, future in futures.items():
+                partition = TopicPartition(answered.topic, answered.partition)
+                found[partition] = connection.result(future, f"the offsets of {partition}").offset
+        except ClientError as error:
+            # A partition that was just made needs a moment until it has a leader.
+            leaderless = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
+            if error.code not in leaderless or monotonic() > deadline:
+                raise
+            time.sleep(_LOOK_AGAIN_S)
+        else:
+            return found
 
 
 def log_ranges(

@@ -257,11 +257,16 @@ class EmbeddedCluster:
 
     async def group(self, name: str) -> GroupDetails:
         """Return one group; NotFoundError names the nearest ones if it is not there."""
-        description = self._broker.group_coordinator.describe(name)
-        if description is None:
+        details = await self.find_group(name)
+        if details is None:
             known = (each.group_id for each in self._broker.group_coordinator.list_groups())
             raise NotFoundError(f"there is no group {name!r}; {nearest(name, known)}")
-        return self._details(description)
+        return details
+
+    async def find_group(self, name: str) -> GroupDetails | None:
+        """Return one group; ``None`` if it is not there."""
+        description = self._broker.group_coordinator.describe(name)
+        return None if description is None else self._details(description)
 
     def _details(self, description: GroupDescription) -> GroupDetails:
         committed = self._broker.group_coordinator.offsets(description.group_id)

@@ -87,7 +87,8 @@ class ExternalCluster:
     def __init__(self, connection: Connection, registry: RegistryClient | None) -> None:
         connection.check_advertised()
         self.name = connection.name
-        self._connection = connection
+        self.connection = connection
+        """The cluster as the client library sees it."""
         self._schemas = None if registry is None else ExternalSchemas(registry)
         self._chooser = PartitionChooser()
         self._readers: list[Reader] = []
@@ -128,7 +129,7 @@ class ExternalCluster:
 
     async def topics(self) -> list[TopicSummary]:
         """Return all topics by name, internal ones too."""
-        names = sorted((await asyncio.to_thread(self._connection.refresh)).topics)
+        names = sorted((await asyncio.to_thread(self.connection.refresh)).topics)
         records: dict[str, list[int]] = {name: [] for name in names}
         for place, log in (await self.ranges(names)).items():
             records[place.topic].append(log.records)
@@ -146,8 +147,8 @@ class ExternalCluster:
     async def topic(self, name: str) -> TopicDetails:
         """Return one topic; NotFoundError names the nearest ones if it is not there."""
         ranges = await self.ranges([name])
-        told = self._connection.metadata.topics[name].partitions
-        configs = await asyncio.to_thread(all_configs, self._connection, [name])
+        told = self.connection.metadata.topics[name].partitions
+        configs = await asyncio.to_thread(all_configs, self.connection, [name])
         return TopicDetails(
             name=name,
             is_internal=is_internal_topic(name),
@@ -169,25 +170,25 @@ class ExternalCluster:
     ) -> None:
         """Create a topic; with the cluster's default number of partitions when left out."""
         wanted = WantedTopic(name, partitions, configs or {})
-        await asyncio.to_thread(create_topics, self._connection, [wanted])
+        await asyncio.to_thread(create_topics, self.connection, [wanted])
 
     async def add_partitions(self, name: str, count: int) -> None:
         """Let a topic have ``count`` partitions in all."""
-        await self._asked_of(name, add_partitions, self._connection, name, count)
+        await self._asked_of(name, add_partitions, self.connection, name, count)
 
     async def set_topic_configs(
         self, name: str, configs: Mapping[str, str], removed: Iterable[str] = ()
     ) -> None:
         """Set configs of a topic and take others back to their defaults; the rest stays."""
-        await self._asked_of(name, set_configs, self._connection, name, configs, removed)
+        await self._asked_of(name, set_configs, self.connection, name, configs, removed)
 
     async def empty_topic(self, name: str) -> None:
         """Delete all records of a topic; it and its offsets go on."""
-        await self._asked_of(name, empty_topic, self._connection, name)
+        await self._asked_of(name, empty_topic, self.connection, name)
 
     async def delete_topic(self, name: str) -> None:
         """Delete a topic."""
-        await self._asked_of(name, delete_topics, self._connection, [name])
+        await self._asked_of(name, delete_topics, self.connection, [name])
 
     async def _asked_of(
         self,
@@ -198,8 +199,8 @@ class ExternalCluster:
         """Return what a call gives that needs a topic; NotFoundError if it is not there."""
 
         def work() -> Result:
-            self._connection.refresh()
-            self._connection.partition_count(topic)
+            self.connection.refresh()
+            self.connection.partition_count(topic)
             return call(*given)
 
         return await asyncio.to_thread(work)
@@ -209,14 +210,14 @@ class ExternalCluster:
         names = list(topics)
 
         def work() -> dict[TopicPartition, LogRange]:
-            self._connection.refresh()
-            return log_ranges(self._connection, partitions_of(self._connection, names))
+            self.connection.refresh()
+            return log_ranges(self.connection, partitions_of(self.connection, names))
 
         return await asyncio.to_thread(work)
 
     async def offsets_at(self, moments: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
         """Return the first offsets with a timestamp of at least some milliseconds, or -1."""
-        return await asyncio.to_thread(offsets_at, self._connection, moments)
+        return await asyncio.to_thread(offsets_at, self.connection, moments)
 
     async def slices(
         self, wanted: Mapping[TopicPartition, LogRange]
@@ -242,25 +243,26 @@ class ExternalCluster:
     def _followed(
         self, reader: Reader, names: Sequence[str], positions: Mapping[TopicPartition, int]
     ) -> Iterator[Sequence[FetchedRecord]]:
-        ranges = log_ranges(self._connection, self._partitions(names))
+        ranges = log_ranges(self.connection, self.partitions(names))
         reader.assign({place: positions.get(place, log.end) for place, log in ranges.items()})
         read, looked = set(ranges), monotonic()
         for records in reader.slices():
             yield records
             if monotonic() - looked > _LOOK_S:
-                looked, there = monotonic(), set(self._partitions(names))
+                looked, there = monotonic(), set(self.partitions(names))
                 if there != read:
                     reader.change(read - there, there - read)
                     read = there
 
-    def _partitions(self, names: Sequence[str]) -> list[TopicPartition]:
-        known = self._connection.refresh().topics
-        return partitions_of(self._connection, [name for name in names if name in known])
+    def partitions(self, names: Sequence[str]) -> list[TopicPartition]:
+        """Return the partitions of those of some topics that are there; it blocks."""
+        known = self.connection.refresh().topics
+        return partitions_of(self.connection, [name for name in names if name in known])
 
     async def _read(
         self, begin: Callable[[Reader], Iterator[Sequence[FetchedRecord]]]
     ) -> AsyncGenerator[Sequence[Event], None]:
-        reading = _Reading(self._readers, self._connection, begin)
+        reading = _Reading(self._readers, self.connection, begin)
         try:
             while (records := await asyncio.to_thread(reading.next)) is not None:
                 for events in await asyncio.to_thread(self._events, records):
@@ -288,10 +290,10 @@ class ExternalCluster:
 
     def _produce(self, topic: str, partition: int | None, record: NewRecord) -> Event:
         moment = now_ms() if record.timestamp_ms == NO_TIMESTAMP else record.timestamp_ms
-        if topic not in self._connection.metadata.topics:
-            self._connection.refresh()
+        if topic not in self.connection.metadata.topics:
+            self.connection.refresh()
         if partition is None:
-            count = self._connection.partition_count(topic)
+            count = self.connection.partition_count(topic)
             partition = self._chooser.choose(record.key, count)
         with self._producing:
             self._stored.clear()
@@ -307,21 +309,25 @@ class ExternalCluster:
         return await asyncio.to_thread(self._groups)
 
     def _groups(self) -> list[GroupSummary]:
-        self._connection.refresh()
-        names = [str(group.group_id) for group in list_groups(self._connection)]
+        self.connection.refresh()
+        names = [str(group.group_id) for group in list_groups(self.connection)]
         with ThreadPoolExecutor(_MOST_AT_ONCE) as pool:
-            found = pool.map(partial(group_details, self._connection), names)
+            found = pool.map(partial(group_details, self.connection), names)
             return [summary_of(details) for details in found if details is not None]
 
     async def group(self, name: str) -> GroupDetails:
         """Return one group; NotFoundError names the nearest ones if it is not there."""
+        details = await self.find_group(name)
+        if details is None:
+            raise await asyncio.to_thread(unknown_group, self.connection, name)
+        return details
 
-        def work() -> GroupDetails:
-            self._connection.refresh()
-            details = group_details(self._connection, name)
-            if details is None:
-                raise unknown_group(self._connection, name)
-            return details
+    async def find_group(self, name: str) -> GroupDetails | None:
+        """Return one group; ``None`` if it is not there."""
+
+        def work() -> GroupDetails | None:
+            self.connection.refresh()
+            return group_details(self.connection, name)
 
         return await asyncio.to_thread(work)
 
@@ -329,23 +335,23 @@ class ExternalCluster:
         """Commit offsets for a group without members; creates the group if there is none."""
 
         def work() -> None:
-            description = describe_members(self._connection, group)
+            description = describe_members(self.connection, group)
             if description is not None and description.members:
                 # Kafka refuses this too, but with the error for a member it does not know.
                 raise group_in_use(group, "its offsets can be moved")
             for place in offsets:
-                partition_of(self._connection, *place)
-            set_offsets(self._connection, group, offsets)
+                partition_of(self.connection, *place)
+            set_offsets(self.connection, group, offsets)
 
         await asyncio.to_thread(work)
 
     async def delete_group(self, name: str) -> None:
         """Delete a group without members, and what it has committed."""
-        await asyncio.to_thread(delete_group, self._connection, name)
+        await asyncio.to_thread(delete_group, self.connection, name)
 
     async def brokers(self) -> list[BrokerNode]:
         """Return all brokers by id."""
-        told = await asyncio.to_thread(self._connection.refresh)
+        told = await asyncio.to_thread(self.connection.refresh)
         return [
             BrokerNode(
                 node_id=node_id,
@@ -360,7 +366,7 @@ class ExternalCluster:
         if node_id not in [broker.node_id for broker in await self.brokers()]:
             raise NotFoundError(f"there is no broker {node_id}")
         name = str(node_id)
-        found = await asyncio.to_thread(all_configs, self._connection, [name], "BROKER")
+        found = await asyncio.to_thread(all_configs, self.connection, [name], "BROKER")
         return _configs(found[name])
 
 

@@ -285,6 +285,9 @@ class Cluster(Protocol):
     async def group(self, name: str) -> GroupDetails:
         """Return one group; NotFoundError names the nearest ones if it is not there."""
 
+    async def find_group(self, name: str) -> GroupDetails | None:
+        """Return one group; ``None`` if it is not there."""
+
     async def set_offsets(self, group: str, offsets: Mapping[TopicPartition, int]) -> None:
         """Commit offsets for a group without members; creates the group if there is none."""
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from fakebus.broker.activity import Activity
 from fakebus.cluster.events import Event
+from fakebus.cluster.interface import Schemas
 from fakebus.fixture_files.model import FixtureSchema
 from fakebus.records.record import NewRecord
 from fakebus.testing.groups import GroupProgress
 from fakebus.testing.naming import Namespace
-from fakebus.testing.typed import Schema
 
 if TYPE_CHECKING:
     from fakebus.lineage.flow import Flows
@@ -33,11 +33,15 @@ class EventCursor(Protocol):
         """Return when there may be more events, after ``timeout_s`` at the latest."""
 
 
-class Cluster(Protocol):
-    """One cluster, from the beginning of a test on."""
+class ScopedCluster(Protocol):
+    """Cluster from the beginning of a test on."""
 
     is_external: bool
     """Whether it is a Kafka that runs elsewhere, with neither faults nor snapshots."""
+
+    @property
+    def schemas(self) -> Schemas:
+        """Its schema registry; NotOnThisCluster if none is known."""
 
     def now_ms(self) -> int:
         """Return the cluster's time in milliseconds since the epoch."""
@@ -65,16 +69,8 @@ class Cluster(Protocol):
     async def clear(self, topic: str) -> None:
         """Delete the records of a topic; one that does not exist has none."""
 
-    async def framed(
-        self, subject: str, data: Any, schema: Schema | None, schema_type: str
-    ) -> bytes:
-        """Return data coded with a subject's schema."""
-
     async def take(self, topic: str, group: str, timeout_s: float) -> list[Event]:
         """Return what a group has not read yet, and commit it."""
-
-    async def check_compatible(self, subject: str, schema: Schema, schema_type: str) -> None:
-        """Fail if a schema could not be a subject's next version."""
 
     async def snapshot(self, name: str | None) -> None:
         """Remember everything under a name; an older snapshot of that name is forgotten."""

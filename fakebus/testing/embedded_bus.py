@@ -17,11 +17,11 @@ from fakebus.clock import AdjustableClock
 from fakebus.config import Settings
 from fakebus.real_time import monotonic
 from fakebus.testing.calling import begin
-from fakebus.testing.embedded_cluster import EmbeddedCluster
 from fakebus.testing.handle import Addresses, Capabilities, TestBus
 from fakebus.testing.isolation import Isolation, advance, delete, names_there
 from fakebus.testing.naming import Namespace, OwnNames, new_namespace
 from fakebus.testing.observer import Observer
+from fakebus.testing.scoped_bus import ScopedBus
 from fakebus.testing.timekeeping import Timekeeper
 
 T = TypeVar("T")
@@ -113,7 +113,7 @@ class EmbeddedBus:
         own = OwnNames(namespace=namespace)
         if isolation is Isolation.TOPICS:
             own = self._run(names_there(bus.broker, bus.registry, namespace))
-        cluster = EmbeddedCluster(bus.broker, begin, bus.registry, lambda: bus.flows)
+        cluster = ScopedBus(bus, begin)
         if isolation is not Isolation.NAMESPACE:
             cluster.seeded += self._settings.fixtures
         try:
@@ -122,14 +122,14 @@ class EmbeddedBus:
             self._run(self._end(isolation, begin, own, cluster))
 
     async def _handle(
-        self, cluster: EmbeddedCluster, namespace: Namespace, fixtures: Sequence[Path]
+        self, cluster: ScopedBus, namespace: Namespace, fixtures: Sequence[Path]
     ) -> TestBus:
         if fixtures:
             await cluster.seed(fixtures, namespace)
             await cluster.begin_anew()
         self._faults.use_names(namespace.real)
         capabilities = Capabilities(
-            timekeeper=Timekeeper(cluster.broker, self._clock),
+            timekeeper=Timekeeper(self._thread.bus.broker, self._clock),
             faults=self._faults,
             expelled=self._lately_expelled(),
         )
@@ -137,7 +137,7 @@ class EmbeddedBus:
         return TestBus(observer, self._thread.loop, self.addresses, capabilities)
 
     async def _end(
-        self, isolation: Isolation, begin: Snapshot, own: OwnNames, cluster: EmbeddedCluster
+        self, isolation: Isolation, begin: Snapshot, own: OwnNames, cluster: ScopedBus
     ) -> None:
         bus = self._thread.bus
         try:

@@ -2,31 +2,44 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from fakebus.bus_thread import BusThread
 from fakebus.client.connection import ClientError, Connection
 from fakebus.client.reachability import parse_servers
+from fakebus.client.registry import RegistryClient
+from fakebus.client.seeding import SeedLog
+from fakebus.cluster.external import ExternalCluster
 from fakebus.cluster.interface import NotOnThisCluster
 from fakebus.errors import ConfigError
 from fakebus.green_threads import demand_real_threads
+from fakebus.real_time import keep_real_time
 from fakebus.testing.calling import begin
-from fakebus.testing.external_cluster import ExternalCluster, Kafka
-from fakebus.testing.external_registry import ExternalRegistry
 from fakebus.testing.handle import Addresses, TestBus
 from fakebus.testing.isolation import Isolation
 from fakebus.testing.naming import Namespace, OwnNames, new_namespace
 from fakebus.testing.observer import Observer
+from fakebus.testing.scoped_kafka import ScopedKafka, demand_registry
 
 T = TypeVar("T")
 
 
 def _no_http() -> str:
     raise NotOnThisCluster("HTTP is served by a bus of our own only; see schema_registry_url")
+
+
+@asynccontextmanager
+async def _connected(cluster: ExternalCluster) -> AsyncIterator[None]:
+    keep_real_time(asyncio.get_running_loop())
+    try:
+        yield
+    finally:
+        await cluster.close()
 
 
 class ExternalBus:
@@ -53,22 +66,26 @@ class ExternalBus:
         partitions: int | None = None,
     ) -> None:
         demand_real_threads()
-        self._registry = ExternalRegistry(registry_url)
+        self._registry = RegistryClient(registry_url) if registry_url else None
+        if self._registry is not None:
+            self._registry.subjects(new_namespace().prefix)
+        self._given_url = registry_url
+        self._partitions = partitions
         connection = Connection(
             "--fakebus-bootstrap", parse_servers(bootstrap_servers), client_id="fakebus-tests"
         )
         try:
-            self._kafka = Kafka(connection, partitions)
+            self._cluster = ExternalCluster(connection, self._registry)
         except ClientError as error:
             raise ConfigError(f"no Kafka answers at {bootstrap_servers}: {error}") from None
         self.addresses = Addresses(
             bootstrap_servers=bootstrap_servers,
             find_http=_no_http,
-            find_registry=self._registry.url,
+            find_registry=self._registry_url,
         )
         """Where clients find the cluster."""
         self._fixtures = self._unseeded = tuple(fixtures)
-        self._thread = BusThread(self._kafka)
+        self._thread = BusThread(_connected(self._cluster))
         self._process_id = os.getpid()
 
     def __enter__(self) -> Self:
@@ -79,6 +96,10 @@ class ExternalBus:
     def __exit__(self, *exc: object) -> None:
         """Disconnect."""
         self._thread.__exit__(None, None, None)
+
+    def _registry_url(self) -> str:
+        demand_registry(self._registry, "schema_registry_url")
+        return self._given_url
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         return begin(work, self._thread.loop, self._process_id).result()
@@ -96,7 +117,7 @@ class ExternalBus:
                 else is ``namespace`` here.
             fixtures: directories of fixture files that this test wants besides.
         """
-        cluster = ExternalCluster(self._kafka, self._registry)
+        cluster = ScopedKafka(self._cluster, self._registry, self._partitions)
         every = (*self._fixtures, *fixtures)
         if isolation is Isolation.TOPICS:
             self._seed_once()
@@ -120,6 +141,7 @@ class ExternalBus:
     def _seed_once(self) -> None:
         """Seed the session's fixtures under their own names, as ``fixtures seed`` does."""
         if self._unseeded:
-            cluster = ExternalCluster(self._kafka, self._registry, self._kafka.seed_log())
+            log = SeedLog(self._cluster.connection)
+            cluster = ScopedKafka(self._cluster, self._registry, self._partitions, log)
             self._run(cluster.seed(self._unseeded, Namespace()))
             self._unseeded = ()

@@ -12,7 +12,7 @@ from fakebus.cluster.interface import NotOnThisCluster
 from fakebus.escaping import printable_lines
 from fakebus.lineage.flow_text import FlowTree
 from fakebus.lineage.place import Place
-from fakebus.testing.cluster import Cluster
+from fakebus.testing.cluster import ScopedCluster
 from fakebus.testing.naming import Namespace
 
 _DONE = ("handled", "not_subscribed")
@@ -25,7 +25,7 @@ _MOST_DRAWN = 20
 class View(Protocol):
     """View of a cluster that one test has."""
 
-    cluster: Cluster
+    cluster: ScopedCluster
     namespace: Namespace
     published: set[tuple[str, int, int]]
     """The topics, partitions and offsets of what the test has written itself."""

@@ -9,7 +9,7 @@ from typing import get_args
 from fakebus.broker.activity import Activity
 from fakebus.cluster.interface import NotOnThisCluster
 from fakebus.escaping import printable_lines
-from fakebus.testing.cluster import Cluster
+from fakebus.testing.cluster import ScopedCluster
 from fakebus.testing.groups import (
     GroupProgress,
     PartitionProgress,
@@ -32,7 +32,7 @@ class GroupWatch:
         real: the group as the cluster calls it.
     """
 
-    def __init__(self, cluster: Cluster, name: str, real: str) -> None:
+    def __init__(self, cluster: ScopedCluster, name: str, real: str) -> None:
         self._cluster = cluster
         self._name = name
         self._real = real

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from fakebus.broker.activity import Activity
+from fakebus.client.groups import GroupDetails
 from fakebus.types import TopicPartition
 from fakebus.wording import nearest
 
@@ -61,6 +62,34 @@ class GroupProgress:
     def has_caught_up(self, until: Until) -> bool:
         """Whether there are partitions, and all of them are done."""
         return bool(self.partitions) and all(p.is_done(until) for p in self.partitions.values())
+
+
+def progress_of(
+    details: GroupDetails, fetched: Callable[[str, TopicPartition], int] | None = None
+) -> GroupProgress:
+    """Return how far a group is.
+
+    Args:
+        details: what the cluster tells of it.
+        fetched: returns up to where a client has fetched a partition, -1 for nothing; where that
+            is known.
+    """
+    partitions = {}
+    for each in details.partitions:
+        if each.log is not None:
+            place, member = each.topic_partition, each.member
+            partitions[place] = PartitionProgress(
+                committed=each.committed,
+                start=each.log.start,
+                end=each.log.end,
+                fetched=fetched(member.client_id, place) if fetched and member else None,
+                member=member.client_id if member else "",
+            )
+    return GroupProgress(
+        state=details.state.replace("_", " ").capitalize(),
+        members=tuple(member.client_id for member in details.members),
+        partitions=partitions,
+    )
 
 
 class Start(NamedTuple):

@@ -15,14 +15,14 @@ from fakebus.cluster.events import Event, Headers, encode, header_pairs
 from fakebus.escaping import printable_lines
 from fakebus.real_time import monotonic
 from fakebus.records.record import NewRecord
-from fakebus.testing.cluster import Cluster
+from fakebus.testing.cluster import ScopedCluster
 from fakebus.testing.flows import LOOK_AGAIN_S, Effects, drawn_flows
 from fakebus.testing.group_waiting import GroupWatch
 from fakebus.testing.groups import Until
 from fakebus.testing.matching import Match, Wanted
 from fakebus.testing.naming import Namespace
 from fakebus.testing.timeline import draw_timeline
-from fakebus.testing.typed import Schema
+from fakebus.testing.typed import Schema, check_compatible, framed
 from fakebus.types import TopicPartition
 from fakebus.wording import counted
 
@@ -53,7 +53,7 @@ class Observer:
 
     def __init__(
         self,
-        cluster: Cluster,
+        cluster: ScopedCluster,
         namespace: Namespace | None = None,
         fixtures: Sequence[Path] = (),
     ) -> None:
@@ -132,10 +132,10 @@ class Observer:
             NotOnThisCluster: the cluster is somebody else's, and no registry was named.
         """
         name = self._subject(topic, subject or f"{topic}-value")
-        value = await self.cluster.framed(name, data, schema, schema_type)
+        value = await framed(self.cluster.schemas, name, data, schema, schema_type)
         if key_subject is not None:
             wanted = self._subject(topic, key_subject)
-            key = await self.cluster.framed(wanted, key, key_schema, schema_type)
+            key = await framed(self.cluster.schemas, wanted, key, key_schema, schema_type)
         return await self.publish(
             topic,
             value,
@@ -184,7 +184,7 @@ class Observer:
         if any(self.namespace.holds(name) and real.startswith(f"{name}-") for name in topics):
             # Subjects that are named after a topic follow it into the test's namespace.
             subject = real
-        await self.cluster.check_compatible(subject, schema, schema_type)
+        await check_compatible(self.cluster.schemas, subject, schema, schema_type)
 
     async def events(self, topic: str) -> list[Event]:
         """Return the topic's records since the test began, by timestamp.

@@ -3,91 +3,80 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
+from fakebus.cluster.interface import ClusterError, NewSchema, NotFoundError, Schemas
 from fakebus.escaping import printable, printable_lines
 from fakebus.registry.errors import RegistryError
-from fakebus.registry.model import SchemaRequest
 from fakebus.registry.registry import Registry
-from fakebus.registry.sources import RegistrySchema
-from fakebus.schemas.interface import SchemaDataError
-from fakebus.schemas.payloads import KnownSchema, encode
 
 Schema = str | Mapping[str, Any]
 """A schema's text, or Avro's and JSON Schema's as data."""
 
 
-def schema_text(schema: Schema) -> str:
-    """Return the text of a schema."""
-    return schema if isinstance(schema, str) else json.dumps(schema)
+def _new(schema: Schema, schema_type: str) -> NewSchema:
+    text = schema if isinstance(schema, str) else json.dumps(schema)
+    return NewSchema(text=text, schema_type=schema_type)
 
 
-def refused(subject: str, reason: str) -> AssertionError:
-    """Return the failure of a test whose schema a registry does not take or know."""
-    return AssertionError(printable(f"{subject}: {reason}"))
-
-
-def coded(subject: str, schema: KnownSchema, data: Any) -> bytes:
-    """Return data in the framing of a subject's schema; AssertionError if it does not fit."""
+@contextmanager
+def _judged() -> Iterator[None]:
+    """Let a test fail with what a registry has to say against its schema or its data."""
     try:
-        return encode(schema, data)
-    except SchemaDataError as error:
-        reason = f"the data does not fit the schema of {subject}: {error}"
-        raise AssertionError(printable(reason)) from None
-
-
-def assert_compatible(subject: str, level: object, problems: Sequence[object]) -> None:
-    """Fail if there are reasons why a schema may not be a subject's next version."""
-    if problems:
-        lines = [f"the schema is not compatible with {subject} under {level}:"]
-        raise AssertionError(printable_lines([*lines, *(f"  {problem}" for problem in problems)]))
+        yield
+    except (NotFoundError, ClusterError) as error:
+        raise AssertionError(printable(str(error))) from None
 
 
 async def framed(
-    registry: Registry, subject: str, data: Any, schema: Schema | None, schema_type: str
+    schemas: Schemas, subject: str, data: Any, schema: Schema | None, schema_type: str
 ) -> bytes:
     """Return data coded with a subject's schema, in Confluent's framing.
 
     Args:
-        registry: has the schema, or is given it.
+        schemas: the registry that has the schema, or is given it.
         subject: whose latest version is used.
         data: what the schema describes.
-        schema: registered first, if given.
+        schema: registered first, if given, and used.
         schema_type: of ``schema``.
 
     Raises:
         AssertionError: the subject is unknown, the schema is refused, or the data does not
             fit; the message says what and where.
     """
-    try:
+    with _judged():
+        version: int | str = "latest"
         if schema is not None:
-            request = SchemaRequest(schema=schema_text(schema), schema_type=schema_type)
-            found = await registry.register(subject, request)
-        else:
-            found = registry.version(subject, "latest")
-        parsed = await registry.parsed(found.schema_id, subject=subject)
-    except RegistryError as error:
-        known = ", ".join(registry.subjects()) or "none"
-        raise refused(subject, f"{error.message}; subjects: {known}") from None
-    return coded(subject, RegistrySchema(found.schema_id, parsed), data)
+            schema_id = await schemas.register(subject, _new(schema, schema_type))
+            version = await _version_of(schemas, subject, schema_id)
+        return await schemas.encode(subject, data, version)
+
+
+async def _version_of(schemas: Schemas, subject: str, schema_id: int) -> int | str:
+    # Most are the newest; what was registered before may not be.
+    for version in reversed(await schemas.versions(subject)):
+        if (await schemas.version(subject, version)).schema_id == schema_id:
+            return version
+    return "latest"
 
 
 async def check_compatible(
-    registry: Registry, subject: str, schema: Schema, schema_type: str
+    schemas: Schemas, subject: str, schema: Schema, schema_type: str
 ) -> None:
     """Make sure that a schema could be registered as the next version of a subject.
 
     Raises:
         AssertionError: it could not; the message gives every reason.
     """
-    request = SchemaRequest(schema=schema_text(schema), schema_type=schema_type)
-    try:
-        problems = await registry.check_compatibility(subject, None, request)
-    except RegistryError as error:
-        raise refused(subject, error.message) from None
-    level = registry.config(subject, default_to_global=True).get("compatibilityLevel")
-    assert_compatible(subject, level, problems)
+    with _judged():
+        problems = await schemas.check(subject, _new(schema, schema_type))
+        if problems:
+            level = await schemas.level(subject)
+            lines = [f"the schema is not compatible with {subject} under {level}:"]
+            lines += [f"  {problem}" for problem in problems]
+            raise AssertionError(printable_lines(lines))
 
 
 async def delete_subjects(registry: Registry, wanted: Callable[[str], bool]) -> None:

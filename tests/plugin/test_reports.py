@@ -30,7 +30,7 @@ def test_error(fakebus):
 """
     output = run(pytester, code, "-p", "pytest_asyncio.plugin", failed=3)
     assert "the topic name 'or ders' holds something else" in output
-    for ours in ("calling.py", "observer.py", "concurrent/futures", "embedded_cluster.py"):
+    for ours in ("calling.py", "observer.py", "concurrent/futures", "scoped_bus.py"):
         assert ours not in output
 
 

@@ -79,7 +79,7 @@ def test_schemas_are_compared_where_they_are(fakebus):
         fakebus.assert_schema_compatible(subject, BREAKING)
     with pytest.raises(AssertionError, match="the data does not fit the schema"):
         fakebus.publish_event("orders", {"id": "x"})
-    with pytest.raises(AssertionError, match="nothing-value: "):
+    with pytest.raises(AssertionError, match="there is no subject .*nothing-value"):
         fakebus.publish_event("nothing", {"id": 1})
 """
 

@@ -15,7 +15,7 @@ from confluent_kafka import Consumer, Producer
 
 from fakebus.broker.activity import Activity
 from fakebus.testing import TestBus
-from fakebus.testing.cluster import Cluster
+from fakebus.testing.cluster import ScopedCluster
 from fakebus.testing.embedded_bus import EmbeddedBus
 from fakebus.testing.groups import GroupProgress, PartitionProgress
 from fakebus.testing.isolation import Isolation
@@ -90,7 +90,7 @@ class Elsewhere:
 
 
 async def failure_elsewhere(progress: GroupProgress) -> str:
-    observer = Observer(cast(Cluster, Elsewhere(progress)))
+    observer = Observer(cast(ScopedCluster, Elsewhere(progress)))
     with pytest.raises(AssertionError) as caught:
         await observer.wait_for_group("g", timeout=0)
     return str(caught.value)
