@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Consumer, Producer, TopicPartition
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from fakebus.addresses import Address
@@ -76,7 +76,7 @@ def page(context: BrowserContext) -> Page:
 
 @pytest.fixture(scope="session")
 def shop(bus: FakeBus) -> str:
-    """An order that two services have passed along, as a client of others does it."""
+    """An order that services have passed along, by clients of others; one does not come."""
     producer = Producer({"bootstrap.servers": bus.bootstrap_servers, "client.id": "shop"})
     producer.produce("console-orders", b'{"order": 1}', key=b"1")
     producer.flush(10)
@@ -98,4 +98,7 @@ def shop(bus: FakeBus) -> str:
     mail.subscribe(["console-invoices"])
     assert mail.poll(20) is not None
     mail.close()
+    late = Consumer({**settings, "group.id": "late", "client.id": "late"})
+    late.commit(offsets=[TopicPartition("console-orders", 0, 0)], asynchronous=False)
+    late.close()
     return f"console-orders[{order.partition()}]@{order.offset()}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.console.test_frame import assert_accessible
@@ -31,4 +32,30 @@ def test_the_flow_of_an_order_leads_from_a_record_to_what_it_caused(page: Page, 
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text(shop)
     page.go_back()
+    assert_fits(page)
+
+
+def test_the_overview_leads_to_why_a_group_does_not_get_on(page: Page, shop: str) -> None:
+    page.goto("/ui")
+    page.get_by_role("link", name="late", exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Why late does not get on")
+    expect(page.get_by_role("heading", name="No member")).to_be_visible()
+    assert_fits(page)
+
+
+def test_a_service_is_named_on_the_page_of_clients(page: Page, shop: str) -> None:
+    page.goto("/ui/clients?q=shop")
+    page.get_by_role("link", name="Wrong service?").click()
+    page.get_by_label("Service", exact=True).fill("the shop")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status").first).to_contain_text("belong to the shop now")
+    expect(page.locator("#clients tr").filter(has_text="the shop")).to_contain_text(
+        "console-orders"
+    )
+    assert_fits(page)
+
+
+@pytest.mark.parametrize("path", ["/ui", "/ui/faults"])
+def test_pages_fit(page: Page, shop: str, path: str) -> None:
+    page.goto(path)
     assert_fits(page)

@@ -116,10 +116,19 @@ class Site:
                 for route in page_routes()
                 if route.label
             ],
+            "faults": self._faults(),
             "form_token": token,
             "done": unquote(request.cookies.get(_DONE, "")),
         }
         return self._templates.get_template(page.template).render({**common, **page.values})
+
+    def _faults(self) -> list[str]:
+        """Return the faults that are on, which every page tells."""
+        try:
+            faults = self._cluster.bus("faults").broker.faults
+        except NotOnThisCluster:
+            return []
+        return [fault.description for fault in tuple(faults.active)]
 
 
 def _is_here(path: str, target: str) -> bool:

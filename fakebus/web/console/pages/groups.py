@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 from fakebus.client.groups import GroupDetails
 from fakebus.client.positions import POSITION_HELP, parse_position
 from fakebus.cluster.browsing import OffsetMove, preview_reset, waiting_since
 from fakebus.errors import ConfigError
+from fakebus.lineage.why.broker_view import explain_group
+from fakebus.lineage.why.explanation import CAUSES
 from fakebus.types import TopicPartition
 from fakebus.web.console.addresses import page_url
 from fakebus.web.console.browse import explain
 from fakebus.web.console.call import Call, Page, Redirect
-from fakebus.web.console.pages.start import is_stuck
+from fakebus.web.console.health import is_stuck
+from fakebus.web.console.places import record_url
 from fakebus.web.errors import RequestError
 
 _MAX_ROWS = 500
+_MOST_EVIDENCE = 20_000
 
 
 async def index(call: Call) -> Page:
@@ -59,6 +64,28 @@ async def show(call: Call) -> Page:
             "moves": moves,
             "problem": problem,
             "position_help": POSITION_HELP,
+        },
+    )
+
+
+async def why(call: Call) -> Page:
+    """Tell why a group does not get on."""
+    name = call.query.raw("name")
+    found = await explain_group(call.cluster.bus("why a group is stuck").broker, name)
+    if found is None:
+        await call.cluster.group(name)  # says which ones there are
+        raise RequestError(404, f"there is no group {name!r}")
+    evidence = [
+        json.dumps(cause["evidence"], indent=2, ensure_ascii=False, default=str)[:_MOST_EVIDENCE]
+        for cause in found["causes"]
+    ]
+    return Page(
+        template="why.html",
+        values={
+            "found": found,
+            "evidence": evidence,
+            "kinds": len(CAUSES),
+            "place_url": record_url,
         },
     )
 

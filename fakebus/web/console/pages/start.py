@@ -2,45 +2,63 @@
 
 from __future__ import annotations
 
-from fakebus.cluster.interface import Cluster, GroupSummary, NotOnThisCluster, TopicSummary
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from fakebus.cluster.interface import Cluster, NotOnThisCluster, TopicSummary
 from fakebus.types import TopicPartition
 from fakebus.web.console.call import Call, Page
+from fakebus.web.console.health import health_of
 
-_MAX_ROWS = 100
+_MAX_ROWS = 10
+_MAX_FINDINGS = 30
 _RATE_MS = 60_000
 _MAX_PARTITIONS = 500
 """Partitions whose last minute is looked up for a page."""
-REBALANCING = ("preparing_rebalancing", "completing_rebalancing", "assigning", "reconciling")
+_MAX_TOPICS = 200
+"""Topics whose newest records are decoded."""
 
 
 async def show(call: Call) -> Page:
-    """Show what there is, how much comes, and who is behind."""
+    """Show what is not well, what there is, how much comes, and who is there."""
     cluster = call.cluster
     topics = [topic for topic in await cluster.topics() if not topic.is_internal]
     groups = await cluster.groups()
-    behind = sorted((g for g in groups if g.lag), key=lambda g: -(g.lag or 0))
     minute = await records_since(cluster, topics, cluster.now_ms() - _RATE_MS)
     busiest = sorted(topics, key=lambda t: (-minute.get(t.name, 0), -t.records, t.name))
+    filled = [topic.name for topic in busiest if topic.records]
+    health = await health_of(cluster, filled[:_MAX_TOPICS], groups)
+    services = services_of(health.clients)
     return Page(
         template="start.html",
         values={
+            "health": health,
+            "findings": health.findings[:_MAX_FINDINGS],
+            "services": dict(list(services.items())[:_MAX_ROWS]),
+            "service_count": len(services),
             "topics": busiest[:_MAX_ROWS],
             "topic_count": len(topics),
             "record_count": sum(topic.records for topic in topics),
             "minute": minute,
             "minute_count": sum(minute.values()),
-            "groups": groups,
-            "behind": behind[:_MAX_ROWS],
-            "stuck": [g for g in behind if is_stuck(g)],
+            "group_count": len(groups),
+            "behind": sum(bool(group.lag) for group in groups),
             "subjects": await _subject_count(cluster),
             "brokers": await cluster.brokers(),
         },
     )
 
 
-def is_stuck(group: GroupSummary) -> bool:
-    """Return whether a group is behind and nobody is there to catch up."""
-    return bool(group.lag) and (group.members == 0 or group.state in REBALANCING)
+def services_of(clients: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, list[str]]]:
+    """Return what each service is and does, by its name, from its clients."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for client in clients:
+        name = client["service"] or client["client_id"]
+        service = found.setdefault(name, {"software": [], "produces": [], "consumes": []})
+        for what, known in service.items():
+            told = [client[what]] if isinstance(client[what], str) else client[what]
+            known += [each for each in told if each and each not in known]
+    return found
 
 
 async def records_since(

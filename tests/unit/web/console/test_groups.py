@@ -30,7 +30,7 @@ def commit(browser: Browser, group: str, topic: str, offset: int) -> None:
 
 def test_groups_are_listed_with_their_lag(browser: Browser, group: str, topic: str) -> None:
     page = browser.get(f"/ui/groups?q={group}")
-    assert f"{group} empty: stuck 0 3 {topic}" in page.text
+    assert f"{group} empty: stuck why? 0 3 {topic}" in page.text
     page = browser.get(f"/ui/group?name={group}")
     assert "3 records, the first of them" in page.text
     assert f"{topic}[0] 1 4 3" in page.text

@@ -34,7 +34,7 @@ def test_a_browser_that_asks_for_the_root_comes_to_the_console(browser: Browser)
     assert (answer.status, answer.headers["Location"]) == (302, "/ui")
     page = browser.get("/")
     assert page.status == 200
-    assert "Everything is well" in page.text
+    assert "Nothing wrong was found" in page.text
 
 
 def test_every_line_of_the_table_names_a_function() -> None:
