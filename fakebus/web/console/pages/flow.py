@@ -8,11 +8,11 @@ from typing import Any
 
 from fakebus.lineage.flow import FlowError
 from fakebus.lineage.flow_text import FlowTree
-from fakebus.web.admin.flow import flow_of_text
 from fakebus.web.console.call import Call, Page
 from fakebus.web.console.places import record_url
 from fakebus.web.console.waterfall import waterfall, written_ms
 from fakebus.web.errors import RequestError
+from fakebus.web.text_flows import flow_of_text
 
 _MOST_ROWS = 200
 _MOST_GROUPS = 20
