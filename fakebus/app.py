@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from fakebus.fixture_files.seeding.bus_seed import BusSeed
     from fakebus.kafka.listener import Listener
     from fakebus.lineage.flow import Flows
+    from fakebus.lineage.services import ServiceRule
 
 __all__ = ["BusThread", "FakeBus"]
 
@@ -73,6 +74,7 @@ class FakeBus:
         self.registry: Registry
         self.lineage: Lineage
         self.identities: Identities
+        self.seed_notes: SeedNotes
         self.servers: list[Server] = []
         """The front ends, in the order in which they begin to serve."""
         self.ready = False
@@ -128,7 +130,8 @@ class FakeBus:
             default_compatibility=settings.compatibility,
             strict=settings.strict_schemas,
         )
-        self.lineage = Lineage(self.broker, storage.lineage)
+        self.seed_notes = SeedNotes(self.broker)
+        self.lineage = Lineage(self.broker, storage.lineage, self._declared_services)
         opened.push_async_callback(self.lineage.close)
         self.identities = Identities(self.broker.topics, storage.lineage, IdentityReader())
         opened.push_async_callback(self.identities.close)
@@ -144,7 +147,7 @@ class FakeBus:
         self.broker.service_of = self.lineage.service_of
         await self.registry.start()
         self.broker.record_validator = RecordValidator(self.registry)
-        own = (self.registry, SeedNotes(self.broker), self.lineage, self.identities)
+        own = (self.registry, self.seed_notes, self.lineage, self.identities)
         self.broker.participants += own
         await self.broker.finish_restoring()
         if seed is not None:
@@ -160,6 +163,10 @@ class FakeBus:
         opened.callback(ready_file.remove)
         ready_file.write(self._description())
 
+    async def _declared_services(self) -> Mapping[str, ServiceRule]:
+        parties = await self.seed_notes.parties()
+        return {} if parties is None else parties.services
+
     @cached_property
     def flows(self) -> Flows:
         """What caused which record, and what became of it."""
@@ -173,7 +180,7 @@ class FakeBus:
             self.lineage,
             self.identities,
             decode=RegistrySource(self.registry).data_of,
-            refusal=DeclaredReaders(self.broker, self.registry).refusal,
+            refusal=DeclaredReaders(self.seed_notes, self.registry).refusal,
         )
 
     def _front_ends(self) -> Iterator[Server]:

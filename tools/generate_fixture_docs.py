@@ -13,12 +13,12 @@ from pathlib import Path
 
 from fakebus.fixture_files.structure.declarations import table, words
 from fakebus.fixture_files.structure.event_models import Generate
-from fakebus.fixture_files.structure.models import Profile, RootFile, Topic
+from fakebus.fixture_files.structure.models import Profile, RootFile, Service, Topic
 from fakebus.fixture_files.structure.subject_models import Subject
 from fakebus.fixture_files.structure.uses import Use
 
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "reference" / "fixtures.md"
-MODELS = (RootFile, Use, Topic, Subject, Generate, Profile)
+MODELS = (RootFile, Use, Topic, Subject, Generate, Profile, Service)
 TABLE = re.compile(r"(<!-- Generated from (\w+); .*? -->\n)(?:\|.*\n)*")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from fakebus.fixture_files.encoding.encoder import EncodingSettings, TopicEncoder, topic_config
@@ -23,7 +24,12 @@ from fakebus.fixture_files.set_parts import LoadSettings, Part
 from fakebus.fixture_files.sources import MAX_EVENTS_BYTES, ROOT_FILE, FixtureDirectory
 from fakebus.fixture_files.structure.event_models import Load
 from fakebus.fixture_files.structure.models import Topic
-from fakebus.fixture_files.structure.set_checks import check_groups, check_profile, check_topics
+from fakebus.fixture_files.structure.set_checks import (
+    check_groups,
+    check_profile,
+    check_services,
+    check_topics,
+)
 from fakebus.fixture_files.structure.set_reader import read_structure
 
 if TYPE_CHECKING:
@@ -113,6 +119,10 @@ class DirectoryLoader:
         """Look at the groups, which may read from topics of other sets, and tell what was found."""
         topics = self.part.visible_topics()
         check_groups(self.part.spec.groups, topics, self._event_counts(), self._problems)
+        named = {*chain.from_iterable((*one.writers, *one.consumers) for one in topics.values())}
+        for subject in self.part.spec.subjects:
+            named |= {*filter(None, [subject.owner]), *subject.consumers, *subject.readers}
+        check_services(self.part.spec.services, named, self._problems)
         self._problems.extend(self._findings)
 
     def _event_counts(self) -> Counter[tuple[str, int]] | None:
@@ -291,4 +301,5 @@ class DirectoryLoader:
                 for (topic, relative), (file, events) in streams.items()
             ),
             groups=tuple(fixture_group(group) for group in spec.groups),
+            services=tuple(service.rule for service in spec.services),
         )

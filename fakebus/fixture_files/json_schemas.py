@@ -23,6 +23,7 @@ from fakebus.fixture_files.structure.models import (
     Group,
     Profile,
     RootFile,
+    Service,
     Topic,
 )
 from fakebus.fixture_files.structure.subject_models import Reference, Subject
@@ -39,6 +40,7 @@ DEFINITIONS = {
     "generate": Generate,
     "group": Group,
     "profile": Profile,
+    "service": Service,
     "use": Use,
 }
 

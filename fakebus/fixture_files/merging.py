@@ -23,6 +23,7 @@ from fakebus.fixture_files.model import (
 from fakebus.fixture_files.problems import FixtureProblem, Position, quoted
 from fakebus.fixture_files.structure.schema_set import SchemaIdTable
 from fakebus.fixture_files.structure.topic_rules import metric_name
+from fakebus.lineage.services import ServiceRule
 
 _HINT = "say the same in both, or leave it to one of them"
 _Said = tuple[str, object, object]
@@ -210,6 +211,7 @@ def merged(
         "topics": tuple(_topics(sets)),
         "streams": tuple({_key(one): one for each in sets for one in each.streams}.values()),
         "groups": tuple(_groups(sets)),
+        "services": tuple(_services(sets)),
     }
     if len(sets) > 1:
         parts["parts"] = tuple(sets)
@@ -256,6 +258,15 @@ def _groups(sets: Sequence[FixtureSet]) -> Iterable[FixtureGroup]:
         first = found.get(group.group, group)
         offsets = {(each.topic, each.partition): each for each in (*first.offsets, *group.offsets)}
         found[group.group] = replace(first, offsets=tuple(offsets.values()))
+    return found.values()
+
+
+def _services(sets: Sequence[FixtureSet]) -> Iterable[ServiceRule]:
+    found: dict[str, ServiceRule] = {}
+    for rule in (rule for each in sets for rule in each.services):
+        first = found.get(rule.service, rule).patterns
+        both = {name: _union(first[name], other) for name, other in rule.patterns.items()}
+        found[rule.service] = ServiceRule(rule.service, **both)
     return found.values()
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from fakebus.fixture_files.problems import Position
+from fakebus.lineage.services import ServiceRule
 from fakebus.records.record import NewRecord
 from fakebus.types import TopicPartition
 
@@ -206,6 +207,8 @@ class FixtureSet:
     streams: tuple[FixtureStream, ...]
     """In the order of loading; a topic's records lie in its log in this order."""
     groups: tuple[FixtureGroup, ...]
+    services: tuple[ServiceRule, ...] = ()
+    """What the clients of services are known by."""
     parts: tuple[FixtureSet, ...] = ()
     """What each of several sets has of its own: of those that were named, and of all that they use,
     each behind those that it builds on. Empty for a set that uses none."""

@@ -38,6 +38,7 @@ from fakebus.fixture_files.pack_checks import (
 )
 from fakebus.fixture_files.problems import FixtureError, FixtureProblem, Position, quoted
 from fakebus.fixture_files.sources import read_bounded
+from fakebus.lineage.services import ServiceRule
 from fakebus.output_files import write_output
 from fakebus.records.codecs import Codec
 from fakebus.records.compression import compress, decompress
@@ -98,6 +99,7 @@ def write_pack(path: Path, loads: Loads) -> int:
         "schemas": [asdict(schema) for schema in fixture_set.schemas],
         "topics": [asdict(topic) for topic in fixture_set.topics],
         "groups": [asdict(group) for group in fixture_set.groups],
+        "services": [rule._asdict() for rule in fixture_set.services],
         "name": fixture_set.name,
         "set_version": fixture_set.version,
         "streams": [
@@ -250,6 +252,7 @@ def _fixture_set(path: Path, body: Any, now_ms: int, ids: SchemaIds) -> FixtureS
             )
             for each in body["groups"]
         ),
+        services=tuple(ServiceRule(**each) for each in body.get("services", ())),
     )
     # Events are not looked at one by one.
     check_shape(replace(found, streams=tuple(replace(each, events=()) for each in found.streams)))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from itertools import chain
 from typing import Any
 
 from fakebus.fixture_files.model import FixtureReader, FixtureSet
+from fakebus.lineage.services import ServiceRule
 
 _MAX_READER_LETTERS = 200_000
 """A longer schema does not fit into a note; its reader is kept as one whose schema is unknown."""
@@ -49,6 +51,17 @@ class Parties:
 
     topics: dict[str, TopicParties] = field(default_factory=dict)
     subjects: dict[str, SubjectParties] = field(default_factory=dict)
+    rules: dict[str, ServiceRule] = field(default_factory=dict)
+    """What the clients of services are known by."""
+
+    @property
+    def services(self) -> dict[str, ServiceRule]:
+        """All services, with the rules of those that have one before the others."""
+        topics = [(each.owner, *each.producers, *each.consumers) for each in self.topics.values()]
+        readers = [self.consumers(subject) for subject in self.subjects]
+        owners = [each.owner for each in self.subjects.values()]
+        names = dict.fromkeys(filter(None, [*chain(*topics, *readers), *owners]))
+        return {**self.rules, **{name: ServiceRule(name) for name in names - self.rules.keys()}}
 
     def topics_of(self, subject: str) -> tuple[str, ...]:
         """Return the topics that are written with a subject."""
@@ -81,15 +94,18 @@ class Parties:
                 for one in entry["readers"]
             ]
             yield f"{_SUBJECT}{subject.name}", entry
+        for rule in self.rules.values():
+            yield f"{_SERVICE}{rule.service}", rule._asdict()
 
 
+_SERVICE = "fixtures.service:"
 _TOPIC = "fixtures.topic:"
 _SUBJECT = "fixtures.subject:"
 
 
 def parties_of(fixture_set: FixtureSet) -> Parties:
     """Return what a set declares."""
-    found = Parties()
+    found = Parties(rules={rule.service: rule for rule in fixture_set.services})
     for topic in fixture_set.topics:
         found.topics[topic.name] = TopicParties(
             name=topic.name,
@@ -128,6 +144,9 @@ def noted_parties(notes: Mapping[str, str]) -> Parties:
             entry = _texts(json.loads(text))
             entry["readers"] = tuple(FixtureReader(**one) for one in entry["readers"])
             found.subjects[entry["name"]] = SubjectParties(**entry)
+        elif key.startswith(_SERVICE):
+            rule = ServiceRule(**_texts(json.loads(text)))
+            found.rules[rule.service] = rule
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -29,6 +29,13 @@ _TRIM_EVERY = 100
 """Notes after which old ones are looked for."""
 
 
+DeclaredServices = Callable[[], Awaitable[Mapping[str, ServiceRule]]]
+
+
+async def _none_declared() -> Mapping[str, ServiceRule]:
+    return {}
+
+
 def _do_nothing() -> None:
     """Tell nobody."""
 
@@ -39,15 +46,19 @@ class Lineage:
     Args:
         broker: the bus.
         store: where it is kept.
+        declared: tells which services are declared, by name.
     """
 
-    def __init__(self, broker: Broker, store: LineageStore) -> None:
+    def __init__(
+        self, broker: Broker, store: LineageStore, declared: DeclaredServices = _none_declared
+    ) -> None:
         self.store = store
         self.services = Services()
         self.clients = Clients(self.services)
         self.on_stored: Callable[[], object] = _do_nothing
         """Called when something new is stored."""
         self._broker = broker
+        self._declared = declared
         self._notebook = Notebook(self.clients)
         self._peers = PeerFinder(self.clients.looked_up)
         self._rules = broker.values("lineage.service.")
@@ -93,6 +104,7 @@ class Lineage:
                 await append
         self._write_all()
         await self._broker.settle()
+        self.services.declared = await self._declared()
 
     def _write(self) -> None:
         """Store what has come, some of it at a time."""

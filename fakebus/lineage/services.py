@@ -1,13 +1,15 @@
 """Services: what clients are parts of, as people name them.
 
-A rule names a service by client ids, groups, addresses or commands. Where no rule says anything,
-the program that runs is the service, else the name of its container, else what it calls itself.
+A rule names a service by client ids, groups, addresses or commands: first those that were set on
+the bus itself, then those of fixture sets. Where no rule says anything, the program that runs is
+the service, else the name of its container, else what it calls itself; the first of these that a
+fixture set knows as a service comes before the others.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
@@ -79,6 +81,9 @@ class Services:
 
     def __init__(self, rules: Iterable[ServiceRule] = ()) -> None:
         self.rules: list[ServiceRule] = list(rules)
+        """What was set on the bus itself."""
+        self.declared: Mapping[str, ServiceRule] = {}
+        """What fixture sets declare, by service; some are known by their names alone."""
 
     def set(self, rule: ServiceRule) -> None:
         """Put a rule before all others, in the place of the one that the service had."""
@@ -92,14 +97,16 @@ class Services:
         Args:
             facts: what is known of it: client_id, groups, address, host_name, process.
         """
-        for rule in self.rules:
+        for rule in (*self.rules, *self.declared.values()):
             if rule.matches(facts):
                 return rule.service
         process = facts["process"]
-        named = process and program_name(process["arguments"], process["directory"])
+        program = process and program_name(process["arguments"], process["directory"])
+        named = (program, container_name(facts["host_name"]), *_names(facts))
         return (
-            named
-            or container_name(facts["host_name"])
+            next((name for name in named if name in self.declared), "")
+            or program
+            or named[1]
             or _own_name(facts)
             or (process and _inline_name(process["arguments"]))
             or facts["address"]
@@ -115,9 +122,16 @@ def _inline_name(arguments: Sequence[str]) -> str:
     return f"{_stem(arguments[0])}-{crc32(text):08x}"
 
 
+def _names(facts: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a client and its groups are called, with and without trailing numbers."""
+    for name in (facts["client_id"], *facts["groups"]):
+        yield name
+        yield _without_number(name)
+
+
 def _own_name(facts: Mapping[str, Any]) -> str:
     """Return what a client or its groups call themselves, without trailing numbers."""
-    names = (_without_number(name) for name in (facts["client_id"], *facts["groups"]))
+    names = (_without_number(name) for name in _names(facts))
     return next((name for name in names if not _DEFAULT_IDS.fullmatch(name)), "")
 
 

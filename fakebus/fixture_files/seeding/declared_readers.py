@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 
-from fakebus.broker.broker import Broker
 from fakebus.errors import MissingExtraError
 from fakebus.fixture_files.model import FixtureReader
-from fakebus.fixture_files.parties import Parties, TopicParties
-from fakebus.fixture_files.seeding.ledger import LEDGER_TOPIC
+from fakebus.fixture_files.parties import TopicParties
+from fakebus.fixture_files.seed_notes import SeedNotes
 from fakebus.records.record import Record
 from fakebus.registry.errors import RegistryError
 from fakebus.registry.registry import Registry
@@ -21,15 +20,13 @@ class DeclaredReaders:
     """Schemas that services read a bus's topics with, as the sets say that it was seeded from.
 
     Args:
-        broker: knows the notes of seeding.
+        notes: of seeding.
         registry: knows what records were written with.
     """
 
-    def __init__(self, broker: Broker, registry: Registry) -> None:
-        self._broker = broker
+    def __init__(self, notes: SeedNotes, registry: Registry) -> None:
+        self._notes = notes
         self._registry = registry
-        self._parties = Parties()
-        self._seen: tuple[object, ...] = ()
 
     async def refusal(self, services: Collection[str], topic: str, record: Record) -> str | None:
         """Return why services could not read a record's value; ``None`` if they can, or might.
@@ -64,19 +61,12 @@ class DeclaredReaders:
 
     async def _of(self, topic: str) -> dict[str, tuple[FixtureReader, ...]]:
         """Return what is declared for the values of a topic, by subject."""
-        # Imported late: what was never seeded need not know how.
-        from fakebus.fixture_files.seeding.seeder import read_ledger
-
-        known = self._broker.topics.get(LEDGER_TOPIC)
-        if known is None:
+        parties = await self._notes.parties()
+        if parties is None:
             return {}
-        log = known.partitions[0]
-        seen = (known.topic_id, log.leader_epoch, log.high_watermark)
-        if seen != self._seen:
-            self._parties, self._seen = (await read_ledger(self._broker)).parties, seen
-        told = self._parties.topics.get(topic, TopicParties(name=topic))
+        told = parties.topics.get(topic, TopicParties(name=topic))
         names = {*told.subjects, f"{topic}-value"} - {told.formats[0]}
-        subjects = self._parties.subjects
+        subjects = parties.subjects
         return {name: subjects[name].readers for name in names if name in subjects}
 
 

@@ -25,11 +25,10 @@ from uuid import UUID
 from fakebus.fixture_files.model import FixtureEvent, FixtureSet, FixtureStream, FixtureTopic
 from fakebus.fixture_files.parties import Parties, noted_parties
 from fakebus.fixture_files.problems import FixtureProblem
+from fakebus.fixture_files.seed_notes import LEDGER_TOPIC as LEDGER_TOPIC
 from fakebus.records.record import NewRecord
 from fakebus.wording import counted
 
-LEDGER_TOPIC = "__fakebus_seeded"
-"""Two underscores, as topics have that clients need not see."""
 LEDGER_CONFIG: Mapping[str, str] = {
     "cleanup.policy": "compact",
     # Its records must fit wherever events may be small.

@@ -150,8 +150,8 @@ class _Seeding:
         if self._is_shared:
             self._ledger = await read_ledger(self._broker)
         self._check()
-        is_missing = self._broker.topics.get(LEDGER_TOPIC) is None
-        if self._is_shared and (self._set.topics or self._set.schemas) and is_missing:
+        noted = self._set.topics or self._set.schemas or self._set.services
+        if self._is_shared and noted and self._broker.topics.get(LEDGER_TOPIC) is None:
             await self._broker.topics.create(LEDGER_TOPIC, 1, LEDGER_CONFIG)
         begun = [await self._begun(stream) for stream in self._set.streams]
         skipped = sum(count - len(rest or ()) for count, rest in begun)

@@ -25,6 +25,7 @@ from fakebus.fixture_files.structure.event_models import (
     HEADERS,
     KEY_FORMAT,
     LOADS,
+    TEXTS,
     VALUE_FORMAT,
     Format,
     Generate,
@@ -53,6 +54,7 @@ from fakebus.fixture_files.structure.yaml_tree import (
     is_null,
 )
 from fakebus.fixture_files.times import parse_instant
+from fakebus.lineage.services import PATTERNS, ServiceRule
 from fakebus.records.partitioner import PARTITIONERS
 
 DEFAULT_PARTITIONER = "consistent_random"
@@ -239,6 +241,24 @@ class Group(Model):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Service(Model):
+    """A service, and what its clients are known by."""
+
+    WHAT: ClassVar[str] = "a service"
+
+    name: str = ""
+    client_ids: tuple[str, ...] = declared(TEXTS, default=())
+    groups: tuple[str, ...] = declared(TEXTS, default=())
+    addresses: tuple[str, ...] = declared(TEXTS, default=())
+    commands: tuple[str, ...] = declared(TEXTS, default=())
+
+    @property
+    def rule(self) -> ServiceRule:
+        """The rule that its clients are found by."""
+        return ServiceRule(self.name, **{name: getattr(self, name) for name in PATTERNS})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Profile(Model):
     """A part of a set, such as a demo or a small one for tests."""
 
@@ -355,6 +375,9 @@ class IncludedFile(Model):
     subjects: tuple[Subject, ...] = declared(several(object_of(Subject, "subject")), default=())
     topics: tuple[Topic, ...] = declared(several(object_of(Topic, "topic")), default=())
     groups: tuple[Group, ...] = declared(several(object_of(Group, "group")), default=())
+    services: Mapping[str, Service] = declared(
+        by_name(object_of(Service, "service"), what='the service "{}"', is_model=True), default=dict
+    )
     include: tuple[Place, ...] = declared(PLACED_TEXTS, default=())
 
 

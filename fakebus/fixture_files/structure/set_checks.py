@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from fnmatch import fnmatchcase
 
 from fakebus.fixture_files.problems import ProblemList, did_you_mean, quoted
-from fakebus.fixture_files.structure.models import Group, Offset, Profile, Topic
+from fakebus.fixture_files.structure.models import Group, Offset, Profile, Service, Topic
 from fakebus.fixture_files.structure.topic_rules import metric_name
 
 
@@ -31,6 +31,34 @@ def check_topics(topics: Sequence[Topic], problems: ProblemList) -> None:
                 f"the topic names {quoted(topic.name)} and {quoted(other.name)} collide: "
                 'Kafka takes "." and "_" for the same',
                 "rename one of them",
+            )
+
+
+def check_services(services: Sequence[Service], named: Set[str], problems: ProblemList) -> None:
+    """Report services that exist twice, and those whose names look like mistakes.
+
+    Args:
+        services: all services of the set that have rules.
+        named: the services that its topics and subjects name.
+        problems: where mistakes go.
+    """
+    seen: dict[str, Service] = {}
+    for service in services:
+        first = seen.setdefault(service.name, service)
+        if first is not service:
+            problems.add(
+                service.position,
+                f"the service {quoted(service.name)} is described twice "
+                f"(first in {first.position.file}:{first.position.line})",
+                "write all that it is known by in one place",
+            )
+    for service in seen.values():
+        hint = did_you_mean(service.name, named - seen.keys())
+        if service.name not in named and hint.startswith("did you mean"):
+            problems.add(
+                service.position,
+                f"no topic and no subject names the service {quoted(service.name)}",
+                f"{hint} If both exist, describe the other one, too: under services",
             )
 
 

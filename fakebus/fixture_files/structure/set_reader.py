@@ -16,6 +16,7 @@ from fakebus.fixture_files.structure.models import (
     Place,
     Profile,
     RootFile,
+    Service,
     Topic,
 )
 from fakebus.fixture_files.structure.subject_models import Subject
@@ -35,6 +36,7 @@ class SetSpec:
     subjects: list[Subject] = field(default_factory=list)
     topics: list[Topic] = field(default_factory=list)
     groups: list[Group] = field(default_factory=list)
+    services: list[Service] = field(default_factory=list)
     loads: list[Load] = field(default_factory=list)
     """Events files that are included directly; their lines name their topics."""
     scenarios: list[Load] = field(default_factory=list)
@@ -115,6 +117,7 @@ class _StructureReader:
         self._spec.subjects += file.subjects
         self._spec.topics += file.topics
         self._spec.groups += file.groups
+        self._spec.services += file.services.values()
         included = self._read_includes(file.include, relative)
         return included + self._read_root(file) if isinstance(file, RootFile) else included
 

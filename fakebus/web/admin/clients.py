@@ -16,8 +16,12 @@ async def clients(call: AdminCall) -> object:
 
 
 async def list_services(call: AdminCall) -> object:
-    """Tell which services are named by rules, and by what."""
-    return [rule._asdict() for rule in call.bus.lineage.services.rules]
+    """Tell which services are named by rules, and by what; first those that were set here."""
+    await call.bus.lineage.settle()
+    services = call.bus.lineage.services
+    rules = [*services.rules, *services.declared.values()]
+    here = {rule.service for rule in services.rules}
+    return [{**rule._asdict(), "declared": rule.service not in here} for rule in rules]
 
 
 async def name_service(call: AdminCall) -> object:

@@ -55,13 +55,13 @@ consumer.close()
 class Up:
     """``fakebus up`` on a data file, in a process of its own."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *more: str) -> None:
         self.ready = directory / "ready.json"
         self.ready.unlink(missing_ok=True)
         options = ["--data", str(directory / "bus.db"), "--ready-file", str(self.ready)]
         options += ["--kafka", "127.0.0.1:0", "--http", "127.0.0.1:0", "--log-level", "error"]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "fakebus", "up", *options], cwd=directory
+            [sys.executable, "-m", "fakebus", "up", *options, *more], cwd=directory
         )
         deadline = time.monotonic() + 30
         while not self.ready.exists():
@@ -118,8 +118,12 @@ def test_three_programs_are_three_services_also_after_a_kill(tmp_path: Path) -> 
         assert set(named) == {"shop", "billing_worker", "Post"}
         time.sleep(0.5)  # what is stored in the background every 150 ms is stored by then
         bus.end(signal.SIGKILL)
-        bus = Up(tmp_path)
-        assert set(bus.clients()) == {"shop", "billing_worker", "Post"}
+        (tmp_path / "fakebus.yaml").write_text(
+            "version: 1\nservices: {accounts: {groups: [bill*]}, none: {groups: [mai]}}\n"
+        )
+        bus = Up(tmp_path, "--fixtures", str(tmp_path))
+        assert set(bus.clients()) == {"shop", "accounts", "Post"}
+        bus.clients("--service", "billing_worker", "--group", "billing")
         again = bus.clients("--service", "Post")
         assert {name: each["process"] for name, each in again.items()} == {
             name: each["process"] for name, each in found.items()

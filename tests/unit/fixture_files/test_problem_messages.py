@@ -433,6 +433,18 @@ YAML_CASES: dict[str, tuple[str | bytes, str]] = {
             'partition; write  my-topic: {"*": earliest}'
         ),
     ),
+    "service almost of another name": (
+        TOPIC.replace("name: orders", "name: orders, consumers: [billing]")
+        + "services: {biling: {groups: b}}\n",
+        (
+            'fakebus.yaml:4:20: no topic and no subject names the service "biling"; did you mean '
+            '"billing"? If both exist, describe the other one, too: under services'
+        ),
+    ),
+    "unknown field of a service": (
+        TOPIC + "services: {billing: {group: [b]}}\n",
+        'fakebus.yaml:4:22: a service has no field "group"; did you mean "groups"?',
+    ),
     "group twice": (
         TOPIC
         + (

@@ -40,6 +40,7 @@ name: orders-set
 release: 2.10
 clock: {anchor: "2023-11-14T22:13:20Z", tz: UTC}
 seed: 1
+services: {billing: {client_ids: b-*, groups: [b], addresses: 10.*, commands: ["*b.py"]}}
 partitioner: murmur2_random
 compatibility: FULL
 lint: {ignore: [unused-schema], conventions: oep41}

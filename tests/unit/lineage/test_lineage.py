@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from fakebus.broker.activity import VERBS, Origin
 from fakebus.broker.faults import Api
 from fakebus.config import Settings
 from fakebus.lineage.clients import THE_BUS
+from fakebus.lineage.services import ServiceRule
 from fakebus.registry.model import SchemaRequest
 from fakebus.storage.lineage_interface import NoteRow
 from fakebus.types import TopicPartition
@@ -44,6 +46,26 @@ async def test_who_produced_is_known_after_a_restart(tmp_path: Path) -> None:
         assert (later.client, later.seq > note.seq) == (note.client, True)
         [told] = await bus.lineage.list_clients()
         assert (told["client_id"], told["produces"]) == ("shop", ["t"])
+
+
+async def test_a_bus_keeps_what_sets_say_of_services_whoever_seeds_them(tmp_path: Path) -> None:
+    (tmp_path / "fakebus.yaml").write_text(
+        "version: 1\ntopics: [{name: t, owner: till}]\nservices: {post: {client_ids: [wms-*]}}\n"
+    )
+    fixtures = replace(settings(tmp_path / "bus.db"), fixtures=(tmp_path,))
+
+    async def services(bus: FakeBus) -> list[str]:
+        return [each["service"] for each in await bus.lineage.list_clients()]
+
+    async with FakeBus(fixtures) as bus:
+        for name in ("wms-a", "till-3"):
+            origin = Origin(front_end="kafka", client_id=name)
+            await bus.broker.produce(T0, batch(b"a"), origin=origin)
+        assert await services(bus) == ["post", "till"]
+    async with FakeBus(settings(tmp_path / "bus.db")) as bus:
+        assert await services(bus) == ["post", "till"]
+        await bus.lineage.set_service(ServiceRule("shop", client_ids=("wms-a",)))
+        assert await services(bus) == ["shop", "till"]
 
 
 async def test_a_rollback_takes_back_notes_and_clients() -> None:

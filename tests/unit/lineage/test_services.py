@@ -69,6 +69,21 @@ def test_other_clients_are_what_they_call_themselves(known: dict[str, Any], name
     assert Services().service_of(facts(**known)) == name
 
 
+def test_a_declared_name_comes_before_others_and_a_declared_rule_before_names() -> None:
+    services = Services()
+    process = {"arguments": ["python", "run/runner.py"], "directory": "/"}
+    client = facts(client_id="rdkafka", groups=["billing-2"], process=process)
+    assert services.service_of(client) == "runner"
+    services.declared = {"billing": ServiceRule("billing")}
+    assert services.service_of(client) == "billing"
+    services.declared = {name: ServiceRule(name) for name in ("billing", "runner")}
+    assert services.service_of(client) == "runner"
+    services.declared = {"mail": ServiceRule("mail", groups=["billing*"]), **services.declared}
+    assert services.service_of(client) == "mail"
+    services.set(ServiceRule("post", commands=["*runner*"]))
+    assert services.service_of(client) == "post"
+
+
 def test_a_rule_comes_first_and_can_be_taken_back() -> None:
     services = Services()
     process = {"arguments": ["python", "orders.py", "--shop"], "directory": "/"}
