@@ -180,7 +180,7 @@ class FakeBus:
             self.lineage,
             self.identities,
             decode=RegistrySource(self.registry).data_of,
-            refusal=DeclaredReaders(self.seed_notes, self.registry).refusal,
+            refusal=DeclaredReaders(self.seed_notes.parties, self.registry).refusal,
         )
 
     def _front_ends(self) -> Iterator[Server]:

@@ -25,9 +25,10 @@ from fakebus.client.offsets import LogRange
 from fakebus.cluster.events import Event
 from fakebus.cluster.interface import Cluster, NotOnThisCluster, SchemaDetails, Schemas
 from fakebus.errors import FakebusError
+from fakebus.fixture_files import LEDGER_TOPIC
 from fakebus.fixture_files.loader import load_fixtures
 from fakebus.fixture_files.parties import Parties, TopicParties
-from fakebus.fixture_files.seeding.ledger import LEDGER_TOPIC, Ledger
+from fakebus.fixture_files.seeding.ledger import Ledger
 from fakebus.schemas.interface import ResolvedReference
 from fakebus.types import TopicPartition
 

@@ -31,6 +31,7 @@ from fakebus.client.topics import (
     set_configs,
     topic_ids,
 )
+from fakebus.fixture_files import LEDGER_TOPIC
 from fakebus.fixture_files.model import (
     FixtureEvent,
     FixtureGroup,
@@ -40,7 +41,7 @@ from fakebus.fixture_files.model import (
 )
 from fakebus.fixture_files.parties import parties_of
 from fakebus.fixture_files.problems import FixtureError
-from fakebus.fixture_files.seeding.ledger import LEDGER_CONFIG, LEDGER_TOPIC, Ledger
+from fakebus.fixture_files.seeding.ledger import LEDGER_CONFIG, Ledger
 from fakebus.fixture_files.structure.schema_set import SchemaIds
 from fakebus.real_time import now_ms
 from fakebus.records.record import NewRecord

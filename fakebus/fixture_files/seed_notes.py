@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from fakebus.fixture_files import LEDGER_TOPIC
+
 if TYPE_CHECKING:
     from fakebus.broker.broker import Broker
     from fakebus.fixture_files.parties import Parties
-
-LEDGER_TOPIC = "__fakebus_seeded"
-"""Two underscores, as topics have that clients need not see."""
 
 
 class SeedNotes:

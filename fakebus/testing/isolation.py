@@ -6,7 +6,7 @@ from enum import Enum
 
 from fakebus.broker.broker import Broker
 from fakebus.broker.snapshots import Snapshot
-from fakebus.fixture_files.seeding.ledger import LEDGER_TOPIC
+from fakebus.fixture_files import LEDGER_TOPIC
 from fakebus.registry.registry import Registry
 from fakebus.registry.schema_log import TOPIC as SCHEMAS_TOPIC
 from fakebus.testing.naming import Namespace, OwnNames

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 
 from fakebus.errors import MissingExtraError
 from fakebus.fixture_files.model import FixtureReader
-from fakebus.fixture_files.parties import TopicParties
-from fakebus.fixture_files.seed_notes import SeedNotes
+from fakebus.fixture_files.parties import Parties, TopicParties
 from fakebus.records.record import Record
 from fakebus.registry.errors import RegistryError
 from fakebus.registry.registry import Registry
@@ -20,12 +19,14 @@ class DeclaredReaders:
     """Schemas that services read a bus's topics with, as the sets say that it was seeded from.
 
     Args:
-        notes: of seeding.
+        parties: tells what the sets declare; ``None`` if there are none.
         registry: knows what records were written with.
     """
 
-    def __init__(self, notes: SeedNotes, registry: Registry) -> None:
-        self._notes = notes
+    def __init__(
+        self, parties: Callable[[], Awaitable[Parties | None]], registry: Registry
+    ) -> None:
+        self._parties = parties
         self._registry = registry
 
     async def refusal(self, services: Collection[str], topic: str, record: Record) -> str | None:
@@ -61,7 +62,7 @@ class DeclaredReaders:
 
     async def _of(self, topic: str) -> dict[str, tuple[FixtureReader, ...]]:
         """Return what is declared for the values of a topic, by subject."""
-        parties = await self._notes.parties()
+        parties = await self._parties()
         if parties is None:
             return {}
         told = parties.topics.get(topic, TopicParties(name=topic))

@@ -25,7 +25,6 @@ from uuid import UUID
 from fakebus.fixture_files.model import FixtureEvent, FixtureSet, FixtureStream, FixtureTopic
 from fakebus.fixture_files.parties import Parties, noted_parties
 from fakebus.fixture_files.problems import FixtureProblem
-from fakebus.fixture_files.seed_notes import LEDGER_TOPIC as LEDGER_TOPIC
 from fakebus.records.record import NewRecord
 from fakebus.wording import counted
 

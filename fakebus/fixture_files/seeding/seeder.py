@@ -28,6 +28,7 @@ from fakebus.broker.configs.topic_config import TopicConfig
 from fakebus.broker.tail import LogCursor
 from fakebus.broker.topics import Topic
 from fakebus.errors import BrokerError
+from fakebus.fixture_files import LEDGER_TOPIC
 from fakebus.fixture_files.encoding.batching import (
     PART_BYTES,
     PART_EVENTS,
@@ -44,7 +45,7 @@ from fakebus.fixture_files.model import (
 )
 from fakebus.fixture_files.parties import parties_of
 from fakebus.fixture_files.problems import FixtureError, FixtureProblem
-from fakebus.fixture_files.seeding.ledger import LEDGER_CONFIG, LEDGER_TOPIC, Ledger
+from fakebus.fixture_files.seeding.ledger import LEDGER_CONFIG, Ledger
 from fakebus.fixture_files.structure.topic_rules import metric_name
 from fakebus.records.builder import build_batch
 from fakebus.records.record import NewRecord

@@ -12,11 +12,11 @@ import pytest
 from fakebus.broker.broker import Broker
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.topics import Topic
+from fakebus.fixture_files import LEDGER_TOPIC
 from fakebus.fixture_files.encoding import batching
 from fakebus.fixture_files.loader import load_fixtures
 from fakebus.fixture_files.model import FixtureSet
 from fakebus.fixture_files.problems import FixtureError
-from fakebus.fixture_files.seeding.ledger import LEDGER_TOPIC
 from fakebus.fixture_files.seeding.seeder import SeedReport, delete_topics, seed
 from fakebus.records.builder import build_batch
 from fakebus.records.reader import read_records

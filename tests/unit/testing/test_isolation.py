@@ -27,7 +27,7 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from fakebus.fixture_files.seeding.ledger import LEDGER_TOPIC
+from fakebus.fixture_files import LEDGER_TOPIC
 from fakebus.testing import TestBus
 from fakebus.testing.embedded_bus import EmbeddedBus, bus_settings
 from fakebus.testing.isolation import Isolation
