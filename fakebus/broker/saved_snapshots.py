@@ -11,7 +11,8 @@ import asyncio
 import json
 import logging
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
@@ -29,6 +30,8 @@ logger = logging.getLogger("fakebus.broker")
 
 _NAME = re.compile(r"[a-zA-Z0-9._-]{1,100}")
 _RESTORING = "snapshot.restoring"
+
+Pair = tuple[Snapshot, Snapshot]
 
 
 class SnapshotNameError(FakebusError):
@@ -117,6 +120,28 @@ class SavedSnapshots:
                 f"there is no snapshot {name[:200]!r}; {nearest(name[:200], self._saved)}"
             )
         return found
+
+    @asynccontextmanager
+    async def pair(self, before: str, after: str | None) -> AsyncIterator[Pair]:
+        """Give two snapshots to look at; no snapshot changes or is forgotten meanwhile.
+
+        Args:
+            before: the name of the one.
+            after: the name of the other; this moment when left out.
+
+        Raises:
+            UnknownSnapshotError: there is none of that name.
+        """
+        async with self._changing:
+            first = self.get(before).snapshot
+            if after is not None:
+                yield first, self.get(after).snapshot
+                return
+            now = await self._snapshots.take()
+            try:
+                yield first, now
+            finally:
+                self._snapshots.forget(now)
 
     async def sizes(self) -> dict[str, int]:
         """Return by name the bytes that each takes; what several need counts for each."""

@@ -8,13 +8,18 @@ Examples:
   fakebus snapshot save before
   fakebus snapshot list
   fakebus snapshot restore before
+  fakebus snapshot diff before
+  fakebus snapshot diff before after --json
+  fakebus snapshot diff before --export fixtures/emitted
   fakebus snapshot delete before
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+import base64
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -26,6 +31,8 @@ from fakebus.cli.output import (
     print_lines,
     print_table,
 )
+from fakebus.client.bus_http import BusHttp
+from fakebus.escaping import printable
 from fakebus.wording import counted
 
 
@@ -36,6 +43,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action = actions.add_parser(name, help=help_text, description=help_text)
         if act is not _list:
             action.add_argument("name", metavar="NAME", help="the snapshot")
+        if act is _diff:
+            _configure_diff(action)
         add_bus_arguments(action)
         add_format_argument(action, "what the bus answers")
         action.set_defaults(act=act)
@@ -75,8 +84,109 @@ def _restore(arguments: argparse.Namespace) -> int:
 
 def _delete(arguments: argparse.Namespace) -> int:
     _ask(arguments, "DELETE", _path(arguments.name))
-    print_lines(f"deleted {arguments.name}")
+    if arguments.format == JSON:
+        print_json({"deleted": arguments.name})
+    else:
+        print_lines(f"deleted {arguments.name}")
     return 0
+
+
+def _configure_diff(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "after", nargs="?", metavar="NAME", help="the newer snapshot (default: how it is now)"
+    )
+    parser.add_argument(
+        "--limit",
+        type=int,
+        metavar="N",
+        help="records of each partition that are shown at most (default: 20); all are counted",
+    )
+    parser.add_argument(
+        "--export",
+        type=Path,
+        metavar="DIR",
+        help="write the records that have come as a fixture set, as fakebus fixtures record does",
+    )
+
+
+def _diff(arguments: argparse.Namespace) -> int:
+    bus, path = bus_of(arguments, "fakebus snapshot"), _path(arguments.name)
+    found = bus.get(f"{path}/diff", to=arguments.after, limit=arguments.limit)
+    if arguments.export is not None:
+        _export(bus, bus.get(f"{path}/emitted", to=arguments.after), arguments.export)
+    if arguments.format == JSON:
+        print_json(found)
+    else:
+        print_lines(*map(printable, _differences(found)))
+        if arguments.export is not None:
+            print_lines(f"written to {arguments.export}")
+    return 0
+
+
+def _differences(found: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is different as lines: + for what has come, - for what has gone."""
+    if found["same"]:
+        yield f"nothing has changed since {found['from']}"
+    yield from (f"+ topic {name}" for name in found["topics_created"])
+    yield from (f"- topic {name}" for name in found["topics_deleted"])
+    for each in found["records"]:
+        where = f"{each['topic']}[{each['partition']}]"
+        for sign, side in (("+", "added"), ("-", "removed")):
+            if count := each[side]:
+                yield f"{sign} {where}: {counted(count, 'record')}"
+                lines = each[f"{side}_lines"]
+                yield from (f"  {sign} {line}" for line in lines)
+                if count > len(lines):
+                    yield f"    and {counted(count - len(lines), 'more record')}"
+    for each in found["offsets"]:
+        where = f"group {each['group']} at {each['topic']}[{each['partition']}]"
+        yield f"~ {where}: {_told(each['before'])} -> {_told(each['after'])}"
+    for each in found["configs"]:
+        where = f"{each['kind']} {each['name']} {each['config']}".replace("  ", " ")
+        yield f"~ {where}: {_told(each['before'])} -> {_told(each['after'])}"
+    for each in found["subjects"]:
+        sign = "+" if each["change"] == "added" else "-"
+        yield f"{sign} schema {each['subject']} version {each['version']}"
+
+
+def _told(value: object) -> str:
+    return "not set" if value is None else str(value)
+
+
+def _export(bus: BusHttp, topics: Sequence[Mapping[str, Any]], directory: Path) -> None:
+    # YAML and the formats come with these; the other actions start without them.
+    from fakebus.client.registry import RegistryClient
+    from fakebus.fixture_files.recording.reading import SourceRecord, SourceTopic
+    from fakebus.fixture_files.recording.recorder import Recorder, earlier_recording, write_files
+    from fakebus.fixture_files.recording.redaction import Redaction
+
+    earlier = earlier_recording(directory)
+    recorder = Recorder(RegistryClient(bus.url).schema, Redaction([]), earlier=earlier)
+    read = [
+        SourceTopic(
+            name=topic["name"],
+            partitions=topic["partitions"],
+            config=topic["config"],
+            records=[
+                SourceRecord(
+                    each["partition"],
+                    each["offset"],
+                    each["timestamp_ms"],
+                    _bytes(each["key"]),
+                    _bytes(each["value"]),
+                    [(name, _bytes(text)) for name, text in each["headers"]],
+                )
+                for each in topic["records"]
+            ],
+        )
+        for topic in topics
+    ]
+    write_files(directory, recorder.files(read))
+    print_lines(*recorder.listing.lines(), *recorder.notes, error=True)
+
+
+def _bytes(text: str | None) -> bytes | None:
+    return None if text is None else base64.b64decode(text)
 
 
 def _list(arguments: argparse.Namespace) -> int:
@@ -105,6 +215,7 @@ def _list(arguments: argparse.Namespace) -> int:
 _ACTIONS = {
     "save": (_save, "keep how everything is now under a name"),
     "restore": (_restore, "make everything as it was at a snapshot"),
+    "diff": (_diff, "tell what is different in a later snapshot, or now"),
     "list": (_list, "list the snapshots, the newest first"),
     "delete": (_delete, "forget a snapshot"),
 }

@@ -13,8 +13,13 @@ from fakebus.broker.saved_snapshots import (
     TooManySnapshotsError,
     UnknownSnapshotError,
 )
+from fakebus.cluster.interface import ClusterError
+from fakebus.cluster.snapshot_diff import compare, emitted_records
 from fakebus.web.admin.call import AdminCall
 from fakebus.web.errors import RequestError
+
+_SHOWN = 20
+"""Records of each partition that are shown at most."""
 
 
 @contextmanager
@@ -25,7 +30,7 @@ def _refused() -> Iterator[None]:
         raise RequestError(404, str(error)) from None
     except TooManySnapshotsError as error:
         raise RequestError(409, str(error), error_code=40901) from None
-    except SnapshotNameError as error:
+    except (ClusterError, SnapshotNameError) as error:
         raise RequestError(422, str(error)) from None
 
 
@@ -63,6 +68,24 @@ async def restore_snapshot(call: AdminCall) -> object:
     with _refused():
         saved = await call.bus.broker.saved_snapshots.restore(call.path("snapshot"))
     return await _described(call, saved)
+
+
+async def diff_snapshots(call: AdminCall) -> object:
+    """Tell what is different in a later snapshot, or now."""
+    before, after = call.path("snapshot"), call.text("to") or None
+    limit = call.number("limit", _SHOWN)
+    with _refused():
+        async with call.bus.broker.saved_snapshots.pair(before, after) as pair:
+            found = await compare(call.bus, pair, limit)
+    return {"from": before, "to": after, **found}
+
+
+async def emitted(call: AdminCall) -> object:
+    """Return the records that were not there at a snapshot, for a fixture set."""
+    before, after = call.path("snapshot"), call.text("to") or None
+    with _refused():
+        async with call.bus.broker.saved_snapshots.pair(before, after) as pair:
+            return await emitted_records(call.bus, pair)
 
 
 async def delete_snapshot(call: AdminCall) -> object:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from fakebus.addresses import Address
 from fakebus.app import BusThread, FakeBus
@@ -123,3 +125,79 @@ def test_a_cluster_that_is_no_fakebus_with_http_is_told_that_it_cannot_do_that(
         assert run(["snapshot", "save", "s", "--bootstrap-server", servers]) == 2
     error = capfd.readouterr().err
     assert f"the cluster at {servers} cannot do that: fakebus snapshot needs a fakebus" in error
+
+
+def test_what_a_test_emitted_is_shown_and_exported_as_a_fixture_set(
+    bus: FakeBus, ask: Ask, unique: Unique, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    topic, other, before, after = (unique(name) for name in ("topic", "other", "before", "after"))
+    client = CLIENTS["confluent-kafka"](bus.bootstrap_servers)
+    client.create_topic(topic)
+    producer = client.producer()
+    producer.send(topic, b'{"n": 0}', partition=0)()
+    ask("snapshot", "save", before)
+    assert ask("snapshot", "diff", before)["same"]
+    client.create_topic(other)
+    for number in (1, 2, 3):
+        producer.send(topic, b'{"n":%d}' % number, partition=0)()
+    ask("snapshot", "save", after)
+    producer.send(topic, b"later", partition=0)()
+    found = ask("snapshot", "diff", before, after, "--limit", "2")
+    assert (found["from"], found["to"], found["same"]) == (before, after, False)
+    assert (found["topics_created"], found["topics_deleted"]) == ([other], [])
+    (records,) = found["records"]
+    assert (records["topic"], records["partition"]) == (topic, 0)
+    assert (records["added"], records["removed"]) == (3, 0)
+    assert [json.loads(line)["value"] for line in records["added_lines"]] == [{"n": 1}, {"n": 2}]
+    assert ask("snapshot", "diff", after)["records"][0]["added"] == 1
+    backwards = ask("snapshot", "diff", after, before)
+    assert backwards["topics_deleted"] == [other]
+    assert backwards["records"][0]["removed"] == 3
+
+    directory = tmp_path / "emitted"
+    ask("snapshot", "diff", before, after, "--export", str(directory))
+    assert run(["fixtures", "check", str(directory)]) == 0
+    (events,) = directory.glob("events/*.ndjson")
+    assert [json.loads(line)["value"] for line in events.read_text().splitlines()] == [
+        {"n": 1},
+        {"n": 2},
+        {"n": 3},
+    ]
+    capfd.readouterr()
+    assert run(["snapshot", "diff", before, "--limit", "1", "--http", bus.http_url]) == 0
+    text = capfd.readouterr().out
+    assert f"+ topic {other}\n+ {topic}[0]: 4 records\n" in text
+    assert "    and 3 more records\n" in text
+    assert ask("snapshot", "delete", before) == {"deleted": before}
+    client.close()
+
+
+def test_offsets_configs_and_schemas_are_compared(bus: FakeBus, ask: Ask, unique: Unique) -> None:
+    topic, group, before = (unique(name) for name in ("topic", "group", "before"))
+    client = CLIENTS["confluent-kafka"](bus.bootstrap_servers)
+    client.create_topic(topic)
+    ask("snapshot", "save", before)
+    client.producer().send(topic, b"x", partition=0)()
+    consumer = client.consumer(group)
+    consumer.assign({Partition(topic, 0): 0})
+    consumer.commit({Partition(topic, 0): Committed(1, "")})
+    client.set_config(topic, "retention.ms", "5000")
+    subject = f"{topic}-value"
+    requests.post(
+        f"{bus.http_url}/subjects/{subject}/versions", json={"schema": '"string"'}, timeout=30
+    ).raise_for_status()
+    found = ask("snapshot", "diff", before)
+    assert found["offsets"] == [
+        {"group": group, "topic": topic, "partition": 0, "before": None, "after": 1}
+    ]
+    assert found["configs"] == [
+        {
+            "kind": "topic",
+            "name": topic,
+            "config": "retention.ms",
+            "before": None,
+            "after": "5000",
+        }
+    ]
+    assert found["subjects"] == [{"subject": subject, "version": 1, "change": "added"}]
+    client.close()

@@ -20,8 +20,11 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 from fakebus.broker.broker import Broker
 from fakebus.broker.fetching import FetchTarget
 from fakebus.broker.partition_log import PartitionLog
+from fakebus.broker.snapshot_reading import Pair
 from fakebus.broker.snapshots import Snapshot
 from fakebus.errors import ErrorCode
+from fakebus.records.reader import read_records
+from fakebus.records.record import Record
 from fakebus.storage.interface import BatchSummary, KeptRange, StoredBatch
 from fakebus.storage.sqlite import SqliteStorage
 from fakebus.types import TopicPartition
@@ -437,6 +440,24 @@ class BusMachine(RuleBasedStateMachine):
         assert committed == expected.offsets
 
 
+def _differences(before: Model, after: Model) -> dict[TopicPartition, list[Pair]]:
+    found = {}
+    for name in before.topics.keys() | after.topics.keys():
+        logs = [each.topics.get(name, []) for each in (before, after)]
+        for index in range(max(map(len, logs))):
+            old, new = (_by_offset(each[index]) if index < len(each) else {} for each in logs)
+            pairs = [(old.get(at), new.get(at)) for at in sorted(old.keys() | new.keys())]
+            different = [pair for pair in pairs if pair[0] != pair[1]]
+            if different:
+                found[TopicPartition(name, index)] = different
+    return found
+
+
+def _by_offset(log: ModelLog) -> dict[int, Record]:
+    records = [record for _, _, data in log.visible for record in read_records(data)]
+    return {each.offset: each for each in records if each.offset >= log.start}
+
+
 class SnapshotMachine(BusMachine):
     """Bus whose snapshots must give back what a model remembers."""
 
@@ -450,6 +471,27 @@ class SnapshotMachine(BusMachine):
     def roll_back(self, taken: tuple[Snapshot, Model]) -> None:
         self.runner.run(self.broker.snapshots.roll_back(taken[0]))
         self.model = copy.deepcopy(taken[1])
+
+    @rule(taken=snapshots)
+    def look_what_is_different(self, taken: tuple[Snapshot, Model]) -> None:
+        before, model = taken
+
+        async def pairs() -> dict[TopicPartition, list[Pair]]:
+            now, found = await self.broker.snapshots.take(), {}
+            for name in before.topics.keys() | now.topics.keys():
+                old, new = (each.topics.get(name) for each in (before, now))
+                for index in range(max(len(each.logs) for each in (old, new) if each)):
+                    found[TopicPartition(name, index)] = [
+                        pair
+                        async for pair in self.broker.snapshot_reader.differences(
+                            old.logs[index] if old and index < len(old.logs) else None,
+                            new.logs[index] if new and index < len(new.logs) else None,
+                        )
+                    ]
+            self.broker.snapshots.forget(now)
+            return {place: each for place, each in found.items() if each}
+
+        assert self.runner.run(pairs()) == _differences(model, self.model)
 
     @rule(taken=consumes(snapshots))
     def forget(self, taken: tuple[Snapshot, Model]) -> None:
