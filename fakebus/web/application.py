@@ -11,7 +11,6 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from fakebus.broker.activity import Origin
-from fakebus.cluster.interface import NotOnThisCluster
 from fakebus.servers import Bus
 from fakebus.web.connection import HttpConnection
 from fakebus.web.console.door import ConsoleDoor, redirect_browsers
@@ -88,6 +87,7 @@ def console_application(cluster: Cluster, hosts: Sequence[str]) -> HttpApplicati
         cluster: what it shows; disconnected from at the end.
         hosts: what HTTP may be asked for as, besides the names of this machine.
     """
+    from fakebus.cluster.interface import NotOnThisCluster
 
     async def not_here(request: web.Request) -> web.StreamResponse:
         try:

@@ -53,7 +53,7 @@ class _Operation:
 
     def describe(self, path: str) -> dict[str, object]:
         words = re.findall(r"\w+", path) or ["root"]
-        docstring = self._room.handlers[self._route.handler].__doc__ or ""
+        docstring = self._room.handler(self._route.handler).__doc__ or ""
         operation: dict[str, object] = {
             "summary": docstring.partition("\n")[0].rstrip("."),
             "operationId": "_".join((self._route.method.lower(), *words)),

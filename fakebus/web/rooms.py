@@ -42,11 +42,6 @@ class ServerRoom:
         rooms: all rooms; may be completed later.
     """
 
-    handlers: Mapping[str, RoomHandler] = {
-        "health": health,
-        "ready": ready,
-        "openapi": openapi,
-    }
     prefix = ""
     content_types = ("application/json",)
     general_errors = (421,)
@@ -62,6 +57,10 @@ class ServerRoom:
         from fakebus.web.openapi import description
 
         return description(self._rooms)
+
+    def handler(self, name: str) -> RoomHandler:
+        """Return the handler that the table names."""
+        return {"health": health, "ready": ready, "openapi": openapi}[name]
 
     def serve(self, handler: RoomHandler) -> Handler:
         """Return the handler as aiohttp calls it."""

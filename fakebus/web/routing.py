@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from inspect import iscoroutinefunction
+from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Protocol
 
 from aiohttp import web
@@ -23,9 +23,8 @@ _PART = re.compile(r"\{(\w+)\}")
 class Room(Protocol):
     """Routes whose handlers are called alike."""
 
-    @property
-    def handlers(self) -> Mapping[str, RoomHandler]:
-        """By the names that the table has."""
+    def handler(self, name: str) -> RoomHandler:
+        """Return the handler that the table names."""
 
     @property
     def prefix(self) -> str:
@@ -43,16 +42,11 @@ class Room(Protocol):
         """Return the handler as aiohttp calls it."""
 
 
-def handlers_of(*modules: ModuleType) -> dict[str, RoomHandler]:
-    """Return the public coroutine functions that modules define, as ``module.function``."""
-    return {
-        f"{module.__name__.rpartition('.')[2]}.{name}": function
-        for module in modules
-        for name, function in vars(module).items()
-        if iscoroutinefunction(function)
-        and function.__module__ == module.__name__
-        and not name.startswith("_")
-    }
+def handler_in(package: str, name: str) -> RoomHandler:
+    """Return the handler ``module.function`` of a package; the module is imported for it."""
+    module, _, function = name.partition(".")
+    handler: RoomHandler = getattr(import_module(f"{package}.{module}"), function)
+    return handler
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,9 +108,23 @@ def web_routes(rooms: Mapping[str, Room]) -> list[web.RouteDef]:
     defined = []
     for route in routes():
         room = rooms[route.room]
-        serve = room.serve(room.handlers[route.handler])
+        serve = room.serve(_when_asked(room, route.handler))
         for path in route.paths(room.prefix):
             # aiohttp's own pattern for a part of a path takes no braces, which subjects may have.
             pattern = _PART.sub(r"{\1:[^/]+}", path)
             defined.append(web.route(route.method, pattern, serve))
     return defined
+
+
+def _when_asked(room: Room, name: str) -> RoomHandler:
+    """Return a handler that is imported when it is first called, so that a start need not wait."""
+    handler: RoomHandler | None = None
+
+    async def answer(call: Any) -> object:
+        nonlocal handler
+        if handler is None:
+            # Some import much; other clients are served meanwhile.
+            handler = await asyncio.to_thread(room.handler, name)
+        return await handler(call)
+
+    return answer

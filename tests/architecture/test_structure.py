@@ -185,3 +185,17 @@ def test_start_up_does_not_import_what_it_does_not_need(module: str) -> None:
     loaded = set(done.stdout.split())
     assert not loaded & {"aiohttp", "rich", "confluent_kafka", "yaml", "cramjam", "hypothesis"}
     assert "asyncio" not in loaded or module == "fakebus.pytest_plugin"
+
+
+def test_a_bus_that_nobody_has_asked_anything_has_imported_nothing_of_sets_and_catalogues() -> None:
+    import subprocess
+
+    code = (
+        "import sys; from tests.unit.web.server import http_bus\n"
+        "with http_bus(): print(' '.join(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "fakebus.web.admin.room" in loaded
+    asked_for = {"fakebus.catalogue", "fakebus.cluster", "fakebus.client", "fakebus.schemas.avro"}
+    assert not loaded & (asked_for | {"yaml", "msgpack", "re2", "jinja2"})

@@ -5,9 +5,8 @@ from __future__ import annotations
 from aiohttp import web
 
 from fakebus.servers import Bus
-from fakebus.web.admin import catalogue, clients, flow, impact, records, snapshots, why
 from fakebus.web.admin.call import AdminCall
-from fakebus.web.routing import Handler, RoomHandler, handlers_of
+from fakebus.web.routing import Handler, RoomHandler, handler_in
 
 
 class AdminRoom:
@@ -17,21 +16,16 @@ class AdminRoom:
         bus: what is served.
     """
 
-    handlers = handlers_of(
-        catalogue,
-        clients,
-        flow,
-        impact,
-        records,
-        snapshots,
-        why,
-    )
     prefix = ""
     content_types = ("application/json",)
     general_errors = (421,)
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
+
+    def handler(self, name: str) -> RoomHandler:
+        """Return the handler that the table names."""
+        return handler_in("fakebus.web.admin", name)
 
     def serve(self, handler: RoomHandler) -> Handler:
         """Return the handler as aiohttp calls it."""

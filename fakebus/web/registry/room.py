@@ -5,20 +5,9 @@ from __future__ import annotations
 from aiohttp import web
 
 from fakebus.servers import Bus
-from fakebus.web.registry import (
-    associations,
-    compatibility,
-    config,
-    contexts,
-    metadata,
-    mode,
-    schemas,
-    subjects,
-    versions,
-)
 from fakebus.web.registry.answers import CONTENT_TYPES, answer_type, response
 from fakebus.web.registry.parameters import Call
-from fakebus.web.routing import Handler, RoomHandler, handlers_of
+from fakebus.web.routing import Handler, RoomHandler, handler_in
 
 
 class RegistryRoom:
@@ -31,23 +20,16 @@ class RegistryRoom:
         bus: holds the registry.
     """
 
-    handlers = handlers_of(
-        associations,
-        compatibility,
-        config,
-        contexts,
-        metadata,
-        mode,
-        schemas,
-        subjects,
-        versions,
-    )
     prefix = "/contexts/{context}"
     content_types = CONTENT_TYPES
     general_errors = (404, 406, 421)
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
+
+    def handler(self, name: str) -> RoomHandler:
+        """Return the handler that the table names."""
+        return handler_in("fakebus.web.registry", name)
 
     def serve(self, handler: RoomHandler) -> Handler:
         """Return the handler as aiohttp calls it."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import json
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -38,8 +40,17 @@ def test_what_is_served_is_documented_and_nothing_else() -> None:
 
 
 def test_every_handler_has_a_route() -> None:
-    used = {(route.room, route.handler) for route in routes()}
-    assert used == {(name, each) for name, room in ROOMS.items() for each in room.handlers}
+    used = {ROOMS[route.room].handler(route.handler) for route in routes()}
+    public = {
+        function
+        for module in {each.__module__ for each in used}
+        for name, function in vars(sys.modules[module]).items()
+        if inspect.iscoroutinefunction(function)
+        and function.__module__ == module
+        and not name.startswith("_")
+        and len(inspect.signature(function).parameters) == 1
+    }
+    assert used == public
 
 
 def test_every_component_is_used() -> None:
