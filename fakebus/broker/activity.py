@@ -74,6 +74,8 @@ class Origin:
     peer: Peer | None = None
     closed: bool = False
     """Whether nothing more comes from it."""
+    source: str = ""
+    """Where what it writes is taken from: file and lines of what is seeded."""
     client: Any = None
     """What lineage keeps of it."""
 
@@ -89,7 +91,7 @@ NOWHERE = TopicPartition("", -1)
 
 VERBS: Mapping[str, str] = {
     "produced": "wrote a range of offsets",
-    "seeded": "wrote it from fixture files; the detail is file:line of the first one",
+    "seeded": "wrote it from fixture files; the detail is file:line of each record",
     "replayed": "wrote it again; the detail says from where",
     "fetched": "was sent a range of offsets",
     "committed": "committed behind an offset, for a group",
@@ -216,7 +218,8 @@ class Activities:
                     continue
                 info = result.outcome
                 verb = "seeded" if origin.front_end == "fixtures" else "produced"
-                each = Activity(verb, at_ms, origin, *place, info.base_offset, info.last_offset)
+                offsets = info.base_offset, info.last_offset
+                each = Activity(verb, at_ms, origin, *place, *offsets, detail=origin.source)
             waiting.popleft()
             if self.on_note is not None:
                 self.on_note(each)

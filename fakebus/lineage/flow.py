@@ -20,6 +20,7 @@ from fakebus.lineage.known_clients import KnownClients
 from fakebus.lineage.lineage import Lineage
 from fakebus.lineage.place import Place, parse_place
 from fakebus.lineage.records import Decode, LogRecords, Records
+from fakebus.lineage.seeded_lines import line_place
 from fakebus.records.record import Record
 from fakebus.storage.lineage_interface import NoteRow
 from fakebus.wording import counted, nearest
@@ -226,6 +227,9 @@ def _told(
     origin = "produced" if note is None else note.verb
     if origin == "produced" and front_end in _FRONT_ENDS:
         origin = front_end
+    detail = "" if note is None else note.detail
+    if note is not None and note.verb == "seeded":
+        detail = line_place(detail, place.offset - note.first)
     timestamp_ms = note.at_ms if note is not None else -1
     if record is not None and record.timestamp >= 0:
         timestamp_ms = record.timestamp
@@ -237,7 +241,7 @@ def _told(
         "timestamp_ms": timestamp_ms,
         "written_at_ms": None if note is None else note.at_ms,
         "origin": origin,
-        "origin_detail": "" if note is None else note.detail,
+        "origin_detail": detail,
         "service": who.get("service", ""),
         "client_id": who.get("client_id", ""),
         "process": who.get("process"),

@@ -40,23 +40,24 @@ def parts_of(events: Sequence[FixtureEvent]) -> Iterator[Sequence[FixtureEvent]]
 
 def batches_of(
     events: Sequence[FixtureEvent], max_message_bytes: int
-) -> Iterator[tuple[int, bytearray]]:
-    """Yield partition and batch for some events; the order in each partition is kept.
+) -> Iterator[tuple[int, bytearray, list[int]]]:
+    """Yield partition, batch and the lines of its events; the order in each partition is kept.
 
     Args:
         events: a part of a stream.
         max_message_bytes: what the topic takes; a record that is larger comes alone.
     """
     limit = min(_BATCH_BYTES, max_message_bytes)
-    by_partition: dict[int, list[NewRecord]] = {}
+    by_partition: dict[int, list[FixtureEvent]] = {}
     for event in events:
-        by_partition.setdefault(event.partition, []).append(event.record)
-    for partition, records in by_partition.items():
+        by_partition.setdefault(event.partition, []).append(event)
+    for partition, found in by_partition.items():
+        records, lines = [each.record for each in found], [each.line for each in found]
         start, size = 0, HEADER_SIZE
         for index, record in enumerate(records):
             record_size = size_of(record)
             if index > start and size + record_size > limit:
-                yield partition, build_batch(records[start:index])
+                yield partition, build_batch(records[start:index]), lines[start:index]
                 start, size = index, HEADER_SIZE
             size += record_size
-        yield partition, build_batch(records[start:])
+        yield partition, build_batch(records[start:]), lines[start:]

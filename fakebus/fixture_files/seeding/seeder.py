@@ -47,6 +47,7 @@ from fakebus.fixture_files.parties import parties_of
 from fakebus.fixture_files.problems import FixtureError, FixtureProblem
 from fakebus.fixture_files.seeding.ledger import LEDGER_CONFIG, Ledger
 from fakebus.fixture_files.structure.topic_rules import metric_name
+from fakebus.lineage.seeded_lines import lines_detail
 from fakebus.records.builder import build_batch
 from fakebus.records.record import NewRecord
 from fakebus.types import TopicPartition
@@ -268,7 +269,12 @@ class _Seeding:
                 topic_ids[topic.name] = topic.topic_id
                 note = self._ledger.note_config(topic.topic_id, fixture_topic)
                 written += [stored, *self._noted(note)]
-            written += [self._broker.produce(*batch, origin=_ORIGIN) for batch in batches]
+            written += [
+                self._broker.produce(
+                    place, batch, origin=Origin(front_end="fixtures", source=lines)
+                )
+                for place, batch, lines in batches
+            ]
             for stream, count, _ in part.streams:
                 topic_id = topic_ids[stream.topic]
                 note = self._ledger.note_stream(stream, topic_id, count, self._set.now_ms)
@@ -285,7 +291,7 @@ class _Seeding:
 
     def _checked_batches(
         self, part: _Part, new_names: set[str]
-    ) -> Iterator[tuple[TopicPartition, bytearray]]:
+    ) -> Iterator[tuple[TopicPartition, bytearray, str]]:
         # The broker's rules are asked before the transaction begins, since inside it
         # there is no way back.
         now_ms = self._broker.clock.now_ms()
@@ -298,7 +304,7 @@ class _Seeding:
                 config = TopicConfig(fixture_topic.config, self._broker.config)
             else:
                 raise FixtureError([_topic_problem(fixture_topic, *_DELETED)])
-            for partition, batch in batches_of(events, config.max_message_bytes):
+            for partition, batch, lines in batches_of(events, config.max_message_bytes):
                 try:
                     header = check_shape(batch)
                     check_batch(batch, header, config, now_ms)
@@ -310,7 +316,8 @@ class _Seeding:
                         "mend the events or the topic's config",
                     )
                     raise FixtureError([problem]) from error
-                yield TopicPartition(stream.topic, partition), batch
+                detail = lines_detail(stream.display_file, lines)
+                yield TopicPartition(stream.topic, partition), batch, detail
 
     def _set_offsets(self, group: FixtureGroup) -> list[Awaitable[object]]:
         coordinator = self._broker.group_coordinator
@@ -373,6 +380,3 @@ async def _all_written(written: Sequence[Awaitable[object]]) -> None:
     for result in results:
         if isinstance(result, BaseException):
             raise result
-
-
-_ORIGIN = Origin(front_end="fixtures")

@@ -68,6 +68,36 @@ async def test_a_bus_keeps_what_sets_say_of_services_whoever_seeds_them(tmp_path
         assert await services(bus) == ["shop", "till"]
 
 
+async def test_each_seeded_record_tells_its_file_and_line_also_after_a_restart(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "fakebus.yaml").write_text(
+        "version: 1\ntopics: [{name: t, partitions: 2, load: [a.ndjson, b.ndjson]}]\n"
+    )
+    partitions = (0, 1, 1, 0, 0, 1, 0)
+    lines = [f'{{"partition": {each}, "value": {each}}}\n' for each in partitions]
+    (tmp_path / "a.ndjson").write_text("\n".join(lines[:4]))
+    (tmp_path / "b.ndjson").write_text("".join(lines[4:]))
+
+    async def places(bus: FakeBus) -> list[list[str]]:
+        found = []
+        for partition, count in ((0, 4), (1, 3)):
+            flows = [await bus.flows.of_record(f"t[{partition}]@{at}", 0) for at in range(count)]
+            told = [record for flow in flows for record in flow["records"]]
+            assert {record["origin"] for record in told} == {"seeded"}
+            found.append([record["origin_detail"].rpartition("/")[2] for record in told])
+        return found
+
+    expected = [
+        ["a.ndjson:1", "a.ndjson:7", "b.ndjson:1", "b.ndjson:3"],
+        ["a.ndjson:3", "a.ndjson:5", "b.ndjson:2"],
+    ]
+    async with FakeBus(replace(settings(tmp_path / "bus.db"), fixtures=(tmp_path,))) as bus:
+        assert await places(bus) == expected
+    async with FakeBus(settings(tmp_path / "bus.db")) as bus:
+        assert await places(bus) == expected
+
+
 async def test_a_rollback_takes_back_notes_and_clients() -> None:
     async with FakeBus(settings()) as bus:
         await bus.broker.topics.create("t", 1, {})
