@@ -55,7 +55,18 @@ def test_a_service_is_named_on_the_page_of_clients(page: Page, shop: str) -> Non
     assert_fits(page)
 
 
-@pytest.mark.parametrize("path", ["/ui", "/ui/faults"])
+@pytest.mark.parametrize("path", ["/ui", "/ui/faults", "/ui/catalogue", "/ui/map", "/ui/smells"])
 def test_pages_fit(page: Page, shop: str, path: str) -> None:
     page.goto(path)
+    assert_fits(page)
+
+
+def test_the_map_leads_to_the_event_types_that_services_were_seen_to_write(
+    page: Page, shop: str
+) -> None:
+    page.goto("/ui/map?q=console-invoices")
+    expect(page.locator("#links tbody tr").first).to_contain_text("seen, not declared")
+    page.locator("svg a").filter(has_text="console-invoices").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("console-invoices")
     assert_fits(page)

@@ -8,9 +8,10 @@ from fakebus.broker.activity import Origin
 from fakebus.catalogue.asyncapi import asyncapi_document
 from fakebus.catalogue.event_types import Catalogue, catalogue_of
 from fakebus.catalogue.of_cluster import bus_landscape
-from fakebus.catalogue.smells import smells_of
+from fakebus.catalogue.smells import Smell, smells_of
 from fakebus.cluster.embedded import EmbeddedCluster
 from fakebus.lineage.place import Place
+from fakebus.servers import Bus
 from fakebus.web.admin.call import AdminCall
 from fakebus.web.errors import RequestError
 
@@ -22,20 +23,24 @@ _MOST = 1000
 
 async def read_smells(call: AdminCall) -> object:
     """Tell what may be wrong with the events, by what evidence, and what to consider."""
-    cluster = EmbeddedCluster(call.bus, Origin(front_end="http"))
+    return [each.as_json() for each in await smells_of_bus(call.bus)]
+
+
+async def smells_of_bus(bus: Bus) -> list[Smell]:
+    """Return what may be wrong with the events of a bus, by its newest records."""
+    cluster = EmbeddedCluster(bus, Origin(front_end="http"))
     landscape = await bus_landscape(cluster, details=True, examples=True)
     places = [
         Place(topic.name, log.topic_partition.partition, offset)
-        for topic in call.bus.broker.topics
+        for topic in bus.broker.topics
         if topic.name in landscape.topics
         for log in topic.partitions
         for offset in range(
             max(log.log_start_offset, log.high_watermark - _NEWEST), log.high_watermark
         )
     ]
-    flow = await call.bus.flows.of_records("the newest records", places[:_MOST], 1)
-    found = await asyncio.to_thread(smells_of, landscape, flow)
-    return [each.as_json() for each in found]
+    flow = await bus.flows.of_records("the newest records", places[:_MOST], 1)
+    return await asyncio.to_thread(smells_of, landscape, flow)
 
 
 async def read_catalogue(call: AdminCall) -> object:

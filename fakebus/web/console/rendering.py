@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from functools import cache
 from pathlib import Path
 
@@ -57,6 +58,7 @@ def environment() -> Environment:
         time=time_tag,
         instant=instant,
         duration=duration,
+        json=laid_out,
     )
     made.globals.update(url=page_url, static=static_url, counted=counted)
     return made
@@ -75,6 +77,11 @@ def raw(text: str) -> Markup:
 def lines(text: str) -> Markup:
     """Return a text of several lines; only its line breaks are kept as they are."""
     return escape(printable_lines(text.split("\n")))
+
+
+def laid_out(data: object) -> str:
+    """Return data as JSON for people."""
+    return json.dumps(data, indent=2, ensure_ascii=False, default=str)
 
 
 def number(value: int) -> Markup:

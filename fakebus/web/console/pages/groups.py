@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 
 from fakebus.client.groups import GroupDetails
@@ -17,6 +16,7 @@ from fakebus.web.console.browse import explain
 from fakebus.web.console.call import Call, Page, Redirect
 from fakebus.web.console.health import is_stuck
 from fakebus.web.console.places import record_url
+from fakebus.web.console.rendering import laid_out
 from fakebus.web.errors import RequestError
 
 _MAX_ROWS = 500
@@ -75,10 +75,7 @@ async def why(call: Call) -> Page:
     if found is None:
         await call.cluster.group(name)  # says which ones there are
         raise RequestError(404, f"there is no group {name!r}")
-    evidence = [
-        json.dumps(cause["evidence"], indent=2, ensure_ascii=False, default=str)[:_MOST_EVIDENCE]
-        for cause in found["causes"]
-    ]
+    evidence = [laid_out(cause["evidence"])[:_MOST_EVIDENCE] for cause in found["causes"]]
     return Page(
         template="why.html",
         values={

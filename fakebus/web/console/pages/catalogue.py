@@ -1,0 +1,79 @@
+"""Catalogue of event types, the map of who writes and reads them, and what smells."""
+
+from __future__ import annotations
+
+import asyncio
+
+from fakebus.catalogue.event_types import Catalogue, catalogue_of
+from fakebus.catalogue.of_cluster import bus_landscape, cluster_landscape
+from fakebus.client.connection import NotFoundError
+from fakebus.cluster.interface import Cluster
+from fakebus.web.admin.catalogue import smells_of_bus
+from fakebus.web.console.call import Call, Page
+from fakebus.web.console.places import record_url
+from fakebus.web.console.service_map import links_of, service_map
+from fakebus.wording import nearest
+
+_MOST_ROWS = 300
+_MOST_LINKS = 600
+
+
+async def _catalogue(cluster: Cluster, search: str) -> Catalogue:
+    landscape_of = cluster_landscape if cluster.is_external else bus_landscape
+    landscape = await landscape_of(cluster, details=True, examples=True)
+    # Comparing the versions of many schemas takes its time, which clients need not wait for.
+    return await asyncio.to_thread(lambda: catalogue_of(landscape).found(search))
+
+
+async def index(call: Call) -> Page:
+    """List event types, or those in which some words are found."""
+    wanted = call.query.text("q")
+    found = (await _catalogue(call.cluster, wanted)).event_types
+    return Page(
+        template="catalogue.html",
+        values={
+            "wanted": wanted,
+            "event_types": found[:_MOST_ROWS],
+            "left": max(len(found) - _MOST_ROWS, 0),
+        },
+    )
+
+
+async def show(call: Call) -> Page:
+    """Show an event type."""
+    name = call.query.raw("name")
+    found = {each.name: each for each in (await _catalogue(call.cluster, "")).event_types}
+    if name not in found:
+        raise NotFoundError(f"there is no event type {name!r}; {nearest(name, found)}")
+    return Page(template="event_type.html", values={"event": found[name]})
+
+
+async def draw(call: Call) -> Page:
+    """Draw who writes and who reads which event type."""
+    wanted, only = call.query.text("q"), call.query.text("only")
+    links = links_of((await _catalogue(call.cluster, wanted)).event_types)
+    if only == "different":
+        links = [link for link in links if link.declared != link.seen]
+    elif only == "seen":
+        links = [link for link in links if link.seen]
+    # What happens is of more interest than what might.
+    links.sort(key=lambda link: (not link.seen, link.event, not link.is_writer, link.service))
+    return Page(
+        template="map.html",
+        values={
+            "wanted": wanted,
+            "only": only,
+            "drawing": service_map(links),
+            "links": links[:_MOST_LINKS],
+            "left": max(len(links) - _MOST_LINKS, 0),
+            "different": sum(link.declared != link.seen for link in links),
+        },
+    )
+
+
+async def smells(call: Call) -> Page:
+    """Tell what may be wrong with the events, and what to consider."""
+    found = await smells_of_bus(call.cluster.bus("what smells"))
+    return Page(
+        template="smells.html", values={"smells": found[:_MOST_ROWS], "place_url": record_url}
+    )
