@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from fakebus.catalogue.smells import Smell, smells_of
 from fakebus.catalogue.subjects import (
     Landscape,
     LiveConsumer,
@@ -29,6 +30,7 @@ from fakebus.fixture_files import LEDGER_TOPIC
 from fakebus.fixture_files.loader import load_fixtures
 from fakebus.fixture_files.parties import Parties, TopicParties
 from fakebus.fixture_files.seeding.ledger import Ledger
+from fakebus.lineage.place import Place
 from fakebus.schemas.interface import ResolvedReference
 from fakebus.types import TopicPartition
 
@@ -38,6 +40,9 @@ _DAY_MS = 24 * 60 * 60 * 1000
 _EXAMPLES = 3
 _SAMPLE = 50
 """How many records of a partition are looked at."""
+_NEWEST = 200
+"""Of a partition, how many records are looked at for smells."""
+_MOST_LOOKED_AT = 1000
 _MOST_REFERENCES = 1_000
 Client = Mapping[str, Any]
 """What a bus tells of a client: its ``service``, ``groups`` and the topics it ``produces``."""
@@ -108,6 +113,23 @@ async def bus_landscape(
         logger.warning("the events of fixtures are left out, as they cannot be read: %s", error)
         return found
     return overlaid(found, said)
+
+
+async def smells_of_bus(cluster: Cluster) -> list[Smell]:
+    """Return what may be wrong with the events of a bus, also by its newest records."""
+    bus = cluster.bus("what smells")
+    landscape = await bus_landscape(cluster, details=True, examples=True)
+    places = [
+        Place(topic.name, log.topic_partition.partition, offset)
+        for topic in bus.broker.topics
+        if topic.name in landscape.topics
+        for log in topic.partitions
+        for offset in range(
+            max(log.log_start_offset, log.high_watermark - _NEWEST), log.high_watermark
+        )
+    ]
+    flow = await bus.flows.of_records("the newest records", places[:_MOST_LOOKED_AT], 1)
+    return await asyncio.to_thread(smells_of, landscape, flow)
 
 
 def _said(fixtures: Sequence[Path], profile: str | None, now_ms: int) -> Landscape:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 
 from fakebus.catalogue.event_types import Catalogue, catalogue_of
-from fakebus.catalogue.of_cluster import bus_landscape, cluster_landscape
+from fakebus.catalogue.of_cluster import bus_landscape, cluster_landscape, smells_of_bus
 from fakebus.client.connection import NotFoundError
 from fakebus.cluster.interface import Cluster
-from fakebus.web.admin.catalogue import smells_of_bus
 from fakebus.web.console.call import Call, Page
 from fakebus.web.console.places import record_url
 from fakebus.web.console.service_map import links_of, service_map
@@ -73,7 +72,7 @@ async def draw(call: Call) -> Page:
 
 async def smells(call: Call) -> Page:
     """Tell what may be wrong with the events, and what to consider."""
-    found = await smells_of_bus(call.cluster.bus("what smells"))
+    found = await smells_of_bus(call.cluster)
     return Page(
         template="smells.html", values={"smells": found[:_MOST_ROWS], "place_url": record_url}
     )
