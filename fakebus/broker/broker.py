@@ -53,7 +53,6 @@ from fakebus.types import Buffer, TopicPartition
 
 if TYPE_CHECKING:
     from fakebus.broker.saved_snapshots import SavedSnapshots
-    from fakebus.broker.snapshot_reading import SnapshotReader
     from fakebus.broker.snapshots import Participant, Snapshots
     from fakebus.broker.topic_admin import TopicAdmin
 
@@ -171,13 +170,6 @@ class Broker:
         from fakebus.broker.saved_snapshots import SavedSnapshots
 
         return SavedSnapshots(self.snapshots, self._storage, self.config, self.clock)
-
-    @cached_property
-    def snapshot_reader(self) -> SnapshotReader:
-        """What tells the records of snapshots."""
-        from fakebus.broker.snapshot_reading import SnapshotReader
-
-        return SnapshotReader(self.snapshots, self.topics, self._storage)
 
     async def start(self) -> None:
         """Load what storage holds; after that the broker can be used.

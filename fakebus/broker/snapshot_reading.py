@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -23,7 +23,6 @@ from fakebus.storage.interface import KeptRange
 
 if TYPE_CHECKING:
     from fakebus.broker.snapshots import LogCopy, Snapshots
-    from fakebus.broker.topics import Topics
     from fakebus.records.record import Record
     from fakebus.storage.interface import Storage, StoredBatch
 
@@ -38,13 +37,11 @@ class SnapshotReader:
 
     Args:
         snapshots: whose they are.
-        topics: have the logs.
-        storage: has what was kept of them.
+        storage: has the logs, and what was kept of them.
     """
 
-    def __init__(self, snapshots: Snapshots, topics: Topics, storage: Storage) -> None:
+    def __init__(self, snapshots: Snapshots, storage: Storage) -> None:
         self._snapshots = snapshots
-        self._topics = topics
         self._storage = storage
 
     async def differences(
@@ -109,7 +106,8 @@ class SnapshotReader:
         while position < end:
             source = self._snapshots.ranges(copy, position)[0]
             if source.change_id is None:
-                batches = await self._read_log(copy, position, source.upto_offset)
+                where = copy.log_id, position, source.upto_offset
+                batches = await self._storage.read_batches(*where, SLICE_BYTES, SLICE_RECORDS)
                 if self._snapshots.ranges(copy, position)[:1] != [source]:
                     continue  # the log was changed meanwhile, and what was there is kept
             else:
@@ -123,11 +121,6 @@ class SnapshotReader:
                 # Compaction has left nothing there.
                 position = source.upto_offset
             await asyncio.sleep(0)
-
-    async def _read_log(self, copy: LogCopy, position: int, upto: int) -> Sequence[StoredBatch]:
-        logs = self._topics.logs.values()
-        log = next((each for each in logs if each.log_id == copy.log_id), None)
-        return () if log is None else await log.read(position, upto, SLICE_BYTES, SLICE_RECORDS)
 
     async def _read_kept(self, copy: LogCopy, position: int, change_id: int) -> list[StoredBatch]:
         """Return batches of a change from the one on that holds an offset or follows it."""
