@@ -19,6 +19,7 @@ from uuid import UUID
 
 from fakebus.broker.config_requests import ResourceType
 from fakebus.broker.configs.broker_config import BrokerConfig
+from fakebus.broker.snapshot_reading import SnapshotReader
 from fakebus.broker.snapshots import LogCopy, Snapshot, Snapshots, TopicCopy
 from fakebus.clock import Clock
 from fakebus.errors import FakebusError
@@ -85,6 +86,8 @@ class SavedSnapshots:
     def __init__(
         self, snapshots: Snapshots, storage: Storage, config: BrokerConfig, clock: Clock
     ) -> None:
+        self.reader = SnapshotReader(snapshots, storage)
+        """Reader of the records of snapshots."""
         self._snapshots = snapshots
         self._storage = storage
         self._config = config

@@ -22,7 +22,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from uuid import UUID
 
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from fakebus.broker.fetch_sessions import FetchSessions
     from fakebus.broker.groups.coordinator import GroupCoordinator
     from fakebus.broker.partition_log import LogRange, PartitionLog
-    from fakebus.broker.snapshot_reading import SnapshotReader
     from fakebus.broker.topics import Topics
     from fakebus.clock import Clock
     from fakebus.storage.interface import OffsetRow, Storage
@@ -191,13 +190,6 @@ class Snapshots:
             snapshot.topics[topic.name] = TopicCopy(topic.topic_id, copies, configs)
         self._alive.append(snapshot)
         return snapshot
-
-    @cached_property
-    def reader(self) -> SnapshotReader:
-        """What reads the records of snapshots that are not forgotten."""
-        from fakebus.broker.snapshot_reading import SnapshotReader
-
-        return SnapshotReader(self, self._storage)
 
     def forget(self, *snapshots: Snapshot) -> None:
         """Let go of snapshots that are not gone back to any more."""

@@ -75,7 +75,7 @@ async def _records(bus: Bus, pair: Pair, limit: int) -> AsyncIterator[Json]:
     for name in sorted(_shown(pair[0]) | _shown(pair[1])):
         for place, old, new in _logs(pair, name):
             sides = _Side(), _Side()
-            async for both in bus.broker.snapshots.reader.differences(old, new):
+            async for both in bus.broker.saved_snapshots.reader.differences(old, new):
                 for side, record in zip(sides, both, strict=True):
                     if record is None:
                         continue
@@ -134,7 +134,7 @@ def _changed(old: Mapping[Any, Any], new: Mapping[Any, Any]) -> Iterator[tuple[A
 
 async def _subjects(bus: Bus, pair: Pair) -> list[Json]:
     _, old, new = next(_logs(pair, SCHEMAS_TOPIC), (None, None, None))
-    async with aclosing(bus.broker.snapshots.reader.differences(old, new)) as changes:
+    async with aclosing(bus.broker.saved_snapshots.reader.differences(old, new)) as changes:
         if await anext(changes, None) is None:
             return []
     before, after = [await _versions(bus, each) for each in (old, new)]
@@ -148,7 +148,7 @@ async def _subjects(bus: Bus, pair: Pair) -> list[Json]:
 async def _versions(bus: Bus, log: LogCopy | None) -> set[tuple[str, int]]:
     """Return the subjects' versions that were not deleted."""
     found: set[tuple[str, int]] = set()
-    async for record in bus.broker.snapshots.reader.records(log):
+    async for record in bus.broker.saved_snapshots.reader.records(log):
         try:
             key = read_key(record.key or b"")
             value = {} if record.value is None else read_value(record.value)
@@ -175,7 +175,7 @@ async def emitted_records(bus: Bus, pair: Pair) -> list[Json]:
     for name in sorted(_shown(after)):
         records = []
         for place, old, new in _logs(pair, name):
-            async for _, record in bus.broker.snapshots.reader.differences(old, new):
+            async for _, record in bus.broker.saved_snapshots.reader.differences(old, new):
                 if record is None:
                     continue
                 records.append(_raw(place.partition, record))

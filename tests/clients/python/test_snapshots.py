@@ -131,7 +131,7 @@ def test_what_a_test_emitted_is_shown_and_exported_as_a_fixture_set(
     bus: FakeBus, ask: Ask, unique: Unique, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     topic, other, before, after = (unique(name) for name in ("topic", "other", "before", "after"))
-    client = CLIENTS["confluent-kafka"](bus.bootstrap_servers)
+    client = CLIENTS["confluent"](bus.bootstrap_servers)
     client.create_topic(topic)
     producer = client.producer()
     producer.send(topic, b'{"n": 0}', partition=0)()
@@ -174,7 +174,7 @@ def test_what_a_test_emitted_is_shown_and_exported_as_a_fixture_set(
 
 def test_offsets_configs_and_schemas_are_compared(bus: FakeBus, ask: Ask, unique: Unique) -> None:
     topic, group, before = (unique(name) for name in ("topic", "group", "before"))
-    client = CLIENTS["confluent-kafka"](bus.bootstrap_servers)
+    client = CLIENTS["confluent"](bus.bootstrap_servers)
     client.create_topic(topic)
     ask("snapshot", "save", before)
     client.producer().send(topic, b"x", partition=0)()

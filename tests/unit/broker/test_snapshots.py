@@ -483,7 +483,7 @@ class SnapshotMachine(BusMachine):
                 for index in range(max(len(each.logs) for each in (old, new) if each)):
                     found[TopicPartition(name, index)] = [
                         pair
-                        async for pair in self.broker.snapshots.reader.differences(
+                        async for pair in self.broker.saved_snapshots.reader.differences(
                             old.logs[index] if old and index < len(old.logs) else None,
                             new.logs[index] if new and index < len(new.logs) else None,
                         )
