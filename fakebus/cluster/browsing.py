@@ -254,6 +254,29 @@ async def read_page(cluster: Cluster, request: ReadRequest) -> RecordPage:
     return await Reading(cluster, request).page()
 
 
+async def record_at(cluster: Cluster, place: TopicPartition, offset: int) -> tuple[Event, LogRange]:
+    """Return one record, and the range of its log.
+
+    Raises:
+        NotFoundError: it is not there; the message says what is.
+    """
+    name = f"{place.topic}[{place.partition}]@{offset}"
+    log = (await cluster.ranges([place.topic])).get(place)
+    if log is None:
+        raise NotFoundError(f"{place.topic} has no partition {place.partition}")
+    if log.start <= offset < log.end:
+        wanted = {place: LogRange(start=offset, end=offset + 1)}
+        async with aclosing(cluster.slices(wanted)) as slices:
+            async for events in slices:
+                for event in events:
+                    return event, log
+        raise NotFoundError(
+            f"{name} is gone: it has been compacted away, or was the mark of a transaction"
+        )
+    what = f"has offsets {log.start} to {log.end - 1}" if log.records else "is empty"
+    raise NotFoundError(f"there is no {name}: the partition {what}")
+
+
 async def search(cluster: Cluster, request: ReadRequest) -> AsyncGenerator[RecordPage, None]:
     """Yield pages up to where the topics ended at the beginning; each tells how far it has come.
 

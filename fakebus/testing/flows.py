@@ -54,14 +54,10 @@ async def flow(test: View, event: Event | str, *, depth: int | None = None) -> d
         found: dict[str, Any] = await test.cluster.flows().of_record(name, depth)
         return found
     # Who runs on a bus of our own does not need it.
+    from fakebus.cluster.header_flows import flows_among
     from fakebus.lineage.flow import FlowError
-    from fakebus.lineage.header_flow import HeaderFlows
-    from fakebus.records.record import Record
 
-    flows = HeaderFlows()
-    for each in await test.emitted():
-        record = Record(each.offset, each.timestamp_ms, each.key, each.value, each.headers)
-        flows.add(_place(each), record)
+    flows = flows_among(await test.emitted())
     place = next((place for place in flows.places() if str(place) == name), None)
     if place is None:
         raise FlowError(f"there is no record {name!r} since the test began")

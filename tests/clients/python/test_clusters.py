@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
+from urllib.parse import urlencode
 
 import pytest
 
@@ -14,10 +15,12 @@ from fakebus.client.connection import Connection
 from fakebus.client.reachability import parse_servers
 from fakebus.client.registry import RegistryClient
 from fakebus.cluster.external import ExternalCluster
+from fakebus.web.console.table import page_routes
 from tests.clients.cluster import Cluster
 
 # The scenarios of the unit tests, on whatever cluster is shared here.
 from tests.unit.cluster.test_cluster import *  # noqa: F403
+from tests.unit.web.console.pages import Browser, Form
 from tests.unit.web.http_client import Http
 from tests.unit.web.server import http_bus
 
@@ -49,10 +52,10 @@ def billing(unique: Callable[[str], str]) -> str:
 
 
 @pytest.fixture
-def console(cluster: Cluster) -> Iterator[str]:
-    """The address of a console over the shared cluster, without a registry."""
+def console(cluster: Cluster, registry: str) -> Iterator[str]:
+    """The address of a console over the shared cluster."""
     command = [sys.executable, "-m", "fakebus", "console", "--http", "127.0.0.1:0"]
-    command += ["--bootstrap-server", cluster.bootstrap_servers]
+    command += ["--bootstrap-server", cluster.bootstrap_servers, "--registry", registry]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         told, _, url = process.stdout.readline().strip().rpartition(": ")
@@ -62,9 +65,13 @@ def console(cluster: Cluster) -> Iterator[str]:
         assert process.wait(10) == 0
 
 
-def test_the_console_is_served_over_any_cluster(console: str) -> None:
+def connect(console: str) -> Http:
     host, _, port = console.removeprefix("http://").removesuffix("/ui").rpartition(":")
-    browser = Http(host, int(port))
+    return Http(host, int(port))
+
+
+def test_the_console_is_served_over_any_cluster(console: str) -> None:
+    browser = connect(console)
     page = browser.get("/ui")
     assert page.status == 200
     assert page.body.startswith(b"<!doctype html>")
@@ -75,3 +82,48 @@ def test_the_console_is_served_over_any_cluster(console: str) -> None:
     assert "/_fakebus/v1/clients tells is not to be had" in refused.json["message"]
     assert browser.get("/ui", Host="attacker.example").status == 421
     browser.close()
+
+
+NOT_TO_BE_HAD = {
+    "clients.index": "who the clients are",
+    "faults.index": "faults",
+    "groups.why": "group",
+}
+"""Pages that show what only a bus of our own knows."""
+
+
+def test_every_page_opens_over_any_cluster(console: str, unique: Callable[[str], str]) -> None:
+    orders, group, cause = unique("orders"), unique("billing"), unique("cause")
+    http = connect(console)
+    browser = Browser(http)
+    page = browser.send(browser.get("/ui/topics").form("/ui/topics"), name=orders, partitions="1")
+    assert page.status == 200
+    for number, headers in enumerate((f"ce_id: {cause}", f"ce_causationid: {cause}")):
+        form = browser.get(f"/ui/topics/{orders}/produce").form(f"/ui/topics/{orders}/produce")
+        page = browser.send(form, value=str(number), headers=headers, do="send")
+        assert (page.status, f"{orders}[0]@{number}" in page.text) == (200, True), page.text
+    move = Form("/ui/group/reset", "post", {"token": form.fields["token"], "name": group})
+    assert browser.send(move, move=f"{orders}-0@1").status == 200
+    page = browser.send(browser.get("/ui/schemas").form("/ui/schema"), name=group, text='"int"')
+    assert (page.status, group in page.text) == (200, True), page.text
+    forged = Form(f"/ui/topics/{orders}/delete", "post", {"confirm": orders})
+    assert browser.send(forged, token="0" * 64).status == 403
+    real = {"{topic}": orders, "{partition}": "0", "{offset}": "1"}
+    query = urlencode({"name": group, "record": f"{orders}[0]@1", "q": orders, "subject": orders})
+    for route in page_routes():
+        path = "/".join(real.get(part, part) for part in route.path)
+        if route.method != "GET" or route.handler == "live.events":
+            continue
+        page = browser.get(f"/ui/{path}?{query}")
+        told = NOT_TO_BE_HAD.get(route.handler)
+        if told is None:
+            assert page.status == 200, (path, page.text)
+        else:
+            assert (page.status, told in page.text) == (501, True), (path, page.text)
+            assert "not to be had" in page.text
+    page = browser.get("/ui/flow?" + urlencode({"record": f"{orders}[0]@1"}))
+    assert f"stated {orders}[0]@0 by" in page.text
+    assert "what only the bus itself could know" in page.text
+    page = browser.get("/ui/flow?" + urlencode({"find": cause}))
+    assert "1 link of cause and effect" in page.text
+    http.close()

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
+from fakebus.cluster.header_flows import flow_by_headers
 from fakebus.lineage.flow import FlowError
 from fakebus.lineage.flow_text import FlowTree
 from fakebus.web.console.call import Call, Page
@@ -30,11 +31,14 @@ _UNWELL = ("skipped", "unreadable", "gone", "hidden")
 async def show(call: Call) -> Page:
     """Show the flow of a record, or those of the records that a text names."""
     record, text = call.query.text("record"), call.query.text("find")
-    bus = call.cluster.bus("the flow of a record")
     if bool(record) == bool(text):
         raise RequestError(400, "name a record, or a text to find records by")
     try:
-        flow = await (bus.flows.of_record(record) if record else flow_of_text(bus, text))
+        if call.cluster.is_external:
+            flow = await flow_by_headers(call.cluster, record=record, text=text)
+        else:
+            bus = call.cluster.bus("the flow of a record")
+            flow = await (bus.flows.of_record(record) if record else flow_of_text(bus, text))
     except FlowError as error:
         raise RequestError(404, str(error)) from None
     return Page(template="flow.html", values=_values(flow))

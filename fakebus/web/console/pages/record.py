@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import aclosing
-
 from aiohttp import web
 
 from fakebus.client.offsets import LogRange
+from fakebus.cluster.browsing import record_at
 from fakebus.cluster.events import Event
-from fakebus.cluster.interface import NotFoundError
 from fakebus.types import TopicPartition
 from fakebus.web.console.call import Call, Page
 from fakebus.web.console.copies import copies_of
@@ -64,27 +62,12 @@ async def record_of(call: Call) -> tuple[Event, LogRange]:
         NotFoundError: it is not there; the message says what is.
         RequestError: 404, the path has no numbers.
     """
-    topic = call.parts["topic"]
     try:
-        place = TopicPartition(topic, _number(call.parts["partition"]))
+        place = TopicPartition(call.parts["topic"], _number(call.parts["partition"]))
         offset = _number(call.parts["offset"])
     except ValueError:
         raise RequestError(404, "there is no such page") from None
-    log = (await call.cluster.ranges([topic])).get(place)
-    if log is None:
-        raise NotFoundError(f"{topic} has no partition {place.partition}")
-    if log.start <= offset < log.end:
-        wanted = {place: LogRange(start=offset, end=offset + 1)}
-        async with aclosing(call.cluster.slices(wanted)) as slices:
-            async for events in slices:
-                for event in events:
-                    return event, log
-        raise NotFoundError(
-            f"{topic}[{place.partition}]@{offset} is gone: it has been compacted away, or was the "
-            "mark of a transaction"
-        )
-    what = f"has offsets {log.start} to {log.end - 1}" if log.records else "is empty"
-    raise NotFoundError(f"there is no {topic}[{place.partition}]@{offset}: the partition {what}")
+    return await record_at(call.cluster, place, offset)
 
 
 def _number(text: str) -> int:

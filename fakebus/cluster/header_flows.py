@@ -1,0 +1,81 @@
+"""Flows on any Kafka: as far as the headers of records tell, among those around the one asked for.
+
+Who has been sent a record, and what they did with it, only the bus itself could know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from fakebus.client.positions import Position, PositionKind
+from fakebus.cluster.browsing import ReadRequest, record_at, search
+from fakebus.cluster.events import Event
+from fakebus.cluster.interface import Cluster
+from fakebus.lineage.flow import MOST_FOUND, FlowError
+from fakebus.lineage.header_flow import HeaderFlows
+from fakebus.lineage.place import Place, parse_place
+from fakebus.real_time import monotonic
+from fakebus.records.record import Record
+from fakebus.types import TopicPartition
+
+_MOST_READ = 10_000
+_READ_S = 3.0
+_PAGE = 500
+_AFTER_MS = 600_000
+"""How much later than a record its effects are looked for."""
+_NOT_HERE = "what only the bus itself could know: which clients were sent a record and handled it"
+
+
+def flows_among(events: Iterable[Event]) -> HeaderFlows:
+    """Return the flows of some events, as their headers tell them."""
+    flows = HeaderFlows()
+    for event in sorted(events, key=lambda event: (event.timestamp_ms, event.offset)):
+        record = Record(event.offset, event.timestamp_ms, event.key, event.value, event.headers)
+        flows.add(_place(event), record)
+    return flows
+
+
+async def flow_by_headers(cluster: Cluster, *, record: str = "", text: str = "") -> dict[str, Any]:
+    """Return the flow of a record, or of the records that a text is an id or the key of.
+
+    Args:
+        cluster: where they are.
+        record: ``topic[partition]@offset``.
+        text: what they are found by instead, among the newest.
+
+    Raises:
+        FlowError: it is no name of a record.
+        NotFoundError: there is no such record.
+    """
+    found: dict[Place, Event] = {}
+    start = None
+    if record:
+        place = parse_place(record)
+        if place is None:
+            raise FlowError(f"{record!r} is no record: write TOPIC[PARTITION]@OFFSET")
+        event, _ = await record_at(cluster, TopicPartition(*place[:2]), place.offset)
+        found[place] = event
+        start = Position(kind=PositionKind.TIME, number=event.timestamp_ms + _AFTER_MS)
+    starts = list(found)
+    topics = tuple(topic.name for topic in await cluster.topics() if not topic.is_internal)
+    request = ReadRequest(topics=topics, newest_first=True, start=start, limit=_PAGE)
+    until, left = monotonic() + _READ_S, 0
+    async for page in search(cluster, request):
+        found |= {_place(event): event for event in page.events}
+        left = page.left
+        if len(found) >= _MOST_READ or monotonic() > until:
+            break
+    flows = flows_among(found.values())
+    places = starts or flows.with_id(text)
+    flow = await flows.of(record or text, places[:MOST_FOUND])
+    flow["left_out"].append(_NOT_HERE)
+    if left:
+        flow["left_out"].append(f"{left} older records, which were not looked at")
+    if len(places) > MOST_FOUND:
+        flow["left_out"].append(f"the flows of {len(places) - MOST_FOUND} more records found")
+    return flow
+
+
+def _place(event: Event) -> Place:
+    return Place(event.topic, event.partition, event.offset)
