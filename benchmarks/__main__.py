@@ -148,4 +148,5 @@ def main() -> None:
     own_figures(arguments)
 
 
-main()
+if __name__ == "__main__":
+    main()
