@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import dataclass
 
-from fakebus.cluster.interface import NewSchema
+from fakebus.catalogue.impact import Impact, Proposal, impact_of
+from fakebus.catalogue.of_cluster import bus_landscape, cluster_landscape
+from fakebus.cluster.interface import Cluster, NewSchema
 from fakebus.errors import FakebusError
 from fakebus.web.console.addresses import page_url
 from fakebus.web.console.call import Call, Page, Redirect
@@ -54,11 +57,39 @@ async def index(call: Call) -> Page:
 
 
 async def show(call: Call) -> Page:
-    """Show a version of a subject, and what has changed since another one."""
-    return await _subject(call, call.query.raw("name"), None)
+    """Show a version of a subject, what has changed, and whom it breaks that a field goes."""
+    name, field = call.query.raw("name"), call.query.text("without")
+    if not field and not call.query.text("gone"):
+        return await _subject(call, name, None)
+    proposal, attempt, impact = Proposal(field=field or None), None, None
+    try:
+        impact = await _impact(call.cluster, name, proposal)
+    except FakebusError as error:
+        attempt = await _standing(call.cluster, name, problem=str(error))
+    return await _subject(call, name, attempt, impact)
 
 
-async def _subject(call: Call, name: str, attempt: Attempt | None) -> Page:
+async def _impact(cluster: Cluster, name: str, proposal: Proposal) -> Impact:
+    landscape = await (cluster_landscape if cluster.is_external else bus_landscape)(cluster)
+    # Comparing takes its time, which clients need not wait for.
+    return await asyncio.to_thread(impact_of, landscape, name, proposal)
+
+
+async def _standing(cluster: Cluster, name: str, problem: str = "") -> Attempt:
+    """Return the newest version, for the form of the next one."""
+    latest = await cluster.schemas.version(name)
+    references = "\n".join(" ".join(map(str, each)) for each in latest.references)
+    return Attempt(
+        text=pretty(latest.text),
+        schema_type=latest.schema_type,
+        references=references,
+        problem=problem,
+    )
+
+
+async def _subject(
+    call: Call, name: str, attempt: Attempt | None, impact: Impact | None = None
+) -> Page:
     schemas = call.cluster.schemas
     versions = await schemas.versions(name)
     shown = await schemas.version(name, call.query.number("version", versions[-1]))
@@ -67,12 +98,8 @@ async def _subject(call: Call, name: str, attempt: Attempt | None) -> Page:
     difference: list[Line] = []
     if other != shown.version:
         difference = compared(pretty((await schemas.version(name, other)).text), pretty(shown.text))
-    latest = await schemas.version(name)
     if attempt is None:
-        references = "\n".join(" ".join(map(str, each)) for each in latest.references)
-        attempt = Attempt(
-            text=pretty(latest.text), schema_type=latest.schema_type, references=references
-        )
+        attempt = await _standing(call.cluster, name)
     return Page(
         template="schema.html",
         status=400 if attempt.problem else 200,
@@ -87,6 +114,8 @@ async def _subject(call: Call, name: str, attempt: Attempt | None) -> Page:
             "levels": LEVELS,
             "types": TYPES,
             "attempt": attempt,
+            "impact": impact,
+            "field": call.query.text("without"),
         },
     )
 
@@ -109,6 +138,10 @@ async def register(call: Call) -> Page | Redirect:
             schema_id = await call.cluster.schemas.register(name, schema)
             done = f"The schema has been registered; its id is {schema_id}."
             return Redirect(url=page_url("schema", name=name), done=done)
+        if call.form.text("do") == "impact":
+            proposal = Proposal(schema=schema.text, schema_type=schema.schema_type)
+            impact = await _impact(call.cluster, name, proposal)
+            return await _subject(call, name, attempt, impact)
         reasons = tuple(await call.cluster.schemas.check(name, schema))
         attempt = _with(attempt, reasons=reasons)
     except FakebusError as error:

@@ -88,3 +88,26 @@ def test_brokers_are_listed_with_their_configs(browser: Browser) -> None:
     page = browser.get("/ui/brokers?q=num.partitions")
     assert "num.partitions 1 default" in page.text
     assert browser.get("/ui/brokers?id=77").status == 404
+
+
+def test_a_change_is_tried_and_tells_whom_it_breaks(browser: Browser, topic: str) -> None:
+    name = f"{topic}-value"
+    fields = [{"name": "order", "type": "string"}, {"name": "note", "type": "string"}]
+    browser.http.register(name, {"type": "record", "name": "R", "fields": fields})
+    page = browser.get(f"/ui/schema?name={name}")
+    form = page.form("/ui/schema#try")
+    text = json.dumps({"type": "record", "name": "R", "fields": fields[:1]})
+    page = browser.send(form, text=text, do="impact")
+    assert "It breaks nobody that is known. The registry would allow it under BACKWARD" in page.text
+    added = [*fields, {"name": "<b>\u202e", "type": "string"}]
+    page = browser.send(form, text=text.replace("order", "other"), do="impact")
+    assert "It breaks 1 party. The registry would not allow it under BACKWARD" in page.text
+    assert f"{name} level BACKWARD does not allow it" in page.text
+    page = browser.send(form, text=json.dumps(added), do="impact")
+    assert (page.status, page.runs_own_scripts_only) == (400, True)
+    assert json.loads(page.form("/ui/schema#try").fields["text"]) == added
+    page = browser.get(f"/ui/schema?name={name}&without=note")
+    assert "It breaks nobody that is known" in page.text
+    page = browser.get(f"/ui/schema?name={name}&without=nothing%3Cb%3E")
+    assert (page.status, "nothing<b>" in page.text) == (400, True)
+    assert "The registry would" in browser.get(f"/ui/schema?name={name}&gone=1").text
