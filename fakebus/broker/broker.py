@@ -32,7 +32,6 @@ from fakebus.broker.faults import Faults
 from fakebus.broker.fetch_sessions import FetchSessions
 from fakebus.broker.fetching import FetchTarget, IsolationLevel
 from fakebus.broker.groups.coordinator import GroupCoordinator
-from fakebus.broker.groups.history import GroupEvent
 from fakebus.broker.groups.offset_requests import WhenCommitted
 from fakebus.broker.groups.requests import OffsetCommit
 from fakebus.broker.housekeeping import Housekeeping
@@ -96,7 +95,7 @@ class Broker:
         )
         self.faults = Faults(self.group_coordinator.rebalance, self.clock)
         self.topics.note = self._note
-        self.group_coordinator.history.on_event = self._note_group
+        self.group_coordinator.history.note = self._note_group
         self.faults.on_fired = lambda client, fault: self._note(
             "fault fired", detail=f"{client or 'a client without an id'}: {fault}"
         )
@@ -128,17 +127,11 @@ class Broker:
     ) -> None:
         self.activity.note(verb, LIBRARY, place, offsets, detail=detail)
 
-    def _note_group(self, event: GroupEvent) -> None:
-        # What members ask for themselves is noted with their requests.
-        if event.verb in ("left", "expelled", "rebalancing"):
-            who = f"{event.client_id}: " if event.client_id else ""
-            self.activity.note(
-                event.verb,
-                LIBRARY,
-                group=event.group,
-                detail=who + event.detail,
-                member=event.member_id,
-            )
+    def _note_group(
+        self, verb: str, group: str, client_id: str, member_id: str, reason: str
+    ) -> None:
+        who = f"{client_id}: " if client_id else ""
+        self.activity.note(verb, LIBRARY, group=group, detail=who + reason, member=member_id)
 
     # What most buses do not need while they rest is loaded when it is asked for.
 

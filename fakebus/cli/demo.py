@@ -153,7 +153,7 @@ async def _noticed(bus: FakeBus) -> str | None:
     """Return the mistake of shipping's, if the bus can tell it by now."""
     from fakebus.lineage.why.broker_view import explain_group
 
-    found = await explain_group(bus.broker, "shipping")
+    found = await explain_group(bus.broker, bus.lineage, "shipping")
     codes = [cause["code"] for cause in found["causes"]] if found is not None else []
     return "not_committing" if "not_committing" in codes else None
 

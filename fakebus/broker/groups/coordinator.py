@@ -214,8 +214,6 @@ class GroupCoordinator:
             client = commit.member_id or commit.group_instance_id or ""
             for error in dict.fromkeys(errors):
                 note_answer("OffsetCommit", commit.group_id, client, error)
-                if error is not ErrorCode.NONE:
-                    self.history.note("refused", commit.group_id, "", client, error.name)
             for offset, error in zip(commit.offsets, errors, strict=True):
                 if error is ErrorCode.NONE:
                     place = TopicPartition(offset.topic, offset.partition)

@@ -1,16 +1,15 @@
-"""What has become of groups lately: who came and went, rebalances, refused and taken commits."""
+"""How fast groups have committed lately, and which clients look for their coordinator."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from fakebus.clock import Clock
 from fakebus.types import TopicPartition
 
 _MOST_REMEMBERED = 10_000
-_MOST_EVENTS = 64
 _MOST_LETTERS = 1000
 _MOST_COMMITS = 8
 _COMMIT_STEP_MS = 1000
@@ -18,21 +17,9 @@ _COMMIT_STEP_MS = 1000
 LEFT = "it left"
 """Why a member is removed that has asked for it."""
 
-_Value = TypeVar("_Value")
 
-
-class GroupEvent(NamedTuple):
-    """Event in the life of a group."""
-
-    at_ms: int
-    verb: str
-    """``joined``, ``left`` or ``expelled``, of members; ``rebalancing`` and ``stable``; ``refused``
-    a commit."""
-    group: str
-    client_id: str = ""
-    member_id: str = ""
-    detail: str = ""
-    """The reason, or the name of the error."""
+def _tell_nobody(verb: str, group: str, client_id: str, member_id: str, reason: str) -> None:
+    """Nobody wants to know."""
 
 
 class CommitPoint(NamedTuple):
@@ -55,7 +42,7 @@ class Search(NamedTuple):
 
 
 class GroupHistory:
-    """Newest events of groups, and how fast they have committed lately.
+    """Newest commits of groups, and searches for their coordinators.
 
     Args:
         clock: gives the time of each.
@@ -63,24 +50,21 @@ class GroupHistory:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self.on_event: Callable[[GroupEvent], None] = lambda event: None
-        """Told of each event."""
-        self._events: dict[str, deque[GroupEvent]] = {}
+        self.note: Callable[[str, str, str, str, str], object] = _tell_nobody
+        """Told what becomes of members and groups: ``left``, ``expelled`` or ``rebalancing``, the
+        group, the member's client id and member id, and the reason. Who joins and commits is noted
+        with the requests."""
         self._searches: dict[str, Search] = {}
         self._commits: dict[tuple[str, TopicPartition], deque[CommitPoint]] = {}
 
-    def note(
-        self, verb: str, group: str, client_id: str = "", member_id: str = "", detail: str = ""
-    ) -> None:
-        """Note an event; see :class:`GroupEvent` for the words."""
-        texts = (text[:_MOST_LETTERS] for text in (group, client_id, member_id, detail))
-        event = GroupEvent(self._clock.now_ms(), verb, *texts)
-        _newest(self._events, event.group, _MOST_EVENTS).append(event)
-        self.on_event(event)
-
     def committed(self, group: str, place: TopicPartition, offset: int, end: int) -> None:
         """Note an offset that was committed; of many within a second the first and the last."""
-        points, now_ms = _newest(self._commits, (group, place), _MOST_COMMITS), self._clock.now_ms()
+        points, now_ms = self._commits.pop((group, place), None), self._clock.now_ms()
+        if points is None:
+            if len(self._commits) >= _MOST_REMEMBERED:
+                del self._commits[next(iter(self._commits))]
+            points = deque(maxlen=_MOST_COMMITS)
+        self._commits[group, place] = points
         if points and points[-1].offset == offset:
             return
         if len(points) > 1 and now_ms - points[-2].at_ms < _COMMIT_STEP_MS:
@@ -106,24 +90,6 @@ class GroupHistory:
         """Return the search for a group's coordinator that has not come to an end."""
         return self._searches.get(group[:_MOST_LETTERS])
 
-    def events(self, group: str) -> Sequence[GroupEvent]:
-        """Return a group's newest events, oldest first."""
-        return tuple(self._events.get(group[:_MOST_LETTERS], ()))
-
     def commits(self, group: str, place: TopicPartition) -> Sequence[CommitPoint]:
         """Return some of the newest commits that have moved a group's offset, oldest first."""
         return tuple(self._commits.get((group, place), ()))
-
-
-_Key = TypeVar("_Key")
-
-
-def _newest(remembered: dict[_Key, deque[_Value]], key: _Key, most: int) -> deque[_Value]:
-    """Return what is remembered of a key, which becomes the last one to be forgotten."""
-    found = remembered.pop(key, None)
-    if found is None:
-        if len(remembered) >= _MOST_REMEMBERED:
-            del remembered[next(iter(remembered))]
-        found = deque(maxlen=most)
-    remembered[key] = found
-    return found

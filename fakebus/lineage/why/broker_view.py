@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -12,36 +12,51 @@ from fakebus.broker.faults import KAFKA, Fault
 from fakebus.broker.fetch_positions import FetchStream
 from fakebus.broker.groups.group import GroupDescription, MemberDescription
 from fakebus.broker.topics import Topics
+from fakebus.lineage.lineage import Lineage
 from fakebus.lineage.why.explanation import explain
-from fakebus.lineage.why.view import GroupView, Member, Progress
+from fakebus.lineage.why.view import UNKNOWN, GroupEvent, GroupView, Member, Program, Progress
 from fakebus.protocol.consumer_protocol import assigned_partitions, subscribed_topics
 from fakebus.protocol.errors import DecodeError
+from fakebus.storage.lineage_interface import NoteRow
 
 _CONSUMER_APIS = frozenset(
     "ApiVersions Metadata FindCoordinator JoinGroup SyncGroup Heartbeat OffsetFetch ListOffsets "
     "Fetch OffsetCommit LeaveGroup".split()
 )
 """What consumers ask."""
+_VERBS = ("was assigned", "left", "expelled", "rebalancing", "commit refused")
+_MOST_NOTES = 500
 
 
-async def explain_group(broker: Broker, name: str) -> dict[str, Any] | None:
+async def explain_group(broker: Broker, lineage: Lineage, name: str) -> dict[str, Any] | None:
     """Return what is the matter with a group of a bus; ``None`` if there is no such group.
 
     A group that clients have looked for, and could not come to, is one too.
     """
-    view = view_group(broker, name)
+    view = await view_group(broker, lineage, name)
     # Finding out takes long where a group has thousands of partitions.
     return None if view is None else await asyncio.to_thread(explain, view)
 
 
-def view_group(broker: Broker, name: str) -> GroupView | None:
+async def view_group(broker: Broker, lineage: Lineage, name: str) -> GroupView | None:
     """Return a group as it is now, ``None`` if nobody has ever named it."""
+    await lineage.settle()
+    joined = await lineage.store.notes_of_group(name, ("joined",), _MOST_NOTES)
+    others = await lineage.store.notes_of_group(name, _VERBS, _MOST_NOTES)
+    programs = {note.member: _program(lineage, note.client) for note in reversed(joined)}
+    events = tuple(_events(sorted((*joined, *others)), programs))
     coordinator = broker.group_coordinator
     described, search = coordinator.describe(name), coordinator.history.search(name)
-    if described is None and search is None:
+    if described is None and search is None and not events:
         return None
-    members = () if described is None else tuple(map(_member, described.members))
-    partitions = tuple(_progress(broker, name, members))
+    found = () if described is None else described.members
+    members = tuple(
+        _member(each, programs.get(each.member_id) or Program(client_id=each.client_id))
+        for each in found
+    )
+    programs_seen = [member.program for member in members] + [event.program for event in events]
+    clients = {program.client_id for program in programs_seen} - {""}
+    partitions = tuple(_progress(broker, name, members, clients))
     return GroupView(
         name=name,
         state="Dead" if described is None else described.state,
@@ -50,11 +65,31 @@ def view_group(broker: Broker, name: str) -> GroupView | None:
         members=members,
         partitions=partitions,
         topics=_TopicSizes(broker.topics),
-        events=coordinator.history.events(name),
+        events=events,
         missing_topics=broker.activity.missing_topics(),
         faults=tuple(_faults(broker, name, described, partitions)),
         search=search,
     )
+
+
+def _program(lineage: Lineage, number: int) -> Program:
+    client = lineage.clients.by_number.get(number)
+    if client is None:
+        return UNKNOWN
+    told = lineage.clients.told(client, 0)
+    return Program(**{name: told[name] for name in ("client_id", "service", "process")})
+
+
+def _events(notes: Iterable[NoteRow], programs: Mapping[str, Program]) -> Iterator[GroupEvent]:
+    """Yield what notes say of a group; a commit of many partitions is refused once."""
+    seen: set[tuple[object, ...]] = set()
+    for note in notes:
+        program = programs.get(note.member, UNKNOWN)
+        key = note.at_ms, note.verb, note.member, note.detail
+        if note.verb != "commit refused" or key not in seen:
+            detail = note.detail.removeprefix(f"{program.client_id}: ")
+            yield GroupEvent(note.at_ms, note.verb, note.member, detail, program)
+        seen.add(key)
 
 
 class _TopicSizes(Mapping[str, int]):
@@ -77,14 +112,14 @@ class _TopicSizes(Mapping[str, int]):
         return len(self._names)
 
 
-def _member(member: MemberDescription) -> Member:
+def _member(member: MemberDescription, program: Program) -> Member:
     topics = None
     if member.metadata:
         with suppress(DecodeError):
             topics = frozenset(subscribed_topics(member.metadata))
     return Member(
         member_id=member.member_id,
-        client_id=member.client_id,
+        program=program,
         host=member.client_host,
         topics=topics,
         partitions=tuple(assigned_partitions(member.assignment)),
@@ -95,13 +130,12 @@ def _member(member: MemberDescription) -> Member:
     )
 
 
-def _progress(broker: Broker, group: str, members: Iterable[Member]) -> Iterator[Progress]:
+def _progress(
+    broker: Broker, group: str, members: Iterable[Member], clients: Collection[str]
+) -> Iterator[Progress]:
     coordinator, positions = broker.group_coordinator, broker.activity.positions
     owners = {place: member for member in members for place in member.partitions}
     offsets = coordinator.offsets(group)
-    clients = {member.client_id for member in members} | {
-        event.client_id for event in coordinator.history.events(group) if event.client_id
-    }
 
     def is_ours(stream: FetchStream) -> bool:
         return stream.group == group or (not stream.group and stream.client_id in clients)

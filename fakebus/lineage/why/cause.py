@@ -9,6 +9,8 @@ from fakebus.types import TopicPartition
 
 MOST_LISTED = 20
 """How many members, partitions or names evidence lists of one kind."""
+ATTEMPTS = 3
+"""How often something has to fail before that is said."""
 _MOST_NAMED = 3
 _MOST_LETTERS = 120
 

@@ -6,17 +6,15 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from fakebus.lineage.why.cause import Cause
+from fakebus.lineage.why.deliveries import poison_record
 from fakebus.lineage.why.membership import idle_members, no_member, not_subscribed, rebalancing
-from fakebus.lineage.why.progress import (
+from fakebus.lineage.why.offsets import (
     commit_refused,
-    not_committing,
-    not_fetching,
     offset_out_of_range,
     open_transaction,
-    poison_record,
-    slow,
     waits_at_latest,
 )
+from fakebus.lineage.why.progress import not_committing, not_fetching, slow
 from fakebus.lineage.why.surroundings import fault_or_throttle, unknown_topic, unreachable_address
 from fakebus.lineage.why.view import GroupView
 

@@ -33,7 +33,7 @@ def no_member(view: GroupView) -> Iterator[Cause]:
     if gone is not None:
         how = "left" if gone.verb == "left" else "was taken out"
         text += (
-            f"; the last one, {gone.client_id or gone.member_id}, {how} "
+            f"; the last one, {short(gone.program.client_id or gone.member_id)}, {how} "
             f"{ago(view.ago_ms(gone.at_ms))} ago: {short(gone.detail)}"
         )
         if gone.verb == "expelled" or "poll" in gone.detail:
@@ -43,10 +43,10 @@ def no_member(view: GroupView) -> Iterator[Cause]:
             )
         evidence |= {
             "last_member": gone.member_id,
-            "client_id": gone.client_id,
             "left_ms": gone.at_ms,
             "how": gone.verb,
             "reason": gone.detail,
+            **gone.program.facts(),
         }
     yield Cause("no_member", text, remedy, evidence)
 

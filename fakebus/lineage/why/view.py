@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from fakebus.broker.activity import Activity
 from fakebus.broker.faults import Fault
 from fakebus.broker.fetch_positions import Beginning, FetchStream
-from fakebus.broker.groups.history import CommitPoint, GroupEvent, Search
+from fakebus.broker.groups.history import CommitPoint, Search
 from fakebus.lineage.why.cause import place_name
 from fakebus.types import TopicPartition
 
@@ -21,11 +22,41 @@ EMPTY = "Empty"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """Program that a client belongs to, as far as the cluster tells."""
+
+    client_id: str = ""
+    service: str | None = None
+    process: Mapping[str, Any] | None = None
+    """Its pid, command and directory."""
+
+    def facts(self) -> dict[str, object]:
+        """Return what evidence says of it."""
+        return {"client_id": self.client_id, "service": self.service, "process": self.process}
+
+
+UNKNOWN = Program()
+
+
+class GroupEvent(NamedTuple):
+    """Event in the life of a group."""
+
+    at_ms: int
+    verb: str
+    """``joined``, ``was assigned``, ``left``, ``expelled``, ``commit refused``, of members; and
+    ``rebalancing``."""
+    member_id: str = ""
+    detail: str = ""
+    """The reason, or the name of the error."""
+    program: Program = UNKNOWN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
     """Member of a group."""
 
     member_id: str
-    client_id: str
+    program: Program
     host: str
     topics: frozenset[str] | None = None
     """What it subscribes to; ``None`` if that is not known."""
@@ -37,9 +68,14 @@ class Member:
     session_timeout_ms: int = 0
     rebalance_timeout_ms: int = 0
 
+    @property
+    def client_id(self) -> str:
+        """What its client calls itself."""
+        return self.program.client_id
+
     def facts(self) -> dict[str, object]:
         """Return what evidence says of a member."""
-        return {"member": self.member_id, "client_id": self.client_id, "address": self.host}
+        return {"member": self.member_id, "address": self.host} | self.program.facts()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

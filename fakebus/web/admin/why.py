@@ -11,7 +11,7 @@ from fakebus.wording import nearest
 async def why(call: AdminCall) -> object:
     """Tell why a consumer group is stuck, if it is."""
     broker, name = call.bus.broker, call.path("group")
-    found = await explain_group(broker, name)
+    found = await explain_group(broker, call.bus.lineage, name)
     if found is None:
         near = nearest(name, broker.group_coordinator.names())
         raise RequestError(404, f"there is no group {name!r}; {near}")

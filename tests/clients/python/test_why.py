@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import aiokafka
@@ -222,6 +223,8 @@ def test_a_consumer_that_does_not_commit(ward: Ward) -> None:
     assert "enable.auto.commit=true" in cause["remedy"]
     assert cause["evidence"]["next_record"] == "orders[0]@0"
     assert cause["evidence"]["client_id"] == "never-commits-client"
+    assert cause["evidence"]["process"]["pid"] == os.getpid()
+    assert cause["evidence"]["service"]
     assert ward.explain("never-commits")["lag"] is None
 
 
@@ -379,3 +382,27 @@ def test_the_command_tells_by_its_exit_code(ward: Ward, capsys: pytest.CaptureFi
     assert "not_fetching: paused-client of group paused has orders[0]" in capsys.readouterr().out
     assert run(["why", "pausde", *url]) == 2
     assert "there is no group 'pausde'; did you mean paused?" in capsys.readouterr().err
+
+
+def test_who_was_the_last_member_is_known_after_a_restart(tmp_path: Path) -> None:
+    settings = Settings(
+        data=tmp_path / "bus.db",
+        kafka=ANY_PORT,
+        http=ANY_PORT,
+        set={"fakebus.evict.on.disconnect": "true"},
+    )
+    with FakeBus.thread(settings) as bus, contextlib.ExitStack() as stack:
+        ward = Ward(bus, stack)
+        ward.fill("orders")
+        process = ward.member_process("billing", 6000, poison=4)
+        assert process.wait(WAIT_SECONDS) == 1
+        before = ward.cause("billing", "no_member")
+    with FakeBus.thread(settings) as bus:
+        found = BusHttp(bus.http_url).get("/why/billing")
+    assert (found["state"], found["lag"]) == ("Empty", RECORDS - 4)
+    [cause] = found["causes"]
+    assert cause["code"] == "no_member"
+    assert cause["evidence"] == before["evidence"]
+    assert cause["evidence"]["how"] == "expelled"
+    assert cause["evidence"]["client_id"] == "billing-process"
+    assert cause["evidence"]["process"]["pid"] == process.pid

@@ -33,8 +33,8 @@ class ClassicCoordinator:
         self._config = config
         self._clock = clock
         self._rebalancer = Rebalancer(config, clock, journal, history)
-        self.join = GroupJoiner(config, self._rebalancer, journal, history).join
-        self.sync = GroupSyncer(clock, self._rebalancer, journal, history).sync
+        self.join = GroupJoiner(config, self._rebalancer, journal).join
+        self.sync = GroupSyncer(clock, self._rebalancer, journal).sync
         self.encode = encode_group
         self.rebalance = self._rebalancer.rebalance
         self.remove = self._rebalancer.remove

@@ -12,7 +12,6 @@ from fakebus.broker.groups.classic.group import ClassicGroup, GroupState
 from fakebus.broker.groups.classic.member import GroupMember
 from fakebus.broker.groups.classic.rebalance import NEW_MEMBER_JOIN_TIMEOUT_MS, Rebalancer
 from fakebus.broker.groups.classic.snapshot import encode_group
-from fakebus.broker.groups.history import GroupHistory
 from fakebus.broker.groups.journal import GroupJournal
 from fakebus.broker.groups.requests import (
     UNKNOWN_MEMBER_ID,
@@ -34,7 +33,6 @@ class GroupJoiner:
         config: the broker's configs.
         rebalancer: drives the group.
         journal: stores static members' new ids.
-        history: is told who joins.
     """
 
     def __init__(
@@ -42,12 +40,10 @@ class GroupJoiner:
         config: BrokerConfig,
         rebalancer: Rebalancer,
         journal: GroupJournal,
-        history: GroupHistory,
     ) -> None:
         self._config = config
         self._rebalancer = rebalancer
         self._journal = journal
-        self._history = history
 
     def join(self, group: ClassicGroup, request: JoinRequest, future: JoinFuture) -> None:
         """Take the request in; ``future`` gets the answer, perhaps much later."""
@@ -133,7 +129,6 @@ class GroupJoiner:
         ):
             group.new_member_added = True
         group.add(member, request.protocol_type)
-        self._history.note("joined", group.group_id, member.client_id, member_id)
         member.session.extend(NEW_MEMBER_JOIN_TIMEOUT_MS)
         self._rebalancer.rebalance(
             group, f"member {member_id} joins; the client's reason: {request.reason or 'none'}"

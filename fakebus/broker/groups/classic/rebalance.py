@@ -115,7 +115,7 @@ class Rebalancer:
             group.generation_id,
             reason,
         )
-        self._history.note("rebalancing", group.group_id, detail=reason)
+        self._history.note("rebalancing", group.group_id, "", "", reason)
         if initial:
             # The members of a new group tend to arrive together.
             delay_ms = self._config.get_int("group.initial.rebalance.delay.ms")

@@ -10,7 +10,6 @@ from fakebus.broker.groups.classic.group import ClassicGroup, GroupState
 from fakebus.broker.groups.classic.member import GroupMember
 from fakebus.broker.groups.classic.rebalance import Rebalancer
 from fakebus.broker.groups.classic.snapshot import encode_group
-from fakebus.broker.groups.history import GroupHistory
 from fakebus.broker.groups.journal import GroupJournal
 from fakebus.broker.groups.requests import MAX_GROUP_BYTES, SyncRequest, SyncResult
 from fakebus.clock import Clock
@@ -29,16 +28,12 @@ class GroupSyncer:
         clock: where time comes from.
         rebalancer: drives the group.
         journal: stores assignments.
-        history: is told when a group is stable.
     """
 
-    def __init__(
-        self, clock: Clock, rebalancer: Rebalancer, journal: GroupJournal, history: GroupHistory
-    ) -> None:
+    def __init__(self, clock: Clock, rebalancer: Rebalancer, journal: GroupJournal) -> None:
         self._clock = clock
         self._rebalancer = rebalancer
         self._journal = journal
-        self._history = history
 
     def sync(self, group: ClassicGroup, request: SyncRequest, future: SyncFuture) -> None:
         """Take the request in; ``future`` gets the answer when there is an assignment."""
@@ -106,7 +101,6 @@ class GroupSyncer:
             if member.answer_sync(self._result(group, member)):
                 member.touch()
         group.transition_to(GroupState.STABLE, self._clock.now_ms())
-        self._history.note("stable", group.group_id, detail=f"generation {group.generation_id}")
         logger.info(
             "group %s is stable: generation %d, %s, protocol %s",
             group.group_id,
