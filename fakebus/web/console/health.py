@@ -118,7 +118,7 @@ class _Look:
             if monotonic() > until:
                 break
             asked += 1
-            told = await explain_group(bus.broker, group.name)
+            told = await explain_group(bus.broker, bus.lineage, group.name)
             if told is None or told["well"]:
                 continue
             self.unwell.append(group.name)

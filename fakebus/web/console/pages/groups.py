@@ -71,7 +71,8 @@ async def show(call: Call) -> Page:
 async def why(call: Call) -> Page:
     """Tell why a group does not get on."""
     name = call.query.raw("name")
-    found = await explain_group(call.cluster.bus("why a group is stuck").broker, name)
+    bus = call.cluster.bus("why a group is stuck")
+    found = await explain_group(bus.broker, bus.lineage, name)
     if found is None:
         await call.cluster.group(name)  # says which ones there are
         raise RequestError(404, f"there is no group {name!r}")
