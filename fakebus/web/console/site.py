@@ -128,7 +128,7 @@ class Site:
             faults = self._cluster.bus("faults").broker.faults
         except NotOnThisCluster:
             return []
-        return [fault.description for fault in tuple(faults.active)]
+        return [fault.description for fault in faults.in_force()]
 
 
 def _is_here(path: str, target: str) -> bool:
