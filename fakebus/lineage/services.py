@@ -31,6 +31,8 @@ _RUNNERS = frozenset(
     "uvicorn gunicorn hypercorn daphne granian faststream faust celery flask fastapi".split()
 )
 """Programs whose argument is the module that really runs."""
+_MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*(:[^\W\d][\w.]*(\(.*\))?)?")
+"""What modules look like, and addresses to listen on do not."""
 _DEFAULT_IDS = re.compile(
     r"(rdkafka|kafkajs|sarama|kgo|kafka-python.*|aiokafka.*|confluent-kafka.*|client|(ad)?min"
     r"|adminclient|producer|consumer|perf-producer-client|)"
@@ -210,7 +212,11 @@ def _runner_target(program: str, rest: Sequence[str], directory: str) -> str:
     for at, word in enumerate(rest):
         if word in ("-A", "--app") and at + 1 < len(rest):
             return _module_name(rest[at + 1], directory)
-        if not word.startswith("-") and (":" in word or "." in word) and "/" not in word:
+        if word.endswith(".py"):
+            # Behind an option it is a file of settings.
+            if not at or not rest[at - 1].startswith("-"):
+                return _path_name(word, directory)
+        elif (":" in word or "." in word) and _MODULE.fullmatch(word):
             return _module_name(word, directory)
     return ""
 
