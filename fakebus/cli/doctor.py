@@ -27,7 +27,7 @@ from fakebus.cli.bootstrap import (
     connection_for,
     registry_of,
 )
-from fakebus.cli.diagnosis.clients import check_missing_topics, view_clients
+from fakebus.cli.diagnosis.clients import check_faults, check_missing_topics, view_clients
 from fakebus.cli.diagnosis.data import check_data
 from fakebus.cli.diagnosis.finding import Finding, Severity, fine, problem
 from fakebus.cli.diagnosis.groups import check_group
@@ -123,6 +123,8 @@ def _contents(
     try:
         yield from check_registry(registry, topics)
         view = view_clients(registry)
+        if registry is not None and view is not None:
+            yield from check_faults(registry)
     except RegistryClientError as error:
         yield no_answer(error, is_named=named is not None)
         registry = None

@@ -63,6 +63,19 @@ def view_clients(registry: RegistryClient | None) -> ClientView | None:
     return ClientView(missing, began, positions)
 
 
+def check_faults(registry: RegistryClient) -> Iterator[Finding]:
+    """Yield what goes wrong on purpose, of a fakebus.
+
+    Raises:
+        RegistryClientError: it does not answer.
+    """
+    for fault in registry.request("GET", "/_fakebus/v1/faults"):
+        yield note(
+            f"a fault is switched on: {fault['description']} (happened {fault['fired']} times)",
+            f"if nobody needs it, end it:  fakebus faults remove {fault['fault']}",
+        )
+
+
 def check_missing_topics(
     view: ClientView, topics: Collection[str], looked_at: Collection[str]
 ) -> Iterator[Finding]:

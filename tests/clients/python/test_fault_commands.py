@@ -116,3 +116,13 @@ def test_what_cannot_happen_is_refused_with_words(
 
 def test_a_fault_that_is_not_on_cannot_be_removed(ask: Ask) -> None:
     assert "no fault '99' is on" in ask("remove", "99", code=2)
+
+
+def test_the_doctor_tells_what_goes_wrong_on_purpose(
+    bus: FakeBus, ask: Ask, capfd: pytest.CaptureFixture[str]
+) -> None:
+    added = ask("add", "--api", "AlterConfigs", "--delay", "1")
+    assert run(["doctor", "--bootstrap-server", bus.bootstrap_servers]) == 0
+    told = " ".join(capfd.readouterr().out.split())
+    assert "a fault is switched on: delay AlterConfigs by 1 s" in told
+    assert f"fakebus faults remove {added['fault']}" in told
