@@ -300,6 +300,32 @@ class Activities:
             self.note("found", origin, place, (offset, offset), group)
             self.positions.expect(origin.client_id, place, _short(group), is_reset=row is None)
 
+    def note_offsets_set(
+        self,
+        origin: Origin,
+        group: str,
+        offsets: Mapping[TopicPartition, int],
+        committed: Callable[[str, TopicPartition], int | None],
+        how: str,
+    ) -> None:
+        """Note that a group's offsets are about to be set by somebody who is none of its members.
+
+        Args:
+            origin: by whom.
+            group: the group.
+            offsets: by partition.
+            committed: gives the offset that a group has committed already.
+            how: what sets them.
+        """
+        for place, offset in offsets.items():
+            old = committed(group, place)
+            if (old or 0) < offset:
+                passed = old or 0, offset - 1
+                detail = f"{how} set the offset to {offset}"
+                self.note("skipped", origin, place, passed, group, detail)
+            elif old is not None and offset < old:
+                self.note("committed", origin, place, (offset, offset), group, how, before=old)
+
     def note_lookup(self, origin: Origin, place: TopicPartition, which: str, offset: int) -> None:
         """Note that a client was told the ``earliest`` or ``latest`` offset of a partition."""
         self.note("looked up", origin, place, (offset, offset), detail=which)

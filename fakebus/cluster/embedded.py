@@ -305,7 +305,11 @@ class EmbeddedCluster:
             raise group_in_use(group, "its offsets can be moved")
         for place in offsets:
             self._log(place)
-        await self._broker.group_coordinator.set_offsets(group, offsets)
+        coordinator, origin = self._broker.group_coordinator, self._origin
+        self._broker.activity.note_offsets_set(
+            origin, group, offsets, coordinator.committed_offset, f"the {origin.front_end}"
+        )
+        await coordinator.set_offsets(group, offsets)
 
     async def delete_group(self, name: str) -> None:
         """Delete a group without members, and what it has committed."""

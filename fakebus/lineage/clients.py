@@ -107,7 +107,7 @@ class Clients:
         return client
 
     def _new(self, origin: Origin, at_ms: int) -> Client:
-        if origin.front_end in _OWN_FRONT_ENDS:
+        if origin.front_end in _OWN_FRONT_ENDS and origin.peer is None:
             return self._bus
         facts = self._facts(origin)
         key = _key(facts)

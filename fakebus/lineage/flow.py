@@ -34,7 +34,7 @@ MOST_FOUND = 50
 _CATCH_UP_S = 2.0
 FOUND_BY = ("identity", "trace", "correlation", "request", "reply", "cause")
 """Kinds of ids by which records are looked for."""
-_FRONT_ENDS = ("rest", "redis")
+_FRONT_ENDS = {"rest": "rest", "console": "rest", "redis": "redis"}
 
 
 class FlowError(FakebusError):
@@ -226,7 +226,7 @@ def _told(
     front_end = who.get("front_end", "")
     origin = "produced" if note is None else note.verb
     if origin == "produced" and front_end in _FRONT_ENDS:
-        origin = front_end
+        origin = _FRONT_ENDS[front_end]
     detail = "" if note is None else note.detail
     if note is not None and note.verb == "seeded":
         detail = line_place(detail, place.offset - note.first)

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from uuid import UUID
 from weakref import WeakValueDictionary
 
+from fakebus.broker.activity import Origin
 from fakebus.broker.broker import Broker
 from fakebus.registry.contexts import (
     DEFAULT_CONTEXT,
@@ -64,7 +65,8 @@ class Registry(RegistryReader):
         max_schema_bytes: int = MAX_SCHEMA_BYTES,
     ) -> None:
         super().__init__(SchemaLog(broker), default_compatibility)
-        self._activity = broker.activity
+        self.activity = broker.activity
+        """Where it is noted who has registered what."""
         self._strict = strict
         self._parser = SchemaParser(max_bytes=max_schema_bytes)
         self._change = asyncio.Lock()
@@ -122,6 +124,7 @@ class Registry(RegistryReader):
         *,
         normalize: bool = False,
         output_format: str = "",
+        origin: Origin = ORIGIN,
     ) -> RegisteredSchema:
         """Register a schema under a subject, unless it is registered there already.
 
@@ -130,6 +133,7 @@ class Registry(RegistryReader):
             request: the schema. An empty text stands for the latest version's.
             normalize: bring the text into its stable form first.
             output_format: taken for completeness; :meth:`formatted` gives the text in it.
+            origin: who does it.
 
         Returns:
             The version.
@@ -159,11 +163,11 @@ class Registry(RegistryReader):
                     if registrar.basis(subject, request) == basis:
                         schema, records = registrar.outcome(subject, outcome)
                         await self._write(*records)
-                        return self._noted(self._stored(schema))
+                        return self._noted(self._stored(schema), origin)
 
-    def _noted(self, schema: RegisteredSchema) -> RegisteredSchema:
+    def _noted(self, schema: RegisteredSchema, origin: Origin) -> RegisteredSchema:
         detail = f"{schema.subject} version {schema.version}"
-        self._activity.note("schema registered", ORIGIN, detail=detail)
+        self.activity.note("schema registered", origin, detail=detail)
         return schema
 
     def _lock_of(self, subject: str) -> asyncio.Lock:

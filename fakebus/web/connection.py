@@ -7,6 +7,7 @@ import logging
 
 from aiohttp import web
 
+from fakebus.broker.activity import Activities, Origin, Peer
 from fakebus.limited_log import LimitedLog
 from fakebus.web.errors import error_response
 
@@ -18,6 +19,22 @@ HEADERS_TIMEOUT_S = 60.0
 """How long the headers of a request may take, from the connection or the answer before."""
 # Subjects are as long as they like, and what is longer gets no answer in JSON.
 _MAX_LINE_BYTES = 64 * 1024
+_MOST_LETTERS = 200
+_MOST_ORIGINS = 100
+
+
+def origin_of(request: web.Request, front_end: str, activity: Activities) -> Origin:
+    """Return who has sent a request, by its connection and what it calls itself.
+
+    Args:
+        request: one that changes something.
+        front_end: the door that it has come in by.
+        activity: lets the client's process be looked for.
+    """
+    client_id = request.headers.get("User-Agent", "")
+    if isinstance(request.protocol, HttpConnection):
+        return request.protocol.origin(front_end, client_id, activity)
+    return Origin(front_end=front_end, client_id=client_id)
 
 
 class HttpConnection(web.RequestHandler):
@@ -27,9 +44,11 @@ class HttpConnection(web.RequestHandler):
         server: the connections of all ports.
     """
 
-    __slots__ = ()
+    __slots__ = ("origins", "peer")
 
     def __init__(self, server: web.Server) -> None:
+        self.origins: dict[tuple[str, str], Origin] = {}
+        self.peer: Peer | None = None
         super().__init__(
             server,
             loop=asyncio.get_running_loop(),
@@ -48,6 +67,30 @@ class HttpConnection(web.RequestHandler):
             transport.close()
             return
         super().connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Let it be known that nothing more comes from the client."""
+        for origin in self.origins.values():
+            origin.closed = True
+        super().connection_lost(exc)
+
+    def origin(self, front_end: str, client_id: str, activity: Activities) -> Origin:
+        """Return who has sent a request that changes something; looks for its process once."""
+        key = front_end, client_id[:_MOST_LETTERS]
+        if key not in self.origins:
+            if self.peer is None:
+                asked = self.transport.get_extra_info if self.transport else lambda _: None
+                host, port = (asked("peername") or ("", 0))[:2]
+                local, at = (asked("sockname") or ("", 0))[:2]
+                self.peer = Peer(
+                    host=host, port=port, local_host=local, local_port=at, listener="HTTP"
+                )
+                if activity.on_peer is not None:
+                    activity.on_peer(self.peer)
+            if len(self.origins) >= _MOST_ORIGINS:
+                self.origins.clear()
+            self.origins[key] = Origin(front_end=front_end, client_id=key[1], peer=self.peer)
+        return self.origins[key]
 
     def handle_error(
         self,

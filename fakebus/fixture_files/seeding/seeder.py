@@ -332,6 +332,13 @@ class _Seeding:
         if not missing:
             return []
         self._offsets += len(missing)
+        self._broker.activity.note_offsets_set(
+            Origin(front_end="fixtures"),
+            group.group,
+            missing,
+            coordinator.committed_offset,
+            f"{group.position.file}:{group.position.line}",
+        )
         return [coordinator.set_offsets(group.group, missing)]
 
 

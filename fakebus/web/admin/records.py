@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from fakebus.web.admin.call import AdminCall
+from fakebus.web.connection import origin_of
 from fakebus.web.errors import RequestError
 
 
 async def produce(call: AdminCall) -> object:
     """Write an event as fixture files have it, and tell where it is."""
-    from fakebus.broker.activity import Origin
     from fakebus.cluster.composing import produce_event
     from fakebus.cluster.embedded import EmbeddedCluster
     from fakebus.cluster.interface import ClusterError, NotFoundError
 
-    client_id = call.request.headers.get("User-Agent", "")
-    cluster = EmbeddedCluster(call.bus, Origin(front_end="http", client_id=client_id))
+    origin = origin_of(call.request, "rest", call.bus.broker.activity)
+    cluster = EmbeddedCluster(call.bus, origin)
     try:
         event = await produce_event(cluster, await call.body())
     except NotFoundError as error:

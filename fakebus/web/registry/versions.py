@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fakebus.web.connection import origin_of
 from fakebus.web.registry.answers import Text, registered
 from fakebus.web.registry.parameters import Call
 
@@ -26,6 +27,7 @@ async def register(call: Call) -> object:
         await call.schema_request(),
         normalize=call.flag("normalize"),
         output_format=output_format,
+        origin=origin_of(call.request, "registry", call.registry.activity),
     )
     if not call.takes_newer_fields:
         return {"id": found.schema_id}
