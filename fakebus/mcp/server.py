@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hmac
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -12,6 +13,7 @@ from mcp.server import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp.types import ToolAnnotations
+from starlette.responses import PlainTextResponse
 
 from fakebus import __version__
 from fakebus.errors import FakebusError
@@ -78,8 +80,35 @@ def _guarded(
     return call
 
 
+class _BearerCheck:
+    """Check of the token of every request, before an application.
+
+    Args:
+        application: as ASGI has them.
+        token: what has to be shown.
+    """
+
+    def __init__(self, application: Any, token: str) -> None:
+        self._application = application
+        self._wanted = f"Bearer {token}".encode()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer a request, with 401 if it does not show the token."""
+        if scope["type"] == "http":
+            shown = dict(scope["headers"]).get(b"authorization", b"")
+            if not hmac.compare_digest(shown, self._wanted):
+                refusal = PlainTextResponse(
+                    "show the token: Authorization: Bearer TOKEN\n",
+                    401,
+                    {"WWW-Authenticate": "Bearer"},
+                )
+                await refusal(scope, receive, send)
+                return
+        await self._application(scope, receive, send)
+
+
 async def serve_http(
-    server: MCPServer[Any], port: socket.socket, allowed_hosts: Sequence[str]
+    server: MCPServer[Any], port: socket.socket, allowed_hosts: Sequence[str], token: str | None
 ) -> None:
     """Serve agents over streamable HTTP at ``/mcp`` until Ctrl-C or SIGTERM.
 
@@ -87,6 +116,7 @@ async def serve_http(
         server: what is served.
         port: where; it listens already.
         allowed_hosts: the names, besides those of this machine, under which agents ask.
+        token: what agents have to show (``Authorization: Bearer``); ``None`` for nothing.
     """
     # Pages in a browser must not reach it by a name of their own (DNS rebinding), nor write.
     hosts = [*_LOOPBACK, *allowed_hosts]
@@ -94,6 +124,8 @@ async def serve_http(
         allowed_hosts=[f"{host}:*" for host in hosts] + hosts,
         allowed_origins=[f"http://{host}:*" for host in hosts],
     )
-    application = server.streamable_http_app(transport_security=security)
+    application: Any = server.streamable_http_app(transport_security=security)
+    if token is not None:
+        application = _BearerCheck(application, token)
     config = uvicorn.Config(application, log_level="warning", timeout_graceful_shutdown=1)
     await uvicorn.Server(config).serve(sockets=[port])

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka import Consumer, Producer
 from mcp import Client, StdioServerParameters, stdio_client
+from mcp.client.streamable_http import create_mcp_http_client, streamable_http_client
 from mcp.server import MCPServer
 
 from fakebus.addresses import Address
 from fakebus.app import FakeBus
+from fakebus.cli.main import run
 from fakebus.client.connection import Connection
 from fakebus.client.reachability import parse_servers
 from fakebus.client.registry import RegistryClient
@@ -225,11 +230,11 @@ async def test_an_agent_starts_it_and_speaks_over_standard_streams(bus: FakeBus)
         assert "over-stdio" in [topic["name"] for topic in topics]
 
 
-@pytest.fixture
-def served(bus: FakeBus) -> Iterator[str]:
-    """The address of a server over HTTP."""
+@contextmanager
+def serving(bus: FakeBus, *options: str) -> Iterator[str]:
+    """Serve over HTTP, and give the address."""
     with subprocess.Popen(
-        command(bus, "--listen", "127.0.0.1:0"), stdout=subprocess.PIPE, text=True
+        command(bus, "--listen", "127.0.0.1:0", *options), stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
         yield process.stdout.readline().strip().removeprefix("tools for agents: ")
@@ -237,14 +242,95 @@ def served(bus: FakeBus) -> Iterator[str]:
         assert process.wait(10) == 0
 
 
-async def test_agents_are_served_over_http_and_pages_of_others_are_not(served: str) -> None:
-    async with Client(served) as client:
-        assert (await ask(client, "list_topics"))["topics"] is not None
-    host, _, port = served.removeprefix("http://").removesuffix("/mcp").rpartition(":")
-    page = Http(host, int(port))
-    json_type = "application/json"
-    refused = page.post("/mcp", {}, Host="attacker.example", Content_Type=json_type)
-    assert refused.status == 421
-    refused = page.post("/mcp", {}, Origin="http://attacker.example", Content_Type=json_type)
-    assert refused.status == 403
-    page.close()
+async def test_agents_are_served_over_http_and_pages_of_others_are_not(bus: FakeBus) -> None:
+    with serving(bus) as url:
+        async with Client(url) as client:
+            assert (await ask(client, "list_topics"))["topics"] is not None
+        host, _, port = url.removeprefix("http://").removesuffix("/mcp").rpartition(":")
+        page = Http(host, int(port))
+        json_type = "application/json"
+        refused = page.post("/mcp", {}, Host="attacker.example", Content_Type=json_type)
+        assert refused.status == 421
+        refused = page.post("/mcp", {}, Origin="http://attacker.example", Content_Type=json_type)
+        assert refused.status == 403
+        page.close()
+
+
+def token_file(path: Path, token: str) -> Path:
+    path.write_text(f"{token}\n")
+    return path
+
+
+async def test_agents_show_the_token_if_there_is_one(bus: FakeBus, tmp_path: Path) -> None:
+    path = token_file(tmp_path / "token", "0123456789abcdef")
+    with serving(bus, "--token-file", str(path)) as url:
+        host, _, port = url.removeprefix("http://").removesuffix("/mcp").rpartition(":")
+        page = Http(host, int(port))
+        for shown in ({}, {"Authorization": "Bearer 0123456789abcdeF"}, {"Authorization": "é"}):
+            answer = page.request("POST", "/mcp", b"{}", shown)
+            assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+        page.close()
+        headers = {"Authorization": "Bearer 0123456789abcdef"}
+        async with create_mcp_http_client(headers) as http:
+            transport = streamable_http_client(url, http_client=http)
+            async with Client(transport) as client:
+                assert (await ask(client, "list_topics"))["topics"] is not None
+
+
+def test_a_token_that_is_none_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for token in ("", "short", "0123456789 abcdef"):
+        path = token_file(tmp_path / "token", token)
+        assert run(["mcp", "--listen", "127.0.0.1:0", "--token-file", str(path)]) != 0
+        assert "has to hold a token" in capsys.readouterr().err
+
+
+async def test_agents_are_told_what_real_clients_did(
+    server: MCPServer[Any], bus: FakeBus, unique: Any
+) -> None:
+    orders, invoices, billing = unique("orders"), unique("invoices"), unique("billing")
+    subject = f"{orders}-value"
+    RegistryClient(bus.http_url).post_schema(subject, {"schema": json.dumps(ORDER)})
+    servers = {"bootstrap.servers": bus.bootstrap_servers}
+    settings = {"client.id": billing, "group.id": billing, "auto.offset.reset": "earliest"}
+    consumer = Consumer({**servers, **settings, "enable.auto.commit": False})
+    writer = Producer({**servers, "client.id": f"{orders}-shop"})
+    async with Client(server) as agent:
+        for topic in (orders, invoices):
+            await ask(agent, "create_topic", topic=topic)
+
+        def work() -> None:
+            writer.produce(orders, b"1", headers={"ce_id": orders})
+            writer.flush(10)
+            consumer.subscribe([orders])
+            message = consumer.poll(10)
+            assert message is not None
+            consumer.commit(message, asynchronous=False)
+            writer.produce(invoices, b"2", headers={"ce_causationid": orders})
+            writer.produce(orders, b"3")
+            writer.flush(10)
+            consumer.close()
+
+        await asyncio.to_thread(work)
+        flow = await ask(agent, "follow_flow", record=f"{invoices}[0]@0")
+        (edge,) = [each for each in flow["edges"] if each["to"] == f"{invoices}[0]@0"]
+        assert (edge["from"], edge["evidence"]) == (f"{orders}[0]@0", "stated")
+        (cause,) = [each for each in flow["records"] if each["record"] == f"{orders}[0]@0"]
+        assert [(each["group"], each["state"]) for each in cause["groups"]] == [
+            (billing, "handled")
+        ]
+        found = await ask(agent, "follow_flow", find=orders)
+        assert f"{invoices}[0]@0" in [each["record"] for each in found["records"]]
+        assert "never was" in await refusal(agent, "follow_flow", record=f"{orders}[0]@9")
+        why = await ask(agent, "why_is_group_stuck", group=billing)
+        assert (why["group"], why["well"], why["lag"]) == (billing, False, 1)
+        assert "no_member" in why["causes"][0]["code"]
+        assert why["causes"][0]["remedy"]
+        clients = {
+            each["client_id"]: each for each in (await ask(agent, "list_clients"))["clients"]
+        }
+        assert {orders, invoices} <= set(clients[f"{orders}-shop"]["produces"])
+        assert clients[billing]["groups"] == [billing]
+        impact = await ask(agent, "impact_of_change", subject=subject, remove=True)
+        assert billing in [each["who"] for each in impact["breaks"]]
