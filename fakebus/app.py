@@ -133,7 +133,12 @@ class FakeBus:
         self.seed_notes = SeedNotes(self.broker)
         self.lineage = Lineage(self.broker, storage.lineage, self._declared_services)
         opened.push_async_callback(self.lineage.close)
-        self.identities = Identities(self.broker.topics, storage.lineage, IdentityReader())
+        self.identities = Identities(
+            self.broker.topics,
+            storage.lineage,
+            IdentityReader(),
+            config.get_int("fakebus.lineage.max.identities"),
+        )
         opened.push_async_callback(self.identities.close)
         opened.push_async_callback(self.broker.close)
         opened.push_async_callback(self.registry.close)
@@ -181,6 +186,7 @@ class FakeBus:
             self.identities,
             decode=RegistrySource(self.registry).data_of,
             refusal=DeclaredReaders(self.seed_notes.parties, self.registry).refusal,
+            window_ms=self.broker.config.get_int("fakebus.lineage.window.ms"),
         )
 
     def _front_ends(self) -> Iterator[Server]:

@@ -170,13 +170,12 @@ def owners_of(
         inodes: the sockets.
         likely: the ids of processes that are tried first.
         proc: where the proc file system is.
-        within_s: for how long the likely ones are tried and no others, if given.
+        within_s: for how long they are tried, then the newest ones; all are when left out.
     """
     missing = {f"socket:[{inode}]": inode for inode in inodes}
     found: dict[int, Process] = {}
     end = None if within_s is None else monotonic() + within_s
-    others = (os.getpid(), *_all_processes(proc)) if end is None else ()
-    for pid in dict.fromkeys((*likely, *others)) if missing else ():
+    for pid in dict.fromkeys((*likely, *all_processes(proc))) if missing else ():
         process = None
         for name in _open_files(proc / str(pid) / "fd"):
             if (inode := missing.pop(name, None)) is not None:
@@ -224,7 +223,7 @@ def _host(text: str) -> str:
     return socket.inet_ntop(family, struct.pack(f"={len(words)}I", *words))
 
 
-def _all_processes(proc: Path) -> Iterator[int]:
+def all_processes(proc: Path = _PROC) -> Iterator[int]:
     """Yield the processes that there are, the newest first."""
     try:
         numbers = [int(name) for name in os.listdir(proc) if name.isdigit()]

@@ -62,6 +62,17 @@ def bus_of(arguments: argparse.Namespace, feature: str) -> BusHttp:
     Raises:
         FakebusError: nothing answers, or what answers is no fakebus.
     """
+    found = bus_or_cluster(arguments, feature)
+    if isinstance(found, BusHttp):
+        return found
+    raise ConfigError(
+        f"the cluster at {arguments.bootstrap_server} cannot do that: {feature} needs a "
+        "fakebus that serves HTTP; say where one is by --http URL or FAKEBUS_HTTP_URL"
+    )
+
+
+def bus_or_cluster(arguments: argparse.Namespace, feature: str) -> BusHttp | Connection:
+    """Return the HTTP side of a bus, or the connection to a cluster that has none."""
     if arguments.http_url is not None:
         return BusHttp(arguments.http_url)
     if arguments.bootstrap_server == DEFAULT_BOOTSTRAP_SERVER:
@@ -72,12 +83,7 @@ def bus_of(arguments: argparse.Namespace, feature: str) -> BusHttp:
 
     connection = connect(arguments, feature)
     url = registry_url(connection)
-    if url is None:
-        raise ConfigError(
-            f"the cluster at {arguments.bootstrap_server} cannot do that: {feature} needs a "
-            "fakebus that serves HTTP; say where one is by --http URL or FAKEBUS_HTTP_URL"
-        )
-    return BusHttp(url)
+    return connection if url is None else BusHttp(url)
 
 
 def registry_of(

@@ -3,23 +3,32 @@
 Each step says how it is known: *stated* by the record itself (a causation id, a dead letter's
 origin), *correlated* by a trace or a correlation id, or *observed*: the same process had the one in
 its hands when it produced the other. Where several causes are possible, all are shown. A running
-fakebus is asked.
+fakebus is asked; of any other Kafka the newest records are read, and only what their headers say is
+known.
 
 Examples:
   fakebus flow 'orders[0]@12'
   fakebus flow --find 4bf92f3577b34da6a3ce929d0e0e4736
   fakebus flow 'orders[0]@12' --depth 1 --json
+  fakebus flow --find order-17 --bootstrap-server kafka.example:9092
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
+from typing import TYPE_CHECKING, Any
 
-from fakebus.cli.bootstrap import add_http_argument
+from fakebus.cli.bootstrap import add_bus_arguments, bus_or_cluster
 from fakebus.cli.output import JSON, add_format_argument, print_json, print_lines
 from fakebus.client.bus_http import BusHttp, BusHttpError
+from fakebus.client.connection import NotFoundError
 from fakebus.errors import FakebusError
 from fakebus.lineage.flow_text import drawn
+from fakebus.lineage.place import FlowError
+
+if TYPE_CHECKING:
+    from fakebus.client.connection import Connection
 
 _NEVER_WAS = (404, 422)
 
@@ -38,7 +47,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--depth", type=int, metavar="N", help="steps from where it begins (default: all)"
     )
-    add_http_argument(parser)
+    add_bus_arguments(parser)
     add_format_argument(parser, "json: an object with records, edges, asked and behind")
 
 
@@ -47,11 +56,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.depth is not None and arguments.depth < 0:
         raise FakebusError(f"--depth is 0 or more, not {arguments.depth}")
     try:
-        flow = BusHttp(arguments.http_url).get(
-            "/flow", record=arguments.record, find=arguments.find, depth=arguments.depth
-        )
-    except BusHttpError as error:
-        if error.status not in _NEVER_WAS:
+        flow = _asked(arguments)
+    except (BusHttpError, FlowError, NotFoundError) as error:
+        if isinstance(error, BusHttpError) and error.status not in _NEVER_WAS:
             raise
         print_lines(f"fakebus flow: {error}", error=True)
         return 2
@@ -60,3 +67,27 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         print_lines(*drawn(flow))
     return 0
+
+
+def _asked(arguments: argparse.Namespace) -> dict[str, Any]:
+    place = bus_or_cluster(arguments, "fakebus flow")
+    if isinstance(place, BusHttp):
+        found: dict[str, Any] = place.get(
+            "/flow", record=arguments.record, find=arguments.find, depth=arguments.depth
+        )
+        return found
+    return asyncio.run(_by_headers(place, arguments))
+
+
+async def _by_headers(connection: Connection, arguments: argparse.Namespace) -> dict[str, Any]:
+    # Who asks a fakebus needs no client library.
+    from fakebus.cluster.external import ExternalCluster
+    from fakebus.cluster.header_flows import flow_by_headers
+
+    cluster = ExternalCluster(connection, None)
+    try:
+        return await flow_by_headers(
+            cluster, record=arguments.record or "", text=arguments.find or "", depth=arguments.depth
+        )
+    finally:
+        await cluster.close()

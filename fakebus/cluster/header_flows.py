@@ -12,9 +12,9 @@ from fakebus.client.positions import Position, PositionKind
 from fakebus.cluster.browsing import ReadRequest, record_at, search
 from fakebus.cluster.events import Event
 from fakebus.cluster.interface import Cluster
-from fakebus.lineage.flow import MOST_FOUND, FlowError
+from fakebus.lineage.flow import MOST_FOUND
 from fakebus.lineage.header_flow import HeaderFlows
-from fakebus.lineage.place import Place, parse_place
+from fakebus.lineage.place import Place, asked_place
 from fakebus.real_time import monotonic
 from fakebus.records.record import Record
 from fakebus.types import TopicPartition
@@ -36,13 +36,16 @@ def flows_among(events: Iterable[Event]) -> HeaderFlows:
     return flows
 
 
-async def flow_by_headers(cluster: Cluster, *, record: str = "", text: str = "") -> dict[str, Any]:
-    """Return the flow of a record, or of the records that a text is an id or the key of.
+async def flow_by_headers(
+    cluster: Cluster, *, record: str = "", text: str = "", depth: int | None = None
+) -> dict[str, Any]:
+    """Return the flow of a record, or of those that a text is an id or the key of, or stands in.
 
     Args:
         cluster: where they are.
         record: ``topic[partition]@offset``.
         text: what they are found by instead, among the newest.
+        depth: how many steps away from them; all when left out.
 
     Raises:
         FlowError: it is no name of a record.
@@ -51,9 +54,7 @@ async def flow_by_headers(cluster: Cluster, *, record: str = "", text: str = "")
     found: dict[Place, Event] = {}
     start = None
     if record:
-        place = parse_place(record)
-        if place is None:
-            raise FlowError(f"{record!r} is no record: write TOPIC[PARTITION]@OFFSET")
+        place = asked_place(record)
         event, _ = await record_at(cluster, TopicPartition(*place[:2]), place.offset)
         found[place] = event
         start = Position(kind=PositionKind.TIME, number=event.timestamp_ms + _AFTER_MS)
@@ -67,8 +68,10 @@ async def flow_by_headers(cluster: Cluster, *, record: str = "", text: str = "")
         if len(found) >= _MOST_READ or monotonic() > until:
             break
     flows = flows_among(found.values())
-    places = starts or flows.with_id(text)
-    flow = await flows.of(record or text, places[:MOST_FOUND])
+    needle = text.encode("utf-8", "surrogatepass")
+    says = [place for place, event in found.items() if _says(event, needle)] if text else []
+    places = starts or list(dict.fromkeys([*flows.with_id(text), *says]))
+    flow = await flows.of(record or text, places[:MOST_FOUND], depth)
     flow["left_out"].append(_NOT_HERE)
     if left:
         flow["left_out"].append(f"{left} older records, which were not looked at")
@@ -79,3 +82,8 @@ async def flow_by_headers(cluster: Cluster, *, record: str = "", text: str = "")
 
 def _place(event: Event) -> Place:
     return Place(event.topic, event.partition, event.offset)
+
+
+def _says(event: Event, needle: bytes) -> bool:
+    parts = (event.key, event.value, *(value for _, value in event.headers))
+    return any(part is not None and needle in part for part in parts)

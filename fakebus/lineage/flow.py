@@ -10,17 +10,16 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fakebus.broker.broker import Broker
-from fakebus.errors import FakebusError
 from fakebus.lineage.causes import WRITTEN, Causes, Link
 from fakebus.lineage.group_states import GroupStates, Refusal
 from fakebus.lineage.header_rules import bounded
-from fakebus.lineage.history import WINDOW_MS
 from fakebus.lineage.identities import Identities
 from fakebus.lineage.known_clients import KnownClients
 from fakebus.lineage.lineage import Lineage
-from fakebus.lineage.place import Place, parse_place
+from fakebus.lineage.place import FlowError, Place, asked_place
 from fakebus.lineage.records import Decode, LogRecords, Records
 from fakebus.lineage.seeded_lines import line_place
+from fakebus.real_time import monotonic
 from fakebus.records.record import Record
 from fakebus.storage.lineage_interface import NoteRow
 from fakebus.wording import counted, nearest
@@ -35,10 +34,6 @@ _CATCH_UP_S = 2.0
 FOUND_BY = ("identity", "trace", "correlation", "request", "reply", "cause")
 """Kinds of ids by which records are looked for."""
 _FRONT_ENDS = {"rest": "rest", "console": "rest", "redis": "redis"}
-
-
-class FlowError(FakebusError):
-    """Error: there is no such record, and never was."""
 
 
 class Flows:
@@ -60,7 +55,7 @@ class Flows:
         identities: Identities,
         decode: Decode,
         refusal: Refusal,
-        window_ms: int = WINDOW_MS,
+        window_ms: int,
     ) -> None:
         self._broker = broker
         self._lineage = lineage
@@ -80,9 +75,7 @@ class Flows:
         Raises:
             FlowError: it is no name of a record, or there never was such a record.
         """
-        place = parse_place(name)
-        if place is None:
-            raise FlowError(f"{name!r} is no record: write TOPIC[PARTITION]@OFFSET")
+        place = asked_place(name)
         await self._catch_up()
         await self._check(place)
         return await self._answer(str(place), [place], depth)
@@ -110,8 +103,13 @@ class Flows:
         return any(group in client.facts["groups"] for client in clients)
 
     async def _catch_up(self) -> None:
-        await self._identities.catch_up(_CATCH_UP_S)
-        await self._lineage.settle()
+        # Of what is written meanwhile both is to be known: who wrote it, and what it says.
+        until = monotonic() + _CATCH_UP_S
+        while True:
+            await self._identities.catch_up(_CATCH_UP_S)
+            await self._lineage.settle()
+            if not self._identities.behind or monotonic() > until:
+                return
 
     async def _check(self, place: Place) -> None:
         """Raise FlowError if a record never was."""

@@ -29,8 +29,8 @@ class HeaderFlows:
         self._by_value: dict[bytes, list[IdentityRow]] = defaultdict(list)
 
     def add(self, place: Place, record: Record) -> None:
-        """Take a record in."""
-        self._records[place] = record
+        """Take a record in; they come in the order of time."""
+        self._records[place] = record._replace(value=None)
         for kind, value, rule in self._reader.read(place.topic, record):
             row = IdentityRow(kind, value, *place, rule)
             self._by_place.setdefault(place, []).append(row)

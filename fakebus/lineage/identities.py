@@ -47,7 +47,7 @@ class Identities:
     name = "identities"
 
     def __init__(
-        self, topics: Topics, store: LineageStore, reader: IdentityReader, most: int = 200_000
+        self, topics: Topics, store: LineageStore, reader: IdentityReader, most: int
     ) -> None:
         self.reader = reader
         self._topics = topics

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
+from itertools import islice
 
 from fakebus.broker.activity import Peer
 from fakebus.broker.record_thread import politely
@@ -16,6 +19,7 @@ from fakebus.processes import (
     Connection,
     Process,
     SocketDiagnosis,
+    all_processes,
     host_name,
     inodes_of,
     owners_of,
@@ -28,19 +32,20 @@ _MOST_WAITING = 5000
 _NAME_TIMEOUT_S = 0.5
 _KNOWN_PROCESSES = 20
 _LOOK_AT_ONCE_S = 0.001
-"""For how long a client is looked for among known processes while others wait."""
+"""For how long a client is looked for among known and new processes while others wait."""
 _AT_ONCE = 4
 """Look-ups."""
 _MOST_SPENT_S = 0.3
 _SHARE = 0.2
-"""When clients come in crowds: how long looking for them may take in one go, and then its share."""
+"""When clients come in crowds: how much of a processor looking for them may take at once, and then
+its share."""
 
 
 class PeerFinder:
     """Finder of processes and names of clients.
 
-    Clients may be gone in a moment, so that known processes are looked through at once, and others
-    as soon as can be.
+    Clients may be gone in a moment, so that known and new processes are looked through at once, and
+    others as soon as can be.
 
     Args:
         on_found: told of each peer when all is known of it that can be.
@@ -51,7 +56,7 @@ class PeerFinder:
         self._sockets = SocketDiagnosis()
         self._waiting: dict[Peer, int | None] = {}
         """The inode of each, as far as it is known; 0 for one of another machine."""
-        self._known: deque[int] = deque(maxlen=_KNOWN_PROCESSES)
+        self._known = deque([os.getpid()], maxlen=_KNOWN_PROCESSES)
         self._names: dict[str, str] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._spent_s = 0.0
@@ -61,7 +66,9 @@ class PeerFinder:
         """Find out who a peer is, at once or in the background."""
         inode = self._sockets.inode(_connection(peer))
         if inode:
-            owners = owners_of([inode], self._known, within_s=_LOOK_AT_ONCE_S)
+            # The one that has connected last, or one that has just been started.
+            likely = (*islice(self._known, 2), *islice(all_processes(), 8), *self._known)
+            owners = owners_of([inode], likely, within_s=_LOOK_AT_ONCE_S)
             self._take(peer, owners.get(inode))
         if peer.process is not None or len(self._waiting) >= _MOST_WAITING:
             self._found(peer)
@@ -87,24 +94,25 @@ class PeerFinder:
 
     async def _find_all(self) -> None:
         while self._waiting:
-            began, peers = monotonic(), self._waiting
-            self._waiting = {}
+            peers, self._waiting = self._waiting, {}
             try:
                 await self._find(peers)
             except OSError as error:
                 logger.debug("the processes of clients cannot be told: %s", error)
             for peer in peers:
                 self._found(peer)
-            self._spent_s = max(0.0, self._spent_s - _SHARE * (began - self._ended_s))
-            self._ended_s = monotonic()
-            self._spent_s += self._ended_s - began
+            now_s = monotonic()
+            self._spent_s = max(0.0, self._spent_s - _SHARE * (now_s - self._ended_s))
+            self._ended_s = now_s
             if self._spent_s > _MOST_SPENT_S:
                 await asyncio.sleep((self._spent_s - _MOST_SPENT_S) / _SHARE)
 
     async def _find(self, peers: Mapping[Peer, int | None]) -> None:
         if any(inode != 0 for inode in peers.values()):
             # A client may be gone in milliseconds: each turn of the thread is worth waiting for.
-            found = await asyncio.to_thread(politely, partial(_owners, peers, list(self._known)))
+            look = partial(_owners, peers, list(self._known))
+            found, took_s = await asyncio.to_thread(politely, look)
+            self._spent_s += took_s
             for peer, process in found.items():
                 self._take(peer, process)
         for peer in peers:
@@ -134,11 +142,16 @@ def _connection(peer: Peer) -> Connection:
     return Connection(peer.host, peer.port, peer.local_host, peer.local_port)
 
 
-def _owners(peers: Mapping[Peer, int | None], likely: Collection[int]) -> dict[Peer, Process]:
+def _owners(
+    peers: Mapping[Peer, int | None], likely: Collection[int]
+) -> tuple[dict[Peer, Process], float]:
+    """Return the processes of peers, and the processor's time that it took, in seconds."""
+    began = time.thread_time()
     table = inodes_of([_connection(peer) for peer, inode in peers.items() if inode is None])
     sockets = {inode or table.get(_connection(peer)): peer for peer, inode in peers.items()}
     owners = owners_of([inode for inode in sockets if inode], likely)
-    return {sockets[inode]: process for inode, process in owners.items()}
+    found = {sockets[inode]: process for inode, process in owners.items()}
+    return found, time.thread_time() - began
 
 
 async def _name_of(host: str) -> str:

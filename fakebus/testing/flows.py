@@ -55,7 +55,7 @@ async def flow(test: View, event: Event | str, *, depth: int | None = None) -> d
         return found
     # Who runs on a bus of our own does not need it.
     from fakebus.cluster.header_flows import flows_among
-    from fakebus.lineage.flow import FlowError
+    from fakebus.lineage.place import FlowError
 
     flows = flows_among(await test.emitted())
     place = next((place for place in flows.places() if str(place) == name), None)

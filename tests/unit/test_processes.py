@@ -68,13 +68,13 @@ def test_a_connection_that_is_closed_has_no_socket_and_one_without_an_address_ca
     assert diagnosis.inode(Connection("", 1, "", 2)) is None
 
 
-def test_only_likely_processes_are_looked_through_when_others_wait() -> None:
+def test_processes_are_looked_through_as_long_as_others_may_wait() -> None:
     with socket.socket() as own:
         inode = inode_of(own)
+        for likely in (os.getpid(), os.getppid()):
+            assert owners_of([inode], [likely])[inode].pid == os.getpid()
+            assert owners_of([inode], [likely], within_s=-1) == {}
         assert owners_of([inode], [os.getpid()], within_s=5)[inode].pid == os.getpid()
-        assert owners_of([inode], [os.getppid()], within_s=5) == {}
-        assert owners_of([inode], [os.getpid()], within_s=-1) == {}
-        assert owners_of([inode], [os.getppid()])[inode].pid == os.getpid()
 
 
 def test_without_proc_nobody_owns_anything(tmp_path: Path) -> None:

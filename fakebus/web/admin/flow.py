@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fakebus.lineage.flow import FlowError
+from fakebus.lineage.place import FlowError
 from fakebus.web.admin.call import AdminCall
 from fakebus.web.errors import RequestError
 from fakebus.web.text_flows import LONGEST_TEXT, flow_of_text

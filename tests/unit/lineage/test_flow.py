@@ -14,7 +14,7 @@ from fakebus.broker.activity import Origin, Peer
 from fakebus.broker.fetching import FetchTarget
 from fakebus.broker.groups.requests import OffsetCommit, PartitionOffset
 from fakebus.config import Settings
-from fakebus.lineage.flow import FlowError
+from fakebus.lineage.place import FlowError
 from fakebus.processes import Process
 from fakebus.records.builder import build_batch
 from fakebus.records.record import NewRecord

@@ -70,7 +70,7 @@ async def test_what_records_say_is_found_in_all_topics_also_in_new_ones(
 
 async def test_how_far_behind_it_is_is_told(broker: Broker, store: MemoryLineageStore) -> None:
     await write(broker, "orders", "1", "2", "3")
-    identities = Identities(broker.topics, store, IdentityReader())
+    identities = Identities(broker.topics, store, IdentityReader(), most=1000)
     await identities.start()
     assert identities.behind == 3
     assert not await identities.catch_up(0)
@@ -104,7 +104,7 @@ async def test_after_a_restart_it_goes_on_where_it_was(
     await known(identities, store)
     await identities.close()
     await write(broker, "orders", "2")
-    again = Identities(broker.topics, store, IdentityReader())
+    again = Identities(broker.topics, store, IdentityReader(), most=1000)
     await again.start()
     assert again.behind == 1
     assert await known(again, store) == ["orders@0=1", "orders@1=2"]
@@ -168,7 +168,7 @@ async def test_a_record_that_cannot_be_looked_at_keeps_nothing_from_the_others(
         return list(read(topic, record))
 
     monkeypatch.setattr(reader, "read", fails)
-    identities = Identities(broker.topics, store, reader)
+    identities = Identities(broker.topics, store, reader, most=1000)
     await identities.start()
     await write(broker, "bad", "1")
     await write(broker, "orders", "2")

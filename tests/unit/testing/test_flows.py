@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer, Message, Producer
 
-from fakebus.lineage.flow import FlowError
+from fakebus.lineage.place import FlowError
 from fakebus.testing import TestBus
 from fakebus.testing.flows import flow
 from tests.unit.testing.conftest import MakeConsumer, MakeProducer

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from fakebus.cluster.header_flows import flow_by_headers
-from fakebus.lineage.flow import FlowError
 from fakebus.lineage.flow_text import FlowTree
+from fakebus.lineage.place import FlowError
 from fakebus.web.console.call import Call, Page
 from fakebus.web.console.places import record_url
 from fakebus.web.console.waterfall import waterfall, written_ms

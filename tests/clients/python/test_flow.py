@@ -1,0 +1,402 @@
+"""``fakebus flow`` and ``/_fakebus/v1/flow``, of services in processes of their own."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka import Producer
+
+from fakebus.addresses import Address
+from fakebus.app import BusThread, FakeBus
+from fakebus.cli.main import run
+from fakebus.client.bus_http import BusHttp, BusHttpError
+from fakebus.config import Settings
+
+pytestmark = pytest.mark.clients
+
+ANY_PORT = (Address("127.0.0.1", 0),)
+WAIT_S = 20.0
+TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-%016x-01"
+FORWARDED = """
+def headers_of(headers, name):
+    # What a service would pass along that takes part in tracing, or that says its cause.
+    found = {key: value.decode() for key, value in headers or ()}
+    told = []
+    if "traceparent" in found:
+        told.append(("traceparent", found["traceparent"].encode()))
+    if "ce_id" in found:
+        told += [("ce_id", (found["ce_id"] + "-" + name).encode())]
+        told += [("ce_causationid", found["ce_id"].encode())]
+    return told
+"""
+CONFLUENT = (
+    FORWARDED
+    + """
+import sys
+from confluent_kafka import Consumer, Producer
+servers, group, reads, writes = sys.argv[1:]
+consumer = Consumer({
+    "bootstrap.servers": servers, "group.id": group, "auto.offset.reset": "earliest",
+    "enable.auto.commit": False, "log_level": 0,
+})
+producer = Producer({"bootstrap.servers": servers, "log_level": 0})
+consumer.subscribe([reads])
+print("ready", flush=True)
+while True:
+    message = consumer.poll(1)
+    if message is not None and not message.error():
+        headers = headers_of(message.headers(), group)
+        producer.produce(writes, message.value(), message.key(), headers=headers)
+        producer.flush()
+        consumer.commit(message, asynchronous=False)
+"""
+)
+AIOKAFKA = (
+    FORWARDED
+    + """
+import asyncio, sys
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+
+async def main(servers, group, reads, writes):
+    consumer = AIOKafkaConsumer(
+        reads, bootstrap_servers=servers, group_id=group, auto_offset_reset="earliest",
+        enable_auto_commit=False,
+    )
+    producer = AIOKafkaProducer(bootstrap_servers=servers)
+    await consumer.start()
+    await producer.start()
+    print("ready", flush=True)
+    async for message in consumer:
+        headers = headers_of(message.headers, group)
+        await producer.send_and_wait(writes, message.value, message.key, headers=headers)
+        await consumer.commit()
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+)
+LOOKING = """
+import os, sys
+from confluent_kafka import Consumer, TopicPartition
+servers, group, topic, offset = sys.argv[1:]
+consumer = Consumer({
+    "bootstrap.servers": servers, "group.id": group, "auto.offset.reset": "earliest",
+    "enable.auto.commit": False, "log_level": 0, "session.timeout.ms": 600,
+    "heartbeat.interval.ms": 200,
+})
+if offset:
+    consumer.assign([TopicPartition(topic, 0, int(offset))])
+else:
+    consumer.subscribe([topic])
+message = consumer.poll(20)
+assert message is not None and not message.error()
+if offset:
+    consumer.commit(message, asynchronous=False)
+os._exit(0)
+"""
+SHORT_LIVED = """
+import os, sys
+from confluent_kafka import Consumer, Producer
+servers, group, reads, writes, count = sys.argv[1:]
+consumer = Consumer({
+    "bootstrap.servers": servers, "group.id": group, "auto.offset.reset": "earliest",
+    "enable.auto.commit": False, "log_level": 0,
+})
+consumer.subscribe([reads])
+done = 0
+while done < int(count):
+    message = consumer.poll(1)
+    if message is not None and not message.error():
+        producer = Producer({"bootstrap.servers": servers, "log_level": 0})
+        producer.produce(writes, message.value())
+        producer.flush()
+        del producer
+        done += 1
+        if done < int(count):
+            consumer.commit(message, asynchronous=False)
+os._exit(0)
+"""
+
+
+class Scene:
+    """Bus, services in processes of their own, and what is told of them."""
+
+    def __init__(self, bus: FakeBus, stack: contextlib.ExitStack, directory: Path) -> None:
+        self.bus = bus
+        self.servers = bus.bootstrap_servers
+        self.http = BusHttp(bus.http_url)
+        self._stack = stack
+        self._directory = directory
+        self._producer = Producer({"bootstrap.servers": self.servers, "client.id": "shop"})
+
+    def service(self, program: str, group: str, reads: str, writes: str) -> None:
+        path = self._directory / f"{group}_service.py"
+        path.write_text(program)
+        command = [sys.executable, str(path), self.servers, group, reads, writes]
+        process = self._stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE))
+        self._stack.callback(process.kill)
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+
+    def write(
+        self, topic: str, value: str = "{}", headers: Mapping[str, str | bytes] | None = None
+    ) -> str:
+        told: list[int] = []
+        self._producer.produce(
+            topic,
+            value.encode(),
+            headers=list((headers or {}).items()),
+            on_delivery=lambda _, message: told.append(message.offset()),
+        )
+        assert self._producer.flush(WAIT_S) == 0
+        return f"{topic}[0]@{told[0]}"
+
+    def look(self, group: str, topic: str, offset: str = "") -> None:
+        """Let a process be sent a record, commit it if its offset is given, and die."""
+        command = [sys.executable, "-c", LOOKING, self.servers, group, topic, offset]
+        subprocess.run(command, check=True, timeout=60)
+
+    def flow(self, record: str, depth: int | None = None) -> dict[str, Any]:
+        found: dict[str, Any] = self.http.get("/flow", record=record, depth=depth)
+        return found
+
+    def flow_of(self, record: str, steps: int) -> dict[str, Any]:
+        """Return the flow of a record once it has so many records."""
+        deadline = time.monotonic() + WAIT_S
+        while len((found := self.flow(record))["records"]) < steps or found["behind"]:
+            assert time.monotonic() < deadline, found
+            time.sleep(0.02)
+        return found
+
+    def group(self, record: str, name: str, state: str) -> dict[str, Any]:
+        """Return what became of a record in a group once it has a state."""
+        deadline = time.monotonic() + WAIT_S
+        while True:
+            groups = {each["group"]: each for each in self.flow(record, 0)["records"][0]["groups"]}
+            if groups.get(name, {}).get("state") == state:
+                found: dict[str, Any] = groups[name]
+                return found
+            assert time.monotonic() < deadline, groups
+            time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    configs = {"group.min.session.timeout.ms": "500"}
+    settings = Settings(data=None, kafka=ANY_PORT, http=ANY_PORT, set=configs)
+    with BusThread(FakeBus(settings)) as running, contextlib.ExitStack() as stack:
+        told = Scene(running.bus, stack, tmp_path_factory.mktemp("services"))
+        told.write("known")
+        yield told
+
+
+def edges(flow: Mapping[str, Any]) -> list[tuple[str, str, str, str, int]]:
+    names = ("from", "to", "evidence", "by", "rivals")
+    return [tuple(edge[name] for name in names) for edge in flow["edges"]]
+
+
+@pytest.fixture(scope="module")
+def services(scene: Scene) -> Scene:
+    scene.write("orders")
+    scene.service(CONFLUENT, "billing", "orders", "invoices")
+    scene.flow_of("orders[0]@0", 2)
+    scene.service(AIOKAFKA, "shipping", "invoices", "parcels")
+    scene.flow_of("orders[0]@0", 3)
+    return scene
+
+
+@pytest.mark.parametrize(
+    ("headers", "evidence", "by"),
+    [
+        ({}, "observed", "fetch"),
+        ({"traceparent": TRACEPARENT % 1}, "correlated", "traceparent"),
+        ({"ce_id": "order-1"}, "stated", "ce_causationid"),
+    ],
+    ids=["without headers", "traced", "with causation ids"],
+)
+def test_an_order_that_services_pass_along_is_followed_with_the_evidence_that_there_is(
+    services: Scene, headers: dict[str, str], evidence: str, by: str
+) -> None:
+    order = services.write("orders", '{"order": 17}', headers)
+    offset = order.partition("@")[2]
+    invoice, parcel = f"invoices[0]@{offset}", f"parcels[0]@{offset}"
+    flow = services.flow_of(order, 3)
+    assert edges(flow) == [(order, invoice, evidence, by, 0), (invoice, parcel, evidence, by, 0)]
+    assert flow["asked"] == order
+    assert flow["behind"] == 0
+    told = {each["record"]: each for each in flow["records"]}
+    assert list(told) == [order, invoice, parcel]
+    billing, shipping = told[invoice], told[parcel]
+    assert billing["process"]["pid"] != shipping["process"]["pid"]
+    assert (billing["service"], shipping["service"]) == ("billing_service", "shipping_service")
+    assert told[order]["client_id"] == "shop"
+    for record, group, writer in ((order, "billing", billing), (invoice, "shipping", shipping)):
+        state = services.group(record, group, "handled")
+        assert state["service"] == writer["service"]
+        assert state["attempts"] == 1
+        assert state["fetched_at_ms"] <= state["committed_at_ms"]
+    assert edges(services.flow(parcel)) == edges(flow)
+    assert edges(services.flow(order, 1)) == edges(flow)[:1]
+
+
+def test_answers_by_producers_that_live_as_short_as_they_can_are_followed(scene: Scene) -> None:
+    count = 10
+    questions = [scene.write("questions", f"question {number}") for number in range(count)]
+    command = [sys.executable, "-c", SHORT_LIVED, scene.servers, "short"]
+    subprocess.run([*command, "questions", "answers", str(count)], check=True, timeout=60)
+    for number, question in enumerate(questions):
+        flow = scene.flow(f"answers[0]@{number}", 1)
+        likeliest = [edge["from"] for edge in flow["edges"] if edge["rank"] == 1]
+        assert {edge["evidence"] for edge in flow["edges"]} == {"observed"}
+        assert question in [edge["from"] for edge in flow["edges"]]
+        assert likeliest
+
+
+def test_a_consumer_that_died_has_fetched_and_its_successor_counts_as_another_attempt(
+    scene: Scene,
+) -> None:
+    record = scene.write("jobs")
+    for attempts in (1, 2):
+        scene.look("workers", "jobs")
+        state = scene.group(record, "workers", "fetched")
+        assert state["attempts"] == attempts
+        assert state["committed_at_ms"] is None
+        assert "not committed" in state["reason"]
+
+
+def test_what_a_consumer_seeks_past_and_commits_is_skipped(scene: Scene) -> None:
+    first, second = scene.write("parts"), scene.write("parts")
+    scene.look("skippers", "parts", "1")
+    assert scene.group(first, "skippers", "skipped")["attempts"] == 0
+    assert scene.group(second, "skippers", "handled")["attempts"] == 1
+
+
+def test_a_dead_letter_states_the_record_that_it_was(scene: Scene) -> None:
+    record = scene.write("payments", "no JSON")
+    letter = scene.write(
+        "payments-dlt",
+        "no JSON",
+        {
+            "kafka_dlt-original-topic": "payments",
+            "kafka_dlt-original-partition": struct.pack(">i", 0),
+            "kafka_dlt-original-offset": struct.pack(">q", 0),
+            "kafka_dlt-exception-message": "not JSON",
+        },
+    )
+    assert edges(scene.flow(record)) == [(record, letter, "stated", "kafka_dlt-original-topic", 0)]
+
+
+HOSTILE = "\x1b[31m<script>\u202eevil"
+
+
+def test_the_command_prints_what_the_route_answers(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cause = scene.write("causes", '{"words": "green tea"}', {"ce_id": "tea-1", "x": HOSTILE})
+    effect = scene.write("effects", HOSTILE, {"ce_causationid": "tea-1", "ce_type": HOSTILE})
+    http = ["--http", scene.bus.http_url]
+    assert run(["flow", cause, "--json", *http]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told == scene.flow(cause)
+    assert set(told) >= {"records", "edges", "asked", "behind"}
+    delay = told["records"][1]["timestamp_ms"] - told["records"][0]["timestamp_ms"]
+    wanted = {"from": cause, "to": effect, "evidence": "stated", "by": "ce_causationid"}
+    wanted |= {"delay_ms": delay, "rivals": 0, "rank": 1}
+    assert told["edges"] == [wanted]
+    first = told["records"][0]
+    assert {name: first[name] for name in ("record", "topic", "partition", "offset", "origin")} == {
+        "record": cause,
+        "topic": "causes",
+        "partition": 0,
+        "offset": 0,
+        "origin": "produced",
+    }
+    assert (first["client_id"], first["address"], first["groups"]) == ("shop", "127.0.0.1", [])
+    for text in ("tea-1", "green tea", HOSTILE):
+        assert run(["flow", "--find", text, "--json", *http]) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert found["asked"] == text
+        assert found["edges"] == told["edges"]
+    assert run(["flow", "--find", HOSTILE, "--depth", "0", *http]) == 0
+    shown = capsys.readouterr().out
+    assert effect in shown
+    assert "└─" not in shown
+    assert not set(shown) & set("\x1b\u202e")
+    assert run(["flow", cause, *http]) == 0
+    assert f"└─ {effect}" in (shown := capsys.readouterr().out)
+    assert not set(shown) & set("\x1b\u202e")
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        ("nothing[0]@0", "there is no topic 'nothing'"),
+        ("known[7]@0", "topic 'known' has no partition 7"),
+        ("known[0]@9", "there never was a record known[0]@9: the newest one has offset 0"),
+        ("known", "'known' is no record: write TOPIC[PARTITION]@OFFSET"),
+        ("known[0]@1\x1b[31m", "is no record"),
+    ],
+)
+def test_a_record_that_never_was_is_said_so_by_exit_code_2(
+    scene: Scene, capsys: pytest.CaptureFixture[str], record: str, message: str
+) -> None:
+    assert run(["flow", record, "--json", "--http", scene.bus.http_url]) == 2
+    told = capsys.readouterr()
+    assert message in told.err
+    assert "\x1b" not in told.err
+    assert not told.out
+    with pytest.raises(BusHttpError) as error:
+        scene.flow(record)
+    assert error.value.status == 404
+
+
+def test_a_text_that_nothing_says_has_no_flow(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["flow", "--find", "nobody-says-this", "--http", scene.bus.http_url]) == 0
+    assert "no record has 'nobody-says-this'" in capsys.readouterr().out
+
+
+def test_flows_of_any_cluster_are_told_by_headers(
+    capsys: pytest.CaptureFixture[str], unique: Callable[[str], str], coordinated_cluster: Any
+) -> None:
+    servers = coordinated_cluster.bootstrap_servers
+    settings = Settings(data=None, kafka=ANY_PORT, http=())
+    with contextlib.ExitStack() as stack:
+        if coordinated_cluster.name == "fakebus":
+            # One that serves no HTTP is a cluster like any other.
+            servers = stack.enter_context(BusThread(FakeBus(settings))).bus.bootstrap_servers
+        causes, effects, others = unique("causes"), unique("effects"), unique("others")
+        producer = Producer({"bootstrap.servers": servers, "log_level": 0})
+        told = unique("id").encode()
+        trace = ("traceparent", (TRACEPARENT % 2).encode())
+        for topic, headers in (
+            (causes, [("ce_id", told)]),
+            (effects, [("ce_id", b"2-" + told), ("ce_causationid", told), trace]),
+            (others, [trace]),
+        ):
+            producer.produce(topic, b"tea " + told, headers=headers)
+            assert producer.flush(WAIT_S) == 0
+        cluster = ["--bootstrap-server", servers]
+        wanted = [
+            (f"{causes}[0]@0", f"{effects}[0]@0", "stated", "ce_causationid", 0),
+            (f"{effects}[0]@0", f"{others}[0]@0", "correlated", "traceparent", 0),
+        ]
+        assert run(["flow", f"{causes}[0]@0", "--json", *cluster]) == 0
+        flow = json.loads(capsys.readouterr().out)
+        assert edges(flow) == wanted
+        assert (flow["asked"], flow["behind"]) == (f"{causes}[0]@0", 0)
+        for find, depth, count in ((told.decode(), "9", 2), (f"tea {told.decode()}", "1", 2)):
+            assert run(["flow", "--find", find, "--depth", depth, "--json", *cluster]) == 0
+            assert edges(json.loads(capsys.readouterr().out)) == wanted[:count]
+        assert run(["flow", f"{causes}[0]@1", *cluster]) == 2
+        assert "the partition has offsets 0 to 0" in capsys.readouterr().err
+        assert run(["flow", f"{causes}-not[0]@1", *cluster]) == 2
