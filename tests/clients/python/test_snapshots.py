@@ -14,7 +14,7 @@ from fakebus.addresses import Address
 from fakebus.app import BusThread, FakeBus
 from fakebus.cli.main import run
 from fakebus.config import Settings
-from tests.clients.cluster import Cluster
+from tests.clients.cluster import Cluster, FakebusCluster
 from tests.clients.python.client import Committed, Partition, wait_until
 from tests.clients.python.clients import CLIENTS
 
@@ -201,3 +201,25 @@ def test_offsets_configs_and_schemas_are_compared(bus: FakeBus, ask: Ask, unique
     ]
     assert found["subjects"] == [{"subject": subject, "version": 1, "change": "added"}]
     client.close()
+
+
+def test_a_snapshot_is_gone_back_to_after_a_kill(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    process = FakebusCluster(tmp_path, {})
+    process.start()
+    try:
+        client = CLIENTS["confluent"](process.bootstrap_servers)
+        client.create_topic("t")
+        client.producer().send("t", b"before", partition=0)()
+        assert run(["snapshot", "save", "s", "--http", process.http_url]) == 0
+        client.producer().send("t", b"after", partition=0)()
+        process.kill()
+        process.start()
+        consumer = client.consumer("g")
+        assert consumer.bounds(Partition("t", 0)) == (0, 2)
+        assert run(["snapshot", "restore", "s", "--http", process.http_url]) == 0
+        assert consumer.bounds(Partition("t", 0)) == (0, 1)
+        client.close()
+    finally:
+        process.kill()
