@@ -72,9 +72,20 @@ class LogCursor:
             not lead to what lies before it.
         end: stop here even if the log goes on.
         on_change: called with the cursor when the log has grown, changed or gone.
+        wanted: of batches for which it says no, no records come.
     """
 
-    __slots__ = ("_ahead", "_epoch", "_first", "_on_change", "_records", "end", "log", "position")
+    __slots__ = (
+        "_ahead",
+        "_epoch",
+        "_first",
+        "_on_change",
+        "_records",
+        "_wanted",
+        "end",
+        "log",
+        "position",
+    )
 
     def __init__(
         self,
@@ -83,8 +94,10 @@ class LogCursor:
         *,
         end: int | None = None,
         on_change: Callable[[LogCursor], None] | None = None,
+        wanted: Callable[[StoredBatch], bool] | None = None,
     ) -> None:
         self.log = log
+        self._wanted = wanted
         self.position = log.log_start_offset if position is None else position
         self.end = end
         self._first = 0 if position is None else position
@@ -169,7 +182,8 @@ class LogCursor:
     async def records(self, most: int = SLICE_RECORDS) -> list[Record]:
         """Return the next records, up to ``most`` and of one slice; none at the end.
 
-        Batches that cannot be read are passed over, with a warning in the log.
+        Batches that cannot be read are passed over, with a warning in the log. Where not all are
+        wanted, none also means that a slice of the others was passed over.
         """
         found: list[Record] = []
         while len(found) < most:
@@ -188,7 +202,8 @@ class LogCursor:
 
     async def _open_batch(self) -> bool:
         """Make sure that there are records to take; return whether there are."""
-        while True:
+        left = SLICE_BYTES
+        while left > 0:
             if not self.has_more():
                 return False
             if self._records is not None:
@@ -199,6 +214,9 @@ class LogCursor:
             batch = self._ahead[0]
             if batch.attributes & CONTROL_BIT or batch.last_offset < self.position:
                 self._close_batch()
+            elif self._wanted is not None and not self._wanted(batch):
+                left -= len(batch.data)
+                self._close_batch()
             elif batch.attributes & CODEC_MASK and len(batch.data) > _INLINE_PACKED_BYTES:
                 records = await asyncio.to_thread(read_records, batch.data)
                 self.settle()
@@ -206,6 +224,7 @@ class LogCursor:
                     self._records = records
             else:
                 self._records = read_records(batch.data)
+        return False
 
     def _take(self, found: list[Record], most: int) -> bool:
         """Move records of the open batch; return whether it or ``found`` is used up."""

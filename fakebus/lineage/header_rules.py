@@ -19,6 +19,8 @@ from urllib.parse import unquote_to_bytes
 
 from fakebus.errors import ConfigError
 from fakebus.records.record import NewRecord, Record
+from fakebus.records.walk import may_have_headers
+from fakebus.types import Buffer
 
 MAX_VALUE_BYTES = 256
 MAX_IDENTITIES = 16
@@ -30,6 +32,8 @@ _TABLE = Path(__file__).with_name("header_rules.txt")
 _HEX = re.compile(rb"[0-9a-f]{1,32}")
 _DIGITS = re.compile(rb"[0-9]{1,20}")
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}.*", re.DOTALL)
+_ENVELOPE = b'"root_id"'
+"""What stands in the value of a Celery task, as kombu writes it."""
 _NOTHING = (b"", b"null", b"none", b"undefined", b"-")
 """What stands in the place of an id that there is not."""
 _REQUEST_HEADER = "kafka-replytopic"
@@ -204,6 +208,10 @@ class IdentityReader:
         # Names come from outside: what is remembered of them is bounded.
         self._rule = lru_cache(maxsize=2048)(self._find_rule)
 
+    def may_find(self, batch: Buffer) -> bool:
+        """Whether there may be something to find in a record batch, which is soon told."""
+        return bool(self._fields) or may_have_headers(batch) or _ENVELOPE in bytes(batch)
+
     def read(self, topic: str, record: Record | NewRecord) -> list[Identity]:
         """Return what a record says of itself; each thing once.
 
@@ -284,7 +292,7 @@ class IdentityReader:
 
 def _may_be_envelope(value: bytes | None) -> bool:
     # Without this look every value would have to be parsed.
-    return value is not None and value[:1] == b"{" and b'"root_id"' in value[:_MAX_JSON_BYTES]
+    return value is not None and value[:1] == b"{" and _ENVELOPE in value[:_MAX_JSON_BYTES]
 
 
 def _is_structured(record: Record | NewRecord) -> bool:

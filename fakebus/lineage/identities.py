@@ -20,6 +20,7 @@ from fakebus.broker.topics import Topic, Topics
 from fakebus.lineage.header_rules import IdentityReader
 from fakebus.real_time import monotonic
 from fakebus.records.record import Record
+from fakebus.storage.interface import StoredBatch
 from fakebus.storage.lineage_interface import IdentityRow, LineageStore
 
 _LOOK_EVERY_S = 0.25
@@ -168,24 +169,30 @@ class Identities:
             position = self._place_in(log)
             if position >= log.high_watermark:
                 continue
-            cursor = self._cursors.setdefault(log, LogCursor(log, position))
+            cursor = self._cursors.setdefault(log, LogCursor(log, position, wanted=self._may_tell))
             cursor.end = log.high_watermark
             began = monotonic()
-            while records := await cursor.records():
-                self._look(log, records)
+            while cursor.has_more():
+                before = cursor.position
+                self._look(log, before, await cursor.records(), cursor.position)
                 await self._rest(monotonic() - began)
                 began = monotonic()
         self._save()
 
-    def _look(self, log: PartitionLog, records: Sequence[Record]) -> None:
+    def _may_tell(self, batch: StoredBatch) -> bool:
+        return self.reader.may_find(batch.data)
+
+    def _look(
+        self, log: PartitionLog, first: int, records: Sequence[Record], position: int
+    ) -> None:
         place = log.topic_partition
-        if records[0].offset < self._upto.get(place, 0):
+        if first < self._upto.get(place, 0):
             # The log was taken back to here.
-            self._forget(place, records[0].offset)
+            self._forget(place, first)
         for record in records:
             for kind, value, rule in self.reader.read(place.topic, record):
                 self._rows.append(IdentityRow(kind, value, *place, record.offset, rule))
-        self._upto[place] = self._moved[place] = records[-1].offset + 1
+        self._upto[place] = self._moved[place] = position
         if len(self._rows) >= _ROWS_AT_ONCE:
             self._save()
 

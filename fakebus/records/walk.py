@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fakebus.records.batch import HEADER_SIZE, TIMESTAMP_TYPE_BIT, BatchHeader, check_whole
+from fakebus.records.codecs import CODEC_MASK
 from fakebus.records.compression import decompress
 from fakebus.records.errors import InvalidBatchError
 from fakebus.records.varint import read_varint, read_varlong
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 _MIN_INT64 = -(2**63)
 _MAX_INT64 = 2**63 - 1
 _ATTRIBUTE_BYTES = 1
+_ATTRIBUTES_LOW_BYTE = 22
+"""Of a batch: it says how that is packed."""
+_CONTINUES = 0x80
 _NULL = -1
 
 TOO_LONG = "a record is longer than its length says"
@@ -96,3 +100,62 @@ def nullable_bytes(data: bytes, position: int, end: int) -> tuple[bytes | None, 
     if length == _NULL:
         return None, position
     raise InvalidBatchError(f"a part of a record cannot be {length} bytes long here")
+
+
+def may_have_headers(batch: Buffer) -> bool:  # noqa: C901 - calls would take most of the time
+    """Whether a record of a batch has headers; also if that cannot be told, as if it is packed.
+
+    It reads three lengths of each record and nothing else: a third of the time that reading takes.
+    """
+    data = bytes(batch)
+    # What is read here was stored, but nobody has looked into every record.
+    if len(data) < HEADER_SIZE or data[_ATTRIBUTES_LOW_BYTE] & CODEC_MASK:
+        return True
+    position, size = HEADER_SIZE, len(data)
+    try:
+        while position < size:
+            # The length of the record.
+            byte = data[position]
+            if byte < _CONTINUES:
+                length, at = byte >> 1, position + 1
+            else:
+                low = data[position + 1]
+                if low < _CONTINUES:
+                    length, at = (byte & 127 | low << 7) >> 1, position + 2
+                else:
+                    length, at = read_varint(data, position)
+                    if length < 0:
+                        return True
+            position = at + length
+            # Its attributes, and where its time and its offset end.
+            at += 1
+            while data[at] >= _CONTINUES:
+                at += 1
+            at += 1
+            while data[at] >= _CONTINUES:
+                at += 1
+            # Its key and its value: their lengths have a sign, and -1 is none of them.
+            byte = data[at + 1]
+            at += 2
+            if byte >= _CONTINUES:
+                key, at = read_varint(data, at - 1)
+                at += max(key, 0)
+            elif not byte & 1:
+                at += byte >> 1
+            byte = data[at]
+            at += 1
+            if byte >= _CONTINUES:
+                low = data[at]
+                if low < _CONTINUES:
+                    at += 1 + ((byte & 127 | low << 7) >> 1)
+                else:
+                    value, at = read_varint(data, at - 1)
+                    at += max(value, 0)
+            elif not byte & 1:
+                at += byte >> 1
+            # The number of headers is the last byte if it is 0.
+            if at != position - 1 or data[at]:
+                return True
+    except (IndexError, InvalidBatchError):
+        return True
+    return position != size

@@ -176,3 +176,25 @@ async def test_a_record_that_cannot_be_looked_at_keeps_nothing_from_the_others(
     assert await known(identities, store) == ["orders@0=2"]
     assert "looking at records failed" in caplog.text
     await identities.close()
+
+
+async def test_what_has_no_headers_is_not_read(
+    broker: Broker,
+    identities: Identities,
+    store: MemoryLineageStore,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read: list[int] = []
+    reader = identities.reader.read
+    monkeypatch.setattr(
+        identities.reader,
+        "read",
+        lambda topic, record: read.append(record.offset) or reader(topic, record),
+    )
+    for count in (500, 700):
+        await write(broker, "plain", count=count)
+    await write(broker, "plain", "1")
+    task = NewRecord(None, b'{"headers": {"task": "t", "id": "7", "root_id": "6"}}')
+    await broker.produce(TopicPartition("plain", 0), build_batch([task]))
+    assert set(await known(identities, store)) == {"plain@1200=1", "plain@1201=7", "plain@1201=6"}
+    assert read == [1200, 1201]
