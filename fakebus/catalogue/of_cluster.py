@@ -242,7 +242,9 @@ async def _live(cluster: Cluster, clients: Sequence[Client], days: int) -> list[
     services: dict[str, list[str]] = {}
     for client in clients:
         for group in client["groups"]:
-            services.setdefault(group, []).append(client["service"])
+            # What a client is that reads for several groups says nothing of one of them.
+            if len(client["groups"]) == 1 or client["service"] == group:
+                services.setdefault(group, []).append(client["service"])
     found: dict[tuple[str, str], LiveConsumer] = {}
     for summary in await cluster.groups():
         details = await cluster.group(summary.name)

@@ -22,6 +22,7 @@ from fakebus.registry.log_records import read_key, read_value
 from fakebus.registry.schema_log import TOPIC as SCHEMAS_TOPIC
 from fakebus.servers import Bus
 from fakebus.types import TopicPartition
+from fakebus.wording import counted
 
 MOST_LINES_BYTES = 8 << 20
 """Bytes of records that are shown; those beyond are counted only."""
@@ -182,9 +183,9 @@ async def emitted_records(bus: Bus, pair: Pair) -> list[Json]:
                 count, size = count + 1, size + _size(record)
                 if count > MOST_EXPORTED or size > MOST_EXPORTED_BYTES:
                     raise ClusterError(
-                        f"more than {MOST_EXPORTED} records or {MOST_EXPORTED_BYTES >> 20} MiB are "
-                        "different, too many to export; record the topics themselves, with "
-                        "fakebus fixtures record"
+                        f"more than {counted(MOST_EXPORTED, 'record')} or "
+                        f"{MOST_EXPORTED_BYTES >> 20} MiB are different, too many to "
+                        "export; record the topics themselves, with fakebus fixtures record"
                     )
         if records:
             records.sort(key=lambda each: (each["timestamp_ms"], each["partition"], each["offset"]))

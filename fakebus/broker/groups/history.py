@@ -13,6 +13,8 @@ _MOST_REMEMBERED = 10_000
 _MOST_LETTERS = 1000
 _MOST_COMMITS = 8
 _COMMIT_STEP_MS = 1000
+_STILL_REACHED_MS = 60_000
+"""Clients look for a coordinator again that they have reached, when a connection was idle."""
 
 LEFT = "it left"
 """Why a member is removed that has asked for it."""
@@ -55,6 +57,7 @@ class GroupHistory:
         group, the member's client id and member id, and the reason. Who joins and commits is noted
         with the requests."""
         self._searches: dict[str, Search] = {}
+        self._reached: dict[str, int] = {}
         self._commits: dict[tuple[str, TopicPartition], deque[CommitPoint]] = {}
 
     def committed(self, group: str, place: TopicPartition, offset: int, end: int) -> None:
@@ -74,6 +77,8 @@ class GroupHistory:
     def looked_for(self, group: str, client_id: str, address: str) -> None:
         """Note that a client was told where a group's coordinator is."""
         group, client_id = group[:_MOST_LETTERS], client_id[:_MOST_LETTERS]
+        if self._clock.now_ms() - self._reached.get(group, -_STILL_REACHED_MS) < _STILL_REACHED_MS:
+            return
         before = self._searches.pop(group, None)
         if len(self._searches) >= _MOST_REMEMBERED:
             del self._searches[next(iter(self._searches))]
@@ -83,8 +88,11 @@ class GroupHistory:
 
     def reached(self, group: str) -> None:
         """Note that a client has come to the coordinator with a request about a group."""
-        if self._searches:
-            self._searches.pop(group[:_MOST_LETTERS], None)
+        group = group[:_MOST_LETTERS]
+        self._searches.pop(group, None)
+        if group not in self._reached and len(self._reached) >= _MOST_REMEMBERED:
+            del self._reached[next(iter(self._reached))]
+        self._reached[group] = self._clock.now_ms()
 
     def search(self, group: str) -> Search | None:
         """Return the search for a group's coordinator that has not come to an end."""

@@ -75,6 +75,12 @@ def test_a_search_ends_when_a_client_comes_to_the_coordinator() -> None:
     assert (search.times, search.since_ms, search.address) == (2, 500, "elsewhere:9092")
     history.reached("g")
     assert history.search("g") is None
+    # A connection that was idle is closed, and then it is asked again.
+    history.looked_for("g", "c", "elsewhere:9092")
+    assert history.search("g") is None
+    clock.advance(60)
+    history.looked_for("g", "c", "elsewhere:9092")
+    assert history.search("g") is not None
 
 
 def test_what_is_remembered_is_bounded_in_groups_and_letters() -> None:
