@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from fakebus.broker.broker import Broker
@@ -19,7 +20,6 @@ from fakebus.lineage.lineage import Lineage
 from fakebus.lineage.place import FlowError, Place, asked_place
 from fakebus.lineage.records import Decode, LogRecords, Records
 from fakebus.lineage.seeded_lines import line_place
-from fakebus.real_time import monotonic
 from fakebus.records.record import Record
 from fakebus.storage.lineage_interface import NoteRow
 from fakebus.wording import counted, nearest
@@ -76,16 +76,16 @@ class Flows:
             FlowError: it is no name of a record, or there never was such a record.
         """
         place = asked_place(name)
-        await self._catch_up()
+        unseen = await self._catch_up()
         await self._check(place)
-        return await self._answer(str(place), [place], depth)
+        return await self._answer(str(place), [place], depth, unseen)
 
     async def of_records(
         self, asked: str, places: Iterable[Place], depth: int | None = None
     ) -> dict[str, Any]:
         """Return the flows of several records, such as those that a text was found in."""
-        await self._catch_up()
-        return await self._answer(asked, list(dict.fromkeys(places)), depth)
+        unseen = await self._catch_up()
+        return await self._answer(asked, list(dict.fromkeys(places)), depth, unseen)
 
     async def with_id(self, text: str) -> list[Place]:
         """Return the records that say an id of themselves, oldest first."""
@@ -102,14 +102,15 @@ class Flows:
         clients = self._lineage.clients.by_number.values()
         return any(group in client.facts["groups"] for client in clients)
 
-    async def _catch_up(self) -> None:
-        # Of what is written meanwhile both is to be known: who wrote it, and what it says.
-        until = monotonic() + _CATCH_UP_S
-        while True:
-            await self._identities.catch_up(_CATCH_UP_S)
-            await self._lineage.settle()
-            if not self._identities.behind or monotonic() > until:
-                return
+    async def _catch_up(self) -> Mapping[tuple[str, int], int]:
+        """Wait for what is there to be known; return where what is written meanwhile begins.
+
+        Of a record both is to be known: who wrote it, and what it says.
+        """
+        is_complete = await self._identities.catch_up(_CATCH_UP_S)
+        unseen = self._identities.unseen()
+        await self._lineage.settle()
+        return unseen if is_complete else {}
 
     async def _check(self, place: Place) -> None:
         """Raise FlowError if a record never was."""
@@ -133,12 +134,18 @@ class Flows:
         newest = f"the newest one has offset {end - 1}" if end else "the partition is empty"
         raise FlowError(f"there never was a record {place}: {newest}")
 
-    async def _answer(self, asked: str, starts: list[Place], depth: int | None) -> dict[str, Any]:
+    async def _answer(
+        self,
+        asked: str,
+        starts: list[Place],
+        depth: int | None,
+        unseen: Mapping[tuple[str, int], int],
+    ) -> dict[str, Any]:
         records = LogRecords(self._broker.topics, self._decode)
         clients = KnownClients(self._lineage.clients, self._broker.clock.now_ms())
         causes = Causes(self._store, clients, records, self._window_ms)
         states = GroupStates(self._broker, self._store, clients, self._refusal)
-        flow = await answer(starts, depth, causes, records, clients, states)
+        flow = await answer(starts, depth, causes, records, clients, states, unseen)
         return {**flow, "asked": asked, "behind": self._identities.behind}
 
 
@@ -149,6 +156,7 @@ async def answer(
     records: Records,
     clients: KnownClients | None = None,
     states: GroupStates | None = None,
+    unseen: Mapping[tuple[str, int], int] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Return records, edges and what was left out of the flows of some records.
 
@@ -159,8 +167,9 @@ async def answer(
         records: knows what is in them.
         clients: who wrote them, where that can be known.
         states: what became of them in groups, where that can be known.
+        unseen: from where on partitions are left out.
     """
-    places, links = await _walk(causes, starts, depth)
+    places, links = await _walk(causes, starts, depth, unseen)
     told: dict[Place, dict[str, Any]] = {}
     moments: dict[Place, tuple[int, int, Place]] = {}
     # Those that were asked for and what follows surely from them come first.
@@ -184,7 +193,10 @@ async def answer(
 
 
 async def _walk(
-    causes: Causes, starts: Iterable[Place], depth: int | None
+    causes: Causes,
+    starts: Iterable[Place],
+    depth: int | None,
+    unseen: Mapping[tuple[str, int], int],
 ) -> tuple[list[Place], list[Link]]:
     """Return the records of flows, and their links.
 
@@ -201,6 +213,8 @@ async def _walk(
             continue
         for link in [*await causes.of(place), *await causes.effects(place)]:
             other = link.cause if link.effect == place else link.effect
+            if other.offset >= unseen.get((other.topic, other.partition), other.offset + 1):
+                continue
             if other not in places and len(places) >= MOST_RECORDS:
                 causes.cut[f"records beyond the first {MOST_RECORDS}"] = None
                 continue

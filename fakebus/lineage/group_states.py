@@ -61,19 +61,23 @@ class GroupStates:
                 if (self._clients.completed(each).group or group) == group
                 and each.client in members
             ]
-            commits = [
-                # It was only not known yet that who commits is who was sent it.
-                each._replace(verb=COMMITTED)
-                if each.verb == SKIPPED
-                and any(before.seq < each.seq for before in own)
-                and each.client in members
-                else each
-                for each in passed
-                if each.group == group
-            ]
+            commits = [self._settled(each, own) for each in passed if each.group == group]
             state = await self._state(group, place, record, own, commits, known=known)
             found.append({"group": group, **state})
         return found
+
+    def _settled(self, passed: NoteRow, sent: Sequence[NoteRow]) -> NoteRow:
+        """Return a note of what a group has passed, by what is known now.
+
+        What was committed without having been sent, as it seemed, was committed by a process of
+        which it was not known yet that it is the one which was sent it.
+        """
+        was_sent = any(
+            before.seq < passed.seq and passed.client in self._clients.of_process(before.client)
+            for before in sent
+        )
+        is_commit = passed.verb == SKIPPED and was_sent
+        return passed._replace(verb=COMMITTED) if is_commit else passed
 
     async def _groups_of(self, place: Place) -> list[str]:
         topic = place.topic
@@ -147,16 +151,18 @@ class GroupStates:
             told["member"] = done.member
             told["service"] = self._clients.service(done.client) or told["service"]
         first = sent[0] if sent else None
-        if first is not None and (done is None or first.seq < done.seq):
+        skip = next((each for each in commits if each.verb == SKIPPED), None)
+        is_skip = done is None and skip is not None
+        if first is not None and not is_skip and (done is None or first.seq < done.seq):
             told["state"] = "handled"
             took = "" if done is None else f" {max(0, done.at_ms - first.at_ms)} ms"
             times = f", at the {counted(len(sent), 'delivery', 'deliveries')}" if sent[1:] else ""
             told["reason"] = f"committed{took} after it was sent{times}"
-        elif known:
+        elif known or is_skip:
             told["state"] = "skipped"
-            skip = next((each for each in commits if each.verb == SKIPPED), None)
             how = f": {skip.detail}" if skip is not None and skip.detail else ""
-            told["reason"] = f"the group's offset was set past it and no member was sent it{how}"
+            sent_too = "" if first is not None else " and no member was sent it"
+            told["reason"] = f"the group's offset was set past it{sent_too}{how}"
         else:
             told["state"] = "handled"
             told["reason"] = "committed before anything that is remembered"

@@ -58,6 +58,8 @@ class Identities:
         self._upto: dict[tuple[str, int], int] = {}
         """Up to where each partition has been looked at."""
         self._moved: dict[tuple[str, int], int] = {}
+        self._kept: dict[tuple[str, int], int] = {}
+        """The same, of what the store was given."""
         self._rows: list[IdentityRow] = []
         self._waiting: list[asyncio.Future[None]] = []
         self._urgent = asyncio.Event()
@@ -67,6 +69,7 @@ class Identities:
     async def start(self) -> None:
         """Go on where it stood when the bus was stopped."""
         self._upto = await self._store.identity_positions()
+        self._kept = dict(self._upto)
         self._topics.on_deleted.append(self._topic_deleted)
         self._task = asyncio.get_running_loop().create_task(self._follow())
 
@@ -81,6 +84,11 @@ class Identities:
         self._topics.on_deleted.remove(self._topic_deleted)
         self._save()
         _settle(self._waiting)
+
+    def unseen(self) -> dict[tuple[str, int], int]:
+        """Return from where on nothing is kept yet of what records of partitions say."""
+        places = (log.topic_partition for log in self._logs())
+        return {place: self._kept.get(place, 0) for place in places}
 
     @property
     def behind(self) -> int:
@@ -141,7 +149,7 @@ class Identities:
     def _forget(self, place: tuple[str, int], offset: int) -> None:
         # What has been found and not been kept yet comes first, or it would come back.
         self._save()
-        self._upto[place] = offset
+        self._upto[place] = self._kept[place] = offset
         self._store.forget_identities_from({place: offset})
 
     async def _follow(self) -> None:
@@ -201,6 +209,7 @@ class Identities:
         if rows or moved:
             self._rows, self._moved = [], {}
             self._store.add_identities(rows, moved)
+            self._kept |= moved
         if rows:
             self._store.trim_identities(self._most)
 

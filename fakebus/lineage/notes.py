@@ -143,21 +143,21 @@ class Notebook:
         if end < first:
             add(first=end, last=end - 1, detail=f"back from {first}")
             return
-        sent = sorted(each for run in readers for each in run.fetched.get(place, ()))
+        # An offset that is set from outside passes what members were sent and not done with.
+        committers = readers if activity.member else [client.run]
+        sent = sorted(each for run in committers for each in run.fetched.get(place, ()))
         if not sent and client.is_old:
             # What it was sent before the bus was started anew is not known any more.
             sent = [(max(first, 0), end - 1)]
         at = first if first >= 0 else sent[0][0] if sent else 0
-        for begin, last in sent:
+        # What is behind the committed offset ends like what was sent: it closes the last gap.
+        for begin, last in (*sent, (end, end)):
             begin, last = max(begin, at), min(last, end - 1)
-            if begin > last:
-                continue
             if begin > at:
                 add(first=at, last=begin - 1, verb="skipped", detail="committed without fetching")
-            add(first=begin, last=last)
-            at = last + 1
-        if at < end:
-            add(first=at, last=end - 1, verb="skipped", detail="committed without fetching")
+            if begin <= last:
+                add(first=begin, last=last)
+            at = max(at, last + 1, begin)
         for run in readers:
             if place in run.fetched:
                 run.fetched[place] = [each for each in run.fetched[place] if each[1] >= end]
