@@ -322,7 +322,9 @@ class KafkaProtocol(asyncio.BufferedProtocol):
             self._hold(-answered_bytes)
         if len(buffers) == 1:
             self._transport.write(buffers[0])
-        elif buffers:
+        elif buffers and not self._transport.is_closing():
+            # Python 3.12 and 3.13 watch a socket they have lost when told to write several buffers
+            # (gh-136234); what gets the descriptor next then fails in its stead.
             self._transport.writelines(buffers)
         if self._client.close_after_answer and not self._outbox:
             self._inbox.clear()

@@ -50,7 +50,8 @@ def test_mutated_frames_end_in_answers_or_closed_connections_and_nothing_else(
         assert sender.answered + sender.refused + sender.given_up > FRAMES * 9 // 10
         with RawClient(running.bus.bootstrap_servers) as client:
             assert client.call(ApiKey.METADATA, 12, MetadataRequest(topics=[])).brokers
-    assert [record.getMessage() for record in caplog.records] == []
+    shown = logging.Formatter()
+    assert [shown.format(record) for record in caplog.records] == []
 
 
 def test_the_largest_requests_of_every_api_are_legal(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,6 +62,9 @@ class Transport(asyncio.Transport):
     def close(self) -> None:
         self.closed = True
 
+    def is_closing(self) -> bool:
+        return self.closed
+
 
 class Client:
     """Client of a listener; ``answered`` holds the correlation ids of what was answered."""
@@ -156,6 +159,17 @@ async def test_a_closed_connections_produce_is_carried_out(
     client.protocol.connection_lost(None)
     await turns()
     assert broker.partition_log(T0).high_watermark == 1
+    assert client.answered == []
+
+
+async def test_nothing_is_written_to_a_connection_that_is_lost_and_not_told_of_it_yet(
+    broker: Broker, listener: Listener
+) -> None:
+    await broker.produce(T0, batch(b"x" * 100_000))
+    client = Client(listener)
+    client.transport.close()
+    client.fetch(1)  # its answer is several buffers
+    await turns()
     assert client.answered == []
 
 
