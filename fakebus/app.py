@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -22,7 +22,6 @@ from fakebus.config import Settings
 from fakebus.fixture_files.seed_notes import SeedNotes
 from fakebus.green_threads import demand_real_threads
 from fakebus.kafka.server import KafkaServer
-from fakebus.lineage.header_rules import IdentityReader
 from fakebus.lineage.identities import Identities
 from fakebus.lineage.lineage import Lineage
 from fakebus.ready_file import ReadyFile
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from fakebus.fixture_files.seeding.bus_seed import BusSeed
     from fakebus.kafka.listener import Listener
     from fakebus.lineage.flow import Flows
+    from fakebus.lineage.header_rules import IdentityRule
     from fakebus.lineage.services import ServiceRule
 
 __all__ = ["BusThread", "FakeBus"]
@@ -136,7 +136,7 @@ class FakeBus:
         self.identities = Identities(
             self.broker.topics,
             storage.lineage,
-            IdentityReader(),
+            self._declared_rules,
             config.get_int("fakebus.lineage.max.identities"),
         )
         opened.push_async_callback(self.identities.close)
@@ -171,6 +171,10 @@ class FakeBus:
     async def _declared_services(self) -> Mapping[str, ServiceRule]:
         parties = await self.seed_notes.parties()
         return {} if parties is None else parties.services
+
+    async def _declared_rules(self) -> Sequence[IdentityRule]:
+        parties = await self.seed_notes.parties()
+        return () if parties is None else tuple(parties.identity_rules.values())
 
     @cached_property
     def flows(self) -> Flows:

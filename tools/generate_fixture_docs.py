@@ -13,12 +13,13 @@ from pathlib import Path
 
 from fakebus.fixture_files.structure.declarations import table, words
 from fakebus.fixture_files.structure.event_models import Generate
-from fakebus.fixture_files.structure.models import Profile, RootFile, Service, Topic
+from fakebus.fixture_files.structure.lineage_models import IdField, IdHeader, Service
+from fakebus.fixture_files.structure.models import Profile, RootFile, Topic
 from fakebus.fixture_files.structure.subject_models import Subject
 from fakebus.fixture_files.structure.uses import Use
 
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "reference" / "fixtures.md"
-MODELS = (RootFile, Use, Topic, Subject, Generate, Profile, Service)
+MODELS = (RootFile, Use, Topic, Subject, Generate, Profile, Service, IdHeader, IdField)
 TABLE = re.compile(r"(<!-- Generated from (\w+); .*? -->\n)(?:\|.*\n)*")
 
 

@@ -23,13 +23,12 @@ from fakebus.catalogue.subjects import (
     sampled,
 )
 from fakebus.client.offsets import LogRange
+from fakebus.cluster.browsing import noted_parties_of
 from fakebus.cluster.events import Event
 from fakebus.cluster.interface import Cluster, NotOnThisCluster, SchemaDetails, Schemas
 from fakebus.errors import FakebusError
-from fakebus.fixture_files import LEDGER_TOPIC
 from fakebus.fixture_files.loader import load_fixtures
 from fakebus.fixture_files.parties import Parties, TopicParties
-from fakebus.fixture_files.seeding.ledger import Ledger
 from fakebus.lineage.place import Place
 from fakebus.schemas.interface import ResolvedReference
 from fakebus.types import TopicPartition
@@ -134,21 +133,6 @@ async def smells_of_bus(cluster: Cluster) -> list[Smell]:
 
 def _said(fixtures: Sequence[Path], profile: str | None, now_ms: int) -> Landscape:
     return of_set(load_fixtures(fixtures, now_ms=now_ms, profile=profile))
-
-
-async def noted_parties_of(cluster: Cluster) -> Parties:
-    """Return who has to do with what was seeded to a cluster."""
-    notes = []
-    for place, found in (await _ranges(cluster, LEDGER_TOPIC)).items():
-        async with aclosing(cluster.slices({place: found})) as slices:
-            async for events in slices:
-                notes += [(event.key, event.value) for event in events]
-    return Ledger(notes).parties
-
-
-async def _ranges(cluster: Cluster, topic: str) -> dict[TopicPartition, LogRange]:
-    there = {one.name for one in await cluster.topics()}
-    return await cluster.ranges([topic]) if topic in there else {}
 
 
 async def _newest(cluster: Cluster, topic: str) -> list[Event]:

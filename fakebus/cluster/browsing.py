@@ -17,6 +17,9 @@ from fakebus.client.offsets import LogRange, offset_of
 from fakebus.client.positions import Position, PositionKind
 from fakebus.cluster.events import Event
 from fakebus.cluster.interface import Cluster, NotFoundError
+from fakebus.fixture_files import LEDGER_TOPIC
+from fakebus.fixture_files.parties import Parties
+from fakebus.fixture_files.seeding.ledger import Ledger
 from fakebus.real_time import monotonic
 from fakebus.types import TopicPartition
 
@@ -373,3 +376,13 @@ async def waiting_since(cluster: Cluster, group: GroupDetails) -> dict[TopicPart
             if place not in found and windows[place].end < log.end
         }
     return found
+
+
+async def noted_parties_of(cluster: Cluster) -> Parties:
+    """Return what the sets say of services and ids that a cluster was seeded from."""
+    notes = []
+    if any(topic.name == LEDGER_TOPIC for topic in await cluster.topics()):
+        async with aclosing(cluster.slices(await cluster.ranges([LEDGER_TOPIC]))) as slices:
+            async for events in slices:
+                notes += [(event.key, event.value) for event in events]
+    return Ledger(notes).parties

@@ -5,15 +5,16 @@ Who has been sent a record, and what they did with it, only the bus itself could
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from fakebus.client.positions import Position, PositionKind
-from fakebus.cluster.browsing import ReadRequest, record_at, search
+from fakebus.cluster.browsing import ReadRequest, noted_parties_of, record_at, search
 from fakebus.cluster.events import Event
 from fakebus.cluster.interface import Cluster
 from fakebus.lineage.flow import MOST_FOUND
 from fakebus.lineage.header_flow import HeaderFlows
+from fakebus.lineage.header_rules import IdentityReader, IdentityRule
 from fakebus.lineage.place import Place, asked_place
 from fakebus.real_time import monotonic
 from fakebus.records.record import Record
@@ -27,9 +28,14 @@ _AFTER_MS = 600_000
 _NOT_HERE = "what only the bus itself could know: which clients were sent a record and handled it"
 
 
-def flows_among(events: Iterable[Event]) -> HeaderFlows:
-    """Return the flows of some events, as their headers tell them."""
-    flows = HeaderFlows()
+def flows_among(events: Iterable[Event], rules: Sequence[IdentityRule] = ()) -> HeaderFlows:
+    """Return the flows of some events, as their headers tell them.
+
+    Args:
+        events: the events.
+        rules: where else they may have ids.
+    """
+    flows = HeaderFlows(IdentityReader(rules))
     for event in sorted(events, key=lambda event: (event.timestamp_ms, event.offset)):
         record = Record(event.offset, event.timestamp_ms, event.key, event.value, event.headers)
         flows.add(_place(event), record)
@@ -67,7 +73,8 @@ async def flow_by_headers(
         left = page.left
         if len(found) >= _MOST_READ or monotonic() > until:
             break
-    flows = flows_among(found.values())
+    rules = (await noted_parties_of(cluster)).identity_rules
+    flows = flows_among(found.values(), tuple(rules.values()))
     needle = text.encode("utf-8", "surrogatepass")
     says = [place for place, event in found.items() if _says(event, needle)] if text else []
     places = starts or list(dict.fromkeys([*flows.with_id(text), *says]))

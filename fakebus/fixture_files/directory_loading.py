@@ -17,7 +17,7 @@ from fakebus.fixture_files.encoding.set_results import (
 )
 from fakebus.fixture_files.events.event_lines import EventFile, EventLine, topic_of
 from fakebus.fixture_files.inputs.input_names import input_of
-from fakebus.fixture_files.model import FixtureEvent, FixtureSet, FixtureStream
+from fakebus.fixture_files.model import FixtureEvent, FixtureSet, FixtureStream, PlacedRule
 from fakebus.fixture_files.problems import Position, ProblemList, quoted
 from fakebus.fixture_files.scenarios.playing import Scenario
 from fakebus.fixture_files.set_parts import LoadSettings, Part
@@ -302,4 +302,5 @@ class DirectoryLoader:
             ),
             groups=tuple(fixture_group(group) for group in spec.groups),
             services=tuple(service.rule for service in spec.services),
+            identity_rules=tuple(PlacedRule(each.rule, each.position) for each in spec.ids),
         )

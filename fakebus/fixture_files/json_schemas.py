@@ -19,13 +19,8 @@ from fakebus.fixture_files.structure.event_models import (
     Load,
 )
 from fakebus.fixture_files.structure.kinds import text
-from fakebus.fixture_files.structure.models import (
-    Group,
-    Profile,
-    RootFile,
-    Service,
-    Topic,
-)
+from fakebus.fixture_files.structure.lineage_models import IdField, IdHeader, Service
+from fakebus.fixture_files.structure.models import Group, Profile, RootFile, Topic
 from fakebus.fixture_files.structure.subject_models import Reference, Subject
 from fakebus.fixture_files.structure.uses import Use
 
@@ -41,6 +36,8 @@ DEFINITIONS = {
     "group": Group,
     "profile": Profile,
     "service": Service,
+    "idHeader": IdHeader,
+    "idField": IdField,
     "use": Use,
 }
 

@@ -17,6 +17,7 @@ from fakebus.fixture_files.model import (
     FixtureSet,
     FixtureStream,
     FixtureTopic,
+    PlacedRule,
     StartOffset,
     TopicContract,
 )
@@ -36,6 +37,17 @@ def conflicts(sets: Sequence[FixtureSet]) -> Iterator[FixtureProblem]:
     yield from _subject_conflicts(sets)
     yield from _group_conflicts(sets)
     yield from _stream_conflicts(sets)
+    yield from _identity_conflicts(sets)
+
+
+def _identity_conflicts(sets: Sequence[FixtureSet]) -> Iterator[FixtureProblem]:
+    first: dict[str, PlacedRule] = {}
+    for one in (one for each in sets for one in each.identity_rules):
+        rule, there = one.rule, first.setdefault(one.rule.key, one)
+        if rule[1:3] != there.rule[1:3]:
+            said, before = (" in ".join(each[1:3]) for each in (rule, there.rule))
+            message = f"the {rule.key} has the id {said} here and {before}"
+            yield _problem(one.position, message, there.position)
 
 
 def _topic_conflicts(sets: Sequence[FixtureSet]) -> Iterator[FixtureProblem]:
@@ -212,6 +224,9 @@ def merged(
         "streams": tuple({_key(one): one for each in sets for one in each.streams}.values()),
         "groups": tuple(_groups(sets)),
         "services": tuple(_services(sets)),
+        "identity_rules": tuple(
+            {one.rule.key: one for each in sets for one in each.identity_rules}.values()
+        ),
     }
     if len(sets) > 1:
         parts["parts"] = tuple(sets)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from fakebus.fixture_files.problems import Position
+from fakebus.lineage.header_rules import IdentityRule
 from fakebus.lineage.services import ServiceRule
 from fakebus.records.record import NewRecord
 from fakebus.types import TopicPartition
@@ -183,6 +184,13 @@ class FixtureGroup:
         return found
 
 
+class PlacedRule(NamedTuple):
+    """Rule about where records have ids, and where it stands."""
+
+    rule: IdentityRule
+    position: Position
+
+
 def set_label(name: str | None, version: str | None, root: Path) -> str:
     """Return the name of a set, or where it lies, with its version if it has one."""
     return f"{name or root} {version or ''}".rstrip()
@@ -209,6 +217,8 @@ class FixtureSet:
     groups: tuple[FixtureGroup, ...]
     services: tuple[ServiceRule, ...] = ()
     """What the clients of services are known by."""
+    identity_rules: tuple[PlacedRule, ...] = ()
+    """Where records say what they are and what has caused them, besides what is known anyway."""
     parts: tuple[FixtureSet, ...] = ()
     """What each of several sets has of its own: of those that were named, and of all that they use,
     each behind those that it builds on. Empty for a set that uses none."""

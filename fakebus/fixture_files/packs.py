@@ -27,6 +27,7 @@ from fakebus.fixture_files.model import (
     FixtureSet,
     FixtureStream,
     FixtureTopic,
+    PlacedRule,
     TopicContract,
 )
 from fakebus.fixture_files.pack_calls import EventColumns, PackedCalls
@@ -38,6 +39,7 @@ from fakebus.fixture_files.pack_checks import (
 )
 from fakebus.fixture_files.problems import FixtureError, FixtureProblem, Position, quoted
 from fakebus.fixture_files.sources import read_bounded
+from fakebus.lineage.header_rules import rule_of
 from fakebus.lineage.services import ServiceRule
 from fakebus.output_files import write_output
 from fakebus.records.codecs import Codec
@@ -100,6 +102,7 @@ def write_pack(path: Path, loads: Loads) -> int:
         "topics": [asdict(topic) for topic in fixture_set.topics],
         "groups": [asdict(group) for group in fixture_set.groups],
         "services": [rule._asdict() for rule in fixture_set.services],
+        "identity_rules": [(rule._asdict(), at) for rule, at in fixture_set.identity_rules],
         "name": fixture_set.name,
         "set_version": fixture_set.version,
         "streams": [
@@ -253,6 +256,9 @@ def _fixture_set(path: Path, body: Any, now_ms: int, ids: SchemaIds) -> FixtureS
             for each in body["groups"]
         ),
         services=tuple(ServiceRule(**each) for each in body.get("services", ())),
+        identity_rules=tuple(
+            PlacedRule(rule_of(rule), Position(*at)) for rule, at in body.get("identity_rules", ())
+        ),
     )
     # Events are not looked at one by one.
     check_shape(replace(found, streams=tuple(replace(each, events=()) for each in found.streams)))

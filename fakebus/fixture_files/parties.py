@@ -9,6 +9,7 @@ from itertools import chain
 from typing import Any
 
 from fakebus.fixture_files.model import FixtureReader, FixtureSet
+from fakebus.lineage.header_rules import IdentityRule, rule_of
 from fakebus.lineage.services import ServiceRule
 
 _MAX_READER_LETTERS = 200_000
@@ -53,6 +54,8 @@ class Parties:
     subjects: dict[str, SubjectParties] = field(default_factory=dict)
     rules: dict[str, ServiceRule] = field(default_factory=dict)
     """What the clients of services are known by."""
+    identity_rules: dict[str, IdentityRule] = field(default_factory=dict)
+    """Where records say what they are and what has caused them."""
 
     @property
     def services(self) -> dict[str, ServiceRule]:
@@ -96,16 +99,22 @@ class Parties:
             yield f"{_SUBJECT}{subject.name}", entry
         for rule in self.rules.values():
             yield f"{_SERVICE}{rule.service}", rule._asdict()
+        for key, ids in self.identity_rules.items():
+            yield f"{_IDS}{key}", ids._asdict()
 
 
 _SERVICE = "fixtures.service:"
+_IDS = "fixtures.ids:"
 _TOPIC = "fixtures.topic:"
 _SUBJECT = "fixtures.subject:"
 
 
 def parties_of(fixture_set: FixtureSet) -> Parties:
     """Return what a set declares."""
-    found = Parties(rules={rule.service: rule for rule in fixture_set.services})
+    found = Parties(
+        rules={rule.service: rule for rule in fixture_set.services},
+        identity_rules={rule.key: rule for rule, _ in fixture_set.identity_rules},
+    )
     for topic in fixture_set.topics:
         found.topics[topic.name] = TopicParties(
             name=topic.name,
@@ -147,6 +156,8 @@ def noted_parties(notes: Mapping[str, str]) -> Parties:
         elif key.startswith(_SERVICE):
             rule = ServiceRule(**_texts(json.loads(text)))
             found.rules[rule.service] = rule
+        elif key.startswith(_IDS):
+            found.identity_rules[key.removeprefix(_IDS)] = rule_of(json.loads(text))
     return found
 
 

@@ -22,8 +22,8 @@ class HeaderFlows:
         reader: finds what records say of themselves.
     """
 
-    def __init__(self, reader: IdentityReader | None = None) -> None:
-        self._reader = reader if reader is not None else IdentityReader()
+    def __init__(self, reader: IdentityReader) -> None:
+        self._reader = reader
         self._records: dict[Place, Record] = {}
         self._by_place: dict[Place, list[IdentityRow]] = {}
         self._by_value: dict[bytes, list[IdentityRow]] = defaultdict(list)

@@ -16,10 +16,12 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
+from zlib import crc32
 
 from fakebus.errors import ConfigError
 from fakebus.records.record import NewRecord, Record
 from fakebus.records.walk import may_have_headers
+from fakebus.schemas.framing import HEADER_SIZE, framed_id
 from fakebus.types import Buffer
 
 MAX_VALUE_BYTES = 256
@@ -38,7 +40,8 @@ _NOTHING = (b"", b"null", b"none", b"undefined", b"-")
 """What stands in the place of an id that there is not."""
 _REQUEST_HEADER = "kafka-replytopic"
 _ORIGIN_PARTS = ("origin-topic", "origin-partition", "origin-offset")
-KINDS = ("identity", "cause", "correlation", "trace", "request", "reply", *_ORIGIN_PARTS)
+FIELD_KINDS = ("identity", "cause", "correlation", "trace", "request", "reply")
+KINDS = (*FIELD_KINDS, *_ORIGIN_PARTS)
 
 
 class Identity(NamedTuple):
@@ -50,22 +53,47 @@ class Identity(NamedTuple):
     """The header or field, as it was written."""
 
 
-class Rule(NamedTuple):
+class HeaderRule(NamedTuple):
     """Rule about a header: what its value is."""
 
     name: str
+    """``*`` stands for anything."""
     kind: str
-    read: Callable[[bytes], bytes]
+    coding: str = "text"
+
+    @property
+    def key(self) -> str:
+        """What no two rules of a user have in common."""
+        return f"header {normalized(self.name)}"
 
 
 class FieldRule(NamedTuple):
     """Rule about a field of JSON values: what it is."""
 
-    topic: str
-    """The topics' names; ``*`` stands for anything."""
     path: str
+    """JMESPath."""
     kind: str
-    search: Callable[[Any], Any]
+    coding: str = "text"
+    topic: str = "*"
+    """The topics' names; ``*`` stands for anything."""
+
+    @property
+    def key(self) -> str:
+        """What no two rules of a user have in common."""
+        return f"field {self.path} of {self.topic}"
+
+
+IdentityRule = HeaderRule | FieldRule
+
+
+def rule_of(entry: Mapping[str, str]) -> IdentityRule:
+    """Return the rule that has these fields."""
+    return HeaderRule(**entry) if "name" in entry else FieldRule(**entry)
+
+
+def digest_of(rules: Sequence[IdentityRule]) -> int:
+    """Return what tells some rules, with those of fakebus, from others."""
+    return crc32(repr((rules, default_rules())).encode())
 
 
 def _hex(value: bytes) -> bytes:
@@ -136,49 +164,29 @@ def bounded(value: bytes) -> bytes:
 
 
 @cache
-def default_rules() -> tuple[Rule, ...]:
+def default_rules() -> tuple[HeaderRule, ...]:
     """Return the rules that fakebus comes with."""
     lines = (line.partition("#")[0].split() for line in _TABLE.read_text("utf-8").splitlines())
-    return tuple(Rule(name, kind, CODINGS[coding]) for name, kind, coding in filter(None, lines))
+    return tuple(HeaderRule(*line) for line in lines if line)
 
 
-def rules_of(lines: Iterable[Mapping[str, str]]) -> tuple[list[Rule], list[FieldRule]]:
-    """Return the rules that a user adds.
+def field_search(path: str) -> Callable[[Any], Any]:
+    """Return what finds a field in data.
 
     Args:
-        lines: each with the ``header`` or the ``field`` (JMESPath) that it is about, its
-            ``kind``, for a header ``coding``, and for a field ``topic``.
+        path: of the field.
 
     Raises:
-        ConfigError: a rule is none.
+        ConfigError: it is no JMESPath expression.
     """
-    headers, fields = [], []
-    for line in lines:
-        kind, coding = line.get("kind", "correlation"), line.get("coding", "text")
-        if kind not in KINDS:
-            raise ConfigError(f"there is no kind {kind!r} of ids; there are: {', '.join(KINDS)}")
-        if coding not in CODINGS:
-            raise ConfigError(
-                f"there is no coding {coding!r} of ids; there are: {', '.join(CODINGS)}"
-            )
-        if "header" in line:
-            headers.append(Rule(line["header"], kind, CODINGS[coding]))
-        elif "field" in line:
-            path = line["field"]
-            fields.append(FieldRule(line.get("topic", "*"), path, kind, _jmespath(path)))
-        else:
-            raise ConfigError("a rule of lineage says which header or which field it is about")
-    return headers, fields
-
-
-def _jmespath(path: str) -> Callable[[Any], Any]:
     import jmespath
     from jmespath.exceptions import JMESPathError
 
     try:
         compiled = jmespath.compile(path)
     except JMESPathError as error:
-        raise ConfigError(f"{path!r} is no JMESPath expression: {error}") from None
+        reason = str(error).partition(", for expression:")[0]
+        raise ConfigError(f"{path!r} is no JMESPath expression: {reason}") from None
 
     def search(data: Any) -> Any:
         try:
@@ -194,23 +202,26 @@ class IdentityReader:
     """Reader of what records say of themselves.
 
     Args:
-        headers: rules that come before those of fakebus.
-        fields: rules about values.
+        rules: those that users add, which come before those of fakebus.
     """
 
-    def __init__(self, headers: Sequence[Rule] = (), fields: Sequence[FieldRule] = ()) -> None:
-        rules = [(normalized(rule.name), rule) for rule in (*headers, *default_rules())]
-        self._exact: dict[str, Rule] = {}
-        for name, rule in rules:
+    def __init__(self, rules: Sequence[IdentityRule] = ()) -> None:
+        self.rules = rules
+        headers = [rule for rule in (*rules, *default_rules()) if isinstance(rule, HeaderRule)]
+        named = [(normalized(rule.name), rule) for rule in headers]
+        self._exact: dict[str, HeaderRule] = {}
+        for name, rule in named:
             self._exact.setdefault(name, rule)
-        self._patterns = [(name, rule) for name, rule in rules if "*" in name]
-        self._fields = fields
+        self._patterns = [(name, rule) for name, rule in named if "*" in name]
+        fields = [rule for rule in rules if isinstance(rule, FieldRule)]
+        self._fields = [(rule, field_search(rule.path)) for rule in fields]
         # Names come from outside: what is remembered of them is bounded.
         self._rule = lru_cache(maxsize=2048)(self._find_rule)
 
-    def may_find(self, batch: Buffer) -> bool:
+    def may_find(self, topic: str, batch: Buffer) -> bool:
         """Whether there may be something to find in a record batch, which is soon told."""
-        return bool(self._fields) or may_have_headers(batch) or _ENVELOPE in bytes(batch)
+        has_fields = any(fnmatchcase(topic, rule.topic) for rule, _ in self._fields)
+        return has_fields or may_have_headers(batch) or _ENVELOPE in bytes(batch)
 
     def read(self, topic: str, record: Record | NewRecord) -> list[Identity]:
         """Return what a record says of itself; each thing once.
@@ -246,7 +257,7 @@ class IdentityReader:
             found.setdefault(name[:2], name)
             return
         rule = self._rule(name) if len(name) <= MAX_VALUE_BYTES else None
-        told = b"" if rule is None or not value else rule.read(value)
+        told = b"" if rule is None or not value else CODINGS[rule.coding](value)
         if rule is None or not told:
             return
         identity = Identity(rule.kind, told, name)
@@ -257,7 +268,7 @@ class IdentityReader:
         else:
             found.setdefault((rule.kind, told), identity)
 
-    def _find_rule(self, name: str) -> Rule | None:
+    def _find_rule(self, name: str) -> HeaderRule | None:
         name = normalized(name)
         for pattern, rule in self._patterns:
             if fnmatchcase(name, pattern):
@@ -270,16 +281,18 @@ class IdentityReader:
         value = record.value
         if not value or len(value) > _MAX_JSON_BYTES:
             return
-        fields = [rule for rule in self._fields if fnmatchcase(topic, rule.topic)]
+        fields = [each for each in self._fields if fnmatchcase(topic, each[0].topic)]
         is_cloud_event = _is_structured(record)
         if not (fields or is_cloud_event or _may_be_envelope(value)):
             return
+        # What a serializer with a schema writes is JSON behind the schema's id.
+        start = HEADER_SIZE if fields and framed_id(value) is not None else 0
         try:
-            data = json.loads(value)
+            data = json.loads(value[start:])
         except (ValueError, RecursionError):
             return
-        for rule in fields:
-            told = _scalar(rule.search(data))
+        for rule, search in fields:
+            told = CODINGS[rule.coding](_scalar(search(data)))
             if told:
                 yield Identity(rule.kind, told, rule.path), None
         if not isinstance(data, dict):

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from uuid import UUID
 
 from fakebus.broker.chores import FailureLog
 from fakebus.broker.partition_log import PartitionLog
 from fakebus.broker.tail import LogCursor
 from fakebus.broker.topics import Topic, Topics
-from fakebus.lineage.header_rules import IdentityReader
+from fakebus.lineage.header_rules import IdentityReader, IdentityRule, digest_of
 from fakebus.real_time import monotonic
 from fakebus.records.record import Record
 from fakebus.storage.interface import StoredBatch
@@ -35,22 +36,30 @@ _LONGEST_REST_S = 1.0
 _ROWS_AT_ONCE = 500
 
 
+_RULES = "", 0
+"""No topic is called so: what is kept as its position tells which rules the others belong to."""
+
+
+DeclaredRules = Callable[[], Awaitable[Sequence[IdentityRule]]]
+
+
 class Identities:
     """Follower of all topics.
 
     Args:
         topics: the broker's topics.
         store: keeps what is found, and up to where.
-        reader: finds it.
+        rules: tells what users add to what is looked for.
         most: how many identities are kept; the oldest go first.
     """
 
     name = "identities"
 
     def __init__(
-        self, topics: Topics, store: LineageStore, reader: IdentityReader, most: int
+        self, topics: Topics, store: LineageStore, rules: DeclaredRules, most: int
     ) -> None:
-        self.reader = reader
+        self.reader = IdentityReader()
+        self._rules = rules
         self._topics = topics
         self._store = store
         self._most = most
@@ -101,7 +110,9 @@ class Identities:
 
     async def catch_up(self, timeout_s: float) -> bool:
         """Look at what is there now, before anything else; return whether all of it was."""
-        if self._task is None or (not self._rows and not self.behind):
+        if self._task is None:
+            return True
+        if not self._rows and not self.behind and await self._new_rules() is None:
             return True
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(done)
@@ -172,12 +183,16 @@ class Identities:
     async def _pass(self) -> None:
         """Look at what is there now."""
         self._woken.clear()
+        rules = await self._new_rules()
+        if rules is not None:
+            self._take(rules)
         # A cursor that waits for its log would cost every append a call.
         for log in list(self._logs()):
             position = self._place_in(log)
             if position >= log.high_watermark:
                 continue
-            cursor = self._cursors.setdefault(log, LogCursor(log, position, wanted=self._may_tell))
+            wanted = partial(self._may_tell, log.topic_partition.topic)
+            cursor = self._cursors.setdefault(log, LogCursor(log, position, wanted=wanted))
             cursor.end = log.high_watermark
             began = monotonic()
             while cursor.has_more():
@@ -187,8 +202,22 @@ class Identities:
                 began = monotonic()
         self._save()
 
-    def _may_tell(self, batch: StoredBatch) -> bool:
-        return self.reader.may_find(batch.data)
+    async def _new_rules(self) -> Sequence[IdentityRule] | None:
+        rules = await self._rules()
+        return None if rules == self.reader.rules and _RULES in self._upto else rules
+
+    def _take(self, rules: Sequence[IdentityRule]) -> None:
+        """Look for other things, in what was looked at before as well."""
+        self.reader, digest = IdentityReader(rules), digest_of(rules)
+        if self._upto.get(_RULES) == digest:
+            return
+        for log in self._logs():
+            self._cursors.pop(log, None)
+            self._forget(log.topic_partition, 0)
+        self._upto[_RULES] = self._moved[_RULES] = digest
+
+    def _may_tell(self, topic: str, batch: StoredBatch) -> bool:
+        return self.reader.may_find(topic, batch.data)
 
     def _look(
         self, log: PartitionLog, first: int, records: Sequence[Record], position: int

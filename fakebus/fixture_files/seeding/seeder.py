@@ -152,7 +152,7 @@ class _Seeding:
         if self._is_shared:
             self._ledger = await read_ledger(self._broker)
         self._check()
-        noted = self._set.topics or self._set.schemas or self._set.services
+        noted = any(parties_of(self._set).notes())
         if self._is_shared and noted and self._broker.topics.get(LEDGER_TOPIC) is None:
             await self._broker.topics.create(LEDGER_TOPIC, 1, LEDGER_CONFIG)
         begun = [await self._begun(stream) for stream in self._set.streams]

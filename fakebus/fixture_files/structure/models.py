@@ -25,7 +25,6 @@ from fakebus.fixture_files.structure.event_models import (
     HEADERS,
     KEY_FORMAT,
     LOADS,
-    TEXTS,
     VALUE_FORMAT,
     Format,
     Generate,
@@ -44,6 +43,7 @@ from fakebus.fixture_files.structure.kinds import (
     several,
     text,
 )
+from fakebus.fixture_files.structure.lineage_models import NO_LINEAGE, LineageModel, Service
 from fakebus.fixture_files.structure.subject_models import LEVEL, Subject
 from fakebus.fixture_files.structure.topic_rules import config_problem, topic_name_problem
 from fakebus.fixture_files.structure.uses import USES, Use
@@ -54,7 +54,6 @@ from fakebus.fixture_files.structure.yaml_tree import (
     is_null,
 )
 from fakebus.fixture_files.times import parse_instant
-from fakebus.lineage.services import PATTERNS, ServiceRule
 from fakebus.records.partitioner import PARTITIONERS
 
 DEFAULT_PARTITIONER = "consistent_random"
@@ -241,24 +240,6 @@ class Group(Model):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Service(Model):
-    """A service, and what its clients are known by."""
-
-    WHAT: ClassVar[str] = "a service"
-
-    name: str = ""
-    client_ids: tuple[str, ...] = declared(TEXTS, default=())
-    groups: tuple[str, ...] = declared(TEXTS, default=())
-    addresses: tuple[str, ...] = declared(TEXTS, default=())
-    commands: tuple[str, ...] = declared(TEXTS, default=())
-
-    @property
-    def rule(self) -> ServiceRule:
-        """The rule that its clients are found by."""
-        return ServiceRule(self.name, **{name: getattr(self, name) for name in PATTERNS})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Profile(Model):
     """A part of a set, such as a demo or a small one for tests."""
 
@@ -361,6 +342,10 @@ def _set_name(name: str) -> str:
     return name
 
 
+_NOW = ClockModel()
+_ALL_RULES = LintModel()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncludedFile(Model):
     """A YAML file that another one includes."""
@@ -378,11 +363,10 @@ class IncludedFile(Model):
     services: Mapping[str, Service] = declared(
         by_name(object_of(Service, "service"), what='the service "{}"', is_model=True), default=dict
     )
+    lineage: LineageModel = declared(
+        object_of(LineageModel), default=NO_LINEAGE, inner=LineageModel
+    )
     include: tuple[Place, ...] = declared(PLACED_TEXTS, default=())
-
-
-_NOW = ClockModel()
-_ALL_RULES = LintModel()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from fnmatch import fnmatchcase
 
 from fakebus.fixture_files.problems import ProblemList, did_you_mean, quoted
-from fakebus.fixture_files.structure.models import Group, Offset, Profile, Service, Topic
+from fakebus.fixture_files.structure.lineage_models import Service
+from fakebus.fixture_files.structure.models import Group, Offset, Profile, Topic
 from fakebus.fixture_files.structure.topic_rules import metric_name
 
 

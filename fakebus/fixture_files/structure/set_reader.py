@@ -10,13 +10,13 @@ from fakebus.fixture_files.problems import Position, ProblemList, did_you_mean, 
 from fakebus.fixture_files.sources import MAX_YAML_BYTES, ROOT_FILE, FixtureDirectory
 from fakebus.fixture_files.structure.declarations import WRONG, Origin, Reading, read_object
 from fakebus.fixture_files.structure.event_models import Load
+from fakebus.fixture_files.structure.lineage_models import IdField, IdHeader, Service
 from fakebus.fixture_files.structure.models import (
     Group,
     IncludedFile,
     Place,
     Profile,
     RootFile,
-    Service,
     Topic,
 )
 from fakebus.fixture_files.structure.subject_models import Subject
@@ -37,6 +37,7 @@ class SetSpec:
     topics: list[Topic] = field(default_factory=list)
     groups: list[Group] = field(default_factory=list)
     services: list[Service] = field(default_factory=list)
+    ids: list[IdHeader | IdField] = field(default_factory=list)
     loads: list[Load] = field(default_factory=list)
     """Events files that are included directly; their lines name their topics."""
     scenarios: list[Load] = field(default_factory=list)
@@ -118,6 +119,7 @@ class _StructureReader:
         self._spec.topics += file.topics
         self._spec.groups += file.groups
         self._spec.services += file.services.values()
+        self._spec.ids += (*file.lineage.headers, *file.lineage.fields)
         included = self._read_includes(file.include, relative)
         return included + self._read_root(file) if isinstance(file, RootFile) else included
 

@@ -83,6 +83,12 @@ async def main(servers, group, reads, writes):
 asyncio.run(main(*sys.argv[1:]))
 """
 )
+OWN_IDS = """
+version: 1
+lineage:
+  headers: [{name: x-voyage, kind: correlation}]
+  fields: [{path: meta.id, kind: identity}, {path: meta.because_of, kind: cause}]
+"""
 LOOKING = """
 import os, sys
 from confluent_kafka import Consumer, TopicPartition
@@ -191,11 +197,17 @@ class Scene:
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     configs = {"group.min.session.timeout.ms": "500"}
-    settings = Settings(data=None, kafka=ANY_PORT, http=ANY_PORT, set=configs)
+    fixtures = (write_rules(tmp_path_factory.mktemp("rules")),)
+    settings = Settings(data=None, kafka=ANY_PORT, http=ANY_PORT, set=configs, fixtures=fixtures)
     with BusThread(FakeBus(settings)) as running, contextlib.ExitStack() as stack:
         told = Scene(running.bus, stack, tmp_path_factory.mktemp("services"))
         told.write("known")
         yield told
+
+
+def write_rules(directory: Path) -> Path:
+    (directory / "fakebus.yaml").write_text(OWN_IDS)
+    return directory
 
 
 def edges(flow: Mapping[str, Any]) -> list[tuple[str, str, str, str, int]]:
@@ -296,6 +308,16 @@ def test_a_dead_letter_states_the_record_that_it_was(scene: Scene) -> None:
     assert edges(scene.flow(record)) == [(record, letter, "stated", "kafka_dlt-original-topic", 0)]
 
 
+def test_ids_stand_where_a_fixture_set_says(scene: Scene) -> None:
+    first = scene.write("departures", '{"meta": {"id": 71}}')
+    second = scene.write("arrivals", '{"meta": {"because_of": "71"}}', {"X_Voyage": "nine"})
+    third = scene.write("voyages", "no JSON", {"x-voyage": "nine"})
+    assert edges(scene.flow(first)) == [
+        (first, second, "stated", "meta.because_of", 0),
+        (second, third, "correlated", "x-voyage", 0),
+    ]
+
+
 HOSTILE = "\x1b[31m<script>\u202eevil"
 
 
@@ -368,7 +390,10 @@ def test_a_text_that_nothing_says_has_no_flow(
 
 
 def test_flows_of_any_cluster_are_told_by_headers(
-    capsys: pytest.CaptureFixture[str], unique: Callable[[str], str], coordinated_cluster: Any
+    capsys: pytest.CaptureFixture[str],
+    unique: Callable[[str], str],
+    coordinated_cluster: Any,
+    tmp_path: Path,
 ) -> None:
     servers = coordinated_cluster.bootstrap_servers
     settings = Settings(data=None, kafka=ANY_PORT, http=())
@@ -376,27 +401,31 @@ def test_flows_of_any_cluster_are_told_by_headers(
         if coordinated_cluster.name == "fakebus":
             # One that serves no HTTP is a cluster like any other.
             servers = stack.enter_context(BusThread(FakeBus(settings))).bus.bootstrap_servers
-        causes, effects, others = unique("causes"), unique("effects"), unique("others")
+        causes, effects, others, voyages = map(unique, ("causes", "effects", "others", "voyages"))
         producer = Producer({"bootstrap.servers": servers, "log_level": 0})
         told = unique("id").encode()
         trace = ("traceparent", (TRACEPARENT % 2).encode())
         for topic, headers in (
             (causes, [("ce_id", told)]),
             (effects, [("ce_id", b"2-" + told), ("ce_causationid", told), trace]),
-            (others, [trace]),
+            (others, [trace, ("x-voyage", told)]),
+            (voyages, [("X_Voyage", told)]),
         ):
             producer.produce(topic, b"tea " + told, headers=headers)
             assert producer.flush(WAIT_S) == 0
         cluster = ["--bootstrap-server", servers]
+        assert run(["fixtures", "seed", str(write_rules(tmp_path)), *cluster]) == 0
+        capsys.readouterr()
         wanted = [
             (f"{causes}[0]@0", f"{effects}[0]@0", "stated", "ce_causationid", 0),
             (f"{effects}[0]@0", f"{others}[0]@0", "correlated", "traceparent", 0),
+            (f"{others}[0]@0", f"{voyages}[0]@0", "correlated", "X_Voyage", 0),
         ]
         assert run(["flow", f"{causes}[0]@0", "--json", *cluster]) == 0
         flow = json.loads(capsys.readouterr().out)
         assert edges(flow) == wanted
         assert (flow["asked"], flow["behind"]) == (f"{causes}[0]@0", 0)
-        for find, depth, count in ((told.decode(), "9", 2), (f"tea {told.decode()}", "1", 2)):
+        for find, depth, count in ((told.decode(), "9", 3), (f"tea {told.decode()}", "1", 3)):
             assert run(["flow", "--find", find, "--depth", depth, "--json", *cluster]) == 0
             assert edges(json.loads(capsys.readouterr().out)) == wanted[:count]
         assert run(["flow", f"{causes}[0]@1", *cluster]) == 2

@@ -32,6 +32,7 @@ FILES = {
         " load: a.ndjson, owner: o, consumers: [c], config: {cleanup.policy: compact}}\n"
         "  - {name: b, value: {format: binary}, load: b.ndjson}\n"
         'groups: [{group: g, offsets: {a: {"*": earliest, 1: 0}}}]\n'
+        "lineage: {headers: [{name: x, kind: cause}], fields: [{path: i, kind: trace}]}\n"
     ),
     "k.avsc": '"string"',
     "r.avsc": '{"type": "record", "name": "K", "fields": [{"name": "x", "type": "int"}]}',

@@ -445,6 +445,33 @@ YAML_CASES: dict[str, tuple[str | bytes, str]] = {
         TOPIC + "services: {billing: {group: [b]}}\n",
         'fakebus.yaml:4:22: a service has no field "group"; did you mean "groups"?',
     ),
+    "kind of ids": (
+        TOPIC + "lineage: {headers: [{name: x-order, kind: corelation}]}\n",
+        'fakebus.yaml:4:43: there is no kind "corelation" of ids; did you mean "correlation"?',
+    ),
+    "coding of ids": (
+        TOPIC + "lineage: {headers: [{name: x-order, kind: cause, coding: utf8}]}\n",
+        (
+            'fakebus.yaml:4:58: there is no coding "utf8" of ids; known: bytes, dashed, '
+            "decimal, digits, elastic, hex, int32, int64, jaeger, text, traceparent"
+        ),
+    ),
+    "ids at no path": (
+        TOPIC + "lineage: {fields: [{path: a..b, kind: cause}]}\n",
+        (
+            "fakebus.yaml:4:27: 'a..b' is no JMESPath expression: Expecting: ['quoted_identifier', "
+            "'unquoted_identifier', 'lbracket', 'lbrace'], got: dot: Parse error at column 2, "
+            'token "." (DOT); write a path such as  order.id'
+        ),
+    ),
+    "header with ids twice": (
+        TOPIC
+        + "lineage: {headers: [{name: X_Order, kind: cause}, {name: x-order, kind: identity}]}\n",
+        (
+            "fakebus.yaml:4:58: the header x-order has the id identity in text here and cause in "
+            "text in fakebus.yaml:4; say the same in both, or leave it to one of them"
+        ),
+    ),
     "group twice": (
         TOPIC
         + (

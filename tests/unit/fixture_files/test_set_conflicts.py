@@ -21,8 +21,8 @@ SHARED = (
 
 @pytest.fixture
 def check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> object:
-    def call(second: str, code: int) -> list[str]:
-        for name, text in (("shared", SHARED), ("second", second)):
+    def call(second: str, code: int, first: str = SHARED) -> list[str]:
+        for name, text in (("shared", first), ("second", second)):
             (tmp_path / name).mkdir(exist_ok=True)
             (tmp_path / name / "fakebus.yaml").write_text(text)
             (tmp_path / name / "v.avsc").write_text('"string"')
@@ -75,6 +75,16 @@ def test_what_is_said_differently_is_told_with_both_places(
 ) -> None:
     told = check(f"version: 1\n{second}\n", 1 if expected else 0)  # type: ignore[operator]
     assert told == [f"{one} shared/fakebus.yaml:3; {HINT}" for one in expected]
+
+
+def test_a_header_that_has_two_kinds_of_ids_is_told(check: object) -> None:
+    ids = "lineage: {headers: [{name: x-order, kind: %s}]}\n"
+    assert check(SHARED + ids % "cause", 0) == []  # type: ignore[operator]
+    both = [f"version: 1\n{ids % kind}" for kind in ("cause", "trace")]
+    assert check(both[1], 1, both[0]) == [  # type: ignore[operator]
+        "second/fakebus.yaml:2:28: the header x-order has the id trace in text here and "
+        f"cause in text in shared/fakebus.yaml:2; {HINT}"
+    ]
 
 
 def test_a_group_with_two_beginnings_is_told(check: object) -> None:

@@ -41,6 +41,9 @@ release: 2.10
 clock: {anchor: "2023-11-14T22:13:20Z", tz: UTC}
 seed: 1
 services: {billing: {client_ids: b-*, groups: [b], addresses: 10.*, commands: ["*b.py"]}}
+lineage:
+  headers: [{name: x-order, kind: correlation, coding: hex}]
+  fields: [{path: order.id, kind: identity, coding: digits, topic: orders}]
 partitioner: murmur2_random
 compatibility: FULL
 lint: {ignore: [unused-schema], conventions: oep41}

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from fakebus.broker.broker import Broker
-from fakebus.lineage.header_rules import IdentityReader
+from fakebus.lineage.header_rules import FieldRule, HeaderRule, IdentityReader, IdentityRule
 from fakebus.lineage.identities import Identities
 from fakebus.records.builder import build_batch
 from fakebus.records.record import NewRecord
@@ -16,6 +16,16 @@ from fakebus.types import TopicPartition
 from tests.unit.lineage.memory_store import MemoryLineageStore
 
 SOON_S = 10.0
+
+
+class Declared:
+    """Rules that users have declared so far."""
+
+    def __init__(self) -> None:
+        self.rules: tuple[IdentityRule, ...] = ()
+
+    async def __call__(self) -> tuple[IdentityRule, ...]:
+        return self.rules
 
 
 @pytest.fixture
@@ -35,7 +45,7 @@ def store() -> MemoryLineageStore:
 
 @pytest.fixture
 async def identities(broker: Broker, store: MemoryLineageStore) -> AsyncIterator[Identities]:
-    identities = Identities(broker.topics, store, IdentityReader(), most=1000)
+    identities = Identities(broker.topics, store, Declared(), most=1000)
     broker.participants.append(identities)
     await identities.start()
     yield identities
@@ -70,7 +80,7 @@ async def test_what_records_say_is_found_in_all_topics_also_in_new_ones(
 
 async def test_how_far_behind_it_is_is_told(broker: Broker, store: MemoryLineageStore) -> None:
     await write(broker, "orders", "1", "2", "3")
-    identities = Identities(broker.topics, store, IdentityReader(), most=1000)
+    identities = Identities(broker.topics, store, Declared(), most=1000)
     await identities.start()
     assert identities.behind == 3
     assert not await identities.catch_up(0)
@@ -85,7 +95,7 @@ async def test_records_that_say_nothing_leave_a_position_and_no_rows(
     for _ in range(5):
         await write(broker, "orders", count=1000)
     assert await known(identities, store) == []
-    assert store.positions == {("orders", 0): 5000}
+    assert store.positions["orders", 0] == 5000
 
 
 async def test_the_oldest_identities_go(
@@ -104,7 +114,7 @@ async def test_after_a_restart_it_goes_on_where_it_was(
     await known(identities, store)
     await identities.close()
     await write(broker, "orders", "2")
-    again = Identities(broker.topics, store, IdentityReader(), most=1000)
+    again = Identities(broker.topics, store, Declared(), most=1000)
     await again.start()
     assert again.behind == 1
     assert await known(again, store) == ["orders@0=1", "orders@1=2"]
@@ -159,16 +169,15 @@ async def test_a_record_that_cannot_be_looked_at_keeps_nothing_from_the_others(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    reader = IdentityReader()
-    read = reader.read
+    read = IdentityReader.read
 
-    def fails(topic: str, record: NewRecord) -> list[object]:
+    def fails(reader: IdentityReader, topic: str, record: NewRecord) -> list[object]:
         if topic == "bad":
             raise ZeroDivisionError
-        return list(read(topic, record))
+        return list(read(reader, topic, record))
 
-    monkeypatch.setattr(reader, "read", fails)
-    identities = Identities(broker.topics, store, reader, most=1000)
+    monkeypatch.setattr(IdentityReader, "read", fails)
+    identities = Identities(broker.topics, store, Declared(), most=1000)
     await identities.start()
     await write(broker, "bad", "1")
     await write(broker, "orders", "2")
@@ -185,11 +194,11 @@ async def test_what_has_no_headers_is_not_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     read: list[int] = []
-    reader = identities.reader.read
+    reader = IdentityReader.read
     monkeypatch.setattr(
-        identities.reader,
+        IdentityReader,
         "read",
-        lambda topic, record: read.append(record.offset) or reader(topic, record),
+        lambda own, topic, record: read.append(record.offset) or reader(own, topic, record),
     )
     for count in (500, 700):
         await write(broker, "plain", count=count)
@@ -198,3 +207,30 @@ async def test_what_has_no_headers_is_not_read(
     await broker.produce(TopicPartition("plain", 0), build_batch([task]))
     assert set(await known(identities, store)) == {"plain@1200=1", "plain@1201=7", "plain@1201=6"}
     assert read == [1200, 1201]
+
+
+async def test_what_was_looked_at_is_looked_at_anew_when_users_have_other_rules(
+    broker: Broker, store: MemoryLineageStore
+) -> None:
+    declared = Declared()
+    identities = Identities(broker.topics, store, declared, most=1000)
+    await identities.start()
+    records = [NewRecord(None, b'{"no": "7"}', [("x-order", b"1")])]
+    for topic in ("orders", "invoices"):
+        await write(broker, topic, "5")
+        await broker.produce(TopicPartition(topic, 0), build_batch(records))
+    assert len(await known(identities, store)) == 2
+    declared.rules = (HeaderRule("X_Order", "correlation"), FieldRule("no", "cause", topic="o*"))
+    wanted = ["invoices@0=5", "invoices@1=1", "orders@0=5", "orders@1=1", "orders@1=7"]
+    assert sorted(await known(identities, store)) == wanted
+    await identities.close()
+    again = Identities(broker.topics, store, declared, most=1000)
+    await again.start()
+    assert again.behind == 0
+    assert sorted(await known(again, store)) == wanted
+    await again.close()
+    declared.rules = declared.rules[:1]
+    fewer = Identities(broker.topics, store, declared, most=1000)
+    await fewer.start()
+    assert sorted(await known(fewer, store)) == wanted[:-1]
+    await fewer.close()
