@@ -41,6 +41,7 @@ from fakebus.broker.ownership import ServiceOf, check_owner, client_service
 from fakebus.broker.partition_log import PartitionLog
 from fakebus.broker.producer_ids import ProducerIds
 from fakebus.broker.record_thread import RecordThread, takes_long
+from fakebus.broker.security import configured_authorizer
 from fakebus.broker.tail_cache import TailCache
 from fakebus.broker.topics import Topic, Topics
 from fakebus.broker.values import Values
@@ -109,6 +110,8 @@ class Broker:
         """Who has state that belongs to the snapshots that are taken from now on."""
         self.record_validator: RecordValidator | None = None
         """Asked about batches for topics whose configs want their schemas validated."""
+        self.authorizer = configured_authorizer(self.config, self.values("acl "))
+        """Decides what clients may do; they may do everything when it is ``None``."""
         self.service_of: ServiceOf = client_service
         """Tells which service a client is."""
         self.waiting_room = WaitingRoom(self.clock)
@@ -173,6 +176,8 @@ class Broker:
         await self._load_cluster_id()
         await self.topics.load()
         self.config_admin.load()
+        if self.authorizer is not None:
+            self.authorizer.load()
         await self.group_coordinator.load()
         saved, changes = await self._storage.load_snapshots()
         if saved or changes:

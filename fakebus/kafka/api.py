@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from fakebus.broker.activity import Origin, Peer
 from fakebus.broker.appending import Outcome
+from fakebus.broker.security.resources import ALL_OPERATIONS, Operation, ResourceType
 from fakebus.kafka.authentication import SaslSession
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.types import Buffer
@@ -160,6 +161,37 @@ class RequestContext:
         """Return the brokers at the addresses that this client can reach."""
         return self.advertised(self.connection)
 
+    def allows(self, operation: Operation, resource_type: ResourceType, name: str) -> bool:
+        """Return whether the client may do a thing with the resource of this name."""
+        authorizer, client = self.broker.authorizer, self.connection
+        return authorizer is None or authorizer.allows(
+            client.principal, client.peer.host, operation, resource_type, name
+        )
+
+    def sees(self, resource_type: ResourceType, name: str) -> bool:
+        """Return whether a resource is shown to the client among others."""
+        authorizer, client = self.broker.authorizer, self.connection
+        return authorizer is None or authorizer.allows(
+            client.principal,
+            client.peer.host,
+            Operation.DESCRIBE,
+            resource_type,
+            name,
+            quietly=True,
+        )
+
+    def operations(self, resource_type: ResourceType, name: str) -> int:
+        """Return what the client may do with a resource, as a bit set (KIP-430).
+
+        Of the cluster it is told nothing unless it may describe it.
+        """
+        authorizer, client = self.broker.authorizer, self.connection
+        if authorizer is None:
+            return ALL_OPERATIONS[resource_type]
+        if resource_type is ResourceType.CLUSTER and not self.sees(resource_type, name):
+            return 0
+        return authorizer.operations(client.principal, client.peer.host, resource_type, name)
+
     def own_address(self) -> AdvertisedBroker:
         """Return the node that answers at the address that this client can reach."""
         return next(each for each in self.brokers() if each.node_id == self.node_id)
@@ -175,6 +207,8 @@ class Handler:
     function: HandlerFunction
     advertised_min_version: int
     """What ApiVersions says; lower than ``min_version`` only for Produce (KAFKA-18659)."""
+    needs: Sequence[str] = ()
+    """What a client has to be allowed, see :mod:`fakebus.kafka.access`."""
 
 
 DECLARED: list[Handler] = []
@@ -182,20 +216,26 @@ DECLARED: list[Handler] = []
 
 
 def handles(
-    api_key: ApiKey, *, versions: tuple[int, int], advertised_min: int | None = None
+    api_key: ApiKey,
+    *,
+    versions: tuple[int, int],
+    needs: Sequence[str],
+    advertised_min: int | None = None,
 ) -> Callable[[HandlerFunction], Handler]:
     """Declare a function as the handler of an API.
 
     Args:
         api_key: the API.
         versions: the lowest and the highest version that is served.
+        needs: what a client has to be allowed, as in ``READ GROUP group_id``; the forms stand in
+            :mod:`fakebus.kafka.access`.
         advertised_min: the lowest version that ApiVersions names, where it differs.
     """
 
     def declare(function: HandlerFunction) -> Handler:
         low, high = versions
         shown = low if advertised_min is None else advertised_min
-        DECLARED.append(Handler(api_key, low, high, function, shown))
+        DECLARED.append(Handler(api_key, low, high, function, shown, needs))
         return DECLARED[-1]
 
     return declare

@@ -61,6 +61,11 @@ class Dispatcher:
         self._broker = broker
         self._node_id = node.node_id
         self._faults = broker.faults
+        self._handlers = HANDLERS_BY_KEY
+        if broker.authorizer is not None:
+            from fakebus.kafka.access import guarded
+
+            self._handlers = {key: guarded(each) for key, each in HANDLERS_BY_KEY.items()}
         self._advertised = advertised
 
     def begin(
@@ -101,7 +106,7 @@ class Dispatcher:
             len(frame),
             response_version=version,
         )
-        handler = HANDLERS_BY_KEY.get(api_key) or unserved(api_key)
+        handler = self._handlers.get(api_key) or unserved(api_key)
         if handler is None or not handler.min_version <= version <= handler.max_version:
             if api_key != _API_VERSIONS:
                 raise CloseConnection(
@@ -110,7 +115,7 @@ class Dispatcher:
             # The client learns our versions from an answer in the oldest layout (KIP-511).
             context.response_version = 0
             request = None
-            handler = HANDLERS_BY_KEY[_API_VERSIONS]
+            handler = self._handlers[_API_VERSIONS]
         else:
             if len(frame) > MAX_TEXT_BYTES and not codec.holds_bytes(api_key):
                 raise CloseConnection(

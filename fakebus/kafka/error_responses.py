@@ -27,7 +27,7 @@ from fakebus.protocol.struct_classes import struct_class
 
 _ERROR_CODE = "error_code"
 _INDEX_NAMES = ("partition_index", "index", "partition")
-_NO_OFFSET = ("base_offset", "high_watermark", "offset", "committed_offset")
+_UNKNOWN = ("base_offset", "high_watermark", "offset", "committed_offset", "node_id", "port")
 _SIDE_LISTS = frozenset(("forgotten_topics_data",))
 """What a request names besides what it asks for."""
 
@@ -122,7 +122,7 @@ def _copy(answer: Any, field: FieldSchema, request: Any) -> None:
         )
     if value is not None and not isinstance(value, list):
         setattr(answer, field.name, value)
-    elif field.name in _NO_OFFSET:
+    elif field.name in _UNKNOWN:
         setattr(answer, field.name, -1)
 
 

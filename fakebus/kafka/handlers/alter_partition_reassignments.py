@@ -24,7 +24,7 @@ from fakebus.protocol.messages import (
 )
 
 
-@handles(ApiKey.ALTER_PARTITION_REASSIGNMENTS, versions=(0, 1))
+@handles(ApiKey.ALTER_PARTITION_REASSIGNMENTS, versions=(0, 1), needs=("ALTER CLUSTER",))
 def handle_alter_partition_reassignments(
     request: AlterPartitionReassignmentsRequest, context: RequestContext
 ) -> AlterPartitionReassignmentsResponse:

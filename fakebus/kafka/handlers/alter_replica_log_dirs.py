@@ -24,7 +24,7 @@ from fakebus.protocol.messages import (
 from fakebus.types import TopicPartition
 
 
-@handles(ApiKey.ALTER_REPLICA_LOG_DIRS, versions=(1, 2))
+@handles(ApiKey.ALTER_REPLICA_LOG_DIRS, versions=(1, 2), needs=("ALTER CLUSTER",))
 def handle_alter_replica_log_dirs(
     request: AlterReplicaLogDirsRequest, context: RequestContext
 ) -> AlterReplicaLogDirsResponse:

@@ -34,7 +34,7 @@ _FIRST_WITH_SOFTWARE = 3
 _FIRST_WITH_LEVEL_0 = 4
 
 
-@handles(ApiKey.API_VERSIONS, versions=(0, _MAX_VERSION))
+@handles(ApiKey.API_VERSIONS, versions=(0, _MAX_VERSION), needs=())
 def handle_api_versions(
     request: ApiVersionsRequest | None, context: RequestContext
 ) -> ApiVersionsResponse:

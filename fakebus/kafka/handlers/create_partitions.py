@@ -22,7 +22,7 @@ from fakebus.protocol.messages import (
 )
 
 
-@handles(ApiKey.CREATE_PARTITIONS, versions=(0, 3))
+@handles(ApiKey.CREATE_PARTITIONS, versions=(0, 3), needs=("ALTER TOPIC topics[]",))
 async def handle_create_partitions(
     request: CreatePartitionsRequest, context: RequestContext
 ) -> CreatePartitionsResponse:

@@ -29,7 +29,7 @@ from fakebus.protocol.messages import (
 _FIRST_WITH_CONFIGS = 5
 
 
-@handles(ApiKey.CREATE_TOPICS, versions=(2, 7))
+@handles(ApiKey.CREATE_TOPICS, versions=(2, 7), needs=("CREATE TOPIC topics[] or CREATE CLUSTER",))
 async def handle_create_topics(
     request: CreateTopicsRequest, context: RequestContext
 ) -> CreateTopicsResponse:

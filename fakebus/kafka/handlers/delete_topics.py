@@ -25,7 +25,11 @@ from fakebus.protocol.messages import (
 _FIRST_WITH_TOPIC_DELETION_DISABLED = 3
 
 
-@handles(ApiKey.DELETE_TOPICS, versions=(1, 6))
+@handles(
+    ApiKey.DELETE_TOPICS,
+    versions=(1, 6),
+    needs=("DELETE TOPIC topic_names[]", "DELETE TOPIC topics[]"),
+)
 async def handle_delete_topics(
     request: DeleteTopicsRequest, context: RequestContext
 ) -> DeleteTopicsResponse:

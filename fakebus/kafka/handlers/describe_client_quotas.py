@@ -24,7 +24,7 @@ _EXACT, _DEFAULT, _SPECIFIED = range(3)
 _USER, _CLIENT_ID, _IP = "user", "client-id", "ip"
 
 
-@handles(ApiKey.DESCRIBE_CLIENT_QUOTAS, versions=(0, 1))
+@handles(ApiKey.DESCRIBE_CLIENT_QUOTAS, versions=(0, 1), needs=("DESCRIBE_CONFIGS CLUSTER",))
 def handle_describe_client_quotas(
     request: DescribeClientQuotasRequest, context: RequestContext
 ) -> DescribeClientQuotasResponse:

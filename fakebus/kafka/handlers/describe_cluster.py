@@ -10,7 +10,7 @@ Version notes:
 
 from __future__ import annotations
 
-from fakebus.broker.operations import CLUSTER_OPERATIONS, NOT_ASKED
+from fakebus.broker.security.resources import CLUSTER_NAME, NOT_ASKED, ResourceType
 from fakebus.errors import ErrorCode
 from fakebus.kafka.api import RequestContext, handles
 from fakebus.protocol.api_keys import ApiKey
@@ -24,7 +24,7 @@ _BROKERS = 1
 _CONTROLLERS = 2
 
 
-@handles(ApiKey.DESCRIBE_CLUSTER, versions=(0, 2))
+@handles(ApiKey.DESCRIBE_CLUSTER, versions=(0, 2), needs=("DESCRIBE CLUSTER inside",))
 def handle_describe_cluster(
     request: DescribeClusterRequest, context: RequestContext
 ) -> DescribeClusterResponse:
@@ -41,7 +41,9 @@ def handle_describe_cluster(
             for broker in context.brokers()
         ],
         cluster_authorized_operations=(
-            CLUSTER_OPERATIONS if request.include_cluster_authorized_operations else NOT_ASKED
+            context.operations(ResourceType.CLUSTER, CLUSTER_NAME)
+            if request.include_cluster_authorized_operations
+            else NOT_ASKED
         ),
     )
 

@@ -3,7 +3,6 @@
 Behaviour:
     * A group that does not exist is Dead; one that is named twice is described once.
     * The protocol and the members' metadata are shown for stable groups only.
-    * Without an authorizer every operation on a group is authorised.
 
 Version notes:
     3 authorised operations (KIP-430); 4 group.instance.id (KIP-345); 5 flexible;
@@ -13,7 +12,7 @@ Version notes:
 from __future__ import annotations
 
 from fakebus.broker.groups.group import MemberDescription
-from fakebus.broker.operations import GROUP_OPERATIONS, NOT_ASKED
+from fakebus.broker.security.resources import NOT_ASKED, ResourceType
 from fakebus.errors import ErrorCode
 from fakebus.kafka.api import RequestContext, handles
 from fakebus.protocol.api_keys import ApiKey
@@ -27,7 +26,7 @@ from fakebus.protocol.messages import (
 _FIRST_WITH_GROUP_ID_NOT_FOUND = 6
 
 
-@handles(ApiKey.DESCRIBE_GROUPS, versions=(0, 6))
+@handles(ApiKey.DESCRIBE_GROUPS, versions=(0, 6), needs=("DESCRIBE GROUP groups[]",))
 def handle_describe_groups(
     request: DescribeGroupsRequest, context: RequestContext
 ) -> DescribeGroupsResponse:
@@ -41,7 +40,9 @@ def handle_describe_groups(
 def _describe(
     group_id: str, request: DescribeGroupsRequest, context: RequestContext
 ) -> DescribeGroupsResponseDescribedGroup:
-    operations = GROUP_OPERATIONS if request.include_authorized_operations else NOT_ASKED
+    operations = NOT_ASKED
+    if request.include_authorized_operations:
+        operations = context.operations(ResourceType.GROUP, group_id)
     context.broker.group_coordinator.history.reached(group_id)
     group = context.broker.group_coordinator.describe(group_id)
     if group is None:

@@ -22,7 +22,7 @@ from fakebus.protocol.messages import (
 _NO_COORDINATOR = -1
 
 
-@handles(ApiKey.DESCRIBE_PRODUCERS, versions=(0, 0))
+@handles(ApiKey.DESCRIBE_PRODUCERS, versions=(0, 0), needs=("READ TOPIC topics[]",))
 def handle_describe_producers(
     request: DescribeProducersRequest, context: RequestContext
 ) -> DescribeProducersResponse:

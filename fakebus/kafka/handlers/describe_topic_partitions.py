@@ -12,8 +12,8 @@ Version notes:
 
 from __future__ import annotations
 
-from fakebus.broker.operations import NOT_ASKED, TOPIC_OPERATIONS
 from fakebus.broker.partition_listing import ListedTopic, PartitionCursor, list_partitions
+from fakebus.broker.security.resources import NOT_ASKED, ResourceType
 from fakebus.broker.topic_names import is_internal
 from fakebus.errors import BrokerError, ErrorCode
 from fakebus.kafka.api import RequestContext, handles
@@ -27,12 +27,16 @@ from fakebus.protocol.messages import (
 )
 
 
-@handles(ApiKey.DESCRIBE_TOPIC_PARTITIONS, versions=(0, 0))
+@handles(ApiKey.DESCRIBE_TOPIC_PARTITIONS, versions=(0, 0), needs=("DESCRIBE TOPIC topics[]",))
 def handle_describe_topic_partitions(
     request: DescribeTopicPartitionsRequest, context: RequestContext
 ) -> DescribeTopicPartitionsResponse:
     """Describe partitions, a page at a time."""
     broker, names = context.broker, [topic.name for topic in request.topics]
+    if not names and broker.authorizer is not None:
+        names = [each.name for each in broker.topics if context.sees(ResourceType.TOPIC, each.name)]
+        if not names:
+            return DescribeTopicPartitionsResponse(topics=[], next_cursor=None)
     cursor = None
     if request.cursor is not None:
         cursor = PartitionCursor(
@@ -53,7 +57,7 @@ def handle_describe_topic_partitions(
             topic_name=page.next_cursor.topic, partition_index=page.next_cursor.partition
         )
     return DescribeTopicPartitionsResponse(
-        topics=[_topic(listed, context.node_id) for listed in page.topics],
+        topics=[_topic(listed, context) for listed in page.topics],
         next_cursor=next_cursor,
     )
 
@@ -64,13 +68,15 @@ def _refused(name: str, error_code: ErrorCode) -> DescribeTopicPartitionsRespons
     )
 
 
-def _topic(listed: ListedTopic, node_id: int) -> DescribeTopicPartitionsResponseTopic:
+def _topic(listed: ListedTopic, context: RequestContext) -> DescribeTopicPartitionsResponseTopic:
+    node_id = context.node_id
+    operations = context.operations(ResourceType.TOPIC, listed.name)
     if listed.topic is None:
         return DescribeTopicPartitionsResponseTopic(
             name=listed.name,
             error_code=listed.error_code.code,
             is_internal=is_internal(listed.name),
-            topic_authorized_operations=TOPIC_OPERATIONS,
+            topic_authorized_operations=operations,
         )
     return DescribeTopicPartitionsResponseTopic(
         name=listed.name,
@@ -89,5 +95,5 @@ def _topic(listed: ListedTopic, node_id: int) -> DescribeTopicPartitionsResponse
             )
             for index in listed.partitions
         ],
-        topic_authorized_operations=TOPIC_OPERATIONS,
+        topic_authorized_operations=operations,
     )

@@ -16,7 +16,11 @@ from fakebus.protocol.messages import (
 )
 
 
-@handles(ApiKey.DESCRIBE_TRANSACTIONS, versions=(0, 0))
+@handles(
+    ApiKey.DESCRIBE_TRANSACTIONS,
+    versions=(0, 0),
+    needs=("DESCRIBE TRANSACTIONAL_ID transactional_ids[]",),
+)
 def handle_describe_transactions(
     request: DescribeTransactionsRequest, context: RequestContext
 ) -> DescribeTransactionsResponse:

@@ -24,7 +24,7 @@ _KINDS_OF_ELECTION = (0, 1)
 """Preferred, and unclean."""
 
 
-@handles(ApiKey.ELECT_LEADERS, versions=(0, 2))
+@handles(ApiKey.ELECT_LEADERS, versions=(0, 2), needs=("ALTER CLUSTER",))
 def handle_elect_leaders(
     request: ElectLeadersRequest, context: RequestContext
 ) -> ElectLeadersResponse:

@@ -22,6 +22,7 @@ from uuid import UUID
 from fakebus.broker.delayed_fetch import DelayedFetch
 from fakebus.broker.fetch_sessions import FetchPlan, PartitionKey
 from fakebus.broker.fetching import NO_EPOCH, FetchTarget, IsolationLevel
+from fakebus.broker.security.resources import Operation, ResourceType
 from fakebus.broker.topics import Topic
 from fakebus.broker.turns import LARGE_REQUEST_BYTES, TURN_UNITS, in_turns
 from fakebus.errors import ErrorCode
@@ -39,7 +40,7 @@ _FIRST_WITH_TOPIC_IDS = 13
 _ISOLATION_LEVELS = [level.value for level in IsolationLevel]
 
 
-@handles(ApiKey.FETCH, versions=(4, 18))
+@handles(ApiKey.FETCH, versions=(4, 18), needs=("READ TOPIC inside",))
 def handle_fetch(request: FetchRequest, context: RequestContext) -> PendingResponse:
     """Return what there is, or wait for it."""
     pending = PendingResponse()
@@ -146,15 +147,23 @@ def _topic(name: str | UUID, context: RequestContext) -> tuple[Topic | None, Err
     """Return a topic, and the error of a partition of it that does not exist."""
     topics = context.broker.topics
     topic = topics.by_id(name) if isinstance(name, UUID) else topics.get(name)
+    if context.broker.authorizer is not None:
+        known = name if isinstance(name, str) else "" if topic is None else topic.name
+        if known and not context.allows(Operation.READ, ResourceType.TOPIC, known):
+            return None, ErrorCode.TOPIC_AUTHORIZATION_FAILED
     if topic is None and isinstance(name, UUID):
         return None, ErrorCode.UNKNOWN_TOPIC_ID
     return topic, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
 
 
 def _find_logs(plan: FetchPlan, context: RequestContext) -> None:
-    """Look anew for the partitions of a session whose topics have come or gone."""
+    """Look anew for the partitions of a session whose topics have come or gone.
+
+    What a client may read can change too.
+    """
+    all_of_them = context.broker.authorizer is not None
     for (name, index), target in plan.partitions:
-        if target.log is None or target.log.deleted:
+        if all_of_them or target.log is None or target.log.deleted:
             topic, unknown = _topic(name, context)
             target.log = None if topic is None else topic.partition(index)
             target.error = unknown if target.log is None else ErrorCode.NONE

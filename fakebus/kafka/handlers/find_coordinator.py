@@ -27,7 +27,11 @@ _GROUP, _TRANSACTION = 0, 1
 _NOBODY = AdvertisedBroker(-1, "", -1, None)
 
 
-@handles(ApiKey.FIND_COORDINATOR, versions=(0, 6))
+@handles(
+    ApiKey.FIND_COORDINATOR,
+    versions=(0, 6),
+    needs=("DESCRIBE COORDINATOR key", "DESCRIBE COORDINATOR coordinator_keys[]"),
+)
 async def handle_find_coordinator(
     request: FindCoordinatorRequest, context: RequestContext
 ) -> FindCoordinatorResponse:

@@ -22,7 +22,9 @@ from fakebus.protocol.messages import (
 )
 
 
-@handles(ApiKey.INCREMENTAL_ALTER_CONFIGS, versions=(0, 1))
+@handles(
+    ApiKey.INCREMENTAL_ALTER_CONFIGS, versions=(0, 1), needs=("ALTER_CONFIGS CONFIG resources[]",)
+)
 async def handle_incremental_alter_configs(
     request: IncrementalAlterConfigsRequest, context: RequestContext
 ) -> IncrementalAlterConfigsResponse:

@@ -13,6 +13,7 @@ Version notes:
 
 from __future__ import annotations
 
+from fakebus.broker.security.resources import CLUSTER_NAME, Operation, ResourceType
 from fakebus.errors import ErrorCode, StorageError
 from fakebus.kafka.api import RequestContext, handles
 from fakebus.protocol.api_keys import ApiKey
@@ -21,7 +22,11 @@ from fakebus.protocol.messages import InitProducerIdRequest, InitProducerIdRespo
 _NONE = -1
 
 
-@handles(ApiKey.INIT_PRODUCER_ID, versions=(0, 5))
+@handles(
+    ApiKey.INIT_PRODUCER_ID,
+    versions=(0, 5),
+    needs=("WRITE TRANSACTIONAL_ID transactional_id", "WRITE TOPIC inside"),
+)
 async def handle_init_producer_id(
     request: InitProducerIdRequest, context: RequestContext
 ) -> InitProducerIdResponse:
@@ -37,6 +42,9 @@ async def handle_init_producer_id(
         return InitProducerIdResponse(
             error_code=ErrorCode.INVALID_REQUEST.code, producer_epoch=_NONE
         )
+    if not _may_write(context):
+        error = ErrorCode.CLUSTER_AUTHORIZATION_FAILED
+        return InitProducerIdResponse(error_code=error.code, producer_epoch=_NONE)
     try:
         producer_id = await context.broker.producer_ids.allocate()
     except StorageError:
@@ -44,3 +52,15 @@ async def handle_init_producer_id(
             error_code=ErrorCode.COORDINATOR_NOT_AVAILABLE.code, producer_epoch=-1
         )
     return InitProducerIdResponse(producer_id=producer_id, producer_epoch=0)
+
+
+def _may_write(context: RequestContext) -> bool:
+    """Whether a client may be an idempotent producer: if it may write to any topic (KIP-679)."""
+    authorizer, client = context.broker.authorizer, context.connection
+    return (
+        authorizer is None
+        or authorizer.allows_any(
+            client.principal, client.peer.host, Operation.WRITE, ResourceType.TOPIC
+        )
+        or context.allows(Operation.IDEMPOTENT_WRITE, ResourceType.CLUSTER, CLUSTER_NAME)
+    )

@@ -3,6 +3,7 @@
 Behaviour:
     * Filters by state and by type look at neither case nor surrounding space; an unknown
       name finds nothing.
+    * A client that may not describe the cluster is told of the groups that it may describe.
 
 Version notes:
     3 flexible; 4 states (KIP-518); 5 types (KIP-848).
@@ -10,16 +11,18 @@ Version notes:
 
 from __future__ import annotations
 
+from fakebus.broker.security.resources import CLUSTER_NAME, ResourceType
 from fakebus.kafka.api import RequestContext, handles
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import ListedGroup, ListGroupsRequest, ListGroupsResponse
 
 
-@handles(ApiKey.LIST_GROUPS, versions=(0, 5))
+@handles(ApiKey.LIST_GROUPS, versions=(0, 5), needs=("DESCRIBE GROUP inside",))
 def handle_list_groups(request: ListGroupsRequest, context: RequestContext) -> ListGroupsResponse:
     """Name the groups that exist."""
     states = _normalised(request.states_filter)
     types = _normalised(request.types_filter)
+    sees_all = context.sees(ResourceType.CLUSTER, CLUSTER_NAME)
     return ListGroupsResponse(
         groups=[
             ListedGroup(
@@ -31,6 +34,7 @@ def handle_list_groups(request: ListGroupsRequest, context: RequestContext) -> L
             for group in context.broker.group_coordinator.list_groups()
             if (not states or group.state.lower() in states)
             and (not types or group.group_type in types)
+            and (sees_all or context.sees(ResourceType.GROUP, group.group_id))
         ]
     )
 

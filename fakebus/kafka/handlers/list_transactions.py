@@ -24,7 +24,7 @@ _STATES = frozenset(
 )
 
 
-@handles(ApiKey.LIST_TRANSACTIONS, versions=(0, 2))
+@handles(ApiKey.LIST_TRANSACTIONS, versions=(0, 2), needs=("DESCRIBE TRANSACTIONAL_ID inside",))
 def handle_list_transactions(
     request: ListTransactionsRequest, context: RequestContext
 ) -> ListTransactionsResponse:

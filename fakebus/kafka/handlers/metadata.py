@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from fakebus.broker.operations import CLUSTER_OPERATIONS, NOT_ASKED, TOPIC_OPERATIONS
+from fakebus.broker.security.resources import CLUSTER_NAME, NOT_ASKED, Operation, ResourceType
 from fakebus.broker.topics import Topic
 from fakebus.errors import BrokerError, ErrorCode, FakebusError
 from fakebus.kafka.api import RequestContext, handles
@@ -36,7 +36,7 @@ _FIRST_WITH_AUTO_CREATION_FLAG = 4
 _FIRST_WITH_IDS_ALONE = 12
 
 
-@handles(ApiKey.METADATA, versions=(0, 13))
+@handles(ApiKey.METADATA, versions=(0, 13), needs=("DESCRIBE TOPIC inside",))
 async def handle_metadata(request: MetadataRequest, context: RequestContext) -> MetadataResponse:
     """Describe the brokers and the topics asked for."""
     broker = context.broker
@@ -47,7 +47,11 @@ async def handle_metadata(request: MetadataRequest, context: RequestContext) -> 
         not request.topics and context.api_version < _FIRST_WITH_NULL_FOR_ALL
     )
     if wants_all:
-        topics = [_describe(topic, request, context) for topic in broker.topics]
+        topics = [
+            _describe(topic, request, context)
+            for topic in broker.topics
+            if context.sees(ResourceType.TOPIC, topic.name)
+        ]
     else:
         wanted = _unique(request.topics or ())
         if any(topic.topic_id != ZERO_UUID for topic in wanted):
@@ -67,7 +71,9 @@ async def handle_metadata(request: MetadataRequest, context: RequestContext) -> 
         controller_id=context.node_id,
         topics=topics,
         cluster_authorized_operations=(
-            CLUSTER_OPERATIONS if request.include_cluster_authorized_operations else NOT_ASKED
+            context.operations(ResourceType.CLUSTER, CLUSTER_NAME)
+            if request.include_cluster_authorized_operations
+            else NOT_ASKED
         ),
     )
 
@@ -109,6 +115,12 @@ def _find_by_id(
         return MetadataResponseTopic(
             error_code=ErrorCode.UNKNOWN_TOPIC_ID.code, name=None, topic_id=wanted.topic_id
         )
+    if not context.allows(Operation.DESCRIBE, ResourceType.TOPIC, topic.name):
+        # The name is not given away.
+        error = ErrorCode.TOPIC_AUTHORIZATION_FAILED
+        return MetadataResponseTopic(
+            error_code=error.code, name=None, topic_id=wanted.topic_id, partitions=[]
+        )
     return _describe(topic, request, context)
 
 
@@ -116,11 +128,16 @@ async def _find(
     name: str, request: MetadataRequest, context: RequestContext
 ) -> MetadataResponseTopic:
     topic = context.broker.topics.get(name)
-    if topic is None:
-        allowed = (
-            context.api_version < _FIRST_WITH_AUTO_CREATION_FLAG
-            or request.allow_auto_topic_creation
+    allowed = (
+        context.api_version < _FIRST_WITH_AUTO_CREATION_FLAG or request.allow_auto_topic_creation
+    )
+    if not context.allows(Operation.DESCRIBE, ResourceType.TOPIC, name) or (
+        topic is None and allowed and not _may_create(name, context)
+    ):
+        return MetadataResponseTopic(
+            error_code=ErrorCode.TOPIC_AUTHORIZATION_FAILED.code, name=name, partitions=[]
         )
+    if topic is None:
         activity, origin = context.broker.activity, context.origin
         try:
             topic = await context.broker.auto_create(name, allowed=allowed)
@@ -135,7 +152,7 @@ async def _find(
             return MetadataResponseTopic(
                 error_code=code.code,
                 name=name,
-                topic_authorized_operations=_topic_operations(request),
+                topic_authorized_operations=_topic_operations(name, request, context),
             )
     return _describe(topic, request, context)
 
@@ -161,9 +178,18 @@ def _describe(
             )
             for index, log in enumerate(topic.partitions)
         ],
-        topic_authorized_operations=_topic_operations(request),
+        topic_authorized_operations=_topic_operations(topic.name, request, context),
     )
 
 
-def _topic_operations(request: MetadataRequest) -> int:
-    return TOPIC_OPERATIONS if request.include_topic_authorized_operations else NOT_ASKED
+def _topic_operations(name: str, request: MetadataRequest, context: RequestContext) -> int:
+    if not request.include_topic_authorized_operations:
+        return NOT_ASKED
+    return context.operations(ResourceType.TOPIC, name)
+
+
+def _may_create(name: str, context: RequestContext) -> bool:
+    if not context.broker.config.get_bool("auto.create.topics.enable"):
+        return True  # it will not be
+    cluster = Operation.CREATE, ResourceType.CLUSTER, CLUSTER_NAME
+    return context.allows(*cluster) or context.allows(Operation.CREATE, ResourceType.TOPIC, name)

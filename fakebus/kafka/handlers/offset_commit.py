@@ -33,7 +33,9 @@ _FIRST_WITH_TOPIC_IDS = 10
 _DEFAULT_RETENTION = -1
 
 
-@handles(ApiKey.OFFSET_COMMIT, versions=(2, 10))
+@handles(
+    ApiKey.OFFSET_COMMIT, versions=(2, 10), needs=("READ GROUP group_id", "READ TOPIC topics[]")
+)
 def handle_offset_commit(request: OffsetCommitRequest, context: RequestContext) -> PendingResponse:
     """Enqueue the offsets now; answer when they are stored."""
     answer = PendingResponse()

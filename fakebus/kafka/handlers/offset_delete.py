@@ -23,7 +23,9 @@ from fakebus.protocol.messages import (
 from fakebus.types import TopicPartition
 
 
-@handles(ApiKey.OFFSET_DELETE, versions=(0, 0))
+@handles(
+    ApiKey.OFFSET_DELETE, versions=(0, 0), needs=("DELETE GROUP group_id", "READ TOPIC topics[]")
+)
 async def handle_offset_delete(
     request: OffsetDeleteRequest, context: RequestContext
 ) -> OffsetDeleteResponse:

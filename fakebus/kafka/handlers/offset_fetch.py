@@ -3,6 +3,7 @@
 Behaviour:
     * A partition without a committed offset has offset -1 and no error, also when the group,
       the topic or the partition does not exist.
+    * Offsets of topics that the client may not describe are left out where all are wanted.
     * With require_stable the answer waits for commits that are being stored, as in Kafka.
 
 Version notes:
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from fakebus.broker.security.resources import Operation, ResourceType
 from fakebus.broker.turns import in_turns
 from fakebus.errors import ErrorCode
 from fakebus.kafka.api import RequestContext, handles
@@ -33,11 +35,14 @@ from fakebus.protocol.messages import (
 from fakebus.storage.interface import OffsetRow
 from fakebus.types import ZERO_UUID, TopicPartition
 
+_FIRST_WITH_ERROR = 2
 _FIRST_WITH_SEVERAL_GROUPS = 8
 _FIRST_WITH_TOPIC_IDS = 10
 
 
-@handles(ApiKey.OFFSET_FETCH, versions=(1, 10))
+@handles(
+    ApiKey.OFFSET_FETCH, versions=(1, 10), needs=("DESCRIBE GROUP inside", "DESCRIBE TOPIC inside")
+)
 async def handle_offset_fetch(
     request: OffsetFetchRequest, context: RequestContext
 ) -> OffsetFetchResponse:
@@ -52,7 +57,17 @@ async def handle_offset_fetch(
     answers = [await _fetch(group, context) async for group in in_turns(groups)]
     if context.api_version >= _FIRST_WITH_SEVERAL_GROUPS:
         return OffsetFetchResponse(groups=answers)
-    return OffsetFetchResponse(topics=[_old_topic(topic) for topic in answers[0].topics])
+    [answer] = answers
+    if answer.error_code and context.api_version < _FIRST_WITH_ERROR:
+        answer.topics = [
+            OffsetFetchResponseTopics(
+                name=topic.name, partitions=_refused(topic.partition_indexes, answer.error_code)
+            )
+            for topic in groups[0].topics or ()
+        ]
+    return OffsetFetchResponse(
+        error_code=answer.error_code, topics=[_old_topic(topic) for topic in answer.topics]
+    )
 
 
 def _different(groups: Iterable[OffsetFetchRequestGroup]) -> Iterable[OffsetFetchRequestGroup]:
@@ -79,6 +94,10 @@ def _as_group(request: OffsetFetchRequest) -> OffsetFetchRequestGroup:
 async def _fetch(
     group: OffsetFetchRequestGroup, context: RequestContext
 ) -> OffsetFetchResponseGroup:
+    if not context.allows(Operation.DESCRIBE, ResourceType.GROUP, group.group_id):
+        return OffsetFetchResponseGroup(
+            group_id=group.group_id, error_code=ErrorCode.GROUP_AUTHORIZATION_FAILED.code
+        )
     if group.topics is None:
         topics = _all_topics(group.group_id, context)
     else:
@@ -94,6 +113,8 @@ def _all_topics(group_id: str, context: RequestContext) -> list[OffsetFetchRespo
         by_topic.setdefault(topic, {})[partition] = row
     answers = []
     for name, rows in by_topic.items():
+        if not context.sees(ResourceType.TOPIC, name):
+            continue
         topic_id = ZERO_UUID
         if context.api_version >= _FIRST_WITH_TOPIC_IDS:
             known = context.broker.topics.get(name)
@@ -114,9 +135,17 @@ async def _topic(
         known = context.broker.topics.by_id(topic.topic_id)
         if known is None:
             return OffsetFetchResponseTopics(
-                topic_id=topic.topic_id, partitions=_unknown(topic.partition_indexes)
+                topic_id=topic.topic_id,
+                partitions=_refused(topic.partition_indexes, ErrorCode.UNKNOWN_TOPIC_ID.code),
             )
         name = known.name
+    if not context.allows(Operation.DESCRIBE, ResourceType.TOPIC, name):
+        error_code = ErrorCode.TOPIC_AUTHORIZATION_FAILED.code
+        return OffsetFetchResponseTopics(
+            name=name,
+            topic_id=topic.topic_id,
+            partitions=_refused(topic.partition_indexes, error_code),
+        )
     coordinator = context.broker.group_coordinator
     rows = {
         index: coordinator.fetch_offset(group_id, TopicPartition(name, index))
@@ -142,13 +171,13 @@ def _partitions(rows: Mapping[int, OffsetRow | None]) -> list[OffsetFetchRespons
     ]
 
 
-def _unknown(indexes: Iterable[int]) -> list[OffsetFetchResponsePartitions]:
+def _refused(indexes: Iterable[int], error_code: int) -> list[OffsetFetchResponsePartitions]:
     return [
         OffsetFetchResponsePartitions(
             partition_index=index,
             committed_offset=-1,
             metadata="",
-            error_code=ErrorCode.UNKNOWN_TOPIC_ID.code,
+            error_code=error_code,
         )
         for index in indexes
     ]

@@ -162,7 +162,12 @@ _Piece = tuple[
 """A batch: its topic's name, its answer, its part of the request, and what was seen of it."""
 
 
-@handles(ApiKey.PRODUCE, versions=(3, 13), advertised_min=0)
+@handles(
+    ApiKey.PRODUCE,
+    versions=(3, 13),
+    advertised_min=0,
+    needs=("WRITE TRANSACTIONAL_ID transactional_id", "WRITE TOPIC topic_data[]"),
+)
 def handle_produce(request: ProduceRequest, context: RequestContext) -> HandlerResult:
     """Append the request's batches now; answer when they are committed."""
     answer = _Answer(request, context)

@@ -1,0 +1,201 @@
+"""Real clients on a bus with an authorizer: what ACLs let them do, and what they are told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import confluent_kafka
+import pytest
+from confluent_kafka.admin import (
+    AclBinding,
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    NewTopic,
+    ResourcePatternType,
+    ResourceType,
+)
+
+from fakebus.addresses import KafkaAddress
+from fakebus.app import BusThread, FakeBus
+from fakebus.config import Settings
+from fakebus.errors import ConfigError
+
+pytestmark = pytest.mark.clients
+
+AUTHORIZER = "org.apache.kafka.metadata.authorizer.StandardAuthorizer"
+EVERY_ACL = AclBindingFilter(
+    ResourceType.ANY,
+    None,
+    ResourcePatternType.ANY,
+    None,
+    None,
+    AclOperation.ANY,
+    AclPermissionType.ANY,
+)
+
+
+def settings(data: Path | None = None, **configs: str) -> Settings:
+    chosen = {
+        "fakebus.sasl.users": "admin:a,alice:secret,bob:pw",
+        "authorizer.class.name": AUTHORIZER,
+        "super.users": "User:admin",
+        **configs,
+    }
+    address = KafkaAddress("127.0.0.1", 0, "SASL_PLAINTEXT")
+    return Settings(data=data, http=(), kafka=(address,), set=chosen)
+
+
+@contextmanager
+def running(chosen: Settings) -> Iterator[FakeBus]:
+    with BusThread(FakeBus(chosen)) as thread:
+        yield thread.bus
+        admin.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def bus() -> Iterator[FakeBus]:
+    with running(settings()) as started:
+        yield started
+
+
+PASSWORDS = {"admin": "a", "alice": "secret", "bob": "pw"}
+
+
+def config(bus: FakeBus, user: str, **more: Any) -> dict[str, Any]:
+    return {
+        "bootstrap.servers": bus.bootstrap_servers,
+        "security.protocol": "SASL_PLAINTEXT",
+        "sasl.mechanism": "PLAIN",
+        "sasl.username": user,
+        "sasl.password": PASSWORDS[user],
+        **more,
+    }
+
+
+@cache
+def admin(bus: FakeBus, user: str = "admin") -> AdminClient:
+    # A client that nobody holds is destroyed, with what was asked of it.
+    return AdminClient(config(bus, user))
+
+
+def results(futures: dict[Any, Any]) -> list[Any]:
+    return [future.result(10) for future in futures.values()]
+
+
+def acl(
+    user: str,
+    operation: AclOperation,
+    name: str,
+    kind: ResourceType = ResourceType.TOPIC,
+    *,
+    deny: bool = False,
+    prefixed: bool = False,
+) -> AclBinding:
+    return AclBinding(
+        kind,
+        name,
+        ResourcePatternType.PREFIXED if prefixed else ResourcePatternType.LITERAL,
+        f"User:{user}",
+        "*",
+        operation,
+        AclPermissionType.DENY if deny else AclPermissionType.ALLOW,
+    )
+
+
+def produced(bus: FakeBus, user: str, topic: str) -> str:
+    """Return the name of the error that a producer is told; empty if it may write."""
+    told: list[Any] = []
+    producer = confluent_kafka.Producer(config(bus, user))
+    producer.produce(topic, b"x", on_delivery=lambda error, _: told.append(error))
+    producer.flush(10)
+    return "" if told[0] is None else str(told[0].name())
+
+
+def test_a_producer_may_write_as_soon_as_an_acl_allows_it(bus: FakeBus) -> None:
+    results(admin(bus).create_topics([NewTopic("orders", 1, 1)]))
+    assert produced(bus, "alice", "orders") == "TOPIC_AUTHORIZATION_FAILED"
+    wanted = acl("alice", AclOperation.WRITE, "orders")
+    results(admin(bus).create_acls([wanted]))
+    assert produced(bus, "alice", "orders") == ""
+    assert wanted in admin(bus).describe_acls(EVERY_ACL).result(10)
+    results(admin(bus).create_acls([acl("alice", AclOperation.ALL, "orders", deny=True)]))
+    assert produced(bus, "alice", "orders") == "TOPIC_AUTHORIZATION_FAILED"
+
+
+def test_topics_that_a_client_may_not_describe_are_hidden_from_it(bus: FakeBus) -> None:
+    results(admin(bus).create_topics([NewTopic("seen.1", 1, 1), NewTopic("unseen", 1, 1)]))
+    results(admin(bus).create_acls([acl("bob", AclOperation.READ, "seen.", prefixed=True)]))
+    seen = admin(bus, "bob").list_topics(timeout=10).topics
+    assert "seen.1" in seen
+    assert "unseen" not in seen
+
+
+def test_a_consumer_needs_its_group_and_its_topic(bus: FakeBus) -> None:
+    results(admin(bus).create_topics([NewTopic("letters", 1, 1)]))
+    assert produced(bus, "admin", "letters") == ""
+
+    def consumed(group: str) -> str:
+        consumer = confluent_kafka.Consumer(
+            config(bus, "bob", **{"group.id": group, "auto.offset.reset": "earliest"})
+        )
+        try:
+            consumer.subscribe(["letters"])
+            message = consumer.poll(10)
+            assert message is not None
+            error = message.error()
+            return "" if error is None else str(error.name())
+        finally:
+            consumer.close()
+
+    assert consumed("readers") == "GROUP_AUTHORIZATION_FAILED"
+    results(admin(bus).create_acls([acl("bob", AclOperation.READ, "readers", ResourceType.GROUP)]))
+    assert consumed("readers") == "TOPIC_AUTHORIZATION_FAILED"
+    results(admin(bus).create_acls([acl("bob", AclOperation.READ, "letters")]))
+    assert consumed("readers") == ""
+
+
+def test_only_those_who_may_alter_the_cluster_create_acls(bus: FakeBus) -> None:
+    futures = admin(bus, "alice").create_acls([acl("alice", AclOperation.ALL, "*")])
+    with pytest.raises(confluent_kafka.KafkaException) as refused:
+        results(futures)
+    assert refused.value.args[0].name() == "CLUSTER_AUTHORIZATION_FAILED"
+
+
+def test_acls_outlast_a_restart_and_are_deleted_by_filters(tmp_path: Path) -> None:
+    chosen = settings(tmp_path / "bus.db")
+    kept, deleted = (acl("alice", AclOperation.READ, name) for name in ("kept", "deleted"))
+    with running(chosen) as bus:
+        results(admin(bus).create_acls([kept, deleted]))
+    with running(chosen) as bus:
+        wanted = AclBindingFilter(
+            ResourceType.TOPIC,
+            "deleted",
+            ResourcePatternType.MATCH,
+            None,
+            None,
+            AclOperation.ANY,
+            AclPermissionType.ANY,
+        )
+        assert results(admin(bus).delete_acls([wanted])) == [[deleted]]
+    with running(chosen) as bus:
+        assert admin(bus).describe_acls(EVERY_ACL).result(10) == [kept]
+
+
+@pytest.mark.parametrize(
+    ("configs", "problem"),
+    [
+        ({"authorizer.class.name": "com.example.Mine"}, "com.example.Mine cannot be loaded"),
+        ({"super.users": "admin"}, "'admin' is no principal"),
+    ],
+)
+def test_an_authorizer_that_cannot_be_had_is_refused_at_start(
+    configs: dict[str, str], problem: str
+) -> None:
+    with pytest.raises(ConfigError, match=problem), running(settings(**configs)):
+        pass

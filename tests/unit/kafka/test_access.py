@@ -1,0 +1,40 @@
+"""The needs that handlers declare, and the gate that asks for them."""
+
+from __future__ import annotations
+
+import pytest
+
+from fakebus.kafka.access import INSIDE, parse
+from fakebus.kafka.api import Handler
+from fakebus.kafka.handlers import HANDLERS
+from fakebus.protocol.api_keys import ApiKey
+from fakebus.protocol.schema import api_schema
+
+FOR_EVERYBODY = {ApiKey.API_VERSIONS, ApiKey.SASL_HANDSHAKE, ApiKey.SASL_AUTHENTICATE}
+
+
+@pytest.mark.parametrize("handler", HANDLERS, ids=lambda each: each.api_key.name)
+def test_every_api_but_those_of_the_login_needs_something_that_its_requests_name(
+    handler: Handler,
+) -> None:
+    assert bool(handler.needs) is (handler.api_key not in FOR_EVERYBODY)
+    schema = api_schema(int(handler.api_key))
+    assert schema is not None
+    versions = range(handler.min_version, handler.max_version + 1)
+    for need in map(parse, handler.needs):
+        if need.field not in ("", INSIDE):
+            kinds = {
+                field.is_array
+                for version in versions
+                for field in schema.request.root.fields_in(version)
+                if field.name == need.field
+            }
+            assert kinds == {need.of_each}
+
+
+@pytest.mark.parametrize(
+    "text", ["READ TOPIC", "READ", "READ TOPICS topics[]", "ALTER CLUSTER topics[]", "EAT TOPIC x"]
+)
+def test_what_is_no_need_is_refused(text: str) -> None:
+    with pytest.raises((ValueError, KeyError)):
+        parse(text)
