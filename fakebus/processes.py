@@ -22,6 +22,7 @@ _MOST_SOCKETS = 4096
 """Of a process that is looked through; the bus itself may have very many."""
 
 _PROC = Path("/proc")
+_ROUTES = Path("/proc/net/route")
 _SOCK_DIAG, _BY_FAMILY = 4, 20
 """The netlink protocol that tells of single sockets and its message, see sock_diag(7)."""
 _REQUEST = struct.Struct("=IHHII BBBBI")
@@ -257,3 +258,17 @@ def _process(pid: int, directory: Path) -> Process:
     except OSError:
         working = ""
     return Process(pid, tuple(text.rstrip("\0").split("\0")), working, started)
+
+
+def default_gateway(routes: Path = _ROUTES) -> str | None:
+    """Return the default route's gateway from the kernel's table, little-endian hex."""
+    try:
+        lines = routes.read_text().splitlines()[1:]
+    except OSError:
+        return None
+    for line in lines:
+        fields = line.split()
+        if len(fields) > 2 and fields[1] == "00000000" and fields[2] != "00000000":
+            octets = bytes.fromhex(fields[2])[::-1]
+            return ".".join(map(str, octets))
+    return None

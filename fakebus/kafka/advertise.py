@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from fakebus.kafka.api import ClientConnection
-
-_ROUTES = Path("/proc/net/route")
+from fakebus.processes import default_gateway
 
 
 class AdvertisedAddress(Protocol):
@@ -65,18 +64,4 @@ def auto_address(*, in_container: bool | None = None) -> AutoAddress:
     """
     if in_container is None:
         in_container = any(Path(p).exists() for p in ("/.dockerenv", "/run/.containerenv"))
-    return AutoAddress(_default_gateway(_ROUTES) if in_container else None)
-
-
-def _default_gateway(routes: Path) -> str | None:
-    """Return the default route's gateway from the kernel's table, little-endian hex."""
-    try:
-        lines = routes.read_text().splitlines()[1:]
-    except OSError:
-        return None
-    for line in lines:
-        fields = line.split()
-        if len(fields) > 2 and fields[1] == "00000000" and fields[2] != "00000000":
-            octets = bytes.fromhex(fields[2])[::-1]
-            return ".".join(map(str, octets))
-    return None
+    return AutoAddress(default_gateway() if in_container else None)

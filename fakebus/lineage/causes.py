@@ -261,13 +261,15 @@ class Causes:
             later = await self._store.notes_of_clients(clients, (seq + 1, end), VERBS, _CHUNK)
             notes += reversed(later)
         notes = list(map(self._clients.completed, notes))
+        begin_ms = max((note.at_ms for note in notes if note.seq <= seq), default=0)
         produced = []
         for note, candidates in History(notes, self._window_ms).candidates():
             # Of two questions the one that has seen more of what was before is right.
             if note.seq >= seq or note.seq not in self._candidates:
                 self._candidates[note.seq] = candidates
                 self._turns[note.seq] = _turn(notes, note, candidates)
-            if note.seq >= seq:
+            # A note of several records may have begun before, and gone on after.
+            if note.seq >= seq or note.until_ms >= begin_ms > note.at_ms:
                 produced.append(note)
         return produced
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from fakebus.broker.activity import Activity, Origin, Peer
 from fakebus.lineage.services import Services
-from fakebus.processes import Process
+from fakebus.processes import Process, default_gateway
 from fakebus.storage.lineage_interface import ClientRow
 from fakebus.types import TopicPartition
 
@@ -134,6 +135,7 @@ class Clients:
             "listener": peer.listener if peer else "",
             "software": peer.software if peer else "",
             "address": peer.host if peer else "",
+            "is_shared": peer is None or _is_shared(peer),
             "host_name": peer.host_name if peer else "",
             "process": _process_facts(peer.process) if peer else None,
             **{name: [] for name in _LISTS},
@@ -141,11 +143,13 @@ class Clients:
         return facts
 
     def _run_of(self, facts: Mapping[str, Any]) -> Run:
-        """Return the run that all clients of one process share."""
+        """Return the run that all clients of one process share, or those of one container."""
         process = facts["process"]
-        if process is None:
+        if process is not None:
+            return self._runs.setdefault((process["pid"], process["started"]), Run())
+        if facts.get("is_shared", True):
             return Run()
-        return self._runs.setdefault((process["pid"], process["started"]), Run())
+        return self._runs.setdefault((facts["address"],), Run())
 
     def _make_room(self) -> None:
         if len(self.by_number) >= _MOST_CLIENTS:
@@ -193,8 +197,16 @@ class Clients:
         ]
 
     def service_of(self, client: Client) -> str:
-        """Return the service that a client belongs to."""
-        return self.services.service_of(client.facts)
+        """Return the service that a client belongs to.
+
+        In a container of its own, what says no name belongs to the only service that does.
+        """
+        name, address = self.services.service_of(client.facts), client.facts["address"]
+        if name != address or client.facts.get("is_shared", True):
+            return name
+        there = [each.facts for each in self.by_number.values() if each.facts["address"] == address]
+        named = {self.services.service_of(facts) for facts in there} - {address}
+        return named.pop() if len(named) == 1 else name
 
     def listed(self, now_ms: int) -> list[dict[str, Any]]:
         """Return all clients as others see them, those that are the same to them as one."""
@@ -251,6 +263,15 @@ class Clients:
             client.add("asked_for_unknown", topic)
         if activity.group and verb in ("joined", "was assigned", "committed", "acknowledged"):
             client.add("groups", activity.group)
+
+
+def _is_shared(peer: Peer) -> bool:
+    """Whether many programs may have a client's address: it is this machine's or a gateway's."""
+    host = peer.host.removeprefix("::ffff:")
+    return host in (peer.local_host, "::1", _gateway()) or host.startswith("127.")
+
+
+_gateway = cache(default_gateway)
 
 
 def _key(facts: Mapping[str, Any]) -> tuple[object, ...]:

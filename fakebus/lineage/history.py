@@ -125,7 +125,7 @@ class History:
         # A note of several records says when the first and the last one came: what was sent
         # in between was sent before some of them.
         for later in self.notes[at + 1 :]:
-            if later.at_ms >= note.until_ms:
+            if later.at_ms > note.until_ms or note.at_ms == note.until_ms:
                 break
             if later.verb == SENT and later.first <= later.last:
                 found += self._sent([], later)

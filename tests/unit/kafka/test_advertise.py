@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from fakebus.kafka.advertise import AutoAddress, FixedAddress, _default_gateway
+from fakebus.kafka.advertise import AutoAddress, FixedAddress
 from fakebus.kafka.api import ClientConnection
+from fakebus.processes import default_gateway
 
 
 def client(host: str, local_host: str, local_port: int = 29092) -> ClientConnection:
@@ -47,5 +48,5 @@ def test_the_default_gateway_is_read_from_the_routing_table(tmp_path: Path) -> N
         "eth0\t000012AC\t00000000\t0001\n"
         "eth0\t00000000\t010012AC\t0003\n"
     )
-    assert _default_gateway(routes) == "172.18.0.1"
-    assert _default_gateway(tmp_path / "none") is None
+    assert default_gateway(routes) == "172.18.0.1"
+    assert default_gateway(tmp_path / "none") is None

@@ -33,6 +33,24 @@ async def test_a_consumer_and_a_producer_of_one_process_are_one() -> None:
     assert await story.edges() == ["orders[0]@0 -> invoices[0]@0 observed by fetch"]
 
 
+async def test_what_was_written_before_and_after_in_one_go_has_the_causes_of_both() -> None:
+    story = Story()
+    first, second = story.writes("shop", "orders"), story.writes("shop", "orders")
+    story.sent("billing", first)
+    invoice = story.writes("billing", "invoices")
+    story.sent("billing", second)
+    story.writes("billing", "invoices", known=False)
+    # As it is noted where it is not known yet that both connections are one process's.
+    story.store.notes[-2] = story.store.notes[-2]._replace(last=1, until_ms=story.now_ms)
+    assert invoice == "invoices[0]@0"
+    assert await story.edges() == [
+        "orders[0]@0 -> invoices[0]@0 observed by fetch (1 of 2)",
+        "orders[0]@0 -> invoices[0]@1 observed by fetch (2 of 2)",
+        "orders[0]@1 -> invoices[0]@0 observed by fetch (2 of 2)",
+        "orders[0]@1 -> invoices[0]@1 observed by fetch (1 of 2)",
+    ]
+
+
 async def test_a_trace_makes_the_same_steps_correlated_and_adds_none() -> None:
     story = Story()
     order = story.writes("shop", "orders", {"traceparent": TRACE})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fakebus.broker.activity import Peer
+from fakebus.broker.activity import Origin, Peer
 from fakebus.lineage.notes import MERGE_GAP_MS, MERGE_MS
 from fakebus.processes import Process
 from tests.unit.lineage.conftest import Diary, origin
@@ -157,3 +157,36 @@ def test_what_is_asked_for_again_and_again_is_noted_once(diary: Diary) -> None:
     for _ in range(3):
         diary.does(origin(), "looked up", 9, 9, detail="latest")
     assert diary.notes() == [("found", 5, 5), ("found", 6, 6)]
+
+
+def in_container(client_id: str, host: str = "10.0.0.2") -> Origin:
+    peer = Peer(host=host, port=1, local_port=2, local_host="10.0.0.1", looked_up=True)
+    return origin(client_id, peer=peer)
+
+
+def test_what_a_container_does_is_noted_in_order_as_that_of_one_process(diary: Diary) -> None:
+    producer, consumer = in_container("a"), in_container("b")
+    diary.does(producer, "produced", 0, 0)
+    diary.does(in_container("c", "10.0.0.3"), "fetched", 0, 0)
+    diary.does(producer, "produced", 1, 1)
+    diary.does(consumer, "fetched", 5, 5)
+    diary.does(producer, "produced", 2, 2)
+    assert diary.notes() == [
+        ("produced", 0, 1),
+        ("fetched", 0, 0),
+        ("fetched", 5, 5),
+        ("produced", 2, 2),
+    ]
+
+
+def test_what_says_no_name_in_a_container_belongs_to_the_only_service_there(diary: Diary) -> None:
+    def services(host: str, *client_ids: str) -> list[str]:
+        clients = [diary.clients.of(in_container(each, host), 1000) for each in client_ids]
+        return [diary.clients.service_of(each) for each in clients]
+
+    assert services("10.0.0.2", "billing-1", "rdkafka") == ["billing", "billing"]
+    assert services("10.0.0.3", "rdkafka", "kafkajs") == ["10.0.0.3", "10.0.0.3"]
+    assert services("10.0.0.4", "billing", "mail", "rdkafka") == ["billing", "mail", "10.0.0.4"]
+    # Anything on the bus's own machine has this address.
+    assert services("10.0.0.1", "billing", "rdkafka") == ["billing", "10.0.0.1"]
+    assert services("127.0.0.1", "billing", "rdkafka") == ["billing", "127.0.0.1"]
