@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import UUID
@@ -20,7 +21,7 @@ from fakebus.client.offsets import log_ranges, partitions_of
 from fakebus.client.publishing import Publisher
 from fakebus.client.reading import Reader
 from fakebus.client.registry import RegistryClient
-from fakebus.client.topic_contents import read_topics
+from fakebus.client.seed_log import FLUSH_S, SeedLog
 from fakebus.client.topics import (
     WantedTopic,
     add_partitions,
@@ -31,7 +32,6 @@ from fakebus.client.topics import (
     set_configs,
     topic_ids,
 )
-from fakebus.fixture_files import LEDGER_TOPIC
 from fakebus.fixture_files.model import (
     FixtureEvent,
     FixtureGroup,
@@ -41,13 +41,12 @@ from fakebus.fixture_files.model import (
 )
 from fakebus.fixture_files.parties import parties_of
 from fakebus.fixture_files.problems import FixtureError
-from fakebus.fixture_files.seeding.ledger import LEDGER_CONFIG, Ledger
+from fakebus.fixture_files.seeding.ledger import Ledger
 from fakebus.fixture_files.structure.schema_set import SchemaIds
 from fakebus.real_time import now_ms
 from fakebus.records.record import NewRecord
 from fakebus.types import TopicPartition
 
-_FLUSH_S = 60.0
 _PART = 10_000
 
 Progress = Callable[[int, int], None]
@@ -62,38 +61,6 @@ class SeedSummary:
     skipped: int
     schemas: int
     """Versions that the set has; those that were registered already count too."""
-
-
-class SeedLog:
-    """Ledger of a cluster, which is one of its topics.
-
-    Args:
-        connection: the cluster; it gets the topic if it has none.
-    """
-
-    def __init__(self, connection: Connection) -> None:
-        if LEDGER_TOPIC not in connection.refresh().topics:
-            create_topics(connection, [WantedTopic(LEDGER_TOPIC, 1, LEDGER_CONFIG)])
-        self._connection = connection
-        self._publisher = Publisher(connection, timeout_s=_FLUSH_S)
-
-    def read(self) -> Ledger:
-        """Return what it says now."""
-        return read_ledger(self._connection)
-
-    def write(self, *notes: NewRecord) -> None:
-        """Append notes; ClientError if the cluster does not take them."""
-        for note in notes:
-            self._publisher.send(LEDGER_TOPIC, note)
-        self._publisher.flush()
-
-
-def read_ledger(connection: Connection) -> Ledger:
-    """Return the ledger of a cluster; an empty one if it was never seeded."""
-    if LEDGER_TOPIC not in connection.metadata.topics:
-        return Ledger()
-    (topic,) = read_topics(connection, [LEDGER_TOPIC])
-    return Ledger((record.key, record.value) for record in topic.records)
 
 
 def register_schemas(registry: RegistryClient | None, fixture_set: FixtureSet) -> SchemaIds:
@@ -179,10 +146,15 @@ class SetSeeder:
             FixtureError: seeded events have changed, and ``reset`` is not set.
             ClientError: the cluster refuses something.
         """
+        with nullcontext(self._own) if self._log is None else self._log.turn() as ledger:
+            return self._seed(fixture_set, ledger, progress, reset)
+
+    def _seed(
+        self, fixture_set: FixtureSet, ledger: Ledger, progress: Progress | None, reset: bool
+    ) -> SeedSummary:
         names = [topic.name for topic in fixture_set.topics]
         self._connection.refresh()
         fixture_set = self._understood(fixture_set)
-        ledger = self._own if self._log is None else self._log.read()
         changes = ledger.changes(fixture_set, topic_ids(self._connection, names))
         if changes and not reset:
             raise FixtureError([problem for _, problem in changes])
@@ -192,7 +164,7 @@ class SetSeeder:
         self._change_configs(fixture_set.topics, created, ledger, ids)
         self._note(ledger.note_parties(parties_of(fixture_set)))
         topics_created, skipped, written = len(created), 0, 0
-        publisher = Publisher(self._connection, {"linger.ms": 20}, timeout_s=_FLUSH_S)
+        publisher = Publisher(self._connection, {"linger.ms": 20}, timeout_s=FLUSH_S)
         for stream in fixture_set.streams:
             topic_id, now_ms = ids[stream.topic], fixture_set.now_ms
             count, rest = self._unfinished(ledger, stream, topic_id)

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from fakebus.client.connection import REQUEST_TIMEOUT_S, ClientError, Connection
 from fakebus.client.offsets import log_ranges, partitions_of
-from fakebus.errors import ConfigError
+from fakebus.errors import ConfigError, ErrorCode
 from fakebus.real_time import monotonic
 
 if TYPE_CHECKING:
@@ -33,8 +33,15 @@ class WantedTopic(NamedTuple):
     config: Mapping[str, str] = MappingProxyType({})
 
 
-def create_topics(connection: Connection, wanted: Sequence[WantedTopic]) -> None:
+def create_topics(
+    connection: Connection, wanted: Sequence[WantedTopic], *, may_exist: bool = False
+) -> None:
     """Create topics and wait until the cluster tells of them.
+
+    Args:
+        connection: the cluster.
+        wanted: the topics.
+        may_exist: whether somebody else may have created them meanwhile.
 
     Raises:
         ConfigError: the client library takes no such topic.
@@ -62,7 +69,11 @@ def create_topics(connection: Connection, wanted: Sequence[WantedTopic]) -> None
         names = ", ".join(topic.name for topic in wanted)
         raise ConfigError(f"topic {names!r} cannot be created: {error}") from None
     for name, future in futures.items():
-        connection.result(future, f"topic {name!r} is not created")
+        try:
+            connection.result(future, f"topic {name!r} is not created")
+        except ClientError as error:
+            if not may_exist or error.code != ErrorCode.TOPIC_ALREADY_EXISTS.code:
+                raise
     missing = {topic.name for topic in wanted}
     _wait_until(connection, missing.issubset, "the new topics do not appear")
 

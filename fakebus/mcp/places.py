@@ -11,7 +11,8 @@ from typing import Any
 from fakebus.client.bus_http import BusHttp
 from fakebus.client.connection import Connection
 from fakebus.client.registry import RegistryClient, registry_url
-from fakebus.client.seeding import SeedLog, SeedSummary, SetSeeder, seed_directory
+from fakebus.client.seed_log import SeedLog
+from fakebus.client.seeding import SeedSummary, SetSeeder, seed_directory
 from fakebus.cluster.external import ExternalCluster
 from fakebus.cluster.interface import Cluster
 from fakebus.errors import ConfigError

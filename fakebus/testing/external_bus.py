@@ -13,7 +13,7 @@ from fakebus.bus_thread import BusThread
 from fakebus.client.connection import ClientError, Connection
 from fakebus.client.reachability import parse_servers
 from fakebus.client.registry import RegistryClient
-from fakebus.client.seeding import SeedLog
+from fakebus.client.seed_log import SeedLog
 from fakebus.cluster.external import ExternalCluster
 from fakebus.cluster.interface import NotOnThisCluster
 from fakebus.errors import ConfigError

@@ -15,7 +15,8 @@ from fakebus.client.connection import ClientError
 from fakebus.client.groups import delete_group, list_groups
 from fakebus.client.offsets import LogRange
 from fakebus.client.registry import RegistryClient
-from fakebus.client.seeding import SeedLog, SetSeeder
+from fakebus.client.seed_log import SeedLog
+from fakebus.client.seeding import SetSeeder
 from fakebus.client.topics import delete_topics
 from fakebus.cluster.events import Event
 from fakebus.cluster.external import ExternalCluster

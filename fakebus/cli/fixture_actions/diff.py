@@ -137,7 +137,7 @@ def _as_seeded(
         load: loads it at another time.
         connection: the cluster, which notes when it was seeded.
     """
-    from fakebus.client.seeding import read_ledger
+    from fakebus.client.seed_log import read_ledger
     from fakebus.client.topics import topic_ids
 
     ledger = read_ledger(connection)

@@ -59,7 +59,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Seed the set."""
     connection = connect(arguments, "fakebus fixtures seed")
     # YAML and the formats come with these; other commands start without them.
-    from fakebus.client.seeding import SeedLog, SetSeeder
+    from fakebus.client.seed_log import SeedLog
+    from fakebus.client.seeding import SetSeeder
 
     registry = registry_of(arguments, connection)
     seeder = SetSeeder(connection, SeedLog(connection))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from shutil import copy, copytree
@@ -15,10 +17,17 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from fakebus.addresses import Address
 from fakebus.app import BusThread, FakeBus
 from fakebus.cli.main import run
+from fakebus.client import seed_log
+from fakebus.client.connection import Connection
 from fakebus.client.publishing import Publisher
+from fakebus.client.reachability import parse_servers
+from fakebus.client.seed_log import SeedLog
+from fakebus.client.seeding import SetSeeder, seed_directory
 from fakebus.config import Settings
 from fakebus.fixture_files.problems import FixtureError
 from fakebus.fixture_files.seeding.ledger import Ledger
+from fakebus.real_time import monotonic
+from fakebus.records.record import NewRecord
 
 pytestmark = pytest.mark.clients
 
@@ -260,3 +269,45 @@ def test_the_command_applies_a_changed_config_as_the_bus_does(
         configured("retention.bytes: 1000000")
         configured("segment.bytes: 2000000")
         configured("")
+
+
+def in_its_own_connection(servers: str, directory: Path) -> int:
+    connection = Connection("test", parse_servers(servers))
+    _, done = seed_directory(SetSeeder(connection, SeedLog(connection)), None, directory)
+    return done.records
+
+
+def test_seeds_at_the_same_time_write_every_event_once(fixtures: Path) -> None:
+    write(fixtures, *map(str, range(50)))
+    with bus(None) as servers, ThreadPoolExecutor() as threads:
+        done = [threads.submit(in_its_own_connection, servers, fixtures) for _ in range(4)]
+        assert sorted(each.result() for each in done) == [0, 0, 0, 50]
+        assert values(servers) == list(map(str, range(50)))
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        {"pid": 2**22 + 1},
+        {"machine": "\x1b[2J elsewhere", "silence_s": 0.4},
+        {"machine": "elsewhere", "pid": "x", "silence_s": 0.4},
+    ],
+)
+def test_a_seed_that_ended_without_a_word_holds_up_nobody(
+    fixtures: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    claim: dict[str, Any],
+) -> None:
+    silence_s = claim.pop("silence_s", 60)
+    monkeypatch.setattr(seed_log, "_SILENCE_S", silence_s)
+    with bus(None) as servers:
+        log = SeedLog(Connection("test", parse_servers(servers)))
+        text = json.dumps({**seed_log._this_process(), **claim})
+        log.write(NewRecord(b"fixtures.claim:gone", text.encode()))
+        began = monotonic()
+        seed(servers, fixtures)
+        assert silence_s == 60 or monotonic() - began >= silence_s
+        assert values(servers) == ["one"]
+    assert "another seed is running, by process" in caplog.text
+    assert "\x1b" not in caplog.text
