@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
+from weakref import WeakValueDictionary
 
 from fakebus.broker.activity import Activity, Origin, Peer
 from fakebus.lineage.services import Services
@@ -19,12 +20,13 @@ _OWN_FRONT_ENDS = ("registry", "fixtures", "library")
 _MOST_TOPICS = 200
 """That are remembered of one client, for each thing that it does with topics."""
 _MOST_CLIENTS = 5000
+_MOST_RANGES = 100
 _KEEP_SEEN_MS = 5000
 """How far behind what is stored of a client's last sign of life may be."""
 _LISTS = ("groups", "produces", "consumes", "asked_for_unknown")
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class Run:
     """Run of activities of one kind by one process, and what it was sent."""
 
@@ -33,6 +35,18 @@ class Run:
     """The notes of this run that may still grow, by client, partition and group."""
     fetched: dict[TopicPartition, list[tuple[int, int]]] = field(default_factory=dict)
     """The offsets that the process was sent and has not committed, as ranges."""
+
+    def add_fetched(self, place: TopicPartition, first: int, last: int) -> None:
+        """Add offsets to those that the process was sent."""
+        ranges = self.fetched.setdefault(place, [])
+        if ranges and ranges[-1][0] <= first <= ranges[-1][1] + 1:
+            ranges[-1] = ranges[-1][0], max(last, ranges[-1][1])
+            return
+        apart = [each for each in ranges if each[1] + 1 < first or each[0] > last + 1]
+        joined = [each for each in ranges if each not in apart]
+        first = min([first, *(each[0] for each in joined)])
+        last = max([last, *(each[1] for each in joined)])
+        ranges[:] = sorted([*apart, (first, last)])[-_MOST_RANGES:]
 
 
 @dataclass(slots=True, eq=False)
@@ -84,7 +98,7 @@ class Clients:
         self.last = THE_BUS
         """The highest number in use."""
         self._by_key: dict[tuple[object, ...], Client] = {}
-        self._runs: dict[tuple[object, ...], Run] = {}
+        self._runs: WeakValueDictionary[tuple[object, ...], Run] = WeakValueDictionary()
         self._bus = Client(THE_BUS, 0, 0, {name: [] for name in _LISTS}, Run())
 
     def load(self, rows: Iterable[ClientRow]) -> None:
@@ -143,13 +157,17 @@ class Clients:
         return facts
 
     def _run_of(self, facts: Mapping[str, Any]) -> Run:
-        """Return the run that all clients of one process share, or those of one container."""
-        process = facts["process"]
+        """Return the run that all clients of one process share, or those of one container.
+
+        Other connections that look the same are taken for those of one process until it is found,
+        and for good when it has ended by then: what one of them fetched is not skipped by another.
+        """
+        process, key = facts["process"], _key(facts)
         if process is not None:
-            return self._runs.setdefault((process["pid"], process["started"]), Run())
-        if facts.get("is_shared", True):
-            return Run()
-        return self._runs.setdefault((facts["address"],), Run())
+            key = process["pid"], process["started"]
+        elif not facts.get("is_shared", True):
+            key = (facts["address"],)
+        return self._runs.setdefault(key, Run())
 
     def _make_room(self) -> None:
         if len(self.by_number) >= _MOST_CLIENTS:
@@ -172,7 +190,11 @@ class Clients:
                     "host_name": peer.host_name,
                 }
                 client.stored_ms = -1
-                client.run = self._run_of(client.facts)
+                assumed, client.run = client.run, self._run_of(client.facts)
+                if client.run is not assumed:
+                    for place, ranges in assumed.fetched.items():
+                        for first, last in ranges:
+                            client.run.add_fetched(place, first, last)
                 known = self._by_key.setdefault(_key(client.facts), client)
                 if known is not client:
                     # What was noted stays with the row that it has; what comes goes to the first.

@@ -23,7 +23,6 @@ MERGE_GAP_MS = 100
 MERGE_MS = 1000
 """How long what is one note may take in all."""
 _MERGED = ("produced", "seeded", "replayed", "fetched")
-_MOST_RANGES = 100
 """Of offsets that a process was sent of one partition and has not committed."""
 _MOST_STARTS = 10_000
 
@@ -114,7 +113,7 @@ class Notebook:
         verb, at_ms, _, topic, partition, first, last, group, *_ = activity
         run, key = client.run, (client.number, topic, partition, group)
         if verb == "fetched":
-            _add_range(run.fetched.setdefault(TopicPartition(topic, partition), []), first, last)
+            run.add_fetched(TopicPartition(topic, partition), first, last)
         note: NoteRow | None = run.notes.get(key) if run.verb == verb else None
         if (
             note is not None
@@ -206,15 +205,3 @@ class Notebook:
                 group=group,
                 detail=f"{why}: begins at the {activity.detail} offset",
             )
-
-
-def _add_range(ranges: list[tuple[int, int]], first: int, last: int) -> None:
-    """Add a range of offsets to others, which are apart from each other."""
-    if ranges and ranges[-1][0] <= first <= ranges[-1][1] + 1:
-        ranges[-1] = ranges[-1][0], max(last, ranges[-1][1])
-        return
-    apart = [each for each in ranges if each[1] + 1 < first or each[0] > last + 1]
-    joined = [each for each in ranges if each not in apart]
-    first = min([first, *(each[0] for each in joined)])
-    last = max([last, *(each[1] for each in joined)])
-    ranges[:] = sorted([*apart, (first, last)])[-_MOST_RANGES:]

@@ -190,3 +190,25 @@ def test_what_says_no_name_in_a_container_belongs_to_the_only_service_there(diar
     # Anything on the bus's own machine has this address.
     assert services("10.0.0.1", "billing", "rdkafka") == ["billing", "10.0.0.1"]
     assert services("127.0.0.1", "billing", "rdkafka") == ["billing", "127.0.0.1"]
+
+
+@pytest.mark.parametrize("process", [SHOP, None])
+@pytest.mark.parametrize("found_after", [0, 1, 2])
+def test_connections_of_one_client_are_one_process_before_and_unless_it_is_found(
+    diary: Diary, process: Process | None, found_after: int
+) -> None:
+    peers = [Peer(host="127.0.0.1", port=port, local_port=9) for port in (1, 2)]
+    reading, committing = (origin("shop", peer=peer) for peer in peers)
+
+    def look_up(number: int) -> None:
+        if number == found_after:
+            for peer in peers:
+                peer.process, peer.looked_up = process, True
+                diary.clients.looked_up(peer)
+
+    look_up(0)
+    diary.does(reading, "fetched", 1, 1)
+    look_up(1)
+    commit(diary, committing, 2, 0)
+    look_up(2)
+    assert diary.notes() == [("fetched", 1, 1), ("skipped", 0, 0), ("committed", 1, 1)]
