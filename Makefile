@@ -34,6 +34,7 @@ check: $(STAMP)  ## Format, lint, types, layers
 test-clients: $(STAMP)  ## kcat, Java, Go and Node clients (needs their toolchains)
 	$(BIN)/python tests/clients/build.py
 	$(BIN)/python -m pytest -q tests/clients/test_other_languages.py tests/clients/test_registry_other_languages.py tests/clients/test_asyncapi.py tests/clients/test_flow_of_languages.py tests/devstack $(ARGS)
+	KILLS=25 $(BIN)/python -m pytest -q -n 2 tests/kill
 
 test-console: $(VENV)/.console  ## The console in Chromium
 	timeout 150 $(BIN)/python -m pytest -q tests/console $(ARGS)

@@ -20,7 +20,8 @@ import pytest
 import fakebus
 from fakebus.cli.main import run
 
-pytestmark = pytest.mark.clients
+# One process holds the bus and the services of all of them.
+pytestmark = [pytest.mark.clients, pytest.mark.xdist_group("demo")]
 
 WAIT_SECONDS = 30.0
 FREE = ("--kafka", "127.0.0.1:0", "--http", "127.0.0.1:0")

@@ -28,7 +28,7 @@ from tests.clients.flow_scene import (
     edges,
 )
 
-pytestmark = pytest.mark.clients
+pytestmark = [pytest.mark.clients, pytest.mark.xdist_group("flow")]
 
 OWN_IDS = """
 version: 1
