@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -112,11 +113,25 @@ class RecordThread:
             self._executor.shutdown(wait=False, cancel_futures=True)
 
 
+class _Politeness:
+    """Politeness of threads: how many are polite now, and how long a thread went on before."""
+
+    lock = threading.Lock()
+    threads = 0
+    interval_s = 0.0
+
+
 def politely(function: Callable[[], R]) -> R:
     """Call a function so that this thread and the event loop get their turns often."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(min(before, _SWITCH_INTERVAL_S))
+    with _Politeness.lock:
+        if not _Politeness.threads:
+            _Politeness.interval_s = sys.getswitchinterval()
+            sys.setswitchinterval(min(_Politeness.interval_s, _SWITCH_INTERVAL_S))
+        _Politeness.threads += 1
     try:
         return function()
     finally:
-        sys.setswitchinterval(before)
+        with _Politeness.lock:
+            _Politeness.threads -= 1
+            if not _Politeness.threads:
+                sys.setswitchinterval(_Politeness.interval_s)

@@ -17,26 +17,29 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
 from types import TracebackType
 from typing import NamedTuple, Self
 
 from fakebus.broker.partition_log import PartitionLog
 from fakebus.broker.topics import Topic, Topics
+from fakebus.broker.turns import Pace
+from fakebus.real_time import monotonic
 from fakebus.records.batch import CONTROL_BIT
 from fakebus.records.codecs import CODEC_MASK
 from fakebus.records.errors import RecordError
 from fakebus.records.reader import read_records
 from fakebus.records.record import Record
 from fakebus.storage.interface import StoredBatch
-from fakebus.types import TopicPartition
+from fakebus.types import Buffer, TopicPartition
 
 logger = logging.getLogger("fakebus.broker")
 
 SLICE_BYTES = 256 * 1024
 SLICE_RECORDS = 200
-_RECORDS_IN_A_ROW = 1000
-"""Records that are passed over without giving way to others; a millisecond or two."""
+_TURN_S = 0.0002
+"""How long records are read before others get their turn; an acknowledgement waits for several."""
+_PIECE_BYTES = 32 * 1024
+"""Bytes that are looked through in one go; microseconds."""
 _INLINE_PACKED_BYTES = 4096
 """Compressed batches up to this size unpack to a few megabytes at most, in milliseconds."""
 
@@ -73,13 +76,18 @@ class LogCursor:
         end: stop here even if the log goes on.
         on_change: called with the cursor when the log has grown, changed or gone.
         wanted: of batches for which it says no, no records come.
+        having: bytes in lower case; records of a batch that has none of them, in whatever case,
+            need not come.
+        pace: at which batches are looked through for these.
     """
 
     __slots__ = (
         "_ahead",
         "_epoch",
         "_first",
+        "_having",
         "_on_change",
+        "_pace",
         "_records",
         "_wanted",
         "end",
@@ -95,9 +103,13 @@ class LogCursor:
         end: int | None = None,
         on_change: Callable[[LogCursor], None] | None = None,
         wanted: Callable[[StoredBatch], bool] | None = None,
+        having: Sequence[bytes] = (),
+        pace: Pace | None = None,
     ) -> None:
         self.log = log
         self._wanted = wanted
+        self._having = having
+        self._pace = pace or Pace(rest_s=0)
         self.position = log.log_start_offset if position is None else position
         self.end = end
         self._first = 0 if position is None else position
@@ -218,27 +230,40 @@ class LogCursor:
                 left -= len(batch.data)
                 self._close_batch()
             elif batch.attributes & CODEC_MASK and len(batch.data) > _INLINE_PACKED_BYTES:
-                records = await asyncio.to_thread(read_records, batch.data)
-                self.settle()
-                if self._ahead and self._ahead[0] is batch:
-                    self._records = records
+                self._open(batch, await asyncio.to_thread(self._read, batch))
+            elif self._having and not batch.attributes & CODEC_MASK:
+                left -= len(batch.data)
+                if await _has_any(batch.data, self._having, self._pace):
+                    self._open(batch, self._read(batch))
+                else:
+                    self._open(batch, None)
             else:
-                self._records = read_records(batch.data)
+                self._records = self._read(batch)
         return False
+
+    def _read(self, batch: StoredBatch) -> Iterator[Record]:
+        return read_records(batch.data, first_offset=self.position)
+
+    def _open(self, batch: StoredBatch, records: Iterator[Record] | None) -> None:
+        """Go on with records of a batch, or behind it, if it still is the next one."""
+        self.settle()
+        if self._ahead and self._ahead[0] is batch:
+            self._records = records
+            if records is None:
+                self._close_batch()
 
     def _take(self, found: list[Record], most: int) -> bool:
         """Move records of the open batch; return whether it or ``found`` is used up."""
         assert self._records is not None  # noqa: S101 - _open_batch has seen to it
-        seen = 0
-        for record in islice(self._records, _RECORDS_IN_A_ROW):
-            seen += 1
+        until = monotonic() + _TURN_S
+        for record in self._records:
             if record.offset >= self.position:
                 found.append(record)
                 self.position = record.offset + 1
                 if len(found) == most:
                     return True
-        if seen == _RECORDS_IN_A_ROW:
-            return False
+            if monotonic() > until:
+                return False
         self._close_batch()
         return True
 
@@ -246,6 +271,17 @@ class LogCursor:
         self._records = None
         if self._ahead:
             self.position = max(self.position, self._ahead.popleft().last_offset + 1)
+
+
+async def _has_any(data: Buffer, wanted: Sequence[bytes], pace: Pace) -> bool:
+    """Return whether one of some texts in lower case is in bytes; others get their turns."""
+    overlap = max(map(len, wanted)) - 1
+    for at in range(0, len(data), _PIECE_BYTES):
+        piece = bytes(data[at : at + _PIECE_BYTES + overlap]).lower()
+        if any(each in piece for each in wanted):
+            return True
+        await pace.keep()
+    return False
 
 
 class Tail:

@@ -18,6 +18,14 @@ from fakebus.real_time import monotonic
 
 T = TypeVar("T")
 
+_BUSY_S = 0.00005
+"""A turn of the event loop that takes this long has had requests in it."""
+_BUSY_FOR_S = 0.02
+"""For how long others are taken to go on with what they did."""
+_TURN_S = 0.0001
+_REST_S = 0.002
+"""Of a search and the like while others have requests."""
+
 LARGE_REQUEST_BYTES = 16 * 1024
 """Requests from this size on may name so much that it is done in turns."""
 SLICE_S = 0.005
@@ -92,3 +100,30 @@ async def in_turns(items: Iterable[T]) -> AsyncIterator[T]:
             await asyncio.sleep(0)
             until = monotonic() + SLICE_S
         yield item
+
+
+class Pace:
+    """Pace of work that nobody waits for as long as others have requests.
+
+    Such work takes turns of a tenth of a millisecond. It goes on at once when the loop has
+    nothing else to do, and else after a rest, so that few acknowledgements meet a turn of it.
+
+    Args:
+        rest_s: how long it rests while others have requests; 0 for what is soon done.
+    """
+
+    def __init__(self, rest_s: float = _REST_S) -> None:
+        self._rest_s = rest_s
+        self._until = monotonic() + _TURN_S
+        self._busy_until = 0.0
+
+    async def keep(self) -> None:
+        """Give way to others if the turn is used up; called after every small piece of work."""
+        began = monotonic()
+        if began < self._until:
+            return
+        await asyncio.sleep(self._rest_s if began < self._busy_until else 0)
+        now = monotonic()
+        if self._busy_until <= began and now - began > _BUSY_S:
+            self._busy_until = now + _BUSY_FOR_S
+        self._until = now + _TURN_S

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from fakebus.broker.record_thread import politely
 from fakebus.catalogue.smells import Smell, smells_of
 from fakebus.catalogue.subjects import (
     Landscape,
@@ -22,8 +23,7 @@ from fakebus.catalogue.subjects import (
     overlaid,
     sampled,
 )
-from fakebus.client.offsets import LogRange
-from fakebus.cluster.browsing import noted_parties_of
+from fakebus.cluster.browsing import ReadRequest, noted_parties_of, read_page
 from fakebus.cluster.events import Event
 from fakebus.cluster.interface import Cluster, NotOnThisCluster, SchemaDetails, Schemas
 from fakebus.errors import FakebusError
@@ -38,7 +38,11 @@ DAYS = 7
 _DAY_MS = 24 * 60 * 60 * 1000
 _EXAMPLES = 3
 _SAMPLE = 50
-"""How many records of a partition are looked at."""
+"""How many records of a partition are looked at, ..."""
+_SAMPLE_BYTES = 1 << 20
+"""... in all partitions together not more than these, ..."""
+_SAMPLE_S = 0.3
+"""... and for not longer."""
 _NEWEST = 200
 """Of a partition, how many records are looked at for smells."""
 _MOST_LOOKED_AT = 1000
@@ -83,9 +87,10 @@ async def cluster_landscape(
             own = {each.name: each.value or "" for each in configs if each.source == "topic"}
             facts = replace(facts, config=own)
         if examples:
-            newest = await _newest(cluster, one.name)
+            newest = await _newest(cluster, one.name, one.partitions)
             sample = sampled((each.key, each.size_bytes) for each in newest)
-            facts = replace(facts, examples=_examples(newest), sample=sample)
+            told = await asyncio.to_thread(politely, partial(_examples, newest))
+            facts = replace(facts, examples=told, sample=sample)
         topics[one.name] = facts
     try:
         subjects = await subjects_of(cluster.schemas, parties, names)
@@ -135,22 +140,23 @@ def _said(fixtures: Sequence[Path], profile: str | None, now_ms: int) -> Landsca
     return of_set(load_fixtures(fixtures, now_ms=now_ms, profile=profile))
 
 
-async def _newest(cluster: Cluster, topic: str) -> list[Event]:
-    """Return the newest records of each partition of a topic, the newest last."""
-    found: list[Event] = []
-    for place, log in (await cluster.ranges([topic])).items():
-        wanted = LogRange(start=max(log.start, log.end - _SAMPLE), end=log.end)
-        async with aclosing(cluster.slices({place: wanted})) as slices:
-            async for events in slices:
-                found += events
-    return sorted(found, key=lambda each: each.timestamp_ms)
+async def _newest(cluster: Cluster, topic: str, partitions: int) -> list[Event]:
+    """Return the newest records of a topic, the newest last."""
+    request = ReadRequest(
+        topics=(topic,),
+        newest_first=True,
+        limit=_SAMPLE * partitions,
+        max_bytes=_SAMPLE_BYTES,
+        max_seconds=_SAMPLE_S,
+    )
+    return list((await read_page(cluster, request)).events)[::-1]
 
 
 def _examples(events: Sequence[Event]) -> list[object]:
     found = []
     for each in reversed(events):
-        payload = each.payload
-        if payload.format not in ("null", "binary"):
+        payload = each.payload if each.size_bytes <= _SAMPLE_BYTES else None
+        if payload is not None and payload.format not in ("null", "binary"):
             found.append(payload.data)
         if len(found) == _EXAMPLES:
             break

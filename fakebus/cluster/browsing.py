@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from math import inf
 
+from fakebus.broker.record_thread import politely
+from fakebus.broker.turns import Pace
 from fakebus.client.groups import GroupDetails
 from fakebus.client.offsets import LogRange, offset_of
 from fakebus.client.positions import Position, PositionKind
 from fakebus.cluster.events import Event
 from fakebus.cluster.interface import Cluster, NotFoundError
+from fakebus.cluster.text_tests import has_any, needles_of
 from fakebus.fixture_files import LEDGER_TOPIC
 from fakebus.fixture_files.parties import Parties
 from fakebus.fixture_files.seeding.ledger import Ledger
@@ -29,11 +33,13 @@ Matches = Callable[[Event], bool]
 MAX_SCANNED = 10_000
 MAX_BYTES = 8 << 20
 _MIN_WINDOW = 16
+_FIRST_WINDOW = 64
+"""Records that are read at once as long as it is not known how large they are."""
 _MAX_WINDOW = 100_000
 _SCAN_WINDOW = 1000
 """Records that are asked for at once, over all partitions, while others are passed over."""
-_TURN_S = 0.001
-"""How long records are looked at before others get their turn."""
+_LARGE = 64 * 1024
+"""Bytes of a record that is looked at beside the event loop."""
 _EARLIEST = Position(kind=PositionKind.EARLIEST)
 _LATEST = Position(kind=PositionKind.LATEST)
 
@@ -51,12 +57,18 @@ class ReadRequest:
     newest_first: bool = False
     cursor: Mapping[TopicPartition, int] | None = None
     """Go on from where a page ended, instead of ``start``."""
+    contains: str = ""
+    """Only records that have this text in key, value or headers, in capitals or not."""
     matches: Matches | None = None
     """Which records are wanted; all when left out."""
+    takes_long: bool = False
+    """Whether ``matches`` may take long, so that it is called beside the event loop."""
     limit: int = 50
     """Records of a page at most."""
     max_scanned: int = MAX_SCANNED
-    """Records that are looked at for a page at most."""
+    """Offsets that are looked at for a page at most."""
+    max_seconds: float | None = None
+    """How long records are looked at for a page."""
     max_bytes: int = MAX_BYTES
     """Bytes of keys, values and headers in a page; a single record may be larger."""
 
@@ -70,7 +82,7 @@ class RecordPage:
     """Where the next page begins; also what is written meanwhile begins there, unless the newest
     came first."""
     scanned: int
-    """How many records were looked at for this page."""
+    """How many offsets were looked at for this page."""
     left: int
     """Offsets that were not looked at yet; 0 says that this was all."""
 
@@ -116,9 +128,9 @@ class _Lane:
         end = self._log.start if self._backwards else self._log.end
         return abs(end - self.position)
 
-    def window(self, size: int) -> LogRange:
-        """Return the offsets to read next: ``size``, or more where there was nothing."""
-        self._window = min(max(size, 2 * self._window), _MAX_WINDOW)
+    def window(self, size: int, most: int) -> LogRange:
+        """Return the offsets to read next: ``size``, or up to ``most`` where there was nothing."""
+        self._window = min(max(size, 2 * self._window), _MAX_WINDOW, most)
         if self._backwards:
             start = max(self._log.start, self._at - self._window)
             return LogRange(start=start, end=self._at)
@@ -164,7 +176,14 @@ class Reading:
     def __init__(self, cluster: Cluster, request: ReadRequest) -> None:
         self._cluster = cluster
         self._request = request
-        self._lanes: dict[TopicPartition, _Lane] | None = None
+        self._lanes: dict[TopicPartition, _Lane] = {}
+        self._has_begun = False
+        self._needles = needles_of(request.contains)
+        self._is_search = request.matches is not None or bool(self._needles)
+        self._pace = Pace() if self._is_search else Pace(rest_s=0)
+        self._mean: float | None = None
+        """Bytes of a record, of those that were read last."""
+        self._scanned = self._budget = 0
 
     async def page(self) -> RecordPage:
         """Return the next page; an empty one that has nothing left comes at the end.
@@ -173,34 +192,52 @@ class Reading:
             NotFoundError: a topic is not there.
         """
         request = self._request
-        if self._lanes is None:
-            self._lanes = await self._begun()
+        if not self._has_begun:
+            self._lanes, self._has_begun = await self._begun(), True
         lanes = self._lanes
         found: list[Event] = []
-        scanned = size = 0
-        until = monotonic() + _TURN_S
-        while len(found) < request.limit and scanned < request.max_scanned:
-            await self._refill()
+        size = self._scanned = 0
+        self._budget = request.max_scanned
+        end = None
+        while len(found) < request.limit:
+            if self._is_waiting():
+                # Nothing can be merged as long as one may have something older or newer.
+                if end is None:
+                    end = monotonic() + (request.max_seconds or inf)
+                elif self._budget <= 0 or monotonic() > end:
+                    break
+                await self._refill()
+                continue
             lane = min((each for each in lanes.values() if each.ahead), key=_order, default=None)
             if lane is None:
                 break
             event = lane.ahead[-1] if request.newest_first else lane.ahead[0]
-            if request.matches is None or request.matches(event):
-                size += event.size_bytes
-                if found and size > request.max_bytes:
-                    break
-                found.append(event)
+            size += event.size_bytes
+            if found and size > request.max_bytes:
+                break
+            found.append(event)
+            left = lane.left
             lane.take()
-            scanned += 1
-            if monotonic() > until:
-                await asyncio.sleep(0)
-                until = monotonic() + _TURN_S
+            self._scanned += left - lane.left
+            await self._pace.keep()
         return RecordPage(
             events=tuple(found),
             cursor={place: lane.position for place, lane in lanes.items()},
-            scanned=scanned,
+            scanned=self._scanned,
             left=sum(lane.left for lane in lanes.values()),
         )
+
+    async def _wanted(self, events: Sequence[Event], size: int) -> Sequence[Event]:
+        if not self._is_search:
+            return events
+        if self._request.takes_long or size > _LARGE:
+            return await asyncio.to_thread(politely, lambda: list(filter(self._matches, events)))
+        return list(filter(self._matches, events))
+
+    def _matches(self, event: Event) -> bool:
+        if self._needles and not has_any(event, self._needles):
+            return False
+        return self._request.matches is None or self._request.matches(event)
 
     async def _begun(self) -> dict[TopicPartition, _Lane]:
         request = self._request
@@ -219,31 +256,44 @@ class Reading:
             for place, log in ranges.items()
         }
 
+    def _is_waiting(self) -> bool:
+        """Return whether a lane that goes on has no record."""
+        return any(lane.left and not lane.ahead for lane in self._lanes.values())
+
     async def _refill(self) -> None:
-        """See to it that every lane that goes on has its next record."""
-        assert self._lanes is not None  # noqa: S101 - the order of the calls
+        """Read on where there is no record."""
         request = self._request
-        wanted = request.limit if request.matches is None else _SCAN_WINDOW
+        empty = {p: lane for p, lane in self._lanes.items() if not lane.ahead and lane.left}
+        wanted = _SCAN_WINDOW if self._is_search else request.limit
         size = max(wanted // max(len(self._lanes), 1) + 1, _MIN_WINDOW)
-        while True:
-            empty = {p: lane for p, lane in self._lanes.items() if not lane.ahead and lane.left}
-            if not empty:
-                return
-            await self._fill({place: lane.window(size) for place, lane in empty.items()})
+        most = self._budget // len(empty)
+        if request.newest_first:
+            # To know the newest of a window, all of it has to be read.
+            mean = request.max_bytes // _FIRST_WINDOW if self._mean is None else self._mean
+            most = min(most, int(request.max_bytes / (mean + 1)) // len(empty))
+        windows = {place: lane.window(size, max(most, 1)) for place, lane in empty.items()}
+        left = sum(lane.left for lane in empty.values())
+        await self._fill(windows)
+        self._scanned += left - sum(lane.left for lane in empty.values())
+        self._budget -= sum(window.records for window in windows.values())
 
     async def _fill(self, windows: Mapping[TopicPartition, LogRange]) -> None:
-        assert self._lanes is not None  # noqa: S101 - the order of the calls
         request, size, complete = self._request, 0, True
-        async with aclosing(self._cluster.slices(windows)) as slices:
+        count = total = 0
+        async with aclosing(self._cluster.slices(windows, self._needles, self._pace)) as slices:
             async for events in slices:
                 lane = self._lanes[TopicPartition(events[0].topic, events[0].partition)]
-                lane.ahead.extend(events)
-                size += sum(event.size_bytes for event in events)
+                read = sum(event.size_bytes for event in events)
+                wanted = await self._wanted(events, read)
+                lane.ahead.extend(wanted)
+                count, total = count + len(events), total + read
+                size += read if len(wanted) == len(events) else sum(e.size_bytes for e in wanted)
                 if size > request.max_bytes and not request.newest_first:
                     complete = False
                     break
                 while size > request.max_bytes and len(lane.ahead) > 1:
                     size -= lane.keep_newest()
+        self._mean = total / max(count, 1)
         for place, window in windows.items():
             self._lanes[place].go_on(window, complete=complete)
 

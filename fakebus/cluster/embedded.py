@@ -15,6 +15,7 @@ from fakebus.broker.partition_log import PartitionLog
 from fakebus.broker.tail import LogCursor, Start, Tail, readable_end
 from fakebus.broker.topic_requests import DEFAULT, NewPartitions, NewTopic, TopicToDelete
 from fakebus.broker.topics import Topic
+from fakebus.broker.turns import Pace
 from fakebus.client.connection import NotFoundError
 from fakebus.client.groups import GroupDetails, GroupMember, GroupPartition, group_in_use
 from fakebus.client.offsets import LogRange
@@ -43,6 +44,8 @@ from fakebus.types import TopicPartition
 from fakebus.wording import nearest
 
 _SILENCE_S = 0.5
+_SLICE_RECORDS = 10
+"""Records that are made events without giving way to others; a tenth of a millisecond."""
 _STATES = {
     "PreparingRebalance": "preparing_rebalancing",
     "CompletingRebalance": "completing_rebalancing",
@@ -197,13 +200,19 @@ class EmbeddedCluster:
         return log
 
     async def slices(
-        self, wanted: Mapping[TopicPartition, LogRange]
+        self,
+        wanted: Mapping[TopicPartition, LogRange],
+        having: Sequence[bytes] = (),
+        pace: Pace | None = None,
     ) -> AsyncGenerator[Sequence[Event], None]:
         """Yield the records of ranges, in slices of one partition each, bounded in size."""
+        pace = pace or Pace(rest_s=0)
         for place, log in wanted.items():
-            cursor = LogCursor(self._log(place), log.start, end=log.end)
-            while records := await cursor.records():
-                yield await self.events(place, records)
+            cursor = LogCursor(self._log(place), log.start, end=log.end, having=having, pace=pace)
+            while cursor.has_more():
+                if records := await cursor.records(_SLICE_RECORDS):
+                    yield await self.events(place, records)
+                await pace.keep()
 
     async def events(self, place: TopicPartition, records: Iterable[Record]) -> list[Event]:
         """Return records of a partition as events that can be decoded."""

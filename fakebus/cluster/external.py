@@ -15,6 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
 
 from fakebus.broker.configs.broker_config import ConfigSource
+from fakebus.broker.turns import Pace
 from fakebus.client.connection import Connection, NotFoundError
 from fakebus.client.groups import (
     GroupDetails,
@@ -220,7 +221,10 @@ class ExternalCluster:
         return await asyncio.to_thread(offsets_at, self.connection, moments)
 
     async def slices(
-        self, wanted: Mapping[TopicPartition, LogRange]
+        self,
+        wanted: Mapping[TopicPartition, LogRange],
+        having: Sequence[bytes] = (),
+        pace: Pace | None = None,
     ) -> AsyncGenerator[Sequence[Event], None]:
         """Yield the records of ranges, in slices of one partition each, bounded in size."""
         starts = {place: log.start for place, log in wanted.items()}

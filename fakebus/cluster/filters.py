@@ -15,7 +15,6 @@ from typing import Any, NamedTuple, NoReturn
 from fakebus.cluster.events import Event
 from fakebus.errors import ConfigError
 from fakebus.fixture_files.times import LATEST_MS, to_datetime
-from fakebus.schemas.payloads import Payload
 
 FILTER_HELP = (
     "fields (key, value.user.id, value.items[0], headers.ce_type, topic, partition, offset, at), "
@@ -25,6 +24,9 @@ FILTER_HELP = (
 _JOINING = ("and", "or", "not", "contains", "where")
 _MOST_NESTED = 50
 _MOST_DIGITS = 300
+MOST_DECODED = 4 << 20
+"""Bytes of a key or value that are decoded; of larger ones filters see their beginning as text."""
+_LATIN = [chr(byte) if 32 <= byte < 127 else f"\\x{byte:02x}" for byte in range(256)]
 _TOKEN = re.compile(
     r"""\s*(?:
     (?P<text>"(?:[^"\\]|\\.)*"|'[^']*')
@@ -85,17 +87,20 @@ def bytes_as_text(data: bytes) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError:
-        text = data.decode("latin-1")
-        return "".join(c if " " <= c <= "~" else f"\\x{ord(c):02x}" for c in text)
+        return "".join([_LATIN[byte] for byte in data])
 
 
-def _plain(found: Payload[Any]) -> Any:
-    return bytes_as_text(found.data) if isinstance(found.data, bytes) else found.data
+def _payload(event: Event, *, is_key: bool) -> Any:
+    data = event.key if is_key else event.value
+    if data is not None and len(data) > MOST_DECODED:
+        return bytes_as_text(data[:MOST_DECODED])
+    found = (event.key_payload if is_key else event.payload).data
+    return bytes_as_text(found) if isinstance(found, bytes) else found
 
 
 _FIELDS: Mapping[str, Callable[[Event], Any]] = {
-    "key": lambda event: _plain(event.key_payload),
-    "value": lambda event: _plain(event.payload),
+    "key": lambda event: _payload(event, is_key=True),
+    "value": lambda event: _payload(event, is_key=False),
     "headers": lambda event: {
         name: data if data is None else bytes_as_text(data) for name, data in event.headers
     },

@@ -25,6 +25,7 @@ from fakebus.registry.schema_log import TOPIC as SCHEMAS_TOPIC
 from fakebus.types import TopicPartition
 
 if TYPE_CHECKING:
+    from fakebus.broker.turns import Pace
     from fakebus.cluster.events import Event
     from fakebus.records.record import NewRecord
     from fakebus.servers import Bus
@@ -247,12 +248,20 @@ class Cluster(Protocol):
         """Return the first offsets with a timestamp of at least some milliseconds, or -1."""
 
     def slices(
-        self, wanted: Mapping[TopicPartition, LogRange]
+        self,
+        wanted: Mapping[TopicPartition, LogRange],
+        having: Sequence[bytes] = (),
+        pace: Pace | None = None,
     ) -> AsyncGenerator[Sequence[Event], None]:
         """Yield the records of ranges, in slices of one partition each, bounded in size.
 
         The records of a partition come in order. Offsets that hold no record are passed over;
         what lies beyond the readable end of a log does not come. Close the iterator to stop.
+
+        Args:
+            wanted: which.
+            having: texts in lower case; records that have none of them need not come.
+            pace: at which much is read without keeping others from the event loop.
         """
 
     def follow(

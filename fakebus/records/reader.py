@@ -63,7 +63,9 @@ def iterate_batches(buffer: Buffer) -> Iterator[memoryview]:
         position += size
 
 
-def read_records(batch: Buffer, max_bytes: int = DEFAULT_MAX_BYTES) -> Iterator[Record]:
+def read_records(
+    batch: Buffer, max_bytes: int = DEFAULT_MAX_BYTES, first_offset: int = 0
+) -> Iterator[Record]:
     """Return an iterator over the batch's records; each is decoded when it is asked for.
 
     Header names that are not UTF-8 are read with replacement characters, as Java does.
@@ -71,17 +73,18 @@ def read_records(batch: Buffer, max_bytes: int = DEFAULT_MAX_BYTES) -> Iterator[
     Args:
         batch: exactly one batch.
         max_bytes: refuse records that unpack to more than this.
+        first_offset: records before it come empty, as they are soon passed over.
 
     Raises:
         RecordError: the batch cannot be read; also while iterating.
     """
     header, data = unpack(batch, max_bytes)
-    return _decode_all(header, data)
+    return _decode_all(header, data, first_offset)
 
 
-def _decode_all(header: BatchHeader, data: bytes) -> Iterator[Record]:
+def _decode_all(header: BatchHeader, data: bytes, first_offset: int) -> Iterator[Record]:
     for start, end in frames(header, data):
-        yield _decode(header, data, start, end)
+        yield _decode(header, data, start, end, first_offset)
 
 
 def records_without_key(batch: Buffer, max_bytes: int = DEFAULT_MAX_BYTES) -> list[int]:
@@ -175,10 +178,14 @@ def _positions(batch: Buffer, max_bytes: int) -> Iterator[tuple[int, int]]:
         yield offset, timestamp
 
 
-def _decode(header: BatchHeader, data: bytes, start: int, end: int) -> Record:
+def _decode(
+    header: BatchHeader, data: bytes, start: int, end: int, first_offset: int = 0
+) -> Record:
     try:
         timestamp, position = read_timestamp(header, data, start)
         offset, position = read_offset(header, data, position)
+        if offset < first_offset:
+            return Record(offset, timestamp, None, None, ())
         key, position = nullable_bytes(data, position, end)
         value, position = nullable_bytes(data, position, end)
         count, position = read_varint(data, position)

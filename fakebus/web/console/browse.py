@@ -10,6 +10,7 @@ from fakebus.client.positions import Position, PositionKind, parse_position
 from fakebus.cluster.browsing import Matches, ReadRequest, RecordPage
 from fakebus.cluster.events import Event
 from fakebus.cluster.filters import event_filter
+from fakebus.cluster.text_tests import has_any, needles_of
 from fakebus.errors import ConfigError
 from fakebus.types import TopicPartition
 from fakebus.web.console.call import Fields
@@ -17,6 +18,8 @@ from fakebus.web.console.payload_views import PayloadView, header_text, view
 from fakebus.web.errors import RequestError
 
 LIMITS = (20, 50, 200, 500)
+LOOK_S = 0.4
+"""How long records are looked for until a page is shown; a script, or another page, goes on."""
 _TELLING = ("ce_type", "eventType", "message_type", "__TypeId__")
 """Headers that say what a record is, best first; a row shows one of them, and counts the rest."""
 
@@ -68,8 +71,11 @@ class Question:
             start=start,
             newest_first=self.newest_first,
             cursor=self.cursor,
-            matches=self.matches(),
+            contains=self.contains,
+            matches=event_filter(self.filter) if self.filter else None,
+            takes_long="where" in self.filter,
             limit=self.limit,
+            max_seconds=LOOK_S,
         )
 
     def matches(self) -> Matches | None:
@@ -78,29 +84,12 @@ class Question:
         Raises:
             ConfigError: the filter is none.
         """
-        tests: list[Matches] = []
-        if self.contains:
-            tests.append(_containing(self.contains))
+        needles, test = needles_of(self.contains), None
         if self.filter:
-            tests.append(event_filter(self.filter))
-        if not tests:
-            return None
-        return lambda event: all(test(event) for test in tests)
-
-
-def _containing(text: str) -> Matches:
-    """Return whether a record has a text anywhere, in capitals or not."""
-    wanted = text.lower().encode("utf-8", "replace")
-
-    def test(event: Event) -> bool:
-        if wanted in (event.value or b"").lower() or wanted in (event.key or b"").lower():
-            return True
-        return any(
-            wanted in name.lower().encode("utf-8", "replace") or wanted in (value or b"").lower()
-            for name, value in event.headers
-        )
-
-    return test
+            test = event_filter(self.filter)
+        if not needles:
+            return test
+        return lambda event: has_any(event, needles) and (test is None or test(event))
 
 
 def question_of(topic: str, query: Fields) -> Question:

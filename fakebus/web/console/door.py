@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -33,15 +34,21 @@ class ConsoleDoor:
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         if self._site is None:
-            # Jinja2 takes longer to import than a bus that nobody looks at may need to start.
-            from fakebus.web.console.site import Site
-
-            self._site = Site(self._cluster())
+            # Jinja2 takes longer to import than a bus that nobody looks at may need to start, and
+            # than clients may have to wait.
+            make = await asyncio.to_thread(_make_site)
+            self._site = self._site or make(self._cluster())
         return await self._site.answer(request)
 
     async def _close(self, application: web.Application) -> None:
         if self._site is not None:
             await self._site.close()
+
+
+def _make_site() -> Callable[[Cluster], Site]:
+    from fakebus.web.console.site import Site
+
+    return Site
 
 
 @web.middleware

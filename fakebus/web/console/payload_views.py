@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+from codecs import getincrementaldecoder
 from dataclasses import dataclass, replace
 from typing import Any
 
 import msgpack
 
+from fakebus.broker.record_thread import politely
 from fakebus.cluster.events import Event
+from fakebus.cluster.filters import MOST_DECODED
 from fakebus.schemas.payloads import Payload, decode
 
-MAX_DECODED = 4 << 20
-"""Bytes of a payload that are decoded; of larger ones the beginning is shown."""
 _INLINE = 64 << 10
 """Bytes that are decoded in the event loop."""
 CELL = 300
@@ -22,6 +23,8 @@ CUT = 20_000
 """Letters of a payload on its own page, until all of it is asked for."""
 MAX_SHOWN = 2_000_000
 """Letters of a payload that a page ever shows; what is longer can be downloaded."""
+_PIECE = 16 << 10
+"""Bytes that are decoded in one go; each that is no text takes its time."""
 _DUMP_LINE = 76
 """Letters of a line of 16 bytes."""
 FORMS = ("auto", "text", "json", "msgpack", "hex")
@@ -67,7 +70,9 @@ async def view(
     data = event.key if is_key else event.value
     if data is None or len(data) <= _INLINE:
         return _view(event, data, is_key, form, letters, indent)
-    return await asyncio.to_thread(_view, event, data, is_key, form, letters, indent)
+    return await asyncio.to_thread(
+        politely, lambda: _view(event, data, is_key, form, letters, indent)
+    )
 
 
 def _view(
@@ -77,11 +82,11 @@ def _view(
         return PayloadView(format="null", text="null", size=0)
     if form == "hex":
         return _bytes_view(data, letters)
-    if form == "text" or len(data) > MAX_DECODED:
-        # A letter has four bytes at most.
-        text = data[: 4 * letters].decode("utf-8", "backslashreplace")
-        is_cut = len(text) > letters or len(data) > 4 * letters
-        return PayloadView(format="text", text=text[:letters], size=len(data), is_cut=is_cut)
+    if form == "text" or len(data) > MOST_DECODED:
+        text = beginning(data, letters + 1)
+        return PayloadView(
+            format="text", text=text[:letters], size=len(data), is_cut=len(text) > letters
+        )
     schemas = event.schemas if form == "auto" else None
     found = decode(data, schemas, topic=event.topic, is_key=is_key and form == "auto")
     if form == "msgpack" or (found.format == "binary" and found.problem is None):
@@ -102,6 +107,16 @@ def _view(
     if found.schema is None:
         problem = f"it looks as if it named the schema {found.schema_id}, which is not known"
     return replace(shown, schema_id=found.schema_id, problem=problem)
+
+
+def beginning(data: bytes, letters: int) -> str:
+    """Return the text that bytes begin with; others get their turns while it is decoded."""
+    decoder, text = getincrementaldecoder("utf-8")("backslashreplace"), ""
+    for at in range(0, len(data), _PIECE):
+        text += decoder.decode(data[at : at + _PIECE], at + _PIECE >= len(data))
+        if len(text) >= letters:
+            break
+    return text[:letters]
 
 
 def _json(data: Any, source: bytes, indent: int) -> str:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import logging
 import secrets
-from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote
 
 from aiohttp import web
 
 from fakebus import __version__
+from fakebus.broker.record_thread import politely
 from fakebus.cluster.interface import Cluster, NotFoundError, NotOnThisCluster
 from fakebus.errors import FakebusError
 from fakebus.web.body import read_body
 from fakebus.web.console.addresses import PREFIX, page_url
 from fakebus.web.console.call import MAX_FIELDS, Call, Fields, Outcome, Page, Redirect
 from fakebus.web.console.rendering import environment, static_files
-from fakebus.web.console.table import PageHandler, page_routes, parts_of
+from fakebus.web.console.table import Route, page_routes, parts_of
 from fakebus.web.errors import RequestError
 
 logger = logging.getLogger("fakebus.web")
@@ -67,11 +68,13 @@ class Site:
             logger.error("%s %s failed", request.method, request.rel_url, exc_info=error)
             text = f"fakebus failed: {type(error).__name__}: {error}"
             outcome = Page(template="problem.html", values={"problem": text}, status=500)
-        return self._response(request, outcome)
+        return await self._response(request, outcome)
 
     async def _outcome(self, request: web.Request, parts: tuple[str, ...]) -> Outcome:
         method = "GET" if request.method == "HEAD" else request.method
-        handler, found = _find(method, parts)
+        route, found = _find(method, parts)
+        # Its module is imported at the first call; clients are served meanwhile.
+        handler = await asyncio.to_thread(route.load)
         form = await _form(request) if method == "POST" else Fields(())
         call = Call(
             cluster=self._cluster,
@@ -82,7 +85,7 @@ class Site:
         )
         return await handler(call)
 
-    def _response(self, request: web.Request, outcome: Outcome) -> web.StreamResponse:
+    async def _response(self, request: web.Request, outcome: Outcome) -> web.StreamResponse:
         if isinstance(outcome, Redirect):
             response: web.StreamResponse = web.Response(
                 status=303, headers={**HEADERS, "Location": outcome.url}
@@ -96,9 +99,16 @@ class Site:
         token = request.cookies.get(_TOKEN, "")
         is_new = len(token) != 64
         token = secrets.token_hex(32) if is_new else token
-        text = self._render(request, outcome, token)
+        values = {**self._common(request, token), **outcome.values}
+        template = self._templates.get_template(outcome.template)
+        # A page may show millions of letters of strangers, which clients need not wait for.
+        body = await asyncio.to_thread(politely, lambda: template.render(values).encode())
         response = web.Response(
-            text=text, status=outcome.status, content_type="text/html", headers=HEADERS
+            body=body,
+            charset="utf-8",
+            status=outcome.status,
+            content_type="text/html",
+            headers=HEADERS,
         )
         if is_new:
             response.set_cookie(_TOKEN, token, path=PREFIX, httponly=True, samesite="Strict")
@@ -106,9 +116,9 @@ class Site:
             response.del_cookie(_DONE, path=PREFIX)
         return response
 
-    def _render(self, request: web.Request, page: Page, token: str) -> str:
+    def _common(self, request: web.Request, token: str) -> dict[str, Any]:
         path = request.rel_url.raw_path
-        common: Mapping[str, Any] = {
+        return {
             "version": __version__,
             "cluster": self._cluster,
             "navigation": [
@@ -120,7 +130,6 @@ class Site:
             "form_token": token,
             "done": unquote(request.cookies.get(_DONE, "")),
         }
-        return self._templates.get_template(page.template).render({**common, **page.values})
 
     def _faults(self) -> list[str]:
         """Return the faults that are on, which every page tells."""
@@ -135,12 +144,12 @@ def _is_here(path: str, target: str) -> bool:
     return path.rstrip("/") == target or (target != PREFIX and path.startswith(target + "/"))
 
 
-def _find(method: str, parts: tuple[str, ...]) -> tuple[PageHandler, dict[str, str]]:
+def _find(method: str, parts: tuple[str, ...]) -> tuple[Route, dict[str, str]]:
     allowed = set()
     for route in page_routes():
         found = route.match(parts)
         if found is not None and route.method == method:
-            return route.load(), found
+            return route, found
         if found is not None:
             allowed.add(route.method)
     if allowed:

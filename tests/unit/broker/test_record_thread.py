@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ import pytest
 from fakebus.broker import record_thread
 from fakebus.broker.broker import Broker
 from fakebus.broker.fetching import IsolationLevel
-from fakebus.broker.record_thread import MANY_BYTES, MANY_RECORDS, RecordThread
+from fakebus.broker.record_thread import MANY_BYTES, MANY_RECORDS, RecordThread, politely
 from fakebus.errors import BrokerError, ErrorCode
 from fakebus.records.codecs import Codec
 from tests.unit.broker.batches import T0, batch, read
@@ -132,3 +134,17 @@ async def test_the_thread_gives_way_to_the_loop_while_it_works() -> None:
     )
     assert sys.getswitchinterval() == before
     await thread.close()
+
+
+def test_the_last_polite_thread_makes_the_turns_what_they_were() -> None:
+    before = sys.getswitchinterval()
+    with ThreadPoolExecutor(2) as threads:
+        inside, done = threading.Barrier(3, timeout=10), threading.Event()
+        first = threads.submit(politely, inside.wait)
+        second = threads.submit(politely, lambda: (inside.wait(), done.wait(10)))
+        inside.wait()
+        first.result()
+        assert sys.getswitchinterval() < before
+        done.set()
+        second.result()
+    assert sys.getswitchinterval() == before

@@ -393,3 +393,33 @@ async def test_nothing_holds_on_to_a_tail_that_has_ended(broker: Broker, log: Pa
     assert not log._waiters
     listening = [*broker.topics.on_changed, *broker.topics.on_deleted]
     assert not any(isinstance(getattr(each, "__self__", None), Tail) for each in listening)
+
+
+async def test_bytes_that_are_looked_for_are_found_across_pieces(
+    broker: Broker, log: PartitionLog
+) -> None:
+    # The batches are looked through piece by piece; one of these has a boundary in its middle.
+    for at in range(32_670, 32_710):
+        await put(broker, bytes(at) + b"NeeDle" + bytes(100))
+    await put(broker, bytes(40_000))
+    cursor, found = LogCursor(log, having=[b"needle", b"none"]), 0
+    while cursor.has_more():
+        found += len(await cursor.records())
+    assert (found, cursor.position) == (40, 41)
+
+
+async def test_a_log_that_is_taken_back_while_it_is_looked_through_is_read_anew(
+    broker: Broker, log: PartitionLog
+) -> None:
+    await put(broker, bytes(100_000) + b"old")
+    mark = await broker.snapshots.take()
+    await put(broker, bytes(100_000) + b"gone")
+    cursor = LogCursor(log, having=[b"new", b"gone"])
+    reading = asyncio.ensure_future(cursor.records())
+    await asyncio.sleep(0)
+    await broker.snapshots.roll_back(mark)
+    await put(broker, b"new")
+    found = await reading
+    while cursor.has_more():
+        found += await cursor.records()
+    assert [record.value for record in found] == [b"new"]

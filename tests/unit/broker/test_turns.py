@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from fakebus.broker import turns as turns_module
-from fakebus.broker.turns import SLICE_S, TurnBudget, in_turns
+from fakebus.broker.turns import SLICE_S, Pace, TurnBudget, in_turns
 
 
 async def test_work_within_the_budget_is_done_at_once() -> None:
@@ -101,3 +101,27 @@ async def test_a_slice_that_is_used_up_leaves_the_loop_to_others(
         seen.append(len(others))
         asyncio.get_running_loop().call_soon(others.append, item)
     assert seen == [0, 0, 3, 3]
+
+
+async def test_work_that_can_wait_rests_only_while_others_have_requests(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    slept: list[float] = []
+    now = requests_s = 0.0
+
+    async def sleep(seconds: float) -> None:
+        nonlocal now
+        slept.append(seconds)
+        now += seconds + requests_s
+
+    monkeypatch.setattr(turns_module, "monotonic", lambda: now)
+    monkeypatch.setattr(turns_module.asyncio, "sleep", sleep)
+    pace = Pace(rest_s=2)
+    await pace.keep()
+    assert slept == []
+    for others_s in (0.0, 0.001, 0.0, 0.0):
+        requests_s = others_s
+        now += 0.001
+        await pace.keep()
+    # While it rests nothing tells that others have work, until it has rested for long enough.
+    assert slept == [0, 0, 2, 0]

@@ -6,10 +6,13 @@ outside, Apache Kafka included.
 
 from __future__ import annotations
 
+import threading
 from contextlib import aclosing
+from dataclasses import replace
 
 import pytest
 
+from fakebus.app import FakeBus
 from fakebus.client.offsets import LogRange
 from fakebus.client.positions import Position, PositionKind, parse_position
 from fakebus.cluster.browsing import (
@@ -23,6 +26,8 @@ from fakebus.cluster.browsing import (
 from fakebus.cluster.events import Event
 from fakebus.cluster.interface import Cluster, ClusterError, NewSchema, NotFoundError
 from fakebus.errors import FakebusError
+from fakebus.records.builder import build_batch
+from fakebus.records.codecs import Codec
 from fakebus.records.record import NewRecord
 from fakebus.types import TopicPartition
 
@@ -159,13 +164,13 @@ async def test_a_filter_stops_when_it_has_looked_at_enough_and_goes_on_there(
         return event.data in (3, 90)
 
     request = ReadRequest(topics=(orders,), matches=wanted, max_scanned=60)
-    first = await read_page(view, request)
-    assert (values(first), first.scanned, first.left) == ([3], 60, 40)
-    second = await read_page(
-        view,
-        ReadRequest(topics=(orders,), matches=wanted, max_scanned=60, cursor=first.cursor),
-    )
-    assert (values(second), second.scanned, second.left) == ([90], 40, 0)
+    pages = [await read_page(view, request)]
+    while pages[-1].left:
+        pages.append(await read_page(view, replace(request, cursor=pages[-1].cursor)))
+    assert len(pages) > 1
+    assert all(0 < page.scanned <= 60 for page in pages)
+    assert sum(page.scanned for page in pages) == 100
+    assert [value for page in pages for value in values(page)] == [3, 90]
 
 
 @pytest.mark.parametrize("newest_first", [False, True])
@@ -195,6 +200,7 @@ async def test_a_search_over_topics_tells_how_far_it_is_and_can_be_stopped(
         topics=(orders, f"invoices-{orders}"),
         matches=lambda event: event.data == 55,
         max_scanned=80,
+        limit=2,
     )
     left, found = [], []
     async with aclosing(search(view, request)) as pages:
@@ -204,7 +210,81 @@ async def test_a_search_over_topics_tells_how_far_it_is_and_can_be_stopped(
             if len(found) == 2:
                 break
     assert found == [f"invoices-{orders}[1]@27", f"{orders}[1]@27"]
-    assert left == [120, 40]
+    assert left[0] == 120
+    assert left == sorted(left, reverse=True)
+    assert left[-1] > 0
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+@pytest.mark.parametrize("codec", [Codec.NONE, Codec.ZSTD])
+async def test_text_is_found_wherever_it_stands_in_a_batch(
+    bus: FakeBus, view: Cluster, orders: str, newest_first: bool, codec: Codec
+) -> None:
+    await view.create_topic(orders, 1, {"retention.ms": "-1"})
+    at = (0, 7, 31, 32, 999)
+    for first in range(0, 1000, 250):
+        texts = [b"Needle" if n in at else b"x" * 1000 for n in range(first, first + 250)]
+        records = [NewRecord(None, text, timestamp_ms=first + 1) for text in texts]
+        batch = build_batch(records, codec=codec)
+        await bus.broker.produce(TopicPartition(orders, 0), batch)
+    request = ReadRequest(topics=(orders,), contains="nEEDLE", newest_first=newest_first)
+    page = await read_page(view, request)
+    assert [event.offset for event in page.events] == sorted(at, reverse=newest_first)
+    assert (page.scanned, page.left) == (1000, 0)
+    assert (await read_page(view, replace(request, contains="needles"))).events == ()
+
+
+@pytest.mark.parametrize(
+    ("part", "found"),
+    [
+        (NewRecord(b"A KEY", None), True),
+        (NewRecord(None, b"v", (("a key", None),)), True),
+        (NewRecord(None, b"v", (("h", b"a Key"),)), True),
+        (NewRecord(b"a", b"key"), False),
+    ],
+)
+async def test_text_is_found_in_keys_and_headers_too(
+    view: Cluster, orders: str, part: NewRecord, found: bool
+) -> None:
+    await view.create_topic(orders, 1)
+    await view.produce(orders, 0, part)
+    page = await read_page(view, ReadRequest(topics=(orders,), contains="a key"))
+    assert bool(page.events) == found
+
+
+@pytest.mark.parametrize("value", ["Gr\u00f6\u00dfe", '"Gr\\u00f6\\u00dfe"', '"GR\\u00F6\\u00DFe"'])
+async def test_text_is_found_as_utf_8_and_as_json_may_escape_it(
+    view: Cluster, orders: str, value: str
+) -> None:
+    await view.create_topic(orders, 1)
+    await view.produce(orders, 0, NewRecord(None, value.encode()))
+    page = await read_page(view, ReadRequest(topics=(orders,), contains="gr\u00f6\u00dfe"))
+    assert len(page.events) == 1
+
+
+async def test_a_page_ends_when_its_time_is_over_and_nothing_is_left_out(
+    view: Cluster, orders: str
+) -> None:
+    await filled(view, orders, 100)
+    request = ReadRequest(topics=(orders,), matches=lambda _: True, max_seconds=1e-9, limit=7)
+    async with aclosing(search(view, request)) as pages:
+        found = [value async for page in pages for value in values(page)]
+    assert found == list(range(100))
+
+
+async def test_a_test_that_may_take_long_keeps_nobody_waiting(view: Cluster, orders: str) -> None:
+    await filled(view, orders, 10)
+    threads = []
+
+    def wanted(event: Event) -> bool:
+        threads.append(threading.current_thread() is threading.main_thread())
+        return event.data == 5
+
+    request = ReadRequest(topics=(orders,), matches=wanted, takes_long=True)
+    assert values(await read_page(view, request)) == [5]
+    assert set(threads) == {False}
+    await read_page(view, replace(request, takes_long=False))
+    assert set(threads) == {False, True}
 
 
 async def test_a_search_ends_where_the_topics_ended_when_it_began(

@@ -97,6 +97,14 @@ def test_records_are_decoded_one_by_one() -> None:
         next(records)
 
 
+def test_records_that_are_passed_over_are_not_decoded() -> None:
+    parts = [NewRecord(b"k", b"v%d" % n, (("h", b"x"),), timestamp_ms=9) for n in range(3)]
+    batch = build_batch(parts)
+    found = list(read_records(batch, first_offset=2))
+    assert found[:2] == [Record(0, 9, None, None, ()), Record(1, 9, None, None, ())]
+    assert found[2] == Record(2, 9, b"k", b"v2", (("h", b"x"),))
+
+
 def test_the_header_is_checked_before_the_first_record_is_asked_for() -> None:
     with pytest.raises(CorruptBatchError):
         read_records(batch_of(keyed(0))[:-1])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from aiohttp import web
 
 from fakebus.client.offsets import LogRange
@@ -50,7 +52,7 @@ async def show(call: Call) -> Page:
             "form": form,
             "forms": FORMS,
             "whole": whole,
-            "copies": copies_of(event, bootstrap, http),
+            "copies": await asyncio.to_thread(copies_of, event, bootstrap, http),
         },
     )
 

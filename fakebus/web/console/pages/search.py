@@ -11,7 +11,7 @@ from aiohttp import web
 from fakebus.cluster.browsing import ReadRequest, read_page, search
 from fakebus.cluster.interface import NotOnThisCluster
 from fakebus.errors import ConfigError
-from fakebus.web.console.browse import Question, explain, question_of, row_of, rows_of
+from fakebus.web.console.browse import LOOK_S, explain, question_of, row_of, rows_of
 from fakebus.web.console.call import Call, Page, Redirect
 from fakebus.web.console.places import record_url
 from fakebus.web.console.responses import event_stream
@@ -22,7 +22,7 @@ _FIRST_LOOK = 2_000
 """Records that are looked at before the page is shown; a script goes on from there."""
 _MOST_LOOK = 1_000_000
 _MOST_FOUND = 500
-_STEP = 5_000
+_STEP = 20_000
 """Records that are looked at until the progress is told."""
 
 
@@ -63,8 +63,7 @@ def _named(text: str, names: Iterable[str]) -> list[str]:
 
 
 def _request(text: str, topics: Iterable[str]) -> ReadRequest:
-    matches = Question(topic="", contains=text).matches()
-    return ReadRequest(topics=tuple(topics), newest_first=True, matches=matches)
+    return ReadRequest(topics=tuple(topics), newest_first=True, contains=text, max_seconds=LOOK_S)
 
 
 async def everything_events(call: Call) -> web.StreamResponse:

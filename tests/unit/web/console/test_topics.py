@@ -11,7 +11,8 @@ import msgpack
 import pytest
 
 from fakebus.app import FakeBus
-from fakebus.web.console.payload_views import MAX_DECODED
+from fakebus.cluster.filters import MOST_DECODED
+from fakebus.web.console.payload_views import beginning
 from tests.unit.web.console.pages import Browser, Page
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>\u202eevil\x1b[2J\"'&"
@@ -313,11 +314,19 @@ def test_large_values_are_cut_and_can_be_had(browser: Browser, topic: str) -> No
 def test_values_beyond_the_bound_are_not_decoded(browser: Browser, bus: FakeBus) -> None:
     page = browser.get("/ui/topics")
     browser.send(page.form("/ui/topics"), name="large", configs="max.message.bytes=20000000")
-    browser.write("large", "x" * (MAX_DECODED + 1))
+    browser.write("large", "x" * (MOST_DECODED + 1))
     assert "Value text 4.0 MiB" in browser.get("/ui/topics/large/0/0").text
     assert len(browser.get("/ui/topics/large/0/0?all=1").answer.body) < 2_100_000
     assert browser.get("/ui/topics/large").status == 200
     assert browser.get("/ui/topics/large/0/0/again").status == 413
+
+
+@pytest.mark.parametrize("data", ["\u00e4\U0001f600".encode() * 20_000, b"\xff\xc3" * 40_000])
+@pytest.mark.parametrize("letters", [1, 300, 20_000, 1_000_000])
+def test_the_beginning_of_a_text_is_what_all_of_it_begins_with(data: bytes, letters: int) -> None:
+    for shift in range(3):
+        text = bytes(shift) + data
+        assert beginning(text, letters) == text.decode("utf-8", "backslashreplace")[:letters]
 
 
 def test_a_selection_is_downloaded_as_fixture_lines(browser: Browser, topic: str) -> None:
