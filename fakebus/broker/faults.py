@@ -9,6 +9,7 @@ started again has none.
 from __future__ import annotations
 
 import itertools
+from collections import deque
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from random import random
@@ -20,6 +21,8 @@ from fakebus.errors import ErrorCode
 from fakebus.protocol import codec
 from fakebus.protocol.api_keys import ApiKey
 
+MOST_FAULTS = 1000
+"""That may be on at once: every request is held against all of them."""
 KAFKA = "kafka"
 _HANDSHAKES = frozenset(
     codec.api_name(key)
@@ -147,7 +150,7 @@ class Faults:
         """Told of the client and what it meets."""
         self.active: list[Fault] = []
         """The faults that may still happen, unless their time is over by now."""
-        self._all: list[Fault] = []
+        self._all: deque[Fault] = deque(maxlen=10 * MOST_FAULTS)
         self._clock = clock
         self._numbers = itertools.count(1)
         self._served: dict[str, Api] = {}
@@ -285,6 +288,8 @@ class Faults:
         probability: float = 1.0,
         for_s: float | None = None,
     ) -> Fault:
+        if len(self.active) >= MOST_FAULTS:
+            raise ValueError(f"{MOST_FAULTS} faults are on, which every request is held against")
         if count is not None and count < 1:
             raise ValueError("count is how often it happens, from 1 on, or None for always")
         if not 0 < probability <= 1:

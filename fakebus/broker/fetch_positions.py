@@ -181,6 +181,8 @@ class FetchPositions:
         stream = streams.get(key)
         is_new = stream is None
         if stream is None:
+            if len(streams) >= _MOST_PLACES:
+                self._forget(streams.pop(next(iter(streams))), now_ms)
             stream = streams[key] = FetchStream(client_id, connection_id, place)
             self._by_place.setdefault(place, {})[stream] = None
         if self._groups and key in self._groups:
@@ -218,12 +220,15 @@ class FetchPositions:
     def close(self, connection_id: int, now_ms: int) -> None:
         """Forget where a connection's clients stood."""
         for stream in self._by_connection.pop(connection_id, {}).values():
-            stream.closed_ms = now_ms
-            _newest(self._closed, stream.place).append(stream)
-            others = self._by_place.get(stream.place, {})
-            others.pop(stream, None)
-            if not others:
-                self._by_place.pop(stream.place, None)
+            self._forget(stream, now_ms)
+
+    def _forget(self, stream: FetchStream, now_ms: int) -> None:
+        stream.closed_ms = now_ms
+        _newest(self._closed, stream.place).append(stream)
+        others = self._by_place.get(stream.place, {})
+        others.pop(stream, None)
+        if not others:
+            self._by_place.pop(stream.place, None)
 
     def at(self, place: TopicPartition) -> Sequence[FetchStream]:
         """Return the streams from a partition whose connections are open."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from functools import cache
+from heapq import nsmallest
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -21,9 +22,19 @@ _MOST_TOPICS = 200
 """That are remembered of one client, for each thing that it does with topics."""
 _MOST_CLIENTS = 5000
 _MOST_RANGES = 100
+_MOST_REMEMBERED = 10_000
+"""Partitions or groups for which something is remembered."""
 _KEEP_SEEN_MS = 5000
 """How far behind what is stored of a client's last sign of life may be."""
 _LISTS = ("groups", "produces", "consumes", "asked_for_unknown")
+
+
+def make_room(
+    remembered: MutableMapping[Any, Any], key: object, most: int = _MOST_REMEMBERED
+) -> None:
+    """Forget what was remembered first, if there is no room for a key that is new."""
+    if len(remembered) >= most and key not in remembered:
+        del remembered[next(iter(remembered))]
 
 
 @dataclass(slots=True, eq=False, weakref_slot=True)
@@ -38,6 +49,7 @@ class Run:
 
     def add_fetched(self, place: TopicPartition, first: int, last: int) -> None:
         """Add offsets to those that the process was sent."""
+        make_room(self.fetched, place)
         ranges = self.fetched.setdefault(place, [])
         if ranges and ranges[-1][0] <= first <= ranges[-1][1] + 1:
             ranges[-1] = ranges[-1][0], max(last, ranges[-1][1])
@@ -65,6 +77,8 @@ class Client:
     """``last_seen_ms`` as it is stored; -1 when something else is to be stored, too."""
     origins: dict[Origin, None] = field(default_factory=dict)
     """Its connections that may still be open."""
+    service: tuple[object, str] | None = None
+    """Its service by itself, and the rules that say so; ``None`` if it is to be worked out."""
 
     def row(self) -> ClientRow:
         """Return it as it is stored from now on."""
@@ -77,7 +91,11 @@ class Client:
         if value and value not in known and len(known) < _MOST_TOPICS:
             # What is stored is another list, which does not change while it is written.
             self.facts[name] = [*known, value]
-            self.stored_ms = -1
+            self.has_changed()
+
+    def has_changed(self) -> None:
+        """Let what is known of it be stored, and its service be worked out again."""
+        self.stored_ms, self.service = -1, None
 
     @property
     def is_connected(self) -> bool:
@@ -99,6 +117,7 @@ class Clients:
         """The highest number in use."""
         self._by_key: dict[tuple[object, ...], Client] = {}
         self._runs: WeakValueDictionary[tuple[object, ...], Run] = WeakValueDictionary()
+        self._forgotten: list[int] = []
         self._bus = Client(THE_BUS, 0, 0, {name: [] for name in _LISTS}, Run())
 
     def load(self, rows: Iterable[ClientRow]) -> None:
@@ -170,15 +189,25 @@ class Clients:
         return self._runs.setdefault(key, Run())
 
     def _make_room(self) -> None:
-        if len(self.by_number) >= _MOST_CLIENTS:
-            idle = [each for each in self.by_number.values() if not each.is_connected]
-            for client in sorted(idle, key=lambda each: each.last_seen_ms)[: _MOST_CLIENTS // 10]:
-                del self.by_number[client.number]
-            self._by_key = {
-                key: client
-                for key, client in self._by_key.items()
-                if self.by_number.get(client.number) is client
-            }
+        if len(self.by_number) < _MOST_CLIENTS:
+            return
+        # One that gives a sign of life after that is a new one.
+        most = len(self.by_number) - _MOST_CLIENTS + _MOST_CLIENTS // 10
+        for client in nsmallest(
+            most, self.by_number.values(), key=lambda each: (each.is_connected, each.last_seen_ms)
+        ):
+            del self.by_number[client.number]
+            self._forgotten.append(client.number)
+        self._by_key = {
+            key: client
+            for key, client in self._by_key.items()
+            if self.by_number.get(client.number) is client
+        }
+
+    def forgotten(self) -> list[int]:
+        """Return the clients that were forgotten since this was called last."""
+        forgotten, self._forgotten = self._forgotten, []
+        return forgotten
 
     def looked_up(self, peer: Peer) -> None:
         """Complete the clients of a connection whose process has been looked for."""
@@ -189,7 +218,7 @@ class Clients:
                     "process": _process_facts(peer.process),
                     "host_name": peer.host_name,
                 }
-                client.stored_ms = -1
+                client.has_changed()
                 assumed, client.run = client.run, self._run_of(client.facts)
                 if client.run is not assumed:
                     for place, ranges in assumed.fetched.items():
@@ -223,17 +252,24 @@ class Clients:
 
         In a container of its own, what says no name belongs to the only service that does.
         """
-        name, address = self.services.service_of(client.facts), client.facts["address"]
+        name, address = self._name_of(client), client.facts["address"]
         if name != address or client.facts.get("is_shared", True):
             return name
-        there = [each.facts for each in self.by_number.values() if each.facts["address"] == address]
-        named = {self.services.service_of(facts) for facts in there} - {address}
+        everybody = tuple(self.by_number.values())
+        there = {self._name_of(each) for each in everybody if each.facts["address"] == address}
+        named = there - {address}
         return named.pop() if len(named) == 1 else name
+
+    def _name_of(self, client: Client) -> str:
+        rules = self.services.in_force
+        if client.service is None or client.service[0] is not rules:
+            client.service = rules, self.services.service_of(client.facts)
+        return client.service[1]
 
     def listed(self, now_ms: int) -> list[dict[str, Any]]:
         """Return all clients as others see them, those that are the same to them as one."""
         found: dict[tuple[object, ...], dict[str, Any]] = {}
-        for client in self.by_number.values():
+        for client in tuple(self.by_number.values()):
             told = self.told(client, now_ms)
             if not (told["connected"] or any(told[name] for name in _LISTS)):
                 # Many libraries ask on a connection of its own where the brokers are.

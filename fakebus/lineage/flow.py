@@ -20,12 +20,16 @@ from fakebus.lineage.lineage import Lineage
 from fakebus.lineage.place import FlowError, Place, asked_place
 from fakebus.lineage.records import Decode, LogRecords, Records
 from fakebus.lineage.seeded_lines import line_place
+from fakebus.real_time import monotonic
 from fakebus.records.record import Record
 from fakebus.storage.lineage_interface import NoteRow
 from fakebus.wording import counted, nearest
 
 MOST_RECORDS = 1000
 """Records of one answer."""
+MOST_EDGES = 10_000
+WALK_S = 5.0
+"""For how long records are followed."""
 MOST_STATES = 200
 """Records whose state in each group is told."""
 MOST_FOUND = 50
@@ -207,7 +211,11 @@ async def _walk(
     places = dict.fromkeys(distances)
     links: dict[tuple[Place, Place], Link] = {}
     waiting = deque(distances)
+    until = monotonic() + WALK_S
     while waiting:
+        if monotonic() > until:
+            causes.cut[f"what was not found within {WALK_S:g} s"] = None
+            break
         place = waiting.popleft()
         if depth is not None and distances[place] >= depth:
             continue
@@ -217,6 +225,9 @@ async def _walk(
                 continue
             if other not in places and len(places) >= MOST_RECORDS:
                 causes.cut[f"records beyond the first {MOST_RECORDS}"] = None
+                continue
+            if len(links) >= MOST_EDGES and (link.cause, link.effect) not in links:
+                causes.cut[f"edges beyond the first {MOST_EDGES}"] = None
                 continue
             places[other] = None
             links[link.cause, link.effect] = link

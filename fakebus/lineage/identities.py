@@ -156,6 +156,7 @@ class Identities:
         for log in topic.partitions:
             self._cursors.pop(log, None)
             self._forget(log.topic_partition, 0)
+            del self._upto[log.topic_partition], self._kept[log.topic_partition]
 
     def _forget(self, place: tuple[str, int], offset: int) -> None:
         # What has been found and not been kept yet comes first, or it would come back.

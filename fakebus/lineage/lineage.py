@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import logging
@@ -104,7 +105,7 @@ class Lineage:
                 await append
         self._write_all()
         await self._broker.settle()
-        self.services.declared = await self._declared()
+        self.services.declare(await self._declared())
 
     def _write(self) -> None:
         """Store what has come, some of it at a time."""
@@ -130,6 +131,9 @@ class Lineage:
         return False
 
     def _store(self) -> None:
+        forgotten = self.clients.forgotten()
+        if forgotten:
+            self.store.forget_clients(forgotten)
         notes, clients = self._notebook.take(), self.clients.changed()
         if not notes and not clients:
             return
@@ -172,8 +176,10 @@ class Lineage:
             rule: takes the place of the service's earlier one; without patterns there is none.
 
         Raises:
+            TooManyRulesError: there are too many already.
             StorageError: it could not be stored.
         """
+        self.services.check(rule)
         patterns = {name: list(found) for name, found in rule.patterns.items() if found}
         await self._rules.set(rule.service, json.dumps(patterns) if patterns else None)
         self.services.set(rule)
@@ -188,7 +194,8 @@ class Lineage:
     async def list_clients(self) -> list[dict[str, Any]]:
         """Return all clients, by service and client id."""
         await self.settle()
-        found = self.clients.listed(self._broker.clock.now_ms())
+        # Of thousands of clients each is held against all rules.
+        found = await asyncio.to_thread(self.clients.listed, self._broker.clock.now_ms())
         for told in found:
             told["asked_for_unknown"] = [
                 # Many clients ask for a topic a little before somebody makes it.

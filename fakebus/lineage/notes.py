@@ -12,9 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
+from weakref import WeakSet
 
 from fakebus.broker.activity import Activity
-from fakebus.lineage.clients import Client, Clients, Run
+from fakebus.lineage.clients import Client, Clients, Run, make_room
 from fakebus.storage.lineage_interface import NoteRow
 from fakebus.types import TopicPartition
 
@@ -23,8 +24,7 @@ MERGE_GAP_MS = 100
 MERGE_MS = 1000
 """How long what is one note may take in all."""
 _MERGED = ("produced", "seeded", "replayed", "fetched")
-"""Of offsets that a process was sent of one partition and has not committed."""
-_MOST_STARTS = 10_000
+_MOST_READERS = 100
 
 
 class Notebook:
@@ -40,9 +40,9 @@ class Notebook:
         self._clients = clients
         self._changed: dict[int, NoteRow] = {}
         """What is to be stored, by number."""
-        self._runs: set[Run] = set()
+        self._runs: WeakSet[Run] = WeakSet()
         self._groups: dict[str, dict[Run, None]] = {}
-        """The processes that read for a group."""
+        """The processes that read for a group, the newest of the newest groups."""
         self._starts: dict[tuple[int, TopicPartition], tuple[str, int, str]] = {}
         """Where a client has still to choose where it begins: for which group, up to where it has
         read, and why."""
@@ -127,14 +127,24 @@ class Notebook:
         else:
             note = self._add(activity, client)
             self._runs.add(run)
+            make_room(run.notes, key)
         run.notes[key] = note
 
     # -- how far groups are --
 
+    def _readers(self, group: str, run: Run) -> Mapping[Run, None]:
+        """Return the processes that read for a group, now that one more does."""
+        readers = self._groups.pop(group, {})
+        readers.pop(run, None)
+        make_room(readers, run, _MOST_READERS)
+        make_room(self._groups, group)
+        readers[run] = None
+        self._groups[group] = readers
+        return readers
+
     def _commit(self, activity: Activity, client: Client) -> None:
         place = TopicPartition(activity.topic, activity.partition)
-        readers = self._groups.setdefault(activity.group, {})
-        readers[client.run] = None
+        readers = self._readers(activity.group, client.run)
         first, end = activity.before, activity.offset
         add = partial(self._add, activity, client)
         if end == first:
@@ -163,21 +173,19 @@ class Notebook:
 
     def _find(self, activity: Activity, client: Client) -> None:
         place = TopicPartition(activity.topic, activity.partition)
-        self._groups.setdefault(activity.group, {})[client.run] = None
+        self._readers(activity.group, client.run)
         if activity.offset < 0:
             self._will_begin(client, place, (activity.group, 0, "auto.offset.reset"))
         key = client.number, activity.group, place
         if self._found.get(key) != activity.offset:
-            if len(self._found) >= _MOST_STARTS:
-                self._found.clear()
+            make_room(self._found, key)
             self._found[key] = activity.offset
             self._add(activity, client)
 
     def _will_begin(
         self, client: Client, place: TopicPartition, start: tuple[str, int, str]
     ) -> None:
-        if len(self._starts) >= _MOST_STARTS:
-            self._starts.clear()
+        make_room(self._starts, (client.number, place))
         self._starts[client.number, place] = start
 
     def _lose(self, activity: Activity, client: Client) -> None:

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from fnmatch import fnmatchcase
+from fnmatch import translate
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 from zlib import crc32
+
+from fakebus.errors import FakebusError
 
 _GENERIC = frozenset(
     "main app run manage server index start __main__ cli worker consumer producer service wsgi "
@@ -40,7 +42,14 @@ _DEFAULT_IDS = re.compile(
 """What client libraries call themselves if nobody tells them otherwise."""
 _NUMBER = re.compile(r"[-_.]?(\d+|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$")
 _VERSION = re.compile(r"[-_]v?\d[\w.]*$")
+_MOST_PATTERNS = 1000
+_MOST_LETTERS = 10_000
+"""Of all rules that are set on a bus; each client is held against all of them."""
 _ADDRESS_LABEL = re.compile(r"\d+([-.]\d+){3}")
+
+
+class TooManyRulesError(FakebusError):
+    """Error: the rules that name services would be more than clients can be held against."""
 
 
 class ServiceRule(NamedTuple):
@@ -59,39 +68,90 @@ class ServiceRule(NamedTuple):
         """What it goes by."""
         return {name: getattr(self, name) for name in PATTERNS}
 
-    def matches(self, facts: Mapping[str, Any]) -> bool:
-        """Whether a client is of this service."""
-        process = facts["process"]
-        command = " ".join(process["arguments"]) if process else ""
-        return (
-            _any_fits(self.client_ids, [facts["client_id"]])
-            or _any_fits(self.groups, facts["groups"])
-            or _any_fits(self.addresses, [facts["address"], facts["host_name"]])
-            or _any_fits(self.commands, [command])
-        )
-
 
 PATTERNS = ServiceRule._fields[1:]
 
 
-def _any_fits(patterns: Iterable[str], texts: Iterable[str]) -> bool:
-    return any(text and fnmatchcase(text, pattern) for pattern in patterns for text in texts)
+class _Rules:
+    """Rules of services that are looked through at once, however many there are.
+
+    Args:
+        rules: the first one that fits counts.
+    """
+
+    def __init__(self, rules: Iterable[ServiceRule]) -> None:
+        self._services: list[str] = []
+        patterns: dict[str, list[str]] = {name: [] for name in PATTERNS}
+        for rule in rules:
+            self._services.append(rule.service)
+            for name, found in rule.patterns.items():
+                alternatives = "|".join(map(translate, found))
+                patterns[name].append(f"({alternatives})" if found else "((?!))")
+        self._patterns = {
+            name: re.compile("|".join(found)) for name, found in patterns.items() if found
+        }
+
+    def service_of(self, facts: Mapping[str, Any]) -> str | None:
+        """Return the service of a client, ``None`` if no rule fits."""
+        process = facts["process"]
+        texts = {
+            "client_ids": [facts["client_id"]],
+            "groups": facts["groups"],
+            "addresses": [facts["address"], facts["host_name"]],
+            "commands": [" ".join(process["arguments"])] if process else (),
+        }
+        found = [
+            fits.lastindex
+            for name, pattern in self._patterns.items()
+            for text in texts[name]
+            if text and (fits := pattern.match(text)) is not None
+        ]
+        return self._services[min(each or 0 for each in found) - 1] if found else None
 
 
 class Services:
     """Rules of which client belongs to which service; the first one that fits counts."""
 
     def __init__(self, rules: Iterable[ServiceRule] = ()) -> None:
-        self.rules: list[ServiceRule] = list(rules)
+        self.rules = list(rules)
         """What was set on the bus itself."""
         self.declared: Mapping[str, ServiceRule] = {}
-        """What fixture sets declare, by service; some are known by their names alone."""
+        self._in_force: _Rules | None = None
+
+    def declare(self, declared: Mapping[str, ServiceRule]) -> None:
+        """Take what fixture sets declare, by service; some are known by their names alone."""
+        if declared != self.declared:
+            self.declared, self._in_force = declared, None
+
+    @property
+    def in_force(self) -> _Rules:
+        """All rules: the same object as long as nothing changes."""
+        if self._in_force is None:
+            self._in_force = _Rules((*self.rules, *self.declared.values()))
+        return self._in_force
 
     def set(self, rule: ServiceRule) -> None:
         """Put a rule before all others, in the place of the one that the service had."""
-        self.rules = [each for each in self.rules if each.service != rule.service]
-        if any(rule.patterns.values()):
-            self.rules.insert(0, rule)
+        self.rules, self._in_force = self._with(rule), None
+
+    def check(self, rule: ServiceRule) -> None:
+        """Return if there is room for a rule.
+
+        Raises:
+            TooManyRulesError: the rules that were set would have too many patterns.
+        """
+        rules = self._with(rule)
+        patterns = [each for known in rules for some in known[1:] for each in some]
+        letters = sum(map(len, (*patterns, *(known.service for known in rules))))
+        if len(patterns) > _MOST_PATTERNS or letters > _MOST_LETTERS:
+            raise TooManyRulesError(
+                f"the rules of all services together may have {_MOST_PATTERNS} patterns and "
+                f"{_MOST_LETTERS} letters: take back some that are not needed any more"
+            )
+
+    def _with(self, rule: ServiceRule) -> list[ServiceRule]:
+        rules = [each for each in self.rules if each.service != rule.service]
+        return [rule, *rules] if any(rule[1:]) else rules
 
     def service_of(self, facts: Mapping[str, Any]) -> str:
         """Return the service of a client.
@@ -99,9 +159,9 @@ class Services:
         Args:
             facts: what is known of it: client_id, groups, address, host_name, process.
         """
-        for rule in (*self.rules, *self.declared.values()):
-            if rule.matches(facts):
-                return rule.service
+        service = self.in_force.service_of(facts)
+        if service is not None:
+            return service
         process = facts["process"]
         program = process and program_name(process["arguments"], process["directory"])
         named = (program, container_name(facts["host_name"]), *_names(facts))

@@ -66,6 +66,9 @@ class LineageStore(Protocol):
     def trim_identities(self, most: int) -> None:
         """Enqueue: forget the oldest identities beyond a number, some of them."""
 
+    def forget_clients(self, clients: Sequence[int]) -> None:
+        """Enqueue: forget clients, some at a time."""
+
     def forget_notes_after(self, seq: int, client: int) -> asyncio.Future[None]:
         """Enqueue: forget the notes and the clients that came later, as a rollback does."""
 

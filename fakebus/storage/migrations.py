@@ -197,6 +197,17 @@ MIGRATIONS: tuple[Migration, ...] = (
         ) WITHOUT ROWID
         """,
     ),
+    (
+        # Verbs, kinds and rules are few and stay; names of topics and groups go with their rows.
+        "ALTER TABLE lineage_names ADD COLUMN is_word INTEGER NOT NULL DEFAULT 0",
+        """
+        UPDATE lineage_names SET is_word = 1 WHERE id IN (
+            SELECT verb FROM notes UNION SELECT kind FROM identities
+            UNION SELECT rule FROM identities
+        )
+        """,
+        "CREATE INDEX notes_by_topic ON notes (topic) WHERE span IS NULL AND topic > 0",
+    ),
 )
 
 

@@ -36,12 +36,19 @@ _OLDEST_NOTES = """
 DELETE FROM notes WHERE seq IN (
     SELECT seq FROM (SELECT seq, until_ms FROM notes ORDER BY seq LIMIT ?)
     WHERE seq <= (SELECT max(seq) FROM notes) - ? OR until_ms < ?
-)
+) RETURNING topic, group_name
 """
 _OLDEST_IDENTITIES = """
 DELETE FROM identities WHERE id IN (
     SELECT id FROM identities WHERE id <= (SELECT max(id) FROM identities) - ? ORDER BY id LIMIT ?
-)
+) RETURNING topic
+"""
+_UNUSED_NAME = """
+DELETE FROM lineage_names AS known WHERE known.id = ? AND known.id > 0 AND NOT known.is_word
+AND NOT EXISTS (SELECT 1 FROM notes WHERE topic = known.id AND span IS NOT NULL)
+AND NOT EXISTS (SELECT 1 FROM notes WHERE topic = known.id AND span IS NULL AND topic > 0)
+AND NOT EXISTS (SELECT 1 FROM notes WHERE group_name = known.id AND group_name > 0)
+AND NOT EXISTS (SELECT 1 FROM identities WHERE topic = known.id)
 """
 
 
@@ -68,8 +75,8 @@ class SqliteLineage:
 
     def add_notes(self, notes: Sequence[NoteRow], clients: Sequence[ClientRow]) -> None:
         """Enqueue: keep notes, and keep or replace clients; nobody waits for it."""
-        if clients:
-            self._enqueue(_keep_clients, clients)
+        for at in range(0, len(clients), _ROWS_AT_ONCE):
+            self._enqueue(_keep_clients, clients[at : at + _ROWS_AT_ONCE])
         for at in range(0, len(notes), _ROWS_AT_ONCE):
             self._enqueue(_keep_notes, notes[at : at + _ROWS_AT_ONCE])
 
@@ -80,6 +87,11 @@ class SqliteLineage:
     def trim_identities(self, most: int) -> None:
         """Enqueue: forget the oldest identities beyond a number, some of them."""
         self._enqueue(_trim_identities, most)
+
+    def forget_clients(self, clients: Sequence[int]) -> None:
+        """Enqueue: forget clients, some at a time."""
+        for at in range(0, len(clients), _ROWS_AT_ONCE):
+            self._enqueue(_forget_clients, clients[at : at + _ROWS_AT_ONCE])
 
     def forget_notes_after(self, seq: int, client: int) -> asyncio.Future[None]:
         """Enqueue: forget the notes and the clients that came later, as a rollback does."""
@@ -121,16 +133,29 @@ def _numbers(connection: sqlite3.Cursor | Transaction, names: Iterable[str]) -> 
     return found
 
 
-def _give_numbers(transaction: Transaction, names: Iterable[str]) -> dict[str, int]:
-    """Return the numbers of names, which get one if they have none."""
-    rows = [(name,) for name in names]
-    transaction.executemany("INSERT OR IGNORE INTO lineage_names (name) VALUES (?)", rows)
-    return _numbers(transaction, (name for (name,) in rows))
+def _give_numbers(
+    transaction: Transaction, names: Iterable[str], words: Iterable[str]
+) -> dict[str, int]:
+    """Return the numbers of names, and of words that are kept for ever; new ones get one."""
+    rows = [*((name, 0) for name in names), *((word, 1) for word in words)]
+    transaction.executemany(
+        "INSERT INTO lineage_names (name, is_word) VALUES (?, ?) "
+        "ON CONFLICT (name) DO UPDATE SET is_word = 1 WHERE excluded.is_word > is_word",
+        rows,
+    )
+    return _numbers(transaction, (name for name, _ in rows))
+
+
+def _forget_names(transaction: Transaction, rows: Iterable[Sequence[int]]) -> None:
+    """Forget those names of rows that have been deleted which no other row has."""
+    numbers = {number for row in rows for number in row}
+    transaction.executemany(_UNUSED_NAME, [(number,) for number in numbers])
 
 
 def _names(connection: sqlite3.Connection, numbers: set[int]) -> dict[int, str]:
     find = partial(connection.execute, "SELECT name FROM lineage_names WHERE id = ?")
-    return {number: find((number,)).fetchone()[0] for number in numbers}
+    # A row that is forgotten between two statements takes its name along.
+    return {number: (find((number,)).fetchone() or ("",))[0] for number in numbers}
 
 
 # -- notes --
@@ -152,8 +177,8 @@ def _keep_clients(transaction: Transaction, clients: Sequence[ClientRow]) -> Non
 
 
 def _keep_notes(transaction: Transaction, notes: Sequence[NoteRow]) -> None:
-    names = {_text(name) for row in notes for name in (row.verb, row.topic, row.group)}
-    numbers = _give_numbers(transaction, names)
+    names = {_text(name) for row in notes for name in (row.topic, row.group)}
+    numbers = _give_numbers(transaction, names, {row.verb for row in notes})
     transaction.executemany(
         "INSERT OR REPLACE INTO notes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
@@ -176,16 +201,24 @@ def _keep_notes(transaction: Transaction, notes: Sequence[NoteRow]) -> None:
 
 
 def _trim_notes(transaction: Transaction, most: int, before_ms: int) -> None:
-    transaction.execute(_OLDEST_NOTES, (2 * _ROWS_AT_ONCE, most, before_ms))
+    gone = transaction.execute(_OLDEST_NOTES, (2 * _ROWS_AT_ONCE, most, before_ms)).fetchall()
+    _forget_names(transaction, gone)
 
 
 def _trim_identities(transaction: Transaction, most: int) -> None:
-    transaction.execute(_OLDEST_IDENTITIES, (most, 2 * _ROWS_AT_ONCE))
+    gone = transaction.execute(_OLDEST_IDENTITIES, (most, 2 * _ROWS_AT_ONCE)).fetchall()
+    _forget_names(transaction, gone)
 
 
 def _forget_after(transaction: Transaction, seq: int, client: int) -> None:
-    transaction.execute("DELETE FROM notes WHERE seq > ?", (seq,))
+    later = "DELETE FROM notes WHERE seq > ? RETURNING topic, group_name"
+    _forget_names(transaction, transaction.execute(later, (seq,)).fetchall())
     transaction.execute("DELETE FROM lineage_clients WHERE client > ?", (client,))
+
+
+def _forget_clients(transaction: Transaction, clients: Sequence[int]) -> None:
+    rows = ((client,) for client in clients)
+    transaction.executemany("DELETE FROM lineage_clients WHERE client = ?", rows)
 
 
 def _load_clients(connection: sqlite3.Connection) -> tuple[int, list[ClientRow]]:
@@ -267,8 +300,8 @@ def _notes_of_group(
 
 
 def _keep_identities(transaction: Transaction, rows: Sequence[IdentityRow]) -> None:
-    names = {_text(name) for row in rows for name in (row.kind, row.topic, row.rule)}
-    numbers = _give_numbers(transaction, names)
+    words = {_text(name) for row in rows for name in (row.kind, row.rule)}
+    numbers = _give_numbers(transaction, {_text(row.topic) for row in rows}, words)
     transaction.executemany(
         'INSERT INTO identities (kind, value, topic, partition, "offset", rule) '
         "VALUES (?, ?, ?, ?, ?, ?)",
@@ -295,16 +328,18 @@ def _keep_positions(transaction: Transaction, positions: Mapping[tuple[str, int]
 
 def _forget_identities(transaction: Transaction, positions: Mapping[tuple[str, int], int]) -> None:
     for (topic, partition), offset in positions.items():
-        transaction.execute(
+        gone = transaction.execute(
             "DELETE FROM identities WHERE topic = (SELECT id FROM lineage_names WHERE name = ?) "
-            'AND partition = ? AND "offset" >= ?',
+            'AND partition = ? AND "offset" >= ? RETURNING topic',
             (_text(topic), partition, offset),
         )
+        _forget_names(transaction, gone.fetchall())
         transaction.execute(
             'UPDATE identity_positions SET "offset" = min("offset", ?) '
             "WHERE topic = ? AND partition = ?",
             (offset, _text(topic), partition),
         )
+    transaction.execute('DELETE FROM identity_positions WHERE "offset" <= 0')
 
 
 def _identity_positions(connection: sqlite3.Connection) -> dict[tuple[str, int], int]:

@@ -70,9 +70,13 @@ class HttpConnection(web.RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Let it be known that nothing more comes from the client."""
+        self._close_origins()
+        super().connection_lost(exc)
+
+    def _close_origins(self) -> None:
         for origin in self.origins.values():
             origin.closed = True
-        super().connection_lost(exc)
+        self.origins.clear()
 
     def origin(self, front_end: str, client_id: str, activity: Activities) -> Origin:
         """Return who has sent a request that changes something; looks for its process once."""
@@ -88,7 +92,7 @@ class HttpConnection(web.RequestHandler):
                 if activity.on_peer is not None:
                     activity.on_peer(self.peer)
             if len(self.origins) >= _MOST_ORIGINS:
-                self.origins.clear()
+                self._close_origins()
             self.origins[key] = Origin(front_end=front_end, client_id=key[1], peer=self.peer)
         return self.origins[key]
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from fakebus.broker.activity import Activity
-from fakebus.lineage.services import PATTERNS, ServiceRule
+from fakebus.lineage.services import PATTERNS, ServiceRule, TooManyRulesError
 from fakebus.web.admin.call import AdminCall
 from fakebus.web.errors import RequestError
-
-_MOST_LETTERS = 10_000
 
 
 async def clients(call: AdminCall) -> object:
@@ -32,10 +30,11 @@ async def name_service(call: AdminCall) -> object:
             raise RequestError(422, f"{name[:80]!r} is none of {', '.join(PATTERNS)}")
         if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
             raise RequestError(422, f"{name} is a list of texts, which may have * and ?")
-        if sum(map(len, found)) > _MOST_LETTERS:
-            raise RequestError(422, f"{name} has more than {_MOST_LETTERS} letters")
     rule = ServiceRule(call.path("service"), **body)
-    await call.bus.lineage.set_service(rule)
+    try:
+        await call.bus.lineage.set_service(rule)
+    except TooManyRulesError as error:
+        raise RequestError(422, str(error)) from None
     return rule._asdict()
 
 

@@ -12,6 +12,7 @@ from fakebus.web.errors import RequestError
 
 _FOR_S = 600.0
 """How long a fault is in force if nobody says so: it may well be forgotten."""
+_LARGEST = 1_000_000_000
 _TEXT, _NUMBER = (str,), (int, float)
 _FIELDS: dict[str, tuple[type, ...]] = {
     "api": _TEXT,
@@ -42,6 +43,8 @@ async def add_fault(call: AdminCall) -> object:
             raise RequestError(422, f"{name[:80]!r} is none of {', '.join(_FIELDS)}")
         if not isinstance(value, kinds) or isinstance(value, bool):
             raise RequestError(422, f"{name} is a {'text' if kinds is _TEXT else 'number'}")
+        if isinstance(value, int | float) and not value <= _LARGEST:
+            raise RequestError(422, f"{name} is at most {_LARGEST}")
     given = [name for name in _EFFECTS if name in body]
     if len(given) != 1:
         raise RequestError(422, f"say what happens by one of {', '.join(_EFFECTS)}")

@@ -1,3 +1,6 @@
+import pytest
+
+from fakebus.broker import fetch_positions
 from fakebus.broker.fetch_positions import FetchPositions, FetchStream
 from fakebus.types import TopicPartition
 
@@ -68,3 +71,14 @@ def test_what_is_remembered_of_partitions_and_groups_is_bounded() -> None:
     assert not positions.beginnings(TopicPartition("orders", 0))
     assert len(positions.beginnings(place)) == 32
     assert len(positions._groups) == 1
+
+
+def test_one_connection_has_no_more_streams_than_can_be_remembered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fetch_positions, "_MOST_PLACES", 5)
+    positions = FetchPositions()
+    for number in range(9):
+        positions.fetch(1, f"c{number}", PLACE, 0, 1000)
+    assert [each.client_id for each in positions.at(PLACE)] == ["c4", "c5", "c6", "c7", "c8"]
+    assert [each.closed_ms for each in positions.closed(PLACE)] == [1000] * 4

@@ -29,6 +29,10 @@ class MemoryLineageStore:
         self.most_identities = most
         del self.identities[:-most]
 
+    def forget_clients(self, clients: Sequence[int]) -> None:
+        for client in clients:
+            self.clients.pop(client, None)
+
     def forget_notes_after(self, seq: int, client: int) -> asyncio.Future[None]:
         self.notes = [row for row in self.notes if row.seq <= seq]
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()

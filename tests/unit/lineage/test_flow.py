@@ -14,6 +14,7 @@ from fakebus.broker.activity import Origin, Peer
 from fakebus.broker.fetching import FetchTarget
 from fakebus.broker.groups.requests import OffsetCommit, PartitionOffset
 from fakebus.config import Settings
+from fakebus.lineage import flow
 from fakebus.lineage.place import FlowError
 from fakebus.processes import Process
 from fakebus.records.builder import build_batch
@@ -355,3 +356,19 @@ async def test_records_are_found_by_their_ids(played: Played) -> None:
     ]
     assert [str(place) for place in await flows.with_id("A-1")] == ["orders[0]@0"]
     assert await flows.with_id("A-2") == []
+
+
+async def test_an_answer_is_bounded_in_edges_and_time(
+    played: Played, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    causes = [await played.write("shop", "orders") for _ in range(3)]
+    await played.fetch("billing", causes[0])
+    effects = [await played.write("billing", "invoices") for _ in range(3)]
+    assert len((await played.bus.flows.of_record(effects[0]))["edges"]) > 4
+    monkeypatch.setattr(flow, "MOST_EDGES", 4)
+    told = await played.bus.flows.of_record(effects[0])
+    assert (len(told["edges"]), told["left_out"]) == (4, ["edges beyond the first 4"])
+    monkeypatch.setattr(flow, "WALK_S", -1.0)
+    told = await played.bus.flows.of_record(effects[0])
+    assert (told["edges"], len(told["records"])) == ([], 1)
+    assert told["left_out"] == ["what was not found within -1 s"]

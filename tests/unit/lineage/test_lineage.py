@@ -11,8 +11,9 @@ from fakebus.app import FakeBus
 from fakebus.broker.activity import VERBS, Origin
 from fakebus.broker.faults import Api
 from fakebus.config import Settings
+from fakebus.lineage import clients
 from fakebus.lineage.clients import THE_BUS
-from fakebus.lineage.services import ServiceRule
+from fakebus.lineage.services import ServiceRule, Services
 from fakebus.registry.model import SchemaRequest
 from fakebus.storage.lineage_interface import NoteRow
 from fakebus.types import TopicPartition
@@ -181,3 +182,36 @@ async def test_a_topic_that_is_there_by_now_was_not_asked_for_in_vain() -> None:
         await bus.broker.topics.create("orders", 1, {})
         [told] = await bus.lineage.list_clients()
         assert told["asked_for_unknown"] == ["ordres"]
+
+
+async def test_clients_are_bounded_also_if_all_of_them_are_connected(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(clients, "_MOST_CLIENTS", 20)
+    async with FakeBus(settings()) as bus:
+        await bus.broker.topics.create("t", 1, {})
+        origins = [Origin(front_end="kafka", client_id=f"c{n}") for n in range(50)]
+        for origin in origins:
+            await bus.broker.produce(T0, batch(b"a"), origin=origin)
+        told = await bus.lineage.list_clients()
+        assert 10 < len(told) <= 20
+        assert [each.number for each in bus.lineage.clients.by_number.values()] == [
+            row.client for row in (await bus.lineage.store.load_clients())[1]
+        ]
+        # One that was forgotten is there again when it does something.
+        await bus.broker.produce(T0, batch(b"a"), origin=origins[0])
+        assert "c0" in [each["client_id"] for each in await bus.lineage.list_clients()]
+
+
+def test_of_too_many_clients_those_go_first_that_are_not_connected(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(clients, "_MOST_CLIENTS", 10)
+    known = clients.Clients(Services())
+    origins = [Origin(front_end="kafka", client_id=f"c{n}", closed=n == 9) for n in range(10)]
+    for at_ms, origin in enumerate(origins):
+        known.of(origin, at_ms)
+    known.of(shop(), 99)
+    assert known.forgotten() == [10]
+    known.of(Origin(front_end="kafka", client_id="x"), 99)
+    assert (known.forgotten(), known.forgotten()) == ([1], [])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fakebus.broker.activity import Origin, Peer
+from fakebus.lineage import clients, notes
 from fakebus.lineage.notes import MERGE_GAP_MS, MERGE_MS
 from fakebus.processes import Process
 from tests.unit.lineage.conftest import Diary, origin
@@ -212,3 +213,31 @@ def test_connections_of_one_client_are_one_process_before_and_unless_it_is_found
     commit(diary, committing, 2, 0)
     look_up(2)
     assert diary.notes() == [("fetched", 1, 1), ("skipped", 0, 0), ("committed", 1, 1)]
+
+
+def test_what_is_remembered_of_groups_and_their_readers_is_bounded(
+    diary: Diary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notes, "_MOST_READERS", 3)
+    monkeypatch.setattr(clients.make_room, "__defaults__", (5,))
+    for number in range(9):
+        who = of_process(f"c{number}", SHOP._replace(pid=number + 1))
+        diary.does(who, "found", -1, -1, group=f"g{number}", topic=f"t{number}")
+        diary.does(who, "found", -1, -1, group="shared")
+        diary.does(who, "fetched", 0, 4, group="shared")
+    book = diary.book
+    assert list(book._groups) == ["g5", "g6", "g7", "g8", "shared"]
+    assert len(book._groups["shared"]) == 3
+    assert (len(book._found), len(book._starts)) == (5, 5)
+
+
+def test_a_client_of_ten_thousand_partitions_keeps_the_newest(
+    diary: Diary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clients.make_room, "__defaults__", (5,))
+    who = origin()
+    for number in (*range(9), 7):
+        diary.does(who, "fetched", 0, 4, partition=number)
+    run = diary.clients.of(who, 0).run
+    assert [place.partition for place in run.fetched] == [4, 5, 6, 7, 8]
+    assert len(run.notes) == 5

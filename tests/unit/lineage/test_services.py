@@ -6,7 +6,13 @@ from typing import Any
 
 import pytest
 
-from fakebus.lineage.services import ServiceRule, Services, container_name, program_name
+from fakebus.lineage.services import (
+    ServiceRule,
+    Services,
+    TooManyRulesError,
+    container_name,
+    program_name,
+)
 
 
 @pytest.mark.parametrize(
@@ -81,11 +87,11 @@ def test_a_declared_name_comes_before_others_and_a_declared_rule_before_names() 
     process = {"arguments": ["python", "run/runner.py"], "directory": "/"}
     client = facts(client_id="rdkafka", groups=["billing-2"], process=process)
     assert services.service_of(client) == "runner"
-    services.declared = {"billing": ServiceRule("billing")}
+    services.declare({"billing": ServiceRule("billing")})
     assert services.service_of(client) == "billing"
-    services.declared = {name: ServiceRule(name) for name in ("billing", "runner")}
+    services.declare({name: ServiceRule(name) for name in ("billing", "runner")})
     assert services.service_of(client) == "runner"
-    services.declared = {"mail": ServiceRule("mail", groups=["billing*"]), **services.declared}
+    services.declare({"mail": ServiceRule("mail", groups=["billing*"]), **services.declared})
     assert services.service_of(client) == "mail"
     services.set(ServiceRule("post", commands=["*runner*"]))
     assert services.service_of(client) == "post"
@@ -120,3 +126,29 @@ def test_programs_without_a_name_are_services_by_their_text() -> None:
     assert first == service("python3", "-c", "send(1)")
     assert service("python3", "-c", "send(1)", groups=["billing"]) == "billing"
     assert service("python3") == "python3"
+
+
+def test_of_several_rules_the_first_that_fits_in_any_way_counts() -> None:
+    services = Services(
+        [
+            ServiceRule("none"),
+            ServiceRule("first", groups=("g-?",)),
+            ServiceRule("second", client_ids=("shop-[0-9]", "*till*")),
+        ]
+    )
+    assert services.service_of(facts(client_id="shop-1", groups=["x", "g-1"])) == "first"
+    assert services.service_of(facts(client_id="the till", groups=["x", "g-10"])) == "second"
+    assert services.service_of(facts(client_id="shop-1 ")) != "second"
+
+
+def test_rules_may_not_be_more_than_clients_can_be_held_against() -> None:
+    services = Services([ServiceRule("big", client_ids=("x" * 9_000,))])
+    services.check(ServiceRule("small", client_ids=("y" * 900,)))
+    services.check(ServiceRule("big", client_ids=("z" * 9_990,)))
+    for rule in (
+        ServiceRule("small", client_ids=("y" * 1_000,)),
+        ServiceRule("y" * 1_000, client_ids=("y",)),
+        ServiceRule("many", groups=("",) * 1_000),
+    ):
+        with pytest.raises(TooManyRulesError):
+            services.check(rule)

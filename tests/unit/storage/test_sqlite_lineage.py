@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sqlite3
 from pathlib import Path
 
 from fakebus.storage.lineage_interface import ClientRow, IdentityRow, NoteRow
@@ -143,3 +144,41 @@ async def test_the_oldest_identities_go_by_number(storage: SqliteStorage) -> Non
     storage.lineage.trim_identities(15)
     await storage.flush()
     assert await storage.lineage.with_identity(("key",), b"k", 99) == rows[:4:-1]
+
+
+async def test_names_of_topics_and_groups_go_with_the_last_row_that_has_them(
+    storage: SqliteStorage,
+) -> None:
+    find, names = storage.lineage, ("wordy", "t", "asked", "g")
+    plain = note(1, topic="wordy", group="g")
+    find.add_notes([plain, note(2, topic="asked", partition=-1, first=-1, last=-1)], [])
+    find.add_identities([IdentityRow("wordy", b"1", "t", 0, 4, "ce_id")], {})
+    await storage.flush()
+
+    def known(connection: sqlite3.Connection) -> list[str]:
+        rows = connection.execute("SELECT name FROM lineage_names WHERE id > 0")
+        return [name for (name,) in rows if name in names]
+
+    for row in (note(3, topic="t"), note(4, topic="u"), note(5, topic="u")):
+        find.add_notes([row], [])
+    find.trim_notes(4, 0)
+    await storage.flush()
+    # What is a kind too stays, and what others still name.
+    assert await storage._reader_connection.read(known) == ["wordy", "asked", "t"]
+    find.trim_notes(1, 0)
+    await storage.flush()
+    assert await storage._reader_connection.read(known) == ["wordy", "t"]
+    find.forget_identities_from({("t", 0): 0})
+    await storage.flush()
+    assert await storage._reader_connection.read(known) == ["wordy"]
+    find.add_notes([plain._replace(seq=6)], [])
+    await find.forget_notes_after(5, 0)
+    assert await storage._reader_connection.read(known) == ["wordy"]
+
+
+async def test_clients_that_are_forgotten_are_not_loaded_again(storage: SqliteStorage) -> None:
+    rows = [ClientRow(number, 5, 6, {}) for number in range(1, 251)]
+    storage.lineage.add_notes([], rows)
+    storage.lineage.forget_clients(range(1, 250))
+    await storage.flush()
+    assert await storage.lineage.load_clients() == (0, rows[-1:])
