@@ -31,7 +31,7 @@ from fakebus.kafka.api import (
     PendingResponse,
     RequestContext,
 )
-from fakebus.kafka.error_responses import error_response
+from fakebus.kafka.error_responses import refusing_response
 from fakebus.protocol.codec import api_name
 from fakebus.protocol.schema import api_schema
 
@@ -132,7 +132,7 @@ def _begin(
             continue
         whole = getattr(request, need.field) if need.field else CLUSTER_NAME
         if not need.is_met(request, whole, context):
-            return _answer(request, need.resource_type(request, whole), context)
+            return _answer(request, need.resource_type(request, whole), context, whole=True)
     if not refused:
         return function(request, context)
     if not left:
@@ -175,10 +175,14 @@ def _fields(api_key: int, version: int) -> frozenset[str]:
     return frozenset(field.name for field in schema.request.root.fields_in(version))
 
 
-def _answer(request: Any, kind: ResourceType | None, context: RequestContext) -> Any:
+def _answer(
+    request: Any, kind: ResourceType | None, context: RequestContext, *, whole: bool = False
+) -> Any:
     assert kind is not None  # noqa: S101 - nothing else is refused
     try:
-        return error_response(context.api_key, context.api_version, request, kind.refusal)
+        return refusing_response(
+            context.api_key, context.api_version, request, kind.refusal, whole=whole
+        )
     except LookupError as error:
         raise CloseConnection(f"{api_name(context.api_key)}: {error}") from None
 

@@ -27,7 +27,24 @@ from fakebus.protocol.struct_classes import struct_class
 
 _ERROR_CODE = "error_code"
 _INDEX_NAMES = ("partition_index", "index", "partition")
-_UNKNOWN = ("base_offset", "high_watermark", "offset", "committed_offset", "node_id", "port")
+_UNKNOWN = frozenset(
+    (
+        *("base_offset", "high_watermark", "offset", "committed_offset", "low_watermark"),
+        *("node_id", "port"),
+    )
+)
+"""What is -1 beside an error."""
+_BOTH = (int(ApiKey.ELECT_LEADERS), int(ApiKey.ALTER_PARTITION_REASSIGNMENTS))
+"""APIs whose answers say of each thing too what is wrong with the whole."""
+_WITHOUT_TEXT = frozenset(
+    map(
+        int,
+        (
+            *(ApiKey.PRODUCE, ApiKey.DESCRIBE_CLIENT_QUOTAS, ApiKey.DESCRIBE_GROUPS),
+            *(ApiKey.CREATE_PARTITIONS, ApiKey.DESCRIBE_USER_SCRAM_CREDENTIALS),
+        ),
+    )
+)
 _SIDE_LISTS = frozenset(("forgotten_topics_data",))
 """What a request names besides what it asks for."""
 
@@ -53,6 +70,50 @@ def error_response(api_key: int, version: int, request: Any, error: ErrorCode) -
     if schema is None or not _has_error(schema.response.root, version):
         raise LookupError(f"a response of API {api_key} version {version} holds no error")
     return _answer(schema.response.root, schema.request.root, request, version, error)
+
+
+def refusing_response(
+    api_key: int, version: int, request: Any, error: ErrorCode, *, whole: bool
+) -> Any:
+    """Return the response that refuses a request, with a text where Kafka gives one.
+
+    Args:
+        api_key: the API.
+        version: the request's version.
+        request: the decoded request.
+        error: why it is refused.
+        whole: whether it is refused as one, so that it is told once where there is a place.
+
+    Raises:
+        LookupError: the API's response has no place for an error.
+    """
+    answer = error_response(api_key, version, request, error)
+    schema = api_schema(api_key)
+    assert schema is not None  # noqa: S101 - it has a response
+    root = schema.response.root
+    fields = {field.name: field for field in root.fields_in(version)}
+    if whole and _ERROR_CODE in fields:
+        answer.error_code = error.code
+        for name, field in fields.items():
+            if field.struct is not None and field.is_array and api_key not in _BOTH:
+                setattr(answer, name, None if field.is_nullable_in(version) else [])
+            elif name == "protocol_name" and field.is_nullable_in(version):
+                answer.protocol_name = None
+            elif name == "producer_epoch":
+                answer.producer_epoch = -1
+    if api_key not in _WITHOUT_TEXT:
+        _explain(answer, root, version, error.text)
+    return answer
+
+
+def _explain(answer: Any, struct: StructSchema, version: int, text: str) -> None:
+    """Put a text beside each error."""
+    for field in struct.fields_in(version):
+        if field.name == "error_message" and answer.error_code:
+            answer.error_message = text
+        elif field.struct is not None and field.is_array:
+            for item in getattr(answer, field.name) or ():
+                _explain(item, field.struct, version, text)
 
 
 @cache
@@ -144,7 +205,7 @@ _SAME_IN_BOTH = frozenset(
 
 def _fits(field: FieldSchema, value: str | int) -> bool:
     if isinstance(value, str):
-        return field.type == "str" and "message" not in field.name
+        return field.type == "str" and not field.name.endswith(("message", "state"))
     return field.name in _INDEX_NAMES
 
 

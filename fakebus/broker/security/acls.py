@@ -114,12 +114,15 @@ class AclFilter(NamedTuple):
 
 
 def filter_of(asked: DescribeAclsRequest | DeleteAclsFilter) -> AclFilter:
-    """Return the filter that a client has sent.
+    """Return the filter that a client has sent; what there is not matches nothing.
 
     Raises:
-        BrokerError: INVALID_REQUEST: one of its numbers stands for nothing.
+        ValueError: one of its numbers is 0, which stands for what a client did not know itself.
     """
-    wanted = AclFilter(
+    numbers = asked.resource_type_filter, asked.pattern_type_filter, asked.operation
+    if 0 in (*numbers, asked.permission_type):
+        raise ValueError("a filter of ACLs has an element that is UNKNOWN")
+    return AclFilter(
         asked.resource_type_filter,
         asked.resource_name_filter,
         asked.pattern_type_filter,
@@ -128,12 +131,10 @@ def filter_of(asked: DescribeAclsRequest | DeleteAclsFilter) -> AclFilter:
         asked.operation,
         asked.permission_type,
     )
-    demand_known((wanted,))
-    return wanted
 
 
-def demand_known(wanted: Iterable[Acl | AclFilter]) -> None:
-    """Accept ACLs or filters all whose numbers stand for something that there is.
+def demand_known(wanted: Iterable[Acl]) -> None:
+    """Accept ACLs all whose numbers stand for something that there is.
 
     Raises:
         BrokerError: INVALID_REQUEST, for all of them.

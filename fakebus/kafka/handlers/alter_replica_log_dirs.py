@@ -12,6 +12,7 @@ Version notes:
 from __future__ import annotations
 
 from fakebus.broker.nodes import log_directory
+from fakebus.broker.security.resources import CLUSTER_NAME, Operation, ResourceType
 from fakebus.errors import ErrorCode
 from fakebus.kafka.api import RequestContext, handles
 from fakebus.protocol.api_keys import ApiKey
@@ -24,18 +25,21 @@ from fakebus.protocol.messages import (
 from fakebus.types import TopicPartition
 
 
-@handles(ApiKey.ALTER_REPLICA_LOG_DIRS, versions=(1, 2), needs=("ALTER CLUSTER",))
+@handles(ApiKey.ALTER_REPLICA_LOG_DIRS, versions=(1, 2), needs=("ALTER CLUSTER inside",))
 def handle_alter_replica_log_dirs(
     request: AlterReplicaLogDirsRequest, context: RequestContext
 ) -> AlterReplicaLogDirsResponse:
     """Say which partitions are in the wanted directory already."""
+    allowed = context.allows(Operation.ALTER, ResourceType.CLUSTER, CLUSTER_NAME)
     present = log_directory(context.broker.config)
     results: dict[str, dict[int, ErrorCode]] = {}
     for directory in request.dirs:
         for topic in directory.topics:
             for index in topic.partitions:
                 error = ErrorCode.LOG_DIR_NOT_FOUND
-                if directory.path == present:
+                if not allowed:
+                    error = ErrorCode.CLUSTER_AUTHORIZATION_FAILED
+                elif directory.path == present:
                     error = _in_place(TopicPartition(topic.name, index), context)
                 results.setdefault(topic.name, {})[index] = error
     return AlterReplicaLogDirsResponse(

@@ -36,7 +36,7 @@ async def handle_create_acls(
         demand_known(wanted)
     except BrokerError as error:
         return _refused(request, error)
-    results = [AclCreationResult(error_message=None) for _ in wanted]
+    results = [AclCreationResult(error_message="") for _ in wanted]
     fitting = []
     for acl, result in zip(wanted, results, strict=True):
         try:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from fakebus.broker.security.acls import Acl, filter_of
 from fakebus.errors import BrokerError, ErrorCode, StorageError
-from fakebus.kafka.api import RequestContext, handles
+from fakebus.kafka.api import CloseConnection, RequestContext, handles
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import (
     DeleteAclsFilterResult,
@@ -33,6 +33,8 @@ async def handle_delete_acls(
             raise BrokerError(ErrorCode.SECURITY_DISABLED)
         found = [authorizer.find(filter_of(each)) for each in request.filters]
         await authorizer.delete([acl for acls in found for acl in acls])
+    except ValueError as error:
+        raise CloseConnection(str(error)) from None
     except BrokerError as error:
         return _refused(request, error)
     except StorageError as error:

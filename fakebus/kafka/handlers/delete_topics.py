@@ -11,6 +11,7 @@ Version notes:
 
 from __future__ import annotations
 
+from fakebus.broker.security.resources import Operation, ResourceType
 from fakebus.broker.topic_requests import DeletedTopic, TopicToDelete
 from fakebus.broker.turns import in_turns
 from fakebus.errors import BrokerError, ErrorCode
@@ -28,7 +29,7 @@ _FIRST_WITH_TOPIC_DELETION_DISABLED = 3
 @handles(
     ApiKey.DELETE_TOPICS,
     versions=(1, 6),
-    needs=("DELETE TOPIC topic_names[]", "DELETE TOPIC topics[]"),
+    needs=("DELETE TOPIC inside", "DESCRIBE TOPIC inside"),
 )
 async def handle_delete_topics(
     request: DeleteTopicsRequest, context: RequestContext
@@ -38,6 +39,8 @@ async def handle_delete_topics(
         *(TopicToDelete(name=name) for name in request.topic_names),
         *(TopicToDelete(name=topic.name, topic_id=topic.topic_id) for topic in request.topics),
     ]
+    refused = {topic: error for topic in wanted if (error := _forbidden(topic, context))}
+    wanted = [topic for topic in wanted if topic not in refused]
     try:
         results = await context.broker.topic_admin.delete_topics(wanted)
     except BrokerError as error:
@@ -50,8 +53,29 @@ async def handle_delete_topics(
                 error_code=result.error_code.code,
                 error_message=result.error_message,
             )
-            async for result in in_turns(results)
+            async for result in in_turns([*results, *refused.values()])
         ]
+    )
+
+
+def _forbidden(topic: TopicToDelete, context: RequestContext) -> DeletedTopic | None:
+    """Return what a client is told that may not delete a topic; an id gives no name away."""
+    topics = context.broker.topics
+    known = topics.by_id(topic.topic_id) if topic.name is None else topics.get(topic.name)
+    name = topic.name if known is None else known.name
+    if name is None:
+        return None
+    error_code = ErrorCode.TOPIC_AUTHORIZATION_FAILED
+    told: str | None = name
+    if not context.allows(Operation.DESCRIBE, ResourceType.TOPIC, name):
+        told = topic.name
+    elif known is None or context.allows(Operation.DELETE, ResourceType.TOPIC, name):
+        return None
+    return DeletedTopic(
+        name=told,
+        topic_id=topic.topic_id,
+        error_code=error_code,
+        error_message=error_code.text,
     )
 
 

@@ -11,8 +11,8 @@ Version notes:
 from __future__ import annotations
 
 from fakebus.broker.security.acls import Acl, filter_of
-from fakebus.errors import BrokerError, ErrorCode
-from fakebus.kafka.api import RequestContext, handles
+from fakebus.errors import ErrorCode
+from fakebus.kafka.api import CloseConnection, RequestContext, handles
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import (
     AclDescription,
@@ -32,14 +32,13 @@ def handle_describe_acls(
         return DescribeAclsResponse(error_code=error.code, error_message=error.text)
     try:
         found = context.broker.authorizer.find(filter_of(request))
-    except BrokerError as refused:
-        return DescribeAclsResponse(
-            error_code=refused.error_code.code, error_message=refused.message
-        )
+    except ValueError as error:
+        raise CloseConnection(str(error)) from None
     by_pattern: dict[tuple[int, str, int], list[Acl]] = {}
     for acl in found:
         by_pattern.setdefault((acl.resource_type, acl.name, acl.pattern_type), []).append(acl)
     return DescribeAclsResponse(
+        error_message="",  # not null, as in Kafka
         resources=[
             DescribeAclsResource(
                 resource_type=resource_type,
@@ -56,5 +55,5 @@ def handle_describe_acls(
                 ],
             )
             for (resource_type, name, pattern_type), acls in by_pattern.items()
-        ]
+        ],
     )
