@@ -74,8 +74,10 @@ class Origin:
     peer: Peer | None = None
     closed: bool = False
     """Whether nothing more comes from it."""
+    verb: str = "produced"
+    """What is noted of what it writes: produced, seeded or replayed."""
     source: str = ""
-    """Where what it writes is taken from: file and lines of what is seeded."""
+    """Where that is taken from: file and lines of what is seeded, or the records."""
     client: Any = None
     """What lineage keeps of it."""
 
@@ -217,9 +219,8 @@ class Activities:
                     waiting.popleft()
                     continue
                 info = result.outcome
-                verb = "seeded" if origin.front_end == "fixtures" else "produced"
                 offsets = info.base_offset, info.last_offset
-                each = Activity(verb, at_ms, origin, *place, *offsets, detail=origin.source)
+                each = Activity(origin.verb, at_ms, origin, *place, *offsets, detail=origin.source)
             waiting.popleft()
             if self.on_note is not None:
                 self.on_note(each)

@@ -20,6 +20,7 @@ _SENTENCES = {
     "asked for": "asks for topic {topic}, which was not there",
     "fetches": "fetches {place} from offset {offset} on",
     "produced": "produces to {topic}",
+    "replayed": "replays {detail} to {topic}",
     "committed": "commits offset {offset} of {place} for group {group}",
 }
 _ONCE = ("fetches", "produced")

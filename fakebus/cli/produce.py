@@ -267,7 +267,7 @@ class _Delivery:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._partitions: dict[str, int] = {}
-        self._publisher = Publisher(connection, on_stored=self._stored)
+        self._publisher = Publisher(connection)
         self._offsets: dict[tuple[str, int], list[int]] = {}
 
     def send(self, record: WrittenRecord) -> None:
@@ -278,7 +278,7 @@ class _Delivery:
         count = self._partitions[topic]
         if partition is not None and partition >= count:
             raise ClientError(f"there is no partition {partition}: {topic} has {count}")
-        self._publisher.send(topic, record.record, partition)
+        self._publisher.send(topic, record.record, partition, self._stored)
 
     def _stored(self, topic: str, partition: int, offset: int) -> None:
         seen = self._offsets.setdefault((topic, partition), [offset, offset, 0])

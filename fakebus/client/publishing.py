@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fakebus.client.connection import ClientError, Connection, text_of
@@ -22,7 +23,6 @@ class Publisher:
     Args:
         connection: the cluster.
         config: librdkafka's settings for it.
-        on_stored: told of every record that was acknowledged.
         timeout_s: how long an acknowledgement may take.
     """
 
@@ -31,7 +31,6 @@ class Publisher:
         connection: Connection,
         config: Mapping[str, object] | None = None,
         *,
-        on_stored: Stored | None = None,
         timeout_s: float = 10.0,
     ) -> None:
         self._producer = connection.producer(
@@ -41,17 +40,23 @@ class Publisher:
                 **(config or {}),
             }
         )
-        self._on_stored = on_stored
         self._timeout_s = timeout_s
         self._failure: ClientError | None = None
 
-    def send(self, topic: str, record: NewRecord, partition: int | None = None) -> None:
+    def send(
+        self,
+        topic: str,
+        record: NewRecord,
+        partition: int | None = None,
+        on_stored: Stored | None = None,
+    ) -> None:
         """Queue a record.
 
         Args:
             topic: where to.
             record: the record; without a timestamp it gets the present.
             partition: which; librdkafka's partitioner chooses when left out.
+            on_stored: told when it was acknowledged.
 
         Raises:
             ClientError: it cannot be sent, or one before it was refused.
@@ -59,7 +64,7 @@ class Publisher:
         if any("\0" in name for name, _ in record.headers):
             # The library would end the name there without a word.
             raise ClientError("the name of a header cannot hold a null character")
-        options: dict[str, Any] = {}
+        options: dict[str, Any] = {"on_delivery": partial(self._delivered, on_stored)}
         if partition is not None:
             options["partition"] = partition
         if record.timestamp_ms != NO_TIMESTAMP:
@@ -78,7 +83,6 @@ class Publisher:
                 value=record.value,
                 key=record.key,
                 headers=list(record.headers),
-                on_delivery=self._delivered,
                 **options,
             )
         except BufferError:
@@ -87,12 +91,14 @@ class Publisher:
             raise _refusal(topic, text_of(error), error.args[0].code()) from None
         return True
 
-    def _delivered(self, error: KafkaError | None, message: Message) -> None:
+    def _delivered(
+        self, on_stored: Stored | None, error: KafkaError | None, message: Message
+    ) -> None:
         topic, partition, offset = message.topic(), message.partition(), message.offset()
         if error is not None:
             self._failure = self._failure or _refusal(topic, error.str(), error.code())
-        elif self._on_stored is not None and None not in (topic, partition, offset):
-            self._on_stored(str(topic), int(partition or 0), int(offset or 0))
+        elif on_stored is not None and None not in (topic, partition, offset):
+            on_stored(str(topic), int(partition or 0), int(offset or 0))
 
     def flush(self) -> None:
         """Wait until every record is acknowledged.

@@ -59,6 +59,8 @@ class ReadRequest:
     """Go on from where a page ended, instead of ``start``."""
     contains: str = ""
     """Only records that have this text in key, value or headers, in capitals or not."""
+    ends: Mapping[TopicPartition, int] | None = None
+    """Before which offsets to end, where that is before the ends that the topics have."""
     matches: Matches | None = None
     """Which records are wanted; all when left out."""
     takes_long: bool = False
@@ -241,8 +243,11 @@ class Reading:
 
     async def _begun(self) -> dict[TopicPartition, _Lane]:
         request = self._request
+        ends = request.ends or {}
         ranges = {
-            place: log
+            place: LogRange(
+                start=log.start, end=max(log.start, min(log.end, ends.get(place, log.end)))
+            )
             for place, log in (await self._cluster.ranges(request.topics)).items()
             if request.partitions is None or place.partition in request.partitions
         }

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from itertools import groupby
 
 from fakebus.broker.activity import Origin
 from fakebus.broker.config_requests import ConfigChange, Operation, ResourceChange, ResourceType
@@ -25,6 +27,7 @@ from fakebus.cluster.interface import (
     BrokerNode,
     ClusterError,
     ConfigValue,
+    Copy,
     GroupSummary,
     PartitionDetails,
     TopicDetails,
@@ -33,6 +36,8 @@ from fakebus.cluster.interface import (
     summary_of,
 )
 from fakebus.errors import ErrorCode
+from fakebus.fixture_files.encoding.batching import batches_of
+from fakebus.lineage.seeded_lines import lines_detail
 from fakebus.protocol.consumer_protocol import assigned_partitions
 from fakebus.records.batch import NO_TIMESTAMP
 from fakebus.records.builder import build_batch
@@ -257,6 +262,20 @@ class EmbeddedCluster:
         if timestamp_ms < 0:
             timestamp_ms = record.timestamp_ms
         return event_of(place, stored.base_offset, timestamp_ms, record, self._source)
+
+    async def replay(
+        self, topic: str, copies: Sequence[Copy]
+    ) -> AsyncGenerator[tuple[Copy, int], None]:
+        """Write copies of records, and yield each with its offset when it is stored."""
+        config = self._topic(topic).config
+        for source, found in groupby(copies, lambda copy: copy.source):
+            for partition, batch, written in batches_of(found, config.max_message_bytes):
+                detail = lines_detail(source, (copy.offset for copy in written))
+                origin = replace(self._origin, verb="replayed", source=detail, closed=True)
+                place = TopicPartition(topic, partition)
+                stored = await self._broker.produce(place, batch, origin=origin)
+                for index, copy in enumerate(written):
+                    yield copy, stored.base_offset + index
 
     async def groups(self) -> list[GroupSummary]:
         """Return all consumer groups by name."""

@@ -10,13 +10,13 @@ import asyncio
 import threading
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
 
 from fakebus.broker.configs.broker_config import ConfigSource
 from fakebus.broker.turns import Pace
-from fakebus.client.connection import Connection, NotFoundError
+from fakebus.client.connection import ClientError, Connection, NotFoundError
 from fakebus.client.groups import (
     GroupDetails,
     delete_group,
@@ -45,6 +45,7 @@ from fakebus.cluster.external_schemas import ExternalSchemas
 from fakebus.cluster.interface import (
     BrokerNode,
     ConfigValue,
+    Copy,
     GroupSummary,
     NotOnThisCluster,
     PartitionDetails,
@@ -95,12 +96,8 @@ class ExternalCluster:
         self._readers: list[Reader] = []
         """Those that nobody reads with; each reads for one at a time."""
         self._producing = threading.Lock()
-        self._stored: list[int] = []
-        self._publisher = Publisher(
-            connection,
-            {"linger.ms": 0, "enable.idempotence": False},
-            on_stored=lambda _topic, _partition, offset: self._stored.append(offset),
-        )
+        config = {"linger.ms": 0, "enable.idempotence": False, "max.in.flight": 1}
+        self._publisher = Publisher(connection, config)
 
     def now_ms(self) -> int:
         """Return the machine's time; the cluster's own is not known."""
@@ -220,7 +217,7 @@ class ExternalCluster:
         """Return the first offsets with a timestamp of at least some milliseconds, or -1."""
         return await asyncio.to_thread(offsets_at, self.connection, moments)
 
-    async def slices(
+    def slices(
         self,
         wanted: Mapping[TopicPartition, LogRange],
         having: Sequence[bytes] = (),
@@ -229,20 +226,14 @@ class ExternalCluster:
         """Yield the records of ranges, in slices of one partition each, bounded in size."""
         starts = {place: log.start for place, log in wanted.items()}
         ends = {place: log.end for place, log in wanted.items()}
-        async with aclosing(self._read(lambda reader: reader.read(starts, ends))) as slices:
-            async for events in slices:
-                yield events
+        return self._read(lambda reader: reader.read(starts, ends))
 
-    async def follow(
+    def follow(
         self, topics: Iterable[str], positions: Mapping[TopicPartition, int] | None = None
     ) -> AsyncGenerator[Sequence[Event], None]:
         """Yield what is written to topics as it arrives, also to those created later."""
         names = list(topics)
-        async with aclosing(
-            self._read(lambda reader: self._followed(reader, names, positions or {}))
-        ) as slices:
-            async for events in slices:
-                yield events
+        return self._read(lambda reader: self._followed(reader, names, positions or {}))
 
     def _followed(
         self, reader: Reader, names: Sequence[str], positions: Mapping[TopicPartition, int]
@@ -299,14 +290,45 @@ class ExternalCluster:
         if partition is None:
             count = self.connection.partition_count(topic)
             partition = self._chooser.choose(record.key, count)
-        with self._producing:
-            self._stored.clear()
-            self._publisher.send(topic, record._replace(timestamp_ms=moment), partition)
-            self._publisher.flush()
-            offset = self._stored[-1]
+        record = record._replace(timestamp_ms=moment)
+        offsets, failure = self._write(topic, [(partition, record)])
+        if failure is not None:
+            raise failure
         key, value, headers = record.key, record.value, tuple(record.headers)
-        stored = FetchedRecord(topic, partition, offset, moment, key, value, headers)
+        stored = FetchedRecord(topic, partition, offsets[0], moment, key, value, headers)
         return self._events([stored])[0][0]
+
+    async def replay(
+        self, topic: str, copies: Sequence[Copy]
+    ) -> AsyncGenerator[tuple[Copy, int], None]:
+        """Write copies of records, and yield each with its offset when it is stored."""
+        wanted = [(copy.partition, copy.record) for copy in copies]
+        offsets, failure = await asyncio.to_thread(self._write, topic, wanted)
+        for index, offset in sorted(offsets.items()):
+            yield copies[index], offset
+        if failure is not None:
+            raise failure
+
+    def _write(
+        self, topic: str, records: Sequence[tuple[int, NewRecord]]
+    ) -> tuple[dict[int, int], ClientError | None]:
+        """Return the offsets of those that were stored, and why the others were not."""
+        offsets: dict[int, int] = {}
+
+        def told(index: int, _topic: str, _partition: int, offset: int) -> None:
+            offsets[index] = offset
+
+        with self._producing:
+            try:
+                for index, (partition, record) in enumerate(records):
+                    self._publisher.send(topic, record, partition, partial(told, index))
+                self._publisher.flush()
+            except ClientError as error:
+                # What was handed over is on its way: it has to be told before others write.
+                with suppress(ClientError):
+                    self._publisher.flush()
+                return offsets, error
+        return offsets, None
 
     async def groups(self) -> list[GroupSummary]:
         """Return all consumer groups by name."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from fakebus.client.connection import NotFoundError as NotFoundError
 from fakebus.client.groups import GroupDetails
@@ -146,6 +146,18 @@ class BrokerNode:
     address: str
     """Where clients are told to find it."""
     is_controller: bool
+
+
+class Copy(NamedTuple):
+    """Copy of a record that is to be written."""
+
+    source: str
+    """The record's name up to its offset, with the ``@``."""
+    offset: int
+    """That of the record."""
+    partition: int
+    """Where to."""
+    record: NewRecord
 
 
 class Schemas(Protocol):
@@ -284,6 +296,13 @@ class Cluster(Protocol):
             topic: which; NotFoundError if it is not there.
             partition: which; by the key, as librdkafka does, or else in turns when left out.
             record: without a timestamp it gets the present.
+        """
+
+    def replay(self, topic: str, copies: Sequence[Copy]) -> AsyncGenerator[tuple[Copy, int], None]:
+        """Write copies of records, and yield each with its offset when it is stored.
+
+        Those of one partition come in their order. What is written behind one that is refused may
+        be stored or not.
         """
 
     # Groups

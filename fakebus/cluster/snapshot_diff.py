@@ -13,11 +13,11 @@ from typing import Any
 
 from fakebus.broker.activity import Origin
 from fakebus.broker.saved_snapshots import Pair
-from fakebus.broker.snapshots import LogCopy, Snapshot, TopicCopy
+from fakebus.broker.snapshots import LogCopy, Snapshot
 from fakebus.cluster.embedded import EmbeddedCluster
 from fakebus.cluster.event_lines import event_line
+from fakebus.cluster.events import Event
 from fakebus.cluster.interface import ClusterError, is_internal_topic
-from fakebus.records.record import Record
 from fakebus.registry.log_records import read_key, read_value
 from fakebus.registry.schema_log import TOPIC as SCHEMAS_TOPIC
 from fakebus.servers import Bus
@@ -165,50 +165,59 @@ async def _versions(bus: Bus, log: LogCopy | None) -> set[tuple[str, int]]:
     return found
 
 
+async def emitted_events(bus: Bus, pair: Pair) -> list[Event]:
+    """Return the records that only the newer snapshot has, in the order of their timestamps.
+
+    Raises:
+        ClusterError: they are too many to be kept in memory.
+    """
+    cluster, found, size = EmbeddedCluster(bus, Origin(front_end="http")), [], 0
+    for name in sorted(_shown(pair[1])):
+        for place, old, new in _logs(pair, name):
+            async for _, record in bus.broker.saved_snapshots.reader.differences(old, new):
+                if record is None:
+                    continue
+                found += await cluster.events(place, [record])
+                size += found[-1].size_bytes
+                if len(found) > MOST_EXPORTED or size > MOST_EXPORTED_BYTES:
+                    raise ClusterError(
+                        f"more than {counted(MOST_EXPORTED, 'record')} or "
+                        f"{MOST_EXPORTED_BYTES >> 20} MiB are different, too many to be taken "
+                        "out at once; take the topics themselves, with fakebus fixtures record or "
+                        "fakebus replay TOPIC"
+                    )
+    return sorted(found, key=lambda event: event.timestamp_ms)
+
+
 async def emitted_records(bus: Bus, pair: Pair) -> list[Json]:
     """Return the records that only the newer snapshot has, by topic, as their bytes in base64.
 
     Raises:
         ClusterError: they are too many to be exported.
     """
-    _, after = pair
-    found, count, size = [], 0, 0
-    for name in sorted(_shown(after)):
-        records = []
-        for place, old, new in _logs(pair, name):
-            async for _, record in bus.broker.saved_snapshots.reader.differences(old, new):
-                if record is None:
-                    continue
-                records.append(_raw(place.partition, record))
-                count, size = count + 1, size + _size(record)
-                if count > MOST_EXPORTED or size > MOST_EXPORTED_BYTES:
-                    raise ClusterError(
-                        f"more than {counted(MOST_EXPORTED, 'record')} or "
-                        f"{MOST_EXPORTED_BYTES >> 20} MiB are different, too many to "
-                        "export; record the topics themselves, with fakebus fixtures record"
-                    )
-        if records:
-            records.sort(key=lambda each: (each["timestamp_ms"], each["partition"], each["offset"]))
-            topic: TopicCopy = after.topics[name]
-            partitions = len(topic.logs)
-            told = {"name": name, "partitions": partitions, "config": topic.configs}
-            found.append({**told, "records": records})
-    return found
+    found: dict[str, list[Json]] = {}
+    for event in await emitted_events(bus, pair):
+        found.setdefault(event.topic, []).append(_raw(event))
+    topics = {name: pair[1].topics[name] for name in sorted(found)}
+    return [
+        {
+            "name": name,
+            "partitions": len(topic.logs),
+            "config": topic.configs,
+            "records": found[name],
+        }
+        for name, topic in topics.items()
+    ]
 
 
-def _size(record: Record) -> int:
-    parts = (record.key, record.value, *(part for _, part in record.headers))
-    return sum(len(part) for part in parts if part is not None)
-
-
-def _raw(partition: int, record: Record) -> Json:
+def _raw(event: Event) -> Json:
     return {
-        "partition": partition,
-        "offset": record.offset,
-        "timestamp_ms": record.timestamp,
-        "key": _text(record.key),
-        "value": _text(record.value),
-        "headers": [[name, _text(data)] for name, data in record.headers],
+        "partition": event.partition,
+        "offset": event.offset,
+        "timestamp_ms": event.timestamp_ms,
+        "key": _text(event.key),
+        "value": _text(event.value),
+        "headers": [[name, _text(data)] for name, data in event.headers],
     }
 
 

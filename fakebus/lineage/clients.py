@@ -313,7 +313,8 @@ class Clients:
     def see(self, activity: Activity, client: Client) -> None:
         """Add to what a client is known for."""
         verb, topic = activity.verb, activity.topic
-        if verb in ("produced", "replayed"):
+        if verb == "produced":
+            # Who replays a record does not own what it says.
             client.add("produces", topic)
         elif verb in ("fetched", "fetches", "acknowledged"):
             client.add("consumes", topic)

@@ -11,9 +11,9 @@ from types import MappingProxyType
 from typing import Any
 
 from fakebus.broker.broker import Broker
-from fakebus.lineage.causes import WRITTEN, Causes, Link
+from fakebus.lineage.causes import MOST_RIVALS, WRITTEN, Causes, Link
 from fakebus.lineage.group_states import GroupStates, Refusal
-from fakebus.lineage.header_rules import bounded
+from fakebus.lineage.header_rules import REPLAY_OF, bounded
 from fakebus.lineage.identities import Identities
 from fakebus.lineage.known_clients import KnownClients
 from fakebus.lineage.lineage import Lineage
@@ -90,6 +90,19 @@ class Flows:
         """Return the flows of several records, such as those that a text was found in."""
         unseen = await self._catch_up()
         return await self._answer(asked, list(dict.fromkeys(places)), depth, unseen)
+
+    async def written(self, place: Place) -> dict[str, Any]:
+        """Return what is told of a record in flows, but for its groups: who wrote it, from where.
+
+        Args:
+            place: of a record that is there.
+        """
+        await self._lineage.settle()
+        notes = await self._store.notes_at(*place, WRITTEN, MOST_RIVALS)
+        clients = KnownClients(self._lineage.clients, self._broker.clock.now_ms())
+        record = await LogRecords(self._broker.topics, self._decode).read(place)
+        note = notes[-1] if notes else None
+        return _told(place, record, note, clients.told(note.client) if note else {}, [])
 
     async def with_id(self, text: str) -> list[Place]:
         """Return the records that say an id of themselves, oldest first."""
@@ -251,8 +264,10 @@ def _told(
     if origin == "produced" and front_end in _FRONT_ENDS:
         origin = _FRONT_ENDS[front_end]
     detail = "" if note is None else note.detail
-    if note is not None and note.verb == "seeded":
+    if note is not None and note.verb != "produced":
         detail = line_place(detail, place.offset - note.first)
+    if note is None and record is not None and (detail := replayed_from(record.headers)):
+        origin = "replayed"
     timestamp_ms = note.at_ms if note is not None else -1
     if record is not None and record.timestamp >= 0:
         timestamp_ms = record.timestamp
@@ -273,6 +288,12 @@ def _told(
         "gone": record is None,
         "groups": groups,
     }
+
+
+def replayed_from(headers: Iterable[tuple[str, bytes | None]]) -> str:
+    """Return the record that one with such headers was made of; empty if they do not tell."""
+    found = (value for name, value in headers if name == REPLAY_OF and value)
+    return bounded(next(found, b"")).decode("utf-8", "replace")
 
 
 def _type(record: Record | None) -> str:

@@ -38,6 +38,8 @@ _ENVELOPE = b'"root_id"'
 """What stands in the value of a Celery task, as kombu writes it."""
 _NOTHING = (b"", b"null", b"none", b"undefined", b"-")
 """What stands in the place of an id that there is not."""
+REPLAY_OF = "fakebus-replay-of"
+"""The header of a record that was written once more: the record that it was made of."""
 _REQUEST_HEADER = "kafka-replytopic"
 _ORIGIN_PARTS = ("origin-topic", "origin-partition", "origin-offset")
 FIELD_KINDS = ("identity", "cause", "correlation", "trace", "request", "reply")

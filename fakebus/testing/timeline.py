@@ -39,7 +39,7 @@ def draw_timeline(
     producers = {
         (each.topic, each.partition, offset): each
         for each in activities
-        if each.verb == "produced"
+        if each.verb in ("produced", "replayed")
         for offset in range(each.offset, each.last_offset + 1)
     }
     # Of what happened in one millisecond, a topic is asked for before it is written to.

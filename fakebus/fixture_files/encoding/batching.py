@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol, TypeVar
 
 from fakebus.fixture_files.model import FixtureEvent
 from fakebus.records.batch import HEADER_SIZE
@@ -38,26 +39,44 @@ def parts_of(events: Sequence[FixtureEvent]) -> Iterator[Sequence[FixtureEvent]]
         yield events[start:]
 
 
+class Placed(Protocol):
+    """Record to be, with the partition that it is for."""
+
+    @property
+    def partition(self) -> int:
+        """Which partition."""
+
+    @property
+    def record(self) -> NewRecord:
+        """The record."""
+
+
+Event = TypeVar("Event", bound=Placed)
+
+
 def batches_of(
-    events: Sequence[FixtureEvent], max_message_bytes: int
-) -> Iterator[tuple[int, bytearray, list[int]]]:
-    """Yield partition, batch and the lines of its events; the order in each partition is kept.
+    events: Iterable[Event], max_message_bytes: int
+) -> Iterator[tuple[int, bytearray, list[Event]]]:
+    """Yield partition, batch and its events; the order in each partition is kept.
 
     Args:
         events: a part of a stream.
         max_message_bytes: what the topic takes; a record that is larger comes alone.
     """
     limit = min(_BATCH_BYTES, max_message_bytes)
-    by_partition: dict[int, list[FixtureEvent]] = {}
+    by_partition: dict[int, list[Event]] = {}
     for event in events:
         by_partition.setdefault(event.partition, []).append(event)
     for partition, found in by_partition.items():
-        records, lines = [each.record for each in found], [each.line for each in found]
         start, size = 0, HEADER_SIZE
-        for index, record in enumerate(records):
-            record_size = size_of(record)
+        for index, event in enumerate(found):
+            record_size = size_of(event.record)
             if index > start and size + record_size > limit:
-                yield partition, build_batch(records[start:index]), lines[start:index]
+                yield partition, _batch_of(found[start:index]), found[start:index]
                 start, size = index, HEADER_SIZE
             size += record_size
-        yield partition, build_batch(records[start:]), lines[start:]
+        yield partition, _batch_of(found[start:]), found[start:]
+
+
+def _batch_of(events: Iterable[Placed]) -> bytearray:
+    return build_batch([each.record for each in events])

@@ -271,7 +271,9 @@ class _Seeding:
                 written += [stored, *self._noted(note)]
             written += [
                 self._broker.produce(
-                    place, batch, origin=Origin(front_end="fixtures", source=lines)
+                    place,
+                    batch,
+                    origin=Origin(front_end="fixtures", verb="seeded", source=lines),
                 )
                 for place, batch, lines in batches
             ]
@@ -304,7 +306,7 @@ class _Seeding:
                 config = TopicConfig(fixture_topic.config, self._broker.config)
             else:
                 raise FixtureError([_topic_problem(fixture_topic, *_DELETED)])
-            for partition, batch, lines in batches_of(events, config.max_message_bytes):
+            for partition, batch, written in batches_of(events, config.max_message_bytes):
                 try:
                     header = check_shape(batch)
                     check_batch(batch, header, config, now_ms)
@@ -316,7 +318,7 @@ class _Seeding:
                         "mend the events or the topic's config",
                     )
                     raise FixtureError([problem]) from error
-                detail = lines_detail(stream.display_file, lines)
+                detail = lines_detail(f"{stream.display_file}:", (each.line for each in written))
                 yield TopicPartition(stream.topic, partition), batch, detail
 
     def _set_offsets(self, group: FixtureGroup) -> list[Awaitable[object]]:

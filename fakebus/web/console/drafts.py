@@ -5,13 +5,11 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-from uuid import uuid4
 
 from fakebus.cluster.events import Event
-from fakebus.cluster.filters import instant
+from fakebus.cluster.header_policies import copied_headers
 from fakebus.cluster.interface import Cluster
 from fakebus.records.record import NewRecord
 from fakebus.schemas.payloads import Payload
@@ -23,23 +21,8 @@ MAX_EDITED = 256 << 10
 KINDS = ("text", "json", "hex", "base64", "null")
 SCHEMA = "schema:"
 """What a kind begins with that names a subject."""
-POLICIES = {
-    "new": "as a new event: a new ce_id and ce_time, no traces and no marks of retries",
-    "all": "as they are",
-    "none": "none",
-}
-_IDENTITY: dict[str, Callable[[int], str]] = {
-    "ce_id": lambda now_ms: str(uuid4()),
-    "ce_time": lambda now_ms: instant(now_ms) or "",
-}
 _HEX = "hex:"
 """What a header begins with that is no text."""
-_TRACES = (
-    *("traceparent", "tracestate", "baggage", "b3", "x_b3_", "uber_trace_id", "x_datadog_"),
-    *("sentry_trace", "elasticapm", "ce_traceparent", "ce_tracestate", "ce_causationid"),
-    *("causation", "kafka_dlt_", "kafka_original_", "retry_topic_", "__connect.errors."),
-)
-"""How names of headers begin that tell of another event than the one that is to be sent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +69,9 @@ def draft_of_event(event: Event, policy: str, now_ms: int) -> Draft:
         key_kind=key_kind,
         value=value,
         value_kind=value_kind,
-        headers="\n".join(_header_lines(event, policy, now_ms)),
+        headers="\n".join(
+            _header_line(name, value) for name, value in copied_headers(event, policy, now_ms)
+        ),
         partition=str(event.partition) if event.key is None else "",
     )
 
@@ -105,21 +90,6 @@ def _written(data: bytes | None, found: Payload[Any], *, is_key: bool) -> tuple[
     if "\r" in text or "\0" in text:
         return "hex", data.hex(" ")
     return ("json" if found.format == "json" and not is_key else "text"), text
-
-
-def _header_lines(event: Event, policy: str, now_ms: int) -> list[str]:
-    if policy == "none":
-        return []
-    lines = []
-    for name, value in event.headers:
-        plain = name.lower().replace("-", "_")
-        if policy == "new" and plain.startswith(_TRACES):
-            continue
-        if policy == "new" and plain in _IDENTITY:
-            lines.append(f"{name}: {_IDENTITY[plain](now_ms)}")
-        else:
-            lines.append(_header_line(name, value))
-    return lines
 
 
 def _header_line(name: str, value: bytes | None) -> str:

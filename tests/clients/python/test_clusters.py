@@ -20,6 +20,7 @@ from tests.clients.cluster import Cluster
 
 # The scenarios of the unit tests, on whatever cluster is shared here.
 from tests.unit.cluster.test_cluster import *  # noqa: F403
+from tests.unit.cluster.test_replay import *  # noqa: F403
 from tests.unit.web.console.pages import Browser, Form
 from tests.unit.web.http_client import Http
 from tests.unit.web.server import http_bus

@@ -13,6 +13,7 @@ from fakebus.app import FakeBus
 from fakebus.broker.activity import Origin
 from fakebus.cluster.embedded import EmbeddedCluster
 from fakebus.config import Settings
+from fakebus.lineage.place import Place
 from fakebus.types import TopicPartition
 from tests.unit.broker.batches import batch
 
@@ -65,3 +66,49 @@ async def test_offsets_that_no_member_has_set_tell_how_they_were_set(tmp_path: P
         await bus.lineage.settle()
         [back] = await bus.lineage.store.notes_of_group("g", ["committed"], 9)
         assert (back.first, back.detail) == (0, "back from 3")
+
+
+async def test_a_replayed_record_tells_who_replayed_it_and_of_which_one_it_is_a_copy() -> None:
+    headers = {"User-Agent": "curl/8.1"}
+    async with FakeBus(SETTINGS) as bus, ClientSession(bus.http_url, headers=headers) as http:
+        await bus.broker.topics.create("t", 1, {})
+        for value in (b"0", b"1", b"2"):
+            await bus.broker.produce(TopicPartition("t", 0), batch(value))
+        await bus.broker.saved_snapshots.save("s")
+
+        async def replay(**wanted: object) -> dict[str, object]:
+            async with http.post("/_fakebus/v1/replay", json=wanted) as answer:
+                return {"status": answer.status, **await answer.json()}
+
+        done = await replay(ranges=["t[0]@0", "t[0]@2"], headers="keep")
+        assert (done["status"], done["replayed"], done["cursor"]) == (200, 2, None)
+        await replay(ranges=["t[0]@1"])
+        flow = await bus.flows.of_record("t[0]@1")
+        assert [(each["from"], each["evidence"], each["by"]) for each in flow["edges"]] == [
+            ("t[0]@1", "stated", "fakebus-replay-of")
+        ]
+        told = [await bus.flows.written(Place("t", 0, offset)) for offset in range(6)]
+        assert [(each["origin"], each["origin_detail"]) for each in told] == [
+            *[("produced", "")] * 3,
+            *[("replayed", f"t[0]@{offset}") for offset in (0, 2, 1)],
+        ]
+        assert told[3]["client_id"] == "curl/8.1"
+        known = bus.lineage.clients.by_number.values()
+        curl = [each.facts for each in known if each.facts["client_id"] == "curl/8.1"]
+        assert [each["produces"] for each in curl] == [[]], "a replay makes nobody an owner"
+
+        # What has come since a snapshot is replayed from a later one, though it is gone.
+        await bus.broker.saved_snapshots.save("later")
+        await bus.broker.saved_snapshots.restore("s")
+        done = await replay(since="s", until="later", filter="value = 1")
+        assert done["records"] == [{"from": "snapshot later: t[0]@5", "to": "t[0]@3"}]
+        told = [await bus.flows.written(Place("t", 0, 3))]
+        assert told[0]["origin_detail"] == "snapshot later: t[0]@5"
+        flow = await bus.flows.of_record("t[0]@3")
+        assert flow["edges"] == [], "another record may stand there by now"
+
+        assert (await replay(ranges=["x"]))["status"] == 404
+        assert (await replay(since="no"))["status"] == 404
+        for wrong in ({}, {"range": "t"}, {"ranges": [1]}, {"ranges": "t"}, {"speed": True}):
+            refused = await replay(**wrong)
+            assert (refused["status"], "message" in refused) == (422, True), wrong

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from fakebus.cluster.events import Event
+from fakebus.cluster.header_policies import POLICIES
 from fakebus.cluster.interface import NotOnThisCluster, TopicDetails
 from fakebus.errors import FakebusError
 from fakebus.web.console.addresses import page_url
 from fakebus.web.console.call import Call, Page, Redirect
 from fakebus.web.console.drafts import (
     KINDS,
-    POLICIES,
     SCHEMA,
     Draft,
     draft_of_event,

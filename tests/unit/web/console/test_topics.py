@@ -236,8 +236,9 @@ def test_a_record_is_sent_again_as_a_new_event(browser: Browser, topic: str) -> 
     browser.write(topic, {"n": 1}, key="k", headers=headers, partition=0)
     url = f"/ui/topics/{topic}/0/0/again"
     field = browser.get(url).form(f"/ui/topics/{topic}/produce").fields["headers"]
-    assert re.fullmatch(r"ce_id: [0-9a-f-]{36}\nce_type: t", field)
-    field = browser.get(f"{url}?headers=all").form(f"/ui/topics/{topic}/produce").fields["headers"]
+    copy = re.escape(f"fakebus-replay-of: {topic}[0]@0")
+    assert re.fullmatch(rf"ce_id: [0-9a-f-]{{36}}\nce_type: t\n{copy}", field)
+    field = browser.get(f"{url}?headers=keep").form(f"/ui/topics/{topic}/produce").fields["headers"]
     assert field.splitlines() == [f"{name}: {value}" for name, value in headers.items()]
     field = browser.get(f"{url}?headers=none").form(f"/ui/topics/{topic}/produce").fields["headers"]
     assert field == ""
@@ -266,7 +267,7 @@ def test_a_record_that_is_sent_again_unchanged_is_the_same(
         "headers": [[name, None if data is None else binary(data)] for name, data in headers],
     }
     browser.write(topic, partition=0, **written)
-    form = browser.get(f"/ui/topics/{topic}/0/0/again?headers=all").form(
+    form = browser.get(f"/ui/topics/{topic}/0/0/again?headers=keep").form(
         f"/ui/topics/{topic}/produce"
     )
     assert browser.send(form, partition="0", do="send").status == 200
@@ -279,7 +280,7 @@ def test_a_record_that_is_sent_again_unchanged_is_the_same(
 def test_what_strangers_write_is_inert_in_every_view(browser: Browser, topic: str) -> None:
     hostile = binary(HOSTILE.encode())
     browser.write(topic, hostile, key=hostile, headers=[[HOSTILE, hostile]], partition=0)
-    for url in ("", "/0/0", "/0/0?as=text", "/0/0?as=hex", "/0/0/again?headers=all"):
+    for url in ("", "/0/0", "/0/0?as=text", "/0/0?as=hex", "/0/0/again?headers=keep"):
         page = browser.get(f"/ui/topics/{topic}{url}")
         assert page.status == 200
         if "again" not in url:
