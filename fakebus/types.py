@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 from uuid import UUID
 
@@ -21,3 +22,18 @@ class TopicPartition(NamedTuple):
     def __str__(self) -> str:
         """Return the form that Kafka's own tools print: ``topic-partition``."""
         return f"{self.topic}-{self.partition}"
+
+
+class TopicIdPartition(NamedTuple):
+    """One partition of a topic, by the topic's id: not of another topic that has its name later."""
+
+    topic_id: UUID
+    partition: int
+
+
+def by_topic_id(places: Iterable[TopicIdPartition]) -> dict[UUID, list[int]]:
+    """Return partitions by their topics, in their order."""
+    found: dict[UUID, list[int]] = {}
+    for topic_id, partition in sorted(places):
+        found.setdefault(topic_id, []).append(partition)
+    return found

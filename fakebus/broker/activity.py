@@ -8,7 +8,7 @@ takes the queue (:mod:`fakebus.lineage.notes`).
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from fakebus.broker.fetch_positions import FetchPositions
 from fakebus.clock import Clock
 from fakebus.errors import BrokerError, ErrorCode
-from fakebus.protocol.consumer_protocol import assigned_partitions, subscribed_topics
+from fakebus.protocol.consumer_protocol import subscribed_topics
 from fakebus.protocol.errors import DecodeError
 from fakebus.types import TopicPartition
 
@@ -285,10 +285,11 @@ class Activities:
             topics = ", ".join(subscribed_topics(metadata))
         self.note("joined", origin, group=group, detail=topics, member=member)
 
-    def note_assignment(self, origin: Origin, group: str, member: str, assignment: bytes) -> None:
+    def note_assignment(
+        self, origin: Origin, group: str, member: str, places: Iterable[TopicPartition]
+    ) -> None:
         """Note which partitions a member of a group was assigned."""
-        places = (f"{topic}[{number}]" for topic, number in assigned_partitions(assignment))
-        detail = ", ".join(places) or "nothing"
+        detail = ", ".join(f"{topic}[{number}]" for topic, number in places) or "nothing"
         self.note("was assigned", origin, group=group, detail=detail, member=member)
 
     def note_committed_offsets(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -16,7 +16,7 @@ from fakebus.broker.partition_log import BeforeChange, PartitionLog
 from fakebus.broker.tail_cache import TailCache
 from fakebus.broker.topic_names import is_internal
 from fakebus.storage.interface import LogState, Storage, TopicRow, Undo
-from fakebus.types import TopicPartition
+from fakebus.types import TopicIdPartition, TopicPartition
 from fakebus.wording import counted
 
 logger = logging.getLogger("fakebus.broker")
@@ -98,6 +98,11 @@ class Topics:
     def by_id(self, topic_id: UUID) -> Topic | None:
         """Return the topic with that id, or ``None``."""
         return self._by_id.get(topic_id)
+
+    def named(self, places: Iterable[TopicIdPartition]) -> tuple[TopicPartition, ...]:
+        """Return partitions by the names of their topics, without those of deleted ones."""
+        known = ((self._by_id.get(place.topic_id), place.partition) for place in sorted(places))
+        return tuple(TopicPartition(topic.name, number) for topic, number in known if topic)
 
     def colliding(self, name: str) -> str | None:
         """Return the topic whose name is the same for Kafka's metrics, or ``None``.

@@ -38,7 +38,6 @@ from fakebus.cluster.interface import (
 from fakebus.errors import ErrorCode
 from fakebus.fixture_files.encoding.batching import batches_of
 from fakebus.lineage.seeded_lines import lines_detail
-from fakebus.protocol.consumer_protocol import assigned_partitions
 from fakebus.records.batch import NO_TIMESTAMP
 from fakebus.records.builder import build_batch
 from fakebus.records.partitioner import PartitionChooser
@@ -303,7 +302,7 @@ class EmbeddedCluster:
                 member_id=member.member_id,
                 client_id=member.client_id,
                 host=member.client_host,
-                partitions=tuple(assigned_partitions(member.assignment)),
+                partitions=member.partitions,
             )
             for member in description.members
         )

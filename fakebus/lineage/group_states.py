@@ -10,8 +10,6 @@ from fakebus.broker.groups.group import GroupDescription
 from fakebus.lineage.history import COMMITTED, SENT, SKIPPED
 from fakebus.lineage.known_clients import KnownClients
 from fakebus.lineage.place import Place
-from fakebus.protocol.consumer_protocol import assigned_partitions, subscribed_topics
-from fakebus.protocol.errors import DecodeError
 from fakebus.records.record import Record
 from fakebus.storage.lineage_interface import LineageStore, NoteRow
 from fakebus.types import TopicPartition
@@ -201,15 +199,7 @@ class GroupStates:
 
 def _subscribers(description: GroupDescription, topic: str) -> list[str]:
     """Return the ids of the members that are subscribed to a topic."""
-    found = []
-    for member in description.members:
-        try:
-            topics = subscribed_topics(member.metadata)
-        except DecodeError:
-            continue
-        if topic in topics:
-            found.append(member.member_id)
-    return found
+    return [member.member_id for member in description.members if topic in (member.topics or ())]
 
 
 def _waiting(description: GroupDescription | None, place: Place) -> tuple[str, str, str]:
@@ -219,7 +209,7 @@ def _waiting(description: GroupDescription | None, place: Place) -> tuple[str, s
         state = "waiting" if subscribed else "not_subscribed"
         return state, "", "the group has no member"
     for member in description.members:
-        if TopicPartition(place.topic, place.partition) in assigned_partitions(member.assignment):
+        if TopicPartition(place.topic, place.partition) in member.partitions:
             who = member.client_id or member.member_id
             return "waiting", member.member_id, f"{who} owns the partition and was not sent it yet"
     if _subscribers(description, place.topic):

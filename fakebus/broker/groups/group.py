@@ -3,18 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 from fakebus.broker.groups.requests import OffsetCommit
 from fakebus.errors import ErrorCode
+from fakebus.protocol.consumer_protocol import assigned_partitions, subscribed_topics
+from fakebus.protocol.errors import DecodeError
 from fakebus.storage.interface import OffsetRow
+from fakebus.types import TopicPartition
 
 CLASSIC = "classic"
 """The type of the groups whose members assign partitions among themselves.
 
 Also of a group that has nothing but offsets, which were committed from outside.
 """
+
+CONSUMER = "consumer"
+"""The type of the groups whose partitions the coordinator shares out (KIP-848)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModernMember:
+    """What the coordinator knows of a member whose partitions it gives out itself."""
+
+    epoch: int
+    rack_id: str | None
+    named_topics: frozenset[str]
+    regex: str
+    topics: frozenset[str]
+    """The topics that it names, and those that its regular expression matches."""
+    owned: tuple[TopicPartition, ...]
+    target: tuple[TopicPartition, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,9 +46,11 @@ class MemberDescription:
     group_instance_id: str | None
     client_id: str
     client_host: str
-    metadata: bytes
-    """What it joined with for the group's protocol; empty unless the group is stable."""
-    assignment: bytes
+    metadata: bytes = b""
+    """What it joined with for the group's protocol; empty unless a classic group is stable."""
+    assignment: bytes = b""
+    modern: ModernMember | None = None
+    """Unless the group is a classic one."""
     is_missing: bool = field(default=False, compare=False)
     """Whether a rebalance under way waits for it."""
     silent_ms: int = field(default=0, compare=False)
@@ -35,6 +58,23 @@ class MemberDescription:
     session_timeout_ms: int = field(default=0, compare=False)
     rebalance_timeout_ms: int = field(default=0, compare=False)
     """As consumers send their max.poll.interval.ms."""
+
+    @property
+    def topics(self) -> frozenset[str] | None:
+        """The topics that it reads, ``None`` if the broker cannot know."""
+        if self.modern is not None:
+            return self.modern.topics
+        if self.metadata:
+            with suppress(DecodeError):
+                return frozenset(subscribed_topics(self.metadata))
+        return None
+
+    @property
+    def partitions(self) -> tuple[TopicPartition, ...]:
+        """The partitions that it owns."""
+        if self.modern is not None:
+            return self.modern.owned
+        return tuple(assigned_partitions(self.assignment))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +86,10 @@ class GroupDescription:
     state: str
     protocol_type: str
     protocol_name: str
+    """Or the assignor, in a consumer group."""
     generation_id: int
+    """Or the group's epoch, in a consumer group."""
+    assignment_epoch: int = 0
     members: tuple[MemberDescription, ...]
     since_ms: int = field(default=0, compare=False)
     """Since when it is in its state."""
@@ -67,6 +110,12 @@ class Group(Protocol):
 
     def check_commit(self, commit: OffsetCommit) -> ErrorCode:
         """Return why the group does not take a commit, NONE if it does."""
+
+    def check_offset(self, commit: OffsetCommit, place: TopicPartition) -> ErrorCode:
+        """Return why a commit that the group takes may not speak of one partition."""
+
+    def check_fetch(self, member_id: str | None, member_epoch: int) -> ErrorCode:
+        """Return why somebody may not know the group's offsets, NONE if it may."""
 
     def touch(self, member_id: str) -> None:
         """Restart a member's session: something was heard of it; it need not be one."""

@@ -51,6 +51,7 @@ class OffsetRequests:
         errors: list[ErrorCode | None] = []
         rows: list[OffsetRow] = []
         now_ms = self._clock.now_ms()
+        group: Group | None = None
         group_error: ErrorCode | None = None
         for offset in commit.offsets:
             if self.log(offset.topic, offset.partition) is None:
@@ -59,9 +60,12 @@ class OffsetRequests:
             if group_error is None:
                 # As in Kafka, a request that names no partition that exists founds no group
                 # and keeps no session.
-                group_error = self._admit(commit)
-            if group_error is not ErrorCode.NONE:
-                errors.append(group_error)
+                group, group_error = self._admit(commit)
+            error = group_error
+            if group is not None and error is ErrorCode.NONE:
+                error = group.check_offset(commit, TopicPartition(offset.topic, offset.partition))
+            if error is not ErrorCode.NONE:
+                errors.append(error)
             elif len(offset.metadata) > max_bytes:
                 errors.append(ErrorCode.OFFSET_METADATA_TOO_LARGE)
             else:
@@ -74,16 +78,16 @@ class OffsetRequests:
         else:
             then([error or ErrorCode.NONE for error in errors])
 
-    def _admit(self, commit: OffsetCommit) -> ErrorCode:
+    def _admit(self, commit: OffsetCommit) -> tuple[Group | None, ErrorCode]:
         group = self._groups.get(commit.group_id)
         if group is None:
             if commit.generation_id >= 0:
-                return ErrorCode.GROUP_ID_NOT_FOUND
+                return None, ErrorCode.GROUP_ID_NOT_FOUND
             group = self._groups.get_or_create(commit.group_id)
         error = group.check_commit(commit)
         if error is ErrorCode.NONE:
             group.touch(commit.member_id)
-        return error
+        return group, error
 
     def rows(self, offsets: Mapping[TopicPartition, int]) -> list[OffsetRow]:
         """Return offsets as they are stored when they are committed now."""

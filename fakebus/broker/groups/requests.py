@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from fakebus.errors import ErrorCode
+from fakebus.types import TopicIdPartition
 
 UNKNOWN_MEMBER_ID = ""
 """What a client sends that has no member id yet."""
@@ -105,6 +106,52 @@ class SyncResult:
     assignment: bytes = b""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsumerHeartbeat:
+    """A member of a consumer group joins, stays or leaves; what is ``None`` has not changed."""
+
+    group_id: str
+    member_id: str
+    member_epoch: int
+    """0 joins, -1 leaves, -2 leaves for a while (static members)."""
+    instance_id: str | None = None
+    rack_id: str | None = None
+    rebalance_timeout_ms: int = -1
+    topics: frozenset[str] | None = None
+    regex: str | None = None
+    assignor: str | None = None
+    owned: frozenset[TopicIdPartition] | None = None
+    client_id: str = ""
+    client_host: str = ""
+    brings_member_id: bool = True
+    """Whether clients make up their own member ids (KIP-1082)."""
+    sees: Callable[[str], bool] = field(default=lambda _: True, compare=False)
+    """Tells whether the client may know of a topic."""
+    connection: object | None = None
+    """What stands for the client's connection; see ``GroupCoordinator.watch_connection``."""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the client says all it has to say, so that it wants to hear all, too."""
+        says_topics = self.topics is not None or self.regex is not None
+        return self.rebalance_timeout_ms != -1 and says_topics and self.owned is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeartbeatResult:
+    """The answer to a :class:`ConsumerHeartbeat`."""
+
+    error: ErrorCode = ErrorCode.NONE
+    message: str | None = None
+    member_id: str | None = None
+    member_epoch: int = 0
+    heartbeat_interval_ms: int = 0
+    assignment: frozenset[TopicIdPartition] | None = None
+    """``None`` if it has not changed."""
+    topics: frozenset[str] | None = None
+    """What the member reads; ``None`` if it has not said."""
+
+
 class LeavingMember(NamedTuple):
     """Member that is to leave: a member id, or an instance id alone (KIP-345)."""
 
@@ -136,5 +183,8 @@ class OffsetCommit:
     member_id: str = UNKNOWN_MEMBER_ID
     group_instance_id: str | None = None
     generation_id: int = -1
+    """Or the member epoch, in a consumer group."""
+    knows_member_epochs: bool = True
+    """Whether the client's version of OffsetCommit has member epochs (KIP-848)."""
     retention_ms: int | None = None
     """How many milliseconds the offsets are kept; ``None`` for offsets.retention.minutes."""

@@ -6,6 +6,8 @@ from fakebus.kafka.handlers import (  # noqa: F401 - to import them declares wha
     alter_partition_reassignments,
     alter_replica_log_dirs,
     api_versions,
+    consumer_group_describe,
+    consumer_group_heartbeat,
     create_acls,
     create_partitions,
     create_topics,

@@ -2,6 +2,7 @@
 
 Behaviour:
     * A group that does not exist is Dead; one that is named twice is described once.
+    * So is a group of another type: it has APIs of its own.
     * The protocol and the members' metadata are shown for stable groups only.
 
 Version notes:
@@ -11,7 +12,7 @@ Version notes:
 
 from __future__ import annotations
 
-from fakebus.broker.groups.group import MemberDescription
+from fakebus.broker.groups.group import CLASSIC, MemberDescription
 from fakebus.broker.security.resources import NOT_ASKED, ResourceType
 from fakebus.errors import ErrorCode
 from fakebus.kafka.api import RequestContext, handles
@@ -45,11 +46,12 @@ def _describe(
         operations = context.operations(ResourceType.GROUP, group_id)
     context.broker.group_coordinator.history.reached(group_id)
     group = context.broker.group_coordinator.describe(group_id)
-    if group is None:
+    if group is None or group.group_type != CLASSIC:
+        problem = "there is no group" if group is None else "not a classic group:"
         if context.api_version >= _FIRST_WITH_GROUP_ID_NOT_FOUND:
             return DescribeGroupsResponseDescribedGroup(
                 error_code=ErrorCode.GROUP_ID_NOT_FOUND.code,
-                error_message=f"there is no group {group_id}",
+                error_message=f"{problem} {group_id}",
                 group_id=group_id,
                 group_state="Dead",
             )

@@ -10,7 +10,8 @@ Behaviour:
 
 Version notes:
     2-4 retention time; 6 leader epoch; 7 static members (KIP-345); 8 flexible;
-    9 GROUP_ID_NOT_FOUND, before that ILLEGAL_GENERATION stands for it (KIP-848);
+    9 member epochs, and GROUP_ID_NOT_FOUND, before that ILLEGAL_GENERATION stands for it
+    (KIP-848);
     10 topic ids.
 """
 
@@ -28,7 +29,7 @@ from fakebus.protocol.messages import (
     OffsetCommitResponseTopic,
 )
 
-_FIRST_WITH_GROUP_ID_NOT_FOUND = 9
+_FIRST_WITH_GROUP_ID_NOT_FOUND = _FIRST_WITH_MEMBER_EPOCHS = 9
 _FIRST_WITH_TOPIC_IDS = 10
 _DEFAULT_RETENTION = -1
 
@@ -81,6 +82,7 @@ def handle_offset_commit(request: OffsetCommitRequest, context: RequestContext) 
             member_id=request.member_id,
             group_instance_id=request.group_instance_id,
             generation_id=request.generation_id_or_member_epoch,
+            knows_member_epochs=context.api_version >= _FIRST_WITH_MEMBER_EPOCHS,
             retention_ms=_retention(request),
         ),
         done,

@@ -8,8 +8,8 @@ Behaviour:
 
 Version notes:
     2 null means all topics, and a top-level error; 5 leader epoch; 6 flexible;
-    7 require_stable (KIP-447); 8 several groups (KIP-709); 9 member epoch, which classic
-    groups do not look at (KIP-848); 10 topic ids.
+    7 require_stable (KIP-447); 8 several groups (KIP-709); 9 the member's id and epoch, which
+    consumer groups look at (KIP-848); 10 topic ids.
 """
 
 from __future__ import annotations
@@ -98,6 +98,11 @@ async def _fetch(
         return OffsetFetchResponseGroup(
             group_id=group.group_id, error_code=ErrorCode.GROUP_AUTHORIZATION_FAILED.code
         )
+    error = context.broker.group_coordinator.check_fetch(
+        group.group_id, group.member_id, group.member_epoch
+    )
+    if error is not ErrorCode.NONE:
+        return OffsetFetchResponseGroup(group_id=group.group_id, error_code=error.code)
     if group.topics is None:
         topics = _all_topics(group.group_id, context)
     else:

@@ -15,6 +15,7 @@ from fakebus.broker.groups.requests import SyncRequest
 from fakebus.errors import ErrorCode
 from fakebus.kafka.api import RequestContext, handles
 from fakebus.protocol.api_keys import ApiKey
+from fakebus.protocol.consumer_protocol import assigned_partitions
 from fakebus.protocol.messages import SyncGroupRequest, SyncGroupResponse
 
 _FIRST_WITH_PROTOCOL = 5
@@ -44,9 +45,9 @@ async def handle_sync_group(
         )
     )
     if result.error is ErrorCode.NONE:
-        activity, assignment = context.broker.activity, result.assignment
+        places = assigned_partitions(result.assignment)
         member = context.origin, request.group_id, request.member_id
-        activity.note_assignment(*member, assignment)
+        context.broker.activity.note_assignment(*member, places)
     return SyncGroupResponse(
         error_code=result.error.code,
         protocol_type=result.protocol_type,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import suppress
 from typing import Any
 
 from fakebus.broker.broker import Broker
@@ -15,13 +14,11 @@ from fakebus.broker.topics import Topics
 from fakebus.lineage.lineage import Lineage
 from fakebus.lineage.why.explanation import explain
 from fakebus.lineage.why.view import UNKNOWN, GroupEvent, GroupView, Member, Program, Progress
-from fakebus.protocol.consumer_protocol import assigned_partitions, subscribed_topics
-from fakebus.protocol.errors import DecodeError
 from fakebus.storage.lineage_interface import NoteRow
 
 _CONSUMER_APIS = frozenset(
     "ApiVersions Metadata FindCoordinator JoinGroup SyncGroup Heartbeat OffsetFetch ListOffsets "
-    "Fetch OffsetCommit LeaveGroup".split()
+    "Fetch OffsetCommit LeaveGroup ConsumerGroupHeartbeat".split()
 )
 """What consumers ask."""
 _VERBS = ("was assigned", "left", "expelled", "rebalancing", "commit refused")
@@ -113,16 +110,12 @@ class _TopicSizes(Mapping[str, int]):
 
 
 def _member(member: MemberDescription, program: Program) -> Member:
-    topics = None
-    if member.metadata:
-        with suppress(DecodeError):
-            topics = frozenset(subscribed_topics(member.metadata))
     return Member(
         member_id=member.member_id,
         program=program,
         host=member.client_host,
-        topics=topics,
-        partitions=tuple(assigned_partitions(member.assignment)),
+        topics=member.topics,
+        partitions=member.partitions,
         is_missing=member.is_missing,
         silent_ms=member.silent_ms,
         session_timeout_ms=member.session_timeout_ms,

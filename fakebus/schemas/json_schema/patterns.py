@@ -163,6 +163,16 @@ def backtracks_little(pattern: str, length: int) -> bool:
         return False
 
 
+def is_linear(pattern: str, length: int) -> bool:
+    """Return whether a pattern is valid in RE2.
+
+    Where that is not installed, whether Python may run it over texts of up to a length.
+    """
+    if _re2 is None:
+        return backtracks_little(pattern, length)
+    return len(pattern) <= MAX_PATTERN_LENGTH and _read(pattern).re2 is not None
+
+
 @lru_cache(maxsize=1024)
 def _read(pattern: str) -> _Pattern:
     has_properties = False

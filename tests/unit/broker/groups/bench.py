@@ -6,6 +6,7 @@ import asyncio
 import struct
 from types import SimpleNamespace
 from typing import Any
+from uuid import NAMESPACE_OID, UUID, uuid5
 
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.groups.coordinator import GroupCoordinator
@@ -43,24 +44,44 @@ class FakeTopics:
 
     def __init__(self) -> None:
         self.on_deleting: list[Any] = []
-        self._topics = {name: self._topic(name) for name in ("t", "u")}
+        self.on_deleted: list[Any] = []
+        self.on_changed: list[Any] = []
+        self._topics: dict[str, Any] = {}
+        for name in ("t", "u"):
+            self.put(name, 4)
 
-    @staticmethod
-    def _topic(name: str) -> Any:
-        logs = [SimpleNamespace(log_start_offset=7, high_watermark=9) for _ in range(4)]
-        return SimpleNamespace(
+    def put(self, name: str, size: int) -> Any:
+        """Create a topic, or give it more partitions."""
+        logs = [SimpleNamespace(log_start_offset=7, high_watermark=9) for _ in range(size)]
+        topic = self._topics[name] = SimpleNamespace(
             name=name,
+            topic_id=uuid5(NAMESPACE_OID, name),
+            is_internal=False,
             partitions=logs,
             partition=lambda index: logs[index] if 0 <= index < len(logs) else None,
         )
+        for changed in self.on_changed:
+            changed(topic)
+        return topic
+
+    def __iter__(self) -> Any:
+        return iter(tuple(self._topics.values()))
 
     def get(self, name: str) -> Any:
         return self._topics.get(name)
 
+    def by_id(self, topic_id: UUID) -> Any:
+        return next((topic for topic in self if topic.topic_id == topic_id), None)
+
+    def named(self, places: Any) -> Any:
+        known = ((self.by_id(place.topic_id), place.partition) for place in sorted(places))
+        return tuple(TopicPartition(topic.name, number) for topic, number in known if topic)
+
     def delete(self, name: str) -> None:
-        topic = self._topics.pop(name)
+        topic = self._topics[name]
         for deleted in self.on_deleting:
             deleted(topic)
+        del self._topics[name]
 
 
 async def turns() -> None:
@@ -93,7 +114,8 @@ class Bench:
 
     async def restart(self, **config: str) -> None:
         """Come back with what is in storage, as after a kill."""
-        self.topics.on_deleting.clear()
+        for hooks in (self.topics.on_deleting, self.topics.on_deleted, self.topics.on_changed):
+            hooks.clear()
         self.clock = ManualClock(self.clock.now_ms())
         self.settings |= {key.replace("_", "."): value for key, value in config.items()}
         self.coordinator = self._new_coordinator()

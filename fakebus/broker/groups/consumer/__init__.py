@@ -1,0 +1,1 @@
+"""Groups whose partitions the coordinator shares out among the members (KIP-848)."""

@@ -1,0 +1,420 @@
+"""Coordinator of the consumer groups: ConsumerGroupHeartbeat (KIP-848).
+
+The rules and their order are those of Kafka's ``GroupMetadataManager``. What is new for the group
+is stored before the member hears of it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from functools import partial
+from uuid import uuid4
+
+from fakebus.broker.configs.broker_config import BrokerConfig
+from fakebus.broker.configs.group_config import group_config
+from fakebus.broker.groups.consumer.assignors import ASSIGNORS
+from fakebus.broker.groups.consumer.group import ConsumerGroup
+from fakebus.broker.groups.consumer.member import AWAY_EPOCH, ConsumerMember, MemberState
+from fakebus.broker.groups.consumer.reconciliation import reconcile
+from fakebus.broker.groups.consumer.snapshot import decode_group, encode_group
+from fakebus.broker.groups.history import LEFT, GroupHistory
+from fakebus.broker.groups.journal import GroupJournal
+from fakebus.broker.groups.requests import ConsumerHeartbeat, HeartbeatResult
+from fakebus.broker.groups.sessions import Session
+from fakebus.broker.topics import Topics
+from fakebus.clock import Clock
+from fakebus.errors import BrokerError, ErrorCode
+from fakebus.schemas.json_schema.patterns import is_linear
+
+logger = logging.getLogger("fakebus.broker.groups")
+
+_JOINS, _LEAVES = 0, -1
+_LONGEST_TOPIC_NAME = 249
+
+
+class ConsumerCoordinator:
+    """Coordinator of the groups of the consumer type.
+
+    Args:
+        config: the broker's configs.
+        clock: where time and timers come from.
+        topics: the topics that there are.
+        journal: stores groups.
+        history: is told what becomes of members and groups.
+    """
+
+    def __init__(
+        self,
+        config: BrokerConfig,
+        clock: Clock,
+        topics: Topics,
+        journal: GroupJournal,
+        history: GroupHistory,
+    ) -> None:
+        self._config = config
+        self._clock = clock
+        self._topics = topics
+        self._journal = journal
+        self._history = history
+        self.encode = encode_group
+
+    def check(self, request: ConsumerHeartbeat) -> None:
+        """Accept what may be asked of any group.
+
+        Raises:
+            BrokerError: INVALID_REQUEST or UNSUPPORTED_ASSIGNOR.
+        """
+        epoch = request.member_epoch
+        needs_member_id = request.brings_member_id or epoch > _JOINS or epoch == _LEAVES
+        for name, text, is_needed in (
+            ("MemberId", request.member_id, needs_member_id),
+            ("GroupId", request.group_id, True),
+            ("InstanceId", request.instance_id, request.instance_id is not None),
+            ("RackId", request.rack_id, request.rack_id is not None),
+        ):
+            if is_needed and not (text and text.strip()):
+                raise BrokerError(ErrorCode.INVALID_REQUEST, f"{name} can't be empty.")
+        if epoch == _JOINS:
+            self._check_join(request)
+        elif epoch == AWAY_EPOCH and request.instance_id is None:
+            raise BrokerError(ErrorCode.INVALID_REQUEST, "InstanceId can't be null.")
+        elif epoch < AWAY_EPOCH:
+            raise BrokerError(ErrorCode.INVALID_REQUEST, "MemberEpoch is invalid.")
+        if request.assignor is not None and request.assignor not in self._assignors:
+            raise BrokerError(
+                ErrorCode.UNSUPPORTED_ASSIGNOR,
+                f"ServerAssignor {request.assignor} is not supported. "
+                f"Supported assignors: {', '.join(self._assignors)}.",
+            )
+
+    @staticmethod
+    def _check_join(request: ConsumerHeartbeat) -> None:
+        problem = ""
+        if request.rebalance_timeout_ms == -1:
+            problem = "RebalanceTimeoutMs must be provided in first request."
+        elif request.owned is None or request.owned:
+            problem = "TopicPartitions must be empty when (re-)joining."
+        elif request.topics is None and request.regex is None:
+            problem = (
+                "Either SubscribedTopicNames or SubscribedTopicRegex must be non-null "
+                "when (re-)joining."
+            )
+        if problem:
+            raise BrokerError(ErrorCode.INVALID_REQUEST, problem)
+
+    @property
+    def _assignors(self) -> list[str]:
+        named = self._config.get_list("group.consumer.assignors")
+        # Classes that Kafka would load are not there.
+        return [name for name in named if name in ASSIGNORS] or list(ASSIGNORS)
+
+    # -- members --
+
+    def heartbeat(self, group: ConsumerGroup, request: ConsumerHeartbeat) -> HeartbeatResult:
+        """Let a client become, stay or cease to be a member, and move it towards its share.
+
+        Nothing has changed if it is refused.
+
+        Raises:
+            BrokerError: why it is refused.
+        """
+        if request.member_epoch < _JOINS:
+            return self._leave(group, request)
+        is_known = request.member_id in group.members
+        most = self._config.get_int("group.consumer.max.size")
+        if len(group.members) >= most and not is_known:
+            raise BrokerError(
+                ErrorCode.GROUP_MAX_SIZE_REACHED,
+                f"The consumer group has reached its maximum capacity of {most} members.",
+            )
+        found = self._find(group, request)
+        self._check_regex(group, request)
+        before, group.sees = _facts(group, found), request.sees
+        member = self._member(group, request, found)
+        assigned, revoking = member.assigned, member.revoking
+        changed = self._update(member, request)
+        if changed or group.topics_changed:
+            reason = f"member {member.member_id} reads other topics" if changed else ""
+            self._look_at_topics(group, reason)
+        self._assign_if_due(group)
+        reconcile(group, member, request.owned, subscription_changed=changed)
+        if member.revoking != revoking:
+            member.stop_revocation_timer()
+        self._time_revocation(group, member)
+        config = group_config(group.group_id, self._config)
+        member.session_timeout_ms = config.get_int("consumer.session.timeout.ms")
+        member.session.extend(member.session_timeout_ms)
+        if _facts(group, member) != before:
+            self.save(group)
+        says = request.topics is not None or request.regex is not None
+        tells = request.member_epoch == _JOINS or request.is_full or member.assigned != assigned
+        return HeartbeatResult(
+            member_id=member.member_id,
+            member_epoch=member.epoch,
+            heartbeat_interval_ms=config.get_int("consumer.heartbeat.interval.ms"),
+            assignment=frozenset(member.assigned) if tells else None,
+            topics=group.names_read_by(member) if says else None,
+        )
+
+    def _find(self, group: ConsumerGroup, request: ConsumerHeartbeat) -> ConsumerMember | None:
+        """Return the member whom a client is, or whose place it takes; ``None`` for a new one.
+
+        Raises:
+            BrokerError: it is not let in.
+        """
+        joins = request.member_epoch == _JOINS
+        if request.instance_id is None:
+            member = group.members.get(request.member_id)
+            if member is None and not joins:
+                raise _unknown_member(group, request.member_id)
+        else:
+            known = group.static_members.get(request.instance_id)
+            member = None if known is None else group.members[known]
+            if joins and member is not None and member.epoch != AWAY_EPOCH:
+                raise BrokerError(
+                    ErrorCode.UNRELEASED_INSTANCE_ID,
+                    f"Static member {request.member_id} with instance id {request.instance_id} "
+                    "cannot join the group because the instance id is owned by "
+                    f"{member.member_id} member.",
+                )
+            if not joins:
+                member = self._static_member(group, request)
+        if member is not None and not joins:
+            _check_epoch(member, request)
+        return member
+
+    @staticmethod
+    def _static_member(group: ConsumerGroup, request: ConsumerHeartbeat) -> ConsumerMember:
+        known = group.static_members.get(request.instance_id or "")
+        if known is None:
+            raise BrokerError(
+                ErrorCode.UNKNOWN_MEMBER_ID, f"Instance id {request.instance_id} is unknown."
+            )
+        if known != request.member_id:
+            raise BrokerError(
+                ErrorCode.FENCED_INSTANCE_ID,
+                f"Static member {request.member_id} with instance id {request.instance_id} "
+                f"was fenced by member {known}.",
+            )
+        return group.members[known]
+
+    @staticmethod
+    def _check_regex(group: ConsumerGroup, request: ConsumerHeartbeat) -> None:
+        regex = request.regex
+        if not regex or any(member.regex == regex for member in group.members.values()):
+            return
+        if not is_linear(regex, _LONGEST_TOPIC_NAME):
+            raise BrokerError(
+                ErrorCode.INVALID_REGULAR_EXPRESSION,
+                f"SubscribedTopicRegex `{regex}` is not a valid regular expression.",
+            )
+
+    def _member(
+        self, group: ConsumerGroup, request: ConsumerHeartbeat, found: ConsumerMember | None
+    ) -> ConsumerMember:
+        member_id = request.member_id or str(uuid4())
+        if found is None:
+            member = ConsumerMember(member_id=member_id, session=self._session(group, member_id))
+            member.instance_id = request.instance_id
+            group.add(member)
+            logger.info("group %s: member %s joins", group.group_id, member_id)
+            return member
+        if found.member_id != member_id:
+            logger.info(
+                "group %s: %s takes the place of %s (group.instance.id %s)",
+                group.group_id,
+                member_id,
+                found.member_id,
+                found.instance_id,
+            )
+            self._rename(group, found, member_id)
+        return found
+
+    def _rename(self, group: ConsumerGroup, member: ConsumerMember, member_id: str) -> None:
+        """Give a static member that comes back its new id; it has to take up its share anew."""
+        target, assigned = group.targets.get(member.member_id), member.assigned
+        group.remove(member.member_id)
+        member.member_id, member.session = member_id, self._session(group, member_id)
+        member.epoch = member.previous_epoch = 0
+        group.add(member)
+        group.hold(member, assigned, {})
+        if target is not None:
+            group.targets[member_id] = target
+
+    @staticmethod
+    def _update(member: ConsumerMember, request: ConsumerHeartbeat) -> bool:
+        """Take over what a client says of itself; return whether it reads other topics now."""
+        read = member.topics, member.regex
+        if request.topics is not None:
+            member.topics = request.topics
+        if request.regex is not None:
+            member.regex = request.regex
+        if request.rack_id is not None:
+            member.rack_id = request.rack_id
+        if request.assignor is not None:
+            member.assignor = request.assignor
+        if request.rebalance_timeout_ms != -1:
+            member.rebalance_timeout_ms = request.rebalance_timeout_ms
+        member.client_id, member.client_host = request.client_id, request.client_host
+        member.connection = request.connection
+        return (member.topics, member.regex) != read
+
+    def _leave(self, group: ConsumerGroup, request: ConsumerHeartbeat) -> HeartbeatResult:
+        member_id = request.member_id
+        if request.instance_id is not None:
+            member = self._static_member(group, request)
+            if request.member_epoch == AWAY_EPOCH:
+                self._send_away(group, member)
+                return HeartbeatResult(member_id=member_id, member_epoch=AWAY_EPOCH)
+        elif member_id not in group.members:
+            raise _unknown_member(group, member_id)
+        self.remove(group, (member_id,), LEFT)
+        return HeartbeatResult(member_id=member_id, member_epoch=request.member_epoch)
+
+    def _send_away(self, group: ConsumerGroup, member: ConsumerMember) -> None:
+        """Keep a static member's share until its session ends, for who comes in its name."""
+        member.epoch = AWAY_EPOCH
+        member.stop_revocation_timer()
+        group.hold(member, dict.fromkeys(member.assigned, 0), {})
+        self.save(group)
+
+    # -- epochs --
+
+    def _look_at_topics(self, group: ConsumerGroup, reason: str) -> None:
+        digest = group.digest_topics()
+        group.topics_changed = False
+        if digest != group.topics_digest and not reason:
+            reason = "its topics have changed"
+        group.topics_digest = digest
+        if reason:
+            self._next_epoch(group, reason)
+
+    def _next_epoch(self, group: ConsumerGroup, reason: str) -> None:
+        group.epoch += 1
+        logger.info("group %s goes to epoch %d: %s", group.group_id, group.epoch, reason)
+        self._history.note("rebalancing", group.group_id, "", "", reason)
+
+    def _assign_if_due(self, group: ConsumerGroup) -> None:
+        if group.assignment_epoch >= group.epoch:
+            return
+        config, now_ms = group_config(group.group_id, self._config), self._clock.now_ms()
+        interval_ms = config.get_int("consumer.assignment.interval.ms")
+        if not group.assigned_at_ms or now_ms >= group.assigned_at_ms + interval_ms:
+            group.assign(self._assignors[0], now_ms)
+
+    def rebalance(self, group: ConsumerGroup, reason: str) -> None:
+        """Let the partitions be shared out anew."""
+        self._next_epoch(group, reason)
+        self.save(group)
+
+    # -- time --
+
+    def _session(self, group: ConsumerGroup, member_id: str) -> Session:
+        return Session(
+            self._clock, partial(self.remove, group, (member_id,), "its session timed out")
+        )
+
+    def _time_revocation(self, group: ConsumerGroup, member: ConsumerMember) -> None:
+        if member.state is not MemberState.UNREVOKED:
+            member.stop_revocation_timer()
+        elif member.revocation_timer is None:
+            reason = "it has not given up partitions in time"
+            member.revocation_timer = self._clock.call_later(
+                member.rebalance_timeout_ms / 1000,
+                partial(self.remove, group, (member.member_id,), reason),
+            )
+
+    # -- what every type does --
+
+    def new_group(self, group_id: str) -> ConsumerGroup:
+        """Return a group without members."""
+        return ConsumerGroup(group_id, self._topics, self._clock.now_ms())
+
+    def load(self, group_id: str, snapshot: bytes | None) -> ConsumerGroup:
+        """Return a stored group, whose members have their session timeout to call.
+
+        Raises:
+            StorageError: the snapshot cannot be read.
+        """
+        group = decode_group(self.new_group(group_id), snapshot, self._session)
+        for member in group.members.values():
+            member.session.extend(member.session_timeout_ms)
+            self._time_revocation(group, member)
+        return group
+
+    def save(self, group: ConsumerGroup) -> None:
+        """Store a group as it is now."""
+        self._journal.save(group.group_id, encode_group(group))
+
+    def remove(self, group: ConsumerGroup, member_ids: Iterable[str], reason: str) -> None:
+        """Take members out of the group and let the others share their partitions."""
+        gone = [each for each in map(group.remove, tuple(member_ids)) if each is not None]
+        for member in gone:
+            who = group.group_id, member.client_id, member.member_id
+            logger.info("group %s: member %s is removed: %s", who[0], who[2], reason)
+            self._history.note("left" if reason == LEFT else "expelled", *who, reason)
+        if gone:
+            group.topics_digest = group.digest_topics()
+            names = ", ".join(member.member_id for member in gone)
+            self._next_epoch(group, f"{names} was removed: {reason}")
+            self.save(group)
+
+    def remove_all(self, group: ConsumerGroup, reason: str) -> None:
+        """Take all members out of the group, so that it is empty."""
+        self.remove(group, group.members, reason)
+
+    def remove_connected(self, group: ConsumerGroup, connection: object) -> None:
+        """Take out the members whose last heartbeat came through a connection, now closed.
+
+        Static members stay: to be away for a while is what they are for.
+        """
+        gone = [
+            member.member_id
+            for member in group.members.values()
+            if member.connection is connection and member.instance_id is None
+        ]
+        self.remove(group, gone, "its connection was closed")
+
+    def abandon(self, group: ConsumerGroup, error: ErrorCode) -> None:
+        """Stop everything about a group that is deleted or unloaded."""
+        for member in group.members.values():
+            member.stop_timers()
+
+
+def _check_epoch(member: ConsumerMember, request: ConsumerHeartbeat) -> None:
+    if request.member_epoch == member.epoch:
+        return
+    # The answer with the newer epoch may have been lost.
+    repeats = request.member_epoch == member.previous_epoch and request.owned is not None
+    if request.member_epoch > member.epoch:
+        relation = "greater"
+    elif repeats and request.owned is not None and request.owned <= member.assigned.keys():
+        return
+    else:
+        relation = "smaller"
+    raise BrokerError(
+        ErrorCode.FENCED_MEMBER_EPOCH,
+        f"The consumer group member has a {relation} member epoch ({request.member_epoch}) than "
+        f"the one known by the group coordinator ({member.epoch}). The member must abandon all "
+        "its partitions and rejoin.",
+    )
+
+
+def _unknown_member(group: ConsumerGroup, member_id: str) -> BrokerError:
+    return BrokerError(
+        ErrorCode.UNKNOWN_MEMBER_ID,
+        f"Member {member_id} is not a member of group {group.group_id}.",
+    )
+
+
+def _facts(group: ConsumerGroup, member: ConsumerMember | None) -> tuple[object, ...]:
+    """Return what is stored of a group and a member, so far as a heartbeat can change it."""
+    own: tuple[object, ...] = ()
+    if member is not None:
+        own = (
+            *(member.member_id, member.instance_id, member.rack_id, member.rebalance_timeout_ms),
+            *(member.client_id, member.client_host, member.topics, member.regex, member.assignor),
+            *(member.epoch, member.previous_epoch, member.state, member.assigned, member.revoking),
+        )
+    return (group.epoch, group.assignment_epoch, *own)

@@ -1,0 +1,111 @@
+"""A consumer group as bytes, so that it survives a restart of the broker with all it has promised.
+
+The form is JSON, so that a look into the data file explains it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from typing import Any
+from uuid import UUID
+
+from fakebus.broker.groups.consumer.group import ConsumerGroup
+from fakebus.broker.groups.consumer.member import ConsumerMember, Epochs, MemberState
+from fakebus.broker.groups.group import CONSUMER
+from fakebus.broker.groups.sessions import Session
+from fakebus.errors import StorageError
+from fakebus.types import TopicIdPartition, by_topic_id
+
+_VERSION = 1
+_GROUP_FIELDS = (
+    "epoch assignment_epoch assigned_at_ms assignor topics_digest state_since_ms".split()
+)
+_MEMBER_FIELDS = (
+    "member_id instance_id rack_id client_id client_host session_timeout_ms rebalance_timeout_ms "
+    "regex assignor epoch previous_epoch"
+).split()
+
+NewSession = Callable[[ConsumerGroup, str], Session]
+"""Makes the session of a member, by member id."""
+
+
+def encode_group(group: ConsumerGroup) -> bytes:
+    """Return a group's snapshot."""
+    fields: dict[str, Any] = {"version": _VERSION, "type": CONSUMER}
+    fields |= {name: getattr(group, name) for name in _GROUP_FIELDS}
+    fields["members"] = [
+        {name: getattr(member, name) for name in _MEMBER_FIELDS}
+        | {
+            "topics": sorted(member.topics),
+            "state": member.state.value,
+            "assigned": _encode_epochs(member.assigned),
+            "revoking": _encode_epochs(member.revoking),
+            "target": _encode_places(group.targets.get(member.member_id, ())),
+        }
+        for member in group.members.values()
+    ]
+    return json.dumps(fields, separators=(",", ":")).encode()
+
+
+def decode_group(
+    group: ConsumerGroup, snapshot: bytes | None, new_session: NewSession
+) -> ConsumerGroup:
+    """Fill a new group with what a snapshot shows, and return it.
+
+    Args:
+        group: the group, empty.
+        snapshot: what :func:`encode_group` returned.
+        new_session: makes the members' sessions, which are not running yet.
+
+    Raises:
+        StorageError: the snapshot cannot be read.
+    """
+    try:
+        fields = json.loads(snapshot or b"null")
+        if fields["version"] != _VERSION:
+            raise ValueError(f"its version is {fields['version']}")
+        for name in _GROUP_FIELDS:
+            setattr(group, name, fields[name])
+        for each in fields["members"]:
+            member = ConsumerMember(
+                **{name: each[name] for name in _MEMBER_FIELDS},
+                session=new_session(group, each["member_id"]),
+                topics=frozenset(each["topics"]),
+                state=MemberState(each["state"]),
+            )
+            group.add(member)
+            group.hold(member, _decode_epochs(each["assigned"]), _decode_epochs(each["revoking"]))
+            group.targets[member.member_id] = frozenset(_decode_places(each["target"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise StorageError(
+            f"the stored state of group {group.group_id} cannot be read: {error}"
+        ) from error
+    # Topics may have changed without the group having heard of it.
+    group.topics_changed = True
+    return group
+
+
+def _encode_places(places: Iterable[TopicIdPartition]) -> dict[str, list[int]]:
+    return {str(topic_id): partitions for topic_id, partitions in by_topic_id(places).items()}
+
+
+def _decode_places(fields: dict[str, list[int]]) -> Iterable[TopicIdPartition]:
+    return (
+        TopicIdPartition(UUID(topic_id), partition)
+        for topic_id, partitions in fields.items()
+        for partition in partitions
+    )
+
+
+def _encode_epochs(epochs: Epochs) -> dict[str, dict[str, list[int]]]:
+    return {
+        str(epoch): _encode_places(place for place, since in epochs.items() if since == epoch)
+        for epoch in sorted(set(epochs.values()))
+    }
+
+
+def _decode_epochs(fields: dict[str, dict[str, list[int]]]) -> Epochs:
+    return {
+        place: int(epoch) for epoch, places in fields.items() for place in _decode_places(places)
+    }

@@ -1,0 +1,109 @@
+"""ConsumerGroupHeartbeat 0-1 (KIP-848).
+
+Behaviour:
+    * Epoch 0 joins, -1 leaves, -2 leaves for a while, which static members may.
+    * The assignment is told when it has changed, and when the client has told all of itself.
+    * The answer leaves when what it says is stored.
+
+Version notes:
+    1 regular expressions; clients make up their member ids (KIP-1082).
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from fakebus.broker.groups.requests import ConsumerHeartbeat, HeartbeatResult
+from fakebus.broker.security.resources import Operation, ResourceType
+from fakebus.errors import ErrorCode
+from fakebus.kafka.api import RequestContext, handles
+from fakebus.protocol.api_keys import ApiKey
+from fakebus.protocol.messages import (
+    ConsumerGroupHeartbeatRequest,
+    ConsumerGroupHeartbeatResponse,
+    ConsumerGroupHeartbeatResponseAssignment,
+    ConsumerGroupHeartbeatResponseTopicPartitions,
+)
+from fakebus.types import TopicIdPartition, by_topic_id
+
+_FIRST_WITH_OWN_MEMBER_IDS = 1
+
+
+@handles(
+    ApiKey.CONSUMER_GROUP_HEARTBEAT,
+    versions=(0, 1),
+    needs=("READ GROUP group_id", "DESCRIBE TOPIC inside"),
+)
+async def handle_consumer_group_heartbeat(
+    request: ConsumerGroupHeartbeatRequest, context: RequestContext
+) -> ConsumerGroupHeartbeatResponse:
+    """Keep a member in its group, and tell it what it is to own."""
+    coordinator, connection = context.broker.group_coordinator, context.connection
+    if coordinator.watch_connection(connection):
+        connection.on_close.append(partial(coordinator.connection_closed, connection))
+    wanted = _heartbeat(request, context)
+    if not all(
+        context.allows(Operation.DESCRIBE, ResourceType.TOPIC, name)
+        for name in request.subscribed_topic_names or ()
+    ):
+        return ConsumerGroupHeartbeatResponse(error_code=ErrorCode.TOPIC_AUTHORIZATION_FAILED.code)
+    result = await coordinator.consumer_heartbeat(wanted)
+    places = result.assignment
+    if result.error is ErrorCode.NONE:
+        _note(context, wanted.group_id, result)
+    return ConsumerGroupHeartbeatResponse(
+        error_code=result.error.code,
+        error_message=result.message,
+        member_id=result.member_id,
+        member_epoch=result.member_epoch,
+        heartbeat_interval_ms=result.heartbeat_interval_ms,
+        assignment=None
+        if places is None
+        else ConsumerGroupHeartbeatResponseAssignment(
+            topic_partitions=[
+                ConsumerGroupHeartbeatResponseTopicPartitions(
+                    topic_id=topic_id, partitions=partitions
+                )
+                for topic_id, partitions in by_topic_id(places).items()
+            ]
+        ),
+    )
+
+
+def _heartbeat(
+    request: ConsumerGroupHeartbeatRequest, context: RequestContext
+) -> ConsumerHeartbeat:
+    names, owned = request.subscribed_topic_names, request.topic_partitions
+    return ConsumerHeartbeat(
+        group_id=request.group_id,
+        member_id=request.member_id,
+        member_epoch=request.member_epoch,
+        instance_id=request.instance_id,
+        rack_id=request.rack_id,
+        rebalance_timeout_ms=request.rebalance_timeout_ms,
+        topics=None if names is None else frozenset(names),
+        regex=request.subscribed_topic_regex,
+        assignor=request.server_assignor,
+        owned=None
+        if owned is None
+        else frozenset(
+            TopicIdPartition(topic.topic_id, partition)
+            for topic in owned
+            for partition in topic.partitions
+        ),
+        client_id=context.client_id or "",
+        client_host=context.connection.client_host,
+        brings_member_id=context.api_version >= _FIRST_WITH_OWN_MEMBER_IDS,
+        sees=partial(context.sees, ResourceType.TOPIC),
+        connection=context.connection,
+    )
+
+
+def _note(context: RequestContext, group_id: str, result: HeartbeatResult) -> None:
+    broker, member = context.broker, result.member_id or ""
+    if result.topics is not None:
+        detail = ", ".join(sorted(result.topics))
+        broker.activity.note("joined", context.origin, group=group_id, detail=detail, member=member)
+    if result.assignment is not None:
+        places = broker.topics.named(result.assignment)
+        broker.activity.note_assignment(context.origin, group_id, member, places)

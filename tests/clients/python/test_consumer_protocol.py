@@ -1,0 +1,120 @@
+"""Consumer groups whose partitions the coordinator shares out (KIP-848), with librdkafka."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import confluent_kafka
+import pytest
+from confluent_kafka.admin import AdminClient
+
+from tests.clients.cluster import Cluster
+from tests.clients.python.client import wait_until
+
+pytestmark = pytest.mark.clients
+
+NewTopic = Callable[..., str]
+Unique = Callable[[str], str]
+
+
+class Member:
+    """A librdkafka consumer that speaks the new protocol and notes what it owns."""
+
+    def __init__(self, bootstrap_servers: str, group: str, topic: str, **settings: Any) -> None:
+        self.owned: set[int] = set()
+        self.read: list[bytes] = []
+        self.consumer = confluent_kafka.Consumer(
+            {
+                "bootstrap.servers": bootstrap_servers,
+                "group.id": group,
+                "group.protocol": "consumer",
+                "auto.offset.reset": "earliest",
+                "enable.auto.commit": False,
+                "log_level": 0,
+                **settings,
+            }
+        )
+        self.consumer.subscribe([topic], on_assign=self._assign, on_revoke=self._revoke)
+
+    def _assign(self, consumer: Any, partitions: list[Any]) -> None:
+        self.owned |= {row.partition for row in partitions}
+
+    def _revoke(self, consumer: Any, partitions: list[Any]) -> None:
+        self.owned -= {row.partition for row in partitions}
+
+    def poll(self) -> None:
+        """Read and commit what is there."""
+        message = self.consumer.poll(0.05)
+        if message is not None and message.error() is None:
+            self.read.append(message.value())
+            self.consumer.commit(message, asynchronous=False)
+
+
+def own(count: int, *members: Member) -> Callable[[], bool]:
+    """Return a condition: each member owns so many partitions, and never two own one."""
+
+    def done() -> bool:
+        for member in members:
+            member.poll()
+        owned = [partition for member in members for partition in member.owned]
+        assert len(owned) == len(set(owned))
+        return [len(member.owned) for member in members] == [count] * len(members)
+
+    return done
+
+
+def test_partitions_are_shared_out_given_up_and_described(
+    cluster: Cluster, new_topic: NewTopic, unique: Unique
+) -> None:
+    topic, group = new_topic(partitions=4), unique("group")
+    producer = confluent_kafka.Producer({"bootstrap.servers": cluster.bootstrap_servers})
+    for number in range(40):
+        producer.produce(topic, str(number), partition=number % 4)
+    producer.flush()
+    first = Member(cluster.bootstrap_servers, group, topic)
+    wait_until(own(4, first), "one member owns all four")
+    second = Member(cluster.bootstrap_servers, group, topic, **{"client.id": "second"})
+    wait_until(own(2, first, second), "each owns two")
+
+    admin = AdminClient({"bootstrap.servers": cluster.bootstrap_servers})
+    described = admin.describe_consumer_groups([group])[group].result()
+    assert described.type is confluent_kafka.ConsumerGroupType.CONSUMER
+    assert described.partition_assignor == "uniform"
+    by_client = {each.client_id: each for each in described.members}
+    rows = by_client["second"].assignment.topic_partitions
+    assert {row.partition for row in rows} == second.owned
+    listed = admin.list_consumer_groups(types={confluent_kafka.ConsumerGroupType.CONSUMER}).result()
+    assert group in {each.group_id for each in listed.valid}
+
+    second.consumer.close()
+    wait_until(own(4, first), "one member owns all four again")
+    wait_until(lambda: own(4, first)() and len(first.read) + len(second.read) >= 40, "all is read")
+    assert sorted(first.read + second.read, key=int) == [b"%d" % n for n in range(40)]
+    first.consumer.close()
+
+
+def test_topics_are_found_by_a_pattern(
+    cluster: Cluster, new_topic: NewTopic, unique: Unique
+) -> None:
+    wanted, other = new_topic(partitions=2), new_topic()
+    member = Member(cluster.bootstrap_servers, unique("group"), f"^{wanted[:3]}.*{wanted[3:]}$")
+    wait_until(own(2, member), "it owns both partitions")
+    assert {row.topic for row in member.consumer.assignment()} == {wanted} != {other}
+    member.consumer.close()
+
+
+def test_a_static_member_comes_back_to_what_it_had(
+    cluster: Cluster, new_topic: NewTopic, unique: Unique
+) -> None:
+    topic, group = new_topic(partitions=4), unique("group")
+    first = Member(cluster.bootstrap_servers, group, topic)
+    second = Member(cluster.bootstrap_servers, group, topic, **{"group.instance.id": "b"})
+    wait_until(own(2, first, second), "each owns two")
+    before = frozenset(second.owned)
+    second.consumer.close()
+    again = Member(cluster.bootstrap_servers, group, topic, **{"group.instance.id": "b"})
+    wait_until(own(2, first, again), "each owns two again")
+    assert again.owned == before
+    for member in (first, again):
+        member.consumer.close()
