@@ -19,6 +19,7 @@ from fakebus.broker.groups.classic.coordinator import ClassicCoordinator
 from fakebus.broker.groups.classic.group import ClassicGroup
 from fakebus.broker.groups.consumer.coordinator import ConsumerCoordinator
 from fakebus.broker.groups.consumer.group import ConsumerGroup
+from fakebus.broker.groups.consumer.heartbeats import ConsumerHeartbeats
 from fakebus.broker.groups.group import CLASSIC, CONSUMER, Group, GroupDescription, GroupType
 from fakebus.broker.groups.history import GroupHistory
 from fakebus.broker.groups.journal import GroupJournal
@@ -26,8 +27,6 @@ from fakebus.broker.groups.offset_requests import OffsetRequests, WhenCommitted
 from fakebus.broker.groups.registry import GroupRegistry
 from fakebus.broker.groups.requests import (
     UNKNOWN_MEMBER_ID,
-    ConsumerHeartbeat,
-    HeartbeatResult,
     JoinRequest,
     JoinResult,
     LeavingMember,
@@ -66,6 +65,9 @@ class GroupCoordinator:
         types: Mapping[str, GroupType[Any]]
         types = {CLASSIC: self._classic, CONSUMER: self._consumer}
         self._groups = GroupRegistry(config, clock, storage, types)
+        self.consumer_heartbeat = ConsumerHeartbeats(
+            self._consumer, self._groups, self._journal, self.history
+        ).heartbeat
         self._offsets = self._groups.offsets
         self._offset_requests = OffsetRequests(config, clock, topics, self._groups)
         self._connections: set[object] = set()
@@ -97,7 +99,7 @@ class GroupCoordinator:
         if error is not ErrorCode.NONE:
             future.set_result(JoinResult(error=error, member_id=request.member_id))
             return future
-        self._make_way(request.group_id, CLASSIC)
+        self._groups.make_way(request.group_id, CLASSIC)
         is_new = self._groups.get(request.group_id) is None
         group = self._groups.get_or_create(request.group_id)
         if not isinstance(group, ClassicGroup):
@@ -160,51 +162,6 @@ class GroupCoordinator:
         """Return a group of the classic type; to others its members are unknown."""
         group = self._groups.get(group_id)
         return group if isinstance(group, ClassicGroup) else None
-
-    def consumer_heartbeat(self, request: ConsumerHeartbeat) -> asyncio.Future[HeartbeatResult]:
-        """Let a client become, stay or cease to be a member of a consumer group.
-
-        Returns:
-            A future of the answer, done when what it promises is stored.
-        """
-        self.history.reached(request.group_id)
-        future: asyncio.Future[HeartbeatResult] = asyncio.get_running_loop().create_future()
-        try:
-            self._consumer.check(request)
-            group = self._consumer_group(request)
-            result = self._consumer.heartbeat(group, request)
-            if self._groups.get(request.group_id) is not group:
-                self._groups.replace(group)
-        except BrokerError as error:
-            result = HeartbeatResult(error=error.error_code, message=error.message)
-            client = request.member_id or request.instance_id or request.client_id
-            note_answer("ConsumerGroupHeartbeat", request.group_id, client, result.error)
-        self._journal.when_stored(
-            request.group_id,
-            lambda error: settle(
-                future, result if error is ErrorCode.NONE else HeartbeatResult(error=error)
-            ),
-        )
-        return future
-
-    def _consumer_group(self, request: ConsumerHeartbeat) -> ConsumerGroup:
-        """Return the group of a member, or one that does not exist yet to a client that joins."""
-        if request.member_epoch == 0:
-            self._make_way(request.group_id, CONSUMER)
-        group = self._groups.get(request.group_id)
-        if isinstance(group, ConsumerGroup):
-            return group
-        if group is None and request.member_epoch == 0:
-            return self._consumer.new_group(request.group_id)
-        problem = "not found" if group is None else "is not a consumer group"
-        raise BrokerError(ErrorCode.GROUP_ID_NOT_FOUND, f"Group {request.group_id} {problem}.")
-
-    def _make_way(self, group_id: str, group_type: str) -> None:
-        """Let a group without members be one of another type from now on."""
-        group = self._groups.get(group_id)
-        if group is not None and group.is_empty and group.group_type != group_type:
-            self._groups.type_of(group).abandon(group, ErrorCode.UNKNOWN_MEMBER_ID)
-            self._groups.replace(self._groups.types[group_type].new_group(group_id))
 
     def leave_group(
         self, group_id: str, leaving: Sequence[LeavingMember]

@@ -26,7 +26,7 @@ CONSUMER = "consumer"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModernMember:
-    """What the coordinator knows of a member whose partitions it gives out itself."""
+    """Member whose partitions the coordinator gives out itself."""
 
     epoch: int
     rack_id: str | None

@@ -44,7 +44,7 @@ class GroupRegistry:
         self._config = config
         self._clock = clock
         self._storage = storage
-        self.types = types
+        self._types = types
         self._groups: dict[str, Group] = {}
         self._clean_up_timer: Timer | None = None
         self._failures = FailureLog("the expiry of offsets")
@@ -57,16 +57,23 @@ class GroupRegistry:
         """Return the group of that name; a new one is empty and not stored yet."""
         group = self._groups.get(group_id)
         if group is None:
-            group = self._groups[group_id] = self.types[CLASSIC].new_group(group_id)
+            group = self._groups[group_id] = self._types[CLASSIC].new_group(group_id)
         return group
 
     def replace(self, group: Group) -> None:
         """Put a group in the place of the one of its name, if there is one."""
         self._groups[group.group_id] = group
 
+    def make_way(self, group_id: str, group_type: str) -> None:
+        """Let a group without members, if there is one, be of another type from now on."""
+        group = self._groups.get(group_id)
+        if group is not None and group.is_empty and group.group_type != group_type:
+            self.type_of(group).abandon(group, ErrorCode.UNKNOWN_MEMBER_ID)
+            self._groups[group_id] = self._types[group_type].new_group(group_id)
+
     def type_of(self, group: Group) -> GroupType[Any]:
         """Return the coordinator of a group's type."""
-        return self.types[group.group_type]
+        return self._types[group.group_type]
 
     def __iter__(self) -> Iterator[Group]:
         return iter(tuple(self._groups.values()))
@@ -101,7 +108,7 @@ class GroupRegistry:
         """
         for row in await self._storage.load_groups():
             self.offsets.load(row.group_id, row.offsets)
-            group_type = self.types.get(_stored_type(row.snapshot), self.types[CLASSIC])
+            group_type = self._types.get(_stored_type(row.snapshot), self._types[CLASSIC])
             self._groups[row.group_id] = group_type.load(row.group_id, row.snapshot)
         self._plan_clean_up()
 

@@ -25,7 +25,7 @@ from fakebus.broker.groups.sessions import Session
 from fakebus.broker.topics import Topics
 from fakebus.clock import Clock
 from fakebus.errors import BrokerError, ErrorCode
-from fakebus.schemas.json_schema.patterns import is_linear
+from fakebus.wording import counted
 
 logger = logging.getLogger("fakebus.broker.groups")
 
@@ -126,7 +126,8 @@ class ConsumerCoordinator:
         if len(group.members) >= most and not is_known:
             raise BrokerError(
                 ErrorCode.GROUP_MAX_SIZE_REACHED,
-                f"The consumer group has reached its maximum capacity of {most} members.",
+                "The consumer group has reached its maximum capacity of "
+                f"{counted(most, 'member')}.",
             )
         found = self._find(group, request)
         self._check_regex(group, request)
@@ -204,6 +205,9 @@ class ConsumerCoordinator:
         regex = request.regex
         if not regex or any(member.regex == regex for member in group.members.values()):
             return
+        # Few buses need what it loads.
+        from fakebus.schemas.json_schema.patterns import is_linear
+
         if not is_linear(regex, _LONGEST_TOPIC_NAME):
             raise BrokerError(
                 ErrorCode.INVALID_REGULAR_EXPRESSION,

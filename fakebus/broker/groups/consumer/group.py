@@ -26,7 +26,6 @@ from fakebus.broker.groups.requests import OffsetCommit
 from fakebus.broker.topics import Topic, Topics
 from fakebus.errors import ErrorCode
 from fakebus.protocol.consumer_protocol import CONSUMER_PROTOCOL_TYPE
-from fakebus.schemas.json_schema.patterns import matches
 from fakebus.storage.interface import OffsetRow
 from fakebus.types import TopicIdPartition, TopicPartition
 
@@ -144,6 +143,9 @@ class ConsumerGroup:
     def _matching(self, regex: str) -> frozenset[str]:
         found = self._resolved.get(regex)
         if found is None:
+            # Few buses need what it loads.
+            from fakebus.schemas.json_schema.patterns import matches
+
             whole = f"^(?:{regex})$"
             found = self._resolved[regex] = frozenset(
                 topic.name

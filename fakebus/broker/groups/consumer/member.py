@@ -18,7 +18,7 @@ AWAY_EPOCH = -2
 
 
 class MemberState(Enum):
-    """How far a member is on its way to its share of the target assignment."""
+    """State of a member on its way to its share of the target assignment."""
 
     STABLE = "stable"
     UNREVOKED = "unrevoked"

@@ -144,6 +144,9 @@ def used_configs() -> dict[str, set[str]]:
     broker = read & set(BROKER_KEYS)
     broker |= {synonym for name in topic for synonym in TOPIC_KEYS[name].synonyms}
     broker |= {synonym for name in group for synonym in GROUP_KEYS[name].synonyms}
+    for kind, rest in (name.split(".", 1) for name in group):
+        bounds = {f"group.{kind}.min.{rest}", f"group.{kind}.max.{rest.removeprefix('num.')}"}
+        broker |= bounds & set(BROKER_KEYS)
     broker |= {other for name in broker for other in BROKER_KEYS[name].synonyms}
     return {"topic": topic, "broker": broker, "group": group, "client metrics": set()}
 
