@@ -27,6 +27,12 @@ class ErrorCode(Enum):
         member.retriable = retriable
         return member
 
+    @property
+    def for_old_producers(self) -> ErrorCode:
+        """What versions are told that do not know PRODUCER_FENCED (KIP-588)."""
+        fenced = self is ErrorCode.PRODUCER_FENCED
+        return ErrorCode.INVALID_PRODUCER_EPOCH if fenced else self
+
     UNKNOWN_SERVER_ERROR = -1, "the server met an error that it did not expect"
     NONE = 0, ""
     OFFSET_OUT_OF_RANGE = 1, "the offset lies outside the log"

@@ -285,8 +285,6 @@ def check_batch(
         check_count(data, header)
     except InvalidBatchError as error:
         raise BrokerError(ErrorCode.INVALID_RECORD, str(error)) from error
-    if header.attributes & TRANSACTIONAL_BIT:
-        raise BrokerError(ErrorCode.INVALID_TXN_STATE, "transactions are not served yet")
     if config.log_append_time and header.attributes & TIMESTAMP_TYPE_BIT:
         problem = "a producer must not set the timestamp type itself"
         raise InvalidRecordsError(

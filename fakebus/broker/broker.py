@@ -7,13 +7,11 @@ tests. See :class:`Broker`.
 from __future__ import annotations
 
 import asyncio
-import base64
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 from fakebus.broker.activity import LIBRARY, NOWHERE, Activities, Origin
 from fakebus.broker.appending import (
@@ -35,7 +33,7 @@ from fakebus.broker.groups.coordinator import GroupCoordinator
 from fakebus.broker.groups.offset_requests import WhenCommitted
 from fakebus.broker.groups.requests import OffsetCommit
 from fakebus.broker.housekeeping import Housekeeping
-from fakebus.broker.nodes import node_of
+from fakebus.broker.nodes import load_cluster_id, node_of
 from fakebus.broker.offset_lookup import TimestampOffset, find_offset
 from fakebus.broker.ownership import ServiceOf, check_owner, client_service
 from fakebus.broker.partition_log import PartitionLog
@@ -43,11 +41,12 @@ from fakebus.broker.producer_ids import ProducerIds
 from fakebus.broker.record_thread import RecordThread, takes_long
 from fakebus.broker.security import configured_authorizer
 from fakebus.broker.tail_cache import TailCache
-from fakebus.broker.topics import Topic, Topics
+from fakebus.broker.topic_names import TRANSACTION_PREFIX
+from fakebus.broker.topics import Topics
 from fakebus.broker.values import Values
 from fakebus.clock import Clock, SystemClock
 from fakebus.errors import BrokerError, ErrorCode
-from fakebus.records.batch import LENGTH_OVERHEAD, BatchHeader
+from fakebus.records.batch import LENGTH_OVERHEAD, TRANSACTIONAL_BIT, BatchHeader
 from fakebus.storage.interface import Storage
 from fakebus.types import Buffer, TopicPartition
 
@@ -55,12 +54,13 @@ if TYPE_CHECKING:
     from fakebus.broker.saved_snapshots import SavedSnapshots
     from fakebus.broker.snapshots import Participant, Snapshots
     from fakebus.broker.topic_admin import TopicAdmin
+    from fakebus.broker.transactions.coordinator import TransactionCoordinator
+    from fakebus.broker.transactions.writing import TransactionalWrite
 
 logger = logging.getLogger("fakebus.broker")
 
 MAX_PENDING_BYTES = 48 * 1024 * 1024
 """Batches that wait for their commit; beyond this, producers have to wait."""
-_CLUSTER_ID_KEY = "cluster.id"
 
 RecordValidator = Callable[[str, TopicConfig, Buffer], None]
 """Accepts a batch for a topic, or raises a BrokerError."""
@@ -82,7 +82,7 @@ class Broker:
         self.config = config if config is not None else BrokerConfig()
         self.clock: Clock = clock if clock is not None else SystemClock()
         self.nodes = (node_of(self.config),)
-        node_ids = [node.node_id for node in self.nodes]
+        self._node_ids = [node.node_id for node in self.nodes]
         self.cluster_id = ""
         self.activity = Activities(
             self.clock, enabled=self.config.get_bool("fakebus.lineage.enable")
@@ -100,9 +100,8 @@ class Broker:
         self.faults.on_fired = lambda client, fault: self._note(
             "fault fired", detail=f"{client or 'a client without an id'}: {fault}"
         )
-        self._node_ids = node_ids
         self.config_admin = ConfigAdmin(
-            topics=self.topics, config=self.config, storage=storage, node_ids=node_ids
+            topics=self.topics, config=self.config, storage=storage, node_ids=self._node_ids
         )
         self.producer_ids = ProducerIds(storage)
         self.record_thread = RecordThread()
@@ -116,7 +115,11 @@ class Broker:
         """Tells which service a client is."""
         self.waiting_room = WaitingRoom(self.clock)
         self._housekeeping = Housekeeping(
-            self.topics, self.config, self.clock, self._expire_snapshots
+            self.topics,
+            self.config,
+            self.clock,
+            partial(self._expire, "saved_snapshots"),
+            partial(self._expire, "transactions"),
         )
 
     def _note(
@@ -146,6 +149,20 @@ class Broker:
         return TopicAdmin(topics=self.topics, config=self.config, node_ids=self._node_ids)
 
     @cached_property
+    def transactions(self) -> TransactionCoordinator:
+        """The transactional ids and their transactions."""
+        from fakebus.broker.transactions.coordinator import TransactionCoordinator
+
+        return TransactionCoordinator(
+            config=self.config,
+            clock=self.clock,
+            storage=self._storage,
+            topics=self.topics,
+            groups=self.group_coordinator,
+            producer_ids=self.producer_ids,
+        )
+
+    @cached_property
     def snapshots(self) -> Snapshots:
         """Where everything stands, and the way back."""
         from fakebus.broker.snapshots import Snapshots
@@ -173,7 +190,7 @@ class Broker:
         Raises:
             StorageError: the stored state cannot be read.
         """
-        await self._load_cluster_id()
+        self.cluster_id = await load_cluster_id(self._storage)
         await self.topics.load()
         self.config_admin.load()
         if self.authorizer is not None:
@@ -182,6 +199,8 @@ class Broker:
         saved, changes = await self._storage.load_snapshots()
         if saved or changes:
             self.saved_snapshots.load(saved, changes)
+        if self._storage.meta_keys(TRANSACTION_PREFIX):
+            self.transactions  # noqa: B018 - it is loaded, so that it sees to timeouts
         self._housekeeping.start()
 
     async def close(self) -> None:
@@ -220,17 +239,9 @@ class Broker:
         if "saved_snapshots" in vars(self):
             await self.saved_snapshots.finish_restoring()
 
-    async def _expire_snapshots(self) -> None:
-        if "saved_snapshots" in vars(self):
-            await self.saved_snapshots.expire()
-
-    async def _load_cluster_id(self) -> None:
-        stored = self._storage.get_meta(_CLUSTER_ID_KEY)
-        if stored is None:
-            # Kafka's form: a random UUID in URL-safe base64 without padding.
-            stored = base64.urlsafe_b64encode(uuid4().bytes).rstrip(b"=").decode()
-            await self._storage.set_meta(_CLUSTER_ID_KEY, stored)
-        self.cluster_id = stored
+    async def _expire(self, part: str) -> None:
+        if part in vars(self):
+            await getattr(self, part).expire()
 
     @property
     def overloaded(self) -> bool:
@@ -240,19 +251,6 @@ class Broker:
     def when_not_overloaded(self, resume: Callable[[], None]) -> None:
         """Call ``resume`` once, when so much is stored that there is room for more."""
         self._storage.writes.when_pending_at_most(MAX_PENDING_BYTES, resume)
-
-    async def auto_create(self, name: str, *, allowed: bool) -> Topic:
-        """Return an unknown topic that a client has asked for, created if that is allowed.
-
-        Args:
-            name: the topic's name.
-            allowed: whether the client's request allows it.
-
-        Raises:
-            BrokerError: UNKNOWN_TOPIC_OR_PARTITION when it is not allowed or
-                auto.create.topics.enable is off, INVALID_TOPIC_EXCEPTION for a bad name.
-        """
-        return await self.topic_admin.auto_create(name, allowed=allowed)
 
     async def ensure_internal_topic(self, name: str) -> None:
         """Create an internal topic when it is first needed, whoever asks, as Kafka does."""
@@ -280,6 +278,7 @@ class Broker:
         allow_zstd: bool = True,
         header: BatchHeader | BrokerError | None = None,
         origin: Origin = LIBRARY,
+        transaction: TransactionalWrite | None = None,
     ) -> AppendResult:
         """Append one record batch; the result is settled when it is committed to storage.
 
@@ -291,6 +290,7 @@ class Broker:
             allow_zstd: whether the client's version of the protocol knows zstd.
             header: what :func:`check_shape` has said of the batch, if it was asked already.
             origin: whose batch it is.
+            transaction: whose transaction it says that it belongs to, if to one.
 
         Raises:
             RefusedBatchError: the log does not take the batch; nothing was changed.
@@ -314,6 +314,8 @@ class Broker:
         now_ms = self.clock.now_ms()
         try:
             looks = check_batch(batch, header, log.config, now_ms)
+            if header.attributes & TRANSACTIONAL_BIT and transaction is not None:
+                transaction.admit(self.transactions, log, header)
             if looks or log in self.record_thread.queues:
                 result = self._append_in_turn(log, batch, header, now_ms, looks)
             else:

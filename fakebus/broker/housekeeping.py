@@ -1,6 +1,7 @@
 """What the broker does from time to time by itself.
 
-Retention, forgetting old producers and snapshots, and compaction.
+Retention, forgetting old producers and snapshots, compaction, and the ends of transactions that
+nobody ends.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ class Housekeeping:
         config: gives the intervals and the age at which producer ids expire.
         clock: times the runs.
         expire_snapshots: forgets those that are too old.
+        expire_transactions: aborts those that took too long, and forgets ids that nobody uses.
     """
 
     def __init__(
@@ -34,6 +36,7 @@ class Housekeeping:
         config: BrokerConfig,
         clock: Clock,
         expire_snapshots: Callable[[], Awaitable[None]],
+        expire_transactions: Callable[[], Awaitable[None]],
     ) -> None:
         self._topics, self._config, self._clock = topics, config, clock
         self._retention = Retention(topics, config, clock)
@@ -50,6 +53,14 @@ class Housekeeping:
                 "compaction",
                 self._compact,
                 lambda: config.get_int("log.cleaner.backoff.ms"),
+                clock,
+            ),
+            Chore(
+                "the end of transactions that took too long",
+                lambda _: expire_transactions(),
+                lambda: config.get_int(
+                    "transaction.abort.timed.out.transaction.cleanup.interval.ms"
+                ),
                 clock,
             ),
         )

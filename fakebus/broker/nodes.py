@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from fakebus.errors import ConfigError
 
 if TYPE_CHECKING:
     from fakebus.broker.configs.broker_config import BrokerConfig
+    from fakebus.storage.interface import MetaStore
 
+_CLUSTER_ID_KEY = "cluster.id"
 _LOG_DIRECTORY = "fakebus"
 """What is answered when the broker was not told where its logs are."""
 
@@ -46,3 +50,17 @@ def node_of(config: BrokerConfig) -> Node:
 def log_directory(config: BrokerConfig) -> str:
     """Return where all logs lie, as far as clients are told."""
     return config.static.get("log.dirs", _LOG_DIRECTORY)
+
+
+async def load_cluster_id(storage: MetaStore) -> str:
+    """Return the stored id of the cluster; a new one is made where there is none.
+
+    Raises:
+        StorageError: it could not be stored.
+    """
+    stored = storage.get_meta(_CLUSTER_ID_KEY)
+    if stored is None:
+        # Kafka's form: a random UUID in URL-safe base64 without padding.
+        stored = base64.urlsafe_b64encode(uuid4().bytes).rstrip(b"=").decode()
+        await storage.set_meta(_CLUSTER_ID_KEY, stored)
+    return stored

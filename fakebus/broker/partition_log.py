@@ -23,16 +23,12 @@ from typing import Protocol
 
 from fakebus.broker.appending import AppendResult, LogAppendInfo
 from fakebus.broker.configs.topic_config import TopicConfig
-from fakebus.broker.producer_state import (
-    REMEMBERED_BATCHES,
-    ProducerEntry,
-    ProducerState,
-    SequenceRange,
-)
+from fakebus.broker.log_transactions import LogTransactions
+from fakebus.broker.producer_state import ProducerEntry, ProducerState, SequenceRange
 from fakebus.broker.tail_cache import LogTail, TailCache
 from fakebus.broker.topic_names import is_internal
 from fakebus.errors import BrokerError, ErrorCode
-from fakebus.records.batch import BatchHeader, assign_offset
+from fakebus.records.batch import CONTROL_BIT, BatchHeader, assign_offset
 from fakebus.storage.interface import (
     ANY_NUMBER,
     BatchSummary,
@@ -98,7 +94,7 @@ class PartitionLog:
         self.leader_epoch = FIRST_LEADER_EPOCH + len(state.epoch_starts)
         self.first_dirty_offset = state.first_dirty_offset
         """Where the part begins that has not been compacted yet."""
-        self.producers = ProducerState()
+        self.producers = ProducerState(LogTransactions() if state.has_aborted else None)
         self.deleted = False
         self.is_internal = is_internal(topic_partition.topic)
         self._storage = storage
@@ -118,7 +114,10 @@ class PartitionLog:
     @property
     def last_stable_offset(self) -> int:
         """One past the last record that no open transaction can take back."""
-        return self.high_watermark
+        transactions = self.producers.transactions
+        if transactions is None:
+            return self.high_watermark
+        return transactions.first_unstable_offset(self.high_watermark)
 
     def append(
         self, data: bytearray | memoryview, header: BatchHeader, log_append_time_ms: int = -1
@@ -132,7 +131,7 @@ class PartitionLog:
             log_append_time_ms: what the producer is told, -1 for CreateTime.
 
         Raises:
-            BrokerError: the producer's epoch or sequence does not fit.
+            BrokerError: the producer's epoch, sequence or transaction does not fit.
         """
         producer_before = None
         if header.producer_id >= 0:
@@ -181,7 +180,7 @@ class PartitionLog:
             error = BrokerError(ErrorCode.KAFKA_STORAGE_ERROR, f"not stored: {failure}")
             self._lost.popleft()[0].settle(error)
             return
-        result, batch, info, _ = self._pending.popleft()
+        result, batch, info, producer_before = self._pending.popleft()
         if self._taken_back:
             self._taken_back -= 1
             result.settle(info)
@@ -189,6 +188,10 @@ class PartitionLog:
         self.high_watermark = batch.last_offset + 1
         if not self.deleted:
             self._tail_cache.add(self._tail, batch)
+        if batch.attributes & CONTROL_BIT:
+            # What it makes readable may be much more than itself.
+            self.producers.transaction_ended(batch, producer_before)
+            self._wake_all()
         result.settle(info)
         size = len(batch.data)
         for waiter in tuple(self._waiters):
@@ -199,7 +202,7 @@ class PartitionLog:
         self._lost.appendleft(newest)
         _, batch, _, producer_before = newest
         if batch.producer_id >= 0:
-            self.producers.put_back(batch.producer_id, producer_before)
+            self.producers.put_back(batch, producer_before)
         self.log_end_offset = batch.base_offset
 
     def read_cached(
@@ -265,6 +268,8 @@ class PartitionLog:
         if before_offset > self.log_start_offset:
             undo = partial(setattr, self, "log_start_offset", self.log_start_offset)
             self.log_start_offset = before_offset
+            if self.producers.transactions is not None:
+                self.producers.transactions.forget_before(before_offset)
             stored = self._storage.delete_before(self.log_id, before_offset, undo)
             self._wake_all()
             await stored
@@ -312,7 +317,8 @@ class PartitionLog:
         self.log_end_offset = self.high_watermark = log_end_offset
         self.log_start_offset = log_start_offset
         self.first_dirty_offset = min(self.first_dirty_offset, from_offset)
-        producers, self.producers = self.producers, ProducerState()
+        producers, open_ones = self.producers, self.producers.transactions
+        self.producers = ProducerState(open_ones and open_ones.up_to(from_offset))
         with self._storage.atomic():
             written = [self._storage.truncate(self.log_id, from_offset, undo)]
             if put_back:
@@ -322,7 +328,7 @@ class PartitionLog:
                 written.append(self._storage.delete_before(self.log_id, log_start_offset))
         self._wake_all()
         await asyncio.gather(*written)
-        await self._take_back_producers(producers)
+        await self._take_back_producers(producers, log_end_offset)
 
     def _undo_rewrite(
         self,
@@ -345,10 +351,11 @@ class PartitionLog:
         self.first_dirty_offset = first_dirty_offset
         self.producers = producers
 
-    async def _take_back_producers(self, producers: ProducerState) -> None:
-        stored = ProducerState()
-        last = REMEMBERED_BATCHES
-        stored.restore(await self._storage.producer_batches(self.log_id, last))
+    async def _take_back_producers(self, producers: ProducerState, end_offset: int) -> None:
+        stored = await ProducerState.load(
+            self._storage, self.log_id, self.producers.transactions, end_offset
+        )
+        self.producers.transactions = stored.transactions
         for producer_id, entry in stored.entries.items():
             before = producers.entries.get(producer_id)
             # One that goes on after batches that are gone is like one never heard of.
@@ -415,8 +422,9 @@ class PartitionLog:
     async def load_producers(self) -> None:
         """Take over from storage which producers have written to the log."""
         if self.log_end_offset > self.log_start_offset:
-            last = REMEMBERED_BATCHES
-            self.producers.restore(await self._storage.producer_batches(self.log_id, last))
+            self.producers = await ProducerState.load(
+                self._storage, self.log_id, self.producers.transactions
+            )
 
     async def retention_cut(self, now_ms: int) -> int | None:
         """Return the log start offset that the topic's retention asks for, if it moves."""

@@ -25,7 +25,7 @@ from fakebus.protocol.codec import api_name, valid_versions
 from fakebus.protocol.schema import FieldSchema, StructSchema, api_schema
 from fakebus.protocol.struct_classes import struct_class
 
-_ERROR_CODE = "error_code"
+_ERROR_CODES = ("error_code", "partition_error_code")
 _INDEX_NAMES = ("partition_index", "index", "partition")
 _UNKNOWN = frozenset(
     (
@@ -119,7 +119,7 @@ def _explain(answer: Any, struct: StructSchema, version: int, text: str) -> None
 @cache
 def _has_error(struct: StructSchema, version: int) -> bool:
     return any(
-        field.name == _ERROR_CODE
+        field.name in _ERROR_CODES
         or (field.struct is not None and _has_error(field.struct, version))
         for field in struct.fields_in(version)
     )
@@ -141,11 +141,13 @@ def _answer(
             setattr(answer, field.name, items)
         elif field.type == "rec" and not field.is_nullable_in(version):
             setattr(answer, field.name, b"")
-        elif field.name != _ERROR_CODE:
+        elif field.name not in _ERROR_CODES:
             _copy(answer, field, request)
     # Beside errors about single things, one about the whole would hide them.
-    if hasattr(answer, _ERROR_CODE) and not inner_error:
-        setattr(answer, _ERROR_CODE, error.code)
+    if not inner_error:
+        for name in _ERROR_CODES:
+            if hasattr(answer, name):
+                setattr(answer, name, error.code)
     return answer
 
 

@@ -74,7 +74,7 @@ class Streams:
         if found is not None:
             return found
         try:
-            return await self._broker.auto_create(name, allowed=True)
+            return await self._broker.topic_admin.auto_create(name, allowed=True)
         except BrokerError as error:
             raise RedisError(f"ERR {error}") from error
 

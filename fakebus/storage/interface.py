@@ -43,6 +43,13 @@ ANY_NUMBER = 1 << 62
 """Where a number of batches is not limited."""
 
 
+ABORT_FLAG = 1 << 16
+"""Beside a batch's own attributes: it is the marker of an aborted transaction.
+
+So those are found without a look at any bytes.
+"""
+
+
 class StoredBatch(NamedTuple):
     """One record batch as it lies in the file, with the columns needed to find it."""
 
@@ -85,6 +92,14 @@ class ProducerBatch(NamedTuple):
     attributes: int
 
 
+class AbortedTransaction(NamedTuple):
+    """Transaction of one log that was aborted: from its first record to its marker."""
+
+    producer_id: int
+    first_offset: int
+    last_offset: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogState:
     """A partition's log as it was found at start."""
@@ -99,6 +114,8 @@ class LogState:
     """What was last given to ``set_first_dirty_offset``, or the log end after a truncation."""
     epoch_starts: tuple[int, ...] = ()
     """Where the leader epochs after the first one began, as given to ``begin_epoch``."""
+    has_aborted: bool = False
+    """Whether it holds markers of aborted transactions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,6 +203,12 @@ class LogReads(Protocol):
 
     async def producer_batches(self, log_id: int, last: int) -> list[ProducerBatch]:
         """Return the ``last`` newest batches of every producer id in the log, oldest first."""
+
+    async def transaction_start(self, log_id: int, producer_id: int) -> int:
+        """Return the base offset of a producer's first batch behind its last marker."""
+
+    async def aborted_transactions(self, log_id: int) -> list[AbortedTransaction]:
+        """Return a log's aborted transactions, in the order of their markers."""
 
 
 class LogSearch(Protocol):

@@ -208,6 +208,8 @@ MIGRATIONS: tuple[Migration, ...] = (
         """,
         "CREATE INDEX notes_by_topic ON notes (topic) WHERE span IS NULL AND topic > 0",
     ),
+    # 65536 is ABORT_FLAG of the interface: few batches are in it, if any.
+    ("CREATE INDEX abort_markers ON batches (id >> 44) WHERE attributes & 65536",),
 )
 
 

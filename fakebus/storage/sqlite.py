@@ -100,6 +100,8 @@ class SqliteStorage:
         self.set_first_dirty_offset = logs.set_first_dirty_offset
         self.begin_epoch = logs.begin_epoch
         self.producer_batches = logs.producer_batches
+        self.transaction_start = logs.transaction_start
+        self.aborted_transactions = logs.aborted_transactions
         self.size_bytes = logs.size_bytes
         self.load_logs = logs.load_logs
         self.next_log_id = topics.next_log_id

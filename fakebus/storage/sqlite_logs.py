@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from fakebus.limited_log import LimitedLog
-from fakebus.storage import sqlite_reads
+from fakebus.storage import sqlite_markers, sqlite_reads
 from fakebus.storage.interface import (
     ANY_NUMBER,
     BatchPosition,
@@ -43,6 +43,8 @@ class SqliteLogs:
         self.replace_batches = writer.writing(replace_batches)
         self.begin_epoch = writer.writing(_begin_epoch)
         self.load_logs = reader.reading(sqlite_reads.load_logs)
+        self.transaction_start = reader.reading(sqlite_markers.transaction_start)
+        self.aborted_transactions = reader.reading(sqlite_markers.aborted_transactions)
         self._writer = writer
         self._reader = reader
         self._damage = LimitedLog(logging.getLogger("fakebus.storage"))

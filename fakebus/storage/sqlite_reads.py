@@ -14,6 +14,7 @@ from fakebus.storage.interface import (
     ProducerBatch,
     StoredBatch,
 )
+from fakebus.storage.sqlite_markers import logs_with_aborted
 from fakebus.storage.sqlite_search import BatchRow, LogRange
 from fakebus.storage.sqlite_times import TimeBlocks
 from fakebus.storage.sqlite_transaction import MAX_OFFSET, OFFSET_BITS
@@ -220,8 +221,15 @@ def load_logs(connection: sqlite3.Connection) -> list[LogState]:
         "SELECT log_id, start_offset FROM leader_epochs ORDER BY log_id, epoch"
     ):
         starts.setdefault(log_id, []).append(start_offset)
+    aborted = logs_with_aborted(connection)
     return [
-        replace(log, epoch_starts=tuple(starts[log.log_id])) if log.log_id in starts else log
+        replace(
+            log,
+            epoch_starts=tuple(starts.get(log.log_id, ())),
+            has_aborted=log.log_id in aborted,
+        )
+        if log.log_id in starts or log.log_id in aborted
+        else log
         for log in found
     ]
 

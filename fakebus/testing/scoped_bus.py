@@ -53,7 +53,7 @@ class ScopedBus:
     async def produce(self, topic: str, partition: int | None, record: NewRecord) -> Event:
         """Write a record past the wire and return it as it was stored."""
         if self._broker.topics.get(topic) is None:
-            await self._broker.auto_create(topic, allowed=True)
+            await self._broker.topic_admin.auto_create(topic, allowed=True)
         return await self._cluster.produce(topic, partition, record)
 
     async def begin_anew(self) -> None:

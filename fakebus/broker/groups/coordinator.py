@@ -350,9 +350,17 @@ class GroupCoordinator:
         Returns:
             A future that is done when they are stored, or fails with a StorageError.
         """
-        return self._store_offsets(group_id, self._offset_requests.rows(offsets))
+        return self.store_offsets(group_id, self._offset_requests.rows(offsets))
 
-    def _store_offsets(self, group_id: str, rows: Sequence[OffsetRow]) -> asyncio.Future[None]:
+    def admit_offsets(self, commit: OffsetCommit) -> tuple[list[ErrorCode | None], list[OffsetRow]]:
+        """Return what speaks against each offset of a transaction, and the others to keep."""
+        if not commit.group_id:
+            return [ErrorCode.INVALID_GROUP_ID] * len(commit.offsets), []
+        self.history.reached(commit.group_id)
+        return self._offset_requests.admit(commit)
+
+    def store_offsets(self, group_id: str, rows: Sequence[OffsetRow]) -> asyncio.Future[None]:
+        """Store offsets that were admitted; see :meth:`set_offsets`."""
         self._groups.get_or_create(group_id)
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._offsets.commit(group_id, rows, partial(_finish, future, group_id))
@@ -381,7 +389,7 @@ class GroupCoordinator:
                 self._offsets.delete(group_id, surplus)
             changed = [row for partition, row in wanted.items() if present.get(partition) != row]
             if changed or self._groups.get(group_id) is None:
-                writes.append(self._store_offsets(group_id, changed))
+                writes.append(self.store_offsets(group_id, changed))
         await asyncio.gather(*writes)
 
     async def _delete_new(self, group: Group) -> None:

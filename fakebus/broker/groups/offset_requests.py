@@ -47,6 +47,16 @@ class OffsetRequests:
 
     def commit(self, commit: OffsetCommit, then: WhenCommitted) -> None:
         """Store the offsets; ``then`` is called when they are, or when they are refused."""
+        errors, rows = self.admit(commit)
+        if rows:
+            self._offsets.commit(
+                commit.group_id, rows, lambda stored: then([error or stored for error in errors])
+            )
+        else:
+            then([error or ErrorCode.NONE for error in errors])
+
+    def admit(self, commit: OffsetCommit) -> tuple[list[ErrorCode | None], list[OffsetRow]]:
+        """Return what speaks against each offset, ``None`` if nothing does, and all others."""
         max_bytes = self._config.get_int("offset.metadata.max.bytes")
         errors: list[ErrorCode | None] = []
         rows: list[OffsetRow] = []
@@ -71,12 +81,7 @@ class OffsetRequests:
             else:
                 errors.append(None)
                 rows.append(_row(offset, now_ms, commit.retention_ms))
-        if rows:
-            self._offsets.commit(
-                commit.group_id, rows, lambda stored: then([error or stored for error in errors])
-            )
-        else:
-            then([error or ErrorCode.NONE for error in errors])
+        return errors, rows
 
     def _admit(self, commit: OffsetCommit) -> tuple[Group | None, ErrorCode]:
         group = self._groups.get(commit.group_id)

@@ -188,3 +188,5 @@ class OffsetCommit:
     """Whether the client's version of OffsetCommit has member epochs (KIP-848)."""
     retention_ms: int | None = None
     """How many milliseconds the offsets are kept; ``None`` for offsets.retention.minutes."""
+    transactional: bool = False
+    """Whether a transaction commits them; then it need not be a member who asks (KIP-447)."""

@@ -2,6 +2,8 @@
 
 from fakebus.kafka.api import DECLARED
 from fakebus.kafka.handlers import (  # noqa: F401 - to import them declares what they serve
+    add_offsets_to_txn,
+    add_partitions_to_txn,
     alter_configs,
     alter_partition_reassignments,
     alter_replica_log_dirs,
@@ -27,6 +29,7 @@ from fakebus.kafka.handlers import (  # noqa: F401 - to import them declares wha
     describe_transactions,
     describe_user_scram_credentials,
     elect_leaders,
+    end_txn,
     fetch,
     find_coordinator,
     heartbeat,
@@ -48,7 +51,9 @@ from fakebus.kafka.handlers import (  # noqa: F401 - to import them declares wha
     sasl_authenticate,
     sasl_handshake,
     sync_group,
+    txn_offset_commit,
     update_features,
+    write_txn_markers,
 )
 
 HANDLERS = tuple(DECLARED)

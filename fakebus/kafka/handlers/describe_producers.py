@@ -1,8 +1,8 @@
 """DescribeProducers 0.
 
 Behaviour:
-    * The idempotent producers that have written to a partition and are not forgotten yet
-      (producer.id.expiration.ms); none has a transaction.
+    * The idempotent and transactional producers that have written to a partition and are not
+      forgotten yet (producer.id.expiration.ms), with where an open transaction begins.
 """
 
 from __future__ import annotations
@@ -18,8 +18,6 @@ from fakebus.protocol.messages import (
     ProducerState,
     TopicResponse,
 )
-
-_NO_COORDINATOR = -1
 
 
 @handles(ApiKey.DESCRIBE_PRODUCERS, versions=(0, 0), needs=("READ TOPIC topics[]",))
@@ -50,7 +48,8 @@ def _partition(name: str, index: int, context: RequestContext) -> PartitionRespo
                     producer_epoch=entry.epoch,
                     last_sequence=entry.last_sequence,
                     last_timestamp=entry.last_timestamp,
-                    coordinator_epoch=_NO_COORDINATOR,
+                    coordinator_epoch=entry.coordinator_epoch,
+                    current_txn_start_offset=entry.transaction_start,
                 )
                 for producer_id, entry in log.producers.entries.items()
             ],

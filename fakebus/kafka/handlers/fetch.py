@@ -29,6 +29,7 @@ from fakebus.errors import ErrorCode
 from fakebus.kafka.api import PendingResponse, RequestContext, handles
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import (
+    AbortedTransaction,
     FetchableTopicResponse,
     FetchRequest,
     FetchResponse,
@@ -196,7 +197,7 @@ def _topics(plan: FetchPlan, isolation: IsolationLevel) -> list[FetchableTopicRe
             high_watermark=target.high_watermark,
             last_stable_offset=target.last_stable_offset,
             log_start_offset=target.log_start_offset,
-            aborted_transactions=[] if committed and target.error is ErrorCode.NONE else None,
+            aborted_transactions=_aborted(target) if committed else None,
             records=target.batches or b"",
         )
         if target.diverging_epoch is not None:
@@ -211,6 +212,18 @@ def _topics(plan: FetchPlan, isolation: IsolationLevel) -> list[FetchableTopicRe
             topics.append(_answer_of(topic))
         topics[-1].partitions.append(refusal)
     return topics
+
+
+def _aborted(target: FetchTarget) -> list[AbortedTransaction] | None:
+    if target.error is not ErrorCode.NONE:
+        return None
+    transactions = None if target.log is None else target.log.producers.transactions
+    if transactions is None or not target.batches:
+        return []
+    return [
+        AbortedTransaction(producer_id=each.producer_id, first_offset=each.first_offset)
+        for each in transactions.aborted(target.fetch_offset, target.last_offset + 1)
+    ]
 
 
 def _answer_of(topic: str | UUID) -> FetchableTopicResponse:

@@ -2,8 +2,8 @@
 
 Behaviour:
     * This broker coordinates every group and every transactional id.
-    * To ask for a group's coordinator creates the internal topic __consumer_offsets, as in
-      Kafka.
+    * To ask for a coordinator creates the internal topic that it keeps its state in with Kafka:
+      __consumer_offsets or __transaction_state.
     * Other types of keys are refused with INVALID_REQUEST, key by key.
 
 Version notes:
@@ -13,6 +13,7 @@ Version notes:
 
 from __future__ import annotations
 
+from fakebus.broker.topic_names import CONSUMER_OFFSETS, TRANSACTION_STATE
 from fakebus.errors import ErrorCode, FakebusError
 from fakebus.kafka.api import AdvertisedBroker, RequestContext, handles
 from fakebus.protocol.api_keys import ApiKey
@@ -23,7 +24,9 @@ from fakebus.protocol.messages import (
 )
 
 _FIRST_WITH_SEVERAL_KEYS = 4
-_GROUP, _TRANSACTION = 0, 1
+_GROUP = 0
+_TOPICS = {_GROUP: CONSUMER_OFFSETS, 1: TRANSACTION_STATE}
+"""By type of key."""
 _NOBODY = AdvertisedBroker(-1, "", -1, None)
 
 
@@ -67,10 +70,11 @@ async def handle_find_coordinator(
 
 
 async def _prepare(key_type: int, context: RequestContext) -> ErrorCode:
-    if key_type == _GROUP:
-        try:
-            await context.broker.ensure_internal_topic("__consumer_offsets")
-        except FakebusError:
-            return ErrorCode.COORDINATOR_NOT_AVAILABLE
-        return ErrorCode.NONE
-    return ErrorCode.NONE if key_type == _TRANSACTION else ErrorCode.INVALID_REQUEST
+    topic = _TOPICS.get(key_type)
+    if topic is None:
+        return ErrorCode.INVALID_REQUEST
+    try:
+        await context.broker.ensure_internal_topic(topic)
+    except FakebusError:
+        return ErrorCode.COORDINATOR_NOT_AVAILABLE
+    return ErrorCode.NONE

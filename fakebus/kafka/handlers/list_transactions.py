@@ -1,37 +1,58 @@
 """ListTransactions 0-2.
 
 Behaviour:
-    * There are no transactions; a state that is none and a pattern that cannot be read are told.
+    * All transactional ids that are not expired; a state that is none and a pattern that cannot be
+      read are told.
 
 Version notes:
-    1 filter by duration; 2 pattern of transactional ids (KIP-1152).
+    1 filter by duration (KIP-994); 2 pattern of transactional ids (KIP-1152).
 """
 
 from __future__ import annotations
 
 import re
 
+from fakebus.broker.security.resources import Operation, ResourceType
+from fakebus.broker.transactions.state import TransactionStatus
 from fakebus.errors import ErrorCode
 from fakebus.kafka.api import RequestContext, handles
 from fakebus.protocol.api_keys import ApiKey
-from fakebus.protocol.messages import ListTransactionsRequest, ListTransactionsResponse
-
-_STATES = frozenset(
-    (
-        *("Empty", "Ongoing", "PrepareCommit", "PrepareAbort", "CompleteCommit"),
-        *("CompleteAbort", "Dead", "PrepareEpochFence"),
-    )
+from fakebus.protocol.messages import (
+    ListTransactionsRequest,
+    ListTransactionsResponse,
+    ListTransactionsResponseTransactionState,
 )
+
+_STATES = frozenset(TransactionStatus)
 
 
 @handles(ApiKey.LIST_TRANSACTIONS, versions=(0, 2), needs=("DESCRIBE TRANSACTIONAL_ID inside",))
 def handle_list_transactions(
     request: ListTransactionsRequest, context: RequestContext
 ) -> ListTransactionsResponse:
-    """Say that there are none."""
+    """Name the transactional ids that all filters let through."""
     try:
-        re.compile(request.transactional_id_pattern or "")
+        pattern = re.compile(request.transactional_id_pattern or "")
     except (re.error, RecursionError, OverflowError):
         return ListTransactionsResponse(error_code=ErrorCode.INVALID_REGULAR_EXPRESSION.code)
-    unknown = [state for state in request.state_filters if state not in _STATES]
-    return ListTransactionsResponse(unknown_state_filters=unknown)
+    begun_before = context.broker.clock.now_ms() - request.duration_filter
+    return ListTransactionsResponse(
+        unknown_state_filters=[each for each in request.state_filters if each not in _STATES],
+        transaction_states=[
+            ListTransactionsResponseTransactionState(
+                transactional_id=state.transactional_id,
+                producer_id=state.producer_id,
+                transaction_state=state.status,
+            )
+            for state in context.broker.transactions
+            if context.allows(
+                Operation.DESCRIBE, ResourceType.TRANSACTIONAL_ID, state.transactional_id
+            )
+            and (not request.state_filters or state.status in request.state_filters)
+            and (
+                not request.producer_id_filters or state.producer_id in request.producer_id_filters
+            )
+            and (request.duration_filter < 0 or state.start_ms < begun_before)
+            and (not request.transactional_id_pattern or pattern.fullmatch(state.transactional_id))
+        ],
+    )

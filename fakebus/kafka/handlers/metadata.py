@@ -140,7 +140,7 @@ async def _find(
     if topic is None:
         activity, origin = context.broker.activity, context.origin
         try:
-            topic = await context.broker.auto_create(name, allowed=allowed)
+            topic = await context.broker.topic_admin.auto_create(name, allowed=allowed)
             activity.note_missing_topic(origin, name, created=True)
         except FakebusError as error:
             activity.note_missing_topic(origin, name, created=False)

@@ -4,7 +4,8 @@ Behaviour:
     * A partition without a committed offset has offset -1 and no error, also when the group,
       the topic or the partition does not exist.
     * Offsets of topics that the client may not describe are left out where all are wanted.
-    * With require_stable the answer waits for commits that are being stored, as in Kafka.
+    * With require_stable the answer waits for commits that are being stored, as in Kafka, and an
+      offset that an open transaction may change is UNSTABLE_OFFSET_COMMIT.
 
 Version notes:
     2 null means all topics, and a top-level error; 5 leader epoch; 6 flexible;
@@ -55,6 +56,9 @@ async def handle_offset_fetch(
         for group in groups:
             await context.broker.group_coordinator.offsets_settled(group.group_id)
     answers = [await _fetch(group, context) async for group in in_turns(groups)]
+    if request.require_stable:
+        for answer in answers:
+            _hide_unstable(answer, context)
     if context.api_version >= _FIRST_WITH_SEVERAL_GROUPS:
         return OffsetFetchResponse(groups=answers)
     [answer] = answers
@@ -68,6 +72,20 @@ async def handle_offset_fetch(
     return OffsetFetchResponse(
         error_code=answer.error_code, topics=[_old_topic(topic) for topic in answer.topics]
     )
+
+
+def _hide_unstable(answer: OffsetFetchResponseGroup, context: RequestContext) -> None:
+    pending = context.broker.transactions.pending_offsets(answer.group_id)
+    if not pending:
+        return
+    for topic in answer.topics:
+        known = context.broker.topics.by_id(topic.topic_id)
+        name = topic.name if known is None else known.name
+        for partition in topic.partitions:
+            if TopicPartition(name, partition.partition_index) in pending:
+                partition.error_code = ErrorCode.UNSTABLE_OFFSET_COMMIT.code
+                partition.committed_offset = partition.committed_leader_epoch = -1
+                partition.metadata = ""
 
 
 def _different(groups: Iterable[OffsetFetchRequestGroup]) -> Iterable[OffsetFetchRequestGroup]:

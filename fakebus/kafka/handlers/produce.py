@@ -6,20 +6,21 @@ Behaviour:
     * All batches of a request are appended when it is read, in order; the answer waits for
       their commit. Partitions succeed or fail one by one.
     * acks=0 gets no answer; an error then closes the connection, the only way to tell.
-    * Transactions are not served yet; a transactional batch is refused per partition.
+    * A batch of a transaction whose partition was not added to it is refused, before version 12.
     * The whole request is refused when one of its batches is damaged beyond recognition, or
       transactional without a transactional id.
     * Of a partition that is named twice only the last piece counts, as in Kafka.
 
 Version notes:
     3 one batch of format 2 per partition; 7 zstd; 8 errors of single records (KIP-467);
-    9 flexible; 10 leader discovery (KIP-951); 13 topic ids (KIP-516).
+    9 flexible; 10 leader discovery (KIP-951); 11 TRANSACTION_ABORTABLE, 12 a batch adds its
+    partition to the transaction (KIP-890); 13 topic ids (KIP-516).
 """
 
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from fakebus.broker.appending import (
     AppendResult,
@@ -52,7 +53,12 @@ from fakebus.protocol.messages import (
 from fakebus.records.batch import TRANSACTIONAL_BIT, BatchHeader
 from fakebus.types import TopicPartition
 
+if TYPE_CHECKING:
+    from fakebus.broker.transactions.writing import TransactionalWrite
+
 _FIRST_WITH_ZSTD = 7
+_FIRST_WITH_ABORTABLE = 11
+_FIRST_THAT_ADDS = 12
 _FIRST_WITH_TOPIC_IDS = 13
 _MANY_PARTITIONS = 500
 
@@ -70,6 +76,7 @@ class _Answer(PendingResponse):
         "_missing",
         "_refusal",
         "_request",
+        "_transaction",
         "pieces",
         "topics",
     )
@@ -80,6 +87,11 @@ class _Answer(PendingResponse):
         self.pieces: list[_Piece] = []
         self._request = request
         self._context = context
+        self._transaction = (
+            None
+            if request.transactional_id is None
+            else _transaction(request.transactional_id, context.api_version)
+        )
         self._refusal: BrokerError | None = None
         """Why nothing of the request is appended."""
         self._decided = False
@@ -120,7 +132,9 @@ class _Answer(PendingResponse):
             self._refuse(response, self._refusal)
             return
         try:
-            result = _append(self._request, name, partition, header, self._context)
+            result = _append(
+                self._request, name, partition, header, self._context, self._transaction
+            )
         except BrokerError as error:
             self._refuse(response, error)
         else:
@@ -230,6 +244,7 @@ def _append(
     partition: PartitionProduceData,
     header: BatchHeader | BrokerError,
     context: RequestContext,
+    transaction: TransactionalWrite | None,
 ) -> AppendResult:
     if topic is None:
         raise BrokerError(ErrorCode.UNKNOWN_TOPIC_ID)
@@ -240,7 +255,20 @@ def _append(
             raise header
         raise BrokerError(ErrorCode.INVALID_REQUIRED_ACKS)
     records = cast(memoryview | None, partition.records)
-    return context.broker.produce(topic_partition, records, header=header, origin=context.origin)
+    return context.broker.produce(
+        topic_partition, records, header=header, origin=context.origin, transaction=transaction
+    )
+
+
+def _transaction(transactional_id: str, api_version: int) -> TransactionalWrite:
+    from fakebus.broker.transactions.writing import TransactionalWrite
+
+    abortable = api_version >= _FIRST_WITH_ABORTABLE
+    return TransactionalWrite(
+        transactional_id,
+        api_version >= _FIRST_THAT_ADDS,
+        ErrorCode.TRANSACTION_ABORTABLE if abortable else ErrorCode.INVALID_TXN_STATE,
+    )
 
 
 def _fill_failure(response: PartitionProduceResponse, error: BrokerError) -> None:

@@ -24,7 +24,7 @@ def codes(message: Any) -> list[int]:
     found = []
     for name in message.__slots__:
         value = getattr(message, name)
-        if name == "error_code":
+        if name in ("error_code", "partition_error_code"):
             found.append(value)
         for item in value if isinstance(value, list) else ():
             if hasattr(item, "__slots__"):

@@ -58,7 +58,7 @@ class Played:
     ) -> str:
         """Let a service write a record; return its name."""
         if self.bus.broker.topics.get(topic) is None:
-            await self.bus.broker.auto_create(topic, allowed=True)
+            await self.bus.broker.topic_admin.auto_create(topic, allowed=True)
         record = NewRecord(None, value, [(name, text.encode()) for name, text in headers], 1000)
         info = await self.bus.broker.produce(
             TopicPartition(topic, 0),

@@ -55,7 +55,7 @@ async def identities(broker: Broker, store: MemoryLineageStore) -> AsyncIterator
 async def write(broker: Broker, topic: str, *ids: str, count: int = 1) -> None:
     """Write a record for each id, or plain ones."""
     if broker.topics.get(topic) is None:
-        await broker.auto_create(topic, allowed=True)
+        await broker.topic_admin.auto_create(topic, allowed=True)
     records = [NewRecord(None, b"x", [("ce_id", each.encode())]) for each in ids]
     records = records or [NewRecord(b"k", b"x" * 100)] * count
     await broker.produce(TopicPartition(topic, 0), build_batch(records))

@@ -178,9 +178,9 @@ class ClassicGroup:
                 return error
             if commit.generation_id != self.generation_id:
                 return ErrorCode.ILLEGAL_GENERATION
-        elif not self.is_empty:
+        elif not self.is_empty and not commit.transactional:
             return ErrorCode.UNKNOWN_MEMBER_ID
-        if self.state is GroupState.COMPLETING_REBALANCE:
+        if self.state is GroupState.COMPLETING_REBALANCE and not commit.transactional:
             return ErrorCode.REBALANCE_IN_PROGRESS
         return ErrorCode.NONE
 

@@ -1,0 +1,1 @@
+"""Transactions: what the coordinator of transactional ids knows and does."""

@@ -1,0 +1,422 @@
+"""Coordinator of transactional ids: who may write, what belongs together, and its end.
+
+The end of a transaction is one transaction of storage: the markers in all logs, the committed
+offsets and the new state are there together or not at all. So there is nothing to be finished
+after a crash but what was open, and that its producer ends, or its timeout.
+
+Source: KIP-98, KIP-360, KIP-447, KIP-890; Kafka's TransactionCoordinator.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+
+from fakebus.broker.configs.broker_config import BrokerConfig
+from fakebus.broker.groups.coordinator import GroupCoordinator
+from fakebus.broker.producer_ids import ProducerIds
+from fakebus.broker.topic_names import CONSUMER_OFFSETS
+from fakebus.broker.topic_names import TRANSACTION_PREFIX as _PREFIX
+from fakebus.broker.topics import Topics
+from fakebus.broker.transactions.markers import append_marker
+from fakebus.broker.transactions.state import (
+    NO_EPOCH,
+    ProducerIdAndEpoch,
+    TransactionState,
+    TransactionStatus,
+    decode,
+    encode,
+)
+from fakebus.clock import Clock
+from fakebus.errors import BrokerError, ErrorCode
+from fakebus.storage.interface import OffsetRow, Storage
+from fakebus.types import TopicPartition
+
+logger = logging.getLogger("fakebus.broker.transactions")
+
+COORDINATOR_EPOCH = 0
+"""There is one coordinator, for ever."""
+_DONE = {
+    TransactionStatus.COMPLETE_COMMIT: True,
+    TransactionStatus.COMPLETE_ABORT: False,
+}
+
+
+class TransactionCoordinator:
+    """All transactional ids of the broker.
+
+    Args:
+        config: the broker's configs.
+        clock: where time comes from.
+        storage: where states are kept.
+        topics: whose logs get markers.
+        groups: who gets committed offsets.
+        producer_ids: the ids that are handed out.
+
+    Raises:
+        StorageError: a stored state cannot be read.
+    """
+
+    def __init__(
+        self,
+        *,
+        config: BrokerConfig,
+        clock: Clock,
+        storage: Storage,
+        topics: Topics,
+        groups: GroupCoordinator,
+        producer_ids: ProducerIds,
+    ) -> None:
+        self._config = config
+        self._clock = clock
+        self._storage = storage
+        self._topics = topics
+        self.groups = groups
+        self._producer_ids = producer_ids
+        self._states: dict[str, TransactionState] = {}
+        self._ongoing: set[str] = set()
+        # Whose end is being stored.
+        self._ending: set[str] = set()
+        for key in storage.meta_keys(_PREFIX):
+            name = key.removeprefix(_PREFIX)
+            self._put(name, decode(name, storage.get_meta(key) or ""))
+
+    def __iter__(self) -> Iterator[TransactionState]:
+        return iter(tuple(self._states.values()))
+
+    def get(self, transactional_id: str) -> TransactionState | None:
+        """Return the state of a transactional id, ``None`` if it is not known."""
+        return self._states.get(transactional_id)
+
+    @property
+    def ongoing(self) -> list[TransactionState]:
+        """The states of those that have a transaction open."""
+        return [self._states[name] for name in sorted(self._ongoing)]
+
+    def pending_offsets(self, group_id: str) -> set[TopicPartition]:
+        """Return the partitions whose offsets in a group an open transaction may change."""
+        return {
+            partition
+            for name in self._ongoing
+            for partition in self._states[name].offsets.get(group_id, ())
+        }
+
+    def offsets_partition(self, group_id: str) -> TopicPartition:
+        """Return the partition of __consumer_offsets that stands for a group."""
+        topic = self._topics.get(CONSUMER_OFFSETS)
+        count = (
+            self._config.get_int("offsets.topic.num.partitions")
+            if topic is None
+            else len(topic.partitions)
+        )
+        # As Java hashes a text, which tools count on.
+        hashed = 0
+        for unit in memoryview(group_id.encode("utf-16-le", "surrogatepass")).cast("H"):
+            hashed = (31 * hashed + unit) & 0xFFFFFFFF
+        return TopicPartition(CONSUMER_OFFSETS, (hashed & 0x7FFFFFFF) % count)
+
+    # -- storing --
+
+    def _put(self, transactional_id: str, state: TransactionState | None) -> None:
+        self._ongoing.discard(transactional_id)
+        if state is None:
+            self._states.pop(transactional_id, None)
+            return
+        self._states[transactional_id] = state
+        if state.is_ongoing:
+            self._ongoing.add(transactional_id)
+
+    def _save(self, transactional_id: str, state: TransactionState | None) -> asyncio.Future[None]:
+        before = self._states.get(transactional_id)
+        self._put(transactional_id, state)
+        text = None if state is None else encode(state)
+        undo = partial(self._put, transactional_id, before)
+        return self._storage.set_meta(_PREFIX + transactional_id, text, undo)
+
+    # -- producers --
+
+    async def init_producer_id(
+        self, transactional_id: str, timeout_ms: int, expected: ProducerIdAndEpoch | None
+    ) -> ProducerIdAndEpoch:
+        """Give a transactional producer its id and its next epoch, which fences older ones.
+
+        Args:
+            transactional_id: the producer's name.
+            timeout_ms: how long a transaction of it may take.
+            expected: what the producer has, if it goes on after an error (KIP-360).
+
+        Raises:
+            BrokerError: INVALID_REQUEST, INVALID_TRANSACTION_TIMEOUT, PRODUCER_FENCED, or
+                CONCURRENT_TRANSACTIONS: an open transaction was aborted, or is being ended.
+            StorageError: it could not be stored.
+        """
+        if not transactional_id:
+            raise BrokerError(ErrorCode.INVALID_REQUEST, "a transactional id must not be empty")
+        if not 0 < timeout_ms <= self._config.get_int("transaction.max.timeout.ms"):
+            raise BrokerError(ErrorCode.INVALID_TRANSACTION_TIMEOUT)
+        state = self._states.get(transactional_id)
+        fresh = -1
+        if state is None or (state.is_exhausted and not state.is_ongoing):
+            fresh = await self._producer_ids.allocate()
+            state = self._states.get(transactional_id)
+        now_ms = self._clock.now_ms()
+        if state is None:
+            state = TransactionState(
+                transactional_id=transactional_id,
+                producer_id=fresh,
+                timeout_ms=timeout_ms,
+                offsets={},
+                updated_ms=now_ms,
+            )
+        if transactional_id in self._ending:
+            raise _concurrent(state)
+        if expected is not None and not _may_go_on(state, expected):
+            raise state.fenced(expected.epoch)
+        if state.is_ongoing:
+            await self._fence(state, "its producer was initialized anew")
+            raise _concurrent(state)
+        if state.is_exhausted and (expected is None or expected.epoch == state.producer_epoch):
+            known = expected is not None
+            state = state.rotated(fresh, timeout_ms, now_ms, known=known)
+        else:
+            state = state.initialized(timeout_ms, expected, now_ms)
+        await self._save(transactional_id, state)
+        return ProducerIdAndEpoch(state.producer_id, state.producer_epoch)
+
+    # -- what belongs to a transaction --
+
+    def _check(self, transactional_id: str, producer: ProducerIdAndEpoch) -> TransactionState:
+        """Return the state if the producer may change it now.
+
+        Raises:
+            BrokerError: INVALID_REQUEST, INVALID_PRODUCER_ID_MAPPING, PRODUCER_FENCED or
+                CONCURRENT_TRANSACTIONS.
+        """
+        if not transactional_id:
+            raise BrokerError(ErrorCode.INVALID_REQUEST, "a transactional id must not be empty")
+        state = self._states.get(transactional_id)
+        if state is None or state.producer_id != producer.producer_id:
+            raise _unmapped(transactional_id, producer)
+        if state.producer_epoch != producer.epoch:
+            raise state.fenced(producer.epoch)
+        if transactional_id in self._ending:
+            raise _concurrent(state)
+        return state
+
+    def add_partitions(
+        self,
+        transactional_id: str,
+        producer: ProducerIdAndEpoch,
+        partitions: Iterable[TopicPartition],
+        *,
+        bumps_epoch: bool = False,
+    ) -> asyncio.Future[None] | None:
+        """Make partitions part of a transaction, which the first ones begin.
+
+        Args:
+            transactional_id: the producer's name.
+            producer: what it signs with.
+            partitions: the partitions, which exist.
+            bumps_epoch: whether the client knows KIP-890.
+
+        Returns:
+            A future that is done when it is stored; ``None`` if there was nothing to add.
+
+        Raises:
+            BrokerError: see :meth:`_check`.
+        """
+        state = self._check(transactional_id, producer)
+        if state.is_ongoing and state.partitions.issuperset(partitions):
+            return None
+        now_ms = self._clock.now_ms()
+        changed = state.with_partitions(partitions, now_ms, bumps_epoch=bumps_epoch)
+        return self._save(transactional_id, changed)
+
+    def verify_partition(
+        self,
+        transactional_id: str,
+        producer: ProducerIdAndEpoch,
+        partition: TopicPartition,
+        missing: ErrorCode = ErrorCode.TRANSACTION_ABORTABLE,
+    ) -> None:
+        """Accept that a partition is part of the producer's transaction.
+
+        Raises:
+            BrokerError: ``missing`` if it is not; see also :meth:`_check`.
+        """
+        state = self._check(transactional_id, producer)
+        if partition not in state.partitions:
+            raise BrokerError(
+                missing, f"{partition} was not added to the transaction of {transactional_id}"
+            )
+
+    def add_offsets(
+        self,
+        transactional_id: str,
+        producer: ProducerIdAndEpoch,
+        group_id: str,
+        rows: Iterable[OffsetRow],
+    ) -> asyncio.Future[None]:
+        """Keep offsets that become a group's when the transaction commits.
+
+        Raises:
+            BrokerError: see :meth:`_check`.
+        """
+        state = self._check(transactional_id, producer)
+        return self._save(transactional_id, state.with_offsets(group_id, rows))
+
+    # -- the end --
+
+    async def end(
+        self,
+        transactional_id: str,
+        producer: ProducerIdAndEpoch,
+        *,
+        commit: bool,
+        bumps_epoch: bool,
+    ) -> ProducerIdAndEpoch:
+        """Commit or abort a transaction, and return what its producer signs with from now on.
+
+        Args:
+            transactional_id: the producer's name.
+            producer: what it signs with.
+            commit: or else it is aborted.
+            bumps_epoch: whether the client takes a new epoch from the answer (KIP-890).
+
+        Raises:
+            BrokerError: INVALID_TXN_STATE, there is nothing to end, or it was ended the other
+                way; see also :meth:`_check`.
+            StorageError: it could not be stored.
+        """
+        state = self._states.get(transactional_id)
+        if state is not None and bumps_epoch and state.is_retry(producer):
+            if transactional_id in self._ending:
+                raise _concurrent(state)
+            if state.status in _DONE:
+                return self._ended_before(state, commit=commit)
+        state = self._check(transactional_id, producer)
+        if not state.is_ongoing and (commit or not bumps_epoch):
+            if bumps_epoch or state.status not in _DONE:
+                raise _not_open(state, commit=commit)
+            return self._ended_before(state, commit=commit)
+        marker_epoch = following = state.producer_epoch
+        next_id = state.producer_id
+        with self._busy(transactional_id):
+            if bumps_epoch:
+                marker_epoch = following = state.producer_epoch + 1
+                if state.is_exhausted:
+                    next_id, following = await self._producer_ids.allocate(), 0
+            last_epoch = state.producer_epoch if bumps_epoch else state.last_producer_epoch
+            await self._finish(
+                state,
+                ProducerIdAndEpoch(next_id, following),
+                marker_epoch,
+                last_epoch,
+                commit=commit,
+                bumps_epoch=bumps_epoch,
+            )
+        return ProducerIdAndEpoch(next_id, following)
+
+    def _ended_before(self, state: TransactionState, *, commit: bool) -> ProducerIdAndEpoch:
+        if _DONE[state.status] is not commit:
+            raise _not_open(state, commit=commit)
+        return ProducerIdAndEpoch(state.producer_id, state.producer_epoch)
+
+    async def _fence(self, state: TransactionState, reason: str) -> None:
+        """Abort a transaction with an epoch that no producer is given."""
+        logger.info("the transaction of %s is aborted: %s", state.transactional_id, reason)
+        epoch = state.producer_epoch + 1
+        with self._busy(state.transactional_id):
+            following = ProducerIdAndEpoch(state.producer_id, epoch)
+            await self._finish(state, following, epoch, NO_EPOCH, commit=False, bumps_epoch=False)
+
+    @contextmanager
+    def _busy(self, transactional_id: str) -> Iterator[None]:
+        self._ending.add(transactional_id)
+        try:
+            yield
+        finally:
+            self._ending.discard(transactional_id)
+
+    async def _finish(
+        self,
+        state: TransactionState,
+        following: ProducerIdAndEpoch,
+        marker_epoch: int,
+        last_epoch: int,
+        *,
+        commit: bool,
+        bumps_epoch: bool,
+    ) -> None:
+        marked_by = ProducerIdAndEpoch(state.producer_id, marker_epoch)
+        now_ms = self._clock.now_ms()
+        ended = state.ended(following, last_epoch, now_ms, commit=commit, bumps_epoch=bumps_epoch)
+        with self._storage.atomic():
+            for partition in sorted(state.partitions):
+                log = self._topics.logs.get(partition)
+                if log is not None and not log.is_internal:
+                    try:
+                        append_marker(
+                            log, marked_by, COORDINATOR_EPOCH, commit=commit, now_ms=now_ms
+                        )
+                    except BrokerError as error:
+                        logger.warning("no marker in %s: %s", partition, error)
+            stored = [
+                self.groups.store_offsets(group, list(rows.values()))
+                for group, rows in (state.offsets.items() if commit else ())
+            ]
+            stored.append(self._save(state.transactional_id, ended))
+        await asyncio.gather(*stored)
+
+    # -- by the clock --
+
+    async def expire(self) -> None:
+        """Abort transactions that took too long, and forget ids that nobody uses any more.
+
+        Raises:
+            StorageError: it could not be stored.
+        """
+        now_ms = self._clock.now_ms()
+        for state in self.ongoing:
+            took_too_long = now_ms > state.start_ms + state.timeout_ms
+            if took_too_long and state.transactional_id not in self._ending:
+                await self._fence(state, f"it took longer than {state.timeout_ms} ms")
+        unused_since = now_ms - self._config.get_int("transactional.id.expiration.ms")
+        for state in self:
+            if state.updated_ms <= unused_since and not state.is_ongoing:
+                logger.info("transactional id %s expired", state.transactional_id)
+                await self._save(state.transactional_id, None)
+
+
+def _may_go_on(state: TransactionState, expected: ProducerIdAndEpoch) -> bool:
+    """Whether a producer may go on after an error, as far as its id tells (KIP-360)."""
+    return (
+        state.producer_epoch == NO_EPOCH
+        or expected.producer_id == state.producer_id
+        or state.is_last_exhausted(expected)
+    )
+
+
+def _unmapped(transactional_id: str, producer: ProducerIdAndEpoch) -> BrokerError:
+    return BrokerError(
+        ErrorCode.INVALID_PRODUCER_ID_MAPPING,
+        f"producer id {producer.producer_id} is not that of transactional id {transactional_id}",
+    )
+
+
+def _concurrent(state: TransactionState) -> BrokerError:
+    return BrokerError(
+        ErrorCode.CONCURRENT_TRANSACTIONS,
+        f"a transaction of {state.transactional_id} is being ended",
+    )
+
+
+def _not_open(state: TransactionState, *, commit: bool) -> BrokerError:
+    verb = "commit" if commit else "abort"
+    return BrokerError(
+        ErrorCode.INVALID_TXN_STATE,
+        f"there is nothing to {verb} for {state.transactional_id}, which is {state.status}",
+    )

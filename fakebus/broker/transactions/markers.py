@@ -1,0 +1,43 @@
+"""Markers: the control batches that end a transaction in the logs that are part of it."""
+
+from __future__ import annotations
+
+from fakebus.broker.appending import AppendResult
+from fakebus.broker.partition_log import PartitionLog
+from fakebus.broker.transactions.state import ProducerIdAndEpoch
+from fakebus.errors import BrokerError, ErrorCode
+from fakebus.records.batch import parse_header
+from fakebus.records.builder import build_end_marker
+from fakebus.storage.interface import ABORT_FLAG
+
+
+def append_marker(
+    log: PartitionLog,
+    producer: ProducerIdAndEpoch,
+    coordinator_epoch: int,
+    *,
+    commit: bool,
+    now_ms: int,
+) -> AppendResult:
+    """Append the marker that ends a producer's transaction in a log, be one open or not.
+
+    Raises:
+        BrokerError: INVALID_PRODUCER_EPOCH or TRANSACTION_COORDINATOR_FENCED, the marker comes
+            from the past.
+    """
+    entry = log.producers.entries.get(producer.producer_id)
+    if entry is not None and coordinator_epoch < entry.coordinator_epoch:
+        raise BrokerError(ErrorCode.TRANSACTION_COORDINATOR_FENCED)
+    marker = build_end_marker(
+        commit=commit,
+        producer_id=producer.producer_id,
+        producer_epoch=producer.epoch,
+        coordinator_epoch=coordinator_epoch,
+        timestamp_ms=now_ms,
+    )
+    header = parse_header(marker)
+    if not commit:
+        header = header._replace(attributes=header.attributes | ABORT_FLAG)
+    result = log.append(marker, header)
+    log.producers.entries[producer.producer_id].coordinator_epoch = coordinator_epoch
+    return result

@@ -1,0 +1,241 @@
+"""State of a transactional id, its changes, and how it is stored.
+
+A state is a value: each change makes a new one, so that a write that fails only has to put the
+old one back.
+
+Source: KIP-98, KIP-360, KIP-890; Kafka's TransactionMetadata.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from typing import NamedTuple
+
+from fakebus.errors import BrokerError, ErrorCode, StorageError
+from fakebus.storage.interface import OffsetRow
+from fakebus.types import TopicPartition
+
+NO_PRODUCER_ID = -1
+NO_EPOCH = -1
+LAST_EPOCH = 2**15 - 2
+"""The last one that a producer is given: one more must be left, to fence it."""
+
+
+class TransactionStatus(StrEnum):
+    """Status of a transactional id, as administrators are told it.
+
+    The end of a transaction is one write here: those between Ongoing and Complete never last.
+    """
+
+    EMPTY = "Empty"
+    ONGOING = "Ongoing"
+    PREPARE_COMMIT = "PrepareCommit"
+    PREPARE_ABORT = "PrepareAbort"
+    COMPLETE_COMMIT = "CompleteCommit"
+    COMPLETE_ABORT = "CompleteAbort"
+    DEAD = "Dead"
+    PREPARE_EPOCH_FENCE = "PrepareEpochFence"
+
+
+class ProducerIdAndEpoch(NamedTuple):
+    """Pair that a producer signs its batches with."""
+
+    producer_id: int
+    epoch: int
+
+
+GroupOffsets = Mapping[str, Mapping[TopicPartition, OffsetRow]]
+"""Offsets by group and partition."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransactionState:
+    """State of a transactional id."""
+
+    transactional_id: str
+    producer_id: int
+    producer_epoch: int = NO_EPOCH
+    last_producer_id: int = NO_PRODUCER_ID
+    last_producer_epoch: int = NO_EPOCH
+    """What the producer had before, which it may still name when it did not hear the answer."""
+    timeout_ms: int
+    status: TransactionStatus = TransactionStatus.EMPTY
+    partitions: frozenset[TopicPartition] = frozenset()
+    offsets: GroupOffsets
+    """Offsets that are committed with the transaction."""
+    start_ms: int = -1
+    updated_ms: int
+    bumps_epoch: bool = False
+    """Whether the client knows that every end gives it a new epoch (KIP-890)."""
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether the producer id has no epochs left."""
+        return self.producer_epoch >= LAST_EPOCH
+
+    @property
+    def is_ongoing(self) -> bool:
+        """Whether a transaction is open."""
+        return self.status is TransactionStatus.ONGOING
+
+    def initialized(
+        self, timeout_ms: int, expected: ProducerIdAndEpoch | None, now_ms: int
+    ) -> TransactionState:
+        """Return the state with the next epoch, or the same for a client that asks once more.
+
+        Raises:
+            BrokerError: PRODUCER_FENCED, the epoch that the client names is an old one.
+        """
+        epoch, last_epoch = self.producer_epoch + 1, NO_EPOCH
+        if expected is not None and self.producer_epoch != NO_EPOCH:
+            if expected.epoch == self.producer_epoch:
+                last_epoch = self.producer_epoch
+            elif expected.epoch == self.last_producer_epoch:
+                epoch, last_epoch = self.producer_epoch, self.last_producer_epoch
+            else:
+                raise self.fenced(expected.epoch)
+        return self._empty(self.producer_id, epoch, last_epoch, timeout_ms, now_ms)
+
+    def rotated(
+        self, producer_id: int, timeout_ms: int, now_ms: int, *, known: bool
+    ) -> TransactionState:
+        """Return the state with a new producer id, because the old one has no epochs left."""
+        last_epoch = self.producer_epoch if known else NO_EPOCH
+        return self._empty(producer_id, 0, last_epoch, timeout_ms, now_ms)
+
+    def _empty(
+        self, producer_id: int, epoch: int, last_epoch: int, timeout_ms: int, now_ms: int
+    ) -> TransactionState:
+        return replace(
+            self,
+            producer_id=producer_id,
+            producer_epoch=epoch,
+            last_producer_id=self.producer_id,
+            last_producer_epoch=last_epoch,
+            timeout_ms=timeout_ms,
+            status=TransactionStatus.EMPTY,
+            start_ms=-1,
+            updated_ms=now_ms,
+            bumps_epoch=False,
+        )
+
+    def with_partitions(
+        self, partitions: Iterable[TopicPartition], now_ms: int, *, bumps_epoch: bool
+    ) -> TransactionState:
+        """Return the state with partitions added; the first ones begin the transaction."""
+        return replace(
+            self,
+            status=TransactionStatus.ONGOING,
+            partitions=self.partitions.union(partitions),
+            start_ms=self.start_ms if self.is_ongoing else now_ms,
+            updated_ms=now_ms,
+            bumps_epoch=bumps_epoch,
+        )
+
+    def with_offsets(self, group_id: str, rows: Iterable[OffsetRow]) -> TransactionState:
+        """Return the state with offsets that become a group's when the transaction commits."""
+        offsets = {TopicPartition(row.topic, row.partition): row for row in rows}
+        merged = {**self.offsets.get(group_id, {}), **offsets}
+        return replace(self, offsets={**self.offsets, group_id: merged})
+
+    def ended(
+        self,
+        next_producer: ProducerIdAndEpoch,
+        last_epoch: int,
+        now_ms: int,
+        *,
+        commit: bool,
+        bumps_epoch: bool,
+    ) -> TransactionState:
+        """Return the state after a commit or an abort."""
+        status = TransactionStatus.COMPLETE_COMMIT if commit else TransactionStatus.COMPLETE_ABORT
+        return replace(
+            self,
+            producer_id=next_producer.producer_id,
+            producer_epoch=next_producer.epoch,
+            last_producer_id=self.producer_id,
+            last_producer_epoch=last_epoch,
+            status=status,
+            partitions=frozenset(),
+            offsets={},
+            start_ms=self.start_ms if self.start_ms >= 0 else now_ms,
+            updated_ms=now_ms,
+            bumps_epoch=bumps_epoch,
+        )
+
+    def fenced(self, epoch: int) -> BrokerError:
+        """Return the error for a producer with another epoch."""
+        return BrokerError(
+            ErrorCode.PRODUCER_FENCED,
+            f"the producer of transactional id {self.transactional_id} has epoch {epoch}, but "
+            f"{self.producer_epoch} is the current one",
+        )
+
+    def is_retry(self, producer: ProducerIdAndEpoch) -> bool:
+        """Return whether a client ends once more what it has not heard to be ended (KIP-890)."""
+        if not self.bumps_epoch:
+            return False
+        if self.producer_id == producer.producer_id:
+            return self.producer_epoch == producer.epoch + 1
+        return self.is_last_exhausted(producer) and self.producer_epoch == 0
+
+    def is_last_exhausted(self, producer: ProducerIdAndEpoch) -> bool:
+        """Return whether this is the former producer id, which had no epochs left."""
+        return producer.producer_id == self.last_producer_id and producer.epoch >= LAST_EPOCH
+
+
+def encode(state: TransactionState) -> str:
+    """Return a state as it is stored; its transactional id is its key."""
+    return json.dumps(
+        {
+            "producer": [state.producer_id, state.producer_epoch],
+            "last_producer": [state.last_producer_id, state.last_producer_epoch],
+            "timeout_ms": state.timeout_ms,
+            "status": state.status,
+            "partitions": sorted(state.partitions),
+            "offsets": {
+                group: [asdict(row) for row in rows.values()]
+                for group, rows in state.offsets.items()
+            },
+            "times": [state.start_ms, state.updated_ms],
+            "bumps_epoch": state.bumps_epoch,
+        },
+        separators=(",", ":"),
+    )
+
+
+def decode(transactional_id: str, text: str) -> TransactionState:
+    """Return a state that was stored.
+
+    Raises:
+        StorageError: it cannot be read.
+    """
+    try:
+        stored = json.loads(text)
+        offsets = {
+            group: {
+                TopicPartition(row["topic"], row["partition"]): OffsetRow(**row) for row in rows
+            }
+            for group, rows in stored["offsets"].items()
+        }
+        return TransactionState(
+            transactional_id=transactional_id,
+            producer_id=stored["producer"][0],
+            producer_epoch=stored["producer"][1],
+            last_producer_id=stored["last_producer"][0],
+            last_producer_epoch=stored["last_producer"][1],
+            timeout_ms=stored["timeout_ms"],
+            status=TransactionStatus(stored["status"]),
+            partitions=frozenset(TopicPartition(*each) for each in stored["partitions"]),
+            offsets=offsets,
+            start_ms=stored["times"][0],
+            updated_ms=stored["times"][1],
+            bumps_epoch=stored["bumps_epoch"],
+        )
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise StorageError(
+            f"the state of transactional id {transactional_id} cannot be read: {error!r}"
+        ) from error

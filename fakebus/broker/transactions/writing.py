@@ -1,0 +1,121 @@
+"""Writing as part of a transaction: whether a batch or an offset may belong to it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import NamedTuple
+
+from fakebus.broker.groups.requests import OffsetCommit
+from fakebus.broker.partition_log import PartitionLog
+from fakebus.broker.transactions.coordinator import TransactionCoordinator
+from fakebus.broker.transactions.state import ProducerIdAndEpoch
+from fakebus.errors import BrokerError, ErrorCode, StorageError
+from fakebus.records.batch import BatchHeader
+from fakebus.types import TopicPartition
+
+
+class TransactionalWrite(NamedTuple):
+    """Transaction that a client says its write belongs to, and what the client knows."""
+
+    transactional_id: str
+    adds_partitions: bool = False
+    """Whether a write adds its partition, and every end gives a new epoch (KIP-890)."""
+    missing: ErrorCode = ErrorCode.INVALID_TXN_STATE
+    """What the client is told otherwise, when the partition was not added before."""
+
+    def admit(
+        self, coordinator: TransactionCoordinator, log: PartitionLog, header: BatchHeader
+    ) -> None:
+        """Let a batch begin a transaction in a log; one that goes on with it needs no look.
+
+        Raises:
+            BrokerError: the coordinator does not know of it.
+        """
+        entry = log.producers.entries.get(header.producer_id)
+        if (
+            entry is not None
+            and entry.transaction_start >= 0
+            and entry.epoch == header.producer_epoch
+        ):
+            return
+        producer = ProducerIdAndEpoch(header.producer_id, header.producer_epoch)
+        self.join(coordinator, producer, log.topic_partition)
+        log.producers.expect_transaction(header.producer_id, from_zero=self.adds_partitions)
+
+    def join(
+        self,
+        coordinator: TransactionCoordinator,
+        producer: ProducerIdAndEpoch,
+        partition: TopicPartition,
+    ) -> None:
+        """Add a partition to the transaction, or make sure that it was added.
+
+        Raises:
+            BrokerError: INVALID_PRODUCER_EPOCH, INVALID_PRODUCER_ID_MAPPING, ``missing``, or
+                what a client answers by asking again.
+        """
+        try:
+            if self.adds_partitions:
+                added = coordinator.add_partitions(
+                    self.transactional_id, producer, (partition,), bumps_epoch=True
+                )
+                if added is not None:
+                    # The write that follows fails with it.
+                    added.add_done_callback(_forget)
+            else:
+                coordinator.verify_partition(
+                    self.transactional_id, producer, partition, self.missing
+                )
+        except BrokerError as error:
+            raise BrokerError(self._told(error.error_code), error.message) from error
+
+    def _told(self, error: ErrorCode) -> ErrorCode:
+        if error is ErrorCode.PRODUCER_FENCED:
+            return ErrorCode.INVALID_PRODUCER_EPOCH
+        if error is ErrorCode.CONCURRENT_TRANSACTIONS and not self.adds_partitions:
+            return ErrorCode.NOT_ENOUGH_REPLICAS
+        return error
+
+
+def _forget(done: asyncio.Future[None]) -> None:
+    if not done.cancelled():
+        done.exception()
+
+
+def commit_offsets(
+    write: TransactionalWrite,
+    producer: ProducerIdAndEpoch,
+    commit: OffsetCommit,
+    coordinator: TransactionCoordinator,
+    then: Callable[[list[ErrorCode]], None],
+) -> None:
+    """Keep offsets of a group that count from the end of a transaction on (KIP-447).
+
+    Args:
+        write: the transaction.
+        producer: what its producer signs with.
+        commit: the offsets, and the member whose work they come from.
+        coordinator: keeps them.
+        then: called with one error for each offset when they are stored or refused.
+    """
+    errors, rows = coordinator.groups.admit_offsets(commit)
+    if not rows:
+        then([error or ErrorCode.NONE for error in errors])
+        return
+    try:
+        write.join(coordinator, producer, coordinator.offsets_partition(commit.group_id))
+        stored = coordinator.add_offsets(write.transactional_id, producer, commit.group_id, rows)
+    except BrokerError as error:
+        code = error.error_code
+        then([each or code for each in errors])
+    except StorageError:
+        then([each or ErrorCode.NOT_COORDINATOR for each in errors])
+    else:
+
+        def landed(done: asyncio.Future[None]) -> None:
+            failed = done.cancelled() or done.exception() is not None
+            told = ErrorCode.NOT_COORDINATOR if failed else ErrorCode.NONE
+            then([each or told for each in errors])
+
+        stored.add_done_callback(landed)
