@@ -92,7 +92,7 @@ def refusing_response(
     assert schema is not None  # noqa: S101 - it has a response
     root = schema.response.root
     fields = {field.name: field for field in root.fields_in(version)}
-    if whole and _ERROR_CODE in fields:
+    if whole and "error_code" in fields:
         answer.error_code = error.code
         for name, field in fields.items():
             if field.struct is not None and field.is_array and api_key not in _BOTH:

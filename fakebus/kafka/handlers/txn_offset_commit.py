@@ -24,6 +24,11 @@ from fakebus.protocol.messages import (
     TxnOffsetCommitResponseTopic,
 )
 
+# What versions are told that know neither of groups that are gone nor of member epochs.
+_TOLD = {
+    ErrorCode.GROUP_ID_NOT_FOUND: ErrorCode.ILLEGAL_GENERATION,
+    ErrorCode.STALE_MEMBER_EPOCH: ErrorCode.ILLEGAL_GENERATION,
+}
 _FIRST_WITH_ABORTABLE = 4
 _FIRST_THAT_ADDS = 5
 
@@ -52,9 +57,7 @@ def handle_txn_offset_commit(
 
     def done(errors: list[ErrorCode]) -> None:
         for response, error in zip(responses, errors, strict=True):
-            # The group does not exist in which the member is said to be.
-            unknown = error is ErrorCode.GROUP_ID_NOT_FOUND
-            response.error_code = (ErrorCode.ILLEGAL_GENERATION if unknown else error).code
+            response.error_code = _TOLD.get(error, error).code
         answer.settle(TxnOffsetCommitResponse(topics=topics))
 
     abortable = context.api_version >= _FIRST_WITH_ABORTABLE

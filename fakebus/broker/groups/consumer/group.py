@@ -210,6 +210,8 @@ class ConsumerGroup:
         if commit.generation_id < 0 and not self.members:
             # An administrator, or a consumer that assigns its partitions itself.
             return ErrorCode.NONE
+        if commit.transactional and commit.generation_id < 0 and not commit.member_id:
+            return ErrorCode.NONE
         member = self.members.get(commit.member_id)
         if member is None:
             return ErrorCode.UNKNOWN_MEMBER_ID
