@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from fakebus.broker.fetch_positions import FetchPositions
@@ -175,6 +176,8 @@ class Activities:
         self._gathered: deque[Activity] = deque(maxlen=MOST_WAITING)
         self._newest: deque[Activity] = deque(maxlen=MOST_REMEMBERED)
         self._clock = clock
+        self.number = clock.now_ms() << 20
+        """The number of the newest activity; grows over restarts."""
         self.positions = FetchPositions()
         """Where clients fetch."""
         self._asked: dict[tuple[str, str], Activity] = {}
@@ -191,6 +194,21 @@ class Activities:
         """The newest activities, oldest first."""
         self._gather()
         return tuple(self._newest)
+
+    def after(self, number: int, most: int) -> tuple[int, int, list[Activity]]:
+        """Return the newest activities behind a number, some of them.
+
+        Args:
+            number: of the last one that is known.
+            most: how many; of more the oldest are left out.
+
+        Returns:
+            The number of the last one, how many were left out, and the activities.
+        """
+        self._gather()
+        wanted = max(self.number - number, 0)
+        found = list(islice(reversed(self._newest), min(wanted, most)))[::-1]
+        return self.number, wanted - len(found), found
 
     @property
     def unsettled(self) -> AppendResult | None:
@@ -227,6 +245,7 @@ class Activities:
             if each.verb not in _NOT_KEPT:
                 gathered.append(each)
                 self._newest.append(each)
+                self.number += 1
 
     def note(
         self,

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from fakebus.broker.activity import Origin
+from fakebus.broker.activity import Activities, Origin
 from fakebus.broker.broker import Broker
 from fakebus.errors import BrokerError, StorageError
 from fakebus.lineage.clients import Clients
@@ -64,6 +64,7 @@ class Lineage:
         self._peers = PeerFinder(self.clients.looked_up)
         self._rules = broker.values("lineage.service.")
         self._untrimmed = 0
+        self._noted: asyncio.Future[None] | None = None
         self._closed = False
 
     async def start(self) -> None:
@@ -116,6 +117,18 @@ class Lineage:
         with contextlib.suppress(StorageError):
             self._store()
 
+    @property
+    def activity(self) -> Activities:
+        """What the broker notes."""
+        return self._broker.activity
+
+    async def noted_within(self, timeout_s: float) -> bool:
+        """Return whether something more is noted within a time, as soon as it is."""
+        if self._noted is None:
+            self._noted = asyncio.get_running_loop().create_future()
+        done, _ = await asyncio.wait((self._noted,), timeout=timeout_s)
+        return bool(done)
+
     def _write_all(self) -> None:
         while self._take(_AT_ONCE):
             pass
@@ -124,6 +137,9 @@ class Lineage:
     def _take(self, most: int) -> bool:
         """Take in some activities; return whether there are more."""
         note = self._notebook.note
+        if self._noted is not None:
+            self._noted.set_result(None)
+            self._noted = None
         for count, activity in enumerate(self._broker.activity.take()):
             note(activity)
             if count >= most:

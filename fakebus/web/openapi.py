@@ -93,7 +93,9 @@ class _Operation:
             codes.update(_BODY_ERRORS)
         success: dict[str, object] = {"description": "done"}
         if route.answer:
-            success["content"] = _content(route.answer, types)
+            success["content"] = _content(
+                route.answer, ("text/event-stream",) if route.is_stream else types
+            )
         responses: dict[str, object] = {"200" if route.answer else "204": success}
         reasons: dict[int, list[str]] = {}
         for code in sorted(codes, key=str):

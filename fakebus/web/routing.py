@@ -63,6 +63,8 @@ class Route:
     """The schema of the body; empty for none."""
     answer: str
     """The schema of the answer; empty for none."""
+    is_stream: bool
+    """Whether server-sent events of that schema are the answer."""
     query: tuple[str, ...]
     errors: tuple[int, ...]
 
@@ -93,7 +95,8 @@ def _parse(text: str) -> Iterator[Route]:
                 everywhere=path.startswith("*"),
                 handler=handler,
                 body="".join(words[:arrow]),
-                answer=answer.removeprefix("-"),
+                answer=answer.removeprefix("-").removesuffix("*"),
+                is_stream=answer.endswith("*"),
                 query=tuple(word[1:] for word in marked if word.startswith("?")),
                 errors=tuple(int(word[1:]) for word in marked if word.startswith("!")),
             )

@@ -11,8 +11,9 @@ from fakebus.errors import ConfigError
 from fakebus.real_time import monotonic
 from fakebus.web.console.browse import Question, explain, question_of, row_of
 from fakebus.web.console.call import Call, Page
-from fakebus.web.console.responses import event_stream
+from fakebus.web.console.site import HEADERS
 from fakebus.web.errors import RequestError
+from fakebus.web.event_stream import event_stream
 
 MAX_RATE = 200
 """Records that are sent in a second; the rest is counted."""
@@ -42,7 +43,7 @@ async def events(call: Call) -> web.StreamResponse:
         question.matches()
     except ConfigError as error:
         raise RequestError(400, explain(error)) from None
-    return await event_stream(call.request, _arriving(call, question))
+    return await event_stream(call.request, _arriving(call, question), HEADERS)
 
 
 async def _arriving(

@@ -14,8 +14,9 @@ from fakebus.errors import ConfigError
 from fakebus.web.console.browse import LOOK_S, explain, question_of, row_of, rows_of
 from fakebus.web.console.call import Call, Page, Redirect
 from fakebus.web.console.places import record_url
-from fakebus.web.console.responses import event_stream
+from fakebus.web.console.site import HEADERS
 from fakebus.web.errors import RequestError
+from fakebus.web.event_stream import event_stream
 
 _MAX_NAMES = 20
 _FIRST_LOOK = 2_000
@@ -70,7 +71,7 @@ async def everything_events(call: Call) -> web.StreamResponse:
     """Stream the records that have a text, and how far the search has come."""
     topics = [topic.name for topic in await call.cluster.topics() if not topic.is_internal]
     request = _request(call.query.text("q"), topics)
-    return await event_stream(call.request, _found(call, request))
+    return await event_stream(call.request, _found(call, request), HEADERS)
 
 
 async def topic_events(call: Call) -> web.StreamResponse:
@@ -81,7 +82,7 @@ async def topic_events(call: Call) -> web.StreamResponse:
         request = question.request(call.cluster.now_ms())
     except ConfigError as error:
         raise RequestError(400, explain(error)) from None
-    return await event_stream(call.request, _found(call, request))
+    return await event_stream(call.request, _found(call, request), HEADERS)
 
 
 async def _found(

@@ -1,0 +1,52 @@
+"""Streams of server-sent events."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from types import MappingProxyType
+
+from aiohttp import web
+
+WRITE_TIMEOUT_S = 30.0
+"""For how long a client may read nothing of what waits for it."""
+_CACHED_NOWHERE = MappingProxyType({"Cache-Control": "no-store"})
+
+Message = tuple[str, object] | tuple[str, object, int]
+"""Message: its name, its data, and its number if a client may go on behind it."""
+
+
+async def event_stream(
+    request: web.Request,
+    messages: AsyncGenerator[Message | None, None],
+    headers: Mapping[str, str] = _CACHED_NOWHERE,
+) -> web.StreamResponse:
+    """Answer with server-sent events until there are no more, or nobody listens.
+
+    Args:
+        request: of an EventSource.
+        messages: ``None`` only shows whether the client is still there. Closed in the end.
+        headers: of the answer.
+    """
+    response = web.StreamResponse(headers={**headers, "Content-Type": "text/event-stream"})
+    await response.prepare(request)
+    async with aclosing(messages):
+        try:
+            async for message in messages:
+                text = ":\n\n"
+                if message is not None:
+                    name, data, *numbers = message
+                    # In JSON no line breaks are left, and ASCII holds what no encoding can.
+                    text = f"event: {name}\ndata: {json.dumps(data)}\n"
+                    text += "".join(f"id: {number}\n" for number in numbers) + "\n"
+                async with asyncio.timeout(WRITE_TIMEOUT_S):
+                    await response.write(text.encode())
+        except ConnectionError:
+            pass  # it went while it was written to
+        except TimeoutError:
+            # It is there and does not read: nothing more is kept for it.
+            if request.transport is not None:
+                request.transport.abort()
+    return response
