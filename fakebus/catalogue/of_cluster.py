@@ -39,6 +39,8 @@ _DAY_MS = 24 * 60 * 60 * 1000
 _EXAMPLES = 3
 _SAMPLE = 50
 """How many records of a partition are looked at, ..."""
+_LARGE = 4 << 20
+"""Of topics whose records are larger on an average none is looked at."""
 _SAMPLE_BYTES = 1 << 20
 """... in all partitions together not more than these, ..."""
 _SAMPLE_S = 0.3
@@ -86,7 +88,7 @@ async def cluster_landscape(
             configs = (await cluster.topic(one.name)).configs
             own = {each.name: each.value or "" for each in configs if each.source == "topic"}
             facts = replace(facts, config=own)
-        if examples:
+        if examples and one.mean_bytes < _LARGE:
             newest = await _newest(cluster, one.name, one.partitions)
             sample = sampled((each.key, each.size_bytes) for each in newest)
             told = await asyncio.to_thread(politely, partial(_examples, newest))
@@ -126,7 +128,7 @@ async def smells_of_bus(cluster: Cluster) -> list[Smell]:
     places = [
         Place(topic.name, log.topic_partition.partition, offset)
         for topic in bus.broker.topics
-        if topic.name in landscape.topics
+        if topic.name in landscape.topics and landscape.topics[topic.name].sample.records
         for log in topic.partitions
         for offset in range(
             max(log.log_start_offset, log.high_watermark - _NEWEST), log.high_watermark

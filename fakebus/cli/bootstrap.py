@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import urllib.parse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fakebus.addresses import Address
@@ -17,6 +18,7 @@ from fakebus.errors import ConfigError
 if TYPE_CHECKING:
     from fakebus.client.registry import RegistryClient
 
+_SHORTEST_TOKEN = 16
 _BYTES = ("file", "header", "key", "key_separator", "value")
 """Arguments that may be any bytes: files, and parts of records."""
 
@@ -140,3 +142,29 @@ def connection_for(arguments: argparse.Namespace, feature: str) -> Connection:
         parse_servers(arguments.bootstrap_server),
         parse_assignments(arguments.client_config),
     )
+
+
+def add_token_argument(parser: argparse.ArgumentParser, help_text: str) -> None:
+    """Add ``--token-file``; :func:`token_of` reads it."""
+    parser.add_argument("--token-file", metavar="FILE", type=Path, help=help_text)
+
+
+def token_of(arguments: argparse.Namespace) -> str:
+    """Return the token that is to be shown; empty if none is.
+
+    Raises:
+        ConfigError: the file cannot be read, or holds no token; the message says how to make one.
+    """
+    path = arguments.token_file
+    if path is None:
+        return ""
+    try:
+        token: str = path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeError) as error:
+        raise ConfigError(f"the token in {path} cannot be read: {error}") from None
+    if not token.isprintable() or " " in token or len(token) < _SHORTEST_TOKEN:
+        raise ConfigError(
+            f"{path} has to hold a token of at least {_SHORTEST_TOKEN} letters, digits and signs, "
+            "without blanks; make one with  openssl rand -hex 32"
+        )
+    return token

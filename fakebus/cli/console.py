@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING
 from fakebus.cli.bootstrap import (
     add_bootstrap_arguments,
     add_registry_argument,
+    add_token_argument,
     connect,
     registry_of,
+    token_of,
 )
 from fakebus.cli.output import add_repeated_argument, print_lines
 from fakebus.config import KINDS
@@ -43,6 +45,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_repeated_argument(
         parser, "--http-allowed-hosts", "NAME", "a further name under which browsers come"
     )
+    add_token_argument(
+        parser, "browsers have to show the token in this file, as the password of any user"
+    )
     add_registry_argument(parser)
     add_bootstrap_arguments(parser)
 
@@ -54,19 +59,19 @@ def run(arguments: argparse.Namespace) -> int:
     wanted = KINDS["http-addresses"](arguments.http or [DEFAULT_ADDRESS])
     connection = connect(arguments, "fakebus console")
     cluster = ExternalCluster(connection, registry_of(arguments, connection))
-    asyncio.run(_serve(cluster, wanted, arguments.http_allowed_hosts))
+    asyncio.run(_serve(cluster, wanted, arguments.http_allowed_hosts, token_of(arguments)))
     return 0
 
 
 async def _serve(
-    cluster: ExternalCluster, wanted: tuple[Address, ...], allowed_hosts: list[str]
+    cluster: ExternalCluster, wanted: tuple[Address, ...], allowed_hosts: list[str], token: str
 ) -> None:
     from fakebus.cli.up import stop_signal
     from fakebus.servers import reachable
     from fakebus.web.server import console_server
 
     stop = stop_signal()
-    server = console_server(cluster, wanted, allowed_hosts)
+    server = console_server(cluster, wanted, allowed_hosts, token)
     try:
         await server.bind()
         await server.start()

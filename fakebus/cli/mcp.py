@@ -27,8 +27,10 @@ from fakebus.cli.bootstrap import (
     add_bootstrap_arguments,
     add_http_argument,
     add_registry_argument,
+    add_token_argument,
     connect,
     registry_of,
+    token_of,
 )
 from fakebus.cli.output import add_repeated_argument, print_lines
 from fakebus.errors import ConfigError, MissingExtraError
@@ -38,7 +40,6 @@ if TYPE_CHECKING:
     from fakebus.client.registry import RegistryClient
 
 _PORT = 8765
-_SHORTEST_TOKEN = 16
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -56,12 +57,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_repeated_argument(
         parser, "--http-allowed-hosts", "NAME", "a further name under which agents ask"
     )
-    parser.add_argument(
-        "--token-file",
-        metavar="FILE",
-        type=Path,
-        help="agents have to show the token in this file (Authorization: Bearer), with --listen",
-    )
+    add_token_argument(parser, "agents have to show the token in this file, with --listen")
     add_http_argument(parser)
     add_registry_argument(parser)
     add_bootstrap_arguments(parser)
@@ -73,12 +69,11 @@ def run(arguments: argparse.Namespace) -> int:
         import mcp  # noqa: F401 - only to see that it is there
     except ImportError:
         raise MissingExtraError("fakebus mcp", "mcp") from None
-    token = None if arguments.token_file is None else _token(arguments.token_file)
-    asyncio.run(_serve(arguments, token))
+    asyncio.run(_serve(arguments, token_of(arguments)))
     return 0
 
 
-async def _serve(arguments: argparse.Namespace, token: str | None) -> None:
+async def _serve(arguments: argparse.Namespace, token: str) -> None:
     from fakebus.cli.up import stop_signal
     from fakebus.mcp.permissions import Permissions
     from fakebus.mcp.places import Places
@@ -98,22 +93,9 @@ async def _serve(arguments: argparse.Namespace, token: str | None) -> None:
             # The server behind raises the signal that ended it once more: let it find a handler.
             stop_signal()
             print_lines(f"tools for agents: http://{_address(port)}/mcp", flush=True)
-            await serve_http(server, port, arguments.http_allowed_hosts, token)
+            await serve_http(server, port, arguments.http_allowed_hosts, token or None)
     finally:
         await places.close()
-
-
-def _token(path: Path) -> str:
-    try:
-        token = path.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeError) as error:
-        raise ConfigError(f"the token in {path} cannot be read: {error}") from None
-    if not token.isprintable() or " " in token or len(token) < _SHORTEST_TOKEN:
-        raise ConfigError(
-            f"{path} has to hold a token of at least {_SHORTEST_TOKEN} letters, digits and signs, "
-            "without blanks; make one with  openssl rand -hex 32"
-        )
-    return token
 
 
 def _listening(text: str) -> socket.socket:

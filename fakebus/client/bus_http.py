@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import urllib.error
 import urllib.parse
@@ -34,7 +35,9 @@ class BusHttp:
     """Client of a fakebus's own HTTP routes.
 
     Args:
-        url: where it serves HTTP; the address that ``fakebus up`` takes by default when left out.
+        url: where it serves HTTP, as ``http://HOST:PORT`` or, if it asks for a token,
+            ``http://any:TOKEN@HOST:PORT``; the address that ``fakebus up`` takes by default when
+            left out.
 
     Raises:
         BusHttpError: it is no URL.
@@ -45,7 +48,13 @@ class BusHttp:
         parts = urllib.parse.urlsplit(url or DEFAULT_URL)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise BusHttpError(f"{url!r} is not the URL of a fakebus: write http://HOST:PORT")
-        self.url = f"{parts.scheme}://{parts.netloc}"
+        # A token may stand before the address; no message shows it.
+        shown, _, where = parts.netloc.rpartition("@")
+        self._headers = {"Accept": "application/json"}
+        if shown:
+            credentials = base64.b64encode(urllib.parse.unquote(shown).encode())
+            self._headers["Authorization"] = f"Basic {credentials.decode()}"
+        self.url = f"{parts.scheme}://{where}"
 
     def get(self, path: str, **query: object) -> Any:
         """Return the answer to a question; see :meth:`request`."""
@@ -64,7 +73,7 @@ class BusHttp:
             BusHttpError: no fakebus answers, or it says no.
         """
         data = None if body is None else json.dumps(body).encode()
-        headers = {"Accept": "application/json"}
+        headers = dict(self._headers)
         if data is not None:
             headers["Content-Type"] = "application/json"
         request = urllib.request.Request(  # noqa: S310 - the scheme was looked at

@@ -71,6 +71,8 @@ class ReadRequest:
     """Offsets that are looked at for a page at most."""
     max_seconds: float | None = None
     """How long records are looked at for a page."""
+    in_background: bool = False
+    """Whether a search rests while others have requests."""
     max_bytes: int = MAX_BYTES
     """Bytes of keys, values and headers in a page; a single record may be larger."""
 
@@ -182,7 +184,7 @@ class Reading:
         self._has_begun = False
         self._needles = needles_of(request.contains)
         self._is_search = request.matches is not None or bool(self._needles)
-        self._pace = Pace() if self._is_search else Pace(rest_s=0)
+        self._pace = Pace() if request.in_background else Pace(rest_s=0)
         self._mean: float | None = None
         """Bytes of a record, of those that were read last."""
         self._scanned = self._budget = 0
@@ -208,7 +210,7 @@ class Reading:
                     end = monotonic() + (request.max_seconds or inf)
                 elif self._budget <= 0 or monotonic() > end:
                     break
-                await self._refill()
+                await self._refill(end)
                 continue
             lane = min((each for each in lanes.values() if each.ahead), key=_order, default=None)
             if lane is None:
@@ -265,8 +267,8 @@ class Reading:
         """Return whether a lane that goes on has no record."""
         return any(lane.left and not lane.ahead for lane in self._lanes.values())
 
-    async def _refill(self) -> None:
-        """Read on where there is no record."""
+    async def _refill(self, end: float) -> None:
+        """Read on where there is no record, at least once and else until a moment."""
         request = self._request
         empty = {p: lane for p, lane in self._lanes.items() if not lane.ahead and lane.left}
         wanted = _SCAN_WINDOW if self._is_search else request.limit
@@ -278,13 +280,19 @@ class Reading:
             most = min(most, int(request.max_bytes / (mean + 1)) // len(empty))
         windows = {place: lane.window(size, max(most, 1)) for place, lane in empty.items()}
         left = sum(lane.left for lane in empty.values())
-        await self._fill(windows)
+        # A bus reads one partition after the other anyway, and may stop between any two of them.
+        parts = [windows] if self._cluster.is_external else [{p: w} for p, w in windows.items()]
+        room = float(request.max_bytes)
+        for part in parts:
+            room -= await self._fill(part, room)
+            self._budget -= sum(window.records for window in part.values())
+            if monotonic() > end or (room < 0 and not request.newest_first):
+                break
         self._scanned += left - sum(lane.left for lane in empty.values())
-        self._budget -= sum(window.records for window in windows.values())
 
-    async def _fill(self, windows: Mapping[TopicPartition, LogRange]) -> None:
-        request, size, complete = self._request, 0, True
-        count = total = 0
+    async def _fill(self, windows: Mapping[TopicPartition, LogRange], room: float) -> int:
+        """Read windows; return the bytes of what is kept of them."""
+        size, complete, count, total = 0, True, 0, 0
         async with aclosing(self._cluster.slices(windows, self._needles, self._pace)) as slices:
             async for events in slices:
                 lane = self._lanes[TopicPartition(events[0].topic, events[0].partition)]
@@ -293,14 +301,15 @@ class Reading:
                 lane.ahead.extend(wanted)
                 count, total = count + len(events), total + read
                 size += read if len(wanted) == len(events) else sum(e.size_bytes for e in wanted)
-                if size > request.max_bytes and not request.newest_first:
+                if size > room and not self._request.newest_first:
                     complete = False
                     break
-                while size > request.max_bytes and len(lane.ahead) > 1:
+                while size > room and len(lane.ahead) > 1:
                     size -= lane.keep_newest()
         self._mean = total / max(count, 1)
         for place, window in windows.items():
             self._lanes[place].go_on(window, complete=complete)
+        return size
 
 
 def _order(lane: _Lane) -> tuple[int, str, int]:

@@ -57,6 +57,11 @@ class TopicSummary:
     is_internal: bool
     """Whether it belongs to Kafka, to a schema registry or to seeding."""
 
+    @property
+    def mean_bytes(self) -> float:
+        """The size of a record on an average; 0 where the cluster does not tell."""
+        return (self.size_bytes or 0) / max(self.records, 1)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartitionDetails:

@@ -18,7 +18,7 @@ from fakebus.web.errors import RequestError, json_errors
 from fakebus.web.fault_effects import fault_effects
 from fakebus.web.rooms import all_rooms
 from fakebus.web.routing import web_routes
-from fakebus.web.security import HostCheck
+from fakebus.web.security import HostCheck, token_check
 
 if TYPE_CHECKING:
     from fakebus.cluster.interface import Cluster
@@ -38,6 +38,7 @@ class HttpApplication:
         console: the console at ``/ui``.
         routes: the other routes.
         outermost: what sees every request first.
+        token: what requests have to show; nothing if it is empty.
     """
 
     def __init__(
@@ -46,8 +47,11 @@ class HttpApplication:
         console: ConsoleDoor,
         routes: Iterable[web.RouteDef],
         outermost: Sequence[Middleware] = (),
+        token: str = "",
     ) -> None:
         checks = [json_errors, HostCheck(hosts).middleware(), redirect_browsers]
+        if token:
+            checks.insert(2, token_check(token))
         application = web.Application(middlewares=[*outermost, *checks])
         application.add_routes(routes)
         console.add_to(application)
@@ -77,15 +81,17 @@ def bus_application(bus: Bus) -> HttpApplication:
         ConsoleDoor(partial(_cluster_of, bus)),
         web_routes(all_rooms(bus)),
         [fault_effects(bus.broker)],
+        bus.broker.config.get_str("fakebus.http.token"),
     )
 
 
-def console_application(cluster: Cluster, hosts: Sequence[str]) -> HttpApplication:
+def console_application(cluster: Cluster, hosts: Sequence[str], token: str = "") -> HttpApplication:
     """Return the console of a cluster that runs elsewhere.
 
     Args:
         cluster: what it shows; disconnected from at the end.
         hosts: what HTTP may be asked for as, besides the names of this machine.
+        token: what requests have to show; nothing if it is empty.
     """
     from fakebus.cluster.interface import NotOnThisCluster
 
@@ -97,7 +103,7 @@ def console_application(cluster: Cluster, hosts: Sequence[str]) -> HttpApplicati
         raise RequestError(404, "ask the bus itself")
 
     routes = [web.route("*", "/_fakebus/{path:.*}", not_here)]
-    return HttpApplication(hosts, ConsoleDoor(lambda: cluster), routes)
+    return HttpApplication(hosts, ConsoleDoor(lambda: cluster), routes, token=token)
 
 
 def _cluster_of(bus: Bus) -> Cluster:

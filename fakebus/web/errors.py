@@ -23,7 +23,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 ERROR_CONTENT_TYPE = "application/vnd.schemaregistry.v1+json"
 STORE_ERROR = 50001
-_PAGES = (403, 421)
+_CHALLENGE = 'Basic realm="fakebus", charset="UTF-8"'
+_PAGES = (401, 403, 421)
 """What security refuses, whatever was asked for."""
 
 
@@ -46,8 +47,13 @@ class RequestError(Exception):
 def error_response(status: int, error_code: int, message: str) -> web.Response:
     """Return ``{"error_code": …, "message": …}``, the form of all registry errors."""
     # ASCII, because a message may quote what no encoding can write.
+    # Browsers ask their user then.
+    headers = (
+        {"WWW-Authenticate": 'Basic realm="fakebus", charset="UTF-8"'} if status == 401 else {}
+    )
     return web.Response(
         status=status,
+        headers=headers,
         body=json.dumps({"error_code": error_code, "message": message}).encode(),
         content_type=ERROR_CONTENT_TYPE,
     )

@@ -44,7 +44,10 @@ class ServerRoom:
 
     prefix = ""
     content_types = ("application/json",)
-    general_errors = (421,)
+    general_errors = (
+        401,
+        421,
+    )
 
     def __init__(self, bus: Bus, rooms: Mapping[str, Room]) -> None:
         self.bus = bus

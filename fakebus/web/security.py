@@ -1,6 +1,6 @@
 """Which requests a browser may not be tricked into making.
 
-The server has no passwords, so any page open in a developer's browser could talk to it. Two
+The server need not have a token, so any page open in a developer's browser could talk to it. Two
 checks stop that: the ``Host`` must be a name that no stranger's DNS can give to this machine
 (DNS rebinding), and a write must not tell of another page as where it comes from. Browsers tell
 that in ``Origin`` or, where a page's policy or an older browser leaves it out of a form's POST, in
@@ -9,6 +9,9 @@ that in ``Origin`` or, where a page's policy or an older browser leaves it out o
 
 from __future__ import annotations
 
+import base64
+import binascii
+import hmac
 import ipaddress
 from collections.abc import Sequence
 from functools import lru_cache
@@ -16,6 +19,7 @@ from functools import lru_cache
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
+from fakebus.errors import ConfigError
 from fakebus.web.errors import Handler, RequestError
 
 DEVSTACK_HOSTS = (
@@ -29,6 +33,9 @@ DEVSTACK_HOSTS = (
 # Top-level domains that the public DNS will never hold: RFC 6761, RFC 6762 and ICANN's
 # reservation of .internal, which container runtimes use for the machine they run on.
 _PRIVATE_DOMAINS = ("localhost", "internal", "local", "test")
+_OPEN = ("/health", "/ready")
+"""What containers ask for to see whether the bus lives."""
+SHORTEST_TOKEN = 16
 _READS = frozenset(("GET", "HEAD", "OPTIONS"))
 
 
@@ -70,6 +77,43 @@ class HostCheck:
             return await handler(request)
 
         return check
+
+
+def token_check(token: str) -> Middleware:
+    """Return the aiohttp middleware that refuses requests which do not show a token.
+
+    It is the bearer's, or the password of any user: browsers ask for that, and clients of a
+    registry take it in their URL.
+
+    Raises:
+        ConfigError: it is too short to keep anybody out.
+    """
+    if len(token) < SHORTEST_TOKEN:
+        raise ConfigError(f"a token for HTTP needs at least {SHORTEST_TOKEN} letters")
+    wanted = token.encode()
+
+    @web.middleware
+    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+        shown = _shown_token(request.headers.get("Authorization", ""))
+        if request.path not in _OPEN and not hmac.compare_digest(shown, wanted):
+            raise RequestError(
+                401, "show the token: Authorization: Bearer TOKEN, or as the password of any user"
+            )
+        return await handler(request)
+
+    return check
+
+
+def _shown_token(header: str) -> bytes:
+    scheme, _, credentials = header.partition(" ")
+    if scheme.lower() == "bearer":
+        return credentials.strip().encode("utf-8", "surrogateescape")
+    if scheme.lower() != "basic":
+        return b""
+    try:
+        return base64.b64decode(credentials, validate=True).partition(b":")[2]
+    except (binascii.Error, ValueError):
+        return b""
 
 
 def _refuse_foreign_page(request: web.Request, host: str) -> None:

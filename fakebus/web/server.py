@@ -84,7 +84,7 @@ def bus_server(bus: Bus) -> WebServer:
 
 
 def console_server(
-    cluster: Cluster, wanted: Sequence[Address], allowed_hosts: Sequence[str]
+    cluster: Cluster, wanted: Sequence[Address], allowed_hosts: Sequence[str], token: str = ""
 ) -> WebServer:
     """Return the listeners of a console alone.
 
@@ -92,11 +92,13 @@ def console_server(
         cluster: what it shows; disconnected from when it is closed.
         wanted: where to listen.
         allowed_hosts: further names under which browsers come.
+        token: what requests have to show; nothing if it is empty.
     """
 
     def application() -> HttpApplication:
         from fakebus.web.application import console_application
 
-        return console_application(cluster, [*allowed_hosts, *(each.host for each in wanted)])
+        hosts = [*allowed_hosts, *(each.host for each in wanted)]
+        return console_application(cluster, hosts, token)
 
     return WebServer(wanted, application)

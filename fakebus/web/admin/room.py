@@ -18,7 +18,10 @@ class AdminRoom:
 
     prefix = ""
     content_types = ("application/json",)
-    general_errors = (421,)
+    general_errors = (
+        401,
+        421,
+    )
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus

@@ -9,7 +9,7 @@ from typing import Any
 
 from fakebus.client.groups import REBALANCING
 from fakebus.cluster.browsing import ReadRequest, read_page
-from fakebus.cluster.interface import Cluster, GroupSummary, NotOnThisCluster
+from fakebus.cluster.interface import Cluster, GroupSummary, NotOnThisCluster, TopicSummary
 from fakebus.lineage.why.broker_view import explain_group
 from fakebus.real_time import monotonic
 from fakebus.servers import Bus
@@ -23,6 +23,8 @@ _GROUPS_S = 0.5
 _RECORDS = 100
 """The newest records, which are decoded."""
 _RECORD_BYTES = 1 << 20
+_LARGE = 1 << 20
+"""Bytes of a record on an average, from which on those of a topic are not looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ def is_stuck(group: GroupSummary) -> bool:
 
 
 async def health_of(
-    cluster: Cluster, topics: Sequence[str], groups: Sequence[GroupSummary]
+    cluster: Cluster, topics: Sequence[TopicSummary], groups: Sequence[GroupSummary]
 ) -> Health:
     """Look for what is not well.
 
@@ -150,13 +152,17 @@ class _Look:
                 self.found.append(Finding(text, page_url("clients"), name))
         self.looked_at.append(counted(len(listed), "client"))
 
-    async def records(self, topics: Sequence[str]) -> None:
+    async def records(self, topics: Sequence[TopicSummary]) -> None:
         """Find records among the newest that their schemas do not decode."""
+        names = tuple(topic.name for topic in topics if topic.mean_bytes < _LARGE)
+        if len(names) < len(topics):
+            left = counted(len(topics) - len(names), "topic")
+            self.passed_over.append(f"records of {left}, as they are large")
         broken: dict[str, list[str]] = defaultdict(list)
         request = ReadRequest(
-            topics=tuple(topics), newest_first=True, limit=_RECORDS, max_bytes=_RECORD_BYTES
+            topics=names, newest_first=True, limit=_RECORDS, max_bytes=_RECORD_BYTES
         )
-        events = (await read_page(self._cluster, request)).events if topics else ()
+        events = (await read_page(self._cluster, request)).events if names else ()
         for event in events:
             problem = (await view(event)).problem or (await view(event, is_key=True)).problem
             if problem:

@@ -22,7 +22,7 @@ class RegistryRoom:
 
     prefix = "/contexts/{context}"
     content_types = CONTENT_TYPES
-    general_errors = (404, 406, 421)
+    general_errors = (401, 404, 406, 421)
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from fakebus.addresses import Address
@@ -12,13 +12,16 @@ from tests.unit.web.http_client import Http
 
 
 @contextmanager
-def http_bus(*, allowed_hosts: Sequence[str] = ()) -> Iterator[FakeBus]:
+def http_bus(
+    *, allowed_hosts: Sequence[str] = (), configs: Mapping[str, str] | None = None
+) -> Iterator[FakeBus]:
     """Run an empty bus."""
     settings = Settings(
         data=None,
         kafka=(),
         http=(Address("127.0.0.1", 0),),
         http_allowed_hosts=tuple(allowed_hosts),
+        set=configs or {},
     )
     with FakeBus.thread(settings) as bus:
         yield bus

@@ -13,9 +13,11 @@ from fakebus.broker.record_thread import politely
 from fakebus.cluster.browsing import read_page, search
 from fakebus.cluster.event_lines import event_line
 from fakebus.cluster.events import Event
+from fakebus.cluster.interface import TopicDetails
 from fakebus.errors import ConfigError
 from fakebus.web.console.browse import (
     LIMITS,
+    Question,
     Row,
     cursor_text,
     explain,
@@ -24,10 +26,11 @@ from fakebus.web.console.browse import (
 )
 from fakebus.web.console.call import Call, Page
 from fakebus.web.console.responses import attachment
-from fakebus.web.console.timeline import volume
+from fakebus.web.console.timeline import Bar, volume
 from fakebus.web.errors import RequestError
 
 MAX_DOWNLOADED = 10_000
+_LARGE = 4 << 20
 _DOWNLOAD_LETTERS = 32 << 20
 
 
@@ -56,10 +59,17 @@ async def browse(call: Call) -> Page:
             "question": question,
             "limits": LIMITS,
             "rows": rows,
-            "bars": await volume(call.cluster, topic.name) if question.cursor is None else [],
+            "bars": await _bars(call, topic, question),
             **values,
         },
     )
+
+
+async def _bars(call: Call, topic: TopicDetails, question: Question) -> list[Bar]:
+    """Return the volume over time, unless its first and last records take long to be read."""
+    size = sum(each.size_bytes or 0 for each in topic.partitions)
+    is_large = size > _LARGE * sum(each.log.records for each in topic.partitions)
+    return [] if question.cursor or is_large else await volume(call.cluster, topic.name)
 
 
 async def download(call: Call) -> web.StreamResponse:
@@ -67,7 +77,7 @@ async def download(call: Call) -> web.StreamResponse:
     topic = await call.cluster.topic(call.parts["topic"])
     question = replace(question_of(topic.name, call.query), limit=MAX_DOWNLOADED)
     try:
-        request = question.request(call.cluster.now_ms())
+        request = replace(question.request(call.cluster.now_ms()), in_background=True)
     except ConfigError as error:
         raise RequestError(400, explain(error)) from None
     lines: list[str] = []

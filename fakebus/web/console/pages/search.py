@@ -89,7 +89,7 @@ async def _found(
     call: Call, request: ReadRequest
 ) -> AsyncGenerator[tuple[str, object] | None, None]:
     scanned = found = 0
-    stepwise = replace(request, max_scanned=_STEP)
+    stepwise = replace(request, max_scanned=_STEP, in_background=True)
     async with aclosing(search(call.cluster, stepwise)) as pages:
         async for page in pages:
             scanned += page.scanned

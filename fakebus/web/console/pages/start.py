@@ -26,7 +26,7 @@ async def show(call: Call) -> Page:
     groups = await cluster.groups()
     minute = await records_since(cluster, topics, cluster.now_ms() - _RATE_MS)
     busiest = sorted(topics, key=lambda t: (-minute.get(t.name, 0), -t.records, t.name))
-    filled = [topic.name for topic in busiest if topic.records]
+    filled = [topic for topic in busiest if topic.records]
     health = await health_of(cluster, filled[:_MAX_TOPICS], groups)
     services = services_of(health.clients)
     return Page(
