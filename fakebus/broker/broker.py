@@ -39,7 +39,7 @@ from fakebus.broker.ownership import ServiceOf, check_owner, client_service
 from fakebus.broker.partition_log import PartitionLog
 from fakebus.broker.producer_ids import ProducerIds
 from fakebus.broker.record_thread import RecordThread, takes_long
-from fakebus.broker.security import configured_authorizer
+from fakebus.broker.security.security import Security
 from fakebus.broker.tail_cache import TailCache
 from fakebus.broker.topic_names import TRANSACTION_PREFIX
 from fakebus.broker.topics import Topics
@@ -105,12 +105,11 @@ class Broker:
         )
         self.producer_ids = ProducerIds(storage)
         self.record_thread = RecordThread()
-        self.participants: list[Participant] = []
+        self.security = Security(self.config, self.values)
+        self.participants: list[Participant] = [self.security]
         """Who has state that belongs to the snapshots that are taken from now on."""
         self.record_validator: RecordValidator | None = None
         """Asked about batches for topics whose configs want their schemas validated."""
-        self.authorizer = configured_authorizer(self.config, self.values("acl "))
-        """Decides what clients may do; they may do everything when it is ``None``."""
         self.service_of: ServiceOf = client_service
         """Tells which service a client is."""
         self.waiting_room = WaitingRoom(self.clock)
@@ -193,8 +192,7 @@ class Broker:
         self.cluster_id = await load_cluster_id(self._storage)
         await self.topics.load()
         self.config_admin.load()
-        if self.authorizer is not None:
-            self.authorizer.load()
+        self.security.load()
         await self.group_coordinator.load()
         saved, changes = await self._storage.load_snapshots()
         if saved or changes:

@@ -26,6 +26,10 @@ class Values:
         found = {key.removeprefix(self._prefix): self._store.get_meta(key) for key in keys}
         return {name: value for name, value in found.items() if value is not None}
 
+    def get(self, name: str) -> str | None:
+        """Return a value; ``None`` if there is none."""
+        return self._store.get_meta(self._prefix + name)
+
     def set(self, name: str, value: str | None) -> asyncio.Future[None]:
         """Keep a value, or forget it if it is ``None``; done when that is stored."""
         return self._store.set_meta(self._prefix + name, value)

@@ -163,14 +163,14 @@ class RequestContext:
 
     def allows(self, operation: Operation, resource_type: ResourceType, name: str) -> bool:
         """Return whether the client may do a thing with the resource of this name."""
-        authorizer, client = self.broker.authorizer, self.connection
+        authorizer, client = self.broker.security.authorizer, self.connection
         return authorizer is None or authorizer.allows(
             client.principal, client.peer.host, operation, resource_type, name
         )
 
     def sees(self, resource_type: ResourceType, name: str) -> bool:
         """Return whether a resource is shown to the client among others."""
-        authorizer, client = self.broker.authorizer, self.connection
+        authorizer, client = self.broker.security.authorizer, self.connection
         return authorizer is None or authorizer.allows(
             client.principal,
             client.peer.host,
@@ -185,7 +185,7 @@ class RequestContext:
 
         Of the cluster it is told nothing unless it may describe it.
         """
-        authorizer, client = self.broker.authorizer, self.connection
+        authorizer, client = self.broker.security.authorizer, self.connection
         if authorizer is None:
             return ALL_OPERATIONS[resource_type]
         if resource_type is ResourceType.CLUSTER and not self.sees(resource_type, name):

@@ -62,7 +62,7 @@ class Dispatcher:
         self._node_id = node.node_id
         self._faults = broker.faults
         self._handlers = HANDLERS_BY_KEY
-        if broker.authorizer is not None:
+        if broker.security.authorizer is not None:
             from fakebus.kafka.access import guarded
 
             self._handlers = {key: guarded(each) for key, each in HANDLERS_BY_KEY.items()}

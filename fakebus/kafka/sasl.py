@@ -13,12 +13,16 @@ import hmac
 import os
 import re
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
+from fakebus.broker.security.scram import (
+    SCRAM_ITERATIONS,
+    ScramCredentials,
+    ScramKeys,
+    derive_keys,
+)
 from fakebus.errors import ConfigError
 
-SCRAM_ITERATIONS = 4096
-"""What Kafka's own tools use, and the least that RFC 7677 permits."""
 _NONCE_BYTES = 24
 _SALT_BYTES = 16
 
@@ -39,30 +43,6 @@ _CLIENT_FINAL = re.compile(
 
 class AuthenticationFailed(Exception):  # noqa: N818 - what has happened, in Kafka's word
     """The client has not proved who it is; the text may be told to it."""
-
-
-class ScramKeys(NamedTuple):
-    """Keys that a server keeps instead of a password (RFC 5802, section 3)."""
-
-    salt: bytes
-    iterations: int
-    stored_key: bytes
-    server_key: bytes
-
-
-def derive_keys(hash_name: str, password: str, salt: bytes, iterations: int) -> ScramKeys:
-    """Return the SCRAM keys of a password.
-
-    Args:
-        hash_name: ``sha256`` or ``sha512``.
-        password: the password as it is.
-        salt: the user's salt.
-        iterations: how often the hash is applied.
-    """
-    salted = hashlib.pbkdf2_hmac(hash_name, password.encode(), salt, iterations)
-    client_key = hmac.digest(salted, b"Client Key", hash_name)
-    stored_key = hashlib.new(hash_name, client_key).digest()
-    return ScramKeys(salt, iterations, stored_key, hmac.digest(salted, b"Server Key", hash_name))
 
 
 def parse_users(text: str) -> dict[str, str]:
@@ -96,9 +76,11 @@ class Credentials:
 
     Args:
         users: passwords by name.
+        made: the SCRAM credentials that clients have made, which come before the passwords.
     """
 
-    def __init__(self, users: Mapping[str, str]) -> None:
+    def __init__(self, users: Mapping[str, str], made: ScramCredentials | None = None) -> None:
+        self._made = made
         self._passwords = {name: password.encode() for name, password in users.items()}
         self._secret = os.urandom(32)
         self._keys = {
@@ -123,7 +105,8 @@ class Credentials:
 
     def scram_keys(self, hash_name: str, user: str) -> ScramKeys:
         """Return the user's keys, or keys that no proof fits."""
-        known = self._keys.get((hash_name, user))
+        made = None if self._made is None else self._made.keys(hash_name, user)
+        known = made or self._keys.get((hash_name, user))
         if known is not None:
             return known
         size = hashlib.new(hash_name).digest_size

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from fakebus.addresses import Address, protocol_of
 from fakebus.broker.configs.broker_config import BrokerConfig, ConfigSource
 from fakebus.broker.faults import KAFKA
+from fakebus.broker.security.scram import ScramCredentials
 from fakebus.clock import Clock
 from fakebus.errors import ConfigError
 from fakebus.kafka.advertise import AdvertisedAddress, FixedAddress, auto_address
@@ -41,7 +42,7 @@ class KafkaServer:
         protocols = [protocol_of(address) for address in addresses]
         sasl = tls = None
         if any(protocol.startswith("SASL_") for protocol in protocols):
-            sasl = sasl_policy(broker.config, self._bus.clock)
+            sasl = sasl_policy(broker.config, self._bus.clock, broker.security.scram)
         if any(protocol.endswith("SSL") for protocol in protocols):
             from fakebus.kafka.tls import server_context
 
@@ -102,7 +103,7 @@ class KafkaServer:
             await listener.close()
 
 
-def sasl_policy(config: BrokerConfig, clock: Clock) -> SaslPolicy:
+def sasl_policy(config: BrokerConfig, clock: Clock, made: ScramCredentials) -> SaslPolicy:
     """Return how clients log in.
 
     Mechanisms and the length of sessions follow the configs while the broker runs.
@@ -111,12 +112,13 @@ def sasl_policy(config: BrokerConfig, clock: Clock) -> SaslPolicy:
         config: the broker's; ``fakebus.sasl.users``, ``sasl.enabled.mechanisms`` and
             ``connections.max.reauth.ms`` are read.
         clock: what sessions are measured by.
+        made: the credentials that clients have made.
 
     Raises:
         ConfigError: there are no users, or no mechanism that can be served.
     """
     users = config.get_str("fakebus.sasl.users")
-    if not users.strip(" ,"):
+    if not users.strip(" ,") and not made.by_user():
         raise ConfigError(
             "a SASL listener needs users: set fakebus.sasl.users, as in "
             "--set fakebus.sasl.users=alice:secret,bob:pw"
@@ -129,7 +131,7 @@ def sasl_policy(config: BrokerConfig, clock: Clock) -> SaslPolicy:
             f"there are {', '.join(MECHANISMS)}"
         )
     return SaslPolicy(
-        Credentials(parse_users(users)),
+        Credentials(parse_users(users), made),
         mechanisms=lambda: [name for name in _chosen(config) if name in MECHANISMS],
         session_ms=lambda: config.get_int("connections.max.reauth.ms"),
         monotonic_s=clock.monotonic,

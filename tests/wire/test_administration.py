@@ -22,6 +22,8 @@ from fakebus.protocol.messages import (
     CreateAclsRequest,
     DeleteAclsFilter,
     DeleteAclsRequest,
+    DeleteShareGroupOffsetsRequest,
+    DeleteShareGroupOffsetsRequestTopic,
     DescribeAclsRequest,
     DescribeClientQuotasRequest,
     DescribeLogDirsRequest,
@@ -267,21 +269,50 @@ def test_an_api_that_is_not_served_does_not_cost_the_connection(
 
 
 def test_all_that_an_unserved_api_is_asked_is_unsupported(client: RawClient) -> None:
-    request = AlterUserScramCredentialsRequest(
-        deletions=[ScramCredentialDeletion(name=name, mechanism=1) for name in ("a", "b")],
-        upsertions=[ScramCredentialUpsertion(name="c", mechanism=1, iterations=4096)],
+    request = DeleteShareGroupOffsetsRequest(
+        group_id="g",
+        topics=[DeleteShareGroupOffsetsRequestTopic(topic_name=name) for name in ("a", "b")],
     )
-    answer = client.call(ApiKey.ALTER_USER_SCRAM_CREDENTIALS, 0, request)
-    assert [(result.user, result.error_code) for result in answer.results] == [
-        ("a", UNSUPPORTED_VERSION),
-        ("b", UNSUPPORTED_VERSION),
-        ("c", UNSUPPORTED_VERSION),
-    ]
+    answer = client.call(ApiKey.DELETE_SHARE_GROUP_OFFSETS, 0, request)
+    assert [result.error_code for result in answer.responses] == [UNSUPPORTED_VERSION] * 2
 
 
 def test_an_unserved_api_that_is_asked_very_much_costs_the_connection(client: RawClient) -> None:
-    request = AlterUserScramCredentialsRequest(
-        deletions=[ScramCredentialDeletion(name="a" * 30, mechanism=1)] * 3_000, upsertions=[]
-    )
-    client.send(ApiKey.ALTER_USER_SCRAM_CREDENTIALS, 0, request)
+    topics = [DeleteShareGroupOffsetsRequestTopic(topic_name="a" * 30)] * 3_000
+    request = DeleteShareGroupOffsetsRequest(group_id="g", topics=topics)
+    client.send(ApiKey.DELETE_SHARE_GROUP_OFFSETS, 0, request)
     assert client.is_closed_by_peer()
+
+
+@pytest.mark.parametrize(
+    ("change", "error_code"),
+    [
+        (ScramCredentialUpsertion(name="", mechanism=1, iterations=4096), 93),
+        (ScramCredentialUpsertion(name="a", mechanism=3, iterations=4096), 33),
+        (ScramCredentialUpsertion(name="a", mechanism=1, iterations=4095), 93),
+        (ScramCredentialUpsertion(name="a", mechanism=1, iterations=16385), 93),
+        (ScramCredentialUpsertion(name="kept", mechanism=1, iterations=4096), 92),
+        (ScramCredentialDeletion(name="a", mechanism=1), 91),
+    ],
+)
+def test_a_scram_credential_that_cannot_be_is_refused_and_others_are_made(
+    client: RawClient,
+    change: ScramCredentialUpsertion | ScramCredentialDeletion,
+    error_code: int,
+) -> None:
+    kept = ScramCredentialUpsertion(name="kept", mechanism=1, iterations=4096)
+    fine = ScramCredentialUpsertion(
+        name="\x1b[2J", mechanism=2, iterations=4096, salt=b"s", salted_password=b"p"
+    )
+    changes = [kept, fine]
+    request = AlterUserScramCredentialsRequest(deletions=[], upsertions=changes)
+    (changes if isinstance(change, ScramCredentialUpsertion) else request.deletions).append(change)
+    answer = client.call(ApiKey.ALTER_USER_SCRAM_CREDENTIALS, 0, request)
+    codes = {result.user: result.error_code for result in answer.results}
+    assert codes.pop(change.name) == error_code
+    assert set(codes.values()) == {0}
+    clean = [
+        ScramCredentialDeletion(name=name, mechanism=m) for name, m in (("kept", 1), ("\x1b[2J", 2))
+    ]
+    request = AlterUserScramCredentialsRequest(deletions=clean, upsertions=[])
+    client.call(ApiKey.ALTER_USER_SCRAM_CREDENTIALS, 0, request)

@@ -225,15 +225,6 @@ class Authorizer:
         """
         await self._change(dict.fromkeys(acls))
 
-    async def set_all(self, texts: Iterable[str]) -> None:
-        """Let there be these ACLs, in the form in which they are stored, and no others."""
-        wanted: dict[Acl, str | None] = {Acl.from_json(text): "" for text in texts}
-        await self._change({**dict.fromkeys(self._acls), **wanted})
-
-    def stored(self) -> list[str]:
-        """Return all ACLs in the form in which they are stored."""
-        return [acl.to_json() for acl in self._acls]
-
     def _change(self, changes: dict[Acl, str | None]) -> asyncio.Future[None]:
         before = self._acls
         self._acls = dict(before)

@@ -7,6 +7,7 @@ from fakebus.kafka.handlers import (  # noqa: F401 - to import them declares wha
     alter_configs,
     alter_partition_reassignments,
     alter_replica_log_dirs,
+    alter_user_scram_credentials,
     api_versions,
     consumer_group_describe,
     consumer_group_heartbeat,

@@ -28,7 +28,7 @@ async def handle_create_acls(
     request: CreateAclsRequest, context: RequestContext
 ) -> CreateAclsResponse:
     """Create ACLs."""
-    authorizer = context.broker.authorizer
+    authorizer = context.broker.security.authorizer
     if authorizer is None:
         return _refused(request, BrokerError(ErrorCode.SECURITY_DISABLED))
     try:

@@ -27,7 +27,7 @@ async def handle_delete_acls(
     request: DeleteAclsRequest, context: RequestContext
 ) -> DeleteAclsResponse:
     """Take away the ACLs that filters match."""
-    authorizer = context.broker.authorizer
+    authorizer = context.broker.security.authorizer
     try:
         if authorizer is None:
             raise BrokerError(ErrorCode.SECURITY_DISABLED)

@@ -27,11 +27,11 @@ def handle_describe_acls(
     request: DescribeAclsRequest, context: RequestContext
 ) -> DescribeAclsResponse:
     """Tell which ACLs match a filter."""
-    if context.broker.authorizer is None:
+    if context.broker.security.authorizer is None:
         error = ErrorCode.SECURITY_DISABLED
         return DescribeAclsResponse(error_code=error.code, error_message=error.text)
     try:
-        found = context.broker.authorizer.find(filter_of(request))
+        found = context.broker.security.authorizer.find(filter_of(request))
     except ValueError as error:
         raise CloseConnection(str(error)) from None
     by_pattern: dict[tuple[int, str, int], list[Acl]] = {}

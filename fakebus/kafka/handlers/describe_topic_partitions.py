@@ -33,7 +33,7 @@ def handle_describe_topic_partitions(
 ) -> DescribeTopicPartitionsResponse:
     """Describe partitions, a page at a time."""
     broker, names = context.broker, [topic.name for topic in request.topics]
-    if not names and broker.authorizer is not None:
+    if not names and broker.security.authorizer is not None:
         names = [each.name for each in broker.topics if context.sees(ResourceType.TOPIC, each.name)]
         if not names:
             return DescribeTopicPartitionsResponse(topics=[], next_cursor=None)

@@ -1,9 +1,11 @@
-"""DescribeUserScramCredentials 0.
+"""DescribeUserScramCredentials 0 (KIP-554).
 
 Behaviour:
-    * Users are named in fakebus.sasl.users at start; none is kept as a SCRAM credential that
-      clients can see or change: RESOURCE_NOT_FOUND for each that is named, nothing for all.
-    * A user that is named twice: DUPLICATE_RESOURCE.
+    * What clients have made is told; the users of fakebus.sasl.users are configured, and not shown.
+    * A user without credentials: RESOURCE_NOT_FOUND. One that is named twice: DUPLICATE_RESOURCE.
+
+Version notes:
+    0 the only one.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from fakebus.errors import ErrorCode
 from fakebus.kafka.api import RequestContext, handles
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import (
+    CredentialInfo,
     DescribeUserScramCredentialsRequest,
     DescribeUserScramCredentialsResponse,
     DescribeUserScramCredentialsResult,
@@ -24,16 +27,24 @@ from fakebus.protocol.messages import (
 def handle_describe_user_scram_credentials(
     request: DescribeUserScramCredentialsRequest, context: RequestContext
 ) -> DescribeUserScramCredentialsResponse:
-    """Say that there are no credentials."""
-    named = Counter(user.name for user in request.users or ())
-    return DescribeUserScramCredentialsResponse(
-        error_message="", results=[_result(name, count) for name, count in named.items()]
-    )
-
-
-def _result(name: str, count: int) -> DescribeUserScramCredentialsResult:
-    if count > 1:
-        error, text = ErrorCode.DUPLICATE_RESOURCE, f"the request names {name!r} more than once"
-    else:
-        error, text = ErrorCode.RESOURCE_NOT_FOUND, f"{name!r} has no SCRAM credentials"
-    return DescribeUserScramCredentialsResult(user=name, error_code=error.code, error_message=text)
+    """Tell which SCRAM credentials users have."""
+    known = context.broker.security.scram.by_user()
+    named = Counter(user.name for user in request.users or ()) or Counter(known)
+    results = []
+    for name in named:
+        result = DescribeUserScramCredentialsResult(
+            user=name,
+            credential_infos=[
+                CredentialInfo(mechanism=mechanism, iterations=iterations)
+                for mechanism, iterations in known.get(name, ())
+            ],
+        )
+        if named[name] > 1:
+            result.error_code = ErrorCode.DUPLICATE_RESOURCE.code
+            result.error_message = f"the request names {name!r} more than once"
+            result.credential_infos = []
+        elif name not in known:
+            result.error_code = ErrorCode.RESOURCE_NOT_FOUND.code
+            result.error_message = f"{name!r} has no SCRAM credentials"
+        results.append(result)
+    return DescribeUserScramCredentialsResponse(error_message="", results=results)

@@ -148,7 +148,7 @@ def _topic(name: str | UUID, context: RequestContext) -> tuple[Topic | None, Err
     """Return a topic, and the error of a partition of it that does not exist."""
     topics = context.broker.topics
     topic = topics.by_id(name) if isinstance(name, UUID) else topics.get(name)
-    if context.broker.authorizer is not None:
+    if context.broker.security.authorizer is not None:
         known = name if isinstance(name, str) else "" if topic is None else topic.name
         if known and not context.allows(Operation.READ, ResourceType.TOPIC, known):
             return None, ErrorCode.TOPIC_AUTHORIZATION_FAILED
@@ -162,7 +162,7 @@ def _find_logs(plan: FetchPlan, context: RequestContext) -> None:
 
     What a client may read can change too.
     """
-    all_of_them = context.broker.authorizer is not None
+    all_of_them = context.broker.security.authorizer is not None
     for (name, index), target in plan.partitions:
         if all_of_them or target.log is None or target.log.deleted:
             topic, unknown = _topic(name, context)

@@ -60,7 +60,7 @@ def _refused(error: ErrorCode) -> InitProducerIdResponse:
 
 def _may_write(context: RequestContext) -> bool:
     """Whether a client may be an idempotent producer: if it may write to any topic (KIP-679)."""
-    authorizer, client = context.broker.authorizer, context.connection
+    authorizer, client = context.broker.security.authorizer, context.connection
     return (
         authorizer is None
         or authorizer.allows_any(

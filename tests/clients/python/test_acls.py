@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -19,6 +20,10 @@ from confluent_kafka.admin import (
     NewTopic,
     ResourcePatternType,
     ResourceType,
+    ScramCredentialInfo,
+    ScramMechanism,
+    UserScramCredentialDeletion,
+    UserScramCredentialUpsertion,
 )
 
 from fakebus.addresses import KafkaAddress
@@ -199,3 +204,76 @@ def test_an_authorizer_that_cannot_be_had_is_refused_at_start(
 ) -> None:
     with pytest.raises(ConfigError, match=problem), running(settings(**configs)):
         pass
+
+
+def scram(bus: FakeBus, user: str, password: str, mechanism: str) -> str:
+    """Return the topics that a user sees who logs in by SCRAM, or what it is told instead."""
+    told: list[str] = []
+    client = AdminClient(
+        {
+            "bootstrap.servers": bus.bootstrap_servers,
+            "security.protocol": "SASL_PLAINTEXT",
+            "sasl.mechanism": mechanism,
+            "sasl.username": user,
+            "sasl.password": password,
+            "error_cb": lambda error: told.append(error.name()),
+        }
+    )
+    try:
+        return ",".join(client.list_topics(timeout=2).topics)
+    except confluent_kafka.KafkaException:
+        client.poll(0)
+        return told[0]
+
+
+def test_users_that_a_client_makes_log_in_at_once_and_after_a_restart(tmp_path: Path) -> None:
+    chosen = settings(tmp_path / "bus.db")
+    new = UserScramCredentialUpsertion(
+        "carol,=", ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 5000), b"changeme"
+    )
+    password = UserScramCredentialUpsertion(
+        "alice", ScramCredentialInfo(ScramMechanism.SCRAM_SHA_256, 4096), b"other"
+    )
+    with running(chosen) as bus:
+        assert scram(bus, "carol,=", "changeme", "SCRAM-SHA-512") == "_AUTHENTICATION"
+        results(admin(bus).create_topics([NewTopic("t", 1, 1)]))
+        results(admin(bus).create_acls([acl("carol,=", AclOperation.READ, "t")]))
+        results(admin(bus).alter_user_scram_credentials([new, password]))
+        assert scram(bus, "carol,=", "changeme", "SCRAM-SHA-512") == "t"
+        assert scram(bus, "alice", "secret", "SCRAM-SHA-256") == "_AUTHENTICATION"
+        assert scram(bus, "alice", "other", "SCRAM-SHA-256") == ""
+    with running(chosen) as bus:
+        assert scram(bus, "carol,=", "changeme", "SCRAM-SHA-512") == "t"
+        [described] = results(admin(bus).describe_user_scram_credentials(["carol,="]))
+        [info] = described.scram_credential_infos
+        assert (info.mechanism, info.iterations) == (ScramMechanism.SCRAM_SHA_512, 5000)
+        gone = [
+            UserScramCredentialDeletion("carol,=", ScramMechanism.SCRAM_SHA_512),
+            UserScramCredentialDeletion("alice", ScramMechanism.SCRAM_SHA_256),
+        ]
+        results(admin(bus).alter_user_scram_credentials(gone))
+        assert scram(bus, "carol,=", "changeme", "SCRAM-SHA-512") == "_AUTHENTICATION"
+        assert scram(bus, "alice", "secret", "SCRAM-SHA-256") == ""
+
+
+def test_a_snapshot_takes_acls_and_credentials_along() -> None:
+    wanted = acl("bob", AclOperation.READ, "t")
+    made = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_256, 4096)
+    with BusThread(FakeBus(settings())) as thread:
+        bus, snapshots = thread.bus, thread.bus.broker.snapshots
+
+        def run(work: Coroutine[Any, Any, Any]) -> Any:
+            return asyncio.run_coroutine_threadsafe(work, thread.loop).result(10)
+
+        results(admin(bus).create_topics([NewTopic("t", 1, 1)]))
+        results(admin(bus).create_acls([wanted]))
+        snapshot = run(snapshots.take())
+        results(admin(bus).delete_acls([EVERY_ACL]))
+        results(admin(bus).create_acls([acl("bob", AclOperation.WRITE, "t")]))
+        new = UserScramCredentialUpsertion("dave", made, b"pw")
+        results(admin(bus).alter_user_scram_credentials([new]))
+        run(snapshots.roll_back(snapshot))
+        assert admin(bus).describe_acls(EVERY_ACL).result(10) == [wanted]
+        assert admin(bus, "bob").list_topics(timeout=10).topics.keys() == {"t"}
+        assert admin(bus).describe_user_scram_credentials().result(10) == {}
+        admin.cache_clear()

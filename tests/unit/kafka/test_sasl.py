@@ -8,6 +8,7 @@ import hmac
 
 import pytest
 
+from fakebus.broker.security.scram import derive_keys
 from fakebus.errors import ConfigError, ErrorCode
 from fakebus.kafka.authentication import SaslPolicy, SaslSession
 from fakebus.kafka.sasl import (
@@ -16,7 +17,6 @@ from fakebus.kafka.sasl import (
     Credentials,
     Plain,
     Scram,
-    derive_keys,
     parse_users,
 )
 from fakebus.protocol.api_keys import ApiKey

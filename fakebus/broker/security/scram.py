@@ -1,0 +1,166 @@
+"""SCRAM credentials (RFC 5802): keys instead of passwords, and what clients make (KIP-554)."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from enum import IntEnum
+from typing import NamedTuple
+
+from fakebus.broker.values import Values
+from fakebus.errors import BrokerError, ErrorCode
+
+SCRAM_ITERATIONS = 4096
+"""What Kafka's own tools use, and the least that RFC 7677 permits."""
+_MOST_ITERATIONS = 16_384
+
+
+class ScramMechanism(IntEnum):
+    """Mechanism by its number in Kafka's protocol."""
+
+    SCRAM_SHA_256 = 1
+    SCRAM_SHA_512 = 2
+
+    @property
+    def hash_name(self) -> str:
+        """The name of its hash, such as ``sha256``."""
+        return f"sha{self.name[-3:]}"
+
+
+class ScramKeys(NamedTuple):
+    """Keys that a server keeps instead of a password (RFC 5802, section 3)."""
+
+    salt: bytes
+    iterations: int
+    stored_key: bytes
+    server_key: bytes
+
+    @classmethod
+    def of_salted(cls, hash_name: str, salted: bytes, salt: bytes, iterations: int) -> ScramKeys:
+        """Return the keys that a salted password gives."""
+        client_key = hmac.digest(salted, b"Client Key", hash_name)
+        stored_key = hashlib.new(hash_name, client_key).digest()
+        return cls(salt, iterations, stored_key, hmac.digest(salted, b"Server Key", hash_name))
+
+
+def derive_keys(hash_name: str, password: str, salt: bytes, iterations: int) -> ScramKeys:
+    """Return the SCRAM keys of a password.
+
+    Args:
+        hash_name: ``sha256`` or ``sha512``.
+        password: the password as it is.
+        salt: the user's salt.
+        iterations: how often the hash is applied.
+    """
+    salted = hashlib.pbkdf2_hmac(hash_name, password.encode(), salt, iterations)
+    return ScramKeys.of_salted(hash_name, salted, salt, iterations)
+
+
+class ScramChange(NamedTuple):
+    """Change of one credential; it is deleted if there are no keys."""
+
+    user: str
+    mechanism: int
+    iterations: int = SCRAM_ITERATIONS
+    salt: bytes = b""
+    salted_password: bytes | None = None
+
+
+class ScramCredentials:
+    """SCRAM credentials of the users that clients have made.
+
+    Args:
+        values: where they are kept.
+    """
+
+    def __init__(self, values: Values) -> None:
+        self._values = values
+
+    def keys(self, hash_name: str, user: str) -> ScramKeys | None:
+        """Return the keys of a user for a hash; ``None`` if there are none."""
+        found = self._values.get(f"{hash_name} {user}")
+        if found is None:
+            return None
+        salt, iterations, stored_key, server_key = json.loads(found)
+        decode = base64.b64decode
+        return ScramKeys(decode(salt), iterations, decode(stored_key), decode(server_key))
+
+    def by_user(self) -> dict[str, list[tuple[ScramMechanism, int]]]:
+        """Return the mechanisms and iterations of all users."""
+        found: dict[str, list[tuple[ScramMechanism, int]]] = {}
+        mechanisms = {each.hash_name: each for each in ScramMechanism}
+        for name, text in self._values.all().items():
+            hash_name, _, user = name.partition(" ")
+            found.setdefault(user, []).append((mechanisms[hash_name], json.loads(text)[1]))
+        return found
+
+    async def alter(self, changes: Sequence[ScramChange]) -> dict[str, BrokerError | None]:
+        """Create, replace and delete credentials; a user is changed wholly or not at all.
+
+        Args:
+            changes: what is wanted.
+
+        Returns:
+            By user, why nothing was changed.
+
+        Raises:
+            StorageError: nothing was changed, because it could not be stored.
+        """
+        results: dict[str, BrokerError | None] = {}
+        times = Counter((change.user, change.mechanism) for change in changes)
+        for change in changes:
+            if results.get(change.user) is None:
+                results[change.user] = self._problem(change, times)
+        await self._values.set_all(
+            {
+                f"{ScramMechanism(change.mechanism).hash_name} {change.user}": _stored(change)
+                for change in changes
+                if results[change.user] is None
+            }
+        )
+        return results
+
+    def _problem(
+        self, change: ScramChange, times: Mapping[tuple[str, int], int]
+    ) -> BrokerError | None:
+        user, number = change.user, change.mechanism
+        if not user:
+            return BrokerError(ErrorCode.UNACCEPTABLE_CREDENTIAL, "the user has no name")
+        if number not in list(ScramMechanism):
+            return BrokerError(
+                ErrorCode.UNSUPPORTED_SASL_MECHANISM, f"there is no SCRAM mechanism {number}"
+            )
+        if times[user, number] > 1:
+            return BrokerError(
+                ErrorCode.DUPLICATE_RESOURCE,
+                "the request changes a credential of this user more than once",
+            )
+        if change.salted_password is None:
+            if self.keys(ScramMechanism(number).hash_name, user) is None:
+                return BrokerError(
+                    ErrorCode.RESOURCE_NOT_FOUND, "the user has no such SCRAM credential"
+                )
+        elif not SCRAM_ITERATIONS <= change.iterations <= _MOST_ITERATIONS:
+            return BrokerError(
+                ErrorCode.UNACCEPTABLE_CREDENTIAL,
+                f"there have to be {SCRAM_ITERATIONS} to {_MOST_ITERATIONS} iterations, "
+                f"not {change.iterations}",
+            )
+        return None
+
+
+def _stored(change: ScramChange) -> str | None:
+    if change.salted_password is None:
+        return None
+    keys = ScramKeys.of_salted(
+        ScramMechanism(change.mechanism).hash_name,
+        change.salted_password,
+        change.salt,
+        change.iterations,
+    )
+    encoded = [each if isinstance(each, int) else base64.b64encode(each).decode() for each in keys]
+    return json.dumps(encoded, separators=(",", ":"))

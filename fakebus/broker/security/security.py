@@ -1,0 +1,70 @@
+"""What a bus keeps of who may do what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+if TYPE_CHECKING:
+    from fakebus.broker.configs.broker_config import BrokerConfig
+    from fakebus.broker.security.authorizer import Authorizer
+    from fakebus.broker.security.scram import ScramCredentials
+    from fakebus.broker.values import Values
+
+_ACLS, _SCRAM = "acl ", "scram "
+
+
+class Security:
+    """ACLs, credentials and the rest; a participant of snapshots.
+
+    What most buses do not use is not loaded by them.
+
+    Args:
+        config: the broker's.
+        values: gives the stored values that begin with a prefix.
+
+    Raises:
+        ConfigError: the configs ask for an authorizer that there is not.
+    """
+
+    name = "security"
+
+    def __init__(self, config: BrokerConfig, values: Callable[[str], Values]) -> None:
+        self._values = values
+        self.authorizer: Authorizer | None = None
+        """Decides what clients may do; they may do everything when it is ``None``."""
+        if config.get_str("authorizer.class.name").strip():
+            from fakebus.broker.security.authorizer import authorizer_of
+
+            self.authorizer = authorizer_of(config, values(_ACLS))
+
+    @cached_property
+    def scram(self) -> ScramCredentials:
+        """The SCRAM credentials that clients have made."""
+        from fakebus.broker.security.scram import ScramCredentials
+
+        return ScramCredentials(self._values(_SCRAM))
+
+    def load(self) -> None:
+        """Take in what is stored."""
+        if self.authorizer is not None:
+            self.authorizer.load()
+
+    def mark(self) -> dict[str, dict[str, str]]:
+        """Return all that is kept."""
+        return {prefix: self._values(prefix).all() for prefix in (_ACLS, _SCRAM)}
+
+    async def roll_back(
+        self, mark: Mapping[str, Mapping[str, str]], new_ids: Mapping[UUID, UUID]
+    ) -> None:
+        """Keep what was kept then, and nothing else.
+
+        Raises:
+            StorageError: that could not be stored.
+        """
+        for prefix, kept in mark.items():
+            values = self._values(prefix)
+            await values.set_all({**dict.fromkeys(values.all()), **kept})
+        self.load()
