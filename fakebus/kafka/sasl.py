@@ -15,13 +15,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from fakebus.broker.security.scram import (
-    SCRAM_ITERATIONS,
-    ScramCredentials,
-    ScramKeys,
-    derive_keys,
-)
 from fakebus.errors import ConfigError
+from fakebus.scram_keys import SCRAM_ITERATIONS, ScramKeys, derive_keys
 
 _NONCE_BYTES = 24
 _SALT_BYTES = 16
@@ -76,10 +71,15 @@ class Credentials:
 
     Args:
         users: passwords by name.
-        made: the SCRAM credentials that clients have made, which come before the passwords.
+        made: gives the SCRAM keys that were made for a hash's name and a user's name, which come
+            before those of the password.
     """
 
-    def __init__(self, users: Mapping[str, str], made: ScramCredentials | None = None) -> None:
+    def __init__(
+        self,
+        users: Mapping[str, str],
+        made: Callable[[str, str], ScramKeys | None] = lambda hash_name, user: None,
+    ) -> None:
         self._made = made
         self._passwords = {name: password.encode() for name, password in users.items()}
         self._secret = os.urandom(32)
@@ -105,8 +105,7 @@ class Credentials:
 
     def scram_keys(self, hash_name: str, user: str) -> ScramKeys:
         """Return the user's keys, or keys that no proof fits."""
-        made = None if self._made is None else self._made.keys(hash_name, user)
-        known = made or self._keys.get((hash_name, user))
+        known = self._made(hash_name, user) or self._keys.get((hash_name, user))
         if known is not None:
             return known
         size = hashlib.new(hash_name).digest_size

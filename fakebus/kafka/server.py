@@ -131,7 +131,7 @@ def sasl_policy(config: BrokerConfig, clock: Clock, made: ScramCredentials) -> S
             f"there are {', '.join(MECHANISMS)}"
         )
     return SaslPolicy(
-        Credentials(parse_users(users), made),
+        Credentials(parse_users(users), made.keys),
         mechanisms=lambda: [name for name in _chosen(config) if name in MECHANISMS],
         session_ms=lambda: config.get_int("connections.max.reauth.ms"),
         monotonic_s=clock.monotonic,

@@ -8,7 +8,6 @@ import hmac
 
 import pytest
 
-from fakebus.broker.security.scram import derive_keys
 from fakebus.errors import ConfigError, ErrorCode
 from fakebus.kafka.authentication import SaslPolicy, SaslSession
 from fakebus.kafka.sasl import (
@@ -20,6 +19,7 @@ from fakebus.kafka.sasl import (
     parse_users,
 )
 from fakebus.protocol.api_keys import ApiKey
+from fakebus.scram_keys import derive_keys
 
 USERS = {"alice": "secret", "bob": "pw", "a,b=c": "odd"}
 CREDENTIALS = Credentials(USERS)
