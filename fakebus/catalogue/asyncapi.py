@@ -26,6 +26,10 @@ _CONTENT_TYPES = {
 }
 _BINDING = {"bindingVersion": "0.5.0"}
 _LISTS = frozenset(("cleanup.policy",))
+_NO_AVRO_NAME = re.compile(r"[^A-Za-z0-9_.]|(?<![^.])(?=[0-9])")
+_NAMING = frozenset(("type", "items", "values", "namespace", "aliases"))
+"""What of a type names types, or is one."""
+_NAMED = frozenset(("fields", "symbols", "size"))
 _WHOLE = re.compile(r"-?[0-9]{1,18}\Z")
 _MAX_SAFE = 2**53 - 1
 
@@ -130,7 +134,33 @@ def _message(topic: str, event: EventType) -> dict[str, Any]:
 
 
 def _schema(schema: dict[str, Any]) -> Any:
-    return schema["text"] if schema["type"] == "PROTOBUF" else json.loads(schema["text"])
+    if schema["type"] == "PROTOBUF":
+        return schema["text"]
+    document = json.loads(schema["text"])
+    return _with_avro_names(document) if schema["type"] == "AVRO" else document
+
+
+def _with_avro_names(schema: Any) -> Any:
+    """Return a schema whose types have names that Avro's specification allows.
+
+    Libraries take others too, and Open edX has one; AsyncAPI's schema refuses them, and its parser
+    does not come to an end over them.
+    """
+    if isinstance(schema, str):
+        return _NO_AVRO_NAME.sub("_", schema)
+    if isinstance(schema, list):
+        return [_with_avro_names(each) for each in schema]
+    mended = {
+        part: _with_avro_names(inner) if part in _NAMING else inner
+        for part, inner in schema.items()
+    }
+    if not _NAMED.isdisjoint(schema):
+        mended["name"] = _with_avro_names(schema["name"])
+    if "fields" in schema:
+        mended["fields"] = [
+            {**each, "type": _with_avro_names(each["type"])} for each in schema["fields"]
+        ]
+    return mended
 
 
 def _operations(
