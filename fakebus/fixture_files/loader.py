@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.clock import SystemClock
@@ -122,6 +123,16 @@ def set_labels(sets: Sets) -> list[str]:
     return [part.label for part in loading.parts()]
 
 
+class CheckedSets(NamedTuple):
+    """Sets after a check."""
+
+    problems: list[FixtureProblem]
+    used: list[str]
+    """Names and versions of the sets that they use."""
+    notes: list[FixtureProblem]
+    """What is no mistake, and may surprise."""
+
+
 def check_fixtures(
     sets: Sets, *, now_ms: int | None = None, profile: str | None = None
 ) -> list[FixtureProblem]:
@@ -133,17 +144,11 @@ def check_fixtures(
         profile: the profile to check; when left out the whole set, and every profile that
             has files of its own.
     """
-    return check_used(sets, now_ms=now_ms, profile=profile)[0]
+    return check_used(sets, now_ms=now_ms, profile=profile).problems
 
 
-def check_used(
-    sets: Sets, *, now_ms: int | None = None, profile: str | None = None
-) -> tuple[list[FixtureProblem], list[str]]:
-    """Return every problem as :func:`check_fixtures`, and what the sets were checked with.
-
-    Returns:
-        The problems, and the names and versions of the sets that they use.
-    """
+def check_used(sets: Sets, *, now_ms: int | None = None, profile: str | None = None) -> CheckedSets:
+    """Return every problem as :func:`check_fixtures`, and what the sets were checked with."""
     now_ms = SystemClock().now_ms() if now_ms is None else now_ms
     paths = [(path, profile) for path in _paths(sets)]
     found, loading = _check(paths, now_ms)
@@ -151,7 +156,8 @@ def check_used(
     labels = [part.label for part in loading.parts() if part not in named]
     if profile is None and len(named) == len(paths):
         _check_profiles(loading, paths, now_ms, found)
-    return found, labels
+    notes = [note for part in loading.parts() for note in part.notes.sorted()]
+    return CheckedSets(found, labels, notes)
 
 
 def _check_profiles(
@@ -205,19 +211,24 @@ def load_scenarios(
     config: BrokerConfig | None = None,
     schema_ids: SchemaIds | None = None,
 ) -> dict[str, Scenario]:
-    """Return the scenarios of fixture sets by name; see :func:`load_fixtures`.
+    """Return the scenarios of fixture sets, and of those that they use; see :func:`load_fixtures`.
+
+    They go by their names; those of a set that has a name by ``SET/NAME`` as well, for where
+    another set has a scenario of the same name. The sets that are asked for come first.
 
     Raises:
         FixtureError: the sets have problems; all of them are in the error.
     """
     settings = LoadSettings(now_ms, config or BrokerConfig(), SchemaIdTable(schema_ids))
     _, loading = _loaded(sets, settings)
-    return {
-        name: scenario
-        for root in loading.roots
-        if isinstance(root, DirectoryLoader)
-        for name, scenario in root.scenarios.items()
-    }
+    found: dict[str, Scenario] = {}
+    for each in (*loading.roots, *reversed(loading.loaders())):
+        if isinstance(each, DirectoryLoader):
+            for name, scenario in each.scenarios.items():
+                found.setdefault(name, scenario)
+                if each.part.name is not None:
+                    found.setdefault(f"{each.part.name}/{name}", scenario)
+    return found
 
 
 def generate_lines(sets: Sets, topic: str, *, now_ms: int, count: int | None = None) -> list[str]:

@@ -73,7 +73,7 @@ class SetLoading:
             part.beside = [other for other in named if other is not part]
         parts = self.parts()
         self._read_schemas(parts)
-        self._read_events([self._loaders[part.source.root.resolve()] for part in parts])
+        self._read_events(self.loaders())
         results = [result for part in parts for result in part.results]
         for problem in conflicts(results):
             self._own_problems.append(problem)
@@ -90,6 +90,10 @@ class SetLoading:
     def parts(self) -> list[Part]:
         """Return all sets, each behind those that it builds on."""
         return list(deepest_first(_by_need([root.part for root in self.roots]), {}))
+
+    def loaders(self) -> list[PartLoader]:
+        """Return the loaders of all sets, each behind those that it builds on."""
+        return [self._loaders[part.source.root.resolve()] for part in self.parts()]
 
     def _read_events(self, loaders: Sequence[PartLoader]) -> None:
         for loader in loaders:

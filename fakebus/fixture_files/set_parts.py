@@ -38,6 +38,8 @@ class Part:
     """Where it is named first."""
     profile: str | None
     problems: ProblemList
+    notes: ProblemList = field(default_factory=ProblemList)
+    """What is no mistake of the set, and may surprise those who use it."""
     spec: SetSpec
     schemas: SchemaSet
     timeline: Timeline

@@ -44,13 +44,14 @@ def run(arguments: argparse.Namespace) -> int:
     from fakebus.fixture_files.problems import INVALID
 
     directories: list[Path] = arguments.directories
-    problems, used = check_used(directories, profile=arguments.profile)
+    problems, used, notes = check_used(directories, profile=arguments.profile)
     if arguments.format == JSON:
         print_json([asdict(problem) for problem in problems])
     elif not print_report(arguments, NAME, directories, problems):
         for problem in problems:
             rule = "" if problem.rule == INVALID else f" [{problem.rule}]"
             print_lines(f"{problem}{rule}")
+        print_lines(*(f"{note} [note]" for note in notes))
         if used:
             print_lines(f"tested with {', '.join(used)}")
             without = [

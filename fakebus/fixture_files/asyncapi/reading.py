@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fakebus.fixture_files.asyncapi.document import Document, Place, whole_number
-from fakebus.fixture_files.problems import DataError, quoted
+from fakebus.fixture_files.problems import DataError, ProblemList, quoted
 from fakebus.fixture_files.structure.declarations import Origin
 from fakebus.fixture_files.structure.event_models import Format, KeyFormat
 from fakebus.fixture_files.structure.kinds import SchemaFile
@@ -71,10 +71,16 @@ class _Payload:
 
 
 class AsyncApiReader:
-    """Reader of one document."""
+    """Reader of one document.
 
-    def __init__(self, document: Document) -> None:
+    Args:
+        document: the document.
+        notes: where it is told what is missing for tests, and no mistake.
+    """
+
+    def __init__(self, document: Document, notes: ProblemList) -> None:
         self._document = document
+        self._notes = notes
         self._found = AsyncApiSet()
         self._services: dict[str, dict[str, list[str]]] = {"send": {}, "receive": {}}
         self._has_registry = False
@@ -143,8 +149,17 @@ class AsyncApiReader:
                 consumers=tuple(dict.fromkeys(receivers)),
             )
         )
-        for (_, message, value), format_ in zip(values, formats, strict=True):
+        before = len(self._found.examples)
+        for (called, message, value), format_ in zip(values, formats, strict=True):
             self._read_examples(topic, message, value, format_, key)
+            if len(self._found.examples) == before:
+                self._notes.add(
+                    message.position,
+                    f"the message {quoted(called)} has no examples, so that no event of it is in "
+                    f"{topic}",
+                    "add  examples:  with a payload, or events of your own",
+                )
+            before = len(self._found.examples)
 
     def _topic_name(self, name: str, channel: Place, kafka: Place | None) -> str | None:
         document = self._document

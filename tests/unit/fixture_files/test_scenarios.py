@@ -242,3 +242,21 @@ def test_scenarios_use_subjects_so_that_these_are_not_reported_as_unused(
     (record,) = load_scenarios(root, now_ms=NOW_MS, schema_ids={("s", 1): 77})["a"].moments()
     assert isinstance(record, ScenarioRecord)
     assert record.record.value == b"\0\0\0\0\x4d\x0ahello"
+
+
+def test_scenarios_of_used_sets_are_played_by_their_names(write_set: WriteSet) -> None:
+    named = SET.replace("version: 1", "version: 1\nname: shared")
+    own = "version: 1\nname: own\nuses: [{path: shared}]\nscenarios: refund.yaml\n"
+    root = write_set(
+        {
+            "shared/fakebus.yaml": named,
+            "shared/scenarios/refund.yaml": REFUND,
+            "shared/scenarios/other.yaml": REFUND,
+            "fakebus.yaml": own,
+            "refund.yaml": "steps:\n  - publish: {topic: orders, value: mine}\n",
+        }
+    )
+    found = load_scenarios(root, now_ms=NOW_MS)
+    assert sorted(found) == ["other", "own/refund", "refund", "shared/other", "shared/refund"]
+    assert found["refund"].topics() == ["orders"]
+    assert found["shared/refund"].topics() == ["orders", "refunds"]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from fakebus.cli.main import run
 from fakebus.fixture_files.drift.set_subjects import set_source, set_subjects
 from fakebus.fixture_files.loader import check_fixtures, load_fixtures
 from fakebus.fixture_files.model import FixtureSet
@@ -299,3 +300,18 @@ def test_numbers_beyond_all_reason_are_refused(tmp_path: Path) -> None:
     first, second = _checked(tmp_path, channels=channels, list=[])
     assert first.startswith("there are no ")
     assert second.endswith("leads nowhere")
+
+
+def test_a_message_without_examples_is_noted_where_the_set_is_checked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    messages = {"none": {"payload": {}}, "some": {"payload": {}, "examples": [{"payload": 1}]}}
+    assert _checked(tmp_path, channels={"c": {"messages": messages}}) == []
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "fakebus.yaml").write_text(
+        "version: 1\nuses: [{asyncapi: ../asyncapi.json}]\n"
+    )
+    assert run(["fixtures", "check", str(tmp_path / "set")]) == 0
+    [note] = [line for line in capsys.readouterr().out.splitlines() if "[note]" in line]
+    assert "asyncapi.json:1:" in note
+    assert 'the message "none" has no examples, so that no event of it is in c' in note
