@@ -23,6 +23,10 @@ from fakebus.protocol.api_keys import ApiKey
 
 MOST_FAULTS = 1000
 """That may be on at once: every request is held against all of them."""
+LARGEST = 1_000_000_000
+"""Of the numbers that people give for a fault."""
+FOR_S = 600.0
+"""How long a fault is in force that is switched on for a running bus: it may well be forgotten."""
 KAFKA = "kafka"
 _HANDSHAKES = frozenset(
     codec.api_name(key)
@@ -262,6 +266,56 @@ class Faults:
             raise ValueError("say either before=True or after=True")
         what = f"disconnect {'before' if before else 'after'} {api or 'any request'}"
         return self._add(what, Disconnect(before), api, **aim)
+
+    def add(
+        self,
+        *,
+        error: str | None = None,
+        delay_s: float | None = None,
+        disconnect: str | None = None,
+        api: str | None = None,
+        times: int | None = None,
+        **aim: Unpack[Aim],
+    ) -> Fault:
+        """Add a fault that ends by itself, as people switch it on for a running bus.
+
+        Args:
+            error: as for :meth:`fail`; either this, ``delay_s`` or ``disconnect``.
+            delay_s: as ``seconds`` for :meth:`delay`.
+            disconnect: ``before`` or ``after`` the request is carried out.
+            api: as for :meth:`fail`; needed for an error, else any of Kafka's when left out.
+            times: how often; always when left out.
+            aim: as for :meth:`fail`; it ends after ``FOR_S`` when ``for_s`` is left out.
+
+        Raises:
+            LookupError: as for :meth:`fail`.
+            ValueError: not exactly one thing is to happen, or as for :meth:`fail`.
+        """
+        if [error, delay_s, disconnect].count(None) != 2:
+            raise ValueError("say what happens by one of error, delay_s, disconnect")
+        aim = {"for_s": FOR_S, **aim, "count": times}
+        if delay_s is not None:
+            return self.delay(seconds=delay_s, api=api, **aim)
+        if error is None:
+            if disconnect not in ("before", "after"):
+                raise ValueError("disconnect is before or after the request is carried out")
+            is_before = disconnect == "before"
+            return self.disconnect(api=api, before=is_before, after=not is_before, **aim)
+        if api is None:
+            raise ValueError("an error needs the api that answers it, such as Produce")
+        return self.fail(api=api, error=error, **aim)
+
+    def get(self, number: str) -> Fault:
+        """Return a fault that may still happen; LookupError if there is none of that number."""
+        for fault in self.in_force():
+            if str(fault.number) == number:
+                return fault
+        raise LookupError(f"no fault {number[:80]!r} is on; look at fakebus faults")
+
+    @property
+    def names(self) -> list[str]:
+        """The kinds of requests that are served: APIs of Kafka, commands of Redis, routes."""
+        return sorted({api.name for api in self._served.values()})
 
     def rebalance(self, group: str) -> None:
         """Let the members of a group join again, now.

@@ -133,6 +133,24 @@ def parse_range(text: str, now_ms: int) -> Range:
     )
 
 
+def ranges_of(events: Iterable[Event]) -> list[str]:
+    """Return ranges that hold just these records."""
+    found: dict[tuple[str, int], list[int]] = {}
+    for event in events:
+        found.setdefault((event.topic, event.partition), []).append(event.offset)
+    ranges = []
+    for (topic, partition), offsets in sorted(found.items()):
+        runs: list[list[int]] = []
+        for offset in sorted(offsets):
+            if runs and offset == runs[-1][1] + 1:
+                runs[-1][1] = offset
+            else:
+                runs.append([offset, offset])
+        for first, last in runs:
+            ranges.append(f"{topic}[{partition}]@{first}" + (f"..{last}" if last > first else ""))
+    return ranges
+
+
 async def replay_step(
     cluster: Cluster, request: ReplayRequest, cursor: Cursor | None = None
 ) -> ReplayStep:

@@ -70,3 +70,36 @@ def test_the_map_leads_to_the_event_types_that_services_were_seen_to_write(
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("console-invoices")
     assert_fits(page)
+
+
+def test_a_fault_is_switched_on_and_ended_by_keyboard(page: Page, shop: str) -> None:
+    page.goto("/ui/faults")
+    page.get_by_label("Requests").select_option("come later")
+    page.get_by_label("Later by seconds").fill("0.01")
+    page.get_by_label("Only topic").fill("nowhere")
+    page.keyboard.press("Enter")
+    expect(page.locator("#faults tbody tr")).to_contain_text("delay any request by 0.01 s")
+    assert_fits(page)
+    page.goto("/ui/topics")
+    banner = page.get_by_role("status").filter(has_text="1 fault is on")
+    banner.get_by_role("link").focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="End fault").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#faults tbody")).to_have_text("Nothing goes wrong on purpose.")
+
+
+def test_a_record_is_replayed_and_tells_of_which_it_is_a_copy(page: Page, shop: str) -> None:
+    topic, _, offset = shop.partition("[")
+    page.goto(f"/ui/topics/{topic}/{offset.replace(']@', '/')}")
+    page.get_by_role("link", name="Replay", exact=True).click()
+    expect(page.locator("#copies tbody tr")).to_contain_text(shop)
+    assert_fits(page)
+    page.get_by_role("button", name="Write 1 copy").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status").first).to_contain_text("have been written once more")
+    page.locator("#records tbody a").first.click()
+    expect(page.locator("dl")).to_contain_text(f"replayed from {shop}")
+    page.goto("/ui/topics/" + topic)
+    page.get_by_role("link", name="Replay these").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Replay")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from fakebus.broker.faults import Fault
 from fakebus.lineage.why.cause import MOST_LISTED, Cause, ago, short, some
 from fakebus.lineage.why.view import GroupView
 from fakebus.wording import close_names, counted
@@ -22,14 +23,24 @@ def fault_or_throttle(view: GroupView) -> Iterator[Cause]:
         "fault_or_throttle",
         f"{counted(len(faults), 'fault')} on purpose for what the clients of group {view.name} ask "
         f"for: {what} (happened {counted(fired, 'time')} so far)",
-        "switch it off: fakebus faults; in a test end its with block, or call its remove()",
+        f"switch it off: fakebus faults {_removal(faults)}; in a test end its with block, or call "
+        "its remove()",
         {
             "faults": [
-                {"fault": fault.description, "fired": fault.fired, "count": fault.count}
+                {
+                    "number": fault.number,
+                    "fault": fault.description,
+                    "fired": fault.fired,
+                    "count": fault.count,
+                }
                 for fault in faults[:MOST_LISTED]
             ]
         },
     )
+
+
+def _removal(faults: Sequence[Fault]) -> str:
+    return f"remove {faults[0].number}" if len(faults) == 1 else "clear"
 
 
 def unreachable_address(view: GroupView) -> Iterator[Cause]:

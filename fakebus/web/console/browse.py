@@ -11,7 +11,7 @@ from fakebus.cluster.browsing import Matches, ReadRequest, RecordPage
 from fakebus.cluster.events import Event
 from fakebus.cluster.filters import event_filter
 from fakebus.cluster.text_tests import has_any, needles_of
-from fakebus.errors import ConfigError
+from fakebus.errors import FakebusError
 from fakebus.types import TopicPartition
 from fakebus.web.console.call import Fields
 from fakebus.web.console.payload_views import PayloadView, header_text, view
@@ -175,7 +175,7 @@ async def rows_of(page: RecordPage) -> list[Row]:
     return [await row_of(event) for event in page.events]
 
 
-def explain(error: ConfigError) -> str:
+def explain(error: FakebusError) -> str:
     """Return what is wrong with a form, as a sentence."""
     text = str(error)
     return text[:1].upper() + text[1:]

@@ -96,7 +96,7 @@ ANYWHERE = {
     "flow",
     "groups",
 }
-ANYWHERE |= {"schemas", "brokers", "search", "catalogue"}
+ANYWHERE |= {"replay", "schemas", "brokers", "search", "catalogue"}
 """Modules of pages that any cluster can fill."""
 
 

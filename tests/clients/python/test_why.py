@@ -317,8 +317,10 @@ def test_a_fault_that_is_switched_on(ward: Ward) -> None:
     assert ward.stays_well("healthy")
     with ward.bus.broker.faults.delay(
         seconds=0.2, api="Fetch", client_id="healthy-client", count=None
-    ):
-        assert "delay Fetch" in ward.cause("healthy", "fault_or_throttle")["text"]
+    ) as fault:
+        cause = ward.cause("healthy", "fault_or_throttle")
+        assert "delay Fetch" in cause["text"]
+        assert f"fakebus faults remove {fault.number};" in cause["remedy"]
     assert ward.stays_well("healthy")
 
 

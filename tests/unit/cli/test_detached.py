@@ -17,6 +17,7 @@ import pytest
 from fakebus.addresses import parse_address
 from fakebus.cli.detached import Detached
 from fakebus.cli.main import run
+from fakebus.client.bus_http import BusHttp
 from fakebus.client.reachability import connect_problem
 from fakebus.errors import ConfigError
 
@@ -68,6 +69,13 @@ def test_a_bus_is_started_found_and_stopped(here: Directory, tmp_path: Path) -> 
     assert connect_problem(parse_address(state["bootstrap_servers"])) is None
     assert json.loads(Path("mine.json").read_text())["pid"] == state["pid"]
     assert output == here.run("status")
+    bus = BusHttp(state["http_url"])
+    bus.request("POST", "/faults", {"delay_s": 1, "topic": "orders"})
+    told = "on purpose: delay any request by 1 s, topic orders (happened 0 times); to end it:"
+    assert here.run("status") == (
+        f"{output}{told}  fakebus faults remove 1 --http {state['http_url']}\n"
+    )
+    assert [each["fault"] for each in here.status()["faults"]] == [1]
     assert "ready in" in Path(state["log"]).read_text()
     assert f"already (process {state['pid']})" in here.run(*UP, code=2)
     assert here.run("down") == f"stopped process {state['pid']}\n"

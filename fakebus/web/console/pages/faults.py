@@ -1,11 +1,93 @@
-"""Faults: what goes wrong on purpose."""
+"""Faults: what goes wrong on purpose, switched on and off."""
 
 from __future__ import annotations
 
-from fakebus.web.console.call import Call, Page
+from typing import Any
+
+from fakebus.broker.faults import LARGEST, Faults
+from fakebus.errors import ErrorCode
+from fakebus.web.console.addresses import page_url
+from fakebus.web.console.call import Call, Fields, Page, Redirect
+from fakebus.web.errors import RequestError
+
+EFFECTS = {
+    "error": "fail with an error",
+    "delay": "come later",
+    "before": "lose the connection, not carried out",
+    "after": "lose the connection, carried out",
+}
+_NUMBERS = {"delay_s": float, "times": int, "for_s": float}
+
+
+def _faults(call: Call) -> Faults:
+    return call.cluster.bus("faults").broker.faults
 
 
 async def index(call: Call) -> Page:
-    """List the faults that are on."""
-    faults = call.cluster.bus("faults").broker.faults
-    return Page(template="faults.html", values={"active": faults.in_force()})
+    """List the faults that are on, above the form for another one."""
+    return _page(call, Fields(()))
+
+
+def _page(call: Call, form: Fields, problem: str = "") -> Page:
+    faults = _faults(call)
+    broker = call.cluster.bus("faults").broker
+    return Page(
+        template="faults.html",
+        status=400 if problem else 200,
+        values={
+            "active": faults.in_force(),
+            "now_s": broker.clock.monotonic(),
+            "form": form,
+            "problem": problem,
+            "effects": EFFECTS,
+            "apis": faults.names,
+            "errors": sorted(each.name for each in ErrorCode if each is not ErrorCode.NONE),
+            "topics": sorted(topic.name for topic in broker.topics)[:500],
+        },
+    )
+
+
+async def add(call: Call) -> Page | Redirect:
+    """Let something go wrong."""
+    form = call.form
+    try:
+        fault = _faults(call).add(**_wanted(form))
+    except (LookupError, ValueError) as error:
+        return _page(call, form, str(error.args[0]))
+    done = f"Fault {fault.number} is on: {fault.description}."
+    return Redirect(url=page_url("faults"), done=done)
+
+
+def _wanted(form: Fields) -> dict[str, Any]:
+    """Return what a form says, as faults are added; ValueError for what is no number."""
+    effect = form.text("effect")
+    wanted: dict[str, Any] = {
+        name: form.text(name) or None for name in ("api", "topic", "group", "client_id")
+    }
+    if effect == "error":
+        wanted["error"] = form.text("error")
+    elif effect in ("before", "after"):
+        wanted["disconnect"] = effect
+    for name, kind in _NUMBERS.items():
+        text = form.text(name)
+        if text and (name != "delay_s" or effect == "delay"):
+            try:
+                wanted[name] = kind(text[:20])
+            except ValueError:
+                raise ValueError(f"{name} has to be a number, not {text[:80]!r}") from None
+            if not abs(wanted[name]) <= LARGEST:
+                raise ValueError(f"{name} is at most {LARGEST}")
+    return wanted
+
+
+async def remove(call: Call) -> Redirect:
+    """Let one fault not happen any more, or none without a number."""
+    faults, number = _faults(call), call.form.text("fault")
+    try:
+        ended = [faults.get(number)] if number else faults.in_force()
+    except LookupError as error:
+        raise RequestError(404, str(error.args[0])) from None
+    for fault in ended:
+        fault.remove()
+    done = f"Fault {number} is off." if number else "All faults are off."
+    return Redirect(url=page_url("faults"), done=done)

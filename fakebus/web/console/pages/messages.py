@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -14,6 +14,7 @@ from fakebus.cluster.browsing import read_page, search
 from fakebus.cluster.event_lines import event_line
 from fakebus.cluster.events import Event
 from fakebus.cluster.interface import TopicDetails
+from fakebus.cluster.replay import ranges_of
 from fakebus.errors import ConfigError
 from fakebus.web.console.browse import (
     LIMITS,
@@ -29,6 +30,7 @@ from fakebus.web.console.responses import attachment
 from fakebus.web.console.timeline import Bar, volume
 from fakebus.web.errors import RequestError
 
+_LINK_LETTERS = 4_000
 MAX_DOWNLOADED = 10_000
 _LARGE = 4 << 20
 _DOWNLOAD_LETTERS = 32 << 20
@@ -60,6 +62,7 @@ async def browse(call: Call) -> Page:
             "limits": LIMITS,
             "rows": rows,
             "bars": await _bars(call, topic, question),
+            "shown": _shown(rows),
             **values,
         },
     )
@@ -70,6 +73,12 @@ async def _bars(call: Call, topic: TopicDetails, question: Question) -> list[Bar
     size = sum(each.size_bytes or 0 for each in topic.partitions)
     is_large = size > _LARGE * sum(each.log.records for each in topic.partitions)
     return [] if question.cursor or is_large else await volume(call.cluster, topic.name)
+
+
+def _shown(rows: Sequence[Row]) -> str:
+    """Return the records that a page shows as ranges; nothing if they are too many for a link."""
+    text = " ".join(ranges_of(row.event for row in rows))
+    return text if len(text) <= _LINK_LETTERS else ""
 
 
 async def download(call: Call) -> web.StreamResponse:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 from aiohttp import web
 
 from fakebus.client.offsets import LogRange
 from fakebus.cluster.browsing import record_at
 from fakebus.cluster.events import Event
+from fakebus.lineage.flow import replayed_from
+from fakebus.lineage.place import Place
 from fakebus.types import TopicPartition
 from fakebus.web.console.call import Call, Page
 from fakebus.web.console.copies import copies_of
@@ -43,6 +46,7 @@ async def show(call: Call) -> Page:
         template="record.html",
         values={
             "event": event,
+            "origin": await _origin(call, event),
             "log": log,
             "key": await view(event, is_key=True, letters=letters, indent=2),
             "value": await view(event, form=form, letters=letters, indent=2),
@@ -55,6 +59,16 @@ async def show(call: Call) -> Page:
             "copies": await asyncio.to_thread(copies_of, event, bootstrap, http),
         },
     )
+
+
+async def _origin(call: Call, event: Event) -> Mapping[str, object]:
+    """Return where a record comes from, as far as the cluster tells."""
+    if call.cluster.is_external:
+        found = replayed_from(event.headers)
+        origin = "replayed" if found else "produced"
+        return {"origin": origin, "origin_detail": found, "service": "", "client_id": ""}
+    place = Place(event.topic, event.partition, event.offset)
+    return await call.cluster.bus("the origin of a record").flows.written(place)
 
 
 async def record_of(call: Call) -> tuple[Event, LogRange]:
