@@ -1,13 +1,15 @@
 """Explain why a consumer group is stuck, and say what to do about it.
 
 The bus looks at the group's members, at what they have fetched and committed, and at what became
-of them lately, and tells every cause that holds, the likeliest first. It changes nothing. The exit
+of them lately, and tells every cause that holds, the likeliest first. Of any other Kafka it is told
+as much as that knows; a group that lags is watched for some seconds. It changes nothing. The exit
 code is 0 when the group is well, 1 when it is not, and 2 when there is no such group.
 
 Examples:
   fakebus why billing
   fakebus why billing --json
   fakebus why billing --http http://127.0.0.1:8081
+  fakebus why billing --bootstrap-server kafka.test:9092
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import argparse
 from typing import Any
 from urllib.parse import quote
 
-from fakebus.cli.bootstrap import add_http_argument
+from fakebus.cli.bootstrap import add_bus_arguments, bus_or_cluster
 from fakebus.cli.output import (
     JSON,
     add_format_argument,
@@ -33,19 +35,32 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``fakebus why``."""
     parser.add_argument("group", metavar="GROUP", help="the consumer group")
     add_format_argument(parser, "one JSON object with group, state, lag, well and causes")
-    add_http_argument(parser)
+    add_bus_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print why the group is stuck; 1 if it is."""
-    found: dict[str, Any] = BusHttp(arguments.http_url).get(
-        f"/why/{quote(arguments.group, safe='')}"
-    )
+    found = _asked(arguments)
     if arguments.format == JSON:
         print_json(found)
     else:
         _print(found)
     return 0 if found["well"] else 1
+
+
+def _asked(arguments: argparse.Namespace) -> dict[str, Any]:
+    place = bus_or_cluster(arguments, "fakebus why")
+    if isinstance(place, BusHttp):
+        told: dict[str, Any] = place.get(f"/why/{quote(arguments.group, safe='')}")
+        return told
+    # Who asks a fakebus needs no client library.
+    from fakebus.client.group_view import explain_from_outside
+    from fakebus.client.groups import unknown_group
+
+    found = explain_from_outside(place, arguments.group)
+    if found is None:
+        raise unknown_group(place, arguments.group)
+    return found
 
 
 def _print(found: dict[str, Any]) -> None:
@@ -57,3 +72,5 @@ def _print(found: dict[str, Any]) -> None:
         for remedy in cause["remedy"].split("; "):
             print_text(wrapped(remedy, "  -> "))
     print_lines("", counted(len(found["causes"]), "cause") if found["causes"] else "all well")
+    if "not_told" in found:
+        print_text(wrapped("; ".join(found["not_told"]), "not known of this cluster: "))

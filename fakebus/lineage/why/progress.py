@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from fakebus.lineage.why.cause import (
     COMMIT,
+    COMMIT_MS,
     EVICT,
     MOST_LISTED,
     Cause,
@@ -19,8 +20,6 @@ from fakebus.wording import counted
 
 _SILENCE_MS = 3000
 """How long a client may be without asking for more; clients ask at least twice a second."""
-_COMMIT_MS = 6000
-"""How long a client may be without committing; by default they commit every 5 seconds."""
 _BEHIND_S = 3.0
 """How many seconds a group may need to catch up before it is called slow."""
 
@@ -94,11 +93,14 @@ def _moves(view: GroupView, part: Progress) -> bool:
     if part.moved_ms is None:
         return False
     gaps = [after.at_ms - before.at_ms for before, after in pairwise(part.commits)]
-    return view.ago_ms(part.moved_ms) < max(_COMMIT_MS, *(2 * gap for gap in gaps[-2:]), 0)
+    return view.ago_ms(part.moved_ms) < max(COMMIT_MS, *(2 * gap for gap in gaps[-2:]), 0)
 
 
 def not_committing(view: GroupView) -> Iterator[Cause]:
     """A member was sent records, asks for more, and does not commit."""
+    if not view.sees_fetches:
+        yield from _unmoved(view)
+        return
     late = [
         (part, since_ms)
         for part in view.partitions
@@ -131,6 +133,36 @@ def not_committing(view: GroupView) -> Iterator[Cause]:
     )
 
 
+def _unmoved(view: GroupView) -> Iterator[Cause]:
+    """Members have partitions where records wait, and commit nothing: more is not known."""
+    still = [
+        part
+        for part in view.partitions
+        if view.is_stable and part.member is not None and part.waiting and len(part.commits) < 2
+    ]
+    if not still or view.since_ms is None or view.ago_ms(view.since_ms) < COMMIT_MS:
+        return
+    part, watched = still[0], ago(view.ago_ms(view.since_ms))
+    member, record = part.member, f"{part.name}@{part.handled_to}"
+    assert member is not None  # noqa: S101 - as above
+    more = f" and {counted(len(still) - 1, 'more partition')}" if len(still) > 1 else ""
+    yield Cause(
+        "not_committing",
+        f"{short(member.client_id)} of group {view.name} has {part.name}{more}, where "
+        f"{counted(sum(each.waiting for each in still), 'record')} wait, and has committed nothing "
+        f"for the {watched} that it was watched; whether it fetches cannot be told here",
+        f"{COMMIT}; or it does not call poll(), or hangs in its own code with {record}: "
+        f"{look_command(*part.place, part.handled_to)}",
+        member.facts()
+        | {
+            "next_record": record,
+            "since_ms": view.since_ms,
+            "has_ever_committed": part.committed is not None,
+            "partitions": [each.facts() for each in still[:MOST_LISTED]],
+        },
+    )
+
+
 def _uncommitted_since(view: GroupView, part: Progress) -> int | None:
     """Return since when a member has had a record without committing it, if that is too long."""
     stream = part.stream
@@ -142,7 +174,7 @@ def _uncommitted_since(view: GroupView, part: Progress) -> int | None:
     if sent_ms is None:
         return None
     since_ms = max(sent_ms, part.moved_ms or 0)
-    return since_ms if view.ago_ms(since_ms) > _COMMIT_MS else None
+    return since_ms if view.ago_ms(since_ms) > COMMIT_MS else None
 
 
 def slow(view: GroupView) -> Iterator[Cause]:

@@ -23,8 +23,10 @@ from confluent_kafka.admin import AdminClient
 from fakebus.addresses import Address
 from fakebus.app import FakeBus
 from fakebus.cli.main import run
+from fakebus.client import group_view
 from fakebus.client.bus_http import BusHttp, BusHttpError
 from fakebus.config import Settings
+from fakebus.lineage.why import progress
 
 pytestmark = pytest.mark.clients
 
@@ -408,3 +410,47 @@ def test_who_was_the_last_member_is_known_after_a_restart(tmp_path: Path) -> Non
     assert cause["evidence"]["how"] == "expelled"
     assert cause["evidence"]["client_id"] == "billing-process"
     assert cause["evidence"]["process"]["pid"] == process.pid
+
+
+def test_a_cluster_that_is_no_fakebus_tells_what_it_knows(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (group_view, progress):
+        monkeypatch.setattr(module, "COMMIT_MS", 1200)
+    monkeypatch.setattr(group_view, "_LOOK_AGAIN_S", 0.3)
+    config = {"group.initial.rebalance.delay.ms": "0"}
+    settings = Settings(data=None, kafka=ANY_PORT, http=(), set=config)
+    with FakeBus.thread(settings) as bus, contextlib.ExitStack() as stack:
+        ward = Ward(bus, stack)
+        ward.fill("orders")
+
+        def told(group: str) -> tuple[int, dict[str, Any]]:
+            status = run(["why", group, "--json", "--bootstrap-server", ward.servers])
+            return status, json.loads(capsys.readouterr().out)
+
+        for group in ("keeps-it", "commits"):
+            consumer = ward.consumer(group, enable_auto_commit=False)
+            consumer.subscribe(["orders"])
+
+            def handle(message: Message, consumer: Consumer = consumer, group: str = group) -> None:
+                if group == "commits":
+                    consumer.commit(message, asynchronous=False)
+
+            assert ward.poll(consumer, handle).wait(WAIT_SECONDS)
+        status, found = told("keeps-it")
+        [cause] = found["causes"]
+        assert (status, cause["code"], found["lag"]) == (1, "not_committing", None)
+        assert cause["evidence"]["next_record"] == "orders[0]@0"
+        assert "whether it fetches cannot be told here" in cause["text"]
+        assert "faults on purpose" in found["not_told"]
+        status, found = told("commits")
+        assert (status, found["lag"], found["causes"]) == (0, 0, [])
+        outside = ward.consumer("abandoned")
+        outside.commit(offsets=[TopicPartition("orders", 0, 3)], asynchronous=False)
+        outside.close()
+        status, found = told("abandoned")
+        assert (status, found["lag"], found["causes"][0]["code"]) == (1, 17, "no_member")
+        assert run(["why", "abandonde", "--bootstrap-server", ward.servers]) == 2
+        assert "did you mean abandoned?" in capsys.readouterr().err
+        assert run(["why", "commits", "--bootstrap-server", ward.servers]) == 0
+        assert "not known of this cluster: what clients fetch" in capsys.readouterr().out
