@@ -19,9 +19,10 @@ from urllib.parse import quote
 from pydantic import Field
 
 from fakebus.client.positions import parse_position
-from fakebus.cluster.browsing import Reading, ReadRequest, preview_reset, waiting_since
+from fakebus.cluster.browsing import Reading, ReadRequest
 from fakebus.cluster.events import Event, encode, header_pairs
 from fakebus.cluster.filters import EventFields, event_filter
+from fakebus.cluster.group_offsets import preview_reset, waiting_since
 from fakebus.cluster.interface import NotFoundError
 from fakebus.mcp.places import Places
 from fakebus.real_time import monotonic

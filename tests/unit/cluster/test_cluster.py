@@ -18,12 +18,11 @@ from fakebus.client.positions import Position, PositionKind, parse_position
 from fakebus.cluster.browsing import (
     ReadRequest,
     RecordPage,
-    preview_reset,
     read_page,
     search,
-    waiting_since,
 )
 from fakebus.cluster.events import Event
+from fakebus.cluster.group_offsets import preview_reset, waiting_since
 from fakebus.cluster.interface import Cluster, ClusterError, NewSchema, NotFoundError
 from fakebus.errors import FakebusError
 from fakebus.records.builder import build_batch

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from fakebus.client.groups import GroupDetails
 from fakebus.client.positions import POSITION_HELP, parse_position
-from fakebus.cluster.browsing import OffsetMove, preview_reset, waiting_since
+from fakebus.cluster.group_offsets import OffsetMove, preview_reset, waiting_since
 from fakebus.errors import ConfigError
 from fakebus.lineage.why.broker_view import explain_group
 from fakebus.lineage.why.explanation import CAUSES
