@@ -7,15 +7,16 @@ version and a message of that version, as Kafka's ``ConsumerProtocol`` writes th
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from fakebus.protocol.compiler import message_decoder
+from fakebus.protocol.compiler import message_decoder, message_encoder
 from fakebus.protocol.errors import DecodeError
 from fakebus.protocol.schema import consumer_protocol_schemas
 from fakebus.types import Buffer, TopicPartition
 
 if TYPE_CHECKING:
-    from fakebus.protocol.messages import ConsumerProtocolAssignment
+    from fakebus.protocol.messages import ConsumerProtocolAssignment, ConsumerProtocolSubscription
 
 CONSUMER_PROTOCOL_TYPE = "consumer"
 """The ``protocol_type`` of the groups whose members speak this protocol."""
@@ -34,6 +35,44 @@ def subscribed_topics(data: Buffer) -> list[str]:
     """
     topics: list[str] = _decode("ConsumerProtocolSubscription", data, newest=0).topics
     return topics
+
+
+def decode_subscription(data: Buffer) -> ConsumerProtocolSubscription:
+    """Return what a consumer joins with; a newer version is read as our newest.
+
+    Raises:
+        DecodeError: the bytes are no subscription.
+    """
+    subscription: ConsumerProtocolSubscription = _decode("ConsumerProtocolSubscription", data)
+    return subscription
+
+
+def encode_assignment(places: Iterable[TopicPartition], version: int) -> bytes:
+    """Return partitions as a group's leader sends them to a member.
+
+    Args:
+        places: the partitions.
+        version: the version of the subscription that the member has sent.
+    """
+    from fakebus.protocol.messages import (
+        ConsumerProtocolAssignment,
+        ConsumerProtocolTopicPartition,
+    )
+
+    by_topic: dict[str, list[int]] = {}
+    for topic, partition in places:
+        by_topic.setdefault(topic, []).append(partition)
+    schema = consumer_protocol_schemas()["ConsumerProtocolAssignment"]
+    version = min(version, schema.versions.max)
+    rows = [ConsumerProtocolTopicPartition(topic=t, partitions=p) for t, p in by_topic.items()]
+    parts = message_encoder(schema, version)(ConsumerProtocolAssignment(assigned_partitions=rows))
+    return _VERSION.pack(version) + b"".join(parts)
+
+
+def version_of(data: Buffer) -> int:
+    """Return the version of a subscription or an assignment that can be read."""
+    version: int = _VERSION.unpack_from(data)[0]
+    return version
 
 
 def decode_assignment(data: Buffer) -> ConsumerProtocolAssignment:

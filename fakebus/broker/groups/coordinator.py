@@ -11,15 +11,16 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.groups.answers import note_answer, settle, settled
 from fakebus.broker.groups.classic.coordinator import ClassicCoordinator
-from fakebus.broker.groups.classic.group import ClassicGroup
+from fakebus.broker.groups.consumer.classic_members import ClassicMembers
 from fakebus.broker.groups.consumer.coordinator import ConsumerCoordinator
 from fakebus.broker.groups.consumer.group import ConsumerGroup
 from fakebus.broker.groups.consumer.heartbeats import ConsumerHeartbeats
+from fakebus.broker.groups.consumer.migration import Migration
 from fakebus.broker.groups.group import CLASSIC, CONSUMER, Group, GroupDescription, GroupType
 from fakebus.broker.groups.history import GroupHistory
 from fakebus.broker.groups.journal import GroupJournal
@@ -65,8 +66,15 @@ class GroupCoordinator:
         types: Mapping[str, GroupType[Any]]
         types = {CLASSIC: self._classic, CONSUMER: self._consumer}
         self._groups = GroupRegistry(config, clock, storage, types)
+        classic_members = ClassicMembers(config, topics, self._journal, self._consumer)
+        self._doors: dict[str, ClassicCoordinator | ClassicMembers]
+        self._doors = {CLASSIC: self._classic, CONSUMER: classic_members}
+        """Who answers members that speak the classic protocol, by the type of their group."""
+        migration = Migration(
+            config, topics, self._groups, self._classic, self._consumer, classic_members
+        )
         self.consumer_heartbeat = ConsumerHeartbeats(
-            self._consumer, self._groups, self._journal, self.history
+            self._consumer, migration, self._groups, self._journal, self.history
         ).heartbeat
         self._offsets = self._groups.offsets
         self._offset_requests = OffsetRequests(config, clock, topics, self._groups)
@@ -102,13 +110,14 @@ class GroupCoordinator:
         self._groups.make_way(request.group_id, CLASSIC)
         is_new = self._groups.get(request.group_id) is None
         group = self._groups.get_or_create(request.group_id)
-        if not isinstance(group, ClassicGroup):
+        door = self._doors.get(group.group_type)
+        if door is None:
             error = ErrorCode.INCONSISTENT_GROUP_PROTOCOL
             future.set_result(JoinResult(error=error, member_id=request.member_id))
             return future
-        self._classic.join(group, request, future)
+        door.join(cast(Any, group), request, future)
         if is_new and group.is_empty:
-            self._journal.save(group.group_id, self._classic.encode(group))
+            self._groups.type_of(group).save(group)
         return future
 
     def _check_join(self, request: JoinRequest) -> ErrorCode:
@@ -126,13 +135,13 @@ class GroupCoordinator:
         """Give a member its assignment as soon as the leader has brought it."""
         future: asyncio.Future[SyncResult] = asyncio.get_running_loop().create_future()
         future.add_done_callback(partial(_note, "SyncGroup", request.group_id, request.member_id))
-        group = self._classic_group(request.group_id)
+        door, group = self._door(request.group_id)
         if not request.group_id:
             future.set_result(SyncResult(error=ErrorCode.INVALID_GROUP_ID))
-        elif group is None:
+        elif door is None:
             future.set_result(SyncResult(error=ErrorCode.UNKNOWN_MEMBER_ID))
         else:
-            self._classic.sync(group, request, future)
+            door.sync(group, request, future)
         return future
 
     def heartbeat(
@@ -153,15 +162,15 @@ class GroupCoordinator:
     ) -> ErrorCode:
         if not group_id:
             return ErrorCode.INVALID_GROUP_ID
-        group = self._classic_group(group_id)
-        if group is None:
+        door, group = self._door(group_id)
+        if door is None:
             return ErrorCode.UNKNOWN_MEMBER_ID
-        return self._classic.heartbeat(group, member_id, generation_id, group_instance_id)
+        return door.heartbeat(group, member_id, generation_id, group_instance_id)
 
-    def _classic_group(self, group_id: str) -> ClassicGroup | None:
-        """Return a group of the classic type; to others its members are unknown."""
+    def _door(self, group_id: str) -> tuple[ClassicCoordinator | ClassicMembers | None, Any]:
+        """Return a group and who answers its members that speak the classic protocol."""
         group = self._groups.get(group_id)
-        return group if isinstance(group, ClassicGroup) else None
+        return (None if group is None else self._doors.get(group.group_type)), group
 
     def leave_group(
         self, group_id: str, leaving: Sequence[LeavingMember]
@@ -176,15 +185,15 @@ class GroupCoordinator:
         """
         if not group_id:
             raise BrokerError(ErrorCode.INVALID_GROUP_ID)
-        group = self._classic_group(group_id)
-        if group is None:
+        door, group = self._door(group_id)
+        if door is None:
             errors = [ErrorCode.UNKNOWN_MEMBER_ID] * len(leaving)
         else:
-            errors = self._classic.leave(group, leaving)
+            errors = door.leave(group, leaving)
         for member, error in zip(leaving, errors, strict=True):
             client = member.member_id or member.group_instance_id or ""
             note_answer("LeaveGroup", group_id, client, error)
-        if group is None:
+        if door is None:
             return settled(errors)
         future: asyncio.Future[list[ErrorCode]] = asyncio.get_running_loop().create_future()
         self._journal.when_stored(group_id, lambda _: settle(future, errors))

@@ -36,6 +36,8 @@ class ModernMember:
     """The topics that it names, and those that its regular expression matches."""
     owned: tuple[TopicPartition, ...]
     target: tuple[TopicPartition, ...]
+    is_classic: bool = False
+    """Whether it speaks the classic protocol all the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,8 +152,8 @@ class GroupType(Protocol, Generic[G]):
             StorageError: the snapshot cannot be read.
         """
 
-    def encode(self, group: G) -> bytes:
-        """Return a group as it is stored: JSON with its ``type``."""
+    def save(self, group: G) -> None:
+        """Store a group as it is now: JSON with its ``type``."""
 
     def rebalance(self, group: G, reason: str) -> None:
         """Let the members share out their partitions anew."""

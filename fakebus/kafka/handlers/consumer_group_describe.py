@@ -29,9 +29,6 @@ from fakebus.protocol.messages import (
 )
 from fakebus.types import TopicPartition
 
-_CONSUMER_PROTOCOL = 1
-"""The type of a member that speaks the protocol of KIP-848."""
-
 
 @handles(
     ApiKey.CONSUMER_GROUP_DESCRIBE,
@@ -106,7 +103,7 @@ def _member(
         subscribed_topic_regex=modern.regex,
         assignment=_assignment(modern.owned, context),
         target_assignment=_assignment(modern.target, context),
-        member_type=_CONSUMER_PROTOCOL,
+        member_type=int(not modern.is_classic),
     )
 
 

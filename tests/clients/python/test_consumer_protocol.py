@@ -118,3 +118,29 @@ def test_a_static_member_comes_back_to_what_it_had(
     assert again.owned == before
     for member in (first, again):
         member.consumer.close()
+
+
+def test_a_group_changes_its_protocol_member_by_member_and_back(
+    cluster: Cluster, new_topic: NewTopic, unique: Unique
+) -> None:
+    topic, group = new_topic(partitions=4), unique("group")
+    old_settings = {
+        "group.protocol": "classic",
+        "partition.assignment.strategy": "cooperative-sticky",
+        "session.timeout.ms": 60_000,
+        "heartbeat.interval.ms": 200,
+    }
+    first = Member(cluster.bootstrap_servers, group, topic, **old_settings)
+    wait_until(own(4, first), "the old member owns all four")
+    second = Member(cluster.bootstrap_servers, group, topic)
+    wait_until(own(2, first, second), "each owns two")
+    first.consumer.close()
+    wait_until(own(4, second), "the new member owns all four")
+    third = Member(cluster.bootstrap_servers, group, topic, **old_settings)
+    wait_until(own(2, second, third), "each owns two")
+    second.consumer.close()
+    wait_until(own(4, third), "the old member owns all four")
+    admin = AdminClient({"bootstrap.servers": cluster.bootstrap_servers})
+    described = admin.describe_consumer_groups([group])[group].result()
+    assert described.type is confluent_kafka.ConsumerGroupType.CLASSIC
+    third.consumer.close()

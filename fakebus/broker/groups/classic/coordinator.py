@@ -35,10 +35,15 @@ class ClassicCoordinator:
         self._rebalancer = Rebalancer(config, clock, journal, history)
         self.join = GroupJoiner(config, self._rebalancer, journal).join
         self.sync = GroupSyncer(clock, self._rebalancer, journal).sync
-        self.encode = encode_group
+        self._journal = journal
+        self.session = self._rebalancer.new_session
         self.rebalance = self._rebalancer.rebalance
         self.remove = self._rebalancer.remove
         self.abandon = self._rebalancer.abandon
+
+    def save(self, group: ClassicGroup) -> None:
+        """Store a group as it is now."""
+        self._journal.save(group.group_id, encode_group(group))
 
     # -- members --
 

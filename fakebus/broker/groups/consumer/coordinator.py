@@ -7,7 +7,7 @@ is stored before the member hears of it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import partial
 from uuid import uuid4
 
@@ -25,6 +25,7 @@ from fakebus.broker.groups.sessions import Session
 from fakebus.broker.topics import Topics
 from fakebus.clock import Clock
 from fakebus.errors import BrokerError, ErrorCode
+from fakebus.types import TopicIdPartition
 from fakebus.wording import counted
 
 logger = logging.getLogger("fakebus.broker.groups")
@@ -57,7 +58,8 @@ class ConsumerCoordinator:
         self._topics = topics
         self._journal = journal
         self._history = history
-        self.encode = encode_group
+        self.take_back: Callable[[ConsumerGroup], bool] = lambda _: False
+        """Makes a group a classic one when all that stay speak that protocol; tells if it has."""
 
     def check(self, request: ConsumerHeartbeat) -> None:
         """Accept what may be asked of any group.
@@ -131,22 +133,19 @@ class ConsumerCoordinator:
             )
         found = self._find(group, request)
         self._check_regex(group, request)
-        before, group.sees = _facts(group, found), request.sees
-        member = self._member(group, request, found)
+        before, group.sees = facts(group, found), request.sees
+        member_id = request.member_id or str(uuid4())
+        member = self.admit(group, member_id, request.instance_id, found)
         assigned, revoking = member.assigned, member.revoking
         changed = self._update(member, request)
-        if changed or group.topics_changed:
-            reason = f"member {member.member_id} reads other topics" if changed else ""
-            self._look_at_topics(group, reason)
-        self._assign_if_due(group)
-        reconcile(group, member, request.owned, subscription_changed=changed)
+        self.move_on(group, member, request.owned, subscription_changed=changed)
         if member.revoking != revoking:
-            member.stop_revocation_timer()
+            member.stop_timer()
         self._time_revocation(group, member)
         config = group_config(group.group_id, self._config)
         member.session_timeout_ms = config.get_int("consumer.session.timeout.ms")
         member.session.extend(member.session_timeout_ms)
-        if _facts(group, member) != before:
+        if facts(group, member) != before:
             self.save(group)
         says = request.topics is not None or request.regex is not None
         tells = request.member_epoch == _JOINS or request.is_full or member.assigned != assigned
@@ -172,7 +171,8 @@ class ConsumerCoordinator:
         else:
             known = group.static_members.get(request.instance_id)
             member = None if known is None else group.members[known]
-            if joins and member is not None and member.epoch != AWAY_EPOCH:
+            in_use = member is not None and member.classic is None and member.epoch != AWAY_EPOCH
+            if joins and member is not None and in_use:
                 raise BrokerError(
                     ErrorCode.UNRELEASED_INSTANCE_ID,
                     f"Static member {request.member_id} with instance id {request.instance_id} "
@@ -214,13 +214,46 @@ class ConsumerCoordinator:
                 f"SubscribedTopicRegex `{regex}` is not a valid regular expression.",
             )
 
-    def _member(
-        self, group: ConsumerGroup, request: ConsumerHeartbeat, found: ConsumerMember | None
+    def move_on(
+        self,
+        group: ConsumerGroup,
+        member: ConsumerMember,
+        owned: Collection[TopicIdPartition] | None,
+        *,
+        subscription_changed: bool,
+    ) -> None:
+        """Bring epoch and target assignment up to date, and a member a step nearer to its share.
+
+        Args:
+            group: the group.
+            member: the member that was heard of.
+            owned: what it says that it owns; ``None`` if it says nothing of it.
+            subscription_changed: whether it reads other topics than before.
+        """
+        if subscription_changed or group.topics_changed:
+            reads = f"member {member.member_id} reads other topics"
+            self._look_at_topics(group, reads if subscription_changed else "")
+        self._assign_if_due(group)
+        reconcile(group, member, owned, subscription_changed=subscription_changed)
+
+    def admit(
+        self,
+        group: ConsumerGroup,
+        member_id: str,
+        instance_id: str | None,
+        found: ConsumerMember | None,
     ) -> ConsumerMember:
-        member_id = request.member_id or str(uuid4())
+        """Return the member of an id: a new one, or the one whose place it takes.
+
+        Args:
+            group: the group.
+            member_id: the id.
+            instance_id: its group.instance.id.
+            found: the member that has the id, or the static member that is replaced.
+        """
         if found is None:
-            member = ConsumerMember(member_id=member_id, session=self._session(group, member_id))
-            member.instance_id = request.instance_id
+            member = ConsumerMember(member_id=member_id, session=self.session(group, member_id))
+            member.instance_id = instance_id
             group.add(member)
             logger.info("group %s: member %s joins", group.group_id, member_id)
             return member
@@ -239,7 +272,7 @@ class ConsumerCoordinator:
         """Give a static member that comes back its new id; it has to take up its share anew."""
         target, assigned = group.targets.get(member.member_id), member.assigned
         group.remove(member.member_id)
-        member.member_id, member.session = member_id, self._session(group, member_id)
+        member.member_id, member.session = member_id, self.session(group, member_id)
         member.epoch = member.previous_epoch = 0
         group.add(member)
         group.hold(member, assigned, {})
@@ -261,6 +294,7 @@ class ConsumerCoordinator:
         if request.rebalance_timeout_ms != -1:
             member.rebalance_timeout_ms = request.rebalance_timeout_ms
         member.client_id, member.client_host = request.client_id, request.client_host
+        member.classic = None
         member.connection = request.connection
         return (member.topics, member.regex) != read
 
@@ -279,7 +313,7 @@ class ConsumerCoordinator:
     def _send_away(self, group: ConsumerGroup, member: ConsumerMember) -> None:
         """Keep a static member's share until its session ends, for who comes in its name."""
         member.epoch = AWAY_EPOCH
-        member.stop_revocation_timer()
+        member.stop_timer()
         group.hold(member, dict.fromkeys(member.assigned, 0), {})
         self.save(group)
 
@@ -314,17 +348,28 @@ class ConsumerCoordinator:
 
     # -- time --
 
-    def _session(self, group: ConsumerGroup, member_id: str) -> Session:
+    def session(self, group: ConsumerGroup, member_id: str) -> Session:
+        """Return a session that is not running yet."""
         return Session(
             self._clock, partial(self.remove, group, (member_id,), "its session timed out")
         )
 
     def _time_revocation(self, group: ConsumerGroup, member: ConsumerMember) -> None:
         if member.state is not MemberState.UNREVOKED:
-            member.stop_revocation_timer()
-        elif member.revocation_timer is None:
-            reason = "it has not given up partitions in time"
-            member.revocation_timer = self._clock.call_later(
+            member.stop_timer()
+        else:
+            self.expect(group, member, "it has not given up partitions in time")
+
+    def expect(self, group: ConsumerGroup, member: ConsumerMember, reason: str) -> None:
+        """Remove a member that does not do what it has to within its rebalance timeout.
+
+        Args:
+            group: the group.
+            member: its member.
+            reason: what is said of it then. Of two things that it has to do, the first counts.
+        """
+        if member.timer is None:
+            member.timer = self._clock.call_later(
                 member.rebalance_timeout_ms / 1000,
                 partial(self.remove, group, (member.member_id,), reason),
             )
@@ -341,10 +386,11 @@ class ConsumerCoordinator:
         Raises:
             StorageError: the snapshot cannot be read.
         """
-        group = decode_group(self.new_group(group_id), snapshot, self._session)
+        group = decode_group(self.new_group(group_id), snapshot, self.session)
         for member in group.members.values():
             member.session.extend(member.session_timeout_ms)
-            self._time_revocation(group, member)
+            if member.classic is None:
+                self._time_revocation(group, member)
         return group
 
     def save(self, group: ConsumerGroup) -> None:
@@ -358,7 +404,7 @@ class ConsumerCoordinator:
             who = group.group_id, member.client_id, member.member_id
             logger.info("group %s: member %s is removed: %s", who[0], who[2], reason)
             self._history.note("left" if reason == LEFT else "expelled", *who, reason)
-        if gone:
+        if gone and not self.take_back(group):
             group.topics_digest = group.digest_topics()
             names = ", ".join(member.member_id for member in gone)
             self._next_epoch(group, f"{names} was removed: {reason}")
@@ -412,7 +458,7 @@ def _unknown_member(group: ConsumerGroup, member_id: str) -> BrokerError:
     )
 
 
-def _facts(group: ConsumerGroup, member: ConsumerMember | None) -> tuple[object, ...]:
+def facts(group: ConsumerGroup, member: ConsumerMember | None) -> tuple[object, ...]:
     """Return what is stored of a group and a member, so far as a heartbeat can change it."""
     own: tuple[object, ...] = ()
     if member is not None:
@@ -420,5 +466,6 @@ def _facts(group: ConsumerGroup, member: ConsumerMember | None) -> tuple[object,
             *(member.member_id, member.instance_id, member.rack_id, member.rebalance_timeout_ms),
             *(member.client_id, member.client_host, member.topics, member.regex, member.assignor),
             *(member.epoch, member.previous_epoch, member.state, member.assigned, member.revoking),
+            member.classic,
         )
     return (group.epoch, group.assignment_epoch, *own)

@@ -124,7 +124,17 @@ class ConsumerGroup:
         """Whether no other member owns a partition."""
         return self._owners.get(place, member.member_id) == member.member_id
 
+    def has_free_for(self, member: ConsumerMember) -> bool:
+        """Whether a member can get everything that it has not got yet of its share."""
+        missing = self.targets.get(member.member_id, frozenset()) - member.assigned.keys()
+        return all(self.is_free_for(member, place) for place in missing)
+
     # -- subscriptions --
+
+    @property
+    def classic_members(self) -> list[ConsumerMember]:
+        """The members that speak the classic protocol."""
+        return [member for member in self.members.values() if member.classic is not None]
 
     def topic_changed(self, topic: Topic) -> None:
         """Notice that a topic was created, has grown or is deleted."""
@@ -215,10 +225,10 @@ class ConsumerGroup:
         member = self.members.get(commit.member_id)
         if member is None:
             return ErrorCode.UNKNOWN_MEMBER_ID
-        if not commit.knows_member_epochs:
+        if not commit.knows_member_epochs and member.classic is None:
             return ErrorCode.UNSUPPORTED_VERSION
         if commit.generation_id > member.epoch:
-            return ErrorCode.STALE_MEMBER_EPOCH
+            return _stale(member)
         return ErrorCode.NONE
 
     def check_offset(self, commit: OffsetCommit, place: TopicPartition) -> ErrorCode:
@@ -233,7 +243,7 @@ class ConsumerGroup:
         key = TopicIdPartition(topic.topic_id, place.partition)
         since = member.assigned.get(key, member.revoking.get(key))
         if since is None or commit.generation_id < since:
-            return ErrorCode.STALE_MEMBER_EPOCH
+            return _stale(member)
         return ErrorCode.NONE
 
     def check_fetch(self, member_id: str | None, member_epoch: int) -> ErrorCode:
@@ -243,8 +253,7 @@ class ConsumerGroup:
         member = self.members.get(member_id or "")
         if member is None:
             return ErrorCode.UNKNOWN_MEMBER_ID
-        stale = member_epoch != member.epoch
-        return ErrorCode.STALE_MEMBER_EPOCH if stale else ErrorCode.NONE
+        return ErrorCode.NONE if member_epoch == member.epoch else _stale(member)
 
     def touch(self, member_id: str) -> None:
         """Do nothing: a commit does not keep a session, only heartbeats do."""
@@ -281,6 +290,7 @@ class ConsumerGroup:
                 named_topics=member.topics,
                 regex=member.regex,
                 topics=self.names_read_by(member),
+                is_classic=member.classic is not None,
                 owned=self._topics.named((*member.assigned, *member.revoking)),
                 target=self._topics.named(self.targets.get(member.member_id, ())),
             ),
@@ -289,3 +299,9 @@ class ConsumerGroup:
             session_timeout_ms=member.session_timeout_ms,
             rebalance_timeout_ms=member.rebalance_timeout_ms,
         )
+
+
+def _stale(member: ConsumerMember) -> ErrorCode:
+    """Return what a member is told whose epoch is not the one that it has."""
+    is_classic = member.classic is not None
+    return ErrorCode.ILLEGAL_GENERATION if is_classic else ErrorCode.STALE_MEMBER_EPOCH

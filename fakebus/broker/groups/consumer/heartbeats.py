@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 
 from fakebus.broker.groups.answers import note_answer, settle
+from fakebus.broker.groups.classic.group import ClassicGroup
 from fakebus.broker.groups.consumer.coordinator import ConsumerCoordinator
 from fakebus.broker.groups.consumer.group import ConsumerGroup
+from fakebus.broker.groups.consumer.migration import Migration
 from fakebus.broker.groups.group import CONSUMER
 from fakebus.broker.groups.history import GroupHistory
 from fakebus.broker.groups.journal import GroupJournal
@@ -20,6 +22,7 @@ class ConsumerHeartbeats:
 
     Args:
         coordinator: the coordinator of consumer groups.
+        migration: makes consumer groups of classic ones.
         groups: all groups.
         journal: stores groups.
         history: is told that a client has come.
@@ -28,11 +31,13 @@ class ConsumerHeartbeats:
     def __init__(
         self,
         coordinator: ConsumerCoordinator,
+        migration: Migration,
         groups: GroupRegistry,
         journal: GroupJournal,
         history: GroupHistory,
     ) -> None:
         self._coordinator = coordinator
+        self._migration = migration
         self._groups = groups
         self._journal = journal
         self._history = history
@@ -60,12 +65,18 @@ class ConsumerHeartbeats:
         if joins:
             self._groups.make_way(request.group_id, CONSUMER)
         group = self._groups.get(request.group_id)
+        classic = group if isinstance(group, ClassicGroup) and joins else None
         if group is None and joins:
             group = self._coordinator.new_group(request.group_id)
+        elif classic is not None:
+            group = self._migration.upgrade(classic)
         if not isinstance(group, ConsumerGroup):
             problem = "not found" if group is None else "is not a consumer group"
             raise BrokerError(ErrorCode.GROUP_ID_NOT_FOUND, f"Group {request.group_id} {problem}.")
         result = self._coordinator.heartbeat(group, request)
         # A group that nobody was let into never was.
-        self._groups.replace(group)
+        if self._groups.get(request.group_id) in (None, classic):
+            self._groups.replace(group)
+        if classic is not None:
+            self._migration.finish_upgrade(classic, group)
         return result

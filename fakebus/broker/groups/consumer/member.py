@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import NamedTuple
 
+from fakebus.broker.groups.requests import GroupProtocol
 from fakebus.broker.groups.sessions import Session
 from fakebus.clock import Timer
 from fakebus.types import TopicIdPartition
@@ -25,6 +27,13 @@ class MemberState(Enum):
     """It has not yet said that it gave up what it was asked to."""
     UNRELEASED = "unreleased"
     """What it is to get is still with others."""
+
+
+class ClassicSide(NamedTuple):
+    """Classic protocol of a member that speaks it in a consumer group."""
+
+    session_timeout_ms: int
+    protocols: tuple[GroupProtocol, ...]
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -52,7 +61,10 @@ class ConsumerMember:
     """What it is to give up, and owns until it says that it has."""
     connection: object | None = None
     """The connection of its last heartbeat."""
-    revocation_timer: Timer | None = None
+    classic: ClassicSide | None = None
+    """For members that join with JoinGroup."""
+    timer: Timer | None = None
+    """Runs while it has to give up partitions, or to join or sync again."""
 
     def advance(self, epoch: int) -> None:
         """Go on to an epoch, or stay in it."""
@@ -61,10 +73,10 @@ class ConsumerMember:
     def stop_timers(self) -> None:
         """Do not wait for the member any more."""
         self.session.cancel()
-        self.stop_revocation_timer()
+        self.stop_timer()
 
-    def stop_revocation_timer(self) -> None:
-        """Do not wait for partitions that it is to give up any more."""
-        if self.revocation_timer is not None:
-            self.revocation_timer.cancel()
-            self.revocation_timer = None
+    def stop_timer(self) -> None:
+        """Do not wait any more for what it has to do."""
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None

@@ -6,13 +6,15 @@ The form is JSON, so that a look into the data file explains it.
 from __future__ import annotations
 
 import json
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable
 from typing import Any
 from uuid import UUID
 
 from fakebus.broker.groups.consumer.group import ConsumerGroup
-from fakebus.broker.groups.consumer.member import ConsumerMember, Epochs, MemberState
+from fakebus.broker.groups.consumer.member import ClassicSide, ConsumerMember, Epochs, MemberState
 from fakebus.broker.groups.group import CONSUMER
+from fakebus.broker.groups.requests import GroupProtocol
 from fakebus.broker.groups.sessions import Session
 from fakebus.errors import StorageError
 from fakebus.types import TopicIdPartition, by_topic_id
@@ -39,6 +41,7 @@ def encode_group(group: ConsumerGroup) -> bytes:
         | {
             "topics": sorted(member.topics),
             "state": member.state.value,
+            "classic": None if member.classic is None else _encode_classic(member.classic),
             "assigned": _encode_epochs(member.assigned),
             "revoking": _encode_epochs(member.revoking),
             "target": _encode_places(group.targets.get(member.member_id, ())),
@@ -73,6 +76,7 @@ def decode_group(
                 session=new_session(group, each["member_id"]),
                 topics=frozenset(each["topics"]),
                 state=MemberState(each["state"]),
+                classic=_decode_classic(each["classic"]),
             )
             group.add(member)
             group.hold(member, _decode_epochs(each["assigned"]), _decode_epochs(each["revoking"]))
@@ -84,6 +88,18 @@ def decode_group(
     # Topics may have changed without the group having heard of it.
     group.topics_changed = True
     return group
+
+
+def _encode_classic(classic: ClassicSide) -> dict[str, Any]:
+    protocols = [[name, b64encode(data).decode()] for name, data in classic.protocols]
+    return {"session_timeout_ms": classic.session_timeout_ms, "protocols": protocols}
+
+
+def _decode_classic(fields: dict[str, Any] | None) -> ClassicSide | None:
+    if fields is None:
+        return None
+    protocols = (GroupProtocol(name, b64decode(data)) for name, data in fields["protocols"])
+    return ClassicSide(int(fields["session_timeout_ms"]), tuple(protocols))
 
 
 def _encode_places(places: Iterable[TopicIdPartition]) -> dict[str, list[int]]:
