@@ -13,6 +13,14 @@ from uuid import uuid4
 
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.configs.group_config import group_config
+from fakebus.broker.groups.consumer.admission import (
+    JOINS,
+    check_regex,
+    check_request,
+    find_member,
+    static_member,
+    unknown_member,
+)
 from fakebus.broker.groups.consumer.assignors import ASSIGNORS
 from fakebus.broker.groups.consumer.group import ConsumerGroup
 from fakebus.broker.groups.consumer.member import AWAY_EPOCH, ConsumerMember, MemberState
@@ -29,9 +37,6 @@ from fakebus.types import TopicIdPartition
 from fakebus.wording import counted
 
 logger = logging.getLogger("fakebus.broker.groups")
-
-_JOINS, _LEAVES = 0, -1
-_LONGEST_TOPIC_NAME = 249
 
 
 class ConsumerCoordinator:
@@ -67,43 +72,7 @@ class ConsumerCoordinator:
         Raises:
             BrokerError: INVALID_REQUEST or UNSUPPORTED_ASSIGNOR.
         """
-        epoch = request.member_epoch
-        needs_member_id = request.brings_member_id or epoch > _JOINS or epoch == _LEAVES
-        for name, text, is_needed in (
-            ("MemberId", request.member_id, needs_member_id),
-            ("GroupId", request.group_id, True),
-            ("InstanceId", request.instance_id, request.instance_id is not None),
-            ("RackId", request.rack_id, request.rack_id is not None),
-        ):
-            if is_needed and not (text and text.strip()):
-                raise BrokerError(ErrorCode.INVALID_REQUEST, f"{name} can't be empty.")
-        if epoch == _JOINS:
-            self._check_join(request)
-        elif epoch == AWAY_EPOCH and request.instance_id is None:
-            raise BrokerError(ErrorCode.INVALID_REQUEST, "InstanceId can't be null.")
-        elif epoch < AWAY_EPOCH:
-            raise BrokerError(ErrorCode.INVALID_REQUEST, "MemberEpoch is invalid.")
-        if request.assignor is not None and request.assignor not in self._assignors:
-            raise BrokerError(
-                ErrorCode.UNSUPPORTED_ASSIGNOR,
-                f"ServerAssignor {request.assignor} is not supported. "
-                f"Supported assignors: {', '.join(self._assignors)}.",
-            )
-
-    @staticmethod
-    def _check_join(request: ConsumerHeartbeat) -> None:
-        problem = ""
-        if request.rebalance_timeout_ms == -1:
-            problem = "RebalanceTimeoutMs must be provided in first request."
-        elif request.owned is None or request.owned:
-            problem = "TopicPartitions must be empty when (re-)joining."
-        elif request.topics is None and request.regex is None:
-            problem = (
-                "Either SubscribedTopicNames or SubscribedTopicRegex must be non-null "
-                "when (re-)joining."
-            )
-        if problem:
-            raise BrokerError(ErrorCode.INVALID_REQUEST, problem)
+        check_request(request, self._assignors)
 
     @property
     def _assignors(self) -> list[str]:
@@ -121,7 +90,7 @@ class ConsumerCoordinator:
         Raises:
             BrokerError: why it is refused.
         """
-        if request.member_epoch < _JOINS:
+        if request.member_epoch < JOINS:
             return self._leave(group, request)
         is_known = request.member_id in group.members
         most = self._config.get_int("group.consumer.max.size")
@@ -131,8 +100,8 @@ class ConsumerCoordinator:
                 "The consumer group has reached its maximum capacity of "
                 f"{counted(most, 'member')}.",
             )
-        found = self._find(group, request)
-        self._check_regex(group, request)
+        found = find_member(group, request)
+        check_regex(group, request)
         before, group.sees = facts(group, found), request.sees
         member_id = request.member_id or str(uuid4())
         member = self.admit(group, member_id, request.instance_id, found)
@@ -148,7 +117,7 @@ class ConsumerCoordinator:
         if facts(group, member) != before:
             self.save(group)
         says = request.topics is not None or request.regex is not None
-        tells = request.member_epoch == _JOINS or request.is_full or member.assigned != assigned
+        tells = request.member_epoch == JOINS or request.is_full or member.assigned != assigned
         return HeartbeatResult(
             member_id=member.member_id,
             member_epoch=member.epoch,
@@ -156,63 +125,6 @@ class ConsumerCoordinator:
             assignment=frozenset(member.assigned) if tells else None,
             topics=group.names_read_by(member) if says else None,
         )
-
-    def _find(self, group: ConsumerGroup, request: ConsumerHeartbeat) -> ConsumerMember | None:
-        """Return the member whom a client is, or whose place it takes; ``None`` for a new one.
-
-        Raises:
-            BrokerError: it is not let in.
-        """
-        joins = request.member_epoch == _JOINS
-        if request.instance_id is None:
-            member = group.members.get(request.member_id)
-            if member is None and not joins:
-                raise _unknown_member(group, request.member_id)
-        else:
-            known = group.static_members.get(request.instance_id)
-            member = None if known is None else group.members[known]
-            in_use = member is not None and member.classic is None and member.epoch != AWAY_EPOCH
-            if joins and member is not None and in_use:
-                raise BrokerError(
-                    ErrorCode.UNRELEASED_INSTANCE_ID,
-                    f"Static member {request.member_id} with instance id {request.instance_id} "
-                    "cannot join the group because the instance id is owned by "
-                    f"{member.member_id} member.",
-                )
-            if not joins:
-                member = self._static_member(group, request)
-        if member is not None and not joins:
-            _check_epoch(member, request)
-        return member
-
-    @staticmethod
-    def _static_member(group: ConsumerGroup, request: ConsumerHeartbeat) -> ConsumerMember:
-        known = group.static_members.get(request.instance_id or "")
-        if known is None:
-            raise BrokerError(
-                ErrorCode.UNKNOWN_MEMBER_ID, f"Instance id {request.instance_id} is unknown."
-            )
-        if known != request.member_id:
-            raise BrokerError(
-                ErrorCode.FENCED_INSTANCE_ID,
-                f"Static member {request.member_id} with instance id {request.instance_id} "
-                f"was fenced by member {known}.",
-            )
-        return group.members[known]
-
-    @staticmethod
-    def _check_regex(group: ConsumerGroup, request: ConsumerHeartbeat) -> None:
-        regex = request.regex
-        if not regex or any(member.regex == regex for member in group.members.values()):
-            return
-        # Few buses need what it loads.
-        from fakebus.schemas.json_schema.patterns import is_linear
-
-        if not is_linear(regex, _LONGEST_TOPIC_NAME):
-            raise BrokerError(
-                ErrorCode.INVALID_REGULAR_EXPRESSION,
-                f"SubscribedTopicRegex `{regex}` is not a valid regular expression.",
-            )
 
     def move_on(
         self,
@@ -301,12 +213,12 @@ class ConsumerCoordinator:
     def _leave(self, group: ConsumerGroup, request: ConsumerHeartbeat) -> HeartbeatResult:
         member_id = request.member_id
         if request.instance_id is not None:
-            member = self._static_member(group, request)
+            member = static_member(group, request)
             if request.member_epoch == AWAY_EPOCH:
                 self._send_away(group, member)
                 return HeartbeatResult(member_id=member_id, member_epoch=AWAY_EPOCH)
         elif member_id not in group.members:
-            raise _unknown_member(group, member_id)
+            raise unknown_member(group, member_id)
         self.remove(group, (member_id,), LEFT)
         return HeartbeatResult(member_id=member_id, member_epoch=request.member_epoch)
 
@@ -430,32 +342,6 @@ class ConsumerCoordinator:
         """Stop everything about a group that is deleted or unloaded."""
         for member in group.members.values():
             member.stop_timers()
-
-
-def _check_epoch(member: ConsumerMember, request: ConsumerHeartbeat) -> None:
-    if request.member_epoch == member.epoch:
-        return
-    # The answer with the newer epoch may have been lost.
-    repeats = request.member_epoch == member.previous_epoch and request.owned is not None
-    if request.member_epoch > member.epoch:
-        relation = "greater"
-    elif repeats and request.owned is not None and request.owned <= member.assigned.keys():
-        return
-    else:
-        relation = "smaller"
-    raise BrokerError(
-        ErrorCode.FENCED_MEMBER_EPOCH,
-        f"The consumer group member has a {relation} member epoch ({request.member_epoch}) than "
-        f"the one known by the group coordinator ({member.epoch}). The member must abandon all "
-        "its partitions and rejoin.",
-    )
-
-
-def _unknown_member(group: ConsumerGroup, member_id: str) -> BrokerError:
-    return BrokerError(
-        ErrorCode.UNKNOWN_MEMBER_ID,
-        f"Member {member_id} is not a member of group {group.group_id}.",
-    )
 
 
 def facts(group: ConsumerGroup, member: ConsumerMember | None) -> tuple[object, ...]:
