@@ -15,6 +15,7 @@ from fakebus.catalogue.smells import Smell, smells_of
 from fakebus.catalogue.subjects import (
     Landscape,
     LiveConsumer,
+    Stamp,
     Subject,
     TopicFacts,
     Version,
@@ -22,6 +23,7 @@ from fakebus.catalogue.subjects import (
     of_set,
     overlaid,
     sampled,
+    stamp_of,
 )
 from fakebus.cluster.browsing import ReadRequest, noted_parties_of, read_page
 from fakebus.cluster.events import Event
@@ -92,7 +94,8 @@ async def cluster_landscape(
             newest = await _newest(cluster, one.name, one.partitions)
             sample = sampled((each.key, each.size_bytes) for each in newest)
             told = await asyncio.to_thread(politely, partial(_examples, newest))
-            facts = replace(facts, examples=told, sample=sample)
+            stamps = partial(_stamps, newest)
+            facts = replace(facts, examples=told, sample=sample, stamps=stamps)
         topics[one.name] = facts
     try:
         subjects = await subjects_of(cluster.schemas, parties, names)
@@ -152,6 +155,12 @@ async def _newest(cluster: Cluster, topic: str, partitions: int) -> list[Event]:
         max_seconds=_SAMPLE_S,
     )
     return list((await read_page(cluster, request)).events)[::-1]
+
+
+def _stamps(events: Sequence[Event]) -> list[Stamp]:
+    return [
+        stamp_of(each.topic, each, each.name, each.timestamp_ms, each.schemas) for each in events
+    ]
 
 
 def _examples(events: Sequence[Event]) -> list[object]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from fakebus.catalogue import declared_smells, flow_smells
+from fakebus.catalogue import declared_smells, dual_emit, flow_smells
 from fakebus.catalogue.event_types import Catalogue, catalogue_of
 from fakebus.catalogue.smell_facts import Facts, Found
 from fakebus.catalogue.subjects import Landscape
@@ -31,6 +31,7 @@ _QUERIES: Mapping[str, Callable[[Facts, Mapping[str, Any]], Iterator[Found]]] = 
     "personal_data_kept_for_ever": declared_smells.personal_data_kept_for_ever,
     "fat_event": declared_smells.fat_event,
     "service_cycle": declared_smells.service_cycle,
+    "two_versions": dual_emit.two_versions,
     "request_and_reply": flow_smells.request_and_reply,
     "waiting_chain": flow_smells.waiting_chain,
     "chatty": flow_smells.chatty,

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fakebus.fixture_files.drift.set_subjects import SetSubject, set_subjects
+from fakebus.fixture_files.contracts.shared import content_of
+from fakebus.fixture_files.drift.set_subjects import SetSubject, set_source, set_subjects
 from fakebus.fixture_files.encoding.batching import size_of
 from fakebus.fixture_files.model import FixtureReader, FixtureSet
 from fakebus.fixture_files.parties import Parties, TopicParties, parties_of
-from fakebus.schemas.framing import framed_id
+from fakebus.schemas.framing import HEADER_SIZE, framed_id
 from fakebus.schemas.interface import STORED, ParsedSchema, ResolvedReference, SchemaError
 from fakebus.schemas.languages import language
-from fakebus.schemas.payloads import Payload, decode
+from fakebus.schemas.payloads import Payload, SchemaSource, decode
 from fakebus.schemas.unusable import UnusableSchema
 
 _EXAMPLES = 3
+_STAMPS = 1000
+"""Of a topic, how many are looked at."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +111,33 @@ def sampled(records: Iterable[tuple[bytes | None, int]]) -> Sample:
     )
 
 
+class Stamp(NamedTuple):
+    """Stamp of an event: what it has in common with the same event in another version."""
+
+    topic: str
+    type: str
+    """Empty if nothing tells it."""
+    key: bytes | None
+    """Without the id of a schema."""
+    time: str
+    """What the event says of when it happened; empty if it says nothing."""
+    timestamp_ms: int
+    place: str
+    """The record, or file and line."""
+
+
+def stamp_of(
+    topic: str, record: Any, place: str, timestamp_ms: int, schemas: SchemaSource[Any] | None
+) -> Stamp:
+    """Return the stamp of a record, which has a key, a value and headers."""
+    content = content_of(topic, record.key, record.value, record.headers, schemas)
+    data = content.value.data
+    said = content.headers.get("ce_time") or (data.get("time") if isinstance(data, dict) else None)
+    key = record.key if framed_id(record.key) is None else record.key[HEADER_SIZE:]
+    time = said if isinstance(said, str) else ""
+    return Stamp(topic, content.type(), key, time, timestamp_ms, place)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopicFacts:
     """Topic with what is declared and seen of it."""
@@ -123,6 +153,8 @@ class TopicFacts:
     examples: Sequence[object] = ()
     """Values of events."""
     sample: Sample = _NO_SAMPLE
+    stamps: Callable[[], Sequence[Stamp]] = tuple
+    """Tells those of the newest events, which takes decoding."""
     links: tuple[str, ...] = ()
     """Where the code lives, as the package of the set tells."""
 
@@ -181,6 +213,7 @@ class Landscape:
 def of_set(fixture_set: FixtureSet) -> Landscape:
     """Return what a fixture set says."""
     found = set_subjects(fixture_set)
+    schemas = set_source(found.values())
     who = fixture_set.name or fixture_set.root.resolve().name
     parties = parties_of(fixture_set)
     for name, one in found.items():
@@ -202,6 +235,7 @@ def of_set(fixture_set: FixtureSet) -> Landscape:
                 ),
                 examples=_plain_examples(fixture_set, topic.name),
                 sample=sampled(_keys_and_sizes(fixture_set, topic.name)),
+                stamps=partial(_set_stamps, fixture_set, topic.name, schemas),
             )
             for topic in fixture_set.topics
         },
@@ -240,6 +274,16 @@ def _keys_and_sizes(fixture_set: FixtureSet, topic: str) -> Iterator[tuple[bytes
     for stream in fixture_set.streams:
         for event in stream.events if stream.topic == topic else ():
             yield event.record.key, size_of(event.record)
+
+
+def _set_stamps(fixture_set: FixtureSet, topic: str, schemas: SchemaSource[Any]) -> Sequence[Stamp]:
+    newest = deque[Stamp](maxlen=_STAMPS)
+    for stream in fixture_set.streams:
+        for each in stream.events[-_STAMPS:] if stream.topic == topic else ():
+            place = f"{stream.display_file}:{each.line}"
+            record = each.record
+            newest.append(stamp_of(topic, record, place, record.timestamp_ms, schemas))
+    return newest
 
 
 def _plain_examples(fixture_set: FixtureSet, topic: str) -> list[object]:
@@ -307,6 +351,7 @@ def overlaid(landscape: Landscape, said: Landscape) -> Landscape:
                 parties=known.parties,
                 examples=known.examples or facts.examples,
                 sample=facts.sample if facts.sample.records else known.sample,
+                stamps=facts.stamps if facts.sample.records else known.stamps,
             )
         topics[name] = facts
     return Landscape(

@@ -225,3 +225,73 @@ def test_a_burst_that_others_wait_behind_smells(tmp_path: Path) -> None:
     (found,) = smells_of(landscape(tmp_path), {"records": [*calm, *bulk, *behind]})
     assert (found.smell, found.about) == ("bulk_burst", "import on t")
     assert smells_of(landscape(tmp_path), {"records": [*calm, *bulk[:99], *behind]}) == []
+
+
+def stamped(version: str, time: str, **other: Any) -> dict[str, Any]:
+    headers = {"ce_type": f"shop.order.placed{version}", "ce_time": time}
+    return {"key": "1", "value": {}, "at": "-1h", "headers": headers, **other}
+
+
+NINE, TEN = "2026-01-01T09:00:00Z", "2026-01-01T10:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("events", "why"),
+    [
+        ([stamped(".v2", "2026-01-01T10:00:00.005Z")], "e.ndjson:2 and e.ndjson:3 are 5 ms apart"),
+        ([stamped(".v2", TEN, key="2")], "e.ndjson:2 and e.ndjson:3 have other keys"),
+        (
+            [stamped(".v2", NINE), stamped(".v2", "2026-01-01T11:00:00Z")],
+            "e.ndjson:2 is in the old version only",
+        ),
+        (
+            [stamped(".v2", TEN), stamped(".v2", "2026-01-01T09:30:00Z")],
+            "e.ndjson:4 is in the new version only",
+        ),
+    ],
+)
+def test_an_event_in_two_versions_has_one_time_and_key(
+    smells: Smelling, events: list[dict[str, Any]], why: str
+) -> None:
+    config = {"retention.ms": 86400000}
+    every = lines(stamped(".v1", NINE), stamped(".v1", TEN), *events)
+    (found,) = smells({**ONE, "config": config, "load": "e.ndjson"}, e__ndjson=every)
+    assert (found["smell"], found["about"]) == (
+        "two_versions",
+        "shop.order.placed.v1 and shop.order.placed.v2",
+    )
+    assert found["evidence"][1] == why
+
+
+def test_two_versions_smell_only_while_both_are_written_and_differ(smells: Smelling) -> None:
+    times = [f"2026-01-01T{hour:02}:00:00" for hour in range(8)]
+    old = [stamped("", f"{each}Z") for each in times[:6]]
+    # One moment may be written in several ways.
+    new = [stamped(".v2", f"{each}.000000+00:00") for each in times[4:]]
+    config = {"retention.ms": 86400000}
+    events = lines(*old, *new)
+    assert smells({**ONE, "config": config, "load": "e.ndjson"}, e__ndjson=events) == []
+
+
+def test_two_versions_may_be_two_topics_with_schemas(smells: Smelling) -> None:
+    schema = {"type": "record", "name": "Order", "fields": [{"name": "id", "type": "string"}]}
+    files = {"a__avsc": json.dumps(schema), "k1__avsc": '"string"'}
+    files["k2__avsc"] = '{"type": "string", "maxLength": 9}'
+    subjects = [{"subject": f"orders-v{n}-value", "schema": "a.avsc"} for n in (1, 2)]
+    subjects += [{"subject": f"orders-v{n}-key", "schema": f"k{n}.avsc"} for n in (1, 2)]
+    topics = [
+        {
+            **ONE,
+            "name": f"orders-v{n}",
+            "key": {"subject": f"orders-v{n}-key"},
+            "value": {"subject": f"orders-v{n}-value"},
+            "load": f"e{n}.ndjson",
+        }
+        for n in (1, 2)
+    ]
+    at = {"key": "1", "value": {"id": "x"}, "at": "2026-01-01T09:00:00Z"}
+    found = smells(*topics, subjects=subjects, **files, e1__ndjson=lines(at), e2__ndjson=lines(at))
+    assert "two_versions" not in names(found)
+    late = lines({**at, "at": "2026-01-01T09:00:01Z"})
+    found = smells(*topics, subjects=subjects, **files, e1__ndjson=lines(at), e2__ndjson=late)
+    assert "two_versions" in names(found)
