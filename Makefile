@@ -6,7 +6,7 @@ STAMP = $(VENV)/.installed
 # What is compiled once need not be compiled by each process of the tests.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: up test smoke wheel image check mutants test-clients test-console test-kafka bench fuzz kafka lock clean format
+.PHONY: up test smoke wheel image check mutants test-clients test-console screenshots test-kafka bench fuzz kafka lock clean format
 
 up: $(STAMP)  ## Start the seeded bus: Kafka on 127.0.0.1:9092, HTTP on 127.0.0.1:8081
 	$(BIN)/fakebus up --fixtures fixtures $(ARGS)
@@ -38,6 +38,9 @@ test-clients: $(STAMP)  ## kcat, Java, Go and Node clients (needs their toolchai
 
 test-console: $(VENV)/.console  ## The console in Chromium
 	timeout 150 $(BIN)/python -m pytest -q tests/console $(ARGS)
+
+screenshots: $(VENV)/.console  ## Pictures of the console for the docs
+	$(BIN)/python tools/screenshots.py $(ARGS)
 
 test-kafka: $(STAMP)  ## The same scenarios on a real Apache Kafka, and both asked the same (Java 17, Maven)
 	$(BIN)/python tests/clients/build.py
