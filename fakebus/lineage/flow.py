@@ -34,6 +34,9 @@ MOST_STATES = 200
 """Records whose state in each group is told."""
 MOST_FOUND = 50
 """Records whose flows are told when they are looked for by an id."""
+MOST_NOTES = 20_000
+"""Notes that are looked at for what a service has written."""
+_NEWEST = (1 << 63) - 1
 _CATCH_UP_S = 2.0
 FOUND_BY = ("identity", "trace", "correlation", "request", "reply", "cause")
 """Kinds of ids by which records are looked for."""
@@ -91,18 +94,40 @@ class Flows:
         unseen = await self._catch_up()
         return await self._answer(asked, list(dict.fromkeys(places)), depth, unseen)
 
-    async def written(self, place: Place) -> dict[str, Any]:
-        """Return what is told of a record in flows, but for its groups: who wrote it, from where.
+    async def written(self, place: Place, *, groups: bool = False) -> dict[str, Any]:
+        """Return what is told of a record in flows: who wrote it, and from where.
 
         Args:
             place: of a record that is there.
+            groups: whether to tell what became of it in each group, too.
         """
         await self._lineage.settle()
         notes = await self._store.notes_at(*place, WRITTEN, MOST_RIVALS)
         clients = KnownClients(self._lineage.clients, self._broker.clock.now_ms())
         record = await LogRecords(self._broker.topics, self._decode).read(place)
         note = notes[-1] if notes else None
-        return _told(place, record, note, clients.told(note.client) if note else {}, [])
+        who = clients.told(note.client) if note else {}
+        if not groups:
+            return _told(place, record, note, who, [])
+        states = GroupStates(self._broker, self._store, clients, self._refusal)
+        became = await states.of(place, record, known=note is not None)
+        return _told(place, record, note, who, became)
+
+    async def written_by(self, service: str, topic: str) -> dict[int, list[tuple[int, int]]]:
+        """Return which offsets of a topic a service has written, as far as it is noted.
+
+        Returns:
+            First and last offsets, both included, by the number of the partition.
+        """
+        await self._lineage.settle()
+        clients = self._lineage.clients
+        own = [n for n, each in clients.by_number.items() if clients.service_of(each) == service]
+        notes = await self._store.notes_of_clients(own, (0, _NEWEST), WRITTEN, MOST_NOTES)
+        found: dict[int, list[tuple[int, int]]] = {}
+        for note in notes:
+            if note.topic == topic and note.first <= note.last:
+                found.setdefault(note.partition, []).append((note.first, note.last))
+        return found
 
     async def with_id(self, text: str) -> list[Place]:
         """Return the records that say an id of themselves, oldest first."""

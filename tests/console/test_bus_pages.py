@@ -103,3 +103,13 @@ def test_a_record_is_replayed_and_tells_of_which_it_is_a_copy(page: Page, shop: 
     page.goto("/ui/topics/" + topic)
     page.get_by_role("link", name="Replay these").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Replay")
+
+
+def test_records_are_filtered_by_their_writer_and_tell_who_it_was(page: Page, shop: str) -> None:
+    page.goto("/ui/topics/console-orders")
+    page.get_by_label("Written by").select_option(index=1)
+    page.get_by_role("button", name="Show").click()
+    page.locator("#records a").last.click()
+    expect(page.locator("#origin")).to_contain_text("live by")
+    expect(page.locator("#groups")).to_contain_text("billing")
+    assert_fits(page)

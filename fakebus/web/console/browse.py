@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import inf
 from typing import NamedTuple
 
 from fakebus.client.positions import Position, PositionKind, parse_position
 from fakebus.cluster.browsing import Matches, ReadRequest, RecordPage
 from fakebus.cluster.events import Event
 from fakebus.cluster.filters import event_filter
+from fakebus.cluster.interface import Cluster
 from fakebus.cluster.text_tests import has_any, needles_of
 from fakebus.errors import FakebusError
 from fakebus.types import TopicPartition
@@ -35,13 +38,15 @@ class Question:
     partition: str = ""
     contains: str = ""
     filter: str = ""
+    service: str = ""
+    """Who wrote the records."""
     limit: int = LIMITS[1]
     cursor: Mapping[TopicPartition, int] | None = None
 
     @property
     def is_search(self) -> bool:
         """Whether records are passed over, so that an answer may take long."""
-        return bool(self.contains or self.filter)
+        return bool(self.contains or self.filter or self.service)
 
     @property
     def fields(self) -> dict[str, object]:
@@ -52,6 +57,7 @@ class Question:
             "partition": self.partition,
             "text": self.contains,
             "filter": self.filter,
+            "service": self.service,
             "limit": "" if self.limit == LIMITS[1] else self.limit,
         }
 
@@ -92,6 +98,32 @@ class Question:
         return lambda event: has_any(event, needles) and (test is None or test(event))
 
 
+async def request_of(cluster: Cluster, question: Question) -> ReadRequest:
+    """Return a question as the cluster is asked, also for the records of a service.
+
+    Raises:
+        ConfigError: the position or the filter is none; the message says why.
+        NotOnThisCluster: a service is named, and the cluster cannot tell who wrote what.
+    """
+    request = question.request(cluster.now_ms())
+    if not question.service:
+        return request
+    flows = cluster.bus("which service has written a record").flows
+    written = {
+        number: sorted(ranges)
+        for number, ranges in (await flows.written_by(question.service, question.topic)).items()
+    }
+    also = request.matches
+
+    def matches(event: Event) -> bool:
+        ranges = written.get(event.partition, ())
+        at = bisect(ranges, (event.offset, inf)) - 1
+        is_own = at >= 0 and event.offset <= ranges[at][1]
+        return is_own and (also is None or also(event))
+
+    return replace(request, matches=matches)
+
+
 def question_of(topic: str, query: Fields) -> Question:
     """Return the question that a query has.
 
@@ -108,6 +140,7 @@ def question_of(topic: str, query: Fields) -> Question:
         partition=partition,
         contains=query.raw("text"),
         filter=query.text("filter"),
+        service=query.raw("service"),
         limit=min(max(query.number("limit", LIMITS[1]), 1), LIMITS[-1]),
         cursor=_cursor(topic, query.text("cursor")),
     )

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from fakebus.addresses import Address
 from fakebus.app import FakeBus
+from fakebus.bus_thread import BusThread
 from fakebus.config import Settings
 from tests.unit.web.http_client import Http
 
@@ -16,6 +17,15 @@ def http_bus(
     *, allowed_hosts: Sequence[str] = (), configs: Mapping[str, str] | None = None
 ) -> Iterator[FakeBus]:
     """Run an empty bus."""
+    with bus_thread(allowed_hosts=allowed_hosts, configs=configs) as thread:
+        yield thread.bus
+
+
+@contextmanager
+def bus_thread(
+    *, allowed_hosts: Sequence[str] = (), configs: Mapping[str, str] | None = None
+) -> Iterator[BusThread[FakeBus]]:
+    """Run an empty bus, with the loop of its thread."""
     settings = Settings(
         data=None,
         kafka=(),
@@ -23,8 +33,8 @@ def http_bus(
         http_allowed_hosts=tuple(allowed_hosts),
         set=configs or {},
     )
-    with FakeBus.thread(settings) as bus:
-        yield bus
+    with BusThread(FakeBus(settings)) as thread:
+        yield thread
 
 
 def connect(bus: FakeBus) -> Http:

@@ -23,6 +23,7 @@ from fakebus.web.console.browse import (
     cursor_text,
     explain,
     question_of,
+    request_of,
     rows_of,
 )
 from fakebus.web.console.call import Call, Page
@@ -43,7 +44,7 @@ async def browse(call: Call) -> Page:
     rows: list[Row] = []
     values: dict[str, object] = {"problem": None, "cursor": "", "scanned": 0, "left": 0}
     try:
-        page = await read_page(call.cluster, question.request(call.cluster.now_ms()))
+        page = await read_page(call.cluster, await request_of(call.cluster, question))
     except ConfigError as error:
         values["problem"] = explain(error)
     else:
@@ -61,11 +62,20 @@ async def browse(call: Call) -> Page:
             "question": question,
             "limits": LIMITS,
             "rows": rows,
+            "services": await _services(call, topic.name),
             "bars": await _bars(call, topic, question),
             "shown": _shown(rows),
             **values,
         },
     )
+
+
+async def _services(call: Call, topic: str) -> list[str]:
+    """Return the services that have written a topic; none where nobody can tell."""
+    if call.cluster.is_external:
+        return []
+    clients = await call.cluster.bus("who writes").lineage.list_clients()
+    return sorted({each["service"] for each in clients if topic in each["produces"]} - {""})
 
 
 async def _bars(call: Call, topic: TopicDetails, question: Question) -> list[Bar]:
@@ -86,7 +96,7 @@ async def download(call: Call) -> web.StreamResponse:
     topic = await call.cluster.topic(call.parts["topic"])
     question = replace(question_of(topic.name, call.query), limit=MAX_DOWNLOADED)
     try:
-        request = replace(question.request(call.cluster.now_ms()), in_background=True)
+        request = replace(await request_of(call.cluster, question), in_background=True)
     except ConfigError as error:
         raise RequestError(400, explain(error)) from None
     lines: list[str] = []

@@ -23,6 +23,7 @@ from fakebus.web.console.payload_views import (
     is_cloud_event,
     view,
 )
+from fakebus.web.console.places import record_url
 from fakebus.web.console.responses import attachment
 from fakebus.web.errors import RequestError
 
@@ -46,7 +47,8 @@ async def show(call: Call) -> Page:
         template="record.html",
         values={
             "event": event,
-            "origin": await _origin(call, event),
+            "told": await _told(call, event),
+            "place_url": record_url,
             "log": log,
             "key": await view(event, is_key=True, letters=letters, indent=2),
             "value": await view(event, form=form, letters=letters, indent=2),
@@ -61,14 +63,14 @@ async def show(call: Call) -> Page:
     )
 
 
-async def _origin(call: Call, event: Event) -> Mapping[str, object]:
-    """Return where a record comes from, as far as the cluster tells."""
+async def _told(call: Call, event: Event) -> Mapping[str, object]:
+    """Return where a record comes from and what became of it, as far as the cluster tells."""
     if call.cluster.is_external:
         found = replayed_from(event.headers)
-        origin = "replayed" if found else "produced"
-        return {"origin": origin, "origin_detail": found, "service": "", "client_id": ""}
+        origin = "replayed" if found else ""
+        return {"origin": origin, "origin_detail": found, "written_at_ms": None, "groups": ()}
     place = Place(event.topic, event.partition, event.offset)
-    return await call.cluster.bus("the origin of a record").flows.written(place)
+    return await call.cluster.bus("the origin of a record").flows.written(place, groups=True)
 
 
 async def record_of(call: Call) -> tuple[Event, LogRange]:

@@ -11,7 +11,7 @@ from aiohttp import web
 from fakebus.cluster.browsing import ReadRequest, read_page, search
 from fakebus.cluster.interface import NotOnThisCluster
 from fakebus.errors import ConfigError
-from fakebus.web.console.browse import LOOK_S, explain, question_of, row_of, rows_of
+from fakebus.web.console.browse import LOOK_S, explain, question_of, request_of, row_of, rows_of
 from fakebus.web.console.call import Call, Page, Redirect
 from fakebus.web.console.places import record_url
 from fakebus.web.console.site import HEADERS
@@ -79,7 +79,7 @@ async def topic_events(call: Call) -> web.StreamResponse:
     topic = await call.cluster.topic(call.parts["topic"])
     question = question_of(topic.name, call.query)
     try:
-        request = question.request(call.cluster.now_ms())
+        request = await request_of(call.cluster, question)
     except ConfigError as error:
         raise RequestError(400, explain(error)) from None
     return await event_stream(call.request, _found(call, request), HEADERS)

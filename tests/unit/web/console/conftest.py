@@ -8,17 +8,24 @@ from collections.abc import Iterator
 import pytest
 
 from fakebus.app import FakeBus
+from fakebus.bus_thread import BusThread
 from tests.unit.web.console.pages import Browser
-from tests.unit.web.server import connect, http_bus
+from tests.unit.web.server import bus_thread, connect
 
 _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
-def bus() -> Iterator[FakeBus]:
-    """A bus that the tests of a module share."""
-    with http_bus() as running:
+def thread() -> Iterator[BusThread[FakeBus]]:
+    """The thread of the bus that the tests of a module share."""
+    with bus_thread() as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def bus(thread: BusThread[FakeBus]) -> FakeBus:
+    """A bus that the tests of a module share."""
+    return thread.bus
 
 
 @pytest.fixture

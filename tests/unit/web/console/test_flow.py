@@ -132,3 +132,67 @@ def test_of_many_records_the_first_are_drawn_and_none_covers_another() -> None:
     places = {(item.x, item.y) for item in drawing.lanes[0].items}
     assert len(places) == MOST_DRAWN
     assert waterfall({"records": [record(0, -1, [])], "edges": []}) is None
+
+
+def test_a_record_tells_where_it_comes_from_and_what_became_of_it(
+    browser: Browser, topic: str, chain: list[str]
+) -> None:
+    page = browser.get(f"/ui/topics/{topic}/0/0")
+    assert "Origin by HTTP" in page.text
+    assert "What became of it in 1 group" in page.text
+    assert f"{topic}-<script>alert(1)</script>\\u202e skipped" in page.text
+    headers = {"fakebus-replay-of": chain[0]}
+    browser.write(topic, 1, partition=0, headers=headers)
+    assert "Origin" in browser.get(f"/ui/topics/{topic}/0/3").text
+
+
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [
+        ({"origin": "seeded", "origin_detail": f"a.yaml:7 {HOSTILE}"}, "seeded from a.yaml:7 <scr"),
+        ({"origin": "replayed", "origin_detail": "orders[0]@3"}, "replayed from orders[0]@3"),
+        ({"origin": "produced", "service": HOSTILE, "process": {"pid": 7}}, "process 7"),
+        ({"origin": "redis"}, "by Redis"),
+        (
+            {"groups": [{"group": f"g {HOSTILE}", "state": "unreadable", "reason": HOSTILE,
+                         "fetched_at_ms": 1, "committed_at_ms": None, "attempts": 3}]},
+            "Poison for g <script>alert(1)</script>\\u202e: <script>alert(1)</script>\\u202e",
+        ),
+    ],
+)  # fmt: skip
+def test_every_origin_and_the_reader_that_a_record_poisons_are_told(
+    browser: Browser,
+    topic: str,
+    monkeypatch: pytest.MonkeyPatch,
+    told: dict[str, Any],
+    shown: str,
+) -> None:
+    browser.write(topic, 1, partition=0)
+    known = Flows.written
+
+    async def written(flows: Flows, *args: Any, **options: Any) -> dict[str, Any]:
+        return {**await known(flows, *args, **options), **told}
+
+    monkeypatch.setattr(Flows, "written", written)
+    page = browser.get(f"/ui/topics/{topic}/0/0")
+    assert shown in page.text
+    assert page.runs_own_scripts_only
+
+
+def test_records_are_filtered_by_the_service_that_wrote_them(
+    browser: Browser, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(6):
+        browser.write(topic, {"n": number}, partition=0)
+    everything = browser.get(f"/ui/topics/{topic}?order=oldest")
+    assert "Written by" in everything.text
+
+    async def written_by(flows: Flows, service: str, name: str) -> dict[int, list[tuple[int, int]]]:
+        return {0: [(4, 4), (1, 2)]} if (service, name) == ("shop", topic) else {}
+
+    monkeypatch.setattr(Flows, "written_by", written_by)
+    page = browser.get(f"/ui/topics/{topic}?order=oldest&service=shop")
+    assert [f"[0]@{n}" in page.text for n in range(6)] == [False, True, True, False, True, False]
+    page = browser.get(f"/ui/topics/{topic}?order=oldest&service=shop&filter=value.n+%3E+1")
+    assert [f"[0]@{n}" in page.text for n in range(6)] == [False, False, True, False, True, False]
+    assert "There are no such records" in browser.get(f"/ui/topics/{topic}?service=other").text

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from urllib.parse import quote
 
 import pytest
 
 from fakebus.app import FakeBus
 from fakebus.broker.activity import Origin
+from fakebus.bus_thread import BusThread
 from fakebus.web.console import health
 from tests.unit.web.console.pages import Browser, Form
 from tests.unit.web.console.test_groups import commit
@@ -82,10 +84,11 @@ def test_a_group_that_is_well_says_so_and_one_that_is_not_there_is_told(
 
 
 def test_clients_are_listed_and_put_into_services(
-    bus: FakeBus, browser: Browser, topic: str
+    thread: BusThread[FakeBus], browser: Browser, topic: str
 ) -> None:
     client = Origin(front_end="kafka", client_id=f"{topic}-{HOSTILE}")
-    bus.broker.activity.note_missing_topic(client, f"missing-{topic}", created=False)
+    note = thread.bus.broker.activity.note_missing_topic
+    thread.loop.call_soon_threadsafe(partial(note, client, f"missing-{topic}", created=False))
     page = browser.get("/ui/clients")
     assert page.runs_own_scripts_only
     assert f"{topic}-{SHOWN}" in page.text

@@ -23,7 +23,7 @@ def test_the_records_that_a_page_shows_are_written_once_more(browser: Browser, t
     page = browser.send(preview.form("/ui/replay"))
     assert "3 of the records have been written once more." in page.text
     page = browser.get(f"/ui/topics/{topic}/0/4")
-    assert f"replayed from {topic}[0]@1, by console" in page.text
+    assert f"replayed from {topic}[0]@1 by console" in page.text
     assert f"fakebus-replay-of {topic}[0]@1" in page.text
     assert "Origin produced" not in page.text
     assert "Origin rest" in browser.get(f"/ui/topics/{topic}/0/0").text
