@@ -28,10 +28,11 @@ class SaslPolicy:
         credentials: who may.
         mechanisms: gives the mechanisms that are enabled, asked for every handshake.
         session_ms: gives how long a session lasts in milliseconds, 0 for ever.
-        monotonic_s: gives the time in seconds.
+        monotonic_s: gives a time in seconds that does not jump.
+        now_ms: gives the time in milliseconds since 1970.
     """
 
-    __slots__ = ("credentials", "mechanisms", "monotonic_s", "session_ms")
+    __slots__ = ("credentials", "mechanisms", "monotonic_s", "now_ms", "session_ms")
 
     def __init__(
         self,
@@ -40,11 +41,13 @@ class SaslPolicy:
         mechanisms: Callable[[], Sequence[str]],
         session_ms: Callable[[], int],
         monotonic_s: Callable[[], float],
+        now_ms: Callable[[], int],
     ) -> None:
         self.credentials = credentials
         self.mechanisms = mechanisms
         self.session_ms = session_ms
         self.monotonic_s = monotonic_s
+        self.now_ms = now_ms
 
 
 class SaslSession:
@@ -57,12 +60,15 @@ class SaslSession:
         "_policy",
         "_raw",
         "_versions_told",
+        "session_lifetime_ms",
         "user",
     )
 
     def __init__(self, policy: SaslPolicy) -> None:
         self.user: str | None = None
         """Who the client is, once that is proved."""
+        self.session_lifetime_ms = 0
+        """How long the client may go on before it authenticates again; 0 for ever."""
         self._policy = policy
         self._mechanism = ""
         self._exchange: sasl.Mechanism | None = None
@@ -137,10 +143,10 @@ class SaslSession:
         answer = self._exchange.respond(token)
         user = self._exchange.user
         if user is not None:
-            self._finish(user)
+            self._finish(user, self._exchange.expires_ms)
         return answer
 
-    def _finish(self, user: str) -> None:
+    def _finish(self, user: str, expires_ms: int | None) -> None:
         if self.user not in (None, user):
             raise sasl.AuthenticationFailed(
                 f"Cannot change principals during re-authentication from User:{self.user} "
@@ -148,12 +154,11 @@ class SaslSession:
             )
         self.user = user
         self._exchange = None
-        lifetime_ms = self.session_lifetime_ms
+        # A session of unlimited length outlives the token that it began with, as in Kafka.
+        lifetime_ms = max(self._policy.session_ms(), 0)
+        if lifetime_ms and expires_ms is not None:
+            lifetime_ms = min(lifetime_ms, max(expires_ms - self._policy.now_ms(), 1))
+        self.session_lifetime_ms = lifetime_ms
         self._expires_s = (
             self._policy.monotonic_s() + lifetime_ms / 1000 if lifetime_ms > 0 else None
         )
-
-    @property
-    def session_lifetime_ms(self) -> int:
-        """How long the client may go on before it authenticates again; 0 for ever."""
-        return max(self._policy.session_ms(), 0) if self.user is not None else 0

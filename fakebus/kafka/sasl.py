@@ -22,7 +22,9 @@ _NONCE_BYTES = 24
 _SALT_BYTES = 16
 
 _HASHES = {"SCRAM-SHA-256": "sha256", "SCRAM-SHA-512": "sha512"}
-MECHANISMS = ("PLAIN", *_HASHES)
+OAUTHBEARER = "OAUTHBEARER"
+WITH_PASSWORDS = ("PLAIN", *_HASHES)
+MECHANISMS = (*WITH_PASSWORDS, OAUTHBEARER)
 """Every mechanism there is, in the order in which clients are told."""
 
 _NAME = r"(?:[^,=\0]|=2C|=3D)+"
@@ -34,6 +36,15 @@ _CLIENT_FINAL = re.compile(
     r"(?P<unproved>c=(?P<binding>[A-Za-z0-9+/=]+),r=(?P<nonce>[!-+\--~]+)(?:,.*)?),p=(?P<proof>[A-Za-z0-9+/=]+)",
     re.DOTALL,
 )
+
+
+_BEARER = re.compile(
+    rf"n,(?:a=(?P<authzid>{_NAME}))?,\x01(?:[A-Za-z]+=[^\x01]*\x01)*?"
+    r"auth=(?i:bearer) +(?P<token>[-A-Za-z0-9._~+/]+=*) *\x01(?:[A-Za-z]+=[^\x01]*\x01)*\x01"
+)
+
+ValidateToken = Callable[[str], tuple[str, int]]
+"""Returns whose token it is and when it expires, or raises AuthenticationFailed."""
 
 
 class AuthenticationFailed(Exception):  # noqa: N818 - what has happened, in Kafka's word
@@ -50,7 +61,7 @@ def parse_users(text: str) -> dict[str, str]:
             not repeat the text, which may be a password.
     """
     users: dict[str, str] = {}
-    for number, entry in enumerate(re.split(r"[,\s]+", text.strip(" ,")), start=1):
+    for number, entry in enumerate(re.findall(r"[^,\s]+", text), start=1):
         name, colon, password = entry.partition(":")
         if not (name and colon and password):
             raise ConfigError(
@@ -73,13 +84,16 @@ class Credentials:
         users: passwords by name.
         made: gives the SCRAM keys that were made for a hash's name and a user's name, which come
             before those of the password.
+        tokens: tells whose a token of OAUTHBEARER is.
     """
 
     def __init__(
         self,
         users: Mapping[str, str],
         made: Callable[[str, str], ScramKeys | None] = lambda hash_name, user: None,
+        tokens: ValidateToken | None = None,
     ) -> None:
+        self.tokens = tokens
         self._made = made
         self._passwords = {name: password.encode() for name, password in users.items()}
         self._secret = os.urandom(32)
@@ -119,6 +133,11 @@ class Mechanism(Protocol):
 
     user: str | None
 
+    @property
+    def expires_ms(self) -> int | None:
+        """When the credentials expire, in milliseconds since 1970; ``None`` for never."""
+        ...
+
     def respond(self, token: bytes) -> bytes:
         """Return the answer to the client's token.
 
@@ -130,6 +149,8 @@ class Mechanism(Protocol):
 
 class Plain:
     """PLAIN: one token with the name and the password."""
+
+    expires_ms = None
 
     def __init__(self, credentials: Credentials) -> None:
         self.user: str | None = None
@@ -167,6 +188,8 @@ class Scram:
         keys_of: gives the keys for a hash's name and a user's name.
         nonce: the server's part of the nonce; random when left out.
     """
+
+    expires_ms = None
 
     def __init__(
         self,
@@ -239,6 +262,34 @@ class Scram:
         )
 
 
+class OAuthBearer:
+    """OAUTHBEARER (RFC 7628): one message with a token; a refusal takes another round."""
+
+    def __init__(self, validate: ValidateToken) -> None:
+        self.user: str | None = None
+        self.expires_ms: int | None = None
+        self._validate = validate
+        self._refusal: AuthenticationFailed | None = None
+
+    def respond(self, token: bytes) -> bytes:
+        """Check the token."""
+        if self._refusal is not None:
+            raise self._refusal
+        message = _BEARER.fullmatch(token.decode("utf-8", "replace"))
+        if message is None:
+            raise AuthenticationFailed("Invalid OAUTHBEARER message: it holds no bearer token")
+        try:
+            user, self.expires_ms = self._validate(message["token"])
+            if message["authzid"] and _unescape(message["authzid"]) != user:
+                raise AuthenticationFailed("the authorization id is not the token's principal")
+        except AuthenticationFailed as error:
+            # The client acknowledges this with one byte, and is told why only then.
+            self._refusal = AuthenticationFailed(f"Authentication failed: {error}")
+            return b'{"status":"invalid_token"}'
+        self.user = user
+        return b""
+
+
 def _unescape(name: str) -> str:
     return name.replace("=2C", ",").replace("=3D", "=")
 
@@ -247,4 +298,6 @@ def start(mechanism: str, credentials: Credentials) -> Mechanism:
     """Return a new exchange of one of :data:`MECHANISMS`."""
     if mechanism == "PLAIN":
         return Plain(credentials)
+    if mechanism == OAUTHBEARER and credentials.tokens is not None:
+        return OAuthBearer(credentials.tokens)
     return Scram(mechanism, credentials.scram_keys)

@@ -15,7 +15,7 @@ from fakebus.kafka.authentication import SaslPolicy
 from fakebus.kafka.backpressure import Backpressure
 from fakebus.kafka.handlers import HANDLERS
 from fakebus.kafka.listener import Listener
-from fakebus.kafka.sasl import MECHANISMS, Credentials, parse_users
+from fakebus.kafka.sasl import MECHANISMS, OAUTHBEARER, WITH_PASSWORDS, Credentials, parse_users
 from fakebus.protocol import codec
 from fakebus.servers import Bus, reachable
 
@@ -118,28 +118,38 @@ def sasl_policy(config: BrokerConfig, clock: Clock, made: ScramCredentials) -> S
         ConfigError: there are no users, or no mechanism that can be served.
     """
     users = config.get_str("fakebus.sasl.users")
-    if not users.strip(" ,") and not made.by_user():
+    chosen = _chosen(config)
+    if not (users.strip(" ,") or OAUTHBEARER in chosen or made.by_user()):
         raise ConfigError(
             "a SASL listener needs users: set fakebus.sasl.users, as in "
             "--set fakebus.sasl.users=alice:secret,bob:pw"
         )
-    chosen = _chosen(config)
     unknown = [name for name in chosen if name not in MECHANISMS]
     if unknown or not chosen:
         raise ConfigError(
             f"{_ENABLED}: {', '.join(unknown) or 'an empty list'} cannot be served; "
             f"there are {', '.join(MECHANISMS)}"
         )
+    tokens = None
+    if OAUTHBEARER in chosen:
+        from fakebus.kafka.oauth import TokenValidator
+
+        tokens = TokenValidator(config, now_ms=clock.now_ms, monotonic_s=clock.monotonic).validate
     return SaslPolicy(
-        Credentials(parse_users(users), made.keys),
-        mechanisms=lambda: [name for name in _chosen(config) if name in MECHANISMS],
+        Credentials(parse_users(users), made.keys, tokens),
+        mechanisms=lambda: [
+            name
+            for name in _chosen(config)
+            if name in MECHANISMS and (name != OAUTHBEARER or tokens is not None)
+        ],
         session_ms=lambda: config.get_int("connections.max.reauth.ms"),
         monotonic_s=clock.monotonic,
+        now_ms=clock.now_ms,
     )
 
 
 def _chosen(config: BrokerConfig) -> list[str]:
     # Kafka's default, GSSAPI, needs a Kerberos server, which nobody has next to a fake.
     if next(config.settings(_ENABLED)).source is ConfigSource.DEFAULT:
-        return list(MECHANISMS)
+        return list(WITH_PASSWORDS)
     return config.get_list("sasl.enabled.mechanisms")

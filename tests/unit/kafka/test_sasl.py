@@ -81,6 +81,7 @@ def new_session(time: Time | None = None, session_ms: int = 0) -> SaslSession:
             mechanisms=lambda: MECHANISMS,
             session_ms=lambda: session_ms,
             monotonic_s=time or Time(),
+            now_ms=lambda: 1_000,
         )
     )
 
