@@ -63,7 +63,7 @@ class TokenValidator:
         self._subject = config.get_str("sasl.oauthbearer.sub.claim.name")
         self._audience = config.get_list("sasl.oauthbearer.expected.audience")
         self._issuer = config.get_str("sasl.oauthbearer.expected.issuer")
-        url = config.get_str(_ENDPOINT).strip()
+        url = config.get_str("sasl.oauthbearer.jwks.endpoint.url").strip()
         self._keys = KeySet(url, monotonic_s) if url else None
 
     def validate(self, token: str) -> tuple[str, int]:
