@@ -26,7 +26,7 @@ def test_the_records_that_a_page_shows_are_written_once_more(browser: Browser, t
     assert f"replayed from {topic}[0]@1 by console" in page.text
     assert f"fakebus-replay-of {topic}[0]@1" in page.text
     assert "Origin produced" not in page.text
-    assert "Origin rest" in browser.get(f"/ui/topics/{topic}/0/0").text
+    assert "Origin by HTTP" in browser.get(f"/ui/topics/{topic}/0/0").text
 
 
 def test_what_came_between_two_snapshots_is_written_once_more(browser: Browser, topic: str) -> None:
