@@ -235,6 +235,7 @@ def of_set(fixture_set: FixtureSet) -> Landscape:
                 ),
                 examples=_plain_examples(fixture_set, topic.name),
                 sample=sampled(_keys_and_sizes(fixture_set, topic.name)),
+                links=_links(fixture_set, topic.name),
                 stamps=partial(_set_stamps, fixture_set, topic.name, schemas),
             )
             for topic in fixture_set.topics
@@ -274,6 +275,12 @@ def _keys_and_sizes(fixture_set: FixtureSet, topic: str) -> Iterator[tuple[bytes
     for stream in fixture_set.streams:
         for event in stream.events if stream.topic == topic else ():
             yield event.record.key, size_of(event.record)
+
+
+def _links(fixture_set: FixtureSet, topic: str) -> tuple[str, ...]:
+    sets = fixture_set.parts or (fixture_set,)
+    told = (one.links for one in sets if any(each.name == topic for each in one.topics))
+    return tuple(dict.fromkeys(link for links in told for link in links))
 
 
 def _set_stamps(fixture_set: FixtureSet, topic: str, schemas: SchemaSource[Any]) -> Sequence[Stamp]:
@@ -351,6 +358,7 @@ def overlaid(landscape: Landscape, said: Landscape) -> Landscape:
                 parties=known.parties,
                 examples=known.examples or facts.examples,
                 sample=facts.sample if facts.sample.records else known.sample,
+                links=facts.links or known.links,
                 stamps=facts.stamps if facts.sample.records else known.stamps,
             )
         topics[name] = facts

@@ -281,6 +281,7 @@ class DirectoryLoader:
             root=part.source.root,
             name=part.name,
             version=part.version,
+            links=part.source.links,
             anchor_ms=spec.anchor_ms,
             now_ms=self._settings.now_ms,
             schemas=tuple(fixture_schema(schema) for schema in part.schemas),

@@ -205,6 +205,8 @@ class FixtureSet:
     """What the set is called where others use it."""
     version: str | None = None
     """The version of the set itself."""
+    links: tuple[str, ...] = ()
+    """Where the set's code lives."""
     anchor_ms: int
     """What relative times count from, in milliseconds since the epoch."""
     now_ms: int

@@ -29,6 +29,8 @@ from fakebus.fixture_files.sources import PACK_SUFFIX, ROOT_FILE, is_asyncapi
 ENTRY_POINTS = "fakebus.fixtures"
 """The group of entry points whose values name the packages that hold a set."""
 SHIPPED = "openedx"
+_CODE_LABELS = frozenset(("source", "sourcecode", "code", "repository", "repo", "github", "git"))
+_LINK = re.compile(r"https?://[!#-;=?-~]{1,300}")
 _PACKAGE = "package:"
 _PACKAGE_NAME = re.compile(r"\w+([.-]+\w+)*")
 
@@ -42,6 +44,8 @@ class SetSource(NamedTuple):
     """What the set is called if it does not say so itself."""
     version: str | None = None
     """Its version if it does not say so itself."""
+    links: tuple[str, ...] = ()
+    """Where its code lives, as its package tells."""
 
 
 def _is_name(text: str, folder: Path) -> bool:
@@ -69,9 +73,11 @@ def source_of(path: Path) -> SetSource:
 def shipped_source() -> SetSource:
     """Return the set that comes with fakebus."""
     package = Path(__file__).parents[1]
+    code = ("https://github.com/openedx/openedx-events",)
     installed = package / SHIPPED / "fixtures"
     # An editable installation has them where the repository has.
-    return SetSource(installed if installed.exists() else package.parent / "fixtures")
+    root = installed if installed.exists() else package.parent / "fixtures"
+    return SetSource(root, links=code)
 
 
 def directory_source(text: str, folder: Path) -> SetSource:
@@ -169,7 +175,7 @@ def package_source(name: str) -> SetSource:
     dist = _distribution(name)
     found = dist and next(_roots_of(dist), None)
     if dist is not None and found:
-        return SetSource(found, dist.name, dist.version)
+        return SetSource(found, dist.name, dist.version, _links_of(dist))
     root = _package_root(name.replace("-", "_"))
     if root is None and dist is None:
         known = sorted({each.name for each in entry_points(group=ENTRY_POINTS)})
@@ -189,7 +195,20 @@ def package_source(name: str) -> SetSource:
 def _checked(root: Path, what: str, name: str, dist: Distribution | None) -> SetSource:
     if not (root / ROOT_FILE).is_file():
         raise DataError(f"{what} has no {ROOT_FILE}", "put the set's files into the package")
-    return SetSource(root, name, None if dist is None else dist.version)
+    if dist is None:
+        return SetSource(root, name)
+    return SetSource(root, name, dist.version, _links_of(dist))
+
+
+def _links_of(dist: Distribution) -> tuple[str, ...]:
+    """Return where a distribution says that its code lives, or else its home page."""
+    found: dict[str, str] = {}
+    for text in dist.metadata.get_all("Project-URL") or ():
+        label, _, url = str(text).partition(",")
+        found.setdefault(re.sub("[^a-z]", "", label.lower()), url.strip())
+    homes = [found.get("homepage", ""), *(dist.metadata.get_all("Home-page") or ())]
+    links = [url for label, url in found.items() if label in _CODE_LABELS] or homes[:2]
+    return tuple(url for url in links if _LINK.fullmatch(url))
 
 
 def _entry_point(name: str) -> EntryPoint | None:

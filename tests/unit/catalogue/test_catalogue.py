@@ -10,6 +10,7 @@ import yaml
 
 from fakebus.cli.main import run
 from tests.unit.catalogue.test_impact import FILES
+from tests.unit.fixture_files.packages import install
 
 Catalogue = Callable[..., str]
 HOSTILE = "<img src=x onerror=alert(1)> {process.exit()} ](javascript:x) \x1b[2J | `"
@@ -205,3 +206,33 @@ def test_an_asyncapi_export_is_read_back_as_the_same_set(
         assert {one["service"] for one in event["consumers"]} == {
             one["service"] for one in before[name]["consumers"]
         }
+
+
+@pytest.mark.parametrize(
+    ("told", "links"),
+    [
+        ("Project-URL: Source Code, https://git.example/orders", ["https://git.example/orders"]),
+        ("Home-page: https://orders.example", ["https://orders.example"]),
+        ("Project-URL: Repository, javascript:alert(1)", []),
+        ('Project-URL: Repository, https://a.example/"><b>', []),
+        ("Project-URL: Documentation, https://docs.example", []),
+    ],
+)
+def test_an_event_type_links_to_the_code_that_its_package_tells(
+    root: Path,
+    catalogue: Catalogue,
+    monkeypatch: pytest.MonkeyPatch,
+    told: str,
+    links: list[str],
+) -> None:
+    files = {"fakebus.yaml": "version: 1\ntopics: [{name: parcels}]\n"}
+    install(root / "site", "parcel-events", files)
+    metadata = root / "site" / "parcel_events-1.0.dist-info" / "METADATA"
+    metadata.write_text(f"{metadata.read_text()}{told}\n")
+    monkeypatch.syspath_prepend(str(root / "site"))
+    (root / "set" / "fakebus.yaml").write_text(
+        "version: 1\nuses: [{package: parcel-events}]\ntopics: [{name: own}]\n"
+    )
+    found = events(catalogue("--json"))
+    assert (found["parcels"]["links"], found["own"]["links"]) == (links, [])
+    assert all(f"<{link}>" in catalogue("--format", "markdown") for link in links)
