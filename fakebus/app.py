@@ -26,6 +26,7 @@ from fakebus.lineage.identities import Identities
 from fakebus.lineage.lineage import Lineage
 from fakebus.ready_file import ReadyFile
 from fakebus.real_time import keep_real_time, monotonic
+from fakebus.redis.groups_at_rest import GroupsAtRest
 from fakebus.registry.registry import Registry
 from fakebus.registry.validation import RecordValidator
 from fakebus.servers import Server, reachable
@@ -153,7 +154,7 @@ class FakeBus:
         await self.registry.start()
         self.broker.record_validator = RecordValidator(self.registry)
         own = (self.registry, self.seed_notes, self.lineage, self.identities)
-        self.broker.participants += own
+        self.broker.participants += (*own, GroupsAtRest(self.broker))
         await self.broker.finish_restoring()
         if seed is not None:
             await seed.write(

@@ -6,7 +6,7 @@ Records are read once, by slices; what is kept of them is bounded, and counted b
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +18,7 @@ from fakebus.cluster.embedded import EmbeddedCluster
 from fakebus.cluster.event_lines import event_line
 from fakebus.cluster.events import Event
 from fakebus.cluster.interface import ClusterError, is_internal_topic
+from fakebus.real_time import monotonic
 from fakebus.registry.log_records import read_key, read_value
 from fakebus.registry.schema_log import TOPIC as SCHEMAS_TOPIC
 from fakebus.servers import Bus
@@ -26,6 +27,8 @@ from fakebus.wording import counted
 
 MOST_LINES_BYTES = 8 << 20
 """Bytes of records that are shown; those beyond are counted only."""
+COMPARE_S = 10.0
+"""How long records are compared; what is different beyond that is not told."""
 MOST_EXPORTED = 20_000
 MOST_EXPORTED_BYTES = 32 << 20
 
@@ -49,15 +52,22 @@ async def compare(bus: Bus, pair: Pair, limit: int) -> Json:
         limit: records of each partition that are shown at most.
     """
     before, after = pair
+    anew = {
+        name
+        for name in _shown(before) & _shown(after)
+        if before.topics[name].topic_id != after.topics[name].topic_id
+    }
+    records: list[Json] = []
+    complete = await _records(bus, pair, limit, records)
     found: Json = {
-        "topics_created": sorted(_shown(after) - _shown(before)),
-        "topics_deleted": sorted(_shown(before) - _shown(after)),
-        "records": [each async for each in _records(bus, pair, limit)],
+        "topics_created": sorted(_shown(after) - _shown(before) | anew),
+        "topics_deleted": sorted(_shown(before) - _shown(after) | anew),
+        "records": records,
         "offsets": list(_offsets(before, after)),
         "configs": list(_configs(before, after)),
         "subjects": await _subjects(bus, pair),
     }
-    return {"same": not any(found.values()), **found}
+    return {"same": complete and not any(found.values()), "complete": complete, **found}
 
 
 def _shown(snapshot: Snapshot) -> set[str]:
@@ -71,30 +81,39 @@ def _logs(pair: Pair, name: str) -> Iterator[tuple[TopicPartition, LogCopy | Non
         yield TopicPartition(name, index), old, new
 
 
-async def _records(bus: Bus, pair: Pair, limit: int) -> AsyncIterator[Json]:
+async def _records(bus: Bus, pair: Pair, limit: int, found: list[Json]) -> bool:
+    """Add what is different in each partition; return whether there was time for all of it."""
     cluster, room = EmbeddedCluster(bus, Origin(front_end="http")), MOST_LINES_BYTES
+    until = monotonic() + COMPARE_S
     for name in sorted(_shown(pair[0]) | _shown(pair[1])):
         for place, old, new in _logs(pair, name):
-            sides = _Side(), _Side()
-            async for both in bus.broker.saved_snapshots.reader.differences(old, new):
-                for side, record in zip(sides, both, strict=True):
-                    if record is None:
-                        continue
-                    side.count += 1
-                    if len(side.lines) < limit and room > 0:
-                        (event,) = await cluster.events(place, [record])
-                        side.lines.append(event_line(event))
-                        room -= len(side.lines[-1])
-            removed, added = sides
+            sides = removed, added = _Side(), _Side()
+            async with aclosing(bus.broker.saved_snapshots.reader.differences(old, new)) as all_:
+                async for both in all_:
+                    for side, record in zip(sides, both, strict=True):
+                        if record is None:
+                            continue
+                        side.count += 1
+                        if len(side.lines) < limit and room > 0:
+                            (event,) = await cluster.events(place, [record])
+                            side.lines.append(event_line(event))
+                            room -= len(side.lines[-1])
+                    if monotonic() > until:
+                        break
             if removed.count or added.count:
-                yield {
-                    "topic": name,
-                    "partition": place.partition,
-                    "added": added.count,
-                    "removed": removed.count,
-                    "added_lines": added.lines,
-                    "removed_lines": removed.lines,
-                }
+                found.append(
+                    {
+                        "topic": name,
+                        "partition": place.partition,
+                        "added": added.count,
+                        "removed": removed.count,
+                        "added_lines": added.lines,
+                        "removed_lines": removed.lines,
+                    }
+                )
+            if monotonic() > until:
+                return False
+    return True
 
 
 def _offsets(before: Snapshot, after: Snapshot) -> Iterator[Json]:

@@ -22,14 +22,13 @@ from uuid import UUID
 from fakebus.broker.broker import Broker
 from fakebus.broker.tail import Tail
 from fakebus.broker.topics import Topic
-from fakebus.redis.entries import EntryId
+from fakebus.redis.entries import GROUPS, PENDING, EntryId
 from fakebus.redis.protocol import RedisError
 from fakebus.redis.streams import Positions
 from fakebus.types import TopicPartition
 
 logger = logging.getLogger("fakebus.redis")
 
-_GROUPS, _PENDING = "redis.group/", "redis.pending/"
 _HEAP_SLACK = 100
 
 
@@ -165,22 +164,22 @@ class StreamGroups:
     def _load(self) -> None:
         topics = {str(topic.topic_id) for topic in self._broker.topics}
         rows: dict[str, str | None] = {}
-        for name, text in self._broker.values(_GROUPS).all().items():
+        for name, text in self._broker.values(GROUPS).all().items():
             topic_id, group_name = name.split("/", 1)
             if topic_id not in topics:
                 logger.info("group %s is removed: its stream was deleted", group_name)
-                rows[_GROUPS + name] = None
+                rows[GROUPS + name] = None
                 continue
             stored = json.loads(text)
             group = self._groups[topic_id, group_name] = _from_json(group_name, stored)
             if "pending" in stored:
                 # As it was written before each entry had a value of its own.
                 rows |= _rows((topic_id, group_name), group, group.pending)
-        for name, text in self._broker.values(_PENDING).all().items():
+        for name, text in self._broker.values(PENDING).all().items():
             topic_id, group_name, entry_id = name.split("/")
             owner = self._groups.get((topic_id, unquote(group_name)))
             if owner is None:
-                rows[_PENDING + name] = None
+                rows[PENDING + name] = None
             else:
                 owner.put(EntryId.parse(entry_id.encode()), Pending(*json.loads(text)))
         if rows:
@@ -298,8 +297,8 @@ def no_group(name: str, group: str, where: str = "") -> RedisError:
 def _rows(key: Key, group: StreamGroup, entries: Mapping[EntryId, Any]) -> dict[str, str | None]:
     """Return what is stored of a group and of some of its pending entries."""
     topic_id, name = key
-    prefix = f"{_PENDING}{topic_id}/{quote(name, safe='')}/"
-    rows: dict[str, str | None] = {f"{_GROUPS}{topic_id}/{name}": json.dumps(_to_json(group))}
+    prefix = f"{PENDING}{topic_id}/{quote(name, safe='')}/"
+    rows: dict[str, str | None] = {f"{GROUPS}{topic_id}/{name}": json.dumps(_to_json(group))}
     for entry_id in entries:
         pending = group.pending.get(entry_id)
         rows[f"{prefix}{entry_id}"] = None if pending is None else json.dumps(pending)

@@ -56,7 +56,8 @@ class RedisServer:
         """Serve clients with the groups that storage holds."""
         broker = self._bus.broker
         self._groups = StreamGroups(broker)
-        broker.participants.append(self._groups)
+        others = [each for each in broker.participants if each.name != self._groups.name]
+        broker.participants[:] = [*others, self._groups]
         self._commands = Commands(broker, Streams(broker, self._bus.registry), self._groups)
         for port in self._ports:
             await port.start()

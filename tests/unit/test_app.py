@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import socket
 import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,7 @@ import pytest
 import redis
 
 from fakebus.addresses import Address
-from fakebus.app import FakeBus
+from fakebus.app import BusThread, FakeBus
 from fakebus.broker.broker import Broker
 from fakebus.config import Settings
 from fakebus.errors import ConfigError
@@ -90,6 +93,32 @@ def test_a_host_that_is_none_is_told(front_end: str, host: str) -> None:
         FakeBus.thread(chosen),
     ):
         pass
+
+
+def test_groups_of_streams_go_back_also_while_redis_is_not_served(tmp_path: Path) -> None:
+    served = settings(redis=(ANY_PORT,), data=tmp_path / "bus.db")
+
+    @contextlib.contextmanager
+    def bus(settings: Settings) -> Iterator[tuple[FakeBus, Callable[[Any], Any]]]:
+        with BusThread(FakeBus(settings)) as running:
+            loop = running.loop
+            yield (
+                running.bus,
+                lambda work: asyncio.run_coroutine_threadsafe(work, loop).result(10),
+            )
+
+    with bus(served) as (one, run), redis.Redis.from_url(one.redis_urls[0]) as client:
+        first = client.xadd("stream", {"n": 1})
+        client.xgroup_create("stream", "g", "0")
+        run(one.broker.saved_snapshots.save("s"))
+        client.xgroup_create("stream", "later", "0")
+        client.xreadgroup("g", "c", {"stream": ">"})
+    with bus(replace(served, redis=())) as (one, run):
+        run(one.broker.saved_snapshots.restore("s"))
+    with bus(served) as (one, run), redis.Redis.from_url(one.redis_urls[0]) as client:
+        assert [each["name"] for each in client.xinfo_groups("stream")] == [b"g"]
+        ((_, found),) = client.xreadgroup("g", "c", {"stream": ">"})
+        assert [entry_id for entry_id, _ in found] == [first]
 
 
 def test_several_ports_of_redis_serve_the_same_groups() -> None:
