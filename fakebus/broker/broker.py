@@ -41,8 +41,10 @@ from fakebus.broker.producer_ids import ProducerIds
 from fakebus.broker.record_thread import RecordThread, takes_long
 from fakebus.broker.security.security import Security
 from fakebus.broker.tail_cache import TailCache
-from fakebus.broker.topic_names import TRANSACTION_PREFIX
 from fakebus.broker.topics import Topics
+from fakebus.broker.transactions.coordinator import TransactionCoordinator
+from fakebus.broker.transactions.rollback import TransactionsParticipant
+from fakebus.broker.transactions.writing import TransactionalWrite
 from fakebus.broker.values import Values
 from fakebus.clock import Clock, SystemClock
 from fakebus.errors import BrokerError, ErrorCode
@@ -54,8 +56,6 @@ if TYPE_CHECKING:
     from fakebus.broker.saved_snapshots import SavedSnapshots
     from fakebus.broker.snapshots import Participant, Snapshots
     from fakebus.broker.topic_admin import TopicAdmin
-    from fakebus.broker.transactions.coordinator import TransactionCoordinator
-    from fakebus.broker.transactions.writing import TransactionalWrite
 
 logger = logging.getLogger("fakebus.broker")
 
@@ -104,9 +104,20 @@ class Broker:
             topics=self.topics, config=self.config, storage=storage, node_ids=self._node_ids
         )
         self.producer_ids = ProducerIds(storage)
+        self.transactions = TransactionCoordinator(
+            config=self.config,
+            clock=self.clock,
+            storage=storage,
+            topics=self.topics,
+            groups=self.group_coordinator,
+            producer_ids=self.producer_ids,
+        )
         self.record_thread = RecordThread()
         self.security = Security(self.config, self.values)
-        self.participants: list[Participant] = [self.security]
+        self.participants: list[Participant] = [
+            self.security,
+            TransactionsParticipant(self.transactions),
+        ]
         """Who has state that belongs to the snapshots that are taken from now on."""
         self.record_validator: RecordValidator | None = None
         """Asked about batches for topics whose configs want their schemas validated."""
@@ -117,8 +128,8 @@ class Broker:
             self.topics,
             self.config,
             self.clock,
-            partial(self._expire, "saved_snapshots"),
-            partial(self._expire, "transactions"),
+            self._expire_snapshots,
+            self.transactions.expire,
         )
 
     def _note(
@@ -146,20 +157,6 @@ class Broker:
         from fakebus.broker.topic_admin import TopicAdmin
 
         return TopicAdmin(topics=self.topics, config=self.config, node_ids=self._node_ids)
-
-    @cached_property
-    def transactions(self) -> TransactionCoordinator:
-        """The transactional ids and their transactions."""
-        from fakebus.broker.transactions.coordinator import TransactionCoordinator
-
-        return TransactionCoordinator(
-            config=self.config,
-            clock=self.clock,
-            storage=self._storage,
-            topics=self.topics,
-            groups=self.group_coordinator,
-            producer_ids=self.producer_ids,
-        )
 
     @cached_property
     def snapshots(self) -> Snapshots:
@@ -197,8 +194,6 @@ class Broker:
         saved, changes = await self._storage.load_snapshots()
         if saved or changes:
             self.saved_snapshots.load(saved, changes)
-        if self._storage.meta_keys(TRANSACTION_PREFIX):
-            self.transactions  # noqa: B018 - it is loaded, so that it sees to timeouts
         self._housekeeping.start()
 
     async def close(self) -> None:
@@ -237,9 +232,9 @@ class Broker:
         if "saved_snapshots" in vars(self):
             await self.saved_snapshots.finish_restoring()
 
-    async def _expire(self, part: str) -> None:
-        if part in vars(self):
-            await getattr(self, part).expire()
+    async def _expire_snapshots(self) -> None:
+        if "saved_snapshots" in vars(self):
+            await self.saved_snapshots.expire()
 
     @property
     def overloaded(self) -> bool:

@@ -9,10 +9,10 @@ Source: KIP-98; Kafka's ProducerStateManager and TransactionIndex.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from fakebus.storage.interface import AbortedTransaction, StoredBatch
+from fakebus.storage.interface import AbortedTransaction
 
 
 class _Aborted(NamedTuple):
@@ -87,12 +87,3 @@ class LogTransactions:
             (each for each, _ in self._aborted if each.last_offset < offset),
             ((first, producer_id) for first, producer_id in self.open.items() if first < offset),
         )
-
-
-def is_aborted(batch: StoredBatch, aborted: Sequence[AbortedTransaction]) -> bool:
-    """Return whether a batch belongs to one of these transactions."""
-    return any(
-        each.producer_id == batch.producer_id
-        and each.first_offset <= batch.base_offset < each.last_offset
-        for each in aborted
-    )

@@ -269,6 +269,15 @@ class ProducerState:
                 abort=bool(marker.attributes & ABORT_FLAG),
             )
 
+    def is_aborted(self, batch: StoredBatch) -> bool:
+        """Return whether a batch belongs to a transaction that was aborted."""
+        if self.transactions is None or not batch.attributes & TRANSACTIONAL_BIT:
+            return False
+        return any(
+            each.producer_id == batch.producer_id
+            for each in self.transactions.aborted(batch.base_offset, batch.base_offset + 1)
+        )
+
     def expire(self, oldest_timestamp: int) -> None:
         """Forget the producers whose last batch is older (producer.id.expiration.ms)."""
         stale = [

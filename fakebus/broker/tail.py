@@ -3,7 +3,8 @@
 A :class:`LogCursor` is a place in one partition's log; a :class:`Tail` holds one for every
 partition of some topics, also of those that are created later. Both hand out what lies
 between their place and the end in slices, so that neither memory nor the time until others
-get their turn grows with the log, and both stop at :func:`readable_end`.
+get their turn grows with the log. Who wants what is committed stops at :func:`readable_end`, and
+does not see what was aborted.
 
 No record comes twice. There is one exception: when a log is rolled back, a cursor that has
 read further goes back to where the log is still what it was (as KIP-320 has consumers do), and
@@ -48,8 +49,8 @@ Start = Callable[[PartitionLog], int]
 
 
 def readable_end(log: PartitionLog) -> int:
-    """Return one past the last record that may be read; open transactions will lower it."""
-    return log.high_watermark
+    """Return one past the last record that no open transaction can take back."""
+    return log.last_stable_offset
 
 
 class BatchSlice(NamedTuple):
@@ -79,10 +80,12 @@ class LogCursor:
         having: bytes in lower case; records of a batch that has none of them, in whatever case,
             need not come.
         pace: at which batches are looked through for these.
+        committed: stop where an open transaction begins, and leave out what was aborted.
     """
 
     __slots__ = (
         "_ahead",
+        "_committed",
         "_epoch",
         "_first",
         "_having",
@@ -105,8 +108,10 @@ class LogCursor:
         wanted: Callable[[StoredBatch], bool] | None = None,
         having: Sequence[bytes] = (),
         pace: Pace | None = None,
+        committed: bool = False,
     ) -> None:
         self.log = log
+        self._committed = committed
         self._wanted = wanted
         self._having = having
         self._pace = pace or Pace(rest_s=0)
@@ -158,7 +163,7 @@ class LogCursor:
         return not self.log.deleted and self.position < self._limit()
 
     def _limit(self) -> int:
-        end = readable_end(self.log)
+        end = readable_end(self.log) if self._committed else self.log.high_watermark
         return end if self.end is None else min(end, self.end)
 
     def read_cached(self, max_bytes: int = SLICE_BYTES) -> BatchSlice | None:
@@ -175,6 +180,9 @@ class LogCursor:
         if not batches:
             return None
         first_offset, self.position = self.position, batches[-1].last_offset + 1
+        if self._committed:
+            is_aborted = self.log.producers.is_aborted
+            batches = [batch for batch in batches if not is_aborted(batch)]
         return BatchSlice(first_offset, batches)
 
     async def _next_batches(self, max_bytes: int) -> Sequence[StoredBatch]:
@@ -224,7 +232,11 @@ class LogCursor:
                 self._ahead.extend(await self._next_batches(SLICE_BYTES))
                 continue
             batch = self._ahead[0]
-            if batch.attributes & CONTROL_BIT or batch.last_offset < self.position:
+            if (
+                batch.attributes & CONTROL_BIT
+                or batch.last_offset < self.position
+                or (self._committed and self.log.producers.is_aborted(batch))
+            ):
                 self._close_batch()
             elif self._wanted is not None and not self._wanted(batch):
                 left -= len(batch.data)
@@ -285,7 +297,7 @@ async def _has_any(data: Buffer, wanted: Sequence[bytes], pace: Pace) -> bool:
 
 
 class Tail:
-    """Cursor over the records of several topics, for ``with``.
+    """Cursor over the committed records of several topics, for ``with``.
 
     It reads in *passes*: a pass ends where the logs ended when it began, so it has an end
     however fast others write.
@@ -333,7 +345,7 @@ class Tail:
         for log in topic.partitions:
             if log not in self._cursors:
                 position = None if self._start is None else self._start(log)
-                cursor = LogCursor(log, position, on_change=self._wake)
+                cursor = LogCursor(log, position, on_change=self._wake, committed=True)
                 self._cursors[log] = cursor
                 self._wake(cursor)
 

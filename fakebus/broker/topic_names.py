@@ -12,8 +12,6 @@ CONSUMER_OFFSETS = "__consumer_offsets"
 TRANSACTION_STATE = "__transaction_state"
 SHARE_GROUP_STATE = "__share_group_state"
 CLUSTER_METADATA = "__cluster_metadata"
-TRANSACTION_PREFIX = "transaction."
-"""What the keys begin with that the states of transactional ids are stored under."""
 _LEGAL = re.compile("[a-zA-Z0-9._-]+", re.ASCII)
 
 

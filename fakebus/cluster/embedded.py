@@ -390,7 +390,7 @@ class EventTail:
 
 
 def _range(log: PartitionLog) -> LogRange:
-    return LogRange(start=log.log_start_offset, end=readable_end(log))
+    return LogRange(start=log.log_start_offset, end=log.high_watermark)
 
 
 def _config(found: DescribedConfig) -> ConfigValue:

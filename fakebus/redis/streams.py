@@ -226,7 +226,7 @@ class Streams:
 
     async def _last_of_log(self, log: PartitionLog, ids: IdRange, count: int) -> list[Entry]:
         found, size = list[Entry](), 0
-        high, width = log.high_watermark, min(count, _PORTION)
+        high, width = log.last_stable_offset, min(count, _PORTION)
         while high > log.log_start_offset and len(found) < count:
             low = max(high - width, log.log_start_offset)
             entries = await self._read_log(log, low, high - low)
@@ -248,7 +248,7 @@ class Streams:
         return _in_log_order(found[:count]) if len(topic.partitions) == 1 else found[:count]
 
     async def _read_log(self, log: PartitionLog, offset: int, count: int) -> list[Entry]:
-        cursor, size = LogCursor(log, offset), 0
+        cursor, size = LogCursor(log, offset, committed=True), 0
         found: list[Entry] = []
         while size < MAX_ANSWER_BYTES and (
             records := await cursor.records(min(count - len(found), SLICE_RECORDS))
@@ -267,7 +267,7 @@ class Streams:
         if entry_id.partition >= len(topic.partitions):
             return None
         log = topic.partitions[entry_id.partition]
-        if not log.log_start_offset <= entry_id.offset < log.high_watermark:
+        if not log.log_start_offset <= entry_id.offset < log.last_stable_offset:
             return None
         found = await self._read_log(log, entry_id.offset, 1)
         return found[0] if found and found[0].id == entry_id else None

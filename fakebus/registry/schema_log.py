@@ -109,7 +109,7 @@ class SchemaLog:
             logger.warning(
                 "the topic %s is not compacted: schemas are lost when its retention ends", TOPIC
             )
-        self._cursor = LogCursor(log, on_change=self._log_changed)
+        self._cursor = LogCursor(log, on_change=self._log_changed, committed=True)
 
     def _topic_changed(self, topic: Topic) -> None:
         if topic.name == TOPIC and not self._follows(topic):

@@ -36,7 +36,9 @@ def delete_records(
 
 def list_offsets(side: Side, topic: str, *timestamps: int, version: int = 7, **fields: Any) -> Any:
     """Return the answer about partition 0 for each timestamp, in a request each."""
-    options = {name: fields.pop(name) for name in ("isolation_level",) if name in fields}
+    options = {
+        name: fields.pop(name) for name in ("isolation_level", "replica_id") if name in fields
+    }
     answers = []
     for timestamp in timestamps:
         partition = ListOffsetsPartition(**{"partition_index": 0, "timestamp": timestamp, **fields})

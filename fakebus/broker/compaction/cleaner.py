@@ -5,8 +5,10 @@ A round takes the log that needs it most. It notes the newest offset of each key
 drops what has a newer record. Everything is done in small steps, so that the broker goes on
 serving; each step is one transaction, and a round that is cut off is simply done again.
 
-Source: LogCleanerManager and Cleaner in Kafka. There are no transactions here, so nothing is
-done about aborted ones; control batches stay.
+Records of aborted transactions go, those behind the last stable offset are not looked at, and
+markers stay: from them it is known after a restart what was aborted.
+
+Source: LogCleanerManager and Cleaner in Kafka.
 """
 
 from __future__ import annotations
@@ -199,7 +201,7 @@ class LogCleaner:
         """Return the newest offsets of the dirty part, or of as much as memory allows."""
         buffer_bytes = self._config.get_int("log.cleaner.dedupe.buffer.size")
         max_keys = buffer_bytes // _BYTES_PER_KEY
-        offsets = OffsetMap()
+        offsets = OffsetMap(cleanable.log.producers)
         end = cleanable.first_uncleanable_offset
         cursor = LogCursor(cleanable.log, cleanable.first_dirty_offset, end=end)
         while (part := await cursor.read(STEP_BYTES)) is not None:

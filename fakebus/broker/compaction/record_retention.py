@@ -21,9 +21,14 @@ _MAX_INT64 = 2**63 - 1
 
 
 class OffsetMap:
-    """The newest offset of every key, in bounded memory."""
+    """The newest offset of every key, in bounded memory.
 
-    def __init__(self) -> None:
+    Args:
+        producers: the log's producers, who know what was aborted.
+    """
+
+    def __init__(self, producers: ProducerState) -> None:
+        self._producers = producers
         self._offsets: dict[bytes, int] = {}
         self.end_offset = 0
         """The map knows every record before this offset, and after the one it began with."""
@@ -34,7 +39,7 @@ class OffsetMap:
     def add(self, batch: StoredBatch) -> None:
         """Take in the records of the next batch."""
         self.end_offset = batch.last_offset + 1
-        if batch.attributes & CONTROL_BIT:
+        if batch.attributes & CONTROL_BIT or self._producers.is_aborted(batch):
             return
         try:
             records = UnpackedBatch(batch.data).records
@@ -91,6 +96,8 @@ class RecordRetention:
             return batch
         horizon_ms = unpacked.delete_horizon_ms
         records = [record for record in unpacked.records if self._stays(record, horizon_ms)]
+        if self._producers.is_aborted(batch):
+            records = []
         if not records:
             return self._emptied(batch, unpacked.header)
         if horizon_ms is None and any(record.is_tombstone for record in records):

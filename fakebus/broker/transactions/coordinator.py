@@ -19,7 +19,6 @@ from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.groups.coordinator import GroupCoordinator
 from fakebus.broker.producer_ids import ProducerIds
 from fakebus.broker.topic_names import CONSUMER_OFFSETS
-from fakebus.broker.topic_names import TRANSACTION_PREFIX as _PREFIX
 from fakebus.broker.topics import Topics
 from fakebus.broker.transactions.markers import append_marker
 from fakebus.broker.transactions.state import (
@@ -39,6 +38,8 @@ logger = logging.getLogger("fakebus.broker.transactions")
 
 COORDINATOR_EPOCH = 0
 """There is one coordinator, for ever."""
+_PREFIX = "transaction."
+"""What the keys begin with that states are stored under."""
 _DONE = {
     TransactionStatus.COMPLETE_COMMIT: True,
     TransactionStatus.COMPLETE_ABORT: False,
@@ -71,9 +72,9 @@ class TransactionCoordinator:
         producer_ids: ProducerIds,
     ) -> None:
         self._config = config
-        self._clock = clock
+        self.clock = clock
         self._storage = storage
-        self._topics = topics
+        self.topics = topics
         self.groups = groups
         self._producer_ids = producer_ids
         self._states: dict[str, TransactionState] = {}
@@ -106,7 +107,7 @@ class TransactionCoordinator:
 
     def offsets_partition(self, group_id: str) -> TopicPartition:
         """Return the partition of __consumer_offsets that stands for a group."""
-        topic = self._topics.get(CONSUMER_OFFSETS)
+        topic = self.topics.get(CONSUMER_OFFSETS)
         count = (
             self._config.get_int("offsets.topic.num.partitions")
             if topic is None
@@ -129,7 +130,8 @@ class TransactionCoordinator:
         if state.is_ongoing:
             self._ongoing.add(transactional_id)
 
-    def _save(self, transactional_id: str, state: TransactionState | None) -> asyncio.Future[None]:
+    def save(self, transactional_id: str, state: TransactionState | None) -> asyncio.Future[None]:
+        """Keep a state, or forget it; done when that is stored."""
         before = self._states.get(transactional_id)
         self._put(transactional_id, state)
         text = None if state is None else encode(state)
@@ -162,7 +164,7 @@ class TransactionCoordinator:
         if state is None or (state.is_exhausted and not state.is_ongoing):
             fresh = await self._producer_ids.allocate()
             state = self._states.get(transactional_id)
-        now_ms = self._clock.now_ms()
+        now_ms = self.clock.now_ms()
         if state is None:
             state = TransactionState(
                 transactional_id=transactional_id,
@@ -183,7 +185,7 @@ class TransactionCoordinator:
             state = state.rotated(fresh, timeout_ms, now_ms, known=known)
         else:
             state = state.initialized(timeout_ms, expected, now_ms)
-        await self._save(transactional_id, state)
+        await self.save(transactional_id, state)
         return ProducerIdAndEpoch(state.producer_id, state.producer_epoch)
 
     # -- what belongs to a transaction --
@@ -231,9 +233,9 @@ class TransactionCoordinator:
         state = self._check(transactional_id, producer)
         if state.is_ongoing and state.partitions.issuperset(partitions):
             return None
-        now_ms = self._clock.now_ms()
+        now_ms = self.clock.now_ms()
         changed = state.with_partitions(partitions, now_ms, bumps_epoch=bumps_epoch)
-        return self._save(transactional_id, changed)
+        return self.save(transactional_id, changed)
 
     def verify_partition(
         self,
@@ -266,7 +268,7 @@ class TransactionCoordinator:
             BrokerError: see :meth:`_check`.
         """
         state = self._check(transactional_id, producer)
-        return self._save(transactional_id, state.with_offsets(group_id, rows))
+        return self.save(transactional_id, state.with_offsets(group_id, rows))
 
     # -- the end --
 
@@ -352,11 +354,11 @@ class TransactionCoordinator:
         bumps_epoch: bool,
     ) -> None:
         marked_by = ProducerIdAndEpoch(state.producer_id, marker_epoch)
-        now_ms = self._clock.now_ms()
+        now_ms = self.clock.now_ms()
         ended = state.ended(following, last_epoch, now_ms, commit=commit, bumps_epoch=bumps_epoch)
         with self._storage.atomic():
             for partition in sorted(state.partitions):
-                log = self._topics.logs.get(partition)
+                log = self.topics.logs.get(partition)
                 if log is not None and not log.is_internal:
                     try:
                         append_marker(
@@ -365,10 +367,12 @@ class TransactionCoordinator:
                     except BrokerError as error:
                         logger.warning("no marker in %s: %s", partition, error)
             stored = [
-                self.groups.store_offsets(group, list(rows.values()))
+                self.groups.store_offsets(group, known)
                 for group, rows in (state.offsets.items() if commit else ())
+                # A topic may have been deleted meanwhile.
+                if (known := [row for place, row in rows.items() if place in self.topics.logs])
             ]
-            stored.append(self._save(state.transactional_id, ended))
+            stored.append(self.save(state.transactional_id, ended))
         await asyncio.gather(*stored)
 
     # -- by the clock --
@@ -379,7 +383,7 @@ class TransactionCoordinator:
         Raises:
             StorageError: it could not be stored.
         """
-        now_ms = self._clock.now_ms()
+        now_ms = self.clock.now_ms()
         for state in self.ongoing:
             took_too_long = now_ms > state.start_ms + state.timeout_ms
             if took_too_long and state.transactional_id not in self._ending:
@@ -388,7 +392,7 @@ class TransactionCoordinator:
         for state in self:
             if state.updated_ms <= unused_since and not state.is_ongoing:
                 logger.info("transactional id %s expired", state.transactional_id)
-                await self._save(state.transactional_id, None)
+                await self.save(state.transactional_id, None)
 
 
 def _may_go_on(state: TransactionState, expected: ProducerIdAndEpoch) -> bool:

@@ -20,7 +20,7 @@ Version notes:
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from fakebus.broker.appending import (
     AppendResult,
@@ -31,6 +31,7 @@ from fakebus.broker.appending import (
     check_shape,
     is_transactional,
 )
+from fakebus.broker.transactions.writing import TransactionalWrite
 from fakebus.broker.turns import LARGE_REQUEST_BYTES, in_turns
 from fakebus.errors import BrokerError, ErrorCode
 from fakebus.kafka.api import (
@@ -52,9 +53,6 @@ from fakebus.protocol.messages import (
 )
 from fakebus.records.batch import TRANSACTIONAL_BIT, BatchHeader
 from fakebus.types import TopicPartition
-
-if TYPE_CHECKING:
-    from fakebus.broker.transactions.writing import TransactionalWrite
 
 _FIRST_WITH_ZSTD = 7
 _FIRST_WITH_ABORTABLE = 11
@@ -261,8 +259,6 @@ def _append(
 
 
 def _transaction(transactional_id: str, api_version: int) -> TransactionalWrite:
-    from fakebus.broker.transactions.writing import TransactionalWrite
-
     abortable = api_version >= _FIRST_WITH_ABORTABLE
     return TransactionalWrite(
         transactional_id,

@@ -15,7 +15,7 @@ from fakebus.broker.broker import Broker
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.fetching import IsolationLevel
 from fakebus.broker.tail_cache import LogTail, TailCache
-from fakebus.records.batch import invalid_crcs, parse_header
+from fakebus.records.batch import CONTROL_BIT, invalid_crcs, parse_header
 from fakebus.records.builder import build_batch
 from fakebus.records.codecs import Codec
 from fakebus.records.reader import read_records
@@ -25,6 +25,7 @@ from fakebus.storage.sqlite import SqliteStorage
 from tests.manual_clock import ManualClock
 from tests.unit.broker.batches import T0
 from tests.unit.broker.conftest import NOW_MS
+from tests.unit.broker.transactions.producer import TransactionalProducer, committed
 
 DAY_MS = 86_400_000
 COMPACT = {
@@ -503,3 +504,23 @@ async def test_memory_of_forgotten_batches_is_bounded() -> None:
     read = tail.read(9997, 10_000, 100)
     assert read is not None
     assert [batch.base_offset for batch in read] == [9997, 9998, 9999]
+
+
+async def test_records_of_aborted_transactions_go_and_neither_markers_nor_newer_values(
+    broker: Broker,
+) -> None:
+    await create(broker)
+    producer = await TransactionalProducer(broker).init()
+    await put(broker, (b"k", b"kept"))
+    await producer.write(b"aborted")
+    await producer.end(commit=False)
+    await producer.write(b"committed")
+    await producer.end(commit=True)
+    await put(broker, (b"other", b"kept too"))
+    await roll(broker)
+    await broker.run_housekeeping()
+    left = [(b.base_offset, bool(b.attributes & CONTROL_BIT)) for b in await stored(broker)]
+    assert [each for each in left if each[0] < 6] == [(2, True), (3, False), (4, True), (5, False)]
+    log = broker.partition_log(T0)
+    await log.load_producers()
+    assert await committed(broker) == [b"committed", b"kept too", b""]

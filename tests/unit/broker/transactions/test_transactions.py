@@ -1,0 +1,405 @@
+"""Transactions in the broker: what is seen, what ends them, and what a restart finds."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fakebus.broker.broker import Broker
+from fakebus.broker.configs.broker_config import BrokerConfig
+from fakebus.broker.fetching import FetchTarget, IsolationLevel
+from fakebus.broker.transactions.markers import append_marker
+from fakebus.broker.transactions.state import LAST_EPOCH, ProducerIdAndEpoch, decode, encode
+from fakebus.broker.transactions.writing import TransactionalWrite
+from fakebus.errors import BrokerError, ErrorCode, StorageError
+from fakebus.records.batch import parse_header
+from fakebus.storage.interface import AbortedTransaction
+from fakebus.storage.sqlite import SqliteStorage
+from fakebus.types import TopicPartition
+from tests.manual_clock import ManualClock
+from tests.unit.broker.batches import T0, batch
+from tests.unit.broker.transactions.producer import TransactionalProducer, committed
+
+T1 = TopicPartition("t", 1)
+
+
+@pytest.fixture
+async def producer(broker: Broker) -> TransactionalProducer:
+    await broker.topics.create("t", 2, {})
+    return await TransactionalProducer(broker).init()
+
+
+@contextlib.asynccontextmanager
+async def running(path: Path, clock: ManualClock | None = None) -> AsyncIterator[Broker]:
+    storage = await SqliteStorage.open(path)
+    broker = Broker(storage, clock=clock or ManualClock())
+    await broker.start()
+    try:
+        yield broker
+    finally:
+        await broker.close()
+        await storage.close()
+
+
+def refused(error: pytest.ExceptionInfo[BrokerError]) -> ErrorCode:
+    return error.value.error_code
+
+
+@pytest.mark.parametrize("second", [True, False])
+async def test_the_last_stable_offset_stands_where_the_oldest_open_transaction_begins(
+    broker: Broker, second: bool
+) -> None:
+    await broker.topics.create("t", 1, {})
+    a = await TransactionalProducer(broker, "a", second=second).init()
+    b = await TransactionalProducer(broker, "b", second=second).init()
+    log = broker.partition_log(T0)
+    await broker.produce(T0, batch(b"plain"))
+    await a.write(b"of a")
+    await b.write(b"of b")
+    assert (log.last_stable_offset, log.high_watermark) == (1, 3)
+    await a.end(commit=True)
+    assert (log.last_stable_offset, log.high_watermark) == (2, 4)
+    await a.write(b"more of a")
+    await b.end(commit=False)
+    assert (log.last_stable_offset, log.high_watermark) == (4, 6)
+    assert await committed(broker) == [b"plain", b"of a"]
+    await a.end(commit=True)
+    assert log.last_stable_offset == log.high_watermark == 7
+    assert await committed(broker) == [b"plain", b"of a", b"more of a"]
+
+
+async def test_a_fetch_names_the_aborted_transactions_that_reach_into_what_it_returns(
+    broker: Broker, producer: TransactionalProducer
+) -> None:
+    other = await TransactionalProducer(broker, "other").init()
+    await other.write(b"0")
+    for _ in range(3):
+        await producer.write(b"aborted")
+        await producer.end(commit=False)
+    await other.end(commit=False)
+    mine, its = producer.identity.producer_id, other.identity.producer_id
+    transactions = broker.partition_log(T0).producers.transactions
+    assert transactions is not None
+    for begin, end, expected in (
+        (0, 8, [(mine, 1, 2), (mine, 3, 4), (mine, 5, 6), (its, 0, 7)]),
+        (3, 4, [(mine, 3, 4), (its, 0, 7)]),
+        (7, 8, [(its, 0, 7)]),
+        (8, 9, []),
+    ):
+        assert transactions.aborted(begin, end) == [AbortedTransaction(*each) for each in expected]
+    await broker.partition_log(T0).delete_records(3)
+    assert [each.first_offset for each in transactions.aborted(0, 9)] == [3, 5, 0]
+
+
+async def test_a_fetch_of_committed_records_waits_for_the_end_whatever_it_is(
+    broker: Broker, producer: TransactionalProducer
+) -> None:
+    target = FetchTarget(broker.partition_log(T0), 0, 1_000_000)
+    fetch = asyncio.ensure_future(
+        broker.fetch(
+            [target],
+            max_wait_ms=10_000,
+            min_bytes=1000,
+            isolation=IsolationLevel.READ_COMMITTED,
+        )
+    )
+    await producer.write(b"x" * 2000)
+    await asyncio.sleep(0)
+    assert not fetch.done()
+    await producer.end(commit=True)
+    [found] = await asyncio.wait_for(fetch, 5)
+    assert len(found.batches) == 2
+
+
+@pytest.mark.parametrize("commit", [True, False])
+async def test_offsets_of_a_transaction_count_when_it_commits(
+    broker: Broker, producer: TransactionalProducer, commit: bool
+) -> None:
+    assert await producer.commit_offset("g", 5) is ErrorCode.NONE
+    assert broker.transactions.pending_offsets("g") == {T0}
+    assert broker.group_coordinator.committed_offset("g", T0) is None
+    await producer.end(commit=commit)
+    assert broker.transactions.pending_offsets("g") == set()
+    assert broker.group_coordinator.committed_offset("g", T0) == (5 if commit else None)
+
+
+async def test_offsets_of_a_topic_that_was_deleted_meanwhile_are_not_committed(
+    broker: Broker, producer: TransactionalProducer
+) -> None:
+    await producer.commit_offset("g", 5)
+    topic = broker.topics.get("t")
+    assert topic is not None
+    await broker.topics.delete(topic)
+    await producer.end(commit=True)
+    assert broker.group_coordinator.committed_offset("g", T0) is None
+
+
+async def test_a_batch_without_a_transaction_that_the_coordinator_knows_is_refused(
+    broker: Broker, producer: TransactionalProducer
+) -> None:
+    producer_id, epoch = producer.identity
+    fields = {"producer_id": producer_id, "producer_epoch": epoch, "base_sequence": 0}
+    for transaction, error in (
+        (None, ErrorCode.INVALID_TXN_STATE),
+        (TransactionalWrite("p"), ErrorCode.INVALID_TXN_STATE),
+        (TransactionalWrite("nobody", True), ErrorCode.INVALID_PRODUCER_ID_MAPPING),
+    ):
+        with pytest.raises(BrokerError) as raised:
+            broker.produce(T0, batch(b"x", transactional=True, **fields), transaction=transaction)
+        assert refused(raised) is error
+    assert broker.partition_log(T0).log_end_offset == 0
+
+
+async def test_a_batch_of_the_time_before_the_end_does_not_begin_a_transaction_anew(
+    broker: Broker, producer: TransactionalProducer
+) -> None:
+    producer.second = False
+    await producer.write(b"a")
+    write = TransactionalWrite("p")
+    data = batch(b"b", producer_id=0, producer_epoch=0, base_sequence=1, transactional=True)
+    # It was let in, and then waited for its turn while the transaction was committed.
+    log = broker.partition_log(T0)
+    write.admit(broker.transactions, log, parse_header(data))
+    await producer.end(commit=True)
+    with pytest.raises(BrokerError) as raised:
+        log.append(data, parse_header(data))
+    assert refused(raised) is ErrorCode.INVALID_TXN_STATE
+    assert log.last_stable_offset == log.high_watermark == 2
+
+
+async def test_a_second_producer_aborts_what_is_open_and_fences_the_first(
+    broker: Broker, producer: TransactionalProducer
+) -> None:
+    await producer.write(b"x")
+    second = TransactionalProducer(broker)
+    with pytest.raises(BrokerError) as raised:
+        await second.init()
+    assert refused(raised) is ErrorCode.CONCURRENT_TRANSACTIONS
+    await second.init()
+    assert second.identity == (producer.identity.producer_id, 2)
+    for fenced in (producer.write(b"y"), producer.end(commit=True)):
+        with pytest.raises(BrokerError) as raised:
+            await fenced
+    assert refused(raised) is ErrorCode.PRODUCER_FENCED
+    assert await committed(broker) == []
+
+
+async def test_a_producer_without_epochs_left_gets_another_id_and_may_ask_once_more(
+    broker: Broker, producer: TransactionalProducer
+) -> None:
+    state = broker.transactions.get("p")
+    assert state is not None
+    await broker.transactions.save("p", replace(state, producer_epoch=LAST_EPOCH))
+    old = producer.identity = ProducerIdAndEpoch(producer.identity.producer_id, LAST_EPOCH)
+    await producer.write(b"x")
+    await producer.end(commit=True)
+    assert producer.identity.epoch == 0
+    assert producer.identity.producer_id != old.producer_id
+    again = await broker.transactions.end("p", old, commit=True, bumps_epoch=True)
+    assert again == producer.identity
+    await producer.write(b"y")
+    await producer.end(commit=True)
+    assert await committed(broker) == [b"x", b"y"]
+
+
+async def test_a_transaction_that_takes_too_long_is_aborted_by_the_clock(
+    broker: Broker, producer: TransactionalProducer, clock: ManualClock
+) -> None:
+    await producer.write(b"x")
+    clock.advance(60)
+    await broker.run_housekeeping()
+    assert broker.partition_log(T0).last_stable_offset == 0
+    clock.advance(0.001)
+    await broker.run_housekeeping()
+    assert broker.partition_log(T0).last_stable_offset == 2
+    with pytest.raises(BrokerError) as raised:
+        await producer.end(commit=True)
+    assert refused(raised) is ErrorCode.PRODUCER_FENCED
+
+
+async def test_a_transactional_id_that_nobody_uses_expires(
+    broker: Broker, producer: TransactionalProducer, clock: ManualClock
+) -> None:
+    clock.advance(7 * 86_400 - 1)
+    await broker.run_housekeeping()
+    assert [state.transactional_id for state in broker.transactions] == ["p"]
+    clock.advance(1)
+    await broker.run_housekeeping()
+    assert list(broker.transactions) == []
+
+
+async def test_a_marker_from_an_older_epoch_or_coordinator_is_refused(
+    broker: Broker, producer: TransactionalProducer
+) -> None:
+    log = broker.partition_log(T0)
+    newer = ProducerIdAndEpoch(9, 5)
+    await append_marker(log, newer, 3, commit=True, now_ms=0)
+    for signed, coordinator, error in (
+        (ProducerIdAndEpoch(9, 4), 3, ErrorCode.INVALID_PRODUCER_EPOCH),
+        (newer, 2, ErrorCode.TRANSACTION_COORDINATOR_FENCED),
+    ):
+        with pytest.raises(BrokerError) as raised:
+            append_marker(log, signed, coordinator, commit=True, now_ms=0)
+        assert refused(raised) is error
+
+
+async def test_what_storage_does_not_keep_was_never_ended(
+    broker: Broker, producer: TransactionalProducer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await producer.write(b"x")
+    await producer.commit_offset("g", 3)
+
+    async def fail(group: object) -> None:
+        raise StorageError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(broker._storage.writes, "_commit", fail)
+        with pytest.raises(StorageError):
+            await producer.end(commit=True)
+    log = broker.partition_log(T0)
+    assert (log.last_stable_offset, log.log_end_offset) == (0, 1)
+    assert broker.transactions.get("p").status == "Ongoing"  # type: ignore[union-attr]
+    await producer.end(commit=True)
+    assert await committed(broker) == [b"x"]
+    assert broker.group_coordinator.committed_offset("g", T0) == 3
+
+
+async def test_a_stored_state_is_read_as_it_was(
+    broker: Broker, producer: TransactionalProducer
+) -> None:
+    await producer.write(b"x")
+    await producer.commit_offset("g", 3)
+    state = broker.transactions.get("p")
+    assert state is not None
+    assert decode("p", encode(state)) == state
+    with pytest.raises(StorageError):
+        decode("p", "{}")
+
+
+async def test_a_rollback_takes_open_transactions_along(
+    broker: Broker, producer: TransactionalProducer
+) -> None:
+    await producer.write(b"open at the snapshot")
+    before = await broker.snapshots.take()
+    await producer.end(commit=True)
+    await producer.write(b"later")
+    await producer.commit_offset("g", 3)
+    await broker.snapshots.roll_back(before)
+    log = broker.partition_log(T0)
+    # Nobody would end what was open then; what is open now goes on.
+    assert (log.last_stable_offset, log.high_watermark) == (2, 2)
+    await producer.end(commit=True)
+    assert await committed(broker) == []
+    assert broker.group_coordinator.committed_offset("g", T0) is None
+    await producer.write(b"after")
+    await producer.end(commit=True)
+    assert await committed(broker) == [b"after"]
+
+
+class Model:
+    """Two producers on a broker that is started again and again, and lists of what must hold."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[int, bytes]] = []
+        """Committed records by offset."""
+        self.offset: int | None = None
+        self.records: dict[str, list[tuple[int, bytes]]] = {"a": [], "b": []}
+        self.offsets: dict[str, int | None] = {"a": None, "b": None}
+        self.producers: dict[str, TransactionalProducer] = {}
+        self.count = 0
+
+    async def begin(self, broker: Broker) -> None:
+        if broker.topics.get("t") is None:
+            await broker.topics.create("t", 1, {})
+            self.producers = {
+                name: await TransactionalProducer(broker, name).init() for name in "ab"
+            }
+        for producer in self.producers.values():
+            producer.broker = broker
+
+    async def play(self, step: str, name: str) -> None:
+        producer = self.producers[name]
+        self.count += 1
+        if step == "write":
+            value = b"%d" % self.count
+            self.records[name].append(((await producer.write(value)).base_offset, value))
+        elif step == "offset":
+            await producer.commit_offset("g", self.count)
+            self.offsets[name] = self.count
+        elif step == "init":
+            with contextlib.suppress(BrokerError):
+                await producer.init()
+            await producer.init()
+            self.end(name, commit=False)
+        elif self.records[name] or self.offsets[name] is not None:
+            await producer.end(commit=step == "commit")
+            self.end(name, commit=step == "commit")
+
+    def end(self, name: str, *, commit: bool) -> None:
+        if commit:
+            self.seen += self.records[name]
+            self.offset = self.offset if self.offsets[name] is None else self.offsets[name]
+        self.records[name], self.offsets[name] = [], None
+
+    async def check(self, broker: Broker) -> None:
+        log = broker.partition_log(T0)
+        begun = [records[0][0] for records in self.records.values() if records]
+        assert log.last_stable_offset == min(begun, default=log.high_watermark)
+        stable = [value for place, value in sorted(self.seen) if place < log.last_stable_offset]
+        assert await committed(broker) == stable
+        assert broker.group_coordinator.committed_offset("g", T0) == self.offset
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(("write", "offset", "commit", "abort", "init", "restart")),
+        st.sampled_from("ab"),
+    ),
+    max_size=14,
+)
+
+
+@settings(
+    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(steps=STEPS)
+def test_random_transactions_with_restarts_between_any_two_steps(
+    tmp_path: Path, steps: list[tuple[str, str]]
+) -> None:
+    asyncio.run(play(tmp_path / f"{len(list(tmp_path.iterdir()))}.db", steps))
+
+
+async def play(path: Path, steps: list[tuple[str, str]]) -> None:
+    model, rest = Model(), deque(steps)
+    while True:
+        async with running(path) as broker:
+            await model.begin(broker)
+            await model.check(broker)
+            while rest:
+                step, name = rest.popleft()
+                if step == "restart":
+                    break
+                await model.play(step, name)
+                await model.check(broker)
+            else:
+                return
+
+
+async def test_the_longest_timeout_is_that_of_the_config(clock: ManualClock) -> None:
+    storage = await SqliteStorage.open(None)
+    config = BrokerConfig({"transaction.max.timeout.ms": "1000"})
+    broker = Broker(storage, clock=clock, config=config)
+    for timeout_ms in (0, 1001):
+        with pytest.raises(BrokerError) as raised:
+            await broker.transactions.init_producer_id("p", timeout_ms, None)
+        assert refused(raised) is ErrorCode.INVALID_TRANSACTION_TIMEOUT
+    assert await broker.transactions.init_producer_id("p", 1000, None) == (0, 0)
+    await storage.close()
