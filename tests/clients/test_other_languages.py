@@ -204,6 +204,49 @@ def test_a_survivor_takes_over_from_a_killed_member(
     assert {row["value"] for row in last} <= set(survivor.values)
 
 
+@pytest.mark.parametrize("client", ["java", "franz"])
+def test_members_of_the_new_protocol_share_partitions_and_take_over_from_each_other(
+    client: str,
+    tool: Callable[..., str],
+    start: Callable[[str], Program],
+    program: Program,
+    unique: Unique,
+    create_topic: Callable[..., str],
+    produce: Callable[[str, list[Row]], None],
+) -> None:
+    topic, group = create_topic(unique("topic"), 4), unique("group")
+    produce(topic, numbered(40, partitions=4))
+    arguments = {"topic": topic, "group": group, "protocol": "consumer"}
+
+    victim = Member(start(client), **arguments, client_id="victim")
+    hear_until(lambda: victim.partitions == [0, 1, 2, 3], [victim], "the first owns all")
+    survivor = Member(start(client), **arguments, client_id="survivor")
+    hear_until(
+        lambda: len(survivor.partitions) == 2, [victim, survivor], "the second has its share"
+    )
+    listed = {row["group"]: row for row in program.call("list_groups")}
+    assert listed[group].get("type", "Consumer").upper() == "CONSUMER"
+    if client == "java":
+        described = program.call("describe_group", group=group, topic=topic)
+        assert (described["state"].upper(), described["assignor"]) == ("STABLE", "uniform")
+        owned = [partition for row in described["members"] for partition in row["partitions"]]
+        assert_same(sorted(owned), [0, 1, 2, 3])
+        groups = f"{TOOLS}.consumer.group.ConsumerGroupCommand"
+        state = tool(groups, "--describe", "--state", "--verbose", "--group", group)
+        assert {"uniform", "Stable"} <= set(state.split())
+    victim.kill()
+    hear_until(lambda: survivor.partitions == [0, 1, 2, 3], [survivor], "the survivor owns all")
+    last = [{**row, "value": f"last-{row['value']}"} for row in numbered(40, partitions=4)]
+    produce(topic, last)
+    produced = {row["value"] for row in numbered(40, partitions=4) + last}
+    hear_until(
+        lambda: set(victim.values) | set(survivor.values) == produced, [survivor], "all are read"
+    )
+    survivor.leave()
+    assert len(produced) == 80
+    program.call("delete_group", group=group)
+
+
 @clients("describe_group", "list_groups")
 def test_groups_are_listed_described_and_deleted(
     client: str,

@@ -77,12 +77,15 @@ final class Records {
     settings.put("bootstrap.servers", bootstrapServers);
     settings.put("enable.auto.commit", "false");
     settings.put("auto.offset.reset", "earliest");
-    settings.put("group.protocol", "classic");
+    boolean classic = arguments.path("protocol").asText("classic").equals("classic");
+    settings.put("group.protocol", classic ? "classic" : "consumer");
     settings.put("default.api.timeout.ms", String.valueOf(Contract.TIMEOUT_MS));
     settings.put("request.timeout.ms", "10000");
     settings.put("max.poll.records", "5");
     if (arguments.has("group")) {
       settings.put("group.id", arguments.get("group").asText());
+    }
+    if (arguments.has("group") && classic) {
       int timeout = arguments.path("session_timeout_ms").asInt(6000);
       settings.put("session.timeout.ms", String.valueOf(timeout));
       settings.put("heartbeat.interval.ms", String.valueOf(timeout / 4));

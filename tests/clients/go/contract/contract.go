@@ -83,6 +83,7 @@ type Arguments struct {
 	Metadata         string             `json:"metadata"`
 	ClientID         string             `json:"client_id"`
 	SessionTimeoutMs int                `json:"session_timeout_ms"`
+	Protocol         string             `json:"protocol"`
 	Partitions       json.RawMessage    `json:"partitions"`
 	Partition        int32              `json:"partition"`
 	Start            Start              `json:"start"`

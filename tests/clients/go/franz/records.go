@@ -60,7 +60,13 @@ func (p program) produce(ctx context.Context, arguments contract.Arguments) (any
 }
 
 func (p program) groupOptions(arguments contract.Arguments) []kgo.Opt {
+	background := context.Background()
+	if arguments.Protocol == "consumer" {
+		// How franz-go is told to speak the protocol of KIP-848.
+		background = context.WithValue(background, "opt_in_kafka_next_gen_balancer_beta", true)
+	}
 	return []kgo.Opt{
+		kgo.WithContext(background),
 		kgo.SeedBrokers(p.bootstrapServers),
 		kgo.ConsumerGroup(arguments.Group),
 		kgo.ConsumeTopics(arguments.Topic),
