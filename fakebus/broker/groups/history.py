@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from fakebus.clock import Clock
@@ -13,6 +13,9 @@ _MOST_REMEMBERED = 10_000
 _MOST_LETTERS = 1000
 _MOST_COMMITS = 8
 _COMMIT_STEP_MS = 1000
+_MOST_LOOKUPS = 16
+_ASTRAY_MS = 600_000
+"""For how long a client counts as astray that does not even ask again."""
 _STILL_REACHED_MS = 60_000
 """Clients look for a coordinator again that they have reached, when a connection was idle."""
 
@@ -41,6 +44,8 @@ class Search(NamedTuple):
     """Where the newest client was told that the coordinator is."""
     since_ms: int
     times: int
+    only_brokers: bool = False
+    """Whether it has not even come to ask for the coordinator, but where the brokers are."""
 
 
 class GroupHistory:
@@ -57,6 +62,8 @@ class GroupHistory:
         group, the member's client id and member id, and the reason. Who joins and commits is noted
         with the requests."""
         self._searches: dict[str, Search] = {}
+        self._lookups: dict[str, tuple[str, deque[int]]] = {}
+        """What clients were told last where the brokers are, and when, by client id."""
         self._reached: dict[str, int] = {}
         self._commits: dict[tuple[str, TopicPartition], deque[CommitPoint]] = {}
 
@@ -85,6 +92,30 @@ class GroupHistory:
         since_ms = self._clock.now_ms() if before is None else before.since_ms
         times = 1 if before is None else before.times + 1
         self._searches[group] = Search(client_id, address, since_ms, times)
+
+    def looked_around(self, client_id: str, address: str) -> None:
+        """Note that a client was told where the brokers are."""
+        client_id = client_id[:_MOST_LETTERS]
+        _, moments = self._lookups.pop(client_id, ("", deque(maxlen=_MOST_LOOKUPS)))
+        if len(self._lookups) >= _MOST_REMEMBERED:
+            del self._lookups[next(iter(self._lookups))]
+        moments.append(self._clock.now_ms())
+        self._lookups[client_id] = address, moments
+
+    def astray(self, done_ms: Mapping[str, int]) -> list[Search]:
+        """Return the clients that were told where the brokers are and did nothing, newest first.
+
+        Args:
+            done_ms: when clients have done something else last, by client id.
+        """
+        now_ms, found = self._clock.now_ms(), []
+        for client_id, (address, moments) in reversed(self._lookups.items()):
+            if now_ms - moments[-1] > _ASTRAY_MS:
+                break
+            later = [at_ms for at_ms in moments if at_ms > done_ms.get(client_id, 0)]
+            if later:
+                found.append(Search(client_id, address, later[0], len(later), only_brokers=True))
+        return found
 
     def reached(self, group: str) -> None:
         """Note that a client has come to the coordinator with a request about a group."""

@@ -62,11 +62,14 @@ async def handle_metadata(request: MetadataRequest, context: RequestContext) -> 
             ]
         else:
             topics = [await _find(topic.name or "", request, context) for topic in wanted]
+    brokers = [
+        MetadataResponseBroker(node_id=b.node_id, host=b.host, port=b.port, rack=b.rack)
+        for b in context.brokers()
+    ]
+    told = f"{brokers[0].host}:{brokers[0].port}"
+    broker.group_coordinator.history.looked_around(context.client_id or "", told)
     return MetadataResponse(
-        brokers=[
-            MetadataResponseBroker(node_id=b.node_id, host=b.host, port=b.port, rack=b.rack)
-            for b in context.brokers()
-        ],
+        brokers=brokers,
         cluster_id=broker.cluster_id,
         controller_id=context.node_id,
         topics=topics,

@@ -10,8 +10,10 @@ from fakebus.broker.broker import Broker
 from fakebus.broker.faults import KAFKA, Fault
 from fakebus.broker.fetch_positions import FetchStream
 from fakebus.broker.groups.group import GroupDescription, MemberDescription
+from fakebus.broker.groups.history import Search
 from fakebus.broker.topics import Topics
 from fakebus.lineage.lineage import Lineage
+from fakebus.lineage.why.cause import SEARCH_MS
 from fakebus.lineage.why.explanation import explain
 from fakebus.lineage.why.view import UNKNOWN, GroupEvent, GroupView, Member, Program, Progress
 from fakebus.storage.lineage_interface import NoteRow
@@ -53,6 +55,8 @@ async def view_group(broker: Broker, lineage: Lineage, name: str) -> GroupView |
     )
     programs_seen = [member.program for member in members] + [event.program for event in events]
     clients = {program.client_id for program in programs_seen} - {""}
+    if search is None and not members:
+        search = next((each for each in astray_clients(broker) if each.client_id in clients), None)
     partitions = tuple(_progress(broker, name, members, clients))
     return GroupView(
         name=name,
@@ -69,12 +73,26 @@ async def view_group(broker: Broker, lineage: Lineage, name: str) -> GroupView |
     )
 
 
+def astray_clients(broker: Broker) -> list[Search]:
+    """Return the clients that were told where the brokers are and did nothing for a while."""
+    done_ms: dict[str, int] = {}
+    for each in reversed(broker.activity.newest):
+        if each.verb != "asked for":
+            done_ms.setdefault(each.origin.client_id, each.at_ms)
+    before_ms = broker.clock.now_ms() - SEARCH_MS
+    found = broker.group_coordinator.history.astray(done_ms)
+    return [each for each in found if each.since_ms <= before_ms]
+
+
 def _program(lineage: Lineage, number: int) -> Program:
     client = lineage.clients.by_number.get(number)
     if client is None:
         return UNKNOWN
     told = lineage.clients.told(client, 0)
-    return Program(**{name: told[name] for name in ("client_id", "service", "process")})
+    is_idle = told["connected"] and len(told["groups"]) == 1 and not told["produces"]
+    return Program(
+        **{name: told[name] for name in ("client_id", "service", "process")}, is_idle=is_idle
+    )
 
 
 def _events(notes: Iterable[NoteRow], programs: Mapping[str, Program]) -> Iterator[GroupEvent]:

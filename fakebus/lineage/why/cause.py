@@ -11,6 +11,8 @@ MOST_LISTED = 20
 """How many members, partitions or names evidence lists of one kind."""
 ATTEMPTS = 3
 """How often something has to fail before that is said."""
+SEARCH_MS = 2000
+"""How long a client may need to come where it was told to."""
 COMMIT_MS = 6000
 """How long a client may be without committing; by default they commit every 5 seconds."""
 _MOST_NAMED = 3

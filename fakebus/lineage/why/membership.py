@@ -21,13 +21,21 @@ def no_member(view: GroupView) -> Iterator[Cause]:
         return
     last = view.newest("joined", "left", "expelled")
     gone = view.newest("left", "expelled")
+    # One that is closed leaves and disconnects; without poll() a client leaves by itself and stays.
+    is_still_there = (
+        last is not None
+        and last.verb == "left"
+        and last.program.is_idle
+        and view.ago_ms(last.at_ms) > _PATIENCE_MS
+    )
     was_lost = last is not None and last.verb == "expelled"
-    if not view.lag and not (view.lag is None and was_lost):
+    if not view.lag and not (view.lag is None and (was_lost or is_still_there)):
         return
     waiting = "" if view.lag is None else f", and {counted(view.lag, 'record')} wait for it"
     text = f"no consumer is in group {view.name}{waiting}"
     remedy = (
-        "start the consumer; if it runs, compare its group.id and bootstrap address: fakebus groups"
+        "start the consumer; if it runs, compare its group.id and bootstrap address: "
+        f"fakebus groups {short(view.name)}"
     )
     evidence: dict[str, object] = {"since_ms": view.since_ms, "members": []}
     if gone is not None:
@@ -36,7 +44,12 @@ def no_member(view: GroupView) -> Iterator[Cause]:
             f"; the last one, {short(gone.program.client_id or gone.member_id)}, {how} "
             f"{ago(view.ago_ms(gone.at_ms))} ago: {short(gone.detail)}"
         )
-        if gone.verb == "expelled" or "poll" in gone.detail:
+        if is_still_there:
+            text += (
+                "; it is still connected: it has not called poll() for longer than its "
+                "max.poll.interval.ms, or has unsubscribed"
+            )
+        if gone.verb == "expelled" or is_still_there or "poll" in gone.detail:
             remedy += (
                 "; if it hangs in its own code, let it call poll() more often, or give it more "
                 "time: max.poll.interval.ms"
@@ -147,8 +160,9 @@ def idle_members(view: GroupView) -> Iterator[Cause]:
         f"{len(idle)} of {counted(len(view.members), 'member')} of group {view.name} have no "
         f"partition ({some(member.client_id for member in idle)}); the others have "
         f"{counted(assigned, 'partition')}",
-        "a partition goes to one member only: stop the idle ones, or create the topic with more "
-        f"partitions: fakebus topics {short(topics[0])}; consumers that should all see every "
+        f"a partition goes to one member only: stop {counted(len(idle), 'member')}, or create the "
+        f"topic with {len(view.members)} partitions: fakebus topics --create {short(topics[0])} "
+        f"--partitions {len(view.members)}; consumers that should all see every "
         "record need a group.id each",
         {
             "idle": [member.facts() for member in idle[:MOST_LISTED]],

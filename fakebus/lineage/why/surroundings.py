@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from fakebus.broker.faults import Fault
-from fakebus.lineage.why.cause import MOST_LISTED, Cause, ago, short, some
+from fakebus.lineage.why.cause import MOST_LISTED, SEARCH_MS, Cause, ago, short, some
 from fakebus.lineage.why.view import GroupView
 from fakebus.wording import close_names, counted
-
-_SEARCH_MS = 2000
 
 
 def fault_or_throttle(view: GroupView) -> Iterator[Cause]:
@@ -46,15 +44,16 @@ def _removal(faults: Sequence[Fault]) -> str:
 def unreachable_address(view: GroupView) -> Iterator[Cause]:
     """Clients are told an address of the coordinator, and never come there."""
     search = view.search
-    if search is None or view.members or view.ago_ms(search.since_ms) < _SEARCH_MS:
+    if search is None or view.members or view.ago_ms(search.since_ms) < SEARCH_MS:
         return
     asked = {each.origin.client_id for each in view.missing_topics}
     if search.client_id in asked:
         return  # it waits for its topic before it joins
+    what = "the brokers are" if search.only_brokers else f"group {view.name} is coordinated"
     yield Cause(
         "unreachable_address",
         f"{search.client_id or 'a client'} has asked {counted(search.times, 'time')} in the last "
-        f"{ago(view.ago_ms(search.since_ms))} where group {view.name} is coordinated, was told "
+        f"{ago(view.ago_ms(search.since_ms))} where {what}, was told "
         f"{search.address}, and has not come there: that address cannot be reached from where it "
         "runs",
         "advertise an address that the client can reach: fakebus up --advertise HOST:PORT, or "

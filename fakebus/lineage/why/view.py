@@ -29,6 +29,8 @@ class Program:
     service: str | None = None
     process: Mapping[str, Any] | None = None
     """Its pid, command and directory."""
+    is_idle: bool = False
+    """Whether it is connected, and has to do with nothing but one group."""
 
     def facts(self) -> dict[str, object]:
         """Return what evidence says of it."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from fakebus.lineage.why.broker_view import explain_group
+from fakebus.lineage.why.broker_view import astray_clients, explain_group
 from fakebus.web.admin.call import AdminCall
 from fakebus.web.errors import RequestError
-from fakebus.wording import nearest
+from fakebus.wording import counted, nearest
 
 
 async def why(call: AdminCall) -> object:
@@ -13,6 +13,12 @@ async def why(call: AdminCall) -> object:
     broker, name = call.bus.broker, call.path("group")
     found = await explain_group(broker, call.bus.lineage, name)
     if found is None:
-        near = nearest(name, broker.group_coordinator.names())
-        raise RequestError(404, f"there is no group {name!r}; {near}")
+        told = f"there is no group {name!r}; {nearest(name, broker.group_coordinator.names())}"
+        for each in astray_clients(broker)[:1]:
+            told += (
+                f"; {each.client_id!r} has asked {counted(each.times, 'time')} where the brokers "
+                f"are, was told {each.address} and has not come there: if that is its consumer, "
+                "advertise an address that it can reach: fakebus up --advertise HOST:PORT"
+            )
+        raise RequestError(404, told)
     return found

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import aiokafka
+import kafka
 import pytest
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -60,12 +61,12 @@ class Ward:
         self.servers = bus.bootstrap_servers
         self.http = BusHttp(bus.http_url)
         self.stack = stack
-        self._stop = threading.Event()
+        self.ended = threading.Event()
         self._threads: list[threading.Thread] = []
         stack.callback(self._end)
 
     def _end(self) -> None:
-        self._stop.set()
+        self.ended.set()
         for thread in self._threads:
             thread.join(WAIT_SECONDS)
 
@@ -99,9 +100,9 @@ class Ward:
 
         def loop() -> None:
             left = polls
-            while not self._stop.is_set():
+            while not self.ended.is_set():
                 if left <= 0:
-                    self._stop.wait(0.1)
+                    self.ended.wait(0.1)
                     continue
                 message = consumer.poll(0.1)
                 if consumer.assignment():
@@ -189,6 +190,20 @@ def _begin(ward: Ward) -> None:
                 consumer.commit(message, asynchronous=False)
 
         ward.poll(consumer, handle)
+
+    def dawdle() -> None:
+        consumer = ward.consumer(
+            "dawdles",
+            session_timeout_ms=1000,
+            heartbeat_interval_ms=200,
+            max_poll_interval_ms=1500,
+        )
+        consumer.subscribe(["orders"])
+        consumer.poll(WAIT_SECONDS)
+        ward.ended.wait(2 * WAIT_SECONDS)
+        consumer.close()
+
+    ward.background(dawdle)
 
     paused = ward.consumer("paused")
     paused.subscribe(["orders"], on_assign=lambda it, them: (it.assign(them), it.pause(them)))
@@ -370,6 +385,52 @@ def test_an_address_that_clients_cannot_reach() -> None:
         cause = ward.cause("astray", "unreachable_address")
     assert cause["evidence"]["address"] == "127.0.0.1:9"
     assert "--advertise" in cause["remedy"]
+
+
+def test_a_client_that_does_not_even_come_to_ask_for_its_group() -> None:
+    settings = Settings(
+        data=None, kafka=ANY_PORT, http=ANY_PORT, advertise=(Address("127.0.0.1", 9),)
+    )
+
+    def look_around() -> None:
+        with contextlib.suppress(kafka.errors.KafkaError):
+            kafka.KafkaConsumer(
+                "orders", group_id="lost", client_id="lost-client", bootstrap_servers=servers
+            ).poll(timeout_ms=int(WAIT_SECONDS) * 1000)
+
+    with FakeBus.thread(settings) as bus:
+        servers = f"127.0.0.1:{bus.kafka_addresses[0].port}"
+        threading.Thread(target=look_around, daemon=True).start()
+        deadline = time.monotonic() + WAIT_SECONDS
+        told = ""
+        while "has not come there" not in told and time.monotonic() < deadline:
+            time.sleep(0.1)
+            with pytest.raises(BusHttpError) as caught:
+                BusHttp(bus.http_url).get("/why/lost")
+            told = str(caught.value)
+    assert "'lost-client' has asked" in told
+    assert "was told 127.0.0.1:9 and" in told
+
+
+def test_a_consumer_that_handles_a_record_longer_than_it_may(ward: Ward) -> None:
+    cause = ward.cause("dawdles", "no_member")
+    assert cause["evidence"]["how"] == "left"
+    assert cause["evidence"]["client_id"] == "dawdles-client"
+    assert "it is still connected: it has not called poll()" in cause["text"]
+    assert "max.poll.interval.ms" in cause["remedy"]
+
+
+def test_a_consumer_that_is_started_for_one_record_at_a_time_is_well(ward: Ward) -> None:
+    for _ in range(2):
+        once = ward.consumer("one-shot", enable_auto_commit=False)
+        once.subscribe(["orders"])
+        message = once.poll(WAIT_SECONDS)
+        assert message is not None
+        once.commit(message, asynchronous=False)
+        once.close()
+        found = ward.explain("one-shot")
+        assert [each["code"] for each in found["causes"]] == ["no_member"]
+        assert found["lag"] == RECORDS - 1 - message.offset()
 
 
 def test_the_command_tells_by_its_exit_code(ward: Ward, capsys: pytest.CaptureFixture[str]) -> None:

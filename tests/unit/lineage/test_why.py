@@ -94,3 +94,32 @@ def test_evidence_names_process_and_service_of_who_left() -> None:
     [cause] = explain(view)["causes"]
     assert cause["code"] == "no_member"
     assert (cause["evidence"]["service"], cause["evidence"]["process"]) == ("shop", process)
+
+
+@pytest.mark.parametrize(
+    ("is_idle", "ago_ms", "lag", "found"),
+    [
+        (True, 3000, None, ["no_member"]),
+        (True, 1000, None, []),
+        (False, 3000, None, []),
+        (False, 3000, 4, ["no_member"]),
+        (True, 3000, 0, []),
+    ],
+)
+def test_a_member_that_left_and_is_still_connected_has_not_polled(
+    is_idle: bool, ago_ms: int, lag: int | None, found: list[str]
+) -> None:
+    program = Program(client_id="billing", is_idle=is_idle)
+    left = GroupEvent(NOW_MS - ago_ms, "left", "m-1", "it left", program)
+    committed = None if lag is None else 8 - lag
+    view = GroupView(
+        name="g",
+        state="Empty",
+        now_ms=NOW_MS,
+        partitions=[progress(member=None, committed=committed)],
+        events=[left],
+    )
+    causes = explain(view)["causes"]
+    assert [cause["code"] for cause in causes] == found
+    assert ["poll()" in cause["text"] for cause in causes] == [is_idle] * len(found)
+    assert ["max.poll.interval.ms" in cause["remedy"] for cause in causes] == [is_idle] * len(found)

@@ -93,3 +93,24 @@ def test_what_is_remembered_is_bounded_in_groups_and_letters() -> None:
     search = history.search("g9999")
     assert search is not None
     assert len(search.client_id) == 1000
+
+
+def test_a_client_that_was_told_where_the_brokers_are_and_does_nothing_is_astray() -> None:
+    clock = ManualClock()
+    history = GroupHistory(clock)
+    for client_id in ("a", "b", "a"):
+        clock.advance(1)
+        history.looked_around(client_id, "10.0.0.1:9")
+    now_ms = clock.now_ms()
+    found = history.astray({"b": now_ms - 1000})
+    assert [(each.client_id, each.times, each.since_ms) for each in found] == [
+        ("a", 2, now_ms - 2000)
+    ]
+    # What it did before does not tell that it has come.
+    assert [each.client_id for each in history.astray({"b": now_ms - 1001})] == ["a", "b"]
+    assert history.astray({"a": now_ms - 2000, "b": now_ms})[0].times == 1
+    clock.advance(601)
+    assert history.astray({}) == []
+    for number in range(20):
+        history.looked_around("a", f"10.0.0.1:{number}")
+    assert (history.astray({})[0].times, history.astray({})[0].address) == (16, "10.0.0.1:19")
