@@ -9,12 +9,14 @@ cause that is stated, or correlated and observed, leaves no room for others that
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import starmap
 from typing import NamedTuple, Protocol
 
 from fakebus.lineage.history import SENT, VERBS, WINDOW_MS, Candidates, History
 from fakebus.lineage.place import Place, parse_place
-from fakebus.lineage.ranking import ranked
+from fakebus.lineage.ranking import Contents, Likeness
 from fakebus.lineage.records import Records
 from fakebus.storage.lineage_interface import IdentityRow, NoteRow
 
@@ -23,9 +25,10 @@ STATED, CORRELATED, OBSERVED, HINTED = EVIDENCE = ("stated", "correlated", "obse
 WRITTEN = ("produced", "seeded", "replayed")
 MOST_OF_A_FLOW = 100
 """Records of one trace or transaction whose order is worked out."""
-MOST_RIVALS = 500
-"""Possible causes of one record that are told."""
-MOST_EFFECTS = 500
+MOST_RIVALS = MOST_EFFECTS = 500
+"""Possible causes of one record that are told, and possible effects."""
+_FEW = 100
+"""Of more: those that are likeliest by their order."""
 _MOST_NOTES = 2000
 """Notes of a process that are looked at before a record."""
 _CHUNK = 5000
@@ -91,8 +94,8 @@ class Causes:
     def __init__(
         self, store: Known, clients: Clients, records: Records, window_ms: int = WINDOW_MS
     ) -> None:
-        self.cut: dict[str, None] = {}
-        """What was left out, in words."""
+        self.cut: Counter[str] = Counter()
+        """What was left out, and how much of it."""
         self._store = store
         self._clients = clients
         self._records = records
@@ -102,6 +105,9 @@ class Causes:
         self._candidates: dict[int, Candidates] = {}
         """By the number of the note of what was produced."""
         self._turns: dict[int, int] = {}
+        self._alike: dict[tuple[int, int], Likeness] = {}
+        """By the number of a note, and where some of many candidates begin."""
+        self._likeness_of: dict[tuple[Place, ...], Likeness] = {}
         self._direct: dict[tuple[str, bytes], dict[Place, list[Place]]] = {}
         self._links: dict[Place, list[Link]] = {}
 
@@ -128,6 +134,7 @@ class Causes:
     async def _find(self, effect: Place) -> list[Link]:
         found = {cause: (STATED, by) for cause, by in (await self._stated(effect)).items()}
         observed = await self.candidates(effect)
+        left_out = 0
         if not found:
             settled = False
             for row in await self.identities(effect):
@@ -136,14 +143,13 @@ class Causes:
                     settled = settled or any(observed.holds(*cause) for cause in direct)
                     for cause in direct:
                         found.setdefault(cause, (CORRELATED, row.rule))
-            unsure = [] if settled else list(observed.newest(MOST_RIVALS))
-            for place in await self._by_likeness(effect, [Place(*each) for each in unsure]):
-                found.setdefault(place, (OBSERVED, "fetch"))
-            left_out = 0 if settled else observed.count - len(unsure)
-            if left_out:
-                self.cut[f"{left_out} more possible causes of {effect}"] = None
-        else:
-            left_out = 0
+            if observed.count and not settled:
+                contents, turn, likeness = await self._likeness(effect, observed)
+                unsure = likeness.order(contents, turn)
+                for place in unsure:
+                    found.setdefault(place, (OBSERVED, "fetch"))
+                left_out = observed.count - len(unsure)
+                self.cut["possible causes"] += left_out
         rivals = len(found) + left_out - 1
         return [
             Link(cause, effect, evidence, by, rank, rivals)
@@ -210,9 +216,7 @@ class Causes:
         if key not in self._direct:
             rows = await self._store.with_identity([row.kind], row.value, MOST_OF_A_FLOW + 1)
             if len(rows) > MOST_OF_A_FLOW:
-                self.cut[f"records of the same {row.kind} before the newest {MOST_OF_A_FLOW}"] = (
-                    None
-                )
+                self.cut[f"{row.kind} with older records than its newest {MOST_OF_A_FLOW}"] += 1
             members = {Place(*each[2:5]) for each in rows[:MOST_OF_A_FLOW]} | {Place(*row[2:5])}
             self._direct[key] = await self._joined(members)
         return self._direct[key]
@@ -263,7 +267,7 @@ class Causes:
         notes = list(map(self._clients.completed, notes))
         begin_ms = max((note.at_ms for note in notes if note.seq <= seq), default=0)
         produced = []
-        for note, candidates in History(notes, self._window_ms).candidates():
+        for note, candidates in History(notes, self._window_ms).candidates(seq):
             # Of two questions the one that has seen more of what was before is right.
             if note.seq >= seq or note.seq not in self._candidates:
                 self._candidates[note.seq] = candidates
@@ -273,13 +277,39 @@ class Causes:
                 produced.append(note)
         return produced
 
-    async def _by_likeness(self, effect: Place, causes: Sequence[Place]) -> list[Place]:
+    async def _likeness(
+        self, effect: Place, candidates: Candidates
+    ) -> tuple[Contents, int, Likeness]:
+        """Return what of an effect is compared with its possible causes, and these.
+
+        Returns:
+            Its contents, its place in the order of those of its process, and the causes.
+        """
         note = await self.written(effect)
-        if len(causes) < 2 or note is None:
-            return list(causes)
-        contents = await self._records.contents([effect, *causes])
-        turn = self._turns.get(note.seq, 0) + effect.offset - note.first
-        return ranked(contents[effect], turn, causes, contents)
+        turn = 0 if note is None else self._turns.get(note.seq, 0) + effect.offset - note.first
+        most = _told(candidates.count, MOST_RIVALS)
+        begin = candidates.begin_around(turn, most)
+        key = -1 if note is None else note.seq, begin
+        if key not in self._alike:
+            causes = tuple(starmap(Place, candidates.some(begin, most)))
+            if causes not in self._likeness_of:
+                contents = await self._records.contents(causes)
+                self._likeness_of[causes] = Likeness(causes, contents)
+            self._alike[key] = self._likeness_of[causes]
+        contents = await self._records.contents([effect])
+        return contents[effect], turn - begin, self._alike[key]
+
+    async def _link(self, cause: Place, effect: Place) -> Link | None:
+        """Return the link of two records, ``None`` if there is none."""
+        if effect not in self._links and not await self.identities(effect):
+            # Nothing can be stated or correlated, so that the others need not be told.
+            candidates = await self.candidates(effect)
+            if not candidates.holds(*cause):
+                return None
+            contents, turn, likeness = await self._likeness(effect, candidates)
+            rank, rivals = likeness.rank(contents, turn, cause), candidates.count - 1
+            return Link(cause, effect, OBSERVED, "fetch", rank, rivals) if rank else None
+        return next((link for link in await self.of(effect) if link.cause == cause), None)
 
     # -- effects --
 
@@ -295,14 +325,8 @@ class Causes:
                 found.update(dict.fromkeys(each for each in direct if cause in direct[each]))
         found.update(await self._with("origin", str(cause).encode()))
         found.update(await self._observed_effects(cause))
-        if len(found) > MOST_EFFECTS:
-            self.cut[f"{len(found) - MOST_EFFECTS} more possible effects of {cause}"] = None
-        links = [
-            link
-            for effect in list(found)[:MOST_EFFECTS]
-            for link in await self.of(effect)
-            if link.cause == cause
-        ]
+        await self._records.contents(found)
+        links = [link for effect in found if (link := await self._link(cause, effect))]
         moments = {link.effect: await self._moment(link.effect) for link in links}
         return sorted(links, key=lambda link: moments[link.effect])
 
@@ -311,37 +335,64 @@ class Causes:
         return {Place(*row[2:5]): None for row in reversed(rows)}
 
     async def _observed_effects(self, cause: Place) -> dict[Place, None]:
-        """Return what was produced by processes that had a record in their hands."""
+        """Return what was produced by processes that had a record in their hands.
+
+        Of very many those are returned that stand where the record does, counted in the order in
+        which it was sent.
+        """
         found: dict[Place, None] = {}
         seen: dict[tuple[int, ...], int] = {}
         for sent in await self._store.notes_at(*cause, [SENT], MOST_RIVALS):
             clients = tuple(self._clients.of_process(sent.client))
+            held: list[NoteRow] = []
             begin = sent.seq
             for _ in range(_MOST_CHUNKS):
                 if begin <= seen.get(clients, -1):
                     break
                 produced = await self._load(clients, begin, begin + _CHUNK)
                 seen[clients] = begin
-                held = [note for note in produced if self._candidates[note.seq].holds(*cause)]
-                for note in held:
-                    for offset in range(note.first, note.last + 1):
-                        place = Place(note.topic, note.partition, offset)
-                        found[place] = None
-                        self._written.setdefault(place, note)
-                        if len(found) > MOST_EFFECTS:
-                            return found
-                if produced and (not held or held[-1] is not produced[-1]):
+                more = [note for note in produced if self._candidates[note.seq].holds(*cause)]
+                held += more
+                if produced and (not more or more[-1] is not produced[-1]):
                     break
                 begin += _CHUNK
+            found.update(dict.fromkeys(self._around(cause, held)))
         return found
+
+    def _around(self, cause: Place, notes: Sequence[NoteRow]) -> Iterator[Place]:
+        """Yield what is noted in some notes; of very much what stands where a record does."""
+        by_topic: dict[str, list[NoteRow]] = defaultdict(list)
+        for note in notes:
+            by_topic[note.topic].append(note)
+        for noted in by_topic.values():
+            count = sum(note.last - note.first + 1 for note in noted)
+            most = _told(count, MOST_EFFECTS // len(by_topic))
+            candidates = self._candidates[noted[0].seq]
+            turn = candidates.place_of(*cause) - self._turns[noted[0].seq]
+            begin = max(0, min(turn - most // 2, count - most))
+            self.cut["possible effects"] += max(0, count - most)
+            for note in noted:
+                first = note.first + begin
+                last = min(note.last, first + most - 1)
+                begin = max(0, begin - (note.last - note.first + 1))
+                for offset in range(first, last + 1):
+                    most -= 1
+                    place = Place(note.topic, note.partition, offset)
+                    self._written.setdefault(place, note)
+                    yield place
+
+
+def _told(count: int, most: int) -> int:
+    """Return how many of several are told."""
+    return count if count <= most else _FEW
 
 
 def _turn(notes: Sequence[NoteRow], effect: NoteRow, candidates: Candidates) -> int:
-    """Return how many records a process had produced since it was sent the first candidate."""
+    """Return where a process's record stands among those that it had then, one for each sent."""
     if not candidates.ranges:
         return 0
     since = min(sent.at_ms for sent in candidates.ranges)
-    return sum(
+    produced = sum(
         note.last - note.first + 1
         for note in notes
         if note.verb == "produced"
@@ -349,3 +400,4 @@ def _turn(notes: Sequence[NoteRow], effect: NoteRow, candidates: Candidates) -> 
         and note.seq < effect.seq
         and note.at_ms >= since
     )
+    return produced - candidates.passed

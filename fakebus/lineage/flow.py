@@ -16,6 +16,7 @@ from fakebus.lineage.group_states import GroupStates, Refusal
 from fakebus.lineage.header_rules import REPLAY_OF, bounded
 from fakebus.lineage.identities import Identities
 from fakebus.lineage.known_clients import KnownClients
+from fakebus.lineage.known_notes import KnownNotes
 from fakebus.lineage.lineage import Lineage
 from fakebus.lineage.place import FlowError, Place, asked_place
 from fakebus.lineage.records import Decode, LogRecords, Records
@@ -23,7 +24,7 @@ from fakebus.lineage.seeded_lines import line_place
 from fakebus.real_time import monotonic
 from fakebus.records.record import Record
 from fakebus.storage.lineage_interface import NoteRow
-from fakebus.wording import counted, nearest
+from fakebus.wording import nearest
 
 MOST_RECORDS = 1000
 """Records of one answer."""
@@ -185,8 +186,9 @@ class Flows:
     ) -> dict[str, Any]:
         records = LogRecords(self._broker.topics, self._decode)
         clients = KnownClients(self._lineage.clients, self._broker.clock.now_ms())
-        causes = Causes(self._store, clients, records, self._window_ms)
-        states = GroupStates(self._broker, self._store, clients, self._refusal)
+        known = KnownNotes(self._store)
+        causes = Causes(known, clients, records, self._window_ms)
+        states = GroupStates(self._broker, known, clients, self._refusal)
         flow = await answer(starts, depth, causes, records, clients, states, unseen)
         return {**flow, "asked": asked, "behind": self._identities.behind}
 
@@ -212,6 +214,7 @@ async def answer(
         unseen: from where on partitions are left out.
     """
     places, links = await _walk(causes, starts, depth, unseen)
+    await records.load(places)
     told: dict[Place, dict[str, Any]] = {}
     moments: dict[Place, tuple[int, int, Place]] = {}
     # Those that were asked for and what follows surely from them come first.
@@ -225,12 +228,12 @@ async def answer(
         at_ms, seq = (note.at_ms, note.seq) if note else (told[place]["timestamp_ms"], 0)
         moments[place] = (at_ms, seq, place)
     if states is not None and len(places) > MOST_STATES:
-        causes.cut[f"the groups of {counted(len(places) - MOST_STATES, 'record')}"] = None
+        causes.cut["records' states in groups"] += len(places) - MOST_STATES
     links.sort(key=lambda link: (*moments[link.effect], link.rank))
     return {
         "records": [told[place] for place in sorted(told, key=lambda place: moments[place])],
         "edges": [_edge(link, told) for link in links],
-        "left_out": list(causes.cut),
+        "left_out": [f"{count} {what}" for what, count in causes.cut.items() if count],
     }
 
 
@@ -262,7 +265,7 @@ async def _walk(
             if other.offset >= unseen.get((other.topic, other.partition), other.offset + 1):
                 continue
             if other not in places and len(places) >= MOST_RECORDS:
-                causes.cut[f"records beyond the first {MOST_RECORDS}"] = None
+                causes.cut[f"links to records beyond the first {MOST_RECORDS}"] += 1
                 continue
             if len(links) >= MOST_EDGES and (link.cause, link.effect) not in links:
                 causes.cut[f"edges beyond the first {MOST_EDGES}"] = None

@@ -9,9 +9,10 @@ from fakebus.broker.broker import Broker
 from fakebus.broker.groups.group import GroupDescription
 from fakebus.lineage.history import COMMITTED, SENT, SKIPPED
 from fakebus.lineage.known_clients import KnownClients
+from fakebus.lineage.known_notes import KnownNotes
 from fakebus.lineage.place import Place
 from fakebus.records.record import Record
-from fakebus.storage.lineage_interface import LineageStore, NoteRow
+from fakebus.storage.lineage_interface import NoteRow
 from fakebus.types import TopicPartition
 from fakebus.wording import counted
 
@@ -32,7 +33,7 @@ class GroupStates:
     """
 
     def __init__(
-        self, broker: Broker, store: LineageStore, clients: KnownClients, refusal: Refusal
+        self, broker: Broker, store: KnownNotes, clients: KnownClients, refusal: Refusal
     ) -> None:
         self._broker = broker
         self._store = store

@@ -73,6 +73,9 @@ class HeaderFlows:
         """Return a record."""
         return self._records.get(place)
 
+    async def load(self, places: Iterable[Place]) -> None:
+        """Do nothing: they are at hand."""
+
     async def contents(self, places: Iterable[Place]) -> dict[Place, Contents]:
         """Return nothing: nothing is observed that would have to be compared."""
         return dict.fromkeys(places, NOTHING)

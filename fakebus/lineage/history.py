@@ -46,14 +46,48 @@ class Candidates:
             for sent in self.ranges
         )
 
-    def newest(self, most: int) -> Iterator[tuple[str, int, int]]:
-        """Yield topic, partition and offset of the newest, in the order in which they were sent."""
-        left = self.count - most
+    def place_of(self, topic: str, partition: int, offset: int) -> int:
+        """Return where one of them stands in the order in which they were sent, from 0."""
+        before = 0
         for sent in self.ranges:
-            skipped = max(0, min(left, sent.last - sent.first + 1))
+            is_there = (sent.topic, sent.partition) == (topic, partition)
+            if is_there and sent.first <= offset <= sent.last:
+                return before + offset - sent.first
+            before += sent.last - sent.first + 1
+        return before
+
+    @property
+    def passed(self) -> int:
+        """How many that were sent together with the oldest of them are none any more."""
+        return self.ranges[0].passed if self.ranges else 0
+
+    def begin_around(self, turn: int, most: int) -> int:
+        """Return where those begin that stand around a place; for neighbours often the same.
+
+        Args:
+            turn: the place, from 0, in the order in which they were sent.
+            most: how many are wanted.
+        """
+        step = max(1, most // 4)
+        return max(0, min((turn - most // 2) // step * step, self.count - most))
+
+    def some(self, begin: int, most: int) -> list[tuple[str, int, int]]:
+        """Return topic, partition and offset of some, in the order in which they were sent.
+
+        Args:
+            begin: the place of the first one in this order.
+            most: how many; there may be fewer.
+        """
+        left = begin
+        found: list[tuple[str, int, int]] = []
+        for sent in self.ranges:
+            skipped = min(left, sent.last - sent.first + 1)
             left -= skipped
-            for offset in range(sent.first + skipped, sent.last + 1):
-                yield sent.topic, sent.partition, offset
+            last = min(sent.last, sent.first + skipped + most - len(found) - 1)
+            found += (
+                (sent.topic, sent.partition, at) for at in range(sent.first + skipped, last + 1)
+            )
+        return found
 
 
 @dataclass(slots=True)
@@ -71,6 +105,8 @@ class SentRange:
     waits_for: frozenset[str] = frozenset()
     """The groups that the client commits the partition for and has not yet."""
     committed_ms: int | None = None
+    passed: int = 0
+    """How many records that were sent together with it came before it."""
 
 
 @dataclass(slots=True)
@@ -91,15 +127,19 @@ class History:
             if note.verb in _PASSED:
                 self._groups[note.client, note.topic].add(note.group)
 
-    def candidates(self) -> Iterator[tuple[NoteRow, Candidates]]:
-        """Yield each note of what was produced with the candidates for its cause."""
+    def candidates(self, since_seq: int = 0) -> Iterator[tuple[NoteRow, Candidates]]:
+        """Yield each note of what was produced with the candidates for its cause.
+
+        Args:
+            since_seq: the first note that counts; others of several records may go on after it.
+        """
         in_flight: list[SentRange] = []
         for at, note in enumerate(self.notes):
             if note.verb == SENT:
                 in_flight = self._sent(in_flight, note)
             elif note.verb in _PASSED:
                 in_flight = list(_committed(in_flight, note))
-            elif note.verb == PRODUCED:
+            elif note.verb == PRODUCED and (note.seq >= since_seq or note.at_ms < note.until_ms):
                 yield note, self._candidates(in_flight, at, note)
 
     def _sent(self, in_flight: list[SentRange], note: NoteRow) -> list[SentRange]:
@@ -139,7 +179,8 @@ def _distinct(ranges: Iterable[SentRange]) -> Iterator[SentRange]:
         known = seen[sent.topic, sent.partition]
         parts = [sent]
         for other in known:
-            parts = [rest for part in parts for rest in _without(part, other)]
+            if other.first <= sent.last and sent.first <= other.last:
+                parts = [rest for part in parts for rest in _without(part, other)]
         known += parts
         yield from parts
 
@@ -185,4 +226,4 @@ def _committed(in_flight: list[SentRange], note: NoteRow) -> Iterator[SentRange]
 
 
 def _part(sent: SentRange, first: int, last: int) -> SentRange:
-    return replace(sent, first=first, last=last)
+    return replace(sent, first=first, last=last, passed=sent.passed + first - sent.first)

@@ -30,6 +30,7 @@ class KnownClients:
     def __init__(self, clients: Clients, now_ms: int) -> None:
         self._clients = clients
         self._now_ms = now_ms
+        self._told: dict[int, Mapping[str, Any]] = {}
         self._processes: dict[object, list[Client]] = defaultdict(list)
         self._same: dict[object, list[Client]] = defaultdict(list)
         """Those that turned out to be one when it was found which process they belong to."""
@@ -107,13 +108,15 @@ class KnownClients:
 
     def service(self, client: int) -> str:
         """Return the service of a client; empty for none."""
-        known = self._clients.by_number.get(client)
-        return "" if known is None else self._clients.service_of(known)
+        service: str = self.told(client).get("service", "")
+        return service
 
     def told(self, client: int) -> Mapping[str, Any]:
         """Return client_id, service, process, address and front_end of a client."""
-        known = self._clients.by_number.get(client)
-        return {} if known is None else self._clients.told(known, self._now_ms)
+        if client not in self._told:
+            known = self._clients.by_number.get(client)
+            self._told[client] = {} if known is None else self._clients.told(known, self._now_ms)
+        return self._told[client]
 
 
 def _is_here(client: Client) -> bool:

@@ -56,26 +56,70 @@ def _scalars(data: Any) -> Iterator[object]:
             yield each
 
 
-def ranked(
-    effect: Contents, turn: int, causes: Sequence[Place], contents: Mapping[Place, Contents]
-) -> list[Place]:
-    """Return possible causes, the likeliest first.
+class Likeness:
+    """Likeness of the possible causes of some records that one process has produced.
 
     Args:
-        effect: what is compared of the effect.
-        turn: how many effects the process has had since it was sent the first of the causes.
         causes: in the order in which they were sent.
-        contents: what is compared of the causes.
+        contents: what is compared of them.
     """
-    most = max(1, len(causes) // _TOO_COMMON)
-    frequent = Counter(value for each in causes for value in contents.get(each, NOTHING).scalars)
-    ids = {value for value in effect.scalars if 0 < frequent[value] <= most}
-    place = min(turn, len(causes) - 1)
 
-    def likeness(each: tuple[int, Place]) -> tuple[int, int, int]:
-        at, cause = each
-        key, scalars = contents.get(cause, NOTHING)
-        same = (key is not None and key == effect.key) + (not ids.isdisjoint(scalars))
-        return -same, abs(at - place), -at
+    def __init__(self, causes: Sequence[Place], contents: Mapping[Place, Contents]) -> None:
+        self._causes = causes
+        self._at = {cause: at for at, cause in enumerate(causes)}
+        self._keys: dict[bytes, list[int]] = {}
+        self._ids: dict[object, list[int]] = {}
+        for at, cause in enumerate(causes):
+            key, scalars = contents.get(cause, NOTHING)
+            if key is not None:
+                self._keys.setdefault(key, []).append(at)
+            for value in scalars:
+                self._ids.setdefault(value, []).append(at)
+        most = max(1, len(causes) // _TOO_COMMON)
+        self._ids = {value: found for value, found in self._ids.items() if len(found) <= most}
 
-    return [cause for _, cause in sorted(enumerate(causes), key=likeness)]
+    def order(self, effect: Contents, turn: int) -> list[Place]:
+        """Return the causes, the likeliest first.
+
+        Args:
+            effect: what is compared of the effect.
+            turn: where it stands among those of the process, counted as the causes are.
+        """
+        alike, place = self._alike(effect), self._place(turn)
+        ordered = sorted(
+            range(len(self._causes)), key=lambda at: (-alike.get(at, 0), *_distance(at, place))
+        )
+        return [self._causes[at] for at in ordered]
+
+    def rank(self, effect: Contents, turn: int, cause: Place) -> int:
+        """Return at which place of :meth:`order` a cause is, from 1; 0 if it is none of them."""
+        at = self._at.get(cause)
+        if at is None:
+            return 0
+        alike, place = self._alike(effect), self._place(turn)
+        own = alike.get(at, 0)
+        if own:
+            before = sum(
+                (-alike[other], *_distance(other, place)) < (-own, *_distance(at, place))
+                for other in alike
+            )
+            return before + 1
+        # All that are nearer stand before it, those that are alike wherever they are.
+        away, last = abs(at - place), len(self._causes) - 1
+        nearer = max(0, min(last, place + away - 1) - max(0, place - away + 1) + 1)
+        nearer += at < place and place + away <= last
+        counted = sum(_distance(other, place) < _distance(at, place) for other in alike)
+        return nearer - counted + len(alike) + 1
+
+    def _place(self, turn: int) -> int:
+        return max(0, min(turn, len(self._causes) - 1))
+
+    def _alike(self, effect: Contents) -> dict[int, int]:
+        """Return how much is alike of those causes that have anything in common with an effect."""
+        alike = Counter(() if effect.key is None else self._keys.get(effect.key, ()))
+        alike.update({at for value in effect.scalars for at in self._ids.get(value, ())})
+        return alike
+
+
+def _distance(at: int, place: int) -> tuple[int, int]:
+    return abs(at - place), -at

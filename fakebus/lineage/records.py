@@ -31,6 +31,9 @@ class Records(Protocol):
     async def read(self, place: Place) -> Record | None:
         """Return a record, ``None`` if it is gone or never was."""
 
+    async def load(self, places: Iterable[Place]) -> None:
+        """Read records in one go, as far as that is possible."""
+
     async def contents(self, places: Iterable[Place]) -> dict[Place, Contents]:
         """Return what is compared of records; nothing of those that are gone."""
 
@@ -69,16 +72,16 @@ class LogRecords:
     async def contents(self, places: Iterable[Place]) -> dict[Place, Contents]:
         """Return what is compared of records; nothing of those that are gone."""
         wanted = list(places)
-        await self._read_runs({place for place in wanted if place not in self._read})
+        await self.load(place for place in wanted if place not in self._contents)
         for place in wanted:
             if place not in self._contents:
                 self._contents[place] = await self._contents_at(place)
         return {place: self._contents[place] for place in wanted}
 
-    async def _read_runs(self, places: set[Place]) -> None:
+    async def load(self, places: Iterable[Place]) -> None:
         """Read records that lie close together in one go."""
         run: list[Place] = []
-        for place in [*sorted(places), _NOWHERE]:
+        for place in [*sorted({each for each in places if each not in self._read}), _NOWHERE]:
             if run and (place[:2] != run[0][:2] or place.offset - run[-1].offset > _GAP):
                 await self._read_run(run)
                 run = []

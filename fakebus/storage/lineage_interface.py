@@ -80,6 +80,11 @@ class LineageStore(Protocol):
     ) -> list[NoteRow]:
         """Return the notes of some verbs whose range holds an offset, oldest first."""
 
+    async def notes_in(
+        self, topic: str, partition: int, first: int, last: int, most: int
+    ) -> list[NoteRow]:
+        """Return the notes that concern any of some offsets (both included), oldest first."""
+
     async def notes_of_clients(
         self, clients: Sequence[int], seqs: tuple[int, int], verbs: Sequence[str], most: int
     ) -> list[NoteRow]:
@@ -103,8 +108,10 @@ class LineageStore(Protocol):
     ) -> list[IdentityRow]:
         """Return what has a value, newest first."""
 
-    async def identities_of(self, topic: str, partition: int, offset: int) -> list[IdentityRow]:
-        """Return what is known of one record."""
+    async def identities_in(
+        self, topic: str, partition: int, first: int, last: int
+    ) -> list[IdentityRow]:
+        """Return what is known of records between two offsets (both included)."""
 
     def forget_identities_from(self, positions: Mapping[tuple[str, int], int]) -> None:
         """Enqueue: forget what is known of records from an offset on, by partition."""

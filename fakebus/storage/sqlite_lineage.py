@@ -64,11 +64,12 @@ class SqliteLineage:
         self._writer = writer
         self.load_clients = reader.reading(_load_clients)
         self.notes_at = reader.reading(_notes_at)
+        self.notes_in = reader.reading(_notes_in)
         self.notes_of_clients = reader.reading(_notes_of_clients)
         self.notes_of_group = reader.reading(_notes_of_group)
         self.identity_positions = reader.reading(_identity_positions)
         self.with_identity = reader.reading(_with_identity)
-        self.identities_of = reader.reading(_identities_of)
+        self.identities_in = reader.reading(_identities_in)
 
     def _enqueue(self, operation: Operation, *arguments: Any) -> None:
         self._writer.enqueue(operation, arguments, _tell_nobody)
@@ -233,7 +234,13 @@ def _notes(
     """Return the notes of some verbs that a condition, its order and its limit select."""
     kinds = list(_numbers(connection.cursor(), verbs).values())
     condition = f"WHERE verb IN ({_marks(kinds)}) AND {where}"
-    rows = connection.execute(_NOTE + condition, (*kinds, *arguments)).fetchall()
+    return _notes_where(connection, condition, (*kinds, *arguments))
+
+
+def _notes_where(
+    connection: sqlite3.Connection, condition: str, arguments: Sequence[int]
+) -> list[NoteRow]:
+    rows = connection.execute(_NOTE + condition, arguments).fetchall()
     names = _names(connection, {row[at] for row in rows for at in (3, 5, 9)})
     return [
         NoteRow._make(
@@ -264,6 +271,23 @@ def _notes_at(
         "ORDER BY seq LIMIT ?"
     )
     return _notes(connection, verbs, where, (place[topic], partition, *spans, offset, offset, most))
+
+
+def _notes_in(
+    connection: sqlite3.Connection, topic: str, partition: int, first: int, last: int, most: int
+) -> list[NoteRow]:
+    place = _numbers(connection.cursor(), [topic])
+    if not place:
+        return []
+    spans = [
+        level << OFFSET_BITS | offset >> level
+        for level in range(_LEVELS)
+        for offset in (first, last)
+    ]
+    in_span = " OR ".join(["span BETWEEN ? AND ?"] * _LEVELS)
+    where = f"WHERE topic = ? AND partition = ? AND ({in_span}) "
+    where += "AND first <= ? AND last >= ? ORDER BY seq LIMIT ?"
+    return _notes_where(connection, where, (place[topic], partition, *spans, last, first, most))
 
 
 def _notes_of_clients(
@@ -366,11 +390,11 @@ def _with_identity(
     return _identities(connection, where, (value, *numbers, most))
 
 
-def _identities_of(
-    connection: sqlite3.Connection, topic: str, partition: int, offset: int
+def _identities_in(
+    connection: sqlite3.Connection, topic: str, partition: int, first: int, last: int
 ) -> list[IdentityRow]:
     where = (
         "WHERE topic = (SELECT id FROM lineage_names WHERE name = ?) AND partition = ? "
-        'AND "offset" = ? ORDER BY id'
+        'AND "offset" BETWEEN ? AND ? ORDER BY id'
     )
-    return _identities(connection, where, (topic, partition, offset))
+    return _identities(connection, where, (topic, partition, first, last))

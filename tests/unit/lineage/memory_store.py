@@ -53,6 +53,17 @@ class MemoryLineageStore:
             and row.verb in verbs
         ][:most]
 
+    async def notes_in(
+        self, topic: str, partition: int, first: int, last: int, most: int
+    ) -> list[NoteRow]:
+        return [
+            row
+            for row in self.notes
+            if (row.topic, row.partition) == (topic, partition)
+            and row.first <= last
+            and first <= row.last
+        ][:most]
+
     async def notes_of_clients(
         self, clients: Sequence[int], seqs: tuple[int, int], verbs: Sequence[str], most: int
     ) -> list[NoteRow]:
@@ -90,9 +101,14 @@ class MemoryLineageStore:
         found = [row for row in self.identities if row.kind in kinds and row.value == value]
         return found[::-1][:most]
 
-    async def identities_of(self, topic: str, partition: int, offset: int) -> list[IdentityRow]:
-        place = topic, partition, offset
-        return [row for row in self.identities if row[2:5] == place]
+    async def identities_in(
+        self, topic: str, partition: int, first: int, last: int
+    ) -> list[IdentityRow]:
+        return [
+            row
+            for row in self.identities
+            if row[2:4] == (topic, partition) and first <= row.offset <= last
+        ]
 
     def forget_identities_from(self, positions: Mapping[tuple[str, int], int]) -> None:
         for place, offset in positions.items():

@@ -8,6 +8,7 @@ from typing import Any
 
 from fakebus.lineage.causes import Causes, Link
 from fakebus.lineage.header_rules import IdentityReader
+from fakebus.lineage.known_notes import KnownNotes
 from fakebus.lineage.place import Place, parse_place
 from fakebus.lineage.ranking import Contents, contents_of
 from fakebus.records.record import NewRecord, Record
@@ -103,6 +104,9 @@ class Story:
     async def read(self, place: Place) -> Record | None:
         return self.records.get(place)
 
+    async def load(self, places: Iterable[Place]) -> None:
+        """Do nothing: they are at hand."""
+
     async def contents(self, places: Iterable[Place]) -> dict[Place, Contents]:
         return {
             place: contents_of(
@@ -114,7 +118,7 @@ class Story:
     @property
     def causes(self) -> Causes:
         """The answers to a new question."""
-        return Causes(self.store, self, self)  # type: ignore[arg-type]
+        return Causes(KnownNotes(self.store), self, self)  # type: ignore[arg-type]
 
     async def edges(self, *, most: int = 50) -> list[str]:
         """Return all links between the records of the story, each found from both of its ends."""

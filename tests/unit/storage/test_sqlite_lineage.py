@@ -118,6 +118,25 @@ async def test_clients_and_notes_are_there_after_a_restart(
     assert await storage.lineage.notes_of_group("g", ALL, 9) == [note(1, group="g")]
 
 
+async def test_notes_of_a_range_are_those_that_any_of_its_offsets_has(
+    storage: SqliteStorage,
+) -> None:
+    chosen = random.Random(1)
+    notes = []
+    for seq in range(1, 300):
+        first = chosen.randrange(2000)
+        last = first + chosen.choice([0, 1, 3, 100, 1500])
+        notes.append(note(seq, first=first, last=last))
+    storage.lineage.add_notes(notes, [])
+    await storage.flush()
+    for first, last in ((0, 255), (256, 511), (700, 700), (333, 1777), (3990, 5000)):
+        wanted = [each for each in notes if each.first <= last and first <= each.last]
+        assert await storage.lineage.notes_in("t", 0, first, last, 999) == wanted
+        assert await storage.lineage.notes_in("t", 0, first, last, 2) == wanted[:2]
+    assert await storage.lineage.notes_in("other", 0, 0, 9, 9) == []
+    assert await storage.lineage.notes_in("t", 1, 0, 9, 9) == []
+
+
 async def test_identities_are_found_by_value_and_by_record(storage: SqliteStorage) -> None:
     rows = [
         IdentityRow("identity", b"1", "t", 0, 4, "ce_id"),
@@ -129,12 +148,12 @@ async def test_identities_are_found_by_value_and_by_record(storage: SqliteStorag
     find = storage.lineage
     assert await find.with_identity(("identity", "cause"), b"1", 9) == [rows[1], rows[0]]
     assert await find.with_identity(("identity",), b"1", 9) == [rows[0]]
-    assert await find.identities_of("t", 0, 5) == [rows[2]]
+    assert await find.identities_in("t", 0, 5, 5) == [rows[2]]
     assert await find.identity_positions() == {("t", 0): 6, ("t", 1): 6}
     find.forget_identities_from({("t", 0): 5})
     await storage.flush()
-    assert await find.identities_of("t", 0, 5) == []
-    assert await find.identities_of("t", 0, 4) == [rows[0]]
+    assert await find.identities_in("t", 0, 5, 5) == []
+    assert await find.identities_in("t", 0, 0, 4) == [rows[0]]
     assert await find.identity_positions() == {("t", 0): 5, ("t", 1): 6}
 
 
