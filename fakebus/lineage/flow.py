@@ -39,6 +39,8 @@ MOST_NOTES = 20_000
 """Notes that are looked at for what a service has written."""
 _NEWEST = (1 << 63) - 1
 _CATCH_UP_S = 2.0
+_UNKNOWN = -1
+"""How much was left out where nobody has counted."""
 FOUND_BY = ("identity", "trace", "correlation", "request", "reply", "cause")
 """Kinds of ids by which records are looked for."""
 _FRONT_ENDS = {"rest": "rest", "console": "rest", "redis": "redis"}
@@ -110,7 +112,7 @@ class Flows:
         who = clients.told(note.client) if note else {}
         if not groups:
             return _told(place, record, note, who, [])
-        states = GroupStates(self._broker, self._store, clients, self._refusal)
+        states = GroupStates(self._broker, KnownNotes(self._store), clients, self._refusal)
         became = await states.of(place, record, known=note is not None)
         return _told(place, record, note, who, became)
 
@@ -233,7 +235,11 @@ async def answer(
     return {
         "records": [told[place] for place in sorted(told, key=lambda place: moments[place])],
         "edges": [_edge(link, told) for link in links],
-        "left_out": [f"{count} {what}" for what, count in causes.cut.items() if count],
+        "left_out": [
+            what if count == _UNKNOWN else f"{count} {what}"
+            for what, count in causes.cut.items()
+            if count
+        ],
     }
 
 
@@ -255,7 +261,7 @@ async def _walk(
     until = monotonic() + WALK_S
     while waiting:
         if monotonic() > until:
-            causes.cut[f"what was not found within {WALK_S:g} s"] = None
+            causes.cut[f"what was not found within {WALK_S:g} s"] = _UNKNOWN
             break
         place = waiting.popleft()
         if depth is not None and distances[place] >= depth:
@@ -268,7 +274,7 @@ async def _walk(
                 causes.cut[f"links to records beyond the first {MOST_RECORDS}"] += 1
                 continue
             if len(links) >= MOST_EDGES and (link.cause, link.effect) not in links:
-                causes.cut[f"edges beyond the first {MOST_EDGES}"] = None
+                causes.cut[f"edges beyond the first {MOST_EDGES}"] = _UNKNOWN
                 continue
             places[other] = None
             links[link.cause, link.effect] = link
