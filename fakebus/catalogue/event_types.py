@@ -7,10 +7,10 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import islice
+from itertools import islice, product
 from typing import Any
 
-from fakebus.catalogue.subjects import Landscape, Subject, TopicFacts, Version
+from fakebus.catalogue.subjects import Landscape, LiveConsumer, Subject, TopicFacts, Version
 from fakebus.errors import FakebusError
 from fakebus.fixture_files.drift.changes import changes
 from fakebus.fixture_files.parties import TopicParties
@@ -99,6 +99,15 @@ class Catalogue:
             for each in self.event_types
             if any(one.service == service for one in each.consumers)
         ]
+
+    def live_consumers(self) -> Iterator[LiveConsumer]:
+        """Yield the groups that were seen to read, once for each topic."""
+        for each in self.event_types:
+            for one in each.consumers:
+                for group, topic in product(one.groups, each.topics):
+                    yield LiveConsumer(
+                        group=group, topic=topic, where=topic, services=(one.service,)
+                    )
 
     def found(self, search: str) -> Catalogue:
         """Return the event types in which all words of a text are found, whatever their case."""

@@ -42,10 +42,12 @@ def add_registry_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--registry", metavar="URL", help=help_text)
 
 
-def add_http_argument(parser: argparse.ArgumentParser) -> None:
+def add_http_argument(
+    parser: argparse.ArgumentParser, action: str | type[argparse.Action] = "store"
+) -> None:
     """Add the option that says where a fakebus serves HTTP, for ``BusHttp``."""
     help_text = command_settings_table()["http_url"].help
-    parser.add_argument("--http", dest="http_url", metavar="URL", help=help_text)
+    parser.add_argument("--http", dest="http_url", metavar="URL", help=help_text, action=action)
 
 
 def add_bus_arguments(parser: argparse.ArgumentParser) -> None:

@@ -15,10 +15,27 @@ if TYPE_CHECKING:
     from fakebus.catalogue.subjects import Landscape
 
 
+class _NamedBus(argparse.Action):
+    """Option that names a bus; one that the environment names stands behind all else."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
+        """Take the address."""
+        namespace.http_url, namespace.is_bus_named = values, True
+
+
 def add_landscape_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that say what is looked at; a fakebus that runs when none is given."""
     add_repeated_argument(
-        parser, "--fixtures", "DIR", "a fixture set that says who reads what, instead of a bus"
+        parser,
+        "--fixtures",
+        "DIR",
+        "a fixture set that says who reads what, instead of a bus, or besides what --http names",
     )
     group = parser.add_argument_group("connection")
     group.add_argument(
@@ -31,7 +48,8 @@ def add_landscape_arguments(parser: argparse.ArgumentParser) -> None:
     )
     help_text = command_settings_table()["client_config"].help
     add_repeated_argument(group, "--client-config", "KEY=VALUE", help_text)
-    add_http_argument(parser)
+    parser.set_defaults(is_bus_named=False)
+    add_http_argument(parser, _NamedBus)
     add_registry_argument(parser)
 
 
@@ -63,7 +81,7 @@ def landscape_of(
 
         sets = [Path(name) for name in arguments.fixtures]
         said = of_set(load_fixtures(sets, now_ms=SystemClock().now_ms()))
-    if arguments.cluster is None and arguments.registry is None:
+    if not (arguments.cluster or arguments.registry or arguments.is_bus_named):
         return said
     return overlaid(asyncio.run(_there(arguments, feature, details, examples)), said)
 
@@ -76,11 +94,17 @@ async def _there(
     from fakebus.fixture_files.parties import Parties
 
     if arguments.cluster is None:
+        from fakebus.catalogue.event_types import catalogue_from_json
+        from fakebus.client.bus_http import BusHttp
         from fakebus.client.registry import RegistryClient
         from fakebus.cluster.external_schemas import ExternalSchemas
 
-        schemas = ExternalSchemas(RegistryClient(arguments.registry))
-        return Landscape(subjects=await subjects_of(schemas, Parties()))
+        schemas = ExternalSchemas(RegistryClient(arguments.registry or arguments.http_url))
+        subjects = await subjects_of(schemas, Parties())
+        if not arguments.is_bus_named:
+            return Landscape(subjects=subjects)
+        there = catalogue_from_json(BusHttp(arguments.http_url).get("/catalogue"))
+        return Landscape(subjects=subjects, live=list(there.live_consumers()))
     from fakebus.cluster.external import ExternalCluster
 
     arguments.bootstrap_server = arguments.cluster

@@ -145,3 +145,24 @@ def test_any_cluster_is_catalogued_as_a_client(
     order = next(each for each in told["event_types"] if each["name"] == "shop.Order")
     assert {"billing", "watching", "shipping"} <= {one["service"] for one in order["consumers"]}
     assert {each["id"] for each in order["examples"]} == {"1", "2"}
+
+
+def test_fixture_sets_and_a_bus_are_asked_together(
+    bus: FakeBus,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The set knows a reader that the bus was never told of, and the bus a group."""
+    monkeypatch.chdir(tmp_path)
+    for name, text in FILES.items():
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name.replace("mail", "letters")).write_text(text.replace("mail", "letters"))
+    words = ["impact", "orders-value", "--remove", "--fixtures", "set", "--json"]
+    assert run([*words, "--http", bus.http_url]) == 1
+    both = {(one["kind"], one["who"]) for one in json.loads(capsys.readouterr().out)["breaks"]}
+    assert {("reader", "letters"), ("consumer", "watching")} <= both
+    monkeypatch.setenv("FAKEBUS_HTTP_URL", bus.http_url)
+    assert run(words) == 1
+    alone = {(one["kind"], one["who"]) for one in json.loads(capsys.readouterr().out)["breaks"]}
+    assert ("consumer", "watching") not in alone
