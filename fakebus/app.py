@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from fakebus.lineage.flow import Flows
     from fakebus.lineage.header_rules import IdentityRule
     from fakebus.lineage.services import ServiceRule
+    from fakebus.secure.setup import SecureSetup
 
 __all__ = ["BusThread", "FakeBus"]
 
@@ -70,6 +71,13 @@ class FakeBus:
         synchronous: bool = True,
     ) -> None:
         self.settings = settings if settings is not None else Settings()
+        self.secure: SecureSetup | None = None
+        """How clients log in, if certificates and users are made for them."""
+        if self.settings.secure is not None:
+            from fakebus.secure.setup import SecureSetup
+
+            self.secure = SecureSetup(self.settings.secure, self.settings)
+            self.settings = self.secure.applied_to(self.settings)
         self.clock: Clock = clock if clock is not None else SystemClock()
         self.broker: Broker
         self.registry: Registry
@@ -149,6 +157,8 @@ class FakeBus:
             # A port that is taken is found out before anything is written.
             await server.bind()
         await self.broker.start()
+        if self.secure is not None:
+            await self.secure.grant(self.broker)
         await self.lineage.start()
         self.broker.service_of = self.lineage.service_of
         await self.registry.start()

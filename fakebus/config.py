@@ -20,6 +20,7 @@ DEFAULT_BOOTSTRAP_SERVER = f"127.0.0.1:{DEFAULT_KAFKA_PORT}"
 DEFAULT_HTTP_PORT = 8081
 DEFAULT_REDIS_PORT = 6379
 DEFAULT_DATA_FILE = Path("fakebus.db")
+DEFAULT_SECURE = Path("fakebus-secure")
 DEFAULT_FIXTURES = Path("fixtures")
 DEFAULT_CONFIG_FILE = Path("fakebus.toml")
 COMPATIBILITY_LEVELS = (
@@ -67,6 +68,8 @@ class Settings:
     """Refuse schemas that only older registries let pass, such as an illegal namespace."""
     advertise: tuple[Address | None, ...] = (None,)
     """What clients are told, one for each ``kafka``; ``None`` is ``auto``; one serves for all."""
+    secure: Path | None = None
+    """Where certificates and users are kept; clients need not log in when it is ``None``."""
     brokers: int = 1
     """How many brokers the cluster seems to have."""
     set: Mapping[str, str] = field(default_factory=dict)
@@ -155,6 +158,7 @@ KINDS: Mapping[str, Callable[[Sequence[str]], Any]] = {
     "path": lambda values: Path(values[-1]),
     "paths": lambda values: tuple(map(Path, values)),
     "redis-addresses": _addresses(DEFAULT_REDIS_PORT),
+    "secure-directory": lambda values: Path(values[-1]),
     "switch": lambda values: _boolean(values[-1]),
     "text": lambda values: values[-1],
 }

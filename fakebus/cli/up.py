@@ -21,7 +21,13 @@ from typing import Any
 from fakebus.cli.logs import configure_logging
 from fakebus.cli.oversights import oversights
 from fakebus.cli.progress import counter, working
-from fakebus.config import Settings, load_settings, settings_table, unknown_variables
+from fakebus.config import (
+    DEFAULT_SECURE,
+    Settings,
+    load_settings,
+    settings_table,
+    unknown_variables,
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -32,6 +38,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         if setting.kind == "switch":
             group.add_argument(
                 f"--{setting.name}", action="append_const", const="true", help=setting.help
+            )
+        elif setting.kind == "secure-directory":
+            group.add_argument(
+                f"--{setting.name}",
+                action="append",
+                nargs="?",
+                const=str(DEFAULT_SECURE),
+                metavar=setting.metavar,
+                help=setting.help,
             )
         else:
             group.add_argument(
@@ -113,6 +128,10 @@ async def _serve(settings: Settings) -> None:
         return
     stopping.cancel()
     starting.result()
+    if bus.secure is not None:
+        from fakebus.cli.output import print_lines
+
+        print_lines(*bus.secure.description(bus.bootstrap_servers))
     try:
         # What start-up has made stays for ever; the collector need not look at it again.
         gc.freeze()

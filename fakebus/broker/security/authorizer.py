@@ -199,6 +199,11 @@ class Authorizer:
             )
         )
 
+    @property
+    def has_acls(self) -> bool:
+        """Whether there is any ACL."""
+        return bool(self._acls)
+
     def find(self, wanted: AclFilter) -> list[Acl]:
         """Return the ACLs that a filter matches, in the order of their creation."""
         return [acl for acl in self._acls if wanted.matches(acl)]

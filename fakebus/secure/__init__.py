@@ -1,0 +1,1 @@
+"""A bus that clients have to log in to: certificates, users, ACLs, and what clients set."""
