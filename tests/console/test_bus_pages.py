@@ -55,7 +55,9 @@ def test_a_service_is_named_on_the_page_of_clients(page: Page, shop: str) -> Non
     assert_fits(page)
 
 
-@pytest.mark.parametrize("name", ["", "faults", "catalogue", "map", "smells", "snapshots"])
+@pytest.mark.parametrize(
+    "name", ["", "faults", "catalogue", "map", "smells", "snapshots", "fixtures"]
+)
 def test_pages_fit(page: Page, shop: str, name: str) -> None:
     page.goto(f"/ui/{name}")
     assert_fits(page)
