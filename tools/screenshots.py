@@ -22,11 +22,13 @@ _COLOURS = 96
 _ADDRESS = re.compile(r"http://[\w.:]+/ui\S*")
 _PAGES = (
     ("console-flow", "", "light"),
-    ("console-overview", "/ui", "light"),
+    ("console-smells", "/ui/smells", "light"),
     ("console-why", "/ui/group/why?name=shipping", "light"),
     ("console-messages", "/ui/topics/orders", "light"),
-    ("console-record", "/ui/topics/orders/0/0", "dark"),
+    ("console-record", "/ui/topics/orders/0/6", "dark"),
     ("console-map", "/ui/map", "dark"),
+    # The services have run for a while by now, and what is wrong with one of them shows.
+    ("console-overview", "/ui", "light"),
 )
 """Name of the picture, address of the page (that which the demo names if empty), colours."""
 

@@ -5,17 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.console.test_frame import assert_accessible
-
-
-def assert_fits(page: Page) -> None:
-    """Fail if a page is not accessible, in light or dark, or wider than a narrow screen."""
-    for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-        expect(page.get_by_role("heading", level=1)).to_be_visible()
-        assert_accessible(page)
-    page.set_viewport_size({"width": 320, "height": 700})
-    assert page.evaluate("document.documentElement.scrollWidth") == 320
+from tests.console.test_frame import assert_fits
 
 
 def test_the_flow_of_an_order_leads_from_a_record_to_what_it_caused(page: Page, shop: str) -> None:
@@ -23,11 +13,12 @@ def test_the_flow_of_an_order_leads_from_a_record_to_what_it_caused(page: Page, 
     page.goto(f"/ui/topics/{topic}/{offset.replace(']@', '/')}")
     page.get_by_role("link", name="Flow", exact=True).click()
     steps = page.locator("#steps tbody tr")
-    expect(steps).to_have_count(2)
     expect(steps.nth(0)).to_contain_text("billing handled")
-    expect(steps.nth(1)).to_contain_text(f"observed {shop}")
-    expect(steps.nth(1)).to_contain_text("mail fetched")
-    expect(page.locator("svg .work")).to_have_count(2)
+    # Other tests write copies of the order.
+    effect = steps.filter(has_text=f"observed {shop}")
+    expect(effect).to_have_count(1)
+    expect(effect).to_contain_text("mail fetched")
+    expect(page.locator("svg .work").nth(1)).to_be_visible()
     page.locator("svg a").first.focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text(shop)
@@ -56,7 +47,7 @@ def test_a_service_is_named_on_the_page_of_clients(page: Page, shop: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "name", ["", "faults", "catalogue", "map", "smells", "snapshots", "fixtures"]
+    "name", ["", "faults", "catalogue?q=badges", "map?q=badges", "smells", "snapshots", "fixtures"]
 )
 def test_pages_fit(page: Page, shop: str, name: str) -> None:
     page.goto(f"/ui/{name}")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fakebus.broker.record_thread import politely
+from fakebus.catalogue.event_types import catalogue_of
+from fakebus.catalogue.of_cluster import cluster_landscape
 from fakebus.client.groups import REBALANCING
 from fakebus.cluster.browsing import ReadRequest, read_page
 from fakebus.cluster.interface import Cluster, GroupSummary, NotOnThisCluster, TopicSummary
@@ -15,6 +19,7 @@ from fakebus.real_time import monotonic
 from fakebus.servers import Bus
 from fakebus.web.console.addresses import page_url
 from fakebus.web.console.payload_views import view
+from fakebus.web.console.service_map import links_of
 from fakebus.wording import counted
 
 _MOST_GROUPS = 200
@@ -31,6 +36,8 @@ _LARGE = 1 << 20
 class Finding:
     """Finding that something is not well."""
 
+    kind: str
+    """``fault``, ``group``, ``client`` or ``schema``."""
     text: str
     url: str
     """The page that tells more."""
@@ -50,6 +57,14 @@ class Health:
     unwell_groups: frozenset[str]
     clients: Sequence[Mapping[str, Any]]
     """The clients that are connected."""
+    undecodable: int
+    """The newest records that their schemas do not decode."""
+    drift: int
+    """Services that were seen to write or read an event type, and are not declared to."""
+
+    def count(self, kind: str) -> int:
+        """Return how many findings are of a kind."""
+        return sum(each.kind == kind for each in self.findings)
 
 
 def is_stuck(group: GroupSummary) -> bool:
@@ -78,12 +93,15 @@ async def health_of(
         await look.groups(bus, groups)
         await look.clients_of(bus)
     await look.records(topics)
+    await look.declared()
     return Health(
         findings=look.found,
         looked_at=look.looked_at,
         passed_over=look.passed_over,
         unwell_groups=frozenset(look.unwell),
         clients=look.clients,
+        undecodable=look.undecodable,
+        drift=look.drift,
     )
 
 
@@ -97,6 +115,7 @@ class _Look:
         self.passed_over: list[str] = []
         self.unwell: list[str] = []
         self.clients: list[Mapping[str, Any]] = []
+        self.undecodable = self.drift = 0
 
     def stuck(self, groups: Sequence[GroupSummary]) -> None:
         """Find groups that are behind while nobody reads."""
@@ -104,13 +123,15 @@ class _Look:
             self.unwell.append(group.name)
             text = f"is {group.lag} behind, and no member reads"
             url = page_url("group", name=group.name)
-            self.found.append(Finding(text, url, group.name or "(empty name)"))
+            self.found.append(Finding("group", text, url, group.name or "(empty name)"))
         self.looked_at.append(counted(len(groups), "group"))
 
     def faults(self, bus: Bus) -> None:
         """Find faults that somebody has switched on."""
         for fault in bus.broker.faults.active:
-            self.found.append(Finding("is on", page_url("faults"), f"Fault: {fault.description}"))
+            self.found.append(
+                Finding("fault", "is on", page_url("faults"), f"Fault: {fault.description}")
+            )
         self.looked_at.append("faults")
 
     async def groups(self, bus: Bus, groups: Sequence[GroupSummary]) -> None:
@@ -128,6 +149,7 @@ class _Look:
             more = len(told["causes"]) - 1
             self.found.append(
                 Finding(
+                    "group",
                     first["text"] + (f"; and {counted(more, 'more cause')}" if more else ""),
                     page_url("group", "why", name=group.name),
                     group.name or "(empty name)",
@@ -149,7 +171,7 @@ class _Look:
                 more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
                 text = f"asked for topics that are not there: {', '.join(missing[:3])}{more}"
                 name = client["service"] or client["client_id"] or "a client without a name"
-                self.found.append(Finding(text, page_url("clients"), name))
+                self.found.append(Finding("client", text, page_url("clients"), name))
         self.looked_at.append(counted(len(listed), "client"))
 
     async def records(self, topics: Sequence[TopicSummary]) -> None:
@@ -167,9 +189,22 @@ class _Look:
             problem = (await view(event)).problem or (await view(event, is_key=True)).problem
             if problem:
                 broken[event.topic].append(f"{event.name}: {problem}")
+                self.undecodable += 1
         for topic, problems in broken.items():
             text = f"has {counted(len(problems), 'record')} that cannot be decoded"
-            self.found.append(Finding(text, page_url("topics", topic), topic, problems[0]))
+            self.found.append(
+                Finding("schema", text, page_url("topics", topic), topic, problems[0])
+            )
         self.looked_at.append(
             f"the newest {counted(len(events), 'record')}" if events else "records"
         )
+
+    async def declared(self) -> None:
+        """Count what services were seen to do with event types and are not declared to."""
+        landscape = await cluster_landscape(self._cluster)
+        # Comparing schemas takes its time, which clients need not wait for.
+        found = await asyncio.to_thread(
+            politely, lambda: links_of(catalogue_of(landscape).event_types)
+        )
+        self.drift = sum(link.seen and not link.declared for link in found)
+        self.looked_at.append(counted(len(found), "link") + " of services and event types")

@@ -43,6 +43,7 @@ async def show(call: Call) -> Page:
             "minute_count": sum(minute.values()),
             "group_count": len(groups),
             "behind": sum(bool(group.lag) for group in groups),
+            "lag": sum(group.lag or 0 for group in groups),
             "subjects": await _subject_count(cluster),
             "brokers": await cluster.brokers(),
         },

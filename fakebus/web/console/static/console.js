@@ -32,6 +32,7 @@ if (document.querySelector('time[datetime]')) {
 for (const block of document.querySelectorAll('[data-copy]')) {
   const button = document.createElement('button');
   button.type = 'button';
+  button.className = 'copy';
   button.textContent = 'Copy';
   button.addEventListener('click', async () => {
     await navigator.clipboard.writeText(block.textContent);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from urllib.parse import quote
 
@@ -44,6 +45,27 @@ def test_records_that_their_schema_does_not_decode_are_found(browser: Browser, t
     name = browser.write(topic, binary(b"\x00\x00\x00\x00\x63\xff"), partition=0)
     text = browser.get("/ui").text
     assert f"{topic} has 1 record that cannot be decoded {name}: " in text
+
+
+def test_the_overview_answers_whether_everything_is_well_on_one_screen(
+    bus: FakeBus, browser: Browser, topic: str
+) -> None:
+    browser.write(topic, binary(b"\x00\x00\x00\x00\x63\xff"), partition=0)
+    browser.write(topic, 1, partition=1)
+    commit(browser, f"{topic}-late", topic, 0)
+    with bus.broker.faults.fail(api="Produce", error="NOT_LEADER_OR_FOLLOWER", topic=topic):
+        tiles = browser.get("/ui").text.partition("Busiest topics")[0]
+    for told in (
+        r"Services \d+ \d+ clients? connected",
+        r"Topics \d+ \d+ records",
+        r"Last minute \d+ records, [\d.]+ a second",
+        r"Lag [1-9]\d* records, [1-9]\d* of \d+ groups? behind",
+        r"Stuck [1-9]\d* \d+ groups? needs? a look",
+        "Faults on 1 on purpose",
+        r"Schema failures [1-9]\d* of the newest records",
+        r"Drift \d+ ",
+    ):
+        assert re.search(told, tiles), told
 
 
 def test_every_page_tells_that_a_fault_is_on(bus: FakeBus, browser: Browser) -> None:
