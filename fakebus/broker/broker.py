@@ -49,7 +49,7 @@ from fakebus.broker.values import Values
 from fakebus.clock import Clock, SystemClock
 from fakebus.errors import BrokerError, ErrorCode
 from fakebus.records.batch import LENGTH_OVERHEAD, TRANSACTIONAL_BIT, BatchHeader
-from fakebus.storage.interface import Storage
+from fakebus.storage.interface import OffsetRow, Storage
 from fakebus.types import Buffer, TopicPartition
 
 if TYPE_CHECKING:
@@ -112,6 +112,8 @@ class Broker:
             groups=self.group_coordinator,
             producer_ids=self.producer_ids,
         )
+        if self.activity.enabled:
+            self.transactions.note_offset = self._note_offset
         self.record_thread = RecordThread()
         self.security = Security(self.config, self.values)
         self.participants: list[Participant] = [
@@ -142,6 +144,11 @@ class Broker:
         detail: str = "",
     ) -> None:
         self.activity.note(verb, LIBRARY, place, offsets, detail=detail)
+
+    def _note_offset(self, origin: Origin, group: str, row: OffsetRow, before: int | None) -> None:
+        place, offsets = TopicPartition(row.topic, row.partition), (row.offset, row.offset)
+        before = -1 if before is None else before
+        self.activity.note("committed", origin, place, offsets, group, "", "", before)
 
     def _note_group(
         self, verb: str, group: str, client_id: str, member_id: str, reason: str

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from itertools import groupby
 
+from fakebus.broker.activity import LIBRARY, Origin
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.groups.coordinator import GroupCoordinator
 from fakebus.broker.producer_ids import ProducerIds
@@ -40,6 +42,8 @@ COORDINATOR_EPOCH = 0
 """There is one coordinator, for ever."""
 _PREFIX = "transaction."
 """What the keys begin with that states are stored under."""
+NoteOffset = Callable[[Origin, str, OffsetRow, int | None], None]
+"""Takes the producer, the group, the offset and the one that was there before."""
 _DONE = {
     TransactionStatus.COMPLETE_COMMIT: True,
     TransactionStatus.COMPLETE_ABORT: False,
@@ -79,6 +83,10 @@ class TransactionCoordinator:
         self._producer_ids = producer_ids
         self._states: dict[str, TransactionState] = {}
         self._ongoing: set[str] = set()
+        self.origins: dict[str, Origin] = {}
+        """Who was given each transactional id last, as far as that is known since the start."""
+        self.note_offset: NoteOffset | None = None
+        """Told of every offset that a transaction has committed."""
         # Whose end is being stored.
         self._ending: set[str] = set()
         for key in storage.meta_keys(_PREFIX):
@@ -366,14 +374,23 @@ class TransactionCoordinator:
                         )
                     except BrokerError as error:
                         logger.warning("no marker in %s: %s", partition, error)
-            stored = [
-                self.groups.store_offsets(group, known)
+            # A topic may have been deleted meanwhile.
+            offsets = [
+                (group, row, self.groups.committed_offset(group, place))
                 for group, rows in (state.offsets.items() if commit else ())
-                # A topic may have been deleted meanwhile.
-                if (known := [row for place, row in rows.items() if place in self.topics.logs])
+                for place, row in rows.items()
+                if place in self.topics.logs
+            ]
+            stored = [
+                self.groups.store_offsets(group, [row for _, row, _ in rows])
+                for group, rows in groupby(offsets, lambda each: each[0])
             ]
             stored.append(self.save(state.transactional_id, ended))
         await asyncio.gather(*stored)
+        if self.note_offset is not None:
+            origin = self.origins.get(state.transactional_id, LIBRARY)
+            for group, row, before in offsets:
+                self.note_offset(origin, group, row, before)
 
     # -- by the clock --
 
@@ -392,6 +409,7 @@ class TransactionCoordinator:
         for state in self:
             if state.updated_ms <= unused_since and not state.is_ongoing:
                 logger.info("transactional id %s expired", state.transactional_id)
+                self.origins.pop(state.transactional_id, None)
                 await self.save(state.transactional_id, None)
 
 

@@ -40,6 +40,7 @@ async def handle_init_producer_id(
         if request.transactional_id is None:
             producer_id, epoch = await context.broker.producer_ids.allocate(), 0
         else:
+            context.broker.transactions.origins[request.transactional_id] = context.origin
             expected = ProducerIdAndEpoch(request.producer_id, request.producer_epoch)
             producer_id, epoch = await context.broker.transactions.init_producer_id(
                 request.transactional_id,

@@ -11,11 +11,20 @@ from fakebus.broker.faults import KAFKA, Fault
 from fakebus.broker.fetch_positions import FetchStream
 from fakebus.broker.groups.group import GroupDescription, MemberDescription
 from fakebus.broker.groups.history import Search
+from fakebus.broker.partition_log import PartitionLog
 from fakebus.broker.topics import Topics
 from fakebus.lineage.lineage import Lineage
 from fakebus.lineage.why.cause import SEARCH_MS
 from fakebus.lineage.why.explanation import explain
-from fakebus.lineage.why.view import UNKNOWN, GroupEvent, GroupView, Member, Program, Progress
+from fakebus.lineage.why.view import (
+    UNKNOWN,
+    GroupEvent,
+    GroupView,
+    Member,
+    OpenTransaction,
+    Program,
+    Progress,
+)
 from fakebus.storage.lineage_interface import NoteRow
 
 _CONSUMER_APIS = frozenset(
@@ -167,12 +176,28 @@ def _progress(
             start=log.log_start_offset,
             end=log.high_watermark,
             stable_end=log.last_stable_offset,
+            transaction=_open_transaction(broker, log),
             member=owner,
             stream=max(mine, key=lambda stream: stream.asked_ms, default=None),
             last_stream=next(filter(is_ours, reversed(positions.closed(place))), None),
             commits=coordinator.history.commits(group, place),
             beginnings=[each for each in positions.beginnings(place) if is_ours(each.stream)],
         )
+
+
+def _open_transaction(broker: Broker, log: PartitionLog) -> OpenTransaction | None:
+    """Return the transaction that the last stable offset stands before."""
+    transactions = log.producers.transactions
+    if transactions is None or not transactions.open:
+        return None
+    producer_id = next(iter(transactions.open.values()))
+    for state in broker.transactions.ongoing:
+        if state.producer_id == producer_id:
+            name = state.transactional_id
+            origin = broker.transactions.origins.get(name)
+            client_id = "" if origin is None else origin.client_id
+            return OpenTransaction(name, producer_id, client_id, state.start_ms, state.timeout_ms)
+    return OpenTransaction("", producer_id, "", -1, -1)
 
 
 def _faults(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from fakebus.escaping import printable
 from fakebus.lineage.why.cause import (
     ATTEMPTS,
     EARLIEST,
@@ -142,15 +143,22 @@ def open_transaction(view: GroupView) -> Iterator[Cause]:
         return
     part = held[0]
     waiting = part.end - part.stable_end
+    which = part.transaction
+    whose = "a transaction"
+    if which is not None and which.transactional_id:
+        client = f" (client {printable(which.client_id)})" if which.client_id else ""
+        whose = f"the transaction of {printable(which.transactional_id)}{client}"
     yield Cause(
         "open_transaction",
-        f"a transaction that is not ended holds back {part.name} from offset {part.stable_end} "
+        f"{whose} that is not ended holds back {part.name} from offset {part.stable_end} "
         f"on: {counted(waiting, 'record')} that readers of committed records do not see yet",
         "let its producer commit or abort it; one that has died is aborted after its "
         "transaction.timeout.ms. Which one: kafka-transactions.sh find-hanging",
         {
             "partitions": [
-                each.facts() | {"last_stable_offset": each.stable_end}
+                each.facts()
+                | {"last_stable_offset": each.stable_end}
+                | ({} if each.transaction is None else {"transaction": each.transaction._asdict()})
                 for each in held[:MOST_LISTED]
             ]
         },

@@ -80,6 +80,16 @@ class Member:
         return {"member": self.member_id, "address": self.host} | self.program.facts()
 
 
+class OpenTransaction(NamedTuple):
+    """Transaction that holds back a partition, and whose it is."""
+
+    transactional_id: str
+    producer_id: int
+    client_id: str
+    since_ms: int
+    timeout_ms: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
     """Progress of a group in one partition."""
@@ -92,6 +102,8 @@ class Progress:
     """One past the last record."""
     stable_end: int
     """One past the last record that no open transaction can take back."""
+    transaction: OpenTransaction | None = None
+    """The one that is open there; ``None`` if there is none, or the cluster does not tell."""
     member: Member | None = None
     """The one that it is assigned to."""
     stream: FetchStream | None = None

@@ -9,7 +9,14 @@ import pytest
 
 from fakebus.broker.fetch_positions import Beginning, FetchStream
 from fakebus.lineage.why.explanation import explain
-from fakebus.lineage.why.view import GroupEvent, GroupView, Member, Program, Progress
+from fakebus.lineage.why.view import (
+    GroupEvent,
+    GroupView,
+    Member,
+    OpenTransaction,
+    Program,
+    Progress,
+)
 from fakebus.types import TopicPartition
 
 PLACE = TopicPartition("orders", 0)
@@ -54,6 +61,15 @@ def test_a_transaction_that_is_not_ended_is_told_with_where_it_holds_readers() -
     assert cause["code"] == "open_transaction"
     assert "holds back orders[0] from offset 5 on: 3 records" in cause["text"]
     assert cause["evidence"]["partitions"][0]["last_stable_offset"] == 5
+
+
+def test_the_producer_of_a_transaction_that_is_not_ended_is_named() -> None:
+    whose = OpenTransaction("billing-1", 7, "bill\x1bing", NOW_MS - 5000, 60_000)
+    part = progress(committed=5, stable_end=5, stream=stream(1, sent_to=5), transaction=whose)
+    view = GroupView(name="g", state="Stable", now_ms=NOW_MS, members=[MEMBER], partitions=[part])
+    [cause] = explain(view)["causes"]
+    assert "the transaction of billing-1 (client bill\\x1bing) that is not ended" in cause["text"]
+    assert cause["evidence"]["partitions"][0]["transaction"]["since_ms"] == NOW_MS - 5000
 
 
 def test_a_transaction_ahead_of_a_group_does_not_hold_it_up_yet() -> None:

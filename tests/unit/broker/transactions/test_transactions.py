@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fakebus.broker.activity import Origin
 from fakebus.broker.broker import Broker
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.fetching import FetchTarget, IsolationLevel
@@ -403,3 +404,14 @@ async def test_the_longest_timeout_is_that_of_the_config(clock: ManualClock) -> 
         assert refused(raised) is ErrorCode.INVALID_TRANSACTION_TIMEOUT
     assert await broker.transactions.init_producer_id("p", 1000, None) == (0, 0)
     await storage.close()
+
+
+async def test_offsets_that_a_transaction_has_committed_are_noted_as_its_producers(
+    broker: Broker, producer: TransactionalProducer
+) -> None:
+    broker.transactions.origins["p"] = Origin(front_end="kafka", client_id="billing")
+    for offset in (5, 6):
+        await producer.commit_offset("g", offset)
+        await producer.end(commit=offset == 5)
+    [note] = [each for each in broker.activity.newest if each.verb == "committed"]
+    assert (note.origin.client_id, note.group, note.topic, note.offset) == ("billing", "g", "t", 5)
