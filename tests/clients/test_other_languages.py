@@ -13,6 +13,7 @@ import pytest
 from tests.clients.build import CLIENTS
 from tests.clients.cluster import Cluster
 from tests.clients.programs import KafkaError, Member, Program, hear_until
+from tests.clients.python.isolation import READ_UNCOMMITTED, read
 from tests.clients.scenarios import (
     FIRST_TIME,
     UNKNOWN_TOPIC_OR_PARTITION,
@@ -623,11 +624,38 @@ def test_the_tools_produce_consume_and_show_groups(
     assert "successful" in deleted
 
 
+# --- Transactions --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("client", ["java", "franz", "sarama", "kafkajs"])
+def test_each_transaction_counts_as_a_whole_or_not_at_all(
+    client: str,
+    program_of: Callable[[str], Program],
+    unique: Unique,
+    create_topic: Callable[..., str],
+    cluster: Cluster,
+) -> None:
+    program, topic, group = program_of(client), create_topic(unique("topic"), 1), unique("txn")
+    values = ["a", "aborted 1", "b", "c", "aborted 2"]
+    for _ in range(2):
+        # The second producer of that name takes over from the first.
+        program.call("transact", topic=topic, group=group, records=[{"value": v} for v in values])
+    assert read(cluster, topic) == [b"a", b"b", b"c"] * 2
+    assert len(read(cluster, topic, READ_UNCOMMITTED)) == 2 * len(values)
+    if client != "franz":
+        [committed] = program.call("committed", group=group, topic=topic, partitions=[0])
+        assert committed["offset"] == 4
+
+
 # --- Kafka Streams -------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("guarantee", ["at_least_once", "exactly_once_v2"])
 def test_kafka_streams_counts_words_and_goes_on_with_its_state(
-    program_of: Callable[[str], Program], unique: Unique, create_topic: Callable[..., str]
+    guarantee: str,
+    program_of: Callable[[str], Program],
+    unique: Unique,
+    create_topic: Callable[..., str],
 ) -> None:
     program = program_of("java")
     lines, counts, application = create_topic(unique("lines"), 3), unique("counts"), unique("count")
@@ -640,7 +668,14 @@ def test_kafka_streams_counts_words_and_goes_on_with_its_state(
         program.call("produce", topic=lines, codec="none", records=records)
 
     def counted(words: int) -> dict[str, int]:
-        found = program.call("count_words", topic=lines, to=counts, group=application, count=words)
+        found = program.call(
+            "count_words",
+            topic=lines,
+            to=counts,
+            group=application,
+            count=words,
+            guarantee=guarantee,
+        )
         return dict(found)
 
     produce("der Bus kommt", "the bus comes", "the bus goes")

@@ -18,6 +18,7 @@ final class Client {
     commands.put("consume", records::consume);
     commands.put("member", records::member);
     commands.put("read", records::read);
+    commands.put("transact", new Transactions(arguments[0])::run);
     commands.put("tool", Tools::run);
     commands.put("count_words", new WordCount(arguments[0])::run);
     try (Admin admin = Admin.create(settings)) {

@@ -67,6 +67,7 @@ final class WordCount {
     settings.put("bootstrap.servers", bootstrapServers);
     settings.put("state.dir", directory.toString());
     settings.put("num.stream.threads", "2");
+    settings.put("processing.guarantee", arguments.get("guarantee").asText());
     settings.put("commit.interval.ms", "100");
     settings.put("statestore.cache.max.bytes", "0");
     settings.put("consumer.auto.offset.reset", "earliest");

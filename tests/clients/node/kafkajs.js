@@ -23,6 +23,28 @@ const describe = (partition, message) => ({
   headers: Object.entries(message.headers).map(([key, value]) => [key, text(value)])
 })
 
+async function transact ({ topic, group, records }) {
+  const producer = kafka.producer({
+    transactionalId: group,
+    idempotent: true,
+    maxInFlightRequests: 1,
+    createPartitioner: kafkajs.Partitioners.DefaultPartitioner
+  })
+  await producer.connect()
+  try {
+    for (const [number, { value }] of records.entries()) {
+      const transaction = await producer.transaction()
+      await transaction.send({ topic, messages: [{ value, partition: 0 }] })
+      const partitions = [{ partition: 0, offset: String(number + 1) }]
+      await transaction.sendOffsets({ consumerGroupId: group, topics: [{ topic, partitions }] })
+      await (value.startsWith('aborted') ? transaction.abort() : transaction.commit())
+    }
+    return {}
+  } finally {
+    await producer.disconnect()
+  }
+}
+
 async function produce ({ topic, codec, records }) {
   // Once a record names its partition, kafkajs leaves the others to its own partitioner.
   const producer = kafka.producer({
@@ -211,6 +233,7 @@ async function committed ({ group, topic }) {
 await admin.connect()
 await serve({
   produce,
+  transact,
   consume,
   member,
   read,

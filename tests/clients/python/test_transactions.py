@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import aiokafka
 import confluent_kafka
 import pytest
 from aiokafka.errors import ProducerFenced
-from confluent_kafka import OFFSET_BEGINNING, KafkaException, TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 
 from tests.clients.cluster import Cluster
 from tests.clients.python.client import wait_until
+from tests.clients.python.isolation import READ_COMMITTED, READ_UNCOMMITTED, consuming, read
 
 pytestmark = pytest.mark.clients
 
 NewTopic = Callable[..., str]
 Unique = Callable[[str], str]
-READ_COMMITTED, READ_UNCOMMITTED = "read_committed", "read_uncommitted"
 
 
 @pytest.fixture
@@ -39,40 +38,6 @@ def new_producer(cluster: Cluster, unique: Unique) -> Callable[..., confluent_ka
         return producer
 
     return make
-
-
-@contextlib.contextmanager
-def consuming(
-    cluster: Cluster, topic: str, isolation: str, group: str = "unused"
-) -> Iterator[confluent_kafka.Consumer]:
-    consumer = confluent_kafka.Consumer(
-        {
-            "bootstrap.servers": cluster.bootstrap_servers,
-            "group.id": group,
-            "isolation.level": isolation,
-            "enable.auto.commit": False,
-            "enable.partition.eof": True,
-            "fetch.wait.max.ms": 100,
-        }
-    )
-    consumer.assign([TopicPartition(topic, 0, OFFSET_BEGINNING)])
-    try:
-        yield consumer
-    finally:
-        consumer.close()
-
-
-def read(cluster: Cluster, topic: str, isolation: str = READ_COMMITTED) -> list[bytes | None]:
-    """Return all values that a reader of that isolation level comes to before the end."""
-    values = []
-    with consuming(cluster, topic, isolation) as consumer:
-        while True:
-            message = consumer.poll(10)
-            assert message is not None, "the consumer came to no end"
-            if message.error() is not None:
-                assert message.error().code() == confluent_kafka.KafkaError._PARTITION_EOF
-                return values
-            values.append(message.value())
 
 
 def write(producer: confluent_kafka.Producer, topic: str, *values: bytes) -> None:

@@ -28,6 +28,7 @@ func main() {
 	p := program{bootstrapServers: servers, admin: admin}
 	contract.Serve(map[string]contract.Command{
 		"produce":           p.produce,
+		"transact": p.transact,
 		"consume":           p.consume,
 		"member":            p.member,
 		"read":              p.read,
