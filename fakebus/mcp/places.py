@@ -87,11 +87,15 @@ class Places:
         Raises:
             ConfigError: it lies elsewhere, or is no directory.
         """
-        found = (self._root / name).resolve()
-        if not found.is_relative_to(self._root) or not found.is_dir():
+        try:
+            found = (self._root / name).resolve()
+            is_there = found.is_relative_to(self._root) and found.is_dir()
+        except (OSError, ValueError):  # too long, or with a byte that no path has
+            is_there = False
+        if not is_there:
             raise ConfigError(
-                f"{name!r} is no directory below the one that the server was started in; name a "
-                "fixture set by its path from there, such as fixtures"
+                f"{name[:200]!r} is no directory below the one that the server was started in; "
+                "name a fixture set by its path from there, such as fixtures"
             )
         return found
 

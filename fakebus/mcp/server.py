@@ -17,7 +17,7 @@ from starlette.responses import PlainTextResponse
 
 from fakebus import __version__
 from fakebus.errors import FakebusError
-from fakebus.mcp.answers import NOTICE, answer
+from fakebus.mcp.answers import MAX_TEXT, NOTICE, answer
 from fakebus.mcp.permissions import Permissions
 from fakebus.mcp.places import Places
 from fakebus.mcp.tools import CHANGING, READING, Found, Tools
@@ -75,7 +75,7 @@ def _guarded(
             permissions.demand(tool.__name__, changes=changes)
             return answer(await tool(**given))
         except FakebusError as error:
-            raise ToolError(str(error)) from None
+            raise ToolError(str(error)[:MAX_TEXT]) from None
 
     return call
 

@@ -28,7 +28,11 @@ from fakebus.mcp.places import Places
 from fakebus.real_time import monotonic
 from fakebus.records.record import NewRecord
 
-Topic = Annotated[str, Field(description="Name of a topic")]
+_LONGEST_NAME = 1000
+"""Letters; client libraries fail over some names that are longer, and lose their connection."""
+Name = Annotated[str, Field(max_length=_LONGEST_NAME)]
+Topic = Annotated[str, Field(description="Name of a topic", max_length=249)]
+Version = Annotated[int | None, Field(ge=1, le=2**31 - 1)]
 Limit = Annotated[int, Field(description="Events at most", ge=1, le=200)]
 Filter = Annotated[
     str | None,
@@ -43,7 +47,8 @@ More = Annotated[
     Field(description="Go on with what an earlier answer called more; the rest does not count"),
 ]
 Directory = Annotated[
-    str, Field(description="Fixture set: a path below the directory of the server")
+    str,
+    Field(description="Fixture set: a path below the directory of the server", max_length=4000),
 ]
 _SEARCH_S = 20.0
 """How long one call searches before it says how far it has come."""
@@ -125,7 +130,7 @@ class Tools:
             ),
         ] = None,
         newest_first: bool = True,
-        partition: int | None = None,
+        partition: Annotated[int | None, Field(ge=0, le=2**31 - 1)] = None,
         filter: Filter = None,
         limit: Limit = 20,
         more: More = None,
@@ -191,7 +196,7 @@ class Tools:
         groups = await (await self._places.cluster()).groups()
         return {"groups": [asdict(group) for group in groups]}
 
-    async def show_group(self, group: str) -> Found:
+    async def show_group(self, group: Name) -> Found:
         """Show a consumer group: members, assignment, committed offsets, lag in records and ms."""
         cluster = await self._places.cluster()
         found = await cluster.group(group)
@@ -216,16 +221,22 @@ class Tools:
             ],
         }
 
-    async def why_is_group_stuck(self, group: str) -> Found:
+    async def why_is_group_stuck(self, group: Name) -> Found:
         """Say why a consumer group does not get on: causes, likeliest first, with remedies."""
         found: Found = await self._places.get(f"/why/{quote(group, safe='')}")
         return found
 
     async def follow_flow(
         self,
-        record: Annotated[str | None, Field(description="A record: orders[0]@12")] = None,
+        record: Annotated[
+            str | None, Field(description="A record: orders[0]@12", max_length=_LONGEST_NAME)
+        ] = None,
         find: Annotated[
-            str | None, Field(description="Instead: a ce_id, trace id, key or words of a value")
+            str | None,
+            Field(
+                description="Instead: a ce_id, trace id, key or words of a value",
+                max_length=_LONGEST_NAME,
+            ),
         ] = None,
         depth: Annotated[int | None, Field(description="How many steps; all when left out")] = None,
     ) -> Found:
@@ -241,7 +252,7 @@ class Tools:
         """List the subjects of the schema registry."""
         return {"subjects": await (await self._places.cluster()).schemas.subjects()}
 
-    async def show_schema(self, subject: str, version: int | None = None) -> Found:
+    async def show_schema(self, subject: Name, version: Version = None) -> Found:
         """Show a version of a subject, the latest when left out, and its compatibility level."""
         schemas = (await self._places.cluster()).schemas
         found = await schemas.version(subject, "latest" if version is None else version)
@@ -250,7 +261,7 @@ class Tools:
 
     async def impact_of_change(
         self,
-        subject: str,
+        subject: Name,
         schema: Annotated[
             str | dict[str, Any] | None, Field(description="The schema it would get")
         ] = None,
@@ -301,7 +312,7 @@ class Tools:
     async def create_topic(
         self,
         topic: Topic,
-        partitions: int | None = None,
+        partitions: Annotated[int | None, Field(ge=1, le=10_000)] = None,
         configs: Annotated[dict[str, str] | None, Field(description="By Kafka's names")] = None,
     ) -> Found:
         """Create a topic."""
@@ -318,7 +329,7 @@ class Tools:
             str | None,
             Field(description="Check and write the value with this subject's latest schema"),
         ] = None,
-        partition: int | None = None,
+        partition: Annotated[int | None, Field(ge=0, le=2**31 - 1)] = None,
     ) -> Found:
         """Write an event to a topic."""
         cluster = await self._places.cluster()
@@ -337,7 +348,7 @@ class Tools:
 
     async def reset_group(
         self,
-        group: str,
+        group: Name,
         topic: Topic,
         to: Annotated[str, Field(description="earliest, latest, an offset, a time or -5m")],
         preview: Annotated[bool, Field(description="Only say what would be committed")] = True,
@@ -358,12 +369,12 @@ class Tools:
             ],
         }
 
-    async def save_snapshot(self, name: str) -> Found:
+    async def save_snapshot(self, name: Name) -> Found:
         """Remember everything on the bus under a name, in the place of an older snapshot."""
         found: Found = await self._places.tell("PUT", f"/snapshots/{quote(name, safe='')}")
         return found
 
-    async def restore_snapshot(self, name: str) -> Found:
+    async def restore_snapshot(self, name: Name) -> Found:
         """Take the whole bus back to a snapshot; what was written since is gone."""
         path = f"/snapshots/{quote(name, safe='')}/restore"
         found: Found = await self._places.tell("POST", path)

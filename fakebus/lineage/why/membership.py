@@ -161,9 +161,9 @@ def idle_members(view: GroupView) -> Iterator[Cause]:
         f"partition ({some(member.client_id for member in idle)}); the others have "
         f"{counted(assigned, 'partition')}",
         f"a partition goes to one member only: stop {counted(len(idle), 'member')}, or create the "
-        f"topic with {len(view.members)} partitions: fakebus topics --create {short(topics[0])} "
-        f"--partitions {len(view.members)}; consumers that should all see every "
-        "record need a group.id each",
+        f"topic with {counted(len(view.members), 'partition')}: "
+        f"fakebus topics --create {short(topics[0])} --partitions {len(view.members)}; "
+        "consumers that should all see every record need a group.id each",
         {
             "idle": [member.facts() for member in idle[:MOST_LISTED]],
             "partitions": assigned,

@@ -184,6 +184,37 @@ async def test_what_records_hold_is_data(server: MCPServer[Any], unique: Any) ->
         assert json.loads(content.text)["events"][0]["value"] == HOSTILE
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"string": HOSTILE, "integer": -1, "boolean": False, "object": {"a": HOSTILE}},
+        {"string": "x" * 100_000, "integer": 10**30, "boolean": False, "object": {}},
+        {"string": "../../etc[0]@9\0", "integer": 1, "boolean": False, "object": {"": [[[]]] * 99}},
+        {"string": ["x"], "integer": "9" * 5000, "boolean": "maybe", "object": "{"},
+    ],
+)
+async def test_whatever_a_tool_is_asked_it_answers_within_bounds(
+    server: MCPServer[Any], values: dict[str, Any]
+) -> None:
+    async with Client(server) as client:
+        for tool in (await client.list_tools()).tools:
+            given = {}
+            for name, schema in tool.input_schema.get("properties", {}).items():
+                kinds = [schema, *schema.get("anyOf", ())]
+                kind = next((each["type"] for each in kinds if each.get("type") in values), None)
+                given[name] = values.get(kind or "string")
+            found = await client.call_tool(tool.name, given)
+            text = "".join(content.text for content in found.content)
+            assert len(text) < 250_000, tool.name
+            # What no tool has foreseen is told without a reason.
+            assert text != f"Error executing tool {tool.name}"
+            if not found.is_error:
+                assert "\x1b" not in text
+                assert "\u202e" not in text
+        # It is still there, and nothing was made.
+        assert all(len(each["name"]) < 250 for each in (await ask(client, "list_topics"))["topics"])
+
+
 async def test_only_reading_is_offered_unless_writing_is_allowed(
     bus: FakeBus, tmp_path: Path
 ) -> None:

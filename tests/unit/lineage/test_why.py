@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from fakebus.broker.activity import Activity, Origin
 from fakebus.broker.fetch_positions import Beginning, FetchStream
 from fakebus.lineage.why.explanation import explain
 from fakebus.lineage.why.view import (
@@ -139,3 +141,81 @@ def test_a_member_that_left_and_is_still_connected_has_not_polled(
     assert [cause["code"] for cause in causes] == found
     assert ["poll()" in cause["text"] for cause in causes] == [is_idle] * len(found)
     assert ["max.poll.interval.ms" in cause["remedy"] for cause in causes] == [is_idle] * len(found)
+
+
+def causes_of(**changes: Any) -> list[dict[str, Any]]:
+    facts = {"name": "g", "state": "Stable", "now_ms": NOW_MS, "since_ms": NOW_MS - 9000}
+    found: list[dict[str, Any]] = explain(GroupView(**{**facts, **changes}))["causes"]
+    return found
+
+
+@pytest.mark.parametrize("verb", ["left", "expelled"])
+@pytest.mark.parametrize("reason", ["it left", "it left: poll timeout has expired"])
+def test_who_does_not_poll_is_told_to(verb: str, reason: str) -> None:
+    gone = GroupEvent(NOW_MS, verb, "m-1", reason, Program(client_id="billing"))
+    [cause] = causes_of(state="Empty", partitions=[progress(member=None)], events=[gone])
+    is_told = "max.poll.interval.ms" in cause["remedy"]
+    assert is_told == (verb == "expelled" or "poll" in reason)
+    assert ("was taken out" in cause["text"]) == (verb == "expelled")
+
+
+def test_a_topic_that_only_asking_has_made_is_wrong_only_if_another_is_meant() -> None:
+    asked = Activity(
+        "asked for", NOW_MS, Origin(front_end="kafka", client_id="billing"), "ordesr", -1, -1, -1
+    )
+    reading = replace(MEMBER, topics=frozenset(["ordesr"]), partitions=())
+    for topics, codes in (
+        ({"ordesr": 0, "orders": 9}, ["unknown_topic"]),
+        ({"ordesr": 0, "invoices": 9}, []),
+        ({"ordesr": 0, "orders": 0}, []),
+        ({"ordesr": 5, "orders": 9}, []),
+        ({"orders": 9}, ["unknown_topic"]),
+        ({}, ["unknown_topic"]),
+    ):
+        found = causes_of(members=[reading], topics=topics, missing_topics=[asked])
+        assert [cause["code"] for cause in found] == codes, topics
+        if found:
+            meant = "orders" if "orders" in topics else None
+            assert found[0]["evidence"]["did_you_mean"] == meant
+            assert ("only because it was asked for" in found[0]["text"]) == ("ordesr" in topics)
+    # What others ask for does not concern the group.
+    others = asked._replace(origin=Origin(front_end="kafka", client_id="mail"))
+    assert causes_of(members=[MEMBER], topics={"orders": 1}, missing_topics=[others]) == []
+
+
+@pytest.mark.parametrize("partitions", [1, 2, 3])
+def test_what_is_not_committed_is_counted_over_partitions(partitions: int) -> None:
+    parts = []
+    for number in range(partitions):
+        reading = stream(1)
+        reading.offset = 8
+        reading.marks.append((0, NOW_MS - 7000))
+        place = TopicPartition("orders", number)
+        parts.append(progress(place=place, stream=reading, committed=None if number else 4))
+    [cause] = causes_of(members=[MEMBER], partitions=parts)
+    assert cause["code"] == "not_committing"
+    more = {1: "and has", 2: "and 1 more partition and", 3: "and 2 more partitions and"}
+    assert more[partitions] in cause["text"]
+    assert "nothing since it committed 4" in cause["text"]
+    assert cause["evidence"]["has_ever_committed"]
+
+
+@pytest.mark.parametrize(
+    ("members", "topics", "told"),
+    [
+        (2, {"orders": 1}, ["idle_members"]),
+        (1, {"orders": 1}, []),
+        # One that waits for a topic that is not there is told of that.
+        (2, {}, ["unknown_topic"]),
+    ],
+)
+def test_members_are_idle_only_if_there_is_something_to_read(
+    members: int, topics: dict[str, int], told: list[str]
+) -> None:
+    idle = replace(MEMBER, member_id="m-2", partitions=(), topics=frozenset(["orders"]))
+    found = causes_of(members=[MEMBER, idle][:members], topics=topics)
+    assert [cause["code"] for cause in found] == told
+    if told == ["idle_members"]:
+        assert "--partitions 2" in found[0]["remedy"]
+        recent = causes_of(members=[MEMBER, idle], topics=topics, since_ms=NOW_MS - 900)
+        assert recent == []
