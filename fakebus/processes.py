@@ -9,10 +9,10 @@ import socket
 import struct
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
+from time import thread_time
 from typing import NamedTuple
 
 from fakebus.addresses import Address
-from fakebus.real_time import monotonic
 
 _LISTEN = "0A"
 _SHOWN_LETTERS = 100
@@ -171,18 +171,19 @@ def owners_of(
         inodes: the sockets.
         likely: the ids of processes that are tried first.
         proc: where the proc file system is.
-        within_s: for how long they are tried, then the newest ones; all are when left out.
+        within_s: for how much of a processor's time they are tried, then the newest ones; all are
+            when left out. Where others keep the machine busy, time alone would soon be over.
     """
     missing = {f"socket:[{inode}]": inode for inode in inodes}
     found: dict[int, Process] = {}
-    end = None if within_s is None else monotonic() + within_s
+    end = None if within_s is None else thread_time() + within_s
     for pid in dict.fromkeys((*likely, *all_processes(proc))) if missing else ():
         process = None
         for name in _open_files(proc / str(pid) / "fd"):
             if (inode := missing.pop(name, None)) is not None:
                 process = process or _process(pid, proc / str(pid))
                 found[inode] = process
-            if not missing or (end is not None and monotonic() > end):
+            if not missing or (end is not None and thread_time() > end):
                 return found
     return found
 

@@ -123,12 +123,15 @@ class Scene:
         assert process.stdout.readline() == b"ready\n"
 
     def write(
-        self, topic: str, value: str = "{}", headers: Mapping[str, str | bytes] | None = None
+        self,
+        topic: str,
+        value: str | bytes = "{}",
+        headers: Mapping[str, str | bytes] | None = None,
     ) -> str:
         told: list[int] = []
         self._producer.produce(
             topic,
-            value.encode(),
+            value.encode() if isinstance(value, str) else value,
             headers=list((headers or {}).items()),
             on_delivery=lambda _, message: told.append(message.offset()),
         )

@@ -13,6 +13,9 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Producer
+from confluent_kafka.schema_registry import SchemaRegistryClient
+from confluent_kafka.schema_registry.avro import AvroSerializer
+from confluent_kafka.serialization import MessageField, SerializationContext
 
 from fakebus.app import BusThread, FakeBus
 from fakebus.cli.main import run
@@ -63,12 +66,23 @@ os._exit(0)
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     configs = {"group.min.session.timeout.ms": "500"}
-    fixtures = (write_rules(tmp_path_factory.mktemp("rules")),)
+    rules = write_rules(tmp_path_factory.mktemp("rules"))
+    (rules / "stock.avsc").write_text(json.dumps(STOCK))
+    (rules / "fakebus.yaml").write_text(OWN_IDS + READ)
+    fixtures = (rules,)
     settings = Settings(data=None, kafka=ANY_PORT, http=ANY_PORT, set=configs, fixtures=fixtures)
     with BusThread(FakeBus(settings)) as running, contextlib.ExitStack() as stack:
         told = Scene(running.bus, stack, tmp_path_factory.mktemp("services"))
         told.write("known")
         yield told
+
+
+STOCK = {"type": "record", "name": "Stock", "fields": [{"name": "left", "type": "int"}]}
+SHELF = {"type": "record", "name": "Stock", "fields": [{"name": "shelf", "type": "string"}]}
+READ = """subjects:
+  - {subject: stock-value, schema: stock.avsc, compatibility: NONE, readers: {keepers: stock.avsc}}
+topics: [{name: stock, value: {subject: stock-value}}]
+"""
 
 
 def write_rules(directory: Path) -> Path:
@@ -152,6 +166,26 @@ def test_what_a_consumer_seeks_past_and_commits_is_skipped(scene: Scene) -> None
     scene.look("skippers", "parts", "1")
     assert scene.group(first, "skippers", "skipped")["attempts"] == 0
     assert scene.group(second, "skippers", "handled")["attempts"] == 1
+
+
+def test_what_a_group_cannot_decode_is_unreadable_by_its_declared_schema(scene: Scene) -> None:
+    registry = SchemaRegistryClient({"url": scene.bus.http_url})
+    names = []
+    for schema, value in ((STOCK, {"left": 7}), (SHELF, {"shelf": "B4"})):
+        serialize = AvroSerializer(registry, json.dumps(schema))
+        data = serialize(value, SerializationContext("stock", MessageField.VALUE))
+        names.append(scene.write("stock", data))
+    for offset in ("0", "1"):
+        scene.look("keepers", "stock", offset)
+    readable, unreadable = names
+    assert scene.group(readable, "keepers", "handled")["attempts"] == 1
+    told = scene.group(unreadable, "keepers", "unreadable")
+    # The client is sent it ahead when it asks for the first one.
+    assert told["attempts"] >= 1
+    assert "left" in told["reason"]
+    assert "stock.avsc" in told["reason"]
+    scene.look("others", "stock", "1")
+    assert scene.group(unreadable, "others", "handled")
 
 
 def test_a_dead_letter_states_the_record_that_it_was(scene: Scene) -> None:
