@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+from codecs import getincrementaldecoder
 from contextlib import suppress
 from datetime import UTC
 from typing import Any, Protocol
@@ -24,6 +25,10 @@ from fakebus.fixture_files.times import to_datetime
 from fakebus.schemas.interface import ParsedSchema, SchemaDataError
 from fakebus.schemas.payloads import Payload, encode
 
+_MOST_LETTERS = 10_000
+"""Of a key or a value on a line for people."""
+_HEADER_LETTERS = 1_000
+_MOST_HEADERS = 100
 _CONTEXT = FunctionContext(seed=0, anchor_ms=0, zone=UTC, event_ms=0)
 
 
@@ -64,7 +69,12 @@ def event_text(event: Event) -> str:
     parts.append("-" if event.key is None else f"{_shown(event.key, event.key_payload)}:")
     parts.append(_shown(event.value, event.payload))
     if event.headers:
-        shown = (f"{name}={_shown(data)}" for name, data in event.headers)
+        shown = [
+            f"{name[:_HEADER_LETTERS]}={_shown(data, most=_HEADER_LETTERS)}"
+            for name, data in event.headers[:_MOST_HEADERS]
+        ]
+        if len(event.headers) > _MOST_HEADERS:
+            shown.append(f"and {len(event.headers) - _MOST_HEADERS} more")
         parts.append(f"[{', '.join(shown)}]")
     return printable("  ".join(parts))
 
@@ -79,12 +89,25 @@ def local_time(timestamp_ms: int) -> str:
         return str(timestamp_ms)
 
 
-def _shown(data: bytes | None, found: Payload[Any] | None = None) -> str:
+def _shown(data: bytes | None, found: Payload[Any] | None = None, most: int = _MOST_LETTERS) -> str:
     if data is None:
         return "(null)"
     if found is not None and found.schema is not None and found.problem is None:
-        return json.dumps(found.data, ensure_ascii=False)
-    return bytes_as_text(data)
+        text = json.dumps(found.data, ensure_ascii=False)
+    else:
+        text = _beginning(data, 4 * most)
+    if len(text) <= most and len(data) <= 4 * most:
+        return text
+    return f"{text[:most]}… ({len(data)} bytes; --json has them all)"
+
+
+def _beginning(data: bytes, size: int) -> str:
+    # A letter has four bytes at most; the last one may be cut in two.
+    head = data[:size]
+    try:
+        return getincrementaldecoder("utf-8")().decode(head, len(head) == len(data))
+    except UnicodeDecodeError:
+        return bytes_as_text(head)
 
 
 def _written(data: bytes | None, found: Payload[_NamedSchema], *, is_key: bool) -> object:

@@ -28,6 +28,7 @@ from fakebus.schemas.framing import frame
 from fakebus.schemas.languages import language
 from fakebus.schemas.payloads import FORMATS as FORMATS_BY_TYPE
 
+HOSTILE = "\u202e\x1b[2J\r\n\x9b31m"
 TEXTS = {
     "AVRO": '{"type":"record","name":"O","fields":[{"name":"n","type":"double"},'
     '{"name":"m","type":{"type":"map","values":"string"}}]}',
@@ -236,3 +237,31 @@ def test_a_tombstone_differs_from_an_empty_value() -> None:
 
 def test_bytes_that_are_no_text_are_escaped() -> None:
     assert text_of(value=b"\xffa\x00").endswith(r"\xffa\x00")
+
+
+@pytest.mark.parametrize(
+    ("value", "begins"),
+    [
+        (b"x" * 100_000, "xxx"),
+        ("a\U0001f600".encode() * 50_000, "a\U0001f600a"),
+        (b"\xff" * 100_000, "\\xff\\xff"),
+        (b'{"a": "' + HOSTILE.encode() * 20_000, '{"a": "\\u202e\\x1b[2J\\r\\n\\x9b31m'),
+        (b"[" * 200_000, "[[["),
+    ],
+    ids=["text", "letters", "bytes", "escapes", "deep"],
+)
+def test_what_is_large_is_cut_on_a_line_for_people_and_nothing_reaches_the_terminal(
+    value: bytes, begins: str
+) -> None:
+    headers = tuple((HOSTILE * 1000, HOSTILE.encode()) for _ in range(10_000))
+    line = event_text(stored(value=value, key=value, headers=headers))
+    assert line.isprintable()
+    assert len(line) < 1_000_000
+    assert f": {begins}" in line.replace("  ", " ")
+    assert f"… ({len(value)} bytes; --json has them all)" in line
+    assert "and 9900 more" in line
+
+
+def test_a_value_that_fits_is_written_to_its_end() -> None:
+    for text in ("x" * 10_000, "\U0001f600" * 10_000):
+        assert event_text(stored(value=text.encode())).endswith(text)
