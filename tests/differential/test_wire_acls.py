@@ -89,6 +89,7 @@ def prepared(address: str) -> dict[str, UUID]:
         acl(ALL, "denied"),
         acl(DELETE, "denied", permission_type=DENY),
         acl(DESCRIBE, "described"),
+        acl(CREATE, "creatable"),
     ]
     for each in (OPEN, SHUT, "denied"):
         side.await_leaders(each, 1)
@@ -280,7 +281,7 @@ REQUESTS: dict[ApiKey, Any] = {
         m.CreateTopicsRequest(
             topics=[
                 m.CreatableTopic(name=name, num_partitions=1, replication_factor=1)
-                for name in (OPEN, SHUT)
+                for name in (OPEN, SHUT, "creatable")
             ],
             timeout_ms=9000,
             validate_only=True,

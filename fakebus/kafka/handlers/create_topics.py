@@ -4,6 +4,7 @@ Behaviour:
     * Every topic has its own result; one that is refused does not stop the others.
     * -1 partitions or replicas stand for num.partitions and default.replication.factor.
     * The answer comes when the topics are stored; clients can use them at once.
+    * Partitions and configs are told to those who may describe configs.
     * With validate_only everything is checked and nothing is created.
 
 Version notes:
@@ -14,8 +15,10 @@ Version notes:
 from __future__ import annotations
 
 from fakebus.broker.configs.describing import describe_topic
+from fakebus.broker.security.resources import Operation, ResourceType
 from fakebus.broker.topic_requests import CreatedTopic, NewTopic
 from fakebus.broker.turns import in_turns
+from fakebus.errors import ErrorCode
 from fakebus.kafka.api import RequestContext, handles
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import (
@@ -65,6 +68,12 @@ def _result(topic: CreatedTopic, context: RequestContext) -> CreatableTopicResul
             )
             for config in describe_topic(topic.config, context.broker.config, None)
         ]
+        if not context.allows(Operation.DESCRIBE_CONFIGS, ResourceType.TOPIC, topic.name):
+            return CreatableTopicResult(
+                name=topic.name,
+                topic_id=topic.topic_id,
+                topic_config_error_code=ErrorCode.TOPIC_AUTHORIZATION_FAILED.code,
+            )
     return CreatableTopicResult(
         name=topic.name,
         topic_id=topic.topic_id,
