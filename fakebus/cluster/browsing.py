@@ -60,6 +60,8 @@ class ReadRequest:
     """Only records that have this text in key, value or headers, in capitals or not."""
     ends: Mapping[TopicPartition, int] | None = None
     """Before which offsets to end, where that is before the ends that the topics have."""
+    until: Position | None = None
+    """Before which position in each partition to end, instead of ``ends``."""
     matches: Matches | None = None
     """Which records are wanted; all when left out."""
     takes_long: bool = False
@@ -233,13 +235,19 @@ class Reading:
 
     async def _begun(self) -> dict[TopicPartition, _Lane]:
         request = self._request
+        logs = {
+            place: log
+            for place, log in (await self._cluster.ranges(request.topics)).items()
+            if request.partitions is None or place.partition in request.partitions
+        }
         ends = request.ends or {}
+        if request.until is not None:
+            ends = await resolved(self._cluster, dict.fromkeys(logs, request.until), logs)
         ranges = {
             place: LogRange(
                 start=log.start, end=max(log.start, min(log.end, ends.get(place, log.end)))
             )
-            for place, log in (await self._cluster.ranges(request.topics)).items()
-            if request.partitions is None or place.partition in request.partitions
+            for place, log in logs.items()
         }
         if request.cursor is None:
             start = request.start or (_LATEST if request.newest_first else _EARLIEST)

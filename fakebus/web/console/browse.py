@@ -14,7 +14,7 @@ from fakebus.cluster.events import Event
 from fakebus.cluster.filters import event_filter
 from fakebus.cluster.interface import Cluster
 from fakebus.cluster.text_tests import has_any, needles_of
-from fakebus.errors import FakebusError
+from fakebus.errors import ConfigError, FakebusError
 from fakebus.types import TopicPartition
 from fakebus.web.console.call import Fields
 from fakebus.web.console.payload_views import PayloadView, header_text, view
@@ -40,6 +40,8 @@ class Question:
     filter: str = ""
     service: str = ""
     """Who wrote the records."""
+    as_of: str = ""
+    """A time, or how long ago; only what was there then is wanted."""
     limit: int = LIMITS[1]
     cursor: Mapping[TopicPartition, int] | None = None
 
@@ -58,6 +60,7 @@ class Question:
             "text": self.contains,
             "filter": self.filter,
             "service": self.service,
+            "as_of": self.as_of,
             "limit": "" if self.limit == LIMITS[1] else self.limit,
         }
 
@@ -71,7 +74,13 @@ class Question:
         if start is not None and self.newest_first and start.kind is PositionKind.OFFSET:
             # The record that somebody names is what they want to see first.
             start = Position(kind=PositionKind.OFFSET, number=start.number + 1)
+        until = parse_position(self.as_of, now_ms) if self.as_of else None
+        if until is not None and until.kind is not PositionKind.TIME:
+            raise ConfigError(
+                f"{self.as_of!r} is no time: write how long ago (-5m) or 2026-05-01T09:00:00Z"
+            )
         return ReadRequest(
+            until=until,
             topics=(self.topic,),
             partitions=frozenset((int(self.partition),)) if self.partition else None,
             start=start,
@@ -141,6 +150,7 @@ def question_of(topic: str, query: Fields) -> Question:
         contains=query.raw("text"),
         filter=query.text("filter"),
         service=query.raw("service"),
+        as_of=query.text("as_of"),
         limit=min(max(query.number("limit", LIMITS[1]), 1), LIMITS[-1]),
         cursor=_cursor(topic, query.text("cursor")),
     )

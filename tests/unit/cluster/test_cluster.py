@@ -395,3 +395,12 @@ async def test_brokers_are_told_with_their_configs(view: Cluster) -> None:
     assert f"{host}:{number}" in str(configs["advertised.listeners"])
     with pytest.raises(NotFoundError, match="no broker 77"):
         await view.broker_configs(77)
+
+
+async def test_a_page_ends_before_what_was_written_at_a_time(view: Cluster, orders: str) -> None:
+    await filled(view, orders, 6)
+    until = Position(kind=PositionKind.TIME, number=1_004)
+    for backwards, found in ((False, [0, 1, 2, 3]), (True, [3, 2, 1, 0])):
+        request = ReadRequest(topics=(orders,), until=until, newest_first=backwards)
+        page = await read_page(view, request)
+        assert (values(page), page.left) == (found, 0)

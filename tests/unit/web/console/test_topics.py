@@ -337,3 +337,17 @@ def test_a_selection_is_downloaded_as_fixture_lines(browser: Browser, topic: str
     lines = [json.loads(line) for line in answer.body.splitlines()]
     assert [line["value"] for line in lines] == [1, 2]
     assert answer.headers["Content-Disposition"] == f'attachment; filename="{topic}.ndjson"'
+
+
+def test_records_are_shown_as_they_were_at_a_time(browser: Browser, topic: str) -> None:
+    for n in range(2):
+        browser.write(topic, {"n": n}, partition=n)
+    now = browser.get(f"/ui/topics/{topic}")
+    assert ("[0]@0" in now.text, "[1]@0" in now.text, "As of -" in now.text) == (True, True, False)
+    page = browser.get(f"/ui/topics/{topic}?as_of=-1h")
+    assert "There are no records." in page.text
+    assert "What has been deleted, compacted away or gone back from since is not here" in page.text
+    page = browser.get(f"/ui/topics/{topic}?as_of=2099-01-01T00:00:00Z")
+    assert "[1]@0" in page.text
+    assert browser.get(f"/ui/topics/{topic}?as_of=7").status == 400
+    assert "is no time" in browser.get(f"/ui/topics/{topic}?as_of=earliest").text
