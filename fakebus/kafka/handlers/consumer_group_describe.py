@@ -1,6 +1,7 @@
 """ConsumerGroupDescribe 0-1 (KIP-848).
 
 Behaviour:
+    * INVALID_GROUP_ID for an empty name, before all others, as in Kafka.
     * GROUP_ID_NOT_FOUND for a group that does not exist or is of another type; one that is named
       twice is described once.
     * What a member is to give up counts as its own until it has.
@@ -41,13 +42,20 @@ def handle_consumer_group_describe(
     """Show consumer groups with their members."""
     return ConsumerGroupDescribeResponse(
         # A group may be some megabytes: it is told once, however often it is named.
-        groups=[_describe(name, request, context) for name in dict.fromkeys(request.group_ids)]
+        groups=[
+            _describe(name, request, context)
+            for name in sorted(dict.fromkeys(request.group_ids), key=bool)
+        ]
     )
 
 
 def _describe(
     group_id: str, request: ConsumerGroupDescribeRequest, context: RequestContext
 ) -> ConsumerGroupDescribeResponseDescribedGroup:
+    if not group_id:
+        return ConsumerGroupDescribeResponseDescribedGroup(
+            error_code=ErrorCode.INVALID_GROUP_ID.code, group_id=""
+        )
     context.broker.group_coordinator.history.reached(group_id)
     group = context.broker.group_coordinator.describe(group_id)
     if group is None or group.group_type != CONSUMER:

@@ -251,7 +251,7 @@ class ConsumerCoordinator:
         config, now_ms = group_config(group.group_id, self._config), self._clock.now_ms()
         interval_ms = config.get_int("consumer.assignment.interval.ms")
         if not group.assigned_at_ms or now_ms >= group.assigned_at_ms + interval_ms:
-            group.assign(self._assignors[0], now_ms)
+            group.assign(now_ms)
 
     def rebalance(self, group: ConsumerGroup, reason: str) -> None:
         """Let the partitions be shared out anew."""
@@ -290,7 +290,8 @@ class ConsumerCoordinator:
 
     def new_group(self, group_id: str) -> ConsumerGroup:
         """Return a group without members."""
-        return ConsumerGroup(group_id, self._topics, self._clock.now_ms())
+        now_ms = self._clock.now_ms()
+        return ConsumerGroup(group_id, self._topics, self._assignors[0], now_ms)
 
     def load(self, group_id: str, snapshot: bytes | None) -> ConsumerGroup:
         """Return a stored group, whose members have their session timeout to call.

@@ -41,20 +41,19 @@ class ConsumerGroup:
     Args:
         group_id: the group's name.
         topics: the topics that there are.
+        default_assignor: the one that is used if no member prefers one.
         now_ms: the time, in milliseconds since the epoch.
     """
 
     group_type = CONSUMER
     tells_its_topics = True
 
-    def __init__(self, group_id: str, topics: Topics, now_ms: int) -> None:
+    def __init__(self, group_id: str, topics: Topics, default_assignor: str, now_ms: int) -> None:
         self.group_id = group_id
-        self.epoch = 0
+        self.epoch = 1
         self.assignment_epoch = 0
         """The epoch that the target assignment was made for."""
         self.assigned_at_ms = 0
-        self.assignor = ""
-        """The one that made the target assignment."""
         self.topics_digest = ""
         """What the topics that members read were like when the epoch moved last."""
         self.topics_changed = False
@@ -67,6 +66,7 @@ class ConsumerGroup:
         """What each member is to have, by member id."""
         self._owners: dict[TopicIdPartition, str] = {}
         self._topics = topics
+        self._default_assignor = default_assignor
         self.sees: Callable[[str], bool] = lambda _: True
         """Tells whether the newest client that was heard of may know of a topic."""
         self._resolved: dict[str, frozenset[str]] = {}
@@ -185,15 +185,18 @@ class ConsumerGroup:
 
     # -- the target assignment --
 
-    def assign(self, default_assignor: str, now_ms: int) -> None:
+    @property
+    def assignor(self) -> str:
+        """The assignor that most members prefer."""
+        wanted = Counter(each.assignor for each in self.members.values() if each.assignor)
+        return wanted.most_common(1)[0][0] if wanted else self._default_assignor
+
+    def assign(self, now_ms: int) -> None:
         """Make the target assignment for the present epoch.
 
         Args:
-            default_assignor: the one that is used if no member prefers one.
             now_ms: the time, in milliseconds since the epoch.
         """
-        wanted = Counter(each.assignor for each in self.members.values() if each.assignor)
-        self.assignor = wanted.most_common(1)[0][0] if wanted else default_assignor
         sizes = {
             topic.topic_id: len(topic.partitions)
             for member in self.members.values()

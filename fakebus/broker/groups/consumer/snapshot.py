@@ -20,9 +20,7 @@ from fakebus.errors import StorageError
 from fakebus.types import TopicIdPartition, by_topic_id
 
 _VERSION = 1
-_GROUP_FIELDS = (
-    "epoch assignment_epoch assigned_at_ms assignor topics_digest state_since_ms".split()
-)
+_GROUP_FIELDS = "epoch assignment_epoch assigned_at_ms topics_digest state_since_ms".split()
 _MEMBER_FIELDS = (
     "member_id instance_id rack_id client_id client_host session_timeout_ms rebalance_timeout_ms "
     "regex assignor epoch previous_epoch"

@@ -14,7 +14,7 @@ from tests.unit.broker.groups.consumer.talk import Client, settle
 async def test_the_first_member_gets_all_partitions_at_once(bench: Bench) -> None:
     client = Client(bench, "a")
     result = await client.send()
-    assert (result.member_epoch, result.heartbeat_interval_ms) == (1, 5000)
+    assert (result.member_epoch, result.heartbeat_interval_ms) == (2, 5000)
     assert client.numbers == [0, 1, 2, 3]
     assert (await client.send()).assignment is None
     assert (await client.send(**client.fields)).assignment == client.owned, "it asked for all"
@@ -25,13 +25,13 @@ async def test_a_partition_has_no_new_owner_until_the_old_one_has_given_it_up(be
     await first.send()
     await bench.advance(1)
     await second.send()
-    assert (second.epoch, second.numbers) == (2, [])
-    assert (await first.send()).member_epoch == 1, "it stays where it is until it has let go"
+    assert (second.epoch, second.numbers) == (3, [])
+    assert (await first.send()).member_epoch == 2, "it stays where it is until it has let go"
     assert len(first.wanted) == 2
     await second.send()
     assert second.numbers == []
     assert bench.state() == "Reconciling"
-    assert (await first.acknowledge()).member_epoch == 2
+    assert (await first.acknowledge()).member_epoch == 3
     await second.send()
     assert (first.numbers, second.numbers) == ([0, 1], [2, 3])
     assert bench.state() == "Stable"
@@ -40,10 +40,10 @@ async def test_a_partition_has_no_new_owner_until_the_old_one_has_given_it_up(be
 async def test_assignments_are_made_no_oftener_than_the_interval(bench: Bench) -> None:
     first, second = Client(bench, "a"), Client(bench, "b")
     await first.send()
-    assert (await second.send()).member_epoch == 1
+    assert (await second.send()).member_epoch == 2
     assert bench.state() == "Assigning"
     await bench.advance(1)
-    assert (await second.send()).member_epoch == 2
+    assert (await second.send()).member_epoch == 3
 
 
 async def test_a_member_that_gives_nothing_up_is_removed_after_its_rebalance_timeout(
@@ -140,13 +140,13 @@ async def test_a_member_may_repeat_an_epoch_whose_answer_was_lost(bench: Bench) 
     await second.send()
     await first.send()
     lost = await first.acknowledge()
-    assert (await first.send(member_epoch=1)).member_epoch == lost.member_epoch == 2
-    refused = await first.send(member_epoch=1, owned=None)
+    assert (await first.send(member_epoch=2)).member_epoch == lost.member_epoch == 3
+    refused = await first.send(member_epoch=2, owned=None)
     assert refused.error is ErrorCode.FENCED_MEMBER_EPOCH
     # What was assigned may not be what such a member has.
-    assert (await first.send(member_epoch=1, owned=second.owned)).error is ErrorCode.NONE
+    assert (await first.send(member_epoch=2, owned=second.owned)).error is ErrorCode.NONE
     await second.send()
-    refused = await first.send(member_epoch=1, owned=second.owned)
+    refused = await first.send(member_epoch=2, owned=second.owned)
     assert refused.error is ErrorCode.FENCED_MEMBER_EPOCH
 
 
@@ -241,7 +241,7 @@ async def test_commits_need_an_epoch_in_which_the_partition_was_owned(bench: Ben
     await first.send()
     await first.acknowledge()
     await second.send()
-    assert (first.numbers, first.epoch) == ([0, 1], 2)
+    assert (first.numbers, first.epoch) == ([0, 1], 3)
 
     async def commit(client: Client, epoch: int, partition: int, **fields: object) -> ErrorCode:
         offset = PartitionOffset("t", partition, 8)
@@ -249,17 +249,17 @@ async def test_commits_need_an_epoch_in_which_the_partition_was_owned(bench: Ben
         (error,) = await bench.commit(offset, **request)
         return error
 
-    assert await commit(first, 2, 0) is ErrorCode.NONE
-    assert await commit(first, 1, 0) is ErrorCode.NONE, "it owns that one since epoch 1"
-    assert await commit(first, 1, 2) is ErrorCode.STALE_MEMBER_EPOCH
-    assert await commit(second, 1, 2) is ErrorCode.STALE_MEMBER_EPOCH
-    assert await commit(second, 3, 2) is ErrorCode.STALE_MEMBER_EPOCH
-    assert await commit(Client(bench, "x"), 2, 0) is ErrorCode.UNKNOWN_MEMBER_ID
-    older = await commit(first, 2, 0, knows_member_epochs=False)
+    assert await commit(first, 3, 0) is ErrorCode.NONE
+    assert await commit(first, 2, 0) is ErrorCode.NONE, "it owns that one since epoch 2"
+    assert await commit(first, 2, 2) is ErrorCode.STALE_MEMBER_EPOCH
+    assert await commit(second, 2, 2) is ErrorCode.STALE_MEMBER_EPOCH
+    assert await commit(second, 4, 2) is ErrorCode.STALE_MEMBER_EPOCH
+    assert await commit(Client(bench, "x"), 3, 0) is ErrorCode.UNKNOWN_MEMBER_ID
+    older = await commit(first, 3, 0, knows_member_epochs=False)
     assert older is ErrorCode.UNSUPPORTED_VERSION
     check = bench.coordinator.check_fetch
-    assert check("g", "a", 2) is check("g", None, -1) is ErrorCode.NONE
-    assert check("g", "a", 1) is ErrorCode.STALE_MEMBER_EPOCH
+    assert check("g", "a", 3) is check("g", None, -1) is ErrorCode.NONE
+    assert check("g", "a", 2) is ErrorCode.STALE_MEMBER_EPOCH
     assert check("g", "x", 1) is ErrorCode.UNKNOWN_MEMBER_ID
 
 
