@@ -10,6 +10,7 @@ import pytest
 
 from fakebus.broker.activity import Activity, Origin
 from fakebus.broker.fetch_positions import Beginning, FetchStream
+from fakebus.broker.groups.history import CommitPoint, Search
 from fakebus.lineage.why.explanation import explain
 from fakebus.lineage.why.view import (
     GroupEvent,
@@ -219,3 +220,55 @@ def test_members_are_idle_only_if_there_is_something_to_read(
         assert "--partitions 2" in found[0]["remedy"]
         recent = causes_of(members=[MEMBER, idle], topics=topics, since_ms=NOW_MS - 900)
         assert recent == []
+
+
+def commits(*offsets: int, step_ms: int = 1000, ended_ms: int = 0) -> list[CommitPoint]:
+    end_ms = NOW_MS - ended_ms
+    return [
+        CommitPoint(end_ms - step_ms * (len(offsets) - at), offset, 1000)
+        for at, offset in enumerate(offsets, 1)
+    ]
+
+
+def test_a_member_that_does_not_ask_is_stuck_only_if_its_commits_do_not_move() -> None:
+    silent = stream(1)
+    silent.is_waiting, silent.asked_ms = False, NOW_MS - 4000
+    for points, codes in (
+        (commits(3, 4, ended_ms=7000), ["not_fetching"]),
+        (commits(3, 4, ended_ms=1000), []),
+        ([], ["not_fetching"]),
+    ):
+        part = progress(stream=silent, commits=points)
+        found = causes_of(members=[MEMBER], partitions=[part])
+        assert [cause["code"] for cause in found] == codes
+
+
+def test_a_group_is_slow_only_where_a_member_commits() -> None:
+    slow = progress(end=1000, stable_end=1000, commits=commits(0, 2, 4), stream=stream(1))
+    [cause] = causes_of(members=[MEMBER], partitions=[slow])
+    assert (cause["code"], cause["evidence"]["rate_out"]) == ("slow", 2.0)
+    assert cause["evidence"]["seconds_left"] == 498
+    for part in (
+        replace(slow, member=None),
+        replace(slow, committed=1000),
+        replace(slow, commits=commits(4)),
+        replace(slow, end=8, stable_end=8),
+    ):
+        assert causes_of(members=[MEMBER], partitions=[part]) == []
+
+
+def test_a_client_that_looks_for_its_group_does_not_count_while_there_are_members() -> None:
+    asked = Activity("asked for", NOW_MS, Origin(front_end="kafka", client_id="x"), "t", -1, -1, -1)
+    search = Search("x", "10.0.0.1:9", NOW_MS - 3000, 3)
+    facts = {"missing_topics": [asked], "topics": {"orders": 1}}
+    assert [each["code"] for each in causes_of(state="Dead", search=search, **facts)] == [
+        "unknown_topic"
+    ]
+    assert causes_of(members=[MEMBER], search=search, **facts) == []
+    [cause] = causes_of(state="Dead", search=search)
+    assert cause["code"] == "unreachable_address"
+    assert "where group g is coordinated" in cause["text"]
+    [cause] = causes_of(state="Dead", search=search._replace(only_brokers=True))
+    assert "where the brokers are" in cause["text"]
+    assert causes_of(state="Dead", search=search._replace(since_ms=NOW_MS - 1999)) == []
+    assert causes_of(members=[MEMBER], search=search) == []
