@@ -18,6 +18,7 @@ from typing import Any
 from fakebus.escaping import printable_lines
 from fakebus.fixture_files.model import FixtureSet
 from fakebus.fixture_files.recording.reading import SourceTopic
+from fakebus.fixture_files.structure.models import DEFAULT_TOPIC_CONFIG
 from fakebus.fixture_files.times import offset_text
 from fakebus.schemas.payloads import SchemaSource, decode
 from fakebus.wording import counted
@@ -256,7 +257,10 @@ def _topic_words(topic: ViewTopic | None) -> Iterator[str]:
 def _topic_changes(before: ViewTopic, after: ViewTopic) -> Iterator[str]:
     if before.partitions != after.partitions:
         yield f"partitions: {before.partitions} -> {after.partitions}"
-    yield from _entry_changes(before.config, after.config)
+    # A topic that was recorded without one has the set's default when it is read again.
+    yield from _entry_changes(
+        {**DEFAULT_TOPIC_CONFIG, **before.config}, {**DEFAULT_TOPIC_CONFIG, **after.config}
+    )
 
 
 def _log_differences(

@@ -542,3 +542,18 @@ def test_a_watched_set_is_seeded_again_when_a_file_changes(
     assert ("order-0", 77) in [
         (key, value["id"]) for key, value in consumed(commands, name, 10, unique("g")) if value
     ]
+
+
+def test_what_was_recorded_is_no_difference_to_where_it_was_recorded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = Settings(data=None, kafka=(Address("127.0.0.1", 0),), http=())
+    with BusThread(FakeBus(settings)) as running:
+        servers = running.bus.bootstrap_servers
+        producer = Producer({"bootstrap.servers": servers})
+        producer.produce("plain", b'{"at": "2026-11-29T08:00:00Z"}', key=b"a")
+        producer.flush()
+        there = ["--bootstrap-server", servers]
+        assert run(["fixtures", "record", "plain", "-o", str(tmp_path / "set"), *there]) == 0
+        assert run(["fixtures", "diff", str(tmp_path / "set"), *there]) == 0
+    assert "no differences" in capsys.readouterr().out
