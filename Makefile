@@ -6,14 +6,14 @@ STAMP = $(VENV)/.installed
 # What is compiled once need not be compiled by each process of the tests.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: up test smoke wheel image check mutants test-clients test-console screenshots test-kafka bench fuzz kafka lock clean format
+.PHONY: up test smoke wheel image check mutants test-clients test-console screenshots test-kafka bank bench fuzz kafka lock clean format
 
 up: $(STAMP)  ## Start the seeded bus: Kafka on 127.0.0.1:9092, HTTP on 127.0.0.1:8081
 	$(BIN)/fakebus up --fixtures fixtures $(ARGS)
 
 # Three at a time, also on two cores: much of it is waiting for clients.
 test: $(STAMP)  ## Unit tests and the Python clients
-	$(BIN)/python -m pytest -q -n 3 --dist loadgroup --ignore tests/clients/test_other_languages.py --ignore tests/clients/test_rebalances.py --ignore tests/clients/test_registry_other_languages.py --ignore tests/clients/test_asyncapi.py --ignore tests/clients/test_secure_other_languages.py --ignore tests/clients/test_flow_of_languages.py --ignore tests/devstack --ignore tests/differential --ignore tests/console $(ARGS)
+	$(BIN)/python -m pytest -q -n 3 --dist loadgroup --ignore tests/clients/test_other_languages.py --ignore tests/clients/test_rebalances.py --ignore tests/clients/test_registry_other_languages.py --ignore tests/clients/test_asyncapi.py --ignore tests/clients/test_secure_other_languages.py --ignore tests/clients/test_flow_of_languages.py --ignore tests/devstack --ignore tests/differential --ignore tests/console --ignore tests/kill/test_bank.py $(ARGS)
 
 smoke: $(STAMP)  ## Install a wheel into a new environment, start it, use it and stop it
 	$(BIN)/python tools/smoke.py $(ARGS)
@@ -48,6 +48,9 @@ test-kafka: $(STAMP)  ## The same scenarios on a real Apache Kafka, and both ask
 
 mutants: $(STAMP)  ## Change guards of the modules that differ from main, and see whether a test notices
 	$(BIN)/python tools/mutants.py $(ARGS)
+
+bank: $(STAMP)  ## Transfers in transactions while the bus is killed 200 times
+	$(BIN)/python -m tests.kill.bank $(ARGS)
 
 bench: $(STAMP)  ## Ratios against librdkafka's mock cluster, in one run
 	$(BIN)/python -m benchmarks $(ARGS)
