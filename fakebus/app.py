@@ -131,7 +131,7 @@ class FakeBus:
         seed = self._read_seed(config)
         storage = await SqliteStorage.open(settings.data, durable=self._synchronous)
         opened.push_async_callback(storage.close)
-        self.broker = Broker(storage, config=config, clock=self.clock)
+        self.broker = Broker(storage, config=config, clock=self.clock, nodes=settings.brokers)
         if logging.getLogger("fakebus.clients").isEnabledFor(logging.DEBUG):
             self.broker.activity.on_note = ActivityLog()
         self.registry = Registry(
@@ -258,7 +258,8 @@ class FakeBus:
     @property
     def bootstrap_servers(self) -> str:
         """The first listener, as clients want it for ``bootstrap.servers``."""
-        return ",".join(map(str, self.kafka_addresses[:1]))
+        first = self.listeners[:1]
+        return ",".join(str(reachable(each.address)) for one in first for each in one.siblings)
 
     @property
     def http_urls(self) -> list[str]:

@@ -169,6 +169,7 @@ _OURS = re.compile(r"FAKE[-_]?BUS[-_]+|FAKBUS_+|FAKEBSU_+", re.I)
 """How the names of our variables begin, misspelt ones too."""
 _SERVICE = re.compile(r"FAKEBUS_(SERVICE_(HOST|PORT)|PORT)(_|$)")
 _LISTS = ("assignments", "paths")
+_MOST_BROKERS = 20
 """Kinds that are separated by commas in the environment only."""
 
 
@@ -396,7 +397,5 @@ def _check(settings: Settings) -> None:
             f"there are {len(settings.kafka)} Kafka listeners and {len(settings.advertise)} "
             "advertised addresses; give one for each listener, or a single one for all"
         )
-    if settings.brokers != 1:
-        raise ConfigError(
-            f"--brokers {settings.brokers}: only one broker can be simulated so far; leave it out"
-        )
+    if not 1 <= settings.brokers <= _MOST_BROKERS:
+        raise ConfigError(f"--brokers {settings.brokers}: it is 1 to {_MOST_BROKERS}")

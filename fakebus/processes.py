@@ -7,9 +7,9 @@ import ipaddress
 import os
 import socket
 import struct
+import time
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
-from time import thread_time
 from typing import NamedTuple
 
 from fakebus.addresses import Address
@@ -176,14 +176,14 @@ def owners_of(
     """
     missing = {f"socket:[{inode}]": inode for inode in inodes}
     found: dict[int, Process] = {}
-    end = None if within_s is None else thread_time() + within_s
+    end = None if within_s is None else time.thread_time() + within_s
     for pid in dict.fromkeys((*likely, *all_processes(proc))) if missing else ():
         process = None
         for name in _open_files(proc / str(pid) / "fd"):
             if (inode := missing.pop(name, None)) is not None:
                 process = process or _process(pid, proc / str(pid))
                 found[inode] = process
-            if not missing or (end is not None and thread_time() > end):
+            if not missing or (end is not None and time.thread_time() > end):
                 return found
     return found
 

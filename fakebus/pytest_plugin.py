@@ -7,6 +7,7 @@ Options, in the ini file and on the command line:
     fakebus_fixtures, --fakebus-fixtures: directories of fixture files to seed from.
     fakebus_set, --fakebus-set: broker configs by Kafka's names, ``key=value``.
     fakebus_partitions, --fakebus-partitions: how many partitions topics get by default.
+    fakebus_brokers, --fakebus-brokers: how many brokers the bus seems to have.
     fakebus_isolation, --fakebus-isolation: rollback (default), advance, namespace,
         topics or none.
     fakebus_http: whether HTTP and the schema registry are served.
@@ -54,6 +55,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the options."""
     parser.addini("fakebus_fixtures", "fixture sets to seed from", type="args")
     parser.addini("fakebus_set", "broker configs, key=value", type="linelist")
+    parser.addini("fakebus_brokers", "how many brokers the bus seems to have", default="")
     parser.addini("fakebus_partitions", "how many partitions topics get by default", default="")
     parser.addini("fakebus_isolation", f"one of {', '.join(_ISOLATIONS)}", default="")
     parser.addini("fakebus_http", "serve HTTP and the schema registry", type="bool", default=False)
@@ -74,6 +76,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--fakebus-partitions", type=int, metavar="N", help="partitions that topics get by default"
+    )
+    group.addoption(
+        "--fakebus-brokers", type=int, metavar="N", help="brokers that the bus seems to have"
     )
     group.addoption(
         "--fakebus-isolation", choices=_ISOLATIONS, help="what becomes of a test's doings"
@@ -180,7 +185,7 @@ def _isolation(value: Any) -> str | None:
     return value or None
 
 
-def _partitions(value: Any) -> int | None:
+def _above_zero(name: str, value: Any) -> int | None:
     if value is None or value == "":
         return None
     try:
@@ -188,7 +193,7 @@ def _partitions(value: Any) -> int | None:
     except (TypeError, ValueError):
         count = 0
     if count < 1:
-        raise pytest.UsageError(f"partitions is a whole number above 0, not {value!r}")
+        raise pytest.UsageError(f"{name} is a whole number above 0, not {value!r}")
     return count
 
 
@@ -214,7 +219,7 @@ def _wishes(item: pytest.Item) -> _Wishes:
     fixtures = _texts("fixtures", arguments.get("fixtures", ()))
     return _Wishes(
         fixtures=tuple(set_path(name, item.path.parent) for name in fixtures),
-        partitions=_partitions(arguments.get("partitions")),
+        partitions=_above_zero("partitions", arguments.get("partitions")),
         isolation=_isolation(arguments.get("isolation")),
         set=configs,
         needs=needs,
@@ -248,13 +253,15 @@ def fakebus_settings(pytestconfig: pytest.Config) -> Settings:
     from fakebus.testing.embedded_bus import bus_settings
 
     option = pytestconfig.getoption
-    partitions = option("fakebus_partitions")
-    if partitions is None:
-        partitions = pytestconfig.getini("fakebus_partitions")
+    partitions, brokers = (
+        pytestconfig.getini(name) if option(name) is None else option(name)
+        for name in ("fakebus_partitions", "fakebus_brokers")
+    )
     with _plain_errors():
         return bus_settings(
             fixtures=_session_fixtures(pytestconfig),
-            partitions=_partitions(partitions),
+            partitions=_above_zero("partitions", partitions),
+            brokers=_above_zero("brokers", brokers) or 1,
             configs=parse_assignments(
                 [*pytestconfig.getini("fakebus_set"), *option("fakebus_set")],
             ),

@@ -33,7 +33,7 @@ from fakebus.broker.groups.coordinator import GroupCoordinator
 from fakebus.broker.groups.offset_requests import WhenCommitted
 from fakebus.broker.groups.requests import OffsetCommit
 from fakebus.broker.housekeeping import Housekeeping
-from fakebus.broker.nodes import load_cluster_id, node_of
+from fakebus.broker.nodes import Nodes, load_cluster_id
 from fakebus.broker.offset_lookup import TimestampOffset, find_offset
 from fakebus.broker.ownership import ServiceOf, check_owner, client_service
 from fakebus.broker.partition_log import PartitionLog
@@ -73,21 +73,24 @@ class Broker:
         storage: where topics, batches and offsets are kept; the broker does not close it.
         config: the broker's configs; Kafka's defaults when left out.
         clock: where time comes from; the machine's clock when left out.
+        nodes: how many brokers the cluster seems to have.
     """
 
     def __init__(
-        self, storage: Storage, *, config: BrokerConfig | None = None, clock: Clock | None = None
+        self,
+        storage: Storage,
+        *,
+        config: BrokerConfig | None = None,
+        clock: Clock | None = None,
+        nodes: int = 1,
     ) -> None:
         self._storage = storage
-        self.config = config if config is not None else BrokerConfig()
+        self.config = config = config if config is not None else BrokerConfig()
         self.clock: Clock = clock if clock is not None else SystemClock()
-        self.nodes = (node_of(self.config),)
-        self._node_ids = [node.node_id for node in self.nodes]
         self.cluster_id = ""
-        self.activity = Activities(
-            self.clock, enabled=self.config.get_bool("fakebus.lineage.enable")
-        )
+        self.activity = Activities(self.clock, enabled=config.get_bool("fakebus.lineage.enable"))
         self.topics = Topics(storage, self.config, TailCache())
+        self.nodes = Nodes(self.config, nodes, self.topics, partial(self.values, "replicas "))
         self.fetch_sessions = FetchSessions(
             self.clock, self.config.get_int("max.incremental.fetch.session.cache.slots")
         )
@@ -101,7 +104,7 @@ class Broker:
             "fault fired", detail=f"{client or 'a client without an id'}: {fault}"
         )
         self.config_admin = ConfigAdmin(
-            topics=self.topics, config=self.config, storage=storage, node_ids=self._node_ids
+            topics=self.topics, config=self.config, storage=storage, node_ids=self.nodes.ids
         )
         self.producer_ids = ProducerIds(storage)
         self.transactions = TransactionCoordinator(
@@ -127,11 +130,7 @@ class Broker:
         """Tells which service a client is."""
         self.waiting_room = WaitingRoom(self.clock)
         self._housekeeping = Housekeeping(
-            self.topics,
-            self.config,
-            self.clock,
-            self._expire_snapshots,
-            self.transactions.expire,
+            self.topics, self.config, self.clock, self._expire_snapshots, self.transactions.expire
         )
 
     def _note(
@@ -163,7 +162,7 @@ class Broker:
         """What creates, grows and deletes topics."""
         from fakebus.broker.topic_admin import TopicAdmin
 
-        return TopicAdmin(topics=self.topics, config=self.config, node_ids=self._node_ids)
+        return TopicAdmin(topics=self.topics, config=self.config, nodes=self.nodes)
 
     @cached_property
     def snapshots(self) -> Snapshots:

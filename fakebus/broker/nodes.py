@@ -1,21 +1,39 @@
-"""The nodes of the cluster. There is one: broker and controller in one process."""
+"""The nodes of the cluster: which of them run, and which leads which partition.
+
+All of them are in one process and share all logs. What tells them apart is what clients of several
+brokers have to get right: every partition and every group has one node that answers for it, which
+changes when that node stops.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import json
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from uuid import uuid4
+from uuid import UUID, uuid4
+from zlib import crc32
 
-from fakebus.errors import ConfigError
+from fakebus.broker.topic_names import CONSUMER_OFFSETS, TRANSACTION_STATE
+from fakebus.errors import BrokerError, ConfigError, ErrorCode
 
 if TYPE_CHECKING:
     from fakebus.broker.configs.broker_config import BrokerConfig
+    from fakebus.broker.partition_log import PartitionLog
+    from fakebus.broker.topics import Topic, Topics
+    from fakebus.broker.values import Values
     from fakebus.storage.interface import MetaStore
 
 _CLUSTER_ID_KEY = "cluster.id"
 _LOG_DIRECTORY = "fakebus"
 """What is answered when the broker was not told where its logs are."""
+KEPT_IN = {"GROUP": CONSUMER_OFFSETS, "TRANSACTION": TRANSACTION_STATE}
+"""The topics in whose partitions Kafka keeps groups and transactions; their leaders coordinate."""
+NOBODY = -1
+"""The leader of a partition whose replicas have all stopped."""
+_REPLICATION_FACTOR = "default.replication.factor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +42,300 @@ class Node:
 
     node_id: int
     rack: str | None = None
+
+
+class Nodes(Sequence[Node]):
+    """Nodes of the cluster, in the order of their numbers.
+
+    Args:
+        config: the broker's, which numbers the first node.
+        count: how many there are.
+        topics: whose partitions they lead.
+        placed: keeps the replicas of topics that were placed otherwise than by default.
+    """
+
+    def __init__(
+        self, config: BrokerConfig, count: int, topics: Topics, placed: Callable[[], Values]
+    ) -> None:
+        first = node_of(config)
+        racks = config.get_list("broker.rack") if count > 1 else ()
+        self._all = (
+            (first,)
+            if count == 1
+            else tuple(
+                Node(first.node_id + index, racks[index % len(racks)] if racks else None)
+                for index in range(count)
+            )
+        )
+        self.ids = tuple(node.node_id for node in self._all)
+        self.single = count == 1
+        """Whether one node leads everything, always."""
+        self.addresses: dict[int, str] = {}
+        """Where clients are told to find each node, as front ends have bound them."""
+        self.on_change: list[Callable[[int, bool], Awaitable[None]]] = []
+        """Called with the number of a node that has stopped (``False``) or is to start."""
+        self._config = config
+        self._topics = topics
+        self._running = set(self.ids)
+        self._leaders: dict[int, int] = {}
+        """The leaders that are not the first replica, by log id."""
+        self._placed = None if self.single else placed()
+        self._replicas: dict[UUID, list[list[int]]] = {
+            UUID(name): json.loads(text)
+            for name, text in (self._placed.all() if self._placed else {}).items()
+        }
+        if not self.single and _REPLICATION_FACTOR not in config.static:
+            # One replica would be gone with its broker, which is what several are for.
+            config.set_static({_REPLICATION_FACTOR: str(min(3, count))})
+
+    def __getitem__(self, index: int) -> Node:  # type: ignore[override]
+        return self._all[index]
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(self._all)
+
+    @property
+    def controller(self) -> int:
+        """The lowest node that runs."""
+        return min(self._running)
+
+    def is_running(self, node_id: int) -> bool:
+        """Return whether a node serves clients."""
+        return node_id in self._running
+
+    # -- partitions --
+
+    def replicas(self, topic: Topic, partition: int) -> list[int]:
+        """Return the nodes that a partition is on, the preferred leader first."""
+        placed = self._replicas.get(topic.topic_id, ())
+        if partition < len(placed):
+            return placed[partition]
+        if self.single:
+            return list(self.ids)
+        factor = len(placed[0]) if placed else self._config.get_int("default.replication.factor")
+        return self._rotated(topic.name, partition)[: max(1, factor)]
+
+    def _rotated(self, name: str, partition: int) -> list[int]:
+        start = (crc32(name.encode()) + partition) % len(self.ids)
+        return [*self.ids[start:], *self.ids[:start]]
+
+    def in_sync(self, log: PartitionLog, replicas: Sequence[int]) -> list[int]:
+        """Return those of a partition's replicas that run; the last one to stop if none does."""
+        running = [node_id for node_id in replicas if node_id in self._running]
+        return running or [self._leaders.get(log.log_id, replicas[0])]
+
+    def leader(self, log: PartitionLog) -> int:
+        """Return the node that leads a partition, or :data:`NOBODY`."""
+        if self.single:
+            return self.ids[0]
+        topic, partition = self._topics.get(log.topic_partition.topic), log.topic_partition[1]
+        if topic is None:
+            return NOBODY
+        leader = self._leaders.get(log.log_id)
+        if leader is None:
+            leader = self.replicas(topic, partition)[0]
+        return leader if leader in self._running else NOBODY
+
+    def has_enough(self, log: PartitionLog) -> bool:
+        """Return whether so many replicas are in sync that all may acknowledge (acks=-1)."""
+        topic = self._topics.get(log.topic_partition.topic)
+        if topic is None:
+            return True
+        replicas = self.replicas(topic, log.topic_partition.partition)
+        in_sync = [each for each in replicas if each in self._running]
+        return len(in_sync) >= log.config.min_in_sync_replicas
+
+    def place_new(
+        self, topic: Topic, factor: int, assigned: Mapping[int, Sequence[int]]
+    ) -> asyncio.Future[None]:
+        """Place the partitions of a new topic; done when that is stored.
+
+        Args:
+            topic: the topic.
+            factor: how many replicas each partition has.
+            assigned: the nodes of each partition, where a client has chosen them.
+        """
+        count = range(len(topic.partitions))
+        return self._put(
+            topic,
+            [list(assigned[p]) for p in count]
+            if assigned
+            else [self._rotated(topic.name, p)[:factor] for p in count],
+        )
+
+    def _put(self, topic: Topic, placed: list[list[int]]) -> asyncio.Future[None]:
+        if self._placed is None:
+            done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            done.set_result(None)
+            return done
+        self._replicas[topic.topic_id] = placed
+        text = json.dumps(placed, separators=(",", ":"))
+        return self._placed.set(str(topic.topic_id), text)
+
+    async def place(self, topic: Topic, replicas: Mapping[int, Sequence[int]]) -> None:
+        """Place partitions on nodes; the leaders of those that leave theirs move.
+
+        Args:
+            topic: whose partitions they are.
+            replicas: the nodes of each partition, the preferred leader first.
+
+        Raises:
+            StorageError: it could not be stored.
+        """
+        if self._placed is None:
+            return
+        placed = [
+            list(replicas.get(index, self.replicas(topic, index)))
+            for index in range(max(len(topic.partitions), *(index + 1 for index in replicas)))
+        ]
+        before = {log.log_id: self.leader(log) for log in topic.partitions}
+        await self._put(topic, placed)
+        moved = []
+        for index, log in enumerate(topic.partitions):
+            if before[log.log_id] not in placed[index]:
+                moved.append((log, self._first_running(placed[index], placed[index][0])))
+            else:
+                self._leaders[log.log_id] = before[log.log_id]
+        await self._move(moved)
+
+    async def forget(self, topic: Topic) -> None:
+        """Forget where a topic was that is no more."""
+        if self._replicas.pop(topic.topic_id, None) is not None and self._placed is not None:
+            await self._placed.set(str(topic.topic_id), None)
+        for log in topic.partitions:
+            self._leaders.pop(log.log_id, None)
+
+    async def elect(self, topic: Topic, partition: int, *, unclean: bool = False) -> None:
+        """Make the preferred replica of a partition its leader, or any if ``unclean``.
+
+        Raises:
+            BrokerError: ELECTION_NOT_NEEDED, PREFERRED_LEADER_NOT_AVAILABLE or
+                ELIGIBLE_LEADERS_NOT_AVAILABLE.
+            StorageError: it could not be stored.
+        """
+        log, replicas = topic.partitions[partition], self.replicas(topic, partition)
+        leader = self.leader(log)
+        if self.single or leader == replicas[0] or (unclean and leader != NOBODY):
+            raise BrokerError(ErrorCode.ELECTION_NOT_NEEDED)
+        if unclean:
+            raise BrokerError(ErrorCode.ELIGIBLE_LEADERS_NOT_AVAILABLE)
+        if replicas[0] not in self._running:
+            raise BrokerError(ErrorCode.PREFERRED_LEADER_NOT_AVAILABLE)
+        await self._move([(log, replicas[0])])
+
+    # -- groups and transactions --
+
+    def coordinator(self, topic_name: str, key: str) -> int:
+        """Return the node that coordinates a group or a transactional id, or :data:`NOBODY`.
+
+        It leads the partition of an internal topic that Kafka would keep them in.
+        """
+        if self.single:
+            return self.ids[0]
+        topic = self._topics.get(topic_name)
+        if topic is None:
+            return NOBODY
+        return self.leader(topic.partitions[_java_hash(key) % len(topic.partitions)])
+
+    # -- coming and going --
+
+    async def stop(self, node_id: int) -> None:
+        """Stop a node: its clients are dropped, and others lead what it has led.
+
+        Raises:
+            BrokerError: BROKER_ID_NOT_REGISTERED; INVALID_REQUEST, it is the last one that runs.
+            StorageError: the new leaders could not be stored.
+        """
+        self._check(node_id)
+        if node_id not in self._running:
+            return
+        if len(self._running) == 1:
+            raise BrokerError(
+                ErrorCode.INVALID_REQUEST,
+                f"broker {node_id} is the last one that runs; stop the bus instead",
+            )
+        led = [
+            (log, topic, index)
+            for topic in self._topics
+            for index, log in enumerate(topic.partitions)
+            if self.leader(log) == node_id
+        ]
+        self._running.discard(node_id)
+        await self._move(
+            [
+                (log, self._first_running(self.replicas(topic, index), node_id))
+                for log, topic, index in led
+            ]
+        )
+        await self._tell(node_id, running=False)
+
+    async def start(self, node_id: int) -> None:
+        """Start a node again; it leads what nobody else could.
+
+        Raises:
+            BrokerError: BROKER_ID_NOT_REGISTERED.
+            ConfigError: another process has taken its port.
+            StorageError: the new leaders could not be stored.
+        """
+        self._check(node_id)
+        if node_id in self._running:
+            return
+        await self._tell(node_id, running=True)
+        orphans = [
+            log
+            for topic in self._topics
+            for index, log in enumerate(topic.partitions)
+            if self.leader(log) == NOBODY and node_id in self.replicas(topic, index)
+        ]
+        self._running.add(node_id)
+        await self._move([(log, node_id) for log in orphans])
+
+    async def reset(self) -> None:
+        """Start all nodes, and let the preferred replicas lead."""
+        for node_id in self.ids:
+            await self.start(node_id)
+        preferred = [
+            (log, self.replicas(topic, index)[0])
+            for topic in (self._topics if self._leaders else ())
+            for index, log in enumerate(topic.partitions)
+            if log.log_id in self._leaders
+        ]
+        await self._move([(log, node) for log, node in preferred if self.leader(log) != node])
+
+    def _check(self, node_id: int) -> None:
+        if node_id not in self.ids:
+            raise BrokerError(
+                ErrorCode.BROKER_ID_NOT_REGISTERED,
+                f"there is no broker {node_id}; there are {', '.join(map(str, self.ids))}",
+            )
+
+    async def _tell(self, node_id: int, *, running: bool) -> None:
+        for listener in self.on_change:
+            await listener(node_id, running)
+
+    def _first_running(self, replicas: Sequence[int], otherwise: int) -> int:
+        return next((each for each in replicas if each in self._running), otherwise)
+
+    async def _move(self, leaders: Sequence[tuple[PartitionLog, int]]) -> None:
+        """Let nodes lead partitions from now on, each in an epoch of its own."""
+        for log, leader in leaders:
+            self._leaders[log.log_id] = leader
+        # A partition that nobody leads keeps its epoch until somebody does.
+        begun = [log.begin_epoch() for log, leader in leaders if leader in self._running]
+        await asyncio.gather(*begun)
+
+
+def _java_hash(key: str) -> int:
+    """Return the hash by which Kafka finds the partition that a group is kept in."""
+    value = 0
+    units = key.encode("utf-16-be", "surrogatepass")
+    for index in range(0, len(units), 2):
+        value = (31 * value + int.from_bytes(units[index : index + 2])) & 0xFFFFFFFF
+    # The smallest number has no positive twin; Kafka takes 0 for it.
+    return 0 if value == 1 << 31 else abs(value - (1 << 32) if value >> 31 else value)
 
 
 def node_of(config: BrokerConfig) -> Node:

@@ -348,8 +348,7 @@ class PartitionLog:
         self._later_epoch_starts.pop()
         self.log_start_offset = start_offset
         self.log_end_offset, self.high_watermark = end_offset, high_watermark
-        self.first_dirty_offset = first_dirty_offset
-        self.producers = producers
+        self.first_dirty_offset, self.producers = first_dirty_offset, producers
 
     async def _take_back_producers(self, producers: ProducerState, end_offset: int) -> None:
         stored = await ProducerState.load(
@@ -361,6 +360,12 @@ class PartitionLog:
             # One that goes on after batches that are gone is like one never heard of.
             if before is None or before.last_sequence == entry.last_sequence:
                 self.producers.entries.setdefault(producer_id, entry)
+
+    def begin_epoch(self) -> asyncio.Future[None]:
+        """Begin another leader epoch with what is appended next; done when that is stored."""
+        self.leader_epoch += 1
+        self._later_epoch_starts.append(start := self.log_end_offset)
+        return self._storage.begin_epoch(self.log_id, self.leader_epoch, start)
 
     def end_of_epoch(self, leader_epoch: int) -> int | None:
         """Return one past the last record of an epoch that is left; ``None`` if it never was.

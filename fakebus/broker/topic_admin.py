@@ -14,10 +14,12 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID, uuid4
 
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.configs.topic_config import TopicConfig
+from fakebus.broker.nodes import Nodes
 from fakebus.broker.refusals import refusal
 from fakebus.broker.replica_placement import check_replicas, place
 from fakebus.broker.topic_names import (
@@ -62,13 +64,13 @@ class TopicAdmin:
     Args:
         topics: the topics that exist.
         config: the broker's configs: defaults, and what is allowed.
-        node_ids: the brokers that replicas can be placed on.
+        nodes: the brokers that replicas can be placed on.
     """
 
-    def __init__(self, *, topics: Topics, config: BrokerConfig, node_ids: Sequence[int]) -> None:
+    def __init__(self, *, topics: Topics, config: BrokerConfig, nodes: Nodes) -> None:
         self._topics = topics
         self._config = config
-        self._node_ids = node_ids
+        self._nodes = nodes
 
     async def create_topics(
         self, wanted: Sequence[NewTopic], *, validate_only: bool = False
@@ -125,14 +127,19 @@ class TopicAdmin:
 
     def _create_one(
         self, wanted: NewTopic, colliding: str | None, validate_only: bool
-    ) -> tuple[CreatedTopic, asyncio.Future[None] | None]:
+    ) -> tuple[CreatedTopic, asyncio.Future[Any] | None]:
         self._check_name(wanted.name, colliding)
         config = self._checked_config(wanted.configs)
-        partitions, replicas = place(wanted, self._config, self._node_ids)
-        topic_id, stored = uuid4(), None
+        partitions, replicas = place(wanted, self._config, self._nodes.ids)
+        topic_id = uuid4()
+        stored: asyncio.Future[Any] | None = None
         if not validate_only:
             topic, stored = self._topics.begin_create(wanted.name, partitions, config.overrides)
             topic_id = topic.topic_id
+            explicit = wanted.assignments or wanted.replication_factor != DEFAULT
+            if explicit and not self._nodes.single:
+                placed = self._nodes.place_new(topic, replicas, dict(wanted.assignments))
+                stored = asyncio.gather(stored, placed)
         created = CreatedTopic(
             name=wanted.name,
             topic_id=topic_id,
@@ -196,7 +203,7 @@ class TopicAdmin:
         for reference, topic in found.items():
             results[reference] = DeletedTopic(name=topic.name, topic_id=topic.topic_id)
             if times[topic.topic_id] == 1:
-                deletions.append((reference, asyncio.ensure_future(self._topics.delete(topic))))
+                deletions.append((reference, asyncio.ensure_future(self._delete(topic))))
             elif reference.name is None:
                 del results[reference]  # answered once, where it is named
             else:
@@ -216,6 +223,10 @@ class TopicAdmin:
                     error_message=message,
                 )
         return [results[one] for one in dict.fromkeys(wanted) if one in results]
+
+    async def _delete(self, topic: Topic) -> None:
+        await self._topics.delete(topic)
+        await self._nodes.forget(topic)
 
     def _to_delete(
         self, wanted: TopicToDelete, names: Counter[str | None], ids: Counter[UUID]
@@ -264,7 +275,11 @@ class TopicAdmin:
             try:
                 topic = self._growable(new_partitions)
                 if not validate_only:
+                    first = len(topic.partitions)
                     await self._topics.add_partitions(topic, new_partitions.count)
+                    if new_partitions.assignments:
+                        placed = dict(enumerate(new_partitions.assignments, first))
+                        await self._nodes.place(topic, placed)
                 results.append(TopicResult(name=new_partitions.name))
             except (BrokerError, StorageError) as error:
                 name = new_partitions.name
@@ -296,8 +311,9 @@ class TopicAdmin:
                     "replicas are assigned for "
                     f"{counted(len(wanted.assignments), 'partition')}, and {additional} are wanted",
                 )
+            factor = len(self._nodes.replicas(topic, 0))
             for broker_ids in wanted.assignments:
-                check_replicas(broker_ids, 1, self._node_ids)
+                check_replicas(broker_ids, factor, self._nodes.ids)
         return topic
 
     async def delete_records(self, topic_partition: TopicPartition, before_offset: int) -> int:

@@ -45,6 +45,7 @@ COMMANDS: Mapping[str, str] = {
     "console": "serve the console of any Kafka cluster",
     "snapshot": "keep the state of a whole bus, go back to it, compare",
     "replay": "write records once more, to their topic or another",
+    "brokers": "stop and start the brokers that a fakebus seems to have",
     "faults": "let requests of clients fail on purpose, for a time",
     "mcp": "give coding agents tools for the bus",
     "why": "explain why a consumer group is stuck",

@@ -348,10 +348,15 @@ class EmbeddedCluster:
 
     async def brokers(self) -> list[BrokerNode]:
         """Return all brokers by id."""
-        told = self._broker.config.static.get("advertised.listeners", "")
+        told, nodes = self._broker.config.static.get("advertised.listeners", ""), self._broker.nodes
         return [
-            BrokerNode(node_id=node.node_id, address=told, is_controller=True)
-            for node in self._broker.nodes
+            BrokerNode(
+                node_id=node.node_id,
+                address=told if nodes.single else nodes.addresses.get(node.node_id, told),
+                is_controller=node.node_id == nodes.controller,
+            )
+            for node in nodes
+            if nodes.is_running(node.node_id)
         ]
 
     async def broker_configs(self, node_id: int) -> list[ConfigValue]:

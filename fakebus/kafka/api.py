@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fakebus.broker.activity import Origin, Peer
 from fakebus.broker.appending import Outcome
@@ -26,6 +26,8 @@ from fakebus.types import Buffer
 
 if TYPE_CHECKING:
     from fakebus.broker.broker import Broker
+    from fakebus.broker.partition_log import PartitionLog
+    from fakebus.broker.topics import Topic
 
 
 class PendingResponse(Outcome[Any]):
@@ -127,6 +129,15 @@ class AdvertisedBroker:
     rack: str | None
 
 
+class Placement(NamedTuple):
+    """Placement of a partition: its leader, its replicas, those in sync, and those offline."""
+
+    leader: int
+    replicas: list[int]
+    in_sync: list[int]
+    offline: list[int]
+
+
 @dataclass(slots=True)
 class RequestContext:
     """Context of one request: what a handler may use besides, and in the end the answer."""
@@ -192,9 +203,39 @@ class RequestContext:
             return 0
         return authorizer.operations(client.principal, client.peer.host, resource_type, name)
 
-    def own_address(self) -> AdvertisedBroker:
-        """Return the node that answers at the address that this client can reach."""
-        return next(each for each in self.brokers() if each.node_id == self.node_id)
+    @property
+    def controller(self) -> int:
+        """The node that clients take for the controller."""
+        nodes = self.broker.nodes
+        return self.node_id if nodes.single else nodes.controller
+
+    def placed(self, topic: Topic, partition: int) -> Placement:
+        """Return where a partition is, as clients are told."""
+        nodes, log = self.broker.nodes, topic.partitions[partition]
+        if nodes.single:
+            return Placement(self.node_id, [self.node_id], [self.node_id], [])
+        replicas = nodes.replicas(topic, partition)
+        return Placement(
+            nodes.leader(log),
+            replicas,
+            nodes.in_sync(log, replicas),
+            [each for each in replicas if not nodes.is_running(each)],
+        )
+
+    def leads(self, log: PartitionLog) -> bool:
+        """Return whether the node that answers is the leader of a partition."""
+        nodes = self.broker.nodes
+        return nodes.single or nodes.leader(log) == self.node_id
+
+    def coordinates(self, topic_name: str, key: str) -> bool:
+        """Return whether the node that answers is the coordinator of a group or transaction.
+
+        Args:
+            topic_name: the internal topic that Kafka keeps it in.
+            key: the group or the transactional id.
+        """
+        nodes = self.broker.nodes
+        return nodes.single or nodes.coordinator(topic_name, key) == self.node_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +250,8 @@ class Handler:
     """What ApiVersions says; lower than ``min_version`` only for Produce (KAFKA-18659)."""
     needs: Sequence[str] = ()
     """What a client has to be allowed, see :mod:`fakebus.kafka.access`."""
+    coordinator: str = ""
+    """Whose coordinator alone answers, see :mod:`fakebus.kafka.coordinators`."""
 
 
 DECLARED: list[Handler] = []
@@ -220,6 +263,7 @@ def handles(
     *,
     versions: tuple[int, int],
     needs: Sequence[str],
+    coordinator: str = "",
     advertised_min: int | None = None,
 ) -> Callable[[HandlerFunction], Handler]:
     """Declare a function as the handler of an API.
@@ -229,13 +273,15 @@ def handles(
         versions: the lowest and the highest version that is served.
         needs: what a client has to be allowed, as in ``READ GROUP group_id``; the forms stand in
             :mod:`fakebus.kafka.access`.
+        coordinator: whose coordinator alone answers where there are several nodes, as in
+            ``GROUP group_id``; see :mod:`fakebus.kafka.coordinators`.
         advertised_min: the lowest version that ApiVersions names, where it differs.
     """
 
     def declare(function: HandlerFunction) -> Handler:
         low, high = versions
         shown = low if advertised_min is None else advertised_min
-        DECLARED.append(Handler(api_key, low, high, function, shown, needs))
+        DECLARED.append(Handler(api_key, low, high, function, shown, needs, coordinator))
         return DECLARED[-1]
 
     return declare

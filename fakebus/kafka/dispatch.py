@@ -62,10 +62,14 @@ class Dispatcher:
         self._node_id = node.node_id
         self._faults = broker.faults
         self._handlers = HANDLERS_BY_KEY
+        if not broker.nodes.single:
+            from fakebus.kafka.coordinators import routed
+
+            self._handlers = {key: routed(each) for key, each in self._handlers.items()}
         if broker.security.authorizer is not None:
             from fakebus.kafka.access import guarded
 
-            self._handlers = {key: guarded(each) for key, each in HANDLERS_BY_KEY.items()}
+            self._handlers = {key: guarded(each) for key, each in self._handlers.items()}
         self._advertised = advertised
 
     def begin(

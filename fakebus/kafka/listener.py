@@ -71,6 +71,13 @@ class Listener:
         self._port = ListeningPort(address, "Kafka clients", "--kafka")
         self._advertised_address = advertised
         self._idle_timer: Timer | None = None
+        self.siblings: list[Listener] = [self]
+        """Where clients of this listener meet the other nodes, itself among them."""
+
+    @property
+    def node_id(self) -> int:
+        """The node that clients meet here."""
+        return self._node.node_id
 
     @property
     def address(self) -> Address:
@@ -105,9 +112,15 @@ class Listener:
         self._plan_idle_check()
 
     def advertised(self, connection: ClientConnection) -> list[AdvertisedBroker]:
-        """Return the broker's address as this client has to use it."""
+        """Return the addresses of the nodes that run as this client has to use them."""
         host, port = self._advertised_address.for_client(connection, self.address.port)
-        return [AdvertisedBroker(self._node.node_id, host, port, self._node.rack)]
+        return [
+            AdvertisedBroker(
+                each.node_id, host, port + each.address.port - self.address.port, each._node.rack
+            )
+            for each in self.siblings
+            if self._broker.nodes.single or self._broker.nodes.is_running(each.node_id)
+        ]
 
     def _plan_idle_check(self) -> None:
         idle_ms = self._broker.config.get_int("connections.max.idle.ms")
@@ -127,10 +140,14 @@ class Listener:
         self._plan_idle_check()
 
     async def close(self) -> None:
-        """Stop listening, drop all clients and wait for what they had begun."""
+        """Stop listening for good, drop all clients and wait for what they had begun."""
+        self._backpressure.close()
+        await self.stop()
+
+    async def stop(self) -> None:
+        """Stop listening until :meth:`bind`, drop all clients and wait for what they had begun."""
         if self._idle_timer is not None:
             self._idle_timer.cancel()
-        self._backpressure.close()
         await self._port.close()
         for connection in tuple(self._connections):
             connection.abandon_waits()

@@ -33,11 +33,13 @@ class KafkaServer:
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
-        self.listeners = list(self._create_listeners())
+        self._siblings = list(self._create_listeners())
+        self.listeners = [each for siblings in self._siblings for each in siblings]
+        bus.broker.nodes.on_change.append(self._node_changed)
         names = (codec.api_name(handler.api_key) for handler in HANDLERS)
         bus.broker.faults.serve(KAFKA, names)
 
-    def _create_listeners(self) -> Iterator[Listener]:
+    def _create_listeners(self) -> Iterator[list[Listener]]:
         broker, addresses = self._bus.broker, self._bus.settings.kafka
         protocols = [protocol_of(address) for address in addresses]
         sasl = tls = None
@@ -49,16 +51,22 @@ class KafkaServer:
             tls = server_context(broker.config)
         backpressure = Backpressure(broker)
         for index, (address, protocol) in enumerate(zip(addresses, protocols, strict=True)):
-            yield Listener(
-                broker,
-                broker.nodes[0],
-                address,
-                self._advertised(index),
-                name=protocol,
-                sasl=sasl if protocol.startswith("SASL_") else None,
-                ssl_context=tls if protocol.endswith("SSL") else None,
-                backpressure=backpressure,
-            )
+            siblings = [
+                Listener(
+                    broker,
+                    node,
+                    Address(address.host, address.port and address.port + number),
+                    self._advertised(index),
+                    name=protocol,
+                    sasl=sasl if protocol.startswith("SASL_") else None,
+                    ssl_context=tls if protocol.endswith("SSL") else None,
+                    backpressure=backpressure,
+                )
+                for number, node in enumerate(broker.nodes)
+            ]
+            for listener in siblings:
+                listener.siblings = siblings
+            yield siblings
 
     def _advertised(self, index: int) -> AdvertisedAddress:
         address = self._bus.settings.advertised_for(index)
@@ -66,8 +74,10 @@ class KafkaServer:
 
     @property
     def addresses(self) -> list[Address]:
-        """Where the listeners listen."""
-        return [listener.address for listener in self.listeners]
+        """Where the listeners listen, the first node's before all others."""
+        return [
+            each.address for listeners in zip(*self._siblings, strict=True) for each in listeners
+        ]
 
     async def bind(self) -> None:
         """Take all ports and have the broker's configs tell of them; see :class:`Server`."""
@@ -82,15 +92,30 @@ class KafkaServer:
             "log.dirs": str(settings.data) if settings.data else "memory",
         }
         listening, told = [], []
-        for index, listener in enumerate(self.listeners):
+        for index, (listener, *_) in enumerate(self._siblings):
             advertised = settings.advertised_for(index) or reachable(listener.address)
             listening.append(f"{listener.name}://{listener.address}")
             told.append(f"{listener.name}://{advertised}")
+            for each in () if index else listener.siblings:
+                port = advertised.port + each.address.port - listener.address.port
+                self._bus.broker.nodes.addresses[each.node_id] = (
+                    f"{each.name}://{Address(advertised.host, port)}"
+                )
         if listening:
             facts["listeners"] = ",".join(listening)
             # Two listeners may be reached at one address, which the config then names once.
             facts["advertised.listeners"] = ",".join(dict.fromkeys(told))
         return facts
+
+    async def _node_changed(self, node_id: int, running: bool) -> None:
+        for listener in self.listeners:
+            if listener.node_id != node_id:
+                continue
+            if running:
+                await listener.bind()
+                await listener.start()
+            else:
+                await listener.stop()
 
     async def start(self) -> None:
         """Serve clients."""

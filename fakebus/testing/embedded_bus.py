@@ -16,6 +16,7 @@ from fakebus.broker.snapshots import Snapshot
 from fakebus.clock import AdjustableClock
 from fakebus.config import Settings
 from fakebus.real_time import monotonic
+from fakebus.testing.brokers import BrokerKeeper
 from fakebus.testing.calling import begin
 from fakebus.testing.handle import Addresses, Capabilities, TestBus
 from fakebus.testing.isolation import Isolation, advance, delete, names_there
@@ -131,6 +132,7 @@ class EmbeddedBus:
         capabilities = Capabilities(
             timekeeper=Timekeeper(self._thread.bus.broker, self._clock),
             faults=self._faults,
+            brokers=BrokerKeeper(self._thread.bus.broker, namespace),
             expelled=self._lately_expelled(),
         )
         observer = Observer(cluster, namespace, [*self._settings.fixtures, *fixtures])
@@ -143,6 +145,7 @@ class EmbeddedBus:
         try:
             cluster.forget(but=begin)
             self._faults.clear()
+            await bus.broker.nodes.reset()
             self._clock.reset()
             if isolation is Isolation.ROLLBACK:
                 self._note_members()
@@ -205,6 +208,7 @@ def bus_settings(
     partitions: int | None = None,
     configs: Mapping[str, str],
     http: bool = False,
+    brokers: int = 1,
 ) -> Settings:
     """Return the settings of a bus for tests: in memory, on free ports, nobody to wait for.
 
@@ -213,6 +217,7 @@ def bus_settings(
         partitions: Kafka's ``num.partitions``.
         configs: broker configs by Kafka's names; they win.
         http: whether HTTP is served from the beginning.
+        brokers: how many brokers there seem to be.
     """
     own = dict(TEST_CONFIGS)
     if partitions is not None:
@@ -223,4 +228,5 @@ def bus_settings(
         kafka=(Address("127.0.0.1", 0),),
         http=(Address("127.0.0.1", 0),) if http else (),
         set={**own, **configs},
+        brokers=brokers,
     )

@@ -15,6 +15,7 @@ from typing import Any
 from fakebus.broker.faults import Faults
 from fakebus.cluster.interface import NotOnThisCluster
 from fakebus.testing import contracts, flows
+from fakebus.testing.brokers import BrokerKeeper
 from fakebus.testing.calling import Calling, awaiting, blocking
 from fakebus.testing.client_settings import Library, client_config
 from fakebus.testing.observer import Observer
@@ -76,12 +77,35 @@ class AsyncTestClock(Calling[Timekeeper]):
     set = awaiting(Timekeeper.set)
 
 
+class TestBrokers(Calling[BrokerKeeper]):
+    """The bus's brokers; see :class:`BrokerKeeper`."""
+
+    __test__ = False
+
+    running = blocking(BrokerKeeper.running)
+    stop = blocking(BrokerKeeper.stop)
+    start = blocking(BrokerKeeper.start)
+    leader = blocking(BrokerKeeper.leader)
+    coordinator = blocking(BrokerKeeper.coordinator)
+
+
+class AsyncTestBrokers(Calling[BrokerKeeper]):
+    """The methods of :class:`TestBrokers` as coroutines."""
+
+    running = awaiting(BrokerKeeper.running)
+    stop = awaiting(BrokerKeeper.stop)
+    start = awaiting(BrokerKeeper.start)
+    leader = awaiting(BrokerKeeper.leader)
+    coordinator = awaiting(BrokerKeeper.coordinator)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
     """Capabilities of a bus of our own, which no other cluster has."""
 
     timekeeper: Timekeeper
     faults: Faults
+    brokers: BrokerKeeper
     expelled: tuple[str, ...] = ()
     """Consumers that the rollbacks of the last tests have taken out of their groups."""
 
@@ -189,6 +213,11 @@ class AsyncTestBus(_Handle):
         """The bus's time; as :attr:`TestBus.clock`."""
         return AsyncTestClock(self._capability("clock").timekeeper, self._loop)
 
+    @property
+    def brokers(self) -> AsyncTestBrokers:
+        """The bus's brokers; as :attr:`TestBus.brokers`."""
+        return AsyncTestBrokers(self._capability("brokers").brokers, self._loop)
+
     publish = awaiting(Observer.publish)
     publish_event = awaiting(Observer.publish_event)
     take = awaiting(Observer.take)
@@ -228,6 +257,15 @@ class TestBus(_Handle):
             NotOnThisCluster: the cluster is an external one.
         """
         return TestClock(self._capability("clock").timekeeper, self._loop)
+
+    @property
+    def brokers(self) -> TestBrokers:
+        """The bus's brokers, to be stopped and started.
+
+        Raises:
+            NotOnThisCluster: the cluster is an external one.
+        """
+        return TestBrokers(self._capability("brokers").brokers, self._loop)
 
     publish = blocking(Observer.publish)
     publish_event = blocking(Observer.publish_event)

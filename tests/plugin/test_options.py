@@ -319,3 +319,20 @@ def test_namespace(fakebus):
     code = "def test(fakebus): ..."
     output = run(pytester, code, "--fakebus-fixtures", "package:gone", errors=1)
     assert 'there is no package "gone" here; install it beside fakebus' in output
+
+
+def test_a_bus_of_several_brokers_is_whole_again_after_a_test(pytester: pytest.Pytester) -> None:
+    code = """\
+import pytest
+
+@pytest.mark.parametrize("again", [False, True])
+def test_it(fakebus, again):
+    assert fakebus.brokers.running() == [1, 2, 3]
+    fakebus.publish("orders", {"id": 1})
+    leader = fakebus.brokers.leader("orders")
+    fakebus.brokers.stop(leader)
+    assert fakebus.brokers.leader("orders") != leader
+    fakebus.publish("orders", {"id": 2})
+    assert len(fakebus.events("orders")) == 2
+"""
+    run(pytester, code, "--fakebus-brokers", "3", passed=2)

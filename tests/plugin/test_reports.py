@@ -77,6 +77,7 @@ def test_needs(fakebus): pass
     [
         ("fakebus_isolation = undo", "isolation is one of rollback"),
         ("fakebus_partitions = many", "partitions is a whole number above 0, not 'many'"),
+        ("fakebus_brokers = 0", "brokers is a whole number above 0, not '0'"),
         ("fakebus_set = num.partitions", "num.partitions"),
     ],
 )

@@ -136,7 +136,7 @@ def test_fixtures_beside_the_command_are_found_by_themselves(tmp_path: Path) -> 
         ({}, {"FAKEBUS_DATA": "x", "FAKEBUS_MEMORY": "1"}, None, "FAKEBUS_MEMORY and data exclude"),
         ({}, {}, "kafka = [\n", "not valid TOML"),
         ({}, {}, "kafka = {a = 1}\n", "kafka must be a text"),
-        ({"brokers": ["3"]}, {}, None, "only one broker"),
+        ({"brokers": ["0"]}, {}, None, "--brokers 0: it is 1 to 20"),
         ({"brokers": ["x"]}, {}, None, "'x' is not a number"),
         ({"kafka": ["24300"]}, {}, None, "24300' is a port alone: write 127.0.0.1:24300"),
         ({"redis": ["6379"]}, {}, None, "6379' is a port alone"),

@@ -41,6 +41,7 @@ class TopicConfig:
         "max_message_bytes",
         "min_cleanable_dirty_ratio",
         "min_compaction_lag_ms",
+        "min_in_sync_replicas",
         "overrides",
         "producers",
         "retention_bytes",
@@ -94,6 +95,7 @@ class TopicConfig:
         self.delete_retention_ms = self._int("delete.retention.ms")
         self.min_compaction_lag_ms = self._int("min.compaction.lag.ms")
         self.max_compaction_lag_ms = self._int("max.compaction.lag.ms")
+        self.min_in_sync_replicas = self._int("min.insync.replicas")
         ratio = self._values["min.cleanable.dirty.ratio"]
         self.min_cleanable_dirty_ratio = ratio if isinstance(ratio, float) else 0.0
         # Kafka's own tests need segments below the smallest valid segment.bytes, and so do ours.

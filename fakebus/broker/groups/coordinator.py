@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -214,10 +214,19 @@ class GroupCoordinator:
         self._connections.add(connection)
         return True
 
-    def connection_closed(self, connection: object) -> None:
-        """Remove the members that joined last through this connection."""
+    def connection_closed(
+        self, connection: object, is_here: Callable[[str], bool] = lambda _: True
+    ) -> None:
+        """Remove the members that joined last through this connection.
+
+        Args:
+            connection: what was closed.
+            is_here: tells of which groups, by name; all when left out.
+        """
         self._connections.discard(connection)
         for group in self._groups:
+            if not is_here(group.group_id):
+                continue
             self._groups.type_of(group).remove_connected(group, connection)
 
     # -- offsets --

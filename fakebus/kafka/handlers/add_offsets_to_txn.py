@@ -22,6 +22,7 @@ _FIRST_WITH_PRODUCER_FENCED = 2
     ApiKey.ADD_OFFSETS_TO_TXN,
     versions=(0, 4),
     needs=("WRITE TRANSACTIONAL_ID transactional_id", "READ GROUP group_id"),
+    coordinator="TRANSACTION transactional_id",
 )
 async def handle_add_offsets_to_txn(
     request: AddOffsetsToTxnRequest, context: RequestContext

@@ -41,6 +41,7 @@ _FIRST_WITH_PRODUCER_FENCED = 2
         "WRITE TOPIC inside",
         "CLUSTER_ACTION CLUSTER inside",
     ),
+    coordinator="TRANSACTION v3_and_below_transactional_id",
 )
 async def handle_add_partitions_to_txn(
     request: AddPartitionsToTxnRequest, context: RequestContext

@@ -1,9 +1,9 @@
 """AlterPartitionReassignments 0-1.
 
 Behaviour:
-    * A partition can be assigned to the brokers that it is on, which changes nothing.
-    * Other brokers do not exist: INVALID_REPLICA_ASSIGNMENT. There is nothing to cancel:
-      NO_REASSIGNMENT_IN_PROGRESS.
+    * A partition is on its new brokers at once, as all of them share the logs; so there is never
+      anything to cancel: NO_REASSIGNMENT_IN_PROGRESS.
+    * Brokers that do not exist: INVALID_REPLICA_ASSIGNMENT.
 
 Version notes:
     1 may forbid a change of the replication factor (KIP-860).
@@ -12,7 +12,8 @@ Version notes:
 from __future__ import annotations
 
 from fakebus.broker.replica_placement import check_replicas
-from fakebus.errors import BrokerError, ErrorCode
+from fakebus.broker.topics import Topic
+from fakebus.errors import BrokerError, ErrorCode, StorageError
 from fakebus.kafka.api import RequestContext, handles
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import (
@@ -22,20 +23,22 @@ from fakebus.protocol.messages import (
     ReassignablePartitionResponse,
     ReassignableTopicResponse,
 )
+from fakebus.wording import counted
 
 
 @handles(ApiKey.ALTER_PARTITION_REASSIGNMENTS, versions=(0, 1), needs=("ALTER CLUSTER",))
-def handle_alter_partition_reassignments(
+async def handle_alter_partition_reassignments(
     request: AlterPartitionReassignmentsRequest, context: RequestContext
 ) -> AlterPartitionReassignmentsResponse:
-    """Accept assignments that are as they were."""
+    """Place partitions anew, which is done when this is answered."""
     return AlterPartitionReassignmentsResponse(
         allow_replication_factor_change=request.allow_replication_factor_change,
         responses=[
             ReassignableTopicResponse(
                 name=topic.name,
                 partitions=[
-                    _result(topic.name, partition, context) for partition in topic.partitions
+                    await _result(topic.name, partition, request, context)
+                    for partition in topic.partitions
                 ],
             )
             for topic in request.topics
@@ -43,8 +46,11 @@ def handle_alter_partition_reassignments(
     )
 
 
-def _result(
-    topic_name: str, wanted: ReassignablePartition, context: RequestContext
+async def _result(
+    topic_name: str,
+    wanted: ReassignablePartition,
+    request: AlterPartitionReassignmentsRequest,
+    context: RequestContext,
 ) -> ReassignablePartitionResponse:
     error_code, message = ErrorCode.NONE, None
     topic = context.broker.topics.get(topic_name)
@@ -55,11 +61,34 @@ def _result(
         error_code = ErrorCode.NO_REASSIGNMENT_IN_PROGRESS
     else:
         try:
-            check_replicas(wanted.replicas, len(wanted.replicas), (context.node_id,))
+            await _place(topic, wanted.partition_index, wanted.replicas, request, context)
         except BrokerError as error:
             error_code, message = error.error_code, error.message
+        except StorageError as error:
+            error_code, message = ErrorCode.KAFKA_STORAGE_ERROR, str(error)
     return ReassignablePartitionResponse(
         partition_index=wanted.partition_index,
         error_code=error_code.code,
         error_message=message,
     )
+
+
+async def _place(
+    topic: Topic,
+    partition: int,
+    replicas: list[int],
+    request: AlterPartitionReassignmentsRequest,
+    context: RequestContext,
+) -> None:
+    nodes = context.broker.nodes
+    known = (context.node_id,) if nodes.single else nodes.ids
+    check_replicas(replicas, len(replicas), known)
+    if not nodes.single:
+        factor = len(nodes.replicas(topic, partition))
+        if len(replicas) != factor and not request.allow_replication_factor_change:
+            raise BrokerError(
+                ErrorCode.INVALID_REPLICATION_FACTOR,
+                f"the partition has {counted(factor, 'replica')}; {len(replicas)} would change that, "
+                "which the request does not allow",
+            )
+        await nodes.place(topic, {partition: replicas})

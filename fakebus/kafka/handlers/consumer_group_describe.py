@@ -35,6 +35,7 @@ from fakebus.types import TopicPartition
     ApiKey.CONSUMER_GROUP_DESCRIBE,
     versions=(0, 1),
     needs=("DESCRIBE GROUP group_ids[]", "DESCRIBE TOPIC inside"),
+    coordinator="GROUP group_ids[]",
 )
 def handle_consumer_group_describe(
     request: ConsumerGroupDescribeRequest, context: RequestContext

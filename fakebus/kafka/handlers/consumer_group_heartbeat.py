@@ -14,6 +14,7 @@ from __future__ import annotations
 from functools import partial
 
 from fakebus.broker.groups.requests import ConsumerHeartbeat, HeartbeatResult
+from fakebus.broker.nodes import KEPT_IN
 from fakebus.broker.security.resources import Operation, ResourceType
 from fakebus.errors import ErrorCode
 from fakebus.kafka.api import RequestContext, handles
@@ -33,6 +34,7 @@ _FIRST_WITH_OWN_MEMBER_IDS = 1
     ApiKey.CONSUMER_GROUP_HEARTBEAT,
     versions=(0, 1),
     needs=("READ GROUP group_id", "DESCRIBE TOPIC inside"),
+    coordinator="GROUP group_id",
 )
 async def handle_consumer_group_heartbeat(
     request: ConsumerGroupHeartbeatRequest, context: RequestContext
@@ -40,7 +42,8 @@ async def handle_consumer_group_heartbeat(
     """Keep a member in its group, and tell it what it is to own."""
     coordinator, connection = context.broker.group_coordinator, context.connection
     if coordinator.watch_connection(connection):
-        connection.on_close.append(partial(coordinator.connection_closed, connection))
+        is_here = partial(context.coordinates, KEPT_IN["GROUP"])
+        connection.on_close.append(partial(coordinator.connection_closed, connection, is_here))
     wanted = _heartbeat(request, context)
     if not all(
         context.allows(Operation.DESCRIBE, ResourceType.TOPIC, name)

@@ -21,7 +21,12 @@ from fakebus.protocol.messages import (
 )
 
 
-@handles(ApiKey.DELETE_GROUPS, versions=(0, 2), needs=("DELETE GROUP groups_names[]",))
+@handles(
+    ApiKey.DELETE_GROUPS,
+    versions=(0, 2),
+    needs=("DELETE GROUP groups_names[]",),
+    coordinator="GROUP groups_names[]",
+)
 async def handle_delete_groups(
     request: DeleteGroupsRequest, context: RequestContext
 ) -> DeleteGroupsResponse:

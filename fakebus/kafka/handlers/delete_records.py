@@ -50,10 +50,13 @@ async def _delete(
     topic: str, wanted: DeleteRecordsPartition, context: RequestContext
 ) -> DeleteRecordsPartitionResult:
     low_watermark, error_code = _NO_LOW_WATERMARK, ErrorCode.NONE
+    place = TopicPartition(topic, wanted.partition_index)
     try:
-        low_watermark = await context.broker.topic_admin.delete_records(
-            TopicPartition(topic, wanted.partition_index), wanted.offset
-        )
+        if not context.broker.nodes.single and not context.leads(
+            context.broker.partition_log(place)
+        ):
+            raise BrokerError(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+        low_watermark = await context.broker.topic_admin.delete_records(place, wanted.offset)
     except BrokerError as error:
         error_code = error.error_code
     except StorageError:

@@ -33,7 +33,7 @@ def handle_describe_cluster(
         return _wrong_endpoint(request.endpoint_type)
     return DescribeClusterResponse(
         cluster_id=context.broker.cluster_id,
-        controller_id=context.node_id,
+        controller_id=context.controller,
         brokers=[
             DescribeClusterBroker(
                 broker_id=broker.node_id, host=broker.host, port=broker.port, rack=broker.rack

@@ -27,7 +27,12 @@ from fakebus.protocol.messages import (
 _FIRST_WITH_GROUP_ID_NOT_FOUND = 6
 
 
-@handles(ApiKey.DESCRIBE_GROUPS, versions=(0, 6), needs=("DESCRIBE GROUP groups[]",))
+@handles(
+    ApiKey.DESCRIBE_GROUPS,
+    versions=(0, 6),
+    needs=("DESCRIBE GROUP groups[]",),
+    coordinator="GROUP groups[]",
+)
 def handle_describe_groups(
     request: DescribeGroupsRequest, context: RequestContext
 ) -> DescribeGroupsResponse:

@@ -54,7 +54,7 @@ async def _describe(
     partitions = []
     for index in indexes:
         log = topic.partition(index)
-        if log is not None:
+        if log is not None and context.node_id in context.placed(topic, index).replicas:
             size = await log.size_bytes()
             partitions.append(DescribeLogDirsPartition(partition_index=index, partition_size=size))
     return DescribeLogDirsTopic(name=topic.name, partitions=partitions)

@@ -39,7 +39,7 @@ def handle_describe_producers(
 def _partition(name: str, index: int, context: RequestContext) -> PartitionResponse:
     topic = context.broker.topics.get(name)
     log = None if topic is None else topic.partition(index)
-    if log is not None:
+    if log is not None and context.leads(log):
         return PartitionResponse(
             partition_index=index,
             active_producers=[
@@ -56,6 +56,8 @@ def _partition(name: str, index: int, context: RequestContext) -> PartitionRespo
         )
     if topic is None and topic_name_problem(name) is not None:
         error = ErrorCode.INVALID_TOPIC_EXCEPTION
+    elif log is not None:
+        error = ErrorCode.NOT_LEADER_OR_FOLLOWER
     else:
         error = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
     return PartitionResponse(

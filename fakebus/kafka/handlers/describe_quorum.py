@@ -32,7 +32,7 @@ _ONLY = 1
 def handle_describe_quorum(
     request: DescribeQuorumRequest, context: RequestContext
 ) -> DescribeQuorumResponse:
-    """Describe the only node as leader and only voter."""
+    """Describe the controller as leader and all nodes that run as voters."""
     wanted = [
         (topic.topic_name, partition.partition_index)
         for topic in request.topics
@@ -67,19 +67,22 @@ def handle_describe_quorum(
 
 def _leader(context: RequestContext) -> DescribeQuorumResponsePartitionData:
     now_ms = context.broker.clock.now_ms()
-    voter = DescribeQuorumResponseReplicaState(
-        replica_id=context.node_id,
-        log_end_offset=_ONLY,
-        last_fetch_timestamp=now_ms,
-        last_caught_up_timestamp=now_ms,
-    )
+    voters = [
+        DescribeQuorumResponseReplicaState(
+            replica_id=broker.node_id,
+            log_end_offset=_ONLY,
+            last_fetch_timestamp=now_ms,
+            last_caught_up_timestamp=now_ms,
+        )
+        for broker in context.brokers()
+    ]
     return DescribeQuorumResponsePartitionData(
         partition_index=0,
         error_message="",
-        leader_id=context.node_id,
+        leader_id=context.controller,
         leader_epoch=_ONLY,
         high_watermark=_ONLY,
-        current_voters=[voter],
+        current_voters=voters,
     )
 
 

@@ -26,6 +26,8 @@ from fakebus.protocol.messages import (
     DescribeTopicPartitionsResponseTopic,
 )
 
+_LED, _UNLED = ErrorCode.NONE, ErrorCode.LEADER_NOT_AVAILABLE
+
 
 @handles(ApiKey.DESCRIBE_TOPIC_PARTITIONS, versions=(0, 0), needs=("DESCRIBE TOPIC topics[]",))
 def handle_describe_topic_partitions(
@@ -69,7 +71,6 @@ def _refused(name: str, error_code: ErrorCode) -> DescribeTopicPartitionsRespons
 
 
 def _topic(listed: ListedTopic, context: RequestContext) -> DescribeTopicPartitionsResponseTopic:
-    node_id = context.node_id
     operations = context.operations(ResourceType.TOPIC, listed.name)
     if listed.topic is None:
         return DescribeTopicPartitionsResponseTopic(
@@ -85,15 +86,17 @@ def _topic(listed: ListedTopic, context: RequestContext) -> DescribeTopicPartiti
         partitions=[
             DescribeTopicPartitionsResponsePartition(
                 partition_index=index,
-                leader_id=node_id,
+                error_code=(_LED if at.leader >= 0 else _UNLED).code,
+                leader_id=at.leader,
                 leader_epoch=listed.topic.partitions[index].leader_epoch,
-                replica_nodes=[node_id],
-                isr_nodes=[node_id],
+                replica_nodes=at.replicas,
+                isr_nodes=at.in_sync,
                 eligible_leader_replicas=[],
                 last_known_elr=[],
-                offline_replicas=[],
+                offline_replicas=at.offline,
             )
             for index in listed.partitions
+            for at in (context.placed(listed.topic, index),)
         ],
         topic_authorized_operations=operations,
     )

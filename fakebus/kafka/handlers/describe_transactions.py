@@ -25,6 +25,7 @@ from fakebus.protocol.messages import (
     ApiKey.DESCRIBE_TRANSACTIONS,
     versions=(0, 0),
     needs=("DESCRIBE TRANSACTIONAL_ID transactional_ids[]", "DESCRIBE TOPIC inside"),
+    coordinator="TRANSACTION transactional_ids[]",
 )
 def handle_describe_transactions(
     request: DescribeTransactionsRequest, context: RequestContext

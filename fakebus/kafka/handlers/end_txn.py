@@ -21,7 +21,12 @@ _FIRST_WITH_PRODUCER_FENCED = 2
 _FIRST_WITH_EPOCHS = 5
 
 
-@handles(ApiKey.END_TXN, versions=(0, 5), needs=("WRITE TRANSACTIONAL_ID transactional_id",))
+@handles(
+    ApiKey.END_TXN,
+    versions=(0, 5),
+    needs=("WRITE TRANSACTIONAL_ID transactional_id",),
+    coordinator="TRANSACTION transactional_id",
+)
 async def handle_end_txn(request: EndTxnRequest, context: RequestContext) -> EndTxnResponse:
     """Commit or abort a transaction."""
     try:

@@ -122,13 +122,15 @@ def _begin(
 def _wanted(
     request: FetchRequest, context: RequestContext
 ) -> Iterable[tuple[PartitionKey, FetchTarget]]:
-    by_id = context.api_version >= _FIRST_WITH_TOPIC_IDS
+    by_id, single = context.api_version >= _FIRST_WITH_TOPIC_IDS, context.broker.nodes.single
     for wanted in request.topics:
         name = wanted.topic_id if by_id else wanted.topic
-        topic, unknown = _topic(name, context)
+        topic, error = _topic(name, context)
         for partition in wanted.partitions:
             index = partition.partition
-            log = None if topic is None else topic.partition(index)
+            log, unknown = None if topic is None else topic.partition(index), error
+            if log is not None and not (single or context.leads(log)):
+                log, unknown = None, ErrorCode.NOT_LEADER_OR_FOLLOWER
             target = FetchTarget(
                 log,
                 partition.fetch_offset,
@@ -160,13 +162,15 @@ def _topic(name: str | UUID, context: RequestContext) -> tuple[Topic | None, Err
 def _find_logs(plan: FetchPlan, context: RequestContext) -> None:
     """Look anew for the partitions of a session whose topics have come or gone.
 
-    What a client may read can change too.
+    What a client may read can change too, and which node it reads from.
     """
-    all_of_them = context.broker.security.authorizer is not None
+    all_of_them = context.broker.security.authorizer is not None or not context.broker.nodes.single
     for (name, index), target in plan.partitions:
         if all_of_them or target.log is None or target.log.deleted:
             topic, unknown = _topic(name, context)
             target.log = None if topic is None else topic.partition(index)
+            if target.log is not None and not context.leads(target.log):
+                target.log, unknown = None, ErrorCode.NOT_LEADER_OR_FOLLOWER
             target.error = unknown if target.log is None else ErrorCode.NONE
 
 

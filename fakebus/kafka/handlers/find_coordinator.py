@@ -1,9 +1,10 @@
 """FindCoordinator 0-6.
 
 Behaviour:
-    * This broker coordinates every group and every transactional id.
-    * To ask for a coordinator creates the internal topic that it keeps its state in with Kafka:
-      __consumer_offsets or __transaction_state.
+    * The leader of the partition that Kafka would keep its state in coordinates a group or a
+      transactional id; a single node coordinates everything.
+    * To ask for a coordinator creates that internal topic: __consumer_offsets or
+      __transaction_state.
     * Other types of keys are refused with INVALID_REQUEST, key by key.
 
 Version notes:
@@ -13,6 +14,7 @@ Version notes:
 
 from __future__ import annotations
 
+from fakebus.broker.nodes import NOBODY
 from fakebus.broker.topic_names import CONSUMER_OFFSETS, TRANSACTION_STATE
 from fakebus.errors import ErrorCode, FakebusError
 from fakebus.kafka.api import AdvertisedBroker, RequestContext, handles
@@ -40,12 +42,21 @@ async def handle_find_coordinator(
 ) -> FindCoordinatorResponse:
     """Name the broker that coordinates a group or a transactional id."""
     error = await _prepare(request.key_type, context)
-    node = context.own_address() if error is ErrorCode.NONE else _NOBODY
-    if request.key_type == _GROUP and node is not _NOBODY:
-        history = context.broker.group_coordinator.history
-        for group in request.coordinator_keys or (request.key,):
-            history.looked_for(group, context.client_id or "", f"{node.host}:{node.port}")
+    by_id = {each.node_id: each for each in context.brokers()}
+    found: list[tuple[str, AdvertisedBroker, ErrorCode]] = []
+    for key in request.coordinator_keys or (request.key,):
+        node = by_id.get(_coordinator(request.key_type, key, context), _NOBODY)
+        if error is not ErrorCode.NONE:
+            found.append((key, _NOBODY, error))
+        elif node is _NOBODY:
+            found.append((key, node, ErrorCode.COORDINATOR_NOT_AVAILABLE))
+        else:
+            found.append((key, node, error))
+            if request.key_type == _GROUP:
+                history = context.broker.group_coordinator.history
+                history.looked_for(key, context.client_id or "", f"{node.host}:{node.port}")
     if context.api_version < _FIRST_WITH_SEVERAL_KEYS:
+        _, node, error = found[0]
         return FindCoordinatorResponse(
             error_code=error.code,
             # Kafka spells out even that nothing is wrong.
@@ -64,9 +75,17 @@ async def handle_find_coordinator(
                 error_code=error.code,
                 error_message=error.text,
             )
-            for key in request.coordinator_keys
+            for key, node, error in (found if request.coordinator_keys else ())
         ]
     )
+
+
+def _coordinator(key_type: int, key: str, context: RequestContext) -> int:
+    nodes = context.broker.nodes
+    if nodes.single:
+        return context.node_id
+    topic = _TOPICS.get(key_type)
+    return NOBODY if topic is None else nodes.coordinator(topic, key)
 
 
 async def _prepare(key_type: int, context: RequestContext) -> ErrorCode:

@@ -27,6 +27,7 @@ _FIRST_WITH_PRODUCER_FENCED = 4
     ApiKey.INIT_PRODUCER_ID,
     versions=(0, 5),
     needs=("WRITE TRANSACTIONAL_ID transactional_id", "WRITE TOPIC inside"),
+    coordinator="TRANSACTION transactional_id",
 )
 async def handle_init_producer_id(
     request: InitProducerIdRequest, context: RequestContext

@@ -17,6 +17,7 @@ from __future__ import annotations
 from functools import partial
 
 from fakebus.broker.groups.requests import GroupProtocol, JoinRequest, JoinResult
+from fakebus.broker.nodes import KEPT_IN
 from fakebus.errors import ErrorCode
 from fakebus.kafka.api import RequestContext, handles
 from fakebus.protocol.api_keys import ApiKey
@@ -32,14 +33,18 @@ _FIRST_WITH_NULL_PROTOCOL = 7
 _FIRST_WITH_SKIP_ASSIGNMENT = 9
 
 
-@handles(ApiKey.JOIN_GROUP, versions=(0, 9), needs=("READ GROUP group_id",))
+@handles(
+    ApiKey.JOIN_GROUP, versions=(0, 9), needs=("READ GROUP group_id",), coordinator="GROUP group_id"
+)
 async def handle_join_group(
     request: JoinGroupRequest, context: RequestContext
 ) -> JoinGroupResponse:
     """Wait for the end of the join phase."""
     coordinator, connection = context.broker.group_coordinator, context.connection
     if coordinator.watch_connection(connection):
-        connection.on_close.append(partial(coordinator.connection_closed, connection))
+        # Another node may coordinate a group by then, where its members go on.
+        is_here = partial(context.coordinates, KEPT_IN["GROUP"])
+        connection.on_close.append(partial(coordinator.connection_closed, connection, is_here))
     wanted = _join_request(request, context)
     result = await coordinator.join_group(wanted)
     if result.error is ErrorCode.NONE and wanted.protocols:

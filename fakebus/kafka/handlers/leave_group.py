@@ -24,7 +24,12 @@ from fakebus.protocol.messages import (
 _FIRST_WITH_SEVERAL_MEMBERS = 3
 
 
-@handles(ApiKey.LEAVE_GROUP, versions=(0, 5), needs=("READ GROUP group_id",))
+@handles(
+    ApiKey.LEAVE_GROUP,
+    versions=(0, 5),
+    needs=("READ GROUP group_id",),
+    coordinator="GROUP group_id",
+)
 async def handle_leave_group(
     request: LeaveGroupRequest, context: RequestContext
 ) -> LeaveGroupResponse:

@@ -11,6 +11,7 @@ Version notes:
 
 from __future__ import annotations
 
+from fakebus.broker.nodes import KEPT_IN
 from fakebus.broker.security.resources import CLUSTER_NAME, ResourceType
 from fakebus.kafka.api import RequestContext, handles
 from fakebus.protocol.api_keys import ApiKey
@@ -34,6 +35,7 @@ def handle_list_groups(request: ListGroupsRequest, context: RequestContext) -> L
             for group in context.broker.group_coordinator.list_groups()
             if (not states or group.state.lower() in states)
             and (not types or group.group_type in types)
+            and context.coordinates(KEPT_IN["GROUP"], group.group_id)
             and (sees_all or context.sees(ResourceType.GROUP, group.group_id))
         ]
     )

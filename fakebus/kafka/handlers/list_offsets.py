@@ -69,6 +69,8 @@ async def _look_up(
     log = None if topic is None else topic.partition(partition.partition_index)
     if log is None:
         return _failure(partition, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+    if not context.leads(log):
+        return _failure(partition, ErrorCode.NOT_LEADER_OR_FOLLOWER)
     error = check_leader_epoch(log, partition.current_leader_epoch)
     if error is not ErrorCode.NONE:
         return _failure(partition, error)

@@ -10,8 +10,7 @@ Version notes:
 
 from __future__ import annotations
 
-import re
-
+from fakebus.broker.nodes import KEPT_IN
 from fakebus.broker.security.resources import Operation, ResourceType
 from fakebus.broker.transactions.state import TransactionStatus
 from fakebus.errors import ErrorCode
@@ -23,6 +22,7 @@ from fakebus.protocol.messages import (
     ListTransactionsResponseTransactionState,
 )
 
+_LONGEST_ID = 32_767
 _STATES = frozenset(TransactionStatus)
 
 
@@ -31,9 +31,7 @@ def handle_list_transactions(
     request: ListTransactionsRequest, context: RequestContext
 ) -> ListTransactionsResponse:
     """Name the transactional ids that all filters let through."""
-    try:
-        pattern = re.compile(request.transactional_id_pattern or "")
-    except (re.error, RecursionError, OverflowError):
+    if request.transactional_id_pattern and not _is_linear(request.transactional_id_pattern):
         return ListTransactionsResponse(error_code=ErrorCode.INVALID_REGULAR_EXPRESSION.code)
     begun_before = context.broker.clock.now_ms() - request.duration_filter
     return ListTransactionsResponse(
@@ -48,11 +46,27 @@ def handle_list_transactions(
             if context.allows(
                 Operation.DESCRIBE, ResourceType.TRANSACTIONAL_ID, state.transactional_id
             )
+            and context.coordinates(KEPT_IN["TRANSACTION"], state.transactional_id)
             and (not request.state_filters or state.status in request.state_filters)
             and (
                 not request.producer_id_filters or state.producer_id in request.producer_id_filters
             )
             and (request.duration_filter < 0 or state.start_ms < begun_before)
-            and (not request.transactional_id_pattern or pattern.fullmatch(state.transactional_id))
+            and _matches(request.transactional_id_pattern, state.transactional_id)
         ],
     )
+
+
+def _is_linear(pattern: str) -> bool:
+    # Few clients ask for what it loads.
+    from fakebus.schemas.json_schema.patterns import is_linear
+
+    return is_linear(pattern, _LONGEST_ID)
+
+
+def _matches(pattern: str | None, transactional_id: str) -> bool:
+    if not pattern:
+        return True
+    from fakebus.schemas.json_schema.patterns import matches
+
+    return matches(f"^(?:{pattern})$", transactional_id)

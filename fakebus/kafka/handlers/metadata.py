@@ -34,6 +34,7 @@ from fakebus.types import ZERO_UUID
 _FIRST_WITH_NULL_FOR_ALL = 1
 _FIRST_WITH_AUTO_CREATION_FLAG = 4
 _FIRST_WITH_IDS_ALONE = 12
+_LED, _UNLED = ErrorCode.NONE, ErrorCode.LEADER_NOT_AVAILABLE
 
 
 @handles(ApiKey.METADATA, versions=(0, 13), needs=("DESCRIBE TOPIC inside",))
@@ -71,7 +72,7 @@ async def handle_metadata(request: MetadataRequest, context: RequestContext) -> 
     return MetadataResponse(
         brokers=brokers,
         cluster_id=broker.cluster_id,
-        controller_id=context.node_id,
+        controller_id=context.controller,
         topics=topics,
         cluster_authorized_operations=(
             context.operations(ResourceType.CLUSTER, CLUSTER_NAME)
@@ -163,9 +164,7 @@ async def _find(
 def _describe(
     topic: Topic, request: MetadataRequest, context: RequestContext
 ) -> MetadataResponseTopic:
-    node_id = context.node_id
-    replicas: list[int] = [node_id]
-    offline: list[int] = []
+    placed = [context.placed(topic, index) for index in range(len(topic.partitions))]
     return MetadataResponseTopic(
         name=topic.name,
         topic_id=topic.topic_id,
@@ -173,13 +172,14 @@ def _describe(
         partitions=[
             MetadataResponsePartition(
                 partition_index=index,
-                leader_id=node_id,
+                error_code=(_LED if at.leader >= 0 else _UNLED).code,
+                leader_id=at.leader,
                 leader_epoch=log.leader_epoch,
-                replica_nodes=replicas,
-                isr_nodes=replicas,
-                offline_replicas=offline,
+                replica_nodes=at.replicas,
+                isr_nodes=at.in_sync,
+                offline_replicas=at.offline,
             )
-            for index, log in enumerate(topic.partitions)
+            for index, (log, at) in enumerate(zip(topic.partitions, placed, strict=True))
         ],
         topic_authorized_operations=_topic_operations(topic.name, request, context),
     )

@@ -35,7 +35,10 @@ _DEFAULT_RETENTION = -1
 
 
 @handles(
-    ApiKey.OFFSET_COMMIT, versions=(2, 10), needs=("READ GROUP group_id", "READ TOPIC topics[]")
+    ApiKey.OFFSET_COMMIT,
+    versions=(2, 10),
+    needs=("READ GROUP group_id", "READ TOPIC topics[]"),
+    coordinator="GROUP group_id",
 )
 def handle_offset_commit(request: OffsetCommitRequest, context: RequestContext) -> PendingResponse:
     """Enqueue the offsets now; answer when they are stored."""

@@ -24,7 +24,10 @@ from fakebus.types import TopicPartition
 
 
 @handles(
-    ApiKey.OFFSET_DELETE, versions=(0, 0), needs=("DELETE GROUP group_id", "READ TOPIC topics[]")
+    ApiKey.OFFSET_DELETE,
+    versions=(0, 0),
+    needs=("DELETE GROUP group_id", "READ TOPIC topics[]"),
+    coordinator="GROUP group_id",
 )
 async def handle_offset_delete(
     request: OffsetDeleteRequest, context: RequestContext

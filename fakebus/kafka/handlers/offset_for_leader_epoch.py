@@ -49,7 +49,9 @@ def _end(
     topic = context.broker.topics.get(name)
     log = None if topic is None else topic.partition(wanted.partition)
     error = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-    if log is not None:
+    if log is not None and not context.leads(log):
+        error = ErrorCode.NOT_LEADER_OR_FOLLOWER
+    elif log is not None:
         error = check_leader_epoch(log, wanted.current_leader_epoch)
     answer = OffsetForLeaderEpochResponseEpochEndOffset(
         partition=wanted.partition, error_code=error.code

@@ -59,6 +59,8 @@ _FIRST_WITH_ABORTABLE = 11
 _FIRST_THAT_ADDS = 12
 _FIRST_WITH_TOPIC_IDS = 13
 _MANY_PARTITIONS = 500
+_ALL = -1
+"""acks: all replicas that are in sync."""
 
 
 class _Answer(PendingResponse):
@@ -247,6 +249,12 @@ def _append(
     if topic is None:
         raise BrokerError(ErrorCode.UNKNOWN_TOPIC_ID)
     topic_partition = TopicPartition(topic, partition.index)
+    if not context.broker.nodes.single:
+        log = context.broker.partition_log(topic_partition)
+        if not context.leads(log):
+            raise BrokerError(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+        if request.acks == _ALL and not context.broker.nodes.has_enough(log):
+            raise BrokerError(ErrorCode.NOT_ENOUGH_REPLICAS)
     if request.acks not in (-1, 0, 1):
         context.broker.partition_log(topic_partition)
         if isinstance(header, BrokerError):

@@ -37,6 +37,7 @@ _FIRST_THAT_ADDS = 5
     ApiKey.TXN_OFFSET_COMMIT,
     versions=(0, 5),
     needs=("WRITE TRANSACTIONAL_ID transactional_id", "READ GROUP group_id", "READ TOPIC topics[]"),
+    coordinator="GROUP group_id",
 )
 def handle_txn_offset_commit(
     request: TxnOffsetCommitRequest, context: RequestContext

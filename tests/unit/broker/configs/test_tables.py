@@ -40,6 +40,7 @@ ATTRIBUTES = {
     "delete.retention.ms": "delete_retention_ms",
     "fakebus.producers": "producers",
     "min.compaction.lag.ms": "min_compaction_lag_ms",
+    "min.insync.replicas": "min_in_sync_replicas",
     "max.compaction.lag.ms": "max_compaction_lag_ms",
     "min.cleanable.dirty.ratio": "min_cleanable_dirty_ratio",
     "segment.bytes": "segment_bytes",
