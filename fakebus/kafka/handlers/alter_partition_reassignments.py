@@ -88,7 +88,7 @@ async def _place(
         if len(replicas) != factor and not request.allow_replication_factor_change:
             raise BrokerError(
                 ErrorCode.INVALID_REPLICATION_FACTOR,
-                f"the partition has {counted(factor, 'replica')}; {len(replicas)} would change that, "
-                "which the request does not allow",
+                f"the partition has {counted(factor, 'replica')}, which the request does not allow "
+                f"to become {len(replicas)}",
             )
         await nodes.place(topic, {partition: replicas})
