@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     """Gives the bus of so many partitions by default, and with such configs."""
 
 _ISOLATIONS = ("rollback", "advance", "namespace", "topics", "none")
-_NEEDS = ("faults", "clock", "snapshot", "flows", "registry")
+_NEEDS = ("faults", "brokers", "clock", "snapshot", "flows", "registry")
 _ARGUMENTS = {"fixtures", "partitions", "isolation", "set", "needs", "consumes"}
 _MARKER = (
     "fakebus(fixtures=..., partitions=..., isolation=..., set={...}, needs=..., consumes=...): "

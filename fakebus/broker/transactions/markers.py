@@ -39,5 +39,7 @@ def append_marker(
     if not commit:
         header = header._replace(attributes=header.attributes | ABORT_FLAG)
     result = log.append(marker, header)
-    log.producers.entries[producer.producer_id].coordinator_epoch = coordinator_epoch
+    entry = log.producers.entries.get(producer.producer_id)
+    if entry is not None:  # there is none of a producer without an id
+        entry.coordinator_epoch = coordinator_epoch
     return result

@@ -468,11 +468,7 @@ def test_the_doctor_finds_idle_members_and_explains_latest(
     assert "auto.offset.reset=earliest" in findings
 
 
-def test_the_doctor_finds_an_open_transaction(
-    cluster: Cluster, cli: CommandLine, topic: str, unique: Unique
-) -> None:
-    if cluster.name == "fakebus":
-        pytest.skip("fakebus has no transactions yet, see docs/skipped.md")
+def test_the_doctor_finds_an_open_transaction(cli: CommandLine, topic: str, unique: Unique) -> None:
     producer = Producer(
         {"bootstrap.servers": cli.servers, "transactional.id": unique("transaction")}
     )

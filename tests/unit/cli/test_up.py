@@ -242,7 +242,7 @@ def test_two_processes_cannot_have_the_same_data_file(start: Start, tmp_path: Pa
         (("--fixtures", "nowhere"), "nowhere"),
         (("--config", "nowhere.toml"), "nowhere.toml"),
         (("--data", "no/such/directory/x.db"), "no/such/directory"),
-        (("--brokers", "3"), "only one broker"),
+        (("--brokers", "21"), "it is 1 to 20"),
         (("--memory", "--data", "x.db"), "not allowed with"),
         (("--frobnicate",), "--frobnicate"),
         (("--ready-file", "no/\x1b[2J/ready"), "no/\\x1b[2J/ready"),
