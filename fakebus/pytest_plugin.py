@@ -45,8 +45,8 @@ _NEEDS = ("faults", "brokers", "clock", "snapshot", "flows", "registry")
 _ARGUMENTS = {"fixtures", "partitions", "isolation", "set", "needs", "consumes"}
 _MARKER = (
     "fakebus(fixtures=..., partitions=..., isolation=..., set={...}, needs=..., consumes=...): "
-    "what this test wants of its bus; needs names what not every Kafka can do: faults, clock, "
-    "snapshot, flows, registry; consumes names topics whose shared events the test runs over"
+    "what this test wants of its bus; needs names what not every Kafka can do: faults, brokers, "
+    "clock, snapshot, flows, registry; consumes names topics whose shared events the test runs over"
 )
 _HANDLE: pytest.StashKey[TestBus] = pytest.StashKey()
 

@@ -102,7 +102,7 @@ def test_position(fakebus): pass
     output = run(pytester, code, errors=4)
     assert "isolation is one of rollback, advance, namespace, topics, none, not 'undo'" in output
     assert "has no 'partition'" in output
-    assert "needs names faults, clock, snapshot, flows, registry, not magic" in output
+    assert "needs names faults, brokers, clock, snapshot, flows, registry, not magic" in output
     assert "takes named arguments only" in output
 
 
