@@ -112,7 +112,10 @@ class Nodes(Sequence[Node]):
         """Return the nodes that a partition is on, the preferred leader first."""
         placed = self._replicas.get(topic.topic_id, ())
         if partition < len(placed):
-            return placed[partition]
+            # There may have been more nodes when it was placed.
+            there = [node_id for node_id in placed[partition] if node_id in self.ids]
+            if there:
+                return there
         if self.single:
             return list(self.ids)
         factor = len(placed[0]) if placed else self._config.get_int("default.replication.factor")

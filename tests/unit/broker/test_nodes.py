@@ -1,0 +1,84 @@
+"""Which node leads what, and what is remembered of it over restarts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fakebus.broker.broker import Broker
+from fakebus.broker.nodes import NOBODY, _java_hash
+from fakebus.broker.topic_requests import NewTopic
+from fakebus.errors import BrokerError, ErrorCode
+from fakebus.storage.sqlite import SqliteStorage
+
+
+async def restarted(path: Path, nodes: int) -> tuple[SqliteStorage, Broker]:
+    storage = await SqliteStorage.open(path)
+    broker = Broker(storage, nodes=nodes)
+    await broker.start()
+    return storage, broker
+
+
+async def test_replicas_are_remembered_and_those_that_are_gone_are_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "bus.db"
+    storage, broker = await restarted(path, 3)
+    wanted = NewTopic(name="t", assignments=((0, (3, 1)), (1, (3, 2))))
+    await broker.topic_admin.create_topics([wanted])
+    topic = broker.topics.get("t")
+    assert topic is not None
+    await broker.nodes.stop(3)
+    assert [broker.nodes.leader(log) for log in topic.partitions] == [1, 2]
+    assert [log.leader_epoch for log in topic.partitions] == [1, 1]
+    await broker.close()
+    await storage.close()
+    for nodes, leaders in ((3, [3, 3]), (2, [1, 2])):
+        storage, broker = await restarted(path, nodes)
+        topic = broker.topics.get("t")
+        assert topic is not None
+        assert [broker.nodes.leader(log) for log in topic.partitions] == leaders
+        assert [log.leader_epoch for log in topic.partitions] == [1, 1]
+        await broker.close()
+        await storage.close()
+
+
+async def test_leaders_are_elected_only_where_that_is_needed_and_can_be() -> None:
+    storage = await SqliteStorage.open(None)
+    broker = Broker(storage, nodes=2)
+    await broker.start()
+    wanted = NewTopic(name="t", assignments=((0, (2, 1)),))
+    await broker.topic_admin.create_topics([wanted])
+    topic, nodes = broker.topics.get("t"), broker.nodes
+    assert topic is not None
+
+    async def refused(*, unclean: bool = False) -> ErrorCode:
+        with pytest.raises(BrokerError) as error:
+            await nodes.elect(topic, 0, unclean=unclean)
+        return error.value.error_code
+
+    assert await refused() is ErrorCode.ELECTION_NOT_NEEDED
+    await nodes.stop(2)
+    assert await refused() is ErrorCode.PREFERRED_LEADER_NOT_AVAILABLE
+    assert await refused(unclean=True) is ErrorCode.ELECTION_NOT_NEEDED
+    await nodes.place(topic, {0: [2]})
+    assert nodes.leader(topic.partitions[0]) == NOBODY
+    assert await refused(unclean=True) is ErrorCode.ELIGIBLE_LEADERS_NOT_AVAILABLE
+    await nodes.start(2)
+    assert nodes.leader(topic.partitions[0]) == 2
+    await broker.close()
+    await storage.close()
+
+
+@pytest.mark.parametrize(
+    ("key", "hashed"),
+    [
+        ("", 0),
+        ("a", 97),
+        ("my-group", 1_906_497_762),
+        ("polygenelubricants", 0),
+        ("\U0001f600", 1_772_899),
+    ],
+)
+def test_groups_lie_where_kafka_would_keep_them(key: str, hashed: int) -> None:
+    """The second to last has the smallest number of 32 bits for its hash."""
+    assert _java_hash(key) == hashed
