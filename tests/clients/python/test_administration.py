@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaException, admin
+from confluent_kafka import KafkaException, Producer, admin
 from kafka import TopicPartition
 from kafka.admin import (
     ACLFilter,
@@ -54,11 +54,14 @@ def test_kafka_python_is_told_that_there_is_no_security(kafka_python: Any) -> No
     assert kafka_python.describe_user_scram_credentials() == {}
 
 
-def test_kafka_python_finds_no_transactions(kafka_python: Any) -> None:
+def test_kafka_python_finds_a_transaction_that_has_ended(
+    cluster: Cluster, kafka_python: Any, unique: Callable[[str], str]
+) -> None:
+    name = unique("transaction")
+    producer = Producer({"bootstrap.servers": cluster.bootstrap_servers, "transactional.id": name})
+    producer.init_transactions(30)
     listed = [one for each in kafka_python.list_transactions().values() for one in each]
-    # Another test may have some on the same Kafka.
-    others = [one for one in listed if not one.transactional_id.startswith("transaction-")]
-    assert others == []
+    assert [str(one.state.value) for one in listed if one.transactional_id == name] == ["Empty"]
     assert kafka_python.find_hanging_transactions() == []
 
 

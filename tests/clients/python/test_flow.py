@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewTopic
 from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
@@ -298,6 +299,11 @@ def test_flows_of_any_cluster_are_told_by_headers(
             servers = stack.enter_context(BusThread(FakeBus(settings))).bus.bootstrap_servers
         causes, effects, others, voyages = map(unique, ("causes", "effects", "others", "voyages"))
         producer = Producer({"bootstrap.servers": servers, "log_level": 0})
+        admin = AdminClient({"bootstrap.servers": servers, "log_level": 0})
+        topics = [NewTopic(name, 1, 1) for name in (causes, effects, others, voyages)]
+        made = admin.create_topics(topics)
+        for future in made.values():
+            future.result(WAIT_S)
         told = unique("id").encode()
         trace = ("traceparent", (TRACEPARENT % 2).encode())
         for topic, headers in (
@@ -307,7 +313,7 @@ def test_flows_of_any_cluster_are_told_by_headers(
             (voyages, [("X_Voyage", told)]),
         ):
             producer.produce(topic, b"tea " + told, headers=headers)
-            assert producer.flush(3 * WAIT_S) == 0  # Kafka makes the topic first, at its leisure
+            assert producer.flush(WAIT_S) == 0
         cluster = ["--bootstrap-server", servers]
         assert run(["fixtures", "seed", str(write_rules(tmp_path)), *cluster]) == 0
         capsys.readouterr()
