@@ -92,7 +92,7 @@ def test_strangers_are_told_of_in_a_few_lines(
         for _ in range(30):
             assert _said(bus, b"POST / HTTP/1.1\r\n\r\n") == b""
     lines = [record.getMessage() for record in caplog.records]
-    assert 0 < len(lines) <= 20  # two seconds may have begun meanwhile
+    assert 0 < len(lines) <= 20  # another minute may begin meanwhile
     assert all("this is HTTP" in line for line in lines)
 
 
