@@ -16,6 +16,7 @@ import pytest
 from fakebus.client.positions import Position, PositionKind
 from fakebus.cluster import replay
 from fakebus.cluster.browsing import ReadRequest, read_page
+from fakebus.cluster.embedded import EmbeddedCluster
 from fakebus.cluster.events import Event
 from fakebus.cluster.header_policies import copied_headers
 from fakebus.cluster.interface import Cluster, NotFoundError
@@ -23,6 +24,7 @@ from fakebus.cluster.replay import Range, ReplayRequest, ReplayStep, parse_range
 from fakebus.errors import ConfigError
 from fakebus.records.record import NewRecord
 from fakebus.types import TopicPartition
+from fakebus.wording import counted
 
 EARLIEST = Position(kind=PositionKind.EARLIEST)
 
@@ -157,7 +159,9 @@ async def test_pauses_between_records_are_kept_over_steps(
     monkeypatch.setattr(replay, "STEP_S", 0.05)
     await written(view, orders, 4, step_ms=1_000)
     steps = await replayed(view, ReplayRequest(ranges=[orders], speed=2))
-    steps = [step for step in steps if step.replayed]  # one may have passed without an answer
+    if not isinstance(view, EmbeddedCluster):
+        # A cluster outside may take longer to answer than a step lasts.
+        steps = [step for step in steps if step.replayed]
     assert [step.replayed for step in steps] == [1, 1, 1, 1]
     assert [step.wait_s for step in steps] == [0.5, 0.5, 0.5, 0]
     (step,) = await replayed(view, ReplayRequest(ranges=[f"{orders}@0..3"], speed=1e9))
@@ -172,9 +176,13 @@ async def test_a_copy_that_a_topic_does_not_take_ends_the_replay(
     await view.create_topic(billing, 1, {"max.message.bytes": "1000"})
     (step,) = await replayed(view, ReplayRequest(ranges=[orders], to=billing))
     assert step.problem is not None
-    # Clients of an outside cluster may have put all three into one batch.
-    assert step.problem.startswith(f"{billing} does not take ")
-    assert step.replayed == len(await read(view, billing)) < 3
+    # Clients of an outside cluster may have put the smaller ones into one batch with it.
+    taken = (2,) if isinstance(view, EmbeddedCluster) else (0, 1, 2)
+    assert step.problem.startswith(
+        f"{billing} does not take {counted(3 - step.replayed, 'record')}: "
+    )
+    assert step.replayed == len(await read(view, billing))
+    assert step.replayed in taken
 
 
 @pytest.mark.parametrize(
