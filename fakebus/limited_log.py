@@ -23,8 +23,11 @@ class LimitedLog:
     def __init__(self, logger: logging.Logger, lines_a_minute: int = LINES_A_MINUTE) -> None:
         self._logger = logger
         self._limit = lines_a_minute
-        self._minute_began = monotonic()
-        self._lines = 0
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin a new minute, and do not tell how many lines the last one left out."""
+        self._minute_began, self._lines = monotonic(), 0
 
     def log(self, level: int, message: str, *arguments: object) -> None:
         """Write a line unless there were too many in this minute."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import pkgutil
+import sys
 
 import pytest
 from hypothesis import settings
@@ -13,6 +14,7 @@ import fakebus.registry
 import fakebus.schemas
 import fakebus.testing
 import fakebus.web
+from fakebus.limited_log import LimitedLog
 
 # CI decides about a change, so it looks at the same examples every time; whoever runs the
 # tests at their desk looks at new ones.
@@ -40,3 +42,14 @@ def imported_modules() -> None:
     for room in (fakebus.registry, fakebus.schemas, fakebus.testing, fakebus.web):
         for module in pkgutil.walk_packages(room.__path__, f"{room.__name__}."):
             importlib.import_module(module.name)
+
+
+@pytest.fixture
+def caplog(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    """Return pytest's own, before which nobody has used up this minute's lines of the process."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith("fakebus."):
+            for log in vars(module).values():
+                if isinstance(log, LimitedLog):
+                    log.forget()
+    return caplog

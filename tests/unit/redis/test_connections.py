@@ -15,8 +15,6 @@ import redis
 
 from fakebus import limited_log
 from fakebus.app import BusThread
-from fakebus.limited_log import LimitedLog
-from fakebus.redis import connection
 from fakebus.redis.connection import MAX_WAITING_BYTES, WaitingRequests
 from fakebus.redis.protocol import CrossProtocolError, Parser
 from fakebus.redis.server import RedisServer
@@ -90,7 +88,6 @@ def test_strangers_are_told_of_in_a_few_lines(
 ) -> None:
     # The minute must not end meanwhile, however long the machine makes this take.
     monkeypatch.setattr(limited_log, "monotonic", lambda: 0.0)
-    monkeypatch.setattr(connection, "_limited", LimitedLog(connection.logger))
     with caplog.at_level(logging.WARNING, "fakebus.redis"):
         for _ in range(30):
             assert _said(bus, b"POST / HTTP/1.1\r\n\r\n") == b""
@@ -163,7 +160,6 @@ def test_a_client_that_sends_behind_a_blocked_command_is_not_read_from(bus: BusT
 def test_large_requests_of_many_clients_are_bounded_together(
     bus: BusThread, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(connection, "_limited", LimitedLog(connection.logger))
     [server] = [each for each in bus.bus.servers if isinstance(each, RedisServer)]
     monkeypatch.setattr(server._budget, "limit", 8_000_000)
     part = b"*2\r\n$4\r\nECHO\r\n$60000000\r\n" + b"x" * 5_000_000

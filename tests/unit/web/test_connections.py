@@ -10,7 +10,6 @@ from collections.abc import Iterator
 import pytest
 
 from fakebus.app import FakeBus
-from fakebus.limited_log import LimitedLog
 from fakebus.web import body, connection
 from tests.unit.web.http_client import Http
 from tests.unit.web.server import connect, http_bus
@@ -59,9 +58,7 @@ def test_what_is_not_http_is_told_in_one_line(
     bus: FakeBus,
     sent: bytes,
     caplog: pytest.LogCaptureFixture,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(connection, "_limited", LimitedLog(connection.logger))
     with caplog.at_level(logging.DEBUG), _open(bus) as client:
         client.sendall(sent)
         status, content = _answer(client)
@@ -74,10 +71,7 @@ def test_what_is_not_http_is_told_in_one_line(
     assert "\n" not in records[0].getMessage()
 
 
-def test_rubbish_in_a_loop_fills_no_log(
-    bus: FakeBus, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(connection, "_limited", LimitedLog(connection.logger))
+def test_rubbish_in_a_loop_fills_no_log(bus: FakeBus, caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(30):
         with _open(bus) as client:
             client.sendall(b"hello there\r\n\r\n")
@@ -143,7 +137,6 @@ def test_more_clients_than_there_may_be_are_refused(
     embedded_bus: FakeBus, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(connection, "MAX_CONNECTIONS", 2)
-    monkeypatch.setattr(connection, "_limited", LimitedLog(connection.logger))
     served = [connect(embedded_bus) for _ in range(2)]
     assert [client.get("/subjects").status for client in served] == [200, 200]
     with _open(embedded_bus) as refused:

@@ -9,8 +9,6 @@ from collections.abc import Iterator
 import pytest
 
 from fakebus.app import FakeBus
-from fakebus.limited_log import LimitedLog
-from fakebus.web import errors
 from tests.unit.web.http_client import REGISTRY_TYPE, Answer, Http, body
 from tests.unit.web.registry.schemas import FIRST
 from tests.unit.web.server import connect, http_bus
@@ -243,9 +241,8 @@ def test_a_page_that_uses_an_address_of_its_own_name_writes_nothing(
 
 
 def test_refusals_and_deletions_have_one_line_each(
-    http: Http, subject: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    http: Http, subject: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(errors, "_limited", LimitedLog(errors.logger))
     path = f"/subjects/{subject}/versions"
 
     def lines(level: int) -> list[str]:
