@@ -153,7 +153,7 @@ def check_used(sets: Sets, *, now_ms: int | None = None, profile: str | None = N
     paths = [(path, profile) for path in _paths(sets)]
     found, loading = _check(paths, now_ms)
     named = [root.part for root in loading.roots]
-    labels = [part.label for part in loading.parts() if part not in named]
+    labels = list(dict.fromkeys(part.label for part in loading.parts() if part not in named))
     if profile is None and len(named) == len(paths):
         _check_profiles(loading, paths, now_ms, found)
     notes = [note for part in loading.parts() for note in part.notes.sorted()]

@@ -40,6 +40,31 @@ def conflicts(sets: Sequence[FixtureSet]) -> Iterator[FixtureProblem]:
     yield from _identity_conflicts(sets)
 
 
+def only_in_one(one: FixtureSet, other: FixtureSet) -> Iterator[str]:
+    """Yield in words what a set has and another has not, where they do not contradict."""
+    known = set(_contents(other))
+    for said, made_by in _contents(one):
+        if (said, made_by) not in known:
+            yield f"has {said}"
+
+
+def once(sets: Sequence[FixtureSet]) -> list[FixtureSet]:
+    """Return equal sets of one name, which are one set that was reached in several ways, as one."""
+    found: dict[str | Path, FixtureSet] = {}
+    for one in sets:
+        found.setdefault(one.name or one.root, one)
+    return list(found.values())
+
+
+def _contents(one: FixtureSet) -> Iterator[tuple[str, str]]:
+    yield from ((f"the topic {quoted(topic.name)}", "") for topic in one.topics)
+    yield from ((f"the subject {quoted(name)}", "") for name in _by_subject(one))
+    yield from ((f"the group {quoted(group.group)}", "") for group in one.groups)
+    for stream in one.streams:
+        # Other times and headers are other events too, though the lines are the same.
+        yield f"such events for {quoted(stream.topic)} in {stream.file}", stream.settings_digest
+
+
 def _identity_conflicts(sets: Sequence[FixtureSet]) -> Iterator[FixtureProblem]:
     first: dict[str, PlacedRule] = {}
     for one in (one for each in sets for one in each.identity_rules):
@@ -208,7 +233,7 @@ def merged(
 
     Args:
         named: the sets that were asked for.
-        sets: these and all that they use, each behind what it builds on.
+        sets: these and all that they use, each behind what it builds on and each once.
         ids: the ids of their schemas.
         now_ms: the present.
     """

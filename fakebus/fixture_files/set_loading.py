@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from fakebus.fixture_files.directory_loading import DirectoryLoader
 from fakebus.fixture_files.events.timeline import Timeline
-from fakebus.fixture_files.merging import conflicts, merged
+from fakebus.fixture_files.merging import conflicts, merged, once, only_in_one
 from fakebus.fixture_files.model import FixtureSet
 from fakebus.fixture_files.pack_loading import PackLoader
 from fakebus.fixture_files.problems import (
@@ -63,7 +63,7 @@ class SetLoading:
             generate: a topic to generate events for, whatever the sets say, and how many.
         """
         self.open(sets)
-        self._check_names()
+        self._check_versions()
         if not self._is_complete:
             # What a set that is not there would have said is not complained about as well.
             return None
@@ -77,10 +77,12 @@ class SetLoading:
         results = [result for part in parts for result in part.results]
         for problem in conflicts(results):
             self._own_problems.append(problem)
+        if not any(each.has_invalid for each in self._lists()):
+            self._check_equality()
         if self.problems():
             return None
-        own = [part.results[0] for part in named]
-        return merged(own, results, self._settings.ids, self._settings.now_ms)
+        own = once([part.results[0] for part in named])
+        return merged(own, once(results), self._settings.ids, self._settings.now_ms)
 
     def open(self, sets: Sequence[tuple[Path, str | None]]) -> None:
         """Read what sets consist of, and all that they use; as for :meth:`load`."""
@@ -114,14 +116,17 @@ class SetLoading:
                 part.spec.root.compatibility,
                 part.visible_schemas(),
             )
+        # A set that is reached in several ways has each event once.
+        again = {part for part, _ in self._of_one_name()}
         for part in parts:
             if part.beside:
                 # Some of these were read only after it.
                 part.schemas.see(part.visible_schemas())
             part.timeline.starts(part.spec.anchor_ms, part.spec.root.clock.zone)
-            part.timeline.used = [other.timeline for other in part.used()]
+            used = [other for other in part.used() if other not in again]
+            part.timeline.used = [other.timeline for other in used]
             part.timeline.beside = [
-                other.timeline for other in part.seen() if other.timeline not in part.timeline.used
+                other.timeline for other in part.seen() if other not in again and other not in used
             ]
 
     def whole(self, part: Part) -> FixtureSet | None:
@@ -136,15 +141,17 @@ class SetLoading:
         if part.problems.has_invalid:
             own = replace(own, schemas=(), streams=(), topics=(), groups=())
         # What is only beside it may be referred to, but is not used.
-        used = [result for one in part.used() for result in one.results]
-        every = [*(result for one in seen for result in one.results), own]
+        used = once([result for one in part.used() for result in one.results])
+        every = [*once([result for one in seen for result in one.results]), own]
         found = merged([own], every, self._settings.ids, self._settings.now_ms)
         return replace(found, parts=(*used, own) if used else ())
 
     def problems(self) -> list[FixtureProblem]:
         """Return what is wrong, set by set."""
-        lists = [part.problems for part in self.parts()] + [self._own_problems]
-        return list(dict.fromkeys(problem for each in lists for problem in each.sorted()))
+        return list(dict.fromkeys(one for each in self._lists() for one in each.sorted()))
+
+    def _lists(self) -> list[ProblemList]:
+        return [*(part.problems for part in self.parts()), self._own_problems]
 
     def _open_named(self, path: Path, profile: str | None) -> None:
         naming = _Naming(Position(str(path), 1, 1), self._own_problems, profile)
@@ -236,18 +243,36 @@ class SetLoading:
         naming.problems.add(naming.position, message, hint)
         self._is_complete = False
 
-    def _check_names(self) -> None:
+    def _of_one_name(self) -> Iterator[tuple[Part, Part]]:
+        """Yield the sets whose name another one has, and that which is found first."""
         by_name: dict[str, Part] = {}
         for loader in self._loaders.values():
             part = loader.part
             first = by_name.setdefault(part.name or str(part.source.root), part)
             if first is not part:
-                self._missing(
-                    _Naming(part.position, part.problems),
-                    f"two sets are called {quoted(part.name or '')}: {_described(part)}, and "
-                    f"{_described(first)}, which {first.position.file}:{first.position.line} names",
-                    "use it from one place, or give one of them another  name:",
-                )
+                yield part, first
+
+    def _check_versions(self) -> None:
+        for part, first in self._of_one_name():
+            if part.version != first.version:
+                self._two_of_one_name(part, first, "")
+                self._is_complete = False
+
+    def _check_equality(self) -> None:
+        """Tell if sets of one name and version are not the same: a copy, or a pack of it."""
+        for part, first in self._of_one_name():
+            for here, there in ((part, first), (first, part)):
+                for what in only_in_one(here.results[0], there.results[0]):
+                    self._two_of_one_name(part, first, f"; only that in {here.source.root} {what}")
+                    return
+
+    def _two_of_one_name(self, part: Part, first: Part, more: str) -> None:
+        part.problems.add(
+            part.position,
+            f"two sets are called {quoted(part.name or '')}: {_described(part)}, and "
+            f"{_described(first)}, which {first.position.file}:{first.position.line} names{more}",
+            "use it from one place, or give one of them another  name:",
+        )
 
 
 def _described(part: Part) -> str:

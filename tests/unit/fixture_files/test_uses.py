@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -612,15 +613,75 @@ def test_sets_that_use_each_other_endlessly_deep_are_told(write: Write) -> None:
     ]
 
 
-def test_two_sets_of_one_name_are_told(write: Write) -> None:
+ANONYMOUS = '{"at": "-2d", "key": "k", "value": {"total": 3}}\n'
+COPIES = "uses: [{path: ../shared}, {path: ../copy}]\n"
+
+
+def test_one_set_that_is_reached_in_several_ways_is_one(write: Write, tmp_path: Path) -> None:
+    events = SHARED["orders.ndjson"] + ANONYMOUS
+    sets = [write(name, **{"orders.ndjson": events}) for name in ("shared", "copy")]
+    pack = tmp_path / "shared.fbpack"
+    assert run(["fixtures", "pack", str(sets[0]), "-o", str(pack)]) == 0
+    for ways in permutations(["path: ../shared", "path: ../copy", "pack: ../shared.fbpack"]):
+        uses = ", ".join(f"{{{way}}}" for way in ways)
+        own = write("own", OWN, **yaml(f"uses: [{uses}]\ninclude: more.ndjson"))
+        assert told(own) == []
+        assert load(own).record_count == 3
+        assert [one.label for one in load(own).uses] == ["shared 3"]
+    assert load(*sets, pack).record_count == 2
+
+
+TWO = 'own/fakebus.yaml:2:34: two sets are called "shared": that {} in copy, and that 3 in shared, '
+TWO += "which own/fakebus.yaml:2 names{}; use it from one place, or give one of them another  name:"
+ORDERS_BEFORE = '; only that in copy has such events for "orders" in orders.ndjson'
+BOTH = "; say the same in both, or leave it to one of them"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ("release: 3", "release: 4", TWO.format("4", "")),
+        (
+            "topics:\n",
+            "topics:\n  - name: more\n",
+            TWO.format("3", '; only that in copy has the topic "more"'),
+        ),
+        (
+            "subjects: [{subject: orders-value, schema: order.avsc, id: 1}",
+            "subjects: [{subject: orders-value, schema: order.avsc}, "
+            "{subject: more, schema: order.avsc}",
+            TWO.format("3", '; only that in copy has the subject "more"'),
+        ),
+        (
+            "groups: [",
+            "groups: [{group: more, offsets: {orders: {0: 0}}}, ",
+            TWO.format("3", '; only that in copy has the group "more"'),
+        ),
+        (
+            "load: orders.ndjson",
+            "load: [orders.ndjson, more.ndjson]",
+            TWO.format("3", '; only that in copy has such events for "orders" in more.ndjson'),
+        ),
+        ("    load: orders.ndjson\n", "", TWO.format("3", ORDERS_BEFORE.replace("copy", "shared"))),
+        ("source: shop", "source: shops", TWO.format("3", ORDERS_BEFORE)),
+        ("2020-01-02", "2020-01-03", TWO.format("3", ORDERS_BEFORE)),
+        (
+            "partitions: 5",
+            "partitions: 6",
+            'copy/fakebus.yaml:8:11: the topic "orders" has partitions: 6 here and 5 in '
+            f"shared/fakebus.yaml:8{BOTH}",
+        ),
+    ],
+)
+def test_two_sets_of_one_name_are_told_if_they_differ(
+    write: Write, before: str, after: str, expected: str
+) -> None:
     write("shared")
-    write("copy")
-    own = write("own", yaml("uses: [{path: ../shared}, {path: ../copy}]"))
-    assert told(own) == [
-        'own/fakebus.yaml:2:34: two sets are called "shared": that 3 in copy, and that 3 in '
-        "shared, which own/fakebus.yaml:2 names; use it from one place, or give one of them "
-        "another  name:"
-    ]
+    write(
+        "copy",
+        **{"fakebus.yaml": SHARED["fakebus.yaml"].replace(before, after), "more.ndjson": ANONYMOUS},
+    )
+    assert told(write("own", yaml(COPIES))) == [expected]
 
 
 def test_what_is_named_to_a_command_is_told_too(
