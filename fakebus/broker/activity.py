@@ -319,7 +319,7 @@ class Activities:
             offset = -1 if row is None else row.offset
             place = TopicPartition(_short(topic), partition)
             self.note("found", origin, place, (offset, offset), group)
-            self.positions.expect(origin.client_id, place, _short(group), is_reset=row is None)
+            self.positions.expect(origin.client_id, place, _short(group), offset)
 
     def note_offsets_set(
         self,

@@ -103,9 +103,9 @@ class FetchPositions:
         self._by_place: dict[TopicPartition, dict[FetchStream, None]] = {}
         self._beginnings: dict[TopicPartition, deque[Beginning]] = {}
         self._closed: dict[TopicPartition, deque[FetchStream]] = {}
-        self._groups: dict[tuple[str, TopicPartition], tuple[str, bool]] = {}
-        """The groups whose offsets clients have asked for, and not fetched from there yet, and
-        whether they have committed none."""
+        self._groups: dict[tuple[str, TopicPartition], dict[str, int]] = {}
+        """The offsets of groups that clients have asked for, and not fetched from there yet; -1 for
+        none."""
 
     def clear(self) -> None:
         """Forget where clients stand, and that they began; their connections stay."""
@@ -116,18 +116,37 @@ class FetchPositions:
         self._closed.clear()
         self._groups.clear()
 
-    def expect(self, client_id: str, place: TopicPartition, group: str, *, is_reset: bool) -> None:
+    def expect(self, client_id: str, place: TopicPartition, group: str, offset: int) -> None:
         """Take the client's next fetches from a partition for those of a group.
 
         Args:
-            client_id: what the client calls itself.
+            client_id: what the client calls itself; several may call themselves the same.
             place: the partition.
             group: the group whose offset it has asked for.
-            is_reset: whether there is none.
+            offset: what it was told; -1 if there is none.
         """
         if len(self._groups) >= _MOST_PLACES:
             self._groups.clear()
-        self._groups[client_id, place] = group, is_reset
+        groups = self._groups.setdefault((client_id, place), {})
+        if len(groups) >= _MOST_BEGINNINGS:
+            del groups[next(iter(groups))]
+        groups[group] = offset
+
+    def _expected(
+        self, key: tuple[str, TopicPartition], known: str, offset: int
+    ) -> tuple[str, bool]:
+        """Return the group for which a stream begins, and whether that has committed nothing.
+
+        Of several it is the one that is known, the first that was told this offset, or else none.
+        """
+        groups = self._groups[key]
+        group = min(
+            groups, key=lambda each: (each != known, groups[each] != offset, groups[each] >= 0)
+        )
+        is_reset = groups.pop(group) < 0
+        if not groups:
+            del self._groups[key]
+        return group, is_reset
 
     def streams_of(self, connection_id: int) -> Streams:
         """Return the streams of a connection."""
@@ -185,8 +204,10 @@ class FetchPositions:
                 self._forget(streams.pop(next(iter(streams))), now_ms)
             stream = streams[key] = FetchStream(client_id, connection_id, place)
             self._by_place.setdefault(place, {})[stream] = None
-        if self._groups and key in self._groups:
-            stream.group, stream.is_reset = self._groups.pop(key)
+        groups = self._groups.get(key) if self._groups else None
+        # Another consumer of the same name may be about to begin for another group.
+        if groups and (not stream.group or stream.group in groups):
+            stream.group, stream.is_reset = self._expected(key, stream.group, offset)
             stream.began = offset
         if stream.offset != offset:
             stream.offset, stream.since_ms = offset, now_ms

@@ -18,11 +18,11 @@ from fakebus.lineage.history import SENT, VERBS, WINDOW_MS, Candidates, History
 from fakebus.lineage.place import Place, parse_place
 from fakebus.lineage.ranking import Contents, Likeness
 from fakebus.lineage.records import Records
+from fakebus.lineage.same_keys import MOST_SAME, WRITTEN, SameKeys
 from fakebus.storage.lineage_interface import IdentityRow, NoteRow
 
 STATED, CORRELATED, OBSERVED, HINTED = EVIDENCE = ("stated", "correlated", "observed", "hinted")
 """How a cause is known, the strongest first."""
-WRITTEN = ("produced", "seeded", "replayed")
 MOST_OF_A_FLOW = 100
 """Records of one trace or transaction whose order is worked out."""
 MOST_RIVALS = MOST_EFFECTS = 500
@@ -56,9 +56,9 @@ class Known(Protocol):
         """Return the notes of some verbs whose range holds an offset, oldest first."""
 
     async def notes_of_clients(
-        self, clients: Sequence[int], seqs: tuple[int, int], verbs: Sequence[str], most: int
+        self, clients: Sequence[int] | None, seqs: tuple[int, int], verbs: Sequence[str], most: int
     ) -> list[NoteRow]:
-        """Return notes of clients between two numbers (both included), newest first."""
+        """Return notes of clients, or of all, between two numbers (both included), newest first."""
 
     async def with_identity(
         self, kinds: Sequence[str], value: bytes, most: int
@@ -76,7 +76,7 @@ class Link(NamedTuple):
     effect: Place
     evidence: str
     by: str
-    """What says so: the header, or ``fetch``."""
+    """What says so: the header, ``fetch`` or ``key``."""
     rank: int
     rivals: int
 
@@ -88,7 +88,8 @@ class Causes:
         store: what is known of records and clients.
         clients: which of them are one process.
         records: what is in the records.
-        window_ms: for how long a committed record may still be a cause.
+        window_ms: for how long a committed record may still be a cause, and how long after each
+            other records with the same key are written that hint at one.
     """
 
     def __init__(
@@ -100,6 +101,7 @@ class Causes:
         self._clients = clients
         self._records = records
         self._window_ms = window_ms
+        self._same_keys = SameKeys(store, records, window_ms)
         self._written: dict[Place, NoteRow | None] = {}
         self._identities: dict[Place, list[IdentityRow]] = {}
         self._candidates: dict[int, Candidates] = {}
@@ -149,7 +151,11 @@ class Causes:
                 for place in unsure:
                     found.setdefault(place, (OBSERVED, "fetch"))
                 left_out = observed.count - len(unsure)
-                self.cut["possible causes"] += left_out
+        if not found:
+            hinted = await self._hinted(effect)
+            found = dict.fromkeys(hinted[:MOST_SAME], (HINTED, "key"))
+            left_out = len(hinted) - len(found)
+        self.cut["possible causes"] += left_out
         rivals = len(found) + left_out - 1
         return [
             Link(cause, effect, evidence, by, rank, rivals)
@@ -299,11 +305,31 @@ class Causes:
         contents = await self._records.contents([effect])
         return contents[effect], turn - begin, self._alike[key]
 
+    # -- hinted --
+
+    async def _hinted(self, effect: Place) -> list[Place]:
+        """Return what has the same key and was written just before; first what had been sent."""
+        note = await self.written(effect)
+        if note is None or note.verb != "produced":
+            return []
+        found = await self._same_keys.before(effect, note)
+        had_been_sent = set()
+        for place in found[:MOST_SAME]:
+            sent = await self._store.notes_at(*place, [SENT], MOST_RIVALS)
+            if any(each.seq < note.seq for each in sent):
+                had_been_sent.add(place)
+        return sorted(found, key=lambda place: place not in had_been_sent)
+
+    async def _hinted_effects(self, cause: Place) -> list[Place]:
+        note = await self.written(cause)
+        return [] if note is None else await self._same_keys.after(cause, note)
+
     async def _link(self, cause: Place, effect: Place) -> Link | None:
         """Return the link of two records, ``None`` if there is none."""
-        if effect not in self._links and not await self.identities(effect):
+        candidates = await self.candidates(effect)
+        is_told = effect in self._links or await self.identities(effect)
+        if candidates.count and not is_told:
             # Nothing can be stated or correlated, so that the others need not be told.
-            candidates = await self.candidates(effect)
             if not candidates.holds(*cause):
                 return None
             contents, turn, likeness = await self._likeness(effect, candidates)
@@ -325,6 +351,7 @@ class Causes:
                 found.update(dict.fromkeys(each for each in direct if cause in direct[each]))
         found.update(await self._with("origin", str(cause).encode()))
         found.update(await self._observed_effects(cause))
+        found.update(dict.fromkeys(await self._hinted_effects(cause)))
         await self._records.contents(found)
         links = [link for effect in found if (link := await self._link(cause, effect))]
         moments = {link.effect: await self._moment(link.effect) for link in links}

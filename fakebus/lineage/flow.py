@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from fakebus.broker.broker import Broker
-from fakebus.lineage.causes import MOST_RIVALS, WRITTEN, Causes, Link
+from fakebus.lineage.causes import HINTED, MOST_RIVALS, Causes, Link
 from fakebus.lineage.group_states import GroupStates, Refusal
 from fakebus.lineage.header_rules import REPLAY_OF, bounded
 from fakebus.lineage.identities import Identities
@@ -20,6 +20,7 @@ from fakebus.lineage.known_notes import KnownNotes
 from fakebus.lineage.lineage import Lineage
 from fakebus.lineage.place import FlowError, Place, asked_place
 from fakebus.lineage.records import Decode, LogRecords, Records
+from fakebus.lineage.same_keys import WRITTEN
 from fakebus.lineage.seeded_lines import line_place
 from fakebus.real_time import monotonic
 from fakebus.records.record import Record
@@ -29,6 +30,8 @@ from fakebus.wording import nearest
 MOST_RECORDS = 1000
 """Records of one answer."""
 MOST_EDGES = 10_000
+MOST_FOLLOWED = 20
+"""Possible causes of one record that are all followed."""
 WALK_S = 5.0
 """For how long records are followed."""
 MOST_STATES = 200
@@ -251,8 +254,8 @@ async def _walk(
 ) -> tuple[list[Place], list[Link]]:
     """Return the records of flows, and their links.
 
-    Of several possible causes all are told, but only the likeliest one is followed: the flows of
-    the others are those of other records.
+    Of many possible causes all are told, but only the likeliest one is followed: the flows of the
+    others are those of other records. What is only hinted is told, and not followed.
     """
     distances = dict.fromkeys(starts, 0)
     places = dict.fromkeys(distances)
@@ -278,7 +281,8 @@ async def _walk(
                 continue
             places[other] = None
             links[link.cause, link.effect] = link
-            if other not in distances and link.rank == 1:
+            is_followed = link.rank == 1 or link.rivals < MOST_FOLLOWED
+            if other not in distances and is_followed and link.evidence != HINTED:
                 distances[other] = distances[place] + 1
                 waiting.append(other)
     return [*distances, *(place for place in places if place not in distances)], list(

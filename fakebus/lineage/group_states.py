@@ -19,6 +19,7 @@ from fakebus.wording import counted
 Refusal = Callable[[Collection[str], str, Record], Awaitable[str | None]]
 """Returns why a service of these names cannot read a topic's record with its declared schema."""
 _PASSED = (COMMITTED, "acknowledged")
+_POSITIONED = (*_PASSED, SKIPPED, "found")
 _MOST = 1000
 
 
@@ -40,6 +41,8 @@ class GroupStates:
         self._clients = clients
         self._refusal = refusal
         self._groups: dict[str, list[str]] = {}
+        self._joined: dict[str, list[NoteRow]] = {}
+        """When which client became which member, the newest first, by group."""
 
     async def of(self, place: Place, record: Record | None, *, known: bool) -> list[dict[str, Any]]:
         """Return the state of a record in each group that has, or had, to do with its topic.
@@ -90,7 +93,10 @@ class GroupStates:
             }
             for group in self._clients.groups_reading(topic) - found:
                 joined = await self._store.notes_of_group(group, ["joined"], _MOST)
-                if any(topic in note.detail.split(", ") for note in joined):
+                # Or it had a position there once, without having subscribed.
+                if any(topic in note.detail.split(", ") for note in joined) or (
+                    await self._store.notes_of_group(group, _POSITIONED, 1, topic)
+                ):
                     found.add(group)
             self._groups[topic] = sorted(found)
         passed = await self._store.notes_at(*place, _PASSED, _MOST)
@@ -122,6 +128,7 @@ class GroupStates:
         if sent:
             told["fetched_at_ms"] = sent[-1].at_ms
             told["service"] = self._clients.service(sent[-1].client)
+            told["member"] = await self._member(group, sent[-1])
         if is_passed:
             self._tell_passed(told, sent, commits, known=known)
         services = {group, *map(self._clients.service, self._clients.of_group(group))}
@@ -136,6 +143,15 @@ class GroupStates:
             self._tell_open(told, group, place, record, sent)
         return told
 
+    async def _member(self, group: str, sent: NoteRow) -> str:
+        """Return which member of a group a client was when it was sent records."""
+        if group not in self._joined:
+            rows = await self._store.notes_of_group(group, ["joined"], _MOST)
+            self._joined[group] = [self._clients.completed(each) for each in rows]
+        client = self._clients.completed(sent).client
+        found = (row for row in self._joined[group] if row.seq < sent.seq and row.client == client)
+        return next((row.member for row in found), "")
+
     def _tell_passed(
         self,
         told: dict[str, Any],
@@ -147,7 +163,7 @@ class GroupStates:
         done = next((each for each in commits if each.verb in _PASSED), None)
         if done is not None:
             told["committed_at_ms"] = done.at_ms
-            told["member"] = done.member
+            told["member"] = done.member or told["member"]
             told["service"] = self._clients.service(done.client) or told["service"]
         first = sent[0] if sent else None
         skip = next((each for each in commits if each.verb == SKIPPED), None)

@@ -87,7 +87,7 @@ class HeaderFlows:
         return []
 
     async def notes_of_clients(
-        self, clients: Sequence[int], seqs: tuple[int, int], verbs: Sequence[str], most: int
+        self, clients: Sequence[int] | None, seqs: tuple[int, int], verbs: Sequence[str], most: int
     ) -> list[NoteRow]:
         """Return nothing: nobody has noted what clients did."""
         return []

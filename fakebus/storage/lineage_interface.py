@@ -86,14 +86,14 @@ class LineageStore(Protocol):
         """Return the notes that concern any of some offsets (both included), oldest first."""
 
     async def notes_of_clients(
-        self, clients: Sequence[int], seqs: tuple[int, int], verbs: Sequence[str], most: int
+        self, clients: Sequence[int] | None, seqs: tuple[int, int], verbs: Sequence[str], most: int
     ) -> list[NoteRow]:
-        """Return notes of clients between two numbers (both included), newest first."""
+        """Return notes of clients, or of all, between two numbers (both included), newest first."""
 
     async def notes_of_group(
         self, group: str, verbs: Sequence[str], most: int, topic: str = "", partition: int = -1
     ) -> list[NoteRow]:
-        """Return the newest notes of a group, of one partition if it is named, newest first."""
+        """Return the newest notes of a group, of one topic or partition if named, newest first."""
 
     def add_identities(
         self, rows: Sequence[IdentityRow], positions: Mapping[tuple[str, int], int]

@@ -292,13 +292,14 @@ def _notes_in(
 
 def _notes_of_clients(
     connection: sqlite3.Connection,
-    clients: Sequence[int],
+    clients: Sequence[int] | None,
     seqs: tuple[int, int],
     verbs: Sequence[str],
     most: int,
 ) -> list[NoteRow]:
-    where = f"client IN ({_marks(clients)}) AND seq BETWEEN ? AND ? ORDER BY seq DESC LIMIT ?"
-    return _notes(connection, verbs, where, (*clients, *seqs, most))
+    where = "" if clients is None else f"client IN ({_marks(clients)}) AND "
+    where += "seq BETWEEN ? AND ? ORDER BY seq DESC LIMIT ?"
+    return _notes(connection, verbs, where, (*(clients or ()), *seqs, most))
 
 
 def _notes_of_group(
@@ -312,11 +313,11 @@ def _notes_of_group(
     names = _numbers(connection.cursor(), {group, topic})
     if group not in names or topic not in names:
         return []
-    if partition < 0:
-        where, place = "group_name = ? ", [names[group]]
-    else:
-        where = "group_name = ? AND topic = ? AND partition = ? "
-        place = [names[group], names[topic], partition]
+    where, place = "group_name = ? ", [names[group]]
+    if topic:
+        where, place = where + "AND topic = ? ", [*place, names[topic]]
+    if partition >= 0:
+        where, place = where + "AND partition = ? ", [*place, partition]
     return _notes(connection, verbs, where + "ORDER BY seq DESC LIMIT ?", (*place, most))
 
 

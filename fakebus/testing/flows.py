@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from fakebus.cluster.events import Event
 from fakebus.cluster.interface import NotOnThisCluster
 from fakebus.escaping import printable_lines
+from fakebus.lineage.causes import HINTED
 from fakebus.lineage.flow_text import FlowTree
 from fakebus.lineage.place import Place
 from fakebus.testing.cluster import ScopedCluster
@@ -168,7 +169,7 @@ class Effects:
 def _ancestors(edges: Sequence[Mapping[str, Any]], name: str, most_rank: int = 1 << 30) -> set[str]:
     causes = defaultdict(list)
     for edge in edges:
-        if edge["rank"] <= most_rank:
+        if edge["rank"] <= most_rank and edge["evidence"] != HINTED:
             causes[edge["to"]].append(edge["from"])
     found: set[str] = set()
     waiting = deque([name])

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroSerializer
@@ -22,6 +22,7 @@ from fakebus.app import BusThread, FakeBus
 from fakebus.cli.main import run
 from fakebus.client.bus_http import BusHttpError
 from fakebus.config import Settings
+from tests.clients.contract import CLIENTS, IMPACT, WHY, check, check_flow
 from tests.clients.flow_scene import (
     AIOKAFKA,
     ANY_PORT,
@@ -212,6 +213,81 @@ def test_ids_stand_where_a_fixture_set_says(scene: Scene) -> None:
         (first, second, "stated", "meta.because_of", 0),
         (second, third, "correlated", "x-voyage", 0),
     ]
+
+
+def consume(servers: str, group: str, topic: str, offset: int, **config: str) -> Consumer:
+    """Return a consumer that was sent a record, without having subscribed."""
+    consumer = Consumer(
+        {"bootstrap.servers": servers, "group.id": group, "enable.auto.commit": False, **config}
+    )
+    consumer.assign([TopicPartition(topic, 0, offset)])
+    message = consumer.poll(WAIT_S)
+    assert message is not None
+    assert message.offset() == offset
+    return consumer
+
+
+def test_every_answer_is_what_scripts_rely_on(
+    services: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
+    servers, http = services.servers, ["--json", "--http", services.bus.http_url]
+
+    def ask(*words: str) -> Any:
+        assert run([*words, *http]) in (0, 1)
+        return json.loads(capsys.readouterr().out)
+
+    for number in range(3):
+        services.write("tasks", f"task {number}")
+    services.flow_of("orders[0]@0", 3)
+    with contextlib.ExitStack() as stack:
+        for group, offset, is_done in (("done", 0, True), ("doing", 1, False), ("late", 2, True)):
+            consumer = consume(servers, group, "tasks", offset, **{"client.id": group})
+            stack.callback(consumer.close)
+            if is_done:
+                end = TopicPartition("tasks", 0, offset + 1)
+                consumer.commit(offsets=[end], asynchronous=False)
+        config = {"auto.offset.reset": "earliest", "enable.auto.commit": False}
+        subscribed = Consumer({"bootstrap.servers": servers, "group.id": "doing too", **config})
+        stack.callback(subscribed.close)
+        subscribed.subscribe(["tasks"])
+        assert subscribed.poll(WAIT_S) is not None
+        admin = AdminClient({"bootstrap.servers": servers})
+        admin.delete_records([TopicPartition("tasks", 0, 1)])[TopicPartition("tasks", 0)].result()
+        producer = Producer({"bootstrap.servers": servers, "transactional.id": "contract"})
+        producer.init_transactions()
+        producer.begin_transaction()
+        producer.produce("tasks", b"open", partition=0)
+        assert producer.flush(WAIT_S) == 0
+        states = {}
+        records = [f"tasks[0]@{offset}" for offset in range(4)]
+        for record in (*records, "orders[0]@0", "invoices[0]@0"):
+            flow = ask("flow", record)
+            check_flow(flow)
+            assert flow == services.flow(record)
+            found = {each["record"]: each for each in flow["records"]}[record]["groups"]
+            states[record] = {each["group"]: (each["state"], each["attempts"]) for each in found}
+        check_flow(ask("flow", "--find", "task 1"))
+        producer.abort_transaction()
+    assert states["orders[0]@0"] == {"billing": ("handled", 1)}
+    # Who has neither committed nor subscribed has told no group.
+    done, late = {"done": ("handled", 1)}, {"late": ("skipped", 0)}
+    assert states["tasks[0]@0"] == {**done, **late, "doing too": ("gone", 1)}
+    assert states["tasks[0]@1"] == {"done": ("fetched", 1), **late, "doing too": ("fetched", 1)}
+    assert states["tasks[0]@2"]["late"] == ("handled", 1)
+    assert states["tasks[0]@3"] == dict.fromkeys(("done", "late", "doing too"), ("hidden", 0))
+    clients = ask("clients")
+    check(clients, CLIENTS)
+    now = services.http.get("/clients")
+    assert [each["service"] for each in clients] == [each["service"] for each in now]
+    for group, is_well in (("billing", True), ("late", False)):
+        why = ask("why", group)
+        check(why, WHY)
+        assert (why["well"], why["causes"] == []) == (is_well, is_well)
+        assert why == services.http.get(f"/why/{group}")
+    impact = ask("impact", "stock-value", "--remove")
+    check(impact, IMPACT)
+    assert [each["kind"] for each in impact["breaks"]][:1] == ["reader"]
+    capsys.readouterr()
 
 
 HOSTILE = "\x1b[31m<script>\u202eevil"

@@ -51,11 +51,25 @@ def test_the_time_at_an_offset_counts_from_the_first_fetch_there() -> None:
 
 def test_a_stream_is_for_the_group_whose_offset_its_client_asked_for_last() -> None:
     positions = FetchPositions()
-    positions.expect("shop", PLACE, "billing", is_reset=False)
-    positions.expect("other", PLACE, "audit", is_reset=False)
+    positions.expect("shop", PLACE, "billing", 5)
+    positions.expect("other", PLACE, "audit", 5)
     assert _fetch(positions, 1, 0, -1).group == "billing"
     assert _fetch(positions, 2, 0, -1).group == ""
     assert {each.group for each in positions.at(PLACE)} == {"billing", ""}
+
+
+def test_of_clients_with_one_name_each_is_told_by_where_it_begins() -> None:
+    positions = FetchPositions()
+    for group, offset in (("fresh", -1), ("billing", 5), ("audit", 7), ("newer", -1)):
+        positions.expect("shop", PLACE, group, offset)
+    assert _fetch(positions, 1, 7, -1).group == "audit"
+    assert _fetch(positions, 2, 0, -1).group == "fresh"
+    assert _fetch(positions, 2, 5, -1).group == "fresh"
+    assert _fetch(positions, 3, 5, -1).group == "billing"
+    assert _fetch(positions, 1, 9, -1).group == "audit"
+    stream = _fetch(positions, 4, 2, -1)
+    assert (stream.group, stream.is_reset) == ("newer", True)
+    assert not positions._groups
 
 
 def test_what_is_remembered_of_partitions_and_groups_is_bounded() -> None:
@@ -63,7 +77,7 @@ def test_what_is_remembered_of_partitions_and_groups_is_bounded() -> None:
     streams = positions.streams_of(1)
     for number in range(10_001):
         place = TopicPartition("orders", number)
-        positions.expect("other", place, "billing", is_reset=False)
+        positions.expect("other", place, "billing", 5)
         positions.fetch(1, "shop", place, 0, 0)
         positions.answer(streams["shop", place], 1, 0)
     for _ in range(100):
@@ -71,6 +85,9 @@ def test_what_is_remembered_of_partitions_and_groups_is_bounded() -> None:
     assert not positions.beginnings(TopicPartition("orders", 0))
     assert len(positions.beginnings(place)) == 32
     assert len(positions._groups) == 1
+    for number in range(100):
+        positions.expect("others", PLACE, f"billing-{number}", 5)
+    assert len(positions._groups["others", PLACE]) == 32
 
 
 def test_one_connection_has_no_more_streams_than_can_be_remembered(

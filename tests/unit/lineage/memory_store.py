@@ -65,12 +65,14 @@ class MemoryLineageStore:
         ][:most]
 
     async def notes_of_clients(
-        self, clients: Sequence[int], seqs: tuple[int, int], verbs: Sequence[str], most: int
+        self, clients: Sequence[int] | None, seqs: tuple[int, int], verbs: Sequence[str], most: int
     ) -> list[NoteRow]:
         found = [
             row
             for row in self.notes
-            if row.client in clients and seqs[0] <= row.seq <= seqs[1] and row.verb in verbs
+            if (clients is None or row.client in clients)
+            and seqs[0] <= row.seq <= seqs[1]
+            and row.verb in verbs
         ]
         return found[::-1][:most]
 
@@ -82,7 +84,8 @@ class MemoryLineageStore:
             for row in self.notes
             if row.group == group
             and row.verb in verbs
-            and (partition < 0 or (row.topic, row.partition) == (topic, partition))
+            and topic in ("", row.topic)
+            and partition in (-1, row.partition)
         ]
         return found[::-1][:most]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from fakebus.lineage import same_keys
 from tests.unit.lineage.stories import Story
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -293,3 +294,81 @@ async def test_of_thousands_in_flight_those_are_told_that_stand_where_the_effect
         assert (str(first.cause), first.rivals) == (order, 649)
         links = await story.causes.effects(story.place(order))
         assert [str(link.effect) for link in links if link.rank == 1] == [invoice]
+
+
+async def test_the_same_key_shortly_before_hints_at_a_cause_where_nothing_else_is_known() -> None:
+    story = Story()
+    early = story.writes("shop", "orders", key=b"k")
+    story.later(1100)
+    order = story.writes("shop", "orders", key=b"k")
+    story.writes("shop", "orders", key=b"other")
+    story.later(900)
+    story.writes("audit", "entries", key=b"k")
+    story.writes("audit", "entries", key=b"k")
+    for key in (None, b"", b"k2"):
+        story.writes("shop", "orders", key=key)
+        story.writes("audit", "others", key=key if key != b"k2" else None)
+    story.writes("seeds", "seeded", key=b"k", verb="seeded")
+    assert early == "orders[0]@0"
+    assert await story.edges() == [
+        f"{order} -> entries[0]@0 hinted by key",
+        f"{order} -> entries[0]@1 hinted by key",
+    ]
+
+
+async def test_of_several_hints_what_had_been_sent_comes_first_then_what_is_nearest() -> None:
+    story = Story()
+    orders = [story.writes("shop", "orders", key=b"k") for _ in range(3)]
+    story.sent("caller", orders[1])
+    story.writes("called", "answers", key=b"k")
+    story.sent("caller", orders[0])
+    assert await story.edges() == [
+        f"{orders[0]} -> answers[0]@0 hinted by key (3 of 3)",
+        f"{orders[1]} -> answers[0]@0 hinted by key (1 of 3)",
+        f"{orders[2]} -> answers[0]@0 hinted by key (2 of 3)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("headers", "told"),
+    [
+        (({}, {}), "observed by fetch"),
+        (({"traceparent": TRACE}, {"traceparent": TRACE}), "correlated by traceparent"),
+        (({"ce_id": "1"}, {"ce_causationid": "1"}), "stated by ce_causationid"),
+    ],
+)
+async def test_a_hint_stands_beside_no_cause_that_is_known(
+    headers: tuple[dict[str, str], dict[str, str]], told: str
+) -> None:
+    story = Story()
+    order = story.writes("shop", "orders", headers[0], key=b"k")
+    story.writes("audit", "entries", key=b"k")
+    story.sent("billing", order)
+    story.writes("billing", "invoices", headers[1], key=b"k")
+    edges = await story.edges()
+    assert edges == [
+        "orders[0]@0 -> entries[0]@0 hinted by key",
+        f"orders[0]@0 -> invoices[0]@0 {told}",
+    ]
+
+
+async def test_what_is_written_in_bulk_is_not_looked_through_for_keys() -> None:
+    story = Story()
+    story.writes("shop", "orders", key=b"k")
+    for _ in range(same_keys.MOST_AT_ONCE):
+        story.writes("shop", "orders", key=b"k", known=False)
+    story.writes("audit", "entries", key=b"k")
+    assert await story.edges() == ["orders[0]@0 -> entries[0]@0 hinted by key"]
+    story.store.notes[0] = story.store.notes[0]._replace(last=same_keys.MOST_AT_ONCE)
+    assert await story.edges() == []
+
+
+async def test_of_many_records_with_one_key_the_nearest_are_told() -> None:
+    story = Story()
+    for _ in range(same_keys.MOST_SAME + 5):
+        story.writes("shop", "orders", key=b"k")
+    effect = story.writes("audit", "entries", key=b"k")
+    links = await story.causes.of(story.place(effect))
+    assert [link.cause.offset for link in links] == [*range(104, 4, -1)]
+    found = await story.causes.effects(story.place("orders[0]@0"))
+    assert found == []

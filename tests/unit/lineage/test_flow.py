@@ -55,11 +55,12 @@ class Played:
         *headers: tuple[str, str],
         client_id: str = "rdkafka",
         value: bytes = b"{}",
+        key: bytes | None = None,
     ) -> str:
         """Let a service write a record; return its name."""
         if self.bus.broker.topics.get(topic) is None:
             await self.bus.broker.topic_admin.auto_create(topic, allowed=True)
-        record = NewRecord(None, value, [(name, text.encode()) for name, text in headers], 1000)
+        record = NewRecord(key, value, [(name, text.encode()) for name, text in headers], 1000)
         info = await self.bus.broker.produce(
             TopicPartition(topic, 0),
             build_batch([record]),
@@ -218,6 +219,18 @@ async def test_a_record_that_is_sent_and_not_committed_is_fetched(played: Played
     assert (state["state"], state["attempts"], state["committed_at_ms"]) == ("fetched", 1, None)
 
 
+async def test_a_group_that_had_a_position_in_a_topic_is_told_after_it_was_deleted(
+    played: Played,
+) -> None:
+    first, second = await played.write("shop", "orders"), await played.write("shop", "orders")
+    await played.fetch("billing", first)
+    await played.commit("billing", first)
+    await played.bus.broker.group_coordinator.delete_group("billing")
+    state = await played.state(second, "billing")
+    assert (state["state"], state["reason"]) == ("fetched", "sent 1 time and not committed")
+    assert (await played.state(first, "billing"))["state"] == "handled"
+
+
 async def test_attempts_are_counted_over_all_processes_of_a_group(played: Played) -> None:
     first = await played.write("shop", "orders")
     for service in ("billing", "billing again"):
@@ -342,6 +355,39 @@ async def test_what_a_test_publishes_itself_has_no_cause(played: Played) -> None
         origin=Origin(front_end="test", client_id="the test"),
     )
     assert await played.edges("orders[0]@1") == []
+
+
+async def test_some_possible_causes_are_all_followed_and_many_are_not(
+    played: Played, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders = [await played.write("shop", "orders") for _ in range(3)]
+    await played.fetch("billing", orders[0])
+    for _ in orders:
+        await played.write("billing", "invoices")
+    for name in (*orders, "invoices[0]@2"):
+        edges = (await played.flow(name))["edges"]
+        assert len(edges) == 9
+        for edge in edges:
+            rivals = [each for each in edges if each["to"] == edge["to"]]
+            assert edge["rivals"] == len(rivals) - 1
+            assert sorted(each["rank"] for each in rivals) == [1, 2, 3]
+    assert len(await played.edges(orders[1], 1)) == 3
+    monkeypatch.setattr(flow, "MOST_FOLLOWED", 2)
+    assert len(await played.edges(orders[1])) == 5
+
+
+async def test_a_hint_is_told_and_not_followed(played: Played) -> None:
+    for service, topic in (("shop", "orders"), ("audit", "entries"), ("mail", "letters")):
+        await played.write(service, topic, key=b"k")
+    assert await played.edges("orders[0]@0") == [
+        "orders[0]@0 -> entries[0]@0 hinted 0",
+        "orders[0]@0 -> letters[0]@0 hinted 1",
+    ]
+    told = (await played.flow("letters[0]@0"))["edges"]
+    assert [(edge["from"], edge["rank"], edge["by"]) for edge in told] == [
+        ("entries[0]@0", 1, "key"),
+        ("orders[0]@0", 2, "key"),
+    ]
 
 
 async def test_records_are_found_by_their_ids(played: Played) -> None:

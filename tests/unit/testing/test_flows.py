@@ -85,6 +85,14 @@ def test_a_cause_that_is_stated_needs_no_clients(bus: TestBus) -> None:
     assert bus.flow(order)["edges"][0]["evidence"] == "stated"
 
 
+def test_the_same_key_alone_makes_nothing_a_cause(bus: TestBus) -> None:
+    order = bus.publish("orders", {}, key="k")
+    bus.publish("invoices", {}, key="k")
+    assert [edge["evidence"] for edge in bus.flow(order)["edges"]] == ["hinted"]
+    with pytest.raises(AssertionError):
+        bus.expect("invoices", caused_by=order, timeout=0)
+
+
 def test_a_cause_that_is_known_later_than_its_effect_came_is_waited_for(
     bus: TestBus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
