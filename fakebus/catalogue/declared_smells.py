@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from fakebus.catalogue.event_types import EventType
@@ -23,12 +23,36 @@ _NOT_PERSONAL = frozenset(("secret", "place", "IP address"))
 
 def nobody_listens(facts: Facts, limits: Limits) -> Iterator[Found]:
     """Find event types that are written, and that no consumer is declared or seen for."""
-    for event in facts.catalogue.event_types:
-        if event.topics and (event.producers or event.records) and not event.consumers:
-            evidence = [f"no consumer of {', '.join(event.topics)} is declared or was seen"]
-            if event.records:
-                evidence.append(f"{counted(event.records, 'record')} are there")
-            yield _about(event, evidence)
+    unread = [
+        event
+        for event in facts.catalogue.event_types
+        if event.topics and (event.producers or event.records) and not event.consumers
+    ]
+    for topics, events in _by_topics(unread):
+        evidence = [f"no consumer of {', '.join(topics)} is declared or was seen"]
+        if events[0].records:
+            evidence.append(f"{counted(events[0].records, 'record')} are there")
+        yield _about_all(events, evidence)
+
+
+def _by_topics(
+    events: Iterable[EventType],
+) -> Iterable[tuple[tuple[str, ...], list[EventType]]]:
+    """Return event types by their topics: what holds for a topic is one finding, not one each."""
+    found: dict[tuple[str, ...], list[EventType]] = {}
+    for event in events:
+        found.setdefault(tuple(event.topics), []).append(event)
+    return found.items()
+
+
+def _about_all(events: Sequence[EventType], evidence: list[str]) -> Found:
+    """Return what was found of several event types, or of the only one."""
+    if len(events) == 1:
+        return _about(events[0], evidence)
+    more = f" and {len(events) - _SHOWN} more" if len(events) > _SHOWN else ""
+    names = f"its event types: {', '.join(each.name for each in events[:_SHOWN])}{more}"
+    about = ", ".join(events[0].topics)
+    return Found(about=about, evidence=[*evidence, names], where=events[0].place)
 
 
 def several_writers(facts: Facts, limits: Limits) -> Iterator[Found]:
@@ -50,9 +74,9 @@ def foreign_writer(facts: Facts, limits: Limits) -> Iterator[Found]:
 
 def ownerless(facts: Facts, limits: Limits) -> Iterator[Found]:
     """Find event types without an owner."""
-    for event in facts.catalogue.event_types:
-        if event.owner is None and event.topics:
-            yield _about(event, ["no owner is declared"])
+    known = facts.catalogue.event_types
+    for _, events in _by_topics(each for each in known if each.owner is None and each.topics):
+        yield _about_all(events, ["no owner is declared"])
 
 
 def command_as_event(facts: Facts, limits: Limits) -> Iterator[Found]:
@@ -132,21 +156,43 @@ def _is_past(name: str) -> bool:
 
 def personal_data_kept_for_ever(facts: Facts, limits: Limits) -> Iterator[Found]:
     """Find personal data in the clear, in topics that never delete it."""
+    undecided: list[tuple[EventType, str]] = []
     for event in facts.catalogue.event_types:
         named = _personal_fields(facts, event)
+        shown = ", ".join(f'"{path}" ({what})' for path, what in list(named.items())[:_SHOWN])
         for topic in facts.topics(event) if named else ():
             policy = topic.config.get("cleanup.policy", "delete")
-            retention = topic.config.get("retention.ms", "")
-            if retention == "-1" and "delete" in policy:
-                kept = f"{topic.name} has retention.ms = -1"
-            elif "delete" not in policy:
+            if "delete" not in policy:
                 kept = (
                     f"{topic.name} has cleanup.policy = {policy}, and keeps the newest of each key"
                 )
+            elif topic.config.get("retention.ms") == "-1":
+                kept = f"{topic.name} has retention.ms = -1"
             else:
                 continue
-            shown = ", ".join(f'"{path}" ({what})' for path, what in list(named.items())[:_SHOWN])
-            yield _about(event, [shown, kept])
+            if "delete" in policy and topic.parties.keeps_by_default:
+                undecided.append((event, shown))
+            else:
+                yield _about(event, [shown, kept])
+    yield from _kept_undecided(undecided)
+
+
+def _kept_undecided(found: Sequence[tuple[EventType, str]]) -> Iterator[Found]:
+    """Yield what is kept only as nothing is said of it: that is one thing to decide, not many."""
+    if len(found) == 1:
+        event, shown = found[0]
+        yield _about(event, [shown, f"{event.topics[0]} has retention.ms = -1"])
+    elif found:
+        topics = sorted({topic for event, _ in found for topic in event.topics})
+        yield Found(
+            about=f"{counted(len(topics), 'topic')} without a declared retention",
+            evidence=[
+                "nothing is said of how long they keep records, and without retention.ms fixtures "
+                f"keep them for ever: {', '.join(topics)}",
+                *(f"{event.name}: {shown}" for event, shown in found),
+            ],
+            where=found[0][0].place,
+        )
 
 
 def _personal_fields(facts: Facts, event: EventType) -> dict[str, str]:

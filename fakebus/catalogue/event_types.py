@@ -17,6 +17,7 @@ from fakebus.fixture_files.parties import TopicParties
 from fakebus.schemas.interface import SchemaDataError, SchemaError
 
 _EXAMPLES = 3
+_MOST_ALIKE = 2
 _PROTOBUF_COMMENT = re.compile(r"((?:^[ \t]*//[^\n]*\n)+)[ \t]*message ", re.MULTILINE)
 
 
@@ -176,6 +177,11 @@ def catalogue_of(landscape: Landscape) -> Catalogue:
         for facts in landscape.topics.values()
         if facts.name not in written
     ]
+    # What many schemas say word for word, such as which program has made them, says nothing of one.
+    said = Counter(each.description for each in found)
+    for each in found:
+        if said[each.description] > _MOST_ALIKE:
+            each.description = ""
     return Catalogue(event_types=sorted(found, key=lambda each: each.name))
 
 

@@ -9,6 +9,7 @@ from statistics import median
 from typing import Any
 
 from fakebus.catalogue.smell_facts import Facts, Found
+from fakebus.catalogue.subjects import LiveConsumer
 from fakebus.wording import counted
 
 Limits = Mapping[str, Any]
@@ -86,19 +87,20 @@ def chatty(facts: Facts, limits: Limits) -> Iterator[Found]:
 
 def slow_group(facts: Facts, limits: Limits) -> Iterator[Found]:
     """Find groups that are far behind in topics where others are not."""
-    by_topic: dict[str, list[tuple[int, str]]] = {}
+    by_topic: dict[str, list[tuple[int, LiveConsumer]]] = {}
     for one in facts.landscape.live:
         if one.lag is not None:
-            by_topic.setdefault(one.topic, []).append((one.lag, one.group))
+            by_topic.setdefault(one.topic, []).append((one.lag, one))
     for topic, lags in by_topic.items():
-        current = [group for lag, group in lags if lag * 10 < limits["lag"]]
-        for lag, group in lags:
+        current = [one.group for lag, one in lags if lag * 10 < limits["lag"]]
+        for lag, one in lags:
             if lag >= limits["lag"] and current:
+                away = "" if one.client_ids else ", and has no member now"
                 evidence = [
-                    f"{group} is {counted(lag, 'record')} behind in {topic}",
-                    f"{', '.join(current[:_SHOWN])} keeps up",
+                    f"{one.group} is {counted(lag, 'record')} behind in {topic}{away}",
+                    f"{', '.join(current[:_SHOWN])} {'keeps' if len(current) == 1 else 'keep'} up",
                 ]
-                yield Found(about=group, evidence=evidence)
+                yield Found(about=one.group, evidence=evidence)
 
 
 def bulk_burst(facts: Facts, limits: Limits) -> Iterator[Found]:

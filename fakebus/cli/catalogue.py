@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -109,10 +110,12 @@ def _print_smells(arguments: argparse.Namespace) -> None:
     if arguments.format == JSON:
         print_json(found)
         return
-    for each in found:
-        where = f"{each['where']}: " if each["where"] else ""
-        print_lines(f"{where}{each['about']}: {each['smell'].replace('_', ' ')}")
-        print_lines(*(f"  seen by    {text}" for text in (*each["evidence"], *each["records"])))
+    for _, group in groupby(found, lambda each: each["smell"]):
+        for each in group:
+            where = f"{each['where']}: " if each["where"] else ""
+            print_lines(f"{where}{each['about']}: {each['smell'].replace('_', ' ')}")
+            print_lines(*(f"  seen by    {text}" for text in (*each["evidence"], *each["records"])))
+        # The same for all of them.
         print_lines(f"  matters    {each['why']}", f"  consider   {each['consider']}")
     print_lines(counted(len(found), "smell"))
 

@@ -91,6 +91,8 @@ class FixtureTopic:
     """The subjects that the topic, or a file that it loads, names for its keys and values."""
     formats: tuple[str, str] = ("", "")
     """The format or the subject of keys and of values; empty if it is not known."""
+    keeps_by_default: bool = False
+    """Whether it keeps everything only because the file says nothing of retention."""
     contract: TopicContract = TopicContract()
     key_field: str | None = None
     """The field of the value that is the key of events without one."""

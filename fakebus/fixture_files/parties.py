@@ -30,6 +30,8 @@ class TopicParties:
     description: str = ""
     subjects: tuple[str, ...] = ()
     """What its keys and values are written with."""
+    keeps_by_default: bool = False
+    """Whether it keeps everything only because nothing is said of retention."""
     place: str = ""
     """File and line."""
 
@@ -124,6 +126,7 @@ def parties_of(fixture_set: FixtureSet) -> Parties:
             formats=topic.formats,
             description=topic.description,
             subjects=topic.subjects,
+            keeps_by_default=topic.keeps_by_default,
             place=f"{topic.position.file}:{topic.position.line}",
         )
     for schema in fixture_set.schemas:

@@ -77,6 +77,7 @@ def test_live_records_are_shown_held_back_and_inert(page: Page, bus: FakeBus) ->
     expect(rows).to_have_count(1)
     page.get_by_role("button", name="Go on").click()
     expect(rows.first).to_contain_text("held back")
+    expect(page.get_by_text("1 wait")).to_have_count(0)
 
 
 def test_a_search_goes_on_by_itself_and_tells_when_it_is_done(page: Page) -> None:

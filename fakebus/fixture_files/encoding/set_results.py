@@ -34,6 +34,7 @@ def fixture_topic(spec: SetSpec, topic: Topic) -> FixtureTopic:
         description=topic.description,
         subjects=tuple(_subjects(topic)),
         formats=(_named(topic.key_format), _named(topic.value_format)),
+        keeps_by_default="retention.ms" not in topic.config,
         contract=topic.contract.of_topic,
         key_field=topic.key_field,
         headers=topic.headers.pairs,

@@ -32,12 +32,19 @@ def no_member(view: GroupView) -> Iterator[Cause]:
     if not view.lag and not (view.lag is None and (was_lost or is_still_there)):
         return
     waiting = "" if view.lag is None else f", and {counted(view.lag, 'record')} wait for it"
-    text = f"no consumer is in group {view.name}{waiting}"
+    # Fixtures and resets put groups somewhere before anybody reads.
+    was_read = last is not None or any(part.commits for part in view.partitions)
+    text = f"no consumer {'is' if was_read else 'has been'} in group {view.name}"
+    text += waiting if was_read else f" yet{waiting}"
     remedy = (
         "start the consumer; if it runs, compare its group.id and bootstrap address: "
         f"fakebus groups {short(view.name)}"
     )
-    evidence: dict[str, object] = {"since_ms": view.since_ms, "members": []}
+    evidence: dict[str, object] = {
+        "since_ms": view.since_ms,
+        "members": [],
+        "was_read": was_read,
+    }
     if gone is not None:
         how = "left" if gone.verb == "left" else "was taken out"
         text += (

@@ -25,6 +25,7 @@ from fakebus.wording import counted
 _MOST_GROUPS = 200
 _GROUPS_S = 0.5
 """For how long groups are asked what is the matter with them."""
+_MOST_NAMED = 10
 _RECORDS = 100
 """The newest records, which are decoded."""
 _RECORD_BYTES = 1 << 20
@@ -37,13 +38,15 @@ class Finding:
     """Finding that something is not well."""
 
     kind: str
-    """``fault``, ``group``, ``client`` or ``schema``."""
+    """``fault``, ``group``, ``unread``, ``client`` or ``schema``."""
     text: str
     url: str
     """The page that tells more."""
     about: str
     """Name of what it is about, which the link has as its text."""
     detail: str = ""
+    links: Sequence[tuple[str, str]] = ()
+    """Names and pages of several that it is about."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +140,7 @@ class _Look:
     async def groups(self, bus: Bus, groups: Sequence[GroupSummary]) -> None:
         """Ask groups what is the matter with them, those first that are furthest behind."""
         until, asked = monotonic() + _GROUPS_S, 0
+        unread: list[str] = []
         for group in sorted(groups, key=lambda each: -(each.lag or 0))[:_MOST_GROUPS]:
             if monotonic() > until:
                 break
@@ -144,8 +148,11 @@ class _Look:
             told = await explain_group(bus.broker, bus.lineage, group.name)
             if told is None or told["well"]:
                 continue
-            self.unwell.append(group.name)
             first = told["causes"][0]
+            if first["code"] == "no_member" and not first["evidence"]["was_read"]:
+                unread.append(group.name)
+                continue
+            self.unwell.append(group.name)
             more = len(told["causes"]) - 1
             self.found.append(
                 Finding(
@@ -156,6 +163,18 @@ class _Look:
                     first["remedy"],
                 )
             )
+        if unread:
+            text = (
+                "waits for its first consumer"
+                if len(unread) == 1
+                else "wait for their first consumer"
+            )
+            links = [
+                (name or "(empty name)", page_url("group", "why", name=name))
+                for name in unread[:_MOST_NAMED]
+            ]
+            many = counted(len(unread), "group")
+            self.found.append(Finding("unread", text, page_url("groups"), many, links=links))
         self.looked_at.append(counted(asked, "group"))
         if asked < len(groups):
             self.passed_over.append(counted(len(groups) - asked, "group"))

@@ -97,6 +97,21 @@ topics:
     assert [one["service"] for one in plain["producers"]] == ["shop", "import"]
 
 
+def test_what_many_schemas_say_word_for_word_describes_none_of_them(
+    catalogue: Catalogue, root: Path
+) -> None:
+    kinds = ("Made", "Sent", "Lost")
+    for kind in kinds:
+        schema = {"type": "record", "name": kind, "fields": [], "doc": "made by a tool"}
+        (root / "set" / f"{kind}.avsc").write_text(json.dumps(schema))
+    said = [{"subject": f"x-{kind}", "schema": f"{kind}.avsc"} for kind in kinds]
+    for subjects, told in ((said, ""), (said[:2], "made by a tool")):
+        whole = {"version": 1, "subjects": subjects}
+        (root / "set" / "fakebus.yaml").write_text(yaml.safe_dump(whole))
+        found = events(catalogue("--json"))
+        assert {each["description"] for each in found.values()} == {told}
+
+
 @pytest.mark.parametrize(
     ("search", "names"),
     [

@@ -104,6 +104,40 @@ def test_personal_data_smell_where_they_are_kept_for_ever(smells: Smelling) -> N
     assert names(smells(compacted, e__ndjson=events)) == {"personal_data_kept_for_ever"}
 
 
+def test_topics_without_a_word_on_retention_are_one_finding(smells: Smelling) -> None:
+    events = lines({"key": "1", "value": {"email": "a@b.example"}})
+    said = {"config": {"retention.ms": -1}}
+    topics = [{**ONE, "name": f"{each}.placed", "load": f"{each}.ndjson"} for each in "abc"]
+    topics[2] |= said
+    one, together = smells(*topics, a__ndjson=events, b__ndjson=events, c__ndjson=events)
+    assert (one["about"], one["evidence"][1]) == ("c.placed", "c.placed has retention.ms = -1")
+    assert together["about"] == "2 topics without a declared retention"
+    assert together["evidence"][1:] == [
+        'a.placed: "email" (e-mail address)',
+        'b.placed: "email" (e-mail address)',
+    ]
+
+
+def test_what_holds_for_a_topic_is_not_told_for_each_of_its_types(smells: Smelling) -> None:
+    subjects = [
+        {"subject": f"orders-{name}", "schema": f"{name}.avsc", "owner": "shop"}
+        for name in ("Placed", "Paid")
+    ]
+    files = {
+        f"{name}__avsc": json.dumps({"type": "record", "name": name, "fields": []})
+        for name in ("Placed", "Paid")
+    }
+    loads = [
+        {"file": f"{each}.ndjson", "value": {"subject": f"orders-{each}"}}
+        for each in ("Placed", "Paid")
+    ]
+    topic = {"name": "orders", "owner": "shop", "load": loads}
+    events = {f"{name}__ndjson": lines({"key": "1", "value": {}}) for name in ("Placed", "Paid")}
+    (found,) = smells(topic, subjects=subjects, **files, **events)
+    assert (found["smell"], found["about"]) == ("nobody_listens", "orders")
+    assert found["evidence"][-1] == "its event types: Paid, Placed"
+
+
 def test_things_without_keys_or_compaction_smell(smells: Smelling) -> None:
     topic = {**ONE, "name": "customer", "load": "e.ndjson"}
     keyless = lines({"value": {"customer_id": 1}}, {"key": "2", "value": {"customer_id": 2}})

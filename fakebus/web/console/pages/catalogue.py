@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import groupby
 
 from fakebus.catalogue.event_types import Catalogue, catalogue_of
 from fakebus.catalogue.of_cluster import bus_landscape, cluster_landscape, smells_of_bus
@@ -73,6 +74,12 @@ async def draw(call: Call) -> Page:
 async def smells(call: Call) -> Page:
     """Tell what may be wrong with the events, and what to consider."""
     found = await smells_of_bus(call.cluster)
+    kinds = groupby(found[:_MOST_ROWS], lambda each: each.smell)
     return Page(
-        template="smells.html", values={"smells": found[:_MOST_ROWS], "place_url": record_url}
+        template="smells.html",
+        values={
+            "smells": [(kind, list(group)) for kind, group in kinds],
+            "left": max(len(found) - _MOST_ROWS, 0),
+            "place_url": record_url,
+        },
     )

@@ -11,6 +11,15 @@ if (place) {
   const clear = document.getElementById('clear');
   let waiting = [];
   let telling = 0;
+  let said = { seen: 0, skipped: 0 };
+
+  const tell = () => {
+    telling = 0;
+    const { seen, skipped } = said;
+    const more = skipped ? `, ${skipped} of them not shown: more than ${place.dataset.rate} a second` : '';
+    const held = waiting.length ? `; ${waiting.length} wait` : '';
+    count.textContent = `${seen} arrived${more}${held}`;
+  };
 
   const show = (records) => {
     for (const record of records) body.prepend(row(record));
@@ -25,13 +34,9 @@ if (place) {
     } else {
       show(rows);
     }
-    // A screen reader need not hear every one of them.
-    clearTimeout(telling);
-    telling = setTimeout(() => {
-      const more = skipped ? `, ${skipped} of them not shown: more than ${place.dataset.rate} a second` : '';
-      const held = waiting.length ? `; ${waiting.length} wait` : '';
-      count.textContent = `${seen} arrived${more}${held}`;
-    }, 300);
+    said = { seen, skipped };
+    // A screen reader need not hear every one of them; but it hears, also where they never cease.
+    telling ||= setTimeout(tell, 300);
   });
   source.addEventListener('error', () => { count.textContent = 'The bus does not answer; trying again.'; });
   pause.addEventListener('click', () => {
@@ -41,6 +46,7 @@ if (place) {
     if (!on) {
       show(waiting);
       waiting = [];
+      tell();
     }
   });
   clear.addEventListener('click', () => { body.replaceChildren(); waiting = []; });

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from fakebus.web.console.service_map import MOST_NODES, Link, service_map
 from tests.unit.web.console.pages import Browser
+from tests.unit.web.console.test_groups import commit
 
 
 def test_event_types_are_listed_and_found_by_words(browser: Browser, topic: str) -> None:
@@ -47,8 +48,19 @@ def test_smells_are_told_with_their_evidence(browser: Browser, topic: str) -> No
     browser.write(topic, "x", partition=0)
     page = browser.get("/ui/smells")
     assert page.status == 200
-    assert f"Nobody listens: {topic}" in page.text
-    assert "Why it matters" in page.text
+    assert f"no consumer of {topic} is declared or was seen" in page.text
+    # Why it matters stands once for each kind, however many were found.
+    kinds = page.tags.count("section")
+    assert 0 < kinds == page.text.count("Why it matters")
+
+
+def test_a_group_that_was_only_put_somewhere_reads_nothing_yet(
+    browser: Browser, topic: str
+) -> None:
+    browser.write(topic, "x", partition=0)
+    commit(browser, f"{topic}-group", topic, 0)
+    page = browser.get(f"/ui/catalogue/event?name={topic}")
+    assert "Read by nobody" in page.text
 
 
 def link(service: str, event: str, *, is_writer: bool) -> Link:

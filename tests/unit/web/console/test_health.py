@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from functools import partial
+from threading import Event
 from urllib.parse import quote
 
 import pytest
 
 from fakebus.app import FakeBus
 from fakebus.broker.activity import Origin
+from fakebus.broker.groups.requests import OffsetCommit, PartitionOffset
 from fakebus.bus_thread import BusThread
 from fakebus.web.console import health
 from tests.unit.web.console.pages import Browser, Form
@@ -30,6 +32,20 @@ def test_the_overview_tells_what_needs_a_look_and_where(browser: Browser, topic:
     assert f"/ui/group/why?name={name}" in page.links
 
 
+def test_groups_that_nobody_has_read_yet_are_one_finding_and_not_stuck(
+    browser: Browser, topic: str
+) -> None:
+    browser.write(topic, 1, partition=0)
+    stuck = re.compile(r"Stuck (\d+)")
+    before = stuck.search(browser.get("/ui").text)
+    for name in ("a", "b"):
+        commit(browser, f"{topic}-{name}", topic, 0)
+    text = browser.get("/ui").text
+    assert re.search(r"\d+ groups wait for their first", text)
+    after = stuck.search(text)
+    assert (before and before[1]) == (after and after[1])
+
+
 def test_the_overview_claims_no_more_than_it_has_looked_at(
     browser: Browser, topic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -48,11 +64,15 @@ def test_records_that_their_schema_does_not_decode_are_found(browser: Browser, t
 
 
 def test_the_overview_answers_whether_everything_is_well_on_one_screen(
-    bus: FakeBus, browser: Browser, topic: str
+    thread: BusThread[FakeBus], bus: FakeBus, browser: Browser, topic: str
 ) -> None:
     browser.write(topic, binary(b"\x00\x00\x00\x00\x63\xff"), partition=0)
     browser.write(topic, 1, partition=1)
-    commit(browser, f"{topic}-late", topic, 0)
+    stored = Event()
+    offset = OffsetCommit(group_id=f"{topic}-late", offsets=[PartitionOffset(topic, 0, 0)])
+    keep = partial(bus.broker.commit_offsets, offset, lambda errors: stored.set())
+    thread.loop.call_soon_threadsafe(keep)
+    assert stored.wait(10)
     with bus.broker.faults.fail(api="Produce", error="NOT_LEADER_OR_FOLLOWER", topic=topic):
         tiles = browser.get("/ui").text.partition("Busiest topics")[0]
     for told in (

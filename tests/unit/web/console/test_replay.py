@@ -54,7 +54,8 @@ def test_what_came_between_two_snapshots_is_written_once_more(browser: Browser, 
         ("range=TOPIC&filter=(", 400, "Filter, column 2"),
         ("range=nowhere", 404, "there is no topic 'nowhere'"),
         ("since=nothing", 404, "there is no snapshot 'nothing'"),
-        ("", 200, "Nothing would be written"),
+        ("range=TOPIC[0]@5..9", 200, "No record is like that: nothing would be written"),
+        ("", 200, "Name records, and see what would be written"),
     ],
 )
 def test_what_cannot_be_replayed_is_said_so(
