@@ -153,6 +153,13 @@ class FetchSessions:
         self._touch(session)
         return FetchPlan(ErrorCode.NONE, _unused(session.partitions), session, True)
 
+    def keep(self, plan: FetchPlan) -> int:
+        """Return the session id of an answer that brings nothing yet; no session begins with it."""
+        if not plan.incremental:
+            self._sessions.pop(plan.session_id, None)
+            return NO_SESSION
+        return plan.session_id
+
     def _plan_full(
         self,
         wanted: Iterable[tuple[PartitionKey, FetchTarget]],

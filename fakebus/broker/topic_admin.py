@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
@@ -58,6 +58,14 @@ class _Planned:
     stored: dict[int, asyncio.Future[None]] = field(default_factory=dict)
 
 
+Charge = Callable[[int], None]
+"""Counts partitions that are created or deleted, or raises a BrokerError if they are too many."""
+
+
+def _free(partitions: int) -> None:
+    """Count nothing: there is no quota."""
+
+
 class TopicAdmin:
     """Creates, grows and deletes topics as clients ask.
 
@@ -73,14 +81,18 @@ class TopicAdmin:
         self._nodes = nodes
 
     async def create_topics(
-        self, wanted: Sequence[NewTopic], *, validate_only: bool = False
+        self,
+        wanted: Sequence[NewTopic],
+        *,
+        validate_only: bool = False,
+        charge: Charge = _free,
     ) -> list[CreatedTopic]:
         """Create topics; they can be used when this returns.
 
         Args:
             wanted: the topics. A name that occurs twice is refused once.
             validate_only: check everything and create nothing.
-
+            charge: told how many partitions each topic has that nothing else speaks against.
         """
         times = Counter(topic.name for topic in wanted)
         too_many = self._too_many(wanted)
@@ -94,7 +106,7 @@ class TopicAdmin:
                 if too_many is not None:
                     raise BrokerError(ErrorCode.POLICY_VIOLATION, too_many)
                 result, stored = self._create_one(
-                    new_topic, colliding[new_topic.name], validate_only
+                    new_topic, colliding[new_topic.name], validate_only, charge
                 )
             except (BrokerError, StorageError) as error:
                 result, stored = _not_created(new_topic.name, error), None
@@ -126,11 +138,12 @@ class TopicAdmin:
         )
 
     def _create_one(
-        self, wanted: NewTopic, colliding: str | None, validate_only: bool
+        self, wanted: NewTopic, colliding: str | None, validate_only: bool, charge: Charge
     ) -> tuple[CreatedTopic, asyncio.Future[Any] | None]:
         self._check_name(wanted.name, colliding)
         config = self._checked_config(wanted.configs)
         partitions, replicas = place(wanted, self._config, self._nodes.ids)
+        charge(partitions)
         topic_id = uuid4()
         stored: asyncio.Future[Any] | None = None
         if not validate_only:
@@ -175,11 +188,14 @@ class TopicAdmin:
         except ConfigError as error:
             raise BrokerError(ErrorCode.INVALID_CONFIG, str(error)) from None
 
-    async def delete_topics(self, wanted: Sequence[TopicToDelete]) -> list[DeletedTopic]:
+    async def delete_topics(
+        self, wanted: Sequence[TopicToDelete], charge: Charge = _free
+    ) -> list[DeletedTopic]:
         """Delete topics with their records.
 
         Args:
             wanted: the topics, each by name or by id.
+            charge: told how many partitions each has.
 
         Raises:
             BrokerError: TOPIC_DELETION_DISABLED when delete.topic.enable is off.
@@ -203,6 +219,11 @@ class TopicAdmin:
         for reference, topic in found.items():
             results[reference] = DeletedTopic(name=topic.name, topic_id=topic.topic_id)
             if times[topic.topic_id] == 1:
+                try:
+                    charge(len(topic.partitions))
+                except BrokerError as error:
+                    results[reference] = _not_deleted(topic, error)
+                    continue
                 deletions.append((reference, asyncio.ensure_future(self._delete(topic))))
             elif reference.name is None:
                 del results[reference]  # answered once, where it is named
@@ -214,14 +235,7 @@ class TopicAdmin:
             try:
                 await deletion
             except StorageError as error:
-                topic = found[reference]
-                code, message = refusal(f"the deletion of topic {topic.name}", error)
-                results[reference] = DeletedTopic(
-                    name=topic.name,
-                    topic_id=topic.topic_id,
-                    error_code=code,
-                    error_message=message,
-                )
+                results[reference] = _not_deleted(found[reference], error)
         return [results[one] for one in dict.fromkeys(wanted) if one in results]
 
     async def _delete(self, topic: Topic) -> None:
@@ -253,13 +267,18 @@ class TopicAdmin:
         return topic
 
     async def create_partitions(
-        self, wanted: Sequence[NewPartitions], *, validate_only: bool = False
+        self,
+        wanted: Sequence[NewPartitions],
+        *,
+        validate_only: bool = False,
+        charge: Charge = _free,
     ) -> list[TopicResult]:
         """Add partitions to topics.
 
         Args:
             wanted: the topics and how many partitions they are to have altogether.
             validate_only: check everything and change nothing.
+            charge: told how many each topic gets that nothing else speaks against.
         """
         times = Counter(topic.name for topic in wanted)
         results = [
@@ -274,6 +293,7 @@ class TopicAdmin:
                 continue
             try:
                 topic = self._growable(new_partitions)
+                charge(new_partitions.count - len(topic.partitions))
                 if not validate_only:
                     first = len(topic.partitions)
                     await self._topics.add_partitions(topic, new_partitions.count)
@@ -407,6 +427,13 @@ class TopicAdmin:
 def _not_created(name: str, error: FakebusError) -> CreatedTopic:
     code, message = refusal(f"the creation of topic {name}", error)
     return CreatedTopic(name=name, error_code=code, error_message=message)
+
+
+def _not_deleted(topic: Topic, error: FakebusError) -> DeletedTopic:
+    code, message = refusal(f"the deletion of topic {topic.name}", error)
+    return DeletedTopic(
+        name=topic.name, topic_id=topic.topic_id, error_code=code, error_message=message
+    )
 
 
 def _refused(wanted: TopicToDelete, message: str, topic: Topic | None = None) -> DeletedTopic:

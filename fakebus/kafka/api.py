@@ -96,6 +96,11 @@ class ClientConnection:
     origins: dict[str | None, Origin] = field(default_factory=dict)
     """By the client id that requests carry; usually there is one."""
 
+    @property
+    def user(self) -> str:
+        """The name of its principal."""
+        return self.principal.partition(":")[2]
+
     def origin(self, client_id: str | None) -> Origin:
         """Return who has sent a request that carries this client id."""
         known = self.origins.get(client_id)
@@ -157,6 +162,8 @@ class RequestContext:
     handlers: Sequence[Handler] = ()
     """Every API that is served; ApiVersions is computed from it."""
     frame_bytes: int = 0
+    throttle_ms: int = 0
+    """For how long the client is to send nothing more after the answer, as its quotas want it."""
     overlaps: bool = False
     """Whether the next Produce may be begun before this one is answered."""
     done: bool = False
@@ -202,6 +209,34 @@ class RequestContext:
         if resource_type is ResourceType.CLUSTER and not self.sees(resource_type, name):
             return 0
         return authorizer.operations(client.principal, client.peer.host, resource_type, name)
+
+    def change_partitions(self, count: int, *, strict_since: int) -> None:
+        """Count partitions that the client creates or deletes.
+
+        Args:
+            count: how many.
+            strict_since: the version of the API since which too many are refused.
+
+        Raises:
+            BrokerError: THROTTLING_QUOTA_EXCEEDED.
+        """
+        quotas = self.broker.security.limiting
+        if quotas is None:
+            return
+        strict = self.api_version >= strict_since
+        waits_ms = quotas.mutate(self.connection.user, self.client_id or "", count, strict=strict)
+        self.throttle_ms = max(self.throttle_ms, waits_ms)
+
+    def must_come_back(self, size_bytes: int) -> bool:
+        """Count what a fetch brings; return whether the client gets it only when it asks later."""
+        quotas, user = self.broker.security.limiting, self.connection.user
+        if quotas is None:
+            return False
+        client_id = self.client_id or ""
+        self.throttle_ms = quotas.record("consumer_byte_rate", user, client_id, size_bytes)
+        if self.throttle_ms:
+            quotas.record("consumer_byte_rate", user, client_id, -size_bytes)
+        return self.throttle_ms > 0
 
     @property
     def controller(self) -> int:

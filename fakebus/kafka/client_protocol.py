@@ -21,6 +21,7 @@ from functools import partial
 from typing import Any, cast
 
 from fakebus.broker.activity import Peer
+from fakebus.clock import Timer
 from fakebus.kafka.api import (
     ClientConnection,
     CloseConnection,
@@ -100,6 +101,8 @@ class KafkaProtocol(asyncio.BufferedProtocol):
         self._writing_paused = False
         self._closing = False
         self._in_line = False
+        self._throttle: Timer | None = None
+        """Ends the time for which the client has to wait."""
         self._transport: asyncio.Transport
         self._client: ClientConnection
         self.held_bytes = 0
@@ -136,6 +139,11 @@ class KafkaProtocol(asyncio.BufferedProtocol):
             self._limit_frames(self._client.sasl)
         self._connections.add(self)
         self._backpressure.connections.add(self)
+        limits = self._backpressure.broker.security.limiting
+        if limits is not None and (waits_ms := limits.connect(peer[0])):
+            # As in Kafka: nothing is read from it, and it is closed when its turn would have come.
+            self._transport.pause_reading()
+            self._throttle = self._backpressure.broker.clock.wait(waits_ms / 1000, self.close)
 
     def _limit_frames(self, session: SaslSession) -> None:
         # A stranger may not make us keep a large request.
@@ -180,6 +188,8 @@ class KafkaProtocol(asyncio.BufferedProtocol):
         """Give up what only this client waited for."""
         self._closing = True
         self._inbox.clear()
+        if self._throttle is not None:
+            self._throttle.cancel()
         self.abandon_waits()
         self._connections.discard(self)
         self._backpressure.forget(self)
@@ -223,7 +233,12 @@ class KafkaProtocol(asyncio.BufferedProtocol):
             self._pace_reading()
 
     def _may_start(self, api_key: int) -> bool:
-        if self._writing_paused or self._in_line or self._client.close_after_answer:
+        if (
+            self._writing_paused
+            or self._in_line
+            or self._throttle is not None
+            or self._client.close_after_answer
+        ):
             return False
         if self._closing or (
             self._outbox and not (api_key == _PRODUCE and self._outbox[-1].overlaps)
@@ -312,6 +327,8 @@ class KafkaProtocol(asyncio.BufferedProtocol):
             context = self._outbox.popleft()
             self.answered += 1
             answered_bytes += context.frame_bytes
+            if context.throttle_ms:
+                self._wait(context.throttle_ms)
             try:
                 buffers += encode(context) if context.encoded is None else context.encoded
             except EncodeError:  # a bug costs one connection
@@ -329,6 +346,18 @@ class KafkaProtocol(asyncio.BufferedProtocol):
         if self._client.close_after_answer and not self._outbox:
             self._inbox.clear()
             self.close()
+
+    def _wait(self, throttle_ms: int) -> None:
+        """Start nothing for so long; the answer that says so leaves at once (KIP-219)."""
+        if self._throttle is not None:
+            self._throttle.cancel()
+        clock = self._backpressure.broker.clock
+        self._throttle = clock.wait(throttle_ms / 1000, self._end_wait)
+
+    def _end_wait(self) -> None:
+        self._throttle = None
+        self.is_active = True
+        self._run()
 
     def _pace_reading(self) -> None:
         waiting = len(self._inbox) + len(self._outbox)

@@ -61,6 +61,7 @@ class Dispatcher:
         self._broker = broker
         self._node_id = node.node_id
         self._faults = broker.faults
+        self._security = broker.security
         self._handlers = HANDLERS_BY_KEY
         if not broker.nodes.single:
             from fakebus.kafka.coordinators import routed
@@ -131,11 +132,21 @@ class Dispatcher:
             _refuse(client, context, request)
             return context, None
         function = handler.function
-        if self._faults.active:
-            function = partial(carry_out, function)
+        if self._faults.active or self._security.limiting is not None:
+            function = self._affected(function, client)
         if len(frame) > LARGE_REQUEST_BYTES and api_key not in _IN_TURNS:
             return context, _in_its_own_turn(function, request, context)
         return context, function(request, context)
+
+    def _affected(self, function: HandlerFunction, client: ClientConnection) -> HandlerFunction:
+        """Return a handler that suffers faults, and that heeds quotas after the login."""
+        if self._faults.active:
+            function = partial(carry_out, function)
+        if self._security.limiting is not None and (client.sasl is None or client.sasl.user):
+            from fakebus.kafka.throttling import throttled
+
+            function = partial(throttled, function)
+        return function
 
     def _take_raw_token(
         self, client: ClientConnection, session: SaslSession, frame: memoryview

@@ -584,6 +584,23 @@ def test_the_tools_create_describe_and_change_topics(
     eventually(lambda: topic in tool(topics, "--list").split(), False)
 
 
+def test_the_tools_set_describe_and_delete_quotas(tool: Callable[..., str], unique: Unique) -> None:
+    configs, user = "kafka.admin.ConfigCommand", unique("user")
+    entity = ["--entity-type", "users", "--entity-name", user]
+    client = [*entity, "--entity-type", "clients", "--entity-default"]
+
+    tool(configs, "--alter", *entity, "--add-config", "producer_byte_rate=1024")
+    tool(configs, "--alter", *client, "--add-config", "request_percentage=12.5")
+    shown = tool(configs, "--describe", *entity)
+    default = tool(configs, "--describe", *client)
+    tool(configs, "--alter", *entity, "--delete-config", "producer_byte_rate")
+    tool(configs, "--alter", *client, "--delete-config", "request_percentage")
+
+    assert f"'{user}' are producer_byte_rate=1024.0" in shown
+    assert "default client-id are request_percentage=12.5" in default
+    eventually(lambda: "byte_rate" in tool(configs, "--describe", *entity), False)
+
+
 def test_the_tools_produce_consume_and_show_groups(
     tool: Callable[..., str], topic: str, unique: Unique
 ) -> None:

@@ -10,10 +10,12 @@ from uuid import UUID
 if TYPE_CHECKING:
     from fakebus.broker.configs.broker_config import BrokerConfig
     from fakebus.broker.security.authorizer import Authorizer
+    from fakebus.broker.security.quotas import ClientQuotas
     from fakebus.broker.security.scram import ScramCredentials
     from fakebus.broker.values import Values
 
-_ACLS, _SCRAM = "acl ", "scram "
+_ACLS, _SCRAM, _QUOTAS = "acl ", "scram ", "quota "
+_KEPT = (_ACLS, _SCRAM, _QUOTAS)
 
 
 class Security:
@@ -33,6 +35,9 @@ class Security:
 
     def __init__(self, config: BrokerConfig, values: Callable[[str], Values]) -> None:
         self._values = values
+        self._config = config
+        self.limiting: ClientQuotas | None = None
+        """The clients' quotas, where there are any."""
         self.authorizer: Authorizer | None = None
         """Decides what clients may do; they may do everything when it is ``None``."""
         if config.get_str("authorizer.class.name").strip():
@@ -47,14 +52,26 @@ class Security:
 
         return ScramCredentials(self._values(_SCRAM))
 
+    @cached_property
+    def quotas(self) -> ClientQuotas:
+        """What clients may use."""
+        from fakebus.broker.security.quotas import ClientQuotas
+
+        return ClientQuotas(self._values(_QUOTAS), self._config, self._limit)
+
+    def _limit(self, quotas: ClientQuotas) -> None:
+        self.limiting = quotas if quotas.by_entity else None
+
     def load(self) -> None:
         """Take in what is stored."""
         if self.authorizer is not None:
             self.authorizer.load()
+        if "quotas" in vars(self) or self._values(_QUOTAS).all():
+            self.quotas.load()
 
     def mark(self) -> dict[str, dict[str, str]]:
         """Return all that is kept."""
-        return {prefix: self._values(prefix).all() for prefix in (_ACLS, _SCRAM)}
+        return {prefix: self._values(prefix).all() for prefix in _KEPT}
 
     async def roll_back(
         self, mark: Mapping[str, Mapping[str, str]], new_ids: Mapping[UUID, UUID]

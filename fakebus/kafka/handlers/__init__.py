@@ -4,6 +4,7 @@ from fakebus.kafka.api import DECLARED
 from fakebus.kafka.handlers import (  # noqa: F401 - to import them declares what they serve
     add_offsets_to_txn,
     add_partitions_to_txn,
+    alter_client_quotas,
     alter_configs,
     alter_partition_reassignments,
     alter_replica_log_dirs,

@@ -10,6 +10,8 @@ Version notes:
 
 from __future__ import annotations
 
+from functools import partial
+
 from fakebus.broker.topic_requests import NewPartitions, TopicResult
 from fakebus.errors import ErrorCode
 from fakebus.kafka.api import RequestContext, handles
@@ -21,6 +23,9 @@ from fakebus.protocol.messages import (
     CreatePartitionsTopicResult,
 )
 
+_FIRST_THAT_REFUSES = 3
+"""Older clients are not refused what is beyond their quota, but have to wait after it."""
+
 
 @handles(ApiKey.CREATE_PARTITIONS, versions=(0, 3), needs=("ALTER TOPIC topics[]",))
 async def handle_create_partitions(
@@ -28,7 +33,9 @@ async def handle_create_partitions(
 ) -> CreatePartitionsResponse:
     """Add partitions to topics."""
     results = await context.broker.topic_admin.create_partitions(
-        [_new_partitions(topic) for topic in request.topics], validate_only=request.validate_only
+        [_new_partitions(topic) for topic in request.topics],
+        validate_only=request.validate_only,
+        charge=partial(context.change_partitions, strict_since=_FIRST_THAT_REFUSES),
     )
     return CreatePartitionsResponse(
         results=[

@@ -14,6 +14,8 @@ Version notes:
 
 from __future__ import annotations
 
+from functools import partial
+
 from fakebus.broker.configs.describing import describe_topic
 from fakebus.broker.security.resources import Operation, ResourceType
 from fakebus.broker.topic_requests import CreatedTopic, NewTopic
@@ -31,6 +33,9 @@ from fakebus.protocol.messages import (
 
 _FIRST_WITH_CONFIGS = 5
 
+_FIRST_THAT_REFUSES = 6
+"""Older clients are not refused what is beyond their quota, but have to wait after it."""
+
 
 @handles(ApiKey.CREATE_TOPICS, versions=(2, 7), needs=("CREATE TOPIC topics[] or CREATE CLUSTER",))
 async def handle_create_topics(
@@ -38,7 +43,9 @@ async def handle_create_topics(
 ) -> CreateTopicsResponse:
     """Create topics."""
     created = await context.broker.topic_admin.create_topics(
-        [_new_topic(topic) for topic in request.topics], validate_only=request.validate_only
+        [_new_topic(topic) for topic in request.topics],
+        validate_only=request.validate_only,
+        charge=partial(context.change_partitions, strict_since=_FIRST_THAT_REFUSES),
     )
     return CreateTopicsResponse(
         topics=[_result(topic, context) async for topic in in_turns(created)]

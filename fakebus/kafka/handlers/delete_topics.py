@@ -11,6 +11,8 @@ Version notes:
 
 from __future__ import annotations
 
+from functools import partial
+
 from fakebus.broker.security.resources import Operation, ResourceType
 from fakebus.broker.topic_requests import DeletedTopic, TopicToDelete
 from fakebus.broker.turns import in_turns
@@ -24,6 +26,9 @@ from fakebus.protocol.messages import (
 )
 
 _FIRST_WITH_TOPIC_DELETION_DISABLED = 3
+
+_FIRST_THAT_REFUSES = 5
+"""Older clients are not refused what is beyond their quota, but have to wait after it."""
 
 
 @handles(
@@ -42,7 +47,9 @@ async def handle_delete_topics(
     refused = {topic: error for topic in wanted if (error := _forbidden(topic, context))}
     wanted = [topic for topic in wanted if topic not in refused]
     try:
-        results = await context.broker.topic_admin.delete_topics(wanted)
+        results = await context.broker.topic_admin.delete_topics(
+            wanted, partial(context.change_partitions, strict_since=_FIRST_THAT_REFUSES)
+        )
     except BrokerError as error:
         results = [_refused(topic, error, context.api_version) for topic in wanted]
     return DeleteTopicsResponse(

@@ -5,6 +5,7 @@ Behaviour:
     * Waits for min_bytes or max_wait_ms; an error in one partition that exists answers at once.
     * Fetch sessions as in KIP-227: an incremental answer leaves out what did not change.
     * Partitions that do not exist stand at the end of the answer.
+    * What is too much for the client's quota is left out, and the client told to wait (KIP-219).
     * Empty records are sent as zero bytes, never null: librdkafka takes null for damage.
 
 Version notes:
@@ -102,8 +103,17 @@ def _begin(
     if plan.incremental:
         _find_logs(plan, context)
     isolation = IsolationLevel(request.isolation_level)
+    limits, max_bytes = context.broker.security.limiting, request.max_bytes
+    if limits is not None:
+        most = limits.most_bytes(context.connection.user, context.client_id or "")
+        max_bytes = int(min(max_bytes, most))
 
     def answer(_: Sequence[FetchTarget]) -> None:
+        if limits is not None and context.must_come_back(
+            sum(target.size_bytes for _, target in plan.partitions)
+        ):
+            pending.settle(FetchResponse(session_id=context.broker.fetch_sessions.keep(plan)))
+            return
         topics = _topics(plan, isolation)
         pending.settle(FetchResponse(session_id=plan.session_id, responses=topics))
 
@@ -111,8 +121,8 @@ def _begin(
         [target for _, target in plan.partitions],
         answer if later is None else lambda targets: later(partial(answer, targets)),
         max_wait_ms=request.max_wait_ms,
-        min_bytes=request.min_bytes,
-        max_bytes=request.max_bytes,
+        min_bytes=min(request.min_bytes, max_bytes),
+        max_bytes=max_bytes,
         isolation=isolation,
         origin=context.origin,
     )
