@@ -183,7 +183,7 @@ class SqliteStorage:
         purged: list[int] = []
         await self._writer_connection.call(_run, self._transaction, purge_chunk, more, purged)
         self._logs.forget_purged(purged)
-        return more[0]
+        return more[0] or (self._wal is not None and self._wal.cut_wanted)
 
     async def close(self) -> None:
         """Commit what is enqueued and let go of the file; may be called twice.

@@ -63,8 +63,8 @@ _INDEX_HEADER_BYTES = _INDEX.size
 """Of each of its two copies, which are the same while nobody writes it."""
 _INDEX_REGION_BYTES = 32 * 1024
 _INDEX_REGION_FRAMES = 4096
-_LOG_HEADER_BYTES = 32
-_FRAME_HEADER_BYTES = 24
+LOG_HEADER_BYTES = 32
+FRAME_HEADER_BYTES = 24
 
 
 class OpenFiles:
@@ -182,11 +182,11 @@ class OpenFiles:
             return True
         if os.pread(self._log, 8, 16) != salt:
             return False
-        if not os.pread(self._log, 1, _LOG_HEADER_BYTES + frames * frame_bytes - 1):
+        if not os.pread(self._log, 1, LOG_HEADER_BYTES + frames * frame_bytes - 1):
             return False
         if salt == self._salt and self._last_frame:
             # Where it was cut short and has grown again, there is a hole.
-            last = _LOG_HEADER_BYTES + (self._last_frame - 1) * frame_bytes
+            last = LOG_HEADER_BYTES + (self._last_frame - 1) * frame_bytes
             if os.pread(self._log, 8, last + 8) != salt:
                 return False
         self._salt, self._last_frame = salt, frames
@@ -236,7 +236,7 @@ def _frames_of(index: bytes) -> tuple[int, int, bytes]:
     version, page_bytes, frames, salt = _INDEX.unpack_from(index)
     if version != _INDEX_VERSION or not index.startswith(index[_INDEX_HEADER_BYTES:]):
         return 0, 0, b""
-    return frames, _FRAME_HEADER_BYTES + (65536 if page_bytes == 1 else page_bytes), salt
+    return frames, FRAME_HEADER_BYTES + (65536 if page_bytes == 1 else page_bytes), salt
 
 
 class Transaction:

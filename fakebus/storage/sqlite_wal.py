@@ -4,9 +4,12 @@ The log is copied into the file by a connection of its own, so that no write wai
 in the first quiet moment after 8 MB, and without one after 72 MB, because a copy that runs beside
 the writes costs them speed. SQLite starts the log over when all of it is copied and nobody reads
 it. Under constant load that moment may never come, and the log grows. When it has become too
-long, the next commit waits while the reading connection, which then does not read, copies the rest
-and starts the log over in the same file: the system would have to fetch an empty one's pages anew.
-In a quiet moment a log whose file is longer than it should be at rest is made empty.
+long, a commit waits while the reading connection, which then does not read, copies the rest and
+starts the log over in the same file: the system would have to fetch an empty one's pages anew. All
+writers wait with it, so this comes only once little is left to copy. Until then writes are slowed
+down, a moment for every few megabytes, which lets the copy beside them get ahead.
+In a quiet moment a log whose file is longer than it should be at rest is cut short, a piece at a
+time for the same reason.
 """
 
 from __future__ import annotations
@@ -20,8 +23,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fakebus.errors import StorageError
-from fakebus.storage.sqlite_connection import WorkerConnection
-from fakebus.storage.sqlite_transaction import OpenFiles
+from fakebus.storage.sqlite_connection import PAGE_SIZE, WorkerConnection
+from fakebus.storage.sqlite_transaction import FRAME_HEADER_BYTES, LOG_HEADER_BYTES, OpenFiles
 
 logger = logging.getLogger("fakebus.storage")
 
@@ -30,6 +33,12 @@ BUSY_CHECKPOINT_BYTES = 72 * 1024 * 1024
 MAX_WAL_BYTES = 104 * 1024 * 1024
 REST_BYTES = 56 * 1024 * 1024
 """How long the log's file may stay while nothing is written."""
+SPARE_BYTES = 2 * MAX_WAL_BYTES
+"""By how much it may be too long while the copy gets ahead; then all writes wait for the copy."""
+SLICE_BYTES = 8 * 1024 * 1024
+"""What is copied, or cut off, while all writes wait."""
+GIVE_WAY_S = 0.05
+"""How long a commit waits for the copy when the log is too long."""
 QUIET_S = 0.05
 """A moment without writes that is long enough to copy the log in."""
 _BYTES_A_WRITE = 3 * 16384
@@ -67,6 +76,8 @@ class WriteAheadLog:
         self._durable = durable
         self._busy_timeout_s = busy_timeout_s
         self._next_limit = MAX_WAL_BYTES
+        self._copied_bytes = 0
+        """What of the log was in the file when the last copy ended."""
         self._written_since_checkpoint = 0
         self._written_since_look = 0
         self._commits = 0
@@ -102,31 +113,37 @@ class WriteAheadLog:
         else:
             self._wait_for_quiet()
 
-    def _begin_checkpoint(self, *, quiet: bool) -> None:
+    def _begin_checkpoint(self, *, quiet: bool) -> asyncio.Task[None]:
         if self._task is None or self._task.done():
             self._written_since_checkpoint = 0
             self._task = asyncio.get_running_loop().create_task(self._run_checkpoint(quiet=quiet))
+        return self._task
 
     async def keep_short(self) -> None:
         """Start the log over if it has become too long; nothing may be written meanwhile."""
         self._written_since_look, self.look_due = 0, False
         self._is_long = self._size() > REST_BYTES
-        if self._files.log_bytes() > self._next_limit:
-            await self.cut("RESTART")
+        if self._files.log_bytes() <= self._next_limit:
+            return
+        if self._uncopied_bytes() > SLICE_BYTES:
+            await asyncio.wait([self._begin_checkpoint(quiet=False)], timeout=GIVE_WAY_S)
+        too_long = self._files.log_bytes() > self._next_limit + SPARE_BYTES
+        if too_long or self._uncopied_bytes() <= SLICE_BYTES:
+            await self._start_over()
 
-    async def cut(self, mode: str = "TRUNCATE") -> None:
-        """Copy what is left of the log and start it over; nothing may be written meanwhile.
+    def _uncopied_bytes(self) -> int:
+        length = self._files.log_bytes()
+        # One that was started over is shorter than what was copied before.
+        return length - self._copied_bytes if length >= self._copied_bytes else length
 
-        Args:
-            mode: RESTART to keep the length of the file, TRUNCATE to make it empty.
-        """
-        self.cut_wanted = False
+    async def _start_over(self) -> bool:
+        """Copy what is left of the log and have it started over by the next write."""
         # SQLite does not wait for another checkpoint, it gives up.
         await self._wait()
         is_over = False
         try:
             self._files.look()
-            is_over = await self._reader.call(_start_over, self._path, mode)
+            is_over = await self._reader.call(_start_over, self._path)
         except StorageError as error:
             # Not fatal in itself; a full disk will fail the next commit.
             logger.warning("the write-ahead log could not be cut short: %s", error)
@@ -134,6 +151,38 @@ class WriteAheadLog:
         self._files.note_size()
         self._next_limit = MAX_WAL_BYTES + (0 if is_over else self._files.log_bytes())
         self._is_long = False
+        return is_over
+
+    async def cut(self) -> None:
+        """Cut a piece off a log that is longer than it should be at rest; nothing may be written.
+
+        More is to be cut as long as ``cut_wanted``.
+        """
+        self.cut_wanted = False
+        if self._uncopied_bytes() > SLICE_BYTES:
+            # Much was written since it was quiet: the next quiet moment does it.
+            if self._quiet is None:
+                self._wait_for_quiet()
+            return
+        if self._files.log_bytes() > REST_BYTES and not (
+            self._connection is not None
+            and await self._start_over()
+            and await self._begin_anew(self._connection)
+        ):
+            return
+        rest = max(REST_BYTES, self._files.log_bytes() + LOG_HEADER_BYTES)
+        size = self._size()
+        if size > rest:
+            os.truncate(self._wal_path, max(rest, size - SLICE_BYTES))
+            self.cut_wanted = size - SLICE_BYTES > rest
+
+    async def _begin_anew(self, connection: WorkerConnection) -> bool:
+        try:
+            await connection.call(_begin_anew)
+        except StorageError as error:
+            logger.warning("the write-ahead log could not be begun anew: %s", error)
+            return False
+        return True
 
     def _size(self) -> int:
         try:
@@ -148,7 +197,7 @@ class WriteAheadLog:
                 self._connection = await WorkerConnection.open(
                     self._path, busy_timeout_s=self._busy_timeout_s
                 )
-            await self._connection.call(_copy, self._path, self._durable)
+            self._copied_bytes = await self._connection.call(_copy, self._path, self._durable)
             self._files.note_size()
             self._is_long = self._size() > REST_BYTES
             if quiet and self._is_long:
@@ -175,16 +224,24 @@ class WriteAheadLog:
                 await self._connection.close()
 
 
-def _copy(connection: sqlite3.Connection, path: Path, durable: bool) -> None:
+def _copy(connection: sqlite3.Connection, path: Path, durable: bool) -> int:
+    """Copy what can be copied beside the writes; return how many bytes of the log are copied."""
     _demand_room(connection, path)
     connection.execute(f"PRAGMA synchronous = {'NORMAL' if durable else 'OFF'}").fetchall()
-    connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+    [(_, _, copied)] = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+    return int(copied) * (FRAME_HEADER_BYTES + PAGE_SIZE)
 
 
-def _start_over(connection: sqlite3.Connection, path: Path, mode: str) -> bool:
+def _start_over(connection: sqlite3.Connection, path: Path) -> bool:
     _demand_room(connection, path)
-    [(is_busy, _, _)] = connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchall()
+    [(is_busy, _, _)] = connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
     return not is_busy
+
+
+def _begin_anew(connection: sqlite3.Connection) -> None:
+    # A write that changes nothing, as the first one of a log that is started over.
+    [version] = connection.execute("PRAGMA user_version").fetchone()
+    connection.execute(f"PRAGMA user_version = {version}")
 
 
 def _demand_room(connection: sqlite3.Connection, path: Path) -> None:

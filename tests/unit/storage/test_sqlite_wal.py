@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -180,3 +181,56 @@ async def test_nothing_but_the_data_file_is_left_after_a_clean_end(
     await append(storage, await new_log(storage), batch(0, size=MB))
     await storage.close()
     assert [path.name for path in data_file.parent.iterdir()] == ["bus.db"]
+
+
+async def test_writes_wait_for_no_more_than_a_slice_of_the_log(
+    open_storage: OpenStorage, data_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, size in (("CHECKPOINT_BYTES", MB), ("MAX_WAL_BYTES", 2 * MB), ("SLICE_BYTES", MB)):
+        monkeypatch.setattr(sqlite_wal, name, size)
+    monkeypatch.setattr(sqlite_wal, "BUSY_CHECKPOINT_BYTES", 64 * MB)
+    monkeypatch.setattr(sqlite_wal, "GIVE_WAY_S", 30)
+    storage = await open_storage(data_file)
+    wal = storage._wal
+    assert wal is not None
+    left = []
+    start_over = sqlite_wal._start_over
+
+    def noted(connection: sqlite3.Connection, path: Path) -> bool:
+        left.append(wal._uncopied_bytes())
+        return start_over(connection, path)
+
+    monkeypatch.setattr(sqlite_wal, "_start_over", noted)
+    log_id = await new_log(storage)
+    for offset in range(40):
+        await append(storage, log_id, batch(offset, size=MB // 2))
+    assert left
+    assert max(left) <= MB
+    assert await offsets(storage, log_id) == list(range(40))
+
+
+async def test_a_long_log_is_cut_short_slice_by_slice(
+    open_storage: OpenStorage, data_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, size in (("CHECKPOINT_BYTES", MB), ("REST_BYTES", 2 * MB), ("SLICE_BYTES", MB)):
+        monkeypatch.setattr(sqlite_wal, name, size)
+    monkeypatch.setattr(sqlite_wal, "QUIET_S", 3600)
+    steps = []
+    truncate = os.truncate
+
+    def noted(path: str, size: int) -> None:
+        steps.append(os.stat(path).st_size - size)
+        truncate(path, size)
+
+    monkeypatch.setattr(os, "truncate", noted)
+    storage = await open_storage(data_file)
+    log_id = await new_log(storage)
+    for offset in range(8):
+        await append(storage, log_id, batch(offset, size=MB))
+    assert storage._wal is not None
+    storage._wal._look_for_quiet(storage._wal._commits)
+    await shrunk_to(data_file.with_name("bus.db-wal"), 2 * MB)
+    assert len(steps) > 4
+    assert max(steps) <= MB
+    await append(storage, log_id, batch(8, size=MB))
+    assert await offsets(storage, log_id) == list(range(9))
