@@ -160,6 +160,10 @@ class ErrorCode(Enum):
     VOTER_NOT_FOUND = 127, "there is no such voter"
     INVALID_REGULAR_EXPRESSION = 128, "the regular expression is not valid"
     REBOOTSTRAP_REQUIRED = 129, "the client's metadata are too old; bootstrap again"
+    STREAMS_INVALID_TOPOLOGY = 130, "the streams topology is not valid"
+    STREAMS_INVALID_TOPOLOGY_EPOCH = 131, "the streams topology's epoch is not valid"
+    STREAMS_TOPOLOGY_FENCED = 132, "the streams topology's epoch is old"
+    SHARE_SESSION_LIMIT_REACHED = 133, "there are too many share sessions", True
 
 
 class FakebusError(Exception):

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
-from fakebus.broker.activity import LIBRARY, NOWHERE, Activities, Origin
+from fakebus.broker.activity import LIBRARY, Activities, Origin
 from fakebus.broker.appending import (
     AppendResult,
     check_batch,
@@ -22,6 +22,7 @@ from fakebus.broker.appending import (
     refused,
     stamp,
 )
+from fakebus.broker.broker_notes import BrokerNotes
 from fakebus.broker.config_admin import ConfigAdmin
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.configs.topic_config import TopicConfig
@@ -49,11 +50,12 @@ from fakebus.broker.values import Values
 from fakebus.clock import Clock, SystemClock
 from fakebus.errors import BrokerError, ErrorCode
 from fakebus.records.batch import LENGTH_OVERHEAD, TRANSACTIONAL_BIT, BatchHeader
-from fakebus.storage.interface import OffsetRow, Storage
+from fakebus.storage.interface import Storage
 from fakebus.types import Buffer, TopicPartition
 
 if TYPE_CHECKING:
     from fakebus.broker.saved_snapshots import SavedSnapshots
+    from fakebus.broker.share_delivery.deliveries import ShareDeliveries
     from fakebus.broker.snapshots import Participant, Snapshots
     from fakebus.broker.topic_admin import TopicAdmin
 
@@ -98,11 +100,10 @@ class Broker:
             config=self.config, clock=self.clock, storage=storage, topics=self.topics
         )
         self.faults = Faults(self.group_coordinator.rebalance, self.clock)
-        self.topics.note = self._note
-        self.group_coordinator.history.note = self._note_group
-        self.faults.on_fired = lambda client, fault: self._note(
-            "fault fired", detail=f"{client or 'a client without an id'}: {fault}"
-        )
+        notes = BrokerNotes(self.activity)
+        self.topics.note = notes.of_topic
+        self.group_coordinator.history.note = notes.of_group
+        self.faults.on_fired = notes.of_fault
         self.config_admin = ConfigAdmin(
             topics=self.topics, config=self.config, storage=storage, node_ids=self.nodes.ids
         )
@@ -116,7 +117,7 @@ class Broker:
             producer_ids=self.producer_ids,
         )
         if self.activity.enabled:
-            self.transactions.note_offset = self._note_offset
+            self.transactions.note_offset = notes.of_offset
         self.record_thread = RecordThread()
         self.security = Security(self.config, self.values)
         self.participants: list[Participant] = [
@@ -133,28 +134,6 @@ class Broker:
             self.topics, self.config, self.clock, self._expire_snapshots, self.transactions.expire
         )
 
-    def _note(
-        self,
-        verb: str,
-        /,
-        place: TopicPartition = NOWHERE,
-        offsets: tuple[int, int] = (-1, -1),
-        *,
-        detail: str = "",
-    ) -> None:
-        self.activity.note(verb, LIBRARY, place, offsets, detail=detail)
-
-    def _note_offset(self, origin: Origin, group: str, row: OffsetRow, before: int | None) -> None:
-        place, offsets = TopicPartition(row.topic, row.partition), (row.offset, row.offset)
-        before = -1 if before is None else before
-        self.activity.note("committed", origin, place, offsets, group, "", "", before)
-
-    def _note_group(
-        self, verb: str, group: str, client_id: str, member_id: str, reason: str
-    ) -> None:
-        who = f"{client_id}: " if client_id else ""
-        self.activity.note(verb, LIBRARY, group=group, detail=who + reason, member=member_id)
-
     # What most buses do not need while they rest is loaded when it is asked for.
 
     @cached_property
@@ -163,6 +142,15 @@ class Broker:
         from fakebus.broker.topic_admin import TopicAdmin
 
         return TopicAdmin(topics=self.topics, config=self.config, nodes=self.nodes)
+
+    @cached_property
+    def shares(self) -> ShareDeliveries:
+        """What is delivered to share groups."""
+        from fakebus.broker.share_delivery.deliveries import ShareDeliveries
+
+        return ShareDeliveries(
+            self.config, self.clock, self.topics, self.group_coordinator, self.activity
+        )
 
     @cached_property
     def snapshots(self) -> Snapshots:

@@ -36,6 +36,9 @@ SETTINGS = {
     "group.consumer.min.heartbeat.interval.ms": "100",
     "group.consumer.min.session.timeout.ms": "500",
     "group.consumer.session.timeout.ms": "1500",
+    "group.share.heartbeat.interval.ms": "300",
+    "group.share.min.heartbeat.interval.ms": "100",
+    "group.share.min.record.lock.duration.ms": "1000",
 }
 """Broker configs of the shared cluster: Kafka's names, and waits short enough for tests."""
 

@@ -16,18 +16,29 @@ from typing import Any, cast
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.groups.answers import note_answer, settle, settled
 from fakebus.broker.groups.classic.coordinator import ClassicCoordinator
+from fakebus.broker.groups.connections import GroupConnections
 from fakebus.broker.groups.consumer.classic_members import ClassicMembers
 from fakebus.broker.groups.consumer.coordinator import ConsumerCoordinator
 from fakebus.broker.groups.consumer.group import ConsumerGroup
-from fakebus.broker.groups.consumer.heartbeats import ConsumerHeartbeats
+from fakebus.broker.groups.consumer.heartbeats import consumer_heartbeat
 from fakebus.broker.groups.consumer.migration import Migration
-from fakebus.broker.groups.group import CLASSIC, CONSUMER, Group, GroupDescription, GroupType
+from fakebus.broker.groups.group import (
+    CLASSIC,
+    CONSUMER,
+    SHARE,
+    Group,
+    GroupDescription,
+    GroupType,
+)
+from fakebus.broker.groups.heartbeats import Heartbeats
 from fakebus.broker.groups.history import GroupHistory
 from fakebus.broker.groups.journal import GroupJournal
 from fakebus.broker.groups.offset_requests import OffsetRequests, WhenCommitted
 from fakebus.broker.groups.registry import GroupRegistry
 from fakebus.broker.groups.requests import (
     UNKNOWN_MEMBER_ID,
+    ConsumerHeartbeat,
+    HeartbeatResult,
     JoinRequest,
     JoinResult,
     LeavingMember,
@@ -35,6 +46,8 @@ from fakebus.broker.groups.requests import (
     SyncRequest,
     SyncResult,
 )
+from fakebus.broker.groups.share.coordinator import ShareCoordinator
+from fakebus.broker.groups.share.group import ShareGroup
 from fakebus.broker.topics import Topic, Topics
 from fakebus.clock import Clock
 from fakebus.errors import BrokerError, ErrorCode, StorageError
@@ -63,8 +76,9 @@ class GroupCoordinator:
         """What has become of the groups lately."""
         self._classic = ClassicCoordinator(config, clock, self._journal, self.history)
         self._consumer = ConsumerCoordinator(config, clock, topics, self._journal, self.history)
+        self.share = ShareCoordinator(config, clock, topics, self._journal, self.history)
         types: Mapping[str, GroupType[Any]]
-        types = {CLASSIC: self._classic, CONSUMER: self._consumer}
+        types = {CLASSIC: self._classic, CONSUMER: self._consumer, SHARE: self.share}
         self._groups = GroupRegistry(config, clock, storage, types)
         classic_members = ClassicMembers(config, topics, self._journal, self._consumer)
         self._doors: dict[str, ClassicCoordinator | ClassicMembers]
@@ -73,15 +87,21 @@ class GroupCoordinator:
         migration = Migration(
             config, topics, self._groups, self._classic, self._consumer, classic_members
         )
-        self.consumer_heartbeat = ConsumerHeartbeats(
-            self._consumer, migration, self._groups, self._journal, self.history
-        ).heartbeat
+        consumer = partial(consumer_heartbeat, self._consumer, migration, self._groups)
+        self.consumer_heartbeat = self._answered("ConsumerGroupHeartbeat", consumer)
+        share = partial(self.share.heartbeat, self._groups)
+        self.share_heartbeat = self._answered("ShareGroupHeartbeat", share)
         self._offsets = self._groups.offsets
         self._offset_requests = OffsetRequests(config, clock, topics, self._groups)
-        self._connections: set[object] = set()
+        self.connections = GroupConnections(config, self._groups)
         topics.on_deleting.append(self._topic_deleted)
         for hook in (topics.on_changed, topics.on_deleted):
             hook.append(self._topic_changed)
+
+    def _answered(
+        self, api: str, handle: Callable[[ConsumerHeartbeat], HeartbeatResult]
+    ) -> Callable[[ConsumerHeartbeat], asyncio.Future[HeartbeatResult]]:
+        return Heartbeats(api, handle, self._journal, self.history).heartbeat
 
     async def load(self) -> None:
         """Restore all groups; members that were there have their session timeout to call.
@@ -199,36 +219,6 @@ class GroupCoordinator:
         self._journal.when_stored(group_id, lambda _: settle(future, errors))
         return future
 
-    # -- connections --
-
-    def watch_connection(self, connection: object) -> bool:
-        """Return whether :meth:`connection_closed` has to be called for a connection.
-
-        That is so once for each connection that members join through while
-        ``fakebus.evict.on.disconnect`` is on.
-        """
-        if connection in self._connections:
-            return False
-        if not self._config.get_bool("fakebus.evict.on.disconnect"):
-            return False
-        self._connections.add(connection)
-        return True
-
-    def connection_closed(
-        self, connection: object, is_here: Callable[[str], bool] = lambda _: True
-    ) -> None:
-        """Remove the members that joined last through this connection.
-
-        Args:
-            connection: what was closed.
-            is_here: tells of which groups, by name; all when left out.
-        """
-        self._connections.discard(connection)
-        for group in self._groups:
-            if not is_here(group.group_id):
-                continue
-            self._groups.type_of(group).remove_connected(group, connection)
-
     # -- offsets --
 
     def commit_offsets(self, commit: OffsetCommit, then: WhenCommitted) -> None:
@@ -297,7 +287,7 @@ class GroupCoordinator:
 
     def _topic_changed(self, topic: Topic) -> None:
         for group in self._groups:
-            if isinstance(group, ConsumerGroup):
+            if isinstance(group, ConsumerGroup | ShareGroup):
                 group.topic_changed(topic)
 
     # -- administration --

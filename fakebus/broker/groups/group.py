@@ -23,6 +23,9 @@ Also of a group that has nothing but offsets, which were committed from outside.
 CONSUMER = "consumer"
 """The type of the groups whose partitions the coordinator shares out (KIP-848)."""
 
+SHARE = "share"
+"""The type of the groups whose members take records of the same partitions (KIP-932)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModernMember:

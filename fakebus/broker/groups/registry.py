@@ -11,7 +11,7 @@ from typing import Any
 from fakebus.broker.chores import FailureLog
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.groups.answers import settle
-from fakebus.broker.groups.group import CLASSIC, Group, GroupType
+from fakebus.broker.groups.group import CLASSIC, SHARE, Group, GroupType
 from fakebus.broker.groups.offsets import CommittedOffsets
 from fakebus.clock import Clock, Timer
 from fakebus.errors import ErrorCode
@@ -65,9 +65,13 @@ class GroupRegistry:
         self._groups[group.group_id] = group
 
     def make_way(self, group_id: str, group_type: str) -> None:
-        """Let a group without members, if there is one, be of another type from now on."""
+        """Let a group without members, if there is one, be of another type from now on.
+
+        Share groups stay what they are: what they keep has no meaning for others.
+        """
         group = self._groups.get(group_id)
-        if group is not None and group.is_empty and group.group_type != group_type:
+        types = {group_type} if group is None else {group_type, group.group_type}
+        if group is not None and group.is_empty and len(types) > 1 and SHARE not in types:
             self.type_of(group).abandon(group, ErrorCode.UNKNOWN_MEMBER_ID)
             self._groups[group_id] = self._types[group_type].new_group(group_id)
 

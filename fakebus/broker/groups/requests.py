@@ -54,7 +54,7 @@ class JoinRequest:
     reason: str = ""
     """Why the client joins, in its own words (KIP-800)."""
     connection: object | None = None
-    """What stands for the client's connection; see ``GroupCoordinator.watch_connection``."""
+    """What stands for the client's connection; see ``GroupConnections``."""
 
 
 class JoinedMember(NamedTuple):
@@ -128,7 +128,7 @@ class ConsumerHeartbeat:
     sees: Callable[[str], bool] = field(default=lambda _: True, compare=False)
     """Tells whether the client may know of a topic."""
     connection: object | None = None
-    """What stands for the client's connection; see ``GroupCoordinator.watch_connection``."""
+    """What stands for the client's connection; see ``GroupConnections``."""
 
     @property
     def is_full(self) -> bool:

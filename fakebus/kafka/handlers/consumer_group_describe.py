@@ -17,8 +17,8 @@ from collections.abc import Iterable
 
 from fakebus.broker.groups.group import CONSUMER, MemberDescription, ModernMember
 from fakebus.broker.security.resources import NOT_ASKED, ResourceType
-from fakebus.errors import ErrorCode
 from fakebus.kafka.api import RequestContext, handles
+from fakebus.kafka.modern_groups import Described, describe_all
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import (
     ConsumerGroupDescribeRequest,
@@ -42,35 +42,20 @@ def handle_consumer_group_describe(
 ) -> ConsumerGroupDescribeResponse:
     """Show consumer groups with their members."""
     return ConsumerGroupDescribeResponse(
-        # A group may be some megabytes: it is told once, however often it is named.
         groups=[
-            _describe(name, request, context)
-            for name in sorted(dict.fromkeys(request.group_ids), key=bool)
+            _describe(each, request, context)
+            for each in describe_all(request.group_ids, CONSUMER, context)
         ]
     )
 
 
 def _describe(
-    group_id: str, request: ConsumerGroupDescribeRequest, context: RequestContext
+    described: Described, request: ConsumerGroupDescribeRequest, context: RequestContext
 ) -> ConsumerGroupDescribeResponseDescribedGroup:
-    if not group_id:
+    group_id, group, error, message = described
+    if group is None:
         return ConsumerGroupDescribeResponseDescribedGroup(
-            error_code=ErrorCode.INVALID_GROUP_ID.code, group_id=""
-        )
-    context.broker.group_coordinator.history.reached(group_id)
-    group = context.broker.group_coordinator.describe(group_id)
-    if group is None or group.group_type != CONSUMER:
-        problem = "not found" if group is None else "is not a consumer group"
-        return ConsumerGroupDescribeResponseDescribedGroup(
-            error_code=ErrorCode.GROUP_ID_NOT_FOUND.code,
-            error_message=f"Group {group_id} {problem}.",
-            group_id=group_id,
-        )
-    if not all(context.sees(ResourceType.TOPIC, name) for name in sorted(_topics(group.members))):
-        return ConsumerGroupDescribeResponseDescribedGroup(
-            error_code=ErrorCode.TOPIC_AUTHORIZATION_FAILED.code,
-            error_message="its members read topics that the client may not describe",
-            group_id=group_id,
+            error_code=error.code, error_message=message, group_id=group_id
         )
     operations = NOT_ASKED
     if request.include_authorized_operations:
@@ -86,16 +71,6 @@ def _describe(
         ],
         authorized_operations=operations,
     )
-
-
-def _topics(members: Iterable[MemberDescription]) -> set[str]:
-    """Return the topics that an answer about members names."""
-    found: set[str] = set()
-    for member in members:
-        if member.modern is not None:
-            found |= member.modern.topics
-            found.update(place.topic for place in (*member.modern.owned, *member.modern.target))
-    return found
 
 
 def _member(

@@ -13,11 +13,11 @@ from __future__ import annotations
 
 from functools import partial
 
-from fakebus.broker.groups.requests import ConsumerHeartbeat, HeartbeatResult
-from fakebus.broker.nodes import KEPT_IN
+from fakebus.broker.groups.requests import ConsumerHeartbeat
 from fakebus.broker.security.resources import Operation, ResourceType
 from fakebus.errors import ErrorCode
 from fakebus.kafka.api import RequestContext, handles
+from fakebus.kafka.modern_groups import note_heartbeat, watch
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import (
     ConsumerGroupHeartbeatRequest,
@@ -40,20 +40,16 @@ async def handle_consumer_group_heartbeat(
     request: ConsumerGroupHeartbeatRequest, context: RequestContext
 ) -> ConsumerGroupHeartbeatResponse:
     """Keep a member in its group, and tell it what it is to own."""
-    coordinator, connection = context.broker.group_coordinator, context.connection
-    if coordinator.watch_connection(connection):
-        is_here = partial(context.coordinates, KEPT_IN["GROUP"])
-        connection.on_close.append(partial(coordinator.connection_closed, connection, is_here))
+    watch(context)
     wanted = _heartbeat(request, context)
     if not all(
         context.allows(Operation.DESCRIBE, ResourceType.TOPIC, name)
         for name in request.subscribed_topic_names or ()
     ):
         return ConsumerGroupHeartbeatResponse(error_code=ErrorCode.TOPIC_AUTHORIZATION_FAILED.code)
-    result = await coordinator.consumer_heartbeat(wanted)
+    result = await context.broker.group_coordinator.consumer_heartbeat(wanted)
     places = result.assignment
-    if result.error is ErrorCode.NONE:
-        _note(context, wanted.group_id, result)
+    note_heartbeat(context, wanted.group_id, result)
     return ConsumerGroupHeartbeatResponse(
         error_code=result.error.code,
         error_message=result.message,
@@ -100,13 +96,3 @@ def _heartbeat(
         sees=partial(context.sees, ResourceType.TOPIC),
         connection=context.connection,
     )
-
-
-def _note(context: RequestContext, group_id: str, result: HeartbeatResult) -> None:
-    broker, member = context.broker, result.member_id or ""
-    if result.topics is not None:
-        detail = ", ".join(sorted(result.topics))
-        broker.activity.note("joined", context.origin, group=group_id, detail=detail, member=member)
-    if result.assignment is not None:
-        places = broker.topics.named(result.assignment)
-        broker.activity.note_assignment(context.origin, group_id, member, places)

@@ -14,12 +14,10 @@ Version notes:
 
 from __future__ import annotations
 
-from functools import partial
-
 from fakebus.broker.groups.requests import GroupProtocol, JoinRequest, JoinResult
-from fakebus.broker.nodes import KEPT_IN
 from fakebus.errors import ErrorCode
 from fakebus.kafka.api import RequestContext, handles
+from fakebus.kafka.modern_groups import watch
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import (
     JoinGroupRequest,
@@ -40,13 +38,9 @@ async def handle_join_group(
     request: JoinGroupRequest, context: RequestContext
 ) -> JoinGroupResponse:
     """Wait for the end of the join phase."""
-    coordinator, connection = context.broker.group_coordinator, context.connection
-    if coordinator.watch_connection(connection):
-        # Another node may coordinate a group by then, where its members go on.
-        is_here = partial(context.coordinates, KEPT_IN["GROUP"])
-        connection.on_close.append(partial(coordinator.connection_closed, connection, is_here))
+    watch(context)
     wanted = _join_request(request, context)
-    result = await coordinator.join_group(wanted)
+    result = await context.broker.group_coordinator.join_group(wanted)
     if result.error is ErrorCode.NONE and wanted.protocols:
         metadata = wanted.protocols[0].metadata
         context.broker.activity.note_join(

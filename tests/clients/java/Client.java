@@ -40,6 +40,14 @@ final class Client {
       commands.put("alter_offsets", groups::alterOffsets);
       commands.put("delete_offsets", groups::deleteOffsets);
       commands.put("delete_group", groups::delete);
+      Shares shares = new Shares(arguments[0], admin);
+      commands.put("share", shares::consume);
+      commands.put("share_configs", shares::configure);
+      commands.put("describe_share_group", shares::describe);
+      commands.put("share_offsets", shares::offsets);
+      commands.put("alter_share_offsets", shares::alterOffsets);
+      commands.put("delete_share_offsets", shares::deleteOffsets);
+      commands.put("delete_share_group", shares::delete);
       Contract.serve(commands);
     }
   }

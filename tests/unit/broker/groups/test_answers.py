@@ -58,7 +58,7 @@ async def test_a_member_whose_connection_is_closed_is_told(
     bench = await new_bench(fakebus_evict_on_disconnect="true")
     connection = object()
     (member,) = await bench.stable(connection=connection)
-    bench.coordinator.connection_closed(connection)
+    bench.coordinator.connections.closed(connection)
     assert (
         f"group g: member {member.member_id} is removed: its connection was closed"
         in caplog.messages

@@ -201,26 +201,26 @@ async def test_emptied_group_is_stored_before_the_last_member_is_answered(bench:
 async def test_closed_connection_removes_nobody_unless_asked_to(bench: Bench) -> None:
     connection = object()
     (member,) = await bench.stable(connection=connection)
-    assert not bench.coordinator.watch_connection(connection)
+    assert not bench.coordinator.connections.watch(connection)
     assert bench.heartbeat(member) is ErrorCode.NONE
 
 
 async def test_closed_connection_removes_its_members_and_given_ids(new_bench: NewBench) -> None:
     bench = await new_bench(fakebus_evict_on_disconnect="true")
     lost, kept = object(), object()
-    assert bench.coordinator.watch_connection(lost)
-    assert not bench.coordinator.watch_connection(lost)
-    assert bench.coordinator.watch_connection(kept)
+    assert bench.coordinator.connections.watch(lost)
+    assert not bench.coordinator.connections.watch(lost)
+    assert bench.coordinator.connections.watch(kept)
     ids = [await bench.new_id(connection=c) for c in (lost, kept)]
     await bench.new_id(connection=lost)
     joins = [bench.send_join(m, connection=c) for m, c in zip(ids, (lost, kept), strict=True)]
     first, second = [await bench.answer(join) for join in joins]
-    bench.coordinator.connection_closed(lost)
+    bench.coordinator.connections.closed(lost)
     assert bench.heartbeat(first) is ErrorCode.UNKNOWN_MEMBER_ID
     assert bench.heartbeat(second) is ErrorCode.REBALANCE_IN_PROGRESS
     result = await bench.join(second.member_id, connection=kept)
     assert [m.member_id for m in result.members] == [second.member_id]
-    assert bench.coordinator.watch_connection(lost)
+    assert bench.coordinator.connections.watch(lost)
 
 
 async def test_member_that_joined_again_elsewhere_survives_its_old_connection(
@@ -230,9 +230,9 @@ async def test_member_that_joined_again_elsewhere_survives_its_old_connection(
     old, new = object(), object()
     (member,) = await bench.stable(connection=old)
     again = await bench.join(member.member_id, connection=new)
-    bench.coordinator.connection_closed(old)
+    bench.coordinator.connections.closed(old)
     assert bench.heartbeat(again) is ErrorCode.NONE
-    bench.coordinator.connection_closed(new)
+    bench.coordinator.connections.closed(new)
     assert bench.state() == "Empty"
 
 
@@ -240,5 +240,5 @@ async def test_static_member_survives_its_connection(new_bench: NewBench) -> Non
     bench = await new_bench(fakebus_evict_on_disconnect="true")
     connection = object()
     member = await bench.join(connection=connection, group_instance_id="i")
-    bench.coordinator.connection_closed(connection)
+    bench.coordinator.connections.closed(connection)
     assert bench.heartbeat(member) is ErrorCode.NONE

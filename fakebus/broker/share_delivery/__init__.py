@@ -1,0 +1,1 @@
+"""Delivery of records to the members of share groups (KIP-932)."""

@@ -1,0 +1,340 @@
+"""Delivery of one partition's records to a share group: who has which, and which are done.
+
+What is in flight lies between the *share-partition start offset*, before which everything is
+done, and the *end offset*, from which on nothing was delivered yet (KIP-932). Records that are in
+the same state stand together in a run, so that a record costs nothing of its own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum, IntEnum
+from typing import NamedTuple
+
+from fakebus.errors import BrokerError, ErrorCode
+
+
+class RecordState(Enum):
+    """State of a record; the value is its letter where it is stored."""
+
+    AVAILABLE = "a"
+    ACQUIRED = "l"
+    """Locked: a member has it, until its lock times out."""
+    ACKNOWLEDGED = "d"
+    ARCHIVED = "x"
+    """Nobody gets it any more: it was rejected, or delivered too often, or is no record."""
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the group is done with the record."""
+        return self in (RecordState.ACKNOWLEDGED, RecordState.ARCHIVED)
+
+
+class Acknowledgement(IntEnum):
+    """Word of a member about a record that it has, by its number on the wire."""
+
+    GAP = 0
+    """There is no record at the offset."""
+    ACCEPT = 1
+    RELEASE = 2
+    REJECT = 3
+    RENEW = 4
+    """It needs more time (KIP-1222)."""
+
+
+class AcknowledgedRange(NamedTuple):
+    """Range of offsets, with one acknowledgement for all of them or one for each."""
+
+    first: int
+    last: int
+    types: Sequence[int]
+
+    def pieces(self) -> Iterator[tuple[int, int, Acknowledgement]]:
+        """Yield parts of the range that are acknowledged alike."""
+        if len(self.types) == 1:
+            yield self.first, self.last, Acknowledgement(self.types[0])
+            return
+        first = self.first
+        for index, each in enumerate(self.types):
+            offset = self.first + index
+            if offset == self.last or self.types[index + 1] != each:
+                yield first, offset, Acknowledgement(each)
+                first = offset + 1
+
+
+Range = tuple[int, int]
+"""First and last offset."""
+
+
+class AcquiredRange(NamedTuple):
+    """Range of offsets that a member has got, and how often they were delivered by now."""
+
+    first: int
+    last: int
+    delivery_count: int
+
+
+@dataclass(slots=True, kw_only=True)
+class Run:
+    """Run of offsets in one state."""
+
+    first: int
+    last: int
+    state: RecordState = RecordState.AVAILABLE
+    deliveries: int = 0
+    member_id: str = ""
+    due_s: float = 0.0
+    """When the lock times out, on the monotonic clock."""
+
+    def continues(self, before: Run) -> bool:
+        """Whether it says of its offsets what another run says of those just before."""
+        return (self.first - 1, self.state, self.deliveries, self.member_id, self.due_s) == (
+            *(before.last, before.state, before.deliveries, before.member_id, before.due_s),
+        )
+
+
+class Lock(NamedTuple):
+    """Terms on which records are delivered."""
+
+    member_id: str
+    due_s: float
+    """When it times out, on the monotonic clock."""
+    max_deliveries: int
+
+
+_STORED = re.compile(r"(\d{1,19})-(\d{1,19})([adx])(\d{1,5})")
+STORED_PREFIX = "share:"
+"""Begins the metadata of an offset that a share group has."""
+
+
+class SharePartition:
+    """Records of one partition in flight to a share group.
+
+    Args:
+        start_offset: the first offset that the group is not done with.
+        stored: what :meth:`encode` returned.
+
+    Raises:
+        ValueError: that cannot be read.
+    """
+
+    def __init__(self, start_offset: int, stored: str = STORED_PREFIX) -> None:
+        self.start_offset = start_offset
+        self.is_gone = False
+        """Whether this is not what counts any more."""
+        self.is_read = False
+        """Whether a fetch is about to acquire records, which no other one may do meanwhile."""
+        self.queue: dict[Callable[[], None], None] = {}
+        """Called when that one has come to its end."""
+        self.waiting: dict[Callable[[], None], None] = {}
+        """Called when records may have become available."""
+        self._runs: list[Run] = []
+        text = stored.removeprefix(STORED_PREFIX)
+        for part in text.split(",") if text else ():
+            found = _STORED.fullmatch(part)
+            if found is None or int(found[1]) != self.end_offset or int(found[2]) < int(found[1]):
+                raise ValueError(f"{part!r} does not go on at offset {self.end_offset}")
+            run = Run(first=int(found[1]), last=int(found[2]), state=RecordState(found[3]))
+            run.deliveries = int(found[4])
+            self._runs.append(run)
+
+    def encode(self) -> str:
+        """Return what is known of records in flight, as it is stored.
+
+        A lock is not kept: whoever has a record when the broker ends loses it.
+        """
+        kept = [
+            replace(run, state=RecordState.AVAILABLE, deliveries=run.deliveries - 1)
+            if run.state is RecordState.ACQUIRED
+            else run
+            for run in self._runs
+        ]
+        while kept and kept[-1].state is RecordState.AVAILABLE and not kept[-1].deliveries:
+            kept.pop()
+        parts = (f"{run.first}-{run.last}{run.state.value}{run.deliveries}" for run in kept)
+        return STORED_PREFIX + ",".join(parts)
+
+    @property
+    def end_offset(self) -> int:
+        """One past the last offset that was delivered."""
+        return self._runs[-1].last + 1 if self._runs else self.start_offset
+
+    @property
+    def next_offset(self) -> int:
+        """The first offset that can be acquired; the end offset if nothing was given back."""
+        for run in self._runs:
+            if run.state is RecordState.AVAILABLE:
+                return run.first
+        return self.end_offset
+
+    @property
+    def has_available(self) -> bool:
+        """Whether records were given back that nobody has got since."""
+        return self.next_offset < self.end_offset
+
+    @property
+    def unfinished(self) -> int:
+        """How many records in flight the group is not done with."""
+        return sum(run.last - run.first + 1 for run in self._runs if not run.state.is_final)
+
+    @property
+    def next_due_s(self) -> float | None:
+        """When the next lock times out, ``None`` if there is none."""
+        return min((run.due_s for run in self._locked()), default=None)
+
+    def _locked(self) -> Iterator[Run]:
+        return (run for run in self._runs if run.state is RecordState.ACQUIRED)
+
+    def acquire(
+        self, first: int, last: int, lock: Lock, most: int, most_new: int, dropped: Iterable[Range]
+    ) -> list[AcquiredRange]:
+        """Give a member what is available in a range of offsets, and say what it has got.
+
+        Args:
+            first: the first offset.
+            last: the last one.
+            lock: whose and for how long.
+            most: how many records it gets.
+            most_new: how many records may be in flight from now on that were not.
+            dropped: offsets that nobody is to get, of transactions that were aborted and such.
+        """
+        if last >= self.end_offset and most_new > 0:
+            self._begin(first, last, most_new)
+        for begin, end in dropped:
+            for run in self._cut_out(begin, end):
+                if run.state is RecordState.AVAILABLE:
+                    run.state = RecordState.ARCHIVED
+        acquired: list[AcquiredRange] = []
+        for run in self._cut_out(first, last):
+            if run.state is not RecordState.AVAILABLE:
+                continue
+            if run.deliveries >= lock.max_deliveries:
+                run.state = RecordState.ARCHIVED
+                continue
+            if most <= 0:
+                break
+            if run.last - run.first >= most:
+                next(self._cut_out(run.first, run.first + most - 1))
+            run.state, run.member_id, run.due_s = RecordState.ACQUIRED, lock.member_id, lock.due_s
+            run.deliveries += 1
+            most -= run.last - run.first + 1
+            acquired.append(AcquiredRange(run.first, run.last, run.deliveries))
+        self._tidy()
+        return acquired
+
+    def _begin(self, first: int, last: int, most: int) -> None:
+        """Let offsets behind the end be in flight, as far as they are in a range."""
+        if first > self.end_offset:
+            # Where batches are missing that compaction or retention has dropped, nothing is lost.
+            gap = Run(first=self.end_offset, last=first - 1, state=RecordState.ARCHIVED)
+            self._runs.append(gap)
+        end = min(last, self.end_offset + most - 1)
+        self._runs.append(Run(first=self.end_offset, last=end))
+
+    def acknowledge(self, ranges: Iterable[AcknowledgedRange], lock: Lock) -> None:
+        """Take in what a member says of records that it has; nothing of it if some are wrong.
+
+        Args:
+            ranges: what it says, in the order of the offsets.
+            lock: whose, and the terms on which locks are renewed.
+
+        Raises:
+            BrokerError: INVALID_RECORD_STATE, or INVALID_REQUEST for what was never delivered.
+        """
+        pieces = [
+            (max(first, self.start_offset), last, kind)
+            for each in ranges
+            for first, last, kind in each.pieces()
+            if last >= self.start_offset
+        ]
+        for first, last, _ in pieces:
+            if last >= self.end_offset:
+                raise BrokerError(
+                    ErrorCode.INVALID_REQUEST,
+                    f"offsets up to {last} are acknowledged, of which those from "
+                    f"{self.end_offset} on were not delivered",
+                )
+            for run in self._between(first, last):
+                if run.state is not RecordState.ACQUIRED or run.member_id != lock.member_id:
+                    raise BrokerError(
+                        ErrorCode.INVALID_RECORD_STATE,
+                        f"member {lock.member_id} does not have the records from offset "
+                        f"{max(first, run.first)} on (any more)",
+                    )
+        for first, last, kind in pieces:
+            for run in self._cut_out(first, last):
+                if kind is Acknowledgement.RENEW:
+                    run.due_s = lock.due_s
+                elif kind is Acknowledgement.RELEASE:
+                    self._give_back(run, lock.max_deliveries)
+                else:
+                    accepts = kind is Acknowledgement.ACCEPT
+                    self._end(run, RecordState.ACKNOWLEDGED if accepts else RecordState.ARCHIVED)
+        self._tidy()
+
+    def release(self, gives_back: Callable[[Run], bool], max_deliveries: int) -> bool:
+        """Take acquired records from their members.
+
+        Args:
+            gives_back: tells of which runs.
+            max_deliveries: how often a record is delivered.
+
+        Returns:
+            Whether there were any.
+        """
+        found = [run for run in self._locked() if gives_back(run)]
+        for run in found:
+            self._give_back(run, max_deliveries)
+        self._tidy()
+        return bool(found)
+
+    def move_start(self, offset: int) -> None:
+        """Let nothing be in flight before an offset, where the log begins now."""
+        if offset <= self.start_offset:
+            return
+        self._runs = [run for run in self._runs if run.last >= offset]
+        for run in self._runs[:1]:
+            run.first = max(run.first, offset)
+        self.start_offset = offset
+        self._tidy()
+
+    def wake(self, *, gone: bool = False) -> None:
+        """Tell those that wait to look again."""
+        self.is_gone = self.is_gone or gone
+        for wake in tuple(self.waiting):
+            wake()
+
+    def _give_back(self, run: Run, max_deliveries: int) -> None:
+        spent = run.deliveries >= max_deliveries
+        self._end(run, RecordState.ARCHIVED if spent else RecordState.AVAILABLE)
+
+    @staticmethod
+    def _end(run: Run, state: RecordState) -> None:
+        run.state, run.member_id, run.due_s = state, "", 0.0
+
+    def _between(self, first: int, last: int) -> Iterator[Run]:
+        return (run for run in self._runs if run.last >= first and run.first <= last)
+
+    def _cut_out(self, first: int, last: int) -> Iterator[Run]:
+        """Cut runs at both ends of a range, and yield those inside."""
+        for offset in (first, last + 1):
+            for index, run in enumerate(self._runs):
+                if run.first < offset <= run.last:
+                    self._runs.insert(index + 1, replace(run, first=offset))
+                    run.last = offset - 1
+                    break
+        yield from list(self._between(first, last))
+
+    def _tidy(self) -> None:
+        """Go on behind what is done, and join what is alike."""
+        joined: list[Run] = []
+        for run in self._runs:
+            if not joined and run.state.is_final:
+                self.start_offset = run.last + 1
+            elif joined and run.continues(joined[-1]):
+                joined[-1].last = run.last
+            else:
+                joined.append(run)
+        self._runs = joined

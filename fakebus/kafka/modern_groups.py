@@ -1,0 +1,82 @@
+"""What the APIs have in common that are about groups of one type."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from typing import NamedTuple
+
+from fakebus.broker.groups.group import GroupDescription, MemberDescription
+from fakebus.broker.groups.requests import HeartbeatResult
+from fakebus.broker.nodes import KEPT_IN
+from fakebus.broker.security.resources import ResourceType
+from fakebus.errors import ErrorCode
+from fakebus.kafka.api import RequestContext
+
+
+def watch(context: RequestContext) -> None:
+    """Let groups hear of the end of a client's connection, if they want to."""
+    connections = context.broker.group_coordinator.connections
+    if connections.watch(connection := context.connection):
+        # Another node may coordinate a group by then, where its members go on.
+        is_here = partial(context.coordinates, KEPT_IN["GROUP"])
+        connection.on_close.append(partial(connections.closed, connection, is_here))
+
+
+def note_heartbeat(context: RequestContext, group_id: str, result: HeartbeatResult) -> None:
+    """Note what a member has said that it reads, and what it was told to read."""
+    if result.error is not ErrorCode.NONE:
+        return
+    broker, member = context.broker, result.member_id or ""
+    if result.topics is not None:
+        detail = ", ".join(sorted(result.topics))
+        broker.activity.note("joined", context.origin, group=group_id, detail=detail, member=member)
+    if result.assignment is not None:
+        places = broker.topics.named(result.assignment)
+        broker.activity.note_assignment(context.origin, group_id, member, places)
+
+
+class Described(NamedTuple):
+    """A group that a client has asked for, or why it is not told of it."""
+
+    group_id: str
+    group: GroupDescription | None
+    error: ErrorCode = ErrorCode.NONE
+    message: str | None = None
+
+
+def describe_all(
+    group_ids: Iterable[str], group_type: str, context: RequestContext
+) -> list[Described]:
+    """Return groups of one type by their names; one that is named twice is told once.
+
+    An empty name comes before all others, as in Kafka.
+    """
+    # A group may be some megabytes.
+    names = sorted(dict.fromkeys(group_ids), key=bool)
+    return [_describe(name, group_type, context) for name in names]
+
+
+def _describe(group_id: str, group_type: str, context: RequestContext) -> Described:
+    if not group_id:
+        return Described("", None, ErrorCode.INVALID_GROUP_ID)
+    context.broker.group_coordinator.history.reached(group_id)
+    group = context.broker.group_coordinator.describe(group_id)
+    if group is None or group.group_type != group_type:
+        problem = "not found" if group is None else f"is not a {group_type} group"
+        message = f"Group {group_id} {problem}."
+        return Described(group_id, None, ErrorCode.GROUP_ID_NOT_FOUND, message)
+    if not all(context.sees(ResourceType.TOPIC, name) for name in sorted(_topics(group.members))):
+        message = "its members read topics that the client may not describe"
+        return Described(group_id, None, ErrorCode.TOPIC_AUTHORIZATION_FAILED, message)
+    return Described(group_id, group)
+
+
+def _topics(members: Iterable[MemberDescription]) -> set[str]:
+    """Return the topics that an answer about members names."""
+    found: set[str] = set()
+    for member in members:
+        if member.modern is not None:
+            found |= member.modern.topics
+            found.update(place.topic for place in (*member.modern.owned, *member.modern.target))
+    return found
