@@ -10,14 +10,25 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field
-from random import random
-from types import TracebackType
-from typing import NamedTuple, Self, TypedDict, Unpack
+from collections.abc import Callable, Iterable
+from typing import TypedDict, Unpack
 
+from fakebus.broker.fault import (
+    HTTP,
+    KAFKA,
+    Api,
+    Corrupt,
+    Delay,
+    Disconnect,
+    Duplicate,
+    Effect,
+    Fail,
+    Fault,
+    Names,
+    StorageFull,
+)
 from fakebus.clock import Clock
-from fakebus.errors import ErrorCode
+from fakebus.errors import ErrorCode, StorageError
 from fakebus.protocol import codec
 from fakebus.protocol.api_keys import ApiKey
 
@@ -27,37 +38,8 @@ LARGEST = 1_000_000_000
 """Of the numbers that people give for a fault."""
 FOR_S = 600.0
 """How long a fault is in force that is switched on for a running bus: it may well be forgotten."""
-KAFKA = "kafka"
-_HANDSHAKES = frozenset(
-    codec.api_name(key)
-    for key in (ApiKey.API_VERSIONS, ApiKey.SASL_HANDSHAKE, ApiKey.SASL_AUTHENTICATE)
-)
-"""Requests that a fault is for only if it names their API."""
-
-Names = Callable[[], Collection[str]]
-"""Returns the names that a request carries; asked only if a fault wants to know."""
-
-
-class Fail(NamedTuple):
-    """Effect: an error instead of carrying the request out."""
-
-    error: ErrorCode
-
-
-class Delay(NamedTuple):
-    """Effect: an answer that comes later, on the machine's clock."""
-
-    seconds: float
-
-
-class Disconnect(NamedTuple):
-    """Effect: a connection that breaks instead of an answer."""
-
-    before: bool
-    """Whether the request is not carried out either."""
-
-
-Effect = Fail | Delay | Disconnect
+_STATUSES = range(400, 600)
+"""Of HTTP, that say what went wrong."""
 
 
 class Aim(TypedDict, total=False):
@@ -69,74 +51,6 @@ class Aim(TypedDict, total=False):
     count: int | None
     probability: float
     for_s: float | None
-
-
-class Api(NamedTuple):
-    """Kind of request of one front end."""
-
-    front_end: str
-    name: str
-
-
-@dataclass(slots=True, eq=False, kw_only=True)
-class Fault:
-    """One thing that goes wrong; ends with ``with``, with :meth:`remove`, or with the test."""
-
-    number: int
-    """By which it is named in the process."""
-    description: str
-    effect: Effect
-    api: Api | None
-    topic: str | None
-    group: str | None
-    client_id: str | None
-    count: int | None
-    """How often it happens; ``None`` for always."""
-    probability: float
-    since_ms: int
-    """When it was added."""
-    until_s: float | None
-    """When it ends, on the monotonic clock; ``None`` if it does not end by itself."""
-    remove_from: list[Fault] = field(repr=False)
-    fired: int = 0
-    """How often it has happened."""
-
-    @property
-    def left(self) -> int | None:
-        """How often it may still happen; ``None`` for always."""
-        return None if self.count is None else max(0, self.count - self.fired)
-
-    def remove(self) -> None:
-        """Let it not happen any more; does nothing when it is removed already."""
-        if self in self.remove_from:
-            self.remove_from.remove(self)
-
-    def __enter__(self) -> Self:
-        """Return the fault, which is in force already."""
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Remove the fault."""
-        self.remove()
-
-    def is_for(self, api: Api, client_id: str, topics: Names, groups: Names) -> bool:
-        """Whether it happens to this request."""
-        if self.api is None:
-            if api.front_end != KAFKA or api.name in _HANDSHAKES:
-                return False
-        elif self.api != api:
-            return False
-        return (
-            (self.client_id is None or self.client_id == client_id)
-            and (self.topic is None or self.topic in topics())
-            and (self.group is None or self.group in groups())
-            and (self.probability >= 1 or random() < self.probability)  # noqa: S311 - no secret
-        )
 
 
 class Faults:
@@ -186,13 +100,32 @@ class Faults:
             topics: returns the topics that the request names.
             groups: returns the groups that the request names.
         """
+        fault = self.choose(api, client_id, topics, groups)
+        if fault is None:
+            return None
+        self.happen(fault, client_id)
+        return fault.effect
+
+    def choose(self, api: Api, client_id: str, topics: Names, groups: Names) -> Fault | None:
+        """Return the fault that happens to a request, as :meth:`find`, without counting it."""
         for fault in self.in_force():
             if fault.is_for(api, client_id, topics, groups):
-                fault.fired += 1
-                if fault.left == 0:
-                    fault.remove()
-                self.on_fired(client_id, fault.description)
-                return fault.effect
+                return fault
+        return None
+
+    def happen(self, fault: Fault, client_id: str) -> None:
+        """Count that a fault has happened, and tell of it."""
+        fault.fired += 1
+        if fault.left == 0:
+            fault.remove()
+        self.on_fired(client_id, fault.description)
+
+    def storage_failure(self) -> StorageError | None:
+        """Return why what is to be written now cannot be, if a fault wants the disk to be full."""
+        for fault in self.in_force() if self.active else ():
+            if isinstance(fault.effect, StorageFull) and fault.is_drawn():
+                self.happen(fault, "")
+                return StorageError("the disk is full: a fault wants it so")
         return None
 
     def use_names(self, real_name: Callable[[str], str]) -> None:
@@ -203,15 +136,27 @@ class Faults:
         """
         self._real_name = real_name
 
-    def fail(self, *, api: str, error: str, **aim: Unpack[Aim]) -> Fault:
+    def fail(
+        self,
+        *,
+        api: str,
+        error: str,
+        partial: bool = False,
+        partition: int | None = None,
+        **aim: Unpack[Aim],
+    ) -> Fault:
         """Answer requests with an error, without carrying them out.
 
-        The whole request fails, also for other topics that it names.
+        The whole request fails, also for other topics that it names, unless it is to fail partly.
 
         Args:
             api: Kafka's name of the API, as in ``Produce``; a command of Redis, as in ``XADD``;
                 or a route of HTTP, as in ``POST /subjects/{subject}/versions``.
-            error: Kafka's name of the error, as in ``NOT_LEADER_OR_FOLLOWER``.
+            error: Kafka's name of the error, as in ``NOT_LEADER_OR_FOLLOWER``; for a route also
+                the number of an HTTP status, as in ``503``.
+            partial: whether the request fails for ``topic`` only, which has to be given, and is
+                carried out for the others that it names. Of requests of Kafka only.
+            partition: the one partition of the topic for which the request fails.
             aim: ``topic``, ``group`` and ``client_id``: only requests that name this topic, or are
                 of this consumer group or client; ``count``: how often, once when left out and
                 always for ``None``; ``probability``: how likely it is for each of the requests,
@@ -219,10 +164,20 @@ class Faults:
 
         Raises:
             LookupError: there is no such API or error, or the bus does not serve the API.
-            ValueError: ``count`` or ``for_s`` is not above 0, or ``probability`` not between 0
-                and 1.
+            ValueError: ``count`` or ``for_s`` is not above 0, ``probability`` not between 0
+                and 1, or what is to fail partly names no topic.
         """
-        return self._add(f"fail {api} with {error}", Fail(_error(error)), api, **aim)
+        served = self._api(api)
+        what, partial = f"fail {api} with {error}", partial or partition is not None
+        if served.front_end == HTTP and error.isdecimal():
+            effect = Fail(ErrorCode.UNKNOWN_SERVER_ERROR, _status(error))
+        else:
+            effect = Fail(_error(error), partial=partial, partition=partition)
+        if partial:
+            if served.front_end != KAFKA or aim.get("topic") is None:
+                raise ValueError("what fails partly is a request of Kafka, for a topic")
+            what += " for this topic alone" if partition is None else f" for partition {partition}"
+        return self._add(what, effect, api, **aim)
 
     def delay(self, *, seconds: float, api: str | None = None, **aim: Unpack[Aim]) -> Fault:
         """Carry requests out at once, and answer them later.
@@ -267,43 +222,125 @@ class Faults:
         what = f"disconnect {'before' if before else 'after'} {api or 'any request'}"
         return self._add(what, Disconnect(before), api, **aim)
 
+    def corrupt(self, **aim: Unpack[Aim]) -> Fault:
+        """Flip a bit in what is fetched, which stays right on the bus.
+
+        Clients that check the checksums of batches notice, and most fetch again.
+
+        Args:
+            aim: as for :meth:`fail`; it happens to fetches that bring records.
+
+        Raises:
+            ValueError: as for :meth:`fail`.
+        """
+        return self._add("corrupt what is fetched", Corrupt(), "Fetch", **aim)
+
+    def duplicate(self, **aim: Unpack[Aim]) -> Fault:
+        """Write what is produced twice, as a producer does that has lost the first answer.
+
+        Batches of transactions stay single; what an idempotent producer sends does not.
+
+        Args:
+            aim: as for :meth:`fail`.
+
+        Raises:
+            ValueError: as for :meth:`fail`.
+        """
+        return self._add("write twice what is produced", Duplicate(), "Produce", **aim)
+
+    def fill_storage(
+        self, *, count: int | None = None, probability: float = 1.0, for_s: float | None = None
+    ) -> Fault:
+        """Let writes fail as if the disk were full: records, commits, schemas, whatever is kept.
+
+        Args:
+            count: how many writes fail, of which one may hold what several clients wrote at once;
+                all when left out.
+            probability: as for :meth:`fail`.
+            for_s: as for :meth:`fail`.
+
+        Raises:
+            ValueError: as for :meth:`fail`.
+        """
+        return self._add(
+            "let the disk be full",
+            StorageFull(),
+            None,
+            count=count,
+            probability=probability,
+            for_s=for_s,
+        )
+
     def add(
         self,
         *,
         error: str | None = None,
         delay_s: float | None = None,
         disconnect: str | None = None,
+        corrupt: bool = False,
+        duplicate: bool = False,
+        storage_full: bool = False,
         api: str | None = None,
         times: int | None = None,
+        partial: bool = False,
+        partition: int | None = None,
         **aim: Unpack[Aim],
     ) -> Fault:
         """Add a fault that ends by itself, as people switch it on for a running bus.
 
         Args:
-            error: as for :meth:`fail`; either this, ``delay_s`` or ``disconnect``.
+            error: as for :meth:`fail`; either this or one of the next five.
             delay_s: as ``seconds`` for :meth:`delay`.
             disconnect: ``before`` or ``after`` the request is carried out.
+            corrupt: see :meth:`corrupt`.
+            duplicate: see :meth:`duplicate`.
+            storage_full: see :meth:`fill_storage`.
             api: as for :meth:`fail`; needed for an error, else any of Kafka's when left out.
             times: how often; always when left out.
+            partial: as for :meth:`fail`, as is ``partition``.
             aim: as for :meth:`fail`; it ends after ``FOR_S`` when ``for_s`` is left out.
 
         Raises:
             LookupError: as for :meth:`fail`.
             ValueError: not exactly one thing is to happen, or as for :meth:`fail`.
         """
-        if [error, delay_s, disconnect].count(None) != 2:
-            raise ValueError("say what happens by one of error, delay_s, disconnect")
+        effects = {
+            "error": error,
+            "delay_s": delay_s,
+            "disconnect": disconnect,
+            "corrupt": corrupt or None,
+            "duplicate": duplicate or None,
+            "storage_full": storage_full or None,
+        }
+        chosen = [name for name, value in effects.items() if value is not None]
+        if len(chosen) != 1:
+            raise ValueError(f"say what happens by one of {', '.join(effects)}")
+        if (partial or partition is not None) and error is None:
+            raise ValueError("only an error can be for a part of a request")
         aim = {"for_s": FOR_S, **aim, "count": times}
         if delay_s is not None:
             return self.delay(seconds=delay_s, api=api, **aim)
-        if error is None:
+        if disconnect is not None:
             if disconnect not in ("before", "after"):
                 raise ValueError("disconnect is before or after the request is carried out")
             is_before = disconnect == "before"
             return self.disconnect(api=api, before=is_before, after=not is_before, **aim)
-        if api is None:
-            raise ValueError("an error needs the api that answers it, such as Produce")
-        return self.fail(api=api, error=error, **aim)
+        if error is not None:
+            if api is None:
+                raise ValueError("an error needs the api that answers it, such as Produce")
+            return self.fail(api=api, error=error, partial=partial, partition=partition, **aim)
+        return self._add_without_words(chosen[0], api, aim)
+
+    def _add_without_words(self, effect: str, api: str | None, aim: Aim) -> Fault:
+        if effect == "storage_full":
+            whom = (api, aim.pop("topic", None), aim.pop("group", None), aim.pop("client_id", None))
+            if any(each is not None for each in whom):
+                raise ValueError("a full disk is everybody's: leave out whom it is for")
+            return self.fill_storage(**aim)  # type: ignore[misc]  # what names requests is out
+        add, only = _OF_ONE_API[effect]
+        if api is not None and self._api(api).name != only:
+            raise ValueError(f"{effect} is for {only} alone")
+        return add(self, **aim)
 
     def get(self, number: str) -> Fault:
         """Return a fault that may still happen; LookupError if there is none of that number."""
@@ -389,8 +426,21 @@ class Faults:
         raise LookupError(f"Kafka has no API {name!r}; names are like 'Produce' and 'OffsetCommit'")
 
 
+_OF_ONE_API = {
+    "corrupt": (Faults.corrupt, "Fetch"),
+    "duplicate": (Faults.duplicate, "Produce"),
+}
+"""Effects that there are for the requests of one API."""
+
+
 def _normal(name: str) -> str:
     return name.replace("_", "").lower()
+
+
+def _status(text: str) -> int:
+    if len(text) > 3 or int(text) not in _STATUSES:
+        raise LookupError(f"HTTP has no status {text[:80]!r} for what goes wrong; say 400 to 599")
+    return int(text)
 
 
 def _error(name: str) -> ErrorCode:

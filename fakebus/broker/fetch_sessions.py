@@ -110,6 +110,11 @@ class FetchSessions:
     def __len__(self) -> int:
         return len(self._sessions)
 
+    def partitions(self, session_id: int) -> list[PartitionKey]:
+        """Return what the client of a session fetches; nothing if there is no such session."""
+        session = self._sessions.get(session_id)
+        return [] if session is None else list(session.partitions)
+
     def clear(self) -> None:
         """Forget all sessions; their clients open new ones and are told everything anew."""
         self._sessions.clear()

@@ -1,13 +1,17 @@
 """Let requests of clients fail on purpose, come late or lose their connection, for a time.
 
-A fault is for the requests of an API of Kafka, a command of Redis or a route of HTTP, and if need
-be only for a topic, a group or a client. It ends by itself, after ten minutes unless --for says so.
+Records can arrive damaged or twice, and the disk can be full. A fault is for the requests of an
+API of Kafka, a command of Redis or a route of HTTP, and if need be only for a topic, a group or a
+client. It ends by itself, after ten minutes unless --for says so.
 
 Examples:
   fakebus faults
   fakebus faults add --api Produce --topic orders --error NOT_LEADER_OR_FOLLOWER --times 3
   fakebus faults add --delay 2 --client shop --for 60
   fakebus faults add --api Fetch --disconnect after --times 1
+  fakebus faults add --api Metadata --topic new --error LEADER_NOT_AVAILABLE --partial --times 2
+  fakebus faults add --corrupt --topic orders --times 1
+  fakebus faults add --storage-full --for 10
   fakebus faults remove 1
   fakebus faults clear
 """
@@ -29,6 +33,11 @@ from fakebus.cli.output import (
 )
 
 _FEATURE = "fakebus faults"
+_FLAGS = {
+    "--corrupt": "flip a bit in records that are fetched",
+    "--duplicate": "write twice what is produced",
+    "--storage-full": "let all writes fail as if the disk were full",
+}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -62,12 +71,26 @@ def _configure_add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--group", metavar="NAME", help="only requests of this consumer group")
     parser.add_argument("--client", metavar="ID", help="only requests of this client id")
     effect = parser.add_mutually_exclusive_group(required=True)
-    effect.add_argument("--error", metavar="NAME", help="answer with this error of Kafka")
+    effect.add_argument(
+        "--error",
+        metavar="NAME",
+        help="answer with this error of Kafka; for a route also with a status of HTTP such as 503",
+    )
     effect.add_argument("--delay", type=float, metavar="SECONDS", help="answer so much later")
     effect.add_argument(
         "--disconnect",
         choices=("before", "after"),
         help="close the connection before or after the request is carried out",
+    )
+    for flag, help_text in _FLAGS.items():
+        effect.add_argument(flag, action="store_true", help=help_text)
+    parser.add_argument(
+        "--partial",
+        action="store_true",
+        help="let an error be for the topic only, and carry out what the request names besides",
+    )
+    parser.add_argument(
+        "--partition", type=int, metavar="N", help="let an error be for this partition of the topic"
     )
     parser.add_argument("--times", type=int, metavar="N", help="how often (default: always)")
     parser.add_argument(
@@ -127,6 +150,11 @@ def _add(arguments: argparse.Namespace) -> int:
         "error": arguments.error,
         "delay_s": arguments.delay,
         "disconnect": arguments.disconnect,
+        "corrupt": arguments.corrupt or None,
+        "duplicate": arguments.duplicate or None,
+        "storage_full": arguments.storage_full or None,
+        "partial": arguments.partial or None,
+        "partition": arguments.partition,
         "times": arguments.times,
         "probability": arguments.probability,
         "for_s": arguments.for_s,

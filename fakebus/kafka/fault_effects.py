@@ -1,12 +1,22 @@
-"""Effects of faults on requests of Kafka: an error, a late answer, or a lost connection."""
+"""Effects of faults on requests of Kafka: errors, late answers, lost connections, wrong records."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from copy import copy
 from typing import Any
 from uuid import UUID
 
-from fakebus.broker.faults import KAFKA, Api, Delay, Disconnect, Effect, Fail
+from fakebus.broker.fault import (
+    KAFKA,
+    Api,
+    Corrupt,
+    Delay,
+    Disconnect,
+    Duplicate,
+    Fail,
+    Fault,
+)
 from fakebus.kafka.api import (
     CloseConnection,
     HandlerFunction,
@@ -15,7 +25,16 @@ from fakebus.kafka.api import (
     RequestContext,
 )
 from fakebus.kafka.error_responses import error_response
+from fakebus.kafka.partial_failures import Part, fail_partly, fetched
 from fakebus.protocol import codec
+from fakebus.protocol.messages import FetchRequest, FetchResponse, ProduceRequest
+from fakebus.records.batch import (
+    HEADER_SIZE,
+    TRANSACTIONAL_BIT,
+    check_whole,
+    clear_producer,
+)
+from fakebus.records.errors import RecordError
 
 _REASON = "a test wants it so"
 
@@ -28,22 +47,25 @@ def carry_out(function: HandlerFunction, request: Any, context: RequestContext) 
         request: the decoded request.
         context: what the handler gets besides.
     """
-    effect = context.broker.faults.find(
+    faults, client_id = context.broker.faults, context.client_id or ""
+    fault = faults.choose(
         Api(KAFKA, codec.api_name(context.api_key)),
-        context.client_id or "",
+        client_id,
         lambda: topics_of(request, context),
         lambda: groups_of(request),
     )
-    if effect is None:
+    if fault is None:
         return function(request, context)
-    return _affected(effect, function, request, context)
-
-
-def _affected(
-    effect: Effect, function: HandlerFunction, request: Any, context: RequestContext
-) -> HandlerResult:
+    effect = fault.effect
+    if isinstance(effect, Corrupt):
+        return replace_outcome(
+            function(request, context), lambda answer, then: _corrupt(fault, answer, context, then)
+        )
+    if isinstance(effect, Duplicate):
+        return _twice(fault, function, request, context)
+    faults.happen(fault, client_id)
     if isinstance(effect, Fail):
-        return _failed(effect, function, request, context)
+        return _failed(effect, fault.topic, function, request, context)
     if effect == Disconnect(before=True):
         raise CloseConnection(_REASON)
 
@@ -57,9 +79,20 @@ def _affected(
 
 
 def _failed(
-    effect: Fail, function: HandlerFunction, request: Any, context: RequestContext
+    effect: Fail,
+    topic: str | None,
+    function: HandlerFunction,
+    request: Any,
+    context: RequestContext,
 ) -> HandlerResult:
     code = effect.error
+    if effect.partial and topic is not None:
+        known = context.broker.topics.get(topic)
+        topic_id = None if known is None else known.topic_id
+        part = Part(topic, topic_id, effect.partition, code)
+        rest = fail_partly(part, function, request, context, replace_outcome)
+        if rest is not None:
+            return rest
     answer = error_response(context.api_key, context.api_version, request, code)
     if getattr(request, "acks", None) == 0:
         raise CloseConnection(f"a Produce request with acks=0 was to fail: {code.name}")
@@ -67,6 +100,67 @@ def _failed(
         # Clients drop whom Metadata does not name.
         return _with_brokers(function(request, context), answer)
     return answer
+
+
+def _corrupt(fault: Fault, answer: Any, context: RequestContext, pending: PendingResponse) -> None:
+    """Flip a bit in the first batches of an answer, if there are any."""
+    if isinstance(answer, FetchResponse) and fault.left != 0:
+        for topic in answer.responses:
+            if fault.topic in (None, *_names_of(topic, context)):
+                for partition in topic.partitions:
+                    found = partition.records or b""
+                    records = bytearray(
+                        b"".join(found) if isinstance(found, list | tuple) else found
+                    )
+                    if len(records) > HEADER_SIZE:
+                        # Without compression and headers, this is the last of the value.
+                        records[-2] ^= 1
+                        partition.records = bytes(records)
+                        context.broker.faults.happen(fault, context.client_id or "")
+                        pending.settle(answer)
+                        return
+    pending.settle(answer)
+
+
+def _twice(
+    fault: Fault, function: HandlerFunction, request: ProduceRequest, context: RequestContext
+) -> HandlerResult:
+    """Carry out a request to produce, and once more what of it is for the fault's topic."""
+    again = copy(request)
+    again.topic_data = []
+    for topic in request.topic_data:
+        if fault.topic in (None, *_names_of(topic, context)):
+            copied = copy(topic)
+            copied.partition_data = []
+            for partition in topic.partition_data:
+                batch = _anonymous(partition.records)
+                if batch is not None:
+                    other = copy(partition)
+                    other.records = batch
+                    copied.partition_data.append(other)
+            if copied.partition_data:
+                again.topic_data.append(copied)
+    result = function(request, context)
+    if again.topic_data:
+        context.broker.faults.happen(fault, context.client_id or "")
+        # Whoever asked is told of the first only.
+        function(again, context)
+    return result
+
+
+def _anonymous(records: Any) -> memoryview | None:
+    """Return a batch as nobody in particular has produced it; ``None`` where that is not right."""
+    if records is None:
+        return None
+    batch = bytearray(records)
+    try:
+        header = check_whole(batch)
+    except RecordError:
+        return None
+    if header.attributes & TRANSACTIONAL_BIT:
+        return None
+    clear_producer(batch)
+    return memoryview(batch)
 
 
 def replace_outcome(
@@ -116,6 +210,10 @@ def topics_of(request: Any, context: RequestContext) -> set[str]:
                 found.add(item)
             else:
                 found |= _names_of(item, context)
+    if isinstance(request, FetchRequest) and request.session_id:
+        for key, _ in fetched(request, request.session_id, context):
+            known = context.broker.topics.by_id(key) if isinstance(key, UUID) else None
+            found.add(key if isinstance(key, str) else "" if known is None else known.name)
     return found
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from fakebus.addresses import Address, protocol_of
 from fakebus.broker.configs.broker_config import BrokerConfig, ConfigSource
-from fakebus.broker.faults import KAFKA
+from fakebus.broker.fault import KAFKA
 from fakebus.broker.security.scram import ScramCredentials
 from fakebus.clock import Clock
 from fakebus.errors import ConfigError

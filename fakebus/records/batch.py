@@ -67,6 +67,9 @@ _EPOCH_AT = 12
 _CRC_AT = 17
 _ATTRIBUTES_AT = 21
 _MAX_TIMESTAMP_AT = 35
+_PRODUCER_AT = 43
+_PRODUCER = Struct(">qhi")
+"""The producer's id and epoch, and the sequence of the first record."""
 
 
 class TimestampType(IntEnum):
@@ -248,6 +251,12 @@ def clear_timestamp_type(buffer: bytearray | memoryview) -> None:
     if attributes & TIMESTAMP_TYPE_BIT:
         _INT16.pack_into(buffer, _ATTRIBUTES_AT, attributes & ~TIMESTAMP_TYPE_BIT)
         write_crc(buffer)
+
+
+def clear_producer(buffer: bytearray | memoryview) -> None:
+    """Take out who produced the batch, and renew the CRC: nobody can tell that it comes again."""
+    _PRODUCER.pack_into(buffer, _PRODUCER_AT, NO_PRODUCER_ID, NO_PRODUCER_EPOCH, NO_SEQUENCE)
+    write_crc(buffer)
 
 
 def write_crc(buffer: bytearray | memoryview) -> None:

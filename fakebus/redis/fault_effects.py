@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from fakebus.broker.faults import Api, Delay, Disconnect, Fail
+from fakebus.broker.fault import Api, Delay, Disconnect, Fail
 from fakebus.clock import keep_waiting
 from fakebus.redis.call import Call
 from fakebus.redis.protocol import RedisError, Reply

@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
+from fakebus.errors import StorageError
 from fakebus.storage.lineage_interface import LineageStore
 from fakebus.types import Buffer
 
@@ -398,6 +399,8 @@ class SnapshotStore(Protocol):
 class PendingWrites(Protocol):
     """Writes that are enqueued and not yet committed, for back-pressure."""
 
+    refusal: Callable[[], StorageError | None] | None
+    """Says why what is to be committed now is to fail; ``None`` in its stead for nothing."""
     pending_bytes: int
     """Bytes of their batches."""
 

@@ -21,7 +21,7 @@ from typing import Any
 from fakebus.storage.lineage_interface import ClientRow, IdentityRow, NoteRow
 from fakebus.storage.sqlite_connection import WorkerConnection
 from fakebus.storage.sqlite_transaction import MAX_OFFSET, OFFSET_BITS, Operation, Transaction
-from fakebus.storage.sqlite_writer import GroupCommitWriter
+from fakebus.storage.sqlite_writer import GroupCommitWriter, tell_nobody
 
 _ROWS_AT_ONCE = 100
 """Rows of one write: a millisecond."""
@@ -72,7 +72,7 @@ class SqliteLineage:
         self.identities_in = reader.reading(_identities_in)
 
     def _enqueue(self, operation: Operation, *arguments: Any) -> None:
-        self._writer.enqueue(operation, arguments, _tell_nobody)
+        self._writer.enqueue(operation, arguments, tell_nobody)
 
     def add_notes(self, notes: Sequence[NoteRow], clients: Sequence[ClientRow]) -> None:
         """Enqueue: keep notes, and keep or replace clients; nobody waits for it."""
@@ -110,10 +110,6 @@ class SqliteLineage:
     def forget_identities_from(self, positions: Mapping[tuple[str, int], int]) -> None:
         """Enqueue: forget what is known of records from an offset on, by partition."""
         self._enqueue(_forget_identities, positions)
-
-
-def _tell_nobody(_failure: BaseException | None) -> None:
-    """The writer has logged it, and nobody's answer depends on it."""
 
 
 def _text(value: str) -> str:

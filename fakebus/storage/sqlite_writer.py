@@ -69,6 +69,9 @@ class GroupCommitWriter:
     ) -> None:
         self.pending_bytes = 0
         self.purge_wanted = True
+        self.refusal: Callable[[], StorageError | None] | None = None
+        """Says why what is to be committed now is to fail; asked for every group that somebody
+        waits for."""
         self._connection = connection
         self._transaction = transaction
         self._purge = purge
@@ -183,6 +186,7 @@ class GroupCommitWriter:
         connection, wal = self._connection, self._wal
         if connection.calls_begun != connection.calls_ended or (wal and wal.look_due):
             return False
+        self._check_refusal(group)
         try:
             self._transaction.run(group)
         except sqlite3.Error as error:
@@ -192,7 +196,15 @@ class GroupCommitWriter:
             self._note(group)
         return True
 
+    def _check_refusal(self, group: list[Write]) -> None:
+        if self.refusal is None or all(write[2] is tell_nobody for write in group):
+            return
+        failure = self.refusal()
+        if failure is not None:
+            raise failure
+
     async def _commit(self, group: list[Write]) -> None:
+        self._check_refusal(group)
         if self._wal is not None and self._wal.look_due:
             await self._wal.keep_short()
         await self._connection.call(_run, self._transaction, group)
@@ -373,6 +385,10 @@ def _finish(
 
 def _run(_: sqlite3.Connection, transaction: Transaction, group: list[Write]) -> None:
     transaction.run(group)
+
+
+def tell_nobody(_failure: BaseException | None) -> None:
+    """Take the outcome of a write that nobody waits for; the writer has logged it."""
 
 
 def _do_nothing(_transaction: object) -> None:

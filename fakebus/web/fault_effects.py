@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from fakebus.broker.broker import Broker
-from fakebus.broker.faults import Api, Delay, Disconnect, Fail
+from fakebus.broker.fault import HTTP, Api, Delay, Disconnect, Fail
 from fakebus.clock import keep_waiting
 from fakebus.web.console.addresses import PREFIX
 from fakebus.web.errors import STORE_ERROR, error_response
 from fakebus.web.routing import routes
 
-_HTTP = "http"
 _SWITCHES = (PREFIX, "/_fakebus/")
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -23,7 +23,7 @@ def fault_effects(broker: Broker) -> Middleware:
     """Return what carries requests out, or does what a fault makes of them."""
     faults = broker.faults
     served = (route for route in routes() if not route.path.startswith(_SWITCHES))
-    faults.serve(_HTTP, (f"{route.method} {route.path}" for route in served))
+    faults.serve(HTTP, (f"{route.method} {route.path}" for route in served))
 
     @web.middleware
     async def carry_out(request: web.Request, handler: _Handler) -> web.StreamResponse:
@@ -37,10 +37,13 @@ def fault_effects(broker: Broker) -> Middleware:
             return set(request.match_info.values())
 
         client_id = request.headers.get("User-Agent", "")
-        effect = faults.find(Api(_HTTP, f"{request.method} {path}"), client_id, names, names)
+        effect = faults.find(Api(HTTP, f"{request.method} {path}"), client_id, names, names)
         if isinstance(effect, Fail):
             text = f"{effect.error.name}: {effect.error.text}"
-            return error_response(500, STORE_ERROR, text)
+            code = (
+                STORE_ERROR if effect.status == HTTPStatus.INTERNAL_SERVER_ERROR else effect.status
+            )
+            return error_response(effect.status, code, text)
         if effect == Disconnect(before=True):
             return _disconnected(request)
         answer = await handler(request)

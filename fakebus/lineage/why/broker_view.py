@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from fakebus.broker.broker import Broker
-from fakebus.broker.faults import KAFKA, Fault
+from fakebus.broker.fault import KAFKA, Fault
 from fakebus.broker.fetch_positions import FetchStream
 from fakebus.broker.groups.group import GroupDescription, MemberDescription
 from fakebus.broker.groups.history import Search

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from fakebus.broker.faults import Fault
+from fakebus.broker.fault import Fault
 from fakebus.lineage.why.cause import MOST_LISTED, SEARCH_MS, Cause, ago, short, some
 from fakebus.lineage.why.view import GroupView
 from fakebus.wording import close_names, counted

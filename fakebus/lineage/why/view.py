@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from fakebus.broker.activity import Activity
-from fakebus.broker.faults import Fault
+from fakebus.broker.fault import Fault
 from fakebus.broker.fetch_positions import Beginning, FetchStream
 from fakebus.broker.groups.history import CommitPoint, Search
 from fakebus.lineage.why.cause import place_name

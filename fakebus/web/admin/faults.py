@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from fakebus.broker.faults import LARGEST, Delay, Fail, Fault
+from fakebus.broker.fault import EFFECT_NAMES, Fault
+from fakebus.broker.faults import LARGEST
 from fakebus.web.admin.call import AdminCall
 from fakebus.web.errors import RequestError
 
-_TEXT, _NUMBER = (str,), (int, float)
+_TEXT, _NUMBER, _FLAG = (str,), (int, float), (bool,)
 _FIELDS: dict[str, tuple[type, ...]] = {
     "api": _TEXT,
     "error": _TEXT,
     "delay_s": _NUMBER,
     "disconnect": _TEXT,
+    "corrupt": _FLAG,
+    "duplicate": _FLAG,
+    "storage_full": _FLAG,
+    "partial": _FLAG,
+    "partition": (int,),
     "topic": _TEXT,
     "group": _TEXT,
     "client_id": _TEXT,
@@ -29,14 +35,15 @@ async def list_faults(call: AdminCall) -> object:
 
 
 async def add_fault(call: AdminCall) -> object:
-    """Let requests fail, come late or lose their connection, for a time."""
+    """Let requests fail, come late or lose their connection, or records go wrong, for a time."""
     body = {name: value for name, value in (await call.body()).items() if value is not None}
     for name, value in body.items():
         kinds = _FIELDS.get(name)
         if kinds is None:
             raise RequestError(422, f"{name[:80]!r} is none of {', '.join(_FIELDS)}")
-        if not isinstance(value, kinds) or isinstance(value, bool):
-            raise RequestError(422, f"{name} is a {'text' if kinds is _TEXT else 'number'}")
+        if not isinstance(value, kinds) or isinstance(value, bool) != (kinds is _FLAG):
+            what = "a text" if kinds is _TEXT else "true or false" if kinds is _FLAG else "a number"
+            raise RequestError(422, f"{name} is {what}")
         if isinstance(value, int | float) and not value <= LARGEST:
             raise RequestError(422, f"{name} is at most {LARGEST}")
     try:
@@ -62,13 +69,12 @@ async def clear_faults(call: AdminCall) -> object:
 
 
 def _json(call: AdminCall, fault: Fault) -> dict[str, object]:
-    effect, now_s = fault.effect, call.bus.broker.clock.monotonic()
+    now_s = call.bus.broker.clock.monotonic()
     ends_in_s = None if fault.until_s is None else round(max(0.0, fault.until_s - now_s), 3)
-    is_delay = isinstance(effect, Delay)
     return {
         "fault": fault.number,
         "description": fault.description,
-        "effect": "fail" if isinstance(effect, Fail) else "delay" if is_delay else "disconnect",
+        "effect": EFFECT_NAMES[type(fault.effect)],
         "api": None if fault.api is None else fault.api.name,
         "topic": fault.topic,
         "group": fault.group,

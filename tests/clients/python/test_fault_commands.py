@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from itertools import count, islice
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import pytest
-from confluent_kafka import KafkaError, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
+from kafka import KafkaConsumer
+from kafka import TopicPartition as KafkaPartition
 
 from fakebus.addresses import Address
 from fakebus.app import BusThread, FakeBus
@@ -21,6 +26,7 @@ pytestmark = pytest.mark.clients
 
 ANY_PORT = (Address("127.0.0.1", 0),)
 Ask = Callable[..., Any]
+_numbers = count()
 
 
 @pytest.fixture(scope="module")
@@ -52,12 +58,14 @@ def noted(bus: FakeBus) -> list[str]:
     return [each["detail"] for each in activities if each["verb"] == "fault fired"]
 
 
-def produce(bus: FakeBus, topic: str, **config: Any) -> KafkaError | None:
+def produce(bus: FakeBus, topic: str, partition: int = 0, **config: Any) -> KafkaError | None:
     """Return what a producer is told of one record."""
     told: list[KafkaError | None] = []
     settings = {"bootstrap.servers": bus.bootstrap_servers, "retry.backoff.ms": 1, **config}
     producer = Producer(settings)
-    producer.produce(topic, b"x", on_delivery=lambda error, _: told.append(error))
+    producer.produce(
+        topic, b"x", partition=partition, on_delivery=lambda error, _: told.append(error)
+    )
     producer.flush(10)
     return told[0]
 
@@ -126,3 +134,135 @@ def test_the_doctor_tells_what_goes_wrong_on_purpose(
     told = " ".join(capfd.readouterr().out.split())
     assert "a fault is switched on: delay AlterConfigs by 1 s" in told
     assert f"fakebus faults remove {added['fault']}" in told
+
+
+def read(bus: FakeBus, topic: str, count: int, **config: Any) -> list[bytes | None]:
+    """Return the values that a consumer gets of a topic, or the errors in their place."""
+    settings: dict[str, Any] = {
+        "bootstrap.servers": bus.bootstrap_servers,
+        "group.id": f"readers of {topic}",
+        "auto.offset.reset": "earliest",
+        "check.crcs": True,
+        "fetch.error.backoff.ms": 1,
+        **config,
+    }
+    consumer = Consumer(settings)
+    partitions = sorted(consumer.list_topics(topic, 10).topics[topic].partitions)
+    consumer.assign([TopicPartition(topic, partition, 0) for partition in partitions])
+    try:
+        messages = [consumer.poll(10) for _ in range(count)]
+        return [None if each is None else each.value() for each in messages]
+    finally:
+        consumer.close()
+
+
+def register(bus: FakeBus, subject: str) -> None:
+    """Register a schema."""
+    url, body = f"{bus.http_url}/subjects/{subject}/versions", b'{"schema": "\\"int\\""}'
+    headers = {"Content-Type": "application/json"}
+    urlopen(Request(url, body, headers), timeout=10).close()  # noqa: S310 - of the bus
+
+
+@pytest.fixture
+def topic(bus: FakeBus) -> str:
+    """Make a topic of two partitions."""
+    name = f"own-{next(_numbers)}"
+    admin = AdminClient({"bootstrap.servers": bus.bootstrap_servers})
+    admin.create_topics([NewTopic(name, 2)])[name].result(10)
+    return name
+
+
+def test_one_partition_fails_and_what_else_the_request_names_is_carried_out(
+    bus: FakeBus, ask: Ask, topic: str
+) -> None:
+    # As NOT_ENOUGH_REPLICAS is tried again, all arrives in the end; the other one at once.
+    wanted = ["--api", "Produce", "--error", "NOT_ENOUGH_REPLICAS", "--topic", topic]
+    ask("add", *wanted, "--partition", "1", "--times", "2")
+    told: list[tuple[int, int]] = []
+    settings = {"bootstrap.servers": bus.bootstrap_servers, "retry.backoff.ms": 1, "linger.ms": 50}
+    producer = Producer(settings)
+    for partition in (0, 1):
+        producer.produce(
+            topic,
+            b"%d" % partition,
+            partition=partition,
+            on_delivery=lambda error, message: told.append((message.partition(), message.offset())),
+        )
+    producer.flush(10)
+    assert told == [(0, 0), (1, 0)]
+    assert sorted(read(bus, topic, 2)) == [b"0", b"1"]
+
+
+def test_a_fetched_partition_fails_alone_also_in_a_session(
+    bus: FakeBus, ask: Ask, topic: str
+) -> None:
+    assert produce(bus, topic, partition=0) is None
+    wanted = ["--api", "Fetch", "--error", "KAFKA_STORAGE_ERROR", "--topic", topic]
+    ask("add", *wanted, "--partition", "1", "--times", "2")
+    consumer = KafkaConsumer(bootstrap_servers=bus.bootstrap_servers, auto_offset_reset="earliest")
+    consumer.assign([KafkaPartition(topic, partition) for partition in (0, 1)])
+    assert [each.value for each in islice(consumer, 1)] == [b"x"]
+    assert produce(bus, topic, partition=1) is None
+    assert [each.partition for each in islice(consumer, 1)] == [1]
+    consumer.close()
+    assert ask() == []
+
+
+def test_a_topic_appears_late(bus: FakeBus, ask: Ask) -> None:
+    name = f"late-{next(_numbers)}"
+    wanted = ["--api", "Metadata", "--topic", name, "--error", "LEADER_NOT_AVAILABLE"]
+    ask("add", *wanted, "--partial", "--times", "2")
+    assert produce(bus, name, **{"topic.metadata.refresh.fast.interval.ms": 1}) is None
+    assert ask() == []
+
+
+def test_damaged_records_are_fetched_again(bus: FakeBus, ask: Ask, topic: str) -> None:
+    assert produce(bus, topic) is None
+    ask("add", "--corrupt", "--topic", "another")
+    [other] = ask()
+    ask("add", "--corrupt", "--topic", topic, "--times", "2")
+    *errors, value = read(bus, topic, 3)
+    assert all(b"failed CRC32C check" in (error or b"") for error in errors)
+    assert value == b"x"
+    assert [(each["fault"], each["fired"]) for each in ask()] == [(other["fault"], 0)]
+    ask("clear")
+    ask("add", "--corrupt", "--topic", topic)
+    # Nobody notices who does not look at checksums.
+    assert read(bus, topic, 1, **{"check.crcs": False}) == [b"y"]
+
+
+@pytest.mark.parametrize("config", [{}, {"enable.idempotence": True}], ids=["plain", "idempotent"])
+def test_what_is_produced_arrives_twice(
+    bus: FakeBus, ask: Ask, topic: str, config: dict[str, Any]
+) -> None:
+    ask("add", "--duplicate", "--topic", topic, "--times", "1")
+    assert produce(bus, topic, **config) is None
+    assert produce(bus, topic, **config) is None
+    assert read(bus, topic, 3) == [b"x"] * 3
+    assert ask() == []
+
+
+def test_the_disk_is_full_for_every_door_and_then_is_not(
+    bus: FakeBus, ask: Ask, topic: str
+) -> None:
+    added = ask("add", "--storage-full")
+    error = produce(bus, topic, **{"retries": 0, "enable.idempotence": False})
+    assert error is not None
+    assert error.code() == KafkaError.KAFKA_STORAGE_ERROR
+    admin = AdminClient({"bootstrap.servers": bus.bootstrap_servers})
+    with pytest.raises(KafkaException, match="the disk is full"):
+        admin.create_topics([NewTopic("no-room", 1)])["no-room"].result(10)
+    with pytest.raises(HTTPError, match="500"):
+        register(bus, topic)
+    ask("remove", str(added["fault"]))
+    assert produce(bus, topic) is None
+    register(bus, topic)
+    assert read(bus, topic, 1) == [b"x"]
+
+
+def test_the_registry_answers_with_a_status_of_http(bus: FakeBus, ask: Ask) -> None:
+    ask("add", "--api", "GET /subjects", "--error", "503", "--times", "1")
+    with pytest.raises(HTTPError, match="503"):
+        urlopen(f"{bus.http_url}/subjects", timeout=10)  # noqa: S310 - of the bus
+    with urlopen(f"{bus.http_url}/subjects", timeout=10) as answer:  # noqa: S310 - of the bus
+        assert answer.status == 200

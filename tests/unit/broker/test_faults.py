@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from fakebus.broker import faults as rules
-from fakebus.broker.faults import Api, Delay, Disconnect, Effect, Fail, Faults
+from fakebus.broker import fault as rules
+from fakebus.broker.fault import Api, Corrupt, Delay, Disconnect, Effect, Fail, StorageFull
+from fakebus.broker.faults import Faults
 from fakebus.errors import ErrorCode
 from tests.manual_clock import ManualClock
 
@@ -163,3 +164,47 @@ def test_each_time_that_a_fault_happens_is_told_with_the_client(
     find(faults, client="shop")
     text = "fail Produce with UNKNOWN_SERVER_ERROR, client_id shop"
     assert noted == [("shop", text)]
+
+
+def test_a_part_of_a_request_fails_for_a_topic_of_kafka_alone(faults: Faults) -> None:
+    error = "NOT_LEADER_OR_FOLLOWER"
+    fault = faults.fail(api="Produce", error=error, topic="t", partition=2)
+    assert fault.effect == Fail(ErrorCode.NOT_LEADER_OR_FOLLOWER, partial=True, partition=2)
+    assert fault.description == f"fail Produce with {error} for partition 2, topic t"
+    for api, topic in (("Produce", None), ("XADD", "t")):
+        with pytest.raises(ValueError, match="fails partly is a request of Kafka, for a topic"):
+            faults.fail(api=api, error=error, partial=True, topic=topic)
+
+
+def test_a_route_fails_with_a_status_of_http(faults: Faults) -> None:
+    route = "POST /subjects/{subject}/versions"
+    assert faults.fail(api=route, error="503").effect == Fail(ErrorCode.UNKNOWN_SERVER_ERROR, 503)
+    for wrong in ("200", "600", "5030", "99"):
+        with pytest.raises(LookupError, match="HTTP has no status"):
+            faults.fail(api=route, error=wrong)
+    with pytest.raises(LookupError, match="Kafka has no error '503'"):
+        faults.fail(api="Produce", error="503")
+
+
+def test_what_goes_wrong_without_further_words(faults: Faults) -> None:
+    assert faults.add(corrupt=True, topic="t").effect == Corrupt()
+    assert faults.add(duplicate=True, api="produce", times=2).count == 2
+    assert faults.add(storage_full=True, for_s=1).effect == StorageFull()
+    for wanted, words in (
+        ({"corrupt": True, "api": "Produce"}, "corrupt is for Fetch alone"),
+        ({"storage_full": True, "topic": "t"}, "a full disk is everybody's"),
+        ({"storage_full": True, "error": "NOT_CONTROLLER"}, "say what happens by one of error"),
+        ({"corrupt": True, "partial": True}, "only an error can be for a part"),
+        ({}, "say what happens by one of error, delay_s, disconnect, corrupt"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            faults.add(**wanted)  # type: ignore[arg-type]  # what people may write
+
+
+def test_the_disk_is_full_as_often_as_wanted_and_no_request_is_asked(faults: Faults) -> None:
+    assert faults.storage_failure() is None
+    fault = faults.fill_storage(count=1)
+    assert find(faults) is None
+    assert "the disk is full" in str(faults.storage_failure())
+    assert faults.storage_failure() is None
+    assert fault.fired == 1

@@ -9,7 +9,7 @@ import pytest
 
 from fakebus.app import FakeBus
 from fakebus.broker.activity import VERBS, Origin
-from fakebus.broker.faults import Api
+from fakebus.broker.fault import Api
 from fakebus.config import Settings
 from fakebus.lineage import clients
 from fakebus.lineage.clients import THE_BUS

@@ -15,8 +15,12 @@ EFFECTS = {
     "delay": "come later",
     "before": "lose the connection, not carried out",
     "after": "lose the connection, carried out",
+    "corrupt": "bring damaged records (Fetch)",
+    "duplicate": "are carried out twice (Produce)",
+    "storage_full": "find the disk full, whatever they write",
 }
-_NUMBERS = {"delay_s": float, "times": int, "for_s": float}
+_FLAGS = ("corrupt", "duplicate", "storage_full")
+_NUMBERS = {"delay_s": float, "partition": int, "times": int, "for_s": float}
 
 
 def _faults(call: Call) -> Faults:
@@ -66,8 +70,11 @@ def _wanted(form: Fields) -> dict[str, Any]:
     }
     if effect == "error":
         wanted["error"] = form.text("error")
+        wanted["partial"] = bool(form.text("partial"))
     elif effect in ("before", "after"):
         wanted["disconnect"] = effect
+    elif effect in _FLAGS:
+        wanted[effect] = True
     for name, kind in _NUMBERS.items():
         text = form.text(name)
         if text and (name != "delay_s" or effect == "delay"):
