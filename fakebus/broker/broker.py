@@ -100,7 +100,7 @@ class Broker:
             config=self.config, clock=self.clock, storage=storage, topics=self.topics
         )
         self.faults = Faults(self.group_coordinator.rebalance, self.clock)
-        storage.writes.refusal = self.faults.storage_failure
+        self.faults.writes = storage.writes
         notes = BrokerNotes(self.activity)
         self.topics.note = notes.of_topic
         self.group_coordinator.history.note = notes.of_group

@@ -14,6 +14,8 @@ from fakebus.protocol.api_keys import ApiKey
 
 KAFKA = "kafka"
 HTTP = "http"
+_STATUSES = range(400, 600)
+"""Of HTTP, that say what went wrong."""
 _HANDSHAKES = frozenset(
     codec.api_name(key)
     for key in (ApiKey.API_VERSIONS, ApiKey.SASL_HANDSHAKE, ApiKey.SASL_AUTHENTICATE)
@@ -144,3 +146,18 @@ class Fault:
     def is_drawn(self) -> bool:
         """Whether it happens this time, by its probability."""
         return self.probability >= 1 or random() < self.probability  # noqa: S311 - no secret
+
+
+def error_named(name: str) -> ErrorCode:
+    """Return Kafka's error of a name; LookupError if there is none."""
+    found = ErrorCode.__members__.get(name, ErrorCode.NONE)
+    if found is ErrorCode.NONE:
+        raise LookupError(f"Kafka has no error {name!r}; names are like 'NOT_LEADER_OR_FOLLOWER'")
+    return found
+
+
+def status_named(text: str) -> int:
+    """Return the status of HTTP of these digits; LookupError if it says that all is well."""
+    if len(text) > 3 or int(text) not in _STATUSES:
+        raise LookupError(f"HTTP has no status {text[:80]!r} for what goes wrong; say 400 to 599")
+    return int(text)

@@ -26,11 +26,14 @@ from fakebus.broker.fault import (
     Fault,
     Names,
     StorageFull,
+    error_named,
+    status_named,
 )
 from fakebus.clock import Clock
 from fakebus.errors import ErrorCode, StorageError
 from fakebus.protocol import codec
 from fakebus.protocol.api_keys import ApiKey
+from fakebus.storage.interface import PendingWrites
 
 MOST_FAULTS = 1000
 """That may be on at once: every request is held against all of them."""
@@ -38,8 +41,6 @@ LARGEST = 1_000_000_000
 """Of the numbers that people give for a fault."""
 FOR_S = 600.0
 """How long a fault is in force that is switched on for a running bus: it may well be forgotten."""
-_STATUSES = range(400, 600)
-"""Of HTTP, that say what went wrong."""
 
 
 class Aim(TypedDict, total=False):
@@ -66,6 +67,8 @@ class Faults:
         """Called in the thread of :meth:`rebalance`."""
         self.on_fired: Callable[[str, str], None] = lambda client_id, fault: None
         """Told of the client and what it meets."""
+        self.writes: PendingWrites | None = None
+        """What fails when the disk is to be full."""
         self.active: list[Fault] = []
         """The faults that may still happen, unless their time is over by now."""
         self._all: deque[Fault] = deque(maxlen=10 * MOST_FAULTS)
@@ -122,8 +125,11 @@ class Faults:
 
     def storage_failure(self) -> StorageError | None:
         """Return why what is to be written now cannot be, if a fault wants the disk to be full."""
-        for fault in self.in_force() if self.active else ():
-            if isinstance(fault.effect, StorageFull) and fault.is_drawn():
+        full = [each for each in self.in_force() if isinstance(each.effect, StorageFull)]
+        if not full and self.writes is not None:
+            self.writes.refusal = None
+        for fault in full:
+            if fault.is_drawn():
                 self.happen(fault, "")
                 return StorageError("the disk is full: a fault wants it so")
         return None
@@ -170,9 +176,9 @@ class Faults:
         served = self._api(api)
         what, partial = f"fail {api} with {error}", partial or partition is not None
         if served.front_end == HTTP and error.isdecimal():
-            effect = Fail(ErrorCode.UNKNOWN_SERVER_ERROR, _status(error))
+            effect = Fail(ErrorCode.UNKNOWN_SERVER_ERROR, status_named(error))
         else:
-            effect = Fail(_error(error), partial=partial, partition=partition)
+            effect = Fail(error_named(error), partial=partial, partition=partition)
         if partial:
             if served.front_end != KAFKA or aim.get("topic") is None:
                 raise ValueError("what fails partly is a request of Kafka, for a topic")
@@ -262,14 +268,12 @@ class Faults:
         Raises:
             ValueError: as for :meth:`fail`.
         """
-        return self._add(
-            "let the disk be full",
-            StorageFull(),
-            None,
-            count=count,
-            probability=probability,
-            for_s=for_s,
-        )
+        aim: Aim = {"count": count, "probability": probability, "for_s": for_s}
+        fault = self._add("let the disk be full", StorageFull(), None, **aim)
+        if self.writes is not None:
+            # Else a write has nothing to ask.
+            self.writes.refusal = self.storage_failure
+        return fault
 
     def add(
         self,
@@ -435,16 +439,3 @@ _OF_ONE_API = {
 
 def _normal(name: str) -> str:
     return name.replace("_", "").lower()
-
-
-def _status(text: str) -> int:
-    if len(text) > 3 or int(text) not in _STATUSES:
-        raise LookupError(f"HTTP has no status {text[:80]!r} for what goes wrong; say 400 to 599")
-    return int(text)
-
-
-def _error(name: str) -> ErrorCode:
-    found = ErrorCode.__members__.get(name, ErrorCode.NONE)
-    if found is ErrorCode.NONE:
-        raise LookupError(f"Kafka has no error {name!r}; names are like 'NOT_LEADER_OR_FOLLOWER'")
-    return found

@@ -186,7 +186,8 @@ class GroupCommitWriter:
         connection, wal = self._connection, self._wal
         if connection.calls_begun != connection.calls_ended or (wal and wal.look_due):
             return False
-        self._check_refusal(group)
+        if self.refusal is not None:
+            self._check_refusal(group)
         try:
             self._transaction.run(group)
         except sqlite3.Error as error:
@@ -197,14 +198,14 @@ class GroupCommitWriter:
         return True
 
     def _check_refusal(self, group: list[Write]) -> None:
-        if self.refusal is None or all(write[2] is tell_nobody for write in group):
-            return
-        failure = self.refusal()
+        is_waited_for = any(write[2] is not tell_nobody for write in group)
+        failure = self.refusal() if self.refusal is not None and is_waited_for else None
         if failure is not None:
             raise failure
 
     async def _commit(self, group: list[Write]) -> None:
-        self._check_refusal(group)
+        if self.refusal is not None:
+            self._check_refusal(group)
         if self._wal is not None and self._wal.look_due:
             await self._wal.keep_short()
         await self._connection.call(_run, self._transaction, group)
