@@ -395,21 +395,18 @@ class Broker:
         min_bytes: int = 1,
         max_bytes: int = 2**31 - 1,
         isolation: IsolationLevel = IsolationLevel.READ_UNCOMMITTED,
+        origin: Origin = LIBRARY,
     ) -> Sequence[FetchTarget]:
         """Return the targets with what :meth:`begin_fetch` finds."""
         answer: asyncio.Future[Sequence[FetchTarget]] = asyncio.get_running_loop().create_future()
-
-        def settle(found: Sequence[FetchTarget]) -> None:
-            if not answer.done():
-                answer.set_result(found)
-
         fetch = self.begin_fetch(
             targets,
-            settle,
+            lambda found: None if answer.done() else answer.set_result(found),
             max_wait_ms=max_wait_ms,
             min_bytes=min_bytes,
             max_bytes=max_bytes,
             isolation=isolation,
+            origin=origin,
         )
         try:
             return await answer

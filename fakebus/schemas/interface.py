@@ -144,6 +144,14 @@ class PlainEncoding(Protocol):
         """
 
 
+@runtime_checkable
+class DefaultDecoding(Protocol):
+    """A schema whose payloads leave out fields that have their default."""
+
+    def decode_with_defaults(self, payload: bytes) -> object:
+        """Return what :meth:`ParsedSchema.decode` returns, and those fields too."""
+
+
 class SchemaLanguage(Protocol):
     """A schema language."""
 

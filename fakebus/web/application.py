@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from fakebus.web.connection import HttpConnection
 from fakebus.web.console.door import ConsoleDoor, redirect_browsers
 from fakebus.web.errors import RequestError, json_errors
 from fakebus.web.fault_effects import fault_effects
+from fakebus.web.rest.room import RestRoom
 from fakebus.web.rooms import all_rooms
 from fakebus.web.routing import web_routes
 from fakebus.web.security import HostCheck, token_check
@@ -39,6 +40,7 @@ class HttpApplication:
         routes: the other routes.
         outermost: what sees every request first.
         token: what requests have to show; nothing if it is empty.
+        on_close: called when all clients have been dropped.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class HttpApplication:
         routes: Iterable[web.RouteDef],
         outermost: Sequence[Middleware] = (),
         token: str = "",
+        on_close: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         checks = [json_errors, HostCheck(hosts).middleware(), redirect_browsers]
         if token:
@@ -56,6 +59,7 @@ class HttpApplication:
         application.add_routes(routes)
         console.add_to(application)
         application.on_response_prepare.append(_add_security_headers)
+        self._on_close = on_close
         self._runner = web.AppRunner(application, shutdown_timeout=0.5)
 
     async def start(self) -> None:
@@ -71,17 +75,22 @@ class HttpApplication:
     async def close(self) -> None:
         """Drop all clients."""
         await self._runner.cleanup()
+        if self._on_close is not None:
+            await self._on_close()
 
 
 def bus_application(bus: Bus) -> HttpApplication:
     """Return all that a bus serves by HTTP."""
-    settings = bus.settings
+    settings, rooms = bus.settings, all_rooms(bus)
+    rest = rooms["rest"]
+    assert isinstance(rest, RestRoom)  # noqa: S101 - it is the room of that name
     return HttpApplication(
         [*settings.http_allowed_hosts, *(each.host for each in settings.http)],
         ConsoleDoor(partial(_cluster_of, bus)),
-        web_routes(all_rooms(bus)),
+        web_routes(rooms),
         [fault_effects(bus.broker)],
         bus.broker.config.get_str("fakebus.http.token"),
+        rest.close,
     )
 
 

@@ -29,13 +29,16 @@ _PAGES = (401, 403, 421)
 
 
 class RequestError(Exception):
-    """A request that is refused before the registry sees it.
+    """A request that is refused.
 
     Args:
         status: the HTTP status.
         message: for people.
         error_code: the registry's code; the status if there is no special one.
     """
+
+    content_type = ERROR_CONTENT_TYPE
+    """What the answer is labelled as."""
 
     def __init__(self, status: int, message: str, *, error_code: int = 0) -> None:
         super().__init__(message)
@@ -44,18 +47,18 @@ class RequestError(Exception):
         self.message = message
 
 
-def error_response(status: int, error_code: int, message: str) -> web.Response:
-    """Return ``{"error_code": …, "message": …}``, the form of all registry errors."""
+def error_response(
+    status: int, error_code: int, message: str, content_type: str = ERROR_CONTENT_TYPE
+) -> web.Response:
+    """Return ``{"error_code": …, "message": …}``, the form of all errors."""
     # ASCII, because a message may quote what no encoding can write.
     # Browsers ask their user then.
-    headers = (
-        {"WWW-Authenticate": 'Basic realm="fakebus", charset="UTF-8"'} if status == 401 else {}
-    )
+    headers = {"WWW-Authenticate": _CHALLENGE} if status == 401 else {}
     return web.Response(
         status=status,
         headers=headers,
         body=json.dumps({"error_code": error_code, "message": message}).encode(),
-        content_type=ERROR_CONTENT_TYPE,
+        content_type=content_type,
     )
 
 
@@ -82,7 +85,10 @@ def _answer_to(error: Exception, request: web.Request) -> tuple[web.Response, st
     if isinstance(error, MissingExtraError):
         # A 5xx would be tried again, and nothing would change.
         error = invalid_schema(str(error))
-    if isinstance(error, RegistryError | RequestError):
+    if isinstance(error, RequestError):
+        answer = error.status, error.error_code, error.message, error.content_type
+        return error_response(*answer), error.message
+    if isinstance(error, RegistryError):
         return error_response(error.status, error.error_code, error.message), error.message
     logger.error("%s %s failed", request.method, request.rel_url, exc_info=error)
     reason = f"fakebus failed: {type(error).__name__}: {error}"

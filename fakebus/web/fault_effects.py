@@ -32,6 +32,7 @@ def fault_effects(broker: Broker) -> Middleware:
             return await handler(request)
         resource = request.match_info.route.resource
         path = request.path if resource is None else resource.canonical
+        path = path.rstrip("/") or "/"
 
         def names() -> set[str]:
             return set(request.match_info.values())

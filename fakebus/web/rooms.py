@@ -11,6 +11,7 @@ from fakebus import __version__
 from fakebus.servers import Bus
 from fakebus.web.admin.room import AdminRoom
 from fakebus.web.registry.room import RegistryRoom
+from fakebus.web.rest.room import RestRoom
 from fakebus.web.routing import Handler, Room, RoomHandler
 
 
@@ -43,6 +44,7 @@ class ServerRoom:
     """
 
     prefix = ""
+    takes_trailing_slash = False
     content_types = ("application/json",)
     general_errors = (
         401,
@@ -80,6 +82,7 @@ def all_rooms(bus: Bus) -> dict[str, Room]:
     rooms: dict[str, Room] = {
         "admin": AdminRoom(bus),
         "registry": RegistryRoom(bus),
+        "rest": RestRoom(bus),
     }
     rooms["server"] = ServerRoom(bus, rooms)
     return rooms

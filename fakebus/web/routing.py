@@ -31,6 +31,10 @@ class Room(Protocol):
         """Where paths with an asterisk stand a second time."""
 
     @property
+    def takes_trailing_slash(self) -> bool:
+        """Whether its paths may end with a slash more."""
+
+    @property
     def content_types(self) -> Sequence[str]:
         """What answers may be labelled as; the first is the default."""
 
@@ -112,7 +116,10 @@ def web_routes(rooms: Mapping[str, Room]) -> list[web.RouteDef]:
     for route in routes():
         room = rooms[route.room]
         serve = room.serve(_when_asked(room, route.handler))
-        for path in route.paths(room.prefix):
+        paths = route.paths(room.prefix)
+        if room.takes_trailing_slash:
+            paths += tuple(f"{path}/" for path in paths)
+        for path in paths:
             # aiohttp's own pattern for a part of a path takes no braces, which subjects may have.
             pattern = _PART.sub(r"{\1:[^/]+}", path)
             defined.append(web.route(route.method, pattern, serve))

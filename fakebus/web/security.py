@@ -73,7 +73,7 @@ class HostCheck:
                     421, f"the host {host!r} is not served here; allow it if it is yours"
                 )
             if request.method not in _READS:
-                _refuse_foreign_page(request, host)
+                refuse_foreign_page(request)
             return await handler(request)
 
         return check
@@ -116,8 +116,9 @@ def _shown_token(header: str) -> bytes:
         return b""
 
 
-def _refuse_foreign_page(request: web.Request, host: str) -> None:
-    origin = request.headers.get("Origin")
+def refuse_foreign_page(request: web.Request) -> None:
+    """Refuse what a page of another origin asks a browser for; RequestError 403."""
+    origin, host = request.headers.get("Origin"), request.headers.get("Host", "localhost")
     if origin is not None and not _same(origin, host):
         raise RequestError(403, f"writes from pages of {origin!r} are refused")
     # "none" is what somebody does with the browser itself.

@@ -187,13 +187,23 @@ class ProtobufSchema:
         Raises:
             SchemaDataError: the bytes do not fit.
         """
+        return self._decode(payload, with_defaults=False)
+
+    def decode_with_defaults(self, payload: bytes) -> object:
+        """Return the message with the fields too that were not written; see :meth:`decode`."""
+        return self._decode(payload, with_defaults=True)
+
+    def _decode(self, payload: bytes, *, with_defaults: bool) -> object:
         indexes, size = read_indexes(payload)
         descriptor = self._message_at(indexes)
         message = GetMessageClass(descriptor)()
         try:
             message.ParseFromString(payload[size:])
             found: dict[str, Any] = json_format.MessageToDict(
-                message, preserving_proto_field_name=True, descriptor_pool=self._pool
+                message,
+                preserving_proto_field_name=True,
+                always_print_fields_with_no_presence=with_defaults,
+                descriptor_pool=self._pool,
             )
         except (DecodeError, ValueError, TypeError) as error:
             raise SchemaDataError(f"the bytes are no {descriptor.full_name}: {error}") from None

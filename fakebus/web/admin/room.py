@@ -17,6 +17,7 @@ class AdminRoom:
     """
 
     prefix = ""
+    takes_trailing_slash = False
     content_types = ("application/json",)
     general_errors = (
         401,

@@ -10,12 +10,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 
 from aiohttp import web
 
 from fakebus.registry.model import RegisteredSchema
 from fakebus.web.errors import RequestError
+from fakebus.web.media_types import accepted
 
 CONTENT_TYPES = (
     "application/vnd.schemaregistry.v1+json",
@@ -51,37 +51,21 @@ def response(answer: object, content_type: str) -> web.Response:
     return web.Response(body=text.encode(), content_type=content_type)
 
 
-@lru_cache(maxsize=256)
 def answer_type(accept: str) -> str:
     """Return the content type that an ``Accept`` prefers.
 
     Raises:
         RequestError: 406, it takes none.
     """
-    ranges = [_media_range(part) for part in accept.split(",") if part.strip()]
-    if not ranges:
+    if not accept.strip():
         return CONTENT_TYPES[0]
-    for name, quality in sorted(ranges, key=lambda found: -found[1]):
-        if quality <= 0:
-            continue
+    for name in accepted(accept):
         # JAX-RS takes a range without a type for all, whatever its subtype.
         if name == "application/*" or name.startswith("*"):
             return CONTENT_TYPES[0]
         if name in CONTENT_TYPES:
             return name
     raise RequestError(406, "HTTP 406 Not Acceptable")
-
-
-def _media_range(part: str) -> tuple[str, float]:
-    name, *parameters = (piece.strip().lower() for piece in part.split(";"))
-    for parameter in parameters:
-        key, _, value = parameter.partition("=")
-        if key == "q":
-            try:
-                return name, float(value)
-            except ValueError:
-                return name, 0.0
-    return name, 1.0
 
 
 def schema_of_id(schema: RegisteredSchema, text: str) -> dict[str, object]:

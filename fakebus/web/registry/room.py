@@ -21,6 +21,7 @@ class RegistryRoom:
     """
 
     prefix = "/contexts/{context}"
+    takes_trailing_slash = False
     content_types = CONTENT_TYPES
     general_errors = (401, 404, 406, 421)
 

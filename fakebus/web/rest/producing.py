@@ -1,0 +1,128 @@
+"""Writing of records that come by HTTP: in batches, with the outcome of each record."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from fakebus.broker.activity import Origin
+from fakebus.broker.appending import AppendResult
+from fakebus.broker.broker import Broker
+from fakebus.broker.topics import Topic
+from fakebus.errors import BrokerError, ErrorCode, FakebusError
+from fakebus.fixture_files.encoding.batching import batches_of
+from fakebus.records.batch import NO_TIMESTAMP
+from fakebus.records.partitioner import murmur2_random
+from fakebus.records.record import NewRecord
+from fakebus.types import TopicPartition
+
+
+class Stored(NamedTuple):
+    """Place of a record that was written."""
+
+    partition: int
+    offset: int
+    timestamp_ms: int
+
+
+class _Placed(NamedTuple):
+    at: int
+    """Its place in the request."""
+    partition: int
+    record: NewRecord
+
+
+class Producing:
+    """Writer of records, with the partitions that a Java producer would choose.
+
+    Args:
+        broker: where to.
+    """
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self._turn = 0
+
+    def _partition(self, topic: Topic, key: bytes | None) -> int:
+        by_key = murmur2_random(key, len(topic.partitions))
+        if by_key is not None:
+            return by_key
+        self._turn += 1
+        return self._turn % len(topic.partitions)
+
+    async def write(
+        self, topic: Topic, records: Sequence[tuple[int | None, NewRecord]], origin: Origin
+    ) -> list[Stored | FakebusError]:
+        """Write records, and return where each is, or why it was refused.
+
+        Args:
+            topic: where to.
+            records: each with its partition; by its key, or else in turns for ``None``.
+            origin: whose they are.
+        """
+        outcomes: list[Stored | FakebusError] = []
+        now_ms, placed = self._broker.clock.now_ms(), []
+        for index, (wanted, record) in enumerate(records):
+            partition = self._partition(topic, record.key) if wanted is None else wanted
+            if not 0 <= partition < len(topic.partitions):
+                text = f"{topic.name} has no partition {partition}"
+                outcomes.append(BrokerError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, text))
+                continue
+            if record.timestamp_ms == NO_TIMESTAMP:
+                record = record._replace(timestamp_ms=now_ms)
+            outcomes.append(Stored(partition, -1, record.timestamp_ms))
+            placed.append(_Placed(index, partition, record))
+        await self._room()
+        for index, outcome in await self._append(topic, placed, origin):
+            outcomes[index] = outcome
+        return outcomes
+
+    async def _room(self) -> None:
+        """Return when there is not too much that waits to be stored."""
+        if self._broker.overloaded:
+            ready = asyncio.Event()
+            self._broker.when_not_overloaded(ready.set)
+            await ready.wait()
+
+    async def _append(
+        self, topic: Topic, placed: Sequence[_Placed], origin: Origin
+    ) -> list[tuple[int, Stored | FakebusError]]:
+        begun: list[tuple[list[_Placed], AppendResult]] = []
+        found: list[tuple[int, Stored | FakebusError]] = []
+        for partition, batch, of_batch in batches_of(placed, topic.config.max_message_bytes):
+            place = TopicPartition(topic.name, partition)
+            try:
+                begun.append((of_batch, self._broker.produce(place, batch, origin=origin)))
+            except BrokerError as error:
+                found += await self._refused(topic, of_batch, origin, error)
+        for of_batch, result in begun:
+            try:
+                stored = await result
+            except BrokerError as error:
+                found += await self._refused(topic, of_batch, origin, error)
+                continue
+            at_ms = stored.log_append_time_ms
+            found += [
+                (
+                    each.at,
+                    Stored(
+                        each.partition,
+                        stored.base_offset + at,
+                        each.record.timestamp_ms if at_ms < 0 else at_ms,
+                    ),
+                )
+                for at, each in enumerate(of_batch)
+            ]
+        return found
+
+    async def _refused(
+        self, topic: Topic, of_batch: Sequence[_Placed], origin: Origin, error: BrokerError
+    ) -> list[tuple[int, Stored | FakebusError]]:
+        """Return what becomes of the records of a refused batch: the others go without the bad."""
+        if len(of_batch) == 1 or error.error_code.retriable:
+            return [(each.at, error) for each in of_batch]
+        found = []
+        for each in of_batch:
+            found += await self._append(topic, [each], origin)
+        return found

@@ -1,0 +1,1 @@
+"""Version 2: topics, and consumers that live here between requests."""
