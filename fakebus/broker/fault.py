@@ -44,6 +44,12 @@ class Delay(NamedTuple):
     seconds: float
 
 
+class Throttle(NamedTuple):
+    """Effect: an answer that says how long to wait, and a connection that is silent for so long."""
+
+    seconds: float
+
+
 class Disconnect(NamedTuple):
     """Effect: a connection that breaks instead of an answer."""
 
@@ -63,10 +69,11 @@ class StorageFull(NamedTuple):
     """Effect: writes that fail as if there were no room on the disk, whoever they are for."""
 
 
-Effect = Fail | Delay | Disconnect | Corrupt | Duplicate | StorageFull
+Effect = Fail | Delay | Throttle | Disconnect | Corrupt | Duplicate | StorageFull
 EFFECT_NAMES: dict[type[Effect], str] = {
     Fail: "fail",
     Delay: "delay",
+    Throttle: "throttle",
     Disconnect: "disconnect",
     Corrupt: "corrupt",
     Duplicate: "duplicate",

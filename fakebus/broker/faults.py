@@ -26,6 +26,7 @@ from fakebus.broker.fault import (
     Fault,
     Names,
     StorageFull,
+    Throttle,
     error_named,
     status_named,
 )
@@ -39,8 +40,6 @@ MOST_FAULTS = 1000
 """That may be on at once: every request is held against all of them."""
 LARGEST = 1_000_000_000
 """Of the numbers that people give for a fault."""
-FOR_S = 600.0
-"""How long a fault is in force that is switched on for a running bus: it may well be forgotten."""
 
 
 class Aim(TypedDict, total=False):
@@ -173,7 +172,7 @@ class Faults:
             ValueError: ``count`` or ``for_s`` is not above 0, ``probability`` not between 0
                 and 1, or what is to fail partly names no topic.
         """
-        served = self._api(api)
+        served = self.api_named(api)
         what, partial = f"fail {api} with {error}", partial or partition is not None
         if served.front_end == HTTP and error.isdecimal():
             effect = Fail(ErrorCode.UNKNOWN_SERVER_ERROR, status_named(error))
@@ -201,6 +200,27 @@ class Faults:
             raise ValueError("a delay cannot be negative")
         what = f"delay {api or 'any request'} by {seconds:g} s"
         return self._add(what, Delay(seconds), api, **aim)
+
+    def throttle(self, *, seconds: float, api: str | None = None, **aim: Unpack[Aim]) -> Fault:
+        """Answer requests of Kafka at once, say that the client is to wait, and do not read on.
+
+        Its connection is silent for so long, as if it had used up a quota (KIP-219).
+
+        Args:
+            seconds: how long the client has to wait, on the machine's clock.
+            api: as for :meth:`delay`.
+            aim: as for :meth:`fail`.
+
+        Raises:
+            LookupError: there is no such API of Kafka, or the bus does not serve it.
+            ValueError: ``seconds`` is negative, or as for :meth:`fail`.
+        """
+        if seconds < 0:
+            raise ValueError("a client cannot wait for less than no time")
+        if api is not None and self.api_named(api).front_end != KAFKA:
+            raise ValueError(f"{api} has no throttling: it is no request of Kafka")
+        what = f"throttle {api or 'any request'} for {seconds:g} s"
+        return self._add(what, Throttle(seconds), api, **aim)
 
     def disconnect(
         self,
@@ -275,77 +295,6 @@ class Faults:
             self.writes.refusal = self.storage_failure
         return fault
 
-    def add(
-        self,
-        *,
-        error: str | None = None,
-        delay_s: float | None = None,
-        disconnect: str | None = None,
-        corrupt: bool = False,
-        duplicate: bool = False,
-        storage_full: bool = False,
-        api: str | None = None,
-        times: int | None = None,
-        partial: bool = False,
-        partition: int | None = None,
-        **aim: Unpack[Aim],
-    ) -> Fault:
-        """Add a fault that ends by itself, as people switch it on for a running bus.
-
-        Args:
-            error: as for :meth:`fail`; either this or one of the next five.
-            delay_s: as ``seconds`` for :meth:`delay`.
-            disconnect: ``before`` or ``after`` the request is carried out.
-            corrupt: see :meth:`corrupt`.
-            duplicate: see :meth:`duplicate`.
-            storage_full: see :meth:`fill_storage`.
-            api: as for :meth:`fail`; needed for an error, else any of Kafka's when left out.
-            times: how often; always when left out.
-            partial: as for :meth:`fail`, as is ``partition``.
-            aim: as for :meth:`fail`; it ends after ``FOR_S`` when ``for_s`` is left out.
-
-        Raises:
-            LookupError: as for :meth:`fail`.
-            ValueError: not exactly one thing is to happen, or as for :meth:`fail`.
-        """
-        effects = {
-            "error": error,
-            "delay_s": delay_s,
-            "disconnect": disconnect,
-            "corrupt": corrupt or None,
-            "duplicate": duplicate or None,
-            "storage_full": storage_full or None,
-        }
-        chosen = [name for name, value in effects.items() if value is not None]
-        if len(chosen) != 1:
-            raise ValueError(f"say what happens by one of {', '.join(effects)}")
-        if (partial or partition is not None) and error is None:
-            raise ValueError("only an error can be for a part of a request")
-        aim = {"for_s": FOR_S, **aim, "count": times}
-        if delay_s is not None:
-            return self.delay(seconds=delay_s, api=api, **aim)
-        if disconnect is not None:
-            if disconnect not in ("before", "after"):
-                raise ValueError("disconnect is before or after the request is carried out")
-            is_before = disconnect == "before"
-            return self.disconnect(api=api, before=is_before, after=not is_before, **aim)
-        if error is not None:
-            if api is None:
-                raise ValueError("an error needs the api that answers it, such as Produce")
-            return self.fail(api=api, error=error, partial=partial, partition=partition, **aim)
-        return self._add_without_words(chosen[0], api, aim)
-
-    def _add_without_words(self, effect: str, api: str | None, aim: Aim) -> Fault:
-        if effect == "storage_full":
-            whom = (api, aim.pop("topic", None), aim.pop("group", None), aim.pop("client_id", None))
-            if any(each is not None for each in whom):
-                raise ValueError("a full disk is everybody's: leave out whom it is for")
-            return self.fill_storage(**aim)  # type: ignore[misc]  # what names requests is out
-        add, only = _OF_ONE_API[effect]
-        if api is not None and self._api(api).name != only:
-            raise ValueError(f"{effect} is for {only} alone")
-        return add(self, **aim)
-
     def get(self, number: str) -> Fault:
         """Return a fault that may still happen; LookupError if there is none of that number."""
         for fault in self.in_force():
@@ -397,7 +346,7 @@ class Faults:
             number=next(self._numbers),
             description=", ".join([description, *details]),
             effect=effect,
-            api=None if api is None else self._api(api),
+            api=None if api is None else self.api_named(api),
             topic=None if topic is None else self._real_name(topic),
             group=None if group is None else self._real_name(group),
             client_id=client_id,
@@ -421,20 +370,14 @@ class Faults:
         self.active.clear()
         self._all.clear()
 
-    def _api(self, name: str) -> Api:
+    def api_named(self, name: str) -> Api:
+        """Return a kind of request that is served; LookupError if there is none of that name."""
         served = self._served.get(_normal(name))
         if served is not None:
             return served
         if _normal(name) in map(_normal, map(codec.api_name, ApiKey)):
             raise LookupError(f"fakebus does not serve the API {name}: no client sends it")
         raise LookupError(f"Kafka has no API {name!r}; names are like 'Produce' and 'OffsetCommit'")
-
-
-_OF_ONE_API = {
-    "corrupt": (Faults.corrupt, "Fetch"),
-    "duplicate": (Faults.duplicate, "Produce"),
-}
-"""Effects that there are for the requests of one API."""
 
 
 def _normal(name: str) -> str:

@@ -78,6 +78,9 @@ def _configure_add(parser: argparse.ArgumentParser) -> None:
     )
     effect.add_argument("--delay", type=float, metavar="SECONDS", help="answer so much later")
     effect.add_argument(
+        "--throttle", type=float, metavar="SECONDS", help="make the client wait, as quotas do"
+    )
+    effect.add_argument(
         "--disconnect",
         choices=("before", "after"),
         help="close the connection before or after the request is carried out",
@@ -149,6 +152,7 @@ def _add(arguments: argparse.Namespace) -> int:
         "client_id": arguments.client,
         "error": arguments.error,
         "delay_s": arguments.delay,
+        "throttle_s": arguments.throttle,
         "disconnect": arguments.disconnect,
         "corrupt": arguments.corrupt or None,
         "duplicate": arguments.duplicate or None,

@@ -16,6 +16,7 @@ from fakebus.broker.fault import (
     Duplicate,
     Fail,
     Fault,
+    Throttle,
 )
 from fakebus.kafka.api import (
     CloseConnection,
@@ -70,7 +71,12 @@ def carry_out(function: HandlerFunction, request: Any, context: RequestContext) 
         raise CloseConnection(_REASON)
 
     def replace(outcome: Any, pending: PendingResponse) -> None:
-        if isinstance(effect, Delay):
+        if isinstance(effect, Throttle):
+            context.throttle_ms = max(context.throttle_ms, round(effect.seconds * 1000))
+            if hasattr(outcome, "throttle_time_ms"):
+                outcome.throttle_time_ms = context.throttle_ms
+            pending.settle(outcome)
+        elif isinstance(effect, Delay):
             context.broker.clock.wait(effect.seconds, lambda: pending.settle(outcome))
         else:
             pending.settle(CloseConnection(_REASON))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from fakebus.broker.fault import EFFECT_NAMES, Fault
+from fakebus.broker.fault_choices import switch_on
 from fakebus.broker.faults import LARGEST
 from fakebus.web.admin.call import AdminCall
 from fakebus.web.errors import RequestError
@@ -14,6 +15,7 @@ _FIELDS: dict[str, tuple[type, ...]] = {
     "api": _TEXT,
     "error": _TEXT,
     "delay_s": _NUMBER,
+    "throttle_s": _NUMBER,
     "disconnect": _TEXT,
     "corrupt": _FLAG,
     "duplicate": _FLAG,
@@ -47,7 +49,7 @@ async def add_fault(call: AdminCall) -> object:
         if isinstance(value, int | float) and not value <= LARGEST:
             raise RequestError(422, f"{name} is at most {LARGEST}")
     try:
-        return _json(call, call.bus.broker.faults.add(**body))
+        return _json(call, switch_on(call.bus.broker.faults, **body))
     except (LookupError, ValueError) as error:
         raise RequestError(422, str(error.args[0])) from None
 

@@ -260,6 +260,19 @@ def test_the_disk_is_full_for_every_door_and_then_is_not(
     assert read(bus, topic, 1) == [b"x"]
 
 
+def test_a_client_is_throttled(bus: FakeBus, ask: Ask, topic: str) -> None:
+    ask("add", "--api", "Produce", "--topic", topic, "--throttle", "0.3", "--times", "1")
+    told: list[tuple[str, int]] = []
+    config = {"throttle_cb": lambda event: told.append((event.broker_name, event.throttle_time))}
+    producer = Producer({"bootstrap.servers": bus.bootstrap_servers, **config})
+    began = time.monotonic()
+    for _ in range(2):
+        producer.produce(topic, b"x", partition=0)
+        producer.flush(10)
+    assert time.monotonic() - began >= 0.3
+    assert [seconds for _, seconds in told[:1]] == [0.3]
+
+
 def test_the_registry_answers_with_a_status_of_http(bus: FakeBus, ask: Ask) -> None:
     ask("add", "--api", "GET /subjects", "--error", "503", "--times", "1")
     with pytest.raises(HTTPError, match="503"):

@@ -5,7 +5,17 @@ from __future__ import annotations
 import pytest
 
 from fakebus.broker import fault as rules
-from fakebus.broker.fault import Api, Corrupt, Delay, Disconnect, Effect, Fail, StorageFull
+from fakebus.broker.fault import (
+    Api,
+    Corrupt,
+    Delay,
+    Disconnect,
+    Effect,
+    Fail,
+    StorageFull,
+    Throttle,
+)
+from fakebus.broker.fault_choices import switch_on
 from fakebus.broker.faults import Faults
 from fakebus.errors import ErrorCode
 from tests.manual_clock import ManualClock
@@ -187,18 +197,21 @@ def test_a_route_fails_with_a_status_of_http(faults: Faults) -> None:
 
 
 def test_what_goes_wrong_without_further_words(faults: Faults) -> None:
-    assert faults.add(corrupt=True, topic="t").effect == Corrupt()
-    assert faults.add(duplicate=True, api="produce", times=2).count == 2
-    assert faults.add(storage_full=True, for_s=1).effect == StorageFull()
+    assert switch_on(faults, corrupt=True, topic="t").effect == Corrupt()
+    assert switch_on(faults, duplicate=True, api="produce", times=2).count == 2
+    assert switch_on(faults, storage_full=True, for_s=1).effect == StorageFull()
+    assert switch_on(faults, throttle_s=1.5, client_id="c").effect == Throttle(1.5)
     for wanted, words in (
         ({"corrupt": True, "api": "Produce"}, "corrupt is for Fetch alone"),
         ({"storage_full": True, "topic": "t"}, "a full disk is everybody's"),
         ({"storage_full": True, "error": "NOT_CONTROLLER"}, "say what happens by one of error"),
         ({"corrupt": True, "partial": True}, "only an error can be for a part"),
-        ({}, "say what happens by one of error, delay_s, disconnect, corrupt"),
+        ({"throttle_s": 1, "api": "XADD"}, "XADD has no throttling"),
+        ({"throttle_s": -1}, "cannot wait for less than no time"),
+        ({}, "say what happens by one of error, delay_s, throttle_s, disconnect, corrupt"),
     ):
         with pytest.raises(ValueError, match=words):
-            faults.add(**wanted)  # type: ignore[arg-type]  # what people may write
+            switch_on(faults, **wanted)  # type: ignore[arg-type]  # what people may write
 
 
 def test_the_disk_is_full_as_often_as_wanted_and_no_request_is_asked(faults: Faults) -> None:

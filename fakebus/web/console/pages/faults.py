@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from fakebus.broker.fault_choices import switch_on
 from fakebus.broker.faults import LARGEST, Faults
 from fakebus.errors import ErrorCode
 from fakebus.web.console.addresses import page_url
@@ -13,6 +14,7 @@ from fakebus.web.errors import RequestError
 EFFECTS = {
     "error": "fail with an error",
     "delay": "come later",
+    "throttle": "are throttled",
     "before": "lose the connection, not carried out",
     "after": "lose the connection, carried out",
     "corrupt": "bring damaged records (Fetch)",
@@ -55,7 +57,7 @@ async def add(call: Call) -> Page | Redirect:
     """Let something go wrong."""
     form = call.form
     try:
-        fault = _faults(call).add(**_wanted(form))
+        fault = switch_on(_faults(call), **_wanted(form))
     except (LookupError, ValueError) as error:
         return _page(call, form, str(error.args[0]))
     done = f"Fault {fault.number} is on: {fault.description}."
@@ -77,13 +79,14 @@ def _wanted(form: Fields) -> dict[str, Any]:
         wanted[effect] = True
     for name, kind in _NUMBERS.items():
         text = form.text(name)
-        if text and (name != "delay_s" or effect == "delay"):
+        if text and (name != "delay_s" or effect in ("delay", "throttle")):
             try:
-                wanted[name] = kind(text[:20])
+                number = kind(text[:20])
             except ValueError:
                 raise ValueError(f"{name} has to be a number, not {text[:80]!r}") from None
-            if not abs(wanted[name]) <= LARGEST:
+            if not abs(number) <= LARGEST:
                 raise ValueError(f"{name} is at most {LARGEST}")
+            wanted["throttle_s" if (name, effect) == ("delay_s", "throttle") else name] = number
     return wanted
 
 
