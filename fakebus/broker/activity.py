@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -55,7 +55,8 @@ class Peer:
     host_name: str = ""
     """The name of its address, if that is not this machine's."""
     looked_up: bool = False
-    """Whether no more will be found out about it."""
+    """Whether no more will be found out about it; what has waited for that is called then."""
+    on_looked_up: list[Callable[[], object]] = field(default_factory=list)
 
 
 @dataclass(slots=True, eq=False, kw_only=True)

@@ -281,6 +281,7 @@ class Broker:
             transaction: whose transaction it says that it belongs to, if to one.
 
         Raises:
+            UnknownPeerError: not known yet whether the client may; see ``ownership.when_known``.
             RefusedBatchError: the log does not take the batch; nothing was changed.
             BrokerError: the batch is refused before; nothing was changed.
         """
@@ -298,7 +299,8 @@ class Broker:
                 f"clients must not write to the internal topic {topic_partition.topic}",
             )
         if log.config.producers:
-            check_owner(topic_partition.topic, log.config.producers, self.service_of, origin)
+            looks, producers = self.activity.on_peer is not None, log.config.producers
+            check_owner(topic_partition.topic, producers, self.service_of, origin, looks=looks)
         now_ms = self.clock.now_ms()
         try:
             looks = check_batch(batch, header, log.config, now_ms)

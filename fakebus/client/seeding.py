@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import UUID
 
+from fakebus.broker.ownership import SEEDER
 from fakebus.client.connection import ClientError, Connection
 from fakebus.client.groups import committed_offsets, set_offsets
 from fakebus.client.offsets import log_ranges, partitions_of
@@ -164,12 +165,14 @@ class SetSeeder:
         self._change_configs(fixture_set.topics, created, ledger, ids)
         self._note(ledger.note_parties(parties_of(fixture_set)))
         topics_created, skipped, written = len(created), 0, 0
-        publisher = Publisher(self._connection, {"linger.ms": 20}, timeout_s=FLUSH_S)
         for stream in fixture_set.streams:
             topic_id, now_ms = ids[stream.topic], fixture_set.now_ms
             count, rest = self._unfinished(ledger, stream, topic_id)
             skipped += count - len(rest or ())
             parts = _parts(stream.events[count:])
+            # A fakebus tells by the client id where the records come from.
+            config = {"client.id": SEEDER + stream.display_file, "linger.ms": 20}
+            publisher = Publisher(self._connection, config, timeout_s=FLUSH_S)
             for part in itertools.chain([] if rest is None else [rest], parts):
                 if part is not rest:
                     if self._log is not None:

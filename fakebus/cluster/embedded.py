@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from itertools import groupby
 
 from fakebus.broker.activity import Origin
@@ -13,6 +14,7 @@ from fakebus.broker.config_requests import ConfigChange, Operation, ResourceChan
 from fakebus.broker.configs.describing import DescribedConfig
 from fakebus.broker.fetching import IsolationLevel
 from fakebus.broker.groups.group import GroupDescription
+from fakebus.broker.ownership import when_known
 from fakebus.broker.partition_log import PartitionLog
 from fakebus.broker.tail import LogCursor, Start, Tail, readable_end
 from fakebus.broker.topic_requests import DEFAULT, NewPartitions, NewTopic, TopicToDelete
@@ -74,7 +76,7 @@ class EmbeddedCluster:
         self._origin = origin
         self._chooser = PartitionChooser()
         self._source = RegistrySource(bus.registry)
-        self.schemas = EmbeddedSchemas(bus.registry)
+        self.schemas = EmbeddedSchemas(bus.registry, origin)
 
     def now_ms(self) -> int:
         """Return the bus's time in milliseconds since the epoch."""
@@ -256,7 +258,8 @@ class EmbeddedCluster:
             record = record._replace(timestamp_ms=self.now_ms())
         place = TopicPartition(topic, partition)
         await self._source.prepare(record.key, record.value)
-        stored = await self._broker.produce(place, build_batch([record]), origin=self._origin)
+        write = partial(self._broker.produce, place, build_batch([record]), origin=self._origin)
+        stored = await when_known(write)
         timestamp_ms = stored.log_append_time_ms
         if timestamp_ms < 0:
             timestamp_ms = record.timestamp_ms
@@ -272,7 +275,8 @@ class EmbeddedCluster:
                 detail = lines_detail(source, (copy.offset for copy in written))
                 origin = replace(self._origin, verb="replayed", source=detail, closed=True)
                 place = TopicPartition(topic, partition)
-                stored = await self._broker.produce(place, batch, origin=origin)
+                write = partial(self._broker.produce, place, batch, origin=origin)
+                stored = await when_known(write)
                 for index, copy in enumerate(written):
                     yield copy, stored.base_offset + index
 

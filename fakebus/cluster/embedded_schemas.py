@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from fakebus.broker.activity import Origin
 from fakebus.cluster.interface import ClusterError, NewSchema, NotFoundError, SchemaDetails
 from fakebus.registry.errors import RegistryError
 from fakebus.registry.model import Reference, SchemaRequest
@@ -21,10 +22,12 @@ class EmbeddedSchemas:
 
     Args:
         registry: the bus's registry.
+        origin: who asks.
     """
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, origin: Origin) -> None:
         self._registry = registry
+        self._origin = origin
 
     @contextmanager
     def _asked(self, subject: str) -> Iterator[None]:
@@ -68,7 +71,8 @@ class EmbeddedSchemas:
     async def register(self, subject: str, schema: NewSchema) -> int:
         """Register a schema as a subject's next version, and return its id."""
         with self._asked(subject):
-            return (await self._registry.register(subject, _request(schema))).schema_id
+            request, origin = _request(schema), self._origin
+            return (await self._registry.register(subject, request, origin=origin)).schema_id
 
     async def level(self, subject: str | None = None) -> str:
         """Return the compatibility level that holds for a subject, or for all without one."""

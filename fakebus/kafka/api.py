@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fakebus.broker.activity import Origin, Peer
 from fakebus.broker.appending import Outcome
+from fakebus.broker.ownership import SEEDER
 from fakebus.broker.security.resources import ALL_OPERATIONS, Operation, ResourceType
 from fakebus.kafka.authentication import SaslSession
 from fakebus.protocol.api_keys import ApiKey
@@ -107,9 +108,13 @@ class ClientConnection:
         if known is not None and known.principal == self.principal:
             return known
         self.close_origins(but=_MOST_CLIENT_IDS)
+        name = client_id or ""
+        seeds = name.startswith(SEEDER)
         origin = self.origins[client_id] = Origin(
             front_end="kafka",
-            client_id=client_id or "",
+            client_id=name,
+            verb="seeded" if seeds else "produced",
+            source=name.removeprefix(SEEDER) if seeds else "",
             connection_id=self.connection_id,
             principal=self.principal,
             peer=self.peer,

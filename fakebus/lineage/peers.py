@@ -136,6 +136,10 @@ class PeerFinder:
     def _found(self, peer: Peer) -> None:
         peer.looked_up = True
         self._on_found(peer)
+        # Only now it can be told which service that is.
+        waiting, peer.on_looked_up = peer.on_looked_up, []
+        for go_on in waiting:
+            go_on()
 
 
 def _connection(peer: Peer) -> Connection:

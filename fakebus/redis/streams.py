@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from fakebus.broker.activity import LIBRARY, Origin
 from fakebus.broker.broker import Broker
+from fakebus.broker.ownership import when_known
 from fakebus.broker.partition_log import PartitionLog
 from fakebus.broker.tail import SLICE_RECORDS, LogCursor, Tail
 from fakebus.broker.topics import Topic
@@ -101,9 +102,8 @@ class Streams:
         now_ms = self._broker.clock.now_ms()
         record = to_record(fields, name, now_ms, self._registry)
         try:
-            stored = await self._broker.produce(
-                TopicPartition(name, 0), build_batch([record]), origin=origin
-            )
+            place, batch = TopicPartition(name, 0), build_batch([record])
+            stored = await when_known(lambda: self._broker.produce(place, batch, origin=origin))
         except BrokerError as error:
             raise RedisError(f"ERR {error}") from error
         return EntryId.of(0, stored.base_offset, now_ms), topic

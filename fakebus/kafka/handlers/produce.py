@@ -31,6 +31,7 @@ from fakebus.broker.appending import (
     check_shape,
     is_transactional,
 )
+from fakebus.broker.ownership import UnknownPeerError
 from fakebus.broker.transactions.writing import TransactionalWrite
 from fakebus.broker.turns import LARGE_REQUEST_BYTES, in_turns
 from fakebus.errors import BrokerError, ErrorCode
@@ -135,11 +136,20 @@ class _Answer(PendingResponse):
             result = _append(
                 self._request, name, partition, header, self._context, self._transaction
             )
+        except UnknownPeerError as unknown:
+            # What the connection sends meanwhile waits behind it, in the same order.
+            self._missing += 1
+            unknown.peer.on_looked_up.append(partial(self._append_late, piece))
         except BrokerError as error:
             self._refuse(response, error)
         else:
             self._missing += 1
             result.when_settled(partial(self._take, response))
+
+    def _append_late(self, piece: _Piece) -> None:
+        """Append a batch whose producer is known by now."""
+        self.append(piece)
+        self.one_done()
 
     def _take(
         self, response: PartitionProduceResponse, outcome: LogAppendInfo | BrokerError

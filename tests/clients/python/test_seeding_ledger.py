@@ -12,6 +12,7 @@ from shutil import copy, copytree
 from typing import Any
 
 import pytest
+import requests
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from fakebus.addresses import Address
@@ -86,6 +87,15 @@ def test_what_the_bus_seeded_when_it_started_the_command_does_not_write_again(
         seed(servers, fixtures)
         assert "1 event written, 1 already there" in capsys.readouterr().out
         assert values(servers) == ["one", "two"]
+
+
+def test_what_the_command_writes_is_told_as_seeded_from_its_file(fixtures: Path) -> None:
+    with FakeBus.thread(Settings(data=None, kafka=(ANY_PORT,), http=(ANY_PORT,))) as running:
+        seed(running.bootstrap_servers, fixtures)
+        flow = requests.get(f"{running.http_url}/_fakebus/v1/flow?record=t[0]@0", timeout=20).json()
+    (record,) = flow["records"]
+    assert record["origin"] == "seeded"
+    assert record["origin_detail"].endswith("t.ndjson")
 
 
 def test_what_the_command_seeded_the_bus_does_not_write_again(

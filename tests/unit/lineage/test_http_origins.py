@@ -12,6 +12,7 @@ from fakebus.addresses import Address
 from fakebus.app import FakeBus
 from fakebus.broker.activity import Origin
 from fakebus.cluster.embedded import EmbeddedCluster
+from fakebus.cluster.interface import NewSchema
 from fakebus.config import Settings
 from fakebus.lineage.place import Place
 from fakebus.types import TopicPartition
@@ -40,6 +41,18 @@ async def test_http_clients_are_known_by_what_they_register_and_write() -> None:
         facts = bus.lineage.clients.by_number[note.client].facts
         assert (facts["front_end"], facts["client_id"]) == ("registry", "curl/8.1")
         assert (facts["address"], facts["process"]["pid"]) == ("127.0.0.1", os.getpid())
+
+
+async def test_what_the_console_registers_is_not_told_of_the_bus() -> None:
+    async with FakeBus(SETTINGS) as bus:
+        console = EmbeddedCluster(bus, Origin(front_end="console", client_id="console"))
+        await console.schemas.register("t-value", NewSchema(text='"string"'))
+        await bus.lineage.settle()
+        numbers = list(bus.lineage.clients.by_number)
+        [note] = await bus.lineage.store.notes_of_clients(
+            numbers, (0, 99), ["schema registered"], 9
+        )
+        assert bus.lineage.clients.by_number[note.client].facts["client_id"] == "console"
 
 
 async def test_offsets_that_no_member_has_set_tell_how_they_were_set(tmp_path: Path) -> None:

@@ -6,7 +6,13 @@ import inspect
 from typing import Any
 
 from fakebus.broker.broker import Broker
-from fakebus.kafka.api import AdvertisedBroker, ClientConnection, Handler, RequestContext
+from fakebus.kafka.api import (
+    AdvertisedBroker,
+    ClientConnection,
+    Handler,
+    PendingResponse,
+    RequestContext,
+)
 from fakebus.kafka.handlers import HANDLERS
 from fakebus.protocol.codec import (
     decode_request,
@@ -17,7 +23,7 @@ from fakebus.protocol.codec import (
 
 
 def _bytes(buffers: list[Any]) -> memoryview:
-    return memoryview(b"".join(bytes(buffer) for buffer in buffers))
+    return memoryview(bytearray().join(bytes(buffer) for buffer in buffers))
 
 
 async def call(
@@ -46,6 +52,8 @@ async def call(
     )
     sent = decode_request(key, version, _bytes(encode_request(key, version, request)))
     response = handler.function(sent, context)
+    if isinstance(response, PendingResponse):
+        response = await response.response()
     if inspect.isawaitable(response):
         response = await response
     return decode_response(key, version, _bytes(encode_response(key, version, response)))
