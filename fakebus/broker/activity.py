@@ -16,6 +16,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from fakebus.broker.fetch_positions import FetchPositions
+from fakebus.broker.verbs import FREQUENT, NOT_KEPT
 from fakebus.clock import Clock
 from fakebus.errors import BrokerError, ErrorCode
 from fakebus.protocol.consumer_protocol import subscribed_topics
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 MOST_REMEMBERED = 10_000
 MOST_WAITING = 20_000
 """Activities that wait to be taken; if nobody takes them, the oldest go."""
-_FREQUENT = ("produced", "fetched", "committed", "acknowledged")
 _MOST_LETTERS = 1000
 
 
@@ -93,42 +93,12 @@ LIBRARY = Origin(front_end="library")
 NOWHERE = TopicPartition("", -1)
 """The place of what a client does to a group, and no partition."""
 
-VERBS: Mapping[str, str] = {
-    "produced": "wrote a range of offsets",
-    "seeded": "wrote it from fixture files; the detail is file:line of each record",
-    "replayed": "wrote it again; the detail says from where",
-    "fetched": "was sent a range of offsets",
-    "committed": "committed behind an offset, for a group",
-    "acknowledged": "acknowledged entries of a stream of Redis",
-    "skipped": "passed offsets for a group that no member was sent; the detail says how",
-    "commit refused": "was not allowed to commit; the detail is Kafka's error",
-    "out of range": "fetched from an offset that is not there",
-    "joined": "became, or stays, a member; the detail names the topics",
-    "was assigned": "got partitions, which the detail names",
-    "left": "left its group",
-    "expelled": "was taken out of its group; the detail says why",
-    "rebalancing": "a group lets all members join again; the detail says why",
-    "asked for": "asked for a topic that was not there; the detail says whether it was created",
-    "found": "was told the offset that its group has committed, -1 for none",
-    "looked up": "was told the earliest or latest offset, which the detail says",
-    "fault fired": "met a fault that is switched on; the detail is the rule",
-    "schema registered": "the detail is subject and version",
-    "topic created": "",
-    "topic deleted": "",
-    "topic changed": "the detail names the configs",
-    "records deleted": "a range of offsets is gone; the detail says why",
-    "connects": "the detail is its software and address; not kept",
-    "fetches": "fetches a partition for the first time, from an offset on; not kept",
-}
-"""What can be noted, and what it says of the client."""
-_NOT_KEPT = ("connects", "fetches")
-
 
 class Activity(NamedTuple):
     """Activity of one client on one partition, or in one group."""
 
     verb: str
-    """See :data:`VERBS`."""
+    """See :data:`fakebus.broker.verbs.VERBS`."""
     at_ms: int
     origin: Origin
     topic: str
@@ -139,12 +109,21 @@ class Activity(NamedTuple):
     group: str = ""
     detail: str = ""
     member: str = ""
+    """The member's id; the transactional id of what is written in a transaction."""
     before: int = -1
     """The offset that a commit takes the place of."""
 
 
-_Written = tuple[int, Origin, TopicPartition, "AppendResult"]
-"""An append under way: when it came, whose it is, where to, and what becomes of it."""
+_Written = tuple[int, Origin, TopicPartition, "AppendResult", str]
+"""An append under way: when it came, whose it is, where to, what becomes of it, and the id of the
+transaction that it is part of."""
+READ_UNCOMMITTED = "read uncommitted"
+"""Detail of a fetch that sees open and aborted transactions, from a log that has had any."""
+
+
+def in_transaction(transactional_id: str) -> str:
+    """Return the detail of what a transaction has committed."""
+    return f"in the transaction of {transactional_id}"
 
 
 def _short(text: str) -> str:
@@ -231,7 +210,7 @@ class Activities:
         while waiting:
             each = waiting[0]
             if not isinstance(each, Activity):
-                at_ms, origin, place, result = each
+                at_ms, origin, place, result, transaction = each
                 if not result.settled:
                     return
                 if isinstance(result.outcome, BrokerError):
@@ -239,11 +218,15 @@ class Activities:
                     continue
                 info = result.outcome
                 offsets = info.base_offset, info.last_offset
-                each = Activity(origin.verb, at_ms, origin, *place, *offsets, detail=origin.source)
+                each = Activity(
+                    *(origin.verb, at_ms, origin, *place, *offsets),
+                    detail=origin.source,
+                    member=_short(transaction),
+                )
             waiting.popleft()
             if self.on_note is not None:
                 self.on_note(each)
-            if each.verb not in _NOT_KEPT:
+            if each.verb not in NOT_KEPT:
                 gathered.append(each)
                 self._newest.append(each)
                 self.number += 1
@@ -262,7 +245,7 @@ class Activities:
         """Note one activity.
 
         Args:
-            verb: what was done, see :data:`VERBS`.
+            verb: what was done, see :data:`fakebus.broker.verbs.VERBS`.
             origin: the client.
             place: the partition.
             offsets: the first and the last offset.
@@ -371,21 +354,30 @@ class Activities:
 
     def rare(self) -> list[Activity]:
         """Return all but what is frequent; who asked for missing topics is not crowded out."""
-        others = (each for each in self.newest if each.verb not in (*_FREQUENT, "asked for"))
+        others = (each for each in self.newest if each.verb not in (*FREQUENT, "asked for"))
         return sorted((*others, *self._asked.values()), key=lambda each: each.at_ms)
 
     def noting_fetch(
-        self, origin: Origin, targets: Sequence[FetchTarget], on_answer: OnAnswer
+        self,
+        origin: Origin,
+        targets: Sequence[FetchTarget],
+        on_answer: OnAnswer,
+        *,
+        committed: bool,
     ) -> OnAnswer:
         """Note where a fetch begins; return what tells its answer on, and notes what it found."""
         for place, offset in self.positions.begin(
             origin.connection_id, origin.client_id, targets, self._clock.now_ms()
         ):
             self.note("fetches", origin, place, (offset, offset))
-        return partial(self._note_fetch, origin, on_answer)
+        return partial(self._note_fetch, origin, on_answer, committed)
 
     def _note_fetch(
-        self, origin: Origin, on_answer: OnAnswer, targets: Sequence[FetchTarget]
+        self,
+        origin: Origin,
+        on_answer: OnAnswer,
+        committed: bool,
+        targets: Sequence[FetchTarget],
     ) -> None:
         now_ms = self._clock.now_ms()
         self.positions.end(origin.connection_id, origin.client_id, targets, now_ms)
@@ -397,8 +389,12 @@ class Activities:
                     self.wake()
                 place, first = target.log.topic_partition, target.fetch_offset
                 group = self.positions.group_of(origin.connection_id, origin.client_id, place)
+                sees_all = not committed and target.log.producers.transactions is not None
                 self.waiting.append(
-                    Activity("fetched", now_ms, origin, *place, first, target.last_offset, group)
+                    Activity(
+                        *("fetched", now_ms, origin, *place, first, target.last_offset, group),
+                        READ_UNCOMMITTED if sees_all else "",
+                    )
                 )
             elif target.error is ErrorCode.OFFSET_OUT_OF_RANGE:
                 place, offset = target.log.topic_partition, target.fetch_offset

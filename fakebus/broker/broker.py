@@ -49,7 +49,7 @@ from fakebus.broker.transactions.writing import TransactionalWrite
 from fakebus.broker.values import Values
 from fakebus.clock import Clock, SystemClock
 from fakebus.errors import BrokerError, ErrorCode
-from fakebus.records.batch import LENGTH_OVERHEAD, TRANSACTIONAL_BIT, BatchHeader
+from fakebus.records.batch import LENGTH_OVERHEAD, BatchHeader
 from fakebus.storage.interface import Storage
 from fakebus.types import Buffer, TopicPartition
 
@@ -116,9 +116,8 @@ class Broker:
             topics=self.topics,
             groups=self.group_coordinator,
             producer_ids=self.producer_ids,
+            activity=self.activity,
         )
-        if self.activity.enabled:
-            self.transactions.note_offset = notes.of_offset
         self.record_thread = RecordThread()
         self.security = Security(self.config, self.values)
         self.participants: list[Participant] = [
@@ -278,7 +277,7 @@ class Broker:
             allow_zstd: whether the client's version of the protocol knows zstd.
             header: what :func:`check_shape` has said of the batch, if it was asked already.
             origin: whose batch it is.
-            transaction: whose transaction it says that it belongs to, if to one.
+            transaction: whose transaction it belongs to, if it says that it does to one.
 
         Raises:
             UnknownPeerError: not known yet whether the client may; see ``ownership.when_known``.
@@ -304,8 +303,7 @@ class Broker:
         now_ms = self.clock.now_ms()
         try:
             looks = check_batch(batch, header, log.config, now_ms)
-            if header.attributes & TRANSACTIONAL_BIT and transaction is not None:
-                transaction.admit(self.transactions, log, header)
+            name = "" if transaction is None else transaction.admit(self.transactions, log, header)
             if looks or log in self.record_thread.queues:
                 result = self._append_in_turn(log, batch, header, now_ms, looks)
             else:
@@ -316,7 +314,7 @@ class Broker:
         if self.activity.enabled:
             if not self.activity.waiting:
                 self.activity.wake()
-            self.activity.waiting.append((now_ms, origin, topic_partition, result))
+            self.activity.waiting.append((now_ms, origin, topic_partition, result, name))
         return result
 
     def _append_in_turn(
@@ -378,7 +376,8 @@ class Broker:
             origin: whose fetch it is.
         """
         if self.activity.enabled:
-            on_answer = self.activity.noting_fetch(origin, targets, on_answer)
+            committed = isolation is IsolationLevel.READ_COMMITTED
+            on_answer = self.activity.noting_fetch(origin, targets, on_answer, committed=committed)
         return DelayedFetch(
             self.waiting_room,
             targets,

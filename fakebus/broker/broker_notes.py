@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from fakebus.broker.activity import LIBRARY, NOWHERE, Activities, Origin
+from fakebus.broker.activity import LIBRARY, NOWHERE, Activities
 from fakebus.types import TopicPartition
-
-if TYPE_CHECKING:
-    from fakebus.storage.interface import OffsetRow
 
 
 class BrokerNotes:
-    """Notes of what becomes of topics, groups and transactions, and of faults that are met.
+    """Notes of what becomes of topics and groups, and of faults that are met.
 
     Args:
         activity: where they go.
@@ -36,12 +31,6 @@ class BrokerNotes:
     def of_fault(self, client: str, fault: object) -> None:
         """Note that a client has met a fault."""
         self.of_topic("fault fired", detail=f"{client or 'a client without an id'}: {fault}")
-
-    def of_offset(self, origin: Origin, group: str, row: OffsetRow, before: int | None) -> None:
-        """Note an offset that a transaction has committed."""
-        place, offsets = TopicPartition(row.topic, row.partition), (row.offset, row.offset)
-        before = -1 if before is None else before
-        self._activity.note("committed", origin, place, offsets, group, "", "", before)
 
     def of_group(self, verb: str, group: str, client_id: str, member_id: str, reason: str) -> None:
         """Note what becomes of a group or a member."""

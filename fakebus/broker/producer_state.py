@@ -15,7 +15,14 @@ from typing import NamedTuple
 from fakebus.broker.log_transactions import LogTransactions
 from fakebus.errors import BrokerError, ErrorCode
 from fakebus.records.batch import CONTROL_BIT, TRANSACTIONAL_BIT, BatchHeader
-from fakebus.storage.interface import ABORT_FLAG, ANY_NUMBER, LogReads, ProducerBatch, StoredBatch
+from fakebus.storage.interface import (
+    ABORT_FLAG,
+    ANY_NUMBER,
+    BatchSummary,
+    LogReads,
+    ProducerBatch,
+    StoredBatch,
+)
 
 REMEMBERED_BATCHES = 5
 """As many batches as a producer may have in flight (max.in.flight.requests.per.connection)."""
@@ -99,7 +106,6 @@ class ProducerState:
                 # It may have begun before the batches that are remembered.
                 start = await storage.transaction_start(log_id, producer_id)
                 entry.transaction_start = start
-                state.transactions = state.transactions or LogTransactions()
         if state.transactions is not None:
             aborted = await storage.aborted_transactions(log_id)
             opened = {
@@ -131,10 +137,10 @@ class ProducerState:
             last_sequence = (batch.base_sequence + records - 1) % SEQUENCE_MODULUS
             entry = self._entry(batch.producer_id, batch.producer_epoch, batch.max_timestamp)
             entry.last_timestamp = max(entry.last_timestamp, batch.max_timestamp)
-            if batch.attributes & TRANSACTIONAL_BIT and _note_transaction(
-                entry, batch.attributes, batch.base_offset
-            ):
-                continue
+            if batch.attributes & TRANSACTIONAL_BIT:
+                self.transactions = self.transactions or LogTransactions()
+                if _note_transaction(entry, batch.attributes, batch.base_offset):
+                    continue
             entry.batches.append(
                 SequenceRange(
                     batch.base_sequence,
@@ -269,7 +275,7 @@ class ProducerState:
                 abort=bool(marker.attributes & ABORT_FLAG),
             )
 
-    def is_aborted(self, batch: StoredBatch) -> bool:
+    def is_aborted(self, batch: StoredBatch | BatchSummary) -> bool:
         """Return whether a batch belongs to a transaction that was aborted."""
         if self.transactions is None or not batch.attributes & TRANSACTIONAL_BIT:
             return False

@@ -1,10 +1,11 @@
 """Causes of a record, and how each of them is known.
 
 *Stated* is what a record says itself: the id of its cause, where it was put aside from, which
-request it answers. *Correlated* are records of one trace or one transaction; of those only direct
-causes are joined, which is settled by what was stated and by which process was sent what, and by
-time where nothing is known of that. *Observed* is what :mod:`fakebus.lineage.history` tells. A
-cause that is stated, or correlated and observed, leaves no room for others that are only observed.
+request it answers; and what the transaction has committed that it was written in. *Correlated* are
+records of one trace or one business transaction; of those only direct causes are joined, which is
+settled by what was stated and by which process was sent what, and by time where nothing is known of
+that. *Observed* is what :mod:`fakebus.lineage.history` tells. A cause that is stated, or correlated
+and observed, leaves no room for others that are only observed.
 """
 
 from __future__ import annotations
@@ -12,17 +13,27 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import starmap
-from typing import NamedTuple, Protocol
 
-from fakebus.lineage.history import SENT, VERBS, WINDOW_MS, Candidates, History
+from fakebus.broker.activity import READ_UNCOMMITTED
+from fakebus.lineage.history import (
+    COMMITTED,
+    SENT,
+    VERBS,
+    WINDOW_MS,
+    Candidates,
+    History,
+    SentRange,
+    without,
+)
+from fakebus.lineage.known import Clients, Known
+from fakebus.lineage.links import CORRELATED, HINTED, NOTHING_KNOWN, STATED, Link, Possible
 from fakebus.lineage.place import Place, parse_place
 from fakebus.lineage.ranking import Contents, Likeness
 from fakebus.lineage.records import Records
 from fakebus.lineage.same_keys import MOST_SAME, WRITTEN, SameKeys
+from fakebus.lineage.transactions import Transactions
 from fakebus.storage.lineage_interface import IdentityRow, NoteRow
 
-STATED, CORRELATED, OBSERVED, HINTED = EVIDENCE = ("stated", "correlated", "observed", "hinted")
-"""How a cause is known, the strongest first."""
 MOST_OF_A_FLOW = 100
 """Records of one trace or transaction whose order is worked out."""
 MOST_RIVALS = MOST_EFFECTS = 500
@@ -33,52 +44,7 @@ _MOST_NOTES = 2000
 """Notes of a process that are looked at before a record."""
 _CHUNK = 5000
 _MOST_CHUNKS = 4
-_FOREVER = 1 << 62
 _BELONGING = ("trace", "correlation")
-
-
-class Clients(Protocol):
-    """Clients, as far as causes depend on them."""
-
-    def of_process(self, client: int) -> Sequence[int]:
-        """Return the clients of a client's process, itself included."""
-
-    def completed(self, note: NoteRow) -> NoteRow:
-        """Return a note with what became known later: which client it was, and of which group."""
-
-
-class Known(Protocol):
-    """Store of lineage, as far as causes depend on it."""
-
-    async def notes_at(
-        self, topic: str, partition: int, offset: int, verbs: Sequence[str], most: int
-    ) -> list[NoteRow]:
-        """Return the notes of some verbs whose range holds an offset, oldest first."""
-
-    async def notes_of_clients(
-        self, clients: Sequence[int] | None, seqs: tuple[int, int], verbs: Sequence[str], most: int
-    ) -> list[NoteRow]:
-        """Return notes of clients, or of all, between two numbers (both included), newest first."""
-
-    async def with_identity(
-        self, kinds: Sequence[str], value: bytes, most: int
-    ) -> list[IdentityRow]:
-        """Return what has a value, newest first."""
-
-    async def identities_of(self, topic: str, partition: int, offset: int) -> list[IdentityRow]:
-        """Return what is known of one record."""
-
-
-class Link(NamedTuple):
-    """Link of a cause and its effect."""
-
-    cause: Place
-    effect: Place
-    evidence: str
-    by: str
-    """What says so: the header, ``fetch`` or ``key``."""
-    rank: int
-    rivals: int
 
 
 class Causes:
@@ -104,8 +70,11 @@ class Causes:
         self._same_keys = SameKeys(store, records, window_ms)
         self._written: dict[Place, NoteRow | None] = {}
         self._identities: dict[Place, list[IdentityRow]] = {}
+        self.transactions = Transactions(store, clients)
+        """The transactions that records were written in."""
         self._candidates: dict[int, Candidates] = {}
         """By the number of the note of what was produced."""
+        self._possible: dict[int, Possible] = {}
         self._turns: dict[int, int] = {}
         self._alike: dict[tuple[int, int], Likeness] = {}
         """By the number of a note, and where some of many candidates begin."""
@@ -135,22 +104,24 @@ class Causes:
 
     async def _find(self, effect: Place) -> list[Link]:
         found = {cause: (STATED, by) for cause, by in (await self._stated(effect)).items()}
-        observed = await self.candidates(effect)
+        possible, evidence, by = await self.possible(effect)
         left_out = 0
-        if not found:
-            settled = False
-            for row in await self.identities(effect):
-                if row.kind in _BELONGING:
-                    direct = (await self._direct_causes(row)).get(effect, ())
-                    settled = settled or any(observed.holds(*cause) for cause in direct)
-                    for cause in direct:
-                        found.setdefault(cause, (CORRELATED, row.rule))
-            if observed.count and not settled:
-                contents, turn, likeness = await self._likeness(effect, observed)
-                unsure = likeness.order(contents, turn)
-                for place in unsure:
-                    found.setdefault(place, (OBSERVED, "fetch"))
-                left_out = observed.count - len(unsure)
+        settled = evidence != STATED if found else False
+        for cause in found:
+            settled = settled or possible.holds(*cause)
+        for row in () if found else await self.identities(effect):
+            if row.kind in _BELONGING:
+                for cause in (await self._direct_causes(row)).get(effect, ()):
+                    is_sure = possible.holds(*cause)
+                    settled = settled or is_sure
+                    is_stated = is_sure and evidence == STATED
+                    found.setdefault(cause, (STATED, by) if is_stated else (CORRELATED, row.rule))
+        if possible.count and not settled:
+            contents, turn, likeness = await self._likeness(effect)
+            unsure = likeness.order(contents, turn)
+            for place in unsure:
+                found.setdefault(place, (evidence, by))
+            left_out = possible.count - len(unsure)
         if not found:
             hinted = await self._hinted(effect)
             found = dict.fromkeys(hinted[:MOST_SAME], (HINTED, "key"))
@@ -210,9 +181,18 @@ class Causes:
         found = []
         for place in places:
             sent = await self._store.notes_at(*place, [SENT], MOST_RIVALS)
-            if any(each.client in clients and each.seq < note.seq for each in sent):
+            mine = [each for each in sent if each.client in clients and each.seq < note.seq]
+            if mine and await self._is_read(place, mine):
                 found.append(place)
         return found
+
+    async def _is_read(self, place: Place, sent: Sequence[NoteRow]) -> bool:
+        """Whether any of those who were sent a record was given it by its library."""
+        at = SentRange(*place, place.offset, 0, "", 0)
+        at.sees_aborted = any(each.detail == READ_UNCOMMITTED for each in sent)
+        return not any(
+            first <= place.offset <= last for first, last in await self._records.not_read(at)
+        )
 
     # -- correlated --
 
@@ -263,6 +243,30 @@ class Causes:
             await self._load(clients, note.seq, end)
         return self._candidates.get(note.seq, Candidates(()))
 
+    async def possible(self, effect: Place) -> Possible:
+        """Return what may have caused a record by what its process was sent, and committed."""
+        note = await self.written(effect)
+        if note is None:
+            return NOTHING_KNOWN
+        if note.seq not in self._possible:
+            inputs = await self._given(await self.transactions.inputs(note))
+            found = Possible(inputs, STATED, "transaction")
+            if not inputs.count:
+                observed = await self._given(await self.candidates(effect))
+                found = NOTHING_KNOWN._replace(candidates=observed)
+            self._possible[note.seq] = found
+        return self._possible[note.seq]
+
+    async def _given(self, candidates: Candidates) -> Candidates:
+        """Return candidates without what no program is given."""
+        left: list[SentRange] = []
+        for sent in candidates.ranges:
+            parts = [sent]
+            for first, last in await self._records.not_read(sent):
+                parts = [rest for part in parts for rest in without(part, first, last)]
+            left += parts
+        return Candidates(tuple(left))
+
     async def _load(self, clients: Sequence[int], seq: int, end: int) -> list[NoteRow]:
         """Work out the candidates of what a process has produced from one note on to another."""
         notes = await self._store.notes_of_clients(clients, (0, seq), VERBS, _MOST_NOTES)
@@ -283,16 +287,17 @@ class Causes:
                 produced.append(note)
         return produced
 
-    async def _likeness(
-        self, effect: Place, candidates: Candidates
-    ) -> tuple[Contents, int, Likeness]:
+    async def _likeness(self, effect: Place) -> tuple[Contents, int, Likeness]:
         """Return what of an effect is compared with its possible causes, and these.
 
         Returns:
             Its contents, its place in the order of those of its process, and the causes.
         """
-        note = await self.written(effect)
+        note, (candidates, evidence, _) = await self.written(effect), await self.possible(effect)
         turn = 0 if note is None else self._turns.get(note.seq, 0) + effect.offset - note.first
+        if note is not None and evidence == STATED:
+            transaction = await self.transactions.of(note)
+            turn = 0 if transaction is None else transaction.turn(note, effect.offset)
         most = _told(candidates.count, MOST_RIVALS)
         begin = candidates.begin_around(turn, most)
         key = -1 if note is None else note.seq, begin
@@ -315,8 +320,9 @@ class Causes:
         found = await self._same_keys.before(effect, note)
         had_been_sent = set()
         for place in found[:MOST_SAME]:
-            sent = await self._store.notes_at(*place, [SENT], MOST_RIVALS)
-            if any(each.seq < note.seq for each in sent):
+            rows = await self._store.notes_at(*place, [SENT], MOST_RIVALS)
+            sent = [each for each in rows if each.seq < note.seq]
+            if sent and await self._is_read(place, sent):
                 had_been_sent.add(place)
         return sorted(found, key=lambda place: place not in had_been_sent)
 
@@ -326,15 +332,15 @@ class Causes:
 
     async def _link(self, cause: Place, effect: Place) -> Link | None:
         """Return the link of two records, ``None`` if there is none."""
-        candidates = await self.candidates(effect)
+        candidates, evidence, by = await self.possible(effect)
         is_told = effect in self._links or await self.identities(effect)
         if candidates.count and not is_told:
             # Nothing can be stated or correlated, so that the others need not be told.
             if not candidates.holds(*cause):
                 return None
-            contents, turn, likeness = await self._likeness(effect, candidates)
+            contents, turn, likeness = await self._likeness(effect)
             rank, rivals = likeness.rank(contents, turn, cause), candidates.count - 1
-            return Link(cause, effect, OBSERVED, "fetch", rank, rivals) if rank else None
+            return Link(cause, effect, evidence, by, rank, rivals) if rank else None
         return next((link for link in await self.of(effect) if link.cause == cause), None)
 
     # -- effects --
@@ -351,6 +357,12 @@ class Causes:
                 found.update(dict.fromkeys(each for each in direct if cause in direct[each]))
         found.update(await self._with("origin", str(cause).encode()))
         found.update(await self._observed_effects(cause))
+        for note in await self._store.notes_at(*cause, [COMMITTED], MOST_RIVALS):
+            transaction = await self.transactions.of(note)
+            if transaction is not None and transaction.written:
+                inputs = await self.transactions.inputs(transaction.written[-1])
+                place = inputs.place_of(*cause)
+                found.update(dict.fromkeys(self._around(place, transaction.written)))
         found.update(dict.fromkeys(await self._hinted_effects(cause)))
         await self._records.contents(found)
         links = [link for effect in found if (link := await self._link(cause, effect))]
@@ -383,20 +395,21 @@ class Causes:
                 if produced and (not more or more[-1] is not produced[-1]):
                     break
                 begin += _CHUNK
-            found.update(dict.fromkeys(self._around(cause, held)))
+            if held:
+                first = held[0].seq
+                place = self._candidates[first].place_of(*cause) - self._turns[first]
+                found.update(dict.fromkeys(self._around(place, held)))
         return found
 
-    def _around(self, cause: Place, notes: Sequence[NoteRow]) -> Iterator[Place]:
-        """Yield what is noted in some notes; of very much what stands where a record does."""
+    def _around(self, place: int, notes: Sequence[NoteRow]) -> Iterator[Place]:
+        """Yield what is noted in some notes; of very much what stands around a place."""
         by_topic: dict[str, list[NoteRow]] = defaultdict(list)
         for note in notes:
             by_topic[note.topic].append(note)
         for noted in by_topic.values():
             count = sum(note.last - note.first + 1 for note in noted)
             most = _told(count, MOST_EFFECTS // len(by_topic))
-            candidates = self._candidates[noted[0].seq]
-            turn = candidates.place_of(*cause) - self._turns[noted[0].seq]
-            begin = max(0, min(turn - most // 2, count - most))
+            begin = max(0, min(place - most // 2, count - most))
             self.cut["possible effects"] += max(0, count - most)
             for note in noted:
                 first = note.first + begin
@@ -404,9 +417,9 @@ class Causes:
                 begin = max(0, begin - (note.last - note.first + 1))
                 for offset in range(first, last + 1):
                     most -= 1
-                    place = Place(note.topic, note.partition, offset)
-                    self._written.setdefault(place, note)
-                    yield place
+                    found = Place(note.topic, note.partition, offset)
+                    self._written.setdefault(found, note)
+                    yield found
 
 
 def _told(count: int, most: int) -> int:

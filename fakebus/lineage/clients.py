@@ -42,8 +42,8 @@ class Run:
     """Run of activities of one kind by one process, and what it was sent."""
 
     verb: str = ""
-    notes: dict[tuple[int, str, int, str], Any] = field(default_factory=dict)
-    """The notes of this run that may still grow, by client, partition and group."""
+    notes: dict[tuple[int, str, int, str, str], Any] = field(default_factory=dict)
+    """The notes of this run that may still grow, by client, partition, group and transaction."""
     fetched: dict[TopicPartition, list[tuple[int, int]]] = field(default_factory=dict)
     """The offsets that the process was sent and has not committed, as ranges."""
 

@@ -11,15 +11,16 @@ from types import MappingProxyType
 from typing import Any
 
 from fakebus.broker.broker import Broker
-from fakebus.lineage.causes import HINTED, MOST_RIVALS, Causes, Link
+from fakebus.lineage.causes import MOST_RIVALS, Causes
 from fakebus.lineage.group_states import GroupStates, Refusal
 from fakebus.lineage.header_rules import REPLAY_OF, bounded
 from fakebus.lineage.identities import Identities
 from fakebus.lineage.known_clients import KnownClients
 from fakebus.lineage.known_notes import KnownNotes
 from fakebus.lineage.lineage import Lineage
+from fakebus.lineage.links import HINTED, Link
 from fakebus.lineage.place import FlowError, Place, asked_place
-from fakebus.lineage.records import Decode, LogRecords, Records
+from fakebus.lineage.records import Decode, LogRecords, PartOfTransaction, Records
 from fakebus.lineage.same_keys import WRITTEN
 from fakebus.lineage.seeded_lines import line_place
 from fakebus.real_time import monotonic
@@ -110,14 +111,17 @@ class Flows:
         await self._lineage.settle()
         notes = await self._store.notes_at(*place, WRITTEN, MOST_RIVALS)
         clients = KnownClients(self._lineage.clients, self._broker.clock.now_ms())
-        record = await LogRecords(self._broker.topics, self._decode).read(place)
-        note = notes[-1] if notes else None
+        records, note = self._records(), notes[-1] if notes else None
+        record, part = await records.read(place), await records.transaction_at(place)
         who = clients.told(note.client) if note else {}
         if not groups:
-            return _told(place, record, note, who, [])
+            return _told(place, record, note, who, [], part)
         states = GroupStates(self._broker, KnownNotes(self._store), clients, self._refusal)
-        became = await states.of(place, record, known=note is not None)
-        return _told(place, record, note, who, became)
+        became = await states.of(place, record, part, known=note is not None)
+        return _told(place, record, note, who, became, part)
+
+    def _records(self) -> LogRecords:
+        return LogRecords(self._broker.topics, self._decode, self._broker.transactions)
 
     async def written_by(self, service: str, topic: str) -> dict[int, list[tuple[int, int]]]:
         """Return which offsets of a topic a service has written, as far as it is noted.
@@ -165,6 +169,13 @@ class Flows:
         topic = self._broker.topics.get(place.topic)
         log = None if topic is None else topic.partition(place.partition)
         if log is not None and place.offset < log.high_watermark:
+            part = await self._records().transaction_at(place)
+            if part is not None and part.is_marker:
+                of = f" of {part.transactional_id!r}" if part.transactional_id else ""
+                raise FlowError(
+                    f"{place} is no record but the marker by which the transaction{of} "
+                    f"was {part.state}"
+                )
             return
         if await self._store.notes_at(*place, WRITTEN, 1):
             # It went with its topic.
@@ -189,7 +200,7 @@ class Flows:
         depth: int | None,
         unseen: Mapping[tuple[str, int], int],
     ) -> dict[str, Any]:
-        records = LogRecords(self._broker.topics, self._decode)
+        records = self._records()
         clients = KnownClients(self._lineage.clients, self._broker.clock.now_ms())
         known = KnownNotes(self._store)
         causes = Causes(known, clients, records, self._window_ms)
@@ -225,11 +236,14 @@ async def answer(
     # Those that were asked for and what follows surely from them come first.
     for place in places:
         record, note = await records.read(place), await causes.written(place)
+        part = await records.transaction_at(place)
+        if part is None and record is None and note is not None:
+            part = await causes.transactions.part_of(note)
         groups = []
         if states is not None and len(told) < MOST_STATES:
-            groups = await states.of(place, record, known=note is not None)
+            groups = await states.of(place, record, part, known=note is not None)
         who = clients.told(note.client) if clients is not None and note is not None else {}
-        told[place] = _told(place, record, note, who, groups)
+        told[place] = _told(place, record, note, who, groups, part)
         at_ms, seq = (note.at_ms, note.seq) if note else (told[place]["timestamp_ms"], 0)
         moments[place] = (at_ms, seq, place)
     if states is not None and len(places) > MOST_STATES:
@@ -296,7 +310,10 @@ def _told(
     note: NoteRow | None,
     who: Mapping[str, Any],
     groups: list[dict[str, Any]],
+    part: PartOfTransaction | None,
 ) -> dict[str, Any]:
+    if part is not None and note is not None and note.member:
+        part = part._replace(transactional_id=note.member)
     front_end = who.get("front_end", "")
     origin = "produced" if note is None else note.verb
     if origin == "produced" and front_end in _FRONT_ENDS:
@@ -324,6 +341,7 @@ def _told(
         "address": who.get("address", ""),
         "type": _type(record),
         "gone": record is None,
+        "transaction": None if part is None else part.told(),
         "groups": groups,
     }
 

@@ -136,6 +136,9 @@ def _what(record: Mapping[str, Any]) -> str:
         parts.append(f"{record['origin']} from {detail}" if detail else record["origin"])
     if record.get("gone"):
         parts.append("gone")
+    transaction = record.get("transaction")
+    if transaction is not None and transaction["state"] != "committed":
+        parts.append(f"its transaction is {transaction['state']}")
     return "".join(f"  {part}" for part in parts if part)
 
 

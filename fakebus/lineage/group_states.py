@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from types import MappingProxyType
 from typing import Any
 
+from fakebus.broker.activity import READ_UNCOMMITTED
 from fakebus.broker.broker import Broker
 from fakebus.broker.groups.group import GroupDescription
 from fakebus.lineage.history import COMMITTED, SENT, SKIPPED
 from fakebus.lineage.known_clients import KnownClients
 from fakebus.lineage.known_notes import KnownNotes
 from fakebus.lineage.place import Place
+from fakebus.lineage.records import PartOfTransaction
+from fakebus.lineage.transactions import holding_back, name_of
 from fakebus.records.record import Record
 from fakebus.storage.lineage_interface import NoteRow
 from fakebus.types import TopicPartition
@@ -21,6 +25,23 @@ Refusal = Callable[[Collection[str], str, Record], Awaitable[str | None]]
 _PASSED = (COMMITTED, "acknowledged")
 _POSITIONED = (*_PASSED, SKIPPED, "found")
 _MOST = 1000
+_UNTOUCHED = MappingProxyType(
+    {
+        "state": "waiting",
+        "member": "",
+        "service": "",
+        "fetched_at_ms": None,
+        "attempts": 0,
+        "committed_at_ms": None,
+        "reason": "",
+    }
+)
+_ABORTED = MappingProxyType(
+    {
+        "state": "hidden",
+        "reason": "its transaction was aborted: readers of committed records leave it out",
+    }
+)
 
 
 class GroupStates:
@@ -44,12 +65,15 @@ class GroupStates:
         self._joined: dict[str, list[NoteRow]] = {}
         """When which client became which member, the newest first, by group."""
 
-    async def of(self, place: Place, record: Record | None, *, known: bool) -> list[dict[str, Any]]:
+    async def of(
+        self, place: Place, record: Record | None, part: PartOfTransaction | None, *, known: bool
+    ) -> list[dict[str, Any]]:
         """Return the state of a record in each group that has, or had, to do with its topic.
 
         Args:
             place: where it is, or was.
             record: what is there.
+            part: its part in a transaction.
             known: whether it is known who wrote it, and so all that was done with it since.
         """
         sent = await self._store.notes_at(*place, [SENT], _MOST)
@@ -57,14 +81,25 @@ class GroupStates:
         found = []
         for group in await self._groups_of(place):
             members = self._clients.of_group(group)
+            for each in passed:
+                if each.group == group and name_of(each):
+                    # The producer commits what a consumer beside it was sent, a member or not.
+                    members |= set(self._clients.of_process(each.client))
             own = [
                 each
                 for each in sent
                 if (self._clients.completed(each).group or group) == group
                 and each.client in members
             ]
+            if part is not None and part.state == "aborted":
+                own = [each for each in own if each.detail == READ_UNCOMMITTED]
+                if not own:
+                    found.append({"group": group, **_UNTOUCHED, **_ABORTED})
+                    continue
             commits = [self._settled(each, own) for each in passed if each.group == group]
             state = await self._state(group, place, record, own, commits, known=known)
+            if part is not None and own and part.state != "committed":
+                state["reason"] += f"; it reads uncommitted, and its transaction is {part.state}"
             found.append({"group": group, **state})
         return found
 
@@ -116,15 +151,7 @@ class GroupStates:
         position = TopicPartition(place.topic, place.partition)
         committed = coordinator.committed_offset(group, position)
         is_passed = bool(commits) if committed is None else committed > place.offset
-        told: dict[str, Any] = {
-            "state": "waiting",
-            "member": "",
-            "service": "",
-            "fetched_at_ms": None,
-            "attempts": len(sent),
-            "committed_at_ms": None,
-            "reason": "",
-        }
+        told: dict[str, Any] = {**_UNTOUCHED, "attempts": len(sent)}
         if sent:
             told["fetched_at_ms"] = sent[-1].at_ms
             told["service"] = self._clients.service(sent[-1].client)
@@ -195,8 +222,9 @@ class GroupStates:
         description = self._broker.group_coordinator.describe(group)
         if log is None:
             told["state"], told["reason"] = "gone", "the topic was deleted before it was committed"
-        elif log.last_stable_offset <= place.offset < log.high_watermark:
-            told["state"], told["reason"] = "hidden", "it belongs to an open transaction"
+        elif not sent and log.last_stable_offset <= place.offset < log.high_watermark:
+            holder = holding_back(self._broker.transactions, log)
+            told["state"], told["reason"] = "hidden", f"it waits for the end of {holder}"
         elif record is None:
             how = "retention or a deletion" if place.offset < log.log_start_offset else "compaction"
             told["state"], told["reason"] = "gone", f"{how} has taken it before it was committed"

@@ -9,8 +9,10 @@ from typing import Any
 from fakebus.lineage.causes import Causes
 from fakebus.lineage.flow import FOUND_BY, answer
 from fakebus.lineage.header_rules import IdentityReader, bounded
+from fakebus.lineage.history import SentRange
 from fakebus.lineage.place import Place
 from fakebus.lineage.ranking import NOTHING, Contents
+from fakebus.lineage.records import PartOfTransaction
 from fakebus.records.record import Record
 from fakebus.storage.lineage_interface import IdentityRow, NoteRow
 
@@ -79,6 +81,24 @@ class HeaderFlows:
     async def contents(self, places: Iterable[Place]) -> dict[Place, Contents]:
         """Return nothing: nothing is observed that would have to be compared."""
         return dict.fromkeys(places, NOTHING)
+
+    def of_group(self, group: str) -> set[int]:
+        """Return nothing: nothing is known of members."""
+        return set()
+
+    async def not_read(self, sent: SentRange) -> Iterable[tuple[int, int]]:
+        """Return nothing: nothing is known of what was sent."""
+        return ()
+
+    async def transaction_at(self, place: Place) -> PartOfTransaction | None:
+        """Return nothing: a client library does not tell it."""
+        return None
+
+    async def notes_in(
+        self, topic: str, partition: int, first: int, last: int, most: int
+    ) -> list[NoteRow]:
+        """Return nothing: nobody has noted what clients did."""
+        return []
 
     async def notes_at(
         self, topic: str, partition: int, offset: int, verbs: Sequence[str], most: int

@@ -17,6 +17,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+from fakebus.broker.activity import READ_UNCOMMITTED
 from fakebus.storage.lineage_interface import NoteRow
 
 SENT, COMMITTED, SKIPPED, PRODUCED = "fetched", "committed", "skipped", "produced"
@@ -107,6 +108,8 @@ class SentRange:
     committed_ms: int | None = None
     passed: int = 0
     """How many records that were sent together with it came before it."""
+    sees_aborted: bool = False
+    """Whether the client is given what transactions have taken back."""
 
 
 @dataclass(slots=True)
@@ -154,7 +157,9 @@ class History:
         ]
         who = note.client, note.group
         where = note.topic, note.partition, note.first, note.last
-        return [*kept, SentRange(*where, *who, note.at_ms, frozenset(groups))]
+        sent = SentRange(*where, *who, note.at_ms, frozenset(groups))
+        sent.sees_aborted = note.detail == READ_UNCOMMITTED
+        return [*kept, sent]
 
     def _candidates(self, in_flight: list[SentRange], at: int, note: NoteRow) -> Candidates:
         found = [
@@ -169,10 +174,10 @@ class History:
                 break
             if later.verb == SENT and later.first <= later.last:
                 found += self._sent([], later)
-        return Candidates(tuple(_distinct(found)))
+        return Candidates(tuple(distinct(found)))
 
 
-def _distinct(ranges: Iterable[SentRange]) -> Iterator[SentRange]:
+def distinct(ranges: Iterable[SentRange]) -> Iterator[SentRange]:
     """Yield ranges without what was sent several times, for several groups."""
     seen: dict[tuple[str, int], list[SentRange]] = defaultdict(list)
     for sent in ranges:
@@ -180,19 +185,20 @@ def _distinct(ranges: Iterable[SentRange]) -> Iterator[SentRange]:
         parts = [sent]
         for other in known:
             if other.first <= sent.last and sent.first <= other.last:
-                parts = [rest for part in parts for rest in _without(part, other)]
+                parts = [rest for part in parts for rest in without(part, other.first, other.last)]
         known += parts
         yield from parts
 
 
-def _without(sent: SentRange, other: SentRange) -> Iterator[SentRange]:
-    if other.first > sent.last or other.last < sent.first:
+def without(sent: SentRange, first: int, last: int) -> Iterator[SentRange]:
+    """Yield what is left of a range when some offsets, both included, are taken out."""
+    if first > sent.last or last < sent.first:
         yield sent
         return
-    if sent.first < other.first:
-        yield _part(sent, sent.first, other.first - 1)
-    if other.last < sent.last:
-        yield _part(sent, other.last + 1, sent.last)
+    if sent.first < first:
+        yield _part(sent, sent.first, first - 1)
+    if last < sent.last:
+        yield _part(sent, last + 1, sent.last)
 
 
 def _is(sent: SentRange, note: NoteRow) -> bool:

@@ -29,6 +29,7 @@ class KnownNotes:
         self._store = store
         self.notes_of_clients = store.notes_of_clients
         self.notes_of_group = store.notes_of_group
+        self.notes_in = store.notes_in
         self.with_identity = store.with_identity
         self._notes: dict[tuple[str, int, int], _Notes | None] = {}
         self._identities: dict[tuple[str, int, int], Mapping[int, list[IdentityRow]]] = {}

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 from weakref import WeakSet
 
-from fakebus.broker.activity import Activity
+from fakebus.broker.activity import Activity, in_transaction
 from fakebus.lineage.clients import Client, Clients, Run, make_room
 from fakebus.storage.lineage_interface import NoteRow
 from fakebus.types import TopicPartition
@@ -110,8 +110,8 @@ class Notebook:
     # -- what a process writes and is sent --
 
     def _merge(self, activity: Activity, client: Client) -> None:
-        verb, at_ms, _, topic, partition, first, last, group, *_ = activity
-        run, key = client.run, (client.number, topic, partition, group)
+        verb, at_ms, _, topic, partition, first, last, group, detail, member, _ = activity
+        run, key = client.run, (client.number, topic, partition, group, member)
         if verb == "fetched":
             run.add_fetched(TopicPartition(topic, partition), first, last)
         note: NoteRow | None = run.notes.get(key) if run.verb == verb else None
@@ -120,7 +120,8 @@ class Notebook:
             and note.last + 1 == first
             and at_ms - note.until_ms < MERGE_GAP_MS
             and at_ms - note.at_ms < MERGE_MS
-            and not activity.detail
+            and note.detail == detail
+            and (not detail or verb == "fetched")
         ):
             note = note._replace(last=last, until_ms=at_ms)
             self._changed[note.seq] = note
@@ -153,7 +154,8 @@ class Notebook:
             add(first=end, last=end - 1, detail=f"back from {first}")
             return
         # An offset that is set from outside passes what members were sent and not done with.
-        committers = readers if activity.member else [client.run]
+        is_ours = activity.member or activity.detail.startswith(in_transaction(""))
+        committers = readers if is_ours else [client.run]
         sent = sorted(each for run in committers for each in run.fetched.get(place, ()))
         if not sent and client.is_old:
             # What it was sent before the bus was started anew is not known any more.

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import NamedTuple, Protocol
 
+from fakebus.broker.partition_log import PartitionLog
 from fakebus.broker.tail import LogCursor
 from fakebus.broker.topics import Topics
+from fakebus.broker.transactions.state import TransactionState
+from fakebus.lineage.history import SentRange
 from fakebus.lineage.place import Place
 from fakebus.lineage.ranking import NOTHING, Contents, contents_of
+from fakebus.records.batch import CONTROL_BIT, TRANSACTIONAL_BIT
 from fakebus.records.record import Record
+from fakebus.storage.interface import ABORT_FLAG, BatchSummary
 from fakebus.types import TopicPartition
 
 Decode = Callable[[str, bytes | None], Awaitable[object]]
@@ -18,8 +24,25 @@ _LARGEST_VALUE = 64 * 1024
 """Values above this are not compared."""
 _GAP = 20
 """Offsets between two records that are read in one go."""
+_WINDOW = 256
+"""Offsets whose batches are looked at in one go."""
 _NOWHERE = Place("\uffff", -1, -1)
 """A place behind all others."""
+
+
+class PartOfTransaction(NamedTuple):
+    """Part that a record, or a marker, has in a transaction."""
+
+    transactional_id: str
+    """Empty if it is not known any more."""
+    producer_id: int
+    state: str
+    """``open``, ``committed`` or ``aborted``."""
+    is_marker: bool = False
+
+    def told(self) -> dict[str, object]:
+        """Return what flows tell of it."""
+        return {name: getattr(self, name) for name in self._fields[:3]}
 
 
 class Records(Protocol):
@@ -37,6 +60,16 @@ class Records(Protocol):
     async def contents(self, places: Iterable[Place]) -> dict[Place, Contents]:
         """Return what is compared of records; nothing of those that are gone."""
 
+    async def not_read(self, sent: SentRange) -> Iterable[tuple[int, int]]:
+        """Return first and last offsets of what no consumer is given of what it was sent.
+
+        Markers of transactions are no records, and what was aborted is left out by consumers that
+        read committed records only.
+        """
+
+    async def transaction_at(self, place: Place) -> PartOfTransaction | None:
+        """Return what part a record has in a transaction; ``None`` if it is in none, or gone."""
+
 
 class LogRecords:
     """Reader of single records in the logs of a bus, for the time of one question.
@@ -44,13 +77,18 @@ class LogRecords:
     Args:
         topics: the broker's topics.
         decode: understands values.
+        transactions: all transactional ids, with the producers that have them.
     """
 
-    def __init__(self, topics: Topics, decode: Decode) -> None:
+    def __init__(
+        self, topics: Topics, decode: Decode, transactions: Iterable[TransactionState] = ()
+    ) -> None:
         self._topics = topics
         self._decode = decode
+        self._transactions = transactions
         self._read: dict[Place, Record | None] = {}
         self._contents: dict[Place, Contents] = {}
+        self._batches: dict[tuple[str, int, int], Sequence[BatchSummary]] = {}
 
     def ever_was(self, place: Place) -> bool:
         """Whether a topic that exists has, or had, a record there."""
@@ -98,6 +136,52 @@ class LogRecords:
         while records := await cursor.records():
             for record in records:
                 self._read[Place(topic, partition, record.offset)] = record
+
+    async def not_read(self, sent: SentRange) -> Iterable[tuple[int, int]]:
+        """Return first and last offsets of what no consumer is given of what it was sent."""
+        log = self._topics.logs.get(TopicPartition(sent.topic, sent.partition))
+        if log is None or log.producers.transactions is None:
+            return ()
+        found: dict[int, int] = {}
+        for at in range(sent.first // _WINDOW, sent.last // _WINDOW + 1):
+            for batch in await self._batches_in(log, at):
+                is_aborted = not sent.sees_aborted and log.producers.is_aborted(batch)
+                if batch.attributes & CONTROL_BIT or is_aborted:
+                    found[batch.base_offset] = batch.last_offset
+        return found.items()
+
+    async def transaction_at(self, place: Place) -> PartOfTransaction | None:
+        """Return what part a record has in a transaction; ``None`` if it is in none, or gone."""
+        log = self._topics.logs.get(TopicPartition(place.topic, place.partition))
+        if log is None or (transactions := log.producers.transactions) is None:
+            return None
+        for batch in await self._batches_in(log, place.offset // _WINDOW):
+            if batch.base_offset <= place.offset <= batch.last_offset:
+                state = "committed"
+                if not batch.attributes & TRANSACTIONAL_BIT:
+                    return None
+                if log.producers.is_aborted(batch) or batch.attributes & ABORT_FLAG:
+                    state = "aborted"
+                elif any(
+                    producer_id == batch.producer_id and first <= place.offset
+                    for first, producer_id in transactions.open.items()
+                ):
+                    state = "open"
+                is_marker = bool(batch.attributes & CONTROL_BIT)
+                name = self._names.get(batch.producer_id, "")
+                return PartOfTransaction(name, batch.producer_id, state, is_marker)
+        return None
+
+    @cached_property
+    def _names(self) -> Mapping[int, str]:
+        return {each.producer_id: each.transactional_id for each in self._transactions}
+
+    async def _batches_in(self, log: PartitionLog, window: int) -> Sequence[BatchSummary]:
+        key = *log.topic_partition, window
+        if key not in self._batches:
+            found = await log.summaries(max(window * _WINDOW, log.log_start_offset), _WINDOW)
+            self._batches[key] = found
+        return self._batches[key]
 
     async def _contents_at(self, place: Place) -> Contents:
         record = await self.read(place)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Protocol
 
+from fakebus.lineage.known import Known
 from fakebus.lineage.place import Place
 from fakebus.lineage.records import Records
 from fakebus.storage.lineage_interface import NoteRow
@@ -24,15 +24,6 @@ MOST_AT_ONCE = 200
 """Records of one note; what is written in bulk is not looked through."""
 
 
-class Notes(Protocol):
-    """Store of notes, as far as records with the same key depend on it."""
-
-    async def notes_of_clients(
-        self, clients: Sequence[int] | None, seqs: tuple[int, int], verbs: Sequence[str], most: int
-    ) -> list[NoteRow]:
-        """Return notes of clients between two numbers (both included), newest first."""
-
-
 class SameKeys:
     """Finder of records with the same key, for the time of one question.
 
@@ -42,7 +33,7 @@ class SameKeys:
         window_ms: how long after each other they were written at most.
     """
 
-    def __init__(self, notes: Notes, records: Records, window_ms: int) -> None:
+    def __init__(self, notes: Known, records: Records, window_ms: int) -> None:
         self._notes = notes
         self._records = records
         self._window_ms = window_ms

@@ -79,6 +79,8 @@ class BatchSummary(NamedTuple):
     last_offset: int
     max_timestamp: int
     size_bytes: int
+    producer_id: int
+    attributes: int
 
 
 class ProducerBatch(NamedTuple):

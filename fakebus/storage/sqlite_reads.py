@@ -30,7 +30,8 @@ FROM batches WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?
 """
 
 _SUMMARIES = """
-SELECT id & ?, last_offset, max_timestamp, length(data) FROM batches
+SELECT id & ?, last_offset, max_timestamp, length(data), ifnull(producer_id, -1), attributes
+FROM batches
 WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?
 """
 

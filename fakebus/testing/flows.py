@@ -10,8 +10,8 @@ from typing import Any, Protocol
 from fakebus.cluster.events import Event
 from fakebus.cluster.interface import NotOnThisCluster
 from fakebus.escaping import printable_lines
-from fakebus.lineage.causes import HINTED
 from fakebus.lineage.flow_text import FlowTree
+from fakebus.lineage.links import HINTED
 from fakebus.lineage.place import Place
 from fakebus.testing.cluster import ScopedCluster
 from fakebus.testing.naming import Namespace

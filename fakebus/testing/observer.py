@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from fakebus.broker.verbs import TRANSACTION_ENDS
 from fakebus.cluster.events import Event, Headers, encode, header_pairs
 from fakebus.escaping import printable_lines
 from fakebus.real_time import monotonic
@@ -403,7 +404,8 @@ class Observer:
         activities = [
             each
             for each in self.cluster.activities()
-            if each.verb == "asked for" or self.namespace.holds(each.topic or each.group)
+            if each.verb in ("asked for", *TRANSACTION_ENDS)
+            or self.namespace.holds(each.topic or each.group)
         ]
         topics = await self.cluster.topic_names()
         events = await self.emitted()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 
 from fakebus.broker.activity import Activity
+from fakebus.broker.verbs import TRANSACTION_ENDS
 from fakebus.cluster.events import Event, shown
 from fakebus.escaping import printable_lines
 from fakebus.testing.groups import Start, missing_topic, starts
@@ -61,6 +62,8 @@ def draw_timeline(
             lines.append((each.at_ms, partial(_member_line, each)))
         elif each.verb in _OWN_LINES:
             lines.append((each.at_ms, partial(_activity_line, each)))
+    seen = {(event.topic, event.partition, event.offset) for event in events}
+    lines += _transaction_lines(activities, seen)
     lines.sort(key=lambda line: line[0])
     # Only what is shown is decoded.
     shown_lines = lines[-_MOST_LINES:]
@@ -68,6 +71,29 @@ def draw_timeline(
     if len(lines) > len(drawn):
         drawn.insert(0, f"… {len(lines) - len(drawn)} earlier lines")
     return printable_lines(drawn)
+
+
+def _transaction_lines(
+    activities: Sequence[Activity], seen: Collection[tuple[str, int, int]]
+) -> Iterator[tuple[int, Callable[[], str]]]:
+    """Yield a line for each record that no reader of committed records sees, and why."""
+    unseen: dict[str, list[Activity]] = {}
+    for each in activities:
+        if each.verb == "produced" and each.member:
+            if (each.topic, each.partition, each.offset) not in seen:
+                unseen.setdefault(each.member, []).append(each)
+        elif each.verb in TRANSACTION_ENDS:
+            is_aborted = each.verb == "transaction aborted"
+            why = f"which was aborted: {each.detail}"
+            for write in unseen.pop(each.member, ()) if is_aborted else ():
+                yield write.at_ms, partial(_unseen_line, write, why)
+            unseen.pop(each.member, None)
+    for write in (each for left in unseen.values() for each in left):
+        yield write.at_ms, partial(_unseen_line, write, "which is open: no commit has come")
+
+
+def _unseen_line(activity: Activity, why: str) -> str:
+    return f"{_activity_line(activity)} in the transaction of {activity.member}, {why}"
 
 
 def _without_repetitions(activities: Iterable[Activity]) -> Iterator[Activity]:

@@ -76,6 +76,37 @@ async def main(servers, group, reads, writes):
 asyncio.run(main(*sys.argv[1:]))
 """
 )
+TRANSACTIONAL = """
+import sys
+from confluent_kafka import Consumer, Producer, TopicPartition
+servers, group, reads, writes = sys.argv[1:]
+consumer = Consumer({
+    "bootstrap.servers": servers, "group.id": group, "auto.offset.reset": "earliest",
+    "enable.auto.commit": False, "log_level": 0,
+})
+producer = Producer({
+    "bootstrap.servers": servers, "transactional.id": group + "-1", "log_level": 0,
+})
+producer.init_transactions()
+consumer.subscribe([reads])
+print("ready", flush=True)
+failed = set()
+while True:
+    message = consumer.poll(1)
+    if message is None or message.error():
+        continue
+    producer.begin_transaction()
+    producer.produce(writes, b"made of " + message.value())
+    if message.value() == b"fails once" and message.offset() not in failed:
+        failed.add(message.offset())
+        producer.flush()
+        producer.abort_transaction()
+        consumer.seek(TopicPartition(message.topic(), message.partition(), message.offset()))
+        continue
+    producer.send_offsets_to_transaction(
+        consumer.position(consumer.assignment()), consumer.consumer_group_metadata())
+    producer.commit_transaction()
+"""
 LOOKING = """
 import os, sys
 from confluent_kafka import Consumer, TopicPartition

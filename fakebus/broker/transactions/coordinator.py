@@ -11,18 +11,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from itertools import groupby
 
-from fakebus.broker.activity import LIBRARY, Origin
+from fakebus.broker.activity import LIBRARY, Activities, Origin
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.groups.coordinator import GroupCoordinator
 from fakebus.broker.producer_ids import ProducerIds
 from fakebus.broker.topic_names import CONSUMER_OFFSETS
 from fakebus.broker.topics import Topics
 from fakebus.broker.transactions.markers import append_marker
+from fakebus.broker.transactions.noting import CommittedOffset, note_end
 from fakebus.broker.transactions.state import (
     NO_EPOCH,
     ProducerIdAndEpoch,
@@ -42,8 +43,6 @@ COORDINATOR_EPOCH = 0
 """There is one coordinator, for ever."""
 _PREFIX = "transaction."
 """What the keys begin with that states are stored under."""
-NoteOffset = Callable[[Origin, str, OffsetRow, int | None], None]
-"""Takes the producer, the group, the offset and the one that was there before."""
 _DONE = {
     TransactionStatus.COMPLETE_COMMIT: True,
     TransactionStatus.COMPLETE_ABORT: False,
@@ -60,6 +59,7 @@ class TransactionCoordinator:
         topics: whose logs get markers.
         groups: who gets committed offsets.
         producer_ids: the ids that are handed out.
+        activity: where the ends of transactions are noted.
 
     Raises:
         StorageError: a stored state cannot be read.
@@ -74,6 +74,7 @@ class TransactionCoordinator:
         topics: Topics,
         groups: GroupCoordinator,
         producer_ids: ProducerIds,
+        activity: Activities,
     ) -> None:
         self._config = config
         self.clock = clock
@@ -81,12 +82,13 @@ class TransactionCoordinator:
         self.topics = topics
         self.groups = groups
         self._producer_ids = producer_ids
+        self._activity = activity
         self._states: dict[str, TransactionState] = {}
         self._ongoing: set[str] = set()
         self.origins: dict[str, Origin] = {}
         """Who was given each transactional id last, as far as that is known since the start."""
-        self.note_offset: NoteOffset | None = None
-        """Told of every offset that a transaction has committed."""
+        # By transactional id and group, of those that are open.
+        self._members: dict[str, dict[str, str]] = {}
         # Whose end is being stored.
         self._ending: set[str] = set()
         for key in storage.meta_keys(_PREFIX):
@@ -269,6 +271,7 @@ class TransactionCoordinator:
         producer: ProducerIdAndEpoch,
         group_id: str,
         rows: Iterable[OffsetRow],
+        member_id: str = "",
     ) -> asyncio.Future[None]:
         """Keep offsets that become a group's when the transaction commits.
 
@@ -276,6 +279,7 @@ class TransactionCoordinator:
             BrokerError: see :meth:`_check`.
         """
         state = self._check(transactional_id, producer)
+        self._members.setdefault(transactional_id, {})[group_id] = member_id
         return self.save(transactional_id, state.with_offsets(group_id, rows))
 
     # -- the end --
@@ -325,7 +329,7 @@ class TransactionCoordinator:
                 ProducerIdAndEpoch(next_id, following),
                 marker_epoch,
                 last_epoch,
-                commit=commit,
+                reason=None if commit else "its producer has aborted it",
                 bumps_epoch=bumps_epoch,
             )
         return ProducerIdAndEpoch(next_id, following)
@@ -341,7 +345,7 @@ class TransactionCoordinator:
         epoch = state.producer_epoch + 1
         with self._busy(state.transactional_id):
             following = ProducerIdAndEpoch(state.producer_id, epoch)
-            await self._finish(state, following, epoch, NO_EPOCH, commit=False, bumps_epoch=False)
+            await self._finish(state, following, epoch, NO_EPOCH, reason=reason, bumps_epoch=False)
 
     @contextmanager
     def _busy(self, transactional_id: str) -> Iterator[None]:
@@ -358,9 +362,11 @@ class TransactionCoordinator:
         marker_epoch: int,
         last_epoch: int,
         *,
-        commit: bool,
+        reason: str | None,
         bumps_epoch: bool,
     ) -> None:
+        """End a transaction; for a ``reason``, that is to abort it."""
+        name, commit = state.transactional_id, reason is None
         marked_by = ProducerIdAndEpoch(state.producer_id, marker_epoch)
         now_ms = self.clock.now_ms()
         ended = state.ended(following, last_epoch, now_ms, commit=commit, bumps_epoch=bumps_epoch)
@@ -375,22 +381,21 @@ class TransactionCoordinator:
                     except BrokerError as error:
                         logger.warning("no marker in %s: %s", partition, error)
             # A topic may have been deleted meanwhile.
+            members, committed = self._members.pop(name, {}), self.groups.committed_offset
             offsets = [
-                (group, row, self.groups.committed_offset(group, place))
+                CommittedOffset(group, members.get(group, ""), row, committed(group, place))
                 for group, rows in (state.offsets.items() if commit else ())
                 for place, row in rows.items()
                 if place in self.topics.logs
             ]
             stored = [
-                self.groups.store_offsets(group, [row for _, row, _ in rows])
-                for group, rows in groupby(offsets, lambda each: each[0])
+                self.groups.store_offsets(group, [each.row for each in rows])
+                for group, rows in groupby(offsets, lambda each: each.group)
             ]
-            stored.append(self.save(state.transactional_id, ended))
+            stored.append(self.save(name, ended))
         await asyncio.gather(*stored)
-        if self.note_offset is not None:
-            origin = self.origins.get(state.transactional_id, LIBRARY)
-            for group, row, before in offsets:
-                self.note_offset(origin, group, row, before)
+        if state.is_ongoing:
+            note_end(self._activity, self.origins.get(name, LIBRARY), name, reason or "", offsets)
 
     # -- by the clock --
 

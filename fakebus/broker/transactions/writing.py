@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import Callable
 from typing import NamedTuple
 
+from fakebus.broker.activity import Origin
 from fakebus.broker.groups.requests import OffsetCommit
 from fakebus.broker.partition_log import PartitionLog
 from fakebus.broker.transactions.coordinator import TransactionCoordinator
 from fakebus.broker.transactions.state import ProducerIdAndEpoch
 from fakebus.errors import BrokerError, ErrorCode, StorageError
-from fakebus.records.batch import BatchHeader
+from fakebus.records.batch import TRANSACTIONAL_BIT, BatchHeader
 from fakebus.types import TopicPartition
 
 
@@ -23,25 +24,33 @@ class TransactionalWrite(NamedTuple):
     """Whether a write adds its partition, and every end gives a new epoch (KIP-890)."""
     missing: ErrorCode = ErrorCode.INVALID_TXN_STATE
     """What the client is told otherwise, when the partition was not added before."""
+    origin: Origin | None = None
+    """Who the client is, if that is known."""
 
     def admit(
         self, coordinator: TransactionCoordinator, log: PartitionLog, header: BatchHeader
-    ) -> None:
+    ) -> str:
         """Let a batch begin a transaction in a log; one that goes on with it needs no look.
+
+        Returns:
+            The transactional id; empty for a batch that is not part of the transaction.
 
         Raises:
             BrokerError: the coordinator does not know of it.
         """
+        if not header.attributes & TRANSACTIONAL_BIT:
+            return ""
         entry = log.producers.entries.get(header.producer_id)
         if (
             entry is not None
             and entry.transaction_start >= 0
             and entry.epoch == header.producer_epoch
         ):
-            return
+            return self.transactional_id
         producer = ProducerIdAndEpoch(header.producer_id, header.producer_epoch)
         self.join(coordinator, producer, log.topic_partition)
         log.producers.expect_transaction(header.producer_id, from_zero=self.adds_partitions)
+        return self.transactional_id
 
     def join(
         self,
@@ -69,6 +78,8 @@ class TransactionalWrite(NamedTuple):
                 )
         except BrokerError as error:
             raise BrokerError(self._told(error.error_code), error.message) from error
+        if self.origin is not None:
+            coordinator.origins[self.transactional_id] = self.origin
 
     def _told(self, error: ErrorCode) -> ErrorCode:
         if error is ErrorCode.PRODUCER_FENCED:
@@ -105,7 +116,9 @@ def commit_offsets(
         return
     try:
         write.join(coordinator, producer, coordinator.offsets_partition(commit.group_id))
-        stored = coordinator.add_offsets(write.transactional_id, producer, commit.group_id, rows)
+        stored = coordinator.add_offsets(
+            write.transactional_id, producer, commit.group_id, rows, commit.member_id
+        )
     except BrokerError as error:
         code = error.error_code
         then([each or code for each in errors])

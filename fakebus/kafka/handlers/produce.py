@@ -91,7 +91,7 @@ class _Answer(PendingResponse):
         self._transaction = (
             None
             if request.transactional_id is None
-            else _transaction(request.transactional_id, context.api_version)
+            else _transaction(request.transactional_id, context)
         )
         self._refusal: BrokerError | None = None
         """Why nothing of the request is appended."""
@@ -276,12 +276,13 @@ def _append(
     )
 
 
-def _transaction(transactional_id: str, api_version: int) -> TransactionalWrite:
-    abortable = api_version >= _FIRST_WITH_ABORTABLE
+def _transaction(transactional_id: str, context: RequestContext) -> TransactionalWrite:
+    abortable = context.api_version >= _FIRST_WITH_ABORTABLE
     return TransactionalWrite(
         transactional_id,
-        api_version >= _FIRST_THAT_ADDS,
+        context.api_version >= _FIRST_THAT_ADDS,
         ErrorCode.TRANSACTION_ABORTABLE if abortable else ErrorCode.INVALID_TXN_STATE,
+        context.origin,
     )
 
 

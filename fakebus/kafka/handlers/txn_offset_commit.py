@@ -67,6 +67,7 @@ def handle_txn_offset_commit(
             request.transactional_id,
             context.api_version >= _FIRST_THAT_ADDS,
             ErrorCode.TRANSACTION_ABORTABLE if abortable else ErrorCode.INVALID_TXN_STATE,
+            context.origin,
         ),
         ProducerIdAndEpoch(request.producer_id, request.producer_epoch),
         OffsetCommit(

@@ -11,9 +11,9 @@ from fakebus.broker.fault import KAFKA, Fault
 from fakebus.broker.fetch_positions import FetchStream
 from fakebus.broker.groups.group import GroupDescription, MemberDescription
 from fakebus.broker.groups.history import Search
-from fakebus.broker.partition_log import PartitionLog
 from fakebus.broker.topics import Topics
 from fakebus.lineage.lineage import Lineage
+from fakebus.lineage.transactions import holding_back
 from fakebus.lineage.why.cause import SEARCH_MS
 from fakebus.lineage.why.explanation import explain
 from fakebus.lineage.why.view import (
@@ -21,7 +21,6 @@ from fakebus.lineage.why.view import (
     GroupEvent,
     GroupView,
     Member,
-    OpenTransaction,
     Program,
     Progress,
 )
@@ -66,7 +65,7 @@ async def view_group(broker: Broker, lineage: Lineage, name: str) -> GroupView |
     clients = {program.client_id for program in programs_seen} - {""}
     if search is None and not members:
         search = next((each for each in astray_clients(broker) if each.client_id in clients), None)
-    partitions = tuple(_progress(broker, name, members, clients))
+    partitions = tuple(_progress(broker, lineage, name, members, clients))
     return GroupView(
         name=name,
         state="Dead" if described is None else described.state,
@@ -151,7 +150,11 @@ def _member(member: MemberDescription, program: Program) -> Member:
 
 
 def _progress(
-    broker: Broker, group: str, members: Iterable[Member], clients: Collection[str]
+    broker: Broker,
+    lineage: Lineage,
+    group: str,
+    members: Iterable[Member],
+    clients: Collection[str],
 ) -> Iterator[Progress]:
     coordinator, positions = broker.group_coordinator, broker.activity.positions
     owners = {place: member for member in members for place in member.partitions}
@@ -176,28 +179,13 @@ def _progress(
             start=log.log_start_offset,
             end=log.high_watermark,
             stable_end=log.last_stable_offset,
-            transaction=_open_transaction(broker, log),
+            transaction=holding_back(broker.transactions, log, lineage.service_of),
             member=owner,
             stream=max(mine, key=lambda stream: stream.asked_ms, default=None),
             last_stream=next(filter(is_ours, reversed(positions.closed(place))), None),
             commits=coordinator.history.commits(group, place),
             beginnings=[each for each in positions.beginnings(place) if is_ours(each.stream)],
         )
-
-
-def _open_transaction(broker: Broker, log: PartitionLog) -> OpenTransaction | None:
-    """Return the transaction that the last stable offset stands before."""
-    transactions = log.producers.transactions
-    if transactions is None or not transactions.open:
-        return None
-    producer_id = next(iter(transactions.open.values()))
-    for state in broker.transactions.ongoing:
-        if state.producer_id == producer_id:
-            name = state.transactional_id
-            origin = broker.transactions.origins.get(name)
-            client_id = "" if origin is None else origin.client_id
-            return OpenTransaction(name, producer_id, client_id, state.start_ms, state.timeout_ms)
-    return OpenTransaction("", producer_id, "", -1, -1)
 
 
 def _faults(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fakebus.escaping import printable
 from fakebus.lineage.why.cause import (
     ATTEMPTS,
     EARLIEST,
@@ -132,26 +131,35 @@ def _waits_at_its_beginning(part: Progress) -> bool:
     )
 
 
+def _reads_uncommitted(part: Progress) -> bool:
+    """Whether a group has got beyond where an open transaction begins."""
+    sent_to = -1 if part.stream is None else part.stream.sent_to
+    return max(part.committed or 0, sent_to) > part.stable_end
+
+
 def open_transaction(view: GroupView) -> Iterator[Cause]:
     """A transaction that is not ended holds back what was written since it began."""
     held = [
         part
         for part in view.partitions
-        if part.stable_end < part.end and part.handled_to >= part.stable_end
+        if part.stable_end < part.end
+        and part.handled_to >= part.stable_end
+        and not _reads_uncommitted(part)
     ]
     if not held:
         return
     part = held[0]
     waiting = part.end - part.stable_end
     which = part.transaction
-    whose = "a transaction"
-    if which is not None and which.transactional_id:
-        client = f" (client {printable(which.client_id)})" if which.client_id else ""
-        whose = f"the transaction of {printable(which.transactional_id)}{client}"
+    whose, since = "a transaction", ""
+    if which is not None:
+        whose = str(which)
+        since = f" for {ago(view.ago_ms(which.since_ms))}" if which.since_ms >= 0 else ""
     yield Cause(
         "open_transaction",
         f"{whose} that is not ended holds back {part.name} from offset {part.stable_end} "
-        f"on: {counted(waiting, 'record')} that readers of committed records do not see yet",
+        f"on{since}: {counted(waiting, 'record')} that the group does not see yet, because it "
+        "reads committed records only",
         "let its producer commit or abort it; one that has died is aborted after its "
         "transaction.timeout.ms. Which one: kafka-transactions.sh find-hanging",
         {

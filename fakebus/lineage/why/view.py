@@ -14,6 +14,7 @@ from fakebus.broker.activity import Activity
 from fakebus.broker.fault import Fault
 from fakebus.broker.fetch_positions import Beginning, FetchStream
 from fakebus.broker.groups.history import CommitPoint, Search
+from fakebus.lineage.transactions import OpenTransaction
 from fakebus.lineage.why.cause import place_name
 from fakebus.types import TopicPartition
 
@@ -78,16 +79,6 @@ class Member:
     def facts(self) -> dict[str, object]:
         """Return what evidence says of a member."""
         return {"member": self.member_id, "address": self.host} | self.program.facts()
-
-
-class OpenTransaction(NamedTuple):
-    """Transaction that holds back a partition, and whose it is."""
-
-    transactional_id: str
-    producer_id: int
-    client_id: str
-    since_ms: int
-    timeout_ms: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,8 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 
 from aiohttp import web
 
-from fakebus.broker.activity import VERBS, Activity
+from fakebus.broker.activity import Activity
+from fakebus.broker.verbs import VERBS
 from fakebus.lineage.live import watch
 from fakebus.web.admin.call import AdminCall
 from fakebus.web.errors import RequestError

@@ -28,6 +28,7 @@ from tests.clients.flow_scene import (
     ANY_PORT,
     CONFLUENT,
     TRACEPARENT,
+    TRANSACTIONAL,
     WAIT_S,
     Scene,
     edges,
@@ -134,6 +135,35 @@ def test_an_order_that_services_pass_along_is_followed_with_the_evidence_that_th
         assert state["fetched_at_ms"] <= state["committed_at_ms"]
     assert edges(services.flow(parcel)) == edges(flow)
     assert edges(services.flow(order, 1)) == edges(flow)[:1]
+
+
+def test_a_transaction_states_what_it_has_read_and_an_aborted_one_does_not(scene: Scene) -> None:
+    scene.write("frames")
+    scene.service(TRANSACTIONAL, "assembly", "frames", "bikes")
+    scene.flow_of("frames[0]@0", 2)
+    scene.service(TRANSACTIONAL, "garage", "bikes", "locks")
+    scene.flow_of("frames[0]@0", 3)
+    frame = scene.write("frames", "fails once")
+    flow = scene.flow_of(frame, 4)
+    told = {each["record"]: each for each in flow["records"]}
+    aborted, bike = (name for name in told if name.startswith("bikes"))
+    [lock] = (name for name in told if name.startswith("locks"))
+    assert told[frame]["transaction"] is None
+    for record, state in ((aborted, "aborted"), (bike, "committed")):
+        transaction = told[record]["transaction"]
+        assert (transaction["transactional_id"], transaction["state"]) == ("assembly-1", state)
+        assert told[record]["service"] == "assembly_service"
+    scene.group(frame, "assembly", "handled")
+    scene.group(bike, "garage", "handled")
+    # The marker that aborts is no record, and what was aborted is no cause.
+    assert int(bike.partition("@")[2]) == int(aborted.partition("@")[2]) + 2
+    found = edges(scene.flow(frame))
+    assert [edge for edge in found if edge[2] == "stated"] == [
+        (frame, bike, "stated", "transaction", 0),
+        (bike, lock, "stated", "transaction", 0),
+    ]
+    assert [edge[2] for edge in found if edge[1] == aborted] == ["observed"]
+    assert aborted not in [edge[0] for edge in found]
 
 
 def test_answers_by_producers_that_live_as_short_as_they_can_are_followed(scene: Scene) -> None:

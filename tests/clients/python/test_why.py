@@ -330,6 +330,38 @@ def test_a_group_that_begins_at_latest(ward: Ward) -> None:
     assert asyncio.run(read())["evidence"]["skipped"] == RECORDS
 
 
+def test_an_open_transaction_that_holds_readers_of_committed_records_back(ward: Ward) -> None:
+    ward.fill("paid", records=2)
+    for group, level in (("waits", "read_committed"), ("sees-all", "read_uncommitted")):
+        consumer = ward.consumer(group, isolation_level=level, auto_commit_interval_ms=100)
+        consumer.subscribe(["paid"])
+        ward.poll(consumer)
+    ward.stays_well("waits")
+    producer = Producer(
+        {
+            "bootstrap.servers": ward.servers,
+            "client.id": "till",
+            "transactional.id": "till-7",
+            "transaction.timeout.ms": 60_000,
+        }
+    )
+    producer.init_transactions(WAIT_SECONDS)
+    producer.begin_transaction()
+    producer.produce("paid", b"open", partition=0)
+    producer.flush(WAIT_SECONDS)
+    ward.fill("paid", records=1)
+    cause = ward.cause("waits", "open_transaction")
+    assert "the transaction of till-7 (client till" in cause["text"]
+    assert "2 records" in cause["text"]
+    [held] = cause["evidence"]["partitions"]
+    assert held["transaction"]["transactional_id"] == "till-7"
+    assert held["transaction"]["service"]
+    assert "commit or abort" in cause["remedy"]
+    assert ward.stays_well("sees-all")["lag"] == 0
+    producer.commit_transaction(WAIT_SECONDS)
+    assert ward.stays_well("waits")["lag"] == 0
+
+
 def test_a_fault_that_is_switched_on(ward: Ward) -> None:
     assert ward.stays_well("healthy")
     with ward.bus.broker.faults.delay(

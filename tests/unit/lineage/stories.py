@@ -6,9 +6,11 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from fakebus.lineage.causes import Causes, Link
+from fakebus.lineage.causes import Causes
 from fakebus.lineage.header_rules import IdentityReader
+from fakebus.lineage.history import SentRange
 from fakebus.lineage.known_notes import KnownNotes
+from fakebus.lineage.links import Link
 from fakebus.lineage.place import Place, parse_place
 from fakebus.lineage.ranking import Contents, contents_of
 from fakebus.records.record import NewRecord, Record
@@ -94,6 +96,12 @@ class Story:
         names = {number: name for name, number in self._numbers.items()}
         word = names[client].split()[0]
         return [number for name, number in self._numbers.items() if name.split()[0] == word]
+
+    def of_group(self, group: str) -> set[int]:
+        return set()
+
+    async def not_read(self, sent: SentRange) -> Iterable[tuple[int, int]]:
+        return ()
 
     def completed(self, note: NoteRow) -> NoteRow:
         return note

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from fakebus.app import FakeBus
-from fakebus.broker.activity import VERBS, Origin
+from fakebus.broker.activity import Origin
 from fakebus.broker.fault import Api
+from fakebus.broker.verbs import VERBS
 from fakebus.config import Settings
 from fakebus.lineage import clients
 from fakebus.lineage.clients import THE_BUS

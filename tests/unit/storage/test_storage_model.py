@@ -201,7 +201,10 @@ class StorageMachine(RuleBasedStateMachine):
     def summarize(self, index: int, start: int, upto: int, limit: int) -> None:
         log = self.logs[index]
         expected = [
-            (b.base_offset, b.last_offset, b.max_timestamp, len(b.data))
+            (
+                *(b.base_offset, b.last_offset, b.max_timestamp, len(b.data)),
+                *(b.producer_id, b.attributes),
+            )
             for b in log.inside(start, upto)
         ]
         found = self.run(self.storage.summaries(log.log_id, start, upto, limit))

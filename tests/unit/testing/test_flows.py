@@ -63,6 +63,39 @@ def test_services_that_pass_an_order_along_are_followed(
     assert "└─ invoices[0]@0" in bus.timeline()
 
 
+def test_a_transaction_states_its_cause_and_what_nobody_sees_is_told(
+    bus: TestBus, consumer: MakeConsumer, producer: MakeProducer
+) -> None:
+    order = bus.publish("orders", {"id": "o-1"})
+    reader = consumer("billing", "orders", client_id="billing")
+    writer = producer(client_id="billing", transactional_id="billing-1")
+    writer.init_transactions(SOON_S)
+    message = read(reader)
+    for value in ("first try", "invoice"):
+        writer.begin_transaction()
+        writer.produce("invoices", value)
+        writer.flush(SOON_S)
+        if value == "first try":
+            writer.abort_transaction(SOON_S)
+    offsets = reader.position(reader.assignment())
+    writer.send_offsets_to_transaction(offsets, reader.consumer_group_metadata(), SOON_S)
+    writer.commit_transaction(SOON_S)
+    invoice = bus.expect("invoices", caused_by=order)
+    [edge] = [each for each in bus.flow(invoice)["edges"] if each["to"] == invoice.name]
+    assert (edge["evidence"], edge["by"], edge["rivals"]) == ("stated", "transaction", 0)
+    writer.begin_transaction()
+    writer.produce("invoices", "another try")
+    writer.flush(SOON_S)
+    lines = [line for line in bus.timeline().splitlines() if "in the transaction of" in line]
+    whose = "produced by billing in the transaction of billing-1, which"
+    assert [line.partition(" s  ")[2] for line in lines] == [
+        f"invoices[0]@0  {whose} was aborted: its producer has aborted it",
+        f"invoices[0]@4  {whose} is open: no commit has come",
+    ]
+    assert message.offset() == 0
+    writer.abort_transaction(SOON_S)
+
+
 def test_an_effect_of_another_event_is_not_what_was_expected(
     bus: TestBus, consumer: MakeConsumer, producer: MakeProducer
 ) -> None:

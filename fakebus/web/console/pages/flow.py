@@ -75,6 +75,7 @@ def _values(flow: Mapping[str, Any]) -> dict[str, Any]:
         "open": sum(
             group["state"] not in ("handled", "not_subscribed")
             for each in records
+            if (each["transaction"] or {}).get("state") != "aborted"
             for group in each["groups"]
         ),
         "place_url": record_url,

@@ -154,6 +154,14 @@ def test_a_record_tells_where_it_comes_from_and_what_became_of_it(
         ({"origin": "produced", "service": HOSTILE, "process": {"pid": 7}}, "process 7"),
         ({"origin": "redis"}, "by Redis"),
         (
+            {"transaction": {"transactional_id": HOSTILE, "producer_id": 7, "state": "aborted"}},
+            "aborted readers of committed records do not see it",
+        ),
+        (
+            {"transaction": {"transactional_id": "", "producer_id": 7, "state": "open"}},
+            "of producer 7 open readers of committed records do not see it yet",
+        ),
+        (
             {"groups": [{"group": f"g {HOSTILE}", "state": "unreadable", "reason": HOSTILE,
                          "fetched_at_ms": 1, "committed_at_ms": None, "attempts": 3}]},
             "Poison for g <script>alert(1)</script>\\u202e: <script>alert(1)</script>\\u202e",

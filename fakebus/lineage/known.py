@@ -1,0 +1,48 @@
+"""What causes are found from: notes, identities and clients, be it a bus that tells them or not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from fakebus.storage.lineage_interface import IdentityRow, NoteRow
+
+
+class Clients(Protocol):
+    """Clients, as far as causes depend on them."""
+
+    def of_process(self, client: int) -> Sequence[int]:
+        """Return the clients of a client's process, itself included."""
+
+    def of_group(self, group: str) -> set[int]:
+        """Return the clients that are, or were, members of a group."""
+
+    def completed(self, note: NoteRow) -> NoteRow:
+        """Return a note with what became known later: which client it was, and of which group."""
+
+
+class Known(Protocol):
+    """Store of lineage, as far as causes depend on it."""
+
+    async def notes_at(
+        self, topic: str, partition: int, offset: int, verbs: Sequence[str], most: int
+    ) -> list[NoteRow]:
+        """Return the notes of some verbs whose range holds an offset, oldest first."""
+
+    async def notes_in(
+        self, topic: str, partition: int, first: int, last: int, most: int
+    ) -> list[NoteRow]:
+        """Return the notes that concern any of some offsets (both included), oldest first."""
+
+    async def notes_of_clients(
+        self, clients: Sequence[int] | None, seqs: tuple[int, int], verbs: Sequence[str], most: int
+    ) -> list[NoteRow]:
+        """Return notes of clients, or of all, between two numbers (both included), newest first."""
+
+    async def with_identity(
+        self, kinds: Sequence[str], value: bytes, most: int
+    ) -> list[IdentityRow]:
+        """Return what has a value, newest first."""
+
+    async def identities_of(self, topic: str, partition: int, offset: int) -> list[IdentityRow]:
+        """Return what is known of one record."""
