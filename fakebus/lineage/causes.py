@@ -277,7 +277,8 @@ class Causes:
         notes = list(map(self._clients.completed, notes))
         begin_ms = max((note.at_ms for note in notes if note.seq <= seq), default=0)
         produced = []
-        for note, candidates in History(notes, self._window_ms).candidates(seq):
+        late = {(each, topic) for each in clients for topic in self._clients.late_topics(each)}
+        for note, candidates in History(notes, self._window_ms, late).candidates(seq):
             # Of two questions the one that has seen more of what was before is right.
             if note.seq >= seq or note.seq not in self._candidates:
                 self._candidates[note.seq] = candidates

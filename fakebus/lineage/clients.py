@@ -20,13 +20,15 @@ THE_BUS = 0
 _OWN_FRONT_ENDS = ("registry", "fixtures", "library")
 _MOST_TOPICS = 200
 """That are remembered of one client, for each thing that it does with topics."""
+_TIMES_LATE = 3
+"""Commits after which a client has to write to a topic to be one that commits first."""
 _MOST_CLIENTS = 5000
 _MOST_RANGES = 100
 _MOST_REMEMBERED = 10_000
 """Partitions or groups for which something is remembered."""
 _KEEP_SEEN_MS = 5000
 """How far behind what is stored of a client's last sign of life may be."""
-_LISTS = ("groups", "produces", "consumes", "asked_for_unknown")
+_LISTS = ("groups", "produces", "consumes", "asked_for_unknown", "produces_after_commit")
 
 
 def make_room(
@@ -46,6 +48,8 @@ class Run:
     """The notes of this run that may still grow, by client, partition, group and transaction."""
     fetched: dict[TopicPartition, list[tuple[int, int]]] = field(default_factory=dict)
     """The offsets that the process was sent and has not committed, as ranges."""
+    committed_ms: int = -1
+    """When it has committed last; -1 if it has not."""
 
     def add_fetched(self, place: TopicPartition, first: int, last: int) -> None:
         """Add offsets to those that the process was sent."""
@@ -59,6 +63,11 @@ class Run:
         first = min([first, *(each[0] for each in joined)])
         last = max([last, *(each[1] for each in joined)])
         ranges[:] = sorted([*apart, (first, last)])[-_MOST_RANGES:]
+
+    def pass_fetched(self, place: TopicPartition, end: int) -> None:
+        """Take off the ranges that end before an offset."""
+        if place in self.fetched:
+            self.fetched[place] = [each for each in self.fetched[place] if each[1] >= end]
 
 
 @dataclass(slots=True, eq=False)
@@ -79,6 +88,8 @@ class Client:
     """Its connections that may still be open."""
     service: tuple[object, str] | None = None
     """Its service by itself, and the rules that say so; ``None`` if it is to be worked out."""
+    _late: dict[str, set[int]] = field(default_factory=dict)
+    """The commits after which it has written to a topic, until they are often enough."""
 
     def row(self) -> ClientRow:
         """Return it as it is stored from now on."""
@@ -92,6 +103,14 @@ class Client:
             # What is stored is another list, which does not change while it is written.
             self.facts[name] = [*known, value]
             self.has_changed()
+
+    def see_late(self, topic: str) -> None:
+        """Note that it writes to a topic when all that its process was sent is committed."""
+        commits = self._late.setdefault(topic, set()) if len(self._late) < _MOST_TOPICS else set()
+        commits.add(self.run.committed_ms)
+        if len(commits) == _TIMES_LATE:
+            self.add("produces_after_commit", topic)
+            commits.clear()
 
     def has_changed(self) -> None:
         """Let what is known of it be stored, and its service be worked out again."""
@@ -126,7 +145,7 @@ class Clients:
         self._by_key.clear()
         self._runs.clear()
         for row in rows:
-            facts = dict(row.facts)
+            facts = {**{name: [] for name in _LISTS}, **row.facts}
             client = Client(*row[:3], facts, self._run_of(facts), is_old=True, stored_ms=row[2])
             self.by_number[client.number] = client
             self._by_key.setdefault(_key(facts), client)

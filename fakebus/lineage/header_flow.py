@@ -67,6 +67,10 @@ class HeaderFlows:
         """Return the note: nothing more is known of clients."""
         return note
 
+    def late_topics(self, client: int) -> Sequence[str]:
+        """Return nothing: nobody has noted what clients did."""
+        return ()
+
     def ever_was(self, place: Place) -> bool:
         """Whether there is such a record."""
         return place in self._records

@@ -6,7 +6,8 @@ process is a *candidate* for the cause of what the process produces
 
 - from when it was sent,
 - until it is committed, and for the time of a window after that, or
-- until the same client is sent a newer one after the commit, if that is earlier.
+- until the same client is sent a newer one after the commit, if that is earlier, and the process is
+  not one that commits first: that has produced to the topic while it had nothing else in its hands.
 
 All candidates are told, and how many there are where they are too many to be told.
 """
@@ -14,7 +15,7 @@ All candidates are told, and how many there are where they are too many to be to
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from fakebus.broker.activity import READ_UNCOMMITTED
@@ -106,6 +107,8 @@ class SentRange:
     waits_for: frozenset[str] = frozenset()
     """The groups that the client commits the partition for and has not yet."""
     committed_ms: int | None = None
+    is_followed: bool = False
+    """Whether the client was sent a newer one after the commit."""
     passed: int = 0
     """How many records that were sent together with it came before it."""
     sees_aborted: bool = False
@@ -119,10 +122,12 @@ class History:
     Args:
         notes: what its clients did, in order.
         window_ms: for how long a committed record may still be the cause of another one.
+        late: the clients that commit first, and the topics that they write to.
     """
 
     notes: Sequence[NoteRow]
     window_ms: int = WINDOW_MS
+    late: Collection[tuple[int, str]] = ()
     _groups: dict[tuple[int, str], set[str]] = field(default_factory=lambda: defaultdict(set))
 
     def __post_init__(self) -> None:
@@ -149,12 +154,17 @@ class History:
         if note.first > note.last:
             return in_flight
         groups = {note.group} if note.group else self._groups.get((note.client, note.topic), ())
-        kept = [
-            sent
-            for sent in in_flight
-            if (sent.client, sent.group) != (note.client, note.group)
-            or (sent.committed_ms is None and not _is(sent, note))
-        ]
+        kept = []
+        for sent in in_flight:
+            if (sent.client, sent.group) == (note.client, note.group):
+                if sent.committed_ms is None:
+                    if _is(sent, note):
+                        continue
+                elif not self.late or note.at_ms - sent.committed_ms > self.window_ms:
+                    continue
+                else:
+                    sent = replace(sent, is_followed=True)
+            kept.append(sent)
         who = note.client, note.group
         where = note.topic, note.partition, note.first, note.last
         sent = SentRange(*where, *who, note.at_ms, frozenset(groups))
@@ -162,10 +172,12 @@ class History:
         return [*kept, sent]
 
     def _candidates(self, in_flight: list[SentRange], at: int, note: NoteRow) -> Candidates:
+        is_late = (note.client, note.topic) in self.late
         found = [
             sent
             for sent in in_flight
-            if sent.committed_ms is None or note.at_ms - sent.committed_ms <= self.window_ms
+            if sent.committed_ms is None
+            or (note.at_ms - sent.committed_ms <= self.window_ms and is_late >= sent.is_followed)
         ]
         # A note of several records says when the first and the last one came: what was sent
         # in between was sent before some of them.

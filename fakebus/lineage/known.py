@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from fakebus.storage.lineage_interface import IdentityRow, NoteRow
@@ -19,6 +19,9 @@ class Clients(Protocol):
 
     def completed(self, note: NoteRow) -> NoteRow:
         """Return a note with what became known later: which client it was, and of which group."""
+
+    def late_topics(self, client: int) -> Collection[str]:
+        """Return the topics that a client writes to also when it has committed all it was sent."""
 
 
 class Known(Protocol):

@@ -12,6 +12,7 @@ from fakebus.lineage.history import SENT
 from fakebus.storage.lineage_interface import NoteRow
 
 _WRITES, _READS = 1, 2
+_LATE = "produces_after_commit"
 
 
 class KnownClients:
@@ -86,6 +87,10 @@ class KnownClients:
         groups = {group for each in rows for group in each.facts["groups"]}
         group = next(iter(groups)) if note.verb == SENT and len(groups) == 1 else note.group
         return note._replace(client=rows[0].number, group=group)
+
+    def late_topics(self, client: int) -> set[str]:
+        """Return the topics that a client writes to also when it has committed all it was sent."""
+        return {topic for each in self._rows_of(client) for topic in each.facts[_LATE]}
 
     def of_group(self, group: str) -> set[int]:
         """Return the clients that are, or were, members of a group."""

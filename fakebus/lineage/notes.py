@@ -23,6 +23,9 @@ MERGE_GAP_MS = 100
 """How long the pauses may be between what is one note."""
 MERGE_MS = 1000
 """How long what is one note may take in all."""
+_LATE_MS = 1000
+"""How long after its last commit a process that has nothing else in its hands still produces what
+that was about; who does so again and again commits first."""
 _MERGED = ("produced", "seeded", "replayed", "fetched")
 _MOST_READERS = 100
 
@@ -114,6 +117,8 @@ class Notebook:
         run, key = client.run, (client.number, topic, partition, group, member)
         if verb == "fetched":
             run.add_fetched(TopicPartition(topic, partition), first, last)
+        elif at_ms - run.committed_ms < _LATE_MS and not any(run.fetched.values()):
+            client.see_late(topic)
         note: NoteRow | None = run.notes.get(key) if run.verb == verb else None
         if (
             note is not None
@@ -169,9 +174,10 @@ class Notebook:
             if begin <= last:
                 add(first=begin, last=last)
             at = max(at, last + 1, begin)
+        if client.run.fetched.get(place):
+            client.run.committed_ms = activity.at_ms
         for run in readers:
-            if place in run.fetched:
-                run.fetched[place] = [each for each in run.fetched[place] if each[1] >= end]
+            run.pass_fetched(place, end)
 
     def _find(self, activity: Activity, client: Client) -> None:
         place = TopicPartition(activity.topic, activity.partition)

@@ -31,6 +31,8 @@ class Story:
         self._ends: dict[str, int] = {}
         self._numbers: dict[str, int] = dict(clients)
         self._reader = IdentityReader()
+        self.late: set[tuple[str, str]] = set()
+        """The services that commit first, and the topics that they write to."""
 
     def later(self, ms: int) -> None:
         """Let time pass."""
@@ -105,6 +107,9 @@ class Story:
 
     def completed(self, note: NoteRow) -> NoteRow:
         return note
+
+    def late_topics(self, client: int) -> Sequence[str]:
+        return [topic for name, topic in self.late if self.number(name) == client]
 
     def ever_was(self, place: Place) -> bool:
         return place in self.records

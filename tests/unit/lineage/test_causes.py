@@ -372,3 +372,28 @@ async def test_of_many_records_with_one_key_the_nearest_are_told() -> None:
     assert [link.cause.offset for link in links] == [*range(104, 4, -1)]
     found = await story.causes.effects(story.place("orders[0]@0"))
     assert found == []
+
+
+async def test_what_a_process_that_commits_first_has_committed_stays_possible() -> None:
+    story = Story()
+    orders = [story.writes("shop", "orders") for _ in range(3)]
+    for order in orders[:2]:
+        story.sent("billing", order)
+        story.commits("billing", order)
+    story.later(900)
+    story.sent("billing", orders[2])
+    story.writes("billing", "invoices")
+    story.later(300)
+    story.writes("billing", "invoices")
+    only = ["orders[0]@2 -> invoices[0]@0 observed by fetch"]
+    only += ["orders[0]@2 -> invoices[0]@1 observed by fetch"]
+    assert await story.edges() == only
+    story.late.add(("billing", "letters"))
+    assert await story.edges() == only
+    story.late.add(("billing", "invoices"))
+    assert await story.edges() == [
+        "orders[0]@0 -> invoices[0]@0 observed by fetch (1 of 3)",
+        "orders[0]@1 -> invoices[0]@0 observed by fetch (2 of 3)",
+        "orders[0]@2 -> invoices[0]@0 observed by fetch (3 of 3)",
+        only[1],
+    ]

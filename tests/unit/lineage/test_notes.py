@@ -241,3 +241,32 @@ def test_a_client_of_ten_thousand_partitions_keeps_the_newest(
     run = diary.clients.of(who, 0).run
     assert [place.partition for place in run.fetched] == [4, 5, 6, 7, 8]
     assert len(run.notes) == 5
+
+
+def test_a_client_that_again_and_again_produces_after_it_has_committed_all_commits_first(
+    diary: Diary,
+) -> None:
+    billing = origin("billing")
+
+    def handle(at: int, *, wait_ms: int = 0, topic: str = "invoices") -> object:
+        diary.does(billing, "fetched", at, at, topic="orders", group="g")
+        diary.does(billing, "committed", at + 1, topic="orders", group="g", before=at)
+        diary.now_ms += wait_ms
+        diary.does(billing, "produced", at, at, topic=topic)
+        diary.does(billing, "produced", at, at, topic=topic)
+        diary.now_ms += 10
+        return billing.client.facts["produces_after_commit"]
+
+    assert handle(0) == handle(1) == []
+    assert handle(2, wait_ms=1000) == handle(3, topic="audits") == []
+    assert handle(4) == ["invoices"]
+    shop = origin("shop")
+    for at in range(5):
+        diary.does(shop, "produced", at, at, topic="orders")
+    diary.does(billing, "fetched", 5, 9, topic="orders", group="g")
+    for at in range(5, 9):
+        diary.does(billing, "produced", at, at, topic="audits")
+        diary.does(billing, "committed", at + 1, topic="orders", group="g", before=at)
+        diary.now_ms += 10
+    assert billing.client.facts["produces_after_commit"] == ["invoices"]
+    assert shop.client.facts["produces_after_commit"] == []
