@@ -6,7 +6,7 @@ STAMP = $(VENV)/.installed
 # What is compiled once need not be compiled by each process of the tests.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: up test smoke wheel image check mutants test-clients test-console screenshots test-kafka bank bench fuzz kafka lock clean format
+.PHONY: up test smoke wheel image check mutants test-clients test-console site sbom screenshots test-kafka bank bench fuzz kafka lock clean format
 
 up: $(STAMP)  ## Start the seeded bus: Kafka on 127.0.0.1:9092, HTTP on 127.0.0.1:8081
 	$(BIN)/fakebus up --fixtures fixtures $(ARGS)
@@ -38,6 +38,13 @@ test-clients: $(STAMP)  ## kcat, Java, Go and Node clients (needs their toolchai
 
 test-console: $(VENV)/.console  ## The console in Chromium
 	timeout 150 $(BIN)/python -m pytest -q tests/console $(ARGS)
+
+site: $(VENV)-site/.installed  ## The documentation as a site, in build/site; a broken link is an error
+	NO_MKDOCS_2_WARNING=1 $(VENV)-site/bin/mkdocs build --strict --quiet $(ARGS)
+
+sbom: $(VENV)-site/.installed  ## What the image installs, as CycloneDX: build/fakebus.cdx.json
+	mkdir -p build
+	$(VENV)-site/bin/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --output-reproducible --of JSON -o build/fakebus.cdx.json
 
 screenshots: $(VENV)/.console  ## Pictures of the console for the docs
 	$(BIN)/python tools/screenshots.py $(ARGS)
@@ -80,4 +87,9 @@ $(STAMP): pyproject.toml requirements-dev.lock
 
 $(VENV)/.console: $(STAMP) tests/console/requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/console/requirements.lock
+	@touch $@
+
+$(VENV)-site/.installed: tools/site/requirements.lock
+	$(PYTHON) -m venv $(VENV)-site
+	$(VENV)-site/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tools/site/requirements.lock
 	@touch $@

@@ -13,6 +13,10 @@ uv pip compile --universal --python-version 3.11 --no-emit-index-url --no-emit-f
 uv pip compile --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links \
   --generate-hashes --group console --custom-compile-command "make lock" \
   --constraint requirements-dev.lock --output-file tests/console/requirements.lock "$@"
+# What makes the documentation site and the bill of materials, in an environment of its own.
+uv pip compile --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links \
+  --generate-hashes --group site --custom-compile-command "make lock" \
+  --output-file tools/site/requirements.lock "$@"
 # Tutor, whose real configuration the tests of our plugin look at, in an environment of its own.
 uv pip compile --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links \
   --generate-hashes --custom-compile-command "make lock" \
