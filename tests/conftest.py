@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import pkgutil
@@ -21,6 +22,16 @@ from fakebus.limited_log import LimitedLog
 settings.register_profile("ci", derandomize=True, print_blob=True)
 if os.environ.get("CI"):
     settings.load_profile("ci")
+
+
+# What is imported and collected stays until the end. The collector would walk all of it again and
+# again: a quarter of the time of collecting, and a tenth of the tests'.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 _LONG = ("kill", "slow", "xdist_group")

@@ -55,4 +55,6 @@ def subject() -> str:
 def session() -> Iterator[requests.Session]:
     """One connection for what schemathesis sends."""
     with requests.Session() as kept:
+        # It would read all environment variables for a proxy at each request.
+        kept.trust_env = False
         yield kept
