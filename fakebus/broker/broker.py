@@ -119,7 +119,7 @@ class Broker:
             activity=self.activity,
         )
         self.record_thread = RecordThread()
-        self.security = Security(self.config, self.values)
+        self.security = Security(self.config, self.values, self.clock)
         self.participants: list[Participant] = [
             self.security,
             TransactionsParticipant(self.transactions),

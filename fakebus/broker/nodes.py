@@ -77,6 +77,7 @@ class Nodes(Sequence[Node]):
         self._config = config
         self._topics = topics
         self._running = set(self.ids)
+        self._unregistered: set[int] = set()
         self._leaders: dict[int, int] = {}
         """The leaders that are not the first replica, by log id."""
         self._placed = None if self.single else placed()
@@ -105,6 +106,10 @@ class Nodes(Sequence[Node]):
     def is_running(self, node_id: int) -> bool:
         """Return whether a node serves clients."""
         return node_id in self._running
+
+    def is_registered(self, node_id: int) -> bool:
+        """Return whether the cluster still counts on a node, which may have stopped."""
+        return node_id in self.ids and node_id not in self._unregistered
 
     # -- partitions --
 
@@ -294,7 +299,25 @@ class Nodes(Sequence[Node]):
             if self.leader(log) == NOBODY and node_id in self.replicas(topic, index)
         ]
         self._running.add(node_id)
+        self._unregistered.discard(node_id)
         await self._move([(log, node_id) for log in orphans])
+
+    def unregister(self, node_id: int) -> None:
+        """Let the cluster forget a node that has stopped, until it is started again.
+
+        Raises:
+            BrokerError: BROKER_ID_NOT_REGISTERED; INVALID_REQUEST, it runs.
+        """
+        if not self.is_registered(node_id):
+            raise BrokerError(
+                ErrorCode.BROKER_ID_NOT_REGISTERED, f"the broker {node_id} is not registered"
+            )
+        if self.is_running(node_id):
+            raise BrokerError(
+                ErrorCode.INVALID_REQUEST,
+                f"the broker {node_id} runs; stop it before, as fakebus brokers stop does",
+            )
+        self._unregistered.add(node_id)
 
     async def reset(self) -> None:
         """Start all nodes, and let the preferred replicas lead."""

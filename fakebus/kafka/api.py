@@ -102,6 +102,13 @@ class ClientConnection:
         """The name of its principal."""
         return self.principal.partition(":")[2]
 
+    @property
+    def may_ask_for_tokens(self) -> bool:
+        """Whether it is one that nobody reads along, of a client that is known by itself."""
+        if self.listener_name == "PLAINTEXT" or (self.sasl is not None and self.sasl.by_token):
+            return False
+        return self.listener_name != "SSL" or self.user != "ANONYMOUS"
+
     def origin(self, client_id: str | None) -> Origin:
         """Return who has sent a request that carries this client id."""
         known = self.origins.get(client_id)
@@ -137,6 +144,7 @@ class AdvertisedBroker:
     host: str
     port: int
     rack: str | None
+    running: bool = True
 
 
 class Placement(NamedTuple):
@@ -163,7 +171,7 @@ class RequestContext:
     origin: Origin
     """Who has sent the request."""
     advertised: Callable[[ClientConnection], list[AdvertisedBroker]]
-    """Gives the brokers' addresses that this client can reach."""
+    """Gives the brokers' addresses that this client can reach, also of those that have stopped."""
     handlers: Sequence[Handler] = ()
     """Every API that is served; ApiVersions is computed from it."""
     frame_bytes: int = 0
@@ -181,8 +189,8 @@ class RequestContext:
     """Stops what only the client waits for, when it goes away."""
 
     def brokers(self) -> list[AdvertisedBroker]:
-        """Return the brokers at the addresses that this client can reach."""
-        return self.advertised(self.connection)
+        """Return the brokers that run at the addresses that this client can reach."""
+        return [broker for broker in self.advertised(self.connection) if broker.running]
 
     def allows(self, operation: Operation, resource_type: ResourceType, name: str) -> bool:
         """Return whether the client may do a thing with the resource of this name."""

@@ -60,6 +60,7 @@ class SaslSession:
         "_policy",
         "_raw",
         "_versions_told",
+        "by_token",
         "session_lifetime_ms",
         "user",
     )
@@ -67,6 +68,8 @@ class SaslSession:
     def __init__(self, policy: SaslPolicy) -> None:
         self.user: str | None = None
         """Who the client is, once that is proved."""
+        self.by_token = False
+        """Whether it has proved that by a delegation token."""
         self.session_lifetime_ms = 0
         """How long the client may go on before it authenticates again; 0 for ever."""
         self._policy = policy
@@ -143,6 +146,7 @@ class SaslSession:
         answer = self._exchange.respond(token)
         user = self._exchange.user
         if user is not None:
+            self.by_token = self._exchange.by_token
             self._finish(user, self._exchange.expires_ms)
         return answer
 

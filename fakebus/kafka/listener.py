@@ -112,14 +112,19 @@ class Listener:
         self._plan_idle_check()
 
     def advertised(self, connection: ClientConnection) -> list[AdvertisedBroker]:
-        """Return the addresses of the nodes that run as this client has to use them."""
+        """Return the addresses of the nodes as this client has to use them."""
         host, port = self._advertised_address.for_client(connection, self.address.port)
+        nodes = self._broker.nodes
         return [
             AdvertisedBroker(
-                each.node_id, host, port + each.address.port - self.address.port, each._node.rack
+                each.node_id,
+                host,
+                port + each.address.port - self.address.port,
+                each._node.rack,
+                nodes.single or nodes.is_running(each.node_id),
             )
             for each in self.siblings
-            if self._broker.nodes.single or self._broker.nodes.is_running(each.node_id)
+            if nodes.is_registered(each.node_id)
         ]
 
     def _plan_idle_check(self) -> None:

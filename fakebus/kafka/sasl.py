@@ -29,7 +29,7 @@ MECHANISMS = (*WITH_PASSWORDS, OAUTHBEARER)
 
 _NAME = r"(?:[^,=\0]|=2C|=3D)+"
 _CLIENT_FIRST = re.compile(
-    rf"(?P<gs2>[ny],(?:a=(?P<authzid>{_NAME}))?,)(?P<bare>n=(?P<user>{_NAME}),r=(?P<nonce>[!-+\--~]+)(?:,.*)?)",
+    rf"(?P<gs2>[ny],(?:a=(?P<authzid>{_NAME}))?,)(?P<bare>n=(?P<user>{_NAME}),r=(?P<nonce>[!-+\--~]+)(?P<extensions>,.*)?)",
     re.DOTALL,
 )
 _CLIENT_FINAL = re.compile(
@@ -85,6 +85,8 @@ class Credentials:
         made: gives the SCRAM keys that were made for a hash's name and a user's name, which come
             before those of the password.
         tokens: tells whose a token of OAUTHBEARER is.
+        delegated: gives for a hash's name and the id of a delegation token the keys, the owner's
+            name, and when the token expires.
     """
 
     def __init__(
@@ -92,8 +94,10 @@ class Credentials:
         users: Mapping[str, str],
         made: Callable[[str, str], ScramKeys | None] = lambda hash_name, user: None,
         tokens: ValidateToken | None = None,
+        delegated: Callable[[str, str], tuple[ScramKeys, str, int] | None] = lambda *_: None,
     ) -> None:
         self.tokens = tokens
+        self.delegated = delegated
         self._made = made
         self._passwords = {name: password.encode() for name, password in users.items()}
         self._secret = os.urandom(32)
@@ -132,6 +136,8 @@ class Mechanism(Protocol):
     """One exchange of tokens; :attr:`user` is set as soon as the client is authenticated."""
 
     user: str | None
+    by_token: bool
+    """Whether the client has shown a delegation token, and not credentials of its own."""
 
     @property
     def expires_ms(self) -> int | None:
@@ -151,6 +157,7 @@ class Plain:
     """PLAIN: one token with the name and the password."""
 
     expires_ms = None
+    by_token = False
 
     def __init__(self, credentials: Credentials) -> None:
         self.user: str | None = None
@@ -185,23 +192,19 @@ class Scram:
 
     Args:
         mechanism: ``SCRAM-SHA-256`` or ``SCRAM-SHA-512``.
-        keys_of: gives the keys for a hash's name and a user's name.
+        credentials: who may log in.
         nonce: the server's part of the nonce; random when left out.
     """
 
-    expires_ms = None
-
     def __init__(
-        self,
-        mechanism: str,
-        keys_of: Callable[[str, str], ScramKeys],
-        *,
-        nonce: str | None = None,
+        self, mechanism: str, credentials: Credentials, *, nonce: str | None = None
     ) -> None:
         self.user: str | None = None
+        self.by_token = False
+        self.expires_ms: int | None = None
         self._mechanism = mechanism
         self._hash = _HASHES[mechanism]
-        self._keys_of = keys_of
+        self._credentials = credentials
         self._own_nonce = nonce or base64.b64encode(os.urandom(_NONCE_BYTES)).decode()
         self._claimed = ""
         self._gs2_header = ""
@@ -226,7 +229,14 @@ class Scram:
             raise self._failed("the authorization id is different from the user name")
         self._gs2_header = message["gs2"]
         self._nonce = message["nonce"] + self._own_nonce
-        self._keys = self._keys_of(self._hash, self._claimed)
+        self.by_token = "tokenauth=true" in (message["extensions"] or "").split(",")
+        if self.by_token:
+            delegated = self._credentials.delegated(self._hash, self._claimed)
+            if delegated is None:
+                raise self._failed("there is no such delegation token, or it has expired")
+            self._keys, self._claimed, self.expires_ms = delegated
+        else:
+            self._keys = self._credentials.scram_keys(self._hash, self._claimed)
         salt = base64.b64encode(self._keys.salt).decode()
         answer = f"r={self._nonce},s={salt},i={self._keys.iterations}"
         self._transcript = f"{message['bare']},{answer}"
@@ -265,6 +275,8 @@ class Scram:
 class OAuthBearer:
     """OAUTHBEARER (RFC 7628): one message with a token; a refusal takes another round."""
 
+    by_token = False
+
     def __init__(self, validate: ValidateToken) -> None:
         self.user: str | None = None
         self.expires_ms: int | None = None
@@ -300,4 +312,4 @@ def start(mechanism: str, credentials: Credentials) -> Mechanism:
         return Plain(credentials)
     if mechanism == OAUTHBEARER and credentials.tokens is not None:
         return OAuthBearer(credentials.tokens)
-    return Scram(mechanism, credentials.scram_keys)
+    return Scram(mechanism, credentials)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from fakebus.addresses import Address, protocol_of
 from fakebus.broker.configs.broker_config import BrokerConfig, ConfigSource
 from fakebus.broker.fault import KAFKA
-from fakebus.broker.security.scram import ScramCredentials
+from fakebus.broker.security.security import Security
 from fakebus.clock import Clock
 from fakebus.errors import ConfigError
 from fakebus.kafka.advertise import AdvertisedAddress, FixedAddress, auto_address
@@ -44,7 +44,7 @@ class KafkaServer:
         protocols = [protocol_of(address) for address in addresses]
         sasl = tls = None
         if any(protocol.startswith("SASL_") for protocol in protocols):
-            sasl = sasl_policy(broker.config, self._bus.clock, broker.security.scram)
+            sasl = sasl_policy(broker.config, self._bus.clock, broker.security)
         if any(protocol.endswith("SSL") for protocol in protocols):
             from fakebus.kafka.tls import server_context
 
@@ -128,7 +128,7 @@ class KafkaServer:
             await listener.close()
 
 
-def sasl_policy(config: BrokerConfig, clock: Clock, made: ScramCredentials) -> SaslPolicy:
+def sasl_policy(config: BrokerConfig, clock: Clock, security: Security) -> SaslPolicy:
     """Return how clients log in.
 
     Mechanisms and the length of sessions follow the configs while the broker runs.
@@ -137,14 +137,14 @@ def sasl_policy(config: BrokerConfig, clock: Clock, made: ScramCredentials) -> S
         config: the broker's; ``fakebus.sasl.users``, ``sasl.enabled.mechanisms`` and
             ``connections.max.reauth.ms`` are read.
         clock: what sessions are measured by.
-        made: the credentials that clients have made.
+        security: knows the credentials that clients have made.
 
     Raises:
         ConfigError: there are no users, or no mechanism that can be served.
     """
     users = config.get_str("fakebus.sasl.users")
     chosen = _chosen(config)
-    if not (users.strip(" ,") or OAUTHBEARER in chosen or made.by_user()):
+    if not (users.strip(" ,") or OAUTHBEARER in chosen or security.scram.by_user()):
         raise ConfigError(
             "a SASL listener needs users: set fakebus.sasl.users, as in "
             "--set fakebus.sasl.users=alice:secret,bob:pw"
@@ -161,7 +161,12 @@ def sasl_policy(config: BrokerConfig, clock: Clock, made: ScramCredentials) -> S
 
         tokens = TokenValidator(config, now_ms=clock.now_ms, monotonic_s=clock.monotonic).validate
     return SaslPolicy(
-        Credentials(parse_users(users), made.keys, tokens),
+        Credentials(
+            parse_users(users),
+            security.scram.keys,
+            tokens,
+            lambda hash_name, token_id: security.tokens.login(hash_name, token_id),
+        ),
         mechanisms=lambda: [
             name
             for name in _chosen(config)

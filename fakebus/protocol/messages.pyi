@@ -3209,6 +3209,26 @@ class DescribeProducersResponse(Struct):
         topics: list[TopicResponse] = ...,
     ) -> None: ...
 
+class UnregisterBrokerRequest(Struct):
+    broker_id: int
+    def __init__(
+        self,
+        *,
+        broker_id: int = ...,
+    ) -> None: ...
+
+class UnregisterBrokerResponse(Struct):
+    throttle_time_ms: int
+    error_code: int
+    error_message: str | None
+    def __init__(
+        self,
+        *,
+        throttle_time_ms: int = ...,
+        error_code: int = ...,
+        error_message: str | None = ...,
+    ) -> None: ...
+
 class DescribeTransactionsRequest(Struct):
     transactional_ids: list[str]
     def __init__(

@@ -12,6 +12,8 @@ import pytest
 from fakebus.addresses import Address
 from fakebus.app import BusThread, FakeBus
 from fakebus.config import Settings
+from fakebus.testing.embedded_bus import EmbeddedBus, bus_settings
+from fakebus.testing.isolation import Isolation
 from tools.kafka import CHECKOUT
 
 pytestmark = pytest.mark.kafka
@@ -24,14 +26,32 @@ def tool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tool]:
     """Runs a tool with a file of settings and returns what it prints."""
     directory = tmp_path_factory.mktemp("secure")
     settings = Settings(
-        data=None, http=(), kafka=(Address("127.0.0.1", 0),), secure=Path(directory)
+        data=None,
+        http=(),
+        kafka=(Address("127.0.0.1", 0),),
+        secure=Path(directory),
+        set={"delegation.token.secret.key": "a secret"},
     )
     with BusThread(FakeBus(settings)) as thread:
         bootstrap_servers = thread.bus.bootstrap_servers
         assert thread.bus.secure is not None
         thread.bus.secure.client_settings(bootstrap_servers)
 
-        def run(name: str, file: str, *arguments: str) -> str:
+        def run(name: str, file: str, *arguments: str, **token: str) -> str:
+            if token:
+                # A worker that has nothing but the token.
+                told = (directory / file).read_text()
+                password = 'username="{token_id}" password="{hmac}" tokenauth="true";'
+                login = "org.apache.kafka.common.security.scram.ScramLoginModule required "
+                (directory / "worker.properties").write_text(
+                    "".join(
+                        line
+                        for line in told.splitlines(keepends=True)
+                        if not line.startswith("sasl.jaas.config")
+                    )
+                    + f"\nsasl.jaas.config={login}{password.format_map(token)}\n"
+                )
+                file = "worker.properties"
             command = [sys.executable, str(CHECKOUT / "tools" / "kafka.py"), "tool", name]
             command += ["--bootstrap-server", bootstrap_servers]
             command += ["--command-config", str(directory / file), *arguments]
@@ -68,3 +88,44 @@ def test_users_are_made_and_described(tool: Tool) -> None:
     assert "Completed" in tool("ConfigCommand", admin, "--alter", "--add-config", made, *user)
     described = tool("ConfigCommand", admin, "--describe", *user)
     assert "SCRAM-SHA-256=iterations=8192" in described
+
+
+def test_a_token_is_made_logged_in_with_and_ended(tool: Tool) -> None:
+    def tokens(*arguments: str) -> str:
+        return tool("DelegationTokenCommand", "java.properties", *arguments)
+
+    renewer = ("--max-life-time-period", "-1", "--renewer-principal", "User:joe")
+    made = tokens("--create", *renewer)
+    row = [line.split() for line in made.splitlines() if "User:joe" in line][-1]
+    token = {"token_id": row[0], "hmac": row[1]}
+    mine = ("--describe", "--owner-principal", row[2])
+    assert token["token_id"] in tokens(*mine)
+    assert "Created topic by-token" in tool(
+        "TopicCommand", "java.properties", "--create", "--topic", "by-token", **token
+    )
+    refused = tool("DelegationTokenCommand", "java.properties", "--create", *renewer, **token)
+    assert "UnsupportedByAuthenticationException" in refused
+    key = ("--hmac", token["hmac"])
+    assert "Completed renew operation" in tokens("--renew", "--renew-time-period", "-1", *key)
+    assert "Completed expire operation" in tokens("--expire", "--expiry-time-period", "-1", *key)
+    assert token["token_id"] not in tokens(*mine)
+
+
+def test_a_broker_that_has_stopped_is_unregistered() -> None:
+    bus_of_three = EmbeddedBus(bus_settings(configs={}, brokers=3))
+    with bus_of_three as embedded, embedded.test(Isolation.NONE) as bus:
+
+        def cluster(*arguments: str) -> str:
+            command = [sys.executable, str(CHECKOUT / "tools" / "kafka.py"), "tool", "ClusterTool"]
+            command += [*arguments, "--bootstrap-server", bus.bootstrap_servers.split(",")[0]]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            return done.stdout + done.stderr
+
+        assert "the broker 3 runs; stop it before" in cluster("unregister", "--id", "3")
+        bus.brokers.stop(3)
+        everybody = ("list-endpoints", "--include-fenced-brokers")
+        assert cluster(*everybody).count(" fenced") == 1
+        assert "Broker 3 is no longer registered" in cluster("unregister", "--id", "3")
+        assert " fenced" not in cluster(*everybody)
+        bus.brokers.start(3)
+        assert cluster(*everybody).count("unfenced") == 3

@@ -405,6 +405,25 @@ REQUESTS: dict[ApiKey, Any] = {
     ApiKey.DESCRIBE_CLIENT_QUOTAS: plain(
         m.DescribeClientQuotasRequest(components=[], strict=False)
     ),
+    ApiKey.ALTER_CLIENT_QUOTAS: plain(
+        m.AlterClientQuotasRequest(
+            entries=[
+                m.AlterClientQuotasRequestEntryData(
+                    entity=[m.EntityData(entity_type="user", entity_name="u")],
+                    ops=[m.OpData(key="producer_byte_rate", value=1e9)],
+                )
+            ]
+        )
+    ),
+    ApiKey.CREATE_DELEGATION_TOKEN: plain(
+        m.CreateDelegationTokenRequest(
+            owner_principal_type="User", owner_principal_name="bob", renewers=[], max_lifetime_ms=-1
+        )
+    ),
+    ApiKey.RENEW_DELEGATION_TOKEN: plain(m.RenewDelegationTokenRequest(hmac=b"x")),
+    ApiKey.EXPIRE_DELEGATION_TOKEN: plain(m.ExpireDelegationTokenRequest(hmac=b"x")),
+    ApiKey.DESCRIBE_DELEGATION_TOKEN: plain(m.DescribeDelegationTokenRequest(owners=None)),
+    ApiKey.UNREGISTER_BROKER: plain(m.UnregisterBrokerRequest(broker_id=99)),
     ApiKey.DESCRIBE_QUORUM: plain(m.DescribeQuorumRequest(topics=[])),
     ApiKey.UPDATE_FEATURES: plain(
         m.UpdateFeaturesRequest(

@@ -22,6 +22,7 @@ from fakebus.protocol.messages import (
     ListPartitionReassignmentsTopics,
     ReassignablePartition,
     ReassignableTopic,
+    UnregisterBrokerRequest,
 )
 from tests.differential.sides import CLOSED, Side, Sides
 
@@ -214,3 +215,9 @@ def test_resources_with_configs_are_listed(sides: Sides, version: int, kinds: li
         return answer["error_code"], sorted(found, key=str)
 
     sides.compare(scenario)
+
+
+@pytest.mark.parametrize("broker_id", [99, -1])
+def test_a_broker_that_is_not_there_cannot_be_unregistered(sides: Sides, broker_id: int) -> None:
+    asked = UnregisterBrokerRequest(broker_id=broker_id)
+    sides.compare(lambda side: side.ask(ApiKey.UNREGISTER_BROKER, 0, asked))

@@ -10,12 +10,13 @@ from uuid import UUID
 if TYPE_CHECKING:
     from fakebus.broker.configs.broker_config import BrokerConfig
     from fakebus.broker.security.authorizer import Authorizer
+    from fakebus.broker.security.delegation_tokens import DelegationTokens
     from fakebus.broker.security.quotas import ClientQuotas
     from fakebus.broker.security.scram import ScramCredentials
     from fakebus.broker.values import Values
+    from fakebus.clock import Clock
 
-_ACLS, _SCRAM, _QUOTAS = "acl ", "scram ", "quota "
-_KEPT = (_ACLS, _SCRAM, _QUOTAS)
+_KEPT = _ACLS, _SCRAM, _QUOTAS, _TOKENS = "acl ", "scram ", "quota ", "token "
 
 
 class Security:
@@ -26,6 +27,7 @@ class Security:
     Args:
         config: the broker's.
         values: gives the stored values that begin with a prefix.
+        clock: tells when tokens expire.
 
     Raises:
         ConfigError: the configs ask for an authorizer that there is not.
@@ -33,9 +35,10 @@ class Security:
 
     name = "security"
 
-    def __init__(self, config: BrokerConfig, values: Callable[[str], Values]) -> None:
+    def __init__(self, config: BrokerConfig, values: Callable[[str], Values], clock: Clock) -> None:
         self._values = values
         self._config = config
+        self._clock = clock
         self.limiting: ClientQuotas | None = None
         """The clients' quotas, where there are any."""
         self.authorizer: Authorizer | None = None
@@ -59,6 +62,13 @@ class Security:
 
         return ClientQuotas(self._values(_QUOTAS), self._config, self._limit)
 
+    @cached_property
+    def tokens(self) -> DelegationTokens:
+        """The delegation tokens that clients have made."""
+        from fakebus.broker.security.delegation_tokens import DelegationTokens
+
+        return DelegationTokens(self._values(_TOKENS), self._config, self._clock)
+
     def _limit(self, quotas: ClientQuotas) -> None:
         self.limiting = quotas if quotas.by_entity else None
 
@@ -68,6 +78,8 @@ class Security:
             self.authorizer.load()
         if "quotas" in vars(self) or self._values(_QUOTAS).all():
             self.quotas.load()
+        if "tokens" in vars(self):
+            self.tokens.load()
 
     def mark(self) -> dict[str, dict[str, str]]:
         """Return all that is kept."""

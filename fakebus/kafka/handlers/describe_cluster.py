@@ -1,7 +1,7 @@
 """DescribeCluster 0-2 (KIP-700).
 
 Behaviour:
-    * Brokers are given at the address that this client can reach; none is ever fenced.
+    * Brokers are given at the address that this client can reach; one that has stopped is fenced.
     * There is no endpoint for controllers: MISMATCHED_ENDPOINT_TYPE.
 
 Version notes:
@@ -36,9 +36,14 @@ def handle_describe_cluster(
         controller_id=context.controller,
         brokers=[
             DescribeClusterBroker(
-                broker_id=broker.node_id, host=broker.host, port=broker.port, rack=broker.rack
+                broker_id=broker.node_id,
+                host=broker.host,
+                port=broker.port,
+                rack=broker.rack,
+                is_fenced=not broker.running,
             )
-            for broker in context.brokers()
+            for broker in context.advertised(context.connection)
+            if broker.running or request.include_fenced_brokers
         ],
         cluster_authorized_operations=(
             context.operations(ResourceType.CLUSTER, CLUSTER_NAME)

@@ -10,7 +10,11 @@ from fakebus.kafka.handlers import HANDLERS
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.schema import api_schema
 
-FOR_EVERYBODY = {ApiKey.API_VERSIONS, ApiKey.SASL_HANDSHAKE, ApiKey.SASL_AUTHENTICATE}
+FOR_EVERYBODY = {
+    *(ApiKey.API_VERSIONS, ApiKey.SASL_HANDSHAKE, ApiKey.SASL_AUTHENTICATE),
+    # Whose a token is decides, not an ACL.
+    *(ApiKey.RENEW_DELEGATION_TOKEN, ApiKey.EXPIRE_DELEGATION_TOKEN),
+}
 
 
 @pytest.mark.parametrize("handler", HANDLERS, ids=lambda each: each.api_key.name)

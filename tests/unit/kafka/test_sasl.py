@@ -42,7 +42,7 @@ SERVER_FINAL = b"v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="
 def example() -> Scram:
     return Scram(
         "SCRAM-SHA-256",
-        lambda name, user: derive_keys(name, "pencil", SALT, 4096),
+        Credentials({}, lambda name, user: derive_keys(name, "pencil", SALT, 4096)),
         nonce=SERVER_NONCE,
     )
 
@@ -138,11 +138,11 @@ def test_scram_refuses_a_first_message_that_is_none(first: bytes) -> None:
 def test_scram_lets_the_right_password_in_and_no_other(mechanism: str) -> None:
     first = b"n,,n=a=2Cb=3Dc,r=clientnonce"
 
-    right = Scram(mechanism, CREDENTIALS.scram_keys)
+    right = Scram(mechanism, CREDENTIALS)
     right.respond(client_final(mechanism, "odd", first, right.respond(first)))
     assert right.user == "a,b=c"
 
-    wrong = Scram(mechanism, CREDENTIALS.scram_keys)
+    wrong = Scram(mechanism, CREDENTIALS)
     with pytest.raises(AuthenticationFailed, match="invalid credentials"):
         wrong.respond(client_final(mechanism, "even", first, wrong.respond(first)))
 
@@ -154,7 +154,7 @@ def test_scram_treats_an_unknown_user_like_a_wrong_password(mechanism: str) -> N
         first = f"n,,n={user},r=abc".encode()
         salts = set()
         for _ in range(2):
-            scram = Scram(mechanism, CREDENTIALS.scram_keys)
+            scram = Scram(mechanism, CREDENTIALS)
             answer = scram.respond(first)
             salts.add(answer.split(b",s=")[1])
             with pytest.raises(AuthenticationFailed) as raised:
