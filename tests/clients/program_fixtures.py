@@ -7,35 +7,21 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from tests.clients.build import CLIENTS, ToolMissingError
 from tests.clients.cluster import Cluster
 from tests.clients.programs import Program
-from tests.clients.scenarios import FIRST_TIME, Row, assert_same, has, numbered
-
-
-def wait_for_groups(cluster: Cluster) -> None:
-    """Wait until groups are served: at first Kafka makes its offsets topic, and later loads it.
-
-    kafkajs does not survive being told so.
-    """
-    group = {"bootstrap.servers": cluster.bootstrap_servers, "group.id": "wait-for-groups"}
-    consumer = Consumer(group)
-    deadline = time.monotonic() + 20
-    try:
-        while True:
-            try:
-                consumer.committed([TopicPartition("none", 0)], timeout=5)
-                return
-            except KafkaException:
-                if time.monotonic() > deadline:
-                    raise
-                consumer.poll(0.1)
-    finally:
-        consumer.close()
+from tests.clients.scenarios import (
+    FIRST_TIME,
+    Row,
+    assert_same,
+    has,
+    numbered,
+    wait_for_groups,
+)
 
 
 @pytest.fixture(scope="module")
@@ -204,3 +190,16 @@ def restarted(
     cluster.restart()
     wait_for_groups(cluster)
     return before
+
+
+@pytest.fixture
+def tool(cluster: Cluster, program_of: Callable[[str], Program]) -> Callable[..., str]:
+    """Run one of Kafka's tools and return what it printed; it must succeed."""
+
+    def run(main: str, *arguments: str, text: str = "") -> str:
+        words = ["--bootstrap-server", cluster.bootstrap_servers, *arguments]
+        done = program_of("java").call("tool", main=main, arguments=words, input=text)
+        assert done["status"] == 0, done["output"]
+        return str(done["output"])
+
+    return run

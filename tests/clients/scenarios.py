@@ -7,8 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from tests.clients.build import CLIENTS
+from tests.clients.cluster import Cluster
 from tests.clients.programs import KafkaError, Program
 
 Row = dict[str, Any]
@@ -17,6 +19,9 @@ UNKNOWN_TOPIC_OR_PARTITION = 3
 
 FIRST_TIME = (int(time.time()) - 3600) * 1000
 """Timestamps of records start here, in ms since 1970: past, but within what topics retain."""
+
+TOOLS = "org.apache.kafka.tools"
+"""The package of Kafka's command line tools."""
 
 PROPAGATION_SECONDS = 10.0
 """Kafka's controller answers before its broker has heard of the change."""
@@ -75,3 +80,24 @@ def numbered(count: int, partitions: int = 3) -> list[Row]:
 def in_log_order(records: list[Row]) -> list[Row]:
     """Sort records by partition, then offset."""
     return sorted(records, key=lambda record: (record["partition"], record["offset"]))
+
+
+def wait_for_groups(cluster: Cluster) -> None:
+    """Wait until groups are served: at first Kafka makes its offsets topic, and later loads it.
+
+    kafkajs does not survive being told so.
+    """
+    group = {"bootstrap.servers": cluster.bootstrap_servers, "group.id": "wait-for-groups"}
+    consumer = Consumer(group)
+    deadline = time.monotonic() + 20
+    try:
+        while True:
+            try:
+                consumer.committed([TopicPartition("none", 0)], timeout=5)
+                return
+            except KafkaException:
+                if time.monotonic() > deadline:
+                    raise
+                consumer.poll(0.1)
+    finally:
+        consumer.close()

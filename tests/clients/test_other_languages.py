@@ -16,6 +16,7 @@ from tests.clients.programs import KafkaError, Member, Program, hear_until
 from tests.clients.python.isolation import READ_UNCOMMITTED, read
 from tests.clients.scenarios import (
     FIRST_TIME,
+    TOOLS,
     UNKNOWN_TOPIC_OR_PARTITION,
     Row,
     assert_same,
@@ -538,21 +539,6 @@ def test_a_restart_of_the_broker_loses_nothing(
 
 
 # --- Kafka's command line tools ------------------------------------------------------------------
-
-TOOLS = "org.apache.kafka.tools"
-
-
-@pytest.fixture
-def tool(cluster: Cluster, program_of: Callable[[str], Program]) -> Callable[..., str]:
-    """Run one of Kafka's tools and return what it printed; it must succeed."""
-
-    def run(main: str, *arguments: str, text: str = "") -> str:
-        words = ["--bootstrap-server", cluster.bootstrap_servers, *arguments]
-        done = program_of("java").call("tool", main=main, arguments=words, input=text)
-        assert done["status"] == 0, done["output"]
-        return str(done["output"])
-
-    return run
 
 
 def test_the_tools_create_describe_and_change_topics(

@@ -26,6 +26,7 @@ from fakebus.broker.groups.group import (
     CLASSIC,
     CONSUMER,
     SHARE,
+    SHARE_STATE_PREFIX,
     Group,
     GroupDescription,
     GroupType,
@@ -358,7 +359,9 @@ class GroupCoordinator:
         Returns:
             A future that is done when they are stored, or fails with a StorageError.
         """
-        return self.store_offsets(group_id, self._offset_requests.rows(offsets))
+        stored = self.store_offsets(group_id, self._offset_requests.rows(offsets))
+        stored.add_done_callback(lambda _: self.share.forget(group_id))
+        return stored
 
     def admit_offsets(self, commit: OffsetCommit) -> tuple[list[ErrorCode | None], list[OffsetRow]]:
         """Return what speaks against each offset of a transaction, and the others to keep."""
@@ -367,9 +370,20 @@ class GroupCoordinator:
         self.history.reached(commit.group_id)
         return self._offset_requests.admit(commit)
 
-    def store_offsets(self, group_id: str, rows: Sequence[OffsetRow]) -> asyncio.Future[None]:
-        """Store offsets that were admitted; see :meth:`set_offsets`."""
-        self._groups.get_or_create(group_id)
+    def store_offsets(
+        self, group_id: str, rows: Sequence[OffsetRow], group_type: str = CLASSIC
+    ) -> asyncio.Future[None]:
+        """Store offsets that were admitted; see :meth:`set_offsets`.
+
+        Args:
+            group_id: the group.
+            rows: the offsets.
+            group_type: what it is if it does not exist yet.
+        """
+        is_new = self._groups.get(group_id) is None
+        group = self._groups.get_or_create(group_id, group_type)
+        if is_new and group_type == SHARE:
+            self._groups.type_of(group).save(group)
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._offsets.commit(group_id, rows, partial(_finish, future, group_id))
         return future
@@ -397,8 +411,11 @@ class GroupCoordinator:
                 self._offsets.delete(group_id, surplus)
             changed = [row for partition, row in wanted.items() if present.get(partition) != row]
             if changed or self._groups.get(group_id) is None:
-                writes.append(self.store_offsets(group_id, changed))
+                marked = any(row.metadata.startswith(SHARE_STATE_PREFIX) for row in changed)
+                writes.append(self.store_offsets(group_id, changed, SHARE if marked else CLASSIC))
         await asyncio.gather(*writes)
+        for group_id in offsets:
+            self.share.forget(group_id)
 
     async def _delete_new(self, group: Group) -> None:
         if await self._groups.delete(group) is not ErrorCode.NONE:

@@ -53,11 +53,11 @@ class GroupRegistry:
         """Return the group of that name, or ``None``."""
         return self._groups.get(group_id)
 
-    def get_or_create(self, group_id: str) -> Group:
+    def get_or_create(self, group_id: str, group_type: str = CLASSIC) -> Group:
         """Return the group of that name; a new one is empty and not stored yet."""
         group = self._groups.get(group_id)
         if group is None:
-            group = self._groups[group_id] = self._types[CLASSIC].new_group(group_id)
+            group = self._groups[group_id] = self._types[group_type].new_group(group_id)
         return group
 
     def replace(self, group: Group) -> None:
@@ -67,11 +67,13 @@ class GroupRegistry:
     def make_way(self, group_id: str, group_type: str) -> None:
         """Let a group without members, if there is one, be of another type from now on.
 
-        Share groups stay what they are: what they keep has no meaning for others.
+        Share groups stay what they are, and others become none while they have offsets: those have
+        no meaning for the other.
         """
         group = self._groups.get(group_id)
-        types = {group_type} if group is None else {group_type, group.group_type}
-        if group is not None and group.is_empty and len(types) > 1 and SHARE not in types:
+        if group is None or not group.is_empty or group.group_type in (group_type, SHARE):
+            return
+        if group_type != SHARE or not self.offsets.of_group(group_id):
             self.type_of(group).abandon(group, ErrorCode.UNKNOWN_MEMBER_ID)
             self._groups[group_id] = self._types[group_type].new_group(group_id)
 

@@ -20,8 +20,8 @@ from fakebus.broker.fetching import IsolationLevel
 from fakebus.broker.groups.coordinator import GroupCoordinator
 from fakebus.broker.groups.group import SHARE
 from fakebus.broker.partition_log import PartitionLog
+from fakebus.broker.share_delivery.offsets import ShareOffsets
 from fakebus.broker.share_delivery.partition import (
-    STORED_PREFIX,
     AcknowledgedRange,
     Acknowledgement,
     AcquiredRange,
@@ -83,6 +83,7 @@ class ShareDeliveries:
         self._timers: dict[str, Timer] = {}
         self._connections: set[object] = set()
         self.sessions = ShareSessions()
+        self.offsets = ShareOffsets(topics, groups)
         groups.share.release, groups.share.forget = self.release, self.forget
         topics.on_deleted.append(lambda topic: self._drop_topic(topic.topic_id))
 
@@ -122,17 +123,7 @@ class ShareDeliveries:
                 start = await self._first_start(group_id, log)
                 # Somebody else may have been faster, or have set the offset.
                 return self._put(group_id, place, log, SharePartition(start))
-            try:
-                partition = SharePartition(row.offset, row.metadata or STORED_PREFIX)
-            except ValueError as error:
-                logger.warning(
-                    "group %s: what was delivered of %s is forgotten: %s",
-                    group_id,
-                    log.topic_partition,
-                    error,
-                )
-                partition = SharePartition(row.offset)
-            found = self._put(group_id, place, log, partition)
+            found = self._put(group_id, place, log, SharePartition.stored(row))
         if found.partition.end_offset > log.log_end_offset:
             # Its log was cut off.
             start = min(found.partition.start_offset, log.log_end_offset)

@@ -7,13 +7,19 @@ the same state stand together in a run, so that a record costs nothing of its ow
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, IntEnum
 from typing import NamedTuple
 
+from fakebus.broker.groups.group import SHARE_STATE_PREFIX
 from fakebus.errors import BrokerError, ErrorCode
+from fakebus.storage.interface import OffsetRow
+from fakebus.types import TopicPartition
+
+logger = logging.getLogger("fakebus.broker.groups")
 
 
 class RecordState(Enum):
@@ -105,8 +111,6 @@ class Lock(NamedTuple):
 
 
 _STORED = re.compile(r"(\d{1,19})-(\d{1,19})([adx])(\d{1,5})")
-STORED_PREFIX = "share:"
-"""Begins the metadata of an offset that a share group has."""
 
 
 class SharePartition:
@@ -120,7 +124,7 @@ class SharePartition:
         ValueError: that cannot be read.
     """
 
-    def __init__(self, start_offset: int, stored: str = STORED_PREFIX) -> None:
+    def __init__(self, start_offset: int, stored: str = SHARE_STATE_PREFIX) -> None:
         self.start_offset = start_offset
         self.is_gone = False
         """Whether this is not what counts any more."""
@@ -131,7 +135,7 @@ class SharePartition:
         self.waiting: dict[Callable[[], None], None] = {}
         """Called when records may have become available."""
         self._runs: list[Run] = []
-        text = stored.removeprefix(STORED_PREFIX)
+        text = stored.removeprefix(SHARE_STATE_PREFIX)
         for part in text.split(",") if text else ():
             found = _STORED.fullmatch(part)
             if found is None or int(found[1]) != self.end_offset or int(found[2]) < int(found[1]):
@@ -139,6 +143,16 @@ class SharePartition:
             run = Run(first=int(found[1]), last=int(found[2]), state=RecordState(found[3]))
             run.deliveries = int(found[4])
             self._runs.append(run)
+
+    @classmethod
+    def stored(cls, row: OffsetRow) -> SharePartition:
+        """Return what was stored as an offset of a group; what cannot be read is left out."""
+        try:
+            return cls(row.offset, row.metadata)
+        except ValueError as error:
+            place = TopicPartition(row.topic, row.partition)
+            logger.warning("what was delivered of %s to a group is forgotten: %s", place, error)
+            return cls(row.offset)
 
     def encode(self) -> str:
         """Return what is known of records in flight, as it is stored.
@@ -154,7 +168,7 @@ class SharePartition:
         while kept and kept[-1].state is RecordState.AVAILABLE and not kept[-1].deliveries:
             kept.pop()
         parts = (f"{run.first}-{run.last}{run.state.value}{run.deliveries}" for run in kept)
-        return STORED_PREFIX + ",".join(parts)
+        return SHARE_STATE_PREFIX + ",".join(parts)
 
     @property
     def end_offset(self) -> int:
@@ -178,6 +192,11 @@ class SharePartition:
     def unfinished(self) -> int:
         """How many records in flight the group is not done with."""
         return sum(run.last - run.first + 1 for run in self._runs if not run.state.is_final)
+
+    @property
+    def finished(self) -> int:
+        """How many records in flight the group is done with."""
+        return self.end_offset - self.start_offset - self.unfinished
 
     @property
     def next_due_s(self) -> float | None:

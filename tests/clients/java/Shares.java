@@ -31,7 +31,7 @@ final class Shares {
     this.admin = admin;
   }
 
-  /** Reads until there are so many records or the time is over; record n gets the nth word. */
+  /** Reads until there are so many records or the time is over; record n gets the nth word. A renewed one comes again. */
   JsonNode consume(JsonNode arguments) throws Exception {
     Properties settings = new Properties();
     settings.put("bootstrap.servers", bootstrapServers);
@@ -66,10 +66,6 @@ final class Shares {
               .put("offset", record.offset())
               .put("value", Contract.text(record.value()))
               .put("deliveries", record.deliveryCount().map(Short::intValue).orElse(null));
-          if (word.equals("RENEW")) {
-            consumer.commitSync();
-            consumer.acknowledge(record, AcknowledgeType.ACCEPT);
-          }
         }
         consumer.commitSync();
       }

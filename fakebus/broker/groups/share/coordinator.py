@@ -11,6 +11,7 @@ from functools import partial
 
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.configs.group_config import group_config
+from fakebus.broker.groups.group import SHARE
 from fakebus.broker.groups.history import LEFT, GroupHistory
 from fakebus.broker.groups.journal import GroupJournal
 from fakebus.broker.groups.registry import GroupRegistry
@@ -74,13 +75,18 @@ class ShareCoordinator:
         """
         _check(request)
         joins = request.member_epoch == _JOINS
+        if joins:
+            groups.make_way(request.group_id, SHARE)
         group = groups.get(request.group_id)
         is_new = group is None
         if group is None and joins:
             group = self.new_group(request.group_id)
         if not isinstance(group, ShareGroup):
-            problem = "not found" if group is None else "is not a share group"
-            raise BrokerError(ErrorCode.GROUP_ID_NOT_FOUND, f"Group {request.group_id} {problem}.")
+            name = request.group_id
+            problem = f"Share group {name} not found."
+            if group is not None:
+                problem = f"Group {name} is not a share group."
+            raise BrokerError(ErrorCode.GROUP_ID_NOT_FOUND, problem)
         if request.member_epoch == _LEAVES:
             if request.member_id not in group.members:
                 raise _unknown_member(group, request.member_id)
@@ -221,7 +227,12 @@ class ShareCoordinator:
             self.save(group)
 
     def remove_all(self, group: ShareGroup, reason: str) -> None:
-        """Take all members out of the group, so that it is empty."""
+        """Take all members out of the group, so that it is empty.
+
+        What they have not acknowledged was not delivered: nothing is stored of it, for offsets may
+        be about to be restored.
+        """
+        self.forget(group.group_id)
         self.remove(group, group.members, reason)
 
     def remove_connected(self, group: ShareGroup, connection: object) -> None:

@@ -1,0 +1,210 @@
+"""Records in flight to a share group, held against one entry for each record."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fakebus.broker.share_delivery.partition import (
+    AcknowledgedRange,
+    Acknowledgement,
+    Lock,
+    SharePartition,
+)
+from fakebus.errors import BrokerError, ErrorCode
+from fakebus.storage.interface import OffsetRow
+
+ACCEPT, RELEASE, REJECT = Acknowledgement.ACCEPT, Acknowledgement.RELEASE, Acknowledgement.REJECT
+LIMIT = 3
+
+
+def lock(member_id: str = "a", due_s: float = 30.0) -> Lock:
+    return Lock(member_id, due_s, LIMIT)
+
+
+def acquire(partition: SharePartition, last: int, member_id: str = "a", most: int = 100) -> list:
+    return partition.acquire(partition.next_offset, last, lock(member_id), most, 100, ())
+
+
+def test_each_record_is_given_to_one_member() -> None:
+    partition = SharePartition(10)
+
+    first = acquire(partition, 19, "a", most=4)
+    second = acquire(partition, 19, "b")
+
+    assert first == [(10, 13, 1)]
+    assert second == [(14, 19, 1)]
+    assert acquire(partition, 19, "c") == []
+
+
+def test_the_start_moves_behind_what_is_done_without_gaps() -> None:
+    partition = SharePartition(0)
+    acquire(partition, 9)
+
+    partition.acknowledge([AcknowledgedRange(3, 5, [ACCEPT])], lock())
+    between = partition.start_offset
+    partition.acknowledge([AcknowledgedRange(0, 2, [ACCEPT, REJECT, RELEASE])], lock())
+
+    assert (between, partition.start_offset) == (0, 2)
+    assert partition.next_offset == 2
+    assert partition.unfinished == 5
+
+
+def test_of_acknowledgements_with_one_that_is_wrong_none_is_taken_in() -> None:
+    partition = SharePartition(0)
+    acquire(partition, 9, "a", most=5)
+    acquire(partition, 9, "b")
+
+    for ranges, error in (
+        ([(0, 4, [ACCEPT]), (5, 5, [ACCEPT])], ErrorCode.INVALID_RECORD_STATE),
+        ([(0, 4, [ACCEPT]), (10, 12, [ACCEPT])], ErrorCode.INVALID_REQUEST),
+    ):
+        with pytest.raises(BrokerError) as refused:
+            partition.acknowledge([AcknowledgedRange(*each) for each in ranges], lock("a"))
+        assert refused.value.error_code is error
+        assert partition.start_offset == 0
+
+
+def test_a_record_that_was_given_back_as_often_as_the_limit_is_given_to_nobody() -> None:
+    partition = SharePartition(0)
+
+    counts = []
+    while acquired := acquire(partition, 0):
+        counts += [count for _, _, count in acquired]
+        partition.release(lambda _: True, LIMIT)
+
+    assert counts == [1, 2, 3]
+    assert partition.start_offset == 1
+
+
+def test_what_no_batch_holds_any_more_is_passed() -> None:
+    partition = SharePartition(0)
+    acquire(partition, 3)
+    partition.acknowledge([AcknowledgedRange(0, 3, [ACCEPT])], lock())
+
+    acquired = partition.acquire(7, 8, lock(), 100, 100, ())
+    partition.acknowledge([AcknowledgedRange(7, 8, [ACCEPT])], lock())
+
+    assert acquired == [(7, 8, 1)]
+    assert partition.start_offset == 9
+
+
+def test_what_was_given_back_is_dropped_when_the_log_begins_behind_it() -> None:
+    partition = SharePartition(0)
+    acquire(partition, 9)
+
+    partition.move_start(4)
+
+    assert (partition.start_offset, partition.unfinished) == (4, 6)
+
+
+@pytest.mark.parametrize("text", ["share:5-4a1", "share:3-4a1", "share:0-1l1", "share:x", "0"])
+def test_what_cannot_be_read_is_forgotten_with_a_warning(
+    text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    row = OffsetRow(topic="t", partition=0, offset=0, metadata=text)
+
+    partition = SharePartition.stored(row)
+
+    assert (partition.start_offset, partition.end_offset) == (0, 0)
+    assert "is forgotten" in caplog.text
+
+
+MEMBERS = st.sampled_from("ab")
+STEPS = st.one_of(
+    st.tuples(st.just("acquire"), MEMBERS, st.integers(0, 12), st.integers(1, 6)),
+    st.tuples(
+        st.just("acknowledge"),
+        MEMBERS,
+        st.integers(0, 12),
+        st.sampled_from([ACCEPT, RELEASE, REJECT]),
+    ),
+    st.tuples(st.just("release"), MEMBERS, st.just(0), st.just(0)),
+    st.tuples(st.just("restart"), MEMBERS, st.just(0), st.just(0)),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(STEPS, max_size=30))
+def test_runs_of_records_do_what_single_records_would(steps: list[tuple]) -> None:
+    partition, model = SharePartition(0), Model()
+    for verb, member, offset, argument in steps:
+        if verb == "acquire":
+            got = partition.acquire(partition.next_offset, offset, lock(member), argument, 100, ())
+            offsets = [(at, count) for first, last, count in got for at in range(first, last + 1)]
+            assert offsets == model.acquire(member, offset, argument)
+        elif verb == "acknowledge":
+            try:
+                partition.acknowledge([AcknowledgedRange(offset, offset, [argument])], lock(member))
+                taken = True
+            except BrokerError:
+                taken = False
+            assert taken == model.acknowledge(member, offset, argument)
+        elif verb == "release":
+            partition.release(lambda run, member=member: run.member_id == member, LIMIT)
+            model.release(member)
+        else:
+            row = OffsetRow(
+                topic="t",
+                partition=0,
+                offset=partition.start_offset,
+                metadata=partition.encode(),
+            )
+            partition = SharePartition.stored(row)
+            model.restart()
+        assert partition.start_offset == model.start
+        assert partition.unfinished == model.unfinished
+
+
+class Model:
+    """Records in flight, one by one: state, member, deliveries."""
+
+    def __init__(self) -> None:
+        self.start = 0
+        self.records: list[list] = []
+
+    @property
+    def unfinished(self) -> int:
+        return sum(state != "done" for state, _, _ in self.records[self.start :])
+
+    def acquire(self, member: str, last: int, most: int) -> list[tuple[int, int]]:
+        while len(self.records) <= last:
+            self.records.append(["free", "", 0])
+        free = [at for at in range(self.start, last + 1) if self.records[at][0] == "free"][:most]
+        for at in free:
+            self.records[at] = ["taken", member, self.records[at][2] + 1]
+        return [(at, self.records[at][2]) for at in free]
+
+    def acknowledge(self, member: str, at: int, kind: Acknowledgement) -> bool:
+        if at < self.start:
+            return True
+        if at >= len(self.records) or self.records[at][:2] != ["taken", member]:
+            return False
+        if kind is RELEASE:
+            self._free(at)
+        else:
+            self.records[at] = ["done", "", 0]
+        self._move()
+        return True
+
+    def _free(self, at: int) -> None:
+        count = self.records[at][2]
+        self.records[at] = ["done", "", 0] if count >= LIMIT else ["free", "", count]
+
+    def _move(self) -> None:
+        while self.start < len(self.records) and self.records[self.start][0] == "done":
+            self.start += 1
+
+    def release(self, member: str) -> None:
+        for at, (state, owner, _) in enumerate(self.records):
+            if (state, owner) == ("taken", member):
+                self._free(at)
+        self._move()
+
+    def restart(self) -> None:
+        for record in self.records:
+            if record[0] == "taken":
+                record[:] = ["free", "", record[2] - 1]
+        while self.records[self.start :] and self.records[-1] == ["free", "", 0]:
+            self.records.pop()
