@@ -22,7 +22,8 @@ from fakebus.wording import counted
 
 Refusal = Callable[[Collection[str], str, Record], Awaitable[str | None]]
 """Returns why a service of these names cannot read a topic's record with its declared schema."""
-_PASSED = (COMMITTED, "acknowledged")
+_ACKNOWLEDGED = "acknowledged"
+_PASSED = (COMMITTED, _ACKNOWLEDGED)
 _POSITIONED = (*_PASSED, SKIPPED, "found")
 _MOST = 1000
 _UNTOUCHED = MappingProxyType(
@@ -150,7 +151,11 @@ class GroupStates:
         coordinator = self._broker.group_coordinator
         position = TopicPartition(place.topic, place.partition)
         committed = coordinator.committed_offset(group, position)
-        is_passed = bool(commits) if committed is None else committed > place.offset
+        # Share groups acknowledge one by one, also behind what they are not done with.
+        acknowledged = any(each.verb == _ACKNOWLEDGED for each in commits)
+        is_passed = acknowledged or (
+            bool(commits) if committed is None else committed > place.offset
+        )
         told: dict[str, Any] = {**_UNTOUCHED, "attempts": len(sent)}
         if sent:
             told["fetched_at_ms"] = sent[-1].at_ms
@@ -199,7 +204,9 @@ class GroupStates:
             told["state"] = "handled"
             took = "" if done is None else f" {max(0, done.at_ms - first.at_ms)} ms"
             times = f", at the {counted(len(sent), 'delivery', 'deliveries')}" if sent[1:] else ""
-            told["reason"] = f"committed{took} after it was sent{times}"
+            is_one = done is not None and done.verb == _ACKNOWLEDGED
+            how = (done.detail or _ACKNOWLEDGED) if done is not None and is_one else "committed"
+            told["reason"] = f"{how}{took} after it was sent{times}"
         elif known or is_skip:
             told["state"] = "skipped"
             how = f": {skip.detail}" if skip is not None and skip.detail else ""

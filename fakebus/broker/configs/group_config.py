@@ -92,3 +92,7 @@ class GroupConfig:
         if isinstance(value, bool) or not isinstance(value, int):
             raise ConfigError(f"{name} is not a whole number but {value!r}")
         return value
+
+    def get_str(self, name: str) -> str:
+        """Return the value of a config of type STRING."""
+        return str(self.value(name))

@@ -93,8 +93,7 @@ class ShareDeliveries:
 
     def isolation(self, group_id: str) -> IsolationLevel:
         """Return what a group may see of transactions."""
-        level = self.config_of(group_id).value("share.isolation.level")
-        return IsolationLevel[str(level).upper()]
+        return IsolationLevel[self.config_of(group_id).get_str("share.isolation.level").upper()]
 
     def lock(self, group_id: str, member_id: str) -> Lock:
         """Return the terms on which a member gets records now."""
@@ -141,7 +140,7 @@ class ShareDeliveries:
 
     async def _first_start(self, group_id: str, log: PartitionLog) -> int:
         """Return where a group begins that has no offset yet (share.auto.offset.reset)."""
-        reset = str(self.config_of(group_id).value("share.auto.offset.reset")).strip()
+        reset = self.config_of(group_id).get_str("share.auto.offset.reset")
         if reset == "earliest":
             return log.log_start_offset
         if (parts := _DURATION.fullmatch(reset)) is not None:

@@ -15,7 +15,7 @@ from fakebus.types import TopicPartition
 
 
 class ShareOffset(NamedTuple):
-    """Where a share group begins in a partition, and how many records it is not done with."""
+    """Offset that a share group begins at, and how many records it is not done with."""
 
     start_offset: int
     leader_epoch: int
