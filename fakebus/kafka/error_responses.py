@@ -183,7 +183,7 @@ def _copy(answer: Any, field: FieldSchema, request: Any) -> None:
         value = next(
             (getattr(request, name) for name in _names(field) if hasattr(request, name)), None
         )
-    if value is not None and not isinstance(value, list):
+    if value is not None:
         setattr(answer, field.name, value)
     elif field.name in _UNKNOWN:
         setattr(answer, field.name, -1)
@@ -200,7 +200,7 @@ def _names(field: FieldSchema) -> Iterable[str]:
 _SAME_IN_BOTH = frozenset(
     (
         *("name", "topic", "topic_id", "group_id", "member_id", "group_instance_id"),
-        *("resource_type", "resource_name", "key", "transactional_id"),
+        *("resource_type", "resource_name", "key", "transactional_id", "entity"),
     )
 )
 

@@ -27,23 +27,19 @@ async def handle_create_delegation_token(
     if request.owner_principal_name:
         owner = f"{request.owner_principal_type}:{request.owner_principal_name}"
     renewers = [f"{each.principal_type}:{each.principal_name}" for each in request.renewers]
-    response = CreateDelegationTokenResponse(
-        issue_timestamp_ms=-1, expiry_timestamp_ms=-1, max_timestamp_ms=-1, hmac=b""
-    )
+    response = CreateDelegationTokenResponse(hmac=b"")
     kind, _, response.principal_name = owner.partition(":")
     response.principal_type = kind
     kind, _, response.token_requester_principal_name = requester.partition(":")
     response.token_requester_principal_type = kind
     tokens = context.broker.security.tokens
     try:
-        if not context.connection.may_ask_for_tokens:
-            raise BrokerError(ErrorCode.DELEGATION_TOKEN_REQUEST_NOT_ALLOWED)
-        if owner != requester and not context.allows(
-            Operation.CREATE_TOKENS, ResourceType.USER, owner
-        ):
-            raise BrokerError(ErrorCode.DELEGATION_TOKEN_AUTHORIZATION_FAILED)
-        if any(each.principal_type != "User" for each in request.renewers):
-            raise BrokerError(ErrorCode.INVALID_PRINCIPAL_TYPE)
+        refusal = _refusal(request, owner, context)
+        if refusal is not None:
+            # What Kafka's broker refuses has no times; what its controller refuses has zeros.
+            response.issue_timestamp_ms = -1
+            response.expiry_timestamp_ms = response.max_timestamp_ms = -1
+            raise BrokerError(refusal)
         token = await tokens.create(owner, requester, renewers, request.max_lifetime_ms)
     except BrokerError as error:
         response.error_code = error.error_code.code
@@ -55,3 +51,17 @@ async def handle_create_delegation_token(
         response.max_timestamp_ms = token.ends_ms
         response.token_id, response.hmac = token.token_id, tokens.hmac_of(token.token_id)
     return response
+
+
+def _refusal(
+    request: CreateDelegationTokenRequest, owner: str, context: RequestContext
+) -> ErrorCode | None:
+    if not context.connection.may_ask_for_tokens:
+        return ErrorCode.DELEGATION_TOKEN_REQUEST_NOT_ALLOWED
+    if owner != context.connection.principal and not context.allows(
+        Operation.CREATE_TOKENS, ResourceType.USER, owner
+    ):
+        return ErrorCode.DELEGATION_TOKEN_AUTHORIZATION_FAILED
+    if any(each.principal_type != "User" for each in request.renewers):
+        return ErrorCode.INVALID_PRINCIPAL_TYPE
+    return None

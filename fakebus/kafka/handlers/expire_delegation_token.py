@@ -21,9 +21,10 @@ async def handle_expire_delegation_token(
     request: ExpireDelegationTokenRequest, context: RequestContext
 ) -> ExpireDelegationTokenResponse:
     """Let a token expire at another time."""
-    client, response = context.connection, ExpireDelegationTokenResponse(expiry_timestamp_ms=-1)
+    client, response = context.connection, ExpireDelegationTokenResponse()
     try:
         if not client.may_ask_for_tokens:
+            response.expiry_timestamp_ms = -1
             raise BrokerError(ErrorCode.DELEGATION_TOKEN_REQUEST_NOT_ALLOWED)
         response.expiry_timestamp_ms = await context.broker.security.tokens.expire(
             bytes(request.hmac), client.principal, request.expiry_time_period_ms

@@ -21,9 +21,10 @@ async def handle_renew_delegation_token(
     request: RenewDelegationTokenRequest, context: RequestContext
 ) -> RenewDelegationTokenResponse:
     """Let a token live longer."""
-    client, response = context.connection, RenewDelegationTokenResponse(expiry_timestamp_ms=-1)
+    client, response = context.connection, RenewDelegationTokenResponse()
     try:
         if not client.may_ask_for_tokens:
+            response.expiry_timestamp_ms = -1
             raise BrokerError(ErrorCode.DELEGATION_TOKEN_REQUEST_NOT_ALLOWED)
         response.expiry_timestamp_ms = await context.broker.security.tokens.renew(
             bytes(request.hmac), client.principal, request.renew_period_ms
