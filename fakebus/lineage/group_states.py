@@ -85,7 +85,7 @@ class GroupStates:
             for each in passed:
                 if each.group == group and name_of(each):
                     # The producer commits what a consumer beside it was sent, a member or not.
-                    members |= set(self._clients.of_process(each.client))
+                    members = members.union(self._clients.of_process(each.client))
             own = [
                 each
                 for each in sent

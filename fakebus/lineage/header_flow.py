@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from fakebus.lineage.causes import Causes
@@ -86,7 +86,7 @@ class HeaderFlows:
         """Return nothing: nothing is observed that would have to be compared."""
         return dict.fromkeys(places, NOTHING)
 
-    def of_group(self, group: str) -> set[int]:
+    def of_group(self, group: str) -> Collection[int]:
         """Return nothing: nothing is known of members."""
         return set()
 

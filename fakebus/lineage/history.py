@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from fakebus.broker.activity import READ_UNCOMMITTED
 from fakebus.storage.lineage_interface import NoteRow
@@ -29,14 +30,14 @@ two connections belong to one process."""
 WINDOW_MS = 1000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Candidates:
     """Candidates for the cause of a record: ranges of offsets that a process was sent."""
 
     ranges: tuple[SentRange, ...]
     """The oldest first."""
 
-    @property
+    @cached_property
     def count(self) -> int:
         """How many records they are."""
         return sum(sent.last - sent.first + 1 for sent in self.ranges)

@@ -14,7 +14,7 @@ class Clients(Protocol):
     def of_process(self, client: int) -> Sequence[int]:
         """Return the clients of a client's process, itself included."""
 
-    def of_group(self, group: str) -> set[int]:
+    def of_group(self, group: str) -> Collection[int]:
         """Return the clients that are, or were, members of a group."""
 
     def completed(self, note: NoteRow) -> NoteRow:

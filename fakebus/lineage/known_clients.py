@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from fakebus.lineage.clients import Client, Clients
@@ -32,6 +33,10 @@ class KnownClients:
         self._clients = clients
         self._now_ms = now_ms
         self._told: dict[int, Mapping[str, Any]] = {}
+        # A question asks the same of thousands of notes.
+        self.of_process = cache(self._of_process)
+        self.of_group = cache(self._of_group)
+        self._same_as = cache(self._find_same)
         self._processes: dict[object, list[Client]] = defaultdict(list)
         self._same: dict[object, list[Client]] = defaultdict(list)
         """Those that turned out to be one when it was found which process they belong to."""
@@ -54,7 +59,7 @@ class KnownClients:
             return facts["address"], self._clients.service_of(client)
         return client.number
 
-    def of_process(self, client: int) -> Sequence[int]:
+    def _of_process(self, client: int) -> Sequence[int]:
         """Return the clients of a client's process, itself included."""
         known = self._clients.by_number.get(client)
         if known is None:
@@ -81,25 +86,30 @@ class KnownClients:
         The group of a fetch follows from what the client has asked before, by its id; two processes
         may have the same. A client that was a member of one group only is a surer sign.
         """
-        rows = self._rows_of(note.client)
-        if not rows:
+        client, group = self._same_as(note.client)
+        if client == note.client and (note.verb != SENT or group in ("", note.group)):
             return note
+        is_sent = note.verb == SENT and group
+        return note._replace(client=client, group=group if is_sent else note.group)
+
+    def _find_same(self, client: int) -> tuple[int, str]:
+        """Return the first row of a client, and the only group that it was a member of, if any."""
+        rows = self._rows_of(client)
         groups = {group for each in rows for group in each.facts["groups"]}
-        group = next(iter(groups)) if note.verb == SENT and len(groups) == 1 else note.group
-        return note._replace(client=rows[0].number, group=group)
+        return rows[0].number if rows else client, groups.pop() if len(groups) == 1 else ""
 
     def late_topics(self, client: int) -> set[str]:
         """Return the topics that a client writes to also when it has committed all it was sent."""
         return {topic for each in self._rows_of(client) for topic in each.facts[_LATE]}
 
-    def of_group(self, group: str) -> set[int]:
+    def _of_group(self, group: str) -> frozenset[int]:
         """Return the clients that are, or were, members of a group."""
-        return {
+        return frozenset(
             each.number
             for rows in self._same.values()
             if any(group in row.facts["groups"] for row in rows)
             for each in rows
-        }
+        )
 
     def groups_reading(self, topic: str) -> set[str]:
         """Return the groups whose clients were sent records of a topic."""

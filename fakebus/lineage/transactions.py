@@ -7,7 +7,7 @@ producer, which follow each other, a note belongs to the one whose end comes nex
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import NamedTuple
@@ -168,14 +168,14 @@ class Transactions:
         group's members were.
         """
         transaction = await self.of(note)
-        own = set(self._clients.of_process(note.client))
+        own: Collection[int] = self._clients.of_process(note.client)
         found: list[tuple[int, SentRange]] = []
         for read in transaction.read if transaction is not None else ():
             where = read.topic, read.partition, read.first, read.last
             rows = await self._store.notes_in(*where, _CHUNK)
             sent = [self._clients.completed(each) for each in rows if each.verb == SENT]
-            readers = own if any(each.client in own for each in sent) else None
-            readers = readers or self._clients.of_group(read.group)
+            is_own = any(each.client in own for each in sent)
+            readers = own if is_own else self._clients.of_group(read.group)
             for each in sent:
                 if each.client in readers and _is_before(each, note):
                     first, last = max(each.first, read.first), min(each.last, read.last)

@@ -73,7 +73,7 @@ def read_records(
     Args:
         batch: exactly one batch.
         max_bytes: refuse records that unpack to more than this.
-        first_offset: records before it come empty, as they are soon passed over.
+        first_offset: records before it come empty or not at all.
 
     Raises:
         RecordError: the batch cannot be read; also while iterating.
@@ -83,7 +83,10 @@ def read_records(
 
 
 def _decode_all(header: BatchHeader, data: bytes, first_offset: int) -> Iterator[Record]:
-    for start, end in frames(header, data):
+    first = first_offset - header.base_offset
+    # Where compaction has left gaps, a place does not tell an offset.
+    is_dense = header.record_count == header.last_offset_delta + 1
+    for start, end in frames(header, data, first if is_dense else 0):
         yield _decode(header, data, start, end, first_offset)
 
 

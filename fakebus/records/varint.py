@@ -21,6 +21,11 @@ def read_varint(data: bytes, position: int) -> tuple[int, int]:
     byte = data[position]
     if byte < _CONTINUES:
         return (byte >> 1) ^ -(byte & 1), position + 1
+    # Lengths of records are of two bytes mostly: a call for these would take most of the time.
+    low = data[position + 1]
+    if low < _CONTINUES:
+        raw = byte & 0x7F | low << 7
+        return (raw >> 1) ^ -(raw & 1), position + 2
     raw, position = _read_long_form(data, position, _VARINT_BYTES)
     raw &= _INT32_BITS
     return (raw >> 1) ^ -(raw & 1), position
@@ -36,6 +41,10 @@ def read_varlong(data: bytes, position: int) -> tuple[int, int]:
     byte = data[position]
     if byte < _CONTINUES:
         return (byte >> 1) ^ -(byte & 1), position + 1
+    low = data[position + 1]
+    if low < _CONTINUES:
+        raw = byte & 0x7F | low << 7
+        return (raw >> 1) ^ -(raw & 1), position + 2
     raw, position = _read_long_form(data, position, _VARLONG_BYTES)
     raw &= _INT64_BITS
     return (raw >> 1) ^ -(raw & 1), position

@@ -96,8 +96,8 @@ async def test_a_slice_is_bounded(broker: Broker, log: PartitionLog, is_cached: 
 
 
 async def test_a_batch_of_many_records_comes_in_portions(broker: Broker, log: PartitionLog) -> None:
-    await broker.produce(T0, batch(*[b"x"] * 5000))
-    cursor, turns = LogCursor(log, 4900), 0
+    await broker.produce(T0, batch(*[b"x"] * 20_000))
+    cursor, turns = LogCursor(log, 19_900), 0
 
     async def others() -> None:
         nonlocal turns

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from fakebus.lineage.causes import Causes
@@ -99,7 +99,7 @@ class Story:
         word = names[client].split()[0]
         return [number for name, number in self._numbers.items() if name.split()[0] == word]
 
-    def of_group(self, group: str) -> set[int]:
+    def of_group(self, group: str) -> Collection[int]:
         return set()
 
     async def not_read(self, sent: SentRange) -> Iterable[tuple[int, int]]:

@@ -97,12 +97,17 @@ def test_records_are_decoded_one_by_one() -> None:
         next(records)
 
 
-def test_records_that_are_passed_over_are_not_decoded() -> None:
-    parts = [NewRecord(b"k", b"v%d" % n, (("h", b"x"),), timestamp_ms=9) for n in range(3)]
+def test_records_that_are_passed_over_are_not_decoded_and_few_of_them_come() -> None:
+    parts = [NewRecord(b"k", b"v%d" % n, (("h", b"x"),), timestamp_ms=9) for n in range(1003)]
     batch = build_batch(parts)
-    found = list(read_records(batch, first_offset=2))
-    assert found[:2] == [Record(0, 9, None, None, ()), Record(1, 9, None, None, ())]
-    assert found[2] == Record(2, 9, b"k", b"v2", (("h", b"x"),))
+    found = list(read_records(batch, first_offset=1001))
+    assert found[:3] == [Record(n, 9, None, None, ()) for n in (0, 500, 1000)]
+    assert found[3:] == [Record(n, 9, b"k", b"v%d" % n, (("h", b"x"),)) for n in (1001, 1002)]
+
+
+def test_where_places_do_not_tell_offsets_no_record_is_left_out() -> None:
+    batch = batch_of(keyed(0), keyed(4), keyed(5), last_offset_delta=5)
+    assert [each.offset for each in read_records(batch, first_offset=4)] == [0, 4, 5]
 
 
 def test_the_header_is_checked_before_the_first_record_is_asked_for() -> None:
