@@ -16,7 +16,7 @@ Examples:
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -27,10 +27,10 @@ from fakebus.cli.bootstrap import (
     connection_for,
     registry_of,
 )
-from fakebus.cli.diagnosis.clients import check_faults, check_missing_topics, view_clients
+from fakebus.cli.diagnosis.clients import ask_bus, ask_why, check_faults, check_missing_topics
 from fakebus.cli.diagnosis.data import check_data
 from fakebus.cli.diagnosis.finding import Finding, Severity, fine, problem
-from fakebus.cli.diagnosis.groups import check_group
+from fakebus.cli.diagnosis.groups import Why, check_group, watched
 from fakebus.cli.diagnosis.network import check_advertised, check_bootstrap, check_port
 from fakebus.cli.diagnosis.registry import check_registry, no_answer
 from fakebus.cli.diagnosis.topics import check_clock, check_count, check_topic
@@ -119,24 +119,30 @@ def _contents(
     names, topics = connection.topic_names(), arguments.topic
     registry = named or registry_of(arguments, connection)
     yield check_count(names)
-    view = None
+    clients = None
     try:
         yield from check_registry(registry, topics)
-        view = view_clients(registry)
-        if registry is not None and view is not None:
+        # Only a fakebus tells them.
+        clients = ask_bus(registry, "clients")
+        if registry is not None and clients is not None:
             yield from check_faults(registry)
     except RegistryClientError as error:
         yield no_answer(error, is_named=named is not None)
         registry = None
-    if view is not None:
-        yield from check_missing_topics(view, names, topics)
+    if clients is not None:
+        yield from check_missing_topics(clients, names, topics)
     for topic in topics:
         yield from check_topic(connection, topic)
         if topic in names:
             yield from check_clock(connection, topic)
             yield from check_data(connection, topic, registry)
     for group in arguments.group:
-        yield from check_group(connection, group, topics, partial(view_clients, registry))
+        from fakebus.client.group_view import explain_from_outside
+
+        why: Callable[[], Why | None] = partial(explain_from_outside, connection, group)
+        if clients is not None:
+            why = partial(watched, connection, group, partial(ask_why, registry, group))
+        yield from check_group(connection, group, topics, why)
 
 
 def _print(found: Iterable[Finding]) -> None:

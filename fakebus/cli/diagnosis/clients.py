@@ -1,66 +1,40 @@
-"""What a fakebus, and no Kafka, tells of its clients: what they asked for and where they read."""
+"""What a fakebus, and no Kafka, tells of its clients: what they asked for, and why groups stand."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from fakebus.cli.diagnosis.finding import Finding, note, problem
-from fakebus.fixture_files.times import to_datetime
-from fakebus.types import TopicPartition
 from fakebus.wording import nearest
 
 if TYPE_CHECKING:
-    from fakebus.broker.activity import Activity
     from fakebus.client.registry import RegistryClient
-    from fakebus.testing.groups import Start
 
 _OURS = "fakebus-cli"
 
 
-class ClientView(NamedTuple):
-    """Clients of a fakebus at one moment."""
-
-    missing: tuple[Activity, ...]
-    """Who asked for topics that were not there."""
-    starts: dict[tuple[str, str, TopicPartition], Start]
-    """Where members began last, by client id, group and partition."""
-    positions: dict[tuple[str, TopicPartition], int]
-    """Up to where clients have fetched, by client id and partition."""
-
-
-def view_clients(registry: RegistryClient | None) -> ClientView | None:
-    """Return what the bus with this registry tells; ``None`` if it is none.
+def ask_bus(registry: RegistryClient | None, path: str) -> Any:
+    """Return what the bus with this registry answers; ``None`` if it is none, or knows nothing.
 
     Raises:
         RegistryClientError: it does not answer.
     """
-    # The broker comes with these; most of what the doctor asks needs none of it.
-    from fakebus.broker.activity import Activity, Origin
     from fakebus.client.registry import RegistryRefusalError
-    from fakebus.testing.groups import starts
 
     if registry is None:
         return None
     try:
-        told = registry.request("GET", "/_fakebus/v1/activities")
+        return registry.request("GET", f"/_fakebus/v1/{path}")
     except RegistryRefusalError:
         return None
-    activities = [
-        Activity(**{**each, "origin": Origin(front_end="kafka", **each["origin"])})
-        for each in told["activities"]
-    ]
-    began = {}
-    for start in starts(activities):
-        place = TopicPartition(start.at.topic, start.at.partition)
-        began[start.at.origin.client_id, start.group, place] = start
-    positions = {
-        (each["client_id"], TopicPartition(each["topic"], each["partition"])): each["offset"]
-        for each in told["positions"]
-    }
-    missing = tuple(each for each in activities if each.verb == "asked for")
-    return ClientView(missing, began, positions)
+
+
+def ask_why(registry: RegistryClient | None, group: str) -> Any:
+    """Return why a group of a bus is stuck; ``None`` if there is no such group."""
+    return ask_bus(registry, f"why/{quote(group, safe='')}")
 
 
 def check_faults(registry: RegistryClient) -> Iterator[Finding]:
@@ -77,25 +51,25 @@ def check_faults(registry: RegistryClient) -> Iterator[Finding]:
 
 
 def check_missing_topics(
-    view: ClientView, topics: Collection[str], looked_at: Collection[str]
+    clients: Collection[dict[str, Any]], topics: Collection[str], looked_at: Collection[str]
 ) -> Iterator[Finding]:
     """Yield which clients have asked for topics that are not there, and what they meant.
 
     Args:
-        view: the clients.
+        clients: all that the bus has met, as ``fakebus clients --json`` prints them.
         topics: all that there are.
         looked_at: those that the doctor was asked about; what was meant for another one is only
             worth knowing then. All when empty.
     """
-    for asked in view.missing:
-        if asked.topic in topics or asked.origin.client_id == _OURS:
-            continue
-        at = to_datetime(asked.at_ms).astimezone().strftime("%H:%M:%S")
-        meant = get_close_matches(asked.topic, looked_at, n=1)
-        say = problem if meant or not looked_at else note
-        yield say(
-            f"client {asked.origin} has asked for topic {asked.topic!r} (first at {at}), which is "
-            f"not there; {nearest(asked.topic, topics)}",
-            "compare the name in the client: it must be exactly the topic's, with its prefix",
-            f"or make the topic:  fakebus topics --create {asked.topic}",
-        )
+    for client in clients:
+        for topic in client["asked_for_unknown"]:
+            if topic in topics or client["client_id"] == _OURS:
+                continue
+            meant = get_close_matches(topic, looked_at, n=1)
+            say = problem if meant or not looked_at else note
+            yield say(
+                f"client {client['client_id'] or client['service']} has asked for topic {topic!r}, "
+                f"which is not there; {nearest(topic, topics)}",
+                "compare the name in the client: it must be exactly the topic's, with its prefix",
+                f"or make the topic:  fakebus topics --create {topic}",
+            )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from fakebus.broker.broker import Broker
@@ -64,8 +65,14 @@ async def view_group(broker: Broker, lineage: Lineage, name: str) -> GroupView |
     programs_seen = [member.program for member in members] + [event.program for event in events]
     clients = {program.client_id for program in programs_seen} - {""}
     if search is None and not members:
-        search = next((each for each in astray_clients(broker) if each.client_id in clients), None)
-    partitions = tuple(_progress(broker, lineage, name, members, clients))
+        # Who has been a member since the bus has started has come here.
+        here = {each.origin.client_id for each in broker.activity.newest if each.group == name}
+        astray = (each for each in astray_clients(broker) if each.client_id in clients - here)
+        search = next(astray, None)
+    partitions = [
+        replace(part, lost_by=await _lost_by(lineage, part)) if part.is_lost else part
+        for part in _progress(broker, lineage, name, members, clients)
+    ]
     return GroupView(
         name=name,
         state="Dead" if described is None else described.state,
@@ -92,6 +99,12 @@ def astray_clients(broker: Broker) -> list[Search]:
     return [each for each in found if each.since_ms <= before_ms]
 
 
+async def _lost_by(lineage: Lineage, part: Progress) -> str:
+    at = 0 if part.committed is None else part.committed
+    notes = await lineage.store.notes_at(*part.place, at, ("records deleted",), 1)
+    return notes[0].detail if notes else ""
+
+
 def _program(lineage: Lineage, number: int) -> Program:
     client = lineage.clients.by_number.get(number)
     if client is None:
@@ -99,7 +112,9 @@ def _program(lineage: Lineage, number: int) -> Program:
     told = lineage.clients.told(client, 0)
     is_idle = told["connected"] and len(told["groups"]) == 1 and not told["produces"]
     return Program(
-        **{name: told[name] for name in ("client_id", "service", "process")}, is_idle=is_idle
+        **{name: told[name] for name in ("client_id", "service", "process")},
+        is_idle=is_idle,
+        is_gone=not told["connected"],
     )
 
 

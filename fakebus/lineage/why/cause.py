@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from fakebus.types import TopicPartition
+from fakebus.wording import counted
 
 MOST_LISTED = 20
 """How many members, partitions or names evidence lists of one kind."""
@@ -44,6 +45,11 @@ class Cause(NamedTuple):
     """What to do about it: a command or a setting of the client."""
     evidence: Mapping[str, Any]
     """What it is told from."""
+
+
+def waiting(records: int) -> str:
+    """Return how many records wait."""
+    return f"{counted(records, 'record')} {'waits' if records == 1 else 'wait'}"
 
 
 def place_name(place: TopicPartition) -> str:

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fakebus.lineage.why.cause import EVICT, MOST_LISTED, Cause, ago, reset_command, short, some
+from fakebus.lineage.why.cause import (
+    EVICT,
+    MOST_LISTED,
+    Cause,
+    ago,
+    reset_command,
+    short,
+    some,
+    waiting,
+)
 from fakebus.lineage.why.view import GroupView
 from fakebus.wording import counted
 
@@ -12,7 +21,8 @@ _PATIENCE_MS = 2000
 """How long a rebalance may take, and idle members may wait for the next one."""
 _OFTEN = 5
 _LATELY_MS = 60_000
-_REBALANCING = ("PreparingRebalance", "CompletingRebalance", "Assigning", "Reconciling")
+_MOVING = ("Assigning", "Reconciling")
+_REBALANCING = ("PreparingRebalance", "CompletingRebalance", *_MOVING)
 
 
 def no_member(view: GroupView) -> Iterator[Cause]:
@@ -31,11 +41,11 @@ def no_member(view: GroupView) -> Iterator[Cause]:
     was_lost = last is not None and last.verb == "expelled"
     if not view.lag and not (view.lag is None and (was_lost or is_still_there)):
         return
-    waiting = "" if view.lag is None else f", and {counted(view.lag, 'record')} wait for it"
+    behind = "" if view.lag is None else f", and {waiting(view.lag)} for it"
     # Fixtures and resets put groups somewhere before anybody reads.
     was_read = last is not None or any(part.commits for part in view.partitions)
     text = f"no consumer {'is' if was_read else 'has been'} in group {view.name}"
-    text += waiting if was_read else f" yet{waiting}"
+    text += behind if was_read else f" yet{behind}"
     remedy = (
         "start the consumer; if it runs, compare its group.id and bootstrap address: "
         f"fakebus groups {short(view.name)}"
@@ -95,12 +105,21 @@ def rebalancing(view: GroupView) -> Iterator[Cause]:
         who = some(member.client_id for member in missing)
         longest_ms = max((member.rebalance_timeout_ms for member in view.members), default=0)
         at_most = f", at most {ago(longest_ms)} (its max.poll.interval.ms)" if longest_ms else ""
+        if view.state in _MOVING:
+            # Such a group goes on with all partitions that stay where they are (KIP-848).
+            text = f"group {view.name} has been moving partitions between its members{since}: "
+            text += (
+                f"those that move are not read until {who or 'every member'} has given up its own"
+            )
+            holds = "a member that does not call poll() keeps its partitions"
+        else:
+            text = f"group {view.name} has been rebalancing{since}: nobody gets records until "
+            text += f"{who} has joined again" if who else "every member has joined again"
+            holds = "a member that does not call poll() holds the others up"
         yield Cause(
             "rebalancing",
-            f"group {view.name} has been rebalancing{since}: nobody gets records until "
-            + (f"{who} has joined again" if who else "every member has joined again"),
-            "a member that does not call poll() holds the others up"
-            f"{at_most}: look for a consumer that hangs in its own code; {EVICT}",
+            text,
+            f"{holds}{at_most}: look for a consumer that hangs in its own code; {EVICT}",
             evidence,
         )
     elif len(begun) >= _OFTEN and view.lag != 0:
@@ -134,7 +153,7 @@ def not_subscribed(view: GroupView) -> Iterator[Cause]:
     yield Cause(
         "not_subscribed",
         f"no member of group {view.name} subscribes to {topics}, where "
-        f"{counted(sum(forgotten.values()), 'record')} wait; they read {some(sorted(subscribed))}",
+        f"{waiting(sum(forgotten.values()))}; they read {some(sorted(subscribed))}",
         f"subscribe the consumer to {short(first)}; if two applications share the group.id, give "
         "each its own; if the group is not to read it any more, forget its offsets: "
         + reset_command(view.name, first, "latest"),

@@ -53,6 +53,9 @@ _REFUSALS = {
     "ILLEGAL_GENERATION": _EXPELLED,
     "UNKNOWN_MEMBER_ID": _EXPELLED
     + "; a client that commits beside the group's members needs a group.id of its own",
+    "FENCED_MEMBER_EPOCH": _EXPELLED,
+    "STALE_MEMBER_EPOCH": "the member has got another epoch since: let the consumer call poll(), "
+    "which takes it over, before it commits",
     "REBALANCE_IN_PROGRESS": "let the consumer call poll(), so that it joins again, before it "
     "commits",
     "FENCED_INSTANCE_ID": "two consumers run with the same group.instance.id: give each its own",
@@ -66,11 +69,7 @@ _REFUSALS = {
 
 def offset_out_of_range(view: GroupView) -> Iterator[Cause]:
     """The committed offset does not lie in the log any more."""
-    lost = [
-        part
-        for part in view.partitions
-        if part.committed is not None and not part.start <= part.committed <= part.end
-    ]
+    lost = [part for part in view.partitions if part.is_lost]
     if not lost:
         return
     part = lost[0]
@@ -79,6 +78,7 @@ def offset_out_of_range(view: GroupView) -> Iterator[Cause]:
     else:
         gone = part.start - (part.committed or 0)
         why = f"the log begins at {part.start}: {counted(gone, 'record')} before were deleted"
+        why += f" ({part.lost_by})" if part.lost_by else ""
     more = f" (and {counted(len(lost) - 1, 'more partition')})" if len(lost) > 1 else ""
     yield Cause(
         "offset_out_of_range",
@@ -88,7 +88,10 @@ def offset_out_of_range(view: GroupView) -> Iterator[Cause]:
         f"records longer: retention.ms of {part.place.topic}",
         {
             "start": part.start,
-            "partitions": [each.facts() | {"start": each.start} for each in lost[:MOST_LISTED]],
+            "partitions": [
+                each.facts() | {"start": each.start, "lost_by": each.lost_by}
+                for each in lost[:MOST_LISTED]
+            ],
         },
     )
 

@@ -14,6 +14,7 @@ from fakebus.lineage.why.cause import (
     ago,
     look_command,
     short,
+    waiting,
 )
 from fakebus.lineage.why.view import GroupView, Progress
 from fakebus.wording import counted
@@ -44,8 +45,9 @@ def not_fetching(view: GroupView) -> Iterator[Cause]:
         "paused the partition"
     )
     is_quiet = member.silent_ms is not None and member.silent_ms > 2 * _SILENCE_MS
-    if gone_ms is not None:
-        since += f": its connection was closed {ago(view.ago_ms(gone_ms))} ago, without leaving"
+    if gone_ms is not None or member.program.is_gone:
+        when = "" if gone_ms is None else f" {ago(view.ago_ms(gone_ms))} ago"
+        since += f": its connection was closed{when}, without leaving"
         remedy = f"{EVICT}; the session of {short(member.client_id)} lasts {_session(part)}"
     elif is_quiet and member.silent_ms is not None:
         since += f", and nothing at all was heard of it for {ago(member.silent_ms)}"
@@ -55,17 +57,24 @@ def not_fetching(view: GroupView) -> Iterator[Cause]:
         )
     else:
         since += ", and still sends heartbeats"
+    busy, record = "", None
+    if stream is not None and stream.sent_to > part.handled_to and not is_quiet:
+        record = f"{part.name}@{part.handled_to}"
+        busy = f"; it was sent records up to offset {stream.sent_to - 1} and has committed none of "
+        busy += f"them: it is busy with {record}, or hangs in it"
+        remedy += f": {look_command(*part.place, part.handled_to)}"
     more = f" and {counted(len(silent) - 1, 'more partition')}" if len(silent) > 1 else ""
     yield Cause(
         "not_fetching",
         f"{short(member.client_id)} of group {view.name} has {part.name}{more}, where "
-        f"{counted(sum(each.waiting for each in silent), 'record')} wait, and {since}",
+        f"{waiting(sum(each.waiting for each in silent))}, and {since}{busy}",
         remedy,
         member.facts()
         | {
             "last_fetch_ms": asked_ms,
             "closed_ms": gone_ms,
             "silent_ms": member.silent_ms,
+            "next_record": record,
             "partitions": [each.facts() for each in silent[:MOST_LISTED]],
         },
     )
@@ -149,7 +158,7 @@ def _unmoved(view: GroupView) -> Iterator[Cause]:
     yield Cause(
         "not_committing",
         f"{short(member.client_id)} of group {view.name} has {part.name}{more}, where "
-        f"{counted(sum(each.waiting for each in still), 'record')} wait, and has committed nothing "
+        f"{waiting(sum(each.waiting for each in still))}, and has committed nothing "
         f"for the {watched} that it was watched; whether it fetches cannot be told here",
         f"{COMMIT}; or it does not call poll(), or hangs in its own code with {record}: "
         f"{look_command(*part.place, part.handled_to)}",
@@ -200,8 +209,7 @@ def slow(view: GroupView) -> Iterator[Cause]:
     yield Cause(
         "slow",
         f"group {view.name} is only slow: {short(client)} handles {rate_out:.1f} a second "
-        f"of {part.name}, {rate_in:.1f} are written, {counted(part.lag or 0, 'record')} "
-        f"wait, {until}",
+        f"of {part.name}, {rate_in:.1f} are written, {waiting(part.lag or 0)}, {until}",
         "wait; or make the handler faster, or start more consumers of the group, up to one for "
         "each partition",
         part.facts()

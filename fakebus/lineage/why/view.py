@@ -32,6 +32,8 @@ class Program:
     """Its pid, command and directory."""
     is_idle: bool = False
     """Whether it is connected, and has to do with nothing but one group."""
+    is_gone: bool = False
+    """Whether all of its connections are closed."""
 
     def facts(self) -> dict[str, object]:
         """Return what evidence says of it."""
@@ -103,6 +105,8 @@ class Progress:
     """The group's newest fetches of which the connection is closed by now."""
     commits: Sequence[CommitPoint] = ()
     """Some of the newest that have moved the offset, oldest first."""
+    lost_by: str = ""
+    """What has deleted the record at the committed offset, as far as that is noted."""
     beginnings: Sequence[Beginning] = ()
     """Where clients of the group began anew, oldest first."""
 
@@ -117,6 +121,11 @@ class Progress:
         if self.committed is None:
             return None
         return max(self.end - max(self.committed, self.start), 0)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the committed offset does not lie in the log any more."""
+        return self.committed is not None and not self.start <= self.committed <= self.end
 
     @property
     def handled_to(self) -> int:

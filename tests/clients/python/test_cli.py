@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -449,8 +450,7 @@ def test_the_doctor_finds_a_group_that_is_unknown_or_has_no_members(
     cli.run("produce", topic, "--value", "a", "--partition", "0")
     cli.run("groups", group, "--reset", f"{topic}=earliest")
     findings = cli.doctor("--group", group, code=1)
-    assert f"group {group} has no members" in findings
-    assert f"group {group}: 1 record waits in {topic}" in findings
+    assert re.search(rf"no consumer (is|has been) in group {group}( yet)?, and 1 record", findings)
 
 
 def test_the_doctor_finds_idle_members_and_explains_latest(
@@ -462,9 +462,9 @@ def test_the_doctor_finds_idle_members_and_explains_latest(
         members(group, topic)
     wait_for_group(cli, group, is_stable_with(3))
     findings = cli.doctor("--group", group, "--topic", topic, code=1)
-    assert f"group {group}: 1 of 3 members have no partition" in findings
+    assert f"1 of 3 members of group {group} have no partition" in findings
     # A fakebus knows more than that nothing is committed.
-    assert f"{group} has committed nothing for" in findings or "starts at latest" in findings
+    assert re.search(rf"{group} ha[sd] committed nothing for", findings)
     assert "auto.offset.reset=earliest" in findings
 
 

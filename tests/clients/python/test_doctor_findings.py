@@ -203,39 +203,19 @@ def test_a_group_that_starts_at_latest(bench: Bench, doctor: Callable[..., str])
     bench.topic("late", b"1", b"2")
     with bench.member("late-group", "late"):
         found = doctor("--group", "late-group")
-    assert "at latest: late-group-member began late-0 at its end, offset 2, and 2 records" in found
+    assert (
+        "group late-group had committed nothing for late and began at its end: 2 records" in found
+    )
     assert "fakebus.new.groups=earliest" in found
-
-
-def test_a_group_that_does_not_commit(bench: Bench, doctor: Callable[..., str]) -> None:
-    bench.topic("uncommitted", b"1", b"2")
-    with bench.member("forgetful", "uncommitted", EARLIEST):
-        found = doctor("--group", "forgetful", "--topic", "uncommitted")
-    expected = "forgetful-member has fetched uncommitted-0 up to 2, and has committed nothing"
-    assert f"group forgetful does not commit: {expected}" in found
-    assert "enable.auto.commit=true" in found
-
-
-def test_a_group_that_hangs_after_its_last_commit(bench: Bench, doctor: Callable[..., str]) -> None:
-    bench.topic("stopped", b"1", b"2", b"3")
-
-    def take_one(consumer: Consumer) -> None:
-        message = None
-        while message is None:
-            message = consumer.poll(0.1)
-        consumer.commit(message, asynchronous=False)
-
-    with bench.member("stopper", "stopped", EARLIEST, take_one):
-        found = doctor("--group", "stopper")
-    assert "group stopper hangs: stopper-member has fetched stopped-0 up to 3, but its co" in found
-    assert "does not commit" not in found
 
 
 def test_a_group_that_hangs_without_fetching(bench: Bench, doctor: Callable[..., str]) -> None:
     bench.topic("silent", b"1")
     with bench.member("sleeper", "silent", EARLIEST, lambda each: each.pause(each.assignment())):
         found = doctor("--group", "sleeper")
-    assert "group sleeper hangs: sleeper-member has silent-0, and has not fetched anything" in found
+    # In the words of fakebus why, which other tests provoke for each of its causes.
+    assert "sleeper-member of group sleeper has silent[0], where 1 record wait" in found
+    assert "look for what holds the consumer up in its own code" in found
 
 
 def test_a_group_that_is_only_busy(bench: Bench, doctor: Callable[..., str]) -> None:
@@ -253,7 +233,8 @@ def test_a_group_that_is_only_busy(bench: Bench, doctor: Callable[..., str]) -> 
     began = threading.Event()
     with bench.member("busy", "work", EARLIEST, slowly, wait=False):
         assert began.wait(WAIT_SECONDS)
-        assert "group busy is busy: its offset in work-0 moves" in doctor("--group", "busy", code=0)
+        found = doctor("--group", "busy", code=0)
+        assert "nothing was found that would hold it up" in found or "is only slow" in found
 
 
 _KILLED = """
@@ -279,7 +260,7 @@ def test_a_member_that_was_killed_leads_to_the_config_that_lets_it_go(
         assert process.stdout.readline() == b"ready\n"
         process.kill()
     found = doctor("--group", "killed")
-    assert "group killed hangs: killed has victims-0, and has not fetched anything" in found
+    assert "killed of group killed has victims[0]" in found
     assert "fakebus up --set fakebus.evict.on.disconnect=true" in found
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -46,34 +48,43 @@ def group(
     )
 
 
+def told(*causes: str) -> dict[str, Any]:
+    """Return what ``fakebus why`` says of the group."""
+    found = [
+        {"code": each, "text": f"{each} it is", "remedy": "do this; or that"} for each in causes
+    ]
+    return {"well": not causes, "causes": found}
+
+
 class Examination:
-    """Runs the checks on a series of states that the cluster shows one after the other."""
+    """Runs the checks on a state of the group, and on what is said of it."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._monkeypatch = monkeypatch
-        self.pauses = 0
 
-    def findings(self, *states: GroupDetails | None, topics: tuple[str, ...] = ()) -> list[Finding]:
-        shown = iter(states)
-        last = states[-1]
+    def findings(
+        self,
+        state: GroupDetails | None,
+        *causes: str,
+        topics: tuple[str, ...] = (),
+        why: Callable[[], Any] | None = None,
+    ) -> list[Finding]:
         replace = self._monkeypatch.setattr
-        replace(groups, "group_details", lambda *_: next(shown, last))
+        replace(groups, "group_details", lambda *_: state)
         replace(groups, "list_groups", lambda _: [SimpleNamespace(group_id="billing")])
         replace(groups, "partitions_of", lambda *_: ORDERS)
         replace(
             groups, "log_ranges", lambda *_: {part: LogRange(start=0, end=4) for part in ORDERS}
         )
         connection: Any = SimpleNamespace(metadata=SimpleNamespace(topics={"orders": None}))
-        return list(groups.check_group(connection, "billing", topics, pause=self._pause))
+        why = why or (lambda: None if state is None else told(*causes))
+        return list(groups.check_group(connection, "billing", topics, why))
 
-    def problem(self, *states: GroupDetails | None, topics: tuple[str, ...] = ()) -> Finding:
-        found = self.findings(*states, topics=topics)
+    def problem(self, state: GroupDetails | None, *causes: str, **more: Any) -> Finding:
+        found = self.findings(state, *causes, **more)
         (problem,) = (item for item in found if item.severity is Severity.PROBLEM)
         assert problem.advice
         return problem
-
-    def _pause(self, _: float) -> None:
-        self.pauses += 1
 
 
 @pytest.fixture
@@ -85,28 +96,47 @@ def test_an_unknown_group_is_a_problem_that_names_the_nearest(examination: Exami
     assert "did you mean billing" in examination.problem(None).text
 
 
-def test_a_group_without_members_is_a_problem(examination: Examination) -> None:
-    assert "has no members" in examination.problem(group(state="empty")).text
+def test_causes_are_told_in_the_words_of_why(examination: Examination) -> None:
+    found = examination.problem(group(state="empty"), "no member")
+    assert found == Finding(Severity.PROBLEM, "no member it is", ("do this", "or that"))
 
 
-def test_a_group_that_stays_rebalancing_is_stuck(examination: Examination) -> None:
-    rebalancing = group(member("a"), state="preparing_rebalancing")
-    assert "stuck rebalancing" in examination.problem(rebalancing).text
-    assert examination.pauses * groups.LOOK_AGAIN_S == pytest.approx(groups.PATIENCE_S)
+def test_a_group_that_is_only_slow_is_no_problem(examination: Examination) -> None:
+    found = examination.findings(group(member("a", *ORDERS)), "slow")
+    assert {item.severity for item in found} == {Severity.FINE, Severity.NOTE}
 
 
-def test_a_group_that_has_just_rebalanced_is_fine(examination: Examination) -> None:
-    rebalancing = group(member("a"), state="preparing_rebalancing")
-    stable = group(member("a", *ORDERS), partitions=(progress(10),))
-    found = examination.findings(rebalancing, stable)
-    assert {item.severity for item in found} == {Severity.FINE}
-    assert examination.pauses == 1
+def test_a_group_that_its_clients_have_not_reached_is_told_too(
+    examination: Examination,
+) -> None:
+    found = examination.findings(None, why=lambda: told("unreachable address"))
+    assert [item.text for item in found] == ["unreachable address it is"]
 
 
-def test_more_members_than_partitions_is_a_problem(examination: Examination) -> None:
-    found = examination.problem(group(member("busy", *ORDERS), member("idle")))
-    assert "1 of 2 members have no partition (idle)" in found.text
-    assert "more members than partitions" in found.advice[0]
+@pytest.mark.parametrize(
+    ("shown", "sooner"),
+    [
+        (progress(7), False),
+        # It has nothing to do, or has done something.
+        (progress(10), True),
+        (progress(8), True),
+    ],
+)
+def test_a_group_is_watched_until_it_moves_or_something_is_found(
+    monkeypatch: pytest.MonkeyPatch, shown: GroupPartition, sooner: bool
+) -> None:
+    reader = member("a", *ORDERS)
+    states = iter([replace(each, member=reader) for each in (progress(7), shown)])
+    first = group(reader, partitions=(next(states),))
+    after = group(reader, partitions=(next(states),))
+    answers = iter([first if shown.lag else after])
+    monkeypatch.setattr(groups, "group_details", lambda *_: next(answers, after))
+    pauses: list[float] = []
+    causes = iter([told(), told(), told("poison record")])
+    connection: Any = None
+    found = groups.watched(connection, "billing", lambda: next(causes, told()), pause=pauses.append)
+    assert found is not None
+    assert (len(pauses), found["well"]) == ((0, True) if sooner else (2, False))
 
 
 def test_a_group_that_reads_something_else_is_a_problem(examination: Examination) -> None:
@@ -124,6 +154,12 @@ def test_nothing_committed_where_records_are_explains_auto_offset_reset(
     assert "fakebus.new.groups=earliest" in found.advice[1]
 
 
+def test_what_a_cause_says_is_not_said_again(examination: Examination) -> None:
+    state = group(member("a", *ORDERS), partitions=(progress(None), progress(7, number=1)))
+    found = examination.findings(state, "waits at latest")
+    assert [item.severity for item in found] == [Severity.FINE, Severity.PROBLEM]
+
+
 def test_a_topic_that_the_group_never_touched_counts_as_not_committed(
     examination: Examination,
 ) -> None:
@@ -131,30 +167,17 @@ def test_a_topic_that_the_group_never_touched_counts_as_not_committed(
     assert any("committed nothing for orders, where 8 records are" in item.text for item in found)
 
 
-def test_lag_is_counted_over_all_partitions(examination: Examination) -> None:
+def test_a_group_that_gets_on_is_only_noted_with_its_lag(examination: Examination) -> None:
     partitions = (progress(7), progress(9, number=1))
-    found = examination.problem(group(member("a", *ORDERS), partitions=partitions))
-    assert "lags behind: 4 records wait in orders" in found.text
-
-
-def test_deleted_records_are_no_lag(examination: Examination) -> None:
-    assert progress(2, start=8).lag == 2
-    found = examination.findings(
-        group(member("a", *ORDERS), partitions=(progress(2, start=8),)), topics=("orders",)
-    )
-    assert any("the log begins at 8" in item.text for item in found)
-
-
-def test_a_committed_offset_beyond_the_end_hints_at_a_topic_made_anew(
-    examination: Examination,
-) -> None:
-    found = examination.problem(group(member("a", *ORDERS), partitions=(progress(50),)))
-    assert "has committed 50 for orders-0, but the log ends at 10" in found.text
+    found = examination.findings(group(member("a", *ORDERS), partitions=partitions))
+    assert "has 4 records of orders before it" in found[-1].text
+    assert found[-1].severity is Severity.NOTE
 
 
 def test_offsets_of_a_deleted_topic_are_a_problem(examination: Examination) -> None:
     gone = GroupPartition(topic_partition=ORDERS[0], committed=3, log=None, member=None)
     assert gone.lag is None
+    assert progress(2, start=8).lag == 2
     found = examination.problem(group(member("a", *ORDERS), partitions=(gone,)))
     assert "no longer exists" in found.text
 

@@ -243,6 +243,51 @@ def test_a_member_that_does_not_ask_is_stuck_only_if_its_commits_do_not_move() -
         assert [cause["code"] for cause in found] == codes
 
 
+def test_a_handler_that_is_busy_is_told_with_the_record_that_it_has() -> None:
+    silent = stream(1)
+    silent.is_waiting, silent.asked_ms = False, NOW_MS - 4000
+    [cause] = causes_of(members=[MEMBER], partitions=[progress(stream=silent, end=5)])
+    assert "where 1 record waits, and has not fetched" in cause["text"]
+    assert "it is busy with orders[0]@4, or hangs in it" in cause["text"]
+    assert "fakebus tail orders --partition 0 --from 4 --count 1" in cause["remedy"]
+    silent.sent_to = 4
+    [cause] = causes_of(members=[MEMBER], partitions=[progress(stream=silent)])
+    assert ("busy" in cause["text"], cause["evidence"]["next_record"]) == (False, None)
+
+
+def test_a_member_whose_connections_are_closed_does_not_still_send_heartbeats() -> None:
+    killed = replace(MEMBER, program=Program(client_id="billing", is_gone=True))
+    [cause] = causes_of(members=[killed], partitions=[progress(member=killed)])
+    assert "its connection was closed, without leaving" in cause["text"]
+    assert "fakebus.evict.on.disconnect=true" in cause["remedy"]
+
+
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        ("PreparingRebalance", "nobody gets records until billing has joined again"),
+        ("Reconciling", "those that move are not read until billing has given up its own"),
+    ],
+)
+def test_a_rebalance_is_told_as_the_group_s_protocol_has_it(state: str, told: str) -> None:
+    late = replace(MEMBER, is_missing=True)
+    [cause] = causes_of(state=state, members=[late])
+    assert (cause["code"], told in cause["text"]) == ("rebalancing", True), cause["text"]
+
+
+def test_what_has_deleted_records_before_they_were_read_is_told() -> None:
+    [cause] = causes_of(members=[MEMBER], partitions=[progress(start=8, lost_by="retention")])
+    assert "the log begins at 8: 4 records before were deleted (retention)" in cause["text"]
+
+
+def test_a_group_that_nobody_has_read_yet_is_told_so() -> None:
+    part = progress(member=None, committed=7)
+    for commits_, told in (([], "has been in group g yet"), (commits(7), "is in group g")):
+        [cause] = causes_of(state="Empty", partitions=[replace(part, commits=commits_)])
+        assert cause["text"] == f"no consumer {told}, and 1 record waits for it"
+        assert cause["evidence"]["was_read"] == bool(commits_)
+
+
 def test_a_group_is_slow_only_where_a_member_commits() -> None:
     slow = progress(end=1000, stable_end=1000, commits=commits(0, 2, 4), stream=stream(1))
     [cause] = causes_of(members=[MEMBER], partitions=[slow])
