@@ -96,7 +96,7 @@ class _Operation:
             success["content"] = _content(
                 route.answer, ("text/event-stream",) if route.is_stream else types
             )
-        responses: dict[str, object] = {"200" if route.answer else "204": success}
+        responses: dict[str, object] = {route.status: success}
         reasons: dict[int, list[str]] = {}
         for code in sorted(codes, key=str):
             text = self._components["errors"][code]

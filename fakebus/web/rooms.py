@@ -11,7 +11,7 @@ from fakebus import __version__
 from fakebus.servers import Bus
 from fakebus.web.admin.room import AdminRoom
 from fakebus.web.registry.room import RegistryRoom
-from fakebus.web.rest.room import RestRoom
+from fakebus.web.rest.room import RestRoom, RestState, RestV3Room
 from fakebus.web.routing import Handler, Room, RoomHandler
 
 
@@ -79,10 +79,12 @@ class ServerRoom:
 
 def all_rooms(bus: Bus) -> dict[str, Room]:
     """Return all rooms by the names that the table of routes has."""
+    rest = RestState(bus)
     rooms: dict[str, Room] = {
         "admin": AdminRoom(bus),
         "registry": RegistryRoom(bus),
-        "rest": RestRoom(bus),
+        "rest": RestRoom(rest),
+        "rest v3": RestV3Room(rest),
     }
     rooms["server"] = ServerRoom(bus, rooms)
     return rooms

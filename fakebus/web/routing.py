@@ -67,6 +67,8 @@ class Route:
     """The schema of the body; empty for none."""
     answer: str
     """The schema of the answer; empty for none."""
+    status: str
+    """Of the answer."""
     is_stream: bool
     """Whether server-sent events of that schema are the answer."""
     query: tuple[str, ...]
@@ -92,6 +94,7 @@ def _parse(text: str) -> Iterator[Route]:
             method, path, handler, *words = line.split()
             arrow = words.index("->")
             answer, *marked = words[arrow + 1 :]
+            answer, _, status = answer.partition("=")
             yield Route(
                 room=room,
                 method=method,
@@ -100,6 +103,7 @@ def _parse(text: str) -> Iterator[Route]:
                 handler=handler,
                 body="".join(words[:arrow]),
                 answer=answer.removeprefix("-").removesuffix("*"),
+                status=status or ("204" if answer == "-" else "200"),
                 is_stream=answer.endswith("*"),
                 query=tuple(word[1:] for word in marked if word.startswith("?")),
                 errors=tuple(int(word[1:]) for word in marked if word.startswith("!")),

@@ -20,7 +20,6 @@ from fakebus.web.rest.producing import Producing
 if TYPE_CHECKING:
     from fakebus.web.rest.consumers import Consumers
 
-TOPIC_NOT_FOUND = 40401
 PARTITION_NOT_FOUND = 40402
 MOST_PARTITIONS = 10_000
 """Partitions that a body may name."""
@@ -32,6 +31,8 @@ class RestCall(AdminCall):
 
     consumers: Consumers
     producing: Producing
+    topic_not_found: int = 40401
+    partition_not_found: int = PARTITION_NOT_FOUND
 
     @property
     def origin(self) -> Origin:
@@ -52,7 +53,9 @@ class RestCall(AdminCall):
         name = self.path("topic") if name is None else name
         topic = self.bus.broker.topics.get(name)
         if topic is None:
-            raise RequestError(404, f"Topic {name[:300]} not found", error_code=TOPIC_NOT_FOUND)
+            raise RequestError(
+                404, f"Topic {name[:300]} not found", error_code=self.topic_not_found
+            )
         return topic
 
     async def topic_to_write(self) -> Topic:
@@ -75,15 +78,15 @@ class RestCall(AdminCall):
         topic, text = self.topic(), self.path("partition")
         if not text.isascii() or not text.isdigit():
             raise RequestError(404, f"HTTP 404 Not Found: {text[:80]!r} is no partition")
-        return partition_of(topic, int(text[:10]))
+        return partition_of(topic, int(text[:10]), self.partition_not_found)
 
 
-def partition_of(topic: Topic, number: int) -> PartitionLog:
-    """Return the log of a partition; RequestError 40402 if there is none."""
+def partition_of(topic: Topic, number: int, error_code: int = PARTITION_NOT_FOUND) -> PartitionLog:
+    """Return the log of a partition; RequestError 404 if there is none."""
     log = topic.partition(number) if number >= 0 else None
     if log is None:
         text = f"Partition {number} not found; {topic.name} has {len(topic.partitions)}"
-        raise RequestError(404, text, error_code=PARTITION_NOT_FOUND)
+        raise RequestError(404, text, error_code=error_code)
     return log
 
 

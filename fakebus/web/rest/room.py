@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from fakebus.errors import BrokerError, ErrorCode, FakebusError
+from fakebus.errors import FakebusError
 from fakebus.servers import Bus
 from fakebus.web.errors import RequestError
+from fakebus.web.rest.errors import refusal
 from fakebus.web.rest.media_types import PLAIN, TYPES, accepted_types, body_format, content_type
 from fakebus.web.routing import Handler, RoomHandler, handler_in
 
@@ -16,31 +17,55 @@ if TYPE_CHECKING:
     from fakebus.web.rest.call import RestCall
     from fakebus.web.rest.consumers import Consumers
     from fakebus.web.rest.producing import Producing
-
-_STATUS = {
-    ErrorCode.UNKNOWN_TOPIC_OR_PARTITION: (404, 40403),
-    ErrorCode.GROUP_ID_NOT_FOUND: (404, 40403),
-    ErrorCode.NON_EMPTY_GROUP: (409, 40903),
-}
-"""Where an error of Kafka is no client's 400: status and code."""
+    from fakebus.web.rest.v3.call import V3Call
 
 
-def refusal(error: FakebusError) -> RequestError:
-    """Return what a client is answered whom the broker refuses something."""
-    code = error.error_code if isinstance(error, BrokerError) else None
-    if code is None:
-        return RequestError(400, str(error), error_code=40002)
-    status, number = _STATUS.get(code, (400, 40002))
-    if code.retriable and status == 400:
-        status, number = 503, 50003
-    return RequestError(status, str(error), error_code=number)
+class RestState:
+    """State that both versions share: the consumers, and whose turn it is among partitions.
+
+    Args:
+        bus: what is served.
+    """
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._shared: tuple[Consumers, Producing] | None = None
+
+    def call(self, request: web.Request) -> RestCall:
+        """Return the call of a route of version 2."""
+        from fakebus.web.rest.call import RestCall
+
+        return RestCall(self._bus, request, *self._get())
+
+    def v3_call(self, request: web.Request) -> V3Call:
+        """Return the call of a route of version 3; RequestError 404 for another cluster."""
+        from fakebus.web.rest.v3.call import UNKNOWN_TOPIC, V3Call
+
+        cluster_id = request.match_info.get("cluster", self._bus.broker.cluster_id)
+        if cluster_id != self._bus.broker.cluster_id:
+            raise RequestError(404, f"Cluster {cluster_id[:300]} cannot be found.")
+        return V3Call(self._bus, request, *self._get(), UNKNOWN_TOPIC, 404)
+
+    def _get(self) -> tuple[Consumers, Producing]:
+        # What few clients ask for need not delay the start.
+        from fakebus.web.rest.consumers import Consumers
+        from fakebus.web.rest.producing import Producing
+
+        if self._shared is None:
+            self._shared = Consumers(self._bus.broker), Producing(self._bus.broker)
+        return self._shared
+
+    async def close(self) -> None:
+        """Let all consumers go."""
+        if self._shared is not None:
+            await self._shared[0].close()
 
 
 class RestRoom:
     """Room of version 2.
 
     Args:
-        bus: what is served.
+        state: what it shares with version 3.
     """
 
     prefix = ""
@@ -48,15 +73,9 @@ class RestRoom:
     content_types = TYPES
     general_errors = (401, 404, 406, 421)
 
-    def __init__(self, bus: Bus) -> None:
-        self._bus = bus
-        self._consumers: Consumers | None = None
-        self._producing: Producing | None = None
-
-    async def close(self) -> None:
-        """Let all consumers go."""
-        if self._consumers is not None:
-            await self._consumers.close()
+    def __init__(self, state: RestState) -> None:
+        self._state = state
+        self.close = state.close
 
     def handler(self, name: str) -> RoomHandler:
         """Return the handler that the table names."""
@@ -70,29 +89,52 @@ class RestRoom:
                 accepted = accepted_types(request.headers.get("Accept", ""))
                 if request.can_read_body:
                     body_format(content_type(request))
-                found = await handler(self._call(request))
+                found = await handler(self._state.call(request))
             except FakebusError as error:
-                raise _labelled(refusal(error)) from None
+                raise _labelled(refusal(error), PLAIN) from None
             except RequestError as error:
-                raise _labelled(error) from None
+                raise _labelled(error, PLAIN) from None
             if isinstance(found, web.StreamResponse):
                 return found
             return web.json_response(found, content_type=accepted[0].media_type)
 
         return answer
 
-    def _call(self, request: web.Request) -> RestCall:
-        # What few clients ask for need not delay the start.
-        from fakebus.web.rest.call import RestCall
-        from fakebus.web.rest.consumers import Consumers
-        from fakebus.web.rest.producing import Producing
 
-        if self._consumers is None or self._producing is None:
-            self._consumers = Consumers(self._bus.broker)
-            self._producing = Producing(self._bus.broker)
-        return RestCall(self._bus, request, self._consumers, self._producing)
+class RestV3Room:
+    """Room of version 3, which also stands where Confluent Server has it.
+
+    Args:
+        state: what it shares with version 2.
+    """
+
+    prefix = "/kafka"
+    takes_trailing_slash = True
+    content_types = ("application/json",)
+    general_errors = (401, 404, 421)
+
+    def __init__(self, state: RestState) -> None:
+        self._state = state
+
+    def handler(self, name: str) -> RoomHandler:
+        """Return the handler that the table names."""
+        return handler_in("fakebus.web.rest.v3", name)
+
+    def serve(self, handler: RoomHandler) -> Handler:
+        """Return the handler as aiohttp calls it."""
+
+        async def answer(request: web.Request) -> web.StreamResponse:
+            try:
+                found = await handler(self._state.v3_call(request))
+            except FakebusError as error:
+                raise _labelled(refusal(error), "application/json") from None
+            except RequestError as error:
+                raise _labelled(error, "application/json") from None
+            return found if isinstance(found, web.StreamResponse) else web.json_response(found)
+
+        return answer
 
 
-def _labelled(error: RequestError) -> RequestError:
-    error.content_type = PLAIN
+def _labelled(error: RequestError, media_type: str) -> RequestError:
+    error.content_type = media_type
     return error

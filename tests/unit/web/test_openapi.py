@@ -90,9 +90,9 @@ def with_one_content_type() -> dict[str, Any]:
 
 
 OPERATIONS = list(map(" ".join, sorted(documented())))
-_REST = re.compile(r"\w+ /(brokers|topics|consumers)\b")
-# The routes in contexts are the same functions, and the stream of events does not end.
-_LEFT_OUT = re.compile(r"\w+ (/contexts/\{context\}/|.*/events$)")
+_REST = re.compile(r"\w+ /(brokers|topics|consumers|v3)\b")
+# The routes in contexts and under /kafka are the same functions; the stream of events has no end.
+_LEFT_OUT = re.compile(r"\w+ (/contexts/\{context\}/|/kafka/|.*/events$)")
 
 
 @cache
@@ -175,13 +175,15 @@ def rest_url() -> Iterator[str]:
         yield url
 
 
-def wait_for_nothing(case: schemathesis.Case[Any]) -> None:
-    if "timeout" in case.query:
-        case.query["timeout"] = 0
-
-
 @pytest.mark.parametrize("label", list(filter(_REST.match, OPERATIONS)))
 def test_the_rest_proxy_does_what_the_description_says(
     label: str, rest_url: str, session: requests.Session
 ) -> None:
-    send_cases(label, rest_url, session, wait_for_nothing)
+    def is_of_the_bus(case: schemathesis.Case[Any]) -> None:
+        if "timeout" in case.query:
+            case.query["timeout"] = 0
+        if "cluster" in case.path_parameters:
+            [found] = session.get(f"{rest_url}/v3/clusters", timeout=20).json()["data"]
+            case.path_parameters["cluster"] = found["cluster_id"]
+
+    send_cases(label, rest_url, session, is_of_the_bus)
