@@ -8,10 +8,12 @@ from typing import NamedTuple
 
 from fakebus.broker.groups.group import GroupDescription, MemberDescription
 from fakebus.broker.groups.requests import HeartbeatResult
+from fakebus.broker.groups.streams.topology import TaskId
 from fakebus.broker.nodes import KEPT_IN
 from fakebus.broker.security.resources import ResourceType
 from fakebus.errors import ErrorCode
 from fakebus.kafka.api import RequestContext
+from fakebus.protocol.messages import TaskIds
 
 
 def watch(context: RequestContext) -> None:
@@ -80,3 +82,11 @@ def _topics(members: Iterable[MemberDescription]) -> set[str]:
             found |= member.modern.topics
             found.update(place.topic for place in (*member.modern.owned, *member.modern.target))
     return found
+
+
+def task_ids(tasks: Iterable[TaskId]) -> list[TaskIds]:
+    """Return tasks as they are on the wire, by subtopology."""
+    found: dict[str, list[int]] = {}
+    for name, partition in sorted(tasks):
+        found.setdefault(name, []).append(partition)
+    return [TaskIds(subtopology_id=name, partitions=numbers) for name, numbers in found.items()]

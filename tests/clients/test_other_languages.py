@@ -653,9 +653,11 @@ def test_each_transaction_counts_as_a_whole_or_not_at_all(
 # --- Kafka Streams -------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("protocol", ["classic", "streams"])
 @pytest.mark.parametrize("guarantee", ["at_least_once", "exactly_once_v2"])
 def test_kafka_streams_counts_words_and_goes_on_with_its_state(
     guarantee: str,
+    protocol: str,
     program_of: Callable[[str], Program],
     unique: Unique,
     create_topic: Callable[..., str],
@@ -678,6 +680,7 @@ def test_kafka_streams_counts_words_and_goes_on_with_its_state(
             group=application,
             count=words,
             guarantee=guarantee,
+            protocol=protocol,
         )
         return dict(found)
 
@@ -694,3 +697,5 @@ def test_kafka_streams_counts_words_and_goes_on_with_its_state(
     written = program.call("read", topic=counts, partitions=[0, 1, 2], start="earliest", count=11)
     newest = {row["key"]: int(row["value"]) for row in in_log_order(written)}
     assert newest == second
+    listed = {row["group"]: row for row in program.call("list_groups")}
+    assert listed[application]["type"].lower() == protocol

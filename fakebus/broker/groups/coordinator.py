@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -26,19 +26,17 @@ from fakebus.broker.groups.group import (
     CLASSIC,
     CONSUMER,
     SHARE,
-    SHARE_STATE_PREFIX,
-    Group,
+    STREAMS,
     GroupDescription,
     GroupType,
 )
-from fakebus.broker.groups.heartbeats import Heartbeats
+from fakebus.broker.groups.heartbeats import answered_when_stored
 from fakebus.broker.groups.history import GroupHistory
 from fakebus.broker.groups.journal import GroupJournal
 from fakebus.broker.groups.offset_requests import OffsetRequests, WhenCommitted
 from fakebus.broker.groups.registry import GroupRegistry
 from fakebus.broker.groups.requests import (
     UNKNOWN_MEMBER_ID,
-    ConsumerHeartbeat,
     HeartbeatResult,
     JoinRequest,
     JoinResult,
@@ -49,9 +47,12 @@ from fakebus.broker.groups.requests import (
 )
 from fakebus.broker.groups.share.coordinator import ShareCoordinator
 from fakebus.broker.groups.share.group import ShareGroup
+from fakebus.broker.groups.streams.coordinator import StreamsCoordinator
+from fakebus.broker.groups.streams.group import StreamsGroup
+from fakebus.broker.groups.streams.requests import StreamsResult
 from fakebus.broker.topics import Topic, Topics
 from fakebus.clock import Clock
-from fakebus.errors import BrokerError, ErrorCode, StorageError
+from fakebus.errors import BrokerError, ErrorCode
 from fakebus.storage.interface import OffsetRow, OffsetStore
 from fakebus.types import TopicPartition
 
@@ -79,7 +80,9 @@ class GroupCoordinator:
         self._consumer = ConsumerCoordinator(config, clock, topics, self._journal, self.history)
         self.share = ShareCoordinator(config, clock, topics, self._journal, self.history)
         types: Mapping[str, GroupType[Any]]
-        types = {CLASSIC: self._classic, CONSUMER: self._consumer, SHARE: self.share}
+        self._streams = StreamsCoordinator(config, clock, topics, self._journal, self.history)
+        types = {CLASSIC: self._classic, CONSUMER: self._consumer}
+        types |= {SHARE: self.share, STREAMS: self._streams}
         self._groups = GroupRegistry(config, clock, storage, types)
         classic_members = ClassicMembers(config, topics, self._journal, self._consumer)
         self._doors: dict[str, ClassicCoordinator | ClassicMembers]
@@ -88,21 +91,27 @@ class GroupCoordinator:
         migration = Migration(
             config, topics, self._groups, self._classic, self._consumer, classic_members
         )
-        consumer = partial(consumer_heartbeat, self._consumer, migration, self._groups)
-        self.consumer_heartbeat = self._answered("ConsumerGroupHeartbeat", consumer)
+        told = self._journal, self.history
+        self.consumer_heartbeat = answered_when_stored(
+            "ConsumerGroupHeartbeat",
+            partial(consumer_heartbeat, self._consumer, migration, self._groups),
+            HeartbeatResult.refused,
+            *told,
+        )
         share = partial(self.share.heartbeat, self._groups)
-        self.share_heartbeat = self._answered("ShareGroupHeartbeat", share)
+        self.share_heartbeat = answered_when_stored(
+            "ShareGroupHeartbeat", share, HeartbeatResult.refused, *told
+        )
+        streams = partial(self._streams.heartbeat, self._groups)
+        self.streams_heartbeat = answered_when_stored(
+            "StreamsGroupHeartbeat", streams, StreamsResult.refused, *told
+        )
         self._offsets = self._groups.offsets
         self._offset_requests = OffsetRequests(config, clock, topics, self._groups)
         self.connections = GroupConnections(config, self._groups)
         topics.on_deleting.append(self._topic_deleted)
         for hook in (topics.on_changed, topics.on_deleted):
             hook.append(self._topic_changed)
-
-    def _answered(
-        self, api: str, handle: Callable[[ConsumerHeartbeat], HeartbeatResult]
-    ) -> Callable[[ConsumerHeartbeat], asyncio.Future[HeartbeatResult]]:
-        return Heartbeats(api, handle, self._journal, self.history).heartbeat
 
     async def load(self) -> None:
         """Restore all groups; members that were there have their session timeout to call.
@@ -288,7 +297,7 @@ class GroupCoordinator:
 
     def _topic_changed(self, topic: Topic) -> None:
         for group in self._groups:
-            if isinstance(group, ConsumerGroup | ShareGroup):
+            if isinstance(group, ConsumerGroup | ShareGroup | StreamsGroup):
                 group.topic_changed(topic)
 
     # -- administration --
@@ -297,6 +306,11 @@ class GroupCoordinator:
         """Return a group and its members, ``None`` if there is no such group."""
         group = self._groups.get(group_id)
         return None if group is None else group.describe()
+
+    def streams_group(self, group_id: str) -> StreamsGroup | None:
+        """Return a streams group with its topology, ``None`` if there is no such group."""
+        group = self._groups.get(group_id)
+        return group if isinstance(group, StreamsGroup) else None
 
     def names(self) -> list[str]:
         """Return the names of all groups, in the order of their creation."""
@@ -380,13 +394,7 @@ class GroupCoordinator:
             rows: the offsets.
             group_type: what it is if it does not exist yet.
         """
-        is_new = self._groups.get(group_id) is None
-        group = self._groups.get_or_create(group_id, group_type)
-        if is_new and group_type == SHARE:
-            self._groups.type_of(group).save(group)
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._offsets.commit(group_id, rows, partial(_finish, future, group_id))
-        return future
+        return self._groups.store_offsets(group_id, rows, group_type)
 
     async def restore_offsets(
         self, offsets: Mapping[str, Mapping[TopicPartition, OffsetRow]]
@@ -399,27 +407,9 @@ class GroupCoordinator:
         Raises:
             StorageError: it could not be stored.
         """
-        writes: list[Awaitable[None]] = []
-        for group in self._groups:
-            self._groups.type_of(group).remove_all(group, "its offsets are restored")
-            if group.group_id not in offsets:
-                writes.append(self._delete_new(group))
-        for group_id, wanted in offsets.items():
-            present = self._offsets.of_group(group_id)
-            surplus = [partition for partition in present if partition not in wanted]
-            if surplus:
-                self._offsets.delete(group_id, surplus)
-            changed = [row for partition, row in wanted.items() if present.get(partition) != row]
-            if changed or self._groups.get(group_id) is None:
-                marked = any(row.metadata.startswith(SHARE_STATE_PREFIX) for row in changed)
-                writes.append(self.store_offsets(group_id, changed, SHARE if marked else CLASSIC))
-        await asyncio.gather(*writes)
+        await self._groups.restore(offsets)
         for group_id in offsets:
             self.share.forget(group_id)
-
-    async def _delete_new(self, group: Group) -> None:
-        if await self._groups.delete(group) is not ErrorCode.NONE:
-            raise _not_stored(group.group_id)
 
 
 def _note(
@@ -427,16 +417,3 @@ def _note(
 ) -> None:
     if not done.cancelled():
         note_answer(request, group_id, client, done.result().error)
-
-
-def _finish(future: asyncio.Future[None], group_id: str, error: ErrorCode) -> None:
-    if future.done():
-        return
-    if error is ErrorCode.NONE:
-        future.set_result(None)
-    else:
-        future.set_exception(_not_stored(group_id))
-
-
-def _not_stored(group_id: str) -> StorageError:
-    return StorageError(f"the offsets of group {group_id} could not be stored")

@@ -26,6 +26,9 @@ CONSUMER = "consumer"
 SHARE = "share"
 """The type of the groups whose members take records of the same partitions (KIP-932)."""
 
+STREAMS = "streams"
+"""The type of the groups whose members run the tasks of a Streams application (KIP-1071)."""
+
 SHARE_STATE_PREFIX = "share:"
 """Begins the metadata of the offsets of share groups: what is known of records in flight."""
 

@@ -5,17 +5,25 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from fakebus.broker.chores import FailureLog
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.groups.answers import settle
-from fakebus.broker.groups.group import CLASSIC, SHARE, Group, GroupType
+from fakebus.broker.groups.group import (
+    CLASSIC,
+    SHARE,
+    SHARE_STATE_PREFIX,
+    Group,
+    GroupType,
+)
 from fakebus.broker.groups.offsets import CommittedOffsets
 from fakebus.clock import Clock, Timer
-from fakebus.errors import ErrorCode
-from fakebus.storage.interface import OffsetStore
+from fakebus.errors import ErrorCode, StorageError
+from fakebus.storage.interface import OffsetRow, OffsetStore
+from fakebus.types import TopicPartition
 from fakebus.wording import counted
 
 logger = logging.getLogger("fakebus.broker.groups")
@@ -106,6 +114,53 @@ class GroupRegistry:
         self.offsets.delete_group(group.group_id, landed)
         return deleted
 
+    def store_offsets(
+        self, group_id: str, rows: Sequence[OffsetRow], group_type: str = CLASSIC
+    ) -> asyncio.Future[None]:
+        """Store offsets of a group, whatever it is doing.
+
+        Args:
+            group_id: the group.
+            rows: the offsets.
+            group_type: what it is if it does not exist yet.
+
+        Returns:
+            A future that is done when they are stored, or fails with a StorageError.
+        """
+        is_new = group_id not in self._groups
+        group = self.get_or_create(group_id, group_type)
+        if is_new and group_type != CLASSIC:
+            self.type_of(group).save(group)
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.offsets.commit(group_id, rows, partial(_finish, future, group_id))
+        return future
+
+    async def restore(self, offsets: Mapping[str, Mapping[TopicPartition, OffsetRow]]) -> None:
+        """Make the groups and their offsets what they once were; all are without members then.
+
+        Raises:
+            StorageError: it could not be stored.
+        """
+        writes: list[Awaitable[None]] = []
+        for group in self:
+            self.type_of(group).remove_all(group, "its offsets are restored")
+            if group.group_id not in offsets:
+                writes.append(self._delete_new(group))
+        for group_id, wanted in offsets.items():
+            present = self.offsets.of_group(group_id)
+            surplus = [partition for partition in present if partition not in wanted]
+            if surplus:
+                self.offsets.delete(group_id, surplus)
+            changed = [row for partition, row in wanted.items() if present.get(partition) != row]
+            if changed or group_id not in self._groups:
+                shares = any(row.metadata.startswith(SHARE_STATE_PREFIX) for row in changed)
+                writes.append(self.store_offsets(group_id, changed, SHARE if shares else CLASSIC))
+        await asyncio.gather(*writes)
+
+    async def _delete_new(self, group: Group) -> None:
+        if await self.delete(group) is not ErrorCode.NONE:
+            raise _not_stored(group.group_id)
+
     async def load(self) -> None:
         """Restore what storage holds; the members' sessions start anew.
 
@@ -168,3 +223,16 @@ def _stored_type(snapshot: bytes | None) -> str:
         return str(json.loads(snapshot or "{}")["type"])
     except (KeyError, TypeError, ValueError):
         return CLASSIC
+
+
+def _finish(future: asyncio.Future[None], group_id: str, error: ErrorCode) -> None:
+    if future.done():
+        return
+    if error is ErrorCode.NONE:
+        future.set_result(None)
+    else:
+        future.set_exception(_not_stored(group_id))
+
+
+def _not_stored(group_id: str) -> StorageError:
+    return StorageError(f"the offsets of group {group_id} could not be stored")

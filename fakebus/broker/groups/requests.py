@@ -151,6 +151,11 @@ class HeartbeatResult:
     topics: frozenset[str] | None = None
     """What the member reads; ``None`` if it has not said."""
 
+    @classmethod
+    def refused(cls, error: ErrorCode, message: str | None) -> HeartbeatResult:
+        """Return what is said to a client that is not let in."""
+        return cls(error=error, message=message)
+
 
 class LeavingMember(NamedTuple):
     """Member that is to leave: a member id, or an instance id alone (KIP-345)."""

@@ -63,6 +63,8 @@ from fakebus.kafka.handlers import (  # noqa: F401 - to import them declares wha
     share_fetch,
     share_group_describe,
     share_group_heartbeat,
+    streams_group_describe,
+    streams_group_heartbeat,
     sync_group,
     txn_offset_commit,
     unregister_broker,

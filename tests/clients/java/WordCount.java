@@ -72,8 +72,12 @@ final class WordCount {
     settings.put("statestore.cache.max.bytes", "0");
     settings.put("consumer.auto.offset.reset", "earliest");
     // Kafka Streams ends without leaving its group, so the next run waits until this is over.
-    settings.put("consumer.session.timeout.ms", "1500");
-    settings.put("consumer.heartbeat.interval.ms", "300");
+    if (arguments.path("protocol").asText("classic").equals("streams")) {
+      settings.put("group.protocol", "streams");
+    } else {
+      settings.put("consumer.session.timeout.ms", "1500");
+      settings.put("consumer.heartbeat.interval.ms", "300");
+    }
     return settings;
   }
 

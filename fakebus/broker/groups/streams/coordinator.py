@@ -1,0 +1,341 @@
+"""Coordinator of the streams groups: StreamsGroupHeartbeat (KIP-1071).
+
+The rules and their order are those of Kafka's ``GroupMetadataManager``.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from functools import partial
+
+from fakebus.broker.configs.broker_config import BrokerConfig
+from fakebus.broker.configs.group_config import group_config
+from fakebus.broker.groups.group import STREAMS
+from fakebus.broker.groups.history import LEFT, GroupHistory
+from fakebus.broker.groups.journal import GroupJournal
+from fakebus.broker.groups.registry import GroupRegistry
+from fakebus.broker.groups.sessions import Session
+from fakebus.broker.groups.streams.group import StreamsGroup, StreamsMember
+from fakebus.broker.groups.streams.requests import StreamsHeartbeat, StreamsResult
+from fakebus.broker.groups.streams.topology import Status, StatusCode
+from fakebus.broker.topics import Topics
+from fakebus.clock import Clock
+from fakebus.errors import BrokerError, ErrorCode
+from fakebus.wording import counted
+
+logger = logging.getLogger("fakebus.broker.groups")
+
+_JOINS, _LEAVES, _AWAY = 0, -1, -2
+
+
+class StreamsCoordinator:
+    """Coordinator of the groups of the streams type.
+
+    Args:
+        config: the broker's configs.
+        clock: where time and timers come from.
+        topics: the topics that there are.
+        journal: stores groups.
+        history: is told what becomes of members and groups.
+    """
+
+    def __init__(
+        self,
+        config: BrokerConfig,
+        clock: Clock,
+        topics: Topics,
+        journal: GroupJournal,
+        history: GroupHistory,
+    ) -> None:
+        self._config = config
+        self._clock = clock
+        self._topics = topics
+        self._journal = journal
+        self._history = history
+
+    # -- members --
+
+    def heartbeat(self, groups: GroupRegistry, request: StreamsHeartbeat) -> StreamsResult:
+        """Let a client become, stay or cease to be a member of a group, which need not exist.
+
+        Args:
+            groups: all groups.
+            request: the heartbeat.
+
+        Raises:
+            BrokerError: why it is refused; nothing has changed.
+        """
+        for problem in _problems(request):
+            raise BrokerError(ErrorCode.INVALID_REQUEST, problem)
+        if request.member_epoch == _JOINS:
+            groups.make_way(request.group_id, STREAMS)
+        group = groups.get(request.group_id)
+        is_new = group is None
+        if group is None and request.member_epoch == _JOINS:
+            group = self.new_group(request.group_id)
+        if not isinstance(group, StreamsGroup):
+            name = request.group_id
+            problem = f"Streams group {name} not found."
+            if group is not None:
+                problem = f"Group {name} is not a streams group."
+            raise BrokerError(ErrorCode.GROUP_ID_NOT_FOUND, problem)
+        if request.member_epoch < _JOINS:
+            if request.member_id not in group.members:
+                raise _unknown_member(group, request.member_id)
+            self._note_shutdown(group, request)
+            self.remove(group, (request.member_id,), LEFT)
+            return StreamsResult(member_id=request.member_id, member_epoch=request.member_epoch)
+        member = self._admit(group, request)
+        result = self._stay(group, member, request)
+        if is_new:
+            groups.replace(group)
+        return result
+
+    def _admit(self, group: StreamsGroup, request: StreamsHeartbeat) -> StreamsMember:
+        member, joins = group.members.get(request.member_id), request.member_epoch == _JOINS
+        most = self._config.get_int("group.streams.max.size")
+        if member is None and len(group.members) >= most:
+            raise BrokerError(
+                ErrorCode.GROUP_MAX_SIZE_REACHED,
+                f"The streams group has reached its maximum capacity of {counted(most, 'member')}.",
+            )
+        if member is None and not joins:
+            raise _unknown_member(group, request.member_id)
+        if joins and group.members and request.topology != group.topology:
+            raise BrokerError(ErrorCode.INVALID_REQUEST, "Topology updates are not supported yet.")
+        if member is None:
+            session = self._session(group, request.member_id)
+            member = StreamsMember(member_id=request.member_id, session=session)
+            logger.info("group %s: member %s joins", group.group_id, member.member_id)
+        elif not joins:
+            _check_epoch(member, request)
+        return member
+
+    def _stay(
+        self, group: StreamsGroup, member: StreamsMember, request: StreamsHeartbeat
+    ) -> StreamsResult:
+        config, before = group_config(group.group_id, self._config), _facts(group, member)
+        tasks, now_ms = member.tasks, self._clock.now_ms()
+        if group.is_empty:
+            delay_ms = config.get_int("streams.initial.rebalance.delay.ms")
+            group.delayed_until_ms = now_ms + delay_ms
+            group.shut_down_by = ""
+        reason = self._update(group, member, request)
+        self._note_shutdown(group, request)
+        if group.topics_changed or request.topology is not None:
+            digest = group.configure()
+            if digest != group.digest:
+                group.digest, reason = digest, reason or "its tasks have changed"
+        if reason:
+            self._next_epoch(group, reason)
+        interval_ms = config.get_int("streams.assignment.interval.ms")
+        due_ms = max(group.assigned_at_ms + interval_ms * bool(group.assigned_at_ms), 0)
+        is_delayed = now_ms < group.delayed_until_ms
+        if group.assignment_epoch < group.epoch and now_ms >= due_ms and not is_delayed:
+            group.assign(config.get_int("streams.num.standby.replicas"), now_ms)
+        group.reconcile(member, request.active)
+        if member.tasks != tasks:
+            group.endpoint_epoch += any(each.endpoint for each in group.members.values())
+        self._time_revocation(group, member)
+        member.session_timeout_ms = config.get_int("streams.session.timeout.ms")
+        member.session.extend(member.session_timeout_ms)
+        if _facts(group, member) != before:
+            self.save(group)
+        tells = request.member_epoch == _JOINS or member.tasks != tasks
+        shows = request.endpoint_epoch != group.endpoint_epoch
+        return StreamsResult(
+            member_id=member.member_id,
+            member_epoch=member.epoch,
+            heartbeat_interval_ms=config.get_int("streams.heartbeat.interval.ms"),
+            status=tuple(self._status(group, is_delayed=is_delayed)),
+            tasks=member.tasks if tells else None,
+            endpoint_epoch=group.endpoint_epoch,
+            endpoints=tuple(group.endpoints()) if shows else None,
+            missing=group.configured.missing,
+            topics=group.topology.source_topics if request.topology and group.topology else None,
+        )
+
+    @staticmethod
+    def _status(group: StreamsGroup, *, is_delayed: bool) -> Iterator[Status]:
+        if is_delayed:
+            detail = "Assignment delayed due to the configured initial rebalance delay."
+            yield Status(StatusCode.ASSIGNMENT_DELAYED, detail)
+        if group.configured.status is not None:
+            yield group.configured.status
+        if group.shut_down_by:
+            yield Status(
+                StatusCode.SHUTDOWN_APPLICATION,
+                f"Streams group member {group.shut_down_by} encountered a fatal error and "
+                "requested a shutdown for the entire application.",
+            )
+
+    @staticmethod
+    def _note_shutdown(group: StreamsGroup, request: StreamsHeartbeat) -> None:
+        if request.shuts_down and not group.shut_down_by:
+            group.shut_down_by = request.member_id
+            who = group.group_id, request.member_id
+            logger.info("group %s: member %s shuts the application down", *who)
+
+    @staticmethod
+    def _update(group: StreamsGroup, member: StreamsMember, request: StreamsHeartbeat) -> str:
+        """Take over what a client says of itself; return why the group needs a new epoch."""
+        is_new = member.member_id not in group.members
+        group.members[member.member_id] = member
+        reason = f"member {member.member_id} joins" if is_new else ""
+        if request.member_epoch == _JOINS:
+            # It has nothing any more, whatever it had.
+            member.epoch, member.revoking, member.tasks = 0, frozenset(), type(member.tasks)()
+        if request.topology is not None and group.topology != request.topology:
+            group.topology, reason = request.topology, reason or "its topology has changed"
+        for name in ("rack_id", "process_id", "endpoint", "tags"):
+            said = getattr(request, name)
+            if said is not None and said != getattr(member, name):
+                setattr(member, name, said)
+                reason = reason or f"member {member.member_id} has changed"
+        if request.rebalance_timeout_ms != -1:
+            member.rebalance_timeout_ms = request.rebalance_timeout_ms
+        member.client_id, member.client_host = request.client_id, request.client_host
+        member.connection = request.connection
+        return reason
+
+    def _next_epoch(self, group: StreamsGroup, reason: str) -> None:
+        group.epoch += 1
+        logger.info("group %s goes to epoch %d: %s", group.group_id, group.epoch, reason)
+        self._history.note("rebalancing", group.group_id, "", "", reason)
+
+    # -- time --
+
+    def _session(self, group: StreamsGroup, member_id: str) -> Session:
+        return Session(
+            self._clock, partial(self.remove, group, (member_id,), "its session timed out")
+        )
+
+    def _time_revocation(self, group: StreamsGroup, member: StreamsMember) -> None:
+        """Remove a member that does not give up tasks within its rebalance timeout."""
+        if not member.revoking:
+            member.stop_timer()
+        elif member.timer is None:
+            reason = "it has not given up tasks in time"
+            member.timer = self._clock.call_later(
+                member.rebalance_timeout_ms / 1000,
+                partial(self.remove, group, (member.member_id,), reason),
+            )
+
+    # -- what every type does --
+
+    def new_group(self, group_id: str) -> StreamsGroup:
+        """Return a group without members."""
+        return StreamsGroup(group_id, self._topics, self._clock.now_ms())
+
+    def load(self, group_id: str, snapshot: bytes | None) -> StreamsGroup:
+        """Return a stored group, whose members have their session timeout to call.
+
+        Raises:
+            StorageError: the snapshot cannot be read.
+        """
+        group = self.new_group(group_id)
+        group.decode(snapshot, partial(self._session, group))
+        for member in group.members.values():
+            member.session.extend(member.session_timeout_ms)
+            self._time_revocation(group, member)
+        return group
+
+    def save(self, group: StreamsGroup) -> None:
+        """Store a group as it is now."""
+        self._journal.save(group.group_id, group.encode())
+
+    def rebalance(self, group: StreamsGroup, reason: str) -> None:
+        """Let the tasks be given out anew."""
+        self._next_epoch(group, reason)
+        self.save(group)
+
+    def remove(self, group: StreamsGroup, member_ids: Iterable[str], reason: str) -> None:
+        """Take members out of the group and let the others have their tasks."""
+        gone = [each for each in map(group.remove, tuple(member_ids)) if each is not None]
+        for member in gone:
+            who = group.group_id, member.client_id, member.member_id
+            logger.info("group %s: member %s is removed: %s", who[0], who[2], reason)
+            self._history.note("left" if reason == LEFT else "expelled", *who, reason)
+        if gone:
+            names = ", ".join(member.member_id for member in gone)
+            self._next_epoch(group, f"{names} was removed: {reason}")
+            self.save(group)
+
+    def remove_all(self, group: StreamsGroup, reason: str) -> None:
+        """Take all members out of the group, so that it is empty."""
+        self.remove(group, group.members, reason)
+
+    def remove_connected(self, group: StreamsGroup, connection: object) -> None:
+        """Take out the members whose last heartbeat came through a connection, now closed."""
+        members = group.members.values()
+        gone = [each.member_id for each in members if each.connection is connection]
+        self.remove(group, gone, "its connection was closed")
+
+    def abandon(self, group: StreamsGroup, error: ErrorCode) -> None:
+        """Stop everything about a group that is deleted or unloaded."""
+        for member in group.members.values():
+            member.session.cancel()
+            member.stop_timer()
+
+
+def _facts(group: StreamsGroup, member: StreamsMember) -> tuple[object, ...]:
+    """Return what is stored of a group and a member, so far as a heartbeat can change it."""
+    return (
+        *(group.epoch, group.assignment_epoch, group.topology, member.member_id in group.members),
+        *(member.rack_id, member.client_id, member.client_host, member.process_id, member.epoch),
+        *(member.endpoint, member.tags, member.previous_epoch, member.tasks, member.revoking),
+        *(member.rebalance_timeout_ms, member.session_timeout_ms),
+    )
+
+
+def _problems(request: StreamsHeartbeat) -> Iterator[str]:
+    """Yield what may be asked of no group."""
+    epoch = request.member_epoch
+    for name, text in (("MemberId", request.member_id), ("GroupId", request.group_id)):
+        if not text.strip():
+            yield f"{name} can't be empty."
+    if epoch < _AWAY:
+        yield f"MemberEpoch is {epoch}, but must be greater than or equal to {_AWAY}."
+    if epoch == _AWAY and request.instance_id is None:
+        yield "InstanceId can't be null."
+    if request.instance_id is not None:
+        yield "Static membership is not yet supported."
+    if epoch == _JOINS:
+        yield from _join_problems(request)
+    elif request.topology is not None:
+        yield "Topology can only be provided when (re-)joining."
+
+
+def _join_problems(request: StreamsHeartbeat) -> Iterator[str]:
+    if request.rebalance_timeout_ms == -1:
+        yield "RebalanceTimeoutMs must be provided in first request."
+    if request.topology is None:
+        yield "Topology must be non-null when (re-)joining."
+    for name in ("active", "standby", "warmup"):
+        if getattr(request, name) != frozenset():
+            yield f"{name.capitalize()}Tasks must be empty when (re-)joining."
+    if request.source_patterns:
+        yield "Regular expressions for source topics are not supported yet."
+
+
+def _check_epoch(member: StreamsMember, request: StreamsHeartbeat) -> None:
+    epoch = request.member_epoch
+    repeats = epoch == member.previous_epoch and (request.active or frozenset()) <= (
+        member.tasks.active
+    )
+    if epoch != member.epoch and not repeats:
+        relation = "greater" if epoch > member.epoch else "smaller"
+        raise BrokerError(
+            ErrorCode.FENCED_MEMBER_EPOCH,
+            f"The streams group member has a {relation} member epoch ({epoch}) than the one "
+            f"known by the group coordinator ({member.epoch}). The member must abandon all its "
+            "partitions and rejoin.",
+        )
+
+
+def _unknown_member(group: StreamsGroup, member_id: str) -> BrokerError:
+    return BrokerError(
+        ErrorCode.UNKNOWN_MEMBER_ID,
+        f"Member {member_id} is not a member of group {group.group_id}.",
+    )

@@ -1,0 +1,383 @@
+"""A streams group: its topology, its members, and the tasks that each has (KIP-1071)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from fakebus.broker.groups.group import STREAMS, GroupDescription, MemberDescription, ModernMember
+from fakebus.broker.groups.requests import OffsetCommit
+from fakebus.broker.groups.sessions import Session
+from fakebus.broker.groups.streams.assignor import NO_TASKS, TaskShare, assign_tasks
+from fakebus.broker.groups.streams.requests import Endpoint, EndpointTopics
+from fakebus.broker.groups.streams.topology import (
+    ConfiguredTopology,
+    TaskId,
+    Topology,
+    configure,
+)
+from fakebus.broker.topics import Topic, Topics
+from fakebus.clock import Timer
+from fakebus.errors import ErrorCode, StorageError
+from fakebus.storage.interface import OffsetRow
+from fakebus.types import TopicPartition
+
+_VERSION = 1
+_GROUP_FIELDS = (
+    *("epoch", "assignment_epoch", "assigned_at_ms", "digest", "state_since_ms", "endpoint_epoch"),
+)
+_MEMBER_FIELDS = (
+    *("member_id", "rack_id", "client_id", "client_host", "session_timeout_ms", "process_id"),
+    *("rebalance_timeout_ms", "epoch", "previous_epoch"),
+)
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class StreamsMember:
+    """One thread of a Streams application, as the group knows it."""
+
+    member_id: str
+    session: Session
+    """Passes when nothing was heard of the member for too long."""
+    rack_id: str | None = None
+    client_id: str = ""
+    client_host: str = ""
+    session_timeout_ms: int = 0
+    rebalance_timeout_ms: int = -1
+    process_id: str = ""
+    endpoint: Endpoint | None = None
+    tags: tuple[tuple[str, str], ...] = ()
+    epoch: int = 0
+    previous_epoch: int = 0
+    """The member may come with it once more: the answer with the new one may have been lost."""
+    tasks: TaskShare = NO_TASKS
+    revoking: frozenset[TaskId] = frozenset()
+    """What it is to give up, and runs until it says that it does not."""
+    is_settled: bool = True
+    """Whether it has all of its share that it can have in its epoch."""
+    connection: object | None = None
+    timer: Timer | None = field(default=None, compare=False)
+    """Runs while it has to give up tasks."""
+
+    def stop_timer(self) -> None:
+        """Do not wait any more for what it has to do."""
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+
+
+class StreamsGroup:
+    """One application of Kafka Streams.
+
+    Args:
+        group_id: the group's name.
+        topics: the topics that there are.
+        now_ms: the time, in milliseconds since the epoch.
+    """
+
+    group_type = STREAMS
+    tells_its_topics = True
+
+    def __init__(self, group_id: str, topics: Topics, now_ms: int) -> None:
+        self.group_id = group_id
+        self.epoch = 1
+        self.assignment_epoch = 1
+        """The epoch that the target assignment was made for."""
+        self.assigned_at_ms = 0
+        self.delayed_until_ms = 0
+        """Until when a new group waits for more members."""
+        self.digest = ""
+        """The tasks that there were when the epoch moved last."""
+        self.topics_changed = True
+        """Whether that has to be looked at again."""
+        self.state_since_ms = now_ms
+        self.endpoint_epoch = 0
+        """How often the tasks of members with endpoints have changed."""
+        self.shut_down_by = ""
+        self.topology: Topology | None = None
+        self.configured = ConfiguredTopology()
+        self.members: dict[str, StreamsMember] = {}
+        self.targets: dict[str, TaskShare] = {}
+        """What each member is to have, by member id."""
+        self._topics = topics
+
+    # -- states --
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the group has no members."""
+        return not self.members
+
+    @property
+    def state(self) -> str:
+        """The state, as clients are told it."""
+        if not self.members:
+            return "Empty"
+        if self.topology is None or not self.configured.is_ready:
+            return "NotReady"
+        if self.epoch > self.assignment_epoch:
+            return "Assigning"
+        if all(map(self.is_reconciled, self.members.values())):
+            return "Stable"
+        return "Reconciling"
+
+    def is_reconciled(self, member: StreamsMember) -> bool:
+        """Whether a member has what the target assignment gives it."""
+        is_current = member.epoch == self.assignment_epoch
+        return is_current and member.is_settled and not member.revoking
+
+    # -- topics and tasks --
+
+    def size_of(self, name: str) -> int | None:
+        """Return the number of partitions of a topic, ``None`` if there is none."""
+        topic = self._topics.get(name)
+        return None if topic is None else len(topic.partitions)
+
+    def _own_topics(self) -> frozenset[str]:
+        if self.topology is None:
+            return frozenset()
+        internal = {topic.name for topic in self.topology.internal_topics()}
+        return self.topology.source_topics | internal
+
+    def topic_changed(self, topic: Topic) -> None:
+        """Notice that a topic was created, has grown or is deleted."""
+        self.topics_changed = self.topics_changed or topic.name in self._own_topics()
+
+    def is_subscribed_to(self, topic: str) -> bool:
+        """Whether the application reads the topic."""
+        return bool(self.members) and topic in self._sources()
+
+    def _sources(self) -> frozenset[str]:
+        subtopologies = () if self.topology is None else self.topology.subtopologies
+        return frozenset(name for each in subtopologies for name in each.sources)
+
+    def configure(self) -> str:
+        """Find out anew which tasks there are; return a text that changes with them."""
+        self.topics_changed = False
+        if self.topology is not None:
+            self.configured = configure(self.topology, self.size_of)
+        return json.dumps(sorted(self.configured.tasks.items()))
+
+    def assign(self, replicas: int, now_ms: int) -> None:
+        """Make the target assignment for the present epoch.
+
+        Args:
+            replicas: how many standby tasks each task with state has.
+            now_ms: the time, in milliseconds since the epoch.
+        """
+        subtopologies = () if self.topology is None else self.topology.subtopologies
+        self.targets = assign_tasks(
+            {each.member_id: each.process_id for each in self.members.values()},
+            [TaskId(name, n) for name, size in self.configured.tasks.items() for n in range(size)],
+            frozenset(each.subtopology_id for each in subtopologies if each.changelogs),
+            replicas,
+            self.targets,
+        )
+        self.assignment_epoch = self.epoch
+        if self.configured.is_ready:
+            self.assigned_at_ms = now_ms
+
+    def partitions_of(self, tasks: frozenset[TaskId]) -> dict[str, list[int]]:
+        """Return the partitions of source topics that tasks read, by topic."""
+        found: dict[str, list[int]] = {}
+        by_id = {each.subtopology_id: each for each in getattr(self.topology, "subtopologies", ())}
+        for task in sorted(tasks):
+            for name in by_id[task.subtopology_id].sources if task.subtopology_id in by_id else ():
+                if task.partition < (self.size_of(name) or 0):
+                    found.setdefault(name, []).append(task.partition)
+        return found
+
+    def endpoints(self) -> Iterator[EndpointTopics]:
+        """Yield what members have at their endpoints."""
+        for member in self.members.values():
+            if member.endpoint is not None:
+                active, standby = map(self.partitions_of, member.tasks)
+                yield EndpointTopics(member.endpoint, active, standby)
+
+    # -- members --
+
+    def remove(self, member_id: str) -> StreamsMember | None:
+        """Forget a member; return it, ``None`` if there was none."""
+        self.targets.pop(member_id, None)
+        member = self.members.pop(member_id, None)
+        if member is not None:
+            member.session.cancel()
+            member.stop_timer()
+        return member
+
+    def reconcile(self, member: StreamsMember, owned: frozenset[TaskId] | None) -> None:
+        """Move a member towards its share, one heartbeat at a time.
+
+        First it gives up what it is not to run, and stays in its epoch until it has said so; then
+        it gets what no other member runs any more.
+
+        Args:
+            member: the member.
+            owned: the tasks that it says that it runs; ``None`` if it says nothing of it.
+        """
+        if member.revoking:
+            if owned is None or owned & member.revoking:
+                return
+            member.revoking = frozenset()
+        elif self.is_reconciled(member):
+            return
+        target = self.targets.get(member.member_id, NO_TASKS)
+        kept, lost = member.tasks.active & target.active, member.tasks.active - target.active
+        if lost and (owned is None or owned & lost):
+            member.tasks = TaskShare(kept, member.tasks.standby & target.standby)
+            member.revoking, member.is_settled = lost, False
+            return
+        taken = frozenset[TaskId]().union(
+            *(
+                each.tasks.active | each.revoking
+                for each in self.members.values()
+                if each is not member
+            )
+        )
+        member.tasks = TaskShare(target.active - taken, target.standby)
+        member.is_settled = not target.active & taken
+        if member.epoch != self.assignment_epoch:
+            member.previous_epoch, member.epoch = member.epoch, self.assignment_epoch
+
+    # -- offsets --
+
+    def check_commit(self, commit: OffsetCommit) -> ErrorCode:
+        """Return why the group does not take a commit, NONE if it does."""
+        if commit.generation_id < 0 and (not self.members or commit.transactional):
+            # An administrator, or a producer that says nothing of its group.
+            return ErrorCode.NONE
+        return self.check_fetch(commit.member_id, commit.generation_id)
+
+    def check_offset(self, commit: OffsetCommit, place: TopicPartition) -> ErrorCode:
+        """Take what a commit says of each partition."""
+        return ErrorCode.NONE
+
+    def check_fetch(self, member_id: str | None, member_epoch: int) -> ErrorCode:
+        """Return why somebody may not know the group's offsets, NONE if it may."""
+        if member_id is None and member_epoch < 0:
+            return ErrorCode.NONE
+        member = self.members.get(member_id or "")
+        if member is None:
+            return ErrorCode.UNKNOWN_MEMBER_ID
+        is_current = member_epoch == member.epoch
+        return ErrorCode.NONE if is_current else ErrorCode.STALE_MEMBER_EPOCH
+
+    def touch(self, member_id: str) -> None:
+        """Do nothing: only heartbeats keep a session."""
+
+    def offset_ages_from(self, row: OffsetRow) -> int | None:
+        """Return the time from which an offset's retention counts; ``None`` if it does not."""
+        return None if self.is_subscribed_to(row.topic) else row.commit_timestamp_ms
+
+    # -- as others see it, and storage --
+
+    def describe(self) -> GroupDescription:
+        """Return the group as administrators see it."""
+        return GroupDescription(
+            group_id=self.group_id,
+            group_type=STREAMS,
+            state=self.state,
+            protocol_type=STREAMS,
+            protocol_name="sticky",
+            generation_id=self.epoch,
+            assignment_epoch=self.assignment_epoch,
+            members=tuple(map(self._describe, self.members.values())),
+            since_ms=self.state_since_ms,
+        )
+
+    def _describe(self, member: StreamsMember) -> MemberDescription:
+        sources = self._sources()
+        owned = member.tasks.active | member.revoking
+        target = self.targets.get(member.member_id, NO_TASKS).active
+        return MemberDescription(
+            member_id=member.member_id,
+            group_instance_id=None,
+            client_id=member.client_id,
+            client_host=member.client_host,
+            modern=ModernMember(
+                epoch=member.epoch,
+                rack_id=member.rack_id,
+                named_topics=sources,
+                regex="",
+                topics=sources,
+                owned=_places(self.partitions_of(owned)),
+                target=_places(self.partitions_of(target)),
+            ),
+            is_missing=not self.is_reconciled(member),
+            silent_ms=member.session.silent_ms,
+            session_timeout_ms=member.session_timeout_ms,
+            rebalance_timeout_ms=member.rebalance_timeout_ms,
+        )
+
+    def encode(self) -> bytes:
+        """Return the group's snapshot: JSON, so that a look into the data file explains it."""
+        fields: dict[str, Any] = {"version": _VERSION, "type": STREAMS}
+        fields |= {name: getattr(self, name) for name in _GROUP_FIELDS}
+        fields["topology"] = None if self.topology is None else self.topology.encode()
+        fields["members"] = [
+            {name: getattr(member, name) for name in _MEMBER_FIELDS}
+            | {
+                "endpoint": member.endpoint,
+                "tags": member.tags,
+                "tasks": list(map(sorted, member.tasks)),
+                "target": list(map(sorted, self.targets.get(member.member_id, NO_TASKS))),
+                "revoking": sorted(member.revoking),
+            }
+            for member in self.members.values()
+        ]
+        return json.dumps(fields, separators=(",", ":")).encode()
+
+    def decode(self, snapshot: bytes | None, new_session: Callable[[str], Session]) -> None:
+        """Fill a new group with what a snapshot shows.
+
+        Args:
+            snapshot: what :meth:`encode` returned; ``None`` for a group without members.
+            new_session: makes the members' sessions, which are not running yet.
+
+        Raises:
+            StorageError: the snapshot cannot be read.
+        """
+        if snapshot is None:
+            return
+        try:
+            fields = json.loads(snapshot)
+            if fields["version"] != _VERSION:
+                raise ValueError(f"its version is {fields['version']}")
+            for name in _GROUP_FIELDS:
+                setattr(self, name, fields[name])
+            if fields["topology"] is not None:
+                self.topology = Topology.decode(fields["topology"])
+            for each in fields["members"]:
+                member = StreamsMember(
+                    **{name: each[name] for name in _MEMBER_FIELDS},
+                    session=new_session(each["member_id"]),
+                    endpoint=each["endpoint"] and Endpoint(*each["endpoint"]),
+                    tags=tuple(map(tuple, each["tags"])),
+                    tasks=_share(each["tasks"]),
+                    revoking=_tasks(each["revoking"]),
+                )
+                self.members[member.member_id] = member
+                self.targets[member.member_id] = _share(each["target"])
+                member.is_settled = member.tasks == self.targets[member.member_id]
+        except (KeyError, TypeError, ValueError) as error:
+            raise StorageError(
+                f"the stored state of group {self.group_id} cannot be read: {error}"
+            ) from error
+        self.configure()
+        # Topics may have changed without the group having heard of it.
+        self.topics_changed = True
+
+
+def _tasks(rows: list[list[Any]]) -> frozenset[TaskId]:
+    return frozenset(TaskId(str(name), int(partition)) for name, partition in rows)
+
+
+def _share(rows: list[list[list[Any]]]) -> TaskShare:
+    active, standby = map(_tasks, rows)
+    return TaskShare(active, standby)
+
+
+def _places(partitions: dict[str, list[int]]) -> tuple[TopicPartition, ...]:
+    return tuple(TopicPartition(name, n) for name, ns in partitions.items() for n in ns)
