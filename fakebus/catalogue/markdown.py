@@ -136,6 +136,12 @@ def eventcatalog_files(catalogue: Catalogue) -> dict[str, str]:
     files: dict[str, str] = {}
     for service in catalogue.services:
         _add_service(files, service, catalogue, folders)
+    owners = {each.owner for each in catalogue.event_types if each.owner}
+    for service in sorted({*catalogue.services, *owners}):
+        # Owners are teams or people there, who have pages of their own.
+        team, summary = folders.of("service", service), f"Who answers for {service}"
+        matter = {"id": team, "name": service, "summary": summary}
+        files[f"teams/{team}.mdx"] = _page(matter, [f"{_text(summary)}."])
     topics: dict[str, list[EventType]] = {}
     for each in catalogue.event_types:
         _add_event(files, each, folders)
@@ -143,6 +149,7 @@ def eventcatalog_files(catalogue: Catalogue) -> dict[str, str]:
             topics.setdefault(topic, []).append(each)
     for topic, events in topics.items():
         channel = folders.of("channel", topic)
+        owner = next((each.owner for each in events if each.owner), None)
         files[f"channels/{channel}/index.mdx"] = _page(
             {
                 "id": channel,
@@ -151,6 +158,7 @@ def eventcatalog_files(catalogue: Catalogue) -> dict[str, str]:
                 "summary": f"The topic {topic}",
                 "address": topic,
                 "protocols": ["kafka"],
+                **_owned_by(owner, folders),
             },
             [f"{counted(events[0].partitions, 'partition')}.", "", "<ChannelInformation />"],
         )
@@ -165,6 +173,7 @@ def _add_service(
         "name": service,
         "version": _VERSION,
         "summary": f"What is known of {service} by its events",
+        **_owned_by(service, folders),
     }
     for name, events in {
         "sends": catalogue.written_by(service),
@@ -189,8 +198,7 @@ def _add_event(files: dict[str, str], event: EventType, folders: _Folders) -> No
         "version": _version(event),
         "summary": printable(event.description or f"Events of {', '.join(event.topics)}"),
     }
-    if event.owner is not None:
-        matter["owners"] = [folders.of("service", event.owner)]
+    matter |= _owned_by(event.owner, folders)
     if event.topics:
         matter["channels"] = [
             {"id": folders.of("channel", topic), "version": _VERSION} for topic in event.topics
@@ -200,6 +208,10 @@ def _add_event(files: dict[str, str], event: EventType, folders: _Folders) -> No
         matter["schemaPath"] = f"schema.{LANGUAGES[kind].suffix.rpartition('.')[2]}"
         files[f"{home}/{matter['schemaPath']}"] = _pretty(kind, event.schema["text"]) + "\n"
     files[f"{home}/index.mdx"] = _page(matter, ["<NodeGraph />", "", *_section(event, _text)])
+
+
+def _owned_by(owner: str | None, folders: _Folders) -> dict[str, Any]:
+    return {} if owner is None else {"owners": [folders.of("service", owner)]}
 
 
 def _version(event: EventType) -> str:

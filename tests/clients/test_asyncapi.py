@@ -1,4 +1,4 @@
-"""The catalogue as AsyncAPI, read by AsyncAPI's own parser."""
+"""The catalogue as AsyncAPI and for EventCatalog, read by their own parser and linter."""
 
 from __future__ import annotations
 
@@ -37,17 +37,21 @@ topics:
 }
 
 
+def node(program: str) -> list[str]:
+    """Return the command of a program for Node.js, which need not be installed."""
+    try:
+        return node_command(program)
+    except ToolMissingError as error:
+        pytest.skip(str(error))
+
+
 def parsed(fixtures: str, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     """Return what the official parser finds in the document of a set."""
     capsys.readouterr()
     assert run(["catalogue", "--fixtures", fixtures, "--format", "asyncapi"]) == 0
     document = capsys.readouterr().out
-    try:
-        command = node_command("asyncapi")
-    except ToolMissingError as error:
-        pytest.skip(str(error))
     told = subprocess.run(
-        command, input=document, capture_output=True, text=True, check=True, timeout=60
+        node("asyncapi"), input=document, capture_output=True, text=True, check=True, timeout=60
     )
     found: dict[str, Any] = json.loads(told.stdout)
     assert found["errors"] == []
@@ -81,3 +85,22 @@ def test_the_official_parser_reads_the_sets_that_come_with_fakebus(
     assert parsed(str(tmp_path / "set"), capsys)["channels"] == ["orders"]
     for each in ("fakebus/demo/fixtures", "examples/json-events"):
         assert parsed(str(ROOT / each), capsys)["channels"]
+
+
+def test_the_linter_of_eventcatalog_finds_nothing_wrong(tmp_path: Path) -> None:
+    for name, text in FILES.items():
+        # It wants everything to have an owner, and d has none.
+        (tmp_path / name).write_text(text.replace("{name: d,", "{name: d, owner: shop,"))
+    made = str(tmp_path / "made")
+    words = ["--format", "eventcatalog", "-o", made]
+    assert run(["catalogue", "--fixtures", str(tmp_path), *words]) == 0
+    told = subprocess.run(
+        [*node("eventcatalog"), made],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    # That d has no schema is all that it warns of.
+    found = (told.returncode, "1 problem (0 errors, 1 warnings)" in told.stdout)
+    assert found == (0, True), told.stdout

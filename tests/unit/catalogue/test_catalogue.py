@@ -163,7 +163,7 @@ def test_what_others_have_written_is_no_markup(catalogue: Catalogue, root: Path)
     assert {path.name for path in root.iterdir()} == {"set", "made"}
     for path in (root / "made").rglob("*.mdx"):
         _, matter, body = path.read_text().split("---\n", 2)
-        assert yaml.safe_load(matter)["id"] in path.parts
+        assert yaml.safe_load(matter)["id"] in (*path.parts, path.stem)
         assert "<img" not in body
         assert "{process" not in body
 
@@ -184,7 +184,10 @@ def test_the_folders_of_eventcatalog_name_who_sends_and_receives(
     assert (event["owners"], event["schemaPath"]) == (["shop"], "schema.avsc")
     schema = root / "made" / "services/shop/events/shop.Order/schema.avsc"
     assert json.loads(schema.read_text())["name"] == "Order"
-    assert matter("channels/orders/index.mdx")["protocols"] == ["kafka"]
+    channel = matter("channels/orders/index.mdx")
+    assert (channel["protocols"], channel["owners"]) == (["kafka"], ["shop"])
+    assert matter("teams/shop.mdx")["name"] == "shop"
+    assert matter("services/billing/index.mdx")["owners"] == ["billing"]
 
 
 def test_what_people_wrote_is_not_overwritten(
