@@ -13,7 +13,7 @@ up: $(STAMP)  ## Start the seeded bus: Kafka on 127.0.0.1:9092, HTTP on 127.0.0.
 
 # Three at a time, also on two cores: much of it is waiting for clients.
 test: $(STAMP)  ## Unit tests and the Python clients
-	$(BIN)/python -m pytest -q -n 3 --dist loadgroup --ignore tests/clients/test_other_languages.py --ignore tests/clients/test_rebalances.py --ignore tests/clients/test_share_groups.py --ignore tests/clients/test_registry_other_languages.py --ignore tests/clients/test_asyncapi.py --ignore tests/clients/test_secure_other_languages.py --ignore tests/clients/test_flow_of_languages.py --ignore tests/devstack --ignore tests/differential --ignore tests/console --ignore tests/kill/test_bank.py $(ARGS)
+	$(BIN)/python -m pytest -q -n 3 --dist loadgroup --no-loadscope-reorder --ignore tests/clients/test_other_languages.py --ignore tests/clients/test_rebalances.py --ignore tests/clients/test_share_groups.py --ignore tests/clients/test_registry_other_languages.py --ignore tests/clients/test_asyncapi.py --ignore tests/clients/test_secure_other_languages.py --ignore tests/clients/test_flow_of_languages.py --ignore tests/devstack --ignore tests/differential --ignore tests/console --ignore tests/kill/test_bank.py $(ARGS)
 
 smoke: $(STAMP)  ## Install a wheel into a new environment, start it, use it and stop it
 	$(BIN)/python tools/smoke.py $(ARGS)
@@ -51,7 +51,7 @@ screenshots: $(VENV)/.console  ## Pictures of the console for the docs
 
 test-kafka: $(STAMP)  ## The same scenarios on a real Apache Kafka, and both asked the same (Java 17, Maven)
 	$(BIN)/python tests/clients/build.py
-	$(BIN)/python -m pytest -q -n 2 --dist loadgroup tests/clients/python tests/clients/test_other_languages.py tests/clients/test_share_groups.py tests/clients/test_rebalances.py tests/differential --cluster kafka $(ARGS)
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup --no-loadscope-reorder tests/clients/python tests/clients/test_other_languages.py tests/clients/test_share_groups.py tests/clients/test_rebalances.py tests/differential --cluster kafka $(ARGS)
 
 mutants: $(STAMP)  ## Change guards of the modules that differ from main, and see whether a test notices
 	$(BIN)/python tools/mutants.py $(ARGS)

@@ -6,6 +6,7 @@ import gc
 import importlib
 import os
 import pkgutil
+import re
 import sys
 
 import pytest
@@ -34,13 +35,28 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
-_LONG = ("kill", "slow", "xdist_group")
+_LONG = ("kill", "slow")
+_WAITING = re.compile("tests/(clients|openedx|plugin|kill)/")
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Keep the tests of a file in one worker, so that what they share is made once.
+
+    One that takes long is its own, and files may name a group of several.
+    """
+    if not any(map(item.get_closest_marker, (*_LONG, "xdist_group"))):
+        item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let what takes long come first, so that no worker is left alone with it at the end."""
-    items.sort(key=lambda item: not any(map(item.get_closest_marker, _LONG)))
+    items.sort(
+        key=lambda item: (
+            not any(map(item.get_closest_marker, _LONG)),
+            not _WAITING.match(item.nodeid),
+        )
+    )
 
 
 @pytest.fixture(scope="session")
