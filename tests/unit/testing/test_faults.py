@@ -199,8 +199,8 @@ def test_a_fault_is_gone_after_its_block_and_may_never_have_fired(
 def test_wrong_names_are_refused(bus: TestBus) -> None:
     with pytest.raises(LookupError, match="no API 'Prodce'"):
         bus.faults.fail(api="Prodce", error="NOT_CONTROLLER")
-    with pytest.raises(LookupError, match="does not serve the API ShareFetch"):
-        bus.faults.fail(api="ShareFetch", error="NOT_COORDINATOR")
+    with pytest.raises(LookupError, match="does not serve the API AlterPartition"):
+        bus.faults.fail(api="AlterPartition", error="NOT_CONTROLLER")
     with pytest.raises(LookupError, match="no error 'NONE'"):
         bus.faults.fail(api="Produce", error="NONE")
     with pytest.raises(ValueError, match="from 1 on, or None"):
