@@ -6,7 +6,7 @@ STAMP = $(VENV)/.installed
 # What is compiled once need not be compiled by each process of the tests.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: up test smoke wheel image check mutants test-clients test-console site sbom screenshots test-kafka bank bench fuzz kafka lock clean format
+.PHONY: up test smoke wheel image check mutants compatibility test-clients test-console site sbom screenshots test-kafka bank bench fuzz kafka lock clean format
 
 up: $(STAMP)  ## Start the seeded bus: Kafka on 127.0.0.1:9092, HTTP on 127.0.0.1:8081
 	$(BIN)/fakebus up --fixtures fixtures $(ARGS)
@@ -55,6 +55,10 @@ test-kafka: $(STAMP)  ## The same scenarios on a real Apache Kafka, and both ask
 
 mutants: $(STAMP)  ## Change guards of the modules that differ from main, and see whether a test notices
 	$(BIN)/python tools/mutants.py $(ARGS)
+
+compatibility: $(STAMP)  ## Run the tests with clients, note what they send, and write docs/reference/compatibility.md
+	$(BIN)/python tests/clients/build.py
+	$(BIN)/python tools/compatibility.py --record
 
 bank: $(STAMP)  ## Transfers in transactions while the bus is killed 200 times
 	$(BIN)/python -m tests.kill.bank $(ARGS)

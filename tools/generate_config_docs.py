@@ -36,8 +36,8 @@ Where fakebus differs from Kafka:
   `controller.listener.names` is empty; Kafka demands the three of node, roles and listeners.
 - A broker config that Kafka does not know is refused, also when a client sets it while the broker
   runs; Kafka keeps it for plugins.
-- `sasl.enabled.mechanisms` means PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512 until it is set; GSSAPI and
-  OAUTHBEARER cannot be served. Certificates are PEM, never JKS or PKCS12.
+- `sasl.enabled.mechanisms` means PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512 until it is set;
+  OAUTHBEARER can be set, GSSAPI cannot be served. Certificates are PEM, never JKS or PKCS12.
 - Java classes are not loaded and not looked for.
 """
 TITLES = {

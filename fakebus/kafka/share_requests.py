@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 from uuid import UUID
 
 from fakebus.broker.partition_log import PartitionLog
@@ -13,7 +13,6 @@ from fakebus.errors import BrokerError, ErrorCode, StorageError
 from fakebus.kafka.api import RequestContext
 from fakebus.protocol.messages import (
     LeaderIdAndEpoch,
-    NodeEndpoint,
     ShareAcknowledgeRequest,
     ShareFetchRequest,
 )
@@ -139,13 +138,3 @@ def by_topic(rows: Mapping[TopicIdPartition, _Row]) -> dict[UUID, list[_Row]]:
     for place, row in rows.items():
         found.setdefault(place.topic_id, []).append(row)
     return found
-
-
-def node_endpoints(context: RequestContext, rows: Iterable[Any]) -> list[NodeEndpoint]:
-    """Return the addresses of the nodes that an answer names as leaders (KIP-951)."""
-    leaders = {row.current_leader.leader_id for row in rows} - {-1}
-    return [
-        NodeEndpoint(node_id=each.node_id, host=each.host, port=each.port, rack=each.rack)
-        for each in context.brokers()
-        if each.node_id in leaders
-    ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -46,6 +47,14 @@ SETTINGS = {
     "group.share.min.record.lock.duration.ms": "1000",
 }
 """Broker configs of the shared cluster: Kafka's names, and waits short enough for tests."""
+
+
+RECORDING = {
+    name: os.environ[name]
+    for name in ("PYTHONPATH", "API_RECORD", "API_SUITE")
+    if "API_RECORD" in os.environ
+}
+"""What `make compatibility` tells the processes of its buses."""
 
 
 class Cluster(Protocol):
@@ -136,7 +145,7 @@ class FakebusCluster:
                 stdout=log,
                 stderr=log,
                 cwd=self._directory,
-                env={"PYTHONPATH": str(CHECKOUT), "PATH": "/usr/bin:/bin"},
+                env={"PYTHONPATH": str(CHECKOUT), "PATH": "/usr/bin:/bin", **RECORDING},
             )
         deadline = time.monotonic() + START_TIMEOUT_SECONDS
         while not self._ready_file.exists():

@@ -111,3 +111,26 @@ def test_only_its_coordinator_answers_for_a_group(nodes: dict[int, RawClient]) -
         error = ErrorCode.UNKNOWN_MEMBER_ID if here else ErrorCode.NOT_COORDINATOR
         assert told == error.code, number
         assert client.call(ApiKey.LIST_GROUPS, 4, ListGroupsRequest()).groups == []
+
+
+def test_whoever_asks_the_wrong_node_is_told_which_one_is_right(
+    nodes: dict[int, RawClient],
+) -> None:
+    right = leader(nodes)
+    wrong = nodes[right % 3 + 1]
+    topic = nodes[1].call(ApiKey.METADATA, 10, MetadataRequest(topics=None))
+    ids = {each.name: each.topic_id for each in topic.topics}
+    produced = wrong.call(ApiKey.PRODUCE, 10, produce_request(TOPIC, batch(b"x")))
+    asked = fetch_request(TOPIC, 0)
+    asked.topics[0].topic_id = ids[TOPIC]
+    fetched = wrong.call(ApiKey.FETCH, 16, asked)
+    for answer, partition in (
+        (produced, produced.responses[0].partition_responses[0]),
+        (fetched, fetched.responses[0].partitions[0]),
+    ):
+        assert partition.error_code == ErrorCode.NOT_LEADER_OR_FOLLOWER.code
+        assert partition.current_leader.leader_id == right
+        assert partition.current_leader.leader_epoch == 0
+        [endpoint] = answer.node_endpoints
+        address = "{}:{}".format(*nodes[right].socket.getpeername())
+        assert (endpoint.node_id, f"{endpoint.host}:{endpoint.port}") == (right, address)

@@ -28,6 +28,7 @@ from fakebus.broker.topics import Topic
 from fakebus.broker.turns import LARGE_REQUEST_BYTES, TURN_UNITS, in_turns
 from fakebus.errors import ErrorCode
 from fakebus.kafka.api import PendingResponse, RequestContext, handles
+from fakebus.kafka.leadership import MOVED, name_leaders
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import (
     AbortedTransaction,
@@ -114,8 +115,10 @@ def _begin(
         ):
             pending.settle(FetchResponse(session_id=context.broker.fetch_sessions.keep(plan)))
             return
-        topics = _topics(plan, isolation)
-        pending.settle(FetchResponse(session_id=plan.session_id, responses=topics))
+        response = FetchResponse(session_id=plan.session_id, responses=_topics(plan, isolation))
+        if any(target.error.code in MOVED for _, target in plan.partitions):
+            response.node_endpoints = name_leaders(context, _partitions(response, context))
+        pending.settle(response)
 
     fetch = context.broker.begin_fetch(
         [target for _, target in plan.partitions],
@@ -226,6 +229,15 @@ def _topics(plan: FetchPlan, isolation: IsolationLevel) -> list[FetchableTopicRe
             topics.append(_answer_of(topic))
         topics[-1].partitions.append(refusal)
     return topics
+
+
+def _partitions(
+    response: FetchResponse, context: RequestContext
+) -> Iterable[tuple[Topic | None, int, FetchResponsePartitionData]]:
+    for answered in response.responses:
+        topic, _ = _topic(answered.topic or answered.topic_id, context)
+        for partition in answered.partitions:
+            yield topic, partition.partition_index, partition
 
 
 def _aborted(target: FetchTarget) -> list[AbortedTransaction] | None:

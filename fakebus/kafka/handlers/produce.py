@@ -19,6 +19,7 @@ Version notes:
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 from typing import Any, cast
 
@@ -32,6 +33,7 @@ from fakebus.broker.appending import (
     is_transactional,
 )
 from fakebus.broker.ownership import UnknownPeerError
+from fakebus.broker.topics import Topic
 from fakebus.broker.transactions.writing import TransactionalWrite
 from fakebus.broker.turns import LARGE_REQUEST_BYTES, in_turns
 from fakebus.errors import BrokerError, ErrorCode
@@ -42,6 +44,7 @@ from fakebus.kafka.api import (
     RequestContext,
     handles,
 )
+from fakebus.kafka.leadership import name_leaders
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import (
     BatchIndexAndErrorMessage,
@@ -172,12 +175,20 @@ class _Answer(PendingResponse):
         if self._missing:
             return
         if self._request.acks != 0:
-            self.settle(ProduceResponse(responses=self.topics))
+            response = ProduceResponse(responses=self.topics)
+            if self._failure is not None:
+                response.node_endpoints = name_leaders(self._context, self._partitions())
+            self.settle(response)
         elif self._failure is not None:
             reason = f"a Produce request with acks=0 failed: {self._failure}"
             self.settle(CloseConnection(reason))
         else:
             self.settle(None)
+
+    def _partitions(self) -> Iterable[tuple[Topic | None, int, PartitionProduceResponse]]:
+        topics = self._context.broker.topics
+        for name, response, partition, _ in self.pieces:
+            yield None if name is None else topics.get(name), partition.index, response
 
 
 _Piece = tuple[

@@ -13,12 +13,12 @@ from __future__ import annotations
 from fakebus.broker.share_delivery.sessions import FINAL_EPOCH, INITIAL_EPOCH
 from fakebus.errors import BrokerError, ErrorCode
 from fakebus.kafka.api import RequestContext, handles
+from fakebus.kafka.leadership import node_endpoints
 from fakebus.kafka.share_requests import (
     ShareRequest,
     acknowledge,
     by_topic,
     check_member,
-    node_endpoints,
 )
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import (

@@ -21,6 +21,7 @@ from fakebus.broker.share_delivery.fetching import ShareFetch, ShareFetched, Sha
 from fakebus.broker.share_delivery.sessions import FINAL_EPOCH, INITIAL_EPOCH, ShareSession
 from fakebus.errors import BrokerError, ErrorCode
 from fakebus.kafka.api import RequestContext, handles
+from fakebus.kafka.leadership import node_endpoints
 from fakebus.kafka.share_requests import (
     Acknowledged,
     ShareRequest,
@@ -28,7 +29,6 @@ from fakebus.kafka.share_requests import (
     by_topic,
     check_member,
     find,
-    node_endpoints,
 )
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import (
