@@ -229,20 +229,17 @@ class ClientQuotas:
     def most_bytes(self, user: str, client_id: str) -> float:
         """Return what a fetch may bring at most, so that its client need not wait for ever."""
         limit = self._limit(FETCH, user, client_id)
-        samples, window_s = self._windows("quota")
+        samples, window_s = self._windows()
         return float("inf") if limit is None else limit[0] * (samples - 1) * window_s
 
     @property
     def longest_ms(self) -> int:
         """For how many milliseconds a client waits at most that has taken too much time."""
-        return self._windows("quota")[1] * 1000
+        return self._windows()[1] * 1000
 
-    def _windows(self, prefix: str) -> tuple[int, int]:
-        config = self._config
-        return (
-            config.get_int(f"{prefix}.window.num"),
-            config.get_int(f"{prefix}.window.size.seconds"),
-        )
+    def _windows(self) -> tuple[int, int]:
+        get_int = self._config.get_int
+        return get_int("quota.window.num"), get_int("quota.window.size.seconds")
 
     def _meter(self, key: _Whose, bound: float, now_ms: float) -> Rate | TokenBucket:
         meter = self._meters.get(key)
@@ -252,10 +249,12 @@ class ClientQuotas:
                     other: each for other, each in self._meters.items() if not each.is_idle(now_ms)
                 }
             if key[0] == MUTATION:
-                samples, window_s = self._windows("controller.quota")
-                meter = TokenBucket(samples * window_s, bound, now_ms)
+                get_int = self._config.get_int
+                samples = get_int("controller.quota.window.num")
+                burst_s = samples * get_int("controller.quota.window.size.seconds")
+                meter = TokenBucket(burst_s, bound, now_ms)
             else:
-                samples, window_s = self._windows("quota")
+                samples, window_s = self._windows()
                 meter = Rate(samples, window_s * 1000)
             self._meters[key] = meter
         return meter
