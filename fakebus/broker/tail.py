@@ -269,6 +269,9 @@ class LogCursor:
         assert self._records is not None  # noqa: S101 - _open_batch has seen to it
         until = monotonic() + _TURN_S
         for record in self._records:
+            if self.end is not None and record.offset >= self.end:
+                self._records, self.position = None, self.end
+                return True
             if record.offset >= self.position:
                 found.append(record)
                 self.position = record.offset + 1

@@ -24,13 +24,24 @@ _FIELDS = frozenset({"topic", "partition", "offset", "at", "key", "value", "head
 async def produce_event(cluster: Cluster, event: Mapping[str, Any]) -> Event:
     """Write an event as ``fakebus tail --json`` prints it, and return it as it was stored.
 
+    Raises:
+        ClusterError: it is no event, or the cluster refuses it.
+    """
+    return await cluster.produce(*await record_of_event(cluster, event))
+
+
+async def record_of_event(
+    cluster: Cluster, event: Mapping[str, Any]
+) -> tuple[str, int | None, NewRecord]:
+    """Return the topic, the partition and the record of an event, to be written.
+
     Args:
-        cluster: where to.
+        cluster: has the schemas.
         event: its topic, and what it has of key, value, headers and partition. A key is text and a
             value JSON, unless they say their type or subject.
 
     Raises:
-        ClusterError: it is no event, or the cluster refuses it.
+        ClusterError: it is no event.
     """
     unknown = sorted(event.keys() - _FIELDS)
     if unknown:
@@ -51,7 +62,7 @@ async def produce_event(cluster: Cluster, event: Mapping[str, Any]) -> Event:
         value = await payload_bytes(cluster, event.get("value"), FORMATS["json"])
     except DataError as error:
         raise ClusterError(f"{error}; {error.hint}") from None
-    return await cluster.produce(topic, partition, NewRecord(key, value, headers))
+    return topic, partition, NewRecord(key, value, headers)
 
 
 async def payload_bytes(cluster: Cluster, written: object, plain: Format) -> bytes | None:

@@ -40,6 +40,11 @@ class _NamedSchema(Protocol):
 
 
 def event_line(event: Event, *, with_place: bool = True) -> str:
+    """Return a record as a line of a fixture file; see :func:`event_fields`."""
+    return json.dumps(event_fields(event, with_place=with_place), ensure_ascii=False)
+
+
+def event_fields(event: Event, *, with_place: bool = True) -> dict[str, Any]:
     """Return a record as an event of a fixture file.
 
     Args:
@@ -56,7 +61,7 @@ def event_line(event: Event, *, with_place: bool = True) -> str:
     fields["value"] = _written(event.value, event.payload, is_key=False)
     if event.headers:
         fields["headers"] = [[name, _text_or_binary(data)] for name, data in event.headers]
-    return json.dumps(fields, ensure_ascii=False)
+    return fields
 
 
 def event_text(event: Event) -> str:

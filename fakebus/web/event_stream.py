@@ -14,8 +14,8 @@ WRITE_TIMEOUT_S = 30.0
 """For how long a client may read nothing of what waits for it."""
 _CACHED_NOWHERE = MappingProxyType({"Cache-Control": "no-store"})
 
-Message = tuple[str, object] | tuple[str, object, int]
-"""Message: its name, its data, and its number if a client may go on behind it."""
+Message = tuple[str, object] | tuple[str, object, int | str]
+"""Message: its name, its data, and its id if a client may go on behind it; one line."""
 
 
 async def event_stream(
@@ -37,10 +37,10 @@ async def event_stream(
             async for message in messages:
                 text = ":\n\n"
                 if message is not None:
-                    name, data, *numbers = message
+                    name, data, *ids = message
                     # In JSON no line breaks are left, and ASCII holds what no encoding can.
                     text = f"event: {name}\ndata: {json.dumps(data)}\n"
-                    text += "".join(f"id: {number}\n" for number in numbers) + "\n"
+                    text += "".join(f"id: {each}\n" for each in ids) + "\n"
                 async with asyncio.timeout(WRITE_TIMEOUT_S):
                     await response.write(text.encode())
         except ConnectionError:

@@ -11,7 +11,7 @@ from fakebus import __version__
 from fakebus.servers import Bus
 from fakebus.web.admin.room import AdminRoom
 from fakebus.web.registry.room import RegistryRoom
-from fakebus.web.rest.room import RestRoom, RestState, RestV3Room
+from fakebus.web.rest.room import RestRoom, RestState, RestV3Room, StreamsRoom
 from fakebus.web.routing import Handler, Room, RoomHandler
 
 
@@ -85,6 +85,7 @@ def all_rooms(bus: Bus) -> dict[str, Room]:
         "registry": RegistryRoom(bus),
         "rest": RestRoom(rest),
         "rest v3": RestV3Room(rest),
+        "records": StreamsRoom(rest),
     }
     rooms["server"] = ServerRoom(bus, rooms)
     return rooms

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -101,6 +102,30 @@ class RestRoom:
         return answer
 
 
+class StreamsRoom:
+    """Room of records as streams, which only a fakebus has.
+
+    Args:
+        state: what it shares with the REST Proxy.
+    """
+
+    prefix = ""
+    takes_trailing_slash = False
+    content_types = ("application/json", "application/x-ndjson", "application/msgpack")
+    general_errors = (401, 404, 421)
+
+    def __init__(self, state: RestState) -> None:
+        self._state = state
+
+    def handler(self, name: str) -> RoomHandler:
+        """Return the handler that the table names."""
+        return handler_in("fakebus.web.rest.streams", name)
+
+    def serve(self, handler: RoomHandler) -> Handler:
+        """Return the handler as aiohttp calls it."""
+        return _serving(self._state.call, handler)
+
+
 class RestV3Room:
     """Room of version 3, which also stands where Confluent Server has it.
 
@@ -122,17 +147,20 @@ class RestV3Room:
 
     def serve(self, handler: RoomHandler) -> Handler:
         """Return the handler as aiohttp calls it."""
+        return _serving(self._state.v3_call, handler)
 
-        async def answer(request: web.Request) -> web.StreamResponse:
-            try:
-                found = await handler(self._state.v3_call(request))
-            except FakebusError as error:
-                raise _labelled(refusal(error), "application/json") from None
-            except RequestError as error:
-                raise _labelled(error, "application/json") from None
-            return found if isinstance(found, web.StreamResponse) else web.json_response(found)
 
-        return answer
+def _serving(call: Callable[[web.Request], RestCall], handler: RoomHandler) -> Handler:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        try:
+            found = await handler(call(request))
+        except FakebusError as error:
+            raise _labelled(refusal(error), "application/json") from None
+        except RequestError as error:
+            raise _labelled(error, "application/json") from None
+        return found if isinstance(found, web.StreamResponse) else web.json_response(found)
+
+    return answer
 
 
 def _labelled(error: RequestError, media_type: str) -> RequestError:

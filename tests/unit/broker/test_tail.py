@@ -64,6 +64,20 @@ async def test_a_cursor_may_begin_inside_a_batch(broker: Broker, log: PartitionL
     assert len(slice_.batches) == 1
 
 
+@pytest.mark.parametrize("codec", [Codec.NONE, Codec.GZIP])
+async def test_a_cursor_may_end_inside_a_batch(
+    broker: Broker, log: PartitionLog, codec: Codec
+) -> None:
+    await broker.produce(T0, batch(b"a", b"b", b"c", b"d", codec=codec))
+    cursor = LogCursor(log, end=2)
+    assert await rest(cursor) == [b"a", b"b"]
+    assert cursor.position == 2
+    cursor.end = 3
+    assert await rest(cursor) == [b"c"]
+    cursor.end = None
+    assert await rest(cursor) == [b"d"]
+
+
 async def test_a_cursor_stops_at_its_end_and_goes_on_when_that_moves(
     broker: Broker, log: PartitionLog
 ) -> None:

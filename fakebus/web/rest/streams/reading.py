@@ -1,0 +1,197 @@
+"""Records of a topic without a consumer: a page, as they arrive, or when enough are there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from fakebus.client.positions import Position, PositionKind, parse_position
+from fakebus.cluster.browsing import Matches, ReadRequest, read_page, resolved
+from fakebus.cluster.event_lines import event_fields
+from fakebus.cluster.events import Event
+from fakebus.cluster.filters import event_filter
+from fakebus.errors import ConfigError
+from fakebus.types import TopicPartition
+from fakebus.web.errors import RequestError
+from fakebus.web.event_stream import Message, event_stream
+from fakebus.web.rest.call import RestCall
+from fakebus.web.rest.streams.forms import (
+    JSON,
+    LINES,
+    cursor_of,
+    cursor_text,
+    line,
+    packed,
+    wanted_form,
+)
+from fakebus.wording import counted
+
+MOST_RECORDS = 10_000
+"""Of one answer."""
+MOST_FOLLOWERS = 100
+"""Clients that may wait for records at once."""
+LONGEST_WAIT_MS = 300_000
+_MOST_IDS = 64
+"""Partitions up to which each record of a stream tells all positions; else the last of a slice."""
+_followers: set[int] = set()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Question:
+    """Question for records of a topic."""
+
+    topic: str
+    partition: int | None
+    start: Position
+    after: Mapping[TopicPartition, int]
+    """Where to go on, instead of ``start``."""
+    matches: Matches | None
+    takes_long: bool
+    until: Position | None
+
+    def wants(self, event: Event) -> bool:
+        """Return whether a record is one of those wanted."""
+        return self.partition in (None, event.partition) and (
+            self.matches is None or self.matches(event)
+        )
+
+
+def _question(call: RestCall, default: PositionKind) -> _Question:
+    topic, now_ms = call.topic(), call.bus.broker.clock.now_ms()
+    partition = call.number("partition", 0) if call.text("partition") else None
+    if partition is not None and topic.partition(partition) is None:
+        raise RequestError(404, f"{topic.name} has {counted(len(topic.partitions), 'partition')}")
+    start, until, expression = (call.text(name) for name in ("from", "until", "filter"))
+    try:
+        return _Question(
+            topic=topic.name,
+            partition=partition,
+            start=parse_position(start, now_ms) if start else Position(kind=default),
+            after=cursor_of(topic.name, call.text("after")),
+            matches=event_filter(expression) if expression else None,
+            takes_long="where" in expression,
+            until=parse_position(until, now_ms) if until else None,
+        )
+    except ConfigError as error:
+        raise RequestError(400, str(error)) from None
+
+
+async def read_records(call: RestCall) -> object:
+    """Read records of a topic from an offset or a time on, or as soon as enough are there."""
+    form = wanted_form(call.request.headers.get("Accept", ""))
+    question = _question(call, PositionKind.EARLIEST)
+    wait_for = min(call.number("wait_for", 0), MOST_RECORDS)
+    if wait_for:
+        events, positions = await _wait(call, question, wait_for)
+        is_complete = len(events) >= wait_for
+    else:
+        page = await read_page(call.cluster, _request(call, question))
+        events, positions, is_complete = list(page.events), dict(page.cursor), not page.left
+    cursor = cursor_text(positions)
+    headers = {"Fakebus-Next": cursor, "Fakebus-Complete": str(is_complete).lower()}
+    status = 408 if wait_for and not is_complete else 200
+    if form == JSON:
+        records = [event_fields(each) for each in events]
+        body = {"records": records, "next": cursor, "complete": is_complete}
+        return web.json_response(body, status=status, headers=headers)
+    if form == LINES:
+        data = "".join(map(line, events)).encode()
+    else:
+        data = b"".join(map(packed, events))
+    return web.Response(body=data, status=status, content_type=form, headers=headers)
+
+
+def _request(call: RestCall, question: _Question) -> ReadRequest:
+    partition = question.partition
+    return ReadRequest(
+        topics=(question.topic,),
+        partitions=None if partition is None else frozenset((partition,)),
+        start=question.start,
+        cursor=question.after or None,
+        until=question.until,
+        matches=question.matches,
+        takes_long=question.takes_long,
+        limit=min(call.number("limit", 100, least=1), MOST_RECORDS),
+        max_scanned=1_000_000,
+        max_seconds=5.0,
+    )
+
+
+async def _begin(call: RestCall, question: _Question) -> dict[TopicPartition, int]:
+    """Return where each partition begins."""
+    ranges = await call.cluster.ranges([question.topic])
+    starts = await resolved(call.cluster, dict.fromkeys(ranges, question.start), ranges)
+    return {**starts, **{place: at for place, at in question.after.items() if place in ranges}}
+
+
+async def _wait(
+    call: RestCall, question: _Question, wait_for: int
+) -> tuple[list[Event], dict[TopicPartition, int]]:
+    """Return records as soon as there are so many, or what there is when the time is over."""
+    timeout_ms = min(call.number("timeout", 10_000), LONGEST_WAIT_MS)
+    positions, found = await _begin(call, question), list[Event]()
+    with _Follower():
+        try:
+            async with asyncio.timeout(timeout_ms / 1000):
+                async with aclosing(_following(call, question, positions)) as events:
+                    async for event in events:
+                        if event is not None:
+                            found.append(event)
+                        if len(found) >= wait_for:
+                            break
+        except TimeoutError:
+            pass  # what has come is answered
+    return found, positions
+
+
+async def _following(
+    call: RestCall, question: _Question, positions: dict[TopicPartition, int]
+) -> AsyncGenerator[Event | None]:
+    """Yield the records that are wanted, now and then ``None``; positions go on with each."""
+    cluster = call.cluster
+    async with aclosing(cluster.follow([question.topic], dict(positions))) as slices:
+        async for events in slices:
+            is_told = False
+            for event in events:
+                positions[TopicPartition(event.topic, event.partition)] = event.offset + 1
+                if question.wants(event):
+                    is_told = True
+                    yield event
+            if not is_told:
+                yield None
+
+
+class _Follower:
+    """Place among the clients that wait for records; RequestError 503 if all are taken."""
+
+    def __enter__(self) -> None:
+        if len(_followers) >= MOST_FOLLOWERS:
+            raise RequestError(503, f"{MOST_FOLLOWERS} clients wait for records already")
+        _followers.add(id(self))
+
+    def __exit__(self, *_: object) -> None:
+        _followers.discard(id(self))
+
+
+async def watch_records(call: RestCall) -> web.StreamResponse:
+    """Tell the records of a topic as they arrive, as server-sent events."""
+    question = _question(call, PositionKind.LATEST)
+    last = cursor_of(question.topic, call.request.headers.get("Last-Event-ID", ""))
+    with _Follower():
+        positions = {**await _begin(call, question), **last}
+        return await event_stream(call.request, _messages(call, question, positions))
+
+
+async def _messages(
+    call: RestCall, question: _Question, positions: dict[TopicPartition, int]
+) -> AsyncGenerator[Message | None]:
+    async with aclosing(_following(call, question, positions)) as events:
+        async for event in events:
+            if event is None:
+                yield None
+            else:
+                yield "message", event_fields(event), cursor_text(positions)

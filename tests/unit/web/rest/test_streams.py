@@ -1,0 +1,252 @@
+"""Records of a topic as pages, as server-sent events, as lines and in MessagePack."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import msgpack
+import pytest
+import requests
+
+from fakebus.web.rest.streams import reading
+from tests.unit.web.rest.proxy import Proxy, new_name
+
+LINES = "application/x-ndjson"
+MSGPACK = "application/msgpack"
+BYTES = b"\x00\xff\x80"
+
+
+class Topic:
+    """Topic with its streams."""
+
+    def __init__(self, proxy: Proxy, name: str) -> None:
+        self.proxy = proxy
+        self.name = name
+        self.path = f"/_fakebus/v1/topics/{name}"
+
+    def get(self, query: str = "", accept: str = "", **headers: str) -> requests.Response:
+        wanted = {"Accept": accept} if accept else {}
+        path = f"{self.path}/records?{query}"
+        return self.proxy.ask("GET", path, headers={**wanted, **headers})
+
+    def values(self, query: str = "") -> list[object]:
+        answer = self.get(query)
+        assert answer.ok, answer.text
+        return [each["value"] for each in answer.json()["records"]]
+
+    def post(self, data: bytes, kind: str = LINES, **headers: str) -> requests.Response:
+        sent = {"Content-Type": kind, **headers}
+        url = f"{self.proxy.url}{self.path}/records"
+        return self.proxy.session.post(url, data=data, headers=sent, timeout=20)
+
+    def write(self, *events: object) -> list[dict[str, Any]]:
+        answer = self.post("".join(json.dumps(each) + "\n" for each in events).encode())
+        return [json.loads(line) for line in answer.text.splitlines()]
+
+    def events(self, query: str = "", last: str = "") -> requests.Response:
+        headers = {"Last-Event-ID": last} if last else {}
+        url = f"{self.proxy.url}{self.path}/events?{query}"
+        return requests.get(url, headers=headers, stream=True, timeout=20)
+
+
+def messages(answer: requests.Response) -> Iterator[tuple[str, Any]]:
+    """Yield the id and the data of each event of a stream."""
+    found: dict[str, str] = {}
+    for line in answer.iter_lines(chunk_size=1, decode_unicode=True):
+        name, _, text = line.partition(": ")
+        if name:
+            found[name] = text
+        elif "data" in found:
+            yield found["id"], json.loads(found["data"])
+            found = {}
+
+
+@pytest.fixture
+def topic(proxy: Proxy) -> Topic:
+    name = new_name("streams")
+    body = {"topic_name": name, "partitions_count": 2}
+    [cluster] = proxy.ask("GET", "/v3/clusters").json()["data"]
+    assert proxy.ask("POST", f"/v3/clusters/{cluster['cluster_id']}/topics", body).ok
+    return Topic(proxy, name)
+
+
+def test_lines_are_written_and_read_in_the_form_of_fixture_files(topic: Topic) -> None:
+    events = [
+        {"key": "a", "value": {"n": 1}, "partition": 0, "headers": {"h": "x"}},
+        {"key": {"type": "binary", "data": "AP8="}, "value": {"type": "string", "data": "s"}},
+        {"value": None, "partition": 1},
+    ]
+    receipts = topic.write(*events)
+    assert [each["number"] for each in receipts] == [1, 2, 3]
+    assert receipts[0]["record"] == f"{topic.name}[0]@0"
+    read = topic.get(accept=LINES)
+    assert read.headers["Content-Type"] == LINES
+    lines = [json.loads(line) for line in read.text.splitlines()]
+    assert [each["topic"] for each in lines] == [topic.name] * 3
+    assert lines[0]["headers"] == [["h", "x"]]
+    # What was read can be written as it is.
+    copy = Topic(topic.proxy, new_name("copy"))
+    assert all(
+        "record" in json.loads(each) for each in copy.post(read.content).text.splitlines()
+    ) == (len({each["partition"] for each in lines}) == 1)
+    binary = next(each for each in lines if isinstance(each["key"], dict))
+    assert binary["key"] == {"type": "binary", "data": "AP8="}
+    assert binary["value"] == {"type": "string", "data": "s"}
+
+
+def test_messagepack_keeps_every_byte(topic: Topic) -> None:
+    record = {"key": BYTES, "value": BYTES, "headers": [["h", BYTES], ["h", None]]}
+    timed = {**record, "partition": 1, "timestamp_ms": 1714979289010}
+    data = msgpack.packb(record) + msgpack.packb({"key": None, "value": b""}) + msgpack.packb(timed)
+    receipts = topic.post(data, MSGPACK).text.splitlines()
+    assert [json.loads(each)["number"] for each in receipts] == [1, 2, 3]
+    answer = topic.get(accept=MSGPACK)
+    unpacker = msgpack.Unpacker()
+    unpacker.feed(answer.content)
+    found = list(unpacker)
+    assert sorted(each["value"] for each in found) == [b"", BYTES, BYTES]
+    [last] = [each for each in found if each["timestamp_ms"] == 1714979289010]
+    assert (last["partition"], last["key"]) == (1, BYTES)
+    assert last["headers"] == [["h", BYTES], ["h", None]]
+    copy = Topic(topic.proxy, new_name("copy"))
+    for each in found:
+        each["partition"] = 0
+    copy.post(b"".join(map(msgpack.packb, found)), MSGPACK)
+    again = msgpack.Unpacker()
+    again.feed(copy.get(accept=MSGPACK).content)
+    assert [each["timestamp_ms"] for each in again] == [each["timestamp_ms"] for each in found]
+
+
+def test_a_page_begins_at_an_offset_or_a_time_and_tells_how_to_go_on(topic: Topic) -> None:
+    topic.write(*({"value": number, "partition": 0} for number in range(10)))
+    assert topic.values("partition=0&from=7") == [7, 8, 9]
+    assert topic.values("from=-2&partition=0") == [8, 9]
+    assert topic.values("from=2200-01-01T00:00:00Z") == []
+    assert topic.values("from=-5m&limit=1") == [0]
+    assert topic.values("partition=0&from=2&until=4") == [2, 3]
+    assert topic.values("filter=value%20>%207") == [8, 9]
+    assert topic.values("partition=1") == []
+    found, after = [], ""
+    while True:
+        page = topic.get(f"limit=4&after={after}").json()
+        found += [each["value"] for each in page["records"]]
+        after = page["next"]
+        if page["complete"]:
+            break
+    assert found == list(range(10))
+    assert after == "0:10,1:0"
+    lines = topic.get("limit=4", LINES)
+    assert (lines.headers["Fakebus-Next"], lines.headers["Fakebus-Complete"]) == (
+        "0:4,1:0",
+        "false",
+    )
+
+
+def test_an_answer_comes_as_soon_as_enough_records_are_there(topic: Topic) -> None:
+    query = "wait_for=2&timeout=15000&filter=value.ok"
+    answers = []
+    waiting = threading.Thread(target=lambda: answers.append(requests_get(topic, query)))
+    topic.write({"value": {"ok": True, "n": 1}})
+    waiting.start()
+    topic.write({"value": {"ok": False, "n": 2}}, {"value": {"ok": True, "n": 3}})
+    waiting.join(20)
+    [answer] = answers
+    assert answer.status_code == 200
+    assert [each["value"]["n"] for each in answer.json()["records"]] == [1, 3]
+    assert answer.json()["complete"]
+
+
+def requests_get(topic: Topic, query: str) -> requests.Response:
+    return requests.get(f"{topic.proxy.url}{topic.path}/records?{query}", timeout=20)
+
+
+def test_too_few_records_are_answered_when_the_time_is_over(topic: Topic) -> None:
+    topic.write({"value": 1})
+    answer = topic.get("wait_for=2&timeout=20")
+    assert answer.status_code == 408
+    assert [each["value"] for each in answer.json()["records"]] == [1]
+    assert not answer.json()["complete"]
+
+
+def test_a_stream_of_events_goes_on_where_it_was(topic: Topic) -> None:
+    topic.write(*({"value": number, "partition": number % 2} for number in range(6)))
+    with topic.events("from=earliest") as answer:
+        assert answer.headers["Content-Type"] == "text/event-stream"
+        told = messages(answer)
+        first = [next(told) for _ in range(4)]
+    with topic.events(last=first[-1][0]) as answer:
+        told = messages(answer)
+        rest = [next(told) for _ in range(2)]
+        topic.write({"value": 6})
+        rest.append(next(told))
+    assert sorted(each["value"] for _, each in first + rest) == list(range(7))
+    with topic.events("filter=value%20=%207") as answer:
+        told = messages(answer)
+        topic.write({"value": 6}, {"value": 7, "partition": 0})
+        assert next(told)[1]["value"] == 7
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ('{"values": 1}', "an event has no field 'values'"),
+        ('{"value": {"type": "no", "data": 1}}', "no"),
+        ('{"value": {"subject": "no-such", "data": 1}}', "no-such"),
+        ('{"partition": 9}', "partition 9"),
+        ("[]", "no stream of records"),
+        ('{"a', "no stream of records"),
+    ],
+)
+def test_a_line_that_is_no_event_is_told_by_its_number(topic: Topic, line: str, told: str) -> None:
+    answer = topic.post(f'{{"value": 1}}\n{line}\n'.encode())
+    written, refused = map(json.loads, answer.text.splitlines())
+    assert written["offset"] == 0
+    assert refused["number"] == 2
+    assert told in refused["message"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        msgpack.packb([1]),
+        msgpack.packb({"value": "text"}),
+        msgpack.packb({"headers": [["h"]]}),
+        msgpack.packb({"partition": "0"}),
+        b"\xc1",
+    ],
+)
+def test_what_is_no_record_in_messagepack_is_told(topic: Topic, data: bytes) -> None:
+    [refused] = map(json.loads, topic.post(data, MSGPACK).text.splitlines())
+    assert refused["error_code"] in (400, 422)
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("from=x", 400),
+        ("filter=valu", 400),
+        ("after=1-2", 400),
+        ("limit=0", 400),
+        ("partition=9", 404),
+        ("wait_for=-1", 400),
+    ],
+)
+def test_a_question_that_is_none_is_refused(topic: Topic, query: str, status: int) -> None:
+    assert topic.get(query).status_code == status
+    assert topic.get(accept="text/csv").status_code == 406
+    assert topic.post(b"{}", "text/csv").status_code == 415
+
+
+def test_so_many_clients_wait_at_most(topic: Topic, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "MOST_FOLLOWERS", 0)
+    assert topic.get("wait_for=1&timeout=0").status_code == 503
+    with topic.events() as answer:
+        assert answer.status_code == 503
+
+
+def test_a_page_of_another_origin_writes_no_lines(topic: Topic) -> None:
+    assert topic.post(b'{"value":1}', Origin="http://evil.example").status_code == 403
+    assert topic.values() == []
