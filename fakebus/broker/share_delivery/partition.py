@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import logging
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, IntEnum
+from operator import attrgetter
 from typing import NamedTuple
 
 from fakebus.broker.groups.group import SHARE_STATE_PREFIX
@@ -110,6 +112,7 @@ class Lock(NamedTuple):
     max_deliveries: int
 
 
+_first, _last = attrgetter("first"), attrgetter("last")
 _STORED = re.compile(r"(\d{1,19})-(\d{1,19})([adx])(\d{1,5})")
 
 
@@ -235,7 +238,7 @@ class SharePartition:
             if most <= 0:
                 break
             if run.last - run.first >= most:
-                next(self._cut_out(run.first, run.first + most - 1))
+                self._cut_out(run.first, run.first + most - 1)
             run.state, run.member_id, run.due_s = RecordState.ACQUIRED, lock.member_id, lock.due_s
             run.deliveries += 1
             most -= run.last - run.first + 1
@@ -333,18 +336,18 @@ class SharePartition:
     def _end(run: Run, state: RecordState) -> None:
         run.state, run.member_id, run.due_s = state, "", 0.0
 
-    def _between(self, first: int, last: int) -> Iterator[Run]:
-        return (run for run in self._runs if run.last >= first and run.first <= last)
+    def _between(self, first: int, last: int) -> list[Run]:
+        begin = bisect_left(self._runs, first, key=_last)
+        return self._runs[begin : bisect_right(self._runs, last, begin, key=_first)]
 
-    def _cut_out(self, first: int, last: int) -> Iterator[Run]:
-        """Cut runs at both ends of a range, and yield those inside."""
+    def _cut_out(self, first: int, last: int) -> list[Run]:
+        """Cut runs at both ends of a range, and return those inside."""
         for offset in (first, last + 1):
-            for index, run in enumerate(self._runs):
-                if run.first < offset <= run.last:
-                    self._runs.insert(index + 1, replace(run, first=offset))
-                    run.last = offset - 1
-                    break
-        yield from list(self._between(first, last))
+            index = bisect_left(self._runs, offset, key=_last)
+            if index < len(self._runs) and (run := self._runs[index]).first < offset:
+                self._runs.insert(index + 1, replace(run, first=offset))
+                run.last = offset - 1
+        return self._between(first, last)
 
     def _tidy(self) -> None:
         """Go on behind what is done, and join what is alike."""

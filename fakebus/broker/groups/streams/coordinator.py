@@ -18,7 +18,7 @@ from fakebus.broker.groups.registry import GroupRegistry
 from fakebus.broker.groups.sessions import Session
 from fakebus.broker.groups.streams.group import StreamsGroup, StreamsMember
 from fakebus.broker.groups.streams.requests import StreamsHeartbeat, StreamsResult
-from fakebus.broker.groups.streams.topology import Status, StatusCode
+from fakebus.broker.groups.streams.topology import MAX_NAMES, Status, StatusCode
 from fakebus.broker.topics import Topics
 from fakebus.clock import Clock
 from fakebus.errors import BrokerError, ErrorCode
@@ -312,6 +312,8 @@ def _join_problems(request: StreamsHeartbeat) -> Iterator[str]:
         yield "RebalanceTimeoutMs must be provided in first request."
     if request.topology is None:
         yield "Topology must be non-null when (re-)joining."
+    elif request.topology.is_too_large:
+        yield f"A topology names at most {MAX_NAMES} topics here."
     for name in ("active", "standby", "warmup"):
         if getattr(request, name) != frozenset():
             yield f"{name.capitalize()}Tasks must be empty when (re-)joining."

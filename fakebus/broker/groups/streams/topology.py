@@ -7,10 +7,14 @@ subtopologies. The rules are those of Kafka's ``InternalTopicManager``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import IntEnum
 from typing import Any, NamedTuple
+
+MAX_TASKS = 20_000
+MAX_NAMES = 4000
+"""Names of topics in a topology, with its subtopologies; large applications have a tenth of it."""
 
 
 class TaskId(NamedTuple):
@@ -82,6 +86,15 @@ class Topology:
     def source_topics(self) -> frozenset[str]:
         """The topics that are not its own."""
         return frozenset(name for each in self.subtopologies for name in each.source_topics)
+
+    @property
+    def is_too_large(self) -> bool:
+        """Whether it names more topics than are possible here."""
+        count = len(self.subtopologies)
+        for each in self.subtopologies:
+            count += len(each.sources) + len(each.repartition_sinks) + len(each.changelogs)
+            count += sum(map(len, each.copartitioned))
+        return count > MAX_NAMES
 
     def internal_topics(self) -> Iterator[InternalTopic]:
         """Yield the topics that are its own."""
@@ -160,6 +173,10 @@ def configure(topology: Topology, size_of: SizeOf) -> ConfiguredTopology:
         each.subtopology_id: max((sizes[name] for name in each.sources), default=0)
         for each in topology.subtopologies
     }
+    if sum(tasks.values()) > MAX_TASKS:
+        detail = f"There are {sum(tasks.values())} tasks; {MAX_TASKS} are possible here."
+        status = Status(StatusCode.INCORRECTLY_PARTITIONED_TOPICS, detail)
+        return ConfiguredTopology(status=status)
     for each in topology.subtopologies:
         for changelog in each.changelogs:
             sizes[changelog.name] = tasks[each.subtopology_id]
@@ -205,8 +222,12 @@ def _sizes(topology: Topology, size_of: SizeOf) -> dict[str, int]:
                 sizes[topic.name] = topic.partitions
             else:
                 open_ones.add(topic.name)
+    writers: dict[str, list[Subtopology]] = {}
+    for each in topology.subtopologies:
+        for name in each.repartition_sinks:
+            writers.setdefault(name, []).append(each)
     while open_ones:
-        found = dict(_written(topology, sizes, open_ones))
+        found = dict(_written(writers, sizes, open_ones))
         if not found:
             names = ", ".join(sorted(open_ones))
             raise _WrongSizeError(f"Nothing says how many partitions {names} have.")
@@ -219,12 +240,11 @@ def _sizes(topology: Topology, size_of: SizeOf) -> dict[str, int]:
 
 
 def _written(
-    topology: Topology, sizes: Mapping[str, int], open_ones: set[str]
+    writers: Mapping[str, Iterable[Subtopology]], sizes: Mapping[str, int], open_ones: Iterable[str]
 ) -> Iterator[tuple[str, int]]:
     """Yield the sizes of repartition topics all of whose writers have a size."""
     for name in open_ones:
-        writers = [each for each in topology.subtopologies if name in each.repartition_sinks]
-        read = [source for each in writers for source in each.sources]
+        read = [source for each in writers.get(name, ()) for source in each.sources]
         if read and all(source in sizes for source in read):
             yield name, max(sizes[source] for source in read)
 

@@ -6,6 +6,8 @@ import pytest
 
 from fakebus.broker.groups.streams.assignor import TaskShare, assign_tasks
 from fakebus.broker.groups.streams.topology import (
+    MAX_NAMES,
+    MAX_TASKS,
     InternalTopic,
     StatusCode,
     Subtopology,
@@ -108,6 +110,18 @@ def test_a_topology_comes_back_from_storage_as_it_was() -> None:
     whole = topology(FIRST, SECOND)
 
     assert Topology.decode(whole.encode()) == whole
+
+
+def test_topologies_and_their_tasks_are_limited() -> None:
+    names = tuple(f"t{n}" for n in range(MAX_NAMES))
+    many = Subtopology(subtopology_id="0", source_topics=names)
+
+    status = configure(topology(FIRST), {"in": MAX_TASKS + 1}.get).status
+
+    assert status is not None
+    assert status.code is StatusCode.INCORRECTLY_PARTITIONED_TOPICS
+    assert topology(many).is_too_large
+    assert not topology(FIRST, SECOND).is_too_large
 
 
 TASKS = [TaskId("0", n) for n in range(5)]
