@@ -40,6 +40,7 @@ from fakebus.client.groups import (
     group_details,
     group_in_use,
     list_groups,
+    other_groups,
     set_offsets,
     unknown_group,
 )
@@ -96,6 +97,8 @@ def _list(connection: Connection, arguments: argparse.Namespace) -> None:
         (str(group.group_id), group.state.name.lower(), group.type.name.lower())
         for group in list_groups(connection)
     ]
+    others = other_groups(connection, [name for name, *_ in rows])
+    rows = sorted([*rows, *((name, "unknown", "share or streams") for name in others)])
     nothing = "no groups; one appears when a consumer joins it or commits an offset"
     print_rows(arguments.format, ("group", "state", "type"), rows, nothing)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+import warnings
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -82,9 +83,28 @@ def list_groups(connection: Connection) -> list[ConsumerGroupListing]:
     return found
 
 
+def other_groups(connection: Connection, known: Collection[str]) -> list[str]:
+    """Return the names of groups that are neither classic nor consumer groups.
+
+    Args:
+        connection: the cluster.
+        known: the names of the groups that are.
+    """
+    with warnings.catch_warnings():
+        # What the client library offers instead leaves such groups out.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        found = connection.admin.list_groups(timeout=REQUEST_TIMEOUT_S)
+    return sorted({str(group.id) for group in found} - set(known))
+
+
 def unknown_group(connection: Connection, name: str) -> NotFoundError:
     """Return the error for a group that does not exist; it names the nearest ones."""
     names = [group.group_id for group in list_groups(connection)]
+    if name in other_groups(connection, names):
+        return NotFoundError(
+            f"group {name!r} is a share or streams group, which the client library cannot "
+            f"describe; the console can, and  fakebus why {name}"
+        )
     return NotFoundError(f"there is no group {name!r}; {nearest(name, names)}")
 
 

@@ -194,7 +194,11 @@ class SharePartition:
     @property
     def unfinished(self) -> int:
         """How many records in flight the group is not done with."""
-        return sum(run.last - run.first + 1 for run in self._runs if not run.state.is_final)
+        return sum(run.last - run.first + 1 for run in self.unfinished_runs())
+
+    def unfinished_runs(self) -> Iterator[Run]:
+        """Yield the records in flight that the group is not done with, in order."""
+        return (run for run in self._runs if not run.state.is_final)
 
     @property
     def finished(self) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 from fakebus.broker.broker import Broker
 from fakebus.broker.fault import KAFKA, Fault
 from fakebus.broker.fetch_positions import FetchStream
-from fakebus.broker.groups.group import GroupDescription, MemberDescription
+from fakebus.broker.groups.group import SHARE, GroupDescription, MemberDescription
 from fakebus.broker.groups.history import Search
 from fakebus.broker.topics import Topics
 from fakebus.lineage.lineage import Lineage
@@ -21,6 +21,7 @@ from fakebus.lineage.why.view import (
     UNKNOWN,
     GroupEvent,
     GroupView,
+    InFlight,
     Member,
     Program,
     Progress,
@@ -29,7 +30,8 @@ from fakebus.storage.lineage_interface import NoteRow
 
 _CONSUMER_APIS = frozenset(
     "ApiVersions Metadata FindCoordinator JoinGroup SyncGroup Heartbeat OffsetFetch ListOffsets "
-    "Fetch OffsetCommit LeaveGroup ConsumerGroupHeartbeat".split()
+    "Fetch OffsetCommit LeaveGroup ConsumerGroupHeartbeat ShareGroupHeartbeat ShareFetch "
+    "ShareAcknowledge StreamsGroupHeartbeat".split()
 )
 """What consumers ask."""
 _VERBS = ("was assigned", "left", "expelled", "rebalancing", "commit refused")
@@ -85,7 +87,35 @@ async def view_group(broker: Broker, lineage: Lineage, name: str) -> GroupView |
         missing_topics=broker.activity.missing_topics(),
         faults=tuple(_faults(broker, name, described, partitions)),
         search=search,
+        **_sharing(broker, described),
     )
+
+
+def _sharing(broker: Broker, described: GroupDescription | None) -> dict[str, Any]:
+    """Return what a view says of share groups alone."""
+    if described is None or described.group_type != SHARE:
+        return {}
+    name, shares = described.group_id, broker.shares
+    config = shares.config_of(name)
+    lasts_s = config.get_int("share.record.lock.duration.ms") / 1000
+    now_s = broker.clock.monotonic()
+    return {
+        "shares": True,
+        "delivery_limit": config.get_int("share.delivery.count.limit"),
+        "in_flight": [
+            InFlight(
+                delivery.log.topic_partition,
+                run.first,
+                run.last,
+                run.deliveries,
+                run.member_id,
+                round((now_s - run.due_s + lasts_s) * 1000) if run.member_id else 0,
+            )
+            for delivery in shares.of_group(name)
+            for run in delivery.partition.unfinished_runs()
+            if run.deliveries
+        ],
+    }
 
 
 def astray_clients(broker: Broker) -> list[Search]:

@@ -15,6 +15,7 @@ from fakebus.lineage.why.offsets import (
     waits_at_latest,
 )
 from fakebus.lineage.why.progress import not_committing, not_fetching, slow
+from fakebus.lineage.why.sharing import given_back, not_acknowledging
 from fakebus.lineage.why.surroundings import fault_or_throttle, unknown_topic, unreachable_address
 from fakebus.lineage.why.view import GroupView
 
@@ -37,10 +38,23 @@ CAUSES: tuple[Callable[[GroupView], Iterator[Cause]], ...] = (
 )
 """All causes, the likeliest first: where several hold, the first ones tend to bring the others."""
 
+SHARE_CAUSES: tuple[Callable[[GroupView], Iterator[Cause]], ...] = (
+    fault_or_throttle,
+    unreachable_address,
+    unknown_topic,
+    given_back,
+    no_member,
+    open_transaction,
+    not_subscribed,
+    not_acknowledging,
+)
+"""Those of share groups, whose members commit nothing and have no partition to themselves."""
+
 
 def explain(view: GroupView) -> dict[str, Any]:
     """Return what is the matter with a group, as ``fakebus why --json`` prints it."""
-    causes = [found._asdict() for cause in CAUSES for found in cause(view)]
+    all_causes = SHARE_CAUSES if view.shares else CAUSES
+    causes = [found._asdict() for cause in all_causes for found in cause(view)]
     return {
         "group": view.name,
         "state": view.state,

@@ -158,6 +158,24 @@ class Progress:
         return found
 
 
+class InFlight(NamedTuple):
+    """Records that a share group has got and not handled."""
+
+    place: TopicPartition
+    first: int
+    last: int
+    deliveries: int
+    member_id: str = ""
+    """Who has them; empty if they were given back."""
+    held_ms: int = 0
+    """For how long."""
+
+    @property
+    def record(self) -> str:
+        """The name of the first one."""
+        return f"{place_name(self.place)}@{self.first}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupView:
     """Group at one moment."""
@@ -183,6 +201,12 @@ class GroupView:
     """Clients that were told where its coordinator is, and have not come there."""
     sees_fetches: bool = True
     """Whether the cluster tells what clients fetch."""
+    shares: bool = False
+    """Whether it is a share group, whose members acknowledge records one by one."""
+    in_flight: Sequence[InFlight] = ()
+    """What was delivered to it and is not handled, in order."""
+    delivery_limit: int = 0
+    """How often a record is delivered to it."""
 
     @property
     def lag(self) -> int | None:
