@@ -39,6 +39,7 @@ COMMANDS: Mapping[str, str] = {
     "status": "tell whether the bus in the background runs",
     "topics": "show, create and delete topics",
     "produce": "write records to a topic",
+    "sql": "ask topics by SQL",
     "tail": "print the records of topics as they arrive",
     "clients": "show the clients of a fakebus, and what they do",
     "groups": "show consumer groups, move their offsets, delete them",

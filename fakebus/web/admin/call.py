@@ -24,6 +24,11 @@ class AdminCall:
         """Return a part of the path."""
         return self.request.match_info[name]
 
+    def is_abandoned(self) -> bool:
+        """Return whether nobody waits for the answer any more."""
+        transport = self.request.transport
+        return transport is None or transport.is_closing()
+
     def text(self, name: str, default: str = "") -> str:
         """Return a parameter of the query; the last one where it is given several times."""
         return self.request.query.getall(name, [default])[-1]

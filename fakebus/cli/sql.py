@@ -1,0 +1,172 @@
+"""Ask topics by SQL, as tables of their records.
+
+The columns are partition, offset, time (in UTC), key and headers, and the fields of the values,
+which are decoded with their schemas (Avro, JSON Schema, Protobuf); values without fields are one
+column, value. "TOPIC@latest" has the newest record of each key, without those that are deleted, as
+a compacted topic. A name with other signs than letters, digits and _ stands in double quotes. What
+a topic has at the beginning is read, nothing is written, and nothing is committed. The SQL is
+DuckDB's, with joins, windows, JSON and lists; it needs the extra sql.
+
+Examples:
+  fakebus sql 'select currency, sum(total) from orders group by all'
+  fakebus sql 'select * from "orders@latest" where total > 100' --json
+  fakebus sql "select headers['ce_type'] as type, count(*) from orders group by all"
+  fakebus sql 'select o.id, p.carrier from orders o left join parcels p on p.order_id = o.id'
+  fakebus sql 'from orders' --output orders.parquet
+  fakebus sql 'from orders' --data fakebus.db
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import csv
+import json
+import sqlite3
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from fakebus.addresses import Address
+from fakebus.cli.bootstrap import add_bootstrap_arguments, add_registry_argument, connect
+from fakebus.cli.output import JSON, TEXT, print_json_line, print_lines, print_table
+from fakebus.cli.progress import counter, working
+from fakebus.cli.record_lines import Schemas
+from fakebus.errors import ConfigError
+from fakebus.sql.engine import FORMATS, Engine, Result, plain
+from fakebus.sql.loading import load
+
+CSV = "csv"
+_MOST_ROWS = 1000
+"""Of a table for people, which has to be seen as a whole to be drawn."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``fakebus sql``."""
+    parser.add_argument("query", metavar="SELECT", help="what is asked, or - for standard input")
+    parser.add_argument(
+        "--format",
+        choices=(TEXT, JSON, CSV),
+        help="a table for people (default), an object of JSON on each line, or CSV",
+    )
+    parser.add_argument(
+        "--json", action="store_const", const=JSON, dest="format", help="short for --format json"
+    )
+    parser.add_argument(
+        "--output",
+        metavar="FILE",
+        type=Path,
+        help=f"write the result to a file, which ends in {', '.join(FORMATS)}",
+    )
+    parser.add_argument(
+        "--data",
+        metavar="FILE",
+        type=Path,
+        help="ask a data file of a fakebus, as it is now, instead of a cluster",
+    )
+    add_registry_argument(parser)
+    add_bootstrap_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Load what the query reads, and print what it answers."""
+    text = sys.stdin.read() if arguments.query == "-" else arguments.query
+    if arguments.output is not None and arguments.output.suffix.lower() not in FORMATS:
+        raise ConfigError(f"--output needs a file that ends in {', '.join(FORMATS)}")
+    with Engine() as engine:
+        wanted = engine.tables(text)
+        if wanted:
+            with _cluster(arguments):
+                connection = connect(arguments, "fakebus sql")
+                with working("reading"):
+                    load(engine, wanted, connection, Schemas(arguments, connection), counter())
+        if arguments.output is not None:
+            rows = engine.write(text, arguments.output)
+            print_lines(f"{arguments.output}: {rows} rows")
+        else:
+            _print(engine.run(text), arguments.format)
+    return 0
+
+
+@contextlib.contextmanager
+def _cluster(arguments: argparse.Namespace) -> Iterator[None]:
+    """Let the arguments name a cluster while the block runs: theirs, or one of the data file."""
+    if arguments.data is None:
+        yield
+        return
+    from fakebus.app import BusThread, FakeBus
+    from fakebus.config import Settings
+
+    any_port = (Address("127.0.0.1", 0),)
+    with tempfile.TemporaryDirectory(prefix="fakebus-sql-") as folder:
+        copied = Path(folder) / "copy.db"
+        _copy(arguments.data, copied)
+        with BusThread(FakeBus(Settings(data=copied, kafka=any_port, http=any_port))) as running:
+            arguments.bootstrap_server = running.bus.bootstrap_servers
+            arguments.registry = running.bus.http_url
+            yield
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a data file as it is now, also while a bus writes to it."""
+    if not source.is_file():
+        raise ConfigError(f"{source} is no file")
+    try:
+        with (
+            contextlib.closing(
+                sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True)
+            ) as old,
+            contextlib.closing(sqlite3.connect(target)) as new,
+        ):
+            old.backup(new)
+    except sqlite3.Error as error:
+        raise ConfigError(f"{source} is no data file of a fakebus: {error}") from None
+
+
+def _print(result: Result, form: str | None) -> None:
+    if form == JSON:
+        for row in result.rows:
+            cells = zip(result.columns, map(plain, row), strict=True)
+            print_json_line(json.dumps(dict(cells), ensure_ascii=False))
+    elif form == CSV:
+        _print_csv(result)
+    else:
+        _print_for_people(result)
+
+
+def _print_csv(result: Result) -> None:
+    rows = csv.writer(_Lines())
+    rows.writerow(result.columns)
+    for row in result.rows:
+        rows.writerow([_text(cell) for cell in map(plain, row)])
+
+
+class _Lines:
+    """File of the CSV writer, whose lines are printed."""
+
+    def write(self, line: str) -> None:
+        """Print a line, which is escaped as all that is printed."""
+        print_lines(line.removesuffix("\r\n"))
+
+
+def _print_for_people(result: Result) -> None:
+    rows: list[Sequence[str | int | None]] = []
+    for row in result.rows:
+        if len(rows) == _MOST_ROWS:
+            break
+        rows.append([each if type(each) is int else _text(each) for each in map(plain, row)])
+    else:
+        print_table(result.columns, rows)
+        return
+    print_table(result.columns, rows)
+    print_lines(
+        f"these are the first {_MOST_ROWS} rows; --json, --format csv and --output have them all",
+        error=True,
+    )
+
+
+def _text(cell: object) -> str | None:
+    if cell is None or isinstance(cell, str):
+        return cell
+    return json.dumps(cell, ensure_ascii=False)

@@ -1,0 +1,204 @@
+"""Engine that carries queries out: DuckDB in memory, shut off from files and networks."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from math import isfinite
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+from fakebus.errors import MissingExtraError
+from fakebus.schemas.payloads import SchemaSource
+from fakebus.sql.queries import SqlError, TableName, tables_of
+from fakebus.sql.tables import TopicTable, literal
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+_ROWS_AT_ONCE = 1000
+_CLOSED = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+FORMATS = {".parquet": "PARQUET", ".csv": "CSV", ".json": "JSON, ARRAY true", ".ndjson": "JSON"}
+"""What a result can be written as, by the end of the file's name."""
+
+
+class Result(NamedTuple):
+    """Result of a query, row by row."""
+
+    columns: list[str]
+    rows: Iterator[Sequence[Any]]
+
+
+class Engine:
+    """Engine for one query; for ``with``, or to be opened and closed.
+
+    All but :meth:`cancel` is for one thread at a time.
+
+    Args:
+        memory_mb: what it may use.
+        threads: that it may use.
+    """
+
+    def __init__(self, memory_mb: int = 2000, threads: int = 2) -> None:
+        self._settings = {"threads": str(threads), "memory_limit": f"{memory_mb}MB", **_CLOSED}
+        self._opened = contextlib.ExitStack()
+        self._tables: list[TopicTable] = []
+        self._is_shut = self._is_cancelled = False
+        self._errors: type[Exception] = SqlError
+        self._connection: DuckDBPyConnection
+
+    def open(self) -> None:
+        """Get ready.
+
+        Raises:
+            MissingExtraError: DuckDB is not installed.
+        """
+        try:
+            import duckdb
+        except ModuleNotFoundError:
+            raise MissingExtraError("SQL", "sql") from None
+        self._errors = duckdb.Error
+        folder = self._opened.enter_context(tempfile.TemporaryDirectory(prefix="fakebus-sql-"))
+        self._folder = Path(folder)
+        self._connection = duckdb.connect(
+            ":memory:", config={**self._settings, "temp_directory": folder}
+        )
+        self._opened.callback(self._connection.close)
+
+    def close(self) -> None:
+        """Forget all tables."""
+        for table in self._tables:
+            self._opened.callback(table.close)
+        self._opened.close()
+
+    def __enter__(self) -> Self:
+        """Get ready; see :meth:`open`."""
+        self.open()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Forget all tables, when what is being carried out has ended."""
+        if exc_type is not None:
+            self.cancel()
+        self.close()
+
+    def cancel(self) -> None:
+        """Let what is being carried out and all that follows end with an error.
+
+        Callable from any thread; what has just begun may have to be told once more.
+        """
+        self._is_cancelled = True
+        with contextlib.suppress(AttributeError, self._errors):
+            self._connection.interrupt()
+
+    def tables(self, text: str) -> list[TableName]:
+        """Return the topics that a query reads; see :func:`tables_of`."""
+        with self._explained():
+            return tables_of(self._connection, text)
+
+    def table(self, topic: str, schemas: SchemaSource[Any] | None) -> TopicTable:
+        """Return the table of a topic, to be filled."""
+        table = TopicTable(self._connection, topic, len(self._tables), self._folder, schemas)
+        self._tables.append(table)
+        return table
+
+    def finish(self, wanted: Sequence[TableName]) -> None:
+        """Make the filled tables what a query reads, and shut the engine off from all else.
+
+        Args:
+            wanted: as :meth:`tables` has returned them.
+        """
+        with self._explained():
+            for table in self._tables:
+                mine = [each.latest for each in wanted if each.topic == table.topic]
+                table.finish(latest=True in mine, all_records=False in mine)
+
+    def run(self, text: str) -> Result:
+        """Carry a query out over the tables that there are.
+
+        Raises:
+            SqlError: it fails, or is cancelled.
+        """
+        with self._explained():
+            self._shut()
+            found = self._connection.execute(text)
+            columns = [each[0] for each in found.description or ()]
+        return Result(columns, self._rows())
+
+    def _rows(self) -> Iterator[Sequence[Any]]:
+        while True:
+            with self._explained():
+                rows = self._connection.fetchmany(_ROWS_AT_ONCE)
+            if not rows:
+                return
+            yield from rows
+
+    def write(self, text: str, path: Path) -> int:
+        """Write the result of a query to a file, and return how many rows it has.
+
+        Raises:
+            SqlError: it fails, or the end of the file's name is not known.
+        """
+        kind = FORMATS.get(path.suffix.lower())
+        if kind is None:
+            raise SqlError(f"{path.name} does not end in one of {', '.join(FORMATS)}")
+        header = ", HEADER" if kind == "CSV" else ""
+        with self._explained():
+            self._shut(path.absolute())
+            asked, target = text.strip().rstrip(";"), literal(str(path.absolute()))
+            [(rows,)] = self._connection.execute(
+                f"COPY ({asked}\n) TO {target} (FORMAT {kind}{header})"
+            ).fetchall()
+        return int(rows)
+
+    def _shut(self, path: Path | None = None) -> None:
+        """Shut the engine off from files and networks, but for a file that is written."""
+        if self._is_shut:
+            return
+        self._is_shut = True
+        if path is not None:
+            self._connection.execute(f"SET allowed_paths = [{literal(str(path))}]")
+        for setting in ("enable_external_access = false", "lock_configuration = true"):
+            self._connection.execute(f"SET {setting}")
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        if self._is_cancelled:
+            raise SqlError("the query was cancelled")
+        try:
+            yield
+        except self._errors as error:
+            raise SqlError(_text(error)) from None
+
+
+def _text(error: Exception) -> str:
+    """Return what an error of the engine says, on one line and without its page of advice."""
+    return " ".join(str(error).split("Possible solutions:")[0].split())[:1000]
+
+
+def plain(cell: Any) -> Any:
+    """Return a cell of a result as JSON has it; times are in UTC, and bytes in base64."""
+    if cell is None or isinstance(cell, str | int):
+        return cell
+    if isinstance(cell, float | Decimal):
+        return float(cell) if isfinite(cell) else None
+    if isinstance(cell, Mapping):
+        return {str(name): plain(inner) for name, inner in cell.items()}
+    if isinstance(cell, list | tuple):
+        return [plain(each) for each in cell]
+    if isinstance(cell, datetime):
+        exact = "microseconds" if cell.microsecond % 1000 else "milliseconds"
+        return cell.isoformat(timespec=exact) + ("Z" if cell.tzinfo is None else "")
+    if isinstance(cell, bytes | bytearray):
+        return base64.b64encode(cell).decode()
+    return str(cell)

@@ -1,0 +1,72 @@
+"""Queries: one SELECT each, and the topics that it reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from fakebus.errors import FakebusError
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+LATEST = "@latest"
+"""Behind the name of a topic: of each key the newest record, unless that deletes it."""
+MOST_LETTERS = 100_000
+MOST_TABLES = 100
+
+
+class SqlError(FakebusError):
+    """Error: a query cannot be carried out; the text says where and why."""
+
+
+class TableName(NamedTuple):
+    """Name of a table in a query."""
+
+    topic: str
+    latest: bool
+
+
+def tables_of(connection: DuckDBPyConnection, text: str) -> list[TableName]:
+    """Return the topics that a query reads, as it names them, each once.
+
+    Args:
+        connection: of the engine, whose parser decides.
+        text: the query.
+
+    Raises:
+        SqlError: it is not one SELECT.
+    """
+    if len(text) > MOST_LETTERS:
+        raise SqlError(f"a query has at most {MOST_LETTERS} letters")
+    [(parsed,)] = connection.execute("SELECT json_serialize_sql(?)", [text]).fetchall()
+    tree = json.loads(parsed)
+    if tree["error"]:
+        if tree["error_type"] == "not implemented":
+            raise SqlError("only SELECT can be asked: topics are read here, and nothing is changed")
+        raise SqlError(tree["error_message"])
+    if len(tree["statements"]) != 1:
+        raise SqlError(f"{len(tree['statements'])} statements are given; ask one SELECT at a time")
+    found = dict.fromkeys(_tables(tree, frozenset()))
+    if len(found) > MOST_TABLES:
+        raise SqlError(f"a query reads at most {MOST_TABLES} topics")
+    return [TableName(name.removesuffix(LATEST), latest=name.endswith(LATEST)) for name in found]
+
+
+def _tables(node: Any, known: frozenset[str]) -> Iterator[str]:
+    """Yield the tables below a node that are none of the query's own (WITH)."""
+    # The tree is as deep as the parser lets a query be.
+    waiting = [(node, known)]
+    while waiting:
+        node, known = waiting.pop()
+        if isinstance(node, list):
+            waiting += [(each, known) for each in node]
+        elif isinstance(node, dict):
+            own = node.get("cte_map") or {}
+            known |= {each["key"].lower() for each in own.get("map", ())}
+            if node.get("type") == "BASE_TABLE" and not node.get("schema_name"):
+                name: str = node["table_name"]
+                if name.lower() not in known:
+                    yield name
+            waiting += [(each, known) for each in node.values()]

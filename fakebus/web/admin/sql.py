@@ -1,0 +1,32 @@
+"""SQL over the bus's topics, over HTTP."""
+
+from __future__ import annotations
+
+from fakebus.web.admin.call import AdminCall
+from fakebus.web.connection import origin_of
+from fakebus.web.errors import RequestError
+
+
+async def ask(call: AdminCall) -> object:
+    """Answer a query over topics, each of which is a table of its records."""
+    from fakebus.broker.turns import Pace
+    from fakebus.cluster.embedded import EmbeddedCluster
+    from fakebus.cluster.interface import NotFoundError
+    from fakebus.errors import MissingExtraError
+    from fakebus.sql.answers import answer
+    from fakebus.sql.queries import SqlError
+
+    body = await call.body()
+    query = body.pop("query", None)
+    if body or not isinstance(query, str):
+        raise RequestError(422, 'the body is {"query": "SELECT ..."}')
+    cluster = EmbeddedCluster(call.bus, origin_of(call.request, "rest", call.bus.broker.activity))
+    try:
+        found = await answer(cluster, query, is_abandoned=call.is_abandoned, pace=Pace())
+    except NotFoundError as error:
+        raise RequestError(404, str(error)) from None
+    except MissingExtraError as error:
+        raise RequestError(501, str(error)) from None
+    except SqlError as error:
+        raise RequestError(422, str(error)) from None
+    return found._asdict()

@@ -1,0 +1,249 @@
+"""Queries over tables of records that are handed to the engine."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from fakebus.schemas.framing import frame
+from fakebus.schemas.languages import language
+from fakebus.sql import tables
+from fakebus.sql.engine import Engine, plain
+from fakebus.sql.queries import SqlError, TableName
+
+Record = tuple[bytes | None, bytes | None]
+Ask = Callable[..., list[list[Any]]]
+SCHEMA = (
+    '{"type": "record", "name": "Order", "fields": [{"name": "total", "type": "double"}, '
+    '{"name": "day", "type": {"type": "int", "logicalType": "date"}}, '
+    '{"name": "raw", "type": "bytes"}]}'
+)
+
+
+@pytest.fixture
+def engine() -> Iterator[Engine]:
+    with Engine(memory_mb=300, threads=1) as engine:
+        yield engine
+
+
+@pytest.fixture
+def ask(engine: Engine) -> Ask:
+    """Return the rows that answer a query over records of one topic, ``t``."""
+
+    def call(query: str, *records: Record, headers: Any = (), schemas: Any = None) -> Any:
+        wanted = engine.tables(query)
+        table = engine.table("t", schemas)
+        for offset, (key, value) in enumerate(records):
+            table.add(0, offset, 1_700_000_000_000 + offset, key, value, headers)
+        engine.finish(wanted)
+        return [list(map(plain, row)) for row in engine.run(query).rows]
+
+    return call
+
+
+def test_fields_of_values_are_columns_beside_those_of_the_record(engine: Engine, ask: Ask) -> None:
+    value = b'{"id": 7, "total": 1.5, "lines": [{"sku": "a"}], "note": null}'
+    headers = (("a", b"1"), ("b", None), ("a", b"2"))
+    assert ask("from t", (b"k", value), headers=headers) == [
+        [0, 0, "2023-11-14T22:13:20.000Z", "k", {"a": "2", "b": None}, 7, 1.5, [{"sku": "a"}], None]
+    ]
+    assert engine.run("from t").columns == [
+        *("partition", "offset", "time", "key", "headers"),
+        *("id", "total", "lines", "note"),
+    ]
+
+
+def test_records_are_counted_joined_and_summed(ask: Ask) -> None:
+    records = [(b"k%d" % (n % 2), b'{"n": %d}' % n) for n in range(10)]
+    query = """
+        with big as (select * from t where n > 3)
+        select t.key, count(*) as n, sum(t.n) from t join big using ("offset") group by t.key
+        order by all
+    """
+    assert ask(query, *records) == [["k0", 3, 18], ["k1", 3, 21]]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([b"1", b"2"], [1, 2]),
+        ([b"text", b'"quoted"'], ["text", "quoted"]),
+        ([b"\xff\xfe", b"1"], [None, 1]),
+        ([b"[1, 2]", b"[]"], [[1, 2], []]),
+        ([b"null", b"true"], [None, True]),
+        ([b"", b" 1\n"], ['""', "1"]),
+        ([b'{"n":\n "1"}', '{"n": "\u00e9\\u0000\U0001f600"}'.encode()], None),
+    ],
+    ids=["numbers", "text", "bytes", "lists", "null", "empty", "signs"],
+)
+def test_values_without_fields_are_one_column(
+    ask: Ask, values: list[bytes], expected: list[Any] | None
+) -> None:
+    query = 'select value from t order by "offset"'
+    if expected is None:
+        query = query.replace("value", "n")
+    found = ask(query, *((None, each) for each in values))
+    assert [row[0] for row in found] == (expected or ["1", "\u00e9\0\U0001f600"])
+
+
+def test_values_without_fields_among_others_have_a_column_of_their_own(ask: Ask) -> None:
+    records = [(b"a", b'{"n": 1}'), (b"b", b"text"), (b"c", b"[1]"), (b"d", b"{}"), (b"e", None)]
+    found = ask('select key, n, value::varchar from t order by "offset"', *records)
+    expected = [("a", 1, None), ("b", None, '"text"'), ("c", None, "[1]")]
+    assert found == [list(row) for row in (*expected, ("d", None, None), ("e", None, None))]
+
+
+def test_bytes_that_nothing_decodes_are_told_apart_from_deletions(ask: Ask) -> None:
+    records = [(b"a", b"\xff"), (b"b", None), (b"c", b'{"n": 1}')]
+    assert ask('select key, undecoded, n from t order by "offset"', *records) == [
+        ["a", "/w==", None],
+        ["b", None, None],
+        ["c", None, 1],
+    ]
+
+
+def test_the_latest_are_those_of_a_compacted_topic(ask: Ask) -> None:
+    records: list[Record] = [
+        *((b"a", b'{"n": 1}'), (b"b", b'{"n": 2}'), (b"a", b'{"n": 3}'), (None, b'{"n": 4}')),
+        *((b"b", None), (b"c", b"null"), (b"\xff", b'{"n": 5}'), (b"\xff", b'{"n": 6}')),
+    ]
+    found = ask('select key, n from "t@latest" order by "offset"', *records)
+    assert found == [["a", 3], ["c", None], ["/w==", 6]]
+
+
+def test_both_the_latest_and_all_records_may_be_asked_for(ask: Ask) -> None:
+    query = 'select (select count(*) from t), (select count(*) from "t@latest")'
+    assert ask(query, (b"a", b"1"), (b"a", b"2")) == [[2, 1]]
+
+
+def test_names_that_are_taken_already_say_that_they_are_of_the_value(
+    engine: Engine, ask: Ask
+) -> None:
+    value = b'{"offset": "x", "Key": 1, "a/b~c\'\\"": 2, "A/b~c\'\\"": 3, "in": {"x": 1, "X": 2}}'
+    [row] = ask("from t", (b"k", value))
+    found = dict(zip(engine.run("from t").columns, row, strict=True))
+    assert found["offset"] == 0
+    assert found["value.offset"] == '"x"'
+    assert found["value.Key"] == "1"
+    assert found["a/b~c'\""] == 2
+    assert found["value.A/b~c'\""] == "3"
+    assert json.loads(found["in"]) == {"x": 1, "X": 2}
+
+
+def test_a_value_with_thousands_of_fields_stays_one_column(ask: Ask) -> None:
+    value = json.dumps({f"f{n}": n for n in range(tables.MOST_FIELDS + 1)}).encode()
+    assert ask("select value->>'$.f7' from t", (b"k", value)) == [["7"]]
+
+
+def test_values_with_a_schema_are_decoded(ask: Ask) -> None:
+    parsed = language("AVRO").parse(SCHEMA)
+    known = SimpleNamespace(schema_id=3, parsed=parsed)
+    value = frame(3, parsed.encode({"total": 2.5, "day": 19000, "raw": "\xff"}))
+
+    def source(schema_id: int, topic: str, is_key: bool) -> Any:
+        assert (topic, is_key) == ("t", False)
+        return known if schema_id == 3 else None
+
+    records = [(b"a", value), (b"b", frame(4, b"x"))]
+    found = ask("select key, total, undecoded is null from t", *records, schemas=source)
+    assert sorted(found) == [["a", 2.5, True], ["b", None, False]]
+
+
+def test_parts_are_loaded_while_others_are_read(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "PART_BYTES", 1000)
+    records = [(b"k", b'{"n": %d, "big": "%s"}' % (n, b"x" * 400)) for n in range(50)]
+    assert ask("select count(*), sum(n), sum(length(big)) from t", *records) == [[50, 1225, 20000]]
+
+
+def test_a_topic_without_records_is_an_empty_table(ask: Ask) -> None:
+    assert ask('select count(*), count(t.value) from t, "t@latest"') == [[0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ('select 1 from a, "b.c" x join "d@latest" using (k)', ["a", "b.c", "d@latest"]),
+        ("with a as (from b) select (select max(n) from c) from a", ["c", "b"]),
+        ("with recursive a as (select 1 union all from a) from a", []),
+        ("from a union all from b except from a", ["a", "b"]),
+        ("select * from range(3), unnest([1])", []),
+        ("describe a", ["a"]),
+        ('from "A b""c"', ['A b"c']),
+    ],
+)
+def test_the_topics_of_a_query_are_found(engine: Engine, query: str, expected: list[str]) -> None:
+    found = [f"{topic}{'@latest' if latest else ''}" for topic, latest in engine.tables(query)]
+    assert sorted(found) == sorted(expected)
+    assert all(isinstance(each, TableName) for each in engine.tables(query))
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("selec 1", "syntax error"),
+        ("select 1; select 2", "2 statements are given"),
+        ("create table x (i int)", "only SELECT can be asked"),
+        ("copy (select 1) to 'x.csv'", "only SELECT can be asked"),
+        ("attach 'x.db'", "only SELECT can be asked"),
+        ("select " + "1, " * 40_000 + "1", "at most 100000 letters"),
+        ("from " + ", ".join(f"t{n}" for n in range(101)), "at most 100 topics"),
+    ],
+)
+def test_what_is_no_select_is_refused(engine: Engine, query: str, said: str) -> None:
+    with pytest.raises(SqlError, match=said):
+        engine.tables(query)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "from read_text('/etc/hostname')",
+        "from '/etc/hostname.csv'",
+        "from read_json('http://127.0.0.1:1/x')",
+        "from glob('/*')",
+        "set enable_external_access = true",
+        "copy (select 1) to 'x.csv'",
+    ],
+)
+def test_a_query_reaches_no_file_and_no_network(engine: Engine, query: str) -> None:
+    with pytest.raises(SqlError):
+        list(engine.run(query).rows)
+
+
+def test_an_error_is_one_line_without_advice(ask: Ask) -> None:
+    with pytest.raises(SqlError) as raised:
+        ask("select nope from t", (b"k", b'{"n": 1}'))
+    assert "nope" in str(raised.value)
+    assert "\n" not in str(raised.value)
+    assert "\\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("end", [".csv", ".json", ".ndjson", ".parquet"])
+def test_a_result_is_written_to_a_file(engine: Engine, tmp_path: Path, end: str) -> None:
+    path = tmp_path / f"it's{end}"
+    assert engine.write("select n, 'a,b' as text from range(3) r(n);", path) == 3
+    if end == ".csv":
+        with path.open(newline="") as file:
+            assert list(csv.reader(file)) == [["n", "text"], *([str(n), "a,b"] for n in range(3))]
+    elif end == ".json":
+        assert json.loads(path.read_text())[2] == {"n": 2, "text": "a,b"}
+    elif end == ".ndjson":
+        assert [json.loads(line)["n"] for line in path.read_text().splitlines()] == [0, 1, 2]
+    else:
+        assert path.read_bytes()[:4] == b"PAR1"
+
+
+def test_a_file_of_another_kind_is_refused_and_none_but_the_file_is_written(
+    engine: Engine, tmp_path: Path
+) -> None:
+    with pytest.raises(SqlError, match=r"does not end in one of \.parquet"):
+        engine.write("select 1", tmp_path / "x.xlsx")
+    with pytest.raises(SqlError):
+        engine.write(f"select 1) TO '{tmp_path}/other.csv'; --", tmp_path / "x.csv")
+    assert not (tmp_path / "other.csv").exists()

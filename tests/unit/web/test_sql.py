@@ -1,0 +1,101 @@
+"""SQL over HTTP."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+
+from fakebus.app import FakeBus
+from fakebus.sql import answers
+from tests.unit.web.http_client import Answer, Http
+from tests.unit.web.server import connect
+
+
+def ask(http: Http, query: Any, **more: Any) -> Answer:
+    body = json.dumps({"query": query, **more}).encode()
+    return http.request("POST", "/_fakebus/v1/sql", body, {"Content-Type": "application/json"})
+
+
+def test_a_query_reads_topics_of_the_bus(http: Http) -> None:
+    answer = ask(http, "select count(*) > 0 as some, 1.5 as half from _schemas")
+    assert answer.status == 200
+    records = answer.json.pop("records")
+    assert records > 0
+    assert {**answer.json, "records": 0} == {
+        **{"columns": ["some", "half"], "rows": [[True, 1.5]]},
+        **{"records": 0, "complete": True},
+    }
+
+
+def test_the_answer_says_when_there_are_more_rows(
+    http: Http, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = ask(http, f"from range({answers.MOST_ROWS + 1})").json
+    assert (len(found["rows"]), found["complete"]) == (answers.MOST_ROWS, False)
+    found = ask(http, f"from range({answers.MOST_ROWS})").json
+    assert (len(found["rows"]), found["complete"]) == (answers.MOST_ROWS, True)
+    monkeypatch.setattr(answers, "MOST_ANSWER_LETTERS", 1000)
+    found = ask(http, "select repeat('x', 600) from range(10)").json
+    assert (len(found["rows"]), found["complete"]) == (2, False)
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "said"),
+    [
+        ("from nowhere", 404, "there is no topic 'nowhere'"),
+        ("selec", 422, "syntax error"),
+        ("drop table x", 422, "only SELECT can be asked"),
+        ("from read_text('/etc/hostname')", 422, "disabled"),
+        (7, 422, 'the body is {"query"'),
+    ],
+)
+def test_what_cannot_be_answered_is_refused_with_words(
+    http: Http, query: Any, status: int, said: str
+) -> None:
+    answer = ask(http, query)
+    assert answer.status == status
+    assert said in answer.json["message"]
+
+
+def test_more_in_the_body_is_refused(http: Http) -> None:
+    assert ask(http, "select 1", limit=3).status == 422
+
+
+def test_a_query_reads_no_more_than_is_good_for_the_bus(
+    http: Http, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answers, "MOST_BYTES", 10)
+    answer = ask(http, "select count(*) from _schemas")
+    assert answer.status == 422
+    assert "more than 10 bytes" in answer.json["message"]
+
+
+def test_a_query_ends_when_it_takes_too_long_or_nobody_waits_for_it(
+    bus: FakeBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endless = "select count(*) from range(1000000000000) a, range(1000000) b"
+    leaving = [connect(bus) for _ in range(2)]
+    for each in leaving:
+        body = json.dumps({"query": endless}).encode()
+        each._connection.request(
+            "POST", "/_fakebus/v1/sql", body, {"Content-Type": "application/json"}
+        )
+    http = connect(bus)
+    try:
+        until = time.monotonic() + 10
+        while (busy := ask(http, "select 1")).status == 200:
+            assert time.monotonic() < until
+        assert "other queries are being carried out" in busy.json["message"]
+        for each in leaving:
+            each.close()
+        while ask(http, "select 1").status != 200:
+            assert time.monotonic() < until
+        monkeypatch.setattr(answers, "MOST_S", 0.3)
+        answer = ask(http, endless)
+        assert answer.status == 422
+        assert "takes more than 0.3 s" in answer.json["message"]
+    finally:
+        http.close()
