@@ -36,6 +36,7 @@ from fakebus.cli.record_lines import Schemas
 from fakebus.errors import ConfigError
 from fakebus.sql.engine import FORMATS, Engine, Result, plain
 from fakebus.sql.loading import load
+from fakebus.wording import counted
 
 CSV = "csv"
 _MOST_ROWS = 1000
@@ -83,7 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
                     load(engine, wanted, connection, Schemas(arguments, connection), counter())
         if arguments.output is not None:
             rows = engine.write(text, arguments.output)
-            print_lines(f"{arguments.output}: {rows} rows")
+            print_lines(f"{arguments.output}: {counted(rows, 'row')}")
         else:
             _print(engine.run(text), arguments.format)
     return 0

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fakebus.errors import FakebusError
+from fakebus.wording import counted
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -39,7 +40,7 @@ def tables_of(connection: DuckDBPyConnection, text: str) -> list[TableName]:
         SqlError: it is not one SELECT.
     """
     if len(text) > MOST_LETTERS:
-        raise SqlError(f"a query has at most {MOST_LETTERS} letters")
+        raise SqlError(f"a query has at most {counted(MOST_LETTERS, 'letter')}")
     [(parsed,)] = connection.execute("SELECT json_serialize_sql(?)", [text]).fetchall()
     tree = json.loads(parsed)
     if tree["error"]:
@@ -47,10 +48,11 @@ def tables_of(connection: DuckDBPyConnection, text: str) -> list[TableName]:
             raise SqlError("only SELECT can be asked: topics are read here, and nothing is changed")
         raise SqlError(tree["error_message"])
     if len(tree["statements"]) != 1:
-        raise SqlError(f"{len(tree['statements'])} statements are given; ask one SELECT at a time")
+        given = counted(len(tree["statements"]), "statement is", "statements are")
+        raise SqlError(f"{given} given; ask one SELECT at a time")
     found = dict.fromkeys(_tables(tree, frozenset()))
     if len(found) > MOST_TABLES:
-        raise SqlError(f"a query reads at most {MOST_TABLES} topics")
+        raise SqlError(f"a query reads at most {counted(MOST_TABLES, 'topic')}")
     return [TableName(name.removesuffix(LATEST), latest=name.endswith(LATEST)) for name in found]
 
 

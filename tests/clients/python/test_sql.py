@@ -57,7 +57,9 @@ def test_topics_of_any_cluster_are_joined(
     """  # noqa: S608 - names of our own
     assert rows(capfd, joined, *servers) == [["ship", "x", 4, 750.0]]
     newest = f'select key, id from "{orders}@latest" order by key'  # noqa: S608
-    assert rows(capfd, newest, *servers) == [[f"k{n}", 994 + n if n < 6 else 993] for n in range(1, 7)]
+    assert rows(capfd, newest, *servers) == [
+        [f"k{n}", 994 + n if n < 6 else 993] for n in range(1, 7)
+    ]
     assert run(["sql", "from nowhere", *servers]) == 2
     assert "there is no topic 'nowhere'" in capfd.readouterr().err
 
