@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from functools import cache
 from pathlib import Path
 
@@ -59,6 +60,7 @@ def environment() -> Environment:
         instant=instant,
         duration=duration,
         json=laid_out,
+        words=words,
     )
     made.globals.update(url=page_url, static=static_url, counted=counted)
     return made
@@ -77,6 +79,12 @@ def raw(text: str) -> Markup:
 def lines(text: str) -> Markup:
     """Return a text of several lines; only its line breaks are kept as they are."""
     return escape(printable_lines(text.split("\n")))
+
+
+def words(name: str) -> str:
+    """Return a name of one word, such as ``PreparingRebalance`` or ``in_sync``, as words."""
+    apart = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name.replace("_", " "))
+    return apart.lower()
 
 
 def laid_out(data: object) -> str:

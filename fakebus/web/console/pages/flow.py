@@ -15,7 +15,7 @@ from fakebus.web.console.waterfall import waterfall, written_ms
 from fakebus.web.errors import RequestError
 from fakebus.web.text_flows import flow_of_text
 
-_MOST_ROWS = 200
+_MOST_ROWS = 100
 _MOST_GROUPS = 20
 _MOST_CAUSES = 5
 _EVIDENCE = {
@@ -57,6 +57,7 @@ def _values(flow: Mapping[str, Any]) -> dict[str, Any]:
         "known": {each["record"]: each for each in records},
         "drawing": waterfall(flow),
         "steps": steps[:_MOST_ROWS],
+        "more_steps": max(len(steps) - _MOST_ROWS, 0),
         "possible": {step.name: list(tree.possible(step.name)) for step in steps[:_MOST_ROWS]},
         "rows": [
             {

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from fakebus.client.groups import GroupDetails
 from fakebus.client.positions import POSITION_HELP, parse_position
 from fakebus.cluster.group_offsets import OffsetMove, preview_reset, waiting_since
+from fakebus.cluster.interface import Cluster, GroupSummary
 from fakebus.errors import ConfigError
 from fakebus.lineage.why.broker_view import explain_group
 from fakebus.lineage.why.explanation import CAUSES
+from fakebus.real_time import monotonic
 from fakebus.types import TopicPartition
 from fakebus.web.console.addresses import page_url
 from fakebus.web.console.browse import explain
@@ -20,6 +22,8 @@ from fakebus.web.console.rendering import laid_out
 from fakebus.web.errors import RequestError
 
 _MAX_ROWS = 500
+_WAITING_S = 0.3
+"""For how long a page looks how old the records are that wait for groups."""
 _MOST_EVIDENCE = 20_000
 
 
@@ -34,9 +38,22 @@ async def index(call: Call) -> Page:
             "groups": groups[:_MAX_ROWS],
             "left": max(len(groups) - _MAX_ROWS, 0),
             "stuck": {group.name for group in groups if is_stuck(group)},
+            "waiting_s": await _waiting(call.cluster, groups),
             "wanted": call.query.text("q"),
         },
     )
+
+
+async def _waiting(cluster: Cluster, groups: Sequence[GroupSummary]) -> dict[str, float]:
+    """Return for how many seconds groups have had something to read, as far as that is quick."""
+    found, until = {}, monotonic() + _WAITING_S
+    for group in groups:
+        if not group.lag or monotonic() > until:
+            break
+        since = await waiting_since(cluster, await cluster.group(group.name))
+        if since:
+            found[group.name] = max(cluster.now_ms() - min(since.values()), 0) / 1000
+    return found
 
 
 async def show(call: Call) -> Page:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fakebus.cluster.browsing import ReadRequest, read_page
 from fakebus.cluster.events import Event
 from fakebus.cluster.header_policies import POLICIES
 from fakebus.cluster.interface import NotOnThisCluster, TopicDetails
@@ -26,7 +27,9 @@ async def form(call: Call) -> Page:
     subjects = await _subjects(call, topic.name)
     own = SCHEMA + topic.name + "-value"
     kind = own if own.removeprefix(SCHEMA) in subjects else "json"
-    return await _page(call, topic, Draft(value_kind=kind))
+    request = ReadRequest(topics=(topic.name,), newest_first=True, limit=1)
+    found = (await read_page(call.cluster, request)).events
+    return await _page(call, topic, Draft(value_kind=kind), newest=found[0] if found else None)
 
 
 async def again(call: Call) -> Page:
@@ -71,6 +74,7 @@ async def _page(
     draft: Draft,
     *,
     event: Event | None = None,
+    newest: Event | None = None,
     policy: str = "",
     problem: str = "",
     fits: str = "",
@@ -84,6 +88,7 @@ async def _page(
             "draft": draft,
             "kinds": [*KINDS, *schemas],
             "event": event,
+            "newest": newest,
             "policy": policy,
             "policies": POLICIES,
             "problem": problem,

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import json
 
+from fakebus.addresses import Address
+from fakebus.app import FakeBus
+from fakebus.config import Settings
 from tests.unit.web.console.pages import Browser
+from tests.unit.web.server import connect
+
+ANYWHERE = Address("127.0.0.1", 0)
 
 FIRST = {"type": "record", "name": "O", "fields": [{"name": "n", "type": "int"}]}
 SECOND = {
@@ -26,6 +32,22 @@ def test_a_subject_shows_its_versions_and_what_changed(browser: Browser, topic: 
     page = browser.get(f"/ui/schema?name={subject}&version=1&against=2")
     assert '- "name": "m"' in page.text
     assert browser.get(f"/ui/schema?name={subject}&version=3").status == 404
+
+
+def test_several_brokers_are_stopped_and_started() -> None:
+    settings = Settings(data=None, kafka=(ANYWHERE,), http=(ANYWHERE,), brokers=2)
+    with FakeBus.thread(settings) as bus:
+        browser = Browser(connect(bus))
+        forms = browser.get("/ui/brokers").forms
+        stop = next(form for form in forms if form.action == "/ui/brokers/stop")
+        page = browser.send(stop, broker="2")
+        assert "Broker 2 is stopped." in page.text
+        assert "2 no stopped Start" in page.text
+        page = browser.send(page.form("/ui/brokers/start"))
+        assert "Broker 2 runs again." in page.text
+        page = browser.send(stop, broker="9")
+        assert (page.status, "there is no broker 9" in page.text) == (400, True), page.text
+        browser.http.close()
 
 
 def test_a_change_is_tried_before_it_is_registered(browser: Browser, topic: str) -> None:
