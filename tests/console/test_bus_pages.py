@@ -68,7 +68,7 @@ def test_the_map_leads_to_the_event_types_that_services_were_seen_to_write(
 def test_a_fault_is_switched_on_and_ended_by_keyboard(page: Page, shop: str) -> None:
     page.goto("/ui/faults")
     page.get_by_label("Requests").select_option("come later")
-    page.get_by_label("Later by seconds").fill("0.01")
+    page.get_by_label("By seconds").fill("0.01")
     page.get_by_label("Only topic").fill("nowhere")
     page.keyboard.press("Enter")
     expect(page.locator("#faults tbody tr")).to_contain_text("delay any request by 0.01 s")
