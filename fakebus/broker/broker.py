@@ -54,6 +54,7 @@ from fakebus.storage.interface import Storage
 from fakebus.types import Buffer, TopicPartition
 
 if TYPE_CHECKING:
+    from fakebus.broker.internal_topics.projection import InternalTopics
     from fakebus.broker.saved_snapshots import SavedSnapshots
     from fakebus.broker.share_delivery.deliveries import ShareDeliveries
     from fakebus.broker.snapshots import Participant, Snapshots
@@ -173,6 +174,19 @@ class Broker:
         from fakebus.broker.saved_snapshots import SavedSnapshots
 
         return SavedSnapshots(self.snapshots, self._storage, self.config, self.clock)
+
+    @cached_property
+    def internal_topics(self) -> InternalTopics:
+        """What fills the topics in which Kafka keeps groups and transactional ids."""
+        from fakebus.broker.internal_topics.projection import InternalTopics
+
+        return InternalTopics(
+            self.topics,
+            self.clock,
+            self.group_coordinator,
+            self.transactions,
+            self.waiting_room.spawn,
+        )
 
     async def start(self) -> None:
         """Load what storage holds; after that the broker can be used.

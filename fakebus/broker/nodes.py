@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 from zlib import crc32
 
-from fakebus.broker.topic_names import CONSUMER_OFFSETS, TRANSACTION_STATE
+from fakebus.broker.topic_names import CONSUMER_OFFSETS, TRANSACTION_STATE, partition_of
 from fakebus.errors import BrokerError, ConfigError, ErrorCode
 
 if TYPE_CHECKING:
@@ -246,7 +246,7 @@ class Nodes(Sequence[Node]):
         topic = self._topics.get(topic_name)
         if topic is None:
             return NOBODY
-        return self.leader(topic.partitions[_java_hash(key) % len(topic.partitions)])
+        return self.leader(topic.partitions[partition_of(key, len(topic.partitions))])
 
     # -- coming and going --
 
@@ -352,16 +352,6 @@ class Nodes(Sequence[Node]):
         # A partition that nobody leads keeps its epoch until somebody does.
         begun = [log.begin_epoch() for log, leader in leaders if leader in self._running]
         await asyncio.gather(*begun)
-
-
-def _java_hash(key: str) -> int:
-    """Return the hash by which Kafka finds the partition that a group is kept in."""
-    value = 0
-    units = key.encode("utf-16-be", "surrogatepass")
-    for index in range(0, len(units), 2):
-        value = (31 * value + int.from_bytes(units[index : index + 2])) & 0xFFFFFFFF
-    # The smallest number has no positive twin; Kafka takes 0 for it.
-    return 0 if value == 1 << 31 else abs(value - (1 << 32) if value >> 31 else value)
 
 
 def node_of(config: BrokerConfig) -> Node:

@@ -34,3 +34,15 @@ def topic_name_problem(name: str) -> str | None:
 def is_internal(name: str) -> bool:
     """Return whether clients are told to leave a topic of that name alone."""
     return name in (CONSUMER_OFFSETS, TRANSACTION_STATE, SHARE_GROUP_STATE)
+
+
+def partition_of(key: str, count: int) -> int:
+    """Return which of an internal topic's partitions a group or a transactional id is kept in.
+
+    Tools and clients count on it: it is the hash of a text in Java.
+    """
+    value = 0
+    for unit in memoryview(key.encode("utf-16-le", "surrogatepass")).cast("H"):
+        value = (31 * value + unit) & 0xFFFFFFFF
+    # The smallest number has no positive twin; Kafka takes 0 for it.
+    return (0 if value == 1 << 31 else min(value, (1 << 32) - value)) % count

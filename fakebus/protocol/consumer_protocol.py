@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from fakebus.protocol.compiler import message_decoder, message_encoder
 from fakebus.protocol.errors import DecodeError
-from fakebus.protocol.schema import consumer_protocol_schemas
+from fakebus.protocol.schema import schemas_without_api
 from fakebus.types import Buffer, TopicPartition
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def encode_assignment(places: Iterable[TopicPartition], version: int) -> bytes:
     by_topic: dict[str, list[int]] = {}
     for topic, partition in places:
         by_topic.setdefault(topic, []).append(partition)
-    schema = consumer_protocol_schemas()["ConsumerProtocolAssignment"]
+    schema = schemas_without_api()["ConsumerProtocolAssignment"]
     version = min(version, schema.versions.max)
     rows = [ConsumerProtocolTopicPartition(topic=t, partitions=p) for t, p in by_topic.items()]
     parts = message_encoder(schema, version)(ConsumerProtocolAssignment(assigned_partitions=rows))
@@ -102,7 +102,7 @@ def assigned_partitions(data: Buffer) -> list[TopicPartition]:
 
 
 def _decode(name: str, data: Buffer, newest: int | None = None) -> Any:
-    schema = consumer_protocol_schemas()[name]
+    schema = schemas_without_api()[name]
     try:
         (version,) = _VERSION.unpack_from(data)
     except struct.error:

@@ -4560,3 +4560,273 @@ class ConsumerProtocolAssignment(Struct):
         assigned_partitions: list[ConsumerProtocolTopicPartition] = ...,
         user_data: bytes | None = ...,
     ) -> None: ...
+
+class OffsetCommitKey(Struct):
+    group: str
+    topic: str
+    partition: int
+    def __init__(
+        self,
+        *,
+        group: str = ...,
+        topic: str = ...,
+        partition: int = ...,
+    ) -> None: ...
+
+class OffsetCommitValue(Struct):
+    offset: int
+    leader_epoch: int
+    metadata: str
+    commit_timestamp: int
+    expire_timestamp: int
+    def __init__(
+        self,
+        *,
+        offset: int = ...,
+        leader_epoch: int = ...,
+        metadata: str = ...,
+        commit_timestamp: int = ...,
+        expire_timestamp: int = ...,
+    ) -> None: ...
+
+class GroupMetadataKey(Struct):
+    group: str
+    def __init__(
+        self,
+        *,
+        group: str = ...,
+    ) -> None: ...
+
+class MemberMetadata(Struct):
+    member_id: str
+    group_instance_id: str | None
+    client_id: str
+    client_host: str
+    rebalance_timeout: int
+    session_timeout: int
+    subscription: bytes
+    assignment: bytes
+    def __init__(
+        self,
+        *,
+        member_id: str = ...,
+        group_instance_id: str | None = ...,
+        client_id: str = ...,
+        client_host: str = ...,
+        rebalance_timeout: int = ...,
+        session_timeout: int = ...,
+        subscription: bytes = ...,
+        assignment: bytes = ...,
+    ) -> None: ...
+
+class GroupMetadataValue(Struct):
+    protocol_type: str
+    generation: int
+    protocol: str | None
+    leader: str | None
+    current_state_timestamp: int
+    members: list[MemberMetadata]
+    def __init__(
+        self,
+        *,
+        protocol_type: str = ...,
+        generation: int = ...,
+        protocol: str | None = ...,
+        leader: str | None = ...,
+        current_state_timestamp: int = ...,
+        members: list[MemberMetadata] = ...,
+    ) -> None: ...
+
+class ConsumerGroupMetadataKey(Struct):
+    group_id: str
+    def __init__(
+        self,
+        *,
+        group_id: str = ...,
+    ) -> None: ...
+
+class ConsumerGroupMetadataValue(Struct):
+    epoch: int
+    def __init__(
+        self,
+        *,
+        epoch: int = ...,
+    ) -> None: ...
+
+class ConsumerGroupMemberMetadataKey(Struct):
+    group_id: str
+    member_id: str
+    def __init__(
+        self,
+        *,
+        group_id: str = ...,
+        member_id: str = ...,
+    ) -> None: ...
+
+class ClassicProtocol(Struct):
+    name: str
+    metadata: bytes
+    def __init__(
+        self,
+        *,
+        name: str = ...,
+        metadata: bytes = ...,
+    ) -> None: ...
+
+class ClassicMemberMetadata(Struct):
+    session_timeout_ms: int
+    supported_protocols: list[ClassicProtocol]
+    def __init__(
+        self,
+        *,
+        session_timeout_ms: int = ...,
+        supported_protocols: list[ClassicProtocol] = ...,
+    ) -> None: ...
+
+class ConsumerGroupMemberMetadataValue(Struct):
+    instance_id: str | None
+    rack_id: str | None
+    client_id: str
+    client_host: str
+    subscribed_topic_names: list[str]
+    subscribed_topic_regex: str | None
+    rebalance_timeout_ms: int
+    server_assignor: str | None
+    classic_member_metadata: ClassicMemberMetadata | None
+    def __init__(
+        self,
+        *,
+        instance_id: str | None = ...,
+        rack_id: str | None = ...,
+        client_id: str = ...,
+        client_host: str = ...,
+        subscribed_topic_names: list[str] = ...,
+        subscribed_topic_regex: str | None = ...,
+        rebalance_timeout_ms: int = ...,
+        server_assignor: str | None = ...,
+        classic_member_metadata: ClassicMemberMetadata | None = ...,
+    ) -> None: ...
+
+class ConsumerGroupTargetAssignmentMetadataKey(Struct):
+    group_id: str
+    def __init__(
+        self,
+        *,
+        group_id: str = ...,
+    ) -> None: ...
+
+class ConsumerGroupTargetAssignmentMetadataValue(Struct):
+    assignment_epoch: int
+    def __init__(
+        self,
+        *,
+        assignment_epoch: int = ...,
+    ) -> None: ...
+
+class ConsumerGroupTargetAssignmentMemberKey(Struct):
+    group_id: str
+    member_id: str
+    def __init__(
+        self,
+        *,
+        group_id: str = ...,
+        member_id: str = ...,
+    ) -> None: ...
+
+class ConsumerGroupTargetAssignmentMemberValueTopicPartition(Struct):
+    topic_id: UUID
+    partitions: list[int]
+    def __init__(
+        self,
+        *,
+        topic_id: UUID = ...,
+        partitions: list[int] = ...,
+    ) -> None: ...
+
+class ConsumerGroupTargetAssignmentMemberValue(Struct):
+    topic_partitions: list[ConsumerGroupTargetAssignmentMemberValueTopicPartition]
+    def __init__(
+        self,
+        *,
+        topic_partitions: list[ConsumerGroupTargetAssignmentMemberValueTopicPartition] = ...,
+    ) -> None: ...
+
+class ConsumerGroupCurrentMemberAssignmentKey(Struct):
+    group_id: str
+    member_id: str
+    def __init__(
+        self,
+        *,
+        group_id: str = ...,
+        member_id: str = ...,
+    ) -> None: ...
+
+class ConsumerGroupCurrentMemberAssignmentValueTopicPartitions(Struct):
+    topic_id: UUID
+    partitions: list[int]
+    def __init__(
+        self,
+        *,
+        topic_id: UUID = ...,
+        partitions: list[int] = ...,
+    ) -> None: ...
+
+class ConsumerGroupCurrentMemberAssignmentValue(Struct):
+    member_epoch: int
+    previous_member_epoch: int
+    state: int
+    assigned_partitions: list[ConsumerGroupCurrentMemberAssignmentValueTopicPartitions]
+    partitions_pending_revocation: list[ConsumerGroupCurrentMemberAssignmentValueTopicPartitions]
+    def __init__(
+        self,
+        *,
+        member_epoch: int = ...,
+        previous_member_epoch: int = ...,
+        state: int = ...,
+        assigned_partitions: list[ConsumerGroupCurrentMemberAssignmentValueTopicPartitions] = ...,
+        partitions_pending_revocation: list[ConsumerGroupCurrentMemberAssignmentValueTopicPartitions] = ...,
+    ) -> None: ...
+
+class TransactionLogKey(Struct):
+    transactional_id: str
+    def __init__(
+        self,
+        *,
+        transactional_id: str = ...,
+    ) -> None: ...
+
+class PartitionsSchema(Struct):
+    topic: str
+    partition_ids: list[int]
+    def __init__(
+        self,
+        *,
+        topic: str = ...,
+        partition_ids: list[int] = ...,
+    ) -> None: ...
+
+class TransactionLogValue(Struct):
+    producer_id: int
+    previous_producer_id: int
+    next_producer_id: int
+    producer_epoch: int
+    transaction_timeout_ms: int
+    transaction_status: int
+    transaction_partitions: list[PartitionsSchema] | None
+    transaction_last_update_timestamp_ms: int
+    transaction_start_timestamp_ms: int
+    client_transaction_version: int
+    def __init__(
+        self,
+        *,
+        producer_id: int = ...,
+        previous_producer_id: int = ...,
+        next_producer_id: int = ...,
+        producer_epoch: int = ...,
+        transaction_timeout_ms: int = ...,
+        transaction_status: int = ...,
+        transaction_partitions: list[PartitionsSchema] | None = ...,
+        transaction_last_update_timestamp_ms: int = ...,
+        transaction_start_timestamp_ms: int = ...,
+        client_transaction_version: int = ...,
+    ) -> None: ...

@@ -1,7 +1,8 @@
 """The message definitions: Kafka's field layouts as data, in ``definitions/``.
 
 There is one file for each API, named ``<api key>_<name>.txt``; ``consumer_protocol.txt``
-holds the two messages that consumers hide inside JoinGroup and SyncGroup. A message is::
+holds the two messages that consumers hide inside JoinGroup and SyncGroup, and
+``coordinator_records.txt`` the records of internal topics. A message is::
 
     FetchRequest 4-18 flexible 12+
       cluster_id str 12+ ?12+ #0:12+ =null
@@ -131,7 +132,7 @@ _STRUCT_NAME = re.compile(r"^ *(?:\w+ (?:\[\])?)?([A-Z]\w+) \d", re.MULTILINE)
 _INDENT = 2
 # Not importlib.resources: importing it costs more than reading all the files.
 _DEFINITIONS = os.path.join(os.path.dirname(__file__), "definitions")
-_CONSUMER_PROTOCOL = "consumer_protocol.txt"
+_WITHOUT_API = ("consumer_protocol.txt", "coordinator_records.txt")
 
 
 def _parse_fields(
@@ -220,9 +221,9 @@ def api_schema(api_key: int) -> ApiSchema | None:
 
 
 @cache
-def consumer_protocol_schemas() -> dict[str, MessageSchema]:
-    """Return the messages of the consumer protocol by name."""
-    messages = [parse_message(text, None) for text in _read(_CONSUMER_PROTOCOL)]
+def schemas_without_api() -> dict[str, MessageSchema]:
+    """Return the messages of the consumer protocol and of internal topics by name."""
+    messages = [parse_message(text, None) for name in _WITHOUT_API for text in _read(name)]
     return {message.root.name: message for message in messages}
 
 
@@ -233,13 +234,13 @@ def all_messages() -> Iterator[MessageSchema]:
         if schema is not None:
             yield schema.request
             yield schema.response
-    yield from consumer_protocol_schemas().values()
+    yield from schemas_without_api().values()
 
 
 @cache
 def _texts_by_struct() -> dict[str, str]:
     texts: dict[str, str] = {}
-    for file_name in (*_file_names().values(), _CONSUMER_PROTOCOL):
+    for file_name in (*_file_names().values(), *_WITHOUT_API):
         for text in _read(file_name):
             texts.update(dict.fromkeys(_STRUCT_NAME.findall(text), text))
     return texts

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -27,6 +27,7 @@ from fakebus.broker.groups.group import (
     CONSUMER,
     SHARE,
     STREAMS,
+    Group,
     GroupDescription,
     GroupType,
 )
@@ -311,6 +312,14 @@ class GroupCoordinator:
         """Return a streams group with its topology, ``None`` if there is no such group."""
         group = self._groups.get(group_id)
         return group if isinstance(group, StreamsGroup) else None
+
+    def get(self, group_id: str) -> Group | None:
+        """Return a group, ``None`` if there is no such group."""
+        return self._groups.get(group_id)
+
+    def tell_changes(self, tell: Callable[[str], object]) -> None:
+        """Let somebody be told which group has changed, or its offsets, once that is stored."""
+        self._journal.changed = self._offsets.changed = tell
 
     def names(self) -> list[str]:
         """Return the names of all groups, in the order of their creation."""

@@ -42,6 +42,10 @@ def enqueue(write: Callable[[], asyncio.Future[None]]) -> asyncio.Future[None]:
         return failed
 
 
+def tell_nobody(_: str) -> None:
+    """Nobody wants to know what changes."""
+
+
 class GroupJournal:
     """Writes snapshots of groups.
 
@@ -52,6 +56,8 @@ class GroupJournal:
     def __init__(self, storage: OffsetStore) -> None:
         self._storage = storage
         self._in_flight: dict[str, asyncio.Future[None]] = {}
+        self.changed: Callable[[str], object] = tell_nobody
+        """Told which group is stored."""
 
     def save(self, group_id: str, snapshot: bytes) -> None:
         """Store a group as it is now, or as it will be."""
@@ -63,6 +69,7 @@ class GroupJournal:
         report_failure(group_id, stored)
         if self._in_flight.get(group_id) is stored:
             del self._in_flight[group_id]
+        self.changed(group_id)
 
     def when_stored(self, group_id: str, then: WhenStored) -> None:
         """Go on when what was saved of the group so far is stored; at once if it is."""

@@ -9,7 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from fakebus.broker.groups.journal import WhenStored, enqueue, report_failure, storage_error
+from fakebus.broker.groups.journal import (
+    WhenStored,
+    enqueue,
+    report_failure,
+    storage_error,
+    tell_nobody,
+)
 from fakebus.errors import ErrorCode
 from fakebus.storage.interface import OffsetRow, OffsetStore
 from fakebus.types import TopicPartition
@@ -34,6 +40,8 @@ class CommittedOffsets:
         self._storage = storage
         self._by_group: dict[str, Offsets] = {}
         self._in_flight: dict[str, asyncio.Future[None]] = {}
+        self.changed: Callable[[str], object] = tell_nobody
+        """Told whose offsets have changed."""
 
     def load(self, group_id: str, rows: Iterable[OffsetRow]) -> None:
         """Take over what was found in storage."""
@@ -117,6 +125,7 @@ class CommittedOffsets:
             error = storage_error(done)
             if error is ErrorCode.NONE:
                 apply()
+                self.changed(group_id)
             then(error)
 
         stored.add_done_callback(landed)

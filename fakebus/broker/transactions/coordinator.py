@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from itertools import groupby
@@ -19,8 +19,9 @@ from itertools import groupby
 from fakebus.broker.activity import LIBRARY, Activities, Origin
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.groups.coordinator import GroupCoordinator
+from fakebus.broker.groups.journal import tell_nobody
 from fakebus.broker.producer_ids import ProducerIds
-from fakebus.broker.topic_names import CONSUMER_OFFSETS
+from fakebus.broker.topic_names import CONSUMER_OFFSETS, partition_of
 from fakebus.broker.topics import Topics
 from fakebus.broker.transactions.markers import append_marker
 from fakebus.broker.transactions.noting import CommittedOffset, note_end
@@ -83,6 +84,8 @@ class TransactionCoordinator:
         self.groups = groups
         self._producer_ids = producer_ids
         self._activity = activity
+        self.changed: Callable[[str], object] = tell_nobody
+        """Told which transactional id is about to change."""
         self._states: dict[str, TransactionState] = {}
         self._ongoing: set[str] = set()
         self.origins: dict[str, Origin] = {}
@@ -123,15 +126,12 @@ class TransactionCoordinator:
             if topic is None
             else len(topic.partitions)
         )
-        # As Java hashes a text, which tools count on.
-        hashed = 0
-        for unit in memoryview(group_id.encode("utf-16-le", "surrogatepass")).cast("H"):
-            hashed = (31 * hashed + unit) & 0xFFFFFFFF
-        return TopicPartition(CONSUMER_OFFSETS, (hashed & 0x7FFFFFFF) % count)
+        return TopicPartition(CONSUMER_OFFSETS, partition_of(group_id, count))
 
     # -- storing --
 
     def _put(self, transactional_id: str, state: TransactionState | None) -> None:
+        self.changed(transactional_id)
         self._ongoing.discard(transactional_id)
         if state is None:
             self._states.pop(transactional_id, None)

@@ -6,6 +6,7 @@ Behaviour:
     * Fetch sessions as in KIP-227: an incremental answer leaves out what did not change.
     * Partitions that do not exist stand at the end of the answer.
     * What is too much for the client's quota is left out, and the client told to wait (KIP-219).
+    * Who reads an internal topic for the first time lets it have its records.
     * Empty records are sent as zero bytes, never null: librdkafka takes null for damage.
 
 Version notes:
@@ -169,6 +170,8 @@ def _topic(name: str | UUID, context: RequestContext) -> tuple[Topic | None, Err
             return None, ErrorCode.TOPIC_AUTHORIZATION_FAILED
     if topic is None and isinstance(name, UUID):
         return None, ErrorCode.UNKNOWN_TOPIC_ID
+    if topic is not None and topic.partitions[0].is_internal:
+        context.broker.internal_topics.begin_to_fill(topic.name)
     return topic, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
 
 

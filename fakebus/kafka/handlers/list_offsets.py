@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from fakebus.broker.fetching import NO_EPOCH, IsolationLevel, check_leader_epoch
 from fakebus.broker.offset_lookup import EARLIEST, LATEST
+from fakebus.broker.topic_names import is_internal
 from fakebus.broker.turns import in_turns
 from fakebus.errors import ErrorCode, FakebusError
 from fakebus.kafka.api import RequestContext, handles
@@ -43,6 +44,8 @@ async def handle_list_offsets(
         named = wanted.setdefault(topic.name, {})
         for partition in topic.partitions:
             named.setdefault(partition.partition_index, []).append(partition)
+    for name in filter(is_internal, wanted):
+        await context.broker.internal_topics.fill(name)
     return ListOffsetsResponse(
         topics=[
             ListOffsetsTopicResponse(

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from fakebus.broker.broker import Broker
-from fakebus.broker.nodes import NOBODY, _java_hash
+from fakebus.broker.nodes import NOBODY
+from fakebus.broker.topic_names import partition_of
 from fakebus.broker.topic_requests import NewTopic
 from fakebus.errors import BrokerError, ErrorCode
 from fakebus.storage.sqlite import SqliteStorage
@@ -81,4 +82,4 @@ async def test_leaders_are_elected_only_where_that_is_needed_and_can_be() -> Non
 )
 def test_groups_lie_where_kafka_would_keep_them(key: str, hashed: int) -> None:
     """The second to last has the smallest number of 32 bits for its hash."""
-    assert _java_hash(key) == hashed
+    assert partition_of(key, 1 << 31) == hashed

@@ -1,0 +1,1 @@
+"""Internal topics: the records in which Kafka keeps groups and transactional ids."""
