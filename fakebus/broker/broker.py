@@ -43,6 +43,7 @@ from fakebus.broker.record_thread import RecordThread, takes_long
 from fakebus.broker.security.security import Security
 from fakebus.broker.tail_cache import TailCache
 from fakebus.broker.topics import Topics
+from fakebus.broker.traffic import Traffic
 from fakebus.broker.transactions.coordinator import TransactionCoordinator
 from fakebus.broker.transactions.rollback import TransactionsParticipant
 from fakebus.broker.transactions.writing import TransactionalWrite
@@ -130,7 +131,8 @@ class Broker:
         """Asked about batches for topics whose configs want their schemas validated."""
         self.service_of: ServiceOf = client_service
         """Tells which service a client is."""
-        self.waiting_room = WaitingRoom(self.clock)
+        self.traffic = Traffic()
+        self.waiting_room = WaitingRoom(self.clock, self.traffic)
         self._housekeeping = Housekeeping(
             self.topics, self.config, self.clock, self._expire_snapshots, self.transactions.expire
         )
@@ -305,6 +307,7 @@ class Broker:
             raise header
         assert data is not None  # noqa: S101 - check_shape refuses None
         size = header.batch_length + LENGTH_OVERHEAD
+        self.traffic.bytes_in[topic_partition.topic] += size
         batch = data if len(data) == size else data[:size]
         if log.is_internal:
             raise BrokerError(

@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any
 
 from fakebus.broker.fetching import FetchTarget, IsolationLevel
+from fakebus.broker.traffic import Traffic
 from fakebus.broker.turns import TurnBudget
 from fakebus.clock import Clock, Timer
 from fakebus.errors import ErrorCode, StorageError
@@ -246,6 +247,7 @@ class DelayedFetch:
 
     def _answer(self) -> None:
         on_answer = self._on_answer
+        self._room.traffic.bytes_out += self._size_bytes
         self._stop()
         on_answer(self._targets)
 
@@ -269,10 +271,12 @@ class WaitingRoom:
 
     Args:
         clock: times the waits.
+        traffic: counts what is answered.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, traffic: Traffic) -> None:
         self.clock = clock
+        self.traffic = traffic
         self.turns = TurnBudget()
         self.failures = LimitedLog(logging.getLogger("fakebus.broker"))
         self._tasks: set[asyncio.Task[None]] = set()

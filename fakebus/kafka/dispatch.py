@@ -60,6 +60,7 @@ class Dispatcher:
     ) -> None:
         self._broker = broker
         self._node_id = node.node_id
+        self._requests = broker.traffic.requests
         self._faults = broker.faults
         self._security = broker.security
         self._handlers = HANDLERS_BY_KEY
@@ -128,6 +129,7 @@ class Dispatcher:
                     f"names, is longer than {MAX_TEXT_BYTES}"
                 )
             request = codec.decode_request(api_key, version, frame, offset)
+        self._requests[api_key] += 1
         if client.sasl is not None and client.sasl.is_out_of_place(api_key):
             _refuse(client, context, request)
             return context, None

@@ -14,10 +14,10 @@ from fakebus.broker.activity import Origin
 from fakebus.servers import Bus
 from fakebus.web.connection import HttpConnection
 from fakebus.web.console.door import ConsoleDoor, redirect_browsers
-from fakebus.web.errors import RequestError, json_errors
+from fakebus.web.errors import Handler, RequestError, json_errors
 from fakebus.web.fault_effects import fault_effects
 from fakebus.web.rest.room import RestRoom
-from fakebus.web.rooms import all_rooms
+from fakebus.web.rooms import ServerRoom, all_rooms
 from fakebus.web.routing import web_routes
 from fakebus.web.security import HostCheck, token_check
 
@@ -82,16 +82,28 @@ class HttpApplication:
 def bus_application(bus: Bus) -> HttpApplication:
     """Return all that a bus serves by HTTP."""
     settings, rooms = bus.settings, all_rooms(bus)
-    rest = rooms["rest"]
-    assert isinstance(rest, RestRoom)  # noqa: S101 - it is the room of that name
+    rest, server = rooms["rest"], rooms["server"]
+    # They are the rooms of these names.
+    assert isinstance(rest, RestRoom)  # noqa: S101
+    assert isinstance(server, ServerRoom)  # noqa: S101
     return HttpApplication(
         [*settings.http_allowed_hosts, *(each.host for each in settings.http)],
         ConsoleDoor(partial(_cluster_of, bus)),
         web_routes(rooms),
-        [fault_effects(bus.broker)],
+        [_counting(server), fault_effects(bus.broker)],
         bus.broker.config.get_str("fakebus.http.token"),
         rest.close,
     )
+
+
+def _counting(room: ServerRoom) -> Middleware:
+    @web.middleware
+    async def count(request: web.Request, handler: Handler) -> web.StreamResponse:
+        response = await handler(request)
+        room.count(request, response.status)
+        return response
+
+    return count
 
 
 def console_application(cluster: Cluster, hosts: Sequence[str], token: str = "") -> HttpApplication:

@@ -93,8 +93,9 @@ class _Operation:
             codes.update(_BODY_ERRORS)
         success: dict[str, object] = {"description": "done"}
         if route.answer:
+            labels = self._components["media"].get(route.answer, types)
             success["content"] = _content(
-                route.answer, ("text/event-stream",) if route.is_stream else types
+                route.answer, ("text/event-stream",) if route.is_stream else labels
             )
         responses: dict[str, object] = {route.status: success}
         reasons: dict[int, list[str]] = {}

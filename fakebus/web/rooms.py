@@ -30,6 +30,16 @@ async def ready(room: ServerRoom) -> object:
     )
 
 
+async def metrics(room: ServerRoom) -> object:
+    """Tell what dashboards for Kafka show, in Prometheus's text format."""
+    from fakebus.web.metrics import exposition
+
+    found = await exposition(room.bus, room.http_requests)
+    return web.Response(
+        body=found, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
+    )
+
+
 async def openapi(room: ServerRoom) -> object:
     """Describe the routes, as OpenAPI."""
     return room.description
@@ -53,7 +63,17 @@ class ServerRoom:
 
     def __init__(self, bus: Bus, rooms: Mapping[str, Room]) -> None:
         self.bus = bus
+        self.http_requests: dict[tuple[str, str, int], int] = {}
+        """How many there were, by method, route and status."""
         self._rooms = rooms
+
+    def count(self, request: web.Request, status: int) -> None:
+        """Count a request that was answered."""
+        resource = request.match_info.route.resource
+        # What is at no route is one of them, whatever strangers ask for.
+        route = "" if resource is None else resource.canonical
+        key = request.method if route else "", route, status
+        self.http_requests[key] = self.http_requests.get(key, 0) + 1
 
     @cached_property
     def description(self) -> dict[str, object]:
@@ -65,7 +85,7 @@ class ServerRoom:
 
     def handler(self, name: str) -> RoomHandler:
         """Return the handler that the table names."""
-        return {"health": health, "ready": ready, "openapi": openapi}[name]
+        return {"health": health, "ready": ready, "metrics": metrics, "openapi": openapi}[name]
 
     def serve(self, handler: RoomHandler) -> Handler:
         """Return the handler as aiohttp calls it."""

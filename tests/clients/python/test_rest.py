@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import requests
-from confluent_kafka import Consumer
+from confluent_kafka import Consumer, Producer
 
 from fakebus.addresses import Address
 from fakebus.app import BusThread, FakeBus
@@ -100,3 +101,12 @@ def test_what_came_by_rest_and_who_read_it_is_told_by_lineage(bus: FakeBus) -> N
     assert clients["reader"]["consumes"] == ["traced"]
     assert ask(bus, "GET", "/_fakebus/v1/why/readers")["well"]
     ask(bus, "DELETE", path)
+
+
+def test_requests_of_kafka_s_clients_are_counted_by_api(bus: FakeBus) -> None:
+    Producer({"bootstrap.servers": bus.bootstrap_servers}).list_topics(timeout=20)
+    told = requests.get(f"{bus.http_url}/metrics", timeout=20).text
+    pattern = r'^kafka_network_requestmetrics_requests_total\{request="Metadata"\} (\d+)'
+    found = re.search(pattern, told, re.MULTILINE)
+    assert found is not None
+    assert int(found[1]) >= 1

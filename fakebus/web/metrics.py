@@ -1,0 +1,188 @@
+"""Metrics of the bus, under the names that dashboards for Kafka know.
+
+They are those of kafka_exporter and of the JMX exporter, and a few of our own. All are read when
+they are asked for; only requests and bytes are counted, in :mod:`fakebus.broker.traffic`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from fakebus import __version__
+from fakebus.broker.topics import Topic
+from fakebus.protocol.api_keys import ApiKey
+from fakebus.servers import Bus
+
+_PLACE = ("topic", "partition")
+_Rows = list[tuple[tuple[str, ...], float]]
+
+
+async def exposition(bus: Bus, http: Mapping[tuple[str, str, int], int]) -> bytes:
+    """Return all metrics in Prometheus's text format.
+
+    Args:
+        bus: which they are of.
+        http: how many requests by HTTP there were, by method, route and status.
+    """
+    sizes = {}
+    for topic in list(bus.broker.topics):
+        for log in topic.partitions:
+            sizes[_place(topic, log.topic_partition.partition)] = await log.size_bytes()
+    registry = CollectorRegistry()
+    registry.register(_Metrics(bus, sizes, http))
+    return generate_latest(registry)
+
+
+def _place(topic: Topic, partition: int) -> tuple[str, str]:
+    return topic.name, str(partition)
+
+
+class _Metrics(Collector):
+    """Collector of the metrics of one moment."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        sizes: Mapping[tuple[str, str], int],
+        http: Mapping[tuple[str, str, int], int],
+    ) -> None:
+        self._bus = bus
+        self._broker = bus.broker
+        self._sizes = sizes
+        self._http = http
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the families."""
+        yield from self._topics()
+        yield from self._groups()
+        yield from self._traffic()
+        yield from self._own()
+
+    def _topics(self) -> Iterator[Metric]:
+        nodes, topics = self._broker.nodes, list(self._broker.topics)
+        rows: dict[str, _Rows] = {name: [] for name in _PARTITION_METRICS}
+        for topic in topics:
+            for log in topic.partitions:
+                replicas = nodes.replicas(topic, log.topic_partition.partition)
+                in_sync, leader = nodes.in_sync(log, replicas), nodes.leader(log)
+                values = (
+                    log.high_watermark,
+                    log.log_start_offset,
+                    len(in_sync),
+                    leader,
+                    leader == replicas[0],
+                    len(replicas),
+                    len(in_sync) < len(replicas),
+                    log.log_end_offset,
+                    log.log_start_offset,
+                )
+                place = _place(topic, log.topic_partition.partition)
+                for name, value in zip(_PARTITION_METRICS, values, strict=True):
+                    rows[name].append((place, value))
+        counts: _Rows = [((topic.name,), len(topic.partitions)) for topic in topics]
+        yield _gauge("kafka_topic_partitions", "Partitions of a topic", ("topic",), counts)
+        for name, help_text in _PARTITION_METRICS.items():
+            yield _gauge(name, help_text, _PLACE, rows[name])
+        sizes: _Rows = list(self._sizes.items())
+        yield _gauge("kafka_log_log_size", "Bytes of a log", _PLACE, sizes)
+        running = sum(nodes.is_running(node_id) for node_id in nodes.ids)
+        yield _gauge("kafka_brokers", "Brokers that run", (), [((), running)])
+        controllers = "kafka_controller_kafkacontroller_activecontrollercount"
+        yield _gauge(
+            controllers, "Controllers", (), [((), int(nodes.is_running(nodes.controller)))]
+        )
+        partitions = sum(int(count) for _, count in counts)
+        name = "kafka_server_replicamanager_partitioncount"
+        yield _gauge(name, "Partitions of all topics", (), [((), partitions)])
+
+    def _groups(self) -> Iterator[Metric]:
+        coordinator, logs = self._broker.group_coordinator, self._broker.topics.logs
+        offsets: _Rows = []
+        lags: _Rows = []
+        sums: dict[tuple[str, str], list[int]] = {}
+        for group in coordinator.list_groups():
+            for place, row in coordinator.offsets(group.group_id).items():
+                log = logs.get(place)
+                lag = 0 if log is None else max(log.high_watermark - row.offset, 0)
+                labels = (group.group_id, place.topic, str(place.partition))
+                offsets.append((labels, row.offset))
+                lags.append((labels, lag))
+                total = sums.setdefault((group.group_id, place.topic), [0, 0])
+                total[0] += row.offset
+                total[1] += lag
+        members: _Rows = [
+            ((group.group_id,), len(group.members)) for group in coordinator.list_groups()
+        ]
+        names, prefix = ("consumergroup", *_PLACE), "kafka_consumergroup"
+        told = "Offset that a group has committed"
+        yield _gauge(f"{prefix}_current_offset", told, names, offsets)
+        yield _gauge(f"{prefix}_lag", "Records behind what a group has committed", names, lags)
+        for at, (name, words) in enumerate(
+            (("current_offset_sum", "Offsets, summed"), ("lag_sum", "Lag, summed"))
+        ):
+            rows: _Rows = [(labels, total[at]) for labels, total in sums.items()]
+            yield _gauge(f"{prefix}_{name}", f"{words} over a topic", names[:2], rows)
+        yield _gauge(f"{prefix}_members", "Members of a group", names[:1], members)
+
+    def _traffic(self) -> Iterator[Metric]:
+        traffic, topics = self._broker.traffic, list(self._broker.topics)
+        prefix = "kafka_server_brokertopicmetrics"
+        written: _Rows = [
+            ((topic.name,), sum(log.log_end_offset for log in topic.partitions)) for topic in topics
+        ]
+        yield _counter(f"{prefix}_messagesin", "Records written", ("topic",), written)
+        arrived: _Rows = [((topic.name,), traffic.bytes_in[topic.name]) for topic in topics]
+        yield _counter(f"{prefix}_bytesin", "Bytes written since the start", ("topic",), arrived)
+        left: _Rows = [((), traffic.bytes_out)]
+        yield _counter(f"{prefix}_bytesout", "Bytes fetched since the start", (), left)
+        requests: _Rows = [((_api(key),), count) for key, count in sorted(traffic.requests.items())]
+        name = "kafka_network_requestmetrics_requests"
+        yield _counter(name, "Requests of Kafka's clients", ("request",), requests)
+
+    def _own(self) -> Iterator[Metric]:
+        faults = self._broker.faults.in_force()
+        yield _gauge("fakebus_build_info", "The version", ("version",), [((__version__,), 1)])
+        yield _gauge("fakebus_faults_active", "Faults that are on", (), [((), len(faults))])
+        subjects = len(self._bus.registry.subjects())
+        yield _gauge("fakebus_registry_subjects", "Subjects of the registry", (), [((), subjects)])
+        asked: _Rows = [
+            ((method, route, str(status)), count)
+            for (method, route, status), count in sorted(self._http.items())
+        ]
+        names = ("method", "route", "status")
+        yield _counter("fakebus_http_requests", "Requests by HTTP", names, asked)
+
+
+_PARTITION_METRICS = {
+    "kafka_topic_partition_current_offset": "Where the committed records of a partition end",
+    "kafka_topic_partition_oldest_offset": "Where a partition begins",
+    "kafka_topic_partition_in_sync_replica": "Replicas in sync",
+    "kafka_topic_partition_leader": "Broker that leads",
+    "kafka_topic_partition_leader_is_preferred": "1 if the first replica leads",
+    "kafka_topic_partition_replicas": "Replicas",
+    "kafka_topic_partition_under_replicated_partition": "1 if a replica is not in sync",
+    "kafka_log_log_logendoffset": "Where a log ends",
+    "kafka_log_log_logstartoffset": "Where a log begins",
+}
+
+
+def _api(key: int) -> str:
+    return "".join(word.capitalize() for word in ApiKey(key).name.split("_"))
+
+
+def _gauge(name: str, help_text: str, labels: tuple[str, ...], rows: _Rows) -> Metric:
+    family = GaugeMetricFamily(name, help_text, labels=labels)
+    for values, value in rows:
+        family.add_metric(values, value)
+    return family
+
+
+def _counter(name: str, help_text: str, labels: tuple[str, ...], rows: _Rows) -> Metric:
+    family = CounterMetricFamily(name, help_text, labels=labels)
+    for values, value in rows:
+        family.add_metric(values, value)
+    return family

@@ -1,0 +1,108 @@
+"""``/metrics``: what dashboards for Kafka ask for is there, and has the right values."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.unit.web.rest.proxy import Proxy
+from tests.unit.web.server import http_bus
+
+DASHBOARD = Path(__file__).parents[3] / "docs" / "grafana-dashboard.json"
+_NAME = re.compile(r"\b(?:kafka|fakebus)_\w+")
+Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+@pytest.fixture(scope="module")
+def samples(session: requests.Session) -> Iterator[Samples]:
+    """The metrics of a bus with records, a group that is behind, and what its clients asked."""
+    with http_bus(configs={"num.partitions": "2"}) as running:
+        proxy = Proxy(running.http_url, session)
+        proxy.produce("others", {"value": 1})
+        proxy.produce("orders", *({"value": number, "partition": 0} for number in range(5)))
+        consumer = proxy.consumer("billing")
+        consumer.do("POST", "/subscription", {"topics": ["orders"]})
+        place = {"topic": "orders", "partition": 0, "offset": 1}
+        consumer.do("POST", "/offsets", {"offsets": [place]})
+        assert len(consumer.records()) == 3
+        assert proxy.ask("GET", "/no/such/path").status_code == 404
+        answer = proxy.ask("GET", "/metrics")
+        assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+        yield {
+            (each.name, frozenset(each.labels.items())): each.value
+            for family in text_string_to_metric_families(answer.text)
+            for each in family.samples
+        }
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "value"),
+    [
+        ("kafka_brokers", {}, 1),
+        ("kafka_topic_partitions", {"topic": "orders"}, 2),
+        ("kafka_topic_partition_current_offset", {"topic": "orders", "partition": "0"}, 5),
+        ("kafka_topic_partition_oldest_offset", {"topic": "orders", "partition": "0"}, 0),
+        ("kafka_topic_partition_replicas", {"topic": "orders", "partition": "1"}, 1),
+        ("kafka_topic_partition_in_sync_replica", {"topic": "orders", "partition": "1"}, 1),
+        ("kafka_topic_partition_leader_is_preferred", {"topic": "orders", "partition": "1"}, 1),
+        (
+            "kafka_topic_partition_under_replicated_partition",
+            {"topic": "orders", "partition": "1"},
+            0,
+        ),
+        (
+            "kafka_consumergroup_current_offset",
+            {"consumergroup": "billing", "topic": "orders", "partition": "0"},
+            2,
+        ),
+        (
+            "kafka_consumergroup_lag",
+            {"consumergroup": "billing", "topic": "orders", "partition": "0"},
+            3,
+        ),
+        ("kafka_consumergroup_lag_sum", {"consumergroup": "billing", "topic": "orders"}, 3),
+        (
+            "kafka_consumergroup_current_offset_sum",
+            {"consumergroup": "billing", "topic": "orders"},
+            2,
+        ),
+        ("kafka_consumergroup_members", {"consumergroup": "billing"}, 1),
+        ("kafka_log_log_logendoffset", {"topic": "orders", "partition": "0"}, 5),
+        ("kafka_controller_kafkacontroller_activecontrollercount", {}, 1),
+        ("kafka_server_brokertopicmetrics_messagesin_total", {"topic": "orders"}, 5),
+        ("fakebus_faults_active", {}, 0),
+        (
+            "fakebus_http_requests_total",
+            {"method": "POST", "route": "/topics/{topic}", "status": "200"},
+            2,
+        ),
+        ("fakebus_http_requests_total", {"method": "", "route": "", "status": "404"}, 1),
+    ],
+)
+def test_a_metric_has_its_value(
+    samples: Samples, name: str, labels: dict[str, str], value: float
+) -> None:
+    assert samples[name, frozenset(labels.items())] == value
+
+
+def test_bytes_are_counted_as_they_pass(samples: Samples) -> None:
+    orders = frozenset({("topic", "orders")})
+    arrived = samples["kafka_server_brokertopicmetrics_bytesin_total", orders]
+    place = frozenset({("topic", "orders"), ("partition", "0")})
+    assert arrived == samples["kafka_log_log_size", place] > 0
+    assert samples["kafka_server_brokertopicmetrics_bytesout_total", frozenset()] >= arrived
+
+
+def test_the_dashboard_asks_for_nothing_else(samples: Samples) -> None:
+    text = DASHBOARD.read_text(encoding="utf-8")
+    dashboard = json.loads(text)
+    asked = set(_NAME.findall(text))
+    assert len(dashboard["panels"]) == 10
+    # Those of Kafka's own clients come with the first of them.
+    assert asked - {"kafka_network_requestmetrics_requests_total"} <= {name for name, _ in samples}
