@@ -141,7 +141,7 @@ def read_in_every_way(batch: Any) -> None:
             continue
 
 
-@settings(max_examples=300)
+@settings(max_examples=120)
 @given(RECORDS, CODECS, st.lists(st.tuples(st.integers(0), st.integers(0, 255)), min_size=1))
 def test_damaged_batches_are_read_or_refused_but_nothing_else(
     records: list[NewRecord], codec: Codec, damage: list[tuple[int, int]]
@@ -152,7 +152,7 @@ def test_damaged_batches_are_read_or_refused_but_nothing_else(
     read_in_every_way(batch)
 
 
-@settings(max_examples=300)
+@settings(max_examples=120)
 @given(st.binary(max_size=200), CODECS, st.integers(-1, 40) | INT32, INT64)
 def test_random_records_behind_a_fitting_header_are_read_or_refused(
     body: bytes, codec: Codec, count: int, base_offset: int
@@ -166,7 +166,7 @@ def test_random_records_behind_a_fitting_header_are_read_or_refused(
     read_in_every_way(batch)
 
 
-@settings(max_examples=300)
+@settings(max_examples=120)
 @given(st.binary(max_size=300))
 def test_random_bytes_are_read_or_refused(data: bytes) -> None:
     read_in_every_way(data)

@@ -502,7 +502,7 @@ class SnapshotMachine(BusMachine):
 
 
 LIMITS = settings(
-    max_examples=60,
+    max_examples=30,
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
@@ -587,5 +587,5 @@ class SavedSnapshotMachine(BusMachine):
 
 def test_saved_snapshots_agree_with_the_model_however_often_the_process_is_killed() -> None:
     case = SavedSnapshotMachine.TestCase
-    case.settings = settings(LIMITS, max_examples=20, stateful_step_count=19)
+    case.settings = settings(LIMITS, max_examples=12, stateful_step_count=19)
     case().runTest()

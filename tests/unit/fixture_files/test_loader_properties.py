@@ -31,9 +31,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(WORDS | st.text(max_size=4), inner),
     max_leaves=12,
 )
-NO_DEADLINE = settings(
-    deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow]
-)
+NO_DEADLINE = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 
 
 def load(structure: bytes, events: bytes) -> None:

@@ -10,6 +10,9 @@ from fakebus.storage.interface import Storage, StoredBatch, TopicRow
 END = 1 << 44
 
 
+_RAMP = bytes(range(251))
+
+
 def batch(
     base_offset: int,
     records: int = 1,
@@ -19,7 +22,8 @@ def batch(
     producer_id: int = -1,
     sequence: int = -1,
 ) -> StoredBatch:
-    data = bytes((base_offset + index) % 251 for index in range(size))
+    begin = base_offset % len(_RAMP)
+    data = (_RAMP * (size // len(_RAMP) + 2))[begin : begin + size]
     epoch = 0 if producer_id >= 0 else -1
     return StoredBatch(
         base_offset,

@@ -14,7 +14,7 @@ from fakebus.storage.sqlite import SqliteStorage
 from .batches import END, new_topic
 from .killed_writer import payload
 
-KILLS = 12
+KILLS = 6
 CHECKOUT = Path(__file__).parents[3]
 
 

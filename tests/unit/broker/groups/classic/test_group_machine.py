@@ -244,7 +244,7 @@ def test_group_holds_its_promises_whatever_the_members_do() -> None:
     run_state_machine_as_test(
         GroupMachine,
         settings=settings(
-            max_examples=150,
+            max_examples=60,
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow],
