@@ -161,18 +161,18 @@ class Reader:
         return [] if message is None else [message]
 
     def _taken(self, message: Message) -> FetchedRecord | None:
-        topic, number = message.topic(), message.partition()
         error = message.error()
         if error is not None:
-            self._take_error(error, topic, number)
+            self._take_error(error, message.topic(), message.partition())
             return None
         record = _record(message)
-        partition = TopicPartition(record.topic, record.partition)
         if self._ends is not None:
-            end = self._ends.get(partition, -1)
-            if record.offset + 1 >= end >= 0:
-                del self._ends[partition]
-            if record.offset >= end:
+            # A plain pair is the same key, and this is done for each of millions.
+            place, offset = record[:2], record.offset
+            end = self._ends.get(place, -1)  # type: ignore[call-overload]
+            if offset + 1 >= end >= 0:
+                del self._ends[TopicPartition(*place)]
+            if offset >= end:
                 return None
         return record
 

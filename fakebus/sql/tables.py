@@ -10,6 +10,7 @@ import base64
 import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
 from json.encoder import encode_basestring
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,7 +65,7 @@ class TopicTable:
         self._connection = connection.cursor()
         self._name = f"records{number}"
         self._folder = folder
-        self._schemas = schemas
+        self._schemas = None if schemas is None else cache(schemas)
         self._lines: list[str] = []
         self._size = 0
         self._parts = 0
@@ -187,14 +188,13 @@ class TopicTable:
         self._connection.execute(f"DROP TABLE {self._name}")
 
 
-def _json(data: object) -> str:
-    return json.dumps(data, ensure_ascii=False, default=_plain)
-
-
 def _plain(data: object) -> str:
     if isinstance(data, bytes):
         return base64.b64encode(data).decode()
     return str(data)
+
+
+_json = json.JSONEncoder(ensure_ascii=False, default=_plain, check_circular=False).encode
 
 
 def _headers(headers: Headers) -> str:
