@@ -225,7 +225,10 @@ class EmbeddedCluster:
         found = []
         for record in records:
             await self._source.prepare(record.key, record.value)
-            found.append(event_of(place, record.offset, record.timestamp, record, self._source))
+            framings = await self._source.framings(record.headers)
+            found.append(
+                event_of(place, record.offset, record.timestamp, record, self._source, framings)
+            )
         return found
 
     @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,8 @@ class Event:
     headers: tuple[tuple[str, bytes | None], ...]
     schemas: SchemaSource[Any] | None = field(default=None, compare=False, repr=False)
     """Where the schemas are that key and value may name."""
+    framings: tuple[bytes, bytes] = (b"", b"")
+    """What value and key begin with in Confluent's framing, where headers name their schemas."""
 
     @property
     def name(self) -> str:
@@ -41,12 +43,23 @@ class Event:
     @property
     def payload(self) -> Payload[Any]:
         """The value with its format, and why it could not be decoded if it could not."""
-        return decode(self.value, self.schemas, topic=self.topic)
+        return self._decoded(is_key=False)
 
     @property
     def key_payload(self) -> Payload[Any]:
         """The key with its format, and why it could not be decoded if it could not."""
-        return decode(self.key, self.schemas, topic=self.topic, is_key=True)
+        return self._decoded(is_key=True)
+
+    def _decoded(self, *, is_key: bool) -> Payload[Any]:
+        data = self.key if is_key else self.value
+        found = decode(self.framed(is_key=is_key), self.schemas, topic=self.topic, is_key=is_key)
+        return replace(found, data=data) if found.format == "binary" else found
+
+    def framed(self, *, is_key: bool = False) -> bytes | None:
+        """Return the value or the key in the framing of its schema, where a header names that."""
+        data = self.key if is_key else self.value
+        # A Protobuf message may have no bytes at all.
+        return None if data is None else self.framings[is_key] + data
 
     @property
     def size_bytes(self) -> int:
@@ -110,6 +123,7 @@ def event_of(
     timestamp_ms: int,
     record: NewRecord | Record | FetchedRecord,
     schemas: SchemaSource[Any] | None,
+    framings: tuple[bytes, bytes] = (b"", b""),
 ) -> Event:
     """Return a record as an event, with where it is and where its schemas are."""
     return Event(
@@ -121,6 +135,7 @@ def event_of(
         value=record.value,
         headers=tuple(record.headers),
         schemas=schemas,
+        framings=framings,
     )
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from fakebus.errors import MissingExtraError
 from fakebus.registry.errors import RegistryError
 from fakebus.registry.registry import Registry
-from fakebus.schemas.framing import framed_id
+from fakebus.schemas.framing import GUID_HEADERS, frame, framed_id, guid_of_header
 from fakebus.schemas.interface import ParsedSchema
 from fakebus.schemas.payloads import decode
 
@@ -65,6 +65,26 @@ class RegistrySource:
                 # It only looks framed, or its schema cannot be read here.
                 continue
             self._parsed[schema_id] = parsed
+
+    async def framings(self, headers: Sequence[tuple[str, bytes | None]]) -> tuple[bytes, bytes]:
+        """Return what value and key would begin with if they were framed.
+
+        It is empty where no header names a schema that the registry has.
+        """
+        value, key = [await self._framing(name, headers) for name in GUID_HEADERS]
+        return value, key
+
+    async def _framing(self, name: str, headers: Sequence[tuple[str, bytes | None]]) -> bytes:
+        told = next((guid_of_header(value) for key, value in headers if key == name), None)
+        if told is None:
+            return b""
+        try:
+            _, schema_id = self._registry.ids_of_guid(str(told[0]))[0]
+        except RegistryError:
+            return b""
+        framing = frame(schema_id, told[1])
+        await self.prepare(framing)
+        return framing
 
     def __call__(self, schema_id: int, topic: str, is_key: bool) -> RegistrySchema | None:
         """Return a schema that was looked up."""

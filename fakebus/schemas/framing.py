@@ -7,9 +7,27 @@ Source: https://docs.confluent.io/platform/current/schema-registry/fundamentals/
 from __future__ import annotations
 
 import struct
+from uuid import UUID
 
 _HEADER = struct.Struct(">bi")
 HEADER_SIZE = _HEADER.size
+GUID_HEADERS = ("__value_schema_id", "__key_schema_id")
+"""The headers that name the schemas of value and key by their guids."""
+
+
+_GUID = 1
+_GUID_END = 17
+
+
+def guid_of_header(value: bytes | None) -> tuple[UUID, bytes] | None:
+    """Return the guid of the schema that a header names, and what follows it there.
+
+    Serializers that leave the framing to headers put a one before the 16 bytes of the guid, and
+    Protobuf's message indexes behind them.
+    """
+    if value is None or len(value) < _GUID_END or value[0] != _GUID:
+        return None
+    return UUID(bytes=bytes(value[1:_GUID_END])), bytes(value[_GUID_END:])
 
 
 def frame(schema_id: int, payload: bytes) -> bytes:

@@ -12,6 +12,7 @@ from fakebus.cluster.events import Event
 from fakebus.cluster.header_policies import copied_headers
 from fakebus.cluster.interface import Cluster
 from fakebus.records.record import NewRecord
+from fakebus.schemas.framing import GUID_HEADERS
 from fakebus.schemas.payloads import Payload
 from fakebus.web.console.call import Fields
 from fakebus.web.errors import RequestError
@@ -70,7 +71,10 @@ def draft_of_event(event: Event, policy: str, now_ms: int) -> Draft:
         value=value,
         value_kind=value_kind,
         headers="\n".join(
-            _header_line(name, value) for name, value in copied_headers(event, policy, now_ms)
+            _header_line(name, value)
+            for name, value in copied_headers(event, policy, now_ms)
+            # What is written by its schema names it in its framing.
+            if name not in GUID_HEADERS
         ),
         partition=str(event.partition) if event.key is None else "",
     )

@@ -88,7 +88,8 @@ def _view(
             format="text", text=text[:letters], size=len(data), is_cut=len(text) > letters
         )
     schemas = event.schemas if form == "auto" else None
-    found = decode(data, schemas, topic=event.topic, is_key=is_key and form == "auto")
+    framed = data if schemas is None else event.framed(is_key=is_key)
+    found = decode(framed, schemas, topic=event.topic, is_key=is_key and form == "auto")
     if form == "msgpack" or (found.format == "binary" and found.problem is None):
         found = _msgpack(data, found)
     if isinstance(found.data, bytes):
