@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fakebus.broker.activity import LIBRARY, Activities, Origin
 from fakebus.broker.appending import (
@@ -405,26 +405,13 @@ class Broker:
             on_answer=on_answer,
         )
 
-    async def fetch(
-        self,
-        targets: Sequence[FetchTarget],
-        *,
-        max_wait_ms: int = 0,
-        min_bytes: int = 1,
-        max_bytes: int = 2**31 - 1,
-        isolation: IsolationLevel = IsolationLevel.READ_UNCOMMITTED,
-        origin: Origin = LIBRARY,
-    ) -> Sequence[FetchTarget]:
-        """Return the targets with what :meth:`begin_fetch` finds."""
+    async def fetch(self, targets: Sequence[FetchTarget], **options: Any) -> Sequence[FetchTarget]:
+        """Return the targets with what :meth:`begin_fetch` finds, whose options these are."""
         answer: asyncio.Future[Sequence[FetchTarget]] = asyncio.get_running_loop().create_future()
         fetch = self.begin_fetch(
             targets,
             lambda found: None if answer.done() else answer.set_result(found),
-            max_wait_ms=max_wait_ms,
-            min_bytes=min_bytes,
-            max_bytes=max_bytes,
-            isolation=isolation,
-            origin=origin,
+            **options,
         )
         try:
             return await answer

@@ -43,6 +43,7 @@ COMMANDS: Mapping[str, str] = {
     "tail": "print the records of topics as they arrive",
     "clients": "show the clients of a fakebus, and what they do",
     "groups": "show consumer groups, move their offsets, delete them",
+    "top": "show topics, groups and lag as they change",
     "console": "serve the console of any Kafka cluster",
     "snapshot": "keep the state of a whole bus, go back to it, compare",
     "replay": "write records once more, to their topic or another",

@@ -13,7 +13,8 @@ import select
 import stat
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from fakebus.cli.progress import hidden
 from fakebus.escaping import printable, printable_json
@@ -94,6 +95,17 @@ def wrapped(text: str, start: str) -> str:
         break_long_words=False,
         break_on_hyphens=False,
     )
+
+
+@contextmanager
+def screen() -> Iterator[Callable[[], None]]:
+    """Take the whole terminal; what is given begins it anew, and its lines come back at the end."""
+    sys.stdout.write("\x1b[?1049h\x1b[?25l")
+    try:
+        yield lambda: print("\x1b[H\x1b[2J", end="")
+    finally:
+        sys.stdout.write("\x1b[?1049l\x1b[?25h")
+        sys.stdout.flush()
 
 
 def print_json(value: object) -> None:

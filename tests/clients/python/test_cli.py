@@ -492,3 +492,16 @@ def test_the_doctor_notes_timestamps_from_the_future(
     cli.run("produce", topic, "--file", str(lines), "--json")
     findings = cli.doctor("--topic", topic, code=0)
     assert f"more than an hour ahead of this machine's clock (in {topic}-0)" in findings
+
+
+def test_top_tells_rates_and_lag_once_where_nobody_looks(cli: CommandLine, unique: Unique) -> None:
+    topic, group = unique("topic"), unique("group")
+    cli.run("topics", "--create", topic)
+    cli.run("groups", group, "--reset", f"{topic}=earliest")
+    cli.run("produce", topic, "--value", "a")
+    told = cli.json("top", "--interval", "0.1")
+    [row] = [each for each in told["topics"] if each["topic"] == topic]
+    assert (row["partitions"], row["records"]) == (1, 1)
+    [row] = [each for each in told["groups"] if each["group"] == group]
+    assert (row["members"], row["lag"], row["lag_per_second"]) == (0, 1, 0.0)
+    assert topic in cli.run("top", "--interval", "0.1")
