@@ -101,8 +101,7 @@ class Broker:
         self.group_coordinator = GroupCoordinator(
             config=self.config, clock=self.clock, storage=storage, topics=self.topics
         )
-        self.faults = Faults(self.group_coordinator.rebalance, self.clock)
-        self.faults.writes = storage.writes
+        self.faults = Faults(self.group_coordinator.rebalance, self.clock, storage.writes)
         notes = BrokerNotes(self.activity)
         self.topics.note = notes.of_topic
         self.group_coordinator.history.note = notes.of_group
@@ -122,10 +121,8 @@ class Broker:
         )
         self.record_thread = RecordThread()
         self.security = Security(self.config, self.values, self.clock)
-        self.participants: list[Participant] = [
-            self.security,
-            TransactionsParticipant(self.transactions),
-        ]
+        transactions = TransactionsParticipant(self.transactions)
+        self.participants: list[Participant] = [self.security, transactions]
         """Who has state that belongs to the snapshots that are taken from now on."""
         self.record_validator: RecordValidator | None = None
         """Asked about batches for topics whose configs want their schemas validated."""

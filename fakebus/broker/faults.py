@@ -59,15 +59,20 @@ class Faults:
     Args:
         rebalance: lets the members of a group join again; returns whether there is one.
         clock: says when one has ended.
+        writes: what fails when the disk is to be full.
     """
 
-    def __init__(self, rebalance: Callable[[str], bool], clock: Clock) -> None:
+    def __init__(
+        self,
+        rebalance: Callable[[str], bool],
+        clock: Clock,
+        writes: PendingWrites | None = None,
+    ) -> None:
         self.rebalance_group = rebalance
         """Called in the thread of :meth:`rebalance`."""
         self.on_fired: Callable[[str, str], None] = lambda client_id, fault: None
         """Told of the client and what it meets."""
-        self.writes: PendingWrites | None = None
-        """What fails when the disk is to be full."""
+        self._writes = writes
         self.active: list[Fault] = []
         """The faults that may still happen, unless their time is over by now."""
         self._all: deque[Fault] = deque(maxlen=10 * MOST_FAULTS)
@@ -125,8 +130,8 @@ class Faults:
     def storage_failure(self) -> StorageError | None:
         """Return why what is to be written now cannot be, if a fault wants the disk to be full."""
         full = [each for each in self.in_force() if isinstance(each.effect, StorageFull)]
-        if not full and self.writes is not None:
-            self.writes.refusal = None
+        if not full and self._writes is not None:
+            self._writes.refusal = None
         for fault in full:
             if fault.is_drawn():
                 self.happen(fault, "")
@@ -290,9 +295,9 @@ class Faults:
         """
         aim: Aim = {"count": count, "probability": probability, "for_s": for_s}
         fault = self._add("let the disk be full", StorageFull(), None, **aim)
-        if self.writes is not None:
+        if self._writes is not None:
             # Else a write has nothing to ask.
-            self.writes.refusal = self.storage_failure
+            self._writes.refusal = self.storage_failure
         return fault
 
     def get(self, number: str) -> Fault:
