@@ -5,7 +5,8 @@ every round; what is told is the median of the rounds' ratios. The processor tim
 is told too, as it says more than rates where other programs run.
 
 Then a bus of a million records, half of them with the headers of a trace, is asked for flows: of
-records that two services pass along in batches of 500, of others, and of trace ids.
+records that two services pass along in batches of 1, 50 and 500, of others, and of trace ids; first
+while the follower that keeps trace ids still has most of them to look at.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ SIZES = {100: 200_000, 1024: 60_000}
 RECORDS = 1_000_000
 ORDERS = 20_000
 QUESTIONS = 200
+BATCHES = (1, 50, 500)
 
 
 def throughput(server: Fakebus, size: int, count: int) -> dict[str, float]:
@@ -73,8 +75,8 @@ def fill(servers: str, topic: str, count: int, *, traced: bool) -> None:
         raise RuntimeError("not everything was sent")
 
 
-def pass_along(servers: str, reads: str, writes: str, count: int) -> None:
-    """Read records, write one for each, and commit every 500."""
+def pass_along(servers: str, reads: str, writes: str, count: int, batch: int) -> None:
+    """Read records, write one for each, and commit every ``batch``."""
     name = f"service-of-{writes}"
     consumer = Consumer(
         {
@@ -85,11 +87,12 @@ def pass_along(servers: str, reads: str, writes: str, count: int) -> None:
             "enable.auto.commit": False,
         }
     )
-    producer = Producer({"bootstrap.servers": servers, "client.id": name, "linger.ms": 2})
+    linger_ms = 2 if batch > 1 else 0
+    producer = Producer({"bootstrap.servers": servers, "client.id": name, "linger.ms": linger_ms})
     consumer.subscribe([reads])
     done, deadline = 0, time.monotonic() + workloads.DEADLINE_S
     while done < count:
-        for message in consumer.consume(500, timeout=1):
+        for message in consumer.consume(batch, timeout=1):
             producer.produce(writes, message.value(), message.key())
             done += 1
         if producer.flush(workloads.DEADLINE_S) or time.monotonic() > deadline:
@@ -99,17 +102,22 @@ def pass_along(servers: str, reads: str, writes: str, count: int) -> None:
     consumer.close()
 
 
-def ask(what: str, question: Callable[[random.Random], dict[str, object]], server: Fakebus) -> None:
+def ask(
+    what: str,
+    question: Callable[[random.Random], dict[str, object]],
+    server: Fakebus,
+    times: int = QUESTIONS,
+) -> None:
     """Ask for flows and print how long the answers took."""
     http = BusHttp(server.http_url)
     chosen, took, cpu = random.Random(1), [], server.cpu_seconds()
-    for _ in range(QUESTIONS):
+    for _ in range(times):
         asked, began = question(chosen), time.perf_counter()
         http.get("/flow", **asked)
         took.append((time.perf_counter() - began) * 1000)
     percents = statistics.quantiles(took, n=100)
     told = ", ".join(f"p{percent} {percents[percent - 1]:.1f}" for percent in (50, 95, 99))
-    each_ms = (server.cpu_seconds() - cpu) * 1000 / QUESTIONS
+    each_ms = (server.cpu_seconds() - cpu) * 1000 / times
     print(f"flow of {what:37} {told} ms, slowest {max(took):.1f}; {each_ms:.1f} ms CPU each")
 
 
@@ -118,25 +126,34 @@ def questions(share: float) -> None:
     with Fakebus() as server:
         servers, http = server.bootstrap_servers, BusHttp(server.http_url)
         plain, traced = workloads.new_topic(servers), workloads.new_topic(servers)
-        topics = ["orders", "invoices", "parcels"]
         fill(servers, plain, count // 2, traced=False)
         fill(servers, traced, count // 2, traced=True)
-        written = time.perf_counter()
-        nothing_more = {"record": f"{plain}[0]@0", "depth": 0}
-        behind = first = http.get("/flow", **nothing_more)["behind"]
-        while behind:
-            behind = http.get("/flow", **nothing_more)["behind"]
-        seconds = time.perf_counter() - written
-        print(f"the follower was {first} records behind, and caught up in {seconds:.2f} s")
-        fill(servers, topics[0], orders, traced=False)
-        for reads, writes in pairwise(topics):
-            pass_along(servers, reads, writes, orders)
 
         def record(topic: str, most: int) -> Callable[[random.Random], dict[str, object]]:
             return lambda chosen: {"record": f"{topic}[0]@{chosen.randrange(most)}"}
 
-        for topic in topics:
-            ask(f"a record of {topic}, in batches of 500", record(topic, orders), server)
+        written = time.perf_counter()
+        nothing_more = {"record": f"{plain}[0]@0", "depth": 0}
+        behind = first = http.get("/flow", **nothing_more)["behind"]
+        if first:
+            ask(
+                f"a record, {first} behind",
+                record(plain, count // 2),
+                server,
+                times=QUESTIONS // 10,
+            )
+        while behind:
+            behind = http.get("/flow", **nothing_more)["behind"]
+        seconds = time.perf_counter() - written
+        print(f"the follower was {first} records behind, and caught up in {seconds:.2f} s")
+        for batch in BATCHES:
+            topics = [f"{name}-{batch}" for name in ("orders", "invoices", "parcels")]
+            passed = orders if batch > 1 else orders // 20
+            fill(servers, topics[0], passed, traced=False)
+            for reads, writes in pairwise(topics):
+                pass_along(servers, reads, writes, passed, batch)
+            for topic in topics:
+                ask(f"a record of {topic}", record(topic, passed), server)
         ask("a record that nobody has read", record(plain, count // 2), server)
         ask("a record with a trace", record(traced, count // 2), server)
         newest = range(count // 2 - orders, count // 2)

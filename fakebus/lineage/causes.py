@@ -10,7 +10,7 @@ and observed, leaves no room for others that are only observed.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import starmap
 
@@ -28,7 +28,7 @@ from fakebus.lineage.history import (
 from fakebus.lineage.known import Clients, Known
 from fakebus.lineage.links import CORRELATED, HINTED, NOTHING_KNOWN, STATED, Link, Possible
 from fakebus.lineage.place import Place, parse_place
-from fakebus.lineage.ranking import Contents, Likeness
+from fakebus.lineage.ranking import Contents, Likeness, Turns
 from fakebus.lineage.records import Records
 from fakebus.lineage.same_keys import MOST_SAME, WRITTEN, SameKeys
 from fakebus.lineage.transactions import Transactions
@@ -38,11 +38,14 @@ MOST_OF_A_FLOW = 100
 """Records of one trace or transaction whose order is worked out."""
 MOST_RIVALS = MOST_EFFECTS = 500
 """Possible causes of one record that are told, and possible effects."""
+_MOST_LIKENESSES = 8
+"""That are remembered, since they may be those of other records in part."""
 _FEW = 100
 """Of more: those that are likeliest by their order."""
 _MOST_NOTES = 2000
 """Notes of a process that are looked at before a record."""
 _CHUNK = 5000
+_STEP = 1000
 _MOST_CHUNKS = 4
 _BELONGING = ("trace", "correlation")
 
@@ -74,11 +77,12 @@ class Causes:
         """The transactions that records were written in."""
         self._candidates: dict[int, Candidates] = {}
         """By the number of the note of what was produced."""
+        self._loaded: dict[tuple[tuple[int, ...], int, int], list[NoteRow]] = {}
         self._possible: dict[int, Possible] = {}
         self._turns: dict[int, int] = {}
         self._alike: dict[tuple[int, int], Likeness] = {}
         """By the number of a note, and where some of many candidates begin."""
-        self._likeness_of: dict[tuple[Place, ...], Likeness] = {}
+        self._likenesses: deque[Likeness] = deque(maxlen=_MOST_LIKENESSES)
         self._direct: dict[tuple[str, bytes], dict[Place, list[Place]]] = {}
         self._links: dict[Place, list[Link]] = {}
 
@@ -267,8 +271,17 @@ class Causes:
             left += parts
         return Candidates(tuple(left))
 
-    async def _load(self, clients: Sequence[int], seq: int, end: int) -> list[NoteRow]:
-        """Work out the candidates of what a process has produced from one note on to another."""
+    async def _load(self, clients: tuple[int, ...], seq: int, end: int) -> list[NoteRow]:
+        """Work out the candidates of what a process has produced from one note on to another.
+
+        Returns:
+            The notes of what it has produced since.
+        """
+        if (clients, seq, end) not in self._loaded:
+            self._loaded[clients, seq, end] = await self._load_anew(clients, seq, end)
+        return self._loaded[clients, seq, end]
+
+    async def _load_anew(self, clients: Sequence[int], seq: int, end: int) -> list[NoteRow]:
         notes = await self._store.notes_of_clients(clients, (0, seq), VERBS, _MOST_NOTES)
         notes.reverse()
         if end > seq:
@@ -276,13 +289,13 @@ class Causes:
             notes += reversed(later)
         notes = list(map(self._clients.completed, notes))
         begin_ms = max((note.at_ms for note in notes if note.seq <= seq), default=0)
-        produced = []
+        turns, produced = Turns(notes), []
         late = {(each, topic) for each in clients for topic in self._clients.late_topics(each)}
         for note, candidates in History(notes, self._window_ms, late).candidates(seq):
             # Of two questions the one that has seen more of what was before is right.
             if note.seq >= seq or note.seq not in self._candidates:
                 self._candidates[note.seq] = candidates
-                self._turns[note.seq] = _turn(notes, note, candidates)
+                self._turns[note.seq] = turns.of(note, candidates)
             # A note of several records may have begun before, and gone on after.
             if note.seq >= seq or note.until_ms >= begin_ms > note.at_ms:
                 produced.append(note)
@@ -303,11 +316,14 @@ class Causes:
         begin = candidates.begin_around(turn, most)
         key = -1 if note is None else note.seq, begin
         if key not in self._alike:
-            causes = tuple(starmap(Place, candidates.some(begin, most)))
-            if causes not in self._likeness_of:
-                contents = await self._records.contents(causes)
-                self._likeness_of[causes] = Likeness(causes, contents)
-            self._alike[key] = self._likeness_of[causes]
+            some = candidates.some(begin, most)
+            parts = (each.part(some) for each in self._likenesses)
+            likeness = next((part for part in parts if part is not None), None)
+            if likeness is None:
+                causes = list(starmap(Place, some))
+                likeness = Likeness(causes, await self._records.contents(causes))
+                self._likenesses.appendleft(likeness)
+            self._alike[key] = likeness
         contents = await self._records.contents([effect])
         return contents[effect], turn - begin, self._alike[key]
 
@@ -385,7 +401,8 @@ class Causes:
         for sent in await self._store.notes_at(*cause, [SENT], MOST_RIVALS):
             clients = tuple(self._clients.of_process(sent.client))
             held: list[NoteRow] = []
-            begin = sent.seq
+            # Records that were sent one by one share what is worked out for them.
+            begin = sent.seq - sent.seq % _STEP
             for _ in range(_MOST_CHUNKS):
                 if begin <= seen.get(clients, -1):
                     break
@@ -426,19 +443,3 @@ class Causes:
 def _told(count: int, most: int) -> int:
     """Return how many of several are told."""
     return count if count <= most else _FEW
-
-
-def _turn(notes: Sequence[NoteRow], effect: NoteRow, candidates: Candidates) -> int:
-    """Return where a process's record stands among those that it had then, one for each sent."""
-    if not candidates.ranges:
-        return 0
-    since = min(sent.at_ms for sent in candidates.ranges)
-    produced = sum(
-        note.last - note.first + 1
-        for note in notes
-        if note.verb == "produced"
-        and note.topic == effect.topic
-        and note.seq < effect.seq
-        and note.at_ms >= since
-    )
-    return produced - candidates.passed

@@ -43,6 +43,9 @@ MOST_NOTES = 20_000
 """Notes that are looked at for what a service has written."""
 _NEWEST = (1 << 63) - 1
 _CATCH_UP_S = 2.0
+_FAR_BEHIND = 5000
+_FAR_BEHIND_S = 0.02
+"""How long to wait for what is known of records where that cannot be all of them soon."""
 _UNKNOWN = -1
 """How much was left out where nobody has counted."""
 FOUND_BY = ("identity", "trace", "correlation", "request", "reply", "cause")
@@ -159,7 +162,8 @@ class Flows:
 
         Of a record both is to be known: who wrote it, and what it says.
         """
-        is_complete = await self._identities.catch_up(_CATCH_UP_S)
+        is_far = self._identities.behind > _FAR_BEHIND
+        is_complete = await self._identities.catch_up(_FAR_BEHIND_S if is_far else _CATCH_UP_S)
         unseen = self._identities.unseen()
         await self._lineage.settle()
         return unseen if is_complete else {}

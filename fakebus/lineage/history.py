@@ -18,6 +18,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import islice, pairwise
 
 from fakebus.broker.activity import READ_UNCOMMITTED
 from fakebus.storage.lineage_interface import NoteRow
@@ -147,7 +148,7 @@ class History:
             if note.verb == SENT:
                 in_flight = self._sent(in_flight, note)
             elif note.verb in _PASSED:
-                in_flight = list(_committed(in_flight, note))
+                self._commit(in_flight, note)
             elif note.verb == PRODUCED and (note.seq >= since_seq or note.at_ms < note.until_ms):
                 yield note, self._candidates(in_flight, at, note)
 
@@ -182,16 +183,58 @@ class History:
         ]
         # A note of several records says when the first and the last one came: what was sent
         # in between was sent before some of them.
-        for later in self.notes[at + 1 :]:
-            if later.at_ms > note.until_ms or note.at_ms == note.until_ms:
+        for later in islice(self.notes, at + 1, None) if note.at_ms < note.until_ms else ():
+            if later.at_ms > note.until_ms:
                 break
             if later.verb == SENT and later.first <= later.last:
                 found += self._sent([], later)
-        return Candidates(tuple(distinct(found)))
+        return Candidates(tuple(_joined(distinct(found))))
+
+    def _commit(self, in_flight: list[SentRange], note: NoteRow) -> None:
+        """Note in what is in flight that some of it is committed, which may divide a range."""
+        old = 0
+        for sent in in_flight:
+            if sent.committed_ms is None or note.at_ms - sent.committed_ms <= self.window_ms:
+                break
+            old += 1
+        del in_flight[:old]
+        for at in range(len(in_flight) - 1, -1, -1):
+            # Nearly all were committed before, one by one.
+            if in_flight[at].committed_ms is None:
+                in_flight[at : at + 1] = _committed(in_flight[at], note)
 
 
-def distinct(ranges: Iterable[SentRange]) -> Iterator[SentRange]:
-    """Yield ranges without what was sent several times, for several groups."""
+def _joined(ranges: Iterable[SentRange]) -> Iterator[SentRange]:
+    """Yield ranges, those that were sent together and are neighbours as one."""
+    first, last = None, -1
+    for sent in ranges:
+        if first is not None and _is_next(first, last, sent):
+            last = sent.last
+            continue
+        if first is not None:
+            yield first if last == first.last else replace(first, last=last)
+        first, last = sent, sent.last
+    if first is not None:
+        yield first if last == first.last else replace(first, last=last)
+
+
+def _is_next(before: SentRange, last: int, sent: SentRange) -> bool:
+    return (
+        sent.first == last + 1
+        and (sent.topic, sent.partition) == (before.topic, before.partition)
+        and (sent.client, sent.group, sent.at_ms) == (before.client, before.group, before.at_ms)
+        and sent.sees_aborted == before.sees_aborted
+    )
+
+
+def distinct(ranges: Sequence[SentRange]) -> Iterable[SentRange]:
+    """Return ranges without what was sent several times, for several groups."""
+    order = sorted((sent.topic, sent.partition, sent.first, sent.last) for sent in ranges)
+    overlap = (one[:2] == other[:2] and one[3] >= other[2] for one, other in pairwise(order))
+    return _without_copies(ranges) if any(overlap) else ranges
+
+
+def _without_copies(ranges: Iterable[SentRange]) -> Iterator[SentRange]:
     seen: dict[tuple[str, int], list[SentRange]] = defaultdict(list)
     for sent in ranges:
         known = seen[sent.topic, sent.partition]
@@ -220,28 +263,22 @@ def _is(sent: SentRange, note: NoteRow) -> bool:
     return same and note.first <= sent.first and sent.last <= note.last
 
 
-def _committed(in_flight: list[SentRange], note: NoteRow) -> Iterator[SentRange]:
-    """Yield the ranges as they are after a commit, which may divide one."""
-    for sent in in_flight:
-        same = (sent.topic, sent.partition, sent.client) == (
-            note.topic,
-            note.partition,
-            note.client,
-        )
-        first, last = max(sent.first, note.first), min(sent.last, note.last)
-        is_other = sent.committed_ms is not None or (sent.group and sent.group != note.group)
-        if not same or is_other or first > last:
-            yield sent
-            continue
-        if sent.first < first:
-            yield _part(sent, sent.first, first - 1)
-        passed = _part(sent, first, last)
-        passed.waits_for = sent.waits_for - {note.group}
-        if not passed.waits_for:
-            passed.committed_ms = note.until_ms
-        yield passed
-        if last < sent.last:
-            yield _part(sent, last + 1, sent.last)
+def _committed(sent: SentRange, note: NoteRow) -> Iterator[SentRange]:
+    """Yield the parts of a range after a commit."""
+    first, last = max(sent.first, note.first), min(sent.last, note.last)
+    same = (sent.topic, sent.partition, sent.client) == (note.topic, note.partition, note.client)
+    if not same or (sent.group and sent.group != note.group) or first > last:
+        yield sent
+        return
+    if sent.first < first:
+        yield _part(sent, sent.first, first - 1)
+    passed = _part(sent, first, last)
+    passed.waits_for = sent.waits_for - {note.group}
+    if not passed.waits_for:
+        passed.committed_ms = note.until_ms
+    yield passed
+    if last < sent.last:
+        yield _part(sent, last + 1, sent.last)
 
 
 def _part(sent: SentRange, first: int, last: int) -> SentRange:

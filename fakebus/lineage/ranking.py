@@ -7,11 +7,15 @@ those that stand where the effect does, counted in the order in which they were 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from typing import Any, NamedTuple
 
+from fakebus.lineage.history import Candidates
 from fakebus.lineage.place import Place
+from fakebus.storage.lineage_interface import NoteRow
 
 _MOST_SCALARS = 200
 _SHORTEST_ID = 3
@@ -65,7 +69,8 @@ class Likeness:
     """
 
     def __init__(self, causes: Sequence[Place], contents: Mapping[Place, Contents]) -> None:
-        self._causes = causes
+        self._causes = list(causes)
+        self._begin, self._end = 0, len(causes)
         self._at = {cause: at for at, cause in enumerate(causes)}
         self._keys: dict[bytes, list[int]] = {}
         self._ids: dict[object, list[int]] = {}
@@ -75,8 +80,19 @@ class Likeness:
                 self._keys.setdefault(key, []).append(at)
             for value in scalars:
                 self._ids.setdefault(value, []).append(at)
-        most = max(1, len(causes) // _TOO_COMMON)
-        self._ids = {value: found for value, found in self._ids.items() if len(found) <= most}
+
+    def part(self, causes: Sequence[tuple[str, int, int]]) -> Likeness | None:
+        """Return that of some of the causes, which stand together here; ``None`` if they do not.
+
+        What one process writes has nearly the same possible causes, one record after the other.
+        """
+        begin = self._at.get(Place(*causes[0]), -1) if causes else 0
+        end = begin + len(causes)
+        if begin < 0 or self._causes[begin:end] != causes:
+            return None
+        found = copy(self)
+        found._begin, found._end = begin, end
+        return found
 
     def order(self, effect: Contents, turn: int) -> list[Place]:
         """Return the causes, the likeliest first.
@@ -87,14 +103,15 @@ class Likeness:
         """
         alike, place = self._alike(effect), self._place(turn)
         ordered = sorted(
-            range(len(self._causes)), key=lambda at: (-alike.get(at, 0), *_distance(at, place))
+            range(self._begin, self._end),
+            key=lambda at: (-alike.get(at, 0), *_distance(at, place)),
         )
         return [self._causes[at] for at in ordered]
 
     def rank(self, effect: Contents, turn: int, cause: Place) -> int:
         """Return at which place of :meth:`order` a cause is, from 1; 0 if it is none of them."""
-        at = self._at.get(cause)
-        if at is None:
+        at = self._at.get(cause, -1)
+        if not self._begin <= at < self._end:
             return 0
         alike, place = self._alike(effect), self._place(turn)
         own = alike.get(at, 0)
@@ -105,20 +122,50 @@ class Likeness:
             )
             return before + 1
         # All that are nearer stand before it, those that are alike wherever they are.
-        away, last = abs(at - place), len(self._causes) - 1
-        nearer = max(0, min(last, place + away - 1) - max(0, place - away + 1) + 1)
+        away, last = abs(at - place), self._end - 1
+        nearer = max(0, min(last, place + away - 1) - max(self._begin, place - away + 1) + 1)
         nearer += at < place and place + away <= last
         counted = sum(_distance(other, place) < _distance(at, place) for other in alike)
         return nearer - counted + len(alike) + 1
 
     def _place(self, turn: int) -> int:
-        return max(0, min(turn, len(self._causes) - 1))
+        return self._begin + max(0, min(turn, self._end - self._begin - 1))
 
     def _alike(self, effect: Contents) -> dict[int, int]:
         """Return how much is alike of those causes that have anything in common with an effect."""
-        alike = Counter(() if effect.key is None else self._keys.get(effect.key, ()))
-        alike.update({at for value in effect.scalars for at in self._ids.get(value, ())})
+        count = self._end - self._begin
+        alike = Counter(() if effect.key is None else self._there(self._keys, effect.key, count))
+        most = max(1, count // _TOO_COMMON)
+        alike.update({at for each in effect.scalars for at in self._there(self._ids, each, most)})
         return alike
+
+    def _there(self, places: Mapping[Any, list[int]], value: object, most: int) -> Sequence[int]:
+        """Return which of the causes have a value, none if more than some have it."""
+        found = places.get(value, ())
+        begin, end = bisect_left(found, self._begin), bisect_left(found, self._end)
+        return found[begin:end] if end - begin <= most else ()
+
+
+class Turns:
+    """Places of what a process has produced among what it had then, one for each sent."""
+
+    def __init__(self, notes: Iterable[NoteRow]) -> None:
+        self._by_topic: dict[str, tuple[list[int], list[int], list[int]]] = {}
+        for note in notes:
+            if note.verb == "produced":
+                seqs, times, counts = self._by_topic.setdefault(note.topic, ([], [], [0]))
+                seqs.append(note.seq)
+                times.append(max(note.at_ms, times[-1] if times else 0))
+                counts.append(counts[-1] + note.last - note.first + 1)
+
+    def of(self, effect: NoteRow, candidates: Candidates) -> int:
+        """Return the place of the first record of a note."""
+        if not candidates.ranges:
+            return 0
+        seqs, times, counts = self._by_topic[effect.topic]
+        since = bisect_left(times, min(sent.at_ms for sent in candidates.ranges))
+        produced = counts[bisect_left(seqs, effect.seq)] - counts[since]
+        return max(0, produced) - candidates.passed
 
 
 def _distance(at: int, place: int) -> tuple[int, int]:

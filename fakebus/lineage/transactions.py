@@ -183,7 +183,7 @@ class Transactions:
                     at = SentRange(*where[:2], first, last, each.client, read.group, each.at_ms)
                     found.append((each.seq, replace(at, sees_aborted=sees_all)))
         found.sort(key=itemgetter(0))
-        return Candidates(tuple(distinct(each for _, each in found)))
+        return Candidates(tuple(distinct([each for _, each in found])))
 
     async def _behind(self, clients: Sequence[int], seq: int) -> AsyncIterator[NoteRow]:
         """Yield the notes of a process from a number on, oldest first."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from fakebus.lineage import same_keys
@@ -397,3 +399,27 @@ async def test_what_a_process_that_commits_first_has_committed_stays_possible() 
         "orders[0]@2 -> invoices[0]@0 observed by fetch (3 of 3)",
         only[1],
     ]
+
+
+async def test_what_a_process_has_done_is_worked_out_once_for_records_sent_one_by_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    story = Story()
+    orders = [story.writes("shop", "orders") for _ in range(30)]
+    for order in orders:
+        story.sent("billing", order)
+        story.writes("billing", "invoices")
+        story.commits("billing", order)
+    asked = []
+    notes_of_clients = story.store.notes_of_clients
+
+    async def counted(clients: Any, *rest: Any) -> Any:
+        asked.extend([clients] if clients is not None else [])
+        return await notes_of_clients(clients, *rest)
+
+    monkeypatch.setattr(story.store, "notes_of_clients", counted)
+    causes = story.causes
+    for order in orders:
+        (link,) = await causes.effects(story.place(order))
+        assert (link.cause, link.rivals) == (story.place(order), 0)
+    assert len(asked) < 10

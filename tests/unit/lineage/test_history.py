@@ -236,3 +236,15 @@ def test_a_consumer_that_never_commits_keeps_ranges_and_not_records() -> None:
         told.sent(at, at * 1000, at * 1000 + 999)
     told.produces(100)
     assert _ranges(told.notes) == 20
+
+
+def test_records_that_are_committed_one_by_one_stay_one_range_of_candidates() -> None:
+    notes = [NoteRow(1, 0, 0, "fetched", 1, "orders", 0, 0, 299, "g")]
+    for at in range(300):
+        seq = len(notes) + 1
+        notes.append(NoteRow(seq, at, at, "produced", 1, "invoices", 0, at, at))
+        notes.append(NoteRow(seq + 1, at, at, "committed", 1, "orders", 0, at, at, "g"))
+    found = [candidates for _, candidates in History(notes).candidates()]
+    assert {len(each.ranges) for each in found} == {1}
+    assert [each.count for each in found] == [300] * 300
+    assert [each.count for _, each in History(notes, 99).candidates()][-1] == 100

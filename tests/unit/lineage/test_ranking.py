@@ -34,3 +34,25 @@ def test_the_same_key_and_ids_that_few_have_come_before_the_order() -> None:
     effect = Contents(b"5", frozenset(["shop", "order-17"]))
     assert likeness.order(effect, 12)[:4] == [causes[each] for each in (30, 5, 12, 13)]
     assert likeness.rank(effect, 12, causes[13]) == 4
+
+
+def test_the_likeness_of_causes_that_stand_together_is_that_of_these_alone() -> None:
+    causes = [Place("orders", 0, offset) for offset in range(60)]
+    told = {
+        cause: Contents(b"%d" % (cause.offset % 7), frozenset([cause.offset % 20 + 10]))
+        for cause in causes
+    }
+    all_of_them = Likeness(causes, told)
+    effect = Contents(b"5", frozenset([12, 13]))
+    for begin, end in ((0, 60), (0, 1), (17, 44), (59, 60)):
+        part = all_of_them.part([tuple(cause) for cause in causes[begin:end]])
+        assert part is not None
+        alone = Likeness(causes[begin:end], told)
+        for turn in (0, 5, 90):
+            order = alone.order(effect, turn)
+            assert part.order(effect, turn) == order
+            assert [part.rank(effect, turn, cause) for cause in causes] == [
+                order.index(cause) + 1 if cause in order else 0 for cause in causes
+            ]
+    assert all_of_them.part(causes[:2] + causes[3:4]) is None
+    assert all_of_them.part([Place("others", 0, 0)]) is None
