@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fakebus.registry.identity import guid
+from fakebus.registry.metadata import without_version
 from fakebus.registry.model import Reference
 
 RULE = {"name": "r", "kind": "CONDITION", "mode": "WRITE", "type": "CEL"}
@@ -40,3 +41,11 @@ def test_whatever_belongs_to_a_schema_makes_its_id_another() -> None:
         pair for pair in same if guid("{}", **(PLAIN | pair[0])) == guid("{}", **(PLAIN | pair[1]))
     ]
     assert guid("{ }", **PLAIN) not in ids
+
+
+def test_metadata_that_names_no_version_stays_as_it_is() -> None:
+    named = {"confluent:version": "1"}
+    assert without_version({"properties": named, "tags": {}}) == {"tags": {}}
+    assert without_version({"properties": named | {"a": "b"}}) == {"properties": {"a": "b"}}
+    for metadata in (None, {}, {"properties": {}}, {"properties": {"a": "b"}}):
+        assert without_version(metadata) == metadata

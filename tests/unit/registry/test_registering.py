@@ -50,6 +50,16 @@ async def test_the_same_schema_has_one_id_under_all_subjects(registry: Registry)
     assert registry.ids_of_guid(first.guid) == [(".", 1)]
 
 
+async def test_an_import_that_asks_for_another_id_is_another_version(registry: Registry) -> None:
+    await registry.set_mode("s", "IMPORT")
+    first = await registry.register("s", request(schema_id=5, version=1))
+    assert await registry.register("s", request(schema_id=5)) == first
+    second = await registry.register("s", request(schema_id=7))
+    assert (second.version, second.schema_id, second.guid) == (2, 7, first.guid)
+    assert registry.versions("s") == [1, 2]
+    assert await registry.register("s", request()) == second
+
+
 async def test_the_same_text_of_another_language_is_another_schema(registry: Registry) -> None:
     avro = await registry.register("a", request())
     other = await registry.register("b", request(schema_type="JSON"))

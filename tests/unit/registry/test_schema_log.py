@@ -340,6 +340,27 @@ async def test_empty_settings_of_foreign_configs_count_as_missing(
     assert registry.config("s") == {"compatibilityLevel": "BACKWARD", "normalize": True}
 
 
+async def test_an_alias_that_is_no_name_in_a_foreign_config_stands_for_nothing(
+    registry: Registry, broker: Broker
+) -> None:
+    await registry.register("s", request("{}"))
+    key = {"keytype": "CONFIG", "subject": "s", "magic": 0}
+    for alias in (5, ["t"], ""):
+        await write(broker, key, {"alias": alias})
+        assert registry.version("s", 1).subject == "s"
+
+
+async def test_a_record_without_a_guid_has_that_of_its_content(
+    registry: Registry, broker: Broker
+) -> None:
+    first = await registry.register("s", request("{}"))
+    for version, told in enumerate((None, 5, "of another registry"), start=1):
+        value = schema_value("t", version, version) | {"guid": told}
+        await write(broker, schema_key("t", version), value)
+    found = [registry.version("t", version).guid for version in (1, 2, 3)]
+    assert found == [first.guid, first.guid, "of another registry"]
+
+
 async def test_a_topic_that_is_not_compacted_is_worth_a_warning(
     registry: Registry, broker: Broker, caplog: pytest.LogCaptureFixture
 ) -> None:
