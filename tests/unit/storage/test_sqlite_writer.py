@@ -193,6 +193,19 @@ async def test_the_storage_works_after_a_failure(storage: Storage) -> None:
     assert (state.size_bytes, state.max_timestamp) == (10, 8)
 
 
+async def test_a_refusal_fails_the_write_that_it_is_asked_for_and_not_the_next(
+    storage: Storage,
+) -> None:
+    log_id = await new_log(storage)
+    answers = [StorageError("the disk is full"), None]
+    storage.writes.refusal = lambda: answers.pop(0)
+    with pytest.raises(StorageError, match="the disk is full"):
+        await append(storage, log_id, batch(0))
+    await append(storage, log_id, batch(0))
+    assert answers == []
+    assert await offsets(storage, log_id) == [0]
+
+
 async def test_an_offset_that_is_taken_is_a_storage_error(storage: Storage) -> None:
     log_id = await new_log(storage)
     await append(storage, log_id, batch(0))
