@@ -27,6 +27,7 @@ from fakebus.broker.transactions.markers import append_marker
 from fakebus.broker.transactions.noting import CommittedOffset, note_end
 from fakebus.broker.transactions.state import (
     NO_EPOCH,
+    GroupOffsets,
     ProducerIdAndEpoch,
     TransactionState,
     TransactionStatus,
@@ -92,6 +93,8 @@ class TransactionCoordinator:
         """Who was given each transactional id last, as far as that is known since the start."""
         # By transactional id and group, of those that are open.
         self._members: dict[str, dict[str, str]] = {}
+        # What is being committed, which cannot be fetched yet.
+        self._landing: dict[str, GroupOffsets] = {}
         # Whose end is being stored.
         self._ending: set[str] = set()
         for key in storage.meta_keys(_PREFIX):
@@ -112,10 +115,11 @@ class TransactionCoordinator:
 
     def pending_offsets(self, group_id: str) -> set[TopicPartition]:
         """Return the partitions whose offsets in a group an open transaction may change."""
+        open_ones = [self._states[name].offsets for name in self._ongoing]
         return {
             partition
-            for name in self._ongoing
-            for partition in self._states[name].offsets.get(group_id, ())
+            for offsets in (*open_ones, *self._landing.values())
+            for partition in offsets.get(group_id, ())
         }
 
     def offsets_partition(self, group_id: str) -> TopicPartition:
@@ -184,12 +188,12 @@ class TransactionCoordinator:
                 updated_ms=now_ms,
             )
         if transactional_id in self._ending:
-            raise _concurrent(state)
-        if expected is not None and not _may_go_on(state, expected):
+            raise state.being_ended()
+        if expected is not None and not state.may_go_on(expected):
             raise state.fenced(expected.epoch)
         if state.is_ongoing:
             await self._fence(state, "its producer was initialized anew")
-            raise _concurrent(state)
+            raise state.being_ended()
         if state.is_exhausted and (expected is None or expected.epoch == state.producer_epoch):
             known = expected is not None
             state = state.rotated(fresh, timeout_ms, now_ms, known=known)
@@ -215,7 +219,7 @@ class TransactionCoordinator:
         if state.producer_epoch != producer.epoch:
             raise state.fenced(producer.epoch)
         if transactional_id in self._ending:
-            raise _concurrent(state)
+            raise state.being_ended()
         return state
 
     def add_partitions(
@@ -308,13 +312,13 @@ class TransactionCoordinator:
         state = self._states.get(transactional_id)
         if state is not None and bumps_epoch and state.is_retry(producer):
             if transactional_id in self._ending:
-                raise _concurrent(state)
+                raise state.being_ended()
             if state.status in _DONE:
                 return self._ended_before(state, commit=commit)
         state = self._check(transactional_id, producer)
         if not state.is_ongoing and (commit or not bumps_epoch):
             if bumps_epoch or state.status not in _DONE:
-                raise _not_open(state, commit=commit)
+                raise state.nothing_to_end(commit=commit)
             return self._ended_before(state, commit=commit)
         marker_epoch = following = state.producer_epoch
         next_id = state.producer_id
@@ -336,7 +340,7 @@ class TransactionCoordinator:
 
     def _ended_before(self, state: TransactionState, *, commit: bool) -> ProducerIdAndEpoch:
         if _DONE[state.status] is not commit:
-            raise _not_open(state, commit=commit)
+            raise state.nothing_to_end(commit=commit)
         return ProducerIdAndEpoch(state.producer_id, state.producer_epoch)
 
     async def _fence(self, state: TransactionState, reason: str) -> None:
@@ -393,7 +397,11 @@ class TransactionCoordinator:
                 for group, rows in groupby(offsets, lambda each: each.group)
             ]
             stored.append(self.save(name, ended))
-        await asyncio.gather(*stored)
+        self._landing[name] = state.offsets
+        try:
+            await asyncio.gather(*stored)
+        finally:
+            del self._landing[name]
         if state.is_ongoing:
             note_end(self._activity, self.origins.get(name, LIBRARY), name, reason or "", offsets)
 
@@ -406,44 +414,24 @@ class TransactionCoordinator:
             StorageError: it could not be stored.
         """
         now_ms = self.clock.now_ms()
-        for state in self.ongoing:
-            took_too_long = now_ms > state.start_ms + state.timeout_ms
-            if took_too_long and state.transactional_id not in self._ending:
+        for name in sorted(self._ongoing):
+            # While others were aborted, it may have been ended, and another one begun.
+            state = self._states.get(name)
+            if state is None or not state.is_ongoing or name in self._ending:
+                continue
+            if now_ms > state.start_ms + state.timeout_ms:
                 await self._fence(state, f"it took longer than {state.timeout_ms} ms")
         unused_since = now_ms - self._config.get_int("transactional.id.expiration.ms")
-        for state in self:
-            if state.updated_ms <= unused_since and not state.is_ongoing:
-                logger.info("transactional id %s expired", state.transactional_id)
-                self.origins.pop(state.transactional_id, None)
-                await self.save(state.transactional_id, None)
-
-
-def _may_go_on(state: TransactionState, expected: ProducerIdAndEpoch) -> bool:
-    """Whether a producer may go on after an error, as far as its id tells (KIP-360)."""
-    return (
-        state.producer_epoch == NO_EPOCH
-        or expected.producer_id == state.producer_id
-        or state.is_last_exhausted(expected)
-    )
+        for name in tuple(self._states):
+            state = self._states.get(name)
+            if state is not None and state.updated_ms <= unused_since and not state.is_ongoing:
+                logger.info("transactional id %s expired", name)
+                self.origins.pop(name, None)
+                await self.save(name, None)
 
 
 def _unmapped(transactional_id: str, producer: ProducerIdAndEpoch) -> BrokerError:
     return BrokerError(
         ErrorCode.INVALID_PRODUCER_ID_MAPPING,
         f"producer id {producer.producer_id} is not that of transactional id {transactional_id}",
-    )
-
-
-def _concurrent(state: TransactionState) -> BrokerError:
-    return BrokerError(
-        ErrorCode.CONCURRENT_TRANSACTIONS,
-        f"a transaction of {state.transactional_id} is being ended",
-    )
-
-
-def _not_open(state: TransactionState, *, commit: bool) -> BrokerError:
-    verb = "commit" if commit else "abort"
-    return BrokerError(
-        ErrorCode.INVALID_TXN_STATE,
-        f"there is nothing to {verb} for {state.transactional_id}, which is {state.status}",
     )

@@ -174,6 +174,29 @@ class TransactionState:
             f"{self.producer_epoch} is the current one",
         )
 
+    def being_ended(self) -> BrokerError:
+        """Return the error for a producer that comes while its transaction is being ended."""
+        return BrokerError(
+            ErrorCode.CONCURRENT_TRANSACTIONS,
+            f"a transaction of {self.transactional_id} is being ended",
+        )
+
+    def nothing_to_end(self, *, commit: bool) -> BrokerError:
+        """Return the error for a producer that ends what is not open."""
+        verb = "commit" if commit else "abort"
+        return BrokerError(
+            ErrorCode.INVALID_TXN_STATE,
+            f"there is nothing to {verb} for {self.transactional_id}, which is {self.status}",
+        )
+
+    def may_go_on(self, producer: ProducerIdAndEpoch) -> bool:
+        """Return whether a producer may go on after an error, as far as its id tells (KIP-360)."""
+        return (
+            self.producer_epoch == NO_EPOCH
+            or producer.producer_id == self.producer_id
+            or self.is_last_exhausted(producer)
+        )
+
     def is_retry(self, producer: ProducerIdAndEpoch) -> bool:
         """Return whether a client ends once more what it has not heard to be ended (KIP-890)."""
         if not self.bumps_epoch:

@@ -18,7 +18,13 @@ from fakebus.broker.broker import Broker
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.fetching import FetchTarget, IsolationLevel
 from fakebus.broker.transactions.markers import append_marker
-from fakebus.broker.transactions.state import LAST_EPOCH, ProducerIdAndEpoch, decode, encode
+from fakebus.broker.transactions.state import (
+    LAST_EPOCH,
+    ProducerIdAndEpoch,
+    TransactionState,
+    decode,
+    encode,
+)
 from fakebus.broker.transactions.writing import TransactionalWrite
 from fakebus.errors import BrokerError, ErrorCode, StorageError
 from fakebus.records.batch import parse_header
@@ -415,3 +421,47 @@ async def test_offsets_that_a_transaction_has_committed_are_noted_as_its_produce
         await producer.end(commit=offset == 5)
     [note] = [each for each in broker.activity.newest if each.verb == "committed"]
     assert (note.origin.client_id, note.group, note.topic, note.offset) == ("billing", "g", "t", 5)
+
+
+async def test_an_offset_is_not_stable_before_it_can_be_fetched(
+    broker: Broker, producer: TransactionalProducer
+) -> None:
+    await producer.commit_offset("g", 5)
+    transactions = broker.transactions
+    assert transactions.pending_offsets("g") == {T0}
+    ending = asyncio.ensure_future(producer.end(commit=True))
+    await asyncio.sleep(0)
+    seen = []
+    while broker.group_coordinator.committed_offset("g", T0) is None:
+        seen.append(transactions.pending_offsets("g"))
+        await asyncio.sleep(0)
+    await ending
+    assert seen
+    assert set(map(frozenset, seen)) == {frozenset({T0})}
+    assert transactions.pending_offsets("g") == set()
+
+
+async def test_what_its_producer_has_begun_meanwhile_is_not_aborted_with_others(
+    broker: Broker,
+    clock: ManualClock,
+    producer: TransactionalProducer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    second = await TransactionalProducer(broker, "q").init()
+    for each in (producer, second):
+        await each.write(b"too long")
+    # Nothing but what is asked for here aborts them.
+    await broker._housekeeping.close()
+    clock.advance(60.001)
+    abort = broker.transactions._fence
+
+    async def abort_slowly(state: TransactionState, reason: str) -> None:
+        await abort(state, reason)
+        assert state.transactional_id == "p"
+        await second.end(commit=True)
+        await second.write(b"in time")
+
+    monkeypatch.setattr(broker.transactions, "_fence", abort_slowly)
+    await broker.transactions.expire()
+    await second.end(commit=True)
+    assert await committed(broker) == [b"too long", b"in time"]
