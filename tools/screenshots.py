@@ -20,6 +20,10 @@ ROOT = Path(__file__).parents[1]
 SIZE = {"width": 1180, "height": 760}
 _COLOURS = 96
 _ADDRESS = re.compile(r"http://[\w.:]+/ui\S*")
+_WITHOUT_ROOT = """root => {
+  for (const each of document.querySelectorAll('.mono'))
+    each.textContent = each.textContent.replaceAll(root, '');
+}"""
 _PAGES = (
     ("console-flow", "", "light"),
     ("console-smells", "/ui/smells", "light"),
@@ -50,6 +54,8 @@ def take(directory: Path, pages: tuple[tuple[str, str, str], ...] = _PAGES, widt
                     page = browser.new_page(viewport=size, color_scheme=scheme)  # type: ignore[arg-type]
                     page.goto(base + path if path else shown)
                     page.wait_for_load_state("networkidle")
+                    # Where the checkout lies on this machine is of no use to anybody else.
+                    page.evaluate(_WITHOUT_ROOT, f"{ROOT}/")
                     _save(page.screenshot(), directory / f"{name}.png")
                     page.close()
                 browser.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 from fakebus.client.groups import GroupDetails
 from fakebus.client.positions import POSITION_HELP, parse_position
@@ -32,16 +32,35 @@ async def index(call: Call) -> Page:
     wanted = call.query.text("q").lower()
     groups = [g for g in await call.cluster.groups() if wanted in g.name.lower()]
     groups.sort(key=lambda group: (-(group.lag or 0), group.name))
+    stuck = {group.name for group in groups if is_stuck(group)}
+    empty = {group.name for group in groups if group.name in stuck and not group.members}
+    unread = set() if call.cluster.is_external else await _unread(call, empty)
     return Page(
         template="groups.html",
         values={
             "groups": groups[:_MAX_ROWS],
             "left": max(len(groups) - _MAX_ROWS, 0),
-            "stuck": {group.name for group in groups if is_stuck(group)},
+            "stuck": stuck - unread,
+            "unread": unread,
             "waiting_s": await _waiting(call.cluster, groups),
             "wanted": call.query.text("q"),
         },
     )
+
+
+async def _unread(call: Call, names: Set[str]) -> Set[str]:
+    """Return the groups that nobody has read yet: fixtures or a reset have put them somewhere."""
+    bus = call.cluster.bus("who has read") if names else None
+    if bus is None:
+        return set()
+    clients = await bus.lineage.list_clients()
+    coordinator = bus.broker.group_coordinator
+    committed = {
+        name
+        for name in names
+        if any(coordinator.history.commits(name, place) for place in coordinator.offsets(name))
+    }
+    return names - committed - {name for client in clients for name in client["groups"]}
 
 
 async def _waiting(cluster: Cluster, groups: Sequence[GroupSummary]) -> dict[str, float]:

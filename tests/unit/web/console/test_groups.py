@@ -31,7 +31,7 @@ def commit(browser: Browser, group: str, topic: str, offset: int) -> None:
 
 def test_groups_are_listed_with_their_lag(browser: Browser, group: str, topic: str) -> None:
     page = browser.get(f"/ui/groups?q={group}")
-    told = rf"{group} empty: stuck why\? 0 3 [\d.]+ m?s {topic}"
+    told = rf"{group} empty: not read yet why\? 0 3 [\d.]+ m?s {topic}"
     assert re.search(told, page.text), page.text
     page = browser.get(f"/ui/group?name={group}")
     assert "3 records, the first of them" in page.text
