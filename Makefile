@@ -6,7 +6,7 @@ STAMP = $(VENV)/.installed
 # What is compiled once need not be compiled by each process of the tests.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: up test smoke wheel image check mutants compatibility test-clients test-console site sbom screenshots test-kafka bank bench fuzz kafka lock clean format
+.PHONY: up test smoke wheel image check mutants compatibility random test-clients test-console site sbom screenshots test-kafka bank bench fuzz kafka lock clean format
 
 up: $(STAMP)  ## Start the seeded bus: Kafka on 127.0.0.1:9092, HTTP on 127.0.0.1:8081
 	$(BIN)/fakebus up --fixtures fixtures $(ARGS)
@@ -59,6 +59,9 @@ mutants: $(STAMP)  ## Change guards of the modules that differ from main, and se
 compatibility: $(STAMP)  ## Run the tests with clients, note what they send, and write docs/reference/compatibility.md
 	$(BIN)/python tests/clients/build.py
 	$(BIN)/python tools/compatibility.py --record
+
+random: $(STAMP)  ## 10,000 random operations with each machine, on fakebus and on a real Apache Kafka
+	RANDOM_OPERATIONS=10000 $(BIN)/python -m pytest -q tests/differential/test_random_operations.py $(ARGS)
 
 bank: $(STAMP)  ## Transfers in transactions while the bus is killed 200 times
 	$(BIN)/python -m tests.kill.bank $(ARGS)

@@ -105,7 +105,7 @@ def record() -> None:
                 "API_SUITE": suite,
             }
             command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadgroup"]
-            command += ["-p", "sitecustomize"]
+            command += ["-p", "pytest_recorder"]
             subprocess.run([*command, *paths], cwd=CHECKOUT, env=environment, check=False)
         keep(file.read_text(encoding="utf-8").splitlines())
 

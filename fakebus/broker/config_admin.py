@@ -304,7 +304,9 @@ class ConfigAdmin:
         if kind is ResourceType.TOPIC:
             if not name:
                 raise BrokerError(ErrorCode.INVALID_REQUEST, "there is no default topic")
-            return self._topic(name).config.overrides
+            topic = self._topics.get(name)
+            # Kafka tells what is wrong with values before it looks whether there is such a topic.
+            return {} if topic is None else topic.config.overrides
         if kind is ResourceType.BROKER:
             return self._config.dynamic_broker if name else self._config.dynamic_default
         if not name:
@@ -318,9 +320,11 @@ class ConfigAdmin:
     ) -> None:
         """Check a resource's configs and keep them; nothing awaits before they take effect."""
         if kind is ResourceType.TOPIC:
-            TopicConfig(configs, self._config)
+            if topic_name_problem(name) is None:
+                TopicConfig(configs, self._config)
+            topic = self._topic(name)
             if not validate_only:
-                await self._topics.set_configs(self._topic(name), configs)
+                await self._topics.set_configs(topic, configs)
             return
         if kind is ResourceType.BROKER:
             _check_broker_configs(configs, self._current(kind, name), bool(name))

@@ -68,11 +68,5 @@ class Finder:
         return spec
 
 
-def pytest_configure() -> None:
-    """Install the notes in a process of pytest, whose own import hook comes before the finder."""
-    sys.meta_path[:] = [each for each in sys.meta_path if not isinstance(each, Finder)]
-    install(Path(os.environ["API_RECORD"]), os.environ["API_SUITE"])
-
-
 if "API_RECORD" in os.environ:
     sys.meta_path.insert(0, Finder())  # type: ignore[arg-type]

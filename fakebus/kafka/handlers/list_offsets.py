@@ -29,6 +29,8 @@ from fakebus.protocol.messages import (
     ListOffsetsTopicResponse,
 )
 
+_CONSUMER = -1
+"""The replica id of a client that is none."""
 _ISOLATION_LEVELS = [level.value for level in IsolationLevel]
 _RESETS = {EARLIEST: "earliest", LATEST: "latest"}
 _FIRST_VERSION_OF = {-3: 7, -4: 8, -5: 9, -6: 11}
@@ -39,6 +41,10 @@ async def handle_list_offsets(
     request: ListOffsetsRequest, context: RequestContext
 ) -> ListOffsetsResponse:
     """Look up one offset for each partition."""
+    isolation = request.isolation_level
+    if isolation == IsolationLevel.READ_COMMITTED.value and request.replica_id != _CONSUMER:
+        # A replica copies what is not committed as well.
+        isolation = IsolationLevel.READ_UNCOMMITTED.value
     wanted: dict[str, dict[int, list[ListOffsetsPartition]]] = {}
     for topic in request.topics:
         named = wanted.setdefault(topic.name, {})
@@ -53,7 +59,7 @@ async def handle_list_offsets(
                 partitions=[
                     _failure(partition, ErrorCode.INVALID_REQUEST)
                     if again
-                    else await _look_up(name, partition, request.isolation_level, context)
+                    else await _look_up(name, partition, isolation, context)
                     async for partition, *again in in_turns(partitions.values())
                 ],
             )

@@ -451,3 +451,22 @@ async def test_resources_are_listed_by_type(broker: Broker, topic: Topic) -> Non
     with pytest.raises(BrokerError) as caught:
         broker.config_admin.resources([99])
     assert caught.value.error_code is ErrorCode.UNSUPPORTED_VERSION
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "code"),
+    [
+        ("none", "-2", ErrorCode.INVALID_CONFIG),
+        ("none", "5", ErrorCode.UNKNOWN_TOPIC_OR_PARTITION),
+        ("bad name", "-2", ErrorCode.INVALID_TOPIC_EXCEPTION),
+    ],
+)
+async def test_what_is_wrong_with_a_value_is_told_before_that_there_is_no_such_topic(
+    broker: Broker, name: str, value: str, code: ErrorCode
+) -> None:
+    for validate_only in (True, False):
+        changes: Changes = [("retention.ms", SET, value)]
+        assert await alter(broker, TOPIC, name, changes, validate_only=validate_only) == code.code
+        configs: dict[str, str | None] = {"retention.ms": value}
+        found = await replace(broker, TOPIC, name, configs, validate_only=validate_only)
+        assert found == code.code
