@@ -309,15 +309,17 @@ class Consumer:
             await self.auto_commit()
         until = monotonic() + timeout_ms / 1000
         found: list[Placed] = []
-        size = 0
+        size, has_looked = 0, False
         while True:
             await self.beat()
             await self._begin()
             size, full = self._take(found, size, max_bytes)
             left_s = until - monotonic()
-            if full or size >= max(self.options.min_bytes, 1) or left_s <= 0:
+            is_over = has_looked and left_s <= 0
+            if full or size >= max(self.options.min_bytes, 1) or is_over:
                 return found
-            await self._fetch(min(left_s, _STEP_S), max_bytes)
+            await self._fetch(max(min(left_s, _STEP_S), 0), max_bytes)
+            has_looked = True
             if self.closed:
                 raise no_consumer(self.name)
 

@@ -1,0 +1,138 @@
+"""Consumers between requests: heartbeats, commits, and an end when they are idle."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from fakebus.broker.broker import Broker
+from fakebus.errors import BrokerError, ErrorCode
+from fakebus.types import TopicPartition
+from fakebus.web.errors import RequestError
+from fakebus.web.rest.consumer import IDLE_S, Consumer, ConsumerOptions
+from fakebus.web.rest.consumers import Consumers
+from tests.manual_clock import ManualClock
+from tests.unit.broker.batches import T0, batch
+from tests.unit.broker.conftest import broker, clock
+
+__all__ = ["broker", "clock"]
+
+
+@pytest.fixture
+async def consumers(broker: Broker) -> AsyncIterator[Consumers]:
+    await broker.topics.create("t", 2, {})
+    await broker.produce(T0, batch(b"a", b"b", b"c"))
+    kept = Consumers(broker)
+    yield kept
+    await kept.close()
+
+
+async def reading(consumers: Consumers, name: str = "me", *, commits: bool = True) -> Consumer:
+    options = ConsumerOptions(reset="earliest", auto_commit=commits)
+    consumer = consumers.create("g", name, options, None)
+    await consumer.subscribe(["t"], None)
+    return consumer
+
+
+async def pass_by(clock: ManualClock, seconds: int) -> None:
+    """Let time pass second by second, and with each let be done what is due."""
+    for _ in range(seconds):
+        clock.advance(1)
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+
+async def read(consumer: Consumer, clock: ManualClock) -> list[bytes | None]:
+    """Return the values that are there."""
+    reading = asyncio.ensure_future(consumer.records(0, 1000))
+    while not reading.done():
+        clock.advance(0.001)
+        await asyncio.sleep(0)
+    return [record.value for _, record in await reading]
+
+
+def members(broker: Broker) -> int:
+    found = broker.group_coordinator.describe("g")
+    return 0 if found is None else len(found.members)
+
+
+async def test_a_consumer_stays_in_its_group_as_long_as_it_is_used(
+    broker: Broker, clock: ManualClock, consumers: Consumers
+) -> None:
+    consumer = await reading(consumers)
+    session_s = broker.config.get_int("group.consumer.session.timeout.ms") // 1000
+    await pass_by(clock, 2 * session_s)
+    assert members(broker) == 1
+    assert await read(consumer, clock) == [b"a", b"b", b"c"]
+
+
+async def test_one_that_nobody_uses_is_closed_and_its_partitions_go_to_others(
+    broker: Broker, clock: ManualClock, consumers: Consumers
+) -> None:
+    await reading(consumers, "idle")
+    other = await reading(consumers, "used")
+    await pass_by(clock, int(IDLE_S) - 10)
+    assert consumers.get("g", "used") is other
+    await pass_by(clock, 20)
+    with pytest.raises(RequestError, match="not found"):
+        consumers.get("g", "idle")
+    assert members(broker) == 1
+    await pass_by(clock, 10)
+    assert len(other.assignment) == 2
+
+
+@pytest.mark.parametrize(("commits", "offset"), [(True, 3), (False, None)])
+async def test_what_was_read_is_committed_after_a_while(
+    broker: Broker, clock: ManualClock, consumers: Consumers, commits: bool, offset: int | None
+) -> None:
+    consumer = await reading(consumers, commits=commits)
+    assert len(await read(consumer, clock)) == 3
+    assert broker.group_coordinator.committed_offset("g", T0) is None
+    await pass_by(clock, 10)
+    assert broker.group_coordinator.committed_offset("g", T0) == offset
+
+
+async def test_a_member_that_was_taken_out_joins_again(
+    broker: Broker, clock: ManualClock, consumers: Consumers
+) -> None:
+    consumer = await reading(consumers, commits=False)
+    assert len(await read(consumer, clock)) == 3
+    broker.group_coordinator.dismiss("g", "a test wants it")
+    assert members(broker) == 0
+    await pass_by(clock, 10)
+    assert members(broker) == 1
+    # What it had read and could not commit any more comes again.
+    assert len(await read(consumer, clock)) == 3
+
+
+async def test_an_offset_that_is_gone_is_reset_and_a_deleted_topic_has_no_more(
+    broker: Broker, clock: ManualClock, consumers: Consumers
+) -> None:
+    consumer = consumers.create("h", "me", ConsumerOptions(reset="earliest"), None)
+    await consumer.assign([T0])
+    consumer.seek({T0: 99})
+    assert await read(consumer, clock) == []
+    assert len(await read(consumer, clock)) == 3
+    topic = broker.topics.get("t")
+    assert topic is not None
+    await broker.topics.delete(topic)
+    assert await read(consumer, clock) == []
+    with pytest.raises(BrokerError) as refused:
+        await consumer.commit({TopicPartition("t", 0): (1, "")})
+    assert refused.value.error_code is ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+
+
+async def test_a_request_that_waits_ends_when_its_consumer_is_closed(
+    clock: ManualClock, consumers: Consumers
+) -> None:
+    consumer = await reading(consumers)
+    await read(consumer, clock)
+    waiting = asyncio.ensure_future(consumer.records(60_000, 1000))
+    await asyncio.sleep(0)
+    closing = asyncio.ensure_future(consumers.delete("g", "me"))
+    await pass_by(clock, 2)
+    with pytest.raises(RequestError, match="not found"):
+        await waiting
+    await closing
