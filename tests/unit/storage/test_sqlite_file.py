@@ -273,6 +273,33 @@ def test_a_lock_that_the_file_system_cannot_give_is_a_storage_error(
         sqlite_file.FileLock(data_file)
 
 
+@pytest.mark.parametrize(
+    "failure", [OSError(errno.ENOLCK, "no locks"), BlockingIOError(errno.EAGAIN, "taken")]
+)
+def test_a_lock_that_cannot_be_had_leaves_no_file_open(
+    data_file: Path, monkeypatch: pytest.MonkeyPatch, failure: OSError
+) -> None:
+    opened, closed = [], []
+    open_file, close_file = os.open, os.close
+
+    def noted(path: Path, *arguments: int) -> int:
+        opened.append(open_file(path, *arguments))
+        return opened[-1]
+
+    def lock(descriptor: int, operation: int) -> None:
+        raise failure
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sqlite_file.fcntl, "flock", lock)
+        patched.setattr(sqlite_file.os, "open", noted)
+        patched.setattr(
+            sqlite_file.os, "close", lambda number: [closed.append(number), close_file(number)]
+        )
+        with pytest.raises(StorageError):
+            sqlite_file.FileLock(data_file)
+    assert set(opened) & set(closed) == set(opened) != set()
+
+
 HANGS_IF_A_THREAD_IS_LEFT = """
 import asyncio, sqlite3, sys
 from pathlib import Path

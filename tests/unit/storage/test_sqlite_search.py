@@ -99,6 +99,20 @@ async def test_look_ups_by_time_agree_after_the_ends_were_cut_off(
     assert state.max_timestamp == max(b.max_timestamp for b in left)
 
 
+async def test_look_ups_by_time_begin_anew_when_a_log_is_cut_and_again_when_it_has_been(
+    file_storage: SqliteStorage,
+) -> None:
+    log_id = await new_log(file_storage)
+    await append(file_storage, log_id, *(batch(n) for n in range(3)))
+    # What a look-up meanwhile learns of the log may be of before or after.
+    times = [file_storage._logs._times(log_id)]
+    cut = file_storage.truncate(log_id, 1)
+    times.append(file_storage._logs._times(log_id))
+    await cut
+    times.append(file_storage._logs._times(log_id))
+    assert len(set(map(id, times))) == 3
+
+
 async def test_a_larger_timestamp_below_the_log_start_counts_no_more(storage: Storage) -> None:
     log_id = await new_log(storage)
     await append(storage, log_id, batch(0, timestamp=9000), batch(1, timestamp=1000))
