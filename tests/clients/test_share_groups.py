@@ -16,6 +16,7 @@ pytest_plugins = ["tests.clients.program_fixtures"]
 pytestmark = [pytest.mark.clients, pytest.mark.xdist_group("other-languages")]
 
 Unique = Callable[[str], str]
+SHARE_CONSUMERS = ("java", "franz")
 ACCEPT, RELEASE = ["ACCEPT"], ["RELEASE"]
 
 
@@ -37,40 +38,51 @@ def values(rows: list[Row]) -> list[Any]:
     return sorted(row["value"] for row in rows)
 
 
+@pytest.mark.parametrize("client", SHARE_CONSUMERS)
 def test_an_accepted_record_is_not_given_to_another_share_consumer(
-    java: Program,
+    client: str,
+    program_of: Callable[[str], Program],
     group: str,
     unique: Unique,
     create_topic: Callable[..., str],
     produce: Callable[[str, list[Row]], None],
 ) -> None:
-    topic = create_topic(unique("topic"), 1)
+    topic, program = create_topic(unique("topic"), 1), program_of(client)
     produce(topic, numbered(3, partitions=1))
 
-    first = java.call("share", topic=topic, group=group, count=3, acknowledge=ACCEPT)
-    second = java.call("share", topic=topic, group=group, count=1, acknowledge=ACCEPT, wait_ms=1500)
+    first = program.call("share", topic=topic, group=group, count=3, acknowledge=ACCEPT)
+    second = program.call(
+        "share", topic=topic, group=group, count=1, acknowledge=ACCEPT, wait_ms=1500
+    )
 
     assert_same(values(first), ["value-0", "value-1", "value-2"])
     assert {row["deliveries"] for row in first} == {1}
     assert second == []
 
 
+@pytest.mark.parametrize("client", SHARE_CONSUMERS)
 def test_a_released_record_comes_again_and_a_rejected_one_does_not(
-    java: Program,
+    client: str,
+    program_of: Callable[[str], Program],
     group: str,
     unique: Unique,
     create_topic: Callable[..., str],
     produce: Callable[[str, list[Row]], None],
 ) -> None:
-    topic = create_topic(unique("topic"), 1)
+    topic, program = create_topic(unique("topic"), 1), program_of(client)
     produce(topic, numbered(4, partitions=1))
 
     words = ["RELEASE", "REJECT", "ACCEPT", "ACCEPT"]
-    first = java.call("share", topic=topic, group=group, count=4, acknowledge=words)
-    second = java.call("share", topic=topic, group=group, count=2, acknowledge=ACCEPT, wait_ms=3000)
+    first = program.call("share", topic=topic, group=group, count=4, acknowledge=words)
+    second = program.call(
+        "share", topic=topic, group=group, count=2, acknowledge=ACCEPT, wait_ms=3000
+    )
 
     assert_same(values(first), ["value-0", "value-1", "value-2", "value-3"])
-    assert_same([(row["value"], row["deliveries"]) for row in second], [("value-0", 2)])
+    # A client may have fetched it ahead, and given it back when it ended.
+    [again] = second
+    assert again["value"] == "value-0"
+    assert again["deliveries"] > 1
 
 
 def test_a_lock_is_renewed_without_another_delivery(

@@ -94,6 +94,8 @@ type Arguments struct {
 	Delete           []string           `json:"delete"`
 	Before           int64              `json:"before"`
 	Offsets          []Committed        `json:"offsets"`
+	Acknowledge      []string           `json:"acknowledge"`
+	WaitMs           int                `json:"wait_ms"`
 
 	// Those of programs that speak with a schema registry.
 	Subject    string               `json:"subject"`

@@ -26,6 +26,7 @@ func main() {
 	p := program{bootstrapServers: os.Args[1], admin: kadm.NewClient(client)}
 	contract.Serve(map[string]contract.Command{
 		"produce":           p.produce,
+		"share":             p.share,
 		"transact":          p.transact,
 		"consume":           p.consume,
 		"member":            p.member,
