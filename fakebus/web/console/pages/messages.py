@@ -80,9 +80,15 @@ async def _services(call: Call, topic: str) -> list[str]:
 
 async def _bars(call: Call, topic: TopicDetails, question: Question) -> list[Bar]:
     """Return the volume over time, unless its first and last records take long to be read."""
+    if question.cursor or is_large(topic):
+        return []
+    return await volume(call.cluster, topic.name)
+
+
+def is_large(topic: TopicDetails) -> bool:
+    """Return whether records of a topic are so large on an average that one takes long to read."""
     size = sum(each.size_bytes or 0 for each in topic.partitions)
-    is_large = size > _LARGE * sum(each.log.records for each in topic.partitions)
-    return [] if question.cursor or is_large else await volume(call.cluster, topic.name)
+    return size > _LARGE * sum(each.log.records for each in topic.partitions)
 
 
 def _shown(rows: Sequence[Row]) -> str:

@@ -17,6 +17,7 @@ from fakebus.web.console.drafts import (
     draft_of_form,
     record_of_draft,
 )
+from fakebus.web.console.pages.messages import is_large
 from fakebus.web.console.pages.record import record_of
 from fakebus.web.errors import RequestError
 
@@ -28,7 +29,7 @@ async def form(call: Call) -> Page:
     own = SCHEMA + topic.name + "-value"
     kind = own if own.removeprefix(SCHEMA) in subjects else "json"
     request = ReadRequest(topics=(topic.name,), newest_first=True, limit=1)
-    found = (await read_page(call.cluster, request)).events
+    found = () if is_large(topic) else (await read_page(call.cluster, request)).events
     return await _page(call, topic, Draft(value_kind=kind), newest=found[0] if found else None)
 
 
