@@ -35,7 +35,10 @@ from tests.differential.test_wire_acls import (
 )
 from tests.differential.transaction_cases import TransactionalProducer
 
-pytestmark = pytest.mark.kafka
+pytestmark = [
+    pytest.mark.kafka,
+    pytest.mark.timeout(0 if "RANDOM_OPERATIONS" in os.environ else 240),
+]
 
 COUNT = int(os.environ.get("RANDOM_OPERATIONS", "240"))
 """How many operations a machine plays."""
