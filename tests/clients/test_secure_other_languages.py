@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from fakebus.addresses import Address
+from fakebus.addresses import Address, KafkaAddress
 from fakebus.app import BusThread, FakeBus
 from fakebus.config import Settings
 from tests.clients.build import CLIENTS_DIRECTORY, find_tool, node_command
+from tests.unit.kafka.test_oauth import unsecured
 
 pytestmark = [pytest.mark.clients, pytest.mark.xdist_group("other-languages")]
 
@@ -68,6 +69,55 @@ func main() {
 """
 
 
+GO_WITH_TOKEN = """
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/IBM/sarama"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sasl/oauth"
+)
+
+type token string
+
+func (t token) Token() (*sarama.AccessToken, error) {
+	return &sarama.AccessToken{Token: string(t)}, nil
+}
+
+func franz(servers, shown string) error {
+	mechanism := oauth.Auth{Token: shown}.AsMechanism()
+	client, err := kgo.NewClient(kgo.SeedBrokers(servers), kgo.SASL(mechanism))
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	return client.Ping(context.Background())
+}
+
+func viaSarama(servers, shown string) error {
+	config := sarama.NewConfig()
+	config.Net.SASL.Enable = true
+	config.Net.SASL.Mechanism = sarama.SASLTypeOAuth
+	config.Net.SASL.TokenProvider = token(shown)
+	client, err := sarama.NewClient([]string{servers}, config)
+	if err != nil {
+		return err
+	}
+	return client.Close()
+}
+
+func main() {
+	for _, shown := range os.Args[2:] {
+		fmt.Println(franz(os.Args[1], shown) == nil, viaSarama(os.Args[1], shown) == nil)
+	}
+}
+"""
+
+
 @pytest.fixture(scope="module")
 def printed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     directory = tmp_path_factory.mktemp("secure")
@@ -97,3 +147,18 @@ def test_franz_go_and_sarama_log_in(printed: dict[str, str], tmp_path: Path) -> 
     file.write_text(program)
     go = find_tool("go", "Go")
     assert output([go, "run", str(file)], CLIENTS_DIRECTORY / "go") == "<nil>\n[0] <nil>\n"
+
+
+def test_franz_go_and_sarama_show_a_token(tmp_path: Path) -> None:
+    file = tmp_path / "main.go"
+    file.write_text(GO_WITH_TOKEN)
+    settings = Settings(
+        data=None,
+        http=(),
+        kafka=(KafkaAddress("127.0.0.1", 0, "SASL_PLAINTEXT"),),
+        set={"sasl.enabled.mechanisms": "OAUTHBEARER"},
+    )
+    with BusThread(FakeBus(settings)) as thread:
+        command = [find_tool("go", "Go"), "run", str(file), thread.bus.bootstrap_servers]
+        said = output([*command, unsecured(), unsecured(exp=1)], CLIENTS_DIRECTORY / "go")
+    assert said == "true true\nfalse false\n"

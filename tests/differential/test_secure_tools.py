@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fakebus.addresses import Address
+from fakebus.addresses import Address, KafkaAddress
 from fakebus.app import BusThread, FakeBus
 from fakebus.config import Settings
 from fakebus.testing.embedded_bus import EmbeddedBus, bus_settings
@@ -129,3 +129,34 @@ def test_a_broker_that_has_stopped_is_unregistered() -> None:
         assert " fenced" not in cluster(*everybody)
         bus.brokers.start(3)
         assert cluster(*everybody).count("unfenced") == 3
+
+
+def test_java_shows_a_token_and_logs_in_again_before_its_session_ends(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    told = tmp_path / "oauth.properties"
+    told.write_text(
+        "security.protocol=SASL_PLAINTEXT\nsasl.mechanism=OAUTHBEARER\n"
+        "sasl.jaas.config=org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule "
+        'required unsecuredLoginStringClaim_sub="alice";\n'
+    )
+    settings = Settings(
+        data=None,
+        http=(),
+        kafka=(KafkaAddress("127.0.0.1", 0, "SASL_PLAINTEXT"),),
+        set={"sasl.enabled.mechanisms": "OAUTHBEARER", "connections.max.reauth.ms": "1000"},
+    )
+    with BusThread(FakeBus(settings)) as thread:
+
+        def run(name: str, *arguments: str) -> str:
+            command = [sys.executable, str(CHECKOUT / "tools" / "kafka.py"), "tool", name]
+            command += ["--bootstrap-server", thread.bus.bootstrap_servers]
+            command += ["--command-config", str(told), *arguments]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            return done.stdout + done.stderr
+
+        assert "Created topic t" in run("TopicCommand", "--create", "--topic", "t")
+        # Three sessions long, with heartbeats and fetches all the time.
+        waited = run("ConsoleConsumer", "--topic", "t", "--group", "g", "--timeout-ms", "3000")
+        assert "Processed a total of 0 messages" in waited
+        assert "session is over" not in caplog.text
