@@ -36,7 +36,7 @@ def pytest_collection_finish() -> None:
 
 
 _LONG = ("kill", "slow")
-_WAITING = re.compile("tests/(clients|openedx|plugin|kill)/")
+_LONG_FILES = re.compile("tests/((clients|openedx|plugin|kill)/|unit/web/test_openapi)")
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -54,7 +54,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(
         key=lambda item: (
             not any(map(item.get_closest_marker, _LONG)),
-            not _WAITING.match(item.nodeid),
+            not _LONG_FILES.match(item.nodeid),
         )
     )
 
