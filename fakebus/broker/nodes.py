@@ -78,8 +78,8 @@ class Nodes(Sequence[Node]):
         self._topics = topics
         self._running = set(self.ids)
         self._unregistered: set[int] = set()
-        self._leaders: dict[int, int] = {}
-        """The leaders that are not the first replica, by log id."""
+        self._leaders: dict[PartitionLog, int] = {}
+        """The leaders that are not the first replica, by log."""
         self._placed = None if self.single else placed()
         self._replicas: dict[UUID, list[list[int]]] = {
             UUID(name): json.loads(text)
@@ -133,7 +133,7 @@ class Nodes(Sequence[Node]):
     def in_sync(self, log: PartitionLog, replicas: Sequence[int]) -> list[int]:
         """Return those of a partition's replicas that run; the last one to stop if none does."""
         running = [node_id for node_id in replicas if node_id in self._running]
-        return running or [self._leaders.get(log.log_id, replicas[0])]
+        return running or [self._leaders.get(log, replicas[0])]
 
     def leader(self, log: PartitionLog) -> int:
         """Return the node that leads a partition, or :data:`NOBODY`."""
@@ -142,7 +142,7 @@ class Nodes(Sequence[Node]):
         topic, partition = self._topics.get(log.topic_partition.topic), log.topic_partition[1]
         if topic is None:
             return NOBODY
-        leader = self._leaders.get(log.log_id)
+        leader = self._leaders.get(log)
         if leader is None:
             leader = self.replicas(topic, partition)[0]
         return leader if leader in self._running else NOBODY
@@ -199,14 +199,14 @@ class Nodes(Sequence[Node]):
             list(replicas.get(index, self.replicas(topic, index)))
             for index in range(max(len(topic.partitions), *(index + 1 for index in replicas)))
         ]
-        before = {log.log_id: self.leader(log) for log in topic.partitions}
+        before = {log: self.leader(log) for log in topic.partitions}
         await self._put(topic, placed)
         moved = []
         for index, log in enumerate(topic.partitions):
-            if before[log.log_id] not in placed[index]:
+            if before[log] not in placed[index]:
                 moved.append((log, self._first_running(placed[index], placed[index][0])))
             else:
-                self._leaders[log.log_id] = before[log.log_id]
+                self._leaders[log] = before[log]
         await self._move(moved)
 
     async def forget(self, topic: Topic) -> None:
@@ -214,7 +214,7 @@ class Nodes(Sequence[Node]):
         if self._replicas.pop(topic.topic_id, None) is not None and self._placed is not None:
             await self._placed.set(str(topic.topic_id), None)
         for log in topic.partitions:
-            self._leaders.pop(log.log_id, None)
+            self._leaders.pop(log, None)
 
     async def elect(self, topic: Topic, partition: int, *, unclean: bool = False) -> None:
         """Make the preferred replica of a partition its leader, or any if ``unclean``.
@@ -327,7 +327,7 @@ class Nodes(Sequence[Node]):
             (log, self.replicas(topic, index)[0])
             for topic in (self._topics if self._leaders else ())
             for index, log in enumerate(topic.partitions)
-            if log.log_id in self._leaders
+            if log in self._leaders
         ]
         await self._move([(log, node) for log, node in preferred if self.leader(log) != node])
 
@@ -348,7 +348,7 @@ class Nodes(Sequence[Node]):
     async def _move(self, leaders: Sequence[tuple[PartitionLog, int]]) -> None:
         """Let nodes lead partitions from now on, each in an epoch of its own."""
         for log, leader in leaders:
-            self._leaders[log.log_id] = leader
+            self._leaders[log] = leader
         # A partition that nobody leads keeps its epoch until somebody does.
         begun = [log.begin_epoch() for log, leader in leaders if leader in self._running]
         await asyncio.gather(*begun)

@@ -32,7 +32,6 @@ from fakebus.records.batch import CONTROL_BIT, BatchHeader, assign_offset
 from fakebus.storage.interface import (
     ANY_NUMBER,
     BatchSummary,
-    KeptRange,
     LogState,
     LogStorage,
     StoredBatch,
@@ -47,8 +46,12 @@ _Pending = tuple[AppendResult, StoredBatch, LogAppendInfo, ProducerEntry | None]
 """An append under way: whom to tell, what is to be stored, where it is if that succeeds, and what
 was known of its producer, to take back if it does not."""
 
+_Append = tuple[bytearray | memoryview, BatchHeader, int]
+"""The arguments of an append."""
+
 LogRange = tuple["PartitionLog", int, int]
 """A log and a range of offsets in it."""
+
 
 BeforeChange = Callable[[Sequence[LogRange]], Awaitable[None]]
 """Told of logs and of ranges of offsets: the batches that begin there are about to go."""
@@ -105,6 +108,8 @@ class PartitionLog:
         self._taken_back = 0
         """How many of the oldest pending appends a rollback takes back, once they are stored."""
         self._lost: deque[_Pending] = deque()
+        self._held: deque[tuple[_Append, AppendResult]] | None = None
+        """Appends that wait until what is taken back has left the file."""
         self._waiters: set[AppendWaiter] = set()
         self.former_end_offset = 0
         """Up to where consumers may still ask, and get nothing, although the log was cut off."""
@@ -133,6 +138,10 @@ class PartitionLog:
         Raises:
             BrokerError: the producer's epoch, sequence or transaction does not fit.
         """
+        if self._held is not None:
+            result = AppendResult()
+            self._held.append(((data, header, log_append_time_ms), result))
+            return result
         producer_before = None
         if header.producer_id >= 0:
             duplicate = self.producers.find_duplicate(header)
@@ -274,92 +283,6 @@ class PartitionLog:
             self._wake_all()
             await stored
         return self.log_start_offset
-
-    async def rewrite(
-        self,
-        from_offset: int,
-        put_back: Sequence[KeptRange],
-        *,
-        log_start_offset: int,
-        log_end_offset: int,
-    ) -> None:
-        """Put other batches in the place of everything from ``from_offset`` on.
-
-        No Kafka API does this; tests are isolated from each other with it. What is under way is
-        taken back too, although it is acknowledged; what is appended from the moment of the
-        call on comes behind.
-        A new leader epoch begins, by which consumers that have read further notice that what
-        they have read is gone (KIP-320). What compaction has dropped in favour of a record
-        that is taken back does not return by itself.
-
-        Args:
-            from_offset: where the log is cut off, at the beginning of a batch.
-            put_back: what comes behind, with the offsets that it had before.
-            log_start_offset: where the log starts afterwards.
-            log_end_offset: where the log ends afterwards.
-
-        Raises:
-            StorageError: it could not be stored.
-        """
-        undo = partial(
-            self._undo_rewrite,
-            self.log_start_offset,
-            self.log_end_offset,
-            self.high_watermark,
-            self.first_dirty_offset,
-            self.producers,
-            tuple(islice(self._pending, self._taken_back, None)),
-        )
-        self._tail_cache.forget(self._tail)
-        self._taken_back = len(self._pending)
-        self.leader_epoch += 1
-        self._later_epoch_starts.append(from_offset)
-        self.log_end_offset = self.high_watermark = log_end_offset
-        self.log_start_offset = log_start_offset
-        self.first_dirty_offset = min(self.first_dirty_offset, from_offset)
-        producers, open_ones = self.producers, self.producers.transactions
-        self.producers = ProducerState(open_ones and open_ones.up_to(from_offset))
-        with self._storage.atomic():
-            written = [self._storage.truncate(self.log_id, from_offset, undo)]
-            if put_back:
-                written.append(self._storage.put_back_batches(self.log_id, put_back))
-            written.append(self._storage.begin_epoch(self.log_id, self.leader_epoch, from_offset))
-            if log_start_offset > 0:
-                written.append(self._storage.delete_before(self.log_id, log_start_offset))
-        self._wake_all()
-        await asyncio.gather(*written)
-        await self._take_back_producers(producers, log_end_offset)
-
-    def _undo_rewrite(
-        self,
-        start_offset: int,
-        end_offset: int,
-        high_watermark: int,
-        first_dirty_offset: int,
-        producers: ProducerState,
-        taken_back: Sequence[_Pending],
-    ) -> None:
-        self._taken_back = max(0, self._taken_back - len(taken_back))
-        for result, _, info, _ in taken_back:
-            if result.settled:
-                # It was stored before the log could not be rolled back.
-                high_watermark = info.last_offset + 1
-        self.leader_epoch -= 1
-        self._later_epoch_starts.pop()
-        self.log_start_offset = start_offset
-        self.log_end_offset, self.high_watermark = end_offset, high_watermark
-        self.first_dirty_offset, self.producers = first_dirty_offset, producers
-
-    async def _take_back_producers(self, producers: ProducerState, end_offset: int) -> None:
-        stored = await ProducerState.load(
-            self._storage, self.log_id, self.producers.transactions, end_offset
-        )
-        self.producers.transactions = stored.transactions
-        for producer_id, entry in stored.entries.items():
-            before = producers.entries.get(producer_id)
-            # One that goes on after batches that are gone is like one never heard of.
-            if before is None or before.last_sequence == entry.last_sequence:
-                self.producers.entries.setdefault(producer_id, entry)
 
     def begin_epoch(self) -> asyncio.Future[None]:
         """Begin another leader epoch with what is appended next; done when that is stored."""

@@ -20,12 +20,21 @@ not make sense of anything else.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence, Set
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from uuid import UUID
 
+from fakebus.broker.log_rewriting import (
+    LogContent,
+    cut_off,
+    replace_logs,
+    state_of,
+    take_back_producers,
+)
+from fakebus.broker.producer_state import ProducerState
 from fakebus.storage.interface import KeptRange, LogChange
 from fakebus.types import TopicPartition
 
@@ -34,7 +43,7 @@ if TYPE_CHECKING:
     from fakebus.broker.fetch_sessions import FetchSessions
     from fakebus.broker.groups.coordinator import GroupCoordinator
     from fakebus.broker.partition_log import LogRange, PartitionLog
-    from fakebus.broker.topics import Topics
+    from fakebus.broker.topics import Topic, Topics
     from fakebus.clock import Clock
     from fakebus.storage.interface import OffsetRow, Storage
 
@@ -121,6 +130,10 @@ class Snapshot:
         """Return the log end offset at the snapshot; 0 for what did not exist then."""
         copy = self.copy_of(log)
         return 0 if copy is None else copy.end
+
+
+class _TopicGoneError(Exception):
+    """Error: the topic was deleted, or got partitions, while it was put back."""
 
 
 class Snapshots:
@@ -242,18 +255,23 @@ class Snapshots:
 
     async def _keep(self, places: Sequence[LogRange]) -> None:
         # There is no await after the last look: what is taken meanwhile is looked after too.
-        while (missing := self._missing(places)) is not None:
-            log, begin, end = missing
-            begin, end = await self._at_once(log, begin, end)
+        while self._missing(places) is not None:
+            for place in places:
+                await self._keep_place(place)
+
+    async def _keep_place(self, place: LogRange) -> None:
+        while (missing := self._missing([place])) is not None:
+            begin, end = await self._at_once(*missing)
             self._last_change += 1
-            change = LogChange(self._last_change, log.log_id, begin, end)
-            self._changes.setdefault(log.log_id, []).append(change)
+            change = LogChange(self._last_change, place[0].log_id, begin, end)
+            self._changes.setdefault(change.log_id, []).append(change)
             await self._storage.keep_batches(change, partial(self._drop, {change.change_id}))
 
     def _drop(self, change_ids: Set[int]) -> None:
         for log_id, changes in list(self._changes.items()):
-            self._changes[log_id] = [each for each in changes if each.change_id not in change_ids]
-            if not self._changes[log_id]:
+            if left := [each for each in changes if each.change_id not in change_ids]:
+                self._changes[log_id] = left
+            else:
                 del self._changes[log_id]
 
     async def _at_once(self, log: PartitionLog, begin: int, end: int) -> tuple[int, int]:
@@ -318,45 +336,104 @@ class Snapshots:
                 await participant.roll_back(mark, snapshot.new_ids)
 
     async def _roll_back_topic(self, snapshot: Snapshot, name: str) -> None:
-        topics, copied = self._topics, snapshot.topics[name]
-        topic = topics.get(name)
-        if topic is not None and (
-            topic.topic_id != copied.topic_id or len(topic.partitions) != len(copied.logs)
-        ):
-            await topics.delete(topic)
-            topic = None
-        if topic is None:
-            topic = await topics.create(name, len(copied.logs), copied.configs)
-            old_ids = {new: old for old, new in snapshot.new_ids.items()}
-            old_id = old_ids.get(copied.topic_id, copied.topic_id)
-            snapshot.new_ids[old_id] = copied.topic_id = topic.topic_id
-        elif dict(topic.config.overrides) != copied.configs:
-            await topics.set_configs(topic, copied.configs)
-        for log, copy in zip(topic.partitions, copied.logs, strict=True):
-            await self._roll_back_log(log, copy)
-
-    async def _roll_back_log(self, log: PartitionLog, copy: LogCopy) -> None:
-        begin = 0
-        if log.log_id == copy.log_id:
-            if log.log_end_offset == copy.end and not self.changes_since(copy):
+        copied, topic = snapshot.topics[name], self._topics.get(name)
+        if topic is not None and self._is_as(topic, copied):
+            if dict(topic.config.overrides) != copied.configs:
+                await self._topics.set_configs(topic, copied.configs)
+            changed = {
+                log: copy
+                for log, copy in zip(topic.partitions, copied.logs, strict=True)
+                if not await self._cut_off(log, copy)
+            }
+            if not changed or await self._replace(topic, copied, changed):
                 return
-            begin = await self._keep_behind_changes(log, copy)
+        await self._create_anew(snapshot, name)
+
+    def _is_as(self, topic: Topic, copied: TopicCopy) -> bool:
+        """Return whether a topic is there that was copied, with as many partitions."""
+        return self._topics.by_id(copied.topic_id) is topic and len(topic.partitions) == len(
+            copied.logs
+        )
+
+    async def _create_anew(self, snapshot: Snapshot, name: str) -> None:
+        copied = snapshot.topics[name]
+        self._fetch_sessions.clear()
+        async with self._filling(copied.logs) as log_ids:
+            while (other := self._topics.get(name)) is not None:
+                await self._topics.delete(other)
+            states = [
+                await state_of(self._storage, LogContent(log_id, 0, copy.start, copy.end))
+                for log_id, copy in zip(log_ids, copied.logs, strict=True)
+            ]
+            topic, stored = self._topics.begin_create(name, len(states), copied.configs, states)
+            await stored
+            for log, state in zip(topic.partitions, states, strict=True):
+                await take_back_producers(log, ProducerState(), state.log_end_offset)
+        before = {new: old for old, new in snapshot.new_ids.items()}.get(copied.topic_id)
+        snapshot.new_ids[before or copied.topic_id] = copied.topic_id = topic.topic_id
+
+    async def _cut_off(self, log: PartitionLog, copy: LogCopy) -> bool:
+        """Take back what was only appended; false if the log has changed otherwise too."""
+        if log.log_id != copy.log_id or self.changes_since(copy):
+            return False
+        if log.log_end_offset != copy.end:
+            await self._keep([(log, copy.end, log.high_watermark)])
+            if self.changes_since(copy):
+                return False
+            self._before_rewriting(log)
+            await cut_off(log, copy.end, log_start_offset=copy.start, log_end_offset=copy.end)
+        return True
+
+    async def _replace(
+        self, topic: Topic, copied: TopicCopy, changed: Mapping[PartitionLog, LogCopy]
+    ) -> bool:
+        """Let logs hold again what they held, all of the topic at once; false if it has gone."""
+
+        async def keep() -> None:
+            # All that is there goes: the snapshot needs it if this is interrupted, and others may.
+            await self._keep([(log, log.log_start_offset, log.high_watermark) for log in changed])
+
+        await keep()
+        try:
+            async with self._filling(changed.values()) as log_ids:
+                await keep()
+                if not self._is_as(topic, copied):
+                    raise _TopicGoneError
+                contents = {}
+                for (log, copy), log_id in zip(changed.items(), log_ids, strict=True):
+                    self._before_rewriting(log)
+                    since = self.changes_since(copy) if log.log_id == copy.log_id else ()
+                    begin = min((each.from_offset for each in since), default=0)
+                    contents[log] = LogContent(log_id, begin, copy.start, copy.end)
+                await replace_logs(self._topics, topic, contents)
+        except _TopicGoneError:
+            return False
+        return True
+
+    @asynccontextmanager
+    async def _filling(self, copies: Collection[LogCopy]) -> AsyncIterator[list[int]]:
+        """Give the ids of logs with all that copies hold, which are theirs in the end."""
+        log_ids = [self._storage.next_log_id() for _ in copies]
+        try:
+            for copy, log_id in zip(copies, log_ids, strict=True):
+                for begin, end, change_id in self.ranges(copy):
+                    while change_id is not None and begin < end:
+                        kept = KeptRange(begin, end, change_id)
+                        begin = await self._storage.put_back_batches(log_id, kept)
+            yield log_ids
+        except BaseException:
+            for log_id in log_ids:
+                # What cannot be dropped now is when the bus starts again.
+                done = self._storage.drop_filled(log_id)
+                done.add_done_callback(lambda done: done.cancelled() or done.exception())
+            raise
+        for copy, log_id in zip(copies, log_ids, strict=True):
+            copy.log_id, copy.last_change = log_id, self._last_change
+
+    def _before_rewriting(self, log: PartitionLog) -> None:
         self._fetch_sessions.clear()
         if self._has_members:
             self._let_notice(log)
-        ranges = [
-            KeptRange(each.from_offset, each.upto_offset, each.change_id)
-            for each in self.ranges(copy, begin)
-            if each.change_id is not None
-        ]
-        before = copy.log_id, copy.last_change
-        written = log.rewrite(begin, ranges, log_start_offset=copy.start, log_end_offset=copy.end)
-        copy.log_id, copy.last_change = log.log_id, self._last_change
-        try:
-            await written
-        except BaseException:
-            copy.log_id, copy.last_change = before
-            raise
 
     def _let_notice(self, log: PartitionLog) -> None:
         """Let consumers wait that have read further than the log will reach.
@@ -371,15 +448,3 @@ class Snapshots:
                 log.former_end_offset = 0
 
         self._clock.wait(_NOTICE_S, over)
-
-    async def _keep_behind_changes(self, log: PartitionLog, copy: LogCopy) -> int:
-        """Keep what is about to be written anew, and return where that begins."""
-        while True:
-            begin = self._intact_upto(copy)
-            await self._keep([(log, begin, log.high_watermark)])
-            if begin == self._intact_upto(copy):
-                return begin
-
-    def _intact_upto(self, copy: LogCopy) -> int:
-        """Return where the first change of a copy is."""
-        return min((each.from_offset for each in self.changes_since(copy)), default=copy.end)

@@ -72,7 +72,7 @@ class Topics:
     """
 
     def __init__(self, storage: Storage, config: BrokerConfig, tail_cache: TailCache) -> None:
-        self._storage = storage
+        self.storage = storage
         self._config = config
         self._tail_cache = tail_cache
         self.logs: dict[TopicPartition, PartitionLog] = {}
@@ -120,8 +120,8 @@ class Topics:
 
     async def load(self) -> None:
         """Read all topics and the state of their logs from storage."""
-        states = {state.log_id: state for state in await self._storage.load_logs()}
-        for row in await self._storage.load_topics():
+        states = {state.log_id: state for state in await self.storage.load_logs()}
+        for row in await self.storage.load_topics():
             config = TopicConfig(row.configs, self._config)
             logs = [
                 self._open_log(row.name, index, states[log_id], config)
@@ -135,12 +135,12 @@ class Topics:
     ) -> PartitionLog:
         topic_partition = TopicPartition(name, index)
         return PartitionLog(
-            topic_partition, state, config, self._storage, self._tail_cache, self.before_change
+            topic_partition, state, config, self.storage, self._tail_cache, self.before_change
         )
 
     def _new_log(self, name: str, index: int, config: TopicConfig) -> PartitionLog:
         state = LogState(
-            log_id=self._storage.next_log_id(),
+            log_id=self.storage.next_log_id(),
             log_start_offset=0,
             log_end_offset=0,
             size_bytes=0,
@@ -154,8 +154,9 @@ class Topics:
         self._by_metric_name[_metric_name(topic.name)] = topic
         self.logs.update((log.topic_partition, log) for log in topic.partitions)
 
-    def _save(self, topic: Topic, undo: Undo) -> asyncio.Future[None]:
-        return self._storage.save_topic(
+    def save(self, topic: Topic, undo: Undo) -> asyncio.Future[None]:
+        """Enqueue what a topic is now; ``undo`` is called if that cannot be stored."""
+        return self.storage.save_topic(
             TopicRow(
                 name=topic.name,
                 topic_id=topic.topic_id,
@@ -166,19 +167,34 @@ class Topics:
         )
 
     def begin_create(
-        self, name: str, partitions: int, configs: Mapping[str, str]
+        self,
+        name: str,
+        partitions: int,
+        configs: Mapping[str, str],
+        states: Sequence[LogState] = (),
     ) -> tuple[Topic, asyncio.Future[None]]:
         """Create a topic whose name and configs are checked; it can be used at once.
+
+        Args:
+            name: its name.
+            partitions: how many it has.
+            configs: its own configs.
+            states: the states of their logs if those were filled before.
 
         Returns:
             The topic, and a future that is done when the topic is stored.
         """
         config = TopicConfig(configs, self._config)
-        logs = [self._new_log(name, index, config) for index in range(partitions)]
+        logs = [self._open_log(name, index, each, config) for index, each in enumerate(states)]
+        logs = logs or [self._new_log(name, index, config) for index in range(partitions)]
         topic = Topic(name, uuid4(), logs, config)
         self._add(topic)
         logger.debug("topic %s is created with %s", name, counted(partitions, "partition"))
-        stored = self._save(topic, partial(self._remove, topic))
+        with self.storage.atomic():
+            stored = self.save(topic, partial(self._remove, topic))
+            for state in states:
+                if state.log_start_offset > 0:
+                    self.storage.delete_before(state.log_id, state.log_start_offset)
         stored.add_done_callback(partial(self._announce_unstored, topic))
         self.note(
             "topic created", TopicPartition(name, -1), detail=counted(partitions, "partition")
@@ -234,8 +250,8 @@ class Topics:
             # It was deleted meanwhile.
             return
         self._remove(topic)
-        with self._storage.atomic():
-            stored = self._storage.delete_topic(topic.topic_id, partial(self._put_back, topic))
+        with self.storage.atomic():
+            stored = self.storage.delete_topic(topic.topic_id, partial(self._put_back, topic))
             for deleting in self.on_deleting:
                 deleting(topic)
         await stored
@@ -259,7 +275,7 @@ class Topics:
             self._new_log(topic.name, index, topic.config) for index in range(before, count)
         ]
         self.logs.update((log.topic_partition, log) for log in topic.partitions[before:])
-        stored = self._save(topic, partial(self._shrink, topic, before))
+        stored = self.save(topic, partial(self._shrink, topic, before))
         for changed in self.on_changed:
             changed(topic)
         await stored
@@ -279,7 +295,7 @@ class Topics:
         """
         before = topic.config.overrides
         self._use_configs(topic, configs)
-        await self._save(topic, partial(self._use_configs, topic, before))
+        await self.save(topic, partial(self._use_configs, topic, before))
         changed = sorted(
             name for name in {*before, *configs} if before.get(name) != configs.get(name)
         )

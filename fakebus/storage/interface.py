@@ -39,7 +39,6 @@ Undo = Callable[[], None]
 Also called when the write is refused because storage is closed.
 """
 
-
 ANY_NUMBER = 1 << 62
 """Where a number of batches is not limited."""
 
@@ -278,17 +277,27 @@ class LogRetention(Protocol):
         """
 
     def truncate(
-        self, log_id: int, log_end_offset: int, undo: Undo | None = None
+        self, log_id: int, log_end_offset: int, left: list[int], undo: Undo | None = None
     ) -> asyncio.Future[None]:
-        """Enqueue: drop every batch whose base offset is at or above ``log_end_offset``.
+        """Enqueue: drop the last batches whose base offset is at or above ``log_end_offset``.
 
-        Below the log start offset this empties the log, which starts over there.
+        Below the log start offset this empties the log, which starts over there. If it is too
+        much for one transaction, ``left`` gets the present end of the log: nothing may be
+        appended until it is asked for again and nothing is left.
         """
 
     def begin_epoch(
         self, log_id: int, leader_epoch: int, start_offset: int
     ) -> asyncio.Future[None]:
         """Enqueue: keep that a leader epoch, 1 or later, began at an offset."""
+
+    def move_epochs(
+        self, log_id: int, to_log_id: int, undo: Undo | None = None
+    ) -> asyncio.Future[None]:
+        """Enqueue: let the leader epochs of a log be those of another one."""
+
+    def drop_filled(self, log_id: int) -> asyncio.Future[None]:
+        """Enqueue: let a log go that was filled and has not become that of a topic."""
 
 
 class LogStore(LogAppends, LogReads, LogSearch, LogCompaction, LogRetention, Protocol):
@@ -385,11 +394,14 @@ class SnapshotStore(Protocol):
     def keep_batches(self, change: LogChange, undo: Undo | None = None) -> asyncio.Future[None]:
         """Enqueue: note a change, and copy the batches that begin in its range."""
 
-    def put_back_batches(self, log_id: int, ranges: Sequence[KeptRange]) -> asyncio.Future[None]:
-        """Enqueue: append what was kept to a log that ends where the first range begins."""
+    async def put_back_batches(self, log_id: int, kept: KeptRange) -> int:
+        """Append some of what was kept to a log of no topic; return where the rest begins.
+
+        Until a topic is saved with it nobody sees it, and the next process lets it go.
+        """
 
     def forget_changes(self, change_ids: Sequence[int]) -> asyncio.Future[None]:
-        """Enqueue: drop changes and what was kept with them."""
+        """Enqueue: forget changes; what was kept with them leaves the file in the background."""
 
     async def read_kept(self, kept: KeptRange, max_batches: int) -> list[StoredBatch]:
         """Return the first ``max_batches`` batches of a range, in order."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,14 +18,14 @@ from typing import Any, NamedTuple
 from fakebus.errors import StorageError
 from fakebus.storage import sqlite_groups as groups
 from fakebus.storage import sqlite_snapshots as snapshots
-from fakebus.storage.interface import LogChange, Undo
+from fakebus.storage.interface import KeptRange, LogChange, Undo
 from fakebus.storage.migrations import migrate
 from fakebus.storage.sqlite_connection import PAGE_SIZE, WorkerConnection, damaged, is_damage
 from fakebus.storage.sqlite_file import FileLock, check_data_file
 from fakebus.storage.sqlite_lineage import SqliteLineage
 from fakebus.storage.sqlite_logs import APPENDS, SqliteLogs
 from fakebus.storage.sqlite_meta import VALUE_WRITES, SqliteMeta
-from fakebus.storage.sqlite_purge import purge_chunk
+from fakebus.storage.sqlite_purge import drop_filled, purge_chunk
 from fakebus.storage.sqlite_reads import load_log_starts
 from fakebus.storage.sqlite_topics import SqliteTopics, read_next_log_id
 from fakebus.storage.sqlite_transaction import OpenFiles, Transaction
@@ -99,6 +99,8 @@ class SqliteStorage:
         self.replace_batches = logs.replace_batches
         self.set_first_dirty_offset = logs.set_first_dirty_offset
         self.begin_epoch = logs.begin_epoch
+        self.move_epochs = logs.move_epochs
+        self.drop_filled = logs.drop_filled
         self.producer_batches = logs.producer_batches
         self.transaction_start = logs.transaction_start
         self.aborted_transactions = logs.aborted_transactions
@@ -115,8 +117,6 @@ class SqliteStorage:
         self.load_groups = reader_connection.reading(groups.load_groups)
         self.save_snapshot = writer.writing(snapshots.save_snapshot)
         self.load_snapshots = reader_connection.reading(snapshots.load_snapshots)
-        self.put_back_batches = writer.writing(snapshots.put_back_batches)
-        self.forget_changes = writer.writing(snapshots.forget_changes)
         self.read_kept = reader_connection.reading(snapshots.read_kept)
         self.kept_bytes = reader_connection.reading(snapshots.kept_bytes)
         self.get_meta = meta.get_meta
@@ -128,6 +128,18 @@ class SqliteStorage:
     def keep_batches(self, change: LogChange, undo: Undo | None = None) -> asyncio.Future[None]:
         """Enqueue: note a change, and copy the batches that begin in its range."""
         return self._writer.enqueue_with_future(snapshots.keep_batches, (change,), undo=undo)
+
+    async def put_back_batches(self, log_id: int, kept: KeptRange) -> int:
+        """Append some of what was kept to a log that nobody sees; return where the rest begins."""
+        upto: list[int] = []
+        await self._writer.enqueue_with_future(snapshots.put_back_batches, (log_id, kept, upto))
+        return upto[0]
+
+    def forget_changes(self, change_ids: Sequence[int]) -> asyncio.Future[None]:
+        """Enqueue: forget changes; what was kept with them leaves the file in the background."""
+        return self._writer.enqueue_with_future(
+            snapshots.forget_changes, (change_ids,), lambda _: self._writer.want_purge()
+        )
 
     @classmethod
     async def open(cls, path: Path | None, *, durable: bool = True) -> SqliteStorage:
@@ -269,6 +281,7 @@ def _configure(connection: sqlite3.Connection, name: str, *, durable: bool) -> _
     if migrate(connection, name):
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     connection.execute("PRAGMA journal_mode = WAL").fetchall()
+    drop_filled(connection)
     return _Found(
         Transaction(connection),
         dict(connection.execute("SELECT key, value FROM meta").fetchall()),

@@ -19,7 +19,7 @@ from fakebus.storage.interface import (
 )
 from fakebus.storage.sqlite_compaction import forget_freed_bytes, replace_batches
 from fakebus.storage.sqlite_connection import WorkerConnection
-from fakebus.storage.sqlite_purge import plan_purge
+from fakebus.storage.sqlite_purge import delete_last, plan_purge
 from fakebus.storage.sqlite_times import TimeBlocks
 from fakebus.storage.sqlite_transaction import MAX_OFFSET, OFFSET_BITS, Operation, Transaction
 from fakebus.storage.sqlite_writer import GroupCommitWriter
@@ -166,22 +166,38 @@ class SqliteLogs:
             _set_first_dirty_offset, (log_id, offset), undo=undo
         )
 
-    def truncate(
-        self, log_id: int, log_end_offset: int, undo: Undo | None = None
+    def move_epochs(
+        self, log_id: int, to_log_id: int, undo: Undo | None = None
     ) -> asyncio.Future[None]:
-        """Enqueue: drop every batch whose base offset is at or above ``log_end_offset``."""
+        """Enqueue: let the leader epochs of a log be those of another one."""
+        return self._writer.enqueue_with_future(_move_epochs, (log_id, to_log_id), undo=undo)
+
+    def drop_filled(self, log_id: int) -> asyncio.Future[None]:
+        """Enqueue: let a log go that was filled and has not become that of a topic."""
+        return self._writer.enqueue_with_future(
+            plan_purge,
+            (log_id, MAX_OFFSET),
+            lambda failure: None if failure else self.hide([log_id]),
+        )
+
+    def truncate(
+        self, log_id: int, log_end_offset: int, left: list[int], undo: Undo | None = None
+    ) -> asyncio.Future[None]:
+        """Enqueue: drop the last batches whose base offset is at or above ``log_end_offset``."""
         # A search that comes before the truncation is done begins them anew, and so do the next.
         self._blocks.pop(log_id, None)
         return self._writer.enqueue_with_future(
             _truncate,
-            (log_id, log_end_offset),
-            partial(self._truncated, log_id, log_end_offset),
+            (log_id, log_end_offset, left),
+            partial(self._truncated, log_id, log_end_offset, left),
             undo,
         )
 
-    def _truncated(self, log_id: int, log_end_offset: int, failure: BaseException | None) -> None:
+    def _truncated(
+        self, log_id: int, log_end_offset: int, left: list[int], failure: BaseException | None
+    ) -> None:
         self._blocks.pop(log_id, None)
-        if failure is None and log_end_offset < self._log_starts.get(log_id, 0):
+        if failure is None and not left and log_end_offset < self._log_starts.get(log_id, 0):
             self._log_starts[log_id] = log_end_offset
 
     def hide(self, log_ids: Sequence[int]) -> None:
@@ -218,30 +234,35 @@ def _begin_epoch(
     )
 
 
-def _truncate(transaction: Transaction, log_id: int, log_end_offset: int) -> None:
+def _move_epochs(transaction: Transaction, log_id: int, to_log_id: int) -> None:
+    transaction.execute("UPDATE leader_epochs SET log_id = ? WHERE log_id = ?", (to_log_id, log_id))
+
+
+def _truncate(transaction: Transaction, log_id: int, log_end_offset: int, left: list[int]) -> None:
     first_id = log_id << OFFSET_BITS
     row = transaction.execute(
         "SELECT log_start_offset FROM logs WHERE log_id = ?", (log_id,)
     ).fetchone()
-    if row is not None and log_end_offset < row[0]:
-        # The log starts over below where it started. Old batches that wait to be purged
-        # would lie where the next ones go, so they have to leave now.
+    # Where the log starts over below where it started, old batches that wait to be purged lie
+    # where the next ones go: they leave with the others.
+    starts_over = row is not None and log_end_offset < row[0]
+    from_id = first_id if starts_over else first_id + log_end_offset
+    last_id = delete_last(transaction, from_id, first_id | MAX_OFFSET)
+    transaction.forget_totals(log_id)
+    forget_freed_bytes(transaction, log_id)
+    if last_id is not None:
+        # The batch that ends the log now may be one that nobody sees any more.
+        left.append(max(last_id - first_id + 1, log_end_offset))
+        return
+    if starts_over:
         transaction.execute("DELETE FROM purges WHERE log_id = ?", (log_id,))
         transaction.execute(
             "UPDATE logs SET log_start_offset = ? WHERE log_id = ?", (log_end_offset, log_id)
         )
-        from_id = first_id
-    else:
-        from_id = first_id + log_end_offset
-    transaction.execute(
-        "DELETE FROM batches WHERE id BETWEEN ? AND ?", (from_id, first_id | MAX_OFFSET)
-    )
     transaction.execute(
         "UPDATE logs SET first_dirty_offset = min(first_dirty_offset, ?) WHERE log_id = ?",
         (log_end_offset, log_id),
     )
-    forget_freed_bytes(transaction, log_id)
-    transaction.forget_totals(log_id)
 
 
 APPENDS: frozenset[Operation] = frozenset({_append})

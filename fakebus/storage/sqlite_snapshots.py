@@ -6,10 +6,8 @@ import sqlite3
 from collections.abc import Sequence
 
 from fakebus.storage.interface import KeptRange, LogChange, StoredBatch
+from fakebus.storage.sqlite_purge import CHUNK_BYTES, CHUNK_ROWS, FORGOTTEN, plan_filling
 from fakebus.storage.sqlite_transaction import MAX_OFFSET, OFFSET_BITS, Transaction
-
-_BATCHES_AT_ONCE = 64
-"""Batches that are in memory at once; each may have megabytes."""
 
 _COPY = """
 INSERT INTO kept_batches
@@ -35,7 +33,9 @@ def save_snapshot(transaction: Transaction, name: str, content: str | None) -> N
 
 def load_snapshots(connection: sqlite3.Connection) -> tuple[dict[str, str], list[LogChange]]:
     """Return the snapshots by name, and all changes in their order."""
-    changes = connection.execute("SELECT * FROM log_changes ORDER BY id").fetchall()
+    changes = connection.execute(
+        "SELECT * FROM log_changes WHERE log_id <> ? ORDER BY id", (FORGOTTEN,)
+    ).fetchall()
     snapshots = connection.execute("SELECT * FROM snapshots ORDER BY name").fetchall()
     return dict(snapshots), list(map(LogChange._make, changes))
 
@@ -48,24 +48,36 @@ def keep_batches(transaction: Transaction, change: LogChange) -> None:
     transaction.execute(_COPY, (change.change_id, MAX_OFFSET, first, last))
 
 
-def put_back_batches(transaction: Transaction, log_id: int, ranges: Sequence[KeptRange]) -> None:
-    """Append what was kept to a log that ends where the first range begins."""
-    for kept in ranges:
-        begin = kept.from_offset
-        while True:
-            where = (kept.change_id, begin, kept.upto_offset, _BATCHES_AT_ONCE)
-            batches = list(map(StoredBatch._make, transaction.execute(_KEPT, where)))
-            if not batches:
-                break
-            transaction.append(log_id, batches)
-            begin = batches[-1].base_offset + 1
+def put_back_batches(
+    transaction: Transaction, log_id: int, kept: KeptRange, upto: list[int]
+) -> None:
+    """Append some of what was kept to a log that nobody sees yet.
+
+    Args:
+        transaction: to work in.
+        log_id: the log.
+        kept: where what was kept begins and ends.
+        upto: gets one item, the offset at which the rest begins.
+    """
+    plan_filling(transaction, log_id)
+    where = (kept.change_id, kept.from_offset, kept.upto_offset, CHUNK_ROWS)
+    batches: list[StoredBatch] = []
+    size = 0
+    for batch in map(StoredBatch._make, transaction.execute(_KEPT, where)):
+        batches.append(batch)
+        size += len(batch.data)
+        if size >= CHUNK_BYTES:
+            break
+    transaction.append(log_id, batches)
+    is_over = size < CHUNK_BYTES and len(batches) < CHUNK_ROWS
+    upto.append(kept.upto_offset if is_over else batches[-1].base_offset + 1)
 
 
 def forget_changes(transaction: Transaction, change_ids: Sequence[int]) -> None:
-    """Drop changes and what was kept with them."""
-    ids = [(each,) for each in change_ids]
-    transaction.executemany("DELETE FROM kept_batches WHERE change = ?", ids)
-    transaction.executemany("DELETE FROM log_changes WHERE id = ?", ids)
+    """Forget changes; what was kept with them leaves the file in the background."""
+    transaction.executemany(
+        "UPDATE log_changes SET log_id = ? WHERE id = ?", [(FORGOTTEN, each) for each in change_ids]
+    )
 
 
 def read_kept(
@@ -77,6 +89,6 @@ def read_kept(
 
 
 def kept_bytes(connection: sqlite3.Connection) -> dict[int, int]:
-    """Return how many bytes are kept with each change."""
+    """Return how many bytes are kept with each change, those that are forgotten too."""
     sizes = "SELECT change, sum(length(data)) FROM kept_batches GROUP BY change"
     return dict(connection.execute(sizes).fetchall())

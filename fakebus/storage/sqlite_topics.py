@@ -12,7 +12,7 @@ from fakebus.errors import StorageError
 from fakebus.storage.interface import TopicRow, Undo
 from fakebus.storage.sqlite_connection import WorkerConnection
 from fakebus.storage.sqlite_logs import SqliteLogs
-from fakebus.storage.sqlite_purge import plan_purge
+from fakebus.storage.sqlite_purge import end_filling, plan_purge
 from fakebus.storage.sqlite_transaction import MAX_LOG_ID, MAX_OFFSET, Transaction
 from fakebus.storage.sqlite_writer import GroupCommitWriter
 
@@ -75,8 +75,15 @@ class SqliteTopics:
 
 def read_next_log_id(connection: sqlite3.Connection) -> int:
     """Return one more than the largest log id that was ever stored."""
-    row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'logs'").fetchone()
-    return 1 if row is None else int(row[0]) + 1
+    [last] = connection.execute(
+        """
+        SELECT max(seq) FROM (
+            SELECT seq FROM sqlite_sequence WHERE name = 'logs'
+            UNION SELECT max(log_id) FROM purges
+        )
+        """
+    ).fetchone()
+    return 1 if last is None else int(last) + 1
 
 
 def _save_topic(transaction: Transaction, topic: TopicRow, dropped: list[int]) -> None:
@@ -98,7 +105,9 @@ def _save_topic(transaction: Transaction, topic: TopicRow, dropped: list[int]) -
         """,
         ((log_id, number, index) for index, log_id in enumerate(topic.log_ids)),
     )
-    _drop_logs(transaction, {log_id for (log_id,) in before}.difference(topic.log_ids), dropped)
+    old = {log_id for (log_id,) in before}
+    end_filling(transaction, set(topic.log_ids) - old)
+    _drop_logs(transaction, old.difference(topic.log_ids), dropped)
 
 
 def _delete_topic(transaction: Transaction, topic_id: UUID, dropped: list[int]) -> None:

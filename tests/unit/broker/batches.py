@@ -7,6 +7,8 @@ from typing import Any
 
 from fakebus.broker.broker import Broker
 from fakebus.broker.fetching import FetchTarget
+from fakebus.broker.log_rewriting import LogContent, replace_logs
+from fakebus.broker.partition_log import PartitionLog
 from fakebus.records.builder import build_batch
 from fakebus.records.reader import read_records
 from fakebus.records.record import NewRecord, Record
@@ -44,3 +46,22 @@ async def keep(broker: Broker, batches: Sequence[StoredBatch]) -> list[KeptRange
     storage.append_batches(elsewhere, batches, lambda failure: None)
     await storage.keep_batches(LogChange(elsewhere, elsewhere, 0, end))
     return [KeptRange(0, end, elsewhere)]
+
+
+async def filled(broker: Broker, kept: Sequence[KeptRange]) -> int:
+    """Return a log that nobody sees with what was kept."""
+    log_id = broker._storage.next_log_id()
+    for begin, end, change_id in kept:
+        while begin < end:
+            begin = await broker._storage.put_back_batches(log_id, KeptRange(begin, end, change_id))
+    return log_id
+
+
+async def put_back(
+    broker: Broker, log: PartitionLog, offset: int, kept: Sequence[KeptRange], start: int, end: int
+) -> None:
+    """Put what was kept in the place of all that a log holds from an offset on, as snapshots do."""
+    log_id = await filled(broker, kept)
+    topic = broker.topics.get(log.topic_partition.topic)
+    assert topic is not None
+    await replace_logs(broker.topics, topic, {log: LogContent(log_id, offset, start, end)})

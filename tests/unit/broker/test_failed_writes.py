@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 from fakebus.broker.broker import Broker
 from fakebus.broker.config_requests import ConfigChange, ResourceChange, ResourceType
 from fakebus.broker.groups.requests import OffsetCommit, PartitionOffset
+from fakebus.broker.log_rewriting import LogContent, cut_off, replace_logs
 from fakebus.broker.topic_requests import NewPartitions, NewTopic, TopicToDelete
 from fakebus.broker.topics import Topic
 from fakebus.errors import BrokerError, ErrorCode, StorageError
 from fakebus.storage.sqlite import SqliteStorage
 from fakebus.types import TopicPartition
 from tests.manual_clock import ManualClock
-from tests.unit.broker.batches import T0, batch, keep
+from tests.unit.broker.batches import T0, batch, filled, keep
 from tests.unit.broker.conftest import NOW_MS
 
 U0 = TopicPartition("u", 0)
@@ -213,7 +214,7 @@ def changing(kind: ResourceType, name: str, config: str, value: str) -> Callable
 
 async def rewrite(broker: Broker) -> None:
     log = broker.partition_log(T0)
-    await log.rewrite(1, (), log_start_offset=1, log_end_offset=1)
+    await cut_off(log, 1, log_start_offset=1, log_end_offset=1)
 
 
 Change = Callable[[Broker], Awaitable[None]]
@@ -343,7 +344,9 @@ async def test_a_topic_and_its_committed_offsets_go_in_one_transaction() -> None
 async def test_the_parts_of_a_rewrite_go_in_one_transaction() -> None:
     async with filled_broker() as (broker, _, disk):
         log = broker.partition_log(T0)
-        kept = await keep(broker, await log.read(1, 2, 10_000))
+        topic = broker.topics.get("t")
+        assert topic is not None
+        log_id = await filled(broker, await keep(broker, await log.read(1, 2, 10_000)))
         disk.room = 1
-        await log.rewrite(1, kept, log_start_offset=1, log_end_offset=2)
+        await replace_logs(broker.topics, topic, {log: LogContent(log_id, 1, 1, 2)})
         assert (log.log_start_offset, log.log_end_offset) == (1, 2)

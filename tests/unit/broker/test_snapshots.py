@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import copy
 import shutil
-from collections.abc import Mapping
+import sqlite3
+from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -22,11 +24,13 @@ from fakebus.broker.fetching import FetchTarget
 from fakebus.broker.partition_log import PartitionLog
 from fakebus.broker.snapshot_reading import Pair
 from fakebus.broker.snapshots import Snapshot
-from fakebus.errors import ErrorCode
+from fakebus.errors import ErrorCode, StorageError
 from fakebus.records.reader import read_records
 from fakebus.records.record import Record
+from fakebus.storage import sqlite_purge, sqlite_snapshots
 from fakebus.storage.interface import BatchSummary, KeptRange, StoredBatch
 from fakebus.storage.sqlite import SqliteStorage
+from fakebus.storage.sqlite_transaction import Transaction
 from fakebus.types import TopicPartition
 from tests.manual_clock import ManualClock
 from tests.unit.broker.batches import T0, batch
@@ -213,6 +217,96 @@ async def test_what_is_produced_during_a_rollback_comes_behind(
     assert found[:3] == before
     assert [offset for offset, _, _ in found[3:]] == list(range(6, log.high_watermark))
     assert b"later" not in b"".join(data for _, _, data in found)
+
+
+def small_slices(monkeypatch: pytest.MonkeyPatch, batches: int) -> None:
+    for module in (sqlite_purge, sqlite_snapshots):
+        monkeypatch.setattr(module, "CHUNK_ROWS", batches)
+
+
+async def beside(rollback: Coroutine[Any, Any, None], broker: Broker) -> int:
+    """Return how many acknowledgements a producer got while a rollback was under way."""
+    rolling_back, place, count = asyncio.create_task(rollback), TopicPartition("other", 0), 0
+    while not rolling_back.done():
+        await broker.produce(place, batch(b"x"))
+        count += 1
+    await rolling_back
+    return count
+
+
+async def test_others_write_between_the_slices_of_a_topic_that_comes_back(
+    broker: Broker, log: PartitionLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(30):
+        await broker.produce(T0, batch(b"a"))
+    before = await content(log)
+    await broker.topics.create("other", 1, {})
+    snapshot = await broker.snapshots.take()
+    topic = broker.topics.get("t")
+    assert topic is not None
+    await broker.topics.delete(topic)
+    small_slices(monkeypatch, 3)
+    seen = set()
+    put_back = broker._storage.put_back_batches
+
+    async def noted(log_id: int, kept: KeptRange) -> int:
+        seen.add(broker.topics.get("t"))
+        return await put_back(log_id, kept)
+
+    monkeypatch.setattr(broker._storage, "put_back_batches", noted)
+    assert await beside(broker.snapshots.roll_back(snapshot), broker) >= 10
+    assert seen == {None}, "a topic that is back in parts is not served"
+    assert await content(broker.partition_log(T0)) == before
+
+
+async def test_others_write_between_the_slices_of_what_is_taken_back(
+    broker: Broker, log: PartitionLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await broker.topics.create("other", 1, {})
+    before, snapshot = await content(log), await broker.snapshots.take()
+    for _ in range(30):
+        await broker.produce(T0, batch(b"a"))
+    small_slices(monkeypatch, 3)
+    truncate, held = broker._storage.truncate, []
+
+    def noted(*arguments: Any) -> asyncio.Future[None]:
+        held.append(broker.produce(T0, batch(b"new")))
+        return truncate(*arguments)
+
+    monkeypatch.setattr(broker._storage, "truncate", noted)
+    assert await beside(broker.snapshots.roll_back(snapshot), broker) >= 10
+    assert len(held) > 10
+    end = before[-1][1] + 1
+    assert [(await each).base_offset for each in held] == list(range(end, end + len(held)))
+    assert (await content(log))[: len(before)] == before
+    assert len(await content(log)) == len(before) + len(held)
+
+
+async def test_what_cannot_be_taken_back_any_more_ends_the_log_where_it_is_whole(
+    broker: Broker, log: PartitionLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot = await broker.snapshots.take()
+    for _ in range(30):
+        await broker.produce(T0, batch(b"a"))
+    before = await content(log)
+    small_slices(monkeypatch, 3)
+    run, runs = Transaction.run, 0
+
+    def failing(transaction: Transaction, group: Any) -> None:
+        nonlocal runs
+        runs += any(each[0].__name__ == "_truncate" for each in group)
+        if runs > 4:
+            raise sqlite3.OperationalError("disk I/O error")
+        run(transaction, group)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Transaction, "run", failing)
+        with pytest.raises(StorageError, match="disk I/O error"):
+            await broker.snapshots.roll_back(snapshot)
+    assert await content(log) == before[:-12]
+    assert (await broker.produce(T0, batch(b"b"))).base_offset == before[-12][0]
+    await broker.snapshots.roll_back(snapshot)
+    assert await content(log) == before[:-30]
 
 
 async def test_compaction_that_a_rollback_has_overtaken_writes_nothing(
@@ -509,7 +603,10 @@ LIMITS = settings(
 )
 
 
-def test_snapshots_agree_with_a_model_that_remembers_everything() -> None:
+def test_snapshots_agree_with_a_model_that_remembers_everything(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    small_slices(monkeypatch, 2)
     case = SnapshotMachine.TestCase
     case.settings = LIMITS
     case().runTest()
@@ -585,7 +682,10 @@ class SavedSnapshotMachine(BusMachine):
         self.start(None)
 
 
-def test_saved_snapshots_agree_with_the_model_however_often_the_process_is_killed() -> None:
+def test_saved_snapshots_agree_with_the_model_however_often_the_process_is_killed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    small_slices(monkeypatch, 1)
     case = SavedSnapshotMachine.TestCase
     case.settings = settings(LIMITS, max_examples=12, stateful_step_count=19)
     case().runTest()

@@ -10,13 +10,14 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from fakebus.broker.broker import Broker
+from fakebus.broker.log_rewriting import cut_off
 from fakebus.broker.partition_log import PartitionLog
 from fakebus.broker.tail import SLICE_BYTES, LogCursor, Tail
 from fakebus.records.batch import CONTROL_BIT
 from fakebus.records.codecs import Codec
 from fakebus.storage.interface import StoredBatch
 from fakebus.types import TopicPartition
-from tests.unit.broker.batches import T0, batch, keep
+from tests.unit.broker.batches import T0, batch, keep, put_back
 
 _ATTRIBUTES_AT = 21
 
@@ -158,7 +159,7 @@ async def test_what_is_cut_off_while_it_is_read_does_not_come(
     slow = _SlowReads(log, monkeypatch)
     reading = asyncio.create_task(rest(LogCursor(log)))
     await slow.reading.wait()
-    await log.rewrite(1, (), log_start_offset=0, log_end_offset=1)
+    await cut_off(log, 1, log_start_offset=0, log_end_offset=1)
     await put(broker, b"c")
     slow.go_on.set()
     assert await reading == [b"a", b"c"]
@@ -179,7 +180,7 @@ async def test_what_is_cut_off_while_it_is_unpacked_does_not_come(
     monkeypatch.setattr(asyncio, "to_thread", slow)
     reading = asyncio.create_task(rest(LogCursor(log)))
     await unpacking.wait()
-    await log.rewrite(1, (), log_start_offset=0, log_end_offset=1)
+    await cut_off(log, 1, log_start_offset=0, log_end_offset=1)
     await put(broker, b"c")
     go_on.set()
     assert await reading == [b"a", b"c"]
@@ -219,7 +220,7 @@ async def test_after_a_rollback_a_cursor_goes_back_to_where_the_log_is_what_it_w
     await put(broker, b"a", b"b", b"c")
     cursor = LogCursor(log)
     assert await rest(cursor) == [b"a", b"b", b"c"]
-    await log.rewrite(1, (), log_start_offset=0, log_end_offset=1)
+    await cut_off(log, 1, log_start_offset=0, log_end_offset=1)
     await put(broker, b"x")
     assert await rest(cursor) == [b"x"]
 
@@ -230,9 +231,9 @@ async def test_a_cursor_notices_the_deepest_of_several_rollbacks(
     await put(broker, b"a", b"b", b"c")
     cursor = LogCursor(log)
     await rest(cursor)
-    await log.rewrite(1, (), log_start_offset=0, log_end_offset=1)
+    await cut_off(log, 1, log_start_offset=0, log_end_offset=1)
     await put(broker, b"x", b"y")
-    await log.rewrite(2, (), log_start_offset=0, log_end_offset=2)
+    await cut_off(log, 2, log_start_offset=0, log_end_offset=2)
     assert cursor.settle()
     assert not cursor.settle()
     assert await rest(cursor) == [b"x"]
@@ -244,7 +245,7 @@ async def test_a_rollback_behind_a_cursor_takes_nothing_back(
     await put(broker, b"a", b"b")
     cursor = LogCursor(log)
     await cursor.records(1)
-    await log.rewrite(1, (), log_start_offset=0, log_end_offset=1)
+    await cut_off(log, 1, log_start_offset=0, log_end_offset=1)
     assert not cursor.settle()
     await put(broker, b"x")
     assert await rest(cursor) == [b"x"]
@@ -258,12 +259,12 @@ async def test_a_rollback_does_not_lead_to_what_lies_before_a_cursors_beginning(
     await log.delete_records(2)
     cursor = LogCursor(log, 2)
     assert await rest(cursor) == [b"c"]
-    await log.rewrite(0, kept, log_start_offset=0, log_end_offset=3)
+    await put_back(broker, log, 0, kept, 0, 3)
     assert await rest(cursor) == [b"c"]
 
 
 async def test_offsets_that_hold_nothing_are_passed_over(broker: Broker, log: PartitionLog) -> None:
-    await log.rewrite(0, (), log_start_offset=0, log_end_offset=5)
+    await cut_off(log, 0, log_start_offset=0, log_end_offset=5)
     cursor = LogCursor(log)
     assert await rest(cursor) == []
     assert cursor.position == 5
@@ -274,7 +275,7 @@ async def test_control_batches_hold_no_records(broker: Broker, log: PartitionLog
     await put(broker, b"a")
     (stored,) = await log.read(0, 1, 1000)
     control = stored._replace(attributes=stored.attributes | CONTROL_BIT)
-    await log.rewrite(0, await keep(broker, [control]), log_start_offset=0, log_end_offset=1)
+    await put_back(broker, log, 0, await keep(broker, [control]), 0, 1)
     await put(broker, b"b")
     assert await rest(LogCursor(log)) == [b"b"]
 
@@ -289,7 +290,7 @@ async def test_a_batch_that_cannot_be_read_is_passed_over_with_a_warning(
     damaged[_ATTRIBUTES_AT + 1] |= Codec.GZIP.value
     batches[1] = batches[1]._replace(data=damaged)
     kept = await keep(broker, batches)
-    await log.rewrite(0, kept, log_start_offset=0, log_end_offset=3)
+    await put_back(broker, log, 0, kept, 0, 3)
     with caplog.at_level(logging.WARNING):
         assert await rest(LogCursor(log)) == [b"a", b"c"]
     assert "t-0 at offset 1" in caplog.text
@@ -395,7 +396,7 @@ async def test_a_tail_is_woken_by_records_by_new_topics_and_by_rollbacks(broker:
         assert await is_woken(tail)
         await rest(tail)
         assert not await is_woken(tail)
-        await topic.partitions[0].rewrite(0, (), log_start_offset=0, log_end_offset=0)
+        await cut_off(topic.partitions[0], 0, log_start_offset=0, log_end_offset=0)
         assert await is_woken(tail)
         await rest(tail)
         await tail.wait(0)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import pytest
 
 from fakebus.broker.broker import Broker
+from fakebus.broker.log_rewriting import cut_off
 from fakebus.broker.partition_log import PartitionLog
 from fakebus.errors import BrokerError, ErrorCode
 from fakebus.records.builder import build_batch
@@ -259,7 +260,7 @@ async def test_a_log_that_was_cut_off_is_read_again(registry: Registry, broker: 
     await registry.register("s", request("{}"))
     await registry.register("t", request('{"a":1}'))
     log = broker.partition_log(LOG)
-    await log.rewrite(1, (), log_start_offset=0, log_end_offset=1)
+    await cut_off(log, 1, log_start_offset=0, log_end_offset=1)
     await registry.register("u", request('{"b":1}'))
     assert registry.subjects() == ["s", "u"]
     assert registry.schema_by_id(3).subject == "u", "id 2 is not given to another schema"
@@ -285,7 +286,7 @@ async def test_what_is_cut_off_while_the_log_is_read_is_not_known(
     starting = asyncio.create_task(other.start())
     await reading.wait()
     (last,) = await read(log.high_watermark - 1, log.high_watermark, 1)
-    await log.rewrite(last.base_offset, (), log_start_offset=0, log_end_offset=last.base_offset)
+    await cut_off(log, last.base_offset, log_start_offset=0, log_end_offset=last.base_offset)
     await registry.register("c", request('{"b":1}'))
     go_on.set()
     await starting

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
-from fakebus.storage.interface import ProducerBatch, Storage, StoredBatch
+from fakebus.storage import sqlite_purge
+from fakebus.storage.interface import KeptRange, LogChange, ProducerBatch, Storage, StoredBatch
 
 from .batches import END, append, batch, new_log, new_topic, offsets
+from .conftest import OpenStorage
 
 
 async def test_batches_come_back_as_they_were_appended(storage: Storage) -> None:
@@ -100,7 +103,7 @@ async def test_logs_do_not_see_each_others_batches(storage: Storage) -> None:
     assert await storage.size_bytes(middle) == 0
     assert await storage.first_batch_at_or_after(middle, 0, 0, END) is None
     assert await storage.batch_with_max_timestamp(middle, 0, END) is None
-    await storage.truncate(middle, 0)
+    await storage.truncate(middle, 0, [])
     await storage.delete_before(middle, 100)
     await storage.flush()
     assert await offsets(storage, low) == [0, 1]
@@ -112,15 +115,52 @@ async def test_truncate_drops_the_batches_that_begin_at_the_offset_or_later(
 ) -> None:
     log_id = await new_log(storage)
     await append(storage, log_id, *(batch(n * 10, 10) for n in range(4)))
-    await storage.truncate(log_id, 15)
+    await storage.truncate(log_id, 15, [])
     assert await offsets(storage, log_id) == [0, 10]
     assert await storage.size_bytes(log_id) == 20
+
+
+async def test_much_is_truncated_in_slices_from_the_end(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_purge, "CHUNK_ROWS", 4)
+    log_id = await new_log(storage)
+    await append(storage, log_id, *(batch(n) for n in range(10)))
+    left: list[int] = []
+    await storage.truncate(log_id, 3, left)
+    assert left == [6]
+    assert await offsets(storage, log_id) == list(range(6))
+    left.clear()
+    await storage.truncate(log_id, 3, left)
+    assert left == []
+    assert await offsets(storage, log_id) == [0, 1, 2]
+
+
+async def test_a_log_that_was_being_filled_is_gone_at_the_next_start(
+    open_storage: OpenStorage, data_file: Path
+) -> None:
+    storage = await open_storage(data_file)
+    kept_from = await new_log(storage)
+    await append(storage, kept_from, batch(0), batch(1))
+    await storage.keep_batches(LogChange(1, kept_from, 0, 2))
+    filled = storage.next_log_id()
+    assert await storage.put_back_batches(filled, KeptRange(0, 2, 1)) == 2
+    await storage.close()
+    storage = await open_storage(data_file)
+    assert storage.next_log_id() > filled, "batches of it may still be in the file"
+    for _ in range(1000):
+        if not await offsets(storage, filled):
+            break
+        await asyncio.sleep(0.001)
+    assert await offsets(storage, filled) == []
+    assert await offsets(storage, kept_from) == [0, 1]
+    await storage.close()
 
 
 async def test_a_truncated_log_takes_new_batches_at_the_old_offsets(storage: Storage) -> None:
     log_id = await new_log(storage)
     await append(storage, log_id, batch(0), batch(1, timestamp=9000, size=500))
-    truncated = storage.truncate(log_id, 1)
+    truncated = storage.truncate(log_id, 1, [])
     await append(storage, log_id, batch(1, timestamp=2000, size=5))
     await truncated
     [state] = await storage.load_logs()
@@ -135,7 +175,7 @@ async def test_truncate_below_the_log_start_empties_the_log_and_starts_it_over(
     # In one go, so that the old batches are still there when the log starts over.
     with storage.atomic():
         deleted = storage.delete_before(log_id, 15)
-        truncated = storage.truncate(log_id, 5)
+        truncated = storage.truncate(log_id, 5, [])
         appended = append(storage, log_id, batch(5, timestamp=7))
     await asyncio.gather(deleted, truncated, appended)
     await append(storage, log_id, batch(6, timestamp=8))
@@ -181,7 +221,7 @@ async def test_size_counts_what_is_left(storage: Storage) -> None:
     assert await storage.size_bytes(log_id) == 55
     await storage.delete_before(log_id, 3)
     assert await storage.size_bytes(log_id) == 55 - 6
-    await storage.truncate(log_id, 9)
+    await storage.truncate(log_id, 9, [])
     assert await storage.size_bytes(log_id) == 55 - 6 - 10
 
 

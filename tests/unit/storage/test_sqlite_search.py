@@ -85,7 +85,7 @@ async def test_look_ups_by_time_agree_after_the_ends_were_cut_off(
     await append(storage, log_id, *batches)
     start, end = batches[20].base_offset, batches[40].base_offset
     await storage.delete_before(log_id, start)
-    await storage.truncate(log_id, end)
+    await storage.truncate(log_id, end, [])
     more = [
         b._replace(base_offset=b.base_offset + end, last_offset=b.last_offset + end)
         for b in make_log(4, shape)

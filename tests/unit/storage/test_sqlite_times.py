@@ -96,7 +96,7 @@ async def test_a_truncated_log_is_searched_anew(storage: Storage) -> None:
     await append(storage, log_id, *late)
     await storage.delete_before(log_id, 1)
     assert await storage.first_batch_at_or_after(log_id, 300, 1, 100) is None
-    await storage.truncate(log_id, 4)
+    await storage.truncate(log_id, 4, [])
     await append(storage, log_id, *(batch(offset, timestamp=400) for offset in range(4, 12)))
     found = await storage.first_batch_at_or_after(log_id, 300, 1, 100)
     assert found is not None

@@ -144,7 +144,10 @@ class StorageMachine(RuleBasedStateMachine):
         end = max(0, log.end - back)
 
         async def write() -> None:
-            await self.storage.truncate(log.log_id, end)
+            left = [end]
+            while left:
+                left.clear()
+                await self.storage.truncate(log.log_id, end, left)
 
         self.run(write())
         log.truncate(end)

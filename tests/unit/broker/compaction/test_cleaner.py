@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from fakebus.broker.broker import Broker
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.fetching import IsolationLevel
+from fakebus.broker.log_rewriting import cut_off
 from fakebus.broker.tail_cache import LogTail, TailCache
 from fakebus.records.batch import CONTROL_BIT, invalid_crcs, parse_header
 from fakebus.records.builder import build_batch
@@ -357,7 +358,7 @@ async def test_a_log_that_is_truncated_meanwhile_is_left_alone(broker: Broker) -
     async def read_and_truncate(*arguments: int) -> Sequence[StoredBatch]:
         batches = await read(*arguments)
         log.read = read  # type: ignore[method-assign]
-        await log.rewrite(0, (), log_start_offset=0, log_end_offset=0)
+        await cut_off(log, 0, log_start_offset=0, log_end_offset=0)
         await put(broker, (b"new", b"0"))
         return batches
 
