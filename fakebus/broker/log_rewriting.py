@@ -99,13 +99,19 @@ async def replace_logs(
     before = {log: log.producers for log in contents}
     storage = topics.storage
     with storage.atomic():
-        written = []
+        written: list[asyncio.Future[None]] = []
+        undone: list[Undo] = []
+
+        def undo() -> None:
+            for each in undone:
+                each()
+
         for log, content in contents.items():
-            old_id, undo = log.log_id, _take_over(log, content)
-            written.append(storage.move_epochs(old_id, content.log_id, undo))
-            epoch = log.leader_epoch, content.from_offset
-            written.append(storage.begin_epoch(content.log_id, *epoch))
-        written.append(topics.save(topic, lambda: None))
+            former_id = log.log_id
+            undone.append(_take_over(log, content))
+            epoch = content.log_id, log.leader_epoch, content.from_offset
+            written.append(storage.begin_epoch(*epoch, former_id))
+        written.append(topics.save(topic, undo))
         written += [
             storage.delete_before(each.log_id, each.log_start_offset)
             for each in contents.values()

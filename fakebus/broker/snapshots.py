@@ -259,6 +259,10 @@ class Snapshots:
             for place in places:
                 await self._keep_place(place)
 
+    async def _keep_all(self, logs: Iterable[PartitionLog]) -> None:
+        """Keep all of logs: a snapshot needs it again if its way back is interrupted."""
+        await self._keep([(log, log.log_start_offset, log.high_watermark) for log in logs])
+
     async def _keep_place(self, place: LogRange) -> None:
         while (missing := self._missing([place])) is not None:
             begin, end = await self._at_once(*missing)
@@ -358,6 +362,8 @@ class Snapshots:
     async def _create_anew(self, snapshot: Snapshot, name: str) -> None:
         copied = snapshot.topics[name]
         self._fetch_sessions.clear()
+        if topic := self._topics.get(name):
+            await self._keep_all(topic.partitions)
         async with self._filling(copied.logs) as log_ids:
             while (other := self._topics.get(name)) is not None:
                 await self._topics.delete(other)
@@ -388,15 +394,10 @@ class Snapshots:
         self, topic: Topic, copied: TopicCopy, changed: Mapping[PartitionLog, LogCopy]
     ) -> bool:
         """Let logs hold again what they held, all of the topic at once; false if it has gone."""
-
-        async def keep() -> None:
-            # All that is there goes: the snapshot needs it if this is interrupted, and others may.
-            await self._keep([(log, log.log_start_offset, log.high_watermark) for log in changed])
-
-        await keep()
+        await self._keep_all(changed)
         try:
             async with self._filling(changed.values()) as log_ids:
-                await keep()
+                await self._keep_all(changed)
                 if not self._is_as(topic, copied):
                     raise _TopicGoneError
                 contents = {}
@@ -431,16 +432,14 @@ class Snapshots:
             copy.log_id, copy.last_change = log_id, self._last_change
 
     def _before_rewriting(self, log: PartitionLog) -> None:
-        self._fetch_sessions.clear()
-        if self._has_members:
-            self._let_notice(log)
-
-    def _let_notice(self, log: PartitionLog) -> None:
         """Let consumers wait that have read further than the log will reach.
 
         An error would have them begin where auto.offset.reset says, before a heartbeat has told
         them to join again and to read on from what their group has committed.
         """
+        self._fetch_sessions.clear()
+        if not self._has_members:
+            return
         end = log.former_end_offset = log.log_end_offset
 
         def over() -> None:

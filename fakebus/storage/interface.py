@@ -287,14 +287,9 @@ class LogRetention(Protocol):
         """
 
     def begin_epoch(
-        self, log_id: int, leader_epoch: int, start_offset: int
+        self, log_id: int, leader_epoch: int, start_offset: int, former_id: int | None = None
     ) -> asyncio.Future[None]:
-        """Enqueue: keep that a leader epoch, 1 or later, began at an offset."""
-
-    def move_epochs(
-        self, log_id: int, to_log_id: int, undo: Undo | None = None
-    ) -> asyncio.Future[None]:
-        """Enqueue: let the leader epochs of a log be those of another one."""
+        """Enqueue: keep that a leader epoch, 1 or later, began; those of ``former_id`` come too."""
 
     def drop_filled(self, log_id: int) -> asyncio.Future[None]:
         """Enqueue: let a log go that was filled and has not become that of a topic."""

@@ -99,7 +99,6 @@ class SqliteStorage:
         self.replace_batches = logs.replace_batches
         self.set_first_dirty_offset = logs.set_first_dirty_offset
         self.begin_epoch = logs.begin_epoch
-        self.move_epochs = logs.move_epochs
         self.drop_filled = logs.drop_filled
         self.producer_batches = logs.producer_batches
         self.transaction_start = logs.transaction_start

@@ -166,12 +166,6 @@ class SqliteLogs:
             _set_first_dirty_offset, (log_id, offset), undo=undo
         )
 
-    def move_epochs(
-        self, log_id: int, to_log_id: int, undo: Undo | None = None
-    ) -> asyncio.Future[None]:
-        """Enqueue: let the leader epochs of a log be those of another one."""
-        return self._writer.enqueue_with_future(_move_epochs, (log_id, to_log_id), undo=undo)
-
     def drop_filled(self, log_id: int) -> asyncio.Future[None]:
         """Enqueue: let a log go that was filled and has not become that of a topic."""
         return self._writer.enqueue_with_future(
@@ -227,15 +221,19 @@ def _set_first_dirty_offset(transaction: Transaction, log_id: int, offset: int) 
 
 
 def _begin_epoch(
-    transaction: Transaction, log_id: int, leader_epoch: int, start_offset: int
+    transaction: Transaction,
+    log_id: int,
+    leader_epoch: int,
+    start_offset: int,
+    former_id: int | None = None,
 ) -> None:
+    if former_id is not None:
+        transaction.execute(
+            "UPDATE leader_epochs SET log_id = ? WHERE log_id = ?", (log_id, former_id)
+        )
     transaction.execute(
         "INSERT INTO leader_epochs VALUES (?, ?, ?)", (log_id, leader_epoch, start_offset)
     )
-
-
-def _move_epochs(transaction: Transaction, log_id: int, to_log_id: int) -> None:
-    transaction.execute("UPDATE leader_epochs SET log_id = ? WHERE log_id = ?", (to_log_id, log_id))
 
 
 def _truncate(transaction: Transaction, log_id: int, log_end_offset: int, left: list[int]) -> None:
