@@ -36,10 +36,12 @@ async def reading(consumers: Consumers, name: str = "me", *, commits: bool = Tru
     return consumer
 
 
-async def pass_by(clock: ManualClock, seconds: int) -> None:
+async def pass_by(clock: ManualClock, consumers: Consumers, seconds: int) -> None:
     """Let time pass second by second, and with each let be done what is due."""
     for _ in range(seconds):
         clock.advance(1)
+        # What is stored takes a time of its own.
+        await asyncio.gather(*consumers._tasks)
         for _ in range(5):
             await asyncio.sleep(0)
 
@@ -63,7 +65,7 @@ async def test_a_consumer_stays_in_its_group_as_long_as_it_is_used(
 ) -> None:
     consumer = await reading(consumers)
     session_s = broker.config.get_int("group.consumer.session.timeout.ms") // 1000
-    await pass_by(clock, 2 * session_s)
+    await pass_by(clock, consumers, 2 * session_s)
     assert members(broker) == 1
     assert await read(consumer, clock) == [b"a", b"b", b"c"]
 
@@ -73,13 +75,13 @@ async def test_one_that_nobody_uses_is_closed_and_its_partitions_go_to_others(
 ) -> None:
     await reading(consumers, "idle")
     other = await reading(consumers, "used")
-    await pass_by(clock, int(IDLE_S) - 10)
+    await pass_by(clock, consumers, int(IDLE_S) - 10)
     assert consumers.get("g", "used") is other
-    await pass_by(clock, 20)
+    await pass_by(clock, consumers, 20)
     with pytest.raises(RequestError, match="not found"):
         consumers.get("g", "idle")
     assert members(broker) == 1
-    await pass_by(clock, 10)
+    await pass_by(clock, consumers, 10)
     assert len(other.assignment) == 2
 
 
@@ -90,7 +92,7 @@ async def test_what_was_read_is_committed_after_a_while(
     consumer = await reading(consumers, commits=commits)
     assert len(await read(consumer, clock)) == 3
     assert broker.group_coordinator.committed_offset("g", T0) is None
-    await pass_by(clock, 10)
+    await pass_by(clock, consumers, 10)
     assert broker.group_coordinator.committed_offset("g", T0) == offset
 
 
@@ -101,7 +103,7 @@ async def test_a_member_that_was_taken_out_joins_again(
     assert len(await read(consumer, clock)) == 3
     broker.group_coordinator.dismiss("g", "a test wants it")
     assert members(broker) == 0
-    await pass_by(clock, 10)
+    await pass_by(clock, consumers, 10)
     assert members(broker) == 1
     # What it had read and could not commit any more comes again.
     assert len(await read(consumer, clock)) == 3
@@ -132,7 +134,9 @@ async def test_a_request_that_waits_ends_when_its_consumer_is_closed(
     waiting = asyncio.ensure_future(consumer.records(60_000, 1000))
     await asyncio.sleep(0)
     closing = asyncio.ensure_future(consumers.delete("g", "me"))
-    await pass_by(clock, 2)
+    while not waiting.done():
+        clock.advance(0.1)
+        await asyncio.sleep(0)
     with pytest.raises(RequestError, match="not found"):
         await waiting
     await closing
