@@ -15,15 +15,19 @@ import asyncio
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from fakebus.errors import StorageError
 from fakebus.storage.lineage_interface import ClientRow, IdentityRow, NoteRow
 from fakebus.storage.sqlite_connection import WorkerConnection
 from fakebus.storage.sqlite_transaction import MAX_OFFSET, OFFSET_BITS, Operation, Transaction
 from fakebus.storage.sqlite_writer import GroupCommitWriter, tell_nobody
 
 _ROWS_AT_ONCE = 100
+_FORGOTTEN_AT_ONCE = 2000
+"""Identities that are forgotten in one transaction; some milliseconds."""
 """Rows of one write: a millisecond."""
 _LEVELS = OFFSET_BITS + 1
 
@@ -41,6 +45,12 @@ DELETE FROM notes WHERE seq IN (
 _OLDEST_IDENTITIES = """
 DELETE FROM identities WHERE id IN (
     SELECT id FROM identities WHERE id <= (SELECT max(id) FROM identities) - ? ORDER BY id LIMIT ?
+) RETURNING topic
+"""
+_SOME_IDENTITIES = """
+DELETE FROM identities WHERE id IN (
+    SELECT id FROM identities WHERE topic = (SELECT id FROM lineage_names WHERE name = ?)
+    AND partition = ? AND "offset" >= ? AND id <= ? LIMIT ?
 ) RETURNING topic
 """
 _UNUSED_NAME = """
@@ -108,8 +118,19 @@ class SqliteLineage:
             self._enqueue(_keep_positions, positions)
 
     def forget_identities_from(self, positions: Mapping[tuple[str, int], int]) -> None:
-        """Enqueue: forget what is known of records from an offset on, by partition."""
-        self._enqueue(_forget_identities, positions)
+        """Enqueue: forget what is known of records from an offset on, some of it at a time."""
+        self._forget_identities(positions, [])
+
+    def _forget_identities(self, positions: Mapping[tuple[str, int], int], upto: list[int]) -> None:
+        more: list[bool] = []
+
+        def go_on(failure: BaseException | None) -> None:
+            # What is left when the bus ends goes as the oldest do.
+            with suppress(StorageError):
+                if failure is None and more:
+                    self._forget_identities(positions, upto)
+
+        self._writer.enqueue(_forget_identities, (positions, upto, more), go_on)
 
 
 def _text(value: str) -> str:
@@ -347,19 +368,40 @@ def _keep_positions(transaction: Transaction, positions: Mapping[tuple[str, int]
     )
 
 
-def _forget_identities(transaction: Transaction, positions: Mapping[tuple[str, int], int]) -> None:
+def _forget_identities(
+    transaction: Transaction,
+    positions: Mapping[tuple[str, int], int],
+    upto: list[int],
+    more: list[bool],
+) -> None:
+    """Forget some of what is known of records from an offset on.
+
+    Args:
+        transaction: to work in.
+        positions: the offsets, by partition.
+        upto: the newest row that is meant; what is found in the meantime stays.
+        more: gets an item if there may be more to forget.
+    """
+    if not upto:
+        upto.append(transaction.execute("SELECT max(id) FROM identities").fetchone()[0] or 0)
+        _lower_positions(transaction, positions)
+    left = _FORGOTTEN_AT_ONCE
     for (topic, partition), offset in positions.items():
-        gone = transaction.execute(
-            "DELETE FROM identities WHERE topic = (SELECT id FROM lineage_names WHERE name = ?) "
-            'AND partition = ? AND "offset" >= ? RETURNING topic',
-            (_text(topic), partition, offset),
-        )
-        _forget_names(transaction, gone.fetchall())
-        transaction.execute(
-            'UPDATE identity_positions SET "offset" = min("offset", ?) '
-            "WHERE topic = ? AND partition = ?",
-            (offset, _text(topic), partition),
-        )
+        gone = transaction.execute(_SOME_IDENTITIES, (_text(topic), partition, offset, *upto, left))
+        rows = gone.fetchall()
+        _forget_names(transaction, rows)
+        left -= len(rows)
+        if not left:
+            more.append(True)
+            return
+
+
+def _lower_positions(transaction: Transaction, positions: Mapping[tuple[str, int], int]) -> None:
+    transaction.executemany(
+        'UPDATE identity_positions SET "offset" = min("offset", ?) '
+        "WHERE topic = ? AND partition = ?",
+        ((offset, _text(topic), partition) for (topic, partition), offset in positions.items()),
+    )
     transaction.execute('DELETE FROM identity_positions WHERE "offset" <= 0')
 
 

@@ -6,6 +6,9 @@ import random
 import sqlite3
 from pathlib import Path
 
+import pytest
+
+from fakebus.storage import sqlite_lineage
 from fakebus.storage.lineage_interface import ClientRow, IdentityRow, NoteRow
 from fakebus.storage.sqlite import SqliteStorage
 from tests.unit.storage.conftest import OpenStorage
@@ -155,6 +158,28 @@ async def test_identities_are_found_by_value_and_by_record(storage: SqliteStorag
     assert await find.identities_in("t", 0, 5, 5) == []
     assert await find.identities_in("t", 0, 0, 4) == [rows[0]]
     assert await find.identity_positions() == {("t", 0): 5, ("t", 1): 6}
+
+
+async def test_many_identities_are_forgotten_some_at_a_time_and_what_comes_meanwhile_stays(
+    storage: SqliteStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_lineage, "_FORGOTTEN_AT_ONCE", 2)
+    rows = [
+        IdentityRow("key", b"k", "t", partition, offset, "key")
+        for partition in range(2)
+        for offset in range(5)
+    ]
+    find = storage.lineage
+    find.add_identities(rows, {("t", 0): 5, ("t", 1): 5})
+    find.forget_identities_from({("t", 0): 0, ("t", 1): 4})
+    find.add_identities(rows[:1], {("t", 0): 1})
+    counts = []
+    while not counts or counts[-1] > 5:
+        await storage.flush()
+        counts.append(len(await find.with_identity(("key",), b"k", 99)))
+    assert counts[0] > 5
+    assert await find.with_identity(("key",), b"k", 99) == [rows[0], *rows[8:4:-1]]
+    assert await find.identity_positions() == {("t", 0): 1, ("t", 1): 4}
 
 
 async def test_the_oldest_identities_go_by_number(storage: SqliteStorage) -> None:
