@@ -13,7 +13,7 @@ up: $(STAMP)  ## Start the seeded bus: Kafka on 127.0.0.1:9092, HTTP on 127.0.0.
 
 # Three at a time, also on two cores: much of it is waiting for clients.
 test: $(STAMP)  ## Unit tests and the Python clients
-	$(BIN)/python -m pytest -q -n 3 --dist loadgroup --no-loadscope-reorder --ignore tests/clients/test_other_languages.py --ignore tests/clients/test_rebalances.py --ignore tests/clients/test_share_groups.py --ignore tests/clients/test_registry_other_languages.py --ignore tests/clients/test_asyncapi.py --ignore tests/clients/test_secure_other_languages.py --ignore tests/clients/test_flow_of_languages.py --ignore tests/clients/test_true_causes.py --ignore tests/devstack --ignore tests/differential --ignore tests/console --ignore tests/kill/test_bank.py $(ARGS)
+	$(BIN)/python -m pytest -q -n 3 --dist loadgroup --no-loadscope-reorder --ignore tests/clients/test_other_languages.py --ignore tests/clients/test_rebalances.py --ignore tests/clients/test_share_groups.py --ignore tests/clients/test_registry_other_languages.py --ignore tests/clients/test_asyncapi.py --ignore tests/clients/test_secure_other_languages.py --ignore tests/clients/test_flow_of_languages.py --ignore tests/clients/test_true_causes.py --ignore tests/devstack --ignore tests/differential --ignore tests/console --ignore tests/clients/test_streams_kills.py --ignore tests/kill/test_bank.py $(ARGS)
 
 smoke: $(STAMP)  ## Install a wheel into a new environment, start it, use it and stop it
 	$(BIN)/python tools/smoke.py $(ARGS)
@@ -33,7 +33,7 @@ check: $(STAMP)  ## Format, lint, types, layers
 
 test-clients: $(STAMP)  ## kcat, Java, Go and Node clients (needs their toolchains)
 	$(BIN)/python tests/clients/build.py
-	$(BIN)/python -m pytest -q tests/clients/test_other_languages.py tests/clients/test_share_groups.py tests/clients/test_rebalances.py tests/clients/test_registry_other_languages.py tests/clients/test_asyncapi.py tests/clients/test_flow_of_languages.py tests/clients/test_true_causes.py tests/clients/test_secure_other_languages.py tests/devstack $(ARGS)
+	$(BIN)/python -m pytest -q tests/clients/test_other_languages.py tests/clients/test_share_groups.py tests/clients/test_rebalances.py tests/clients/test_registry_other_languages.py tests/clients/test_asyncapi.py tests/clients/test_flow_of_languages.py tests/clients/test_true_causes.py tests/clients/test_secure_other_languages.py tests/clients/test_streams_kills.py tests/devstack $(ARGS)
 	KILLS=25 $(BIN)/python -m pytest -q -n 2 tests/kill
 
 test-console: $(VENV)/.console  ## The console in Chromium

@@ -45,8 +45,10 @@ class LogTransactions:
         And whether their first sequence number has to be 0.
         """
         self._aborted: list[_Aborted] = []
-        next_start = self.first_unstable_offset(1 << 62)
-        for each in reversed(list(aborted)):
+        known = list(aborted)
+        # What is aborted later is open now, or begins behind the last marker.
+        next_start = self.first_unstable_offset(known[-1].last_offset + 1 if known else 0)
+        for each in reversed(known):
             self._aborted.append(_Aborted(each, next_start))
             next_start = min(next_start, each.first_offset)
         self._aborted.reverse()

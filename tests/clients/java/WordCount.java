@@ -69,6 +69,10 @@ final class WordCount {
     settings.put("num.stream.threads", "2");
     settings.put("processing.guarantee", arguments.get("guarantee").asText());
     settings.put("commit.interval.ms", "100");
+    if (arguments.has("transaction_timeout_ms")) {
+      // What a killed run has left open holds up the next one for as long.
+      settings.put("producer.transaction.timeout.ms", arguments.get("transaction_timeout_ms").asText());
+    }
     settings.put("statestore.cache.max.bytes", "0");
     settings.put("consumer.auto.offset.reset", "earliest");
     // Kafka Streams ends without leaving its group, so the next run waits until this is over.

@@ -17,6 +17,7 @@ from fakebus.broker.activity import Origin
 from fakebus.broker.broker import Broker
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.fetching import FetchTarget, IsolationLevel
+from fakebus.broker.log_transactions import LogTransactions
 from fakebus.broker.transactions.markers import append_marker
 from fakebus.broker.transactions.state import (
     LAST_EPOCH,
@@ -465,3 +466,22 @@ async def test_what_its_producer_has_begun_meanwhile_is_not_aborted_with_others(
     await broker.transactions.expire()
     await second.end(commit=True)
     assert await committed(broker) == [b"too long", b"in time"]
+
+
+def test_what_is_aborted_after_a_start_is_found_behind_what_was_aborted_before_it() -> None:
+    first, second, third = (
+        AbortedTransaction(producer_id, start, start + 4)
+        for producer_id, start in enumerate((0, 5, 10))
+    )
+    transactions = LogTransactions([first], [(second.first_offset, second.producer_id)])
+    transactions.end(1, second.first_offset, second.last_offset, abort=True)
+    transactions.open[third.first_offset] = third.producer_id
+    transactions.end(2, third.first_offset, third.last_offset, abort=True)
+    for start in (0, 4):
+        assert transactions.aborted(start, 100) == [first, second, third]
+    assert LogTransactions([first]).aborted(0, 100) == [first]
+    later = LogTransactions([first])
+    later.open[5] = 1
+    later.end(1, 5, 9, abort=True)
+    assert later.aborted(0, 100) == [first, second]
+    assert later.aborted(0, 5) == [first]
