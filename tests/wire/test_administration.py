@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from fakebus.protocol import codec, messages
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import (
     AclCreation,
@@ -22,8 +21,6 @@ from fakebus.protocol.messages import (
     CreateAclsRequest,
     DeleteAclsFilter,
     DeleteAclsRequest,
-    DeleteShareGroupOffsetsRequest,
-    DeleteShareGroupOffsetsRequestTopic,
     DescribeAclsRequest,
     DescribeClientQuotasRequest,
     DescribeLogDirsRequest,
@@ -35,14 +32,16 @@ from fakebus.protocol.messages import (
     DescribeTransactionsRequest,
     DescribeUserScramCredentialsRequest,
     FeatureUpdateKey,
+    GetTelemetrySubscriptionsRequest,
     ListTransactionsRequest,
     MetadataRequest,
+    PushTelemetryRequest,
     ScramCredentialDeletion,
     ScramCredentialUpsertion,
     UpdateFeaturesRequest,
     UserName,
 )
-from tests.unit.kafka.test_skipped import KAFKAS_APIS, SERVED
+from fakebus.types import ZERO_UUID
 from tests.wire.client import RawClient
 from tests.wire.test_produce_and_fetch import batch, ensure, produce
 
@@ -253,34 +252,16 @@ def test_the_features_of_the_cluster_are_named(client: RawClient) -> None:
         assert min(lowest) == (0 if smallest == 0 else 7)
 
 
-UNSERVED = sorted(
-    key for key in KAFKAS_APIS.keys() - SERVED.keys() if codec.valid_versions(key).max >= 0
-)
-"""The others are what nodes of a cluster send each other."""
-
-
-@pytest.mark.parametrize("key", UNSERVED)
-def test_an_api_that_is_not_served_does_not_cost_the_connection(
-    client: RawClient, key: int
-) -> None:
-    version = codec.valid_versions(key).max
-    client.call(ApiKey(key), version, getattr(messages, f"{codec.api_name(key)}Request")())
+def test_an_unserved_api_is_unsupported_and_costs_no_connection(client: RawClient) -> None:
+    request = GetTelemetrySubscriptionsRequest(client_instance_id=ZERO_UUID)
+    answer = client.call(ApiKey.GET_TELEMETRY_SUBSCRIPTIONS, 0, request)
+    assert answer.error_code == UNSUPPORTED_VERSION
     assert client.call(ApiKey.METADATA, 1, MetadataRequest(topics=[])).brokers
 
 
-def test_all_that_an_unserved_api_is_asked_is_unsupported(client: RawClient) -> None:
-    request = DeleteShareGroupOffsetsRequest(
-        group_id="g",
-        topics=[DeleteShareGroupOffsetsRequestTopic(topic_name=name) for name in ("a", "b")],
-    )
-    answer = client.call(ApiKey.DELETE_SHARE_GROUP_OFFSETS, 0, request)
-    assert [result.error_code for result in answer.responses] == [UNSUPPORTED_VERSION] * 2
-
-
 def test_an_unserved_api_that_is_asked_very_much_costs_the_connection(client: RawClient) -> None:
-    topics = [DeleteShareGroupOffsetsRequestTopic(topic_name="a" * 30)] * 3_000
-    request = DeleteShareGroupOffsetsRequest(group_id="g", topics=topics)
-    client.send(ApiKey.DELETE_SHARE_GROUP_OFFSETS, 0, request)
+    request = PushTelemetryRequest(client_instance_id=ZERO_UUID, metrics=b"m" * 100_000)
+    client.send(ApiKey.PUSH_TELEMETRY, 0, request)
     assert client.is_closed_by_peer()
 
 
