@@ -124,7 +124,7 @@ class Listener:
                 nodes.single or nodes.is_running(each.node_id),
             )
             for each in self.siblings
-            if nodes.is_registered(each.node_id)
+            if nodes.single or nodes.is_registered(each.node_id)
         ]
 
     def _plan_idle_check(self) -> None:

@@ -117,8 +117,11 @@ def _begin(
             pending.settle(FetchResponse(session_id=context.broker.fetch_sessions.keep(plan)))
             return
         response = FetchResponse(session_id=plan.session_id, responses=_topics(plan, isolation))
-        if any(target.error.code in MOVED for _, target in plan.partitions):
-            response.node_endpoints = name_leaders(context, _partitions(response, context))
+        for _, target in plan.partitions:
+            # Few have an error, and a look at all of them must not cost a call.
+            if target.error is not ErrorCode.NONE and target.error.code in MOVED:
+                response.node_endpoints = name_leaders(context, _partitions(response, context))
+                break
         pending.settle(response)
 
     fetch = context.broker.begin_fetch(

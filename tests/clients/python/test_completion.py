@@ -51,7 +51,7 @@ def complete(cluster: Cluster, tmp_path: Path) -> Callable[[str], list[str]]:
 
 
 def test_commands_options_and_choices_are_completed(complete: Callable[[str], list[str]]) -> None:
-    assert complete("fakebus t") == ["topics", "tail"]
+    assert complete("fakebus t") == ["topics", "tail", "top"]
     assert complete("fakebus up --det") == ["--detach"]
     assert complete("fakebus topics --format j") == ["json"]
 

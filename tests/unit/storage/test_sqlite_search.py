@@ -106,7 +106,7 @@ async def test_look_ups_by_time_begin_anew_when_a_log_is_cut_and_again_when_it_h
     await append(file_storage, log_id, *(batch(n) for n in range(3)))
     # What a look-up meanwhile learns of the log may be of before or after.
     times = [file_storage._logs._times(log_id)]
-    cut = file_storage.truncate(log_id, 1)
+    cut = file_storage.truncate(log_id, 1, [])
     times.append(file_storage._logs._times(log_id))
     await cut
     times.append(file_storage._logs._times(log_id))
