@@ -112,8 +112,8 @@ import os, sys
 from confluent_kafka import Consumer, TopicPartition
 servers, group, topic, offset = sys.argv[1:]
 consumer = Consumer({
-    "bootstrap.servers": servers, "group.id": group, "auto.offset.reset": "earliest",
-    "enable.auto.commit": False, "log_level": 0, "session.timeout.ms": 600,
+    "bootstrap.servers": servers, "client.id": group, "group.id": group, "log_level": 0,
+    "auto.offset.reset": "earliest", "enable.auto.commit": False, "session.timeout.ms": 600,
     "heartbeat.interval.ms": 200,
 })
 if offset:

@@ -117,7 +117,7 @@ def _begin(
             pending.settle(FetchResponse(session_id=context.broker.fetch_sessions.keep(plan)))
             return
         response = FetchResponse(session_id=plan.session_id, responses=_topics(plan, isolation))
-        for _, target in plan.partitions:
+        for _key, target in plan.partitions:
             # Few have an error, and a look at all of them must not cost a call.
             if target.error is not ErrorCode.NONE and target.error.code in MOVED:
                 response.node_endpoints = name_leaders(context, _partitions(response, context))

@@ -66,8 +66,8 @@ os._exit(0)
 """
 
 
-@pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+@contextlib.contextmanager
+def running_scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     configs = {"group.min.session.timeout.ms": "500"}
     rules = write_rules(tmp_path_factory.mktemp("rules"))
     (rules / "stock.avsc").write_text(json.dumps(STOCK))
@@ -94,7 +94,27 @@ def write_rules(directory: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    with running_scene(tmp_path_factory) as told:
+        yield told
+
+
+@pytest.fixture(scope="module")
 def services(scene: Scene) -> Scene:
+    return with_services(scene)
+
+
+@pytest.fixture
+def services_alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    """Services on a bus of their own, for where the process of the tests reads records as well.
+
+    What that process writes later may come from any of them.
+    """
+    with running_scene(tmp_path_factory) as told:
+        yield with_services(told)
+
+
+def with_services(scene: Scene) -> Scene:
     scene.write("orders")
     scene.service(CONFLUENT, "billing", "orders", "invoices")
     scene.flow_of("orders[0]@0", 2)
@@ -258,17 +278,17 @@ def consume(servers: str, group: str, topic: str, offset: int, **config: str) ->
 
 
 def test_every_answer_is_what_scripts_rely_on(
-    services: Scene, capsys: pytest.CaptureFixture[str]
+    services_alone: Scene, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    servers, http = services.servers, ["--json", "--http", services.bus.http_url]
+    servers, http = services_alone.servers, ["--json", "--http", services_alone.bus.http_url]
 
     def ask(*words: str) -> Any:
         assert run([*words, *http]) in (0, 1)
         return json.loads(capsys.readouterr().out)
 
     for number in range(3):
-        services.write("tasks", f"task {number}")
-    services.flow_of("orders[0]@0", 3)
+        services_alone.write("tasks", f"task {number}")
+    services_alone.flow_of("orders[0]@0", 3)
     with contextlib.ExitStack() as stack:
         for group, offset, is_done in (("done", 0, True), ("doing", 1, False), ("late", 2, True)):
             consumer = consume(servers, group, "tasks", offset, **{"client.id": group})
@@ -293,7 +313,7 @@ def test_every_answer_is_what_scripts_rely_on(
         for record in (*records, "orders[0]@0", "invoices[0]@0"):
             flow = ask("flow", record)
             check_flow(flow)
-            assert flow == services.flow(record)
+            assert flow == services_alone.flow(record)
             found = {each["record"]: each for each in flow["records"]}[record]["groups"]
             states[record] = {each["group"]: (each["state"], each["attempts"]) for each in found}
         check_flow(ask("flow", "--find", "task 1"))
@@ -307,13 +327,13 @@ def test_every_answer_is_what_scripts_rely_on(
     assert states["tasks[0]@3"] == dict.fromkeys(("done", "late", "doing too"), ("hidden", 0))
     clients = ask("clients")
     check(clients, CLIENTS)
-    now = services.http.get("/clients")
+    now = services_alone.http.get("/clients")
     assert [each["service"] for each in clients] == [each["service"] for each in now]
     for group, is_well in (("billing", True), ("late", False)):
         why = ask("why", group)
         check(why, WHY)
         assert (why["well"], why["causes"] == []) == (is_well, is_well)
-        assert why == services.http.get(f"/why/{group}")
+        assert why == services_alone.http.get(f"/why/{group}")
     impact = ask("impact", "stock-value", "--remove")
     check(impact, IMPACT)
     assert [each["kind"] for each in impact["breaks"]][:1] == ["reader"]
