@@ -6,7 +6,7 @@ STAMP = $(VENV)/.installed
 # What is compiled once need not be compiled by each process of the tests.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: up test smoke wheel image check mutants compatibility random test-clients test-console site sbom screenshots test-kafka bank bench fuzz kafka lock clean format
+.PHONY: up test smoke wheel image check mutants compatibility random test-clients test-console laws site sbom screenshots test-kafka bank bench fuzz kafka lock clean format
 
 up: $(STAMP)  ## Start the seeded bus: Kafka on 127.0.0.1:9092, HTTP on 127.0.0.1:8081
 	$(BIN)/fakebus up --fixtures fixtures $(ARGS)
@@ -52,6 +52,9 @@ screenshots: $(VENV)/.console  ## Pictures of the console for the docs
 test-kafka: $(STAMP)  ## The same scenarios on a real Apache Kafka, and both asked the same (Java 17, Maven)
 	$(BIN)/python tests/clients/build.py
 	$(BIN)/python -m pytest -q -n 2 --dist loadgroup --no-loadscope-reorder tests/clients/python tests/clients/test_other_languages.py tests/clients/test_share_groups.py tests/clients/test_rebalances.py tests/differential --cluster kafka $(ARGS)
+
+laws: $(STAMP)  ## The laws that hold for all inputs, with ten times as many inputs as in make test
+	EXAMPLES=10 KILLS=50 $(BIN)/python -m pytest -q -n 2 --dist loadgroup $(shell grep -rlE 'hypothesis|KILLS' tests --include='test_*.py' | grep -vE 'tests/(differential|clients|console|kill)/' | tr '\n' ' ') $(ARGS)
 
 mutants: $(STAMP)  ## Change guards of the modules that differ from main, and see whether a test notices
 	$(BIN)/python tools/mutants.py $(ARGS)

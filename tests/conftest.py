@@ -25,6 +25,10 @@ if os.environ.get("CI"):
     settings.load_profile("ci")
 
 
+EXAMPLES = int(os.environ.get("EXAMPLES", "1"))
+"""How many times as many examples each law is held against as usual; see ``make laws``."""
+
+
 # What is imported and collected stays until the end. The collector would walk all of it again and
 # again: a quarter of the time of collecting, and a tenth of the tests'.
 gc.disable()
@@ -46,6 +50,23 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     """
     if not any(map(item.get_closest_marker, (*_LONG, "xdist_group"))):
         item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+    if EXAMPLES > 1:
+        _hold_against_more(item)
+
+
+def _hold_against_more(item: pytest.Item) -> None:
+    """Let Hypothesis try more examples, whatever the test says itself."""
+    function = getattr(getattr(item, "obj", None), "__func__", getattr(item, "obj", None))
+    own = getattr(function, "_hypothesis_internal_use_settings", None)
+    if own is not None:
+        more = settings(own, max_examples=own.max_examples * EXAMPLES)
+        function._hypothesis_internal_use_settings = more
+    machine = getattr(item, "cls", None)
+    if isinstance(getattr(machine, "settings", None), settings) and not hasattr(machine, "asked"):
+        machine.settings = settings(
+            machine.settings, max_examples=machine.settings.max_examples * EXAMPLES
+        )
+        machine.asked = EXAMPLES
 
 
 @pytest.hookimpl(trylast=True)

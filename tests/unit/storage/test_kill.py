@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import signal
 import sqlite3
@@ -14,7 +15,7 @@ from fakebus.storage.sqlite import SqliteStorage
 from .batches import END, new_topic
 from .killed_writer import payload
 
-KILLS = 6
+KILLS = int(os.environ.get("KILLS", "12"))
 CHECKOUT = Path(__file__).parents[3]
 
 
