@@ -19,6 +19,7 @@ from fakebus.clock import Clock, Timer
 from fakebus.errors import ErrorCode, StorageError
 from fakebus.limited_log import LimitedLog
 from fakebus.records.batch import HEADER_SIZE
+from fakebus.storage.damage import DamagedBatch
 from fakebus.storage.interface import StoredBatch
 
 SLICE_BYTES = 4 * 1024 * 1024
@@ -188,7 +189,10 @@ class DelayedFetch:
             )
             self._fail(target, ErrorCode.KAFKA_STORAGE_ERROR)
         else:
-            self._take(target, batches)
+            if isinstance(batches, DamagedBatch):
+                self._fail(target, ErrorCode.CORRUPT_MESSAGE)
+            else:
+                self._take(target, batches)
         self._task = None
         self._read(indexes)
 

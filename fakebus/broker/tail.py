@@ -27,9 +27,10 @@ from fakebus.broker.turns import Pace
 from fakebus.real_time import monotonic
 from fakebus.records.batch import CONTROL_BIT
 from fakebus.records.codecs import CODEC_MASK
-from fakebus.records.errors import RecordError
+from fakebus.records.errors import CorruptBatchError, RecordError
 from fakebus.records.reader import read_records
 from fakebus.records.record import Record
+from fakebus.storage.damage import DamagedBatch
 from fakebus.storage.interface import StoredBatch
 from fakebus.types import Buffer, TopicPartition
 
@@ -229,7 +230,7 @@ class LogCursor:
             if self._records is not None:
                 return True
             if not self._ahead:
-                self._ahead.extend(await self._next_batches(SLICE_BYTES))
+                await self._look_ahead()
                 continue
             batch = self._ahead[0]
             if (
@@ -252,6 +253,12 @@ class LogCursor:
             else:
                 self._records = self._read(batch)
         return False
+
+    async def _look_ahead(self) -> None:
+        batches = await self._next_batches(SLICE_BYTES)
+        self._ahead.extend(batches)
+        if isinstance(batches, DamagedBatch):
+            raise CorruptBatchError("its CRC is wrong")
 
     def _read(self, batch: StoredBatch) -> Iterator[Record]:
         return read_records(batch.data, first_offset=self.position)

@@ -62,7 +62,7 @@ class WorkerConnection:
         self.calls_ended = 0
         """As many as begun when nothing runs in the thread, nor waits to."""
         self._connection = connection
-        self._name = name
+        self.name = name
         self._closed = False
 
     @classmethod
@@ -103,7 +103,7 @@ class WorkerConnection:
             StorageError: SQLite reported an error, or the connection is closed.
         """
         if self._closed:
-            raise StorageError(f"{self._name} is closed")
+            raise StorageError(f"{self.name} is closed")
         self.calls_begun += 1
         try:
             answer = await self._connection.execute_fetchall(
@@ -129,8 +129,8 @@ class WorkerConnection:
     def explain(self, error: sqlite3.Error) -> StorageError:
         """Return what SQLite reports as an error that names the database."""
         if is_damage(error):
-            return StorageError(damaged(self._name, error))
-        return StorageError(f"{self._name}: {error}")
+            return StorageError(damaged(self.name, error))
+        return StorageError(f"{self.name}: {error}")
 
     async def read(
         self,

@@ -68,13 +68,16 @@ class SqliteLogs:
         batches, damaged = await self._reader.read(
             sqlite_reads.read_batches, log_id, from_offset, upto_offset, max_bytes, max_batches
         )
-        for name, base_offset in damaged:
+        if damaged:
             self._damage.log(
                 logging.ERROR,
-                "the batch at offset %d of %s is damaged in the data file: its CRC is wrong. "
-                "Consumers stop there unless they seek past it",
-                base_offset,
-                name,
+                "the batch at offset %d of %s is damaged in %s: its CRC is wrong. Nobody is given "
+                "it; consumers go on behind it after  fakebus groups GROUP --reset %s=%d",
+                batches[0].base_offset,
+                damaged,
+                self._reader.name,
+                damaged,
+                batches[0].last_offset + 1,
             )
         return batches
 

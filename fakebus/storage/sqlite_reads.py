@@ -7,6 +7,7 @@ from bisect import bisect_left
 from dataclasses import replace
 
 from fakebus.records.batch import invalid_crcs
+from fakebus.storage.damage import DamagedBatch
 from fakebus.storage.interface import (
     BatchPosition,
     BatchSummary,
@@ -55,20 +56,20 @@ def read_batches(
     upto_offset: int,
     max_bytes: int,
     max_batches: int,
-) -> tuple[list[StoredBatch], list[tuple[str, int]]]:
+) -> tuple[list[StoredBatch], str]:
     """Return batches in order; see :meth:`LogStore.read_batches`.
 
     Returns:
-        The batches, and of each that is damaged the partition and the base offset.
+        The batches before the first that is damaged, or that one alone and its partition.
     """
     batches = _read_batches(connection, log_id, from_offset, upto_offset, max_bytes, max_batches)
     places = invalid_crcs([batch.data for batch in batches])
     if not places:
-        return batches, []
-    damaged = [batches[place].base_offset for place in places]
-    partition = connection.execute(_PARTITION, (log_id,)).fetchone() or ("a deleted topic", log_id)
-    name = "-".join(map(str, partition))
-    return batches, [(name, base_offset) for base_offset in damaged]
+        return batches, ""
+    if places[0]:
+        return batches[: places[0]], ""
+    topic, partition = connection.execute(_PARTITION, (log_id,)).fetchone() or ("deleted", log_id)
+    return DamagedBatch(batches[:1]), f"{topic}:{partition}"
 
 
 def _read_batches(

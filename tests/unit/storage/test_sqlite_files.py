@@ -16,6 +16,7 @@ from fakebus.errors import StorageError
 from fakebus.records.builder import build_batch
 from fakebus.records.record import NewRecord
 from fakebus.storage import sqlite_file, sqlite_transaction
+from fakebus.storage.damage import DamagedBatch
 from fakebus.storage.sqlite import SqliteStorage
 
 from .batches import append, batch, new_log, offsets
@@ -415,7 +416,7 @@ async def test_damage_found_while_reading_is_told_with_the_way_out(
         await storage.read_batches(log_id, 0, 100, 1 << 20)
 
 
-async def test_a_batch_whose_crc_is_wrong_is_logged_and_returned(
+async def test_a_batch_whose_crc_is_wrong_is_told_and_comes_alone_and_marked(
     open_storage: OpenStorage, data_file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     log_id = await make_file(open_storage, data_file)
@@ -427,9 +428,18 @@ async def test_a_batch_whose_crc_is_wrong_is_logged_and_returned(
     overwrite(data_file, content_of(data_file).replace(value, value[:-1] + b"8"))
     storage = await open_storage(data_file)
     [topic] = await storage.load_topics()
+    assert [each.base_offset for each in await storage.read_batches(log_id, 0, 100, 1 << 20)] == [
+        *range(7)
+    ]
+    assert caplog.text == ""
     with caplog.at_level(logging.ERROR):
-        found = await storage.read_batches(log_id, 0, 100, 1 << 20)
-    assert len(found) == 40
+        found = await storage.read_batches(log_id, 7, 100, 1 << 20)
+    assert isinstance(found, DamagedBatch)
+    assert [each.base_offset for each in found] == [7]
     [line] = caplog.messages
-    assert f"the batch at offset 7 of {topic.name}-0 is damaged" in line
-    assert "its CRC is wrong" in line
+    assert f"the batch at offset 7 of {topic.name}:0 is damaged in {data_file}" in line
+    assert "its CRC is wrong. Nobody is given it; consumers go on behind it after" in line
+    assert line.endswith(f"fakebus groups GROUP --reset {topic.name}:0=8")
+    behind = await storage.read_batches(log_id, 8, 100, 1 << 20)
+    assert not isinstance(behind, DamagedBatch)
+    assert len(behind) == 32
