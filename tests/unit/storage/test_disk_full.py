@@ -52,8 +52,11 @@ FILL_THE_DISK = """
 import asyncio, sys
 from pathlib import Path
 from fakebus.errors import StorageError
+from fakebus.storage import sqlite_reads
 from fakebus.storage.sqlite import SqliteStorage
 from tests.unit.storage.batches import append, batch, new_log, offsets
+
+sqlite_reads.invalid_crcs = lambda batches: []
 
 async def main(directory):
     storage = await SqliteStorage.open(directory / "bus.db")

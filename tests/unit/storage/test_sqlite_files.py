@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from fakebus.errors import StorageError
+from fakebus.records.batch import invalid_crcs
 from fakebus.records.builder import build_batch
 from fakebus.records.record import NewRecord
-from fakebus.storage import sqlite_file, sqlite_transaction
+from fakebus.storage import sqlite_file, sqlite_reads, sqlite_transaction
 from fakebus.storage.damage import DamagedBatch
 from fakebus.storage.sqlite import SqliteStorage
 
@@ -417,8 +418,12 @@ async def test_damage_found_while_reading_is_told_with_the_way_out(
 
 
 async def test_a_batch_whose_crc_is_wrong_is_told_and_comes_alone_and_marked(
-    open_storage: OpenStorage, data_file: Path, caplog: pytest.LogCaptureFixture
+    open_storage: OpenStorage,
+    data_file: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(sqlite_reads, "invalid_crcs", invalid_crcs)
     log_id = await make_file(open_storage, data_file)
     storage = await open_storage(data_file)
     assert len(await storage.read_batches(log_id, 0, 100, 1 << 20)) == 40
