@@ -14,6 +14,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from uuid import uuid4
 
+from fakebus.records.builder import build_batch
+from fakebus.records.record import NewRecord
 from fakebus.storage.interface import StoredBatch, TopicRow
 from fakebus.storage.sqlite import SqliteStorage
 
@@ -32,6 +34,12 @@ def percentiles(seconds: list[float]) -> str:
     ordered = sorted(seconds)
     p50, p99 = ordered[len(ordered) // 2], ordered[len(ordered) * 99 // 100]
     return f"p50 {p50 * 1e6:6.0f} µs, p99 {p99 * 1e6:6.0f} µs, max {ordered[-1] * 1e3:6.1f} ms"
+
+
+def batch_of(size: int) -> bytes:
+    """Return a batch of about so many bytes, whose CRC is right at whatever offset it lies."""
+    overhead = len(build_batch([NewRecord(None, b"")]))
+    return bytes(build_batch([NewRecord(None, os.urandom(max(0, size - overhead)))]))
 
 
 class Log:
@@ -60,7 +68,7 @@ class Log:
 
     async def append_flat_out(self, size: int, total: int) -> float:
         """Append batches of a size, as many as the pending bytes allow; return MB/s."""
-        data = os.urandom(size)
+        data = batch_of(size)
         room = asyncio.Event()
         began = time.perf_counter()
 
@@ -94,13 +102,13 @@ async def new_log(storage: SqliteStorage) -> Log:
 async def measure_latency(storage: SqliteStorage) -> None:
     for size in (200, 16 * KIB, MIB):
         log = await new_log(storage)
-        data = os.urandom(size)
+        data = batch_of(size)
         for _ in range(3000 if size < MIB else 300):
             await log.append_alone(data)
         print(f"one append of {size:>7} bytes at a time: {percentiles(log.latencies)}")
     logs = [await new_log(storage) for _ in range(64)]
     began = time.perf_counter()
-    data = os.urandom(200)
+    data = batch_of(200)
 
     async def client(log: Log) -> None:
         for _ in range(200):
@@ -141,7 +149,7 @@ async def measure_throughput(storage: SqliteStorage, total: int) -> None:
         probe = await new_log(storage)
         began = time.perf_counter()
         for _ in range(300):
-            await probe.append_alone(b"x" * 200)
+            await probe.append_alone(batch_of(200))
         print(
             f"  delete all: {deleted * 1e3:.1f} ms; "
             f"appends meanwhile: {percentiles(probe.latencies)}"
