@@ -11,9 +11,10 @@ unexport PYTHONDONTWRITEBYTECODE
 up: $(STAMP)  ## Start the seeded bus: Kafka on 127.0.0.1:9092, HTTP on 127.0.0.1:8081
 	$(BIN)/fakebus up --fixtures fixtures $(ARGS)
 
-# Three at a time, also on two cores: much of it is waiting for clients.
+# Three at a time, also on two cores: much of it is waiting for clients. The tests of a file go to one
+# process, so that what they share is made once.
 test: $(STAMP)  ## Unit tests and the Python clients
-	$(BIN)/python -m pytest -q -n 3 --dist loadgroup --no-loadscope-reorder --ignore tests/clients/test_other_languages.py --ignore tests/clients/test_rebalances.py --ignore tests/clients/test_share_groups.py --ignore tests/clients/test_registry_other_languages.py --ignore tests/clients/test_asyncapi.py --ignore tests/clients/test_secure_other_languages.py --ignore tests/clients/test_flow_of_languages.py --ignore tests/clients/test_true_causes.py --ignore tests/devstack --ignore tests/differential --ignore tests/console --ignore tests/clients/test_streams_kills.py --ignore tests/kill/test_bank.py $(ARGS)
+	$(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder --ignore tests/clients/test_other_languages.py --ignore tests/clients/test_rebalances.py --ignore tests/clients/test_share_groups.py --ignore tests/clients/test_registry_other_languages.py --ignore tests/clients/test_asyncapi.py --ignore tests/clients/test_secure_other_languages.py --ignore tests/clients/test_flow_of_languages.py --ignore tests/clients/test_true_causes.py --ignore tests/devstack --ignore tests/differential --ignore tests/console --ignore tests/clients/test_streams_kills.py --ignore tests/kill/test_bank.py $(ARGS)
 
 smoke: $(STAMP)  ## Install a wheel into a new environment, start it, use it and stop it
 	$(BIN)/python tools/smoke.py $(ARGS)
@@ -51,10 +52,10 @@ screenshots: $(VENV)/.console  ## Pictures of the console for the docs
 
 test-kafka: $(STAMP)  ## The same scenarios on a real Apache Kafka, and both asked the same (Java 17, Maven)
 	$(BIN)/python tests/clients/build.py
-	$(BIN)/python -m pytest -q -n 2 --dist loadgroup --no-loadscope-reorder tests/clients/python tests/clients/test_other_languages.py tests/clients/test_share_groups.py tests/clients/test_rebalances.py tests/differential --cluster kafka $(ARGS)
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder tests/clients/python tests/clients/test_other_languages.py tests/clients/test_share_groups.py tests/clients/test_rebalances.py tests/differential --cluster kafka $(ARGS)
 
 laws: $(STAMP)  ## The laws that hold for all inputs, with ten times as many inputs as in make test
-	EXAMPLES=10 KILLS=50 $(BIN)/python -m pytest -q -n 2 --dist loadgroup $(shell grep -rlE 'hypothesis|KILLS' tests --include='test_*.py' | grep -vE 'tests/(differential|clients|console|kill)/' | tr '\n' ' ') $(ARGS)
+	EXAMPLES=10 KILLS=50 $(BIN)/python -m pytest -q -n 2 --dist loadfile $(shell grep -rlE 'hypothesis|KILLS' tests --include='test_*.py' | grep -vE 'tests/(differential|clients|console|kill)/' | tr '\n' ' ') $(ARGS)
 
 mutants: $(STAMP)  ## Change guards of the modules that differ from main, and see whether a test notices
 	$(BIN)/python tools/mutants.py $(ARGS)

@@ -44,29 +44,17 @@ _LONG_FILES = re.compile("tests/((clients|openedx|plugin|kill)/|unit/web/test_op
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Keep the tests of a file in one worker, so that what they share is made once.
-
-    One that takes long is its own, and files may name a group of several.
-    """
-    if not any(map(item.get_closest_marker, (*_LONG, "xdist_group"))):
-        item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
-    if EXAMPLES > 1:
-        _hold_against_more(item)
-
-
-def _hold_against_more(item: pytest.Item) -> None:
     """Let Hypothesis try more examples, whatever the test says itself."""
+    if EXAMPLES == 1:
+        return
+    own, machine = "_hypothesis_internal_use_settings", getattr(item, "cls", None)
     function = getattr(getattr(item, "obj", None), "__func__", getattr(item, "obj", None))
-    own = getattr(function, "_hypothesis_internal_use_settings", None)
-    if own is not None:
-        more = settings(own, max_examples=own.max_examples * EXAMPLES)
-        function._hypothesis_internal_use_settings = more
-    machine = getattr(item, "cls", None)
-    if isinstance(getattr(machine, "settings", None), settings) and not hasattr(machine, "asked"):
-        machine.settings = settings(
-            machine.settings, max_examples=machine.settings.max_examples * EXAMPLES
-        )
-        machine.asked = EXAMPLES
+    for law, name in ((function, own), (machine, "settings")):
+        known = getattr(law, name, None)
+        # A law with parameters is several tests.
+        if isinstance(known, settings) and not hasattr(law, "examples"):
+            setattr(law, name, settings(known, max_examples=known.max_examples * EXAMPLES))
+            setattr(law, "examples", EXAMPLES)  # noqa: B010 - of whatever it is
 
 
 @pytest.hookimpl(trylast=True)

@@ -104,7 +104,7 @@ def record() -> None:
                 "API_RECORD": str(file),
                 "API_SUITE": suite,
             }
-            command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadgroup"]
+            command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile"]
             command += ["-p", "pytest_recorder"]
             subprocess.run([*command, *paths], cwd=CHECKOUT, env=environment, check=False)
         keep(file.read_text(encoding="utf-8").splitlines())

@@ -12,7 +12,7 @@ import pytest
 from fakebus.cli.main import run
 from tests.clients.build import ToolMissingError, node_command
 
-pytestmark = [pytest.mark.clients, pytest.mark.xdist_group("other-languages")]
+pytestmark = pytest.mark.clients
 
 ROOT = Path(__file__).parents[2]
 FILES = {

@@ -19,7 +19,7 @@ from fakebus.config import Settings
 from tests.clients.build import ToolMissingError, node_command
 from tests.clients.flow_scene import AIOKAFKA, ANY_PORT, CONFLUENT, TRACEPARENT, Scene, edges
 
-pytestmark = [pytest.mark.clients, pytest.mark.xdist_group("other-languages")]
+pytestmark = pytest.mark.clients
 
 STEPS = (("billing", "invoices"), ("shipping", "parcels"), ("mailing", "letters"))
 

@@ -29,7 +29,7 @@ from tests.clients.scenarios import (
 )
 
 pytest_plugins = ["tests.clients.program_fixtures"]
-pytestmark = [pytest.mark.clients, pytest.mark.xdist_group("other-languages")]
+pytestmark = pytest.mark.clients
 
 Unique = Callable[[str], str]
 

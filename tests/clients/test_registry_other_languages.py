@@ -34,7 +34,7 @@ from tests.clients.cluster import Cluster, FakebusCluster
 from tests.clients.programs import KafkaError, Program
 
 pytest_plugins = ["tests.clients.program_fixtures"]
-pytestmark = [pytest.mark.clients, pytest.mark.xdist_group("other-languages")]
+pytestmark = pytest.mark.clients
 
 TIMEOUT_SECONDS = 20.0
 

@@ -14,7 +14,7 @@ from fakebus.config import Settings
 from tests.clients.build import CLIENTS_DIRECTORY, find_tool, node_command
 from tests.unit.kafka.test_oauth import unsecured
 
-pytestmark = [pytest.mark.clients, pytest.mark.xdist_group("other-languages")]
+pytestmark = pytest.mark.clients
 
 KAFKAJS = """
 const { Kafka, logLevel } = require("kafkajs");

@@ -13,7 +13,7 @@ from tests.clients.programs import Program
 from tests.clients.scenarios import TOOLS, Row, assert_same, numbered, wait_for_groups
 
 pytest_plugins = ["tests.clients.program_fixtures"]
-pytestmark = [pytest.mark.clients, pytest.mark.xdist_group("other-languages")]
+pytestmark = pytest.mark.clients
 
 Unique = Callable[[str], str]
 SHARE_CONSUMERS = ("java", "franz")

@@ -19,7 +19,7 @@ from tests.clients.programs import Program
 from tests.clients.python.isolation import READ_COMMITTED
 from tests.clients.scenarios import wait_for_groups
 
-pytestmark = [pytest.mark.clients, pytest.mark.xdist_group("other-languages")]
+pytestmark = pytest.mark.clients
 
 LINES, COUNTS, APPLICATION = "lines", "counts", "word-count"
 PARTITIONS = 3

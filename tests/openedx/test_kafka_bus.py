@@ -18,7 +18,6 @@ from tests.openedx.conftest import Site, catalogue, wait_until
 pytestmark = [
     pytest.mark.clients,
     pytest.mark.timeout(200),
-    pytest.mark.xdist_group("openedx"),
 ]
 
 SHIPPED = Path(__file__).parents[2] / "fixtures"

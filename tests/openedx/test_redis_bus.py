@@ -16,7 +16,6 @@ from tests.openedx.conftest import Service, Site, catalogue, wait_until
 pytestmark = [
     pytest.mark.clients,
     pytest.mark.timeout(200),
-    pytest.mark.xdist_group("openedx"),
 ]
 
 MakeSite = Callable[..., Site]

@@ -19,7 +19,7 @@ from fakebus.testing.embedded_bus import EmbeddedBus, bus_settings
 from fakebus.testing.handle import TestBus
 from fakebus.testing.isolation import Isolation
 
-pytestmark = [pytest.mark.clients, pytest.mark.xdist_group("brokers")]
+pytestmark = pytest.mark.clients
 PARTITIONS = 6
 WAIT_S = 30.0
 

@@ -34,7 +34,7 @@ from tests.clients.flow_scene import (
     edges,
 )
 
-pytestmark = [pytest.mark.clients, pytest.mark.xdist_group("flow")]
+pytestmark = pytest.mark.clients
 
 OWN_IDS = """
 version: 1
