@@ -390,6 +390,10 @@ def test_configs_of_a_topic_are_described_and_changed(
 ) -> None:
     topic = create_topic(unique("topic"), 1, retention_ms="7200000", segment_bytes="2097152")
 
+    # A Kafka needs a moment to know what it has created.
+    eventually(
+        lambda: program.call("describe_configs", topic=topic)["retention.ms"]["value"], "7200000"
+    )
     before = program.call("describe_configs", topic=topic)
     program.call(
         "alter_configs",

@@ -27,7 +27,9 @@ pytestmark = pytest.mark.kafka
 TOPIC, BROKER, METRICS, GROUP = 2, 4, 16, 32
 DEFAULT = 5
 OTHER_DEFAULTS = {
-    "group.initial.rebalance.delay.ms",  # 0 for quick tests
+    "group.initial.rebalance.delay.ms",  # 0 for quick tests, and so are the next two
+    "group.streams.initial.rebalance.delay.ms",
+    "streams.initial.rebalance.delay.ms",
     "broker.id",  # always 1
 }
 GIVEN_TO_KAFKA = 4

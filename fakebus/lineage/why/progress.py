@@ -8,6 +8,7 @@ from itertools import pairwise
 from fakebus.lineage.why.cause import (
     COMMIT,
     COMMIT_MS,
+    EARLIEST,
     EVICT,
     MOST_LISTED,
     Cause,
@@ -155,13 +156,14 @@ def _unmoved(view: GroupView) -> Iterator[Cause]:
     member, record = part.member, f"{part.name}@{part.handled_to}"
     assert member is not None  # noqa: S101 - as above
     more = f" and {counted(len(still) - 1, 'more partition')}" if len(still) > 1 else ""
+    began = "; or it began at the end and waits for what is new: " + EARLIEST.split("; ")[0]
     yield Cause(
         "not_committing",
         f"{short(member.client_id)} of group {view.name} has {part.name}{more}, where "
         f"{waiting(sum(each.waiting for each in still))}, and has committed nothing "
         f"for the {watched} that it was watched; whether it fetches cannot be told here",
         f"{COMMIT}; or it does not call poll(), or hangs in its own code with {record}: "
-        f"{look_command(*part.place, part.handled_to)}",
+        f"{look_command(*part.place, part.handled_to)}{began if part.committed is None else ''}",
         member.facts()
         | {
             "next_record": record,
