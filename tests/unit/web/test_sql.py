@@ -85,7 +85,7 @@ def test_a_query_ends_when_it_takes_too_long_or_nobody_waits_for_it(
         )
     http = connect(bus)
     try:
-        until = time.monotonic() + 10
+        until = time.monotonic() + 30
         while (busy := ask(http, "select 1")).status == 200:
             assert time.monotonic() < until
         assert "other queries are being carried out" in busy.json["message"]
@@ -94,7 +94,9 @@ def test_a_query_ends_when_it_takes_too_long_or_nobody_waits_for_it(
         while ask(http, "select 1").status != 200:
             assert time.monotonic() < until
         monkeypatch.setattr(answers, "MOST_S", 0.3)
-        answer = ask(http, endless)
+        # A turn is over a moment after its answer.
+        while "other queries" in (answer := ask(http, endless)).json["message"]:
+            assert time.monotonic() < until
         assert answer.status == 422
         assert "takes more than 0.3 s" in answer.json["message"]
     finally:
