@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from fakebus.broker.groups.consumer.group import ConsumerGroup
 from fakebus.broker.groups.consumer.member import AWAY_EPOCH, ConsumerMember
+from fakebus.broker.groups.coordinated import fenced_member, unknown_member
 from fakebus.broker.groups.requests import ConsumerHeartbeat
 from fakebus.errors import BrokerError, ErrorCode
 
@@ -69,7 +70,7 @@ def find_member(group: ConsumerGroup, request: ConsumerHeartbeat) -> ConsumerMem
     if request.instance_id is None:
         member = group.members.get(request.member_id)
         if member is None and not joins:
-            raise unknown_member(group, request.member_id)
+            raise unknown_member(group.group_id, request.member_id)
     else:
         known = group.static_members.get(request.instance_id)
         member = None if known is None else group.members[known]
@@ -128,27 +129,11 @@ def check_regex(group: ConsumerGroup, request: ConsumerHeartbeat) -> None:
 
 
 def _check_epoch(member: ConsumerMember, request: ConsumerHeartbeat) -> None:
-    if request.member_epoch == member.epoch:
-        return
     # The answer with the newer epoch may have been lost.
-    repeats = request.member_epoch == member.previous_epoch
-    if request.member_epoch > member.epoch:
-        relation = "greater"
-    elif repeats and request.owned is not None and request.owned <= member.assigned.keys():
-        return
-    else:
-        relation = "smaller"
-    raise BrokerError(
-        ErrorCode.FENCED_MEMBER_EPOCH,
-        f"The consumer group member has a {relation} member epoch ({request.member_epoch}) than "
-        f"the one known by the group coordinator ({member.epoch}). The member must abandon all "
-        "its partitions and rejoin.",
+    repeats = (
+        request.member_epoch == member.previous_epoch
+        and request.owned is not None
+        and request.owned <= member.assigned.keys()
     )
-
-
-def unknown_member(group: ConsumerGroup, member_id: str) -> BrokerError:
-    """Return what is said to a client that is no member."""
-    return BrokerError(
-        ErrorCode.UNKNOWN_MEMBER_ID,
-        f"Member {member_id} is not a member of group {group.group_id}.",
-    )
+    if request.member_epoch > member.epoch or not (repeats or request.member_epoch == member.epoch):
+        raise fenced_member("consumer", request.member_epoch, member)

@@ -7,11 +7,9 @@ is stored before the member hears of it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable
-from functools import partial
+from collections.abc import Callable, Collection
 from uuid import uuid4
 
-from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.configs.group_config import group_config
 from fakebus.broker.groups.consumer.admission import (
     JOINS,
@@ -19,19 +17,15 @@ from fakebus.broker.groups.consumer.admission import (
     check_request,
     find_member,
     static_member,
-    unknown_member,
 )
 from fakebus.broker.groups.consumer.assignors import ASSIGNORS
 from fakebus.broker.groups.consumer.group import ConsumerGroup
 from fakebus.broker.groups.consumer.member import AWAY_EPOCH, ConsumerMember, MemberState
 from fakebus.broker.groups.consumer.reconciliation import reconcile
 from fakebus.broker.groups.consumer.snapshot import decode_group, encode_group
-from fakebus.broker.groups.history import LEFT, GroupHistory
-from fakebus.broker.groups.journal import GroupJournal
+from fakebus.broker.groups.coordinated import CoordinatedType, unknown_member
+from fakebus.broker.groups.history import LEFT
 from fakebus.broker.groups.requests import ConsumerHeartbeat, HeartbeatResult
-from fakebus.broker.groups.sessions import Session
-from fakebus.broker.topics import Topics
-from fakebus.clock import Clock
 from fakebus.errors import BrokerError, ErrorCode
 from fakebus.types import TopicIdPartition
 from fakebus.wording import counted
@@ -39,32 +33,11 @@ from fakebus.wording import counted
 logger = logging.getLogger("fakebus.broker.groups")
 
 
-class ConsumerCoordinator:
-    """Coordinator of the groups of the consumer type.
+class ConsumerCoordinator(CoordinatedType[ConsumerGroup]):
+    """Coordinator of the groups of the consumer type; its arguments are those of each."""
 
-    Args:
-        config: the broker's configs.
-        clock: where time and timers come from.
-        topics: the topics that there are.
-        journal: stores groups.
-        history: is told what becomes of members and groups.
-    """
-
-    def __init__(
-        self,
-        config: BrokerConfig,
-        clock: Clock,
-        topics: Topics,
-        journal: GroupJournal,
-        history: GroupHistory,
-    ) -> None:
-        self._config = config
-        self._clock = clock
-        self._topics = topics
-        self._journal = journal
-        self._history = history
-        self.take_back: Callable[[ConsumerGroup], bool] = lambda _: False
-        """Makes a group a classic one when all that stay speak that protocol; tells if it has."""
+    take_back: Callable[[ConsumerGroup], bool] = staticmethod(lambda _group: False)
+    """Makes a group a classic one when all that stay speak that protocol; tells if it has."""
 
     def check(self, request: ConsumerHeartbeat) -> None:
         """Accept what may be asked of any group.
@@ -144,7 +117,7 @@ class ConsumerCoordinator:
         """
         if subscription_changed or group.topics_changed:
             reads = f"member {member.member_id} reads other topics"
-            self._look_at_topics(group, reads if subscription_changed else "")
+            self.look_at_topics(group, group.digest_topics(), reads if subscription_changed else "")
         self._assign_if_due(group)
         reconcile(group, member, owned, subscription_changed=subscription_changed)
 
@@ -218,7 +191,7 @@ class ConsumerCoordinator:
                 self._send_away(group, member)
                 return HeartbeatResult(member_id=member_id, member_epoch=AWAY_EPOCH)
         elif member_id not in group.members:
-            raise unknown_member(group, member_id)
+            raise unknown_member(group.group_id, member_id)
         self.remove(group, (member_id,), LEFT)
         return HeartbeatResult(member_id=member_id, member_epoch=request.member_epoch)
 
@@ -231,20 +204,6 @@ class ConsumerCoordinator:
 
     # -- epochs --
 
-    def _look_at_topics(self, group: ConsumerGroup, reason: str) -> None:
-        digest = group.digest_topics()
-        group.topics_changed = False
-        if digest != group.topics_digest and not reason:
-            reason = "its topics have changed"
-        group.topics_digest = digest
-        if reason:
-            self._next_epoch(group, reason)
-
-    def _next_epoch(self, group: ConsumerGroup, reason: str) -> None:
-        group.epoch += 1
-        logger.info("group %s goes to epoch %d: %s", group.group_id, group.epoch, reason)
-        self._history.note("rebalancing", group.group_id, "", "", reason)
-
     def _assign_if_due(self, group: ConsumerGroup) -> None:
         if group.assignment_epoch >= group.epoch:
             return
@@ -253,38 +212,13 @@ class ConsumerCoordinator:
         if not group.assigned_at_ms or now_ms >= group.assigned_at_ms + interval_ms:
             group.assign(now_ms)
 
-    def rebalance(self, group: ConsumerGroup, reason: str) -> None:
-        """Let the partitions be shared out anew."""
-        self._next_epoch(group, reason)
-        self.save(group)
-
     # -- time --
-
-    def session(self, group: ConsumerGroup, member_id: str) -> Session:
-        """Return a session that is not running yet."""
-        return Session(
-            self._clock, partial(self.remove, group, (member_id,), "its session timed out")
-        )
 
     def _time_revocation(self, group: ConsumerGroup, member: ConsumerMember) -> None:
         if member.state is not MemberState.UNREVOKED:
             member.stop_timer()
         else:
             self.expect(group, member, "it has not given up partitions in time")
-
-    def expect(self, group: ConsumerGroup, member: ConsumerMember, reason: str) -> None:
-        """Remove a member that does not do what it has to within its rebalance timeout.
-
-        Args:
-            group: the group.
-            member: its member.
-            reason: what is said of it then. Of two things that it has to do, the first counts.
-        """
-        if member.timer is None:
-            member.timer = self._clock.call_later(
-                member.rebalance_timeout_ms / 1000,
-                partial(self.remove, group, (member.member_id,), reason),
-            )
 
     # -- what every type does --
 
@@ -310,39 +244,11 @@ class ConsumerCoordinator:
         """Store a group as it is now."""
         self._journal.save(group.group_id, encode_group(group))
 
-    def remove(self, group: ConsumerGroup, member_ids: Iterable[str], reason: str) -> None:
-        """Take members out of the group and let the others share their partitions."""
-        gone = [each for each in map(group.remove, tuple(member_ids)) if each is not None]
-        for member in gone:
-            who = group.group_id, member.client_id, member.member_id
-            logger.info("group %s: member %s is removed: %s", who[0], who[2], reason)
-            self._history.note("left" if reason == LEFT else "expelled", *who, reason)
-        if gone and not self.take_back(group):
-            group.topics_digest = group.digest_topics()
-            names = ", ".join(member.member_id for member in gone)
-            self._next_epoch(group, f"{names} was removed: {reason}")
-            self.save(group)
-
-    def remove_all(self, group: ConsumerGroup, reason: str) -> None:
-        """Take all members out of the group, so that it is empty."""
-        self.remove(group, group.members, reason)
-
-    def remove_connected(self, group: ConsumerGroup, connection: object) -> None:
-        """Take out the members whose last heartbeat came through a connection, now closed.
-
-        Static members stay: to be away for a while is what they are for.
-        """
-        gone = [
-            member.member_id
-            for member in group.members.values()
-            if member.connection is connection and member.instance_id is None
-        ]
-        self.remove(group, gone, "its connection was closed")
-
-    def abandon(self, group: ConsumerGroup, error: ErrorCode) -> None:
-        """Stop everything about a group that is deleted or unloaded."""
-        for member in group.members.values():
-            member.stop_timers()
+    def _goes_on(self, group: ConsumerGroup) -> bool:
+        if self.take_back(group):
+            return False
+        group.topics_digest = group.digest_topics()
+        return True
 
 
 def facts(group: ConsumerGroup, member: ConsumerMember | None) -> tuple[object, ...]:

@@ -8,25 +8,18 @@ for an epoch; and each member goes to the epoch of the target by itself, with it
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator
-from hashlib import blake2b
 from uuid import UUID
 
 from fakebus.broker.groups.consumer.assignors import ASSIGNORS, Share, Subscriber
 from fakebus.broker.groups.consumer.member import ConsumerMember, Epochs, MemberState
-from fakebus.broker.groups.group import (
-    CONSUMER,
-    GroupDescription,
-    MemberDescription,
-    ModernMember,
-)
+from fakebus.broker.groups.coordinated import CoordinatedGroup
+from fakebus.broker.groups.group import CONSUMER, ModernMember
 from fakebus.broker.groups.requests import OffsetCommit
 from fakebus.broker.topics import Topic, Topics
 from fakebus.errors import ErrorCode
 from fakebus.protocol.consumer_protocol import CONSUMER_PROTOCOL_TYPE
-from fakebus.storage.interface import OffsetRow
 from fakebus.types import TopicIdPartition, TopicPartition
 
 EMPTY = "Empty"
@@ -35,7 +28,7 @@ RECONCILING = "Reconciling"
 STABLE = "Stable"
 
 
-class ConsumerGroup:
+class ConsumerGroup(CoordinatedGroup[ConsumerMember, Share]):
     """One group whose partitions the coordinator shares out.
 
     Args:
@@ -46,26 +39,13 @@ class ConsumerGroup:
     """
 
     group_type = CONSUMER
-    tells_its_topics = True
+    protocol_type = CONSUMER_PROTOCOL_TYPE
 
     def __init__(self, group_id: str, topics: Topics, default_assignor: str, now_ms: int) -> None:
-        self.group_id = group_id
-        self.epoch = 1
-        self.assignment_epoch = 0
-        """The epoch that the target assignment was made for."""
-        self.assigned_at_ms = 0
-        self.topics_digest = ""
-        """What the topics that members read were like when the epoch moved last."""
-        self.topics_changed = False
-        """Whether that has to be looked at again."""
-        self.state_since_ms = now_ms
-        self.members: dict[str, ConsumerMember] = {}
+        super().__init__(group_id, topics, now_ms)
         self.static_members: dict[str, str] = {}
         """Member ids by group.instance.id."""
-        self.targets: dict[str, Share] = {}
-        """What each member is to have, by member id."""
         self._owners: dict[TopicIdPartition, str] = {}
-        self._topics = topics
         self._default_assignor = default_assignor
         self.sees: Callable[[str], bool] = lambda _: True
         """Tells whether the newest client that was heard of may know of a topic."""
@@ -84,11 +64,6 @@ class ConsumerGroup:
             return STABLE
         return RECONCILING
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether the group has no members."""
-        return not self.members
-
     def is_reconciled(self, member: ConsumerMember) -> bool:
         """Whether a member has what the target assignment gives it."""
         return member.state is MemberState.STABLE and member.epoch == self.assignment_epoch
@@ -103,10 +78,8 @@ class ConsumerGroup:
 
     def remove(self, member_id: str) -> ConsumerMember | None:
         """Forget a member and what it owned; return it, ``None`` if there was none."""
-        member = self.members.pop(member_id, None)
-        self.targets.pop(member_id, None)
+        member = super().remove(member_id)
         if member is not None:
-            member.stop_timers()
             self.hold(member, {}, {})
             if self.static_members.get(member.instance_id or "") == member_id:
                 del self.static_members[member.instance_id or ""]
@@ -166,7 +139,7 @@ class ConsumerGroup:
 
     def topics_read_by(self, member: ConsumerMember) -> Iterator[Topic]:
         """Yield the topics that a member reads and that exist."""
-        return filter(None, map(self._topics.get, sorted(self.names_read_by(member))))
+        return self.known(self.names_read_by(member))
 
     def topic_ids_of(self, member: ConsumerMember) -> frozenset[UUID]:
         """Return the ids of the topics that a member reads and that exist."""
@@ -178,10 +151,9 @@ class ConsumerGroup:
 
     def digest_topics(self) -> str:
         """Return a text that changes with the topics that members read and with their sizes."""
-        names = frozenset[str]().union(*map(self.names_read_by, self.members.values()))
-        known = filter(None, map(self._topics.get, sorted(names)))
-        facts = [(topic.name, str(topic.topic_id), len(topic.partitions)) for topic in known]
-        return blake2b(json.dumps(facts).encode(), digest_size=8).hexdigest()
+        return self.digest_of(
+            frozenset[str]().union(*map(self.names_read_by, self.members.values()))
+        )
 
     # -- the target assignment --
 
@@ -231,7 +203,7 @@ class ConsumerGroup:
         if not commit.knows_member_epochs and member.classic is None:
             return ErrorCode.UNSUPPORTED_VERSION
         if commit.generation_id > member.epoch:
-            return _stale(member)
+            return self.stale(member)
         return ErrorCode.NONE
 
     def check_offset(self, commit: OffsetCommit, place: TopicPartition) -> ErrorCode:
@@ -246,65 +218,24 @@ class ConsumerGroup:
         key = TopicIdPartition(topic.topic_id, place.partition)
         since = member.assigned.get(key, member.revoking.get(key))
         if since is None or commit.generation_id < since:
-            return _stale(member)
+            return self.stale(member)
         return ErrorCode.NONE
 
-    def check_fetch(self, member_id: str | None, member_epoch: int) -> ErrorCode:
-        """Return why somebody may not know the group's offsets, NONE if it may."""
-        if member_id is None and member_epoch < 0:
-            return ErrorCode.NONE
-        member = self.members.get(member_id or "")
-        if member is None:
-            return ErrorCode.UNKNOWN_MEMBER_ID
-        return ErrorCode.NONE if member_epoch == member.epoch else _stale(member)
-
-    def touch(self, member_id: str) -> None:
-        """Do nothing: a commit does not keep a session, only heartbeats do."""
-
-    def offset_ages_from(self, row: OffsetRow) -> int | None:
-        """Return the time from which an offset's retention counts; ``None`` if it does not."""
-        return None if self.is_subscribed_to(row.topic) else row.commit_timestamp_ms
+    def stale(self, member: ConsumerMember) -> ErrorCode:
+        """Return what a member is told whose epoch is not the one that it has."""
+        is_classic = member.classic is not None
+        return ErrorCode.ILLEGAL_GENERATION if is_classic else ErrorCode.STALE_MEMBER_EPOCH
 
     # -- as others see it --
 
-    def describe(self) -> GroupDescription:
-        """Return the group as administrators see it."""
-        return GroupDescription(
-            group_id=self.group_id,
-            group_type=CONSUMER,
-            state=self.state,
-            protocol_type=CONSUMER_PROTOCOL_TYPE,
-            protocol_name=self.assignor,
-            generation_id=self.epoch,
-            assignment_epoch=self.assignment_epoch,
-            members=tuple(map(self._describe, self.members.values())),
-            since_ms=self.state_since_ms,
+    def _describe_share(self, member: ConsumerMember) -> ModernMember:
+        return ModernMember(
+            epoch=member.epoch,
+            rack_id=member.rack_id,
+            named_topics=member.topics,
+            regex=member.regex,
+            topics=self.names_read_by(member),
+            is_classic=member.classic is not None,
+            owned=self._topics.named((*member.assigned, *member.revoking)),
+            target=self._topics.named(self.targets.get(member.member_id, ())),
         )
-
-    def _describe(self, member: ConsumerMember) -> MemberDescription:
-        return MemberDescription(
-            member_id=member.member_id,
-            group_instance_id=member.instance_id,
-            client_id=member.client_id,
-            client_host=member.client_host,
-            modern=ModernMember(
-                epoch=member.epoch,
-                rack_id=member.rack_id,
-                named_topics=member.topics,
-                regex=member.regex,
-                topics=self.names_read_by(member),
-                is_classic=member.classic is not None,
-                owned=self._topics.named((*member.assigned, *member.revoking)),
-                target=self._topics.named(self.targets.get(member.member_id, ())),
-            ),
-            is_missing=not self.is_reconciled(member),
-            silent_ms=member.session.silent_ms,
-            session_timeout_ms=member.session_timeout_ms,
-            rebalance_timeout_ms=member.rebalance_timeout_ms,
-        )
-
-
-def _stale(member: ConsumerMember) -> ErrorCode:
-    """Return what a member is told whose epoch is not the one that it has."""
-    is_classic = member.classic is not None
-    return ErrorCode.ILLEGAL_GENERATION if is_classic else ErrorCode.STALE_MEMBER_EPOCH

@@ -6,20 +6,21 @@ The rules and their order are those of Kafka's ``GroupMetadataManager``.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 
-from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.configs.group_config import group_config
+from fakebus.broker.groups.coordinated import (
+    CoordinatedMember,
+    CoordinatedType,
+    fenced_member,
+    unknown_member,
+)
 from fakebus.broker.groups.group import SHARE
-from fakebus.broker.groups.history import LEFT, GroupHistory
-from fakebus.broker.groups.journal import GroupJournal
+from fakebus.broker.groups.history import LEFT
 from fakebus.broker.groups.registry import GroupRegistry
 from fakebus.broker.groups.requests import ConsumerHeartbeat, HeartbeatResult
-from fakebus.broker.groups.sessions import Session
 from fakebus.broker.groups.share.group import ShareGroup, ShareMember
-from fakebus.broker.topics import Topics
-from fakebus.clock import Clock
 from fakebus.errors import BrokerError, ErrorCode
 from fakebus.wording import counted
 
@@ -28,38 +29,13 @@ logger = logging.getLogger("fakebus.broker.groups")
 _JOINS, _LEAVES = 0, -1
 
 
-def _keep_all(group_id: str, member_id: str) -> None:
-    """Release nothing, as long as nothing was delivered."""
+class ShareCoordinator(CoordinatedType[ShareGroup]):
+    """Coordinator of the groups of the share type; its arguments are those of each."""
 
-
-class ShareCoordinator:
-    """Coordinator of the groups of the share type.
-
-    Args:
-        config: the broker's configs.
-        clock: where time and timers come from.
-        topics: the topics that there are.
-        journal: stores groups.
-        history: is told what becomes of members and groups.
-    """
-
-    def __init__(
-        self,
-        config: BrokerConfig,
-        clock: Clock,
-        topics: Topics,
-        journal: GroupJournal,
-        history: GroupHistory,
-    ) -> None:
-        self._config = config
-        self._clock = clock
-        self._topics = topics
-        self._journal = journal
-        self._history = history
-        self.release: Callable[[str, str], None] = _keep_all
-        """Lets others have what was delivered to a member, by group and member id."""
-        self.forget: Callable[[str], object] = lambda _: None
-        """Forgets what was delivered to a group."""
+    release: Callable[[str, str], object] = staticmethod(lambda _group_id, _member_id: None)
+    """Lets others have what was delivered to a member, by group and member id."""
+    forget: Callable[[str], object] = staticmethod(lambda _group_id: None)
+    """Forgets what was delivered to a group."""
 
     # -- members --
 
@@ -89,7 +65,7 @@ class ShareCoordinator:
             raise BrokerError(ErrorCode.GROUP_ID_NOT_FOUND, problem)
         if request.member_epoch == _LEAVES:
             if request.member_id not in group.members:
-                raise _unknown_member(group, request.member_id)
+                raise unknown_member(group.group_id, request.member_id)
             self.remove(group, (request.member_id,), LEFT)
             return HeartbeatResult(member_id=request.member_id, member_epoch=_LEAVES)
         result = self._stay(group, self._admit(group, request), request)
@@ -106,20 +82,14 @@ class ShareCoordinator:
                 f"The share group has reached its maximum capacity of {counted(most, 'member')}.",
             )
         if member is None and request.member_epoch != _JOINS:
-            raise _unknown_member(group, request.member_id)
+            raise unknown_member(group.group_id, request.member_id)
         if member is None:
             member = ShareMember(
-                member_id=request.member_id, session=self._session(group, request.member_id)
+                member_id=request.member_id, session=self.session(group, request.member_id)
             )
             logger.info("group %s: member %s joins", group.group_id, member.member_id)
         elif request.member_epoch not in (_JOINS, member.epoch, member.previous_epoch):
-            relation = "greater" if request.member_epoch > member.epoch else "smaller"
-            raise BrokerError(
-                ErrorCode.FENCED_MEMBER_EPOCH,
-                f"The share group member has a {relation} member epoch ({request.member_epoch}) "
-                f"than the one known by the group coordinator ({member.epoch}). The member must "
-                "abandon all its partitions and rejoin.",
-            )
+            raise fenced_member("share", request.member_epoch, member)
         return member
 
     def _stay(
@@ -137,13 +107,13 @@ class ShareCoordinator:
         member.connection = request.connection
         group.members[member.member_id] = member
         if reason or group.topics_changed:
-            self._look_at_topics(group, reason)
+            self.look_at_topics(group, group.digest_topics(), reason)
         interval_ms, now_ms = config.get_int("share.assignment.interval.ms"), self._clock.now_ms()
         is_due = not group.assigned_at_ms or now_ms >= group.assigned_at_ms + interval_ms
         if group.assignment_epoch < group.epoch and is_due:
             group.assign(now_ms)
         if member.epoch != group.assignment_epoch:
-            member.previous_epoch, member.epoch = member.epoch, group.assignment_epoch
+            member.advance(group.assignment_epoch)
             member.assigned = group.targets.get(member.member_id, frozenset())
         member.session_timeout_ms = config.get_int("share.session.timeout.ms")
         member.session.extend(member.session_timeout_ms)
@@ -166,25 +136,6 @@ class ShareCoordinator:
             *(member.epoch, member.previous_epoch, member.session_timeout_ms),
         )
 
-    def _look_at_topics(self, group: ShareGroup, reason: str) -> None:
-        digest = group.digest_topics()
-        group.topics_changed = False
-        if digest != group.topics_digest and not reason:
-            reason = "its topics have changed"
-        group.topics_digest = digest
-        if reason:
-            self._next_epoch(group, reason)
-
-    def _next_epoch(self, group: ShareGroup, reason: str) -> None:
-        group.epoch += 1
-        logger.info("group %s goes to epoch %d: %s", group.group_id, group.epoch, reason)
-        self._history.note("rebalancing", group.group_id, "", "", reason)
-
-    def _session(self, group: ShareGroup, member_id: str) -> Session:
-        return Session(
-            self._clock, partial(self.remove, group, (member_id,), "its session timed out")
-        )
-
     # -- what every type does --
 
     def new_group(self, group_id: str) -> ShareGroup:
@@ -198,7 +149,7 @@ class ShareCoordinator:
             StorageError: the snapshot cannot be read.
         """
         group = self.new_group(group_id)
-        group.decode(snapshot, partial(self._session, group))
+        group.decode(snapshot, partial(self.session, group))
         for member in group.members.values():
             member.session.extend(member.session_timeout_ms)
         return group
@@ -207,24 +158,12 @@ class ShareCoordinator:
         """Store a group as it is now."""
         self._journal.save(group.group_id, group.encode())
 
-    def rebalance(self, group: ShareGroup, reason: str) -> None:
-        """Let the partitions be given out anew."""
-        self._next_epoch(group, reason)
-        self.save(group)
+    def _let_go(self, group: ShareGroup, member: CoordinatedMember) -> None:
+        self.release(group.group_id, member.member_id)
 
-    def remove(self, group: ShareGroup, member_ids: Iterable[str], reason: str) -> None:
-        """Take members out of the group; what was delivered to them others may have."""
-        gone = [each for each in map(group.remove, tuple(member_ids)) if each is not None]
-        for member in gone:
-            who = group.group_id, member.client_id, member.member_id
-            logger.info("group %s: member %s is removed: %s", who[0], who[2], reason)
-            self._history.note("left" if reason == LEFT else "expelled", *who, reason)
-            self.release(group.group_id, member.member_id)
-        if gone:
-            group.topics_digest = group.digest_topics()
-            names = ", ".join(member.member_id for member in gone)
-            self._next_epoch(group, f"{names} was removed: {reason}")
-            self.save(group)
+    def _goes_on(self, group: ShareGroup) -> bool:
+        group.topics_digest = group.digest_topics()
+        return True
 
     def remove_all(self, group: ShareGroup, reason: str) -> None:
         """Take all members out of the group, so that it is empty.
@@ -233,18 +172,11 @@ class ShareCoordinator:
         be about to be restored.
         """
         self.forget(group.group_id)
-        self.remove(group, group.members, reason)
-
-    def remove_connected(self, group: ShareGroup, connection: object) -> None:
-        """Take out the members whose last heartbeat came through a connection, now closed."""
-        members = group.members.values()
-        gone = [each.member_id for each in members if each.connection is connection]
-        self.remove(group, gone, "its connection was closed")
+        super().remove_all(group, reason)
 
     def abandon(self, group: ShareGroup, error: ErrorCode) -> None:
         """Stop everything about a group that is deleted or unloaded."""
-        for member in group.members.values():
-            member.session.cancel()
+        super().abandon(group, error)
         self.forget(group.group_id)
 
 
@@ -267,10 +199,3 @@ def _check(request: ConsumerHeartbeat) -> None:
         problem = "SubscribedTopicNames must be set in first request."
     if problem:
         raise BrokerError(ErrorCode.INVALID_REQUEST, problem)
-
-
-def _unknown_member(group: ShareGroup, member_id: str) -> BrokerError:
-    return BrokerError(
-        ErrorCode.UNKNOWN_MEMBER_ID,
-        f"Member {member_id} is not a member of group {group.group_id}.",
-    )

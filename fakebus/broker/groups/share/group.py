@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from hashlib import blake2b
 
-from fakebus.broker.groups.group import (
-    SHARE,
-    GroupDescription,
-    MemberDescription,
-    ModernMember,
-)
+from fakebus.broker.groups.coordinated import CoordinatedGroup, CoordinatedMember
+from fakebus.broker.groups.group import SHARE, ModernMember
 from fakebus.broker.groups.requests import OffsetCommit
 from fakebus.broker.groups.sessions import Session
 from fakebus.broker.groups.share.assignor import assign
-from fakebus.broker.topics import Topic, Topics
 from fakebus.errors import ErrorCode, StorageError
 from fakebus.storage.interface import OffsetRow
 from fakebus.types import TopicIdPartition, TopicPartition
 
-ASSIGNOR = "simple"
 _VERSION = 1
 _GROUP_FIELDS = ("epoch", "assignment_epoch", "assigned_at_ms", "topics_digest", "state_since_ms")
 _MEMBER_FIELDS = (
@@ -31,89 +24,36 @@ _MEMBER_FIELDS = (
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
-class ShareMember:
+class ShareMember(CoordinatedMember):
     """One share consumer, as the group knows it."""
 
-    member_id: str
-    session: Session
-    """Passes when nothing was heard of the member for too long."""
-    rack_id: str | None = None
-    client_id: str = ""
-    client_host: str = ""
-    session_timeout_ms: int = 0
     topics: frozenset[str] = frozenset()
-    epoch: int = 0
-    previous_epoch: int = 0
-    """The member may come with it once more: the answer with the new one may have been lost."""
     assigned: frozenset[TopicIdPartition] = frozenset()
-    connection: object | None = None
-    """The connection of its last heartbeat."""
 
 
-class ShareGroup:
-    """One group whose members read partitions together.
+class ShareGroup(CoordinatedGroup[ShareMember, frozenset[TopicIdPartition]]):
+    """One group whose members read partitions together."""
 
-    Args:
-        group_id: the group's name.
-        topics: the topics that there are.
-        now_ms: the time, in milliseconds since the epoch.
-    """
-
-    group_type = SHARE
-    tells_its_topics = True
-
-    def __init__(self, group_id: str, topics: Topics, now_ms: int) -> None:
-        self.group_id = group_id
-        self.epoch = 1
-        self.assignment_epoch = 0
-        """The epoch that the target assignment was made for."""
-        self.assigned_at_ms = 0
-        self.topics_digest = ""
-        """What the topics that members read were like when the epoch moved last."""
-        self.topics_changed = False
-        """Whether that has to be looked at again."""
-        self.state_since_ms = now_ms
-        self.members: dict[str, ShareMember] = {}
-        self.targets: dict[str, frozenset[TopicIdPartition]] = {}
-        """What each member is to read, by member id."""
-        self._topics = topics
+    group_type = protocol_type = SHARE
+    assignor = "simple"
 
     @property
-    def is_empty(self) -> bool:
-        """Whether the group has no members."""
-        return not self.members
-
-    def remove(self, member_id: str) -> ShareMember | None:
-        """Forget a member; return it, ``None`` if there was none."""
-        self.targets.pop(member_id, None)
-        member = self.members.pop(member_id, None)
-        if member is not None:
-            member.session.cancel()
-        return member
+    def state(self) -> str:
+        """The state, as clients are told it."""
+        return "Stable" if self.members else "Empty"
 
     # -- topics --
-
-    def topic_changed(self, topic: Topic) -> None:
-        """Notice that a topic was created, has grown or is deleted."""
-        self.topics_changed = self.topics_changed or self.is_subscribed_to(topic.name)
 
     def is_subscribed_to(self, topic: str) -> bool:
         """Whether a member reads the topic."""
         return any(topic in member.topics for member in self.members.values())
 
-    def _known(self, names: frozenset[str]) -> Iterator[Topic]:
-        return filter(None, map(self._topics.get, sorted(names)))
-
-    def _topics_read(self) -> Iterator[Topic]:
-        names = frozenset[str]().union(*(member.topics for member in self.members.values()))
-        return self._known(names)
+    def _names_read(self) -> frozenset[str]:
+        return frozenset[str]().union(*(member.topics for member in self.members.values()))
 
     def digest_topics(self) -> str:
         """Return a text that changes with the topics that members read and with their sizes."""
-        facts = [
-            (each.name, str(each.topic_id), len(each.partitions)) for each in self._topics_read()
-        ]
-        return blake2b(json.dumps(facts).encode(), digest_size=8).hexdigest()
+        return self.digest_of(self._names_read())
 
     def assign(self, now_ms: int) -> None:
         """Make the target assignment for the present epoch.
@@ -123,10 +63,10 @@ class ShareGroup:
         """
         self.targets = assign(
             {
-                member.member_id: frozenset(each.topic_id for each in self._known(member.topics))
+                member.member_id: frozenset(each.topic_id for each in self.known(member.topics))
                 for member in self.members.values()
             },
-            {each.topic_id: len(each.partitions) for each in self._topics_read()},
+            {each.topic_id: len(each.partitions) for each in self.known(self._names_read())},
             self.targets,
         )
         self.assignment_epoch, self.assigned_at_ms = self.epoch, now_ms
@@ -145,46 +85,21 @@ class ShareGroup:
         """Refuse OffsetFetch, which the group has nothing for."""
         return ErrorCode.GROUP_ID_NOT_FOUND
 
-    def touch(self, member_id: str) -> None:
-        """Do nothing: only heartbeats keep a session."""
-
     def offset_ages_from(self, row: OffsetRow) -> int | None:
         """Return that offsets stay until the group or the topic is deleted."""
         return None
 
     # -- as others see it, and storage --
 
-    def describe(self) -> GroupDescription:
-        """Return the group as administrators see it."""
-        return GroupDescription(
-            group_id=self.group_id,
-            group_type=SHARE,
-            state="Stable" if self.members else "Empty",
-            protocol_type=SHARE,
-            protocol_name=ASSIGNOR,
-            generation_id=self.epoch,
-            assignment_epoch=self.assignment_epoch,
-            members=tuple(map(self._describe, self.members.values())),
-            since_ms=self.state_since_ms,
-        )
-
-    def _describe(self, member: ShareMember) -> MemberDescription:
-        return MemberDescription(
-            member_id=member.member_id,
-            group_instance_id=None,
-            client_id=member.client_id,
-            client_host=member.client_host,
-            modern=ModernMember(
-                epoch=member.epoch,
-                rack_id=member.rack_id,
-                named_topics=member.topics,
-                regex="",
-                topics=member.topics,
-                owned=self._topics.named(member.assigned),
-                target=self._topics.named(self.targets.get(member.member_id, ())),
-            ),
-            silent_ms=member.session.silent_ms,
-            session_timeout_ms=member.session_timeout_ms,
+    def _describe_share(self, member: ShareMember) -> ModernMember:
+        return ModernMember(
+            epoch=member.epoch,
+            rack_id=member.rack_id,
+            named_topics=member.topics,
+            regex="",
+            topics=member.topics,
+            owned=self._topics.named(member.assigned),
+            target=self._topics.named(self.targets.get(member.member_id, ())),
         )
 
     def encode(self) -> bytes:

@@ -6,21 +6,17 @@ The rules and their order are those of Kafka's ``GroupMetadataManager``.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import partial
 
-from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.configs.group_config import group_config
+from fakebus.broker.groups.coordinated import CoordinatedType, fenced_member, unknown_member
 from fakebus.broker.groups.group import STREAMS
-from fakebus.broker.groups.history import LEFT, GroupHistory
-from fakebus.broker.groups.journal import GroupJournal
+from fakebus.broker.groups.history import LEFT
 from fakebus.broker.groups.registry import GroupRegistry
-from fakebus.broker.groups.sessions import Session
 from fakebus.broker.groups.streams.group import StreamsGroup, StreamsMember
 from fakebus.broker.groups.streams.requests import StreamsHeartbeat, StreamsResult
 from fakebus.broker.groups.streams.topology import MAX_NAMES, Status, StatusCode
-from fakebus.broker.topics import Topics
-from fakebus.clock import Clock
 from fakebus.errors import BrokerError, ErrorCode
 from fakebus.wording import counted
 
@@ -29,30 +25,8 @@ logger = logging.getLogger("fakebus.broker.groups")
 _JOINS, _LEAVES, _AWAY = 0, -1, -2
 
 
-class StreamsCoordinator:
-    """Coordinator of the groups of the streams type.
-
-    Args:
-        config: the broker's configs.
-        clock: where time and timers come from.
-        topics: the topics that there are.
-        journal: stores groups.
-        history: is told what becomes of members and groups.
-    """
-
-    def __init__(
-        self,
-        config: BrokerConfig,
-        clock: Clock,
-        topics: Topics,
-        journal: GroupJournal,
-        history: GroupHistory,
-    ) -> None:
-        self._config = config
-        self._clock = clock
-        self._topics = topics
-        self._journal = journal
-        self._history = history
+class StreamsCoordinator(CoordinatedType[StreamsGroup]):
+    """Coordinator of the groups of the streams type; its arguments are those of each."""
 
     # -- members --
 
@@ -82,7 +56,7 @@ class StreamsCoordinator:
             raise BrokerError(ErrorCode.GROUP_ID_NOT_FOUND, problem)
         if request.member_epoch < _JOINS:
             if request.member_id not in group.members:
-                raise _unknown_member(group, request.member_id)
+                raise unknown_member(group.group_id, request.member_id)
             self._note_shutdown(group, request)
             self.remove(group, (request.member_id,), LEFT)
             return StreamsResult(member_id=request.member_id, member_epoch=request.member_epoch)
@@ -101,11 +75,11 @@ class StreamsCoordinator:
                 f"The streams group has reached its maximum capacity of {counted(most, 'member')}.",
             )
         if member is None and not joins:
-            raise _unknown_member(group, request.member_id)
+            raise unknown_member(group.group_id, request.member_id)
         if joins and group.members and request.topology != group.topology:
             raise BrokerError(ErrorCode.INVALID_REQUEST, "Topology updates are not supported yet.")
         if member is None:
-            session = self._session(group, request.member_id)
+            session = self.session(group, request.member_id)
             member = StreamsMember(member_id=request.member_id, session=session)
             logger.info("group %s: member %s joins", group.group_id, member.member_id)
         elif not joins:
@@ -125,10 +99,10 @@ class StreamsCoordinator:
         self._note_shutdown(group, request)
         if group.topics_changed or request.topology is not None:
             digest = group.configure()
-            if digest != group.digest:
-                group.digest, reason = digest, reason or "its tasks have changed"
+            if digest != group.topics_digest:
+                group.topics_digest, reason = digest, reason or "its tasks have changed"
         if reason:
-            self._next_epoch(group, reason)
+            self.next_epoch(group, reason)
         interval_ms = config.get_int("streams.assignment.interval.ms")
         due_ms = max(group.assigned_at_ms + interval_ms * bool(group.assigned_at_ms), 0)
         is_delayed = now_ms < group.delayed_until_ms
@@ -199,28 +173,14 @@ class StreamsCoordinator:
         member.connection = request.connection
         return reason
 
-    def _next_epoch(self, group: StreamsGroup, reason: str) -> None:
-        group.epoch += 1
-        logger.info("group %s goes to epoch %d: %s", group.group_id, group.epoch, reason)
-        self._history.note("rebalancing", group.group_id, "", "", reason)
-
     # -- time --
-
-    def _session(self, group: StreamsGroup, member_id: str) -> Session:
-        return Session(
-            self._clock, partial(self.remove, group, (member_id,), "its session timed out")
-        )
 
     def _time_revocation(self, group: StreamsGroup, member: StreamsMember) -> None:
         """Remove a member that does not give up tasks within its rebalance timeout."""
         if not member.revoking:
             member.stop_timer()
-        elif member.timer is None:
-            reason = "it has not given up tasks in time"
-            member.timer = self._clock.call_later(
-                member.rebalance_timeout_ms / 1000,
-                partial(self.remove, group, (member.member_id,), reason),
-            )
+        else:
+            self.expect(group, member, "it has not given up tasks in time")
 
     # -- what every type does --
 
@@ -235,7 +195,7 @@ class StreamsCoordinator:
             StorageError: the snapshot cannot be read.
         """
         group = self.new_group(group_id)
-        group.decode(snapshot, partial(self._session, group))
+        group.decode(snapshot, partial(self.session, group))
         for member in group.members.values():
             member.session.extend(member.session_timeout_ms)
             self._time_revocation(group, member)
@@ -244,39 +204,6 @@ class StreamsCoordinator:
     def save(self, group: StreamsGroup) -> None:
         """Store a group as it is now."""
         self._journal.save(group.group_id, group.encode())
-
-    def rebalance(self, group: StreamsGroup, reason: str) -> None:
-        """Let the tasks be given out anew."""
-        self._next_epoch(group, reason)
-        self.save(group)
-
-    def remove(self, group: StreamsGroup, member_ids: Iterable[str], reason: str) -> None:
-        """Take members out of the group and let the others have their tasks."""
-        gone = [each for each in map(group.remove, tuple(member_ids)) if each is not None]
-        for member in gone:
-            who = group.group_id, member.client_id, member.member_id
-            logger.info("group %s: member %s is removed: %s", who[0], who[2], reason)
-            self._history.note("left" if reason == LEFT else "expelled", *who, reason)
-        if gone:
-            names = ", ".join(member.member_id for member in gone)
-            self._next_epoch(group, f"{names} was removed: {reason}")
-            self.save(group)
-
-    def remove_all(self, group: StreamsGroup, reason: str) -> None:
-        """Take all members out of the group, so that it is empty."""
-        self.remove(group, group.members, reason)
-
-    def remove_connected(self, group: StreamsGroup, connection: object) -> None:
-        """Take out the members whose last heartbeat came through a connection, now closed."""
-        members = group.members.values()
-        gone = [each.member_id for each in members if each.connection is connection]
-        self.remove(group, gone, "its connection was closed")
-
-    def abandon(self, group: StreamsGroup, error: ErrorCode) -> None:
-        """Stop everything about a group that is deleted or unloaded."""
-        for member in group.members.values():
-            member.session.cancel()
-            member.stop_timer()
 
 
 def _facts(group: StreamsGroup, member: StreamsMember) -> tuple[object, ...]:
@@ -327,17 +254,4 @@ def _check_epoch(member: StreamsMember, request: StreamsHeartbeat) -> None:
         member.tasks.active
     )
     if epoch != member.epoch and not repeats:
-        relation = "greater" if epoch > member.epoch else "smaller"
-        raise BrokerError(
-            ErrorCode.FENCED_MEMBER_EPOCH,
-            f"The streams group member has a {relation} member epoch ({epoch}) than the one "
-            f"known by the group coordinator ({member.epoch}). The member must abandon all its "
-            "partitions and rejoin.",
-        )
-
-
-def _unknown_member(group: StreamsGroup, member_id: str) -> BrokerError:
-    return BrokerError(
-        ErrorCode.UNKNOWN_MEMBER_ID,
-        f"Member {member_id} is not a member of group {group.group_id}.",
-    )
+        raise fenced_member("streams", epoch, member)

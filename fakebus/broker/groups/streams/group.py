@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from fakebus.broker.groups.group import STREAMS, GroupDescription, MemberDescription, ModernMember
+from fakebus.broker.groups.coordinated import CoordinatedGroup, CoordinatedMember
+from fakebus.broker.groups.group import STREAMS, ModernMember
 from fakebus.broker.groups.requests import OffsetCommit
 from fakebus.broker.groups.sessions import Session
 from fakebus.broker.groups.streams.assignor import NO_TASKS, TaskShare, assign_tasks
@@ -19,14 +20,13 @@ from fakebus.broker.groups.streams.topology import (
     configure,
 )
 from fakebus.broker.topics import Topic, Topics
-from fakebus.clock import Timer
 from fakebus.errors import ErrorCode, StorageError
-from fakebus.storage.interface import OffsetRow
 from fakebus.types import TopicPartition
 
 _VERSION = 1
 _GROUP_FIELDS = (
-    *("epoch", "assignment_epoch", "assigned_at_ms", "digest", "state_since_ms", "endpoint_epoch"),
+    *("epoch", "assignment_epoch", "assigned_at_ms", "topics_digest", "state_since_ms"),
+    "endpoint_epoch",
 )
 _MEMBER_FIELDS = (
     *("member_id", "rack_id", "client_id", "client_host", "session_timeout_ms", "process_id"),
@@ -35,41 +35,21 @@ _MEMBER_FIELDS = (
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
-class StreamsMember:
+class StreamsMember(CoordinatedMember):
     """One thread of a Streams application, as the group knows it."""
 
-    member_id: str
-    session: Session
-    """Passes when nothing was heard of the member for too long."""
-    rack_id: str | None = None
-    client_id: str = ""
-    client_host: str = ""
-    session_timeout_ms: int = 0
-    rebalance_timeout_ms: int = -1
     process_id: str = ""
     endpoint: Endpoint | None = None
     tags: tuple[tuple[str, str], ...] = ()
-    epoch: int = 0
-    previous_epoch: int = 0
-    """The member may come with it once more: the answer with the new one may have been lost."""
     tasks: TaskShare = NO_TASKS
     revoking: frozenset[TaskId] = frozenset()
     """What it is to give up, and runs until it says that it does not."""
     is_settled: bool = True
     """Whether it has all of its share that it can have in its epoch."""
-    connection: object | None = None
-    timer: Timer | None = field(default=None, compare=False)
-    """Runs while it has to give up tasks."""
-
-    def stop_timer(self) -> None:
-        """Do not wait any more for what it has to do."""
-        if self.timer is not None:
-            self.timer.cancel()
-            self.timer = None
 
 
-class StreamsGroup:
-    """One application of Kafka Streams.
+class StreamsGroup(CoordinatedGroup[StreamsMember, TaskShare]):
+    """One application of Kafka Streams; the digest of its topics is that of its tasks.
 
     Args:
         group_id: the group's name.
@@ -77,38 +57,22 @@ class StreamsGroup:
         now_ms: the time, in milliseconds since the epoch.
     """
 
-    group_type = STREAMS
-    tells_its_topics = True
+    group_type = protocol_type = STREAMS
+    assignor = "sticky"
 
     def __init__(self, group_id: str, topics: Topics, now_ms: int) -> None:
-        self.group_id = group_id
-        self.epoch = 1
+        super().__init__(group_id, topics, now_ms)
         self.assignment_epoch = 1
-        """The epoch that the target assignment was made for."""
-        self.assigned_at_ms = 0
         self.delayed_until_ms = 0
         """Until when a new group waits for more members."""
-        self.digest = ""
-        """The tasks that there were when the epoch moved last."""
         self.topics_changed = True
-        """Whether that has to be looked at again."""
-        self.state_since_ms = now_ms
         self.endpoint_epoch = 0
         """How often the tasks of members with endpoints have changed."""
         self.shut_down_by = ""
         self.topology: Topology | None = None
         self.configured = ConfiguredTopology()
-        self.members: dict[str, StreamsMember] = {}
-        self.targets: dict[str, TaskShare] = {}
-        """What each member is to have, by member id."""
-        self._topics = topics
 
     # -- states --
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether the group has no members."""
-        return not self.members
 
     @property
     def state(self) -> str:
@@ -198,15 +162,6 @@ class StreamsGroup:
 
     # -- members --
 
-    def remove(self, member_id: str) -> StreamsMember | None:
-        """Forget a member; return it, ``None`` if there was none."""
-        self.targets.pop(member_id, None)
-        member = self.members.pop(member_id, None)
-        if member is not None:
-            member.session.cancel()
-            member.stop_timer()
-        return member
-
     def reconcile(self, member: StreamsMember, owned: frozenset[TaskId] | None) -> None:
         """Move a member towards its share, one heartbeat at a time.
 
@@ -239,7 +194,7 @@ class StreamsGroup:
         member.tasks = TaskShare(target.active - taken, target.standby)
         member.is_settled = not target.active & taken
         if member.epoch != self.assignment_epoch:
-            member.previous_epoch, member.epoch = member.epoch, self.assignment_epoch
+            member.advance(self.assignment_epoch)
 
     # -- offsets --
 
@@ -254,61 +209,20 @@ class StreamsGroup:
         """Take what a commit says of each partition."""
         return ErrorCode.NONE
 
-    def check_fetch(self, member_id: str | None, member_epoch: int) -> ErrorCode:
-        """Return why somebody may not know the group's offsets, NONE if it may."""
-        if member_id is None and member_epoch < 0:
-            return ErrorCode.NONE
-        member = self.members.get(member_id or "")
-        if member is None:
-            return ErrorCode.UNKNOWN_MEMBER_ID
-        is_current = member_epoch == member.epoch
-        return ErrorCode.NONE if is_current else ErrorCode.STALE_MEMBER_EPOCH
-
-    def touch(self, member_id: str) -> None:
-        """Do nothing: only heartbeats keep a session."""
-
-    def offset_ages_from(self, row: OffsetRow) -> int | None:
-        """Return the time from which an offset's retention counts; ``None`` if it does not."""
-        return None if self.is_subscribed_to(row.topic) else row.commit_timestamp_ms
-
     # -- as others see it, and storage --
 
-    def describe(self) -> GroupDescription:
-        """Return the group as administrators see it."""
-        return GroupDescription(
-            group_id=self.group_id,
-            group_type=STREAMS,
-            state=self.state,
-            protocol_type=STREAMS,
-            protocol_name="sticky",
-            generation_id=self.epoch,
-            assignment_epoch=self.assignment_epoch,
-            members=tuple(map(self._describe, self.members.values())),
-            since_ms=self.state_since_ms,
-        )
-
-    def _describe(self, member: StreamsMember) -> MemberDescription:
+    def _describe_share(self, member: StreamsMember) -> ModernMember:
         sources = self._sources()
         owned = member.tasks.active | member.revoking
         target = self.targets.get(member.member_id, NO_TASKS).active
-        return MemberDescription(
-            member_id=member.member_id,
-            group_instance_id=None,
-            client_id=member.client_id,
-            client_host=member.client_host,
-            modern=ModernMember(
-                epoch=member.epoch,
-                rack_id=member.rack_id,
-                named_topics=sources,
-                regex="",
-                topics=sources,
-                owned=_places(self.partitions_of(owned)),
-                target=_places(self.partitions_of(target)),
-            ),
-            is_missing=not self.is_reconciled(member),
-            silent_ms=member.session.silent_ms,
-            session_timeout_ms=member.session_timeout_ms,
-            rebalance_timeout_ms=member.rebalance_timeout_ms,
+        return ModernMember(
+            epoch=member.epoch,
+            rack_id=member.rack_id,
+            named_topics=sources,
+            regex="",
+            topics=sources,
+            owned=_places(self.partitions_of(owned)),
+            target=_places(self.partitions_of(target)),
         )
 
     def encode(self) -> bytes:
