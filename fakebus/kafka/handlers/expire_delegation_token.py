@@ -10,8 +10,8 @@ Version notes:
 
 from __future__ import annotations
 
-from fakebus.errors import BrokerError, ErrorCode, StorageError
 from fakebus.kafka.api import RequestContext, handles
+from fakebus.kafka.token_expiry import with_expiry
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import ExpireDelegationTokenRequest, ExpireDelegationTokenResponse
 
@@ -21,16 +21,11 @@ async def handle_expire_delegation_token(
     request: ExpireDelegationTokenRequest, context: RequestContext
 ) -> ExpireDelegationTokenResponse:
     """Let a token expire at another time."""
-    client, response = context.connection, ExpireDelegationTokenResponse()
-    try:
-        if not client.may_ask_for_tokens:
-            response.expiry_timestamp_ms = -1
-            raise BrokerError(ErrorCode.DELEGATION_TOKEN_REQUEST_NOT_ALLOWED)
-        response.expiry_timestamp_ms = await context.broker.security.tokens.expire(
-            bytes(request.hmac), client.principal, request.expiry_time_period_ms
-        )
-    except BrokerError as error:
-        response.error_code = error.error_code.code
-    except StorageError:
-        response.error_code = ErrorCode.KAFKA_STORAGE_ERROR.code
-    return response
+    change = context.broker.security.tokens.expire
+    return await with_expiry(
+        ExpireDelegationTokenResponse(),
+        context,
+        change,
+        request.hmac,
+        request.expiry_time_period_ms,
+    )

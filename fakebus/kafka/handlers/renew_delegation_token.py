@@ -10,8 +10,8 @@ Version notes:
 
 from __future__ import annotations
 
-from fakebus.errors import BrokerError, ErrorCode, StorageError
 from fakebus.kafka.api import RequestContext, handles
+from fakebus.kafka.token_expiry import with_expiry
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import RenewDelegationTokenRequest, RenewDelegationTokenResponse
 
@@ -21,16 +21,7 @@ async def handle_renew_delegation_token(
     request: RenewDelegationTokenRequest, context: RequestContext
 ) -> RenewDelegationTokenResponse:
     """Let a token live longer."""
-    client, response = context.connection, RenewDelegationTokenResponse()
-    try:
-        if not client.may_ask_for_tokens:
-            response.expiry_timestamp_ms = -1
-            raise BrokerError(ErrorCode.DELEGATION_TOKEN_REQUEST_NOT_ALLOWED)
-        response.expiry_timestamp_ms = await context.broker.security.tokens.renew(
-            bytes(request.hmac), client.principal, request.renew_period_ms
-        )
-    except BrokerError as error:
-        response.error_code = error.error_code.code
-    except StorageError:
-        response.error_code = ErrorCode.KAFKA_STORAGE_ERROR.code
-    return response
+    change = context.broker.security.tokens.renew
+    return await with_expiry(
+        RenewDelegationTokenResponse(), context, change, request.hmac, request.renew_period_ms
+    )

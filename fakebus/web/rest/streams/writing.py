@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -19,12 +19,12 @@ from fakebus.web.event_stream import WRITE_TIMEOUT_S
 from fakebus.web.json_stream import MOST_LETTERS, JsonStream
 from fakebus.web.rest.call import RestCall
 from fakebus.web.rest.errors import refusal
+from fakebus.web.rest.incoming import incoming
 from fakebus.web.rest.media_types import content_type
 from fakebus.web.rest.producing import Stored
 from fakebus.web.rest.streams.forms import MSGPACK, sent_form, unpacked
 
 Placed = tuple[int | None, NewRecord]
-_IDLE_S = 300.0
 
 
 async def write_records(call: RestCall) -> web.StreamResponse:
@@ -34,7 +34,8 @@ async def write_records(call: RestCall) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
     await response.prepare(call.request)
     number = 0
-    async with aclosing(_parts(call, form)) as parts:
+    stream = _MsgpackStream() if form == MSGPACK else JsonStream()
+    async with aclosing(incoming(call.request, stream, "records")) as parts:
         async for part in parts:
             if isinstance(part, RequestError):
                 receipts = [_refused(number + 1, part)]
@@ -46,26 +47,6 @@ async def write_records(call: RestCall) -> web.StreamResponse:
                 await response.write(lines.encode())
     await response.write_eof()
     return response
-
-
-async def _parts(
-    call: RestCall, form: str
-) -> AsyncGenerator[Sequence[Mapping[str, Any]] | RequestError]:
-    """Yield what has come, some at a time, and at last what is wrong with the rest."""
-    stream = _MsgpackStream() if form == MSGPACK else JsonStream()
-    try:
-        while True:
-            async with asyncio.timeout(_IDLE_S):
-                data = await call.request.content.readany()
-            stream.feed(data)
-            while found := stream.take():
-                yield found
-            if not data:
-                return
-    except TimeoutError:
-        yield RequestError(408, f"nothing came for {_IDLE_S:g} s")
-    except ValueError as error:
-        yield RequestError(400, f"the body is no stream of records: {str(error)[:200]}")
 
 
 class _MsgpackStream:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from datetime import UTC
 from typing import Any, NamedTuple
@@ -27,6 +27,7 @@ from fakebus.web.event_stream import WRITE_TIMEOUT_S
 from fakebus.web.json_stream import JsonStream
 from fakebus.web.rest.call import field, objects
 from fakebus.web.rest.errors import refusal
+from fakebus.web.rest.incoming import incoming
 from fakebus.web.rest.payloads import from_base64, plain_bytes, schema_bytes
 from fakebus.web.rest.producing import Stored
 from fakebus.web.rest.v3.call import Resource, V3Call
@@ -36,8 +37,6 @@ MOST_STREAMS = 100
 """Streams of records that may be open at once."""
 MOST_ENTRIES = 1000
 """Records of a batch."""
-IDLE_S = 300.0
-"""After how long without a byte a stream is ended."""
 _PLAIN = {"BINARY": "binary", "JSON": "json", "STRING": "string"}
 _FIELDS = frozenset(("partition_id", "headers", "key", "value", "timestamp"))
 _open: set[int] = set()
@@ -78,7 +77,7 @@ def _demand_json(call: V3Call) -> None:
 async def _stream(call: V3Call, topic: Topic) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Type": "application/json"})
     has_any = False
-    async with aclosing(_objects(call)) as parts:
+    async with aclosing(incoming(call.request, JsonStream(), "JSON objects")) as parts:
         async for part in parts:
             if not has_any:
                 await response.prepare(call.request)
@@ -93,25 +92,6 @@ async def _stream(call: V3Call, topic: Topic) -> web.StreamResponse:
         raise RequestError(400, "the body has no record")
     await response.write_eof()
     return response
-
-
-async def _objects(call: V3Call) -> AsyncGenerator[list[dict[str, Any]] | RequestError]:
-    """Yield the objects that have come, and at last what is wrong with the rest."""
-    stream = JsonStream()
-    content = call.request.content
-    try:
-        while True:
-            async with asyncio.timeout(IDLE_S):
-                data = await content.readany()
-            stream.feed(data)
-            while found := stream.take():
-                yield found
-            if not data:
-                return
-    except TimeoutError:
-        yield RequestError(408, f"nothing came for {IDLE_S:g} s")
-    except ValueError as error:
-        yield RequestError(400, f"the body is no stream of JSON objects: {str(error)[:200]}")
 
 
 async def _write(call: V3Call, topic: Topic, found: Sequence[Mapping[str, Any]]) -> list[Resource]:
