@@ -19,6 +19,7 @@ from fakebus.records.batch import CONTROL_BIT
 from fakebus.records.codecs import CODEC_MASK
 from fakebus.records.errors import RecordError
 from fakebus.records.reader import read_records
+from fakebus.storage.damage import DamagedBatch
 from fakebus.storage.interface import KeptRange
 
 if TYPE_CHECKING:
@@ -113,6 +114,9 @@ class SnapshotReader:
             else:
                 batches = await self._read_kept(copy, position, source.change_id)
             for batch in batches:
+                if isinstance(batches, DamagedBatch):
+                    position = batch.last_offset + 1
+                    continue  # the storage has told of it
                 for record in await _unpacked(batch):
                     if position <= record.offset < end:
                         yield record

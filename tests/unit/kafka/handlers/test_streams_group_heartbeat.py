@@ -266,3 +266,28 @@ async def test_a_streams_group_is_described_and_there_after_a_restart(clock: Man
     (member,) = described.members
     assert member.assignment == member.target_assignment
     assert [each.partitions for each in member.assignment.active_tasks] == [[0, 1], [0, 1]]
+
+
+async def test_the_state_says_what_a_group_waits_for(
+    broker: Broker, thread: Thread, clock: ManualClock
+) -> None:
+    def state() -> str:
+        (group,) = broker.group_coordinator.list_groups()
+        return group.state
+
+    broker.config.group_overrides["app"] = {"streams.initial.rebalance.delay.ms": "3000"}
+    await thread.join()
+    assert state() == "Assigning"
+    clock.advance(3)
+    await thread.heartbeat()
+    assert state() == "Stable"
+    other = Thread(broker, "other")
+    await other.join()
+    clock.advance(5)
+    await other.heartbeat()
+    assert state() == "Reconciling"
+    source = broker.topics.get("in")
+    assert source is not None
+    await broker.topics.delete(source)
+    await thread.heartbeat()
+    assert state() == "NotReady"

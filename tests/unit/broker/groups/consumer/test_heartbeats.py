@@ -150,6 +150,34 @@ async def test_a_member_may_repeat_an_epoch_whose_answer_was_lost(bench: Bench) 
     assert refused.error is ErrorCode.FENCED_MEMBER_EPOCH
 
 
+@pytest.mark.parametrize(("epoch", "relation"), [(7, "greater"), (1, "smaller")])
+async def test_a_fenced_member_is_told_both_epochs(bench: Bench, epoch: int, relation: str) -> None:
+    client = Client(bench, "a")
+    await client.send()
+    refused = await client.send(member_epoch=epoch, owned=None)
+    assert refused.message == (
+        f"The consumer group member has a {relation} member epoch ({epoch}) than the one known by "
+        "the group coordinator (2). The member must abandon all its partitions and rejoin."
+    )
+
+
+async def test_members_leave_with_their_connection_but_static_ones_stay(
+    new_bench: NewBench,
+) -> None:
+    bench = await new_bench(fakebus_evict_on_disconnect="true")
+    connection = object()
+    clients = [
+        Client(bench, "a", connection=connection),
+        Client(bench, "b", connection=object()),
+        Client(bench, "c", connection=connection, instance_id="i"),
+    ]
+    for client in clients:
+        await client.send()
+    bench.coordinator.connections.closed(connection)
+    told = [(await client.send(owned=None)).error for client in clients]
+    assert told == [ErrorCode.UNKNOWN_MEMBER_ID, ErrorCode.NONE, ErrorCode.NONE]
+
+
 async def test_a_group_takes_no_more_members_than_its_limit(new_bench: NewBench) -> None:
     bench = await new_bench(group_consumer_max_size="1")
     first = Client(bench, "a")
