@@ -304,7 +304,7 @@ class Broker:
             raise header
         assert data is not None  # noqa: S101 - check_shape refuses None
         size = header.batch_length + LENGTH_OVERHEAD
-        self.traffic.bytes_in[topic_partition.topic] += size
+        log.bytes_in += size
         batch = data if len(data) == size else data[:size]
         if log.is_internal:
             raise BrokerError(

@@ -98,6 +98,8 @@ class PartitionLog:
         self.first_dirty_offset = state.first_dirty_offset
         """Where the part begins that has not been compacted yet."""
         self.producers = ProducerState(LogTransactions() if state.has_aborted else None)
+        self.bytes_in = 0
+        """Of batches that were to be appended since the start."""
         self.deleted = False
         self.is_internal = is_internal(topic_partition.topic)
         self._storage = storage

@@ -8,12 +8,10 @@ from collections import defaultdict
 class Traffic:
     """Counts of requests and bytes."""
 
-    __slots__ = ("bytes_in", "bytes_out", "requests")
+    __slots__ = ("bytes_out", "requests")
 
     def __init__(self) -> None:
         self.requests: defaultdict[int, int] = defaultdict(int)
         """Of Kafka's clients, by the key of the API."""
-        self.bytes_in: defaultdict[str, int] = defaultdict(int)
-        """Of batches that were to be appended, by topic."""
         self.bytes_out = 0
         """Of batches that answered fetches."""

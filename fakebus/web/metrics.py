@@ -135,7 +135,9 @@ class _Metrics(Collector):
             ((topic.name,), sum(log.log_end_offset for log in topic.partitions)) for topic in topics
         ]
         yield _counter(f"{prefix}_messagesin", "Records written", ("topic",), written)
-        arrived: _Rows = [((topic.name,), traffic.bytes_in[topic.name]) for topic in topics]
+        arrived: _Rows = [
+            ((topic.name,), sum(log.bytes_in for log in topic.partitions)) for topic in topics
+        ]
         yield _counter(f"{prefix}_bytesin", "Bytes written since the start", ("topic",), arrived)
         left: _Rows = [((), traffic.bytes_out)]
         yield _counter(f"{prefix}_bytesout", "Bytes fetched since the start", (), left)

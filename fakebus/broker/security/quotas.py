@@ -248,6 +248,10 @@ class ClientQuotas:
                 self._meters = {
                     other: each for other, each in self._meters.items() if not each.is_idle(now_ms)
                 }
+                # Else each new name would have all of them looked at; the oldest begin anew.
+                too_many = max(0, len(self._meters) - _MOST_METERS // 2)
+                for other in list(self._meters)[:too_many]:
+                    del self._meters[other]
             if key[0] == MUTATION:
                 get_int = self._config.get_int
                 samples = get_int("controller.quota.window.num")

@@ -133,6 +133,18 @@ async def test_idle_meters_make_room_for_those_of_other_clients(
     assert len(quotas._meters) == 1
 
 
+async def test_meters_are_bounded_also_while_all_of_them_are_busy(
+    quotas: ClientQuotas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_MOST_METERS", 10)
+    await put(quotas, (("client-id", None),), producer_byte_rate=100)
+    for n in range(50):
+        quotas.record(PRODUCE, "", f"c{n}", 1500)
+        assert len(quotas._meters) <= 10
+    # Those that came last are still held to what they have used.
+    assert quotas.record(PRODUCE, "", "c49", 0) > 0
+
+
 async def test_what_cannot_be_stored_limits_nobody(
     quotas: ClientQuotas, store: FailingStore
 ) -> None:
