@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from heapq import nsmallest
 from typing import Any
-from weakref import WeakValueDictionary
+from weakref import WeakSet, WeakValueDictionary
 
 from fakebus.broker.activity import Activity, Origin, Peer
 from fakebus.lineage.services import Services
@@ -136,6 +136,8 @@ class Clients:
         """The highest number in use."""
         self._by_key: dict[tuple[object, ...], Client] = {}
         self._runs: WeakValueDictionary[tuple[object, ...], Run] = WeakValueDictionary()
+        self._resolved: dict[tuple[object, ...], WeakSet[Run]] = {}
+        """The runs of processes that were found, by what their connections looked like before."""
         self._forgotten: list[int] = []
         self._bus = Client(THE_BUS, 0, 0, {name: [] for name in _LISTS}, Run())
 
@@ -144,6 +146,7 @@ class Clients:
         self.by_number.clear()
         self._by_key.clear()
         self._runs.clear()
+        self._resolved.clear()
         for row in rows:
             facts = {**{name: [] for name in _LISTS}, **row.facts}
             client = Client(*row[:3], facts, self._run_of(facts), is_old=True, stored_ms=row[2])
@@ -207,6 +210,17 @@ class Clients:
             key = (facts["address"],)
         return self._runs.setdefault(key, Run())
 
+    def runs_of(self, client: Client) -> list[Run]:
+        """Return the runs that may be of a client's process: one, unless that is not known.
+
+        It may be that of another connection, of the same process, that was looked up in time.
+        """
+        found = [client.run]
+        if client.facts["process"] is None:
+            alike = self._resolved.get(_key(client.facts), ())
+            found += [run for run in alike if run is not client.run]
+        return found
+
     def _make_room(self) -> None:
         if len(self.by_number) < _MOST_CLIENTS:
             return
@@ -233,6 +247,7 @@ class Clients:
         for key, client in list(self._by_key.items()):
             if key[-1] is peer:
                 del self._by_key[key]
+                looked_like = _key(client.facts)
                 client.facts |= {
                     "process": _process_facts(peer.process),
                     "host_name": peer.host_name,
@@ -240,6 +255,8 @@ class Clients:
                 client.has_changed()
                 assumed, client.run = client.run, self._run_of(client.facts)
                 if client.run is not assumed:
+                    make_room(self._resolved, looked_like)
+                    self._resolved.setdefault(looked_like, WeakSet()).add(client.run)
                     for place, ranges in assumed.fetched.items():
                         for first, last in ranges:
                             client.run.add_fetched(place, first, last)

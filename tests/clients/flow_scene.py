@@ -124,6 +124,8 @@ message = consumer.poll(20)
 assert message is not None and not message.error()
 if offset:
     consumer.commit(message, asynchronous=False)
+print("done", flush=True)
+sys.stdin.read()
 os._exit(0)
 """
 
@@ -172,7 +174,24 @@ class Scene:
     def look(self, group: str, topic: str, offset: str = "") -> None:
         """Let a process be sent a record, commit it if its offset is given, and die."""
         command = [sys.executable, "-c", LOOKING, self.servers, group, topic, offset]
-        subprocess.run(command, check=True, timeout=60)
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        with subprocess.Popen(command, text=True, **pipes) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "done\n"
+            # Whose connection it was cannot be found out any more when it is dead.
+            deadline = time.monotonic() + WAIT_S
+            while not self._knows(process.pid, group, topic):
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            process.communicate()
+
+    def _knows(self, pid: int, group: str, topic: str) -> bool:
+        """Return whether the bus knows that a process reads a topic for a group."""
+        return any(
+            each["process"] and each["process"]["pid"] == pid
+            for each in self.http.get("/clients")
+            if group in each["groups"] and topic in each["consumes"]
+        )
 
     def flow(self, record: str, depth: int | None = None) -> dict[str, Any]:
         found: dict[str, Any] = self.http.get("/flow", record=record, depth=depth)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import subprocess
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fakebus.cli.main import run
-from tests.clients.build import ToolMissingError, node_command
+from tests.clients.build import node_command
+from tests.clients.program_fixtures import needed
 
 pytestmark = pytest.mark.clients
 
@@ -38,11 +40,8 @@ topics:
 
 
 def node(program: str) -> list[str]:
-    """Return the command of a program for Node.js, which need not be installed."""
-    try:
-        return node_command(program)
-    except ToolMissingError as error:
-        pytest.skip(str(error))
+    """Return the command of a program for Node.js."""
+    return needed(partial(node_command, program))
 
 
 def parsed(fixtures: str, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:

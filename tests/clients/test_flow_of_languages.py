@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,8 +17,9 @@ import pytest
 from fakebus.addresses import Address
 from fakebus.app import BusThread, FakeBus
 from fakebus.config import Settings
-from tests.clients.build import ToolMissingError, node_command
+from tests.clients.build import node_command
 from tests.clients.flow_scene import AIOKAFKA, ANY_PORT, CONFLUENT, TRACEPARENT, Scene, edges
+from tests.clients.program_fixtures import needed
 
 pytestmark = pytest.mark.clients
 
@@ -26,12 +28,7 @@ STEPS = (("billing", "invoices"), ("shipping", "parcels"), ("mailing", "letters"
 
 @pytest.fixture(scope="module")
 def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    try:
-        forward = node_command("forward")
-    except ToolMissingError as error:
-        if os.environ.get("CI") == "true":
-            raise
-        pytest.skip(str(error))
+    forward = needed(partial(node_command, "forward"))
     settings = Settings(data=None, kafka=ANY_PORT, http=ANY_PORT)
     with BusThread(FakeBus(settings)) as running, contextlib.ExitStack() as stack:
         scene = Scene(running.bus, stack, tmp_path_factory.mktemp("services"))

@@ -13,7 +13,6 @@ read      `topic`, `type`, `count`, `schema`: answers the values, decoded by the
 from __future__ import annotations
 
 import json
-import os
 import uuid
 from base64 import b64decode
 from collections.abc import Callable, Iterator
@@ -29,8 +28,9 @@ from confluent_kafka.schema_registry.protobuf import ProtobufDeserializer, Proto
 from confluent_kafka.serialization import MessageField, SerializationContext
 from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory
 
-from tests.clients.build import REGISTRY_CLIENTS, ToolMissingError
+from tests.clients.build import REGISTRY_CLIENTS
 from tests.clients.cluster import Cluster, FakebusCluster
+from tests.clients.program_fixtures import needed
 from tests.clients.programs import KafkaError, Program
 
 pytest_plugins = ["tests.clients.program_fixtures"]
@@ -261,12 +261,7 @@ def client_of(cluster: Cluster, registry_url: str) -> Iterator[Callable[[str], A
         if name == "python":
             return Python(registry_url, cluster.bootstrap_servers)
         if name not in started or not started[name].running:
-            try:
-                command = REGISTRY_CLIENTS[name]()
-            except ToolMissingError as error:
-                if os.environ.get("CI") == "true":
-                    raise
-                pytest.skip(str(error))
+            command = needed(REGISTRY_CLIENTS[name])
             started[name] = Program(name, [*command, registry_url], cluster.bootstrap_servers)
         return started[name]
 

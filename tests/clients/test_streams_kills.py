@@ -13,8 +13,9 @@ import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from tests.clients.build import CLIENTS, ToolMissingError
+from tests.clients.build import CLIENTS
 from tests.clients.cluster import SETTINGS, FakebusCluster
+from tests.clients.program_fixtures import needed
 from tests.clients.programs import Program
 from tests.clients.python.isolation import READ_COMMITTED
 from tests.clients.scenarios import wait_for_groups
@@ -76,10 +77,7 @@ def written(cluster: FakebusCluster) -> dict[str, list[int]]:
 def test_words_are_counted_exactly_once_while_streams_and_the_bus_are_killed(
     tmp_path: Path,
 ) -> None:
-    try:
-        command = CLIENTS["java"].command()
-    except ToolMissingError as error:
-        pytest.skip(str(error))
+    command = needed(CLIENTS["java"].command)
     cluster = FakebusCluster(tmp_path, SETTINGS)
     cluster.start()
     counting = {

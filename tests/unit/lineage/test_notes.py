@@ -215,6 +215,25 @@ def test_connections_of_one_client_are_one_process_before_and_unless_it_is_found
     assert diary.notes() == [("fetched", 1, 1), ("skipped", 0, 0), ("committed", 1, 1)]
 
 
+def test_a_connection_that_is_not_found_any_more_commits_what_one_like_it_was_sent(
+    diary: Diary,
+) -> None:
+    reading, committing = (Peer(host="127.0.0.1", port=port, local_port=9) for port in (1, 2))
+    reader = origin("shop", peer=reading)
+    diary.does(reader, "fetched", 1, 1)
+    reading.process, reading.looked_up = SHOP, True
+    diary.clients.looked_up(reading)
+    # The process ends right behind its commit.
+    commit(diary, origin("shop", peer=committing), 2, 0)
+    committing.looked_up = True
+    diary.clients.looked_up(committing)
+    commit(diary, origin("another", peer=Peer(host="127.0.0.1", port=3, local_port=9)), 9, 0)
+    assert diary.notes() == [
+        *(("fetched", 1, 1), ("skipped", 0, 0), ("committed", 1, 1)),
+        ("skipped", 0, 8),
+    ]
+
+
 def test_what_is_remembered_of_groups_and_their_readers_is_bounded(
     diary: Diary, monkeypatch: pytest.MonkeyPatch
 ) -> None:
