@@ -26,9 +26,9 @@ from fakebus.storage.sqlite_transaction import MAX_OFFSET, OFFSET_BITS, Operatio
 from fakebus.storage.sqlite_writer import GroupCommitWriter, tell_nobody
 
 _ROWS_AT_ONCE = 100
+"""Rows of one write: a millisecond."""
 _FORGOTTEN_AT_ONCE = 2000
 """Identities that are forgotten in one transaction; some milliseconds."""
-"""Rows of one write: a millisecond."""
 _LEVELS = OFFSET_BITS + 1
 
 _NOTE = """
