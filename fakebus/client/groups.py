@@ -47,13 +47,15 @@ class GroupPartition:
     """``None`` if the topic is gone."""
     member: GroupMember | None
     """Who reads the partition."""
+    finished: int = 0
+    """Records behind the committed offset that a share group is done with."""
 
     @property
     def lag(self) -> int | None:
         """How many offsets are still to be read; ``None`` if nothing was committed."""
         if self.committed is None or self.log is None:
             return None
-        return max(self.log.end - max(self.committed, self.log.start), 0)
+        return max(self.log.end - max(self.committed, self.log.start) - self.finished, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +66,7 @@ class GroupDetails:
     state: str
     """In lower case: stable, empty, preparing_rebalancing and so on."""
     kind: str
-    """``classic`` or ``consumer``."""
+    """``classic`` or ``consumer``; of a bus also ``share`` or ``streams``."""
     assignor: str
     members: tuple[GroupMember, ...]
     partitions: tuple[GroupPartition, ...]

@@ -13,7 +13,7 @@ from fakebus.broker.activity import Origin
 from fakebus.broker.config_requests import ConfigChange, Operation, ResourceChange, ResourceType
 from fakebus.broker.configs.describing import DescribedConfig
 from fakebus.broker.fetching import IsolationLevel
-from fakebus.broker.groups.group import GroupDescription
+from fakebus.broker.groups.group import SHARE, GroupDescription
 from fakebus.broker.ownership import when_known
 from fakebus.broker.partition_log import PartitionLog
 from fakebus.broker.tail import LogCursor, Start, Tail, readable_end
@@ -314,7 +314,8 @@ class EmbeddedCluster:
             for member in description.members
         )
         owners = {place: member for member in members for place in member.partitions}
-        logs = self._broker.topics.logs
+        logs, is_shared = self._broker.topics.logs, description.group_type == SHARE
+        shared = self._broker.shares.in_flight(description.group_id) if is_shared else {}
         return GroupDetails(
             name=description.group_id,
             state=_STATES.get(description.state, description.state.lower()),
@@ -327,6 +328,7 @@ class EmbeddedCluster:
                     committed=committed[place].offset if place in committed else None,
                     log=_range(logs[place]) if place in logs else None,
                     member=owners.get(place),
+                    finished=shared[place].finished if place in shared else 0,
                 )
                 for place in sorted({*owners, *committed})
             ),

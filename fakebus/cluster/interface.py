@@ -113,7 +113,7 @@ class GroupSummary:
     state: str
     """In lower case: stable, empty, preparing_rebalancing and so on."""
     kind: str
-    """``classic`` or ``consumer``."""
+    """``classic`` or ``consumer``; of a bus also ``share`` or ``streams``."""
     members: int
     topics: tuple[str, ...]
     """Those that it has committed offsets for or that a member reads."""

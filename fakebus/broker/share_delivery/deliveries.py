@@ -34,7 +34,7 @@ from fakebus.broker.topics import Topics
 from fakebus.clock import Clock, Timer
 from fakebus.errors import BrokerError, ErrorCode
 from fakebus.storage.interface import OffsetRow
-from fakebus.types import TopicIdPartition
+from fakebus.types import TopicIdPartition, TopicPartition
 
 logger = logging.getLogger("fakebus.broker.groups")
 
@@ -152,6 +152,13 @@ class ShareDeliveries:
     def of_group(self, group_id: str) -> Sequence[Delivery]:
         """Return the partitions of a group that are in memory."""
         return tuple(self._open.get(group_id, {}).values())
+
+    def in_flight(self, group_id: str) -> dict[TopicPartition, SharePartition]:
+        """Return what is delivered to a group, as it is in memory, else as it was stored."""
+        rows = self._groups.offsets(group_id)
+        opened = {each.log.topic_partition: each.partition for each in self.of_group(group_id)}
+        stored = {at: SharePartition.stored(row) for at, row in rows.items() if at not in opened}
+        return dict(sorted((opened | stored).items()))
 
     def forget(self, group_id: str) -> None:
         """Forget what was delivered to a group, which has been deleted or set back."""

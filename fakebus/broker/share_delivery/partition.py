@@ -196,6 +196,11 @@ class SharePartition:
         """How many records in flight the group is not done with."""
         return sum(run.last - run.first + 1 for run in self.unfinished_runs())
 
+    @property
+    def runs(self) -> Sequence[Run]:
+        """The records in flight, in order."""
+        return tuple(self._runs)
+
     def unfinished_runs(self) -> Iterator[Run]:
         """Yield the records in flight that the group is not done with, in order."""
         return (run for run in self._runs if not run.state.is_final)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence, Set
 
 from fakebus.client.groups import GroupDetails
@@ -16,6 +17,7 @@ from fakebus.types import TopicPartition
 from fakebus.web.console.addresses import page_url
 from fakebus.web.console.browse import explain
 from fakebus.web.console.call import Call, Page, Redirect
+from fakebus.web.console.group_work import shared_work, streams_work
 from fakebus.web.console.health import is_stuck
 from fakebus.web.console.places import record_url
 from fakebus.web.console.rendering import laid_out
@@ -81,6 +83,7 @@ async def show(call: Call) -> Page:
     since = await waiting_since(call.cluster, group)
     now_ms = call.cluster.now_ms()
     lags = [each.lag for each in group.partitions if each.lag is not None]
+    broker = None if call.cluster.is_external else call.cluster.bus("what members run").broker
     target, moves, problem = call.query.text("to"), list[OffsetMove](), ""
     if target:
         try:
@@ -92,6 +95,9 @@ async def show(call: Call) -> Page:
         status=400 if problem else 200,
         values={
             "group": group,
+            "readers": _readers(group),
+            "shared": broker and shared_work(broker, group),
+            "streams": broker and streams_work(broker, group),
             "lag": sum(lags) if lags else None,
             "behind_s": {p: max(now_ms - ms, 0) / 1000 for p, ms in since.items()},
             "topics": list(dict.fromkeys(p.topic_partition.topic for p in group.partitions)),
@@ -102,6 +108,15 @@ async def show(call: Call) -> Page:
             "position_help": POSITION_HELP,
         },
     )
+
+
+def _readers(group: GroupDetails) -> dict[TopicPartition, list[str]]:
+    """Return who reads each partition, which only share groups have several readers of."""
+    found: dict[TopicPartition, list[str]] = defaultdict(list)
+    for member in group.members:
+        for place in member.partitions:
+            found[place].append(member.client_id)
+    return found
 
 
 async def why(call: Call) -> Page:

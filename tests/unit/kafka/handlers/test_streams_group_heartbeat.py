@@ -59,10 +59,11 @@ def wire(tasks: Tasks | None) -> list[TaskIds] | None:
 
 
 class Thread:
-    """A member of group ``app``."""
+    """A member of a group."""
 
-    def __init__(self, broker: Broker, member_id: str) -> None:
+    def __init__(self, broker: Broker, member_id: str, group_id: str = "app") -> None:
         self.broker = broker
+        self.group_id = group_id
         self.member_id = member_id
         self.epoch = 0
         self.tasks: Tasks = {}
@@ -70,7 +71,7 @@ class Thread:
 
     async def ask(self, epoch: int, **fields: Any) -> Any:
         request = StreamsGroupHeartbeatRequest(
-            group_id="app",
+            group_id=self.group_id,
             member_id=self.member_id,
             member_epoch=epoch,
             endpoint_information_epoch=-1,
