@@ -6,7 +6,7 @@ STAMP = $(VENV)/.installed
 # What is compiled once need not be compiled by each process of the tests.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: up test smoke wheel image check mutants compatibility random test-clients test-console laws site sbom screenshots test-kafka bank bench fuzz kafka lock clean format
+.PHONY: up test smoke wheel image check mutants compatibility random test-clients test-console laws site sbom screenshots test-kafka bank bench fuzz torture kafka lock clean format
 
 up: $(STAMP)  ## Start the seeded bus: Kafka on 127.0.0.1:9092, HTTP on 127.0.0.1:8081
 	$(BIN)/fakebus up --fixtures fixtures $(ARGS)
@@ -35,7 +35,8 @@ check: $(STAMP)  ## Format, lint, types, layers
 test-clients: $(STAMP)  ## kcat, Java, Go and Node clients (needs their toolchains)
 	$(BIN)/python tests/clients/build.py
 	$(BIN)/python -m pytest -q tests/clients/test_other_languages.py tests/clients/test_share_groups.py tests/clients/test_rebalances.py tests/clients/test_registry_other_languages.py tests/clients/test_asyncapi.py tests/clients/test_flow_of_languages.py tests/clients/test_true_causes.py tests/clients/test_secure_other_languages.py tests/clients/test_streams_kills.py tests/devstack $(ARGS)
-	KILLS=25 $(BIN)/python -m pytest -q -n 2 tests/kill
+	$(BIN)/python -m pytest -q tests/kill/test_bank.py
+	$(BIN)/python -m torture --brief
 
 test-console: $(VENV)/.console  ## The console in Chromium
 	timeout 150 $(BIN)/python -m pytest -q tests/console $(ARGS)
@@ -75,6 +76,9 @@ bench: $(STAMP)  ## Ratios against librdkafka's mock cluster, in one run
 
 fuzz: $(STAMP)  ## 100,000 mutated frames for every API, and a healthy client whose acknowledgements are measured
 	$(BIN)/python -m fuzzing $(ARGS)
+
+torture: $(STAMP)  ## 1,000 kills and more under writers of every kind, and a checker of what they were told
+	$(BIN)/python -m torture $(ARGS)
 
 kafka: $(STAMP)  ## A real Apache Kafka on 127.0.0.1:19092, to settle questions of behaviour
 	$(BIN)/python tools/kafka.py run $(ARGS)

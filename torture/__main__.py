@@ -1,0 +1,51 @@
+"""``make torture``: whatever may befall a bus, while an outside checker looks for what is lost.
+
+    python -m torture [PART...] [--cycles 1000] [--seed 1]
+
+Each part prints what it found, and fails with the promise that was broken and the seed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from torture import kills
+
+Part = Callable[[argparse.Namespace, Path], None]
+PARTS: dict[str, Part] = {
+    "kills": lambda arguments, directory: print(
+        f"{sum(kills.play(directory, arguments.cycles, arguments.seed).values())} acknowledged"
+    ),
+}
+
+
+def main() -> int:
+    """Run the parts that are named, or all."""
+    parser = argparse.ArgumentParser(prog="python -m torture", description=__doc__.splitlines()[0])
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], metavar="PART")
+    parser.add_argument("--cycles", type=int, default=1000, help="how often the bus is killed")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--brief", action="store_true", help="a little of each, for every change")
+    arguments = parser.parse_args()
+    if arguments.brief:
+        arguments.cycles = 12
+    failed = 0
+    for name in arguments.parts or PARTS:
+        began = time.monotonic()
+        with tempfile.TemporaryDirectory(prefix="fakebus-torture-") as directory:
+            try:
+                PARTS[name](arguments, Path(directory))
+            except AssertionError as error:
+                failed += 1
+                print(f"FAILED {name} (seed {arguments.seed}): {error}", flush=True)
+        print(f"{name}: {time.monotonic() - began:.1f} s", flush=True)
+    return bool(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
