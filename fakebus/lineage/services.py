@@ -30,17 +30,24 @@ _INTERPRETERS = frozenset(
 _TAKES_A_VALUE = frozenset("-W -X -r --require --import --loader -I -E --env-file".split())
 """Options of interpreters that the next word belongs to."""
 _RUNNERS = frozenset(
-    "uvicorn gunicorn hypercorn daphne granian faststream faust celery flask fastapi".split()
+    "uvicorn gunicorn hypercorn daphne granian faststream faust celery flask fastapi uwsgi".split()
 )
 """Programs whose argument is the module that really runs."""
-_MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*(:[^\W\d][\w.]*(\(.*\))?)?")
-"""What modules look like, and addresses to listen on do not."""
+_NAMES_A_MODULE = ("-A", "--app", "--module", "--wsgi")
+_DJANGO = ("django", "django-admin")
+"""Programs that run the project of the directory that they work in."""
+_MODULE = re.compile(
+    r"(?!.*\.(ini|toml|conf|json|ya?ml)$)[^\W\d]\w*(\.[^\W\d]\w*)*(:[^\W\d][\w.]*(\(.*\))?)?"
+)
+"""What modules look like, and addresses to listen on and files of settings do not."""
 _DEFAULT_IDS = re.compile(
     r"(rdkafka|kafkajs|sarama|kgo|kafka-python.*|aiokafka.*|confluent-kafka.*|client|(ad)?min"
     r"|adminclient|producer|consumer|perf-producer-client|)"
 )
 """What client libraries call themselves if nobody tells them otherwise."""
 _NUMBER = re.compile(r"[-_.]?(\d+|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$")
+_INSTANCE = re.compile(r"[-_](\d+|run[-_][0-9a-f]{8,})$")
+"""What Compose adds to the name of a service for a container of it."""
 _VERSION = re.compile(r"[-_]v?\d[\w.]*$")
 _MOST_PATTERNS = 1000
 _MOST_LETTERS = 10_000
@@ -208,19 +215,20 @@ def container_name(host_name: str) -> str:
     Docker Compose calls it ``project-service-1.project_network``, Kubernetes
     ``service-0.service.namespace.svc.cluster.local``.
     """
-    first, _, rest = host_name.partition(".")
-    if _ADDRESS_LABEL.fullmatch(first):
-        first, _, rest = rest.partition(".")
-    if not rest or first in ("localhost", "_gateway", "gateway", "host"):
-        return ""
-    name = _NUMBER.sub("", first)
-    if name == first:
-        return first
-    project = rest.partition("_")[0]
-    for separator in "-_":
-        if name.startswith(project + separator):
-            return name[len(project) + 1 :]
-    return name
+    name, _, network = host_name.rpartition(".")
+    if "_" not in network:
+        # A name of a domain, whose labels hold no such sign, or a network with a name of its own.
+        first, _, rest = host_name.partition(".")
+        if _ADDRESS_LABEL.fullmatch(first):
+            first, _, rest = rest.partition(".")
+        is_none = not rest or first in ("localhost", "_gateway", "gateway", "host")
+        return "" if is_none else _NUMBER.sub("", first)
+    service = _INSTANCE.sub("", name)
+    while service != name and (network := network.rpartition("_")[0]):
+        if service.startswith((network + "-", network + "_")):
+            return service[len(network) + 1 :]
+    # The container has got a name by itself, such as edx.devstack.lms.
+    return service.rpartition(".")[2]
 
 
 def program_name(arguments: Sequence[str], directory: str) -> str:
@@ -267,11 +275,14 @@ def _java_program(rest: list[str]) -> str:
 
 
 def _runner_target(program: str, rest: Sequence[str], directory: str) -> str:
+    if program in _DJANGO:
+        return _directory_name(PurePosixPath(directory))
     if program not in _RUNNERS:
         return ""
     for at, word in enumerate(rest):
-        if word in ("-A", "--app") and at + 1 < len(rest):
-            return _module_name(rest[at + 1], directory)
+        option, _, value = word.partition("=")
+        if option in _NAMES_A_MODULE and (value or at + 1 < len(rest)):
+            return _module_name(value or rest[at + 1], directory)
         if word.endswith(".py"):
             # Behind an option it is a file of settings.
             if not at or not rest[at - 1].startswith("-"):
@@ -282,7 +293,8 @@ def _runner_target(program: str, rest: Sequence[str], directory: str) -> str:
 
 
 def _module_name(module: str, directory: str) -> str:
-    parts = [part for part in module.partition(":")[0].split(".") if part not in _GENERIC]
+    words = module.partition(":")[0].split(".")
+    parts = [part for part in words if part not in _GENERIC and part not in _RUNNERS]
     return parts[-1] if parts else _directory_name(PurePosixPath(directory))
 
 

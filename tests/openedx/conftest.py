@@ -36,19 +36,42 @@ def wait_until(condition: Callable[[], Any], what: str, seconds: float = DEADLIN
         time.sleep(0.02)  # other processes are watched through files and groups
 
 
+MANAGE = (
+    f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
+    + """
+if sys.argv[1] in ("lms", "cms"):
+    # As the manage.py of edx-platform, which holds two services.
+    del sys.argv[1]
+from tests.openedx.project.__main__ import main
+main()
+"""
+)
+
+
 class Service:
     """One process of a service."""
 
-    def __init__(self, command: list[str], environment: dict[str, str], log: Path) -> None:
+    def __init__(
+        self, command: list[str], environment: dict[str, str], log: Path, project: Path
+    ) -> None:
         self.log = log
         self._file = log.open("wb")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.openedx.project", *command],
-            cwd=ROOT,
+            [sys.executable, "manage.py", *command],
+            cwd=project,
             env=environment,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._file,
         )
+
+    def run(self, *command: str) -> None:
+        """Have a process of ``run-commands`` run a command of Django, and wait until it is done."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(json.dumps(command).encode() + b"\n")
+        self.process.stdin.flush()
+        assert self.process.stdout.readline() == b"done\n", self.log.read_text()[-4000:]
 
     def output(self) -> str:
         """Wait for its end, and return what it has printed."""
@@ -61,8 +84,8 @@ class Service:
         self.process.communicate(timeout=DEADLINE_S)
 
     def close(self) -> None:
-        if self.process.poll() is None:
-            self.stop(signal.SIGKILL)
+        self.process.kill()
+        self.process.communicate(timeout=DEADLINE_S)
         self._file.close()
 
 
@@ -87,14 +110,30 @@ class Site:
             "PYTHONWARNINGS": "ignore",
         }
         self._started = 0
+        self._producer: Service | None = None
 
-    def start(self, *command: str, received: str | None = None) -> Service:
-        """Start a process; ``received`` names the file for what comes from the bus."""
-        environment = dict(self.environment)
+    def start(
+        self, *command: str, received: str | None = None, name: str = "lms", **more: str
+    ) -> Service:
+        """Start a process of a service.
+
+        Args:
+            command: of Django, or one that only tests want.
+            received: the name of a file for what comes from the bus.
+            name: of the service.
+            more: for the environment.
+        """
+        is_platform = name in ("lms", "cms")
+        project = self.directory / ("edx-platform" if is_platform else name)
+        project.mkdir(exist_ok=True)
+        (project / "manage.py").write_text(MANAGE)
+        environment = {**self.environment, "SERVICE_NAME": name, **more}
         if received is not None:
             environment["RECEIVED"] = str(self.directory / received)
         self._started += 1
-        service = Service(list(command), environment, self.directory / f"{self._started}.log")
+        log = self.directory / f"{self._started}.log"
+        words = [name, *command] if is_platform else list(command)
+        service = Service(words, environment, log, project)
         self._stack.callback(service.close)
         return service
 
@@ -125,7 +164,7 @@ class Site:
         wait_until(settled, f"{count} members of {group}")
 
     def produce(self, *, username: str) -> None:
-        """Run produce_event, as a person would."""
+        """Run produce_event, as a person would, in the LMS."""
         data = {
             "user": {
                 "id": 5,
@@ -133,12 +172,14 @@ class Site:
                 "pii": {"username": username, "email": "a@example.org", "name": "Ämara"},
             }
         }
-        self.start(
+        if self._producer is None:
+            self._producer = self.start("run-commands")
+        self._producer.run(
             "produce_event",
             *("--signal", "openedx_events.learning.signals.SESSION_LOGIN_COMPLETED"),
             *("--topic", "user-login", "--key-field", "user.pii.username"),
             *("--data", json.dumps(data)),
-        ).output()
+        )
 
     def users(self, name: str) -> list[str]:
         """Return the user names of what was received, in order."""

@@ -1,4 +1,4 @@
-"""``python -m tests.openedx.project``: Django's commands, and two that only tests want."""
+"""``python -m tests.openedx.project``: Django's commands, and three that only tests want."""
 
 from __future__ import annotations
 
@@ -80,10 +80,19 @@ def consume_all(topics: list[str], group: str) -> None:
         thread.join()
 
 
+def run_commands() -> None:
+    """Run commands of Django that come as lines of JSON, and say of each when it is done."""
+    from django.core.management import call_command
+
+    for line in sys.stdin:
+        call_command(*json.loads(line))
+        print("done", flush=True)
+
+
 def main() -> None:
     import django
 
-    if sys.argv[1] not in ("send-all", "consume-all"):
+    if sys.argv[1] not in ("send-all", "consume-all", "run-commands"):
         from django.core.management import execute_from_command_line
 
         execute_from_command_line(sys.argv)
@@ -91,6 +100,8 @@ def main() -> None:
     django.setup()
     if sys.argv[1] == "send-all":
         send_all()
+    elif sys.argv[1] == "run-commands":
+        run_commands()
     else:
         consume_all(sys.argv[3:], sys.argv[2])
 

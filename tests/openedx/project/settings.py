@@ -10,7 +10,7 @@ DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memor
 INSTALLED_APPS = ["openedx_events", os.environ["BUS_APP"], "tests.openedx.project.receiver"]
 USE_TZ = True
 
-EVENTS_SERVICE_NAME = "lms"
+EVENTS_SERVICE_NAME = os.environ["SERVICE_NAME"]
 EVENT_BUS_TOPIC_PREFIX = "dev"
 EVENT_BUS_PRODUCER_CONFIG = json.loads(os.environ.get("PRODUCER_CONFIG", "{}"))
 EVENT_BUS_PRODUCER = os.environ["BUS_PRODUCER"]
