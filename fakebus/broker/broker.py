@@ -63,8 +63,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("fakebus.broker")
 
-MAX_PENDING_BYTES = 48 * 1024 * 1024
-"""Batches that wait for their commit; beyond this, producers have to wait."""
+MAX_PENDING_BYTES = 12 * 1024 * 1024
+"""Batches that wait for their commit, three groups; beyond this, producers stand in line."""
+_SMALL_BYTES = 32 * 1024
+"""Who produces no more than this need not stand in line behind others who produce much."""
 
 RecordValidator = Callable[[str, TopicConfig, Buffer], None]
 """Accepts a batch for a topic, or raises a BrokerError."""
@@ -243,14 +245,22 @@ class Broker:
         if "saved_snapshots" in vars(self):
             await self.saved_snapshots.expire()
 
-    @property
-    def overloaded(self) -> bool:
-        """Whether so much waits to be stored that nobody should produce more just now."""
-        return self._storage.writes.pending_bytes > MAX_PENDING_BYTES
+    def has_room_for(self, size_bytes: int) -> bool:
+        """Whether so little waits to be stored that a request of a size may be begun just now."""
+        pending = self._storage.writes.pending_bytes
+        is_small = size_bytes <= _SMALL_BYTES
+        return pending <= MAX_PENDING_BYTES or (is_small and pending <= 2 * MAX_PENDING_BYTES)
 
-    def when_not_overloaded(self, resume: Callable[[], None]) -> None:
+    def when_there_is_room(self, resume: Callable[[], None]) -> None:
         """Call ``resume`` once, when so much is stored that there is room for more."""
         self._storage.writes.when_pending_at_most(MAX_PENDING_BYTES, resume)
+
+    async def wait_for_room(self, size_bytes: int) -> None:
+        """Return when a request, or a part of one, of a size may be begun."""
+        if not self.has_room_for(size_bytes):
+            ready = asyncio.Event()
+            self.when_there_is_room(ready.set)
+            await ready.wait()
 
     async def ensure_internal_topic(self, name: str) -> None:
         """Create an internal topic when it is first needed, whoever asks, as Kafka does."""

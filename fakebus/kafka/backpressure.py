@@ -11,6 +11,7 @@ others wait for it too long.
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from fakebus.clock import Timer
@@ -74,14 +75,14 @@ class Backpressure:
     # -- storage --
 
     def stall(self, connection: PacedConnection) -> None:
-        """Let a connection wait until there is room for what it produces."""
-        if not self.stalled:
-            self.broker.when_not_overloaded(self._resume_stalled)
-        self.stalled.add(connection)
+        """Let a connection stand in line until there is room for what it produces."""
+        if connection not in self.stalled:
+            self.stalled.add(connection)
+            self.broker.when_there_is_room(partial(self._go_on, connection))
 
-    def _resume_stalled(self) -> None:
-        stalled, self.stalled = self.stalled, set()
-        for connection in stalled:
+    def _go_on(self, connection: PacedConnection) -> None:
+        if connection in self.stalled:
+            self.stalled.remove(connection)
             connection.resume()
 
     # -- memory --

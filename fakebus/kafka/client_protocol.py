@@ -244,7 +244,7 @@ class KafkaProtocol(asyncio.BufferedProtocol):
             self._outbox and not (api_key == _PRODUCE and self._outbox[-1].overlaps)
         ):
             return False
-        if api_key == _PRODUCE and self._backpressure.broker.overloaded:
+        if api_key == _PRODUCE and not self._backpressure.broker.has_room_for(len(self._inbox[0])):
             self._backpressure.stall(self)
             return False
         return True

@@ -33,7 +33,7 @@ FIRST_LARGE_BUFFER_BYTES = 128 * 1024
 """What a large frame's buffer begins with."""
 BUFFER_GROWTH = 8
 """How many times larger it becomes when it is full."""
-MOST_BUFFER_GROWTH_BYTES = 16 * 1024 * 1024
+MOST_BUFFER_GROWTH_BYTES = 4 * 1024 * 1024
 
 _LENGTH = struct.Struct(">i")
 _HEADER_MINIMUM = 8
@@ -265,10 +265,12 @@ class FrameReader:
         return memoryview(self._shared)[self._end :]
 
     def _grow(self, full: bytearray) -> None:
-        # Not in place: the event loop may still hold a view of the old one.
         wanted = min(len(full) * BUFFER_GROWTH, len(full) + MOST_BUFFER_GROWTH_BYTES)
-        self._large = bytearray(min(wanted, self.large_bytes))
-        self._large[: len(full)] = full
+        more = bytes(min(wanted, self.large_bytes) - len(full))
+        try:
+            full += more
+        except BufferError:  # the event loop still holds a view of it
+            self._large = full + more
 
     def _move_to_front(self) -> None:
         waiting = self._end - self._start

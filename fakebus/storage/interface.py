@@ -414,7 +414,7 @@ class PendingWrites(Protocol):
     """Bytes of their batches."""
 
     def when_pending_at_most(self, size_bytes: int, resume: Callable[[], None]) -> None:
-        """Call ``resume`` once, after a commit that leaves no more than so much enqueued."""
+        """Call ``resume`` in its turn, after a commit that leaves no more than so much enqueued."""
 
 
 class Transactions(Protocol):

@@ -33,8 +33,8 @@ logger = logging.getLogger("fakebus.storage")
 
 P = ParamSpec("P")
 
-MAX_GROUP_BYTES = 16 * 1024 * 1024
-"""A group is closed when its batches reach this size."""
+MAX_GROUP_BYTES = 4 * 1024 * 1024
+"""A group is closed when its batches reach this size: all that comes meanwhile waits for it."""
 
 MAX_INLINE_BYTES = 32 * 1024
 MAX_INLINE_WRITES = 32
@@ -82,7 +82,7 @@ class GroupCommitWriter:
         self._unnoted_writes = 0
         self._inline_planned = False
         self._failures = LimitedLog(logger)
-        self._waiting: list[tuple[int, Callable[[], None]]] = []
+        self._waiting: deque[tuple[int, Callable[[], None]]] = deque()
         # A unit is one write, or the list of writes of an atomic block.
         self._queue: deque[Write | list[Write]] = deque()
         self._unit: list[Write] | None = None
@@ -146,17 +146,14 @@ class GroupCommitWriter:
         self.enqueue(operation, (log_id, batches), on_done, size, undo)
 
     def when_pending_at_most(self, size_bytes: int, resume: Callable[[], None]) -> None:
-        """Call ``resume`` once, after a commit that leaves no more than so much enqueued."""
+        """Call ``resume`` in its turn; see :class:`PendingWrites`."""
         self._waiting.append((size_bytes, resume))
 
     def _resume_waiting(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for size_bytes, resume in waiting:
-            # One that goes on may enqueue so much that the next one has to wait again.
-            if self.pending_bytes <= size_bytes:
-                resume()
-            else:
-                self._waiting.append((size_bytes, resume))
+        # One that goes on may enqueue so much that the next one has to wait again, and it may
+        # ask again itself: behind the others.
+        while self._waiting and self.pending_bytes <= self._waiting[0][0]:
+            self._waiting.popleft()[1]()
 
     def _commit_small_group(self) -> None:
         self._inline_planned = False

@@ -63,6 +63,8 @@ _FIRST_WITH_ABORTABLE = 11
 _FIRST_THAT_ADDS = 12
 _FIRST_WITH_TOPIC_IDS = 13
 _MANY_PARTITIONS = 500
+_MANY_BYTES = 4 * 1024 * 1024
+"""Clients send no more than a megabyte or so at once, unless they are told to."""
 _ALL = -1
 """acks: all replicas that are in sync."""
 
@@ -206,8 +208,10 @@ _Piece = tuple[
 def handle_produce(request: ProduceRequest, context: RequestContext) -> HandlerResult:
     """Append the request's batches now; answer when they are committed."""
     answer = _Answer(request, context)
-    if context.frame_bytes > LARGE_REQUEST_BYTES and _names_many(request):
-        return _in_turns(request, answer)
+    if context.frame_bytes > LARGE_REQUEST_BYTES and (
+        context.frame_bytes > _MANY_BYTES or _names_many(request)
+    ):
+        return _in_turns(request, answer, context)
     for topic in request.topic_data:
         answer.look_at(topic)
     for piece in answer.pieces:
@@ -221,11 +225,12 @@ def _names_many(request: ProduceRequest) -> bool:
     return many < 0 or sum(len(topic.partition_data) for topic in request.topic_data) > many
 
 
-async def _in_turns(request: ProduceRequest, answer: _Answer) -> Any:
+async def _in_turns(request: ProduceRequest, answer: _Answer, context: RequestContext) -> Any:
     # The connection begins no other Produce before this one is answered.
     async for topic in in_turns(request.topic_data):
         answer.look_at(topic)
     async for piece in in_turns(answer.pieces):
+        await context.broker.wait_for_room(len(cast(memoryview, piece[2].records or b"")))
         answer.append(piece)
     answer.one_done()
     return await answer.response()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -73,17 +72,9 @@ class Producing:
                 record = record._replace(timestamp_ms=now_ms)
             outcomes.append(Stored(partition, -1, record.timestamp_ms))
             placed.append(_Placed(index, partition, record))
-        await self._room()
         for index, outcome in await self._append(topic, placed, origin):
             outcomes[index] = outcome
         return outcomes
-
-    async def _room(self) -> None:
-        """Return when there is not too much that waits to be stored."""
-        if self._broker.overloaded:
-            ready = asyncio.Event()
-            self._broker.when_not_overloaded(ready.set)
-            await ready.wait()
 
     async def _append(
         self, topic: Topic, placed: Sequence[_Placed], origin: Origin
@@ -92,6 +83,7 @@ class Producing:
         found: list[tuple[int, Stored | FakebusError]] = []
         for partition, batch, of_batch in batches_of(placed, topic.config.max_message_bytes):
             place = TopicPartition(topic.name, partition)
+            await self._broker.wait_for_room(len(batch))
             try:
                 begun.append((of_batch, self._broker.produce(place, batch, origin=origin)))
             except BrokerError as error:

@@ -41,7 +41,7 @@ class Bench:
         self.broker: Any = SimpleNamespace(
             config=BrokerConfig({"queued.max.request.bytes": str(LIMIT), **config}),
             clock=self.clock,
-            when_not_overloaded=lambda resume: self.when_stored.append(resume),
+            when_there_is_room=lambda resume: self.when_stored.append(resume),
         )
         self.when_stored: list[Callable[[], None]] = []
         self.backpressure = Backpressure(self.broker)
@@ -131,12 +131,23 @@ async def test_without_a_limit_in_the_configs_there_is_one_of_ours() -> None:
 
 async def test_stalled_producers_go_on_when_storage_has_caught_up(bench: Bench) -> None:
     producers = [bench.connect("first"), bench.connect("second")]
-    for producer in producers:
+    for producer in producers * 2:
         bench.backpressure.stall(producer)
     assert bench.log == []
+    first, second = bench.when_stored
+    first()
+    assert bench.log == ["first goes on"], "each in its turn, as the one before may fill it again"
+    bench.backpressure.stall(producers[0])
+    assert len(bench.when_stored) == 3, "who stalls again stands at the end of the line"
+    second()
+    assert bench.log == ["first goes on", "second goes on"]
+    assert bench.backpressure.stalled == {producers[0]}
+
+
+async def test_who_has_gone_does_not_go_on_when_storage_has_caught_up(bench: Bench) -> None:
+    gone = bench.connect("gone")
+    bench.backpressure.stall(gone)
+    bench.backpressure.forget(gone)
     [resume] = bench.when_stored
     resume()
-    assert sorted(bench.log) == ["first goes on", "second goes on"]
-    assert bench.backpressure.stalled == set()
-    bench.backpressure.stall(producers[0])
-    assert len(bench.when_stored) == 2, "who stalls again waits for storage again"
+    assert bench.log == []

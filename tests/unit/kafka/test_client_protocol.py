@@ -27,7 +27,9 @@ from fakebus.protocol.messages import (
     FetchRequestFetchPartition,
     ListTransactionsRequest,
     MetadataRequest,
+    PartitionProduceData,
     ProduceRequest,
+    TopicProduceData,
 )
 from fakebus.storage.sqlite import SqliteStorage
 from fakebus.types import TopicPartition
@@ -43,11 +45,13 @@ class Transport(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__({"peername": ("127.0.0.1", 1), "sockname": ("127.0.0.1", 2)})
         self.sent: list[int] = []
+        self.has_sent = asyncio.Event()
         self.reading = True
         self.closed = False
 
     def write(self, data: Any) -> None:
         self.sent.append(int.from_bytes(data[4:8], "big"))
+        self.has_sent.set()
 
     def writelines(self, list_of_data: Any) -> None:
         for data in list_of_data:
@@ -217,17 +221,43 @@ async def test_nothing_is_produced_while_too_much_waits_to_be_stored(
 ) -> None:
     await broker.topics.create("large", 1, {"max.message.bytes": str(2 * MAX_PENDING_BYTES)})
     large = broker.produce(TopicPartition("large", 0), batch(b"x" * (MAX_PENDING_BYTES + 1)))
-    assert broker.overloaded
-    client = Client(listener)
-    client.produce(1)
+    client, other = Client(listener), Client(listener)
+    client.produce(1, b"x" * 50_000)
     log = broker.partition_log(T0)
     assert log.log_end_offset == 0
     assert not client.transport.reading
+    other.produce(1)
+    assert log.log_end_offset == 1, "little need not wait behind much"
     await large
-    await turns()
-    assert log.log_end_offset == 1
+    await client.transport.has_sent.wait()
+    await other.transport.has_sent.wait()
+    assert log.log_end_offset == 2
     assert client.transport.reading
-    assert client.answered == [1]
+
+
+async def test_no_more_of_a_request_waits_to_be_stored_than_of_many(
+    broker: Broker, listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size, parts = 600_000, 10
+    monkeypatch.setattr("fakebus.broker.broker.MAX_PENDING_BYTES", size)
+    await broker.topics.create("wide", parts, {})
+    pending: list[int] = []
+    produce = broker.produce
+
+    def noting(*arguments: Any, **named: Any) -> Any:
+        result = produce(*arguments, **named)
+        pending.append(broker._storage.writes.pending_bytes)
+        return result
+
+    monkeypatch.setattr(broker, "produce", noting)
+    records = batch(b"x" * size)
+    data = [PartitionProduceData(index=index, records=records) for index in range(parts)]
+    topics = [TopicProduceData(name="wide", partition_data=data)]
+    client = Client(listener)
+    client.send(ApiKey.PRODUCE, 9, ProduceRequest(acks=-1, topic_data=topics), 1)
+    await client.transport.has_sent.wait()
+    assert len(pending) == parts
+    assert max(pending) <= 2 * len(records)
 
 
 async def test_nothing_more_is_read_while_too_many_requests_wait(listener: Listener) -> None:

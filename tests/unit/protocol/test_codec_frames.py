@@ -97,6 +97,21 @@ def test_the_buffer_of_a_large_frame_grows_only_as_bytes_come() -> None:
         came += room
 
 
+def test_the_buffer_of_a_large_frame_grows_without_a_copy_where_nobody_looks_at_it() -> None:
+    reader = FrameReader(10_000_000)
+    reader.get_buffer()[:4] = struct.pack(">i", 10_000_000)
+    reader.received(4)
+    first = reader.get_buffer().obj
+    reader.received(FIRST_LARGE_BUFFER_BYTES)
+    looked_at = reader.get_buffer()
+    assert looked_at.obj is first
+    looked_at[:] = b"z" * len(looked_at)
+    reader.received(len(looked_at))
+    grown = reader.get_buffer()
+    assert grown.obj is not first, "what is looked at stays where it is"
+    assert bytes(grown.obj).count(b"z") == len(looked_at)
+
+
 def test_an_idle_connection_has_a_small_buffer_and_a_busy_one_a_large() -> None:
     reader = FrameReader(1_000_000)
     ping = struct.pack(">i", 8) + bytes(8)

@@ -105,14 +105,19 @@ async def test_who_goes_on_may_make_the_next_one_wait(storage: Storage) -> None:
         storage.append_batches(log_id, [batch(1, size=100)], lambda _: None)
 
     storage.append_batches(log_id, [batch(0, size=100)], lambda _: None)
-    storage.writes.when_pending_at_most(50, lambda: go_on(1))
-    storage.writes.when_pending_at_most(50, lambda: resumed.append(2))
+
+    def ask(number: int) -> None:
+        storage.writes.when_pending_at_most(50, lambda: go_on(number))
+
+    ask(1)
+    ask(2)
     await storage.flush()
     await asyncio.sleep(0)
     assert resumed == [1]
+    ask(1)
     await storage.flush()
     await asyncio.sleep(0)
-    assert resumed == [1, 2]
+    assert resumed == [1, 2], "who asks again stands behind who still waits"
 
 
 async def test_a_small_write_that_fails_is_taken_back_and_told_once(storage: Storage) -> None:
