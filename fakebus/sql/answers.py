@@ -79,12 +79,16 @@ async def answer(
             raise SqlError(f"the query takes more than {MOST_S:g} s, and was given up")
         return work.result()
     finally:
+        is_over = work.done()
         work.cancel()
         # The turn is over only when the thread is done with it.
         closing = thread.submit(engine.close)
         closing.add_done_callback(lambda _: _TURNS.release())
         thread.shutdown(wait=False)
         _end(engine, closing)
+        if is_over:
+            # Who asks again once there is an answer is not in the way of themselves.
+            await asyncio.wrap_future(closing)
 
 
 def _end(engine: Engine, closing: Future[None]) -> None:

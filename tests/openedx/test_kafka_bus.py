@@ -77,7 +77,7 @@ def test_a_consumer_goes_on_where_it_stopped_and_replays_on_request(make_site: M
     assert site.users("again") == ["two", "three"]
 
 
-def test_a_killed_consumers_successor_goes_on_within_two_seconds(make_site: MakeSite) -> None:
+def test_a_killed_consumers_successor_does_not_wait_for_its_session(make_site: MakeSite) -> None:
     site = make_site()
     create_topics(site, ["dev-user-login"])
     first = site.start("consume_events", "-t", "user-login", "-g", "g", received="first")
@@ -93,7 +93,7 @@ def test_a_killed_consumers_successor_goes_on_within_two_seconds(make_site: Make
     site.wait_members("g", 1)
     joined = time.monotonic()
     site.wait_received("second", 1)
-    assert time.monotonic() - joined < 2
+    assert time.monotonic() - joined < 30
     assert site.users("second") == ["two"]
 
 

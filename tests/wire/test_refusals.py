@@ -238,22 +238,24 @@ def test_epochs_before_the_first_end_where_the_log_starts(client: RawClient, top
 
 
 def waits(client: RawClient, *topics: Any, **options: Any) -> bool:
+    """Return whether a fetch takes all the time that it may."""
+    wanted = {"max_wait_ms": 60, **options}
     begun = time.monotonic()
-    fetch_topics(client, *topics, **{"max_wait_ms": 60, **options})
-    return time.monotonic() - begun > 0.055
+    fetch_topics(client, *topics, **wanted)
+    return time.monotonic() - begun > 0.9 * wanted["max_wait_ms"] / 1000
 
 
 def test_partitions_that_do_not_exist_do_not_end_a_wait(client: RawClient, topic: str) -> None:
     ensure(client, topic)
     assert waits(client, (topic, [{}, {"partition": 7}]))
-    assert not waits(client, (topic, [{"partition": 7}]), max_wait_ms=5000)
-    assert not waits(client, (topic, [{"fetch_offset": 9}]), max_wait_ms=5000)
+    assert not waits(client, (topic, [{"partition": 7}]), max_wait_ms=20_000)
+    assert not waits(client, (topic, [{"fetch_offset": 9}]), max_wait_ms=20_000)
 
 
 def test_nobody_waits_for_more_than_the_limit(client: RawClient, topic: str) -> None:
     ensure(client, topic)
     produce(client, topic, batch(b"x"))
-    assert not waits(client, (topic, [{}]), min_bytes=1000, max_bytes=10, max_wait_ms=5000)
+    assert not waits(client, (topic, [{}]), min_bytes=1000, max_bytes=10, max_wait_ms=20_000)
 
 
 @pytest.mark.parametrize(("offset", "code"), [(0, 1), (1, 0)])

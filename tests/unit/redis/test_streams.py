@@ -115,10 +115,10 @@ def test_a_blocked_read_ends_with_the_next_entry(
     adding = threading.Timer(0.1, connect().xadd, (stream, {"late": "yes"}))
     adding.start()
     started = time.monotonic()
-    read = entries(client.xreadgroup("g", "c", {stream: ">"}, block=20_000), stream)
+    read = entries(client.xreadgroup("g", "c", {stream: ">"}, block=100_000), stream)
     adding.join()
     assert read[0][1] == {b"late": b"yes"}
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 50
 
 
 def test_a_read_waits_for_a_stream_that_is_to_come(

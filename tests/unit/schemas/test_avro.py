@@ -222,9 +222,9 @@ def test_many_equal_definitions_take_no_longer_than_their_text() -> None:
     small = {"type": "record", "name": "R", "fields": [{"name": "e", "type": "E"}]}
     fields = [{"name": "e", "type": large}]
     fields += [{"name": f"f{number}", "type": small} for number in range(5000)]
-    started = time.monotonic()
+    started = time.process_time()
     LANGUAGE.parse(json.dumps({"type": "record", "name": "All", "fields": fields}))
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_a_stored_default_that_fits_nothing_is_told_when_it_is_needed() -> None:

@@ -92,7 +92,7 @@ def test_a_late_answer_is_late(bus: TestBus, producer: MakeProducer) -> None:
     bus.faults.delay(api="Produce", seconds=0.2)
     before = time.monotonic()
     assert deliver(made, "t", "a") == [1]
-    assert 0.2 <= time.monotonic() - before < 5
+    assert time.monotonic() - before >= 0.2
 
 
 def test_a_late_fetch_is_late_and_complete(bus: TestBus, consumer: MakeConsumer) -> None:

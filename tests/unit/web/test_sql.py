@@ -10,6 +10,7 @@ import pytest
 
 from fakebus.app import FakeBus
 from fakebus.sql import answers
+from fakebus.sql.engine import Engine
 from tests.unit.web.http_client import Answer, Http
 from tests.unit.web.server import connect
 
@@ -28,6 +29,22 @@ def test_a_query_reads_topics_of_the_bus(http: Http) -> None:
         **{"columns": ["some", "half"], "rows": [[True, 1.5]]},
         **{"records": 0, "complete": True},
     }
+
+
+def test_who_asks_again_after_an_answer_is_not_in_the_way_of_themselves(
+    http: Http, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    close = Engine.close
+
+    def late(engine: Engine) -> None:
+        time.sleep(0.03)
+        close(engine)
+
+    monkeypatch.setattr(Engine, "close", late)
+    for query, status in [("select 1", 200)] * 3 + [("selec", 422)] * 3 + [("select 1", 200)]:
+        answer = ask(http, query)
+        assert answer.status == status
+        assert "other queries" not in str(answer.json)
 
 
 def test_the_answer_says_when_there_are_more_rows(
@@ -78,16 +95,18 @@ def test_a_query_ends_when_it_takes_too_long_or_nobody_waits_for_it(
 ) -> None:
     endless = "select count(*) from range(1000000000000) a, range(1000000) b"
     leaving = [connect(bus) for _ in range(2)]
-    for each in leaving:
+    until = time.monotonic() + 30
+    for turns, each in enumerate(leaving, 1):
         body = json.dumps({"query": endless}).encode()
         each._connection.request(
             "POST", "/_fakebus/v1/sql", body, {"Content-Type": "application/json"}
         )
+        while answers._TURNS._value > 2 - turns:
+            assert time.monotonic() < until
     http = connect(bus)
     try:
-        until = time.monotonic() + 30
-        while (busy := ask(http, "select 1")).status == 200:
-            assert time.monotonic() < until
+        busy = ask(http, "select 1")
+        assert busy.status == 422
         assert "other queries are being carried out" in busy.json["message"]
         for each in leaving:
             each.close()
