@@ -24,7 +24,7 @@ from typing import Protocol
 import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-START_TIMEOUT_SECONDS = 20.0
+START_TIMEOUT_SECONDS = 60.0
 STOP_TIMEOUT_SECONDS = 10.0
 
 SETTINGS = {

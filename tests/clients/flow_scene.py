@@ -17,7 +17,7 @@ from fakebus.app import FakeBus
 from fakebus.client.bus_http import BusHttp
 
 ANY_PORT = (Address("127.0.0.1", 0),)
-WAIT_S = 20.0
+WAIT_S = 60.0
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-%016x-01"
 FORWARDED = """
 def headers_of(headers, name):
@@ -120,7 +120,7 @@ if offset:
     consumer.assign([TopicPartition(topic, 0, int(offset))])
 else:
     consumer.subscribe([topic])
-message = consumer.poll(20)
+message = consumer.poll(60)
 assert message is not None and not message.error()
 if offset:
     consumer.commit(message, asynchronous=False)

@@ -87,7 +87,7 @@ def create_topic(cluster: Cluster) -> Callable[..., str]:
 
     def create(topic: str, partitions: int, **configs: str) -> str:
         named = {key.replace("_", "."): value for key, value in configs.items()}
-        admin.create_topics([NewTopic(topic, partitions, config=named)])[topic].result(20)
+        admin.create_topics([NewTopic(topic, partitions, config=named)])[topic].result(60)
         return topic
 
     return create
@@ -114,11 +114,11 @@ def produce(cluster: Cluster) -> Iterator[Callable[[str, list[Row]], None]]:
                 timestamp=record.get("timestamp", 0),
                 on_delivery=lambda error, _message: failures.append(error) if error else None,
             )
-            assert producer.flush(20) == 0
+            assert producer.flush(60) == 0
         assert not failures
 
     yield send
-    producer.flush(20)
+    producer.flush(60)
 
 
 def sample_records(client: str) -> list[Row]:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-ANSWER_TIMEOUT_SECONDS = 30.0
+ANSWER_TIMEOUT_SECONDS = 60.0
 """More than the programs take for themselves (20 s), so that they get to say what went wrong."""
 
 
@@ -189,7 +189,7 @@ class Member:
 
 
 def hear_until(
-    condition: Callable[[], bool], members: list[Member], what: str, timeout_seconds: float = 25.0
+    condition: Callable[[], bool], members: list[Member], what: str, timeout_seconds: float = 60.0
 ) -> None:
     """Take in what the members say until the condition holds.
 

@@ -89,11 +89,11 @@ def wait_for_groups(cluster: Cluster) -> None:
     """
     group = {"bootstrap.servers": cluster.bootstrap_servers, "group.id": "wait-for-groups"}
     consumer = Consumer(group)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     try:
         while True:
             try:
-                consumer.committed([TopicPartition("none", 0)], timeout=5)
+                consumer.committed([TopicPartition("none", 0)], timeout=60)
                 return
             except KafkaException:
                 if time.monotonic() > deadline:

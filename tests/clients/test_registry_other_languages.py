@@ -36,7 +36,7 @@ from tests.clients.programs import KafkaError, Program
 pytest_plugins = ["tests.clients.program_fixtures"]
 pytestmark = pytest.mark.clients
 
-TIMEOUT_SECONDS = 20.0
+TIMEOUT_SECONDS = 60.0
 
 LINE = {
     "type": "record",

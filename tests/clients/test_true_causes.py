@@ -61,7 +61,7 @@ def write_orders(servers: str, during: Any) -> None:
         if passed > SECONDS / 2 and during is not None:
             during = during()
         time.sleep(chosen.choice([0, 0.05, 0.1]))  # bursts and lulls are the point
-    assert producer.flush(20) == 0
+    assert producer.flush(60) == 0
 
 
 def written(servers: str, topic: str) -> list[tuple[str, str | None]]:
@@ -73,7 +73,7 @@ def written(servers: str, topic: str) -> list[tuple[str, str | None]]:
         _, end = consumer.get_watermark_offsets(place)
         consumer.assign([place])
         for _ in range(end):
-            message = consumer.poll(20)
+            message = consumer.poll(60)
             name = f"{topic}[{partition}]@{message.offset()}"
             found.append((name, json.loads(message.value())["cause"]))
     consumer.close()
@@ -89,7 +89,7 @@ def test_what_is_told_as_a_cause_is_the_true_one_or_the_true_one_is_among_its_ri
         admin = Producer({"bootstrap.servers": servers})
         topics = ("orders", "invoices", "parcels", "letters")
         for topic in topics:
-            admin.list_topics(topic, timeout=20)
+            admin.list_topics(topic, timeout=60)
         processes = [start(servers, each, SECONDS + 2) for each in SERVICES]
         for process in processes:
             stack.enter_context(process)

@@ -38,7 +38,7 @@ NAMED = {"session_id", "producer_id", "ongoing_txn_producer_id"}
 FIRST_ID = {"session_id": 1}
 
 
-def attempts(seconds: float = 30.0) -> Iterator[None]:
+def attempts(seconds: float = 60.0) -> Iterator[None]:
     """Yield while there is time to ask again, for what Kafka does a little later."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:

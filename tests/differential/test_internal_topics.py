@@ -19,7 +19,7 @@ from tools.kafka import CHECKOUT
 
 pytestmark = pytest.mark.kafka
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 
 @pytest.fixture(scope="module")

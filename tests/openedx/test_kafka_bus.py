@@ -27,7 +27,7 @@ def create_topics(site: Site, names: list[str]) -> None:
     # As a devstack does: a consumer that finds no topic gives up.
     admin = AdminClient({"bootstrap.servers": site.bus.bootstrap_servers})
     for future in admin.create_topics([NewTopic(name, 1, 1) for name in names]).values():
-        future.result(10)
+        future.result(60)
 
 
 def test_every_signal_arrives_as_it_was_sent(make_site: MakeSite) -> None:

@@ -77,7 +77,7 @@ def test_what_one_bus_sends_the_other_one_receives(make_site: MakeSite) -> None:
     redis = make_site("redis")
     kafka = Site(redis.bus, "kafka", redis.directory, redis._stack)
     admin = AdminClient({"bootstrap.servers": redis.bus.bootstrap_servers})
-    admin.create_topics([NewTopic(TOPIC, 1, 1)])[TOPIC].result(10)
+    admin.create_topics([NewTopic(TOPIC, 1, 1)])[TOPIC].result(60)
     # The schema is there, as in a seeded bus, so that Kafka's consumers can read events of Redis.
     schema = next(each.schema for each in catalogue() if each.event_type == LOGIN)
     registry = SchemaRegistryClient({"url": redis.bus.http_url})

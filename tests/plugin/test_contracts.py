@@ -43,7 +43,7 @@ from confluent_kafka import Producer
 def emit(fakebus, **order):
     producer = Producer({"bootstrap.servers": fakebus.bootstrap_servers})
     producer.produce(fakebus.topic("orders"), key="9", value=json.dumps(order))
-    assert producer.flush(10) == 0
+    assert producer.flush(60) == 0
 
 
 def test_right(fakebus):
@@ -87,7 +87,7 @@ def test_orders_are_read_one_by_one(fakebus, shared_event):
         "auto.offset.reset": "earliest",
     })
     consumer.subscribe([fakebus.topic("orders")])
-    message = consumer.poll(20)
+    message = consumer.poll(60)
     consumer.close()
     assert json.loads(message.value()) == shared_event.data
     assert message.offset() == shared_event.offset

@@ -52,7 +52,7 @@ def test_it(fakebus, turn):
         "auto.offset.reset": "earliest",
     })
     consumer.subscribe([topic])
-    assert [consumer.poll(10).value() for _ in range(2)] == [b'{"id": 7}', b'{"id":8}']
+    assert [consumer.poll(60).value() for _ in range(2)] == [b'{"id": 7}', b'{"id":8}']
     assert fakebus.lag("nobody") == {}
     with pytest.raises(AssertionError, match="hangs: committed nothing, the log ends at 2") as told:
         fakebus.wait_for_group("g", timeout=0.1)

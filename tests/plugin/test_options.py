@@ -30,7 +30,7 @@ from confluent_kafka.admin import AdminClient
 
 def partitions(bus, topic):
     admin = AdminClient({"bootstrap.servers": bus.bootstrap_servers})
-    return len(admin.list_topics(timeout=10).topics[topic].partitions)
+    return len(admin.list_topics(timeout=60).topics[topic].partitions)
 
 
 pytestmark = pytest.mark.fakebus(partitions=3, fixtures="more")
@@ -194,7 +194,7 @@ def producer(fakebus_addresses):
 @pytest.mark.parametrize("turn", [1, 2])
 def test_it(producer, fakebus, turn):
     producer.produce("orders", "x")
-    assert producer.flush(10) == 0
+    assert producer.flush(60) == 0
     assert fakebus.expect("orders", "x").offset == 0
 """
     run(pytester, code, passed=2)

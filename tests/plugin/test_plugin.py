@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, Producer
 def produce(servers, topic, value):
     producer = Producer({"bootstrap.servers": servers})
     producer.produce(topic, value)
-    assert producer.flush(10) == 0
+    assert producer.flush(60) == 0
 """
 
 
@@ -50,7 +50,7 @@ def test_in(fakebus):
         "auto.offset.reset": "earliest",
     })
     consumer.subscribe(["orders"])
-    message = consumer.poll(10)
+    message = consumer.poll(60)
     assert (message.value(), message.key(), message.headers()) == (
         b'{"id":8}', b"k", [("h", b"v")]
     )
@@ -83,7 +83,7 @@ def test_turn(fakebus, turn):
     assert fakebus.publish("new", "x", partition=1).offset == 0
     consumer = Consumer({"bootstrap.servers": fakebus.bootstrap_servers, "group.id": "g"})
     consumer.subscribe(["seeded"])
-    assert [consumer.poll(10).value() for _ in range(3)] == [b"one", b"two", b"three"]
+    assert [consumer.poll(60).value() for _ in range(3)] == [b"one", b"two", b"three"]
     consumer.commit(asynchronous=False)
     if turn == 2:
         consumer.close()

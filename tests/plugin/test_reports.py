@@ -109,7 +109,7 @@ def test_group(fakebus):
     consumer = Consumer({**config, "group.id": "billing", "client.id": HOSTILE})
     fakebus.publish("orders", HOSTILE, key=HOSTILE)
     consumer.subscribe(["orders"])
-    assert consumer.poll(10)
+    assert consumer.poll(60)
     try:
         fakebus.wait_for_group("billing", timeout=0)
     finally:

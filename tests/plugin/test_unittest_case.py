@@ -42,7 +42,7 @@ class Order(models.Model):
         super().save(*args, **kwargs)
         producer = Producer({"bootstrap.servers": settings.KAFKA})
         producer.produce("orders", self.item)
-        assert producer.flush(10) == 0
+        assert producer.flush(60) == 0
 
     class Meta:
         app_label = "shop"

@@ -61,7 +61,7 @@ def test_everything_is_closed_although_one_part_fails_to_close(
             socket.create_connection(address)
     # The thread of storage is the one that would live on.
     for thread in set(threading.enumerate()) - before:
-        thread.join(10)
+        thread.join(60)
         assert not thread.is_alive()
 
 
@@ -104,7 +104,7 @@ def test_groups_of_streams_go_back_also_while_redis_is_not_served(tmp_path: Path
             loop = running.loop
             yield (
                 running.bus,
-                lambda work: asyncio.run_coroutine_threadsafe(work, loop).result(10),
+                lambda work: asyncio.run_coroutine_threadsafe(work, loop).result(60),
             )
 
     with bus(served) as (one, run), redis.Redis.from_url(one.redis_urls[0]) as client:

@@ -50,7 +50,7 @@ async def test_an_adjustable_clock_runs_with_the_machine() -> None:
     before = clock.monotonic()
     clock.call_later(60, lambda: None)
     clock.call_later(0.01, rung.set)
-    await asyncio.wait_for(rung.wait(), 5)
+    await asyncio.wait_for(rung.wait(), 60)
     assert clock.monotonic() - before >= 0.01
     assert abs(clock.now_ms() - time.time() * 1000) < 1000
 
@@ -63,7 +63,7 @@ async def test_a_frozen_clock_rings_only_when_it_is_advanced() -> None:
     clock.call_later(20, lambda: rung.append("late"))
     waited = asyncio.Event()
     clock.wait(0.01, waited.set)
-    await asyncio.wait_for(waited.wait(), 5)
+    await asyncio.wait_for(waited.wait(), 60)
     stopped_ms, stopped_s = clock.now_ms(), clock.monotonic()
     assert rung == []
     clock.advance(5)
@@ -80,7 +80,7 @@ async def test_a_running_clock_that_was_advanced_runs_on() -> None:
     clock.call_later(3600.05, rung.set)
     clock.advance(3600)
     assert not rung.is_set()
-    await asyncio.wait_for(rung.wait(), 5)
+    await asyncio.wait_for(rung.wait(), 60)
     assert clock.now_ms() - time.time() * 1000 == pytest.approx(3_600_000, abs=1000)
 
 
@@ -110,5 +110,5 @@ async def test_an_earlier_timer_rings_before_one_that_was_set_earlier() -> None:
     clock.call_later(0.05, lambda: (order.append("second"), rung.set())[0])
     clock.call_later(0.01, lambda: order.append("first"))
     clock.call_later(0.03, lambda: order.append("never")).cancel()
-    await asyncio.wait_for(rung.wait(), 5)
+    await asyncio.wait_for(rung.wait(), 60)
     assert order == ["first", "second"]

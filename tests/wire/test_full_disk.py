@@ -57,7 +57,7 @@ def bus(directory: Path, limit_bytes: int | None = None, exit_code: int = 0) -> 
             stderr=log,
         ) as process,
     ):
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not ready.exists():
             assert process.poll() is None
             assert time.monotonic() < deadline
@@ -65,7 +65,7 @@ def bus(directory: Path, limit_bytes: int | None = None, exit_code: int = 0) -> 
         with RawClient(json.loads(ready.read_text())["bootstrap_servers"]) as client:
             yield client
         process.terminate()
-        assert process.wait(10) == exit_code
+        assert process.wait(60) == exit_code
 
 
 @pytest.mark.slow
@@ -146,7 +146,7 @@ def outcomes(directory: Path, count: int) -> list[int]:
         producer.produce(
             "t", b"x" * 1000, on_delivery=lambda error, _: told.append(error.code() if error else 0)
         )
-        producer.flush(10)
+        producer.flush(60)
     return told
 
 

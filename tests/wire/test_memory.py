@@ -59,12 +59,12 @@ def fill(client: RawClient, topic: str) -> None:
     ensure(client, topic)
     client.send(ApiKey.FETCH, 11, fetch_request(topic, 0, max_wait_ms=600_000))
     client.send(ApiKey.PRODUCE, 9, produce_request(topic, batch(b"x" * (MIB + 1))))
-    client.socket.settimeout(20)
+    client.socket.settimeout(60)
 
 
 def wait_for(condition: Callable[[], object]) -> None:
     """Wait until something holds on the bus."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.005)

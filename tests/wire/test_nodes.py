@@ -57,9 +57,9 @@ def address() -> Iterator[str]:
             await listener.bind()
             await listener.start()
 
-        asyncio.run_coroutine_threadsafe(start(), running.loop).result(10)
+        asyncio.run_coroutine_threadsafe(start(), running.loop).result(60)
         yield str(listener.address)
-        asyncio.run_coroutine_threadsafe(listener.close(), running.loop).result(10)
+        asyncio.run_coroutine_threadsafe(listener.close(), running.loop).result(60)
 
 
 @pytest.fixture
@@ -150,15 +150,15 @@ def test_partitions_are_assigned_to_the_node_that_answers(client: RawClient) -> 
 
 def test_librdkafka_works_with_the_node_that_answers(address: str) -> None:
     admin = AdminClient({"bootstrap.servers": address})
-    cluster = admin.list_topics(timeout=10)
+    cluster = admin.list_topics(timeout=60)
     assert (list(cluster.brokers), cluster.controller_id) == ([7], 7)
     resource = ConfigResource("broker", "7")
-    configs = admin.describe_configs([resource])[resource].result(10)
+    configs = admin.describe_configs([resource])[resource].result(60)
     assert configs["node.id"].value == "7"
     delivered: list[tuple[KafkaError | None, Message]] = []
     producer = Producer({"bootstrap.servers": address})
     producer.produce("by-librdkafka", b"one", on_delivery=lambda *told: delivered.append(told))
-    producer.flush(10)
+    producer.flush(60)
     assert [(error, message.offset()) for error, message in delivered] == [(None, 0)]
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 Arguments = dict[str, Any]
 
-TIMEOUT_SECONDS = 20
+TIMEOUT_SECONDS = 60
 KEY_DELIMITER = "\x1f"
 RECORD_DELIMITER = "\x1e"
 ERROR_CODES = {

@@ -24,7 +24,7 @@ from tests.clients.python.client import (
     Written,
 )
 
-TIMEOUT_SECONDS = 15.0
+TIMEOUT_SECONDS = 60.0
 Result = TypeVar("Result")
 
 

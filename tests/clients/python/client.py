@@ -204,7 +204,7 @@ class Connect(Protocol):
     def __call__(self, bootstrap_servers: str) -> Client: ...
 
 
-def wait_until(condition: Callable[[], object], what: str, seconds: float = 15.0) -> None:
+def wait_until(condition: Callable[[], object], what: str, seconds: float = 60.0) -> None:
     """Ask again and again until it is so.
 
     Args:
@@ -217,7 +217,7 @@ def wait_until(condition: Callable[[], object], what: str, seconds: float = 15.0
         assert time.monotonic() < deadline, f"not so after {seconds} s: {what}"
 
 
-def read(consumer: Consumer, count: int, seconds: float = 15.0) -> list[Message]:
+def read(consumer: Consumer, count: int, seconds: float = 60.0) -> list[Message]:
     """Poll until so many records are there; fail when fewer come, or more."""
     messages: list[Message] = []
 

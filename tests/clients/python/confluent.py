@@ -21,7 +21,7 @@ from tests.clients.python.client import (
     Written,
 )
 
-TIMEOUT_SECONDS = 15.0
+TIMEOUT_SECONDS = 60.0
 _OFFSETS = {EARLIEST: confluent_kafka.OFFSET_BEGINNING, LATEST: confluent_kafka.OFFSET_END}
 _CODES = {
     confluent_kafka.KafkaError._UNKNOWN_TOPIC: UNKNOWN_TOPIC_OR_PARTITION,

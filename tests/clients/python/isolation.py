@@ -39,7 +39,7 @@ def read(cluster: Cluster, topic: str, isolation: str = READ_COMMITTED) -> list[
     values = []
     with consuming(cluster, topic, isolation) as consumer:
         while True:
-            message = consumer.poll(10)
+            message = consumer.poll(60)
             assert message is not None, "the consumer came to no end"
             if message.error() is not None:
                 assert message.error().code() == confluent_kafka.KafkaError._PARTITION_EOF

@@ -90,7 +90,7 @@ def admin(bus: FakeBus, user: str = "admin") -> AdminClient:
 
 
 def results(futures: dict[Any, Any]) -> list[Any]:
-    return [future.result(10) for future in futures.values()]
+    return [future.result(60) for future in futures.values()]
 
 
 def acl(
@@ -118,7 +118,7 @@ def produced(bus: FakeBus, user: str, topic: str) -> str:
     told: list[Any] = []
     producer = confluent_kafka.Producer(config(bus, user))
     producer.produce(topic, b"x", on_delivery=lambda error, _: told.append(error))
-    producer.flush(10)
+    producer.flush(60)
     return "" if told[0] is None else str(told[0].name())
 
 
@@ -128,7 +128,7 @@ def test_a_producer_may_write_as_soon_as_an_acl_allows_it(bus: FakeBus) -> None:
     wanted = acl("alice", AclOperation.WRITE, "orders")
     results(admin(bus).create_acls([wanted]))
     assert produced(bus, "alice", "orders") == ""
-    assert wanted in admin(bus).describe_acls(EVERY_ACL).result(10)
+    assert wanted in admin(bus).describe_acls(EVERY_ACL).result(60)
     results(admin(bus).create_acls([acl("alice", AclOperation.ALL, "orders", deny=True)]))
     assert produced(bus, "alice", "orders") == "TOPIC_AUTHORIZATION_FAILED"
 
@@ -136,7 +136,7 @@ def test_a_producer_may_write_as_soon_as_an_acl_allows_it(bus: FakeBus) -> None:
 def test_topics_that_a_client_may_not_describe_are_hidden_from_it(bus: FakeBus) -> None:
     results(admin(bus).create_topics([NewTopic("seen.1", 1, 1), NewTopic("unseen", 1, 1)]))
     results(admin(bus).create_acls([acl("bob", AclOperation.READ, "seen.", prefixed=True)]))
-    seen = admin(bus, "bob").list_topics(timeout=10).topics
+    seen = admin(bus, "bob").list_topics(timeout=60).topics
     assert "seen.1" in seen
     assert "unseen" not in seen
 
@@ -151,7 +151,7 @@ def test_a_consumer_needs_its_group_and_its_topic(bus: FakeBus) -> None:
         )
         try:
             consumer.subscribe(["letters"])
-            message = consumer.poll(10)
+            message = consumer.poll(60)
             assert message is not None
             error = message.error()
             return "" if error is None else str(error.name())
@@ -189,7 +189,7 @@ def test_acls_outlast_a_restart_and_are_deleted_by_filters(tmp_path: Path) -> No
         )
         assert results(admin(bus).delete_acls([wanted])) == [[deleted]]
     with running(chosen) as bus:
-        assert admin(bus).describe_acls(EVERY_ACL).result(10) == [kept]
+        assert admin(bus).describe_acls(EVERY_ACL).result(60) == [kept]
 
 
 @pytest.mark.parametrize(
@@ -263,7 +263,7 @@ def test_a_snapshot_takes_acls_and_credentials_along() -> None:
         bus, snapshots = thread.bus, thread.bus.broker.snapshots
 
         def run(work: Coroutine[Any, Any, Any]) -> Any:
-            return asyncio.run_coroutine_threadsafe(work, thread.loop).result(10)
+            return asyncio.run_coroutine_threadsafe(work, thread.loop).result(60)
 
         results(admin(bus).create_topics([NewTopic("t", 1, 1)]))
         results(admin(bus).create_acls([wanted]))
@@ -273,7 +273,7 @@ def test_a_snapshot_takes_acls_and_credentials_along() -> None:
         new = UserScramCredentialUpsertion("dave", made, b"pw")
         results(admin(bus).alter_user_scram_credentials([new]))
         run(snapshots.roll_back(snapshot))
-        assert admin(bus).describe_acls(EVERY_ACL).result(10) == [wanted]
-        assert admin(bus, "bob").list_topics(timeout=10).topics.keys() == {"t"}
-        assert admin(bus).describe_user_scram_credentials().result(10) == {}
+        assert admin(bus).describe_acls(EVERY_ACL).result(60) == [wanted]
+        assert admin(bus, "bob").list_topics(timeout=60).topics.keys() == {"t"}
+        assert admin(bus).describe_user_scram_credentials().result(60) == {}
         admin.cache_clear()

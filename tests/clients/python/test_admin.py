@@ -217,7 +217,7 @@ def test_list_offsets_knows_earliest_latest_and_times(
 
     def offset(spec: admin.OffsetSpec) -> tuple[int, int]:
         (future,) = confluent.admin.list_offsets({asked: spec}).values()
-        found = future.result(10)
+        found = future.result(60)
         return found.offset, found.timestamp
 
     assert offset(admin.OffsetSpec.earliest())[0] == 1
@@ -238,7 +238,7 @@ def test_incremental_alter_appends_subtracts_and_deletes(
             admin.ResourceType.TOPIC, topic, incremental_configs=[entry]
         )
         (future,) = confluent.admin.incremental_alter_configs([resource]).values()
-        future.result(10)
+        future.result(60)
 
     def is_now(key: str, value: str) -> None:
         wait_until(
@@ -259,7 +259,7 @@ def test_broker_configs_say_where_they_come_from(confluent: ConfluentClient) -> 
     resource = admin.ConfigResource(admin.ResourceType.BROKER, str(broker_id))
     (future,) = confluent.admin.describe_configs([resource]).values()
 
-    entries = future.result(10)
+    entries = future.result(60)
 
     auto_create = entries["auto.create.topics.enable"]
     assert auto_create.value == "false"
@@ -279,7 +279,7 @@ def test_committed_offsets_are_altered_for_an_empty_group(
 
     asked = confluent_kafka.ConsumerGroupTopicPartitions(group, rows)
     (future,) = confluent.admin.alter_consumer_group_offsets([asked]).values()
-    future.result(10)
+    future.result(60)
 
     assert confluent.group_offsets(group) == {
         Partition(topic, 0): Committed(10, ""),

@@ -21,7 +21,7 @@ from fakebus.testing.isolation import Isolation
 
 pytestmark = pytest.mark.clients
 PARTITIONS = 6
-WAIT_S = 30.0
+WAIT_S = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -44,12 +44,12 @@ def admin(bus: TestBus) -> AdminClient:
 @pytest.fixture
 def orders(admin: AdminClient, unique: Callable[[str], str]) -> str:
     name = unique("orders")
-    admin.create_topics([NewTopic(name, PARTITIONS, 3)])[name].result(10)
+    admin.create_topics([NewTopic(name, PARTITIONS, 3)])[name].result(60)
     return name
 
 
 def placed(admin: AdminClient, topic: str) -> dict[int, tuple[int, list[int], list[int]]]:
-    told = admin.list_topics(topic, timeout=10).topics[topic].partitions.values()
+    told = admin.list_topics(topic, timeout=60).topics[topic].partitions.values()
     return {each.id: (each.leader, each.replicas, each.isrs) for each in told}
 
 
@@ -151,7 +151,7 @@ def test_a_partition_whose_only_broker_stops_has_no_leader_until_it_is_back(
     bus: TestBus, admin: AdminClient, unique: Callable[[str], str]
 ) -> None:
     name = unique("single")
-    admin.create_topics([NewTopic(name, 1, replica_assignment=[[3]])])[name].result(10)
+    admin.create_topics([NewTopic(name, 1, replica_assignment=[[3]])])[name].result(60)
     failed: list[KafkaError | None] = []
 
     def produce(timeout_ms: int) -> None:
@@ -175,7 +175,7 @@ def test_too_few_replicas_in_sync_refuse_what_all_are_to_have(
 ) -> None:
     name = unique("safe")
     wanted = NewTopic(name, 1, replica_assignment=[[1, 2]], config={"min.insync.replicas": "2"})
-    admin.create_topics([wanted])[name].result(10)
+    admin.create_topics([wanted])[name].result(60)
     outcomes: dict[str, KafkaError | None] = {}
 
     def produce(acks: str) -> None:
@@ -200,10 +200,10 @@ def test_topics_without_wishes_survive_a_broker_and_grow_as_they_are_told(
     admin: AdminClient, unique: Callable[[str], str]
 ) -> None:
     name = unique("plain")
-    admin.create_topics([NewTopic(name, 1, -1)])[name].result(10)
+    admin.create_topics([NewTopic(name, 1, -1)])[name].result(60)
     assert len(placed(admin, name)[0][1]) == 3
     growing = NewPartitions(name, 3, replica_assignment=[[2, 1, 3], [1, 3, 2]])
-    admin.create_partitions([growing])[name].result(10)
+    admin.create_partitions([growing])[name].result(60)
     assert {number: at[1] for number, at in placed(admin, name).items() if number} == {
         1: [2, 1, 3],
         2: [1, 3, 2],
@@ -211,9 +211,9 @@ def test_topics_without_wishes_survive_a_broker_and_grow_as_they_are_told(
     refused = admin.create_topics([NewTopic(unique("wide"), 1, 4)])
     for future in refused.values():
         with pytest.raises(Exception, match="only 3 brokers can be had"):
-            future.result(10)
+            future.result(60)
     configs = admin.describe_configs([ConfigResource(ConfigResource.Type.BROKER, "2")])
-    (found,) = (future.result(10) for future in configs.values())
+    (found,) = (future.result(60) for future in configs.values())
     assert found["node.id"].value == "2"
 
 
@@ -230,18 +230,18 @@ def test_groups_are_listed_once_and_described_by_their_coordinators(
             assert time.monotonic() < deadline
             consumer.poll(0.05)
         consumer.close()
-    listed = [each.group_id for each in admin.list_consumer_groups().result(10).valid]
+    listed = [each.group_id for each in admin.list_consumer_groups().result(60).valid]
     assert sorted(each for each in listed if each in groups) == groups
     assert {bus.brokers.coordinator(f"group {n}") for n in range(50)} == {1, 2, 3}
     for group, future in admin.describe_consumer_groups(groups).items():
-        told = future.result(10)
+        told = future.result(60)
         assert told.coordinator.id == bus.brokers.coordinator(group)
 
 
 def test_describing_topics_tells_of_all_replicas(admin: AdminClient, orders: str) -> None:
-    told = admin.describe_topics(Topics([orders]))[orders].result(10)
+    told = admin.describe_topics(Topics([orders]))[orders].result(60)
     assert [len(each.replicas) for each in told.partitions] == [3] * PARTITIONS
-    cluster = admin.describe_cluster().result(10)
+    cluster = admin.describe_cluster().result(60)
     assert sorted(node.id for node in cluster.nodes) == [1, 2, 3]
 
 

@@ -17,6 +17,7 @@ import pytest
 from confluent_kafka import Consumer, Producer
 
 from fakebus.cli.main import run
+from fakebus.cli.output import print_lines
 from fakebus.client.connection import Connection
 from fakebus.client.publishing import Publisher
 from fakebus.client.reachability import parse_servers
@@ -29,7 +30,7 @@ from tests.clients.cluster import Cluster
 pytestmark = pytest.mark.clients
 
 Unique = Callable[[str], str]
-WAIT_SECONDS = 15.0
+WAIT_SECONDS = 60.0
 
 
 class CommandLine:
@@ -298,13 +299,22 @@ def test_tail_without_exit_waits_for_new_records(cli: CommandLine, topic: str) -
 
 @pytest.mark.parametrize("in_group", [False, True])
 def test_tail_waits_for_topics_that_come_to_match_and_says_so(
-    cli: CommandLine, unique: Unique, in_group: bool
+    cli: CommandLine, unique: Unique, in_group: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = unique("late")
+    waits = threading.Semaphore(0)
+
+    def print_and_tell(line: str, **options: Any) -> None:
+        print_lines(line, **options)
+        if "waiting for it" in line:
+            waits.release()
+
+    monkeypatch.setattr("fakebus.cli.tail.print_lines", print_and_tell)
     more = ("--group", unique("group"), "--from", "earliest") if in_group else ()
 
     def create() -> None:
-        time.sleep(0.5)
+        for _ in range(2):
+            assert waits.acquire(timeout=WAIT_SECONDS)
         for each in (f"{name}-b", f"x{name}", f"{name}-a"):
             create_topics(connection, [WantedTopic(each, 1)])
             publisher.send(each, NewRecord(None, b"late", ()))

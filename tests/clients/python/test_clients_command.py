@@ -17,7 +17,7 @@ import sys
 from confluent_kafka import Producer
 producer = Producer({"bootstrap.servers": sys.argv[1]})
 producer.produce("orders", b"1")
-assert not producer.flush(20)
+assert not producer.flush(60)
 print("done", flush=True)
 input()
 """
@@ -63,7 +63,7 @@ class Up:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "fakebus", "up", *options, *more], cwd=directory
         )
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while not self.ready.exists():
             assert self.process.poll() is None
             assert time.monotonic() < deadline
@@ -79,7 +79,7 @@ class Up:
 
     def end(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
-        self.process.wait(20)
+        self.process.wait(60)
 
 
 def test_three_programs_are_three_services_also_after_a_kill(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_three_programs_are_three_services_also_after_a_kill(tmp_path: Path) -> 
         }
         named = bus.clients("--service", "Post", "--group", "mail", "--client-id", "none*")
         assert set(named) == {"shop", "billing_worker", "Post"}
-        time.sleep(0.5)  # what is stored in the background every 150 ms is stored by then
+        # All that was answered is stored.
         bus.end(signal.SIGKILL)
         (tmp_path / "fakebus.yaml").write_text(
             "version: 1\nservices: {accounts: {groups: [bill*]}, none: {groups: [mai]}}\n"

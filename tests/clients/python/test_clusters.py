@@ -63,7 +63,7 @@ def console(cluster: Cluster, registry: str) -> Iterator[str]:
         assert told == f"console of {cluster.bootstrap_servers}"
         yield url
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
 
 
 def connect(console: str) -> Http:

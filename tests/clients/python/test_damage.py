@@ -42,7 +42,7 @@ def test_damaged_records_are_given_to_nobody_and_those_around_them_to_all(
         producer = Producer({"bootstrap.servers": running.bus.bootstrap_servers, "linger.ms": 0})
         for value in VALUES:
             producer.produce("orders", value, partition=0)
-            assert producer.flush(10) == 0
+            assert producer.flush(60) == 0
     flip(data, VALUES[2])
     with BusThread(FakeBus(settings)) as running:
         servers = running.bus.bootstrap_servers
@@ -50,7 +50,7 @@ def test_damaged_records_are_given_to_nobody_and_those_around_them_to_all(
         config = {"bootstrap.servers": servers, "group.id": "g", "check.crcs": False}
         consumer = Consumer({**config, "fetch.error.backoff.ms": 1})
         consumer.assign([TopicPartition("orders", 0, 0)])
-        found = [consumer.poll(10) for _ in range(3)]
+        found = [consumer.poll(60) for _ in range(3)]
         assert [each and each.value() for each in found[:2]] == VALUES[:2]
         refused = found[2]
         assert refused is not None
@@ -58,7 +58,7 @@ def test_damaged_records_are_given_to_nobody_and_those_around_them_to_all(
         assert error is not None
         assert error.code() == KafkaError.INVALID_MSG
         consumer.seek(TopicPartition("orders", 0, 3))
-        late = [consumer.poll(10) for _ in range(2)]
+        late = [consumer.poll(60) for _ in range(2)]
         assert [each and each.value() for each in late] == VALUES[3:]
         consumer.close()
         behind = KafkaConsumer(bootstrap_servers=servers, check_crcs=False)

@@ -23,7 +23,7 @@ from fakebus.cli.main import run
 # One process holds the bus and the services of all of them.
 pytestmark = pytest.mark.clients
 
-WAIT_SECONDS = 30.0
+WAIT_SECONDS = 60.0
 FREE = ("--kafka", "127.0.0.1:0", "--http", "127.0.0.1:0")
 SERVICES = {"shop", "billing", "shipping"}
 

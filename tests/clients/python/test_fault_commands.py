@@ -34,7 +34,7 @@ def bus(imported_modules: None) -> Iterator[FakeBus]:
     with BusThread(FakeBus(Settings(data=None, kafka=ANY_PORT, http=ANY_PORT))) as running:
         admin = AdminClient({"bootstrap.servers": running.bus.bootstrap_servers})
         for future in admin.create_topics([NewTopic("a", 1), NewTopic("b", 1)]).values():
-            future.result(10)
+            future.result(60)
         yield running.bus
 
 
@@ -66,7 +66,7 @@ def produce(bus: FakeBus, topic: str, partition: int = 0, **config: Any) -> Kafk
     producer.produce(
         topic, b"x", partition=partition, on_delivery=lambda error, _: told.append(error)
     )
-    producer.flush(10)
+    producer.flush(60)
     return told[0]
 
 
@@ -150,7 +150,7 @@ def read(bus: FakeBus, topic: str, count: int, **config: Any) -> list[bytes | No
     partitions = sorted(consumer.list_topics(topic, 10).topics[topic].partitions)
     consumer.assign([TopicPartition(topic, partition, 0) for partition in partitions])
     try:
-        messages = [consumer.poll(10) for _ in range(count)]
+        messages = [consumer.poll(60) for _ in range(count)]
         return [None if each is None else each.value() for each in messages]
     finally:
         consumer.close()
@@ -160,7 +160,7 @@ def register(bus: FakeBus, subject: str) -> None:
     """Register a schema."""
     url, body = f"{bus.http_url}/subjects/{subject}/versions", b'{"schema": "\\"int\\""}'
     headers = {"Content-Type": "application/json"}
-    urlopen(Request(url, body, headers), timeout=10).close()  # noqa: S310 - of the bus
+    urlopen(Request(url, body, headers), timeout=60).close()  # noqa: S310 - of the bus
 
 
 @pytest.fixture
@@ -168,7 +168,7 @@ def topic(bus: FakeBus) -> str:
     """Make a topic of two partitions."""
     name = f"own-{next(_numbers)}"
     admin = AdminClient({"bootstrap.servers": bus.bootstrap_servers})
-    admin.create_topics([NewTopic(name, 2)])[name].result(10)
+    admin.create_topics([NewTopic(name, 2)])[name].result(60)
     return name
 
 
@@ -188,7 +188,7 @@ def test_one_partition_fails_and_what_else_the_request_names_is_carried_out(
             partition=partition,
             on_delivery=lambda error, message: told.append((message.partition(), message.offset())),
         )
-    producer.flush(10)
+    producer.flush(60)
     assert told == [(0, 0), (1, 0)]
     assert sorted(read(bus, topic, 2)) == [b"0", b"1"]
 
@@ -251,7 +251,7 @@ def test_the_disk_is_full_for_every_door_and_then_is_not(
     assert error.code() == KafkaError.KAFKA_STORAGE_ERROR
     admin = AdminClient({"bootstrap.servers": bus.bootstrap_servers})
     with pytest.raises(KafkaException, match="the disk is full"):
-        admin.create_topics([NewTopic("no-room", 1)])["no-room"].result(10)
+        admin.create_topics([NewTopic("no-room", 1)])["no-room"].result(60)
     with pytest.raises(HTTPError, match="500"):
         register(bus, topic)
     ask("remove", str(added["fault"]))
@@ -268,7 +268,7 @@ def test_a_client_is_throttled(bus: FakeBus, ask: Ask, topic: str) -> None:
     began = time.monotonic()
     for _ in range(2):
         producer.produce(topic, b"x", partition=0)
-        producer.flush(10)
+        producer.flush(60)
     assert time.monotonic() - began >= 0.3
     assert [seconds for _, seconds in told[:1]] == [0.3]
 
@@ -276,6 +276,6 @@ def test_a_client_is_throttled(bus: FakeBus, ask: Ask, topic: str) -> None:
 def test_the_registry_answers_with_a_status_of_http(bus: FakeBus, ask: Ask) -> None:
     ask("add", "--api", "GET /subjects", "--error", "503", "--times", "1")
     with pytest.raises(HTTPError, match="503"):
-        urlopen(f"{bus.http_url}/subjects", timeout=10)  # noqa: S310 - of the bus
-    with urlopen(f"{bus.http_url}/subjects", timeout=10) as answer:  # noqa: S310 - of the bus
+        urlopen(f"{bus.http_url}/subjects", timeout=60)  # noqa: S310 - of the bus
+    with urlopen(f"{bus.http_url}/subjects", timeout=60) as answer:  # noqa: S310 - of the bus
         assert answer.status == 200

@@ -102,7 +102,7 @@ def test_survivor_owns_everything_when_the_other_member_closes(
     second.close()
 
     # Far less than the session timeout, so it is the leaving that freed them.
-    wait_until(owns_all(first), "the survivor owns all four", seconds=10)
+    wait_until(owns_all(first), "the survivor owns all four", seconds=LONG_SESSION_MS / 2000)
     first.close()
 
 
@@ -119,11 +119,11 @@ def test_survivor_owns_everything_when_the_other_member_is_killed(
             mine, other = numbers(survivor), victim.assigned
             return len(mine) == len(other) == 2 and mine | other == {0, 1, 2, 3}
 
-        wait_until(shared, "the two members share four partitions", seconds=25)
+        wait_until(shared, "the two members share four partitions")
 
         victim.process.kill()
 
-        wait_until(owns_all(survivor), "the survivor owns all four", seconds=10)
+        wait_until(owns_all(survivor), "the survivor owns all four", seconds=LONG_SESSION_MS / 2000)
     producer = client.producer()
     for number in range(4):
         producer.send(topic, b"after", partition=number)()

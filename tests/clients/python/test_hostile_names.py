@@ -34,7 +34,7 @@ def topic(cli: CommandLine, unique: Unique) -> str:
     cli.run("topics", "--create", name, "--partitions", "1")
     producer = Producer({"bootstrap.servers": cli.servers, "client.id": HOSTILE})
     producer.produce(name, HOSTILE, HOSTILE, headers=[(HOSTILE, HOSTILE), ("raw", b"\xff\x1b")])
-    assert producer.flush(10) == 0
+    assert producer.flush(60) == 0
     return name
 
 

@@ -18,7 +18,7 @@ from tests.clients.cluster import Cluster
 pytestmark = pytest.mark.clients
 
 OFFSETS, TRANSACTIONS = "__consumer_offsets", "__transaction_state"
-WAIT_S = 20.0
+WAIT_S = 60.0
 NewTopic = Callable[..., str]
 Unique = Callable[[str], str]
 

@@ -270,7 +270,7 @@ def serving(bus: FakeBus, *options: str) -> Iterator[str]:
         assert process.stdout is not None
         yield process.stdout.readline().strip().removeprefix("tools for agents: ")
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
 
 
 async def test_agents_are_served_over_http_and_pages_of_others_are_not(bus: FakeBus) -> None:
@@ -333,14 +333,14 @@ async def test_agents_are_told_what_real_clients_did(
 
         def work() -> None:
             writer.produce(orders, b"1", headers={"ce_id": orders})
-            writer.flush(10)
+            writer.flush(60)
             consumer.subscribe([orders])
-            message = consumer.poll(10)
+            message = consumer.poll(60)
             assert message is not None
             consumer.commit(message, asynchronous=False)
             writer.produce(invoices, b"2", headers={"ce_causationid": orders})
             writer.produce(orders, b"3")
-            writer.flush(10)
+            writer.flush(60)
             consumer.close()
 
         await asyncio.to_thread(work)

@@ -44,7 +44,7 @@ def produce(bus: FakeBus, client_id: str, topic: str = "orders") -> None:
     # An own log handler: librdkafka's would write the hostile client id to the terminal's errors.
     producer = Producer(settings, logger=logging.getLogger("tests.librdkafka"))
     producer.produce(topic, b"v", on_delivery=lambda error, _: error and failed.append(error))
-    assert producer.flush(10) == 0
+    assert producer.flush(60) == 0
     if failed:
         raise KafkaException(failed[0])
 

@@ -50,7 +50,7 @@ def test_a_service_reads_the_fixtures_and_writes(fakebus):
     consumer.subscribe([topic])
     found = {}
     while len(found) < 2:
-        message = consumer.poll(10)
+        message = consumer.poll(60)
         found[message.key()] = message.value()
     assert found == {"a": {"id": 1}, "b": {"id": 2}}
     consumer.commit(asynchronous=False)
@@ -114,7 +114,7 @@ def test_the_same_tests_pass_on_a_cluster_and_leave_nothing_there(
     admin = AdminClient({"bootstrap.servers": servers})
 
     def left() -> list[str]:
-        return [name for name in admin.list_topics(timeout=10).topics if name.startswith("test-")]
+        return [name for name in admin.list_topics(timeout=60).topics if name.startswith("test-")]
 
     wait_until(lambda: left() == [], "the topics of the tests are gone")
     assert SchemaRegistryClient({"url": registry_url}).get_subjects() == []

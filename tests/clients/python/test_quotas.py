@@ -59,12 +59,15 @@ class Throttled:
             "throttle_cb": lambda event: self.waits_s.append(event.throttle_time),
         }
 
-    def produce(self, topic: str, count: int) -> None:
+    def produce(self, topic: str, size: int = 1000, *, until_told: bool = False) -> None:
+        """Produce a record, and wait for what the bus says of quotas if it is to say something."""
         producer = confluent_kafka.Producer({**self.config, "linger.ms": 0})
-        for _ in range(count):
-            producer.produce(topic, b"x" * 1000)
-            assert producer.flush(20) == 0
+        producer.produce(topic, b"x" * size)
+        assert producer.flush(60) == 0
         producer.poll(0)
+        until = time.monotonic() + 60
+        while until_told and not self.waits_s and time.monotonic() < until:
+            producer.poll(0.1)
 
 
 def test_a_producer_waits_when_it_has_sent_too_much_and_others_do_not(
@@ -72,11 +75,9 @@ def test_a_producer_waits_when_it_has_sent_too_much_and_others_do_not(
 ) -> None:
     limit(admin, "client-id", "fast", "producer_byte_rate", 3900)
     fast, other = Throttled(thread, "fast"), Throttled(thread, "other")
-    started = time.monotonic()
-    fast.produce("produced", 4)
-    other.produce("produced", 8)
-    assert time.monotonic() - started < 10
-    fast.produce("produced", 1)
+    # One record is too much for a second at whatever pace they come.
+    fast.produce("produced", 10_000, until_told=True)
+    other.produce("produced", 20_000)
     assert max(fast.waits_s) > 0.3
     assert other.waits_s == []
 
@@ -84,14 +85,16 @@ def test_a_producer_waits_when_it_has_sent_too_much_and_others_do_not(
 def test_a_consumer_waits_for_what_is_too_much_and_gets_it_in_the_end(
     thread: BusThread, admin: RawClient
 ) -> None:
-    Throttled(thread, "writer").produce("consumed", 4)
+    writer = Throttled(thread, "writer")
+    for _ in range(4):
+        writer.produce("consumed")
     limit(admin, "client-id", "reader", "consumer_byte_rate", 2000)
     reader = Throttled(thread, "reader")
     config = {**reader.config, "group.id": "g", "auto.offset.reset": "earliest"}
     consumer = confluent_kafka.Consumer({**config, "fetch.message.max.bytes": 1500})
     consumer.assign([confluent_kafka.TopicPartition("consumed", 0, 0)])
     read = 0
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     while (read < 1 or not reader.waits_s) and time.monotonic() < until:
         read += consumer.poll(0.2) is not None
     consumer.close()
@@ -105,11 +108,16 @@ def test_a_connection_too_many_is_closed_in_its_time(thread: BusThread, admin: R
     with contextlib.ExitStack() as clients:
         # The bus is shared by the tests.
         clients.callback(limit, admin, "ip", "127.0.0.1", "connection_creation_rate", None)
-        opened = [clients.enter_context(RawClient(address)) for _ in range(2)]
         asked = m.MetadataRequest(topics=[])
-        assert all(each.call(ApiKey.METADATA, 9, asked).brokers for each in opened)
-        too_many = clients.enter_context(RawClient(address))
-        too_many.send(ApiKey.METADATA, 9, asked)
-        assert too_many.is_closed_by_peer()
+        first = clients.enter_context(RawClient(address))
+        assert first.call(ApiKey.METADATA, 9, asked).brokers
+        # A machine that does much else may not open three of them in a second.
+        for _ in range(100):
+            another = clients.enter_context(RawClient(address))
+            another.send(ApiKey.METADATA, 9, asked)
+            if another.is_closed_by_peer():
+                break
+        else:
+            pytest.fail("none is too many")
         waiting = confluent_kafka.Producer(Throttled(thread, "waiting").config)
-        assert waiting.list_topics(timeout=20).brokers
+        assert waiting.list_topics(timeout=60).brokers

@@ -47,7 +47,7 @@ def subject() -> str:
 
 
 def get(bus: FakeBus, path: str) -> Any:
-    with urllib.request.urlopen(bus.http_url + path, timeout=10) as answer:  # noqa: S310
+    with urllib.request.urlopen(bus.http_url + path, timeout=60) as answer:  # noqa: S310
         return json.load(answer)
 
 
@@ -56,7 +56,7 @@ def produce(bus: FakeBus, topic: str, value: bytes | None, key: bytes | None = N
     errors: list[KafkaError | None] = []
     producer = Producer({"bootstrap.servers": bus.bootstrap_servers})
     producer.produce(topic, value, key, on_delivery=lambda error, _: errors.append(error))
-    assert producer.flush(10) == 0
+    assert producer.flush(60) == 0
     [error] = errors
     return None if error is None else error.name()
 
@@ -65,11 +65,11 @@ def read(bus: FakeBus, topic: str) -> list[tuple[Any, Any]]:
     consumer = Consumer({"bootstrap.servers": bus.bootstrap_servers, "group.id": "reader"})
     try:
         partition = TopicPartition(topic, 0, 0)
-        end = consumer.get_watermark_offsets(partition, timeout=10)[1]
+        end = consumer.get_watermark_offsets(partition, timeout=60)[1]
         consumer.assign([partition])
         found: list[tuple[Any, Any]] = []
         while len(found) < end:
-            message = consumer.poll(10)
+            message = consumer.poll(60)
             assert message is not None
             found.append((_json(message.key()), _json(message.value())))
         return [(key, value) for key, value in found if isinstance(key, dict)]
@@ -127,7 +127,7 @@ def test_a_record_that_a_client_writes_takes_effect(
     registry.register_schema(f"{subject}-other", Schema('"long"', "AVRO"))
     key, value = schema_record(subject, 7_000_001, '"double"')
     assert produce(bus, "_schemas", value, key) is None
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while subject not in get(bus, "/subjects"):
         assert time.monotonic() < deadline
     assert get(bus, "/schemas/ids/7000001")["schema"] == '"double"'
@@ -160,7 +160,7 @@ def test_records_of_a_topic_can_be_checked(
     topic = subject
     admin = AdminClient({"bootstrap.servers": bus.bootstrap_servers})
     wanted = NewTopic(topic, 1, 1, config={"confluent.value.schema.validation": "true"})
-    admin.create_topics([wanted])[topic].result(10)
+    admin.create_topics([wanted])[topic].result(60)
     assert produce(bus, topic, b"not framed") == "INVALID_RECORD"
     assert produce(bus, topic, b"\0\x7f\xff\xff\xff unknown id") == "INVALID_RECORD"
     foreign = registry.register_schema(f"{subject}-foreign", Schema('"bytes"', "AVRO"))
@@ -208,12 +208,12 @@ def test_every_sample_event_of_open_edx_comes_back_through_the_broker(bus: FakeB
             data = expand(sample.data, context)
             sent.append(data)
             producer.produce(topic, serializer(data, where))
-    assert producer.flush(30) == 0
+    assert producer.flush(60) == 0
     consumer = Consumer({"bootstrap.servers": bus.bootstrap_servers, "group.id": "events"})
     consumer.assign([TopicPartition(topic, 0, 0)])
     deserializer = AvroDeserializer(registry)
     for data in sent:
-        message = consumer.poll(10)
+        message = consumer.poll(60)
         assert message is not None
         assert _without_nulls(deserializer(message.value(), where)) == data
     consumer.close()
@@ -245,7 +245,7 @@ def test_schemas_and_records_survive_together(tmp_path: Any) -> None:
         registry = SchemaRegistryClient({"url": bus.http_url})
         consumer = Consumer({"bootstrap.servers": bus.bootstrap_servers, "group.id": "g"})
         consumer.assign([TopicPartition("t", 0, 0)])
-        message = consumer.poll(10)
+        message = consumer.poll(60)
         consumer.close()
         assert message is not None
         assert AvroDeserializer(registry)(message.value(), where) == "kept"

@@ -103,14 +103,14 @@ def respelt(value: dict[str, Any]) -> dict[str, Any]:
 def copy_log(first: FakeBus, second: FakeBus) -> None:
     consumer = Consumer({"bootstrap.servers": first.bootstrap_servers, "group.id": "copy"})
     partition = TopicPartition("_schemas", 0, 0)
-    end = consumer.get_watermark_offsets(partition, timeout=10)[1]
+    end = consumer.get_watermark_offsets(partition, timeout=60)[1]
     consumer.assign([partition])
     admin = AdminClient({"bootstrap.servers": second.bootstrap_servers})
     topic = NewTopic("_schemas", 1, 1, config={"cleanup.policy": "compact"})
-    admin.create_topics([topic])["_schemas"].result(10)
+    admin.create_topics([topic])["_schemas"].result(60)
     producer = Producer({"bootstrap.servers": second.bootstrap_servers})
     for _ in range(end):
-        message = consumer.poll(10)
+        message = consumer.poll(60)
         assert message is not None
         key, value = json.loads(message.key()), message.value()
         if key["keytype"] == "SCHEMA":
@@ -120,7 +120,7 @@ def copy_log(first: FakeBus, second: FakeBus) -> None:
     old_key = {"keytype": "SCHEMA", "subject": "old-value", "version": 1, "magic": 1}
     old = {"subject": "old-value", "version": 1, "id": 91000, "schema": OLD, "deleted": False}
     producer.produce("_schemas", json.dumps(old), json.dumps(old_key))
-    assert producer.flush(10) == 0
+    assert producer.flush(60) == 0
     consumer.close()
 
 

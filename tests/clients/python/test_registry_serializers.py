@@ -36,7 +36,7 @@ from tests.clients.cluster import Cluster
 
 pytestmark = pytest.mark.clients
 
-TIMEOUT_SECONDS = 15.0
+TIMEOUT_SECONDS = 60.0
 
 ORDER = {
     "type": "record",

@@ -61,7 +61,7 @@ def send(bus: TestBus, topic: str) -> Message:
     reports: list[tuple[Any, Message]] = []
     producer = Producer({"bootstrap.servers": bus.bootstrap_servers})
     producer.produce(topic, b"1", callback=lambda error, message: reports.append((error, message)))
-    assert producer.flush(20) == 0
+    assert producer.flush(60) == 0
     [(error, message)] = reports
     assert error is None, error
     return message
@@ -108,7 +108,7 @@ def test_groups_are_served(
         }
         consumer = Consumer(config)
         consumer.subscribe([topic])
-        message = consumer.poll(20)
+        message = consumer.poll(60)
         assert message is not None
         assert message.value() == b"1"
         consumer.commit(message)

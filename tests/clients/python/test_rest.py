@@ -36,7 +36,7 @@ def bus() -> Iterator[FakeBus]:
 
 def ask(bus: FakeBus, method: str, path: str, body: object = None) -> Any:
     headers = {"Content-Type": "application/vnd.kafka.json.v2+json"} if body is not None else {}
-    answer = requests.request(method, bus.http_url + path, json=body, headers=headers, timeout=20)
+    answer = requests.request(method, bus.http_url + path, json=body, headers=headers, timeout=60)
     assert answer.ok, answer.text
     return answer.json() if answer.content else None
 
@@ -104,8 +104,8 @@ def test_what_came_by_rest_and_who_read_it_is_told_by_lineage(bus: FakeBus) -> N
 
 
 def test_requests_of_kafka_s_clients_are_counted_by_api(bus: FakeBus) -> None:
-    Producer({"bootstrap.servers": bus.bootstrap_servers}).list_topics(timeout=20)
-    told = requests.get(f"{bus.http_url}/metrics", timeout=20).text
+    Producer({"bootstrap.servers": bus.bootstrap_servers}).list_topics(timeout=60)
+    told = requests.get(f"{bus.http_url}/metrics", timeout=60).text
     pattern = r'^kafka_network_requestmetrics_requests_total\{request="Metadata"\} (\d+)'
     found = re.search(pattern, told, re.MULTILINE)
     assert found is not None

@@ -40,7 +40,7 @@ def topic_id(client: ConfluentClient, topic: str) -> str:
     """Return the topic's uuid as text."""
     asked = confluent_kafka.TopicCollection([topic])
     (future,) = client.admin.describe_topics(asked).values()
-    return str(future.result(10).topic_id)
+    return str(future.result(60).topic_id)
 
 
 def once_groups_are_loaded(consumer: Consumer, partition: Partition) -> Committed | None:
@@ -130,6 +130,6 @@ def test_clients_that_live_through_a_restart_go_on(
 
         for number in range(5, 10):
             assert producer.send(topic, b"%d" % number)() == (0, number)
-        wait_until(lambda: seen_all(10), "the other five are read", seconds=30)
+        wait_until(lambda: seen_all(10), "the other five are read")
         # The group was joined and nothing was committed: what is read again starts at 0.
         assert sorted(set(seen)) == list(range(10))

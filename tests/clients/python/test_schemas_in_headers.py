@@ -43,11 +43,11 @@ def written(bus: FakeBus, topic: str, serializer: object, data: object) -> None:
     assert [name for name, _ in headers] == ["__value_schema_id"]
     producer = Producer({"bootstrap.servers": bus.bootstrap_servers})
     producer.produce(topic, value, headers=headers)
-    assert producer.flush(15) == 0
+    assert producer.flush(60) == 0
 
 
 def page(bus: FakeBus, path: str) -> str:
-    answer = requests.get(f"{bus.http_url}/ui/topics/{path}", timeout=20)
+    answer = requests.get(f"{bus.http_url}/ui/topics/{path}", timeout=60)
     assert answer.status_code == 200
     return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", answer.text)).replace("&#34;", '"')
 
@@ -83,5 +83,5 @@ def test_a_header_that_names_no_schema_changes_nothing(bus: FakeBus) -> None:
     producer = Producer({"bootstrap.servers": bus.bootstrap_servers})
     for value in (b"\x01" + bytes(16), b"\x01", b"\x02" + bytes(16), b""):
         producer.produce("plain", b'{"a": 1}', headers=[("__value_schema_id", value)])
-    assert producer.flush(15) == 0
+    assert producer.flush(60) == 0
     assert page(bus, "plain").count('{"a": 1} JSON') == 4

@@ -31,7 +31,7 @@ from fakebus.secure.setup import CLIENTS, SecureSetup
 
 pytestmark = pytest.mark.clients
 
-START_TIMEOUT_S = 20
+START_TIMEOUT_S = 60
 
 
 class Secure:
@@ -73,11 +73,11 @@ def bus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secure]:
 async def test_clients_log_in_with_what_is_printed(bus: Secure) -> None:
     config = bus.properties(bus.printed["librdkafka.properties"])
     client = AdminClient(config)
-    client.create_topics([NewTopic("t", 1, 1)])["t"].result(10)
+    client.create_topics([NewTopic("t", 1, 1)])["t"].result(60)
     told: list[Any] = []
     producer = confluent_kafka.Producer(config)
     producer.produce("t", b"hello", on_delivery=lambda error, _: told.append(error))
-    producer.flush(10)
+    producer.flush(60)
     assert told == [None]
     scope: dict[str, Any] = {}
     exec(bus.printed["aiokafka.py"], scope)  # noqa: S102 - it is ours, and what is tested
@@ -102,7 +102,7 @@ def test_the_user_of_services_may_not_change_acls_and_the_other_may(bus: Secure)
 
     def create(name: str) -> None:
         client = AdminClient(bus.properties((bus.directory / name).read_text()))
-        client.create_acls([wanted])[wanted].result(10)
+        client.create_acls([wanted])[wanted].result(60)
 
     create("admin.librdkafka.properties")
     with pytest.raises(confluent_kafka.KafkaException, match="CLUSTER_AUTHORIZATION_FAILED"):

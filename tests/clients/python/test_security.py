@@ -39,7 +39,7 @@ PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 USERS = "alice:secret,bob:pw"
 TOPIC = "safe"
-WAIT_S = 15
+WAIT_S = 60
 
 
 class Refused(Exception):  # noqa: N818 - what has happened

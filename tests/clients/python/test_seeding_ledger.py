@@ -70,7 +70,7 @@ def values(servers: str, topic: str = "t") -> list[str]:
     left = sum(consumer.get_watermark_offsets(each)[1] for each in places)
     found: list[str] = []
     while len(found) < left:
-        message = consumer.poll(10)
+        message = consumer.poll(60)
         assert message is not None, found
         found.append((message.value() or b"").decode())
     consumer.close()
@@ -92,7 +92,7 @@ def test_what_the_bus_seeded_when_it_started_the_command_does_not_write_again(
 def test_what_the_command_writes_is_told_as_seeded_from_its_file(fixtures: Path) -> None:
     with FakeBus.thread(Settings(data=None, kafka=(ANY_PORT,), http=(ANY_PORT,))) as running:
         seed(running.bootstrap_servers, fixtures)
-        flow = requests.get(f"{running.http_url}/_fakebus/v1/flow?record=t[0]@0", timeout=20).json()
+        flow = requests.get(f"{running.http_url}/_fakebus/v1/flow?record=t[0]@0", timeout=60).json()
     (record,) = flow["records"]
     assert record["origin"] == "seeded"
     assert record["origin_detail"].endswith("t.ndjson")
@@ -149,7 +149,7 @@ def test_a_seed_that_was_killed_writes_nothing_twice(
                 seed(servers, fixtures)
         produced = Producer({"bootstrap.servers": servers})
         produced.produce("t", b"of somebody else", partition=0)
-        assert produced.flush(10) == 0
+        assert produced.flush(60) == 0
         if not by_the_bus:
             seed(servers, fixtures)
             seed(servers, fixtures)

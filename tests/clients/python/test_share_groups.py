@@ -26,7 +26,7 @@ def topic(cluster: Cluster, unique: Unique) -> str:
     """A topic of one partition."""
     name = unique("share")
     admin = AdminClient({"bootstrap.servers": cluster.bootstrap_servers})
-    admin.create_topics([NewTopic(name, 1)])[name].result(20)
+    admin.create_topics([NewTopic(name, 1)])[name].result(60)
     return name
 
 
@@ -40,7 +40,7 @@ def group(cluster: Cluster, unique: Unique) -> str:
     )
     resource = ConfigResource(ConfigResource.Type.GROUP, name, incremental_configs=[entry])
     (changed,) = admin.incremental_alter_configs([resource]).values()
-    changed.result(20)
+    changed.result(60)
     return name
 
 
@@ -78,7 +78,7 @@ def test_records_are_accepted_released_and_rejected(
     producer = Producer({"bootstrap.servers": cluster.bootstrap_servers})
     for value in (b"accepted", b"released", b"rejected"):
         producer.produce(topic, value)
-    producer.flush(20)
+    producer.flush(60)
     words = {b"released": AcknowledgeType.RELEASE, b"rejected": AcknowledgeType.REJECT}
 
     with share_consumer(cluster, group, topic) as consumer:

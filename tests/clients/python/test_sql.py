@@ -49,7 +49,7 @@ def test_topics_of_any_cluster_are_joined(
     for n in range(0, 1000, 250):
         producer.produce(parcels, json.dumps({"order_id": n, "by": "ship"}), headers={"h": b"x"})
     producer.produce(orders, None, "k0")
-    producer.flush(20)
+    producer.flush(60)
     servers = ["--bootstrap-server", cluster.bootstrap_servers]
     joined = f"""
         select p.by, p.headers['h'], count(*), sum(o.total)
@@ -75,7 +75,7 @@ def test_records_with_a_schema_and_a_data_file_that_a_bus_is_writing(
         for n in range(3):
             context = SerializationContext("orders", MessageField.VALUE)
             producer.produce("orders", serialize({"id": n, "total": 1.5}, context), b"k")
-        producer.flush(10)
+        producer.flush(60)
         for where in (
             ("--bootstrap-server", running.bus.bootstrap_servers),
             ("--data", str(data)),

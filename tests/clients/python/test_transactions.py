@@ -44,7 +44,7 @@ def write(producer: confluent_kafka.Producer, topic: str, *values: bytes) -> Non
     producer.begin_transaction()
     for value in values:
         producer.produce(topic, value, partition=0)
-    producer.flush(10)
+    producer.flush(60)
 
 
 def test_readers_of_committed_records_see_transactions_when_they_commit_and_never_aborted_ones(
@@ -70,17 +70,17 @@ def test_what_others_write_behind_an_open_transaction_waits_for_its_end(
     topic, producer = new_topic(), new_producer()
     plain = confluent_kafka.Producer({"bootstrap.servers": cluster.bootstrap_servers})
     plain.produce(topic, b"before", partition=0)
-    plain.flush(10)
+    plain.flush(60)
     write(producer, topic, b"open")
     plain.produce(topic, b"behind", partition=0)
-    plain.flush(10)
+    plain.flush(60)
     with consuming(cluster, topic, READ_COMMITTED) as consumer:
-        assert consumer.poll(10).value() == b"before"
+        assert consumer.poll(60).value() == b"before"
         # The mark of the end: it is asked for as long as there is nothing.
-        assert consumer.poll(10).error() is not None
+        assert consumer.poll(60).error() is not None
         assert consumer.get_watermark_offsets(TopicPartition(topic, 0), 10)[1] == 1
         producer.abort_transaction(10)
-        assert consumer.poll(10).value() == b"behind"
+        assert consumer.poll(60).value() == b"behind"
         assert consumer.get_watermark_offsets(TopicPartition(topic, 0), 10)[1] == 4
 
 
@@ -117,7 +117,7 @@ def test_offsets_and_records_of_one_transaction_count_together_or_not_at_all(
             (b"A", producer.abort_transaction),
             (b"B", producer.commit_transaction),
         ):
-            assert consumer.poll(10).value() is not None
+            assert consumer.poll(60).value() is not None
             write(producer, target, value)
             producer.send_offsets_to_transaction(
                 consumer.position([TopicPartition(source, 0)]),
@@ -187,5 +187,5 @@ async def work_with_aiokafka(cluster: Cluster, topic: str, group: str, name: str
     async with consumer:
         assert await consumer.committed(aiokafka.TopicPartition(topic, 0)) == 7
         await consumer.seek_to_beginning()
-        values = [(await asyncio.wait_for(consumer.getone(), 10)).value for _ in range(2)]
+        values = [(await asyncio.wait_for(consumer.getone(), 60)).value for _ in range(2)]
     assert values == [b"committed", b"of the second"]

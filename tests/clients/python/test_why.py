@@ -32,7 +32,7 @@ from fakebus.lineage.why import progress
 pytestmark = pytest.mark.clients
 
 ANY_PORT = (Address("127.0.0.1", 0),)
-WAIT_SECONDS = 25.0
+WAIT_SECONDS = 60.0
 RECORDS = 20
 MEMBER = """
 import os, sys, confluent_kafka

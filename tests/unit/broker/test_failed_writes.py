@@ -266,7 +266,7 @@ async def check(changes: list[Change]) -> None:
         disk.full = False
         # What was taken back is in nobody's way, and memory is what a restart finds.
         for change in (produce_in_sequence, grow, set_topic_config, create, commit):
-            await asyncio.wait_for(change(broker), 5)
+            await asyncio.wait_for(change(broker), 60)
         again = Broker(storage, clock=ManualClock(NOW_MS))
         await again.start()
         assert state(again) == state(broker)

@@ -139,9 +139,9 @@ async def test_the_thread_gives_way_to_the_loop_while_it_works() -> None:
 def test_the_last_polite_thread_makes_the_turns_what_they_were() -> None:
     before = sys.getswitchinterval()
     with ThreadPoolExecutor(2) as threads:
-        inside, done = threading.Barrier(3, timeout=10), threading.Event()
+        inside, done = threading.Barrier(3, timeout=60), threading.Event()
         first = threads.submit(politely, inside.wait)
-        second = threads.submit(politely, lambda: (inside.wait(), done.wait(10)))
+        second = threads.submit(politely, lambda: (inside.wait(), done.wait(60)))
         inside.wait()
         first.result()
         assert sys.getswitchinterval() < before

@@ -21,7 +21,7 @@ def answering(answer: Answer) -> Iterator[Address]:
         while True:
             connection, _ = listener.accept()
             with connection:
-                connection.settimeout(5)
+                connection.settimeout(60)
                 if connection.recv(1) == b"":
                     continue
                 connection.settimeout(0.05)

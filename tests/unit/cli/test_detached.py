@@ -22,7 +22,7 @@ from fakebus.client.reachability import connect_problem
 from fakebus.errors import ConfigError
 
 UP = ["up", "--detach", "--memory", "--kafka", "127.0.0.1:0", "--http", "127.0.0.1:0"]
-WAIT_SECONDS = 15.0
+WAIT_SECONDS = 60.0
 
 
 class Directory:

@@ -32,7 +32,7 @@ class Terminal:
         monkeypatch.setattr(sys, "stderr", self.stream)
 
     def wait_for(self, text: str) -> None:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while text not in self.seen:
             assert time.monotonic() < deadline, repr(self.seen)
             if select.select([self._master], [], [], 1)[0]:

@@ -92,8 +92,8 @@ def test_the_ready_file_tells_everything_and_goes_when_the_bus_goes(start: Start
     assert ready["kafka"][0] == ready["bootstrap_servers"]
     for address in ready["kafka"]:
         host, port = address.split(":")
-        socket.create_connection((host, int(port)), timeout=5).close()
-    with urllib.request.urlopen(f"{ready['http_url']}/ready", timeout=5) as answer:  # noqa: S310
+        socket.create_connection((host, int(port)), timeout=60).close()
+    with urllib.request.urlopen(f"{ready['http_url']}/ready", timeout=60) as answer:  # noqa: S310
         assert json.load(answer)["ready"] is True
     up.process.send_signal(signal.SIGTERM)
     assert up.wait() == 0
@@ -167,11 +167,11 @@ def test_a_signal_stops_it_while_clients_stay_connected(
 
 def test_http_answers_are_json_also_for_errors(start: Start) -> None:
     url = start("--memory", *FREE).wait_until_ready()["http_url"]
-    with urllib.request.urlopen(f"{url}/health", timeout=5) as answer:  # noqa: S310
+    with urllib.request.urlopen(f"{url}/health", timeout=60) as answer:  # noqa: S310
         assert json.load(answer)["status"] == "up"
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
     with pytest.raises(urllib.error.HTTPError) as caught:
-        urllib.request.urlopen(f"{url}/nothing/here", timeout=5)  # noqa: S310
+        urllib.request.urlopen(f"{url}/nothing/here", timeout=60)  # noqa: S310
     with caught.value as error:
         assert error.code == 404
         assert json.load(error)["error_code"] == 404

@@ -354,7 +354,7 @@ def large_produce(first: bytes) -> ProduceRequest:
 
 
 async def until_answered(client: Client, count: int) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         for _ in itertools.takewhile(lambda _: len(client.answered) < count, itertools.count()):
             await asyncio.sleep(0)
 

@@ -160,7 +160,7 @@ def test_a_key_that_is_not_known_is_fetched_from_a_server_of_this_machine() -> N
         assert made.validate(signed(KEYS, "rsa"))[0] == "alice"
         shown[0] = jwks(KEYS, "ec")
         assert "not known (yet)" in refusal(made, signed(KEYS, "ec"))
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         while time.monotonic() < until:
             try:
                 assert made.validate(signed(KEYS, "ec"))[0] == "alice"

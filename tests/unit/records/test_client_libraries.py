@@ -149,7 +149,7 @@ def fetch_all(host: str, port: int, topic: str) -> bytes:
     body = struct.pack(">iiiibi", -1, 0, 1, 10**7, 0, 1) + string(topic)
     body += struct.pack(">iiqi", 1, 0, 0, 10**7)
     request = struct.pack(">hhi", 1, 4, 1) + string("oracle") + body
-    with socket.create_connection((host, port), timeout=10) as connection:
+    with socket.create_connection((host, port), timeout=60) as connection:
         connection.sendall(struct.pack(">i", len(request)) + request)
         answer = receive(connection, struct.unpack(">i", receive(connection, 4))[0])
     # correlation id, throttle time, one topic, its name, one partition; then the partition's
@@ -166,7 +166,7 @@ def fetch_all(host: str, port: int, topic: str) -> bytes:
 def librdkafka_batches() -> Iterator[dict[str, list[bytes]]]:
     """Batches as librdkafka produced them, by codec, out of its mock cluster."""
     keeper = Producer({"test.mock.num.brokers": 1, "log_level": 0})
-    broker = next(iter(keeper.list_topics(timeout=10).brokers.values()))
+    broker = next(iter(keeper.list_topics(timeout=60).brokers.values()))
     batches = {}
     for codec in Codec:
         name = codec.name.lower()
@@ -183,11 +183,11 @@ def librdkafka_batches() -> Iterator[dict[str, list[bytes]]]:
             producer.produce(
                 name, value, key, partition=0, timestamp=timestamp, headers=list(headers)
             )
-        assert producer.flush(20) == 0
+        assert producer.flush(60) == 0
         stored = fetch_all(broker.host, broker.port, name)
         batches[name] = [bytes(batch) for batch in iterate_batches(stored)]
     yield batches
-    keeper.flush(5)
+    keeper.flush(60)
 
 
 @pytest.mark.parametrize("codec", list(Codec))

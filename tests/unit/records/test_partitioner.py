@@ -79,7 +79,7 @@ def partitions_chosen_by_librdkafka(name: str, keys: list[bytes | None]) -> tupl
     producer = Producer(
         {"test.mock.num.brokers": 1, "partitioner": name, "linger.ms": 0, "log_level": 0}
     )
-    topic = producer.list_topics("keys", timeout=10).topics["keys"]
+    topic = producer.list_topics("keys", timeout=60).topics["keys"]
     chosen: dict[int, int] = {}
 
     def remember(index: int) -> Callable[[object, Message], None]:
@@ -91,7 +91,7 @@ def partitions_chosen_by_librdkafka(name: str, keys: list[bytes | None]) -> tupl
 
     for index, key in enumerate(keys):
         producer.produce("keys", b"", key, on_delivery=remember(index))
-    assert producer.flush(20) == 0
+    assert producer.flush(60) == 0
     return [chosen[index] for index in range(len(keys))], len(topic.partitions)
 
 

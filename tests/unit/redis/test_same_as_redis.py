@@ -421,7 +421,7 @@ def test_keys_are_found_by_patterns(side: Side) -> None:
 def _talk(side: Side, sent: bytes) -> bytes:
     """Return what is answered until the connection is closed, or to the end of what is sent."""
     host = side.client.connection_pool.connection_kwargs
-    with socket.create_connection((host["host"], host["port"]), timeout=20) as connection:
+    with socket.create_connection((host["host"], host["port"]), timeout=60) as connection:
         connection.sendall(sent)
         connection.shutdown(socket.SHUT_WR)
         return b"".join(iter(lambda: connection.recv(4096), b""))
@@ -484,4 +484,4 @@ def test_a_blocked_command_ends_when_its_group_is_gone(
             side.client.ping()
         play(side, f"{removal} => 1")
         with pytest.raises(redis.ResponseError, match=error):
-            waiting.result(10)
+            waiting.result(60)

@@ -131,7 +131,7 @@ def test_a_read_waits_for_a_stream_that_is_to_come(
         while blocked_reads(running) < 1:
             other.ping()
         added = other.xadd(stream, {"n": 1})
-        assert [entry_id for entry_id, _ in entries(waiting.result(20), stream)] == [added]
+        assert [entry_id for entry_id, _ in entries(waiting.result(60), stream)] == [added]
 
 
 def test_a_read_outlives_the_topic_of_its_stream(
@@ -152,12 +152,12 @@ def test_a_read_outlives_the_topic_of_its_stream(
         in_group = pool.submit(connect().xreadgroup, "g", "c", {stream: ">"}, block=20_000)
         while blocked_reads(running) < 2:
             other.ping()
-        asyncio.run_coroutine_threadsafe(delete(), running.loop).result(10)
+        asyncio.run_coroutine_threadsafe(delete(), running.loop).result(60)
         other.ping()
         added = other.xadd(stream, {"n": 1})
-        assert [entry_id for entry_id, _ in entries(reading.result(20), stream)] == [added]
+        assert [entry_id for entry_id, _ in entries(reading.result(60), stream)] == [added]
         with pytest.raises(redis.ResponseError, match="UNBLOCKED the stream key no longer exists"):
-            in_group.result(20)
+            in_group.result(60)
 
 
 def test_a_blocked_read_ends_with_its_time(client: redis.Redis, stream: str) -> None:
@@ -250,7 +250,7 @@ def test_a_group_exists_once(client: redis.Redis, stream: str) -> None:
 )
 def test_garbage_closes_its_own_connection_only(running: BusThread, garbage: bytes) -> None:
     host, port = running.bus.redis_urls[0].removeprefix("redis://").rstrip("/").split(":")
-    with socket.create_connection((host, int(port)), timeout=10) as connection:
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
         connection.sendall(garbage)
         answer = b""
         while part := connection.recv(4096):
@@ -262,7 +262,7 @@ def test_garbage_closes_its_own_connection_only(running: BusThread, garbage: byt
 
 def _talk(running: BusThread, words: bytes) -> bytes:
     host, port = running.bus.redis_urls[0].removeprefix("redis://").rstrip("/").split(":")
-    with socket.create_connection((host, int(port)), timeout=10) as connection:
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
         connection.sendall(words)
         connection.shutdown(socket.SHUT_WR)
         answer = b""
@@ -358,7 +358,7 @@ def test_groups_that_an_older_version_wrote_are_read(tmp_path: Path, connect: Co
         async def write() -> None:
             await running.bus.broker.values("").set(key, json.dumps(stored))
 
-        asyncio.run_coroutine_threadsafe(write(), running.loop).result(10)
+        asyncio.run_coroutine_threadsafe(write(), running.loop).result(60)
     for _ in range(2):
         with redis_bus(data=data) as running:
             client = connect(running)
@@ -487,7 +487,7 @@ def test_entries_of_several_partitions_are_trimmed_and_read_backwards(
     admin.create_topics([NewTopic(name, 3, 1)])[name].result()
     for n in range(30):
         producer.produce(name, f"{n}", partition=n % 3, timestamp=1_700_000_000_000 + n)
-    assert producer.flush(20) == 0
+    assert producer.flush(60) == 0
     client = connect()
 
     def values(entries: Any) -> list[int]:
@@ -561,7 +561,7 @@ def test_entries_are_records_with_headers(running: BusThread, connect: Connect) 
         }
     )
     consumer.subscribe([stream])
-    message = consumer.poll(20)
+    message = consumer.poll(60)
     consumer.close()
     assert message is not None
     assert message.headers() == [("redis.a", b"1"), ("redis.b", b"2")]
@@ -640,7 +640,7 @@ def test_records_of_kafka_show_their_keys(
     producer.produce(stream, b"1", key=b"k", headers=[("h", b"x")])
     producer.produce(stream, b"2")
     producer.produce(stream, None, key=b"gone")
-    assert producer.flush(20) == 0
+    assert producer.flush(60) == 0
     assert [fields for _, fields in client.xrange(stream)] == [
         {b"key": b"k", b"h": b"x", b"value": b"1"},
         {b"value": b"2"},
@@ -654,7 +654,7 @@ def test_groups_of_streams_go_back_with_a_snapshot(
     broker, loop = running.bus.broker, running.loop
 
     def run(work: Coroutine[Any, Any, Any]) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, loop).result(10)
+        return asyncio.run_coroutine_threadsafe(work, loop).result(60)
 
     first, second = client.xadd(stream, {"n": 1}), client.xadd(stream, {"n": 2})
     client.xgroup_create(stream, "g", "0")

@@ -26,7 +26,7 @@ async def pool() -> AsyncIterator[Workers]:
     yield pool
     pool.close()
     for thread in busy_threads():
-        thread.join(10)
+        thread.join(60)
     assert busy_threads() == []
 
 
@@ -96,7 +96,7 @@ async def test_a_thread_ends_although_its_work_swallows_the_interruption(pool: W
     pool.close()
     with pytest.raises(GivenUpError):
         await task
-    assert swallowed.wait(10)
+    assert swallowed.wait(60)
     # The fixture sees to it that the thread has ended.
 
 
@@ -138,7 +138,7 @@ async def test_an_interruption_that_comes_too_late_hits_nothing(
         [thread] = busy_threads()
         pool.close()
         may_end.set()
-        thread.join(10)
+        thread.join(60)
         with pytest.raises(GivenUpError):
             await task
     assert unhandled == []
@@ -233,7 +233,7 @@ asyncio.run(main())
 print("left", flush=True)
 """
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False
     )
     assert done.stdout.split() == ["leaving", "left"]
     assert done.returncode == 0

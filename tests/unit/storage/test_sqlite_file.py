@@ -354,7 +354,7 @@ async def test_a_failed_start_does_not_hang_the_interpreter(
         stdout=subprocess.PIPE,
     )
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             output, _ = await process.communicate()
     finally:
         if process.returncode is None:

@@ -30,7 +30,7 @@ def rows(data_file: Path) -> Callable[[], list[int]]:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - the file tells nobody
             await asyncio.sleep(0)
 

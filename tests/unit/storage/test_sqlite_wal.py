@@ -60,7 +60,7 @@ async def test_many_small_commits_do_not_let_the_log_grow_without_bound(
 
 async def grown_to(path: Path, size: int, write: Callable[[], Awaitable[None]]) -> None:
     """Go on writing, or waiting, until a file has a size."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while path.stat().st_size < size:  # noqa: ASYNC240
             await write()
 

@@ -86,6 +86,6 @@ def deliver(producer: Producer, topic: str, *values: str) -> list[Any]:
             value,
             on_delivery=lambda error, message: outcomes.append(error or message.offset()),
         )
-    if producer.flush(20):
+    if producer.flush(60):
         raise KafkaException("not everything was delivered")
     return outcomes

@@ -41,7 +41,7 @@ def test_a_forked_process_is_told_to_use_a_client(bus: TestBus) -> None:
     answer = forking.SimpleQueue()
     child = forking.Process(target=_publish, args=(bus, answer))
     child.start()
-    child.join(10)
+    child.join(60)
     child.kill()
     assert not answer.empty(), "the child waits for ever"
     assert "connect a client to its bootstrap_servers here" in answer.get()

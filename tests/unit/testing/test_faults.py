@@ -167,7 +167,7 @@ def test_administration_fails_as_it_is_told_to(bus: TestBus, api: str) -> None:
     client = AdminClient({"bootstrap.servers": bus.bootstrap_servers})
     (future,) = ADMIN_CALLS[api](client).values()
     with pytest.raises(KafkaException) as caught:
-        future.result(10)
+        future.result(60)
     assert caught.value.args[0].code() == KafkaError.CLUSTER_AUTHORIZATION_FAILED
     assert fault.fired
 
@@ -218,7 +218,7 @@ def test_faults_take_the_short_names_of_a_namespace(embedded_bus: EmbeddedBus) -
         producer = Producer({"bootstrap.servers": bus.bootstrap_servers})
         with bus.faults.fail(api="Produce", error="MESSAGE_TOO_LARGE", topic="t") as fault:
             producer.produce(bus.topic("t"), "a")
-            assert producer.flush(10) == 0
+            assert producer.flush(60) == 0
         assert fault.fired == 1
         consumer = Consumer(
             {"bootstrap.servers": bus.bootstrap_servers, "group.id": bus.group("g")}

@@ -60,7 +60,7 @@ async def test_a_group_is_waited_for_while_the_loop_goes_on(
     bus: TestBus, consumer: MakeConsumer
 ) -> None:
     await bus.aio.publish("t", "x")
-    waiting = asyncio.ensure_future(bus.aio.wait_for_group("g", timeout=10))
+    waiting = asyncio.ensure_future(bus.aio.wait_for_group("g", timeout=60))
     member = consumer("g", "t")
     (message,) = await asyncio.to_thread(take, member, 1)
     assert not waiting.done()
@@ -224,7 +224,7 @@ def test_a_topic_that_comes_by_being_asked_for_is_told(bus: TestBus) -> None:
     bus.publish("orders", "x")
     producer = Producer({**bus.client_config(), "client.id": "shop"})
     producer.produce("order", "x")
-    assert producer.flush(10) == 0
+    assert producer.flush(60) == 0
     assert "order  created, as shop has asked for it" in bus.timeline()
 
 

@@ -69,7 +69,7 @@ def client_of(servers: str) -> AdminClient:
 
 def wait(futures: dict[Any, Any]) -> None:
     for future in futures.values():
-        future.result(10)
+        future.result(60)
 
 
 def alter(bus: TestBus, kind: ResourceType, name: str, key: str, value: str) -> None:
@@ -80,7 +80,7 @@ def alter(bus: TestBus, kind: ResourceType, name: str, key: str, value: str) -> 
 
 def config(bus: TestBus, kind: ResourceType, name: str, key: str) -> str:
     (future,) = client(bus).describe_configs([ConfigResource(kind, name)]).values()
-    return str(future.result(10)[key].value)
+    return str(future.result(60)[key].value)
 
 
 def reader(bus: TestBus, topic: str, group: str = "reader", **settings: Any) -> Consumer:
@@ -103,7 +103,7 @@ def reader(bus: TestBus, topic: str, group: str = "reader", **settings: Any) -> 
 def everything(bus: TestBus) -> dict[str, Any]:
     """Return what any client can see of the bus."""
     admin = client(bus)
-    topics = admin.list_topics(timeout=10).topics
+    topics = admin.list_topics(timeout=60).topics
     names = sorted(name for name in topics if not name.startswith("__"))
     consumer = Consumer(
         {
@@ -116,7 +116,7 @@ def everything(bus: TestBus) -> dict[str, Any]:
     places = [TopicPartition(n, i, OFFSET_BEGINNING) for n in names for i in topics[n].partitions]
     total = 0
     for place in places:
-        ends = consumer.get_watermark_offsets(place, timeout=10)
+        ends = consumer.get_watermark_offsets(place, timeout=60)
         found[f"{place.topic}-{place.partition}"] = [ends]
         total += ends[1] - ends[0]
     consumer.assign(places)
@@ -126,10 +126,10 @@ def everything(bus: TestBus) -> dict[str, Any]:
     consumer.close()
     for name in names:
         found[name] = config(bus, ResourceType.TOPIC, name, "retention.ms")
-    groups = [g.group_id for g in admin.list_consumer_groups().result(10).valid]
+    groups = [g.group_id for g in admin.list_consumer_groups().result(60).valid]
     for group in groups:
         wanted = [ConsumerGroupTopicPartitions(group)]
-        offsets = admin.list_consumer_group_offsets(wanted)[group].result(10).topic_partitions
+        offsets = admin.list_consumer_group_offsets(wanted)[group].result(60).topic_partitions
         found[f"group {group}"] = {(o.topic, o.partition): o.offset for o in offsets}
     found["broker"] = config(bus, ResourceType.BROKER, "1", "log.retention.ms")
     return found
@@ -218,7 +218,7 @@ def deliver_one(bus: TestBus) -> int:
     producer.produce(
         "seeded", b"p", partition=0, on_delivery=lambda _, m: offsets.append(m.offset())
     )
-    assert producer.flush(10) == 0
+    assert producer.flush(60) == 0
     return offsets[0]
 
 
@@ -249,7 +249,7 @@ def test_a_test_with_names_of_its_own_seeds_once_and_leaves_no_notes_of_it(
     def notes() -> int:
         with seeded.test(Isolation.NONE) as bus:
             consumer = Consumer({"bootstrap.servers": bus.bootstrap_servers, "group.id": "none"})
-            _, end = consumer.get_watermark_offsets(TopicPartition(LEDGER_TOPIC, 0), timeout=10)
+            _, end = consumer.get_watermark_offsets(TopicPartition(LEDGER_TOPIC, 0), timeout=60)
             consumer.close()
             return int(end)
 
@@ -311,7 +311,7 @@ def test_a_rollback_brings_back_what_was_committed_beside_an_offset(seeded: Embe
         other = TopicPartition("seeded", 0, 1, "another one")
         consumer.commit(offsets=[other], asynchronous=False)
         bus.rollback()
-        assert consumer.committed([place], timeout=10)[0].metadata == "a note"
+        assert consumer.committed([place], timeout=60)[0].metadata == "a note"
         consumer.close()
 
 
@@ -415,7 +415,7 @@ def test_a_test_with_the_names_of_all_takes_back_what_it_has_made(seeded: Embedd
                 consumer = Consumer(bus.client_config("member"))
                 consumer.subscribe(["new"])
                 take(consumer, 1)
-            assert "new" not in client(outer).list_topics(timeout=10).topics
+            assert "new" not in client(outer).list_topics(timeout=60).topics
             assert (outer.lag("goes"), outer.lag("member")) == ({}, {})
             assert outer.lag("stays") == {("there", 0): turn}
             with pytest.raises(AssertionError, match=r"there is no subject .typed-value."):

@@ -31,7 +31,7 @@ def ask(bus: TestBus, path: str, body: Any = None) -> Any:
         None if body is None else json.dumps(body).encode(),
         {"Content-Type": "application/vnd.schemaregistry.v1+json"},
     )
-    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - our own server
+    with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - our own server
         return json.load(answer)
 
 
@@ -117,7 +117,7 @@ def test_what_is_registered_stays_when_records_are_deleted() -> None:
         with running.test() as bus:
             assert ask(bus, "/subjects") == ["orders-value"]
             consumer = Consumer({"bootstrap.servers": bus.bootstrap_servers, "group.id": "g"})
-            start, end = consumer.get_watermark_offsets(TopicPartition("_schemas", 0), timeout=10)
+            start, end = consumer.get_watermark_offsets(TopicPartition("_schemas", 0), timeout=60)
             consumer.close()
             assert start < end
 
@@ -129,7 +129,7 @@ def test_the_registrys_own_topic_stays_when_a_test_takes_back_what_it_has_made()
                 bus.publish_event("orders", {"id": 7}, schema=SCHEMA)
         with running.test() as bus:
             consumer = Consumer({"bootstrap.servers": bus.bootstrap_servers, "group.id": "g"})
-            topics = consumer.list_topics(timeout=10).topics
+            topics = consumer.list_topics(timeout=60).topics
             assert ("_schemas" in topics, "orders" in topics) == (True, False)
             consumer.close()
 

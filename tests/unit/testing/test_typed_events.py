@@ -32,7 +32,7 @@ def test_a_typed_event_is_what_a_serializer_writes(bus: TestBus) -> None:
     assert bus.expect("orders", {"id": 7}).key == b"k"
     consumer = Consumer({"bootstrap.servers": bus.bootstrap_servers, "group.id": "g"})
     consumer.assign([TopicPartition("orders", 0, 0)])
-    message = consumer.poll(10)
+    message = consumer.poll(60)
     consumer.close()
     assert message is not None
     deserializer = AvroDeserializer(SchemaRegistryClient({"url": bus.http_url}))

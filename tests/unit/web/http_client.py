@@ -40,7 +40,7 @@ class Http:
 
     def __init__(self, host: str, port: int) -> None:
         self.authority = f"{host}:{port}"
-        self._connection = http.client.HTTPConnection(host, port, timeout=20)
+        self._connection = http.client.HTTPConnection(host, port, timeout=60)
 
     def request(
         self,

@@ -28,7 +28,7 @@ def embedded_bus() -> Iterator[FakeBus]:
 
 def _open(bus: FakeBus) -> socket.socket:
     host, _, port = bus.http_url.removeprefix("http://").rpartition(":")
-    return socket.create_connection((host, int(port)), timeout=20)
+    return socket.create_connection((host, int(port)), timeout=60)
 
 
 def _answer(client: socket.socket) -> tuple[int, dict[str, object] | None]:
@@ -116,7 +116,7 @@ def test_a_body_without_an_end_is_refused_before_it_fills_memory(embedded_bus: F
             except BlockingIOError:
                 pass
             finally:
-                client.settimeout(20)
+                client.settimeout(60)
         assert 16 <= sent < 40
 
 

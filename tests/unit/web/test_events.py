@@ -47,7 +47,7 @@ async def watching(bus: FakeBus, after: str = "", **query: str) -> AsyncIterator
 
 async def until(bus: FakeBus, watchers: int) -> None:
     """Return when so many watch; a watcher that has gone is noticed with the next event."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len(events._watchers) != watchers:
             await write(bus, b"x", "u")
             await bus.lineage.settle()

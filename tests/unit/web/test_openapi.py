@@ -170,8 +170,8 @@ def rest_url() -> Iterator[str]:
     """A bus with a topic and a consumer of the examples' names."""
     with http_bus() as running, requests.Session() as session:
         url = running.http_url
-        session.post(f"{url}/topics/orders", json={"records": [{"value": "eA=="}]}, timeout=20)
-        session.post(f"{url}/consumers/billing", json={"name": "my-consumer"}, timeout=20)
+        session.post(f"{url}/topics/orders", json={"records": [{"value": "eA=="}]}, timeout=60)
+        session.post(f"{url}/consumers/billing", json={"name": "my-consumer"}, timeout=60)
         yield url
 
 
@@ -183,7 +183,7 @@ def test_the_rest_proxy_does_what_the_description_says(
         if "timeout" in case.query:
             case.query["timeout"] = 0
         if "cluster" in case.path_parameters:
-            [found] = session.get(f"{rest_url}/v3/clusters", timeout=20).json()["data"]
+            [found] = session.get(f"{rest_url}/v3/clusters", timeout=60).json()["data"]
             case.path_parameters["cluster"] = found["cluster_id"]
 
     send_cases(label, rest_url, session, is_of_the_bus)

@@ -95,7 +95,7 @@ def test_a_query_ends_when_it_takes_too_long_or_nobody_waits_for_it(
 ) -> None:
     endless = "select count(*) from range(1000000000000) a, range(1000000) b"
     leaving = [connect(bus) for _ in range(2)]
-    until = time.monotonic() + 30
+    until = time.monotonic() + 60
     for turns, each in enumerate(leaving, 1):
         body = json.dumps({"query": endless}).encode()
         each._connection.request(

@@ -316,7 +316,7 @@ async def test_it_runs_by_itself_and_can_be_switched_off() -> None:
         assert len(await records(broker)) == 2
         clock.advance(0.001)
         if enabled == "true":
-            await asyncio.wait_for(compacted.wait(), 10)
+            await asyncio.wait_for(compacted.wait(), 60)
         await broker.close()
         assert len(await records(broker)) == (1 if enabled == "true" else 2)
         await storage.close()

@@ -123,7 +123,7 @@ async def test_a_fetch_of_committed_records_waits_for_the_end_whatever_it_is(
     await asyncio.sleep(0)
     assert not fetch.done()
     await producer.end(commit=True)
-    [found] = await asyncio.wait_for(fetch, 5)
+    [found] = await asyncio.wait_for(fetch, 60)
     assert len(found.batches) == 2
 
 

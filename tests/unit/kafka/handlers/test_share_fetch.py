@@ -212,7 +212,7 @@ async def test_a_fetch_waits_for_a_record_that_is_produced(
 
     await produce(broker, 1)
 
-    assert await asyncio.wait_for(waiting, 10) == [(0, 0, 1)]
+    assert await asyncio.wait_for(waiting, 60) == [(0, 0, 1)]
 
 
 async def test_a_fetch_waits_for_a_record_that_is_given_back(
@@ -226,7 +226,7 @@ async def test_a_fetch_waits_for_a_record_that_is_given_back(
 
     await consumer.acknowledge((0, 0, RELEASE))
 
-    assert await asyncio.wait_for(waiting, 10) == [(0, 0, 2)]
+    assert await asyncio.wait_for(waiting, 60) == [(0, 0, 2)]
 
 
 async def test_a_fetch_that_waits_ends_with_its_session(
@@ -237,7 +237,7 @@ async def test_a_fetch_that_waits_ends_with_its_session(
 
     consumer.disconnect()
 
-    assert await asyncio.wait_for(waiting, 10) == []
+    assert await asyncio.wait_for(waiting, 60) == []
 
 
 async def test_no_more_records_are_in_flight_than_the_group_may_have(

@@ -23,7 +23,7 @@ RELEASE, ACCEPT, REJECT = (0, 0, 2), (1, 1, 1), (2, 2, 3)
 @pytest.fixture
 def run(thread: BusThread[FakeBus]) -> Run:
     """Run something in the loop of the bus."""
-    return lambda work: asyncio.run_coroutine_threadsafe(work, thread.loop).result(20)
+    return lambda work: asyncio.run_coroutine_threadsafe(work, thread.loop).result(60)
 
 
 async def share(broker: Broker) -> None:

@@ -17,7 +17,7 @@ from tests.unit.web.console.pages import Browser, Form
 def stream(browser: Browser, url: str) -> Iterator[Iterator[tuple[str, dict[str, object]]]]:
     """Listen to server-sent events."""
     host, _, port = browser.http.authority.rpartition(":")
-    connection = http.client.HTTPConnection(host, int(port), timeout=20)
+    connection = http.client.HTTPConnection(host, int(port), timeout=60)
     connection.request("GET", url)
     response = connection.getresponse()
     assert (response.status, response.headers["Content-Type"]) == (200, "text/event-stream")

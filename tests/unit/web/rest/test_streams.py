@@ -40,7 +40,7 @@ class Topic:
     def post(self, data: bytes, kind: str = LINES, **headers: str) -> requests.Response:
         sent = {"Content-Type": kind, **headers}
         url = f"{self.proxy.url}{self.path}/records"
-        return self.proxy.session.post(url, data=data, headers=sent, timeout=20)
+        return self.proxy.session.post(url, data=data, headers=sent, timeout=60)
 
     def write(self, *events: object) -> list[dict[str, Any]]:
         answer = self.post("".join(json.dumps(each) + "\n" for each in events).encode())
@@ -49,7 +49,7 @@ class Topic:
     def events(self, query: str = "", last: str = "") -> requests.Response:
         headers = {"Last-Event-ID": last} if last else {}
         url = f"{self.proxy.url}{self.path}/events?{query}"
-        return requests.get(url, headers=headers, stream=True, timeout=20)
+        return requests.get(url, headers=headers, stream=True, timeout=60)
 
 
 def messages(answer: requests.Response) -> Iterator[tuple[str, Any]]:
@@ -152,7 +152,7 @@ def test_an_answer_comes_as_soon_as_enough_records_are_there(topic: Topic) -> No
     topic.write({"value": {"ok": True, "n": 1}})
     waiting.start()
     topic.write({"value": {"ok": False, "n": 2}}, {"value": {"ok": True, "n": 3}})
-    waiting.join(20)
+    waiting.join(60)
     [answer] = answers
     assert answer.status_code == 200
     assert [each["value"]["n"] for each in answer.json()["records"]] == [1, 3]
@@ -160,7 +160,7 @@ def test_an_answer_comes_as_soon_as_enough_records_are_there(topic: Topic) -> No
 
 
 def requests_get(topic: Topic, query: str) -> requests.Response:
-    return requests.get(f"{topic.proxy.url}{topic.path}/records?{query}", timeout=20)
+    return requests.get(f"{topic.proxy.url}{topic.path}/records?{query}", timeout=60)
 
 
 def test_too_few_records_are_answered_when_the_time_is_over(topic: Topic) -> None:

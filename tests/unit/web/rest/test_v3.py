@@ -128,7 +128,7 @@ def test_another_cluster_is_not_here_and_confluent_server_s_paths_are(proxy: Pro
     assert proxy.ask("GET", "/v3/clusters/other").status_code == 404
     [found] = proxy.ask("GET", "/kafka/v3/clusters").json()["data"]
     assert found["metadata"]["self"].startswith(f"{proxy.url}/kafka/v3/clusters/")
-    assert proxy.session.get(found["topics"]["related"], timeout=20).status_code == 200
+    assert proxy.session.get(found["topics"]["related"], timeout=60).status_code == 200
 
 
 def test_a_group_its_members_and_its_lag_are_told(cluster: Cluster) -> None:
@@ -212,7 +212,7 @@ def test_every_record_of_an_open_stream_has_its_receipt_before_the_next_is_sent(
 ) -> None:
     name = new_name("stream")
     cluster.topic(name)
-    connection = http.client.HTTPConnection(cluster.proxy.url.removeprefix("http://"), timeout=20)
+    connection = http.client.HTTPConnection(cluster.proxy.url.removeprefix("http://"), timeout=60)
     connection.putrequest("POST", f"{cluster.path}/topics/{name}/records")
     connection.putheader("Content-Type", "application/json")
     connection.putheader("Transfer-Encoding", "chunked")
@@ -352,11 +352,11 @@ def test_streams_are_counted_and_their_bodies_are_json(
     path = f"{cluster.path}/topics/rest-v3-streams/records"
     ask = cluster.proxy.session.post
     kind = {"Content-Type": "text/plain"}
-    assert ask(cluster.proxy.url + path, data="{}", headers=kind, timeout=20).status_code == 415
+    assert ask(cluster.proxy.url + path, data="{}", headers=kind, timeout=60).status_code == 415
     kind = {"Content-Type": "application/json"}
-    assert ask(cluster.proxy.url + path, data="", headers=kind, timeout=20).status_code == 400
+    assert ask(cluster.proxy.url + path, data="", headers=kind, timeout=60).status_code == 400
     monkeypatch.setattr(records, "MOST_STREAMS", 0)
-    assert ask(cluster.proxy.url + path, data="{}", headers=kind, timeout=20).status_code == 429
+    assert ask(cluster.proxy.url + path, data="{}", headers=kind, timeout=60).status_code == 429
 
 
 def test_a_page_of_another_origin_streams_nothing(cluster: Cluster) -> None:
