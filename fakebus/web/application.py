@@ -66,7 +66,7 @@ class HttpApplication:
         """Make it ready for connections."""
         await self._runner.setup()
 
-    def connection(self) -> asyncio.BaseProtocol:
+    def connection(self) -> asyncio.Protocol:
         """Return the protocol of a new connection."""
         server = self._runner.server
         assert server is not None  # noqa: S101 - it has been started
