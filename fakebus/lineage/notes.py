@@ -28,6 +28,8 @@ _LATE_MS = 1000
 that was about; who does so again and again commits first."""
 _MERGED = ("produced", "seeded", "replayed", "fetched")
 _MOST_READERS = 100
+IS_WHERE_A_READER_BEGINS = ": begins at the "
+"""Part of the detail of what is passed when a reader begins, which commits nothing."""
 
 
 class Notebook:
@@ -219,5 +221,5 @@ class Notebook:
                 verb="skipped",
                 last=activity.offset - 1,
                 group=group,
-                detail=f"{why}: begins at the {activity.detail} offset",
+                detail=f"{why}{IS_WHERE_A_READER_BEGINS}{activity.detail} offset",
             )

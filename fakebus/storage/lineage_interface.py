@@ -91,9 +91,24 @@ class LineageStore(Protocol):
         """Return notes of clients, or of all, between two numbers (both included), newest first."""
 
     async def notes_of_group(
-        self, group: str, verbs: Sequence[str], most: int, topic: str = "", partition: int = -1
+        self,
+        group: str,
+        verbs: Sequence[str],
+        most: int,
+        topic: str = "",
+        partition: int = -1,
+        until_ms: int | None = None,
     ) -> list[NoteRow]:
-        """Return the newest notes of a group, of one topic or partition if named, newest first."""
+        """Return the newest notes of a group, newest first.
+
+        Args:
+            group: the group.
+            verbs: of which kinds.
+            most: how many at most.
+            topic: only of this one, unless empty.
+            partition: only of this one, unless negative.
+            until_ms: none that is later, in milliseconds since the epoch.
+        """
 
     def add_identities(
         self, rows: Sequence[IdentityRow], positions: Mapping[tuple[str, int], int]

@@ -326,6 +326,7 @@ def _notes_of_group(
     most: int,
     topic: str = "",
     partition: int = -1,
+    until_ms: int | None = None,
 ) -> list[NoteRow]:
     names = _numbers(connection.cursor(), {group, topic})
     if group not in names or topic not in names:
@@ -335,6 +336,8 @@ def _notes_of_group(
         where, place = where + "AND topic = ? ", [*place, names[topic]]
     if partition >= 0:
         where, place = where + "AND partition = ? ", [*place, partition]
+    if until_ms is not None:
+        where, place = where + "AND at_ms <= ? ", [*place, until_ms]
     return _notes(connection, verbs, where + "ORDER BY seq DESC LIMIT ?", (*place, most))
 
 

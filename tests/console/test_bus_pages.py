@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from datetime import UTC, datetime
+
 import pytest
+from confluent_kafka import Consumer, Producer
 from playwright.sync_api import Page, expect
 
+from fakebus.app import FakeBus
 from tests.console.test_frame import assert_fits
 
 
@@ -96,6 +101,30 @@ def test_a_record_is_replayed_and_tells_of_which_it_is_a_copy(page: Page, shop: 
     page.goto("/ui/topics/" + topic)
     page.get_by_role("link", name="Replay these").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Replay")
+
+
+def test_a_group_is_shown_as_it_was_before_its_member_left(page: Page, bus: FakeBus) -> None:
+    clients = {"bootstrap.servers": bus.bootstrap_servers}
+    producer = Producer(clients)
+    producer.produce("console-past", b"1")
+    producer.flush(10)
+    settings = {"group.id": "past", "client.id": "historian", "auto.offset.reset": "earliest"}
+    consumer = Consumer({**clients, **settings, "enable.auto.commit": False})
+    consumer.subscribe(["console-past"])
+    assert consumer.poll(20) is not None
+    consumer.commit(asynchronous=False)
+    then = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    time.sleep(0.01)
+    consumer.close()
+    page.goto("/ui/groups?q=past")
+    page.get_by_label("As of").fill(then)
+    page.keyboard.press("Enter")
+    page.get_by_role("link", name="past", exact=True).click()
+    expect(page.locator("#past-members tbody tr")).to_contain_text("historian")
+    expect(page.locator("#past tbody tr")).to_have_count(1)
+    assert_fits(page)
+    page.get_by_role("link", name="As it is now").click()
+    expect(page.get_by_text("None is connected.")).to_be_visible()
 
 
 def test_records_are_filtered_by_their_writer_and_tell_who_it_was(page: Page, shop: str) -> None:

@@ -74,13 +74,8 @@ class Question:
         if start is not None and self.newest_first and start.kind is PositionKind.OFFSET:
             # The record that somebody names is what they want to see first.
             start = Position(kind=PositionKind.OFFSET, number=start.number + 1)
-        until = parse_position(self.as_of, now_ms) if self.as_of else None
-        if until is not None and until.kind is not PositionKind.TIME:
-            raise ConfigError(
-                f"{self.as_of!r} is no time: write how long ago (-5m) or 2026-05-01T09:00:00Z"
-            )
         return ReadRequest(
-            until=until,
+            until=past(self.as_of, now_ms),
             topics=(self.topic,),
             partitions=frozenset((int(self.partition),)) if self.partition else None,
             start=start,
@@ -105,6 +100,20 @@ class Question:
         if not needles:
             return test
         return lambda event: has_any(event, needles) and (test is None or test(event))
+
+
+def past(as_of: str, now_ms: int) -> Position | None:
+    """Return the time that a field names; ``None`` if it is empty, for the present.
+
+    Raises:
+        ConfigError: it is no time; the message says what is one.
+    """
+    if not as_of:
+        return None
+    found = parse_position(as_of, now_ms)
+    if found.kind is not PositionKind.TIME:
+        raise ConfigError(f"{as_of!r} is no time: write how long ago (-5m) or 2026-05-01T09:00:00Z")
+    return found
 
 
 async def request_of(cluster: Cluster, question: Question) -> ReadRequest:

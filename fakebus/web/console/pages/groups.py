@@ -15,10 +15,11 @@ from fakebus.lineage.why.explanation import CAUSES
 from fakebus.real_time import monotonic
 from fakebus.types import TopicPartition
 from fakebus.web.console.addresses import page_url
-from fakebus.web.console.browse import explain
+from fakebus.web.console.browse import explain, past
 from fakebus.web.console.call import Call, Page, Redirect
 from fakebus.web.console.group_work import shared_work, streams_work
 from fakebus.web.console.health import is_stuck
+from fakebus.web.console.past_progress import PastProgress, past_progress
 from fakebus.web.console.places import record_url
 from fakebus.web.console.rendering import laid_out
 from fakebus.web.errors import RequestError
@@ -26,6 +27,8 @@ from fakebus.web.errors import RequestError
 _MAX_ROWS = 500
 _WAITING_S = 0.3
 """For how long a page looks how old the records are that wait for groups."""
+_PAST_S = 1.0
+"""For how long a page looks how groups were."""
 _MOST_EVIDENCE = 20_000
 
 
@@ -37,8 +40,14 @@ async def index(call: Call) -> Page:
     stuck = {group.name for group in groups if is_stuck(group)}
     empty = {group.name for group in groups if group.name in stuck and not group.members}
     unread = set() if call.cluster.is_external else await _unread(call, empty)
+    then, problem = dict[str, PastProgress](), ""
+    try:
+        then = await _then(call, groups)
+    except ConfigError as error:
+        problem = explain(error)
     return Page(
         template="groups.html",
+        status=400 if problem else 200,
         values={
             "groups": groups[:_MAX_ROWS],
             "left": max(len(groups) - _MAX_ROWS, 0),
@@ -46,8 +55,23 @@ async def index(call: Call) -> Page:
             "unread": unread,
             "waiting_s": await _waiting(call.cluster, groups),
             "wanted": call.query.text("q"),
+            "as_of": call.query.text("as_of"),
+            "then": then,
+            "problem": problem,
         },
     )
+
+
+async def _then(call: Call, groups: Sequence[GroupSummary]) -> dict[str, PastProgress]:
+    """Return how groups were at the time that is asked for, as far as there is time for it."""
+    found, until = dict[str, PastProgress](), monotonic() + _PAST_S
+    moment = past(call.query.text("as_of"), call.cluster.now_ms())
+    for group in groups[:_MAX_ROWS] if moment is not None else ():
+        details = await call.cluster.find_group(group.name)
+        if details is None or moment is None or monotonic() > until:
+            continue
+        found[group.name] = await past_progress(call.cluster, details, moment.number)
+    return found
 
 
 async def _unread(call: Call, names: Set[str]) -> Set[str]:
@@ -84,17 +108,22 @@ async def show(call: Call) -> Page:
     now_ms = call.cluster.now_ms()
     lags = [each.lag for each in group.partitions if each.lag is not None]
     broker = None if call.cluster.is_external else call.cluster.bus("what members run").broker
-    target, moves, problem = call.query.text("to"), list[OffsetMove](), ""
-    if target:
-        try:
+    target, moves, problem, then = call.query.text("to"), list[OffsetMove](), "", None
+    try:
+        moment = past(call.query.text("as_of"), now_ms)
+        if moment is not None:
+            then = await past_progress(call.cluster, group, moment.number)
+        if target:
             moves = await _preview(call, group, target)
-        except ConfigError as error:
-            problem = explain(error)
+    except ConfigError as error:
+        problem = explain(error)
     return Page(
         template="group.html",
         status=400 if problem else 200,
         values={
             "group": group,
+            "as_of": call.query.text("as_of"),
+            "then": then,
             "readers": _readers(group),
             "shared": broker and shared_work(broker, group),
             "streams": broker and streams_work(broker, group),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from fakebus.errors import ConfigError
 from fakebus.web.console.addresses import page_url
+from fakebus.web.console.browse import explain, past
 from fakebus.web.console.call import Call, Page, Redirect
 from fakebus.web.console.pages.start import records_since
 from fakebus.web.errors import RequestError
@@ -21,9 +23,19 @@ async def index(call: Call) -> Page:
         if wanted in topic.name.lower() and (internal or not topic.is_internal)
     ]
     shown = topics[:_MAX_ROWS]
-    minute = await records_since(call.cluster, shown, call.cluster.now_ms() - 60_000)
+    now_ms, as_of, problem = call.cluster.now_ms(), call.query.text("as_of"), ""
+    since: dict[str, int] | None = None
+    try:
+        moment = past(as_of, now_ms)
+    except ConfigError as error:
+        problem = explain(error)
+    else:
+        if moment is not None:
+            since = await records_since(call.cluster, shown, moment.number)
+    minute = await records_since(call.cluster, shown, now_ms - 60_000)
     return Page(
         template="topics.html",
+        status=400 if problem else 200,
         values={
             "topics": shown,
             "left": len(topics) - len(shown),
@@ -31,6 +43,9 @@ async def index(call: Call) -> Page:
             "wanted": call.query.text("q"),
             "internal": internal,
             "minute": minute,
+            "as_of": as_of,
+            "since": since,
+            "problem": problem,
         },
     )
 
