@@ -19,6 +19,7 @@ from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.bus_thread import BusThread
 from fakebus.clock import Clock, SystemClock
 from fakebus.config import Settings
+from fakebus.errors import MissingExtraError
 from fakebus.fixture_files.seed_notes import SeedNotes
 from fakebus.green_threads import demand_real_threads
 from fakebus.kafka.server import KafkaServer
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from fakebus.lineage.header_rules import IdentityRule
     from fakebus.lineage.services import ServiceRule
     from fakebus.secure.setup import SecureSetup
+    from fakebus.tracing.follower import Tracing
 
 __all__ = ["BusThread", "FakeBus"]
 
@@ -84,6 +86,8 @@ class FakeBus:
         self.lineage: Lineage
         self.identities: Identities
         self.seed_notes: SeedNotes
+        self.tracing: Tracing | None = None
+        """What sends spans to a collector, if it is to."""
         self.servers: list[Server] = []
         """The front ends, in the order in which they begin to serve."""
         self.ready = False
@@ -151,6 +155,10 @@ class FakeBus:
         opened.push_async_callback(self.identities.close)
         opened.push_async_callback(self.broker.close)
         opened.push_async_callback(self.registry.close)
+        if settings.otlp is not None:
+            self.tracing = self._tracing(settings.otlp)
+        if self.tracing is not None:
+            opened.push_async_callback(self.tracing.close)
         self.servers += self._front_ends()
         for server in self.servers:
             opened.push_async_callback(server.close)
@@ -161,6 +169,8 @@ class FakeBus:
             await self.secure.grant(self.broker)
         await self.lineage.start()
         self.broker.service_of = self.lineage.service_of
+        if self.tracing is not None:
+            self.tracing.start()
         await self.registry.start()
         self.broker.record_validator = RecordValidator(self.registry)
         own = (self.registry, self.seed_notes, self.lineage, self.identities)
@@ -186,6 +196,21 @@ class FakeBus:
     async def _declared_rules(self) -> Sequence[IdentityRule]:
         parties = await self.seed_notes.parties()
         return () if parties is None else tuple(parties.identity_rules.values())
+
+    def _tracing(self, url: str) -> Tracing | None:
+        try:
+            from fakebus.tracing.exporter import Exporter
+        except MissingExtraError as error:
+            if url:
+                raise
+            # The variable is told to all services, of which this one need not send spans.
+            logger.warning("OTEL_EXPORTER_OTLP_ENDPOINT is set, but %s", error)
+            return None
+        from fakebus.tracing.follower import Tracing
+
+        return Tracing(
+            self.broker, self.lineage, self.identities, lambda: self.flows, Exporter(url)
+        )
 
     @cached_property
     def flows(self) -> Flows:

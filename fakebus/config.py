@@ -72,6 +72,9 @@ class Settings:
     """Where certificates and users are kept; clients need not log in when it is ``None``."""
     brokers: int = 1
     """How many brokers the cluster seems to have."""
+    otlp: str | None = None
+    """Where a collector takes spans of what clients do; empty for what the environment variables
+    OTEL_EXPORTER_OTLP_… say, ``None`` for none."""
     set: Mapping[str, str] = field(default_factory=dict)
     """Broker configs by Kafka's names."""
     ready_file: Path | None = None
@@ -145,9 +148,17 @@ def _boolean(text: str) -> bool:
     raise ConfigError(f"{text!r} is neither true nor false")
 
 
+def _collector(values: Sequence[str]) -> str:
+    url = values[-1].rstrip("/")
+    if not re.match(r"https?://[^/\s]", url):
+        raise ConfigError(f"{values[-1]!r} is no URL of a collector, as http://127.0.0.1:4318 is")
+    return url if url.endswith(_TRACES) else url + _TRACES
+
+
 KINDS: Mapping[str, Callable[[Sequence[str]], Any]] = {
     "advertised-addresses": _advertised,
     "assignments": parse_assignments,
+    "collector": _collector,
     "http-addresses": _addresses(DEFAULT_HTTP_PORT),
     "kafka-addresses": _addresses(DEFAULT_KAFKA_PORT, parse_kafka_address),
     "level": _level,
@@ -169,6 +180,9 @@ _OURS = re.compile(r"FAKE[-_]?BUS[-_]+|FAKBUS_+|FAKEBSU_+", re.I)
 """How the names of our variables begin, misspelt ones too."""
 _SERVICE = re.compile(r"FAKEBUS_(SERVICE_(HOST|PORT)|PORT)(_|$)")
 _LISTS = ("assignments", "paths")
+_PROTOCOL = "http/protobuf"
+_TRACES = "/v1/traces"
+_OTLP = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _MOST_BROKERS = 20
 """Kinds that are separated by commas in the environment only."""
 
@@ -264,9 +278,19 @@ def load_settings(
             _take(values, name, texts, place)
     if "fixtures" not in values and (directory / DEFAULT_FIXTURES / "fakebus.yaml").exists():
         values["fixtures"] = (directory / DEFAULT_FIXTURES,)
+    if "otlp" not in values and any(map(environ.get, _OTLP)) and not _is_without_otlp(environ):
+        values["otlp"] = ""
     settings = Settings(**values)
     _check(settings)
     return settings
+
+
+def _is_without_otlp(environ: Mapping[str, str]) -> bool:
+    """Whether OpenTelemetry's variables, which others are told too, want no spans of a bus."""
+    is_off = environ.get("OTEL_SDK_DISABLED", "").lower() == "true"
+    protocols = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+    protocol = next(filter(None, map(environ.get, protocols)), _PROTOCOL)
+    return is_off or environ.get("OTEL_TRACES_EXPORTER") == "none" or protocol != _PROTOCOL
 
 
 def _take(values: dict[str, Any], name: str, texts: Sequence[str], place: str) -> None:

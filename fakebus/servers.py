@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import ssl
 
     from fakebus.lineage.flow import Flows
+    from fakebus.tracing.follower import Tracing
 
 _ROUNDS = 4
 """The rounds of the loop between accepting a connection and telling its protocol; asyncio
@@ -55,6 +56,10 @@ class Bus(Protocol):
     @property
     def flows(self) -> Flows:
         """What caused which record, and what became of it."""
+
+    @property
+    def tracing(self) -> Tracing | None:
+        """What sends spans to a collector, if it is to."""
 
     @property
     def ready(self) -> bool:

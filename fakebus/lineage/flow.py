@@ -123,6 +123,19 @@ class Flows:
         became = await states.of(place, record, part, known=note is not None)
         return _told(place, record, note, who, became, part)
 
+    async def direct_causes(self, places: Iterable[Place]) -> dict[Place, list[Link]]:
+        """Return the links to each of some records from its causes, the likeliest first.
+
+        What is only hinted at is left out.
+        """
+        await self._catch_up()
+        clients = KnownClients(self._lineage.clients, self._broker.clock.now_ms())
+        causes = Causes(KnownNotes(self._store), clients, self._records(), self._window_ms)
+        return {
+            place: [link for link in await causes.of(place) if link.evidence != HINTED]
+            for place in places
+        }
+
     def _records(self) -> LogRecords:
         return LogRecords(self._broker.topics, self._decode, self._broker.transactions)
 

@@ -33,7 +33,7 @@ _MAX_JSON_BYTES = 256 * 1024
 _TABLE = Path(__file__).with_name("header_rules.txt")
 _HEX = re.compile(rb"[0-9a-f]{1,32}")
 _DIGITS = re.compile(rb"[0-9]{1,20}")
-_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}.*", re.DOTALL)
+_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2}).*", re.DOTALL)
 _ENVELOPE = b'"root_id"'
 """What stands in the value of a Celery task, as kombu writes it."""
 _NOTHING = (b"", b"null", b"none", b"undefined", b"-")
@@ -107,6 +107,15 @@ def _hex(value: bytes) -> bytes:
 def _traceparent(value: bytes) -> bytes:
     found = _TRACEPARENT.fullmatch(value.strip().lower())
     return _hex(found[1]) if found else b""
+
+
+def parse_traceparent(value: bytes) -> tuple[int, int, bool] | None:
+    """Return trace id, span id and whether it is sampled; ``None`` for what is no traceparent."""
+    found = _TRACEPARENT.fullmatch(value.strip().lower())
+    if found is None:
+        return None
+    trace_id, span_id, flags = (int(each, 16) for each in found.groups())
+    return (trace_id, span_id, bool(flags & 1)) if trace_id and span_id else None
 
 
 def _decimal(value: bytes) -> bytes:

@@ -129,6 +129,10 @@ class Lineage:
         done, _ = await asyncio.wait((self._noted,), timeout=timeout_s)
         return bool(done)
 
+    async def peers_known(self) -> None:
+        """Return when all connections' processes are known, so far as they can be."""
+        await self._peers.settle()
+
     def _write_all(self) -> None:
         while self._take(_AT_ONCE):
             pass

@@ -157,6 +157,10 @@ class _Metrics(Collector):
         ]
         names = ("method", "route", "status")
         yield _counter("fakebus_http_requests", "Requests by HTTP", names, asked)
+        tracing = self._bus.tracing
+        counts = {} if tracing is None else tracing.counts
+        spans: _Rows = [((outcome,), count) for outcome, count in counts.items()]
+        yield _counter("fakebus_otlp_spans", "Spans for the collector", ("outcome",), spans)
 
 
 _PARTITION_METRICS = {

@@ -253,3 +253,45 @@ def test_an_unknown_variable_that_is_near_to_none_is_told_with_all_names() -> No
 @pytest.mark.parametrize("name", ["SERVICE_HOST", "SERVICE_PORT_HTTP", "PORT", "PORT_80_TCP"])
 def test_what_kubernetes_sets_for_a_service_of_our_name_is_not_told(name: str) -> None:
     assert list(unknown_variables({f"FAKEBUS_{name}": "tcp://10.0.0.1:80"})) == []
+
+
+@pytest.mark.parametrize(
+    ("flag", "url"),
+    [
+        ("http://collector:4318", "http://collector:4318/v1/traces"),
+        ("https://collector/otlp/", "https://collector/otlp/v1/traces"),
+        ("http://collector:4318/v1/traces", "http://collector:4318/v1/traces"),
+    ],
+)
+def test_a_collector_takes_traces_below_its_url(tmp_path: Path, flag: str, url: str) -> None:
+    assert load_settings({"otlp": [flag]}, environ={}, directory=tmp_path).otlp == url
+
+
+def test_what_is_no_url_is_no_collector(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="flag --otlp: 'localhost:4318' is no URL"):
+        load_settings({"otlp": ["localhost:4318"]}, environ={}, directory=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("environ", "otlp"),
+    [
+        ({}, None),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c"}, ""),
+        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://c"}, ""),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_SDK_DISABLED": "true"}, None),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_TRACES_EXPORTER": "none"}, None),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, None),
+        (
+            {
+                "OTEL_EXPORTER_OTLP_ENDPOINT": "http://c",
+                "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
+                "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/protobuf",
+            },
+            "",
+        ),
+    ],
+)
+def test_variables_of_opentelemetry_name_a_collector_too(
+    tmp_path: Path, environ: dict[str, str], otlp: str | None
+) -> None:
+    assert load_settings({}, environ=environ, directory=tmp_path).otlp == otlp

@@ -1,0 +1,1 @@
+"""Tracing: spans of what clients did with records, for OpenTelemetry collectors."""
