@@ -10,6 +10,7 @@ Examples:
   fakebus flow 'orders[0]@12'
   fakebus flow --find 4bf92f3577b34da6a3ce929d0e0e4736
   fakebus flow 'orders[0]@12' --depth 1 --json
+  fakebus flow 'orders[0]@12' --as-of -5m
   fakebus flow --find order-17 --bootstrap-server kafka.example:9092
 """
 
@@ -17,12 +18,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from fakebus.cli.bootstrap import add_bus_arguments, bus_or_cluster
 from fakebus.cli.output import JSON, add_format_argument, print_json, print_lines
 from fakebus.client.bus_http import BusHttp, BusHttpError
 from fakebus.client.connection import NotFoundError
+from fakebus.client.positions import NEGATIVE_POSITION, parse_moment
 from fakebus.errors import FakebusError
 from fakebus.lineage.flow_text import drawn
 from fakebus.lineage.place import FlowError
@@ -47,6 +51,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--depth", type=int, metavar="N", help="steps from where it begins (default: all)"
     )
+    # So that `--as-of -5m` is not taken for an option; argparse offers no public way.
+    parser._negative_number_matcher = NEGATIVE_POSITION
+    parser.add_argument(
+        "--as-of",
+        metavar="TIME",
+        help="how it was at a time (2024-05-01T09:00:00Z), or how long ago (-5m)",
+    )
     add_bus_arguments(parser)
     add_format_argument(parser, "json: an object with records, edges, asked and behind")
 
@@ -70,16 +81,30 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _asked(arguments: argparse.Namespace) -> dict[str, Any]:
+    as_of = "" if arguments.as_of is None else _moment_text(arguments.as_of)
     place = bus_or_cluster(arguments, "fakebus flow")
     if isinstance(place, BusHttp):
         found: dict[str, Any] = place.get(
-            "/flow", record=arguments.record, find=arguments.find, depth=arguments.depth
+            "/flow",
+            record=arguments.record,
+            find=arguments.find,
+            depth=arguments.depth,
+            as_of=as_of or None,
         )
         return found
-    return asyncio.run(_by_headers(place, arguments))
+    return asyncio.run(_by_headers(place, arguments, as_of))
 
 
-async def _by_headers(connection: Connection, arguments: argparse.Namespace) -> dict[str, Any]:
+def _moment_text(text: str) -> str:
+    """Return a time as it is understood in another time zone, too."""
+    moment_ms = parse_moment(text, time.time_ns() // 1_000_000).number
+    is_ago = text.strip().startswith("-")
+    return text if is_ago else datetime.fromtimestamp(moment_ms / 1000, UTC).isoformat()
+
+
+async def _by_headers(
+    connection: Connection, arguments: argparse.Namespace, as_of: str
+) -> dict[str, Any]:
     # Who asks a fakebus needs no client library.
     from fakebus.cluster.external import ExternalCluster
     from fakebus.cluster.header_flows import flow_by_headers
@@ -87,7 +112,11 @@ async def _by_headers(connection: Connection, arguments: argparse.Namespace) -> 
     cluster = ExternalCluster(connection, None)
     try:
         return await flow_by_headers(
-            cluster, record=arguments.record or "", text=arguments.find or "", depth=arguments.depth
+            cluster,
+            record=arguments.record or "",
+            text=arguments.find or "",
+            depth=arguments.depth,
+            as_of=as_of,
         )
     finally:
         await cluster.close()

@@ -14,6 +14,7 @@ Examples:
   fakebus tail orders --from -10                        the last 10 of each partition, then new
   fakebus tail orders --from -5m --exit                 the last five minutes
   fakebus tail orders --from 2024-05-01T09:00:00Z --count 1
+  fakebus tail orders --from -10 --as-of -5m            the last 10 of what was there then
   fakebus tail orders --filter 'value.total > 100 and headers.ce_type contains "order"'
   fakebus tail orders --from earliest --exit --json | jq .value
 """
@@ -23,6 +24,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from dataclasses import replace
 
 from fakebus.cli.bootstrap import add_bootstrap_arguments, add_registry_argument, connect
 from fakebus.cli.output import (
@@ -40,6 +42,7 @@ from fakebus.client.positions import (
     POSITION_HELP,
     Position,
     PositionKind,
+    parse_moment,
     parse_position,
 )
 from fakebus.client.reading import Reader
@@ -87,6 +90,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="stop at the end of the topics, as it was when the command began",
     )
     add(
+        "--as-of",
+        metavar="TIME",
+        help="stop in front of the first record with this timestamp (2024-05-01T09:00:00Z, or how "
+        "long ago: -5m) or a later one; begins at the earliest record unless --from says otherwise",
+    )
+    add(
         "--group",
         metavar="NAME",
         help="read as a member of this consumer group and commit what was printed",
@@ -98,7 +107,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print records until there are enough of them, or until Ctrl-C."""
-    position = parse_position(arguments.start or "latest", time.time_ns() // 1_000_000)
+    now_ms = time.time_ns() // 1_000_000
+    as_of = None if arguments.as_of is None else parse_moment(arguments.as_of, now_ms)
+    start = arguments.start or ("latest" if as_of is None else "earliest")
+    position = parse_position(start, now_ms)
     _check(arguments, position.kind)
     wanted = parse_filter(arguments.filter, "--filter") if arguments.filter is not None else None
     patterns = [TopicPattern(text) for text in arguments.topics]
@@ -108,7 +120,7 @@ def run(arguments: argparse.Namespace) -> int:
     left: int = sys.maxsize if arguments.count is None else arguments.count
     with Reader(connection, group=arguments.group, reset=reset, wait_ms=_WAIT_MS) as reader:
         topics = _Topics(connection, reader, patterns, arguments)
-        topics.begin(position)
+        topics.begin(position, as_of)
         for records in reader.slices():
             for fetched in records:
                 event = schemas.event(fetched)
@@ -135,6 +147,8 @@ def _check(arguments: argparse.Namespace, kind: PositionKind) -> None:
         raise ConfigError("--count must be a number from 1")
     if arguments.group is None:
         return
+    if arguments.as_of is not None:
+        raise ConfigError("--as-of and --group exclude each other: a group goes on")
     if arguments.partition is not None:
         raise ConfigError("--partition and --group exclude each other: a group shares partitions")
     if kind not in (PositionKind.EARLIEST, PositionKind.LATEST):
@@ -159,12 +173,16 @@ class _Topics:
         self._patterns = patterns
         self._partition: int | None = arguments.partition
         self._in_group = arguments.group is not None
-        self._exits = arguments.exit
+        self._exits: bool = arguments.exit or arguments.as_of is not None
         self._looked = monotonic()
         self._read: set[TopicPartition] = set()
 
-    def begin(self, position: Position) -> None:
+    def begin(self, position: Position, as_of: Position | None) -> None:
         """Read what is there, from a position on.
+
+        Args:
+            position: where to begin.
+            as_of: the time where to end, as if nothing had come since.
 
         Raises:
             ClientError: the partition is not there, or a topic that is not waited for.
@@ -176,6 +194,9 @@ class _Topics:
         found = self._partitions()
         self._read = set(found)
         ranges = log_ranges(self._connection, found)
+        if as_of is not None:
+            ends = resolve(self._connection, dict.fromkeys(found, as_of), ranges)
+            ranges = {place: replace(log, end=ends[place]) for place, log in ranges.items()}
         if self._in_group:
             self._subscribe()
             starts = {each: log.start for each, log in ranges.items()}

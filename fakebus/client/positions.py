@@ -66,3 +66,11 @@ def parse_position(text: str, now_ms: int) -> Position:
     except DataError:
         raise ConfigError(f"{text!r} is not a position: write {POSITION_HELP}") from None
     return Position(kind=PositionKind.TIME, number=moment)
+
+
+def parse_moment(text: str, now_ms: int) -> Position:
+    """Return the position of a time; ConfigError if the text is no time, nor how long ago."""
+    position = parse_position(text, now_ms)
+    if position.kind is not PositionKind.TIME:
+        raise ConfigError(f"{text!r} is no time: write how long ago (-5m) or 2026-05-01T09:00:00Z")
+    return position

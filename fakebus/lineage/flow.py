@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from fakebus.broker.broker import Broker
+from fakebus.broker.fetching import IsolationLevel
 from fakebus.lineage.causes import MOST_RIVALS, Causes
 from fakebus.lineage.group_states import GroupStates, Refusal
 from fakebus.lineage.header_rules import REPLAY_OF, bounded
@@ -82,27 +83,52 @@ class Flows:
         self._refusal = refusal
         self._window_ms = window_ms
 
-    async def of_record(self, name: str, depth: int | None = None) -> dict[str, Any]:
+    async def of_record(
+        self, name: str, depth: int | None = None, as_of_ms: int | None = None
+    ) -> dict[str, Any]:
         """Return the flow of one record.
 
         Args:
             name: ``topic[partition]@offset``.
             depth: how many steps away from it; all that are when left out.
+            as_of_ms: how it was at a time: what lies in front of the first record with that
+                timestamp or a later one, and what was done by then; the present when left out.
 
         Raises:
-            FlowError: it is no name of a record, or there never was such a record.
+            FlowError: it is no name of a record, or there never was such a record by then.
         """
         place = asked_place(name)
-        unseen = await self._catch_up()
+        unseen = await self._unseen(as_of_ms)
         await self._check(place)
-        return await self._answer(str(place), [place], depth, unseen)
+        if as_of_ms is not None and not _is_seen(place, unseen):
+            raise FlowError(f"{place} was not there yet at that time")
+        return await self._answer(str(place), [place], depth, unseen, as_of_ms)
 
     async def of_records(
-        self, asked: str, places: Iterable[Place], depth: int | None = None
+        self,
+        asked: str,
+        places: Iterable[Place],
+        depth: int | None = None,
+        as_of_ms: int | None = None,
     ) -> dict[str, Any]:
         """Return the flows of several records, such as those that a text was found in."""
-        unseen = await self._catch_up()
-        return await self._answer(asked, list(dict.fromkeys(places)), depth, unseen)
+        unseen = await self._unseen(as_of_ms)
+        found = dict.fromkeys(places)
+        if as_of_ms is not None:
+            found = dict.fromkeys(place for place in found if _is_seen(place, unseen))
+        return await self._answer(asked, list(found), depth, unseen, as_of_ms)
+
+    async def _unseen(self, as_of_ms: int | None) -> Mapping[tuple[str, int], int]:
+        """Catch up; return from where on partitions are left out."""
+        unseen = dict(await self._catch_up())
+        if as_of_ms is None:
+            return unseen
+        for log in [log for topic in self._broker.topics for log in topic.partitions]:
+            found = await self._broker.find_offset(log, as_of_ms, IsolationLevel.READ_UNCOMMITTED)
+            if found.offset >= 0:
+                place = log.topic_partition
+                unseen[place] = min(found.offset, unseen.get(place, found.offset))
+        return unseen
 
     async def written(self, place: Place, *, groups: bool = False) -> dict[str, Any]:
         """Return what is told of a record in flows: who wrote it, and from where.
@@ -216,13 +242,16 @@ class Flows:
         starts: list[Place],
         depth: int | None,
         unseen: Mapping[tuple[str, int], int],
+        as_of_ms: int | None,
     ) -> dict[str, Any]:
         records = self._records()
         clients = KnownClients(self._lineage.clients, self._broker.clock.now_ms())
-        known = KnownNotes(self._store)
+        known = KnownNotes(self._store, as_of_ms)
         causes = Causes(known, clients, records, self._window_ms)
         states = GroupStates(self._broker, known, clients, self._refusal)
         flow = await answer(starts, depth, causes, records, clients, states, unseen)
+        if as_of_ms is not None:
+            flow["as_of_ms"] = as_of_ms
         return {**flow, "asked": asked, "behind": self._identities.behind}
 
 
@@ -254,8 +283,10 @@ async def answer(
     for place in places:
         record, note = await records.read(place), await causes.written(place)
         part = await records.transaction_at(place)
-        if part is None and record is None and note is not None:
-            part = await causes.transactions.part_of(note)
+        if note is not None and (record is None if part is None else states and states.is_past):
+            # What stands in the log says how a transaction ended, and not when.
+            then = await causes.transactions.part_of(note)
+            part = part._replace(state=then.state) if part and then else then or part
         groups = []
         if states is not None and len(told) < MOST_STATES:
             groups = await states.of(place, record, part, known=note is not None)
@@ -302,7 +333,7 @@ async def _walk(
             continue
         for link in [*await causes.of(place), *await causes.effects(place)]:
             other = link.cause if link.effect == place else link.effect
-            if other.offset >= unseen.get((other.topic, other.partition), other.offset + 1):
+            if not _is_seen(other, unseen):
                 continue
             if other not in places and len(places) >= MOST_RECORDS:
                 causes.cut[f"links to records beyond the first {MOST_RECORDS}"] += 1
@@ -319,6 +350,10 @@ async def _walk(
     return [*distances, *(place for place in places if place not in distances)], list(
         links.values()
     )
+
+
+def _is_seen(place: Place, unseen: Mapping[tuple[str, int], int]) -> bool:
+    return place.offset < unseen.get(place[:2], place.offset + 1)
 
 
 def _told(

@@ -62,6 +62,8 @@ class GroupStates:
         self._store = store
         self._clients = clients
         self._refusal = refusal
+        self.is_past = store.until_ms is not None
+        """Whether the states at an earlier time are told, as far as it was noted."""
         self._groups: dict[str, list[str]] = {}
         self._joined: dict[str, list[NoteRow]] = {}
         """When which client became which member, the newest first, by group."""
@@ -99,6 +101,8 @@ class GroupStates:
                     continue
             commits = [self._settled(each, own) for each in passed if each.group == group]
             state = await self._state(group, place, record, own, commits, known=known)
+            if self.is_past and part is not None and part.state == "open" and not own:
+                state |= {"state": "hidden", "reason": "its transaction was open"}
             if part is not None and own and part.state != "committed":
                 state["reason"] += f"; it reads uncommitted, and its transaction is {part.state}"
             found.append({"group": group, **state})
@@ -121,13 +125,14 @@ class GroupStates:
         topic = place.topic
         if topic not in self._groups:
             coordinator = self._broker.group_coordinator
-            found = {
+            now = {
                 each.group_id
                 for each in coordinator.list_groups()
                 if any(at.topic == topic for at in coordinator.offsets(each.group_id))
                 or _subscribers(each, topic)
             }
-            for group in self._clients.groups_reading(topic) - found:
+            found = set() if self.is_past else set(now)
+            for group in (self._clients.groups_reading(topic) | now) - found:
                 joined = await self._store.notes_of_group(group, ["joined"], _MOST)
                 # Or it had a position there once, without having subscribed.
                 if any(topic in note.detail.split(", ") for note in joined) or (
@@ -151,6 +156,9 @@ class GroupStates:
         coordinator = self._broker.group_coordinator
         position = TopicPartition(place.topic, place.partition)
         committed = coordinator.committed_offset(group, position)
+        if self.is_past:
+            newest = await self._store.notes_of_group(group, (COMMITTED, SKIPPED), 1, *position)
+            committed = newest[0].last + 1 if newest else None
         # Share groups acknowledge one by one, also behind what they are not done with.
         acknowledged = any(each.verb == _ACKNOWLEDGED for each in commits)
         is_passed = acknowledged or (
@@ -224,6 +232,11 @@ class GroupStates:
         record: Record | None,
         sent: Sequence[NoteRow],
     ) -> None:
+        times = counted(len(sent), "time")
+        if self.is_past:
+            told["state"] = "fetched" if sent else "waiting"
+            told["reason"] = f"sent {times} and not committed" if sent else "not sent yet"
+            return
         topic = self._broker.topics.get(place.topic)
         log = topic.partition(place.partition) if topic is not None else None
         description = self._broker.group_coordinator.describe(group)
@@ -236,7 +249,6 @@ class GroupStates:
             how = "retention or a deletion" if place.offset < log.log_start_offset else "compaction"
             told["state"], told["reason"] = "gone", f"{how} has taken it before it was committed"
         elif sent:
-            times = counted(len(sent), "time")
             told["state"] = "fetched"
             told["reason"] = f"sent {times} and not committed"
         else:

@@ -1,7 +1,8 @@
 """What is stored of records and clients, for the time of one question.
 
 A flow asks the same of records that lie beside each other; so what is known of some hundreds of
-offsets is read in one go.
+offsets is read in one go. Of what was done after the time that is asked for nothing is told, but
+who wrote a record: which of them were there is told by their timestamps.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
+from fakebus.lineage.same_keys import WRITTEN
 from fakebus.storage.lineage_interface import IdentityRow, LineageStore, NoteRow
 
 _WINDOW = 256
@@ -23,13 +25,12 @@ class KnownNotes:
 
     Args:
         store: where they are.
+        until_ms: the time that is asked for; the present when left out.
     """
 
-    def __init__(self, store: LineageStore) -> None:
+    def __init__(self, store: LineageStore, until_ms: int | None = None) -> None:
         self._store = store
-        self.notes_of_clients = store.notes_of_clients
-        self.notes_of_group = store.notes_of_group
-        self.notes_in = store.notes_in
+        self.until_ms = until_ms
         self.with_identity = store.with_identity
         self._notes: dict[tuple[str, int, int], _Notes | None] = {}
         self._identities: dict[tuple[str, int, int], Mapping[int, list[IdentityRow]]] = {}
@@ -43,7 +44,7 @@ class KnownNotes:
             self._notes[key] = await self._notes_of(key)
         notes = self._notes[key]
         if notes is None:
-            return await self._store.notes_at(topic, partition, offset, verbs, most)
+            return self._then(await self._store.notes_at(topic, partition, offset, verbs, most))
         found = [
             note
             for verb in verbs
@@ -59,9 +60,36 @@ class KnownNotes:
         if len(rows) > _MOST_NOTES:
             return None
         found: dict[str, list[NoteRow]] = defaultdict(list)
-        for row in rows:
+        for row in self._then(rows):
             found[row.verb].append(row)
         return found
+
+    async def notes_in(
+        self, topic: str, partition: int, first: int, last: int, most: int
+    ) -> list[NoteRow]:
+        """Return the notes that concern any of some offsets (both included), oldest first."""
+        return self._then(await self._store.notes_in(topic, partition, first, last, most))
+
+    async def notes_of_clients(
+        self, clients: Sequence[int] | None, seqs: tuple[int, int], verbs: Sequence[str], most: int
+    ) -> list[NoteRow]:
+        """Return notes of clients, or of all, between two numbers (both included), newest first."""
+        return self._then(await self._store.notes_of_clients(clients, seqs, verbs, most))
+
+    async def notes_of_group(
+        self, group: str, verbs: Sequence[str], most: int, topic: str = "", partition: int = -1
+    ) -> list[NoteRow]:
+        """Return the newest notes of a group, of one topic or partition if named, newest first."""
+        asked = most if self.until_ms is None else max(most, _MOST_NOTES)
+        notes = await self._store.notes_of_group(group, verbs, asked, topic, partition)
+        return self._then(notes)[:most]
+
+    def _then(self, notes: list[NoteRow]) -> list[NoteRow]:
+        """Return those of some notes that were there at the time that is asked for."""
+        until_ms = self.until_ms
+        if until_ms is None:
+            return notes
+        return [each for each in notes if each.at_ms <= until_ms or each.verb in WRITTEN]
 
     async def identities_of(self, topic: str, partition: int, offset: int) -> list[IdentityRow]:
         """Return what is known of one record."""

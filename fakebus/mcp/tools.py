@@ -239,9 +239,15 @@ class Tools:
             ),
         ] = None,
         depth: Annotated[int | None, Field(description="How many steps; all when left out")] = None,
+        as_of: Annotated[
+            str | None,
+            Field(description="How it was then: 2026-05-01T09:00Z or -5m", max_length=50),
+        ] = None,
     ) -> Found:
         """Follow an event through the system: what caused it, what it caused, who handled it."""
-        found: Found = await self._places.get("/flow", record=record, find=find, depth=depth)
+        found: Found = await self._places.get(
+            "/flow", record=record, find=find, depth=depth, as_of=as_of
+        )
         return found
 
     async def list_clients(self) -> Found:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fakebus.broker.activity import Origin
+from fakebus.client.positions import Position, PositionKind, parse_moment
 from fakebus.cluster.browsing import ReadRequest, search
 from fakebus.cluster.embedded import EmbeddedCluster
 from fakebus.cluster.events import Event
@@ -18,13 +19,37 @@ _SEARCH_S = 0.5
 """How long records are searched for a text."""
 
 
-async def flow_of_text(bus: Bus, text: str, depth: int | None = None) -> dict[str, Any]:
-    """Return the flows of the records that a text names, is the key of, or stands in."""
+async def flow_asked(
+    bus: Bus, record: str, text: str, depth: int | None = None, as_of: str = ""
+) -> dict[str, Any]:
+    """Return the flow of a record, or those of the records that a text is found in.
+
+    Args:
+        bus: where they are.
+        record: ``topic[partition]@offset``; empty if a text is given.
+        text: an id or a key of records, or what stands in them.
+        depth: how many steps away from them; all when left out.
+        as_of: a time, or how long ago, of which the flow is told; empty for the present.
+
+    Raises:
+        FlowError: it is no name of a record, or there never was such a record by then.
+        ConfigError: the time is none.
+    """
+    now_ms = bus.broker.clock.now_ms()
+    as_of_ms = parse_moment(as_of, now_ms).number if as_of else None
+    if record:
+        return await bus.flows.of_record(record[:LONGEST_TEXT], depth, as_of_ms)
+    return await _flow_of_text(bus, text, depth, as_of_ms)
+
+
+async def _flow_of_text(
+    bus: Bus, text: str, depth: int | None, as_of_ms: int | None
+) -> dict[str, Any]:
     flows, text = bus.flows, text[:LONGEST_TEXT]
     places = dict.fromkeys(await flows.with_id(text))
-    found, left = await _search(bus, text)
+    found, left = await _search(bus, text, as_of_ms)
     places.update(dict.fromkeys(found))
-    flow = await flows.of_records(text, list(places)[:MOST_FOUND], depth)
+    flow = await flows.of_records(text, list(places)[:MOST_FOUND], depth, as_of_ms)
     if len(places) > MOST_FOUND:
         flow["left_out"].append(f"the flows of {len(places) - MOST_FOUND} more records found")
     if left:
@@ -32,7 +57,7 @@ async def flow_of_text(bus: Bus, text: str, depth: int | None = None) -> dict[st
     return flow
 
 
-async def _search(bus: Bus, text: str) -> tuple[list[Place], int]:
+async def _search(bus: Bus, text: str, as_of_ms: int | None) -> tuple[list[Place], int]:
     """Return records that have a text as their key or say it, newest first."""
     cluster = EmbeddedCluster(bus, Origin(front_end="http"))
     needle = text.encode("utf-8", "surrogatepass")
@@ -46,8 +71,10 @@ async def _search(bus: Bus, text: str) -> tuple[list[Place], int]:
     topics = tuple(
         topic.name for topic in await cluster.topics() if not topic.name.startswith("__")
     )
+    until = None if as_of_ms is None else Position(kind=PositionKind.TIME, number=as_of_ms)
     request = ReadRequest(
         topics=topics,
+        until=until,
         newest_first=True,
         contains=text,
         matches=says,
@@ -55,11 +82,11 @@ async def _search(bus: Bus, text: str) -> tuple[list[Place], int]:
         max_seconds=_SEARCH_S / 10,
     )
     found: list[Place] = []
-    until = monotonic() + _SEARCH_S
+    end_s = monotonic() + _SEARCH_S
     left = 0
     async for page in search(cluster, request):
         found += [Place(each.topic, each.partition, each.offset) for each in page.events]
         left = page.left
-        if len(found) >= MOST_FOUND or monotonic() > until:
+        if len(found) >= MOST_FOUND or monotonic() > end_s:
             break
     return found, left

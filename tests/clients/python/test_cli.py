@@ -193,6 +193,34 @@ def test_lines_keys_and_headers_are_produced_and_tailed(
     assert len({record["partition"] for record in found if record["key"] == "a"}) == 1
 
 
+def test_tail_stops_at_what_was_there_at_a_time(
+    cli: CommandLine, topic: str, tmp_path: Path
+) -> None:
+    lines = tmp_path / "lines"
+    lines.write_text(
+        "".join(
+            json.dumps({"value": day, "at": f"2024-05-{day:02}T09:00:00Z", "partition": day % 2})
+            + "\n"
+            for day in range(1, 8)
+        )
+    )
+    cli.run("produce", topic, "--file", str(lines), "--json")
+    for start, day, days in (
+        ([], "2024-05-05", "1234"),
+        (["--from", "-1"], "2024-05-05T09:00:00Z", "34"),
+        (["--from", "2024-05-02T09:00:00Z"], "2024-05-05T09:00:00.001Z", "2345"),
+        ([], "2024-04-30", ""),
+        (["--from", "earliest"], "-1d", "1234567"),
+    ):
+        # It ends by itself.
+        output = cli.run("tail", topic, *start, "--as-of", day, "--json")
+        values = [str(json.loads(line)["value"]) for line in output.splitlines()]
+        assert "".join(sorted(values)) == days
+    assert "is no time" in cli.error("tail", topic, "--as-of", "42")
+    message = cli.error("tail", topic, "--as-of", "-1d", "--group", "g")
+    assert "--as-of and --group exclude each other" in message
+
+
 def test_a_tombstone_and_a_whole_file_arrive_byte_for_byte(
     cli: CommandLine, topic: str, tmp_path: Path
 ) -> None:

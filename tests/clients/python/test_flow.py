@@ -371,6 +371,10 @@ def test_the_command_prints_what_the_route_answers(
         found = json.loads(capsys.readouterr().out)
         assert found["asked"] == text
         assert found["edges"] == told["edges"]
+    assert run(["flow", cause, "--as-of", "-1h", *http]) == 2
+    assert "was not there yet at that time" in capsys.readouterr().err
+    assert run(["flow", cause, "--as-of", "2100-01-01", "--json", *http]) == 0
+    assert json.loads(capsys.readouterr().out)["edges"] == told["edges"]
     assert run(["flow", "--find", HOSTILE, "--depth", "0", *http]) == 0
     shown = capsys.readouterr().out
     assert effect in shown
@@ -455,6 +459,10 @@ def test_flows_of_any_cluster_are_told_by_headers(
         for find, depth, count in ((told.decode(), "9", 3), (f"tea {told.decode()}", "1", 3)):
             assert run(["flow", "--find", find, "--depth", depth, "--json", *cluster]) == 0
             assert edges(json.loads(capsys.readouterr().out)) == wanted[:count]
+        assert run(["flow", f"{causes}[0]@0", "--as-of", "-1h", *cluster]) == 2
+        assert "was not there yet at that time" in capsys.readouterr().err
+        assert run(["flow", f"{causes}[0]@0", "--as-of", "2100-01-01", "--json", *cluster]) == 0
+        assert edges(json.loads(capsys.readouterr().out)) == wanted
         assert run(["flow", f"{causes}[0]@1", *cluster]) == 2
         assert "the partition has offsets 0 to 0" in capsys.readouterr().err
         assert run(["flow", f"{causes}-not[0]@1", *cluster]) == 2

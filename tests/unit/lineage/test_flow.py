@@ -15,11 +15,12 @@ from fakebus.broker.fetching import FetchTarget
 from fakebus.broker.groups.requests import OffsetCommit, PartitionOffset
 from fakebus.config import Settings
 from fakebus.lineage import flow
-from fakebus.lineage.place import FlowError
+from fakebus.lineage.place import FlowError, Place, asked_place
 from fakebus.processes import Process
 from fakebus.records.builder import build_batch
 from fakebus.records.record import NewRecord
 from fakebus.types import TopicPartition
+from tests.manual_clock import ManualClock
 
 ANOTHER_PID = os.getpid() + 1_000_000
 
@@ -32,6 +33,7 @@ class Played:
 
     def __init__(self, bus: FakeBus) -> None:
         self.bus = bus
+        self.timestamp_ms = 1000
         self._origins: dict[tuple[str, str], Origin] = {}
 
     def origin(self, service: str, client_id: str) -> Origin:
@@ -60,7 +62,9 @@ class Played:
         """Let a service write a record; return its name."""
         if self.bus.broker.topics.get(topic) is None:
             await self.bus.broker.topic_admin.auto_create(topic, allowed=True)
-        record = NewRecord(key, value, [(name, text.encode()) for name, text in headers], 1000)
+        record = NewRecord(
+            key, value, [(name, text.encode()) for name, text in headers], self.timestamp_ms
+        )
         info = await self.bus.broker.produce(
             TopicPartition(topic, 0),
             build_batch([record]),
@@ -434,3 +438,52 @@ async def test_an_answer_is_bounded_in_edges_and_time(
     told = await played.bus.flows.of_record(effects[0])
     assert (told["edges"], len(told["records"])) == ([], 1)
     assert told["left_out"] == ["what was not found within -1 s"]
+
+
+async def test_a_flow_is_told_as_it_was_at_a_time() -> None:
+    clock = ManualClock()
+    async with FakeBus(settings(), clock=clock) as bus:
+        played = Played(bus)
+
+        def pass_second() -> int:
+            clock.advance(1)
+            played.timestamp_ms = clock.now_ms()
+            return played.timestamp_ms
+
+        pass_second()
+        await played.handle("billing", await played.write("shop", "orders"), "invoices")
+        moments = {"nothing": pass_second(), "written": pass_second()}
+        order = await played.write("shop", "orders")
+        moments["fetched"] = pass_second()
+        await played.fetch("billing", order)
+        moments["answered"] = pass_second()
+        invoice = await played.write("billing", "invoices")
+        moments["committed"] = pass_second()
+        await played.commit("billing", order)
+        moments["handled"] = pass_second()
+        await played.handle("shipping", invoice, "parcels")
+        pass_second()
+
+        async def then(name: str, record: str = order) -> tuple[list[str], list[str], str]:
+            # What happens in the same millisecond has happened.
+            flow = await bus.flows.of_record(record, None, moments[name] - 1)
+            told = {each["record"]: each for each in flow["records"]}
+            edges = [f"{edge['from']} -> {edge['to']}" for edge in flow["edges"]]
+            groups = [group["state"] for group in told[record]["groups"]]
+            return list(told), edges, " ".join(groups)
+
+        with pytest.raises(FlowError, match="was not there yet at that time"):
+            await then("nothing")
+        edge = f"{order} -> {invoice}"
+        assert await then("fetched") == ([order], [], "waiting")
+        assert await then("answered") == ([order], [], "fetched")
+        assert await then("committed") == ([order, invoice], [edge], "fetched")
+        assert await then("handled") == ([order, invoice], [edge], "handled")
+        # The one who reads them was not a group yet.
+        assert await then("handled", invoice) == ([order, invoice], [edge], "")
+        assert len((await bus.flows.of_record(order))["records"]) == 3
+        found = await bus.flows.of_records(
+            "both", [Place("orders", 0, 0), asked_place(order)], 0, moments["nothing"]
+        )
+        assert [each["record"] for each in found["records"]] == ["orders[0]@0"]
+        assert found["as_of_ms"] == moments["nothing"]

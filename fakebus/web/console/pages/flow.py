@@ -7,13 +7,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from fakebus.cluster.header_flows import flow_by_headers
+from fakebus.errors import ConfigError
 from fakebus.lineage.flow_text import FlowTree
 from fakebus.lineage.place import FlowError
+from fakebus.web.console.browse import explain
 from fakebus.web.console.call import Call, Page
 from fakebus.web.console.places import record_url
 from fakebus.web.console.waterfall import waterfall, written_ms
 from fakebus.web.errors import RequestError
-from fakebus.web.text_flows import flow_of_text
+from fakebus.web.text_flows import flow_asked
 
 _MOST_ROWS = 100
 _MOST_GROUPS = 20
@@ -31,17 +33,21 @@ _UNWELL = ("skipped", "unreadable", "gone", "hidden")
 async def show(call: Call) -> Page:
     """Show the flow of a record, or those of the records that a text names."""
     record, text = call.query.text("record"), call.query.text("find")
+    as_of = call.query.text("as_of")
     if bool(record) == bool(text):
         raise RequestError(400, "name a record, or a text to find records by")
     try:
         if call.cluster.is_external:
-            flow = await flow_by_headers(call.cluster, record=record, text=text)
+            flow = await flow_by_headers(call.cluster, record=record, text=text, as_of=as_of)
         else:
             bus = call.cluster.bus("the flow of a record")
-            flow = await (bus.flows.of_record(record) if record else flow_of_text(bus, text))
+            flow = await flow_asked(bus, record, text, as_of=as_of)
     except FlowError as error:
         raise RequestError(404, str(error)) from None
-    return Page(template="flow.html", values=_values(flow))
+    except ConfigError as error:
+        raise RequestError(400, explain(error)) from None
+    asked = {"record": record, "find": text, "as_of": as_of}
+    return Page(template="flow.html", values={"question": asked, **_values(flow)})
 
 
 def _values(flow: Mapping[str, Any]) -> dict[str, Any]:

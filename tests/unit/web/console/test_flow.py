@@ -64,8 +64,8 @@ def test_several_possible_causes_are_shown_as_several(
 ) -> None:
     known = Flows.of_record
 
-    async def unsure(flows: Flows, name: str) -> dict[str, Any]:
-        flow = await known(flows, name)
+    async def unsure(flows: Flows, name: str, *rest: None) -> dict[str, Any]:
+        flow = await known(flows, name, *rest)
         rival = {**flow["edges"][1], "from": chain[0], "rank": 2, "evidence": "observed"}
         edges = [flow["edges"][0], {**flow["edges"][1], "rivals": 1}, {**rival, "rivals": 1}]
         return {**flow, "edges": edges}
@@ -75,6 +75,16 @@ def test_several_possible_causes_are_shown_as_several(
     assert f"2 possible causes, the likeliest first: stated {chain[1]} by ce_causationid" in text
     assert f"2. {chain[0]} observed (ce_causationid)" in text
     assert f"may also have caused {chain[2]}" in text
+
+
+def test_a_flow_is_told_as_of_a_time(browser: Browser, chain: list[str]) -> None:
+    asked = f"/ui/flow?record={quote(chain[0])}&as_of="
+    assert "3 records, 2 links" in browser.get(asked + "2100-01-01").text
+    page = browser.get(asked + "-1h")
+    assert (page.status, "was not there yet at that time" in page.text) == (404, True)
+    page = browser.get(asked + quote("<b>then"))
+    assert (page.status, "'<b>then' is not a position" in page.text) == (400, True)
+    assert "No record has this" in browser.get("/ui/flow?find=step&as_of=-1h").text
 
 
 def test_records_are_found_by_an_id_and_a_record_leads_to_its_flow(
