@@ -216,7 +216,7 @@ class Clients:
         It may be that of another connection, of the same process, that was looked up in time.
         """
         found = [client.run]
-        if client.facts["process"] is None:
+        if client is not self._bus and client.facts["process"] is None:
             alike = self._resolved.get(_key(client.facts), ())
             found += [run for run in alike if run is not client.run]
         return found
