@@ -112,7 +112,9 @@ class Identities:
         """Look at what is there now, before anything else; return whether all of it was."""
         if self._task is None:
             return True
-        if not self._rows and not self.behind and await self._new_rules() is None:
+        # What has been looked at counts when it is kept, also if nothing was found in it.
+        kept = not self._rows and not self._moved
+        if kept and not self.behind and await self._new_rules() is None:
             return True
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(done)

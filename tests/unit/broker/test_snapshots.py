@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
+from fakebus.broker import snapshot_reading
 from fakebus.broker.broker import Broker
 from fakebus.broker.fetching import FetchTarget
 from fakebus.broker.partition_log import PartitionLog
@@ -169,6 +170,19 @@ async def test_a_deleted_topic_comes_back_byte_for_byte_with_its_place(
         assert len(again.partitions) == 1
 
 
+@pytest.mark.parametrize("deleted_to", [0, 3, 6])
+async def test_a_copy_of_more_than_one_slice_is_read_once_and_whole(
+    broker: Broker, log: PartitionLog, deleted_to: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_slices(monkeypatch, 1)
+    snapshot = await broker.snapshots.take()
+    await log.delete_records(deleted_to)
+    reader, copy_ = broker.saved_snapshots.reader, snapshot.copy_of(log)
+    for begin, end in ((0, 6), (1, 5), (3, 4)):
+        found = [each.offset async for each in reader.records(copy_, begin, end)]
+        assert found == list(range(begin, end))
+
+
 async def test_an_older_and_a_newer_snapshot_do_not_spoil_each_other(
     broker: Broker, log: PartitionLog
 ) -> None:
@@ -222,6 +236,7 @@ async def test_what_is_produced_during_a_rollback_comes_behind(
 def small_slices(monkeypatch: pytest.MonkeyPatch, batches: int) -> None:
     for module in (sqlite_purge, sqlite_snapshots):
         monkeypatch.setattr(module, "CHUNK_ROWS", batches)
+    monkeypatch.setattr(snapshot_reading, "SLICE_RECORDS", batches)
 
 
 async def beside(rollback: Coroutine[Any, Any, None], broker: Broker) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -15,7 +16,7 @@ from fakebus.storage.sqlite import SqliteStorage
 from fakebus.types import TopicPartition
 from tests.unit.lineage.memory_store import MemoryLineageStore
 
-SOON_S = 10.0
+SOON_S = 60.0
 
 
 class Declared:
@@ -96,6 +97,25 @@ async def test_records_that_say_nothing_leave_a_position_and_no_rows(
         await write(broker, "orders", count=1000)
     assert await known(identities, store) == []
     assert store.positions["orders", 0] == 5000
+
+
+async def test_what_has_been_looked_at_and_is_not_kept_yet_is_waited_for(
+    broker: Broker, identities: Identities, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def rest(took_s: float) -> None:
+        looked.set()
+        await go_on.wait()
+
+    monkeypatch.setattr(identities, "_rest", rest)
+    await write(broker, "orders")
+    identities.wake()
+    await looked.wait()
+    assert identities.behind == 0
+    asyncio.get_running_loop().call_soon(go_on.set)
+    assert await identities.catch_up(SOON_S)
+    assert identities.unseen() == {("orders", 0): 1}
 
 
 async def test_the_oldest_identities_go(

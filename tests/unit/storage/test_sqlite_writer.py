@@ -11,6 +11,7 @@ from fakebus.errors import StorageError
 from fakebus.storage import sqlite_writer
 from fakebus.storage.interface import OffsetRow, Storage, StoredBatch
 from fakebus.storage.sqlite import SqliteStorage
+from fakebus.storage.sqlite_transaction import Transaction
 from fakebus.storage.sqlite_writer import GroupCommitWriter, Write
 
 from .batches import append, batch, new_log, offsets
@@ -54,6 +55,18 @@ async def test_callbacks_come_in_the_order_of_the_calls(storage: Storage) -> Non
             await asyncio.sleep(0)
     await storage.flush()
     assert outcomes.noted == [(str(offset), True) for offset in range(100)]
+
+
+async def test_a_statement_for_many_rows_finds_what_was_appended_before(storage: Storage) -> None:
+    log_id = await new_log(storage)
+
+    def append_and_delete(transaction: Transaction) -> None:
+        transaction.append(log_id, [batch(0), batch(1)])
+        transaction.executemany("DELETE FROM batches WHERE last_offset = ?", [(0,)])
+
+    assert isinstance(storage, SqliteStorage)
+    await storage._writer.enqueue_with_future(append_and_delete, ())
+    assert await offsets(storage, log_id) == [1]
 
 
 async def test_nothing_is_reported_before_control_returns_to_the_loop(storage: Storage) -> None:

@@ -18,6 +18,7 @@ from fakebus.broker.broker import Broker
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.fetching import FetchTarget, IsolationLevel
 from fakebus.broker.log_transactions import LogTransactions
+from fakebus.broker.transactions.coordinator import TransactionCoordinator
 from fakebus.broker.transactions.markers import append_marker
 from fakebus.broker.transactions.state import (
     LAST_EPOCH,
@@ -43,6 +44,31 @@ T1 = TopicPartition("t", 1)
 async def producer(broker: Broker) -> TransactionalProducer:
     await broker.topics.create("t", 2, {})
     return await TransactionalProducer(broker).init()
+
+
+async def test_a_batch_that_goes_on_with_a_transaction_is_let_in_without_a_look(
+    producer: TransactionalProducer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    joined: list[TopicPartition] = []
+    join = TransactionalWrite.join
+
+    def note(
+        write: TransactionalWrite,
+        coordinator: TransactionCoordinator,
+        identity: ProducerIdAndEpoch,
+        partition: TopicPartition,
+    ) -> None:
+        joined.append(partition)
+        join(write, coordinator, identity, partition)
+
+    monkeypatch.setattr(TransactionalWrite, "join", note)
+    # The transaction starts with the log, at offset 0.
+    await producer.write(b"a")
+    await producer.write(b"b")
+    assert joined == [T0]
+    await producer.end(commit=True)
+    await producer.write(b"c")
+    assert joined == [T0, T0]
 
 
 @contextlib.asynccontextmanager
