@@ -13,6 +13,8 @@ from fakebus.broker.record_thread import politely
 from fakebus.cluster.browsing import ReadRequest, read_page
 from fakebus.cluster.events import Event
 from fakebus.cluster.interface import Cluster
+from fakebus.cluster.recorded_sets import source_schema
+from fakebus.cluster.snapshot_diff import source_record
 from fakebus.errors import FakebusError
 from fakebus.fixture_files.drift.findings import DriftFinding
 from fakebus.fixture_files.drift.live import against_topics
@@ -22,7 +24,7 @@ from fakebus.fixture_files.drift.set_subjects import set_subjects
 from fakebus.fixture_files.loader import load_fixtures
 from fakebus.fixture_files.model import FixtureSet
 from fakebus.fixture_files.problems import FixtureProblem
-from fakebus.fixture_files.recording.reading import SourceRecord, SourceSchema, SourceTopic
+from fakebus.fixture_files.recording.reading import SourceSchema, SourceTopic
 
 MOST_COMPARED = 200
 """Newest records of each topic that are compared with a set."""
@@ -97,7 +99,7 @@ async def _compare(cluster: Cluster, place: Path, one: LoadedSet, found: Fixture
             page = (await read_page(cluster, newest)).events
             details = await cluster.topic(topic.name)
             own = {each.name: each.value or "" for each in details.configs if not each.is_default}
-            records = [_record(event) for event in reversed(page)]
+            records = [source_record(event) for event in reversed(page)]
             one.topics = {
                 **one.topics,
                 topic.name: SourceTopic(
@@ -121,27 +123,12 @@ async def _compare(cluster: Cluster, place: Path, one: LoadedSet, found: Fixture
     await asyncio.to_thread(politely, work)
 
 
-def _record(event: Event) -> SourceRecord:
-    return SourceRecord(
-        event.partition, event.offset, event.timestamp_ms, event.key, event.value, event.headers
-    )
-
-
 async def _schemas_of(cluster: Cluster, subjects: Sequence[str]) -> _KnownSchemas:
-    known, registry = _KnownSchemas(), cluster.bus("schemas").registry
+    known = _KnownSchemas()
     there = set(await cluster.schemas.subjects())
     for subject in subjects:
         known.schemas[subject] = {}
         known.levels[subject] = await cluster.schemas.level(subject)
         for number in await cluster.schemas.versions(subject) if subject in there else ():
-            schema = await cluster.schemas.version(subject, number)
-            known.schemas[subject][number] = SourceSchema(
-                schema_id=schema.schema_id,
-                subject=subject,
-                version=number,
-                schema_type=schema.schema_type,
-                text=schema.text,
-                references=schema.references,
-                parsed=await registry.parsed(schema.schema_id, subject=subject),
-            )
+            known.schemas[subject][number] = await source_schema(cluster, subject, number)
     return known

@@ -18,6 +18,7 @@ from fakebus.cluster.embedded import EmbeddedCluster
 from fakebus.cluster.event_lines import event_line
 from fakebus.cluster.events import Event
 from fakebus.cluster.interface import ClusterError, is_internal_topic
+from fakebus.fixture_files.recording.reading import SourceRecord, SourceTopic
 from fakebus.real_time import monotonic
 from fakebus.registry.log_records import read_key, read_value
 from fakebus.registry.schema_log import TOPIC as SCHEMAS_TOPIC
@@ -208,35 +209,52 @@ async def emitted_events(bus: Bus, pair: Pair) -> list[Event]:
     return sorted(found, key=lambda event: event.timestamp_ms)
 
 
-async def emitted_records(bus: Bus, pair: Pair) -> list[Json]:
-    """Return the records that only the newer snapshot has, by topic, as their bytes in base64.
+def source_record(event: Event) -> SourceRecord:
+    """Return a record as a recording begins with."""
+    return SourceRecord(
+        event.partition, event.offset, event.timestamp_ms, event.key, event.value, event.headers
+    )
+
+
+async def emitted_topics(bus: Bus, pair: Pair) -> list[SourceTopic]:
+    """Return the records that only the newer snapshot has, by topic, as a recording begins with.
 
     Raises:
         ClusterError: they are too many to be exported.
     """
-    found: dict[str, list[Json]] = {}
+    found: dict[str, list[SourceRecord]] = {}
     for event in await emitted_events(bus, pair):
-        found.setdefault(event.topic, []).append(_raw(event))
+        found.setdefault(event.topic, []).append(source_record(event))
     topics = {name: pair[1].topics[name] for name in sorted(found)}
     return [
-        {
-            "name": name,
-            "partitions": len(topic.logs),
-            "config": topic.configs,
-            "records": found[name],
-        }
+        SourceTopic(
+            name=name, partitions=len(topic.logs), config=topic.configs, records=found[name]
+        )
         for name, topic in topics.items()
     ]
 
 
-def _raw(event: Event) -> Json:
+async def emitted_records(bus: Bus, pair: Pair) -> list[Json]:
+    """Return :func:`emitted_topics` as JSON, with the bytes of keys and values in base64."""
+    return [
+        {
+            "name": topic.name,
+            "partitions": topic.partitions,
+            "config": topic.config,
+            "records": list(map(_raw, topic.records)),
+        }
+        for topic in await emitted_topics(bus, pair)
+    ]
+
+
+def _raw(record: SourceRecord) -> Json:
     return {
-        "partition": event.partition,
-        "offset": event.offset,
-        "timestamp_ms": event.timestamp_ms,
-        "key": _text(event.key),
-        "value": _text(event.value),
-        "headers": [[name, _text(data)] for name, data in event.headers],
+        "partition": record.partition,
+        "offset": record.offset,
+        "timestamp_ms": record.timestamp_ms,
+        "key": _text(record.key),
+        "value": _text(record.value),
+        "headers": [[name, _text(data)] for name, data in record.headers],
     }
 
 

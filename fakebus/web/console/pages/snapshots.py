@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
+import zipfile
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
+from aiohttp import web
+
+from fakebus.broker.record_thread import politely
 from fakebus.broker.saved_snapshots import SavedSnapshots, UnknownSnapshotError
-from fakebus.cluster.snapshot_diff import compare
+from fakebus.cluster.recorded_sets import recorded_files
+from fakebus.cluster.snapshot_diff import compare, emitted_topics
 from fakebus.web.console.addresses import page_url
 from fakebus.web.console.call import Call, Page, Redirect
+from fakebus.web.console.responses import attachment
 from fakebus.web.errors import RequestError
 
 _WHAT = "snapshots"
@@ -41,6 +51,27 @@ async def index(call: Call) -> Page:
             "most_rows": _MOST_ROWS,
         },
     )
+
+
+async def download(call: Call) -> web.Response:
+    """Give the records that have come since a snapshot, as a fixture set in a ZIP archive."""
+    before, bus = call.query.raw("before"), call.cluster.bus(_WHAT)
+    try:
+        async with _saved(call).pair(before, call.query.raw("after") or None) as pair:
+            topics = await emitted_topics(bus, pair)
+    except UnknownSnapshotError as error:
+        raise RequestError(404, str(error)) from None
+    files = await recorded_files(call.cluster, topics)
+    body = await asyncio.to_thread(politely, partial(_zipped, files))
+    return attachment(body, f"emitted-since-{before}.zip", "application/zip")
+
+
+def _zipped(files: Mapping[str, str]) -> bytes:
+    found = io.BytesIO()
+    with zipfile.ZipFile(found, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path, text in sorted(files.items()):
+            archive.writestr(path, text)
+    return found.getvalue()
 
 
 async def save(call: Call) -> Redirect:

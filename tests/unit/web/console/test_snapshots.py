@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import json
+import zipfile
+from pathlib import Path
+
 import pytest
 
+from fakebus.fixture_files.loader import load_fixtures
 from tests.unit.web.console.pages import Browser, Page
 
 
@@ -29,6 +36,28 @@ def test_a_snapshot_is_taken_compared_and_gone_back_to(browser: Browser, topic: 
     page = browser.send(form, name=f"at-{topic}", confirm=f"at-{topic}")
     assert f"Everything is as it was at at-{topic}" in page.text
     assert "Nothing." in browser.get(link).text
+
+
+def test_what_has_come_since_a_snapshot_is_downloaded_as_a_fixture_set(
+    browser: Browser, topic: str, tmp_path: Path
+) -> None:
+    schema = {"type": "record", "name": "Order", "fields": [{"name": "total", "type": "long"}]}
+    registration = {"schema": json.dumps(schema)}
+    answer = browser.http.post(f"/subjects/{topic}-value/versions", registration)
+    framed = b"\0" + int(answer.json["id"]).to_bytes(4, "big") + b"\x0e"
+    take(browser, f"at-{topic}")
+    avro = {"type": "binary", "data": base64.b64encode(framed).decode()}
+    browser.write(topic, avro, key="k", partition=0, headers={"ce_type": "placed"})
+    page = browser.get(f"/ui/snapshots?before=at-{topic}")
+    (link,) = [each for each in page.links if each.startswith("/ui/snapshots/download?")]
+    found = browser.http.get(link)
+    assert found.headers["Content-Type"] == "application/zip"
+    zipfile.ZipFile(io.BytesIO(found.body)).extractall(tmp_path)
+    loaded = load_fixtures(tmp_path, now_ms=0)
+    assert ([each.name for each in loaded.topics], loaded.record_count) == ([topic], 1)
+    lines = (tmp_path / "events" / f"{topic}.ndjson").read_text()
+    assert '"total":7' in lines.replace(" ", "")
+    assert browser.get("/ui/snapshots/download?before=never").status == 404
 
 
 def test_an_older_snapshot_is_replaced_only_when_told(browser: Browser, topic: str) -> None:
