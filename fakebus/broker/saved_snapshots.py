@@ -11,16 +11,19 @@ import asyncio
 import json
 import logging
 import re
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+import zlib
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass, fields
+from operator import attrgetter
+from typing import Any, TypeVar
 from uuid import UUID
 
 from fakebus.broker.config_requests import ResourceType
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.snapshot_reading import SnapshotReader
 from fakebus.broker.snapshots import LogCopy, Snapshot, Snapshots, TopicCopy
+from fakebus.broker.turns import in_turns
 from fakebus.clock import Clock
 from fakebus.errors import FakebusError
 from fakebus.storage.interface import LogChange, OffsetRow, Storage
@@ -31,6 +34,15 @@ logger = logging.getLogger("fakebus.broker")
 
 _NAME = re.compile(r"[a-zA-Z0-9._-]{1,100}")
 _RESTORING = "snapshot.restoring"
+_COMPRESSION = 1
+"""zlib's quickest: what repeats is most of it."""
+PIECE = 500
+"""Logs or offsets that are written in one go."""
+
+T = TypeVar("T")
+_ROW = tuple(each.name for each in fields(OffsetRow))
+_ROW_VALUES: Callable[[OffsetRow], tuple[Any, ...]] = attrgetter(*_ROW)
+_LOG_VALUES: Callable[[LogCopy], tuple[int, ...]] = attrgetter(*(f.name for f in fields(LogCopy)))
 
 Pair = tuple[Snapshot, Snapshot]
 
@@ -95,7 +107,7 @@ class SavedSnapshots:
         self._saved: dict[str, SavedSnapshot] = {}
         self._changing = asyncio.Lock()
 
-    def load(self, contents: Mapping[str, str], changes: Sequence[LogChange]) -> None:
+    def load(self, contents: Mapping[str, str | bytes], changes: Sequence[LogChange]) -> None:
         """Take over what storage holds."""
         self._saved = {name: _read(name, content) for name, content in contents.items()}
         self._snapshots.load((each.snapshot for each in self._saved.values()), changes)
@@ -187,13 +199,14 @@ class SavedSnapshots:
             return self._saved[name]
 
     async def _store(self, name: str, taken_at_ms: int, snapshot: Snapshot) -> None:
-        content = _written(taken_at_ms, snapshot)
+        marks = _json(snapshot.marks)
+        content = await _written(taken_at_ms, snapshot, marks)
         await self._write(name, content)
         # It is what it will be after a restart.
-        snapshot.marks = json.loads(content)["marks"]
+        snapshot.marks = json.loads(marks)
         self._saved[name] = SavedSnapshot(name, taken_at_ms, snapshot, len(content))
 
-    async def _write(self, name: str, content: str | None) -> None:
+    async def _write(self, name: str, content: bytes | None) -> None:
         with self._storage.atomic():
             writes = [self._storage.save_snapshot(name, content)]
             if self._storage.get_meta(_RESTORING) == name:
@@ -251,31 +264,54 @@ class SavedSnapshots:
                 await self._delete(saved)
 
 
-def _written(taken_at_ms: int, snapshot: Snapshot) -> str:
-    content = {
-        "taken_at_ms": taken_at_ms,
-        "topics": {
-            name: {
-                "id": str(topic.topic_id),
-                "configs": topic.configs,
-                "logs": [list(asdict(copy).values()) for copy in topic.logs],
-            }
-            for name, topic in snapshot.topics.items()
-        },
-        "configs": [[kind.name, name, own] for (kind, name), own in snapshot.configs.items()],
-        "offsets": {
-            group: [asdict(row) for row in offsets.values()]
-            for group, offsets in snapshot.offsets.items()
-        },
-        "marks": snapshot.marks,
-        "new_ids": {str(old): str(new) for old, new in snapshot.new_ids.items()},
-    }
+async def _written(taken_at_ms: int, snapshot: Snapshot, marks: str) -> bytes:
+    """Return a snapshot as compressed JSON; it may know a million partitions and offsets."""
+    compressor = zlib.compressobj(_COMPRESSION)
+    parts = [
+        compressor.compress(piece.encode())
+        async for piece in in_turns(_pieces(taken_at_ms, snapshot, marks))
+    ]
+    return b"".join([*parts, compressor.flush()])
+
+
+def _pieces(taken_at_ms: int, snapshot: Snapshot, marks: str) -> Iterator[str]:
+    configs = [[kind.name, name, own] for (kind, name), own in snapshot.configs.items()]
+    new_ids = {str(old): str(new) for old, new in snapshot.new_ids.items()}
+    yield f'{{"taken_at_ms":{taken_at_ms},"configs":{_json(configs)},"marks":{marks}'
+    yield f',"new_ids":{_json(new_ids)},"topics":{{'
+    for number, (name, topic) in enumerate(snapshot.topics.items()):
+        head = f'"id":"{topic.topic_id}","configs":{_json(topic.configs)},"logs"'
+        yield f"{',' * (number > 0)}{_json(name)}:{{{head}:"
+        yield from _array(topic.logs, _LOG_VALUES)
+        yield "}"
+    yield '},"offsets":{'
+    for number, (group, offsets) in enumerate(snapshot.offsets.items()):
+        yield f"{',' * (number > 0)}{_json(group)}:"
+        yield from _array(tuple(offsets.values()), _plain_row)
+    yield "}}"
+
+
+def _plain_row(row: OffsetRow) -> dict[str, Any]:
+    return dict(zip(_ROW, _ROW_VALUES(row), strict=True))
+
+
+def _array(items: Sequence[T], plain: Callable[[T], object]) -> Iterator[str]:
+    """Yield the pieces of an array, each as quick to write as an answer to a small request."""
+    yield "["
+    for begin in range(0, len(items), PIECE):
+        piece = _json([plain(each) for each in items[begin : begin + PIECE]])
+        yield f"{',' * (begin > 0)}{piece[1:-1]}"
+    yield "]"
+
+
+def _json(value: object) -> str:
     # Whoever gives a mark that is not JSON finds everything in its topic as well.
-    return json.dumps(content, separators=(",", ":"), default=lambda mark: None)
+    return json.dumps(value, separators=(",", ":"), default=lambda mark: None)
 
 
-def _read(name: str, text: str) -> SavedSnapshot:
-    content = json.loads(text)
+def _read(name: str, stored: str | bytes) -> SavedSnapshot:
+    # What was written before it was compressed is text.
+    content = json.loads(stored if isinstance(stored, str) else zlib.decompress(stored))
     snapshot = Snapshot(
         topics={name: _topic(topic) for name, topic in content["topics"].items()},
         configs={(ResourceType[kind], name): own for kind, name, own in content["configs"]},
@@ -283,7 +319,7 @@ def _read(name: str, text: str) -> SavedSnapshot:
         marks=content["marks"],
         new_ids={UUID(old): UUID(new) for old, new in content["new_ids"].items()},
     )
-    return SavedSnapshot(name, content["taken_at_ms"], snapshot, len(text))
+    return SavedSnapshot(name, content["taken_at_ms"], snapshot, len(stored))
 
 
 def _topic(stored: Mapping[str, Any]) -> TopicCopy:

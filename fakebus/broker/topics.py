@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -84,8 +84,9 @@ class Topics:
         """Awaited before stored batches of a log are deleted or replaced."""
         self.on_deleted: list[Callable[[Topic], None]] = []
         """Called with every topic that was deleted, or could not be stored after all."""
-        self.on_deleting: list[Callable[[Topic], None]] = []
-        """Called when a topic is about to be deleted: what they enqueue is stored with it."""
+        self.on_deleting: list[Callable[[Topic], Callable[[bool], Awaitable[None]]]] = []
+        """Called when a topic is about to be deleted: what they enqueue is stored with it, and what
+        they return is awaited afterwards, with whether it was."""
         self.on_changed: list[Callable[[Topic], None]] = []
         """Called with every topic that was created or got partitions."""
         self.note: Note = _note_nothing
@@ -252,9 +253,12 @@ class Topics:
         self._remove(topic)
         with self.storage.atomic():
             stored = self.storage.delete_topic(topic.topic_id, partial(self._put_back, topic))
-            for deleting in self.on_deleting:
-                deleting(topic)
-        await stored
+            finishing = [deleting(topic) for deleting in self.on_deleting]
+        try:
+            await stored
+        finally:
+            for finish in finishing:
+                await finish(topic.topic_id not in self._by_id)
         logger.info("topic %s is deleted with its records", topic.name)
         self.note("topic deleted", TopicPartition(topic.name, -1))
         self._announce_deleted(topic)

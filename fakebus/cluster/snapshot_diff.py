@@ -14,6 +14,7 @@ from typing import Any
 from fakebus.broker.activity import Origin
 from fakebus.broker.saved_snapshots import Pair
 from fakebus.broker.snapshots import LogCopy, Snapshot
+from fakebus.broker.turns import in_turns
 from fakebus.cluster.embedded import EmbeddedCluster
 from fakebus.cluster.event_lines import event_line
 from fakebus.cluster.events import Event
@@ -64,7 +65,7 @@ async def compare(bus: Bus, pair: Pair, limit: int) -> Json:
         "topics_created": sorted(_shown(after) - _shown(before) | anew),
         "topics_deleted": sorted(_shown(before) - _shown(after) | anew),
         "records": records,
-        "offsets": list(_offsets(before, after)),
+        "offsets": await _offsets(before, after),
         "configs": list(_configs(before, after)),
         "subjects": await _subjects(bus, pair),
     }
@@ -87,7 +88,7 @@ async def _records(bus: Bus, pair: Pair, limit: int, found: list[Json]) -> bool:
     cluster, room = EmbeddedCluster(bus, Origin(front_end="http")), MOST_LINES_BYTES
     until = monotonic() + COMPARE_S
     for name in sorted(_shown(pair[0]) | _shown(pair[1])):
-        for place, old, new in _logs(pair, name):
+        async for place, old, new in in_turns(_logs(pair, name)):
             sides = removed, added = _Side(), _Side()
             async with aclosing(bus.broker.saved_snapshots.reader.differences(old, new)) as all_:
                 async for both in all_:
@@ -117,20 +118,24 @@ async def _records(bus: Bus, pair: Pair, limit: int, found: list[Json]) -> bool:
     return True
 
 
-def _offsets(before: Snapshot, after: Snapshot) -> Iterator[Json]:
-    for group in sorted(before.offsets.keys() | after.offsets.keys()):
+async def _offsets(before: Snapshot, after: Snapshot) -> list[Json]:
+    found: list[Json] = []
+    async for group in in_turns(sorted(before.offsets.keys() | after.offsets.keys())):
         old, new = (
             {p: row.offset for p, row in each.offsets.get(group, {}).items()}
             for each in (before, after)
         )
-        for place, was, now in _changed(old, new):
-            yield {
+        found += (
+            {
                 "group": group,
                 "topic": place.topic,
                 "partition": place.partition,
                 "before": was,
                 "after": now,
             }
+            for place, was, now in _changed(old, new)
+        )
+    return found
 
 
 def _configs(before: Snapshot, after: Snapshot) -> Iterator[Json]:
@@ -193,7 +198,7 @@ async def emitted_events(bus: Bus, pair: Pair) -> list[Event]:
     """
     cluster, found, size = EmbeddedCluster(bus, Origin(front_end="http")), [], 0
     for name in sorted(_shown(pair[1])):
-        for place, old, new in _logs(pair, name):
+        async for place, old, new in in_turns(_logs(pair, name)):
             async for _, record in bus.broker.saved_snapshots.reader.differences(old, new):
                 if record is None:
                     continue

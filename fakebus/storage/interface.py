@@ -380,10 +380,10 @@ class KeptRange(NamedTuple):
 class SnapshotStore(Protocol):
     """Named snapshots, and the batches that only snapshots still hold."""
 
-    def save_snapshot(self, name: str, content: str | None) -> asyncio.Future[None]:
+    def save_snapshot(self, name: str, content: bytes | None) -> asyncio.Future[None]:
         """Enqueue: insert or replace a snapshot; ``None`` forgets it."""
 
-    async def load_snapshots(self) -> tuple[dict[str, str], list[LogChange]]:
+    async def load_snapshots(self) -> tuple[dict[str, str | bytes], list[LogChange]]:
         """Return the snapshots by name, and all changes in their order."""
 
     def keep_batches(self, change: LogChange, undo: Undo | None = None) -> asyncio.Future[None]:

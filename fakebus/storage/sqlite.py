@@ -109,12 +109,12 @@ class SqliteStorage:
         self.save_topic = topics.save_topic
         self.delete_topic = topics.delete_topic
         self.load_topics = topics.load_topics
-        self.commit_offsets = writer.writing(groups.commit_offsets)
-        self.delete_offsets = writer.writing(groups.delete_offsets)
-        self.save_group = writer.writing(groups.save_group)
+        self.commit_offsets = writer.writing(groups.commit_offsets, groups.offsets_size)
+        self.delete_offsets = writer.writing(groups.delete_offsets, groups.offsets_size)
+        self.save_group = writer.writing(groups.save_group, groups.snapshot_size)
         self.delete_group = writer.writing(groups.delete_group)
         self.load_groups = reader_connection.reading(groups.load_groups)
-        self.save_snapshot = writer.writing(snapshots.save_snapshot)
+        self.save_snapshot = writer.writing(snapshots.save_snapshot, groups.snapshot_size)
         self.load_snapshots = reader_connection.reading(snapshots.load_snapshots)
         self.read_kept = reader_connection.reading(snapshots.read_kept)
         self.kept_bytes = reader_connection.reading(snapshots.kept_bytes)

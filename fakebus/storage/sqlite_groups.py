@@ -9,6 +9,9 @@ from itertools import groupby
 from fakebus.storage.interface import GroupRow, OffsetRow
 from fakebus.storage.sqlite_transaction import Operation, Transaction
 
+_OFFSET_BYTES = 400
+"""Batches of so many bytes take as long to store as an offset."""
+
 
 def commit_offsets(transaction: Transaction, group_id: str, offsets: Sequence[OffsetRow]) -> None:
     """Insert or replace the group's offsets; creates the group if needed."""
@@ -78,6 +81,16 @@ def _offset_row(row: tuple[str, str, int, int, int, str, int, int | None]) -> Of
         commit_timestamp_ms=committed_ms,
         expire_timestamp_ms=expire_ms,
     )
+
+
+def offsets_size(_: str, offsets: Sequence[OffsetRow] | Sequence[tuple[str, int]]) -> int:
+    """Return how many bytes of batches cost as much as offsets do."""
+    return _OFFSET_BYTES * len(offsets)
+
+
+def snapshot_size(_: str, snapshot: bytes | str | None) -> int:
+    """Return the bytes of a snapshot; ``None`` is one that is forgotten."""
+    return 0 if snapshot is None else len(snapshot)
 
 
 OFFSET_WRITES: frozenset[Operation] = frozenset({commit_offsets, save_group})

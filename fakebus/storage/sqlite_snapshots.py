@@ -23,7 +23,7 @@ ORDER BY base_offset LIMIT ?
 """
 
 
-def save_snapshot(transaction: Transaction, name: str, content: str | None) -> None:
+def save_snapshot(transaction: Transaction, name: str, content: bytes | None) -> None:
     """Insert or replace a snapshot; ``None`` forgets it."""
     if content is None:
         transaction.execute("DELETE FROM snapshots WHERE name = ?", (name,))
@@ -31,7 +31,9 @@ def save_snapshot(transaction: Transaction, name: str, content: str | None) -> N
         transaction.execute("INSERT OR REPLACE INTO snapshots VALUES (?, ?)", (name, content))
 
 
-def load_snapshots(connection: sqlite3.Connection) -> tuple[dict[str, str], list[LogChange]]:
+def load_snapshots(
+    connection: sqlite3.Connection,
+) -> tuple[dict[str, str | bytes], list[LogChange]]:
     """Return the snapshots by name, and all changes in their order."""
     changes = connection.execute(
         "SELECT * FROM log_changes WHERE log_id <> ? ORDER BY id", (FORGOTTEN,)

@@ -124,8 +124,9 @@ def _delete_topic(transaction: Transaction, topic_id: UUID, dropped: list[int]) 
 def _drop_logs(transaction: Transaction, log_ids: set[int], dropped: list[int]) -> None:
     for log_id in log_ids:
         plan_purge(transaction, log_id, MAX_OFFSET)
-        transaction.execute("DELETE FROM logs WHERE log_id = ?", (log_id,))
-        transaction.execute("DELETE FROM leader_epochs WHERE log_id = ?", (log_id,))
+    rows = [(log_id,) for log_id in log_ids]
+    transaction.executemany("DELETE FROM logs WHERE log_id = ?", rows)
+    transaction.executemany("DELETE FROM leader_epochs WHERE log_id = ?", rows)
     dropped.extend(log_ids)
 
 

@@ -106,7 +106,7 @@ class GroupCommitWriter:
             operation: run in the writer's thread, with the transaction and ``arguments``.
             arguments: for the operation; unchanged until it is done.
             on_done: called on the event loop after the commit.
-            size: bytes of record batches in the arguments.
+            size: bytes of record batches in the arguments, or what costs as much.
             undo: called if the write fails, before anybody is told.
 
         Raises:
@@ -219,6 +219,7 @@ class GroupCommitWriter:
         arguments: tuple[Any, ...],
         on_done: OnDone | None = None,
         undo: Undo | None = None,
+        size: int = 0,
     ) -> asyncio.Future[None]:
         """Commit a write and return the future that says so.
 
@@ -227,20 +228,29 @@ class GroupCommitWriter:
             arguments: for the operation.
             on_done: called before the future is done.
             undo: called if the write fails, before anybody is told.
+            size: of the arguments, in bytes.
         """
         future: asyncio.Future[None] = self._loop.create_future()
-        self.enqueue(operation, arguments, partial(_finish, future, on_done), undo=undo)
+        self.enqueue(operation, arguments, partial(_finish, future, on_done), size, undo)
         return future
 
     def writing(
-        self, operation: Callable[Concatenate[Transaction, P], None]
+        self,
+        operation: Callable[Concatenate[Transaction, P], None],
+        size_of: Callable[..., int] | None = None,
     ) -> Callable[P, asyncio.Future[None]]:
-        """Return the function that enqueues an operation with the arguments that it is given."""
+        """Return the function that enqueues an operation with the arguments that it is given.
+
+        Args:
+            operation: run in the writer's thread, with the transaction and the arguments.
+            size_of: tells the bytes of arguments that may be large.
+        """
 
         def enqueue(*arguments: P.args, **named: P.kwargs) -> asyncio.Future[None]:
             if named:
                 raise TypeError("what is written is given by position")
-            return self.enqueue_with_future(operation, arguments)
+            size = 0 if size_of is None else size_of(*arguments)
+            return self.enqueue_with_future(operation, arguments, size=size)
 
         return enqueue
 

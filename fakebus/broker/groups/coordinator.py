@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -108,6 +108,7 @@ class GroupCoordinator:
             "StreamsGroupHeartbeat", streams, StreamsResult.refused, *told
         )
         self._offsets = self._groups.offsets
+        self._topics = topics
         self._offset_requests = OffsetRequests(config, clock, topics, self._groups)
         self.connections = GroupConnections(config, self._groups)
         topics.on_deleting.append(self._topic_deleted)
@@ -120,7 +121,7 @@ class GroupCoordinator:
         Raises:
             StorageError: the stored state cannot be read.
         """
-        await self._groups.load()
+        await self._groups.load(self._topics)
 
     def close(self) -> None:
         """Stop all timers; clients that wait are told to look for the coordinator again."""
@@ -290,13 +291,14 @@ class GroupCoordinator:
         self._offset_requests.delete(group_id, partitions, partial(settle, future))
         return future
 
-    def _topic_deleted(self, topic: Topic) -> None:
-        partitions = [TopicPartition(topic.name, i) for i in range(len(topic.partitions))]
-        for group_id in self._offsets.groups_with(topic.name):
-            self._offsets.delete(group_id, partitions)
+    def _topic_deleted(self, topic: Topic) -> Callable[[bool], Awaitable[None]]:
         self._topic_changed(topic)
+        return self._offsets.begin_leaving(
+            topic.name, [log.topic_partition for log in topic.partitions]
+        )
 
     def _topic_changed(self, topic: Topic) -> None:
+        self._offsets.end_leaving(topic.name)
         for group in self._groups:
             if isinstance(group, ConsumerGroup | ShareGroup | StreamsGroup):
                 group.topic_changed(topic)

@@ -7,7 +7,10 @@ commits, as Kafka's coordinator answers from what is replicated.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import TypeVar
 
 from fakebus.broker.groups.journal import (
     WhenStored,
@@ -21,8 +24,17 @@ from fakebus.storage.interface import OffsetRow, OffsetStore
 from fakebus.types import TopicPartition
 
 Offsets = dict[TopicPartition, OffsetRow]
+T = TypeVar("T")
+
+SLICE = 5000
+"""Offsets that are written at once, in some ten milliseconds; others are stored in between."""
 
 _NO_OFFSETS: Mapping[TopicPartition, OffsetRow] = {}
+
+
+def slices(items: Sequence[T]) -> list[Sequence[T]]:
+    """Return items in parts that are written each for itself."""
+    return [items[begin : begin + SLICE] for begin in range(0, len(items), SLICE)]
 
 
 def _forget_outcome(_: ErrorCode) -> None:
@@ -40,6 +52,8 @@ class CommittedOffsets:
         self._storage = storage
         self._by_group: dict[str, Offsets] = {}
         self._in_flight: dict[str, asyncio.Future[None]] = {}
+        self._leaving: dict[str, deque[tuple[str, Sequence[TopicPartition]]]] = {}
+        """By deleted topic, what is still to be forgotten of it, by group."""
         self.changed: Callable[[str], object] = tell_nobody
         """Told whose offsets have changed."""
 
@@ -98,6 +112,45 @@ class CommittedOffsets:
             lambda: self._drop(group_id, partitions),
             then,
         )
+
+    async def delete_in_slices(self, group_id: str, partitions: Sequence[TopicPartition]) -> None:
+        """Forget offsets a part at a time, so that others are stored in between."""
+        for part in slices(partitions):
+            self.delete(group_id, part)
+            await self.settled(group_id)
+
+    def begin_leaving(
+        self, topic: str, partitions: Sequence[TopicPartition]
+    ) -> Callable[[bool], Awaitable[None]]:
+        """Forget offsets with a topic's deletion, or note them if they are too many for that.
+
+        Returns:
+            What is to be called once the topic is deleted, or with false when it could not be.
+        """
+        left = self._leaving[topic] = deque()
+        for group_id in self.groups_with(topic):
+            known = partitions
+            if group_id not in self._in_flight:
+                known = [each for each in self._by_group[group_id] if each.topic == topic]
+            left.extend((group_id, part) for part in slices(known))
+        if sum(len(part) for _, part in left) <= SLICE:
+            self.end_leaving(topic)
+        return partial(self._leave, topic, left)
+
+    async def _leave(
+        self, topic: str, left: deque[tuple[str, Sequence[TopicPartition]]], is_deleted: bool
+    ) -> None:
+        while left and is_deleted:
+            await self.delete_in_slices(*left.popleft())
+        left.clear()
+        if self._leaving.get(topic) is left:
+            del self._leaving[topic]
+
+    def end_leaving(self, topic: str) -> None:
+        """Forget at once what is left of a topic: there may be a new one, with new offsets."""
+        left = self._leaving.get(topic, ())
+        while left:
+            self.delete(*left.popleft())
 
     def delete_group(self, group_id: str, then: WhenStored) -> None:
         """Forget a group with its snapshot and all its offsets."""

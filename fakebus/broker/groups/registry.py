@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from itertools import compress
+from operator import not_
+from typing import TYPE_CHECKING, Any
 
 from fakebus.broker.chores import FailureLog
 from fakebus.broker.configs.broker_config import BrokerConfig
@@ -19,12 +21,15 @@ from fakebus.broker.groups.group import (
     Group,
     GroupType,
 )
-from fakebus.broker.groups.offsets import CommittedOffsets
+from fakebus.broker.groups.offsets import CommittedOffsets, slices
 from fakebus.clock import Clock, Timer
 from fakebus.errors import ErrorCode, StorageError
 from fakebus.storage.interface import OffsetRow, OffsetStore
 from fakebus.types import TopicPartition
 from fakebus.wording import counted
+
+if TYPE_CHECKING:
+    from fakebus.broker.topics import Topics
 
 logger = logging.getLogger("fakebus.broker.groups")
 
@@ -141,34 +146,41 @@ class GroupRegistry:
         Raises:
             StorageError: it could not be stored.
         """
-        writes: list[Awaitable[None]] = []
         for group in self:
             self.type_of(group).remove_all(group, "its offsets are restored")
-            if group.group_id not in offsets:
-                writes.append(self._delete_new(group))
+        for group in self:
+            if group.group_id not in offsets and self.get(group.group_id) is group:
+                await self._delete_new(group)
         for group_id, wanted in offsets.items():
             present = self.offsets.of_group(group_id)
             surplus = [partition for partition in present if partition not in wanted]
-            if surplus:
-                self.offsets.delete(group_id, surplus)
+            await self.offsets.delete_in_slices(group_id, surplus)
             changed = [row for partition, row in wanted.items() if present.get(partition) != row]
             if changed or group_id not in self._groups:
                 shares = any(row.metadata.startswith(SHARE_STATE_PREFIX) for row in changed)
-                writes.append(self.store_offsets(group_id, changed, SHARE if shares else CLASSIC))
-        await asyncio.gather(*writes)
+                for rows in slices(changed) or [changed]:
+                    await self.store_offsets(group_id, rows, SHARE if shares else CLASSIC)
 
     async def _delete_new(self, group: Group) -> None:
         if await self.delete(group) is not ErrorCode.NONE:
             raise _not_stored(group.group_id)
 
-    async def load(self) -> None:
+    async def load(self, topics: Topics) -> None:
         """Restore what storage holds; the members' sessions start anew.
+
+        Args:
+            topics: those there are; the offsets of one that is not there were to go with it.
 
         Raises:
             StorageError: a group's state cannot be read.
         """
         for row in await self._storage.load_groups():
-            self.offsets.load(row.group_id, row.offsets)
+            is_known = [topics.get(each.topic) is not None for each in row.offsets]
+            self.offsets.load(row.group_id, compress(row.offsets, is_known))
+            if not all(is_known):
+                gone = compress(row.offsets, map(not_, is_known))
+                places = [TopicPartition(each.topic, each.partition) for each in gone]
+                self.offsets.delete(row.group_id, places)
             group_type = self._types.get(_stored_type(row.snapshot), self._types[CLASSIC])
             self._groups[row.group_id] = group_type.load(row.group_id, row.snapshot)
         self._plan_clean_up()

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import sqlite3
+import zlib
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -62,6 +65,51 @@ async def test_a_snapshot_of_another_process_brings_everything_back(tmp_path: Pa
         assert back.topic_id != old_id
         assert await values(broker) == [b"a"]
         assert broker.group_coordinator.committed_offset("g", T0) == 1
+
+
+async def test_a_snapshot_of_many_logs_and_offsets_is_written_a_piece_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fakebus.broker.saved_snapshots.PIECE", 3)
+    largest, dumps = 0, json.dumps
+
+    def noting(value: Any, **options: Any) -> str:
+        nonlocal largest
+        largest = max(largest, len(value))
+        return dumps(value, **options)
+
+    places = {TopicPartition("t", index): index for index in range(7)}
+    async with bus(tmp_path / "bus.db") as broker:
+        await broker.topics.create("t", 7, {})
+        for group in ("g", 'a "quoted" group'):
+            await broker.group_coordinator.set_offsets(group, places)
+        offsets = broker.group_coordinator.all_offsets()
+        with monkeypatch.context() as context:
+            context.setattr("fakebus.broker.saved_snapshots.json.dumps", noting)
+            await broker.saved_snapshots.save("s")
+        assert 0 < largest <= len('a "quoted" group')
+        for group in offsets:
+            await broker.group_coordinator.delete_group(group)
+    async with bus(tmp_path / "bus.db") as broker:
+        await broker.saved_snapshots.restore("s")
+        assert broker.group_coordinator.all_offsets() == offsets
+        topic = broker.topics.get("t")
+        assert topic is not None
+        assert len(topic.partitions) == 7
+
+
+async def test_a_snapshot_that_was_not_compressed_can_be_gone_back_to(tmp_path: Path) -> None:
+    async with bus(tmp_path / "bus.db") as broker:
+        await broker.topics.create("t", 1, {})
+        await broker.produce(T0, batch(b"a"))
+        await broker.saved_snapshots.save("s")
+    with closing(sqlite3.connect(tmp_path / "bus.db", isolation_level=None)) as file:
+        [content] = file.execute("SELECT content FROM snapshots").fetchone()
+        file.execute("UPDATE snapshots SET content = ?", (zlib.decompress(content).decode(),))
+    async with bus(tmp_path / "bus.db") as broker:
+        await broker.produce(T0, batch(b"b"))
+        await broker.saved_snapshots.restore("s")
+        assert await values(broker) == [b"a"]
 
 
 async def test_a_snapshot_can_be_gone_back_to_again_and_again_over_restarts(tmp_path: Path) -> None:

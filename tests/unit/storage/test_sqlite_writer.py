@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -395,3 +396,38 @@ async def test_a_group_ends_when_it_is_large_enough(monkeypatch: pytest.MonkeyPa
             writer.enqueue(print, (), lambda _: None, 4)
     await writer.close()
     assert sizes == [12, 51, 23]
+
+
+async def test_a_commit_of_very_many_offsets_does_not_run_in_the_event_loop(
+    storage: SqliteStorage,
+) -> None:
+    threads: list[threading.Thread] = []
+    run = storage._writer._transaction.run
+
+    def noting(writes: Any) -> None:
+        threads.append(threading.current_thread())
+        run(writes)
+
+    storage._writer._transaction.run = noting  # type: ignore[method-assign]
+    rows = [OffsetRow(topic="t", partition=index, offset=1) for index in range(1000)]
+    while threading.current_thread() not in threads:
+        await storage.commit_offsets("g", rows[:1])
+    await storage.commit_offsets("g", rows)
+    assert threads[-1] is not threading.current_thread()
+
+
+async def test_a_group_of_writes_holds_no_more_offsets_than_are_soon_stored(
+    storage: SqliteStorage,
+) -> None:
+    rows = [OffsetRow(topic="t", partition=index, offset=1) for index in range(8000)]
+    groups: list[int] = []
+    run = storage._writer._transaction.run
+
+    def noting(writes: Any) -> None:
+        groups.append(len(writes))
+        run(writes)
+
+    storage._writer._transaction.run = noting  # type: ignore[method-assign]
+    await asyncio.gather(*(storage.commit_offsets(f"g{number}", rows) for number in range(6)))
+    assert max(groups) <= 2
+    assert sum(groups) == 6

@@ -47,12 +47,18 @@ class FakeTopics:
         self.on_deleted: list[Any] = []
         self.on_changed: list[Any] = []
         self._topics: dict[str, Any] = {}
+        self._deletions: list[asyncio.Future[None]] = []
         for name in ("t", "u"):
             self.put(name, 4)
 
     def put(self, name: str, size: int) -> Any:
         """Create a topic, or give it more partitions."""
-        logs = [SimpleNamespace(log_start_offset=7, high_watermark=9) for _ in range(size)]
+        logs = [
+            SimpleNamespace(
+                topic_partition=TopicPartition(name, index), log_start_offset=7, high_watermark=9
+            )
+            for index in range(size)
+        ]
         topic = self._topics[name] = SimpleNamespace(
             name=name,
             topic_id=uuid5(NAMESPACE_OID, name),
@@ -77,11 +83,15 @@ class FakeTopics:
         known = ((self.by_id(place.topic_id), place.partition) for place in sorted(places))
         return tuple(TopicPartition(topic.name, number) for topic, number in known if topic)
 
+    def lose(self, name: str) -> None:
+        """Let a topic be gone, as after a kill."""
+        del self._topics[name]
+
     def delete(self, name: str) -> None:
         topic = self._topics[name]
-        for deleted in self.on_deleting:
-            deleted(topic)
-        del self._topics[name]
+        finishing = [deleting(topic) for deleting in self.on_deleting]
+        self.lose(name)
+        self._deletions = [asyncio.ensure_future(finish(True)) for finish in finishing]
 
 
 async def turns() -> None:

@@ -177,6 +177,67 @@ async def test_commit_under_way_does_not_outlive_its_topic(bench: Bench) -> None
     assert bench.store.offsets["g"] == {}
 
 
+async def test_very_many_offsets_of_a_deleted_topic_are_forgotten_a_part_at_a_time(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fakebus.broker.groups.offsets.SLICE", 2)
+    await bench.commit(*(PartitionOffset("t", index, 1) for index in range(3)))
+    await bench.commit(*(PartitionOffset("t", index, 1) for index in range(2)), group_id="h")
+    bench.store.hold()
+    bench.store.writes.clear()
+    bench.topics.delete("t")
+    for _ in range(3):
+        await turns()
+        assert bench.store.writes == ["delete_offsets"], "the next part waits for this one"
+        bench.store.writes.clear()
+        bench.store.release_one()
+    await turns()
+    assert bench.store.writes == []
+    assert bench.store.offsets == {"g": {}, "h": {}}
+    assert bench.coordinator.all_offsets() == {"g": {}, "h": {}}
+
+
+async def test_offsets_of_a_new_topic_are_not_taken_for_those_of_the_one_before(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fakebus.broker.groups.offsets.SLICE", 1)
+    await bench.commit(*(PartitionOffset("t", index, 1) for index in range(3)))
+    bench.store.hold()
+    bench.topics.delete("t")
+    await turns()
+    topic = bench.topics.put("t", 4)
+    for changed in bench.topics.on_changed:
+        changed(topic)
+    committing = bench.send_commit(PartitionOffset("t", 2, 8))
+    bench.store.release()
+    assert await bench.answer(committing) == OK
+    await turns()
+    assert {place: row.offset for place, row in bench.store.offsets["g"].items()} == {("t", 2): 8}
+    assert bench.committed(2) == 8
+
+
+async def test_offsets_stay_where_their_topic_could_not_be_deleted(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fakebus.broker.groups.offsets.SLICE", 1)
+    await bench.commit(PartitionOffset("t", 0, 5), PartitionOffset("t", 1, 6))
+    [deleting] = bench.topics.on_deleting
+    topic = bench.topics.get("t")
+    await deleting(topic)(False)
+    for changed in bench.topics.on_changed:
+        changed(topic)
+    await turns()
+    assert (bench.committed(0), bench.committed(1)) == (5, 6)
+
+
+async def test_offsets_of_a_topic_that_is_gone_at_a_start_are_forgotten(bench: Bench) -> None:
+    await bench.commit(PartitionOffset("t", 0, 1), PartitionOffset("u", 0, 2))
+    bench.topics.lose("t")
+    await bench.restart()
+    assert list(bench.coordinator.offsets("g")) == [U0]
+    assert list(bench.store.offsets["g"]) == [("u", 0)]
+
+
 async def test_offsets_can_be_deleted_unless_a_member_subscribes_to_the_topic(
     bench: Bench,
 ) -> None:
