@@ -14,10 +14,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from torture import kills
+from torture import damage, kills
 
 Part = Callable[[argparse.Namespace, Path], None]
 PARTS: dict[str, Part] = {
+    "damage": lambda arguments, directory: print(
+        f"{sum(damage.play(directory, arguments.copies, arguments.seed).values())} copies"
+    ),
     "kills": lambda arguments, directory: print(
         f"{sum(kills.play(directory, arguments.cycles, arguments.seed).values())} acknowledged"
     ),
@@ -29,11 +32,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m torture", description=__doc__.splitlines()[0])
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], metavar="PART")
     parser.add_argument("--cycles", type=int, default=1000, help="how often the bus is killed")
+    parser.add_argument("--copies", type=int, default=300, help="in how many a byte is changed")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--brief", action="store_true", help="a little of each, for every change")
     arguments = parser.parse_args()
     if arguments.brief:
-        arguments.cycles = 12
+        arguments.cycles, arguments.copies = 12, 8
     failed = 0
     for name in arguments.parts or PARTS:
         began = time.monotonic()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import redis
@@ -206,35 +206,45 @@ def see_topics(bus: Addresses) -> Seen:
             for name, entry in sorted(answer.result(20).items())
             if entry.source == ConfigSource.DYNAMIC_TOPIC_CONFIG.value
         }
-    for topic, count in sorted(topics.items()):
-        for partition in range(count):
-            for level in ("read_committed", "read_uncommitted"):
-                seen[f"{topic}:{partition} {level}"] = list(_records(bus, topic, partition, level))
+    places = [(topic, number) for topic, count in topics.items() for number in range(count)]
+    for level in ("read_committed", "read_uncommitted"):
+        for (topic, partition), records in sorted(_records(bus, places, level).items()):
+            seen[f"{topic}:{partition} {level}"] = records
     return seen
 
 
-def _records(bus: Addresses, topic: str, partition: int, level: str) -> Iterator[list[Any]]:
+def _records(bus: Addresses, places: list[tuple[str, int]], level: str) -> dict[Any, Any]:
+    """Return the records of partitions, each list ended by an error if there is one."""
     config = bus.client | {"group.id": "torture-look", "enable.auto.commit": False}
     # What the bus gives is looked at as it is: no client checks anything here.
     config |= {"check.crcs": False, "isolation.level": level, "fetch.error.backoff.ms": 1}
+    config |= {"fetch.wait.max.ms": 10}
     consumer = Consumer(config | {"enable.partition.eof": True, "auto.offset.reset": "earliest"})
-    consumer.assign([TopicPartition(topic, partition, 0)])
+    consumer.assign([TopicPartition(topic, partition, 0) for topic, partition in places])
+    records: dict[Any, Any] = {place: [] for place in places}
+    open_ = set(places)
     try:
-        while True:
-            message = consumer.poll(20)
+        while open_:
+            message = consumer.poll(10)
             if message is None:
-                yield ["nothing in 20 s"]
-                return
-            error = message.error()
-            if error is not None:
-                # The end, or an error that the caller compares.
-                if error.name() != "_PARTITION_EOF":
-                    yield [error.name()]
-                return
-            texts = [part if part is None else part.decode("latin-1") for part in _parts(message)]
-            yield [message.offset(), message.timestamp()[1], *texts, str(message.headers())]
+                for place in open_:
+                    records[place].append(["nothing in 10 s"])
+                break
+            place, error = (message.topic(), message.partition()), message.error()
+            if place not in open_:
+                continue
+            if error is None:
+                texts = [part and part.decode("latin-1") for part in _parts(message)]
+                record = [message.offset(), message.timestamp()[1], *texts, str(message.headers())]
+                records[place].append(record)
+                continue
+            # The end, or an error that the caller compares.
+            open_.discard(place)
+            if error.name() != "_PARTITION_EOF":
+                records[place].append([error.name()])
     finally:
         consumer.close()
+    return records
 
 
 def _parts(message: Any) -> tuple[bytes | None, bytes | None]:

@@ -1,8 +1,54 @@
-"""Batches that are not in the data file as they were written."""
+"""Damage: what is in the data file, or its write-ahead log, otherwise than it was written.
+
+SQLite knows how its pages hang together, and has sums for the frames of its log; of what stands in
+a page it knows nothing, and a log whose sums are wrong it takes for one that ends there. So every
+row of the small tables has a sum of its own, which is checked when all of them are read, at the
+start; batches have their CRC, which is checked whenever they are read; and the frames that the log
+had are counted before SQLite looks at it.
+"""
 
 from __future__ import annotations
 
-from fakebus.storage.interface import StoredBatch
+import shlex
+import sqlite3
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+from zlib import crc32
+
+from fakebus.errors import StorageError
+from fakebus.records.batch import HEADER, HEADER_SIZE, LENGTH_OVERHEAD, MAGIC, invalid_crcs
+from fakebus.storage.interface import ProducerBatch, StoredBatch
+
+LOG_HEADER_BYTES = 32
+FRAME_HEADER_BYTES = 24
+INDEX_HEADER_BYTES = 48
+"""Of each of the two copies, which are the same while nobody writes them."""
+_INDEX = struct.Struct("=I10xHI12x8s8x")
+"""Of the header of an index: its version, the size of a page, the frames of the log, their salt."""
+_INDEX_VERSION = 3007000
+_FRAME = struct.Struct(">II8s8x")
+"""Page, size of the database in pages if it ends a transaction, salt."""
+
+SCHEMA_KEY = "schema"
+"""Of the value that only this module knows."""
+SUMMED = (
+    ("meta", "key", "value"),
+    ("topics", "id", "topic_id, name, configs"),
+    ("logs", "log_id", "topic, partition, log_start_offset, first_dirty_offset"),
+    ("purges", "log_id", "before_offset"),
+    ("groups", "group_id", "snapshot"),
+    (
+        "group_offsets",
+        "group_id, topic, partition",
+        '"offset", leader_epoch, metadata, commit_timestamp_ms, expire_timestamp_ms',
+    ),
+    ("freed_bytes", "log_id, from_offset", "bytes"),
+    ("leader_epochs", "log_id, epoch", "start_offset"),
+    ("snapshots", "name", "content"),
+    ("log_changes", "id", "log_id, from_offset, upto_offset"),
+)
+"""Tables whose rows have a sum, their keys and their other columns, as of the step that adds it."""
 
 
 class DamagedBatch(list[StoredBatch]):
@@ -10,3 +56,236 @@ class DamagedBatch(list[StoredBatch]):
 
     Nobody is to be given what it holds; where it ends is right, as far as is known.
     """
+
+
+def damaged_batches(batches: Sequence[StoredBatch]) -> list[int]:
+    """Return the places of batches with another CRC than theirs, or not as their row says.
+
+    The CRC covers neither the offset of a batch nor its length.
+    """
+    places = invalid_crcs([batch.data for batch in batches])
+    known = set(places)
+    places += [
+        place
+        for place, batch in enumerate(batches)
+        if place not in known and not _is_of_its_row(batch)
+    ]
+    return sorted(places)
+
+
+def _is_of_its_row(batch: StoredBatch) -> bool:
+    base, last, *times_and_producer, attributes, data = batch
+    header = HEADER.unpack_from(data)
+    return (
+        header[1] + LENGTH_OVERHEAD == len(data)
+        and header[3] == MAGIC
+        and header[5] == attributes & 0xFFFF
+        and header[0] == base
+        and header[6] == last - base
+        and [*header[8:12]] == times_and_producer
+    )
+
+
+def is_of_its_row(row: ProducerBatch, head: bytes) -> bool:
+    """Whether the beginning of a batch says what its row does.
+
+    Args:
+        row: what is known of a batch without a look at it.
+        head: the first bytes of the batch, its header.
+    """
+    if len(head) < HEADER_SIZE:
+        return False
+    header = HEADER.unpack(head)
+    return (header[0], header[5], header[0] + header[6], *header[8:12]) == (
+        row.base_offset,
+        row.attributes & 0xFFFF,
+        row.last_offset,
+        row.max_timestamp,
+        row.producer_id,
+        row.producer_epoch,
+        row.base_sequence,
+    )
+
+
+def other_row(table: str, row_id: int) -> sqlite3.DatabaseError:
+    """Return the error of a row that is not as it was written, as SQLite has one for its pages."""
+    error = sqlite3.DatabaseError(
+        f"the row of table {table} with id = {row_id} is not as it was written"
+    )
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return error
+
+
+def sums() -> tuple[str, ...]:
+    """Return the statements that give rows their sums; whoever writes a row need not know of them.
+
+    A connection that writes, or looks for damage, needs :func:`add_sum_function`.
+    """
+    statements = []
+    for table, key, columns in SUMMED:
+        names = key.split(", ")
+        where = " AND ".join(f"{name} = new.{name}" for name in names)
+        statements.append(f"ALTER TABLE {table} ADD COLUMN sum INTEGER")
+        statements.append(f"UPDATE {table} SET sum = row_sum({key}, {columns})")  # noqa: S608
+        for event in ("INSERT", f"UPDATE OF {key}, {columns}"):
+            statements.append(
+                f"CREATE TRIGGER {table}_{event[:6].lower()} AFTER {event} ON {table} BEGIN "  # noqa: S608
+                f"UPDATE {table} SET sum = row_sum({key}, {columns}) WHERE {where}; END"
+            )
+    return tuple(statements)
+
+
+def add_sum_function(connection: sqlite3.Connection) -> None:
+    """Let statements of a connection use the sum of a row."""
+    connection.create_function("row_sum", -1, _row_sum, deterministic=True)
+
+
+def _row_sum(*values: object) -> int:
+    return crc32(repr(values).encode())
+
+
+def note_schema(connection: sqlite3.Connection) -> None:
+    """Write down how the tables are described, which no row's sum says anything of."""
+    connection.execute(
+        "INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (SCHEMA_KEY, _schema(connection))
+    )
+
+
+def _schema(connection: sqlite3.Connection) -> str:
+    described = connection.execute("SELECT name, sql FROM sqlite_schema ORDER BY name")
+    return str(_row_sum(*described.fetchall()))
+
+
+def changed_row(connection: sqlite3.Connection) -> tuple[str, str] | None:
+    """Find what is not as it was written, the first that there is.
+
+    Returns:
+        Which row, and a statement to go on without it, empty where others would lose their meaning.
+    """
+    for table, key, columns in SUMMED:
+        where = f"FROM {table} WHERE sum IS NOT row_sum({key}, {columns}) LIMIT 1"
+        quoted = " || ' AND ' || ".join(f"'{name} = ' || quote({name})" for name in key.split(", "))
+        found = connection.execute(f"SELECT {quoted} {where}").fetchone()
+        if found is not None:
+            which = f"the row of table {table} with {found[0]} is not as it was written"
+            is_alone = table not in ("topics", "logs")
+            return which, f"DELETE FROM {table} WHERE {found[0]}" if is_alone else ""  # noqa: S608
+    known = connection.execute("SELECT value FROM meta WHERE key = ?", (SCHEMA_KEY,)).fetchone()
+    if known != (_schema(connection),):
+        return "its tables are not described as they were", ""
+    return None
+
+
+class LogFrames:
+    """Frames of a write-ahead log, as they are before SQLite looks at them.
+
+    Args:
+        path: the data file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path.with_name(path.name + "-wal")
+        self.written = 0
+        """How many there are up to the last transaction that was ended."""
+        header, index = (
+            _begin(path.with_name(path.name + ending), size)
+            for ending, size in (("-wal", LOG_HEADER_BYTES), ("-shm", 2 * INDEX_HEADER_BYTES))
+        )
+        if len(header) < LOG_HEADER_BYTES:
+            return  # the last end was a clean one, and all of it is in the data file
+        counted, _, salt = frames_of(index)
+        self._page_bytes = int.from_bytes(header[8:12], "big")
+        if not _is_right(header):
+            self.written = max(1, counted)
+        elif counted and salt == header[16:24]:
+            self.written = counted
+        else:
+            self.written = self._count(header[16:24])
+
+    def _count(self, salt: bytes) -> int:
+        """Count without an index: what is left of the log before has another salt."""
+        last = 0
+        with self._path.open("rb") as log:
+            size = log.seek(0, 2)
+            places = range(LOG_HEADER_BYTES, size, FRAME_HEADER_BYTES + self._page_bytes)
+            for number, place in enumerate(places, start=1):
+                log.seek(place)
+                frame = log.read(FRAME_HEADER_BYTES)
+                if len(frame) == FRAME_HEADER_BYTES:
+                    _, pages, found = _FRAME.unpack(frame)
+                    last = number if pages and found == salt else last
+        return last
+
+    def demand(self, frames: int) -> None:
+        """See whether SQLite has found all of them.
+
+        Args:
+            frames: how many it has found.
+
+        Raises:
+            StorageError: it has not, and takes the log for one that ends before.
+        """
+        if frames < self.written:
+            place = LOG_HEADER_BYTES + frames * (FRAME_HEADER_BYTES + self._page_bytes)
+            raise StorageError(
+                f"{self._path} is damaged at byte {place if frames else 0}, in frame {frames + 1} "
+                f"of {self.written}: what was stored from there on cannot be read. It was left as "
+                "it is. Put a backup of it and of the data file in its place, choose another file, "
+                f"or go on with what was stored before:  truncate -s {place if frames else 0} "
+                f"{self._path}"
+            )
+
+
+def frames_of(index: bytes) -> tuple[int, int, bytes]:
+    """Return how many frames a log's index counts, the bytes of one, and their salt.
+
+    What is no index, or only a part of one, counts none: SQLite makes it anew before it uses it.
+    """
+    if len(index) < 2 * INDEX_HEADER_BYTES:
+        return 0, 0, b""
+    version, page_bytes, frames, salt = _INDEX.unpack_from(index)
+    if version != _INDEX_VERSION or not index.startswith(index[INDEX_HEADER_BYTES:]):
+        return 0, 0, b""
+    return frames, FRAME_HEADER_BYTES + (65536 if page_bytes == 1 else page_bytes), salt
+
+
+def _begin(path: Path, size: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(size)
+    except FileNotFoundError:
+        return b""
+
+
+def _is_right(header: bytes) -> bool:
+    """Whether the header of a log has the sums that it says."""
+    order = ">" if header[3] & 1 else "<"
+    first = second = 0
+    numbers = struct.unpack(f"{order}6I", header[:24])
+    for left, right in zip(numbers[::2], numbers[1::2], strict=True):
+        first = (first + left + second) & 0xFFFFFFFF
+        second = (second + right + first) & 0xFFFFFFFF
+    return header[:3] == b"\x37\x7f\x06" and struct.pack(">II", first, second) == header[24:32]
+
+
+def damaged(name: str, what: str, without: str = "") -> str:
+    """Say that a file is damaged, how, and what can be done.
+
+    Args:
+        name: the file.
+        what: what is wrong, and where.
+        without: a statement that takes out what is wrong, and nothing else.
+    """
+    remedy = f"save what can be read: sqlite3 {name} .recover | sqlite3 NEW_FILE"
+    if without:
+        remedy = f"go on without it: sqlite3 {name} {shlex.quote(without)}"
+    return f"{name} is damaged: {what}. Put a backup in its place, choose another file, or {remedy}"
+
+
+def first_damage(connection: sqlite3.Connection) -> str | None:
+    """Return what is wrong first in the structure of a database; it is read as a whole."""
+    try:
+        [found] = connection.execute("PRAGMA integrity_check(1)").fetchone()
+    except (sqlite3.Error, UnicodeDecodeError):
+        found = "page 1, where its tables are named, cannot be read"
+    return None if found == "ok" else " ".join(found.split())

@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from fakebus.errors import StorageError
+from fakebus.storage.damage import add_sum_function, sums
 
 APPLICATION_ID = 0x46614B65
 """``FaKe`` in ASCII, in the header of every data file."""
@@ -212,6 +213,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     ("CREATE INDEX abort_markers ON batches (id >> 44) WHERE attributes & 65536",),
     # Snapshots may be compressed: what was written before is text.
     (),
+    sums(),
 )
 
 
@@ -250,6 +252,7 @@ def migrate(
         StorageError: the database is newer than the last step.
         sqlite3.Error: a step failed; the database is as it was before that step.
     """
+    add_sum_function(connection)
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     check_version(version, len(migrations), name)
     for number, statements in enumerate(migrations[version:], start=version + 1):

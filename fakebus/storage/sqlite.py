@@ -9,18 +9,29 @@ database in memory belongs to one connection, so there reads wait for the group 
 from __future__ import annotations
 
 import asyncio
+import logging
 import sqlite3
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import aiosqlite
 
 from fakebus.errors import StorageError
 from fakebus.storage import sqlite_groups as groups
 from fakebus.storage import sqlite_snapshots as snapshots
+from fakebus.storage.damage import (
+    SCHEMA_KEY,
+    LogFrames,
+    changed_row,
+    damaged,
+    first_damage,
+    note_schema,
+)
 from fakebus.storage.interface import KeptRange, LogChange, Undo
 from fakebus.storage.migrations import migrate
-from fakebus.storage.sqlite_connection import PAGE_SIZE, WorkerConnection, damaged, is_damage
+from fakebus.storage.sqlite_connection import PAGE_SIZE, WorkerConnection, is_damage
 from fakebus.storage.sqlite_file import FileLock, check_data_file
 from fakebus.storage.sqlite_lineage import SqliteLineage
 from fakebus.storage.sqlite_logs import APPENDS, SqliteLogs
@@ -32,9 +43,13 @@ from fakebus.storage.sqlite_transaction import OpenFiles, Transaction
 from fakebus.storage.sqlite_wal import MAX_WAL_BYTES, WriteAheadLog
 from fakebus.storage.sqlite_writer import GroupCommitWriter
 
+logger = logging.getLogger("fakebus.storage")
+
 _BUSY_TIMEOUT_S = 1.0
 _WRITE_CACHE_KIB = 8 * 1024
 _READ_CACHE_KIB = 4 * 1024
+CHECKED_AT_ONCE_BYTES = 64 * 1024 * 1024
+"""A file up to this size is looked through before the start is over, which takes 25 ms."""
 
 QUICK_OPERATIONS = APPENDS | groups.OFFSET_WRITES | VALUE_WRITES
 """What is done in microseconds, whatever its arguments: fit for an inline commit."""
@@ -47,6 +62,8 @@ class _Found(NamedTuple):
     meta: dict[str, str]
     log_starts: dict[int, int]
     next_log_id: int
+    is_checked: bool
+    """Whether the file was looked through as a whole."""
 
 
 class SqliteStorage:
@@ -77,6 +94,7 @@ class SqliteStorage:
         self._wal = wal
         self._files = self._transaction.files = files
         self._keeper: sqlite3.Connection | None = None
+        self._check: asyncio.Task[None] | None = None
         self._closed = False
         self._writer = writer = GroupCommitWriter(
             writer_connection, found.transaction, self._purge, QUICK_OPERATIONS, wal
@@ -170,22 +188,29 @@ class SqliteStorage:
 
     @classmethod
     async def _open_file(cls, path: Path, lock: FileLock, durable: bool) -> SqliteStorage:
-        writer = await WorkerConnection.open(path, busy_timeout_s=_BUSY_TIMEOUT_S)
+        frames = LogFrames(path)
         # A connection's thread is not a daemon: left open, it would hang the interpreter.
+        stack = AsyncExitStack()
+        behind = stack.enter_context(ExitStack())
         try:
+            writer = await WorkerConnection.open(path, busy_timeout_s=_BUSY_TIMEOUT_S)
+            stack.push_async_callback(writer.close)
+            if frames.written:
+                await writer.call(_read_log)
+                _demand_frames(frames, path, behind)
             found = await writer.call(_prepare, str(path), durable=durable)
             reader = await WorkerConnection.open(path, busy_timeout_s=_BUSY_TIMEOUT_S)
-            try:
-                await reader.call(_prepare_reader, durable)
-                files = OpenFiles(path)
-                wal = WriteAheadLog(path, files, reader, durable, _BUSY_TIMEOUT_S)
-                return cls(writer, reader, lock, found, wal, files)
-            except BaseException:
-                await reader.close()
-                raise
+            stack.push_async_callback(reader.close)
+            await reader.call(_prepare_reader, durable)
+            files = OpenFiles(path)
         except BaseException:
-            await writer.close()
+            await stack.aclose()
             raise
+        wal = WriteAheadLog(path, files, reader, durable, _BUSY_TIMEOUT_S)
+        storage = cls(writer, reader, lock, found, wal, files)
+        if not found.is_checked:
+            storage._check = asyncio.create_task(_check_beside(path))
+        return storage
 
     async def _purge(self) -> bool:
         if self._wal is not None and self._wal.cut_wanted:
@@ -219,6 +244,8 @@ class SqliteStorage:
                 stack.push_async_callback(self._reader_connection.close)
             if self._wal is not None:
                 stack.push_async_callback(self._wal.close)
+            if self._check is not None:
+                stack.push_async_callback(_end, self._check)
             stack.callback(self._look_for_harm)
             await self._writer.close()
 
@@ -251,14 +278,75 @@ def _run(
     transaction.run([(operation, arguments)])
 
 
+def _read_log(connection: sqlite3.Connection) -> None:
+    # The first read makes the index of the log, of all frames whose sums are right.
+    with suppress(sqlite3.DatabaseError):
+        connection.execute("PRAGMA user_version").fetchall()
+
+
+def _demand_frames(frames: LogFrames, path: Path, behind: ExitStack) -> None:
+    """Demand that SQLite has found all frames, or keep it from taking the rest for all.
+
+    Args:
+        frames: what was there before.
+        path: the data file.
+        behind: closed when SQLite's own connections are.
+    """
+    files = OpenFiles(path)
+    behind.callback(files.close)
+    try:
+        frames.demand(files.log_frames())
+    except StorageError:
+        keeper = files.hold_back()
+        if keeper is not None:
+            behind.callback(keeper.close)
+        raise
+
+
 def _prepare(connection: sqlite3.Connection, name: str, *, durable: bool) -> _Found:
     """Configure the writer's connection, migrate, and read what is needed in memory."""
     try:
-        return _configure(connection, name, durable=durable)
-    except sqlite3.DatabaseError as error:
-        if not is_damage(error):
+        found = _configure(connection, name, durable=durable)
+        if name != ":memory:" and (damage := _find_damage(connection)):
+            raise StorageError(damaged(name, *damage))
+        return found
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        # What is no SQL any more was a description of a table, and what is no UTF-8 a text.
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+        if not is_damage(code) and code != sqlite3.SQLITE_ERROR:
             raise
-        raise StorageError(damaged(name, error, connection)) from error
+        place = first_damage(connection)
+        raise StorageError(damaged(name, f"{error}; {place}" if place else str(error))) from error
+
+
+def _find_damage(connection: sqlite3.Connection) -> tuple[str, str] | None:
+    if _is_small(connection) and (place := first_damage(connection)):
+        return place, ""
+    return changed_row(connection)
+
+
+async def _check_beside(path: Path) -> None:
+    """Look through a large file while it is in use, and log what is wrong."""
+    async with aiosqlite.connect(path, isolation_level=None) as connection:
+        try:
+            [[found]] = await connection.execute_fetchall("PRAGMA integrity_check(1)")
+        except asyncio.CancelledError:
+            await connection.interrupt()
+            raise
+        except sqlite3.Error as error:
+            found = str(error)
+    if found != "ok":
+        logger.error("%s", damaged(str(path), " ".join(found.split())))
+
+
+async def _end(check: asyncio.Task[None]) -> None:
+    check.cancel()
+    await asyncio.wait([check])
+
+
+def _is_small(connection: sqlite3.Connection) -> bool:
+    [pages] = connection.execute("PRAGMA page_count").fetchone()
+    return bool(pages * PAGE_SIZE <= CHECKED_AT_ONCE_BYTES)
 
 
 def _configure(connection: sqlite3.Connection, name: str, *, durable: bool) -> _Found:
@@ -278,14 +366,20 @@ def _configure(connection: sqlite3.Connection, name: str, *, durable: bool) -> _
     # A new file gets its first version before it has a write-ahead log, so that its header
     # says from the first moment whose it is.
     if migrate(connection, name):
+        note_schema(connection)
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     connection.execute("PRAGMA journal_mode = WAL").fetchall()
     drop_filled(connection)
     return _Found(
         Transaction(connection),
-        dict(connection.execute("SELECT key, value FROM meta").fetchall()),
+        dict(
+            connection.execute(
+                "SELECT key, value FROM meta WHERE key <> ?", (SCHEMA_KEY,)
+            ).fetchall()
+        ),
         load_log_starts(connection),
         read_next_log_id(connection),
+        name == ":memory:" or _is_small(connection),
     )
 
 

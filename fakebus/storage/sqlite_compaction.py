@@ -84,7 +84,7 @@ def replace_batches(
     transaction.execute(_FORGET_BETWEEN, (log_id, from_offset, behind_id - log_start))
     if behind_bytes != cumulative_bytes:
         transaction.execute(
-            "INSERT OR REPLACE INTO freed_bytes VALUES (?, ?, ?)",
+            "INSERT OR REPLACE INTO freed_bytes (log_id, from_offset, bytes) VALUES (?, ?, ?)",
             (log_id, upto_offset, behind_bytes - cumulative_bytes),
         )
 

@@ -15,6 +15,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 import aiosqlite
 
 from fakebus.errors import StorageError
+from fakebus.storage.damage import damaged
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -128,8 +129,10 @@ class WorkerConnection:
 
     def explain(self, error: sqlite3.Error) -> StorageError:
         """Return what SQLite reports as an error that names the database."""
-        if is_damage(error):
-            return StorageError(damaged(self.name, error))
+        # Text that is no UTF-8 is told by an error of Python's own, without a code.
+        no_code = sqlite3.SQLITE_CORRUPT if isinstance(error, sqlite3.OperationalError) else 0
+        if is_damage(getattr(error, "sqlite_errorcode", no_code)):
+            return StorageError(damaged(self.name, str(error)))
         return StorageError(f"{self.name}: {error}")
 
     async def read(
@@ -157,32 +160,10 @@ class WorkerConnection:
         await self._connection.close()
 
 
-def is_damage(error: sqlite3.Error) -> bool:
-    """Whether SQLite says that the file is not what it was written as."""
+def is_damage(code: int) -> bool:
+    """Whether an error code of SQLite says that the file is not what it was written as."""
     # The lower byte is the error, the upper ones say more of it.
-    primary = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    return primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-
-
-def damaged(name: str, error: sqlite3.Error, connection: sqlite3.Connection | None = None) -> str:
-    """Say that a file is damaged, where, and what can be done.
-
-    Args:
-        name: the file.
-        error: what SQLite says.
-        connection: where to look for the first place that is damaged.
-    """
-    where = ""
-    if connection is not None:
-        try:
-            [found] = connection.execute("PRAGMA quick_check(1)").fetchone()
-        except sqlite3.Error:
-            found = "page 1, where its tables are named, cannot be read"
-        where = f"; {' '.join(found.split())}"
-    return (
-        f"{name} is damaged: {error}{where}. Put a backup in its place, choose another file, or "
-        f"save what can be read: sqlite3 {name} .recover | sqlite3 NEW_FILE"
-    )
+    return code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def _in_read_transaction(

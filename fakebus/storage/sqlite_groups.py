@@ -11,6 +11,10 @@ from fakebus.storage.sqlite_transaction import Operation, Transaction
 
 _OFFSET_BYTES = 400
 """Batches of so many bytes take as long to store as an offset."""
+_COLUMNS = """
+group_id, topic, partition, "offset", leader_epoch, metadata, commit_timestamp_ms,
+expire_timestamp_ms
+"""
 
 
 def commit_offsets(transaction: Transaction, group_id: str, offsets: Sequence[OffsetRow]) -> None:
@@ -19,7 +23,7 @@ def commit_offsets(transaction: Transaction, group_id: str, offsets: Sequence[Of
         "INSERT INTO groups (group_id) VALUES (?) ON CONFLICT DO NOTHING", (group_id,)
     )
     transaction.executemany(
-        "INSERT OR REPLACE INTO group_offsets VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        f"INSERT OR REPLACE INTO group_offsets ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
         (
             (
                 group_id,
@@ -48,7 +52,9 @@ def delete_offsets(
 
 def save_group(transaction: Transaction, group_id: str, snapshot: bytes) -> None:
     """Keep the coordinator's own snapshot of the group."""
-    transaction.execute("INSERT OR REPLACE INTO groups VALUES (?, ?)", (group_id, snapshot))
+    transaction.execute(
+        "INSERT OR REPLACE INTO groups (group_id, snapshot) VALUES (?, ?)", (group_id, snapshot)
+    )
 
 
 def delete_group(transaction: Transaction, group_id: str) -> None:
@@ -59,14 +65,18 @@ def delete_group(transaction: Transaction, group_id: str) -> None:
 
 def load_groups(connection: sqlite3.Connection) -> list[GroupRow]:
     """Return every group."""
-    rows = connection.execute("SELECT * FROM group_offsets ORDER BY group_id, topic, partition")
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM group_offsets ORDER BY group_id, topic, partition"  # noqa: S608
+    )
     offsets = {
         group_id: tuple(_offset_row(row) for row in group)
         for group_id, group in groupby(rows, key=lambda row: row[0])
     }
     return [
         GroupRow(group_id=group_id, snapshot=snapshot, offsets=offsets.get(group_id, ()))
-        for group_id, snapshot in connection.execute("SELECT * FROM groups ORDER BY group_id")
+        for group_id, snapshot in connection.execute(
+            "SELECT group_id, snapshot FROM groups ORDER BY 1"
+        )
     ]
 
 

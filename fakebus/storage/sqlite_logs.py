@@ -71,8 +71,9 @@ class SqliteLogs:
         if damaged:
             self._damage.log(
                 logging.ERROR,
-                "the batch at offset %d of %s is damaged in %s: its CRC is wrong. Nobody is given "
-                "it; consumers go on behind it after  fakebus groups GROUP --reset %s=%d",
+                "the batch at offset %d of %s is damaged in %s: it is not as it was written. "
+                "Nobody is given it; consumers go on behind it after  "
+                "fakebus groups GROUP --reset %s=%d",
                 batches[0].base_offset,
                 damaged,
                 self._reader.name,
@@ -235,7 +236,8 @@ def _begin_epoch(
             "UPDATE leader_epochs SET log_id = ? WHERE log_id = ?", (log_id, former_id)
         )
     transaction.execute(
-        "INSERT INTO leader_epochs VALUES (?, ?, ?)", (log_id, leader_epoch, start_offset)
+        "INSERT INTO leader_epochs (log_id, epoch, start_offset) VALUES (?, ?, ?)",
+        (log_id, leader_epoch, start_offset),
     )
 
 

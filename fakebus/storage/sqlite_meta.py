@@ -73,7 +73,7 @@ def _set_meta(transaction: Transaction, key: str, value: str | None) -> None:
     if value is None:
         transaction.execute("DELETE FROM meta WHERE key = ?", (key,))
     else:
-        transaction.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+        transaction.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (key, value))
 
 
 def _set_all_meta(transaction: Transaction, values: Mapping[str, str | None]) -> None:

@@ -119,7 +119,9 @@ def delete_last(transaction: Transaction, from_id: int, upto_id: int) -> int | N
 
 def plan_filling(transaction: Transaction, log_id: int) -> None:
     """Write down that a log belongs to no topic yet."""
-    transaction.execute("INSERT OR IGNORE INTO purges VALUES (?, ?)", (log_id, _FILLING))
+    transaction.execute(
+        "INSERT OR IGNORE INTO purges (log_id, before_offset) VALUES (?, ?)", (log_id, _FILLING)
+    )
 
 
 def end_filling(transaction: Transaction, log_ids: Iterable[int]) -> None:

@@ -6,8 +6,7 @@ import sqlite3
 from bisect import bisect_left
 from dataclasses import replace
 
-from fakebus.records.batch import invalid_crcs
-from fakebus.storage.damage import DamagedBatch
+from fakebus.storage.damage import DamagedBatch, damaged_batches, is_of_its_row, other_row
 from fakebus.storage.interface import (
     BatchPosition,
     BatchSummary,
@@ -43,7 +42,8 @@ SELECT producer_id FROM batches
 WHERE id >> 44 = ? AND producer_id > ? ORDER BY producer_id LIMIT 1
 """
 PRODUCER_BATCHES = """
-SELECT producer_id, producer_epoch, base_sequence, id, last_offset, max_timestamp, attributes
+SELECT producer_id, producer_epoch, base_sequence, id, last_offset, max_timestamp, attributes,
+       substr(data, 1, 61)
 FROM batches WHERE id >> 44 = ? AND producer_id = ? AND id >= ?
 ORDER BY id DESC LIMIT ?
 """
@@ -63,7 +63,7 @@ def read_batches(
         The batches before the first that is damaged, or that one alone and its partition.
     """
     batches = _read_batches(connection, log_id, from_offset, upto_offset, max_bytes, max_batches)
-    places = invalid_crcs([batch.data for batch in batches])
+    places = damaged_batches(batches)
     if not places:
         return batches, ""
     if places[0]:
@@ -186,18 +186,11 @@ def producer_batches(
             break
         [producer_id] = row
         cursor.execute(PRODUCER_BATCHES, (log_id, producer_id, first.id, newest))
-        for found, epoch, sequence, row_id, last_offset, timestamp, attributes in cursor:
-            batches.append(
-                ProducerBatch(
-                    found,
-                    epoch,
-                    sequence,
-                    row_id & MAX_OFFSET,
-                    last_offset,
-                    timestamp,
-                    attributes,
-                )
-            )
+        for found, epoch, sequence, row_id, *rest, head in cursor:
+            row = ProducerBatch(found, epoch, sequence, row_id & MAX_OFFSET, *rest)
+            if not is_of_its_row(row, head):
+                raise other_row("batches", row_id)
+            batches.append(row)
     batches.sort(key=lambda batch: batch.base_offset)
     return batches
 

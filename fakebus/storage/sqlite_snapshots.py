@@ -28,7 +28,9 @@ def save_snapshot(transaction: Transaction, name: str, content: bytes | None) ->
     if content is None:
         transaction.execute("DELETE FROM snapshots WHERE name = ?", (name,))
     else:
-        transaction.execute("INSERT OR REPLACE INTO snapshots VALUES (?, ?)", (name, content))
+        transaction.execute(
+            "INSERT OR REPLACE INTO snapshots (name, content) VALUES (?, ?)", (name, content)
+        )
 
 
 def load_snapshots(
@@ -36,15 +38,20 @@ def load_snapshots(
 ) -> tuple[dict[str, str | bytes], list[LogChange]]:
     """Return the snapshots by name, and all changes in their order."""
     changes = connection.execute(
-        "SELECT * FROM log_changes WHERE log_id <> ? ORDER BY id", (FORGOTTEN,)
+        """
+        SELECT id, log_id, from_offset, upto_offset FROM log_changes WHERE log_id <> ? ORDER BY id
+        """,
+        (FORGOTTEN,),
     ).fetchall()
-    snapshots = connection.execute("SELECT * FROM snapshots ORDER BY name").fetchall()
+    snapshots = connection.execute("SELECT name, content FROM snapshots ORDER BY name").fetchall()
     return dict(snapshots), list(map(LogChange._make, changes))
 
 
 def keep_batches(transaction: Transaction, change: LogChange) -> None:
     """Note a change, and copy the batches that begin in its range."""
-    transaction.execute("INSERT INTO log_changes VALUES (?, ?, ?, ?)", change)
+    transaction.execute(
+        "INSERT INTO log_changes (id, log_id, from_offset, upto_offset) VALUES (?, ?, ?, ?)", change
+    )
     first = (change.log_id << OFFSET_BITS) + change.from_offset
     last = (change.log_id << OFFSET_BITS) + change.upto_offset - 1
     transaction.execute(_COPY, (change.change_id, MAX_OFFSET, first, last))

@@ -79,7 +79,7 @@ def read_next_log_id(connection: sqlite3.Connection) -> int:
         """
         SELECT max(seq) FROM (
             SELECT seq FROM sqlite_sequence WHERE name = 'logs'
-            UNION SELECT max(log_id) FROM purges
+            UNION SELECT max(log_id) FROM purges UNION SELECT max(log_id) FROM logs
         )
         """
     ).fetchone()

@@ -16,11 +16,11 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from struct import Struct
 from typing import Any
 
 from fakebus.errors import StorageError
 from fakebus.real_time import monotonic, time_ns
+from fakebus.storage.damage import INDEX_HEADER_BYTES, LOG_HEADER_BYTES, frames_of
 from fakebus.storage.interface import StoredBatch
 
 logger = logging.getLogger("fakebus.storage")
@@ -56,15 +56,8 @@ _SETTLED_NS = 1_000_000_000
 _FIXED_BYTES = 24
 """The beginning of the data file that no transaction changes."""
 
-_INDEX_VERSION = 3007000
-_INDEX = Struct("=I10xHI12x8s8x")
-"""Of the header of an index: its version, the size of a page, the frames of the log, their salt."""
-_INDEX_HEADER_BYTES = _INDEX.size
-"""Of each of its two copies, which are the same while nobody writes it."""
 _INDEX_REGION_BYTES = 32 * 1024
 _INDEX_REGION_FRAMES = 4096
-LOG_HEADER_BYTES = 32
-FRAME_HEADER_BYTES = 24
 
 
 class OpenFiles:
@@ -157,10 +150,10 @@ class OpenFiles:
                 )
 
     def _read_index(self) -> bytes:
-        index = os.pread(self._index, 2 * _INDEX_HEADER_BYTES, 0)
-        if len(index) < 2 * _INDEX_HEADER_BYTES:
+        index = os.pread(self._index, 2 * INDEX_HEADER_BYTES, 0)
+        if len(index) < 2 * INDEX_HEADER_BYTES:
             self._mend_index()
-            return bytes(2 * _INDEX_HEADER_BYTES)
+            return bytes(2 * INDEX_HEADER_BYTES)
         return index
 
     def _mend_index(self) -> None:
@@ -177,7 +170,7 @@ class OpenFiles:
 
     def _has_frames(self, index: bytes) -> bool:
         """Whether the log holds the frames that its index counts, those of the last look too."""
-        frames, frame_bytes, salt = _frames_of(index)
+        frames, frame_bytes, salt = frames_of(index)
         if not frames:
             return True
         if os.pread(self._log, 8, 16) != salt:
@@ -195,8 +188,12 @@ class OpenFiles:
 
     def log_bytes(self) -> int:
         """Return how long the log is that has not been begun anew, in bytes."""
-        frames, frame_bytes, _ = _frames_of(self._read_index())
+        frames, frame_bytes, _ = frames_of(self._read_index())
         return frames * frame_bytes
+
+    def log_frames(self) -> int:
+        """Return how many frames of the log SQLite knows of."""
+        return frames_of(self._read_index())[0]
 
     def hold_back(self) -> sqlite3.Connection | None:
         """Return a connection that, closed last, keeps SQLite from copying the log at the end.
@@ -226,17 +223,6 @@ class OpenFiles:
 
 def _gone(name: str) -> StorageError:
     return StorageError(f"{name} was deleted or moved away while it was in use. {_NOTHING_MORE}")
-
-
-def _frames_of(index: bytes) -> tuple[int, int, bytes]:
-    """Return how many frames a log's index counts, the bytes of one, and their salt.
-
-    What is no index, or only a part of one, counts none: SQLite makes it anew before it uses it.
-    """
-    version, page_bytes, frames, salt = _INDEX.unpack_from(index)
-    if version != _INDEX_VERSION or not index.startswith(index[_INDEX_HEADER_BYTES:]):
-        return 0, 0, b""
-    return frames, FRAME_HEADER_BYTES + (65536 if page_bytes == 1 else page_bytes), salt
 
 
 class Transaction:

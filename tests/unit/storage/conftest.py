@@ -53,4 +53,5 @@ async def file_storage(data_file: Path) -> AsyncIterator[SqliteStorage]:
 @pytest.fixture(autouse=True)
 def invented_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take any bytes for batches, as most of these tests do."""
-    monkeypatch.setattr(sqlite_reads, "invalid_crcs", lambda batches: [])
+    monkeypatch.setattr(sqlite_reads, "damaged_batches", lambda batches: [])
+    monkeypatch.setattr(sqlite_reads, "is_of_its_row", lambda row, head: True)

@@ -56,7 +56,8 @@ from fakebus.storage import sqlite_reads
 from fakebus.storage.sqlite import SqliteStorage
 from tests.unit.storage.batches import append, batch, new_log, offsets
 
-sqlite_reads.invalid_crcs = lambda batches: []
+sqlite_reads.damaged_batches = lambda batches: []
+sqlite_reads.is_of_its_row = lambda row, head: True
 
 async def main(directory):
     storage = await SqliteStorage.open(directory / "bus.db")

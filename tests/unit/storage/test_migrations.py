@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from unittest.mock import ANY
 
 import pytest
 
 from fakebus.errors import StorageError
+from fakebus.storage.damage import changed_row, note_schema
 from fakebus.storage.migrations import APPLICATION_ID, MIGRATIONS, Migration, migrate
 
 FIRST: Migration = (
@@ -101,7 +103,9 @@ def test_offsets_of_the_first_version_have_no_expiry_of_their_own(
     database.execute("INSERT INTO topics VALUES (1, x'01', 't', '{}')")
     database.execute("INSERT INTO logs VALUES (1, 1, 0, 3)")
     assert migrate(database, "db")
-    assert database.execute("SELECT * FROM group_offsets").fetchall() == [
-        ("g", "t", 0, 5, -1, "", 1234, None)
-    ]
-    assert database.execute("SELECT * FROM logs").fetchall() == [(1, 1, 0, 3, 0)]
+    assert database.execute(
+        'SELECT "offset", expire_timestamp_ms FROM group_offsets'
+    ).fetchall() == [(5, None)]
+    assert database.execute("SELECT * FROM logs").fetchall() == [(1, 1, 0, 3, 0, ANY)]
+    note_schema(database)
+    assert changed_row(database) is None

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from fakebus.errors import StorageError
-from fakebus.records.batch import invalid_crcs
+from fakebus.records.batch import assign_offset
 from fakebus.records.builder import build_batch
 from fakebus.records.record import NewRecord
-from fakebus.storage import sqlite_file, sqlite_reads, sqlite_transaction
-from fakebus.storage.damage import DamagedBatch
+from fakebus.storage import sqlite, sqlite_file, sqlite_reads, sqlite_transaction
+from fakebus.storage.damage import DamagedBatch, damaged_batches
 from fakebus.storage.sqlite import SqliteStorage
 
 from .batches import append, batch, new_log, offsets
@@ -358,7 +358,9 @@ async def make_file(open_storage: OpenStorage, path: Path) -> int:
     for offset in range(40):
         record = NewRecord(key=None, value=b"%04d" % offset * 250, timestamp_ms=1)
         data = build_batch([record])
-        await append(storage, log_id, batch(offset)._replace(data=bytes(data)))
+        assign_offset(data, offset, 0)
+        row = batch(offset)._replace(data=bytes(data), max_timestamp=1)
+        await append(storage, log_id, row)
     await storage.close()
     return log_id
 
@@ -405,13 +407,14 @@ async def test_a_damaged_file_is_told_with_the_place_and_the_way_out(
 
 
 async def test_damage_found_while_reading_is_told_with_the_way_out(
-    open_storage: OpenStorage, data_file: Path
+    open_storage: OpenStorage, data_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log_id = await make_file(open_storage, data_file)
     content = bytearray(content_of(data_file))
     last_page = len(content) - 16384
     content[last_page:] = b"\xff" * 16384
     overwrite(data_file, content)
+    monkeypatch.setattr(sqlite, "CHECKED_AT_ONCE_BYTES", 0)
     storage = await open_storage(data_file)
     with pytest.raises(StorageError, match=r"is damaged: .*sqlite3 .*\.recover"):
         await storage.read_batches(log_id, 0, 100, 1 << 20)
@@ -423,7 +426,7 @@ async def test_a_batch_whose_crc_is_wrong_is_told_and_comes_alone_and_marked(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(sqlite_reads, "invalid_crcs", invalid_crcs)
+    monkeypatch.setattr(sqlite_reads, "damaged_batches", damaged_batches)
     log_id = await make_file(open_storage, data_file)
     storage = await open_storage(data_file)
     assert len(await storage.read_batches(log_id, 0, 100, 1 << 20)) == 40
@@ -443,7 +446,7 @@ async def test_a_batch_whose_crc_is_wrong_is_told_and_comes_alone_and_marked(
     assert [each.base_offset for each in found] == [7]
     [line] = caplog.messages
     assert f"the batch at offset 7 of {topic.name}:0 is damaged in {data_file}" in line
-    assert "its CRC is wrong. Nobody is given it; consumers go on behind it after" in line
+    assert "not as it was written. Nobody is given it; consumers go on behind it after" in line
     assert line.endswith(f"fakebus groups GROUP --reset {topic.name}:0=8")
     behind = await storage.read_batches(log_id, 8, 100, 1 << 20)
     assert not isinstance(behind, DamagedBatch)
