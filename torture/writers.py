@@ -34,7 +34,7 @@ CLIENT = {
     "enable.sparse.connections": False,
     "topic.metadata.refresh.interval.ms": 1000,
 }
-SENDING = {"retry.backoff.ms": 5, "linger.ms": 1, "message.timeout.ms": 120_000}
+SENDING = {"retry.backoff.ms": 5, "linger.ms": 1, "message.timeout.ms": 0}
 TOPICS = {"plain": PARTITIONS, "idempotent": 1, "copy-a": 1, "copy-b": 1}
 Writer = Callable[["Place"], None]
 

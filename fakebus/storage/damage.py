@@ -19,14 +19,13 @@ from zlib import crc32
 from fakebus.errors import StorageError
 from fakebus.records.batch import HEADER, HEADER_SIZE, LENGTH_OVERHEAD, MAGIC, invalid_crcs
 from fakebus.storage.interface import ProducerBatch, StoredBatch
+from fakebus.storage.sqlite_transaction import (
+    FRAME_HEADER_BYTES,
+    INDEX_HEADER_BYTES,
+    LOG_HEADER_BYTES,
+    frames_of,
+)
 
-LOG_HEADER_BYTES = 32
-FRAME_HEADER_BYTES = 24
-INDEX_HEADER_BYTES = 48
-"""Of each of the two copies, which are the same while nobody writes them."""
-_INDEX = struct.Struct("=I10xHI12x8s8x")
-"""Of the header of an index: its version, the size of a page, the frames of the log, their salt."""
-_INDEX_VERSION = 3007000
 _FRAME = struct.Struct(">II8s8x")
 """Page, size of the database in pages if it ends a transaction, salt."""
 
@@ -205,12 +204,12 @@ class LogFrames:
     def _count(self, salt: bytes) -> int:
         """Count without an index: what is left of the log before has another salt."""
         last = 0
-        with self._path.open("rb") as log:
-            size = log.seek(0, 2)
+        with self._path.open("rb") as file:
+            size = file.seek(0, 2)
             places = range(LOG_HEADER_BYTES, size, FRAME_HEADER_BYTES + self._page_bytes)
             for number, place in enumerate(places, start=1):
-                log.seek(place)
-                frame = log.read(FRAME_HEADER_BYTES)
+                file.seek(place)
+                frame = file.read(FRAME_HEADER_BYTES)
                 if len(frame) == FRAME_HEADER_BYTES:
                     _, pages, found = _FRAME.unpack(frame)
                     last = number if pages and found == salt else last
@@ -234,19 +233,6 @@ class LogFrames:
                 f"or go on with what was stored before:  truncate -s {place if frames else 0} "
                 f"{self._path}"
             )
-
-
-def frames_of(index: bytes) -> tuple[int, int, bytes]:
-    """Return how many frames a log's index counts, the bytes of one, and their salt.
-
-    What is no index, or only a part of one, counts none: SQLite makes it anew before it uses it.
-    """
-    if len(index) < 2 * INDEX_HEADER_BYTES:
-        return 0, 0, b""
-    version, page_bytes, frames, salt = _INDEX.unpack_from(index)
-    if version != _INDEX_VERSION or not index.startswith(index[INDEX_HEADER_BYTES:]):
-        return 0, 0, b""
-    return frames, FRAME_HEADER_BYTES + (65536 if page_bytes == 1 else page_bytes), salt
 
 
 def _begin(path: Path, size: int) -> bytes:

@@ -16,11 +16,11 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from struct import Struct
 from typing import Any
 
 from fakebus.errors import StorageError
 from fakebus.real_time import monotonic, time_ns
-from fakebus.storage.damage import INDEX_HEADER_BYTES, LOG_HEADER_BYTES, frames_of
 from fakebus.storage.interface import StoredBatch
 
 logger = logging.getLogger("fakebus.storage")
@@ -56,8 +56,15 @@ _SETTLED_NS = 1_000_000_000
 _FIXED_BYTES = 24
 """The beginning of the data file that no transaction changes."""
 
+_INDEX_VERSION = 3007000
+_INDEX = Struct("=I10xHI12x8s8x")
+"""Of the header of an index: its version, the size of a page, the frames of the log, their salt."""
+INDEX_HEADER_BYTES = _INDEX.size
+"""Of each of its two copies, which are the same while nobody writes it."""
 _INDEX_REGION_BYTES = 32 * 1024
 _INDEX_REGION_FRAMES = 4096
+LOG_HEADER_BYTES = 32
+FRAME_HEADER_BYTES = 24
 
 
 class OpenFiles:
@@ -223,6 +230,19 @@ class OpenFiles:
 
 def _gone(name: str) -> StorageError:
     return StorageError(f"{name} was deleted or moved away while it was in use. {_NOTHING_MORE}")
+
+
+def frames_of(index: bytes) -> tuple[int, int, bytes]:
+    """Return how many frames a log's index counts, the bytes of one, and their salt.
+
+    What is no index, or only a part of one, counts none: SQLite makes it anew before it uses it.
+    """
+    if len(index) < 2 * INDEX_HEADER_BYTES:
+        return 0, 0, b""
+    version, page_bytes, frames, salt = _INDEX.unpack_from(index)
+    if version != _INDEX_VERSION or not index.startswith(index[INDEX_HEADER_BYTES:]):
+        return 0, 0, b""
+    return frames, FRAME_HEADER_BYTES + (65536 if page_bytes == 1 else page_bytes), salt
 
 
 class Transaction:

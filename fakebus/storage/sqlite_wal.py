@@ -23,9 +23,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fakebus.errors import StorageError
-from fakebus.storage.damage import FRAME_HEADER_BYTES, LOG_HEADER_BYTES
 from fakebus.storage.sqlite_connection import PAGE_SIZE, WorkerConnection
-from fakebus.storage.sqlite_transaction import OpenFiles
+from fakebus.storage.sqlite_transaction import FRAME_HEADER_BYTES, LOG_HEADER_BYTES, OpenFiles
 
 logger = logging.getLogger("fakebus.storage")
 
