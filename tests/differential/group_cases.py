@@ -9,8 +9,13 @@ from uuid import UUID
 
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import (
+    DescribeConfigsRequest,
+    DescribeConfigsResource,
     FindCoordinatorRequest,
     HeartbeatRequest,
+    IncrementalAlterConfigsRequest,
+    IncrementalAlterConfigsRequestAlterableConfig,
+    IncrementalAlterConfigsRequestAlterConfigsResource,
     JoinGroupRequest,
     JoinGroupRequestProtocol,
     LeaveGroupRequest,
@@ -29,6 +34,7 @@ from tests.differential.sides import Side, attempts
 from tests.wire.client import RawClient
 
 MEMBER_ID_REQUIRED = 79
+GROUP_RESOURCE = 32
 
 
 def subscription(topic: str, user_data: bytes = b"") -> bytes:
@@ -61,6 +67,29 @@ def new_group(side: Side) -> str:
         if answer["groups"][0]["error_code"] == 0:
             return group
     raise AssertionError(answer)
+
+
+def configure_group(side: Side, group: str, wanted: dict[str, str]) -> None:
+    """Set configs of a group and wait until the broker knows, which Kafka answers before."""
+    changes = [
+        IncrementalAlterConfigsRequestAlterableConfig(name=name, config_operation=0, value=value)
+        for name, value in wanted.items()
+    ]
+    changed = IncrementalAlterConfigsRequestAlterConfigsResource(
+        resource_type=GROUP_RESOURCE, resource_name=group, configs=changes
+    )
+    change = IncrementalAlterConfigsRequest(resources=[changed])
+    answer = side.call(ApiKey.INCREMENTAL_ALTER_CONFIGS, 1, change)
+    assert answer.responses[0].error_code == 0, answer
+    shown = DescribeConfigsResource(
+        resource_type=GROUP_RESOURCE, resource_name=group, configuration_keys=list(wanted)
+    )
+    for _ in attempts():
+        asked = DescribeConfigsRequest(resources=[shown])
+        (result,) = side.call(ApiKey.DESCRIBE_CONFIGS, 4, asked).results
+        if {each.name: each.value for each in result.configs} == wanted:
+            return
+    raise AssertionError(result)
 
 
 def commit(side: Side, group: str, version: int, *topics: Any, **fields: Any) -> Any:

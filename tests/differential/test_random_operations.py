@@ -1,23 +1,20 @@
 """Random operations beside a real Kafka: logs with transactions, classic groups, topics, ACLs.
 
-Each machine plays the same operations on both sides and compares every answer. Here a few hundred
-are played; `make random` plays 10,000 with each machine. What was found to differ is an example.
+Each machine plays the same operations on both sides and compares every answer.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fakebus.protocol import messages as m
 from fakebus.protocol.api_keys import ApiKey
 from tests.differential.fetch_cases import fetch
 from tests.differential.group_cases import Member, commit, fetch_offsets, new_group, plain_join
+from tests.differential.machines import TIMEOUT, Operations, machine, op
 from tests.differential.offset_cases import delete_records, list_offsets
 from tests.differential.produce_cases import batch, produce
 from tests.differential.sides import Side, Sides, attempts
@@ -35,37 +32,7 @@ from tests.differential.test_wire_acls import (
 )
 from tests.differential.transaction_cases import TransactionalProducer
 
-pytestmark = [
-    pytest.mark.kafka,
-    pytest.mark.timeout(0 if "RANDOM_OPERATIONS" in os.environ else 240),
-]
-
-COUNT = int(os.environ.get("RANDOM_OPERATIONS", "240"))
-"""How many operations a machine plays."""
-LONGEST = 24
-Operations = list[tuple[Any, ...]]
-
-
-def machine(*operations: st.SearchStrategy[Any]) -> Callable[..., Any]:
-    """Decorate a test of a machine that plays lists of operations."""
-
-    def decorate(test: Callable[..., Any]) -> Any:
-        lists = st.lists(st.one_of(*operations), min_size=4, max_size=LONGEST)
-        return settings(
-            max_examples=max(COUNT * 2 // (LONGEST + 4), 1),
-            deadline=None,
-            derandomize="RANDOM_OPERATIONS" not in os.environ,
-            database=None,
-            print_blob=True,
-            suppress_health_check=list(HealthCheck),
-        )(given(operations=lists)(test))
-
-    return decorate
-
-
-def op(name: str, *arguments: Any) -> st.SearchStrategy[Any]:
-    return st.tuples(st.just(name), *(st.sampled_from(each) for each in arguments))
-
+pytestmark = [pytest.mark.kafka, TIMEOUT]
 
 # --- logs and transactions -----------------------------------------------------------------------
 

@@ -1,12 +1,10 @@
-"""Consumer groups (KIP-848) beside a real Kafka: random members, and all versions of their APIs."""
+"""Consumer groups (KIP-848) beside a real Kafka: all versions of their APIs."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import (
@@ -15,9 +13,6 @@ from fakebus.protocol.messages import (
     ConsumerGroupHeartbeatRequestTopicPartitions,
     DeleteGroupsRequest,
     DescribeGroupsRequest,
-    IncrementalAlterConfigsRequest,
-    IncrementalAlterConfigsRequestAlterableConfig,
-    IncrementalAlterConfigsRequestAlterConfigsResource,
     ListGroupsRequest,
     OffsetCommitRequest,
     OffsetCommitRequestPartition,
@@ -25,28 +20,14 @@ from fakebus.protocol.messages import (
     OffsetFetchRequest,
     OffsetFetchRequestGroup,
 )
-from tests.differential.group_cases import new_group
+from tests.differential.group_cases import configure_group, new_group
 from tests.differential.sides import Side, Sides
 
 pytestmark = pytest.mark.kafka
 
-GROUP_RESOURCE = 32
 MEMBERS = 3
 SUBSCRIPTIONS = ((), (0,), (1,), (0, 1))
 """By the numbers of the topics, of which there are two."""
-OPERATIONS = st.lists(
-    st.one_of(
-        st.tuples(st.just("join"), st.integers(0, MEMBERS - 1), st.integers(1, 3)),
-        st.tuples(
-            st.sampled_from(["beat", "acknowledge", "repeat", "leave", "away", "commit", "fetch"]),
-            st.integers(0, MEMBERS - 1),
-            st.just(0),
-        ),
-        st.tuples(st.just("subscribe"), st.integers(0, MEMBERS - 1), st.integers(0, 3)),
-    ),
-    min_size=4,
-    max_size=24,
-)
 
 
 class Member:
@@ -128,22 +109,11 @@ class Talk:
         self.side = side
         self.group = new_group(side)
         self.topics = [side.new_topic(partitions=4), side.new_topic(partitions=3)]
-        config = IncrementalAlterConfigsRequestAlterableConfig(
-            name="consumer.assignment.interval.ms", config_operation=0, value="0"
-        )
-        resource = IncrementalAlterConfigsRequestAlterConfigsResource(
-            resource_type=GROUP_RESOURCE, resource_name=self.group, configs=[config]
-        )
-        changed = side.call(
-            ApiKey.INCREMENTAL_ALTER_CONFIGS,
-            1,
-            IncrementalAlterConfigsRequest(resources=[resource]),
-        )
-        assert changed.responses[0].error_code == 0
+        configure_group(side, self.group, {"consumer.assignment.interval.ms": "0"})
 
     def plain(self, answer: Any) -> Any:
         """Return an answer whose topics stand in one order on both sides."""
-        return _in_order(self.side.plain(answer))
+        return in_order(self.side.plain(answer))
 
     def commit(self, member: Member) -> Any:
         partitions = [
@@ -193,11 +163,11 @@ class Talk:
         return answer
 
 
-def _in_order(value: Any) -> Any:
+def in_order(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _in_order(each) for name, each in value.items() if name != "client_id"}
+        return {name: in_order(each) for name, each in value.items() if name != "client_id"}
     if isinstance(value, list):
-        ordered = [_in_order(each) for each in value]
+        ordered = [in_order(each) for each in value]
         if all(isinstance(each, dict) and "topic_id" in each for each in ordered):
             for each in ordered:
                 if "partitions" in each and all(isinstance(n, int) for n in each["partitions"]):
@@ -207,26 +177,6 @@ def _in_order(value: Any) -> Any:
             ordered.sort()
         return ordered
     return value
-
-
-@given(OPERATIONS)
-@settings(
-    max_examples=12,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-def test_random_members_hear_the_same(sides: Sides, operations: list[tuple[str, int, int]]) -> None:
-    def scenario(side: Side) -> Any:
-        talk = Talk(side)
-        members = [Member(talk, number) for number in range(MEMBERS)]
-        heard = []
-        for operation, number, subscription in operations:
-            heard.append((operation, number, members[number].play(operation, subscription)))
-            heard.append(talk.described())
-        return heard
-
-    sides.compare(scenario)
 
 
 @pytest.mark.parametrize("version", range(2))

@@ -1,4 +1,4 @@
-"""Share groups (KIP-932) beside a real Kafka: random members, and all versions of their APIs."""
+"""Share groups (KIP-932) beside a real Kafka: all versions of their APIs."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
 
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import (
@@ -22,15 +20,10 @@ from fakebus.protocol.messages import (
     DeleteGroupsRequest,
     DeleteShareGroupOffsetsRequest,
     DeleteShareGroupOffsetsRequestTopic,
-    DescribeConfigsRequest,
-    DescribeConfigsResource,
     DescribeGroupsRequest,
     DescribeShareGroupOffsetsRequest,
     DescribeShareGroupOffsetsRequestGroup,
     DescribeShareGroupOffsetsRequestTopic,
-    IncrementalAlterConfigsRequest,
-    IncrementalAlterConfigsRequestAlterableConfig,
-    IncrementalAlterConfigsRequestAlterConfigsResource,
     ListGroupsRequest,
     PartitionProduceData,
     ProduceRequest,
@@ -45,33 +38,15 @@ from fakebus.protocol.messages import (
 from fakebus.records.batch import parse_header
 from fakebus.records.builder import build_batch
 from fakebus.records.record import NewRecord
-from tests.differential.group_cases import new_group
+from tests.differential.group_cases import configure_group, new_group
 from tests.differential.sides import Side, Sides, attempts
 
 pytestmark = pytest.mark.kafka
 
-GROUP_RESOURCE = 32
 BATCHES = (3, 1, 4, 2)
 """How many records each batch of the topic has."""
 RECORDS = sum(BATCHES)
 GIVEN_BACK_S = 0.2
-MEMBERS = st.integers(0, 1)
-OPERATIONS = st.lists(
-    st.one_of(
-        # Unless it is to be exact, the number is a wish, and batches are not divided.
-        st.tuples(st.just("fetch"), MEMBERS, st.just(RECORDS), st.just(0)),
-        st.tuples(st.just("fetch"), MEMBERS, st.integers(1, RECORDS), st.just(1)),
-        st.tuples(
-            st.sampled_from(["acknowledge", "fetch and acknowledge"]),
-            MEMBERS,
-            st.integers(0, RECORDS),
-            st.sampled_from([(1,), (2,), (3,), (0,), (1, 2), (2, 3, 1), (1, 9), ()]),
-        ),
-        st.tuples(st.sampled_from(["close", "again"]), MEMBERS, st.just(0), st.just(0)),
-    ),
-    min_size=3,
-    max_size=12,
-)
 
 
 class ShareTalk:
@@ -83,39 +58,10 @@ class ShareTalk:
         self.topic_id: UUID = side.topic_id(self.topic)
         self.group = new_group(side)
         self.epochs = [0, 0]
-        self._configure()
+        wanted = {"share.auto.offset.reset": "earliest", "share.delivery.count.limit": "10"}
+        configure_group(side, self.group, wanted)
         self._produce()
         self._join()
-
-    def _configure(self) -> None:
-        wanted = {"share.auto.offset.reset": "earliest", "share.delivery.count.limit": "10"}
-        resource = IncrementalAlterConfigsRequestAlterConfigsResource(
-            resource_type=GROUP_RESOURCE,
-            resource_name=self.group,
-            configs=[
-                IncrementalAlterConfigsRequestAlterableConfig(
-                    name=name, config_operation=0, value=value
-                )
-                for name, value in wanted.items()
-            ],
-        )
-        request = IncrementalAlterConfigsRequest(resources=[resource])
-        self.side.call(ApiKey.INCREMENTAL_ALTER_CONFIGS, 1, request)
-        asked = DescribeConfigsRequest(
-            resources=[
-                DescribeConfigsResource(
-                    resource_type=GROUP_RESOURCE,
-                    resource_name=self.group,
-                    configuration_keys=list(wanted),
-                )
-            ]
-        )
-        # Kafka's controller answers before its broker has heard of it.
-        for _ in attempts():
-            (result,) = self.side.call(ApiKey.DESCRIBE_CONFIGS, 4, asked).results
-            if {each.name: each.value for each in result.configs} == wanted:
-                return
-        raise AssertionError(result)
 
     def _produce(self) -> None:
         for count in BATCHES:
@@ -238,25 +184,6 @@ def _offsets(data: bytes) -> Iterator[int]:
         header = parse_header(data)
         yield from range(header.base_offset, header.last_offset + 1)
         data = data[header.size :]
-
-
-@settings(
-    max_examples=8,
-    deadline=None,
-    # An example takes seconds: to make it smaller would take minutes.
-    phases=(Phase.explicit, Phase.reuse, Phase.generate),
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-@given(operations=OPERATIONS)
-def test_random_share_consumers_get_and_acknowledge_the_same(
-    sides: Sides, operations: list[Any]
-) -> None:
-    def scenario(side: Side) -> list[Any]:
-        talk = ShareTalk(side)
-        told = [(each, talk.play(*each)) for each in operations]
-        return [*told, talk.lag()]
-
-    sides.compare(scenario)
 
 
 def test_requests_of_share_groups_are_refused_alike(sides: Sides) -> None:

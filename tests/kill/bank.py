@@ -14,6 +14,7 @@ import random
 import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
 
 import confluent_kafka
@@ -94,7 +95,9 @@ def play(directory: Path, rounds: int, seed: int = 7) -> Bank:
     cluster.start()
     bank = Bank(cluster, seed)
     try:
-        for _ in range(rounds):
+        for number in range(rounds):
+            if number % 25 == 0:
+                print(f"{number} of {rounds} rounds, {bank.count} transfers", flush=True)
             producer = bank.open()
             killer = threading.Timer(bank.random.uniform(0.02, 0.25), cluster.kill)
             killer.start()
@@ -110,5 +113,9 @@ def play(directory: Path, rounds: int, seed: int = 7) -> Bank:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as directory:
+        started = time.monotonic()
         played = play(Path(directory), int(sys.argv[1]) if len(sys.argv) > 1 else 200)
-    print(f"{played.count} transfers, {len(played.committed)} acknowledged")
+    print(
+        f"the books are right after {time.monotonic() - started:.0f} s: {played.count} transfers, "
+        f"{len(played.committed)} acknowledged, {len(played.aborted)} aborted"
+    )

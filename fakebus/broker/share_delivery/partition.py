@@ -168,8 +168,7 @@ class SharePartition:
             else run
             for run in self._runs
         ]
-        while kept and kept[-1].state is RecordState.AVAILABLE and not kept[-1].deliveries:
-            kept.pop()
+        self._cut_undelivered(kept)
         parts = (f"{run.first}-{run.last}{run.state.value}{run.deliveries}" for run in kept)
         return SHARE_STATE_PREFIX + ",".join(parts)
 
@@ -252,8 +251,15 @@ class SharePartition:
             run.deliveries += 1
             most -= run.last - run.first + 1
             acquired.append(AcquiredRange(run.first, run.last, run.deliveries))
+        self._cut_undelivered(self._runs)
         self._tidy()
         return acquired
+
+    @staticmethod
+    def _cut_undelivered(runs: list[Run]) -> None:
+        """Leave out at the end what no member ever got."""
+        while runs and runs[-1].state is RecordState.AVAILABLE and not runs[-1].deliveries:
+            runs.pop()
 
     def _begin(self, first: int, last: int, most: int) -> None:
         """Let offsets behind the end be in flight, as far as they are in a range."""

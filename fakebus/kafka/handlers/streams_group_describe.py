@@ -103,7 +103,6 @@ def _internal(group: StreamsGroup, topics: Iterable[InternalTopic]) -> list[Topi
 
 
 def _member(group: StreamsGroup, member: StreamsMember) -> StreamsGroupDescribeResponseMember:
-    owned = TaskShare(member.tasks.active | member.revoking, member.tasks.standby)
     endpoint = member.endpoint
     return StreamsGroupDescribeResponseMember(
         member_id=member.member_id,
@@ -119,7 +118,7 @@ def _member(group: StreamsGroup, member: StreamsMember) -> StreamsGroupDescribeR
         client_tags=[KeyValue(key=key, value=text) for key, text in member.tags],
         task_offsets=[],
         task_end_offsets=[],
-        assignment=_assignment(owned),
+        assignment=_assignment(member.tasks),
         target_assignment=_assignment(group.targets.get(member.member_id, NO_TASKS)),
         is_classic=False,
     )

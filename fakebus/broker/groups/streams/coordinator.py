@@ -48,6 +48,8 @@ class StreamsCoordinator(CoordinatedType[StreamsGroup]):
         is_new = group is None
         if group is None and request.member_epoch == _JOINS:
             group = self.new_group(request.group_id)
+            # The endpoint that a group begins with is not counted.
+            group.endpoint_epoch = -(request.endpoint is not None)
         if not isinstance(group, StreamsGroup):
             name = request.group_id
             problem = f"Streams group {name} not found."
@@ -101,22 +103,25 @@ class StreamsCoordinator(CoordinatedType[StreamsGroup]):
             digest = group.configure()
             if digest != group.topics_digest:
                 group.topics_digest, reason = digest, reason or "its tasks have changed"
+        replicas = config.get_int("streams.num.standby.replicas")
+        if group.replicas not in (None, replicas):
+            reason = reason or "the number of standby replicas has changed"
+        group.replicas = replicas
         if reason:
             self.next_epoch(group, reason)
         interval_ms = config.get_int("streams.assignment.interval.ms")
         due_ms = max(group.assigned_at_ms + interval_ms * bool(group.assigned_at_ms), 0)
         is_delayed = now_ms < group.delayed_until_ms
         if group.assignment_epoch < group.epoch and now_ms >= due_ms and not is_delayed:
-            group.assign(config.get_int("streams.num.standby.replicas"), now_ms)
+            group.assign(replicas, now_ms)
         group.reconcile(member, request.active)
-        if member.tasks != tasks:
-            group.endpoint_epoch += any(each.endpoint for each in group.members.values())
+        tells = request.member_epoch == _JOINS or member.tasks != tasks
+        group.endpoint_epoch += tells and member.endpoint is not None
         self._time_revocation(group, member)
         member.session_timeout_ms = config.get_int("streams.session.timeout.ms")
         member.session.extend(member.session_timeout_ms)
         if _facts(group, member) != before:
             self.save(group)
-        tells = request.member_epoch == _JOINS or member.tasks != tasks
         shows = request.endpoint_epoch != group.endpoint_epoch
         return StreamsResult(
             member_id=member.member_id,

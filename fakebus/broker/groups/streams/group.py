@@ -68,6 +68,8 @@ class StreamsGroup(CoordinatedGroup[StreamsMember, TaskShare]):
         self.topics_changed = True
         self.endpoint_epoch = 0
         """How often the tasks of members with endpoints have changed."""
+        self.replicas: int | None = None
+        """How many standby tasks each task with state was to have at the last heartbeat."""
         self.shut_down_by = ""
         self.topology: Topology | None = None
         self.configured = ConfiguredTopology()
@@ -229,6 +231,7 @@ class StreamsGroup(CoordinatedGroup[StreamsMember, TaskShare]):
         """Return the group's snapshot: JSON, so that a look into the data file explains it."""
         fields: dict[str, Any] = {"version": _VERSION, "type": STREAMS}
         fields |= {name: getattr(self, name) for name in _GROUP_FIELDS}
+        fields["replicas"] = self.replicas
         fields["topology"] = None if self.topology is None else self.topology.encode()
         fields["members"] = [
             {name: getattr(member, name) for name in _MEMBER_FIELDS}
@@ -261,6 +264,8 @@ class StreamsGroup(CoordinatedGroup[StreamsMember, TaskShare]):
                 raise ValueError(f"its version is {fields['version']}")
             for name in _GROUP_FIELDS:
                 setattr(self, name, fields[name])
+            # Files of before it was stored do not have it.
+            self.replicas = fields.get("replicas")
             if fields["topology"] is not None:
                 self.topology = Topology.decode(fields["topology"])
             for each in fields["members"]:

@@ -246,6 +246,47 @@ async def test_endpoints_are_told_with_what_is_there(thread: Thread) -> None:
     assert found == {"in": [0, 1], "app-again": [0, 1]}
 
 
+async def test_endpoints_are_numbered_anew_when_a_member_with_one_is_told_of_tasks(
+    broker: Broker, thread: Thread
+) -> None:
+    here, there = Endpoint(host="here", port=80), Endpoint(host="there", port=80)
+
+    first = await thread.join(user_endpoint=here)
+    without = await Thread(broker, "b").join()
+    last = await Thread(broker, "c").join(user_endpoint=there)
+
+    epochs = [each.endpoint_information_epoch for each in (first, without, last)]
+    assert [each - epochs[0] for each in epochs] == [0, 0, 1]
+
+
+async def test_another_number_of_standby_tasks_is_another_epoch(
+    broker: Broker, clock: ManualClock, thread: Thread
+) -> None:
+    await thread.join()
+    before = thread.epoch
+
+    clock.advance(2)
+    broker.config.group_overrides["app"] = {"streams.num.standby.replicas": "1"}
+    await thread.heartbeat()
+
+    assert thread.epoch == before + 1
+
+
+async def test_tasks_that_a_member_is_to_give_up_are_not_described_as_its_own(
+    broker: Broker, clock: ManualClock, thread: Thread
+) -> None:
+    await thread.join()
+    clock.advance(2)
+    await Thread(broker, "b").join()
+    await thread.heartbeat()
+
+    request = StreamsGroupDescribeRequest(group_ids=["app"], include_authorized_operations=False)
+    (group,) = (await call(handle_streams_group_describe, request, broker)).groups
+
+    mine = next(each for each in group.members if each.member_id == "a")
+    assert mine.assignment == mine.target_assignment
+
+
 async def test_a_streams_group_is_described_and_there_after_a_restart(clock: ManualClock) -> None:
     storage = await SqliteStorage.open(None)
     broker = Broker(storage, clock=clock)
