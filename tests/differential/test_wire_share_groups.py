@@ -57,11 +57,12 @@ class ShareTalk:
         self.topic = side.new_topic()
         self.topic_id: UUID = side.topic_id(self.topic)
         self.group = new_group(side)
-        self.epochs = [0, 0]
+        self.epochs = [0, 0, 0]
         wanted = {"share.auto.offset.reset": "earliest", "share.delivery.count.limit": "10"}
         configure_group(side, self.group, wanted)
         self._produce()
         self._join()
+        self._begin()
 
     def _produce(self) -> None:
         for count in BATCHES:
@@ -84,6 +85,15 @@ class ShareTalk:
                 return
             if answer.error_code == 0:
                 epoch = answer.member_epoch
+        raise AssertionError(answer)
+
+    def _begin(self) -> None:
+        """Give a record back, so that the group has a state when others read."""
+        for _ in attempts(10):
+            _, answer = self.fetch(2, 1, mode=1)
+            if answer and answer[0]["acquired"]:
+                self.play("close", 2, 0, 0)
+                return
         raise AssertionError(answer)
 
     def _next_epoch(self, member: int) -> int:

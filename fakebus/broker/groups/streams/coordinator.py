@@ -78,8 +78,12 @@ class StreamsCoordinator(CoordinatedType[StreamsGroup]):
             )
         if member is None and not joins:
             raise unknown_member(group.group_id, request.member_id)
-        if joins and group.members and request.topology != group.topology:
-            raise BrokerError(ErrorCode.INVALID_REQUEST, "Topology updates are not supported yet.")
+        if joins and group.topology not in (None, request.topology):
+            raise BrokerError(
+                ErrorCode.INVALID_REQUEST,
+                "Topology updates are not supported yet. To begin with another topology, delete "
+                f"group {group.group_id} or choose another application.id.",
+            )
         if member is None:
             session = self.session(group, request.member_id)
             member = StreamsMember(member_id=request.member_id, session=session)
@@ -165,8 +169,8 @@ class StreamsCoordinator(CoordinatedType[StreamsGroup]):
         if request.member_epoch == _JOINS:
             # It has nothing any more, whatever it had.
             member.epoch, member.revoking, member.tasks = 0, frozenset(), type(member.tasks)()
-        if request.topology is not None and group.topology != request.topology:
-            group.topology, reason = request.topology, reason or "its topology has changed"
+        if request.topology is not None:
+            group.topology = request.topology
         for name in ("rack_id", "process_id", "endpoint", "tags"):
             said = getattr(request, name)
             if said is not None and said != getattr(member, name):

@@ -259,6 +259,26 @@ async def test_endpoints_are_numbered_anew_when_a_member_with_one_is_told_of_tas
     assert [each - epochs[0] for each in epochs] == [0, 0, 1]
 
 
+async def test_a_group_keeps_its_topology_when_all_members_have_left(
+    broker: Broker, thread: Thread
+) -> None:
+    await thread.join()
+    await thread.ask(-1)
+
+    with_another = await Thread(broker, "b").ask(
+        0,
+        rebalance_timeout_ms=1000,
+        topology=topology("other"),
+        active_tasks=[],
+        standby_tasks=[],
+        warmup_tasks=[],
+    )
+    await thread.join()
+
+    assert with_another.error_code == ErrorCode.INVALID_REQUEST.code
+    assert thread.tasks == {"0": [0, 1], "1": [0, 1]}
+
+
 async def test_another_number_of_standby_tasks_is_another_epoch(
     broker: Broker, clock: ManualClock, thread: Thread
 ) -> None:
