@@ -232,6 +232,7 @@ class ShareFetch:
             most,
             limits.max_in_flight - partition.unfinished,
             dropped,
+            [each.last_offset for each in headers],
         )
         self._deliveries.acquired(delivery, fetched.acquired, self._member_id, self._origin)
         fetched.batches = [

@@ -168,7 +168,7 @@ class SharePartition:
             else run
             for run in self._runs
         ]
-        self._cut_undelivered(kept)
+        self._cut_undelivered(kept, -1)
         parts = (f"{run.first}-{run.last}{run.state.value}{run.deliveries}" for run in kept)
         return SHARE_STATE_PREFIX + ",".join(parts)
 
@@ -218,7 +218,14 @@ class SharePartition:
         return (run for run in self._runs if run.state is RecordState.ACQUIRED)
 
     def acquire(
-        self, first: int, last: int, lock: Lock, most: int, most_new: int, dropped: Iterable[Range]
+        self,
+        first: int,
+        last: int,
+        lock: Lock,
+        most: int,
+        most_new: int,
+        dropped: Iterable[Range],
+        ends: Iterable[int] = (),
     ) -> list[AcquiredRange]:
         """Give a member what is available in a range of offsets, and say what it has got.
 
@@ -229,6 +236,8 @@ class SharePartition:
             most: how many records it gets.
             most_new: how many records may be in flight from now on that were not.
             dropped: offsets that nobody is to get, of transactions that were aborted and such.
+            ends: the last offsets of batches; those behind the last record that the member gets are
+                not in flight.
         """
         if last >= self.end_offset and most_new > 0:
             self._begin(first, last, most_new)
@@ -251,14 +260,20 @@ class SharePartition:
             run.deliveries += 1
             most -= run.last - run.first + 1
             acquired.append(AcquiredRange(run.first, run.last, run.deliveries))
-        self._cut_undelivered(self._runs)
+        reached = acquired[-1].last if acquired else last
+        self._cut_undelivered(
+            self._runs, min((each for each in ends if each >= reached), default=self.end_offset)
+        )
         self._tidy()
         return acquired
 
     @staticmethod
-    def _cut_undelivered(runs: list[Run]) -> None:
-        """Leave out at the end what no member ever got."""
+    def _cut_undelivered(runs: list[Run], end: int) -> None:
+        """Leave out behind an offset what no member ever got."""
         while runs and runs[-1].state is RecordState.AVAILABLE and not runs[-1].deliveries:
+            if runs[-1].first <= end:
+                runs[-1].last = min(runs[-1].last, end)
+                return
             runs.pop()
 
     def _begin(self, first: int, last: int, most: int) -> None:

@@ -66,15 +66,20 @@ def test_of_acknowledgements_with_one_that_is_wrong_none_is_taken_in() -> None:
         assert partition.start_offset == 0
 
 
-def test_what_lies_behind_the_delivered_records_of_a_batch_was_not_delivered() -> None:
+@pytest.mark.parametrize(
+    ("offset", "error"), [(2, ErrorCode.INVALID_RECORD_STATE), (4, ErrorCode.INVALID_REQUEST)]
+)
+def test_a_batch_of_which_some_records_are_acquired_is_in_flight_and_the_next_is_not(
+    offset: int, error: ErrorCode
+) -> None:
     partition = SharePartition(0)
-    acquire(partition, 9, most=2)
+    partition.acquire(0, 9, lock(), 2, 100, (), (3, 9))
 
     with pytest.raises(BrokerError) as refused:
-        partition.acknowledge([AcknowledgedRange(4, 4, [ACCEPT])], lock())
+        partition.acknowledge([AcknowledgedRange(offset, offset, [ACCEPT])], lock())
 
-    assert refused.value.error_code is ErrorCode.INVALID_REQUEST
-    assert (partition.end_offset, partition.unfinished) == (2, 2)
+    assert refused.value.error_code is error
+    assert (partition.end_offset, partition.unfinished) == (4, 4)
 
 
 def test_a_record_that_was_given_back_as_often_as_the_limit_is_given_to_nobody() -> None:
@@ -185,7 +190,6 @@ class Model:
         free = [at for at in range(self.start, last + 1) if self.records[at][0] == "free"][:most]
         for at in free:
             self.records[at] = ["taken", member, self.records[at][2] + 1]
-        self._forget_undelivered()
         return [(at, self.records[at][2]) for at in free]
 
     def acknowledge(self, member: str, at: int, kind: Acknowledgement) -> bool:
@@ -218,8 +222,5 @@ class Model:
         for record in self.records:
             if record[0] == "taken":
                 record[:] = ["free", "", record[2] - 1]
-        self._forget_undelivered()
-
-    def _forget_undelivered(self) -> None:
         while self.records[self.start :] and self.records[-1] == ["free", "", 0]:
             self.records.pop()
