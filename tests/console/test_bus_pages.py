@@ -52,7 +52,18 @@ def test_a_service_is_named_on_the_page_of_clients(page: Page, shop: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "name", ["", "faults", "catalogue?q=badges", "map?q=badges", "smells", "snapshots", "fixtures"]
+    "name",
+    [
+        "",
+        "faults",
+        "catalogue?q=badges",
+        "map?q=badges",
+        "smells",
+        "snapshots",
+        "fixtures",
+        "access",
+        "sql",
+    ],
 )
 def test_pages_fit(page: Page, shop: str, name: str) -> None:
     page.goto(f"/ui/{name}")

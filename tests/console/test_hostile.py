@@ -130,7 +130,14 @@ def pages() -> list[str]:
         *(f"/catalogue/event?name={asked}", f"/map?q={asked}", "/faults", "/snapshots"),
         *(f"/snapshots?before={asked}", "/search?q=alert", f"/search?q={asked}"),
         *(f"/flow?find={asked}", f"/flow?record={asked}", "/flow?record=many-headers[0]@0"),
-        *("/fixtures", "/sql", f"/replay?range={asked}", "/replay?range=many-headers[0]@0..0"),
+        *(
+            "/fixtures",
+            "/sql",
+            "/access",
+            f"/access?q={asked}&principal={asked}",
+            f"/replay?range={asked}",
+            "/replay?range=many-headers[0]@0..0",
+        ),
     ]
     for topic in ("text", "json", "large-key", "large-header"):
         # To read their bytes takes most of the time, whatever is made of them then.

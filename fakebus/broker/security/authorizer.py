@@ -14,6 +14,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.security.acls import WILDCARD, Acl, AclFilter
@@ -36,7 +37,21 @@ MOST_ACLS = 100_000
 _MOST_REMEMBERED = 10_000
 _log = LimitedLog(logging.getLogger("fakebus.authorizer"))
 
+_MOST_REFUSALS = 1000
+_MOST_LETTERS = 1000
+
 _Asked = tuple[str, str, Operation, ResourceType, str]
+
+
+class Refusal(NamedTuple):
+    """Refusal of what a client wanted to do."""
+
+    principal: str
+    host: str
+    operation: Operation
+    resource_type: ResourceType
+    name: str
+    times: int
 
 
 def authorizer_of(config: BrokerConfig, values: Values) -> Authorizer:
@@ -83,6 +98,8 @@ class Authorizer:
         self._by_pattern: dict[tuple[int, int, str], dict[Acl, None]] = {}
         self._decided: dict[_Asked, bool] = {}
         self._prefix_lengths: dict[int, list[int]] = {}
+        self._refused: dict[_Asked, int] = {}
+        """How often what was refused, the newest last."""
 
     def load(self) -> None:
         """Take in what is stored."""
@@ -127,12 +144,30 @@ class Authorizer:
                 self._decided.clear()
             decided = self._decided[asked] = self._decide(*asked)
         if not decided and not quietly:
+            self._note_refusal(asked)
             _log.log(
                 logging.INFO,
                 "%s at %s may not %s %s %s",
                 *(principal, host, operation.name, resource_type.name, name),
             )
         return decided
+
+    def _note_refusal(self, asked: _Asked) -> None:
+        short: _Asked = (*asked[:4], asked[4][:_MOST_LETTERS])
+        times = self._refused.pop(short, 0)
+        if len(self._refused) >= _MOST_REFUSALS:
+            del self._refused[next(iter(self._refused))]
+        self._refused[short] = times + 1
+
+    @property
+    def refusals(self) -> list[Refusal]:
+        """What was refused since the bus has started, the newest first."""
+        return [Refusal(*asked, times) for asked, times in reversed(self._refused.items())]
+
+    @property
+    def super_users(self) -> frozenset[str]:
+        """The principals that may do everything."""
+        return self._super_users
 
     def _decide(
         self,

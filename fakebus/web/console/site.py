@@ -141,7 +141,11 @@ class Site:
 
 
 def _is_here(path: str, target: str) -> bool:
-    return path.rstrip("/") == target or (target != PREFIX and path.startswith(target + "/"))
+    # The page of one group or schema belongs to the list of all of them.
+    parts = path.removeprefix(PREFIX).split("/")[1:2] or [""]
+    return target.removeprefix(PREFIX + "/").removesuffix("s") == parts[0].removesuffix("s") or (
+        target == PREFIX and parts == [""]
+    )
 
 
 def _find(method: str, parts: tuple[str, ...]) -> tuple[Route, dict[str, str]]:

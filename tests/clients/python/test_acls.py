@@ -11,6 +11,7 @@ from typing import Any
 
 import confluent_kafka
 import pytest
+import requests
 from confluent_kafka.admin import (
     AclBinding,
     AclBindingFilter,
@@ -26,7 +27,7 @@ from confluent_kafka.admin import (
     UserScramCredentialUpsertion,
 )
 
-from fakebus.addresses import KafkaAddress
+from fakebus.addresses import Address, KafkaAddress
 from fakebus.app import BusThread, FakeBus
 from fakebus.config import Settings
 from fakebus.errors import ConfigError
@@ -53,7 +54,8 @@ def settings(data: Path | None = None, **configs: str) -> Settings:
         **configs,
     }
     address = KafkaAddress("127.0.0.1", 0, "SASL_PLAINTEXT")
-    return Settings(data=data, http=(), kafka=(address,), set=chosen)
+    http = (Address("127.0.0.1", 0),)
+    return Settings(data=data, http=http, kafka=(address,), set=chosen)
 
 
 @contextmanager
@@ -277,3 +279,12 @@ def test_a_snapshot_takes_acls_and_credentials_along() -> None:
         assert admin(bus, "bob").list_topics(timeout=60).topics.keys() == {"t"}
         assert admin(bus).describe_user_scram_credentials().result(60) == {}
         admin.cache_clear()
+
+
+def test_the_console_tells_what_a_client_was_refused(bus: FakeBus) -> None:
+    future = admin(bus, "bob").create_topics([NewTopic("bobs-own", 1)])["bobs-own"]
+    with pytest.raises(confluent_kafka.KafkaException, match="AUTHORIZATION_FAILED"):
+        future.result(60)
+    page = requests.get(f"{bus.http_url}/ui/access", timeout=60).text
+    told = page[page.index('id="refused"') :]
+    assert told.index("User:bob") < told.index("create") < told.index("bobs-own")
