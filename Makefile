@@ -71,7 +71,7 @@ random: $(STAMP)  ## 10,000 random operations with each machine, on fakebus and 
 bank: $(STAMP)  ## Transfers in transactions while the bus is killed 200 times
 	$(BIN)/python -m tests.kill.bank $(ARGS)
 
-bench: $(STAMP)  ## Ratios against librdkafka's mock cluster, in one run
+bench: $(STAMP)  ## fakebus beside Apache Kafka, kfake and others in one run, and how it grows; ARGS=--help tells more
 	$(BIN)/python -m benchmarks $(ARGS)
 
 fuzz: $(STAMP)  ## 100,000 mutated frames for every API, and a healthy client whose acknowledgements are measured

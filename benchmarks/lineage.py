@@ -34,7 +34,7 @@ BATCHES = (1, 50, 500)
 
 def throughput(server: Fakebus, size: int, count: int) -> dict[str, float]:
     topic, cpu = workloads.new_topic(server.bootstrap_servers), server.cpu_seconds()
-    rate = workloads.produce(server.bootstrap_servers, topic, size, count)
+    rate = workloads.produce(server.bootstrap_servers, topic, (workloads.payload(size),), count)
     between = server.cpu_seconds()
     read_rate, _, _ = workloads.consume(server.bootstrap_servers, topic)
     return {

@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from benchmarks import workloads
-from benchmarks.peers import ApacheKafka, Fakebus, _Server
+from benchmarks.peers import ApacheKafka, Fakebus, Server
 
 SHAPES = ((500, 20), (200, 100), (50, 1000))
 """Consumers, and the partitions that each of them fetches."""
@@ -118,7 +118,7 @@ def waiting(bootstrap_servers: str, topic: str, partitions: int, count: int) -> 
             process.kill()
 
 
-def acknowledgements(server: _Server, consumers: int, partitions: int, count: int) -> list[float]:
+def acknowledgements(server: Server, consumers: int, partitions: int, count: int) -> list[float]:
     """Return how long acknowledgements took while consumers waited, in milliseconds."""
     topic = f"bench-{uuid.uuid4().hex[:12]}"
     admin = AdminClient({"bootstrap.servers": server.bootstrap_servers})

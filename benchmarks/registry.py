@@ -138,7 +138,7 @@ def start_milliseconds(data: Path, first_id: int | None) -> tuple[float, float]:
     """Return the time from the start until the bus is ready, and until it answers with a schema."""
     started = time.perf_counter()
     with Fakebus("--data", str(data)) as server:
-        ready = server.start_seconds * 1000
+        ready = server.ready_seconds * 1000
         client = Client(server.http_url)
         client.ask("GET", "/subjects?limit=1" if first_id is None else f"/schemas/ids/{first_id}")
         answered = (time.perf_counter() - started) * 1000

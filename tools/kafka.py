@@ -160,13 +160,20 @@ def answers_metadata(port: int) -> bool:
 class Kafka:
     """One Apache Kafka process over one log directory."""
 
-    def __init__(self, directory: Path, port: int, settings: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        port: int,
+        settings: Mapping[str, str],
+        jvm_options: Sequence[str] = JVM_OPTIONS,
+    ) -> None:
         """Format the storage.
 
         Args:
             directory: An existing, empty directory; the caller removes it.
             port: Where clients connect, on 127.0.0.1.
             settings: Broker configs by Kafka's names; they stand over the referee's own.
+            jvm_options: How Java runs.
 
         Raises:
             RefereeError: Java or the jars are missing, or Kafka refuses the settings.
@@ -185,7 +192,7 @@ class Kafka:
         }
         rows = {**SETTINGS, **listeners, **settings}
         self._properties.write_text("".join(f"{key}={value}\n" for key, value in rows.items()))
-        self._java = [java(), *JVM_OPTIONS, "-cp", class_path()]
+        self._java = [java(), *jvm_options, "-cp", class_path()]
         # A cluster id is 16 bytes in URL-safe base64; Kafka's own never start with a dash either.
         cluster_id = "A" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[:21]
         command = [*self._java, "kafka.tools.StorageTool", "format", "-t", cluster_id]
