@@ -39,7 +39,7 @@ test-clients: $(STAMP)  ## kcat, Java, Go and Node clients (needs their toolchai
 	$(BIN)/python -m torture --brief
 
 test-console: $(VENV)/.console  ## The console in Chromium
-	timeout 150 $(BIN)/python -m pytest -q tests/console $(ARGS)
+	timeout 180 $(BIN)/python -m pytest -q tests/console $(ARGS)
 
 site: $(VENV)-site/.installed  ## The documentation as a site, in build/site; a broken link is an error
 	NO_MKDOCS_2_WARNING=1 $(VENV)-site/bin/mkdocs build --strict --quiet $(ARGS)

@@ -14,7 +14,7 @@ from urllib.parse import quote
 import msgpack
 import pytest
 import requests
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, Producer, ShareConsumer, TopicPartition
 from playwright.sync_api import Browser, Route, expect
 
 from benchmarks.peers import Fakebus
@@ -22,6 +22,7 @@ from fakebus.web.console.table import page_routes
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>\u202eevil\x1b[2J\"'&\u2028\x9b31m"
 NAME = "<script>alert(1)</script>\u202e\x1b[2J"
+SHARE_GROUP, REST_GROUP = "share " + NAME, "rest " + NAME
 LARGEST = 50_000_000
 MARKS = re.compile("[\u202a-\u202e\u2066-\u2069\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 VALUES = {
@@ -84,6 +85,17 @@ def write(server: Fakebus, topic: str, value: bytes | None, **parts: object) -> 
     assert producer.flush(60) == 0
 
 
+def share(server: Fakebus) -> None:
+    """Let a share consumer with a hostile name have a record and go."""
+    settings = {"bootstrap.servers": server.bootstrap_servers, "group.id": SHARE_GROUP}
+    with ShareConsumer({**settings, "client.id": NAME}) as consumer:
+        consumer.subscribe(["shared"])
+        until = time.monotonic() + 20
+        while not consumer.poll(0.1) and time.monotonic() < until:
+            # It begins at the end.
+            write(server, "shared", HOSTILE.encode())
+
+
 @pytest.fixture(scope="module")
 def attacked() -> Iterator[Fakebus]:
     """A bus with hostile records, groups, clients and schemas."""
@@ -93,6 +105,8 @@ def attacked() -> Iterator[Fakebus]:
             write(server, topic, value)
         write(server, "large-key", b"v", key=b"k" * LARGEST)
         write(server, "large-header", b"v", headers=[("h" * 1_000_000, b"v" * LARGEST)])
+        # What is different since then is compared record by record.
+        requests.put(f"{server.http_url}/_fakebus/v1/snapshots/before", timeout=20)
         many = [(f"{HOSTILE}{n}", HOSTILE.encode()) for n in range(10_000)]
         write(server, "many-headers", HOSTILE.encode(), key=HOSTILE.encode(), headers=many)
         for group in (NAME, "..", "a/b?c#d"):
@@ -105,6 +119,15 @@ def attacked() -> Iterator[Fakebus]:
             )
             consumer.commit(offsets=[TopicPartition("markup", 0, 0)], asynchronous=False)
             consumer.close()
+        share(server)
+        instance = {"name": NAME, "format": "json"}
+        rest = {"Content-Type": "application/vnd.kafka.v2+json"}
+        for path, body, headers in (
+            (f"/consumers/{quote(REST_GROUP, safe='')}", instance, rest),
+            ("/_fakebus/v1/faults", {"delay_s": 0.001, "topic": HOSTILE}, None),
+        ):
+            answer = requests.post(server.http_url + path, json=body, headers=headers, timeout=20)
+            assert answer.status_code < 300, answer.text
         fields = [{"name": f"f{n}", "type": "string", "doc": HOSTILE} for n in range(1000)]
         schema = json.dumps({"type": "record", "name": "A", "doc": HOSTILE, "fields": fields})
         answer = requests.post(
@@ -131,6 +154,10 @@ def pages() -> list[str]:
         *(f"/snapshots?before={asked}", "/search?q=alert", f"/search?q={asked}"),
         *(f"/flow?find={asked}", f"/flow?record={asked}", "/flow?record=many-headers[0]@0"),
         *(
+            *(f"/group?name={quote(each)}" for each in (SHARE_GROUP, REST_GROUP)),
+            *(f"/group?name={group}&as_of=-1s", f"/group?name={group}&as_of={asked}"),
+            *("/groups?as_of=-1s", f"/groups?as_of={asked}", "/topics?as_of=-1s"),
+            *(f"/topics?as_of={asked}", "/snapshots?before=before"),
             "/fixtures",
             "/sql",
             "/access",
@@ -219,6 +246,28 @@ def test_pages_of_hostile_records_are_inert_and_soon_there(attacked: Fakebus) ->
             wrong[page] = (inert.found[:5], len(answer.content))
     assert wrong == {}
     assert slow == [], "\n".join(slow)
+
+
+def test_answers_of_sql_and_refused_forms_are_inert(attacked: Fakebus) -> None:
+    http = requests.Session()
+    url = f"{attacked.http_url}/ui"
+    found = re.search('name="token" value="([0-9a-f]+)"', http.get(f"{url}/sql", timeout=20).text)
+    assert found is not None
+    for path, fields in (
+        ("/sql", {"query": 'select * from "many-headers"'}),
+        ("/sql", {"query": 'select * from "markup"'}),
+        ("/sql", {"query": HOSTILE}),
+        ("/faults", {"effect": "delay", "delay_s": HOSTILE, "topic": HOSTILE}),
+        ("/snapshots/restore", {"name": HOSTILE, "confirm": HOSTILE}),
+        ("/topics/markup/produce", {"value": HOSTILE, "value_kind": HOSTILE}),
+        ("/schema", {"name": HOSTILE, "text": HOSTILE, "do": "check"}),
+        ("/replay", {"range": HOSTILE, "to": HOSTILE}),
+    ):
+        answer = http.post(url + path, data={"token": found[1], **fields}, timeout=60)
+        assert answer.status_code in (200, 400, 404), path
+        inert = Inert()
+        inert.feed(answer.content.decode())
+        assert inert.found == [], (path, inert.found[:5])
 
 
 @pytest.mark.parametrize("path", ["/topics/many-headers", "/topics/many-headers/0/0", "/clients"])
