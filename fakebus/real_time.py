@@ -47,6 +47,12 @@ def time_ns() -> int:
                 return now_ns
 
 
+def machine_start_ns() -> int:
+    """Return when the machine started, in nanoseconds since the epoch; 0 if it does not tell."""
+    boot_clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return time_ns() - time.clock_gettime_ns(boot_clock) if boot_clock is not None else 0
+
+
 def now_ms() -> int:
     """Return milliseconds since the epoch."""
     # Every record asks for them: one call, wherever nothing is replaced.

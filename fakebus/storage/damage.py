@@ -9,6 +9,7 @@ had are counted before SQLite looks at it.
 
 from __future__ import annotations
 
+import logging
 import shlex
 import sqlite3
 import struct
@@ -17,6 +18,7 @@ from pathlib import Path
 from zlib import crc32
 
 from fakebus.errors import StorageError
+from fakebus.real_time import machine_start_ns
 from fakebus.records.batch import HEADER, HEADER_SIZE, LENGTH_OVERHEAD, MAGIC, invalid_crcs
 from fakebus.storage.interface import ProducerBatch, StoredBatch
 from fakebus.storage.sqlite_transaction import (
@@ -25,6 +27,8 @@ from fakebus.storage.sqlite_transaction import (
     LOG_HEADER_BYTES,
     frames_of,
 )
+
+logger = logging.getLogger("fakebus.storage")
 
 _FRAME = struct.Struct(">II8s8x")
 """Page, size of the database in pages if it ends a transaction, salt."""
@@ -192,6 +196,7 @@ class LogFrames:
         )
         if len(header) < LOG_HEADER_BYTES:
             return  # the last end was a clean one, and all of it is in the data file
+        self._is_of_earlier_start = self._path.stat().st_mtime_ns < machine_start_ns()
         counted, _, salt = frames_of(index)
         self._page_bytes = int.from_bytes(header[8:12], "big")
         if not _is_right(header):
@@ -221,10 +226,23 @@ class LogFrames:
         Args:
             frames: how many it has found.
 
+        What was not on the disk when the machine itself stopped is no damage: no commit waits for
+        the disk, and an index may be there before the frames that it counts.
+
         Raises:
             StorageError: it has not, and takes the log for one that ends before.
         """
-        if frames < self.written:
+        if frames >= self.written:
+            return
+        if self._is_of_earlier_start:
+            logger.warning(
+                "%s ends after frame %d of %d: what was stored last was not on the disk yet when "
+                "the machine stopped, and is gone",
+                self._path,
+                frames,
+                self.written,
+            )
+        else:
             place = LOG_HEADER_BYTES + frames * (FRAME_HEADER_BYTES + self._page_bytes)
             raise StorageError(
                 f"{self._path} is damaged at byte {place if frames else 0}, in frame {frames + 1} "

@@ -12,6 +12,7 @@ from uuid import UUID
 import pytest
 
 from fakebus.errors import StorageError
+from fakebus.real_time import machine_start_ns
 from fakebus.records.batch import assign_offset
 from fakebus.records.builder import build_batch
 from fakebus.records.record import NewRecord
@@ -239,6 +240,21 @@ async def test_a_frame_that_has_changed_is_told_and_the_log_left_alone(
     assert f"{log} is damaged at byte {place}, in frame {number} of {frames}" in str(caught.value)
     assert f"truncate -s {place} {log}" in str(caught.value)
     assert read(log) == content
+
+
+async def test_what_was_not_on_the_disk_when_the_machine_stopped_is_gone_with_a_word(
+    left: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = Path(f"{left}-wal")
+    content = read(log)
+    frames = LogFrames(left).written
+    write(log, content[: 32 + (frames - 1) * (24 + 16384)] + bytes(24 + 16384))
+    before = machine_start_ns() - 60_000_000_000
+    os.utime(log, ns=(before, before))
+    storage = await SqliteStorage.open(left)
+    assert storage.get_meta("a") == "3"
+    await storage.close()
+    assert f"{log} ends after frame {frames - 1} of {frames}: " in caplog.text
 
 
 async def test_a_header_of_a_log_that_has_changed_is_told(left: Path) -> None:
