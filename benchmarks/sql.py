@@ -68,6 +68,9 @@ def main() -> None:
     any_port = (Address("127.0.0.1", 0),)
     with BusThread(FakeBus(Settings(data=None, kafka=any_port, http=any_port))) as running:
         fill(running.bus, arguments.records)
+        while running.bus.identities.behind:
+            # A query is not to share the machine with what looks at what was just written.
+            time.sleep(0.1)
         server = running.bus.bootstrap_servers
         for topic in ("json", "avro"):
             taken = []

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from fakebus.client.connection import ClientError, Connection, text_of
 from fakebus.client.offsets import stable_ends
@@ -68,6 +69,8 @@ class Reader:
         self._connection = connection
         self._settled = group is None
         self._ends: dict[TopicPartition, int] | None = None
+        self._reached: dict[TopicPartition, int] = {}
+        """The ends that were reached, beyond which records may still come."""
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -124,7 +127,7 @@ class Reader:
 
     def stop_at(self, ends: Mapping[TopicPartition, int]) -> None:
         """End when these offsets are reached, or the end of the partition."""
-        self._ends = dict(ends)
+        self._ends, self._reached = dict(ends), {}
 
     def store(self, record: FetchedRecord) -> None:
         """Let the group go on behind a record."""
@@ -152,7 +155,7 @@ class Reader:
                 raise ClientError(f"cannot read {names}: nothing came for {silence_s:g} s")
             else:
                 self._forget_what_others_read()
-            records = [record for record in map(self._taken, messages) if record is not None]
+            records = self._within_ends(self._taken(messages))
             if records or not messages:
                 yield records
 
@@ -160,28 +163,47 @@ class Reader:
         message = self._consumer.poll(_POLL_S)
         return [] if message is None else [message]
 
-    def _taken(self, message: Message) -> FetchedRecord | None:
-        error = message.error()
-        if error is not None:
-            self._take_error(error, message.topic(), message.partition())
-            return None
-        record = _record(message)
-        if self._ends is not None:
-            # A plain pair is the same key, and this is done for each of millions.
-            place, offset = record[:2], record.offset
-            end = self._ends.get(place, -1)  # type: ignore[call-overload]
-            if offset + 1 >= end >= 0:
-                del self._ends[TopicPartition(*place)]
-            if offset >= end:
-                return None
-        return record
+    def _taken(self, messages: Iterable[Message]) -> list[FetchedRecord]:
+        """Return the records among messages; this is done for each of millions."""
+        found = []
+        for message in messages:
+            topic, partition, offset = message.topic(), message.partition(), message.offset()
+            if (error := message.error()) is not None:
+                self._take_error(error, topic, partition)
+                continue
+            kind, at_ms = message.timestamp()
+            headers = message.headers()
+            told = tuple(headers) if headers else ()
+            where = topic, partition, offset, at_ms if kind else None
+            found.append(_made((*where, message.key(), message.value(), told)))
+        return found
+
+    def _within_ends(self, records: list[FetchedRecord]) -> list[FetchedRecord]:
+        """Return the records before the ends, and note which of these are reached."""
+        if self._ends is None:
+            return records
+        ends, is_over = self._ends, False
+        # A plain pair is the same key; the records of a partition come in their order.
+        for place, last in {(each[0], each[1]): each[2] for each in records}.items():
+            end = ends.get(place, -1)  # type: ignore[call-overload]
+            is_over = is_over or last >= end
+            if last + 1 >= end >= 0:
+                self._reach(TopicPartition(*place))
+        if not is_over:
+            return records
+        ends = {**ends, **self._reached}
+        return [each for each in records if each[2] < ends.get((each[0], each[1]), -1)]  # type: ignore[call-overload]
+
+    def _reach(self, place: TopicPartition) -> None:
+        if self._ends is not None and place in self._ends:
+            self._reached[place] = self._ends.pop(place)
 
     def _take_error(self, error: KafkaError, topic: str | None, partition: int | None) -> None:
         from confluent_kafka import KafkaError
 
         if error.code() == KafkaError._PARTITION_EOF:
             if self._ends is not None and topic is not None and partition is not None:
-                self._ends.pop(TopicPartition(topic, partition), None)
+                self._reach(TopicPartition(topic, partition))
         elif self._ends is None and error.code() in (
             KafkaError.UNKNOWN_TOPIC_OR_PART,
             KafkaError._UNKNOWN_TOPIC,
@@ -232,15 +254,5 @@ def _plain(partition: ClientPartition) -> TopicPartition:
     return TopicPartition(partition.topic, partition.partition)
 
 
-def _record(message: Message) -> FetchedRecord:
-    kind, timestamp = message.timestamp()
-    topic, partition, offset = message.topic(), message.partition(), message.offset()
-    if topic is None or partition is None or offset is None:
-        raise ClientError("the client library gave a record without topic and offset")
-    # The library's types allow here what it takes for producing; it gives bytes and pairs.
-    headers: Any = message.headers() or ()
-    key: Any = message.key()
-    value: Any = message.value()
-    return FetchedRecord(
-        topic, partition, offset, timestamp if kind else None, key, value, tuple(headers)
-    )
+_made: Callable[[Iterable[object]], FetchedRecord] = partial(tuple.__new__, FetchedRecord)
+"""Makes a record of its fields, in a quarter of the time that naming them takes."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +53,7 @@ class Event:
     def _decoded(self, *, is_key: bool) -> Payload[Any]:
         data = self.key if is_key else self.value
         found = decode(self.framed(is_key=is_key), self.schemas, topic=self.topic, is_key=is_key)
-        return replace(found, data=data) if found.format == "binary" else found
+        return found._replace(data=data) if found.format == "binary" else found
 
     def framed(self, *, is_key: bool = False) -> bytes | None:
         """Return the value or the key in the framing of its schema, where a header names that."""

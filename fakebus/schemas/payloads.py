@@ -21,8 +21,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from fakebus.schemas.framing import HEADER_SIZE, frame, framed_id
 from fakebus.schemas.interface import ParsedSchema, SchemaDataError
@@ -50,8 +49,7 @@ SchemaSource = Callable[[int, str, bool], Known | None]
 """Gives the schema of an id, a topic, and whether it is for the key."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Payload(Generic[Known]):
+class Payload(NamedTuple, Generic[Known]):
     """Bytes of a key or a value, understood as far as they can be."""
 
     format: str

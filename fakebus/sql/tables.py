@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from json.encoder import encode_basestring
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fakebus.schemas.payloads import SchemaSource, decode
 from fakebus.sql.queries import LATEST
@@ -40,6 +40,15 @@ _OWN = 'p AS partition, o AS "offset", epoch_ms(nullif(t, -1)) AS time, k AS key
 _IS_OBJECT = "(json_type(v) = 'OBJECT')"
 
 Headers = Sequence[tuple[str, bytes | None]]
+
+
+class _Structure(NamedTuple):
+    """Structure of values, as the engine has it."""
+
+    of_objects: str | None
+    of_others: str | None
+    has_others: bool
+    has_undecoded: bool
 
 
 class TopicTable:
@@ -70,7 +79,9 @@ class TopicTable:
         self._size = 0
         self._parts = 0
         self._thread = ThreadPoolExecutor(1, "fakebus sql")
-        self._waiting: list[Future[None]] = []
+        self._waiting: list[Future[_Structure]] = []
+        self._structures: list[_Structure] = []
+        """Of the parts that are loaded."""
         self._connection.execute(
             f"CREATE TABLE {self._name} AS SELECT p, o, t, k, h, {_VALUE} AS v, u FROM "  # noqa: S608 - no text from outside
             "(SELECT 0 AS p, 0::BIGINT AS o, 0::BIGINT AS t, '' AS k, "
@@ -129,20 +140,43 @@ class TopicTable:
         lines, self._lines, self._size = self._lines, [], 0
         self._parts += 1
         while len(self._waiting) >= _MOST_WAITING:
-            self._waiting.pop(0).result()
+            self._structures.append(self._waiting.pop(0).result())
         self._waiting.append(self._thread.submit(self._load, path, lines))
 
-    def _load(self, path: Path, lines: list[str]) -> None:
+    def _load(self, path: Path, lines: list[str]) -> _Structure:
+        """Load a part; return what its values hold, which need not be looked for later."""
         lines.append("")
         # The reader makes room for lines of this size.
         longest = max(_USUAL_BYTES, 4 * max(map(len, lines)))
         path.write_text("}\n".join(lines), encoding="utf-8")
         lines.clear()
+        before = f"SELECT count(*) FROM {self._name}"  # noqa: S608 - no text from outside
+        [(known,)] = self._connection.execute(before).fetchall()
         self._connection.execute(
             f"INSERT INTO {self._name} SELECT p, o, t, k, h, {_VALUE}, u "  # noqa: S608 - no text from outside
             f"FROM read_json({literal(str(path))}, {_LINES}, maximum_object_size={longest})"
         )
         path.unlink()
+        return self._structure(known)
+
+    def _structure(self, first: int = 0) -> _Structure:
+        table = f"FROM {self._name} WHERE rowid >= {first}"
+        [(others, undecoded)] = self._connection.execute(
+            f"SELECT count(*) FILTER (NOT {_IS_OBJECT} AND json_type(v) <> 'NULL'), "
+            f"count(u) {table}"
+        ).fetchall()
+        kinds = ["v", "NULL::JSON"]
+        if others:
+            kinds = [f"CASE WHEN {each} THEN v END" for each in (_IS_OBJECT, f"NOT {_IS_OBJECT}")]
+        [(of_objects, of_others)] = self._connection.execute(
+            f"SELECT {', '.join(f'json_group_structure({each})' for each in kinds)} {table}"
+        ).fetchall()
+        return _Structure(of_objects, of_others, others > 0, undecoded > 0)
+
+    def _whole_structure(self) -> _Structure:
+        found = set(self._structures)
+        # Which types two structures have in common is for the engine to say.
+        return found.pop() if len(found) == 1 else self._structure()
 
     def close(self) -> None:
         """Let go of the thread; what is not loaded yet is left out."""
@@ -155,16 +189,11 @@ class TopicTable:
             latest: whether the newest record of each key is asked for.
             all_records: whether all records are.
         """
-        self._hand_over()
-        for each in self._waiting:
-            each.result()
+        if self._lines or not self._parts:
+            self._hand_over()
+        self._structures += (each.result() for each in self._waiting)
         self.close()
-        [(structure, of_others, others, undecoded)] = self._connection.execute(
-            f"SELECT json_group_structure(CASE WHEN {_IS_OBJECT} THEN v END), "  # noqa: S608
-            f"json_group_structure(CASE WHEN NOT {_IS_OBJECT} THEN v END), "
-            f"count(*) FILTER (NOT {_IS_OBJECT} AND json_type(v) <> 'NULL'), count(u) "
-            f"FROM {self._name}"
-        ).fetchall()
+        structure, of_others, others, undecoded = self._whole_structure()
         fields = json.loads(structure or '"NULL"')
         has_fields = isinstance(fields, Mapping) and bool(fields)
         columns = _columns(fields if has_fields else json.loads(of_others or '"NULL"'))

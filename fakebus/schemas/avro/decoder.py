@@ -38,6 +38,7 @@ from fakebus.schemas.interface import SchemaDataError
 _FREE_VALUES = 100_000
 """How many values may come without a byte of their own, such as nulls."""
 _LONGEST_VARINT = 10
+_unpack_double = struct.Struct("<d").unpack
 
 
 def decoder_of(node: Node) -> Callable[[bytes], object]:
@@ -86,15 +87,20 @@ class _Source:
         if at < len(data) and (byte := data[at]) < 0x80:
             self.at = at + 1
             return (byte >> 1) ^ -(byte & 1)
-        value = 0
-        for shift in range(0, 7 * _LONGEST_VARINT, 7):
-            byte = self.take(1)[0]
+        value = shift = 0
+        for byte in data[at : at + _LONGEST_VARINT]:
             value |= (byte & 0x7F) << shift
+            shift += 7
             if byte < 0x80:
                 number = (value >> 1) ^ -(value & 1)
-                if number in LONG_RANGE:
-                    return number
-                break
+                if number not in LONG_RANGE:
+                    break
+                self.at = at + shift // 7
+                return number
+        else:
+            if shift < 7 * _LONGEST_VARINT:
+                # Its end is missing, which this says.
+                self.take(shift // 7 + 1)
         raise Misfit("a number has more than 64 bits")
 
     def block(self) -> int:
@@ -225,7 +231,7 @@ def _scalar_reader(node: Scalar) -> _Read:
         "null": lambda source, _: None,
         "boolean": _read_boolean,
         "float": lambda source, _: plain_float(struct.unpack("<f", source.take(4))[0]),
-        "double": lambda source, _: plain_float(struct.unpack("<d", source.take(8))[0]),
+        "double": lambda source, _: plain_float(_unpack_double(source.take(8))[0]),
         "bytes": lambda source, _: _plain_bytes(node.logical, source.take(source.long())),
         "string": _read_text,
     }[node.kind]
@@ -242,6 +248,8 @@ def _symbol_reader(node: Enum) -> _Read:
 
 
 def _integer_reader(node: Primitive) -> _Read:
+    if node.kind == "long" and node.logical is None:
+        return lambda source, _: source.long()
     numbers = INT_RANGE if node.kind == "int" else LONG_RANGE
 
     def read(source: _Source, depth: int) -> int | str:

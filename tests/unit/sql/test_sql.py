@@ -161,6 +161,20 @@ def test_parts_are_loaded_while_others_are_read(ask: Ask, monkeypatch: pytest.Mo
     assert ask("select count(*), sum(n), sum(length(big)) from t", *records) == [[50, 1225, 20000]]
 
 
+def test_parts_that_hold_other_things_have_the_columns_and_types_of_all(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "PART_BYTES", 1)
+    values = (b'{"a": 1}', b'{"a": 2.5, "b": "x"}', b"[1]", b"\xff")
+    query = "select a, b, value, undecoded from t order by 1, 2, 3"
+    assert ask(query, *((None, value) for value in values)) == [
+        [1.0, None, None, None],
+        [2.5, "x", None, None],
+        [None, None, "[1]", None],
+        [None, None, None, "/w=="],
+    ]
+
+
 def test_a_topic_without_records_is_an_empty_table(ask: Ask) -> None:
     assert ask('select count(*), count(t.value) from t, "t@latest"') == [[0, 0]]
 
