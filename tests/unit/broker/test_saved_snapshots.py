@@ -21,6 +21,7 @@ from fakebus.broker.saved_snapshots import (
     TooManySnapshotsError,
     UnknownSnapshotError,
 )
+from fakebus.storage.damage import add_sum_function
 from fakebus.storage.sqlite import SqliteStorage
 from fakebus.types import TopicPartition
 from tests.manual_clock import ManualClock
@@ -104,6 +105,7 @@ async def test_a_snapshot_that_was_not_compressed_can_be_gone_back_to(tmp_path: 
         await broker.produce(T0, batch(b"a"))
         await broker.saved_snapshots.save("s")
     with closing(sqlite3.connect(tmp_path / "bus.db", isolation_level=None)) as file:
+        add_sum_function(file)
         [content] = file.execute("SELECT content FROM snapshots").fetchone()
         file.execute("UPDATE snapshots SET content = ?", (zlib.decompress(content).decode(),))
     async with bus(tmp_path / "bus.db") as broker:
