@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +21,7 @@ from confluent_kafka.admin import (
 
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import (
+    ListGroupsRequest,
     ShareGroupHeartbeatRequest,
     StreamsGroupHeartbeatRequest,
     StreamsGroupHeartbeatRequestSubtopology,
@@ -185,14 +187,6 @@ FILLS: dict[str, Callable[[Addresses], None]] = {
 }
 
 
-def see(bus: Addresses) -> Seen:
-    """Return what clients see; it can be written as JSON, and compared."""
-    seen: Seen = {}
-    for look in (see_topics, see_groups, see_registry, see_streams, see_snapshots):
-        seen |= look(bus)
-    return seen
-
-
 def see_topics(bus: Addresses) -> Seen:
     """Return partitions, configs and all records, with those that are not committed apart."""
     admin = AdminClient(bus.client)
@@ -234,7 +228,9 @@ def _records(bus: Addresses, places: list[tuple[str, int]], level: str) -> dict[
             if place not in open_:
                 continue
             if error is None:
-                texts = [part and part.decode("latin-1") for part in _parts(message)]
+                texts = [
+                    part if part is None else part.decode("latin-1") for part in _parts(message)
+                ]
                 record = [message.offset(), message.timestamp()[1], *texts, str(message.headers())]
                 records[place].append(record)
                 continue
@@ -253,11 +249,10 @@ def _parts(message: Any) -> tuple[bytes | None, bytes | None]:
 
 def see_groups(bus: Addresses) -> Seen:
     """Return types of groups and what they have committed."""
-    admin = AdminClient(bus.client)
-    groups = admin.list_consumer_groups(request_timeout=20).result()
-    seen: Seen = {"groups": {}}
-    for group in sorted(groups.valid, key=lambda each: str(each.group_id)):
-        seen["groups"][group.group_id] = group.type.name
+    with RawClient(bus.kafka) as client:
+        request = ListGroupsRequest(states_filter=[], types_filter=[])
+        answer = client.call(ApiKey.LIST_GROUPS, 5, request)
+    seen: Seen = {"groups": {group.group_id: group.group_type for group in answer.groups}}
     for name in ("of-classic", "of-consumer"):
         consumer = Consumer(bus.client | {"group.id": name})
         try:
@@ -300,5 +295,18 @@ def see_streams(bus: Addresses) -> Seen:
 
 def see_snapshots(bus: Addresses) -> Seen:
     """Return the snapshots and how much each holds."""
-    answer = requests.get(f"{bus.http}/_fakebus/v1/snapshots", timeout=20).json()
-    return {"snapshots": answer}
+    answer = requests.get(f"{bus.http}/_fakebus/v1/snapshots", timeout=20)
+    answer.raise_for_status()
+    return {"snapshots": answer.json()}
+
+
+LOOKS = (see_topics, see_groups, see_registry, see_streams, see_snapshots)
+
+
+def see(bus: Addresses) -> Seen:
+    """Return what clients see; it can be written as JSON, and compared."""
+    seen: Seen = {}
+    for look in LOOKS:
+        seen |= look(bus)
+    # As it is when it was written and read.
+    return dict(json.loads(json.dumps(seen)))
