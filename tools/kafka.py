@@ -18,6 +18,7 @@ import contextlib
 import hashlib
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -135,11 +136,16 @@ def version() -> str:
 
 
 def free_port() -> int:
-    """Return a loopback port that nothing listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a loopback port that nothing listens on, and that is given to nobody by itself.
+
+    Those that systems give to clients, and to servers that take any, begin at 32768 at the lowest:
+    one of them may be somebody else's by the time it is used.
+    """
+    while True:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            port = random.SystemRandom().randrange(20_000, 32_000)
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def answers_metadata(port: int) -> bool:

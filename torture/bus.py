@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from fakebus.cli.main import run
-from tests.clients.cluster import free_port
+from tools.kafka import free_port
 
 CHECKOUT = Path(__file__).parents[1]
 # Each bus is a process of its own, but none of them waits for its imports.

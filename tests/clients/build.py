@@ -102,9 +102,8 @@ def built(
 def java_class_path() -> str:
     # Imported here, so that a machine without Java can build the rest.
     sys.path.insert(0, str(CHECKOUT))
-    from tests.clients.cluster import referee
+    from tools import kafka
 
-    kafka = referee()
     try:
         return str(kafka.class_path())
     except kafka.RefereeError as error:

@@ -7,25 +7,24 @@ not ask which one it is.
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Protocol
 
 import pytest
 
+from tools.kafka import Kafka, free_port
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 START_TIMEOUT_SECONDS = 60.0
-STOP_TIMEOUT_SECONDS = 10.0
+STOP_TIMEOUT_SECONDS = 60.0
 
 SETTINGS = {
     "auto.create.topics.enable": "false",
@@ -89,14 +88,6 @@ class Cluster(Protocol):
 
 class ClusterError(Exception):
     """A cluster did not start or stop as it should; the text ends with its log."""
-
-
-def free_port() -> int:
-    """Return a loopback port that nothing listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class FakebusCluster:
@@ -193,18 +184,6 @@ class FakebusCluster:
             raise ClusterError(f"fakebus did not end at {stop_signal.name}") from error
 
 
-def referee() -> ModuleType:
-    """Load tools/kafka.py by its path: on sys.path it would shadow the kafka-python package."""
-    spec = importlib.util.spec_from_file_location(
-        "fakebus_referee", CHECKOUT / "tools" / "kafka.py"
-    )
-    if spec is None or spec.loader is None:
-        raise ClusterError("tools/kafka.py is missing")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 class KafkaCluster:
     """An Apache Kafka process over one log directory, from tools/kafka.py."""
 
@@ -219,7 +198,7 @@ class KafkaCluster:
         """
         port = free_port()
         self.bootstrap_servers = f"127.0.0.1:{port}"
-        self._kafka = referee().Kafka(directory, port, settings)
+        self._kafka = Kafka(directory, port, settings)
 
     def start(self) -> None:
         """Start the process; return when it answers Metadata."""

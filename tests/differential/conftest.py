@@ -14,9 +14,9 @@ import pytest
 from fakebus.addresses import Address
 from fakebus.app import FakeBus
 from fakebus.config import Settings
-from tests.clients.cluster import referee
 from tests.differential.raw_client import RawClient
 from tests.differential.sides import Side, Sides
+from tools.kafka import kafka_cluster
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -33,7 +33,7 @@ def kafka_address(request: pytest.FixtureRequest) -> Iterator[str]:
     if address:
         yield address
         return
-    with referee().kafka_cluster() as bootstrap_servers:
+    with kafka_cluster() as bootstrap_servers:
         yield bootstrap_servers
 
 

@@ -184,7 +184,7 @@ def test_offsets_configs_and_schemas_are_compared(bus: FakeBus, ask: Ask, unique
     client.set_config(topic, "retention.ms", "5000")
     subject = f"{topic}-value"
     requests.post(
-        f"{bus.http_url}/subjects/{subject}/versions", json={"schema": '"string"'}, timeout=30
+        f"{bus.http_url}/subjects/{subject}/versions", json={"schema": '"string"'}, timeout=60
     ).raise_for_status()
     found = ask("snapshot", "diff", before)
     assert found["offsets"] == [

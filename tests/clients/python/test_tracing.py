@@ -42,7 +42,7 @@ def produce(
     producer = Producer({"bootstrap.servers": bus.bootstrap_servers, "client.id": client_id})
     for at, each in enumerate(headers):
         producer.produce(topic, b"{}", key.replace("%d", str(at)), headers=each, partition=0)
-    assert producer.flush(30) == 0
+    assert producer.flush(60) == 0
 
 
 def handle(
@@ -135,7 +135,7 @@ def test_without_headers_the_trace_of_the_cause_goes_on() -> None:
         sends = collector.named("send fares", 2)
         collector.named("commit trips", 2)
         assert (
-            "fakebus_otlp_spans_total" in requests.get(f"{bus.http_url}/metrics", timeout=30).text
+            "fakebus_otlp_spans_total" in requests.get(f"{bus.http_url}/metrics", timeout=60).text
         )
     causes = [each for each in collector.spans if each.name == "send trips"]
     for number, (cause, effect) in enumerate(zip(causes, sends, strict=True)):
@@ -156,7 +156,7 @@ def test_an_instrumented_client_has_its_spans_and_ours_in_one_trace(
     )
     with provider.get_tracer("shop").start_as_current_span("POST /orders") as request:
         producer.produce("baskets", b"{}")
-    producer.flush(30)
+    producer.flush(60)
     (send,) = collector.named("send baskets")
     assert send.trace == f"{request.get_span_context().trace_id:032x}"
     assert send.parent not in ("", f"{request.get_span_context().span_id:016x}")

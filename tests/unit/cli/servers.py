@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 from fakebus.addresses import Address
+from tools.kafka import free_port
 
 Answer = Callable[[bytes], bytes]
 
@@ -54,6 +55,4 @@ def _rest(connection: socket.socket) -> bytes:
 
 def closed_port() -> Address:
     """Return an address on which nothing listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return Address("127.0.0.1", probe.getsockname()[1])
+    return Address("127.0.0.1", free_port())

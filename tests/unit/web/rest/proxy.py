@@ -35,7 +35,7 @@ class Proxy:
         media_type = f"application/vnd.kafka.{form}.v2+json" if form else "application/json"
         sent = {"Content-Type": media_type} if body is not None else {}
         return self.session.request(
-            method, self.url + path, json=body, headers={**sent, **(headers or {})}, timeout=20
+            method, self.url + path, json=body, headers={**sent, **(headers or {})}, timeout=60
         )
 
     def produce(self, topic: str, *records: object, form: str = "json", **fields: object) -> Any:
