@@ -28,7 +28,7 @@ Result = TypeVar("Result")
 
 METADATA_TIMEOUT_S = 4.5
 """From the first look at a cluster until it is reported as unreachable."""
-REQUEST_TIMEOUT_S = 10.0
+REQUEST_TIMEOUT_S = 30.0
 DOCTOR_HINT = "find out why with  fakebus doctor"
 
 

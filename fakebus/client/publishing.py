@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from fakebus.client.connection import ClientError, Connection, text_of
+from fakebus.client.connection import REQUEST_TIMEOUT_S, ClientError, Connection, text_of
 from fakebus.records.batch import NO_TIMESTAMP
 from fakebus.records.record import NewRecord
 
@@ -31,7 +31,7 @@ class Publisher:
         connection: Connection,
         config: Mapping[str, object] | None = None,
         *,
-        timeout_s: float = 10.0,
+        timeout_s: float = REQUEST_TIMEOUT_S,
     ) -> None:
         self._producer = connection.producer(
             {

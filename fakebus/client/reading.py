@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 SLICE_RECORDS = 1000
 _POLL_S = 0.5
-_SILENCE_S = 10.0
+_SILENCE_S = 30.0
 """How long partitions that should have records may give none."""
 
 

@@ -26,7 +26,7 @@ from fakebus.schemas.languages import language
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
-_TIMEOUT_S = 10.0
+_TIMEOUT_S = 30.0
 _MAX_ANSWER_BYTES = 64 << 20
 _HTTP_PORT = 80
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - a look-up

@@ -91,7 +91,7 @@ class Lineage:
         activity.on_peer = None
         await self._peers.close()
         with contextlib.suppress(StorageError):
-            self._write_all()
+            self.write_all()
         self._closed = True
 
     async def settle(self) -> None:
@@ -104,7 +104,7 @@ class Lineage:
         while (append := self._broker.activity.unsettled) is not None:
             with contextlib.suppress(BrokerError):
                 await append
-        self._write_all()
+        self.write_all()
         await self._broker.settle()
         self.services.declare(await self._declared())
 
@@ -133,7 +133,12 @@ class Lineage:
         """Return when all connections' processes are known, so far as they can be."""
         await self._peers.settle()
 
-    def _write_all(self) -> None:
+    def write_all(self) -> None:
+        """Take in all that has come, and have it stored; what is under way is not.
+
+        Raises:
+            StorageError: it cannot be stored.
+        """
         while self._take(_AT_ONCE):
             pass
         self._store()
@@ -172,7 +177,7 @@ class Lineage:
 
     def mark(self) -> Mapping[str, Any]:
         """Return where the lineage stands."""
-        self._write_all()
+        self.write_all()
         self._notebook.begin_anew()
         return {
             "seq": self._notebook.last_seq,

@@ -154,6 +154,8 @@ class Tracing:
         # A client's service is told by its process, which is looked up beside.
         with suppress(TimeoutError):
             await asyncio.wait_for(self._lineage.peers_known(), _PEERS_S)
+        # Of what is written behind it is to be known that the client was sent something before.
+        self._lineage.write_all()
         for activity in found:
             if activity.topic.startswith("_"):
                 continue

@@ -17,6 +17,14 @@ from tests.clients.python.clients import CLIENTS
 from tests.clients.python.confluent import ConfluentClient
 
 
+@pytest.fixture(scope="package", autouse=True)
+def patient_commands() -> Iterator[None]:
+    """Let commands wait for a bus that is there and slow, as one beside many others is."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("fakebus.client.connection.METADATA_TIMEOUT_S", 60.0)
+        yield
+
+
 @pytest.fixture(scope="session")
 def coordinated_cluster(cluster: Cluster) -> Cluster:
     """The shared cluster, once its group coordinator answers.

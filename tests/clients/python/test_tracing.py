@@ -123,7 +123,13 @@ def test_a_record_with_a_traceparent_stays_in_its_trace_until_it_is_committed(
     assert types == {"receive", "process"}
 
 
-def test_without_headers_the_trace_of_the_cause_goes_on() -> None:
+@pytest.mark.parametrize("notes_are_late", [False, True])
+def test_without_headers_the_trace_of_the_cause_goes_on(
+    notes_are_late: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if notes_are_late:
+        monkeypatch.setattr("fakebus.lineage.lineage._WRITE_S", 3600)
+        monkeypatch.setattr("fakebus.tracing.follower._QUIET_S", 0.05)
     # Apart from the other tests, whose clients are of the same process.
     with traced_bus() as (bus, collector):
         produce(bus, "trips", {}, {})
