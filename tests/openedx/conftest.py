@@ -22,7 +22,7 @@ from fakebus.openedx.catalogue import CatalogueEvent, load_catalogue
 
 ROOT = Path(__file__).parents[2]
 ANY_PORT = Address("127.0.0.1", 0)
-DEADLINE_S = 60.0
+DEADLINE_S = 120.0
 
 
 def wait_until(condition: Callable[[], Any], what: str, seconds: float = DEADLINE_S) -> Any:

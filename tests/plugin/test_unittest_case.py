@@ -154,7 +154,7 @@ def outcome(project: Path, *command: str) -> tuple[int, str]:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=280,
         check=False,
     )
     return done.returncode, done.stdout + done.stderr

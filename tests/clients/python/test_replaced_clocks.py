@@ -204,7 +204,7 @@ def run(code: str, directory: Path) -> subprocess.CompletedProcess[str]:
     script = directory / "green.py"
     script.write_text(code)
     command = [sys.executable, "-W", "ignore", script]
-    return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
 
 
 @pytest.mark.parametrize("library", GREEN)
