@@ -119,9 +119,8 @@ class _Process(Server):
 
 
 _WITHOUT_UVLOOP = (
-    "import sys; sys.modules['uvloop'] = None\n"
-    "from fakebus.cli.main import main\n"
-    "raise SystemExit(main())"
+    "import runpy, sys; sys.modules['uvloop'] = None\n"
+    "runpy.run_module('fakebus', run_name='__main__', alter_sys=True)"
 )
 
 
