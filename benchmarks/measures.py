@@ -231,10 +231,19 @@ def disk(server: Server, size: Size) -> Figures:
     if not server.directory:
         return {}
     topic = workloads.new_topic(server.bootstrap_servers)
-    before = server.disk_bytes()
     count = size.bytes_per_cell // 1024
+    before = _settled(server)
     workloads.produce(server.bootstrap_servers, topic, workloads.events(1024), count)
-    return {"disk, bytes per byte": (server.disk_bytes() - before) / (count * 1024)}
+    return {"disk, bytes per byte": (_settled(server) - before) / (count * 1024)}
+
+
+def _settled(server: Server) -> int:
+    """Return what files take up when what is acknowledged has come to its place."""
+    before, now = -1, server.disk_bytes()
+    while now != before:
+        time.sleep(0.5)
+        before, now = now, server.disk_bytes()
+    return now
 
 
 def reset(server: Server, size: Size) -> Figures:

@@ -63,9 +63,13 @@ class Server:
         return int(line.split()[1]) * 1024
 
     def disk_bytes(self) -> int:
-        """Return what its files take up; not what is only reserved."""
+        """Return what its files take up; not what is only reserved, nor SQLite's write-ahead log.
+
+        That is of one length, however much has gone through it.
+        """
         files = [path for path in Path(self.directory).rglob("*") if path.is_file()]
-        return sum(path.stat().st_blocks * 512 for path in files)
+        kept = [path for path in files if not path.name.endswith(("-wal", "-shm"))]
+        return sum(path.stat().st_blocks * 512 for path in kept)
 
 
 class _Process(Server):

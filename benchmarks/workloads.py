@@ -108,6 +108,20 @@ def produce(
     return count / seconds
 
 
+def _watermarks(consumer: Consumer, partition: TopicPartition) -> tuple[int, int]:
+    """Return where a partition begins and ends, also if its leader is new."""
+    deadline = time.monotonic() + DEADLINE_S
+    while True:
+        try:
+            low, high = consumer.get_watermark_offsets(partition, timeout=30)
+        except KafkaException as error:
+            if not error.args[0].retriable() or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return low, high
+
+
 def consume(bootstrap_servers: str, topic: str, partitions: int = 1) -> tuple[float, float, int]:
     """Read everything that the topic still holds; the mock cluster keeps only the last 5 MB.
 
@@ -125,7 +139,7 @@ def consume(bootstrap_servers: str, topic: str, partitions: int = 1) -> tuple[fl
     )
     places, count = [], 0
     for number in range(partitions):
-        low, high = consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=30)
+        low, high = _watermarks(consumer, TopicPartition(topic, number))
         places.append(TopicPartition(topic, number, low))
         count += high - low
     consumer.assign(places)
