@@ -10,6 +10,7 @@ import argparse
 import os
 import sys
 import time
+from dataclasses import replace
 
 from confluent_kafka import KafkaException
 
@@ -17,7 +18,7 @@ from benchmarks import growth, page, profile, versions
 from benchmarks.measures import MEASURES, SIZES, Size
 from benchmarks.peers import PEERS, PeerMissingError
 from benchmarks.peers import versions as peer_versions
-from benchmarks.results import RESULTS, Results, machine, print_table
+from benchmarks.results import CHECKOUT, RESULTS, Results, machine, print_table
 
 
 def _words(text: str) -> list[str]:
@@ -55,7 +56,9 @@ def compare(results: Results, servers: list[str], measures: list[str], size: Siz
 
 
 def _reason(error: Exception) -> str:
-    return str(error).partition("\n")[0][:150] or type(error).__name__
+    # The results tell nothing of the machine's directories.
+    told = str(error).partition("\n")[0].replace(str(CHECKOUT), ".")
+    return told[:150] or type(error).__name__
 
 
 def main() -> None:
@@ -85,8 +88,6 @@ def main() -> None:
         results.versus = versions.compare(arguments.against, arguments.rounds or 5)
     else:
         if arguments.rounds:
-            from dataclasses import replace
-
             size = replace(size, rounds=arguments.rounds)
         compare(results, arguments.servers, arguments.only, size)
         for measure, figures in results.measures.items():

@@ -239,6 +239,12 @@ def disk(server: Server, size: Size) -> Figures:
 
 def _settled(server: Server) -> int:
     """Return what files take up when what is acknowledged has come to its place."""
+    if isinstance(server, Fakebus):
+        # Small amounts stay in the write-ahead log until the end.
+        server.stop()
+        length = server.disk_bytes()
+        server.__enter__()
+        return length
     before, now = -1, server.disk_bytes()
     while now != before:
         time.sleep(0.5)

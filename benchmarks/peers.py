@@ -63,13 +63,9 @@ class Server:
         return int(line.split()[1]) * 1024
 
     def disk_bytes(self) -> int:
-        """Return what its files take up; not what is only reserved, nor SQLite's write-ahead log.
-
-        That is of one length, however much has gone through it.
-        """
+        """Return what its files take up; not what is only reserved."""
         files = [path for path in Path(self.directory).rglob("*") if path.is_file()]
-        kept = [path for path in files if not path.name.endswith(("-wal", "-shm"))]
-        return sum(path.stat().st_blocks * 512 for path in kept)
+        return sum(path.stat().st_blocks * 512 for path in files)
 
 
 class _Process(Server):
