@@ -5,9 +5,9 @@ cd "$(dirname "$0")/.."
 uv pip compile --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links \
   --generate-hashes --all-extras --group dev --custom-compile-command "make lock" \
   --output-file requirements-dev.lock pyproject.toml "$@"
-# What the container image installs: the package with every schema language and the faster loop.
+# What the container image installs: the package with every schema language, the faster loop and --otlp.
 uv pip compile --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links \
-  --generate-hashes --extra fast --extra json --extra protobuf --custom-compile-command "make lock" \
+  --generate-hashes --extra fast --extra json --extra otel --extra protobuf --custom-compile-command "make lock" \
   --constraint requirements-dev.lock --output-file requirements.lock pyproject.toml
 # What drives the browser of the console's tests, beside what all tests need.
 uv pip compile --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links \
