@@ -34,10 +34,10 @@ def main() -> int:
     parser.add_argument("--cycles", type=int, default=1000, help="how often the bus is killed")
     parser.add_argument("--copies", type=int, default=300, help="in how many a byte is changed")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--brief", action="store_true", help="a little of each, for every change")
+    parser.add_argument("--brief", action="store_true", help="twelve kills, for every change")
     arguments = parser.parse_args()
     if arguments.brief:
-        arguments.cycles, arguments.copies = 12, 8
+        arguments.cycles, arguments.parts = 12, arguments.parts or ["kills"]
     failed = 0
     for name in arguments.parts or PARTS:
         began = time.monotonic()

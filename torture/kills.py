@@ -12,7 +12,7 @@ from pathlib import Path
 
 from torture.bus import CHECKOUT, Bus
 from torture.journal import read
-from torture.writers import WRITERS
+from torture.writers import FINISH_S, WRITERS
 
 CYCLES_A_ROUND = 100
 """After so many, the writers of a round finish and all they were told is checked."""
@@ -71,7 +71,7 @@ class Round:
             AssertionError: a writer failed, or a promise was broken.
         """
         self._writers.terminate()
-        self._writers.communicate(timeout=120)
+        self._writers.communicate(timeout=FINISH_S + 60)
         assert self._writers.returncode == 0, "a writer has failed"
         checker = self._run("torture.checker", stdout=subprocess.PIPE)
         found, _ = checker.communicate(timeout=300)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ PARTITIONS = 2
 PAUSE_S = 0.002
 PATIENCE_S = 1.0
 """How long a transaction waits for its coordinator, which a new producer finds sooner."""
+FINISH_S = 240
 CLIENT = {
     "reconnect.backoff.ms": 5,
     "reconnect.backoff.max.ms": 50,
@@ -68,6 +70,13 @@ class Place:
         return made | more
 
 
+def finish(producer: Producer) -> None:
+    """Wait until all that was produced has been acknowledged, on however busy a machine."""
+    deadline = time.monotonic() + FINISH_S
+    while len(producer) and time.monotonic() < deadline:
+        producer.poll(0.1)
+
+
 def write_plain(place: Place) -> None:
     """Produce numbers without idempotence: each is at the offset that was acknowledged."""
     journal = Journal(place.directory, "plain")
@@ -90,7 +99,7 @@ def write_plain(place: Place) -> None:
         producer.poll(0)
         while len(producer) > 500 and not place.stopping.is_set():
             producer.poll(0.01)
-    producer.flush(60)
+    finish(producer)
 
 
 def write_idempotent(place: Place) -> None:
@@ -111,7 +120,7 @@ def write_idempotent(place: Place) -> None:
         producer.poll(0)
         while len(producer) > 500 and not place.stopping.is_set():
             producer.poll(0.01)
-    producer.flush(60)
+    finish(producer)
 
 
 def copy_in_transactions(place: Place) -> None:
@@ -125,11 +134,7 @@ def copy_in_transactions(place: Place) -> None:
                 {"auto.offset.reset": "earliest"},
             )
         )
-        producer = Producer(
-            place.client(
-                {"transactional.id": place.topic("copier"), "linger.ms": 0, "retry.backoff.ms": 5}
-            )
-        )
+        producer = _transactional(place)
         try:
             producer.init_transactions(30)
             [committed] = consumer.committed([source], timeout=30)
@@ -141,6 +146,16 @@ def copy_in_transactions(place: Place) -> None:
             pass
         finally:
             consumer.close()
+    # What the last one may have left open would keep the offsets from whoever asks for them.
+    _transactional(place).init_transactions(FINISH_S)
+
+
+def _transactional(place: Place) -> Producer:
+    return Producer(
+        place.client(
+            {"transactional.id": place.topic("copier"), "linger.ms": 0, "retry.backoff.ms": 5}
+        )
+    )
 
 
 def _copy(place: Place, journal: Journal, consumer: Consumer, producer: Producer) -> None:

@@ -12,7 +12,7 @@ from torture.writers import WRITERS
 
 @pytest.mark.kill
 @pytest.mark.clients
-@pytest.mark.timeout(280)
+@pytest.mark.timeout(600)
 def test_what_was_acknowledged_survives_every_kill(tmp_path: Path) -> None:
     acknowledged = play(tmp_path, cycles=8, seed=20_240_607, longest_s=0.2)
     assert acknowledged["plain"] > 0
