@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from fakebus.cli.bootstrap import registry_of
 from fakebus.cli.output import print_lines
@@ -24,6 +25,7 @@ from fakebus.fixture_files.problems import DataError, FixtureError, ProblemList
 from fakebus.fixture_files.times import parse_time
 from fakebus.records.batch import NO_TIMESTAMP
 from fakebus.records.record import NewRecord
+from fakebus.schemas.framing import framings_of
 from fakebus.schemas.payloads import FORMATS as FORMATS_BY_TYPE
 from fakebus.types import TopicPartition
 
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from fakebus.client.registry import RegistryClient
     from fakebus.fixture_files.recording.reading import SourceSchema
 
+Answer = TypeVar("Answer")
 _CONTEXT = FunctionContext(seed=0, anchor_ms=0, zone=UTC, event_ms=0)
 
 
@@ -55,12 +58,18 @@ class Schemas:
 
     def __call__(self, schema_id: int, topic: str, is_key: bool) -> SourceSchema | None:
         """Return the schema of an id; without it records are shown as bytes, which is told."""
+        return self._asked(lambda client: client.schema(schema_id, topic, is_key))
+
+    def _id_of_guid(self, guid: str) -> int | None:
+        return self._asked(lambda client: client.id_of_guid(guid))
+
+    def _asked(self, question: Callable[[RegistryClient], Answer | None]) -> Answer | None:
         from fakebus.client.registry import RegistryClientError
 
         if self.client is None or self._has_failed:
             return None
         try:
-            return self.client.schema(schema_id, topic, is_key)
+            return question(self.client)
         except RegistryClientError as error:
             self._has_failed = True
             print_lines(f"fakebus: {error}; what has a schema is shown as bytes", error=True)
@@ -70,7 +79,8 @@ class Schemas:
         """Return a record that was fetched as an event."""
         timestamp_ms = NO_TIMESTAMP if record.timestamp_ms is None else record.timestamp_ms
         place = TopicPartition(record.topic, record.partition)
-        return event_of(place, record.offset, timestamp_ms, record, self)
+        framings = framings_of(record.headers, self._id_of_guid)
+        return event_of(place, record.offset, timestamp_ms, record, self, framings)
 
     def format(self, spec: WrittenFormat) -> Format:
         """Return the format of data with the schema of a subject.

@@ -27,6 +27,8 @@ Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
 _TIMEOUT_S = 30.0
+_MOST_GUIDS = 1000
+"""Guids whose ids are remembered; records may name any."""
 _MAX_ANSWER_BYTES = 64 << 20
 _HTTP_PORT = 80
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - a look-up
@@ -117,6 +119,8 @@ class RegistryClient:
             user = urllib.parse.unquote(f"{parts.username}:{parts.password or ''}").encode()
             self._headers["Authorization"] = f"Basic {base64.b64encode(user).decode()}"
         self._schemas: dict[tuple[int, str, bool], SourceSchema | None] = {}
+        self._ids: dict[str, int | None] = {}
+        """By guid."""
 
     def request(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """Return the answer to one request.
@@ -154,6 +158,24 @@ class RegistryClient:
     def known(self, schema_id: int, topic: str, is_key: bool) -> SourceSchema | None:
         """Return what :meth:`schema` has found before, without asking for it."""
         return self._schemas.get((schema_id, topic, is_key))
+
+    def id_of_guid(self, guid: str) -> int | None:
+        """Return an id of the schema with a guid, ``None`` if the registry knows none."""
+        if guid not in self._ids:
+            if len(self._ids) >= _MOST_GUIDS:
+                self._ids.clear()
+            self._ids[guid] = self._find_id(guid)
+        return self._ids[guid]
+
+    @_understood
+    def _find_id(self, guid: str) -> int | None:
+        try:
+            found = self.request("GET", f"/schemas/guids/{guid}/ids")
+        except RegistryRefusalError as error:
+            if error.status == 404:
+                return None
+            raise
+        return int(found[0]["id"]) if found else None
 
     @_understood
     def _find(self, schema_id: int, topic: str, is_key: bool) -> SourceSchema | None:

@@ -267,15 +267,15 @@ class ExternalCluster:
 
     def _events(self, records: Sequence[FetchedRecord]) -> list[list[Event]]:
         """Return records as events that can be decoded, those of one partition together."""
-        source = None
-        if self._schemas is not None:
-            self._schemas.prepare(records)
-            source = self._schemas.known
+        schemas, framings = self._schemas, (b"", b"")
+        source = None if schemas is None else schemas.known
         found: dict[TopicPartition, list[Event]] = {}
         for record in records:
             place = TopicPartition(record.topic, record.partition)
             timestamp_ms = -1 if record.timestamp_ms is None else record.timestamp_ms
-            event = event_of(place, record.offset, timestamp_ms, record, source)
+            if schemas is not None:
+                framings = schemas.prepare(record)
+            event = event_of(place, record.offset, timestamp_ms, record, source, framings)
             found.setdefault(place, []).append(event)
         return list(found.values()) or [[]]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar, TypeVarTuple
@@ -19,7 +19,7 @@ from fakebus.client.registry import (
 )
 from fakebus.cluster.interface import ClusterError, NewSchema
 from fakebus.fixture_files.recording.reading import SourceSchema
-from fakebus.schemas.framing import framed_id
+from fakebus.schemas.framing import framed_id, framings_of
 from fakebus.schemas.interface import SchemaDataError
 from fakebus.schemas.payloads import encode
 from fakebus.wording import nearest
@@ -38,18 +38,24 @@ class ExternalSchemas:
     def __init__(self, client: RegistryClient) -> None:
         self._client = client
 
-    def prepare(self, records: Iterable[FetchedRecord]) -> None:
-        """Look up the schemas that keys and values name; it blocks.
+    def prepare(self, record: FetchedRecord) -> tuple[bytes, bytes]:
+        """Look up the schemas that key, value and headers name; it blocks.
 
         Without an answer of the registry, what is not known yet stays so.
+
+        Returns:
+            What value and key would begin with if they were framed, where headers say so.
         """
+        framings = b"", b""
         try:
-            for record in records:
-                for data, is_key in ((record.key, True), (record.value, False)):
-                    if (schema_id := framed_id(data)) is not None:
-                        self._client.schema(schema_id, record.topic, is_key)
+            framings = framings_of(record.headers, self._client.id_of_guid)
+            value, key = framings
+            for data, is_key in ((key or record.key, True), (value or record.value, False)):
+                if (schema_id := framed_id(data)) is not None:
+                    self._client.schema(schema_id, record.topic, is_key)
         except RegistryClientError:
-            return
+            pass
+        return framings
 
     def known(self, schema_id: int, topic: str, is_key: bool) -> SourceSchema | None:
         """Return a schema that was looked up."""

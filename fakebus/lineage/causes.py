@@ -23,7 +23,6 @@ from fakebus.lineage.history import (
     Candidates,
     History,
     SentRange,
-    without,
 )
 from fakebus.lineage.known import Clients, Known
 from fakebus.lineage.links import CORRELATED, HINTED, NOTHING_KNOWN, STATED, Link, Possible
@@ -194,9 +193,7 @@ class Causes:
         """Whether any of those who were sent a record was given it by its library."""
         at = SentRange(*place, place.offset, 0, "", 0)
         at.sees_aborted = any(each.detail == READ_UNCOMMITTED for each in sent)
-        return not any(
-            first <= place.offset <= last for first, last in await self._records.not_read(at)
-        )
+        return bool(await self._records.given([at]))
 
     # -- correlated --
 
@@ -263,13 +260,8 @@ class Causes:
 
     async def _given(self, candidates: Candidates) -> Candidates:
         """Return candidates without what no program is given."""
-        left: list[SentRange] = []
-        for sent in candidates.ranges:
-            parts = [sent]
-            for first, last in await self._records.not_read(sent):
-                parts = [rest for part in parts for rest in without(part, first, last)]
-            left += parts
-        return Candidates(tuple(left))
+        given = await self._records.given(candidates.ranges)
+        return candidates if given is candidates.ranges else Candidates(tuple(given))
 
     async def _load(self, clients: tuple[int, ...], seq: int, end: int) -> list[NoteRow]:
         """Work out the candidates of what a process has produced from one note on to another.

@@ -117,6 +117,11 @@ class Client:
         self.stored_ms, self.service = -1, None
 
     @property
+    def is_apart(self) -> bool:
+        """Whether another one that looks alike may be another process."""
+        return bool(self.facts.get("is_apart"))
+
+    @property
     def is_connected(self) -> bool:
         """Whether one of its connections is open."""
         return any(not origin.closed for origin in self.origins)
@@ -151,7 +156,8 @@ class Clients:
             facts = {**{name: [] for name in _LISTS}, **row.facts}
             client = Client(*row[:3], facts, self._run_of(facts), is_old=True, stored_ms=row[2])
             self.by_number[client.number] = client
-            self._by_key.setdefault(_key(facts), client)
+            if not client.is_apart:
+                self._by_key.setdefault(_key(facts), client)
             self.last = max(self.last, client.number)
 
     def of(self, origin: Origin, at_ms: int) -> Client:
@@ -167,9 +173,13 @@ class Clients:
             return self._bus
         facts = self._facts(origin)
         key = _key(facts)
-        if origin.peer is not None and not origin.peer.looked_up:
-            # It may turn out to be somebody else.
-            key = (*key, origin.peer)
+        if origin.peer is not None:
+            name = self.services.service_of(facts)
+            is_apart = _is_apart(facts, name, is_gone=origin.closed)
+            facts["is_apart"] = origin.peer.looked_up and is_apart
+            if not origin.peer.looked_up or facts["is_apart"]:
+                # It may turn out to be somebody else.
+                key = (*key, origin.peer)
         client = self._by_key.get(key)
         if client is None:
             self._make_room()
@@ -247,28 +257,33 @@ class Clients:
         for key, client in list(self._by_key.items()):
             if key[-1] is peer:
                 del self._by_key[key]
-                looked_like = _key(client.facts)
-                client.facts |= {
-                    "process": _process_facts(peer.process),
-                    "host_name": peer.host_name,
-                }
-                client.has_changed()
-                assumed, client.run = client.run, self._run_of(client.facts)
-                if client.run is not assumed:
-                    make_room(self._resolved, looked_like)
-                    self._resolved.setdefault(looked_like, WeakSet()).add(client.run)
-                    for place, ranges in assumed.fetched.items():
-                        for first, last in ranges:
-                            client.run.add_fetched(place, first, last)
-                known = self._by_key.setdefault(_key(client.facts), client)
-                if known is not client:
-                    # What was noted stays with the row that it has; what comes goes to the first.
-                    known.origins |= client.origins
-                    for origin in client.origins:
-                        origin.client = known
-                    for name in _LISTS:
-                        for value in client.facts[name]:
-                            known.add(name, value)
+                self._complete(client, peer)
+
+    def _complete(self, client: Client, peer: Peer) -> None:
+        """Let a client be the one that it has turned out to be."""
+        looked_like = _key(client.facts)
+        client.facts |= {"process": _process_facts(peer.process), "host_name": peer.host_name}
+        client.has_changed()
+        assumed, client.run = client.run, self._run_of(client.facts)
+        if client.run is not assumed:
+            make_room(self._resolved, looked_like)
+            self._resolved.setdefault(looked_like, WeakSet()).add(client.run)
+            for place, ranges in assumed.fetched.items():
+                for first, last in ranges:
+                    client.run.add_fetched(place, first, last)
+        name, is_gone = self._name_of(client), not client.is_connected
+        client.facts["is_apart"] = _is_apart(client.facts, name, is_gone=is_gone)
+        if client.is_apart:
+            return
+        known = self._by_key.setdefault(_key(client.facts), client)
+        if known is not client:
+            # What was noted stays with the row that it has; what comes goes to the first.
+            known.origins |= client.origins
+            for origin in client.origins:
+                origin.client = known
+            for name in _LISTS:
+                for value in client.facts[name]:
+                    known.add(name, value)
 
     def key_of(self, client: Client) -> object:
         """Return what all rows of one client have in common, as far as that is known already."""
@@ -358,6 +373,16 @@ class Clients:
             client.add("asked_for_unknown", topic)
         if activity.group and verb in ("joined", "was assigned", "committed", "acknowledged"):
             client.add("groups", activity.group)
+
+
+def _is_apart(facts: Mapping[str, Any], service: str, *, is_gone: bool) -> bool:
+    """Whether a client may be another one than those that look like it.
+
+    Its process was not found and may be any of this machine, and either it has gone by now or it
+    has no name of its own.
+    """
+    is_unknown = facts["process"] is None and facts["is_shared"]
+    return is_unknown and (is_gone or service == facts["address"])
 
 
 def _is_shared(peer: Peer) -> bool:

@@ -98,11 +98,11 @@ class Flows:
             FlowError: it is no name of a record, or there never was such a record by then.
         """
         place = asked_place(name)
-        unseen = await self._unseen(as_of_ms)
+        unseen, behind = await self._unseen(as_of_ms)
         await self._check(place)
         if as_of_ms is not None and not _is_seen(place, unseen):
             raise FlowError(f"{place} was not there yet at that time")
-        return await self._answer(str(place), [place], depth, unseen, as_of_ms)
+        return await self._answer(str(place), [place], depth, unseen, behind, as_of_ms)
 
     async def of_records(
         self,
@@ -112,23 +112,24 @@ class Flows:
         as_of_ms: int | None = None,
     ) -> dict[str, Any]:
         """Return the flows of several records, such as those that a text was found in."""
-        unseen = await self._unseen(as_of_ms)
+        unseen, behind = await self._unseen(as_of_ms)
         found = dict.fromkeys(places)
         if as_of_ms is not None:
             found = dict.fromkeys(place for place in found if _is_seen(place, unseen))
-        return await self._answer(asked, list(found), depth, unseen, as_of_ms)
+        return await self._answer(asked, list(found), depth, unseen, behind, as_of_ms)
 
-    async def _unseen(self, as_of_ms: int | None) -> Mapping[tuple[str, int], int]:
-        """Catch up; return from where on partitions are left out."""
-        unseen = dict(await self._catch_up())
+    async def _unseen(self, as_of_ms: int | None) -> tuple[Mapping[tuple[str, int], int], int]:
+        """Catch up; return from where on partitions are left out, and how much is not known."""
+        known, behind = await self._catch_up()
         if as_of_ms is None:
-            return unseen
+            return known, behind
+        unseen = dict(known)
         for log in [log for topic in self._broker.topics for log in topic.partitions]:
             found = await self._broker.find_offset(log, as_of_ms, IsolationLevel.READ_UNCOMMITTED)
             if found.offset >= 0:
                 place = log.topic_partition
                 unseen[place] = min(found.offset, unseen.get(place, found.offset))
-        return unseen
+        return unseen, behind
 
     async def written(self, place: Place, *, groups: bool = False) -> dict[str, Any]:
         """Return what is told of a record in flows: who wrote it, and from where.
@@ -196,16 +197,16 @@ class Flows:
         clients = self._lineage.clients.by_number.values()
         return any(group in client.facts["groups"] for client in clients)
 
-    async def _catch_up(self) -> Mapping[tuple[str, int], int]:
-        """Wait for what is there to be known; return where what is written meanwhile begins.
+    async def _catch_up(self) -> tuple[Mapping[tuple[str, int], int], int]:
+        """Wait for what is there to be known; return where what is not begins, and how much it is.
 
         Of a record both is to be known: who wrote it, and what it says.
         """
         is_far = self._identities.behind > _FAR_BEHIND
         is_complete = await self._identities.catch_up(_FAR_BEHIND_S if is_far else _CATCH_UP_S)
-        unseen = self._identities.unseen()
+        unseen, behind = self._identities.unseen(), self._identities.behind
         await self._lineage.settle()
-        return unseen if is_complete else {}
+        return (unseen, behind) if is_complete else ({}, max(behind, 1))
 
     async def _check(self, place: Place) -> None:
         """Raise FlowError if a record never was."""
@@ -242,6 +243,7 @@ class Flows:
         starts: list[Place],
         depth: int | None,
         unseen: Mapping[tuple[str, int], int],
+        behind: int,
         as_of_ms: int | None,
     ) -> dict[str, Any]:
         records = self._records()
@@ -252,7 +254,7 @@ class Flows:
         flow = await answer(starts, depth, causes, records, clients, states, unseen)
         if as_of_ms is not None:
             flow["as_of_ms"] = as_of_ms
-        return {**flow, "asked": asked, "behind": self._identities.behind}
+        return {**flow, "asked": asked, "behind": behind}
 
 
 async def answer(

@@ -90,9 +90,9 @@ class HeaderFlows:
         """Return nothing: nothing is known of members."""
         return set()
 
-    async def not_read(self, sent: SentRange) -> Iterable[tuple[int, int]]:
-        """Return nothing: nothing is known of what was sent."""
-        return ()
+    async def given(self, ranges: Sequence[SentRange]) -> Sequence[SentRange]:
+        """Return all: nothing is known of what was sent."""
+        return ranges
 
     async def transaction_at(self, place: Place) -> PartOfTransaction | None:
         """Return nothing: a client library does not tell it."""

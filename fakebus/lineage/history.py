@@ -45,10 +45,11 @@ class Candidates:
 
     def holds(self, topic: str, partition: int, offset: int) -> bool:
         """Whether a record is one of them."""
-        return any(
-            (sent.topic, sent.partition) == (topic, partition) and sent.first <= offset <= sent.last
-            for sent in self.ranges
-        )
+        for sent in self.ranges:
+            if sent.first <= offset <= sent.last:
+                if sent.partition == partition and sent.topic == topic:
+                    return True
+        return False
 
     def place_of(self, topic: str, partition: int, offset: int) -> int:
         """Return where one of them stands in the order in which they were sent, from 0."""
@@ -85,12 +86,13 @@ class Candidates:
         left = begin
         found: list[tuple[str, int, int]] = []
         for sent in self.ranges:
-            skipped = min(left, sent.last - sent.first + 1)
-            left -= skipped
-            last = min(sent.last, sent.first + skipped + most - len(found) - 1)
-            found += (
-                (sent.topic, sent.partition, at) for at in range(sent.first + skipped, last + 1)
-            )
+            count = sent.last - sent.first + 1
+            if left >= count:
+                left -= count
+                continue
+            first, left = sent.first + left, 0
+            last = min(sent.last, first + most - len(found) - 1)
+            found += [(sent.topic, sent.partition, at) for at in range(first, last + 1)]
         return found
 
 
@@ -156,20 +158,22 @@ class History:
         if note.first > note.last:
             return in_flight
         groups = {note.group} if note.group else self._groups.get((note.client, note.topic), ())
+        client, group, topic, partition = note.client, note.group, note.topic, note.partition
         kept = []
+        # Each note is held against all that is in flight.
         for sent in in_flight:
-            if (sent.client, sent.group) == (note.client, note.group):
+            if sent.client == client and sent.group == group:
                 if sent.committed_ms is None:
-                    if _is(sent, note):
+                    is_again = note.first <= sent.first and sent.last <= note.last
+                    if is_again and (sent.topic, sent.partition) == (topic, partition):
                         continue
                 elif not self.late or note.at_ms - sent.committed_ms > self.window_ms:
                     continue
                 else:
                     sent = replace(sent, is_followed=True)
             kept.append(sent)
-        who = note.client, note.group
-        where = note.topic, note.partition, note.first, note.last
-        sent = SentRange(*where, *who, note.at_ms, frozenset(groups))
+        where = topic, partition, note.first, note.last
+        sent = SentRange(*where, client, group, note.at_ms, frozenset(groups))
         sent.sees_aborted = note.detail == READ_UNCOMMITTED
         return [*kept, sent]
 
@@ -199,9 +203,10 @@ class History:
             old += 1
         del in_flight[:old]
         for at in range(len(in_flight) - 1, -1, -1):
-            # Nearly all were committed before, one by one.
-            if in_flight[at].committed_ms is None:
-                in_flight[at : at + 1] = _committed(in_flight[at], note)
+            sent = in_flight[at]
+            # Of many there is one that is meant, and the others were before or come later.
+            if sent.committed_ms is None and sent.first <= note.last and note.first <= sent.last:
+                in_flight[at : at + 1] = _committed(sent, note)
 
 
 def _joined(ranges: Iterable[SentRange]) -> Iterator[SentRange]:
@@ -257,17 +262,11 @@ def without(sent: SentRange, first: int, last: int) -> Iterator[SentRange]:
         yield _part(sent, last + 1, sent.last)
 
 
-def _is(sent: SentRange, note: NoteRow) -> bool:
-    """Whether a client is sent the same records again."""
-    same = (sent.topic, sent.partition) == (note.topic, note.partition)
-    return same and note.first <= sent.first and sent.last <= note.last
-
-
 def _committed(sent: SentRange, note: NoteRow) -> Iterator[SentRange]:
     """Yield the parts of a range after a commit."""
     first, last = max(sent.first, note.first), min(sent.last, note.last)
     same = (sent.topic, sent.partition, sent.client) == (note.topic, note.partition, note.client)
-    if not same or (sent.group and sent.group != note.group) or first > last:
+    if not same or (sent.group and sent.group != note.group):
         yield sent
         return
     if sent.first < first:

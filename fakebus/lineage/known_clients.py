@@ -20,9 +20,11 @@ class KnownClients:
     """Clients of a bus, for the time of one question.
 
     Clients of one process on this machine are one. Elsewhere, those of one service at one address
-    are. In the process that the bus itself runs in, which is that of a test, several services may
-    live: there a client id under which is both read and written is a service of its own, apart
-    from others like it. What only reads or only writes may be a part of any of them.
+    are. A connection that was gone before its process was found is by itself: others that look like
+    it may be another process. In the process that the bus itself runs in, which is that of a test,
+    several services may live: there a client id under which is both read and written is a service
+    of its own, apart from others like it. What only reads or only writes may be a part of any of
+    them.
 
     Args:
         clients: the clients.
@@ -55,7 +57,7 @@ class KnownClients:
         process = facts["process"]
         if process is not None:
             return process["pid"], process["started"]
-        if facts["address"]:
+        if facts["address"] and not client.is_apart:
             return facts["address"], self._clients.service_of(client)
         return client.number
 

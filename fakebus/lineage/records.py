@@ -10,7 +10,7 @@ from fakebus.broker.partition_log import PartitionLog
 from fakebus.broker.tail import LogCursor
 from fakebus.broker.topics import Topics
 from fakebus.broker.transactions.state import TransactionState
-from fakebus.lineage.history import SentRange
+from fakebus.lineage.history import SentRange, without
 from fakebus.lineage.place import Place
 from fakebus.lineage.ranking import NOTHING, Contents, contents_of
 from fakebus.records.batch import CONTROL_BIT, TRANSACTIONAL_BIT
@@ -60,8 +60,8 @@ class Records(Protocol):
     async def contents(self, places: Iterable[Place]) -> dict[Place, Contents]:
         """Return what is compared of records; nothing of those that are gone."""
 
-    async def not_read(self, sent: SentRange) -> Iterable[tuple[int, int]]:
-        """Return first and last offsets of what no consumer is given of what it was sent.
+    async def given(self, ranges: Sequence[SentRange]) -> Sequence[SentRange]:
+        """Return what was sent without what no consumer is given of it; the same if it is all.
 
         Markers of transactions are no records, and what was aborted is left out by consumers that
         read committed records only.
@@ -137,11 +137,25 @@ class LogRecords:
             for record in records:
                 self._read[Place(topic, partition, record.offset)] = record
 
-    async def not_read(self, sent: SentRange) -> Iterable[tuple[int, int]]:
-        """Return first and last offsets of what no consumer is given of what it was sent."""
-        log = self._topics.logs.get(TopicPartition(sent.topic, sent.partition))
-        if log is None or log.producers.transactions is None:
-            return ()
+    async def given(self, ranges: Sequence[SentRange]) -> Sequence[SentRange]:
+        """Return what was sent without what no consumer is given of it; the same if it is all."""
+        logs: dict[tuple[str, int], PartitionLog] = {}
+        for place in {(sent.topic, sent.partition) for sent in ranges}:
+            log = self._topics.logs.get(TopicPartition(*place))
+            if log is not None and log.producers.transactions is not None:
+                logs[place] = log
+        if not logs:
+            return ranges
+        left: list[SentRange] = []
+        for sent in ranges:
+            parts = [sent]
+            if (sent.topic, sent.partition) in logs:
+                for first, last in await self._not_given(logs[sent.topic, sent.partition], sent):
+                    parts = [rest for part in parts for rest in without(part, first, last)]
+            left += parts
+        return left
+
+    async def _not_given(self, log: PartitionLog, sent: SentRange) -> Iterable[tuple[int, int]]:
         found: dict[int, int] = {}
         for at in range(sent.first // _WINDOW, sent.last // _WINDOW + 1):
             for batch in await self._batches_in(log, at):

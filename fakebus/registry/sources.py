@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from fakebus.errors import MissingExtraError
 from fakebus.registry.errors import RegistryError
 from fakebus.registry.registry import Registry
-from fakebus.schemas.framing import GUID_HEADERS, frame, framed_id, guid_of_header
+from fakebus.schemas.framing import framed_id, framings_of
 from fakebus.schemas.interface import ParsedSchema
 from fakebus.schemas.payloads import decode
 
@@ -38,6 +39,14 @@ def best_subject(
         key=lambda each: (each[0] != own, not each[0].startswith(f"{topic}-"), each[0]),
         default=None,
     )
+
+
+def id_of_guid(registry: Registry, guid: str) -> int | None:
+    """Return an id of the schema with a guid, ``None`` if there is none."""
+    try:
+        return registry.ids_of_guid(guid)[0][1]
+    except RegistryError:
+        return None
 
 
 class RegistrySource:
@@ -71,20 +80,9 @@ class RegistrySource:
 
         It is empty where no header names a schema that the registry has.
         """
-        value, key = [await self._framing(name, headers) for name in GUID_HEADERS]
-        return value, key
-
-    async def _framing(self, name: str, headers: Sequence[tuple[str, bytes | None]]) -> bytes:
-        told = next((guid_of_header(value) for key, value in headers if key == name), None)
-        if told is None:
-            return b""
-        try:
-            _, schema_id = self._registry.ids_of_guid(str(told[0]))[0]
-        except RegistryError:
-            return b""
-        framing = frame(schema_id, told[1])
-        await self.prepare(framing)
-        return framing
+        framings = framings_of(headers, partial(id_of_guid, self._registry))
+        await self.prepare(*framings)
+        return framings
 
     def __call__(self, schema_id: int, topic: str, is_key: bool) -> RegistrySchema | None:
         """Return a schema that was looked up."""

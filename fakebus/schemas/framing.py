@@ -7,6 +7,7 @@ Source: https://docs.confluent.io/platform/current/schema-registry/fundamentals/
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable, Iterable
 from uuid import UUID
 
 _HEADER = struct.Struct(">bi")
@@ -28,6 +29,24 @@ def guid_of_header(value: bytes | None) -> tuple[UUID, bytes] | None:
     if value is None or len(value) < _GUID_END or value[0] != _GUID:
         return None
     return UUID(bytes=bytes(value[1:_GUID_END])), bytes(value[_GUID_END:])
+
+
+def framings_of(
+    headers: Iterable[tuple[str, bytes | None]], id_of_guid: Callable[[str], int | None]
+) -> tuple[bytes, bytes]:
+    """Return what value and key of a record would begin with if they were framed.
+
+    It is empty where no header names a schema, or ``id_of_guid`` does not know it.
+    """
+    first: dict[str, bytes | None] = {}
+    for name, value in headers:
+        first.setdefault(name, value)
+    found = []
+    for name in GUID_HEADERS:
+        told = guid_of_header(first.get(name))
+        schema_id = None if told is None else id_of_guid(str(told[0]))
+        found.append(b"" if told is None or schema_id is None else frame(schema_id, told[1]))
+    return found[0], found[1]
 
 
 def frame(schema_id: int, payload: bytes) -> bytes:

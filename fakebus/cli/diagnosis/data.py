@@ -10,7 +10,7 @@ from fakebus.cli.diagnosis.finding import Finding, fine, note, problem
 from fakebus.client.connection import Connection
 from fakebus.client.offsets import log_ranges, partitions_of
 from fakebus.client.reading import FetchedRecord, Reader
-from fakebus.schemas.framing import framed_id
+from fakebus.schemas.framing import framed_id, framings_of
 from fakebus.wording import counted
 
 if TYPE_CHECKING:
@@ -36,8 +36,15 @@ def check_data(
         RegistryClientError: the registry does not answer.
     """
     records = _newest(connection, topic)
-    for part in ("key", "value"):
-        found = [data for each in records if (data := getattr(each, part)) is not None]
+    # Serializers may leave the framing to headers.
+    id_of_guid = _no_id if registry is None else registry.id_of_guid
+    framings = [framings_of(each.headers, id_of_guid) for each in records]
+    for part, at in (("key", 1), ("value", 0)):
+        found = [
+            framing[at] + data
+            for each, framing in zip(records, framings, strict=True)
+            if (data := getattr(each, part)) is not None
+        ]
         if registry is not None:
             yield from _check_part(topic, part, found, registry)
         elif any(framed_id(each) is not None for each in found):
@@ -46,6 +53,10 @@ def check_data(
                 "is known",
                 "name it with --registry URL",
             )
+
+
+def _no_id(guid: str) -> None:
+    """Return nothing: there is no registry."""
 
 
 def _newest(connection: Connection, topic: str) -> list[FetchedRecord]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
+from functools import partial
 
 from fakebus.errors import MissingExtraError
 from fakebus.fixture_files.model import FixtureReader
@@ -10,7 +11,8 @@ from fakebus.fixture_files.parties import Parties, TopicParties
 from fakebus.records.record import Record
 from fakebus.registry.errors import RegistryError
 from fakebus.registry.registry import Registry
-from fakebus.schemas.framing import HEADER_SIZE, framed_id
+from fakebus.registry.sources import id_of_guid
+from fakebus.schemas.framing import HEADER_SIZE, framed_id, framings_of
 from fakebus.schemas.interface import STORED, ParsedSchema, SchemaDataError, SchemaError
 from fakebus.schemas.languages import language
 
@@ -43,9 +45,11 @@ class DeclaredReaders:
         }
         if not any(readers.values()) or record.value is None:
             return None
-        schema_id = framed_id(record.value)
+        framing, _ = framings_of(record.headers, partial(id_of_guid, self._registry))
+        value = framing + record.value
+        schema_id = framed_id(value)
         if schema_id is None:
-            return "the value does not begin with the id of a schema"
+            return "the value does not begin with the id of a schema, and no header names one"
         try:
             writer = await self._registry.parsed(schema_id)
             subjects = self._registry.subjects_of_id(schema_id)
@@ -54,7 +58,7 @@ class DeclaredReaders:
         except MissingExtraError:
             return None
         try:
-            writer.decode(record.value[HEADER_SIZE:])
+            writer.decode(value[HEADER_SIZE:])
         except SchemaDataError as error:
             return f"the value does not fit schema {schema_id}: {error}"
         concerned = [one for subject in subjects for one in readers.get(subject, ())]

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
-from confluent_kafka.schema_registry import SchemaRegistryClient
+from confluent_kafka.schema_registry import SchemaRegistryClient, header_schema_id_serializer
 from confluent_kafka.schema_registry.avro import AvroSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
@@ -222,14 +222,18 @@ def test_what_a_consumer_seeks_past_and_commits_is_skipped(scene: Scene) -> None
 
 def test_what_a_group_cannot_decode_is_unreadable_by_its_declared_schema(scene: Scene) -> None:
     registry = SchemaRegistryClient({"url": scene.bus.http_url})
+    written = [({}, STOCK, {"left": 7}), ({}, SHELF, {"shelf": "B4"})]
+    written.append(({"schema.id.serializer": header_schema_id_serializer}, SHELF, {"shelf": "C1"}))
     names = []
-    for schema, value in ((STOCK, {"left": 7}), (SHELF, {"shelf": "B4"})):
-        serialize = AvroSerializer(registry, json.dumps(schema))
-        data = serialize(value, SerializationContext("stock", MessageField.VALUE))
-        names.append(scene.write("stock", data))
-    for offset in ("0", "1"):
+    for config, schema, value in written:
+        headers: list[tuple[str, bytes]] = []
+        serialize = AvroSerializer(registry, json.dumps(schema), conf=config)
+        data = serialize(value, SerializationContext("stock", MessageField.VALUE, headers))
+        names.append(scene.write("stock", data, dict(headers)))
+    for offset in ("0", "1", "2"):
         scene.look("keepers", "stock", offset)
-    readable, unreadable = names
+    readable, unreadable, named_by_header = names
+    assert "left" in scene.group(named_by_header, "keepers", "unreadable")["reason"]
     assert scene.group(readable, "keepers", "handled")["attempts"] == 1
     told = scene.group(unreadable, "keepers", "unreadable")
     # The client is sent it ahead when it asks for the first one.

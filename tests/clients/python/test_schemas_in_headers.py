@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import re
 from collections.abc import Iterator
 
@@ -21,6 +23,12 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from fakebus.addresses import Address
 from fakebus.app import FakeBus
+from fakebus.cli.main import run
+from fakebus.client.connection import Connection
+from fakebus.client.reachability import parse_servers
+from fakebus.client.registry import RegistryClient
+from fakebus.cluster.browsing import ReadRequest, search
+from fakebus.cluster.external import ExternalCluster
 from fakebus.config import Settings
 
 pytestmark = pytest.mark.clients
@@ -85,3 +93,38 @@ def test_a_header_that_names_no_schema_changes_nothing(bus: FakeBus) -> None:
         producer.produce("plain", b'{"a": 1}', headers=[("__value_schema_id", value)])
     assert producer.flush(60) == 0
     assert page(bus, "plain").count('{"a": 1} JSON') == 4
+
+
+async def values_elsewhere(bus: FakeBus, topic: str) -> list[object]:
+    """Return what the values of a topic are to who asks a Kafka and its registry."""
+    connection = Connection("tests", parse_servers(bus.bootstrap_servers))
+    registry = RegistryClient(str(bus.http_url))
+    cluster = await asyncio.to_thread(ExternalCluster, connection, registry)
+    try:
+        request = ReadRequest(topics=(topic,), newest_first=False)
+        return [event.data async for page in search(cluster, request) for event in page.events]
+    finally:
+        await cluster.close()
+
+
+def test_a_cluster_elsewhere_is_read_and_examined_alike(
+    bus: FakeBus, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = {"schema.id.serializer": header_schema_id_serializer}
+    client = SchemaRegistryClient({"url": str(bus.http_url)})
+    for number in (7, 8):
+        written(bus, "parcels", AvroSerializer(client, ORDER, conf=config), {"id": number})
+    assert asyncio.run(values_elsewhere(bus, "parcels")) == [{"id": 7}, {"id": 8}]
+    cluster = ["--bootstrap-server", bus.bootstrap_servers, "--registry", str(bus.http_url)]
+    tail = ["tail", "parcels", "--from", "earliest", "--exit", *cluster]
+    assert run([*tail, "--filter", "value.id = 8"]) == 0
+    assert '{"id": 8}' in (shown := capsys.readouterr().out)
+    assert len(shown.splitlines()) == 1
+    # A copy has the header too, so that its value stays without a framing.
+    assert run([*tail, "--json"]) == 0
+    copied = [json.loads(line)["value"] for line in capsys.readouterr().out.splitlines()]
+    assert copied == [{"type": "string", "data": chr(2 * number)} for number in (7, 8)]
+    assert run(["doctor", "--topic", "parcels", *cluster]) in (0, 1)
+    told = " ".join(capsys.readouterr().out.split())
+    assert "the newest 2 values fit their schemas" in told
+    assert "not framed" not in told

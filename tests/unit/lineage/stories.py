@@ -102,8 +102,8 @@ class Story:
     def of_group(self, group: str) -> Collection[int]:
         return set()
 
-    async def not_read(self, sent: SentRange) -> Iterable[tuple[int, int]]:
-        return ()
+    async def given(self, ranges: Sequence[SentRange]) -> Sequence[SentRange]:
+        return ranges
 
     def completed(self, note: NoteRow) -> NoteRow:
         return note

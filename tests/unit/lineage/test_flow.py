@@ -178,6 +178,40 @@ async def test_what_became_of_a_record_is_told_by_group(played: Played) -> None:
     assert state["committed_at_ms"] >= state["fetched_at_ms"] > 0
 
 
+@pytest.mark.parametrize("client_id", ["rdkafka", "worker"])
+@pytest.mark.parametrize("is_noted_first", [True, False])
+async def test_clients_that_are_gone_before_they_are_found_are_not_taken_for_one(
+    played: Played, client_id: str, is_noted_first: bool
+) -> None:
+    def connect(service: str) -> Origin:
+        port = len(played._origins) + 10
+        peer = Peer(host="127.0.0.1", port=port, local_port=9, local_host="127.0.0.1")
+        found = Origin(front_end="kafka", client_id=client_id, peer=peer)
+        played._origins[service, "rdkafka"] = found
+        return found
+
+    async def go(origin: Origin) -> None:
+        if is_noted_first:
+            await played.bus.lineage.settle()
+        assert origin.peer is not None
+        origin.closed = origin.peer.looked_up = True
+        played.bus.lineage.clients.looked_up(origin.peer)
+
+    order = await played.write("shop", "orders")
+    reader = connect("reader")
+    await played.fetch("reader", order)
+    await go(reader)
+    writer = connect("writer")
+    invoice = await played.write("writer", "invoices")
+    await go(writer)
+    assert await played.edges(invoice) == await played.edges(order) == []
+    committer = connect("committer")
+    await played.commit("committer", order, group="readers")
+    await go(committer)
+    # What one connection was sent and another one has committed is handled all the same.
+    assert (await played.state(order, "readers"))["state"] == "handled"
+
+
 async def test_connections_of_one_client_are_one_however_late_its_process_is_found(
     played: Played,
 ) -> None:
