@@ -21,3 +21,7 @@ uv pip compile --universal --python-version 3.11 --no-emit-index-url --no-emit-f
 uv pip compile --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links \
   --generate-hashes --custom-compile-command "make lock" \
   --output-file tests/devstack/tutor.lock tests/devstack/tutor.in "$@"
+# The applications in Python that the bus is tried with, each in what pip puts beside it.
+uv pip compile --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links \
+  --generate-hashes --custom-compile-command "make lock" \
+  --output-file tests/clients/apps/requirements.lock tests/clients/apps/requirements.in "$@"
