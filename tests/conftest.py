@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gc
 import importlib
+import logging
 import os
 import pkgutil
 import re
 import sys
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
@@ -80,12 +82,22 @@ def imported_modules() -> None:
             importlib.import_module(module.name)
 
 
+_CLIENT_LIBRARIES = ("aiokafka", "kafka", "urllib3")
+"""Whose threads an earlier test may have left."""
+
+
 @pytest.fixture
-def caplog(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    """Return pytest's own, before which nobody has used up this minute's lines of the process."""
+def caplog(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """Give pytest's own, before which nobody has used up this minute's lines of the process."""
     for name, module in list(sys.modules.items()):
         if name.startswith("fakebus."):
             for log in vars(module).values():
                 if isinstance(log, LimitedLog):
                     log.forget()
-    return caplog
+
+    def is_ours(record: logging.LogRecord) -> bool:
+        return record.name.partition(".")[0] not in _CLIENT_LIBRARIES
+
+    caplog.handler.addFilter(is_ours)
+    yield caplog
+    caplog.handler.removeFilter(is_ours)
