@@ -82,3 +82,13 @@ def test_every_folder_of_tests_has_its_rule() -> None:
     text = (ROOT / "tests" / "README.md").read_text()
     folders = {path.parent.name for path in (ROOT / "tests").glob("*/__init__.py")}
     assert {folder for folder in folders if f"`{folder}/`" not in text} == set()
+
+
+def test_every_dependency_has_its_reason() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = list(project["dependencies"])
+    for extra in project["optional-dependencies"].values():
+        wanted += extra
+    names = {re.split(r"[\[<>=; ]", each)[0].lower() for each in wanted} - {"fakebus"}
+    text = (ROOT / "docs" / "decisions" / "0002-dependencies.md").read_text().lower()
+    assert {name for name in names if name not in text} == set()
