@@ -295,26 +295,23 @@ class SharePartition:
         Raises:
             BrokerError: INVALID_RECORD_STATE, or INVALID_REQUEST for what was never delivered.
         """
-        pieces = [
-            (max(first, self.start_offset), last, kind)
-            for each in ranges
-            for first, last, kind in each.pieces()
-            if last >= self.start_offset
-        ]
-        for first, last, _ in pieces:
-            if last >= self.end_offset:
+        pieces: list[tuple[int, int, Acknowledgement]] = []
+        for each in ranges:
+            of_range = [
+                (max(first, self.start_offset), last, kind)
+                for first, last, kind in each.pieces()
+                if last >= self.start_offset
+            ]
+            behind = max((last for _, last, _ in of_range), default=-1)
+            if behind >= self.end_offset:
                 raise BrokerError(
                     ErrorCode.INVALID_REQUEST,
-                    f"offsets up to {last} are acknowledged, of which those from "
+                    f"offsets up to {behind} are acknowledged, of which those from "
                     f"{self.end_offset} on were not delivered",
                 )
-            for run in self._between(first, last):
-                if run.state is not RecordState.ACQUIRED or run.member_id != lock.member_id:
-                    raise BrokerError(
-                        ErrorCode.INVALID_RECORD_STATE,
-                        f"member {lock.member_id} does not have the records from offset "
-                        f"{max(first, run.first)} on (any more)",
-                    )
+            for first, last, _ in of_range:
+                self._check_owner(first, last, lock.member_id)
+            pieces += of_range
         for first, last, kind in pieces:
             for run in self._cut_out(first, last):
                 if kind is Acknowledgement.RENEW:
@@ -325,6 +322,15 @@ class SharePartition:
                     accepts = kind is Acknowledgement.ACCEPT
                     self._end(run, RecordState.ACKNOWLEDGED if accepts else RecordState.ARCHIVED)
         self._tidy()
+
+    def _check_owner(self, first: int, last: int, member_id: str) -> None:
+        for run in self._between(first, last):
+            if run.state is not RecordState.ACQUIRED or run.member_id != member_id:
+                raise BrokerError(
+                    ErrorCode.INVALID_RECORD_STATE,
+                    f"member {member_id} does not have the records from offset "
+                    f"{max(first, run.first)} on (any more)",
+                )
 
     def release(self, gives_back: Callable[[Run], bool], max_deliveries: int) -> bool:
         """Take acquired records from their members.

@@ -82,6 +82,16 @@ def test_a_batch_of_which_some_records_are_acquired_is_in_flight_and_the_next_is
     assert (partition.end_offset, partition.unfinished) == (4, 4)
 
 
+def test_a_range_that_ends_behind_all_that_was_delivered_is_an_invalid_request() -> None:
+    partition = SharePartition(0)
+    partition.acquire(0, 3, lock(), 2, 100, (), (3,))
+
+    with pytest.raises(BrokerError) as refused:
+        partition.acknowledge([AcknowledgedRange(3, 4, [REJECT, ACCEPT])], lock())
+
+    assert refused.value.error_code is ErrorCode.INVALID_REQUEST
+
+
 def test_a_record_that_was_given_back_as_often_as_the_limit_is_given_to_nobody() -> None:
     partition = SharePartition(0)
 
