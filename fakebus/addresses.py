@@ -81,7 +81,7 @@ def parse_address(text: str, default_port: int | None = None) -> Address:
     Raises:
         ConfigError: it is not an address.
     """
-    if not text.isprintable() or " " in text:
+    if not text or not text.isprintable() or " " in text:
         raise ConfigError(f"{text!r} is not an address: write HOST:PORT, as in 127.0.0.1:9092")
     if not text.startswith("[") and text.count(":") > 1:
         raise ConfigError(f"{text!r} is not host:port; write an IPv6 address as [{text}]:PORT")

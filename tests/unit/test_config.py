@@ -54,6 +54,7 @@ def test_addresses_are_read(text: str, expected: tuple[str, int]) -> None:
         ("host:-1", "port must be a number"),
         ("host:\uff19", "port must be a number"),
         ("::1:9092", "write an IPv6 address as"),
+        ("", "write HOST:PORT"),
         ("host:", "write HOST:PORT"),
         ("a\x1b[31m:9092", r"^'a\\x1b\[31m:9092' is not an address"),
         ("a\nb:9092", r"^'a\\nb:9092' is not an address"),
