@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable
-from typing import TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import Any, TypeVar, cast
 
 from fakebus.real_time import monotonic
 
@@ -25,6 +25,9 @@ _BUSY_FOR_S = 0.02
 _TURN_S = 0.0001
 _REST_S = 0.002
 """Of a search and the like while others have requests."""
+
+_LONG_S = 0.003
+"""A turn that others should have time behind."""
 
 LARGE_REQUEST_BYTES = 16 * 1024
 """Requests from this size on may name so much that it is done in turns."""
@@ -127,3 +130,60 @@ class Pace:
         if self._busy_until <= began and now - began > _BUSY_S:
             self._busy_until = now + _BUSY_FOR_S
         self._until = now + _TURN_S
+
+
+class Turnstile:
+    """Turnstile that lets one through in a turn of the event loop, and rests after long turns.
+
+    An acknowledgement takes several turns; dozens of long ones in a row would add up in between.
+    """
+
+    def __init__(self) -> None:
+        self._lock = asyncio.Lock()
+        self._passed_s = 0.0
+
+    async def turn(self) -> None:
+        """Return when it is one's turn."""
+        waits = self._lock.locked()
+        await self._lock.acquire()
+        try:
+            if waits and monotonic() - self._passed_s > _LONG_S:
+                await asyncio.sleep(_REST_S)
+        finally:
+            self._passed_s = monotonic()
+            asyncio.get_running_loop().call_soon(self._lock.release)
+
+
+class SharedWork:
+    """Work that is done once for all who ask for it before it begins.
+
+    Who asks while it is under way gets the outcome of the next time, so that no answer is older
+    than its question. However many ask, it is under way once.
+    """
+
+    def __init__(self) -> None:
+        self._running: asyncio.Future[Any] | None = None
+        self._next: asyncio.Future[Any] | None = None
+        self._answers = Turnstile()
+
+    async def outcome(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Return what ``work`` returns, or what that of another does; one asker a turn."""
+        if self._next is None:
+            self._next = asyncio.ensure_future(self._work(self._running, work))
+        # Who gives up does not end it for the others.
+        found = await asyncio.shield(self._next)
+        # What they make of it they would else all make in one turn.
+        await self._answers.turn()
+        return cast(T, found)
+
+    async def _work(
+        self, before: asyncio.Future[Any] | None, work: Callable[[], Awaitable[T]]
+    ) -> T:
+        if before is not None:
+            await asyncio.wait([before])
+        self._running, self._next = self._next, None
+        try:
+            return await work()
+        finally:
+            if self._next is None:
+                self._running = None

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 from fakebus.broker.record_thread import politely
+from fakebus.broker.turns import SharedWork, in_turns
 from fakebus.catalogue.smells import Smell, smells_of
 from fakebus.catalogue.subjects import (
     Landscape,
@@ -33,6 +35,7 @@ from fakebus.fixture_files.loader import load_fixtures
 from fakebus.fixture_files.parties import Parties, TopicParties
 from fakebus.lineage.place import Place
 from fakebus.schemas.interface import ResolvedReference
+from fakebus.servers import Bus
 from fakebus.types import TopicPartition
 
 DAYS = 7
@@ -53,7 +56,17 @@ _MOST_LOOKED_AT = 1000
 _MOST_REFERENCES = 1_000
 Client = Mapping[str, Any]
 """What a bus tells of a client: its ``service``, ``groups`` and the topics it ``produces``."""
+T = TypeVar("T")
 logger = logging.getLogger("fakebus.catalogue")
+_works: WeakKeyDictionary[Bus, dict[Hashable, SharedWork]] = WeakKeyDictionary()
+
+
+async def _shared(cluster: Cluster, what: Hashable, work: Callable[[], Awaitable[T]]) -> T:
+    """Return what ``work`` returns; of a bus it is done once for all who ask at a time."""
+    if cluster.is_external:
+        return await work()
+    works = _works.setdefault(cluster.bus("what it knows"), {})
+    return await works.setdefault(what, SharedWork()).outcome(work)
 
 
 async def cluster_landscape(
@@ -68,6 +81,11 @@ async def cluster_landscape(
         details: whether to ask for the configs of topics as well.
         examples: whether to read the newest records of topics.
     """
+    wanted = days, details, examples
+    return await _shared(cluster, ("cluster", *wanted), partial(_landscape, cluster, *wanted))
+
+
+async def _landscape(cluster: Cluster, days: int, details: bool, examples: bool) -> Landscape:
     summaries = [one for one in await cluster.topics() if not one.is_internal]
     parties = await noted_parties_of(cluster)
     # Who produces, only a bus knows.
@@ -76,7 +94,7 @@ async def cluster_landscape(
         clients = await cluster.bus("who produces").lineage.list_clients()
     names = [one.name for one in summaries]
     topics = {}
-    for one in summaries:
+    async for one in in_turns(summaries):
         facts = TopicFacts(
             name=one.name,
             parties=parties.topics.get(one.name, TopicParties(name=one.name)),
@@ -111,6 +129,11 @@ async def bus_landscape(
 
     They are read again for their events. If the files are gone, what is noted of them is left.
     """
+    wanted = days, details, examples
+    return await _shared(cluster, ("bus", *wanted), partial(_of_bus, cluster, *wanted))
+
+
+async def _of_bus(cluster: Cluster, days: int, details: bool, examples: bool) -> Landscape:
     found = await cluster_landscape(cluster, days=days, details=details, examples=examples)
     settings = cluster.bus("what it was seeded from").settings
     if not settings.fixtures:
@@ -126,6 +149,10 @@ async def bus_landscape(
 
 async def smells_of_bus(cluster: Cluster) -> list[Smell]:
     """Return what may be wrong with the events of a bus, also by its newest records."""
+    return await _shared(cluster, "smells", partial(_smells, cluster))
+
+
+async def _smells(cluster: Cluster) -> list[Smell]:
     bus = cluster.bus("what smells")
     landscape = await bus_landscape(cluster, details=True, examples=True)
     places = [

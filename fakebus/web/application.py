@@ -11,6 +11,7 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from fakebus.broker.activity import Origin
+from fakebus.broker.turns import Turnstile
 from fakebus.servers import Bus
 from fakebus.web.connection import HttpConnection
 from fakebus.web.console.door import ConsoleDoor, redirect_browsers
@@ -55,7 +56,7 @@ class HttpApplication:
         checks = [json_errors, HostCheck(hosts).middleware(), redirect_browsers]
         if token:
             checks.insert(2, token_check(token))
-        application = web.Application(middlewares=[*outermost, *checks])
+        application = web.Application(middlewares=[in_turn(), *outermost, *checks])
         application.add_routes(routes)
         console.add_to(application)
         application.on_response_prepare.append(_add_security_headers)
@@ -94,6 +95,22 @@ def bus_application(bus: Bus) -> HttpApplication:
         bus.broker.config.get_str("fakebus.http.token"),
         rest.close,
     )
+
+
+def in_turn() -> Middleware:
+    """Return what lets one request begin in a turn of the event loop.
+
+    Dozens that come at once, each with an answer of ten milliseconds, would hold up every other
+    client for as long as they take together.
+    """
+    turnstile = Turnstile()
+
+    @web.middleware
+    async def wait(request: web.Request, handler: Handler) -> web.StreamResponse:
+        await turnstile.turn()
+        return await handler(request)
+
+    return wait
 
 
 def _counting(room: ServerRoom) -> Middleware:

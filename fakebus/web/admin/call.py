@@ -59,7 +59,11 @@ class AdminCall:
         Raises:
             RequestError: 400 or 422, it is none.
         """
-        raw = await read_body(self.request)
+        return self.parsed(await read_body(self.request))
+
+    @staticmethod
+    def parsed(raw: bytes) -> dict[str, Any]:
+        """Return a body that was read; see :meth:`body`."""
         try:
             data = json.loads(raw) if raw.strip() else {}
         except (ValueError, RecursionError) as error:

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 from fakebus.broker.activity import Origin
 from fakebus.broker.appending import AppendResult
 from fakebus.broker.broker import Broker
 from fakebus.broker.topics import Topic
+from fakebus.broker.turns import in_turns
 from fakebus.errors import BrokerError, ErrorCode, FakebusError
 from fakebus.fixture_files.encoding.batching import batches_of
 from fakebus.records.batch import NO_TIMESTAMP
 from fakebus.records.partitioner import murmur2_random
 from fakebus.records.record import NewRecord
 from fakebus.types import TopicPartition
+from fakebus.web.errors import RequestError
+
+MOST_IN_LINE = 16
+"""Large requests that may wait, with what was read of them."""
+_SMALL_BYTES = 128 * 1024
 
 
 class Stored(NamedTuple):
@@ -42,6 +50,27 @@ class Producing:
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
         self._turn = 0
+        self._line = asyncio.Lock()
+        self._in_line = 0
+
+    @asynccontextmanager
+    async def one_by_one(self, body_bytes: int) -> AsyncIterator[None]:
+        """Let large requests be carried out one after the other: each takes thirty times its size.
+
+        Raises:
+            RequestError: 503, too many wait already.
+        """
+        if body_bytes <= _SMALL_BYTES:
+            yield
+            return
+        if self._in_line >= MOST_IN_LINE:
+            raise RequestError(503, "too many large requests come at once; try again")
+        self._in_line += 1
+        try:
+            async with self._line:
+                yield
+        finally:
+            self._in_line -= 1
 
     def _partition(self, topic: Topic, key: bytes | None) -> int:
         by_key = murmur2_random(key, len(topic.partitions))
@@ -62,7 +91,7 @@ class Producing:
         """
         outcomes: list[Stored | FakebusError] = []
         now_ms, placed = self._broker.clock.now_ms(), []
-        for index, (wanted, record) in enumerate(records):
+        async for index, (wanted, record) in in_turns(enumerate(records)):
             partition = self._partition(topic, record.key) if wanted is None else wanted
             if not 0 <= partition < len(topic.partitions):
                 text = f"{topic.name} has no partition {partition}"
@@ -81,7 +110,8 @@ class Producing:
     ) -> list[tuple[int, Stored | FakebusError]]:
         begun: list[tuple[list[_Placed], AppendResult]] = []
         found: list[tuple[int, Stored | FakebusError]] = []
-        for partition, batch, of_batch in batches_of(placed, topic.config.max_message_bytes):
+        batches = batches_of(placed, topic.config.max_message_bytes)
+        async for partition, batch, of_batch in in_turns(batches):
             place = TopicPartition(topic.name, partition)
             await self._broker.wait_for_room(len(batch))
             try:

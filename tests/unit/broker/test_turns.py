@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from fakebus.broker import turns as turns_module
-from fakebus.broker.turns import SLICE_S, Pace, TurnBudget, in_turns
+from fakebus.broker.turns import SLICE_S, Pace, SharedWork, TurnBudget, Turnstile, in_turns
 
 
 async def test_work_within_the_budget_is_done_at_once() -> None:
@@ -125,3 +125,86 @@ async def test_work_that_can_wait_rests_only_while_others_have_requests(
         await pace.keep()
     # While it rests nothing tells that others have work, until it has rested for long enough.
     assert slept == [0, 0, 2, 0]
+
+
+async def test_of_many_who_wait_for_a_turn_one_goes_on_in_each() -> None:
+    turnstile, log = Turnstile(), list[str]()
+
+    async def go(number: int) -> None:
+        await turnstile.turn()
+        log.append(f"{number} goes on")
+
+    async def others() -> None:
+        while sum(each != "turn" for each in log) < 3:
+            log.append("turn")
+            await asyncio.sleep(0)
+
+    await asyncio.gather(*map(go, range(3)), others())
+    assert [each for each in log if each != "turn"] == [f"{n} goes on" for n in range(3)]
+    places = [log.index(f"{number} goes on") for number in range(3)]
+    assert "turn" in log[places[0] : places[1]]
+    assert "turn" in log[places[1] : places[2]]
+
+
+async def test_behind_a_long_turn_others_have_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fakebus.broker.turns._LONG_S", -1.0)
+    turnstile, rests, sleep = Turnstile(), list[float](), asyncio.sleep
+
+    async def noting(delay_s: float) -> None:
+        rests.append(delay_s)
+        await sleep(0)
+
+    monkeypatch.setattr("fakebus.broker.turns.asyncio.sleep", noting)
+    await turnstile.turn()
+    assert rests == []
+    await asyncio.gather(*(turnstile.turn() for _ in range(3)))
+    assert len(rests) >= 2
+    assert all(rests)
+
+
+class Work:
+    """Work that ends when it is told to, and returns how often it was begun."""
+
+    def __init__(self) -> None:
+        self.begun = 0
+        self.has_begun, self.may_end = asyncio.Event(), asyncio.Event()
+
+    async def __call__(self) -> int:
+        self.begun += 1
+        number = self.begun
+        self.has_begun.set()
+        await self.may_end.wait()
+        return number
+
+
+async def test_who_asks_while_work_is_under_way_shares_the_next_one() -> None:
+    shared, work = SharedWork(), Work()
+    early = [asyncio.create_task(shared.outcome(work)) for _ in range(3)]
+    await work.has_begun.wait()
+    late = [asyncio.create_task(shared.outcome(work)) for _ in range(3)]
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert work.begun == 1, "it is under way once"
+    work.may_end.set()
+    assert await asyncio.gather(*early) == [1, 1, 1]
+    assert await asyncio.gather(*late) == [2, 2, 2], "no answer is older than its question"
+    assert await shared.outcome(work) == 3
+
+
+async def test_who_gives_up_does_not_end_shared_work_for_the_others() -> None:
+    shared, work = SharedWork(), Work()
+    first, second = (asyncio.create_task(shared.outcome(work)) for _ in range(2))
+    await work.has_begun.wait()
+    first.cancel()
+    work.may_end.set()
+    assert await second == 1
+
+
+async def test_all_who_share_work_are_told_that_it_has_failed() -> None:
+    shared = SharedWork()
+
+    async def fail() -> None:
+        raise LookupError
+
+    found = await asyncio.gather(*(shared.outcome(fail) for _ in range(2)), return_exceptions=True)
+    assert [type(each) for each in found] == [LookupError] * 2

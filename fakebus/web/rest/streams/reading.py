@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 
 from aiohttp import web
 
+from fakebus.broker.turns import in_turns
 from fakebus.client.positions import Position, PositionKind, parse_position
 from fakebus.cluster.browsing import Matches, ReadRequest, read_page, resolved
 from fakebus.cluster.event_lines import event_fields
@@ -94,15 +96,20 @@ async def read_records(call: RestCall) -> object:
     cursor = cursor_text(positions)
     headers = {"Fakebus-Next": cursor, "Fakebus-Complete": str(is_complete).lower()}
     status = 408 if wait_for and not is_complete else 200
+    write = {JSON: _member, LINES: line}.get(form, packed)
+    parts = [write(each) async for each in in_turns(events)]
+    data = b"".join(part.encode() if isinstance(part, str) else part for part in parts)
     if form == JSON:
-        records = [event_fields(each) for each in events]
-        body = {"records": records, "next": cursor, "complete": is_complete}
-        return web.json_response(body, status=status, headers=headers)
-    if form == LINES:
-        data = "".join(map(line, events)).encode()
-    else:
-        data = b"".join(map(packed, events))
-    return web.Response(body=data, status=status, content_type=form, headers=headers)
+        rest = json.dumps({"next": cursor, "complete": is_complete})
+        data = b'{"records": [%b], %b' % (data.removesuffix(b", "), rest[1:].encode())
+    charset = "utf-8" if form == JSON else None
+    return web.Response(
+        body=data, status=status, content_type=form, charset=charset, headers=headers
+    )
+
+
+def _member(event: Event) -> str:
+    return f"{json.dumps(event_fields(event))}, "
 
 
 def _request(call: RestCall, question: _Question) -> ReadRequest:

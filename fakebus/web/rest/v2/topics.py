@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from fakebus.broker.partition_log import PartitionLog
 from fakebus.broker.topics import Topic
+from fakebus.broker.turns import in_turns
 from fakebus.errors import BrokerError, FakebusError
 from fakebus.records.record import NewRecord
 from fakebus.registry.sources import RegistrySchema
+from fakebus.web.body import read_body
 from fakebus.web.errors import RequestError
 from fakebus.web.rest.call import RestCall, field
 from fakebus.web.rest.media_types import body_format, content_type
@@ -21,6 +24,8 @@ from fakebus.web.rest.payloads import (
 )
 from fakebus.web.rest.producing import Stored
 
+MOST_RECORDS = 100_000
+"""Records of a request."""
 _FIELDS = frozenset(("key", "value", "partition"))
 _SCHEMA_MISSING = {"key": 42201, "value": 42202}
 _NO_SCHEMAS = {"key": None, "value": None}
@@ -92,15 +97,22 @@ async def produce(call: RestCall) -> object:
 async def _produce(call: RestCall, partition: int | None) -> object:
     topic = await call.topic_to_write()
     form = body_format(content_type(call.request))
-    body = await call.body()
-    records = _records(body)
+    raw = await read_body(call.request)
+    async with call.producing.one_by_one(len(raw)):
+        return await _write(call, topic, partition, form, call.parsed(raw))
+
+
+async def _write(
+    call: RestCall, topic: Topic, partition: int | None, form: str, body: dict[str, Any]
+) -> object:
+    records = [each async for each in in_turns(_records(body))]
     if form in SCHEMA_TYPES:
         schemas = {what: await _schema(call, topic, form, body, what) for what in _NO_SCHEMAS}
         _demand_schemas(records, schemas)
     else:
         schemas = dict(_NO_SCHEMAS)
     wanted = []
-    for index, each in enumerate(records):
+    async for index, each in in_turns(enumerate(records)):
         key, value = (
             _bytes(form, schemas[what], each.get(what), f"records[{index}].{what}")
             for what in schemas
@@ -109,15 +121,19 @@ async def _produce(call: RestCall, partition: int | None) -> object:
         wanted.append((place, NewRecord(key, value)))
     outcomes = await call.producing.write(topic, wanted, call.origin)
     ids = {f"{what}_schema_id": each and each.schema_id for what, each in schemas.items()}
-    return {"offsets": [_told(each) for each in outcomes], **ids}
+    return {"offsets": [_told(each) async for each in in_turns(outcomes)], **ids}
 
 
-def _records(body: dict[str, Any]) -> list[dict[str, Any]]:
+def _records(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
     records = body.get("records")
     if records is None or records == []:
         raise RequestError(422, "records must be a list of at least one record")
     if not isinstance(records, list):
         raise RequestError(400, "records must be a list")
+    if len(records) > MOST_RECORDS:
+        raise RequestError(
+            413, f"there are {len(records)} records; send at most {MOST_RECORDS} at once"
+        )
     for index, each in enumerate(records):
         if not isinstance(each, dict):
             raise RequestError(400, f"records[{index}] must be an object")
@@ -125,7 +141,7 @@ def _records(body: dict[str, Any]) -> list[dict[str, Any]]:
         if unknown or not each:
             name = repr(unknown[0][:80]) if unknown else "nothing"
             raise RequestError(422, f"records[{index}] has {name}; records have key and value")
-    return records
+        yield each
 
 
 async def _schema(

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from typing import Any, cast
 
 import pytest
 
+from fakebus.web.errors import RequestError
+from fakebus.web.rest.producing import MOST_IN_LINE, Producing
 from tests.unit.web.rest.proxy import Proxy, error_of, new_name
 
 AVRO = json.dumps(
@@ -226,3 +230,40 @@ def test_a_page_of_another_origin_writes_nothing(proxy: Proxy) -> None:
         body = {"records": [{"value": 1}]}
         assert proxy.ask("POST", "/topics/rest-evil", body, "json", headers).status_code == 403
     assert proxy.ask("GET", "/topics/rest-evil").status_code == 404
+
+
+def test_more_records_than_are_taken_at_once_are_refused(
+    proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fakebus.web.rest.v2.topics.MOST_RECORDS", 2)
+    name = new_name("many")
+    proxy.produce(name, {"value": 1}, {"value": 2})
+    answer = proxy.ask("POST", f"/topics/{name}", {"records": [{"value": 1}] * 3}, "json")
+    assert error_of(answer) == (413, 413)
+    assert answer.json()["message"] == "there are 3 records; send at most 2 at once"
+
+
+async def test_large_requests_are_carried_out_one_after_the_other_and_small_ones_pass() -> None:
+    producing, log = Producing(cast(Any, None)), list[str]()
+    may_end = asyncio.Event()
+
+    async def large(name: str) -> None:
+        async with producing.one_by_one(1_000_000):
+            log.append(f"{name} begins")
+            await may_end.wait()
+            log.append(f"{name} ends")
+
+    running = [asyncio.create_task(large(f"{number}")) for number in range(MOST_IN_LINE)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert log == ["0 begins"]
+    async with producing.one_by_one(1_000):
+        log.append("small")
+    with pytest.raises(RequestError) as refused:
+        await large("one too many")
+    assert refused.value.status == 503
+    may_end.set()
+    await asyncio.gather(*running)
+    assert log[:4] == ["0 begins", "small", "0 ends", "1 begins"]
+    assert len(log) == 1 + 2 * MOST_IN_LINE
+    await large("the next")
