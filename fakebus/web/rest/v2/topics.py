@@ -23,6 +23,7 @@ from fakebus.web.rest.payloads import (
     schema_of_text,
 )
 from fakebus.web.rest.producing import Stored
+from fakebus.wording import counted
 
 MOST_RECORDS = 100_000
 """Records of a request."""
@@ -131,9 +132,10 @@ def _records(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
     if not isinstance(records, list):
         raise RequestError(400, "records must be a list")
     if len(records) > MOST_RECORDS:
-        raise RequestError(
-            413, f"there are {len(records)} records; send at most {MOST_RECORDS} at once"
+        text = (
+            f"the body has {counted(len(records), 'record')}; send at most {MOST_RECORDS} at once"
         )
+        raise RequestError(413, text)
     for index, each in enumerate(records):
         if not isinstance(each, dict):
             raise RequestError(400, f"records[{index}] must be an object")

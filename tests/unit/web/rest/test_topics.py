@@ -240,7 +240,7 @@ def test_more_records_than_are_taken_at_once_are_refused(
     proxy.produce(name, {"value": 1}, {"value": 2})
     answer = proxy.ask("POST", f"/topics/{name}", {"records": [{"value": 1}] * 3}, "json")
     assert error_of(answer) == (413, 413)
-    assert answer.json()["message"] == "there are 3 records; send at most 2 at once"
+    assert answer.json()["message"] == "the body has 3 records; send at most 2 at once"
 
 
 async def test_large_requests_are_carried_out_one_after_the_other_and_small_ones_pass() -> None:
