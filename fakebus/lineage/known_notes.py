@@ -80,9 +80,8 @@ class KnownNotes:
         self, group: str, verbs: Sequence[str], most: int, topic: str = "", partition: int = -1
     ) -> list[NoteRow]:
         """Return the newest notes of a group, of one topic or partition if named, newest first."""
-        asked = most if self.until_ms is None else max(most, _MOST_NOTES)
-        notes = await self._store.notes_of_group(group, verbs, asked, topic, partition)
-        return self._then(notes)[:most]
+        place = topic, partition
+        return await self._store.notes_of_group(group, verbs, most, *place, self.until_ms)
 
     def _then(self, notes: list[NoteRow]) -> list[NoteRow]:
         """Return those of some notes that were there at the time that is asked for."""

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from math import inf
 from typing import NamedTuple
 
-from fakebus.client.positions import Position, PositionKind, parse_position
+from fakebus.client.positions import Position, PositionKind, parse_moment, parse_position
 from fakebus.cluster.browsing import Matches, ReadRequest, RecordPage
 from fakebus.cluster.events import Event
 from fakebus.cluster.filters import event_filter
 from fakebus.cluster.interface import Cluster
 from fakebus.cluster.text_tests import has_any, needles_of
-from fakebus.errors import ConfigError, FakebusError
+from fakebus.errors import FakebusError
 from fakebus.types import TopicPartition
 from fakebus.web.console.call import Fields
 from fakebus.web.console.payload_views import PayloadView, header_text, view
@@ -108,12 +108,7 @@ def past(as_of: str, now_ms: int) -> Position | None:
     Raises:
         ConfigError: it is no time; the message says what is one.
     """
-    if not as_of:
-        return None
-    found = parse_position(as_of, now_ms)
-    if found.kind is not PositionKind.TIME:
-        raise ConfigError(f"{as_of!r} is no time: write how long ago (-5m) or 2026-05-01T09:00:00Z")
-    return found
+    return parse_moment(as_of, now_ms) if as_of else None
 
 
 async def request_of(cluster: Cluster, question: Question) -> ReadRequest:

@@ -77,7 +77,13 @@ class MemoryLineageStore:
         return found[::-1][:most]
 
     async def notes_of_group(
-        self, group: str, verbs: Sequence[str], most: int, topic: str = "", partition: int = -1
+        self,
+        group: str,
+        verbs: Sequence[str],
+        most: int,
+        topic: str = "",
+        partition: int = -1,
+        until_ms: int | None = None,
     ) -> list[NoteRow]:
         found = [
             row
@@ -86,6 +92,7 @@ class MemoryLineageStore:
             and row.verb in verbs
             and topic in ("", row.topic)
             and partition in (-1, row.partition)
+            and (until_ms is None or row.at_ms <= until_ms)
         ]
         return found[::-1][:most]
 
