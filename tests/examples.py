@@ -115,7 +115,9 @@ def run_examples(
         for name, block in python_blocks().items():
             (directory / f"test_{name}.py").write_text(block)
     loaded = [argument for plugin in PLUGINS for argument in ("-p", plugin)]
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-rs", *loaded, *options)
+    result = pytester.runpytest_subprocess(
+        "-p", "no:cacheprovider", "-rs", *loaded, *options, timeout=240
+    )
     outcomes = result.parseoutcomes()
     # Only Open edX's event bus warns, of what it has not been given.
     outcomes.pop("warnings", None)

@@ -189,7 +189,8 @@ def _begin(ward: Ward) -> None:
                 time.sleep(0.02)
                 consumer.commit(message, asynchronous=False)
 
-        ward.poll(consumer, handle)
+        assigned = ward.poll(consumer, handle)
+        assert group != "healthy" or assigned.wait(WAIT_SECONDS)
 
     def dawdle() -> None:
         consumer = ward.consumer(
@@ -357,7 +358,7 @@ def test_an_open_transaction_that_holds_readers_of_committed_records_back(ward: 
     for group, level in (("waits", "read_committed"), ("sees-all", "read_uncommitted")):
         consumer = ward.consumer(group, isolation_level=level, auto_commit_interval_ms=100)
         consumer.subscribe(["paid"])
-        ward.poll(consumer)
+        assert ward.poll(consumer).wait(WAIT_SECONDS)
     ward.stays_well("waits")
     producer = Producer(
         {
