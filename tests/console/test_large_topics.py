@@ -19,6 +19,8 @@ def large() -> Iterator[Fakebus]:
     """A bus in a process of its own with a large topic."""
     with Fakebus("--set", f"num.partitions={console.PARTITIONS}") as server:
         console.seed(server.bootstrap_servers, _RECORDS)
+        # The first page loads what makes pages.
+        console.get(url(server))
         yield server
 
 
