@@ -95,6 +95,7 @@ class SqliteStorage:
         self._files = self._transaction.files = files
         self._keeper: sqlite3.Connection | None = None
         self._check: asyncio.Task[None] | None = None
+        self._behind = ExitStack()
         self._closed = False
         self._writer = writer = GroupCommitWriter(
             writer_connection, found.transaction, self._purge, QUICK_OPERATIONS, wal
@@ -208,6 +209,7 @@ class SqliteStorage:
             raise
         wal = WriteAheadLog(path, files, reader, durable, _BUSY_TIMEOUT_S)
         storage = cls(writer, reader, lock, found, wal, files)
+        storage._behind = behind
         if not found.is_checked:
             storage._check = asyncio.create_task(_check_beside(path))
         return storage
@@ -237,6 +239,7 @@ class SqliteStorage:
                 stack.callback(self._lock.release)
             if self._files is not None:
                 stack.callback(self._files.close)
+            stack.callback(self._behind.close)
             stack.callback(self._close_keeper)
             # The last connection moves the write-ahead log into the file.
             stack.push_async_callback(self._writer_connection.close)

@@ -213,11 +213,17 @@ async def left(tmp_path: Path) -> Path:
     return copy
 
 
+def open_files() -> list[str]:
+    """Return the paths of what this process has open, as far as the system tells."""
+    return [os.path.realpath(each) for each in Path("/proc/self/fd").glob("*")]
+
+
 async def test_a_log_that_is_as_it_was_is_gone_on_with(left: Path) -> None:
     assert LogFrames(left).written > 4
     storage = await SqliteStorage.open(left)
     assert storage.get_meta("a") == "4"
     await storage.close()
+    assert not any(str(left) in name for name in open_files()), "all are closed in the end"
 
 
 @pytest.mark.parametrize("has_index", [True, False])
