@@ -36,6 +36,7 @@ test-clients: $(STAMP)  ## kcat, Java, Go and Node clients (needs their toolchai
 	$(BIN)/python tests/clients/build.py
 	$(BIN)/python -m pytest -q tests/clients/test_other_languages.py tests/clients/test_share_groups.py tests/clients/test_rebalances.py tests/clients/test_registry_other_languages.py tests/clients/test_asyncapi.py tests/clients/test_flow_of_languages.py tests/clients/test_true_causes.py tests/clients/test_secure_other_languages.py tests/clients/test_streams_kills.py tests/devstack $(ARGS)
 	$(BIN)/python -m pytest -q tests/kill/test_bank.py tests/compatibility/test_data_files.py
+	$(BIN)/python -m torture --brief
 
 test-apps: $(STAMP)  ## Applications that others wrote; on Apache Kafka with ARGS="--cluster kafka"
 	$(BIN)/python -m pytest -q tests/clients/apps $(ARGS)

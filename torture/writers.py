@@ -27,6 +27,8 @@ PARTITIONS = 2
 PAUSE_S = 0.002
 PATIENCE_S = 1.0
 """How long a transaction waits for its coordinator, which a new producer finds sooner."""
+HANGS_S = 70
+"""More than all calls of one turn may take."""
 FINISH_S = 240
 CLIENT = {
     "reconnect.backoff.ms": 5,
@@ -124,30 +126,45 @@ def write_idempotent(place: Place) -> None:
 
 
 def copy_in_transactions(place: Place) -> None:
-    """Copy the numbers to two topics, with the offset read, exactly once."""
+    """Copy the numbers to two topics, with the offset read, exactly once.
+
+    librdkafka sometimes waits for ever for a group's coordinator that was killed just after it was
+    found, whatever the timeout of the call. As with any service that hangs, another producer takes
+    over, and fences it.
+    """
     journal = Journal(place.directory, "transactional")
-    source = TopicPartition(place.topic("idempotent"), 0)
     while not place.stopping.is_set():
-        consumer = Consumer(
-            place.client(
-                {"group.id": place.topic("copier"), "enable.auto.commit": False},
-                {"auto.offset.reset": "earliest"},
-            )
-        )
-        producer = _transactional(place)
-        try:
-            producer.init_transactions(30)
-            [committed] = consumer.committed([source], timeout=30)
-            begin = max(committed.offset, 0)
-            consumer.assign([TopicPartition(source.topic, 0, begin)])
-            _copy(place, journal, consumer, producer)
-        except KafkaException:
-            # The bus has gone; another producer takes over from what was committed.
-            pass
-        finally:
-            consumer.close()
+        went_on_at = [time.monotonic()]
+        arguments = (place, journal, went_on_at)
+        copier = threading.Thread(target=_copy_until_an_error, args=arguments, daemon=True)
+        copier.start()
+        while copier.is_alive() and time.monotonic() - went_on_at[0] < HANGS_S:
+            copier.join(0.1)
     # What the last one may have left open would keep the offsets from whoever asks for them.
     _transactional(place).init_transactions(FINISH_S)
+
+
+def _copy_until_an_error(place: Place, journal: Journal, went_on_at: list[float]) -> None:
+    consumer = Consumer(
+        place.client(
+            {"group.id": place.topic("copier"), "enable.auto.commit": False},
+            {"auto.offset.reset": "earliest"},
+        )
+    )
+    producer = _transactional(place)
+    source = TopicPartition(place.topic("idempotent"), 0)
+    try:
+        producer.init_transactions(30)
+        [committed] = consumer.committed([source], timeout=30)
+        consumer.assign([TopicPartition(source.topic, 0, max(committed.offset, 0))])
+        while not place.stopping.is_set():
+            went_on_at[0] = time.monotonic()
+            _copy_some(place, journal, consumer, producer)
+    except KafkaException:
+        # The bus has gone; another producer takes over from what was committed.
+        pass
+    finally:
+        consumer.close()
 
 
 def _transactional(place: Place) -> Producer:
@@ -158,23 +175,22 @@ def _transactional(place: Place) -> Producer:
     )
 
 
-def _copy(place: Place, journal: Journal, consumer: Consumer, producer: Producer) -> None:
-    while not place.stopping.is_set():
-        messages = [m for m in consumer.consume(50, timeout=0.05) if m.error() is None]
-        if not messages:
-            continue
-        end = (messages[-1].offset() or 0) + 1
-        producer.begin_transaction()
-        for message in messages:
-            for copy in ("copy-a", "copy-b"):
-                producer.produce(place.topic(copy), message.value(), partition=0)
-        producer.send_offsets_to_transaction(
-            [TopicPartition(place.topic("idempotent"), 0, end)],
-            consumer.consumer_group_metadata(),
-            PATIENCE_S,
-        )
-        producer.commit_transaction(PATIENCE_S)
-        journal.note(end)
+def _copy_some(place: Place, journal: Journal, consumer: Consumer, producer: Producer) -> None:
+    messages = [m for m in consumer.consume(50, timeout=0.05) if m.error() is None]
+    if not messages:
+        return
+    end = (messages[-1].offset() or 0) + 1
+    producer.begin_transaction()
+    for message in messages:
+        for copy in ("copy-a", "copy-b"):
+            producer.produce(place.topic(copy), message.value(), partition=0)
+    producer.send_offsets_to_transaction(
+        [TopicPartition(place.topic("idempotent"), 0, end)],
+        consumer.consumer_group_metadata(),
+        PATIENCE_S,
+    )
+    producer.commit_transaction(PATIENCE_S)
+    journal.note(end)
 
 
 def consume_in_a_group(place: Place, member: str) -> None:
