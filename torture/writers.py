@@ -27,7 +27,7 @@ PARTITIONS = 2
 PAUSE_S = 0.002
 PATIENCE_S = 1.0
 """How long a transaction waits for its coordinator, which a new producer finds sooner."""
-HANGS_S = 70
+HANGS_S = 25
 """More than all calls of one turn may take."""
 FINISH_S = 240
 CLIENT = {
@@ -86,37 +86,36 @@ def write_plain(place: Place) -> None:
         SENDING, {"enable.idempotence": False, "max.in.flight.requests.per.connection": 1}
     )
     producer = Producer(config)
-    number = 0
 
     def delivered(error: Any, message: Any) -> None:
         if error is None:
             journal.note(message.partition(), message.offset(), int(message.value()))
 
-    while not place.stopping.wait(PAUSE_S):
-        partition = number % PARTITIONS
-        producer.produce(
-            place.topic("plain"), b"%d" % number, partition=partition, on_delivery=delivered
-        )
-        number += 1
-        producer.poll(0)
-        while len(producer) > 500 and not place.stopping.is_set():
-            producer.poll(0.01)
-    finish(producer)
+    _send_numbers(place, producer, "plain", delivered)
 
 
 def write_idempotent(place: Place) -> None:
     """Produce numbers with idempotence: the log is 0, 1, 2, … and nothing else."""
     journal = Journal(place.directory, "idempotent")
     producer = Producer(place.client(SENDING, {"enable.idempotence": True}))
-    number = 0
 
     def delivered(error: Any, message: Any) -> None:
         # A failure would leave a hole, which the checker finds.
         journal.note(*(str(error), -1) if error else (int(message.value()), message.offset()))
 
+    _send_numbers(place, producer, "idempotent", delivered)
+
+
+def _send_numbers(
+    place: Place, producer: Producer, topic: str, delivered: Callable[[Any, Any], None]
+) -> None:
+    number = 0
     while not place.stopping.wait(PAUSE_S):
         producer.produce(
-            place.topic("idempotent"), b"%d" % number, partition=0, on_delivery=delivered
+            place.topic(topic),
+            b"%d" % number,
+            partition=number % TOPICS[topic],
+            on_delivery=delivered,
         )
         number += 1
         producer.poll(0)
@@ -154,8 +153,8 @@ def _copy_until_an_error(place: Place, journal: Journal, went_on_at: list[float]
     producer = _transactional(place)
     source = TopicPartition(place.topic("idempotent"), 0)
     try:
-        producer.init_transactions(30)
-        [committed] = consumer.committed([source], timeout=30)
+        producer.init_transactions(10)
+        [committed] = consumer.committed([source], timeout=10)
         consumer.assign([TopicPartition(source.topic, 0, max(committed.offset, 0))])
         while not place.stopping.is_set():
             went_on_at[0] = time.monotonic()

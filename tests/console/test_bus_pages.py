@@ -19,6 +19,7 @@ def test_the_flow_of_an_order_leads_from_a_record_to_what_it_caused(page: Page, 
     page.get_by_role("link", name="Flow", exact=True).click()
     steps = page.locator("#steps tbody tr")
     expect(steps.nth(0)).to_contain_text("billing handled")
+    expect(steps.nth(0)).to_contain_text(shop)
     # Other tests write copies of the order.
     effect = steps.filter(has_text=f"observed {shop}")
     expect(effect).to_have_count(1)
