@@ -120,11 +120,12 @@ class PartitionLog:
 
     @property
     def last_stable_offset(self) -> int:
-        """One past the last record that no open transaction can take back."""
+        """One past the last record that no open transaction can take back, if it is still there."""
         transactions = self.producers.transactions
         if transactions is None:
             return self.high_watermark
-        return transactions.first_unstable_offset(self.high_watermark)
+        # A transaction may have begun before what was deleted (DeleteRecords, retention).
+        return max(transactions.first_unstable_offset(self.high_watermark), self.log_start_offset)
 
     def append(
         self, data: bytearray | memoryview, header: BatchHeader, log_append_time_ms: int = -1

@@ -9,6 +9,7 @@ import time
 from typing import Any
 
 import pytest
+from hypothesis import example
 
 from fakebus.protocol import messages as m
 from fakebus.protocol.api_keys import ApiKey
@@ -357,6 +358,18 @@ def _tasks_in_order(value: Any) -> Any:
     return value
 
 
+@example(
+    operations=[
+        *(("join", 2, True), ("join", 0, True), ("join", 2, True), ("thread", 2, "acknowledge")),
+        *(("thread", 0, "leave"), ("join", 2, True), ("thread", 2, "acknowledge")),
+    ]
+)
+@example(
+    operations=[
+        *(("join", 2, True), ("join", 0, True), ("thread", 2, "beat"), ("thread", 0, "leave")),
+        *(("join", 2, True), ("thread", 2, "beat"), ("thread", 2, "acknowledge")),
+    ]
+)
 @machine(
     op("join", ANY_MEMBER, (True, True, False)),
     op("thread", ANY_MEMBER, ("beat", "acknowledge", "acknowledge", "repeat", "leave", "commit")),

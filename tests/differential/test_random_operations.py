@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import example
 from hypothesis import strategies as st
 
 from fakebus.protocol import messages as m
@@ -79,6 +80,7 @@ class Log:
         answer = fetch(self.side, self.topic, offset, isolation_level=isolation)
         for topic in answer["responses"]:
             for partition in topic["partitions"]:
+                partition["last_stable_offset"] = self._stable(partition["last_stable_offset"])
                 partition["records"] = [
                     tuple(
                         header[field]
@@ -92,12 +94,21 @@ class Log:
         return answer
 
     def list(self, timestamp: int, isolation: int) -> Any:
-        return [
-            list_offsets(
+        answers = []
+        for replica in (-1, 0):
+            [answer] = list_offsets(
                 self.side, self.topic, timestamp, isolation_level=isolation, replica_id=replica
             )
-            for replica in (-1, 0)
-        ]
+            [[found]] = [topic["partitions"] for topic in answer["topics"]]
+            found["offset"] = self._stable(found["offset"])
+            answers.append(answer)
+        return answers
+
+    def _stable(self, offset: int) -> int:
+        """Return an offset that Kafka may name before the start of the log, without that."""
+        [answer] = list_offsets(self.side, self.topic, -2)
+        start: int = answer["topics"][0]["partitions"][0]["offset"]
+        return max(offset, start) if offset >= 0 else offset
 
     def commit(self, offset: int) -> Any:
         return commit(self.side, self.group, 8, (self.topic, {0: (offset, -1, "m")}))
@@ -109,6 +120,12 @@ class Log:
 PRODUCER, SOME = (0, 1), (0, 1, 2, 3, 5, 8)
 
 
+@example(
+    operations=[
+        *(("write", 1, 2), ("plain", 1), ("delete", 1), ("read", 1, 1), ("list", -1, 1)),
+        *(("delete", -1), ("read", 3, 0), ("end", 1, False), ("read", 3, 1)),
+    ]
+)
 @machine(
     op("init", PRODUCER),
     op("begin", PRODUCER),

@@ -167,8 +167,8 @@ class StreamsCoordinator(CoordinatedType[StreamsGroup]):
         group.members[member.member_id] = member
         reason = f"member {member.member_id} joins" if is_new else ""
         if request.member_epoch == _JOINS:
-            # It has nothing any more, whatever it had.
-            member.epoch, member.revoking, member.tasks = 0, frozenset(), type(member.tasks)()
+            # What it has had, it still is to have; but it runs nothing of it.
+            member.epoch = 0
         if request.topology is not None:
             group.topology = request.topology
         for name in ("rack_id", "process_id", "endpoint", "tags"):

@@ -168,14 +168,16 @@ class StreamsGroup(CoordinatedGroup[StreamsMember, TaskShare]):
         """Move a member towards its share, one heartbeat at a time.
 
         First it gives up what it is not to run, and stays in its epoch until it has said so; then
-        it gets what no other member runs any more.
+        it gets what no member runs any more. As in Kafka, what it has just given up and is to have
+        after all it gets with its next heartbeat.
 
         Args:
             member: the member.
             owned: the tasks that it says that it runs; ``None`` if it says nothing of it.
         """
-        if member.revoking:
-            if owned is None or owned & member.revoking:
+        given_up = member.revoking
+        if given_up:
+            if owned is None or owned & given_up:
                 return
             member.revoking = frozenset()
         elif self.is_reconciled(member):
@@ -186,7 +188,7 @@ class StreamsGroup(CoordinatedGroup[StreamsMember, TaskShare]):
             member.tasks = TaskShare(kept, member.tasks.standby & target.standby)
             member.revoking, member.is_settled = lost, False
             return
-        taken = frozenset[TaskId]().union(
+        taken = given_up.union(
             *(
                 each.tasks.active | each.revoking
                 for each in self.members.values()

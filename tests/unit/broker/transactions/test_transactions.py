@@ -42,7 +42,7 @@ T1 = TopicPartition("t", 1)
 
 @pytest.fixture
 async def producer(broker: Broker) -> TransactionalProducer:
-    await broker.topics.create("t", 2, {})
+    await broker.topics.create("t", 2, {"retention.ms": "-1"})
     return await TransactionalProducer(broker).init()
 
 
@@ -108,6 +108,19 @@ async def test_the_last_stable_offset_stands_where_the_oldest_open_transaction_b
     await a.end(commit=True)
     assert log.last_stable_offset == log.high_watermark == 7
     assert await committed(broker) == [b"plain", b"of a", b"more of a"]
+
+
+async def test_the_last_stable_offset_is_never_before_the_start_of_the_log(
+    broker: Broker, producer: TransactionalProducer
+) -> None:
+    log = broker.partition_log(T0)
+    await producer.write(b"deleted", b"left")
+    await broker.produce(T0, batch(b"plain"))
+    for start in (1, 3):
+        await log.delete_records(start)
+        assert log.last_stable_offset == log.log_start_offset == start
+    await producer.end(commit=False)
+    assert log.last_stable_offset == log.high_watermark == 4
 
 
 async def test_a_fetch_names_the_aborted_transactions_that_reach_into_what_it_returns(

@@ -306,6 +306,28 @@ async def test_tasks_that_a_member_is_to_give_up_are_not_described_as_its_own(
     assert mine.assignment == mine.target_assignment
 
 
+async def test_a_thread_that_joins_anew_gets_what_it_was_giving_up_one_heartbeat_later(
+    broker: Broker, clock: ManualClock, thread: Thread
+) -> None:
+    other = Thread(broker, "b")
+    await thread.join()
+    everything = thread.tasks
+    clock.advance(2)
+    await other.join()
+    await thread.heartbeat()
+    kept = thread.tasks
+    assert kept != everything
+    await other.ask(-1)
+    clock.advance(2)
+
+    await thread.join()
+    at_first = thread.tasks
+    await thread.heartbeat(kept)
+
+    assert at_first == kept
+    assert thread.tasks == everything
+
+
 async def test_a_streams_group_is_described_and_there_after_a_restart(clock: ManualClock) -> None:
     storage = await SqliteStorage.open(None)
     broker = Broker(storage, clock=clock)
