@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from itertools import count as count_from
-from itertools import islice
 from math import inf
 from random import Random
 from typing import Any, NamedTuple
@@ -220,9 +220,8 @@ class JsonSchemaValues:
         chosen += left_out[: max(lowest - len(required) - len(chosen), 0)]
         names = [name for name in fields if name in required or name in chosen]
         names += [name for name in required if name not in fields]
-        names += _further_names(schema, names, lowest - len(names))
         made: dict[str, object] = {}
-        for name in names:
+        for name in chain(names, _further_names(schema, names, lowest - len(names))):
             inner = fields.get(name, schema.get("additionalProperties", {}))
             at, where = (*path, name), f"{place}.{name}"
             # What begins with a dollar sign would be taken for a function.
@@ -303,8 +302,11 @@ def _anchored(schema: Any, name: str) -> Any:
     return {}
 
 
-def _further_names(schema: Mapping[str, Any], names: Sequence[str], count: int) -> list[str]:
-    """Return names of properties that a schema does not list and needs to have enough."""
+def _further_names(schema: Mapping[str, Any], names: Sequence[str], count: int) -> Iterator[str]:
+    """Return names of properties that a schema does not list and needs to have enough.
+
+    They are named one by one, as a schema may demand more than any event has.
+    """
     if count > 0 and schema.get("additionalProperties") is False:
         raise DataError(
             f"an object needs {len(names) + count} properties, and no more than "
@@ -313,7 +315,8 @@ def _further_names(schema: Mapping[str, Any], names: Sequence[str], count: int) 
         )
     listed = {*names, *schema.get("properties", {})}
     numbered = (f"property{number}" for number in count_from(1))
-    return list(islice((name for name in numbered if name not in listed), max(count, 0)))
+    fresh = (name for name in numbered if name not in listed)
+    return (name for _, name in zip(range(count), fresh, strict=False))
 
 
 def _items(schema: Mapping[str, Any]) -> tuple[Sequence[Any], Any]:

@@ -678,6 +678,12 @@ def test_an_event_of_a_recursive_schema_ends_and_stays_small(
         ),
         (
             "json",
+            {"type": "object", "minProperties": 10**30},
+            "an event of this schema would have more than 50000 values; "
+            "give the part that repeats a hint under with",
+        ),
+        (
+            "json",
             {"type": "string", "minLength": 10**9},
             "the texts and bytes of an event of this schema would be longer than 1000000; "
             "give the part that is long a hint under with",
