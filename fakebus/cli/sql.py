@@ -34,6 +34,7 @@ from fakebus.cli.output import JSON, TEXT, print_json_line, print_lines, print_t
 from fakebus.cli.progress import counter, working
 from fakebus.cli.record_lines import Schemas
 from fakebus.errors import ConfigError
+from fakebus.output_files import read_regular
 from fakebus.sql.engine import FORMATS, Engine, Result, plain
 from fakebus.sql.loading import load
 from fakebus.wording import counted
@@ -60,6 +61,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help=f"write the result to a file, which ends in {', '.join(FORMATS)}",
     )
+    parser.add_argument("--force", action="store_true", help="overwrite FILE if it is there")
     parser.add_argument(
         "--data",
         metavar="FILE",
@@ -73,8 +75,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Load what the query reads, and print what it answers."""
     text = sys.stdin.read() if arguments.query == "-" else arguments.query
-    if arguments.output is not None and arguments.output.suffix.lower() not in FORMATS:
+    output: Path | None = arguments.output
+    if output is not None and output.suffix.lower() not in FORMATS:
         raise ConfigError(f"--output needs a file that ends in {', '.join(FORMATS)}")
+    if output is not None and read_regular(output) and not arguments.force:
+        raise ConfigError(
+            f"{output} is there already; choose another file, or overwrite it with --force"
+        )
     with Engine() as engine:
         wanted = engine.tables(text)
         if wanted:
@@ -82,9 +89,9 @@ def run(arguments: argparse.Namespace) -> int:
                 connection = connect(arguments, "fakebus sql")
                 with working("reading"):
                     load(engine, wanted, connection, Schemas(arguments, connection), counter())
-        if arguments.output is not None:
-            rows = engine.write(text, arguments.output)
-            print_lines(f"{arguments.output}: {counted(rows, 'row')}")
+        if output is not None:
+            rows = engine.write(text, output)
+            print_lines(f"{output}: {counted(rows, 'row')}")
         else:
             _print(engine.run(text), arguments.format)
     return 0

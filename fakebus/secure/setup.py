@@ -49,7 +49,7 @@ class SecureSetup:
         settings: the bus's settings, without any security.
 
     Raises:
-        ConfigError: the directory cannot be written, or holds something else.
+        ConfigError: the directory cannot be written, or holds files of others.
         MissingExtraError: a package for certificates is not installed.
     """
 
@@ -58,14 +58,17 @@ class SecureSetup:
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
             self._passwords = self._prepared(_hosts(settings))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ConfigError(f"--secure: {directory} cannot be used: {error}") from None
+        except OSError as error:
+            raise ConfigError(f"--secure: {directory} cannot be used: {error.strerror}") from None
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise ConfigError(
+                f"--secure: {directory / _STATE} was not written by fakebus; name another directory"
+            ) from None
 
     def _prepared(self, hosts: list[str]) -> dict[str, str]:
         now = datetime.datetime.fromtimestamp(now_ms() / 1000, datetime.UTC)
-        file = self._directory / _STATE
-        state: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
-        users = state.get("users") or {user: secrets.token_urlsafe(18) for user in (ADMIN, APP)}
+        state = self._state()
+        users = {user: str(state["users"][user]) for user in (ADMIN, APP)}
         expires = datetime.datetime.fromisoformat(state.get("expires", now.isoformat()))
         soon = now + datetime.timedelta(days=1)
         if state.get("hosts") != hosts or expires < soon:
@@ -76,7 +79,27 @@ class SecureSetup:
             self._write("broker.pem", made.broker)
             told = {"hosts": hosts, "expires": made.expires.isoformat(), "users": users}
             self._write(_STATE, json.dumps(told, indent=2) + "\n")
-        return {user: str(users[user]) for user in (ADMIN, APP)}
+        return users
+
+    def _state(self) -> dict[str, Any]:
+        """Return what the directory says of itself; it says so before anything else is in it.
+
+        Raises:
+            ConfigError: files of others have names that are written here.
+        """
+        file = self._directory / _STATE
+        if file.exists():
+            state: dict[str, Any] = json.loads(file.read_text())
+            return state
+        written = {"ca.pem", "broker.pem", *CLIENTS, *(f"{ADMIN}.{name}" for name in CLIENTS)}
+        if there := written.intersection(os.listdir(self._directory)):
+            raise ConfigError(
+                f"--secure: {self._directory / min(there)} was not written by fakebus and would be "
+                "overwritten; name another directory"
+            )
+        state = {"users": {user: secrets.token_urlsafe(18) for user in (ADMIN, APP)}}
+        self._write(_STATE, json.dumps(state))
+        return state
 
     def _write(self, name: str, text: str) -> None:
         path = self._directory / name

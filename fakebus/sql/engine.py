@@ -146,18 +146,21 @@ class Engine:
     def write(self, text: str, path: Path) -> int:
         """Write the result of a query to a file, and return how many rows it has.
 
+        What the file holds is overwritten.
+
         Raises:
             SqlError: it fails, or the end of the file's name is not known.
         """
         kind = FORMATS.get(path.suffix.lower())
         if kind is None:
             raise SqlError(f"{path.name} does not end in one of {', '.join(FORMATS)}")
-        header = ", HEADER" if kind == "CSV" else ""
+        # A file that is there is written in place: another one beside it is not allowed.
+        options = f"FORMAT {kind}, USE_TMP_FILE false" + (", HEADER" if kind == "CSV" else "")
         with self._explained():
             self._shut(path.absolute())
             asked, target = text.strip().rstrip(";"), literal(str(path.absolute()))
             [(rows,)] = self._connection.execute(
-                f"COPY ({asked}\n) TO {target} (FORMAT {kind}{header})"
+                f"COPY ({asked}\n) TO {target} ({options})"
             ).fetchall()
         return int(rows)
 

@@ -133,8 +133,34 @@ def test_a_second_start_keeps_users_and_certificates_unless_the_hosts_change(
     assert changed[1] != broker
 
 
-@pytest.mark.parametrize("content", ["[]", "{", '{"users": {"admin": "a"}}'])
+@pytest.mark.parametrize("content", ["[]", "{", "{}", '{"users": {"admin": "a"}}', "\xff"])
 def test_a_directory_that_holds_something_else_is_refused(tmp_path: Path, content: str) -> None:
-    (tmp_path / "setup.json").write_text(content)
-    with pytest.raises(ConfigError, match="cannot be used"):
+    file = tmp_path / "setup.json"
+    file.write_text(content, encoding="latin-1")
+    with pytest.raises(ConfigError, match=r"setup\.json was not written by fakebus"):
         SecureSetup(tmp_path, Settings())
+    assert [*tmp_path.iterdir()] == [file]
+    assert file.read_text(encoding="latin-1") == content
+
+
+@pytest.mark.parametrize("name", ["ca.pem", "broker.pem", "sarama.go", "admin.aiokafka.py"])
+def test_files_of_others_are_not_overwritten(tmp_path: Path, name: str) -> None:
+    file = tmp_path / name
+    file.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ConfigError, match=f"{name} was not written by fakebus and would be over"):
+        SecureSetup(tmp_path, Settings())
+    assert [*tmp_path.iterdir()] == [file]
+
+
+def test_a_start_that_was_cut_off_is_made_up_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut_off(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("fakebus.secure.certificates.new_certificates", cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            SecureSetup(tmp_path, Settings())
+    SecureSetup(tmp_path, Settings())
+    assert "BEGIN CERTIFICATE" in (tmp_path / "broker.pem").read_text()

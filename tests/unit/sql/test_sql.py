@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from fakebus.cli.main import run
 from fakebus.schemas.framing import frame
 from fakebus.schemas.languages import language
 from fakebus.sql import tables
@@ -241,6 +242,7 @@ def test_an_error_is_one_line_without_advice(ask: Ask) -> None:
 @pytest.mark.parametrize("end", [".csv", ".json", ".ndjson", ".parquet"])
 def test_a_result_is_written_to_a_file(engine: Engine, tmp_path: Path, end: str) -> None:
     path = tmp_path / f"it's{end}"
+    path.write_text("an older result\n" * 9)
     assert engine.write("select n, 'a,b' as text from range(3) r(n);", path) == 3
     if end == ".csv":
         with path.open(newline="") as file:
@@ -251,6 +253,15 @@ def test_a_result_is_written_to_a_file(engine: Engine, tmp_path: Path, end: str)
         assert [json.loads(line)["n"] for line in path.read_text().splitlines()] == [0, 1, 2]
     else:
         assert path.read_bytes()[:4] == b"PAR1"
+
+
+def test_the_command_overwrites_a_file_only_when_it_is_told_to(tmp_path: Path) -> None:
+    path = tmp_path / "notes.csv"
+    path.write_text("mine\n")
+    assert run(["sql", "select 1 as n", "--output", str(path)]) == 2
+    assert path.read_text() == "mine\n"
+    assert run(["sql", "select 1 as n", "--output", str(path), "--force"]) == 0
+    assert path.read_text() == "n\n1\n"
 
 
 def test_a_file_of_another_kind_is_refused_and_none_but_the_file_is_written(
