@@ -32,7 +32,8 @@ from fakebus.wording import nearest
 
 logger = logging.getLogger("fakebus.broker")
 
-_NAME = re.compile(r"[a-zA-Z0-9._-]{1,100}")
+_NAME = re.compile(r"(?!\.\.?$)[a-zA-Z0-9._-]{1,100}")
+"""Without those that browsers and HTTP clients take for another place, as Kafka's topics."""
 _RESTORING = "snapshot.restoring"
 _COMPRESSION = 1
 """zlib's quickest: what repeats is most of it."""
@@ -178,7 +179,7 @@ class SavedSnapshots:
         if not _NAME.fullmatch(name):
             raise SnapshotNameError(
                 f"{name[:200]!r} is no name of a snapshot: write up to 100 of a-z, A-Z, "
-                "0-9, '.', '_' and '-'"
+                "0-9, '.', '_' and '-', but neither '.' nor '..'"
             )
         async with self._changing:
             await self._expire()

@@ -94,11 +94,16 @@ class Streams:
         Raises:
             RedisError: the broker refuses it, or another id was asked for.
         """
-        topic = await self.create(name)
-        if entry_id == _CREATING_ID:
-            return entry_id, topic
-        if entry_id is not None:
+        if entry_id not in (None, _CREATING_ID):
             raise RedisError("ERR fakebus gives the ids of entries itself: use * (offsets are ids)")
+        topic = await self.create(name)
+        if entry_id is not None:
+            if any(log.log_end_offset for log in topic.partitions):
+                raise RedisError(
+                    "ERR The ID specified in XADD is equal or smaller than the target stream top "
+                    "item"
+                )
+            return entry_id, topic
         now_ms = self._broker.clock.now_ms()
         record = to_record(fields, name, now_ms, self._registry)
         try:

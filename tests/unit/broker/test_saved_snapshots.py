@@ -213,7 +213,7 @@ async def test_a_snapshot_that_is_too_old_is_forgotten() -> None:
         assert [each.name for each in broker.saved_snapshots.all()] == ["new"]
 
 
-@pytest.mark.parametrize("name", ["", "../x", "a b", "a/b", "x" * 101, "é", "a\n"])
+@pytest.mark.parametrize("name", ["", "../x", ".", "..", "a b", "a/b", "x" * 101, "é", "a\n"])
 async def test_what_is_no_name_is_refused(name: str) -> None:
     async with bus() as broker:
         with pytest.raises(SnapshotNameError, match="is no name of a snapshot"):

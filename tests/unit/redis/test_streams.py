@@ -195,6 +195,15 @@ def test_an_empty_stream_is_made_as_clients_make_one(client: redis.Redis, stream
     assert client.xdel(stream, "0-1") == 1
     assert client.xlen(stream) == 0
     assert client.exists(stream) == 1
+    client.xadd(stream, {"n": "1"})
+    with pytest.raises(redis.ResponseError, match="ID specified in XADD is equal or smaller"):
+        client.xadd(stream, {"": ""}, id="0-1")
+
+
+def test_an_id_that_is_refused_makes_no_stream(client: redis.Redis, stream: str) -> None:
+    with pytest.raises(redis.ResponseError, match="gives the ids"):
+        client.xadd(stream, {"n": "1"}, id="5-0")
+    assert client.exists(stream) == 0
 
 
 @pytest.mark.parametrize(
