@@ -2,84 +2,40 @@
 
 from __future__ import annotations
 
-import contextlib
+import base64
+import json
+import lzma
 import random
 import socket
 import struct
-import threading
-import uuid
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
+from uuid import UUID
 
 from fakebus.protocol import codec
 from fakebus.protocol.api_keys import ApiKey
+from fakebus.protocol.messages import (
+    CreatableTopic,
+    CreateTopicsRequest,
+    MetadataRequest,
+    MetadataRequestTopic,
+)
 from fakebus.protocol.schema import StructSchema, api_keys, api_schema
 from fakebus.protocol.struct_classes import struct_class
 from fakebus.records.builder import build_batch
 from fakebus.records.codecs import Codec
 from fakebus.records.record import NewRecord
 
-PRODUCE = int(ApiKey.PRODUCE)
-JOIN_GROUP = int(ApiKey.JOIN_GROUP)
+KEPT = Path(__file__).with_name("conversations.json.xz")
+"""Written by ``python -m fuzzing.recording``."""
 
 
-class Recorder:
-    """Proxy that passes bytes on and keeps the requests.
+class Conversation(NamedTuple):
+    """Requests that a client has sent by one connection."""
 
-    Metadata answers name the proxy's own address, because the port is advertised by the bus as
-    ``auto``: a client is told where it has connected to, which is the bus behind the proxy. So
-    clients are given the proxy for each of their connections by rewriting that port.
-
-    Args:
-        host: of the bus.
-        port: of the bus.
-    """
-
-    def __init__(self, host: str, port: int) -> None:
-        self.frames: set[bytes] = set()
-        self._target = (host, port)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
-        self._port = struct.pack(">i", port)
-        self._own_port = struct.pack(">i", self._listener.getsockname()[1])
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                client, _ = self._listener.accept()
-                bus = socket.create_connection(self._target)
-                threading.Thread(target=self._requests, args=(client, bus), daemon=True).start()
-                threading.Thread(target=self._answers, args=(bus, client), daemon=True).start()
-
-    def _requests(self, client: socket.socket, bus: socket.socket) -> None:
-        with contextlib.suppress(OSError, EOFError):
-            while True:
-                frame = _read_frame(client)
-                self.frames.add(frame)
-                bus.sendall(struct.pack(">i", len(frame)) + frame)
-        _close(client, bus)
-
-    def _answers(self, bus: socket.socket, client: socket.socket) -> None:
-        host = self._target[0].encode()
-        with contextlib.suppress(OSError, EOFError):
-            while True:
-                frame = _read_frame(bus).replace(host + self._port, host + self._own_port)
-                client.sendall(struct.pack(">i", len(frame)) + frame)
-        _close(client, bus)
-
-    def close(self) -> None:
-        self._listener.close()
-
-
-def _close(*sockets: socket.socket) -> None:
-    for each in sockets:
-        with contextlib.suppress(OSError):
-            each.close()
-
-
-def _read_frame(connection: socket.socket) -> bytes:
-    (length,) = struct.unpack(">i", read_exactly(connection, 4))
-    return read_exactly(connection, length)
+    frames: list[bytes]
+    is_login: bool
+    """Whether it begins with a login."""
 
 
 def read_exactly(connection: socket.socket, count: int) -> bytes:
@@ -93,70 +49,41 @@ def read_exactly(connection: socket.socket, count: int) -> bytes:
     return bytes(data)
 
 
-def from_clients(host: str, port: int) -> list[bytes]:
-    """Return the requests of client libraries that do what clients do."""
-    recorder = Recorder(host, port)
-    for scenario in (_librdkafka, _kafka_python):
-        scenario(recorder.address)
-    recorder.close()
-    return sorted(recorder.frames)
+def of_clients(port: int) -> list[Conversation]:
+    """Return what real clients have said to a bus, as if they spoke to this one."""
+    kept = json.loads(lzma.decompress(KEPT.read_bytes()))
+    now = ids_of_topics(port, list(kept["topics"]))
+    ids = [(UUID(old).bytes, UUID(now[name]).bytes) for name, old in kept["topics"].items()]
+    conversations = []
+    for is_login, texts in kept["conversations"]:
+        frames = [base64.b64decode(text) for text in texts]
+        for old, new in ids:
+            frames = [frame.replace(old, new) for frame in frames]
+        conversations.append(Conversation(frames, is_login))
+    return conversations
 
 
-def _librdkafka(address: str) -> None:
-    from confluent_kafka import Consumer, Producer, TopicPartition
-    from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec
-
-    servers = {"bootstrap.servers": address}
-    admin = AdminClient(servers)
-    topic = f"fuzz-{uuid.uuid4().hex[:8]}"
-    for future in admin.create_topics([NewTopic(topic, 3, 1)]).values():
-        future.result(10)
-    for kind in ("none", "gzip", "snappy", "lz4", "zstd"):
-        producer = Producer(
-            servers | {"compression.type": kind, "enable.idempotence": True, "linger.ms": 5}
-        )
-        for number in range(20):
-            producer.produce(topic, b"value %d" % number, b"key", headers={"h": b"x"})
-        producer.flush(10)
-    consumer = Consumer(
-        servers | {"group.id": topic, "auto.offset.reset": "earliest", "group.instance.id": "one"}
-    )
-    consumer.subscribe([topic])
-    for _ in range(20):
-        consumer.poll(0.5)
-    consumer.commit(asynchronous=False)
-    consumer.offsets_for_times([TopicPartition(topic, 0, 5)], timeout=5)
-    admin.describe_configs([ConfigResource("topic", topic)])[ConfigResource("topic", topic)].result(
-        10
-    )
-    admin.list_offsets({TopicPartition(topic, 0): OffsetSpec.latest()})[
-        TopicPartition(topic, 0)
-    ].result(10)
-    admin.list_consumer_groups().result(10)
-    admin.describe_consumer_groups([topic])[topic].result(10)
-    consumer.close()
-    admin.list_topics(timeout=10)
+def ids_of_topics(port: int, names: list[str]) -> dict[str, str]:
+    """Create topics with three partitions, and return their ids."""
+    topics = [CreatableTopic(name=n, num_partitions=3, replication_factor=1) for n in names]
+    create = CreateTopicsRequest(topics=topics, timeout_ms=10_000)
+    ask_for = MetadataRequest(topics=[MetadataRequestTopic(name=name) for name in names])
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+        ask(connection, ApiKey.CREATE_TOPICS, 4, create)
+        answer = ask(connection, ApiKey.METADATA, 12, ask_for)
+    return {topic.name: str(topic.topic_id) for topic in answer.topics}
 
 
-def _kafka_python(address: str) -> None:
-    from kafka import KafkaConsumer, KafkaProducer
-    from kafka.admin import KafkaAdminClient
-
-    topic = f"fuzz-{uuid.uuid4().hex[:8]}"
-    producer = KafkaProducer(bootstrap_servers=address)
-    producer.send(topic, b"v", b"k").get(10)
-    producer.close()
-    consumer = KafkaConsumer(
-        topic, bootstrap_servers=address, group_id=topic, auto_offset_reset="earliest"
-    )
-    consumer.poll(5000)
-    consumer.commit()
-    consumer.close()
-    admin = KafkaAdminClient(bootstrap_servers=address)
-    admin.describe_log_dirs()
-    admin.describe_user_scram_credentials()
-    admin.list_transactions()
-    admin.close()
+def ask(connection: socket.socket, api: ApiKey, version: int, message: object) -> Any:
+    """Send a request and return the answer."""
+    schema = api_schema(int(api))
+    assert schema is not None
+    frame = frame_of(int(api), version, message, schema.request.is_flexible(version))
+    connection.sendall(struct.pack(">i", len(frame)) + frame)
+    (length,) = struct.unpack(">i", read_exactly(connection, 4))
+    header = len(codec.encode_response_header(int(api), version, 0))
+    data = memoryview(read_exactly(connection, length))
+    return codec.decode_response(int(api), version, data, header)
 
 
 def of_every_api(choice: random.Random) -> list[bytes]:
@@ -204,7 +131,7 @@ def value_of(name: str, kind: str, choice: random.Random) -> Any:
             ("t", "fuzz", "g", "range", "consumer", "user", "cleanup.policy", "compact", "1")
         )
     if kind == "uuid":
-        return uuid.UUID(int=choice.choice((0, 1, choice.getrandbits(128))))
+        return UUID(int=choice.choice((0, 1, choice.getrandbits(128))))
     if kind == "bool":
         return choice.random() < 0.5
     if kind == "f64":

@@ -7,13 +7,11 @@ is known to Linux, and told apart.
 from __future__ import annotations
 
 import socket
-import struct
 import time
 import uuid
 from pathlib import Path
 from typing import Any
 
-from fakebus.protocol import codec
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import (
     MetadataRequest,
@@ -24,7 +22,7 @@ from fakebus.protocol.messages import (
 )
 from fakebus.records.builder import build_batch
 from fakebus.records.record import NewRecord
-from fuzzing.corpus import frame_of, read_exactly
+from fuzzing.corpus import ask
 
 PAUSE_S = 0.002
 COUNT, SLOWEST, OF_MACHINE, SLOWEST_OF_BUS = range(4)
@@ -44,7 +42,7 @@ def acknowledge(port: int, bus: int, figures: Any) -> None:
     statistics = [Path(f"/proc/{pid}/schedstat") for pid in (bus, "self")]
     with socket.create_connection(("127.0.0.1", port)) as connection:
         asked = MetadataRequest(topics=[MetadataRequestTopic(name=topic)])
-        _ask(connection, ApiKey.METADATA, 4, asked)
+        ask(connection, ApiKey.METADATA, 4, asked)
         while True:
             records = build_batch([NewRecord(b"k", b"v", (), int(time.time() * 1000))])
             partition = PartitionProduceData(index=0, records=records)
@@ -52,7 +50,7 @@ def acknowledge(port: int, bus: int, figures: Any) -> None:
             request = ProduceRequest(acks=-1, timeout_ms=1000, topic_data=[data])
             waited = sum(map(_waited_s, statistics))
             began = time.monotonic()
-            answer = _ask(connection, ApiKey.PRODUCE, 7, request)
+            answer = ask(connection, ApiKey.PRODUCE, 7, request)
             took = time.monotonic() - began
             waited = sum(map(_waited_s, statistics)) - waited
             assert answer.responses[0].partition_responses[0].error_code == 0
@@ -69,10 +67,3 @@ def _waited_s(statistics: Path) -> float:
         return int(statistics.read_text().split()[1]) / 1e9
     except (OSError, IndexError):  # not Linux, or not built to know it
         return 0.0
-
-
-def _ask(connection: socket.socket, api: ApiKey, version: int, message: object) -> Any:
-    frame = frame_of(int(api), version, message, flexible=False)
-    connection.sendall(struct.pack(">i", len(frame)) + frame)
-    (length,) = struct.unpack(">i", read_exactly(connection, 4))
-    return codec.decode_response(int(api), version, memoryview(read_exactly(connection, length)), 4)

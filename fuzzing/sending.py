@@ -18,7 +18,7 @@ class Sender:
     """Sender of frames over several connections, one at a time on each.
 
     Args:
-        ports: the listeners of the bus.
+        ports: of the bus's listener, and of the one that wants a login.
         choice: chance.
     """
 
@@ -32,30 +32,46 @@ class Sender:
         self._selector = selectors.DefaultSelector()
         self._idle: list[socket.socket] = []
         self._busy: dict[socket.socket, float] = {}
+        self._to_come: dict[socket.socket, list[bytes]] = {}
 
     def send(self, frame: bytes) -> None:
         """Send a frame by a connection that waits for nothing."""
-        connection = self._free()
+        self._wait()
+        # One in ten wants a login.
+        fresh = self._idle.pop() if self._idle else self._connect(self._choice.random() < 0.1)
+        self._write(fresh, frame)
+        self._read(0)
+
+    def converse(self, frames: list[bytes], is_login: bool) -> None:
+        """Send frames by a connection of their own, each when the one before is answered."""
+        self._wait()
+        if self._idle and len(self._busy) + len(self._idle) >= CONNECTIONS:
+            self._drop(self._idle[0])
+        connection = self._connect(is_login)
+        self._to_come[connection] = frames[:0:-1]
+        self._write(connection, frames[0])
+        self._read(0)
+
+    def _write(self, connection: socket.socket, frame: bytes) -> None:
+        self._busy.pop(connection, None)
         self._busy[connection] = time.monotonic()
+        self.sent += 1
         try:
             connection.sendall(struct.pack(">i", len(frame)) + frame)
         except OSError:
             self._drop(connection)
-        self.sent += 1
-        self._read(0)
 
-    def _free(self) -> socket.socket:
+    def _wait(self) -> None:
+        """Wait until a connection is idle, or one more may be opened."""
         while not self._idle and len(self._busy) >= CONNECTIONS:
             self._read(0.01)
             oldest, since = next(iter(self._busy.items()), (None, 0.0))
             if oldest is not None and time.monotonic() - since > PATIENCE_S:
                 self.given_up += 1
                 self._drop(oldest)
-        return self._idle.pop() if self._idle else self._connect()
 
-    def _connect(self) -> socket.socket:
-        # One in ten wants a login.
-        port = self._ports[1] if self._choice.random() < 0.1 else self._ports[0]
+    def _connect(self, is_login: bool) -> socket.socket:
+        port = self._ports[is_login]
         connection = socket.create_connection(("127.0.0.1", port), timeout=10)
         connection.settimeout(PATIENCE_S)
         self._selector.register(connection, selectors.EVENT_READ)
@@ -73,10 +89,14 @@ class Sender:
                 self._drop(connection)
             elif self._busy.pop(connection, None) is not None:
                 self.answered += 1
-                self._idle.append(connection)
+                if self._to_come.get(connection):
+                    self._write(connection, self._to_come[connection].pop())
+                else:
+                    self._idle.append(connection)
 
     def _drop(self, connection: socket.socket) -> None:
         self._busy.pop(connection, None)
+        self._to_come.pop(connection, None)
         if connection in self._idle:
             self._idle.remove(connection)
         with contextlib.suppress(KeyError, ValueError):

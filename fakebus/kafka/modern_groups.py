@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from functools import partial
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ from fakebus.broker.groups.requests import HeartbeatResult
 from fakebus.broker.groups.streams.topology import TaskId
 from fakebus.broker.nodes import KEPT_IN
 from fakebus.broker.security.resources import ResourceType
+from fakebus.broker.turns import in_turns
 from fakebus.errors import ErrorCode
 from fakebus.kafka.api import RequestContext
 from fakebus.protocol.messages import TaskIds
@@ -47,16 +48,16 @@ class Described(NamedTuple):
     message: str | None = None
 
 
-def describe_all(
+async def describe_all(
     group_ids: Iterable[str], group_type: str, context: RequestContext
-) -> list[Described]:
-    """Return groups of one type by their names; one that is named twice is told once.
+) -> AsyncIterator[Described]:
+    """Yield groups of one type by their names; one that is named twice is told once.
 
     An empty name comes before all others, as in Kafka.
     """
     # A group may be some megabytes.
-    names = sorted(dict.fromkeys(group_ids), key=bool)
-    return [_describe(name, group_type, context) for name in names]
+    async for name in in_turns(sorted(dict.fromkeys(group_ids), key=bool)):
+        yield _describe(name, group_type, context)
 
 
 def _describe(group_id: str, group_type: str, context: RequestContext) -> Described:

@@ -16,8 +16,9 @@ from fakebus.protocol import codec
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import MetadataRequest
 from fuzzing import largest
-from fuzzing.corpus import from_clients, of_every_api
-from fuzzing.mutation import Mutator
+from fuzzing.bus import CONFIGS
+from fuzzing.corpus import of_clients, of_every_api
+from fuzzing.mutation import GROUPS, Mutator, group_of
 from fuzzing.sending import Sender
 from tests.wire.client import RawClient
 
@@ -33,25 +34,40 @@ def test_mutated_frames_end_in_answers_or_closed_connections_and_nothing_else(
         data=None,
         kafka=(Address("127.0.0.1", 0), KafkaAddress("127.0.0.1", 0, "SASL_PLAINTEXT")),
         http=(),
-        set={"fakebus.sasl.users": "fuzz:secret", "group.min.session.timeout.ms": "10"},
+        set=CONFIGS,
     )
     choice = random.Random(seed)
     with caplog.at_level(logging.ERROR), BusThread(FakeBus(settings)) as running:
         ports = [address.port for address in running.bus.kafka_addresses]
-        frames = of_every_api(choice)
-        if seed == 1:
-            frames += from_clients("127.0.0.1", ports[0]) * 3
-        mutator = Mutator(frames, choice)
+        mutator = Mutator(of_clients(ports[0]), of_every_api(choice), choice)
         sender = Sender(ports, choice)
-        for _ in range(FRAMES):
-            sender.send(mutator.frame())
+        for _ in range(FRAMES // 50):
+            sender.converse(*mutator.conversation())
+            for _ in range(20):
+                sender.send(mutator.frame())
         sender.close()
-        assert sender.answered > FRAMES // 10
-        assert sender.answered + sender.refused + sender.given_up > FRAMES * 9 // 10
+        assert sender.answered > sender.sent // 10
+        assert sender.answered + sender.refused + sender.given_up > sender.sent * 9 // 10
         with RawClient(running.bus.bootstrap_servers) as client:
             assert client.call(ApiKey.METADATA, 12, MetadataRequest(topics=[])).brokers
     ours = [each for each in caplog.records if each.name.startswith(("fakebus", "asyncio"))]
     assert [logging.Formatter().format(each) for each in ours] == []
+
+
+def test_what_is_kept_of_clients_has_frames_of_every_group_of_apis_a_login_and_its_topics_ids() -> (
+    None
+):
+    settings = Settings(data=None, kafka=(Address("127.0.0.1", 0),), http=())
+    with BusThread(FakeBus(settings)) as running:
+        conversations = of_clients(running.bus.kafka_addresses[0].port)
+        topic = running.bus.broker.topics.get("fuzz")
+    frames = [frame for each in conversations for frame in each.frames]
+    assert {group_of(frame) for frame in frames} == set(GROUPS)
+    assert {each.is_login for each in conversations} == {True, False}
+    assert any(topic.topic_id.bytes in frame for frame in frames)
+    for frame in frames:
+        header, offset = codec.decode_request_header(memoryview(frame))
+        codec.decode_request(header.api_key, header.api_version, memoryview(frame), offset)
 
 
 def test_the_largest_requests_of_every_api_are_legal(monkeypatch: pytest.MonkeyPatch) -> None:

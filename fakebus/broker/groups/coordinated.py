@@ -180,11 +180,12 @@ class CoordinatedGroup(ABC, Generic[Member, Target]):
             protocol_name=self.assignor,
             generation_id=self.epoch,
             assignment_epoch=self.assignment_epoch,
-            members=tuple(map(self._describe, self.members.values())),
+            members=tuple(map(self.describe_member, self.members.values())),
             since_ms=self.state_since_ms,
         )
 
-    def _describe(self, member: Member) -> MemberDescription:
+    def describe_member(self, member: Member) -> MemberDescription:
+        """Return a member as administrators see it."""
         return MemberDescription(
             member_id=member.member_id,
             group_instance_id=member.instance_id,

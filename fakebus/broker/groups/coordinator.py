@@ -352,9 +352,13 @@ class GroupCoordinator:
 
     # -- for fixtures and tests --
 
+    def offset(self, group_id: str, partition: TopicPartition) -> OffsetRow | None:
+        """Return what a group has committed in a partition, ``None`` if there is nothing."""
+        return self._offsets.get(group_id, partition)
+
     def committed_offset(self, group_id: str, partition: TopicPartition) -> int | None:
         """Return one committed offset, ``None`` if there is none."""
-        row = self._offsets.get(group_id, partition)
+        row = self.offset(group_id, partition)
         return None if row is None else row.offset
 
     def all_offsets(self) -> dict[str, dict[TopicPartition, OffsetRow]]:

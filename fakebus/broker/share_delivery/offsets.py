@@ -58,7 +58,7 @@ class ShareOffsets:
         log = self._topics.logs.get(place)
         if log is None:
             raise BrokerError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
-        group, row = self._groups.describe(group_id), self._groups.offsets(group_id).get(place)
+        group, row = self._groups.get(group_id), self._groups.offset(group_id, place)
         if row is None or group is None or group.group_type != SHARE:
             return NOT_BEGUN
         partition = SharePartition.stored(row)
@@ -75,7 +75,7 @@ class ShareOffsets:
         Raises:
             BrokerError: NON_EMPTY_GROUP; GROUP_ID_NOT_FOUND for a group of another type.
         """
-        if self._groups.describe(group_id) is not None:
+        if self._groups.get(group_id) is not None:
             self._check_empty(group_id)
         outcome = dict.fromkeys(offsets, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
         rows, unset = [], []
@@ -123,9 +123,9 @@ class ShareOffsets:
         return outcome
 
     def _check_empty(self, group_id: str) -> None:
-        group = self._groups.describe(group_id)
+        group = self._groups.get(group_id)
         if group is None or group.group_type != SHARE:
             problem = "not found" if group is None else "is not a share group"
             raise BrokerError(ErrorCode.GROUP_ID_NOT_FOUND, f"Group {group_id} {problem}.")
-        if group.members:
+        if not group.is_empty:
             raise BrokerError(ErrorCode.NON_EMPTY_GROUP, "The group is not empty.")

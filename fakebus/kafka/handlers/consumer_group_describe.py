@@ -37,14 +37,14 @@ from fakebus.types import TopicPartition
     needs=("DESCRIBE GROUP group_ids[]", "DESCRIBE TOPIC inside"),
     coordinator="GROUP group_ids[]",
 )
-def handle_consumer_group_describe(
+async def handle_consumer_group_describe(
     request: ConsumerGroupDescribeRequest, context: RequestContext
 ) -> ConsumerGroupDescribeResponse:
     """Show consumer groups with their members."""
     return ConsumerGroupDescribeResponse(
         groups=[
             _describe(each, request, context)
-            for each in describe_all(request.group_ids, CONSUMER, context)
+            async for each in describe_all(request.group_ids, CONSUMER, context)
         ]
     )
 

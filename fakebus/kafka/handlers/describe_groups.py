@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from fakebus.broker.groups.group import CLASSIC, MemberDescription
 from fakebus.broker.security.resources import NOT_ASKED, ResourceType
+from fakebus.broker.turns import in_turns
 from fakebus.errors import ErrorCode
 from fakebus.kafka.api import RequestContext, handles
 from fakebus.protocol.api_keys import ApiKey
@@ -33,13 +34,16 @@ _FIRST_WITH_GROUP_ID_NOT_FOUND = 6
     needs=("DESCRIBE GROUP groups[]",),
     coordinator="GROUP groups[]",
 )
-def handle_describe_groups(
+async def handle_describe_groups(
     request: DescribeGroupsRequest, context: RequestContext
 ) -> DescribeGroupsResponse:
     """Show groups with their members."""
     return DescribeGroupsResponse(
         # A group may be some megabytes: it is told once, however often it is named.
-        groups=[_describe(name, request, context) for name in dict.fromkeys(request.groups)]
+        groups=[
+            _describe(name, request, context)
+            async for name in in_turns(dict.fromkeys(request.groups))
+        ]
     )
 
 

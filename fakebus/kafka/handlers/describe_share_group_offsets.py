@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from fakebus.broker.security.resources import Operation, ResourceType
+from fakebus.broker.turns import in_turns
 from fakebus.errors import BrokerError, ErrorCode
 from fakebus.kafka.api import RequestContext, handles
 from fakebus.protocol.api_keys import ApiKey
@@ -34,16 +35,16 @@ from fakebus.types import ZERO_UUID, TopicPartition
     needs=("DESCRIBE GROUP groups[]", "DESCRIBE TOPIC inside"),
     coordinator="GROUP groups[]",
 )
-def handle_describe_share_group_offsets(
+async def handle_describe_share_group_offsets(
     request: DescribeShareGroupOffsetsRequest, context: RequestContext
 ) -> DescribeShareGroupOffsetsResponse:
     """Tell where share groups are."""
     return DescribeShareGroupOffsetsResponse(
-        groups=[_group(wanted, context) for wanted in request.groups]
+        groups=[await _group(wanted, context) async for wanted in in_turns(request.groups)]
     )
 
 
-def _group(
+async def _group(
     wanted: DescribeShareGroupOffsetsRequestGroup, context: RequestContext
 ) -> DescribeShareGroupOffsetsResponseGroup:
     asked: dict[str, list[int]] = {}
@@ -55,7 +56,7 @@ def _group(
         asked.setdefault(topic.topic_name, []).extend(topic.partitions)
     return DescribeShareGroupOffsetsResponseGroup(
         group_id=wanted.group_id,
-        topics=[_topic(wanted.group_id, *each, context) for each in asked.items()],
+        topics=[_topic(wanted.group_id, *each, context) async for each in in_turns(asked.items())],
     )
 
 

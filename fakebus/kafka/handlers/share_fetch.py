@@ -159,7 +159,7 @@ async def _fetch(
         return bool(rows)
     answer: asyncio.Future[Sequence[ShareFetched]] = asyncio.get_running_loop().create_future()
     config = shares.config_of(session.group_id)
-    session.fetch = ShareFetch(
+    session.fetch = fetch = ShareFetch(
         shares,
         broker.waiting_room,
         wanted,
@@ -174,11 +174,16 @@ async def _fetch(
             max_in_flight=config.get_int("share.partition.max.record.locks"),
         ),
         shares.isolation(session.group_id),
-        answer.set_result,
+        lambda found: None if answer.done() else answer.set_result(found),
         context.origin,
     )
-    found = await answer
-    session.fetch = None
+    try:
+        found = await answer
+    finally:
+        # Its connection may have ended, and the member have another session by now.
+        fetch.cancel()
+        if session.fetch is fetch:
+            session.fetch = None
     for each in found:
         place = places[each.delivery.log]
         row = rows.setdefault(place, _row(place, Acknowledged(ErrorCode.NONE, None, None)))

@@ -36,14 +36,14 @@ from fakebus.types import TopicPartition
     needs=("DESCRIBE GROUP group_ids[]", "DESCRIBE TOPIC inside"),
     coordinator="GROUP group_ids[]",
 )
-def handle_share_group_describe(
+async def handle_share_group_describe(
     request: ShareGroupDescribeRequest, context: RequestContext
 ) -> ShareGroupDescribeResponse:
     """Show share groups with their members."""
     return ShareGroupDescribeResponse(
         groups=[
             _describe(each, request, context)
-            for each in describe_all(request.group_ids, SHARE, context)
+            async for each in describe_all(request.group_ids, SHARE, context)
         ]
     )
 

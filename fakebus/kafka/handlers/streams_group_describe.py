@@ -37,14 +37,14 @@ from fakebus.protocol.messages import (
     needs=("DESCRIBE GROUP group_ids[]", "DESCRIBE TOPIC inside"),
     coordinator="GROUP group_ids[]",
 )
-def handle_streams_group_describe(
+async def handle_streams_group_describe(
     request: StreamsGroupDescribeRequest, context: RequestContext
 ) -> StreamsGroupDescribeResponse:
     """Show streams groups with their topology and their members."""
     return StreamsGroupDescribeResponse(
         groups=[
             _describe(each, request, context)
-            for each in describe_all(request.group_ids, STREAMS, context)
+            async for each in describe_all(request.group_ids, STREAMS, context)
         ]
     )
 

@@ -224,8 +224,8 @@ def _note(context: RequestContext, group_id: str, result: StreamsResult) -> None
         broker.activity.note(
             "joined", context.origin, group=group_id, detail=detail, member=result.member_id
         )
-    group = broker.group_coordinator.describe(group_id) if result.tasks is not None else None
-    for member in () if group is None else group.members:
-        if member.member_id == result.member_id:
-            places = member.partitions
-            broker.activity.note_assignment(context.origin, group_id, result.member_id, places)
+    group = broker.group_coordinator.streams_group(group_id) if result.tasks is not None else None
+    member = None if group is None else group.members.get(result.member_id)
+    if group is not None and member is not None:
+        places = group.describe_member(member).partitions
+        broker.activity.note_assignment(context.origin, group_id, result.member_id, places)

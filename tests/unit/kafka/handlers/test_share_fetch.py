@@ -9,8 +9,12 @@ from uuid import UUID
 import pytest
 
 from fakebus.broker.broker import Broker
+from fakebus.broker.groups.share.group import ShareGroup
 from fakebus.errors import ErrorCode
 from fakebus.kafka.api import ClientConnection
+from fakebus.kafka.handlers.describe_share_group_offsets import (
+    handle_describe_share_group_offsets,
+)
 from fakebus.kafka.handlers.share_acknowledge import handle_share_acknowledge
 from fakebus.kafka.handlers.share_fetch import handle_share_fetch
 from fakebus.kafka.handlers.share_group_heartbeat import handle_share_group_heartbeat
@@ -18,6 +22,9 @@ from fakebus.protocol.messages import (
     AcknowledgementBatch,
     AcknowledgePartition,
     AcknowledgeTopic,
+    DescribeShareGroupOffsetsRequest,
+    DescribeShareGroupOffsetsRequestGroup,
+    DescribeShareGroupOffsetsRequestTopic,
     ShareAcknowledgeRequest,
     ShareFetchRequest,
     ShareFetchRequestFetchPartition,
@@ -238,6 +245,46 @@ async def test_a_fetch_that_waits_ends_with_its_session(
     consumer.disconnect()
 
     assert await asyncio.wait_for(waiting, 60) == []
+
+
+async def test_a_fetch_that_was_given_up_is_not_answered_when_another_of_its_session_is(
+    broker: Broker, consumer: ShareConsumer
+) -> None:
+    failures: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
+    given_up, waiting = (
+        asyncio.create_task(consumer.read(wait_ms=60_000, epoch=epoch)) for epoch in (0, 1)
+    )
+    await asyncio.sleep(0)
+    given_up.cancel()
+    await asyncio.wait([given_up])
+
+    await produce(broker, 1)
+
+    assert await asyncio.wait_for(waiting, 60) == [(0, 0, 1)]
+    await asyncio.sleep(0)
+    assert failures == []
+
+
+async def test_offsets_are_told_without_a_look_at_each_member(
+    broker: Broker, consumer: ShareConsumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await produce(broker, 3)
+    await consumer.read()
+    await consumer.acknowledge((0, 2, ACCEPT))
+    # Thousands of partitions, each with a description of thousands of members, stop the bus.
+    monkeypatch.setattr(ShareGroup, "describe_member", None)
+    topic = DescribeShareGroupOffsetsRequestTopic(topic_name="t", partitions=[0])
+    group = DescribeShareGroupOffsetsRequestGroup(group_id="g", topics=[topic])
+
+    answer = await call(
+        handle_describe_share_group_offsets,
+        DescribeShareGroupOffsetsRequest(groups=[group]),
+        broker,
+    )
+
+    [row] = answer.groups[0].topics[0].partitions
+    assert (row.error_code, row.start_offset) == (0, 3)
 
 
 async def test_no_more_records_are_in_flight_than_the_group_may_have(

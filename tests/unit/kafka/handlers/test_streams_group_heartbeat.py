@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from fakebus.broker.broker import Broker
+from fakebus.broker.groups.streams.group import StreamsGroup
 from fakebus.errors import ErrorCode
 from fakebus.kafka.api import ClientConnection
 from fakebus.kafka.handlers.streams_group_describe import handle_streams_group_describe
@@ -124,6 +125,15 @@ async def test_a_thread_gets_all_tasks_and_the_topics_that_they_need(
         topic = broker.topics.get(name)
         assert topic is not None
         assert len(topic.partitions) == 2
+
+
+async def test_a_thread_that_is_told_its_tasks_is_the_only_one_looked_at(
+    thread: Thread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A thousand threads that join would else be described a million times.
+    monkeypatch.setattr(StreamsGroup, "describe", None)
+    await thread.join()
+    assert thread.tasks
 
 
 async def test_a_task_is_with_one_thread_at_a_time(
