@@ -19,7 +19,6 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from itertools import islice
 from typing import Any, Concatenate, ParamSpec
 
 from fakebus.errors import StorageError
@@ -160,13 +159,15 @@ class GroupCommitWriter:
         if self._wake is None or not self._queue:
             return
         group: list[Write] = []
-        size = 0
-        for unit in islice(self._queue, MAX_INLINE_WRITES):
-            if isinstance(unit, list) or unit[0] not in self._quick:
+        for unit in self._queue:
+            group.extend(unit if isinstance(unit, list) else (unit,))
+            if len(group) > MAX_INLINE_WRITES:
                 break
-            size += unit[3]
-            group.append(unit)
-        is_small = len(group) == len(self._queue) and size <= MAX_INLINE_BYTES
+        size, are_quick = 0, True
+        for operation, _, _, size_bytes, _ in group:
+            size += size_bytes
+            are_quick = are_quick and operation in self._quick
+        is_small = are_quick and size <= MAX_INLINE_BYTES and len(group) <= MAX_INLINE_WRITES
         try:
             if not is_small or not self._commit_inline(group):
                 self._wake_up()
@@ -277,7 +278,10 @@ class GroupCommitWriter:
             self._unit = None
             if unit:
                 self._queue.append(unit)
-                self._wake_up()
+                if self._wake is not None and not self._inline_planned:
+                    # There it is seen whether it is small.
+                    self._inline_planned = True
+                    self._loop.call_soon(self._commit_small_group)
 
     async def flush(self) -> None:
         """Return when all that was enqueued so far is committed; raise if that failed."""

@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from itertools import groupby
 
@@ -322,7 +321,8 @@ class TransactionCoordinator:
             return self._ended_before(state, commit=commit)
         marker_epoch = following = state.producer_epoch
         next_id = state.producer_id
-        with self._busy(transactional_id):
+        self._ending.add(transactional_id)
+        try:
             if bumps_epoch:
                 marker_epoch = following = state.producer_epoch + 1
                 if state.is_exhausted:
@@ -336,6 +336,8 @@ class TransactionCoordinator:
                 reason=None if commit else "its producer has aborted it",
                 bumps_epoch=bumps_epoch,
             )
+        finally:
+            self._ending.discard(transactional_id)
         return ProducerIdAndEpoch(next_id, following)
 
     def _ended_before(self, state: TransactionState, *, commit: bool) -> ProducerIdAndEpoch:
@@ -347,17 +349,12 @@ class TransactionCoordinator:
         """Abort a transaction with an epoch that no producer is given."""
         logger.info("the transaction of %s is aborted: %s", state.transactional_id, reason)
         epoch = state.producer_epoch + 1
-        with self._busy(state.transactional_id):
-            following = ProducerIdAndEpoch(state.producer_id, epoch)
-            await self._finish(state, following, epoch, NO_EPOCH, reason=reason, bumps_epoch=False)
-
-    @contextmanager
-    def _busy(self, transactional_id: str) -> Iterator[None]:
-        self._ending.add(transactional_id)
+        following = ProducerIdAndEpoch(state.producer_id, epoch)
+        self._ending.add(state.transactional_id)
         try:
-            yield
+            await self._finish(state, following, epoch, NO_EPOCH, reason=reason, bumps_epoch=False)
         finally:
-            self._ending.discard(transactional_id)
+            self._ending.discard(state.transactional_id)
 
     async def _finish(
         self,
@@ -399,7 +396,8 @@ class TransactionCoordinator:
             stored.append(self.save(name, ended))
         self._landing[name] = state.offsets
         try:
-            await asyncio.gather(*stored)
+            # They are stored together or not at all; mostly there is only the last one.
+            await (asyncio.gather(*stored) if offsets else stored[-1])
         finally:
             del self._landing[name]
         if state.is_ongoing:

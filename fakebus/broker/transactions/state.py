@@ -22,6 +22,7 @@ NO_PRODUCER_ID = -1
 NO_EPOCH = -1
 LAST_EPOCH = 2**15 - 2
 """The last one that a producer is given: one more must be left, to fence it."""
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
 
 
 class TransactionStatus(StrEnum):
@@ -212,7 +213,7 @@ class TransactionState:
 
 def encode(state: TransactionState) -> str:
     """Return a state as it is stored; its transactional id is its key."""
-    return json.dumps(
+    return _ENCODER.encode(
         {
             "producer": [state.producer_id, state.producer_epoch],
             "last_producer": [state.last_producer_id, state.last_producer_epoch],
@@ -225,8 +226,7 @@ def encode(state: TransactionState) -> str:
             },
             "times": [state.start_ms, state.updated_ms],
             "bumps_epoch": state.bumps_epoch,
-        },
-        separators=(",", ":"),
+        }
     )
 
 

@@ -398,9 +398,8 @@ async def test_a_group_ends_when_it_is_large_enough(monkeypatch: pytest.MonkeyPa
     assert sizes == [12, 51, 23]
 
 
-async def test_a_commit_of_very_many_offsets_does_not_run_in_the_event_loop(
-    storage: SqliteStorage,
-) -> None:
+def threads_of_commits(storage: SqliteStorage) -> list[threading.Thread]:
+    """Return a list that grows by the thread of every commit from now on."""
     threads: list[threading.Thread] = []
     run = storage._writer._transaction.run
 
@@ -409,6 +408,33 @@ async def test_a_commit_of_very_many_offsets_does_not_run_in_the_event_loop(
         run(writes)
 
     storage._writer._transaction.run = noting  # type: ignore[method-assign]
+    return threads
+
+
+async def test_a_small_atomic_block_is_committed_in_the_event_loop_and_a_large_one_is_not(
+    storage: SqliteStorage,
+) -> None:
+    log_id, offset, threads = await new_log(storage), 0, threads_of_commits(storage)
+    here = threading.current_thread()
+    # The first ones may find the thread still busy with the start.
+    while here not in threads:
+        with storage.atomic():
+            append(storage, log_id, batch(offset))
+            stored = storage.set_meta("k", "v")
+        await stored
+        offset += 1
+    with storage.atomic():
+        for number in range(sqlite_writer.MAX_INLINE_WRITES):
+            append(storage, log_id, batch(offset + number))
+        stored = storage.set_meta("k", "w")
+    await stored
+    assert threads[-1] is not here
+
+
+async def test_a_commit_of_very_many_offsets_does_not_run_in_the_event_loop(
+    storage: SqliteStorage,
+) -> None:
+    threads = threads_of_commits(storage)
     rows = [OffsetRow(topic="t", partition=index, offset=1) for index in range(1000)]
     while threading.current_thread() not in threads:
         await storage.commit_offsets("g", rows[:1])

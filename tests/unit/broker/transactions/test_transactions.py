@@ -303,12 +303,9 @@ async def test_what_storage_does_not_keep_was_never_ended(
 ) -> None:
     await producer.write(b"x")
     await producer.commit_offset("g", 3)
-
-    async def fail(group: object) -> None:
-        raise StorageError("the disk is full")
-
     with monkeypatch.context() as patch:
-        patch.setattr(broker._storage.writes, "_commit", fail)
+        full = StorageError("the disk is full")
+        patch.setattr(broker._storage.writes, "refusal", lambda: full)
         with pytest.raises(StorageError):
             await producer.end(commit=True)
     log = broker.partition_log(T0)
