@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from fakebus.errors import ConfigError
+
+if TYPE_CHECKING:
+    from urllib.parse import SplitResult
 
 SECURITY_PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 
@@ -100,6 +103,18 @@ def parse_address(text: str, default_port: int | None = None) -> Address:
     if not (port.isascii() and port.isdigit()) or int(port) > 65535:
         raise ConfigError(f"{text!r} is not an address: the port must be a number up to 65535")
     return Address(host or "127.0.0.1", int(port))
+
+
+def http_url(text: str) -> SplitResult | None:
+    """Return the parts of a URL of HTTP, whose port is one; ``None`` if it is no such URL."""
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(text)
+        is_one = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # of the port, or of brackets around what is no address
+        return None
+    return parts if is_one and text.isprintable() and " " not in text else None
 
 
 def _check_host(host: str, text: str) -> None:

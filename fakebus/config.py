@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from fakebus.addresses import Address, parse_address, parse_kafka_address
+from fakebus.addresses import Address, http_url, parse_address, parse_kafka_address
 from fakebus.errors import ConfigError
 
 DEFAULT_KAFKA_PORT = 9092
@@ -150,7 +150,7 @@ def _boolean(text: str) -> bool:
 
 def _collector(values: Sequence[str]) -> str:
     url = values[-1].rstrip("/")
-    if not re.match(r"https?://[^/\s]", url):
+    if http_url(url) is None:
         raise ConfigError(f"{values[-1]!r} is no URL of a collector, as http://127.0.0.1:4318 is")
     return url if url.endswith(_TRACES) else url + _TRACES
 

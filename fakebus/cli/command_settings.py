@@ -48,7 +48,11 @@ def complete(arguments: argparse.Namespace, environ: Mapping[str, str]) -> None:
                 "comes with a checkout may not; give it by --client-config"
             )
     layers = [environment_layer(environ, table), file, _bus_of(file), _DEFAULTS]
+    # The address of another bus would be in the way of the cluster that the command line names.
+    names_cluster = getattr(arguments, "bootstrap_server", None) is not None
     for name, setting in table.items():
+        if name == "http_url" and names_cluster:
+            continue
         if name == "client_config" and hasattr(arguments, name):
             # Of two values for one key the last one counts.
             found = [text for layer in reversed(layers) for text in layer.get(name, ())]

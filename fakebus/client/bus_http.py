@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from http.client import HTTPException
 from typing import Any
 
+from fakebus.addresses import http_url
 from fakebus.errors import FakebusError
 
 DEFAULT_URL = "http://127.0.0.1:8081"
@@ -45,8 +46,8 @@ class BusHttp:
 
     def __init__(self, url: str | None = None) -> None:
         self._guessed = url is None
-        parts = urllib.parse.urlsplit(url or DEFAULT_URL)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        parts = http_url(url or DEFAULT_URL)
+        if parts is None:
             raise BusHttpError(f"{url!r} is not the URL of a fakebus: write http://HOST:PORT")
         # A token may stand before the address; no message shows it.
         shown, _, where = parts.netloc.rpartition("@")
@@ -86,9 +87,18 @@ class BusHttp:
         except urllib.error.HTTPError as error:
             raise BusHttpError(_told(error, self.url), error.code) from None
         except (OSError, ValueError, RecursionError, HTTPException) as error:
-            reason = getattr(error, "reason", error)
-            where = "; say where it is by --http URL or FAKEBUS_HTTP_URL" if self._guessed else ""
-            raise BusHttpError(f"no fakebus answers at {self.url}: {reason}{where}") from None
+            advice = "is it running?"
+            if self._guessed:
+                advice = "say where it is by --http URL or FAKEBUS_HTTP_URL"
+            raise BusHttpError(
+                f"no fakebus answers at {self.url}: {reason_of(error)}; {advice}"
+            ) from None
+
+
+def reason_of(error: Exception) -> str:
+    """Return why nothing has answered, without the number of the system's error."""
+    reason = getattr(error, "reason", error)
+    return str(getattr(reason, "strerror", None) or reason)
 
 
 def _told(error: urllib.error.HTTPError, url: str) -> str:

@@ -13,7 +13,8 @@ from functools import wraps
 from http.client import HTTPException
 from typing import Any, ParamSpec, Protocol, TypeVar
 
-from fakebus.addresses import Address
+from fakebus.addresses import Address, http_url
+from fakebus.client.bus_http import reason_of
 from fakebus.client.connection import ClientError, Connection
 from fakebus.errors import FakebusError
 from fakebus.fixture_files.model import FixtureSchema
@@ -107,8 +108,8 @@ class RegistryClient:
     """
 
     def __init__(self, url: str) -> None:
-        parts = urllib.parse.urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        parts = http_url(url)
+        if parts is None:
             raise RegistryClientError(
                 f"{url!r} is not the URL of a registry: write http://HOST:PORT"
             )
@@ -140,9 +141,8 @@ class RegistryClient:
         except urllib.error.HTTPError as error:
             raise RegistryRefusalError(error.code, _message(error)) from None
         except (OSError, ValueError, RecursionError, HTTPException) as error:
-            reason = getattr(error, "reason", error)
             raise RegistryClientError(
-                f"no schema registry answers at {self.url}: {reason}"
+                f"no schema registry answers at {self.url}: {reason_of(error)}; is it running?"
             ) from None
 
     def schema(self, schema_id: int, topic: str, is_key: bool) -> SourceSchema | None:
@@ -356,9 +356,9 @@ def registry_url(connection: Connection) -> str | None:
         found = connection.result(future, "the broker's configs").get(_CONFIG)
     except ClientError:  # others do not let everybody read them
         return None
-    if found is None or not found.value:
+    parts = http_url(found.value or "") if found is not None else None
+    if parts is None:
         return None
-    parts = urllib.parse.urlsplit(found.value)
     if parts.hostname in _EVERYWHERE:
         # It listens on all addresses, so also on the one by which Kafka was reached.
         host = Address(connection.servers[0].host, parts.port or _HTTP_PORT)

@@ -16,9 +16,10 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 from urllib.request import urlopen
 
+from fakebus.addresses import http_url
 from fakebus.errors import ConfigError, MissingExtraError
 from fakebus.kafka.sasl import AuthenticationFailed
 
@@ -144,11 +145,10 @@ class KeySet:
         self._by_id: dict[str | None, PyJWK] = {}
         self._fetched_s = float("-inf")
         self._fetching = threading.Lock()
-        parts = urlsplit(url)
-        self._path = None
-        if parts.scheme in ("", "file"):
-            self._path = Path(unquote(parts.path))
-        elif parts.scheme not in ("http", "https") or parts.hostname not in _LOOPBACK:
+        served, self._path = http_url(url), None
+        if url.startswith("file:") or "://" not in url:
+            self._path = Path(unquote(url.removeprefix("file:").removeprefix("//")))
+        elif served is None or served.hostname not in _LOOPBACK:
             raise ConfigError(
                 f"{_ENDPOINT}: {url!r} is neither a file nor an address of this machine, such as "
                 "http://localhost:8080/jwks.json"

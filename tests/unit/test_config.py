@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from fakebus.addresses import Address, parse_address, parse_kafka_address, protocol_of
+from fakebus.addresses import Address, http_url, parse_address, parse_kafka_address, protocol_of
+from fakebus.client.bus_http import BusHttp
+from fakebus.client.registry import RegistryClient
 from fakebus.config import (
     KINDS,
     LOG_FORMATS,
@@ -17,7 +19,7 @@ from fakebus.config import (
     settings_table,
     unknown_variables,
 )
-from fakebus.errors import ConfigError
+from fakebus.errors import ConfigError, FakebusError
 
 
 def load(
@@ -268,9 +270,23 @@ def test_a_collector_takes_traces_below_its_url(tmp_path: Path, flag: str, url: 
     assert load_settings({"otlp": [flag]}, environ={}, directory=tmp_path).otlp == url
 
 
-def test_what_is_no_url_is_no_collector(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="flag --otlp: 'localhost:4318' is no URL"):
-        load_settings({"otlp": ["localhost:4318"]}, environ={}, directory=tmp_path)
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "localhost:4318", "file:///etc/passwd", "ftp://h", "http://", "http:///path"),
+        *("http://[::1", "http://[::1]:x", "http://[h]", "http://h:65536", "http://h:-1"),
+        *("http://h:0", "http://h:x", "http://a b", "http://a\nb", "http://a\x1b"),
+    ],
+)
+def test_what_is_no_url_of_http_is_refused_by_all_who_need_one(tmp_path: Path, text: str) -> None:
+    assert http_url(text) is None
+    with pytest.raises(ConfigError, match=r"flag --otlp: .* is no URL"):
+        load_settings({"otlp": [text]}, environ={}, directory=tmp_path)
+    with pytest.raises(FakebusError, match="is not the URL of a registry"):
+        RegistryClient(text)
+    if text:  # which names the usual place
+        with pytest.raises(FakebusError, match="is not the URL of a fakebus"):
+            BusHttp(text)
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,19 @@ def test_the_file_serves_every_command_and_names_its_own_bus(directory: Path) ->
     assert completed().bootstrap_server == "a:1,b:2"
 
 
+def test_a_cluster_named_by_a_flag_is_not_shadowed_by_the_address_of_another_bus(
+    directory: Path,
+) -> None:
+    (directory / "fakebus.toml").write_text('http = ["127.0.0.1:9001"]')
+    environ = {"FAKEBUS_HTTP_URL": "http://other:1"}
+    assert completed().http_url == "http://127.0.0.1:9001"
+    assert completed(environ).http_url == "http://other:1"
+    assert completed(environ, bootstrap_server="k:1").http_url is None
+    assert (
+        completed(environ, bootstrap_server="k:1", http_url="http://h:1").http_url == "http://h:1"
+    )
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -176,7 +176,10 @@ def test_a_key_that_is_not_known_is_fetched_from_a_server_of_this_machine() -> N
     [
         ("https://example.com/jwks", "neither a file nor an address of this machine"),
         ("ftp://localhost/jwks", "neither a file nor an address of this machine"),
+        ("http://localhost:x/jwks", "neither a file nor an address of this machine"),
+        ("http://[::1/jwks", "neither a file nor an address of this machine"),
         ("/nowhere/jwks.json", "cannot be read"),
+        ("file://[nowhere", "cannot be read"),
     ],
 )
 def test_keys_of_other_machines_or_of_nowhere_are_refused(url: str, problem: str) -> None:
