@@ -272,6 +272,10 @@ def _loaded(
     return found, loading
 
 
+_MANY_OBJECTS = 100_000
+"""How many new ones the collector had better not look at."""
+
+
 @contextmanager
 def _collector_paused() -> Iterator[None]:
     # Loading makes millions of objects that all live on; looking for garbage among them
@@ -282,7 +286,8 @@ def _collector_paused() -> Iterator[None]:
         yield
     finally:
         if was_enabled:
-            if not gc.get_freeze_count():
+            # Counting what others have frozen takes longer than loading a small set.
+            if gc.get_count()[0] > _MANY_OBJECTS and not gc.get_freeze_count():
                 # They go to the old objects without being looked at, which takes half a second.
                 gc.freeze()
                 gc.unfreeze()
