@@ -59,6 +59,8 @@ class FetchSession:
     uses_topic_ids: bool
     epoch: int = 1
     partitions: dict[PartitionKey, FetchTarget] = field(default_factory=dict)
+    former_names: dict[UUID, str] = field(default_factory=dict)
+    """Names of topics that were deleted since they were asked for by their ids."""
 
 
 @dataclass(slots=True)

@@ -86,6 +86,12 @@ class Side:
     def new_topic(self, partitions: int = 1, **configs: str) -> str:
         """Create a topic; underscores in the configs' names stand for dots."""
         name = self.new_name()
+        topic_id = self.create_topic(name, partitions, **configs)
+        self._names[topic_id] = f"id of topic {len(self._topics)}"
+        return name
+
+    def create_topic(self, name: str, partitions: int = 1, **configs: str) -> UUID:
+        """Create a topic of this name, and wait until it can be used; return its id."""
         wanted = CreatableTopic(
             name=name,
             num_partitions=partitions,
@@ -100,8 +106,8 @@ class Side:
         )
         assert created.topics[0].error_code == 0, created
         self.await_leaders(name, partitions)
-        self._names[created.topics[0].topic_id] = f"id of topic {len(self._topics)}"
-        return name
+        topic_id: UUID = created.topics[0].topic_id
+        return topic_id
 
     def await_leaders(self, name: str, partitions: int) -> None:
         """Wait until a new topic can be used: Kafka's controller answers before its broker."""

@@ -122,7 +122,9 @@ def test_consumer_groups(sides: Sides, operations: Operations) -> None:
         finally:
             group.old.close()
 
-    compare(sides, scenario)
+    # Of members that are alike Kafka serves first whom its hash map names first: the id that it has
+    # made up for the classic one decides.
+    compare(sides, scenario, times=8)
 
 
 # --- share groups --------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -212,6 +214,32 @@ def test_a_deleted_topic_by_id(sides: Sides) -> None:
             if not answer["responses"][0]["partitions"][0]["records"]:
                 break
         return fetch_topics(side, [asked], 13)
+
+    sides.compare(scenario)
+
+
+@pytest.mark.parametrize("version", [11, 12, 13, 18])
+def test_a_topic_that_goes_and_is_made_anew_under_a_session(sides: Sides, version: int) -> None:
+    def scenario(side: Side) -> Any:
+        topic, epochs = filled(side), itertools.count(1)
+        session = Session(side, version)
+        opened = session.step(0, session.want(topic, 1))
+
+        def heard(done: Callable[[Any], bool]) -> Any:
+            # The broker hears of it from the controller a little later.
+            for _ in attempts():
+                answer = session.step(next(epochs))
+                partitions = [each for row in answer["responses"] for each in row["partitions"]]
+                if partitions and done(partitions[0]):
+                    return answer
+            raise AssertionError(answer)
+
+        request = DeleteTopicsRequest(topic_names=[topic], timeout_ms=5000)
+        side.call(ApiKey.DELETE_TOPICS, 3, request)
+        gone = heard(lambda partition: partition["error_code"] != 0)
+        side.create_topic(topic)
+        produce(side, topic, batch(b"new", b"newer"))
+        return [opened, gone, heard(lambda partition: partition["error_code"] != 3)]
 
     sides.compare(scenario)
 

@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 from fakebus.app import BusThread
+from fakebus.errors import ErrorCode
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import (
+    DeleteTopicsRequest,
     FetchRequest,
     FetchRequestFetchPartition,
     FetchRequestFetchTopic,
@@ -440,6 +442,31 @@ def test_a_session_gives_records_of_a_topic_that_came_after_it(
     request.topics = []
     [answered] = client.call(ApiKey.FETCH, 11, request).responses
     assert values(answered.partitions[0].records) == [b"x"]
+
+
+def test_a_session_is_told_that_its_topic_is_gone_and_then_that_another_one_has_its_name(
+    client: RawClient, topic: str
+) -> None:
+    wanted = FetchRequestFetchPartition(partition=0, fetch_offset=0, partition_max_bytes=1000)
+    named = FetchRequestFetchTopic(topic_id=ensure(client, topic).topic_id, partitions=[wanted])
+    produce(client, topic, batch(b"old"))
+    opened = client.call(ApiKey.FETCH, 13, FetchRequest(topics=[named], session_epoch=0))
+    assert values(opened.responses[0].partitions[0].records) == [b"old"]
+
+    def next_error(epoch: int) -> int:
+        request = FetchRequest(
+            topics=[], session_id=opened.session_id, session_epoch=epoch, max_wait_ms=0
+        )
+        (answered,) = client.call(ApiKey.FETCH, 13, request).responses
+        code: int = answered.partitions[0].error_code
+        return code
+
+    client.call(ApiKey.DELETE_TOPICS, 3, DeleteTopicsRequest(topic_names=[topic]))
+    assert next_error(1) == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION.code
+    ensure(client, topic)
+    assert next_error(2) == ErrorCode.INCONSISTENT_TOPIC_ID.code
+    client.call(ApiKey.DELETE_TOPICS, 3, DeleteTopicsRequest(topic_names=[topic]))
+    assert next_error(3) == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION.code
 
 
 def test_two_batches_for_one_partition_are_refused_alone(client: RawClient, topic: str) -> None:

@@ -73,8 +73,10 @@ class ShareOffsets:
         A negative offset lets it begin where ``share.auto.offset.reset`` says.
 
         Raises:
-            BrokerError: NON_EMPTY_GROUP; GROUP_ID_NOT_FOUND for a group of another type.
+            BrokerError: INVALID_GROUP_ID, NON_EMPTY_GROUP, or GROUP_ID_NOT_FOUND for a group of
+                another type.
         """
+        _check_name(group_id)
         if self._groups.get(group_id) is not None:
             self._check_empty(group_id)
         outcome = dict.fromkeys(offsets, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
@@ -108,8 +110,9 @@ class ShareOffsets:
         """Forget the offsets of topics of a group without members.
 
         Raises:
-            BrokerError: NON_EMPTY_GROUP or GROUP_ID_NOT_FOUND.
+            BrokerError: INVALID_GROUP_ID, NON_EMPTY_GROUP or GROUP_ID_NOT_FOUND.
         """
+        _check_name(group_id)
         self._check_empty(group_id)
         outcome, gone = {}, []
         for name in topics:
@@ -129,3 +132,8 @@ class ShareOffsets:
             raise BrokerError(ErrorCode.GROUP_ID_NOT_FOUND, f"Group {group_id} {problem}.")
         if not group.is_empty:
             raise BrokerError(ErrorCode.NON_EMPTY_GROUP, "The group is not empty.")
+
+
+def _check_name(group_id: str) -> None:
+    if not group_id:
+        raise BrokerError(ErrorCode.INVALID_GROUP_ID, "A share group needs a name.")

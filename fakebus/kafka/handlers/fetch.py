@@ -22,7 +22,7 @@ from functools import partial
 from uuid import UUID
 
 from fakebus.broker.delayed_fetch import DelayedFetch
-from fakebus.broker.fetch_sessions import FetchPlan, PartitionKey
+from fakebus.broker.fetch_sessions import FetchPlan, FetchSession, PartitionKey
 from fakebus.broker.fetching import NO_EPOCH, FetchTarget, IsolationLevel
 from fakebus.broker.security.resources import Operation, ResourceType
 from fakebus.broker.topics import Topic
@@ -102,8 +102,8 @@ def _begin(
     if plan.error is not ErrorCode.NONE:
         pending.settle(FetchResponse(error_code=plan.error.code))
         return None
-    if plan.incremental:
-        _find_logs(plan, context)
+    if plan.incremental and plan.session is not None:
+        _find_logs(plan.session, plan, context)
     isolation = IsolationLevel(request.isolation_level)
     limits, max_bytes = context.broker.security.limiting, request.max_bytes
     if limits is not None:
@@ -178,15 +178,21 @@ def _topic(name: str | UUID, context: RequestContext) -> tuple[Topic | None, Err
     return topic, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
 
 
-def _find_logs(plan: FetchPlan, context: RequestContext) -> None:
+def _find_logs(session: FetchSession, plan: FetchPlan, context: RequestContext) -> None:
     """Look anew for the partitions of a session whose topics have come or gone.
 
-    What a client may read can change too, and which node it reads from.
+    What a client may read can change too, and which node it reads from. Of a topic that is gone a
+    session knows the name, and so that another one has it now.
     """
     all_of_them = context.broker.security.authorizer is not None or not context.broker.nodes.single
     for (name, index), target in plan.partitions:
         if all_of_them or target.log is None or target.log.deleted:
+            if isinstance(name, UUID) and target.log is not None and target.log.deleted:
+                session.former_names[name] = target.log.topic_partition.topic
             topic, unknown = _topic(name, context)
+            if topic is None and isinstance(name, UUID) and name in session.former_names:
+                other, unknown = _topic(session.former_names[name], context)
+                unknown = unknown if other is None else ErrorCode.INCONSISTENT_TOPIC_ID
             target.log = None if topic is None else topic.partition(index)
             if target.log is not None and not context.leads(target.log):
                 target.log, unknown = None, ErrorCode.NOT_LEADER_OR_FOLLOWER
@@ -269,7 +275,8 @@ def _refusal(index: int, error: ErrorCode) -> FetchResponsePartitionData:
         partition_index=index,
         error_code=error.code,
         high_watermark=-1,
-        aborted_transactions=[],
+        # Where Kafka has looked into a log, there is null.
+        aborted_transactions=None if error is ErrorCode.INCONSISTENT_TOPIC_ID else [],
         records=b"",
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.clients.cluster import Cluster
 from tests.clients.python.client import (
     Client,
     Committed,
@@ -13,6 +14,8 @@ from tests.clients.python.client import (
     read,
     wait_until,
 )
+from tests.clients.python.confluent import ConfluentClient
+from tests.clients.python.kafka_python import kafka
 
 pytestmark = pytest.mark.clients
 
@@ -161,4 +164,37 @@ def test_bounds_are_the_log_start_and_end(client: Client, new_topic: NewTopic) -
     # Offset 2 is gone, so the reader starts over at the first one there is.
     consumer.assign({partition: 2})
     assert [message.offset for message in read(consumer, 6)] == [4, 5, 6, 7, 8, 9]
+    consumer.close()
+
+
+def test_a_consumer_goes_on_in_its_other_topics_when_one_is_deleted(
+    client: Client, new_topic: NewTopic
+) -> None:
+    gone, stays = new_topic(), new_topic()
+    producer, consumer = client.producer(), client.consumer(None)
+    producer.send(stays, b"before")()
+    consumer.assign({Partition(gone, 0): 0, Partition(stays, 0): 0})
+    assert [message.value for message in read(consumer, 1)] == [b"before"]
+
+    client.delete_topic(gone)
+    wait_until(lambda: gone not in client.topics(), "the topic is gone")
+    producer.send(stays, b"after")()
+
+    assert [message.value for message in read(consumer, 1)] == [b"after"]
+    producer.close()
+    consumer.close()
+
+
+def test_a_pattern_finds_no_internal_topic(
+    coordinated_cluster: Cluster, confluent: ConfluentClient, new_topic: NewTopic, unique: Unique
+) -> None:
+    topic = new_topic()
+    consumer = kafka.KafkaConsumer(
+        bootstrap_servers=coordinated_cluster.bootstrap_servers, group_id=unique("group")
+    )
+    consumer.subscribe(pattern=f"^({topic}|__consumer_offsets)$")
+    wait_until(lambda: consumer.poll(500) or consumer.assignment(), "the group is joined")
+
+    assert "__consumer_offsets" in confluent.topics()
+    assert consumer.subscription() == {topic}
     consumer.close()

@@ -16,6 +16,7 @@ from fakebus.records.builder import build_batch
 from fakebus.records.codecs import Codec
 from fakebus.records.reader import read_records
 from fakebus.records.record import NewRecord
+from fakebus.storage.sqlite import SqliteStorage
 from fakebus.types import TopicPartition
 from tests.manual_clock import ManualClock
 from tests.unit.broker.batches import T0, batch, read
@@ -248,3 +249,30 @@ async def test_clients_write_to_no_internal_topic(broker: Broker, name: str) -> 
         await broker.produce(partition, batch(b"x"))
     assert caught.value.error_code is ErrorCode.INVALID_TOPIC_EXCEPTION
     assert broker.partition_log(partition).log_end_offset == 0
+
+
+async def test_a_producer_goes_on_where_it_was_after_a_restart(clock: ManualClock) -> None:
+    storage = await SqliteStorage.open(None)
+    broker = Broker(storage, clock=clock)
+    await broker.start()
+    await broker.topics.create("t", 1, {"retention.ms": "-1"})
+    sent = [batch(b"x", producer_id=7, producer_epoch=1, base_sequence=n) for n in range(8)]
+    for data in sent[:7]:
+        await broker.produce(T0, bytearray(data))
+    await broker.close()
+
+    again = Broker(storage, clock=clock)
+    await again.start()
+    assert (await again.produce(T0, bytearray(sent[6]))).base_offset == 6
+    old = batch(b"x", producer_id=7, producer_epoch=0, base_sequence=7)
+    gap = batch(b"x", producer_id=7, producer_epoch=1, base_sequence=9)
+    for data, error in (
+        (old, ErrorCode.INVALID_PRODUCER_EPOCH),
+        (gap, ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER),
+    ):
+        with pytest.raises(BrokerError) as raised:
+            await again.produce(T0, data)
+        assert raised.value.error_code is error
+    assert (await again.produce(T0, bytearray(sent[7]))).base_offset == 7
+    await again.close()
+    await storage.close()
