@@ -84,7 +84,7 @@ def test_a_token_says_whose_it_is_and_until_when() -> None:
 @pytest.mark.parametrize(
     ("token", "told"),
     [
-        (unsecured(exp=NOW_S - 31), "has expired"),
+        (unsecured(exp=NOW_S - 30), "has expired"),
         (unsecured(exp=None), "no claim exp"),
         (unsecured(exp=True), "exp is no time"),
         (unsecured(exp="tomorrow"), "exp is no time"),
@@ -169,6 +169,20 @@ def test_a_key_that_is_not_known_is_fetched_from_a_server_of_this_machine() -> N
                 time.sleep(0.01)
         server.shutdown()
     assert made.validate(signed(KEYS, "ec"))[0] == "alice"
+
+
+@pytest.mark.parametrize("names", [["ec"], ["rsa", "ec"]])
+def test_a_token_that_names_no_key_is_checked_with_the_only_one(
+    tmp_path: Path, names: list[str]
+) -> None:
+    file = tmp_path / "jwks.json"
+    file.write_text(jwks(KEYS, *names))
+    made = validator(**{"jwks.endpoint.url": file.as_uri()})
+    token = jwt.encode(claims(), KEYS[names[0]], algorithm="RS256" if names[1:] else "ES256")
+    if names[1:]:
+        assert "a key that is not known" in refusal(made, token)
+    else:
+        assert made.validate(token)[0] == "alice"
 
 
 @pytest.mark.parametrize(

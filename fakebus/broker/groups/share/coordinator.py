@@ -119,7 +119,8 @@ class ShareCoordinator(CoordinatedType[ShareGroup]):
         member.session.extend(member.session_timeout_ms)
         if self._facts(group, member) != before:
             self.save(group)
-        tells = request.member_epoch == _JOINS or member.assigned != assigned
+        is_new = request.member_epoch == _JOINS or not member.is_told
+        tells, member.is_told = is_new or member.assigned != assigned, True
         return HeartbeatResult(
             member_id=member.member_id,
             member_epoch=member.epoch,

@@ -29,6 +29,8 @@ class ShareMember(CoordinatedMember):
 
     topics: frozenset[str] = frozenset()
     assigned: frozenset[TopicIdPartition] = frozenset()
+    is_told: bool = True
+    """Whether its client knows what it is assigned."""
 
 
 class ShareGroup(CoordinatedGroup[ShareMember, frozenset[TopicIdPartition]]):
@@ -148,5 +150,7 @@ class ShareGroup(CoordinatedGroup[ShareMember, frozenset[TopicIdPartition]]):
         self.assign(assigned_at_ms)
         for member in self.members.values():
             member.assigned = self.targets.get(member.member_id, frozenset())
+            # It may have had something else, or have heard of nothing yet.
+            member.is_told = False
         # Topics may have changed without the group having heard of it.
         self.topics_changed = True

@@ -18,6 +18,7 @@ from fakebus.broker.broker import Broker
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.fetching import FetchTarget, IsolationLevel
 from fakebus.broker.log_transactions import LogTransactions
+from fakebus.broker.topic_names import CONSUMER_OFFSETS
 from fakebus.broker.transactions.coordinator import TransactionCoordinator
 from fakebus.broker.transactions.markers import append_marker
 from fakebus.broker.transactions.state import (
@@ -283,6 +284,57 @@ async def test_a_transactional_id_that_nobody_uses_expires(
     assert list(broker.transactions) == []
 
 
+async def test_the_time_of_a_transaction_counts_from_its_first_partition(
+    broker: Broker, producer: TransactionalProducer, clock: ManualClock
+) -> None:
+    await producer.write(b"x")
+    clock.advance(40)
+    await producer.write(b"y", to=T1)
+    clock.advance(20.001)
+    await broker.run_housekeeping()
+    assert broker.transactions.ongoing == []
+
+
+async def test_an_id_does_not_expire_while_its_transaction_is_open(clock: ManualClock) -> None:
+    storage = await SqliteStorage.open(None)
+    config = BrokerConfig({"transactional.id.expiration.ms": "1000"})
+    broker = Broker(storage, clock=clock, config=config)
+    await broker.start()
+    await broker.topics.create("t", 1, {"retention.ms": "-1"})
+    producer = await TransactionalProducer(broker).init()
+    await producer.write(b"x")
+    clock.advance(30)
+    await broker.run_housekeeping()
+    await producer.end(commit=True)
+    assert await committed(broker) == [b"x"]
+    await broker.close()
+    await storage.close()
+
+
+async def test_who_comes_while_its_transaction_is_being_ended_is_to_come_again(
+    broker: Broker, producer: TransactionalProducer
+) -> None:
+    await producer.write(b"x")
+    ending = asyncio.ensure_future(producer.end(commit=True))
+    await asyncio.sleep(0)
+    with pytest.raises(BrokerError) as raised:
+        await broker.transactions.init_producer_id("p", 1000, None)
+    await ending
+    assert refused(raised) is ErrorCode.CONCURRENT_TRANSACTIONS
+    await producer.write(b"y")
+
+
+async def test_offsets_of_a_transaction_leave_no_marker_in_the_topic_of_offsets(
+    broker: Broker, producer: TransactionalProducer
+) -> None:
+    await broker.ensure_internal_topic(CONSUMER_OFFSETS)
+    place = broker.transactions.offsets_partition("g")
+    await producer.commit_offset("g", 5)
+    before = broker.partition_log(place).log_end_offset
+    await producer.end(commit=False)
+    assert broker.partition_log(place).log_end_offset == before
+
+
 async def test_a_marker_from_an_older_epoch_or_coordinator_is_refused(
     broker: Broker, producer: TransactionalProducer
 ) -> None:
@@ -502,6 +554,31 @@ async def test_what_its_producer_has_begun_meanwhile_is_not_aborted_with_others(
     await broker.transactions.expire()
     await second.end(commit=True)
     assert await committed(broker) == [b"too long", b"in time"]
+
+
+async def test_what_its_producer_has_ended_meanwhile_is_not_aborted_with_others(
+    broker: Broker,
+    clock: ManualClock,
+    producer: TransactionalProducer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    second = await TransactionalProducer(broker, "q").init()
+    for each in (producer, second):
+        await each.write(b"too long")
+    await broker._housekeeping.close()
+    clock.advance(60.001)
+    abort, aborted = broker.transactions._fence, list[str]()
+
+    async def abort_slowly(state: TransactionState, reason: str) -> None:
+        aborted.append(state.transactional_id)
+        await abort(state, reason)
+        if state.transactional_id == "p":
+            await second.end(commit=True)
+
+    monkeypatch.setattr(broker.transactions, "_fence", abort_slowly)
+    await broker.transactions.expire()
+    assert aborted == ["p"]
+    await second.write(b"goes on")
 
 
 def test_what_is_aborted_after_a_start_is_found_behind_what_was_aborted_before_it() -> None:

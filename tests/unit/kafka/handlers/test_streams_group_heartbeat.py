@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from fakebus.broker.broker import Broker
+from fakebus.broker.groups.requests import OffsetCommit, PartitionOffset
 from fakebus.broker.groups.streams.group import StreamsGroup
 from fakebus.errors import ErrorCode
 from fakebus.kafka.api import ClientConnection
@@ -148,6 +150,8 @@ async def test_a_task_is_with_one_thread_at_a_time(
     waits = other.tasks
     await thread.heartbeat()
     asked = thread.tasks
+    # It says nothing of what it runs, which is no word that it has given anything up.
+    await thread.heartbeat()
     await other.heartbeat()
     still_waits = other.tasks
     await thread.heartbeat(asked)
@@ -231,6 +235,11 @@ async def test_all_threads_are_told_to_end_when_one_has_said_so(
 
     assert other.status == [4]
 
+    # Who comes when all are gone begins anew.
+    await other.ask(-1)
+    await thread.join()
+    assert thread.status == []
+
 
 async def test_a_topology_stays_as_long_as_the_group_has_members(thread: Thread) -> None:
     await thread.join()
@@ -267,6 +276,15 @@ async def test_endpoints_are_numbered_anew_when_a_member_with_one_is_told_of_tas
 
     epochs = [each.endpoint_information_epoch for each in (first, without, last)]
     assert [each - epochs[0] for each in epochs] == [0, 0, 1]
+
+
+async def test_the_endpoint_that_a_group_begins_with_is_not_counted(
+    broker: Broker, thread: Thread
+) -> None:
+    for name in ("app-again", "app-store"):
+        await broker.topics.create(name, 2, {})
+    first = await thread.join(user_endpoint=Endpoint(host="here", port=80))
+    assert first.endpoint_information_epoch == 0
 
 
 async def test_a_group_keeps_its_topology_when_all_members_have_left(
@@ -359,6 +377,47 @@ async def test_a_streams_group_is_described_and_there_after_a_restart(clock: Man
     (member,) = described.members
     assert member.assignment == member.target_assignment
     assert [each.partitions for each in member.assignment.active_tasks] == [[0, 1], [0, 1]]
+
+
+@pytest.mark.parametrize("gives_up", [True, False])
+async def test_what_is_to_be_given_up_is_remembered_over_a_restart(
+    clock: ManualClock, *, gives_up: bool
+) -> None:
+    storage = await SqliteStorage.open(None)
+    first = Broker(storage, clock=clock)
+    await first.start()
+    await first.topics.create("in", 2, {})
+    thread, other = Thread(first, "a"), Thread(first, "b")
+    await thread.join(rebalance_timeout_ms=5000)
+    clock.advance(2)
+    await other.join()
+    await thread.heartbeat()
+    await first.close()
+    again = Broker(storage, clock=clock)
+    await again.start()
+    thread.broker = other.broker = again
+
+    if gives_up:
+        await thread.heartbeat(thread.tasks)
+    else:
+        clock.advance(5)
+    await other.heartbeat()
+    await again.close()
+    await storage.close()
+
+    assert sum(map(len, other.tasks.values())) == (2 if gives_up else 4)
+
+
+async def test_a_producer_that_says_nothing_of_its_group_commits_in_a_transaction_only(
+    broker: Broker, thread: Thread
+) -> None:
+    await thread.join()
+    commit = OffsetCommit(group_id="app", offsets=[PartitionOffset("in", 0, 1)])
+    admitted = [
+        broker.group_coordinator.admit_offsets(each)[0]
+        for each in (commit, replace(commit, transactional=True))
+    ]
+    assert admitted == [[ErrorCode.UNKNOWN_MEMBER_ID], [None]]
 
 
 async def test_the_state_says_what_a_group_waits_for(

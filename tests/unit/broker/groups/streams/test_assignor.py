@@ -53,3 +53,15 @@ def test_a_single_process_keeps_no_copies() -> None:
 
     assert not shares["a"].standby | shares["b"].standby
     assert len(shares["a"].active) == len(shares["b"].active) == 3
+
+
+def test_of_members_with_a_copy_one_without_tasks_is_not_passed_over_for_its_processs_load() -> (
+    None
+):
+    processes = {"a": "p", "b": "p", "c": "q"}
+    copy = TaskShare(standby=frozenset(TASKS[2:3]))
+    before = {"a": copy, "b": TaskShare(frozenset(TASKS[:1])), "c": copy}
+
+    shares = assign_tasks(processes, TASKS[:3], frozenset("0"), 0, before)
+
+    assert active(shares) == {"a": ["0_2"], "b": ["0_0"], "c": ["0_1"]}
