@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 import fakebus.registry
 import fakebus.schemas
@@ -20,11 +20,12 @@ import fakebus.testing
 import fakebus.web
 from fakebus.limited_log import LimitedLog
 
+# How long an example takes depends on what else the machine does.
+settings.register_profile("desk", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 # CI decides about a change, so it looks at the same examples every time; whoever runs the
 # tests at their desk looks at new ones.
-settings.register_profile("ci", derandomize=True, print_blob=True)
-if os.environ.get("CI"):
-    settings.load_profile("ci")
+settings.register_profile("ci", settings.get_profile("desk"), derandomize=True, print_blob=True)
+settings.load_profile("ci" if os.environ.get("CI") else "desk")
 
 
 EXAMPLES = int(os.environ.get("EXAMPLES", "1"))

@@ -67,7 +67,7 @@ def test_bytes_behind_the_message_and_before_it_change_nothing() -> None:
         assert decode(surrounded, 2) == decode(memoryview(data))
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(
     index=st.integers(0, len(VERSIONS) - 1),
     seed=st.integers(0, 50),
@@ -92,7 +92,7 @@ def test_mutated_messages_are_read_or_refused(
     decode_or_refuse(message, version, data)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(index=st.integers(0, len(VERSIONS) - 1), data=st.binary(max_size=200))
 @example(index=0, data=b"\xff" * 200)
 def test_random_bytes_are_read_or_refused(index: int, data: bytes) -> None:

@@ -278,7 +278,7 @@ async def test_a_change_that_is_not_stored_is_taken_back(change: Change) -> None
     await check([change])
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.sampled_from(CHANGES), min_size=2, max_size=8))
 async def test_all_that_is_under_way_when_storage_fails_is_taken_back(
     changes: list[Change],

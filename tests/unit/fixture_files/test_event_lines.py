@@ -44,7 +44,7 @@ def read(text: str) -> tuple[list[tuple[int, object]], list[str]]:
 
 
 @given(st.lists(st.sampled_from(LINES), min_size=1, max_size=8))
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 def test_lines_mean_together_what_each_means_alone(lines: list[str]) -> None:
     together = read("\n".join(lines))
     with pytest.MonkeyPatch.context() as patch:

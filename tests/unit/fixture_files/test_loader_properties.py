@@ -6,7 +6,7 @@ import json
 import tempfile
 from pathlib import Path
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fakebus.fixture_files.loader import load_fixtures
@@ -31,7 +31,6 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(WORDS | st.text(max_size=4), inner),
     max_leaves=12,
 )
-NO_DEADLINE = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 
 
 def load(structure: bytes, events: bytes) -> None:
@@ -53,39 +52,39 @@ def load(structure: bytes, events: bytes) -> None:
     assert all(problem.line >= 1 and problem.column >= 1 for problem in problems)
 
 
-@NO_DEADLINE
+@settings(max_examples=40)
 @given(st.binary(max_size=200))
 def test_random_bytes_as_yaml(content: bytes) -> None:
     load(content, b'{"value": 1}')
 
 
-@NO_DEADLINE
+@settings(max_examples=40)
 @given(st.text(alphabet=st.sampled_from("abc:-{}[]*&!|>'\"#%@`\n \t?,.~<0"), max_size=80))
 def test_random_yaml_signs(content: str) -> None:
     load(b"version: 1\n" + content.encode(), b'{"value": 1}')
 
 
-@NO_DEADLINE
+@settings(max_examples=40)
 @given(st.dictionaries(WORDS, JSON, max_size=6))
 def test_random_structures(structure: dict[str, object]) -> None:
     text = json.dumps({"version": 1} | structure).encode()
     load(text, b'{"value": 1}')
 
 
-@NO_DEADLINE
+@settings(max_examples=40)
 @given(st.dictionaries(WORDS, JSON, max_size=6))
 def test_random_topics(topic: dict[str, object]) -> None:
     text = json.dumps({"version": 1, "topics": [{"name": "a", "load": "e.ndjson"} | topic]})
     load(text.encode(), b'{"value": 1}')
 
 
-@NO_DEADLINE
+@settings(max_examples=40)
 @given(st.binary(max_size=200))
 def test_random_bytes_as_events(content: bytes) -> None:
     load(STRUCTURE.encode(), content)
 
 
-@NO_DEADLINE
+@settings(max_examples=40)
 @given(st.lists(st.dictionaries(WORDS, JSON, max_size=6), max_size=4))
 def test_random_events(events: list[dict[str, object]]) -> None:
     lines = "\n".join(json.dumps({"value": 1} | event) for event in events)

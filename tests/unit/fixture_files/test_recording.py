@@ -105,7 +105,7 @@ records = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(records=records)
 def test_what_is_seeded_from_a_recording_is_recorded_as_the_same_files(
     records: list[tuple[Any, ...]], tmp_path_factory: pytest.TempPathFactory

@@ -60,7 +60,7 @@ def seeded(data: Any, anchor_ms: int, event_ms: int) -> Any:
     return expand(data, FunctionContext(seed=0, anchor_ms=anchor_ms, zone=UTC, event_ms=event_ms))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     data=st.one_of(texts, numbers, floats, numbers.map(str)),
     anchor=anchors,
@@ -162,7 +162,7 @@ LOGICAL = [
 ]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     moment=st.integers(ANCHOR_MS - 3000 * DAY_MS, ANCHOR_MS + 3000 * DAY_MS),
     fine=st.integers(0, 999_999),

@@ -111,7 +111,7 @@ def test_the_canonical_text_is_its_own(text: str) -> None:
 
 
 @given(schemas())
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 def test_any_canonical_text_is_its_own_and_keeps_the_meaning(schema: Schema) -> None:
     text = json.dumps(schema)
     canonical = LANGUAGE.parse(text).canonical

@@ -120,13 +120,13 @@ def test_another_language_is_one_reason() -> None:
 
 
 @given(schemas())
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_any_schema_reads_its_own_data(schema: Any) -> None:
     assert reads(schema, schema)
 
 
 @given(st.data())
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_what_is_said_to_be_readable_is_read_by_another_library(data: st.DataObject) -> None:
     # The other library knows fewer days than a number has, and they are not compared anyway.
     writer = json.loads(json.dumps(data.draw(schemas())).replace("logicalType", "unheard"))

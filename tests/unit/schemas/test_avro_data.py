@@ -310,7 +310,7 @@ def test_a_default_is_written_as_the_schema_means_it() -> None:
 
 
 @given(st.data())
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 def test_what_is_decoded_is_encoded_to_the_same_bytes(data: st.DataObject) -> None:
     declared = data.draw(schemas())
     schema = parsed(declared)
@@ -323,7 +323,7 @@ def test_what_is_decoded_is_encoded_to_the_same_bytes(data: st.DataObject) -> No
 
 
 @given(st.data())
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_what_is_encoded_is_read_to_its_end_by_another_library(data: st.DataObject) -> None:
     # Its logical types know fewer days than a number has.
     declared = json.loads(json.dumps(data.draw(schemas())).replace("logicalType", "unheard"))
@@ -336,7 +336,7 @@ def test_what_is_encoded_is_read_to_its_end_by_another_library(data: st.DataObje
 
 
 @given(st.data())
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_any_bytes_are_decoded_or_refused(data: st.DataObject) -> None:
     schema = parsed(data.draw(schemas()))
     try:

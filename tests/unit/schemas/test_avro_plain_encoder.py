@@ -167,7 +167,7 @@ JSON = st.recursive(
 
 
 @given(st.data())
-@settings(deadline=None, max_examples=120)
+@settings(max_examples=120)
 def test_the_quick_way_agrees_with_the_exact_one_or_stands_back(data: st.DataObject) -> None:
     schema = parsed(data.draw(schemas()))
     encode = plain_encoder_of(schema.node, MAX_SIZE)

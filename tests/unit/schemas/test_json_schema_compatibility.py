@@ -307,20 +307,20 @@ def fits(schema: ParsedSchema, value: object) -> bool:
 
 
 @given(schema=SCHEMAS)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_law_every_schema_reads_what_it_wrote(schema: dict[str, Any]) -> None:
     assert reads(schema, {**schema, "title": "other"})
 
 
 @given(schema=SCHEMAS)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_law_anything_reads_everything_and_false_was_never_written(schema: dict[str, Any]) -> None:
     assert reads(schema, {})
     assert reads(False, schema)
 
 
 @given(old=SCHEMAS, new=SCHEMAS, values=st.lists(VALUES, min_size=20, max_size=40))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_law_what_a_closed_writer_may_write_a_compatible_reader_takes(
     old: dict[str, Any], new: dict[str, Any], values: list[Any]
 ) -> None:
@@ -365,7 +365,7 @@ def different_parts(schema: Any) -> list[int]:
 
 
 @given(schema=SCHEMAS, values=st.lists(VALUES, min_size=10, max_size=20))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_law_a_schema_that_was_only_loosened_reads_all_that_was_written(
     schema: dict[str, Any], values: list[Any]
 ) -> None:
@@ -379,7 +379,7 @@ def test_law_a_schema_that_was_only_loosened_reads_all_that_was_written(
 
 
 @given(first=SCALARS, second=SCHEMAS)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_law_one_more_alternative_never_hurts(
     first: dict[str, Any], second: dict[str, Any]
 ) -> None:

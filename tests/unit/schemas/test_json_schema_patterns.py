@@ -153,7 +153,7 @@ PATTERNS = st.recursive(
 
 
 @given(pattern=PATTERNS, text=st.text(st.sampled_from("ab1\n "), max_size=6))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_what_is_found_is_what_pythons_matcher_finds(pattern: str, text: str) -> None:
     found = re.compile(pattern, re.ASCII).search(text) is not None
     assert matches(pattern, text) == found

@@ -78,7 +78,7 @@ def test_every_schema_may_follow_itself_under_every_level(schema_type: str) -> N
 
 
 @pytest.mark.parametrize("schema_type", LANGUAGES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_what_fits_all_earlier_versions_fits_the_latest(
     schema_type: str, data: st.DataObject
@@ -115,7 +115,7 @@ def test_the_name_of_a_schema_is_known_without_parsing_it(schema_type: str) -> N
 
 
 @pytest.mark.parametrize("schema_type", LANGUAGES)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(data=st.data())
 def test_no_level_minds_whether_a_schema_is_new_or_stored(
     schema_type: str, data: st.DataObject
@@ -137,7 +137,7 @@ def _turned(value: Any, turn: random.Random) -> Any:
     return [_turned(one, turn) for one in value] if isinstance(value, list) else value
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(schema=avro_schemas(), other=avro_schemas(), turn=st.randoms(use_true_random=False))
 def test_avro_schemas_are_the_same_in_whatever_order_they_are_written(
     schema: Any, other: Any, turn: random.Random
@@ -168,7 +168,7 @@ def _spoilt(value: Any, spoil: random.Random) -> tuple[Any, int]:
     return found, count
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(old=avro_schemas(), new=avro_schemas(), spoil=st.randoms(use_true_random=False))
 def test_a_default_that_fits_nothing_is_still_a_default_for_every_level(
     old: Any, new: Any, spoil: random.Random

@@ -80,7 +80,7 @@ SCALARS = ["int32", "sint64", "string", "bytes", "bool", "double", "fixed32"]
 FIELDS = st.dictionaries(st.integers(1, 6), st.sampled_from(SCALARS), min_size=1)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(old=FIELDS, new=FIELDS)
 def test_what_is_called_compatible_is_read_by_protobuf_itself(
     old: dict[int, str], new: dict[int, str]

@@ -145,7 +145,6 @@ def send_cases(
     settings = hypothesis.settings(
         max_examples=3,
         derandomize=True,
-        deadline=None,
         database=None,
         suppress_health_check=list(hypothesis.HealthCheck),
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fakebus.broker.broker import Broker
@@ -411,7 +411,7 @@ APPENDS = st.lists(
 
 
 @given(appends=APPENDS)
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30)
 def test_compaction_leaves_the_newest_of_each_key_and_all_of_the_active_segment(
     appends: list[tuple[list[tuple[bytes, bytes]], int, Codec, bool]],
 ) -> None:

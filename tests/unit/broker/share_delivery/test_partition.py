@@ -151,7 +151,7 @@ STEPS = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(STEPS, max_size=30))
 def test_runs_of_records_do_what_single_records_would(steps: list[tuple]) -> None:
     partition, model = SharePartition(0), Model()
