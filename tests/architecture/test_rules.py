@@ -7,22 +7,30 @@ from pathlib import Path
 
 TESTS = Path(__file__).parents[1]
 PAGE = TESTS.parent / "docs" / "reference" / "broker-rules.md"
+ROW = re.compile(r"^\| `([a-z-]+)` \| ([^|]+) \| ([^|]+) \|$")
+
+
+def rows() -> list[tuple[str, str, list[str]]]:
+    """Return the keys, rules and tests of the page."""
+    lines = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if line[:3] == "| `"]
+    found = [ROW.match(line) for line in lines]
+    assert None not in found, lines[found.index(None)]
+    return [(each[1], each[2], each[3].split(", ")) for each in found if each is not None]
 
 
 def test_behind_every_rule_stand_tests_that_exist() -> None:
-    rows = [
-        line.split("|")[1:3]
-        for line in PAGE.read_text(encoding="utf-8").splitlines()
-        if line.startswith("| ") and not line.startswith("| rule")
-    ]
     missing = [
-        f"{rule.strip()}: {test}"
-        for rule, tests in rows
-        for test in tests.strip().split(", ")
+        f"{key}: {test}"
+        for key, _, tests in rows()
+        for test in tests
         if not _exists(*test.partition("::")[::2])
     ]
-    assert rows
     assert missing == []
+
+
+def test_every_rule_has_a_key_of_its_own_and_is_said_once() -> None:
+    keys, rules, _ = zip(*rows(), strict=True)
+    assert len(set(keys)) == len(set(rules)) == len(keys) > 100
 
 
 def _exists(path: str, name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import socket
 import struct
@@ -9,6 +10,9 @@ from collections.abc import Callable
 
 import pytest
 
+from fakebus.addresses import Address
+from fakebus.app import BusThread, FakeBus
+from fakebus.config import Settings
 from fakebus.kafka import client_protocol
 from fakebus.kafka.api import RequestContext
 from fakebus.protocol.api_keys import ApiKey
@@ -55,6 +59,22 @@ def test_garbage_closes_its_own_connection_only(connect: Connect, name: str) -> 
     bad.send_bytes(GARBAGE[name])
     assert bad.is_closed_by_peer()
     assert good.call(ApiKey.METADATA, 12, MetadataRequest(topics=[])).cluster_id
+
+
+def test_a_connection_that_garbage_closes_is_told_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("fakebus.kafka.listener.logger", logging.getLogger("fakebus.kafka.alone"))
+    settings = Settings(data=None, kafka=(Address("127.0.0.1", 0),), http=())
+    sent = ("http", "negative length", "unknown version", "truncated body", "endless varint")
+    with BusThread(FakeBus(settings)) as running:
+        for name in sent:
+            with RawClient(running.bus.bootstrap_servers) as client:
+                client.send_bytes(GARBAGE[name])
+                assert client.is_closed_by_peer()
+    told = [each.getMessage() for each in caplog.records if each.name == "fakebus.kafka.alone"]
+    assert sum("closing the connection of /127.0.0.1: " in line for line in told) == len(sent)
+    assert all(line.isprintable() for line in told)
 
 
 def test_random_bytes_never_stop_the_bus(connect: Connect) -> None:
