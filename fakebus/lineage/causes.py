@@ -15,19 +15,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import starmap
 
 from fakebus.broker.activity import READ_UNCOMMITTED
-from fakebus.lineage.history import (
-    COMMITTED,
-    SENT,
-    VERBS,
-    WINDOW_MS,
-    Candidates,
-    History,
-    SentRange,
-)
+from fakebus.lineage.hands import Hands, Produced
+from fakebus.lineage.history import COMMITTED, SENT, WINDOW_MS, Candidates, SentRange
 from fakebus.lineage.known import Clients, Known
 from fakebus.lineage.links import CORRELATED, HINTED, NOTHING_KNOWN, STATED, Link, Possible
 from fakebus.lineage.place import Place, parse_place
-from fakebus.lineage.ranking import Contents, Likeness, Turns
+from fakebus.lineage.ranking import Likeness, Ranking
 from fakebus.lineage.records import Records
 from fakebus.lineage.same_keys import MOST_SAME, WRITTEN, SameKeys
 from fakebus.lineage.transactions import Transactions
@@ -41,11 +34,6 @@ _MOST_LIKENESSES = 8
 """That are remembered, since they may be those of other records in part."""
 _FEW = 100
 """Of more: those that are likeliest by their order."""
-_MOST_NOTES = 2000
-"""Notes of a process that are looked at before a record."""
-_CHUNK = 5000
-_STEP = 1000
-_MOST_CHUNKS = 4
 _BELONGING = ("trace", "correlation")
 
 
@@ -74,11 +62,10 @@ class Causes:
         self._identities: dict[Place, list[IdentityRow]] = {}
         self.transactions = Transactions(store, clients)
         """The transactions that records were written in."""
-        self._candidates: dict[int, Candidates] = {}
-        """By the number of the note of what was produced."""
-        self._loaded: dict[tuple[tuple[int, ...], int, int], list[NoteRow]] = {}
+        self._hands = Hands(store, clients, window_ms)
         self._possible: dict[int, Possible] = {}
-        self._turns: dict[int, int] = {}
+        """By the number of the note of what was produced."""
+        self._rankings: dict[Place, Ranking] = {}
         self._alike: dict[tuple[int, int], Likeness] = {}
         """By the number of a note, and where some of many candidates begin."""
         self._likenesses: deque[Likeness] = deque(maxlen=_MOST_LIKENESSES)
@@ -120,8 +107,7 @@ class Causes:
                     is_stated = is_sure and evidence == STATED
                     found.setdefault(cause, (STATED, by) if is_stated else (CORRELATED, row.rule))
         if possible.count and not settled:
-            contents, turn, likeness = await self._likeness(effect)
-            unsure = likeness.order(contents, turn)
+            unsure = (await self._ranking(effect)).order()
             for place in unsure:
                 found.setdefault(place, (evidence, by))
             left_out = possible.count - len(unsure)
@@ -191,8 +177,8 @@ class Causes:
 
     async def _is_read(self, place: Place, sent: Sequence[NoteRow]) -> bool:
         """Whether any of those who were sent a record was given it by its library."""
-        at = SentRange(*place, place.offset, 0, "", 0)
-        at.sees_aborted = any(each.detail == READ_UNCOMMITTED for each in sent)
+        sees_aborted = any(each.detail == READ_UNCOMMITTED for each in sent)
+        at = SentRange(*place, place.offset, 0, "", 0, sees_aborted)
         return bool(await self._records.given([at]))
 
     # -- correlated --
@@ -218,8 +204,11 @@ class Causes:
             causes = [cause for cause in await self._stated(effect) if cause in ancestors]
             if not causes:
                 sent = await self._sent_to_writer(effect, earlier)
-                in_flight = await self.candidates(effect)
-                causes = [cause for cause in sent if in_flight.holds(*cause)] or sent
+                note = await self.written(effect) if sent else None
+                produced = await self._hands.at(note) if note is not None else None
+                causes = [
+                    cause for cause in sent if produced and produced.candidates.holds(*cause)
+                ] or sent
             if not causes:
                 causes = earlier[-1:]
             nearest = [
@@ -233,17 +222,6 @@ class Causes:
 
     # -- observed --
 
-    async def candidates(self, effect: Place) -> Candidates:
-        """Return what the process that produced a record had in its hands then."""
-        note = await self.written(effect)
-        if note is None or note.verb != "produced":
-            return Candidates(())
-        if note.seq not in self._candidates:
-            clients = tuple(self._clients.of_process(note.client))
-            end = note.seq if note.until_ms == note.at_ms else note.seq + _CHUNK
-            await self._load(clients, note.seq, end)
-        return self._candidates.get(note.seq, Candidates(()))
-
     async def possible(self, effect: Place) -> Possible:
         """Return what may have caused a record by what its process was sent, and committed."""
         note = await self.written(effect)
@@ -252,8 +230,8 @@ class Causes:
         if note.seq not in self._possible:
             inputs = await self._given(await self.transactions.inputs(note))
             found = Possible(inputs, STATED, "transaction")
-            if not inputs.count:
-                observed = await self._given(await self.candidates(effect))
+            if not inputs.count and (produced := await self._hands.at(note)) is not None:
+                observed = await self._given(produced.candidates)
                 found = NOTHING_KNOWN._replace(candidates=observed)
             self._possible[note.seq] = found
         return self._possible[note.seq]
@@ -263,51 +241,28 @@ class Causes:
         given = await self._records.given(candidates.ranges)
         return candidates if given is candidates.ranges else Candidates(tuple(given))
 
-    async def _load(self, clients: tuple[int, ...], seq: int, end: int) -> list[NoteRow]:
-        """Work out the candidates of what a process has produced from one note on to another.
+    async def _ranking(self, effect: Place) -> Ranking:
+        """Return how likely the possible causes of a record are, those that are told."""
+        if effect not in self._rankings:
+            contents = await self._records.contents([effect])
+            turn, likeness = await self._likeness(effect)
+            self._rankings[effect] = likeness.ranking(contents[effect], turn)
+        return self._rankings[effect]
 
-        Returns:
-            The notes of what it has produced since.
-        """
-        if (clients, seq, end) not in self._loaded:
-            self._loaded[clients, seq, end] = await self._load_anew(clients, seq, end)
-        return self._loaded[clients, seq, end]
-
-    async def _load_anew(self, clients: Sequence[int], seq: int, end: int) -> list[NoteRow]:
-        notes = await self._store.notes_of_clients(clients, (0, seq), VERBS, _MOST_NOTES)
-        notes.reverse()
-        if end > seq:
-            later = await self._store.notes_of_clients(clients, (seq + 1, end), VERBS, _CHUNK)
-            notes += reversed(later)
-        notes = list(map(self._clients.completed, notes))
-        begin_ms = max((note.at_ms for note in notes if note.seq <= seq), default=0)
-        turns, produced = Turns(notes), []
-        late = {(each, topic) for each in clients for topic in self._clients.late_topics(each)}
-        for note, candidates in History(notes, self._window_ms, late).candidates(seq):
-            # Of two questions the one that has seen more of what was before is right.
-            if note.seq >= seq or note.seq not in self._candidates:
-                self._candidates[note.seq] = candidates
-                self._turns[note.seq] = turns.of(note, candidates)
-            # A note of several records may have begun before, and gone on after.
-            if note.seq >= seq or note.until_ms >= begin_ms > note.at_ms:
-                produced.append(note)
-        return produced
-
-    async def _likeness(self, effect: Place) -> tuple[Contents, int, Likeness]:
-        """Return what of an effect is compared with its possible causes, and these.
-
-        Returns:
-            Its contents, its place in the order of those of its process, and the causes.
-        """
+    async def _likeness(self, effect: Place) -> tuple[int, Likeness]:
+        """Return the place of a record in the order of those of its process, and its causes."""
         note, (candidates, evidence, _) = await self.written(effect), await self.possible(effect)
-        turn = 0 if note is None else self._turns.get(note.seq, 0) + effect.offset - note.first
+        turn, number = 0, -1
         if note is not None and evidence == STATED:
             transaction = await self.transactions.of(note)
             turn = 0 if transaction is None else transaction.turn(note, effect.offset)
+        elif note is not None:
+            produced = await self._hands.at(note)
+            turn = (produced.turn if produced else 0) + effect.offset - note.first
+        number = -1 if note is None else note.seq
         most = _told(candidates.count, MOST_RIVALS)
         begin = candidates.begin_around(turn, most)
-        key = -1 if note is None else note.seq, begin
-        if key not in self._alike:
+        if (number, begin) not in self._alike:
             some = candidates.some(begin, most)
             parts = (each.part(some) for each in self._likenesses)
             likeness = next((part for part in parts if part is not None), None)
@@ -315,9 +270,8 @@ class Causes:
                 causes = list(starmap(Place, some))
                 likeness = Likeness(causes, await self._records.contents(causes))
                 self._likenesses.appendleft(likeness)
-            self._alike[key] = likeness
-        contents = await self._records.contents([effect])
-        return contents[effect], turn - begin, self._alike[key]
+            self._alike[number, begin] = likeness
+        return turn - begin, self._alike[number, begin]
 
     # -- hinted --
 
@@ -336,8 +290,11 @@ class Causes:
         return sorted(found, key=lambda place: place not in had_been_sent)
 
     async def _hinted_effects(self, cause: Place) -> list[Place]:
+        """Return what has the same key and was written just after, and no other cause so far."""
         note = await self.written(cause)
-        return [] if note is None else await self._same_keys.after(cause, note)
+        if note is None:
+            return []
+        return await self._same_keys.after(cause, note, self._hands.is_empty)
 
     async def _link(self, cause: Place, effect: Place) -> Link | None:
         """Return the link of two records, ``None`` if there is none."""
@@ -347,8 +304,7 @@ class Causes:
             # Nothing can be stated or correlated, so that the others need not be told.
             if not candidates.holds(*cause):
                 return None
-            contents, turn, likeness = await self._likeness(effect)
-            rank, rivals = likeness.rank(contents, turn, cause), candidates.count - 1
+            rank, rivals = (await self._ranking(effect)).rank(cause), candidates.count - 1
             return Link(cause, effect, evidence, by, rank, rivals) if rank else None
         return next((link for link in await self.of(effect) if link.cause == cause), None)
 
@@ -364,7 +320,8 @@ class Causes:
             elif row.kind in _BELONGING:
                 direct = await self._direct_causes(row)
                 found.update(dict.fromkeys(each for each in direct if cause in direct[each]))
-        found.update(await self._with("origin", str(cause).encode()))
+        aside = await self._store.put_aside(*cause, MOST_EFFECTS)
+        found.update({Place(*row[2:5]): None for row in reversed(aside)})
         found.update(await self._observed_effects(cause))
         for note in await self._store.notes_at(*cause, [COMMITTED], MOST_RIVALS):
             transaction = await self.transactions.of(note)
@@ -388,27 +345,16 @@ class Causes:
         Of very many those are returned that stand where the record does, counted in the order in
         which it was sent.
         """
-        found: dict[Place, None] = {}
-        seen: dict[tuple[int, ...], int] = {}
+        held: dict[tuple[int, ...], dict[int, Produced]] = defaultdict(dict)
         for sent in await self._store.notes_at(*cause, [SENT], MOST_RIVALS):
             clients = tuple(self._clients.of_process(sent.client))
-            held: list[NoteRow] = []
-            # Records that were sent one by one share what is worked out for them.
-            begin = sent.seq - sent.seq % _STEP
-            for _ in range(_MOST_CHUNKS):
-                if begin <= seen.get(clients, -1):
-                    break
-                produced = await self._load(clients, begin, begin + _CHUNK)
-                seen[clients] = begin
-                more = [note for note in produced if self._candidates[note.seq].holds(*cause)]
-                held += more
-                if produced and (not more or more[-1] is not produced[-1]):
-                    break
-                begin += _CHUNK
-            if held:
-                first = held[0].seq
-                place = self._candidates[first].place_of(*cause) - self._turns[first]
-                found.update(dict.fromkeys(self._around(place, held)))
+            more = await self._hands.holding(cause, sent)
+            held[clients].update((each.note.seq, each) for each in more)
+        found: dict[Place, None] = {}
+        for by_number in filter(None, held.values()):
+            produced = [by_number[number] for number in sorted(by_number)]
+            place = produced[0].candidates.place_of(*cause) - produced[0].turn
+            found.update(dict.fromkeys(self._around(place, [each.note for each in produced])))
         return found
 
     def _around(self, place: int, notes: Sequence[NoteRow]) -> Iterator[Place]:

@@ -123,6 +123,13 @@ class HeaderFlows:
         found = [row for row in self._by_value.get(value, ()) if row.kind in kinds]
         return found[: -most - 1 : -1]
 
+    async def put_aside(
+        self, topic: str, partition: int, offset: int, most: int
+    ) -> list[IdentityRow]:
+        """Return what says that it is a copy of a record, newest first."""
+        value = str(Place(topic, partition, offset)).encode()
+        return await self.with_identity(["origin"], value, most)
+
     async def identities_of(self, topic: str, partition: int, offset: int) -> list[IdentityRow]:
         """Return what a record says of itself."""
         return self._by_place.get(Place(topic, partition, offset), [])

@@ -14,11 +14,13 @@ All candidates are told, and how many there are where they are too many to be to
 
 from __future__ import annotations
 
-from collections import defaultdict
+from bisect import bisect_left
+from collections import defaultdict, deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import islice, pairwise
+from itertools import chain, islice, pairwise, takewhile
+from typing import NamedTuple
 
 from fakebus.broker.activity import READ_UNCOMMITTED
 from fakebus.storage.lineage_interface import NoteRow
@@ -96,9 +98,8 @@ class Candidates:
         return found
 
 
-@dataclass(slots=True)
-class SentRange:
-    """Records of a partition that a client was sent together, and what it has committed of them."""
+class SentRange(NamedTuple):
+    """Records of a partition that a client was sent together."""
 
     topic: str
     partition: int
@@ -108,128 +109,175 @@ class SentRange:
     group: str
     """The group that it was sent for, as far as that is known."""
     at_ms: int
-    waits_for: frozenset[str] = frozenset()
-    """The groups that the client commits the partition for and has not yet."""
-    committed_ms: int | None = None
-    is_followed: bool = False
-    """Whether the client was sent a newer one after the commit."""
-    passed: int = 0
-    """How many records that were sent together with it came before it."""
     sees_aborted: bool = False
     """Whether the client is given what transactions have taken back."""
+    passed: int = 0
+    """How many records that were sent together with it came before it."""
+
+    def is_in(self, note: NoteRow) -> bool:
+        """Whether it is of the partition of a note."""
+        return (self.topic, self.partition) == (note.topic, note.partition)
+
+    def part(self, first: int, last: int) -> SentRange:
+        """Return some of it."""
+        return self._replace(first=first, last=last, passed=self.passed + first - self.first)
 
 
 @dataclass(slots=True)
+class _Held:
+    """Records that a client was sent together, and up to where it has committed them."""
+
+    sent: SentRange
+    waits_for: frozenset[str]
+    """The groups that the client commits the partition for and has not yet."""
+    begin: int
+    """The first that is in its hands still."""
+    open: int
+    """The first that it has not committed."""
+    commits: deque[tuple[int, int]] = field(default_factory=deque)
+    """Up to where it has committed, and when; of those that may still be causes."""
+    followed: int = -1
+    """Up to where it was sent a newer one after the commit."""
+
+    def expire(self, before_ms: int) -> None:
+        """Take what was committed before a time out of its hands."""
+        while self.commits and self.commits[0][1] < before_ms:
+            self.begin, _ = self.commits.popleft()
+
+    def follow(self) -> None:
+        """Take what is committed out of its hands."""
+        self.begin = self.open
+        self.commits.clear()
+
+    def commit(self, note: NoteRow) -> list[_Held]:
+        """Note what is committed of it; return it, in parts where that divides it."""
+        sent, waits_for = self.sent, self.waits_for - {note.group}
+        first, last = max(self.open, note.first), min(sent.last, note.last)
+        if first == self.open and not waits_for:
+            self.open = last + 1
+            self.commits.append((last + 1, note.until_ms))
+            return [self]
+        passed = _Held(sent.part(first, last), waits_for, first, first)
+        if not waits_for:
+            passed.commit(note)
+        rest = _Held(sent.part(last + 1, sent.last), self.waits_for, last + 1, last + 1)
+        self.sent = sent._replace(last=first - 1)
+        return [held for held in (self, passed, rest) if held.begin <= held.sent.last]
+
+
 class History:
-    """History of a process.
+    """History of a process, which is told in pieces.
 
     Args:
-        notes: what its clients did, in order.
         window_ms: for how long a committed record may still be the cause of another one.
         late: the clients that commit first, and the topics that they write to.
     """
 
-    notes: Sequence[NoteRow]
-    window_ms: int = WINDOW_MS
-    late: Collection[tuple[int, str]] = ()
-    _groups: dict[tuple[int, str], set[str]] = field(default_factory=lambda: defaultdict(set))
+    def __init__(self, window_ms: int = WINDOW_MS, late: Collection[tuple[int, str]] = ()) -> None:
+        self._window_ms = window_ms
+        self._late = late
+        self._held: list[_Held] = []
+        self._groups: dict[tuple[int, str], set[str]] = defaultdict(set)
+        self._produced: dict[str, tuple[list[int], list[int]]] = defaultdict(lambda: ([], [0]))
+        """When something was produced to a topic, and how much by then."""
 
-    def __post_init__(self) -> None:
-        for note in self.notes:
-            if note.verb in _PASSED:
-                self._groups[note.client, note.topic].add(note.group)
+    def go_on(
+        self, notes: Sequence[NoteRow], ahead: Sequence[NoteRow] = ()
+    ) -> Iterator[tuple[NoteRow, Candidates, int]]:
+        """Go on; yield each note of what was produced with the candidates for its cause.
 
-    def candidates(self, since_seq: int = 0) -> Iterator[tuple[NoteRow, Candidates]]:
-        """Yield each note of what was produced with the candidates for its cause.
+        With them comes which of them the first record is due to if each caused one, from 0.
 
         Args:
-            since_seq: the first note that counts; others of several records may go on after it.
+            notes: what its clients did next, in order.
+            ahead: what they did after that, and are told about later.
         """
-        in_flight: list[SentRange] = []
-        for at, note in enumerate(self.notes):
+        for note in chain(notes, ahead):
+            if note.verb in _PASSED:
+                self._groups[note.client, note.topic].add(note.group)
+        for at, note in enumerate(notes):
             if note.verb == SENT:
-                in_flight = self._sent(in_flight, note)
+                self._sent(note)
             elif note.verb in _PASSED:
-                self._commit(in_flight, note)
-            elif note.verb == PRODUCED and (note.seq >= since_seq or note.at_ms < note.until_ms):
-                yield note, self._candidates(in_flight, at, note)
+                self._commit(note)
+            elif note.verb == PRODUCED:
+                is_long = note.at_ms < note.until_ms
+                later = chain(islice(notes, at + 1, None), ahead) if is_long else ()
+                candidates = self._candidates(note, later)
+                yield note, candidates, self._turn(note, candidates)
 
-    def _sent(self, in_flight: list[SentRange], note: NoteRow) -> list[SentRange]:
+    def _sent(self, note: NoteRow) -> None:
         if note.first > note.last:
-            return in_flight
-        groups = {note.group} if note.group else self._groups.get((note.client, note.topic), ())
-        client, group, topic, partition = note.client, note.group, note.topic, note.partition
-        kept = []
-        # Each note is held against all that is in flight.
-        for sent in in_flight:
-            if sent.client == client and sent.group == group:
-                if sent.committed_ms is None:
-                    is_again = note.first <= sent.first and sent.last <= note.last
-                    if is_again and (sent.topic, sent.partition) == (topic, partition):
-                        continue
-                elif not self.late or note.at_ms - sent.committed_ms > self.window_ms:
-                    continue
+            return
+        kept: list[_Held] = []
+        for held in self._held:
+            sent = held.sent
+            if sent.client == note.client and sent.group == note.group:
+                if self._late:
+                    held.expire(note.at_ms - self._window_ms)
+                    held.followed = held.open
                 else:
-                    sent = replace(sent, is_followed=True)
-            kept.append(sent)
-        where = topic, partition, note.first, note.last
-        sent = SentRange(*where, client, group, note.at_ms, frozenset(groups))
-        sent.sees_aborted = note.detail == READ_UNCOMMITTED
-        return [*kept, sent]
+                    held.follow()
+                is_again = note.first <= held.open and sent.last <= note.last
+                if is_again and sent.is_in(note):
+                    held.sent = sent = sent._replace(last=held.open - 1)
+                if held.begin > sent.last:
+                    continue
+            kept.append(held)
+        groups = {note.group} if note.group else self._groups.get((note.client, note.topic), ())
+        held = _Held(_sent_range(note), frozenset(groups), note.first, note.first)
+        self._held = [*kept, held]
 
-    def _candidates(self, in_flight: list[SentRange], at: int, note: NoteRow) -> Candidates:
-        is_late = (note.client, note.topic) in self.late
-        found = [
-            sent
-            for sent in in_flight
-            if sent.committed_ms is None
-            or (note.at_ms - sent.committed_ms <= self.window_ms and is_late >= sent.is_followed)
-        ]
+    def _commit(self, note: NoteRow) -> None:
+        """Note in what is in flight that some of it is committed, which may divide a range."""
+        before_ms = note.at_ms - self._window_ms
+        held: list[_Held] = []
+        for each in self._held:
+            each.expire(before_ms)
+            sent = each.sent
+            if (
+                each.open <= note.last
+                and note.first <= sent.last
+                and each.open <= sent.last
+                and sent.client == note.client
+                and sent.is_in(note)
+                and sent.group in ("", note.group)
+            ):
+                held += each.commit(note)
+            elif each.begin <= sent.last:
+                held.append(each)
+        self._held = held
+
+    def _candidates(self, note: NoteRow, later: Iterable[NoteRow]) -> Candidates:
+        is_late = (note.client, note.topic) in self._late
+        found = []
+        for held in self._held:
+            held.expire(note.at_ms - self._window_ms)
+            begin = held.begin if is_late else max(held.begin, held.followed)
+            if begin <= held.sent.last:
+                found.append(held.sent.part(begin, held.sent.last))
         # A note of several records says when the first and the last one came: what was sent
         # in between was sent before some of them.
-        for later in islice(self.notes, at + 1, None) if note.at_ms < note.until_ms else ():
-            if later.at_ms > note.until_ms:
-                break
-            if later.verb == SENT and later.first <= later.last:
-                found += self._sent([], later)
-        return Candidates(tuple(_joined(distinct(found))))
+        for other in takewhile(lambda other: other.at_ms <= note.until_ms, later):
+            if other.verb == SENT and other.first <= other.last:
+                found.append(_sent_range(other))
+        return Candidates(tuple(distinct(found)))
 
-    def _commit(self, in_flight: list[SentRange], note: NoteRow) -> None:
-        """Note in what is in flight that some of it is committed, which may divide a range."""
-        old = 0
-        for sent in in_flight:
-            if sent.committed_ms is None or note.at_ms - sent.committed_ms <= self.window_ms:
-                break
-            old += 1
-        del in_flight[:old]
-        for at in range(len(in_flight) - 1, -1, -1):
-            sent = in_flight[at]
-            # Of many there is one that is meant, and the others were before or come later.
-            if sent.committed_ms is None and sent.first <= note.last and note.first <= sent.last:
-                in_flight[at : at + 1] = _committed(sent, note)
+    def _turn(self, note: NoteRow, candidates: Candidates) -> int:
+        times, counts = self._produced[note.topic]
+        turn = 0
+        if candidates.ranges:
+            since = bisect_left(times, min(sent.at_ms for sent in candidates.ranges))
+            turn = counts[-1] - counts[since] - candidates.passed
+        times.append(max(note.at_ms, times[-1] if times else 0))
+        counts.append(counts[-1] + note.last - note.first + 1)
+        return turn
 
 
-def _joined(ranges: Iterable[SentRange]) -> Iterator[SentRange]:
-    """Yield ranges, those that were sent together and are neighbours as one."""
-    first, last = None, -1
-    for sent in ranges:
-        if first is not None and _is_next(first, last, sent):
-            last = sent.last
-            continue
-        if first is not None:
-            yield first if last == first.last else replace(first, last=last)
-        first, last = sent, sent.last
-    if first is not None:
-        yield first if last == first.last else replace(first, last=last)
-
-
-def _is_next(before: SentRange, last: int, sent: SentRange) -> bool:
-    return (
-        sent.first == last + 1
-        and (sent.topic, sent.partition) == (before.topic, before.partition)
-        and (sent.client, sent.group, sent.at_ms) == (before.client, before.group, before.at_ms)
-        and sent.sees_aborted == before.sees_aborted
-    )
+def _sent_range(note: NoteRow) -> SentRange:
+    where = note.topic, note.partition, note.first, note.last
+    sees_aborted = note.detail == READ_UNCOMMITTED
+    return SentRange(*where, note.client, note.group, note.at_ms, sees_aborted)
 
 
 def distinct(ranges: Sequence[SentRange]) -> Iterable[SentRange]:
@@ -257,28 +305,6 @@ def without(sent: SentRange, first: int, last: int) -> Iterator[SentRange]:
         yield sent
         return
     if sent.first < first:
-        yield _part(sent, sent.first, first - 1)
+        yield sent.part(sent.first, first - 1)
     if last < sent.last:
-        yield _part(sent, last + 1, sent.last)
-
-
-def _committed(sent: SentRange, note: NoteRow) -> Iterator[SentRange]:
-    """Yield the parts of a range after a commit."""
-    first, last = max(sent.first, note.first), min(sent.last, note.last)
-    same = (sent.topic, sent.partition, sent.client) == (note.topic, note.partition, note.client)
-    if not same or (sent.group and sent.group != note.group):
-        yield sent
-        return
-    if sent.first < first:
-        yield _part(sent, sent.first, first - 1)
-    passed = _part(sent, first, last)
-    passed.waits_for = sent.waits_for - {note.group}
-    if not passed.waits_for:
-        passed.committed_ms = note.until_ms
-    yield passed
-    if last < sent.last:
-        yield _part(sent, last + 1, sent.last)
-
-
-def _part(sent: SentRange, first: int, last: int) -> SentRange:
-    return replace(sent, first=first, last=last, passed=sent.passed + first - sent.first)
+        yield sent.part(last + 1, sent.last)

@@ -47,5 +47,10 @@ class Known(Protocol):
     ) -> list[IdentityRow]:
         """Return what has a value, newest first."""
 
+    async def put_aside(
+        self, topic: str, partition: int, offset: int, most: int
+    ) -> list[IdentityRow]:
+        """Return what says that it is a copy of a record, newest first."""
+
     async def identities_of(self, topic: str, partition: int, offset: int) -> list[IdentityRow]:
         """Return what is known of one record."""

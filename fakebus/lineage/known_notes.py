@@ -7,8 +7,10 @@ who wrote a record: which of them were there is told by their timestamps.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
 
 from fakebus.lineage.same_keys import WRITTEN
 from fakebus.storage.lineage_interface import IdentityRow, LineageStore, NoteRow
@@ -17,7 +19,30 @@ _WINDOW = 256
 """Offsets of a partition that are read in one go; a power of two, which the store finds soonest."""
 _MOST_NOTES = 2000
 """Of a window; where there are more, each record is asked for alone."""
-_Notes = Mapping[str, Sequence[NoteRow]]
+_MOST_COPIES = 500
+"""Of the records of a partition; where there are more, each record is asked for alone."""
+
+
+class _Notes:
+    """Notes of one verb in a window of offsets.
+
+    Args:
+        notes: oldest first.
+    """
+
+    def __init__(self, notes: Iterable[NoteRow]) -> None:
+        self._by_first = sorted(notes, key=lambda note: note.first)
+        self._firsts = [note.first for note in self._by_first]
+        self._lasts = list(accumulate((note.last for note in self._by_first), max))
+        """How far each of them reaches, or one before it."""
+
+    def at(self, offset: int) -> Iterator[NoteRow]:
+        """Yield the notes whose range holds an offset."""
+        for at in range(bisect_right(self._firsts, offset) - 1, -1, -1):
+            if self._lasts[at] < offset:
+                break
+            if self._by_first[at].last >= offset:
+                yield self._by_first[at]
 
 
 class KnownNotes:
@@ -32,7 +57,8 @@ class KnownNotes:
         self._store = store
         self.until_ms = until_ms
         self.with_identity = store.with_identity
-        self._notes: dict[tuple[str, int, int], _Notes | None] = {}
+        self._notes: dict[tuple[str, int, int], Mapping[str, _Notes] | None] = {}
+        self._copies: dict[tuple[str, int], Mapping[bytes, list[IdentityRow]] | None] = {}
         self._identities: dict[tuple[str, int, int], Mapping[int, list[IdentityRow]]] = {}
 
     async def notes_at(
@@ -45,15 +71,10 @@ class KnownNotes:
         notes = self._notes[key]
         if notes is None:
             return self._then(await self._store.notes_at(topic, partition, offset, verbs, most))
-        found = [
-            note
-            for verb in verbs
-            for note in notes.get(verb, ())
-            if note.first <= offset <= note.last
-        ]
-        return sorted(found)[:most] if len(verbs) > 1 else found[:most]
+        found = [note for verb in verbs if verb in notes for note in notes[verb].at(offset)]
+        return sorted(found)[:most]
 
-    async def _notes_of(self, key: tuple[str, int, int]) -> _Notes | None:
+    async def _notes_of(self, key: tuple[str, int, int]) -> Mapping[str, _Notes] | None:
         topic, partition, window = key
         first, last = window * _WINDOW, (window + 1) * _WINDOW - 1
         rows = await self._store.notes_in(topic, partition, first, last, _MOST_NOTES + 1)
@@ -62,7 +83,7 @@ class KnownNotes:
         found: dict[str, list[NoteRow]] = defaultdict(list)
         for row in self._then(rows):
             found[row.verb].append(row)
-        return found
+        return {verb: _Notes(rows) for verb, rows in found.items()}
 
     async def notes_in(
         self, topic: str, partition: int, first: int, last: int, most: int
@@ -89,6 +110,23 @@ class KnownNotes:
         if until_ms is None:
             return notes
         return [each for each in notes if each.at_ms <= until_ms or each.verb in WRITTEN]
+
+    async def put_aside(
+        self, topic: str, partition: int, offset: int, most: int
+    ) -> list[IdentityRow]:
+        """Return what says that it is a copy of a record, newest first."""
+        key, value = (topic, partition), f"{topic}[{partition}]@{offset}".encode()
+        if key not in self._copies:
+            begin = value[: value.rindex(b"@") + 1]
+            rows = await self._store.identities_like("origin", begin, _MOST_COPIES + 1)
+            found: dict[bytes, list[IdentityRow]] = defaultdict(list)
+            for row in rows:
+                found[row.value].append(row)
+            self._copies[key] = found if len(rows) <= _MOST_COPIES else None
+        copies = self._copies[key]
+        if copies is None:
+            return await self._store.with_identity(["origin"], value, most)
+        return list(copies.get(value, ()))
 
     async def identities_of(self, topic: str, partition: int, offset: int) -> list[IdentityRow]:
         """Return what is known of one record."""

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from typing import Any, NamedTuple
 
-from fakebus.lineage.history import Candidates
 from fakebus.lineage.place import Place
-from fakebus.storage.lineage_interface import NoteRow
 
 _MOST_SCALARS = 200
 _SHORTEST_ID = 3
@@ -94,50 +92,19 @@ class Likeness:
         found._begin, found._end = begin, end
         return found
 
-    def order(self, effect: Contents, turn: int) -> list[Place]:
-        """Return the causes, the likeliest first.
+    def ranking(self, effect: Contents, turn: int) -> Ranking:
+        """Return how likely each cause is.
 
         Args:
             effect: what is compared of the effect.
             turn: where it stands among those of the process, counted as the causes are.
         """
-        alike, place = self._alike(effect), self._place(turn)
-        ordered = sorted(
-            range(self._begin, self._end),
-            key=lambda at: (-alike.get(at, 0), *_distance(at, place)),
-        )
-        return [self._causes[at] for at in ordered]
-
-    def rank(self, effect: Contents, turn: int, cause: Place) -> int:
-        """Return at which place of :meth:`order` a cause is, from 1; 0 if it is none of them."""
-        at = self._at.get(cause, -1)
-        if not self._begin <= at < self._end:
-            return 0
-        alike, place = self._alike(effect), self._place(turn)
-        own = alike.get(at, 0)
-        if own:
-            before = sum(
-                (-alike[other], *_distance(other, place)) < (-own, *_distance(at, place))
-                for other in alike
-            )
-            return before + 1
-        # All that are nearer stand before it, those that are alike wherever they are.
-        away, last = abs(at - place), self._end - 1
-        nearer = max(0, min(last, place + away - 1) - max(self._begin, place - away + 1) + 1)
-        nearer += at < place and place + away <= last
-        counted = sum(_distance(other, place) < _distance(at, place) for other in alike)
-        return nearer - counted + len(alike) + 1
-
-    def _place(self, turn: int) -> int:
-        return self._begin + max(0, min(turn, self._end - self._begin - 1))
-
-    def _alike(self, effect: Contents) -> dict[int, int]:
-        """Return how much is alike of those causes that have anything in common with an effect."""
         count = self._end - self._begin
         alike = Counter(() if effect.key is None else self._there(self._keys, effect.key, count))
         most = max(1, count // _TOO_COMMON)
         alike.update({at for each in effect.scalars for at in self._there(self._ids, each, most)})
-        return alike
+        place = self._begin + max(0, min(turn, count - 1))
+        return Ranking(self._causes, self._at, range(self._begin, self._end), alike, place)
 
     def _there(self, places: Mapping[Any, list[int]], value: object, most: int) -> Sequence[int]:
         """Return which of the causes have a value, none if more than some have it."""
@@ -146,26 +113,44 @@ class Likeness:
         return found[begin:end] if end - begin <= most else ()
 
 
-class Turns:
-    """Places of what a process has produced among what it had then, one for each sent."""
+class Ranking(NamedTuple):
+    """Ranking of the possible causes of one record."""
 
-    def __init__(self, notes: Iterable[NoteRow]) -> None:
-        self._by_topic: dict[str, tuple[list[int], list[int], list[int]]] = {}
-        for note in notes:
-            if note.verb == "produced":
-                seqs, times, counts = self._by_topic.setdefault(note.topic, ([], [], [0]))
-                seqs.append(note.seq)
-                times.append(max(note.at_ms, times[-1] if times else 0))
-                counts.append(counts[-1] + note.last - note.first + 1)
+    causes: Sequence[Place]
+    places: Mapping[Place, int]
+    """Where the causes stand."""
+    among: range
+    """Where those stand that are meant."""
+    alike: Mapping[int, int]
+    """How much is alike of those that have anything in common with the record."""
+    place: int
+    """Where the record stands itself."""
 
-    def of(self, effect: NoteRow, candidates: Candidates) -> int:
-        """Return the place of the first record of a note."""
-        if not candidates.ranges:
+    def order(self) -> list[Place]:
+        """Return the causes, the likeliest first."""
+        alike, place = self.alike, self.place
+        ordered = sorted(self.among, key=lambda at: (-alike.get(at, 0), *_distance(at, place)))
+        return [self.causes[at] for at in ordered]
+
+    def rank(self, cause: Place) -> int:
+        """Return at which place of :meth:`order` a cause is, from 1; 0 if it is none of them."""
+        at = self.places.get(cause, -1)
+        if at not in self.among:
             return 0
-        seqs, times, counts = self._by_topic[effect.topic]
-        since = bisect_left(times, min(sent.at_ms for sent in candidates.ranges))
-        produced = counts[bisect_left(seqs, effect.seq)] - counts[since]
-        return max(0, produced) - candidates.passed
+        alike, place = self.alike, self.place
+        if own := alike.get(at, 0):
+            before = sum(
+                (-alike[other], *_distance(other, place)) < (-own, *_distance(at, place))
+                for other in alike
+            )
+            return before + 1
+        # All that are nearer stand before it, those that are alike wherever they are.
+        first, last = self.among[0], self.among[-1]
+        away = abs(at - place)
+        nearer = max(0, min(last, place + away - 1) - max(first, place - away + 1) + 1)
+        nearer += at < place and place + away <= last
+        counted = sum(_distance(other, place) < _distance(at, place) for other in alike)
+        return nearer - counted + len(alike) + 1
 
 
 def _distance(at: int, place: int) -> tuple[int, int]:

@@ -7,7 +7,7 @@ read when somebody asks, and only where they are few.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from fakebus.lineage.known import Known
 from fakebus.lineage.place import Place
@@ -50,11 +50,21 @@ class SameKeys:
         """
         return (await self._around(place, note, -1))[::-1]
 
-    async def after(self, place: Place, note: NoteRow) -> list[Place]:
-        """Return the first records of other topics that were written after one."""
-        return (await self._around(place, note, 1))[:MOST_SAME]
+    async def after(
+        self, place: Place, note: NoteRow, wanted: Callable[[NoteRow], bool]
+    ) -> list[Place]:
+        """Return the first records of other topics that were written after one.
 
-    async def _around(self, place: Place, note: NoteRow, way: int) -> list[Place]:
+        Args:
+            place: of the record.
+            note: of who wrote it.
+            wanted: says whose notes are looked at.
+        """
+        return (await self._around(place, note, 1, wanted))[:MOST_SAME]
+
+    async def _around(
+        self, place: Place, note: NoteRow, way: int, wanted: Callable[[NoteRow], bool] = bool
+    ) -> list[Place]:
         """Return records with the same key on one side of another one, in their order."""
         record = await self._records.read(place)
         if record is None or not record.key:
@@ -63,6 +73,7 @@ class SameKeys:
             other
             for other in await self._written(note, way)
             if other.topic != place.topic
+            and wanted(other)
             and ((other.at_ms, other.seq) > (note.at_ms, note.seq)) == (way > 0)
         ]
         await self._look_at(near)

@@ -8,7 +8,7 @@ producer, which follow each other, a note belongs to the one whose end comes nex
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -180,8 +180,9 @@ class Transactions:
                 if each.client in readers and _is_before(each, note):
                     first, last = max(each.first, read.first), min(each.last, read.last)
                     sees_all = each.detail == READ_UNCOMMITTED
-                    at = SentRange(*where[:2], first, last, each.client, read.group, each.at_ms)
-                    found.append((each.seq, replace(at, sees_aborted=sees_all)))
+                    at = *where[:2], first, last
+                    who = each.client, read.group, each.at_ms
+                    found.append((each.seq, SentRange(*at, *who, sees_all)))
         found.sort(key=itemgetter(0))
         return Candidates(tuple(distinct([each for _, each in found])))
 

@@ -123,6 +123,9 @@ class LineageStore(Protocol):
     ) -> list[IdentityRow]:
         """Return what has a value, newest first."""
 
+    async def identities_like(self, kind: str, begin: bytes, most: int) -> list[IdentityRow]:
+        """Return what has a value that begins with some bytes, newest first."""
+
     async def identities_in(
         self, topic: str, partition: int, first: int, last: int
     ) -> list[IdentityRow]:

@@ -79,6 +79,7 @@ class SqliteLineage:
         self.notes_of_group = reader.reading(_notes_of_group)
         self.identity_positions = reader.reading(_identity_positions)
         self.with_identity = reader.reading(_with_identity)
+        self.identities_like = reader.reading(_identities_like)
         self.identities_in = reader.reading(_identities_in)
 
     def _enqueue(self, operation: Operation, *arguments: Any) -> None:
@@ -205,9 +206,7 @@ def _keep_notes(transaction: Transaction, notes: Sequence[NoteRow]) -> None:
                 numbers[row.verb],
                 row.client,
                 numbers[_text(row.topic)],
-                row.partition,
-                row.first,
-                row.last,
+                *row[6:9],
                 _span(row.first, row.last),
                 numbers[_text(row.group)],
                 _text(row.member),
@@ -351,15 +350,8 @@ def _keep_identities(transaction: Transaction, rows: Sequence[IdentityRow]) -> N
         'INSERT INTO identities (kind, value, topic, partition, "offset", rule) '
         "VALUES (?, ?, ?, ?, ?, ?)",
         (
-            (
-                numbers[row.kind],
-                row.value,
-                numbers[_text(row.topic)],
-                row.partition,
-                row.offset,
-                numbers[_text(row.rule)],
-            )
-            for row in rows
+            (numbers[kind], value, numbers[_text(topic)], *place, numbers[_text(rule)])
+            for kind, value, topic, *place, rule in rows
         ),
     )
 
@@ -430,6 +422,16 @@ def _with_identity(
     numbers = list(_numbers(connection.cursor(), kinds).values())
     where = f"WHERE value = ? AND kind IN ({_marks(numbers)}) ORDER BY id DESC LIMIT ?"
     return _identities(connection, where, (value, *numbers, most))
+
+
+def _identities_like(
+    connection: sqlite3.Connection, kind: str, begin: bytes, most: int
+) -> list[IdentityRow]:
+    where = (
+        "WHERE kind = (SELECT id FROM lineage_names WHERE name = ?) AND value >= ? AND value < ? "
+        "ORDER BY +id DESC LIMIT ?"  # By the index of the values, not through all in their order.
+    )
+    return _identities(connection, where, (kind, begin, begin + b"\xff", most))
 
 
 def _identities_in(

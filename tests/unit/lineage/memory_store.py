@@ -111,6 +111,10 @@ class MemoryLineageStore:
         found = [row for row in self.identities if row.kind in kinds and row.value == value]
         return found[::-1][:most]
 
+    async def identities_like(self, kind: str, begin: bytes, most: int) -> list[IdentityRow]:
+        found = [row for row in self.identities if row.kind == kind and row.value.startswith(begin)]
+        return found[::-1][:most]
+
     async def identities_in(
         self, topic: str, partition: int, first: int, last: int
     ) -> list[IdentityRow]:

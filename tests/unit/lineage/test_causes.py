@@ -423,3 +423,38 @@ async def test_what_a_process_has_done_is_worked_out_once_for_records_sent_one_b
         (link,) = await causes.effects(story.place(order))
         assert (link.cause, link.rivals) == (story.place(order), 0)
     assert len(asked) < 10
+
+
+async def test_what_goes_on_while_a_record_is_sent_is_its_effect_however_much_came_in_between() -> (
+    None
+):
+    """The note of several records has a lower number, of another block, than what was sent."""
+    story = Story()
+    order, other = story.writes("shop", "orders"), story.writes("shop", "others")
+    invoice = story.writes("billing", "invoices")
+    [note] = [each for each in story.store.notes if each.topic == "invoices"]
+    for _ in range(2500):
+        story.sent("others", other)
+        story.later(-1)
+    story.sent("billing", order)
+    at = story.store.notes.index(note)
+    story.store.notes[at] = note._replace(until_ms=story.now_ms + 10)
+    (link,) = await story.causes.effects(story.place(order))
+    assert (link.cause, link.effect) == (story.place(order), story.place(invoice))
+    assert [link] == await story.causes.of(story.place(invoice))
+
+
+async def test_a_record_that_is_sent_again_has_effects_after_each_time() -> None:
+    story = Story()
+    order, other = story.writes("shop", "orders"), story.writes("shop", "others")
+    effects = []
+    for _ in range(3):
+        story.sent("billing", order)
+        effects.append(story.writes("billing", "invoices"))
+        story.commits("billing", order)
+        story.later(10_000)
+        story.writes("billing", "invoices")
+        for _ in range(2500):
+            story.sent("others", other)
+    links = await story.causes.effects(story.place(order))
+    assert [str(link.effect) for link in links] == effects

@@ -20,10 +20,10 @@ def test_the_rank_of_a_cause_is_its_place_in_the_order() -> None:
         likeness = Likeness(causes, {cause: contents() for cause in causes})
         for turn in range(-1, count + 2):
             effect = contents()
-            order = likeness.order(effect, turn)
-            ranks = [likeness.rank(effect, turn, cause) for cause in order]
+            order = likeness.ranking(effect, turn).order()
+            ranks = [likeness.ranking(effect, turn).rank(cause) for cause in order]
             assert ranks == list(range(1, count + 1))
-    assert likeness.rank(effect, 0, Place("others", 0, 0)) == 0
+    assert likeness.ranking(effect, 0).rank(Place("others", 0, 0)) == 0
 
 
 def test_the_same_key_and_ids_that_few_have_come_before_the_order() -> None:
@@ -32,8 +32,8 @@ def test_the_same_key_and_ids_that_few_have_come_before_the_order() -> None:
     told[causes[30]] = Contents(b"5", frozenset(["shop", "order-17"]))
     likeness = Likeness(causes, told)
     effect = Contents(b"5", frozenset(["shop", "order-17"]))
-    assert likeness.order(effect, 12)[:4] == [causes[each] for each in (30, 5, 12, 13)]
-    assert likeness.rank(effect, 12, causes[13]) == 4
+    assert likeness.ranking(effect, 12).order()[:4] == [causes[each] for each in (30, 5, 12, 13)]
+    assert likeness.ranking(effect, 12).rank(causes[13]) == 4
 
 
 def test_the_likeness_of_causes_that_stand_together_is_that_of_these_alone() -> None:
@@ -49,9 +49,9 @@ def test_the_likeness_of_causes_that_stand_together_is_that_of_these_alone() -> 
         assert part is not None
         alone = Likeness(causes[begin:end], told)
         for turn in (0, 5, 90):
-            order = alone.order(effect, turn)
-            assert part.order(effect, turn) == order
-            assert [part.rank(effect, turn, cause) for cause in causes] == [
+            order = alone.ranking(effect, turn).order()
+            assert part.ranking(effect, turn).order() == order
+            assert [part.ranking(effect, turn).rank(cause) for cause in causes] == [
                 order.index(cause) + 1 if cause in order else 0 for cause in causes
             ]
     assert all_of_them.part(causes[:2] + causes[3:4]) is None

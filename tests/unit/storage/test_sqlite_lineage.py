@@ -153,6 +153,11 @@ async def test_identities_are_found_by_value_and_by_record(storage: SqliteStorag
     find = storage.lineage
     assert await find.with_identity(("identity", "cause"), b"1", 9) == [rows[1], rows[0]]
     assert await find.with_identity(("identity",), b"1", 9) == [rows[0]]
+    assert await find.identities_like("identity", b"", 9) == [
+        row for row in reversed(rows) if row.kind == "identity"
+    ]
+    assert await find.identities_like("identity", b"1", 9) == [rows[0]]
+    assert await find.identities_like("cause", b"0", 9) == []
     assert await find.identities_in("t", 0, 5, 5) == [rows[2]]
     assert await find.identity_positions() == {("t", 0): 6, ("t", 1): 6}
     find.forget_identities_from({("t", 0): 5})

@@ -1,0 +1,131 @@
+"""Hands of processes: what each had in them when it produced a record, as far as it is noted.
+
+The history of a process is worked out in blocks of notes, each of them once for a question, however
+many records it is asked about: one block goes on where the one before it has ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby, starmap
+from typing import NamedTuple
+
+from fakebus.lineage.history import PRODUCED, VERBS, Candidates, History
+from fakebus.lineage.known import Clients, Known
+from fakebus.lineage.notes import MERGE_MS
+from fakebus.lineage.place import Place
+from fakebus.storage.lineage_interface import NoteRow
+
+_BLOCK = 2000
+"""Notes of all processes, of which those of one are read in one go."""
+_MOST_BLOCKS = 10
+"""That are looked at after a record was sent."""
+_MOST_BEFORE = 2
+_MOST_NOTES = 2000
+"""Notes of a process that are looked at before the first block."""
+
+
+class Produced(NamedTuple):
+    """Note of what a process has produced, and what it had in its hands then."""
+
+    note: NoteRow
+    candidates: Candidates
+    turn: int
+    """Which of the candidates the first record is due to if each of them caused one, from 0."""
+
+
+class Hands:
+    """Hands of all processes, for the time of one question.
+
+    Args:
+        store: what is known of what clients did.
+        clients: which of them are one process.
+        window_ms: for how long a committed record may still be a cause.
+    """
+
+    def __init__(self, store: Known, clients: Clients, window_ms: int) -> None:
+        self._store = store
+        self._clients = clients
+        self._window_ms = window_ms
+        self._known: dict[int, Produced] = {}
+        """By the number of the note."""
+        self._blocks: dict[tuple[tuple[int, ...], int], list[Produced]] = {}
+        self._notes: dict[tuple[tuple[int, ...], int], list[NoteRow]] = {}
+        self._busy: set[tuple[int, ...]] = set()
+        self._histories: dict[tuple[tuple[int, ...], int], History] = {}
+        """Histories that can go on with a block."""
+
+    def is_empty(self, note: NoteRow) -> bool:
+        """Whether nothing is known of what a process had in its hands when it produced."""
+        known = self._known.get(note.seq)
+        return known is None or not known.candidates.ranges
+
+    async def at(self, note: NoteRow) -> Produced | None:
+        """Return what a process had in its hands when it produced something."""
+        if note.verb == PRODUCED and note.seq not in self._known:
+            await self._block(tuple(self._clients.of_process(note.client)), note.seq // _BLOCK)
+        return self._known.get(note.seq)
+
+    async def holding(self, cause: Place, sent: NoteRow) -> list[Produced]:
+        """Return what a process has produced with a record in its hands since it was sent it."""
+        clients, number = tuple(self._clients.of_process(sent.client)), sent.seq // _BLOCK
+        held: list[Produced] = []
+        # A note of several records may have begun before.
+        for before in range(number - 1, number - 1 - _MOST_BEFORE, -1):
+            notes = await self._notes_in(clients, before + 1)
+            if before < 0 or (notes and notes[0].at_ms < sent.at_ms - MERGE_MS):
+                break
+            held += _with(cause, await self._block(clients, before))
+        for behind in range(number, number + _MOST_BLOCKS):
+            produced = await self._block(clients, behind)
+            more = _with(cause, produced)
+            held += more
+            if produced and (not more or more[-1] is not produced[-1]):
+                break
+        return held
+
+    async def _block(self, clients: tuple[int, ...], number: int) -> list[Produced]:
+        if (clients, number) not in self._blocks:
+            self._blocks[clients, number] = await self._block_anew(clients, number)
+        return self._blocks[clients, number]
+
+    async def _block_anew(self, clients: tuple[int, ...], number: int) -> list[Produced]:
+        notes, ahead = await self._notes_in(clients, number), list[NoteRow]()
+        if any(note.verb == PRODUCED and note.until_ms >= notes[-1].at_ms for note in notes):
+            ahead = await self._notes_in(clients, number + 1)
+        history = self._histories.pop((clients, number), None)
+        if history is None:
+            late = {(each, topic) for each in clients for topic in self._clients.late_topics(each)}
+            history, seqs = History(self._window_ms, late), (0, number * _BLOCK - 1)
+            before = await self._read(clients, seqs, _MOST_NOTES) if number else []
+            for _ in history.go_on(before, notes):
+                pass
+        produced = list(starmap(Produced, history.go_on(notes, ahead)))
+        self._histories[clients, number + 1] = history
+        self._known.update((each.note.seq, each) for each in produced)
+        return produced
+
+    async def _notes_in(self, clients: tuple[int, ...], number: int) -> list[NoteRow]:
+        if (clients, number) not in self._notes:
+            # Of a process that does little, what it did in many blocks is read in one go.
+            count = 1 if clients in self._busy else 1 + _MOST_BLOCKS
+            seqs = number * _BLOCK, (number + count) * _BLOCK - 1
+            notes = await self._read(clients, seqs, _BLOCK)
+            if count > 1 and len(notes) == _BLOCK:
+                self._busy.add(clients)
+                return await self._notes_in(clients, number)
+            for each in range(number, number + count):
+                self._notes.setdefault((clients, each), [])
+            for at, of_block in groupby(notes, lambda note: note.seq // _BLOCK):
+                self._notes[clients, at] = list(of_block)
+        return self._notes[clients, number]
+
+    async def _read(
+        self, clients: Sequence[int], seqs: tuple[int, int], most: int
+    ) -> list[NoteRow]:
+        notes = await self._store.notes_of_clients(clients, seqs, VERBS, most)
+        return list(map(self._clients.completed, reversed(notes)))
+
+
+def _with(cause: Place, produced: Sequence[Produced]) -> list[Produced]:
+    return [each for each in produced if each.candidates.holds(*cause)]
