@@ -1,31 +1,39 @@
 """Members that come and go under load: no partition is owned twice, and no record is lost.
 
-    python -m tests.clients.rebalances BOOTSTRAP_SERVERS [ROUNDS] [classic|consumer|both]
+    python -m tests.clients.rebalances BOOTSTRAP [ROUNDS [PROTOCOL [CLIENT]]]
 
 One member stays; in each round a second one joins, gets its share and leaves again, which are two
-rebalances. With ``both``, those who come and go speak the two protocols by turns.
+rebalances. With ``both``, those who come and go speak the two protocols by turns, or are of Java
+while the one that stays is of librdkafka.
 """
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import threading
 import time
 import uuid
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import confluent_kafka
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from tests.clients.build import java_command
+
 PARTITIONS = 4
 _SETTINGS: dict[str, dict[str, Any]] = {
-    "classic": {
-        "partition.assignment.strategy": "range",
-        "session.timeout.ms": 30_000,
-        "heartbeat.interval.ms": 100,
-    },
+    "classic": {"session.timeout.ms": 30_000, "heartbeat.interval.ms": 100},
     "consumer": {},
 }
+_RANGE = {"librdkafka": "range", "java": "org.apache.kafka.clients.consumer.RangeAssignor"}
+
+
+def _settings(client: str, protocol: str) -> dict[str, Any]:
+    assignor = {"partition.assignment.strategy": _RANGE[client]} if protocol == "classic" else {}
+    return {"group.protocol": protocol, **_SETTINGS[protocol], **assignor}
 
 
 class Ownership:
@@ -66,11 +74,10 @@ class Member(threading.Thread):
             {
                 "bootstrap.servers": run.bootstrap_servers,
                 "group.id": run.group,
-                "group.protocol": protocol,
                 "auto.offset.reset": "earliest",
                 "enable.auto.commit": False,
                 "log_level": 0,
-                **_SETTINGS[protocol],
+                **_settings("librdkafka", protocol),
             }
         )
         self._consumer.subscribe([run.topic], on_assign=self._assign, on_revoke=self._revoke)
@@ -100,15 +107,70 @@ class Member(threading.Thread):
         self.join()
 
 
+class JavaMembers:
+    """Members in a process of Java, whose callbacks wait until they were heard."""
+
+    def __init__(self, run: Run) -> None:
+        self._run_of = run
+        self._left: dict[str, threading.Event] = {}
+        self._process = subprocess.Popen(
+            [*java_command("Rebalances"), run.bootstrap_servers],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            bufsize=1,
+        )
+        self._hearing = threading.Thread(target=self._hear, daemon=True)
+        self._hearing.start()
+
+    def _say(self, *words: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(" ".join(words) + "\n")
+
+    def _hear(self) -> None:
+        assert self._process.stdout is not None
+        ownership = self._run_of.ownership
+        for line in self._process.stdout:
+            verb, name, *numbers = line.split()
+            if verb == "left":
+                self._left[name].set()
+            elif verb == "seen":
+                partition, first, count = map(int, numbers)
+                self._run_of.seen.update((partition, first + n) for n in range(count))
+            else:
+                tell = ownership.gain if verb == "gain" else ownership.lose
+                tell(name, [int(number) for number in numbers])
+                self._say("heard", name)
+
+    def join(self, name: str, protocol: str) -> None:
+        self._left[name] = threading.Event()
+        settings = [f"{key}={value}" for key, value in _settings("java", protocol).items()]
+        self._say("join", name, self._run_of.group, self._run_of.topic, *settings)
+
+    def leave(self, name: str) -> None:
+        self._say("leave", name)
+        assert self._left[name].wait(60), f"{name} does not leave"
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._hearing.join()
+        self._process.stdout.close()
+        self._process.wait(60)
+
+
 class Run:
     """Run of a number of rounds.
 
     Args:
         bootstrap_servers: the broker.
         protocol: ``classic``, ``consumer`` or ``both``.
+        client: ``librdkafka``, ``java``, or ``both``: who stays is of the first, who comes and goes
+            of the second.
     """
 
-    def __init__(self, bootstrap_servers: str, protocol: str) -> None:
+    def __init__(self, bootstrap_servers: str, protocol: str, client: str = "librdkafka") -> None:
         self.bootstrap_servers = bootstrap_servers
         self.topic = self.group = f"rebalances-{uuid.uuid4().hex[:8]}"
         self.ownership = Ownership()
@@ -118,6 +180,15 @@ class Run:
         admin.create_topics([NewTopic(self.topic, PARTITIONS, 1)])[self.topic].result()
         self._produced: set[tuple[int, int]] = set()
         self._producing = True
+        self._java = None if client == "librdkafka" else JavaMembers(self)
+        self._stays_in_java = client == "java"
+
+    def _join(self, name: str, protocol: str, java: JavaMembers | None) -> Callable[[], None]:
+        """Let a member join; return what lets it leave."""
+        if java is None:
+            return Member(name, self, protocol).leave
+        java.join(name, protocol)
+        return partial(java.leave, name)
 
     def _produce(self) -> None:
         producer = confluent_kafka.Producer({"bootstrap.servers": self.bootstrap_servers})
@@ -142,29 +213,39 @@ class Run:
 
     def play(self, rounds: int) -> None:
         """Play the rounds; raises AssertionError if what must hold has not held."""
+        try:
+            self._play(rounds)
+        finally:
+            if self._java is not None:
+                self._java.close()
+        assert self.ownership.twice == []
+
+    def _play(self, rounds: int) -> None:
         load = threading.Thread(target=self._produce, daemon=True)
         load.start()
-        stays = Member("stays", self, self._protocols[0])
+        java, first = self._java if self._stays_in_java else None, self._protocols[0]
+        last_leaves = self._join("stays", first, java)
         own = self.ownership.of
         self._wait("an owner of everything", lambda: own("stays") == PARTITIONS)
         for number in range(rounds):
-            comes = Member(f"m{number}", self, self._protocols[number % len(self._protocols)])
-            self._wait("a fair share", lambda name=comes.name: own(name) == own("stays") == 2)
-            comes.leave()
+            name, protocol = f"m{number}", self._protocols[number % len(self._protocols)]
+            leave = self._join(name, protocol, self._java)
+            self._wait("a fair share", lambda name=name: own(name) == own("stays") == 2)
+            leave()
             self._wait("an owner of everything", lambda: own("stays") == PARTITIONS)
         self._producing = False
         load.join()
         self._wait("a reader of everything", lambda: self._produced <= self.seen)
-        stays.leave()
-        assert self.ownership.twice == []
+        last_leaves()
 
 
 def main() -> None:
     """Play as many rounds as were asked for."""
     given = sys.argv[1:]
-    bootstrap_servers, rounds, protocol = (*given, *("", "100", "consumer")[len(given) :])
+    defaults = ("", "100", "consumer", "librdkafka")
+    bootstrap_servers, rounds, protocol, client = (*given, *defaults[len(given) :])
     started = time.monotonic()
-    run = Run(bootstrap_servers, protocol)
+    run = Run(bootstrap_servers, protocol, client)
     run.play(int(rounds))
     print(f"{rounds} rounds in {time.monotonic() - started:.0f} s, {len(run.seen)} records")
 
