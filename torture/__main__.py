@@ -14,10 +14,22 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from torture import damage, kills
+from torture import damage, kills, troubles
 
 Part = Callable[[argparse.Namespace, Path], None]
+
+
+def _trouble(*kinds: str) -> Part:
+    def part(arguments: argparse.Namespace, directory: Path) -> None:
+        told = troubles.play(directory, kinds, arguments.times, arguments.seed)
+        print(f"{sum(told.values())} acknowledged")
+
+    return part
+
+
 PARTS: dict[str, Part] = {
+    **{kind: _trouble(kind) for kind in troubles.TROUBLES},
+    "troubles": _trouble(*troubles.TROUBLES),
     "damage": lambda arguments, directory: print(
         f"{sum(damage.play(directory, arguments.copies, arguments.seed).values())} copies"
     ),
@@ -26,6 +38,8 @@ PARTS: dict[str, Part] = {
     ),
 }
 
+ALL = ("troubles", "damage", "kills")
+
 
 def main() -> int:
     """Run the parts that are named, or all."""
@@ -33,13 +47,15 @@ def main() -> int:
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], metavar="PART")
     parser.add_argument("--cycles", type=int, default=1000, help="how often the bus is killed")
     parser.add_argument("--copies", type=int, default=300, help="in how many a byte is changed")
+    parser.add_argument("--times", type=int, default=10, help="how often a trouble comes")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--brief", action="store_true", help="twelve kills, for every change")
+    parser.add_argument("--brief", action="store_true", help="twelve kills and each trouble once")
     arguments = parser.parse_args()
     if arguments.brief:
-        arguments.cycles, arguments.parts = 12, arguments.parts or ["kills"]
+        arguments.cycles, arguments.times = 12, 1
+        arguments.parts = arguments.parts or ["kills", "troubles"]
     failed = 0
-    for name in arguments.parts or PARTS:
+    for name in arguments.parts or ALL:
         began = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="fakebus-torture-") as directory:
             try:

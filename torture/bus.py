@@ -57,16 +57,25 @@ class Bus:
         directory: of its files.
         environment: what its process has in its environment besides; it is then no fork of one that
             has imported everything, since a library can only be put in front at the beginning.
+        settings: configs besides :data:`SETTINGS`.
+        data: the data file, if it is not in the directory.
     """
 
-    def __init__(self, directory: Path, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        environment: Mapping[str, str] | None = None,
+        settings: Sequence[str] = (),
+        data: Path | None = None,
+    ) -> None:
         self.directory = directory
-        self.data = directory / "bus.db"
+        self.data = data or directory / "bus.db"
         self.log = directory / "bus.log"
         self.kafka, self.http, self.redis = (f"127.0.0.1:{free_port()}" for _ in range(3))
         self.starts_s: list[float] = []
         self.pid = 0
         self._environment = environment
+        self._settings = (*SETTINGS, *settings)
         self._ready = directory / "ready.json"
         self._process: multiprocessing.process.BaseProcess | subprocess.Popen[bytes] | None = None
 
@@ -82,9 +91,9 @@ class Bus:
             BusError: it ended, or took half a minute.
         """
         self._ready.unlink(missing_ok=True)
-        arguments = ["up", "--log-level", "warning", "--data", "bus.db"]
+        arguments = ["up", "--log-level", "warning", "--data", str(self.data)]
         arguments += ["--kafka", self.kafka, "--http", self.http, "--redis", self.redis]
-        arguments += ["--ready-file", "ready.json", *(f"--set={each}" for each in SETTINGS)]
+        arguments += ["--ready-file", "ready.json", *(f"--set={each}" for each in self._settings)]
         began = time.monotonic()
         if self._environment is None:
             fork = FORKS.Process(target=run_command, args=(self.directory, self.log, arguments))

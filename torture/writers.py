@@ -262,6 +262,10 @@ def write_to_streams(place: Place) -> None:
             pass
         except redis.exceptions.TimeoutError:
             pass
+        except redis.exceptions.ResponseError as error:
+            # Told, and not stored.
+            if not str(error).startswith("MISCONF"):
+                raise
         number += 1  # never the same again: whether it is there is not known
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from fakebus.broker.broker import Broker
-from fakebus.errors import StorageError
+from fakebus.errors import BrokerError, ErrorCode, StorageError
 from fakebus.redis import (
     connection_commands,
     entry_commands,
@@ -23,6 +23,8 @@ from fakebus.redis.fault_effects import REDIS, carry_out
 from fakebus.redis.groups import StreamGroups
 from fakebus.redis.protocol import RedisError, Reply
 from fakebus.redis.streams import Streams
+
+_NOT_STORED = ErrorCode.KAFKA_STORAGE_ERROR
 
 Handler = Callable[[Call], Awaitable[Reply] | Reply]
 
@@ -98,14 +100,16 @@ class Commands:
             return await _reply(name, call)
         except RedisError as failure:
             return failure
-        except StorageError as failure:
-            # As Redis says it when its append-only file cannot be written.
-            return RedisError(f"MISCONF {failure}")
 
 
 async def _reply(name: str, call: Call) -> Reply:
-    reply = _COMMANDS[name][0](call)
-    return await reply if isinstance(reply, Awaitable) else reply
+    try:
+        reply = _COMMANDS[name][0](call)
+        return await reply if isinstance(reply, Awaitable) else reply
+    except (StorageError, BrokerError) as failure:
+        # What cannot be stored is told as Redis does whose append-only file cannot be written.
+        refused = getattr(failure, "error_code", _NOT_STORED) is not _NOT_STORED
+        raise RedisError(f"{'ERR' if refused else 'MISCONF'} {failure}") from failure
 
 
 def _find(words: Sequence[bytes]) -> tuple[str, int]:

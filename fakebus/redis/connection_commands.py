@@ -135,13 +135,11 @@ async def delete(call: Call) -> Reply:
     """Delete streams, with the topics that they are."""
     names = dict.fromkeys(call.arguments.text() for _ in range(call.arguments.left))
     wanted = [TopicToDelete(name=name) for name in names if call.streams.topic(name) is not None]
-    try:
-        deleted = await call.broker.topic_admin.delete_topics(wanted)
-    except BrokerError as error:
-        raise RedisError(f"ERR {error}") from error
+    deleted = await call.broker.topic_admin.delete_topics(wanted)
     for each in deleted:
         if each.error_code is not ErrorCode.NONE:
-            raise RedisError(f"ERR {each.name}: {each.error_message or each.error_code.text}")
+            problem = each.error_message or each.error_code.text
+            raise BrokerError(each.error_code, f"{each.name}: {problem}")
     return len(deleted)
 
 

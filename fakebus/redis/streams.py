@@ -12,7 +12,6 @@ from fakebus.broker.ownership import when_known
 from fakebus.broker.partition_log import PartitionLog
 from fakebus.broker.tail import SLICE_RECORDS, LogCursor, Tail
 from fakebus.broker.topics import Topic
-from fakebus.errors import BrokerError
 from fakebus.records.builder import build_batch
 from fakebus.records.record import Record
 from fakebus.redis.entries import (
@@ -69,15 +68,9 @@ class Streams:
         """Return the topic of a stream, created if there is none.
 
         Raises:
-            RedisError: the broker does not create it.
+            BrokerError: the broker does not create it.
         """
-        found = self.topic(name)
-        if found is not None:
-            return found
-        try:
-            return await self._broker.topic_admin.auto_create(name, allowed=True)
-        except BrokerError as error:
-            raise RedisError(f"ERR {error}") from error
+        return self.topic(name) or await self._broker.topic_admin.auto_create(name, allowed=True)
 
     async def add(
         self,
@@ -92,7 +85,8 @@ class Streams:
         who delete the entry at once.
 
         Raises:
-            RedisError: the broker refuses it, or another id was asked for.
+            BrokerError: the broker refuses it.
+            RedisError: another id was asked for.
         """
         if entry_id not in (None, _CREATING_ID):
             raise RedisError("ERR fakebus gives the ids of entries itself: use * (offsets are ids)")
@@ -106,11 +100,8 @@ class Streams:
             return entry_id, topic
         now_ms = self._broker.clock.now_ms()
         record = to_record(fields, name, now_ms, self._registry)
-        try:
-            place, batch = TopicPartition(name, 0), build_batch([record])
-            stored = await when_known(lambda: self._broker.produce(place, batch, origin=origin))
-        except BrokerError as error:
-            raise RedisError(f"ERR {error}") from error
+        place, batch = TopicPartition(name, 0), build_batch([record])
+        stored = await when_known(lambda: self._broker.produce(place, batch, origin=origin))
         return EntryId.of(0, stored.base_offset, now_ms), topic
 
     async def trim(self, topic: Topic, trimming: Trimming) -> int:

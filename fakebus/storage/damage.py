@@ -9,12 +9,14 @@ had are counted before SQLite looks at it.
 
 from __future__ import annotations
 
+import json
 import logging
 import shlex
 import sqlite3
 import struct
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 from zlib import crc32
 
 from fakebus.errors import StorageError
@@ -52,6 +54,9 @@ SUMMED = (
     ("log_changes", "id", "log_id, from_offset, upto_offset"),
 )
 """Tables whose rows have a sum, their keys and their other columns, as of the step that adds it."""
+
+
+_SUM = "sum"
 
 
 class DamagedBatch(list[StoredBatch]):
@@ -159,6 +164,25 @@ def _schema(connection: sqlite3.Connection) -> str:
     return str(_row_sum(*described.fetchall()))
 
 
+def summed_facts(row: Sequence[Any]) -> str:
+    """Return what a client of the lineage has in its last column: facts, and a sum of the row.
+
+    The table is written far too often for a trigger.
+    """
+    return json.dumps({**row[3], _SUM: _row_sum(*row[:3], json.dumps(row[3]))})
+
+
+def facts_of(row: Sequence[Any]) -> dict[str, Any] | None:
+    """Return the facts of a stored client; ``None`` if the row is not as it was written."""
+    try:
+        facts = json.loads(row[3])
+        known = facts.pop(_SUM, None)
+    except (AttributeError, TypeError, ValueError):
+        return None
+    # What earlier versions have written has no sum.
+    return facts if known in (None, _row_sum(*row[:3], json.dumps(facts))) else None
+
+
 def changed_row(connection: sqlite3.Connection) -> tuple[str, str] | None:
     """Find what is not as it was written, the first that there is.
 
@@ -173,6 +197,13 @@ def changed_row(connection: sqlite3.Connection) -> tuple[str, str] | None:
             which = f"the row of table {table} with {found[0]} is not as it was written"
             is_alone = table not in ("topics", "logs")
             return which, f"DELETE FROM {table} WHERE {found[0]}" if is_alone else ""  # noqa: S608
+    for row in connection.execute("SELECT * FROM lineage_clients"):
+        if facts_of(row) is None:
+            which = f"client = {row[0]}"
+            return (
+                f"the row of table lineage_clients with {which} is not as it was written",
+                f"DELETE FROM lineage_clients WHERE {which}",  # noqa: S608
+            )
     known = connection.execute("SELECT value FROM meta WHERE key = ?", (SCHEMA_KEY,)).fetchone()
     if known != (_schema(connection),):
         return "its tables are not described as they were", ""

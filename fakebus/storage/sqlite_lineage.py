@@ -12,7 +12,6 @@ group waits noticeably. They are never committed on the event loop.
 from __future__ import annotations
 
 import asyncio
-import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -20,6 +19,7 @@ from functools import partial
 from typing import Any
 
 from fakebus.errors import StorageError
+from fakebus.storage.damage import facts_of, summed_facts
 from fakebus.storage.lineage_interface import ClientRow, IdentityRow, NoteRow
 from fakebus.storage.sqlite_connection import WorkerConnection
 from fakebus.storage.sqlite_transaction import MAX_OFFSET, OFFSET_BITS, Operation, Transaction
@@ -191,7 +191,7 @@ def _span(first: int, last: int) -> int | None:
 def _keep_clients(transaction: Transaction, clients: Sequence[ClientRow]) -> None:
     transaction.executemany(
         "INSERT OR REPLACE INTO lineage_clients VALUES (?, ?, ?, ?)",
-        ((*row[:3], json.dumps(row.facts)) for row in clients),
+        ((*row[:3], summed_facts(row)) for row in clients),
     )
 
 
@@ -241,7 +241,8 @@ def _forget_clients(transaction: Transaction, clients: Sequence[int]) -> None:
 def _load_clients(connection: sqlite3.Connection) -> tuple[int, list[ClientRow]]:
     [seq] = connection.execute("SELECT ifnull(max(seq), 0) FROM notes").fetchone()
     rows = connection.execute("SELECT * FROM lineage_clients ORDER BY client")
-    return seq, [ClientRow._make((*row[:3], json.loads(row[3]))) for row in rows]
+    found = ((*row[:3], facts_of(row)) for row in rows)
+    return seq, [ClientRow._make(row) for row in found if row[3] is not None]
 
 
 def _notes(

@@ -15,9 +15,10 @@ import logging
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
+from functools import wraps
 from pathlib import Path
 from struct import Struct
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from fakebus.errors import StorageError
 from fakebus.real_time import monotonic, time_ns
@@ -67,6 +68,25 @@ LOG_HEADER_BYTES = 32
 FRAME_HEADER_BYTES = 24
 
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _told(
+    method: Callable[Concatenate[OpenFiles, P], T],
+) -> Callable[Concatenate[OpenFiles, P], T]:
+    """Let a look at the files fail as all that has to do with them does."""
+
+    @wraps(method)
+    def look(files: OpenFiles, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return method(files, *args, **kwargs)
+        except OSError as error:
+            raise StorageError(f"{files.path}: {error.strerror}") from error
+
+    return look
+
+
 class OpenFiles:
     """Files of a database as SQLite has opened them, with descriptors of our own to look at them.
 
@@ -78,6 +98,7 @@ class OpenFiles:
     """
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         self._directory = str(path.parent)
         self._paths = [str(path), f"{path}-wal", f"{path}-shm"]
         self._descriptors: list[int] = []
@@ -97,10 +118,12 @@ class OpenFiles:
         self._head = os.pread(self._data, _FIXED_BYTES, 0)
         self.note_size()
 
+    @_told
     def note_size(self) -> None:
         """Take the data file's size for what it has at least from now on: it never shrinks."""
         self._size_bytes = max(self._size_bytes, os.fstat(self._data).st_size)
 
+    @_told
     def look(self, now_s: float = 0.0) -> None:
         """Make sure that what is written now will be found at the next start.
 
@@ -193,6 +216,7 @@ class OpenFiles:
         self._most_frames = max(self._most_frames, frames)
         return True
 
+    @_told
     def log_bytes(self) -> int:
         """Return how long the log is that has not been begun anew, in bytes."""
         frames, frame_bytes, _ = frames_of(self._read_index())

@@ -173,8 +173,11 @@ class WriteAheadLog:
         rest = max(REST_BYTES, self._files.log_bytes() + LOG_HEADER_BYTES)
         size = self._size()
         if size > rest:
-            os.truncate(self._wal_path, max(rest, size - SLICE_BYTES))
-            self.cut_wanted = size - SLICE_BYTES > rest
+            try:
+                os.truncate(self._wal_path, max(rest, size - SLICE_BYTES))
+                self.cut_wanted = size - SLICE_BYTES > rest
+            except OSError as error:
+                logger.warning("the write-ahead log could not be cut short: %s", error)
 
     async def _begin_anew(self, connection: WorkerConnection) -> bool:
         try:

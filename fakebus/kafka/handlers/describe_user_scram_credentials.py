@@ -29,7 +29,7 @@ def handle_describe_user_scram_credentials(
 ) -> DescribeUserScramCredentialsResponse:
     """Tell which SCRAM credentials users have."""
     known = context.broker.security.scram.by_user()
-    named = Counter(user.name for user in request.users or ()) or Counter(known)
+    named = Counter([user.name for user in request.users or ()] or list(known))
     results = []
     for name in named:
         result = DescribeUserScramCredentialsResult(

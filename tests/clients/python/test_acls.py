@@ -249,6 +249,8 @@ def test_users_that_a_client_makes_log_in_at_once_and_after_a_restart(tmp_path: 
         [described] = results(admin(bus).describe_user_scram_credentials(["carol,="]))
         [info] = described.scram_credential_infos
         assert (info.mechanism, info.iterations) == (ScramMechanism.SCRAM_SHA_512, 5000)
+        everybody = admin(bus).describe_user_scram_credentials().result(60)
+        assert everybody.keys() == {"carol,=", "alice"}
         gone = [
             UserScramCredentialDeletion("carol,=", ScramMechanism.SCRAM_SHA_512),
             UserScramCredentialDeletion("alice", ScramMechanism.SCRAM_SHA_256),

@@ -19,6 +19,7 @@ from fakebus.records.record import NewRecord
 from fakebus.storage import sqlite_reads
 from fakebus.storage.damage import LogFrames, damaged_batches, is_of_its_row
 from fakebus.storage.interface import OffsetRow, StoredBatch, TopicRow
+from fakebus.storage.lineage_interface import ClientRow
 from fakebus.storage.sqlite import SqliteStorage
 
 OFFSET = OffsetRow(
@@ -56,6 +57,7 @@ async def fill(path: Path) -> None:
         storage.append_batches(log_id, [row(offset, 4711)], done.append)
     storage.commit_offsets("g", [OFFSET])
     await storage.set_meta("a", "it's so")
+    storage.lineage.add_notes([], [ClientRow(8, 1, 2, {"name": "shop", "topics": ["t"]})])
     await storage.close()
     assert done == [None] * 3
 
@@ -116,6 +118,8 @@ def change_the_index(path: Path) -> None:
         (b"it's so", "table meta with key = 'a'"),
         (b"g" + b"t" + (1234567).to_bytes(3, "big"), "table group_offsets with group_id = 'f' AND"),
         (b'{"retention.ms": "77"}', "table topics with id = 1"),
+        (b'{"name": "shop"', "table lineage_clients with client = 8"),
+        (b'"shop", ', "table lineage_clients with client = 8"),
     ],
 )
 async def test_a_row_that_has_changed_is_told_by_its_key(
@@ -140,6 +144,8 @@ async def test_a_row_that_has_changed_can_be_gone_without(filled: Path) -> None:
     storage = await SqliteStorage.open(filled)
     assert storage.get_meta("a") is None
     assert [group.offsets for group in await storage.load_groups()] == [(OFFSET,)]
+    [client] = (await storage.lineage.load_clients())[1]
+    assert client == (8, 1, 2, {"name": "shop", "topics": ["t"]})
     await storage.close()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import shutil
@@ -451,3 +452,22 @@ async def test_a_batch_whose_crc_is_wrong_is_told_and_comes_alone_and_marked(
     behind = await storage.read_batches(log_id, 8, 100, 1 << 20)
     assert not isinstance(behind, DamagedBatch)
     assert len(behind) == 32
+
+
+async def test_a_disk_that_fails_at_the_look_is_told_with_the_file_and_what_follows_is_stored(
+    data_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_transaction, "LOOK_INTERVAL_S", 0)
+    storage = await SqliteStorage.open(data_file, durable=False)
+    log_id = await new_log(storage)
+
+    def fail(*_: object) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "pread", fail)
+        with pytest.raises(StorageError) as told:
+            await append(storage, log_id, batch(0))
+    assert str(told.value) == f"{data_file}: Input/output error"
+    await append(storage, log_id, batch(0))
+    await storage.close()
