@@ -7,12 +7,15 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from fakebus.broker.activity import LIBRARY
 from fakebus.broker.broker import Broker
 from fakebus.errors import BrokerError, ErrorCode
+from fakebus.records.record import NewRecord
 from fakebus.types import TopicPartition
 from fakebus.web.errors import RequestError
 from fakebus.web.rest.consumer import IDLE_S, Consumer, ConsumerOptions
 from fakebus.web.rest.consumers import Consumers
+from fakebus.web.rest.producing import Producing
 from tests.manual_clock import ManualClock
 from tests.unit.broker.batches import T0, batch
 from tests.unit.broker.conftest import broker, clock
@@ -140,3 +143,119 @@ async def test_a_request_that_waits_ends_when_its_consumer_is_closed(
     with pytest.raises(RequestError, match="not found"):
         await waiting
     await closing
+
+
+async def test_a_consumer_whose_request_takes_long_is_not_idle(
+    clock: ManualClock, consumers: Consumers
+) -> None:
+    consumer = await reading(consumers)
+    async with consumer.lock:
+        for _ in range(int(IDLE_S)):
+            clock.advance(2)
+            await asyncio.sleep(0)
+    assert consumers.get("g", "me") is consumer
+
+
+async def test_a_consumer_is_closed_as_soon_as_its_time_is_over(
+    broker: Broker, clock: ManualClock, consumers: Consumers
+) -> None:
+    await reading(consumers)
+    await pass_by(clock, consumers, int(IDLE_S) - 1)
+    assert members(broker) == 1
+    await pass_by(clock, consumers, 1)
+    assert members(broker) == 0
+
+
+async def test_a_subscription_that_is_refused_leaves_a_consumer_as_it_was(
+    consumers: Consumers,
+) -> None:
+    consumer = consumers.create("g", "me", ConsumerOptions(), None)
+    with pytest.raises(BrokerError):
+        await consumer.subscribe(None, "(")
+    await consumer.assign([T0])
+    assert consumer.assignment == [T0]
+
+
+async def test_what_was_read_of_a_partition_is_committed_before_it_is_given_back(
+    broker: Broker, clock: ManualClock, consumers: Consumers
+) -> None:
+    consumer = await reading(consumers)
+    await broker.produce(TopicPartition("t", 1), batch(b"d", b"e"))
+    assert len(await read(consumer, clock)) == 5
+    owned = consumer.assignment
+    await reading(consumers, "other")
+    # The next heartbeat by itself, and the next commit, come later than that.
+    await pass_by(clock, consumers, 2)
+    await consumer.beat()
+    [lost] = set(owned) - set(consumer.assignment)
+    offset = broker.group_coordinator.committed_offset("g", lost)
+    assert offset == broker.partition_log(lost).high_watermark
+
+
+async def test_what_was_read_before_a_seek_is_not_committed_after_it(
+    broker: Broker, clock: ManualClock, consumers: Consumers
+) -> None:
+    consumer = await reading(consumers, commits=False)
+    await read(consumer, clock)
+    consumer.seek({T0: 0})
+    await consumer.commit(None)
+    assert broker.group_coordinator.committed_offset("g", T0) is None
+
+
+async def test_what_a_fetch_brings_from_before_a_seek_is_not_answered(
+    broker: Broker, clock: ManualClock, consumers: Consumers
+) -> None:
+    consumer = await reading(consumers, commits=False)
+    await read(consumer, clock)
+    waiting = asyncio.ensure_future(consumer.records(60_000, 1000))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    consumer.seek({T0: 0})
+    await broker.produce(T0, batch(b"d"))
+    while not waiting.done():
+        clock.advance(0.1)
+        await asyncio.sleep(0)
+    assert [record.value for _, record in await waiting] == [b"a", b"b", b"c", b"d"]
+
+
+async def test_records_that_are_put_back_are_neither_committed_nor_lost(
+    broker: Broker, clock: ManualClock, consumers: Consumers
+) -> None:
+    consumer = await reading(consumers, commits=False)
+    found = asyncio.ensure_future(consumer.records(0, 1000))
+    while not found.done():
+        clock.advance(0.001)
+        await asyncio.sleep(0)
+    consumer.put_back((await found)[1:])
+    await consumer.commit(None)
+    assert broker.group_coordinator.committed_offset("g", T0) == 1
+    assert await read(consumer, clock) == [b"b", b"c"]
+
+
+async def test_what_could_not_be_committed_by_itself_is_not_tried_again(
+    broker: Broker, clock: ManualClock, consumers: Consumers
+) -> None:
+    consumer = await reading(consumers)
+    await read(consumer, clock)
+    broker.group_coordinator.dismiss("g", "a test wants it")
+    await consumer.auto_commit()
+    await consumer.commit(None)
+    assert broker.group_coordinator.committed_offset("g", T0) is None
+
+
+async def test_records_that_may_be_sent_again_are_not_tried_one_by_one(
+    broker: Broker, consumers: Consumers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = list[TopicPartition]()
+
+    def refuse(place: TopicPartition, *arguments: object, **named: object) -> None:
+        tried.append(place)
+        raise BrokerError(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+
+    monkeypatch.setattr(broker, "produce", refuse)
+    topic = broker.topics.get("t")
+    assert topic is not None
+    records = [(0, NewRecord(None, value)) for value in (b"a", b"b", b"c")]
+    outcomes = await Producing(broker).write(topic, records, LIBRARY)
+    assert [type(each) for each in outcomes] == [BrokerError] * 3
+    assert tried == [T0]
