@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 
 
@@ -11,6 +12,9 @@ def main() -> None:
     # What is imported stays for ever; looking for garbage among it takes a tenth of the
     # start. The commands turn the collector on again.
     gc.disable()
+    # Without a standard output, as after  >&-  in a shell, what is printed goes nowhere.
+    sys.stdout = sys.stdout or open(os.devnull, "w")
+    sys.stderr = sys.stderr or open(os.devnull, "w")
     from fakebus.cli.main import run
 
     sys.exit(run(sys.argv[1:]))

@@ -31,7 +31,7 @@ def nobody_listens(facts: Facts, limits: Limits) -> Iterator[Found]:
     for topics, events in _by_topics(unread):
         evidence = [f"no consumer of {', '.join(topics)} is declared or was seen"]
         if events[0].records:
-            evidence.append(f"{counted(events[0].records, 'record')} are there")
+            evidence.append(f"{counted(events[0].records, 'record is', 'records are')} there")
         yield _about_all(events, evidence)
 
 

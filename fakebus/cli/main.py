@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import gc
 import os
 import sys
@@ -12,7 +13,7 @@ from typing import NoReturn, Protocol, cast
 
 from fakebus import __version__
 from fakebus.cli.command_settings import complete
-from fakebus.cli.output import print_text
+from fakebus.cli.output import abandon_output, print_text
 from fakebus.config import unknown_variables
 from fakebus.errors import FakebusError
 from fakebus.escaping import printable
@@ -20,6 +21,8 @@ from fakebus.escaping import printable
 EXIT_OK = 0
 EXIT_FAILED_CHECK = 1
 EXIT_BAD_INPUT = 2
+_CHECKS = ("contract", "doctor", "fixtures", "impact", "status", "why")
+"""Commands whose exit code is a finding, which is not "fine" where nobody has taken it."""
 
 
 class Command(Protocol):
@@ -133,13 +136,20 @@ def run(arguments: Sequence[str]) -> int:
                 print_text(f"fakebus: {text}", error=True)
             complete(parsed, os.environ)
         code: int = parsed.command.run(parsed)
+        sys.stdout.flush()
     except FakebusError as error:
         print_text(f"fakebus: {error}", error=True)
         return EXIT_BAD_INPUT
     except BrokenPipeError:
         # The reader of our output has gone, as in `fakebus tail … | head`.
-        sys.stderr.close()
-        return EXIT_OK
+        abandon_output()
+        return EXIT_FAILED_CHECK if chosen in _CHECKS else EXIT_OK
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        abandon_output()
+        print_text("fakebus: the output cannot be written: the disk is full", error=True)
+        return EXIT_BAD_INPUT
     except KeyboardInterrupt:
         return EXIT_OK
     return code

@@ -14,7 +14,7 @@ import stat
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from fakebus.cli.progress import hidden
 from fakebus.escaping import printable, printable_json
@@ -63,6 +63,12 @@ def reader_has_gone() -> bool:
     poller = select.poll()
     poller.register(output, select.POLLERR)
     return bool(poller.poll(0))
+
+
+def abandon_output() -> None:
+    """Let what is still to be written to standard output go nowhere, as it cannot be written."""
+    with suppress(OSError):  # not a file: a test reads it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def print_lines(*lines: str, error: bool = False, flush: bool = False) -> None:

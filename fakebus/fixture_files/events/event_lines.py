@@ -156,7 +156,7 @@ class EventFile:
             problems.add(
                 Position(self.display, 1, 1),
                 "the file has no events",
-                "add one JSON object per line, or do not load the file",
+                "add one on a line of its own, or do not load the file",
             )
 
     def _events(self, problems: ProblemList) -> Iterator[EventLine]:

@@ -59,9 +59,10 @@ def _rows(text: str) -> Iterator[tuple[int, list[str]] | InputMistake]:
         try:
             cells = next(reader, None)
         except csv.Error as error:
-            yield InputMistake(
-                line=line, message=f"this is not CSV: {error}", hint="double the quotes in a cell"
-            )
+            hint = "double the quotes in a cell"
+            if "field limit" in str(error):
+                hint = "close the quotes of the cell, or write events that are so long as NDJSON"
+            yield InputMistake(line=line, message=f"this is not CSV: {error}", hint=hint)
             return
         if cells is None:
             return

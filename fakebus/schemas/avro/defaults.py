@@ -8,6 +8,7 @@ Complex Types, Records; org.apache.avro.Schema.isValidDefault.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 from fakebus.schemas.avro.nodes import Array, Enum, Fixed, Map, Node, Primitive, Record, Union
@@ -39,7 +40,8 @@ def check_default(node: Node, default: object, what: str) -> None:
         SchemaError: the default does not fit.
     """
     if not _fits(node, default, what, exactly=False):
-        raise SchemaError(f"{what} has the default {default!r}, which does not fit {_kinds(node)}.")
+        shown = json.dumps(default, ensure_ascii=False)
+        raise SchemaError(f"{what} has the default {shown}, which does not fit {_kinds(node)}.")
 
 
 def fits_default(node: Node, value: object) -> bool:

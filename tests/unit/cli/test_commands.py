@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import io
 import json
+import os
 import re
 import sys
 from pathlib import Path
 
 import pytest
 
+from fakebus.__main__ import main
 from fakebus.cli.main import COMMANDS, command_module, run
 from fakebus.cli.output import print_table
 from fakebus.wording import nearest
@@ -174,3 +178,54 @@ def test_the_name_of_a_directory_stays_in_the_comment_of_its_set(tmp_path: Path)
     directory = tmp_path / "a\nversion: 5\nb"
     assert run(["fixtures", "init", str(directory)]) == 0
     assert run(["fixtures", "check", str(directory)]) == 0
+
+
+class Unwritable(io.StringIO):
+    """Standard output that takes nothing."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self._error = OSError(number, os.strerror(number))
+
+    def flush(self) -> None:
+        raise self._error
+
+
+@pytest.mark.parametrize(
+    ("number", "command", "code"),
+    [
+        (errno.EPIPE, "check", 1),  # what was found is not known to be fine
+        (errno.EPIPE, "list", 0),
+        (errno.ENOSPC, "check", 2),
+        (errno.ENOSPC, "list", 2),
+    ],
+)
+def test_output_that_cannot_be_written_is_no_finding_and_no_traceback(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    number: int,
+    command: str,
+    code: int,
+) -> None:
+    (tmp_path / "fakebus.yaml").write_text("version: 1\n")
+    commands = {
+        "check": ["fixtures", "check", str(tmp_path)],
+        "list": ["catalogue", "--fixtures", str(tmp_path)],
+    }
+    monkeypatch.setattr(sys, "stdout", Unwritable(number))
+    assert run(commands[command]) == code
+    told = capsys.readouterr().err
+    assert ("the disk is full" in told) == (number == errno.ENOSPC)
+    assert "Traceback" not in told
+
+
+def test_without_a_standard_output_what_is_printed_goes_nowhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "argv", ["fakebus", "--version"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    sys.stdout.close()

@@ -122,6 +122,11 @@ def test_only_line_ends_end_a_row_of_csv(write_set: WriteSet) -> None:
             " put quotes around a cell that holds a comma",
         ),
         (
+            f'value\n"{"a" * 200_000}\n',
+            "orders.csv:2:1: this is not CSV: field larger than field limit (131072);"
+            " close the quotes of the cell, or write events that are so long as NDJSON",
+        ),
+        (
             'value\n"a"b\n',
             "orders.csv:2:1: this is not CSV: ',' expected after '\"'; double the quotes in a cell",
         ),
@@ -140,7 +145,7 @@ def test_only_line_ends_end_a_row_of_csv(write_set: WriteSet) -> None:
         (
             "key\n",
             "orders.csv:1:1: the file has no events;"
-            " add one JSON object per line, or do not load the file",
+            " add one on a line of its own, or do not load the file",
         ),
         (
             "value,at\n1,whenever\n",

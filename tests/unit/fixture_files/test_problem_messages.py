@@ -827,14 +827,14 @@ EVENT_CASES: dict[str, tuple[str | bytes, str]] = {
     "empty": (
         "",
         (
-            "e.ndjson:1:1: the file has no events; add one JSON object per line, "
+            "e.ndjson:1:1: the file has no events; add one on a line of its own, "
             "or do not load the file"
         ),
     ),
     "blank": (
         "\n \n\t\n",
         (
-            "e.ndjson:1:1: the file has no events; add one JSON object per line, "
+            "e.ndjson:1:1: the file has no events; add one on a line of its own, "
             "or do not load the file"
         ),
     ),
