@@ -19,8 +19,7 @@ from fakebus.clock import Clock, Timer
 from fakebus.errors import ErrorCode, StorageError
 from fakebus.limited_log import LimitedLog
 from fakebus.records.batch import HEADER_SIZE
-from fakebus.storage.damage import DamagedBatch
-from fakebus.storage.interface import StoredBatch
+from fakebus.types import Buffer
 
 SLICE_BYTES = 4 * 1024 * 1024
 """What one answer holds unless the client waits for more; larger answers were not faster."""
@@ -161,21 +160,23 @@ class DelayedFetch:
         )
         if batches is None:
             return False
-        self._take(target, batches)
+        last_offset = batches[-1].last_offset if batches else -1
+        self._take(target, [batch.data for batch in batches], last_offset)
         return True
 
     def _limit(self, target: FetchTarget) -> int:
         return min(target.max_bytes, self._max_bytes - self._size_bytes)
 
-    def _take(self, target: FetchTarget, batches: Sequence[StoredBatch]) -> None:
-        target.take(batches, self._limit(target), whole_first=not self._size_bytes)
+    def _take(self, target: FetchTarget, batches: list[Buffer], last_offset: int) -> None:
+        limit, whole_first = self._limit(target), not self._size_bytes
+        target.take(batches, last_offset, limit, whole_first=whole_first)
         self._size_bytes += target.size_bytes
         self._counted_bytes += target.counted_bytes
 
     async def _read_stored(self, target: FetchTarget, indexes: Iterator[int]) -> None:
         assert target.log is not None  # noqa: S101 - there is nothing to read otherwise
         try:
-            batches = await target.log.read(
+            found = await target.log.read_data(
                 target.fetch_offset, target.upto_offset, self._limit(target), self._max_batches
             )
         except StorageError as error:
@@ -189,10 +190,10 @@ class DelayedFetch:
             )
             self._fail(target, ErrorCode.KAFKA_STORAGE_ERROR)
         else:
-            if isinstance(batches, DamagedBatch):
+            if found is None:
                 self._fail(target, ErrorCode.CORRUPT_MESSAGE)
             else:
-                self._take(target, batches)
+                self._take(target, *found)
         self._task = None
         self._read(indexes)
 

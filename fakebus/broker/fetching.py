@@ -6,14 +6,12 @@ ReplicaManager.readFromLog.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple, Protocol
 
 from fakebus.broker.partition_log import PartitionLog
 from fakebus.errors import ErrorCode
-from fakebus.storage.interface import StoredBatch
 from fakebus.types import Buffer
 
 NO_EPOCH = -1
@@ -137,19 +135,22 @@ class FetchTarget:
             return ErrorCode.OFFSET_OUT_OF_RANGE
         return ErrorCode.NONE
 
-    def take(self, batches: Sequence[StoredBatch], limit: int, *, whole_first: bool) -> None:
+    def take(
+        self, batches: list[Buffer], last_offset: int, limit: int, *, whole_first: bool
+    ) -> None:
         """Keep batches that were read.
 
         Args:
-            batches: what was read.
+            batches: the bytes of what was read.
+            last_offset: the last one of them.
             limit: the bytes that there is room for.
             whole_first: whether the first batch is taken even if it is larger (KIP-74).
         """
-        if batches and (whole_first or len(batches[0].data) <= limit):
-            self.batches = [batch.data for batch in batches]
-            self.size_bytes = self.counted_bytes = sum(map(len, self.batches))
-            self.last_offset = batches[-1].last_offset
-            if batches[-1].last_offset + 1 >= self.upto_offset:
+        if batches and (whole_first or len(batches[0]) <= limit):
+            self.batches = batches
+            self.size_bytes = self.counted_bytes = sum(map(len, batches))
+            self.last_offset = last_offset
+            if last_offset + 1 >= self.upto_offset:
                 return
         # Like Kafka, a fetch that cannot hold what there is does not wait for more of it.
         self.counted_bytes = max(self.size_bytes, limit)

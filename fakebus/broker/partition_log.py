@@ -36,7 +36,7 @@ from fakebus.storage.interface import (
     LogStorage,
     StoredBatch,
 )
-from fakebus.types import TopicPartition
+from fakebus.types import Buffer, TopicPartition
 
 FIRST_LEADER_EPOCH = 0
 """There is one broker and it leads for ever: the epoch moves only when a log is truncated."""
@@ -237,6 +237,17 @@ class PartitionLog:
         if cached is not None:
             return cached
         return await self._storage.read_batches(
+            self.log_id, from_offset, upto_offset, max_bytes, max_batches
+        )
+
+    async def read_data(
+        self, from_offset: int, upto_offset: int, max_bytes: int, max_batches: int
+    ) -> tuple[list[Buffer], int] | None:
+        """Return the bytes of those batches, and the last offset in them; ``None`` if damaged."""
+        cached = self._tail.read(from_offset, upto_offset, max_bytes, max_batches)
+        if cached:
+            return [batch.data for batch in cached], cached[-1].last_offset
+        return await self._storage.read_data(
             self.log_id, from_offset, upto_offset, max_bytes, max_batches
         )
 

@@ -58,6 +58,8 @@ NO_PRODUCER_ID = -1
 NO_PRODUCER_EPOCH = -1
 NO_SEQUENCE = -1
 
+_BEGINNING = Struct(">qiibI")
+"""What the CRC does not cover, and the CRC."""
 _MAX_INT32 = 0x7FFFFFFF
 _INT16 = Struct(">h")
 _INT32 = Struct(">i")
@@ -225,6 +227,28 @@ def invalid_crcs(batches: Sequence[Buffer]) -> list[int]:
         ):
             wrong.append(place)
     return wrong
+
+
+def count_sound(batches: Sequence[tuple[int, Buffer]]) -> int:
+    """Return how many batches come before the first that is not what it was written as.
+
+    Args:
+        batches: each with the base offset that it is to have.
+    """
+    sound = 0
+    for base_offset, buffer in batches:
+        if len(buffer) < HEADER_SIZE:
+            break
+        base, length, _, magic, crc = _BEGINNING.unpack_from(buffer)
+        if (
+            base != base_offset
+            or length + LENGTH_OVERHEAD != len(buffer)
+            or magic != MAGIC
+            or crc != crc32c(memoryview(buffer)[CRC_START:], 0)
+        ):
+            break
+        sound += 1
+    return sound
 
 
 def assign_offset(buffer: bytearray | memoryview, base_offset: int, leader_epoch: int) -> None:

@@ -42,7 +42,6 @@ Also called when the write is refused because storage is closed.
 ANY_NUMBER = 1 << 62
 """Where a number of batches is not limited."""
 
-
 ABORT_FLAG = 1 << 16
 """Beside a batch's own attributes: it is the marker of an aborted transaction.
 
@@ -157,11 +156,7 @@ class LogAppends(Protocol):
     """Batches in, at the end of a log."""
 
     def append_batches(
-        self,
-        log_id: int,
-        batches: Sequence[StoredBatch],
-        on_done: OnDone,
-        undo: Undo | None = None,
+        self, log_id: int, batches: Sequence[StoredBatch], on_done: OnDone, undo: Undo | None = None
     ) -> None:
         """Enqueue batches whose offsets are assigned; ``on_done`` runs after the commit.
 
@@ -186,6 +181,11 @@ class LogReads(Protocol):
         Stops before ``max_bytes`` or ``max_batches`` would be exceeded, but returns at least one
         batch if there is one; only batches whose base offset is below ``upto_offset`` count.
         """
+
+    async def read_data(
+        self, log_id: int, from_offset: int, upto_offset: int, max_bytes: int, max_batches: int
+    ) -> tuple[list[Buffer], int] | None:
+        """Return their bytes and the last offset in them; ``None`` if the first is damaged."""
 
     async def summaries(
         self, log_id: int, from_offset: int, upto_offset: int, limit: int

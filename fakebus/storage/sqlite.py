@@ -109,6 +109,7 @@ class SqliteStorage:
         self.flush = writer.flush
         self.append_batches = logs.append_batches
         self.read_batches = logs.read_batches
+        self.read_data = logs.read_data
         self.first_batch_at_or_after = logs.first_batch_at_or_after
         self.batch_with_max_timestamp = logs.batch_with_max_timestamp
         self.retention_cut = logs.retention_cut

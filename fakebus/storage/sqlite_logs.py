@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from fakebus.limited_log import LimitedLog
+from fakebus.records.batch import parse_header
 from fakebus.storage import sqlite_markers, sqlite_reads
 from fakebus.storage.interface import (
     ANY_NUMBER,
@@ -23,6 +24,7 @@ from fakebus.storage.sqlite_purge import delete_last, plan_purge
 from fakebus.storage.sqlite_times import TimeBlocks
 from fakebus.storage.sqlite_transaction import MAX_OFFSET, OFFSET_BITS, Operation, Transaction
 from fakebus.storage.sqlite_writer import GroupCommitWriter
+from fakebus.types import Buffer
 
 _append = Transaction.append
 
@@ -81,6 +83,20 @@ class SqliteLogs:
                 batches[0].last_offset + 1,
             )
         return batches
+
+    async def read_data(
+        self, log_id: int, from_offset: int, upto_offset: int, max_bytes: int, max_batches: int
+    ) -> tuple[list[Buffer], int] | None:
+        """Return the bytes of those batches, and the last offset in them."""
+        start = max(from_offset, self._log_starts.get(log_id, 0))
+        found = await self._reader.read(
+            sqlite_reads.read_data, log_id, start, upto_offset, max_bytes, max_batches
+        )
+        if found is None:
+            # What is damaged is told there.
+            await self.read_batches(log_id, from_offset, upto_offset, max_bytes, max_batches)
+            return None
+        return found, parse_header(found[-1]).last_offset if found else -1
 
     async def first_batch_at_or_after(
         self, log_id: int, timestamp: int, from_offset: int, upto_offset: int

@@ -13,7 +13,7 @@ from fakebus.broker.fetching import FetchTarget
 from fakebus.broker.partition_log import PartitionLog
 from fakebus.errors import ErrorCode, StorageError
 from fakebus.storage.interface import StoredBatch
-from fakebus.types import TopicPartition
+from fakebus.types import Buffer, TopicPartition
 from tests.manual_clock import ManualClock
 from tests.unit.broker.batches import T0, batch
 
@@ -79,15 +79,15 @@ class ColdLog:
     def __init__(self, log: PartitionLog, monkeypatch: pytest.MonkeyPatch) -> None:
         self.reads = 0
         self.go_on = asyncio.Event()
-        self._read = log.read
+        self._read = log.read_data
         self._read_cached = log.read_cached
-        monkeypatch.setattr(log, "read", self.read)
+        monkeypatch.setattr(log, "read_data", self.read)
         monkeypatch.setattr(log, "read_cached", self.read_cached)
 
     def read_cached(self, *arguments: int) -> list[StoredBatch] | None:
         return self._read_cached(*arguments) if self.reads else None
 
-    async def read(self, *arguments: int) -> Sequence[StoredBatch]:
+    async def read(self, *arguments: int) -> tuple[list[Buffer], int] | None:
         self.reads += 1
         await self.go_on.wait()
         return await self._read(*arguments)
@@ -145,7 +145,7 @@ async def test_batches_that_cannot_be_read_are_an_error_of_their_partition(
     async def fail(*_: int) -> Sequence[StoredBatch]:
         raise StorageError("the disk is gone")
 
-    monkeypatch.setattr(logs[0], "read", fail)
+    monkeypatch.setattr(logs[0], "read_data", fail)
     monkeypatch.setattr(logs[0], "read_cached", lambda *_: None)
     targets = [FetchTarget(log, 0, 1000) for log in logs]
     found = await broker.fetch(targets, max_wait_ms=1000, min_bytes=1000)

@@ -17,6 +17,7 @@ from fakebus.records.batch import (
     clear_timestamp_type,
     codec_of,
     compute_crc,
+    count_sound,
     invalid_crcs,
     parse_header,
     set_log_append_time,
@@ -236,3 +237,19 @@ def test_other_record_formats_are_refused_by_name(magic: int) -> None:
     struct.pack_into("b", batch, 16, magic)
     with pytest.raises(InvalidBatchError, match=f"format {magic} "):
         check_whole(batch)
+
+
+@pytest.mark.parametrize("place", [7, 11, 16, 17, 22, HEADER_SIZE])
+def test_batches_are_sound_up_to_the_first_in_which_a_byte_has_changed(place: int) -> None:
+    batches = [(offset, one_record()) for offset in range(3)]
+    for offset, data in batches:
+        assign_offset(data, offset, 4)
+    assert count_sound(batches) == 3
+    batches[1][1][place] ^= 1
+    assert count_sound(batches) == 1
+
+
+def test_a_batch_that_is_cut_off_is_not_sound() -> None:
+    assert count_sound([(0, one_record()[:-1])]) == 0
+    assert count_sound([(0, one_record()[:20])]) == 0
+    assert count_sound([]) == 0

@@ -471,3 +471,30 @@ async def test_a_disk_that_fails_at_the_look_is_told_with_the_file_and_what_foll
     assert str(told.value) == f"{data_file}: Input/output error"
     await append(storage, log_id, batch(0))
     await storage.close()
+
+
+async def test_what_fetches_read_ends_before_a_damaged_batch_too(
+    open_storage: OpenStorage,
+    data_file: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sqlite_reads, "damaged_batches", damaged_batches)
+    log_id = await make_file(open_storage, data_file)
+    storage = await open_storage(data_file)
+    whole = [each.data for each in await storage.read_batches(log_id, 0, 100, 1 << 20)]
+    assert await storage.read_data(log_id, 0, 100, 1 << 20, 100) == (whole, 39)
+    size = len(whole[0])
+    assert await storage.read_data(log_id, 0, 100, 3 * size + 9, 100) == (whole[:3], 2)
+    assert await storage.read_data(log_id, 5, 100, 1, 100) == (whole[5:6], 5)
+    assert await storage.read_data(log_id, 5, 100, 1 << 20, 4) == (whole[5:9], 8)
+    assert await storage.read_data(log_id, 40, 100, 1 << 20, 4) == ([], -1)
+    await storage.close()
+    value = b"0007" * 250
+    overwrite(data_file, content_of(data_file).replace(value, value[:-1] + b"8"))
+    storage = await open_storage(data_file)
+    assert await storage.read_data(log_id, 0, 100, 1 << 20, 100) == (whole[:7], 6)
+    assert caplog.text == ""
+    assert await storage.read_data(log_id, 7, 100, 1 << 20, 100) is None
+    assert "the batch at offset 7 of" in caplog.text
+    assert await storage.read_data(log_id, 8, 100, 1 << 20, 100) == (whole[8:], 39)
