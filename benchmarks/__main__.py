@@ -16,7 +16,7 @@ from confluent_kafka import KafkaException
 
 from benchmarks import growth, page, profile, versions
 from benchmarks.measures import MEASURES, SIZES, Size
-from benchmarks.peers import PEERS, PeerMissingError
+from benchmarks.peers import PEERS, PeerMissingError, time_limit
 from benchmarks.peers import versions as peer_versions
 from benchmarks.results import CHECKOUT, RESULTS, Results, machine, print_table
 
@@ -46,7 +46,8 @@ def compare(results: Results, servers: list[str], measures: list[str], size: Siz
                         if f"{name}: {measure}" in results.missing:
                             continue
                         try:
-                            figures = MEASURES[measure](server, size)
+                            with time_limit(size.step_limit_s, f"{name}: {measure}"):
+                                figures = MEASURES[measure](server, size)
                         except (KafkaException, RuntimeError, OSError, EOFError) as error:
                             results.missing[f"{name}: {measure}"] = _reason(error)
                         else:
@@ -96,7 +97,8 @@ def main() -> None:
             print(f"not measured: {word}: {reason}")
         growth.measure(results, arguments.curves, size)
         if arguments.curves:
-            results.profile = profile.measure()
+            with time_limit(size.step_limit_s, "the profile"):
+                results.profile = profile.measure()
     results.machine["load_after"] = [round(each, 1) for each in os.getloadavg()]
     results.machine["minutes"] = round((time.monotonic() - started) / 60, 1)
     print(f"\n{results.machine}")

@@ -18,7 +18,7 @@ from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 
 from benchmarks import workloads
 from benchmarks.measures import Size, quantile
-from benchmarks.peers import Fakebus
+from benchmarks.peers import Fakebus, time_limit
 from benchmarks.registry import Client
 from benchmarks.results import Results, number
 from fakebus.protocol import codec
@@ -210,7 +210,7 @@ def records(size: Size) -> Steps:
             workloads.produce(bus.bootstrap_servers, topic, values, count - made)
             made = count
             point = _started_anew(bus) | _acknowledgement(bus)
-            point["1 MB from the middle, ms"] = _median_ms(_reading(bus, topic, count // 2), 5)
+            point["1 MB from the middle, ms"] = _reading_ms(bus, topic, count // 2)
             yield count, point
 
 
@@ -233,15 +233,18 @@ def batches(size: Size) -> Steps:
             made = count
             point = _started_anew(bus) | _acknowledgement(bus)
             point["batches/s"] = rate
-            point["1 MB from the middle, ms"] = _median_ms(_reading(bus, topic, count // 2), 5)
+            point["1 MB from the middle, ms"] = _reading_ms(bus, topic, count // 2)
             yield count, point
 
 
-def _reading(bus: Fakebus, topic: str, offset: int) -> Callable[[], None]:
-    """Return what reads a megabyte from an offset on, or up to the end."""
+def _reading_ms(bus: Fakebus, topic: str, offset: int) -> float:
+    """Return how long the bus takes for a megabyte from an offset on, or up to the end.
 
-    def read() -> None:
-        at, length = offset, 0
+    What this client takes to find the records' end in the answers is not counted.
+    """
+
+    def read() -> float:
+        at, length, taken = offset, 0, 0.0
         with RawClient(bus.bootstrap_servers) as client:
             while length < 1_000_000:
                 wanted = FetchRequestFetchPartition(
@@ -253,14 +256,17 @@ def _reading(bus: Fakebus, topic: str, offset: int) -> Callable[[], None]:
                     max_bytes=1_000_000,
                     topics=[FetchRequestFetchTopic(topic=topic, partitions=[wanted])],
                 )
+                started = time.perf_counter()
                 answer = client.call(ApiKey.FETCH, 11, request).responses[0].partitions[0]
+                taken += time.perf_counter() - started
                 data = bytes(answer.records or b"")
                 if not data:
-                    return
+                    break
                 length += len(data)
                 at += _records_in(data)
+        return taken * 1000
 
-    return read
+    return statistics.median(read() for _ in range(5))
 
 
 def _records_in(data: bytes) -> int:
@@ -336,7 +342,12 @@ def measure(results: Results, curves: Sequence[str], size: Size) -> None:
     """Measure curves, and print them as they grow."""
     for word in curves:
         series: dict[str, list[tuple[int, float]]] = {}
-        for count, point in CURVES[word](size):
+        steps = CURVES[word](size)
+        while True:
+            with time_limit(size.step_limit_s, f"a step of the curve {word}"):
+                count, point = next(steps, (0, {}))
+            if not point:
+                break
             for name, value in point.items():
                 series.setdefault(name, []).append((count, float(f"{value:.4g}")))
             told = "   ".join(f"{name} {number(value)}" for name, value in point.items())

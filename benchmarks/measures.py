@@ -47,6 +47,8 @@ class Size:
     topics: int
     schemas: int
     connections: int
+    step_limit_s: float
+    """How long one measure of one server, or one step of a curve, may take."""
 
 
 SIZES = {
@@ -63,6 +65,7 @@ SIZES = {
         topics=100,
         schemas=100,
         connections=100,
+        step_limit_s=120,
     ),
     # All figures within six minutes.
     "small": Size(
@@ -77,6 +80,7 @@ SIZES = {
         topics=10_000,
         schemas=10_000,
         connections=2_000,
+        step_limit_s=300,
     ),
     "full": Size(
         rounds=5,
@@ -90,6 +94,7 @@ SIZES = {
         topics=10_000,
         schemas=50_000,
         connections=5_000,
+        step_limit_s=3_600,
     ),
 }
 

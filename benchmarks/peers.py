@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import shutil
@@ -9,8 +10,10 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
@@ -25,6 +28,34 @@ START_TIMEOUT_S = 60
 
 class PeerMissingError(Exception):
     """A peer is not installed; the text says what it takes."""
+
+
+@contextmanager
+def time_limit(seconds: float, what: str) -> Iterator[None]:
+    """End all of it when a step takes too long, and tell where this process and servers stand.
+
+    Args:
+        seconds: how long it may take.
+        what: the step, for whoever reads that.
+    """
+
+    def end() -> None:
+        print(f"{what} has taken more than {seconds:.0f} s, and stands here:", file=sys.stderr)
+        faulthandler.dump_traceback()
+        for server in psutil.Process().children(recursive=True):
+            # Those in Python tell where they stand, too, and end.
+            with suppress(psutil.NoSuchProcess):
+                server.send_signal(signal.SIGABRT)
+        psutil.wait_procs(psutil.Process().children(), timeout=10)
+        os._exit(1)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 class Server:
@@ -162,12 +193,16 @@ class Fakebus(_Process):
         ready.unlink(missing_ok=True)
         port = free_port()
         run = [*self._under, "-m", "fakebus"] if self._uvloop else ["-c", _WITHOUT_UVLOOP]
-        command = [sys.executable, *run, "up", "--log-level", "error", "--ready-file", str(ready)]
+        command = [sys.executable, "-X", "faulthandler", *run, "up", "--log-level", "error"]
+        command += ["--ready-file", str(ready)]
         command += ["--memory"] if self._memory else ["--data", str(self._place / "bench.db")]
         command += ["--kafka", f"127.0.0.1:{port}", "--http", "127.0.0.1:0", *self._arguments]
         started = time.perf_counter()
         self._start(command, port, _environment(self._checkout))
         while not ready.exists():
+            # Another server may have answered at the port, that has kept this one from its own.
+            if self._process.poll() is not None or time.perf_counter() - started > START_TIMEOUT_S:
+                raise RuntimeError(f"{self.name} answers, but is not ready")
             time.sleep(0.001)
         self.ready_seconds = time.perf_counter() - started
         self.http_url = json.loads(ready.read_text())["http_url"]

@@ -168,7 +168,8 @@ def acknowledgement_latencies(bootstrap_servers: str, topic: str, count: int) ->
     for _ in range(count):
         started = time.perf_counter()
         producer.produce(topic, value, partition=0)
-        producer.flush(30)
+        if producer.flush(30):
+            raise RuntimeError("the message was not acknowledged")
         latencies.append((time.perf_counter() - started) * 1000)
     return latencies[count // 10 :]
 

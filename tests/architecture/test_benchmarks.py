@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from xml.etree.ElementTree import fromstring
 
@@ -79,3 +81,19 @@ def test_every_measured_figure_of_a_page_has_its_command_beside_it() -> None:
         if (found := MEASURED.search(" ".join(paragraph.split()))) and not COMMAND.search(paragraph)
     ]
     assert alone == []
+
+
+def test_a_step_that_stands_still_is_ended_and_tells_where() -> None:
+    code = (
+        "import time\nfrom benchmarks.peers import time_limit\n"
+        "with time_limit(60, 'a quick step'):\n    pass\n"
+        "def stand_still():\n    time.sleep(60)\n"
+        "with time_limit(0.05, 'kfake: reset'):\n    stand_still()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "kfake: reset has taken more than 0 s" in done.stderr
+    assert "in stand_still" in done.stderr
+    assert "a quick step" not in done.stderr
