@@ -9,6 +9,7 @@ import socket
 import struct
 import time
 from collections.abc import Collection, Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -177,7 +178,12 @@ def owners_of(
     missing = {f"socket:[{inode}]": inode for inode in inodes}
     found: dict[int, Process] = {}
     end = None if within_s is None else time.thread_time() + within_s
-    for pid in dict.fromkeys((*likely, *all_processes(proc))) if missing else ():
+    tried: set[int] = set()
+    # All processes are listed only if the likely ones are none of them.
+    for pid in chain(likely, all_processes(proc)) if missing else ():
+        if pid in tried:
+            continue
+        tried.add(pid)
         process = None
         for name in _open_files(proc / str(pid) / "fd"):
             if (inode := missing.pop(name, None)) is not None:

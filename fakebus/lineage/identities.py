@@ -27,7 +27,7 @@ from fakebus.storage.lineage_interface import IdentityRow, LineageStore
 _LOOK_EVERY_S = 0.25
 """How long what comes in is gathered: to wake for every record would cost each of them."""
 _LOOK_AGAIN_S = 60.0
-_BUSY_SHARE = 0.25
+_BUSY_SHARE = 0.1
 """From this share of the loop's thread on that others use, there is no time for the past."""
 _BUSY_REST = 60
 _IDLE_REST = 1
@@ -169,13 +169,14 @@ class Identities:
     async def _follow(self) -> None:
         failures = FailureLog("looking at records")
         while True:
-            waiting, began = tuple(self._waiting), monotonic()
+            waiting = tuple(self._waiting)
             failures.begin_run()
             with failures.catch("all topics"):
                 await self._pass()
             _settle(waiting)
-            await self._sleep(began + _LOOK_EVERY_S - monotonic())
             await self._wait_for_more()
+            # Much that came at once is not looked at while its readers are sent it.
+            await self._rest(_LOOK_EVERY_S)
 
     async def _wait_for_more(self) -> None:
         # What is stored without a note, as after a restart, is looked for now and then.

@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 
 from fakebus.broker.activity import Peer
 from fakebus.broker.record_thread import politely
@@ -67,7 +67,8 @@ class PeerFinder:
         inode = self._sockets.inode(_connection(peer))
         if inode:
             # The one that has connected last, or one that has just been started.
-            likely = (*islice(self._known, 2), *islice(all_processes(), 8), *self._known)
+            new = islice(all_processes(), 8)
+            likely = chain(islice(self._known, 2), new, self._known)
             owners = owners_of([inode], likely, within_s=_LOOK_AT_ONCE_S)
             self._take(peer, owners.get(inode))
         if peer.process is not None or len(self._waiting) >= _MOST_WAITING:

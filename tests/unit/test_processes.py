@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from fakebus import processes
 from fakebus.processes import Connection, SocketDiagnosis, inodes_of, owners_of
 
 
@@ -75,6 +76,24 @@ def test_processes_are_looked_through_as_long_as_others_may_wait() -> None:
             assert owners_of([inode], [likely])[inode].pid == os.getpid()
             assert owners_of([inode], [likely], within_s=-1) == {}
         assert owners_of([inode], [os.getpid()], within_s=5)[inode].pid == os.getpid()
+
+
+def test_all_processes_are_listed_only_when_the_likely_ones_are_none_of_the_owners(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    listings: list[Path] = []
+
+    def listed(proc: Path) -> Iterator[int]:
+        listings.append(proc)
+        yield os.getpid()
+
+    monkeypatch.setattr(processes, "all_processes", listed)
+    with socket.socket() as own:
+        inode = inode_of(own)
+        assert owners_of([inode], [1 << 30, os.getpid()])[inode].pid == os.getpid()
+        assert listings == []
+        assert owners_of([inode], [1 << 30])[inode].pid == os.getpid()
+        assert len(listings) == 1
 
 
 def test_without_proc_nobody_owns_anything(tmp_path: Path) -> None:
