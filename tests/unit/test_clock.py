@@ -52,7 +52,7 @@ async def test_an_adjustable_clock_runs_with_the_machine() -> None:
     clock.call_later(0.01, rung.set)
     await asyncio.wait_for(rung.wait(), 60)
     assert clock.monotonic() - before >= 0.01
-    assert abs(clock.now_ms() - time.time() * 1000) < 1000
+    assert abs(clock.now_ms() - time.time() * 1000) < 60_000
 
 
 async def test_a_frozen_clock_rings_only_when_it_is_advanced() -> None:
@@ -98,7 +98,7 @@ async def test_a_clock_is_set_to_any_time_but_timers_never_go_back() -> None:
     before_s = clock.monotonic()
     clock.reset()
     assert clock.monotonic() >= before_s
-    assert abs(clock.now_ms() - time.time() * 1000) < 1000
+    assert abs(clock.now_ms() - time.time() * 1000) < 60_000
     with pytest.raises(ValueError, match="does not go back"):
         clock.advance(-1)
 

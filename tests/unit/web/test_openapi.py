@@ -131,7 +131,7 @@ def send_cases(
     def agrees(case: schemathesis.Case[Any]) -> None:
         if change is not None:
             change(case)
-        response = case.call(base_url=url, session=session)
+        response = case.call(base_url=url, session=session, timeout=60)
         case.validate_response(
             response,
             checks=(
