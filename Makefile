@@ -11,10 +11,15 @@ unexport PYTHONDONTWRITEBYTECODE
 up: $(STAMP)  ## Start the seeded bus: Kafka on 127.0.0.1:9092, HTTP on 127.0.0.1:8081
 	$(BIN)/fakebus up --fixtures fixtures $(ARGS)
 
+# What "make test" leaves to others, since it needs toolchains or takes long.
+CLIENTS = tests/clients/test_other_languages.py tests/clients/test_share_groups.py tests/clients/test_rebalances.py tests/clients/test_registry_other_languages.py tests/clients/test_asyncapi.py tests/clients/test_flow_of_languages.py tests/clients/test_true_causes.py tests/clients/test_secure_other_languages.py tests/clients/test_streams_kills.py tests/unit/web/test_description.py tests/devstack
+LONG = tests/kill/test_bank.py tests/compatibility/test_data_files.py
+ELSEWHERE = $(CLIENTS) $(LONG) tests/clients/apps tests/differential tests/console
+
 # Three at a time, also on two cores: much of it is waiting for clients. The tests of a file go to one
 # process, so that what they share is made once.
 test: $(STAMP)  ## Unit tests and the Python clients
-	$(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder --ignore tests/clients/test_other_languages.py --ignore tests/clients/test_rebalances.py --ignore tests/clients/test_share_groups.py --ignore tests/clients/test_registry_other_languages.py --ignore tests/clients/test_asyncapi.py --ignore tests/clients/test_secure_other_languages.py --ignore tests/clients/test_flow_of_languages.py --ignore tests/clients/test_true_causes.py --ignore tests/devstack --ignore tests/differential --ignore tests/console --ignore tests/clients/test_streams_kills.py --ignore tests/kill/test_bank.py --ignore tests/compatibility/test_data_files.py --ignore tests/clients/apps $(ARGS)
+	$(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder $(addprefix --ignore ,$(ELSEWHERE)) $(ARGS)
 
 smoke: $(STAMP)  ## Install a wheel into a new environment, start it, use it and stop it
 	$(BIN)/python tools/smoke.py $(ARGS)
@@ -34,8 +39,8 @@ check: $(STAMP)  ## Format, lint, types, layers
 
 test-clients: $(STAMP)  ## kcat, Java, Go and Node clients (needs their toolchains)
 	$(BIN)/python tests/clients/build.py
-	$(BIN)/python -m pytest -q tests/clients/test_other_languages.py tests/clients/test_share_groups.py tests/clients/test_rebalances.py tests/clients/test_registry_other_languages.py tests/clients/test_asyncapi.py tests/clients/test_flow_of_languages.py tests/clients/test_true_causes.py tests/clients/test_secure_other_languages.py tests/clients/test_streams_kills.py tests/devstack $(ARGS)
-	$(BIN)/python -m pytest -q tests/kill/test_bank.py tests/compatibility/test_data_files.py
+	$(BIN)/python -m pytest -q $(CLIENTS) $(ARGS)
+	$(BIN)/python -m pytest -q $(LONG)
 	$(BIN)/python -m torture --brief
 
 test-apps: $(STAMP)  ## Applications that others wrote; on Apache Kafka with ARGS="--cluster kafka"

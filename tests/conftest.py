@@ -43,7 +43,7 @@ def pytest_collection_finish() -> None:
 
 
 _LONG = ("kill", "slow")
-_LONG_FILES = re.compile("tests/((clients|openedx|plugin|kill)/|unit/web/test_openapi)")
+_LONG_FILES = re.compile("tests/(clients|openedx|plugin|kill)/")
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
