@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterable
 from typing import Any, TypeVar, cast
+from weakref import WeakKeyDictionary
 
 from fakebus.real_time import monotonic
 
@@ -94,6 +95,8 @@ class TurnBudget:
 async def in_turns(items: Iterable[T]) -> AsyncIterator[T]:
     """Yield items, and leave the event loop to others whenever a slice of time is used up.
 
+    Of all that do so, one goes on in a turn of the event loop.
+
     Args:
         items: what a request names.
     """
@@ -101,6 +104,8 @@ async def in_turns(items: Iterable[T]) -> AsyncIterator[T]:
     for item in items:
         if monotonic() > until:
             await asyncio.sleep(0)
+            loop = asyncio.get_running_loop()
+            await _lines.setdefault(loop, Turnstile()).turn()
             until = monotonic() + SLICE_S
         yield item
 
@@ -154,6 +159,10 @@ class Turnstile:
             asyncio.get_running_loop().call_soon(self._lock.release)
 
 
+_lines: WeakKeyDictionary[asyncio.AbstractEventLoop, Turnstile] = WeakKeyDictionary()
+"""Where those stand that have used up a slice of time."""
+
+
 class SharedWork:
     """Work that is done once for all who ask for it before it begins.
 
@@ -187,3 +196,29 @@ class SharedWork:
         finally:
             if self._next is None:
                 self._running = None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody has asked for what is not done."""
+        return self._running is None and self._next is None
+
+
+class SharedWorks:
+    """Shared works by what they are; each is kept for as long as it is under way."""
+
+    def __init__(self) -> None:
+        self._works: dict[Hashable, SharedWork] = {}
+
+    async def outcome(self, what: Hashable, work: Callable[[], Awaitable[T]]) -> T:
+        """Return what ``work`` returns; see :meth:`SharedWork.outcome`."""
+        shared = self._works.setdefault(what, SharedWork())
+        try:
+            return await shared.outcome(work)
+        finally:
+            if shared.is_idle and self._works.get(what) is shared:
+                del self._works[what]
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is under way."""
+        return not self._works

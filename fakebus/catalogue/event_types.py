@@ -122,14 +122,13 @@ class Catalogue:
     def as_json(self) -> dict[str, Any]:
         """Return the catalogue as commands and HTTP give it."""
         told: dict[str, Any] = asdict(self)
-        told["services"] = [
-            {
-                "name": name,
-                "writes": [each.name for each in self.written_by(name)],
-                "reads": [each.name for each in self.read_by(name)],
-            }
-            for name in self.services
-        ]
+        services: dict[str, dict[str, Any]] = {}
+        for each in self.event_types:
+            for what, parties in (("writes", each.producers), ("reads", each.consumers)):
+                for name in dict.fromkeys(one.service for one in parties):
+                    service = services.setdefault(name, {"name": name, "writes": [], "reads": []})
+                    service[what].append(each.name)
+        told["services"] = [services[name] for name in sorted(services)]
         return told
 
 
@@ -164,12 +163,13 @@ def catalogue_of(landscape: Landscape) -> Catalogue:
         for one in landscape.subjects.values()
         if one.name not in keys and not one.name.endswith("-key")
     ]
+    referred = {of for one in landscape.subjects.values() for _, of, _ in one.latest.references}
     # Of names that several schemas have, such as CloudEvent, none says which event it is.
     names = Counter(one.latest.parsed.name for one in values)
     found = [
         _of_subject(landscape, one, names)
         for one in values
-        if one.topics or not _is_referred_to(landscape, one)
+        if one.topics or one.name not in referred
     ]
     written = {topic for one in values for topic in one.topics}
     found += [
@@ -183,14 +183,6 @@ def catalogue_of(landscape: Landscape) -> Catalogue:
         if said[each.description] > _MOST_ALIKE:
             each.description = ""
     return Catalogue(event_types=sorted(found, key=lambda each: each.name))
-
-
-def _is_referred_to(landscape: Landscape, subject: Subject) -> bool:
-    return any(
-        of == subject.name
-        for other in landscape.subjects.values()
-        for _, of, _ in other.latest.references
-    )
 
 
 def _of_subject(landscape: Landscape, subject: Subject, names: Counter[str | None]) -> EventType:
@@ -261,13 +253,11 @@ def _shared(
         consumers.setdefault(name, Party(service=name, declared=True))
     for reader in () if subject is None else subject.readers:
         consumers[reader.service].reads_with = reader.display_file
-    there = {one.name for one in topics}
-    for live in landscape.live:
-        if live.topic in there:
-            service = live.as_service(consumers)
-            party = consumers.setdefault(service, Party(service=service))
-            party.seen = True
-            party.groups.append(live.group)
+    for live in (each for one in topics for each in landscape.live_of(one.name)):
+        service = live.as_service(consumers)
+        party = consumers.setdefault(service, Party(service=service))
+        party.seen = True
+        party.groups.append(live.group)
     return {
         "owner": owner,
         "only_owner": any(one.config.get("fakebus.producers") for one in topics),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from fakebus.broker.record_thread import politely
-from fakebus.broker.turns import SharedWork, in_turns
+from fakebus.broker.turns import SharedWorks, in_turns
+from fakebus.catalogue.event_types import Catalogue, catalogue_of
 from fakebus.catalogue.smells import Smell, smells_of
 from fakebus.catalogue.subjects import (
     Landscape,
@@ -29,7 +30,13 @@ from fakebus.catalogue.subjects import (
 )
 from fakebus.cluster.browsing import ReadRequest, noted_parties_of, read_page
 from fakebus.cluster.events import Event
-from fakebus.cluster.interface import Cluster, NotOnThisCluster, SchemaDetails, Schemas
+from fakebus.cluster.interface import (
+    Cluster,
+    NotFoundError,
+    NotOnThisCluster,
+    SchemaDetails,
+    Schemas,
+)
 from fakebus.errors import FakebusError
 from fakebus.fixture_files.loader import load_fixtures
 from fakebus.fixture_files.parties import Parties, TopicParties
@@ -50,6 +57,8 @@ _SAMPLE_BYTES = 1 << 20
 """... in all partitions together not more than these, ..."""
 _SAMPLE_S = 0.3
 """... and for not longer."""
+_SMALL = 4096
+"""Bytes of examples that are decoded on the event loop."""
 _NEWEST = 200
 """Of a partition, how many records are looked at for smells."""
 _MOST_LOOKED_AT = 1000
@@ -58,15 +67,15 @@ Client = Mapping[str, Any]
 """What a bus tells of a client: its ``service``, ``groups`` and the topics it ``produces``."""
 T = TypeVar("T")
 logger = logging.getLogger("fakebus.catalogue")
-_works: WeakKeyDictionary[Bus, dict[Hashable, SharedWork]] = WeakKeyDictionary()
+_works: WeakKeyDictionary[Bus, SharedWorks] = WeakKeyDictionary()
 
 
-async def _shared(cluster: Cluster, what: Hashable, work: Callable[[], Awaitable[T]]) -> T:
+async def shared(cluster: Cluster, what: Hashable, work: Callable[[], Awaitable[T]]) -> T:
     """Return what ``work`` returns; of a bus it is done once for all who ask at a time."""
     if cluster.is_external:
         return await work()
-    works = _works.setdefault(cluster.bus("what it knows"), {})
-    return await works.setdefault(what, SharedWork()).outcome(work)
+    works = _works.setdefault(cluster.bus("what it knows"), SharedWorks())
+    return await works.outcome(what, work)
 
 
 async def cluster_landscape(
@@ -82,7 +91,7 @@ async def cluster_landscape(
         examples: whether to read the newest records of topics.
     """
     wanted = days, details, examples
-    return await _shared(cluster, ("cluster", *wanted), partial(_landscape, cluster, *wanted))
+    return await shared(cluster, ("cluster", *wanted), partial(_landscape, cluster, *wanted))
 
 
 async def _landscape(cluster: Cluster, days: int, details: bool, examples: bool) -> Landscape:
@@ -92,7 +101,10 @@ async def _landscape(cluster: Cluster, days: int, details: bool, examples: bool)
     clients: Sequence[Client] = ()
     if not cluster.is_external:
         clients = await cluster.bus("who produces").lineage.list_clients()
-    names = [one.name for one in summaries]
+    produced: dict[str, list[str]] = {}
+    for client in clients:
+        for name in client["produces"]:
+            produced.setdefault(name, []).append(client["service"])
     topics = {}
     async for one in in_turns(summaries):
         facts = TopicFacts(
@@ -100,23 +112,18 @@ async def _landscape(cluster: Cluster, days: int, details: bool, examples: bool)
             parties=parties.topics.get(one.name, TopicParties(name=one.name)),
             partitions=one.partitions,
             records=one.records,
-            seen_producers=tuple(
-                dict.fromkeys(each["service"] for each in clients if one.name in each["produces"])
-            ),
+            seen_producers=tuple(dict.fromkeys(produced.get(one.name, ()))),
         )
-        if details:
-            configs = (await cluster.topic(one.name)).configs
-            own = {each.name: each.value or "" for each in configs if each.source == "topic"}
-            facts = replace(facts, config=own)
-        if examples and one.mean_bytes < _LARGE:
-            newest = await _newest(cluster, one.name, one.partitions)
-            sample = sampled((each.key, each.size_bytes) for each in newest)
-            told = await asyncio.to_thread(politely, partial(_examples, newest))
-            stamps = partial(_stamps, newest)
-            facts = replace(facts, examples=told, sample=sample, stamps=stamps)
+        try:
+            if details:
+                facts = replace(facts, config=await _own_configs(cluster, one.name))
+            if examples and one.mean_bytes < _LARGE:
+                facts = await _with_examples(cluster, facts)
+        except NotFoundError:
+            continue  # it went meanwhile
         topics[one.name] = facts
     try:
-        subjects = await subjects_of(cluster.schemas, parties, names)
+        subjects = await subjects_of(cluster.schemas, parties, topics)
     except NotOnThisCluster:
         subjects = {}
     return Landscape(subjects=subjects, topics=topics, live=await _live(cluster, clients, days))
@@ -130,7 +137,7 @@ async def bus_landscape(
     They are read again for their events. If the files are gone, what is noted of them is left.
     """
     wanted = days, details, examples
-    return await _shared(cluster, ("bus", *wanted), partial(_of_bus, cluster, *wanted))
+    return await shared(cluster, ("bus", *wanted), partial(_of_bus, cluster, *wanted))
 
 
 async def _of_bus(cluster: Cluster, days: int, details: bool, examples: bool) -> Landscape:
@@ -140,16 +147,33 @@ async def _of_bus(cluster: Cluster, days: int, details: bool, examples: bool) ->
         return found
     try:
         # Large sets take their time, which clients need not wait for.
-        said = await asyncio.to_thread(_said, settings.fixtures, settings.profile, cluster.now_ms())
+        read = partial(_said, settings.fixtures, settings.profile, cluster.now_ms())
+        said = await asyncio.to_thread(politely, read)
     except FakebusError as error:
         logger.warning("the events of fixtures are left out, as they cannot be read: %s", error)
         return found
     return overlaid(found, said)
 
 
+async def found_in_catalogue(cluster: Cluster, search: str = "") -> Catalogue:
+    """Return the event types of a cluster in which all words of a text are found."""
+    whole = partial(_catalogue, cluster)
+    found = await shared(cluster, "catalogue", whole)
+    if not search.strip():
+        return found
+    return await asyncio.to_thread(politely, partial(found.found, search))
+
+
+async def _catalogue(cluster: Cluster) -> Catalogue:
+    landscape_of = cluster_landscape if cluster.is_external else bus_landscape
+    landscape = await landscape_of(cluster, details=True, examples=True)
+    # Comparing the versions of many schemas takes its time, which clients need not wait for.
+    return await asyncio.to_thread(politely, partial(catalogue_of, landscape))
+
+
 async def smells_of_bus(cluster: Cluster) -> list[Smell]:
     """Return what may be wrong with the events of a bus, also by its newest records."""
-    return await _shared(cluster, "smells", partial(_smells, cluster))
+    return await shared(cluster, "smells", partial(_smells, cluster))
 
 
 async def _smells(cluster: Cluster) -> list[Smell]:
@@ -165,23 +189,45 @@ async def _smells(cluster: Cluster) -> list[Smell]:
         )
     ]
     flow = await bus.flows.of_records("the newest records", places[:_MOST_LOOKED_AT], 1)
-    return await asyncio.to_thread(smells_of, landscape, flow)
+    return await asyncio.to_thread(politely, partial(smells_of, landscape, flow))
 
 
 def _said(fixtures: Sequence[Path], profile: str | None, now_ms: int) -> Landscape:
     return of_set(load_fixtures(fixtures, now_ms=now_ms, profile=profile))
 
 
-async def _newest(cluster: Cluster, topic: str, partitions: int) -> list[Event]:
-    """Return the newest records of a topic, the newest last."""
+async def _own_configs(cluster: Cluster, name: str) -> dict[str, str]:
+    """Return the configs that were set for a topic; NotFoundError if it is not there."""
+    if cluster.is_external:
+        found = (await cluster.topic(name)).configs
+        return {each.name: each.value or "" for each in found if each.source == "topic"}
+    # To describe all configs of each of thousands of topics would take seconds.
+    topic = cluster.bus("what was set").broker.topics.get(name)
+    if topic is None:
+        raise NotFoundError(f"there is no topic {name!r}")
+    return dict(topic.config.overrides)
+
+
+async def _with_examples(cluster: Cluster, facts: TopicFacts) -> TopicFacts:
+    """Return a topic with what its newest records show."""
+    if not facts.records:
+        return facts
     request = ReadRequest(
-        topics=(topic,),
+        topics=(facts.name,),
         newest_first=True,
-        limit=_SAMPLE * partitions,
+        limit=_SAMPLE * facts.partitions,
         max_bytes=_SAMPLE_BYTES,
         max_seconds=_SAMPLE_S,
     )
-    return list((await read_page(cluster, request)).events)[::-1]
+    newest = (await read_page(cluster, request)).events[::-1]
+    told = partial(_examples, newest)
+    is_small = sum(each.size_bytes for each in newest[-_EXAMPLES:]) < _SMALL
+    return replace(
+        facts,
+        examples=told() if is_small else await asyncio.to_thread(politely, told),
+        sample=sampled((each.key, each.size_bytes) for each in newest),
+        stamps=partial(_stamps, newest),
+    )
 
 
 def _stamps(events: Sequence[Event]) -> list[Stamp]:
@@ -202,7 +248,7 @@ def _examples(events: Sequence[Event]) -> list[object]:
 
 
 async def subjects_of(
-    schemas: Schemas, parties: Parties, topics: Sequence[str] = ()
+    schemas: Schemas, parties: Parties, topics: Collection[str] = ()
 ) -> dict[str, Subject]:
     """Return the subjects of a registry by name.
 
@@ -213,7 +259,7 @@ async def subjects_of(
     """
     search = _Search(schemas)
     found = {}
-    for name in await schemas.subjects():
+    async for name in in_turns(await schemas.subjects()):
         versions = []
         for number in await schemas.versions(name):
             versions.append(await search.version(name, number))

@@ -9,6 +9,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from fakebus.broker.topic_names import MAX_NAME_LENGTH
 from fakebus.fixture_files.contracts.shared import content_of
 from fakebus.fixture_files.drift.set_subjects import SetSubject, set_source, set_subjects
 from fakebus.fixture_files.encoding.batching import size_of
@@ -197,7 +198,7 @@ class LiveConsumer:
         return next(found, next(iter(self.services), self.group))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Landscape:
     """Landscape that a change can meet: all that is declared, and all that is there."""
 
@@ -208,6 +209,17 @@ class Landscape:
     live: Sequence[LiveConsumer] = ()
     roots: Sequence[Path] = ()
     """The directories of the fixture sets."""
+
+    def live_of(self, topic: str) -> Sequence[LiveConsumer]:
+        """Return the groups that have read a topic."""
+        return self._live_by_topic.get(topic, ())
+
+    @cached_property
+    def _live_by_topic(self) -> Mapping[str, Sequence[LiveConsumer]]:
+        found: dict[str, list[LiveConsumer]] = {}
+        for each in self.live:
+            found.setdefault(each.topic, []).append(each)
+        return found
 
 
 def of_set(fixture_set: FixtureSet) -> Landscape:
@@ -306,7 +318,7 @@ def _plain_examples(fixture_set: FixtureSet, topic: str) -> list[object]:
     return found[:_EXAMPLES]
 
 
-def declared(name: str, parties: Parties, topics: Iterable[str]) -> dict[str, Any]:
+def declared(name: str, parties: Parties, topics: Collection[str]) -> dict[str, Any]:
     """Return the arguments of a :class:`Subject` that follow from what is declared.
 
     Args:
@@ -314,17 +326,15 @@ def declared(name: str, parties: Parties, topics: Iterable[str]) -> dict[str, An
         parties: what is declared.
         topics: those that there are; one may be known by the subject's name only.
     """
-    named = [
-        each
-        for each in topics
-        if name in (f"{each}-key", f"{each}-value") or name.startswith(f"{each}-")
-    ]
-    found = list(parties.topics_of(name))
-    # TopicRecordNameStrategy puts the record behind the topic, which may have dashes itself.
-    found += [max(named, key=len)] if named and not found else []
+    found = parties.topics_of(name)
+    if not found:
+        # TopicRecordNameStrategy puts the record behind the topic, which may have dashes itself.
+        last = min(len(name) - 1, MAX_NAME_LENGTH)
+        begins = (name[:at] for at in range(last, 0, -1) if name[at] == "-")
+        found = tuple(each for each in begins if each in topics)[:1]
     own = parties.subjects.get(name)
     return {
-        "topics": tuple(found),
+        "topics": found,
         "producers": parties.producers(name),
         "consumers": parties.consumers(name),
         "readers": () if own is None else own.readers,

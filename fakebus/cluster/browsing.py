@@ -11,10 +11,11 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from heapq import heappop, heappush
 from math import inf
 
 from fakebus.broker.record_thread import politely
-from fakebus.broker.turns import Pace
+from fakebus.broker.turns import Pace, in_turns
 from fakebus.client.offsets import LogRange, offset_of
 from fakebus.client.positions import Position, PositionKind
 from fakebus.cluster.events import Event
@@ -171,6 +172,12 @@ class Reading:
         self._cluster = cluster
         self._request = request
         self._lanes: dict[TopicPartition, _Lane] = {}
+        self._empty: dict[TopicPartition, _Lane] = {}
+        """Those that go on and have nothing read ahead."""
+        self._next: list[tuple[tuple[int, str, int], TopicPartition]] = []
+        """Heap of those that have something."""
+        self._cursor: dict[TopicPartition, int] = {}
+        self._left = 0
         self._has_begun = False
         self._needles = needles_of(request.contains)
         self._is_search = request.matches is not None or bool(self._needles)
@@ -187,14 +194,14 @@ class Reading:
         """
         request = self._request
         if not self._has_begun:
-            self._lanes, self._has_begun = await self._begun(), True
-        lanes = self._lanes
+            self._has_begun = True
+            await self._begin()
         found: list[Event] = []
         size = self._scanned = 0
         self._budget = request.max_scanned
         end = None
         while len(found) < request.limit:
-            if self._is_waiting():
+            if self._empty:
                 # Nothing can be merged as long as one may have something older or newer.
                 if end is None:
                     end = monotonic() + (request.max_seconds or inf)
@@ -202,24 +209,39 @@ class Reading:
                     break
                 await self._refill(end)
                 continue
-            lane = min((each for each in lanes.values() if each.ahead), key=_order, default=None)
-            if lane is None:
+            if not self._next:
                 break
+            place = self._next[0][1]
+            lane = self._lanes[place]
             event = lane.ahead[-1] if request.newest_first else lane.ahead[0]
             size += event.size_bytes
             if found and size > request.max_bytes:
                 break
             found.append(event)
+            heappop(self._next)
             left = lane.left
             lane.take()
-            self._scanned += left - lane.left
+            self._sort_in(place, left)
             await self._pace.keep()
         return RecordPage(
             events=tuple(found),
-            cursor={place: lane.position for place, lane in lanes.items()},
+            cursor=dict(self._cursor),
             scanned=self._scanned,
-            left=sum(lane.left for lane in lanes.values()),
+            left=self._left,
         )
+
+    def _sort_in(self, place: TopicPartition, left: int) -> None:
+        """Take note of a lane that has moved on, and of which so much was left before."""
+        lane = self._lanes[place]
+        self._left += lane.left - left
+        self._scanned += left - lane.left
+        self._cursor[place] = lane.position
+        # The next time others come first.
+        self._empty.pop(place, None)
+        if lane.ahead:
+            heappush(self._next, (lane.order, place))
+        elif lane.left:
+            self._empty[place] = lane
 
     async def _wanted(self, events: Sequence[Event], size: int) -> Sequence[Event]:
         if not self._is_search:
@@ -233,40 +255,32 @@ class Reading:
             return False
         return self._request.matches is None or self._request.matches(event)
 
-    async def _begun(self) -> dict[TopicPartition, _Lane]:
+    async def _begin(self) -> None:
         request = self._request
-        logs = {
-            place: log
-            for place, log in (await self._cluster.ranges(request.topics)).items()
-            if request.partitions is None or place.partition in request.partitions
-        }
+        logs = await self._cluster.ranges(request.topics)
+        if request.partitions is not None:
+            logs = {p: log for p, log in logs.items() if p.partition in request.partitions}
         ends = request.ends or {}
         if request.until is not None:
             ends = await resolved(self._cluster, dict.fromkeys(logs, request.until), logs)
-        ranges = {
-            place: LogRange(
-                start=log.start, end=max(log.start, min(log.end, ends.get(place, log.end)))
-            )
-            for place, log in logs.items()
-        }
+        ranges = {}
+        async for place, log in in_turns(logs.items()):
+            end = max(log.start, min(log.end, ends.get(place, log.end)))
+            ranges[place] = LogRange(start=log.start, end=end)
         if request.cursor is None:
             start = request.start or (_LATEST if request.newest_first else _EARLIEST)
             at = await resolved(self._cluster, dict.fromkeys(ranges, start), ranges)
         else:
             at = {**{place: log.start for place, log in ranges.items()}, **request.cursor}
-        return {
-            place: _Lane(log, at[place], backwards=request.newest_first)
-            for place, log in ranges.items()
-        }
-
-    def _is_waiting(self) -> bool:
-        """Return whether a lane that goes on has no record."""
-        return any(lane.left and not lane.ahead for lane in self._lanes.values())
+        async for place, log in in_turns(ranges.items()):
+            self._lanes[place] = lane = _Lane(log, at[place], backwards=request.newest_first)
+            self._left += lane.left
+            self._sort_in(place, lane.left)
 
     async def _refill(self, end: float) -> None:
         """Read on where there is no record, at least once and else until a moment."""
         request = self._request
-        empty = {p: lane for p, lane in self._lanes.items() if not lane.ahead and lane.left}
+        empty = dict(self._empty)
         wanted = _SCAN_WINDOW if self._is_search else request.limit
         size = max(wanted // max(len(self._lanes), 1) + 1, _MIN_WINDOW)
         most = self._budget // len(empty)
@@ -274,17 +288,18 @@ class Reading:
             # To know the newest of a window, all of it has to be read.
             mean = request.max_bytes // _FIRST_WINDOW if self._mean is None else self._mean
             most = min(most, int(request.max_bytes / (mean + 1)) // len(empty))
-        windows = {place: lane.window(size, max(most, 1)) for place, lane in empty.items()}
-        left = sum(lane.left for lane in empty.values())
         # A bus reads one partition after the other anyway, and may stop between any two of them.
-        parts = [windows] if self._cluster.is_external else [{p: w} for p, w in windows.items()]
+        parts = [list(empty)] if self._cluster.is_external else [[place] for place in empty]
         room = float(request.max_bytes)
         for part in parts:
-            room -= await self._fill(part, room)
-            self._budget -= sum(window.records for window in part.values())
+            left = {place: empty[place].left for place in part}
+            windows = {place: empty[place].window(size, max(most, 1)) for place in part}
+            room -= await self._fill(windows, room)
+            for place in part:
+                self._sort_in(place, left[place])
+            self._budget -= sum(window.records for window in windows.values())
             if monotonic() > end or (room < 0 and not request.newest_first):
                 break
-        self._scanned += left - sum(lane.left for lane in empty.values())
 
     async def _fill(self, windows: Mapping[TopicPartition, LogRange], room: float) -> int:
         """Read windows; return the bytes of what is kept of them."""
@@ -306,10 +321,6 @@ class Reading:
         for place, window in windows.items():
             self._lanes[place].go_on(window, complete=complete)
         return size
-
-
-def _order(lane: _Lane) -> tuple[int, str, int]:
-    return lane.order
 
 
 async def read_page(cluster: Cluster, request: ReadRequest) -> RecordPage:
@@ -369,7 +380,7 @@ async def resolved(
     )
     return {
         place: offset_of(position, ranges[place], moments.get(place, -1))
-        for place, position in positions.items()
+        async for place, position in in_turns(positions.items())
     }
 
 

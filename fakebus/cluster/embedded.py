@@ -19,7 +19,7 @@ from fakebus.broker.partition_log import PartitionLog
 from fakebus.broker.tail import LogCursor, Start, Tail, readable_end
 from fakebus.broker.topic_requests import DEFAULT, NewPartitions, NewTopic, TopicToDelete
 from fakebus.broker.topics import Topic
-from fakebus.broker.turns import Pace
+from fakebus.broker.turns import Pace, in_turns
 from fakebus.client.connection import NotFoundError
 from fakebus.client.groups import GroupDetails, GroupMember, GroupPartition, group_in_use
 from fakebus.client.offsets import LogRange
@@ -100,7 +100,7 @@ class EmbeddedCluster:
                 size_bytes=sum([await log.size_bytes() for log in topic.partitions]),
                 is_internal=is_internal_topic(topic.name),
             )
-            for topic in topics
+            async for topic in in_turns(topics)
         ]
 
     def _topic(self, name: str) -> Topic:
@@ -186,7 +186,7 @@ class EmbeddedCluster:
         """Return where the logs of topics begin and end; NotFoundError if one is not there."""
         return {
             log.topic_partition: _range(log)
-            for name in topics
+            async for name in in_turns(topics)
             for log in self._topic(name).partitions
         }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from itertools import chain
 from typing import Any
 
@@ -48,7 +49,7 @@ class SubjectParties:
     """File and line of the newest version."""
 
 
-@dataclass(slots=True)
+@dataclass
 class Parties:
     """Parties by topic and by subject."""
 
@@ -70,7 +71,16 @@ class Parties:
 
     def topics_of(self, subject: str) -> tuple[str, ...]:
         """Return the topics that are written with a subject."""
-        return tuple(one.name for one in self.topics.values() if subject in one.subjects)
+        return tuple(self._by_subject.get(subject, ()))
+
+    @cached_property
+    def _by_subject(self) -> Mapping[str, list[str]]:
+        """The topics of each subject, once all are there."""
+        found: dict[str, list[str]] = {}
+        for one in self.topics.values():
+            for subject in dict.fromkeys(one.subjects):
+                found.setdefault(subject, []).append(one.name)
+        return found
 
     def producers(self, subject: str) -> tuple[str, ...]:
         """Return the services that are said to write a subject."""

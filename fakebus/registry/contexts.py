@@ -121,6 +121,8 @@ def context_name(context: str) -> str:
 
 def matches(subject: str, prefix: str) -> bool:
     """Return whether a subject begins with a prefix, which may be for all contexts."""
+    if prefix == ":*:":
+        return True
     if prefix.startswith(":*:"):
         return qualified(subject).name.startswith(prefix[3:])
     wanted, found = qualified(prefix), qualified(subject)

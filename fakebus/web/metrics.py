@@ -6,19 +6,33 @@ they are asked for; only requests and bytes are counted, in :mod:`fakebus.broker
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from fakebus import __version__
-from fakebus.broker.topics import Topic
+from fakebus.broker.record_thread import politely
+from fakebus.broker.turns import in_turns
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.servers import Bus
 
 _PLACE = ("topic", "partition")
 _Rows = list[tuple[tuple[str, ...], float]]
+
+
+class _Family(NamedTuple):
+    """Family of metrics of one name."""
+
+    kind: type[GaugeMetricFamily | CounterMetricFamily]
+    name: str
+    help_text: str
+    labels: tuple[str, ...]
+    rows: _Rows
 
 
 async def exposition(bus: Bus, http: Mapping[tuple[str, str, int], int]) -> bytes:
@@ -28,78 +42,81 @@ async def exposition(bus: Bus, http: Mapping[tuple[str, str, int], int]) -> byte
         bus: which they are of.
         http: how many requests by HTTP there were, by method, route and status.
     """
-    sizes = {}
-    for topic in list(bus.broker.topics):
-        for log in topic.partitions:
-            sizes[_place(topic, log.topic_partition.partition)] = await log.size_bytes()
+    found = _Metrics(bus)
+    topics = await found.topics()
+    families = [*topics, *found.groups(), *found.traffic(), *found.own(http)]
+    # The text of thousands of partitions takes its time, which clients need not wait for.
+    return await asyncio.to_thread(politely, partial(_text, families))
+
+
+def _text(families: Sequence[_Family]) -> bytes:
     registry = CollectorRegistry()
-    registry.register(_Metrics(bus, sizes, http))
+    registry.register(_Collector(families))
     return generate_latest(registry)
 
 
-def _place(topic: Topic, partition: int) -> tuple[str, str]:
-    return topic.name, str(partition)
+class _Collector(Collector):
+    """Collector of families that were read before."""
 
-
-class _Metrics(Collector):
-    """Collector of the metrics of one moment."""
-
-    def __init__(
-        self,
-        bus: Bus,
-        sizes: Mapping[tuple[str, str], int],
-        http: Mapping[tuple[str, str, int], int],
-    ) -> None:
-        self._bus = bus
-        self._broker = bus.broker
-        self._sizes = sizes
-        self._http = http
+    def __init__(self, families: Sequence[_Family]) -> None:
+        self._families = families
 
     def collect(self) -> Iterator[Metric]:
         """Yield the families."""
-        yield from self._topics()
-        yield from self._groups()
-        yield from self._traffic()
-        yield from self._own()
+        for each in self._families:
+            family = each.kind(each.name, each.help_text, labels=each.labels)
+            for values, value in each.rows:
+                family.add_metric(values, value)
+            yield family
 
-    def _topics(self) -> Iterator[Metric]:
+
+class _Metrics:
+    """Metrics of one moment."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._broker = bus.broker
+
+    async def topics(self) -> list[_Family]:
+        """Return those of topics and brokers."""
         nodes, topics = self._broker.nodes, list(self._broker.topics)
         rows: dict[str, _Rows] = {name: [] for name in _PARTITION_METRICS}
-        for topic in topics:
-            for log in topic.partitions:
-                replicas = nodes.replicas(topic, log.topic_partition.partition)
-                in_sync, leader = nodes.in_sync(log, replicas), nodes.leader(log)
-                values = (
-                    log.high_watermark,
-                    log.log_start_offset,
-                    len(in_sync),
-                    leader,
-                    leader == replicas[0],
-                    len(replicas),
-                    len(in_sync) < len(replicas),
-                    log.log_end_offset,
-                    log.log_start_offset,
-                )
-                place = _place(topic, log.topic_partition.partition)
-                for name, value in zip(_PARTITION_METRICS, values, strict=True):
-                    rows[name].append((place, value))
+        sizes: _Rows = []
+        async for topic, log in in_turns((each, log) for each in topics for log in each.partitions):
+            replicas = nodes.replicas(topic, log.topic_partition.partition)
+            in_sync, leader = nodes.in_sync(log, replicas), nodes.leader(log)
+            values = (
+                log.high_watermark,
+                log.log_start_offset,
+                len(in_sync),
+                leader,
+                leader == replicas[0],
+                len(replicas),
+                len(in_sync) < len(replicas),
+                log.log_end_offset,
+                log.log_start_offset,
+            )
+            place = topic.name, str(log.topic_partition.partition)
+            for name, value in zip(_PARTITION_METRICS, values, strict=True):
+                rows[name].append((place, value))
+            sizes.append((place, await log.size_bytes()))
         counts: _Rows = [((topic.name,), len(topic.partitions)) for topic in topics]
-        yield _gauge("kafka_topic_partitions", "Partitions of a topic", ("topic",), counts)
-        for name, help_text in _PARTITION_METRICS.items():
-            yield _gauge(name, help_text, _PLACE, rows[name])
-        sizes: _Rows = list(self._sizes.items())
-        yield _gauge("kafka_log_log_size", "Bytes of a log", _PLACE, sizes)
         running = sum(nodes.is_running(node_id) for node_id in nodes.ids)
-        yield _gauge("kafka_brokers", "Brokers that run", (), [((), running)])
         controllers = "kafka_controller_kafkacontroller_activecontrollercount"
-        yield _gauge(
-            controllers, "Controllers", (), [((), int(nodes.is_running(nodes.controller)))]
-        )
-        partitions = sum(int(count) for _, count in counts)
-        name = "kafka_server_replicamanager_partitioncount"
-        yield _gauge(name, "Partitions of all topics", (), [((), partitions)])
+        led: _Rows = [((), int(nodes.is_running(nodes.controller)))]
+        all_partitions: _Rows = [((), sum(int(count) for _, count in counts))]
+        partitions = "kafka_server_replicamanager_partitioncount"
+        return [
+            _gauge("kafka_topic_partitions", "Partitions of a topic", ("topic",), counts),
+            *(_gauge(name, told, _PLACE, rows[name]) for name, told in _PARTITION_METRICS.items()),
+            _gauge("kafka_log_log_size", "Bytes of a log", _PLACE, sizes),
+            _gauge("kafka_brokers", "Brokers that run", (), [((), running)]),
+            _gauge(controllers, "Controllers", (), led),
+            _gauge(partitions, "Partitions of all topics", (), all_partitions),
+        ]
 
-    def _groups(self) -> Iterator[Metric]:
+    def groups(self) -> Iterator[_Family]:
+        """Yield those of groups."""
         coordinator, logs = self._broker.group_coordinator, self._broker.topics.logs
         offsets: _Rows = []
         lags: _Rows = []
@@ -128,7 +145,8 @@ class _Metrics(Collector):
             yield _gauge(f"{prefix}_{name}", f"{words} over a topic", names[:2], rows)
         yield _gauge(f"{prefix}_members", "Members of a group", names[:1], members)
 
-    def _traffic(self) -> Iterator[Metric]:
+    def traffic(self) -> Iterator[_Family]:
+        """Yield those of what clients wrote, fetched and asked."""
         traffic, topics = self._broker.traffic, list(self._broker.topics)
         prefix = "kafka_server_brokertopicmetrics"
         written: _Rows = [
@@ -145,7 +163,8 @@ class _Metrics(Collector):
         name = "kafka_network_requestmetrics_requests"
         yield _counter(name, "Requests of Kafka's clients", ("request",), requests)
 
-    def _own(self) -> Iterator[Metric]:
+    def own(self, http: Mapping[tuple[str, str, int], int]) -> Iterator[_Family]:
+        """Yield those that only a fakebus has."""
         faults = self._broker.faults.in_force()
         yield _gauge("fakebus_build_info", "The version", ("version",), [((__version__,), 1)])
         yield _gauge("fakebus_faults_active", "Faults that are on", (), [((), len(faults))])
@@ -153,7 +172,7 @@ class _Metrics(Collector):
         yield _gauge("fakebus_registry_subjects", "Subjects of the registry", (), [((), subjects)])
         asked: _Rows = [
             ((method, route, str(status)), count)
-            for (method, route, status), count in sorted(self._http.items())
+            for (method, route, status), count in sorted(http.items())
         ]
         names = ("method", "route", "status")
         yield _counter("fakebus_http_requests", "Requests by HTTP", names, asked)
@@ -180,15 +199,9 @@ def _api(key: int) -> str:
     return "".join(word.capitalize() for word in ApiKey(key).name.split("_"))
 
 
-def _gauge(name: str, help_text: str, labels: tuple[str, ...], rows: _Rows) -> Metric:
-    family = GaugeMetricFamily(name, help_text, labels=labels)
-    for values, value in rows:
-        family.add_metric(values, value)
-    return family
+def _gauge(name: str, help_text: str, labels: tuple[str, ...], rows: _Rows) -> _Family:
+    return _Family(GaugeMetricFamily, name, help_text, labels, rows)
 
 
-def _counter(name: str, help_text: str, labels: tuple[str, ...], rows: _Rows) -> Metric:
-    family = CounterMetricFamily(name, help_text, labels=labels)
-    for values, value in rows:
-        family.add_metric(values, value)
-    return family
+def _counter(name: str, help_text: str, labels: tuple[str, ...], rows: _Rows) -> _Family:
+    return _Family(CounterMetricFamily, name, help_text, labels, rows)

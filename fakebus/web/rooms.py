@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from functools import cached_property
 
 from aiohttp import web
 
 from fakebus import __version__
+from fakebus.broker.record_thread import politely
+from fakebus.broker.turns import SharedWork
 from fakebus.servers import Bus
 from fakebus.web.admin.room import AdminRoom
+from fakebus.web.large_answers import answered
 from fakebus.web.registry.room import RegistryRoom
 from fakebus.web.rest.room import RestRoom, RestState, RestV3Room, StreamsRoom
 from fakebus.web.routing import Handler, Room, RoomHandler
@@ -34,7 +38,7 @@ async def metrics(room: ServerRoom) -> object:
     """Tell what dashboards for Kafka show, in Prometheus's text format."""
     from fakebus.web.metrics import exposition
 
-    found = await exposition(room.bus, room.http_requests)
+    found = await room.scrapes.outcome(lambda: exposition(room.bus, room.http_requests))
     return web.Response(
         body=found, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
     )
@@ -42,7 +46,8 @@ async def metrics(room: ServerRoom) -> object:
 
 async def openapi(room: ServerRoom) -> object:
     """Describe the routes, as OpenAPI."""
-    return room.description
+    # It is made for the first who asks; other clients are served meanwhile.
+    return await asyncio.to_thread(politely, lambda: room.description)
 
 
 class ServerRoom:
@@ -65,6 +70,7 @@ class ServerRoom:
         self.bus = bus
         self.http_requests: dict[tuple[str, str, int], int] = {}
         """How many there were, by method, route and status."""
+        self.scrapes = SharedWork()
         self._rooms = rooms
 
     def count(self, request: web.Request, status: int) -> None:
@@ -92,7 +98,7 @@ class ServerRoom:
 
         async def answer(request: web.Request) -> web.StreamResponse:
             found = await handler(self)
-            return found if isinstance(found, web.StreamResponse) else web.json_response(found)
+            return await answered(request, found)
 
         return answer
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from fakebus.broker.activity import Origin
+from fakebus.broker.record_thread import politely
 from fakebus.catalogue.asyncapi import asyncapi_document
-from fakebus.catalogue.event_types import Catalogue, catalogue_of
-from fakebus.catalogue.of_cluster import bus_landscape, smells_of_bus
+from fakebus.catalogue.event_types import Catalogue
+from fakebus.catalogue.of_cluster import found_in_catalogue, shared, smells_of_bus
 from fakebus.cluster.embedded import EmbeddedCluster
 from fakebus.web.admin.call import AdminCall
 from fakebus.web.errors import RequestError
@@ -18,7 +20,12 @@ _FORMATS = ("json", "asyncapi")
 async def read_smells(call: AdminCall) -> object:
     """Tell what may be wrong with the events, by what evidence, and what to consider."""
     cluster = EmbeddedCluster(call.bus, Origin(front_end="http"))
-    return [each.as_json() for each in await smells_of_bus(cluster)]
+
+    async def told() -> list[dict[str, object]]:
+        found = await smells_of_bus(cluster)
+        return await asyncio.to_thread(politely, lambda: [each.as_json() for each in found])
+
+    return await shared(cluster, "smells as JSON", told)
 
 
 async def read_catalogue(call: AdminCall) -> object:
@@ -26,12 +33,11 @@ async def read_catalogue(call: AdminCall) -> object:
     form = call.text("format", "json")
     if form not in _FORMATS:
         raise RequestError(400, f"format is one of {', '.join(_FORMATS)}")
-    cluster = EmbeddedCluster(call.bus, Origin(front_end="http"))
-    landscape = await bus_landscape(cluster, details=True, examples=True)
+    cluster, search = EmbeddedCluster(call.bus, Origin(front_end="http")), call.text("search")
 
-    def told() -> dict[str, object]:
-        found: Catalogue = catalogue_of(landscape).found(call.text("search"))
-        return asyncapi_document(found) if form == "asyncapi" else found.as_json()
+    async def told() -> dict[str, object]:
+        found: Catalogue = await found_in_catalogue(cluster, search)
+        tell = partial(asyncapi_document, found) if form == "asyncapi" else found.as_json
+        return await asyncio.to_thread(politely, tell)
 
-    # Comparing the versions of many schemas takes its time, which clients need not wait for.
-    return await asyncio.to_thread(told)
+    return await shared(cluster, ("catalogue", form, search), told)

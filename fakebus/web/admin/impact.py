@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 from fakebus.broker.activity import Origin
+from fakebus.broker.record_thread import politely
 from fakebus.catalogue.impact import Proposal, UnknownSubjectError, impact_of
 from fakebus.catalogue.of_cluster import DAYS, bus_landscape
 from fakebus.cluster.embedded import EmbeddedCluster
@@ -42,7 +44,7 @@ async def _impact(call: AdminCall, given: dict[str, Any]) -> object:
     landscape = await bus_landscape(EmbeddedCluster(call.bus, Origin(front_end="http")), days=days)
     try:
         # Comparing takes its time, which clients need not wait for.
-        found = await asyncio.to_thread(impact_of, landscape, subject, proposal)
+        found = await asyncio.to_thread(politely, partial(impact_of, landscape, subject, proposal))
         return found.as_json()
     except UnknownSubjectError as error:
         raise RequestError(404, str(error), error_code=40401) from None

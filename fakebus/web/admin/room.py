@@ -6,6 +6,7 @@ from aiohttp import web
 
 from fakebus.servers import Bus
 from fakebus.web.admin.call import AdminCall
+from fakebus.web.large_answers import answered
 from fakebus.web.routing import Handler, RoomHandler, handler_in
 
 
@@ -36,6 +37,6 @@ class AdminRoom:
 
         async def answer(request: web.Request) -> web.StreamResponse:
             found = await handler(AdminCall(self._bus, request))
-            return found if isinstance(found, web.StreamResponse) else web.json_response(found)
+            return await answered(request, found)
 
         return answer

@@ -6,11 +6,12 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from fakebus.broker.record_thread import politely
 from fakebus.catalogue.event_types import catalogue_of
-from fakebus.catalogue.of_cluster import cluster_landscape
+from fakebus.catalogue.of_cluster import cluster_landscape, shared
 from fakebus.client.groups import REBALANCING
 from fakebus.cluster.browsing import ReadRequest, read_page
 from fakebus.cluster.interface import Cluster, GroupSummary, NotOnThisCluster, TopicSummary
@@ -220,10 +221,13 @@ class _Look:
 
     async def declared(self) -> None:
         """Count what services were seen to do with event types and are not declared to."""
-        landscape = await cluster_landscape(self._cluster)
-        # Comparing schemas takes its time, which clients need not wait for.
-        found = await asyncio.to_thread(
-            politely, lambda: links_of(catalogue_of(landscape).event_types)
-        )
-        self.drift = sum(link.seen and not link.declared for link in found)
-        self.looked_at.append(counted(len(found), "link") + " of services and event types")
+        links, self.drift = await shared(self._cluster, "drift", partial(_drift, self._cluster))
+        self.looked_at.append(counted(links, "link") + " of services and event types")
+
+
+async def _drift(cluster: Cluster) -> tuple[int, int]:
+    """Return how many links of services and event types there are, and how many undeclared."""
+    landscape = await cluster_landscape(cluster)
+    # Comparing schemas takes its time, which clients need not wait for.
+    found = await asyncio.to_thread(politely, lambda: links_of(catalogue_of(landscape).event_types))
+    return len(found), sum(link.seen and not link.declared for link in found)

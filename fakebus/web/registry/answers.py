@@ -7,14 +7,15 @@ What registering answers has more than the id only for clients that send
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from json import JSONEncoder
 
 from aiohttp import web
 
 from fakebus.registry.model import RegisteredSchema
 from fakebus.web.errors import RequestError
+from fakebus.web.large_answers import json_answer
 from fakebus.web.media_types import accepted
 
 CONTENT_TYPES = (
@@ -24,7 +25,7 @@ CONTENT_TYPES = (
 )
 """What answers may be labelled as; the first is the default."""
 
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_ENCODER = JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +39,21 @@ NOTHING = None
 """The answer 204 without a body."""
 
 
-def response(answer: object, content_type: str) -> web.Response:
+async def response(request: web.Request, answer: object, content_type: str) -> web.StreamResponse:
     """Return the response of a handler's answer.
 
     Args:
+        request: what is answered.
         answer: JSON-like data, :class:`Text`, or :data:`NOTHING`.
         content_type: from :func:`answer_type`.
     """
     if answer is NOTHING:
         return web.Response(status=204)
-    text = answer.value if isinstance(answer, Text) else _encode(answer)
-    return web.Response(body=text.encode(), content_type=content_type)
+    if isinstance(answer, Text):
+        return web.Response(body=answer.value.encode(), content_type=content_type)
+    return await json_answer(
+        request, answer, content_type=content_type, charset=None, encoder=_ENCODER
+    )
 
 
 def answer_type(accept: str) -> str:

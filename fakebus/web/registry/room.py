@@ -35,10 +35,10 @@ class RegistryRoom:
     def serve(self, handler: RoomHandler) -> Handler:
         """Return the handler as aiohttp calls it."""
 
-        async def answer(request: web.Request) -> web.Response:
+        async def answer(request: web.Request) -> web.StreamResponse:
             # Before anything is written for a client that could not read the answer.
             content_type = answer_type(request.headers.get("Accept", ""))
             call = Call(self._bus.registry, request, cluster_id=self._bus.broker.cluster_id)
-            return response(await handler(call), content_type)
+            return await response(request, await handler(call), content_type)
 
         return answer

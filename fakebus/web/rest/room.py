@@ -10,6 +10,7 @@ from aiohttp import web
 from fakebus.errors import FakebusError
 from fakebus.servers import Bus
 from fakebus.web.errors import RequestError
+from fakebus.web.large_answers import answered
 from fakebus.web.rest.errors import refusal
 from fakebus.web.rest.media_types import PLAIN, TYPES, accepted_types, body_format, content_type
 from fakebus.web.routing import Handler, RoomHandler, handler_in
@@ -95,9 +96,7 @@ class RestRoom:
                 raise _labelled(refusal(error), PLAIN) from None
             except RequestError as error:
                 raise _labelled(error, PLAIN) from None
-            if isinstance(found, web.StreamResponse):
-                return found
-            return web.json_response(found, content_type=accepted[0].media_type)
+            return await answered(request, found, accepted[0].media_type)
 
         return answer
 
@@ -158,7 +157,7 @@ def _serving(call: Callable[[web.Request], RestCall], handler: RoomHandler) -> H
             raise _labelled(refusal(error), "application/json") from None
         except RequestError as error:
             raise _labelled(error, "application/json") from None
-        return found if isinstance(found, web.StreamResponse) else web.json_response(found)
+        return await answered(request, found)
 
     return answer
 

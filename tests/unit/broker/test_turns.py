@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import pytest
 
 from fakebus.broker import turns as turns_module
-from fakebus.broker.turns import SLICE_S, Pace, SharedWork, TurnBudget, Turnstile, in_turns
+from fakebus.broker.turns import (
+    SLICE_S,
+    Pace,
+    SharedWork,
+    SharedWorks,
+    TurnBudget,
+    Turnstile,
+    in_turns,
+)
 
 
 async def test_work_within_the_budget_is_done_at_once() -> None:
@@ -208,3 +217,37 @@ async def test_all_who_share_work_are_told_that_it_has_failed() -> None:
 
     found = await asyncio.gather(*(shared.outcome(fail) for _ in range(2)), return_exceptions=True)
     assert [type(each) for each in found] == [LookupError] * 2
+
+
+async def test_of_many_that_use_up_their_slices_one_goes_on_in_each_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(turns_module, "SLICE_S", -1.0)
+    log = list[str]()
+
+    async def work(name: str) -> None:
+        async for _ in in_turns(range(2)):
+            log.append(name)
+
+    works = asyncio.gather(work("a"), work("b"), work("c"))
+    while not works.done():
+        log.append("turn")
+        await asyncio.sleep(0)
+    second = log[log.index("c") + 1 :]
+    assert [each for each in second if each != "turn"] == ["a", "b", "c"]
+    for before, after in (("a", "b"), ("b", "c")):
+        assert "turn" in second[second.index(before) : second.index(after)]
+
+
+async def test_shared_works_are_kept_only_while_they_are_under_way() -> None:
+    works, done = SharedWorks(), list[str]()
+
+    async def work(name: str) -> str:
+        await asyncio.sleep(0)
+        done.append(name)
+        return name
+
+    asked = [works.outcome(name, partial(work, name)) for name in "aabb"]
+    assert await asyncio.gather(*asked) == ["a", "a", "b", "b"]
+    assert sorted(done) == ["a", "b"]
+    assert works.is_idle

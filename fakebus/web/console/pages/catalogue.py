@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from itertools import groupby
 
-from fakebus.catalogue.event_types import Catalogue, catalogue_of
-from fakebus.catalogue.of_cluster import bus_landscape, cluster_landscape, smells_of_bus
+from fakebus.catalogue.of_cluster import found_in_catalogue, smells_of_bus
 from fakebus.client.connection import NotFoundError
-from fakebus.cluster.interface import Cluster
 from fakebus.web.console.call import Call, Page
 from fakebus.web.console.places import record_url
 from fakebus.web.console.service_map import links_of, service_map
@@ -18,17 +15,10 @@ _MOST_ROWS = 300
 _MOST_LINKS = 600
 
 
-async def _catalogue(cluster: Cluster, search: str) -> Catalogue:
-    landscape_of = cluster_landscape if cluster.is_external else bus_landscape
-    landscape = await landscape_of(cluster, details=True, examples=True)
-    # Comparing the versions of many schemas takes its time, which clients need not wait for.
-    return await asyncio.to_thread(lambda: catalogue_of(landscape).found(search))
-
-
 async def index(call: Call) -> Page:
     """List event types, or those in which some words are found."""
     wanted = call.query.text("q")
-    found = (await _catalogue(call.cluster, wanted)).event_types
+    found = (await found_in_catalogue(call.cluster, wanted)).event_types
     return Page(
         template="catalogue.html",
         values={
@@ -42,7 +32,7 @@ async def index(call: Call) -> Page:
 async def show(call: Call) -> Page:
     """Show an event type."""
     name = call.query.raw("name")
-    found = {each.name: each for each in (await _catalogue(call.cluster, "")).event_types}
+    found = {each.name: each for each in (await found_in_catalogue(call.cluster, "")).event_types}
     if name not in found:
         raise NotFoundError(f"there is no event type {name!r}; {nearest(name, found)}")
     return Page(template="event_type.html", values={"event": found[name]})
@@ -51,7 +41,7 @@ async def show(call: Call) -> Page:
 async def draw(call: Call) -> Page:
     """Draw who writes and who reads which event type."""
     wanted, only = call.query.text("q"), call.query.text("only")
-    links = links_of((await _catalogue(call.cluster, wanted)).event_types)
+    links = links_of((await found_in_catalogue(call.cluster, wanted)).event_types)
     if only == "different":
         links = [link for link in links if link.declared != link.seen]
     elif only == "seen":

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
 
 from aiohttp import web
 
 from fakebus.broker.record_thread import politely
-from fakebus.cluster.browsing import read_page, search
+from fakebus.cluster.browsing import ReadRequest, read_page, search
 from fakebus.cluster.event_lines import event_line
 from fakebus.cluster.events import Event
 from fakebus.cluster.interface import TopicDetails
@@ -30,11 +31,15 @@ from fakebus.web.console.call import Call, Page
 from fakebus.web.console.responses import attachment
 from fakebus.web.console.timeline import Bar, volume
 from fakebus.web.errors import RequestError
+from fakebus.web.large_answers import answer_in_parts
 
 _LINK_LETTERS = 4_000
 MAX_DOWNLOADED = 10_000
 _LARGE = 4 << 20
-_DOWNLOAD_LETTERS = 32 << 20
+_DOWNLOAD_BYTES = 32 << 20
+_PART_RECORDS = 500
+_PART_BYTES = 1 << 20
+"""Of a download, how much is read until it is sent."""
 
 
 async def browse(call: Call) -> Page:
@@ -105,15 +110,22 @@ async def download(call: Call) -> web.StreamResponse:
         request = replace(await request_of(call.cluster, question), in_background=True)
     except ConfigError as error:
         raise RequestError(400, explain(error)) from None
-    lines: list[str] = []
-    async for page in search(call.cluster, request):
-        lines += await asyncio.to_thread(politely, partial(_lines, page.events))
-        is_full = len(lines) >= MAX_DOWNLOADED or sum(map(len, lines)) > _DOWNLOAD_LETTERS
-        if is_full or call.is_abandoned:
-            break
-    body = "".join(line + "\n" for line in lines[:MAX_DOWNLOADED])
-    return attachment(body.encode(), f"{topic.name}.ndjson", "application/x-ndjson")
+    headers = attachment(f"{topic.name}.ndjson", "application/x-ndjson")
+    return await answer_in_parts(call.request, _downloaded(call, request), headers)
 
 
-def _lines(events: Iterable[Event]) -> list[str]:
-    return list(map(event_line, events))
+async def _downloaded(call: Call, request: ReadRequest) -> AsyncGenerator[bytes, None]:
+    records = size = 0
+    part = replace(request, limit=_PART_RECORDS, max_bytes=_PART_BYTES)
+    async with aclosing(search(call.cluster, part)) as pages:
+        async for page in pages:
+            events = page.events[: MAX_DOWNLOADED - records]
+            lines = await asyncio.to_thread(politely, partial(_lines, events))
+            records, size = records + len(events), size + len(lines)
+            yield lines
+            if records >= MAX_DOWNLOADED or size > _DOWNLOAD_BYTES or call.is_abandoned:
+                break
+
+
+def _lines(events: Iterable[Event]) -> bytes:
+    return "".join(f"{event_line(event)}\n" for event in events).encode()

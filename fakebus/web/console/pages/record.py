@@ -99,4 +99,5 @@ async def download(call: Call) -> web.Response:
     event, _ = await record_of(call)
     is_key = call.query.text("part") == "key"
     name = f"{event.topic}-{event.partition}-{event.offset}{'-key' if is_key else ''}.bin"
-    return attachment((event.key if is_key else event.value) or b"", name)
+    body = (event.key if is_key else event.value) or b""
+    return web.Response(body=body, headers=attachment(name))

@@ -63,7 +63,8 @@ async def download(call: Call) -> web.Response:
         raise RequestError(404, str(error)) from None
     files = await recorded_files(call.cluster, topics)
     body = await asyncio.to_thread(politely, partial(_zipped, files))
-    return attachment(body, f"emitted-since-{before}.zip", "application/zip")
+    headers = attachment(f"emitted-since-{before}.zip", "application/zip")
+    return web.Response(body=body, headers=headers)
 
 
 def _zipped(files: Mapping[str, str]) -> bytes:

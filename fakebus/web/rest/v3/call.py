@@ -11,6 +11,7 @@ from aiohttp import web
 
 from fakebus.broker.groups.group import GroupDescription
 from fakebus.broker.partition_log import PartitionLog
+from fakebus.broker.topics import Topic
 from fakebus.web.errors import RequestError
 from fakebus.web.rest.call import RestCall
 
@@ -75,9 +76,9 @@ class V3Call(RestCall):
     def collection(
         self, kind: str, path: Iterable[object], elements: Iterable[Resource]
     ) -> Resource:
-        """Return a list of resources; arguments as for :meth:`resource`."""
+        """Return a list of resources, made as it is sent; arguments as for :meth:`resource`."""
         metadata = {"self": self.url(*path), "next": None}
-        return {"kind": f"Kafka{kind}List", "metadata": metadata, "data": list(elements)}
+        return {"kind": f"Kafka{kind}List", "metadata": metadata, "data": iter(elements)}
 
     def created(self, resource: Resource) -> web.Response:
         """Return the answer that tells what was created."""
@@ -100,10 +101,10 @@ class V3Call(RestCall):
         return found
 
 
-def replicas_of(call: V3Call, log: PartitionLog) -> tuple[int, list[int], list[int]]:
-    """Return the leader of a partition, its replicas, and those in sync."""
-    nodes, (name, number) = call.bus.broker.nodes, log.topic_partition
-    replicas = nodes.replicas(call.topic(name), number)
+def replicas_of(call: V3Call, topic: Topic, log: PartitionLog) -> tuple[int, list[int], list[int]]:
+    """Return the leader of a partition of a topic, its replicas, and those in sync."""
+    nodes = call.bus.broker.nodes
+    replicas = nodes.replicas(topic, log.topic_partition.partition)
     return nodes.leader(log), replicas, nodes.in_sync(log, replicas)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from fakebus.cluster.interface import BrokerNode
 from fakebus.web.errors import RequestError
 from fakebus.web.rest.v3.call import Resource, V3Call, replicas_of
@@ -61,13 +63,15 @@ def _broker(call: V3Call, node: BrokerNode) -> Resource:
 async def list_partition_replicas(call: V3Call) -> object:
     """List the replicas that a broker holds."""
     node_id = call.broker_id()
-    found = []
-    for topic in call.bus.broker.topics:
-        for log in topic.partitions:
-            leader, replicas, in_sync = replicas_of(call, log)
-            if node_id in replicas:
-                found.append(replica(call, *log.topic_partition, node_id, leader, in_sync))
-    return call.collection("Replica", ("brokers", node_id, "partition-replicas"), found)
+
+    def found() -> Iterator[Resource]:
+        for topic in list(call.bus.broker.topics):
+            for log in topic.partitions:
+                leader, replicas, in_sync = replicas_of(call, topic, log)
+                if node_id in replicas:
+                    yield replica(call, *log.topic_partition, node_id, leader, in_sync)
+
+    return call.collection("Replica", ("brokers", node_id, "partition-replicas"), found())
 
 
 def replica(

@@ -97,8 +97,13 @@ async def list_configs(call: V3Call) -> object:
 
 async def list_topics_configs(call: V3Call) -> object:
     """List the configs of all topics."""
-    names = sorted(topic.name for topic in call.bus.broker.topics)
-    found = [each for name in names for each in _Owner(call, topic=name).configs()]
+    topics = call.bus.broker.topics
+    found = (
+        each
+        for name in sorted(topic.name for topic in topics)
+        if topics.get(name) is not None
+        for each in _Owner(call, topic=name).configs()
+    )
     return call.collection("TopicConfig", ("topics", "-", "configs"), found)
 
 

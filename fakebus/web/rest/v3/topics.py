@@ -120,13 +120,13 @@ async def delete_topic(call: V3Call) -> object:
 async def list_partitions(call: V3Call) -> object:
     """List the partitions of a topic."""
     topic = call.topic()
-    found = (_partition(call, log) for log in topic.partitions)
+    found = (_partition(call, topic, log) for log in topic.partitions)
     return call.collection("Partition", ("topics", topic.name, "partitions"), found)
 
 
 async def read_partition(call: V3Call) -> object:
     """Tell who leads a partition."""
-    return _partition(call, call.log())
+    return _partition(call, call.topic(), call.log())
 
 
 def _path(log: PartitionLog) -> tuple[object, ...]:
@@ -139,8 +139,8 @@ def _names(log: PartitionLog) -> Resource:
     return {"topic_name": topic, "partition_id": partition}
 
 
-def _partition(call: V3Call, log: PartitionLog) -> Resource:
-    path, (leader, _, _) = _path(log), replicas_of(call, log)
+def _partition(call: V3Call, topic: Topic, log: PartitionLog) -> Resource:
+    path, (leader, _, _) = _path(log), replicas_of(call, topic, log)
     fields = {
         **_names(log),
         "leader": call.related(*path, "replicas", leader) if leader >= 0 else None,
@@ -177,7 +177,7 @@ async def read_replica(call: V3Call) -> object:
 
 def _replicas(call: V3Call) -> list[Resource]:
     log = call.log()
-    leader, replicas, in_sync = replicas_of(call, log)
+    leader, replicas, in_sync = replicas_of(call, call.topic(), log)
     return [replica(call, *log.topic_partition, each, leader, in_sync) for each in replicas]
 
 

@@ -1,0 +1,120 @@
+"""Answers that may be large, sent in parts: none keeps the event loop for long, or the memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping
+from json import JSONEncoder
+from typing import Any
+
+from aiohttp import web
+
+from fakebus.broker.turns import in_turns
+from fakebus.web.event_stream import WRITE_TIMEOUT_S
+
+_LEVELS = 2
+"""How deep an answer is taken apart; what is deeper is encoded at once."""
+_BYTES_AT_ONCE = 64 * 1024
+"""Of an answer that is sent whole, and of a part of a larger one."""
+_ENCODER = JSONEncoder()
+
+
+async def json_answer(
+    request: web.Request,
+    data: object,
+    *,
+    status: int = 200,
+    content_type: str = "application/json",
+    charset: str | None = "utf-8",
+    encoder: JSONEncoder = _ENCODER,
+) -> web.StreamResponse:
+    """Return the answer to a request, which is sent already if it is large.
+
+    Args:
+        request: what is answered.
+        data: the answer; iterators in it stand for lists, and are asked only as far as it is sent.
+        status: of the answer.
+        content_type: of the answer.
+        charset: that the type tells.
+        encoder: makes JSON of it.
+    """
+    headers = {"Content-Type": f"{content_type}; charset={charset}" if charset else content_type}
+    pieces = (piece.encode() async for piece in in_turns(_pieces(data, encoder, _LEVELS)))
+    return await answer_in_parts(request, pieces, headers, status=status)
+
+
+async def answer_in_parts(
+    request: web.Request,
+    pieces: AsyncIterator[bytes],
+    headers: Mapping[str, str],
+    *,
+    status: int = 200,
+) -> web.StreamResponse:
+    """Return the answer to a request, of which nothing is kept that was sent.
+
+    Args:
+        request: what is answered.
+        pieces: of the body, which are asked only as far as it is sent.
+        headers: of the answer.
+        status: of the answer.
+    """
+    response = web.StreamResponse(status=status, headers=headers)
+    part = bytearray()
+    try:
+        async for piece in pieces:
+            part += piece
+            if len(part) >= _BYTES_AT_ONCE:
+                if not response.prepared:
+                    await response.prepare(request)
+                await _write(response, bytes(part))
+                part.clear()
+        if not response.prepared:
+            return web.Response(body=bytes(part), status=status, headers=headers)
+        await _write(response, bytes(part))
+    except (ConnectionError, TimeoutError):
+        _end(request)
+    except BaseException:
+        if response.prepared:
+            # Nobody is to take the half of an answer for the whole.
+            _end(request)
+        raise
+    return response
+
+
+async def answered(
+    request: web.Request, found: object, content_type: str = "application/json"
+) -> web.StreamResponse:
+    """Return what a handler has found as the answer to a request, unless it is one already."""
+    if isinstance(found, web.StreamResponse):
+        return found
+    return await json_answer(request, found, content_type=content_type)
+
+
+async def _write(response: web.StreamResponse, part: bytes) -> None:
+    # For a client that is there and does not read nothing more is made.
+    async with asyncio.timeout(WRITE_TIMEOUT_S):
+        await response.write(part)
+
+
+def _end(request: web.Request) -> None:
+    if request.transport is not None:
+        request.transport.abort()
+
+
+def _pieces(data: Any, encoder: JSONEncoder, levels: int) -> Iterator[str]:
+    if levels and isinstance(data, Mapping):
+        yield "{"
+        for number, (name, value) in enumerate(data.items()):
+            between = encoder.item_separator if number else ""
+            yield f"{between}{encoder.encode(name)}{encoder.key_separator}"
+            yield from _pieces(value, encoder, levels - 1)
+        yield "}"
+    elif isinstance(data, Iterator) or (levels and isinstance(data, list | tuple)):
+        yield "["
+        for number, each in enumerate(data):
+            if number:
+                yield encoder.item_separator
+            yield from _pieces(each, encoder, max(levels - 1, 0))
+        yield "]"
+    else:
+        yield encoder.encode(data)

@@ -1,0 +1,67 @@
+"""Large answers in JSON are made as they are sent, and say so if they do not come to their end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+import pytest
+from aiohttp import ClientPayloadError, ClientSession, web
+from aiohttp.test_utils import TestServer
+
+from fakebus.web.large_answers import json_answer
+
+
+@asynccontextmanager
+async def answering(data: object) -> AsyncIterator[str]:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return await json_answer(request, data)
+
+    application = web.Application()
+    application.router.add_get("/", answer)
+    async with TestServer(application) as server:
+        yield str(server.make_url("/"))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {},
+        [],
+        None,
+        "text",
+        {"a": [], "b": {}, "c": {"d": [1, {"e": [None]}]}},
+        [{"a": "é\ud800"}, [[[1.5]]], True],
+        {"many": [{"number": number, "inner": list(range(20))} for number in range(5000)]},
+    ],
+)
+async def test_an_answer_is_the_same_json_whatever_its_size(data: object) -> None:
+    async with answering(data) as url, ClientSession() as session, session.get(url) as answer:
+        assert await answer.read() == json.dumps(data).encode()
+        assert answer.headers["Content-Type"] == "application/json; charset=utf-8"
+
+
+async def test_an_iterator_is_asked_only_as_far_as_its_client_reads() -> None:
+    asked: list[int] = []
+
+    def elements() -> Iterator[str]:
+        for number in range(1000):
+            asked.append(number)
+            yield "x" * 100_000
+
+    async with answering({"data": elements()}) as url, ClientSession() as session:
+        async with session.get(url) as answer:
+            await answer.content.readexactly(100_000)
+    assert 0 < len(asked) < 1000
+
+
+async def test_an_answer_that_fails_half_way_is_no_answer() -> None:
+    def elements() -> Iterator[str]:
+        yield "x" * 100_000
+        raise ValueError("the second half")
+
+    async with answering(elements()) as url, ClientSession() as session:
+        with pytest.raises(ClientPayloadError):
+            async with session.get(url) as answer:
+                await answer.read()
