@@ -10,9 +10,8 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
 from itertools import islice
-from typing import Generic, NoReturn, TypeVar
+from typing import Generic, NamedTuple, NoReturn, TypeVar
 
 from fakebus.broker.configs.topic_config import TopicConfig
 from fakebus.errors import BrokerError, ErrorCode
@@ -81,8 +80,7 @@ class Outcome(Generic[T]):
             self._callbacks += (callback,)
 
 
-@dataclass(frozen=True, slots=True)
-class LogAppendInfo:
+class LogAppendInfo(NamedTuple):
     """Place of a stored batch, and what the log looked like then.
 
     ``log_append_time_ms`` is -1 unless the topic stamps records itself.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from fakebus.broker.configs.definition import ConfigKey
 from fakebus.broker.configs.values import ConfigType, split_list
@@ -30,8 +30,7 @@ class Operation(Enum):
     SUBTRACT = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConfigChange:
+class ConfigChange(NamedTuple):
     """One config that a client wants to change."""
 
     name: str
@@ -39,8 +38,7 @@ class ConfigChange:
     operation: int = Operation.SET.value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResourceChange:
+class ResourceChange(NamedTuple):
     """The changes that a client wants of one resource; all of them are made, or none."""
 
     resource_type: int
@@ -48,8 +46,7 @@ class ResourceChange:
     changes: Sequence[ConfigChange]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResourceResult:
+class ResourceResult(NamedTuple):
     """Outcome of a :class:`ResourceChange`."""
 
     resource_type: int

@@ -6,23 +6,21 @@ Source: DescribeTopicPartitionsRequestHandler of Kafka 4.3.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from fakebus.broker.topic_names import topic_name_problem
 from fakebus.broker.topics import Topic, Topics
 from fakebus.errors import BrokerError, ErrorCode
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PartitionCursor:
+class PartitionCursor(NamedTuple):
     """Cursor into a listing: where a page begins, or the next one would."""
 
     topic: str
     partition: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListedTopic:
+class ListedTopic(NamedTuple):
     """A topic of a page, and which of its partitions belong to the page."""
 
     name: str
@@ -32,8 +30,7 @@ class ListedTopic:
     error_code: ErrorCode = ErrorCode.NONE
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PartitionPage:
+class PartitionPage(NamedTuple):
     """Topics with at most as many partitions as were asked for, and how to go on."""
 
     topics: list[ListedTopic]

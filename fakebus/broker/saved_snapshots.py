@@ -41,7 +41,7 @@ PIECE = 500
 """Logs or offsets that are written in one go."""
 
 T = TypeVar("T")
-_ROW = tuple(each.name for each in fields(OffsetRow))
+_ROW = OffsetRow._fields
 _ROW_VALUES: Callable[[OffsetRow], tuple[Any, ...]] = attrgetter(*_ROW)
 _LOG_VALUES: Callable[[LogCopy], tuple[int, ...]] = attrgetter(*(f.name for f in fields(LogCopy)))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 from fakebus.broker.configs.topic_config import TopicConfig
@@ -14,8 +15,7 @@ DEFAULT = -1
 """The number of partitions or replicas that stands for the broker's default."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewTopic:
+class NewTopic(NamedTuple):
     """A topic that a client wants."""
 
     name: str
@@ -26,8 +26,7 @@ class NewTopic:
     configs: Sequence[tuple[str, str | None]] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CreatedTopic:
+class CreatedTopic(NamedTuple):
     """Outcome of a :class:`NewTopic`; error code NONE when it was (or could be) created."""
 
     name: str
@@ -40,16 +39,14 @@ class CreatedTopic:
     """The topic's configs; ``None`` when it was refused."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TopicToDelete:
+class TopicToDelete(NamedTuple):
     """A topic that a client wants to be rid of, by name or by id."""
 
     name: str | None = None
     topic_id: UUID = ZERO_UUID
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeletedTopic:
+class DeletedTopic(NamedTuple):
     """Outcome of a :class:`TopicToDelete`."""
 
     name: str | None
@@ -68,8 +65,7 @@ class NewPartitions:
     """The broker ids of each partition that is added, when the client chooses them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TopicResult:
+class TopicResult(NamedTuple):
     """Outcome of a change of one topic."""
 
     name: str

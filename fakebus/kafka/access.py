@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
 
@@ -116,7 +116,7 @@ def guarded(handler: Handler) -> Handler:
     needs = [need for need in map(parse, handler.needs) if need.field != INSIDE]
     if not needs:
         return handler
-    return replace(handler, function=partial(_begin, handler.function, needs))
+    return handler._replace(function=partial(_begin, handler.function, needs))
 
 
 def _begin(

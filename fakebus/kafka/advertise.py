@@ -8,9 +8,8 @@ client with an address that works for it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from fakebus.kafka.api import ClientConnection
 from fakebus.processes import default_gateway
@@ -23,8 +22,7 @@ class AdvertisedAddress(Protocol):
         """Return host and port that this client can reach."""
 
 
-@dataclass(frozen=True, slots=True)
-class FixedAddress:
+class FixedAddress(NamedTuple):
     """Everybody is told the same address; port 0 stands for the listener's own."""
 
     host: str
@@ -35,8 +33,7 @@ class FixedAddress:
         return self.host, self.port or listening_port
 
 
-@dataclass(frozen=True, slots=True)
-class AutoAddress:
+class AutoAddress(NamedTuple):
     """A client is told the address that it has just used.
 
     In a container, connections through a published port come from the network's gateway.

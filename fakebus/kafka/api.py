@@ -136,8 +136,7 @@ class ClientConnection:
             self.origins.clear()
 
 
-@dataclass(frozen=True, slots=True)
-class AdvertisedBroker:
+class AdvertisedBroker(NamedTuple):
     """A broker's address as one particular client has to use it."""
 
     node_id: int
@@ -286,8 +285,7 @@ class RequestContext:
         return nodes.single or nodes.coordinator(topic_name, key) == self.node_id
 
 
-@dataclass(frozen=True, slots=True)
-class Handler:
+class Handler(NamedTuple):
     """One API as it is served."""
 
     api_key: ApiKey

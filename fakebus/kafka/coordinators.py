@@ -8,7 +8,6 @@ which a client looks for the right one. Where there is a single node nothing of 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -24,7 +23,7 @@ def routed(handler: Handler) -> Handler:
         return handler
     kind, *fields = handler.coordinator.split(" ")
     names = [field.removesuffix("[]") for field in fields]
-    return replace(handler, function=partial(_begin, handler.function, KEPT_IN[kind], names))
+    return handler._replace(function=partial(_begin, handler.function, KEPT_IN[kind], names))
 
 
 def _begin(

@@ -19,7 +19,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
@@ -101,8 +101,7 @@ class AbortedTransaction(NamedTuple):
     last_offset: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogState:
+class LogState(NamedTuple):
     """A partition's log as it was found at start."""
 
     log_id: int
@@ -119,18 +118,16 @@ class LogState:
     """Whether it holds markers of aborted transactions."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TopicRow:
+class TopicRow(NamedTuple):
     """A topic, the ids of its partitions' logs (by partition index) and its own configs."""
 
     name: str
     topic_id: UUID
     log_ids: tuple[int, ...]
-    configs: Mapping[str, str] = field(default_factory=dict)
+    configs: Mapping[str, str] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OffsetRow:
+class OffsetRow(NamedTuple):
     """A committed offset of a consumer group."""
 
     topic: str
@@ -143,8 +140,7 @@ class OffsetRow:
     """When the offset may be forgotten, as the client of an old version has asked."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GroupRow:
+class GroupRow(NamedTuple):
     """A consumer group: the coordinator's own snapshot of it, and its committed offsets."""
 
     group_id: str

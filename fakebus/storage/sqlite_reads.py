@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from bisect import bisect_left
-from dataclasses import replace
 from typing import Any
 
 from fakebus.records.batch import count_sound
@@ -246,8 +245,7 @@ def load_logs(connection: sqlite3.Connection) -> list[LogState]:
         starts.setdefault(log_id, []).append(start_offset)
     aborted = logs_with_aborted(connection)
     return [
-        replace(
-            log,
+        log._replace(
             epoch_starts=tuple(starts.get(log.log_id, ())),
             has_aborted=log.log_id in aborted,
         )

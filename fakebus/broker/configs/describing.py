@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from fakebus.broker.configs.broker_config import BrokerConfig, ConfigSource, Setting
 from fakebus.broker.configs.definition import ConfigKey
@@ -19,8 +19,7 @@ from fakebus.broker.configs.topic_config import TopicConfig
 from fakebus.broker.configs.values import ConfigType, ConfigValue, canonical
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Synonym:
+class Synonym(NamedTuple):
     """A value that a config has, or would have if the ones before it were not there."""
 
     name: str
@@ -29,8 +28,7 @@ class Synonym:
     source: ConfigSource
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DescribedConfig:
+class DescribedConfig(NamedTuple):
     """One config of a resource as clients see it."""
 
     name: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from fakebus.broker.groups.requests import OffsetCommit
 from fakebus.errors import ErrorCode
@@ -33,8 +33,7 @@ SHARE_STATE_PREFIX = "share:"
 """Begins the metadata of the offsets of share groups: what is known of records in flight."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModernMember:
+class ModernMember(NamedTuple):
     """Member whose partitions the coordinator gives out itself."""
 
     epoch: int

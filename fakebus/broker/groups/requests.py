@@ -33,8 +33,7 @@ def size_of(protocols: Iterable[GroupProtocol]) -> int:
     return sum(len(name) + len(metadata) + _OVERHEAD_BYTES for name, metadata in protocols)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JoinRequest:
+class JoinRequest(NamedTuple):
     """A client wants to become, or stay, a member of a group."""
 
     group_id: str
@@ -65,8 +64,7 @@ class JoinedMember(NamedTuple):
     metadata: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JoinResult:
+class JoinResult(NamedTuple):
     """The answer to a :class:`JoinRequest`."""
 
     error: ErrorCode = ErrorCode.NONE
@@ -80,8 +78,7 @@ class JoinResult:
     """Only the leader gets them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SyncRequest:
+class SyncRequest(NamedTuple):
     """A member asks for its assignment; the leader brings everybody's."""
 
     group_id: str
@@ -96,8 +93,7 @@ class SyncRequest:
     """By member id."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SyncResult:
+class SyncResult(NamedTuple):
     """The answer to a :class:`SyncRequest`."""
 
     error: ErrorCode = ErrorCode.NONE
@@ -137,8 +133,7 @@ class ConsumerHeartbeat:
         return self.rebalance_timeout_ms != -1 and says_topics and self.owned is not None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeartbeatResult:
+class HeartbeatResult(NamedTuple):
     """The answer to a :class:`ConsumerHeartbeat`."""
 
     error: ErrorCode = ErrorCode.NONE
@@ -175,8 +170,7 @@ class PartitionOffset(NamedTuple):
     metadata: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OffsetCommit:
+class OffsetCommit(NamedTuple):
     """Offsets that are to be kept for a group.
 
     A consumer that assigns its partitions itself, or an administrator, leaves out the

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from fakebus.broker.activity import Origin
 from fakebus.broker.delayed_fetch import DelayedFetch, WaitingRoom
@@ -17,8 +18,7 @@ from fakebus.records.batch import BatchHeader, parse_header
 from fakebus.types import Buffer
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShareFetchLimits:
+class ShareFetchLimits(NamedTuple):
     """Limits of a ShareFetch: how long it waits, and what it takes at most."""
 
     max_wait_ms: int

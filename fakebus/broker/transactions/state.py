@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -221,7 +221,7 @@ def encode(state: TransactionState) -> str:
             "status": state.status,
             "partitions": sorted(state.partitions),
             "offsets": {
-                group: [asdict(row) for row in rows.values()]
+                group: [row._asdict() for row in rows.values()]
                 for group, rows in state.offsets.items()
             },
             "times": [state.start_ms, state.updated_ms],

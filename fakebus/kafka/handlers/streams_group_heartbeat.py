@@ -65,7 +65,7 @@ async def handle_streams_group_heartbeat(
     if result.missing and (problems := await _create(result.missing, context)):
         result = _told(result, problems)
     elif result.missing:
-        again = replace(wanted, member_epoch=result.member_epoch, topology=None)
+        again = wanted._replace(member_epoch=result.member_epoch, topology=None)
         second = await coordinator.streams_heartbeat(again)
         result = replace(second, tasks=second.tasks or result.tasks, topics=result.topics)
     _note(context, wanted.group_id, result)

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 from fakebus.storage.interface import GroupRow, OffsetRow, Storage
 
 
@@ -30,7 +28,7 @@ async def test_a_later_commit_replaces_an_earlier_one(storage: Storage) -> None:
 
 
 async def test_an_expiry_of_its_own_is_kept_and_replaced(storage: Storage) -> None:
-    expiring = replace(row("t", 0, 5), expire_timestamp_ms=99)
+    expiring = row("t", 0, 5)._replace(expire_timestamp_ms=99)
     await storage.commit_offsets("g", [expiring])
     [group] = await storage.load_groups()
     assert group.offsets == (expiring,)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import replace
 
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.groups.answers import settle
@@ -175,9 +174,9 @@ class GroupJoiner:
         result = group.join_result(member)
         if not request.supports_skip_assignment:
             # An older client that is told that it leads would assign anew.
-            result = replace(result, leader=old_leader, members=())
+            result = result._replace(leader=old_leader, members=())
         elif group.is_leader(member.member_id):
-            result = replace(result, skip_assignment=True)
+            result = result._replace(skip_assignment=True)
         self._rebalancer.answer_join(group, member, result)
 
     # -- members --

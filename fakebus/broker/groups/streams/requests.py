@@ -17,8 +17,7 @@ class Endpoint(NamedTuple):
     port: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamsHeartbeat:
+class StreamsHeartbeat(NamedTuple):
     """A member of a streams group joins, stays or leaves; what is ``None`` has not changed."""
 
     group_id: str

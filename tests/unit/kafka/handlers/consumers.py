@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import Any
 
 from fakebus.broker.broker import Broker
@@ -79,7 +78,7 @@ def awaiting(handler: Handler) -> Handler:
         pending.when_settled(answered.set_result)
         return answered
 
-    return replace(handler, function=function)
+    return handler._replace(function=function)
 
 
 async def commit(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 
 from fakebus.broker.broker import Broker
 from fakebus.broker.fault import KAFKA
@@ -19,8 +18,7 @@ from fakebus.types import TopicPartition
 from tests.unit.broker.batches import T0, batch
 from tests.unit.kafka.handlers.calling import call
 
-FAULTY = replace(
-    handle_fetch,
+FAULTY = handle_fetch._replace(
     function=lambda request, context: carry_out(handle_fetch.function, request, context),
 )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -415,7 +414,7 @@ async def test_a_producer_that_says_nothing_of_its_group_commits_in_a_transactio
     commit = OffsetCommit(group_id="app", offsets=[PartitionOffset("in", 0, 1)])
     admitted = [
         broker.group_coordinator.admit_offsets(each)[0]
-        for each in (commit, replace(commit, transactional=True))
+        for each in (commit, commit._replace(transactional=True))
     ]
     assert admitted == [[ErrorCode.UNKNOWN_MEMBER_ID], [None]]
 
