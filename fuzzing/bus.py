@@ -55,6 +55,7 @@ class FuzzedBus:
         found = json.loads(self._ready.read_text())
         self.ports = [int(address.rpartition(":")[2]) for address in found["kafka"]]
         self.http_port = int(found["http"][0].rpartition(":")[2])
+        self.redis_port = int(found["redis"][0].strip("/").rpartition(":")[2])
         self._memory = psutil.Process(self.process.pid)
         self.began_with_bytes = self.resident_bytes()
         self._started_at = len(self._turns.read_text())

@@ -6,6 +6,7 @@ is known to Linux, and told apart.
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import time
 import uuid
@@ -39,7 +40,8 @@ def acknowledge(port: int, bus: int, figures: Any) -> None:
         figures: an array of what :data:`COUNT` and the others stand for; times in seconds.
     """
     topic = f"healthy-{uuid.uuid4().hex}"
-    statistics = [Path(f"/proc/{pid}/schedstat") for pid in (bus, "self")]
+    # Of all threads: one may have what the loop waits for, and no processor.
+    statistics = [Path(f"/proc/{pid}/task") for pid in (bus, "self")]
     with socket.create_connection(("127.0.0.1", port)) as connection:
         asked = MetadataRequest(topics=[MetadataRequestTopic(name=topic)])
         ask(connection, ApiKey.METADATA, 4, asked)
@@ -61,9 +63,11 @@ def acknowledge(port: int, bus: int, figures: Any) -> None:
             time.sleep(PAUSE_S)
 
 
-def _waited_s(statistics: Path) -> float:
-    """Return how long a process's first thread has waited for a processor."""
-    try:
-        return int(statistics.read_text().split()[1]) / 1e9
-    except (OSError, IndexError):  # not Linux, or not built to know it
-        return 0.0
+def _waited_s(threads: Path) -> float:
+    """Return how long the threads of a process have waited for a processor."""
+    waited = 0
+    for statistics in threads.glob("*/schedstat"):
+        # Not where this is not Linux, or not built to know it, nor of a thread that has ended.
+        with contextlib.suppress(OSError, IndexError):
+            waited += int(statistics.read_text().split()[1])
+    return waited / 1e9

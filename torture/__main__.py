@@ -1,6 +1,6 @@
 """``make torture``: whatever may befall a bus, while an outside checker looks for what is lost.
 
-    python -m torture [PART...] [--cycles 1000] [--seed 1]
+    python -m torture [PART...] [--cycles 1000] [--times 10] [--minutes 10] [--seed 1]
 
 Each part prints what it found, and fails with the promise that was broken and the seed.
 """
@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from torture import damage, kills, troubles
+from torture import crowds, damage, kills, soak, troubles
 
 Part = Callable[[argparse.Namespace, Path], None]
 
@@ -30,6 +30,12 @@ def _trouble(*kinds: str) -> Part:
 PARTS: dict[str, Part] = {
     **{kind: _trouble(kind) for kind in troubles.TROUBLES},
     "troubles": _trouble(*troubles.TROUBLES),
+    "crowds": lambda arguments, directory: crowds.play(
+        directory, arguments.clients, arguments.seconds, arguments.seed
+    ),
+    "soak": lambda arguments, directory: print(
+        f"{sum(soak.play(directory, arguments.minutes, arguments.seed).values())} acknowledged"
+    ),
     "damage": lambda arguments, directory: print(
         f"{sum(damage.play(directory, arguments.copies, arguments.seed).values())} copies"
     ),
@@ -38,7 +44,7 @@ PARTS: dict[str, Part] = {
     ),
 }
 
-ALL = ("troubles", "damage", "kills")
+ALL = ("troubles", "crowds", "damage", "kills")
 
 
 def main() -> int:
@@ -48,6 +54,9 @@ def main() -> int:
     parser.add_argument("--cycles", type=int, default=1000, help="how often the bus is killed")
     parser.add_argument("--copies", type=int, default=300, help="in how many a byte is changed")
     parser.add_argument("--times", type=int, default=10, help="how often a trouble comes")
+    parser.add_argument("--clients", type=int, default=10_000, help="of a crowd, at most")
+    parser.add_argument("--seconds", type=float, default=10, help="how long a crowd stays")
+    parser.add_argument("--minutes", type=float, default=10, help="how long the soak takes")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--brief", action="store_true", help="twelve kills and each trouble once")
     arguments = parser.parse_args()

@@ -308,5 +308,9 @@ def see(bus: Addresses) -> Seen:
     seen: Seen = {}
     for look in LOOKS:
         seen |= look(bus)
-    # As it is when it was written and read.
+    return as_written(seen)
+
+
+def as_written(seen: Seen) -> Seen:
+    """Return what was seen as it is when it was written as JSON and read."""
     return dict(json.loads(json.dumps(seen)))

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from torture.bus import Bus, BusError
-from torture.content import FILLS, LOOKS, Addresses, Seen, see
+from torture.content import FILLS, LOOKS, Addresses, Seen, as_written, see
 
 PAGE_BYTES = 16384
 FRAME_BYTES = PAGE_BYTES + 24
@@ -70,7 +70,7 @@ def _look(look: Callable[[Addresses], Seen], addresses: Addresses) -> Seen:
     """Look again where a client lost its connection: on a busy machine it may just have waited."""
     for _ in range(2):
         try:
-            return look(addresses)
+            return as_written(look(addresses))
         except Exception as error:  # noqa: BLE001 - whatever a client library makes of it
             failure = f"{look.__name__}: {type(error).__name__}: {error}"
             print(failure, flush=True)

@@ -13,12 +13,14 @@ from fakebus.memory_budget import MemoryBudget
 from fakebus.redis.call import Session
 from fakebus.redis.fault_effects import LostConnection
 from fakebus.redis.protocol import (
+    PIECE_BYTES,
     CrossProtocolError,
     Parser,
     ProtocolError,
     RedisError,
     Reply,
     encode,
+    pieces,
     size_in_memory,
 )
 
@@ -160,7 +162,12 @@ class RedisConnection:
                 reply = RedisError("ERR fakebus failed; its log says why")
             if logger.isEnabledFor(logging.DEBUG):
                 self._log(request, reply)
-            self._writer.write(encode(reply, version=self._session.version))
+            for piece in pieces(reply, version=self._session.version):
+                self._writer.write(piece)
+                if len(piece) >= PIECE_BYTES:
+                    # Others have their turn, and a client that reads slowly has few of them.
+                    await self._writer.drain()
+                    await asyncio.sleep(0)
             self._requests.answered(request)
             self._count()
             await self._writer.drain()

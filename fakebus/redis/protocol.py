@@ -6,12 +6,16 @@ Source: https://redis.io/docs/latest/develop/reference/protocol-spec/ (RESP2 and
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Union
 
 MAX_ARGUMENTS = 65_536
 MAX_BULK_BYTES = 64 * 1024 * 1024
 """Of one word, and of all the words of a request together."""
+PIECE_BYTES = 64 * 1024
+"""So much of an answer is written at once, in some 20 microseconds."""
+_DEPTH = 3
+"""Answers are cut no deeper than between the entries of several streams."""
 _MAX_LINE = 64 * 1024
 WORD_OVERHEAD = 48
 """What Python adds to the bytes of a word, and the list that holds it."""
@@ -183,9 +187,32 @@ def encode(reply: Reply, *, version: int = 2) -> bytes:
         reply: text and bytes become bulk strings, ``None`` the null of the version.
         version: 2 or 3, as the client chose with HELLO.
     """
+    return b"".join(pieces(reply, version=version))
+
+
+def pieces(reply: Reply, *, version: int = 2) -> Iterator[bytes]:
+    """Yield an answer's bytes, a large one in pieces of :data:`PIECE_BYTES` or an item more.
+
+    Args:
+        reply: see :func:`encode`.
+        version: likewise.
+    """
     out = bytearray()
-    _write(out, reply, version)
-    return bytes(out)
+    yield from _pieces(out, reply, version, _DEPTH)
+    yield bytes(out)
+
+
+def _pieces(out: bytearray, reply: Reply, version: int, depth: int) -> Iterator[bytes]:
+    if not depth or not isinstance(reply, list | tuple | Map):
+        _write(out, reply, version)
+        return
+    out += _head_of(reply, version)
+    parts = (part for pair in reply.items() for part in pair) if isinstance(reply, Map) else reply
+    for part in parts:
+        yield from _pieces(out, part, version, depth - 1)
+        if len(out) >= PIECE_BYTES:
+            yield bytes(out)
+            out.clear()
 
 
 def _write(out: bytearray, reply: Reply, version: int) -> None:
@@ -202,18 +229,20 @@ def _write(out: bytearray, reply: Reply, version: int) -> None:
             data = reply.encode() if isinstance(reply, str) else reply
             out += b"$%d\r\n%b\r\n" % (len(data), data)
         case Map():
-            _write_map(out, reply, version)
+            out += _head_of(reply, version)
+            for name, value in reply.items():
+                _write(out, name, version)
+                _write(out, value, version)
         case _:
-            out += b"*%d\r\n" % len(reply)
+            out += _head_of(reply, version)
             for item in reply:
                 _write(out, item, version)
 
 
-def _write_map(out: bytearray, reply: Mapping[str, Reply], version: int) -> None:
-    out += b"%%%d\r\n" % len(reply) if version == 3 else b"*%d\r\n" % (2 * len(reply))
-    for name, value in reply.items():
-        _write(out, name, version)
-        _write(out, value, version)
+def _head_of(reply: Sequence[Reply] | Map, version: int) -> bytes:
+    if isinstance(reply, Map):
+        return b"%%%d\r\n" % len(reply) if version == 3 else b"*%d\r\n" % (2 * len(reply))
+    return b"*%d\r\n" % len(reply)
 
 
 def _one_line(text: str) -> bytes:
