@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from itertools import groupby, starmap
 from typing import NamedTuple
 
-from fakebus.lineage.history import PRODUCED, VERBS, Candidates, History
+from fakebus.lineage.clients import THE_BUS
+from fakebus.lineage.history import LOST_TRACK, PRODUCED, VERBS, Candidates, History
 from fakebus.lineage.known import Clients, Known
 from fakebus.lineage.notes import MERGE_MS
 from fakebus.lineage.place import Place
@@ -21,6 +22,8 @@ _BLOCK = 2000
 _MOST_BLOCKS = 10
 """That are looked at after a record was sent."""
 _MOST_BEFORE = 2
+_MOST_LOSSES = 100
+_NEWEST = (1 << 63) - 1
 _MOST_NOTES = 2000
 """Notes of a process that are looked at before the first block."""
 
@@ -51,6 +54,8 @@ class Hands:
         """By the number of the note."""
         self._blocks: dict[tuple[tuple[int, ...], int], list[Produced]] = {}
         self._notes: dict[tuple[tuple[int, ...], int], list[NoteRow]] = {}
+        self._losses: list[NoteRow] | None = None
+        """When something may have been done that is not noted, as the bus was killed."""
         self._busy: set[tuple[int, ...]] = set()
         self._histories: dict[tuple[tuple[int, ...], int], History] = {}
         """Histories that can go on with a block."""
@@ -111,7 +116,7 @@ class Hands:
             count = 1 if clients in self._busy else 1 + _MOST_BLOCKS
             seqs = number * _BLOCK, (number + count) * _BLOCK - 1
             notes = await self._read(clients, seqs, _BLOCK)
-            if count > 1 and len(notes) == _BLOCK:
+            if count > 1 and len(notes) >= _BLOCK:
                 self._busy.add(clients)
                 return await self._notes_in(clients, number)
             for each in range(number, number + count):
@@ -124,7 +129,12 @@ class Hands:
         self, clients: Sequence[int], seqs: tuple[int, int], most: int
     ) -> list[NoteRow]:
         notes = await self._store.notes_of_clients(clients, seqs, VERBS, most)
-        return list(map(self._clients.completed, reversed(notes)))
+        if self._losses is None:
+            of_all = (THE_BUS,), (0, _NEWEST), (LOST_TRACK,), _MOST_LOSSES
+            self._losses = await self._store.notes_of_clients(*of_all)
+        told = list(map(self._clients.completed, reversed(notes)))
+        losses = [note for note in self._losses if seqs[0] <= note.seq <= seqs[1]]
+        return sorted((*told, *losses), key=lambda note: note.seq) if losses else told
 
 
 def _with(cause: Place, produced: Sequence[Produced]) -> list[Produced]:

@@ -27,10 +27,13 @@ from fakebus.storage.lineage_interface import NoteRow
 
 SENT, COMMITTED, SKIPPED, PRODUCED = "fetched", "committed", "skipped", "produced"
 VERBS = (SENT, COMMITTED, SKIPPED, PRODUCED)
+LOST_TRACK, ENDED = "lost track", "ended"
+"""What is noted of the bus itself: that it was killed before it started, and that it was not."""
 _PASSED = (COMMITTED, SKIPPED)
 """A commit of what nobody seemed to have been sent is one of what was sent before it was known that
 two connections belong to one process."""
 WINDOW_MS = 1000
+_ALWAYS = 1 << 63
 
 
 @dataclass(frozen=True)
@@ -177,6 +180,9 @@ class History:
         self._window_ms = window_ms
         self._late = late
         self._held: list[_Held] = []
+        self._is_new = True
+        self._unsure_until = -1
+        """Up to when it may have in its hands what is not noted."""
         self._groups: dict[tuple[int, str], set[str]] = defaultdict(set)
         self._produced: dict[str, tuple[list[int], list[int]]] = defaultdict(lambda: ([], [0]))
         """When something was produced to a topic, and how much by then."""
@@ -196,6 +202,10 @@ class History:
             if note.verb in _PASSED:
                 self._groups[note.client, note.topic].add(note.group)
         for at, note in enumerate(notes):
+            if note.verb == LOST_TRACK:
+                self._lose_track()
+                continue
+            self._is_new = False
             if note.verb == SENT:
                 self._sent(note)
             elif note.verb in _PASSED:
@@ -205,6 +215,16 @@ class History:
                 later = chain(islice(notes, at + 1, None), ahead) if is_long else ()
                 candidates = self._candidates(note, later)
                 yield note, candidates, self._turn(note, candidates)
+
+    def _lose_track(self) -> None:
+        """Take nothing for a cause before it is sure again what the process has in its hands.
+
+        What it was sent and has committed just before the bus was killed is not noted. It is done
+        with that when it commits what it was sent since.
+        """
+        self._held.clear()
+        if not self._is_new:
+            self._unsure_until = _ALWAYS
 
     def _sent(self, note: NoteRow) -> None:
         if note.first > note.last:
@@ -244,11 +264,14 @@ class History:
                 and sent.group in ("", note.group)
             ):
                 held += each.commit(note)
+                self._unsure_until = min(self._unsure_until, note.until_ms + self._window_ms)
             elif each.begin <= sent.last:
                 held.append(each)
         self._held = held
 
     def _candidates(self, note: NoteRow, later: Iterable[NoteRow]) -> Candidates:
+        if note.at_ms <= self._unsure_until:
+            return Candidates(())
         is_late = (note.client, note.topic) in self._late
         found = []
         for held in self._held:

@@ -11,10 +11,11 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from fakebus.broker.activity import Activities, Origin
+from fakebus.broker.activity import LIBRARY, NOWHERE, Activities, Activity, Origin
 from fakebus.broker.broker import Broker
 from fakebus.errors import BrokerError, StorageError
-from fakebus.lineage.clients import Clients
+from fakebus.lineage.clients import THE_BUS, Clients
+from fakebus.lineage.history import ENDED, LOST_TRACK
 from fakebus.lineage.notes import Notebook
 from fakebus.lineage.peers import PeerFinder
 from fakebus.lineage.services import ServiceRule, Services
@@ -78,8 +79,11 @@ class Lineage:
         activity = self._broker.activity
         if not activity.enabled:
             return
-        self._notebook.last_seq, rows = await self.store.load_clients()
+        last, rows = await self.store.load_clients()
+        self._notebook.last_seq = last
         self.clients.load(rows)
+        if last and not await self.store.notes_of_clients((THE_BUS,), (last, last), (ENDED,), 1):
+            self._tell(LOST_TRACK)
         activity.on_peer = self._peers.look_for
         activity.wake = partial(self._broker.clock.wait, _WRITE_S, self._write)
         if activity.waiting:
@@ -92,7 +96,15 @@ class Lineage:
         await self._peers.close()
         with contextlib.suppress(StorageError):
             self.write_all()
+            if activity.enabled:
+                self._tell(ENDED)
         self._closed = True
+
+    def _tell(self, verb: str) -> None:
+        """Note something of the bus itself."""
+        now_ms = self._broker.clock.now_ms()
+        self._notebook.note(Activity(verb, now_ms, LIBRARY, *NOWHERE, -1, -1))
+        self._store()
 
     async def settle(self) -> None:
         """Return when all that has happened is stored and can be asked for.

@@ -351,6 +351,41 @@ async def test_the_flow_survives_a_restart(tmp_path: Path) -> None:
         assert (await again.flow(order))["records"][1]["process"]["command"] == "python billing.py"
 
 
+async def test_what_was_sent_before_the_bus_ended_in_order_may_be_a_cause_after_that(
+    tmp_path: Path,
+) -> None:
+    async with FakeBus(settings(tmp_path / "bus.db")) as bus:
+        played = Played(bus)
+        order = await played.write("shop", "orders")
+        await played.fetch("billing", order)
+    async with FakeBus(settings(tmp_path / "bus.db")) as bus:
+        again = Played(bus)
+        again.origin("shop", "rdkafka")
+        invoice = await again.write("billing", "invoices")
+        assert await again.edges(invoice) == [f"{order} -> {invoice} observed 0"]
+
+
+async def test_what_was_not_noted_when_the_bus_was_killed_makes_no_other_record_a_cause(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with FakeBus(settings(tmp_path / "bus.db")) as bus:
+        played = Played(bus)
+        order = await played.write("shop", "orders")
+        await played.fetch("billing", order)
+        another = await played.write("shop", "orders")
+        await bus.lineage.settle()
+        monkeypatch.setattr(bus.lineage.store, "add_notes", lambda *_: None)
+        await played.commit("billing", order)
+        await played.fetch("billing", another)
+    async with FakeBus(settings(tmp_path / "bus.db")) as bus:
+        again = Played(bus)
+        again.origin("shop", "rdkafka")
+        invoice = await again.write("billing", "invoices")
+        assert await again.edges(invoice) == []
+        parcel = await again.handle("shipping", invoice, "parcels")
+        assert await again.edges(invoice) == [f"{invoice} -> {parcel} observed 0"]
+
+
 async def test_a_rollback_takes_the_flow_back(played: Played) -> None:
     order = await played.write("shop", "orders", ("ce_id", "1"))
     snapshot = await played.bus.broker.snapshots.take()

@@ -61,6 +61,9 @@ class Told:
         self._note("produced", at_ms, PRODUCER, "invoices", 0, 0, until_ms=until_ms)
         return self.causes()
 
+    def bus_was_killed(self, at_ms: int) -> None:
+        self._note("lost track", at_ms, 0, "", -1, -1)
+
     def causes(self) -> list[str]:
         *_, (_, candidates, _) = History().go_on(self.notes)
         return [f"{topic}@{offset}" for topic, _, offset in candidates.some(0, 100)]
@@ -248,3 +251,25 @@ def test_records_that_are_committed_one_by_one_stay_one_range_of_candidates() ->
     assert {len(each.ranges) for each in found} == {1}
     assert [each.count for each in found] == [300] * 300
     assert [each.count for _, each, _ in History(99).go_on(notes)][-1] == 100
+
+
+def test_after_the_bus_was_killed_nothing_is_a_cause_until_it_is_sure_what_a_process_has() -> None:
+    """What it was sent, and what it has committed, just before is not noted."""
+    told = Told()
+    told.sent(0, 5, 9, group="g")
+    told.bus_was_killed(10)
+    assert told.produces(20) == []
+    told.sent(30, 15, 16, group="g")
+    assert told.produces(40) == []
+    told.commits(50, 15)
+    assert told.produces(1050) == []
+    assert told.produces(1051) == ["orders@16"]
+    told.sent(1060, 17)
+    assert told.produces(1070) == ["orders@16", "orders@17"]
+
+
+def test_what_a_process_does_that_came_after_the_bus_was_killed_is_known() -> None:
+    told = Told()
+    told.bus_was_killed(10)
+    told.sent(20, 5)
+    assert told.produces(30) == ["orders@5"]
