@@ -86,6 +86,8 @@ def parse_address(text: str, default_port: int | None = None) -> Address:
     """
     if not text or not text.isprintable() or " " in text:
         raise ConfigError(f"{text!r} is not an address: write HOST:PORT, as in 127.0.0.1:9092")
+    if "://" in text or ("[" in text) is not ("]" in text):
+        raise ConfigError(f"{text!r} is not host:port: write 127.0.0.1:9092, or [::1]:9092")
     if not text.startswith("[") and text.count(":") > 1:
         raise ConfigError(f"{text!r} is not host:port; write an IPv6 address as [{text}]:PORT")
     host, colon, port = text.rpartition(":")

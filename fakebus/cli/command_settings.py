@@ -25,6 +25,14 @@ _DEFAULTS: Mapping[str, Sequence[str]] = {
     "bootstrap_server": [DEFAULT_BOOTSTRAP_SERVER],
     "format": [TEXT],
 }
+_SERVERS = frozenset(("bootstrap_server", "cluster"))
+_ADDRESSES = {
+    "bootstrap_server": "--bootstrap-server",
+    "cluster": "--bootstrap-server",
+    "http_url": "--http",
+    "registry": "--registry",
+}
+_SERVER, _URL = "HOST:PORT, as in 127.0.0.1:9092", "http://HOST:PORT, as in http://127.0.0.1:8081"
 
 
 def complete(arguments: argparse.Namespace, environ: Mapping[str, str]) -> None:
@@ -38,6 +46,8 @@ def complete(arguments: argparse.Namespace, environ: Mapping[str, str]) -> None:
         ConfigError: the file cannot be read, or a value is not valid.
     """
     table = command_settings_table()
+    for name, option in _ADDRESSES.items():
+        _demand_address(option, name, getattr(arguments, name, None))
     if not any(hasattr(arguments, name) for name in table):
         return
     _, file = file_layer(environ)
@@ -63,7 +73,16 @@ def complete(arguments: argparse.Namespace, environ: Mapping[str, str]) -> None:
             if name == "format" and value not in (TEXT, JSON):
                 where = f"{setting.variable} or format in the file of settings"
                 raise ConfigError(f"{where}: {value!r} is not text or json")
+            where = f"{setting.variable} or {name.replace('_', '-')} in the file of settings"
+            _demand_address(where, name, value)
             setattr(arguments, name, value)
+
+
+def _demand_address(where: str, name: str, given: str | None) -> None:
+    """Refuse an address that is given and empty, as by a script whose variable is not set."""
+    if name in _ADDRESSES and given is not None and not given.strip(" ,"):
+        known = _SERVER if name in _SERVERS else _URL
+        raise ConfigError(f"{where} is empty: write {known}, or leave it out")
 
 
 def _bus_of(file: Mapping[str, Sequence[str]]) -> Mapping[str, Sequence[str]]:

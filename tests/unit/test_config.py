@@ -58,6 +58,8 @@ def test_addresses_are_read(text: str, expected: tuple[str, int]) -> None:
         ("::1:9092", "write an IPv6 address as"),
         ("", "write HOST:PORT"),
         ("host:", "write HOST:PORT"),
+        ("[::1", r"^'\[::1' is not host:port: write 127.0.0.1:9092, or \[::1\]:9092"),
+        ("http://h:1", "^'http://h:1' is not host:port: write 127.0.0.1:9092"),
         ("a\x1b[31m:9092", r"^'a\\x1b\[31m:9092' is not an address"),
         ("a\nb:9092", r"^'a\\nb:9092' is not an address"),
         ("two words:9092", "write HOST:PORT"),

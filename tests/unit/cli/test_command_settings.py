@@ -52,6 +52,29 @@ def test_the_file_serves_every_command_and_names_its_own_bus(directory: Path) ->
     assert completed().bootstrap_server == "a:1,b:2"
 
 
+@pytest.mark.parametrize(
+    ("option", "name", "given"),
+    [
+        ("--bootstrap-server", "bootstrap_server", ""),
+        ("--bootstrap-server", "bootstrap_server", " , "),
+        ("--bootstrap-server", "cluster", ""),
+        ("--http", "http_url", ""),
+        ("--registry", "registry", " "),
+    ],
+)
+def test_an_address_that_is_empty_is_refused_by_the_name_of_its_option(
+    option: str, name: str, given: str
+) -> None:
+    with pytest.raises(ConfigError, match=f"^{option} is empty: write .*, or leave it out$"):
+        completed(**{name: given})
+
+
+def test_an_address_that_is_empty_in_the_file_is_refused_by_its_name(directory: Path) -> None:
+    (directory / "fakebus.toml").write_text('registry = " "')
+    with pytest.raises(ConfigError, match="registry in the file of settings is empty: write http"):
+        completed()
+
+
 def test_a_cluster_named_by_a_flag_is_not_shadowed_by_the_address_of_another_bus(
     directory: Path,
 ) -> None:
