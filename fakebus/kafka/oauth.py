@@ -14,6 +14,7 @@ import json
 import logging
 import threading
 from collections.abc import Callable
+from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -34,6 +35,7 @@ _ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "E
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _MOST_KEY_BYTES = 1024 * 1024
 _FETCH_S = 5
+_UNREADABLE = (OSError, ValueError, RecursionError, HTTPException)
 _FETCH_PAUSE_S = 1.0
 _MOST_TOKEN_LETTERS = 64 * 1024
 _log = logging.getLogger("fakebus.kafka")
@@ -153,13 +155,15 @@ class KeySet:
                 f"{_ENDPOINT}: {url!r} is neither a file nor an address of this machine, such as "
                 "http://localhost:8080/jwks.json"
             )
+        elif served.username is not None:
+            raise ConfigError(f"{_ENDPOINT} takes no user and no password: keys are public")
         try:
             import jwt  # noqa: F401
         except ImportError:
             raise MissingExtraError("OAUTHBEARER with signed tokens", "oauth") from None
         try:
             self._read()
-        except (OSError, ValueError) as error:
+        except _UNREADABLE as error:
             if self._path is not None:
                 raise ConfigError(f"{_ENDPOINT}: {url} cannot be read: {error}") from None
             _log.warning("%s: %s cannot be read yet: %s", _ENDPOINT, url, error)
@@ -186,7 +190,7 @@ class KeySet:
         with self._fetching:
             try:
                 self._read()
-            except (OSError, ValueError) as error:
+            except _UNREADABLE as error:
                 _log.warning("%s: %s cannot be read: %s", _ENDPOINT, self._url, error)
 
     def _read(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import http.server
 import json
+import socketserver
 import threading
 import time
 from pathlib import Path
@@ -171,6 +172,21 @@ def test_a_key_that_is_not_known_is_fetched_from_a_server_of_this_machine() -> N
     assert made.validate(signed(KEYS, "ec"))[0] == "alice"
 
 
+def test_a_server_that_does_not_speak_http_yet_is_asked_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Babbler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            self.wfile.write(b"hello\r\n")
+
+    with socketserver.TCPServer(("127.0.0.1", 0), Babbler) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}/jwks"
+        made = validator(**{"jwks.endpoint.url": url})
+    assert "cannot be read yet" in caplog.text
+    assert "not known (yet)" in refusal(made, signed(KEYS, "ec"))
+
+
 @pytest.mark.parametrize("names", [["ec"], ["rsa", "ec"]])
 def test_a_token_that_names_no_key_is_checked_with_the_only_one(
     tmp_path: Path, names: list[str]
@@ -191,6 +207,7 @@ def test_a_token_that_names_no_key_is_checked_with_the_only_one(
         ("https://example.com/jwks", "neither a file nor an address of this machine"),
         ("ftp://localhost/jwks", "neither a file nor an address of this machine"),
         ("http://localhost:x/jwks", "neither a file nor an address of this machine"),
+        ("http://ann:secret@localhost/jwks", "takes no user and no password"),
         ("http://[::1/jwks", "neither a file nor an address of this machine"),
         ("/nowhere/jwks.json", "cannot be read"),
         ("file://[nowhere", "cannot be read"),
