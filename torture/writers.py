@@ -27,6 +27,8 @@ PARTITIONS = 2
 PAUSE_S = 0.002
 PATIENCE_S = 1.0
 """How long a transaction waits for its coordinator, which a new producer finds sooner."""
+MOST_SCHEMAS = 1000
+"""As many different ones; what is kept for ever grows no further."""
 HANGS_S = 25
 """More than all calls of one turn may take."""
 FINISH_S = 240
@@ -226,8 +228,9 @@ def register_schemas(place: Place) -> None:
     """Register schemas: an id stands for the same schema for ever, and for no other."""
     journal = Journal(place.directory, "registry")
     session = requests.Session()
-    number = 0
+    count = 0
     while not place.stopping.wait(5 * PAUSE_S):
+        number = count % MOST_SCHEMAS
         field = f'{{"name": "n{number}", "type": "int"}}'
         schema = f'{{"type": "record", "name": "R{number}", "fields": [{field}]}}'
         url = f"{place.http_url}/subjects/{place.topic(f's{number % 50}')}/versions"
@@ -237,7 +240,7 @@ def register_schemas(place: Place) -> None:
             continue  # the same once more: it may or may not be there
         if answer.status_code == 200:
             journal.note(number, answer.json()["id"])
-            number += 1
+            count += 1
     session.close()
 
 

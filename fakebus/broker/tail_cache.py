@@ -8,8 +8,10 @@ from collections import Counter, deque
 from fakebus.storage.interface import ANY_NUMBER, StoredBatch
 
 DEFAULT_BYTES = 32 * 1024 * 1024
-_ROW_OVERHEAD = 300
-"""What a cached batch costs besides its bytes, so that tiny batches are bounded too."""
+_ROW_OVERHEAD = 600
+"""What a cached batch costs besides its bytes, so that tiny batches are bounded too.
+
+That is the frame that it came in, the view on it, and the row with its numbers."""
 _MAX_ORPHANS = 1024
 
 
