@@ -82,7 +82,7 @@ def _told(
         try:
             return method(files, *args, **kwargs)
         except OSError as error:
-            raise StorageError(f"{files.path}: {error.strerror}") from error
+            raise _unread(files.path, error) from error
 
     return look
 
@@ -123,7 +123,6 @@ class OpenFiles:
         """Take the data file's size for what it has at least from now on: it never shrinks."""
         self._size_bytes = max(self._size_bytes, os.fstat(self._data).st_size)
 
-    @_told
     def look(self, now_s: float = 0.0) -> None:
         """Make sure that what is written now will be found at the next start.
 
@@ -135,15 +134,17 @@ class OpenFiles:
         """
         try:
             directory = os.stat(self._directory)
+            seen = directory.st_dev, directory.st_ino, directory.st_mtime_ns
+            if seen != self._directory_seen:
+                self._check_names()
+                if time_ns() - seen[2] > _SETTLED_NS:
+                    self._directory_seen = seen
+            self._check_data()
+            self._check_log()
         except FileNotFoundError as error:
             raise _gone(error.filename) from None
-        seen = directory.st_dev, directory.st_ino, directory.st_mtime_ns
-        if seen != self._directory_seen:
-            self._check_names()
-            if time_ns() - seen[2] > _SETTLED_NS:
-                self._directory_seen = seen
-        self._check_data()
-        self._check_log()
+        except OSError as error:
+            raise _unread(self.path, error) from error
         self.look_due_s = now_s + LOOK_INTERVAL_S
 
     def _check_data(self) -> None:
@@ -250,6 +251,10 @@ class OpenFiles:
         for descriptor in self._descriptors:
             os.close(descriptor)
         self._descriptors.clear()
+
+
+def _unread(path: Path, error: OSError) -> StorageError:
+    return StorageError(f"{path}: {error.strerror}")
 
 
 def _gone(name: str) -> StorageError:

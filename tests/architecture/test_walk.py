@@ -135,7 +135,7 @@ async def test_a_produced_batch_enters_few_modules_and_takes_few_calls(walk: Wal
     assert answer.responses[0].partition_responses[0].base_offset == 5
     assert walk.modules == PRODUCE
     assert len(walk.modules) <= MOST_MODULES
-    assert len(walk.calls) <= MOST_CALLS, walk.calls
+    assert len(walk.calls) <= MOST_CALLS, "\n".join(walk.calls)
 
 
 async def test_a_fetched_batch_comes_from_memory_through_few_modules(walk: Walk) -> None:
@@ -143,5 +143,5 @@ async def test_a_fetched_batch_comes_from_memory_through_few_modules(walk: Walk)
     answer = await walk.ask_undisturbed(ApiKey.FETCH, 11, fetch_request("t", 0))
     assert answer.responses[0].partitions[0].records
     assert walk.modules == FETCH
-    assert len(walk.calls) <= MOST_FETCH_CALLS, walk.calls
+    assert len(walk.calls) <= MOST_FETCH_CALLS, "\n".join(walk.calls)
     assert "storage/sqlite_reads.py" not in walk.modules
