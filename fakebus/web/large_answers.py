@@ -106,7 +106,7 @@ def _pieces(data: Any, encoder: JSONEncoder, levels: int) -> Iterator[str]:
         yield "{"
         for number, (name, value) in enumerate(data.items()):
             between = encoder.item_separator if number else ""
-            yield f"{between}{encoder.encode(name)}{encoder.key_separator}"
+            yield f"{between}{encoder.encode(str(name))}{encoder.key_separator}"
             yield from _pieces(value, encoder, levels - 1)
         yield "}"
     elif isinstance(data, Iterator) or (levels and isinstance(data, list | tuple)):

@@ -32,6 +32,7 @@ async def answering(data: object) -> AsyncIterator[str]:
         None,
         "text",
         {"a": [], "b": {}, "c": {"d": [1, {"e": [None]}]}},
+        {"first": {0: "a", 1: {2: "b"}}},
         [{"a": "é\ud800"}, [[[1.5]]], True],
         {"many": [{"number": number, "inner": list(range(20))} for number in range(5000)]},
     ],

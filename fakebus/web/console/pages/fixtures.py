@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from fakebus.catalogue.of_cluster import shared
 from fakebus.cluster.loaded_sets import MOST_COMPARED, LoadedSet, loaded_sets
 from fakebus.web.console.call import Call, Page
 
@@ -12,7 +13,7 @@ _MOST_ROWS = 500
 
 async def index(call: Call) -> Page:
     """Show each set with its topics, files, lock and drift."""
-    sets = await loaded_sets(call.cluster)
+    sets = await shared(call.cluster, "fixtures", lambda: loaded_sets(call.cluster))
     return Page(
         template="fixtures.html",
         values={
