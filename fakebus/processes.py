@@ -186,10 +186,12 @@ def owners_of(
         tried.add(pid)
         process = None
         for name in _open_files(proc / str(pid) / "fd"):
+            if end is not None and time.thread_time() > end:
+                return found
             if (inode := missing.pop(name, None)) is not None:
                 process = process or _process(pid, proc / str(pid))
                 found[inode] = process
-            if not missing or (end is not None and time.thread_time() > end):
+            if not missing:
                 return found
     return found
 

@@ -88,8 +88,7 @@ class Identities:
             return
         task, self._task = self._task, None
         task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await asyncio.wait((task,))
         self._topics.on_deleted.remove(self._topic_deleted)
         self._save()
         _settle(self._waiting)

@@ -176,6 +176,7 @@ async def _name_of(host: str) -> str:
     # A resolver may take its time; the threads of a pool would be waited for at the end.
     threading.Thread(target=look_up, name="fakebus-names", daemon=True).start()
     try:
-        return await asyncio.wait_for(answer, _NAME_TIMEOUT_S)
+        async with asyncio.timeout(_NAME_TIMEOUT_S):
+            return await answer
     except TimeoutError:
         return ""

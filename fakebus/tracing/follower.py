@@ -128,8 +128,7 @@ class Tracing:
         if task is None:
             return
         task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await asyncio.wait((task,))
         with suppress(TimeoutError):
             async with asyncio.timeout(_LAST_S):
                 await self._pass()
@@ -153,7 +152,8 @@ class Tracing:
         self._exporter.drop(missed)
         # A client's service is told by its process, which is looked up beside.
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._lineage.peers_known(), _PEERS_S)
+            async with asyncio.timeout(_PEERS_S):
+                await self._lineage.peers_known()
         # Of what is written behind it is to be known that the client was sent something before.
         self._lineage.write_all()
         for activity in found:

@@ -538,6 +538,7 @@ class BusMachine(RuleBasedStateMachine):
         topics = {topic.name: topic for topic in self.broker.topics}
         assert {name: dict(topics[name].config.overrides) for name in topics} == expected.configs
         for name, models in expected.topics.items():
+            assert len(topics[name].partitions) == len(models)
             for log, model in zip(topics[name].partitions, models, strict=True):
                 assert (log.log_start_offset, log.high_watermark) == (model.start, model.end)
                 assert self.runner.run(content(log)) == model.visible
