@@ -155,6 +155,18 @@ def _collector(values: Sequence[str]) -> str:
     return url if url.endswith(_TRACES) else url + _TRACES
 
 
+def given_path(text: str) -> Path:
+    """Path as somebody has given it.
+
+    Raises:
+        ConfigError: it is empty, as of a script whose variable is not set; hardly the current
+            directory is meant.
+    """
+    if not text.strip():
+        raise ConfigError("an empty path was given: write one, or leave it out")
+    return Path(text)
+
+
 KINDS: Mapping[str, Callable[[Sequence[str]], Any]] = {
     "advertised-addresses": _advertised,
     "assignments": parse_assignments,
@@ -166,10 +178,10 @@ KINDS: Mapping[str, Callable[[Sequence[str]], Any]] = {
     "log-level": _one_of(LOG_LEVELS),
     "names": lambda values: tuple(_each(values)),
     "number": _number,
-    "path": lambda values: Path(values[-1]),
-    "paths": lambda values: tuple(map(Path, values)),
+    "path": lambda values: given_path(values[-1]),
+    "paths": lambda values: tuple(map(given_path, values)),
     "redis-addresses": _addresses(DEFAULT_REDIS_PORT),
-    "secure-directory": lambda values: Path(values[-1]),
+    "secure-directory": lambda values: given_path(values[-1]),
     "switch": lambda values: _boolean(values[-1]),
     "text": lambda values: values[-1],
 }

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import urllib.parse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fakebus.addresses import Address
+from fakebus.cli.command_settings import path_argument
 from fakebus.cli.output import add_repeated_argument
 from fakebus.client.bus_http import DEFAULT_URL, BusHttp
 from fakebus.client.connection import Connection
@@ -148,7 +148,7 @@ def connection_for(arguments: argparse.Namespace, feature: str) -> Connection:
 
 def add_token_argument(parser: argparse.ArgumentParser, help_text: str) -> None:
     """Add ``--token-file``; :func:`token_of` reads it."""
-    parser.add_argument("--token-file", metavar="FILE", type=Path, help=help_text)
+    parser.add_argument("--token-file", metavar="FILE", type=path_argument, help=help_text)
 
 
 def token_of(arguments: argparse.Namespace) -> str:

@@ -19,6 +19,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fakebus.cli.command_settings import path_argument
 from fakebus.cli.landscapes import add_landscape_arguments, asks_a_bus, landscape_of
 from fakebus.cli.output import JSON, TEXT, print_json, print_lines, print_table, print_text
 from fakebus.errors import ConfigError
@@ -45,7 +46,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--json", action="store_const", const=JSON, dest="format", help="short for --format json"
     )
     parser.add_argument(
-        "-o", "--output", type=Path, metavar="FILE|DIR", help="where to write instead of printing"
+        "-o",
+        "--output",
+        type=path_argument,
+        metavar="FILE|DIR",
+        help="where to write instead of printing",
     )
     parser.add_argument(
         "--examples",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from fakebus.addresses import protocol_of
 from fakebus.cli.output import JSON, TEXT
@@ -13,6 +14,7 @@ from fakebus.config import (
     command_settings_table,
     environment_layer,
     file_layer,
+    given_path,
     parse_assignments,
 )
 from fakebus.errors import ConfigError
@@ -33,6 +35,14 @@ _ADDRESSES = {
     "registry": "--registry",
 }
 _SERVER, _URL = "HOST:PORT, as in 127.0.0.1:9092", "http://HOST:PORT, as in http://127.0.0.1:8081"
+
+
+def path_argument(text: str) -> Path:
+    """Path of a command line, for ``type=``; see :func:`given_path`."""
+    try:
+        return given_path(text)
+    except ConfigError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def complete(arguments: argparse.Namespace, environ: Mapping[str, str]) -> None:

@@ -18,6 +18,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fakebus.cli.command_settings import path_argument
 from fakebus.cli.output import JSON, add_format_argument, print_json, print_lines
 from fakebus.errors import FakebusError
 from fakebus.wording import counted
@@ -41,7 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     report.add_argument(
         "observed",
         nargs="?",
-        type=Path,
+        type=path_argument,
         default=OBSERVED,
         metavar="DIR",
         help=f"where pytest has kept it (default: {OBSERVED})",
@@ -49,7 +50,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     report.add_argument(
         "-o",
         "--output",
-        type=Path,
+        type=path_argument,
         metavar="FILE",
         help=f"where to write it (default: {_CONTRACTS}/SERVICE.json)",
     )
@@ -63,7 +64,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     check.add_argument(
         "reports",
         nargs="*",
-        type=Path,
+        type=path_argument,
         default=[_CONTRACTS],
         metavar="FILE|DIR",
         help=f"reports, or directories of them (default: {_CONTRACTS})",

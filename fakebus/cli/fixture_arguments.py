@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fakebus.cli.command_settings import path_argument
 from fakebus.cli.output import JSON, TEXT, print_json, print_text
 from fakebus.config import DEFAULT_FIXTURES
 
@@ -22,7 +23,7 @@ def add_directory_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "directory",
         nargs="?",
-        type=Path,
+        type=path_argument,
         default=DEFAULT_FIXTURES,
         metavar="DIR",
         help="the fixture set: a directory, a pack, package:NAME of an installed package, or "

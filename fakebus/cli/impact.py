@@ -14,9 +14,9 @@ Examples:
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fakebus.cli.command_settings import path_argument
 from fakebus.cli.landscapes import add_landscape_arguments, asks_a_bus, landscape_of
 from fakebus.cli.output import (
     JSON,
@@ -37,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``fakebus impact``."""
     parser.add_argument("subject", metavar="SUBJECT", help="the subject that changes")
     change = parser.add_mutually_exclusive_group(required=True)
-    change.add_argument("--schema", type=Path, metavar="FILE", help="it gets this schema")
+    change.add_argument("--schema", type=path_argument, metavar="FILE", help="it gets this schema")
     change.add_argument(
         "--remove-field", metavar="FIELD", help="it loses a field, such as address.street"
     )

@@ -12,8 +12,8 @@ Examples:
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
+from fakebus.cli.command_settings import path_argument
 from fakebus.cli.output import print_lines
 from fakebus.config import DEFAULT_FIXTURES
 from fakebus.wording import counted
@@ -31,7 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     export.add_argument(
         "directory",
         nargs="?",
-        type=Path,
+        type=path_argument,
         default=DEFAULT_FIXTURES,
         metavar="DIR",
         help="where to (default: ./fixtures); a set that export wrote before is replaced",

@@ -24,6 +24,7 @@ from typing import Any
 from urllib.parse import quote
 
 from fakebus.cli.bootstrap import add_bus_arguments, bus_of
+from fakebus.cli.command_settings import path_argument
 from fakebus.cli.output import (
     JSON,
     add_format_argument,
@@ -103,7 +104,7 @@ def _configure_diff(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--export",
-        type=Path,
+        type=path_argument,
         metavar="DIR",
         help="write the records that have come as a fixture set, as fakebus fixtures record does",
     )

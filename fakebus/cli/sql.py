@@ -30,6 +30,7 @@ from pathlib import Path
 
 from fakebus.addresses import Address
 from fakebus.cli.bootstrap import add_bootstrap_arguments, add_registry_argument, connect
+from fakebus.cli.command_settings import path_argument
 from fakebus.cli.output import JSON, TEXT, print_json_line, print_lines, print_table
 from fakebus.cli.progress import counter, working
 from fakebus.cli.record_lines import Schemas
@@ -58,14 +59,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output",
         metavar="FILE",
-        type=Path,
+        type=path_argument,
         help=f"write the result to a file, which ends in {', '.join(FORMATS)}",
     )
     parser.add_argument("--force", action="store_true", help="overwrite FILE if it is there")
     parser.add_argument(
         "--data",
         metavar="FILE",
-        type=Path,
+        type=path_argument,
         help="ask a data file of a fakebus, as it is now, instead of a cluster",
     )
     add_registry_argument(parser)

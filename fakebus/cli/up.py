@@ -18,6 +18,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
+from fakebus.cli.command_settings import path_argument
 from fakebus.cli.logs import configure_logging
 from fakebus.cli.oversights import oversights
 from fakebus.cli.progress import counter, working
@@ -53,7 +54,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
                 f"--{setting.name}", action="append", metavar=setting.metavar, help=setting.help
             )
     parser.add_argument(
-        "--config", metavar="FILE", help="read settings from FILE (default: ./fakebus.toml)"
+        "--config",
+        type=path_argument,
+        metavar="FILE",
+        help="read settings from FILE (default: ./fakebus.toml)",
     )
     parser.add_argument(
         "--detach",
@@ -66,8 +70,7 @@ def settings_from(arguments: argparse.Namespace) -> Settings:
     """Return the settings that a parsed command line, the environment and the file give."""
     given = {name: getattr(arguments, name) for name in settings_table()}
     flags = {name: values for name, values in given.items() if values is not None}
-    config_file = Path(arguments.config) if arguments.config else None
-    return load_settings(flags, environ=os.environ, config_file=config_file)
+    return load_settings(flags, environ=os.environ, config_file=arguments.config)
 
 
 def run(arguments: argparse.Namespace) -> int:

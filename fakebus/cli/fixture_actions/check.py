@@ -6,6 +6,7 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
+from fakebus.cli.command_settings import path_argument
 from fakebus.cli.fixture_arguments import add_report_argument, print_report
 from fakebus.cli.output import JSON, print_json, print_lines
 from fakebus.config import DEFAULT_FIXTURES
@@ -24,7 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "directories",
         nargs="*",
-        type=Path,
+        type=path_argument,
         default=[DEFAULT_FIXTURES],
         metavar="DIR",
         help="fixture sets, which are checked together: directories, packs, package:NAME, openedx "

@@ -16,6 +16,7 @@ from fakebus.cli.bootstrap import (
     connect,
     registry_of,
 )
+from fakebus.cli.command_settings import path_argument
 from fakebus.cli.output import (
     JSON,
     add_format_argument,
@@ -44,11 +45,11 @@ DESCRIPTION = (
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the action's arguments."""
-    parser.add_argument("before", type=Path, metavar="DIR", help="a fixture set")
+    parser.add_argument("before", type=path_argument, metavar="DIR", help="a fixture set")
     parser.add_argument(
         "after",
         nargs="?",
-        type=Path,
+        type=path_argument,
         metavar="OTHER",
         help="another fixture set (default: the bus)",
     )

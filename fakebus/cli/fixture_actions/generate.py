@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from fakebus.cli.command_settings import path_argument
 from fakebus.cli.fixture_arguments import add_directory_argument
 from fakebus.cli.output import print_json_line, print_lines
 from fakebus.errors import ConfigError
@@ -27,7 +28,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--count", type=int, metavar="N", help="make N events, whatever generate says"
     )
     parser.add_argument(
-        "-o", "--output", type=Path, metavar="FILE", help="write to FILE (default: the screen)"
+        "-o",
+        "--output",
+        type=path_argument,
+        metavar="FILE",
+        help="write to FILE (default: the screen)",
     )
     parser.add_argument(
         "--force", action="store_true", help="overwrite FILE if it is there with other lines"

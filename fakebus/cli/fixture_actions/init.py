@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from fakebus.cli.command_settings import path_argument
 from fakebus.cli.output import print_lines
 from fakebus.config import DEFAULT_FIXTURES
 from fakebus.errors import ConfigError, FakebusError
@@ -36,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "directory",
         nargs="?",
-        type=Path,
+        type=path_argument,
         metavar="DIR",
         help="where to (default: ./fixtures; with --package a directory of the package's name)",
     )

@@ -6,6 +6,7 @@ import argparse
 from functools import partial
 from pathlib import Path
 
+from fakebus.cli.command_settings import path_argument
 from fakebus.cli.fixture_arguments import add_directory_argument
 from fakebus.cli.output import print_lines
 from fakebus.errors import ConfigError
@@ -26,7 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o",
         "--output",
-        type=Path,
+        type=path_argument,
         metavar="FILE",
         help="the file to write, .fbpack at its end (default: the directory's name)",
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from fakebus.cli.bootstrap import (
     add_bootstrap_arguments,
@@ -11,6 +10,7 @@ from fakebus.cli.bootstrap import (
     connect,
     registry_of,
 )
+from fakebus.cli.command_settings import path_argument
 from fakebus.cli.output import add_repeated_argument, print_lines
 from fakebus.records.partitioner import PARTITIONERS
 from fakebus.wording import counted
@@ -36,7 +36,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="topics to record; * and ? stand for any letters, as in 'dev-*'",
     )
     parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="DIR", help="where the set is written"
+        "-o",
+        "--output",
+        type=path_argument,
+        required=True,
+        metavar="DIR",
+        help="where the set is written",
     )
     add_registry_argument(parser)
     parser.add_argument(

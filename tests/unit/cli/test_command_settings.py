@@ -153,3 +153,29 @@ def test_a_setting_for_the_output_reaches_commands_without_a_cluster(
     assert run(["fixtures", "check", str(directory)]) == 1
     (problem,) = json.loads(capsys.readouterr().out)
     assert problem["hint"] == 'did you mean "fakebus.yml"?'
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["fixtures", "record", "--output", ""],
+        ["fixtures", "generate", "orders", "-o", " "],
+        ["fixtures", "check", ""],
+        ["catalogue", "--output", ""],
+        ["sql", "select 1", "--data", ""],
+        ["up", "--config", ""],
+        ["up", "--data", ""],
+        ["up", "--fixtures", ""],
+    ],
+    ids=" ".join,
+)
+def test_an_empty_path_is_not_the_current_directory(
+    arguments: list[str], directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        code = run(arguments)
+    except SystemExit as ended:
+        code = ended.code
+    assert code == 2
+    assert "an empty path was given: write one, or leave it out" in capsys.readouterr().err
+    assert list(directory.iterdir()) == []
