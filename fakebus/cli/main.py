@@ -91,7 +91,7 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong and where help is, and end with the exit code of wrong usage."""
-        super().error(f"{printable(message)} (see  {self.prog} --help)")
+        super().error(f"{printable(message)} (see {self.prog} --help)")
 
 
 def _parser(chosen: str) -> argparse.ArgumentParser:

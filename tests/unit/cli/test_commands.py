@@ -69,7 +69,7 @@ def test_wrong_usage_is_told_with_the_way_to_the_help(
 ) -> None:
     with pytest.raises(SystemExit, match="2"):
         run(arguments)
-    assert capsys.readouterr().err.endswith(f"(see  {command} --help)\n")
+    assert capsys.readouterr().err.endswith(f"(see {command} --help)\n")
 
 
 @pytest.mark.parametrize("command", ["topics", "groups", "doctor", "demo"])
