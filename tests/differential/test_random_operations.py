@@ -295,22 +295,30 @@ class Admin:
         """Wait until a broker knows all changes so far, by one more that can be seen."""
         self.changes += 1
         user = self.names[0]
-        self._quota(user, "request_percentage", 1000.0 + self.changes)
+        value = 1000.0 + self.changes
+        self._quota(user, m.OpData(key="request_percentage", value=value))
+        self._await_quotas(user, [value])
+
+    def close(self) -> None:
+        """Leave nothing behind that others would be shown."""
+        for number in range(len(self.names)):
+            self.delete(number)
+        user = self.names[0]
+        self._quota(user, m.OpData(key="request_percentage", remove=True))
+        self._await_quotas(user, [])
+
+    def _await_quotas(self, user: str, values: list[float]) -> None:
         component = m.ComponentData(entity_type="user", match_type=0, match=user)
         asked = m.DescribeClientQuotasRequest(components=[component], strict=True)
         for _ in attempts():
             found = self.side.call(ApiKey.DESCRIBE_CLIENT_QUOTAS, 1, asked)
-            if [value.value for each in found.entries for value in each.values] == [
-                1000.0 + self.changes
-            ]:
+            if [value.value for each in found.entries for value in each.values] == values:
                 return
         raise AssertionError(found)
 
-    def _quota(self, user: str, key: str, value: float) -> Any:
+    def _quota(self, user: str, op_data: m.OpData) -> Any:
         entity = [m.EntityData(entity_type="user", entity_name=user)]
-        change = m.AlterClientQuotasRequestEntryData(
-            entity=entity, ops=[m.OpData(key=key, value=value)]
-        )
+        change = m.AlterClientQuotasRequestEntryData(entity=entity, ops=[op_data])
         asked = m.AlterClientQuotasRequest(entries=[change])
         return self.side.ask(ApiKey.ALTER_CLIENT_QUOTAS, 1, asked)
 
@@ -402,8 +410,7 @@ def test_administration(sides: Sides, operations: Operations) -> None:
         try:
             return [(each, admin.play(*each)) for each in operations]
         finally:
-            for number in range(3):
-                admin.delete(number)
+            admin.close()
 
     sides.compare(scenario)
 

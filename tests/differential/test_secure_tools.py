@@ -144,7 +144,7 @@ def test_java_shows_a_token_and_logs_in_again_before_its_session_ends(
         data=None,
         http=(),
         kafka=(KafkaAddress("127.0.0.1", 0, "SASL_PLAINTEXT"),),
-        set={"sasl.enabled.mechanisms": "OAUTHBEARER", "connections.max.reauth.ms": "1000"},
+        set={"sasl.enabled.mechanisms": "OAUTHBEARER", "connections.max.reauth.ms": "4000"},
     )
     with BusThread(FakeBus(settings)) as thread:
 
@@ -156,7 +156,7 @@ def test_java_shows_a_token_and_logs_in_again_before_its_session_ends(
             return done.stdout + done.stderr
 
         assert "Created topic t" in run("TopicCommand", "--create", "--topic", "t")
-        # Three sessions long, with heartbeats and fetches all the time.
-        waited = run("ConsoleConsumer", "--topic", "t", "--group", "g", "--timeout-ms", "3000")
+        # Longer than two sessions, with heartbeats and fetches all the time.
+        waited = run("ConsoleConsumer", "--topic", "t", "--group", "g", "--timeout-ms", "10000")
         assert "Processed a total of 0 messages" in waited
         assert "session is over" not in caplog.text
