@@ -165,7 +165,11 @@ def test_what_happens_during_the_wait(
         side.client.send(ApiKey.FETCH, version, request)
         with RawClient(side.bootstrap_servers) as other:
             other.call(*happens(topic, side))
-        answer = side.client.receive(ApiKey.FETCH, version)[1]
-        return side.plain(answer), time.monotonic() - begun > 1.4
+        answer = side.plain(side.client.receive(ApiKey.FETCH, version)[1])
+        if happens is produced:
+            # Kafka may tell where the log ended a moment before.
+            for each in answer["responses"][0]["partitions"]:
+                each["high_watermark"] = each["last_stable_offset"] = "one of two"
+        return answer, time.monotonic() - begun > 1.4
 
     sides.compare(scenario)
