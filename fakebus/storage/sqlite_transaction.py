@@ -14,11 +14,11 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
-from functools import wraps
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from struct import Struct
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any
 
 from fakebus.errors import StorageError
 from fakebus.real_time import monotonic, time_ns
@@ -68,23 +68,13 @@ LOG_HEADER_BYTES = 32
 FRAME_HEADER_BYTES = 24
 
 
-P = ParamSpec("P")
-T = TypeVar("T")
-
-
-def _told(
-    method: Callable[Concatenate[OpenFiles, P], T],
-) -> Callable[Concatenate[OpenFiles, P], T]:
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
     """Let a look at the files fail as all that has to do with them does."""
-
-    @wraps(method)
-    def look(files: OpenFiles, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        try:
-            return method(files, *args, **kwargs)
-        except OSError as error:
-            raise _unread(files.path, error) from error
-
-    return look
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(f"{path}: {error.strerror}") from error
 
 
 class OpenFiles:
@@ -118,10 +108,10 @@ class OpenFiles:
         self._head = os.pread(self._data, _FIXED_BYTES, 0)
         self.note_size()
 
-    @_told
     def note_size(self) -> None:
         """Take the data file's size for what it has at least from now on: it never shrinks."""
-        self._size_bytes = max(self._size_bytes, os.fstat(self._data).st_size)
+        with _told(self.path):
+            self._size_bytes = max(self._size_bytes, os.fstat(self._data).st_size)
 
     def look(self, now_s: float = 0.0) -> None:
         """Make sure that what is written now will be found at the next start.
@@ -144,7 +134,8 @@ class OpenFiles:
         except FileNotFoundError as error:
             raise _gone(error.filename) from None
         except OSError as error:
-            raise _unread(self.path, error) from error
+            # As the others, without what a context costs each commit.
+            raise StorageError(f"{self.path}: {error.strerror}") from error
         self.look_due_s = now_s + LOOK_INTERVAL_S
 
     def _check_data(self) -> None:
@@ -217,10 +208,10 @@ class OpenFiles:
         self._most_frames = max(self._most_frames, frames)
         return True
 
-    @_told
     def log_bytes(self) -> int:
         """Return how long the log is that has not been begun anew, in bytes."""
-        frames, frame_bytes, _ = frames_of(self._read_index())
+        with _told(self.path):
+            frames, frame_bytes, _ = frames_of(self._read_index())
         return frames * frame_bytes
 
     def log_frames(self) -> int:
@@ -251,10 +242,6 @@ class OpenFiles:
         for descriptor in self._descriptors:
             os.close(descriptor)
         self._descriptors.clear()
-
-
-def _unread(path: Path, error: OSError) -> StorageError:
-    return StorageError(f"{path}: {error.strerror}")
 
 
 def _gone(name: str) -> StorageError:

@@ -46,7 +46,8 @@ def test_mutated_frames_end_in_answers_or_closed_connections_and_nothing_else(
             for _ in range(20):
                 sender.send(mutator.frame())
         sender.close()
-        assert sender.answered
+        # On a busy machine many are given up.
+        assert sender.answered > (sender.sent - sender.given_up) // 10
         assert sender.answered + sender.refused + sender.given_up > sender.sent * 9 // 10
         with RawClient(running.bus.bootstrap_servers) as client:
             assert client.call(ApiKey.METADATA, 12, MetadataRequest(topics=[])).brokers
