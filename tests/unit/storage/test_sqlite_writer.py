@@ -431,6 +431,23 @@ async def test_a_small_atomic_block_is_committed_in_the_event_loop_and_a_large_o
     assert threads[-1] is not here
 
 
+async def test_an_atomic_block_with_what_may_take_long_is_not_committed_in_the_event_loop(
+    storage: SqliteStorage,
+) -> None:
+    log_id, offset, threads = await new_log(storage), 0, threads_of_commits(storage)
+    here = threading.current_thread()
+    while here not in threads:
+        await append(storage, log_id, batch(offset))
+        offset += 1
+    await storage.flush()
+    threads.clear()
+    with storage.atomic():
+        append(storage, log_id, batch(offset))
+        deleted = storage.delete_group("g")
+    await deleted
+    assert here not in threads
+
+
 async def test_a_commit_of_very_many_offsets_does_not_run_in_the_event_loop(
     storage: SqliteStorage,
 ) -> None:

@@ -10,6 +10,7 @@ import pytest
 from aiohttp import ClientPayloadError, ClientSession, web
 from aiohttp.test_utils import TestServer
 
+from fakebus.web.errors import json_errors
 from fakebus.web.large_answers import json_answer
 
 
@@ -18,7 +19,8 @@ async def answering(data: object) -> AsyncIterator[str]:
     async def answer(request: web.Request) -> web.StreamResponse:
         return await json_answer(request, data)
 
-    application = web.Application()
+    # Without an end it would add an answer of its own to the half of one.
+    application = web.Application(middlewares=[json_errors])
     application.router.add_get("/", answer)
     async with TestServer(application) as server:
         yield str(server.make_url("/"))
