@@ -531,18 +531,26 @@ async def test_an_offset_is_not_stable_before_it_can_be_fetched(
     assert transactions.pending_offsets("g") == set()
 
 
+async def with_another_one_too_long(
+    broker: Broker, clock: ManualClock, producer: TransactionalProducer
+) -> TransactionalProducer:
+    """Return another producer, when transactions of both have taken too long."""
+    second = await TransactionalProducer(broker, "q").init()
+    for each in (producer, second):
+        await each.write(b"too long")
+    # Nothing but what is asked for later aborts them.
+    await broker._housekeeping.close()
+    clock.advance(60.001)
+    return second
+
+
 async def test_what_its_producer_has_begun_meanwhile_is_not_aborted_with_others(
     broker: Broker,
     clock: ManualClock,
     producer: TransactionalProducer,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    second = await TransactionalProducer(broker, "q").init()
-    for each in (producer, second):
-        await each.write(b"too long")
-    # Nothing but what is asked for here aborts them.
-    await broker._housekeeping.close()
-    clock.advance(60.001)
+    second = await with_another_one_too_long(broker, clock, producer)
     abort = broker.transactions._fence
 
     async def abort_slowly(state: TransactionState, reason: str) -> None:
@@ -563,11 +571,7 @@ async def test_what_its_producer_has_ended_meanwhile_is_not_aborted_with_others(
     producer: TransactionalProducer,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    second = await TransactionalProducer(broker, "q").init()
-    for each in (producer, second):
-        await each.write(b"too long")
-    await broker._housekeeping.close()
-    clock.advance(60.001)
+    second = await with_another_one_too_long(broker, clock, producer)
     abort, aborted = broker.transactions._fence, list[str]()
 
     async def abort_slowly(state: TransactionState, reason: str) -> None:
