@@ -64,14 +64,12 @@ async def answer_in_parts(
         async for piece in pieces:
             part += piece
             if len(part) >= _BYTES_AT_ONCE:
-                if not response.prepared:
-                    await response.prepare(request)
-                await _write(response, bytes(part))
+                await _write(request, response, bytes(part))
                 part.clear()
         if not response.prepared:
             return web.Response(body=bytes(part), status=status, headers=headers)
-        await _write(response, bytes(part))
-    except (ConnectionError, TimeoutError):
+        await _write(request, response, bytes(part))
+    except _ClientGoneError:
         _end(request)
     except BaseException:
         if response.prepared:
@@ -90,10 +88,19 @@ async def answered(
     return await json_answer(request, found, content_type=content_type)
 
 
-async def _write(response: web.StreamResponse, part: bytes) -> None:
-    # For a client that is there and does not read nothing more is made.
-    async with asyncio.timeout(WRITE_TIMEOUT_S):
-        await response.write(part)
+class _ClientGoneError(Exception):
+    """The client has gone, or does not read."""
+
+
+async def _write(request: web.Request, response: web.StreamResponse, part: bytes) -> None:
+    try:
+        # For a client that is there and does not read nothing more is made.
+        async with asyncio.timeout(WRITE_TIMEOUT_S):
+            if not response.prepared:
+                await response.prepare(request)
+            await response.write(part)
+    except (ConnectionError, TimeoutError):
+        raise _ClientGoneError from None
 
 
 def _end(request: web.Request) -> None:

@@ -68,3 +68,16 @@ async def test_an_answer_that_fails_half_way_is_no_answer() -> None:
         with pytest.raises(ClientPayloadError):
             async with session.get(url) as answer:
                 await answer.read()
+
+
+async def test_a_source_that_cannot_be_reached_is_told_and_not_taken_for_a_client_that_went() -> (
+    None
+):
+    def elements() -> Iterator[str]:
+        yield "x"
+        raise TimeoutError("no broker answers")
+
+    async with answering(elements()) as url, ClientSession() as session:
+        async with session.get(url) as answer:
+            assert answer.status == 500
+            assert "no broker answers" in await answer.text()
