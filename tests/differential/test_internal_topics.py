@@ -39,10 +39,15 @@ def servers() -> Iterator[str]:
         yield thread.bus.bootstrap_servers
 
 
+def place(name: str) -> tuple[str, ...]:
+    """Arguments by which the tool reads one record, as no group: that would have records too."""
+    return ("--partition", str(partition_of(name, 50)), "--max-messages", "1")
+
+
 def read(servers: str, topic: str, formatter: str, *more: str) -> list[Any]:
     command = [sys.executable, str(CHECKOUT / "tools" / "kafka.py"), "tool", "ConsoleConsumer"]
     command += ["--bootstrap-server", servers, "--topic", topic, "--from-beginning"]
-    command += ["--timeout-ms", "20000", *(more or ("--max-messages", "1"))]
+    command += ["--timeout-ms", "20000", *more]
     command += ["--formatter", f"org.apache.kafka.tools.consumer.{formatter}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     decoder, found, text = json.JSONDecoder(), [], done.stdout.strip()
@@ -55,9 +60,7 @@ def read(servers: str, topic: str, formatter: str, *more: str) -> list[Any]:
 
 
 def test_committed_offsets_are_formatted(servers: str) -> None:
-    # With a partition the tool is no group, of which there would be records too.
-    place = ("--partition", str(partition_of("billing", 50)), "--max-messages", "1")
-    [told] = read(servers, "__consumer_offsets", "OffsetsMessageFormatter", *place)
+    [told] = read(servers, "__consumer_offsets", "OffsetsMessageFormatter", *place("billing"))
     assert told["key"] == {
         "type": 1,
         "data": {"group": "billing", "topic": "orders", "partition": 0},
@@ -79,7 +82,9 @@ def test_the_members_of_the_tools_own_group_are_formatted(servers: str) -> None:
 
 
 def test_transactions_are_formatted(servers: str) -> None:
-    [told] = read(servers, "__transaction_state", "TransactionLogMessageFormatter")
+    [told] = read(
+        servers, "__transaction_state", "TransactionLogMessageFormatter", *place("till-7")
+    )
     assert told["key"] == {"type": 0, "data": {"transactionalId": "till-7"}}
     value = told["value"]["data"]
     assert value["transactionStatus"] == 1
