@@ -22,10 +22,16 @@ from fakebus.limited_log import LimitedLog
 
 # How long an example takes depends on what else the machine does.
 settings.register_profile("desk", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-# CI decides about a change, so it looks at the same examples every time; whoever runs the
-# tests at their desk looks at new ones.
+# CI decides about a change, so it looks at the same examples in the same order every time; whoever
+# runs the tests at their desk looks at new ones.
 settings.register_profile("ci", settings.get_profile("desk"), derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "desk")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    if os.environ.get("CI") and config.getoption("randomly_seed", None) == "default":
+        config.option.randomly_seed = 1
 
 
 EXAMPLES = int(os.environ.get("EXAMPLES", "1"))
