@@ -25,7 +25,7 @@ from fakebus.addresses import Address
 from fakebus.app import FakeBus
 from fakebus.broker.topic_admin import MAX_NEW_PARTITIONS
 from fakebus.config import Settings
-from fakebus.kafka.handlers import HANDLERS
+from fakebus.kafka.served import SERVED
 from fakebus.protocol.primitives import MAX_ELEMENTS
 from fakebus.protocol.schema import FieldSchema, StructSchema, api_schema
 from fakebus.protocol.struct_classes import struct_class
@@ -143,16 +143,16 @@ def arrays(
 
 def largest(topic_id: UUID) -> Iterator[tuple[str, bytes]]:
     """Yield the requests by what they are."""
-    for handler in HANDLERS:
-        schema = api_schema(handler.api_key)
+    for api in SERVED.values():
+        schema = api_schema(api.api_key)
         assert schema is not None
-        for version in sorted({handler.min_version, handler.max_version}):
+        for version in sorted({api.min_version, api.max_version}):
             for path in arrays(schema.request.root, version):
                 for manner in ("small", "known", "different", "long"):
                     message = Filling(path, manner, topic_id).message(schema.request.root, version)
                     flexible = schema.request.is_flexible(version)
-                    frame = frame_of(int(handler.api_key), version, message, flexible)
-                    name = f"{handler.api_key.name} {version} {'.'.join(path)} {manner}"
+                    frame = frame_of(int(api.api_key), version, message, flexible)
+                    name = f"{api.api_key.name} {version} {'.'.join(path)} {manner}"
                     yield name, frame
 
 

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from fakebus.kafka.handlers import HANDLERS
+from fakebus.kafka.served import SERVED
 from fakebus.protocol.api_keys import ApiKey
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -130,17 +130,16 @@ def keep(lines: Iterable[str]) -> None:
 
 def page() -> str:
     """Return the page as it has to be."""
-    served = {int(handler.api_key): handler for handler in HANDLERS}
     seen: dict[str, dict[str, list[tuple[str, int]]]] = defaultdict(lambda: defaultdict(list))
     for line in REQUESTS.read_text(encoding="utf-8").splitlines():
         name, client, version, suite = line.split("\t")
         seen[name][client].append((suite, int(version)))
     rows = []
     for api in kafkas_apis():
-        handler = served.get(api.key)
-        ours = "-" if handler is None else f"{handler.advertised_min_version}-{handler.max_version}"
+        served = SERVED.get(ApiKey(api.key))
+        ours = "-" if served is None else f"{served.advertised_min_version}-{served.max_version}"
         theirs = f"{api.oldest}-{api.newest}"
-        if handler is None:
+        if served is None:
             status = "skipped"
         elif ours == theirs:
             status = "served" if seen[api.name] else "served; compared by frames"

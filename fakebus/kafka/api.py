@@ -22,6 +22,7 @@ from fakebus.broker.appending import Outcome
 from fakebus.broker.ownership import SEEDER
 from fakebus.broker.security.resources import ALL_OPERATIONS, Operation, ResourceType
 from fakebus.kafka.authentication import SaslSession
+from fakebus.kafka.served import SERVED
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.types import Buffer
 
@@ -171,8 +172,6 @@ class RequestContext:
     """Who has sent the request."""
     advertised: Callable[[ClientConnection], list[AdvertisedBroker]]
     """Gives the brokers' addresses that this client can reach, also of those that have stopped."""
-    handlers: Sequence[Handler] = ()
-    """Every API that is served; ApiVersions is computed from it."""
     frame_bytes: int = 0
     throttle_ms: int = 0
     """For how long the client is to send nothing more after the answer, as its quotas want it."""
@@ -292,42 +291,29 @@ class Handler(NamedTuple):
     min_version: int
     max_version: int
     function: HandlerFunction
-    advertised_min_version: int
-    """What ApiVersions says; lower than ``min_version`` only for Produce (KAFKA-18659)."""
     needs: Sequence[str] = ()
     """What a client has to be allowed, see :mod:`fakebus.kafka.access`."""
     coordinator: str = ""
     """Whose coordinator alone answers, see :mod:`fakebus.kafka.coordinators`."""
 
 
-DECLARED: list[Handler] = []
-"""The handlers in the order in which their modules are imported."""
-
-
 def handles(
-    api_key: ApiKey,
-    *,
-    versions: tuple[int, int],
-    needs: Sequence[str],
-    coordinator: str = "",
-    advertised_min: int | None = None,
+    api_key: ApiKey, *, needs: Sequence[str], coordinator: str = ""
 ) -> Callable[[HandlerFunction], Handler]:
-    """Declare a function as the handler of an API.
+    """Declare a function as the handler of an API, whose versions stand in ``served.py``.
 
     Args:
         api_key: the API.
-        versions: the lowest and the highest version that is served.
         needs: what a client has to be allowed, as in ``READ GROUP group_id``; the forms stand in
             :mod:`fakebus.kafka.access`.
         coordinator: whose coordinator alone answers where there are several nodes, as in
             ``GROUP group_id``; see :mod:`fakebus.kafka.coordinators`.
-        advertised_min: the lowest version that ApiVersions names, where it differs.
     """
+    served = SERVED[api_key]
 
     def declare(function: HandlerFunction) -> Handler:
-        low, high = versions
-        shown = low if advertised_min is None else advertised_min
-        DECLARED.append(Handler(api_key, low, high, function, shown, needs, coordinator))
-        return DECLARED[-1]
+        return Handler(
+            api_key, served.min_version, served.max_version, function, needs, coordinator
+        )
 
     return declare

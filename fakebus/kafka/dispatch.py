@@ -22,8 +22,9 @@ from fakebus.kafka.api import (
 from fakebus.kafka.authentication import SaslSession
 from fakebus.kafka.error_responses import error_response, unserved
 from fakebus.kafka.fault_effects import carry_out
-from fakebus.kafka.handlers import HANDLERS
+from fakebus.kafka.handlers import handler_of
 from fakebus.kafka.sasl import AuthenticationFailed
+from fakebus.kafka.served import SERVED
 from fakebus.protocol import codec
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.types import Buffer
@@ -31,8 +32,6 @@ from fakebus.types import Buffer
 if TYPE_CHECKING:
     from fakebus.broker.broker import Broker
     from fakebus.broker.nodes import Node
-
-HANDLERS_BY_KEY: dict[int, Handler] = {int(handler.api_key): handler for handler in HANDLERS}
 
 _IN_TURNS = frozenset((int(ApiKey.PRODUCE), int(ApiKey.FETCH)))
 """Those that see to it themselves: producers need their order, and fetches may be abandoned."""
@@ -63,15 +62,9 @@ class Dispatcher:
         self._requests = broker.traffic.requests
         self._faults = broker.faults
         self._security = broker.security
-        self._handlers = HANDLERS_BY_KEY
-        if not broker.nodes.single:
-            from fakebus.kafka.coordinators import routed
-
-            self._handlers = {key: routed(each) for key, each in self._handlers.items()}
-        if broker.security.authorizer is not None:
-            from fakebus.kafka.access import guarded
-
-            self._handlers = {key: guarded(each) for key, each in self._handlers.items()}
+        self._single = broker.nodes.single
+        self._handlers: dict[int, Handler] = {}
+        """Those that were asked for, by the keys of their APIs."""
         self._advertised = advertised
 
     def begin(
@@ -108,20 +101,18 @@ class Dispatcher:
             client_id,
             client.origins.get(client_id) or client.origin(client_id),
             self._advertised,
-            HANDLERS,
             len(frame),
             response_version=version,
         )
-        handler = self._handlers.get(api_key) or unserved(api_key)
+        handler = self._handlers.get(api_key) or self._handler(api_key)
         if handler is None or not handler.min_version <= version <= handler.max_version:
-            if api_key != _API_VERSIONS:
+            if handler is None or api_key != _API_VERSIONS:
                 raise CloseConnection(
                     f"API {codec.api_name(api_key)} version {version} is not served"
                 )
             # The client learns our versions from an answer in the oldest layout (KIP-511).
             context.response_version = 0
             request = None
-            handler = self._handlers[_API_VERSIONS]
         else:
             if len(frame) > MAX_TEXT_BYTES and not codec.holds_bytes(api_key):
                 raise CloseConnection(
@@ -139,6 +130,22 @@ class Dispatcher:
         if len(frame) > LARGE_REQUEST_BYTES and api_key not in _IN_TURNS:
             return context, _in_its_own_turn(function, request, context)
         return context, function(request, context)
+
+    def _handler(self, api_key: int) -> Handler | None:
+        """Load what answers an API; ``None`` when there is no such API."""
+        if api_key not in SERVED:
+            return unserved(api_key)
+        handler = handler_of(ApiKey(api_key))
+        if not self._single:
+            from fakebus.kafka.coordinators import routed
+
+            handler = routed(handler)
+        if self._security.authorizer is not None:
+            from fakebus.kafka.access import guarded
+
+            handler = guarded(handler)
+        self._handlers[api_key] = handler
+        return handler
 
     def _affected(self, function: HandlerFunction, client: ClientConnection) -> HandlerFunction:
         """Return a handler that suffers faults, and that heeds quotas after the login."""

@@ -224,7 +224,7 @@ def unserved(api_key: int) -> Handler | None:
     versions = valid_versions(api_key)
     if versions.min > versions.max:
         return None
-    return Handler(ApiKey(api_key), versions.min, versions.max, _refuse, versions.min)
+    return Handler(ApiKey(api_key), versions.min, versions.max, _refuse)
 
 
 def _refuse(request: Any, context: RequestContext) -> Any:

@@ -13,9 +13,9 @@ from fakebus.errors import ConfigError
 from fakebus.kafka.advertise import AdvertisedAddress, FixedAddress, auto_address
 from fakebus.kafka.authentication import SaslPolicy
 from fakebus.kafka.backpressure import Backpressure
-from fakebus.kafka.handlers import HANDLERS
 from fakebus.kafka.listener import Listener
 from fakebus.kafka.sasl import MECHANISMS, OAUTHBEARER, WITH_PASSWORDS, Credentials, parse_users
+from fakebus.kafka.served import SERVED
 from fakebus.protocol import codec
 from fakebus.servers import Bus, reachable
 
@@ -36,8 +36,7 @@ class KafkaServer:
         self._siblings = list(self._create_listeners())
         self.listeners = [each for siblings in self._siblings for each in siblings]
         bus.broker.nodes.on_change.append(self._node_changed)
-        names = (codec.api_name(handler.api_key) for handler in HANDLERS)
-        bus.broker.faults.serve(KAFKA, names)
+        bus.broker.faults.serve(KAFKA, map(codec.api_name, SERVED))
 
     def _create_listeners(self) -> Iterator[list[Listener]]:
         broker, addresses = self._bus.broker, self._bus.settings.kafka

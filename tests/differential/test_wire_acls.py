@@ -11,7 +11,7 @@ import pytest
 from fakebus.addresses import Address, KafkaAddress
 from fakebus.app import FakeBus
 from fakebus.config import Settings
-from fakebus.kafka.handlers import HANDLERS
+from fakebus.kafka.served import SERVED
 from fakebus.protocol import messages as m
 from fakebus.protocol.api_keys import ApiKey
 from tests.differential.sides import Side, Sides, attempts
@@ -35,7 +35,6 @@ ANY, TOPIC, GROUP, CLUSTER, TRANSACTIONAL_ID = range(1, 6)
 ALL, READ, WRITE, CREATE, DELETE, ALTER, DESCRIBE = range(2, 9)
 LITERAL, PREFIXED = 3, 4
 DENY, ALLOW = 2, 3
-VERSIONS = {handler.api_key: handler for handler in HANDLERS}
 
 
 class LoggedInSide(Side):
@@ -472,7 +471,7 @@ def sorted_lists(value: Any) -> Any:
 CASES = [
     pytest.param(api, version, id=f"{api.name} {version}")
     for api in REQUESTS
-    for version in range(VERSIONS[api].min_version, VERSIONS[api].max_version + 1)
+    for version in range(SERVED[api].min_version, SERVED[api].max_version + 1)
 ]
 
 

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from fakebus.kafka.api import Handler
-from fakebus.kafka.handlers import HANDLERS
+from fakebus.kafka.served import SERVED, ServedApi
 from fakebus.protocol import messages as m
 from fakebus.protocol.api_keys import ApiKey
 from tests.differential.group_cases import new_group
@@ -30,21 +29,21 @@ KAFKA_FAILS = {ApiKey.DESCRIBE_ACLS: 1, ApiKey.ADD_PARTITIONS_TO_TXN: 4}
 """From which version on Kafka closes the connection, or never answers."""
 NEVER_SENT = {ApiKey.UNREGISTER_BROKER}
 ASKED = [
-    (handler, version)
-    for handler in HANDLERS
-    if handler.api_key not in CONTENTS | ELSEWHERE | NEVER_SENT
-    for version in range(handler.advertised_min_version, handler.max_version + 1)
-    if version < KAFKA_FAILS.get(handler.api_key, 100)
+    (api, version)
+    for api in SERVED.values()
+    if api.api_key not in CONTENTS | ELSEWHERE | NEVER_SENT
+    for version in range(api.advertised_min_version, api.max_version + 1)
+    if version < KAFKA_FAILS.get(api.api_key, 100)
 ]
 
 
 @pytest.mark.parametrize(
-    ("handler", "version"), ASKED, ids=[f"{each.api_key.name} {n}" for each, n in ASKED]
+    ("served", "version"), ASKED, ids=[f"{each.api_key.name} {n}" for each, n in ASKED]
 )
 def test_a_request_for_nothing_is_answered_alike(
-    sides: Sides, handler: Handler, version: int
+    sides: Sides, served: ServedApi, version: int
 ) -> None:
-    api = handler.api_key
+    api = served.api_key
     words = "".join(word.capitalize() for word in api.name.split("_"))
 
     def scenario(side: Side) -> Any:

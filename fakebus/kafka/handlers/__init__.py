@@ -1,75 +1,15 @@
-"""Every Kafka API that is served: one file, one line here."""
+"""What answers Kafka's APIs: a file for each line of ``kafka/served.py``."""
 
-from fakebus.kafka.api import DECLARED
-from fakebus.kafka.handlers import (  # noqa: F401 - to import them declares what they serve
-    add_offsets_to_txn,
-    add_partitions_to_txn,
-    alter_client_quotas,
-    alter_configs,
-    alter_partition_reassignments,
-    alter_replica_log_dirs,
-    alter_share_group_offsets,
-    alter_user_scram_credentials,
-    api_versions,
-    consumer_group_describe,
-    consumer_group_heartbeat,
-    create_acls,
-    create_delegation_token,
-    create_partitions,
-    create_topics,
-    delete_acls,
-    delete_groups,
-    delete_records,
-    delete_share_group_offsets,
-    delete_topics,
-    describe_acls,
-    describe_client_quotas,
-    describe_cluster,
-    describe_configs,
-    describe_delegation_token,
-    describe_groups,
-    describe_log_dirs,
-    describe_producers,
-    describe_quorum,
-    describe_share_group_offsets,
-    describe_topic_partitions,
-    describe_transactions,
-    describe_user_scram_credentials,
-    elect_leaders,
-    end_txn,
-    expire_delegation_token,
-    fetch,
-    find_coordinator,
-    heartbeat,
-    incremental_alter_configs,
-    init_producer_id,
-    join_group,
-    leave_group,
-    list_config_resources,
-    list_groups,
-    list_offsets,
-    list_partition_reassignments,
-    list_transactions,
-    metadata,
-    offset_commit,
-    offset_delete,
-    offset_fetch,
-    offset_for_leader_epoch,
-    produce,
-    renew_delegation_token,
-    sasl_authenticate,
-    sasl_handshake,
-    share_acknowledge,
-    share_fetch,
-    share_group_describe,
-    share_group_heartbeat,
-    streams_group_describe,
-    streams_group_heartbeat,
-    sync_group,
-    txn_offset_commit,
-    unregister_broker,
-    update_features,
-    write_txn_markers,
-)
+from __future__ import annotations
 
-HANDLERS = tuple(DECLARED)
+from importlib import import_module
+from typing import cast
+
+from fakebus.kafka.api import Handler
+from fakebus.protocol.api_keys import ApiKey
+
+
+def handler_of(api_key: ApiKey) -> Handler:
+    """Return the handler of an API that is served, whose file is loaded if it is the first time."""
+    name = api_key.name.lower()
+    return cast(Handler, getattr(import_module(f"{__name__}.{name}"), f"handle_{name}"))

@@ -20,7 +20,6 @@ _FIRST_WITH_PRODUCER_FENCED = 2
 
 @handles(
     ApiKey.ADD_OFFSETS_TO_TXN,
-    versions=(0, 4),
     needs=("WRITE TRANSACTIONAL_ID transactional_id", "READ GROUP group_id"),
     coordinator="TRANSACTION transactional_id",
 )

@@ -35,7 +35,6 @@ _FIRST_WITH_PRODUCER_FENCED = 2
 
 @handles(
     ApiKey.ADD_PARTITIONS_TO_TXN,
-    versions=(0, 5),
     needs=(
         "WRITE TRANSACTIONAL_ID v3_and_below_transactional_id",
         "WRITE TOPIC inside",

@@ -24,7 +24,7 @@ from fakebus.protocol.messages import (
 )
 
 
-@handles(ApiKey.ALTER_CLIENT_QUOTAS, versions=(0, 1), needs=("ALTER_CONFIGS CLUSTER",))
+@handles(ApiKey.ALTER_CLIENT_QUOTAS, needs=("ALTER_CONFIGS CLUSTER",))
 async def handle_alter_client_quotas(
     request: AlterClientQuotasRequest, context: RequestContext
 ) -> AlterClientQuotasResponse:

@@ -21,7 +21,7 @@ from fakebus.protocol.messages import (
 )
 
 
-@handles(ApiKey.ALTER_CONFIGS, versions=(0, 2), needs=("ALTER_CONFIGS CONFIG resources[]",))
+@handles(ApiKey.ALTER_CONFIGS, needs=("ALTER_CONFIGS CONFIG resources[]",))
 async def handle_alter_configs(
     request: AlterConfigsRequest, context: RequestContext
 ) -> AlterConfigsResponse:

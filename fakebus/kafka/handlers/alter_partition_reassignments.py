@@ -26,7 +26,7 @@ from fakebus.protocol.messages import (
 from fakebus.wording import counted
 
 
-@handles(ApiKey.ALTER_PARTITION_REASSIGNMENTS, versions=(0, 1), needs=("ALTER CLUSTER",))
+@handles(ApiKey.ALTER_PARTITION_REASSIGNMENTS, needs=("ALTER CLUSTER",))
 async def handle_alter_partition_reassignments(
     request: AlterPartitionReassignmentsRequest, context: RequestContext
 ) -> AlterPartitionReassignmentsResponse:

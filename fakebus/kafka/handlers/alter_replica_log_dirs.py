@@ -25,7 +25,7 @@ from fakebus.protocol.messages import (
 from fakebus.types import TopicPartition
 
 
-@handles(ApiKey.ALTER_REPLICA_LOG_DIRS, versions=(1, 2), needs=("ALTER CLUSTER inside",))
+@handles(ApiKey.ALTER_REPLICA_LOG_DIRS, needs=("ALTER CLUSTER inside",))
 def handle_alter_replica_log_dirs(
     request: AlterReplicaLogDirsRequest, context: RequestContext
 ) -> AlterReplicaLogDirsResponse:

@@ -22,7 +22,6 @@ from fakebus.types import ZERO_UUID, TopicPartition
 
 @handles(
     ApiKey.ALTER_SHARE_GROUP_OFFSETS,
-    versions=(0, 0),
     needs=("READ GROUP group_id", "READ TOPIC inside"),
     coordinator="GROUP group_id",
 )

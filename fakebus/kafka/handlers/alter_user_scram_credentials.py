@@ -21,7 +21,7 @@ from fakebus.protocol.messages import (
 )
 
 
-@handles(ApiKey.ALTER_USER_SCRAM_CREDENTIALS, versions=(0, 0), needs=("ALTER CLUSTER",))
+@handles(ApiKey.ALTER_USER_SCRAM_CREDENTIALS, needs=("ALTER CLUSTER",))
 async def handle_alter_user_scram_credentials(
     request: AlterUserScramCredentialsRequest, context: RequestContext
 ) -> AlterUserScramCredentialsResponse:

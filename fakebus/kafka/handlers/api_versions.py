@@ -1,7 +1,7 @@
 """ApiVersions 0-4.
 
 Behaviour:
-    * The ranges come from the handlers that exist; nothing is listed twice.
+    * The ranges are those by which requests are let in; nothing is listed twice.
     * A version that is not served is answered in the layout of version 0 with
       UNSUPPORTED_VERSION and the range of this one API, so that the client can try again.
     * Features and their levels are those of a new cluster of Kafka.
@@ -18,7 +18,8 @@ from collections.abc import Iterable
 
 from fakebus.broker.features import FEATURES, FEATURES_EPOCH
 from fakebus.errors import ErrorCode
-from fakebus.kafka.api import Handler, RequestContext, handles
+from fakebus.kafka.api import RequestContext, handles
+from fakebus.kafka.served import SERVED, ServedApi
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import (
     ApiVersion,
@@ -29,19 +30,17 @@ from fakebus.protocol.messages import (
 )
 
 _SOFTWARE = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?")
-_MAX_VERSION = 4
 _FIRST_WITH_SOFTWARE = 3
 _FIRST_WITH_LEVEL_0 = 4
 
 
-@handles(ApiKey.API_VERSIONS, versions=(0, _MAX_VERSION), needs=())
+@handles(ApiKey.API_VERSIONS, needs=())
 def handle_api_versions(
     request: ApiVersionsRequest | None, context: RequestContext
 ) -> ApiVersionsResponse:
     """Tell the client which versions it may use; ``None`` is a version we cannot read."""
     if request is None:
-        own = [h for h in context.handlers if h.api_key is ApiKey.API_VERSIONS]
-        return _response(ErrorCode.UNSUPPORTED_VERSION, own)
+        return _response(ErrorCode.UNSUPPORTED_VERSION, [SERVED[ApiKey.API_VERSIONS]])
     if context.api_version >= _FIRST_WITH_SOFTWARE:
         name, version = request.client_software_name, request.client_software_version
         if not _SOFTWARE.fullmatch(name) or not _SOFTWARE.fullmatch(version):
@@ -51,7 +50,7 @@ def handle_api_versions(
     _tell(context)
     if context.connection.sasl is not None:
         context.connection.sasl.tell_versions()
-    response = _response(ErrorCode.NONE, context.handlers)
+    response = _response(ErrorCode.NONE, SERVED.values())
     response.supported_features = [
         SupportedFeatureKey(name=each.name, min_version=each.lowest, max_version=each.highest)
         for each in FEATURES
@@ -77,15 +76,15 @@ def _tell(context: RequestContext) -> None:
     context.broker.activity.note("connects", context.origin, detail=detail)
 
 
-def _response(error: ErrorCode, handlers: Iterable[Handler]) -> ApiVersionsResponse:
+def _response(error: ErrorCode, served: Iterable[ServedApi]) -> ApiVersionsResponse:
     return ApiVersionsResponse(
         error_code=error.code,
         api_keys=[
             ApiVersion(
-                api_key=int(handler.api_key),
-                min_version=handler.advertised_min_version,
-                max_version=handler.max_version,
+                api_key=int(api.api_key),
+                min_version=api.advertised_min_version,
+                max_version=api.max_version,
             )
-            for handler in handlers
+            for api in served
         ],
     )

@@ -33,7 +33,6 @@ from fakebus.types import TopicPartition
 
 @handles(
     ApiKey.CONSUMER_GROUP_DESCRIBE,
-    versions=(0, 1),
     needs=("DESCRIBE GROUP group_ids[]", "DESCRIBE TOPIC inside"),
     coordinator="GROUP group_ids[]",
 )

@@ -32,7 +32,6 @@ _FIRST_WITH_OWN_MEMBER_IDS = 1
 
 @handles(
     ApiKey.CONSUMER_GROUP_HEARTBEAT,
-    versions=(0, 1),
     needs=("READ GROUP group_id", "DESCRIBE TOPIC inside"),
     coordinator="GROUP group_id",
 )

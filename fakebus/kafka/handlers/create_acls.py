@@ -23,7 +23,7 @@ from fakebus.protocol.messages import (
 )
 
 
-@handles(ApiKey.CREATE_ACLS, versions=(1, 3), needs=("ALTER CLUSTER",))
+@handles(ApiKey.CREATE_ACLS, needs=("ALTER CLUSTER",))
 async def handle_create_acls(
     request: CreateAclsRequest, context: RequestContext
 ) -> CreateAclsResponse:

@@ -18,7 +18,7 @@ from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import CreateDelegationTokenRequest, CreateDelegationTokenResponse
 
 
-@handles(ApiKey.CREATE_DELEGATION_TOKEN, versions=(1, 3), needs=("CREATE_TOKENS USER inside",))
+@handles(ApiKey.CREATE_DELEGATION_TOKEN, needs=("CREATE_TOKENS USER inside",))
 async def handle_create_delegation_token(
     request: CreateDelegationTokenRequest, context: RequestContext
 ) -> CreateDelegationTokenResponse:

@@ -27,7 +27,7 @@ _FIRST_THAT_REFUSES = 3
 """Older clients are not refused what is beyond their quota, but have to wait after it."""
 
 
-@handles(ApiKey.CREATE_PARTITIONS, versions=(0, 3), needs=("ALTER TOPIC topics[]",))
+@handles(ApiKey.CREATE_PARTITIONS, needs=("ALTER TOPIC topics[]",))
 async def handle_create_partitions(
     request: CreatePartitionsRequest, context: RequestContext
 ) -> CreatePartitionsResponse:

@@ -37,7 +37,7 @@ _FIRST_THAT_REFUSES = 6
 """Older clients are not refused what is beyond their quota, but have to wait after it."""
 
 
-@handles(ApiKey.CREATE_TOPICS, versions=(2, 7), needs=("CREATE TOPIC topics[] or CREATE CLUSTER",))
+@handles(ApiKey.CREATE_TOPICS, needs=("CREATE TOPIC topics[] or CREATE CLUSTER",))
 async def handle_create_topics(
     request: CreateTopicsRequest, context: RequestContext
 ) -> CreateTopicsResponse:

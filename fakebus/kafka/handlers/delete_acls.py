@@ -22,7 +22,7 @@ from fakebus.protocol.messages import (
 )
 
 
-@handles(ApiKey.DELETE_ACLS, versions=(1, 3), needs=("ALTER CLUSTER",))
+@handles(ApiKey.DELETE_ACLS, needs=("ALTER CLUSTER",))
 async def handle_delete_acls(
     request: DeleteAclsRequest, context: RequestContext
 ) -> DeleteAclsResponse:

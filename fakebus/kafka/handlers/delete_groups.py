@@ -23,7 +23,6 @@ from fakebus.protocol.messages import (
 
 @handles(
     ApiKey.DELETE_GROUPS,
-    versions=(0, 2),
     needs=("DELETE GROUP groups_names[]",),
     coordinator="GROUP groups_names[]",
 )

@@ -27,7 +27,7 @@ from fakebus.types import TopicPartition
 _NO_LOW_WATERMARK = -1
 
 
-@handles(ApiKey.DELETE_RECORDS, versions=(0, 2), needs=("DELETE TOPIC topics[]",))
+@handles(ApiKey.DELETE_RECORDS, needs=("DELETE TOPIC topics[]",))
 async def handle_delete_records(
     request: DeleteRecordsRequest, context: RequestContext
 ) -> DeleteRecordsResponse:

@@ -20,7 +20,6 @@ from fakebus.types import ZERO_UUID
 
 @handles(
     ApiKey.DELETE_SHARE_GROUP_OFFSETS,
-    versions=(0, 0),
     needs=("DELETE GROUP group_id", "READ TOPIC inside"),
     coordinator="GROUP group_id",
 )

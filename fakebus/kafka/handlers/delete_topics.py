@@ -33,7 +33,6 @@ _FIRST_THAT_REFUSES = 5
 
 @handles(
     ApiKey.DELETE_TOPICS,
-    versions=(1, 6),
     needs=("DELETE TOPIC inside", "DESCRIBE TOPIC inside"),
 )
 async def handle_delete_topics(

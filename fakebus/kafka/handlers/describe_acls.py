@@ -22,7 +22,7 @@ from fakebus.protocol.messages import (
 )
 
 
-@handles(ApiKey.DESCRIBE_ACLS, versions=(1, 3), needs=("DESCRIBE CLUSTER",))
+@handles(ApiKey.DESCRIBE_ACLS, needs=("DESCRIBE CLUSTER",))
 def handle_describe_acls(
     request: DescribeAclsRequest, context: RequestContext
 ) -> DescribeAclsResponse:

@@ -28,7 +28,7 @@ from fakebus.protocol.messages import (
 _EXACT, _DEFAULT, _ANY_NAME = range(3)
 
 
-@handles(ApiKey.DESCRIBE_CLIENT_QUOTAS, versions=(0, 1), needs=("DESCRIBE_CONFIGS CLUSTER",))
+@handles(ApiKey.DESCRIBE_CLIENT_QUOTAS, needs=("DESCRIBE_CONFIGS CLUSTER",))
 def handle_describe_client_quotas(
     request: DescribeClientQuotasRequest, context: RequestContext
 ) -> DescribeClientQuotasResponse:

@@ -24,7 +24,7 @@ _BROKERS = 1
 _CONTROLLERS = 2
 
 
-@handles(ApiKey.DESCRIBE_CLUSTER, versions=(0, 2), needs=("DESCRIBE CLUSTER inside",))
+@handles(ApiKey.DESCRIBE_CLUSTER, needs=("DESCRIBE CLUSTER inside",))
 def handle_describe_cluster(
     request: DescribeClusterRequest, context: RequestContext
 ) -> DescribeClusterResponse:

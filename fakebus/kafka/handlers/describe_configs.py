@@ -41,7 +41,7 @@ _SECTIONS = {
 _Documentation = Callable[[int, str], str | None]
 
 
-@handles(ApiKey.DESCRIBE_CONFIGS, versions=(1, 4), needs=("DESCRIBE_CONFIGS CONFIG resources[]",))
+@handles(ApiKey.DESCRIBE_CONFIGS, needs=("DESCRIBE_CONFIGS CONFIG resources[]",))
 async def handle_describe_configs(
     request: DescribeConfigsRequest, context: RequestContext
 ) -> DescribeConfigsResponse:

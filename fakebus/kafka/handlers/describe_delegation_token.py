@@ -27,7 +27,6 @@ from fakebus.protocol.messages import (
 
 @handles(
     ApiKey.DESCRIBE_DELEGATION_TOKEN,
-    versions=(1, 3),
     needs=("DESCRIBE DELEGATION_TOKEN inside", "DESCRIBE_TOKENS USER inside"),
 )
 def handle_describe_delegation_token(

@@ -30,7 +30,6 @@ _FIRST_WITH_GROUP_ID_NOT_FOUND = 6
 
 @handles(
     ApiKey.DESCRIBE_GROUPS,
-    versions=(0, 6),
     needs=("DESCRIBE GROUP groups[]",),
     coordinator="GROUP groups[]",
 )

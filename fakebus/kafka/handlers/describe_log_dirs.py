@@ -23,7 +23,7 @@ from fakebus.protocol.messages import (
 )
 
 
-@handles(ApiKey.DESCRIBE_LOG_DIRS, versions=(1, 5), needs=("DESCRIBE CLUSTER",))
+@handles(ApiKey.DESCRIBE_LOG_DIRS, needs=("DESCRIBE CLUSTER",))
 async def handle_describe_log_dirs(
     request: DescribeLogDirsRequest, context: RequestContext
 ) -> DescribeLogDirsResponse:

@@ -20,7 +20,7 @@ from fakebus.protocol.messages import (
 )
 
 
-@handles(ApiKey.DESCRIBE_PRODUCERS, versions=(0, 0), needs=("READ TOPIC topics[]",))
+@handles(ApiKey.DESCRIBE_PRODUCERS, needs=("READ TOPIC topics[]",))
 def handle_describe_producers(
     request: DescribeProducersRequest, context: RequestContext
 ) -> DescribeProducersResponse:

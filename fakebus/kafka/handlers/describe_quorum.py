@@ -28,7 +28,7 @@ _METADATA = ("__cluster_metadata", 0)
 _ONLY = 1
 
 
-@handles(ApiKey.DESCRIBE_QUORUM, versions=(0, 2), needs=("DESCRIBE CLUSTER",))
+@handles(ApiKey.DESCRIBE_QUORUM, needs=("DESCRIBE CLUSTER",))
 def handle_describe_quorum(
     request: DescribeQuorumRequest, context: RequestContext
 ) -> DescribeQuorumResponse:

@@ -31,7 +31,6 @@ from fakebus.types import ZERO_UUID, TopicPartition
 
 @handles(
     ApiKey.DESCRIBE_SHARE_GROUP_OFFSETS,
-    versions=(0, 1),
     needs=("DESCRIBE GROUP groups[]", "DESCRIBE TOPIC inside"),
     coordinator="GROUP groups[]",
 )

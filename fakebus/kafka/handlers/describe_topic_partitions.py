@@ -29,7 +29,7 @@ from fakebus.protocol.messages import (
 _LED, _UNLED = ErrorCode.NONE, ErrorCode.LEADER_NOT_AVAILABLE
 
 
-@handles(ApiKey.DESCRIBE_TOPIC_PARTITIONS, versions=(0, 0), needs=("DESCRIBE TOPIC topics[]",))
+@handles(ApiKey.DESCRIBE_TOPIC_PARTITIONS, needs=("DESCRIBE TOPIC topics[]",))
 def handle_describe_topic_partitions(
     request: DescribeTopicPartitionsRequest, context: RequestContext
 ) -> DescribeTopicPartitionsResponse:

@@ -23,7 +23,6 @@ from fakebus.protocol.messages import (
 
 @handles(
     ApiKey.DESCRIBE_TRANSACTIONS,
-    versions=(0, 0),
     needs=("DESCRIBE TRANSACTIONAL_ID transactional_ids[]", "DESCRIBE TOPIC inside"),
     coordinator="TRANSACTION transactional_ids[]",
 )

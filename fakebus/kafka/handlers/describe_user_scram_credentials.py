@@ -23,7 +23,7 @@ from fakebus.protocol.messages import (
 )
 
 
-@handles(ApiKey.DESCRIBE_USER_SCRAM_CREDENTIALS, versions=(0, 0), needs=("DESCRIBE CLUSTER",))
+@handles(ApiKey.DESCRIBE_USER_SCRAM_CREDENTIALS, needs=("DESCRIBE CLUSTER",))
 def handle_describe_user_scram_credentials(
     request: DescribeUserScramCredentialsRequest, context: RequestContext
 ) -> DescribeUserScramCredentialsResponse:

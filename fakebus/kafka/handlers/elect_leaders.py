@@ -24,7 +24,7 @@ _PREFERRED, _UNCLEAN = 0, 1
 _KINDS_OF_ELECTION = (_PREFERRED, _UNCLEAN)
 
 
-@handles(ApiKey.ELECT_LEADERS, versions=(0, 2), needs=("ALTER CLUSTER",))
+@handles(ApiKey.ELECT_LEADERS, needs=("ALTER CLUSTER",))
 async def handle_elect_leaders(
     request: ElectLeadersRequest, context: RequestContext
 ) -> ElectLeadersResponse:

@@ -23,7 +23,6 @@ _FIRST_WITH_EPOCHS = 5
 
 @handles(
     ApiKey.END_TXN,
-    versions=(0, 5),
     needs=("WRITE TRANSACTIONAL_ID transactional_id",),
     coordinator="TRANSACTION transactional_id",
 )

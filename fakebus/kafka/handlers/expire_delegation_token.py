@@ -16,7 +16,7 @@ from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import ExpireDelegationTokenRequest, ExpireDelegationTokenResponse
 
 
-@handles(ApiKey.EXPIRE_DELEGATION_TOKEN, versions=(1, 2), needs=())
+@handles(ApiKey.EXPIRE_DELEGATION_TOKEN, needs=())
 async def handle_expire_delegation_token(
     request: ExpireDelegationTokenRequest, context: RequestContext
 ) -> ExpireDelegationTokenResponse:

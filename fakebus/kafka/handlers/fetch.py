@@ -44,7 +44,7 @@ _FIRST_WITH_TOPIC_IDS = 13
 _ISOLATION_LEVELS = [level.value for level in IsolationLevel]
 
 
-@handles(ApiKey.FETCH, versions=(4, 18), needs=("READ TOPIC inside",))
+@handles(ApiKey.FETCH, needs=("READ TOPIC inside",))
 def handle_fetch(request: FetchRequest, context: RequestContext) -> PendingResponse:
     """Return what there is, or wait for it."""
     pending = PendingResponse()

@@ -34,7 +34,6 @@ _NOBODY = AdvertisedBroker(-1, "", -1, None)
 
 @handles(
     ApiKey.FIND_COORDINATOR,
-    versions=(0, 6),
     needs=("DESCRIBE COORDINATOR key", "DESCRIBE COORDINATOR coordinator_keys[]"),
 )
 async def handle_find_coordinator(

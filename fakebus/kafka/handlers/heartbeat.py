@@ -15,9 +15,7 @@ from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import HeartbeatRequest, HeartbeatResponse
 
 
-@handles(
-    ApiKey.HEARTBEAT, versions=(0, 4), needs=("READ GROUP group_id",), coordinator="GROUP group_id"
-)
+@handles(ApiKey.HEARTBEAT, needs=("READ GROUP group_id",), coordinator="GROUP group_id")
 def handle_heartbeat(request: HeartbeatRequest, context: RequestContext) -> HeartbeatResponse:
     """Keep a member in its group."""
     error = context.broker.group_coordinator.heartbeat(

@@ -22,9 +22,7 @@ from fakebus.protocol.messages import (
 )
 
 
-@handles(
-    ApiKey.INCREMENTAL_ALTER_CONFIGS, versions=(0, 1), needs=("ALTER_CONFIGS CONFIG resources[]",)
-)
+@handles(ApiKey.INCREMENTAL_ALTER_CONFIGS, needs=("ALTER_CONFIGS CONFIG resources[]",))
 async def handle_incremental_alter_configs(
     request: IncrementalAlterConfigsRequest, context: RequestContext
 ) -> IncrementalAlterConfigsResponse:

@@ -25,7 +25,6 @@ _FIRST_WITH_PRODUCER_FENCED = 4
 
 @handles(
     ApiKey.INIT_PRODUCER_ID,
-    versions=(0, 5),
     needs=("WRITE TRANSACTIONAL_ID transactional_id", "WRITE TOPIC inside"),
     coordinator="TRANSACTION transactional_id",
 )

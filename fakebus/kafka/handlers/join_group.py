@@ -31,9 +31,7 @@ _FIRST_WITH_NULL_PROTOCOL = 7
 _FIRST_WITH_SKIP_ASSIGNMENT = 9
 
 
-@handles(
-    ApiKey.JOIN_GROUP, versions=(0, 9), needs=("READ GROUP group_id",), coordinator="GROUP group_id"
-)
+@handles(ApiKey.JOIN_GROUP, needs=("READ GROUP group_id",), coordinator="GROUP group_id")
 async def handle_join_group(
     request: JoinGroupRequest, context: RequestContext
 ) -> JoinGroupResponse:

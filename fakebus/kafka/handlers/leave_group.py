@@ -26,7 +26,6 @@ _FIRST_WITH_SEVERAL_MEMBERS = 3
 
 @handles(
     ApiKey.LEAVE_GROUP,
-    versions=(0, 5),
     needs=("READ GROUP group_id",),
     coordinator="GROUP group_id",
 )

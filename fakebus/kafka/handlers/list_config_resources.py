@@ -21,7 +21,7 @@ from fakebus.protocol.messages import (
 )
 
 
-@handles(ApiKey.LIST_CONFIG_RESOURCES, versions=(0, 1), needs=("DESCRIBE_CONFIGS CLUSTER",))
+@handles(ApiKey.LIST_CONFIG_RESOURCES, needs=("DESCRIBE_CONFIGS CLUSTER",))
 def handle_list_config_resources(
     request: ListConfigResourcesRequest, context: RequestContext
 ) -> ListConfigResourcesResponse:

@@ -18,7 +18,7 @@ from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import ListedGroup, ListGroupsRequest, ListGroupsResponse
 
 
-@handles(ApiKey.LIST_GROUPS, versions=(0, 5), needs=("DESCRIBE GROUP inside",))
+@handles(ApiKey.LIST_GROUPS, needs=("DESCRIBE GROUP inside",))
 def handle_list_groups(request: ListGroupsRequest, context: RequestContext) -> ListGroupsResponse:
     """Name the groups that exist."""
     states = _normalised(request.states_filter)

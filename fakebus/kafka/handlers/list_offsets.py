@@ -36,7 +36,7 @@ _RESETS = {EARLIEST: "earliest", LATEST: "latest"}
 _FIRST_VERSION_OF = {-3: 7, -4: 8, -5: 9, -6: 11}
 
 
-@handles(ApiKey.LIST_OFFSETS, versions=(1, 11), needs=("DESCRIBE TOPIC topics[]",))
+@handles(ApiKey.LIST_OFFSETS, needs=("DESCRIBE TOPIC topics[]",))
 async def handle_list_offsets(
     request: ListOffsetsRequest, context: RequestContext
 ) -> ListOffsetsResponse:

@@ -17,7 +17,7 @@ from fakebus.protocol.messages import (
 )
 
 
-@handles(ApiKey.LIST_PARTITION_REASSIGNMENTS, versions=(0, 0), needs=("DESCRIBE CLUSTER",))
+@handles(ApiKey.LIST_PARTITION_REASSIGNMENTS, needs=("DESCRIBE CLUSTER",))
 def handle_list_partition_reassignments(
     request: ListPartitionReassignmentsRequest, context: RequestContext
 ) -> ListPartitionReassignmentsResponse:

@@ -26,7 +26,7 @@ _LONGEST_ID = 32_767
 _STATES = frozenset(TransactionStatus)
 
 
-@handles(ApiKey.LIST_TRANSACTIONS, versions=(0, 2), needs=("DESCRIBE TRANSACTIONAL_ID inside",))
+@handles(ApiKey.LIST_TRANSACTIONS, needs=("DESCRIBE TRANSACTIONAL_ID inside",))
 def handle_list_transactions(
     request: ListTransactionsRequest, context: RequestContext
 ) -> ListTransactionsResponse:

@@ -37,7 +37,7 @@ _FIRST_WITH_IDS_ALONE = 12
 _LED, _UNLED = ErrorCode.NONE, ErrorCode.LEADER_NOT_AVAILABLE
 
 
-@handles(ApiKey.METADATA, versions=(0, 13), needs=("DESCRIBE TOPIC inside",))
+@handles(ApiKey.METADATA, needs=("DESCRIBE TOPIC inside",))
 async def handle_metadata(request: MetadataRequest, context: RequestContext) -> MetadataResponse:
     """Describe the brokers and the topics asked for."""
     broker = context.broker

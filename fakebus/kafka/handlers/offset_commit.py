@@ -36,7 +36,6 @@ _DEFAULT_RETENTION = -1
 
 @handles(
     ApiKey.OFFSET_COMMIT,
-    versions=(2, 10),
     needs=("READ GROUP group_id", "READ TOPIC topics[]"),
     coordinator="GROUP group_id",
 )

@@ -25,7 +25,6 @@ from fakebus.types import TopicPartition
 
 @handles(
     ApiKey.OFFSET_DELETE,
-    versions=(0, 0),
     needs=("DELETE GROUP group_id", "READ TOPIC topics[]"),
     coordinator="GROUP group_id",
 )

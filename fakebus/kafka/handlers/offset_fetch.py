@@ -43,7 +43,6 @@ _FIRST_WITH_TOPIC_IDS = 10
 
 @handles(
     ApiKey.OFFSET_FETCH,
-    versions=(1, 10),
     needs=("DESCRIBE GROUP inside", "DESCRIBE TOPIC inside"),
     coordinator="GROUP group_id groups[]",
 )

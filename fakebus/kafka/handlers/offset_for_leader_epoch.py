@@ -24,7 +24,7 @@ from fakebus.protocol.messages import (
 )
 
 
-@handles(ApiKey.OFFSET_FOR_LEADER_EPOCH, versions=(2, 4), needs=("DESCRIBE TOPIC topics[]",))
+@handles(ApiKey.OFFSET_FOR_LEADER_EPOCH, needs=("DESCRIBE TOPIC topics[]",))
 async def handle_offset_for_leader_epoch(
     request: OffsetForLeaderEpochRequest, context: RequestContext
 ) -> OffsetForLeaderEpochResponse:

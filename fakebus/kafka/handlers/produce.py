@@ -201,8 +201,6 @@ _Piece = tuple[
 
 @handles(
     ApiKey.PRODUCE,
-    versions=(3, 13),
-    advertised_min=0,
     needs=("WRITE TRANSACTIONAL_ID transactional_id", "WRITE TOPIC topic_data[]"),
 )
 def handle_produce(request: ProduceRequest, context: RequestContext) -> HandlerResult:

@@ -16,7 +16,7 @@ from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import RenewDelegationTokenRequest, RenewDelegationTokenResponse
 
 
-@handles(ApiKey.RENEW_DELEGATION_TOKEN, versions=(1, 2), needs=())
+@handles(ApiKey.RENEW_DELEGATION_TOKEN, needs=())
 async def handle_renew_delegation_token(
     request: RenewDelegationTokenRequest, context: RequestContext
 ) -> RenewDelegationTokenResponse:

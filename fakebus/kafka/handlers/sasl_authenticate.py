@@ -23,7 +23,7 @@ from fakebus.protocol.messages import SaslAuthenticateRequest, SaslAuthenticateR
 logger = logging.getLogger("fakebus.kafka")
 
 
-@handles(ApiKey.SASL_AUTHENTICATE, versions=(0, 2), needs=())
+@handles(ApiKey.SASL_AUTHENTICATE, needs=())
 def handle_sasl_authenticate(
     request: SaslAuthenticateRequest, context: RequestContext
 ) -> SaslAuthenticateResponse:

@@ -19,7 +19,7 @@ from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import SaslHandshakeRequest, SaslHandshakeResponse
 
 
-@handles(ApiKey.SASL_HANDSHAKE, versions=(0, 1), needs=())
+@handles(ApiKey.SASL_HANDSHAKE, needs=())
 def handle_sasl_handshake(
     request: SaslHandshakeRequest, context: RequestContext
 ) -> SaslHandshakeResponse:

@@ -29,9 +29,7 @@ from fakebus.protocol.messages import (
 )
 
 
-@handles(
-    ApiKey.SHARE_ACKNOWLEDGE, versions=(1, 2), needs=("READ GROUP group_id", "READ TOPIC inside")
-)
+@handles(ApiKey.SHARE_ACKNOWLEDGE, needs=("READ GROUP group_id", "READ TOPIC inside"))
 async def handle_share_acknowledge(
     request: ShareAcknowledgeRequest, context: RequestContext
 ) -> ShareAcknowledgeResponse:

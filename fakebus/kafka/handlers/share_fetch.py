@@ -44,7 +44,7 @@ _EXACT_MODE = 1
 _Rows = dict[TopicIdPartition, ShareFetchResponsePartitionData]
 
 
-@handles(ApiKey.SHARE_FETCH, versions=(1, 2), needs=("READ GROUP group_id", "READ TOPIC inside"))
+@handles(ApiKey.SHARE_FETCH, needs=("READ GROUP group_id", "READ TOPIC inside"))
 async def handle_share_fetch(
     request: ShareFetchRequest, context: RequestContext
 ) -> ShareFetchResponse:

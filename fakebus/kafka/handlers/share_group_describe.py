@@ -32,7 +32,6 @@ from fakebus.types import TopicPartition
 
 @handles(
     ApiKey.SHARE_GROUP_DESCRIBE,
-    versions=(1, 1),
     needs=("DESCRIBE GROUP group_ids[]", "DESCRIBE TOPIC inside"),
     coordinator="GROUP group_ids[]",
 )

@@ -28,7 +28,6 @@ from fakebus.types import by_topic_id
 
 @handles(
     ApiKey.SHARE_GROUP_HEARTBEAT,
-    versions=(1, 1),
     needs=("READ GROUP group_id", "DESCRIBE TOPIC inside"),
     coordinator="GROUP group_id",
 )

@@ -33,7 +33,6 @@ from fakebus.protocol.messages import (
 
 @handles(
     ApiKey.STREAMS_GROUP_DESCRIBE,
-    versions=(0, 0),
     needs=("DESCRIBE GROUP group_ids[]", "DESCRIBE TOPIC inside"),
     coordinator="GROUP group_ids[]",
 )

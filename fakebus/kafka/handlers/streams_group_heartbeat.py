@@ -47,7 +47,6 @@ logger = logging.getLogger("fakebus.broker.groups")
 
 @handles(
     ApiKey.STREAMS_GROUP_HEARTBEAT,
-    versions=(0, 0),
     needs=("READ GROUP group_id", "DESCRIBE TOPIC inside"),
     coordinator="GROUP group_id",
 )

@@ -21,9 +21,7 @@ from fakebus.protocol.messages import SyncGroupRequest, SyncGroupResponse
 _FIRST_WITH_PROTOCOL = 5
 
 
-@handles(
-    ApiKey.SYNC_GROUP, versions=(0, 5), needs=("READ GROUP group_id",), coordinator="GROUP group_id"
-)
+@handles(ApiKey.SYNC_GROUP, needs=("READ GROUP group_id",), coordinator="GROUP group_id")
 async def handle_sync_group(
     request: SyncGroupRequest, context: RequestContext
 ) -> SyncGroupResponse:

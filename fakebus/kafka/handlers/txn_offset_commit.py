@@ -35,7 +35,6 @@ _FIRST_THAT_ADDS = 5
 
 @handles(
     ApiKey.TXN_OFFSET_COMMIT,
-    versions=(0, 5),
     needs=("WRITE TRANSACTIONAL_ID transactional_id", "READ GROUP group_id", "READ TOPIC topics[]"),
     coordinator="GROUP group_id",
 )

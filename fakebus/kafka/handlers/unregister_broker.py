@@ -16,7 +16,7 @@ from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import UnregisterBrokerRequest, UnregisterBrokerResponse
 
 
-@handles(ApiKey.UNREGISTER_BROKER, versions=(0, 0), needs=("ALTER CLUSTER",))
+@handles(ApiKey.UNREGISTER_BROKER, needs=("ALTER CLUSTER",))
 def handle_unregister_broker(
     request: UnregisterBrokerRequest, context: RequestContext
 ) -> UnregisterBrokerResponse:

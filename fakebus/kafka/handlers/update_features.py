@@ -25,7 +25,7 @@ _SUCCESS = "NONE"
 """What Kafka writes where there is nothing to say."""
 
 
-@handles(ApiKey.UPDATE_FEATURES, versions=(0, 2), needs=("ALTER CLUSTER",))
+@handles(ApiKey.UPDATE_FEATURES, needs=("ALTER CLUSTER",))
 def handle_update_features(
     request: UpdateFeaturesRequest, context: RequestContext
 ) -> UpdateFeaturesResponse:

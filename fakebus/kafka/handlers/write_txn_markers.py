@@ -26,9 +26,7 @@ from fakebus.protocol.messages import (
 from fakebus.types import TopicPartition
 
 
-@handles(
-    ApiKey.WRITE_TXN_MARKERS, versions=(1, 2), needs=("ALTER CLUSTER or CLUSTER_ACTION CLUSTER",)
-)
+@handles(ApiKey.WRITE_TXN_MARKERS, needs=("ALTER CLUSTER or CLUSTER_ACTION CLUSTER",))
 async def handle_write_txn_markers(
     request: WriteTxnMarkersRequest, context: RequestContext
 ) -> WriteTxnMarkersResponse:

@@ -6,7 +6,8 @@ import pytest
 
 from fakebus.kafka.access import INSIDE, parse
 from fakebus.kafka.api import Handler
-from fakebus.kafka.handlers import HANDLERS
+from fakebus.kafka.handlers import handler_of
+from fakebus.kafka.served import SERVED
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.schema import api_schema
 
@@ -17,7 +18,9 @@ FOR_EVERYBODY = {
 }
 
 
-@pytest.mark.parametrize("handler", HANDLERS, ids=lambda each: each.api_key.name)
+@pytest.mark.parametrize(
+    "handler", [handler_of(each) for each in SERVED], ids=lambda each: each.api_key.name
+)
 def test_every_api_but_those_of_the_login_needs_something_that_its_requests_name(
     handler: Handler,
 ) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from fakebus.errors import ErrorCode
 from fakebus.kafka.error_responses import error_response
-from fakebus.kafka.handlers import HANDLERS
+from fakebus.kafka.served import SERVED, ServedApi
 from fakebus.protocol import codec, messages
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.schema import api_keys, api_schema
@@ -32,10 +32,10 @@ def codes(message: Any) -> list[int]:
     return found
 
 
-@pytest.mark.parametrize("handler", HANDLERS, ids=lambda handler: handler.api_key.name)
-def test_every_api_that_is_served_can_fail(handler: Any) -> None:
-    key = int(handler.api_key)
-    for version in range(handler.min_version, handler.max_version + 1):
+@pytest.mark.parametrize("api", SERVED.values(), ids=lambda api: api.api_key.name)
+def test_every_api_that_is_served_can_fail(api: ServedApi) -> None:
+    key = int(api.api_key)
+    for version in range(api.min_version, api.max_version + 1):
         name = codec.api_name(key)
         request = getattr(messages, f"{name}Request")()
         answer = error_response(key, version, request, ERROR)

@@ -10,10 +10,10 @@ import pytest
 
 from fakebus.errors import ErrorCode
 from fakebus.kafka.api import HandlerResult, PendingResponse, RequestContext
-from fakebus.kafka.dispatch import HANDLERS_BY_KEY
 from fakebus.kafka.error_responses import error_response
 from fakebus.kafka.fault_effects import replace_outcome
 from fakebus.kafka.partial_failures import Part, fail_partly
+from fakebus.kafka.served import SERVED
 from fakebus.protocol import codec
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import PartitionProduceData, ProduceRequest, TopicProduceData
@@ -32,9 +32,7 @@ SPLIT = [
 CASES = [
     (key, version)
     for key in SPLIT
-    for version in range(
-        HANDLERS_BY_KEY[int(key)].min_version, HANDLERS_BY_KEY[int(key)].max_version + 1
-    )
+    for version in range(SERVED[key].min_version, SERVED[key].max_version + 1)
 ]
 
 

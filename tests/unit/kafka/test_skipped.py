@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fakebus.kafka.handlers import HANDLERS
+from fakebus.kafka.served import SERVED
 from fakebus.protocol.api_keys import ApiKey
 
 CHECKOUT = Path(__file__).parents[3]
@@ -23,10 +23,7 @@ KAFKAS_APIS = {
 """What a broker of Kafka 4.3 advertises: API keys with their oldest and newest versions."""
 ONLY_OLD = {"Fetch", "ListOffsets", "OffsetCommit"}
 """APIs of which only old versions are listed."""
-SERVED = {
-    int(handler.api_key): (handler.advertised_min_version, handler.max_version)
-    for handler in HANDLERS
-}
+OURS = {int(key): (api.advertised_min_version, api.max_version) for key, api in SERVED.items()}
 
 
 def name_of(key: int) -> str:
@@ -48,12 +45,12 @@ def rows() -> dict[str, str]:
 @pytest.mark.parametrize("key", KAFKAS_APIS)
 def test_an_api_of_kafkas_is_served_or_listed_as_skipped(key: int, rows: dict[str, str]) -> None:
     listed = "not advertised" in rows.get(name_of(key), "") and name_of(key) not in ONLY_OLD
-    assert (key in SERVED) is not listed, name_of(key)
+    assert (key in OURS) is not listed, name_of(key)
 
 
 def test_what_is_served_is_served_in_all_versions_of_kafkas() -> None:
     # Version 6 of InitProducerId is for two-phase commit, which Kafka does not advertise yet.
-    assert {key: versions for key, versions in SERVED.items() if versions != KAFKAS_APIS[key]} == {}
+    assert {key: versions for key, versions in OURS.items() if versions != KAFKAS_APIS[key]} == {}
 
 
 def test_the_page_of_compatibility_is_current() -> None:

@@ -13,7 +13,6 @@ from fakebus.kafka.api import (
     PendingResponse,
     RequestContext,
 )
-from fakebus.kafka.handlers import HANDLERS
 from fakebus.protocol.codec import (
     decode_request,
     decode_response,
@@ -48,7 +47,6 @@ async def call(
         client_id="test",
         origin=connection.origin("test"),
         advertised=lambda _: [AdvertisedBroker(broker.nodes[0].node_id, "kafka.test", 9092, "r1")],
-        handlers=HANDLERS,
     )
     sent = decode_request(key, version, _bytes(encode_request(key, version, request)))
     response = handler.function(sent, context)
