@@ -16,6 +16,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from fakebus.errors import FakebusError
+from fakebus.fixture_files.drift.outlines import pointed_to
 from fakebus.fixture_files.problems import did_you_mean, quoted
 from fakebus.schemas.avro.language import AvroSchema
 from fakebus.schemas.avro.nodes import NO_DEFAULT, Array, Map, Node, Record, Union
@@ -179,7 +180,9 @@ class _JsonFields:
         reference = node.get("$ref")
         if isinstance(reference, str):
             if reference not in seen and len(seen) < self._MAX_REFERENCES:
-                yield from self.within(self._local(reference), around, (*seen, reference))
+                is_local = reference.startswith("#")
+                found = pointed_to(self._root, reference[1:]) if is_local else None
+                yield from self.within(found, around, (*seen, reference))
         properties = node.get("properties")
         if not isinstance(properties, dict):
             properties = {}
@@ -203,15 +206,6 @@ class _JsonFields:
         node["properties"].pop(name, None)
         if isinstance(required := node.get("required"), list) and name in required:
             required.remove(name)
-
-    def _local(self, reference: str) -> Any:
-        node = self._root
-        if not reference.startswith("#"):
-            return None
-        for step in filter(None, reference[1:].split("/")):
-            name = step.replace("~1", "/").replace("~0", "~")
-            node = node.get(name) if isinstance(node, dict) else None
-        return node
 
 
 def _protobuf(schema: ProtobufSchema) -> Iterator[Field]:

@@ -176,7 +176,7 @@ class DirectoryLoader:
         if wanted is not None:
             from fakebus.fixture_files.generation.asking import ask_for
 
-            position = Position(self._directory.display(ROOT_FILE), 1, 1)
+            position = Position(self._directory.display(ROOT_FILE))
             ask_for(part.spec.topics, *wanted, position, self._problems)
         if not any(topic.generates for topic in part.spec.topics):
             return

@@ -241,7 +241,7 @@ def unused_files(root: Path, named: Collection[Path], ignored: Collection[str]) 
         if path.resolve() in named or {"unused-file", f"unused-file/{file}"} & {*ignored}:
             continue
         problems.add(
-            Position(str(path), 1, 1),
+            Position(str(path)),
             "nothing loads this file",
             f"write  load: {file}  at its topic in {ROOT_FILE}, or remove it",
             rule="unused-file",

@@ -198,10 +198,10 @@ def _stream_conflicts(sets: Sequence[FixtureSet]) -> Iterator[FixtureProblem]:
         first = known.setdefault(_key(stream), stream)
         if stream is not first and _digests(stream) != _digests(first):
             yield _problem(
-                Position(stream.display_file, 1, 1),
+                Position(stream.display_file),
                 f"once they are seeded, these events for {stream.topic} could not be told from "
                 f"those of the file of the same name",
-                Position(first.display_file, 1, 1),
+                Position(first.display_file),
                 "give the set a name of its own, with  name:  in its fakebus.yaml",
             )
 
@@ -217,13 +217,7 @@ def _digests(stream: FixtureStream) -> list[bytes]:
 def _problem(
     position: Position, message: str, other: Position, hint: str = _HINT
 ) -> FixtureProblem:
-    return FixtureProblem(
-        file=position.file,
-        line=position.line,
-        column=position.column,
-        message=f"{message} in {other.file}:{other.line}",
-        hint=hint,
-    )
+    return FixtureProblem.at(position, f"{message} in {other.where}", hint)
 
 
 def merged(

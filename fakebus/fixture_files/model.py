@@ -13,7 +13,7 @@ from fakebus.lineage.services import ServiceRule
 from fakebus.records.record import NewRecord
 from fakebus.types import TopicPartition
 
-NOWHERE = Position("", 1, 1)
+NOWHERE = Position("")
 StartOffset = int | Literal["earliest", "latest"]
 """Where a group begins to read: an offset, or an end of the log."""
 

@@ -6,7 +6,7 @@ from fakebus.fixture_files.events.event_lines import EventFile, EventLine
 from fakebus.fixture_files.headers import Headers
 from fakebus.fixture_files.model import FixtureSchema, FixtureSet, FixtureTopic
 from fakebus.fixture_files.packs import load_pack
-from fakebus.fixture_files.problems import FixtureError, Position
+from fakebus.fixture_files.problems import FixtureError
 from fakebus.fixture_files.set_parts import LoadSettings, Part
 from fakebus.fixture_files.structure.declarations import Origin
 from fakebus.fixture_files.structure.event_models import Format, KeyFormat
@@ -31,7 +31,7 @@ class PackLoader:
             packed = load_pack(part.source.root, profile=part.profile, now_ms=self._settings.now_ms)
         except FixtureError as error:
             for one in error.problems:
-                part.problems.add(Position(one.file, one.line, one.column), one.message, one.hint)
+                part.problems.append(one)
             return
         self._packed = packed
         spec = part.spec

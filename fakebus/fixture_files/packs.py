@@ -369,6 +369,4 @@ def _broken(path: Path, reason: str) -> FixtureError:
 
 
 def _problem(path: Path, message: str, hint: str) -> FixtureError:
-    return FixtureError(
-        [FixtureProblem(file=str(path), line=1, column=1, message=message, hint=hint)]
-    )
+    return FixtureError([FixtureProblem.at(Position(str(path)), message, hint)])

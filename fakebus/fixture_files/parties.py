@@ -137,7 +137,7 @@ def parties_of(fixture_set: FixtureSet) -> Parties:
             description=topic.description,
             subjects=topic.subjects,
             keeps_by_default=topic.keeps_by_default,
-            place=f"{topic.position.file}:{topic.position.line}",
+            place=topic.position.where,
         )
     for schema in fixture_set.schemas:
         before = found.subjects.get(schema.subject, SubjectParties(name=schema.subject))
@@ -146,7 +146,7 @@ def parties_of(fixture_set: FixtureSet) -> Parties:
             owner=schema.owner or before.owner,
             consumers=tuple(dict.fromkeys([*before.consumers, *schema.consumers])),
             readers=schema.readers,
-            place=f"{schema.position.file}:{schema.position.line}",
+            place=schema.position.where,
         )
     return found
 

@@ -23,8 +23,13 @@ class Position(NamedTuple):
     """A place in a fixture file; line and column count from 1."""
 
     file: str
-    line: int
-    column: int
+    line: int = 1
+    column: int = 1
+
+    @property
+    def where(self) -> str:
+        """The place within a sentence."""
+        return f"{self.file}:{self.line}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +47,13 @@ class FixtureProblem:
     hint: str = ""
     rule: str = INVALID
     """The rule that found it, see :mod:`fakebus.fixture_files.lint`."""
+
+    @classmethod
+    def at(
+        cls, position: Position, message: str, hint: str = "", rule: str = INVALID
+    ) -> FixtureProblem:
+        """Return the problem of a place."""
+        return cls(**position._asdict(), message=message, hint=hint, rule=rule)
 
     def __str__(self) -> str:
         """Return ``file:line:column: what is wrong; how to mend it``."""
@@ -85,16 +97,7 @@ class ProblemList:
 
     def add(self, position: Position, message: str, hint: str = "", *, rule: str = INVALID) -> None:
         """Keep one problem."""
-        self._problems.append(
-            FixtureProblem(
-                file=position.file,
-                line=position.line,
-                column=position.column,
-                message=message,
-                hint=hint,
-                rule=rule,
-            )
-        )
+        self.append(FixtureProblem.at(position, message, hint, rule))
 
     def append(self, problem: FixtureProblem) -> None:
         """Keep one that is made already."""

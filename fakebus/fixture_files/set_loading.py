@@ -154,7 +154,7 @@ class SetLoading:
         return [*(part.problems for part in self.parts()), self._own_problems]
 
     def _open_named(self, path: Path, profile: str | None) -> None:
-        naming = _Naming(Position(str(path), 1, 1), self._own_problems, profile)
+        naming = _Naming(Position(str(path)), self._own_problems, profile)
         try:
             source = source_of(path)
         except DataError as error:
@@ -270,7 +270,7 @@ class SetLoading:
         part.problems.add(
             part.position,
             f"two sets are called {quoted(part.name or '')}: {_described(part)}, and "
-            f"{_described(first)}, which {first.position.file}:{first.position.line} names{more}",
+            f"{_described(first)}, which {first.position.where} names{more}",
             "use it from one place, or give one of them another  name:",
         )
 

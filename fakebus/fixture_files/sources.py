@@ -131,7 +131,7 @@ class FixtureDirectory:
 
     def _decode(self, data: bytes, file: str) -> str | None:
         hint = "save the file as UTF-8 without a byte order mark"
-        top = Position(file, 1, 1)
+        top = Position(file)
         if data.startswith(_WIDE_MARKS):
             self._problems.add(top, "the file is UTF-16 or UTF-32", hint)
             return None
@@ -186,9 +186,9 @@ def not_a_directory(root: Path) -> tuple[Position, str, str]:
     """Return the place, the problem and the way out for what is no fixture set."""
     if root.is_file():
         message = f"{root} is a file; a fixture set is a directory with a file {ROOT_FILE}"
-        return Position(str(root), 1, 1), message, f"write {root.parent}"
+        return Position(str(root)), message, f"write {root.parent}"
     message = f"there is no directory {root}"
-    return Position(str(root / ROOT_FILE), 1, 1), message, f"create it with a file {ROOT_FILE}"
+    return Position(str(root / ROOT_FILE)), message, f"create it with a file {ROOT_FILE}"
 
 
 def files_below(root: Path, suffixes: tuple[str, ...]) -> list[Path]:

@@ -64,7 +64,7 @@ class Document:
 
     def root(self) -> Place | None:
         """Return the whole document; ``None`` after saying why it cannot be read."""
-        node = self._read(self._file, Position(self._directory.display(self._file), 1, 1))
+        node = self._read(self._file, Position(self._directory.display(self._file)))
         return None if node is None else Place(node, self._file)
 
     def wrong(self, place: Place, message: str, hint: str = "") -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from fakebus.fixture_files.drift.outlines import (
     DEFAULT,
@@ -16,6 +16,8 @@ from fakebus.fixture_files.drift.outlines import (
 )
 from fakebus.schemas.interface import ParsedSchema
 
+_AROUND = ".[{ "
+"""What stands behind the path of something that holds more; the last before an enum."""
 _NOTHING = "only documentation, the order or the names of types differ"
 
 
@@ -32,25 +34,23 @@ def outline_changes(old: Outline, new: Outline) -> Iterator[tuple[str, str]]:
     """Yield what differs between two outlines, each with the path that it is about."""
     for path, facts in old.items():
         if path not in new:
-            if not _parent_of(path, old, new):
+            if not is_within_missing(path, old, new, _AROUND):
                 yield path, f'"{path}" ({_shown(facts)}) is gone'
         elif new[path] != facts:
             yield from ((path, words) for words in _fact_changes(path, facts, new[path]))
     for path, facts in new.items():
-        if path not in old and not _parent_of(path, new, old):
+        if path not in old and not is_within_missing(path, new, old, _AROUND):
             yield path, f'"{path}" ({_shown(facts)}) is new{_obligation(facts)}'
 
 
-def _parent_of(path: str, here: Outline, there: Outline) -> bool:
-    """Whether something around the path is missing there as well, and so says it all."""
+def is_within_missing(
+    path: str, here: Container[str], there: Container[str], steps: str = ".[{"
+) -> bool:
+    """Return whether something around a path is missing there as well, and so says it all."""
     return any(
-        around and around != path and _contains(around, path) and around not in there
-        for around in here
+        path[at] in steps and path[:at] in here and path[:at] not in there
+        for at in range(1, len(path))
     )
-
-
-def _contains(around: str, path: str) -> bool:
-    return path.startswith(around) and path[len(around)] in ".[{ "
 
 
 def _shown(facts: Facts) -> str:

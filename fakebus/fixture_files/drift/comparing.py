@@ -17,9 +17,10 @@ from typing import Any
 
 from fakebus.escaping import printable_lines
 from fakebus.fixture_files.model import FixtureSet
-from fakebus.fixture_files.recording.reading import SourceTopic
+from fakebus.fixture_files.recording.reading import SourceRecord, SourceTopic
 from fakebus.fixture_files.structure.models import DEFAULT_TOPIC_CONFIG
 from fakebus.fixture_files.times import offset_text
+from fakebus.records.record import NewRecord
 from fakebus.schemas.payloads import SchemaSource, decode
 from fakebus.wording import counted
 
@@ -77,9 +78,9 @@ class Difference:
     """The topic with partition, the subject or the group."""
     kind: str
     """``removed``, ``added`` or ``changed``."""
-    before: str | None
+    before: str | None = None
     """Where the first side has it."""
-    after: str | None
+    after: str | None = None
     """Where the second side has it."""
     details: tuple[str, ...]
 
@@ -109,15 +110,9 @@ def set_view(
     for stream in fixture_set.streams:
         logs = topics[stream.topic].logs
         for event in stream.events:
-            record = event.record
+            where = f"{stream.display_file}:{event.line}"
             logs.setdefault(event.partition, []).append(
-                ViewRecord(
-                    where=f"{stream.display_file}:{event.line}",
-                    timestamp_ms=record.timestamp_ms,
-                    key=_shown(record.key, schemas, stream.topic, is_key=True),
-                    value=_shown(record.value, schemas, stream.topic),
-                    headers=_headers(record.headers),
-                )
+                _view_record(where, event.record, schemas, stream.topic)
             )
     groups = {
         group.group: {
@@ -148,14 +143,9 @@ def bus_view(
     for topic in topics:
         view = ViewTopic(partitions=topic.partitions, config=topic.config)
         for record in sorted(topic.records, key=lambda each: each[:2]):
+            where = f"{topic.name}[{record.partition}]@{record.offset}"
             view.logs.setdefault(record.partition, []).append(
-                ViewRecord(
-                    where=f"{topic.name}[{record.partition}]@{record.offset}",
-                    timestamp_ms=record.timestamp_ms,
-                    key=_shown(record.key, schemas, topic.name, is_key=True),
-                    value=_shown(record.value, schemas, topic.name),
-                    headers=_headers(record.headers),
-                )
+                _view_record(where, record, schemas, topic.name)
             )
         found[topic.name] = view
     return View(name=name, topics=found, subjects=subjects, groups=None)
@@ -173,6 +163,18 @@ def time_shift(before: View, after: View) -> int:
     return median_low(shifts) if shifts else 0
 
 
+def _view_record(
+    where: str, record: NewRecord | SourceRecord, schemas: SchemaSource[Any] | None, topic: str
+) -> ViewRecord:
+    return ViewRecord(
+        where=where,
+        timestamp_ms=record.timestamp_ms,
+        key=_shown(record.key, schemas, topic, is_key=True),
+        value=_shown(record.value, schemas, topic),
+        headers=tuple((name, _shown(data, None, "")) for name, data in record.headers),
+    )
+
+
 def _shown(
     data: bytes | None, schemas: SchemaSource[Any] | None, topic: str, *, is_key: bool = False
 ) -> Any:
@@ -183,10 +185,6 @@ def _shown(
         # A number's spelling counts, as for any other text.
         return data.decode()
     return found.data
-
-
-def _headers(headers: Sequence[tuple[str, bytes | None]]) -> tuple[tuple[str, Any], ...]:
-    return tuple((name, _shown(data, None, "")) for name, data in headers)
 
 
 def differences(before: View, after: View) -> Iterator[Difference]:
@@ -209,17 +207,12 @@ def differences(before: View, after: View) -> Iterator[Difference]:
 
 
 def _lone(place: str, is_added: bool, details: Iterable[str] = ()) -> Difference:
-    return Difference(
-        place=place,
-        kind="added" if is_added else "removed",
-        before=None,
-        after=None,
-        details=tuple(details),
-    )
+    kind = "added" if is_added else "removed"
+    return Difference(place=place, kind=kind, details=tuple(details))
 
 
 def _changed(place: str, details: Iterable[str]) -> Difference:
-    return Difference(place=place, kind="changed", before=None, after=None, details=tuple(details))
+    return Difference(place=place, kind="changed", details=tuple(details))
 
 
 def _mappings(
@@ -313,32 +306,17 @@ def _paired(
 ) -> Iterator[Difference]:
     """Yield the differences of a stretch; records of the same key or headers belong together."""
     candidates = _Candidates(added)
-    partners = [(one, candidates.take(one)) for one in removed]
-    for one, partner in partners:
-        if partner is None:
-            yield Difference(
-                place=place,
-                kind="removed",
-                before=one.where,
-                after=None,
-                details=tuple(_record_words(one)),
-            )
-        else:
-            yield Difference(
-                place=place,
-                kind="changed",
-                before=one.where,
-                after=partner.where,
-                details=tuple(_record_changes(one, partner)),
-            )
-    for one in candidates.left():
+    for one, partner in [(one, candidates.take(one)) for one in removed]:
         yield Difference(
             place=place,
-            kind="added",
-            before=None,
-            after=one.where,
-            details=tuple(_record_words(one)),
+            kind="changed" if partner else "removed",
+            before=one.where,
+            after=None if partner is None else partner.where,
+            details=tuple(_record_changes(one, partner) if partner else _record_words(one)),
         )
+    for one in candidates.left():
+        words = tuple(_record_words(one))
+        yield Difference(place=place, kind="added", after=one.where, details=words)
 
 
 class _Candidates:

@@ -10,6 +10,7 @@ from fakebus.fixture_files.drift.changes import changes
 from fakebus.fixture_files.drift.findings import BREAKING, DRIFT, NOTE, DriftFinding
 from fakebus.fixture_files.drift.schema_files import parse_files
 from fakebus.fixture_files.drift.set_subjects import SetSubject, SubjectVersion
+from fakebus.fixture_files.problems import Position
 from fakebus.fixture_files.structure.compatibility import described, misfits
 from fakebus.schemas.interface import (
     ParsedSchema,
@@ -59,13 +60,10 @@ def against_schemas(
             matched.add(id(current))
             yield from _against(subject, current.parsed, current.where, subject.level)
         elif covers is not None and file.startswith(covers):
-            yield DriftFinding(
-                severity=BREAKING,
-                subject=subject.name,
-                file=subject.file,
-                message=f"{where} has no {file}, which {subject.name} is made of",
-                hit=subject.hit,
-                hint="use the version that the set is made with; or, if the event is gone, take it "
+            yield subject.finding(
+                BREAKING,
+                f"{where} has no {file}, which {subject.name} is made of",
+                "use the version that the set is made with; or, if the event is gone, take it "
                 "out of the set and tell who reads it",
             )
     if covers is None:
@@ -122,15 +120,12 @@ def behind(
     """Compare a subject with a schema that came after it."""
     earlier = [one.parsed for one in reversed(subject.versions)]
     reasons = misfits(level, current, earlier)
-    yield DriftFinding(
-        severity=BREAKING if reasons else DRIFT,
-        subject=subject.name,
-        file=subject.file,
-        message=f"{where} has another schema for {subject.name}, {_verdict(reasons, level)}",
-        changes=tuple(changes(subject.latest.parsed, current)),
-        reasons=tuple(reasons),
-        hit=subject.hit,
-        hint=f"take it over into {subject.file}, and look at the events",
+    yield subject.finding(
+        BREAKING if reasons else DRIFT,
+        f"{where} has another schema for {subject.name}, {_verdict(reasons, level)}",
+        f"take it over into {subject.file}, and look at the events",
+        changes=changes(subject.latest.parsed, current),
+        reasons=reasons,
     )
     yield from stale(subject, current, where)
 
@@ -147,16 +142,13 @@ def ahead(
         level: the level that holds there.
     """
     reasons = misfits(level, subject.latest.parsed, earlier)
-    yield DriftFinding(
-        severity=BREAKING if reasons else DRIFT,
-        subject=subject.name,
-        file=subject.file,
-        message=f"{where} does not have the set's schema of {subject.name} yet, "
-        f"{_verdict(reasons, level)}",
-        changes=tuple(changes(earlier[0], subject.latest.parsed)),
-        reasons=tuple(reasons),
-        hit=subject.hit,
-        hint="make it compatible, or change the events back" if reasons else "",
+    verdict = _verdict(reasons, level)
+    yield subject.finding(
+        BREAKING if reasons else DRIFT,
+        f"{where} does not have the set's schema of {subject.name} yet, {verdict}",
+        "make it compatible, or change the events back" if reasons else "",
+        changes=changes(earlier[0], subject.latest.parsed),
+        reasons=reasons,
     )
 
 
@@ -168,26 +160,23 @@ def _verdict(reasons: Sequence[str], level: str) -> str:
 
 def stale(subject: SetSubject, current: ParsedSchema, where: str) -> Iterator[DriftFinding]:
     """Find the set's events that cannot be written with a schema any more."""
-    first: tuple[str, int, str] | None = None
+    first: tuple[Position, str] | None = None
     count = 0
     for stream, event, payload, version in subject.events:
         try:
             current.encode(version.parsed.decode(payload))
         except SchemaDataError as error:
             count += 1
-            first = first or (stream.display_file, event.line, str(error))
+            first = first or (Position(stream.display_file, event.line), str(error))
     if first is None:
         return
-    file, line, reason = first
+    place, reason = first
     events = "this event" if count == 1 else f"{count} events, this is the first,"
-    yield DriftFinding(
-        severity=DRIFT,
-        subject=subject.name,
-        file=file,
-        line=line,
-        message=f"{events} cannot be written with the schema that {where} has: {reason}",
-        hit=subject.hit,
-        hint="no producer sends such events any more; bring them up to date",
+    yield subject.finding(
+        DRIFT,
+        f"{events} cannot be written with the schema that {where} has: {reason}",
+        "no producer sends such events any more; bring them up to date",
+        at=place,
     )
 
 
@@ -206,16 +195,13 @@ def against_readers(
             for version in subject.versions:
                 reasons = [described(one) for one in reader.incompatibilities(version.parsed)]
                 if reasons:
-                    yield DriftFinding(
-                        severity=BREAKING,
-                        subject=subject.name,
-                        file=subject.file,
-                        message=f"{service} cannot read {subject.name} version "
+                    yield subject.finding(
+                        BREAKING,
+                        f"{service} cannot read {subject.name} version "
                         f"{version.schema.version} with its schema {where}",
-                        changes=tuple(changes(version.parsed, reader)),
-                        reasons=tuple(reasons),
-                        hit=subject.hit,
-                        hint=f"update {service} before such events reach it",
+                        f"update {service} before such events reach it",
+                        changes=changes(version.parsed, reader),
+                        reasons=reasons,
                     )
 
 

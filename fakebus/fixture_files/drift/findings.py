@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from fakebus.escaping import printable_lines
 from fakebus.fixture_files.model import FixtureSet
-from fakebus.fixture_files.problems import FixtureProblem
+from fakebus.fixture_files.problems import FixtureProblem, Position
 
 BREAKING: Final = "breaking"
 """Not compatible under the level that holds; the check fails."""
@@ -81,14 +81,8 @@ class DriftFinding:
         """Return the finding for the formats of continuous integration and editors."""
         details = [*self.changes, *self.reasons, str(self.hit)]
         message = "; ".join([self.message, *(text for text in details if text)])
-        return FixtureProblem(
-            file=self.file,
-            line=self.line,
-            column=1,
-            message=message,
-            hint=self.hint,
-            rule=f"drift-{self.severity}",
-        )
+        place = Position(self.file, self.line)
+        return FixtureProblem.at(place, message, self.hint, f"drift-{self.severity}")
 
 
 def reading_words(file: str, reads: bool, what: str = "it") -> str:

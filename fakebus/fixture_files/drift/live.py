@@ -8,10 +8,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from fakebus.fixture_files.drift.changes import is_within_missing
 from fakebus.fixture_files.drift.comparison import behind
 from fakebus.fixture_files.drift.findings import BREAKING, DRIFT, NOTE, DriftFinding, Hit, Severity
 from fakebus.fixture_files.drift.outlines import SYMBOLS, outline
 from fakebus.fixture_files.drift.set_subjects import SetSubject, set_source
+from fakebus.fixture_files.matchers import type_of
 from fakebus.fixture_files.model import FixtureSet, FixtureStream, FixtureTopic
 from fakebus.fixture_files.recording.reading import SourceRecord, SourceSchema, SourceTopic
 from fakebus.fixture_files.recording.recorder import TRACING
@@ -21,7 +23,6 @@ from fakebus.schemas.payloads import Known, Payload, SchemaSource, decode
 from fakebus.wording import counted
 
 _SHOWN = 20
-_NULL = "null"
 
 
 @dataclass(slots=True)
@@ -35,7 +36,9 @@ class _Seen:
     """The values of enums by path."""
 
     def note(self, path: str, data: object, enums: Mapping[str, object]) -> None:
-        kind = _kind(data)
+        found = type_of(data)
+        # Whether a number has a fraction says little of those that are still to come.
+        kind = "number" if found == "integer" else found
         self.paths.setdefault(path, Counter())[kind] += 1
         if path in enums and isinstance(data, str):
             self.symbols.setdefault(path, set()).add(data)
@@ -46,20 +49,6 @@ class _Seen:
         elif isinstance(data, list):
             for inner in data:
                 self.note(f"{path}[]", inner, enums)
-
-
-def _kind(data: object) -> str:
-    if data is None:
-        return _NULL
-    if isinstance(data, bool):
-        return "boolean"
-    if isinstance(data, int | float):
-        return "number"
-    if isinstance(data, str):
-        return "string"
-    if isinstance(data, list):
-        return "array"
-    return "object" if isinstance(data, dict) else "bytes"
 
 
 def against_topics(
@@ -237,7 +226,7 @@ class _Topic:
         new = [
             f'"{path}" ({_kinds(kinds)}) in {counted(kinds.total(), "place")}'
             for path, kinds in theirs.paths.items()
-            if path not in ours.paths and not _within_missing(path, theirs, ours)
+            if path not in ours.paths and not is_within_missing(path, theirs.paths, ours.paths)
         ]
         other = []
         for path, kinds in theirs.paths.items():
@@ -253,7 +242,7 @@ class _Topic:
         gone = [
             f'"{path}" ({_kinds(kinds)})'
             for path, kinds in ours.paths.items()
-            if path not in theirs.paths and not _within_missing(path, ours, theirs)
+            if path not in theirs.paths and not is_within_missing(path, ours.paths, theirs.paths)
         ]
         outcomes: tuple[tuple[Severity, str, list[str]], ...] = (
             (DRIFT, "holds what the set's events never do", new + other),
@@ -270,14 +259,6 @@ def _note_headers(seen: _Seen, headers: Sequence[tuple[str, bytes | None]]) -> N
     for name, data in headers:
         if not TRACING.fullmatch(name):
             seen.note(f"header {name}", None if data is None else "", {})
-
-
-def _within_missing(path: str, here: _Seen, there: _Seen) -> bool:
-    """Whether something around the path is missing as well, and so says it all."""
-    return any(
-        path[at] in ".[{" and path[:at] in here.paths and path[:at] not in there.paths
-        for at in range(1, len(path))
-    )
 
 
 def _unframed(part: str, found: Payload[Any]) -> str:

@@ -19,7 +19,7 @@ from fakebus.errors import FakebusError
 from fakebus.fixture_files.drift.findings import NOTE, DriftFinding
 from fakebus.fixture_files.drift.pins import Pin, fingerprint, pin_changes, pins
 from fakebus.fixture_files.model import FixtureSet
-from fakebus.fixture_files.problems import FixtureProblem, quoted
+from fakebus.fixture_files.problems import FixtureProblem, Position, quoted
 from fakebus.output_files import check_output, write_output
 
 LOCK_FILE = "fixtures.lock"
@@ -241,4 +241,4 @@ def _differences(directory: Path, fixture_set: FixtureSet, lock: Lock) -> Iterat
 
 
 def _problem(file: str, line: int, message: str, hint: str) -> FixtureProblem:
-    return FixtureProblem(file=file, line=line, column=1, message=message, hint=hint, rule=RULE)
+    return FixtureProblem.at(Position(file, line), message, hint, RULE)

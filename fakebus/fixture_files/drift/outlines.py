@@ -97,6 +97,14 @@ def _avro_type(node: Any) -> str:
     return f"{text} ({logical})" if logical else text
 
 
+def pointed_to(node: Any, pointer: str) -> Any:
+    """Return the part of an object that a JSON pointer names; ``None`` if there is none."""
+    for step in pointer.split("/")[1:]:
+        name = step.replace("~1", "/").replace("~0", "~")
+        node = node.get(name) if isinstance(node, dict) else None
+    return node
+
+
 class _JsonOutline:
     """Outline of a JSON Schema, walked along properties, items and branches."""
 
@@ -123,7 +131,9 @@ class _JsonOutline:
         self._places += 1
         followed = reference not in seen and len(seen) < _MAX_DEPTH and self._places < _MAX_PLACES
         if isinstance(reference, str) and followed:
-            found = self._local(reference)
+            found = None
+            if reference.startswith("#/"):
+                found = pointed_to(self._root, reference[1:])
             if found is not None:
                 yield from self.at(found, path, (*seen, reference), required)
                 return
@@ -140,17 +150,6 @@ class _JsonOutline:
         for keyword in self._BRANCHES:
             for index, inner in enumerate(node.get(keyword) or ()):
                 yield from self.at(inner, f"{path} ({keyword} {index + 1})".lstrip(), seen)
-
-    def _local(self, reference: str) -> Any:
-        if not reference.startswith("#/"):
-            return None
-        node = self._root
-        for step in reference[2:].split("/"):
-            name = step.replace("~1", "/").replace("~0", "~")
-            if not isinstance(node, dict) or name not in node:
-                return None
-            node = node[name]
-        return node
 
     def _facts(self, node: Any, required: bool | None) -> Iterator[tuple[str, str]]:
         if not isinstance(node, dict):

@@ -6,13 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 from fakebus.fixture_files.drift.comparison import ahead, behind, stale
-from fakebus.fixture_files.drift.findings import (
-    BREAKING,
-    DRIFT,
-    NOTE,
-    DriftFinding,
-    Severity,
-)
+from fakebus.fixture_files.drift.findings import BREAKING, DRIFT, NOTE, DriftFinding
 from fakebus.fixture_files.drift.set_subjects import SetSubject
 from fakebus.fixture_files.recording.reading import SourceSchema
 
@@ -47,7 +41,7 @@ def against_registry(
         if numbers:
             yield from _against(subject, registry, numbers)
         else:
-            yield _finding(subject, NOTE, f"{registry.url} has no subject {subject.name} yet")
+            yield subject.finding(NOTE, f"{registry.url} has no subject {subject.name} yet")
 
 
 def _against(subject: SetSubject, registry: Registry, numbers: list[int]) -> Iterator[DriftFinding]:
@@ -58,14 +52,13 @@ def _against(subject: SetSubject, registry: Registry, numbers: list[int]) -> Ite
             message = (
                 f"version {number} of {subject.name} in {registry.url} cannot be read as a schema"
             )
-            yield _finding(subject, BREAKING, message)
+            yield subject.finding(BREAKING, message)
             return
         there.append(version.parsed)
     level = registry.level(subject.name)
     wanted = subject.latest.schema.compatibility
     if wanted is not None and wanted != level:
-        yield _finding(
-            subject,
+        yield subject.finding(
             DRIFT,
             f"{registry.url} holds {subject.name} to {level}, the set asks for {wanted}",
         )
@@ -81,13 +74,3 @@ def _against(subject: SetSubject, registry: Registry, numbers: list[int]) -> Ite
     if theirs[0] not in ours:
         # Each has what the other has not: events of the set may be out of date as well.
         yield from stale(subject, there[0], registry.url)
-
-
-def _finding(subject: SetSubject, severity: Severity, message: str) -> DriftFinding:
-    return DriftFinding(
-        severity=severity,
-        subject=subject.name,
-        file=subject.file,
-        message=message,
-        hit=subject.hit,
-    )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from fakebus.fixture_files.drift.findings import Hit, hits
+from fakebus.fixture_files.drift.findings import DriftFinding, Hit, Severity, hits
 from fakebus.fixture_files.model import FixtureEvent, FixtureSchema, FixtureSet, FixtureStream
+from fakebus.fixture_files.problems import Position
 from fakebus.schemas.framing import HEADER_SIZE, framed_id
 from fakebus.schemas.interface import ParsedSchema, ResolvedReference
 from fakebus.schemas.languages import language
@@ -59,6 +60,30 @@ class SetSubject:
     def level(self) -> str:
         """The compatibility level that the set asks for."""
         return self.latest.schema.compatibility or DEFAULT_LEVEL
+
+    def finding(
+        self,
+        severity: Severity,
+        message: str,
+        hint: str = "",
+        *,
+        at: Position | None = None,
+        changes: Iterable[str] = (),
+        reasons: Iterable[str] = (),
+    ) -> DriftFinding:
+        """Return a finding about the subject, at the schema file if no place is named."""
+        place = at or Position(self.file)
+        return DriftFinding(
+            severity=severity,
+            subject=self.name,
+            file=place.file,
+            line=place.line,
+            message=message,
+            changes=tuple(changes),
+            reasons=tuple(reasons),
+            hit=self.hit,
+            hint=hint,
+        )
 
 
 def parsed_versions(

@@ -154,7 +154,7 @@ class EventFile:
                 yield event
         if empty and len(problems) == before:
             problems.add(
-                Position(self.display, 1, 1),
+                Position(self.display),
                 "the file has no events",
                 "add one on a line of its own, or do not load the file",
             )

@@ -11,6 +11,7 @@ from fakebus.fixture_files.encoding.encoder import TopicEncoder
 from fakebus.fixture_files.problems import (
     FixtureError,
     FixtureProblem,
+    Position,
     ProblemList,
     did_you_mean,
     quoted,
@@ -140,11 +141,6 @@ def scenario_named(scenarios: Mapping[str, Scenario], name: str, file: str) -> S
     """
     if name in scenarios:
         return scenarios[name]
-    problem = FixtureProblem(
-        file=file,
-        line=1,
-        column=1,
-        message=f"the set has no scenario {quoted(name)}",
-        hint=did_you_mean(name, scenarios) if scenarios else "name its file under scenarios",
-    )
-    raise FixtureError([problem])
+    hint = did_you_mean(name, scenarios) if scenarios else "name its file under scenarios"
+    message = f"the set has no scenario {quoted(name)}"
+    raise FixtureError([FixtureProblem.at(Position(file), message, hint)])

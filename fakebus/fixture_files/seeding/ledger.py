@@ -24,7 +24,7 @@ from uuid import UUID
 
 from fakebus.fixture_files.model import FixtureEvent, FixtureSet, FixtureStream, FixtureTopic
 from fakebus.fixture_files.parties import Parties, noted_parties
-from fakebus.fixture_files.problems import FixtureProblem
+from fakebus.fixture_files.problems import FixtureProblem, Position
 from fakebus.records.record import NewRecord
 from fakebus.wording import counted
 
@@ -329,6 +329,4 @@ def _changed_lines(stream: FixtureStream, block: int, entry: _StreamEntry) -> Fi
 
 
 def _problem(stream: FixtureStream, line: int, message: str) -> FixtureProblem:
-    return FixtureProblem(
-        file=stream.display_file, line=line, column=1, message=message, hint=_RESEED_HINT
-    )
+    return FixtureProblem.at(Position(stream.display_file, line), message, _RESEED_HINT)

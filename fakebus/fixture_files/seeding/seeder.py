@@ -195,8 +195,8 @@ class _Seeding:
             other = others.get(metric_name(fixture_topic.name))
             if other is not None:
                 problems.append(
-                    _topic_problem(
-                        fixture_topic,
+                    FixtureProblem.at(
+                        fixture_topic.position,
                         f"the topic {fixture_topic.name} collides with the existing {other}",
                         "rename it, or delete the other topic",
                     )
@@ -305,15 +305,15 @@ class _Seeding:
             elif stream.topic in new_names:
                 config = TopicConfig(fixture_topic.config, self._broker.config)
             else:
-                raise FixtureError([_topic_problem(fixture_topic, *_DELETED)])
+                raise FixtureError([FixtureProblem.at(fixture_topic.position, *_DELETED)])
             for partition, batch, written in batches_of(events, config.max_message_bytes):
                 try:
                     header = check_shape(batch)
                     check_batch(batch, header, config, now_ms)
                     check_records(batch, header, config, now_ms)
                 except BrokerError as error:
-                    problem = _topic_problem(
-                        fixture_topic,
+                    problem = FixtureProblem.at(
+                        fixture_topic.position,
                         f"the broker refuses events of {stream.file}: {error}",
                         "mend the events or the topic's config",
                     )
@@ -339,7 +339,7 @@ class _Seeding:
             group.group,
             missing,
             coordinator.committed_offset,
-            f"{group.position.file}:{group.position.line}",
+            f"{group.position.where}",
         )
         return [coordinator.set_offsets(group.group, missing)]
 
@@ -370,17 +370,6 @@ async def read_ledger(broker: Broker) -> Ledger:
         while records := await cursor.records():
             notes += [(record.key, record.value) for record in records]
     return Ledger(notes)
-
-
-def _topic_problem(topic: FixtureTopic, message: str, hint: str) -> FixtureProblem:
-    position = topic.position
-    return FixtureProblem(
-        file=position.file,
-        line=position.line,
-        column=position.column,
-        message=message,
-        hint=hint,
-    )
 
 
 async def _all_written(written: Sequence[Awaitable[object]]) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from fakebus.fixture_files.model import FixtureSchema, FixtureSet
-from fakebus.fixture_files.problems import FixtureError, FixtureProblem
+from fakebus.fixture_files.problems import FixtureError, FixtureProblem, Position
 from fakebus.fixture_files.structure.schema_set import SchemaIds
 from fakebus.registry.errors import RegistryError
 from fakebus.registry.model import Reference, SchemaRequest
@@ -22,18 +22,9 @@ Reload = Callable[[SchemaIds], FixtureSet]
 
 def refusal(schema: FixtureSchema, registry: str, reason: str) -> FixtureError:
     """Return the error for a schema that a registry does not take."""
-    return FixtureError(
-        [
-            FixtureProblem(
-                file=schema.display_file,
-                line=1,
-                column=1,
-                message=f"{registry} refuses version {schema.version} of {schema.subject}: "
-                f"{reason}",
-                hint="mend the schema, its compatibility or its id",
-            )
-        ]
-    )
+    message = f"{registry} refuses version {schema.version} of {schema.subject}: {reason}"
+    hint = "mend the schema, its compatibility or its id"
+    return FixtureError([FixtureProblem.at(Position(schema.display_file), message, hint)])
 
 
 async def register_schemas(

@@ -60,7 +60,7 @@ class Origin(NamedTuple):
     """The file, from the root."""
 
 
-NOWHERE = Origin(Position("", 1, 1), {}, "")
+NOWHERE = Origin(Position(""), {}, "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

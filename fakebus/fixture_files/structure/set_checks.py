@@ -4,27 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
 from fnmatch import fnmatchcase
+from typing import TypeVar
 
 from fakebus.fixture_files.problems import ProblemList, did_you_mean, quoted
+from fakebus.fixture_files.structure.declarations import Model
 from fakebus.fixture_files.structure.lineage_models import Service
 from fakebus.fixture_files.structure.models import Group, Offset, Profile, Topic
 from fakebus.fixture_files.structure.topic_rules import metric_name
 
+M = TypeVar("M", bound=Model)
+
+
+def _once(named: Iterable[tuple[str, M]], said: str, hint: str, problems: ProblemList) -> list[M]:
+    """Return the first of each name, after reporting the others."""
+    seen: dict[str, M] = {}
+    for name, one in named:
+        first = seen.setdefault(name, one)
+        if first is not one:
+            message = f"{said.format(quoted(name))} twice (first in {first.position.where})"
+            problems.add(one.position, message, hint)
+    return list(seen.values())
+
 
 def check_topics(topics: Sequence[Topic], problems: ProblemList) -> None:
     """Report topics that exist twice or whose names collide in Kafka's metrics."""
-    by_name: dict[str, Topic] = {}
+    named = ((topic.name, topic) for topic in topics)
     by_metric_name: dict[str, Topic] = {}
-    for topic in topics:
-        first = by_name.setdefault(topic.name, topic)
-        if first is not topic:
-            problems.add(
-                topic.position,
-                f"the topic {quoted(topic.name)} is defined twice "
-                f"(first in {first.position.file}:{first.position.line})",
-                "remove one of them",
-            )
-            continue
+    for topic in _once(named, "the topic {} is defined", "remove one of them", problems):
         other = by_metric_name.setdefault(metric_name(topic.name), topic)
         if other is not topic:
             problems.add(
@@ -43,18 +49,11 @@ def check_services(services: Sequence[Service], named: Set[str], problems: Probl
         named: the services that its topics and subjects name.
         problems: where mistakes go.
     """
-    seen: dict[str, Service] = {}
-    for service in services:
-        first = seen.setdefault(service.name, service)
-        if first is not service:
-            problems.add(
-                service.position,
-                f"the service {quoted(service.name)} is described twice "
-                f"(first in {first.position.file}:{first.position.line})",
-                "write all that it is known by in one place",
-            )
-    for service in seen.values():
-        hint = did_you_mean(service.name, named - seen.keys())
+    each = ((one.name, one) for one in services)
+    hint = "write all that it is known by in one place"
+    described = _once(each, "the service {} is described", hint, problems)
+    for service in described:
+        hint = did_you_mean(service.name, named - {one.name for one in described})
         if service.name not in named and hint.startswith("did you mean"):
             problems.add(
                 service.position,
@@ -78,16 +77,9 @@ def check_groups(
             known.
         problems: where mistakes go.
     """
-    seen: dict[str, Group] = {}
+    named = ((group.group, group) for group in groups)
+    _once(named, "the group {} is defined", "write all its offsets in one place", problems)
     for group in groups:
-        first = seen.setdefault(group.group, group)
-        if first is not group:
-            problems.add(
-                group.position,
-                f"the group {quoted(group.group)} is defined twice "
-                f"(first in {first.position.file}:{first.position.line})",
-                "write all its offsets in one place",
-            )
         for offset in group.offsets:
             _check_offset(offset, topics, event_counts, problems)
 

@@ -82,7 +82,7 @@ class _StructureReader:
         self._seen: set[str] = set()
 
     def read(self) -> None:
-        position = Position(self._directory.display(ROOT_FILE), 1, 1)
+        position = Position(self._directory.display(ROOT_FILE))
         queue = [_load(ROOT_FILE, position)]
         while queue:
             load = queue.pop(0)

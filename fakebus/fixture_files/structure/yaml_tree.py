@@ -82,7 +82,7 @@ def parse_yaml(text: str, file: str, problems: ProblemList) -> YamlNode | None:
         _report_syntax(error, text, file, problems)
         return None
     if composed is None:
-        problems.add(Position(file, 1, 1), "the file is empty", "begin with the line  version: 1")
+        problems.add(Position(file), "the file is empty", "begin with the line  version: 1")
         return None
     builder = _TreeBuilder(file, problems)
     try:
@@ -107,7 +107,7 @@ def _check_depth(text: str) -> None:
 
 
 def _report_syntax(error: Exception, text: str, file: str, problems: ProblemList) -> None:
-    position = Position(file, 1, 1)
+    position = Position(file)
     what = str(error)
     if isinstance(error, yaml.MarkedYAMLError):
         mark = error.problem_mark or error.context_mark
