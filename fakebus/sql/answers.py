@@ -6,14 +6,13 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from itertools import islice
 from threading import BoundedSemaphore
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from fakebus.real_time import monotonic
-from fakebus.sql.engine import Engine, Result, plain
 from fakebus.sql.loading import Run, load_gently
-from fakebus.sql.queries import SqlError, TableName
+from fakebus.sql.process import RemoteEngine, Rows
+from fakebus.sql.queries import BusyError, SqlError, TableName
 
 if TYPE_CHECKING:
     from fakebus.broker.turns import Pace
@@ -21,22 +20,24 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 10_000
 MOST_ANSWER_LETTERS = 20_000_000
-"""About, of all cells together."""
+"""Of all rows together."""
 MOST_BYTES = 1024 * 1024 * 1024
 """Of the records that a query reads."""
 MOST_S = 60.0
-_MEMORY_MB = 1000
+PATIENCE_S = 10.0
+"""How long a query waits for others."""
 _LOOK_S = 0.2
 """How often it is looked whether somebody still waits."""
-_TURNS = BoundedSemaphore(2)
-"""How many queries are carried out at once."""
+_TURN = BoundedSemaphore(1)
+"""Whose query is carried out."""
 
 
 class Answer(NamedTuple):
-    """Answer to a query, as JSON has it."""
+    """Answer to a query."""
 
     columns: list[str]
-    rows: list[list[Any]]
+    rows: BinaryIO
+    """One list of JSON, in a file that goes when it is closed."""
     records: int
     """How many records it has read."""
     complete: bool
@@ -49,6 +50,7 @@ async def answer(
     *,
     is_abandoned: Callable[[], bool],
     most_rows: int = MOST_ROWS,
+    most_of_cell: int = 0,
     pace: Pace | None = None,
 ) -> Answer:
     """Carry a query out, and return its answer.
@@ -58,6 +60,7 @@ async def answer(
         text: the query.
         is_abandoned: says whether nobody waits for the answer any more; the query ends then.
         most_rows: that are wanted.
+        most_of_cell: letters that are wanted of a cell, as text; all as they are if it is 0.
         pace: at which the records are read.
 
     Raises:
@@ -65,12 +68,13 @@ async def answer(
         SqlError: the query fails, takes too long or too much, or has to wait for others.
         MissingExtraError: DuckDB is not installed.
     """
-    if not _TURNS.acquire(blocking=False):
-        raise SqlError("other queries are being carried out; ask again when they have their answer")
-    engine = Engine(_MEMORY_MB, 1)
+    await _take_turn(is_abandoned)
+    engine = RemoteEngine()
     thread = ThreadPoolExecutor(1, "fakebus sql")
     run = partial(asyncio.get_running_loop().run_in_executor, thread)
-    work = asyncio.ensure_future(_answer(engine, run, cluster, text, most_rows, pace))
+    work = asyncio.ensure_future(
+        _answer(engine, run, cluster, text, (most_rows, MOST_ANSWER_LETTERS, most_of_cell), pace)
+    )
     try:
         until = monotonic() + MOST_S
         while not work.done() and monotonic() < until and not is_abandoned():
@@ -83,15 +87,26 @@ async def answer(
         work.cancel()
         # The turn is over only when the thread is done with it.
         closing = thread.submit(engine.close)
-        closing.add_done_callback(lambda _: _TURNS.release())
+        closing.add_done_callback(lambda _: _TURN.release())
         thread.shutdown(wait=False)
-        _end(engine, closing)
         if is_over:
             # Who asks again once there is an answer is not in the way of themselves.
             await asyncio.wrap_future(closing)
+        else:
+            _end(engine, closing)
 
 
-def _end(engine: Engine, closing: Future[None]) -> None:
+async def _take_turn(is_abandoned: Callable[[], bool]) -> None:
+    until = monotonic() + PATIENCE_S
+    while not _TURN.acquire(blocking=False):
+        if monotonic() > until or is_abandoned():
+            raise BusyError(
+                "other queries are being carried out; ask again when they have their answer"
+            )
+        await asyncio.sleep(_LOOK_S / 4)
+
+
+def _end(engine: RemoteEngine, closing: Future[None]) -> None:
     """Let a query end, again and again until its engine is closed."""
     if not closing.done():
         engine.cancel()
@@ -99,22 +114,15 @@ def _end(engine: Engine, closing: Future[None]) -> None:
 
 
 async def _answer(
-    engine: Engine, run: Run, cluster: Cluster, text: str, most_rows: int, pace: Pace | None
+    engine: RemoteEngine,
+    run: Run,
+    cluster: Cluster,
+    text: str,
+    most: tuple[int, int, int],
+    pace: Pace | None,
 ) -> Answer:
     await run(engine.open)
     wanted: list[TableName] = await run(engine.tables, text)
     records = await load_gently(engine, wanted, cluster, MOST_BYTES, run, pace)
-    columns, rows, complete = await run(_taken, engine, text, most_rows)
-    return Answer(columns, rows, records, complete)
-
-
-def _taken(engine: Engine, text: str, most_rows: int) -> tuple[list[str], list[list[Any]], bool]:
-    found: Result = engine.run(text)
-    rows: list[list[Any]] = []
-    letters = 0
-    for row in islice(found.rows, most_rows):
-        if letters > MOST_ANSWER_LETTERS:
-            return found.columns, rows, False
-        rows.append([plain(cell) for cell in row])
-        letters += sum(len(cell) if isinstance(cell, str) else 8 for cell in rows[-1])
-    return found.columns, rows, next(found.rows, None) is None
+    found: Rows = await run(engine.run, text, *most)
+    return Answer(found.columns, await run(found.path.open, "rb"), records, found.complete)

@@ -8,18 +8,21 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from math import isfinite
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from fakebus.errors import MissingExtraError
-from fakebus.schemas.payloads import SchemaSource
+from fakebus.sql.lines import TopicLines
 from fakebus.sql.queries import SqlError, TableName, tables_of
 from fakebus.sql.tables import TopicTable, literal
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+
+    from fakebus.schemas.payloads import SchemaSource
 
 _ROWS_AT_ONCE = 1000
 _CLOSED = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
@@ -48,6 +51,7 @@ class Engine:
         self._settings = {"threads": str(threads), "memory_limit": f"{memory_mb}MB", **_CLOSED}
         self._opened = contextlib.ExitStack()
         self._tables: list[TopicTable] = []
+        self._lines: list[TopicLines] = []
         self._is_shut = self._is_cancelled = False
         self._errors: type[Exception] = SqlError
         self._connection: DuckDBPyConnection
@@ -72,8 +76,8 @@ class Engine:
 
     def close(self) -> None:
         """Forget all tables."""
-        for table in self._tables:
-            self._opened.callback(table.close)
+        for lines in self._lines:
+            self._opened.callback(lines.close)
         self._opened.close()
 
     def __enter__(self) -> Self:
@@ -106,11 +110,23 @@ class Engine:
         with self._explained():
             return tables_of(self._connection, text)
 
-    def table(self, topic: str, schemas: SchemaSource[Any] | None) -> TopicTable:
-        """Return the table of a topic, to be filled."""
-        table = TopicTable(self._connection, topic, len(self._tables), self._folder, schemas)
-        self._tables.append(table)
-        return table
+    def table(self, topic: str, schemas: SchemaSource[Any] | None) -> TopicLines:
+        """Return what the table of a topic is filled by."""
+        self.new_table(topic)
+        path = self._folder / f"{len(self._tables)}"
+        lines = TopicLines(topic, path, schemas, partial(self.load, topic))
+        self._lines.append(lines)
+        return lines
+
+    def new_table(self, topic: str) -> None:
+        """Make the table of a topic, to be filled."""
+        with self._explained():
+            self._tables.append(TopicTable(self._connection, topic, len(self._tables)))
+
+    def load(self, topic: str, path: Path, longest: int) -> None:
+        """Load a part of a topic; see :meth:`TopicTable.load`."""
+        with self._explained():
+            next(each for each in self._tables if each.topic == topic).load(path, longest)
 
     def finish(self, wanted: Sequence[TableName]) -> None:
         """Make the filled tables what a query reads, and shut the engine off from all else.
@@ -119,12 +135,18 @@ class Engine:
             wanted: as :meth:`tables` has returned them.
         """
         with self._explained():
+            for lines in self._lines:
+                lines.finish()
             for table in self._tables:
                 mine = [each.latest for each in wanted if each.topic == table.topic]
                 table.finish(latest=True in mine, all_records=False in mine)
 
-    def run(self, text: str) -> Result:
+    def run(self, text: str, rows_at_once: int = _ROWS_AT_ONCE) -> Result:
         """Carry a query out over the tables that there are.
+
+        Args:
+            text: the query.
+            rows_at_once: how many are taken from the engine, and held, at a time.
 
         Raises:
             SqlError: it fails, or is cancelled.
@@ -133,12 +155,12 @@ class Engine:
             self._shut()
             found = self._connection.execute(text)
             columns = [each[0] for each in found.description or ()]
-        return Result(columns, self._rows())
+        return Result(columns, self._rows(rows_at_once))
 
-    def _rows(self) -> Iterator[Sequence[Any]]:
+    def _rows(self, at_once: int) -> Iterator[Sequence[Any]]:
         while True:
             with self._explained():
-                rows = self._connection.fetchmany(_ROWS_AT_ONCE)
+                rows = self._connection.fetchmany(at_once)
             if not rows:
                 return
             yield from rows

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from fakebus.client.offsets import log_ranges, partitions_of
 from fakebus.client.reading import Reader
 from fakebus.schemas.payloads import SchemaSource
-from fakebus.sql.engine import Engine
+from fakebus.sql.lines import TopicLines
 from fakebus.sql.queries import SqlError, TableName
-from fakebus.sql.tables import TopicTable
 
 if TYPE_CHECKING:
     from fakebus.broker.turns import Pace
@@ -23,8 +22,18 @@ _EVENTS_AT_ONCE = 500
 _BYTES_AT_ONCE = 1024 * 1024
 
 
+class Tables(Protocol):
+    """Engine whose tables are filled."""
+
+    def table(self, topic: str, schemas: SchemaSource[Any] | None) -> TopicLines:
+        """Return what the table of a topic is filled by."""
+
+    def finish(self, wanted: Sequence[TableName]) -> None:
+        """Make the filled tables what a query reads."""
+
+
 def load(
-    engine: Engine,
+    engine: Tables,
     wanted: Sequence[TableName],
     connection: Connection,
     schemas: SchemaSource[Any],
@@ -62,7 +71,7 @@ def load(
 
 
 async def load_gently(
-    engine: Engine,
+    engine: Tables,
     wanted: Sequence[TableName],
     cluster: Cluster,
     most_bytes: int,
@@ -87,12 +96,12 @@ async def load_gently(
     for topic in _topics(wanted):
         # Before the engine looks into its records, so that one that is not there is told at once.
         ranges = await cluster.ranges([topic])
-        table: TopicTable | None = None
+        table: TopicLines | None = None
         waiting: list[Event] = []
         pending = 0
         async for events in cluster.slices(ranges, pace=pace):
             if table is None and events:
-                table = engine.table(topic, events[0].schemas)
+                table = await run(engine.table, topic, events[0].schemas)
             waiting += events
             more = sum(each.size_bytes for each in events)
             pending, size = pending + more, size + more
@@ -104,13 +113,13 @@ async def load_gently(
             if len(waiting) >= _EVENTS_AT_ONCE or pending >= _BYTES_AT_ONCE:
                 await run(_add, table, waiting)
                 found, waiting, pending = found + len(waiting), [], 0
-        await run(_add, table or engine.table(topic, None), waiting)
+        await run(_add, table or await run(engine.table, topic, None), waiting)
         found += len(waiting)
     await run(engine.finish, wanted)
     return found
 
 
-def _add(table: TopicTable | None, events: Iterable[Event]) -> None:
+def _add(table: TopicLines | None, events: Iterable[Event]) -> None:
     for each in events:
         if table is not None:
             table.add(

@@ -22,6 +22,10 @@ class SqlError(FakebusError):
     """Error: a query cannot be carried out; the text says where and why."""
 
 
+class BusyError(SqlError):
+    """Error: others ask, and went first for as long as one may wait."""
+
+
 class TableName(NamedTuple):
     """Name of a table in a query."""
 
@@ -41,6 +45,10 @@ def tables_of(connection: DuckDBPyConnection, text: str) -> list[TableName]:
     """
     if len(text) > MOST_LETTERS:
         raise SqlError(f"a query has at most {counted(MOST_LETTERS, 'letter')}")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise SqlError("the query holds half of a surrogate pair") from None
     [(parsed,)] = connection.execute("SELECT json_serialize_sql(?)", [text]).fetchall()
     tree = json.loads(parsed)
     if tree["error"]:

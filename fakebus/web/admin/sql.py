@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
 from fakebus.web.admin.call import AdminCall
 from fakebus.web.connection import origin_of
 from fakebus.web.errors import RequestError
+from fakebus.web.large_answers import answer_in_parts
+
+if TYPE_CHECKING:
+    from fakebus.sql.answers import Answer
+
+_BYTES_AT_ONCE = 64 * 1024
 
 
 async def ask(call: AdminCall) -> object:
@@ -14,7 +25,7 @@ async def ask(call: AdminCall) -> object:
     from fakebus.cluster.interface import NotFoundError
     from fakebus.errors import MissingExtraError
     from fakebus.sql.answers import answer
-    from fakebus.sql.queries import SqlError
+    from fakebus.sql.queries import BusyError, SqlError
 
     body = await call.body()
     query = body.pop("query", None)
@@ -27,6 +38,18 @@ async def ask(call: AdminCall) -> object:
         raise RequestError(404, str(error)) from None
     except MissingExtraError as error:
         raise RequestError(501, str(error)) from None
+    except BusyError as error:
+        raise RequestError(503, str(error)) from None
     except SqlError as error:
         raise RequestError(422, str(error)) from None
-    return found._asdict()
+    with found.rows:
+        headers = {"Content-Type": "application/json; charset=utf-8"}
+        return await answer_in_parts(call.request, _pieces(found), headers)
+
+
+async def _pieces(found: Answer) -> AsyncIterator[bytes]:
+    yield f'{{"columns": {json.dumps(found.columns)}, "rows": '.encode()
+    while part := await asyncio.to_thread(found.rows.read, _BYTES_AT_ONCE):
+        yield part
+    more = {"records": found.records, "complete": found.complete}
+    yield f", {json.dumps(more)[1:]}".encode()

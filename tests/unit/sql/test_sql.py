@@ -14,7 +14,7 @@ import pytest
 from fakebus.cli.main import run
 from fakebus.schemas.framing import frame
 from fakebus.schemas.languages import language
-from fakebus.sql import tables
+from fakebus.sql import lines, tables
 from fakebus.sql.engine import Engine, plain
 from fakebus.sql.queries import SqlError, TableName
 
@@ -157,7 +157,7 @@ def test_values_with_a_schema_are_decoded(ask: Ask) -> None:
 
 
 def test_parts_are_loaded_while_others_are_read(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "PART_BYTES", 1000)
+    monkeypatch.setattr(lines, "PART_BYTES", 1000)
     records = [(b"k", b'{"n": %d, "big": "%s"}' % (n, b"x" * 400)) for n in range(50)]
     assert ask("select count(*), sum(n), sum(length(big)) from t", *records) == [[50, 1225, 20000]]
 
@@ -165,7 +165,7 @@ def test_parts_are_loaded_while_others_are_read(ask: Ask, monkeypatch: pytest.Mo
 def test_parts_that_hold_other_things_have_the_columns_and_types_of_all(
     ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tables, "PART_BYTES", 1)
+    monkeypatch.setattr(lines, "PART_BYTES", 1)
     values = (b'{"a": 1}', b'{"a": 2.5, "b": "x"}', b"[1]", b"\xff")
     query = "select a, b, value, undecoded from t order by 1, 2, 3"
     assert ask(query, *((None, value) for value in values)) == [

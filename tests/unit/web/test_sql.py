@@ -10,7 +10,7 @@ import pytest
 
 from fakebus.app import FakeBus
 from fakebus.sql import answers
-from fakebus.sql.engine import Engine
+from fakebus.sql.process import PROCESS, RemoteEngine
 from tests.unit.web.http_client import Answer, Http
 from tests.unit.web.server import connect
 
@@ -34,13 +34,14 @@ def test_a_query_reads_topics_of_the_bus(http: Http) -> None:
 def test_who_asks_again_after_an_answer_is_not_in_the_way_of_themselves(
     http: Http, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    close = Engine.close
+    close = RemoteEngine.close
 
-    def late(engine: Engine) -> None:
+    def late(engine: RemoteEngine) -> None:
         time.sleep(0.03)
         close(engine)
 
-    monkeypatch.setattr(Engine, "close", late)
+    monkeypatch.setattr(RemoteEngine, "close", late)
+    monkeypatch.setattr(answers, "PATIENCE_S", 0.0)
     for query, status in [("select 1", 200)] * 3 + [("selec", 422)] * 3 + [("select 1", 200)]:
         answer = ask(http, query)
         assert answer.status == status
@@ -56,7 +57,7 @@ def test_the_answer_says_when_there_are_more_rows(
     assert (len(found["rows"]), found["complete"]) == (answers.MOST_ROWS, True)
     monkeypatch.setattr(answers, "MOST_ANSWER_LETTERS", 1000)
     found = ask(http, "select repeat('x', 600) from range(10)").json
-    assert (len(found["rows"]), found["complete"]) == (2, False)
+    assert (len(found["rows"]), found["complete"]) == (1, False)
 
 
 @pytest.mark.parametrize(
@@ -94,29 +95,54 @@ def test_a_query_ends_when_it_takes_too_long_or_nobody_waits_for_it(
     bus: FakeBus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     endless = "select count(*) from range(1000000000000) a, range(1000000) b"
-    leaving = [connect(bus) for _ in range(2)]
-    until = time.monotonic() + 60
-    for turns, each in enumerate(leaving, 1):
-        body = json.dumps({"query": endless}).encode()
-        each._connection.request(
-            "POST", "/_fakebus/v1/sql", body, {"Content-Type": "application/json"}
-        )
-        while answers._TURNS._value > 2 - turns:
-            assert time.monotonic() < until
-    http = connect(bus)
+    body = json.dumps({"query": endless}).encode()
+    leaving, http, until = connect(bus), connect(bus), time.monotonic() + 60
+    leaving._connection.request(
+        "POST", "/_fakebus/v1/sql", body, {"Content-Type": "application/json"}
+    )
+    while answers._TURN._value:
+        assert time.monotonic() < until
+        time.sleep(0.01)
     try:
+        monkeypatch.setattr(answers, "PATIENCE_S", 0.1)
         busy = ask(http, "select 1")
-        assert busy.status == 422
+        assert busy.status == 503
         assert "other queries are being carried out" in busy.json["message"]
-        for each in leaving:
-            each.close()
-        while ask(http, "select 1").status != 200:
-            assert time.monotonic() < until
+        monkeypatch.setattr(answers, "PATIENCE_S", 60.0)
+        leaving.close()
+        assert ask(http, "select 1").status == 200
         monkeypatch.setattr(answers, "MOST_S", 0.3)
-        # A turn is over a moment after its answer.
-        while "other queries" in (answer := ask(http, endless)).json["message"]:
-            assert time.monotonic() < until
+        answer = ask(http, endless)
         assert answer.status == 422
         assert "takes more than 0.3 s" in answer.json["message"]
+        monkeypatch.setattr(answers, "MOST_S", 60.0)
+        assert ask(http, "select 1").status == 200
     finally:
         http.close()
+
+
+def test_a_process_serves_many_queries_and_is_replaced_when_it_dies(http: Http) -> None:
+    assert ask(http, "select 1").status == 200
+    process = PROCESS._process
+    assert process is not None
+    assert ask(http, "select 2").status == 200
+    assert PROCESS._process is process
+    process.kill()
+    assert ask(http, "select 3").json["rows"] == [[3]]
+    assert PROCESS._process is not process
+
+
+@pytest.mark.parametrize("text", ["repeat('x', 2000000000)", "repeat('x', 30000000)"])
+def test_a_query_that_wants_all_memory_is_told_so_and_the_next_one_answered(
+    http: Http, text: str
+) -> None:
+    answer = ask(http, f"select {text}")
+    assert answer.status == 422
+    assert "memory" in answer.json["message"].lower() or "letters" in answer.json["message"]
+    assert ask(http, "select 1").status == 200
+
+
+def test_a_query_with_half_a_sign_is_refused(http: Http) -> None:
+    answer = ask(http, "select '\ud800'")
+    assert answer.status == 422
+    assert "surrogate" in answer.json["message"]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Sequence
+from typing import Any
 
 from fakebus.broker.turns import Pace
 from fakebus.cluster.interface import NotFoundError
@@ -33,29 +36,42 @@ async def ask(call: Call) -> Page:
             query,
             is_abandoned=lambda: call.is_abandoned,
             most_rows=_MOST_ROWS,
+            most_of_cell=_MOST_LETTERS,
             pace=Pace(),
         )
     except (NotFoundError, MissingExtraError, SqlError) as error:
         return await _page(call, query, problem=str(error))
-    return await _page(call, query, found=found)
+    return await _page(call, query, found=found, rows=await asyncio.to_thread(_rows, found))
 
 
-async def _page(call: Call, query: str, *, found: Answer | None = None, problem: str = "") -> Page:
+def _rows(found: Answer) -> list[list[Any]]:
+    with found.rows:
+        rows: list[list[Any]] = json.load(found.rows)
+    return rows
+
+
+async def _page(
+    call: Call,
+    query: str,
+    *,
+    found: Answer | None = None,
+    rows: Sequence[Sequence[Any]] = (),
+    problem: str = "",
+) -> Page:
     topics = [topic.name for topic in await call.cluster.topics() if not topic.is_internal]
     examples = [
         (name, page_url("sql", query=f"from {identifier(name)} limit 100"))
         for name in topics[:_MOST_TOPICS]
     ]
-    rows = [] if found is None else [[_shown(cell) for cell in row] for row in found.rows]
     return Page(
         template="sql.html",
         status=400 if problem else 200,
         values={
             "query": query,
             "found": found,
-            "rows": rows,
+            "rows": [["" if cell is None else cell for cell in row] for row in rows],
             "numbers": [
-                bool(rows) and all(isinstance(row[at], int | float) for row in found.rows)
+                bool(rows) and all(isinstance(row[at], int | float) for row in rows)
                 for at in range(len(found.columns))
             ]
             if found is not None
@@ -65,10 +81,3 @@ async def _page(call: Call, query: str, *, found: Answer | None = None, problem:
             "more": len(topics) - len(examples),
         },
     )
-
-
-def _shown(cell: object) -> str:
-    if cell is None:
-        return ""
-    text = cell if isinstance(cell, str) else json.dumps(cell, ensure_ascii=False)
-    return text if len(text) <= _MOST_LETTERS else f"{text[:_MOST_LETTERS]}… ({len(text)} letters)"
