@@ -57,7 +57,7 @@ def main() -> int:
 def fuzz(bus: FuzzedBus, frames: int, choice: random.Random, group: str) -> dict[str, float]:
     mutator = Mutator(of_clients(bus.ports[0]), of_every_api(choice), choice, group)
     context = multiprocessing.get_context("spawn")
-    waits = context.Array("d", 4, lock=False)
+    waits = context.Array("d", 5, lock=False)
     arguments = (bus.ports[0], bus.process.pid, waits)
     client = context.Process(target=acknowledge, args=arguments, daemon=True)
     client.start()

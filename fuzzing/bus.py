@@ -79,12 +79,16 @@ class FuzzedBus:
             return now
         return 0
 
-    def costliest_turns(self) -> list[tuple[float, str]]:
-        """Return the turns of its loop that took long since it was ready, costliest first: how many
-        milliseconds of processor time, and which callback."""
+    def turns(self) -> list[tuple[float, str]]:
+        """Return the turns of its loop that took long since it was ready: how many milliseconds of
+        processor time, and which callback."""
         lines = self._turns.read_text()[self._started_at :].splitlines()
         parts = (line.split(" ", 1) for line in lines)
-        return sorted(((float(part[0]), part[1]) for part in parts), reverse=True)
+        return [(float(part[0]), part[1]) for part in parts]
+
+    def costliest_turns(self) -> list[tuple[float, str]]:
+        """Return the same, the costliest first."""
+        return sorted(self.turns(), reverse=True)
 
     def problems(self, limit_ms: float, limit_mb: float) -> Iterator[str]:
         """Say what was wrong with it, when it has ended."""

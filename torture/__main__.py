@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from torture import crowds, damage, kills, soak, troubles
+from torture import crowds, damage, doors, kills, soak, troubles
 
 Part = Callable[[argparse.Namespace, Path], None]
 
@@ -33,6 +33,7 @@ PARTS: dict[str, Part] = {
     "crowds": lambda arguments, directory: crowds.play(
         directory, arguments.clients, arguments.seconds, arguments.seed
     ),
+    "doors": lambda arguments, directory: doors.play(directory, arguments.door),
     "soak": lambda arguments, directory: print(
         f"{sum(soak.play(directory, arguments.minutes, arguments.seed).values())} acknowledged"
     ),
@@ -44,7 +45,7 @@ PARTS: dict[str, Part] = {
     ),
 }
 
-ALL = ("troubles", "crowds", "damage", "kills")
+ALL = ("troubles", "crowds", "doors", "damage", "kills")
 
 
 def main() -> int:
@@ -56,6 +57,7 @@ def main() -> int:
     parser.add_argument("--times", type=int, default=10, help="how often a trouble comes")
     parser.add_argument("--clients", type=int, default=10_000, help="of a crowd, at most")
     parser.add_argument("--seconds", type=float, default=10, help="how long a crowd stays")
+    parser.add_argument("--door", default="", help="only those whose path has this")
     parser.add_argument("--minutes", type=float, default=10, help="how long the soak takes")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--brief", action="store_true", help="twelve kills and each trouble once")

@@ -115,7 +115,7 @@ def play(directory: Path, clients: int, seconds: float, seed: int) -> None:
         place = directory / name
         place.mkdir()
         with FuzzedBus(place) as bus, contextlib.ExitStack() as stack:
-            waits = context.Array("d", 4, lock=False)
+            waits = context.Array("d", 5, lock=False)
             told = (bus.ports[0], bus.process.pid, waits)
             healthy = context.Process(target=acknowledge, args=told, daemon=True)
             healthy.start()
