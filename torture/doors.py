@@ -174,7 +174,8 @@ def _through(door: Door, bus: FuzzedBus, waits: MutableSequence[float]) -> Itera
     slowest_ms, loop_ms = waits[SLOWEST] * 1000, waits[MOST_OF_LOOP] * 1000
     print(
         f"{slowest_ms:6.0f} ms, of the loop {loop_ms:4.0f} ms, turn {worst_ms:4.0f} ms, "
-        f"{most_bytes / 1e6:5.0f} MB, {took_s:5.1f} s, {dict(statuses)}, {size / 1e6:.1f} MB: {door}"
+        f"{most_bytes / 1e6:5.0f} MB, {took_s:5.1f} s, {dict(statuses)}, {size / 1e6:.1f} MB: "
+        f"{door}"
         f"{f'; {name[:200]}' if worst_ms > LIMIT_MS / 5 else ''}",
         flush=True,
     )
