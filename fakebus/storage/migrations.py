@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from itertools import chain
 
 from fakebus.errors import StorageError
 from fakebus.storage.damage import add_sum_function, sums
@@ -238,7 +239,9 @@ def check_version(version: int, latest: int, name: str) -> None:
 def migrate(
     connection: sqlite3.Connection, name: str, migrations: Sequence[Migration] = MIGRATIONS
 ) -> bool:
-    """Bring a database to the newest version, each step in a transaction of its own.
+    """Bring a database to the newest version in one transaction.
+
+    Each transaction waits for the disk four times, and a new file takes all steps.
 
     Args:
         connection: in autocommit mode.
@@ -250,21 +253,22 @@ def migrate(
 
     Raises:
         StorageError: the database is newer than the last step.
-        sqlite3.Error: a step failed; the database is as it was before that step.
+        sqlite3.Error: a step failed; the database is as it was.
     """
     add_sum_function(connection)
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     check_version(version, len(migrations), name)
-    for number, statements in enumerate(migrations[version:], start=version + 1):
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            for statement in statements:
-                connection.execute(statement)
-            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version = {number}")
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
-    return version < len(migrations)
+    if version == len(migrations):
+        return False
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for statement in chain.from_iterable(migrations[version:]):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {len(migrations)}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    return True

@@ -64,11 +64,14 @@ def test_a_current_database_is_left_alone(database: sqlite3.Connection) -> None:
     assert database.total_changes == changes
 
 
-def test_a_step_that_fails_leaves_no_trace(database: sqlite3.Connection) -> None:
+def test_a_step_that_fails_leaves_no_trace_of_those_before_either(
+    database: sqlite3.Connection,
+) -> None:
+    migrate(database, "db", (FIRST,))
     with pytest.raises(sqlite3.OperationalError, match="no_such_table"):
         migrate(database, "db", (FIRST, SECOND, BROKEN))
-    assert fruit(database) == [("apple", "red")]
-    assert pragma(database, "user_version") == 2
+    assert fruit(database) == [("apple",)]
+    assert pragma(database, "user_version") == 1
     assert not database.in_transaction
 
 
