@@ -11,33 +11,24 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.groups.answers import note_answer, settle, settled
 from fakebus.broker.groups.classic.coordinator import ClassicCoordinator
 from fakebus.broker.groups.connections import GroupConnections
-from fakebus.broker.groups.consumer.classic_members import ClassicMembers
-from fakebus.broker.groups.consumer.coordinator import ConsumerCoordinator
-from fakebus.broker.groups.consumer.group import ConsumerGroup
-from fakebus.broker.groups.consumer.heartbeats import consumer_heartbeat
-from fakebus.broker.groups.consumer.migration import Migration
 from fakebus.broker.groups.group import (
     CLASSIC,
-    CONSUMER,
-    SHARE,
     STREAMS,
     Group,
     GroupDescription,
-    GroupType,
 )
-from fakebus.broker.groups.heartbeats import answered_when_stored
 from fakebus.broker.groups.history import GroupHistory
 from fakebus.broker.groups.journal import GroupJournal
 from fakebus.broker.groups.offset_requests import OffsetRequests, WhenCommitted
-from fakebus.broker.groups.registry import GroupRegistry
 from fakebus.broker.groups.requests import (
     UNKNOWN_MEMBER_ID,
+    ConsumerHeartbeat,
     HeartbeatResult,
     JoinRequest,
     JoinResult,
@@ -46,16 +37,19 @@ from fakebus.broker.groups.requests import (
     SyncRequest,
     SyncResult,
 )
-from fakebus.broker.groups.share.coordinator import ShareCoordinator
-from fakebus.broker.groups.share.group import ShareGroup
-from fakebus.broker.groups.streams.coordinator import StreamsCoordinator
-from fakebus.broker.groups.streams.group import StreamsGroup
-from fakebus.broker.groups.streams.requests import StreamsResult
+from fakebus.broker.groups.types import GroupTypes
 from fakebus.broker.topics import Topic, Topics
 from fakebus.clock import Clock
 from fakebus.errors import BrokerError, ErrorCode
 from fakebus.storage.interface import OffsetRow, OffsetStore
 from fakebus.types import TopicPartition
+
+if TYPE_CHECKING:
+    from fakebus.broker.groups.consumer.classic_members import ClassicMembers
+    from fakebus.broker.groups.coordinated import CoordinatedGroup
+    from fakebus.broker.groups.share.coordinator import ShareCoordinator
+    from fakebus.broker.groups.streams.group import StreamsGroup
+    from fakebus.broker.groups.streams.requests import StreamsHeartbeat, StreamsResult
 
 logger = logging.getLogger("fakebus.broker.groups")
 
@@ -74,41 +68,13 @@ class GroupCoordinator:
         self, *, config: BrokerConfig, clock: Clock, storage: OffsetStore, topics: Topics
     ) -> None:
         self._config = config
+        self._topics = topics
         self._journal = GroupJournal(storage)
         self.history = GroupHistory(clock)
         """What has become of the groups lately."""
-        self._classic = ClassicCoordinator(config, clock, self._journal, self.history)
-        self._consumer = ConsumerCoordinator(config, clock, topics, self._journal, self.history)
-        self.share = ShareCoordinator(config, clock, topics, self._journal, self.history)
-        types: Mapping[str, GroupType[Any]]
-        self._streams = StreamsCoordinator(config, clock, topics, self._journal, self.history)
-        types = {CLASSIC: self._classic, CONSUMER: self._consumer}
-        types |= {SHARE: self.share, STREAMS: self._streams}
-        self._groups = GroupRegistry(config, clock, storage, types)
-        classic_members = ClassicMembers(config, topics, self._journal, self._consumer)
-        self._doors: dict[str, ClassicCoordinator | ClassicMembers]
-        self._doors = {CLASSIC: self._classic, CONSUMER: classic_members}
-        """Who answers members that speak the classic protocol, by the type of their group."""
-        migration = Migration(
-            config, topics, self._groups, self._classic, self._consumer, classic_members
-        )
-        told = self._journal, self.history
-        self.consumer_heartbeat = answered_when_stored(
-            "ConsumerGroupHeartbeat",
-            partial(consumer_heartbeat, self._consumer, migration, self._groups),
-            HeartbeatResult.refused,
-            *told,
-        )
-        share = partial(self.share.heartbeat, self._groups)
-        self.share_heartbeat = answered_when_stored(
-            "ShareGroupHeartbeat", share, HeartbeatResult.refused, *told
-        )
-        streams = partial(self._streams.heartbeat, self._groups)
-        self.streams_heartbeat = answered_when_stored(
-            "StreamsGroupHeartbeat", streams, StreamsResult.refused, *told
-        )
+        self._types = GroupTypes(config, clock, topics, storage, self._journal, self.history)
+        self._groups = self._types.groups
         self._offsets = self._groups.offsets
-        self._topics = topics
         self._offset_requests = OffsetRequests(config, clock, topics, self._groups)
         self.connections = GroupConnections(config, self._groups)
         topics.on_deleting.append(self._topic_deleted)
@@ -142,7 +108,7 @@ class GroupCoordinator:
         self._groups.make_way(request.group_id, CLASSIC)
         is_new = self._groups.get(request.group_id) is None
         group = self._groups.get_or_create(request.group_id)
-        door = self._doors.get(group.group_type)
+        door = self._types.door(group.group_type)
         if door is None:
             error = ErrorCode.INCONSISTENT_GROUP_PROTOCOL
             future.set_result(JoinResult(error=error, member_id=request.member_id))
@@ -151,6 +117,23 @@ class GroupCoordinator:
         if is_new and group.is_empty:
             self._groups.type_of(group).save(group)
         return future
+
+    def consumer_heartbeat(self, request: ConsumerHeartbeat) -> asyncio.Future[HeartbeatResult]:
+        """Let a client become, stay or cease to be a member of a consumer group."""
+        return self._types.consumer_heartbeat(request)
+
+    def share_heartbeat(self, request: ConsumerHeartbeat) -> asyncio.Future[HeartbeatResult]:
+        """Let a client become, stay or cease to be a member of a share group."""
+        return self._types.share_heartbeat(request)
+
+    def streams_heartbeat(self, request: StreamsHeartbeat) -> asyncio.Future[StreamsResult]:
+        """Let a client become, stay or cease to be a member of a streams group."""
+        return self._types.streams_heartbeat(request)
+
+    @property
+    def share(self) -> ShareCoordinator:
+        """The coordinator of share groups."""
+        return self._types.share
 
     def _check_join(self, request: JoinRequest) -> ErrorCode:
         if not request.group_id:
@@ -202,7 +185,7 @@ class GroupCoordinator:
     def _door(self, group_id: str) -> tuple[ClassicCoordinator | ClassicMembers | None, Any]:
         """Return a group and who answers its members that speak the classic protocol."""
         group = self._groups.get(group_id)
-        return (None if group is None else self._doors.get(group.group_type)), group
+        return (None if group is None else self._types.door(group.group_type)), group
 
     def leave_group(
         self, group_id: str, leaving: Sequence[LeavingMember]
@@ -300,8 +283,8 @@ class GroupCoordinator:
     def _topic_changed(self, topic: Topic) -> None:
         self._offsets.end_leaving(topic.name)
         for group in self._groups:
-            if isinstance(group, ConsumerGroup | ShareGroup | StreamsGroup):
-                group.topic_changed(topic)
+            if group.group_type != CLASSIC:
+                cast("CoordinatedGroup[Any, Any]", group).topic_changed(topic)
 
     # -- administration --
 
@@ -313,7 +296,8 @@ class GroupCoordinator:
     def streams_group(self, group_id: str) -> StreamsGroup | None:
         """Return a streams group with its topology, ``None`` if there is no such group."""
         group = self._groups.get(group_id)
-        return group if isinstance(group, StreamsGroup) else None
+        is_streams = group is not None and group.group_type == STREAMS
+        return cast("StreamsGroup", group) if is_streams else None
 
     def get(self, group_id: str) -> Group | None:
         """Return a group, ``None`` if there is no such group."""
@@ -389,7 +373,7 @@ class GroupCoordinator:
             A future that is done when they are stored, or fails with a StorageError.
         """
         stored = self.store_offsets(group_id, self._offset_requests.rows(offsets))
-        stored.add_done_callback(lambda _: self.share.forget(group_id))
+        stored.add_done_callback(lambda _: self._forget_shares(group_id))
         return stored
 
     def admit_offsets(self, commit: OffsetCommit) -> tuple[list[ErrorCode | None], list[OffsetRow]]:
@@ -424,7 +408,11 @@ class GroupCoordinator:
         """
         await self._groups.restore(offsets)
         for group_id in offsets:
-            self.share.forget(group_id)
+            self._forget_shares(group_id)
+
+    def _forget_shares(self, group_id: str) -> None:
+        if "share" in vars(self._types):
+            self._types.share.forget(group_id)
 
 
 def _note(

@@ -34,6 +34,7 @@ class Heartbeat(Protocol):
 
 H = TypeVar("H", bound=Heartbeat)
 R = TypeVar("R")
+HeartbeatFunction = Callable[[H], asyncio.Future[R]]
 
 
 def answered_when_stored(
@@ -42,7 +43,7 @@ def answered_when_stored(
     refused: Callable[[ErrorCode, str | None], R],
     journal: GroupJournal,
     history: GroupHistory,
-) -> Callable[[H], asyncio.Future[R]]:
+) -> HeartbeatFunction[H, R]:
     """Return what lets a client become, stay or cease to be a member.
 
     Args:

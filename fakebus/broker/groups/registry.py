@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import compress
 from operator import not_
@@ -43,7 +43,7 @@ class GroupRegistry:
         config: the broker's configs.
         clock: where time and timers come from.
         storage: where groups and offsets are kept.
-        types: the coordinators of the types of groups, by type.
+        types: what returns the coordinator of a type of groups, by type.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class GroupRegistry:
         config: BrokerConfig,
         clock: Clock,
         storage: OffsetStore,
-        types: Mapping[str, GroupType[Any]],
+        types: Mapping[str, Callable[[], GroupType[Any]]],
     ) -> None:
         self.offsets = CommittedOffsets(storage)
         self._config = config
@@ -70,7 +70,7 @@ class GroupRegistry:
         """Return the group of that name; a new one is empty and not stored yet."""
         group = self._groups.get(group_id)
         if group is None:
-            group = self._groups[group_id] = self._types[group_type].new_group(group_id)
+            group = self._groups[group_id] = self._types[group_type]().new_group(group_id)
         return group
 
     def replace(self, group: Group) -> None:
@@ -88,11 +88,11 @@ class GroupRegistry:
             return
         if group_type != SHARE or not self.offsets.of_group(group_id):
             self.type_of(group).abandon(group, ErrorCode.UNKNOWN_MEMBER_ID)
-            self._groups[group_id] = self._types[group_type].new_group(group_id)
+            self._groups[group_id] = self._types[group_type]().new_group(group_id)
 
     def type_of(self, group: Group) -> GroupType[Any]:
         """Return the coordinator of a group's type."""
-        return self._types[group.group_type]
+        return self._types[group.group_type]()
 
     def __iter__(self) -> Iterator[Group]:
         return iter(tuple(self._groups.values()))
@@ -182,7 +182,7 @@ class GroupRegistry:
                 places = [TopicPartition(each.topic, each.partition) for each in gone]
                 self.offsets.delete(row.group_id, places)
             group_type = self._types.get(_stored_type(row.snapshot), self._types[CLASSIC])
-            self._groups[row.group_id] = group_type.load(row.group_id, row.snapshot)
+            self._groups[row.group_id] = group_type().load(row.group_id, row.snapshot)
         self._plan_clean_up()
 
     def _plan_clean_up(self) -> None:
