@@ -57,7 +57,7 @@ def main() -> int:
     parser.add_argument("--times", type=int, default=10, help="how often a trouble comes")
     parser.add_argument("--clients", type=int, default=10_000, help="of a crowd, at most")
     parser.add_argument("--seconds", type=float, default=10, help="how long a crowd stays")
-    parser.add_argument("--door", default="", help="only those whose path has this")
+    parser.add_argument("--door", action="append", default=[], help="only those that have this")
     parser.add_argument("--minutes", type=float, default=10, help="how long the soak takes")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--brief", action="store_true", help="twelve kills and each trouble once")

@@ -96,6 +96,14 @@ class HttpConnection(web.RequestHandler):
             self.origins[key] = Origin(front_end=front_end, client_id=key[1], peer=self.peer)
         return self.origins[key]
 
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Send an answer; what aiohttp refuses before it asks us is told as all errors are."""
+        if isinstance(resp, web.HTTPException) and resp.status >= 400:
+            resp = error_response(resp.status, resp.status, f"HTTP {resp.status}: {resp.text}")
+        return await super().finish_response(request, resp, start_time)
+
     def handle_error(
         self,
         request: web.BaseRequest,

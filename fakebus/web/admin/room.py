@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from fakebus.errors import BrokerError, ErrorCode
 from fakebus.servers import Bus
 from fakebus.web.admin.call import AdminCall
+from fakebus.web.errors import RequestError
 from fakebus.web.large_answers import answered
 from fakebus.web.routing import Handler, RoomHandler, handler_in
 
@@ -36,7 +38,13 @@ class AdminRoom:
         """Return the handler as aiohttp calls it."""
 
         async def answer(request: web.Request) -> web.StreamResponse:
-            found = await handler(AdminCall(self._bus, request))
+            try:
+                found = await handler(AdminCall(self._bus, request))
+            except BrokerError as error:
+                # What the broker refuses is no failure of ours.
+                is_unknown = error.error_code is ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+                status = 404 if is_unknown else 503 if error.error_code.retriable else 422
+                raise RequestError(status, str(error)) from None
             return await answered(request, found)
 
         return answer

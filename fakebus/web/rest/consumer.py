@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from uuid import uuid4
@@ -294,12 +294,15 @@ class Consumer:
 
     # Records
 
-    async def records(self, timeout_ms: int, max_bytes: int) -> list[Placed]:
+    async def records(
+        self, timeout_ms: int, max_bytes: int, is_abandoned: Callable[[], bool] = lambda: False
+    ) -> list[Placed]:
         """Return the next records, as soon as there are enough of them or the time is over.
 
         Args:
             timeout_ms: how long to wait.
             max_bytes: of keys and values; the first record may be larger.
+            is_abandoned: says whether nobody waits any more; the next one gets the records then.
 
         Raises:
             RequestError: 40403, it was closed meanwhile.
@@ -316,6 +319,9 @@ class Consumer:
             size, full = self._take(found, size, max_bytes)
             left_s = until - monotonic()
             is_over = has_looked and left_s <= 0
+            if is_abandoned():
+                self.put_back(found)
+                return []
             if full or size >= max(self.options.min_bytes, 1) or is_over:
                 return found
             await self._fetch(max(min(left_s, _STEP_S), 0), max_bytes)

@@ -160,3 +160,10 @@ def _until_served(bus: FakeBus) -> None:
         finally:
             client.close()
     raise AssertionError("nobody is served any more")
+
+
+def test_an_expectation_that_nobody_knows_is_refused_in_json(http: Http) -> None:
+    for path in ("/subjects", "/nowhere"):
+        answer = http.request("GET", path, None, {"Expect": "200-ok"})
+        assert answer.status == 417
+        assert answer.json == {"error_code": 417, "message": "HTTP 417: Unknown Expect: 200-ok"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from fakebus.app import FakeBus
 from tests.unit.web.http_client import Http
 
 
@@ -27,3 +28,11 @@ def test_what_is_no_event_is_refused(http: Http, event: dict[str, object], told:
     answer = http.post("/_fakebus/v1/records", event)
     assert answer.status == 422
     assert told in answer.json["message"]
+
+
+def test_an_event_for_a_partition_that_is_not_there_is_refused(http: Http, bus: FakeBus) -> None:
+    http.post(f"/v3/clusters/{bus.broker.cluster_id}/topics", {"topic_name": "one"})
+    for partition in (1, -1, 2**63):
+        answer = http.post("/_fakebus/v1/records", {"topic": "one", "partition": partition})
+        assert answer.status == 404
+        assert "there is no partition" in answer.json["message"]

@@ -184,7 +184,8 @@ async def read_records(call: RestCall) -> object:
         wait_ms = consumer.options.timeout_ms if wait_ms < 0 else wait_ms
         max_bytes = call.number("max_bytes", MAX_BYTES, least=-1)
         max_bytes = MAX_BYTES if max_bytes <= 0 else min(max_bytes, MAX_BYTES)
-        found = await consumer.records(min(wait_ms, LONGEST_WAIT_MS), max_bytes)
+        wait_ms = min(wait_ms, LONGEST_WAIT_MS)
+        found = await consumer.records(wait_ms, max_bytes, call.is_abandoned)
         rows = await _rows(call, consumer, found)
     return web.json_response(rows, content_type=media_type)
 

@@ -145,6 +145,18 @@ async def test_a_request_that_waits_ends_when_its_consumer_is_closed(
     await closing
 
 
+async def test_records_for_which_nobody_waits_any_more_are_left_for_the_next_request(
+    clock: ManualClock, consumers: Consumers
+) -> None:
+    consumer = await reading(consumers)
+    waiting = asyncio.ensure_future(consumer.records(60_000, 1000, lambda: True))
+    while not waiting.done():
+        clock.advance(0.1)
+        await asyncio.sleep(0)
+    assert await waiting == []
+    assert await read(consumer, clock) == [b"a", b"b", b"c"]
+
+
 async def test_a_consumer_whose_request_takes_long_is_not_idle(
     clock: ManualClock, consumers: Consumers
 ) -> None:
