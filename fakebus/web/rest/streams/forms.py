@@ -32,6 +32,7 @@ _TYPES = {
     "application/x-msgpack": MSGPACK,
     "application/vnd.msgpack": MSGPACK,
 }
+_PACKED = frozenset(("topic", "partition", "offset", "timestamp_ms", "key", "value", "headers"))
 _MOST_DIGITS = 18
 
 
@@ -77,7 +78,8 @@ def unpacked(fields: Mapping[str, Any]) -> tuple[int | None, NewRecord]:
     key, value = fields.get("key"), fields.get("value")
     headers = fields.get("headers") or ()
     are_right = (
-        isinstance(key, bytes | None)
+        fields.keys() <= _PACKED
+        and isinstance(key, bytes | None)
         and isinstance(value, bytes | None)
         and (partition is None or type(partition) is int)
         and type(timestamp_ms) is int

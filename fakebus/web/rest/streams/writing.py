@@ -25,6 +25,7 @@ from fakebus.web.rest.producing import Stored
 from fakebus.web.rest.streams.forms import MSGPACK, sent_form, unpacked
 
 Placed = tuple[int | None, NewRecord]
+_NIL = b"\xc0"
 
 
 async def write_records(call: RestCall) -> web.StreamResponse:
@@ -59,11 +60,13 @@ class _MsgpackStream:
             max_buffer_size=2 * MOST_LETTERS, unicode_errors="surrogateescape"
         )
         self._errors = (msgpack.UnpackException, msgpack.BufferFull, ValueError)
+        self._has_ended = False
 
     def feed(self, data: bytes) -> None:
-        """Take the next bytes; ValueError if they are too many for one record."""
+        """Take the next bytes, none are the end; ValueError if they are too many for one record."""
+        self._has_ended = not data
         try:
-            self._unpacker.feed(data)
+            self._unpacker.feed(data or _NIL)
         except self._errors as error:
             raise ValueError(str(error) or "a record is too large") from None
 
@@ -71,6 +74,11 @@ class _MsgpackStream:
         """Return the maps that are complete; ValueError if something else comes."""
         found: list[Mapping[str, Any]] = []
         try:
+            if self._has_ended:
+                # A record of which the end is missing would take it in, or wait for more.
+                if next(iter(self._unpacker), self) is None:
+                    return found
+                raise ValueError("it ends within a record")
             for each in self._unpacker:
                 if not isinstance(each, dict):
                     raise ValueError("a record is a map")
