@@ -14,6 +14,7 @@ from fakebus.catalogue.subjects import Landscape, LiveConsumer, Subject, TopicFa
 from fakebus.errors import FakebusError
 from fakebus.fixture_files.drift.changes import changes
 from fakebus.fixture_files.parties import TopicParties
+from fakebus.fixture_files.plain_data import built
 from fakebus.schemas.interface import SchemaDataError, SchemaError
 
 _EXAMPLES = 3
@@ -139,19 +140,8 @@ def catalogue_from_json(told: Mapping[str, Any]) -> Catalogue:
         FakebusError: it is none.
     """
     try:
-        return Catalogue(
-            event_types=[
-                EventType(
-                    **{
-                        **each,
-                        "producers": [Party(**one) for one in each["producers"]],
-                        "consumers": [Party(**one) for one in each["consumers"]],
-                    }
-                )
-                for each in told["event_types"]
-            ]
-        )
-    except (LookupError, TypeError) as error:
+        return Catalogue(event_types=built(list[EventType], told["event_types"]))
+    except (LookupError, TypeError, ValueError) as error:
         raise FakebusError(f"the answer is no catalogue: {error}") from None
 
 

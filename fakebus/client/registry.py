@@ -145,6 +145,15 @@ class RegistryClient:
                 f"no schema registry answers at {self.url}: {reason_of(error)}; is it running?"
             ) from None
 
+    def _known(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """Return the answer to a request; ``None`` if the registry knows no such thing."""
+        try:
+            return self.request(method, path, body)
+        except RegistryRefusalError as error:
+            if error.status == 404:
+                return None
+            raise
+
     def schema(self, schema_id: int, topic: str, is_key: bool) -> SourceSchema | None:
         """Return a schema by its id, under the subject that it has for a topic.
 
@@ -169,37 +178,21 @@ class RegistryClient:
 
     @_understood
     def _find_id(self, guid: str) -> int | None:
-        try:
-            found = self.request("GET", f"/schemas/guids/{guid}/ids")
-        except RegistryRefusalError as error:
-            if error.status == 404:
-                return None
-            raise
+        found = self._known("GET", f"/schemas/guids/{guid}/ids")
         return int(found[0]["id"]) if found else None
 
     @_understood
     def _find(self, schema_id: int, topic: str, is_key: bool) -> SourceSchema | None:
-        try:
-            versions = self.request("GET", f"/schemas/ids/{schema_id}/versions")
-        except RegistryRefusalError as error:
-            if error.status == 404:
-                return None
-            raise
-        held = ((each["subject"], each["version"]) for each in versions)
+        versions = self._known("GET", f"/schemas/ids/{schema_id}/versions")
+        held = ((each["subject"], each["version"]) for each in versions or ())
         best = best_subject(held, topic, is_key)
         return None if best is None else self.version(*best)
 
     @_understood
     def versions(self, subject: str) -> list[int]:
         """Return the versions of a subject, oldest first; none if there is no such subject."""
-        quoted = self.quoted(subject)
-        try:
-            numbers: list[int] = self.request("GET", f"/subjects/{quoted}/versions")
-        except RegistryRefusalError as error:
-            if error.status == 404:
-                return []
-            raise
-        return list(map(int, numbers))
+        numbers = self._known("GET", f"/subjects/{self.quoted(subject)}/versions")
+        return list(map(int, numbers or ()))
 
     @_understood
     def level(self, subject: str | None) -> str:
@@ -290,14 +283,9 @@ class RegistryClient:
     @_understood
     def lookup(self, schema: FixtureSchema) -> int | None:
         """Return the id that the registry has given to a schema under its subject."""
-        quoted = self.quoted(schema.subject)
-        try:
-            found = self.request("POST", f"/subjects/{quoted}", registration(schema))
-        except RegistryRefusalError as error:
-            if error.status == 404:
-                return None
-            raise
-        return int(found["id"])
+        path = f"/subjects/{self.quoted(schema.subject)}"
+        found = self._known("POST", path, registration(schema))
+        return None if found is None else int(found["id"])
 
     @_understood
     def details(self, subject: str, version: int | str) -> SchemaDetails:

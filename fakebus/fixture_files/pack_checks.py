@@ -5,9 +5,7 @@ Events are looked at by columns, since there may be hundreds of thousands.
 
 from __future__ import annotations
 
-import types
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from collections.abc import Sequence
 
 from fakebus.fixture_files.model import FixtureSchema, FixtureStream, FixtureTopic
 from fakebus.fixture_files.problems import quoted
@@ -21,50 +19,12 @@ _MAX_SCHEMA_ID = 2**31 - 1
 _TEXT, _BYTES, _NONE = {str}, {bytes}, {type(None)}
 
 
-def check_shape(item: object) -> None:
-    """Make sure that the fields of a part of a set have their types.
-
-    Raises:
-        ValueError: one has not.
-    """
-    for name, hint in get_type_hints(type(item)).items():
-        if not _fits(getattr(item, name), hint):
-            raise ValueError(f"{name} of a {type(item).__name__} is {getattr(item, name)!r}")
-
-
-def _fits(data: object, hint: Any) -> bool:
-    if hint is Any or hint is object:
-        return True
-    origin, arguments = get_origin(hint), get_args(hint)
-    if origin in (Union, types.UnionType):
-        return any(_fits(data, each) for each in arguments)
-    if origin is Literal:
-        return data in arguments
-    if origin is tuple:
-        if not isinstance(data, tuple):
-            return False
-        wanted = arguments[:1] * len(data) if arguments[1:] == (...,) else arguments
-        return len(data) == len(wanted) and all(map(_fits, data, wanted))
-    if origin is not None:
-        return isinstance(data, Mapping) and all(
-            _fits(each, wanted)
-            for pair in data.items()
-            for each, wanted in zip(pair, arguments, strict=True)
-        )
-    if not isinstance(data, hint) or (isinstance(data, bool) and hint is not bool):
-        return False
-    if hint.__module__ == FixtureTopic.__module__ or hasattr(hint, "_fields"):
-        check_shape(data)
-    return True
-
-
 def check_topic(topic: FixtureTopic) -> None:
     """Make sure that a topic can be created.
 
     Raises:
         ValueError: it cannot.
     """
-    check_shape(topic)
     if not 1 <= topic.partitions <= MAX_PARTITIONS:
         raise ValueError(f"a topic has {counted(topic.partitions, 'partition')}")
     problems = (config_problem(name, text) for name, text in topic.config.items())
@@ -79,7 +39,6 @@ def check_schema(schema: FixtureSchema) -> None:
     Raises:
         ValueError: it has not.
     """
-    check_shape(schema)
     if schema.schema_type not in SCHEMA_TYPES:
         raise ValueError(f"there are no schemas of the type {quoted(schema.schema_type)}")
     if not 1 <= schema.schema_id <= _MAX_SCHEMA_ID:

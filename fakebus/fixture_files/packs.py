@@ -20,27 +20,15 @@ import msgpack
 from fakebus.errors import FakebusError
 from fakebus.fixture_files.model import (
     FixtureEvent,
-    FixtureGroup,
-    FixtureOffset,
-    FixtureReader,
-    FixtureSchema,
     FixtureSet,
     FixtureStream,
     FixtureTopic,
-    PlacedRule,
-    TopicContract,
 )
 from fakebus.fixture_files.pack_calls import EventColumns, PackedCalls
-from fakebus.fixture_files.pack_checks import (
-    check_events,
-    check_schema,
-    check_shape,
-    check_topic,
-)
+from fakebus.fixture_files.pack_checks import check_events, check_schema, check_topic
+from fakebus.fixture_files.plain_data import built
 from fakebus.fixture_files.problems import FixtureError, FixtureProblem, Position, quoted
 from fakebus.fixture_files.sources import read_bounded
-from fakebus.lineage.header_rules import rule_of
-from fakebus.lineage.services import ServiceRule
 from fakebus.output_files import write_output
 from fakebus.records.codecs import Codec
 from fakebus.records.compression import compress, decompress
@@ -57,6 +45,7 @@ _VALUE_FRAMED = 2
 _MOVES = 4
 """The timestamp counts from the anchor."""
 _HEADER_SIZE = 5
+_OF_STREAM = ("topic", "file", "set_name", "display_file", "settings_digest")
 _OTHER_SHAPE = (
     LookupError,
     TypeError,
@@ -135,11 +124,7 @@ def _stream(
     events = stream.events
     headers: dict[tuple[tuple[str, bytes | None], ...], int] = {}
     return {
-        "topic": stream.topic,
-        "file": stream.file,
-        "set_name": stream.set_name,
-        "display_file": stream.display_file,
-        "settings_digest": stream.settings_digest,
+        **{name: getattr(stream, name) for name in _OF_STREAM},
         "lines": [event.line for event in events],
         "digests": [event.digest for event in events],
         "partitions": [event.partition for event in events],
@@ -221,77 +206,44 @@ def _body(path: Path) -> Any:
 
 
 def _fixture_set(path: Path, body: Any, now_ms: int, ids: SchemaIds) -> FixtureSet:
-    schemas = tuple(_schema(each, ids) for each in body["schemas"])
-    for schema in schemas:
-        check_schema(schema)
+    schemas = [_with_id(each, ids) for each in body["schemas"]]
     reframed = {
-        frame(each["schema_id"], b""): frame(schema.schema_id, b"")
+        frame(each["schema_id"], b""): frame(schema["schema_id"], b"")
         for each, schema in zip(body["schemas"], schemas, strict=True)
-        if each["schema_id"] != schema.schema_id
+        if each["schema_id"] != schema["schema_id"]
     }
-    topics = {each["name"]: _topic(each) for each in body["topics"]}
-    for topic in topics.values():
-        check_topic(topic)
     # Packs of the first version have no times that move.
     later_ms = now_ms - body.get("now_ms", now_ms)
-    calls = PackedCalls(schemas)
-    found = FixtureSet(
-        root=path,
-        name=body.get("name"),
-        version=body.get("set_version"),
-        anchor_ms=body["anchor_ms"] + later_ms * body.get("anchor_moves", False),
-        now_ms=now_ms,
-        schemas=schemas,
-        topics=tuple(topics.values()),
-        streams=tuple(
-            _events(each, reframed, later_ms, calls, topics[each["topic"]])
-            for each in body["streams"]
-        ),
-        groups=tuple(
-            FixtureGroup(
-                group=each["group"],
-                position=Position(*each["position"]),
-                offsets=tuple(FixtureOffset(**offset) for offset in each["offsets"]),
-            )
-            for each in body["groups"]
-        ),
-        services=tuple(ServiceRule(**each) for each in body.get("services", ())),
-        identity_rules=tuple(
-            PlacedRule(rule_of(rule), Position(*at)) for rule, at in body.get("identity_rules", ())
-        ),
+    fields = {
+        "root": path,
+        "name": body.get("name"),
+        "version": body.get("set_version"),
+        "anchor_ms": body["anchor_ms"] + later_ms * body.get("anchor_moves", False),
+        "now_ms": now_ms,
+        "schemas": schemas,
+        "topics": body["topics"],
+        "streams": (),
+        "groups": body["groups"],
+        "services": body.get("services", ()),
+        "identity_rules": body.get("identity_rules", ()),
+    }
+    found: FixtureSet = built(FixtureSet, fields)
+    topics = {topic.name: topic for topic in found.topics}
+    for schema in found.schemas:
+        check_schema(schema)
+    for topic in topics.values():
+        check_topic(topic)
+    calls = PackedCalls(found.schemas)
+    streams = (
+        _events(each, reframed, later_ms, calls, topics[each["topic"]]) for each in body["streams"]
     )
-    # Events are not looked at one by one.
-    check_shape(replace(found, streams=tuple(replace(each, events=()) for each in found.streams)))
-    return found
+    return replace(found, topics=tuple(topics.values()), streams=tuple(streams))
 
 
-def _topic(packed: dict[str, Any]) -> FixtureTopic:
-    return FixtureTopic(
-        **{
-            **packed,
-            "position": Position(*packed["position"]),
-            "consumers": tuple(packed["consumers"]),
-            "producers": tuple(packed.get("producers", ())),
-            "subjects": tuple(packed.get("subjects", ())),
-            "formats": tuple(packed.get("formats", ("", ""))),
-            "contract": TopicContract(**packed.get("contract", {})),
-            "headers": tuple((name, value) for name, value in packed.get("headers", ())),
-        }
-    )
-
-
-def _schema(packed: dict[str, Any], ids: SchemaIds) -> FixtureSchema:
-    key = (packed["subject"], packed["version"])
-    return FixtureSchema(
-        **{
-            **packed,
-            "references": tuple((name, of, at) for name, of, at in packed["references"]),
-            "position": Position(*packed.get("position", (packed["display_file"], 1, 1))),
-            "consumers": tuple(packed.get("consumers", ())),
-            "readers": tuple(FixtureReader(**each) for each in packed.get("readers", ())),
-            "schema_id": ids.get(key, packed["schema_id"]),
-        }
-    )
+def _with_id(schema: dict[str, Any], ids: SchemaIds) -> dict[str, Any]:
+    """Return a schema with its place, which packs of older versions lack, and its id here."""
+    schema_id = ids.get((schema["subject"], schema["version"]), schema["schema_id"])
+    return {"position": (schema["display_file"], 1, 1), **schema, "schema_id": schema_id}
 
 
 def _events(
@@ -341,14 +293,8 @@ def _events(
         )
         for line, digest, partition, key, value, of_record, timestamp, event_id, tags in rows
     )
-    stream = FixtureStream(
-        topic=packed["topic"],
-        file=packed["file"],
-        set_name=packed.get("set_name"),
-        display_file=packed["display_file"],
-        settings_digest=packed["settings_digest"],
-        events=events,
-    )
+    fields = {name: packed[name] for name in _OF_STREAM if name in packed}
+    stream: FixtureStream = replace(built(FixtureStream, {**fields, "events": ()}), events=events)
     check_events(stream, topic)
     return stream
 

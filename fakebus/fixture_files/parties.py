@@ -10,7 +10,8 @@ from itertools import chain
 from typing import Any
 
 from fakebus.fixture_files.model import FixtureReader, FixtureSet
-from fakebus.lineage.header_rules import IdentityRule, rule_of
+from fakebus.fixture_files.plain_data import built
+from fakebus.lineage.header_rules import IdentityRule
 from fakebus.lineage.services import ServiceRule
 
 _MAX_READER_LETTERS = 200_000
@@ -160,21 +161,14 @@ def noted_parties(notes: Mapping[str, str]) -> Parties:
     found = Parties()
     for key, text in notes.items():
         if key.startswith(_TOPIC):
-            entry = _texts(json.loads(text))
-            found.topics[entry["name"]] = TopicParties(**entry)
+            topic: TopicParties = built(TopicParties, json.loads(text))
+            found.topics[topic.name] = topic
         elif key.startswith(_SUBJECT):
-            entry = _texts(json.loads(text))
-            entry["readers"] = tuple(FixtureReader(**one) for one in entry["readers"])
-            found.subjects[entry["name"]] = SubjectParties(**entry)
+            subject: SubjectParties = built(SubjectParties, json.loads(text))
+            found.subjects[subject.name] = subject
         elif key.startswith(_SERVICE):
-            rule = ServiceRule(**_texts(json.loads(text)))
+            rule: ServiceRule = built(ServiceRule, json.loads(text))
             found.rules[rule.service] = rule
         elif key.startswith(_IDS):
-            found.identity_rules[key.removeprefix(_IDS)] = rule_of(json.loads(text))
+            found.identity_rules[key.removeprefix(_IDS)] = built(IdentityRule, json.loads(text))
     return found
-
-
-def _texts(entry: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: tuple(value) if isinstance(value, list) else value for name, value in entry.items()
-    }

@@ -88,11 +88,6 @@ class FieldRule(NamedTuple):
 IdentityRule = HeaderRule | FieldRule
 
 
-def rule_of(entry: Mapping[str, str]) -> IdentityRule:
-    """Return the rule that has these fields."""
-    return HeaderRule(**entry) if "name" in entry else FieldRule(**entry)
-
-
 def digest_of(rules: Sequence[IdentityRule]) -> int:
     """Return what tells some rules, with those of fakebus, from others."""
     return crc32(repr((rules, default_rules())).encode())

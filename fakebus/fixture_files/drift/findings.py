@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from fakebus.escaping import printable_lines
-from fakebus.fixture_files.model import FixtureSet
 from fakebus.fixture_files.problems import FixtureProblem, Position
 
 BREAKING: Final = "breaking"
@@ -96,28 +95,3 @@ def reading_words(file: str, reads: bool, what: str = "it") -> str:
     return (
         f"reads {what} by {file}" if reads else f"does not read {what}, as {file} has no such field"
     )
-
-
-def hits(fixture_set: FixtureSet, used_by: Mapping[str, Iterable[str]]) -> dict[str, Hit]:
-    """Return who writes and reads each subject.
-
-    Args:
-        fixture_set: the set.
-        used_by: the topics by the subjects that their records have.
-    """
-    topics = {topic.name: topic for topic in fixture_set.topics}
-    found: dict[str, Hit] = {}
-    for schema in fixture_set.schemas:
-        using = [topics[name] for name in used_by.get(schema.subject, ()) if name in topics]
-        producers = [schema.owner]
-        for topic in using:
-            producers += [topic.owner, *topic.producers]
-        consumers = [*schema.consumers, *(reader.service for reader in schema.readers)]
-        for topic in using:
-            consumers += topic.consumers
-        earlier = found.get(schema.subject, Hit())
-        found[schema.subject] = Hit(
-            producers=tuple(dict.fromkeys([*earlier.producers, *filter(None, producers)])),
-            consumers=tuple(dict.fromkeys([*earlier.consumers, *consumers])),
-        )
-    return found

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from fakebus.fixture_files.drift.findings import DriftFinding, Hit, Severity, hits
+from fakebus.fixture_files.drift.findings import DriftFinding, Hit, Severity
 from fakebus.fixture_files.model import FixtureEvent, FixtureSchema, FixtureSet, FixtureStream
+from fakebus.fixture_files.parties import parties_of
 from fakebus.fixture_files.problems import Position
 from fakebus.schemas.framing import HEADER_SIZE, framed_id
 from fakebus.schemas.interface import ParsedSchema, ResolvedReference
@@ -115,10 +116,18 @@ def set_subjects(fixture_set: FixtureSet) -> dict[str, SetSubject]:
     for one in parsed.values():
         by_id.setdefault(one.schema_id, []).append(one)
     used = _Uses(fixture_set, by_id)
-    who = hits(fixture_set, used.topics)
+    parties = parties_of(fixture_set)
+    using: dict[str, list[str]] = {}
+    for subject, topics in used.topics.items():
+        for topic in topics:
+            using.setdefault(topic, []).append(subject)
+    for topic, names in using.items():
+        if topic in parties.topics:
+            parties.topics[topic] = replace(parties.topics[topic], subjects=tuple(names))
     subjects: dict[str, SetSubject] = {}
     for (name, _), one in parsed.items():
-        found = subjects.setdefault(name, SetSubject(name=name, hit=who[name]))
+        hit = Hit(producers=parties.producers(name), consumers=parties.consumers(name))
+        found = subjects.setdefault(name, SetSubject(name=name, hit=hit))
         found.topics = tuple(used.topics.get(name, ()))
         found.versions.append(one)
     for name, events in used.events.items():

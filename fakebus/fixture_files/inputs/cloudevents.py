@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from fakebus.fixture_files.inputs.input import Input, InputEvent, InputMistake, Reading, payload
+from fakebus.fixture_files.inputs.input import Input, InputMistake, Reading, event, payload
 from fakebus.fixture_files.inputs.json_places import items, parse
 from fakebus.fixture_files.problems import DataError, quoted
 
@@ -19,14 +19,8 @@ _NOT_HEADERS = ("data", "data_base64", "datacontenttype", "partitionkey")
 
 
 def _read(text: str, names_topics: bool) -> Reading:
-    for line, event in _events(text):
-        if isinstance(event, InputMistake):
-            yield event
-            continue
-        try:
-            yield InputEvent(line=line, fields=_fields(event))
-        except DataError as error:
-            yield InputMistake(line=line, message=str(error), hint=error.hint)
+    for line, found in _events(text):
+        yield found if isinstance(found, InputMistake) else event(line, _fields, found)
 
 
 def _events(text: str) -> Iterator[tuple[int, object]]:

@@ -14,7 +14,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from fakebus.fixture_files.inputs.input import Input, InputEvent, InputMistake, Reading, payload
+from fakebus.fixture_files.inputs.input import Input, InputMistake, Reading, event, payload
 from fakebus.fixture_files.problems import DataError, did_you_mean, quoted
 
 _PLAIN = ("topic", "at", "after", "id")
@@ -44,12 +44,7 @@ def _read(text: str, names_topics: bool) -> Reading:
                 hint="put quotes around a cell that holds a comma",
             )
             continue
-        try:
-            fields = _fields(dict(zip(names, cells, strict=True)))
-        except DataError as error:
-            yield InputMistake(line=line, message=str(error), hint=error.hint)
-        else:
-            yield InputEvent(line=line, fields=fields)
+        yield event(line, _fields, dict(zip(names, cells, strict=True)))
 
 
 def _rows(text: str) -> Iterator[tuple[int, list[str]] | InputMistake]:

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVarTuple
+
+from fakebus.fixture_files.problems import DataError
+
+Given = TypeVarTuple("Given")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +35,8 @@ class InputMistake:
     hint: str
 
 
-Reading = Iterator[InputEvent | InputMistake]
+Read = InputEvent | InputMistake
+Reading = Iterator[Read]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +55,14 @@ class Input:
     has_bytes: bool = False
     """Whether the tool writes bytes as they are, which need not be UTF-8; ``read`` gets them as
     lone surrogates."""
+
+
+def event(line: int, fields: Callable[[*Given], dict[str, Any]], *given: *Given) -> Read:
+    """Return the event of a line with what ``fields`` makes of it, or what is wrong with that."""
+    try:
+        return InputEvent(line=line, fields=fields(*given))
+    except DataError as error:
+        return InputMistake(line=line, message=str(error), hint=error.hint)
 
 
 def payload(data: object, format_name: str | None = None) -> object:

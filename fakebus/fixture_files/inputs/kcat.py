@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from fakebus.fixture_files.inputs.input import Input, InputEvent, InputMistake, Reading, payload
+from fakebus.fixture_files.inputs.input import Input, InputMistake, Reading, event, payload
 from fakebus.fixture_files.inputs.json_places import parse
 from fakebus.fixture_files.problems import DataError
 
@@ -31,10 +31,7 @@ def _read(text: str, names_topics: bool) -> Reading:
         elif not isinstance(record, Mapping) or "payload" not in record:
             yield InputMistake(line=number, message="this is no record of kcat", hint=_HINT)
         else:
-            try:
-                yield InputEvent(line=number, fields=_fields(record, names_topics))
-            except DataError as error:
-                yield InputMistake(line=number, message=str(error), hint=error.hint)
+            yield event(number, _fields, record, names_topics)
 
 
 def _fields(record: Mapping[str, Any], names_topics: bool) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from fakebus.fixture_files.inputs.input import Input, InputEvent, InputMistake, Reading, payload
+from fakebus.fixture_files.inputs.input import Input, InputMistake, Reading, event, payload
 from fakebus.fixture_files.inputs.json_places import field_index, items, parse
 from fakebus.fixture_files.problems import DataError
 
@@ -33,10 +33,7 @@ def _read(text: str, names_topics: bool) -> Reading:
         # Other interactions of version 4 are requests over HTTP.
         if isinstance(message, Mapping) and message.get("type", _MESSAGE_TYPE) != _MESSAGE_TYPE:
             continue
-        try:
-            yield InputEvent(line=line, fields=_fields(message, names_topics))
-        except DataError as error:
-            yield InputMistake(line=line, message=str(error), hint=error.hint)
+        yield event(line, _fields, message, names_topics)
 
 
 def _fields(message: object, names_topics: bool) -> dict[str, Any]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from fakebus.schemas.json_schema.differences import Difference, limit, under, unevaluated
+from fakebus.schemas.json_schema.differences import Difference, limit, under
 from fakebus.schemas.json_schema.object_comparison import (
     Compare,
+    ContentModel,
     ShapeOf,
-    unevaluated_node,
-    what_it_takes,
+    covered,
+    more_differences,
+    unevaluated_differences,
 )
 from fakebus.schemas.json_schema.shapes import Kind, Node, Shape
 
@@ -22,19 +24,18 @@ _LIMITS = {
 }
 
 
-class ArrayModel:
+class ArrayModel(ContentModel):
     """An array's content model: items by position, then further ones."""
 
     def __init__(self, shape: Shape, shape_of: ShapeOf) -> None:
         positions, every, further = _items(shape.keywords)
         self.positions = [shape.node(contents) for contents in positions]
-        self.allows_further = every is not False and further is not False
+        self.allows_more = every is not False and further is not False
         self.every = None if isinstance(every, bool) else shape.node(every)
         """The schema of all items, where none is given by position."""
-        self.further = None if isinstance(further, bool) else shape.node(further)
+        self.more = None if isinstance(further, bool) else shape.node(further)
         """The schema of the items behind those given by position."""
-        self.unevaluated = unevaluated_node(shape, "unevaluatedItems")
-        self.unevaluated_takes = what_it_takes(self.unevaluated, shape_of)
+        super().__init__(shape, shape_of, "unevaluatedItems")
         self.limits = {keyword: shape.keywords.get(keyword) for keyword in _LIMITS}
         if "contains" not in shape.keywords:
             # Beside no "contains" they mean nothing.
@@ -45,8 +46,8 @@ class ArrayModel:
     def is_open(self) -> bool:
         """Whether anything may follow the items given by position."""
         return (
-            self.allows_further
-            and self.further is None
+            self.allows_more
+            and self.more is None
             and self.every is None
             and self.unevaluated_takes is True
         )
@@ -54,8 +55,8 @@ class ArrayModel:
     @property
     def beyond(self) -> Node | None:
         """The schema of an item that has no position, if it has one."""
-        node = self.further or self.every
-        if node is not None or not self.allows_further:
+        node = self.more or self.every
+        if node is not None or not self.allows_more:
             return node
         return self.unevaluated if self.unevaluated_takes is None else None
 
@@ -76,7 +77,7 @@ def array_differences(
 ) -> Iterator[Difference]:
     """Yield the changes between two arrays."""
     old, new = ArrayModel(writer, shape_of), ArrayModel(reader, shape_of)
-    if old.positions or old.allows_further:  # Otherwise every array was empty.
+    if old.positions or old.allows_more:  # Otherwise every array was empty.
         yield from under(("items",), compare(old.every, new.every))
     for index in range(max(len(old.positions), len(new.positions))):
         path = ("items", str(index))
@@ -87,8 +88,8 @@ def array_differences(
         else:
             found = iter(compare(old.positions[index], new.positions[index]))
         yield from under(path, found)
-    yield from under(("additionalItems",), _further(old, new, compare))
-    yield from under(("unevaluatedItems",), _unevaluated(old, new, compare))
+    yield from under(("additionalItems",), more_differences("ITEMS", old, new, compare))
+    yield from under(("unevaluatedItems",), unevaluated_differences("ITEMS", old, new, compare))
     for keyword, name in _LIMITS.items():
         yield from limit(keyword, name, old.limits[keyword], new.limits[keyword])
     if old.unique != new.unique:
@@ -101,10 +102,7 @@ def _removed_item(
     if new.is_open:
         yield Difference("ITEM_REMOVED_FROM_OPEN_CONTENT_MODEL")
     elif new.beyond is not None:
-        found = compare(before, new.beyond)
-        yield from found
-        cover = "NOT_COVERED" if found else "IS_COVERED"
-        yield Difference(f"ITEM_REMOVED_{cover}_BY_PARTIALLY_OPEN_CONTENT_MODEL")
+        yield from covered("ITEM_REMOVED", compare(before, new.beyond))
     elif shape_of(before).kind is Kind.NOTHING:
         yield Difference("ITEM_WITH_FALSE_REMOVED_FROM_CLOSED_CONTENT_MODEL")
     else:
@@ -120,25 +118,6 @@ def _added_item(
             f"ITEM_{'WITH_EMPTY_SCHEMA_' if anything else ''}ADDED_TO_OPEN_CONTENT_MODEL"
         )
     elif old.beyond is not None:
-        found = compare(old.beyond, after)
-        yield from found
-        cover = "NOT_COVERED" if found else "IS_COVERED"
-        yield Difference(f"ITEM_ADDED_{cover}_BY_PARTIALLY_OPEN_CONTENT_MODEL")
+        yield from covered("ITEM_ADDED", compare(old.beyond, after))
     else:
         yield Difference("ITEM_ADDED_TO_CLOSED_CONTENT_MODEL")
-
-
-def _further(old: ArrayModel, new: ArrayModel, compare: Compare) -> Iterable[Difference]:
-    if old.allows_further != new.allows_further:
-        change = "ADDED" if new.allows_further else "REMOVED"
-    elif (old.further is None) == (new.further is None):
-        return compare(old.further, new.further)
-    else:
-        change = "NARROWED" if old.further is None else "EXTENDED"
-    return [Difference(f"ADDITIONAL_ITEMS_{change}")]
-
-
-def _unevaluated(old: ArrayModel, new: ArrayModel, compare: Compare) -> Iterable[Difference]:
-    if old.unevaluated_takes is None and new.unevaluated_takes is None:
-        return compare(old.unevaluated, new.unevaluated)
-    return unevaluated("UNEVALUATED_ITEMS", old.unevaluated_takes, new.unevaluated_takes)

@@ -8,7 +8,7 @@ ways, which is what makes JSON Schema unlike Avro.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from fakebus.schemas.json_schema.differences import Difference, limit, under, unevaluated
@@ -22,7 +22,19 @@ Compare = Callable[[Part | None, Part | None], list[Difference]]
 ShapeOf = Callable[[Part], Shape]
 
 
-class ObjectModel:
+class ContentModel:
+    """Content model: what an object or an array may hold besides what it lists."""
+
+    allows_more: bool
+    more: Node | None
+    """The schema of what is not listed, if it has one."""
+
+    def __init__(self, shape: Shape, shape_of: ShapeOf, unevaluated_keyword: str) -> None:
+        self.unevaluated = _unevaluated_node(shape, unevaluated_keyword)
+        self.unevaluated_takes = _what_it_takes(self.unevaluated, shape_of)
+
+
+class ObjectModel(ContentModel):
     """An object's content model."""
 
     def __init__(self, shape: Shape, shape_of: ShapeOf) -> None:
@@ -35,17 +47,16 @@ class ObjectModel:
         required = keywords.get("required", ())
         self.required = frozenset(required if isinstance(required, list) else ())
         additional = keywords.get("additionalProperties", True)
-        self.allows_additional = additional is not False
-        self.additional = None if isinstance(additional, bool) else shape.node(additional)
-        self.unevaluated = unevaluated_node(shape, "unevaluatedProperties")
-        self.unevaluated_takes = what_it_takes(self.unevaluated, shape_of)
+        self.allows_more = additional is not False
+        self.more = None if isinstance(additional, bool) else shape.node(additional)
+        super().__init__(shape, shape_of, "unevaluatedProperties")
 
     @property
     def is_open(self) -> bool:
         """Whether any further property may hold anything."""
         return (
-            self.allows_additional
-            and self.additional is None
+            self.allows_more
+            and self.more is None
             and not self._patterns
             and self.unevaluated_takes is True
         )
@@ -55,8 +66,8 @@ class ObjectModel:
         for pattern, contents in self._patterns.items():
             if _covers(pattern, name):
                 return self._shape.node(contents)
-        if self.additional is not None or not self.allows_additional:
-            return self.additional
+        if self.more is not None or not self.allows_more:
+            return self.more
         return self.unevaluated if self.unevaluated_takes is None else None
 
 
@@ -67,14 +78,14 @@ def _covers(pattern: str, name: str) -> bool:
         return False
 
 
-def unevaluated_node(shape: Shape, keyword: str) -> Node | None:
+def _unevaluated_node(shape: Shape, keyword: str) -> Node | None:
     """Return the schema of an ``unevaluated`` keyword, which drafts before 2019-09 lack."""
     if keyword not in shape.keywords or is_legacy(shape.scope.draft):
         return None
     return shape.node(shape.keywords[keyword])
 
 
-def what_it_takes(node: Node | None, shape_of: ShapeOf) -> bool | None:
+def _what_it_takes(node: Node | None, shape_of: ShapeOf) -> bool | None:
     """Return whether a schema takes everything or nothing; ``None`` if it takes some values."""
     kind = Kind.ANYTHING if node is None else shape_of(node).kind
     return {Kind.ANYTHING: True, Kind.NOTHING: False}.get(kind)
@@ -90,8 +101,10 @@ def object_differences(
     for name in names:
         yield from under(("properties", name), _property(name, old, new, compare, shape_of))
     yield from _dependencies(writer, reader, compare)
-    yield from under(("additionalProperties",), _additional(old, new, compare))
-    yield from under(("unevaluatedProperties",), _unevaluated(old, new, compare))
+    yield from under(("additionalProperties",), more_differences("PROPERTIES", old, new, compare))
+    yield from under(
+        ("unevaluatedProperties",), unevaluated_differences("PROPERTIES", old, new, compare)
+    )
     for keyword, kind in (("maxProperties", "MAX_PROPERTIES"), ("minProperties", "MIN_PROPERTIES")):
         yield from limit(keyword, kind, writer.keywords.get(keyword), reader.keywords.get(keyword))
 
@@ -128,10 +141,7 @@ def _removed_property(
     if new.is_open:
         yield Difference("PROPERTY_REMOVED_FROM_OPEN_CONTENT_MODEL")
     elif (further := new.further(name)) is not None:
-        found = compare(before, further)
-        yield from found
-        cover = "NOT_COVERED" if found else "IS_COVERED"
-        yield Difference(f"PROPERTY_REMOVED_{cover}_BY_PARTIALLY_OPEN_CONTENT_MODEL")
+        yield from covered("PROPERTY_REMOVED", compare(before, further))
     elif shape_of(before).kind is Kind.NOTHING:
         yield Difference("PROPERTY_WITH_FALSE_REMOVED_FROM_CLOSED_CONTENT_MODEL")
     else:
@@ -159,27 +169,37 @@ def _added_property(
             yield Difference(f"{need}_TO_OPEN_CONTENT_MODEL")
         return
     if (further := old.further(name)) is not None:
-        found = compare(further, after)
-        yield from found
-        cover = "NOT_COVERED" if found else "IS_COVERED"
-        yield Difference(f"PROPERTY_ADDED_{cover}_BY_PARTIALLY_OPEN_CONTENT_MODEL")
+        yield from covered("PROPERTY_ADDED", compare(further, after))
     yield Difference(f"{need}_TO_UNOPEN_CONTENT_MODEL")
 
 
-def _additional(old: ObjectModel, new: ObjectModel, compare: Compare) -> Iterable[Difference]:
-    if old.allows_additional != new.allows_additional:
-        change = "ADDED" if new.allows_additional else "REMOVED"
-    elif (old.additional is None) == (new.additional is None):
-        return compare(old.additional, new.additional)
+def covered(what: str, found: Sequence[Difference]) -> Iterator[Difference]:
+    """Yield how a listed part compares with what may stand unlisted, and whether that covers it."""
+    yield from found
+    cover = "NOT_COVERED" if found else "IS_COVERED"
+    yield Difference(f"{what}_{cover}_BY_PARTIALLY_OPEN_CONTENT_MODEL")
+
+
+def more_differences(
+    what: str, old: ContentModel, new: ContentModel, compare: Compare
+) -> Iterable[Difference]:
+    """Return how the ``additional`` keyword of properties or items changed."""
+    if old.allows_more != new.allows_more:
+        change = "ADDED" if new.allows_more else "REMOVED"
+    elif (old.more is None) == (new.more is None):
+        return compare(old.more, new.more)
     else:
-        change = "NARROWED" if old.additional is None else "EXTENDED"
-    return [Difference(f"ADDITIONAL_PROPERTIES_{change}")]
+        change = "NARROWED" if old.more is None else "EXTENDED"
+    return [Difference(f"ADDITIONAL_{what}_{change}")]
 
 
-def _unevaluated(old: ObjectModel, new: ObjectModel, compare: Compare) -> Iterable[Difference]:
+def unevaluated_differences(
+    what: str, old: ContentModel, new: ContentModel, compare: Compare
+) -> Iterable[Difference]:
+    """Return how the ``unevaluated`` keyword of properties or items changed."""
     if old.unevaluated_takes is None and new.unevaluated_takes is None:
         return compare(old.unevaluated, new.unevaluated)
-    return unevaluated("UNEVALUATED_PROPERTIES", old.unevaluated_takes, new.unevaluated_takes)
+    return unevaluated(f"UNEVALUATED_{what}", old.unevaluated_takes, new.unevaluated_takes)
 
 
 def _dependencies(writer: Shape, reader: Shape, compare: Compare) -> Iterator[Difference]:

@@ -32,6 +32,7 @@ FILES = {
         " load: a.ndjson, owner: o, consumers: [c], config: {cleanup.policy: compact}}\n"
         "  - {name: b, value: {format: binary}, load: b.ndjson}\n"
         'groups: [{group: g, offsets: {a: {"*": earliest, 1: 0}}}]\n'
+        "services: {o: {groups: [o-*], commands: [o.py]}}\n"
         "lineage: {headers: [{name: x, kind: cause}], fields: [{path: i, kind: trace}]}\n"
     ),
     "k.avsc": '"string"',
@@ -294,6 +295,7 @@ def test_a_body_of_another_shape_is_refused(root: Path, pack: Path) -> None:
         (("streams", 0, "calls"), {"anchor_ms": 0, "events": [[0, None, ["json", "[" * 10**5]]]}),
         (("streams", 0, "calls"), [5]),
         (("groups", 0, "group"), 5),
+        (("services", 0, "groups"), [5]),
         (("groups", 0, "offsets", 0, "start"), "now"),
         (("name",), 5),
         (("set_version",), [1]),

@@ -10,9 +10,10 @@ import pytest
 from fakebus.lineage.header_rules import (
     MAX_IDENTITIES,
     MAX_VALUE_BYTES,
+    FieldRule,
+    HeaderRule,
     IdentityReader,
     bounded,
-    rule_of,
 )
 from fakebus.records.record import NewRecord
 
@@ -171,7 +172,7 @@ def test_json_that_is_none_or_too_deep_tells_nothing() -> None:
 
 
 def reader(*lines: dict[str, str]) -> IdentityReader:
-    return IdentityReader(list(map(rule_of, lines)))
+    return IdentityReader([(HeaderRule if "name" in one else FieldRule)(**one) for one in lines])
 
 
 def told(found: IdentityReader, record: NewRecord, topic: str = "orders") -> list[tuple[Any, ...]]:
