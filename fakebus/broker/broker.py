@@ -48,6 +48,7 @@ from fakebus.broker.transactions.coordinator import TransactionCoordinator
 from fakebus.broker.transactions.rollback import TransactionsParticipant
 from fakebus.broker.transactions.writing import TransactionalWrite
 from fakebus.broker.values import Values
+from fakebus.broker.write_check import WriteCheck
 from fakebus.clock import Clock, SystemClock
 from fakebus.errors import BrokerError, ErrorCode
 from fakebus.records.batch import LENGTH_OVERHEAD, BatchHeader
@@ -96,6 +97,7 @@ class Broker:
         self.cluster_id = ""
         self.activity = Activities(self.clock, enabled=config.get_bool("fakebus.lineage.enable"))
         self.topics = Topics(storage, self.config, TailCache())
+        self.write_check = WriteCheck(storage, self.clock)
         self.nodes = Nodes(self.config, nodes, self.topics, partial(self.values, "replicas "))
         self.fetch_sessions = FetchSessions(
             self.clock, self.config.get_int("max.incremental.fetch.session.cache.slots")

@@ -408,6 +408,8 @@ class PendingWrites(Protocol):
     """Says why what is to be committed now is to fail; ``None`` in its stead for nothing."""
     pending_bytes: int
     """Bytes of their batches."""
+    failure: BaseException | None
+    """Why the last write failed that somebody waited for; ``None`` if it did not."""
 
     def when_pending_at_most(self, size_bytes: int, resume: Callable[[], None]) -> None:
         """Call ``resume`` in its turn, after a commit that leaves no more than so much enqueued."""

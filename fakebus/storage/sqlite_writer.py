@@ -67,6 +67,7 @@ class GroupCommitWriter:
         wal: WriteAheadLog | None = None,
     ) -> None:
         self.pending_bytes = 0
+        self.failure: BaseException | None = None
         self.purge_wanted = True
         self.refusal: Callable[[], StorageError | None] | None = None
         """Says why what is to be committed now is to fail; asked for every group that somebody
@@ -196,8 +197,7 @@ class GroupCommitWriter:
         return True
 
     def _check_refusal(self, group: list[Write]) -> None:
-        is_waited_for = any(write[2] is not tell_nobody for write in group)
-        failure = self.refusal() if self.refusal is not None and is_waited_for else None
+        failure = self.refusal() if self.refusal is not None and _are_waited_for(group) else None
         if failure is not None:
             raise failure
 
@@ -344,6 +344,8 @@ class GroupCommitWriter:
         self._report(group, failure)
 
     def _report(self, writes: list[Write], failure: BaseException | None) -> None:
+        if failure is not None or (self.failure is not None and _are_waited_for(writes)):
+            self.failure = failure
         for _, _, on_done, size, _ in writes:
             self.pending_bytes -= size
             try:
@@ -372,6 +374,10 @@ class GroupCommitWriter:
             # The next start or the next deletion tries again.
             logger.warning("deleted batches still take up space: %s", error)
             self.purge_wanted = False
+
+
+def _are_waited_for(writes: list[Write]) -> bool:
+    return any(write[2] is not tell_nobody for write in writes)
 
 
 def _as_storage_error(error: Exception) -> StorageError:

@@ -25,13 +25,16 @@ async def health(room: ServerRoom) -> object:
 
 
 async def ready(room: ServerRoom) -> object:
-    """Tell whether the data are there and clients are served."""
-    answer = {"ready": room.bus.ready, "topics": room.bus.topic_count()}
-    if room.bus.ready:
+    """Tell whether the data are there, and clients are served and may write."""
+    problem = "the bus is not ready"
+    if room.bus.ready and (failure := await room.bus.broker.write_check.failure()):
+        problem = f"writes fail: {failure}"
+    elif room.bus.ready:
+        problem = ""
+    answer = {"ready": not problem, "topics": room.bus.topic_count()}
+    if not problem:
         return answer
-    return web.json_response(
-        answer | {"error_code": 503, "message": "the bus is not ready"}, status=503
-    )
+    return web.json_response(answer | {"error_code": 503, "message": problem}, status=503)
 
 
 async def metrics(room: ServerRoom) -> object:

@@ -99,7 +99,7 @@ class Site:
         token = request.cookies.get(_TOKEN, "")
         is_new = len(token) != 64
         token = secrets.token_hex(32) if is_new else token
-        values = {**self._common(request, token), **outcome.values}
+        values = {**await self._common(request, token), **outcome.values}
         template = self._templates.get_template(outcome.template)
         # A page may show millions of letters of strangers, which clients need not wait for.
         body = await asyncio.to_thread(politely, lambda: template.render(values).encode())
@@ -116,7 +116,7 @@ class Site:
             response.del_cookie(_DONE, path=PREFIX)
         return response
 
-    def _common(self, request: web.Request, token: str) -> dict[str, Any]:
+    async def _common(self, request: web.Request, token: str) -> dict[str, Any]:
         path = request.rel_url.raw_path
         return {
             "version": __version__,
@@ -127,6 +127,7 @@ class Site:
                 if route.label
             ],
             "faults": self._faults(),
+            "writes_fail": await self._write_failure(),
             "form_token": token,
             "done": unquote(request.cookies.get(_DONE, "")),
         }
@@ -138,6 +139,13 @@ class Site:
         except NotOnThisCluster:
             return []
         return [fault.description for fault in faults.in_force()]
+
+    async def _write_failure(self) -> str:
+        try:
+            check = self._cluster.bus("whether writes are stored").broker.write_check
+        except NotOnThisCluster:
+            return ""
+        return await check.failure()
 
 
 def _is_here(path: str, target: str) -> bool:

@@ -42,3 +42,18 @@ def test_an_answer_comes_late(faults: Faults, http: Http) -> None:
     own = faults.delay(api=ROUTE, seconds=0.01)
     assert http.request("GET", "/subjects/a/versions").status == 404
     assert (fault.fired, own.fired) == (0, 1)
+
+
+def test_the_bus_is_ready_and_its_pages_are_quiet_unless_writes_fail(
+    faults: Faults, http: Http
+) -> None:
+    faults.fill_storage()
+    assert http.put("/config", {"compatibility": "FULL"}).status == 500
+    for _ in range(2):
+        refused = http.get("/ready")
+        assert (refused.status, refused.json["ready"]) == (503, False)
+        assert refused.json["message"].startswith("writes fail: the disk is full")
+    assert b"Writes fail: " in http.get("/ui/topics").body
+    faults.clear()
+    assert http.get("/ready").json["ready"]
+    assert b"Writes fail: " not in http.get("/ui/topics").body
