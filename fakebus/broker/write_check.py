@@ -24,7 +24,7 @@ class WriteCheck:
     async def failure(self) -> str:
         """Return why writes fail; empty if they do not.
 
-        Where the last one failed another is tried: clients that wait until all is well write nothing.
+        Where the last one failed another is tried: clients who wait until all is well write none.
         """
         if self._storage.writes.failure is None:
             return ""
