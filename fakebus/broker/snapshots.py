@@ -365,12 +365,13 @@ class Snapshots:
         if topic := self._topics.get(name):
             await self._keep_all(topic.partitions)
         async with self._filling(copied.logs) as log_ids:
-            while (other := self._topics.get(name)) is not None:
-                await self._topics.delete(other)
             states = [
                 await state_of(self._storage, LogContent(log_id, 0, copy.start, copy.end))
                 for log_id, copy in zip(log_ids, copied.logs, strict=True)
             ]
+            # There is no await after the last look: others create topics of that name.
+            while (other := self._topics.get(name)) is not None:
+                await self._topics.delete(other)
             topic, stored = self._topics.begin_create(name, len(states), copied.configs, states)
             await stored
             for log, state in zip(topic.partitions, states, strict=True):

@@ -47,6 +47,10 @@ class RequestError(Exception):
         self.message = message
 
 
+class ClientGoneError(Exception):
+    """The client has gone, or does not read: there is nobody to answer."""
+
+
 def error_response(
     status: int, error_code: int, message: str, content_type: str = ERROR_CONTENT_TYPE
 ) -> web.Response:
@@ -74,6 +78,10 @@ async def json_errors(request: web.Request, handler: Handler) -> web.StreamRespo
         response = error_response(error.status, error.status, f"HTTP {error.status} {error.reason}")
         if "Allow" in error.headers:
             response.headers["Allow"] = error.headers["Allow"]
+    except ClientGoneError:
+        if request.transport is not None:
+            request.transport.abort()
+        return web.Response()
     except Exception as error:  # noqa: BLE001 - whatever it is, the answer is JSON
         response, reason = _answer_to(error, request)
     _log(request, response.status, reason)

@@ -31,9 +31,9 @@ async def event_stream(
         headers: of the answer.
     """
     response = web.StreamResponse(headers={**headers, "Content-Type": "text/event-stream"})
-    await response.prepare(request)
     async with aclosing(messages):
         try:
+            await response.prepare(request)
             async for message in messages:
                 text = ":\n\n"
                 if message is not None:

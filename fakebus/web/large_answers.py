@@ -10,6 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from fakebus.broker.turns import in_turns
+from fakebus.web.errors import ClientGoneError
 from fakebus.web.event_stream import WRITE_TIMEOUT_S
 
 _LEVELS = 2
@@ -64,12 +65,12 @@ async def answer_in_parts(
         async for piece in pieces:
             part += piece
             if len(part) >= _BYTES_AT_ONCE:
-                await _write(request, response, bytes(part))
+                await send(request, response, bytes(part))
                 part.clear()
         if not response.prepared:
             return web.Response(body=bytes(part), status=status, headers=headers)
-        await _write(request, response, bytes(part))
-    except _ClientGoneError:
+        await send(request, response, bytes(part))
+    except ClientGoneError:
         _end(request)
     except BaseException:
         if response.prepared:
@@ -88,19 +89,21 @@ async def answered(
     return await json_answer(request, found, content_type=content_type)
 
 
-class _ClientGoneError(Exception):
-    """The client has gone, or does not read."""
+async def send(request: web.Request, response: web.StreamResponse, part: bytes = b"") -> None:
+    """Send a part of an answer, and its head before the first one.
 
-
-async def _write(request: web.Request, response: web.StreamResponse, part: bytes) -> None:
+    Raises:
+        ClientGoneError: the client has gone, or does not read.
+    """
     try:
         # For a client that is there and does not read nothing more is made.
         async with asyncio.timeout(WRITE_TIMEOUT_S):
             if not response.prepared:
                 await response.prepare(request)
-            await response.write(part)
+            if part:
+                await response.write(part)
     except (ConnectionError, TimeoutError):
-        raise _ClientGoneError from None
+        raise ClientGoneError from None
 
 
 def _end(request: web.Request) -> None:

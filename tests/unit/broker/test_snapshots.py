@@ -19,7 +19,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
-from fakebus.broker import snapshot_reading
+from fakebus.broker import log_rewriting, snapshot_reading, snapshots
 from fakebus.broker.broker import Broker
 from fakebus.broker.fetching import FetchTarget
 from fakebus.broker.partition_log import PartitionLog
@@ -29,7 +29,7 @@ from fakebus.errors import ErrorCode, StorageError
 from fakebus.records.reader import read_records
 from fakebus.records.record import Record
 from fakebus.storage import sqlite_purge, sqlite_snapshots
-from fakebus.storage.interface import BatchSummary, KeptRange, StoredBatch
+from fakebus.storage.interface import BatchSummary, KeptRange, LogState, StoredBatch
 from fakebus.storage.sqlite import SqliteStorage
 from fakebus.storage.sqlite_transaction import Transaction
 from fakebus.types import TopicPartition
@@ -272,6 +272,25 @@ async def test_others_write_between_the_slices_of_a_topic_that_comes_back(
     assert await beside(broker.snapshots.roll_back(snapshot), broker) >= 10
     assert seen == {None}, "a topic that is back in parts is not served"
     assert await content(broker.partition_log(T0)) == before
+
+
+async def test_a_topic_that_others_create_while_another_comes_back_gives_way_to_it(
+    broker: Broker, log: PartitionLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot = await broker.snapshots.take()
+    before = await content(log)
+    [topic] = [each for each in broker.topics if each.name == "t"]
+    await broker.topics.delete(topic)
+
+    async def state_of(*arguments: Any) -> LogState:
+        if broker.topics.get("t") is None:
+            await broker.topics.create("t", 2, {})
+        return await log_rewriting.state_of(*arguments)
+
+    monkeypatch.setattr(snapshots, "state_of", state_of)
+    await broker.snapshots.roll_back(snapshot)
+    [log] = broker.topics.get("t").partitions
+    assert await content(log) == before
 
 
 async def test_others_write_between_the_slices_of_what_is_taken_back(

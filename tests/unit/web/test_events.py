@@ -145,3 +145,17 @@ async def test_nothing_is_kept_for_a_watcher_that_does_not_read(
             bus.broker.activity.note("asked for", SHOP, detail="x" * (1 << 20))
         bus.lineage._write()
         await until(bus, watchers=0)
+
+
+async def test_a_listener_that_is_gone_before_the_first_word_is_no_failure(
+    bus: FakeBus, caplog: pytest.LogCaptureFixture
+) -> None:
+    address = bus.http_url.removeprefix("http://").split(":")
+    for path in (PATH, "/ui/search/events?q=x", "/ui/topics/t/live/events"):
+        with socket.create_connection((address[0], int(address[1]))) as client:
+            client.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    async with AsyncClient(base_url=bus.http_url) as http:
+        for _ in range(3):
+            await http.get("/health")
+    assert "Traceback" not in caplog.text

@@ -71,7 +71,9 @@ class ConsumerGroup(CoordinatedGroup[ConsumerMember, Share]):
     # -- members --
 
     def add(self, member: ConsumerMember) -> None:
-        """Take in a member."""
+        """Take in a member; another of its id, which clients choose themselves, is gone."""
+        if self.remove(member.member_id) is not None:
+            self.epoch += 1
         self.members[member.member_id] = member
         if member.instance_id is not None:
             self.static_members[member.instance_id] = member.member_id

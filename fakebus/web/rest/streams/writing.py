@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
@@ -15,8 +14,8 @@ from fakebus.cluster.composing import record_of_event
 from fakebus.errors import FakebusError
 from fakebus.records.record import NewRecord
 from fakebus.web.errors import RequestError
-from fakebus.web.event_stream import WRITE_TIMEOUT_S
 from fakebus.web.json_stream import MOST_LETTERS, JsonStream
+from fakebus.web.large_answers import send
 from fakebus.web.rest.call import RestCall
 from fakebus.web.rest.errors import refusal
 from fakebus.web.rest.incoming import incoming
@@ -33,7 +32,7 @@ async def write_records(call: RestCall) -> web.StreamResponse:
     form = sent_form(content_type(call.request))
     topic = await call.topic_to_write()
     response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
-    await response.prepare(call.request)
+    await send(call.request, response)
     number = 0
     stream = _MsgpackStream() if form == MSGPACK else JsonStream()
     async with aclosing(incoming(call.request, stream, "records")) as parts:
@@ -44,9 +43,7 @@ async def write_records(call: RestCall) -> web.StreamResponse:
                 receipts = await _write(call, topic, part, number)
                 number += len(part)
             lines = "".join(json.dumps(each) + "\n" for each in receipts)
-            async with asyncio.timeout(WRITE_TIMEOUT_S):
-                await response.write(lines.encode())
-    await response.write_eof()
+            await send(call.request, response, lines.encode())
     return response
 
 

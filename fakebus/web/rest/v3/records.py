@@ -6,7 +6,6 @@ the receipts come as lines while it is still being sent. What is there at once i
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
@@ -23,8 +22,8 @@ from fakebus.fixture_files.times import parse_instant
 from fakebus.records.batch import NO_TIMESTAMP
 from fakebus.records.record import NewRecord
 from fakebus.web.errors import RequestError
-from fakebus.web.event_stream import WRITE_TIMEOUT_S
 from fakebus.web.json_stream import JsonStream
+from fakebus.web.large_answers import send
 from fakebus.web.rest.call import field, objects
 from fakebus.web.rest.errors import refusal
 from fakebus.web.rest.incoming import incoming
@@ -76,21 +75,15 @@ def _demand_json(call: V3Call) -> None:
 
 async def _stream(call: V3Call, topic: Topic) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Type": "application/json"})
-    has_any = False
     async with aclosing(incoming(call.request, JsonStream(), "JSON objects")) as parts:
         async for part in parts:
-            if not has_any:
-                await response.prepare(call.request)
-                has_any = True
             receipts = [] if isinstance(part, RequestError) else await _write(call, topic, part)
             if isinstance(part, RequestError):
                 receipts = [_error(part)]
             lines = "".join(json.dumps(each) + "\r\n" for each in receipts)
-            async with asyncio.timeout(WRITE_TIMEOUT_S):
-                await response.write(lines.encode())
-    if not has_any:
+            await send(call.request, response, lines.encode())
+    if not response.prepared:
         raise RequestError(400, "the body has no record")
-    await response.write_eof()
     return response
 
 

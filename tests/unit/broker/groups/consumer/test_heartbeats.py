@@ -330,3 +330,16 @@ async def test_an_answer_waits_until_what_it_says_is_stored(bench: Bench) -> Non
     other = Client(bench, "b")
     await bench.advance(1)
     assert (await other.send()).error is ErrorCode.NOT_COORDINATOR
+
+
+async def test_a_static_member_whose_id_another_one_has_taken_is_known_no_more(
+    bench: Bench,
+) -> None:
+    first = Client(bench, "same", instance_id="first")
+    second = Client(bench, "same", instance_id="second")
+    await first.send()
+    await second.send()
+    await second.send(member_epoch=-1)
+    for epoch in (first.epoch, -1, -2):
+        result = await first.send(member_epoch=epoch)
+        assert result.error is ErrorCode.UNKNOWN_MEMBER_ID
