@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from fakebus.servers import Bus
-from fakebus.web.body import read_body
+from fakebus.web.body import demand_few_values, read_body
 from fakebus.web.errors import RequestError
 
 
@@ -64,6 +64,7 @@ class AdminCall:
     @staticmethod
     def parsed(raw: bytes) -> dict[str, Any]:
         """Return a body that was read; see :meth:`body`."""
+        demand_few_values(raw)
         try:
             data = json.loads(raw) if raw.strip() else {}
         except (ValueError, RecursionError) as error:

@@ -16,7 +16,7 @@ from aiohttp import web
 from fakebus.registry.contexts import context_name, context_prefix
 from fakebus.registry.model import MAX_NUMBER, Reference, SchemaRequest
 from fakebus.registry.registry import Registry
-from fakebus.web.body import read_body
+from fakebus.web.body import demand_few_values, read_body
 from fakebus.web.errors import RequestError
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
@@ -231,6 +231,7 @@ def _reference(value: object) -> Reference:
 def _json_object(data: bytes) -> dict[str, object]:
     if not data.strip():
         return {}
+    demand_few_values(data)
     try:
         # UTF-8, 16 or 32, with or without a byte order mark, as RFC 7159 and Confluent have it.
         text = data.decode(json.detect_encoding(data))

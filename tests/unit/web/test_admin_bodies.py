@@ -87,3 +87,12 @@ def test_rules_of_services_are_bounded_together(http: Http) -> None:
         assert status == (200 if name == "a" else 422)
     assert http.request("PUT", "/_fakebus/v1/services/a", b"{}", _JSON).status == 200
     assert json.loads(http.request("GET", "/_fakebus/v1/services").body) == []
+
+
+@pytest.mark.parametrize("path", ["/subjects/s", "/topics/_schemas", "/_fakebus/v1/records"])
+def test_more_values_than_are_read_in_no_time_are_refused(http: Http, path: str) -> None:
+    label = {"Content-Type": "application/vnd.kafka.json.v2+json"}
+    body = b'{"a":[' + b"[]," * 500_000 + b"[]]}"
+    answer = http.request("POST", path, body, label if "topics" in path else _JSON)
+    assert answer.status == 413
+    assert "more than 1000000 values" in answer.json["message"]
