@@ -37,7 +37,7 @@ from fakebus.cluster.interface import (
     is_internal_topic,
     summary_of,
 )
-from fakebus.errors import BrokerError, ErrorCode, FakebusError
+from fakebus.errors import ErrorCode
 from fakebus.fixture_files.encoding.batching import batches_of
 from fakebus.lineage.seeded_lines import lines_detail
 from fakebus.records.batch import NO_TIMESTAMP
@@ -262,10 +262,7 @@ class EmbeddedCluster:
         place = TopicPartition(topic, partition)
         await self._source.prepare(record.key, record.value)
         write = partial(self._broker.produce, place, build_batch([record]), origin=self._origin)
-        try:
-            stored = await when_known(write)
-        except BrokerError as error:
-            raise _refusal(error) from None
+        stored = await when_known(write)
         timestamp_ms = stored.log_append_time_ms
         if timestamp_ms < 0:
             timestamp_ms = record.timestamp_ms
@@ -282,10 +279,7 @@ class EmbeddedCluster:
                 origin = replace(self._origin, verb="replayed", source=detail, closed=True)
                 place = TopicPartition(topic, partition)
                 write = partial(self._broker.produce, place, batch, origin=origin)
-                try:
-                    stored = await when_known(write)
-                except BrokerError as error:
-                    raise _refusal(error) from None
+                stored = await when_known(write)
                 for index, copy in enumerate(written):
                     yield copy, stored.base_offset + index
 
@@ -421,12 +415,6 @@ def _config(found: DescribedConfig) -> ConfigValue:
         is_read_only=found.read_only,
         is_sensitive=found.sensitive,
     )
-
-
-def _refusal(error: BrokerError) -> FakebusError:
-    if error.error_code is ErrorCode.UNKNOWN_TOPIC_OR_PARTITION:
-        return NotFoundError(str(error))
-    return ClusterError(str(error))
 
 
 def _demand(code: ErrorCode, message: str | None) -> None:
