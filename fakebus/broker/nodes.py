@@ -11,8 +11,7 @@ import asyncio
 import base64
 import json
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID, uuid4
 from zlib import crc32
 
@@ -36,8 +35,7 @@ NOBODY = -1
 _REPLICATION_FACTOR = "default.replication.factor"
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(NamedTuple):
     """Node of the cluster, for which one or more listeners answer."""
 
     node_id: int

@@ -16,9 +16,8 @@ import itertools
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from fakebus.broker.activity import Peer
 from fakebus.clock import Timer
@@ -50,8 +49,7 @@ _SASL_APIS = frozenset((int(ApiKey.SASL_HANDSHAKE), int(ApiKey.SASL_AUTHENTICATE
 _connection_ids = itertools.count(1)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListenerSettings:
+class ListenerSettings(NamedTuple):
     """Settings of a listener, as its connections need them."""
 
     name: str

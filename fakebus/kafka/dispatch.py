@@ -21,7 +21,6 @@ from fakebus.kafka.api import (
 )
 from fakebus.kafka.authentication import SaslSession
 from fakebus.kafka.error_responses import error_response, unserved
-from fakebus.kafka.fault_effects import carry_out
 from fakebus.kafka.handlers import handler_of
 from fakebus.kafka.sasl import AuthenticationFailed
 from fakebus.kafka.served import SERVED
@@ -150,6 +149,8 @@ class Dispatcher:
     def _affected(self, function: HandlerFunction, client: ClientConnection) -> HandlerFunction:
         """Return a handler that suffers faults, and that heeds quotas after the login."""
         if self._faults.active:
+            from fakebus.kafka.fault_effects import carry_out
+
             function = partial(carry_out, function)
         if self._security.limiting is not None and (client.sasl is None or client.sasl.user):
             from fakebus.kafka.throttling import throttled

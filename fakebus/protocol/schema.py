@@ -30,6 +30,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 from fakebus.protocol.versions import VersionRange, parse_versions
 
@@ -38,8 +39,7 @@ SCALAR_TYPES = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FieldSchema:
+class FieldSchema(NamedTuple):
     """One field of a struct."""
 
     name: str
@@ -88,8 +88,7 @@ class StructSchema:
         yield self
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MessageSchema:
+class MessageSchema(NamedTuple):
     """A request, a response, or a message of the consumer protocol."""
 
     api_key: int | None
@@ -115,8 +114,7 @@ class MessageSchema:
         return sorted(version for version in found if version in self.versions)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApiSchema:
+class ApiSchema(NamedTuple):
     """A request and its response."""
 
     api_key: int

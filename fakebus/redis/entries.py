@@ -35,9 +35,6 @@ _FIELD_PREFIX = "redis."
 
 Fields = Sequence[tuple[bytes, bytes]]
 
-GROUPS, PENDING = "redis.group/", "redis.pending/"
-"""What the keys begin with under which groups, and the entries that are pending, are stored."""
-
 
 @dataclass(frozen=True, slots=True, order=True)
 class EntryId:

@@ -22,7 +22,8 @@ from uuid import UUID
 from fakebus.broker.broker import Broker
 from fakebus.broker.tail import Tail
 from fakebus.broker.topics import Topic
-from fakebus.redis.entries import GROUPS, PENDING, EntryId
+from fakebus.redis.entries import EntryId
+from fakebus.redis.keys import GROUPS, PENDING
 from fakebus.redis.protocol import RedisError
 from fakebus.redis.streams import Positions
 from fakebus.types import TopicPartition

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from fakebus.redis.entries import GROUPS, PENDING
+from fakebus.redis.keys import GROUPS, PENDING
 
 if TYPE_CHECKING:
     from fakebus.broker.broker import Broker

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from fakebus.registry.identity import Identity, identity
 from fakebus.registry.metadata import (
@@ -21,8 +21,7 @@ from fakebus.schemas.interface import ParsedSchema
 Config = dict[str, object]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A schema of a request, complete and in canonical form."""
 
     parsed: ParsedSchema
@@ -73,8 +72,7 @@ def completed(
 ) -> SchemaRequest:
     """Return a request with what the latest version and the config add to it."""
     if not request.schema.strip() and latest is not None:
-        request = replace(
-            request,
+        request = request._replace(
             schema=latest.schema,
             schema_type=latest.schema_type,
             references=latest.references,
@@ -94,7 +92,7 @@ def completed(
     )
     if version is not None:
         complete = with_version(complete, version)
-    return replace(request, metadata=complete, rule_set=rules)
+    return request._replace(metadata=complete, rule_set=rules)
 
 
 def _part(config: Config, name: str) -> Config | None:

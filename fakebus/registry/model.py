@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 LEVELS = (
     "NONE",
@@ -29,8 +29,7 @@ JsonObject = Mapping[str, object]
 """A JSON object as the client sent it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(NamedTuple):
     """A schema that another one builds on."""
 
     name: str
@@ -40,8 +39,7 @@ class Reference:
     """-1 is the latest; what is stored always names a version."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SchemaRequest:
+class SchemaRequest(NamedTuple):
     """A schema to register, to look up or to compare."""
 
     schema: str
@@ -57,8 +55,7 @@ class SchemaRequest:
     """The version to register under; -1 to be given one."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RegisteredSchema:
+class RegisteredSchema(NamedTuple):
     """One version of a subject."""
 
     subject: str

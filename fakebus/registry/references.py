@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from fakebus.registry.contexts import relative
 from fakebus.registry.errors import invalid_schema
 from fakebus.registry.model import Reference, RegisteredSchema
@@ -64,7 +62,7 @@ class _Search:
             for inner in target.references:
                 self.follow(target.subject, inner, (*path, place))
             self.found[reference.name] = ResolvedReference(name=reference.name, text=target.schema)
-        return replace(reference, version=target.version)
+        return reference._replace(version=target.version)
 
     def _schema(self, subject: str, version: int) -> RegisteredSchema:
         if version == _LATEST:

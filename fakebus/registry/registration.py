@@ -6,8 +6,8 @@ Nothing is written here: the outcome of a registration is the records to write.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from fakebus.registry.candidates import Candidate, Config, completed
 from fakebus.registry.compatibility import is_transitive, messages
@@ -45,8 +45,7 @@ from fakebus.registry.state import State
 from fakebus.schemas.interface import STORED, Checks, ParsedSchema
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class Decision(NamedTuple):
     """Registration that nothing speaks against."""
 
     candidate: Candidate

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from fakebus.registry.contexts import DEFAULT_CONTEXT, context_of, relative
 from fakebus.registry.identity import Identity, identity_of
@@ -237,7 +237,7 @@ class State:
         versions = self.subjects.get(subject, {})
         for number, schema in versions.items():
             if number <= upto_version and not schema.deleted:
-                versions[number] = replace(schema, deleted=True)
+                versions[number] = schema._replace(deleted=True)
 
     def _clear(self, subject: str | None) -> None:
         for name in [name for name in self.subjects if subject is None or name == subject]:

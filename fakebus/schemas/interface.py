@@ -7,8 +7,7 @@ package beside this one and a line in :mod:`fakebus.schemas.languages`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 
 class SchemaError(ValueError):
@@ -28,8 +27,7 @@ class SchemaDataError(ValueError):
     """Data that does not fit its schema, or bytes that do not; the message names the place."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResolvedReference:
+class ResolvedReference(NamedTuple):
     """Another schema that a schema builds on, with its text.
 
     The registry resolves references recursively and hands them over flat: every name once,
@@ -41,8 +39,7 @@ class ResolvedReference:
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checks:
+class Checks(NamedTuple):
     """Rules that a text is held to, beyond those without which it means nothing."""
 
     new: bool = True
@@ -62,8 +59,7 @@ STORED = Checks(new=False)
 """For what is stored."""
 
 
-@dataclass(frozen=True, slots=True)
-class Incompatibility:
+class Incompatibility(NamedTuple):
     """One reason why data of the writer cannot be read."""
 
     kind: str

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Mapping
-from dataclasses import replace
 from uuid import UUID
 
 from fakebus.broker.transactions.coordinator import COORDINATOR_EPOCH, TransactionCoordinator
@@ -40,7 +39,7 @@ class TransactionsParticipant:
         coordinator = self._coordinator
         open_ones = {state.producer_id: state for state in coordinator.ongoing}
         stored: list[Awaitable[object]] = [
-            coordinator.save(state.transactional_id, replace(state, offsets={}))
+            coordinator.save(state.transactional_id, state._replace(offsets={}))
             for state in open_ones.values()
             if state.offsets
         ]

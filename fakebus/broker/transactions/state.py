@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -52,23 +51,22 @@ GroupOffsets = Mapping[str, Mapping[TopicPartition, OffsetRow]]
 """Offsets by group and partition."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TransactionState:
+class TransactionState(NamedTuple):
     """State of a transactional id."""
 
     transactional_id: str
     producer_id: int
+    timeout_ms: int
+    updated_ms: int
+    offsets: GroupOffsets
+    """Offsets that are committed with the transaction."""
     producer_epoch: int = NO_EPOCH
     last_producer_id: int = NO_PRODUCER_ID
     last_producer_epoch: int = NO_EPOCH
     """What the producer had before, which it may still name when it did not hear the answer."""
-    timeout_ms: int
     status: TransactionStatus = TransactionStatus.EMPTY
     partitions: frozenset[TopicPartition] = frozenset()
-    offsets: GroupOffsets
-    """Offsets that are committed with the transaction."""
     start_ms: int = -1
-    updated_ms: int
     bumps_epoch: bool = False
     """Whether the client knows that every end gives it a new epoch (KIP-890)."""
 
@@ -110,8 +108,7 @@ class TransactionState:
     def _empty(
         self, producer_id: int, epoch: int, last_epoch: int, timeout_ms: int, now_ms: int
     ) -> TransactionState:
-        return replace(
-            self,
+        return self._replace(
             producer_id=producer_id,
             producer_epoch=epoch,
             last_producer_id=self.producer_id,
@@ -127,8 +124,7 @@ class TransactionState:
         self, partitions: Iterable[TopicPartition], now_ms: int, *, bumps_epoch: bool
     ) -> TransactionState:
         """Return the state with partitions added; the first ones begin the transaction."""
-        return replace(
-            self,
+        return self._replace(
             status=TransactionStatus.ONGOING,
             partitions=self.partitions.union(partitions),
             start_ms=self.start_ms if self.is_ongoing else now_ms,
@@ -140,7 +136,7 @@ class TransactionState:
         """Return the state with offsets that become a group's when the transaction commits."""
         offsets = {TopicPartition(row.topic, row.partition): row for row in rows}
         merged = {**self.offsets.get(group_id, {}), **offsets}
-        return replace(self, offsets={**self.offsets, group_id: merged})
+        return self._replace(offsets={**self.offsets, group_id: merged})
 
     def ended(
         self,
@@ -153,8 +149,7 @@ class TransactionState:
     ) -> TransactionState:
         """Return the state after a commit or an abort."""
         status = TransactionStatus.COMPLETE_COMMIT if commit else TransactionStatus.COMPLETE_ABORT
-        return replace(
-            self,
+        return self._replace(
             producer_id=next_producer.producer_id,
             producer_epoch=next_producer.epoch,
             last_producer_id=self.producer_id,

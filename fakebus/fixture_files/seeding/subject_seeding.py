@@ -7,7 +7,6 @@ so a set whose ids were guessed wrong is encoded again; see :func:`register_sche
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from fakebus.fixture_files.model import FixtureSchema, FixtureSet
 from fakebus.fixture_files.problems import FixtureError, FixtureProblem, Position
@@ -96,7 +95,7 @@ async def _import(registry: Registry, subject: str, request: SchemaRequest, sche
     # Only a subject in this mode takes an id from outside.
     await registry.set_mode(subject, "IMPORT", force=True)
     try:
-        pinned = replace(request, schema_id=schema_id)
+        pinned = request._replace(schema_id=schema_id)
         return (await registry.register(subject, pinned)).schema_id
     finally:
         await registry.delete_mode(subject)

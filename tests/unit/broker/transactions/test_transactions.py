@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -245,7 +244,7 @@ async def test_a_producer_without_epochs_left_gets_another_id_and_may_ask_once_m
 ) -> None:
     state = broker.transactions.get("p")
     assert state is not None
-    await broker.transactions.save("p", replace(state, producer_epoch=LAST_EPOCH))
+    await broker.transactions.save("p", state._replace(producer_epoch=LAST_EPOCH))
     old = producer.identity = ProducerIdAndEpoch(producer.identity.producer_id, LAST_EPOCH)
     await producer.write(b"x")
     await producer.end(commit=True)
