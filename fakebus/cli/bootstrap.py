@@ -23,15 +23,24 @@ _BYTES = ("file", "header", "key", "key_separator", "value")
 """Arguments that may be any bytes: files, and parts of records."""
 
 
-def add_bootstrap_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say which cluster a command speaks to."""
+def add_bootstrap_arguments(
+    parser: argparse.ArgumentParser, dest: str = "bootstrap_server", help_text: str = ""
+) -> None:
+    """Add the options that say which cluster a command speaks to.
+
+    Args:
+        parser: of the command.
+        dest: what the address is called by; by another name it has no default.
+        help_text: says what the cluster is for, if not what it usually is for.
+    """
     settings = command_settings_table()
     group = parser.add_argument_group("connection")
     group.add_argument(
         "--bootstrap-server",
         "--bootstrap-servers",
+        dest=dest,
         metavar="HOST:PORT",
-        help=settings["bootstrap_server"].help,
+        help=help_text or settings["bootstrap_server"].help,
     )
     add_repeated_argument(group, "--client-config", "KEY=VALUE", settings["client_config"].help)
 

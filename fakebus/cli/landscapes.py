@@ -7,9 +7,14 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fakebus.cli.bootstrap import add_http_argument, add_registry_argument, connect, registry_of
+from fakebus.cli.bootstrap import (
+    add_bootstrap_arguments,
+    add_http_argument,
+    add_registry_argument,
+    connect,
+    registry_of,
+)
 from fakebus.cli.output import add_repeated_argument
-from fakebus.config import command_settings_table
 
 if TYPE_CHECKING:
     from fakebus.catalogue.subjects import Landscape
@@ -37,17 +42,8 @@ def add_landscape_arguments(parser: argparse.ArgumentParser) -> None:
         "DIR",
         "a fixture set that says who reads what, instead of a bus, or besides what --http names",
     )
-    group = parser.add_argument_group("connection")
-    group.add_argument(
-        "--bootstrap-server",
-        "--bootstrap-servers",
-        # Not by the name that other commands have, whose default would always be there.
-        dest="cluster",
-        metavar="HOST:PORT",
-        help="a Kafka cluster, fakebus or not, that is looked at as a client",
-    )
-    help_text = command_settings_table()["client_config"].help
-    add_repeated_argument(group, "--client-config", "KEY=VALUE", help_text)
+    help_text = "a Kafka cluster, fakebus or not, that is looked at as a client"
+    add_bootstrap_arguments(parser, "cluster", help_text)
     parser.set_defaults(is_bus_named=False)
     add_http_argument(parser, _NamedBus)
     add_registry_argument(parser)

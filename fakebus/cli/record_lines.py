@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from fakebus.fixture_files.recording.reading import SourceSchema
 
 Answer = TypeVar("Answer")
-_CONTEXT = FunctionContext(seed=0, anchor_ms=0, zone=UTC, event_ms=0)
 
 
 class Schemas:

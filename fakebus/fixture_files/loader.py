@@ -205,11 +205,7 @@ def _check(
 
 
 def load_scenarios(
-    sets: Sets,
-    *,
-    now_ms: int,
-    config: BrokerConfig | None = None,
-    schema_ids: SchemaIds | None = None,
+    sets: Sets, *, now_ms: int, schema_ids: SchemaIds | None = None
 ) -> dict[str, Scenario]:
     """Return the scenarios of fixture sets, and of those that they use; see :func:`load_fixtures`.
 
@@ -219,7 +215,7 @@ def load_scenarios(
     Raises:
         FixtureError: the sets have problems; all of them are in the error.
     """
-    settings = LoadSettings(now_ms, config or BrokerConfig(), SchemaIdTable(schema_ids))
+    settings = LoadSettings(now_ms, BrokerConfig(), SchemaIdTable(schema_ids))
     _, loading = _loaded(sets, settings)
     found: dict[str, Scenario] = {}
     for each in (*loading.roots, *reversed(loading.loaders())):

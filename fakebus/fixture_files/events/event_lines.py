@@ -18,6 +18,7 @@ from fakebus.fixture_files.formats.format import kind_of_json
 from fakebus.fixture_files.headers import HEADERS_SCHEMA
 from fakebus.fixture_files.inputs.input import Input, InputMistake
 from fakebus.fixture_files.inputs.input_names import input_of
+from fakebus.fixture_files.inputs.json_places import field_indexes
 from fakebus.fixture_files.problems import (
     DataError,
     Position,
@@ -108,7 +109,7 @@ class EventLine:
         if self.is_converted:
             return Position(self.file.display, self.line, 1)
         indent = self.file.indent(self.line)
-        column = _columns(self.text).get(field, 0) if field else 0
+        column = field_indexes(self.text).get(field, 0) if field else 0
         return Position(self.file.display, self.line, indent + column + 1)
 
 
@@ -243,27 +244,6 @@ def _decoded(lines: Sequence[str]) -> Sequence[dict[str, Any]] | None:
     objects = found[::2]
     is_right = len(objects) == len(lines) and found[1::2] == [_BETWEEN] * (len(lines) - 1)
     return objects if is_right and all([type(each) is dict for each in objects]) else None
-
-
-def _columns(text: str) -> dict[str, int]:
-    """Return where the value of each field of a JSON object begins; the text is valid."""
-    found: dict[str, int] = {}
-    index = _skip_space(text, 1)
-    while text[index] == '"':
-        name, index = _decoder.raw_decode(text, index)
-        index = _skip_space(text, _skip_space(text, index) + 1)
-        found[name] = index
-        _, index = _decoder.raw_decode(text, index)
-        index = _skip_space(text, index)
-        if text[index] == ",":
-            index = _skip_space(text, index + 1)
-    return found
-
-
-def _skip_space(text: str, index: int) -> int:
-    while text[index] in " \t\r":
-        index += 1
-    return index
 
 
 def check_shape(event: EventLine, problems: ProblemList) -> bool:

@@ -51,15 +51,14 @@ def items(text: str, index: int = 0) -> Iterator[tuple[int, object]]:
             index = _skip(text, index + 1)
 
 
-def field_index(text: str, field: str) -> int | None:
-    """Return where the value of a field of an object begins; the JSON is valid."""
+def field_indexes(text: str) -> dict[str, int]:
+    """Return where the value of each field of an object begins; the JSON is valid."""
+    found: dict[str, int] = {}
     index = _skip(text, _skip(text, 0) + 1)
-    found = None
     while text[index] == '"':
         name, index = _decoder.raw_decode(text, index)
         index = _skip(text, _skip(text, index) + 1)
-        if name == field:
-            found = index
+        found[name] = index
         _, index = _decoder.raw_decode(text, index)
         index = _skip(text, index)
         if text[index] == ",":

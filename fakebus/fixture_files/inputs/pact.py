@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fakebus.fixture_files.inputs.input import Input, InputMistake, Reading, event, payload
-from fakebus.fixture_files.inputs.json_places import field_index, items, parse
+from fakebus.fixture_files.inputs.json_places import field_indexes, items, parse
 from fakebus.fixture_files.problems import DataError
 
 _LISTS = ("messages", "interactions")
@@ -29,7 +29,7 @@ def _read(text: str, names_topics: bool) -> Reading:
     if not isinstance(pact, Mapping) or not lists or not isinstance(pact[lists[0]], list):
         yield InputMistake(line=1, message="this is no pact with messages", hint=_HINT)
         return
-    for line, message in items(text, field_index(text, lists[0]) or 0):
+    for line, message in items(text, field_indexes(text)[lists[0]]):
         # Other interactions of version 4 are requests over HTTP.
         if isinstance(message, Mapping) and message.get("type", _MESSAGE_TYPE) != _MESSAGE_TYPE:
             continue

@@ -30,7 +30,6 @@ class Listing:
 
     def __init__(self) -> None:
         self._counts: Counter[tuple[str, str, Path, str | None]] = Counter()
-        self._redacted_parts: set[tuple[str, str]] = set()
 
     def add_redacted(self, topic: str, part: str, applied: Mapping[tuple[Path, str], int]) -> None:
         """Note what rules have done to a key, a value or a header.

@@ -107,7 +107,6 @@ VALUE_FORMAT = custom(
     lambda node, what, reading: _read_format(Format, node, what, reading), reference("format")
 )
 HEADERS = custom(_read_headers, HEADERS_SCHEMA)
-_HEADERS_DOC = "headers of every event: an object, or a list of pairs"
 _NO_HEADERS = Headers()
 
 
