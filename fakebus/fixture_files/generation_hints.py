@@ -221,9 +221,10 @@ def _faker_of(locale: str) -> Any:
 def _faker(hint: Hint, draw: Draw) -> object:
     name = str(hint.argument)
     faker = _faker_of(str(hint.options.get("locale", "")))
-    provider = None if name.startswith(("_", "seed")) else getattr(faker, name, None)
+    # Faker's own methods make no data: its add_provider imports any module that a set names.
+    names = {each for part in faker.get_providers() for each in dir(part) if each[0] != "_"}
+    provider = getattr(faker, name) if name in names else None
     if not callable(provider):
-        names = [each for each in dir(faker) if not each.startswith(("_", "seed"))]
         hint_text = did_you_mean(name, names)
         if hint_text.startswith("known"):
             hint_text = "see the list of faker's standard providers"

@@ -98,6 +98,9 @@ def decimal_text(logical: LogicalType, data: bytes) -> str:
     """
     if len(data) > _LONGEST_DECIMAL:
         raise ValueError(f"a decimal of {len(data)} bytes is too long to be written")
+    # The schema says how many: a few bytes of a record would become gigabytes of zeros.
+    if logical.scale > _MOST_DIGITS:
+        raise ValueError(f"{logical.scale} digits after the point are too many to be written")
     number = int.from_bytes(data, "big", signed=True)
     digits = str(abs(number)).rjust(logical.scale + 1, "0")
     sign = "-" if number < 0 else ""

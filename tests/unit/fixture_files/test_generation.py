@@ -442,6 +442,10 @@ GENERATE_CASES: dict[str, tuple[str, str | None]] = {
         "{count: 1, with: {a: {faker: seed_instance}}}",
         'faker: faker has no "seed_instance"; did you mean "sentence"?',
     ),
+    "faker importing": (
+        "{count: 1, with: {a: {faker: add_provider, args: {provider: this}}}}",
+        'faker: faker has no "add_provider"; did you mean "credit_card_provider"?',
+    ),
     "faker strange": (
         "{count: 1, with: {a: {faker: xqzwv}}}",
         'faker: faker has no "xqzwv"; see the list of faker\'s standard providers',

@@ -274,6 +274,11 @@ def test_data_that_does_not_fit_is_refused_with_its_place(
             b"\xc8\x32" + b"\x7f" * 3236,
             "$: a decimal of 3236 bytes is too long to be written",
         ),
+        (
+            {"type": "bytes", "logicalType": "decimal", "precision": 2**31, "scale": 2**31},
+            b"\x02\x01",
+            "$: 2147483648 digits after the point are too many to be written",
+        ),
     ],
 )
 def test_bytes_that_do_not_fit_are_refused_with_their_place(
