@@ -17,7 +17,11 @@ VERSION_PROPERTY = "confluent:version"
 RULE_KINDS = ("migrationRules", "domainRules", "encodingRules")
 _MIGRATION_MODES = ("UPGRADE", "DOWNGRADE", "UPDOWN")
 _DOMAIN_MODES = ("WRITE", "READ", "WRITEREAD")
-_RULE_NAME = re.compile(r"[^\W\d][\w-]{0,63}\Z")
+_KINDS = ("TRANSFORM", "CONDITION")
+_ACTIONS = ("onSuccess", "onFailure")
+_TEXTS = ("doc", "type", "expr", *_ACTIONS)
+_RULE_NAME = re.compile(r"[^\W\d][\w-]*")
+_LONGEST_NAME = 256
 
 
 def canonical_metadata(value: JsonObject | None) -> dict[str, object] | None:
@@ -67,29 +71,47 @@ def canonical_rules(value: JsonObject | None) -> dict[str, object] | None:
     return rule_set
 
 
-def _rule(value: object, kind: str, modes: tuple[str, ...]) -> dict[str, object]:
+def _rule(value: object, phase: str, modes: tuple[str, ...]) -> dict[str, object]:
     if not isinstance(value, Mapping):
-        raise invalid_rule_set(f"{kind} must hold objects")
+        raise invalid_rule_set(f"{phase} must hold objects")
     name, mode = value.get("name"), value.get("mode") or "WRITEREAD"
-    if not isinstance(name, str) or not _RULE_NAME.match(name):
-        raise invalid_rule_set(f"{name!r} is not a valid rule name")
-    if not value.get("type"):
-        raise invalid_rule_set(f"Missing rule type in rule '{name}'")
+    kind = value.get("kind") or "TRANSFORM"
+    _check_name(name)
+    if value.get("type") is None:
+        raise invalid_rule_set("Missing rule type")
+    if kind not in _KINDS:
+        raise invalid_rule_set(f"Rules can only be of kind {', '.join(_KINDS)}; '{name}' is {kind}")
+    texts = {key: _text(value, key) for key in _TEXTS if value.get(key) is not None}
+    if mode not in ("WRITEREAD", "UPDOWN") and "," in "".join(
+        texts.get(each, "") for each in _ACTIONS
+    ):
+        raise invalid_rule_set("Multiple actions only valid with WRITEREAD and UPDOWN")
     if mode not in modes:
-        raise invalid_rule_set(f"{kind} can only be {', '.join(modes)}; rule '{name}' is {mode}")
+        raise invalid_rule_set(
+            f"{phase.removesuffix('Rules').capitalize()} rules can only be {', '.join(modes)}"
+        )
     rule: dict[str, object] = {"name": name}
-    if value.get("doc") is not None:
-        rule["doc"] = value["doc"]
-    rule |= {"kind": value.get("kind") or "TRANSFORM", "mode": mode, "type": value["type"]}
+    if "doc" in texts:
+        rule["doc"] = texts["doc"]
+    rule |= {"kind": kind, "mode": mode, "type": texts["type"]}
     if tags := _sorted_texts(value, "tags"):
         rule["tags"] = tags
     if params := _object(value, "params"):
         rule["params"] = {key: _text(params, key) for key in sorted(params)}
-    rule |= {
-        key: value[key] for key in ("expr", "onSuccess", "onFailure") if value.get(key) is not None
-    }
+    rule |= {key: texts[key] for key in ("expr", *_ACTIONS) if key in texts}
     rule["disabled"] = value.get("disabled") is True
     return rule
+
+
+def _check_name(name: object) -> None:
+    if name is None:
+        raise invalid_rule_set("Missing rule name")
+    if name == "":
+        raise invalid_rule_set("Empty rule name")
+    if not isinstance(name, str) or not _RULE_NAME.fullmatch(name):
+        raise invalid_rule_set(f"Illegal character in rule name: {name}")
+    if len(name) > _LONGEST_NAME:
+        raise invalid_rule_set("Rule name too long")
 
 
 def merged_metadata(

@@ -6,6 +6,7 @@ import argparse
 import keyword
 import os
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -85,7 +86,8 @@ def _set(directory: Path) -> Iterator[tuple[str, str]]:
 
 def _package(name: str) -> Iterator[tuple[str, str]]:
     module = re.sub(r"[-.]", "_", name)
-    if keyword.iskeyword(module):
+    # A module of the standard library, or fakebus itself, would no longer be found beside it.
+    if keyword.iskeyword(module) or module in sys.stdlib_module_names | {"fakebus"}:
         module += "_events"
     words = {"NAME": name, "MODULE": module, "DIRECTORY": f"package:{name}", "IDENTITY": ""}
     # Tools that look for packages and workflows must not find the templates.

@@ -18,6 +18,7 @@ from fakebus.fixture_files.structure.yaml_tree import (
     YamlNode,
     YamlScalar,
     YamlSequence,
+    is_null,
     json_value,
     parse_yaml,
 )
@@ -43,8 +44,9 @@ class Place(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The text of a scalar; empty for anything else."""
-        return self.node.text if isinstance(self.node, YamlScalar) else ""
+        """The text of a scalar; empty for null and anything else."""
+        node = self.node
+        return node.text if isinstance(node, YamlScalar) and not is_null(node) else ""
 
 
 class Document:
@@ -74,11 +76,16 @@ class Document:
     def _read(self, file: str, named_at: Position) -> YamlNode | None:
         if file not in self._files:
             if len(self._files) >= _MAX_FILES:
-                self._problems.add(named_at, f"more than {_MAX_FILES} files are referred to")
+                message = f"more than {_MAX_FILES} files are referred to"
+                self._problems.add(named_at, message, "put what is needed into fewer files")
                 return None
             text = self._directory.read_text(file, named_at, MAX_YAML_BYTES)
             display = self._directory.display(file)
-            self._files[file] = None if text is None else parse_yaml(text, display, self._problems)
+            self._files[file] = (
+                None
+                if text is None
+                else parse_yaml(text, display, self._problems, begin="asyncapi: 3.0.0")
+            )
         return self._files[file]
 
     def field(self, place: Place | None, *names: str) -> Place | None:
@@ -91,12 +98,25 @@ class Document:
         return place
 
     def fields(self, place: Place | None) -> Iterator[tuple[str, Place]]:
-        """Yield the fields of an object by their names, with references followed."""
-        if place is not None and isinstance(place.node, YamlMapping):
+        """Yield the fields of an object by their names, with references followed.
+
+        What stands in the place of an object is told.
+        """
+        if place is not None and self.is_object(place):
+            assert isinstance(place.node, YamlMapping)  # noqa: S101 - as is_object has found
             for name, entry in place.node.entries.items():
                 found = self.followed(Place(entry.value, place.file))
                 if found is not None:
                     yield name, found
+
+    def is_object(self, place: Place) -> bool:
+        """Whether it is one; something else is told, but for null, which is nothing."""
+        if isinstance(place.node, YamlMapping):
+            return True
+        if not (isinstance(place.node, YamlScalar) and is_null(place.node)):
+            kind = "a list" if isinstance(place.node, YamlSequence) else quoted(place.text)
+            self.wrong(place, f"{kind} stands where an object belongs", "write  NAME: …  below it")
+        return False
 
     def items(self, place: Place | None) -> Iterator[Place]:
         """Yield the items of a list, with references followed; a single thing is one item."""
@@ -118,7 +138,8 @@ class Document:
             if found is None:
                 return None
             place = found
-        self.wrong(place, f"more than {_MAX_STEPS} references lead from one to the next")
+        message = f"more than {_MAX_STEPS} references lead from one to the next"
+        self.wrong(place, message, "refer to the part itself")
         return None
 
     def target(self, reference: Place) -> Place | None:

@@ -107,13 +107,16 @@ class AsyncApiReader:
         )
         self._read_operations(root)
         for name, channel in document.fields(document.field(root, "channels")):
-            self._read_channel(name, channel)
+            if document.is_object(channel):
+                self._read_channel(name, channel)
         return found
 
     def _read_operations(self, root: Place) -> None:
         # A document is one application's, unless operations say whose they are: what it sends it
         # owns, what it receives it consumes.
         for _, operation in self._document.fields(self._document.field(root, "operations")):
+            if not self._document.is_object(operation):
+                continue
             action = self._document.field(operation, "action")
             channel = self._document.field(operation, "channel")
             if action is not None and channel is not None and action.text in self._services:
@@ -128,7 +131,11 @@ class AsyncApiReader:
         topic = self._topic_name(name, channel, kafka)
         if topic is None:
             return
-        messages = list(document.fields(document.field(channel, "messages")))
+        messages = [
+            (called, message)
+            for called, message in document.fields(document.field(channel, "messages"))
+            if document.is_object(message)
+        ]
         values = [(each, message, self._payload(message)) for each, message in messages]
         keys = [self._key(message) for _, message in messages]
         lone = len({value.text for _, _, value in values if value is not None}) == 1
@@ -183,7 +190,9 @@ class AsyncApiReader:
             topic = _PARAMETER.sub(value, text)
             problem = topic_name_problem(topic)
             if problem is not None:
-                raise DataError(*problem)
+                # Other protocols have slashes in their addresses.
+                hint = "give the channel its topic with  bindings: {kafka: {topic: NAME}}"
+                raise DataError(problem[0], hint)
         except DataError as error:
             document.wrong(place, str(error), error.hint)
             return None
@@ -289,7 +298,7 @@ class AsyncApiReader:
         document = self._document
         called = document.field(message, "name")
         for example in document.items(document.field(message, "examples")):
-            data = document.field(example, "payload")
+            data = document.field(example, "payload") if document.is_object(example) else None
             if data is None:
                 continue
             value = json_value(data.node)
@@ -315,7 +324,9 @@ class AsyncApiReader:
         try:
             language(_JSON).parse(payload.text).encode(value)
         except SchemaError as error:
-            self._document.wrong(payload.place, f"the schema is not valid: {error}")
+            self._document.wrong(
+                payload.place, f"the schema is not valid: {error}", "mend the schema"
+            )
         except SchemaDataError as error:
             message = f"the example does not fit the message's payload: {error}"
             self._document.wrong(data, message, "mend the example or the schema")

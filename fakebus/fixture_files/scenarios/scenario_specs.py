@@ -166,7 +166,7 @@ def read_scenario(
     text: str, relative: str, directory: FixtureDirectory, problems: ProblemList
 ) -> ScenarioFile | None:
     """Return the scenario of a file; ``None`` if it has none that can be used."""
-    node = parse_yaml(text, directory.display(relative), problems)
+    node = parse_yaml(text, directory.display(relative), problems, begin="steps:")
     if node is None:
         return None
     if not isinstance(node, YamlMapping):

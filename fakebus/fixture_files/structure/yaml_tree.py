@@ -73,8 +73,17 @@ class _TooMuch(Exception):  # noqa: N818 - a signal inside this module
     """A limit is exceeded; reported already."""
 
 
-def parse_yaml(text: str, file: str, problems: ProblemList) -> YamlNode | None:
-    """Return the tree of a YAML text; ``None`` if it is empty or cannot be read."""
+def parse_yaml(
+    text: str, file: str, problems: ProblemList, *, begin: str = "version: 1"
+) -> YamlNode | None:
+    """Return the tree of a YAML text; ``None`` if it is empty or cannot be read.
+
+    Args:
+        text: the text.
+        file: its file, as messages name it.
+        problems: where mistakes go.
+        begin: the first line of such files, which an empty one is told to have.
+    """
     try:
         _check_depth(text)
         composed = yaml.compose(text, Loader=_LOADER)
@@ -82,7 +91,7 @@ def parse_yaml(text: str, file: str, problems: ProblemList) -> YamlNode | None:
         _report_syntax(error, text, file, problems)
         return None
     if composed is None:
-        problems.add(Position(file), "the file is empty", "begin with the line  version: 1")
+        problems.add(Position(file), "the file is empty", f"begin with the line  {begin}")
         return None
     builder = _TreeBuilder(file, problems)
     try:

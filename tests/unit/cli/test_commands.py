@@ -180,6 +180,14 @@ def test_the_name_of_a_directory_stays_in_the_comment_of_its_set(tmp_path: Path)
     assert run(["fixtures", "check", str(directory)]) == 0
 
 
+@pytest.mark.parametrize(
+    ("name", "module"), [("json", "json_events"), ("fakebus", "fakebus_events")]
+)
+def test_the_package_of_a_set_hides_no_other(tmp_path: Path, name: str, module: str) -> None:
+    assert run(["fixtures", "init", "--package", name, str(tmp_path / "set")]) == 0
+    assert (tmp_path / "set" / module / "fakebus.yaml").is_file()
+
+
 class Unwritable(io.StringIO):
     """Standard output that takes nothing."""
 

@@ -225,6 +225,42 @@ def test_mistakes_in_uses(write_set: WriteSet, files: Mapping[str, str], message
     assert any(message in problem.message for problem in problems), list(map(str, problems))
 
 
+@pytest.mark.parametrize(
+    ("rest", "message"),
+    [
+        ("channels: [a]", "a list stands where an object belongs"),
+        ("channels: {c: 5}", '"5" stands where an object belongs'),
+        ("channels: {c: {messages: {m: x}}}", '"x" stands where an object belongs'),
+        ("channels: {c: {messages: {m: {examples: [5]}}}}", '"5" stands where an object belongs'),
+        ("operations: 5", '"5" stands where an object belongs'),
+        ("operations: {o: []}", "a list stands where an object belongs"),
+    ],
+)
+def test_what_is_no_object_is_told(write_set: WriteSet, rest: str, message: str) -> None:
+    text = f"asyncapi: 3.0.0\ninfo: {{title: a}}\n{rest}\n"
+    (problem, *_) = check_fixtures(write_set({"fakebus.yaml": "", "a.yaml": text}) / "a.yaml")
+    assert (problem.message, problem.line) == (message, 3)
+    assert problem.hint
+
+
+def test_an_address_that_is_not_known_yet_leaves_the_channels_name(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("asyncapi: 3.0.0\nchannels: {c: {address: null}}\n")
+    found = load_fixtures(tmp_path / "a.yaml", now_ms=0)
+    assert [topic.name for topic in found.topics] == ["c"]
+
+
+def test_an_address_that_is_no_topic_is_told_where_the_topic_may_stand(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("asyncapi: 3.0.0\nchannels: {c: {address: user/signedup}}\n")
+    (problem,) = check_fixtures(tmp_path / "a.yaml")
+    assert "bindings: {kafka: {topic: NAME}}" in problem.hint
+
+
+def test_an_empty_document_is_told_how_one_begins(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("")
+    (problem,) = check_fixtures(tmp_path / "a.yaml")
+    assert problem.hint == "begin with the line  asyncapi: 3.0.0"
+
+
 def test_references_in_a_circle_end(write_set: WriteSet) -> None:
     text = DOCUMENT.replace(
         "placed: {$ref: '#/components/messages/placed'}", "placed: {$ref: '#/x/y'}", 1

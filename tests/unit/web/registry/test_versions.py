@@ -169,6 +169,11 @@ def test_metadata_and_rules_are_kept(http: Http, subject: str) -> None:
     assert kept.items() >= rule.items()
 
 
+def test_a_rule_may_have_a_long_name_and_several_actions(http: Http, subject: str) -> None:
+    rule = {"name": "_é-" + "r" * 253, "type": "CEL", "mode": "WRITEREAD", "onFailure": "DLQ,ERROR"}
+    http.register(subject, FIRST, ruleSet={"domainRules": [rule]})
+
+
 @pytest.mark.parametrize(
     "rule",
     [
@@ -176,6 +181,11 @@ def test_metadata_and_rules_are_kept(http: Http, subject: str) -> None:
         {"name": "1 wrong name", "type": "CEL", "mode": "WRITE"},
         {"name": "r", "mode": "WRITE"},
         {"name": "r", "type": "CEL", "mode": "UPGRADE"},
+        {"name": "", "type": "CEL"},
+        {"name": "r\n", "type": "CEL"},
+        {"name": "r" * 257, "type": "CEL"},
+        {"name": "r", "type": "CEL", "kind": "OTHER"},
+        {"name": "r", "type": "CEL", "mode": "WRITE", "onFailure": "DLQ,ERROR"},
     ],
 )
 def test_a_rule_that_is_not_valid_is_refused_with_42210(
