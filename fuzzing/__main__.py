@@ -1,9 +1,11 @@
 """``make fuzz``: mutated frames for every API, and a healthy client beside them.
 
-    python -m fuzzing --frames 100000 --seed 1 [--group share]
+    python -m fuzzing --frames 100000 --seed 1 [--group share|http|redis]
 
 What real clients said to a bus is kept; their conversations, and one frame of every API and
-version, are mutated and sent by several connections. All the while a process of its own produces a
+version, are mutated and sent by several connections. The groups ``http`` and ``redis`` are other
+doors: what tests say to them, and every route that is described, is mutated likewise, and there
+has to be an answer to whatever has an end. All the while a process of its own produces a
 record and waits for the acknowledgement, again and again. The run fails if one took longer than
 ``--limit-ms``, the time aside that bus and client waited for a processor, if one turn of the bus's
 loop took as much processor time (it is said which callback took it), if the bus took more memory
@@ -21,27 +23,24 @@ import time
 from pathlib import Path
 
 from fuzzing.bus import FuzzedBus
-from fuzzing.corpus import of_clients, of_every_api
 from fuzzing.healthy import COUNT, OF_MACHINE, SLOWEST, SLOWEST_OF_BUS, acknowledge
-from fuzzing.mutation import GROUPS, Mutator
-from fuzzing.sending import Sender
-
-CONVERSATIONS = 0.02
-"""How many of the frames begin a conversation; those of one are 20 or so."""
+from fuzzing.mutation import GROUPS
+from fuzzing.sources import DOORS, Source, source_of
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m fuzzing")
     parser.add_argument("--frames", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--group", choices=GROUPS, default="", help="only APIs of this group")
+    parser.add_argument("--group", choices=[*GROUPS, *DOORS], default="")
     parser.add_argument("--limit-ms", type=float, default=250.0)
     parser.add_argument("--limit-mb", type=float, default=600.0)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
         with FuzzedBus(Path(directory)) as bus:
-            figures = fuzz(bus, arguments.frames, random.Random(arguments.seed), arguments.group)
-        problems = list(bus.problems(arguments.limit_ms, arguments.limit_mb))
+            source = source_of(arguments.group, bus, random.Random(arguments.seed))
+            figures = fuzz(bus, arguments.frames, source)
+        problems = source.problems + list(bus.problems(arguments.limit_ms, arguments.limit_mb))
         turns = bus.costliest_turns()
     if figures["slowest but for that, ms"] > arguments.limit_ms:
         problems.append(f"an acknowledgement took more than {arguments.limit_ms:.0f} ms")
@@ -54,8 +53,7 @@ def main() -> int:
     return bool(problems)
 
 
-def fuzz(bus: FuzzedBus, frames: int, choice: random.Random, group: str) -> dict[str, float]:
-    mutator = Mutator(of_clients(bus.ports[0]), of_every_api(choice), choice, group)
+def fuzz(bus: FuzzedBus, frames: int, source: Source) -> dict[str, float]:
     context = multiprocessing.get_context("spawn")
     waits = context.Array("d", 5, lock=False)
     arguments = (bus.ports[0], bus.process.pid, waits)
@@ -64,30 +62,24 @@ def fuzz(bus: FuzzedBus, frames: int, choice: random.Random, group: str) -> dict
     while not waits[COUNT]:
         time.sleep(0.05)
     waits[SLOWEST] = waits[SLOWEST_OF_BUS] = 0.0
-    sender = Sender(bus.ports, choice)
     began = told = time.monotonic()
-    while sender.sent < frames and client.is_alive() and bus.resident_bytes():
-        for _ in range(500):
-            if choice.random() < CONVERSATIONS:
-                sender.converse(*mutator.conversation())
-            else:
-                sender.send(mutator.frame())
+    while source.sent < frames and client.is_alive() and bus.resident_bytes():
+        source.send_some(500)
         if time.monotonic() - told > 10:
             told = time.monotonic()
-            print(f"{sender.sent} frames, slowest {waits[SLOWEST] * 1000:.0f} ms", flush=True)
-    sender.close()
+            print(f"{source.sent} frames, slowest {waits[SLOWEST] * 1000:.0f} ms", flush=True)
+    if not client.is_alive():
+        source.problems.append("the healthy client was refused, or lost its connection")
+    source.close()
     acknowledged = waits[COUNT]
     deadline = time.monotonic() + 30
-    while waits[COUNT] <= acknowledged + 2 and time.monotonic() < deadline:
+    while client.is_alive() and waits[COUNT] <= acknowledged + 2 and time.monotonic() < deadline:
         time.sleep(0.05)  # the one under way counts as well
     seconds = time.monotonic() - began
     bus.resident_bytes()
     client.terminate()
     return {
-        "frames": float(sender.sent),
-        "answered": float(sender.answered),
-        "connections that were closed": float(sender.refused),
-        "without an answer": float(sender.given_up),
+        **source.figures(),
         "seconds": seconds,
         "acknowledgements": waits[COUNT],
         "slowest acknowledgement, ms": waits[SLOWEST] * 1000,

@@ -74,7 +74,7 @@ class Round:
         self._writers.communicate(timeout=FINISH_S + 60)
         assert self._writers.returncode == 0, "a writer has failed"
         checker = self._run("torture.checker", stdout=subprocess.PIPE)
-        found, _ = checker.communicate(timeout=300)
+        found, _ = checker.communicate(timeout=1800)
         assert checker.returncode == 0, f"the checker found\n{found.decode()}"
         return self.acknowledged()
 

@@ -22,6 +22,9 @@ EVERY_S = 5.0
 """How often a look is taken."""
 WARM_S = 60.0
 """For how long after a start caches and pools fill: what is kept of that is no growth."""
+FILL_MB = 64
+"""Of records, so that what is kept of the newest is full before anything is judged: the writers
+alone take a quarter of an hour for that on a busy machine."""
 MOST_MB_A_MINUTE = 0.5
 MOST_DESCRIPTORS = 20
 """As many more or less may be open as clients come and go."""
@@ -56,6 +59,13 @@ def look(bus: Bus, producer: Producer, began: float) -> Sample:
     )
 
 
+def _fill(producer: Producer) -> None:
+    for _ in range(FILL_MB):
+        producer.produce("soak", bytes(900_000), partition=0)
+        left = producer.flush(60)
+        assert not left, "nothing is acknowledged in a minute"
+
+
 def slope(samples: list[Sample]) -> float:
     """Return by how many MB a minute the memory grows."""
     fitted = statistics.linear_regression(
@@ -80,6 +90,7 @@ def play(directory: Path, minutes: float, seed: int) -> Counter[str]:
                 bus.kill()
                 bus.start()
             producer = Producer({"bootstrap.servers": bus.kafka, "log_level": 0, "linger.ms": 0})
+            _fill(producer)
             look(bus, producer, began)
             time.sleep(min(WARM_S, minutes * 10))
             samples = []

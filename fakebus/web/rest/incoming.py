@@ -43,6 +43,8 @@ async def incoming(
                 yield found
             if not data:
                 return
+    except (ConnectionError, web.RequestPayloadError):
+        yield RequestError(400, "the body ends early")
     except TimeoutError:
         yield RequestError(408, f"nothing came for {IDLE_S:g} s")
     except ValueError as error:
