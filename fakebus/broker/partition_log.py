@@ -363,10 +363,9 @@ class PartitionLog:
 
     async def load_producers(self) -> None:
         """Take over from storage which producers have written to the log."""
-        if self.log_end_offset > self.log_start_offset:
-            self.producers = await ProducerState.load(
-                self._storage, self.log_id, self.producers.transactions
-            )
+        self.producers = await ProducerState.load(
+            self._storage, self.log_id, self.producers.transactions
+        )
 
     async def retention_cut(self, now_ms: int) -> int | None:
         """Return the log start offset that the topic's retention asks for, if it moves."""

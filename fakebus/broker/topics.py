@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 from uuid import UUID, uuid4
+from weakref import WeakValueDictionary
 
 from fakebus.broker.configs.broker_config import BrokerConfig
 from fakebus.broker.configs.topic_config import TopicConfig
@@ -80,6 +81,9 @@ class Topics:
         self._by_name: dict[str, Topic] = {}
         self._by_id: dict[UUID, Topic] = {}
         self._by_metric_name: dict[str, Topic] = {}
+        self._configs: WeakValueDictionary[frozenset[tuple[str, str]], TopicConfig]
+        self._configs = WeakValueDictionary()
+        """Configs by what topics have of their own, which mostly is nothing."""
         self.before_change: list[BeforeChange] = []
         """Awaited before stored batches of a log are deleted or replaced."""
         self.on_deleted: list[Callable[[Topic], None]] = []
@@ -123,13 +127,22 @@ class Topics:
         """Read all topics and the state of their logs from storage."""
         states = {state.log_id: state for state in await self.storage.load_logs()}
         for row in await self.storage.load_topics():
-            config = TopicConfig(row.configs, self._config)
+            config = self._shared_config(row.configs)
             logs = [
                 self._open_log(row.name, index, states[log_id], config)
                 for index, log_id in enumerate(row.log_ids)
             ]
             self._add(Topic(row.name, row.topic_id, logs, config))
-        await asyncio.gather(*(log.load_producers() for t in self for log in t.partitions))
+        written = (log for log in self.logs.values() if log.log_end_offset > log.log_start_offset)
+        await asyncio.gather(*(log.load_producers() for log in written))
+
+    def _shared_config(self, configs: Mapping[str, str]) -> TopicConfig:
+        """Return what topics with these configs of their own have in common."""
+        key = frozenset(configs.items())
+        config = self._configs.get(key)
+        if config is None:
+            config = self._configs[key] = TopicConfig(configs, self._config)
+        return config
 
     def _open_log(
         self, name: str, index: int, state: LogState, config: TopicConfig
@@ -185,7 +198,7 @@ class Topics:
         Returns:
             The topic, and a future that is done when the topic is stored.
         """
-        config = TopicConfig(configs, self._config)
+        config = self._shared_config(configs)
         logs = [self._open_log(name, index, each, config) for index, each in enumerate(states)]
         logs = logs or [self._new_log(name, index, config) for index in range(partitions)]
         topic = Topic(name, uuid4(), logs, config)
@@ -308,11 +321,12 @@ class Topics:
 
     def refresh_configs(self) -> None:
         """Let all topics see changed broker configs."""
+        self._configs.clear()
         for topic in self:
             self._use_configs(topic, topic.config.overrides)
 
     def _use_configs(self, topic: Topic, configs: Mapping[str, str]) -> None:
-        topic.config = TopicConfig(configs, self._config)
+        topic.config = self._shared_config(configs)
         for log in topic.partitions:
             log.config = topic.config
 

@@ -27,6 +27,7 @@ class TopicConfig:
     """
 
     __slots__ = (
+        "__weakref__",
         "_values",
         "cleanup_policy",
         "compact",

@@ -187,6 +187,19 @@ async def test_a_broker_config_that_changes_reaches_all_topics(
     assert topic.config.max_message_bytes == 2000000
 
 
+async def test_topics_with_the_same_configs_share_them_and_keep_apart_from_others(
+    broker: Broker, topic: Topic
+) -> None:
+    other = await broker.topics.create("other", 1, {})
+    assert other.config is topic.config
+    assert await alter(broker, TOPIC, "t", [("retention.ms", SET, "5")]) == 0
+    assert (topic.config.retention_ms, other.config.retention_ms) == (5, 604_800_000)
+    assert await alter(broker, BROKER, "", [("message.max.bytes", SET, "2000000")]) == 0
+    third = await broker.topics.create("third", 1, {})
+    assert third.config is other.config
+    assert third.config.max_message_bytes == topic.config.max_message_bytes == 2_000_000
+
+
 @pytest.mark.parametrize(
     ("name", "changes", "code"),
     [
