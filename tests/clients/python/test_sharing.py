@@ -39,7 +39,7 @@ def fakebus(
 
 
 def blocks(kind: str) -> list[str]:
-    return re.findall(rf"(?s)```{kind}\n(.*?)```", GUIDE.read_text())
+    return re.findall(rf"(?s)```{kind}[^\n]*\n(.*?)```", GUIDE.read_text())
 
 
 def released(site: Path, project: Path, version: str) -> None:
