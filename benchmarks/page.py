@@ -57,7 +57,7 @@ _HEAD = """# Benchmarks
 What fakebus takes and gives beside other servers of Kafka's protocol, and how it grows. Everything
 on this page is written by one command, which needs Go for kfake and Java 17 for Apache Kafka:
 
-```
+```sh
 {command}
 ```
 

@@ -9,6 +9,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tarfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -264,6 +265,19 @@ def test_a_wheel_is_made_from_what_docker_is_given(tmp_path: Path) -> None:
     names = run(sys.executable, "-m", "zipfile", "-l", wheel, cwd=tmp_path).stdout
     for name in ("fakebus/web/routes.txt", "fakebus/openedx/fixtures/fakebus.yaml", "Dockerfile"):
         assert name in names
+
+
+def test_the_source_distribution_has_all_that_the_tests_need(tmp_path: Path) -> None:
+    if not (ROOT / ".git").exists():
+        pytest.skip("what belongs to the project is known to git only")
+    kept = run("git", "ls-files", cwd=ROOT).stdout.splitlines()
+    command = "build --sdist --no-isolation --outdir".split()
+    run(sys.executable, "-m", *command, tmp_path, ROOT, cwd=tmp_path)
+    (archive,) = tmp_path.glob("fakebus-*.tar.gz")
+    with tarfile.open(archive) as source:
+        names = {name.partition("/")[2] for name in source.getnames()}
+    assert {name for name in kept if name not in names} == {".ci/run"}
+    assert {name for name in names if name not in kept} == {"PKG-INFO"}
 
 
 @pytest.mark.parametrize("command", ['pip install ".[client,pytest]"', "make wheel"])

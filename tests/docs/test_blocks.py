@@ -30,6 +30,7 @@ ELSEWHERE = {
     ("docs/how-to/ci.md", "yaml"): "tests/devstack/test_snippets.py runs the workflows",
     ("docs/how-to/go-and-node.md", "go"): "tests/devstack/test_snippets.py runs it",
     ("docs/how-to/go-and-node.md", "js"): "tests/devstack/test_snippets.py runs it",
+    ("docs/how-to/tutor.md", "sh"): "tests/devstack/test_tutor.py, with Tutor itself",
     ("docs/reference/fixtures.md", "console"): "tests/unit/fixture_files/drift has its words",
     (
         "docs/reference/fixtures.md",
