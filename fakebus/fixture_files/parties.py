@@ -161,14 +161,22 @@ def noted_parties(notes: Mapping[str, str]) -> Parties:
     found = Parties()
     for key, text in notes.items():
         if key.startswith(_TOPIC):
-            topic: TopicParties = built(TopicParties, json.loads(text))
-            found.topics[topic.name] = topic
+            entry = _texts(json.loads(text))
+            found.topics[entry["name"]] = TopicParties(**entry)
         elif key.startswith(_SUBJECT):
-            subject: SubjectParties = built(SubjectParties, json.loads(text))
-            found.subjects[subject.name] = subject
+            entry = _texts(json.loads(text))
+            entry["readers"] = tuple(FixtureReader(**one) for one in entry["readers"])
+            found.subjects[entry["name"]] = SubjectParties(**entry)
         elif key.startswith(_SERVICE):
             rule: ServiceRule = built(ServiceRule, json.loads(text))
             found.rules[rule.service] = rule
         elif key.startswith(_IDS):
             found.identity_rules[key.removeprefix(_IDS)] = built(IdentityRule, json.loads(text))
     return found
+
+
+def _texts(entry: dict[str, Any]) -> dict[str, Any]:
+    # There may be many, all on the event loop: nothing is looked at that the bus wrote itself.
+    return {
+        name: tuple(value) if isinstance(value, list) else value for name, value in entry.items()
+    }

@@ -18,15 +18,17 @@ def built(wanted: Any, data: Any) -> Any:
     Raises:
         ValueError: the data is not of that type.
     """
-    origin, arguments = get_origin(wanted), get_args(wanted)
+    if type(data) is wanted:  # as most data is
+        return data
+    origin, arguments = _parts(wanted)
     is_array = isinstance(data, list | tuple)
     if wanted is Any or wanted is object or (origin is Literal and data in arguments):
         return data
     if origin in (Union, types.UnionType):
-        return _one_of(arguments, data)
+        return data if type(data) in arguments else _one_of(arguments, data)
     if origin is tuple and is_array:
         each = arguments[:1] * len(data) if arguments[1:] == (...,) else arguments
-        return tuple(built(one, item) for one, item in zip(each, data, strict=True))
+        return tuple([built(one, item) for one, item in zip(each, data, strict=True)])
     if origin in (list, Sequence) and is_array:
         kind = list if origin is list else tuple
         return kind(built(arguments[0], item) for item in data)
@@ -53,9 +55,19 @@ def _one_of(wanted: Sequence[Any], data: Any) -> Any:
 def _object(wanted: Any, fields: Any) -> Any:
     hints = _hints(wanted)
     try:
-        return wanted(**{name: built(hints[name], data) for name, data in fields.items()})
+        return wanted(
+            **{
+                name: data if type(data) is hints[name] else built(hints[name], data)
+                for name, data in fields.items()
+            }
+        )
     except (LookupError, TypeError, AttributeError) as error:
         raise ValueError(f"this is no {wanted.__name__}: {error}") from error
+
+
+@cache
+def _parts(wanted: Any) -> tuple[Any, tuple[Any, ...]]:
+    return get_origin(wanted), get_args(wanted)
 
 
 @cache
