@@ -6,8 +6,9 @@ told is the median of the ratios of the pairs. The processor time that the bus t
 too, as it says more than rates where other programs run.
 
 Then a bus of a million records, half of them with the headers of a trace, is asked for flows: of
-records that two services pass along in batches of 1, 50 and 500, of others, and of trace ids; first
-while the follower that keeps trace ids still has most of them to look at.
+records that two services pass along with 1, 50, 500 or all of them in their hands at once, of
+others, and of trace ids; first while the follower that keeps trace ids still has most of them to
+look at. Whoever writes or passes along does so in a process of its own: one process is one service.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ import statistics
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from itertools import pairwise
+from multiprocessing import get_context
+from typing import Any
 
 from confluent_kafka import Consumer, Producer
 
@@ -34,7 +38,9 @@ LEAST, MOST_RSS_MB = 0.97, 15
 RECORDS = 1_000_000
 ORDERS = 20_000
 QUESTIONS = 100
-BATCHES = (1, 50, 500)
+BATCHES = {"1": 1, "50": 50, "500": 500, "all": 500}
+"""How many records services have in their hands at once, and after how many they commit."""
+_RECORD_BYTES = 120
 
 
 def throughput(server: Fakebus, size: int, count: int) -> dict[str, float]:
@@ -62,9 +68,10 @@ def turn(server: Fakebus, share: float, latency_count: int) -> dict[str, float]:
     return figures | {f"acknowledgement p{each}, ms": percents[each - 1] for each in (50, 99)}
 
 
-def fill(servers: str, topic: str, count: int, *, traced: bool) -> None:
-    """Write records of 100 B, perhaps each with a trace of its own."""
-    producer = Producer({"bootstrap.servers": servers, **workloads.PRODUCER})
+def fill(servers: str, topic: str, count: int, *, traced: bool, most: int = 10_000) -> None:
+    """Write records of 100 B in batches, perhaps each with a trace of its own."""
+    config = {**workloads.PRODUCER, "batch.num.messages": most}
+    producer = Producer({"bootstrap.servers": servers, **config})
     producer.list_topics(topic, timeout=30)
     value = workloads.payload(100)
     for number in range(count):
@@ -76,9 +83,14 @@ def fill(servers: str, topic: str, count: int, *, traced: bool) -> None:
         raise RuntimeError("not everything was sent")
 
 
-def pass_along(servers: str, reads: str, writes: str, count: int, batch: int) -> None:
-    """Read records, write one for each, and commit every ``batch``."""
+def pass_along(
+    servers: str, reads: str, writes: str, count: int, batch: int, *, ahead: bool
+) -> None:
+    """Read records, write one for each, and commit every ``batch``; fetch all, or no more ahead."""
     name = f"service-of-{writes}"
+    most_bytes = max(batch * _RECORD_BYTES, 512)
+    less = {"queued.min.messages": 1, "fetch.queue.backoff.ms": 1}
+    less |= {"fetch.message.max.bytes": most_bytes}
     consumer = Consumer(
         {
             "bootstrap.servers": servers,
@@ -86,21 +98,29 @@ def pass_along(servers: str, reads: str, writes: str, count: int, batch: int) ->
             "group.id": name,
             "auto.offset.reset": "earliest",
             "enable.auto.commit": False,
+            **({} if ahead else less),
         }
     )
-    linger_ms = 2 if batch > 1 else 0
-    producer = Producer({"bootstrap.servers": servers, "client.id": name, "linger.ms": linger_ms})
+    config = {"linger.ms": 2 if batch > 1 else 0, "batch.num.messages": batch}
+    producer = Producer({"bootstrap.servers": servers, "client.id": name, **config})
     consumer.subscribe([reads])
     done, deadline = 0, time.monotonic() + workloads.DEADLINE_S
     while done < count:
-        for message in consumer.consume(batch, timeout=1):
+        messages = consumer.consume(batch, timeout=0.02)
+        for message in messages:
             producer.produce(writes, message.value(), message.key())
             done += 1
         if producer.flush(workloads.DEADLINE_S) or time.monotonic() > deadline:
             raise RuntimeError(f"only {done} of {count} records were passed along")
-        if done:
+        if messages:
             consumer.commit(asynchronous=False)
     consumer.close()
+
+
+def apart(work: Callable[..., None], *arguments: Any, **named: Any) -> None:
+    """Do something in a process of its own."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        process.submit(work, *arguments, **named).result()
 
 
 def ask(
@@ -127,8 +147,8 @@ def questions(share: float) -> None:
     with Fakebus() as server:
         servers, http = server.bootstrap_servers, BusHttp(server.http_url)
         plain, traced = workloads.new_topic(servers), workloads.new_topic(servers)
-        fill(servers, plain, count // 2, traced=False)
-        fill(servers, traced, count // 2, traced=True)
+        apart(fill, servers, plain, count // 2, traced=False)
+        apart(fill, servers, traced, count // 2, traced=True)
 
         def record(topic: str, most: int) -> Callable[[random.Random], dict[str, object]]:
             return lambda chosen: {"record": f"{topic}[0]@{chosen.randrange(most)}"}
@@ -147,12 +167,13 @@ def questions(share: float) -> None:
             behind = http.get("/flow", **nothing_more)["behind"]
         seconds = time.perf_counter() - written
         print(f"the follower was {first} records behind, and caught up in {seconds:.2f} s")
-        for batch in BATCHES:
-            topics = [f"{name}-{batch}" for name in ("orders", "invoices", "parcels")]
+        for in_hands, batch in BATCHES.items():
+            topics = [f"{name}-{in_hands}" for name in ("orders", "invoices", "parcels")]
             passed = orders if batch > 1 else orders // 20
-            fill(servers, topics[0], passed, traced=False)
+            apart(fill, servers, topics[0], passed, traced=False, most=batch)
             for reads, writes in pairwise(topics):
-                pass_along(servers, reads, writes, passed, batch)
+                ahead = in_hands == "all"
+                apart(pass_along, servers, reads, writes, passed, batch, ahead=ahead)
             for topic in topics:
                 ask(f"a record of {topic}", record(topic, passed), server)
         ask("a record that nobody has read", record(plain, count // 2), server)

@@ -51,6 +51,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--depth", type=int, metavar="N", help="steps from where it begins (default: all)"
     )
+    parser.add_argument(
+        "--edges",
+        type=int,
+        metavar="N",
+        help="links that are shown at most, the nearest first (default: 1000, at most 10000)",
+    )
     # So that `--as-of -5m` is not taken for an option; argparse offers no public way.
     parser._negative_number_matcher = NEGATIVE_POSITION
     parser.add_argument(
@@ -66,6 +72,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the flow; 2 for a record that never was."""
     if arguments.depth is not None and arguments.depth < 0:
         raise FakebusError(f"--depth is 0 or more, not {arguments.depth}")
+    if arguments.edges is not None and arguments.edges < 1:
+        raise FakebusError(f"--edges is 1 or more, not {arguments.edges}")
     try:
         flow = _asked(arguments)
     except (BusHttpError, FlowError, NotFoundError) as error:
@@ -90,6 +98,7 @@ def _asked(arguments: argparse.Namespace) -> dict[str, Any]:
             find=arguments.find,
             depth=arguments.depth,
             as_of=as_of or None,
+            edges=arguments.edges,
         )
         return found
     return asyncio.run(_by_headers(place, arguments, as_of))
@@ -117,6 +126,7 @@ async def _by_headers(
             text=arguments.find or "",
             depth=arguments.depth,
             as_of=as_of,
+            most_edges=arguments.edges,
         )
     finally:
         await cluster.close()

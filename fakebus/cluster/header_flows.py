@@ -43,7 +43,13 @@ def flows_among(events: Iterable[Event], rules: Sequence[IdentityRule] = ()) -> 
 
 
 async def flow_by_headers(
-    cluster: Cluster, *, record: str = "", text: str = "", depth: int | None = None, as_of: str = ""
+    cluster: Cluster,
+    *,
+    record: str = "",
+    text: str = "",
+    depth: int | None = None,
+    as_of: str = "",
+    most_edges: int | None = None,
 ) -> dict[str, Any]:
     """Return the flow of a record, or of those that a text is an id or the key of, or stands in.
 
@@ -54,6 +60,7 @@ async def flow_by_headers(
         depth: how many steps away from them; all when left out.
         as_of: a time, or how long ago; only what is in front of the first record with that
             timestamp or a later one is told.
+        most_edges: how many edges are told, the nearest first.
 
     Raises:
         FlowError: it is no name of a record, or it was not there at that time.
@@ -83,7 +90,7 @@ async def flow_by_headers(
     needle = text.encode("utf-8", "surrogatepass")
     says = [place for place, event in found.items() if _says(event, needle)] if text else []
     places = starts or list(dict.fromkeys([*flows.with_id(text), *says]))
-    flow = await flows.of(record or text, places[:MOST_FOUND], depth)
+    flow = await flows.of(record or text, places[:MOST_FOUND], depth, most_edges)
     if until is not None:
         flow["as_of_ms"] = until.number
     flow["left_out"].append(_NOT_HERE)

@@ -31,9 +31,13 @@ from fakebus.wording import nearest
 
 MOST_RECORDS = 1000
 """Records of one answer."""
-MOST_EDGES = 10_000
+MOST_EDGES = 1000
+"""Edges of an answer, if not asked for more; all of one record are among them."""
+MOST_EDGES_ASKED = 10_000
 MOST_FOLLOWED = 20
 """Possible causes of one record that are all followed."""
+MOST_UNLIKELY = 50
+"""Of all possible causes but the likeliest ones: how many are followed where not asked for more."""
 WALK_S = 5.0
 """For how long records are followed."""
 MOST_STATES = 200
@@ -84,7 +88,11 @@ class Flows:
         self._window_ms = window_ms
 
     async def of_record(
-        self, name: str, depth: int | None = None, as_of_ms: int | None = None
+        self,
+        name: str,
+        depth: int | None = None,
+        as_of_ms: int | None = None,
+        most_edges: int | None = None,
     ) -> dict[str, Any]:
         """Return the flow of one record.
 
@@ -93,6 +101,7 @@ class Flows:
             depth: how many steps away from it; all that are when left out.
             as_of_ms: how it was at a time: what lies in front of the first record with that
                 timestamp or a later one, and what was done by then; the present when left out.
+            most_edges: how many edges are told, those nearest to it first.
 
         Raises:
             FlowError: it is no name of a record, or there never was such a record by then.
@@ -102,7 +111,8 @@ class Flows:
         await self._check(place)
         if as_of_ms is not None and not _is_seen(place, unseen):
             raise FlowError(f"{place} was not there yet at that time")
-        return await self._answer(str(place), [place], depth, unseen, behind, as_of_ms)
+        answered = self._answer(str(place), [place], depth, unseen, as_of_ms, most_edges)
+        return {**await answered, "behind": behind}
 
     async def of_records(
         self,
@@ -110,13 +120,15 @@ class Flows:
         places: Iterable[Place],
         depth: int | None = None,
         as_of_ms: int | None = None,
+        most_edges: int | None = None,
     ) -> dict[str, Any]:
         """Return the flows of several records, such as those that a text was found in."""
         unseen, behind = await self._unseen(as_of_ms)
         found = dict.fromkeys(places)
         if as_of_ms is not None:
             found = dict.fromkeys(place for place in found if _is_seen(place, unseen))
-        return await self._answer(asked, list(found), depth, unseen, behind, as_of_ms)
+        answered = self._answer(asked, list(found), depth, unseen, as_of_ms, most_edges)
+        return {**await answered, "behind": behind}
 
     async def _unseen(self, as_of_ms: int | None) -> tuple[Mapping[tuple[str, int], int], int]:
         """Catch up; return from where on partitions are left out, and how much is not known."""
@@ -243,18 +255,18 @@ class Flows:
         starts: list[Place],
         depth: int | None,
         unseen: Mapping[tuple[str, int], int],
-        behind: int,
         as_of_ms: int | None,
+        most_edges: int | None,
     ) -> dict[str, Any]:
         records = self._records()
         clients = KnownClients(self._lineage.clients, self._broker.clock.now_ms())
         known = KnownNotes(self._store, as_of_ms)
         causes = Causes(known, clients, records, self._window_ms)
         states = GroupStates(self._broker, known, clients, self._refusal)
-        flow = await answer(starts, depth, causes, records, clients, states, unseen)
+        flow = await answer(starts, depth, causes, records, clients, states, unseen, most_edges)
         if as_of_ms is not None:
             flow["as_of_ms"] = as_of_ms
-        return {**flow, "asked": asked, "behind": behind}
+        return {**flow, "asked": asked}
 
 
 async def answer(
@@ -265,6 +277,7 @@ async def answer(
     clients: KnownClients | None = None,
     states: GroupStates | None = None,
     unseen: Mapping[tuple[str, int], int] = MappingProxyType({}),
+    most_edges: int | None = None,
 ) -> dict[str, Any]:
     """Return records, edges and what was left out of the flows of some records.
 
@@ -276,8 +289,9 @@ async def answer(
         clients: who wrote them, where that can be known.
         states: what became of them in groups, where that can be known.
         unseen: from where on partitions are left out.
+        most_edges: how many edges are told, the nearest first.
     """
-    places, links = await _walk(causes, starts, depth, unseen)
+    places, links = await _walk(causes, starts, depth, unseen, most_edges)
     await records.load(places)
     told: dict[Place, dict[str, Any]] = {}
     moments: dict[Place, tuple[int, int, Place]] = {}
@@ -315,12 +329,15 @@ async def _walk(
     starts: Iterable[Place],
     depth: int | None,
     unseen: Mapping[tuple[str, int], int],
+    most_edges: int | None,
 ) -> tuple[list[Place], list[Link]]:
     """Return the records of flows, and their links.
 
     Of many possible causes all are told, but only the likeliest one is followed: the flows of the
     others are those of other records. What is only hinted is told, and not followed.
     """
+    most, unlikely = min(most_edges or MOST_EDGES, MOST_EDGES_ASKED), 0
+    more = "" if most_edges else f", asked for by edges={MOST_EDGES_ASKED}"
     distances = dict.fromkeys(starts, 0)
     places = dict.fromkeys(distances)
     links: dict[tuple[Place, Place], Link] = {}
@@ -340,13 +357,18 @@ async def _walk(
             if other not in places and len(places) >= MOST_RECORDS:
                 causes.cut[f"links to records beyond the first {MOST_RECORDS}"] += 1
                 continue
-            if len(links) >= MOST_EDGES and (link.cause, link.effect) not in links:
-                causes.cut[f"edges beyond the first {MOST_EDGES}"] = _UNKNOWN
+            if len(links) >= most and (link.cause, link.effect) not in links:
+                causes.cut[f"edges beyond the first {most}{more}"] = _UNKNOWN
                 continue
             places[other] = None
             links[link.cause, link.effect] = link
             is_followed = link.rank == 1 or link.rivals < MOST_FOLLOWED
-            if other not in distances and is_followed and link.evidence != HINTED:
+            if other in distances or not is_followed or link.evidence == HINTED:
+                continue
+            unlikely += link.rank > 1
+            if link.rank > 1 and unlikely > MOST_UNLIKELY and not most_edges:
+                causes.cut[f"what lies behind unlikely causes{more}"] = _UNKNOWN
+            else:
                 distances[other] = distances[place] + 1
                 waiting.append(other)
     return [*distances, *(place for place in places if place not in distances)], list(

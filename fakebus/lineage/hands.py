@@ -6,12 +6,13 @@ many records it is asked about: one block goes on where the one before it has en
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from itertools import groupby, starmap
 from typing import NamedTuple
 
 from fakebus.lineage.clients import THE_BUS
-from fakebus.lineage.history import LOST_TRACK, PRODUCED, VERBS, Candidates, History
+from fakebus.lineage.history import LOST_TRACK, PRODUCED, VERBS, Candidates, History, SentRange
 from fakebus.lineage.known import Clients, Known
 from fakebus.lineage.notes import MERGE_MS
 from fakebus.lineage.place import Place
@@ -37,6 +38,38 @@ class Produced(NamedTuple):
     """Which of the candidates the first record is due to if each of them caused one, from 0."""
 
 
+class _Block:
+    """Block of what a process has produced, to be found by what it had in its hands then.
+
+    Args:
+        produced: in order.
+    """
+
+    def __init__(self, produced: Iterable[Produced]) -> None:
+        self.produced = list(produced)
+        self._levels: set[int] = set()
+        self._holding: dict[tuple[str, int, int, int], list[tuple[int, SentRange]]]
+        self._holding = defaultdict(list)
+        """Ranges by the smallest aligned one that holds each, and what was produced with it."""
+        for at, each in enumerate(self.produced):
+            for sent in each.candidates.ranges:
+                level = (sent.first ^ sent.last).bit_length()
+                self._levels.add(level)
+                aligned = sent.topic, sent.partition, level, sent.last >> level
+                self._holding[aligned].append((at, sent))
+
+    def holding(self, cause: Place) -> list[Produced]:
+        """Return what was produced with a record in the hands."""
+        topic, partition, offset = cause
+        found = {
+            at
+            for level in self._levels
+            for at, sent in self._holding.get((topic, partition, level, offset >> level), ())
+            if sent.first <= offset <= sent.last
+        }
+        return [self.produced[at] for at in sorted(found)]
+
+
 class Hands:
     """Hands of all processes, for the time of one question.
 
@@ -52,7 +85,7 @@ class Hands:
         self._window_ms = window_ms
         self._known: dict[int, Produced] = {}
         """By the number of the note."""
-        self._blocks: dict[tuple[tuple[int, ...], int], list[Produced]] = {}
+        self._blocks: dict[tuple[tuple[int, ...], int], _Block] = {}
         self._notes: dict[tuple[tuple[int, ...], int], list[NoteRow]] = {}
         self._losses: list[NoteRow] | None = None
         """When something may have been done that is not noted, as the bus was killed."""
@@ -80,21 +113,21 @@ class Hands:
             notes = await self._notes_in(clients, before + 1)
             if before < 0 or (notes and notes[0].at_ms < sent.at_ms - MERGE_MS):
                 break
-            held += _with(cause, await self._block(clients, before))
+            held += (await self._block(clients, before)).holding(cause)
         for behind in range(number, number + _MOST_BLOCKS):
-            produced = await self._block(clients, behind)
-            more = _with(cause, produced)
+            block = await self._block(clients, behind)
+            more = block.holding(cause)
             held += more
-            if produced and (not more or more[-1] is not produced[-1]):
+            if block.produced and (not more or more[-1] is not block.produced[-1]):
                 break
         return held
 
-    async def _block(self, clients: tuple[int, ...], number: int) -> list[Produced]:
+    async def _block(self, clients: tuple[int, ...], number: int) -> _Block:
         if (clients, number) not in self._blocks:
             self._blocks[clients, number] = await self._block_anew(clients, number)
         return self._blocks[clients, number]
 
-    async def _block_anew(self, clients: tuple[int, ...], number: int) -> list[Produced]:
+    async def _block_anew(self, clients: tuple[int, ...], number: int) -> _Block:
         notes, ahead = await self._notes_in(clients, number), list[NoteRow]()
         if any(note.verb == PRODUCED and note.until_ms >= notes[-1].at_ms for note in notes):
             ahead = await self._notes_in(clients, number + 1)
@@ -105,10 +138,10 @@ class Hands:
             before = await self._read(clients, seqs, _MOST_NOTES) if number else []
             for _ in history.go_on(before, notes):
                 pass
-        produced = list(starmap(Produced, history.go_on(notes, ahead)))
+        block = _Block(starmap(Produced, history.go_on(notes, ahead)))
         self._histories[clients, number + 1] = history
-        self._known.update((each.note.seq, each) for each in produced)
-        return produced
+        self._known.update((each.note.seq, each) for each in block.produced)
+        return block
 
     async def _notes_in(self, clients: tuple[int, ...], number: int) -> list[NoteRow]:
         if (clients, number) not in self._notes:
@@ -135,7 +168,3 @@ class Hands:
         told = list(map(self._clients.completed, reversed(notes)))
         losses = [note for note in self._losses if seqs[0] <= note.seq <= seqs[1]]
         return sorted((*told, *losses), key=lambda note: note.seq) if losses else told
-
-
-def _with(cause: Place, produced: Sequence[Produced]) -> list[Produced]:
-    return [each for each in produced if each.candidates.holds(*cause)]

@@ -43,10 +43,15 @@ class HeaderFlows:
         return self._records
 
     async def of(
-        self, asked: str, places: Iterable[Place], depth: int | None = None
+        self,
+        asked: str,
+        places: Iterable[Place],
+        depth: int | None = None,
+        most_edges: int | None = None,
     ) -> dict[str, Any]:
         """Return the flows of records; see :class:`fakebus.lineage.flow.Flows`."""
-        flow = await answer(list(places), depth, Causes(self, self, self), self)
+        causes = Causes(self, self, self)
+        flow = await answer(list(places), depth, causes, self, most_edges=most_edges)
         return {**flow, "asked": asked, "behind": 0}
 
     def with_id(self, text: str) -> list[Place]:

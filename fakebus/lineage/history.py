@@ -123,7 +123,11 @@ class SentRange(NamedTuple):
 
     def part(self, first: int, last: int) -> SentRange:
         """Return some of it."""
-        return self._replace(first=first, last=last, passed=self.passed + first - self.first)
+        if (first, last) == (self.first, self.last):
+            return self
+        topic, partition, begin, _, client, group, at_ms, sees_aborted, passed = self
+        more = client, group, at_ms, sees_aborted, passed + first - begin
+        return SentRange(topic, partition, first, last, *more)
 
 
 @dataclass(slots=True)
@@ -305,6 +309,8 @@ def _sent_range(note: NoteRow) -> SentRange:
 
 def distinct(ranges: Sequence[SentRange]) -> Iterable[SentRange]:
     """Return ranges without what was sent several times, for several groups."""
+    if len(ranges) < 2:
+        return ranges
     order = sorted((sent.topic, sent.partition, sent.first, sent.last) for sent in ranges)
     overlap = (one[:2] == other[:2] and one[3] >= other[2] for one, other in pairwise(order))
     return _without_copies(ranges) if any(overlap) else ranges

@@ -24,6 +24,10 @@ _LARGEST_VALUE = 64 * 1024
 """Values above this are not compared."""
 _GAP = 20
 """Offsets between two records that are read in one go."""
+_BESIDE = 16
+"""Offsets whose records are read together."""
+_SMALL = 4096
+"""Bytes of values on average up to which more records are read than are asked for."""
 _WINDOW = 256
 """Offsets whose batches are looked at in one go."""
 _NOWHERE = Place("\uffff", -1, -1)
@@ -87,6 +91,7 @@ class LogRecords:
         self._decode = decode
         self._transactions = transactions
         self._read: dict[Place, Record | None] = {}
+        self._has_small: set[PartitionLog] = set()
         self._contents: dict[Place, Contents] = {}
         self._batches: dict[tuple[str, int, int], Sequence[BatchSummary]] = {}
 
@@ -98,13 +103,7 @@ class LogRecords:
     async def read(self, place: Place) -> Record | None:
         """Return a record, ``None`` if it is gone or never was."""
         if place not in self._read:
-            log = self._topics.logs.get(TopicPartition(place.topic, place.partition))
-            records = []
-            if log is not None and log.log_start_offset <= place.offset < log.high_watermark:
-                cursor = LogCursor(log, place.offset, end=place.offset + 1)
-                records = await cursor.records(1)
-            is_there = bool(records) and records[0].offset == place.offset
-            self._read[place] = records[0] if is_there else None
+            await self._read_run([place])
         return self._read[place]
 
     async def contents(self, places: Iterable[Place]) -> dict[Place, Contents]:
@@ -129,13 +128,17 @@ class LogRecords:
         topic, partition, first = run[0]
         log = self._topics.logs.get(TopicPartition(topic, partition))
         self._read.update(dict.fromkeys(run))
-        if log is None or len(run) == 1:
-            self._read.pop(run[0], None)
+        if log is None:
             return
-        cursor = LogCursor(log, max(first, log.log_start_offset), end=run[-1].offset + 1)
-        while records := await cursor.records():
+        # What lies beside it is next to be asked for, as a rule.
+        begin, end = first // _BESIDE * _BESIDE, (run[-1].offset // _BESIDE + 1) * _BESIDE
+        begin = begin if log in self._has_small else first
+        cursor = LogCursor(log, max(begin, log.log_start_offset), end=end)
+        while cursor.position <= run[-1].offset and (records := await cursor.records()):
             for record in records:
                 self._read[Place(topic, partition, record.offset)] = record
+            if sum(len(record.value or b"") for record in records) <= _SMALL * len(records):
+                self._has_small.add(log)
 
     async def given(self, ranges: Sequence[SentRange]) -> Sequence[SentRange]:
         """Return what was sent without what no consumer is given of it; the same if it is all."""

@@ -6,8 +6,10 @@ read when somebody asks, and only where they are few.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate
+from operator import itemgetter
 
 from fakebus.lineage.known import Known
 from fakebus.lineage.place import Place
@@ -37,9 +39,7 @@ class SameKeys:
         self._notes = notes
         self._records = records
         self._window_ms = window_ms
-        self._chunks: dict[int, list[NoteRow]] = {}
-        self._offsets: dict[int, Mapping[bytes | None, list[int]]] = {}
-        """Where which keys are, by the number of the note."""
+        self._chunks: dict[int, _Chunk] = {}
 
     async def before(self, place: Place, note: NoteRow) -> list[Place]:
         """Return records of other topics that were written before one, the newest first.
@@ -69,55 +69,94 @@ class SameKeys:
         record = await self._records.read(place)
         if record is None or not record.key:
             return []
-        near = [
-            other
-            for other in await self._written(note, way)
-            if other.topic != place.topic
-            and wanted(other)
-            and ((other.at_ms, other.seq) > (note.at_ms, note.seq)) == (way > 0)
-        ]
-        await self._look_at(near)
-        return [
-            Place(other.topic, other.partition, offset)
-            for other in near
-            for offset in self._offsets[other.seq].get(record.key, ())
-        ]
-
-    async def _written(self, note: NoteRow, way: int) -> list[NoteRow]:
-        """Return notes of what was written shortly before or after another note, in order."""
-        found: list[NoteRow] = []
+        since_ms, until_ms = note.at_ms - self._window_ms, note.until_ms + self._window_ms
+        found: list[tuple[NoteRow, Sequence[int]]] = []
         for number in range(note.seq // _CHUNK, note.seq // _CHUNK + way * _MOST_CHUNKS, way):
             if number not in self._chunks:
                 seqs = number * _CHUNK, (number + 1) * _CHUNK - 1
                 rows = await self._notes.notes_of_clients(None, seqs, WRITTEN, _CHUNK)
-                self._chunks[number] = rows[::-1]
+                self._chunks[number] = _Chunk(rows[::-1])
             chunk = self._chunks[number]
+            await chunk.look_at(self._records, (since_ms, until_ms), place.topic, way, wanted)
             found += [
-                other
-                for other in chunk
-                if self._is_near(other, note) and other.last - other.first < MOST_AT_ONCE
+                (other, offsets)
+                for other, offsets in chunk.with_key(record.key)
+                if other.topic != place.topic
+                and since_ms <= other.until_ms
+                and other.at_ms <= until_ms
+                and ((other.at_ms, other.seq) > (note.at_ms, note.seq)) == (way > 0)
+                and wanted(other)
             ]
-            if chunk and not self._is_near(chunk[-1 if way > 0 else 0], note):
+            if chunk.is_edge(since_ms, until_ms, way):
                 break
-        return sorted(found)
+        found.sort(key=itemgetter(0))
+        return [
+            Place(other.topic, other.partition, offset)
+            for other, offsets in found
+            for offset in offsets
+        ]
 
-    def _is_near(self, other: NoteRow, note: NoteRow) -> bool:
-        apart = max(other.at_ms - note.until_ms, note.at_ms - other.until_ms)
-        return apart <= self._window_ms
 
-    async def _look_at(self, notes: Sequence[NoteRow]) -> None:
-        new = {
-            note.seq: [
-                Place(note.topic, note.partition, n) for n in range(note.first, note.last + 1)
-            ]
-            for note in notes
-            if note.seq not in self._offsets
-        }
-        await self._records.load(place for places in new.values() for place in places)
-        for seq, places in new.items():
-            keys: dict[bytes | None, list[int]] = defaultdict(list)
-            for place in places:
-                record = await self._records.read(place)
+class _Chunk:
+    """Notes of what was written, one after the other, and the keys that are in some of them.
+
+    Args:
+        notes: oldest first.
+    """
+
+    def __init__(self, notes: Sequence[NoteRow]) -> None:
+        self._notes = notes
+        self._since = list(accumulate((note.at_ms for note in notes), max))
+        self._until = list(accumulate((note.until_ms for note in notes), max))
+        self._seen: set[int] = set()
+        self._looked: set[tuple[int, int, str, int]] = set()
+        """Between which places was looked already, from which topic, and which way."""
+        self._by_key: dict[bytes | None, dict[NoteRow, list[int]]] = {}
+
+    def is_edge(self, since_ms: int, until_ms: int, way: int) -> bool:
+        """Whether what lies beyond them is not of a time any more."""
+        if not self._notes:
+            return False
+        last = self._notes[-1 if way > 0 else 0]
+        return last.until_ms < since_ms or until_ms < last.at_ms
+
+    def with_key(self, key: bytes) -> Iterable[tuple[NoteRow, Sequence[int]]]:
+        """Return the notes that were looked at and have a key, and its offsets in each."""
+        return self._by_key.get(key, {}).items()
+
+    async def look_at(
+        self,
+        records: Records,
+        times: tuple[int, int],
+        topic: str,
+        way: int,
+        wanted: Callable[[NoteRow], bool],
+    ) -> None:
+        """Read what was written to other topics between two times.
+
+        What was written in bulk is not looked through, nor what is not wanted.
+        """
+        begin, end = bisect_left(self._until, times[0]), bisect_right(self._since, times[1])
+        if (looked := (begin, end, topic, way)) in self._looked:
+            return
+        self._looked.add(looked)
+        new = [
+            note
+            for note in self._notes[begin:end]
+            if note.seq not in self._seen
+            and note.topic != topic
+            and note.last - note.first < MOST_AT_ONCE
+            and wanted(note)
+        ]
+        self._seen.update(note.seq for note in new)
+        places = [
+            (note, [Place(note.topic, note.partition, n) for n in range(note.first, note.last + 1)])
+            for note in new
+        ]
+        await records.load(place for _, some in places for place in some)
+        for note, some in places:
+            for place in some:
+                record = await records.read(place)
                 if record is not None:
-                    keys[record.key].append(place.offset)
-            self._offsets[seq] = keys
+                    keys = self._by_key.setdefault(record.key, {})
+                    keys.setdefault(note, []).append(place.offset)

@@ -20,7 +20,12 @@ _SEARCH_S = 0.5
 
 
 async def flow_asked(
-    bus: Bus, record: str, text: str, depth: int | None = None, as_of: str = ""
+    bus: Bus,
+    record: str,
+    text: str,
+    depth: int | None = None,
+    as_of: str = "",
+    most_edges: int | None = None,
 ) -> dict[str, Any]:
     """Return the flow of a record, or those of the records that a text is found in.
 
@@ -30,6 +35,7 @@ async def flow_asked(
         text: an id or a key of records, or what stands in them.
         depth: how many steps away from them; all when left out.
         as_of: a time, or how long ago, of which the flow is told; empty for the present.
+        most_edges: how many edges are told, the nearest first.
 
     Raises:
         FlowError: it is no name of a record, or there never was such a record by then.
@@ -38,18 +44,19 @@ async def flow_asked(
     now_ms = bus.broker.clock.now_ms()
     as_of_ms = parse_moment(as_of, now_ms).number if as_of else None
     if record:
-        return await bus.flows.of_record(record[:LONGEST_TEXT], depth, as_of_ms)
-    return await _flow_of_text(bus, text, depth, as_of_ms)
+        return await bus.flows.of_record(record[:LONGEST_TEXT], depth, as_of_ms, most_edges)
+    return await _flow_of_text(bus, text, depth, as_of_ms, most_edges)
 
 
 async def _flow_of_text(
-    bus: Bus, text: str, depth: int | None, as_of_ms: int | None
+    bus: Bus, text: str, depth: int | None, as_of_ms: int | None, most_edges: int | None
 ) -> dict[str, Any]:
     flows, text = bus.flows, text[:LONGEST_TEXT]
     places = dict.fromkeys(await flows.with_id(text))
     found, left = await _search(bus, text, as_of_ms)
     places.update(dict.fromkeys(found))
-    flow = await flows.of_records(text, list(places)[:MOST_FOUND], depth, as_of_ms)
+    some = list(places)[:MOST_FOUND]
+    flow = await flows.of_records(text, some, depth, as_of_ms, most_edges)
     if len(places) > MOST_FOUND:
         flow["left_out"].append(f"the flows of {len(places) - MOST_FOUND} more records found")
     if left:

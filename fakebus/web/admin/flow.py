@@ -13,10 +13,11 @@ async def read_flow(call: AdminCall) -> object:
     """Tell what caused records, what they caused, and what became of them in each group."""
     record, text = call.text("record"), call.text("find")
     depth = call.number("depth", 0) if call.text("depth") else None
+    most_edges = call.number("edges", 0, least=1) if call.text("edges") else None
     if bool(record) == bool(text):
         raise RequestError(422, "give record=TOPIC[PARTITION]@OFFSET, or find=TEXT")
     try:
-        return await flow_asked(call.bus, record, text, depth, call.text("as_of"))
+        return await flow_asked(call.bus, record, text, depth, call.text("as_of"), most_edges)
     except FlowError as error:
         raise RequestError(404, str(error)) from None
     except ConfigError as error:

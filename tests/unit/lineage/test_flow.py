@@ -502,7 +502,18 @@ async def test_an_answer_is_bounded_in_edges_and_time(
     assert len((await played.bus.flows.of_record(effects[0]))["edges"]) > 4
     monkeypatch.setattr(flow, "MOST_EDGES", 4)
     told = await played.bus.flows.of_record(effects[0])
-    assert (len(told["edges"]), told["left_out"]) == (4, ["edges beyond the first 4"])
+    more = "asked for by edges=10000"
+    assert (len(told["edges"]), told["left_out"]) == (4, [f"edges beyond the first 4, {more}"])
+    told = await played.bus.flows.of_record(effects[0], most_edges=5)
+    assert (len(told["edges"]), told["left_out"]) == (5, ["edges beyond the first 5"])
+    monkeypatch.setattr(flow, "MOST_EDGES", 1000)
+    monkeypatch.setattr(flow, "MOST_UNLIKELY", 0)
+    told = await played.bus.flows.of_record(effects[0])
+    assert (len(told["edges"]), told["left_out"]) == (
+        5,
+        [f"what lies behind unlikely causes, {more}"],
+    )
+    assert len((await played.bus.flows.of_record(effects[0], most_edges=1000))["edges"]) == 9
     monkeypatch.setattr(flow, "WALK_S", -1.0)
     told = await played.bus.flows.of_record(effects[0])
     assert (told["edges"], len(told["records"])) == ([], 1)
