@@ -15,6 +15,7 @@ from fakebus.broker.fetching import IsolationLevel
 from fakebus.lineage.causes import MOST_RIVALS, Causes
 from fakebus.lineage.group_states import GroupStates, Refusal
 from fakebus.lineage.header_rules import REPLAY_OF, bounded
+from fakebus.lineage.history import NEWEST
 from fakebus.lineage.identities import Identities
 from fakebus.lineage.known_clients import KnownClients
 from fakebus.lineage.known_notes import KnownNotes
@@ -46,7 +47,6 @@ MOST_FOUND = 50
 """Records whose flows are told when they are looked for by an id."""
 MOST_NOTES = 20_000
 """Notes that are looked at for what a service has written."""
-_NEWEST = (1 << 63) - 1
 _CATCH_UP_S = 2.0
 _FAR_BEHIND = 5000
 _FAR_BEHIND_S = 0.02
@@ -159,7 +159,7 @@ class Flows:
         if not groups:
             return _told(place, record, note, who, [], part)
         states = GroupStates(self._broker, KnownNotes(self._store), clients, self._refusal)
-        became = await states.of(place, record, part, known=note is not None)
+        became = await states.of(place, record, part, note)
         return _told(place, record, note, who, became, part)
 
     async def direct_causes(self, places: Iterable[Place]) -> dict[Place, list[Link]]:
@@ -187,7 +187,7 @@ class Flows:
         await self._lineage.settle()
         clients = self._lineage.clients
         own = [n for n, each in clients.by_number.items() if clients.service_of(each) == service]
-        notes = await self._store.notes_of_clients(own, (0, _NEWEST), WRITTEN, MOST_NOTES)
+        notes = await self._store.notes_of_clients(own, (0, NEWEST), WRITTEN, MOST_NOTES)
         found: dict[int, list[tuple[int, int]]] = {}
         for note in notes:
             if note.topic == topic and note.first <= note.last:
@@ -305,7 +305,7 @@ async def answer(
             part = part._replace(state=then.state) if part and then else then or part
         groups = []
         if states is not None and len(told) < MOST_STATES:
-            groups = await states.of(place, record, part, known=note is not None)
+            groups = await states.of(place, record, part, note)
         who = clients.told(note.client) if clients is not None and note is not None else {}
         told[place] = _told(place, record, note, who, groups, part)
         at_ms, seq = (note.at_ms, note.seq) if note else (told[place]["timestamp_ms"], 0)

@@ -9,9 +9,11 @@ from typing import Any
 from fakebus.broker.activity import READ_UNCOMMITTED
 from fakebus.broker.broker import Broker
 from fakebus.broker.groups.group import GroupDescription
-from fakebus.lineage.history import COMMITTED, SENT, SKIPPED
+from fakebus.lineage.clients import THE_BUS
+from fakebus.lineage.history import COMMITTED, LOST_TRACK, NEWEST, SENT, SKIPPED
 from fakebus.lineage.known_clients import KnownClients
 from fakebus.lineage.known_notes import KnownNotes
+from fakebus.lineage.notes import IS_WHERE_A_READER_BEGINS
 from fakebus.lineage.place import Place
 from fakebus.lineage.records import PartOfTransaction
 from fakebus.lineage.transactions import holding_back, name_of
@@ -43,6 +45,12 @@ _ABORTED = MappingProxyType(
         "reason": "its transaction was aborted: readers of committed records leave it out",
     }
 )
+_LOST = "notes of the last moments before the bus was killed are lost"
+_DOUBTS = {
+    "waiting": "{}, as far as is known: " + _LOST,
+    "handled": "the group is past it; if it was sent it is not known: " + _LOST,
+}
+"""What is said of a record where what a group did with it may not have been noted."""
 
 
 class GroupStates:
@@ -64,12 +72,18 @@ class GroupStates:
         self._refusal = refusal
         self.is_past = store.until_ms is not None
         """Whether the states at an earlier time are told, as far as it was noted."""
+        self._losses: list[NoteRow] | None = None
+        """When something may have been done that is not noted, as the bus was killed."""
         self._groups: dict[str, list[str]] = {}
         self._joined: dict[str, list[NoteRow]] = {}
         """When which client became which member, the newest first, by group."""
 
     async def of(
-        self, place: Place, record: Record | None, part: PartOfTransaction | None, *, known: bool
+        self,
+        place: Place,
+        record: Record | None,
+        part: PartOfTransaction | None,
+        written: NoteRow | None,
     ) -> list[dict[str, Any]]:
         """Return the state of a record in each group that has, or had, to do with its topic.
 
@@ -77,36 +91,61 @@ class GroupStates:
             place: where it is, or was.
             record: what is there.
             part: its part in a transaction.
-            known: whether it is known who wrote it, and so all that was done with it since.
+            written: the note of who wrote it; ``None`` if that is not known any more.
         """
+        lost = await self._lost_after(0 if written is None else written.seq)
         sent = await self._store.notes_at(*place, [SENT], _MOST)
         passed = await self._store.notes_at(*place, [*_PASSED, SKIPPED], _MOST)
         found = []
         for group in await self._groups_of(place):
-            members = self._clients.of_group(group)
-            for each in passed:
-                if each.group == group and name_of(each):
-                    # The producer commits what a consumer beside it was sent, a member or not.
-                    members = members.union(self._clients.of_process(each.client))
-            own = [
-                each
-                for each in sent
-                if (self._clients.completed(each).group or group) == group
-                and each.client in members
-            ]
+            own = self._sent_to(group, sent, passed)
             if part is not None and part.state == "aborted":
                 own = [each for each in own if each.detail == READ_UNCOMMITTED]
                 if not own:
                     found.append({"group": group, **_UNTOUCHED, **_ABORTED})
                     continue
             commits = [self._settled(each, own) for each in passed if each.group == group]
-            state = await self._state(group, place, record, own, commits, known=known)
+            unsure = lost is not None and not own and not await self._passed_by(group, place, lost)
+            is_known = written is not None and not unsure
+            if unsure:
+                commits = [each for each in commits if _is_sure(each)]
+            state = await self._state(group, place, record, own, commits, known=is_known)
+            if unsure and (doubt := _DOUBTS.get(state["state"])):
+                state["reason"] = doubt.format(state["reason"])
             if self.is_past and part is not None and part.state == "open" and not own:
                 state |= {"state": "hidden", "reason": "its transaction was open"}
             if part is not None and own and part.state != "committed":
                 state["reason"] += f"; it reads uncommitted, and its transaction is {part.state}"
             found.append({"group": group, **state})
         return found
+
+    def _sent_to(
+        self, group: str, sent: Sequence[NoteRow], passed: Sequence[NoteRow]
+    ) -> list[NoteRow]:
+        """Return those of some notes by which members of a group were sent a record."""
+        members = self._clients.of_group(group)
+        for each in passed:
+            if each.group == group and name_of(each):
+                # The producer commits what a consumer beside it was sent, a member or not.
+                members = members.union(self._clients.of_process(each.client))
+        return [
+            each
+            for each in sent
+            if (self._clients.completed(each).group or group) == group and each.client in members
+        ]
+
+    async def _lost_after(self, seq: int) -> int | None:
+        """Return when notes were lost for the first time after one, by number, if they were."""
+        if self._losses is None:
+            of_all = (THE_BUS,), (0, NEWEST), (LOST_TRACK,), _MOST
+            self._losses = await self._store.notes_of_clients(*of_all)
+        return min((loss.seq for loss in self._losses if loss.seq > seq), default=None)
+
+    async def _passed_by(self, group: str, place: Place, seq: int) -> bool:
+        """Whether a group had passed a record before a note, and so before notes were lost."""
+        where = place.topic, place.partition
+        notes = await self._store.notes_of_group(group, (COMMITTED, SKIPPED), _MOST, *where)
+        return any(each.seq < seq and each.last >= place.offset for each in notes)
 
     def _settled(self, passed: NoteRow, sent: Sequence[NoteRow]) -> NoteRow:
         """Return a note of what a group has passed, by what is known now.
@@ -259,6 +298,11 @@ class GroupStates:
             ):
                 told["state"] = "waiting"
                 told["reason"] = "the group has no member that is subscribed to the topic"
+
+
+def _is_sure(passed: NoteRow) -> bool:
+    """Whether a note says what is so also where it is not known what the group was sent."""
+    return passed.verb != SKIPPED or IS_WHERE_A_READER_BEGINS in passed.detail
 
 
 def _subscribers(description: GroupDescription, topic: str) -> list[str]:

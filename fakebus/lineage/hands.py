@@ -12,7 +12,15 @@ from itertools import groupby, starmap
 from typing import NamedTuple
 
 from fakebus.lineage.clients import THE_BUS
-from fakebus.lineage.history import LOST_TRACK, PRODUCED, VERBS, Candidates, History, SentRange
+from fakebus.lineage.history import (
+    LOST_TRACK,
+    NEWEST,
+    PRODUCED,
+    VERBS,
+    Candidates,
+    History,
+    SentRange,
+)
 from fakebus.lineage.known import Clients, Known
 from fakebus.lineage.notes import MERGE_MS
 from fakebus.lineage.place import Place
@@ -24,7 +32,6 @@ _MOST_BLOCKS = 10
 """That are looked at after a record was sent."""
 _MOST_BEFORE = 2
 _MOST_LOSSES = 100
-_NEWEST = (1 << 63) - 1
 _MOST_NOTES = 2000
 """Notes of a process that are looked at before the first block."""
 
@@ -163,7 +170,7 @@ class Hands:
     ) -> list[NoteRow]:
         notes = await self._store.notes_of_clients(clients, seqs, VERBS, most)
         if self._losses is None:
-            of_all = (THE_BUS,), (0, _NEWEST), (LOST_TRACK,), _MOST_LOSSES
+            of_all = (THE_BUS,), (0, NEWEST), (LOST_TRACK,), _MOST_LOSSES
             self._losses = await self._store.notes_of_clients(*of_all)
         told = list(map(self._clients.completed, reversed(notes)))
         losses = [note for note in self._losses if seqs[0] <= note.seq <= seqs[1]]

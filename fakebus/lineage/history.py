@@ -32,6 +32,8 @@ LOST_TRACK, ENDED = "lost track", "ended"
 _PASSED = (COMMITTED, SKIPPED)
 """A commit of what nobody seemed to have been sent is one of what was sent before it was known that
 two connections belong to one process."""
+NEWEST = (1 << 63) - 1
+"""No note has a higher number."""
 WINDOW_MS = 1000
 _ALWAYS = 1 << 63
 

@@ -7,6 +7,7 @@ import json
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 
 from fakebus.app import BusThread, FakeBus
 from fakebus.cli.main import run
-from fakebus.client.bus_http import BusHttpError
+from fakebus.client.bus_http import BusHttp, BusHttpError
 from fakebus.config import Settings
 from tests.clients.contract import CLIENTS, IMPACT, WHY, check, check_flow
 from tests.clients.flow_scene import (
@@ -410,6 +411,40 @@ def test_a_record_that_never_was_is_said_so_by_exit_code_2(
     with pytest.raises(BusHttpError) as error:
         scene.flow(record)
     assert error.value.status == 404
+
+
+def test_what_was_handled_just_before_the_bus_was_killed_is_not_told_as_skipped(
+    tmp_path: Path,
+) -> None:
+    ready = tmp_path / "ready.json"
+    command = [sys.executable, "-m", "fakebus", "up", "--data", str(tmp_path / "bus.db")]
+    command += ["--kafka", "127.0.0.1:0", "--http", "127.0.0.1:0", "--ready-file", str(ready)]
+
+    @contextlib.contextmanager
+    def bus() -> Iterator[dict[str, Any]]:
+        ready.unlink(missing_ok=True)
+        with subprocess.Popen(command, cwd=tmp_path) as process:
+            deadline = time.monotonic() + WAIT_S
+            while not ready.exists():
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            yield json.loads(ready.read_text())
+            process.kill()
+
+    for offset in range(3):
+        with bus() as told:
+            producer = Producer({"bootstrap.servers": told["bootstrap_servers"], "log_level": 0})
+            producer.produce("orders", b"{}", partition=0)
+            assert producer.flush(WAIT_S) == 0
+            consumer = consume(told["bootstrap_servers"], "billing", "orders", offset)
+            consumer.commit(asynchronous=False)
+        with bus() as told:
+            [record] = BusHttp(told["http_url"]).get("/flow", record=f"orders[0]@{offset}")[
+                "records"
+            ]
+            assert [(each["group"], each["state"]) for each in record["groups"]] == [
+                ("billing", "handled")
+            ]
 
 
 def test_a_text_that_nothing_says_has_no_flow(

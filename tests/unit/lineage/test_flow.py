@@ -386,6 +386,39 @@ async def test_what_was_not_noted_when_the_bus_was_killed_makes_no_other_record_
         assert await again.edges(invoice) == [f"{invoice} -> {parcel} observed 0"]
 
 
+async def test_what_a_group_did_before_the_bus_was_killed_is_not_told_as_skipped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with FakeBus(settings(tmp_path / "bus.db")) as bus:
+        played = Played(bus)
+        orders = [await played.write("shop", "orders") for _ in range(4)]
+        await played.fetch("late", orders[3])
+        await played.commit("late", orders[3])
+        await bus.lineage.settle()
+        monkeypatch.setattr(bus.lineage.store, "add_notes", lambda *_: None)
+        await played.fetch("billing", orders[0])
+        await played.commit("billing", orders[0])
+        await played.fetch("shipping", orders[0])
+    async with FakeBus(settings(tmp_path / "bus.db")) as bus:
+        again = Played(bus)
+        for group in ("shipping", "another"):
+            await again.commit(group, orders[1])
+        newest = await again.write("shop", "orders")
+        for record, group, state in (
+            (orders[0], "late", "skipped"),  # As was known before.
+            (orders[0], "billing", "handled"),
+            (orders[1], "shipping", "handled"),
+            (orders[0], "another", "handled"),
+            (orders[3], "shipping", "waiting"),
+        ):
+            told = await again.state(record, group)
+            assert (group, told["state"]) == (group, state)
+            assert ("bus was killed are lost" in told["reason"]) == (group != "late")
+        await again.commit("shipping", newest)
+        told = await again.state(newest, "shipping")
+        assert (told["state"], "lost" in told["reason"]) == ("skipped", False)
+
+
 async def test_a_rollback_takes_the_flow_back(played: Played) -> None:
     order = await played.write("shop", "orders", ("ce_id", "1"))
     snapshot = await played.bus.broker.snapshots.take()
