@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, NamedTuple
 
+from fakebus.client.offsets import LogRange
 from fakebus.client.positions import POSITION_HELP, Position, PositionKind, parse_position
-from fakebus.cluster.browsing import Matches, Reading, ReadRequest, resolved
+from fakebus.cluster.browsing import Matches, Reading, ReadRequest, record_at, resolved
 from fakebus.cluster.events import Event
 from fakebus.cluster.filters import event_filter
 from fakebus.cluster.header_policies import POLICIES, copied_headers
@@ -214,6 +215,8 @@ async def _resolved(cluster: Cluster, texts: Iterable[str]) -> list[_Left]:
         }
         if not own:
             raise NotFoundError(f"{each.topic} has no partition {each.partition}")
+        if each.end == each.start and each.start.kind is PositionKind.OFFSET:
+            await _check_record(cluster, each, own)
         starts = await resolved(cluster, dict.fromkeys(own, each.start), own)
         ends = {place: log.end for place, log in own.items()}
         if each.end is not None:
@@ -223,6 +226,18 @@ async def _resolved(cluster: Cluster, texts: Iterable[str]) -> list[_Left]:
             ends = await resolved(cluster, dict.fromkeys(own, end), own)
         left.append((each.topic, {str(p.partition): [starts[p], ends[p]] for p in own}))
     return left
+
+
+async def _check_record(
+    cluster: Cluster, record: Range, logs: Mapping[TopicPartition, LogRange]
+) -> None:
+    """Raise NotFoundError if what a range names as one record is not there."""
+    offset = record.start.number
+    there = [place for place, log in logs.items() if log.start <= offset < log.end]
+    if record.partition is None and not there:
+        raise NotFoundError(f"no partition of {record.topic} has a record at offset {offset}")
+    if record.partition is not None:
+        await record_at(cluster, TopicPartition(record.topic, record.partition), offset)
 
 
 async def _emitted(cluster: Cluster, request: ReplayRequest) -> list[Event]:

@@ -87,6 +87,8 @@ def test_records_of_any_cluster_are_replayed(
     producer.close()
     assert run(["replay", f"{topic}[0]@0..1", "--bootstrap-server", servers]) == 0
     assert f"{topic}[0]@1 -> {topic}[0]@4" in capfd.readouterr().out
+    assert run(["replay", f"{topic}[0]@99", "--bootstrap-server", servers]) == 2
+    assert f"there is no {topic}[0]@99: the partition has offsets" in capfd.readouterr().err
     assert [each.value for each in read(client, topic, unique("group"), 5)[3:]] == [b"0", b"1"]
 
     async def origins() -> list[tuple[str, str]]:

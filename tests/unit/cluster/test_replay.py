@@ -213,6 +213,12 @@ async def test_what_is_not_there_is_named(view: Cluster, orders: str) -> None:
         await replay_step(view, ReplayRequest(ranges=[f"{orders}x"]))
     with pytest.raises(NotFoundError, match=f"{orders} has no partition 7"):
         await replay_step(view, ReplayRequest(ranges=[f"{orders}[7]@1"]))
+    for record, told in (
+        (f"{orders}[0]@1", f"there is no {orders}[0]@1: the partition has offsets 0 to 0"),
+        (f"{orders}@1", f"no partition of {orders} has a record at offset 1"),
+    ):
+        with pytest.raises(NotFoundError, match=re.escape(told)):
+            await replay_step(view, ReplayRequest(ranges=[record]))
     with pytest.raises(NotFoundError, match=f"did you mean {orders}"):
         await replay_step(view, ReplayRequest(ranges=[orders], to=f"{orders}x"))
 
