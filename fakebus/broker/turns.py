@@ -100,14 +100,25 @@ async def in_turns(items: Iterable[T]) -> AsyncIterator[T]:
     Args:
         items: what a request names.
     """
-    until = monotonic() + SLICE_S
+    slices = Slices()
     for item in items:
-        if monotonic() > until:
+        await slices.keep()
+        yield item
+
+
+class Slices:
+    """Slices of time, between which the event loop is left to others; see :func:`in_turns`."""
+
+    def __init__(self) -> None:
+        self._until = monotonic() + SLICE_S
+
+    async def keep(self) -> None:
+        """Leave the event loop to others if the slice is used up; called before each item."""
+        if monotonic() > self._until:
             await asyncio.sleep(0)
             loop = asyncio.get_running_loop()
             await _lines.setdefault(loop, Turnstile()).turn()
-            until = monotonic() + SLICE_S
-        yield item
+            self._until = monotonic() + SLICE_S
 
 
 class Pace:

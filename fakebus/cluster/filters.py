@@ -23,6 +23,7 @@ FILTER_HELP = (
 )
 _JOINING = ("and", "or", "not", "contains", "where")
 _MOST_NESTED = 50
+_SHOWN_LETTERS = 100
 _MOST_DIGITS = 300
 MOST_DECODED = 4 << 20
 """Bytes of a key or value that are decoded; of larger ones filters see their beginning as text."""
@@ -251,7 +252,8 @@ class _Parser:
         if root not in ROOTS:
             near = get_close_matches(root, ROOTS, 1)
             meant = near[0] + token.text[len(root) :] if near else f"value.{token.text}"
-            self._refuse(f"there is no field {root!r}; did you mean {meant}?", token.column)
+            shown = root[:_SHOWN_LETTERS], meant[:_SHOWN_LETTERS]
+            self._refuse("there is no field {!r}; did you mean {}?".format(*shown), token.column)
         steps = [
             int(index) if index and len(index) < _MOST_DIGITS else index or name or quoted
             for name, index, quoted in _STEP.findall(token.text[len(root) :])

@@ -10,6 +10,8 @@ from types import MappingProxyType
 
 from aiohttp import web
 
+from fakebus.broker.turns import Slices
+
 WRITE_TIMEOUT_S = 30.0
 """For how long a client may read nothing of what waits for it."""
 _CACHED_NOWHERE = MappingProxyType({"Cache-Control": "no-store"})
@@ -31,10 +33,13 @@ async def event_stream(
         headers: of the answer.
     """
     response = web.StreamResponse(headers={**headers, "Content-Type": "text/event-stream"})
+    slices = Slices()
     async with aclosing(messages):
         try:
             await response.prepare(request)
             async for message in messages:
+                # Dozens may read from the beginning, each with thousands of messages at hand.
+                await slices.keep()
                 text = ":\n\n"
                 if message is not None:
                     name, data, *ids = message
