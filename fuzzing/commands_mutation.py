@@ -14,6 +14,9 @@ ARGUMENTS = (
     *(b"MAXLEN", b"MINID", b"LIMIT", b"ID", b"NOACK", b"GROUP", b"FORCE", b"JUSTID", b"IDLE"),
     *(b"MKSTREAM", b"ENTRIESREAD", b"FULL", b"\xc3\xa9" * 300, b"9223372036854775808"),
 )
+MOST_WORDS = 1_000
+"""That are added at once."""
+MOST_BYTES = 1_500_000
 LENGTHS = (b"-1", b"-2", b"0", b"1", b"1048577", b"536870913", b"99999999999999999999", b"x", b"")
 
 
@@ -42,6 +45,8 @@ class CommandMutator:
         count = choice.choice((1, 1, 1, 3, 30))
         commands = [self._changed(choice.choice(self._commands)) for _ in range(count)]
         data, is_whole = b"".join(map(encoded, commands)), True
+        if len(data) > MOST_BYTES:
+            data, is_whole = data[:MOST_BYTES], False
         if choice.random() < 0.1:
             kind = choice.choice((b"*", b"$"))
             at = data.index(kind)
@@ -66,7 +71,7 @@ class CommandMutator:
             elif kind < 0.95:
                 command[max(at, 1) :] = choice.choice(self._commands)[1:]
             else:
-                command += command[1:] * choice.choice((2, 500))
+                command += (command[1:] * choice.choice((2, 500)))[:MOST_WORDS]
         return command
 
 

@@ -144,9 +144,15 @@ class WorkerConnection:
         """Do as :meth:`call` does, in a read transaction: all it sees is of one moment.
 
         Raises:
-            StorageError: SQLite reported an error, or the connection is closed.
+            StorageError: SQLite reported an error, what was read is no value of its kind, or the
+                connection is closed.
         """
-        return await self.call(_in_read_transaction, function, args, kwargs)
+        try:
+            return await self.call(_in_read_transaction, function, args, kwargs)
+        except (TypeError, ValueError, LookupError) as error:
+            # A byte may also say what type a value has.
+            text = f"a value is not as it was written: {error!r}"
+            raise StorageError(damaged(self.name, text)) from error
 
     def reading(
         self, function: Callable[Concatenate[sqlite3.Connection, P], T]
