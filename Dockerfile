@@ -3,7 +3,7 @@
 #   docker build -t fakebus .
 #   docker run --rm -p 9092:9092 -p 8081:8081 fakebus
 FROM python:3.13-slim AS build
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_COMPILE=1
 WORKDIR /src
 COPY requirements.lock ./
 RUN python -m venv /opt/fakebus \
@@ -13,7 +13,8 @@ COPY fakebus fakebus
 COPY fixtures fixtures
 RUN /opt/fakebus/bin/pip wheel --no-deps --wheel-dir /wheels . \
     && /opt/fakebus/bin/pip install --no-deps /wheels/*.whl \
-    && /opt/fakebus/bin/python -m compileall -q /opt/fakebus/lib \
+    # By hash, as the time of a source is another one with each build.
+    && /opt/fakebus/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/fakebus/lib \
     && rm -rf /opt/fakebus/lib/python3*/site-packages/pip*
 
 FROM python:3.13-slim
