@@ -30,14 +30,17 @@ async def watch_events(call: AdminCall) -> web.StreamResponse:
     if asked.get("verb", "produced") not in VERBS:
         raise RequestError(422, f"verb is one of {', '.join(VERBS)}")
 
+    service, lineage = call.text("service"), call.bus.lineage
+
     def is_wanted(activity: Activity) -> bool:
-        return all(_FIELDS[name](activity) == value for name, value in asked.items())
+        is_own = not service or lineage.service_of(activity.origin) == service
+        return is_own and all(_FIELDS[name](activity) == value for name, value in asked.items())
 
     last = call.request.headers.get("Last-Event-ID", "")
     after = int(last) if last.isascii() and last.isdigit() and len(last) < 20 else None
     if len(_watchers) >= MOST_WATCHERS:
         raise RequestError(503, f"{MOST_WATCHERS} clients watch already")
-    watcher = watch(call.bus.lineage, after, is_wanted)
+    watcher = watch(lineage, after, is_wanted)
     _watchers.add(watcher)
     try:
         return await event_stream(call.request, watcher)

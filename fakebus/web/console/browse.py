@@ -121,20 +121,36 @@ async def request_of(cluster: Cluster, question: Question) -> ReadRequest:
     request = question.request(cluster.now_ms())
     if not question.service:
         return request
+    is_own, also = await written_by(cluster, question), request.matches
+    return replace(request, matches=lambda event: is_own(event) and (also is None or also(event)))
+
+
+async def written_by(cluster: Cluster, question: Question) -> Matches:
+    """Return which records of now the service has written that a question names.
+
+    Raises:
+        NotOnThisCluster: the cluster cannot tell who wrote what.
+    """
     flows = cluster.bus("which service has written a record").flows
     written = {
         number: sorted(ranges)
         for number, ranges in (await flows.written_by(question.service, question.topic)).items()
     }
-    also = request.matches
 
-    def matches(event: Event) -> bool:
+    def is_own(event: Event) -> bool:
         ranges = written.get(event.partition, ())
         at = bisect(ranges, (event.offset, inf)) - 1
-        is_own = at >= 0 and event.offset <= ranges[at][1]
-        return is_own and (also is None or also(event))
+        return at >= 0 and event.offset <= ranges[at][1]
 
-    return replace(request, matches=matches)
+    return is_own
+
+
+async def writers_of(cluster: Cluster, topic: str) -> list[str]:
+    """Return the services that have written a topic; none where nobody can tell."""
+    if cluster.is_external:
+        return []
+    clients = await cluster.bus("who writes").lineage.list_clients()
+    return sorted({each["service"] for each in clients if topic in each["produces"]} - {""})
 
 
 def question_of(topic: str, query: Fields) -> Question:

@@ -95,6 +95,15 @@ async def test_what_clients_do_is_told_as_it_happens_and_from_where_one_was(bus:
         assert deleted.id == later[1].id
 
 
+async def test_only_what_one_service_does_is_told_if_that_is_asked_for(bus: FakeBus) -> None:
+    bill = Origin(front_end="kafka", client_id="billing")
+    async with watching(bus, service="billing", verb="produced") as source:
+        await write(bus, b"1")
+        await bus.broker.produce(TopicPartition("u", 0), batch(b"2"), origin=bill)
+        [told] = await first(source, 1)
+    assert (told.json()["service"], told.json()["topic"]) == ("billing", "u")
+
+
 async def test_who_was_away_too_long_is_told_how_much_was_missed(
     bus: FakeBus, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,14 @@ from aiohttp import web
 
 from fakebus.errors import ConfigError
 from fakebus.real_time import monotonic
-from fakebus.web.console.browse import Question, explain, question_of, row_of
+from fakebus.web.console.browse import (
+    Question,
+    explain,
+    question_of,
+    row_of,
+    writers_of,
+    written_by,
+)
 from fakebus.web.console.call import Call, Page
 from fakebus.web.console.site import HEADERS
 from fakebus.web.errors import RequestError
@@ -31,7 +38,13 @@ async def show(call: Call) -> Page:
     return Page(
         template="live.html",
         status=400 if problem else 200,
-        values={"topic": topic, "question": question, "problem": problem, "rate": MAX_RATE},
+        values={
+            "topic": topic,
+            "question": question,
+            "problem": problem,
+            "rate": MAX_RATE,
+            "services": await writers_of(call.cluster, topic.name),
+        },
     )
 
 
@@ -57,10 +70,12 @@ async def _arriving(
                 second, sent = monotonic(), 0
             seen += len(events)
             rows = []
+            is_own = await written_by(call.cluster, question) if question.service else None
             for event in events:
                 if question.partition and event.partition != int(question.partition):
                     continue
-                if matches is not None and not matches(event):
+                is_wanted = is_own is None or is_own(event)
+                if not is_wanted or (matches is not None and not matches(event)):
                     continue
                 if sent >= MAX_RATE:
                     skipped += 1

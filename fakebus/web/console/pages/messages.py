@@ -26,6 +26,7 @@ from fakebus.web.console.browse import (
     question_of,
     request_of,
     rows_of,
+    writers_of,
 )
 from fakebus.web.console.call import Call, Page
 from fakebus.web.console.responses import attachment
@@ -67,20 +68,12 @@ async def browse(call: Call) -> Page:
             "question": question,
             "limits": LIMITS,
             "rows": rows,
-            "services": await _services(call, topic.name),
+            "services": await writers_of(call.cluster, topic.name),
             "bars": await _bars(call, topic, question),
             "shown": _shown(rows),
             **values,
         },
     )
-
-
-async def _services(call: Call, topic: str) -> list[str]:
-    """Return the services that have written a topic; none where nobody can tell."""
-    if call.cluster.is_external:
-        return []
-    clients = await call.cluster.bus("who writes").lineage.list_clients()
-    return sorted({each["service"] for each in clients if topic in each["produces"]} - {""})
 
 
 async def _bars(call: Call, topic: TopicDetails, question: Question) -> list[Bar]:

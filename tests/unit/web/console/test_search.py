@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from fakebus.lineage.flow import Flows
 from fakebus.web.console.pages import live, search
 from tests.unit.web.console.pages import Browser, Form
 
@@ -100,6 +101,27 @@ def test_records_are_shown_as_they_arrive(browser: Browser, topic: str) -> None:
             _, data = next(messages)
             seen += data["rows"]  # type: ignore[arg-type]
     assert [row["offset"] for row in seen] == [2]
+
+
+def test_only_what_one_service_writes_is_shown_if_that_is_asked_for(
+    browser: Browser, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def written_by(flows: Flows, service: str, name: str) -> dict[int, list[tuple[int, int]]]:
+        return {0: [(1, 1)]} if (service, name) == ("shop", topic) else {}
+
+    monkeypatch.setattr(Flows, "written_by", written_by)
+    browser.write(topic, "before", partition=0)
+    page = browser.get(f"/ui/topics/{topic}/live?service=shop")
+    assert page.forms[-1].fields["service"] == "shop"
+    with stream(browser, f"/ui/topics/{topic}/live/events?service=shop") as messages:
+        for number in (1, 2):
+            browser.write(topic, number, partition=0)
+        data: dict[str, object] = {}
+        seen: list[dict[str, object]] = []
+        while data.get("seen") != 2:
+            _, data = next(messages)
+            seen += data["rows"]  # type: ignore[arg-type]
+    assert [row["offset"] for row in seen] == [1]
 
 
 def test_more_than_the_rate_is_counted_and_not_sent(
