@@ -8,6 +8,7 @@ With --check nothing is written; the exit code says whether the file is current.
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -27,6 +28,7 @@ KAFKA = CHECKOUT / "tools" / "kafka" / "apis.txt"
 SUITES = {
     "test": ["tests/clients/python", "tests/openedx", "tests/plugin"],
     "test-clients": sorted(map(str, (CHECKOUT / "tests" / "clients").glob("test_*.py"))),
+    "test-apps": ["tests/clients/apps"],
     "test-kafka": ["tests/differential/test_secure_tools.py"],
 }
 """Tests with clients that are not ours, by the target of make that runs them."""
@@ -114,11 +116,11 @@ def keep(lines: Iterable[str]) -> None:
     """Write down once what was noted by many processes."""
     newest: dict[tuple[int, str, str], int] = {}
     for line in lines:
-        suite, key, version, software, client_id = line.split("\t")
-        client = client_of(software, client_id)
+        suite, key, version, software, client_id = json.loads(line)
+        client = client_of(software, client_id or "")
         if client is not None:
-            row = int(key), client, suite
-            newest[row] = max(newest.get(row, 0), int(version))
+            row = key, client, suite
+            newest[row] = max(newest.get(row, 0), version)
     REQUESTS.write_text(
         "".join(
             f"{ApiKey(key).name}\t{client}\t{version}\t{suite}\n"

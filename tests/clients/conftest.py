@@ -9,6 +9,9 @@ import pytest
 
 from tests.clients.cluster import CLUSTERS, Cluster, GivenCluster, running_cluster
 
+# Some files import it, and others have it as their plugin: whichever of them comes first.
+pytest.register_assert_rewrite("tests.clients.program_fixtures")
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(

@@ -7,6 +7,7 @@ it starts, so buses in processes of their own are seen too, and nothing of them 
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import sys
 from importlib.machinery import ModuleSpec
@@ -31,7 +32,7 @@ def install(file: Path, suite: str) -> None:
         context, result = begin(self, client, frame)
         row = (
             suite,
-            context.api_key,
+            int(context.api_key),
             context.api_version,
             client.client_software_name,
             context.client_id,
@@ -39,7 +40,7 @@ def install(file: Path, suite: str) -> None:
         if row not in seen:
             seen.add(row)
             with file.open("a", encoding="utf-8") as lines:
-                lines.write("\t".join(map(str, row)) + "\n")
+                lines.write(json.dumps(row) + "\n")
         return context, result
 
     Dispatcher.begin = noting  # type: ignore[method-assign]
