@@ -236,7 +236,11 @@ class TopicAdmin:
                 await deletion
             except StorageError as error:
                 results[reference] = _not_deleted(found[reference], error)
-        return [results[one] for one in dict.fromkeys(wanted) if one in results]
+        # What is named twice is answered once; each that names nothing is a fault of its own.
+        nothing = TopicToDelete()
+        once = [one for one in wanted if one == nothing]
+        once += (one for one in dict.fromkeys(wanted) if one != nothing)
+        return [results[one] for one in once if one in results]
 
     async def _delete(self, topic: Topic) -> None:
         await self._topics.delete(topic)

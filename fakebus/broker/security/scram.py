@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -79,10 +78,14 @@ class ScramCredentials:
             StorageError: nothing was changed, because it could not be stored.
         """
         results: dict[str, BrokerError | None] = {}
-        times = Counter((change.user, change.mechanism) for change in changes)
         for change in changes:
-            if results.get(change.user) is None:
-                results[change.user] = self._problem(change, times)
+            if change.user not in results:
+                results[change.user] = self._problem(change)
+            elif results[change.user] is None:
+                # Also of another mechanism, as in Kafka.
+                results[change.user] = BrokerError(
+                    ErrorCode.DUPLICATE_RESOURCE, "the request changes this user more than once"
+                )
         await self._values.set_all(
             {
                 f"{ScramMechanism(change.mechanism).hash_name} {change.user}": _stored(change)
@@ -92,20 +95,13 @@ class ScramCredentials:
         )
         return results
 
-    def _problem(
-        self, change: ScramChange, times: Mapping[tuple[str, int], int]
-    ) -> BrokerError | None:
+    def _problem(self, change: ScramChange) -> BrokerError | None:
         user, number = change.user, change.mechanism
         if not user:
             return BrokerError(ErrorCode.UNACCEPTABLE_CREDENTIAL, "the user has no name")
         if number not in list(ScramMechanism):
             return BrokerError(
                 ErrorCode.UNSUPPORTED_SASL_MECHANISM, f"there is no SCRAM mechanism {number}"
-            )
-        if times[user, number] > 1:
-            return BrokerError(
-                ErrorCode.DUPLICATE_RESOURCE,
-                "the request changes a credential of this user more than once",
             )
         if change.salted_password is None:
             if self.keys(ScramMechanism(number).hash_name, user) is None:

@@ -89,6 +89,10 @@ class TransactionalWrite(NamedTuple):
         return error
 
 
+_BEFORE_THE_TRANSACTION = (ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.INVALID_GROUP_ID)
+"""Why offsets are refused whatever the transaction; as in Kafka it comes before the member."""
+
+
 def _forget(done: asyncio.Future[None]) -> None:
     if not done.cancelled():
         done.exception()
@@ -111,11 +115,19 @@ def commit_offsets(
         then: called with one error for each offset when they are stored or refused.
     """
     errors, rows = coordinator.groups.admit_offsets(commit)
-    if not rows:
+    if all(error in _BEFORE_THE_TRANSACTION for error in errors):
         then([error or ErrorCode.NONE for error in errors])
         return
     try:
         write.join(coordinator, producer, coordinator.offsets_partition(commit.group_id))
+    except BrokerError as error:
+        code = error.error_code
+        then([each if each in _BEFORE_THE_TRANSACTION else code for each in errors])
+        return
+    if not rows:
+        then([error or ErrorCode.NONE for error in errors])
+        return
+    try:
         stored = coordinator.add_offsets(
             write.transactional_id, producer, commit.group_id, rows, commit.member_id
         )

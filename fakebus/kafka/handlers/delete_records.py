@@ -3,6 +3,7 @@
 Behaviour:
     * The log start offset moves forward at once; offset -1 stands for the high watermark.
     * The answer has the new log start offset, the low watermark, and -1 with an error.
+    * A partition that is named several times is answered once, as it was named last.
     * Logs that keep the newest record of each key refuse: POLICY_VIOLATION.
 
 Version notes:
@@ -10,6 +11,8 @@ Version notes:
 """
 
 from __future__ import annotations
+
+from collections import defaultdict
 
 from fakebus.broker.turns import in_turns
 from fakebus.errors import BrokerError, ErrorCode, StorageError
@@ -32,16 +35,20 @@ async def handle_delete_records(
     request: DeleteRecordsRequest, context: RequestContext
 ) -> DeleteRecordsResponse:
     """Delete records from the start of logs."""
+    wanted: dict[str, dict[int, DeleteRecordsPartition]] = defaultdict(dict)
+    for topic in request.topics:
+        for partition in topic.partitions:
+            wanted[topic.name][partition.partition_index] = partition
     return DeleteRecordsResponse(
         topics=[
             DeleteRecordsTopicResult(
-                name=topic.name,
+                name=name,
                 partitions=[
-                    await _delete(topic.name, partition, context)
-                    async for partition in in_turns(topic.partitions)
+                    await _delete(name, partition, context)
+                    async for partition in in_turns([*partitions.values()])
                 ],
             )
-            async for topic in in_turns(request.topics)
+            async for name, partitions in in_turns([*wanted.items()])
         ]
     )
 

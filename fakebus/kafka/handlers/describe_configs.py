@@ -6,6 +6,7 @@ Behaviour:
     * Resources are topics, this broker, the cluster (a broker without a name), loggers,
       groups and client metrics subscriptions.
     * A resource that is named twice in the same words is answered once.
+    * A resource of a type that there is not refuses the whole request.
     * Secrets have no value. A resource that does not exist has an error of its own.
 
 Version notes:
@@ -20,7 +21,7 @@ from fakebus.broker.config_requests import ResourceType
 from fakebus.broker.configs.describing import DescribedConfig
 from fakebus.broker.configs.keys import documentation_of
 from fakebus.broker.turns import in_turns
-from fakebus.errors import BrokerError
+from fakebus.errors import BrokerError, ErrorCode
 from fakebus.kafka.api import RequestContext, handles
 from fakebus.protocol.api_keys import ApiKey
 from fakebus.protocol.messages import (
@@ -46,6 +47,15 @@ async def handle_describe_configs(
     request: DescribeConfigsRequest, context: RequestContext
 ) -> DescribeConfigsResponse:
     """Show configs."""
+    kinds = {kind.value for kind in ResourceType}
+    strange = [each for each in request.resources if each.resource_type not in kinds]
+    if strange:
+        error = BrokerError(
+            ErrorCode.INVALID_REQUEST, f"there is no resource type {strange[0].resource_type}"
+        )
+        return DescribeConfigsResponse(
+            results=[_refused(each, error) for each in _different(request.resources)]
+        )
     documentation: _Documentation = _no_documentation
     if request.include_documentation:
         documentation = _documentation
@@ -88,12 +98,7 @@ def _describe(
             kind, name, resource.configuration_keys, node_id=context.node_id
         )
     except BrokerError as error:
-        return DescribeConfigsResult(
-            error_code=error.error_code.code,
-            error_message=error.message,
-            resource_type=kind,
-            resource_name=name,
-        )
+        return _refused(resource, error)
     return DescribeConfigsResult(
         error_message="",  # not null, as in Kafka
         resource_type=kind,
@@ -101,6 +106,15 @@ def _describe(
         configs=[
             _config(config, with_synonyms, documentation(kind, config.name)) for config in configs
         ],
+    )
+
+
+def _refused(resource: DescribeConfigsResource, error: BrokerError) -> DescribeConfigsResult:
+    return DescribeConfigsResult(
+        error_code=error.error_code.code,
+        error_message=error.message,
+        resource_type=resource.resource_type,
+        resource_name=resource.resource_name,
     )
 
 

@@ -205,9 +205,11 @@ async def test_topics_are_deleted_by_name_and_by_id(broker: Broker) -> None:
 
 async def test_a_topic_to_delete_has_a_name_or_an_id_but_not_both(broker: Broker) -> None:
     a = await broker.topics.create("a", 1, {})
-    assert await delete(broker, TopicToDelete(name="a", topic_id=a.topic_id), TopicToDelete()) == [
-        ("a", ErrorCode.INVALID_REQUEST),
+    both, nothing = TopicToDelete(name="a", topic_id=a.topic_id), TopicToDelete()
+    assert await delete(broker, nothing, both, nothing) == [
         (None, ErrorCode.INVALID_REQUEST),
+        (None, ErrorCode.INVALID_REQUEST),
+        ("a", ErrorCode.INVALID_REQUEST),
     ]
     assert broker.topics.get("a") is a
 

@@ -23,6 +23,11 @@ from fakebus.wording import counted
 logger = logging.getLogger("fakebus.broker.groups")
 
 _JOINS, _LEAVES, _AWAY = 0, -1, -2
+_MEMBER_FIELDS = (
+    *("rack_id", "process_id", "endpoint", "tags"),
+    *("rebalance_timeout_ms", "client_id", "client_host"),
+)
+"""What a client says of itself; a group needs a new epoch when it is something else."""
 
 
 class StreamsCoordinator(CoordinatedType[StreamsGroup]):
@@ -40,8 +45,8 @@ class StreamsCoordinator(CoordinatedType[StreamsGroup]):
         Raises:
             BrokerError: why it is refused; nothing has changed.
         """
-        for problem in _problems(request):
-            raise BrokerError(ErrorCode.INVALID_REQUEST, problem)
+        for error_code, problem in _problems(request):
+            raise BrokerError(error_code, problem)
         if request.member_epoch == _JOINS:
             groups.make_way(request.group_id, STREAMS)
         group = groups.get(request.group_id)
@@ -171,14 +176,11 @@ class StreamsCoordinator(CoordinatedType[StreamsGroup]):
             member.epoch = 0
         if request.topology is not None:
             group.topology = request.topology
-        for name in ("rack_id", "process_id", "endpoint", "tags"):
+        for name in _MEMBER_FIELDS:
             said = getattr(request, name)
-            if said is not None and said != getattr(member, name):
+            if said not in (None, -1) and said != getattr(member, name):
                 setattr(member, name, said)
                 reason = reason or f"member {member.member_id} has changed"
-        if request.rebalance_timeout_ms != -1:
-            member.rebalance_timeout_ms = request.rebalance_timeout_ms
-        member.client_id, member.client_host = request.client_id, request.client_host
         member.connection = request.connection
         return reason
 
@@ -225,11 +227,28 @@ def _facts(group: StreamsGroup, member: StreamsMember) -> tuple[object, ...]:
     )
 
 
-def _problems(request: StreamsHeartbeat) -> Iterator[str]:
+def _problems(request: StreamsHeartbeat) -> Iterator[tuple[ErrorCode, str]]:
     """Yield what may be asked of no group."""
+    if request.topology is not None:
+        for problem in request.topology.name_problems():
+            yield ErrorCode.STREAMS_INVALID_TOPOLOGY, problem
+    for problem in _request_problems(request):
+        yield ErrorCode.INVALID_REQUEST, problem
+    if request.topology is not None:
+        for topic in request.topology.sized_changelogs():
+            problem = f"Changelog topic {topic.name} must have no number of partitions of its own."
+            yield ErrorCode.STREAMS_INVALID_TOPOLOGY, problem
+
+
+def _request_problems(request: StreamsHeartbeat) -> Iterator[str]:
     epoch = request.member_epoch
-    for name, text in (("MemberId", request.member_id), ("GroupId", request.group_id)):
-        if not text.strip():
+    for name, text in (
+        ("MemberId", request.member_id),
+        ("GroupId", request.group_id),
+        ("InstanceId", request.instance_id),
+        ("RackId", request.rack_id),
+    ):
+        if text is not None and not text.strip():
             yield f"{name} can't be empty."
     if epoch < _AWAY:
         yield f"MemberEpoch is {epoch}, but must be greater than or equal to {_AWAY}."
@@ -239,8 +258,11 @@ def _problems(request: StreamsHeartbeat) -> Iterator[str]:
         yield "Static membership is not yet supported."
     if epoch == _JOINS:
         yield from _join_problems(request)
-    elif request.topology is not None:
+        return
+    if request.topology is not None:
         yield "Topology can only be provided when (re-)joining."
+    if request.warmup:
+        yield "WarmupTasks must be null or empty."
 
 
 def _join_problems(request: StreamsHeartbeat) -> Iterator[str]:

@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, field
 from enum import IntEnum
 from typing import Any, NamedTuple
 
+from fakebus.broker.topic_names import is_internal, topic_name_problem
+
 MAX_TASKS = 20_000
 MAX_NAMES = 4000
 """Names of topics in a topology, with its subtopologies; large applications have a tenth of it."""
@@ -100,6 +102,23 @@ class Topology:
         """Yield the topics that are its own."""
         for each in self.subtopologies:
             yield from (*each.repartition_sources, *each.changelogs)
+
+    def name_problems(self) -> Iterator[str]:
+        """Yield why topics that it names cannot be those of an application."""
+        for each in self.subtopologies:
+            changelogs = (topic.name for topic in each.changelogs)
+            for name in (*each.sources, *each.repartition_sinks, *changelogs):
+                problem = topic_name_problem(name)
+                if problem is None and is_internal(name):
+                    problem = f"{name} is a topic of Kafka's own"
+                if problem is not None:
+                    yield problem
+
+    def sized_changelogs(self) -> Iterator[InternalTopic]:
+        """Yield the changelogs that bring a size, which follows from others."""
+        return (
+            topic for each in self.subtopologies for topic in each.changelogs if topic.partitions
+        )
 
     def encode(self) -> dict[str, Any]:
         """Return it as JSON has it."""

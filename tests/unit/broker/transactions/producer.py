@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from fakebus.broker.appending import LogAppendInfo
 from fakebus.broker.broker import Broker
@@ -51,10 +52,12 @@ class TransactionalProducer:
         self.sequences[to] = self.sequences.get(to, 0) + len(values)
         return info
 
-    async def commit_offset(self, group: str, offset: int, of: TopicPartition = T0) -> ErrorCode:
+    async def commit_offset(
+        self, group: str, offset: int, of: TopicPartition = T0, **member: Any
+    ) -> ErrorCode:
         told: asyncio.Future[list[ErrorCode]] = asyncio.get_running_loop().create_future()
         commit = OffsetCommit(
-            group_id=group, offsets=[PartitionOffset(*of, offset)], transactional=True
+            group_id=group, offsets=[PartitionOffset(*of, offset)], transactional=True, **member
         )
         write = TransactionalWrite(self.name, True)
         commit_offsets(write, self.identity, commit, self.broker.transactions, told.set_result)

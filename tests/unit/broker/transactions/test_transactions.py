@@ -178,6 +178,18 @@ async def test_offsets_of_a_transaction_count_when_it_commits(
     assert broker.group_coordinator.committed_offset("g", T0) == (5 if commit else None)
 
 
+async def test_a_producer_is_known_before_the_member_that_its_offsets_come_from(
+    producer: TransactionalProducer,
+) -> None:
+    member = {"member_id": "nobody", "generation_id": 3}
+    nothing = TopicPartition("nothing", 0)
+    assert await producer.commit_offset("g", 5, **member) is ErrorCode.GROUP_ID_NOT_FOUND
+    producer.name = "somebody else"
+    assert await producer.commit_offset("g", 5, **member) is ErrorCode.INVALID_PRODUCER_ID_MAPPING
+    assert await producer.commit_offset("g", 5, nothing) is ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    assert await producer.commit_offset("", 5) is ErrorCode.INVALID_GROUP_ID
+
+
 async def test_offsets_of_a_topic_that_was_deleted_meanwhile_are_not_committed(
     broker: Broker, producer: TransactionalProducer
 ) -> None:

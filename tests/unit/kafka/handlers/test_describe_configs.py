@@ -77,7 +77,7 @@ async def test_every_kind_of_resource_has_documentation(
 async def test_a_resource_that_does_not_exist_is_an_error_beside_the_others(
     broker: Broker,
 ) -> None:
-    wanted = request((TOPIC, "nope"), (BROKER, "2"), (77, "x"), (BROKER, ""), keys=["foo"])
+    wanted = request((TOPIC, "nope"), (BROKER, "2"), (BROKER, ""), keys=["foo"])
     response = await call(handle_describe_configs, wanted, broker)
     assert [
         (result.resource_type, result.resource_name, result.error_code, result.configs)
@@ -85,10 +85,17 @@ async def test_a_resource_that_does_not_exist_is_an_error_beside_the_others(
     ] == [
         (TOPIC, "nope", 3, []),
         (BROKER, "2", 42, []),
-        (77, "x", 42, []),
         (BROKER, "", 0, []),
     ]
     assert "'2'" in response.results[1].error_message
+
+
+async def test_a_type_that_there_is_not_refuses_the_whole_request(broker: Broker) -> None:
+    response = await call(handle_describe_configs, request((BROKER, ""), (77, "x")), broker)
+    assert [(one.resource_name, one.error_code, one.configs) for one in response.results] == [
+        ("", 42, []),
+        ("x", 42, []),
+    ]
 
 
 async def test_a_secret_has_no_value(broker: Broker) -> None:

@@ -255,6 +255,47 @@ async def test_a_topology_stays_as_long_as_the_group_has_members(thread: Thread)
     assert answer.error_code == ErrorCode.INVALID_REQUEST.code
 
 
+@pytest.mark.parametrize(
+    ("names", "error"),
+    [
+        ({"source_topics": ["not a name"]}, ErrorCode.STREAMS_INVALID_TOPOLOGY),
+        ({"source_topics": ["__consumer_offsets"]}, ErrorCode.STREAMS_INVALID_TOPOLOGY),
+        ({"repartition_sink_topics": [""]}, ErrorCode.STREAMS_INVALID_TOPOLOGY),
+        (
+            {"state_changelog_topics": [TopicInfo(name="store", partitions=3)]},
+            ErrorCode.STREAMS_INVALID_TOPOLOGY,
+        ),
+        ({"source_topic_regex": ["in.*"]}, ErrorCode.INVALID_REQUEST),
+    ],
+)
+async def test_a_topology_names_topics_that_an_application_may_have(
+    thread: Thread, names: dict[str, Any], error: ErrorCode
+) -> None:
+    part = StreamsGroupHeartbeatRequestSubtopology(subtopology_id="0", **names)
+    wanted = StreamsGroupHeartbeatRequestTopology(epoch=0, subtopologies=[part])
+    tasks: dict[str, Any] = {"active_tasks": [], "standby_tasks": [], "warmup_tasks": []}
+    answer = await thread.ask(0, rebalance_timeout_ms=1000, topology=wanted, **tasks)
+    assert answer.error_code == error.code
+
+
+async def test_a_rack_has_a_name_and_only_a_client_that_joins_may_speak_of_warm_up_tasks(
+    thread: Thread,
+) -> None:
+    await thread.join()
+    for fields in ({"rack_id": ""}, {"warmup_tasks": wire({"0": [0]})}):
+        answer = await thread.ask(thread.epoch, **fields)
+        assert answer.error_code == ErrorCode.INVALID_REQUEST.code
+
+
+async def test_another_rebalance_timeout_is_another_epoch(
+    clock: ManualClock, thread: Thread
+) -> None:
+    await thread.join()
+    clock.advance(2)
+    before = (await thread.join()).member_epoch
+    assert (await thread.join(rebalance_timeout_ms=50_000)).member_epoch == before + 1
+
+
 async def test_endpoints_are_told_with_what_is_there(thread: Thread) -> None:
     answer = await thread.join(user_endpoint=Endpoint(host="here", port=80))
 
