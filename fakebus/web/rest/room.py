@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -33,20 +35,28 @@ class RestState:
         self._bus = bus
         self._shared: tuple[Consumers, Producing] | None = None
 
-    def call(self, request: web.Request) -> RestCall:
+    async def call(self, request: web.Request) -> RestCall:
         """Return the call of a route of version 2."""
+        await self._import()
         from fakebus.web.rest.call import RestCall
 
         return RestCall(self._bus, request, *self._get())
 
-    def v3_call(self, request: web.Request) -> V3Call:
+    async def v3_call(self, request: web.Request) -> V3Call:
         """Return the call of a route of version 3; RequestError 404 for another cluster."""
+        await self._import()
         from fakebus.web.rest.v3.call import UNKNOWN_TOPIC, V3Call
 
         cluster_id = request.match_info.get("cluster", self._bus.broker.cluster_id)
         if cluster_id != self._bus.broker.cluster_id:
             raise RequestError(404, f"Cluster {cluster_id[:300]} cannot be found.")
         return V3Call(self._bus, request, *self._get(), UNKNOWN_TOPIC, 404)
+
+    async def _import(self) -> None:
+        if self._shared is None:
+            # It takes long, and others are served meanwhile.
+            for name in ("consumers", "producing", "v3.call"):
+                await asyncio.to_thread(import_module, f"fakebus.web.rest.{name}")
 
     def _get(self) -> tuple[Consumers, Producing]:
         # What few clients ask for need not delay the start.
@@ -91,7 +101,7 @@ class RestRoom:
                 accepted = accepted_types(request.headers.get("Accept", ""))
                 if request.can_read_body:
                     body_format(content_type(request))
-                found = await handler(self._state.call(request))
+                found = await handler(await self._state.call(request))
             except FakebusError as error:
                 raise _labelled(refusal(error), PLAIN) from None
             except RequestError as error:
@@ -149,10 +159,10 @@ class RestV3Room:
         return _serving(self._state.v3_call, handler)
 
 
-def _serving(call: Callable[[web.Request], RestCall], handler: RoomHandler) -> Handler:
+def _serving(call: Callable[[web.Request], Awaitable[RestCall]], handler: RoomHandler) -> Handler:
     async def answer(request: web.Request) -> web.StreamResponse:
         try:
-            found = await handler(call(request))
+            found = await handler(await call(request))
         except FakebusError as error:
             raise _labelled(refusal(error), "application/json") from None
         except RequestError as error:

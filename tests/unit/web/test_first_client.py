@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import cast
@@ -132,3 +134,31 @@ async def test_what_cannot_be_loaded_is_logged_and_its_clients_are_dropped(
 def test_the_first_request_is_answered_as_any_other() -> None:
     with http_bus() as bus:
         assert connect(bus).request("GET", "/subjects").json == []
+
+
+def test_what_the_rest_proxy_needs_is_not_imported_on_the_loop() -> None:
+    script = """
+import builtins, sys, threading, urllib.error, urllib.request
+from fakebus.addresses import Address
+from fakebus.app import BusThread, FakeBus
+from fakebus.config import Settings
+
+late = []
+real = builtins.__import__
+
+def noted(name, *more, **named):
+    if threading.current_thread().name == "fakebus" and name not in sys.modules:
+        if name.startswith("fakebus.web.rest"):
+            late.append(name)
+    return real(name, *more, **named)
+
+any_port = (Address("127.0.0.1", 0),)
+with BusThread(FakeBus(Settings(data=None, kafka=any_port, http=any_port))) as running:
+    builtins.__import__ = noted
+    try:
+        urllib.request.urlopen(running.bus.http_url + "/v3/clusters").read()
+    except urllib.error.HTTPError:
+        pass
+assert not late, late
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)
