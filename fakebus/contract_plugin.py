@@ -40,6 +40,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def _service(config: pytest.Config) -> str:
+    if config.getoption("fakebus_service") == "":
+        raise pytest.UsageError("--fakebus-service is empty: write one, or leave it out")
     return str(config.getoption("fakebus_service") or config.getini("fakebus_service"))
 
 
@@ -59,8 +61,14 @@ def pytest_configure(config: pytest.Config) -> None:
 def _consumed(markers: Iterable[pytest.Mark]) -> tuple[str, ...]:
     for marker in markers:
         topics = marker.kwargs.get("consumes")
+        if isinstance(topics, str):
+            return (topics,)
+        if isinstance(topics, list | tuple | set | frozenset):
+            return tuple(map(str, topics))
         if topics is not None:
-            return (topics,) if isinstance(topics, str) else tuple(topics)
+            raise pytest.Collector.CollectError(
+                f"consumes is the name of a topic or a list of names, not {topics!r}"
+            )
     return ()
 
 

@@ -48,6 +48,8 @@ _MARKER = (
     "what this test wants of its bus; needs names what not every Kafka can do: faults, brokers, "
     "clock, snapshot, flows, registry; consumes names topics whose shared events the test runs over"
 )
+_MOST = 10_000
+"""As many partitions as a request may ask a bus for."""
 _HANDLE: pytest.StashKey[TestBus] = pytest.StashKey()
 
 
@@ -88,8 +90,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the marker."""
+    """Declare the marker, and refuse options that would be without effect."""
     config.addinivalue_line("markers", _MARKER)
+    option = config.getoption
+    # As by scripts whose variables are not set: the tests would run on a bus that nobody meant.
+    for name in ("bootstrap", "registry", "fixtures"):
+        given = option(f"fakebus_{name}")
+        if given is not None and not all([given] if isinstance(given, str) else given):
+            raise pytest.UsageError(f"--fakebus-{name} is empty: write one, or leave it out")
+    if option("fakebus_registry") and not option("fakebus_bootstrap"):
+        raise pytest.UsageError(
+            "--fakebus-registry is for the Kafka of --fakebus-bootstrap: name that, too; a bus of "
+            "the tests' own has a registry"
+        )
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
@@ -185,15 +198,15 @@ def _isolation(value: Any) -> str | None:
     return value or None
 
 
-def _above_zero(name: str, value: Any) -> int | None:
+def _count(name: str, value: Any) -> int | None:
     if value is None or value == "":
         return None
     try:
-        count = int(value)
+        count = 0 if isinstance(value, bool | float) else int(value)
     except (TypeError, ValueError):
         count = 0
-    if count < 1:
-        raise pytest.UsageError(f"{name} is a whole number above 0, not {value!r}")
+    if not 1 <= count <= _MOST:
+        raise pytest.UsageError(f"{name} is a whole number from 1 to {_MOST}, not {value!r}")
     return count
 
 
@@ -219,7 +232,7 @@ def _wishes(item: pytest.Item) -> _Wishes:
     fixtures = _texts("fixtures", arguments.get("fixtures", ()))
     return _Wishes(
         fixtures=tuple(set_path(name, item.path.parent) for name in fixtures),
-        partitions=_above_zero("partitions", arguments.get("partitions")),
+        partitions=_count("partitions", arguments.get("partitions")),
         isolation=_isolation(arguments.get("isolation")),
         set=configs,
         needs=needs,
@@ -260,8 +273,8 @@ def fakebus_settings(pytestconfig: pytest.Config) -> Settings:
     with _plain_errors():
         return bus_settings(
             fixtures=_session_fixtures(pytestconfig),
-            partitions=_above_zero("partitions", partitions),
-            brokers=_above_zero("brokers", brokers) or 1,
+            partitions=_count("partitions", partitions),
+            brokers=_count("brokers", brokers) or 1,
             configs=parse_assignments(
                 [*pytestconfig.getini("fakebus_set"), *option("fakebus_set")],
             ),

@@ -382,7 +382,8 @@ class TopicAdmin:
 
         Raises:
             BrokerError: UNKNOWN_TOPIC_OR_PARTITION when it is not allowed or
-                auto.create.topics.enable is off, INVALID_TOPIC_EXCEPTION for a bad name.
+                auto.create.topics.enable is off, INVALID_TOPIC_EXCEPTION for a bad name,
+                POLICY_VIOLATION for too many partitions.
             StorageError: the topic could not be stored.
         """
         problem = topic_name_problem(name)
@@ -395,6 +396,11 @@ class TopicAdmin:
             raise BrokerError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no topic {name}")
         self._check_name(name, self._topics.colliding(name))
         partitions, configs = self._auto_created(name)
+        if partitions > MAX_NEW_PARTITIONS:
+            raise BrokerError(
+                ErrorCode.POLICY_VIOLATION,
+                f"num.partitions is {partitions}; {MAX_NEW_PARTITIONS} are allowed",
+            )
         return await self._topics.create(name, partitions, configs)
 
     async def create_internal(self, name: str) -> Topic:

@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, ClassVar
 
+from fakebus.errors import ConfigError
 from fakebus.fixture_files.set_sources import set_path
 from fakebus.testing.embedded_bus import EmbeddedBus, bus_settings
 from fakebus.testing.external_bus import ExternalBus
@@ -55,6 +56,11 @@ class FakebusTestCase(unittest.TestCase):
 
     fakebus: TestBus
 
+    def __getattr__(self, name: str) -> Any:
+        if name == "fakebus":
+            raise AttributeError("there is no self.fakebus yet: begin setUp with super().setUp()")
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
     @classmethod
     def fakebus_addresses(cls) -> Addresses:
         """Return where the bus is, for ``setUpClass`` and what lives longer than a test."""
@@ -84,9 +90,15 @@ class FakebusTestCase(unittest.TestCase):
         """Give the test its bus, and take back at its end what it has done there.
 
         Raises:
-            ConfigError: a config is not known or not valid, or the Kafka does not answer.
+            ConfigError: a config or the isolation is not known or not valid, or the Kafka does
+                not answer.
             FixtureError: a fixture set has problems.
         """
+        known = [each.value for each in Isolation]
+        if self.fakebus_isolation not in known:
+            raise ConfigError(
+                f"fakebus_isolation is one of {', '.join(known)}, not {self.fakebus_isolation!r}"
+            )
         self.fakebus = self.enterContext(self._bus().test(Isolation(self.fakebus_isolation)))
         super().setUp()
 
@@ -117,5 +129,5 @@ class FakebusTestCase(unittest.TestCase):
         return call_asynchronously if inspect.iscoroutinefunction(method) else call
 
     def _add_timeline(self, failure: Exception) -> None:
-        if not isinstance(failure, unittest.SkipTest):
+        if "fakebus" in self.__dict__ and not isinstance(failure, unittest.SkipTest):
             failure.add_note(f"fakebus timeline:\n{self.fakebus.timeline() or 'nothing happened'}")

@@ -171,6 +171,8 @@ def test_it(fakebus, shared_event):
     assert "topics with events: orders, shipments" in output
     (shared / "orders.ndjson").write_text("{")
     assert "orders.ndjson:1:" in run(pytester, "billing", errors=1)
+    pytester.makepyfile("import pytest\n\n@pytest.mark.fakebus(consumes=5)\ndef test_it(): pass\n")
+    assert "the name of a topic or a list of names, not 5" in run(pytester, "billing", errors=1)
 
 
 @pytest.mark.usefixtures("shared")

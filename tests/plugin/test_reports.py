@@ -55,6 +55,14 @@ def test_partitions(fakebus): pass
 def test_no_partitions(fakebus): pass
 
 
+@pytest.mark.fakebus(partitions=10**9)
+def test_many_partitions(fakebus): pass
+
+
+@pytest.mark.fakebus(partitions=1.5)
+def test_half_a_partition(fakebus): pass
+
+
 @pytest.mark.fakebus(set=["a=b"])
 def test_set(fakebus): pass
 
@@ -62,11 +70,11 @@ def test_set(fakebus): pass
 @pytest.mark.fakebus(needs=3)
 def test_needs(fakebus): pass
 """
-    output = run(pytester, code, errors=6)
+    output = run(pytester, code, errors=8)
     assert "there is no broker config 'num.partitionz'; did you mean num.partitions?" in output
     assert "create it with a file fakebus.yaml" in output
-    assert "partitions is a whole number above 0, not 'three'" in output
-    assert "partitions is a whole number above 0, not 0" in output
+    assert "partitions is a whole number from 1 to 10000, not 'three'" in output
+    assert "partitions is a whole number from 1 to 10000, not 0" in output
     assert "set is a dictionary of broker configs, not ['a=b']" in output
     assert "needs is a text or a list of texts, not 3" in output
     assert "pytest_plugin.py" not in output
@@ -76,8 +84,8 @@ def test_needs(fakebus): pass
     ("line", "says"),
     [
         ("fakebus_isolation = undo", "isolation is one of rollback"),
-        ("fakebus_partitions = many", "partitions is a whole number above 0, not 'many'"),
-        ("fakebus_brokers = 0", "brokers is a whole number above 0, not '0'"),
+        ("fakebus_partitions = many", "partitions is a whole number from 1 to 10000, not 'many'"),
+        ("fakebus_brokers = 0", "brokers is a whole number from 1 to 10000, not '0'"),
         ("fakebus_set = num.partitions", "num.partitions"),
     ],
 )
@@ -88,6 +96,23 @@ def test_a_mistake_in_the_ini_file_is_told_without_a_traceback(
     output = run(pytester, "\ndef test_it(fakebus): pass\n", errors=1)
     assert says in output
     assert "pytest_plugin.py" not in output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--fakebus-bootstrap", ""), "--fakebus-bootstrap is empty"),
+        (("--fakebus-fixtures", ""), "--fakebus-fixtures is empty"),
+        (("--fakebus-service", ""), "--fakebus-service is empty"),
+        (("--fakebus-registry", "http://127.0.0.1:1"), "name that, too"),
+    ],
+)
+def test_options_without_effect_are_refused(
+    pytester: pytest.Pytester, arguments: tuple[str, ...], says: str
+) -> None:
+    plugins = ("fakebus.pytest_plugin", "fakebus.contract_plugin")
+    with pytest.raises(pytest.UsageError, match=says):
+        pytester.parseconfigure(*(word for each in plugins for word in ("-p", each)), *arguments)
 
 
 def test_what_others_have_written_cannot_forge_a_line_of_a_report(

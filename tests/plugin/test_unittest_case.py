@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import unittest
 from pathlib import Path
 
 import pytest
 
+from fakebus.testing import FakebusTestCase
 from tests.plugin.test_options import fixture_set
 
 PROJECT = {
@@ -176,3 +178,31 @@ def test_unittest_tells_what_happened_on_the_bus(project: Path) -> None:
     for text in ("apples", "pears"):
         assert f"orders[0]@0  value={text}  produced by the test" in output
     assert "there is no broker config 'num.partitionz'; did you mean num.partitions?" in output
+
+
+def _error_of(case: FakebusTestCase) -> str:
+    result = unittest.TestResult()
+    case.run(result)
+    [(_, text)] = result.errors
+    return text.splitlines()[-1]
+
+
+def test_a_set_up_that_leaves_ours_out_is_told_what_to_begin_with() -> None:
+    class Case(FakebusTestCase):
+        def setUp(self) -> None:
+            pass
+
+        def runTest(self) -> None:  # noqa: N802 - unittest's name
+            self.fakebus.publish("t", "x")
+
+    assert "begin setUp with super().setUp()" in _error_of(Case())
+
+
+def test_an_isolation_that_there_is_not_is_told() -> None:
+    class Case(FakebusTestCase):
+        fakebus_isolation = "rolback"
+
+        def runTest(self) -> None:  # noqa: N802 - unittest's name
+            pass
+
+    assert "is one of rollback, advance, namespace" in _error_of(Case())

@@ -30,6 +30,15 @@ async def test_defaults_stand_for_the_brokers_configs(broker: Broker) -> None:
     assert len(topic.partitions) == 3
 
 
+async def test_a_topic_that_is_only_asked_for_has_no_more_partitions_than_one_created(
+    broker: Broker,
+) -> None:
+    broker.config.static["num.partitions"] = str(2**31 - 1)
+    with pytest.raises(BrokerError, match="10000 are allowed"):
+        await broker.topic_admin.auto_create("t", allowed=True)
+    assert broker.topics.get("t") is None
+
+
 async def test_configs_are_the_topics_own(broker: Broker) -> None:
     configs = [("retention.ms", "5"), ("cleanup.policy", "compact,delete")]
     [created] = await broker.topic_admin.create_topics([NewTopic(name="t", configs=configs)])
