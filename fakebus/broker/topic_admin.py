@@ -382,8 +382,7 @@ class TopicAdmin:
 
         Raises:
             BrokerError: UNKNOWN_TOPIC_OR_PARTITION when it is not allowed or
-                auto.create.topics.enable is off, INVALID_TOPIC_EXCEPTION for a bad name,
-                POLICY_VIOLATION for too many partitions.
+                auto.create.topics.enable is off, INVALID_TOPIC_EXCEPTION or POLICY_VIOLATION.
             StorageError: the topic could not be stored.
         """
         problem = topic_name_problem(name)
@@ -396,11 +395,8 @@ class TopicAdmin:
             raise BrokerError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no topic {name}")
         self._check_name(name, self._topics.colliding(name))
         partitions, configs = self._auto_created(name)
-        if partitions > MAX_NEW_PARTITIONS:
-            raise BrokerError(
-                ErrorCode.POLICY_VIOLATION,
-                f"num.partitions is {partitions}; {MAX_NEW_PARTITIONS} are allowed",
-            )
+        if problem := self._too_many([NewTopic(name=name, partitions=partitions)]):
+            raise BrokerError(ErrorCode.POLICY_VIOLATION, problem)
         return await self._topics.create(name, partitions, configs)
 
     async def create_internal(self, name: str) -> Topic:
