@@ -385,11 +385,9 @@ class TopicAdmin:
                 auto.create.topics.enable is off, INVALID_TOPIC_EXCEPTION or POLICY_VIOLATION.
             StorageError: the topic could not be stored.
         """
-        problem = topic_name_problem(name)
-        if problem is not None:
+        if problem := topic_name_problem(name):
             raise BrokerError(ErrorCode.INVALID_TOPIC_EXCEPTION, problem)
-        existing = self._topics.get(name)
-        if existing is not None:
+        if existing := self._topics.get(name):
             return existing
         if not allowed or not self._config.get_bool("auto.create.topics.enable"):
             raise BrokerError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no topic {name}")
