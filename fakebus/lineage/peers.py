@@ -36,9 +36,35 @@ _LOOK_AT_ONCE_S = 0.001
 _AT_ONCE = 4
 """Look-ups."""
 _MOST_SPENT_S = 0.3
+_MOST_SPENT_AT_ONCE_S = 0.02
+"""A turn of the loop may accept a thousand clients, of one process with as many files."""
 _SHARE = 0.2
-"""When clients come in crowds: how much of a processor looking for them may take at once, and then
+"""When clients come in crowds: how much of a processor looking for them may take at first, and then
 its share."""
+
+
+class _Allowance:
+    """Allowance of a processor's time, which grows again by the share of it that may be spent."""
+
+    def __init__(self, most_s: float) -> None:
+        self._most_s = most_s
+        self._spent_s = 0.0
+        self._ended_s = 0.0
+
+    def spend(self, took_s: float) -> None:
+        """Note what was spent."""
+        self._renew()
+        self._spent_s += took_s
+
+    def wait_s(self) -> float:
+        """Return the seconds until more may be spent."""
+        self._renew()
+        return max(0.0, (self._spent_s - self._most_s) / _SHARE)
+
+    def _renew(self) -> None:
+        now_s = monotonic()
+        self._spent_s = max(0.0, self._spent_s - _SHARE * (now_s - self._ended_s))
+        self._ended_s = now_s
 
 
 class PeerFinder:
@@ -59,18 +85,22 @@ class PeerFinder:
         self._known = deque([os.getpid()], maxlen=_KNOWN_PROCESSES)
         self._names: dict[str, str] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._spent_s = 0.0
-        self._ended_s = 0.0
+        self._allowed = _Allowance(_MOST_SPENT_S)
+        self._allowed_at_once = _Allowance(_MOST_SPENT_AT_ONCE_S)
 
     def look_for(self, peer: Peer) -> None:
         """Find out who a peer is, at once or in the background."""
-        inode = self._sockets.inode(_connection(peer))
-        if inode:
-            # The one that has connected last, or one that has just been started.
-            new = islice(all_processes(), 8)
-            likely = chain(islice(self._known, 2), new, self._known)
-            owners = owners_of([inode], likely, within_s=_LOOK_AT_ONCE_S)
-            self._take(peer, owners.get(inode))
+        inode = None
+        if not self._allowed_at_once.wait_s():
+            began_s = time.thread_time()
+            inode = self._sockets.inode(_connection(peer))
+            if inode:
+                # The one that has connected last, or one that has just been started.
+                new = islice(all_processes(), 8)
+                likely = chain(islice(self._known, 2), new, self._known)
+                owners = owners_of([inode], likely, within_s=_LOOK_AT_ONCE_S)
+                self._take(peer, owners.get(inode))
+            self._allowed_at_once.spend(time.thread_time() - began_s)
         if peer.process is not None or len(self._waiting) >= _MOST_WAITING:
             self._found(peer)
             return
@@ -102,18 +132,15 @@ class PeerFinder:
                 logger.debug("the processes of clients cannot be told: %s", error)
             for peer in peers:
                 self._found(peer)
-            now_s = monotonic()
-            self._spent_s = max(0.0, self._spent_s - _SHARE * (now_s - self._ended_s))
-            self._ended_s = now_s
-            if self._spent_s > _MOST_SPENT_S:
-                await asyncio.sleep((self._spent_s - _MOST_SPENT_S) / _SHARE)
+            if wait_s := self._allowed.wait_s():
+                await asyncio.sleep(wait_s)
 
     async def _find(self, peers: Mapping[Peer, int | None]) -> None:
         if any(inode != 0 for inode in peers.values()):
             # A client may be gone in milliseconds: each turn of the thread is worth waiting for.
             look = partial(_owners, peers, list(self._known))
             found, took_s = await asyncio.to_thread(politely, look)
-            self._spent_s += took_s
+            self._allowed.spend(took_s)
             for peer, process in found.items():
                 self._take(peer, process)
         for peer in peers:
