@@ -141,8 +141,8 @@ class Clients:
         """The highest number in use."""
         self._by_key: dict[tuple[object, ...], Client] = {}
         self._runs: WeakValueDictionary[tuple[object, ...], Run] = WeakValueDictionary()
-        self._resolved: dict[tuple[object, ...], WeakSet[Run]] = {}
-        """The runs of processes that were found, by what their connections looked like before."""
+        self._found: dict[tuple[object, ...], WeakSet[Run]] = {}
+        """The runs of processes that were found, by what their connections look like."""
         self._forgotten: list[int] = []
         self._bus = Client(THE_BUS, 0, 0, {name: [] for name in _LISTS}, Run())
 
@@ -151,7 +151,7 @@ class Clients:
         self.by_number.clear()
         self._by_key.clear()
         self._runs.clear()
-        self._resolved.clear()
+        self._found.clear()
         for row in rows:
             facts = {**{name: [] for name in _LISTS}, **row.facts}
             client = Client(*row[:3], facts, self._run_of(facts), is_old=True, stored_ms=row[2])
@@ -218,18 +218,28 @@ class Clients:
             key = process["pid"], process["started"]
         elif not facts.get("is_shared", True):
             key = (facts["address"],)
-        return self._runs.setdefault(key, Run())
+        run = self._runs.setdefault(key, Run())
+        if process is not None:
+            looks = looks_of(facts)
+            make_room(self._found, looks)
+            self._found.setdefault(looks, WeakSet()).add(run)
+        return run
 
     def runs_of(self, client: Client) -> list[Run]:
         """Return the runs that may be of a client's process: one, unless that is not known.
 
-        It may be that of another connection, of the same process, that was looked up in time.
+        It may be that of another connection, of the same process, that was looked up in time, or in
+        vain.
         """
-        found = [client.run]
-        if client is not self._bus and client.facts["process"] is None:
-            alike = self._resolved.get(_key(client.facts), ())
-            found += [run for run in alike if run is not client.run]
-        return found
+        if client is self._bus:
+            return [client.run]
+        looks = looks_of(client.facts)
+        if client.facts["process"] is None:
+            alike = list(self._found.get(looks, ()))
+        else:
+            unknown = self._runs.get((*looks, None))
+            alike = [] if unknown is None else [unknown]
+        return [client.run, *(run for run in alike if run is not client.run)]
 
     def _make_room(self) -> None:
         if len(self.by_number) < _MOST_CLIENTS:
@@ -261,13 +271,10 @@ class Clients:
 
     def _complete(self, client: Client, peer: Peer) -> None:
         """Let a client be the one that it has turned out to be."""
-        looked_like = _key(client.facts)
         client.facts |= {"process": _process_facts(peer.process), "host_name": peer.host_name}
         client.has_changed()
         assumed, client.run = client.run, self._run_of(client.facts)
         if client.run is not assumed:
-            make_room(self._resolved, looked_like)
-            self._resolved.setdefault(looked_like, WeakSet()).add(client.run)
             for place, ranges in assumed.fetched.items():
                 for first, last in ranges:
                     client.run.add_fetched(place, first, last)
@@ -394,10 +401,15 @@ def _is_shared(peer: Peer) -> bool:
 _gateway = cache(default_gateway)
 
 
+def looks_of(facts: Mapping[str, Any]) -> tuple[object, ...]:
+    """Return what a client has in common with others of which it may be one."""
+    names = ("front_end", "client_id", "principal", "listener", "software", "address", "host_name")
+    return tuple(facts[name] for name in names)
+
+
 def _key(facts: Mapping[str, Any]) -> tuple[object, ...]:
     process = facts["process"]
-    names = ("front_end", "client_id", "principal", "listener", "software", "address", "host_name")
-    return (*(facts[name] for name in names), process and (process["pid"], process["started"]))
+    return (*looks_of(facts), process and (process["pid"], process["started"]))
 
 
 def _process_facts(process: Process | None) -> dict[str, Any] | None:

@@ -128,10 +128,14 @@ class GroupStates:
             if each.group == group and name_of(each):
                 # The producer commits what a consumer beside it was sent, a member or not.
                 members = members.union(self._clients.of_process(each.client))
-        return [
+        mine = [each for each in sent if (self._clients.completed(each).group or group) == group]
+        committers = {
+            each.client for each in passed if (each.group, each.verb) == (group, COMMITTED)
+        }
+        return [each for each in mine if each.client in members] or [
             each
-            for each in sent
-            if (self._clients.completed(each).group or group) == group and each.client in members
+            for each in mine
+            if any(self._clients.may_be_one(each.client, other) for other in committers)
         ]
 
     async def _lost_after(self, seq: int) -> int | None:

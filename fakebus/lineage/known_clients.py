@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from fakebus.lineage.clients import Client, Clients
+from fakebus.lineage.clients import Client, Clients, looks_of
 from fakebus.lineage.history import SENT
 from fakebus.storage.lineage_interface import NoteRow
 
@@ -112,6 +112,13 @@ class KnownClients:
             if any(group in row.facts["groups"] for row in rows)
             for each in rows
         )
+
+    def may_be_one(self, client: int, other: int) -> bool:
+        """Whether two look the same and the process of one was gone before it was found."""
+        both = [self._clients.by_number.get(each) for each in (client, other)]
+        looks = {looks_of(each.facts) for each in both if each is not None}
+        unknown = [each for each in both if each is not None and each.facts["process"] is None]
+        return None not in both and len(looks) == 1 and bool(unknown)
 
     def groups_reading(self, topic: str) -> set[str]:
         """Return the groups whose clients were sent records of a topic."""

@@ -162,7 +162,8 @@ class Notebook:
             return
         # An offset that is set from outside passes what members were sent and not done with.
         is_ours = activity.member or activity.detail.startswith(in_transaction(""))
-        committers = readers if is_ours else self._clients.runs_of(client)
+        mine = self._clients.runs_of(client)
+        committers = {**readers, **dict.fromkeys(mine)} if is_ours else mine
         sent = sorted(each for run in committers for each in run.fetched.get(place, ()))
         if not sent and client.is_old:
             # What it was sent before the bus was started anew is not known any more.

@@ -212,6 +212,23 @@ async def test_clients_that_are_gone_before_they_are_found_are_not_taken_for_one
     assert (await played.state(order, "readers"))["state"] == "handled"
 
 
+@pytest.mark.parametrize("found", ["reader", "committer"])
+async def test_what_a_client_commits_of_which_one_connection_was_found_is_handled(
+    played: Played, found: str
+) -> None:
+    order = await played.write("shop", "orders")
+    for port, (name, do) in enumerate([("reader", played.fetch), ("committer", played.commit)], 10):
+        peer = Peer(host="127.0.0.1", port=port, local_port=9, local_host="127.0.0.1")
+        origin = Origin(front_end="kafka", client_id="billing", peer=peer)
+        played._origins[name, "rdkafka"] = origin
+        await do(name, order, **({"group": "billing"} if name == "committer" else {}))
+        # Its process ends right behind the commit.
+        peer.process = Process(ANOTHER_PID - 1, ("python",), "/srv", 1) if name == found else None
+        origin.closed = peer.looked_up = True
+        played.bus.lineage.clients.looked_up(peer)
+    assert (await played.state(order, "billing"))["state"] == "handled"
+
+
 async def test_connections_of_one_client_are_one_however_late_its_process_is_found(
     played: Played,
 ) -> None:
