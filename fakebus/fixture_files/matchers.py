@@ -250,4 +250,7 @@ def _field_differences(path: str, wanted: Mapping[str, Any], found: Any) -> Iter
         if name in found:
             yield from differences(f"{path}.{name}", inner, found[name])
         else:
-            yield f"{path}.{name} is missing"
+            # A matcher that is misspelt is a field like any other.
+            is_like_one = isinstance(name, str) and name.startswith("$")
+            hint = f" (matchers are {', '.join(MATCHERS)})" if is_like_one else ""
+            yield f"{path}.{name} is missing{hint}"

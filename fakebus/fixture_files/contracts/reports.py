@@ -24,6 +24,7 @@ OBSERVED = Path(".fakebus") / "observed"
 """Where tests keep what they have seen until a report is written, beneath the root of the tests."""
 MAX_BYTES = 16 << 20
 _MADE_BY = "fakebus contract report"
+_NAMES = ("version", "service", "sets", "produces", "accepts")
 
 
 class ReportError(FakebusError):
@@ -132,13 +133,7 @@ def is_report(content: bytes) -> bool:
         document = json.loads(content)
     except (ValueError, RecursionError):
         return False
-    return isinstance(document, dict) and document.keys() == {
-        "version",
-        "service",
-        "sets",
-        "produces",
-        "accepts",
-    }
+    return isinstance(document, dict) and document.keys() == set(_NAMES)
 
 
 def read_report(path: Path) -> ServiceReport:
@@ -157,22 +152,26 @@ def read_report(path: Path) -> ServiceReport:
     except (ValueError, RecursionError) as error:
         raise ReportError(f"{_name(path)} is not JSON: {printable(str(error))}") from None
     try:
-        if document["version"] != VERSION:
+        document = _object("it", document)
+        if document.get("version", VERSION) != VERSION:
             raise ReportError(
-                f"{_name(path)} is of version {document['version']!r}; this fakebus reads version "
-                f"{VERSION}: write it again"
+                f"{_name(path)} is of version {printable(repr(document['version']))}; this fakebus "
+                f"reads version {VERSION}: write it again"
             )
+        missing = next((name for name in _NAMES if name not in document), None)
+        if missing is not None:
+            raise ValueError(f"it has no {missing!r}")
+        sets = _object("its 'sets'", document["sets"])
         return ServiceReport(
-            service=_string(document["service"]),
-            sets={_string(name): _string(at) for name, at in document["sets"].items()},
-            produces=_observations(document["produces"]),
-            accepts=_observations(document["accepts"]),
+            service=_string("its 'service'", document["service"]),
+            sets={name: _string(f"the version of {name!r}", at) for name, at in sets.items()},
+            produces=_observations("produces", document),
+            accepts=_observations("accepts", document),
             file=str(path),
         )
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        reason = printable(f"{type(error).__name__}: {error}")
+    except ValueError as error:
         raise ReportError(
-            f"{_name(path)} is not a contract report ({reason}); write one with  "
+            f"{_name(path)} is not a contract report: {printable(str(error))}; write one with  "
             "fakebus contract report"
         ) from None
 
@@ -181,24 +180,41 @@ def _name(path: Path) -> str:
     return printable(str(path))
 
 
-def _string(value: object) -> str:
+def _string(what: str, value: object) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{value!r} is not a text")
+        raise ValueError(f"{what} is {value!r:.60}, not a text")
     return value
 
 
-def _observations(document: Mapping[str, Any]) -> Observations:
+def _object(what: str, value: object) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{what} is {value!r:.60}, not an object")
+    return value
+
+
+def _observations(verb: str, document: Mapping[str, Any]) -> Observations:
+    topics = _object(f"its {verb!r}", document[verb])
     return {
         topic: {
-            name: Observation(
-                shape=from_text(seen["fields"]),
-                schemas={_string(each) for each in seen.get("schemas", ())},
-                unknown_fields=seen.get("unknownFields") is True,
-            )
-            for name, seen in types.items()
+            name: _observation(f"what it {verb} of {name!r} on {topic!r}", seen)
+            for name, seen in _object(f"what it {verb} on {topic!r}", types).items()
         }
-        for topic, types in document.items()
+        for topic, types in topics.items()
     }
+
+
+def _observation(what: str, seen: object) -> Observation:
+    seen = _object(what, seen)
+    schemas = seen.get("schemas", [])
+    if not isinstance(schemas, list):
+        raise ValueError(f"{what}: its 'schemas' are {schemas!r:.60}, not a list")
+    fields = _object(f"{what}: its 'fields'", seen.get("fields"))
+    types = {name: _string(f"{what}: the field {name!r}", each) for name, each in fields.items()}
+    return Observation(
+        shape=from_text(types),
+        schemas={_string(f"{what}: a schema", each) for each in schemas},
+        unknown_fields=seen.get("unknownFields") is True,
+    )
 
 
 def merge_reports(reports: Iterable[ServiceReport]) -> dict[str, ServiceReport]:

@@ -46,6 +46,15 @@ from fakebus.fixture_files.problems import DataError
         ({"$each": 1}, {}, ["value is {}, not a list"]),
         ({"a": {"$type": "string"}}, {"a": "x", "b": 1}, []),
         ({"a": {"$type": "string"}}, {}, ["value.a is missing"]),
+        ({"$ref": "x"}, {"$ref": "x"}, []),
+        (
+            {"a": {"$rgex": "x"}},
+            {"a": {}},
+            [
+                "value.a.$rgex is missing"
+                " (matchers are $any, $type, $regex, $len, $range, $in, $each)"
+            ],
+        ),
         ([{"$any": True}, 2], [None, 2], []),
         ([1], [1, 2], ["value has 2 items, not 1"]),
         ({"$unknown": 1}, {"$unknown": 1}, []),

@@ -265,12 +265,12 @@ def test_contract_check_notes_who_was_tested_with_what(
     ("content", "message"),
     [
         ("{", "is not JSON"),
-        ("[]", "is not a contract report"),
-        ("{}", "is not a contract report (KeyError: 'version')"),
+        ("[]", "is not a contract report: it is [], not an object"),
+        ("{}", "is not a contract report: it has no 'version'; write one"),
         ('{"version": 2}', "is of version 2; this fakebus reads version 1"),
         (
             '{"version": 1, "service": 3, "sets": {}, "produces": {}, "accepts": {}}',
-            "is not a contract report (TypeError: 3 is not a text)",
+            "is not a contract report: its 'service' is 3, not a text",
         ),
         (
             '{"version": 1, "service": "a", "sets": {}, "produces": {"t": {"": {"fields": '
