@@ -150,13 +150,20 @@ def print_rows(
         print_lines(nothing)
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], title: str = "") -> None:
+def print_table(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Cell]],
+    title: str = "",
+    *,
+    is_cropped: bool = False,
+) -> None:
     """Print rows beneath column names: boxed on a terminal, aligned by spaces elsewhere.
 
     Args:
         columns: the names; a column whose cells are all numbers is flush right.
         rows: the cells; ``None`` shows as ``-``.
         title: a line above.
+        is_cropped: whether each row is one line of a terminal, whose cells are cut if need be.
     """
     texts = [["-" if cell is None else printable(str(cell)) for cell in row] for row in rows]
     right = [
@@ -164,7 +171,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], title: s
         for at in range(len(columns))
     ]
     if sys.stdout.isatty():
-        _print_boxed(columns, texts, right, title)
+        _print_boxed(columns, texts, right, title, is_cropped=is_cropped)
     else:
         _print_plain(columns, texts, right, title)
 
@@ -185,7 +192,12 @@ def _print_plain(
 
 
 def _print_boxed(
-    columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool], title: str
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    right: Sequence[bool],
+    title: str,
+    *,
+    is_cropped: bool,
 ) -> None:
     # rich is slow to import and seldom needed.
     from rich import box
@@ -197,7 +209,12 @@ def _print_boxed(
         box=box.ROUNDED, title=Text(printable(title)) if title else None, title_justify="left"
     )
     for column, flush in zip(columns, right, strict=True):
-        table.add_column(column, justify="right" if flush else "left", overflow="fold")
+        table.add_column(
+            column,
+            justify="right" if flush else "left",
+            overflow="ellipsis" if is_cropped else "fold",
+            no_wrap=is_cropped,
+        )
     for row in rows:
         # As Text, so that square brackets in a value are not taken for markup.
         table.add_row(*map(Text, row))

@@ -188,8 +188,8 @@ def _draw(name: str, found: Change, lines: int) -> None:
 
 def _print_tables(found: Change, topics: int, groups: int) -> None:
     rows: list[list[Cell]] = [[*row[:3], f"{row[3]:g}"] for row in found.topics[:topics]]
-    print_table(_TOPIC, rows)
+    print_table(_TOPIC, rows, is_cropped=True)
     rows = [[*row[:4], None if row[4] is None else f"{row[4]:+g}"] for row in found.groups[:groups]]
-    print_table(_GROUP, rows)
+    print_table(_GROUP, rows, is_cropped=True)
     for fault in found.faults or ():
         print_lines(f"on purpose: {fault['description']}")

@@ -139,6 +139,19 @@ def test_a_table_in_a_pipe_is_aligned_and_has_no_boxes(capsys: pytest.CaptureFix
     )
 
 
+@pytest.mark.parametrize(("is_cropped", "lines"), [(True, 5), (False, 10)])
+def test_a_row_of_a_table_is_one_line_where_only_so_many_fit(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    is_cropped: bool,
+    lines: int,
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "40")
+    print_table(["group", "lag"], [["group-" * 30, 7]], is_cropped=is_cropped)
+    assert capsys.readouterr().out.count("\n") == lines
+
+
 def test_a_table_on_a_terminal_is_boxed_and_takes_brackets_as_they_are(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
