@@ -12,6 +12,7 @@ from fakebus.limited_log import LimitedLog
 from fakebus.memory_budget import MemoryBudget
 from fakebus.redis.call import Session
 from fakebus.redis.fault_effects import LostConnection
+from fakebus.redis.long_answers import CURRENT, Turn, Turns
 from fakebus.redis.protocol import (
     PIECE_BYTES,
     CrossProtocolError,
@@ -86,7 +87,8 @@ class RedisConnection:
 
     Args:
         run: carries out one request.
-        budget: what all connections share.
+        budget: what the requests of all connections share.
+        turns: what their answers share.
         reader: the bytes that come.
         writer: takes those that go.
         peer: the client.
@@ -96,6 +98,7 @@ class RedisConnection:
         self,
         run: Run,
         budget: MemoryBudget,
+        turns: Turns,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         peer: Peer | None = None,
@@ -109,6 +112,8 @@ class RedisConnection:
         self._parser = Parser()
         self._requests = WaitingRequests()
         self._counted = 0
+        who = writer.get_extra_info("peername")
+        self._turn = Turn(turns, writer.transport.abort, who)
 
     async def serve(self) -> None:
         """Answer until either side ends the connection."""
@@ -125,6 +130,7 @@ class RedisConnection:
                 each.cancel()
             await asyncio.gather(answering, receiving, return_exceptions=True)
             self._budget.used -= self._counted
+            self._turn.give_back()
             with contextlib.suppress(ConnectionError):
                 self._writer.close()
                 await self._writer.wait_closed()
@@ -146,6 +152,7 @@ class RedisConnection:
         self._requests.end(problem)
 
     async def _answer(self) -> None:
+        CURRENT.set(self._turn)
         while not self._session.closing:
             request = await self._requests.get()
             if not isinstance(request, list):
@@ -167,10 +174,13 @@ class RedisConnection:
                 if len(piece) >= PIECE_BYTES:
                     # Others have their turn, and a client that reads slowly has few of them.
                     await self._writer.drain()
+                    self._turn.move()
                     await asyncio.sleep(0)
+            del reply
             self._requests.answered(request)
             self._count()
             await self._writer.drain()
+            self._turn.give_back()
 
     def _log(self, request: Request, reply: Reply) -> None:
         name = request[0][:40].decode("utf-8", "replace")

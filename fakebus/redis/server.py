@@ -15,6 +15,7 @@ from fakebus.redis.connection import (
     refuse,
 )
 from fakebus.redis.groups import StreamGroups
+from fakebus.redis.long_answers import Turns
 from fakebus.redis.streams import Streams
 from fakebus.servers import Bus, ListeningPort
 
@@ -34,6 +35,7 @@ class RedisServer:
         self._groups: StreamGroups | None = None
         self._commands: Commands
         self._budget = MemoryBudget(MAX_BYTES_OF_ALL)
+        self._turns = Turns()
         self._connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     @property
@@ -87,7 +89,8 @@ class RedisServer:
         peer = Peer(host=host, port=port, local_host=local, local_port=at, listener="REDIS")
         if (on_peer := self._bus.broker.activity.on_peer) is not None:
             on_peer(peer)
-        connection = RedisConnection(self._commands.run, self._budget, reader, writer, peer)
+        shared = self._budget, self._turns
+        connection = RedisConnection(self._commands.run, *shared, reader, writer, peer)
         # A task of our own: asyncio's reports being cancelled when the bus stops as an error.
         task = asyncio.get_running_loop().create_task(connection.serve())
         self._connections[task] = writer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -23,6 +24,7 @@ from fakebus.redis.entries import (
     to_fields,
     to_record,
 )
+from fakebus.redis.long_answers import wait_for_turn
 from fakebus.redis.protocol import RedisError
 from fakebus.redis.trimming import Trimming
 from fakebus.registry.registry import Registry
@@ -204,7 +206,7 @@ class Streams:
             for entry in entries:
                 positions[entry.id.partition] = entry.id.offset + 1
             kept = [entry for entry in entries if entry.id in ids]
-            found, size = found + kept, _checked_size(size, kept)
+            found, size = found + kept, await _checked_size(size, kept)
         return found[:count]
 
     async def last_between(self, topic: Topic, ids: IdRange, count: int) -> list[Entry]:
@@ -213,9 +215,10 @@ class Streams:
         Raises:
             RedisError: they are too large for one answer.
         """
-        found: list[Entry] = []
+        found, size = list[Entry](), 0
         for log in topic.partitions:
-            found += await self._last_of_log(log, ids, count)
+            last = await self._last_of_log(log, ids, count)
+            found, size = found + last, await _checked_size(size, last)
         if len(topic.partitions) > 1:
             found.sort(key=_time, reverse=True)
         return found[:count]
@@ -231,22 +234,37 @@ class Streams:
                 width = (high - low) // 2
                 continue
             kept = [e for e in reversed(entries) if e.id.offset < high and e.id in ids]
-            found, size = found + kept, _checked_size(size, kept)
+            found, size = found + kept, await _checked_size(size, kept)
             high, width = low, _PORTION
         return found[:count]
 
     async def read(self, topic: Topic, positions: Mapping[int, int], count: int) -> list[Entry]:
         """Return the next entries, in the order of time; at most ``count``, and of one answer."""
-        found: list[Entry] = []
+        most_bytes = MAX_ANSWER_BYTES // len(topic.partitions)
+        logs: list[list[Entry]] = []
+        left: dict[int, int] = {}
+        """Of the logs that have more, how much of what was read of them."""
         for log in topic.partitions:
-            found += await self._read_log(log, positions.get(_index(log), 0), count)
-        found.sort(key=_time)
-        return _in_log_order(found[:count]) if len(topic.partitions) == 1 else found[:count]
+            begin = positions.get(_index(log), 0)
+            logs.append(await self._read_log(log, begin, count, most_bytes))
+            if len(logs[-1]) < count and _size_of(logs[-1]) >= most_bytes:
+                left[_index(log)] = len(logs[-1])
+        found: list[Entry] = []
+        # Each log stays in its own order, whatever the times in it are: readers go on by offsets.
+        for entry in heapq.merge(*logs, key=_time):
+            found.append(entry)
+            if (partition := entry.id.partition) in left:
+                left[partition] -= 1
+            if len(found) == count or left.get(partition) == 0:
+                break
+        return found
 
-    async def _read_log(self, log: PartitionLog, offset: int, count: int) -> list[Entry]:
+    async def _read_log(
+        self, log: PartitionLog, offset: int, count: int, most_bytes: int = MAX_ANSWER_BYTES
+    ) -> list[Entry]:
         cursor, size = LogCursor(log, offset, committed=True), 0
         found: list[Entry] = []
-        while size < MAX_ANSWER_BYTES and (
+        while size < most_bytes and (
             records := await cursor.records(min(count - len(found), SLICE_RECORDS))
         ):
             if found:
@@ -256,6 +274,7 @@ class Streams:
                 entry_id = EntryId.of(_index(log), record.offset, record.timestamp)
                 found.append(Entry(entry_id, record))
             size += sum(map(_size, records))
+            await wait_for_turn(size)
         return found
 
     async def get(self, topic: Topic, entry_id: EntryId) -> Entry | None:
@@ -297,8 +316,9 @@ def _size_of(entries: Sequence[Entry]) -> int:
     return sum(_size(entry.record) for entry in entries)
 
 
-def _checked_size(size: int, more: Sequence[Entry]) -> int:
+async def _checked_size(size: int, more: Sequence[Entry]) -> int:
     size += _size_of(more)
+    await wait_for_turn(size)
     if size > MAX_ANSWER_BYTES:
         raise RedisError(
             f"ERR the entries have more than {MAX_ANSWER_BYTES} bytes: ask for less with COUNT"
@@ -308,7 +328,3 @@ def _checked_size(size: int, more: Sequence[Entry]) -> int:
 
 def _time(entry: Entry) -> tuple[int, int]:
     return entry.record.timestamp, entry.id.position
-
-
-def _in_log_order(entries: list[Entry]) -> list[Entry]:
-    return sorted(entries, key=lambda entry: entry.id.offset)

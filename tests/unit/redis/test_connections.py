@@ -7,7 +7,7 @@ import logging
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 
 import psutil
 import pytest
@@ -15,6 +15,7 @@ import redis
 
 from fakebus import limited_log
 from fakebus.app import BusThread
+from fakebus.redis import long_answers
 from fakebus.redis.connection import MAX_WAITING_BYTES, WaitingRequests
 from fakebus.redis.protocol import CrossProtocolError, Parser
 from fakebus.redis.server import RedisServer
@@ -204,3 +205,22 @@ def _until(condition: object) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_who_takes_nothing_of_a_long_answer_makes_room_for_others(
+    bus: BusThread, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(long_answers, "PATIENCE_S", 0.2)
+    monkeypatch.setattr(long_answers, "MOST_AT_ONCE", 2)
+    with closing(redis.Redis.from_url(bus.bus.redis_urls[0])) as client, ExitStack() as deaf:
+        for _ in range(30):
+            client.xadd("long", {"v": b"x" * 500_000})
+        for _ in range(6):
+            deaf.enter_context(_open(bus)).sendall(b"XRANGE long - +\r\n")
+        # They have their turn one after the other, and so has one that reads.
+        assert len(client.xrange("long")) == 30
+        until = time.monotonic() + 60
+        while "took nothing of a long answer" not in caplog.text:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        assert len(client.xrange("long")) == 30

@@ -627,6 +627,30 @@ def test_answers_are_bounded(
     assert got == ids
 
 
+@pytest.mark.parametrize(("count", "most_bytes"), [(4, 1 << 20), (1000, 3000)])
+def test_nothing_is_passed_over_where_times_go_back_and_parts_are_read(
+    running: BusThread,
+    client: redis.Redis,
+    stream: str,
+    monkeypatch: pytest.MonkeyPatch,
+    count: int,
+    most_bytes: int,
+) -> None:
+    monkeypatch.setattr(streams, "MAX_ANSWER_BYTES", most_bytes)
+    producer = Producer({"bootstrap.servers": running.bus.bootstrap_servers})
+    admin = AdminClient({"bootstrap.servers": running.bus.bootstrap_servers})
+    admin.create_topics([NewTopic(stream, 3, 1)])[stream].result()
+    for n in range(60):
+        at_ms = 1_700_000_000_000 + (n * 7919) % 100
+        producer.produce(stream, f"{n:100}", partition=n % 3, timestamp=at_ms)
+    assert producer.flush(60) == 0
+    client.xgroup_create(stream, "g", "0")
+    got: list[int] = []
+    while found := entries(client.xreadgroup("g", "c", {stream: ">"}, count=count), stream):
+        got += [int(fields[b"value"]) for _, fields in found]
+    assert sorted(got) == list(range(60))
+
+
 def test_the_server_is_described_by_sections(client: redis.Redis) -> None:
     assert {"redis_version", "db0"} <= client.info().keys()
     assert "redis_version" in client.info("SERVER")
