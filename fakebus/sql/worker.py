@@ -39,7 +39,8 @@ class Worker:
     def close(self) -> bool:
         """Forget the query, and say whether another process is better for the next one."""
         self._engine.close()
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > _WORN_KB
+        # What getrusage tells begins with the memory of the process that has started this one.
+        return _status_kb("VmHWM") > _WORN_KB
 
     def tables(self, text: str) -> list[TableName]:
         """Return the topics that the query reads."""
@@ -98,12 +99,22 @@ def _shortened(cell: Any, most: int) -> Any:
     return text if len(text) <= most else f"{text[:most]}… ({len(text)} letters)"
 
 
+def _status_kb(name: str) -> int:
+    """Return a figure of this process in KiB; 0 where the system tells none, as only Linux does."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith(f"{name}:")), 0)
+
+
 def _bound_memory() -> None:
     """Let the process have so much more memory than now, and be the first that is ended for it."""
-    with contextlib.suppress(OSError, StopIteration, ValueError):
+    now_kb = _status_kb("VmData")
+    if not now_kb:
         # Only Linux holds a process to it.
-        lines = Path("/proc/self/status").read_text().splitlines()
-        now_kb = next(int(line.split()[1]) for line in lines if line.startswith("VmData:"))
+        return
+    with contextlib.suppress(OSError, ValueError):
         most = now_kb * 1024 + (_MEMORY_MB + _MORE_MB) * 1024 * 1024
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
         Path("/proc/self/oom_score_adj").write_text("1000")

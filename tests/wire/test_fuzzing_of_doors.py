@@ -1,0 +1,28 @@
+"""Requests of HTTP and Redis made wrong: a part of what ``make fuzz`` does, without its clock."""
+
+from __future__ import annotations
+
+import math
+import random
+from pathlib import Path
+
+import pytest
+
+from fuzzing.bus import FuzzedBus
+from fuzzing.sources import DOORS, source_of
+
+REQUESTS = 120
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_mutated_requests_are_answered_whatever_they_are_unless_they_have_no_end(
+    door: str, tmp_path: Path
+) -> None:
+    with FuzzedBus(tmp_path) as bus:
+        source = source_of(door, bus, random.Random(1))
+        source.send_some(REQUESTS)
+        source.close()
+    assert source.problems == []
+    figures = source.figures()
+    assert sum(figures[name] for name in figures if name.startswith("answered ")) > REQUESTS // 2
+    assert list(bus.problems(math.inf, math.inf)) == []
