@@ -45,10 +45,12 @@ class Engine:
     Args:
         memory_mb: what it may use.
         threads: that it may use.
+        folder: where its files are while it is open; one of its own when left out.
     """
 
-    def __init__(self, memory_mb: int = 2000, threads: int = 2) -> None:
+    def __init__(self, memory_mb: int = 2000, threads: int = 2, folder: Path | None = None) -> None:
         self._settings = {"threads": str(threads), "memory_limit": f"{memory_mb}MB", **_CLOSED}
+        self._given_folder = folder
         self._opened = contextlib.ExitStack()
         self._tables: list[TopicTable] = []
         self._lines: list[TopicLines] = []
@@ -67,10 +69,11 @@ class Engine:
         except ModuleNotFoundError:
             raise MissingExtraError("SQL", "sql") from None
         self._errors = duckdb.Error
-        folder = self._opened.enter_context(tempfile.TemporaryDirectory(prefix="fakebus-sql-"))
-        self._folder = Path(folder)
+        self._folder = self._given_folder or Path(
+            self._opened.enter_context(tempfile.TemporaryDirectory(prefix="fakebus-sql-"))
+        )
         self._connection = duckdb.connect(
-            ":memory:", config={**self._settings, "temp_directory": folder}
+            ":memory:", config={**self._settings, "temp_directory": str(self._folder)}
         )
         self._opened.callback(self._connection.close)
 

@@ -143,10 +143,10 @@ class RemoteEngine:
             raise MissingExtraError("SQL", "sql")
         self._folder = tempfile.TemporaryDirectory(prefix="fakebus-sql-")
         try:
-            self._process.ask({"do": "open"})
+            self._process.ask({"do": "open", "folder": str(self.folder)})
         except _GoneError:
             # It has died since the last query, and that is seen only now.
-            self._ask("open")
+            self._ask("open", folder=str(self.folder))
 
     def close(self) -> None:
         """Forget all tables and files."""

@@ -31,9 +31,9 @@ class Worker:
     def __init__(self) -> None:
         self._engine = Engine(_MEMORY_MB, 1)
 
-    def open(self) -> None:
-        """Begin with a query."""
-        self._engine = Engine(_MEMORY_MB, 1)
+    def open(self, folder: str) -> None:
+        """Begin with a query, whose files are in a folder of who asks: this may be killed."""
+        self._engine = Engine(_MEMORY_MB, 1, Path(folder))
         self._engine.open()
 
     def close(self) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -121,7 +123,9 @@ def test_a_query_ends_when_it_takes_too_long_or_nobody_waits_for_it(
         http.close()
 
 
-def test_a_process_serves_many_queries_and_is_replaced_when_it_dies(http: Http) -> None:
+def test_a_process_serves_many_queries_and_is_replaced_when_it_dies(
+    http: Http, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     PROCESS.stop()
     # What the bus has needed itself once does not count.
     assert len(bytearray(700 << 20)) == 700 << 20
@@ -130,9 +134,14 @@ def test_a_process_serves_many_queries_and_is_replaced_when_it_dies(http: Http) 
     assert process is not None
     assert ask(http, "select 2").status == 200
     assert PROCESS._process is process
+    # Files of a query are the bus's to remove: the process may be killed.
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
     process.kill()
     assert ask(http, "select 3").json["rows"] == [[3]]
     assert PROCESS._process is not process
+    PROCESS.stop()
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("text", ["repeat('x', 2000000000)", "repeat('x', 30000000)"])
