@@ -212,6 +212,14 @@ class SetLoading:
                 f"{first.file}:{first.line}",
                 "a set is loaded once; ask for the same in both places",
             )
+        if part.source.parameters != source.parameters:
+            first = part.position
+            naming.problems.add(
+                naming.position,
+                f"the set {part.name or part.source.root} is used with other parameters here than "
+                f"in {first.file}:{first.line}",
+                "a set is loaded once; give the same in both places",
+            )
         if part.source.name is None:
             # As a package it has a name, whichever way it was found first.
             part.source = source._replace(root=part.source.root)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from importlib.machinery import ModuleSpec
 from importlib.metadata import (
@@ -21,6 +21,7 @@ from importlib.metadata import (
     entry_points,
 )
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from fakebus.fixture_files.problems import DataError, did_you_mean, quoted
@@ -46,6 +47,8 @@ class SetSource(NamedTuple):
     """Its version if it does not say so itself."""
     links: tuple[str, ...] = ()
     """Where its code lives, as its package tells."""
+    parameters: Mapping[str, str] = MappingProxyType({})
+    """What stands for parameters of addresses in a document of AsyncAPI."""
 
 
 def _is_name(text: str, folder: Path) -> bool:

@@ -25,7 +25,9 @@ class AsyncApiLoader(DirectoryLoader):
         """Read the document."""
         part = self.part
         document = Document(self._directory, part.source.root.name, part.problems)
-        found = self._described = AsyncApiReader(document, part.notes).read()
+        found = self._described = AsyncApiReader(
+            document, part.notes, part.source.parameters
+        ).read()
         part.spec.root = RootFile(name=found.name or None, release=found.version or None)
         part.spec.subjects, part.spec.topics = found.subjects, found.topics
         self._show_topics()

@@ -76,11 +76,15 @@ class AsyncApiReader:
     Args:
         document: the document.
         notes: where it is told what is missing for tests, and no mistake.
+        parameters: what stands for parameters of addresses, instead of what the document says.
     """
 
-    def __init__(self, document: Document, notes: ProblemList) -> None:
+    def __init__(
+        self, document: Document, notes: ProblemList, parameters: Mapping[str, str]
+    ) -> None:
         self._document = document
         self._notes = notes
+        self._parameters = parameters
         self._found = AsyncApiSet()
         self._services: dict[str, dict[str, list[str]]] = {"send": {}, "receive": {}}
         self._has_registry = False
@@ -176,6 +180,8 @@ class AsyncApiReader:
         place = address or channel
 
         def value(found: re.Match[str]) -> str:
+            if (given := self._parameters.get(found[1])) is not None:
+                return given
             parameter = document.field(parameters, found[1])
             for field_name in ("default", "examples", "enum"):
                 for each in document.items(document.field(parameter, field_name)):
@@ -183,7 +189,8 @@ class AsyncApiReader:
             raise DataError(
                 f"the address has the parameter {quoted(found[1])}, for which there is neither a "
                 "default nor an example",
-                f"add  default:  to the parameter {found[1]}",
+                f"write  parameters: {{{found[1]}: VALUE}}  beside  asyncapi:  in  uses:, or add  "
+                f"default:  to the parameter",
             )
 
         try:

@@ -24,7 +24,7 @@ from fakebus.fixture_files.structure.declarations import (
     declared,
     read_object,
 )
-from fakebus.fixture_files.structure.kinds import BOOLEAN, custom, several, text
+from fakebus.fixture_files.structure.kinds import BOOLEAN, by_name, custom, several, text
 from fakebus.fixture_files.structure.yaml_tree import YamlNode, YamlScalar
 
 KINDS: Mapping[str, Callable[[str, Path], SetSource]] = {
@@ -71,6 +71,9 @@ class Use(Model):
     openedx: bool | None = declared(BOOLEAN)
     profile: str | None = declared(text())
     version: str | None = declared(text(_range, also=("int", "float")))
+    parameters: Mapping[str, str] = declared(
+        by_name(text(also=("int", "float", "bool")), what='the parameter "{}"'), default=dict
+    )
 
     @property
     def kind(self) -> str:
@@ -94,7 +97,7 @@ class Use(Model):
         found = KINDS[self.kind](str(getattr(self, self.kind)), folder)
         if self.version is not None:
             self._check_version(found)
-        return found
+        return found._replace(parameters=self.parameters)
 
     def _check_version(self, found: SetSource) -> None:
         from packaging.specifiers import SpecifierSet
@@ -127,6 +130,9 @@ class Use(Model):
         if self.version is not None and self.kind != "package":
             message = "only packages have a range of versions"
             return reading.wrong(self.at("version"), message, "leave  version:  out")
+        if self.parameters and self.kind != "asyncapi":
+            message = "only documents of AsyncAPI have parameters"
+            return reading.wrong(self.at("parameters"), message, "leave  parameters:  out")
         if self.profile is not None and self.kind in _WITHOUT_PROFILES:
             what, hint = _WITHOUT_PROFILES[self.kind]
             message = f"{what} has no profiles, so there is no {quoted(self.profile)} in it"

@@ -53,7 +53,7 @@ uses:
   - {package: parcel-events, version: ">=2,<3"}
   - {path: ../shared, profile: small}
   - pack: ../other.fbpack
-  - asyncapi: ../other-team.yaml
+  - {asyncapi: ../other-team.yaml, parameters: {env: dev}}
   - openedx: true
 profiles: {demo: {tags: [demo], topics: 'o*', untagged: true}}
 subjects:

@@ -153,6 +153,20 @@ def test_a_set_uses_the_topics_schemas_and_examples_of_a_document(write_set: Wri
     assert (found.uses[0].name, found.uses[0].version) == ("shop-events", "1.4.0")
 
 
+def test_parameters_of_addresses_are_given_where_a_document_is_used(write_set: WriteSet) -> None:
+    document = DOCUMENT.replace("env: {enum: [dev, prod]}", "env: {description: where}")
+    use = "[{asyncapi: shop.yaml, parameters: {env: 7}}]"
+    files = {
+        **FILES,
+        "shop.yaml": document,
+        "fakebus.yaml": f"version: 1\nname: billing\nuses: {use}\n",
+    }
+    for name in [each for each in files if each.endswith(".ndjson")]:
+        del files[name]
+    found = load_fixtures(write_set(files), now_ms=0)
+    assert "7.orders" in [each.name for each in found.topics]
+
+
 def test_a_document_is_a_set_by_itself(write_set: WriteSet) -> None:
     document = write_set(FILES) / "shop.yaml"
     assert check_fixtures(document) == []
@@ -217,6 +231,15 @@ def test_mistakes_have_their_place_in_the_document(
             {"uses": "{asyncapi: shop.yaml, version: '>1'}"},
             "only packages have a range of versions",
         ),
+        ({"uses": "{path: ., parameters: {env: a}}"}, "only documents of AsyncAPI have parameters"),
+        (
+            {"uses": "{asyncapi: shop.yaml, parameters: {env: [a]}}"},
+            'the parameter "env" must be a text',
+        ),
+        (
+            {"uses": "{asyncapi: shop.yaml}, {asyncapi: shop.yaml, parameters: {env: test}}"},
+            "is used with other parameters here than in",
+        ),
     ],
 )
 def test_mistakes_in_uses(write_set: WriteSet, files: Mapping[str, str], message: str) -> None:
@@ -278,7 +301,7 @@ def test_real_documents_of_the_initiative_have_the_same_parts(tmp_path: Path) ->
         "    messages: {m: {payload: {type: object}}}\n"
     )
     (problem,) = check_fixtures(document)
-    assert problem.hint == "add  default:  to the parameter id"
+    assert problem.hint.startswith("write  parameters: {id: VALUE}  beside  asyncapi:")
 
 
 def _checked(directory: Path, **parts: object) -> list[str]:
